@@ -1,0 +1,1 @@
+//! Bytes to server-sent events and back: the text/event-stream format, no I/O

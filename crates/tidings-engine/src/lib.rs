@@ -1,0 +1,1 @@
+//! One shard per core: the threads, mailboxes and sockets that drive the Tidings hub

@@ -1,0 +1,1 @@
+//! Topics, matchers, records, shards and the Store trait of the Tidings hub; no I/O

@@ -1,0 +1,1 @@
+//! The HTTP face of the Tidings hub: native API, auth, CORS, health

@@ -1,0 +1,1 @@
+//! The simulated world, the store suite and the end-to-end tests of Tidings

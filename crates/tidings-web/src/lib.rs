@@ -1,0 +1,1 @@
+//! Console, demo pages and tidings.js: static files embedded in the Tidings binary

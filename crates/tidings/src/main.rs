@@ -1,0 +1,3 @@
+//! The Tidings program.
+
+fn main() {}
