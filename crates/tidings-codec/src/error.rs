@@ -1,0 +1,52 @@
+//! What can be wrong with a field to be sent, and with a stream being read.
+
+use core::error::Error;
+use core::fmt;
+
+/// Why a string cannot be an [`EventId`](crate::EventId) or an [`EventType`](crate::EventType).
+///
+/// The caller is to blame, or whoever the caller had the string from. A hub that lets one of these
+/// pass lets its publishers write fields, and whole events, in other people's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidField {
+    /// The string is empty. On the wire an empty id or type means "forget the last one", which is
+    /// something a stream does, and not the id or type of an event: leave the field out instead.
+    Empty,
+    /// The string has a CR or LF, which would end the line and begin a field of the writer's choice.
+    LineBreak {
+        /// Where it stands, in bytes from the start.
+        at: usize,
+    },
+    /// The string has a U+0000. Clients ignore an id that has one (HTML §9.2.6, field `id`).
+    Nul {
+        /// Where it stands, in bytes from the start.
+        at: usize,
+    },
+}
+
+impl InvalidField {
+    /// Looks for the first thing that may not stand in an id or a type.
+    pub(crate) fn check(value: &str) -> Result<(), Self> {
+        if value.is_empty() {
+            return Err(Self::Empty);
+        }
+        match memchr::memchr3(b'\r', b'\n', b'\0', value.as_bytes()) {
+            None => Ok(()),
+            Some(at) if value.as_bytes()[at] == b'\0' => Err(Self::Nul { at }),
+            Some(at) => Err(Self::LineBreak { at }),
+        }
+    }
+}
+
+impl fmt::Display for InvalidField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty"),
+            Self::LineBreak { at } => write!(f, "has a line break at byte {at}"),
+            Self::Nul { at } => write!(f, "has a NUL character at byte {at}"),
+        }
+    }
+}
+
+impl Error for InvalidField {}

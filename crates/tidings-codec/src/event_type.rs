@@ -1,0 +1,105 @@
+//! `EventType`: the name by which a client chooses who handles an event.
+
+use alloc::sync::Arc;
+use core::borrow::Borrow;
+use core::fmt;
+use core::str::FromStr;
+
+use crate::InvalidField;
+
+/// The type of an event: in a browser, the name given to `addEventListener`.
+///
+/// Never empty, never with CR, LF or U+0000. An event without a type is a [`message`](Self::DEFAULT).
+/// (The standard would let U+0000 pass here. We refuse it, because nobody means it and too many
+/// programs cut a string there.)
+///
+/// Clones share the text.
+///
+/// ```
+/// use tidings_codec::{EventType, InvalidField};
+///
+/// let score = EventType::new("score")?;
+/// assert_eq!(score.as_str(), "score");
+/// assert_eq!(EventType::new(""), Err(InvalidField::Empty));
+/// # Ok::<(), InvalidField>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventType(Arc<str>);
+
+impl EventType {
+    /// The type of an event that names none (HTML §9.2.6, dispatch).
+    pub const DEFAULT: &'static str = "message";
+
+    /// Takes any text that can be a type.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidField`] if it is empty or has a CR, LF or U+0000.
+    pub fn new(event_type: impl AsRef<str>) -> Result<Self, InvalidField> {
+        let event_type = event_type.as_ref();
+        InvalidField::check(event_type)?;
+        Ok(Self(Arc::from(event_type)))
+    }
+
+    /// The type as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for EventType {
+    type Err = InvalidField;
+
+    fn from_str(event_type: &str) -> Result<Self, InvalidField> {
+        Self::new(event_type)
+    }
+}
+
+impl AsRef<str> for EventType {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Borrow<str> for EventType {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventType({:?})", self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checklist 43: what would break out of the line cannot be built.
+    #[test]
+    fn a_type_cannot_hold_a_line_break_or_nul() {
+        assert_eq!(
+            EventType::new("a\rb"),
+            Err(InvalidField::LineBreak { at: 1 })
+        );
+        assert_eq!(
+            EventType::new("end\n\ndata: x"),
+            Err(InvalidField::LineBreak { at: 3 })
+        );
+        assert_eq!(EventType::new("\0"), Err(InvalidField::Nul { at: 0 }));
+    }
+
+    #[test]
+    fn an_empty_type_is_refused_by_its_own_name() {
+        assert_eq!(EventType::new(""), Err(InvalidField::Empty));
+    }
+}
