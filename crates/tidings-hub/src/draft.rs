@@ -1,0 +1,72 @@
+use tidings_codec::{EventId, EventType};
+
+use crate::topic::Topic;
+
+/// An event that a publisher offers; with a position it becomes a [`Record`](crate::Record).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// The topic the event is about.
+    pub topic: Topic,
+    /// Further topics that find the same event. Empty for nearly everybody.
+    pub alternates: Vec<Topic>,
+    /// The type that `addEventListener` will see; `None` is the format's `message`.
+    pub event_type: Option<EventType>,
+    /// An id the publisher brought; `None` lets the log make one.
+    pub id: Option<EventId>,
+    /// If an event with the same [`id`](Self::id) is still in the log, publish nothing and answer with that
+    /// one. This is what makes a publisher's retry safe.
+    pub once: bool,
+    /// The reconnection time to send along, in milliseconds.
+    pub retry_ms: Option<u64>,
+    /// The payload.
+    pub data: Box<str>,
+    /// Delivered only to subscribers with a grant for one of the topics.
+    pub private: bool,
+    /// What the event does beside being delivered.
+    pub kind: Kind,
+}
+
+impl Draft {
+    /// A public event with nothing but a payload.
+    pub fn new(topic: Topic, data: impl Into<Box<str>>) -> Self {
+        Self {
+            topic,
+            alternates: Vec::new(),
+            event_type: None,
+            id: None,
+            once: false,
+            retry_ms: None,
+            data: data.into(),
+            private: false,
+            kind: Kind::Event,
+        }
+    }
+
+    /// All topics, the canonical one first.
+    pub fn topics(&self) -> impl Iterator<Item = &Topic> {
+        std::iter::once(&self.topic).chain(&self.alternates)
+    }
+
+    /// What the draft costs a queue or a cache, in bytes.
+    pub fn cost(&self) -> usize {
+        let texts = self
+            .topics()
+            .map(|topic| topic.as_str().len())
+            .sum::<usize>()
+            + self.event_type.as_ref().map_or(0, |t| t.as_str().len())
+            + self.id.as_ref().map_or(0, |id| id.as_str().len())
+            + self.data.len();
+        size_of::<Self>() + texts
+    }
+}
+
+/// What a record does beside being delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    #[default]
+    Event,
+    /// It ends its topic: subscribers of nothing else are closed after it, later ones turned away, until
+    /// the next event on the topic.
+    End,
+}

@@ -1,0 +1,272 @@
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::error::InvalidMatcher;
+use crate::limits::TOPIC_BYTES_MAX;
+use crate::topic::Topic;
+
+/// What a subscriber asks for, and what a grant allows.
+///
+/// Two matchers are equal when they were asked for in the same words; that is what lets subscribers who want
+/// the same thing share one group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Matcher {
+    /// Every topic.
+    All,
+    /// One topic, byte for byte.
+    Exact(Topic),
+    /// Topics by their segments.
+    Segments(SegmentPattern),
+    /// A test that another protocol brings.
+    Custom(CustomMatcher),
+}
+
+impl Matcher {
+    /// Reads a matcher in the words of the native API: a topic; `*` in place of one whole segment; `**` as the
+    /// final segment for one or more further segments. `**` alone is every topic.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMatcher`] if the text is no topic, or a `*` stands where it has no meaning.
+    pub fn parse(text: &str) -> Result<Self, InvalidMatcher> {
+        let topic = Topic::new(text)?;
+        if !topic.has_wildcard() {
+            return Ok(Self::Exact(topic));
+        }
+        if text == "**" {
+            return Ok(Self::All);
+        }
+        SegmentPattern::parse(text).map(Self::Segments)
+    }
+
+    /// Whether `topic` is asked for.
+    pub fn matches(&self, topic: &Topic) -> bool {
+        match self {
+            Self::All => true,
+            Self::Exact(exact) => exact == topic,
+            Self::Segments(pattern) => pattern.matches(topic.as_str()),
+            Self::Custom(custom) => custom.test.matches(topic.as_str()),
+        }
+    }
+
+    /// Whether every topic this matcher can match is matched by `wider` too. Used to see whether a grant
+    /// covers what a subscriber asks for. Between two custom matchers only equality counts.
+    pub fn is_covered_by(&self, wider: &Self) -> bool {
+        if self == wider {
+            return true;
+        }
+        match (self, wider) {
+            (_, Self::All) => true,
+            (Self::Exact(topic), wider) => wider.matches(topic),
+            (Self::Segments(narrow), Self::Segments(wide)) => narrow.is_covered_by(wide),
+            _ => false,
+        }
+    }
+
+    /// The topic, if only one can match.
+    pub fn as_exact(&self) -> Option<&Topic> {
+        match self {
+            Self::Exact(topic) => Some(topic),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("**"),
+            Self::Exact(topic) => topic.fmt(f),
+            Self::Segments(pattern) => f.write_str(&pattern.0),
+            Self::Custom(custom) => f.write_str(&custom.name),
+        }
+    }
+}
+
+/// A pattern over segments: `*` stands for one of them, a final `**` for one or more.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SegmentPattern(Arc<str>);
+
+impl SegmentPattern {
+    fn parse(text: &str) -> Result<Self, InvalidMatcher> {
+        let last = text.split('/').count() - 1;
+        for (place, segment) in text.split('/').enumerate() {
+            match segment {
+                "*" => {}
+                "**" if place == last => {}
+                "**" => return Err(InvalidMatcher::RestNotLast),
+                _ if segment.contains('*') => return Err(InvalidMatcher::PartialWildcard),
+                _ => {}
+            }
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The segments, wildcards among them.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    fn matches(&self, topic: &str) -> bool {
+        let mut topic = topic.split('/');
+        for segment in self.segments() {
+            match (segment, topic.next()) {
+                ("**", rest) => return rest.is_some(),
+                (_, None) => return false,
+                ("*", Some(_)) => {}
+                (literal, Some(segment)) if literal == segment => {}
+                _ => return false,
+            }
+        }
+        topic.next().is_none()
+    }
+
+    fn is_covered_by(&self, wide: &Self) -> bool {
+        let mut narrow = self.segments();
+        for segment in wide.segments() {
+            match (segment, narrow.next()) {
+                ("**", rest) => return rest.is_some(),
+                (_, None) | (_, Some("**")) => return false,
+                ("*", Some(_)) => {}
+                (literal, Some(segment)) if literal == segment => {}
+                _ => return false,
+            }
+        }
+        narrow.next().is_none()
+    }
+}
+
+/// A test of topics that another protocol brings to the hub.
+pub trait TopicTest: Send + Sync {
+    /// Whether `topic` is meant. Must take time linear in the topic, and always answer the same.
+    fn matches(&self, topic: &str) -> bool;
+
+    /// Text that every matching topic begins with; the longer it is, the fewer topics are tested.
+    fn literal_prefix(&self) -> &str {
+        ""
+    }
+}
+
+/// A [`TopicTest`] and the words it was asked for in.
+#[derive(Clone)]
+pub struct CustomMatcher {
+    name: Arc<str>,
+    test: Arc<dyn TopicTest>,
+}
+
+impl CustomMatcher {
+    /// `test`, known by `name`. Two custom matchers with the same name are taken for the same test: a
+    /// protocol puts its dialect into the name.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMatcher`] if the name is longer than a topic may be.
+    pub fn new(name: &str, test: Arc<dyn TopicTest>) -> Result<Self, InvalidMatcher> {
+        if name.len() > TOPIC_BYTES_MAX {
+            return Err(InvalidMatcher::Topic(crate::InvalidTopic::TooLong {
+                bytes: name.len(),
+            }));
+        }
+        Ok(Self {
+            name: name.into(),
+            test,
+        })
+    }
+
+    /// The test.
+    pub fn test(&self) -> &dyn TopicTest {
+        &*self.test
+    }
+}
+
+impl fmt::Debug for CustomMatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CustomMatcher").field(&self.name).finish()
+    }
+}
+
+impl PartialEq for CustomMatcher {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for CustomMatcher {}
+
+impl Hash for CustomMatcher {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matcher(text: &str) -> Matcher {
+        Matcher::parse(text).expect("a valid matcher")
+    }
+
+    fn matches(text: &str, topic: &str) -> bool {
+        matcher(text).matches(&Topic::new(topic).expect("a valid topic"))
+    }
+
+    #[test]
+    fn a_star_is_one_segment_and_two_are_the_rest() {
+        for (pattern, topic, expected) in [
+            ("a/b", "a/b", true),
+            ("a/b", "a/b/c", false),
+            ("a/*", "a/b", true),
+            ("a/*", "a", false),
+            ("a/*", "a/", true),
+            ("a/*", "a/b/c", false),
+            ("*/b", "a/b", true),
+            ("*/b", "a/c", false),
+            ("a/**", "a/b", true),
+            ("a/**", "a/b/c/d", true),
+            ("a/**", "a", false),
+            ("a/**", "ab/c", false),
+            ("a/*/**", "a/b", false),
+            ("a/*/**", "a/b/c", true),
+            ("**", "anything/at all", true),
+            ("*", "a", true),
+            ("*", "a/b", false),
+        ] {
+            assert_eq!(matches(pattern, topic), expected, "{pattern} on {topic}");
+        }
+    }
+
+    #[test]
+    fn a_star_without_a_meaning_is_refused() {
+        assert_eq!(Matcher::parse("a/**/b"), Err(InvalidMatcher::RestNotLast));
+        assert_eq!(Matcher::parse("a/b*"), Err(InvalidMatcher::PartialWildcard));
+        assert_eq!(
+            Matcher::parse("a/***"),
+            Err(InvalidMatcher::PartialWildcard)
+        );
+        assert!(matches!(Matcher::parse(""), Err(InvalidMatcher::Topic(_))));
+    }
+
+    #[test]
+    fn a_grant_covers_what_it_could_match() {
+        for (narrow, wide, expected) in [
+            ("a/b", "a/b", true),
+            ("a/b", "a/*", true),
+            ("a/b", "**", true),
+            ("a/*", "a/**", true),
+            ("a/*", "a/*", true),
+            ("a/**", "a/*", false),
+            ("a/*/c", "a/**", true),
+            ("a/*/c", "*/*/c", true),
+            ("*/b", "a/*", false),
+            ("**", "a/**", false),
+            ("a/*", "a/b", false),
+            ("a/**", "a/*/**", false),
+            ("a/*/**", "a/**", true),
+        ] {
+            let covered = matcher(narrow).is_covered_by(&matcher(wide));
+            assert_eq!(covered, expected, "{narrow} by {wide}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+use std::ops::Deref;
+
+use tidings_codec::EventId;
+
+use crate::draft::Draft;
+use crate::epoch::Epoch;
+use crate::position::Position;
+use crate::timestamp::Timestamp;
+
+/// A draft that the store has accepted: it has a place in the log and a time, and never changes again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    position: Position,
+    time: Timestamp,
+    draft: Draft,
+}
+
+impl Record {
+    /// `draft`, accepted at `position` and `time`. Only a [`Store`](crate::Store) has a reason to say this.
+    pub fn new(draft: Draft, position: Position, time: Timestamp) -> Self {
+        Self {
+            position,
+            time,
+            draft,
+        }
+    }
+
+    /// Its place in the log.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// When the store accepted it.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The id that subscribers see: the publisher's own, else the one the position makes.
+    pub fn event_id(&self, epoch: Epoch) -> EventId {
+        match &self.draft.id {
+            Some(id) => id.clone(),
+            None => self.position.event_id(epoch),
+        }
+    }
+}
+
+/// A record is a draft to everybody who only reads it.
+impl Deref for Record {
+    type Target = Draft;
+
+    fn deref(&self) -> &Draft {
+        &self.draft
+    }
+}

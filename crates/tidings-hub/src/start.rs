@@ -1,0 +1,130 @@
+//! Where a subscriber starts, and what that means for this log.
+
+use tidings_codec::EventId;
+
+use crate::error::ReadError;
+use crate::interest::Interest;
+use crate::position::{EventIdForm, Position};
+use crate::store::Store;
+use crate::timestamp::Timestamp;
+
+/// Where a subscriber asks to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the next event.
+    Live,
+    /// After the event with this id. Any text: a client sends back what it was given, or makes it up.
+    After(String),
+    /// With the last so many events.
+    Last(usize),
+    /// With the first event at or after this moment.
+    Since(Timestamp),
+    /// With the oldest event there is.
+    Earliest,
+}
+
+impl Start {
+    /// Finds the position that `self` means in `store`, and what to tell the subscriber.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Failed`] if the store cannot be read.
+    pub fn resolve(&self, store: &dyn Store, interest: &Interest) -> Result<Resolved, ReadError> {
+        let bounds = store.bounds();
+        let oldest = bounds.first.previous();
+        let resumed = |position: Position| Resolved {
+            position: position.max(oldest),
+            outcome: Outcome::Resumed,
+        };
+        match self {
+            Self::Live => Ok(Resolved {
+                position: bounds.head,
+                outcome: Outcome::Live,
+            }),
+            Self::Earliest => Ok(resumed(oldest)),
+            Self::Last(count) => Ok(resumed(store.seek_last(interest, *count)?)),
+            Self::Since(moment) => Ok(resumed(store.seek_time(*moment)?)),
+            Self::After(id) => {
+                let reason = match EventIdForm::of(id, store.epoch()) {
+                    EventIdForm::Ours(position) if position < oldest => ResetReason::Expired,
+                    EventIdForm::Ours(position) if position > bounds.head => ResetReason::Unknown,
+                    EventIdForm::Ours(position) => return Ok(resumed(position)),
+                    EventIdForm::OtherEpoch => ResetReason::Replaced,
+                    EventIdForm::Foreign => match EventId::new(id) {
+                        Ok(id) => match store.find(&id)? {
+                            Some(position) => return Ok(resumed(position)),
+                            None => ResetReason::Unknown,
+                        },
+                        Err(_) => ResetReason::Unknown,
+                    },
+                };
+                // Everything that is left may have been missed, so everything that is left is sent.
+                Ok(Resolved {
+                    position: oldest,
+                    outcome: Outcome::Reset {
+                        reason,
+                        requested: id.clone(),
+                    },
+                })
+            }
+        }
+    }
+}
+
+/// A start in terms of this log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// Deliver what comes after this position.
+    pub position: Position,
+    /// What the subscriber is told.
+    pub outcome: Outcome,
+}
+
+/// Which of the three a (re)connection is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It begins with the next event.
+    Live,
+    /// It continues where it was asked to, and nothing is missing.
+    Resumed,
+    /// It cannot continue where it was asked to: events may have been lost.
+    Reset {
+        /// Why.
+        reason: ResetReason,
+        /// The id it asked to continue after.
+        requested: String,
+    },
+}
+
+impl Outcome {
+    /// The word for the `Tidings-Resume` header.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Resumed => "resumed",
+            Self::Reset { .. } => "reset",
+        }
+    }
+}
+
+/// Why a subscriber cannot continue where it left off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetReason {
+    /// Events after the id have been dropped by retention.
+    Expired,
+    /// The log never had that id, or no longer knows it.
+    Unknown,
+    /// The id was made by another log: this one was wiped or replaced.
+    Replaced,
+}
+
+impl ResetReason {
+    /// The word for the `tidings.reset` event.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Unknown => "unknown",
+            Self::Replaced => "replaced",
+        }
+    }
+}

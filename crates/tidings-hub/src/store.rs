@@ -1,0 +1,184 @@
+//! The log of everything published: the [`Store`] trait and its simplest implementation.
+
+mod head;
+mod memory;
+mod recent;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_codec::EventId;
+
+use crate::draft::Draft;
+use crate::epoch::Epoch;
+use crate::error::{AppendError, ReadError};
+use crate::interest::Interest;
+use crate::position::Position;
+use crate::record::Record;
+use crate::timestamp::Timestamp;
+use crate::topic::Topic;
+
+pub use head::HeadSignal;
+pub use memory::MemoryStore;
+pub use recent::RecentRecords;
+
+/// The place that appends, reads and tails.
+///
+/// # Contract
+///
+/// *Order.* Records have positions `1, 2, 3, …` without gaps, in the order of [`append`](Self::append). What is
+/// visible to one reader is visible to all, and stays until retention drops it, oldest first.
+///
+/// *Visibility.* A record can be read, and [`wait`](Self::wait) returns, only after it is stored as firmly as
+/// the store promises. So nobody is delivered an event that a crash takes back.
+///
+/// *Durability.* When `append` returns, the whole batch is stored as firmly as the store promises (its own
+/// documentation says how firmly). If it fails, nothing of the batch is visible, and the store takes no
+/// more until it was opened anew and has looked at what is there.
+///
+/// *Threads.* `append` and [`retain`](Self::retain) are called by one thread, and may be slow: a disk is asked. All
+/// other methods are called by many threads at once and must not wait for an `append` in progress.
+/// [`bounds`](Self::bounds) and `epoch` are cheap; the others may read a disk.
+///
+/// *Bounds.* A read returns at most what its query allows (but always makes progress). Retention keeps the log
+/// within what the store was configured to.
+pub trait Store: Send + Sync + 'static {
+    /// The name this log was given when it was made.
+    fn epoch(&self) -> Epoch;
+
+    /// What can be read now.
+    fn bounds(&self) -> Bounds;
+
+    /// Stores `drafts`, in order, all or nothing. Returns one entry per draft.
+    ///
+    /// A draft with [`Draft::once`] whose id is still in the log is not stored again; its entry
+    /// names the record that is there.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; see the contract.
+    fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError>;
+
+    /// Reads records in log order.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Expired`] if a record after `query.after` has been dropped by retention.
+    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError>;
+
+    /// The position of the oldest record with this publisher-given id.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Failed`].
+    fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError>;
+
+    /// The position after which the records with a time of `since` or later begin.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Failed`].
+    fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError>;
+
+    /// The position after which the last `count` records begin that `interest` admits (fewer, if the log does
+    /// not hold so many, or the store's bound on looking back is met).
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Failed`].
+    fn seek_last(&self, interest: &Interest, count: usize) -> Result<Position, ReadError>;
+
+    /// What is known of one topic; `None` if no record of it is in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Failed`].
+    fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, ReadError>;
+
+    /// Topics that have records in the log, in the order of their names: at most `count` of them whose names
+    /// begin with `prefix` and come after `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Failed`].
+    fn topics(
+        &self,
+        prefix: &str,
+        after: Option<&Topic>,
+        count: usize,
+    ) -> Result<Vec<TopicState>, ReadError>;
+
+    /// Blocks until there is a record after `after`, or `timeout` has passed. Returns the head either way.
+    fn wait(&self, after: Position, timeout: Duration) -> Position;
+
+    /// Drops what retention no longer keeps.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Failed`].
+    fn retain(&self, now: Timestamp) -> Result<(), AppendError>;
+
+    /// Why the store takes no more events, once it failed.
+    fn failure(&self) -> Option<String>;
+
+    /// Bytes the log occupies, as far as the store knows.
+    fn bytes(&self) -> u64;
+}
+
+/// What of the log can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The oldest record; `head.next()` if there is none.
+    pub first: Position,
+    /// The newest record; [`Position::ZERO`] if there never was one.
+    pub head: Position,
+}
+
+/// What became of one draft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Where the record is.
+    pub position: Position,
+    /// The id subscribers will see.
+    pub id: EventId,
+    /// The record was there before: see [`Draft::once`].
+    pub duplicate: bool,
+}
+
+/// What to read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadQuery<'a> {
+    /// Begin after this position.
+    pub after: Position,
+    /// End with this position, or with the head if that comes first.
+    pub upto: Position,
+    /// Return only records it admits; `None` returns all.
+    pub interest: Option<&'a Interest>,
+    /// Return at most so many records.
+    pub records_max: usize,
+    /// Return no further record once those returned cost so many bytes.
+    pub bytes_max: usize,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Admitted records in log order.
+    pub records: Vec<Arc<Record>>,
+    /// How far the read came: every admitted record after the query's `after` and up to here is in
+    /// `records`. Less than the query's `upto` means: there may be more, read again from here.
+    pub reached: Position,
+}
+
+/// What is known of a topic with records in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicState {
+    /// Its name.
+    pub topic: Topic,
+    /// How many of its records are in the log.
+    pub records: u64,
+    /// Its newest record.
+    pub last: Position,
+    /// The newest record ended the topic.
+    pub ended: bool,
+}

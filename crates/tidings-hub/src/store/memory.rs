@@ -1,0 +1,185 @@
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tidings_codec::EventId;
+
+use crate::draft::Draft;
+use crate::epoch::Epoch;
+use crate::error::{AppendError, ReadError};
+use crate::interest::Interest;
+use crate::position::Position;
+use crate::record::Record;
+use crate::timestamp::Timestamp;
+use crate::topic::Topic;
+
+use super::{Appended, Bounds, HeadSignal, Page, ReadQuery, RecentRecords, Store, TopicState};
+
+/// A log in memory: what the [`Store`] contract means, in the fewest words.
+///
+/// It promises nothing over a restart. It keeps at most `bytes_max` bytes and records at most `age_max`
+/// old; the newest record always stays.
+#[derive(Debug)]
+pub struct MemoryStore {
+    epoch: Epoch,
+    bytes_max: usize,
+    age_max: Duration,
+    log: RwLock<Log>,
+    head: HeadSignal,
+}
+
+#[derive(Debug)]
+struct Log {
+    records: RecentRecords,
+    /// Ids that publishers brought, each with its oldest record.
+    ids: HashMap<EventId, Position>,
+}
+
+impl MemoryStore {
+    /// An empty log named `epoch`.
+    pub fn new(epoch: Epoch, bytes_max: usize, age_max: Duration) -> Self {
+        let log = Log {
+            records: RecentRecords::starting_at(Position::new(1)),
+            ids: HashMap::new(),
+        };
+        Self {
+            epoch,
+            bytes_max,
+            age_max,
+            log: RwLock::new(log),
+            head: HeadSignal::new(Position::ZERO),
+        }
+    }
+
+    fn read_log(&self) -> std::sync::RwLockReadGuard<'_, Log> {
+        self.log.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_log(&self) -> std::sync::RwLockWriteGuard<'_, Log> {
+        self.log.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn bounds(&self) -> Bounds {
+        let log = self.read_log();
+        Bounds {
+            first: log.records.first(),
+            head: log.records.head(),
+        }
+    }
+
+    fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
+        let mut log = self.write_log();
+        let appended = drafts
+            .into_iter()
+            .map(|draft| log.append(draft, now, self.epoch))
+            .collect();
+        while log.records.cost() > self.bytes_max && log.records.first() < log.records.head() {
+            log.forget_oldest();
+        }
+        self.head.advance(log.records.head());
+        Ok(appended)
+    }
+
+    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
+        let log = self.read_log();
+        log.records.read(query).ok_or_else(|| ReadError::Expired {
+            first: log.records.first(),
+        })
+    }
+
+    fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
+        Ok(self.read_log().ids.get(id).copied())
+    }
+
+    fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError> {
+        Ok(self.read_log().records.seek_time(since))
+    }
+
+    fn seek_last(&self, interest: &Interest, count: usize) -> Result<Position, ReadError> {
+        Ok(self.read_log().records.seek_last(interest, count).0)
+    }
+
+    fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, ReadError> {
+        Ok(self.read_log().records.topic(topic))
+    }
+
+    fn topics(
+        &self,
+        prefix: &str,
+        after: Option<&Topic>,
+        count: usize,
+    ) -> Result<Vec<TopicState>, ReadError> {
+        Ok(self.read_log().records.topics(prefix, after, count))
+    }
+
+    fn wait(&self, after: Position, timeout: Duration) -> Position {
+        self.head.wait(after, timeout)
+    }
+
+    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
+        let mut log = self.write_log();
+        let age_max = self.age_max.as_millis().try_into().unwrap_or(u64::MAX);
+        let oldest_kept = Timestamp::from_millis(now.as_millis().saturating_sub(age_max));
+        while log
+            .records
+            .oldest()
+            .is_some_and(|record| record.time() < oldest_kept)
+            && log.records.first() < log.records.head()
+        {
+            log.forget_oldest();
+        }
+        Ok(())
+    }
+
+    fn failure(&self) -> Option<String> {
+        None
+    }
+
+    fn bytes(&self) -> u64 {
+        self.read_log().records.cost() as u64
+    }
+}
+
+impl Log {
+    fn append(&mut self, draft: Draft, now: Timestamp, epoch: Epoch) -> Appended {
+        if let Some(id) = &draft.id {
+            let known = self.ids.get(id).copied();
+            if let (true, Some(position)) = (draft.once, known) {
+                return Appended {
+                    position,
+                    id: id.clone(),
+                    duplicate: true,
+                };
+            }
+        }
+        let position = self.records.head().next();
+        let record = Record::new(draft, position, now);
+        if let Some(id) = &record.id {
+            self.ids.entry(id.clone()).or_insert(position);
+        }
+        let id = record.event_id(epoch);
+        self.records.push(Arc::new(record));
+        Appended {
+            position,
+            id,
+            duplicate: false,
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(record) = self.records.pop() else {
+            return;
+        };
+        if let Some(id) = &record.id
+            && self.ids.get(id) == Some(&record.position())
+        {
+            self.ids.remove(id);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::draft::Kind;
+use crate::interest::Interest;
+use crate::position::Position;
+use crate::record::Record;
+use crate::timestamp::Timestamp;
+use crate::topic::Topic;
+
+use super::{Page, ReadQuery, TopicState};
+
+/// The newest records, held in memory: the whole log of the [`MemoryStore`](super::MemoryStore), the hot end of
+/// a log on disk.
+///
+/// An unbroken run of positions, with an index by topic, so that reading one topic of many costs what that
+/// topic has. It forgets the oldest records first, when told to.
+#[derive(Debug)]
+pub struct RecentRecords {
+    records: VecDeque<Arc<Record>>,
+    /// Position of the oldest record held, or of the next one to come.
+    first: Position,
+    topics: BTreeMap<Topic, TopicRecords>,
+    cost: usize,
+}
+
+#[derive(Debug, Default)]
+struct TopicRecords {
+    positions: VecDeque<Position>,
+    ended: bool,
+}
+
+impl RecentRecords {
+    /// Nothing yet; the first record to come is the one at `next`.
+    pub fn starting_at(next: Position) -> Self {
+        Self {
+            records: VecDeque::new(),
+            first: next,
+            topics: BTreeMap::new(),
+            cost: 0,
+        }
+    }
+
+    /// Takes the next record of the log.
+    ///
+    /// # Panics
+    ///
+    /// If it is not the next one: the run would be broken.
+    pub fn push(&mut self, record: Arc<Record>) {
+        assert_eq!(
+            record.position(),
+            self.head().next(),
+            "records come in log order"
+        );
+        for topic in record.topics() {
+            if !self.topics.contains_key(topic) {
+                self.topics.insert(topic.clone(), TopicRecords::default());
+            }
+            let entry = self
+                .topics
+                .get_mut(topic)
+                .expect("inserted above if it was not there");
+            // An event may name the same topic twice.
+            if entry.positions.back() != Some(&record.position()) {
+                entry.positions.push_back(record.position());
+            }
+            entry.ended = record.kind == Kind::End;
+        }
+        self.cost += record.cost();
+        self.records.push_back(record);
+    }
+
+    /// Forgets the oldest record. Returns it.
+    pub fn pop(&mut self) -> Option<Arc<Record>> {
+        let record = self.records.pop_front()?;
+        self.first = record.position().next();
+        self.cost -= record.cost();
+        for topic in record.topics() {
+            let Some(entry) = self.topics.get_mut(topic) else {
+                continue;
+            };
+            if entry.positions.front() == Some(&record.position()) {
+                entry.positions.pop_front();
+            }
+            if entry.positions.is_empty() {
+                self.topics.remove(topic);
+            }
+        }
+        Some(record)
+    }
+
+    /// The oldest record.
+    pub fn oldest(&self) -> Option<&Arc<Record>> {
+        self.records.front()
+    }
+
+    /// Position of the oldest record, or of the next one to come.
+    pub fn first(&self) -> Position {
+        self.first
+    }
+
+    /// Position of the newest record, or the one before the next to come.
+    pub fn head(&self) -> Position {
+        Position::new(self.first.get() + self.records.len() as u64).previous()
+    }
+
+    /// What the records cost, in bytes.
+    pub fn cost(&self) -> usize {
+        self.cost
+    }
+
+    /// Reads; `None` if records after `query.after` are no longer held here.
+    pub fn read(&self, query: &ReadQuery<'_>) -> Option<Page> {
+        if query.after < self.first.previous() {
+            return None;
+        }
+        let upto = query.upto.min(self.head());
+        let mut page = Page {
+            records: Vec::new(),
+            reached: query.after.max(upto),
+        };
+        if upto <= query.after {
+            return Some(page);
+        }
+        let mut bytes = 0;
+        let mut take = |record: &Arc<Record>| {
+            if query
+                .interest
+                .is_some_and(|interest| !interest.admits(record))
+            {
+                return true;
+            }
+            bytes += record.cost();
+            page.records.push(Arc::clone(record));
+            let full = page.records.len() >= query.records_max || bytes >= query.bytes_max;
+            if full {
+                page.reached = record.position();
+            }
+            !full
+        };
+        let exact = query.interest.and_then(Interest::exact_topics);
+        match exact.as_deref() {
+            Some(topics) => {
+                for position in self.positions_of(topics, query.after, upto) {
+                    if !take(&self.records[self.index_of(position)]) {
+                        break;
+                    }
+                }
+            }
+            None => {
+                let start = self.index_of(query.after.next());
+                let end = self.index_of(upto.next());
+                for record in self.records.range(start..end) {
+                    if !take(record) {
+                        break;
+                    }
+                }
+            }
+        }
+        Some(page)
+    }
+
+    /// The position after which the last `count` admitted records begin, and how many there are.
+    pub fn seek_last(&self, interest: &Interest, count: usize) -> (Position, usize) {
+        let mut found = 0;
+        let mut after = self.head();
+        if count == 0 {
+            return (after, 0);
+        }
+        for record in self
+            .records
+            .iter()
+            .rev()
+            .filter(|record| interest.admits(record))
+        {
+            after = record.position().previous();
+            found += 1;
+            if found == count {
+                break;
+            }
+        }
+        (after, found)
+    }
+
+    /// The position after which records with a time of `since` or later begin.
+    pub fn seek_time(&self, since: Timestamp) -> Position {
+        let older = self.records.partition_point(|record| record.time() < since);
+        Position::new(self.first.get() + older as u64).previous()
+    }
+
+    /// What is known of one topic.
+    pub fn topic(&self, topic: &Topic) -> Option<TopicState> {
+        let (topic, entry) = self.topics.get_key_value(topic)?;
+        Some(entry.state(topic))
+    }
+
+    /// Topics in the order of their names; see [`Store::topics`](super::Store::topics).
+    pub fn topics(&self, prefix: &str, after: Option<&Topic>, count: usize) -> Vec<TopicState> {
+        let start = match after {
+            Some(after) if after.as_str() >= prefix => Bound::Excluded(after.as_str()),
+            _ => Bound::Included(prefix),
+        };
+        self.topics
+            .range::<str, _>((start, Bound::Unbounded))
+            .take_while(|(topic, _)| topic.as_str().starts_with(prefix))
+            .take(count)
+            .map(|(topic, entry)| entry.state(topic))
+            .collect()
+    }
+
+    /// Positions after `after` and up to `upto` of records on any of `topics`, ascending, each once.
+    fn positions_of<'a>(
+        &'a self,
+        topics: &[&Topic],
+        after: Position,
+        upto: Position,
+    ) -> impl Iterator<Item = Position> + 'a {
+        let mut runs: Vec<_> = topics
+            .iter()
+            .filter_map(|topic| self.topics.get(*topic))
+            .map(|entry| {
+                let start = entry
+                    .positions
+                    .partition_point(|position| *position <= after);
+                entry.positions.range(start..).copied().peekable()
+            })
+            .collect();
+        std::iter::from_fn(move || {
+            let next = runs
+                .iter_mut()
+                .filter_map(|run| run.peek().copied())
+                .min()?;
+            for run in &mut runs {
+                run.next_if_eq(&next);
+            }
+            (next <= upto).then_some(next)
+        })
+    }
+
+    fn index_of(&self, position: Position) -> usize {
+        (position.get() - self.first.get()) as usize
+    }
+}
+
+impl TopicRecords {
+    fn state(&self, topic: &Topic) -> TopicState {
+        TopicState {
+            topic: topic.clone(),
+            records: self.positions.len() as u64,
+            last: *self
+                .positions
+                .back()
+                .expect("a topic without records is removed"),
+            ended: self.ended,
+        }
+    }
+}
