@@ -23,9 +23,11 @@
 //! an argument; inputs are `handle_*`, outputs are `poll_*`. The crate knows no storage product: the
 //! [`Store`] trait and its simplest implementation, [`MemoryStore`], are all there is.
 
+mod close_reason;
 mod draft;
 mod epoch;
 mod error;
+mod frame;
 mod grant;
 mod interest;
 pub mod limits;
@@ -37,9 +39,11 @@ mod store;
 mod timestamp;
 mod topic;
 
+pub use close_reason::CloseReason;
 pub use draft::{Draft, Kind};
 pub use epoch::Epoch;
 pub use error::{AppendError, InvalidEpoch, InvalidMatcher, InvalidTopic, ReadError};
+pub use frame::{Frame, Framing};
 pub use grant::Grant;
 pub use interest::Interest;
 pub use matcher::{CustomMatcher, Matcher, SegmentPattern, TopicTest};
