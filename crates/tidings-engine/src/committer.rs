@@ -1,0 +1,165 @@
+//! The one thread that writes to the store.
+//!
+//! Publishers put their drafts into a queue and wait. The committer takes everything that is there, up to a
+//! batch, appends it with one call (one `fsync`), answers all of its publishers, and looks again. No delay is
+//! added to make batches bigger: while one batch is being synced, the next one gathers by itself.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tidings_hub::{AppendError, Appended, Draft, Store, Timestamp};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+
+use crate::error::PublishError;
+use crate::limits::{COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, RETENTION_INTERVAL};
+
+/// The way to the committer.
+pub(crate) struct Committer {
+    queue: Mutex<Queue>,
+    filled: Condvar,
+    /// Bytes the queue still takes. Publishers wait here when it is full.
+    room: Semaphore,
+}
+
+struct Queue {
+    jobs: VecDeque<Job>,
+    stopping: bool,
+    /// The committer sleeps and wants to be woken.
+    idle: bool,
+}
+
+/// One publisher's drafts: appended together or not at all.
+struct Job {
+    drafts: Vec<Draft>,
+    cost: usize,
+    answer: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
+}
+
+impl Committer {
+    pub(crate) fn new() -> Self {
+        let queue = Queue {
+            jobs: VecDeque::new(),
+            stopping: false,
+            idle: false,
+        };
+        Self {
+            queue: Mutex::new(queue),
+            filled: Condvar::new(),
+            room: Semaphore::new(COMMIT_QUEUE_BYTES_MAX),
+        }
+    }
+
+    /// Appends `drafts`, together with what other publishers bring at the same time.
+    pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
+        let cost = drafts.iter().map(Draft::cost).sum::<usize>();
+        let permits = cost.clamp(1, COMMIT_QUEUE_BYTES_MAX) as u32;
+        let room = self.room.acquire_many(permits).await;
+        // Held until the answer is there: what is being synced counts too.
+        let _room: SemaphorePermit<'_> = room.map_err(|_| PublishError::Stopping)?;
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut queue = self.lock();
+            if queue.stopping {
+                return Err(PublishError::Stopping);
+            }
+            queue.jobs.push_back(Job {
+                drafts,
+                cost,
+                answer,
+            });
+            if std::mem::take(&mut queue.idle) {
+                self.filled.notify_one();
+            }
+        }
+        match answered.await {
+            Ok(result) => result.map_err(PublishError::Store),
+            Err(_) => Err(PublishError::Stopping),
+        }
+    }
+
+    /// Commits what is queued and ends [`run`](Self::run).
+    pub(crate) fn stop(&self) {
+        self.lock().stopping = true;
+        self.filled.notify_one();
+    }
+
+    /// The thread: serves `store` until it is stopped and the queue is empty.
+    pub(crate) fn run(&self, store: &Arc<dyn Store>) {
+        let mut retained = Instant::now();
+        while let Some(jobs) = self.next_batch() {
+            if !jobs.is_empty() {
+                commit(&**store, jobs);
+            }
+            if retained.elapsed() >= RETENTION_INTERVAL {
+                retained = Instant::now();
+                if let Err(error) = store.retain(now()) {
+                    tracing::error!(%error, "retention failed");
+                }
+            }
+        }
+    }
+
+    /// What is to be appended together; nothing after a while without publishes; `None` at the end.
+    fn next_batch(&self) -> Option<Vec<Job>> {
+        let mut queue = self.lock();
+        if queue.jobs.is_empty() && !queue.stopping {
+            queue.idle = true;
+            let waited = self
+                .filled
+                .wait_timeout_while(queue, RETENTION_INTERVAL, |queue| {
+                    queue.jobs.is_empty() && !queue.stopping
+                });
+            queue = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue);
+            queue.idle = false;
+        }
+        if queue.jobs.is_empty() && queue.stopping {
+            return None;
+        }
+        let mut cost = 0;
+        let count = queue.jobs.iter().take_while(|job| {
+            cost += job.cost;
+            cost <= COMMIT_BATCH_BYTES_MAX
+        });
+        // A job larger than a batch goes alone.
+        let count = count.count().max(1).min(queue.jobs.len());
+        Some(queue.jobs.drain(..count).collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Appends all jobs' drafts in one batch and gives each its share of the answer.
+fn commit(store: &dyn Store, jobs: Vec<Job>) {
+    let mut drafts = Vec::with_capacity(jobs.iter().map(|job| job.drafts.len()).sum());
+    let mut answers = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        answers.push((job.drafts.len(), job.answer));
+        drafts.extend(job.drafts);
+    }
+    match store.append(drafts, now()) {
+        Ok(appended) => {
+            let mut appended = appended.into_iter();
+            for (count, answer) in answers {
+                // A publisher that went away meanwhile does not hear the answer; its events are stored.
+                let _ = answer.send(Ok(appended.by_ref().take(count).collect()));
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "the store takes no more events");
+            for (_, answer) in answers {
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// Wall-clock time; a clock before 1970 counts as 1970.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    Timestamp::from_millis(since.as_millis().try_into().unwrap_or(u64::MAX))
+}
