@@ -50,3 +50,33 @@ impl fmt::Display for InvalidField {
 }
 
 impl Error for InvalidField {}
+
+/// Why a stream could not be decoded as it came.
+///
+/// There is little to go wrong, for the standard gives every sequence of bytes a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// An event is larger than this decoder may keep. The peer is to blame, or the limit: see
+    /// [`limits::EVENT_BYTES_MAX`](crate::limits::EVENT_BYTES_MAX).
+    ///
+    /// The event is lost and this is the only word of it, but the decoder is sound: call it again
+    /// and it goes on behind the event. The event's id still becomes the last event id, so that a
+    /// client which reconnects does not ask for the same event again, for ever.
+    EventTooLarge {
+        /// The limit it broke, in bytes.
+        bytes_max: usize,
+    },
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EventTooLarge { bytes_max } => {
+                write!(f, "event is larger than {bytes_max} bytes")
+            }
+        }
+    }
+}
+
+impl Error for DecodeError {}

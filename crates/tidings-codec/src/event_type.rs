@@ -41,6 +41,16 @@ impl EventType {
         Ok(Self(Arc::from(event_type)))
     }
 
+    /// A type as the decoder has it: without CR and LF, which end lines. U+0000 becomes U+FFFD.
+    /// `None` if it is empty.
+    pub(crate) fn from_decoded(event_type: &str) -> Option<Self> {
+        match InvalidField::check(event_type) {
+            Ok(()) => Some(Self(Arc::from(event_type))),
+            Err(InvalidField::Empty) => None,
+            Err(_) => Some(Self(Arc::from(event_type.replace('\0', "\u{FFFD}")))),
+        }
+    }
+
     /// The type as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,0 +1,66 @@
+//! `Head`: what a block says besides its data, and the last event id.
+
+use alloc::string::String;
+use core::mem;
+
+/// The buffers for type and ids. The lines up to the next blank line are a block.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Head {
+    /// The type buffer.
+    pub(crate) event_type: String,
+    /// The id buffer, if `has_id`; else something old, kept for its memory.
+    id: String,
+    /// The block has an id that counts.
+    pub(crate) has_id: bool,
+    /// The reconnection time the block gives.
+    pub(crate) retry_ms: Option<u64>,
+    /// The last event id string.
+    last_event_id: String,
+}
+
+impl Head {
+    /// Sets the id buffer.
+    pub(crate) fn set_id(&mut self, id: &str) {
+        self.id.clear();
+        self.id.push_str(id);
+        self.has_id = true;
+    }
+
+    /// Sets the last event id, as if some event had.
+    pub(crate) fn set_last_event_id(&mut self, id: &str) {
+        self.last_event_id.clear();
+        self.last_event_id.push_str(id);
+    }
+
+    /// The block is complete: its id, if it has one, becomes the last event id.
+    #[inline]
+    pub(crate) fn commit_id(&mut self) {
+        if self.has_id {
+            mem::swap(&mut self.id, &mut self.last_event_id);
+        }
+    }
+
+    /// Forgets the block, but not the last event id.
+    pub(crate) fn clear(&mut self) {
+        self.event_type.clear();
+        self.has_id = false;
+        self.retry_ms = None;
+    }
+
+    /// Nothing has been said.
+    #[inline]
+    pub(crate) fn is_clear(&self) -> bool {
+        !self.has_id && self.event_type.is_empty() && self.retry_ms.is_none()
+    }
+
+    /// The bytes kept for the block.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.event_type.len() + if self.has_id { self.id.len() } else { 0 }
+    }
+
+    /// The last event id string.
+    pub(crate) fn last_event_id(&self) -> &str {
+        &self.last_event_id
+    }
+}
