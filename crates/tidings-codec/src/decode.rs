@@ -217,8 +217,11 @@ impl Decoder {
 
     /// Reads on to the next thing there is to hand out.
     fn step<'c>(&mut self, input: &mut &'c [u8]) -> Result<Step<'c>, DecodeError> {
-        if self.spent || !self.mended.is_empty() {
+        if self.spent {
             self.clear_block();
+        }
+        if !self.mended.is_empty() {
+            self.mended = String::new();
         }
         // The only data line so far of this block, if it lies in this chunk.
         let mut held = None;
@@ -506,14 +509,13 @@ impl Decoder {
         is_event
     }
 
-    /// Forgets the block and all that was lent out.
+    /// Forgets the block, but not the last event id.
     fn clear_block(&mut self) {
         recycle(&mut self.data);
         self.has_data = false;
         self.head.clear();
         self.too_large = false;
         self.spent = false;
-        self.mended = String::new();
     }
 
     /// The block is larger than it may be: its data goes, and what is left of it will be skipped.
