@@ -37,7 +37,7 @@ fn all_cuts(bytes: &[u8]) -> Vec<(String, Vec<&[u8]>)> {
 #[test]
 fn every_vector_is_heard_as_expected_at_every_cut() {
     for case in vectors::all() {
-        for (cut, chunks) in chunks::all_cuts(&case.wire) {
+        for (cut, chunks) in all_cuts(&case.wire) {
             let mut decoder = decoder_for(&case).with_comments();
             let outcome = chunks::decode(&mut decoder, chunks.iter().copied()).unwrap();
             let outcome = vectors::without_block_fields(outcome);

@@ -99,20 +99,16 @@ impl Source {
                 self.data.push_str(value);
                 self.data.push('\n');
             }
-            "id" => {
-                // "If the field value does not contain U+0000 NULL"
-                if !value.contains('\0') {
-                    self.id = value.to_owned();
-                    self.block_id = Some(value.to_owned());
-                }
+            // "If the field value does not contain U+0000 NULL"
+            "id" if !value.contains('\0') => {
+                self.id = value.to_owned();
+                self.block_id = Some(value.to_owned());
             }
-            "retry" => {
-                // "If the field value consists of only ASCII digits"
-                if !value.is_empty() && value.chars().all(|digit| digit.is_ascii_digit()) {
-                    let ms = value.parse().unwrap_or(u64::MAX);
-                    self.outcome.retry_ms = Some(ms);
-                    self.block_retry_ms = Some(ms);
-                }
+            // "If the field value consists of only ASCII digits"
+            "retry" if !value.is_empty() && value.chars().all(|digit| digit.is_ascii_digit()) => {
+                let ms = value.parse().unwrap_or(u64::MAX);
+                self.outcome.retry_ms = Some(ms);
+                self.block_retry_ms = Some(ms);
             }
             _ => {}
         }
