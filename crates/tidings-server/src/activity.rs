@@ -1,0 +1,101 @@
+//! What a connection is doing, so that one timer can tell the idle from the slow.
+//!
+//! The HTTP library has a timer for request heads, but one that also runs while no request is under way, and
+//! that is set anew for every request. Here nothing is set: requests leave a note of when they came and went,
+//! and a timer per connection looks at the notes every few seconds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Notes on one connection, written by its parts, read by its timer.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    started: Instant,
+    /// Requests that have not been answered to the end.
+    busy: AtomicUsize,
+    /// When the last of them ended, or the first byte of the next one came; in milliseconds from the start.
+    since_ms: AtomicU64,
+    /// Bytes of a request have come whose head is not complete.
+    in_head: AtomicBool,
+}
+
+/// What a connection without a request has been doing, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// At least one request is being answered.
+    Request,
+    /// A request head has begun to come.
+    Head(Duration),
+    /// Nothing.
+    Idle(Duration),
+}
+
+impl Activity {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            started: Instant::now(),
+            busy: AtomicUsize::new(0),
+            since_ms: AtomicU64::new(0),
+            in_head: AtomicBool::new(false),
+        })
+    }
+
+    /// A request's head is complete. It is under way until what is returned is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        self.in_head.store(false, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// Bytes have come.
+    pub(crate) fn note_bytes(&self) {
+        if self.busy.load(Ordering::Relaxed) == 0 && !self.in_head.swap(true, Ordering::Relaxed) {
+            self.note_time();
+        }
+    }
+
+    pub(crate) fn doing(&self) -> Doing {
+        if self.busy.load(Ordering::Relaxed) > 0 {
+            return Doing::Request;
+        }
+        let since = Duration::from_millis(self.since_ms.load(Ordering::Relaxed));
+        let length = self.started.elapsed().saturating_sub(since);
+        if self.in_head.load(Ordering::Relaxed) { Doing::Head(length) } else { Doing::Idle(length) }
+    }
+
+    fn note_time(&self) {
+        let millis = self.started.elapsed().as_millis();
+        self.since_ms.store(millis.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// A request is under way as long as this exists.
+#[derive(Debug)]
+pub(crate) struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.0.busy.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.note_time();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_idle_then_in_a_head_then_in_a_request_then_idle() {
+        let activity = Activity::new();
+        assert!(matches!(activity.doing(), Doing::Idle(_)));
+        activity.note_bytes();
+        assert!(matches!(activity.doing(), Doing::Head(_)));
+        let busy = activity.begin();
+        activity.note_bytes(); // of the body
+        assert_eq!(activity.doing(), Doing::Request);
+        drop(busy);
+        assert!(matches!(activity.doing(), Doing::Idle(_)));
+    }
+}

@@ -1,0 +1,194 @@
+//! What handlers give back, and how an event stream's head is put together for both sinks.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, StatusCode, Version};
+use http_body::{Frame, SizeHint};
+use tidings_engine::{Attachment, Opening, SubscriberBody};
+
+use crate::activity::Busy;
+
+/// A response as the HTTP library sends it.
+pub(crate) type Response = http::Response<Body>;
+
+/// What a handler gives back.
+pub(crate) enum Answer {
+    /// A whole response.
+    Response(Response),
+    /// An event stream that an engine will write; which way is not the handler's business.
+    Stream(Box<Stream>),
+}
+
+impl Answer {
+    /// The headers, whichever it is.
+    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
+        match self {
+            Self::Response(response) => response.headers_mut(),
+            Self::Stream(stream) => &mut stream.headers,
+        }
+    }
+}
+
+/// An event stream about to begin.
+pub(crate) struct Stream {
+    pub(crate) opening: Opening,
+    pub(crate) attachment: Attachment,
+    /// The response's headers, without those that belong to one connection.
+    pub(crate) headers: HeaderMap,
+}
+
+impl Stream {
+    /// Adds what HTTP/1.1 says about the connection; HTTP/2 forbids such headers (RFC 9113 §8.2.2).
+    pub(crate) fn add_connection_headers(&mut self, version: Version, request: &HeaderMap) {
+        if version == Version::HTTP_11 {
+            let value = if wants_close(request) { "close" } else { "keep-alive" };
+            self.headers.insert(header::CONNECTION, HeaderValue::from_static(value));
+        }
+    }
+
+    /// The head of the response for a socket that is written directly: HTTP/1.1, body in chunks (RFC 9112 §7.1).
+    pub(crate) fn http1_head(&self) -> Vec<u8> {
+        let mut head = Vec::with_capacity(512);
+        head.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        for (name, value) in &self.headers {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"transfer-encoding: chunked\r\ndate: ");
+        let now = jiff::Timestamp::now();
+        let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+        if let Ok(date) = printer.timestamp_to_rfc9110_string(&now) {
+            head.extend_from_slice(date.as_bytes());
+        }
+        head.extend_from_slice(b"\r\n\r\n");
+        head
+    }
+}
+
+/// The body of a response.
+pub(crate) struct Body {
+    content: Content,
+    /// Dropped with the body: then the request has been answered.
+    _busy: Option<Busy>,
+}
+
+enum Content {
+    Whole(Bytes),
+    Stream(SubscriberBody),
+}
+
+impl Body {
+    /// Everything, at once.
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self { content: Content::Whole(bytes.into()), _busy: None }
+    }
+
+    /// What a shard will send.
+    pub(crate) fn stream(body: SubscriberBody) -> Self {
+        Self { content: Content::Stream(body), _busy: None }
+    }
+
+    /// Keeps the connection busy until this is sent.
+    pub(crate) fn holding(self, busy: Busy) -> Self {
+        Self { _busy: Some(busy), ..self }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut self.get_mut().content {
+            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Stream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// A response with a body that is there already.
+pub(crate) fn whole(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response {
+    let mut response = http::Response::new(Body::whole(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// A JSON answer that nobody keeps.
+pub(crate) fn json(body: impl Into<Bytes>) -> Response {
+    let mut response = whole(StatusCode::OK, "application/json", body);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A response without a body.
+pub(crate) fn empty(status: StatusCode) -> Response {
+    let mut response = http::Response::new(Body::whole(Bytes::new()));
+    *response.status_mut() = status;
+    response
+}
+
+/// Methods as a header value.
+pub(crate) fn list(methods: &[Method]) -> HeaderValue {
+    let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+    HeaderValue::from_str(&names.join(", ")).expect("methods are tokens")
+}
+
+/// The headers of every event stream.
+pub(crate) fn stream_headers() -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    for (name, value) in [
+        (header::CONTENT_TYPE, EVENT_STREAM),
+        // A proxy that compresses would hold events back.
+        (header::CACHE_CONTROL, "no-cache, no-transform"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // nginx gathers responses unless it is told not to.
+    headers.insert(
+        header::HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    headers
+}
+
+/// The media type of event streams.
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+
+/// Whether the client said that it will send no more requests (RFC 9112 §9.6).
+fn wants_close(request: &HeaderMap) -> bool {
+    request
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|option| option.trim().eq_ignore_ascii_case("close"))
+}

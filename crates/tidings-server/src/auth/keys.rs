@@ -1,0 +1,184 @@
+//! What tokens are checked against.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use tidings_hub::{Grant, Matcher};
+
+use crate::error::ConfigError;
+
+/// A key that may be presented as it is, and what its bearer may do.
+///
+/// Only a digest of the key is kept.
+#[derive(Clone)]
+pub struct ApiKey {
+    name: String,
+    digest: [u8; digest::SHA256_OUTPUT_LEN],
+    grant: Arc<Grant>,
+}
+
+impl ApiKey {
+    /// Fewest characters of a key.
+    pub const LENGTH_MIN: usize = 16;
+
+    /// The key `key`, called `name` in logs, for whoever may publish to and subscribe to these topics (in the
+    /// words of [`Matcher::parse`]).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::WeakApiKey`] and [`ConfigError::Matcher`].
+    pub fn new<T: AsRef<str>>(
+        name: &str,
+        key: &str,
+        publish: &[T],
+        subscribe: &[T],
+    ) -> Result<Self, ConfigError> {
+        if key.len() < Self::LENGTH_MIN || !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(ConfigError::WeakApiKey {
+                name: name.to_owned(),
+                length_min: Self::LENGTH_MIN,
+            });
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            digest: sha256(key),
+            grant: Arc::new(Grant {
+                publish: matchers(publish)?,
+                subscribe: matchers(subscribe)?,
+                expires: None,
+            }),
+        })
+    }
+
+    /// The name in logs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its bearer may do.
+    pub fn grant(&self) -> &Arc<Grant> {
+        &self.grant
+    }
+
+    /// The key among `keys` that `token` is. Takes the same time whichever it is, and however much of it is
+    /// right.
+    pub(crate) fn find<'a>(keys: &'a [Self], token: &str) -> Option<&'a Self> {
+        if keys.is_empty() {
+            return None;
+        }
+        let presented = sha256(token);
+        let mut found = None;
+        for key in keys {
+            if verify_slices_are_equal(&key.digest, &presented).is_ok() {
+                found = Some(key);
+            }
+        }
+        found
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey")
+            .field("name", &self.name)
+            .field("grant", &self.grant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A key that signs JSON Web Tokens, and the algorithms it signs with.
+///
+/// The algorithms belong to the key, never to the token: a token cannot choose how it is checked.
+#[derive(Clone)]
+pub struct JwtKey {
+    decoding: DecodingKey,
+    validation: Validation,
+}
+
+impl JwtKey {
+    /// Fewest bytes of a secret for HS256: as many as the digest has (RFC 7518 §3.2).
+    pub const HS256_BYTES_MIN: usize = 32;
+
+    /// A secret shared with those who sign tokens with HS256.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::ShortSecret`].
+    pub fn hs256(secret: &[u8]) -> Result<Self, ConfigError> {
+        if secret.len() < Self::HS256_BYTES_MIN {
+            return Err(ConfigError::ShortSecret { bytes_min: Self::HS256_BYTES_MIN });
+        }
+        let decoding = DecodingKey::from_secret(secret);
+        Ok(Self::new(decoding, vec![Algorithm::HS256]))
+    }
+
+    fn new(decoding: DecodingKey, algorithms: Vec<Algorithm>) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.algorithms = algorithms;
+        validation.leeway = 0;
+        validation.validate_nbf = true;
+        // A token without an end is a thing people have; one with an end is held to it.
+        validation.required_spec_claims.clear();
+        // The hub has no name to be found among the audience.
+        validation.validate_aud = false;
+        Self { decoding, validation }
+    }
+
+    pub(crate) fn decoding(&self) -> &DecodingKey {
+        &self.decoding
+    }
+
+    pub(crate) fn validation(&self) -> &Validation {
+        &self.validation
+    }
+}
+
+impl fmt::Debug for JwtKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtKey")
+            .field("algorithms", &self.validation.algorithms)
+            .finish_non_exhaustive()
+    }
+}
+
+fn matchers<T: AsRef<str>>(texts: &[T]) -> Result<Vec<Matcher>, ConfigError> {
+    let parse = |text: &T| {
+        Matcher::parse(text.as_ref())
+            .map_err(|error| ConfigError::Matcher { text: text.as_ref().to_owned(), error })
+    };
+    texts.iter().map(parse).collect()
+}
+
+fn sha256(text: &str) -> [u8; digest::SHA256_OUTPUT_LEN] {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    digest.as_ref().try_into().expect("SHA-256 has its own length")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_by_the_whole_of_it() {
+        let key = |name, key| ApiKey::new(name, key, &["a/**"], &["**"]).unwrap();
+        let keys = [key("one", "0123456789abcdef"), key("two", "fedcba9876543210")];
+        let name = |token| ApiKey::find(&keys, token).map(ApiKey::name);
+        assert_eq!(name("fedcba9876543210"), Some("two"));
+        assert_eq!(name("fedcba987654321"), None);
+        assert_eq!(name(""), None);
+        assert!(!format!("{keys:?}").contains("0123"), "a key is not printed");
+    }
+
+    #[test]
+    fn what_protects_nothing_is_refused() {
+        for weak in ["short", "0123456789 bcdef", "0123456789äbcdef"] {
+            assert!(ApiKey::new::<&str>("k", weak, &[], &[]).is_err(), "{weak}");
+        }
+        assert!(JwtKey::hs256(b"secret").is_err());
+    }
+}

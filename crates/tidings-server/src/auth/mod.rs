@@ -1,0 +1,191 @@
+//! Who is asking, and what they may do.
+
+mod keys;
+mod token;
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderValue};
+use tidings_hub::{Grant, Matcher, Topic};
+
+use crate::config::Config;
+use crate::problem::{Code, Problem};
+use token::InvalidToken;
+
+pub use keys::{ApiKey, JwtKey};
+
+/// All keys, and what those without one may do.
+#[derive(Debug)]
+pub(crate) struct Auth {
+    api_keys: Vec<ApiKey>,
+    jwt_keys: Vec<JwtKey>,
+    /// What a request without a token may do; nothing if this is not there.
+    anonymous: Option<Arc<Grant>>,
+}
+
+impl Auth {
+    pub(crate) fn new(config: &Config) -> Self {
+        token::install_cryptography();
+        Self {
+            api_keys: config.api_keys.clone(),
+            jwt_keys: config.jwt_keys.clone(),
+            anonymous: config.is_open().then(|| Arc::new(Grant::everything())),
+        }
+    }
+
+    /// Finds out who sent a request: by its `Authorization: Bearer` (RFC 6750 §2.1), else by the token that
+    /// stood in its query, for `EventSource` cannot set headers.
+    ///
+    /// # Errors
+    ///
+    /// A 401 that says why.
+    pub(crate) fn identify(
+        &self,
+        headers: &HeaderMap,
+        query_token: Option<&str>,
+    ) -> Result<Caller, Problem> {
+        let keyless = self.api_keys.is_empty() && self.jwt_keys.is_empty();
+        let token = bearer(headers).or(query_token).filter(|_| !keyless);
+        let Some(token) = token else {
+            return self.anonymous.clone().map(Caller::anonymous).ok_or_else(|| {
+                unauthorized(
+                    Code::TokenRequired,
+                    "send `Authorization: Bearer <token>`, or `?token=` where headers cannot be set",
+                    None,
+                )
+            });
+        };
+        if let Some(key) = ApiKey::find(&self.api_keys, token) {
+            return Ok(Caller::with(Arc::clone(key.grant())));
+        }
+        let verified = token::verify(token, &self.jwt_keys);
+        let grant = verified.map_err(|error| invalid(&error))?;
+        Ok(Caller::with(Arc::new(grant)))
+    }
+}
+
+/// Who is asking.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    grant: Arc<Grant>,
+    anonymous: bool,
+}
+
+impl Caller {
+    fn with(grant: Arc<Grant>) -> Self {
+        Self { grant, anonymous: false }
+    }
+
+    fn anonymous(grant: Arc<Grant>) -> Self {
+        Self { grant, anonymous: true }
+    }
+
+    pub(crate) fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Whether the caller has its rights by nothing but being able to reach the hub.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
+    /// # Errors
+    ///
+    /// A 403 that names the topic.
+    pub(crate) fn check_publish(&self, topic: &Topic) -> Result<(), Problem> {
+        if self.grant.may_publish(topic) {
+            return Ok(());
+        }
+        Err(forbidden(format!("use a token whose `publish` covers the topic {:?}", topic.as_str())))
+    }
+
+    /// # Errors
+    ///
+    /// A 403 that names the matcher.
+    pub(crate) fn check_subscribe(&self, matcher: &Matcher) -> Result<(), Problem> {
+        if self.grant.may_subscribe(matcher) {
+            return Ok(());
+        }
+        Err(forbidden(format!(
+            "use a token whose `subscribe` covers all of {:?}",
+            matcher.to_string()
+        )))
+    }
+}
+
+/// The token of an `Authorization` header; the name of the scheme has no case (RFC 9110 §11.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
+}
+
+/// A 403 for a caller whose grant does not reach.
+pub(crate) fn forbidden(detail: String) -> Problem {
+    let challenge =
+        HeaderValue::from_static(r#"Bearer realm="tidings", error="insufficient_scope""#);
+    Problem::new(Code::NotGranted, detail).with_header(header::WWW_AUTHENTICATE, challenge)
+}
+
+fn invalid(error: &InvalidToken) -> Problem {
+    let reason = error.to_string();
+    let challenge =
+        format!(r#"Bearer realm="tidings", error="invalid_token", error_description="{reason}""#);
+    unauthorized(
+        Code::TokenInvalid,
+        format!("{reason}; get a new token"),
+        HeaderValue::from_str(&challenge).ok(),
+    )
+}
+
+fn unauthorized(
+    code: Code,
+    detail: impl Into<std::borrow::Cow<'static, str>>,
+    challenge: Option<HeaderValue>,
+) -> Problem {
+    let challenge =
+        challenge.unwrap_or_else(|| HeaderValue::from_static(r#"Bearer realm="tidings""#));
+    Problem::new(code, detail).with_header(header::WWW_AUTHENTICATE, challenge)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn auth() -> Auth {
+        let key = ApiKey::new("k", "0123456789abcdef", &["a/*"], &["**"]).unwrap();
+        Auth::new(&Config { api_keys: vec![key], ..Config::default() })
+    }
+
+    fn headers(authorization: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn a_key_is_taken_from_the_header_in_any_case_or_from_the_query() {
+        let auth = auth();
+        for value in ["Bearer 0123456789abcdef", "bearer  0123456789abcdef "] {
+            assert!(auth.identify(&headers(value), None).is_ok(), "{value}");
+        }
+        let none = HeaderMap::new();
+        assert!(auth.identify(&none, Some("0123456789abcdef")).is_ok());
+    }
+
+    #[test]
+    fn the_header_wins_over_the_query() {
+        let refused = auth().identify(&headers("Bearer wrong"), Some("0123456789abcdef"));
+        assert_eq!(refused.unwrap_err().code(), Code::TokenInvalid);
+    }
+
+    #[test]
+    fn without_a_token_there_is_no_access_once_there_are_keys() {
+        let refused = auth().identify(&HeaderMap::new(), None);
+        assert_eq!(refused.unwrap_err().code(), Code::TokenRequired);
+        let open = Auth::new(&Config::default());
+        assert!(open.identify(&HeaderMap::new(), None).unwrap().is_anonymous());
+    }
+}

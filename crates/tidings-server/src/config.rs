@@ -1,0 +1,193 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::auth::{ApiKey, JwtKey};
+use crate::cors::Cors;
+use crate::error::ConfigError;
+use crate::limits;
+
+/// What the server is told once, at the start.
+///
+/// Every field has a default; [`check`](Self::check) says whether they fit together. Keys and origins cannot be
+/// built wrong, so what is left to check are numbers and the rule about open addresses.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Addresses to listen on; port 0 lets the system choose. Cleartext HTTP/1.1 and HTTP/2.
+    pub listen: Vec<SocketAddr>,
+    /// Lets everybody publish and subscribe to everything, on any address. Without it, and without keys, only
+    /// loopback addresses can be listened on. If there are keys, a token that is sent all the same must be good.
+    pub open: bool,
+    /// Keys that may be presented as they are. With any key configured, of either kind, a request without a
+    /// token is refused, on loopback addresses too (unless [`open`](Self::open)).
+    pub api_keys: Vec<ApiKey>,
+    /// Keys that sign JSON Web Tokens.
+    pub jwt_keys: Vec<JwtKey>,
+    /// Which web pages of other origins may use the hub.
+    pub cors: Cors,
+    /// How HTTP/1.1 subscribers are served.
+    pub engine: EngineKind,
+    /// What `retry:` tells subscribers to wait before they reconnect, give or take half of it.
+    pub retry: Duration,
+    /// What `retry:` tells subscribers for whom there is no room now, give or take half of it.
+    pub retry_refused: Duration,
+    /// The longest payload of one event, in bytes. At the edge: 413.
+    pub event_bytes_max: usize,
+    /// The longest a long poll (`?wait=`) may ask to wait. At the edge: 400.
+    pub wait_max: Duration,
+    /// How long a publisher's stream of events may pause. At the edge: 408; what came before is published.
+    pub ingest_idle_max: Duration,
+    /// How long the body of any other request may pause. At the edge: 408, and nothing of it is published.
+    pub body_idle_max: Duration,
+    /// How long the head of a request may take. At the edge: 408.
+    pub head_max: Duration,
+    /// How long a connection without a request is kept. At the edge: it is closed.
+    pub keep_alive: Duration,
+    /// Connections at once that HTTP is spoken on; subscribers whose sockets the engine has taken over do not
+    /// count (see `EngineConfig::subscribers_max`). At the edge: the system's queue holds new ones until one ends.
+    pub connections_max: usize,
+    /// Streams at once on one HTTP/2 connection. At the edge: the client waits with further requests.
+    pub streams_max: u32,
+    /// When the hub leaves: the time over which subscribers are told to come back, so that they do not all come
+    /// back at once.
+    pub drain_window: Duration,
+    /// When the hub leaves: the time after which connections that are still there are cut. More than
+    /// [`drain_window`](Self::drain_window).
+    pub drain_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
+            open: false,
+            api_keys: Vec::new(),
+            jwt_keys: Vec::new(),
+            cors: Cors::default(),
+            engine: EngineKind::default(),
+            retry: Duration::from_secs(2),
+            retry_refused: Duration::from_secs(10),
+            event_bytes_max: limits::EVENT_BYTES_MAX,
+            wait_max: limits::WAIT_MAX,
+            ingest_idle_max: limits::INGEST_IDLE_MAX,
+            body_idle_max: limits::BODY_IDLE_MAX,
+            head_max: limits::HEAD_MAX,
+            keep_alive: limits::KEEP_ALIVE,
+            connections_max: limits::CONNECTIONS_MAX,
+            streams_max: limits::STREAMS_MAX,
+            drain_window: Duration::from_secs(5),
+            drain_max: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Config {
+    /// Whether the server can start with this.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: the first thing that is wrong.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.listen.is_empty() {
+            return Err(ConfigError::NoAddress);
+        }
+        if let (false, Some(address)) = (self.has_access_rules(), self.exposed()) {
+            return Err(ConfigError::Unprotected { address });
+        }
+        for (name, value) in [
+            ("head_max", self.head_max),
+            ("keep_alive", self.keep_alive),
+            ("body_idle_max", self.body_idle_max),
+            ("ingest_idle_max", self.ingest_idle_max),
+            ("retry", self.retry),
+            ("retry_refused", self.retry_refused),
+        ] {
+            if value.is_zero() {
+                return Err(ConfigError::Zero { name });
+            }
+        }
+        for (name, zero) in [
+            ("connections_max", self.connections_max == 0),
+            ("streams_max", self.streams_max == 0),
+            ("event_bytes_max", self.event_bytes_max == 0),
+        ] {
+            if zero {
+                return Err(ConfigError::Zero { name });
+            }
+        }
+        if self.event_bytes_max > limits::EVENT_BYTES_CEILING {
+            return Err(ConfigError::EventTooLarge { bytes_max: limits::EVENT_BYTES_CEILING });
+        }
+        if self.drain_max < self.drain_window {
+            return Err(ConfigError::DrainTooShort);
+        }
+        Ok(())
+    }
+
+    /// Whether a request without a token may do everything.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open || (self.api_keys.is_empty() && self.jwt_keys.is_empty())
+    }
+
+    fn has_access_rules(&self) -> bool {
+        self.open || !self.api_keys.is_empty() || !self.jwt_keys.is_empty()
+    }
+
+    /// An address that others than this machine can reach.
+    fn exposed(&self) -> Option<SocketAddr> {
+        let mut addresses = self.listen.iter().copied();
+        addresses.find(|address| !address.ip().to_canonical().is_loopback())
+    }
+}
+
+/// How HTTP/1.1 subscribers are served. HTTP/2 is served in one way only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineKind {
+    /// The socket is taken back from the HTTP library and written by a shard directly: least memory and time.
+    #[default]
+    Direct,
+    /// Through the HTTP library, as on HTTP/2: for systems, or wrappers, where a socket is not just a socket.
+    Portable,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn listening_on(address: &str) -> Config {
+        Config { listen: vec![address.parse().unwrap()], ..Config::default() }
+    }
+
+    #[test]
+    fn the_defaults_are_sound() {
+        assert_eq!(Config::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_needs_keys_or_the_word_open() {
+        for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[::ffff:192.0.2.1]:80"] {
+            let mut config = listening_on(address);
+            assert!(matches!(config.check(), Err(ConfigError::Unprotected { .. })));
+            config.open = true;
+            assert_eq!(config.check(), Ok(()));
+        }
+        for address in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert_eq!(listening_on(address).check(), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_key_protects_an_address_and_closes_loopback() {
+        let mut config = listening_on("0.0.0.0:80");
+        config.jwt_keys = vec![JwtKey::hs256(&[7; 32]).unwrap()];
+        assert_eq!(config.check(), Ok(()));
+        assert!(!config.is_open());
+    }
+
+    #[test]
+    fn a_zero_is_named() {
+        let config = Config { head_max: Duration::ZERO, ..Config::default() };
+        assert_eq!(config.check(), Err(ConfigError::Zero { name: "head_max" }));
+    }
+}

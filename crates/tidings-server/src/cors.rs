@@ -1,0 +1,225 @@
+//! Which web pages of other origins may use the hub (Fetch standard, CORS protocol).
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use crate::answer::{self, Response};
+use crate::error::ConfigError;
+use crate::problem::{Code, Problem};
+
+/// The origins whose pages may use the hub.
+///
+/// Without any, browsers let only pages of the hub's own origin read its answers, and the hub refuses to be
+/// published to from others.
+#[derive(Clone, Debug, Default)]
+pub struct Cors {
+    origins: Origins,
+    credentials: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Origins {
+    Any,
+    Named(Vec<String>),
+}
+
+impl Cors {
+    /// Allows `origins`: each like `https://example.com`, or `*` for all. `credentials` allows requests that
+    /// carry cookies or browser-held passwords, such as those of `new EventSource(url, {withCredentials: true})`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Origin`]; [`ConfigError::AnyOriginWithCredentials`].
+    pub fn new<I>(origins: I, credentials: bool) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut named = Vec::new();
+        for origin in origins {
+            let origin = origin.as_ref();
+            if origin == "*" {
+                if credentials {
+                    return Err(ConfigError::AnyOriginWithCredentials);
+                }
+                return Ok(Self { origins: Origins::Any, credentials });
+            }
+            named.push(canonical(origin)?);
+        }
+        Ok(Self { origins: Origins::Named(named), credentials })
+    }
+
+    /// Whether pages of `origin` may use the hub.
+    fn allows(&self, origin: &[u8]) -> bool {
+        match &self.origins {
+            Origins::Any => true,
+            Origins::Named(named) => named.iter().any(|name| name.as_bytes() == origin),
+        }
+    }
+
+    /// Adds to any answer what lets a page of the request's origin read it.
+    pub(crate) fn apply(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        match &self.origins {
+            Origins::Named(named) if named.is_empty() => return,
+            Origins::Named(_) => {
+                // Caches must not give one origin the answer for another, nor for none.
+                headers.append(header::VARY, HeaderValue::from_static("origin"));
+            }
+            Origins::Any => {}
+        }
+        let Some(origin) = origin.filter(|origin| self.allows(origin.as_bytes())) else {
+            return;
+        };
+        let allowed = match &self.origins {
+            Origins::Any => HeaderValue::from_static("*"),
+            Origins::Named(_) => origin.clone(),
+        };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        if self.credentials {
+            headers
+                .insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    }
+
+    /// Answers a preflight request for a resource with `methods`; the rest is for [`apply`](Self::apply).
+    pub(crate) fn preflight(
+        &self,
+        request: &Parts,
+        methods: &[Method],
+    ) -> Result<Response, Problem> {
+        let origin = request.headers.get(header::ORIGIN);
+        if origin.is_none_or(|origin| !self.allows(origin.as_bytes())) {
+            return Err(not_allowed(origin));
+        }
+        let mut response = answer::empty(StatusCode::NO_CONTENT);
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, answer::list(methods));
+        for (name, value) in [
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED),
+            (header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        Ok(response)
+    }
+
+    /// Refuses what a page of a foreign origin tries to change with no other right than that it runs in the
+    /// browser of somebody who can reach the hub. CORS alone would only keep the page from reading the answer.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] if the origin is neither the hub's own nor allowed.
+    pub(crate) fn check_change(&self, request: &Parts) -> Result<(), Problem> {
+        let Some(origin) = request.headers.get(header::ORIGIN) else {
+            return Ok(());
+        };
+        if self.allows(origin.as_bytes()) || is_own(origin, request) {
+            return Ok(());
+        }
+        Err(not_allowed(Some(origin)))
+    }
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        Self::Named(Vec::new())
+    }
+}
+
+/// Whether `origin` has the authority that the request was sent to.
+fn is_own(origin: &HeaderValue, request: &Parts) -> bool {
+    let host = request.headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let authority = request.uri.authority().map(|a| a.as_str().as_bytes());
+    let Some(own) = authority.or(host) else {
+        return false;
+    };
+    let origin = origin.as_bytes();
+    [&b"http://"[..], b"https://"].iter().any(|scheme| {
+        origin.strip_prefix(*scheme).is_some_and(|authority| authority.eq_ignore_ascii_case(own))
+    })
+}
+
+fn not_allowed(origin: Option<&HeaderValue>) -> Problem {
+    let origin = origin
+        .map_or(String::new(), |origin| String::from_utf8_lossy(origin.as_bytes()).into_owned());
+    Problem::new(
+        Code::OriginNotAllowed,
+        format!("add the origin {origin:?} to the hub's list of allowed origins"),
+    )
+}
+
+/// The form browsers send: scheme and host in lower case, no path, no default port.
+fn canonical(text: &str) -> Result<String, ConfigError> {
+    let invalid = || ConfigError::Origin { text: text.to_owned() };
+    if text == "null" {
+        return Ok(text.to_owned()); // what pages from files and in sandboxes send
+    }
+    let lower = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
+    let (scheme, authority) = lower.split_once("://").ok_or_else(invalid)?;
+    let scheme_ok =
+        !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let parsed: http::uri::Authority = authority.parse().map_err(|_| invalid())?;
+    if !scheme_ok || authority.contains('@') || parsed.host().contains('*') {
+        return Err(invalid());
+    }
+    let default_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
+    };
+    let authority = match authority.strip_suffix(default_port) {
+        Some(host) if !default_port.is_empty() => host,
+        _ => authority,
+    };
+    Ok(format!("{scheme}://{authority}"))
+}
+
+/// Request headers that pages may set.
+const ALLOWED: &str = "authorization, content-type, last-event-id, cache-control";
+
+/// Response headers that pages may read, beside those that everybody may.
+const EXPOSED: &str = "tidings-resume, retry-after, www-authenticate, allow";
+
+/// How long a browser may remember a preflight: two hours, the most that any remembers.
+const PREFLIGHT_SECONDS: &str = "7200";
+
+/// Whether this is a preflight request, and not just somebody's `OPTIONS`.
+pub(crate) fn is_preflight(request: &Parts) -> bool {
+    let has = |name: HeaderName| request.headers.contains_key(name);
+    request.method == Method::OPTIONS
+        && has(header::ORIGIN)
+        && has(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn origins_are_kept_in_the_form_browsers_send() {
+        for (text, sent) in [
+            ("https://Example.COM", "https://example.com"),
+            ("https://example.com/", "https://example.com"),
+            ("https://example.com:443", "https://example.com"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("null", "null"),
+        ] {
+            let cors = Cors::new([text], true).unwrap();
+            assert!(cors.allows(sent.as_bytes()), "{text}");
+            assert!(!cors.allows(b"https://elsewhere.example"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused() {
+        for text in ["", "example.com", "https://", "https://a/b", "https://u@a", "https://*.a"] {
+            assert!(Cors::new([text], false).is_err(), "{text:?}");
+        }
+        let any = Cors::new(["*"], true).map(|_| ());
+        assert_eq!(any, Err(ConfigError::AnyOriginWithCredentials));
+    }
+}

@@ -1,0 +1,142 @@
+//! What can go wrong, one enum per operation. (What a client is told is in `problem.rs`.)
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use tidings_hub::InvalidMatcher;
+
+/// Why a configuration is no configuration. The operator's fault; the server does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// There is no address to listen on.
+    NoAddress,
+    /// Others than this machine can reach the address, and nothing keeps them from publishing.
+    Unprotected {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The setting must be more than zero.
+    Zero {
+        /// The field of [`Config`](crate::Config).
+        name: &'static str,
+    },
+    /// `event_bytes_max` is more than clients can be expected to take.
+    EventTooLarge {
+        /// The most it can be, in bytes.
+        bytes_max: usize,
+    },
+    /// `drain_max` is less than `drain_window`.
+    DrainTooShort,
+    /// An API key is too easy to guess, or cannot be sent in a header.
+    WeakApiKey {
+        /// The name of the key.
+        name: String,
+        /// The least number of characters.
+        length_min: usize,
+    },
+    /// A secret is shorter than its algorithm asks for (RFC 7518 §3.2).
+    ShortSecret {
+        /// The least number of bytes.
+        bytes_min: usize,
+    },
+    /// A key's topic matcher is none.
+    Matcher {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        error: InvalidMatcher,
+    },
+    /// A text is no web origin such as `https://example.com`.
+    Origin {
+        /// The text.
+        text: String,
+    },
+    /// Every origin may use the hub, with the credentials of whoever looks at its page.
+    AnyOriginWithCredentials,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAddress => f.write_str("there is no address to listen on"),
+            Self::Unprotected { address } => write!(
+                f,
+                "{address} can be reached from other machines, and there are no keys: \
+                 configure a key, listen on a loopback address, or say that the hub is open"
+            ),
+            Self::Zero { name } => write!(f, "{name} must be more than zero"),
+            Self::EventTooLarge { bytes_max } => {
+                write!(f, "event_bytes_max can be at most {bytes_max}")
+            }
+            Self::DrainTooShort => f.write_str("drain_max must be at least drain_window"),
+            Self::WeakApiKey { name, length_min } => write!(
+                f,
+                "the API key {name:?} must have at least {length_min} characters, all of them \
+                 visible ASCII"
+            ),
+            Self::ShortSecret { bytes_min } => {
+                write!(f, "a secret for HS256 must have at least {bytes_min} bytes")
+            }
+            Self::Matcher { text, .. } => write!(f, "{text:?} is no topic matcher"),
+            Self::Origin { text } => write!(
+                f,
+                "{text:?} is no origin: give scheme, host and perhaps port, as in \
+                 https://example.com"
+            ),
+            Self::AnyOriginWithCredentials => {
+                f.write_str("credentials can be allowed only for origins that are named")
+            }
+        }
+    }
+}
+
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Matcher { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why the server did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The configuration is wrong.
+    Config(ConfigError),
+    /// An address cannot be listened on: another process has it, or this one may not.
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(_) => f.write_str("the configuration is wrong"),
+            Self::Listen { address, .. } => write!(f, "{address} cannot be listened on"),
+        }
+    }
+}
+
+impl Error for BindError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Config(error) => Some(error),
+            Self::Listen { error, .. } => Some(error),
+        }
+    }
+}
+
+impl From<ConfigError> for BindError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}

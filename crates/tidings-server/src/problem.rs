@@ -1,0 +1,180 @@
+//! What clients are told when something is wrong (RFC 9457): status, stable code, public sentence, and what to
+//! do. The private cause goes to the log and nowhere else.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+
+use crate::answer::{self, Response};
+
+/// An error as a client sees it.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    members: Map<String, Value>,
+    headers: HeaderMap,
+}
+
+impl Problem {
+    /// A problem of a kind, and what to do about this one.
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), members: Map::new(), headers: HeaderMap::new() }
+    }
+
+    /// Adds a member for programs to read.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a header that goes with the status.
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn into_response(self) -> Response {
+        let status = self.code.status();
+        let mut json = Map::new();
+        json.insert("type".into(), format!("urn:tidings:{}", self.code.name()).into());
+        json.insert("title".into(), self.code.title().into());
+        json.insert("status".into(), status.as_u16().into());
+        json.insert("detail".into(), self.detail.into_owned().into());
+        json.insert("code".into(), self.code.name().into());
+        json.extend(self.members);
+        let body = Value::Object(json).to_string();
+        let mut response = answer::whole(status, PROBLEM_JSON, body);
+        let headers = response.headers_mut();
+        headers.extend(self.headers);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// The media type of problem details.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Every kind of problem. The names are part of the interface and are never changed.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident $status:ident $name:literal $title:literal;)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// All of them, in the order of the table.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The stable name.
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The public sentence.
+            pub(crate) const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $title,)*
+                }
+            }
+
+            pub(crate) const fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$variant => StatusCode::$status,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The path or a `topic` names no topic one can publish to.
+    InvalidTopic BAD_REQUEST "invalid_topic" "This is no topic.";
+    /// The path or `?topic=` names no topic or pattern one can subscribe to.
+    InvalidMatcher BAD_REQUEST "invalid_matcher" "This is no topic or topic pattern.";
+    /// An event type or id is empty, too long, reserved, or holds a character that would break the stream.
+    InvalidField BAD_REQUEST "invalid_field" "An event cannot have this type or id.";
+    /// The query has a parameter that is not known, is there twice, or has no meaning together with another.
+    InvalidQuery BAD_REQUEST "invalid_query" "The query is not understood.";
+    /// A parameter of the query has a value that it cannot have.
+    InvalidParameter BAD_REQUEST "invalid_parameter" "A parameter has a value it cannot have.";
+    /// Text that must be UTF-8 is not.
+    InvalidUtf8 BAD_REQUEST "invalid_utf8" "The text is not UTF-8.";
+    /// A line of a batch is no event; `line` says which.
+    InvalidLine BAD_REQUEST "invalid_line" "A line of the batch is no event.";
+    /// The body ended before its announced end, or is not framed as HTTP says.
+    TruncatedBody BAD_REQUEST "truncated_body" "The body did not arrive whole.";
+    /// There is no token, and one is needed.
+    TokenRequired UNAUTHORIZED "token_required" "A token is needed.";
+    /// There is a token, and it is not good; the detail says why.
+    TokenInvalid UNAUTHORIZED "token_invalid" "The token is not accepted.";
+    /// The token is good but not for this topic.
+    NotGranted FORBIDDEN "not_granted" "The token does not allow this.";
+    /// A web page of another origin tried to use the hub.
+    OriginNotAllowed FORBIDDEN "origin_not_allowed" "Pages of this origin may not use the hub.";
+    /// There is nothing at this path.
+    NotFound NOT_FOUND "not_found" "There is nothing here.";
+    /// The topic has no events.
+    TopicUnknown NOT_FOUND "topic_unknown" "The topic has no events.";
+    /// The path does not know this method; `Allow` says which it knows.
+    MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "This method has no meaning here.";
+    /// The client accepts neither an event stream nor JSON.
+    NotAcceptable NOT_ACCEPTABLE "not_acceptable" "No representation is acceptable to the client.";
+    /// The client took too long to send its request.
+    RequestTimeout REQUEST_TIMEOUT "request_timeout" "The request took too long to arrive.";
+    /// The event is larger than the hub takes.
+    EventTooLarge PAYLOAD_TOO_LARGE "event_too_large" "The event is too large.";
+    /// The body is of a type that cannot be published here.
+    UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "This kind of body is not understood.";
+    /// There is no room for another subscriber.
+    AtCapacity SERVICE_UNAVAILABLE "at_capacity" "There is no room for another subscriber.";
+    /// The hub is shutting down.
+    Draining SERVICE_UNAVAILABLE "draining" "The hub is shutting down.";
+    /// The store failed. Its operator must look.
+    StoreFailed SERVICE_UNAVAILABLE "store_failed" "The hub cannot reach its events.";
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_and_an_error_status() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            let status = code.status();
+            assert!(status.is_client_error() || status.is_server_error());
+            assert!(code.name().bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'8'));
+        }
+    }
+
+    #[test]
+    fn the_published_description_lists_every_code() {
+        let text = crate::admin::OPENAPI;
+        let json: Value = serde_json::from_str(text).unwrap();
+        let listed = &json["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
+        let names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(listed, &Value::from(names));
+    }
+}
