@@ -72,10 +72,7 @@ impl CloseReason {
 
     /// Whether the connection is already gone, so that nothing needs to be flushed or said.
     pub const fn is_peer(self) -> bool {
-        matches!(
-            self,
-            Self::PeerClosed | Self::PeerReset | Self::PeerVanished
-        )
+        matches!(self, Self::PeerClosed | Self::PeerReset | Self::PeerVanished)
     }
 }
 
@@ -85,10 +82,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_name_of_its_own() {
-        let mut names: Vec<_> = CloseReason::ALL
-            .iter()
-            .map(|reason| reason.name())
-            .collect();
+        let mut names: Vec<_> = CloseReason::ALL.iter().map(|reason| reason.name()).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), CloseReason::ALL.len());

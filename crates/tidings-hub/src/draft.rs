@@ -49,10 +49,7 @@ impl Draft {
 
     /// What the draft costs a queue or a cache, in bytes.
     pub fn cost(&self) -> usize {
-        let texts = self
-            .topics()
-            .map(|topic| topic.as_str().len())
-            .sum::<usize>()
+        let texts = self.topics().map(|topic| topic.as_str().len()).sum::<usize>()
             + self.event_type.as_ref().map_or(0, |t| t.as_str().len())
             + self.id.as_ref().map_or(0, |id| id.as_str().len())
             + self.data.len();

@@ -33,14 +33,8 @@ impl Epoch {
     pub fn parse(text: &str) -> Result<Self, InvalidEpoch> {
         let bytes: [u8; Self::LENGTH] = text.as_bytes().try_into().map_err(|_| InvalidEpoch)?;
         let valid = bytes[0].is_ascii_lowercase()
-            && bytes
-                .iter()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if valid {
-            Ok(Self(bytes))
-        } else {
-            Err(InvalidEpoch)
-        }
+            && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if valid { Ok(Self(bytes)) } else { Err(InvalidEpoch) }
     }
 
     /// The six characters.

@@ -29,10 +29,7 @@ impl fmt::Display for InvalidTopic {
         match self {
             Self::Empty => f.write_str("a topic cannot be empty"),
             Self::TooLong { bytes } => {
-                write!(
-                    f,
-                    "a topic has at most {TOPIC_BYTES_MAX} bytes, this one has {bytes}"
-                )
+                write!(f, "a topic has at most {TOPIC_BYTES_MAX} bytes, this one has {bytes}")
             }
             Self::ControlCharacter { at } => {
                 write!(f, "a topic cannot hold a control character (byte {at})")
@@ -129,10 +126,7 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expired { first } => {
-                write!(
-                    f,
-                    "records before position {first} have been dropped by retention"
-                )
+                write!(f, "records before position {first} have been dropped by retention")
             }
             Self::Failed { reason } => write!(f, "the store cannot be read: {reason}"),
         }

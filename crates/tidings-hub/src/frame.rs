@@ -61,11 +61,7 @@ impl Frame {
         let mut bytes = Vec::with_capacity(event.len() + CHUNK_OVERHEAD_BYTES);
         Framing::Chunked.wrap(&mut bytes, &event);
         let end = bytes.len() - b"\r\n".len();
-        Self {
-            record,
-            inner: end - event.len()..end,
-            bytes: bytes.into(),
-        }
+        Self { record, inner: end - event.len()..end, bytes: bytes.into() }
     }
 
     /// The record.

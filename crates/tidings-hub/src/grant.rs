@@ -16,20 +16,12 @@ pub struct Grant {
 impl Grant {
     /// Everything, for ever: what an open hub gives everybody.
     pub fn everything() -> Self {
-        Self {
-            publish: vec![Matcher::All],
-            subscribe: vec![Matcher::All],
-            expires: None,
-        }
+        Self { publish: vec![Matcher::All], subscribe: vec![Matcher::All], expires: None }
     }
 
     /// Nothing.
     pub fn nothing() -> Self {
-        Self {
-            publish: Vec::new(),
-            subscribe: Vec::new(),
-            expires: None,
-        }
+        Self { publish: Vec::new(), subscribe: Vec::new(), expires: None }
     }
 
     /// Whether an event may be published to `topic`.
@@ -39,9 +31,7 @@ impl Grant {
 
     /// Whether everything that `asked` can match may be subscribed to.
     pub fn may_subscribe(&self, asked: &Matcher) -> bool {
-        self.subscribe
-            .iter()
-            .any(|granted| asked.is_covered_by(granted))
+        self.subscribe.iter().any(|granted| asked.is_covered_by(granted))
     }
 }
 
@@ -52,10 +42,7 @@ mod tests {
     #[test]
     fn a_grant_must_cover_the_whole_matcher() {
         let matcher = |text| Matcher::parse(text).expect("a valid matcher");
-        let grant = Grant {
-            subscribe: vec![matcher("a/*")],
-            ..Grant::nothing()
-        };
+        let grant = Grant { subscribe: vec![matcher("a/*")], ..Grant::nothing() };
         assert!(grant.may_subscribe(&matcher("a/b")));
         assert!(grant.may_subscribe(&matcher("a/*")));
         assert!(!grant.may_subscribe(&matcher("a/**")));

@@ -17,10 +17,7 @@ pub struct Interest {
 impl Interest {
     /// Wants `wanted` and may have private events on `private`. Order and repetition carry no meaning.
     pub fn new(wanted: Vec<Matcher>, private: Vec<Matcher>) -> Self {
-        Self {
-            wanted: canonical(wanted),
-            private: canonical(private),
-        }
+        Self { wanted: canonical(wanted), private: canonical(private) }
     }
 
     /// Wants everything and may have everything.
@@ -50,9 +47,7 @@ impl Interest {
 }
 
 fn matches_any(matchers: &[Matcher], event: &Draft) -> bool {
-    matchers
-        .iter()
-        .any(|matcher| event.topics().any(|topic| matcher.matches(topic)))
+    matchers.iter().any(|matcher| event.topics().any(|topic| matcher.matches(topic)))
 }
 
 /// Sorts by the words and drops repetitions; a matcher for everything makes the others needless.
@@ -82,9 +77,7 @@ mod tests {
     }
 
     fn draft(topics: &[&str], private: bool) -> Draft {
-        let mut topics = topics
-            .iter()
-            .map(|topic| Topic::new(topic).expect("a valid topic"));
+        let mut topics = topics.iter().map(|topic| Topic::new(topic).expect("a valid topic"));
         let mut draft = Draft::new(topics.next().expect("at least one topic"), "");
         draft.alternates = topics.collect();
         draft.private = private;
@@ -113,9 +106,6 @@ mod tests {
     fn exact_topics_are_known_only_if_all_are_exact() {
         let exact = Interest::new(vec![matcher("a"), matcher("b")], vec![]);
         assert_eq!(exact.exact_topics().map(|topics| topics.len()), Some(2));
-        assert_eq!(
-            Interest::new(vec![matcher("a"), matcher("b/*")], vec![]).exact_topics(),
-            None
-        );
+        assert_eq!(Interest::new(vec![matcher("a"), matcher("b/*")], vec![]).exact_topics(), None);
     }
 }

@@ -29,13 +29,21 @@ mod epoch;
 mod error;
 mod frame;
 mod grant;
+mod group;
+mod index;
 mod interest;
 pub mod limits;
 mod matcher;
 mod position;
+mod random;
 mod record;
+mod reset;
+mod ring;
+mod shard;
 mod start;
 mod store;
+mod subscriber;
+mod timer;
 mod timestamp;
 mod topic;
 
@@ -45,14 +53,19 @@ pub use epoch::Epoch;
 pub use error::{AppendError, InvalidEpoch, InvalidMatcher, InvalidTopic, ReadError};
 pub use frame::{Frame, Framing};
 pub use grant::Grant;
+pub use group::Voice;
 pub use interest::Interest;
 pub use matcher::{CustomMatcher, Matcher, SegmentPattern, TopicTest};
 pub use position::{EventIdForm, Position};
+pub use random::Random;
 pub use record::Record;
+pub use reset::Reset;
+pub use shard::{Attach, Closing, FrameBatch, ReadOrder, Shard, ShardConfig, Transmit};
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
     Appended, Bounds, HeadSignal, MemoryStore, Page, ReadQuery, RecentRecords, Store, TopicState,
 };
+pub use subscriber::{EncodedPage, SubscriberId};
 pub use timestamp::Timestamp;
 pub use topic::Topic;
 

@@ -6,3 +6,34 @@
 
 /// Longest topic, in bytes. Long enough for a URL with a query. At the edge: the topic is refused.
 pub const TOPIC_BYTES_MAX: usize = 4096;
+
+/// Length of a tick, in milliseconds: the grain of all timers. Heartbeats are seconds apart and jittered anyway.
+pub const TICK_MS: u64 = 100;
+
+/// Ticks in one turn of the timer wheel: 51 seconds, more than any heartbeat is away. Costs 24 bytes each. What is
+/// further away is looked at once a turn.
+pub const TIMER_SLOTS: usize = 512;
+
+/// Bytes a group keeps of its recent frames. A member that falls further behind reads the log instead. At 150
+/// bytes a frame these are 7,000 frames.
+pub const RING_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes all rings of a shard keep together before each is held to [`RING_BYTES_TIGHT`].
+pub const RINGS_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes a group keeps when the shard's rings together are over [`RINGS_BYTES_MAX`].
+pub const RING_BYTES_TIGHT: usize = 16 << 10;
+
+/// Reads of the log on behalf of those catching up, under way at once in one shard. The others wait their turn;
+/// those who are live do not notice.
+pub const CATCH_UP_READS_MAX: usize = 8;
+
+/// Bytes of encoded history read at a time for one subscriber. More than a socket usually takes at once is read
+/// again later, so that a slow reader keeps nothing in memory.
+pub const CATCH_UP_PAGE_BYTES_MAX: usize = 128 << 10;
+
+/// Records looked at, at the most, for one page of history.
+pub const CATCH_UP_PAGE_RECORDS_MAX: usize = 4096;
+
+/// Members of a group that are written before another group gets its turn.
+pub const WALK_SLICE: usize = 64;

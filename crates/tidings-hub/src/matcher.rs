@@ -164,14 +164,9 @@ impl CustomMatcher {
     /// [`InvalidMatcher`] if the name is longer than a topic may be.
     pub fn new(name: &str, test: Arc<dyn TopicTest>) -> Result<Self, InvalidMatcher> {
         if name.len() > TOPIC_BYTES_MAX {
-            return Err(InvalidMatcher::Topic(crate::InvalidTopic::TooLong {
-                bytes: name.len(),
-            }));
+            return Err(InvalidMatcher::Topic(crate::InvalidTopic::TooLong { bytes: name.len() }));
         }
-        Ok(Self {
-            name: name.into(),
-            test,
-        })
+        Ok(Self { name: name.into(), test })
     }
 
     /// The test.
@@ -241,10 +236,7 @@ mod tests {
     fn a_star_without_a_meaning_is_refused() {
         assert_eq!(Matcher::parse("a/**/b"), Err(InvalidMatcher::RestNotLast));
         assert_eq!(Matcher::parse("a/b*"), Err(InvalidMatcher::PartialWildcard));
-        assert_eq!(
-            Matcher::parse("a/***"),
-            Err(InvalidMatcher::PartialWildcard)
-        );
+        assert_eq!(Matcher::parse("a/***"), Err(InvalidMatcher::PartialWildcard));
         assert!(matches!(Matcher::parse(""), Err(InvalidMatcher::Topic(_))));
     }
 

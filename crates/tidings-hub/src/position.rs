@@ -89,10 +89,7 @@ mod tests {
         let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
         for number in [0, 1, 42, u64::MAX] {
             let id = Position::new(number).event_id(epoch);
-            assert_eq!(
-                EventIdForm::of(id.as_str(), epoch),
-                EventIdForm::Ours(Position(number))
-            );
+            assert_eq!(EventIdForm::of(id.as_str(), epoch), EventIdForm::Ours(Position(number)));
         }
     }
 
@@ -100,20 +97,8 @@ mod tests {
     fn an_id_of_another_log_is_told_from_a_publishers_own() {
         let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
         assert_eq!(EventIdForm::of("zzzzzz:42", epoch), EventIdForm::OtherEpoch);
-        for foreign in [
-            "",
-            "42",
-            "k7q2ma",
-            "k7q2ma:",
-            "k7q2ma:042",
-            "k7q2ma:+1",
-            "urn:uuid:1",
-        ] {
-            assert_eq!(
-                EventIdForm::of(foreign, epoch),
-                EventIdForm::Foreign,
-                "{foreign:?}"
-            );
+        for foreign in ["", "42", "k7q2ma", "k7q2ma:", "k7q2ma:042", "k7q2ma:+1", "urn:uuid:1"] {
+            assert_eq!(EventIdForm::of(foreign, epoch), EventIdForm::Foreign, "{foreign:?}");
         }
     }
 }

@@ -18,11 +18,7 @@ pub struct Record {
 impl Record {
     /// `draft`, accepted at `position` and `time`. Only a [`Store`](crate::Store) has a reason to say this.
     pub fn new(draft: Draft, position: Position, time: Timestamp) -> Self {
-        Self {
-            position,
-            time,
-            draft,
-        }
+        Self { position, time, draft }
     }
 
     /// Its place in the log.

@@ -37,10 +37,7 @@ impl Start {
             outcome: Outcome::Resumed,
         };
         match self {
-            Self::Live => Ok(Resolved {
-                position: bounds.head,
-                outcome: Outcome::Live,
-            }),
+            Self::Live => Ok(Resolved { position: bounds.head, outcome: Outcome::Live }),
             Self::Earliest => Ok(resumed(oldest)),
             Self::Last(count) => Ok(resumed(store.seek_last(interest, *count)?)),
             Self::Since(moment) => Ok(resumed(store.seek_time(*moment)?)),
@@ -61,10 +58,7 @@ impl Start {
                 // Everything that is left may have been missed, so everything that is left is sent.
                 Ok(Resolved {
                     position: oldest,
-                    outcome: Outcome::Reset {
-                        reason,
-                        requested: id.clone(),
-                    },
+                    outcome: Outcome::Reset { reason, requested: id.clone() },
                 })
             }
         }

@@ -74,14 +74,7 @@ mod tests {
 
     #[test]
     fn a_topic_is_any_text_without_control_characters() {
-        for good in [
-            "a",
-            "a/b/c",
-            "https://example.com/books/1",
-            "grüße",
-            "/leading",
-            "a//b",
-        ] {
+        for good in ["a", "a/b/c", "https://example.com/books/1", "grüße", "/leading", "a//b"] {
             assert_eq!(Topic::new(good).map(|t| t.to_string()), Ok(good.to_owned()));
         }
     }
@@ -90,17 +83,9 @@ mod tests {
     fn what_could_break_a_line_is_refused_by_name() {
         assert_eq!(Topic::new(""), Err(InvalidTopic::Empty));
         for bad in ["a\nb", "a\rb", "a\0b", "a\u{85}b", "a\u{7f}b"] {
-            assert_eq!(
-                Topic::new(bad),
-                Err(InvalidTopic::ControlCharacter { at: 1 })
-            );
+            assert_eq!(Topic::new(bad), Err(InvalidTopic::ControlCharacter { at: 1 }));
         }
         let long = "x".repeat(TOPIC_BYTES_MAX + 1);
-        assert_eq!(
-            Topic::new(&long),
-            Err(InvalidTopic::TooLong {
-                bytes: TOPIC_BYTES_MAX + 1
-            })
-        );
+        assert_eq!(Topic::new(&long), Err(InvalidTopic::TooLong { bytes: TOPIC_BYTES_MAX + 1 }));
     }
 }

@@ -13,10 +13,7 @@ pub struct HeadSignal {
 impl HeadSignal {
     /// The head stands at `head`.
     pub fn new(head: Position) -> Self {
-        Self {
-            head: Mutex::new(head),
-            moved: Condvar::new(),
-        }
+        Self { head: Mutex::new(head), moved: Condvar::new() }
     }
 
     /// Where the head is.

@@ -38,10 +38,8 @@ struct Log {
 impl MemoryStore {
     /// An empty log named `epoch`.
     pub fn new(epoch: Epoch, bytes_max: usize, age_max: Duration) -> Self {
-        let log = Log {
-            records: RecentRecords::starting_at(Position::new(1)),
-            ids: HashMap::new(),
-        };
+        let log =
+            Log { records: RecentRecords::starting_at(Position::new(1)), ids: HashMap::new() };
         Self {
             epoch,
             bytes_max,
@@ -67,18 +65,12 @@ impl Store for MemoryStore {
 
     fn bounds(&self) -> Bounds {
         let log = self.read_log();
-        Bounds {
-            first: log.records.first(),
-            head: log.records.head(),
-        }
+        Bounds { first: log.records.first(), head: log.records.head() }
     }
 
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
         let mut log = self.write_log();
-        let appended = drafts
-            .into_iter()
-            .map(|draft| log.append(draft, now, self.epoch))
-            .collect();
+        let appended = drafts.into_iter().map(|draft| log.append(draft, now, self.epoch)).collect();
         while log.records.cost() > self.bytes_max && log.records.first() < log.records.head() {
             log.forget_oldest();
         }
@@ -88,9 +80,7 @@ impl Store for MemoryStore {
 
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
         let log = self.read_log();
-        log.records.read(query).ok_or_else(|| ReadError::Expired {
-            first: log.records.first(),
-        })
+        log.records.read(query).ok_or_else(|| ReadError::Expired { first: log.records.first() })
     }
 
     fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
@@ -126,10 +116,7 @@ impl Store for MemoryStore {
         let mut log = self.write_log();
         let age_max = self.age_max.as_millis().try_into().unwrap_or(u64::MAX);
         let oldest_kept = Timestamp::from_millis(now.as_millis().saturating_sub(age_max));
-        while log
-            .records
-            .oldest()
-            .is_some_and(|record| record.time() < oldest_kept)
+        while log.records.oldest().is_some_and(|record| record.time() < oldest_kept)
             && log.records.first() < log.records.head()
         {
             log.forget_oldest();
@@ -151,11 +138,7 @@ impl Log {
         if let Some(id) = &draft.id {
             let known = self.ids.get(id).copied();
             if let (true, Some(position)) = (draft.once, known) {
-                return Appended {
-                    position,
-                    id: id.clone(),
-                    duplicate: true,
-                };
+                return Appended { position, id: id.clone(), duplicate: true };
             }
         }
         let position = self.records.head().next();
@@ -165,11 +148,7 @@ impl Log {
         }
         let id = record.event_id(epoch);
         self.records.push(Arc::new(record));
-        Appended {
-            position,
-            id,
-            duplicate: false,
-        }
+        Appended { position, id, duplicate: false }
     }
 
     fn forget_oldest(&mut self) {

@@ -34,12 +34,7 @@ struct TopicRecords {
 impl RecentRecords {
     /// Nothing yet; the first record to come is the one at `next`.
     pub fn starting_at(next: Position) -> Self {
-        Self {
-            records: VecDeque::new(),
-            first: next,
-            topics: BTreeMap::new(),
-            cost: 0,
-        }
+        Self { records: VecDeque::new(), first: next, topics: BTreeMap::new(), cost: 0 }
     }
 
     /// Takes the next record of the log.
@@ -48,19 +43,12 @@ impl RecentRecords {
     ///
     /// If it is not the next one: the run would be broken.
     pub fn push(&mut self, record: Arc<Record>) {
-        assert_eq!(
-            record.position(),
-            self.head().next(),
-            "records come in log order"
-        );
+        assert_eq!(record.position(), self.head().next(), "records come in log order");
         for topic in record.topics() {
             if !self.topics.contains_key(topic) {
                 self.topics.insert(topic.clone(), TopicRecords::default());
             }
-            let entry = self
-                .topics
-                .get_mut(topic)
-                .expect("inserted above if it was not there");
+            let entry = self.topics.get_mut(topic).expect("inserted above if it was not there");
             // An event may name the same topic twice.
             if entry.positions.back() != Some(&record.position()) {
                 entry.positions.push_back(record.position());
@@ -116,19 +104,13 @@ impl RecentRecords {
             return None;
         }
         let upto = query.upto.min(self.head());
-        let mut page = Page {
-            records: Vec::new(),
-            reached: query.after.max(upto),
-        };
+        let mut page = Page { records: Vec::new(), reached: query.after.max(upto) };
         if upto <= query.after {
             return Some(page);
         }
         let mut bytes = 0;
         let mut take = |record: &Arc<Record>| {
-            if query
-                .interest
-                .is_some_and(|interest| !interest.admits(record))
-            {
+            if query.interest.is_some_and(|interest| !interest.admits(record)) {
                 return true;
             }
             bytes += record.cost();
@@ -168,12 +150,7 @@ impl RecentRecords {
         if count == 0 {
             return (after, 0);
         }
-        for record in self
-            .records
-            .iter()
-            .rev()
-            .filter(|record| interest.admits(record))
-        {
+        for record in self.records.iter().rev().filter(|record| interest.admits(record)) {
             after = record.position().previous();
             found += 1;
             if found == count {
@@ -220,17 +197,12 @@ impl RecentRecords {
             .iter()
             .filter_map(|topic| self.topics.get(*topic))
             .map(|entry| {
-                let start = entry
-                    .positions
-                    .partition_point(|position| *position <= after);
+                let start = entry.positions.partition_point(|position| *position <= after);
                 entry.positions.range(start..).copied().peekable()
             })
             .collect();
         std::iter::from_fn(move || {
-            let next = runs
-                .iter_mut()
-                .filter_map(|run| run.peek().copied())
-                .min()?;
+            let next = runs.iter_mut().filter_map(|run| run.peek().copied()).min()?;
             for run in &mut runs {
                 run.next_if_eq(&next);
             }
@@ -248,10 +220,7 @@ impl TopicRecords {
         TopicState {
             topic: topic.clone(),
             records: self.positions.len() as u64,
-            last: *self
-                .positions
-                .back()
-                .expect("a topic without records is removed"),
+            last: *self.positions.back().expect("a topic without records is removed"),
             ended: self.ended,
         }
     }

@@ -1,0 +1,129 @@
+use std::sync::Arc;
+
+use crate::draft::Kind;
+use crate::frame::{Frame, Framing};
+use crate::interest::Interest;
+use crate::matcher::Matcher;
+use crate::position::Position;
+use crate::ring::Ring;
+use crate::topic::Topic;
+
+/// How the hub speaks to a subscriber between events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Voice {
+    /// Heartbeats are id-only blocks, so that the cursor of a quiet topic keeps moving, and losses are
+    /// announced in the stream.
+    Native,
+    /// Heartbeats are bare comments; the hub says nothing else of its own.
+    Plain,
+}
+
+/// What subscribers must have in common to get the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct GroupKey {
+    pub(crate) interest: Interest,
+    pub(crate) framing: Framing,
+    pub(crate) voice: Voice,
+}
+
+/// Subscribers who get the same bytes, and the recent ones of these bytes.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) key: Arc<GroupKey>,
+    pub(crate) ring: Ring,
+    /// Members who are live and whose sinks take bytes: those a walk visits.
+    pub(crate) live: Vec<u32>,
+    /// Members in all.
+    pub(crate) members: u32,
+    /// Live members whose sinks take no more for now; they hold the ring's frames.
+    pub(crate) blocked: u32,
+    /// Members for whom history is being read or written. While there are any, the ring forgets nothing it
+    /// has room for, so that they can arrive.
+    pub(crate) chasing: u32,
+    /// It stands in the queue of groups to be walked.
+    pub(crate) dirty: bool,
+    /// Next index of `live` to be visited.
+    pub(crate) walk: usize,
+    /// Where the ring's head was when the walk began; a walk that missed somebody has none.
+    pub(crate) walk_goal: Option<u64>,
+    /// No live member is further back than this offset.
+    pub(crate) low: u64,
+    /// Position of the last frame offered, to take a frame with several topics once.
+    pub(crate) offered: Position,
+    /// For each wanted matcher, whether its topic has ended. Absent while none has.
+    ended: Option<Box<[bool]>>,
+}
+
+impl Group {
+    /// Without members; every frame after `floor` is yet to come.
+    pub(crate) fn new(key: Arc<GroupKey>, floor: Position) -> Self {
+        Self {
+            key,
+            ring: Ring::new(floor),
+            live: Vec::new(),
+            members: 0,
+            blocked: 0,
+            chasing: 0,
+            dirty: false,
+            walk: 0,
+            walk_goal: None,
+            low: 0,
+            offered: floor,
+            ended: None,
+        }
+    }
+
+    /// Whether any member waits for frames in the ring.
+    pub(crate) fn has_readers(&self) -> bool {
+        !self.live.is_empty() || self.blocked > 0 || self.chasing > 0
+    }
+
+    /// Whether every member has every frame, so that the ring may forget them. True only at the end of a walk.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.blocked == 0 && self.chasing == 0
+    }
+
+    /// Adds a live member at `offset`; returns its slot.
+    pub(crate) fn push_live(&mut self, member: u32, offset: u64) -> u32 {
+        self.live.push(member);
+        self.low = self.low.min(offset);
+        self.live.len() as u32 - 1
+    }
+
+    /// Takes out the live member at `slot`; returns who stands there now.
+    pub(crate) fn remove_live(&mut self, slot: u32) -> Option<u32> {
+        let slot = slot as usize;
+        self.live.swap_remove(slot);
+        // Who moved from behind the walk to before it would not be visited: walk again.
+        if slot < self.walk {
+            self.walk_goal = None;
+        }
+        self.live.get(slot).copied()
+    }
+
+    /// Notes that a topic has ended, or goes on, as `frame` says.
+    pub(crate) fn note(&mut self, frame: &Frame) {
+        let ends = frame.record().kind == Kind::End;
+        if ends || self.ended.is_some() {
+            for topic in frame.record().topics() {
+                self.note_topic(topic, ends);
+            }
+        }
+    }
+
+    /// Notes that `topic` has ended, or goes on.
+    pub(crate) fn note_topic(&mut self, topic: &Topic, ends: bool) {
+        let wanted = self.key.interest.wanted();
+        let Some(place) = wanted.iter().position(|matcher| matcher.as_exact() == Some(topic))
+        else {
+            return;
+        };
+        self.ended.get_or_insert_with(|| vec![false; wanted.len()].into())[place] = ends;
+    }
+
+    /// Whether everything the members want has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.iter().all(|ended| *ended))
+            && self.key.interest.wanted().iter().all(|wanted| matches!(wanted, Matcher::Exact(_)))
+    }
+}

@@ -1,0 +1,76 @@
+use std::fmt::Write;
+
+use tidings_codec::{EventId, EventType, encode};
+
+use crate::start::ResetReason;
+
+/// The event that tells a subscriber it may have missed something: `event: tidings.reset`, with a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reset<'a> {
+    /// Why.
+    pub reason: ResetReason,
+    /// The id after which the subscriber asked to continue.
+    pub requested: &'a str,
+    /// The oldest event there is now, or the next one to come.
+    pub first: &'a EventId,
+    /// The id the event itself carries: where the subscriber stands now.
+    pub id: &'a EventId,
+}
+
+impl Reset<'_> {
+    /// The event's type.
+    pub const EVENT_TYPE: &'static str = "tidings.reset";
+
+    /// Appends the event to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let event_type = EventType::new(Self::EVENT_TYPE).expect("a word and a dot");
+        let mut data = String::from("{\"reason\":");
+        push_json_string(&mut data, self.reason.name());
+        data.push_str(",\"requested\":");
+        push_json_string(&mut data, self.requested);
+        data.push_str(",\"first\":");
+        push_json_string(&mut data, self.first.as_str());
+        data.push('}');
+        encode::event(out, Some(self.id), Some(&event_type), None, &data);
+    }
+}
+
+/// Appends `text` as a JSON string (RFC 8259 §7).
+fn push_json_string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c)); // a String takes every write
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_was_requested_comes_back_as_a_json_string() {
+        let id = |text| EventId::new(text).expect("a valid id");
+        let mut out = Vec::new();
+        Reset {
+            reason: ResetReason::Unknown,
+            requested: "a\"b\\c\r\nd\u{85}é",
+            first: &id("k7q2ma:3"),
+            id: &id("k7q2ma:2"),
+        }
+        .encode(&mut out);
+        let expected = concat!(
+            "event: tidings.reset\nid: k7q2ma:2\n",
+            r#"data: {"reason":"unknown","requested":"a\"b\\c\u000d\u000ad\u0085é","#,
+            r#""first":"k7q2ma:3"}"#,
+            "\n\n"
+        );
+        assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
+    }
+}

@@ -1,0 +1,234 @@
+//! The recent frames of one group, as the bytes that go out.
+//!
+//! Every member of a group gets the same bytes in the same order, so the group keeps one copy of them and each
+//! member is an *offset* into it: a number that counts the group's bytes from its beginning. What a member
+//! still has to get is then one slice, whatever number of frames it spans, and one `write` sends it.
+//!
+//! The ring forgets from the front: when all members have everything, or when it is full. A member whose offset
+//! lies before [`Ring::base`] has been *overtaken*: it must read the log instead, by position. The ring
+//! therefore knows where each frame ends, and can say of any offset which frame it lies in
+//! ([`Ring::locate`]) and of any position where to continue ([`Ring::offset_after`]).
+//!
+//! The *floor* is what makes joining safe: every frame of the group after the floor is in the ring.
+
+use std::collections::VecDeque;
+
+use crate::position::Position;
+
+#[derive(Debug)]
+pub(crate) struct Ring {
+    /// The bytes held, behind `forgotten` that are not yet given back.
+    bytes: Vec<u8>,
+    forgotten: usize,
+    /// Offset of the first byte held.
+    base: u64,
+    frames: VecDeque<FrameEnd>,
+    floor: Position,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct FrameEnd {
+    position: Position,
+    /// Offset of the byte after the frame.
+    end: u64,
+}
+
+/// A place in the log to the byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    /// The last record that is wholly delivered.
+    pub(crate) position: Position,
+    /// How many bytes of the next one are delivered too.
+    pub(crate) skip: usize,
+}
+
+impl Ring {
+    /// Empty; every frame of the group after `floor` is yet to come.
+    pub(crate) fn new(floor: Position) -> Self {
+        Self { bytes: Vec::new(), forgotten: 0, base: 0, frames: VecDeque::new(), floor }
+    }
+
+    /// Takes the group's next frame.
+    pub(crate) fn push(&mut self, position: Position, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
+        self.frames.push_back(FrameEnd { position, end: self.head() });
+    }
+
+    /// The offset before which [`trim`](Self::trim) would forget everything.
+    pub(crate) fn trim_point(&self, bytes_max: usize) -> u64 {
+        let excess = self.len().saturating_sub(bytes_max) as u64;
+        if excess == 0 {
+            return self.base;
+        }
+        let last_forgotten = self.frames.partition_point(|frame| frame.end < self.base + excess);
+        // Never the newest.
+        match last_forgotten.min(self.frames.len().saturating_sub(2)) {
+            n if n + 1 < self.frames.len() => self.frames[n].end,
+            _ => self.base,
+        }
+    }
+
+    /// Forgets the oldest frames while it holds more than `bytes_max`, but never the newest.
+    pub(crate) fn trim(&mut self, bytes_max: usize) {
+        while self.len() > bytes_max && self.frames.len() > 1 {
+            let oldest = self.frames.pop_front().expect("there are at least two");
+            self.forgotten += (oldest.end - self.base) as usize;
+            self.base = oldest.end;
+            self.floor = oldest.position;
+        }
+        // Moving the rest down once it is the smaller half costs each byte at most one move.
+        if self.forgotten > self.bytes.len() / 2 {
+            self.bytes.copy_within(self.forgotten.., 0);
+            self.bytes.truncate(self.bytes.len() - self.forgotten);
+            self.forgotten = 0;
+        }
+    }
+
+    /// Passes over a frame of the group that nobody waits for.
+    pub(crate) fn pass(&mut self, position: Position) {
+        self.forget_all();
+        self.floor = position;
+    }
+
+    /// Forgets everything held, and gives the memory back.
+    pub(crate) fn forget_all(&mut self) {
+        if let Some(last) = self.frames.back() {
+            self.base = last.end;
+            self.floor = last.position;
+        }
+        self.bytes = Vec::new();
+        self.forgotten = 0;
+        self.frames = VecDeque::new();
+    }
+
+    /// Offset of the first byte held.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Offset after the last byte held: where the next frame will begin.
+    pub(crate) fn head(&self) -> u64 {
+        self.base + self.len() as u64
+    }
+
+    /// Bytes held.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.forgotten
+    }
+
+    /// What a member at `offset` still has to get; `None` if it has been overtaken.
+    pub(crate) fn since(&self, offset: u64) -> Option<&[u8]> {
+        let skip = offset.checked_sub(self.base)?;
+        Some(&self.bytes[self.forgotten + skip as usize..])
+    }
+
+    /// Where a reader of the log who has everything up to `position` continues; `None` if frames it needs are
+    /// no longer here.
+    pub(crate) fn offset_after(&self, position: Position) -> Option<u64> {
+        if position < self.floor {
+            return None;
+        }
+        let delivered = self.frames.partition_point(|frame| frame.position <= position);
+        Some(match delivered {
+            0 => self.base,
+            n => self.frames[n - 1].end,
+        })
+    }
+
+    /// The place in the log that `offset` stands for.
+    pub(crate) fn locate(&self, offset: u64) -> Cursor {
+        debug_assert!((self.base..=self.head()).contains(&offset), "not overtaken");
+        let delivered = self.frames.partition_point(|frame| frame.end <= offset);
+        match delivered {
+            0 => Cursor { position: self.floor, skip: (offset - self.base) as usize },
+            n => {
+                let FrameEnd { position, end } = self.frames[n - 1];
+                Cursor { position, skip: (offset - end) as usize }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(frames: &[(u64, &str)], bytes_max: usize) -> Ring {
+        let mut ring = Ring::new(Position::new(10));
+        for (position, bytes) in frames {
+            ring.push(Position::new(*position), bytes.as_bytes());
+            ring.trim(bytes_max);
+        }
+        ring
+    }
+
+    #[test]
+    fn a_member_gets_everything_after_its_offset_as_one_slice() {
+        let ring = ring(&[(11, "abc"), (15, "de")], 100);
+        assert_eq!(ring.since(0), Some(&b"abcde"[..]));
+        assert_eq!(ring.since(4), Some(&b"e"[..]));
+        assert_eq!(ring.since(ring.head()), Some(&b""[..]));
+    }
+
+    #[test]
+    fn a_full_ring_forgets_whole_frames_and_says_who_was_overtaken() {
+        let ring = ring(&[(11, "abc"), (15, "de"), (16, "fgh")], 5);
+        assert_eq!((ring.base(), ring.head(), ring.len()), (3, 8, 5));
+        assert_eq!(ring.since(2), None);
+        assert_eq!(ring.since(3), Some(&b"defgh"[..]));
+        assert_eq!(ring.offset_after(Position::new(10)), None);
+        assert_eq!(ring.offset_after(Position::new(11)), Some(3));
+        assert_eq!(ring.offset_after(Position::new(14)), Some(3));
+        assert_eq!(ring.offset_after(Position::new(15)), Some(5));
+        assert_eq!(ring.offset_after(Position::new(99)), Some(8));
+    }
+
+    #[test]
+    fn a_frame_larger_than_the_ring_is_kept_until_the_next() {
+        let mut ring = ring(&[(11, "abcdefgh")], 4);
+        assert_eq!(ring.since(0), Some(&b"abcdefgh"[..]));
+        ring.push(Position::new(12), b"x");
+        ring.trim(4);
+        assert_eq!((ring.since(0), ring.since(8)), (None, Some(&b"x"[..])));
+    }
+
+    #[test]
+    fn any_offset_is_a_place_in_the_log() {
+        let ring = ring(&[(11, "abc"), (15, "de")], 100);
+        let places: Vec<_> = (0..=5).map(|offset| ring.locate(offset)).collect();
+        let place = |position, skip| Cursor { position: Position::new(position), skip };
+        let expected =
+            [place(10, 0), place(10, 1), place(10, 2), place(11, 0), place(11, 1), place(15, 0)];
+        assert_eq!(places, expected);
+    }
+
+    #[test]
+    fn an_emptied_ring_goes_on_where_it_was() {
+        let mut ring = ring(&[(11, "abc")], 100);
+        ring.forget_all();
+        assert_eq!((ring.base(), ring.head()), (3, 3));
+        assert_eq!(ring.offset_after(Position::new(10)), None);
+        assert_eq!(ring.offset_after(Position::new(11)), Some(3));
+        ring.push(Position::new(20), b"z");
+        assert_eq!(ring.since(3), Some(&b"z"[..]));
+        ring.pass(Position::new(30));
+        assert_eq!(ring.offset_after(Position::new(29)), None);
+    }
+
+    #[test]
+    fn a_long_life_in_a_small_ring_keeps_the_bytes_right() {
+        let mut ring = Ring::new(Position::ZERO);
+        let mut all = Vec::new();
+        for n in 1..=1000_u64 {
+            let frame = format!("<{n}>");
+            all.extend_from_slice(frame.as_bytes());
+            ring.push(Position::new(n), frame.as_bytes());
+            let point = ring.trim_point(64);
+            ring.trim(64);
+            assert_eq!(ring.base(), point);
+            let base = ring.base() as usize;
+            assert_eq!(ring.since(ring.base()), Some(&all[base..]));
+            assert!(ring.bytes.len() <= 2 * 64 + frame.len(), "forgotten bytes are given back");
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! One core's share of the subscribers, and everything that happens to them.
+//!
+//! # The order of polling
+//!
+//! Whoever drives a shard says what happened (`handle_*`, [`Shard::attach`]) and then asks, until there is nothing
+//! more:
+//!
+//! 1. [`Shard::poll_write`], each answered by [`Shard::handle_written`] before the next: bytes for sinks. Between
+//!    two of them anything else may be handled; bytes that come meanwhile go out with the same walk.
+//! 2. [`Shard::poll_read`]: history to be read, answered some time by [`Shard::handle_page`].
+//! 3. [`Shard::poll_probe`]: peers whose connection deserves a look.
+//! 4. [`Shard::poll_close`]: subscribers that are gone, each with its one reason.
+//! 5. [`Shard::poll_timeout`]: when to call [`Shard::handle_time`] at the latest.
+//!
+//! The parts: this file is attaching, frames and closing; `seam` joins history to what is live; `write` decides
+//! whose bytes go out next; `beat` is what time brings.
+
+mod beat;
+mod seam;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use slab::Slab;
+use tidings_codec::encode;
+
+use crate::close_reason::CloseReason;
+use crate::epoch::Epoch;
+use crate::frame::{Frame, Framing};
+use crate::group::{Group, GroupKey, Voice};
+use crate::index::{GroupId, Index};
+use crate::interest::Interest;
+use crate::limits::{RING_BYTES_MAX, RING_BYTES_TIGHT, RINGS_BYTES_MAX};
+use crate::position::Position;
+use crate::random::Random;
+use crate::subscriber::{Outbox, Phase, Subscriber, SubscriberId};
+use crate::timer::{Tick, TimerWheel};
+use crate::topic::Topic;
+
+pub use seam::ReadOrder;
+pub use write::Transmit;
+
+/// What a shard is told once.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// The name of the log.
+    pub epoch: Epoch,
+    /// The newest record at the start; frames after it will be handed in.
+    pub head: Position,
+    /// A subscriber to whom nothing was sent for so long is sent a heartbeat, give or take a tenth.
+    pub heartbeat_ms: u64,
+    /// Age at which connections are closed so that they come back elsewhere, give or take a tenth.
+    pub connection_age_max_ms: Option<u64>,
+    /// Where jitter comes from; the same seed and the same inputs give the same outputs.
+    pub seed: u64,
+}
+
+/// A new subscriber.
+#[derive(Debug)]
+pub struct Attach {
+    /// What it wants and may have.
+    pub interest: Interest,
+    /// How its sink wants events wrapped.
+    pub framing: Framing,
+    /// How to speak to it.
+    pub voice: Voice,
+    /// It gets what comes after this position.
+    pub position: Position,
+    /// Topics of the interest that have ended by now.
+    pub ended: Vec<Topic>,
+    /// Bytes to send first, already framed.
+    pub first: Vec<u8>,
+    /// When its grant ends, in the shard's milliseconds.
+    pub expires_ms: Option<u64>,
+}
+
+/// A subscriber that is gone.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// Who. The shard no longer knows this id.
+    pub id: SubscriberId,
+    /// Why.
+    pub reason: CloseReason,
+    /// What to send before closing, if the sink takes it at once: the end of the body, perhaps with a word before
+    /// it. `None` if the stream is in the middle of an event, or the peer is gone: then just close.
+    pub farewell: Option<Vec<u8>>,
+}
+
+/// Frames in log order.
+#[derive(Debug)]
+pub struct FrameBatch {
+    /// The batch begins after this position.
+    pub after: Position,
+    /// Frames of records that somebody may want.
+    pub frames: Vec<Arc<Frame>>,
+    /// The batch ends with this position.
+    pub upto: Position,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Shard {
+    config: ShardConfig,
+    now_ms: u64,
+    /// The last record that was handed in.
+    head: Position,
+    subscribers: Slab<Subscriber>,
+    /// Generation of the next subscriber.
+    generation: u32,
+    groups: Slab<Group>,
+    by_key: HashMap<Arc<GroupKey>, GroupId, RandomState>,
+    index: Index,
+    timers: TimerWheel<SubscriberId>,
+    /// Subscribers with something of their own to write.
+    ready: VecDeque<SubscriberId>,
+    /// Groups with frames to write.
+    dirty: VecDeque<GroupId>,
+    /// What the last `poll_write` gave out.
+    writing: Option<(SubscriberId, write::Source, usize)>,
+    /// Those who need a page of history and wait for their turn.
+    behind: VecDeque<SubscriberId>,
+    /// Those who start after a record that this shard has yet to see.
+    ahead: Vec<SubscriberId>,
+    /// Pages being read.
+    reading: usize,
+    probes: VecDeque<SubscriberId>,
+    closing: VecDeque<Closing>,
+    beat: beat::Beat,
+    rings_bytes: usize,
+    flooded: bool,
+    random: Random,
+    /// Scratch space.
+    found: Vec<GroupId>,
+    due: Vec<(SubscriberId, Tick)>,
+}
+
+impl Shard {
+    /// Without subscribers, at time `now_ms`.
+    pub fn new(config: ShardConfig, now_ms: u64) -> Self {
+        Self {
+            now_ms,
+            head: config.head,
+            subscribers: Slab::new(),
+            generation: 0,
+            groups: Slab::new(),
+            by_key: HashMap::default(),
+            index: Index::default(),
+            timers: TimerWheel::new(TimerWheel::<SubscriberId>::tick(now_ms)),
+            ready: VecDeque::new(),
+            dirty: VecDeque::new(),
+            writing: None,
+            behind: VecDeque::new(),
+            ahead: Vec::new(),
+            flooded: false,
+            reading: 0,
+            probes: VecDeque::new(),
+            closing: VecDeque::new(),
+            beat: beat::Beat::default(),
+            rings_bytes: 0,
+            random: Random::new(config.seed),
+            found: Vec::new(),
+            due: Vec::new(),
+            config,
+        }
+    }
+
+    /// Takes a subscriber for life. It is registered before its history is read: from here on no frame passes
+    /// it unseen.
+    pub fn attach(&mut self, attach: Attach) -> SubscriberId {
+        let key =
+            GroupKey { interest: attach.interest, framing: attach.framing, voice: attach.voice };
+        let group = self.group_for(key);
+        for topic in &attach.ended {
+            self.groups[group as usize].note_topic(topic, true);
+        }
+        self.groups[group as usize].members += 1;
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let (closes_at, closes_for) = self.first_deadline(attach.expires_ms);
+        let outbox = Outbox { words: attach.first, ..Outbox::default() };
+        let index = self.subscribers.insert(Subscriber {
+            generation,
+            group,
+            slot: 0,
+            phase: Phase::Behind,
+            blocked: false,
+            queued: false,
+            beat_due: false,
+            offset: 0,
+            position: attach.position,
+            skip: 0,
+            outbox: (!outbox.words.is_empty()).then(|| Box::new(outbox)),
+            last_sent: self.now(),
+            timer: 0,
+            closes_at,
+            closes_for,
+        });
+        let id = SubscriberId { index: index as u32, generation };
+        self.catch_up(id);
+        self.set_timer(id);
+        self.enqueue(id);
+        id
+    }
+
+    /// Takes the next frames of the log.
+    ///
+    /// # Panics
+    ///
+    /// If they do not begin where the last ones ended: somebody would miss what lies between.
+    pub fn handle_frames(&mut self, batch: &FrameBatch) {
+        assert_eq!(batch.after, self.head, "frames come in log order, without gaps");
+        for frame in &batch.frames {
+            self.offer(frame);
+        }
+        self.head = batch.upto;
+        for id in std::mem::take(&mut self.ahead) {
+            self.catch_up(id);
+            self.enqueue(id);
+        }
+    }
+
+    /// The sink of `id` is gone, for `reason`.
+    pub fn handle_closed(&mut self, id: SubscriberId, reason: CloseReason) {
+        self.close(id, reason);
+    }
+
+    /// The last record that was handed in.
+    pub fn head(&self) -> Position {
+        self.head
+    }
+
+    /// Subscribers there are.
+    pub fn len(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    /// Whether there are no subscribers.
+    pub fn is_empty(&self) -> bool {
+        self.subscribers.is_empty()
+    }
+
+    /// Subscribers that read the log instead of the ring.
+    pub fn catching_up(&self) -> usize {
+        self.groups.iter().map(|(_, g)| g.members as usize - g.live.len()).sum()
+    }
+
+    /// Bytes that all rings hold.
+    pub fn rings_bytes(&self) -> usize {
+        self.rings_bytes
+    }
+
+    /// Who is gone, and why.
+    pub fn poll_close(&mut self) -> Option<Closing> {
+        self.closing.pop_front()
+    }
+
+    /// Puts `frame` into the rings of those who want it.
+    fn offer(&mut self, frame: &Frame) {
+        let mut found = std::mem::take(&mut self.found);
+        for topic in frame.record().topics() {
+            self.index.find(topic, &mut |group| found.push(group));
+        }
+        for id in found.drain(..) {
+            let group = &mut self.groups[id as usize];
+            if group.offered == frame.position() || !group.key.interest.may_have(frame.record()) {
+                continue;
+            }
+            group.offered = frame.position();
+            group.note(frame);
+            if !group.has_readers() {
+                group.ring.pass(frame.position());
+                continue;
+            }
+            let bytes = frame.bytes(group.key.framing);
+            group.ring.push(frame.position(), bytes);
+            self.rings_bytes += bytes.len();
+            if group.ring.len() > RING_BYTES_TIGHT {
+                self.trim(id);
+            }
+            if !self.groups[id as usize].live.is_empty() {
+                self.mark_dirty(id);
+            }
+        }
+        self.found = found;
+    }
+
+    /// Keeps the group's ring within its bound. Live members whose turn has not come for so long that they
+    /// lose their place go on from the log.
+    fn trim(&mut self, id: GroupId) {
+        let tight = self.rings_bytes > RINGS_BYTES_MAX;
+        let max = if tight { RING_BYTES_TIGHT } else { RING_BYTES_MAX };
+        let group = &mut self.groups[id as usize];
+        self.flooded |= group.ring.len() > max / 2 && !group.live.is_empty();
+        let point = group.ring.trim_point(max);
+        if point == group.ring.base() {
+            return;
+        }
+        if group.low < point {
+            group.low = group.ring.head();
+            for slot in (0..group.live.len()).rev() {
+                let group = &mut self.groups[id as usize];
+                let index = group.live[slot];
+                let subscriber = &mut self.subscribers[index as usize];
+                if subscriber.offset >= point {
+                    group.low = group.low.min(subscriber.offset);
+                    continue;
+                }
+                let cursor = group.ring.locate(subscriber.offset);
+                subscriber.position = cursor.position;
+                subscriber.skip = cursor.skip as u32;
+                let id = SubscriberId { index, generation: subscriber.generation };
+                self.leave_phase(id);
+                self.behind.push_back(id);
+            }
+        }
+        let group = &mut self.groups[id as usize];
+        let before = group.ring.len();
+        group.ring.trim(max);
+        self.rings_bytes -= before - group.ring.len();
+    }
+
+    /// Whether frames come faster than they are written: hand in no more until
+    /// [`poll_write`](Self::poll_write) has nothing left, and nobody who can keep up will be overtaken.
+    pub fn is_flooded(&self) -> bool {
+        self.flooded
+    }
+
+    fn group_for(&mut self, key: GroupKey) -> GroupId {
+        if let Some(id) = self.by_key.get(&key) {
+            return *id;
+        }
+        let key = Arc::new(key);
+        let group = Group::new(Arc::clone(&key), self.head);
+        let id = self.groups.insert(group) as GroupId;
+        self.index.insert(id, &key.interest);
+        self.by_key.insert(key, id);
+        id
+    }
+
+    /// Takes the subscriber out of everything, and says so.
+    fn close(&mut self, id: SubscriberId, reason: CloseReason) {
+        if self.get(id).is_none() {
+            return;
+        }
+        let farewell = self.farewell(id, reason);
+        self.leave_phase(id);
+        let subscriber = self.subscribers.remove(id.index());
+        if self.writing.as_ref().is_some_and(|(writing, ..)| *writing == id) {
+            self.writing = None;
+        }
+        let group = &mut self.groups[subscriber.group as usize];
+        group.members -= 1;
+        if group.members == 0 {
+            self.rings_bytes -= group.ring.len();
+            // If it stands in the queue of dirty groups, the walk passes over it.
+            let group = self.groups.remove(subscriber.group as usize);
+            self.index.remove(subscriber.group, &group.key.interest);
+            self.by_key.remove(&group.key);
+        } else {
+            self.settle(subscriber.group);
+        }
+        self.closing.push_back(Closing { id, reason, farewell });
+    }
+
+    /// What to say to a subscriber that is closed for `reason`.
+    fn farewell(&mut self, id: SubscriberId, reason: CloseReason) -> Option<Vec<u8>> {
+        let subscriber = self.get(id)?;
+        let group = &self.groups[subscriber.group as usize];
+        let at_boundary = subscriber.outbox.is_none()
+            && match subscriber.phase {
+                Phase::Live => {
+                    subscriber.offset >= group.ring.base()
+                        && group.ring.locate(subscriber.offset).skip == 0
+                }
+                _ => subscriber.skip == 0,
+            };
+        if reason.is_peer() || !at_boundary {
+            return None;
+        }
+        let GroupKey { framing, voice, .. } = *group.key;
+        let mut farewell = Vec::new();
+        if reason == CloseReason::Draining && voice == Voice::Native {
+            let retry_ms = 500 + self.random.below(2 * DRAIN_RETRY_MS);
+            let mut words = Vec::new();
+            encode::retry(&mut words, retry_ms);
+            framing.wrap(&mut farewell, &words);
+        }
+        farewell.extend_from_slice(framing.end());
+        Some(farewell)
+    }
+
+    /// Puts the subscriber into the queue of those with something to write.
+    fn enqueue(&mut self, id: SubscriberId) {
+        if let Some(subscriber) = self.get_mut(id)
+            && !subscriber.queued
+        {
+            subscriber.queued = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Lets the group's ring forget, if every member has everything.
+    fn settle(&mut self, group: GroupId) {
+        let group = &mut self.groups[group as usize];
+        if !group.dirty && group.is_settled() && group.ring.len() > 0 {
+            self.rings_bytes -= group.ring.len();
+            group.ring.forget_all();
+            group.low = group.ring.head();
+        }
+    }
+
+    fn get(&self, id: SubscriberId) -> Option<&Subscriber> {
+        self.subscribers.get(id.index()).filter(|s| s.generation == id.generation)
+    }
+
+    fn get_mut(&mut self, id: SubscriberId) -> Option<&mut Subscriber> {
+        self.subscribers.get_mut(id.index()).filter(|s| s.generation == id.generation)
+    }
+
+    fn group_of(&mut self, id: SubscriberId) -> Option<(&mut Subscriber, &mut Group)> {
+        let subscriber = self.subscribers.get_mut(id.index());
+        let subscriber = subscriber.filter(|s| s.generation == id.generation)?;
+        let group = &mut self.groups[subscriber.group as usize];
+        Some((subscriber, group))
+    }
+}
+
+/// Subscribers of a hub that leaves come back after half a second to twice this, so that they do not all
+/// knock at once.
+const DRAIN_RETRY_MS: u64 = 2000;

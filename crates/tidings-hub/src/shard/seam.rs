@@ -1,0 +1,273 @@
+//! Joining history to what is live, without gap or repeat.
+//!
+//! # The argument
+//!
+//! A subscriber starts somewhere in the log and must end up in its group's ring. Let `p` be the last record it
+//! wholly has, `h` the last record handed to this shard, `f` the floor of its group's ring.
+//!
+//! *Nothing passes unseen.* The subscriber is in its group before any of its history is read, and a group sees
+//! every frame it wants from the moment it exists. So every wanted frame after `f` is in the ring, whatever
+//! happens meanwhile.
+//!
+//! *Nothing comes twice.* History is read only up to `h`, never beyond, although the log may already hold more:
+//! what is after `h` will come through the ring. A read that reaches `r ≤ h` moves `p` to `r`.
+//!
+//! *Joining.* When `p ≥ f`, the ring holds every wanted frame after `p`: the subscriber continues at the ring's
+//! offset after `p` ([`Ring::offset_after`](crate::ring::Ring::offset_after)), and is live. When `p < f`, the ring has
+//! already forgotten something it needs: another page is read.
+//!
+//! *It arrives.* While a page is being read or written for any member, the ring forgets nothing it has room
+//! for. So unless more than a whole ring of frames came during one page, `f` stays where it was when the page was
+//! ordered, the page reached at least that, and the subscriber joins.
+//!
+//! *Leaving again.* A live subscriber whose sink is full keeps its offset, and with it the place in the log that
+//! the offset stands for, to the byte. If the ring forgets its offset meanwhile, it goes on from that place: history,
+//! minus the bytes of the first record that it has already. Encoding is the same everywhere, so the two
+//! halves of that record fit. The same holds for a page that its sink did not take to the end: the page is dropped and
+//! the place kept. Catching up after a stall, after a reconnect and after being overtaken are one and the same.
+//!
+//! *When retention was faster*, the read says so. Between two events the subscriber is told (`tidings.reset`) and
+//! goes on with the oldest record there is. In the middle of an event nothing can be told: the connection is
+//! closed, and the client's own reconnect learns of the loss.
+
+use crate::close_reason::CloseReason;
+use crate::error::ReadError;
+use crate::frame::Framing;
+use crate::group::Voice;
+use crate::interest::Interest;
+use crate::limits::CATCH_UP_READS_MAX;
+use crate::position::Position;
+use crate::reset::Reset;
+use crate::start::ResetReason;
+use crate::subscriber::{EncodedPage, Phase, SubscriberId};
+
+use super::Shard;
+
+/// History to be read for one subscriber.
+#[derive(Clone, Debug)]
+pub struct ReadOrder {
+    /// For whom.
+    pub id: SubscriberId,
+    /// What it wants and may have.
+    pub interest: Interest,
+    /// How to wrap the events.
+    pub framing: Framing,
+    /// Begin after this position.
+    pub after: Position,
+    /// End with this one.
+    pub upto: Position,
+}
+
+impl Shard {
+    /// The next page of history to be read.
+    pub fn poll_read(&mut self) -> Option<ReadOrder> {
+        while self.reading < CATCH_UP_READS_MAX {
+            let id = self.behind.pop_front()?;
+            let upto = self.head;
+            let Some((subscriber, group)) = self.group_of(id) else {
+                continue;
+            };
+            if subscriber.phase != Phase::Behind || subscriber.blocked {
+                continue;
+            }
+            subscriber.phase = Phase::Reading;
+            group.chasing += 1;
+            let order = ReadOrder {
+                id,
+                interest: group.key.interest.clone(),
+                framing: group.key.framing,
+                after: subscriber.position,
+                upto,
+            };
+            self.reading += 1;
+            return Some(order);
+        }
+        None
+    }
+
+    /// What became of a [`ReadOrder`].
+    pub fn handle_page(&mut self, id: SubscriberId, page: Result<EncodedPage, ReadError>) {
+        self.reading -= 1;
+        let Some(subscriber) = self.get_mut(id) else {
+            return;
+        };
+        if subscriber.blocked {
+            // Read again once its sink takes bytes.
+            self.leave_phase(id);
+            return;
+        }
+        let mid_event = subscriber.skip > 0;
+        match page {
+            Ok(page) if page.bytes.is_empty() => {
+                subscriber.position = page.reached;
+                self.leave_phase(id);
+                self.catch_up(id);
+            }
+            Ok(page) => {
+                let skip = std::mem::take(&mut subscriber.skip) as usize;
+                let outbox = subscriber.outbox.get_or_insert_default();
+                outbox.page = Some(page);
+                outbox.page_sent = skip;
+                subscriber.phase = Phase::Page;
+                self.enqueue(id);
+            }
+            Err(ReadError::Expired { .. }) if mid_event => self.close(id, CloseReason::Overtaken),
+            Err(ReadError::Expired { first }) => self.skip_to(id, first),
+            Err(ReadError::Failed { .. }) => self.close(id, CloseReason::StoreFailed),
+        }
+    }
+
+    /// Retention dropped what the subscriber needs next: tell it, and go on with `first`.
+    fn skip_to(&mut self, id: SubscriberId, first: Position) {
+        let epoch = self.config.epoch;
+        let Some((subscriber, group)) = self.group_of(id) else {
+            return;
+        };
+        let requested = subscriber.position.event_id(epoch);
+        subscriber.position = first.previous().max(subscriber.position);
+        if group.key.voice == Voice::Native {
+            let mut words = Vec::new();
+            Reset {
+                reason: ResetReason::Expired,
+                requested: requested.as_str(),
+                first: &first.event_id(epoch),
+                id: &subscriber.position.event_id(epoch),
+            }
+            .encode(&mut words);
+            let outbox = subscriber.outbox.get_or_insert_default();
+            group.key.framing.wrap(&mut outbox.words, &words);
+        }
+        self.leave_phase(id);
+        self.catch_up(id);
+        self.enqueue(id);
+    }
+
+    /// Joins the ring if it holds everything the subscriber still needs; else asks for a page of history.
+    /// The subscriber is in no list when this is called.
+    pub(super) fn catch_up(&mut self, id: SubscriberId) {
+        let head = self.head;
+        let Some((subscriber, group)) = self.group_of(id) else {
+            return;
+        };
+        subscriber.phase = Phase::Behind;
+        if subscriber.blocked {
+            return; // once its sink takes bytes again
+        }
+        if subscriber.position > head {
+            self.ahead.push(id);
+            return;
+        }
+        let Some(offset) = group.ring.offset_after(subscriber.position) else {
+            self.behind.push_back(id);
+            return;
+        };
+        // A frame of which it has a part is in the ring's next place.
+        subscriber.offset = offset + u64::from(std::mem::take(&mut subscriber.skip));
+        subscriber.phase = Phase::Live;
+        subscriber.slot = group.push_live(id.index, subscriber.offset);
+        if subscriber.offset < group.ring.head() {
+            let group = subscriber.group;
+            self.mark_dirty(group);
+        }
+    }
+
+    /// The sink of `id` takes bytes again.
+    pub fn handle_writable(&mut self, id: SubscriberId) {
+        let Some((subscriber, group)) = self.group_of(id) else {
+            return;
+        };
+        if !std::mem::take(&mut subscriber.blocked) {
+            return;
+        }
+        match subscriber.phase {
+            Phase::Live => {
+                group.blocked -= 1;
+                let overtaken = subscriber.offset < group.ring.base();
+                let group_id = subscriber.group;
+                if overtaken {
+                    self.catch_up(id);
+                } else {
+                    subscriber.slot = group.push_live(id.index, subscriber.offset);
+                    self.mark_dirty(group_id);
+                }
+                self.settle(group_id);
+            }
+            Phase::Behind => self.catch_up(id),
+            Phase::Reading | Phase::Page => {}
+        }
+        self.enqueue(id);
+    }
+
+    /// The sink takes no more. Whatever it was given beyond that is found again later.
+    pub(super) fn block(&mut self, id: SubscriberId) {
+        let Some((subscriber, group)) = self.group_of(id) else {
+            return;
+        };
+        if std::mem::replace(&mut subscriber.blocked, true) {
+            return;
+        }
+        match subscriber.phase {
+            Phase::Live => {
+                let cursor = group.ring.locate(subscriber.offset);
+                subscriber.position = cursor.position;
+                subscriber.skip = cursor.skip as u32;
+                group.blocked += 1;
+                self.leave_live(id);
+            }
+            Phase::Page => {
+                let outbox = subscriber.outbox.as_deref_mut();
+                let rest = outbox.and_then(|outbox| Some((outbox.page.take()?, outbox.page_sent)));
+                if let Some((page, sent)) = rest {
+                    let whole = page.ends.partition_point(|(_, end)| *end <= sent);
+                    let start = match whole {
+                        0 => 0,
+                        n => {
+                            subscriber.position = page.ends[n - 1].0;
+                            page.ends[n - 1].1
+                        }
+                    };
+                    subscriber.skip = (sent - start) as u32;
+                }
+                self.leave_phase(id);
+            }
+            Phase::Behind | Phase::Reading => {}
+        }
+        self.drop_empty_outbox(id);
+    }
+
+    /// Takes the subscriber out of the list or count that its phase has put it into; it is then behind.
+    pub(super) fn leave_phase(&mut self, id: SubscriberId) {
+        let Some((subscriber, group)) = self.group_of(id) else {
+            return;
+        };
+        let phase = std::mem::replace(&mut subscriber.phase, Phase::Behind);
+        let group_id = subscriber.group;
+        match phase {
+            Phase::Live if subscriber.blocked => group.blocked -= 1,
+            Phase::Live => {
+                self.leave_live(id);
+            }
+            Phase::Reading | Phase::Page => group.chasing -= 1,
+            Phase::Behind => return,
+        }
+        self.settle(group_id);
+    }
+
+    fn leave_live(&mut self, id: SubscriberId) {
+        let Some((subscriber, group)) = self.group_of(id) else {
+            return;
+        };
+        let slot = subscriber.slot;
+        if let Some(moved) = group.remove_live(slot) {
+            self.subscribers[moved as usize].slot = slot;
+        }
+    }
+
+    pub(super) fn drop_empty_outbox(&mut self, id: SubscriberId) {
+        if let Some(subscriber) = self.get_mut(id) {
+            subscriber
+                .outbox
+                .take_if(|outbox| outbox.words_left().is_empty() && outbox.page.is_none());
+        }
+    }
+}

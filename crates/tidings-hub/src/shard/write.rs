@@ -1,0 +1,201 @@
+//! Whose bytes go out next.
+//!
+//! Two queues: subscribers with something of their own (words, a page of history, a heartbeat), and groups with
+//! new frames. A group is walked: each live member gets, in one write, everything between its place and
+//! the ring's head. Frames that come during a walk go out with it; those who were visited before they came are
+//! visited again. Big groups are walked in slices, so that a small one need not wait for them.
+
+use crate::close_reason::CloseReason;
+use crate::index::GroupId;
+use crate::limits::WALK_SLICE;
+use crate::subscriber::{Phase, SubscriberId};
+
+use super::Shard;
+
+/// Bytes for one sink.
+#[derive(Debug)]
+pub struct Transmit<'a> {
+    /// Whose sink.
+    pub id: SubscriberId,
+    /// What to write; never empty.
+    pub bytes: &'a [u8],
+}
+
+/// Where bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Words,
+    Page,
+    Ring,
+    Beat,
+}
+
+impl Shard {
+    /// The next bytes to write. Answer with [`handle_written`](Self::handle_written) (or
+    /// [`handle_closed`](Self::handle_closed)) before asking again.
+    pub fn poll_write(&mut self) -> Option<Transmit<'_>> {
+        debug_assert!(self.writing.is_none(), "the last write was answered");
+        let (id, source) = self.next_write()?;
+        let subscriber = &self.subscribers[id.index()];
+        let group = &self.groups[subscriber.group as usize];
+        let bytes = match (source, subscriber.outbox.as_deref()) {
+            (Source::Words, Some(outbox)) => outbox.words_left(),
+            (Source::Page, Some(outbox)) => {
+                outbox.page.as_ref().map_or(&[][..], |page| &page.bytes[outbox.page_sent..])
+            }
+            (Source::Beat, _) => self.beat.of(group.key.framing, group.key.voice),
+            (Source::Ring, _) => group.ring.since(subscriber.offset).unwrap_or(&[]),
+            (Source::Words | Source::Page, None) => &[],
+        };
+        debug_assert!(!bytes.is_empty());
+        self.writing = Some((id, source, bytes.len()));
+        Some(Transmit { id, bytes })
+    }
+
+    /// The sink took the first `written` bytes of what [`poll_write`](Self::poll_write) gave. If that is not all of
+    /// them, it takes no more until [`handle_writable`](Self::handle_writable).
+    pub fn handle_written(&mut self, written: usize) {
+        let Some((id, source, offered)) = self.writing.take() else {
+            return;
+        };
+        let now = self.now();
+        let Some(subscriber) = self.get_mut(id) else {
+            return;
+        };
+        if written > 0 {
+            subscriber.last_sent = now;
+        }
+        match (source, subscriber.outbox.as_deref_mut()) {
+            (Source::Ring, _) => subscriber.offset += written as u64,
+            (Source::Words, Some(outbox)) => outbox.words_sent += written,
+            (Source::Page, Some(outbox)) => outbox.page_sent += written,
+            (Source::Words | Source::Page, None) => {}
+            (Source::Beat, _) => self.finish_beat(id, written),
+        }
+        if written < offered {
+            self.block(id);
+        } else if source != Source::Ring {
+            self.finish_source(id, source);
+        }
+    }
+
+    fn finish_source(&mut self, id: SubscriberId, source: Source) {
+        let Some(subscriber) = self.get_mut(id) else {
+            return;
+        };
+        if source == Source::Page {
+            let page = subscriber.outbox.as_deref_mut().and_then(|outbox| outbox.page.take());
+            if let Some(page) = page {
+                subscriber.position = page.reached;
+                self.leave_phase(id);
+                self.catch_up(id);
+            }
+        }
+        self.drop_empty_outbox(id);
+    }
+
+    fn next_write(&mut self) -> Option<(SubscriberId, Source)> {
+        while let Some(id) = self.ready.front().copied() {
+            if let Some(source) = self.source_of(id) {
+                return Some((id, source));
+            }
+            self.ready.pop_front();
+            if let Some(subscriber) = self.get_mut(id) {
+                subscriber.queued = false;
+            }
+            self.close_if_over(id);
+        }
+        loop {
+            let Some(group_id) = self.dirty.front().copied() else {
+                self.flooded = false;
+                return None;
+            };
+            let group = self.groups.get(group_id as usize).filter(|group| group.dirty);
+            let Some(group) = group else {
+                // It went away, and perhaps another one has its number.
+                self.dirty.pop_front();
+                continue;
+            };
+            let Some(index) = group.live.get(group.walk).copied() else {
+                self.finish_walk(group_id);
+                continue;
+            };
+            let generation = self.subscribers[index as usize].generation;
+            let id = SubscriberId { index, generation };
+            match self.source_of(id) {
+                Some(source) => return Some((id, source)),
+                None => {
+                    let group = &mut self.groups[group_id as usize];
+                    group.walk += 1;
+                    if group.walk.is_multiple_of(WALK_SLICE) {
+                        // The next group gets its turn; this one goes on afterwards.
+                        self.dirty.rotate_left(1);
+                    }
+                    self.close_if_over(id);
+                }
+            }
+        }
+    }
+
+    /// The group's last member was visited.
+    fn finish_walk(&mut self, group_id: GroupId) {
+        let group = &mut self.groups[group_id as usize];
+        group.walk = 0;
+        let head = group.ring.head();
+        if group.walk_goal == Some(head) || group.live.is_empty() {
+            group.low = head;
+            group.dirty = false;
+            self.dirty.pop_front();
+            self.settle(group_id);
+        } else {
+            group.low = group.walk_goal.unwrap_or(group.low);
+            group.walk_goal = Some(head);
+            self.dirty.rotate_left(1);
+        }
+    }
+
+    /// Puts the group into the queue of those to be walked.
+    pub(super) fn mark_dirty(&mut self, group_id: GroupId) {
+        let group = &mut self.groups[group_id as usize];
+        if !group.dirty {
+            group.dirty = true;
+            group.walk = 0;
+            group.walk_goal = Some(group.ring.head());
+            self.dirty.push_back(group_id);
+        }
+    }
+
+    /// What the subscriber has to get next.
+    fn source_of(&self, id: SubscriberId) -> Option<Source> {
+        let subscriber = self.get(id).filter(|subscriber| !subscriber.blocked)?;
+        if let Some(outbox) = subscriber.outbox.as_deref() {
+            if !outbox.words_left().is_empty() {
+                return Some(Source::Words);
+            }
+            if outbox.page.is_some() {
+                return Some(Source::Page);
+            }
+        }
+        if subscriber.phase != Phase::Live {
+            return None;
+        }
+        if subscriber.offset < self.groups[subscriber.group as usize].ring.head() {
+            return Some(Source::Ring);
+        }
+        subscriber.beat_due.then_some(Source::Beat)
+    }
+
+    /// Closes a subscriber who has everything of topics that have all ended.
+    fn close_if_over(&mut self, id: SubscriberId) {
+        let Some((subscriber, group)) = self.group_of(id) else {
+            return;
+        };
+        if subscriber.phase == Phase::Live
+            && !subscriber.blocked
+            && group.is_over()
+            && subscriber.offset == group.ring.head()
+        {
+            self.close(id, CloseReason::TopicEnded);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+use std::sync::Arc;
+
+use crate::close_reason::CloseReason;
+use crate::epoch::Epoch;
+use crate::frame::{Frame, Framing};
+use crate::index::GroupId;
+use crate::position::Position;
+use crate::store::Page;
+use crate::timer::Tick;
+
+/// One connection that reads events, as its shard knows it.
+///
+/// The number of a closed subscriber is used again, with another generation: whoever holds an old id
+/// finds nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SubscriberId {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl SubscriberId {
+    /// A small number that no other subscriber of the shard has at the same time.
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+
+    /// The id as one number, for those who must hand it through a system call.
+    pub fn to_u64(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// Undoes [`to_u64`](Self::to_u64).
+    pub fn from_u64(number: u64) -> Self {
+        Self { index: number as u32, generation: (number >> 32) as u32 }
+    }
+}
+
+/// A subscriber is *live*, a place in its group's ring, or *catching up*, a place in the log.
+///
+/// How slow it is changes nothing about its size: what a sink does not take is not kept but found again, in the
+/// ring or in the log.
+#[derive(Debug)]
+pub(crate) struct Subscriber {
+    pub(crate) generation: u32,
+    pub(crate) group: GroupId,
+    /// Index in the group's list of live members, while it stands there.
+    pub(crate) slot: u32,
+    pub(crate) phase: Phase,
+    /// Its sink takes no more for now.
+    pub(crate) blocked: bool,
+    /// It stands in the queue of those with something to write.
+    pub(crate) queued: bool,
+    pub(crate) beat_due: bool,
+    /// Live: what it has of the ring.
+    pub(crate) offset: u64,
+    /// Catching up, or live and blocked: the last record it wholly has.
+    pub(crate) position: Position,
+    /// And how many bytes of the next one.
+    pub(crate) skip: u32,
+    /// Bytes for it alone. Nearly always absent.
+    pub(crate) outbox: Option<Box<Outbox>>,
+    pub(crate) last_sent: Tick,
+    /// Its entry in the timer wheel.
+    pub(crate) timer: Tick,
+    pub(crate) closes_at: Tick,
+    pub(crate) closes_for: CloseReason,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It gets what comes into its group's ring.
+    Live,
+    /// It needs a page of history.
+    Behind,
+    /// A page of history is being read for it.
+    Reading,
+    /// It has a page of history in its outbox.
+    Page,
+}
+
+/// Bytes for one subscriber alone, in the order they go out.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// Words of the hub: the preface, a reset, the rest of a heartbeat. Small.
+    pub(crate) words: Vec<u8>,
+    pub(crate) words_sent: usize,
+    /// History, dropped as soon as the sink takes no more.
+    pub(crate) page: Option<EncodedPage>,
+    pub(crate) page_sent: usize,
+}
+
+impl Outbox {
+    pub(crate) fn words_left(&self) -> &[u8] {
+        &self.words[self.words_sent..]
+    }
+}
+
+/// Records of the log, as the bytes a subscriber gets.
+#[derive(Debug, Default)]
+pub struct EncodedPage {
+    /// The frames, one after the other, in the subscriber's framing.
+    pub bytes: Vec<u8>,
+    /// Where each ends in `bytes`.
+    pub ends: Vec<(Position, usize)>,
+    /// How far the read came; see [`Page::reached`](crate::Page).
+    pub reached: Position,
+}
+
+impl EncodedPage {
+    /// The bytes of `page`, of the log named `epoch`, for a subscriber who gets `framing`: the same bytes, record
+    /// for record, that a [`Frame`] of each would hold.
+    pub fn encode(page: &Page, framing: Framing, epoch: Epoch) -> Self {
+        let mut encoded = Self { reached: page.reached, ..Self::default() };
+        for record in &page.records {
+            let frame = Frame::encode(Arc::clone(record), epoch);
+            encoded.bytes.extend_from_slice(frame.bytes(framing));
+            encoded.ends.push((record.position(), encoded.bytes.len()));
+        }
+        encoded
+    }
+}

@@ -1,0 +1,386 @@
+//! The world: a store, two shards, readers, and everything that can happen to them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_codec::{EventId, encode};
+use tidings_hub::{
+    Attach, CloseReason, Draft, EncodedPage, Epoch, Frame, FrameBatch, Framing, Interest, Kind,
+    Matcher, MemoryStore, Outcome, Position, Random, ReadOrder, ReadQuery, Record, Shard,
+    ShardConfig, Start, Store, Timestamp, Topic, Voice,
+};
+
+use crate::reader::{Appetite, Reader};
+
+const TOPICS: [&str; 6] = ["a", "b", "a/x", "a/y", "b/x", "b/x/y"];
+const WISHES: [&str; 8] = ["a", "b", "a/x", "a/*", "b/**", "*", "**", "*/x"];
+
+/// How often what happened.
+#[derive(Default, Debug, Clone, Copy)]
+pub(crate) struct Counters {
+    events: usize,
+    resets: usize,
+    pages: usize,
+    resumes: usize,
+    restarts: usize,
+    ends: usize,
+    overtaken: usize,
+    blocked: usize,
+    beats_possible: usize,
+}
+
+impl Counters {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.resets += other.resets;
+        self.pages += other.pages;
+        self.resumes += other.resumes;
+        self.restarts += other.restarts;
+        self.ends += other.ends;
+        self.overtaken += other.overtaken;
+        self.blocked += other.blocked;
+        self.beats_possible += other.beats_possible;
+    }
+
+    pub(crate) fn assert_everything_happened(&self) {
+        let all = [
+            self.events,
+            self.resets,
+            self.pages,
+            self.resumes,
+            self.restarts,
+            self.ends,
+            self.overtaken,
+            self.blocked,
+            self.beats_possible,
+        ];
+        assert!(all.iter().all(|count| *count > 0), "something never happened: {self:?}");
+    }
+}
+
+pub(crate) struct World {
+    random: Random,
+    now_ms: u64,
+    epoch: Epoch,
+    store: MemoryStore,
+    /// Everything ever published, also what retention dropped.
+    log: Vec<Record>,
+    shards: Vec<Shard>,
+    orders: Vec<VecDeque<ReadOrder>>,
+    readers: Vec<Reader>,
+    pub(crate) counters: Counters,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let epoch = Epoch::from_random(random.next_u64());
+        let retention = [20_000, 200_000, 100_000_000][random.below(3) as usize];
+        let store = MemoryStore::new(epoch, retention, Duration::from_secs(1_000_000));
+        let mut world = Self {
+            random,
+            now_ms: 0,
+            epoch,
+            store,
+            log: Vec::new(),
+            shards: Vec::new(),
+            orders: Vec::new(),
+            readers: Vec::new(),
+            counters: Counters::default(),
+        };
+        world.start_shards();
+        for _ in 0..1 + world.below(8) {
+            let reader = world.make_reader();
+            world.readers.push(reader);
+        }
+        world
+    }
+
+    pub(crate) fn step(&mut self) {
+        match self.below(100) {
+            0..25 => self.publish(),
+            25..50 => self.deliver(),
+            50..70 => {
+                let shard = self.below(2);
+                let writes = self.below(20);
+                self.flush(shard, writes);
+            }
+            70..78 => self.feed(),
+            78..86 => self.serve_reads(),
+            86..93 => self.connect(),
+            93..95 => self.vanish(),
+            95..99 => self.pass_time(),
+            _ => self.restart(),
+        }
+    }
+
+    /// Lets everybody eat, and everything arrive; then nobody may lack anything.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..3000 {
+            for reader in &mut self.readers {
+                reader.appetite = Appetite::Fast;
+            }
+            let before: Vec<_> = self.readers.iter().map(|reader| reader.cursor).collect();
+            self.feed();
+            self.deliver();
+            self.deliver();
+            self.serve_reads();
+            for shard in 0..2 {
+                self.flush(shard, usize::MAX);
+            }
+            let idle = self.orders.iter().all(VecDeque::is_empty)
+                && self.shards.iter().all(|shard| shard.head() == self.store.bounds().head)
+                && self.readers.iter().map(|reader| reader.cursor).eq(before);
+            if idle {
+                break;
+            }
+        }
+        for reader in self.readers.iter().filter(|reader| reader.connection.is_some()) {
+            reader.assert_complete(&self.log);
+        }
+        for shard in &self.shards {
+            assert_eq!(shard.rings_bytes(), 0, "rings forget what everybody has");
+        }
+        self.counters.events = self.readers.iter().map(|reader| reader.events).sum();
+        self.counters.resets = self.readers.iter().map(|reader| reader.resets).sum();
+    }
+
+    fn below(&mut self, bound: u64) -> usize {
+        self.random.below(bound) as usize
+    }
+
+    fn start_shards(&mut self) {
+        let config = ShardConfig {
+            epoch: self.epoch,
+            head: self.store.bounds().head,
+            heartbeat_ms: 15_000,
+            connection_age_max_ms: None,
+            seed: self.random.next_u64(),
+        };
+        self.shards = (0..2).map(|_| Shard::new(config.clone(), self.now_ms)).collect();
+        self.orders = vec![VecDeque::new(), VecDeque::new()];
+    }
+
+    fn make_reader(&mut self) -> Reader {
+        let mut some = |count: u64| -> Vec<Matcher> {
+            let count = self.random.below(count);
+            (0..=count)
+                .map(|_| WISHES[self.random.below(WISHES.len() as u64) as usize])
+                .map(|text| Matcher::parse(text).unwrap())
+                .collect()
+        };
+        let interest = Interest::new(some(3), some(2));
+        let appetite = [Appetite::Fast, Appetite::Slow, Appetite::Stalled][self.below(3)];
+        let framing = [Framing::Plain, Framing::Chunked][self.below(2)];
+        Reader::new(interest, appetite, framing)
+    }
+
+    fn publish(&mut self) {
+        let count = if self.below(10) == 0 { self.below(300) } else { 1 + self.below(5) };
+        let drafts: Vec<_> = (0..count).map(|_| self.make_draft()).collect();
+        let now = Timestamp::from_millis(self.now_ms);
+        let appended = self.store.append(drafts.clone(), now).unwrap();
+        for (draft, appended) in drafts.into_iter().zip(appended) {
+            self.log.push(Record::new(draft, appended.position, now));
+        }
+    }
+
+    fn make_draft(&mut self) -> Draft {
+        let topic = |world: &mut Self| Topic::new(TOPICS[world.below(6)]).unwrap();
+        let size = if self.below(50) == 0 { 40_000 } else { 200 };
+        let length = self.below(size);
+        let data = format!("{}\n{}", self.log.len(), "x".repeat(length));
+        let mut draft = Draft::new(topic(self), data);
+        if self.below(5) == 0 {
+            draft.alternates.push(topic(self));
+        }
+        draft.private = self.below(6) == 0;
+        if self.below(4) == 0 {
+            let id = format!("own-{}", self.random.next_u64());
+            draft.id = Some(EventId::new(id).unwrap());
+        }
+        if self.below(40) == 0 {
+            draft.kind = Kind::End;
+            self.counters.ends += 1;
+        }
+        draft
+    }
+
+    /// Hands a shard what the store's tail has for it, or a part of that.
+    fn deliver(&mut self) {
+        for shard in &mut self.shards {
+            if shard.is_flooded() {
+                continue;
+            }
+            let after = shard.head();
+            let records_max = 1 + self.random.below(400) as usize;
+            let upto = self.store.bounds().head;
+            let query =
+                ReadQuery { after, upto, interest: None, records_max, bytes_max: usize::MAX };
+            // A tail that retention overtook would be a store read for frames: skip what is gone.
+            let page = match self.store.read(&query) {
+                Ok(page) => page,
+                Err(_) => {
+                    let lost = &self.log[after.get() as usize..];
+                    let records = lost.iter().take(records_max).cloned().map(Arc::new).collect();
+                    let reached = Position::new(after.get() + lost.len().min(records_max) as u64);
+                    tidings_hub::Page { records, reached }
+                }
+            };
+            let frame = |record| Arc::new(Frame::encode(record, self.epoch));
+            let frames = page.records.into_iter().map(frame).collect();
+            shard.handle_frames(&FrameBatch { after, frames, upto: page.reached });
+        }
+    }
+
+    fn flush(&mut self, shard_index: usize, writes: usize) {
+        let first = self.store.bounds().first;
+        let shard = &mut self.shards[shard_index];
+        for _ in 0..writes {
+            let Some(transmit) = shard.poll_write() else { break };
+            assert!(!transmit.bytes.is_empty());
+            let connection = Some((shard_index, transmit.id));
+            let reader = self.readers.iter_mut().find(|reader| reader.connection == connection);
+            let reader = reader.expect("bytes for nobody");
+            assert!(!reader.blocked, "bytes for a sink that is full");
+            let taken = reader.take(transmit.bytes, &self.log, first, self.epoch);
+            self.counters.blocked += usize::from(reader.blocked);
+            shard.handle_written(taken);
+        }
+        while let Some(closing) = shard.poll_close() {
+            let connection = Some((shard_index, closing.id));
+            let reader = self.readers.iter_mut().find(|reader| reader.connection == connection);
+            let Some(reader) = reader else { continue };
+            reader.connection = None;
+            match closing.reason {
+                CloseReason::TopicEnded => {
+                    assert!(closing.farewell.is_some(), "an ended stream ends between two events");
+                    reader.ended = true;
+                }
+                CloseReason::Overtaken => self.counters.overtaken += 1,
+                other => panic!("closed for {other:?}"),
+            }
+        }
+        while let Some(id) = shard.poll_probe() {
+            assert!(self.readers.iter().any(|r| r.connection == Some((shard_index, id))));
+        }
+        while let Some(order) = shard.poll_read() {
+            self.orders[shard_index].push_back(order);
+        }
+    }
+
+    /// Readers eat, each as it can.
+    fn feed(&mut self) {
+        for reader in &mut self.readers {
+            let appetite = match reader.appetite {
+                Appetite::Fast => 1_000_000,
+                Appetite::Slow => self.random.below(500),
+                Appetite::Stalled => match self.random.below(40) {
+                    0 => 100_000,
+                    _ => 0,
+                },
+            };
+            reader.room = appetite as usize;
+            if let (true, true, Some((shard, id))) =
+                (reader.blocked, reader.room > 0, reader.connection)
+            {
+                reader.blocked = false;
+                self.shards[shard].handle_writable(id);
+            }
+        }
+    }
+
+    fn serve_reads(&mut self) {
+        for (shard, orders) in self.shards.iter_mut().zip(&mut self.orders) {
+            while let Some(order) = orders.pop_front() {
+                self.counters.pages += 1;
+                let query = ReadQuery {
+                    after: order.after,
+                    upto: order.upto,
+                    interest: Some(&order.interest),
+                    records_max: 1 + self.random.below(50) as usize,
+                    bytes_max: 1 + self.random.below(100_000) as usize,
+                };
+                let page = self.store.read(&query);
+                let page = page.map(|page| EncodedPage::encode(&page, order.framing, self.epoch));
+                shard.handle_page(order.id, page);
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        let Some(at) = (0..self.readers.len()).find(|n| self.readers[*n].connection.is_none())
+        else {
+            return;
+        };
+        let dice = self.below(4);
+        let start = match (&self.readers[at].last_id, dice) {
+            (Some(id), 1..) => Start::After(id.clone()),
+            (_, 0) => Start::Live,
+            (_, 1) => Start::Earliest,
+            _ => Start::Last(self.below(20)),
+        };
+        let reader = &mut self.readers[at];
+        let resolved = start.resolve(&self.store, &reader.interest).unwrap();
+        let bounds = self.store.bounds();
+        match (&start, &resolved.outcome) {
+            (Start::After(_), Outcome::Resumed) => {
+                assert_eq!(Some(resolved.position), reader.last_position, "the id is the cursor");
+                self.counters.resumes += 1;
+            }
+            (Start::After(_), _) => {
+                reader.cursor = reader.last_position.unwrap();
+                reader.reset_to(resolved.position, &self.log, bounds.first);
+            }
+            _ => {}
+        }
+        let mut words = Vec::new();
+        encode::id_only(&mut words, &resolved.position.event_id(self.epoch));
+        let mut first = Vec::new();
+        reader.framing.wrap(&mut first, &words);
+        let ended = match reader.interest.exact_topics() {
+            Some(topics) => topics
+                .into_iter()
+                .filter(|topic| self.store.topic(topic).unwrap().is_some_and(|s| s.ended))
+                .cloned()
+                .collect(),
+            None => Vec::new(),
+        };
+        let shard = self.random.below(2) as usize;
+        let id = self.shards[shard].attach(Attach {
+            interest: reader.interest.clone(),
+            framing: reader.framing,
+            voice: Voice::Native,
+            position: resolved.position,
+            ended,
+            first,
+            expires_ms: None,
+        });
+        reader.connected(shard, id, resolved.position);
+    }
+
+    fn vanish(&mut self) {
+        let at = self.below(self.readers.len() as u64);
+        if let Some((shard, id)) = self.readers[at].connection.take() {
+            self.shards[shard].handle_closed(id, CloseReason::PeerReset);
+        }
+    }
+
+    fn pass_time(&mut self) {
+        self.now_ms += self.random.below(20_000);
+        for shard in &mut self.shards {
+            shard.handle_time(self.now_ms);
+        }
+        self.counters.beats_possible += 1;
+    }
+
+    /// The hub is killed and started again over the same store.
+    fn restart(&mut self) {
+        for reader in &mut self.readers {
+            reader.connection = None;
+        }
+        self.start_shards();
+        self.counters.restarts += 1;
+    }
+}
