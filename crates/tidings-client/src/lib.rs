@@ -1,1 +1,89 @@
-//! An EventSource for Rust that reconnects and resumes, and a publisher beside it
+//! An EventSource for Rust that reconnects and resumes, and a publisher beside it.
+//!
+//! # Subscribe
+//!
+//! ```no_run
+//! use tidings_client::{EventSource, Item};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut source = EventSource::open("http://127.0.0.1:8080/events/hello")?;
+//! while let Some(item) = source.next().await {
+//!     match item? {
+//!         Item::Open(open) => println!("listening to {}", open.url),
+//!         Item::Event(event) => println!("{}: {}", event.event_type(), event.data()),
+//!         Item::Reconnecting(lost) => println!("{}, again in {:?}", lost.cause, lost.wait),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An [`EventSource`] does what a browser's does, line by line of the HTML standard (§9.2), and what a
+//! program needs on top: headers, other methods with a body, a fresh token for each attempt
+//! ([`on_attempt`](EventSourceBuilder::on_attempt)), a last event id that outlives the process
+//! ([`LastIdStore`]), a policy for retries ([`RetryPolicy`], [`Backoff`]), an idle timeout, a limit for
+//! the size of an event, and a mode for streams that happen once
+//! ([`one_shot`](EventSourceBuilder::one_shot)).
+//!
+//! # Publish
+//!
+//! A [`Publisher`] publishes to the hub's native API: [one event](Publisher::publish),
+//! [several](Publisher::publish_all), or [a stream of them](Publisher::stream). It tries again what
+//! fails on its way, and yet publishes nothing twice.
+//!
+//! # How it is made
+//!
+//! The rules live in a state machine that knows no socket and no clock; [`EventSource`] is a thin edge
+//! that drives it over a [`Transport`]. The default one is [`HttpTransport`]: HTTP/1.1 and HTTP/2, TLS
+//! by rustls.
+
+/// Tells `tracing`, if the feature is on.
+macro_rules! trace {
+    ($($message:tt)*) => {{
+        #[cfg(feature = "tracing")]
+        tracing::debug!($($message)*);
+        #[cfg(not(feature = "tracing"))]
+        let _ = format_args!($($message)*);
+    }};
+}
+use trace;
+
+mod backoff;
+mod body;
+mod cause;
+mod error;
+mod handle;
+mod hop;
+mod item;
+mod last_id_store;
+pub mod limits;
+mod message_event;
+mod publisher;
+mod request;
+mod response;
+mod retry_policy;
+mod session;
+mod source;
+mod target;
+mod transport;
+
+pub use backoff::Backoff;
+pub use body::Body;
+pub use cause::Cause;
+pub use error::{InvalidUrl, OpenError, ReadError, RedirectProblem, Refusal};
+pub use handle::{ReadyState, SourceHandle};
+pub use item::{Attempt, Item, Opened, Reconnecting, Resume};
+pub use last_id_store::{LastIdFile, LastIdStore};
+pub use message_event::{JsonError, MessageEvent};
+pub use publisher::{
+    Problem, PublishError, PublishStream, Published, Publisher, PublisherBuilder, Summary,
+};
+pub use request::{EventSourceBuilder, RememberRedirects};
+pub use retry_policy::{Lost, RetryPolicy};
+pub use source::EventSource;
+pub use tidings_codec::{Event, EventId, EventType, InvalidField};
+pub use transport::http_transport::HttpTransport;
+#[cfg(feature = "reqwest")]
+pub use transport::reqwest_transport::ReqwestTransport;
+pub use transport::{FinalUrl, SendFuture, Transport, TransportError};

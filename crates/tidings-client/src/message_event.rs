@@ -1,0 +1,95 @@
+//! `MessageEvent`: an event as it arrives.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use tidings_codec::{Event, EventId, EventType};
+
+/// An event as it arrives: what a browser's `MessageEvent` has (HTML §9.2.6, dispatch).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageEvent {
+    pub(crate) data: String,
+    pub(crate) event_type: Option<EventType>,
+    pub(crate) last_event_id: Option<EventId>,
+    pub(crate) origin: Arc<str>,
+    /// Whether the last event id stands in the event itself.
+    pub(crate) has_id: bool,
+    pub(crate) retry_ms: Option<u64>,
+}
+
+impl MessageEvent {
+    /// The payload.
+    #[must_use]
+    pub fn data(&self) -> &str {
+        &self.data
+    }
+
+    /// The payload, without a copy.
+    #[must_use]
+    pub fn into_data(self) -> String {
+        self.data
+    }
+
+    /// The payload, read as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`] if it is not JSON, or not of this type.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        serde_json::from_str(&self.data)
+            .map_err(|cause| JsonError { event_type: self.event_type().to_owned(), cause })
+    }
+
+    /// The type; [`message`](EventType::DEFAULT) if the sender named none.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        self.event_type.as_ref().map_or(EventType::DEFAULT, EventType::as_str)
+    }
+
+    /// The last event id when the event was dispatched: its own, or else the last one before it. None
+    /// if there was none or the server took it back; a browser then says `""`.
+    #[must_use]
+    pub fn last_event_id(&self) -> Option<&EventId> {
+        self.last_event_id.as_ref()
+    }
+
+    /// Scheme, host and port of the URL that sent it, after redirects.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The event as it was sent, to be passed on: only with the id and the reconnection time that
+    /// stand in it.
+    #[must_use]
+    pub fn into_sent(self) -> Event {
+        Event {
+            id: self.last_event_id.filter(|_| self.has_id),
+            event_type: self.event_type,
+            retry_ms: self.retry_ms,
+            data: self.data,
+        }
+    }
+}
+
+/// Why the payload of an event could not be read as JSON. Its sender is to blame, or the type it is
+/// to be read as.
+#[derive(Debug)]
+pub struct JsonError {
+    event_type: String,
+    cause: serde_json::Error,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the data of a {:?} event is not the json expected", self.event_type)
+    }
+}
+
+impl Error for JsonError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
+    }
+}

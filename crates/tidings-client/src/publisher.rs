@@ -1,0 +1,175 @@
+//! `Publisher`: publish to the native API, once and only once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, Request};
+use tidings_codec::{Event, EventId};
+
+use crate::{Body, OpenError, Transport};
+
+mod answer;
+mod builder;
+mod error;
+mod exchange;
+mod line;
+mod stream;
+mod topic_path;
+
+pub use answer::{Published, Summary};
+pub use builder::PublisherBuilder;
+pub use error::{Problem, PublishError};
+pub use stream::PublishStream;
+
+use exchange::{Replay, with_retries};
+
+/// Publishes events to a hub.
+///
+/// A publish that fails on its way is tried again, and yet never published twice: every event carries
+/// an id, and a hub that has an event with that id already says so and publishes nothing. An event
+/// without an id is given one here, unless [told not to](PublisherBuilder::assign_ids): then it is
+/// tried again only if it certainly was not published.
+///
+/// Clones share the connections.
+///
+/// ```no_run
+/// use tidings_client::{Event, Publisher};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let publisher = Publisher::new("http://127.0.0.1:8080")?;
+/// let published = publisher.publish("scores/4", &Event::new("2:1")).await?;
+/// println!("stored as {}", published.id);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Publisher(Arc<Inner>);
+
+struct Inner {
+    /// The hub's URL, without a slash at its end.
+    base: String,
+    headers: HeaderMap,
+    transport: Arc<dyn Transport>,
+    answer_wait_max: Duration,
+    retries_max: u32,
+    ids: Option<Ids>,
+}
+
+impl Publisher {
+    /// A publisher to the hub at this URL.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if it is no `http` or `https` URL.
+    pub fn new(hub: &str) -> Result<Self, OpenError> {
+        Self::builder(hub).build()
+    }
+
+    fn from_inner(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// Begins to say how to publish.
+    pub fn builder(hub: &str) -> PublisherBuilder {
+        PublisherBuilder::new(hub)
+    }
+
+    /// Publishes one event, and waits until it is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], which tells whether the event may be published all the same.
+    pub async fn publish(&self, topic: &str, event: &Event) -> Result<Published, PublishError> {
+        let assigned = self.id_for(event);
+        let id = assigned.as_ref().or(event.id.as_ref());
+        let replay = Replay::if_named(id.is_some());
+        let is_ours = assigned.is_some();
+        let Some(path) = topic_path::with_query(topic, event, id) else {
+            // The topic cannot stand in a path, so it travels in a line.
+            let line = Bytes::from(line::encode(topic, event, id));
+            let answer = with_retries(self, replay, || self.lines_request(line.clone().into()));
+            return answer.await?.published_by_line(is_ours);
+        };
+        let data = Bytes::copy_from_slice(event.data.as_bytes());
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        let answer =
+            with_retries(self, replay, || self.request(&path, text.clone(), data.clone().into()));
+        answer.await?.published(is_ours)
+    }
+
+    /// Publishes several events in one request, in this order, and waits until they are stored.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]. If the hub refuses one of the events, those before it may be published.
+    pub async fn publish_all<'a>(
+        &self,
+        events: impl IntoIterator<Item = (&'a str, &'a Event)>,
+    ) -> Result<Summary, PublishError> {
+        let mut lines = Vec::new();
+        let mut replay = Replay::Safe;
+        for (topic, event) in events {
+            let assigned = self.id_for(event);
+            let id = assigned.as_ref().or(event.id.as_ref());
+            replay = replay.and(Replay::if_named(id.is_some()));
+            line::append(&mut lines, topic, event, id);
+        }
+        if lines.is_empty() {
+            return Ok(Summary::default());
+        }
+        let lines = Bytes::from(lines);
+        with_retries(self, replay, || self.lines_request(lines.clone().into())).await?.summary()
+    }
+
+    /// Begins to publish a stream of events, of any length, in little memory.
+    pub fn stream(&self) -> PublishStream {
+        PublishStream::new(self.clone())
+    }
+
+    /// An id for an event that has none, if this publisher gives ids.
+    fn id_for(&self, event: &Event) -> Option<EventId> {
+        match (&event.id, &self.0.ids) {
+            (None, Some(ids)) => Some(ids.next()),
+            _ => None,
+        }
+    }
+
+    fn lines_request(&self, body: Body) -> Request<Body> {
+        let lines = HeaderValue::from_static("application/x-ndjson");
+        self.request("/events", lines, body)
+    }
+
+    fn request(&self, path: &str, content_type: HeaderValue, body: Body) -> Request<Body> {
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = format!("{}{path}", self.0.base)
+            .parse()
+            .expect("the base was parsed before, and the path is percent-encoded");
+        *request.headers_mut() = self.0.headers.clone();
+        request.headers_mut().insert(CONTENT_TYPE, content_type);
+        request
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("hub", &self.0.base).finish_non_exhaustive()
+    }
+}
+
+/// Ids that no one else gives: a name drawn by lot for this publisher, and a number.
+struct Ids {
+    name: String,
+    next: AtomicU64,
+}
+
+impl Ids {
+    fn next(&self) -> EventId {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        EventId::new(format!("{}-{number}", self.name)).expect("letters, digits and a hyphen")
+    }
+}

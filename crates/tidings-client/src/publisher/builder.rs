@@ -1,0 +1,127 @@
+//! `PublisherBuilder`: where to publish, and how hard to try.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Ids, Inner};
+use crate::limits::{PUBLISH_RETRIES_MAX, PUBLISH_WAIT_MAX};
+use crate::target::Target;
+use crate::{HttpTransport, OpenError, Publisher, Transport};
+
+/// Where to publish, and how hard to try. Made by [`Publisher::builder`].
+#[must_use = "a publisher must be built"]
+pub struct PublisherBuilder {
+    hub: String,
+    headers: HeaderMap,
+    problem: Option<OpenError>,
+    transport: Option<Arc<dyn Transport>>,
+    answer_wait_max: Duration,
+    retries_max: u32,
+    assign_ids: bool,
+}
+
+impl PublisherBuilder {
+    pub(super) fn new(hub: &str) -> Self {
+        Self {
+            hub: hub.to_owned(),
+            headers: HeaderMap::new(),
+            problem: None,
+            transport: None,
+            answer_wait_max: PUBLISH_WAIT_MAX,
+            retries_max: PUBLISH_RETRIES_MAX,
+            assign_ids: true,
+        }
+    }
+
+    /// Sends a header with every publish.
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let name = HeaderName::from_bytes(name.as_ref()).map_err(OpenError::HeaderName);
+        let value = HeaderValue::from_bytes(value.as_ref()).map_err(OpenError::HeaderValue);
+        match name.and_then(|name| Ok((name, value?))) {
+            Ok((name, mut value)) => {
+                value.set_sensitive(name == AUTHORIZATION);
+                self.headers.insert(name, value);
+            }
+            Err(problem) => {
+                self.problem.get_or_insert(problem);
+            }
+        }
+        self
+    }
+
+    /// Sends `Authorization: Bearer` with a token.
+    pub fn bearer_token(self, token: &str) -> Self {
+        self.header(AUTHORIZATION, format!("Bearer {token}"))
+    }
+
+    /// Whether an event without an id is given one, so that it can be tried again whatever has become of
+    /// the first try. On unless set. Without it, the hub numbers such events its own, shorter way.
+    pub fn assign_ids(mut self, assign: bool) -> Self {
+        self.assign_ids = assign;
+        self
+    }
+
+    /// How often a publish is tried again: [5 times](PUBLISH_RETRIES_MAX) unless set.
+    pub fn retries_max(mut self, retries: u32) -> Self {
+        self.retries_max = retries;
+        self
+    }
+
+    /// How long to wait for an answer: [30 seconds](PUBLISH_WAIT_MAX) unless set.
+    pub fn answer_wait_max(mut self, wait: Duration) -> Self {
+        self.answer_wait_max = wait;
+        self
+    }
+
+    /// Sends by another transport: one that is shared, perhaps.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Builds the publisher. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if what was given makes no request.
+    pub fn build(mut self) -> Result<Publisher, OpenError> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        let (hub, credentials) = Target::parse(&self.hub)?;
+        if let Some(credentials) = credentials {
+            let mut value = HeaderValue::try_from(credentials).expect("base64 is ascii");
+            value.set_sensitive(true);
+            self.headers.entry(AUTHORIZATION).or_insert(value);
+        }
+        // A query would end up in the middle of the paths made of it.
+        let base = hub.as_str().split('?').next().unwrap_or_default();
+        let ids = self.assign_ids.then(|| Ids { name: random_name(), next: AtomicU64::new(0) });
+        Ok(Publisher::from_inner(Inner {
+            base: base.trim_end_matches('/').to_owned(),
+            headers: self.headers,
+            transport: self.transport.unwrap_or_else(|| Arc::new(HttpTransport::new())),
+            answer_wait_max: self.answer_wait_max,
+            retries_max: self.retries_max,
+            ids,
+        }))
+    }
+}
+
+/// Sixty-four bits by chance (the keys of a `RandomState` are the system's), in thirteen letters and
+/// digits: short, for every subscriber receives it.
+fn random_name() -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut bits = RandomState::new().hash_one(0);
+    let mut name = String::new();
+    while bits > 0 {
+        name.push(char::from(DIGITS[(bits % 36) as usize]));
+        bits /= 36;
+    }
+    name
+}

@@ -1,0 +1,155 @@
+//! Why events could not be published.
+
+use std::error::Error;
+use std::fmt;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{Cause, Refusal};
+
+/// Why events could not be published.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The hub refused. A single event is then not published; of several, those before the one it
+    /// objects to may be.
+    Refused(Box<Problem>),
+    /// The hub could not be reached. Nothing is published.
+    Unreached {
+        /// Why the last try failed.
+        cause: Cause,
+        /// How often it was tried again.
+        retries: u32,
+    },
+    /// The hub was reached, but it is not known what has become of the events: they may be published,
+    /// or not. To publish them again with the same ids is safe.
+    Unanswered {
+        /// Why the last try failed.
+        cause: Cause,
+        /// How often it was tried again.
+        retries: u32,
+    },
+    /// Something answered with success that does not speak the hub's API.
+    NotAHub(Box<Refusal>),
+}
+
+impl PublishError {
+    /// What the hub objects to, if it does.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Refused(problem) => Some(problem),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tries = |f: &mut fmt::Formatter<'_>, retries: &u32| match retries {
+            0 => Ok(()),
+            1 => f.write_str(", even with a second try"),
+            n => write!(f, ", even with {n} more tries"),
+        };
+        match self {
+            Self::Refused(_) => f.write_str("the hub refused"),
+            Self::Unreached { retries, .. } => {
+                f.write_str("the hub cannot be reached")?;
+                tries(f, retries)
+            }
+            Self::Unanswered { retries, .. } => {
+                f.write_str("the hub did not say whether it published")?;
+                tries(f, retries)
+            }
+            Self::NotAHub(refusal) => {
+                write!(f, "what answered {} does not speak the hub's api", refusal.url)
+            }
+        }
+    }
+}
+
+impl Error for PublishError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Refused(problem) => Some(&**problem),
+            Self::Unreached { cause, .. } | Self::Unanswered { cause, .. } => Some(cause),
+            Self::NotAHub(_) => None,
+        }
+    }
+}
+
+/// What the hub objects to: problem details (RFC 9457), or as much as the answer has of them.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The status of the answer.
+    #[serde(skip)]
+    pub status: StatusCode,
+    /// What it is, in a word for programs; empty if the answer says none.
+    #[serde(default)]
+    pub code: String,
+    /// What it is, in a sentence.
+    #[serde(default)]
+    pub title: String,
+    /// What it is in this case, and what to do.
+    #[serde(default)]
+    pub detail: String,
+    /// Everything else the answer says.
+    #[serde(flatten)]
+    pub members: Map<String, Value>,
+}
+
+impl Problem {
+    /// Reads the body of an answer; whatever it is, something comes of it.
+    pub(super) fn from_answer(status: StatusCode, body: &[u8]) -> Self {
+        let problem = serde_json::from_slice(body).ok();
+        let mut problem: Self = problem.unwrap_or_else(|| Self {
+            status,
+            code: String::new(),
+            title: String::new(),
+            detail: String::from_utf8_lossy(body).trim().to_owned(),
+            members: Map::new(),
+        });
+        problem.status = status;
+        problem
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        for part in [&self.title, &self.detail] {
+            if !part.is_empty() {
+                write!(f, ": {part}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for Problem {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problem_details_are_read_and_the_rest_is_kept() {
+        let problem = Problem::from_answer(
+            StatusCode::BAD_REQUEST,
+            br#"{"code":"bad-line","title":"A line is wrong","detail":"no data","line":3}"#,
+        );
+        assert_eq!(problem.code, "bad-line");
+        assert_eq!(problem.members["line"], 3);
+        assert_eq!(problem.to_string(), "400 Bad Request: A line is wrong: no data");
+    }
+
+    #[test]
+    fn an_answer_that_is_no_problem_document_is_shown_as_it_is() {
+        let problem = Problem::from_answer(StatusCode::BAD_GATEWAY, b"<h1>Bad Gateway</h1>\n");
+        assert_eq!(problem.detail, "<h1>Bad Gateway</h1>");
+        assert_eq!(problem.code, "");
+    }
+}

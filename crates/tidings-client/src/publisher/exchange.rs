@@ -1,0 +1,193 @@
+//! One publish, tried as often as is safe.
+
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{Request, StatusCode};
+use tokio::time::timeout;
+
+use super::answer::Answer;
+use super::error::{Problem, PublishError};
+use crate::limits::{PUBLISH_ANSWER_BYTES_MAX, PUBLISH_BACKOFF, RECONNECTION_TIME_MAX};
+use crate::{Backoff, Body, Cause, Lost, Publisher, RetryPolicy, Transport};
+
+/// Whether a request may be made again although the first may have been heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replay {
+    /// Every event has an id by which the hub knows it again.
+    Safe,
+    /// It would be published twice.
+    Unsafe,
+}
+
+impl Replay {
+    pub(super) fn if_named(has_id: bool) -> Self {
+        if has_id { Self::Safe } else { Self::Unsafe }
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        if self == Self::Safe { other } else { Self::Unsafe }
+    }
+}
+
+/// How a try failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    cause: Cause,
+    /// What the hub said about it, if it said something.
+    problem: Option<Box<Problem>>,
+    /// Whether nothing of the request has had an effect, for certain.
+    is_void: bool,
+    /// Whether to try again has any prospect.
+    is_passing: bool,
+    retry_after: Option<Duration>,
+}
+
+/// Counts the tries of one publish and decides whether there is another.
+pub(super) struct Tries {
+    policy: Backoff,
+    retries: u32,
+    /// No try so far can have had an effect.
+    all_void: bool,
+}
+
+impl Tries {
+    pub(super) fn new(retries_max: u32) -> Self {
+        let (first, longest) = PUBLISH_BACKOFF;
+        Self {
+            policy: Backoff::new().base(first).cap(longest).jitter(1.0).retries_max(retries_max),
+            retries: 0,
+            all_void: true,
+        }
+    }
+
+    /// Waits for the next try.
+    ///
+    /// # Errors
+    ///
+    /// There is none: that is the end of the publish.
+    pub(super) async fn wait(
+        &mut self,
+        failure: Failure,
+        replay: Replay,
+    ) -> Result<(), PublishError> {
+        self.all_void &= failure.is_void;
+        let may_retry = failure.is_passing && (failure.is_void || replay == Replay::Safe);
+        let wait = may_retry
+            .then(|| {
+                self.policy.wait(&Lost {
+                    cause: &failure.cause,
+                    retries: self.retries,
+                    reconnection_time: failure.retry_after,
+                })
+            })
+            .flatten();
+        let Some(wait) = wait else {
+            return Err(self.give_up(failure));
+        };
+        crate::trace!("publishing again in {wait:?}: {}", failure.cause);
+        self.retries += 1;
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    fn give_up(&self, failure: Failure) -> PublishError {
+        let (cause, retries) = (failure.cause, self.retries);
+        match failure.problem {
+            // The hub's word about this try says nothing of an earlier one that was not answered; with
+            // ids, though, an earlier success would have made this try one too.
+            Some(problem) => PublishError::Refused(problem),
+            None if self.all_void => PublishError::Unreached { cause, retries },
+            None => PublishError::Unanswered { cause, retries },
+        }
+    }
+}
+
+pub(super) async fn with_retries(
+    publisher: &Publisher,
+    replay: Replay,
+    request: impl Fn() -> Request<Body>,
+) -> Result<Answer, PublishError> {
+    let mut tries = Tries::new(publisher.0.retries_max);
+    loop {
+        let wait_max = publisher.0.answer_wait_max;
+        let exchange = exchange(&*publisher.0.transport, request());
+        let failure = match timeout(wait_max, exchange).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::silence(wait_max),
+        };
+        tries.wait(failure, replay).await?;
+    }
+}
+
+/// One try.
+pub(super) async fn exchange(
+    transport: &dyn Transport,
+    request: Request<Body>,
+) -> Result<Answer, Failure> {
+    let url = request.uri().to_string();
+    let response = transport.send(request).await.map_err(Failure::network)?;
+    let (head, mut body) = response.into_parts();
+    let mut bytes = Vec::new();
+    while let Some(piece) = std::future::poll_fn(|cx| body.poll_bytes(cx)).await {
+        match piece {
+            Ok(piece) => bytes.extend_from_slice(&piece),
+            // The status of an error says enough; a success must be heard out.
+            Err(_) if !head.status.is_success() => break,
+            Err(error) => return Err(Failure::network(error)),
+        }
+        if bytes.len() >= PUBLISH_ANSWER_BYTES_MAX {
+            bytes.truncate(PUBLISH_ANSWER_BYTES_MAX);
+            break;
+        }
+    }
+    if head.status.is_success() {
+        return Ok(Answer { url, status: head.status, headers: head.headers, body: bytes });
+    }
+    let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| {
+        let seconds = value.to_str().ok()?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds).min(RECONNECTION_TIME_MAX))
+    });
+    Err(Failure {
+        cause: Cause::Refused(head.status),
+        problem: Some(Box::new(Problem::from_answer(head.status, &bytes))),
+        is_void: is_void(head.status),
+        is_passing: is_passing(head.status),
+        retry_after,
+    })
+}
+
+impl Failure {
+    pub(super) fn network(error: crate::TransportError) -> Self {
+        Self {
+            is_void: error.is_connect(),
+            cause: Cause::Network(error),
+            problem: None,
+            is_passing: true,
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn silence(wait: Duration) -> Self {
+        Self {
+            cause: Cause::Idle(wait),
+            problem: None,
+            is_void: false,
+            is_passing: true,
+            retry_after: None,
+        }
+    }
+}
+
+/// Answers that are given before anything is done.
+fn is_void(status: StatusCode) -> bool {
+    status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE
+}
+
+/// Answers that may be others in a moment.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::REQUEST_TIMEOUT
+}

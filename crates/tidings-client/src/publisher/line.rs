@@ -1,0 +1,53 @@
+//! An event as one line of JSON.
+
+use serde::Serialize;
+use tidings_codec::{Event, EventId};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    topic: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<u64>,
+    data: &'a str,
+}
+
+/// Appends the line, with the line feed that ends it.
+pub(super) fn append(out: &mut Vec<u8>, topic: &str, event: &Event, id: Option<&EventId>) {
+    let line = Line {
+        topic,
+        event: event.event_type.as_ref().map(AsRef::as_ref),
+        id: id.map(EventId::as_str),
+        retry: event.retry_ms,
+        data: &event.data,
+    };
+    serde_json::to_writer(&mut *out, &line).expect("strings and numbers are always json");
+    out.push(b'\n');
+}
+
+pub(super) fn encode(topic: &str, event: &Event, id: Option<&EventId>) -> Vec<u8> {
+    let mut line = Vec::with_capacity(event.data.len() + topic.len() + 64);
+    append(&mut line, topic, event, id);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_whatever_is_in_the_data() {
+        let mut event = Event::new("two\nlines\r\"");
+        event.retry_ms = Some(7);
+        let line = encode("a/b", &event, Some(&EventId::new("i").unwrap()));
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            "{\"topic\":\"a/b\",\"id\":\"i\",\"retry\":7,\"data\":\"two\\nlines\\r\\\"\"}\n"
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! From a topic to the path of its publishes.
+
+use std::fmt::Write;
+
+use tidings_codec::{Event, EventId};
+use url::form_urlencoded::Serializer;
+
+/// `/events/{topic}?event=&id=&retry=`. None if the topic would not arrive as it is: there are clients,
+/// proxies and servers that merge slashes and resolve `.` and `..`.
+pub(super) fn with_query(topic: &str, event: &Event, id: Option<&EventId>) -> Option<String> {
+    let is_faithful = |segment| !matches!(segment, "" | "." | "..");
+    if !topic.split('/').all(is_faithful) {
+        return None;
+    }
+    let mut path = String::from("/events/");
+    for byte in topic.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                path.push(char::from(byte));
+            }
+            _ => write!(path, "%{byte:02X}").expect("strings can be written to"),
+        }
+    }
+    let mut query = Serializer::new(String::new());
+    if let Some(event_type) = &event.event_type {
+        query.append_pair("event", event_type.as_str());
+    }
+    if let Some(id) = id {
+        query.append_pair("id", id.as_str());
+    }
+    if let Some(ms) = event.retry_ms {
+        query.append_pair("retry", &ms.to_string());
+    }
+    let query = query.finish();
+    if !query.is_empty() {
+        path.push('?');
+        path.push_str(&query);
+    }
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tidings_codec::EventType;
+
+    use super::*;
+
+    #[test]
+    fn a_topic_keeps_its_slashes_and_nothing_else_that_could_be_misread() {
+        let path = |topic| with_query(topic, &Event::new(""), None);
+        assert_eq!(path("a/b-c.d").unwrap(), "/events/a/b-c.d");
+        assert_eq!(path("a?b#c%d é").unwrap(), "/events/a%3Fb%23c%25d%20%C3%A9");
+    }
+
+    #[test]
+    fn a_topic_that_would_not_arrive_as_it_is_has_no_path() {
+        for topic in ["", "/", "a//b", "a/", "../admin", "a/./b", "https://h/x"] {
+            assert_eq!(with_query(topic, &Event::new(""), None), None, "{topic}");
+        }
+    }
+
+    #[test]
+    fn fields_other_than_the_data_stand_in_the_query() {
+        let mut event = Event::new("x");
+        event.event_type = Some(EventType::new("a&b").unwrap());
+        event.retry_ms = Some(5);
+        let id = EventId::new("1 2").unwrap();
+        assert_eq!(
+            with_query("t", &event, Some(&id)).unwrap(),
+            "/events/t?event=a%26b&id=1+2&retry=5"
+        );
+    }
+}

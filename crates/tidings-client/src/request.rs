@@ -1,0 +1,237 @@
+//! `EventSourceBuilder`: what to ask for, and how to go on asking.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, PRAGMA};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tidings_codec::{Decoder, EventId};
+
+use crate::error::OpenError;
+use crate::limits::EVENT_BYTES_MAX;
+use crate::session::{Session, SessionConfig};
+use crate::target::Target;
+use crate::{Attempt, Backoff, EventSource, HttpTransport, LastIdStore, RetryPolicy, Transport};
+
+/// What to ask for, and how to go on asking. Made by [`EventSource::builder`].
+#[must_use = "a source must be opened"]
+pub struct EventSourceBuilder {
+    url: String,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+    problem: Option<OpenError>,
+    last_event_id: Option<EventId>,
+    last_id_store: Option<Box<dyn LastIdStore>>,
+    comments: bool,
+    one_shot: bool,
+    event_bytes_max: usize,
+    idle_timeout: Option<Duration>,
+    policy: Box<dyn RetryPolicy>,
+    remember_redirects: RememberRedirects,
+    hook: Option<Hook>,
+    transport: Option<Arc<dyn Transport>>,
+}
+
+/// The caller's hook, called before each attempt.
+pub(crate) type Hook = Box<dyn FnMut(Attempt) -> HookFuture + Send>;
+pub(crate) type HookFuture =
+    Pin<Box<dyn Future<Output = Result<HeaderMap, Box<dyn Error + Send + Sync>>> + Send>>;
+
+/// Which URL a source asks when it reconnects. The standard does not say, and browsers differ
+/// (whatwg/html issue 503).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RememberRedirects {
+    /// Always the one it was given.
+    Never,
+    /// The one that permanent redirects (301, 308) led to; not the one that temporary ones did.
+    #[default]
+    Permanent,
+    /// The one that answered last.
+    Always,
+}
+
+impl EventSourceBuilder {
+    pub(crate) fn new(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            method: Method::GET,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            problem: None,
+            last_event_id: None,
+            last_id_store: None,
+            comments: false,
+            one_shot: false,
+            event_bytes_max: EVENT_BYTES_MAX,
+            idle_timeout: None,
+            policy: Box::new(Backoff::new()),
+            remember_redirects: RememberRedirects::default(),
+            hook: None,
+            transport: None,
+        }
+    }
+
+    /// Asks with another method than GET. Every attempt does.
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Sends a body. Every attempt sends it again, unless a redirect turned it into a GET.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sends a header, in the place of one of the same name. It may well be `Accept`; but
+    /// `Last-Event-ID` is [set otherwise](Self::last_event_id).
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let name = HeaderName::from_bytes(name.as_ref()).map_err(OpenError::HeaderName);
+        let value = HeaderValue::from_bytes(value.as_ref()).map_err(OpenError::HeaderValue);
+        match name.and_then(|name| Ok((name, value?))) {
+            Ok((name, mut value)) => {
+                value.set_sensitive(name == AUTHORIZATION);
+                self.headers.insert(name, value);
+            }
+            Err(problem) => {
+                self.problem.get_or_insert(problem);
+            }
+        }
+        self
+    }
+
+    /// Sends `Authorization: Bearer` with a token. It goes to the origin of the URL, and is not sent
+    /// along when a redirect leads elsewhere. For tokens that expire see [`on_attempt`](Self::on_attempt).
+    pub fn bearer_token(self, token: &str) -> Self {
+        self.header(AUTHORIZATION, format!("Bearer {token}"))
+    }
+
+    /// Asks for what came after this id. A [store](Self::last_id_store) that has one comes first.
+    pub fn last_event_id(mut self, id: EventId) -> Self {
+        self.last_event_id = Some(id);
+        self
+    }
+
+    /// Keeps the last event id where it outlives the process.
+    pub fn last_id_store(mut self, store: impl LastIdStore) -> Self {
+        self.last_id_store = Some(Box::new(store));
+        self
+    }
+
+    /// Yields comments too: [`Item::Comment`](crate::Item::Comment).
+    pub fn comments(mut self, wanted: bool) -> Self {
+        self.comments = wanted;
+        self
+    }
+
+    /// Never reconnects. The end of the response is the end of the source, and whatever else would
+    /// have it reconnect is an error. For responses that are streams but happen once, such as an answer
+    /// of a language model.
+    pub fn one_shot(mut self) -> Self {
+        self.one_shot = true;
+        self
+    }
+
+    /// The most bytes of one event: [16 MiB](EVENT_BYTES_MAX) unless set. A larger one is
+    /// [left out](crate::Item::Skipped).
+    pub fn event_bytes_max(mut self, bytes: usize) -> Self {
+        self.event_bytes_max = bytes;
+        self
+    }
+
+    /// Takes a connection for lost when nothing has come for so long, not even a comment: several
+    /// times the server's heartbeat. Unless set there is no such limit (the standard has none), and a
+    /// peer that has vanished is found by the kernel, in about two minutes.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// Decides whether and when to reconnect: [`Backoff`] unless set.
+    pub fn retry_policy(mut self, policy: impl RetryPolicy) -> Self {
+        self.policy = Box::new(policy);
+        self
+    }
+
+    /// Decides which URL to reconnect to after redirects.
+    pub fn remember_redirects(mut self, remember: RememberRedirects) -> Self {
+        self.remember_redirects = remember;
+        self
+    }
+
+    /// Calls `hook` before each attempt. The headers it returns take the place of those of the same
+    /// names: a fresh token, say. If it fails, so has the attempt, and the retry policy is asked.
+    pub fn on_attempt<H, F>(mut self, mut hook: H) -> Self
+    where
+        H: FnMut(Attempt) -> F + Send + 'static,
+        F: Future<Output = Result<HeaderMap, Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        self.hook = Some(Box::new(move |attempt| Box::pin(hook(attempt))));
+        self
+    }
+
+    /// Sends by another transport: one that is shared, perhaps. Unless set, each source has an
+    /// [`HttpTransport`] of its own.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Opens the source. It connects when it is first read.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if what was given makes no request.
+    pub fn open(mut self) -> Result<EventSource, OpenError> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        let (target, credentials) = Target::parse(&self.url)?;
+        if let Some(credentials) = credentials {
+            let value = HeaderValue::try_from(credentials).expect("base64 is ascii");
+            self.headers.entry(AUTHORIZATION).or_insert(value);
+        }
+        // What the standard has every source send (HTML §9.2.2, step 9; Fetch §4.6 for the cache mode
+        // `no-store`).
+        for (name, value) in
+            [(ACCEPT, "text/event-stream"), (CACHE_CONTROL, "no-cache"), (PRAGMA, "no-cache")]
+        {
+            self.headers.entry(name).or_insert(HeaderValue::from_static(value));
+        }
+
+        let mut decoder = Decoder::new().with_event_bytes_max(self.event_bytes_max);
+        if self.comments {
+            decoder = decoder.with_comments();
+        }
+        let mut stored_id = None;
+        if let Some(store) = &mut self.last_id_store {
+            stored_id = store.load().map_err(OpenError::LastIdStore)?;
+        }
+        if let Some(id) = stored_id.or(self.last_event_id) {
+            decoder = decoder.with_last_event_id(&id);
+        }
+
+        let config = SessionConfig {
+            target,
+            method: self.method,
+            headers: self.headers,
+            body: self.body,
+            one_shot: self.one_shot,
+            remember_redirects: self.remember_redirects,
+            idle_timeout: self.idle_timeout,
+            policy: self.policy,
+        };
+        let transport = self.transport.unwrap_or_else(|| Arc::new(HttpTransport::new()));
+        Ok(EventSource::new(
+            |now| Session::new(config, decoder, now),
+            transport,
+            self.hook,
+            self.last_id_store,
+        ))
+    }
+}

@@ -1,0 +1,133 @@
+//! Which answers mean open, go elsewhere, or give up.
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+
+/// What an answer means to an event source (HTML §9.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is an event stream.
+    Open,
+    /// It is a redirect, to be followed before anyone hears of it (Fetch §4.4).
+    Redirect,
+    /// It has another status than 200.
+    WrongStatus,
+    /// It is something else than an event stream.
+    NotAnEventStream,
+}
+
+pub(crate) fn judge(status: StatusCode, headers: &HeaderMap) -> Verdict {
+    match status.as_u16() {
+        200 if is_event_stream(headers) && is_plain(headers) => Verdict::Open,
+        200 => Verdict::NotAnEventStream,
+        301 | 302 | 303 | 307 | 308 => Verdict::Redirect,
+        _ => Verdict::WrongStatus,
+    }
+}
+
+/// Whether the essence of the content type is right. Parameters, `charset` among them, say nothing:
+/// an event stream is always UTF-8 (HTML §9.2.5). Of several headers the last one that is a MIME type
+/// counts (Fetch §2.2.2, "extract a MIME type").
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_TYPE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(essence)
+        .next_back()
+        .is_some_and(|essence| essence.eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// The part before the parameters, if it is a type and a subtype (MIME Sniffing §4.4).
+fn essence(value: &str) -> Option<&str> {
+    let essence = value.split(';').next()?.trim_matches([' ', '\t', '\r', '\n']);
+    let (kind, subtype) = essence.split_once('/')?;
+    let is_token = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    };
+    (is_token(kind) && is_token(subtype)).then_some(essence)
+}
+
+/// Whether the body is not compressed. We never offer to read a compressed one; read as a stream it
+/// would be a long silence.
+fn is_plain(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|value| value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn with_type(types: &[&str]) -> Verdict {
+        let mut headers = HeaderMap::new();
+        for content_type in types {
+            headers.append(CONTENT_TYPE, content_type.parse().unwrap());
+        }
+        judge(StatusCode::OK, &headers)
+    }
+
+    /// Checklist 26.
+    #[test]
+    fn only_the_essence_of_the_content_type_counts() {
+        for good in [
+            "text/event-stream",
+            "TEXT/Event-Stream",
+            " text/event-stream ; charset=windows-1252",
+            "text/event-stream;",
+            "text/event-stream;bogus",
+        ] {
+            assert_eq!(with_type(&[good]), Verdict::Open, "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "text/event-streams",
+            "x bogus",
+            "text/event-stream x",
+            "application/json; text/event-stream",
+        ] {
+            assert_eq!(with_type(&[bad]), Verdict::NotAnEventStream, "{bad}");
+        }
+        assert_eq!(with_type(&[]), Verdict::NotAnEventStream);
+    }
+
+    #[test]
+    fn of_several_content_types_the_last_that_is_one_counts() {
+        assert_eq!(with_type(&["text/html", "text/event-stream"]), Verdict::Open);
+        assert_eq!(with_type(&["text/event-stream, bogus"]), Verdict::Open);
+        assert_eq!(with_type(&["text/event-stream", "text/html"]), Verdict::NotAnEventStream);
+    }
+
+    /// Checklist 25 and 28.
+    #[test]
+    fn of_all_statuses_one_opens_and_five_redirect() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, "text/event-stream".parse().unwrap());
+        for code in 200..600 {
+            let expected = match code {
+                200 => Verdict::Open,
+                301 | 302 | 303 | 307 | 308 => Verdict::Redirect,
+                _ => Verdict::WrongStatus,
+            };
+            let status = StatusCode::from_u16(code).unwrap();
+            assert_eq!(judge(status, &headers), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_body_is_not_an_event_stream() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, "text/event-stream".parse().unwrap());
+        headers.insert(CONTENT_ENCODING, "Identity".parse().unwrap());
+        assert_eq!(judge(StatusCode::OK, &headers), Verdict::Open);
+        headers.insert(CONTENT_ENCODING, "gzip".parse().unwrap());
+        assert_eq!(judge(StatusCode::OK, &headers), Verdict::NotAnEventStream);
+    }
+}

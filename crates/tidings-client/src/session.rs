@@ -1,0 +1,550 @@
+//! The reconnecting state machine of an event source: no I/O, no clock.
+//!
+//! ```text
+//!              ┌───────────────────── wait is over ◄─────────────────────┐
+//!              ▼                                                         │
+//!  (new) ► preparing ──► sending ──► open ──► end, error, silence ──► waiting
+//!              │         │  ▲ │                                          ▲
+//!              │         └──┘ └── refusal ──► refusing ──► closed        │
+//!              │       redirect                                          │
+//!              └──────────────── error, silence ─────────────────────────┘
+//! ```
+//!
+//! *Refusing* is closed to everyone outside: the answer has already ended the source, and only the
+//! beginning of its body is still awaited, to be part of the error.
+//!
+//! Where a body breaks off in good order or not, the unterminated block at its end is dropped, and the
+//! last event id stays what the last blank line made it (HTML §9.2.6). That one string is all that a
+//! source remembers from connection to connection, besides the reconnection time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Method, Request, StatusCode, response};
+use tidings_codec::{Decoder, EventId, EventRef, EventType};
+
+use crate::error::{ReadError, Refusal};
+use crate::hop::{Hop, strip_credentials};
+use crate::item::{Attempt, Item, Opened, Reconnecting, Resume};
+use crate::limits::{
+    HEALTHY_AFTER, RECONNECTION_TIME_MAX, REFUSAL_BODY_BYTES_MAX, REFUSAL_BODY_WAIT_MAX,
+};
+use crate::response::{Verdict, judge};
+use crate::target::Target;
+use crate::transport::FinalUrl;
+use crate::{Cause, Lost, MessageEvent, ReadyState, RememberRedirects, RetryPolicy};
+
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What stays the same for the life of a source.
+pub(crate) struct SessionConfig {
+    pub(crate) target: Target,
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) one_shot: bool,
+    pub(crate) remember_redirects: RememberRedirects,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) policy: Box<dyn RetryPolicy>,
+}
+
+/// What the edge shall do, now. A command takes the place of whatever the edge was doing before: it
+/// drops the connection or the request under way, if there is one.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Ask the caller's hook for headers, and hand them to [`Session::handle_prepared`].
+    Prepare(Attempt),
+    /// Send this, and hand the answer to [`Session::handle_head`].
+    Send(Box<Request<Bytes>>),
+    /// Nothing more.
+    Drop,
+}
+
+/// An event source without its I/O.
+///
+/// Whoever drives it calls `handle_*` with what has happened, and after each such call polls, in this
+/// order: [`poll_item`](Self::poll_item) until it yields nothing, then
+/// [`poll_command`](Self::poll_command), then [`poll_timeout`](Self::poll_timeout). More of a body is
+/// handed in only when `poll_item` has yielded nothing: so nothing piles up here.
+pub(crate) struct Session {
+    config: SessionConfig,
+    decoder: Decoder,
+    phase: Phase,
+    /// What has arrived and is not decoded yet.
+    input: Bytes,
+    /// What to say before anything that is in the input.
+    notice: Option<Item>,
+    command: Option<Command>,
+    end: Option<Result<(), ReadError>>,
+
+    /// Where to connect to next: the URL given, unless a redirect is remembered.
+    target: Target,
+    retries: u32,
+    refused: Option<StatusCode>,
+    /// When something last came from the peer, or was last sent to it.
+    last_heard: Instant,
+    origin: Arc<str>,
+
+    /// The text of these is the decoder's; they are kept because a clone costs less than a string.
+    last_event_id: Option<EventId>,
+    last_event_type: Option<EventType>,
+}
+
+enum Phase {
+    Preparing,
+    Sending(Box<Hop>),
+    Open { since: Instant, had_event: bool },
+    Refusing { error: Box<ReadError>, body: Refusing },
+    Waiting { until: Instant },
+    Closed,
+}
+
+struct Refusing {
+    bytes: Vec<u8>,
+    deadline: Instant,
+}
+
+impl Session {
+    /// A source that wants to connect.
+    pub(crate) fn new(config: SessionConfig, decoder: Decoder, now: Instant) -> Self {
+        let last_event_id = EventId::new(decoder.last_event_id()).ok();
+        let mut session = Self {
+            decoder,
+            phase: Phase::Closed,
+            input: Bytes::new(),
+            notice: None,
+            command: None,
+            end: None,
+            target: config.target.clone(),
+            retries: 0,
+            refused: None,
+            last_heard: now,
+            origin: config.target.origin().clone(),
+            last_event_id,
+            last_event_type: None,
+            config,
+        };
+        session.start_attempt();
+        session
+    }
+
+    /// The hook has answered: with headers that take the place of the source's own, or not at all.
+    pub(crate) fn handle_prepared(
+        &mut self,
+        now: Instant,
+        prepared: Result<HeaderMap, Box<dyn std::error::Error + Send + Sync>>,
+    ) {
+        if !matches!(self.phase, Phase::Preparing) {
+            return;
+        }
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return self.lose(now, Cause::Unprepared(error), None),
+        };
+        let mut headers = self.config.headers.clone();
+        replace_headers(&mut headers, prepared);
+        // The hook and the caller speak to the URL given. One we were moved to may be elsewhere.
+        if self.target.origin() != self.config.target.origin() {
+            strip_credentials(&mut headers);
+        }
+        match self.resume() {
+            Resume::From(id) => {
+                let value = header_value(&id).expect("resume() has made this value before");
+                headers.insert(LAST_EVENT_ID, value);
+            }
+            Resume::None | Resume::Impossible(_) => {
+                headers.remove(LAST_EVENT_ID);
+            }
+        }
+        let hop = Hop::first(
+            self.target.clone(),
+            self.config.method.clone(),
+            headers,
+            self.config.body.clone(),
+        );
+        self.send(now, hop);
+    }
+
+    /// The head of an answer has arrived.
+    pub(crate) fn handle_head(&mut self, now: Instant, mut head: response::Parts) {
+        let Phase::Sending(hop) = std::mem::replace(&mut self.phase, Phase::Closed) else {
+            unreachable!("an answer arrives only while a request is under way");
+        };
+        self.last_heard = now;
+        let mut hop = *hop;
+        if let Some(FinalUrl(url)) = head.extensions.remove()
+            && let Ok((target, _)) = Target::parse(&url)
+        {
+            hop.target = target;
+        }
+        match judge(head.status, &head.headers) {
+            Verdict::Open => self.open(now, hop, head.headers),
+            Verdict::Redirect => match hop.clone().follow(head.status, &head.headers) {
+                Ok(hop) => self.send(now, hop),
+                Err(problem) => {
+                    self.refuse(now, &hop, head, |refusal| ReadError::Redirect { problem, refusal })
+                }
+            },
+            Verdict::NotAnEventStream => self.refuse(now, &hop, head, ReadError::NotAnEventStream),
+            Verdict::WrongStatus => {
+                let temporary = !self.config.one_shot
+                    && self.config.policy.is_temporary(head.status, &head.headers);
+                if temporary {
+                    self.refused = Some(head.status);
+                    let retry_after = retry_after(&head.headers);
+                    self.lose(now, Cause::Refused(head.status), retry_after);
+                } else {
+                    self.refuse(now, &hop, head, ReadError::Status);
+                }
+            }
+        }
+    }
+
+    /// More of the body has arrived. May only be called when [`poll_item`](Self::poll_item) has
+    /// nothing to yield.
+    pub(crate) fn handle_body(&mut self, now: Instant, bytes: Bytes) {
+        self.last_heard = now;
+        match &mut self.phase {
+            Phase::Open { .. } => {
+                debug_assert!(self.input.is_empty(), "poll_item was not asked for all it has");
+                self.input = bytes;
+            }
+            Phase::Refusing { body, .. } => {
+                let room = REFUSAL_BODY_BYTES_MAX - body.bytes.len();
+                body.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                if bytes.len() > room {
+                    self.finish_refusal(true);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The body has ended in good order.
+    pub(crate) fn handle_body_end(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Open { .. } => self.lose(now, Cause::Ended, None),
+            Phase::Refusing { .. } => self.finish_refusal(false),
+            _ => {}
+        }
+    }
+
+    /// The request could not be sent or answered, or the body broke off.
+    pub(crate) fn handle_failure(&mut self, now: Instant, cause: Cause) {
+        match self.phase {
+            Phase::Sending(_) | Phase::Open { .. } => self.lose(now, cause, None),
+            Phase::Refusing { .. } => self.finish_refusal(true),
+            _ => {}
+        }
+    }
+
+    /// The time that [`poll_timeout`](Self::poll_timeout) named has come.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.poll_timeout().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match (&self.phase, self.config.idle_timeout) {
+            (Phase::Waiting { .. }, _) => self.start_attempt(),
+            (Phase::Refusing { .. }, _) => self.finish_refusal(true),
+            (_, Some(idle)) => self.lose(now, Cause::Idle(idle), None),
+            (_, None) => {}
+        }
+    }
+
+    /// Connects anew without a wait. What has arrived and was not yielded is dropped, and will be
+    /// sent again by a server that resumes. A closed source stays closed.
+    pub(crate) fn handle_restart(&mut self) {
+        if self.ready_state() == ReadyState::Closed {
+            return;
+        }
+        self.drop_connection();
+        self.retries = 0;
+        self.notice = Some(Item::Reconnecting(Box::new(Reconnecting {
+            cause: Cause::Restarted,
+            wait: Duration::ZERO,
+            retries: 0,
+        })));
+        self.start_attempt();
+    }
+
+    /// Closes the source for good. Nothing more will be yielded, not even what has arrived.
+    pub(crate) fn handle_close(&mut self) {
+        if !matches!(self.phase, Phase::Closed) {
+            self.drop_connection();
+            self.finish(Ok(()));
+        }
+        self.notice = None;
+        self.end = Some(Ok(()));
+    }
+
+    /// The next thing to tell the caller. When the source is over: its end, once.
+    #[inline]
+    pub(crate) fn poll_item(&mut self) -> Option<Result<Item, ReadError>> {
+        if self.notice.is_some() {
+            return self.notice.take().map(Ok);
+        }
+        if !self.input.is_empty() {
+            if let Some(item) = self.decode() {
+                return Some(Ok(item));
+            }
+            self.input = Bytes::new();
+        }
+        match self.end.take() {
+            None | Some(Ok(())) => None,
+            Some(Err(error)) => Some(Err(error)),
+        }
+    }
+
+    /// What to do next on the network.
+    pub(crate) fn poll_command(&mut self) -> Option<Command> {
+        self.command.take()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), unless something else happens first.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Waiting { until } => Some(*until),
+            Phase::Refusing { body, .. } => Some(body.deadline),
+            Phase::Sending(_) | Phase::Open { .. } => {
+                let idle = self.config.idle_timeout?;
+                self.last_heard.checked_add(idle)
+            }
+            Phase::Preparing | Phase::Closed => None,
+        }
+    }
+
+    /// Whether the source is over, and has said all it has to say.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Closed) && self.end.as_ref().is_none_or(Result::is_ok)
+    }
+
+    pub(crate) fn ready_state(&self) -> ReadyState {
+        match self.phase {
+            Phase::Preparing | Phase::Sending(_) | Phase::Waiting { .. } => ReadyState::Connecting,
+            Phase::Open { .. } => ReadyState::Open,
+            Phase::Refusing { .. } | Phase::Closed => ReadyState::Closed,
+        }
+    }
+
+    /// The last event id as far as items have been yielded. Empty is none.
+    pub(crate) fn last_event_id(&mut self) -> Option<&EventId> {
+        refresh(&mut self.last_event_id, self.decoder.last_event_id());
+        self.last_event_id.as_ref()
+    }
+
+    /// What the server has last asked for with `retry:`, within
+    /// [bounds](RECONNECTION_TIME_MAX).
+    pub(crate) fn reconnection_time(&self) -> Option<Duration> {
+        self.decoder.reconnection_time().map(|time| time.min(RECONNECTION_TIME_MAX))
+    }
+
+    fn start_attempt(&mut self) {
+        self.phase = Phase::Preparing;
+        self.command = Some(Command::Prepare(Attempt {
+            retries: self.retries,
+            refused: self.refused.take(),
+            last_event_id: self.last_event_id().cloned(),
+        }));
+    }
+
+    fn send(&mut self, now: Instant, hop: Hop) {
+        self.last_heard = now;
+        self.command = Some(Command::Send(Box::new(hop.request())));
+        self.phase = Phase::Sending(Box::new(hop));
+    }
+
+    fn open(&mut self, now: Instant, hop: Hop, headers: HeaderMap) {
+        self.origin = hop.target.origin().clone();
+        self.notice = Some(Item::Open(Box::new(Opened {
+            url: hop.target.as_str().to_owned(),
+            headers,
+            resume: self.resume(),
+        })));
+        match self.config.remember_redirects {
+            RememberRedirects::Never => {}
+            RememberRedirects::Permanent => {
+                self.target = hop.moved_to.unwrap_or_else(|| self.target.clone());
+            }
+            RememberRedirects::Always => self.target = hop.target,
+        }
+        self.phase = Phase::Open { since: now, had_event: false };
+    }
+
+    /// Decodes up to the next item.
+    #[inline]
+    fn decode(&mut self) -> Option<Item> {
+        let mut rest = &self.input[..];
+        let decoded = self.decoder.next(&mut rest);
+        let left = rest.len();
+        let item = match decoded {
+            Ok(None) => None,
+            Ok(Some(tidings_codec::Item::Event(event))) => {
+                if let Phase::Open { had_event, .. } = &mut self.phase {
+                    *had_event = true;
+                }
+                let (id, event_type) = (&mut self.last_event_id, &mut self.last_event_type);
+                Some(Item::Event(own(event, id, event_type, &self.origin)))
+            }
+            Ok(Some(tidings_codec::Item::Comment(text))) => Some(Item::Comment(text.to_owned())),
+            Ok(Some(_)) => None,
+            Err(error) => Some(Item::Skipped(error)),
+        };
+        self.input.advance(self.input.len() - left);
+        item
+    }
+
+    /// Reestablishes the connection (HTML §9.2.3), or ends a source that may not.
+    fn lose(&mut self, now: Instant, cause: Cause, retry_after: Option<Duration>) {
+        let was_healthy = match self.phase {
+            Phase::Open { since, had_event } => had_event || now - since >= HEALTHY_AFTER,
+            _ => false,
+        };
+        if !matches!(self.phase, Phase::Open { .. }) {
+            // A place we were moved to and that does not answer is not worth remembering.
+            self.target = self.config.target.clone();
+        }
+        self.drop_connection();
+        if self.config.one_shot {
+            return self.finish(match cause {
+                Cause::Ended => Ok(()),
+                cause => Err(ReadError::Broken(cause)),
+            });
+        }
+        if was_healthy {
+            self.retries = 0;
+        }
+        let reconnection_time = self.reconnection_time().max(retry_after);
+        let retries = self.retries;
+        let lost = Lost { cause: &cause, retries, reconnection_time };
+        let Some(wait) = self.config.policy.wait(&lost) else {
+            return self.finish(Err(ReadError::GaveUp { retries, cause }));
+        };
+        self.retries = retries.saturating_add(1);
+        self.phase = Phase::Waiting { until: now.checked_add(wait).unwrap_or(now + FOR_EVER) };
+        self.notice = Some(Item::Reconnecting(Box::new(Reconnecting { cause, wait, retries })));
+    }
+
+    fn refuse(
+        &mut self,
+        now: Instant,
+        hop: &Hop,
+        head: response::Parts,
+        error: impl FnOnce(Box<Refusal>) -> ReadError,
+    ) {
+        let refusal = Refusal {
+            url: hop.target.as_str().to_owned(),
+            status: head.status,
+            headers: head.headers,
+            body: Vec::new(),
+            body_is_cut: false,
+        };
+        self.phase = Phase::Refusing {
+            error: Box::new(error(Box::new(refusal))),
+            body: Refusing { bytes: Vec::new(), deadline: now + REFUSAL_BODY_WAIT_MAX },
+        };
+    }
+
+    fn finish_refusal(&mut self, is_cut: bool) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Closed);
+        let Phase::Refusing { mut error, body } = phase else {
+            unreachable!("only called while refusing");
+        };
+        if let Some(refusal) = error.refusal_mut() {
+            refusal.body = body.bytes;
+            refusal.body_is_cut = is_cut;
+        }
+        self.drop_connection();
+        self.finish(Err(*error));
+    }
+
+    fn finish(&mut self, end: Result<(), ReadError>) {
+        self.phase = Phase::Closed;
+        self.end = Some(end);
+    }
+
+    fn drop_connection(&mut self) {
+        self.command = Some(Command::Drop);
+        self.input = Bytes::new();
+        self.decoder.end_of_stream();
+    }
+
+    fn resume(&mut self) -> Resume {
+        match self.last_event_id() {
+            None => Resume::None,
+            Some(id) if header_value(id).is_some() => Resume::From(id.clone()),
+            Some(id) => Resume::Impossible(id.clone()),
+        }
+    }
+}
+
+/// The event as the caller's own, in as few allocations as can be: an id or a type that is the same as
+/// last time is shared.
+#[inline]
+fn own(
+    event: EventRef<'_>,
+    last_event_id: &mut Option<EventId>,
+    last_event_type: &mut Option<EventType>,
+    origin: &Arc<str>,
+) -> MessageEvent {
+    refresh(last_event_id, event.last_event_id());
+    let event_type = match event.event_type() {
+        EventType::DEFAULT => None,
+        text => {
+            if last_event_type.as_ref().is_none_or(|last| last.as_str() != text) {
+                *last_event_type = EventType::new(text)
+                    .ok()
+                    // It has U+0000, for which the codec has a way.
+                    .or_else(|| event.to_owned().event_type);
+            }
+            last_event_type.clone()
+        }
+    };
+    MessageEvent {
+        data: event.data().to_owned(),
+        event_type,
+        last_event_id: last_event_id.clone(),
+        origin: origin.clone(),
+        has_id: event.id().is_some(),
+        retry_ms: event.retry_ms(),
+    }
+}
+
+/// Makes `kept` say what `text` says.
+#[inline]
+fn refresh(kept: &mut Option<EventId>, text: &str) {
+    if kept.as_ref().map_or("", EventId::as_str) != text {
+        *kept = EventId::new(text).ok();
+    }
+}
+
+/// The id as UTF-8 bytes in a header (HTML §9.2.3). None if it has characters that no header can carry.
+fn header_value(id: &EventId) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(id.as_str().as_bytes()).ok()
+}
+
+/// Puts `new` in the place of the headers of the same names.
+fn replace_headers(headers: &mut HeaderMap, new: HeaderMap) {
+    let mut name = None;
+    for (next_name, mut value) in new {
+        let is_first = next_name.is_some();
+        name = next_name.or(name);
+        let name = name.clone().expect("a header map begins with a name");
+        value.set_sensitive(value.is_sensitive() || name == AUTHORIZATION);
+        if is_first {
+            headers.insert(name, value);
+        } else {
+            headers.append(name, value);
+        }
+    }
+}
+
+/// A `Retry-After` in seconds (RFC 9110 §10.2.3). The form with a date is not read: there is no clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RECONNECTION_TIME_MAX))
+}
+
+/// What stands in for a wait that no clock can count: a century.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

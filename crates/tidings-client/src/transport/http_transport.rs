@@ -1,0 +1,183 @@
+//! `HttpTransport`: HTTP/1.1 and HTTP/2, by hyper; TLS by rustls.
+
+use std::fmt;
+#[cfg(feature = "tls")]
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::{Request, uri::Scheme};
+use http_body_util::BodyExt;
+#[cfg(feature = "tls")]
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::limits::{
+    CONNECT_WAIT_MAX, HTTP2_CONNECTION_WINDOW, HTTP2_STREAM_WINDOW, TCP_KEEPALIVE,
+};
+use crate::{Body, SendFuture, Transport, TransportError};
+
+/// The default transport: HTTP/1.1 and HTTP/2 over TCP or TLS, with a pool of connections.
+///
+/// Over TLS the two sides agree on the version (ALPN). Without TLS it is HTTP/1.1, unless
+/// [`http2_prior_knowledge`](Self::http2_prior_knowledge) says otherwise. Sources that share a transport
+/// share HTTP/2 connections too. Clones share the pool.
+///
+/// It needs a tokio runtime.
+#[derive(Clone)]
+pub struct HttpTransport {
+    plain: Client<HttpConnector, Body>,
+    #[cfg(feature = "tls")]
+    tls: Arc<Tls>,
+}
+
+impl HttpTransport {
+    /// A transport that trusts the certificates the operating system trusts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_version(Version::Negotiated)
+    }
+
+    /// A transport that speaks HTTP/2 at once, also without TLS (RFC 9113 §3.3).
+    #[must_use]
+    pub fn http2_prior_knowledge() -> Self {
+        Self::with_version(Version::Http2)
+    }
+
+    /// A transport with TLS of the caller's making: other roots, a client certificate. Its list of
+    /// application protocols must be empty; it is filled in here.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(config: rustls::ClientConfig) -> Self {
+        let transport = Self::new();
+        let client = tls_client(config, Version::Negotiated);
+        // The lock is new: it cannot be taken.
+        let _ = transport.tls.client.set(client);
+        transport
+    }
+
+    fn with_version(version: Version) -> Self {
+        Self {
+            plain: client(tcp(), version),
+            #[cfg(feature = "tls")]
+            tls: Arc::new(Tls { version, client: OnceLock::new() }),
+        }
+    }
+}
+
+impl Default for HttpTransport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(&self, request: Request<Body>) -> SendFuture {
+        if request.uri().scheme() != Some(&Scheme::HTTPS) {
+            return exchange(&self.plain, request);
+        }
+        #[cfg(feature = "tls")]
+        return match self.tls.client() {
+            Ok(client) => exchange(client, request),
+            Err(error) => Box::pin(std::future::ready(Err(TransportError::connect(error)))),
+        };
+        #[cfg(not(feature = "tls"))]
+        Box::pin(std::future::ready(Err(TransportError::connect(
+            "this program is built without tls",
+        ))))
+    }
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport").finish_non_exhaustive()
+    }
+}
+
+/// Made when it is first needed, for it reads the trusted certificates from files, and plain HTTP must
+/// not fail where there are none.
+#[cfg(feature = "tls")]
+struct Tls {
+    version: Version,
+    client: OnceLock<Client<HttpsConnector<HttpConnector>, Body>>,
+}
+
+#[cfg(feature = "tls")]
+impl Tls {
+    fn client(&self) -> Result<&Client<HttpsConnector<HttpConnector>, Body>, rustls::Error> {
+        use rustls_platform_verifier::BuilderVerifierExt;
+
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // Named, and not the process's default: that one may not be installed, or be two.
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_platform_verifier()?
+            .with_no_client_auth();
+        Ok(self.client.get_or_init(|| tls_client(config, self.version)))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Negotiated,
+    Http2,
+}
+
+fn tcp() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT_WAIT_MAX));
+    // A peer that has vanished without a word is noticed, though a stream may be silent for long.
+    connector.set_keepalive(Some(TCP_KEEPALIVE));
+    connector.set_keepalive_interval(Some(TCP_KEEPALIVE / 4));
+    connector.set_keepalive_retries(Some(4));
+    connector
+}
+
+#[cfg(feature = "tls")]
+fn tls_client(
+    config: rustls::ClientConfig,
+    version: Version,
+) -> Client<HttpsConnector<HttpConnector>, Body> {
+    let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_only();
+    let connector = match version {
+        Version::Negotiated => builder.enable_all_versions().wrap_connector(tcp()),
+        Version::Http2 => builder.enable_http2().wrap_connector(tcp()),
+    };
+    client(connector, version)
+}
+
+fn client<C: Connect + Clone>(connector: C, version: Version) -> Client<C, Body> {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(60))
+        .http2_only(version == Version::Http2)
+        .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+        .build(connector)
+}
+
+fn exchange<C>(client: &Client<C, Body>, request: Request<Body>) -> SendFuture
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let response = client.request(request);
+    Box::pin(async move {
+        let response = response.await.map_err(sort_error)?;
+        Ok(response.map(|body| Body::stream(body.map_err(TransportError::exchange))))
+    })
+}
+
+fn sort_error(error: ClientError) -> TransportError {
+    if error.is_connect() {
+        TransportError::connect(error)
+    } else {
+        TransportError::exchange(error)
+    }
+}
