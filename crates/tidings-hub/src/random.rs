@@ -5,7 +5,7 @@ pub struct Random(u64);
 impl Random {
     /// A sequence of its own for every `seed`.
     pub fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15 | 1)
+        Self((seed ^ 0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// The next number.

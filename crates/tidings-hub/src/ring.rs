@@ -90,6 +90,12 @@ impl Ring {
         self.floor = position;
     }
 
+    /// Passes over frames it never saw: whoever holds an offset, even the newest, has been overtaken.
+    pub(crate) fn break_off(&mut self, upto: Position) {
+        self.pass(upto);
+        self.base += 1;
+    }
+
     /// Forgets everything held, and gives the memory back.
     pub(crate) fn forget_all(&mut self) {
         if let Some(last) = self.frames.back() {

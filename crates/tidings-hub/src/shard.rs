@@ -223,6 +223,27 @@ impl Shard {
         }
     }
 
+    /// Records up to `upto` were dropped by retention before they could be handed in. Everybody reads the log
+    /// from where it stands, and so learns what that means for it.
+    pub fn handle_gap(&mut self, upto: Position) {
+        let live: Vec<_> = self.groups.iter().flat_map(|(_, group)| group.live.clone()).collect();
+        for index in live {
+            let subscriber = &mut self.subscribers[index as usize];
+            let cursor = self.groups[subscriber.group as usize].ring.locate(subscriber.offset);
+            subscriber.position = cursor.position;
+            subscriber.skip = cursor.skip as u32;
+            let id = SubscriberId { index, generation: subscriber.generation };
+            self.leave_phase(id);
+            self.behind.push_back(id);
+        }
+        self.head = upto;
+        for (_, group) in &mut self.groups {
+            self.rings_bytes -= group.ring.len();
+            group.ring.break_off(upto);
+            group.low = group.ring.head();
+        }
+    }
+
     /// The sink of `id` is gone, for `reason`.
     pub fn handle_closed(&mut self, id: SubscriberId, reason: CloseReason) {
         self.close(id, reason);
@@ -272,6 +293,7 @@ impl Shard {
             group.offered = frame.position();
             group.note(frame);
             if !group.has_readers() {
+                self.rings_bytes -= group.ring.len();
                 group.ring.pass(frame.position());
                 continue;
             }

@@ -26,7 +26,7 @@ impl SubscriberId {
 
     /// The id as one number, for those who must hand it through a system call.
     pub fn to_u64(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.index)
+        (u64::from(self.generation) << 32) | u64::from(self.index)
     }
 
     /// Undoes [`to_u64`](Self::to_u64).

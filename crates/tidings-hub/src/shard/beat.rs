@@ -74,9 +74,7 @@ impl Shard {
             .collect();
         for id in ids {
             let wait = self.random.below(window_ms + 1);
-            let Some(subscriber) = self.get_mut(id) else {
-                continue;
-            };
+            let Some(subscriber) = self.get_mut(id) else { continue };
             subscriber.closes_at = subscriber.closes_at.min(now + ticks(wait));
             subscriber.closes_for = CloseReason::Draining;
             self.set_timer(id);
@@ -100,9 +98,7 @@ impl Shard {
     pub(super) fn set_timer(&mut self, id: SubscriberId) {
         let heartbeat = ticks(self.random.around(self.config.heartbeat_ms, 10)).max(1);
         let now = self.now();
-        let Some(subscriber) = self.get_mut(id) else {
-            return;
-        };
+        let Some(subscriber) = self.get_mut(id) else { return };
         // While bytes flow, the next heartbeat is due a heartbeat after the last of them.
         let beat = match subscriber.last_sent.saturating_add(heartbeat) {
             beat if beat > now => beat,
@@ -118,9 +114,7 @@ impl Shard {
     fn fire(&mut self, id: SubscriberId) {
         let now = self.now();
         let quiet_after = ticks(self.config.heartbeat_ms * 9 / 10);
-        let Some((subscriber, group)) = self.group_of(id) else {
-            return;
-        };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         if subscriber.closes_at <= now {
             let reason = subscriber.closes_for;
             self.close(id, reason);
@@ -159,9 +153,7 @@ impl Shard {
 
     /// The sink took `written` bytes of a heartbeat; the rest becomes the subscriber's own.
     pub(super) fn finish_beat(&mut self, id: SubscriberId, written: usize) {
-        let Some(subscriber) = self.subscribers.get_mut(id.index()) else {
-            return;
-        };
+        let Some(subscriber) = self.subscribers.get_mut(id.index()) else { return };
         let key = &self.groups[subscriber.group as usize].key;
         let bytes = self.beat.of(key.framing, key.voice);
         subscriber.beat_due = false;

@@ -64,9 +64,7 @@ impl Shard {
         while self.reading < CATCH_UP_READS_MAX {
             let id = self.behind.pop_front()?;
             let upto = self.head;
-            let Some((subscriber, group)) = self.group_of(id) else {
-                continue;
-            };
+            let Some((subscriber, group)) = self.group_of(id) else { continue };
             if subscriber.phase != Phase::Behind || subscriber.blocked {
                 continue;
             }
@@ -88,20 +86,17 @@ impl Shard {
     /// What became of a [`ReadOrder`].
     pub fn handle_page(&mut self, id: SubscriberId, page: Result<EncodedPage, ReadError>) {
         self.reading -= 1;
-        let Some(subscriber) = self.get_mut(id) else {
-            return;
-        };
+        let Some(subscriber) = self.get_mut(id) else { return };
         if subscriber.blocked {
             // Read again once its sink takes bytes.
-            self.leave_phase(id);
+            self.rejoin(id);
             return;
         }
         let mid_event = subscriber.skip > 0;
         match page {
             Ok(page) if page.bytes.is_empty() => {
                 subscriber.position = page.reached;
-                self.leave_phase(id);
-                self.catch_up(id);
+                self.rejoin(id);
             }
             Ok(page) => {
                 let skip = std::mem::take(&mut subscriber.skip) as usize;
@@ -120,9 +115,7 @@ impl Shard {
     /// Retention dropped what the subscriber needs next: tell it, and go on with `first`.
     fn skip_to(&mut self, id: SubscriberId, first: Position) {
         let epoch = self.config.epoch;
-        let Some((subscriber, group)) = self.group_of(id) else {
-            return;
-        };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         let requested = subscriber.position.event_id(epoch);
         subscriber.position = first.previous().max(subscriber.position);
         if group.key.voice == Voice::Native {
@@ -137,8 +130,7 @@ impl Shard {
             let outbox = subscriber.outbox.get_or_insert_default();
             group.key.framing.wrap(&mut outbox.words, &words);
         }
-        self.leave_phase(id);
-        self.catch_up(id);
+        self.rejoin(id);
         self.enqueue(id);
     }
 
@@ -146,9 +138,7 @@ impl Shard {
     /// The subscriber is in no list when this is called.
     pub(super) fn catch_up(&mut self, id: SubscriberId) {
         let head = self.head;
-        let Some((subscriber, group)) = self.group_of(id) else {
-            return;
-        };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         subscriber.phase = Phase::Behind;
         if subscriber.blocked {
             return; // once its sink takes bytes again
@@ -173,9 +163,7 @@ impl Shard {
 
     /// The sink of `id` takes bytes again.
     pub fn handle_writable(&mut self, id: SubscriberId) {
-        let Some((subscriber, group)) = self.group_of(id) else {
-            return;
-        };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         if !std::mem::take(&mut subscriber.blocked) {
             return;
         }
@@ -200,9 +188,7 @@ impl Shard {
 
     /// The sink takes no more. Whatever it was given beyond that is found again later.
     pub(super) fn block(&mut self, id: SubscriberId) {
-        let Some((subscriber, group)) = self.group_of(id) else {
-            return;
-        };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         if std::mem::replace(&mut subscriber.blocked, true) {
             return;
         }
@@ -228,35 +214,37 @@ impl Shard {
                     };
                     subscriber.skip = (sent - start) as u32;
                 }
-                self.leave_phase(id);
+                self.rejoin(id);
             }
             Phase::Behind | Phase::Reading => {}
         }
         self.drop_empty_outbox(id);
     }
 
+    /// A page is done with, one way or the other: join the ring if that is possible, before the ring may
+    /// forget what it kept for this moment.
+    pub(super) fn rejoin(&mut self, id: SubscriberId) {
+        self.leave_phase(id);
+        self.catch_up(id);
+        if let Some(subscriber) = self.get(id) {
+            self.settle(subscriber.group);
+        }
+    }
+
     /// Takes the subscriber out of the list or count that its phase has put it into; it is then behind.
     pub(super) fn leave_phase(&mut self, id: SubscriberId) {
-        let Some((subscriber, group)) = self.group_of(id) else {
-            return;
-        };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         let phase = std::mem::replace(&mut subscriber.phase, Phase::Behind);
-        let group_id = subscriber.group;
         match phase {
             Phase::Live if subscriber.blocked => group.blocked -= 1,
-            Phase::Live => {
-                self.leave_live(id);
-            }
+            Phase::Live => self.leave_live(id),
             Phase::Reading | Phase::Page => group.chasing -= 1,
-            Phase::Behind => return,
+            Phase::Behind => {}
         }
-        self.settle(group_id);
     }
 
     fn leave_live(&mut self, id: SubscriberId) {
-        let Some((subscriber, group)) = self.group_of(id) else {
-            return;
-        };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         let slot = subscriber.slot;
         if let Some(moved) = group.remove_live(slot) {
             self.subscribers[moved as usize].slot = slot;

@@ -55,13 +55,9 @@ impl Shard {
     /// The sink took the first `written` bytes of what [`poll_write`](Self::poll_write) gave. If that is not all of
     /// them, it takes no more until [`handle_writable`](Self::handle_writable).
     pub fn handle_written(&mut self, written: usize) {
-        let Some((id, source, offered)) = self.writing.take() else {
-            return;
-        };
+        let Some((id, source, offered)) = self.writing.take() else { return };
         let now = self.now();
-        let Some(subscriber) = self.get_mut(id) else {
-            return;
-        };
+        let Some(subscriber) = self.get_mut(id) else { return };
         if written > 0 {
             subscriber.last_sent = now;
         }
@@ -80,15 +76,12 @@ impl Shard {
     }
 
     fn finish_source(&mut self, id: SubscriberId, source: Source) {
-        let Some(subscriber) = self.get_mut(id) else {
-            return;
-        };
+        let Some(subscriber) = self.get_mut(id) else { return };
         if source == Source::Page {
             let page = subscriber.outbox.as_deref_mut().and_then(|outbox| outbox.page.take());
             if let Some(page) = page {
                 subscriber.position = page.reached;
-                self.leave_phase(id);
-                self.catch_up(id);
+                self.rejoin(id);
             }
         }
         self.drop_empty_outbox(id);
@@ -187,9 +180,7 @@ impl Shard {
 
     /// Closes a subscriber who has everything of topics that have all ended.
     fn close_if_over(&mut self, id: SubscriberId) {
-        let Some((subscriber, group)) = self.group_of(id) else {
-            return;
-        };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         if subscriber.phase == Phase::Live
             && !subscriber.blocked
             && group.is_over()

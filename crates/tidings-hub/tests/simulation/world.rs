@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidings_codec::{EventId, encode};
 use tidings_hub::{
     Attach, CloseReason, Draft, EncodedPage, Epoch, Frame, FrameBatch, Framing, Interest, Kind,
-    Matcher, MemoryStore, Outcome, Position, Random, ReadOrder, ReadQuery, Record, Shard,
+    Matcher, MemoryStore, Outcome, Random, ReadError, ReadOrder, ReadQuery, Record, Shard,
     ShardConfig, Start, Store, Timestamp, Topic, Voice,
 };
 
@@ -27,6 +27,7 @@ pub(crate) struct Counters {
     ends: usize,
     overtaken: usize,
     blocked: usize,
+    gaps: usize,
     beats_possible: usize,
 }
 
@@ -40,6 +41,7 @@ impl Counters {
         self.ends += other.ends;
         self.overtaken += other.overtaken;
         self.blocked += other.blocked;
+        self.gaps += other.gaps;
         self.beats_possible += other.beats_possible;
     }
 
@@ -53,6 +55,7 @@ impl Counters {
             self.ends,
             self.overtaken,
             self.blocked,
+            self.gaps,
             self.beats_possible,
         ];
         assert!(all.iter().all(|count| *count > 0), "something never happened: {self:?}");
@@ -90,8 +93,9 @@ impl World {
             counters: Counters::default(),
         };
         world.start_shards();
+        let interests = [world.make_interest(), world.make_interest()];
         for _ in 0..1 + world.below(8) {
-            let reader = world.make_reader();
+            let reader = world.make_reader(&interests);
             world.readers.push(reader);
         }
         world
@@ -162,7 +166,8 @@ impl World {
         self.orders = vec![VecDeque::new(), VecDeque::new()];
     }
 
-    fn make_reader(&mut self) -> Reader {
+    /// Few interests for many readers, so that groups have members in all states at once.
+    fn make_interest(&mut self) -> Interest {
         let mut some = |count: u64| -> Vec<Matcher> {
             let count = self.random.below(count);
             (0..=count)
@@ -170,9 +175,13 @@ impl World {
                 .map(|text| Matcher::parse(text).unwrap())
                 .collect()
         };
-        let interest = Interest::new(some(3), some(2));
+        Interest::new(some(3), some(2))
+    }
+
+    fn make_reader(&mut self, interests: &[Interest]) -> Reader {
+        let interest = interests[self.below(interests.len() as u64)].clone();
         let appetite = [Appetite::Fast, Appetite::Slow, Appetite::Stalled][self.below(3)];
-        let framing = [Framing::Plain, Framing::Chunked][self.below(2)];
+        let framing = [Framing::Plain, Framing::Chunked][self.below(4) / 3];
         Reader::new(interest, appetite, framing)
     }
 
@@ -218,15 +227,14 @@ impl World {
             let upto = self.store.bounds().head;
             let query =
                 ReadQuery { after, upto, interest: None, records_max, bytes_max: usize::MAX };
-            // A tail that retention overtook would be a store read for frames: skip what is gone.
             let page = match self.store.read(&query) {
                 Ok(page) => page,
-                Err(_) => {
-                    let lost = &self.log[after.get() as usize..];
-                    let records = lost.iter().take(records_max).cloned().map(Arc::new).collect();
-                    let reached = Position::new(after.get() + lost.len().min(records_max) as u64);
-                    tidings_hub::Page { records, reached }
+                Err(ReadError::Expired { first }) => {
+                    shard.handle_gap(first.previous());
+                    self.counters.gaps += 1;
+                    continue;
                 }
+                Err(error) => panic!("{error}"),
             };
             let frame = |record| Arc::new(Frame::encode(record, self.epoch));
             let frames = page.records.into_iter().map(frame).collect();
@@ -275,8 +283,8 @@ impl World {
         for reader in &mut self.readers {
             let appetite = match reader.appetite {
                 Appetite::Fast => 1_000_000,
-                Appetite::Slow => self.random.below(500),
-                Appetite::Stalled => match self.random.below(40) {
+                Appetite::Slow => self.random.below(2000),
+                Appetite::Stalled => match self.random.below(20) {
                     0 => 100_000,
                     _ => 0,
                 },
@@ -347,7 +355,7 @@ impl World {
                 .collect(),
             None => Vec::new(),
         };
-        let shard = self.random.below(2) as usize;
+        let shard = self.random.below(5) as usize / 4;
         let id = self.shards[shard].attach(Attach {
             interest: reader.interest.clone(),
             framing: reader.framing,
