@@ -217,10 +217,7 @@ impl Shard {
             self.offer(frame);
         }
         self.head = batch.upto;
-        for id in std::mem::take(&mut self.ahead) {
-            self.catch_up(id);
-            self.enqueue(id);
-        }
+        self.admit_ahead();
     }
 
     /// Records up to `upto` were dropped by retention before they could be handed in. Everybody reads the log
@@ -242,6 +239,7 @@ impl Shard {
             group.ring.break_off(upto);
             group.low = group.ring.head();
         }
+        self.admit_ahead();
     }
 
     /// The sink of `id` is gone, for `reason`.

@@ -161,6 +161,17 @@ impl Shard {
         }
     }
 
+    /// The shard's head has moved, perhaps to where somebody waits for it.
+    pub(super) fn admit_ahead(&mut self) {
+        for id in std::mem::take(&mut self.ahead) {
+            // It may have moved on by itself, or stand here twice.
+            if self.get(id).is_some_and(|subscriber| subscriber.phase == Phase::Behind) {
+                self.catch_up(id);
+                self.enqueue(id);
+            }
+        }
+    }
+
     /// The sink of `id` takes bytes again.
     pub fn handle_writable(&mut self, id: SubscriberId) {
         let Some((subscriber, group)) = self.group_of(id) else { return };
