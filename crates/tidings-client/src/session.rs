@@ -65,9 +65,9 @@ pub(crate) enum Command {
 /// An event source without its I/O.
 ///
 /// Whoever drives it calls `handle_*` with what has happened, and after each such call polls, in this
-/// order: [`poll_item`](Self::poll_item) until it yields nothing, then
-/// [`poll_command`](Self::poll_command), then [`poll_timeout`](Self::poll_timeout). More of a body is
-/// handed in only when `poll_item` has yielded nothing: so nothing piles up here.
+/// order: [`poll_command`](Self::poll_command), so that a connection that is over goes at once; then
+/// [`poll_item`](Self::poll_item), until it yields nothing; then [`poll_timeout`](Self::poll_timeout).
+/// More of a body is handed in only when `poll_item` has yielded nothing: so nothing piles up here.
 pub(crate) struct Session {
     config: SessionConfig,
     decoder: Decoder,

@@ -127,13 +127,12 @@ impl EventSource {
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, ReadError>>> {
         loop {
             self.obey();
+            while let Some(command) = self.session.poll_command() {
+                self.execute(command);
+            }
             if let Some(item) = self.session.poll_item() {
                 self.show(&item);
                 return Poll::Ready(Some(item));
-            }
-            if let Some(command) = self.session.poll_command() {
-                self.execute(command);
-                continue;
             }
             self.save_id();
             if self.session.is_over() {
