@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use tidings_hub::{AppendError, Appended, Draft, Store, Timestamp};
+use tidings_hub::{AppendError, Appended, Draft, Store};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
+use crate::clock::wall_clock;
 use crate::error::PublishError;
 use crate::limits::{COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, RETENTION_INTERVAL};
 
@@ -38,11 +39,7 @@ struct Job {
 
 impl Committer {
     pub(crate) fn new() -> Self {
-        let queue = Queue {
-            jobs: VecDeque::new(),
-            stopping: false,
-            idle: false,
-        };
+        let queue = Queue { jobs: VecDeque::new(), stopping: false, idle: false };
         Self {
             queue: Mutex::new(queue),
             filled: Condvar::new(),
@@ -63,11 +60,7 @@ impl Committer {
             if queue.stopping {
                 return Err(PublishError::Stopping);
             }
-            queue.jobs.push_back(Job {
-                drafts,
-                cost,
-                answer,
-            });
+            queue.jobs.push_back(Job { drafts, cost, answer });
             if std::mem::take(&mut queue.idle) {
                 self.filled.notify_one();
             }
@@ -93,7 +86,7 @@ impl Committer {
             }
             if retained.elapsed() >= RETENTION_INTERVAL {
                 retained = Instant::now();
-                if let Err(error) = store.retain(now()) {
+                if let Err(error) = store.retain(wall_clock()) {
                     tracing::error!(%error, "retention failed");
                 }
             }
@@ -105,11 +98,9 @@ impl Committer {
         let mut queue = self.lock();
         if queue.jobs.is_empty() && !queue.stopping {
             queue.idle = true;
-            let waited = self
-                .filled
-                .wait_timeout_while(queue, RETENTION_INTERVAL, |queue| {
-                    queue.jobs.is_empty() && !queue.stopping
-                });
+            let waited = self.filled.wait_timeout_while(queue, RETENTION_INTERVAL, |queue| {
+                queue.jobs.is_empty() && !queue.stopping
+            });
             queue = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue);
             queue.idle = false;
         }
@@ -139,7 +130,7 @@ fn commit(store: &dyn Store, jobs: Vec<Job>) {
         answers.push((job.drafts.len(), job.answer));
         drafts.extend(job.drafts);
     }
-    match store.append(drafts, now()) {
+    match store.append(drafts, wall_clock()) {
         Ok(appended) => {
             let mut appended = appended.into_iter();
             for (count, answer) in answers {
@@ -154,12 +145,4 @@ fn commit(store: &dyn Store, jobs: Vec<Job>) {
             }
         }
     }
-}
-
-/// Wall-clock time; a clock before 1970 counts as 1970.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    Timestamp::from_millis(since.as_millis().try_into().unwrap_or(u64::MAX))
 }

@@ -1,21 +1,27 @@
 use std::net::TcpStream;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::Frame as BodyFrame;
 use tidings_hub::{
-    Appended, Bounds, Draft, Epoch, EventId, Interest, Outcome, Page, Position, ReadError,
-    ReadQuery, Start, Store, Timestamp, Topic, TopicState,
+    Appended, Attach, Bounds, CloseReason, Draft, Epoch, EventId, Framing, Interest, Outcome, Page,
+    Position, ReadError, ReadQuery, Resolved, ShardConfig, Start, Store, Timestamp, Topic,
+    TopicState, Voice,
 };
 use tokio::sync::{Semaphore, watch};
 
+use crate::clock::Clock;
 use crate::committer::Committer;
+use crate::counters::{Counters, Permit};
 use crate::error::{OpenError, PublishError, StartError};
-use crate::limits::STORE_READS_MAX;
+use crate::fanout;
+use crate::limits::{DRAIN_GRACE, PAGE_BYTES_MAX, REPLAY_THREADS, STORE_READS_MAX};
+use crate::mailbox::{Mailbox, Message};
+use crate::replay::Replay;
+use crate::sink::{BodyPipe, SubscriberBody};
+use crate::sys::{self, Poller};
+use crate::worker::{Newcomer, Surroundings, WayOut, Worker};
 
 /// What the engine is told once, at the start.
 #[derive(Clone, Debug)]
@@ -26,8 +32,12 @@ pub struct EngineConfig {
     pub heartbeat: Duration,
     /// Subscribers at once. At the edge: [`Refusal::AtCapacity`].
     pub subscribers_max: usize,
+    /// Serve every subscriber through a response body, as on systems where workers cannot own sockets.
+    pub portable: bool,
     /// Age at which connections are rotated, give or take a tenth; `None` never does.
     pub connection_age_max: Option<Duration>,
+    /// Where jitter comes from.
+    pub seed: u64,
 }
 
 /// Publishes, subscribers and history over one store. Cheap to clone: all clones are the same engine.
@@ -39,18 +49,17 @@ pub struct Engine {
 struct Inner {
     store: Arc<dyn Store>,
     config: EngineConfig,
+    clock: Clock,
     committer: Committer,
+    replay: Arc<Replay>,
+    mailboxes: Vec<Arc<Mailbox>>,
+    counters: Arc<Counters>,
+    /// Whose turn it is to get a subscriber.
+    next_shard: AtomicUsize,
     reads: Semaphore,
     head: watch::Sender<Position>,
-}
-
-/// How the engine speaks to a subscriber between events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Voice {
-    /// Heartbeats are id-only blocks, so that the cursor of a quiet topic keeps moving.
-    Native,
-    /// Heartbeats are bare comments; the engine says nothing else of its own.
-    Plain,
+    stopping: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// A subscription whose start has been found: what to tell the subscriber, and the place held for it.
@@ -64,8 +73,9 @@ pub struct Opening {
     pub outcome: Outcome,
     /// The oldest event there is, for a `tidings.reset`.
     pub first_id: EventId,
-    /// Every topic of the subscription has ended; the subscriber is to be closed once it has the end.
-    pub ended: bool,
+    /// Topics of the subscription that have ended. When all have, the subscriber is closed once it has the end.
+    ended: Vec<Topic>,
+    permit: Permit,
 }
 
 /// What a subscriber brings beside its [`Opening`].
@@ -115,6 +125,8 @@ pub struct Status {
     pub draining: bool,
     /// Subscribers connected now.
     pub subscribers: usize,
+    /// How many subscribers were closed, for each reason.
+    pub closes: Vec<(CloseReason, u64)>,
     /// What of the log can be read.
     pub bounds: Bounds,
     /// Bytes the log occupies.
@@ -128,19 +140,69 @@ impl Engine {
     ///
     /// [`StartError`] if a thread cannot be had.
     pub fn start(store: Arc<dyn Store>, config: EngineConfig) -> Result<Self, StartError> {
-        let head = watch::Sender::new(store.bounds().head);
+        let bounds = store.bounds();
+        let mut pollers = Vec::new();
+        for _ in 0..config.shards.max(1) {
+            pollers.push(Poller::new().map_err(StartError::Resources)?);
+        }
+        let mailboxes = pollers.iter().map(|poller| Arc::new(Mailbox::new(poller.bell())));
         let inner = Arc::new(Inner {
+            clock: Clock::start(),
+            committer: Committer::new(),
+            replay: Arc::default(),
+            mailboxes: mailboxes.collect(),
+            counters: Arc::default(),
+            next_shard: AtomicUsize::new(0),
+            reads: Semaphore::new(STORE_READS_MAX),
+            head: watch::Sender::new(bounds.head),
+            stopping: AtomicBool::new(false),
+            threads: Mutex::default(),
             store,
             config,
-            committer: Committer::new(),
-            reads: Semaphore::new(STORE_READS_MAX),
-            head,
         });
-        let committer = Arc::clone(&inner);
-        spawn("committer", move || {
-            committer.committer.run(&committer.store)
+        let engine = Self { inner };
+        engine.start_threads(pollers, bounds.head)?;
+        Ok(engine)
+    }
+
+    fn start_threads(&self, pollers: Vec<Poller>, head: Position) -> Result<(), StartError> {
+        let inner = &self.inner;
+        for (number, poller) in pollers.into_iter().enumerate() {
+            let around = Surroundings {
+                mailbox: Arc::clone(&inner.mailboxes[number]),
+                replay: Arc::clone(&inner.replay),
+                store: Arc::clone(&inner.store),
+                counters: Arc::clone(&inner.counters),
+                clock: inner.clock,
+            };
+            let config = ShardConfig {
+                epoch: inner.store.epoch(),
+                head,
+                heartbeat_ms: millis(inner.config.heartbeat),
+                connection_age_max_ms: inner.config.connection_age_max.map(millis),
+                seed: inner.config.seed.wrapping_add(number as u64),
+            };
+            let worker = Worker::new(around, poller, config);
+            self.spawn(&format!("worker-{number}"), move || worker.run())?;
+        }
+        for number in 0..REPLAY_THREADS {
+            let (replay, store) = (Arc::clone(&inner.replay), Arc::clone(&inner.store));
+            self.spawn(&format!("replay-{number}"), move || replay.run(&*store))?;
+        }
+        let fanout = Arc::clone(inner);
+        self.spawn("fanout", move || {
+            let Inner { store, mailboxes, head: watched, stopping, .. } = &*fanout;
+            fanout::run(&**store, head, mailboxes, watched, stopping);
         })?;
-        Ok(Self { inner })
+        let committer = Arc::clone(inner);
+        self.spawn("committer", move || committer.committer.run(&committer.store))
+    }
+
+    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+        let builder = std::thread::Builder::new().name(format!("tidings-{name}"));
+        let thread = builder.spawn(run).map_err(StartError::Resources)?;
+        self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
     }
 
     /// The name of the log.
@@ -164,43 +226,79 @@ impl Engine {
     ///
     /// [`OpenError`]: no room, ended, or the store cannot be read.
     pub async fn open(&self, interest: Interest, start: Start) -> Result<Opening, OpenError> {
-        let epoch = self.epoch();
-        self.read(move |store| {
+        let permit = self.inner.counters.admit(self.inner.config.subscribers_max);
+        let permit = permit.map_err(OpenError::Refused)?;
+        let found = self.read(move |store| {
             let resolved = start.resolve(store, &interest)?;
-            let ended = all_ended(store, &interest, resolved.position)?;
-            let first_id = store.bounds().first.event_id(epoch);
-            Ok((interest, resolved, ended, first_id))
-        })
-        .await
-        .map_err(OpenError::Store)
-        .and_then(|(interest, resolved, ended, first_id)| {
-            if ended == Ended::Seen {
-                return Err(OpenError::Ended);
-            }
-            Ok(Opening {
-                interest,
-                position: resolved.position,
-                outcome: resolved.outcome,
-                first_id,
-                ended: ended == Ended::Ahead,
-            })
-        })
+            let (ended, over) = ended_topics(store, &interest, resolved.position)?;
+            Ok((interest, resolved, ended, over, store.bounds().first))
+        });
+        let (interest, resolved, ended, over, first) = found.await.map_err(OpenError::Store)?;
+        if over {
+            return Err(OpenError::Ended);
+        }
+        let Resolved { position, outcome } = resolved;
+        let first_id = first.event_id(self.epoch());
+        Ok(Opening { interest, position, outcome, first_id, ended, permit })
     }
 
-    /// Hands an HTTP/1.1 connection to a shard, which from now on writes it directly: first `head` (the bytes of
+    /// Whether [`attach_socket`](Self::attach_socket) may be used.
+    pub fn takes_sockets(&self) -> bool {
+        sys::SOCKETS && !self.inner.config.portable
+    }
+
+    /// Hands an HTTP/1.1 connection to a worker, which from now on writes it directly: first `head` (the bytes of
     /// the response head, up to and with the empty line), then the event stream in chunks.
     pub fn attach_socket(
         &self,
-        _opening: Opening,
-        _attachment: Attachment,
-        _head: Vec<u8>,
-        _socket: TcpStream,
+        opening: Opening,
+        attachment: Attachment,
+        head: Vec<u8>,
+        socket: TcpStream,
     ) {
+        let mut first = head;
+        Framing::Chunked.wrap(&mut first, &attachment.preface);
+        let mailbox = self.choose_shard();
+        let way_out = WayOut::Socket(socket);
+        self.attach(mailbox, opening, &attachment, Framing::Chunked, first, way_out);
     }
 
-    /// Makes a response body that a shard feeds, for connections that somebody else frames.
-    pub fn attach_body(&self, _opening: Opening, _attachment: Attachment) -> SubscriberBody {
-        SubscriberBody {}
+    /// Makes a response body that a worker feeds, for connections that somebody else frames.
+    pub fn attach_body(&self, opening: Opening, mut attachment: Attachment) -> SubscriberBody {
+        let mailbox = self.choose_shard();
+        let (pipe, body) = BodyPipe::new(Arc::clone(mailbox));
+        let first = std::mem::take(&mut attachment.preface);
+        let way_out = WayOut::Body(pipe);
+        self.attach(mailbox, opening, &attachment, Framing::Plain, first, way_out);
+        body
+    }
+
+    fn attach(
+        &self,
+        mailbox: &Mailbox,
+        opening: Opening,
+        attachment: &Attachment,
+        framing: Framing,
+        first: Vec<u8>,
+        way_out: WayOut,
+    ) {
+        let attach = Attach {
+            interest: opening.interest,
+            framing,
+            voice: attachment.voice,
+            position: opening.position,
+            ended: opening.ended,
+            first,
+            expires_ms: attachment.expires.map(|moment| self.inner.clock.at(moment)),
+        };
+        let newcomer = Newcomer { attach, way_out, permit: opening.permit };
+        mailbox.post(Message::Attach(Box::new(newcomer)));
+    }
+
+    /// Connections differ little in cost and live long: in turn is fair enough.
+    fn choose_shard(&self) -> &Arc<Mailbox> {
+        let turn = self.inner.next_shard.fetch_add(1, Ordering::Relaxed);
+        &self.inner.mailboxes[turn % self.inner.mailboxes.len()]
     }
 
     /// A page of history: admitted records after `after`, oldest first, at most `records_max`.
@@ -220,7 +318,7 @@ impl Engine {
                 upto: store.bounds().head,
                 interest: Some(&interest),
                 records_max,
-                bytes_max: crate::limits::PAGE_BYTES_MAX,
+                bytes_max: PAGE_BYTES_MAX,
             })
         })
         .await
@@ -238,13 +336,8 @@ impl Engine {
     /// # Errors
     ///
     /// [`ReadError`].
-    pub async fn resolve(
-        &self,
-        interest: Interest,
-        start: Start,
-    ) -> Result<tidings_hub::Resolved, ReadError> {
-        self.read(move |store| start.resolve(store, &interest))
-            .await
+    pub async fn resolve(&self, interest: Interest, start: Start) -> Result<Resolved, ReadError> {
+        self.read(move |store| start.resolve(store, &interest)).await
     }
 
     /// Topics in the order of their names; see [`Store::topics`].
@@ -258,8 +351,7 @@ impl Engine {
         after: Option<Topic>,
         count: usize,
     ) -> Result<Vec<TopicState>, ReadError> {
-        self.read(move |store| store.topics(&prefix, after.as_ref(), count))
-            .await
+        self.read(move |store| store.topics(&prefix, after.as_ref(), count)).await
     }
 
     /// How things stand.
@@ -267,8 +359,9 @@ impl Engine {
         let store = &self.inner.store;
         Status {
             store_failure: store.failure(),
-            draining: false,
-            subscribers: 0,
+            draining: self.inner.counters.is_draining(),
+            subscribers: self.inner.counters.subscribers(),
+            closes: self.inner.counters.closes(),
             bounds: store.bounds(),
             store_bytes: store.bytes(),
         }
@@ -276,11 +369,34 @@ impl Engine {
 
     /// Leaves gracefully: new subscribers are refused, and those connected are told to come back and closed,
     /// spread over `window`. Returns when the last one is gone.
-    pub async fn drain(&self, _window: Duration) {}
+    pub async fn drain(&self, window: Duration) {
+        self.inner.counters.start_draining();
+        for mailbox in &self.inner.mailboxes {
+            mailbox.post(Message::Drain { window_ms: millis(window) });
+        }
+        let emptied = self.inner.counters.emptied();
+        // Who has not gone by then does not take its farewell.
+        let _ = tokio::time::timeout(window + DRAIN_GRACE, emptied).await;
+    }
 
     /// Commits what is queued, and ends the threads. Call it after [`drain`](Self::drain).
     pub async fn stop(&self) {
+        self.inner.counters.start_draining();
+        self.inner.stopping.store(true, Ordering::Release);
         self.inner.committer.stop();
+        self.inner.replay.stop();
+        for mailbox in &self.inner.mailboxes {
+            mailbox.post(Message::Stop);
+        }
+        let threads = &self.inner.threads;
+        let threads = std::mem::take(&mut *threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let joined = tokio::task::spawn_blocking(|| {
+            for thread in threads {
+                // A thread that panicked has said so on its own.
+                let _ = thread.join();
+            }
+        });
+        let _ = joined.await;
     }
 
     /// Runs `read` where waiting for a disk holds up nobody else.
@@ -288,63 +404,34 @@ impl Engine {
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let _permit = self
-            .inner
-            .reads
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
+        let _permit = self.inner.reads.acquire().await.expect("the semaphore is never closed");
         let inner = Arc::clone(&self.inner);
         let task = tokio::task::spawn_blocking(move || read(&*inner.store));
-        task.await.unwrap_or_else(|panic| {
-            Err(ReadError::Failed {
-                reason: panic.to_string(),
-            })
-        })
+        task.await.unwrap_or_else(|panic| Err(ReadError::Failed { reason: panic.to_string() }))
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Ended {
-    No,
-    /// Ended, and the subscriber has yet to be told.
-    Ahead,
-    /// Ended, and the subscriber starts after the end.
-    Seen,
-}
-
-fn all_ended(store: &dyn Store, interest: &Interest, start: Position) -> Result<Ended, ReadError> {
-    let Some(topics) = interest.exact_topics() else {
-        return Ok(Ended::No);
-    };
-    let mut ended = Ended::Seen;
+/// The topics of `interest` that have ended, and whether the subscription is over: all have, and the subscriber
+/// starts after the last end.
+fn ended_topics(
+    store: &dyn Store,
+    interest: &Interest,
+    start: Position,
+) -> Result<(Vec<Topic>, bool), ReadError> {
+    let Some(topics) = interest.exact_topics() else { return Ok((Vec::new(), false)) };
+    let count = topics.len();
+    let mut ended = Vec::new();
+    let mut seen = true;
     for topic in topics {
-        match store.topic(topic)? {
-            Some(state) if state.ended && state.last <= start => {}
-            Some(state) if state.ended => ended = Ended::Ahead,
-            _ => return Ok(Ended::No),
+        if let Some(state) = store.topic(topic)?.filter(|state| state.ended) {
+            seen &= state.last <= start;
+            ended.push(state.topic);
         }
     }
-    Ok(ended)
+    let over = seen && ended.len() == count;
+    Ok((ended, over))
 }
 
-/// A response body that a shard feeds.
-#[derive(Debug)]
-pub struct SubscriberBody {}
-
-impl http_body::Body for SubscriberBody {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<BodyFrame<Bytes>, Self::Error>>> {
-        Poll::Ready(None)
-    }
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
-    let builder = std::thread::Builder::new().name(format!("tidings-{name}"));
-    builder.spawn(run).map_err(StartError::Resources)
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
 }

@@ -12,12 +12,19 @@
 //!
 //! [`Engine`] is the only type that the server sees.
 
+mod clock;
 mod committer;
+mod counters;
 mod engine;
 mod error;
+mod fanout;
 pub mod limits;
+mod mailbox;
+mod replay;
+mod sink;
+mod sys;
+mod worker;
 
-pub use engine::{
-    Attachment, Engine, EngineConfig, Opening, Refusal, Status, SubscriberBody, Voice,
-};
+pub use engine::{Attachment, Engine, EngineConfig, Opening, Refusal, Status};
 pub use error::{OpenError, PublishError, StartError};
+pub use sink::{BrokenOff, SubscriberBody};

@@ -20,3 +20,42 @@ pub const PAGE_BYTES_MAX: usize = 1 << 20;
 
 /// Store reads on behalf of HTTP requests under way at once. At the edge: they wait for each other.
 pub const STORE_READS_MAX: usize = 32;
+
+/// Frames that wait in one worker's mailbox, in bytes. At the edge: the fan-out waits [`MAILBOX_PATIENCE`], then leaves
+/// that worker to read the log by itself, and goes on with the others.
+pub const MAILBOX_BYTES_MAX: usize = 8 << 20;
+
+/// See [`MAILBOX_BYTES_MAX`]. Long enough for a worker that is only busy, short enough for the others not to notice.
+pub const MAILBOX_PATIENCE: Duration = Duration::from_millis(20);
+
+/// Records and bytes the fan-out reads from the tail at a time.
+pub const TAIL_PAGE_RECORDS_MAX: usize = 1024;
+/// See [`TAIL_PAGE_RECORDS_MAX`].
+pub const TAIL_PAGE_BYTES_MAX: usize = 256 << 10;
+
+/// How long the fan-out sleeps when nothing is published before it looks whether the hub stops.
+pub const TAIL_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Threads that read history for those catching up. They mostly wait for the disk.
+pub const REPLAY_THREADS: usize = 2;
+
+/// Writes a worker does before it looks at its mailbox and its sockets again: a millisecond or so.
+pub const WRITES_PER_LOOK: usize = 256;
+
+/// Bytes the kernel holds for a subscriber that are not yet sent. More would only be memory: what is not
+/// there is in the ring. At the edge: the subscriber is a cursor until there is room.
+pub const UNSENT_BYTES_MAX: u32 = 64 << 10;
+
+/// Bytes a response body holds for the HTTP library to take. At the edge: as with [`UNSENT_BYTES_MAX`].
+pub const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes a subscriber may send after its request: it has nothing to say, but a client may pipeline a request.
+/// At the edge: the connection is closed.
+pub const PEER_BYTES_MAX: u32 = 64 << 10;
+
+/// How long a peer may acknowledge nothing before it counts as gone. A kernel probes a closed window at least
+/// every two minutes, so a slow but living peer is heard of within that.
+pub const PEER_PATIENCE: Duration = Duration::from_secs(150);
+
+/// After the last moment of a drain's window, those still connected are closed without a word.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(2);

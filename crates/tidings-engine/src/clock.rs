@@ -1,0 +1,31 @@
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tidings_hub::Timestamp;
+
+/// The real clock, in the milliseconds that shards count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    began: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self { began: Instant::now() }
+    }
+
+    /// Milliseconds since the engine began; they only grow.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.began.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// The same for a moment in wall-clock time; a moment in the past is now.
+    pub(crate) fn at(&self, moment: Timestamp) -> u64 {
+        self.now_ms() + moment.as_millis().saturating_sub(wall_clock().as_millis())
+    }
+}
+
+/// Wall-clock time; a clock before 1970 counts as 1970.
+pub(crate) fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp::from_millis(since.as_millis().try_into().unwrap_or(u64::MAX))
+}

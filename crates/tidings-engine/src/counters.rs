@@ -1,0 +1,88 @@
+//! What the engine counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use tidings_hub::CloseReason;
+use tokio::sync::Notify;
+
+use crate::engine::Refusal;
+
+/// Shared by all workers. Written by a worker once per write at most.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    subscribers: AtomicUsize,
+    draining: AtomicBool,
+    /// The last subscriber left.
+    emptied: Notify,
+    bytes_written: AtomicU64,
+    writes: AtomicU64,
+    closed: [AtomicU64; CloseReason::ALL.len()],
+}
+
+impl Counters {
+    /// Counts a subscriber in, if there is room for it.
+    pub(crate) fn admit(self: &Arc<Self>, subscribers_max: usize) -> Result<Permit, Refusal> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(Refusal::Draining);
+        }
+        let admitted =
+            self.subscribers.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+                (count < subscribers_max).then_some(count + 1)
+            });
+        match admitted {
+            Ok(_) => Ok(Permit(Arc::clone(self))),
+            Err(_) => Err(Refusal::AtCapacity),
+        }
+    }
+
+    pub(crate) fn subscribers(&self) -> usize {
+        self.subscribers.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Returns when nobody is subscribed.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.subscribers() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    pub(crate) fn wrote(&self, bytes: usize) {
+        self.bytes_written.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn closed(&self, reason: CloseReason) {
+        self.closed[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many subscribers were closed for each reason.
+    pub(crate) fn closes(&self) -> Vec<(CloseReason, u64)> {
+        let count = |reason: CloseReason| self.closed[reason as usize].load(Ordering::Relaxed);
+        CloseReason::ALL.into_iter().map(|reason| (reason, count(reason))).collect()
+    }
+}
+
+/// A subscriber's place; dropping it makes room for another.
+#[derive(Debug)]
+pub(crate) struct Permit(Arc<Counters>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.0.subscribers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.emptied.notify_waiters();
+        }
+    }
+}

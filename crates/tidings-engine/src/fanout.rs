@@ -1,0 +1,69 @@
+//! Follows the store's tail, encodes each record once, and posts it to every worker.
+//!
+//! It is the only way an event reaches subscribers, also when it was published a moment ago on the same machine:
+//! one order everywhere, and nothing is delivered that is not in the log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tidings_hub::{Frame, FrameBatch, Page, Position, ReadError, ReadQuery, Store};
+use tokio::sync::watch;
+
+use crate::limits::{MAILBOX_PATIENCE, TAIL_PAGE_BYTES_MAX, TAIL_PAGE_RECORDS_MAX, TAIL_PATIENCE};
+use crate::mailbox::Mailbox;
+
+/// The thread: follows the tail of `store` from `after` until `stopping`.
+pub(crate) fn run(
+    store: &dyn Store,
+    mut after: Position,
+    mailboxes: &[Arc<Mailbox>],
+    head: &watch::Sender<Position>,
+    stopping: &AtomicBool,
+) {
+    // Workers that had no room: the next batches are offered to them without waiting, until there is some.
+    let mut left_behind = vec![false; mailboxes.len()];
+    while !stopping.load(Ordering::Acquire) {
+        if store.wait(after, TAIL_PATIENCE) <= after {
+            continue;
+        }
+        let batch = match next_batch(store, after, store.bounds().head) {
+            Ok(batch) => Arc::new(batch),
+            Err(ReadError::Expired { first }) => {
+                // Retention was faster. Workers see that the next batch does not begin where the last one ended,
+                // and find out for themselves.
+                after = first.previous();
+                continue;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store's tail cannot be read");
+                std::thread::sleep(TAIL_PATIENCE);
+                continue;
+            }
+        };
+        for (mailbox, left_behind) in mailboxes.iter().zip(&mut left_behind) {
+            let patience = if *left_behind { Duration::ZERO } else { MAILBOX_PATIENCE };
+            *left_behind = !mailbox.post_frames(&batch, patience);
+        }
+        after = batch.upto;
+        head.send_replace(after);
+    }
+}
+
+/// The records after `after`, as frames: a page of them.
+pub(crate) fn next_batch(
+    store: &dyn Store,
+    after: Position,
+    upto: Position,
+) -> Result<FrameBatch, ReadError> {
+    let Page { records, reached } = store.read(&ReadQuery {
+        after,
+        upto,
+        interest: None,
+        records_max: TAIL_PAGE_RECORDS_MAX,
+        bytes_max: TAIL_PAGE_BYTES_MAX,
+    })?;
+    let epoch = store.epoch();
+    let frames = records.into_iter().map(|record| Arc::new(Frame::encode(record, epoch)));
+    Ok(FrameBatch { after, frames: frames.collect(), upto: reached })
+}

@@ -1,0 +1,133 @@
+//! The bounded way into one worker.
+//!
+//! Frames have a bound in bytes, and the fan-out decides what to do when it is reached. Everything else is
+//! bounded by what causes it: attachments by the subscribers allowed, pages by the reads a shard orders, words
+//! from bodies by the bodies there are.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tidings_hub::{CloseReason, EncodedPage, FrameBatch, ReadError, SubscriberId};
+
+use crate::limits::MAILBOX_BYTES_MAX;
+use crate::sys::Bell;
+use crate::worker::Newcomer;
+
+pub(crate) struct Mailbox {
+    bell: Bell,
+    /// The worker sleeps, or is about to: ring.
+    asleep: AtomicBool,
+    /// Something lies in the box. Lets the worker look between two writes without taking the lock.
+    waiting: AtomicBool,
+    contents: Mutex<Contents>,
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct Contents {
+    batches: VecDeque<Arc<FrameBatch>>,
+    batches_bytes: usize,
+    messages: VecDeque<Message>,
+}
+
+pub(crate) enum Message {
+    Attach(Box<Newcomer>),
+    Page(SubscriberId, Result<EncodedPage, ReadError>),
+    /// A body has room again.
+    Writable(SubscriberId),
+    /// A body is gone.
+    Closed(SubscriberId, CloseReason),
+    Drain {
+        window_ms: u64,
+    },
+    Stop,
+}
+
+impl Mailbox {
+    pub(crate) fn new(bell: Bell) -> Self {
+        Self {
+            bell,
+            asleep: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            contents: Mutex::default(),
+            emptied: Condvar::new(),
+        }
+    }
+
+    /// Puts `message` in.
+    pub(crate) fn post(&self, message: Message) {
+        self.lock().messages.push_back(message);
+        self.wake();
+    }
+
+    /// Puts frames in; waits up to `patience` for room. Returns whether there was.
+    pub(crate) fn post_frames(&self, batch: &Arc<FrameBatch>, patience: Duration) -> bool {
+        let bytes: usize = batch.frames.iter().map(|frame| frame.record().cost()).sum();
+        {
+            let full = |contents: &mut Contents| {
+                contents.batches_bytes > 0 && contents.batches_bytes + bytes > MAILBOX_BYTES_MAX
+            };
+            let waited = self.emptied.wait_timeout_while(self.lock(), patience, full);
+            let (mut contents, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if full(&mut contents) {
+                return false;
+            }
+            contents.batches_bytes += bytes;
+            contents.batches.push_back(Arc::clone(batch));
+        }
+        self.wake();
+        true
+    }
+
+    /// Whether something lies in the box.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Takes out all messages, and the frames too if `frames`.
+    pub(crate) fn take(
+        &self,
+        messages: &mut VecDeque<Message>,
+        batches: &mut VecDeque<Arc<FrameBatch>>,
+        frames: bool,
+    ) {
+        let mut contents = self.lock();
+        self.waiting.store(!frames && !contents.batches.is_empty(), Ordering::Release);
+        messages.append(&mut contents.messages);
+        if frames && !contents.batches.is_empty() {
+            batches.append(&mut contents.batches);
+            contents.batches_bytes = 0;
+            self.emptied.notify_all();
+        }
+    }
+
+    /// Says that the worker is about to sleep. Returns whether it may: nothing has come meanwhile.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        // Whoever posts stores `waiting` and then looks at `asleep`; we do it the other way round. So either we
+        // see the post here, or the poster sees us and rings.
+        let may = !self.waiting.load(Ordering::SeqCst);
+        if !may {
+            self.asleep.store(false, Ordering::SeqCst);
+        }
+        may
+    }
+
+    /// Says that the worker is awake.
+    pub(crate) fn wake_up(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    fn wake(&self) {
+        self.waiting.store(true, Ordering::SeqCst);
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            self.bell.ring();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

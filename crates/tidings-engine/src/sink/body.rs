@@ -1,0 +1,151 @@
+//! A response body that a shard feeds.
+//!
+//! Between the two stands a small buffer. The shard fills it, and is told of room when it was full and the HTTP
+//! library has taken what was there. So a body looks to the shard like a socket with a small send buffer.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::Frame;
+use tidings_hub::{CloseReason, SubscriberId};
+
+use crate::limits::BODY_BYTES_MAX;
+use crate::mailbox::{Mailbox, Message};
+
+/// The shard's end.
+pub(crate) struct BodyPipe(Arc<Shared>);
+
+/// The response body of one subscriber. Dropping it closes the subscription.
+pub struct SubscriberBody(Arc<Shared>);
+
+struct Shared {
+    mailbox: Arc<Mailbox>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Set once the shard knows the subscriber.
+    id: Option<SubscriberId>,
+    buffer: Vec<u8>,
+    /// The shard had more than there was room for.
+    full: bool,
+    /// The shard has said its last.
+    finished: bool,
+    /// The stream breaks off in the middle of an event.
+    broken: bool,
+    /// The body was dropped.
+    dropped: bool,
+    waker: Option<Waker>,
+}
+
+impl BodyPipe {
+    /// Both ends of a body whose shard is reached by `mailbox`.
+    pub(crate) fn new(mailbox: Arc<Mailbox>) -> (Self, SubscriberBody) {
+        let shared = Arc::new(Shared { mailbox, state: Mutex::default() });
+        (Self(Arc::clone(&shared)), SubscriberBody(shared))
+    }
+
+    /// The shard knows the subscriber as `id`. Fails if the body is gone already.
+    pub(crate) fn attached(&self, id: SubscriberId) -> Result<(), CloseReason> {
+        let mut state = self.0.lock();
+        state.id = Some(id);
+        if state.dropped { Err(CloseReason::PeerClosed) } else { Ok(()) }
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<usize, CloseReason> {
+        let mut state = self.0.lock();
+        if state.dropped {
+            return Err(CloseReason::PeerClosed);
+        }
+        let taken = bytes.len().min(BODY_BYTES_MAX - state.buffer.len());
+        state.buffer.extend_from_slice(&bytes[..taken]);
+        state.full = taken < bytes.len();
+        wake(state);
+        Ok(taken)
+    }
+
+    pub(crate) fn finish(self, farewell: Option<&[u8]>) {
+        let mut state = self.0.lock();
+        match farewell {
+            Some(farewell) => state.buffer.extend_from_slice(farewell),
+            None => state.broken = true,
+        }
+        state.finished = true;
+        wake(state);
+    }
+}
+
+impl http_body::Body for SubscriberBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let mut state = self.0.lock();
+        if !state.buffer.is_empty() {
+            let bytes = Bytes::from(std::mem::take(&mut state.buffer));
+            let writable = std::mem::take(&mut state.full).then_some(state.id).flatten();
+            drop(state);
+            if let Some(id) = writable {
+                self.0.mailbox.post(Message::Writable(id));
+            }
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        if state.finished {
+            return Poll::Ready(std::mem::take(&mut state.broken).then_some(Err(BrokenOff)));
+        }
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for SubscriberBody {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.dropped = true;
+        let gone = if state.finished { None } else { state.id };
+        drop(state);
+        if let Some(id) = gone {
+            self.0.mailbox.post(Message::Closed(id, CloseReason::PeerClosed));
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The stream ended in the middle of an event: the connection must not look as if it ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokenOff;
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the event stream broke off in the middle of an event")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl std::fmt::Debug for SubscriberBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SubscriberBody").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use tidings_hub::CloseReason;
+
+use crate::limits::{PEER_BYTES_MAX, UNSENT_BYTES_MAX};
+use crate::sys;
+
+/// An adopted HTTP/1.1 connection, written directly.
+pub(crate) struct SocketSink {
+    socket: TcpStream,
+    /// What the peer has sent since its request, which should be nothing.
+    received: u32,
+}
+
+impl SocketSink {
+    /// Makes `socket` ready to be written by a worker.
+    pub(crate) fn new(socket: TcpStream) -> io::Result<Self> {
+        sys::prepare(&socket, UNSENT_BYTES_MAX)?;
+        Ok(Self { socket, received: 0 })
+    }
+
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, CloseReason> {
+        loop {
+            match self.socket.write(bytes) {
+                Ok(written) => return Ok(written),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Err(CloseReason::PeerReset),
+            }
+        }
+    }
+
+    /// Takes what the peer sent, and throws it away: a subscriber has nothing more to say. Finds out when it
+    /// closes, also when it closes only its own side, as an `EventSource` never does.
+    pub(crate) fn drain(&mut self) -> Result<(), CloseReason> {
+        let mut scratch = [0; 4096];
+        loop {
+            match self.socket.read(&mut scratch) {
+                Ok(0) => return Err(CloseReason::PeerClosed),
+                Ok(n) => {
+                    self.received = self.received.saturating_add(n as u32);
+                    if self.received > PEER_BYTES_MAX {
+                        return Err(CloseReason::PeerReset);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Err(CloseReason::PeerReset),
+            }
+        }
+    }
+
+    pub(crate) fn finish(mut self, farewell: Option<&[u8]>) {
+        if let Some(farewell) = farewell {
+            // What does not fit at once is lost: the peer sees a broken stream and comes back.
+            let _ = self.write(farewell);
+            let _ = self.socket.shutdown(Shutdown::Write);
+        }
+    }
+
+    pub(crate) fn has_vanished(&self, patience: Duration) -> bool {
+        sys::has_vanished(&self.socket, patience).unwrap_or(false)
+    }
+}

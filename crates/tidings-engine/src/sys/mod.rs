@@ -1,0 +1,36 @@
+//! What the operating system must do for a worker, and the only home of `unsafe` and of platform conditions.
+//!
+//! A [`Poller`] is what a worker sleeps on: it wakes for a socket that can be read or written, for a
+//! [`Bell`] that another thread rings, and for a timeout. On Linux it is epoll and an eventfd. Elsewhere it has
+//! the bell and the timeout only: [`SOCKETS`] says so, and the engine then serves HTTP/1.1 through
+//! response bodies as well.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(any(not(target_os = "linux"), test))]
+mod portable;
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{Bell, Poller, SOCKETS, has_vanished, prepare};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use portable::{Bell, Poller, SOCKETS, has_vanished, prepare};
+
+/// What a [`Poller`] reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// The token the socket was added with.
+    pub(crate) token: u64,
+    /// There is something to read: bytes, the end, or an error.
+    pub(crate) readable: bool,
+    /// There is room to write, or an error.
+    pub(crate) writable: bool,
+}
+
+/// The token that no socket may have: the bell's.
+pub(crate) const BELL: u64 = u64::MAX;
+
+/// Events taken from the kernel at a time.
+const EVENTS_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests;

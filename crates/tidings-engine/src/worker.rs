@@ -1,0 +1,259 @@
+//! One core: mailbox → shard → sinks → sleep.
+//!
+//! A turn takes what sockets and the mailbox bring, lets the shard say which bytes go where, and writes them,
+//! looking at the mailbox again every [`WRITES_PER_LOOK`] writes. It sleeps only when the shard has nothing left to
+//! write and the mailbox is empty. So a quiet hub delivers at once, and a busy one gathers: whatever came while
+//! others were written goes out in one write each.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_hub::{
+    Attach, Closing, FrameBatch, ReadError, Shard, ShardConfig, Store, SubscriberId,
+};
+
+use crate::clock::Clock;
+use crate::counters::{Counters, Permit};
+use crate::fanout::next_batch;
+use crate::limits::{PEER_PATIENCE, WRITES_PER_LOOK};
+use crate::mailbox::{Mailbox, Message};
+use crate::replay::Replay;
+use crate::sink::{BodyPipe, Sink, SocketSink};
+use crate::sys::{Event, Poller};
+
+/// A subscriber on its way to its shard.
+pub(crate) struct Newcomer {
+    pub(crate) attach: Attach,
+    pub(crate) way_out: WayOut,
+    pub(crate) permit: Permit,
+}
+
+pub(crate) enum WayOut {
+    Socket(TcpStream),
+    Body(BodyPipe),
+}
+
+/// What a worker shares with the rest of the engine.
+pub(crate) struct Surroundings {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) replay: Arc<Replay>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: Clock,
+}
+
+pub(crate) struct Worker {
+    around: Surroundings,
+    poller: Poller,
+    shard: Shard,
+    /// By the subscriber's index.
+    seats: Vec<Option<Seat>>,
+    messages: VecDeque<Message>,
+    batches: VecDeque<Arc<FrameBatch>>,
+    stopping: bool,
+}
+
+struct Seat {
+    id: SubscriberId,
+    sink: Sink,
+    _permit: Permit,
+}
+
+impl Worker {
+    pub(crate) fn new(around: Surroundings, poller: Poller, config: ShardConfig) -> Self {
+        let shard = Shard::new(config, around.clock.now_ms());
+        Self {
+            around,
+            poller,
+            shard,
+            seats: Vec::new(),
+            messages: VecDeque::new(),
+            batches: VecDeque::new(),
+            stopping: false,
+        }
+    }
+
+    /// The thread: turns until it is told to stop.
+    pub(crate) fn run(mut self) {
+        let mut happened = Vec::new();
+        while !self.stopping {
+            self.shard.handle_time(self.around.clock.now_ms());
+            for event in happened.drain(..) {
+                self.handle_event(event);
+            }
+            self.take_mail();
+            let idle = self.write();
+            self.order_reads();
+            self.probe();
+            self.close();
+            if let Err(error) = self.sleep(idle, &mut happened) {
+                tracing::error!(%error, "a worker cannot wait for its sockets");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        for seat in self.seats.into_iter().flatten() {
+            seat.sink.finish(None);
+        }
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        let id = SubscriberId::from_u64(event.token);
+        let Some(seat) = self.seats.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        if seat.id != id {
+            return; // the seat was given to somebody else meanwhile
+        }
+        if event.readable
+            && let Sink::Socket(socket) = &mut seat.sink
+            && let Err(reason) = socket.drain()
+        {
+            self.shard.handle_closed(id, reason);
+            return;
+        }
+        if event.writable {
+            self.shard.handle_writable(id);
+        }
+    }
+
+    fn take_mail(&mut self) {
+        if !self.around.mailbox.is_waiting() && self.batches.is_empty() {
+            return;
+        }
+        let frames = !self.shard.is_flooded() && self.batches.is_empty();
+        self.around.mailbox.take(&mut self.messages, &mut self.batches, frames);
+        while let Some(message) = self.messages.pop_front() {
+            self.handle_message(message);
+        }
+        while !self.shard.is_flooded()
+            && let Some(batch) = self.batches.pop_front()
+        {
+            self.handle_batch(&batch);
+        }
+    }
+
+    fn handle_message(&mut self, message: Message) {
+        match message {
+            Message::Attach(newcomer) => self.attach(*newcomer),
+            Message::Page(id, page) => self.shard.handle_page(id, page),
+            Message::Writable(id) => self.shard.handle_writable(id),
+            Message::Closed(id, reason) => self.shard.handle_closed(id, reason),
+            Message::Drain { window_ms } => self.shard.drain(window_ms),
+            Message::Stop => self.stopping = true,
+        }
+    }
+
+    fn attach(&mut self, newcomer: Newcomer) {
+        let Newcomer { attach, way_out, permit } = newcomer;
+        let sink = match way_out {
+            WayOut::Body(body) => Sink::Body(body),
+            WayOut::Socket(socket) => match SocketSink::new(socket) {
+                Ok(socket) => Sink::Socket(socket),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection broke before it could be served");
+                    return;
+                }
+            },
+        };
+        let id = self.shard.attach(attach);
+        let ready = match &sink {
+            Sink::Body(body) => body.attached(id),
+            Sink::Socket(socket) => {
+                let added = self.poller.add(socket.socket(), id.to_u64());
+                added.map_err(|_| tidings_hub::CloseReason::PeerReset)
+            }
+        };
+        if self.seats.len() <= id.index() {
+            self.seats.resize_with(id.index() + 1, || None);
+        }
+        self.seats[id.index()] = Some(Seat { id, sink, _permit: permit });
+        if let Err(reason) = ready {
+            self.shard.handle_closed(id, reason);
+        }
+    }
+
+    /// Hands frames to the shard. If some were left out before them, because this worker was too slow or retention
+    /// too fast, it reads them from the log first.
+    fn handle_batch(&mut self, batch: &FrameBatch) {
+        while self.shard.head() < batch.after {
+            match next_batch(&*self.around.store, self.shard.head(), batch.after) {
+                Ok(missed) => self.shard.handle_frames(&missed),
+                Err(ReadError::Expired { first }) => {
+                    self.shard.handle_gap(first.previous());
+                }
+                Err(error) => {
+                    tracing::error!(%error, "frames that were left out cannot be read");
+                    self.shard.handle_gap(batch.after);
+                }
+            }
+        }
+        // It may have read further than the batch begins, if retention made it jump.
+        if self.shard.head() == batch.after {
+            self.shard.handle_frames(batch);
+        } else if self.shard.head() < batch.upto {
+            let rest = batch.frames.iter().filter(|frame| frame.position() > self.shard.head());
+            self.shard.handle_frames(&FrameBatch {
+                after: self.shard.head(),
+                frames: rest.cloned().collect(),
+                upto: batch.upto,
+            });
+        }
+    }
+
+    /// Writes until nothing is left (then it returns true), or it is time to look around.
+    fn write(&mut self) -> bool {
+        for _ in 0..WRITES_PER_LOOK {
+            let Some(transmit) = self.shard.poll_write() else { return true };
+            let id = transmit.id;
+            let seat = self.seats[id.index()].as_mut().expect("every subscriber has a seat");
+            match seat.sink.write(transmit.bytes) {
+                Ok(written) => {
+                    self.around.counters.wrote(written);
+                    self.shard.handle_written(written);
+                }
+                Err(reason) => self.shard.handle_closed(id, reason),
+            }
+        }
+        false
+    }
+
+    fn order_reads(&mut self) {
+        while let Some(order) = self.shard.poll_read() {
+            self.around.replay.order(&self.around.mailbox, order);
+        }
+    }
+
+    fn probe(&mut self) {
+        while let Some(id) = self.shard.poll_probe() {
+            let seat = self.seats.get(id.index()).and_then(Option::as_ref);
+            if seat.is_some_and(|seat| seat.id == id && seat.sink.has_vanished(PEER_PATIENCE)) {
+                self.shard.handle_closed(id, tidings_hub::CloseReason::PeerVanished);
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        while let Some(Closing { id, reason, farewell }) = self.shard.poll_close() {
+            self.around.counters.closed(reason);
+            tracing::debug!(reason = reason.name(), "subscriber closed");
+            if let Some(seat) =
+                self.seats.get_mut(id.index()).and_then(|seat| seat.take_if(|seat| seat.id == id))
+            {
+                seat.sink.finish(farewell.as_deref());
+            }
+        }
+    }
+
+    fn sleep(&mut self, idle: bool, happened: &mut Vec<Event>) -> io::Result<()> {
+        if !idle || !self.batches.is_empty() || !self.around.mailbox.fall_asleep() {
+            return self.poller.wait(Some(Duration::ZERO), happened);
+        }
+        let now_ms = self.around.clock.now_ms();
+        let timeout = self.shard.poll_timeout();
+        let timeout = timeout.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms)));
+        let result = self.poller.wait(timeout, happened);
+        self.around.mailbox.wake_up();
+        result
+    }
+}
