@@ -1,14 +1,14 @@
 //! What a connection is doing, so that one timer can tell the idle from the slow.
 //!
 //! The HTTP library has a timer for request heads, but one that also runs while no request is under way, and
-//! that is set anew for every request. Here nothing is set: requests leave a note of when they came and went,
+//! that is made anew for every request. Here nothing is set: requests leave a note of when they came and went,
 //! and a timer per connection looks at the notes every few seconds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Notes on one connection, written by its parts, read by its timer.
+/// Notes on one connection, written by its parts, read by the task that drives it.
 #[derive(Debug)]
 pub(crate) struct Activity {
     started: Instant,
@@ -18,9 +18,13 @@ pub(crate) struct Activity {
     since_ms: AtomicU64,
     /// Bytes of a request have come whose head is not complete.
     in_head: AtomicBool,
+    /// The peer has sent its last byte.
+    at_end: AtomicBool,
+    /// The last write was not taken: part of an answer waits in a buffer.
+    write_waits: AtomicBool,
 }
 
-/// What a connection without a request has been doing, and for how long.
+/// What a connection has been doing, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doing {
     /// At least one request is being answered.
@@ -38,35 +42,51 @@ impl Activity {
             busy: AtomicUsize::new(0),
             since_ms: AtomicU64::new(0),
             in_head: AtomicBool::new(false),
+            at_end: AtomicBool::new(false),
+            write_waits: AtomicBool::new(false),
         })
     }
 
     /// A request's head is complete. It is under way until what is returned is dropped.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        self.in_head.store(false, Ordering::Relaxed);
+        self.busy.fetch_add(1, Relaxed);
+        self.in_head.store(false, Relaxed);
         Busy(Arc::clone(self))
     }
 
-    /// Bytes have come.
-    pub(crate) fn note_bytes(&self) {
-        if self.busy.load(Ordering::Relaxed) == 0 && !self.in_head.swap(true, Ordering::Relaxed) {
+    /// So many bytes were read; none is the end.
+    pub(crate) fn note_read(&self, bytes: usize) {
+        if bytes == 0 {
+            self.at_end.store(true, Relaxed);
+        } else if self.busy.load(Relaxed) == 0 && !self.in_head.swap(true, Relaxed) {
             self.note_time();
         }
     }
 
+    pub(crate) fn note_write(&self, waits: bool) {
+        self.write_waits.store(waits, Relaxed);
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.at_end.load(Relaxed)
+    }
+
+    pub(crate) fn write_waits(&self) -> bool {
+        self.write_waits.load(Relaxed)
+    }
+
     pub(crate) fn doing(&self) -> Doing {
-        if self.busy.load(Ordering::Relaxed) > 0 {
+        if self.busy.load(Relaxed) > 0 {
             return Doing::Request;
         }
-        let since = Duration::from_millis(self.since_ms.load(Ordering::Relaxed));
+        let since = Duration::from_millis(self.since_ms.load(Relaxed));
         let length = self.started.elapsed().saturating_sub(since);
-        if self.in_head.load(Ordering::Relaxed) { Doing::Head(length) } else { Doing::Idle(length) }
+        if self.in_head.load(Relaxed) { Doing::Head(length) } else { Doing::Idle(length) }
     }
 
     fn note_time(&self) {
         let millis = self.started.elapsed().as_millis();
-        self.since_ms.store(millis.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.since_ms.store(millis.try_into().unwrap_or(u64::MAX), Relaxed);
     }
 }
 
@@ -76,7 +96,7 @@ pub(crate) struct Busy(Arc<Activity>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if self.0.busy.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if self.0.busy.fetch_sub(1, Relaxed) == 1 {
             self.0.note_time();
         }
     }
@@ -90,12 +110,15 @@ mod tests {
     fn a_connection_is_idle_then_in_a_head_then_in_a_request_then_idle() {
         let activity = Activity::new();
         assert!(matches!(activity.doing(), Doing::Idle(_)));
-        activity.note_bytes();
+        activity.note_read(5);
         assert!(matches!(activity.doing(), Doing::Head(_)));
         let busy = activity.begin();
-        activity.note_bytes(); // of the body
+        activity.note_read(5); // of the body
         assert_eq!(activity.doing(), Doing::Request);
         drop(busy);
         assert!(matches!(activity.doing(), Doing::Idle(_)));
+        assert!(!activity.is_at_end());
+        activity.note_read(0);
+        assert!(activity.is_at_end());
     }
 }

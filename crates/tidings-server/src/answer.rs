@@ -1,6 +1,5 @@
 //! What handlers give back, and how an event stream's head is put together for both sinks.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,7 +7,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode, Version};
 use http_body::{Frame, SizeHint};
-use tidings_engine::{Attachment, Opening, SubscriberBody};
+use tidings_engine::{Attachment, BrokenOff, Opening, SubscriberBody};
 
 use crate::activity::Busy;
 
@@ -42,14 +41,6 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Adds what HTTP/1.1 says about the connection; HTTP/2 forbids such headers (RFC 9113 §8.2.2).
-    pub(crate) fn add_connection_headers(&mut self, version: Version, request: &HeaderMap) {
-        if version == Version::HTTP_11 {
-            let value = if wants_close(request) { "close" } else { "keep-alive" };
-            self.headers.insert(header::CONNECTION, HeaderValue::from_static(value));
-        }
-    }
-
     /// The head of the response for a socket that is written directly: HTTP/1.1, body in chunks (RFC 9112 §7.1).
     pub(crate) fn http1_head(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(512);
@@ -102,12 +93,12 @@ impl Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut self.get_mut().content {
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
@@ -183,12 +174,17 @@ pub(crate) fn stream_headers() -> HeaderMap {
 /// The media type of event streams.
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
-/// Whether the client said that it will send no more requests (RFC 9112 §9.6).
-fn wants_close(request: &HeaderMap) -> bool {
-    request
+/// What an event stream over HTTP/1.1 says about its connection; HTTP/2 forbids to say it (RFC 9113 §8.2.2), and
+/// in HTTP/1.0 it has another meaning.
+pub(crate) fn connection_option(version: Version, request: &HeaderMap) -> Option<HeaderValue> {
+    if version != Version::HTTP_11 {
+        return None;
+    }
+    let mut options = request
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|option| option.trim().eq_ignore_ascii_case("close"))
+        .flat_map(|value| value.split(','));
+    let close = options.any(|option| option.trim().eq_ignore_ascii_case("close"));
+    Some(HeaderValue::from_static(if close { "close" } else { "keep-alive" }))
 }

@@ -24,8 +24,6 @@ pub struct Config {
     pub jwt_keys: Vec<JwtKey>,
     /// Which web pages of other origins may use the hub.
     pub cors: Cors,
-    /// How HTTP/1.1 subscribers are served.
-    pub engine: EngineKind,
     /// What `retry:` tells subscribers to wait before they reconnect, give or take half of it.
     pub retry: Duration,
     /// What `retry:` tells subscribers for whom there is no room now, give or take half of it.
@@ -63,7 +61,6 @@ impl Default for Config {
             api_keys: Vec::new(),
             jwt_keys: Vec::new(),
             cors: Cors::default(),
-            engine: EngineKind::default(),
             retry: Duration::from_secs(2),
             retry_refused: Duration::from_secs(10),
             event_bytes_max: limits::EVENT_BYTES_MAX,
@@ -137,16 +134,6 @@ impl Config {
         let mut addresses = self.listen.iter().copied();
         addresses.find(|address| !address.ip().to_canonical().is_loopback())
     }
-}
-
-/// How HTTP/1.1 subscribers are served. HTTP/2 is served in one way only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EngineKind {
-    /// The socket is taken back from the HTTP library and written by a shard directly: least memory and time.
-    #[default]
-    Direct,
-    /// Through the HTTP library, as on HTTP/2: for systems, or wrappers, where a socket is not just a socket.
-    Portable,
 }
 
 #[cfg(test)]

@@ -1,15 +1,70 @@
-//! The HTTP face of the Tidings hub.
+//! The HTTP face of the Tidings hub: everything between a socket and the [`Engine`](tidings_engine::Engine).
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use tidings_engine::{Engine, EngineConfig};
+//! use tidings_hub::{Epoch, MemoryStore};
+//! use tidings_server::{Config, Server};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let engine_config = EngineConfig {
+//! #     shards: 1,
+//! #     heartbeat: Duration::from_secs(15),
+//! #     subscribers_max: 1000,
+//! #     portable: false,
+//! #     connection_age_max: None,
+//! #     seed: 7,
+//! # };
+//! let store = MemoryStore::new(Epoch::from_random(7), 64 << 20, Duration::from_secs(3600));
+//! let engine = Engine::start(Arc::new(store), engine_config)?;
+//! let config = Config { listen: vec!["127.0.0.1:0".parse()?], ..Config::default() };
+//! let server = Server::bind(config, engine.clone())?;
+//! println!("listening on {}", server.local_addr());
+//! # let shutdown = std::future::ready(());
+//! server.serve(shutdown).await;
+//! engine.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A request travels
+//!
+//! A [listener](listener) accepts the connection; [connection] finds out which HTTP is spoken and lets hyper
+//! parse; [routes] is the URL map; a file in [native] per verb reads the request, checks the caller's [grant](auth),
+//! and gives an [answer]. An answer that is an event stream leaves by one of two ways with the same headers: over
+//! HTTP/1.1 the socket is [handed](handoff) to the engine; else the engine feeds a response body.
+//!
+//! # What this crate refuses to know
+//!
+//! Which store there is, where settings come from (a [`Config`] arrives complete), and how events reach
+//! subscribers.
+#![allow(rustdoc::private_intra_doc_links)]
 
 mod activity;
+mod admin;
 mod answer;
 mod auth;
+mod body;
 mod config;
+mod connection;
 mod cors;
 mod error;
+mod handoff;
 pub mod limits;
+mod listener;
+mod native;
 mod problem;
+mod query;
+mod routes;
+mod server;
+mod socket;
+mod state;
 
 pub use auth::{ApiKey, JwtKey};
-pub use config::{Config, EngineKind};
+pub use config::Config;
 pub use cors::Cors;
 pub use error::{BindError, ConfigError};
+pub use server::Server;

@@ -38,6 +38,13 @@ impl Problem {
         self
     }
 
+    /// Says which of many is meant: line 17, or event 17.
+    #[must_use]
+    pub(crate) fn at(mut self, kind: &str, number: u64) -> Self {
+        self.detail = format!("{kind} {number}: {}", self.detail).into();
+        self.with(kind, number)
+    }
+
     pub(crate) fn code(&self) -> Code {
         self.code
     }
@@ -46,20 +53,26 @@ impl Problem {
         &self.detail
     }
 
-    pub(crate) fn into_response(self) -> Response {
-        let status = self.code.status();
+    pub(crate) fn to_json(&self) -> String {
         let mut json = Map::new();
         json.insert("type".into(), format!("urn:tidings:{}", self.code.name()).into());
         json.insert("title".into(), self.code.title().into());
-        json.insert("status".into(), status.as_u16().into());
-        json.insert("detail".into(), self.detail.into_owned().into());
+        json.insert("status".into(), self.code.status().as_u16().into());
+        json.insert("detail".into(), self.detail().into());
         json.insert("code".into(), self.code.name().into());
-        json.extend(self.members);
-        let body = Value::Object(json).to_string();
-        let mut response = answer::whole(status, PROBLEM_JSON, body);
+        json.extend(self.members.clone());
+        Value::Object(json).to_string()
+    }
+
+    pub(crate) fn into_response(self) -> Response {
+        let status = self.code.status();
+        let mut response = answer::whole(status, PROBLEM_JSON, self.to_json());
         let headers = response.headers_mut();
         headers.extend(self.headers);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+        }
         response
     }
 }
@@ -142,8 +155,6 @@ codes! {
     EventTooLarge PAYLOAD_TOO_LARGE "event_too_large" "The event is too large.";
     /// The body is of a type that cannot be published here.
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "This kind of body is not understood.";
-    /// There is no room for another subscriber.
-    AtCapacity SERVICE_UNAVAILABLE "at_capacity" "There is no room for another subscriber.";
     /// The hub is shutting down.
     Draining SERVICE_UNAVAILABLE "draining" "The hub is shutting down.";
     /// The store failed. Its operator must look.

@@ -1,0 +1,91 @@
+//! Bodies of requests.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+
+use crate::problem::{Code, Problem};
+
+/// Reads a body of at most `bytes_max` bytes.
+///
+/// # Errors
+///
+/// A 413 if it is longer (before any of it is read, if it says so itself), a 408 if it pauses for longer than
+/// `idle_max`, a 400 if it does not arrive whole.
+pub(crate) async fn collect(
+    mut body: Incoming,
+    bytes_max: usize,
+    idle_max: Duration,
+) -> Result<Bytes, Problem> {
+    let length = body.size_hint().lower();
+    if length > bytes_max as u64 {
+        return Err(too_large(bytes_max));
+    }
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    while let Some(chunk) = next_chunk(&mut body, idle_max).await? {
+        if first.len() + whole.len() + chunk.len() > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        // The usual body is one chunk, which need not be copied.
+        if first.is_empty() && whole.is_empty() {
+            first = chunk;
+            continue;
+        }
+        if whole.is_empty() {
+            whole.reserve((length as usize).max(first.len() + chunk.len()));
+            whole.extend_from_slice(&std::mem::take(&mut first));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+/// The next part of `body` that is data.
+async fn next_chunk(body: &mut Incoming, idle_max: Duration) -> Result<Option<Bytes>, Problem> {
+    loop {
+        let frame = tokio::time::timeout(idle_max, body.frame()).await;
+        match frame.map_err(|_| timed_out(idle_max))? {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(broken(&error)),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+/// The length that the body says it has.
+pub(crate) fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    let value = headers.get(header::CONTENT_LENGTH)?;
+    value.to_str().ok()?.parse().ok()
+}
+
+/// The media type of the body in lower case, without parameters; empty if none is given.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).unwrap_or("");
+    essence.trim().to_ascii_lowercase()
+}
+
+pub(crate) fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(Code::EventTooLarge, format!("send at most {bytes_max} bytes as one event"))
+        .with("bytes_max", bytes_max)
+}
+
+pub(crate) fn timed_out(idle_max: Duration) -> Problem {
+    Problem::new(
+        Code::RequestTimeout,
+        format!("send the body without a pause of more than {} s", idle_max.as_secs_f32()),
+    )
+}
+
+pub(crate) fn broken(error: &hyper::Error) -> Problem {
+    tracing::debug!(%error, "a request's body broke off");
+    Problem::new(Code::TruncatedBody, "send the whole body again")
+}

@@ -1,0 +1,63 @@
+//! From a parsed subscribe request to a subscriber of the engine: the socket is taken back from the HTTP library.
+//!
+//! # How
+//!
+//! The library parses the request, so there is one HTTP parser to trust, and everything a request goes through
+//! (limits, access, CORS) it goes through here too. When the handler has an event stream to give, it puts it into
+//! the connection's [`Slot`] and never answers. The task that drives the connection looks into the slot after
+//! every turn, and when it is filled takes the connection apart, drops the library's half, and gives the socket
+//! and the response's head to the engine. From then on a shard writes the socket: no task, no waker, no HTTP
+//! buffers.
+//!
+//! # Why nothing is lost
+//!
+//! An earlier answer on the same connection may still wait in the library's write buffer when the socket did not
+//! take all of it. The library flushes at the end of every turn, so the buffer is empty unless the last write was
+//! refused; that is noted, and then the socket is left with the library for another turn.
+//!
+//! Bytes that the client sent behind its request are dropped with the library's read buffer: an event stream has
+//! no end after which a next answer could come.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidings_engine::Engine;
+
+use crate::answer::Stream;
+
+/// Where an event stream waits for the socket of its connection.
+pub(crate) struct Slot {
+    filled: AtomicBool,
+    stream: Mutex<Option<Box<Stream>>>,
+}
+
+impl Slot {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { filled: AtomicBool::new(false), stream: Mutex::new(None) })
+    }
+
+    /// Asks for the socket.
+    pub(crate) fn fill(&self, stream: Box<Stream>) {
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+        self.filled.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::Acquire)
+    }
+
+    /// Gives the socket to the engine.
+    pub(crate) fn hand_over(&self, engine: &Engine, socket: tokio::net::TcpStream) {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let socket: std::io::Result<TcpStream> = socket.into_std();
+        match (stream, socket) {
+            (Some(stream), Ok(socket)) => {
+                let head = stream.http1_head();
+                engine.attach_socket(stream.opening, stream.attachment, head, socket);
+            }
+            (_, Err(error)) => tracing::warn!(%error, "a socket could not be taken over"),
+            (None, Ok(_)) => {}
+        }
+    }
+}

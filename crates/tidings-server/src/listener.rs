@@ -1,0 +1,112 @@
+//! Accepting connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::connection;
+use crate::error::BindError;
+use crate::limits::{ACCEPT_PAUSE, BACKLOG};
+use crate::server::Shared;
+
+/// An address that is listened on.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds `address`, one of `all`.
+    pub(crate) fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<Self, BindError> {
+        let failed = |error| BindError::Listen { address, error };
+        let socket = listening_socket(address, all).map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, address })
+    }
+
+    /// With the port that the system chose.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Enters the runtime.
+    pub(crate) fn start(self) -> io::Result<Accepting> {
+        TcpListener::from_std(self.socket).map(|listener| Accepting { listener })
+    }
+}
+
+/// A listener that runs.
+pub(crate) struct Accepting {
+    listener: TcpListener,
+}
+
+impl Accepting {
+    /// Accepts for ever. What goes wrong with one connection is that connection's; what goes wrong with all
+    /// (descriptors or memory run out) passes, so it waits a little and tries again.
+    pub(crate) async fn run(self, shared: Shared) {
+        let mut pause = ACCEPT_PAUSE.0;
+        loop {
+            let room = Arc::clone(&shared.room).acquire_owned().await;
+            let room = room.expect("the semaphore is never closed");
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    pause = ACCEPT_PAUSE.0;
+                    prepare(&stream);
+                    let shared = shared.clone();
+                    tokio::spawn(async move {
+                        connection::serve(stream, shared).await;
+                        drop(room);
+                    });
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, ?pause, "cannot accept connections now");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(ACCEPT_PAUSE.1);
+                }
+            }
+        }
+    }
+}
+
+fn listening_socket(address: SocketAddr, all: &[SocketAddr]) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted server need not wait for the connections of the one before to be forgotten.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    // `[::]` takes IPv4 too, unless somebody asked for that by name.
+    let v4_too = all.iter().any(|other| other.is_ipv4() && other.port() == address.port());
+    if address.is_ipv6() && v4_too {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A socket that refuses an option is still a connection.
+fn prepare(stream: &TcpStream) {
+    // An answer is written at once and must leave at once.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY was not set");
+    }
+    // A publisher's stream may be silent for an hour; a peer that is gone should not be waited for so long.
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive) {
+        tracing::debug!(%error, "TCP keep-alive was not set");
+    }
+}
+
+/// Silence after which TCP asks whether the peer is there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

@@ -1,0 +1,305 @@
+//! `POST` of `application/x-ndjson`: a batch or an endless stream of events, one JSON object a line.
+
+use std::borrow::Cow;
+
+use http::request::Parts;
+use hyper::body::Incoming;
+use memchr::memchr;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use tidings_hub::{Draft, Topic};
+
+use super::fields::Drafter;
+use super::ingest::{Source, ingest};
+use crate::answer::Answer;
+use crate::auth::Caller;
+use crate::body;
+use crate::problem::{Code, Problem};
+use crate::query::Query;
+use crate::state::State;
+
+pub(super) async fn publish(
+    state: &State,
+    parts: &Parts,
+    raw_topic: Option<&str>,
+    body: Incoming,
+) -> Result<Answer, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let token = query.take("token")?;
+    query.finish(&["token"])?;
+    let caller = super::writer(state, parts, token.as_deref())?;
+    let topic = raw_topic.map(super::path_topic).transpose()?;
+    if let Some(topic) = &topic {
+        caller.check_publish(topic)?;
+    }
+    let mut lines = Lines {
+        caller: &caller,
+        drafter: Drafter::new(state.engine.epoch()),
+        topic,
+        last_topic: None,
+        data_bytes_max: state.config.event_bytes_max,
+        number: 0,
+        begun: Vec::new(),
+    };
+    ingest(state, body::announced_length(&parts.headers), body, &mut lines).await
+}
+
+/// One line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with topic, event, id, retry, data")]
+struct Line<'a> {
+    #[serde(default, borrow)]
+    topic: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    event: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    id: Option<Text<'a>>,
+    #[serde(default)]
+    retry: Option<u64>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    data: Option<&'a RawValue>,
+}
+
+/// A string, borrowed from the line if it has no escapes. (In an `Option`, a `Cow` alone is never borrowed.)
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// `null` is a value like others.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
+/// Turns lines into drafts.
+struct Lines<'a> {
+    caller: &'a Caller,
+    drafter: Drafter,
+    /// For lines that name none.
+    topic: Option<Topic>,
+    /// The last one that a line named; it was checked.
+    last_topic: Option<Topic>,
+    data_bytes_max: usize,
+    /// Of the line that was begun last, from 1.
+    number: u64,
+    /// A line whose end has not come.
+    begun: Vec<u8>,
+}
+
+impl Source for Lines<'_> {
+    fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<Draft>, Problem> {
+        while let Some(end) = memchr(b'\n', chunk) {
+            let line = &chunk[..end];
+            *chunk = &chunk[end + 1..];
+            let draft = if self.begun.is_empty() {
+                self.line(line)?
+            } else {
+                self.keep(line)?;
+                self.begun_line()?
+            };
+            if draft.is_some() {
+                return Ok(draft);
+            }
+        }
+        self.keep(chunk)?;
+        *chunk = &[];
+        Ok(None)
+    }
+
+    fn finish(&mut self) -> Result<Option<Draft>, Problem> {
+        self.begun_line()
+    }
+}
+
+impl Lines<'_> {
+    fn keep(&mut self, part: &[u8]) -> Result<(), Problem> {
+        if self.begun.len() + part.len() > self.line_bytes_max() {
+            return Err(body::too_large(self.data_bytes_max).at("line", self.number + 1));
+        }
+        self.begun.extend_from_slice(part);
+        Ok(())
+    }
+
+    fn begun_line(&mut self) -> Result<Option<Draft>, Problem> {
+        let mut line = std::mem::take(&mut self.begun);
+        let draft = self.line(&line);
+        line.clear();
+        self.begun = line;
+        draft
+    }
+
+    /// The event on a line; `None` if the line is blank.
+    fn line(&mut self, line: &[u8]) -> Result<Option<Draft>, Problem> {
+        self.number += 1;
+        if line.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        self.draft(line).map(Some).map_err(|problem| problem.at("line", self.number))
+    }
+
+    fn draft(&mut self, line: &[u8]) -> Result<Draft, Problem> {
+        let line: Line<'_> = serde_json::from_slice(line).map_err(|error| not_json(&error))?;
+        let topic = self.topic(line.topic)?;
+        let data = line.data.map_or(Ok(Cow::Borrowed("")), text_of)?;
+        if data.len() > self.data_bytes_max {
+            return Err(body::too_large(self.data_bytes_max));
+        }
+        let event_type = line.event.as_ref().map(|text| &*text.0);
+        let id = line.id.as_ref().map(|text| &*text.0);
+        self.drafter.draft(topic, event_type, id, line.retry, data.into())
+    }
+
+    fn topic(&mut self, named: Option<Text<'_>>) -> Result<Topic, Problem> {
+        match (named, &self.topic, &self.last_topic) {
+            (None, Some(topic), _) => Ok(topic.clone()),
+            (None, None, _) => {
+                Err(Problem::new(Code::InvalidLine, "give a `topic`, or post to /events/{topic}"))
+            }
+            (Some(named), _, Some(last)) if *named.0 == *last.as_str() => Ok(last.clone()),
+            (Some(named), ..) => {
+                let topic = super::publish_topic(&named.0)?;
+                self.caller.check_publish(&topic)?;
+                self.last_topic = Some(topic.clone());
+                Ok(topic)
+            }
+        }
+    }
+
+    /// Room for data of which every second byte is escaped, and for the other fields.
+    fn line_bytes_max(&self) -> usize {
+        2 * self.data_bytes_max + (16 << 10)
+    }
+}
+
+/// The payload that a JSON value is: the text of a string, the compact text of anything else.
+fn text_of(value: &RawValue) -> Result<Cow<'_, str>, Problem> {
+    let raw = value.get();
+    if !raw.starts_with('"') {
+        return Ok(compact(raw));
+    }
+    match memchr(b'\\', raw.as_bytes()) {
+        None => Ok(Cow::Borrowed(&raw[1..raw.len() - 1])),
+        Some(_) => {
+            let text = serde_json::from_str(raw).map_err(|error| not_json(&error))?;
+            Ok(Cow::Owned(text))
+        }
+    }
+}
+
+/// Takes out the whitespace between the tokens of a valid JSON text.
+fn compact(json: &str) -> Cow<'_, str> {
+    if !json.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        return Cow::Borrowed(json);
+    }
+    let mut compact = String::with_capacity(json.len());
+    let (mut in_string, mut escaped) = (false, false);
+    for c in json.chars() {
+        if in_string {
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+        } else if c.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_string = c == '"';
+        }
+        compact.push(c);
+    }
+    Cow::Owned(compact)
+}
+
+/// What the JSON reader says, with its column; the line is ours to count.
+fn not_json(error: &serde_json::Error) -> Problem {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    let detail = format!("{what} (column {})", error.column());
+    Problem::new(Code::InvalidLine, detail).with("column", error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tidings_hub::Epoch;
+
+    use super::*;
+    use crate::auth::Auth;
+    use crate::config::Config;
+
+    /// All drafts of `text`, fed in pieces of `size` bytes.
+    fn drafts(text: &str, size: usize) -> Result<Vec<Draft>, Problem> {
+        let caller = Auth::new(&Config::default()).identify(&http::HeaderMap::new(), None)?;
+        let mut lines = Lines {
+            caller: &caller,
+            drafter: Drafter::new(Epoch::parse("k7q2ma").unwrap()),
+            topic: Some(Topic::new("default").unwrap()),
+            last_topic: None,
+            data_bytes_max: 1000,
+            number: 0,
+            begun: Vec::new(),
+        };
+        let mut drafts = Vec::new();
+        for mut chunk in text.as_bytes().chunks(size) {
+            while let Some(draft) = lines.next(&mut chunk)? {
+                drafts.push(draft);
+            }
+        }
+        drafts.extend(lines.finish()?);
+        Ok(drafts)
+    }
+
+    fn data(line: &str) -> String {
+        drafts(line, usize::MAX).unwrap().remove(0).data.into()
+    }
+
+    #[test]
+    fn lines_are_events_wherever_the_body_is_cut() {
+        let text = "{\"topic\":\"a\",\"data\":\"x\\ny\"}\r\n\n  \n{\"event\":\"e\",\"id\":\"1\",\
+                    \"retry\":5,\"data\":{\"k\": [1, \"a b\"]}}";
+        for size in 1..text.len() {
+            let drafts = drafts(text, size).unwrap();
+            assert_eq!(drafts.len(), 2, "pieces of {size}");
+            assert_eq!((drafts[0].topic.as_str(), &*drafts[0].data), ("a", "x\ny"));
+            assert_eq!(
+                (drafts[1].topic.as_str(), &*drafts[1].data),
+                ("default", r#"{"k":[1,"a b"]}"#)
+            );
+            assert_eq!(drafts[1].event_type.as_ref().unwrap().as_str(), "e");
+            assert_eq!((drafts[1].once, drafts[1].retry_ms), (true, Some(5)));
+        }
+    }
+
+    #[test]
+    fn a_payload_is_the_text_of_a_string_or_the_compact_text_of_any_other_value() {
+        assert_eq!(data(r#"{"data":"plain"}"#), "plain");
+        assert_eq!(data(r#"{"data":"\u00fc \"q\" \\"}"#), "ü \"q\" \\");
+        assert_eq!(
+            data(r#"{"data": {"a" : "b \" c" , "d":[ 1 , null ]} }"#),
+            r#"{"a":"b \" c","d":[1,null]}"#
+        );
+        assert_eq!(data(r#"{"data": null}"#), "null");
+        assert_eq!(data(r#"{"data": 1.50}"#), "1.50");
+        assert_eq!(data("{}"), "");
+    }
+
+    #[test]
+    fn the_bad_line_is_named_with_its_number() {
+        let bad = [
+            (r#"{"data":1"#, Code::InvalidLine),
+            (r#"{"dada":1}"#, Code::InvalidLine),
+            (r#"["a"]"#, Code::InvalidLine),
+            (r#"{"data":1}{"data":2}"#, Code::InvalidLine),
+            (r#"{"topic":"a/*"}"#, Code::InvalidTopic),
+            (r#"{"topic":""}"#, Code::InvalidTopic),
+            (r#"{"event":"a\nb"}"#, Code::InvalidField),
+            (r#"{"retry":-1}"#, Code::InvalidLine),
+            (&format!("{{\"data\":\"{}\"}}", "x".repeat(1001)), Code::EventTooLarge),
+            (&format!("{{\"data\":\"{}\"}}", "x".repeat(100_000)), Code::EventTooLarge),
+        ];
+        for (line, code) in bad {
+            for size in [7, usize::MAX] {
+                let text = format!("{{}}\n\n{line}\n{{}}\n");
+                let problem = drafts(&text, size).unwrap_err();
+                assert_eq!(problem.code(), code, "{line}");
+                assert!(problem.detail().starts_with("line 3: "), "{}", problem.detail());
+            }
+        }
+    }
+}

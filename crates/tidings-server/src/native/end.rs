@@ -1,0 +1,46 @@
+//! `DELETE /events/{topic}`: the topic ends. Its streams get a last event and close; later ones are turned away
+//! with 204, which is how a browser is told not to come back, until something is published to it again.
+
+use http::request::Parts;
+use serde_json::json;
+use tidings_hub::{Appended, Draft, EventType, Kind};
+
+use super::publish::acknowledgement;
+use crate::answer::{self, Answer};
+use crate::problem::{Code, Problem};
+use crate::query::Query;
+use crate::state::State;
+
+/// The type of the last event.
+const END: &str = "end";
+
+pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result<Answer, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let token = query.take("token")?;
+    query.finish(&["token"])?;
+
+    let caller = super::writer(state, parts, token.as_deref())?;
+    let topic = super::path_topic(raw_topic)?;
+    caller.check_publish(&topic)?;
+
+    let states = state.engine.topics(topic.as_str().to_owned(), None, 1).await;
+    let states = states.map_err(|error| super::not_read(&error))?;
+    let known = states.into_iter().find(|known| known.topic == topic).ok_or_else(|| {
+        Problem::new(Code::TopicUnknown, "only a topic that has events can be ended")
+    })?;
+    let appended = if known.ended {
+        // It is what was asked for.
+        let id = known.last.event_id(state.engine.epoch());
+        vec![Appended { position: known.last, id, duplicate: true }]
+    } else {
+        let data = json!({ "topic": topic.as_str() }).to_string();
+        let draft = Draft {
+            event_type: Some(EventType::new(END).expect("a word")),
+            kind: Kind::End,
+            ..Draft::new(topic, data)
+        };
+        let appended = state.engine.publish(vec![draft]).await;
+        appended.map_err(|error| super::not_published(&error))?
+    };
+    Ok(Answer::Response(answer::json(acknowledgement(&appended))))
+}

@@ -1,0 +1,95 @@
+//! `POST` of `text/event-stream` to `/events/{topic}`: the format both ways, so that one stream can be piped
+//! into another.
+//!
+//! An event keeps the id it brings, so piping the same stream twice publishes its events once. What an upstream
+//! hub says about itself (types that begin with `tidings.`) is not passed on.
+
+use http::request::Parts;
+use hyper::body::Incoming;
+use tidings_codec::{Decoder, EventRef, EventType, Item};
+use tidings_hub::{Draft, Topic};
+
+use super::fields::{Drafter, RESERVED_PREFIX};
+use super::ingest::{Source, ingest};
+use crate::answer::Answer;
+use crate::body;
+use crate::limits::FIELD_BYTES_MAX;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::state::State;
+
+pub(super) async fn publish(
+    state: &State,
+    parts: &Parts,
+    raw_topic: &str,
+    body: Incoming,
+) -> Result<Answer, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let token = query.take("token")?;
+    query.finish(&["token"])?;
+    let caller = super::writer(state, parts, token.as_deref())?;
+    let topic = super::path_topic(raw_topic)?;
+    caller.check_publish(&topic)?;
+
+    let data_bytes_max = state.config.event_bytes_max;
+    // The decoder counts the other fields in.
+    let event_bytes_max = data_bytes_max + 2 * FIELD_BYTES_MAX;
+    let mut events = Events {
+        topic,
+        drafter: Drafter::new(state.engine.epoch()),
+        decoder: Decoder::new().with_event_bytes_max(event_bytes_max),
+        data_bytes_max,
+        number: 0,
+    };
+    ingest(state, body::announced_length(&parts.headers), body, &mut events).await
+}
+
+struct Events {
+    topic: Topic,
+    drafter: Drafter,
+    decoder: Decoder,
+    data_bytes_max: usize,
+    /// Of the last event, from 1.
+    number: u64,
+}
+
+impl Source for Events {
+    fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<Draft>, Problem> {
+        loop {
+            let next = self.decoder.next(chunk);
+            let item = next
+                .map_err(|_| body::too_large(self.data_bytes_max).at("event", self.number + 1))?;
+            match item {
+                None => return Ok(None),
+                Some(Item::Event(event)) => {
+                    self.number += 1;
+                    if event.event_type().starts_with(RESERVED_PREFIX) {
+                        continue;
+                    }
+                    let draft = draft(&mut self.drafter, &self.topic, event, self.data_bytes_max);
+                    return draft.map(Some).map_err(|problem| problem.at("event", self.number));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// An event without the blank line that ends it is none (HTML §9.2.6).
+    fn finish(&mut self) -> Result<Option<Draft>, Problem> {
+        Ok(None)
+    }
+}
+
+fn draft(
+    drafter: &mut Drafter,
+    topic: &Topic,
+    event: EventRef<'_>,
+    data_bytes_max: usize,
+) -> Result<Draft, Problem> {
+    if event.data().len() > data_bytes_max {
+        return Err(body::too_large(data_bytes_max));
+    }
+    let event_type = Some(event.event_type()).filter(|name| *name != EventType::DEFAULT);
+    let id = event.id().filter(|id| !id.is_empty());
+    drafter.draft(topic.clone(), event_type, id, event.retry_ms(), event.data().into())
+}

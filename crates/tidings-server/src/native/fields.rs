@@ -1,0 +1,123 @@
+//! The fields of an event as publishers give them, checked.
+
+use tidings_hub::{Draft, Epoch, EventId, EventIdForm, EventType, Topic};
+
+use crate::limits::FIELD_BYTES_MAX;
+use crate::problem::{Code, Problem};
+
+/// Makes drafts of what one publisher sends, and remembers what it sends again and again.
+pub(super) struct Drafter {
+    epoch: Epoch,
+    last_type: Option<EventType>,
+}
+
+impl Drafter {
+    /// For the log named `epoch`.
+    pub(super) fn new(epoch: Epoch) -> Self {
+        Self { epoch, last_type: None }
+    }
+
+    /// An event on `topic`. With an id, publishing it again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// A 400 that names the field.
+    pub(super) fn draft(
+        &mut self,
+        topic: Topic,
+        event_type: Option<&str>,
+        id: Option<&str>,
+        retry_ms: Option<u64>,
+        data: Box<str>,
+    ) -> Result<Draft, Problem> {
+        let id = id.map(|id| event_id(id, self.epoch)).transpose()?;
+        Ok(Draft {
+            event_type: event_type.map(|text| self.event_type(text)).transpose()?,
+            once: id.is_some(),
+            id,
+            retry_ms,
+            ..Draft::new(topic, data)
+        })
+    }
+
+    fn event_type(&mut self, text: &str) -> Result<EventType, Problem> {
+        match &self.last_type {
+            Some(last) if last.as_str() == text => Ok(last.clone()),
+            _ => {
+                let event_type = event_type(text)?;
+                self.last_type = Some(event_type.clone());
+                Ok(event_type)
+            }
+        }
+    }
+}
+
+/// Event types that begin so are the hub's own words to its subscribers.
+pub(super) const RESERVED_PREFIX: &str = "tidings.";
+
+fn event_type(text: &str) -> Result<EventType, Problem> {
+    check_length("event", text)?;
+    if text.starts_with(RESERVED_PREFIX) {
+        return Err(invalid("event", "types that begin with `tidings.` are the hub's own"));
+    }
+    EventType::new(text).map_err(|error| invalid("event", format!("the event type {error}")))
+}
+
+fn event_id(text: &str, epoch: Epoch) -> Result<EventId, Problem> {
+    check_length("id", text)?;
+    let id = EventId::new(text).map_err(|error| invalid("id", format!("the id {error}")))?;
+    // A subscriber sends it back in a header, where neither arrives as it left.
+    if text.chars().any(char::is_control) {
+        return Err(invalid("id", "an id cannot hold control characters"));
+    }
+    if text.trim_matches(' ') != text {
+        return Err(invalid("id", "an id cannot begin or end with a space"));
+    }
+    if matches!(EventIdForm::of(text, epoch), EventIdForm::Ours(_)) {
+        return Err(invalid("id", "this id is one that the hub gives; choose another or none"));
+    }
+    Ok(id)
+}
+
+fn check_length(name: &'static str, text: &str) -> Result<(), Problem> {
+    if text.len() <= FIELD_BYTES_MAX {
+        return Ok(());
+    }
+    Err(invalid(name, format!("`{name}` can have at most {FIELD_BYTES_MAX} bytes")))
+}
+
+fn invalid(name: &'static str, detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(Code::InvalidField, detail).with("field", name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn draft(event_type: Option<&str>, id: Option<&str>) -> Result<Draft, Problem> {
+        let epoch = Epoch::parse("k7q2ma").unwrap();
+        let topic = Topic::new("a").unwrap();
+        Drafter::new(epoch).draft(topic, event_type, id, None, "x".into())
+    }
+
+    #[test]
+    fn an_id_makes_a_publish_repeatable() {
+        assert!(draft(None, Some("order-17")).unwrap().once);
+        assert!(!draft(None, None).unwrap().once);
+    }
+
+    #[test]
+    fn what_would_break_a_stream_or_not_come_back_is_refused() {
+        let long = "x".repeat(FIELD_BYTES_MAX + 1);
+        for id in ["", "a\nb", "a\rb", "a\0b", "a\u{1}b", " a", "a ", "k7q2ma:5", &long] {
+            assert_eq!(draft(None, Some(id)).unwrap_err().code(), Code::InvalidField, "{id:?}");
+        }
+        for event_type in ["", "a\nb", "a\rb", "a\0b", "tidings.reset", &long] {
+            let refused = draft(Some(event_type), None).unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidField, "{event_type:?}");
+        }
+        assert!(draft(Some("tidings"), Some("zzzzzz:5")).is_ok());
+    }
+}

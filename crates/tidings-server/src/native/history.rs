@@ -1,0 +1,186 @@
+//! `GET /events` and `GET /events/{topic}` as JSON: pages of history, and long polls for those who cannot
+//! stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::request::Parts;
+use serde::Serialize;
+use serde_json::json;
+use tidings_engine::Engine;
+use tidings_hub::{
+    Interest, Outcome, Page, Position, ReadError, Record, Resolved, Start, Timestamp,
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::start;
+use super::subscribe::TIDINGS_RESUME;
+use crate::answer::{self, Answer};
+use crate::limits::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_PAUSE};
+use crate::problem::{Code, Problem};
+use crate::query::{self, Query};
+use crate::state::{Stage, State};
+
+pub(super) async fn history(
+    state: &State,
+    parts: &Parts,
+    raw_topic: Option<&str>,
+) -> Result<Answer, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let token = query.take("token")?;
+    let caller = state.auth.identify(&parts.headers, token.as_deref())?;
+    let interest = super::interest(raw_topic, &mut query, &caller)?;
+    let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Earliest);
+    let limit = query.take("limit")?;
+    let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;
+    let wait = query.take("wait")?;
+    let wait = wait.map(|text| wait_length(&text, state.config.wait_max)).transpose()?;
+    query.finish(&["topic", "last", "since", "after", "limit", "wait", "token"])?;
+
+    if state.is_leaving() {
+        return Err(Problem::new(Code::Draining, "ask again in a moment"));
+    }
+    let engine = &state.engine;
+    let poll = Poll { engine, interest, limit: limit.unwrap_or(PAGE_EVENTS) };
+    let (resolved, mut page) = poll.first(start).await.map_err(|error| super::not_read(&error))?;
+    let is_reset = matches!(resolved.outcome, Outcome::Reset { .. });
+    if let (true, false, Some(wait)) = (page.records.is_empty(), is_reset, wait) {
+        let deadline = Instant::now() + wait;
+        tokio::select! {
+            waited = poll.wait(page.reached, deadline) => {
+                page = waited.map_err(|error| super::not_read(&error))?;
+            }
+            // An empty page is a good answer, and its reader comes back to whoever is there then.
+            () = state.reached(Stage::Leaving) => {}
+        }
+    }
+    let body = render(&page, &resolved.outcome, engine);
+    let mut response = answer::json(body);
+    let outcome = HeaderValue::from_static(resolved.outcome.name());
+    response.headers_mut().insert(TIDINGS_RESUME, outcome);
+    Ok(Answer::Response(response))
+}
+
+struct Poll<'a> {
+    engine: &'a Engine,
+    interest: Interest,
+    limit: usize,
+}
+
+impl Poll<'_> {
+    /// Finds the start and reads the page there. Retention may drop what was just found: then it is found anew.
+    async fn first(&self, start: Start) -> Result<(Resolved, Page), ReadError> {
+        let mut resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
+        for _ in 0..RESOLVE_TRIES {
+            match self.read(resolved.position).await {
+                Err(ReadError::Expired { .. }) => {
+                    resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
+                }
+                read => return read.map(|page| (resolved, page)),
+            }
+        }
+        self.read(resolved.position).await.map(|page| (resolved, page))
+    }
+
+    /// Waits until there is something to read, or `deadline`; then the page is empty, and says how far it
+    /// looked.
+    async fn wait(&self, mut after: Position, deadline: Instant) -> Result<Page, ReadError> {
+        loop {
+            if timeout_at(deadline, self.engine.wait(after)).await.is_err() {
+                return Ok(Page { records: Vec::new(), reached: after });
+            }
+            let page = self.read(after).await?;
+            if !page.records.is_empty() {
+                return Ok(page);
+            }
+            after = page.reached;
+            tokio::time::sleep(WAIT_PAUSE).await;
+        }
+    }
+
+    async fn read(&self, after: Position) -> Result<Page, ReadError> {
+        self.engine.history(self.interest.clone(), after, self.limit).await
+    }
+}
+
+/// How often a start is found anew.
+const RESOLVE_TRIES: usize = 3;
+
+#[derive(Serialize)]
+struct Event<'a> {
+    id: &'a str,
+    topic: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alternates: Vec<&'a str>,
+    event: &'a str,
+    data: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<u64>,
+    time: String,
+}
+
+/// `{"events": […], "next": "<id>"}`.
+fn render(page: &Page, outcome: &Outcome, engine: &Engine) -> Vec<u8> {
+    let epoch = engine.epoch();
+    let mut json = b"{\"events\":[".to_vec();
+    for (place, record) in page.records.iter().enumerate() {
+        json.extend_from_slice(if place == 0 { b"\n" } else { b",\n" });
+        write_event(&mut json, record, record.event_id(epoch).as_str());
+    }
+    json.extend_from_slice(b"],\n\"next\":");
+    write(&mut json, &page.reached.event_id(epoch).as_str());
+    if let Outcome::Reset { reason, requested } = outcome {
+        let first = engine.status().bounds.first.event_id(epoch);
+        json.extend_from_slice(b",\n\"reset\":");
+        let first = first.as_str();
+        write(
+            &mut json,
+            &json!({ "reason": reason.name(), "requested": requested, "first": first }),
+        );
+    }
+    json.extend_from_slice(b"}\n");
+    json
+}
+
+fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, id: &str) {
+    let event = Event {
+        id,
+        topic: record.topic.as_str(),
+        alternates: record.alternates.iter().map(tidings_hub::Topic::as_str).collect(),
+        event: record.event_type.as_ref().map_or("message", |event_type| event_type.as_str()),
+        data: &record.data,
+        retry: record.retry_ms,
+        time: rfc3339(record.time()),
+    };
+    write(json, &event);
+}
+
+fn write(json: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(json, value).expect("texts and numbers only, into a Vec");
+}
+
+/// Always with milliseconds, so that times compare as texts.
+fn rfc3339(time: Timestamp) -> String {
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    format!("{time:.3}")
+}
+
+fn wait_length(text: &str, max: Duration) -> Result<Duration, Problem> {
+    query::duration(text).filter(|wait| *wait <= max).ok_or_else(|| {
+        query::bad_value("wait", format!("`wait` is a duration such as 30s, at most {max:?}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_milliseconds_and_a_zone() {
+        assert_eq!(rfc3339(Timestamp::from_millis(1_000)), "1970-01-01T00:00:01.000Z");
+        assert_eq!(rfc3339(Timestamp::from_millis(1)), "1970-01-01T00:00:00.001Z");
+        assert!(rfc3339(Timestamp::from_millis(u64::MAX)).ends_with('Z'));
+    }
+}

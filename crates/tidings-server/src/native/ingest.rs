@@ -1,0 +1,324 @@
+//! A body of many events on its way into the store: the common part of batches and event streams.
+//!
+//! # Two ways
+//!
+//! *All or nothing.* A body that says it is short is read whole, every event in it is checked, and then all are
+//! appended together. What is wrong with one of them keeps out all.
+//!
+//! *As it comes.* A long body, or one that does not say, is a stream: events are gathered as they arrive and
+//! handed to the store in batches, while reading goes on. Up to a few batches are under way; then the body is
+//! not read further, TCP tells the publisher to wait, and memory stays what it is. The first thing that is wrong
+//! ends the stream: everything before it is published, in order, nothing after it is.
+//!
+//! # When a batch is handed over
+//!
+//! When it is full; and when the body has nothing more to read and no other batch is under way. So a single
+//! event is not delayed, and while the store syncs one batch the next one grows, as in the committer itself.
+//!
+//! # Why order is kept
+//!
+//! A batch takes its place in the committer's queue when its future is polled first, or, if that queue is full,
+//! when it gets its turn at the semaphore in front of it, which is fair. We poll first to last, always.
+
+use std::collections::VecDeque;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use hyper::body::{Body, Incoming};
+use serde::Serialize;
+use tidings_engine::PublishError;
+use tidings_hub::{Appended, Draft};
+use tokio::time::Instant;
+
+use crate::answer::{self, Answer};
+use crate::body;
+use crate::limits::{
+    ATOMIC_BATCH_BYTES_MAX, INGEST_BATCH_BYTES_MAX, INGEST_BATCH_EVENTS_MAX, INGEST_BATCHES_MAX,
+};
+use crate::problem::{Code, Problem};
+use crate::state::{Stage, State};
+
+/// A format that events are read from.
+pub(super) trait Source {
+    /// Takes bytes from the front of `chunk` until an event is complete. `None` means that all of it has been
+    /// taken.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, and where. The source is not asked again.
+    fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<Draft>, Problem>;
+
+    /// The body has ended; what was left may be an event.
+    ///
+    /// # Errors
+    ///
+    /// As with [`next`](Self::next).
+    fn finish(&mut self) -> Result<Option<Draft>, Problem>;
+}
+
+/// Publishes all events of `body`.
+///
+/// # Errors
+///
+/// The first thing that is wrong, with how many events were published before it (`published`) and the id of the
+/// last one (`last_id`).
+pub(super) async fn ingest(
+    state: &State,
+    announced_length: Option<u64>,
+    body: Incoming,
+    source: &mut (impl Source + Send),
+) -> Result<Answer, Problem> {
+    let mut summary = Summary::default();
+    let done = match announced_length {
+        Some(length) if length <= ATOMIC_BATCH_BYTES_MAX => {
+            whole(state, body, source, &mut summary).await
+        }
+        _ => stream(state, body, source, &mut summary).await,
+    };
+    match done {
+        Ok(()) => {
+            let json = serde_json::to_vec(&summary).expect("texts and numbers only");
+            Ok(Answer::Response(answer::json(json)))
+        }
+        Err(problem) => Err(problem
+            .with("published", summary.published)
+            .with("duplicates", summary.duplicates)
+            .with("last_id", summary.last_id)),
+    }
+}
+
+/// What became of a body of events.
+#[derive(Default, Serialize)]
+struct Summary {
+    /// Events that are new in the log.
+    published: u64,
+    /// Events that were there before, known by their ids.
+    duplicates: u64,
+    first_id: Option<String>,
+    last_id: Option<String>,
+}
+
+impl Summary {
+    fn add(&mut self, appended: &[Appended]) {
+        let duplicates = appended.iter().filter(|event| event.duplicate).count() as u64;
+        self.duplicates += duplicates;
+        self.published += appended.len() as u64 - duplicates;
+        if let (None, Some(first)) = (&self.first_id, appended.first()) {
+            self.first_id = Some(first.id.to_string());
+        }
+        if let Some(last) = appended.last() {
+            self.last_id = Some(last.id.to_string());
+        }
+    }
+}
+
+async fn whole(
+    state: &State,
+    body: Incoming,
+    source: &mut impl Source,
+    summary: &mut Summary,
+) -> Result<(), Problem> {
+    let bytes_max = ATOMIC_BATCH_BYTES_MAX as usize;
+    let bytes = body::collect(body, bytes_max, state.config.body_idle_max).await?;
+    let mut drafts = Vec::new();
+    let mut rest = &bytes[..];
+    while let Some(draft) = source.next(&mut rest)? {
+        drafts.push(draft);
+    }
+    drafts.extend(source.finish()?);
+    if !drafts.is_empty() {
+        let appended = state.engine.publish(drafts).await;
+        summary.add(&appended.map_err(|error| super::not_published(&error))?);
+    }
+    Ok(())
+}
+
+async fn stream(
+    state: &State,
+    mut body: Incoming,
+    source: &mut impl Source,
+    summary: &mut Summary,
+) -> Result<(), Problem> {
+    let mut flow = Flow {
+        state,
+        source,
+        summary,
+        chunk: Bytes::new(),
+        ended: None,
+        gathered: Vec::new(),
+        gathered_bytes: 0,
+        flight: VecDeque::new(),
+    };
+    let idle_max = state.config.ingest_idle_max;
+    let mut idle = pin!(tokio::time::sleep(idle_max));
+    let mut read_last = Instant::now();
+    let mut leaving = pin!(state.reached(Stage::Leaving));
+    std::future::poll_fn(|cx| {
+        loop {
+            flow.land(cx);
+            flow.gather();
+            if flow.is_full() || flow.ended.is_some() {
+                flow.launch(cx);
+            }
+            if flow.is_done() {
+                return Poll::Ready(());
+            }
+            if flow.can_gather() {
+                continue;
+            }
+            if flow.is_full() || flow.ended.is_some() {
+                return Poll::Pending; // batches are under way; the first to land wakes us
+            }
+            match poll_chunk(&mut body, cx) {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    read_last = Instant::now();
+                    flow.chunk = chunk;
+                }
+                Poll::Ready(Some(Err(error))) => flow.end(Err(body::broken(&error))),
+                Poll::Ready(None) => flow.end(Ok(())),
+                Poll::Pending if leaving.as_mut().poll(cx).is_ready() => {
+                    let detail = "publish the rest again in a moment";
+                    flow.end(Err(Problem::new(Code::Draining, detail)));
+                }
+                Poll::Pending if idle.as_mut().poll(cx).is_ready() => {
+                    if read_last.elapsed() >= idle_max {
+                        flow.end(Err(body::timed_out(idle_max)));
+                    } else {
+                        idle.as_mut().reset(read_last + idle_max);
+                    }
+                }
+                // The store has nothing of ours to do, so what there is need not wait for more.
+                Poll::Pending if flow.flight.is_empty() && flow.launch(cx) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+    flow.ended.unwrap_or(Ok(()))
+}
+
+/// The next part of `body` that is data.
+fn poll_chunk(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Bytes>>> {
+    loop {
+        match std::task::ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Poll::Ready(Some(Ok(data)));
+                }
+            }
+        }
+    }
+}
+
+/// A batch that the store has been given.
+enum Batch<'a> {
+    Flying(Pin<Box<dyn Future<Output = Landing> + Send + 'a>>),
+    /// Done, but not noted, for those in front of it must be noted first.
+    Landed(Landing),
+}
+
+type Landing = Result<Vec<Appended>, PublishError>;
+
+/// A stream of events under way.
+struct Flow<'a, S> {
+    state: &'a State,
+    source: &'a mut S,
+    summary: &'a mut Summary,
+    /// What has been read and not yet been looked at.
+    chunk: Bytes,
+    /// There will be no more events: the body is over, or something is wrong.
+    ended: Option<Result<(), Problem>>,
+    gathered: Vec<Draft>,
+    gathered_bytes: usize,
+    /// Batches that the store has been given, in their order.
+    flight: VecDeque<Batch<'a>>,
+}
+
+impl<S: Source> Flow<'_, S> {
+    /// Lets the batches under way go on, first to last, and notes what the store has done.
+    fn land(&mut self, cx: &mut Context<'_>) {
+        for batch in &mut self.flight {
+            if let Batch::Flying(future) = batch
+                && let Poll::Ready(landing) = future.as_mut().poll(cx)
+            {
+                *batch = Batch::Landed(landing);
+            }
+        }
+        while let Some(Batch::Landed(_)) = self.flight.front() {
+            match self.flight.pop_front() {
+                Some(Batch::Landed(Ok(appended))) => self.summary.add(&appended),
+                Some(Batch::Landed(Err(error))) => {
+                    // A store that failed once takes nothing more, so neither will the batches behind.
+                    self.flight.clear();
+                    self.gathered.clear();
+                    self.gathered_bytes = 0;
+                    self.ended = Some(Err(super::not_published(&error)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Makes drafts of what has been read, until the batch is full.
+    fn gather(&mut self) {
+        while self.can_gather() {
+            let mut rest = &self.chunk[..];
+            let next = self.source.next(&mut rest);
+            let taken = self.chunk.len() - rest.len();
+            self.chunk.advance(taken);
+            match next {
+                Ok(Some(draft)) => self.push(draft),
+                Ok(None) => {}
+                Err(problem) => self.ended = Some(Err(problem)),
+            }
+        }
+    }
+
+    /// Hands over what has been gathered, if there is anything, and room for another batch. Says whether it did.
+    fn launch(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.gathered.is_empty() || self.flight.len() == INGEST_BATCHES_MAX {
+            return false;
+        }
+        self.gathered_bytes = 0;
+        let batch = std::mem::take(&mut self.gathered);
+        self.gathered.reserve(batch.len());
+        self.flight.push_back(Batch::Flying(Box::pin(self.state.engine.publish(batch))));
+        self.land(cx);
+        true
+    }
+
+    fn push(&mut self, draft: Draft) {
+        self.gathered_bytes += draft.cost();
+        self.gathered.push(draft);
+    }
+
+    fn end(&mut self, result: Result<(), Problem>) {
+        if self.ended.is_some() {
+            return;
+        }
+        let last = if result.is_ok() { self.source.finish() } else { Ok(None) };
+        self.ended = Some(match last {
+            Ok(draft) => {
+                draft.into_iter().for_each(|draft| self.push(draft));
+                result
+            }
+            Err(problem) => Err(problem),
+        });
+    }
+
+    fn is_full(&self) -> bool {
+        self.gathered.len() >= INGEST_BATCH_EVENTS_MAX
+            || self.gathered_bytes >= INGEST_BATCH_BYTES_MAX
+    }
+
+    fn can_gather(&self) -> bool {
+        self.ended.is_none() && !self.chunk.is_empty() && !self.is_full()
+    }
+
+    fn is_done(&self) -> bool {
+        self.ended.is_some() && self.flight.is_empty() && self.gathered.is_empty()
+    }
+}

@@ -1,0 +1,154 @@
+//! The simple API: `/events`, `/events/{topic}` and `/topics`.
+//!
+//! # Its contract
+//!
+//! *Reading* is one URL with two faces, chosen by `Accept`: an event stream ([`subscribe`]), or pages of history
+//! and long polls as JSON ([`history`]). Both understand the same parameters for where to start ([`start`]).
+//!
+//! *Writing* has three, chosen by `Content-Type`: one event ([`publish`]), a batch of JSON lines ([`batch`]), an
+//! event stream ([`event_stream`]). An event is stored before it is acknowledged, and what is refused leaves
+//! nothing behind, except in a stream of events, whose answer says how far it came.
+//!
+//! A caller needs a grant for each topic it writes to and for each matcher it reads.
+
+mod accept;
+mod batch;
+mod end;
+mod event_stream;
+mod fields;
+mod history;
+mod ingest;
+mod publish;
+mod start;
+mod subscribe;
+mod topics;
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use hyper::body::Incoming;
+use tidings_engine::PublishError;
+use tidings_hub::{Interest, Matcher, ReadError, Topic};
+
+use crate::answer::Answer;
+use crate::auth::Caller;
+use crate::body;
+use crate::limits::MATCHERS_MAX;
+use crate::problem::{Code, Problem};
+use crate::query::{self, Plus, Query};
+use crate::state::State;
+
+use accept::Face;
+
+/// `GET /events` and `GET /events/{topic}`.
+pub(crate) async fn read(
+    state: &State,
+    parts: &Parts,
+    topic: Option<&str>,
+) -> Result<Answer, Problem> {
+    match accept::face(&parts.headers)? {
+        Face::EventStream => subscribe::subscribe(state, parts, topic).await,
+        Face::Json => history::history(state, parts, topic).await,
+    }
+}
+
+/// `POST /events` and `POST /events/{topic}`.
+pub(crate) async fn write(
+    state: &Arc<State>,
+    parts: &Parts,
+    topic: Option<&str>,
+    body: Incoming,
+) -> Result<Answer, Problem> {
+    match (body::media_type(&parts.headers).as_str(), topic) {
+        ("application/x-ndjson" | "application/ndjson" | "application/jsonl", topic) => {
+            batch::publish(state, parts, topic, body).await
+        }
+        ("text/event-stream", Some(topic)) => {
+            event_stream::publish(state, parts, topic, body).await
+        }
+        (_, Some(topic)) => publish::publish(state, parts, topic, body).await,
+        (_, None) => Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "post one event to /events/{topic}, or a batch with `Content-Type: application/x-ndjson`",
+        )),
+    }
+}
+
+pub(crate) use end::end;
+pub(crate) use topics::topics;
+
+/// The topic of a path or a batch, to publish to.
+fn publish_topic(text: &str) -> Result<Topic, Problem> {
+    let topic =
+        Topic::new(text).map_err(|error| Problem::new(Code::InvalidTopic, error.to_string()))?;
+    if topic.has_wildcard() {
+        let detail = "publish to one topic: `*` is for subscribers, and cannot be part of a name";
+        return Err(Problem::new(Code::InvalidTopic, detail));
+    }
+    Ok(topic)
+}
+
+/// The topic of a path, percent-decoded.
+fn path_topic(raw: &str) -> Result<Topic, Problem> {
+    publish_topic(&query::decode(raw, Plus::Itself)?)
+}
+
+/// Who may write: a caller without a token, moreover, not from a page of a foreign origin.
+fn writer(state: &State, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
+    let caller = state.auth.identify(&parts.headers, query_token)?;
+    if caller.is_anonymous() {
+        state.config.cors.check_change(parts)?;
+    }
+    Ok(caller)
+}
+
+/// What a reader asks for, by the path or by `?topic=`, checked against what it may read.
+fn interest(
+    raw_topic: Option<&str>,
+    query: &mut Query<'_>,
+    caller: &Caller,
+) -> Result<Interest, Problem> {
+    let mut asked = Vec::new();
+    if let Some(raw) = raw_topic {
+        asked.push(query::decode(raw, Plus::Itself)?);
+    }
+    asked.extend(query.take_all("topic"));
+    if asked.len() > MATCHERS_MAX {
+        return Err(query::bad_value(
+            "topic",
+            format!("ask for at most {MATCHERS_MAX} topics, or for a pattern that covers them"),
+        ));
+    }
+    let granted = &caller.grant().subscribe;
+    if asked.is_empty() {
+        if granted.is_empty() {
+            return Err(crate::auth::forbidden("the token allows no topic to be read".into()));
+        }
+        return Ok(Interest::new(granted.clone(), granted.clone()));
+    }
+    let mut wanted = Vec::with_capacity(asked.len());
+    for text in asked {
+        let matcher = Matcher::parse(&text)
+            .map_err(|error| Problem::new(Code::InvalidMatcher, error.to_string()))?;
+        caller.check_subscribe(&matcher)?;
+        wanted.push(matcher);
+    }
+    Ok(Interest::new(wanted, granted.clone()))
+}
+
+/// The answer to a publisher whose event was not stored. The store has told the log why.
+fn not_published(error: &PublishError) -> Problem {
+    match error {
+        PublishError::Stopping => Problem::new(Code::Draining, "publish again in a moment"),
+        _ => Problem::new(
+            Code::StoreFailed,
+            "the event is not stored; the operator must look at the log",
+        ),
+    }
+}
+
+/// The answer to a reader for whom the store cannot be read.
+fn not_read(error: &ReadError) -> Problem {
+    tracing::error!(%error, "the store cannot be read");
+    Problem::new(Code::StoreFailed, "try again later; the operator must look at the log")
+}

@@ -1,0 +1,109 @@
+//! Where a reader starts: `Last-Event-ID`, `?after=`, `?last=`, `?since=`.
+
+use http::header::HeaderMap;
+use tidings_hub::{Start, Timestamp};
+
+use crate::limits::LAST_MAX;
+use crate::problem::{Code, Problem};
+use crate::query::{self, Query};
+use crate::state;
+
+/// Takes the start out of a request; `None` if it names none.
+///
+/// `Last-Event-ID` wins over the query: a browser that reconnects sends it with the URL it began with. What
+/// comes with it can be any text that was once in a stream, so nothing about it is an error here.
+///
+/// # Errors
+///
+/// A 400 for a value that cannot be understood, or for two parameters that contradict each other.
+pub(super) fn take(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Option<Start>, Problem> {
+    let after = query.take("after")?.filter(|id| !id.is_empty());
+    let last = query.take("last")?;
+    let since = query.take("since")?;
+    let given = [after.is_some(), last.is_some(), since.is_some()];
+    if given.iter().filter(|given| **given).count() > 1 {
+        return Err(Problem::new(
+            Code::InvalidQuery,
+            "give only one of `after`, `last` and `since`",
+        ));
+    }
+    let start = if let Some(id) = after {
+        Some(Start::After(id.into_owned()))
+    } else if let Some(count) = last {
+        Some(Start::Last(query::number("last", &count, 0, LAST_MAX)?))
+    } else if let Some(moment) = since {
+        Some(Start::Since(self::moment(&moment)?))
+    } else {
+        None
+    };
+    let header = headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()));
+    let header = header.filter(|id| !id.is_empty());
+    Ok(header.map(|id| Start::After(id.into_owned())).or(start))
+}
+
+/// `2026-10-12T08:00:00Z`, or how long ago: `10m`.
+fn moment(text: &str) -> Result<Timestamp, Problem> {
+    if let Some(ago) = query::duration(text) {
+        let ago = ago.as_millis().try_into().unwrap_or(u64::MAX);
+        return Ok(Timestamp::from_millis(state::now().as_millis().saturating_sub(ago)));
+    }
+    // A `+` that was not percent-encoded has become a space.
+    let parsed: Result<jiff::Timestamp, _> = text.replace(' ', "+").parse();
+    let moment = parsed.map_err(|_| {
+        query::bad_value(
+            "since",
+            "`since` is a time such as 2026-10-12T08:00:00Z, or how long ago, such as 10m".into(),
+        )
+    })?;
+    Ok(Timestamp::from_millis(moment.as_millisecond().try_into().unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn start(query: &str, header: &str) -> Result<Option<Start>, Problem> {
+        let mut headers = HeaderMap::new();
+        headers.insert("last-event-id", http::HeaderValue::from_bytes(header.as_bytes()).unwrap());
+        take(&mut Query::parse(Some(query)).unwrap(), &headers)
+    }
+
+    #[test]
+    fn the_header_wins_unless_it_is_empty() {
+        assert_eq!(start("after=x", "y").unwrap(), Some(Start::After("y".into())));
+        assert_eq!(start("after=x", "").unwrap(), Some(Start::After("x".into())));
+        assert_eq!(start("after=", "").unwrap(), None);
+        assert_eq!(start("last=3", "ü").unwrap(), Some(Start::After("ü".into())));
+    }
+
+    #[test]
+    fn a_moment_is_a_time_or_a_while_ago() {
+        let at = Timestamp::from_millis(1_000);
+        for text in
+            ["1970-01-01T00:00:01Z", "1970-01-01T01:00:01+01:00", "1970-01-01T01:00:01%2B01:00"]
+        {
+            assert_eq!(
+                start(&format!("since={text}"), "").unwrap(),
+                Some(Start::Since(at)),
+                "{text}"
+            );
+        }
+        let before = state::now();
+        let Some(Start::Since(moment)) = start("since=1h", "").unwrap() else {
+            panic!("a moment");
+        };
+        assert!(moment.as_millis() + 3_600_000 >= before.as_millis());
+    }
+
+    #[test]
+    fn nonsense_and_contradictions_are_refused() {
+        for query in
+            ["last=", "last=-1", "last=x", "last=10001", "since=yesterday", "since=", "since=5"]
+        {
+            assert_eq!(start(query, "").unwrap_err().code(), Code::InvalidParameter, "{query}");
+        }
+        assert_eq!(start("last=1&since=1h", "").unwrap_err().code(), Code::InvalidQuery);
+    }
+}

@@ -1,0 +1,93 @@
+//! `GET /events` and `GET /events/{topic}` as an event stream.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode, Version};
+use tidings_codec::encode;
+use tidings_engine::{Attachment, OpenError, Opening, Refusal};
+use tidings_hub::{Outcome, Reset, Start, Voice};
+
+use super::start;
+use crate::answer::{self, Answer, EVENT_STREAM, Stream};
+use crate::problem::{Code, Problem};
+use crate::query::Query;
+use crate::state::{State, jittered_ms};
+
+/// Says which of three a stream is: `live`, `resumed` or `reset`.
+pub(super) const TIDINGS_RESUME: HeaderName = HeaderName::from_static("tidings-resume");
+
+pub(super) async fn subscribe(
+    state: &State,
+    parts: &Parts,
+    raw_topic: Option<&str>,
+) -> Result<Answer, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let token = query.take("token")?;
+    let caller = state.auth.identify(&parts.headers, token.as_deref())?;
+    let interest = super::interest(raw_topic, &mut query, &caller)?;
+    let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Live);
+    query.finish(&["topic", "last", "since", "after", "token"])?;
+
+    if parts.method == Method::HEAD {
+        let mut response = answer::empty(StatusCode::OK);
+        *response.headers_mut() = answer::stream_headers();
+        return Ok(Answer::Response(response));
+    }
+    if state.is_leaving() {
+        return Ok(refusal(state, parts.version, Refusal::Draining));
+    }
+    let opening = match state.engine.open(interest, start).await {
+        Ok(opening) => opening,
+        Err(OpenError::Refused(reason)) => return Ok(refusal(state, parts.version, reason)),
+        // The only answer that keeps a browser from coming back (HTML §9.2.3).
+        Err(OpenError::Ended) => {
+            return Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT)));
+        }
+        Err(OpenError::Store(error)) => return Err(super::not_read(&error)),
+        Err(error) => {
+            tracing::error!(%error, "a subscription was not opened");
+            return Err(Problem::new(Code::StoreFailed, "try again later"));
+        }
+    };
+    let mut headers = answer::stream_headers();
+    headers.insert(TIDINGS_RESUME, HeaderValue::from_static(opening.outcome.name()));
+    let attachment = Attachment {
+        voice: Voice::Native,
+        preface: preface(state, &opening),
+        expires: caller.grant().expires,
+    };
+    Ok(Answer::Stream(Box::new(Stream { opening, attachment, headers })))
+}
+
+/// What a stream begins with: a comment, so that there are bytes at once; how long to wait before reconnecting;
+/// and the place in the log as the last event id, so that a stream that breaks before its first event resumes.
+fn preface(state: &State, opening: &Opening) -> Vec<u8> {
+    let mut preface = Vec::with_capacity(256);
+    encode::comment(&mut preface, "tidings");
+    encode::retry(&mut preface, jittered_ms(state.config.retry));
+    let id = opening.position.event_id(state.engine.epoch());
+    match &opening.outcome {
+        Outcome::Reset { reason, requested } => {
+            let first = &opening.first_id;
+            Reset { reason: *reason, requested, first, id: &id }.encode(&mut preface);
+        }
+        Outcome::Live | Outcome::Resumed => encode::id_only(&mut preface, &id),
+    }
+    preface
+}
+
+/// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for good, so this
+/// is a stream that says when to come back, and ends.
+fn refusal(state: &State, version: Version, reason: Refusal) -> Answer {
+    tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
+    let mut body = Vec::with_capacity(128);
+    encode::comment(&mut body, reason.sentence());
+    encode::retry(&mut body, jittered_ms(state.config.retry_refused));
+    let mut response = answer::whole(StatusCode::OK, EVENT_STREAM, body);
+    let headers = response.headers_mut();
+    headers.extend(answer::stream_headers());
+    if version <= Version::HTTP_11 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Answer::Response(response)
+}

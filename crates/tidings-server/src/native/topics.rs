@@ -1,0 +1,64 @@
+//! `GET /topics`: which topics have events.
+
+use http::request::Parts;
+use serde::Serialize;
+use tidings_hub::{Matcher, Topic, TopicState};
+
+use crate::answer::{self, Answer};
+use crate::auth::Caller;
+use crate::limits::{TOPICS, TOPICS_MAX};
+use crate::problem::Problem;
+use crate::query::{self, Query};
+use crate::state::State;
+
+#[derive(Serialize)]
+struct Topics<'a> {
+    topics: Vec<Entry<'a>>,
+    /// Where to go on; not there at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    topic: &'a str,
+    events: u64,
+    last_id: String,
+    ended: bool,
+}
+
+pub(crate) async fn topics(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let prefix = query.take("prefix")?.unwrap_or_default();
+    let after = query.take("after")?;
+    let limit = query.take("limit")?;
+    let token = query.take("token")?;
+    query.finish(&["prefix", "after", "limit", "token"])?;
+    let limit = limit.map(|text| query::number("limit", &text, 1, TOPICS_MAX)).transpose()?;
+    let limit = limit.unwrap_or(TOPICS);
+    let after = after.map(|text| {
+        Topic::new(&text).map_err(|error| query::bad_value("after", error.to_string()))
+    });
+    let caller = state.auth.identify(&parts.headers, token.as_deref())?;
+
+    let after = after.transpose()?;
+    let states = state.engine.topics(prefix.into_owned(), after, limit).await;
+    let states = states.map_err(|error| super::not_read(&error))?;
+    // A page may have fewer than it could because of what the caller may not see; it never ends early.
+    let next = states.last().filter(|_| states.len() == limit).map(|state| state.topic.as_str());
+    let epoch = state.engine.epoch();
+    let entry = |known: &'_ TopicState| (known.records, known.last.event_id(epoch).to_string());
+    let visible = states.iter().filter(|known| may_see(&caller, &known.topic));
+    let topics = visible
+        .map(|known| {
+            let (events, last_id) = entry(known);
+            Entry { topic: known.topic.as_str(), events, last_id, ended: known.ended }
+        })
+        .collect();
+    let body = serde_json::to_vec(&Topics { topics, next }).expect("texts and numbers only");
+    Ok(Answer::Response(answer::json(body)))
+}
+
+fn may_see(caller: &Caller, topic: &Topic) -> bool {
+    caller.grant().may_subscribe(&Matcher::Exact(topic.clone()))
+}

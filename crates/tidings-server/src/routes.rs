@@ -1,0 +1,149 @@
+//! The whole URL map.
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+
+use crate::admin;
+use crate::answer::{self, Answer};
+use crate::cors;
+use crate::native;
+use crate::problem::{Code, Problem};
+use crate::state::State;
+
+/// What there is, and what can be done with it. `HEAD` goes with `GET`, and `OPTIONS` with everything.
+const ROUTES: &[(&str, &[Method])] = &[
+    ("/", &[Method::GET]),
+    ("/events", &[Method::GET, Method::POST]),
+    ("/events/{topic}", &[Method::GET, Method::POST, Method::DELETE]),
+    ("/topics", &[Method::GET]),
+    ("/healthz", &[Method::GET]),
+    ("/readyz", &[Method::GET]),
+    ("/openapi.json", &[Method::GET]),
+];
+
+/// Answers a request. Whatever goes wrong is an answer too.
+pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let mut answer = match dispatch(state, &parts, body).await {
+        Ok(answer) => answer,
+        Err(problem) => {
+            tracing::debug!(
+                method = %parts.method,
+                path = parts.uri.path(),
+                code = problem.code().name(),
+                detail = problem.detail(),
+                "refused"
+            );
+            Answer::Response(problem.into_response())
+        }
+    };
+    let origin = parts.headers.get(header::ORIGIN);
+    state.config.cors.apply(origin, answer.headers_mut());
+    answer
+}
+
+async fn dispatch(state: &Arc<State>, parts: &Parts, body: Incoming) -> Result<Answer, Problem> {
+    let path = parts.uri.path();
+    let (route, topic) = find(path).ok_or_else(|| {
+        Problem::new(Code::NotFound, "see /openapi.json for what there is; events are at /events")
+    })?;
+    let (pattern, methods) = ROUTES[route];
+    let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
+    if method == Method::OPTIONS {
+        return options(state, parts, methods);
+    }
+    if !methods.contains(method) {
+        return Err(Problem::new(
+            Code::MethodNotAllowed,
+            format!("{pattern} knows {}", allowed(methods)),
+        )
+        .with_header(header::ALLOW, allow_header(methods)));
+    }
+    match (pattern, method) {
+        ("/events" | "/events/{topic}", &Method::GET) => native::read(state, parts, topic).await,
+        ("/events" | "/events/{topic}", &Method::POST) => {
+            native::write(state, parts, topic, body).await
+        }
+        ("/events/{topic}", _) => native::end(state, parts, topic.unwrap_or("")).await,
+        ("/topics", _) => native::topics(state, parts).await,
+        ("/healthz", _) => Ok(admin::live()),
+        ("/readyz", _) => Ok(admin::ready(state)),
+        ("/openapi.json", _) => Ok(admin::openapi()),
+        _ => Ok(admin::front_page()),
+    }
+}
+
+/// The route of `path`, and what stands for `{topic}`, still percent-encoded.
+fn find(path: &str) -> Option<(usize, Option<&str>)> {
+    let topic = path.strip_prefix("/events/");
+    let pattern = if topic.is_some() { "/events/{topic}" } else { path };
+    let route = ROUTES.iter().position(|(known, _)| *known == pattern)?;
+    // Braces in a path are somebody's literal text.
+    (topic.is_some() || !path.contains('{')).then_some((route, topic))
+}
+
+fn options(state: &State, parts: &Parts, methods: &[Method]) -> Result<Answer, Problem> {
+    if cors::is_preflight(parts) {
+        return state.config.cors.preflight(parts, methods).map(Answer::Response);
+    }
+    let mut response = answer::empty(StatusCode::NO_CONTENT);
+    response.headers_mut().insert(header::ALLOW, allow_header(methods));
+    Ok(Answer::Response(response))
+}
+
+fn allowed(methods: &[Method]) -> String {
+    let mut names: Vec<_> = methods.iter().map(Method::as_str).collect();
+    if methods.contains(&Method::GET) {
+        names.push("HEAD");
+    }
+    names.push("OPTIONS");
+    names.join(", ")
+}
+
+fn allow_header(methods: &[Method]) -> HeaderValue {
+    HeaderValue::from_str(&allowed(methods)).expect("methods are tokens")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_topic_may_hold_slashes_and_braces() {
+        let found = |path| find(path).map(|(route, topic)| (ROUTES[route].0, topic));
+        assert_eq!(found("/events"), Some(("/events", None)));
+        assert_eq!(found("/events/a/b"), Some(("/events/{topic}", Some("a/b"))));
+        assert_eq!(found("/events/{topic}"), Some(("/events/{topic}", Some("{topic}"))));
+        for nowhere in ["/event", "/eventsx", "/topics/", "//", "/{topic}"] {
+            assert_eq!(found(nowhere), None, "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn the_published_description_has_the_same_paths_and_methods() {
+        let json: Value = serde_json::from_str(admin::OPENAPI).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, item) in json["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys().filter(|key| *key != "parameters") {
+                described.insert((path.clone(), method.to_ascii_uppercase()));
+            }
+        }
+        let routed: BTreeSet<_> = ROUTES
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.iter().map(|method| ((*path).to_owned(), method.to_string()))
+            })
+            .collect();
+        assert_eq!(described, routed);
+    }
+}

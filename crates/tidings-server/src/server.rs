@@ -1,0 +1,99 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tidings_engine::Engine;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::connection::Protocols;
+use crate::error::BindError;
+use crate::listener::Listener;
+use crate::state::{Stage, State};
+
+/// The HTTP face of a hub: bound to its addresses, and not yet serving.
+#[derive(Debug)]
+pub struct Server {
+    listeners: Vec<Listener>,
+    shared: Shared,
+    stage: watch::Sender<Stage>,
+}
+
+/// What all connections share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) state: Arc<State>,
+    pub(crate) protocols: Arc<Protocols>,
+    /// Room for connections.
+    pub(crate) room: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Binds the addresses of `config`. From here on the system lets clients connect; they are answered once
+    /// [`serve`](Self::serve) runs.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`].
+    pub fn bind(config: Config, engine: Engine) -> Result<Self, BindError> {
+        config.check()?;
+        let listen = |address: &SocketAddr| Listener::bind(*address, &config.listen);
+        let listeners = config.listen.iter().map(listen).collect::<Result<_, _>>()?;
+        let stage = watch::Sender::new(Stage::Serving);
+        let protocols = Protocols::new(&config, engine.takes_sockets());
+        let room = Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS));
+        let state = State::new(engine, config, stage.subscribe());
+        let shared =
+            Shared { state: Arc::new(state), protocols: Arc::new(protocols), room: Arc::new(room) };
+        Ok(Self { listeners, shared, stage })
+    }
+
+    /// The addresses listened on, in the order of the configuration, with the ports that the system chose.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(Listener::local_addr).collect()
+    }
+
+    /// The first of [`local_addrs`](Self::local_addrs).
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listeners[0].local_addr()
+    }
+
+    /// Serves until `shutdown` is ready, then leaves: takes no more connections, lets the engine tell its
+    /// subscribers to come back ([`Config::drain_window`]), lets begun requests end, and cuts what is left after
+    /// [`Config::drain_max`]. The engine is drained, but not stopped.
+    ///
+    /// Must run on a tokio runtime with its I/O and timers enabled.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let Self { listeners, shared, stage } = self;
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            match listener.start() {
+                Ok(listener) => {
+                    accepting.spawn(listener.run(shared.clone()));
+                }
+                Err(error) => tracing::error!(%error, "an address cannot be served"),
+            }
+        }
+        shutdown.await;
+
+        accepting.shutdown().await;
+        stage.send_replace(Stage::Leaving);
+        let config = &shared.state.config;
+        let left = tokio::time::timeout(config.drain_max, async {
+            shared.state.engine.drain(config.drain_window).await;
+            let all = config.connections_max.try_into().unwrap_or(u32::MAX);
+            let _ = shared.room.acquire_many(all).await;
+        });
+        if left.await.is_err() {
+            let cut = config.connections_max - shared.room.available_permits();
+            tracing::warn!(connections = cut, "not everybody left in time; they are cut off");
+        }
+        stage.send_replace(Stage::Gone);
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
