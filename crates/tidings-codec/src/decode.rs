@@ -43,11 +43,9 @@ use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
-use memchr::memchr;
-
+use crate::block::{Block, recycle};
 use crate::field::Field;
-use crate::head::Head;
-use crate::limits::{BUFFER_BYTES_KEPT_MAX, EVENT_BYTES_MAX};
+use crate::limits::EVENT_BYTES_MAX;
 use crate::line::{Edge, Settled, line_end};
 use crate::{DecodeError, EventId, EventRef, Item};
 
@@ -74,42 +72,26 @@ use crate::{DecodeError, EventId, EventRef, Item};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    event_bytes_max: usize,
     comments_wanted: bool,
-
     edge: Edge,
     partial: Partial,
     /// The value of a cut line so far, unless it is data.
     value: Vec<u8>,
-
-    /// The data buffer: the values of the data lines, joined by LF. Without the LF after the last
-    /// one, which the standard appends to take it off again.
-    data: Vec<u8>,
-    /// There was a data line. (One that is empty leaves the data buffer empty.)
-    has_data: bool,
-    /// What else the block says.
-    head: Head,
-    /// The block broke the limit: no event will come of it.
-    too_large: bool,
+    block: Block,
     /// The block has been dispatched, but what was lent out borrows from it: it will be cleared when
     /// we are called again.
     spent: bool,
     /// What was lent out, where it was not UTF-8.
     mended: String,
-
-    reconnection_time: Option<Duration>,
 }
 
 /// How far into a line the chunks so far have come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Partial {
     /// Not at all: the next byte begins a line.
     Start,
     /// Into the name: these bytes of it, and no colon yet.
-    Name {
-        bytes: [u8; Field::NAME_BYTES_MAX],
-        len: usize,
-    },
+    Name { bytes: [u8; Field::NAME_BYTES_MAX], len: usize },
     /// Just behind the colon, where one space is not part of the value.
     Colon(Field),
     /// Into the value.
@@ -133,18 +115,13 @@ impl Decoder {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            event_bytes_max: EVENT_BYTES_MAX,
             comments_wanted: false,
             edge: Edge::default(),
             partial: Partial::Start,
             value: Vec::new(),
-            data: Vec::new(),
-            has_data: false,
-            head: Head::default(),
-            too_large: false,
+            block: Block::new(EVENT_BYTES_MAX),
             spent: false,
             mended: String::new(),
-            reconnection_time: None,
         }
     }
 
@@ -158,14 +135,14 @@ impl Decoder {
     /// Sets the most bytes kept for one event. See [`EVENT_BYTES_MAX`].
     #[must_use]
     pub fn with_event_bytes_max(mut self, bytes_max: usize) -> Self {
-        self.event_bytes_max = bytes_max;
+        self.block.bytes_max = bytes_max;
         self
     }
 
     /// Starts from a last event id that is already known: the one that was sent with the request.
     #[must_use]
     pub fn with_last_event_id(mut self, id: &EventId) -> Self {
-        self.head.set_last_event_id(id.as_str());
+        self.block.head.set_last_event_id(id.as_str());
         self
     }
 
@@ -175,21 +152,29 @@ impl Decoder {
     /// # Errors
     ///
     /// [`DecodeError::EventTooLarge`], after which the decoder may be called again.
+    #[inline]
     pub fn next<'s, 'c: 's>(
         &'s mut self,
         input: &mut &'c [u8],
     ) -> Result<Option<Item<'s>>, DecodeError> {
-        Ok(match self.step(input)? {
-            Step::MoreInput => None,
-            Step::Event(in_chunk) => {
-                let data = text(in_chunk.unwrap_or(&self.data), &mut self.mended);
-                Some(Item::Event(EventRef::new(data, &self.head)))
-            }
-            Step::Comment(in_chunk) => {
-                let comment = text(in_chunk.unwrap_or(&self.value), &mut self.mended);
-                Some(Item::Comment(comment))
-            }
-        })
+        // The end of a chunk, and a small piece of a long line, need no more than this.
+        if input.is_empty() || self.swallow(input) {
+            return Ok(None);
+        }
+        self.next_item(input)
+    }
+
+    /// Takes the whole chunk if it is small and lies within a line of data.
+    #[inline]
+    fn swallow(&mut self, input: &mut &[u8]) -> bool {
+        let swallowed = self.partial == IN_DATA
+            && input.len() <= SMALL_CHUNK_BYTES
+            && self.block.has_room(input.len())
+            && line_end(input).is_none();
+        if swallowed {
+            self.block.data.extend_from_slice(mem::take(input));
+        }
+        swallowed
     }
 
     /// The stream has ended, by itself or by accident: drops the block that no blank line ended, and
@@ -198,107 +183,138 @@ impl Decoder {
     pub fn end_of_stream(&mut self) {
         self.edge = Edge::default();
         self.partial = Partial::Start;
-        self.clear_block();
+        self.spent = false;
+        self.block.clear();
     }
 
     /// The last event id string: what a client that reconnects sends as `Last-Event-ID`, or leaves
     /// out if it is empty.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
-        self.head.last_event_id()
+        self.block.head.last_event_id()
     }
 
     /// The reconnection time, if the source has ever given one. A number too large for 64 bits of
     /// milliseconds counts as the largest that is not.
     #[must_use]
     pub fn reconnection_time(&self) -> Option<Duration> {
-        self.reconnection_time
+        self.block.reconnection_time
+    }
+
+    /// Steps on, and lends out what was found.
+    fn next_item<'s, 'c: 's>(
+        &'s mut self,
+        input: &mut &'c [u8],
+    ) -> Result<Option<Item<'s>>, DecodeError> {
+        Ok(match self.step(input)? {
+            Step::MoreInput => None,
+            Step::Event(in_chunk) => {
+                let data = text(in_chunk.unwrap_or(&self.block.data), &mut self.mended);
+                Some(Item::Event(EventRef::new(data, &self.block.head)))
+            }
+            Step::Comment(in_chunk) => {
+                let comment = text(in_chunk.unwrap_or(&self.value), &mut self.mended);
+                Some(Item::Comment(comment))
+            }
+        })
     }
 
     /// Reads on to the next thing there is to hand out.
     fn step<'c>(&mut self, input: &mut &'c [u8]) -> Result<Step<'c>, DecodeError> {
         if self.spent {
-            self.clear_block();
+            self.spent = false;
+            self.block.clear();
         }
         if !self.mended.is_empty() {
             self.mended = String::new();
         }
+        if self.edge.is_open() && self.edge.settle(input) == Settled::NotAMark {
+            self.partial = Partial::Ignored;
+        }
+        if self.partial != Partial::Start && self.resume(input)? {
+            return Ok(Step::Comment(None));
+        }
         // The only data line so far of this block, if it lies in this chunk.
         let mut held = None;
-        loop {
-            if self.edge.is_open() && self.edge.settle(input) == Settled::NotAMark {
-                self.partial = Partial::Ignored;
-            }
-            if !matches!(self.partial, Partial::Start) {
-                if self.resume(input)? {
-                    return Ok(Step::Comment(None));
+        // We are at the start of a line, or at the end of the chunk.
+        while let Some(&first) = input.first() {
+            match first {
+                b'd' if input.starts_with(b"data:") => {
+                    let after_colon = &input[b"data:".len()..];
+                    let value = after_colon.strip_prefix(b" ").unwrap_or(after_colon);
+                    let Some(len) = line_end(value) else {
+                        self.block.keep(held);
+                        return self.cut_data(value, after_colon, input);
+                    };
+                    *input = &value[len..];
+                    self.edge.end_line(input);
+                    self.data_line(&value[..len], &mut held)?;
                 }
-                if input.is_empty() {
-                    return Ok(Step::MoreInput);
-                }
-                continue;
-            }
-            // We are at the start of a line.
-            if let Some(after_colon) = input.strip_prefix(b"data:") {
-                let value = after_colon.strip_prefix(b" ").unwrap_or(after_colon);
-                let Some(len) = line_end(value) else {
-                    self.keep(held);
-                    *input = &[];
-                    self.partial = self.begin_value(Some(Field::Data));
-                    if !after_colon.is_empty() && !self.too_large {
-                        self.partial = Partial::Value(Field::Data);
-                        self.append_data(value)?;
+                b'\n' | b'\r' => {
+                    self.edge.end_line(input);
+                    if self.dispatch(held.is_some()) {
+                        return Ok(Step::Event(held));
                     }
-                    return Ok(Step::MoreInput);
-                };
-                *input = &value[len..];
-                self.edge.end_line(input);
-                self.data_line(&value[..len], &mut held)?;
-            } else if let [b'\r' | b'\n', ..] = **input {
-                self.edge.end_line(input);
-                if self.dispatch(held.is_some()) {
-                    return Ok(Step::Event(held));
                 }
-            } else if let Some(len) = line_end(input) {
-                let line = &input[..len];
-                *input = &input[len..];
-                self.edge.end_line(input);
-                if let Some(comment) = self.other_line(line, &mut held)? {
-                    self.keep(held);
-                    return Ok(Step::Comment(Some(comment)));
+                b':' if !self.comments_wanted => {
+                    let Some(len) = line_end(input) else {
+                        break;
+                    };
+                    *input = &input[len..];
+                    self.edge.end_line(input);
                 }
-            } else {
-                self.keep(held.take());
-                if input.is_empty() {
-                    return Ok(Step::MoreInput);
+                _ => {
+                    let Some(len) = line_end(input) else {
+                        break;
+                    };
+                    let line = &input[..len];
+                    *input = &input[len..];
+                    self.edge.end_line(input);
+                    if let Some(comment) = self.other_line(line, &mut held)? {
+                        self.block.keep(held);
+                        return Ok(Step::Comment(Some(comment)));
+                    }
                 }
-                self.partial = Partial::Name {
-                    bytes: [0; Field::NAME_BYTES_MAX],
-                    len: 0,
-                };
             }
         }
+        self.block.keep(held);
+        if !input.is_empty() {
+            // The chunk ends within the line, which therefore cannot be complete in it.
+            self.partial = Partial::Name { bytes: [0; Field::NAME_BYTES_MAX], len: 0 };
+            self.resume(input)?;
+        }
+        Ok(Step::MoreInput)
     }
 
     /// A line of data that lies in the chunk.
+    #[inline]
     fn data_line<'c>(
         &mut self,
         value: &'c [u8],
         held: &mut Option<&'c [u8]>,
     ) -> Result<(), DecodeError> {
-        if self.too_large {
-            return Ok(());
-        }
-        if held.is_none() && !self.has_data {
-            if value.len() + self.head.len() > self.event_bytes_max {
-                return Err(self.fail());
+        if held.is_none() && !self.block.has_data && !self.block.too_large {
+            if !self.block.has_room(value.len()) {
+                return Err(self.block.fail());
             }
             *held = Some(value);
             return Ok(());
         }
-        self.keep(held.take());
-        self.begin_data();
-        self.append_data(value)
+        self.further_data_line(value, held)
+    }
+
+    /// A line of data that is not the first of its block, or not wanted.
+    fn further_data_line<'c>(
+        &mut self,
+        value: &'c [u8],
+        held: &mut Option<&'c [u8]>,
+    ) -> Result<(), DecodeError> {
+        if self.block.too_large {
+            return Ok(());
+        }
+        self.block.keep(held.take());
+        self.block.begin_data();
+        self.block.append_data(value)
     }
 
     /// A line that lies in the chunk and is not blank and does not begin with `data:`. Gives the
@@ -319,16 +335,15 @@ impl Decoder {
         };
         match Field::from_name(name) {
             Some(Field::Comment) => {
-                let wanted = self.comments_wanted && value.len() <= self.event_bytes_max;
+                let wanted = self.comments_wanted && value.len() <= self.block.bytes_max;
                 return Ok(wanted.then_some(value));
             }
             Some(Field::Data) => self.data_line(value, held)?,
             Some(field) => {
-                let held_len = held.map_or(0, <[u8]>::len);
-                if self.kept_len() + held_len + value.len() <= self.event_bytes_max {
-                    self.set(field, value);
-                } else if !self.too_large {
-                    return Err(self.fail());
+                if self.block.has_room(held.map_or(0, <[u8]>::len) + value.len()) {
+                    self.block.set(field, value);
+                } else if !self.block.too_large {
+                    return Err(self.block.fail());
                 }
             }
             None => {}
@@ -336,50 +351,68 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Goes on within a line that an earlier chunk began. True if it was a comment and is complete.
+    /// A blank line. True if it makes an event of the block.
+    #[inline]
+    fn dispatch(&mut self, held: bool) -> bool {
+        if self.block.is_clear() {
+            return held;
+        }
+        self.block.head.commit_id();
+        let is_event = (held || self.block.has_data) && !self.block.too_large;
+        if is_event {
+            self.spent = true;
+        } else {
+            self.block.clear();
+        }
+        is_event
+    }
+
+    /// Goes on within a line that is cut, to its end or the end of the chunk. True if it was a
+    /// comment and is complete.
     fn resume(&mut self, input: &mut &[u8]) -> Result<bool, DecodeError> {
         loop {
             match &mut self.partial {
                 Partial::Start => return Ok(false),
                 Partial::Name { bytes, len } => {
-                    let Some((&byte, rest)) = input.split_first() else {
-                        return Ok(false);
-                    };
-                    let name = &mut bytes[..];
-                    match byte {
-                        b':' => {
-                            *input = rest;
-                            let field = Field::from_name(&name[..*len]);
-                            self.partial = self.begin_value(field);
-                        }
-                        b'\r' | b'\n' => {
-                            let field = Field::from_name(&name[..*len]);
-                            self.partial = self.begin_value(field);
-                        }
-                        _ if *len == name.len() => self.partial = Partial::Ignored,
-                        _ => {
-                            name[*len] = byte;
-                            *len += 1;
-                            *input = rest;
-                        }
+                    while let Some((&byte, rest)) = input.split_first()
+                        && let Some(next) = bytes.get_mut(*len)
+                        && !matches!(byte, b':' | b'\r' | b'\n')
+                    {
+                        *next = byte;
+                        *len += 1;
+                        *input = rest;
                     }
+                    self.partial = match input.split_first() {
+                        None => return Ok(false),
+                        Some((b'\r' | b'\n', _)) => {
+                            let field = Field::from_name(&bytes[..*len]);
+                            self.begin_value(field)
+                        }
+                        Some((b':', rest)) => {
+                            *input = rest;
+                            let field = Field::from_name(&bytes[..*len]);
+                            self.begin_value(field)
+                        }
+                        Some(_) => Partial::Ignored,
+                    };
                 }
                 Partial::Colon(field) => {
-                    let field = *field;
                     if input.is_empty() {
                         return Ok(false);
                     }
+                    let field = *field;
                     *input = input.strip_prefix(b" ").unwrap_or(input);
                     self.partial = Partial::Value(field);
                 }
+                Partial::Value(Field::Data) => {
+                    let piece = self.take_piece(input);
+                    self.append_data(piece)?;
+                    return Ok(false);
+                }
                 Partial::Value(field) => {
                     let field = *field;
-                    let (piece, ended) = self.take_piece(input);
-                    if field == Field::Data {
-                        self.append_data(piece)?;
-                        return Ok(false);
-                    }
-                    return Ok(self.append_value(field, piece)? && ended && self.end_value(field));
+                    let piece = self.take_piece(input);
+                    return self.value_piece(field, piece);
                 }
                 Partial::Ignored => {
                     self.take_piece(input);
@@ -389,16 +422,20 @@ impl Decoder {
         }
     }
 
-    /// Takes what is left of the line from `input`, with its end if that is there.
-    fn take_piece<'c>(&mut self, input: &mut &'c [u8]) -> (&'c [u8], bool) {
-        let Some(len) = line_end(input) else {
-            return (mem::take(input), false);
-        };
-        let piece = &input[..len];
-        *input = &input[len..];
-        self.edge.end_line(input);
-        self.partial = Partial::Start;
-        (piece, true)
+    /// A line of data that is cut, and lies in the chunk from its name on.
+    fn cut_data<'c>(
+        &mut self,
+        value: &[u8],
+        after_colon: &[u8],
+        input: &mut &[u8],
+    ) -> Result<Step<'c>, DecodeError> {
+        *input = &[];
+        self.partial = self.begin_value(Some(Field::Data));
+        if !after_colon.is_empty() && self.partial != Partial::Ignored {
+            self.partial = IN_DATA;
+            self.append_data(value)?;
+        }
+        Ok(Step::MoreInput)
     }
 
     /// The name of a line that is cut is known.
@@ -406,9 +443,9 @@ impl Decoder {
         match field {
             None => Partial::Ignored,
             Some(Field::Comment) if !self.comments_wanted => Partial::Ignored,
-            Some(Field::Data) if self.too_large => Partial::Ignored,
+            Some(Field::Data) if self.block.too_large => Partial::Ignored,
             Some(Field::Data) => {
-                self.begin_data();
+                self.block.begin_data();
                 Partial::Colon(Field::Data)
             }
             Some(field) => {
@@ -418,128 +455,55 @@ impl Decoder {
         }
     }
 
-    /// A piece of a value that is not data. False if the value is too large and is ignored.
-    fn append_value(&mut self, field: Field, piece: &[u8]) -> Result<bool, DecodeError> {
-        let others = if field == Field::Comment {
-            0
-        } else {
-            self.kept_len()
+    /// Takes what is left of the line from `input`, with its end if that is there: then we are at the
+    /// start of a line.
+    #[inline]
+    fn take_piece<'c>(&mut self, input: &mut &'c [u8]) -> &'c [u8] {
+        let Some(len) = line_end(input) else {
+            return mem::take(input);
         };
-        if others + self.value.len() + piece.len() <= self.event_bytes_max {
-            self.value.extend_from_slice(piece);
-            return Ok(true);
-        }
-        if field == Field::Comment || self.too_large {
-            self.ignore_line();
-            return Ok(false);
-        }
-        Err(self.fail())
+        let piece = &input[..len];
+        *input = &input[len..];
+        self.edge.end_line(input);
+        self.partial = Partial::Start;
+        piece
     }
 
-    /// The end of a value that is not data. True if it is a comment, to be handed out.
-    fn end_value(&mut self, field: Field) -> bool {
-        if field == Field::Comment {
-            return true;
-        }
-        let value = mem::take(&mut self.value);
-        self.set(field, &value);
-        self.value = value;
-        false
-    }
-
-    /// Begins a line of the data buffer.
-    fn begin_data(&mut self) {
-        if self.has_data {
-            self.data.push(b'\n');
-        }
-        self.has_data = true;
-    }
-
-    /// Adds to the line of the data buffer begun last.
+    /// Adds to a line of data that is cut.
+    #[inline]
     fn append_data(&mut self, piece: &[u8]) -> Result<(), DecodeError> {
-        if self.kept_len() + piece.len() > self.event_bytes_max {
-            return Err(self.fail());
-        }
-        self.data.extend_from_slice(piece);
-        Ok(())
+        self.block.append_data(piece).inspect_err(|_| self.ignore_line())
     }
 
-    /// Copies the data line that was left lying in the chunk.
-    fn keep(&mut self, held: Option<&[u8]>) {
-        if let Some(value) = held {
-            self.begin_data();
-            self.data.extend_from_slice(value);
+    /// A piece of a value that is not data. True if it completes a comment.
+    fn value_piece(&mut self, field: Field, piece: &[u8]) -> Result<bool, DecodeError> {
+        let bytes = self.value.len() + piece.len();
+        let has_room = match field {
+            Field::Comment => bytes <= self.block.bytes_max,
+            _ => self.block.has_room(bytes),
+        };
+        if !has_room {
+            self.ignore_line();
+            return if field == Field::Comment || self.block.too_large {
+                Ok(false)
+            } else {
+                Err(self.block.fail())
+            };
         }
-    }
-
-    /// A field that is not data, and its whole value.
-    fn set(&mut self, field: Field, value: &[u8]) {
-        match field {
-            Field::Event => {
-                self.head.event_type.clear();
-                self.head
-                    .event_type
-                    .push_str(&String::from_utf8_lossy(value));
-            }
-            Field::Id if memchr(b'\0', value).is_none() => {
-                self.head.set_id(&String::from_utf8_lossy(value));
-            }
-            Field::Retry => {
-                if let Some(ms) = retry_ms(value) {
-                    self.head.retry_ms = Some(ms);
-                    self.reconnection_time = Some(Duration::from_millis(ms));
-                }
-            }
-            Field::Id | Field::Data | Field::Comment => {}
+        self.value.extend_from_slice(piece);
+        let complete = self.partial == Partial::Start;
+        if complete && field != Field::Comment {
+            self.block.set(field, &self.value);
         }
-    }
-
-    /// A blank line. True if it makes an event of the block.
-    fn dispatch(&mut self, held: bool) -> bool {
-        if self.head.is_clear() && !self.has_data && !self.too_large {
-            return held;
-        }
-        self.head.commit_id();
-        let is_event = (held || self.has_data) && !self.too_large;
-        if is_event {
-            self.spent = true;
-        } else {
-            self.clear_block();
-        }
-        is_event
-    }
-
-    /// Forgets the block, but not the last event id.
-    fn clear_block(&mut self) {
-        recycle(&mut self.data);
-        self.has_data = false;
-        self.head.clear();
-        self.too_large = false;
-        self.spent = false;
-    }
-
-    /// The block is larger than it may be: its data goes, and what is left of it will be skipped.
-    fn fail(&mut self) -> DecodeError {
-        self.data = Vec::new();
-        self.has_data = false;
-        self.too_large = true;
-        self.ignore_line();
-        DecodeError::EventTooLarge {
-            bytes_max: self.event_bytes_max,
-        }
+        Ok(complete && field == Field::Comment)
     }
 
     /// Skips the rest of the line, if there is a rest.
     fn ignore_line(&mut self) {
         self.value = Vec::new();
-        if !matches!(self.partial, Partial::Start) {
+        if self.partial != Partial::Start {
             self.partial = Partial::Ignored;
         }
-    }
-
-    /// The bytes kept for the block, but for a cut value.
-    fn kept_len(&self) -> usize {
-        self.data.len() + self.head.len()
     }
 }
 
@@ -549,51 +513,27 @@ impl Default for Decoder {
     }
 }
 
+/// Where most of the pieces of a long event are taken.
+const IN_DATA: Partial = Partial::Value(Field::Data);
+
+/// A chunk that is no larger is taken by the short way, if it can be.
+const SMALL_CHUNK_BYTES: usize = 64;
+
+/// Below this the vector instructions do not pay.
+const SIMD_BYTES_MIN: usize = 64;
+
 /// The bytes as text, lent as they are if they are UTF-8.
 fn text<'a>(bytes: &'a [u8], mended: &'a mut String) -> &'a str {
-    match simdutf8::basic::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(_) => {
+    let checked = if bytes.len() < SIMD_BYTES_MIN {
+        core::str::from_utf8(bytes).ok()
+    } else {
+        simdutf8::basic::from_utf8(bytes).ok()
+    };
+    match checked {
+        Some(text) => text,
+        None => {
             *mended = String::from_utf8_lossy(bytes).into_owned();
             mended
-        }
-    }
-}
-
-/// The value of a `retry` field, if it is a number: ASCII digits and nothing else, at least one.
-/// One that does not fit is taken for the largest that does.
-fn retry_ms(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let append = |ms: u64, digit: &u8| {
-        ms.saturating_mul(10)
-            .saturating_add(u64::from(digit - b'0'))
-    };
-    Some(digits.iter().fold(0, append))
-}
-
-/// Empties a buffer, and gives its memory back if that is much.
-fn recycle(buffer: &mut Vec<u8>) {
-    if buffer.capacity() > BUFFER_BYTES_KEPT_MAX {
-        *buffer = Vec::new();
-    }
-    buffer.clear();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Checklist 15.
-    #[test]
-    fn a_retry_is_ascii_digits_and_nothing_else() {
-        assert_eq!(retry_ms(b"03000"), Some(3000));
-        assert_eq!(retry_ms(b"0"), Some(0));
-        assert_eq!(retry_ms(b"18446744073709551615"), Some(u64::MAX));
-        assert_eq!(retry_ms(b"18446744073709551616"), Some(u64::MAX));
-        for bad in ["", "+5", "-1", "1.5", " 1", "1000x", "\u{661}\u{662}", "1 "] {
-            assert_eq!(retry_ms(bad.as_bytes()), None, "{bad:?}");
         }
     }
 }

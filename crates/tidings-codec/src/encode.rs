@@ -144,9 +144,8 @@ fn head_len_max(
     event_type: Option<&EventType>,
     retry_ms: Option<u64>,
 ) -> usize {
-    event_type.map_or(0, |event_type| {
-        b"event: \n".len() + event_type.as_str().len()
-    }) + retry_ms.map_or(0, |_| b"retry: \n".len() + U64_DIGITS_MAX)
+    event_type.map_or(0, |event_type| b"event: \n".len() + event_type.as_str().len())
+        + retry_ms.map_or(0, |_| b"retry: \n".len() + U64_DIGITS_MAX)
         + id.map_or(0, |id| b"id: \n".len() + id.as_str().len())
 }
 
@@ -209,19 +208,13 @@ mod tests {
         let (id, event_type) = (EventId::new("7").unwrap(), EventType::new("tick").unwrap());
         let mut out = Vec::new();
         event(&mut out, Some(&id), Some(&event_type), Some(u64::MAX), "x");
-        assert_eq!(
-            out,
-            b"event: tick\nretry: 18446744073709551615\nid: 7\ndata: x\n\n"
-        );
+        assert_eq!(out, b"event: tick\nretry: 18446744073709551615\nid: 7\ndata: x\n\n");
     }
 
     /// Checklist 42: a field per line, whatever ended it, and always the format's own space.
     #[test]
     fn every_kind_of_line_break_starts_a_new_data_line() {
-        assert_eq!(
-            encoded("a\nb\rc\r\nd"),
-            b"data: a\ndata: b\ndata: c\ndata: d\n\n"
-        );
+        assert_eq!(encoded("a\nb\rc\r\nd"), b"data: a\ndata: b\ndata: c\ndata: d\n\n");
         assert_eq!(encoded("\n\r"), b"data: \ndata: \ndata: \n\n");
         assert_eq!(encoded(" indented"), b"data:  indented\n\n");
     }
@@ -270,10 +263,7 @@ mod tests {
             event(&mut out, Some(&id), Some(&event_type), Some(5), data);
             let max = event_len_max(Some(&id), Some(&event_type), Some(5), data);
             let slack = 19 + 7 * data.matches("\r\n").count();
-            assert!(
-                out.len() <= max && max <= out.len() + slack,
-                "{data:?}: {max}"
-            );
+            assert!(out.len() <= max && max <= out.len() + slack, "{data:?}: {max}");
         }
     }
 }

@@ -36,20 +36,11 @@ impl Event {
     /// An event that is nothing but its payload.
     #[must_use]
     pub fn new(data: impl Into<String>) -> Self {
-        Self {
-            data: data.into(),
-            ..Self::default()
-        }
+        Self { data: data.into(), ..Self::default() }
     }
 
     /// Appends the event as it goes on the wire. See [`encode::event`].
     pub fn encode(&self, out: &mut Vec<u8>) {
-        encode::event(
-            out,
-            self.id.as_ref(),
-            self.event_type.as_ref(),
-            self.retry_ms,
-            &self.data,
-        );
+        encode::event(out, self.id.as_ref(), self.event_type.as_ref(), self.retry_ms, &self.data);
     }
 }

@@ -41,10 +41,7 @@ impl EventId {
     /// An id as the decoder has it: without CR and LF, which end lines, and without U+0000, which
     /// makes an id be ignored. `None` if it is empty.
     pub(crate) fn from_decoded(id: &str) -> Option<Self> {
-        debug_assert!(matches!(
-            InvalidField::check(id),
-            Ok(()) | Err(InvalidField::Empty)
-        ));
+        debug_assert!(matches!(InvalidField::check(id), Ok(()) | Err(InvalidField::Empty)));
         (!id.is_empty()).then(|| Self(Arc::from(id)))
     }
 

@@ -97,14 +97,8 @@ mod tests {
     /// Checklist 43: what would break out of the line cannot be built.
     #[test]
     fn a_type_cannot_hold_a_line_break_or_nul() {
-        assert_eq!(
-            EventType::new("a\rb"),
-            Err(InvalidField::LineBreak { at: 1 })
-        );
-        assert_eq!(
-            EventType::new("end\n\ndata: x"),
-            Err(InvalidField::LineBreak { at: 3 })
-        );
+        assert_eq!(EventType::new("a\rb"), Err(InvalidField::LineBreak { at: 1 }));
+        assert_eq!(EventType::new("end\n\ndata: x"), Err(InvalidField::LineBreak { at: 3 }));
         assert_eq!(EventType::new("\0"), Err(InvalidField::Nul { at: 0 }));
     }
 

@@ -1,8 +1,8 @@
 //! `Item`: what the decoder hands out.
 
-use alloc::string::ToString;
 use core::fmt;
 
+use crate::copy;
 use crate::head::Head;
 use crate::{Event, EventId, EventType};
 
@@ -79,7 +79,7 @@ impl<'a> EventRef<'a> {
             id: EventId::from_decoded(self.last_event_id()),
             event_type: EventType::from_decoded(&self.head.event_type),
             retry_ms: None,
-            data: self.data.to_string(),
+            data: copy::to_string(self.data),
         }
     }
 

@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+mod block;
+mod copy;
 mod decode;
 pub mod encode;
 mod error;

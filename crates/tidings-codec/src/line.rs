@@ -50,11 +50,7 @@ impl Edge {
             };
             if first != expected {
                 let seen = core::mem::replace(&mut self.mark_bytes, BYTE_ORDER_MARK.len() as u8);
-                return if seen == 0 {
-                    Settled::Clean
-                } else {
-                    Settled::NotAMark
-                };
+                return if seen == 0 { Settled::Clean } else { Settled::NotAMark };
             }
             self.mark_bytes += 1;
             *input = rest;
@@ -82,7 +78,74 @@ impl Edge {
 }
 
 /// Where the line that `bytes` begins with ends, if it ends there.
+///
+/// memchr is faster than anything on long lines, but to call on it takes longer than to look at a
+/// short line, or the end of a chunk, here: a word of eight bytes at a time. What does not fill the
+/// last word is looked at in one that overlaps the word before.
 #[inline]
 pub(crate) fn line_end(bytes: &[u8]) -> Option<usize> {
-    memchr2(b'\r', b'\n', bytes)
+    let Some(head) = bytes.first_chunk::<16>() else {
+        return line_end_within_16(bytes);
+    };
+    let both = u128::from_le_bytes(*head);
+    let (low, high) = (line_ends(both as u64), line_ends((both >> 64) as u64));
+    if low != 0 {
+        return Some(low.trailing_zeros() as usize / 8);
+    }
+    if high != 0 {
+        return Some(8 + high.trailing_zeros() as usize / 8);
+    }
+    memchr2(b'\r', b'\n', &bytes[16..]).map(|at| 16 + at)
+}
+
+/// In fewer than 16 bytes.
+#[inline]
+fn line_end_within_16(bytes: &[u8]) -> Option<usize> {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let ends = line_ends(u64::from_le_bytes(*first));
+        if ends != 0 {
+            return Some(ends.trailing_zeros() as usize / 8);
+        }
+        let ends = line_ends(u64::from_le_bytes(*last));
+        return (ends != 0).then(|| bytes.len() - 8 + ends.trailing_zeros() as usize / 8);
+    }
+    bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
+const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// Has the high bit of the first byte that is CR or LF, none before it, and perhaps some after it.
+#[inline]
+fn line_ends(word: u64) -> u64 {
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    zeros(word ^ ONES * b'\n' as u64) | zeros(word ^ ONES * b'\r' as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_end_is_found_wherever_it_stands() {
+        for len in 0..200 {
+            let mut bytes = alloc::vec![b'x'; len];
+            assert_eq!(line_end(&bytes), None, "{len}");
+            for at in (0..len).rev() {
+                for end in [b'\n', b'\r'] {
+                    bytes[at] = end;
+                    assert_eq!(line_end(&bytes), Some(at), "{len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_other_byte_ends_a_line() {
+        for byte in (0..=255).filter(|byte| !b"\r\n".contains(byte)) {
+            for len in [1, 8, 16, 100] {
+                assert_eq!(line_end(&alloc::vec![byte; len]), None, "{byte:#x}");
+            }
+        }
+    }
 }

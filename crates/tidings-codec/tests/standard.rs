@@ -26,10 +26,7 @@ fn all_cuts(bytes: &[u8]) -> Vec<(String, Vec<&[u8]>)> {
         cuts.push((format!("chunks of {size}"), bytes.chunks(size).collect()));
     }
     for seed in 1..=16 {
-        cuts.push((
-            format!("random cut, seed {seed}"),
-            chunks::cut_at_random(bytes, seed << 7),
-        ));
+        cuts.push((format!("random cut, seed {seed}"), chunks::cut_at_random(bytes, seed << 7)));
     }
     cuts
 }
@@ -46,13 +43,8 @@ fn every_vector_is_heard_as_expected_at_every_cut() {
             let outcome = chunks::decode(&mut decoder_for(&case), chunks).unwrap();
             let outcome = vectors::without_block_fields(outcome);
             let heard = case.expected.heard.iter();
-            let events = heard
-                .filter(|heard| !matches!(heard, Heard::Comment(_)))
-                .cloned();
-            let expected = Outcome {
-                heard: events.collect(),
-                ..case.expected.clone()
-            };
+            let events = heard.filter(|heard| !matches!(heard, Heard::Comment(_))).cloned();
+            let expected = Outcome { heard: events.collect(), ..case.expected.clone() };
             assert_eq!(outcome, expected, "{}, {cut}, without comments", case.name);
         }
     }
@@ -62,21 +54,14 @@ fn every_vector_is_heard_as_expected_at_every_cut() {
 fn the_oracle_agrees_with_every_vector() {
     for case in vectors::all() {
         let outcome = oracle::interpret(&case.wire, case.seed.as_deref().unwrap_or_default());
-        assert_eq!(
-            vectors::without_block_fields(outcome),
-            case.expected,
-            "{}",
-            case.name
-        );
+        assert_eq!(vectors::without_block_fields(outcome), case.expected, "{}", case.name);
     }
 }
 
 #[test]
 fn the_vectors_cover_every_rule_of_decoding() {
-    let covered: BTreeSet<u32> = vectors::all()
-        .iter()
-        .flat_map(|case| case.rules.clone())
-        .collect();
+    let covered: BTreeSet<u32> =
+        vectors::all().iter().flat_map(|case| case.rules.clone()).collect();
     let missing: Vec<u32> = (1..=21).filter(|rule| !covered.contains(rule)).collect();
     assert!(missing.is_empty(), "no vector for {missing:?}");
 }
@@ -113,10 +98,7 @@ fn an_event_is_heard_with_the_first_byte_of_its_blank_line() {
 /// Checklist 8.
 #[test]
 fn a_comment_is_heard_with_the_end_of_its_line() {
-    assert_eq!(
-        heard_after(b":a\n:b\r\n:c\rdata:x\n:d\n\n"),
-        [3, 6, 10, 20, 21]
-    );
+    assert_eq!(heard_after(b":a\n:b\r\n:c\rdata:x\n:d\n\n"), [3, 6, 10, 20, 21]);
 }
 
 /// Checklist 2: the mark has three bytes and may come in three chunks, after any number of empty
@@ -134,11 +116,8 @@ fn a_byte_order_mark_may_be_cut_anywhere() {
 #[test]
 fn the_next_connection_may_open_with_a_mark_and_keeps_id_and_retry() {
     let mut decoder = Decoder::new();
-    chunks::decode(
-        &mut decoder,
-        [&b"retry: 9\nid: 1\ndata: a\n\nid: 2\nevent: b\ndata: b"[..]],
-    )
-    .unwrap();
+    chunks::decode(&mut decoder, [&b"retry: 9\nid: 1\ndata: a\n\nid: 2\nevent: b\ndata: b"[..]])
+        .unwrap();
     assert_eq!(decoder.last_event_id(), "1");
     let outcome = chunks::decode(&mut decoder, [&b"\xEF\xBB\xBFdata: c\n\n"[..]]).unwrap();
     assert_eq!(outcome.retry_ms, Some(9));
@@ -178,9 +157,7 @@ fn an_event_within_a_chunk_is_lent_and_not_copied() {
     let wire = b"id: 7\nevent: t\ndata: {\"a\":1}\n\n".to_vec();
     let mut decoder = Decoder::new();
     let mut input = &wire[..];
-    let Some(Item::Event(event)) = decoder.next(&mut input).unwrap() else {
-        panic!("an event")
-    };
+    let Some(Item::Event(event)) = decoder.next(&mut input).unwrap() else { panic!("an event") };
     assert!(wire.as_ptr_range().contains(&event.data().as_ptr()));
 }
 
@@ -188,19 +165,11 @@ fn an_event_within_a_chunk_is_lent_and_not_copied() {
 fn an_owned_event_is_what_a_client_sees_and_a_sent_one_what_was_written() {
     let mut decoder = Decoder::new();
     let mut input = &b"id: 7\n\nretry: 5\nevent: a\0b\ndata: x\n\n"[..];
-    let Some(Item::Event(event)) = decoder.next(&mut input).unwrap() else {
-        panic!("an event")
-    };
+    let Some(Item::Event(event)) = decoder.next(&mut input).unwrap() else { panic!("an event") };
     let (owned, sent) = (event.to_owned(), event.to_sent());
     assert_eq!(event.event_type(), "a\0b");
-    assert_eq!(
-        owned.event_type,
-        Some(EventType::new("a\u{FFFD}b").unwrap())
-    );
-    assert_eq!(
-        (owned.id, owned.retry_ms),
-        (Some(EventId::new("7").unwrap()), None)
-    );
+    assert_eq!(owned.event_type, Some(EventType::new("a\u{FFFD}b").unwrap()));
+    assert_eq!((owned.id, owned.retry_ms), (Some(EventId::new("7").unwrap()), None));
     assert_eq!((sent.id, sent.retry_ms), (None, Some(5)));
 }
 

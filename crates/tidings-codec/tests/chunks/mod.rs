@@ -17,11 +17,7 @@ pub(crate) fn decode<'a>(
     let retry_ms = decoder.reconnection_time().map(|time| {
         u64::try_from(time.as_millis()).expect("a decoder keeps no more than 64 bits of it")
     });
-    Ok(Outcome {
-        heard,
-        last_event_id: decoder.last_event_id().to_owned(),
-        retry_ms,
-    })
+    Ok(Outcome { heard, last_event_id: decoder.last_event_id().to_owned(), retry_ms })
 }
 
 /// Feeds `decoder` one chunk; appends what there is to hear.
@@ -44,10 +40,7 @@ pub(crate) fn hear(
             _ => unreachable!("there are no other items"),
         }
     }
-    assert!(
-        input.is_empty(),
-        "the decoder asked for more with input left"
-    );
+    assert!(input.is_empty(), "the decoder asked for more with input left");
     Ok(())
 }
 

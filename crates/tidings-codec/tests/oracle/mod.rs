@@ -132,11 +132,7 @@ impl Source {
         // Steps 4 to 8.
         let event_type = std::mem::take(&mut self.event_type);
         self.outcome.heard.push(Heard::Event {
-            event_type: if event_type.is_empty() {
-                "message".to_owned()
-            } else {
-                event_type
-            },
+            event_type: if event_type.is_empty() { "message".to_owned() } else { event_type },
             data: std::mem::take(&mut self.data),
             last_event_id: self.outcome.last_event_id.clone(),
             id,

@@ -46,19 +46,10 @@ fn read(file: &str, block: &str) -> Case {
         rules: Vec::new(),
         wire: Vec::new(),
         seed: None,
-        expected: Outcome {
-            heard: Vec::new(),
-            last_event_id: String::new(),
-            retry_ms: None,
-        },
+        expected: Outcome { heard: Vec::new(), last_event_id: String::new(), retry_ms: None },
     };
-    for line in block
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
-        let (key, value) = line
-            .split_once(':')
-            .unwrap_or_else(|| panic!("{file}: {line}"));
+    for line in block.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (key, value) = line.split_once(':').unwrap_or_else(|| panic!("{file}: {line}"));
         let value = value.strip_prefix(' ').unwrap_or(value);
         let (key, times) = match key.split_once('*') {
             Some((key, times)) => (key, times.parse().unwrap()),
@@ -89,11 +80,7 @@ fn read(file: &str, block: &str) -> Case {
             other => panic!("{file}: unknown line {other}"),
         }
     }
-    assert!(
-        source.is_some() && !case.rules.is_empty(),
-        "{}: source and rules",
-        case.name
-    );
+    assert!(source.is_some() && !case.rules.is_empty(), "{}: source and rules", case.name);
     case
 }
 
@@ -102,9 +89,7 @@ fn quoted(text: &str, count: usize) -> Vec<String> {
     let parts: Vec<&str> = text.split('"').collect();
     assert_eq!(parts.len(), 2 * count + 1, "{text}");
     let inside = parts.iter().skip(1).step_by(2);
-    inside
-        .map(|part| String::from_utf8(unescaped(part)).unwrap())
-        .collect()
+    inside.map(|part| String::from_utf8(unescaped(part)).unwrap()).collect()
 }
 
 fn unescaped(text: &str) -> Vec<u8> {

@@ -1,0 +1,169 @@
+//! `Block`: the buffers in which the lines up to the next blank line gather.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::mem;
+use core::time::Duration;
+
+use memchr::memchr;
+
+use crate::DecodeError;
+use crate::copy;
+use crate::field::Field;
+use crate::head::Head;
+use crate::limits::BUFFER_BYTES_KEPT_MAX;
+
+/// What has been said since the last blank line, within the limit.
+#[derive(Debug, Clone)]
+pub(crate) struct Block {
+    /// The data buffer: the values of the data lines, joined by LF. Without the LF after the last
+    /// one, which the standard appends to take it off again.
+    pub(crate) data: Vec<u8>,
+    /// There was a data line. (One that is empty leaves the data buffer empty.)
+    pub(crate) has_data: bool,
+    /// What else the block says.
+    pub(crate) head: Head,
+    /// It broke the limit: no event will come of it, and its data is not kept.
+    pub(crate) too_large: bool,
+    /// The limit.
+    pub(crate) bytes_max: usize,
+    /// The reconnection time of the source: the last one that any block gave.
+    pub(crate) reconnection_time: Option<Duration>,
+}
+
+impl Block {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self {
+            data: Vec::new(),
+            has_data: false,
+            head: Head::default(),
+            too_large: false,
+            bytes_max,
+            reconnection_time: None,
+        }
+    }
+
+    /// Begins a line of the data buffer.
+    #[inline]
+    pub(crate) fn begin_data(&mut self) {
+        if self.has_data {
+            self.data.push(b'\n');
+        }
+        self.has_data = true;
+    }
+
+    /// Adds to the line of the data buffer begun last.
+    #[inline]
+    pub(crate) fn append_data(&mut self, piece: &[u8]) -> Result<(), DecodeError> {
+        if !self.has_room(piece.len()) {
+            return Err(self.fail());
+        }
+        copy::append(&mut self.data, piece);
+        Ok(())
+    }
+
+    /// Copies a data line that was left lying in the chunk, for which there is room.
+    #[inline]
+    pub(crate) fn keep(&mut self, held: Option<&[u8]>) {
+        if let Some(value) = held {
+            self.begin_data();
+            copy::append(&mut self.data, value);
+        }
+    }
+
+    /// A field that is not data, and its whole value.
+    pub(crate) fn set(&mut self, field: Field, value: &[u8]) {
+        match field {
+            Field::Event => {
+                self.head.event_type.clear();
+                self.head.event_type.push_str(&String::from_utf8_lossy(value));
+            }
+            Field::Id if memchr(b'\0', value).is_none() => {
+                self.head.set_id(&String::from_utf8_lossy(value));
+            }
+            Field::Retry => {
+                if let Some(ms) = retry_ms(value) {
+                    self.head.retry_ms = Some(ms);
+                    self.reconnection_time = Some(Duration::from_millis(ms));
+                }
+            }
+            Field::Id | Field::Data | Field::Comment => {}
+        }
+    }
+
+    /// Whether so many bytes more are within the limit.
+    #[inline]
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.data.len() + self.head.len() + bytes <= self.bytes_max
+    }
+
+    /// It is larger than it may be: the data goes, and what is yet to come of it will be skipped.
+    #[cold]
+    pub(crate) fn fail(&mut self) -> DecodeError {
+        self.data = Vec::new();
+        self.has_data = false;
+        self.too_large = true;
+        DecodeError::EventTooLarge { bytes_max: self.bytes_max }
+    }
+
+    /// Nothing has been said.
+    #[inline]
+    pub(crate) fn is_clear(&self) -> bool {
+        !self.has_data && !self.too_large && self.head.is_clear()
+    }
+
+    /// Forgets what was said, but not the last event id and the reconnection time.
+    pub(crate) fn clear(&mut self) {
+        recycle(&mut self.data);
+        self.has_data = false;
+        self.head.clear();
+        self.too_large = false;
+    }
+}
+
+/// Empties a buffer, and gives its memory back if that is much.
+#[inline]
+pub(crate) fn recycle(buffer: &mut Vec<u8>) {
+    if buffer.capacity() > BUFFER_BYTES_KEPT_MAX {
+        drop(mem::take(buffer));
+    }
+    buffer.clear();
+}
+
+/// The value of a `retry` field, if it is a number: ASCII digits and nothing else, at least one.
+/// One that does not fit is taken for the largest that does.
+fn retry_ms(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let append =
+        |ms: u64, digit: &u8| ms.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    Some(digits.iter().fold(0, append))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checklist 15.
+    #[test]
+    fn a_retry_is_ascii_digits_and_nothing_else() {
+        assert_eq!(retry_ms(b"03000"), Some(3000));
+        assert_eq!(retry_ms(b"0"), Some(0));
+        assert_eq!(retry_ms(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(retry_ms(b"18446744073709551616"), Some(u64::MAX));
+        for bad in ["", "+5", "-1", "1.5", " 1", "1000x", "\u{661}\u{662}", "1 "] {
+            assert_eq!(retry_ms(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_huge_buffer_is_given_back_and_a_small_one_kept() {
+        let mut block = Block::new(usize::MAX);
+        for (size, kept) in [(1000, true), (BUFFER_BYTES_KEPT_MAX + 1, false)] {
+            block.keep(Some(&alloc::vec![b'x'; size]));
+            block.clear();
+            assert_eq!(block.data.capacity() > 0, kept, "{size}");
+        }
+    }
+}
