@@ -548,3 +548,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// What stands in for a wait that no clock can count: a century.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! A world for an event source: a server that says what a script tells it to, and a clock that stands
 //! still but for sleepers.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 #![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
