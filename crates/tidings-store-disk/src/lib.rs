@@ -1,1 +1,190 @@
-//! The embedded durable log of the Tidings hub
+//! The embedded durable log of the Tidings hub: a [`Store`] that keeps its records in one folder.
+//!
+//! # What it guarantees
+//!
+//! *Acknowledged means stored.* With [`Durability::Fsync`], when `append` returns, its records are on the
+//! disk (`fdatasync`); with [`Durability::Os`] they are with the operating system and survive the end of the
+//! process. Either way nobody reads a record before that.
+//!
+//! *All or nothing.* After a crash a batch is there as a whole or not at all.
+//!
+//! *Failures are final.* A failed write or `fsync` ends all appending until the log is opened anew, because
+//! what the disk holds is no longer known; reading goes on. The reason is in [`Store::failure`].
+//!
+//! *Damage is reported, never repaired by forgetting.* Every block has a checksum. What is broken is named by
+//! file and place, with what to do about it: by [`DiskStore::open`] if it is in the part that is read then,
+//! else by the read that meets it. Only what a crash can leave at the very end of the log, an append that
+//! was never answered, is taken away, and a warning says so.
+//!
+//! *Space comes back.* Retention removes whole segment files.
+//!
+//! # What it does not
+//!
+//! It does not notice a disk that lies about `fsync`, or damage to the very last append of a log that was not
+//! closed in good order: that looks like an append that was never answered. It is one log for one process;
+//! it does not replicate.
+//!
+//! # How it is built
+//!
+//! The log is a sequence of segment files. Only the newest is written: each `append` is encoded into blocks
+//! and added with one write and one sync. While it is written, its index is in memory; when it is full, it is
+//! sealed, and a helper thread writes the index beside it. Opening reads the newest segment as a whole, and of
+//! the others the footer of their index. The newest records are held in memory too, so that subscribers who
+//! keep up never touch the disk.
+//!
+//! Why not an embedded database: `docs/decisions/0001-a-log-of-our-own.md`.
+
+mod append;
+mod block;
+mod config;
+mod disk;
+mod error;
+mod helper;
+mod index;
+pub mod limits;
+mod read;
+mod record;
+mod recovery;
+mod retention;
+mod seek;
+mod segment;
+mod state;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tidings_hub::{
+    AppendError, Appended, Bounds, Draft, Epoch, EventId, Interest, Page, Position, ReadError,
+    ReadQuery, Store, Timestamp, Topic, TopicState,
+};
+
+pub use config::{DiskConfig, Durability};
+pub use error::OpenError;
+
+use crate::append::Writer;
+use crate::helper::Helper;
+use crate::state::Shared;
+
+/// A log in a folder. See the [crate](self) for what it guarantees.
+pub struct DiskStore {
+    shared: Arc<Shared>,
+    writer: Mutex<Writer>,
+    /// Holds the lock on the folder; dropped last.
+    _lock: Option<File>,
+}
+
+impl DiskStore {
+    /// Opens the log in `config.path`, or makes one.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; its [`hint`](OpenError::hint) says what can be done.
+    pub fn open(config: DiskConfig) -> Result<Self, OpenError> {
+        let (disk, lock) = recovery::open_folder(&config.path)?;
+        Self::open_on(Arc::new(disk), config, Some(lock))
+    }
+
+    /// Opens the log on any disk.
+    fn open_on(
+        disk: Arc<dyn disk::Disk>,
+        config: DiskConfig,
+        lock: Option<File>,
+    ) -> Result<Self, OpenError> {
+        let (shared, end) = recovery::recover(disk, config)?;
+        let shared = Arc::new(shared);
+        let helper = Helper::start(&shared).map_err(|source| OpenError::Io {
+            action: "start a thread for the log in",
+            path: shared.config.path.clone(),
+            source,
+        })?;
+        let writer = Writer::new(end, helper);
+        Ok(Self { shared, writer: Mutex::new(writer), _lock: lock })
+    }
+}
+
+impl Store for DiskStore {
+    fn epoch(&self) -> Epoch {
+        self.shared.epoch
+    }
+
+    fn bounds(&self) -> Bounds {
+        let state = self.shared.read_state();
+        Bounds { first: state.first(), head: state.head }
+    }
+
+    fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.append(&self.shared, drafts, now)
+    }
+
+    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
+        self.shared.read(query)
+    }
+
+    fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
+        Ok(self.shared.find(id)?)
+    }
+
+    fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError> {
+        self.shared.seek_time(since)
+    }
+
+    fn seek_last(&self, interest: &Interest, count: usize) -> Result<Position, ReadError> {
+        self.shared.seek_last(interest, count)
+    }
+
+    fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, ReadError> {
+        Ok(self.shared.topic(topic)?)
+    }
+
+    fn topics(
+        &self,
+        prefix: &str,
+        after: Option<&Topic>,
+        count: usize,
+    ) -> Result<Vec<TopicState>, ReadError> {
+        Ok(self.shared.topics(prefix, after, count)?)
+    }
+
+    fn wait(&self, after: Position, timeout: Duration) -> Position {
+        self.shared.head.wait(after, timeout)
+    }
+
+    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.retain(&self.shared, now)
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.shared.failure()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.shared.read_state().bytes()
+    }
+}
+
+impl Drop for DiskStore {
+    /// Marks the log as closed in good order and waits for the helper thread.
+    fn drop(&mut self) {
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        writer.close(&self.shared);
+    }
+}
+
+impl std::fmt::Debug for DiskStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DiskStore").field("path", &self.shared.config.path).finish_non_exhaustive()
+    }
+}
+
+/// A number that differs from log to log and from segment to segment. The standard library seeds its hash
+/// maps from the operating system, which is all the randomness this needs.
+fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}

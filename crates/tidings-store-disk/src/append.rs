@@ -1,0 +1,317 @@
+//! The one writer: drafts become blocks, blocks become durable, then visible.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidings_hub::{AppendError, Appended, Draft, EventId, Position, Record, Timestamp};
+
+use crate::block::{BlockBuilder, CLOSED, Commit, LAST_OF_COMMIT, SEALED};
+use crate::config::Durability;
+use crate::error::Fault;
+use crate::helper::{Helper, Job};
+use crate::index::BlockEntry;
+use crate::limits::{
+    APPEND_BUFFER_KEPT_BYTES, APPEND_BYTES_MAX, BLOCK_BYTES_AIM, SEGMENT_GROWTH_BYTES,
+    SEGMENT_KEYS_MAX, SEGMENT_RECORDS_MAX,
+};
+use crate::record;
+use crate::segment::{Index, Sealed, SegmentLog};
+use crate::state::{Active, Shared};
+
+/// Bytes after which a log that is not synced at every append is synced in the background, so that the sync
+/// at the end of a segment is short.
+const OS_SYNC_BYTES: u64 = 16 << 20;
+
+/// Where the log ends.
+pub(crate) struct End {
+    pub(crate) log: Arc<SegmentLog>,
+    /// Where the next block goes.
+    pub(crate) offset: u64,
+    /// How long the file is.
+    pub(crate) file_bytes: u64,
+    pub(crate) next: Position,
+    /// Time of the newest record; the next one is not before.
+    pub(crate) time: Timestamp,
+}
+
+/// Appends, seals and closes. There is one, and whoever uses it holds its lock.
+pub(crate) struct Writer {
+    end: End,
+    pub(crate) helper: Helper,
+    buffer: Vec<u8>,
+    /// Bytes written since the last sync was asked for.
+    unsynced: u64,
+}
+
+/// An append in the making.
+struct Batch {
+    records: Vec<Arc<Record>>,
+    cost: usize,
+    /// Where each block begins in the buffer, and how many records it has.
+    blocks: Vec<(usize, usize)>,
+    appended: Vec<Appended>,
+}
+
+impl Writer {
+    pub(crate) fn new(end: End, helper: Helper) -> Self {
+        Self { end, helper, buffer: Vec::new(), unsynced: 0 }
+    }
+
+    /// See `Store::append`.
+    pub(crate) fn append(
+        &mut self,
+        shared: &Shared,
+        drafts: Vec<Draft>,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, AppendError> {
+        shared.check()?;
+        let cost = drafts.iter().map(Draft::cost).sum::<usize>();
+        if cost > APPEND_BYTES_MAX {
+            let reason = format!("an append of {cost} bytes is more than {APPEND_BYTES_MAX}");
+            return Err(AppendError::Failed { reason });
+        }
+        self.try_append(shared, drafts, cost, now).map_err(|fault| shared.fail(fault))
+    }
+
+    fn try_append(
+        &mut self,
+        shared: &Shared,
+        drafts: Vec<Draft>,
+        cost: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, Fault> {
+        if self.is_full(shared, drafts.len(), cost) {
+            self.seal(shared)?;
+        }
+        let now = now.max(self.end.time);
+        let batch = self.encode(shared, drafts, now)?;
+        if batch.records.is_empty() {
+            return Ok(batch.appended);
+        }
+        self.write(shared)?;
+        self.publish(shared, batch, now)
+    }
+
+    /// Whether the segment has no room for so much more. An empty one has room for anything.
+    fn is_full(&self, shared: &Shared, records: usize, cost: usize) -> bool {
+        let state = shared.read_state();
+        let index = &state.active.index;
+        index.records() > 0
+            && (self.end.offset + cost as u64 > shared.config.segment_bytes()
+                || index.records() as usize + records > SEGMENT_RECORDS_MAX
+                || index.keys() >= SEGMENT_KEYS_MAX)
+    }
+
+    /// Makes records of the drafts and fills the buffer with their blocks.
+    fn encode(
+        &mut self,
+        shared: &Shared,
+        drafts: Vec<Draft>,
+        time: Timestamp,
+    ) -> Result<Batch, Fault> {
+        self.buffer.clear();
+        self.buffer.shrink_to(APPEND_BUFFER_KEPT_BYTES);
+        let count = drafts.len();
+        let mut batch = Batch {
+            records: Vec::with_capacity(count),
+            cost: 0,
+            blocks: Vec::new(),
+            appended: Vec::with_capacity(count),
+        };
+        let commit = Commit { first: self.end.next, time, salt: self.end.log.salt };
+        let mut position = self.end.next;
+        let mut once = OnceIds::new(&drafts);
+        let mut open = None::<BlockBuilder>;
+        for draft in drafts {
+            if let Some(known) = once.known(shared, &draft, position)? {
+                batch.appended.push(known);
+                continue;
+            }
+            if open.as_ref().is_some_and(|b| b.body_bytes(&self.buffer) >= BLOCK_BYTES_AIM) {
+                let full = open.take().expect("it is some");
+                full.finish(&mut self.buffer, commit, 0);
+            }
+            let block = open.get_or_insert_with(|| {
+                let block = BlockBuilder::begin(&mut self.buffer, position);
+                batch.blocks.push((block.start(), 0));
+                block
+            });
+            record::encode(&draft, &mut self.buffer);
+            block.count_record();
+            batch.blocks.last_mut().expect("one is open").1 += 1;
+            let record = Record::new(draft, position, time);
+            let id = record.event_id(shared.epoch);
+            batch.appended.push(Appended { position, id, duplicate: false });
+            batch.cost += record.cost();
+            batch.records.push(Arc::new(record));
+            position = position.next();
+        }
+        if let Some(last) = open {
+            last.finish(&mut self.buffer, commit, LAST_OF_COMMIT);
+        }
+        Ok(batch)
+    }
+
+    /// Puts the buffer at the end of the log, as firmly as is promised.
+    fn write(&mut self, shared: &Shared) -> Result<(), Fault> {
+        let End { log, offset, file_bytes, .. } = &mut self.end;
+        let to = *offset + self.buffer.len() as u64;
+        if to > *file_bytes {
+            let longer = to.next_multiple_of(SEGMENT_GROWTH_BYTES);
+            log.file.set_len(longer).map_err(|error| log.io_fault("lengthen", &error))?;
+            *file_bytes = longer;
+        }
+        log.file
+            .write_at(&self.buffer, *offset)
+            .map_err(|error| log.io_fault("write to", &error))?;
+        match shared.config.durability {
+            Durability::Fsync => log.file.sync().map_err(|error| log.io_fault("sync", &error))?,
+            Durability::Os => {
+                self.unsynced += self.buffer.len() as u64;
+                if self.unsynced >= OS_SYNC_BYTES {
+                    self.unsynced = 0;
+                    self.helper.try_send(Job::Sync(Arc::clone(log)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the batch to the readers.
+    fn publish(
+        &mut self,
+        shared: &Shared,
+        batch: Batch,
+        time: Timestamp,
+    ) -> Result<Vec<Appended>, Fault> {
+        let forgotten = {
+            let mut state = shared.write_state();
+            let active = &mut state.active;
+            if active.index.records() == 0 {
+                active.first_time = time;
+            }
+            active.last_time = time;
+            let mut records = batch.records.iter();
+            for (start, count) in &batch.blocks {
+                let offset = self.end.offset + *start as u64;
+                let offset = u32::try_from(offset)
+                    .map_err(|_| Fault::damaged(active.log.path(), "it is too long"))?;
+                active.index.add_block(BlockEntry { place: active.index.records(), offset, time });
+                for record in records.by_ref().take(*count) {
+                    active.index.add_record(record);
+                }
+            }
+            self.end.offset += self.buffer.len() as u64;
+            self.end.next = active.next();
+            self.end.time = time;
+            active.bytes = self.end.offset;
+            state.head = self.end.next.previous();
+            state.recent.extend(batch.records, batch.cost);
+            state.recent.shrink(shared.config.recent_bytes_max)
+        };
+        drop(forgotten);
+        shared.head.advance(self.end.next.previous());
+        Ok(batch.appended)
+    }
+
+    /// Ends the segment and begins the next one.
+    ///
+    /// The next file is there before the mark that seals this one: so a sealed segment without a successor has
+    /// lost it, and recovery can say so.
+    pub(crate) fn seal(&mut self, shared: &Shared) -> Result<(), Fault> {
+        let Shared { disk, config, epoch, .. } = shared;
+        let next = SegmentLog::create(&**disk, self.end.next, *epoch, config.durability)
+            .map_err(|error| Fault::io("begin a segment in", &config.path, &error))?;
+        let next = Arc::new(next);
+        self.mark(SEALED)?;
+        let log_bytes = self.end.offset;
+        let offset = crate::segment::HEADER_BYTES as u64;
+        let End { next: position, time, .. } = self.end;
+        self.end = End { log: Arc::clone(&next), offset, file_bytes: offset, next: position, time };
+        self.unsynced = 0;
+        let sealed = {
+            let mut state = shared.write_state();
+            let active = std::mem::replace(&mut state.active, Active::empty(next));
+            let sealed = Arc::new(Sealed {
+                log: active.log,
+                last: position.previous(),
+                first_time: active.first_time,
+                last_time: active.last_time,
+                log_bytes,
+                index: Index::Memory(Arc::new(active.index)),
+            });
+            state.sealed.push_back(Arc::clone(&sealed));
+            sealed
+        };
+        self.helper.send(Job::Index(sealed));
+        self.drop_what_is_too_much(shared);
+        Ok(())
+    }
+
+    /// Writes a block without records, cuts the file behind it, and syncs.
+    fn mark(&mut self, flag: u32) -> Result<(), Fault> {
+        let End { log, offset, file_bytes, next, time } = &mut self.end;
+        self.buffer.clear();
+        let commit = Commit { first: *next, time: *time, salt: log.salt };
+        BlockBuilder::begin(&mut self.buffer, *next).finish(
+            &mut self.buffer,
+            commit,
+            LAST_OF_COMMIT | flag,
+        );
+        let to = *offset + self.buffer.len() as u64;
+        log.file
+            .write_at(&self.buffer, *offset)
+            .and_then(|()| log.file.set_len(to))
+            .and_then(|()| log.file.sync())
+            .map_err(|error| log.io_fault("finish", &error))?;
+        *offset = to;
+        *file_bytes = to;
+        Ok(())
+    }
+
+    /// Marks the log as closed in good order and waits for the helper thread.
+    pub(crate) fn close(&mut self, shared: &Shared) {
+        if shared.check().is_ok()
+            && let Err(fault) = self.mark(CLOSED)
+        {
+            tracing::warn!(reason = %fault.0, "the log was not closed in good order");
+        }
+        self.helper.stop();
+    }
+}
+
+/// Finds what a draft with [`Draft::once`] would repeat.
+struct OnceIds {
+    /// Ids of this very batch; `None` if no draft of it asks.
+    batch: Option<HashMap<EventId, Position>>,
+}
+
+impl OnceIds {
+    fn new(drafts: &[Draft]) -> Self {
+        let asked = drafts.iter().any(|draft| draft.once);
+        Self { batch: asked.then(HashMap::new) }
+    }
+
+    /// The record that `draft` repeats. If there is none, the draft will be stored at `position`.
+    fn known(
+        &mut self,
+        shared: &Shared,
+        draft: &Draft,
+        position: Position,
+    ) -> Result<Option<Appended>, Fault> {
+        let (Some(batch), Some(id)) = (&mut self.batch, &draft.id) else {
+            return Ok(None);
+        };
+        if draft.once {
+            let known = match shared.find(id)? {
+                Some(position) => Some(position),
+                None => batch.get(id).copied(),
+            };
+            if let Some(position) = known {
+                return Ok(Some(Appended { position, id: id.clone(), duplicate: true }));
+            }
+        }
+        batch.entry(id.clone()).or_insert(position);
+        Ok(None)
+    }
+}

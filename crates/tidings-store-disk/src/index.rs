@@ -1,0 +1,135 @@
+//! What finds records in one segment: by topic, by publisher-given id, by position, by time.
+//!
+//! While a segment is written, its index is a [`MemoryIndex`]. When it is sealed, the helper thread writes
+//! the same content to an [`IndexFile`], and the memory is given back. An index is derived from its
+//! segment: one that is missing is made again when the log is opened.
+
+mod file;
+mod filter;
+mod keys;
+mod memory;
+mod write;
+
+use tidings_hub::{EventId, Timestamp, Topic};
+
+use crate::error::Fault;
+
+pub(crate) use file::IndexFile;
+pub(crate) use memory::MemoryIndex;
+pub(crate) use write::{Indexed, write_index};
+
+/// Places are counted from the first record of the segment: 0, 1, 2, …
+pub(crate) trait SegmentIndex {
+    /// Appends to `into` the records on `topic` from place `from` on, in order, at most `count`.
+    fn records_from(
+        &self,
+        topic: &Topic,
+        from: u32,
+        count: usize,
+        into: &mut Vec<Posting>,
+    ) -> Result<(), Fault>;
+
+    /// Appends to `into` the records on `topic` before place `below`, newest first, at most `count`.
+    fn records_before(
+        &self,
+        topic: &Topic,
+        below: u32,
+        count: usize,
+        into: &mut Vec<Posting>,
+    ) -> Result<(), Fault>;
+
+    /// What the segment holds of `topic`.
+    fn topic(&self, topic: &Topic) -> Result<Option<TopicSummary>, Fault>;
+
+    /// Topics in the order of their names, at most `count` that begin with `prefix` and come after `after`.
+    fn topics(
+        &self,
+        prefix: &str,
+        after: Option<&Topic>,
+        count: usize,
+    ) -> Result<Vec<(Topic, TopicSummary)>, Fault>;
+
+    /// The place of the oldest record with this publisher-given id.
+    fn find(&self, id: &EventId) -> Result<Option<u32>, Fault>;
+
+    /// The block that holds the record at `place`, which must be in the segment, and those before it: at most
+    /// `count` in all, newest first.
+    fn blocks_back(&self, place: u32, count: usize) -> Result<Vec<BlockEntry>, Fault>;
+
+    /// The place of the first record of the first block with a time of `since` or later.
+    fn place_at(&self, since: Timestamp) -> Result<Option<u32>, Fault>;
+}
+
+/// A record on a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Posting {
+    /// Its place; the highest bit says that it is private.
+    place: u32,
+    /// Where its block begins in the segment file.
+    pub(crate) block: u32,
+}
+
+const PRIVATE: u32 = 1 << 31;
+
+impl Posting {
+    pub(crate) fn new(place: u32, private: bool, block: u32) -> Self {
+        Self { place: place | if private { PRIVATE } else { 0 }, block }
+    }
+
+    pub(crate) fn place(self) -> u32 {
+        self.place & !PRIVATE
+    }
+
+    pub(crate) fn is_private(self) -> bool {
+        self.place & PRIVATE != 0
+    }
+
+    fn to_bytes(self) -> [u8; 8] {
+        (u64::from(self.place) | u64::from(self.block) << 32).to_le_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; 8]) -> Self {
+        let both = u64::from_le_bytes(bytes);
+        Self { place: both as u32, block: (both >> 32) as u32 }
+    }
+}
+
+/// A block of the segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockEntry {
+    /// The place of its first record.
+    pub(crate) place: u32,
+    /// Where it begins in the segment file.
+    pub(crate) offset: u32,
+    /// The time of its records.
+    pub(crate) time: Timestamp,
+}
+
+impl BlockEntry {
+    const BYTES: usize = 16;
+
+    fn to_bytes(self) -> [u8; Self::BYTES] {
+        let place = u128::from(self.place);
+        let offset = u128::from(self.offset) << 32;
+        (place | offset | u128::from(self.time.as_millis()) << 64).to_le_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        let all = u128::from_le_bytes(bytes);
+        Self {
+            place: all as u32,
+            offset: (all >> 32) as u32,
+            time: Timestamp::from_millis((all >> 64) as u64),
+        }
+    }
+}
+
+/// What one segment holds of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopicSummary {
+    pub(crate) records: u32,
+    /// The place of its newest record.
+    pub(crate) last: u32,
+    /// The newest record ended the topic.
+    pub(crate) ended: bool,
+}

@@ -1,0 +1,340 @@
+//! The index of a sealed segment, as a file.
+//!
+//! Five sections, then a footer of fixed length, which is read first:
+//!
+//! | section | content |
+//! |---|---|
+//! | entries | the topics, then the ids, as [`keys`](super::keys) describes |
+//! | postings | 8 bytes a record and topic: place, where its block begins; topic after topic, in order |
+//! | blocks | 16 bytes a block: place of its first record, where it begins, its time |
+//! | offsets | of the topics' entries, then of the ids' |
+//! | filter | see [`filter`](super::filter) |
+//!
+//! Footer, entries and filter carry checksums. Postings and blocks need none: what they point to is a block with
+//! a checksum of its own, and a reader checks that it is the right one.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tidings_hub::{EventId, Position, Timestamp, Topic};
+
+use crate::block::{u32_at, u64_at};
+use crate::disk::{Disk, DiskFile};
+use crate::error::Fault;
+
+use super::filter::{Filter, KeyKind};
+use super::keys::{Entry, Keys};
+use super::{BlockEntry, Posting, SegmentIndex, TopicSummary};
+
+/// Bytes of the footer.
+const FOOTER_BYTES: usize = 112;
+
+const MAGIC: [u8; 8] = *b"TIDINGSI";
+
+/// Changes whenever the layout does. An index of another format is made again.
+const FORMAT: u32 = 1;
+
+/// What the index says of its segment, and where its sections are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Footer {
+    /// Ties the index to its segment file.
+    pub(super) salt: u64,
+    pub(crate) first: Position,
+    pub(crate) records: u32,
+    /// Length of the segment file.
+    pub(crate) log_bytes: u64,
+    pub(crate) first_time: Timestamp,
+    pub(crate) last_time: Timestamp,
+    pub(super) topics: u32,
+    pub(super) ids: u32,
+    pub(super) blocks: u32,
+    pub(super) filter_crc: u32,
+    pub(super) postings_at: u64,
+    pub(super) blocks_at: u64,
+    pub(super) offsets_at: u64,
+    pub(super) filter_at: u64,
+}
+
+impl Footer {
+    pub(super) fn encode(&self) -> [u8; FOOTER_BYTES] {
+        let mut bytes = [0; FOOTER_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        let longs = [
+            self.salt,
+            self.first.get(),
+            self.log_bytes,
+            self.first_time.as_millis(),
+            self.last_time.as_millis(),
+            self.postings_at,
+            self.blocks_at,
+            self.offsets_at,
+            self.filter_at,
+        ];
+        for (n, long) in longs.iter().enumerate() {
+            bytes[16 + n * 8..][..8].copy_from_slice(&long.to_le_bytes());
+        }
+        let ints = [self.records, self.topics, self.ids, self.blocks, self.filter_crc];
+        for (n, int) in ints.iter().enumerate() {
+            bytes[88 + n * 4..][..4].copy_from_slice(&int.to_le_bytes());
+        }
+        let crc = crc32fast::hash(&bytes[16..]);
+        bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8; FOOTER_BYTES]) -> Option<Self> {
+        let right = bytes[..8] == MAGIC
+            && u32_at(bytes, 8) == FORMAT
+            && u32_at(bytes, 12) == crc32fast::hash(&bytes[16..]);
+        right.then(|| Self {
+            salt: u64_at(bytes, 16),
+            first: Position::new(u64_at(bytes, 24)),
+            log_bytes: u64_at(bytes, 32),
+            first_time: Timestamp::from_millis(u64_at(bytes, 40)),
+            last_time: Timestamp::from_millis(u64_at(bytes, 48)),
+            postings_at: u64_at(bytes, 56),
+            blocks_at: u64_at(bytes, 64),
+            offsets_at: u64_at(bytes, 72),
+            filter_at: u64_at(bytes, 80),
+            records: u32_at(bytes, 88),
+            topics: u32_at(bytes, 92),
+            ids: u32_at(bytes, 96),
+            blocks: u32_at(bytes, 100),
+            filter_crc: u32_at(bytes, 104),
+        })
+    }
+}
+
+/// An index on disk. In memory is only its filter.
+pub(crate) struct IndexFile {
+    source: Source,
+    footer: Footer,
+    filter: Filter,
+}
+
+/// The file, and how to complain about it.
+pub(super) struct Source {
+    file: Arc<dyn DiskFile>,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl IndexFile {
+    /// Opens the index in `name`. `None` if it is damaged, unfinished, of another format, or not the one of the
+    /// segment with this `salt`: then it must be made again.
+    pub(crate) fn open(disk: &dyn Disk, name: &str, salt: u64) -> io::Result<Option<Self>> {
+        let file = disk.open(name)?;
+        let bytes = file.len()?;
+        let Some(footer_at) = bytes.checked_sub(FOOTER_BYTES as u64) else {
+            return Ok(None);
+        };
+        let mut footer = [0; FOOTER_BYTES];
+        if file.read_at(&mut footer, footer_at)? < FOOTER_BYTES {
+            return Ok(None);
+        }
+        let Some(footer) = Footer::decode(&footer) else {
+            return Ok(None);
+        };
+        let Some(filter_bytes) = footer_at.checked_sub(footer.filter_at) else {
+            return Ok(None);
+        };
+        let mut filter = vec![0; filter_bytes as usize];
+        let read = file.read_at(&mut filter, footer.filter_at)?;
+        let right = read == filter.len()
+            && !filter.is_empty()
+            && footer.salt == salt
+            && footer.filter_crc == crc32fast::hash(&filter);
+        let source = Source { file, path: disk.path(name), bytes };
+        let filter = Filter::from_bytes(&filter);
+        Ok(right.then_some(Self { source, footer, filter }))
+    }
+
+    pub(crate) fn footer(&self) -> &Footer {
+        &self.footer
+    }
+
+    /// Length of the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.source.bytes
+    }
+
+    fn topic_keys(&self) -> Keys {
+        Keys { count: self.footer.topics, offsets: self.footer.offsets_at }
+    }
+
+    fn id_keys(&self) -> Keys {
+        let offsets = self.footer.offsets_at + (u64::from(self.footer.topics) + 1) * 4;
+        Keys { count: self.footer.ids, offsets }
+    }
+
+    fn topic_entry(&self, topic: &Topic) -> Result<Option<Entry>, Fault> {
+        if !self.filter.may_hold(KeyKind::Topic, topic.as_str()) {
+            return Ok(None);
+        }
+        self.topic_keys().get(&self.source, topic.as_str())
+    }
+
+    /// The postings of `entry` with these numbers, counted from its first.
+    fn postings(&self, entry: &Entry, from: u32, to: u32) -> Result<Vec<Posting>, Fault> {
+        let mut bytes = vec![0; (to - from) as usize * 8];
+        let number = u64::from(entry.postings) + u64::from(from);
+        self.source.read(&mut bytes, self.footer.postings_at + number * 8)?;
+        let each = bytes.chunks_exact(8);
+        Ok(each.map(|bytes| Posting::from_bytes(bytes.try_into().expect("eight"))).collect())
+    }
+
+    /// How many postings of `entry` are before `place`.
+    fn postings_before(&self, entry: &Entry, place: u32) -> Result<u32, Fault> {
+        partition_point(entry.records, |number| {
+            Ok(self.postings(entry, number, number + 1)?[0].place() < place)
+        })
+    }
+
+    fn blocks(&self, from: u32, to: u32) -> Result<Vec<BlockEntry>, Fault> {
+        let mut bytes = vec![0; (to - from) as usize * BlockEntry::BYTES];
+        let offset = self.footer.blocks_at + u64::from(from) * BlockEntry::BYTES as u64;
+        self.source.read(&mut bytes, offset)?;
+        let each = bytes.chunks_exact(BlockEntry::BYTES);
+        Ok(each.map(|bytes| BlockEntry::from_bytes(bytes.try_into().expect("16"))).collect())
+    }
+}
+
+impl SegmentIndex for IndexFile {
+    fn records_from(
+        &self,
+        topic: &Topic,
+        from: u32,
+        count: usize,
+        into: &mut Vec<Posting>,
+    ) -> Result<(), Fault> {
+        if let Some(entry) = self.topic_entry(topic)? {
+            let start = self.postings_before(&entry, from)?;
+            let end = entry.records.min(start.saturating_add(count as u32));
+            into.extend(self.postings(&entry, start, end)?);
+        }
+        Ok(())
+    }
+
+    fn records_before(
+        &self,
+        topic: &Topic,
+        below: u32,
+        count: usize,
+        into: &mut Vec<Posting>,
+    ) -> Result<(), Fault> {
+        if let Some(entry) = self.topic_entry(topic)? {
+            let end = self.postings_before(&entry, below)?;
+            let start = end.saturating_sub(count as u32);
+            into.extend(self.postings(&entry, start, end)?.into_iter().rev());
+        }
+        Ok(())
+    }
+
+    fn topic(&self, topic: &Topic) -> Result<Option<TopicSummary>, Fault> {
+        Ok(self.topic_entry(topic)?.map(|entry| entry.summary()))
+    }
+
+    fn topics(
+        &self,
+        prefix: &str,
+        after: Option<&Topic>,
+        count: usize,
+    ) -> Result<Vec<(Topic, TopicSummary)>, Fault> {
+        let keys = self.topic_keys();
+        let after = after.map(Topic::as_str).filter(|after| *after >= prefix);
+        let start = keys.lower_bound(&self.source, after.unwrap_or(prefix))?;
+        let mut found = Vec::new();
+        let mut damaged = false;
+        if count == 0 {
+            return Ok(found);
+        }
+        keys.each_from(&self.source, start, |entry| {
+            if Some(entry.text.as_str()) == after {
+                return true;
+            }
+            if !entry.text.starts_with(prefix) {
+                return false;
+            }
+            match Topic::new(&entry.text) {
+                Ok(topic) => found.push((topic, entry.summary())),
+                Err(_) => damaged = true,
+            }
+            found.len() < count && !damaged
+        })?;
+        if damaged { Err(self.source.damaged("a topic's name")) } else { Ok(found) }
+    }
+
+    fn find(&self, id: &EventId) -> Result<Option<u32>, Fault> {
+        if !self.filter.may_hold(KeyKind::Id, id.as_str()) {
+            return Ok(None);
+        }
+        let entry = self.id_keys().get(&self.source, id.as_str())?;
+        Ok(entry.map(|entry| entry.place))
+    }
+
+    fn blocks_back(&self, place: u32, count: usize) -> Result<Vec<BlockEntry>, Fault> {
+        let end = partition_point(self.footer.blocks, |number| {
+            Ok(self.blocks(number, number + 1)?[0].place <= place)
+        })?;
+        let mut blocks = self.blocks(end.saturating_sub(count as u32), end)?;
+        blocks.reverse();
+        Ok(blocks)
+    }
+
+    fn place_at(&self, since: Timestamp) -> Result<Option<u32>, Fault> {
+        let older = partition_point(self.footer.blocks, |number| {
+            Ok(self.blocks(number, number + 1)?[0].time < since)
+        })?;
+        if older == self.footer.blocks {
+            return Ok(None);
+        }
+        Ok(Some(self.blocks(older, older + 1)?[0].place))
+    }
+}
+
+impl Source {
+    /// Reads exactly `into`.
+    pub(super) fn read(&self, into: &mut [u8], offset: u64) -> Result<(), Fault> {
+        match self.file.read_at(into, offset) {
+            Ok(read) if read == into.len() => Ok(()),
+            Ok(_) => Err(self.damaged("it is too short")),
+            Err(error) => Err(Fault::io("read", &self.path, &error)),
+        }
+    }
+
+    /// The length of what lies between two offsets of the file.
+    pub(super) fn length(&self, start: u32, end: u32) -> Result<usize, Fault> {
+        // Damaged offsets must not make us ask for four gigabytes.
+        match end.checked_sub(start) {
+            Some(length) if u64::from(end) <= self.bytes => Ok(length as usize),
+            _ => Err(self.damaged("an offset")),
+        }
+    }
+
+    pub(super) fn damaged(&self, what: &str) -> Fault {
+        Fault(format!(
+            "the index {} is damaged ({what}): stop the hub and remove this file, it is made again \
+             at the next start",
+            self.path.display()
+        ))
+    }
+}
+
+/// The first of `0..count` for which `before` no longer holds.
+fn partition_point(
+    count: u32,
+    mut before: impl FnMut(u32) -> Result<bool, Fault>,
+) -> Result<u32, Fault> {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(middle)? {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}

@@ -1,0 +1,161 @@
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
+
+use foldhash::fast::RandomState;
+use tidings_hub::{Draft, EventId, Kind, Timestamp, Topic};
+
+use crate::error::Fault;
+
+use super::{BlockEntry, Posting, SegmentIndex, TopicSummary};
+
+/// The index of a segment that is being written, or whose index file is.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryIndex {
+    topics: HashMap<Topic, TopicRecords, RandomState>,
+    /// The same topics in the order of their names. Touched only when a topic is new.
+    names: BTreeSet<Topic>,
+    ids: HashMap<EventId, u32, RandomState>,
+    blocks: Vec<BlockEntry>,
+    records: u32,
+}
+
+#[derive(Debug, Default)]
+struct TopicRecords {
+    postings: Vec<Posting>,
+    ended: bool,
+}
+
+impl MemoryIndex {
+    /// Takes the next block.
+    pub(crate) fn add_block(&mut self, block: BlockEntry) {
+        self.blocks.push(block);
+    }
+
+    /// Takes the next record; it is in the block taken last.
+    pub(crate) fn add_record(&mut self, record: &Draft) {
+        let block = self.blocks.last().expect("a record is in a block").offset;
+        let place = self.records;
+        self.records += 1;
+        let posting = Posting::new(place, record.private, block);
+        for topic in record.topics() {
+            let entry = match self.topics.get_mut(topic) {
+                Some(entry) => entry,
+                None => {
+                    self.names.insert(topic.clone());
+                    self.topics.entry(topic.clone()).or_default()
+                }
+            };
+            // An event may name the same topic twice.
+            if entry.postings.last().is_none_or(|last| last.place() != place) {
+                entry.postings.push(posting);
+            }
+            entry.ended = record.kind == Kind::End;
+        }
+        if let Some(id) = &record.id {
+            self.ids.entry(id.clone()).or_insert(place);
+        }
+    }
+
+    /// How many records there are.
+    pub(crate) fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// How many different topics and ids there are.
+    pub(crate) fn keys(&self) -> usize {
+        self.topics.len() + self.ids.len()
+    }
+
+    /// The blocks in order.
+    pub(super) fn blocks(&self) -> &[BlockEntry] {
+        &self.blocks
+    }
+
+    /// The topics in the order of their names, with their records.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (&Topic, TopicSummary, &[Posting])> {
+        self.names.iter().map(|topic| {
+            let entry = &self.topics[topic];
+            (topic, entry.summary(), &entry.postings[..])
+        })
+    }
+
+    /// The ids in order, each with the place of its oldest record.
+    pub(super) fn ids_in_order(&self) -> Vec<(&EventId, u32)> {
+        let mut ids: Vec<_> = self.ids.iter().map(|(id, place)| (id, *place)).collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
+impl SegmentIndex for MemoryIndex {
+    fn records_from(
+        &self,
+        topic: &Topic,
+        from: u32,
+        count: usize,
+        into: &mut Vec<Posting>,
+    ) -> Result<(), Fault> {
+        if let Some(entry) = self.topics.get(topic) {
+            let start = entry.postings.partition_point(|posting| posting.place() < from);
+            into.extend(entry.postings[start..].iter().take(count));
+        }
+        Ok(())
+    }
+
+    fn records_before(
+        &self,
+        topic: &Topic,
+        below: u32,
+        count: usize,
+        into: &mut Vec<Posting>,
+    ) -> Result<(), Fault> {
+        if let Some(entry) = self.topics.get(topic) {
+            let end = entry.postings.partition_point(|posting| posting.place() < below);
+            into.extend(entry.postings[..end].iter().rev().take(count));
+        }
+        Ok(())
+    }
+
+    fn topic(&self, topic: &Topic) -> Result<Option<TopicSummary>, Fault> {
+        Ok(self.topics.get(topic).map(TopicRecords::summary))
+    }
+
+    fn topics(
+        &self,
+        prefix: &str,
+        after: Option<&Topic>,
+        count: usize,
+    ) -> Result<Vec<(Topic, TopicSummary)>, Fault> {
+        let start = match after {
+            Some(after) if after.as_str() >= prefix => Bound::Excluded(after.as_str()),
+            _ => Bound::Included(prefix),
+        };
+        let names = self.names.range::<str, _>((start, Bound::Unbounded));
+        let wanted = names.take_while(|topic| topic.as_str().starts_with(prefix)).take(count);
+        Ok(wanted.map(|topic| (topic.clone(), self.topics[topic].summary())).collect())
+    }
+
+    fn find(&self, id: &EventId) -> Result<Option<u32>, Fault> {
+        Ok(self.ids.get(id).copied())
+    }
+
+    fn blocks_back(&self, place: u32, count: usize) -> Result<Vec<BlockEntry>, Fault> {
+        let end = self.blocks.partition_point(|block| block.place <= place);
+        Ok(self.blocks[..end].iter().rev().take(count).copied().collect())
+    }
+
+    fn place_at(&self, since: Timestamp) -> Result<Option<u32>, Fault> {
+        let older = self.blocks.partition_point(|block| block.time < since);
+        Ok(self.blocks.get(older).map(|block| block.place))
+    }
+}
+
+impl TopicRecords {
+    fn summary(&self) -> TopicSummary {
+        TopicSummary {
+            records: self.postings.len() as u32,
+            last: self.postings.last().expect("a topic is made with its first record").place(),
+            ended: self.ended,
+        }
+    }
+}

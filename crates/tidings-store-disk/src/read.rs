@@ -1,0 +1,339 @@
+//! Reading records in log order.
+//!
+//! A reader of a few exact topics follows the index from record to record; anybody else scans. Either way the
+//! newest records come from memory, and a read that has looked at enough ends its page early.
+
+use std::sync::Arc;
+
+use tidings_hub::{Interest, Page, Position, ReadError, ReadQuery, Record, Topic};
+
+use crate::block::Header;
+use crate::error::Fault;
+use crate::index::Posting;
+use crate::limits::{
+    BLOCK_BYTES_AIM, EXACT_TOPICS_MAX, POSTINGS_PAGE, READ_BLOCKS_MAX, SCAN_BYTES_MAX,
+    SCAN_CHUNK_BYTES, SCAN_RECORDS_MAX,
+};
+use crate::record::{self, TopicTexts, View};
+use crate::segment::{Scanner, SegmentLog, Step};
+use crate::state::Shared;
+
+/// Records taken from memory before the lock is let go.
+const RECENT_AT_ONCE: usize = 256;
+
+/// Bytes asked of the disk for one block: nearly all are of this size.
+pub(crate) const ONE_BLOCK_BYTES: usize = BLOCK_BYTES_AIM + 1024;
+
+impl Shared {
+    /// See `Store::read`.
+    pub(crate) fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
+        let upto = {
+            let state = self.read_state();
+            if query.after < state.first().previous() {
+                return Err(ReadError::Expired { first: state.first() });
+            }
+            query.upto.min(state.head)
+        };
+        if upto <= query.after {
+            return Ok(Page { records: Vec::new(), reached: query.after });
+        }
+        let exact = query.interest.and_then(Interest::exact_topics);
+        let read = PageBuilder { query, upto, page: Page::default(), bytes: 0 };
+        match exact {
+            Some(topics) if topics.len() <= EXACT_TOPICS_MAX => self.follow(read, &topics),
+            _ => self.scan(read),
+        }
+    }
+
+    /// Reads by the index.
+    fn follow(&self, mut read: PageBuilder<'_>, topics: &[&Topic]) -> Result<Page, ReadError> {
+        let mut after = read.query.after;
+        let mut blocks = 0;
+        let mut texts = TopicTexts::default();
+        while after < read.upto {
+            let run = self.with_segment(after.next(), |segment| {
+                let from = (after.next().get() - segment.log.first.get()) as u32;
+                let last = segment.last.min(read.upto);
+                let places = (last.get() - segment.log.first.get()) as u32;
+                let count = POSTINGS_PAGE.min(read.query.records_max).max(1);
+                let mut run = Run { log: Arc::clone(segment.log), postings: Vec::new(), last };
+                let mut complete_upto = places;
+                for topic in topics {
+                    let start = run.postings.len();
+                    segment.index.records_from(topic, from, count, &mut run.postings)?;
+                    if run.postings.len() - start == count {
+                        let cut = run.postings[run.postings.len() - 1].place();
+                        complete_upto = complete_upto.min(cut);
+                    }
+                }
+                run.postings.retain(|posting| posting.place() <= complete_upto);
+                run.postings.sort_unstable_by_key(|posting| posting.place());
+                run.postings.dedup();
+                run.last = Position::new(segment.log.first.get() + u64::from(complete_upto));
+                Ok::<_, Fault>(run)
+            })??;
+            let mut scanner = run.log.scan(0, ONE_BLOCK_BYTES);
+            for posting in &run.postings {
+                let position = Position::new(run.log.first.get() + u64::from(posting.place()));
+                let recent = self.read_state().recent.get(position).cloned();
+                let taken = match recent {
+                    Some(record) => read.offer(&record),
+                    None if blocks >= READ_BLOCKS_MAX => {
+                        return Ok(read.end(position.previous()));
+                    }
+                    None => {
+                        if scanner.loaded() != Some(u64::from(posting.block)) {
+                            blocks += 1;
+                        }
+                        let block = run.log.load(&mut scanner, *posting)?;
+                        let view = run.log.record_in(&block, position)?;
+                        if !view.topics().any(|on| topics.iter().any(|t| t.as_str() == on)) {
+                            return Err(run.log.misled(position).into());
+                        }
+                        read.offer_view(&run.log, &view, &block.header, position, &mut texts)?
+                    }
+                };
+                if taken == Taken::AndFull {
+                    return Ok(read.end(position));
+                }
+            }
+            after = run.last;
+        }
+        let upto = read.upto;
+        Ok(read.end(upto))
+    }
+
+    /// Reads everything, and keeps what is admitted.
+    fn scan(&self, mut read: PageBuilder<'_>) -> Result<Page, ReadError> {
+        let mut after = read.query.after;
+        let mut budget = Budget { records: SCAN_RECORDS_MAX, bytes: SCAN_BYTES_MAX };
+        while after < read.upto && !budget.is_spent() {
+            let recent = self.recent_after(after, read.upto);
+            if !recent.is_empty() {
+                budget.records = budget.records.saturating_sub(recent.len());
+                for record in &recent {
+                    after = record.position();
+                    if read.offer(record) == Taken::AndFull {
+                        return Ok(read.end(after));
+                    }
+                }
+                continue;
+            }
+            let (log, offset, last) = self.with_segment(after.next(), |segment| {
+                let place = (after.next().get() - segment.log.first.get()) as u32;
+                let block = segment.index.blocks_back(place, 1)?;
+                let offset = block.first().map(|block| u64::from(block.offset));
+                Ok::<_, Fault>((Arc::clone(segment.log), offset, segment.last))
+            })??;
+            let offset = offset.ok_or_else(|| log.misled(after.next()))?;
+            let upto = last.min(read.upto);
+            if let Some(full) =
+                self.scan_segment(&mut read, &log, offset, upto, &mut budget, &mut after)?
+            {
+                return Ok(read.end(full));
+            }
+        }
+        Ok(read.end(after))
+    }
+
+    /// Scans one segment from the block at `offset`. Returns where the page became full, if it did.
+    fn scan_segment(
+        &self,
+        read: &mut PageBuilder<'_>,
+        log: &SegmentLog,
+        offset: u64,
+        upto: Position,
+        budget: &mut Budget,
+        after: &mut Position,
+    ) -> Result<Option<Position>, ReadError> {
+        let mut texts = TopicTexts::default();
+        let mut scanner = log.scan(offset, SCAN_CHUNK_BYTES);
+        let recent_from = self.read_state().recent.first();
+        while *after < upto && after.next() < recent_from && !budget.is_spent() {
+            let block = log.next_block(&mut scanner)?;
+            // A mark can stand between two blocks: the log was closed here once.
+            if block.header.count > 0
+                && (block.header.first > after.next() || block.header.next() <= after.next())
+            {
+                return Err(log.misled(after.next()).into());
+            }
+            budget.bytes = budget.bytes.saturating_sub(block.body.len());
+            budget.records = budget.records.saturating_sub(block.header.count as usize);
+            let mut position = block.header.first;
+            let mut rest = block.body;
+            while position < block.header.next() && position <= upto {
+                let (view, behind) = record::split(rest).ok_or_else(|| log.unreadable(position))?;
+                rest = behind;
+                if position > *after {
+                    *after = position;
+                    let taken = read.offer_view(log, &view, &block.header, position, &mut texts)?;
+                    if taken == Taken::AndFull {
+                        return Ok(Some(position));
+                    }
+                }
+                position = position.next();
+            }
+        }
+        Ok(None)
+    }
+
+    /// Some records after `after` and up to `upto`, if the first of them is held in memory.
+    pub(crate) fn recent_after(&self, after: Position, upto: Position) -> Vec<Arc<Record>> {
+        let state = self.read_state();
+        if after.next() < state.recent.first() {
+            return Vec::new();
+        }
+        let count = (upto.get() - after.get()).min(RECENT_AT_ONCE as u64) as usize;
+        state.recent.range(after.next(), count).cloned().collect()
+    }
+}
+
+/// Records on the wanted topics, in order.
+struct Run {
+    log: Arc<SegmentLog>,
+    postings: Vec<Posting>,
+    /// There are no others up to here.
+    last: Position,
+}
+
+/// How much a scan may still look at.
+struct Budget {
+    records: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    fn is_spent(&self) -> bool {
+        self.records == 0 || self.bytes == 0
+    }
+}
+
+/// A page in the making.
+struct PageBuilder<'a> {
+    query: &'a ReadQuery<'a>,
+    upto: Position,
+    page: Page,
+    bytes: usize,
+}
+
+/// What became of a record that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// The page has it, or does not want it, and can have more.
+    AndGoOn,
+    /// The page has it and can have no more.
+    AndFull,
+}
+
+impl PageBuilder<'_> {
+    fn offer(&mut self, record: &Arc<Record>) -> Taken {
+        match self.query.interest {
+            Some(interest) if !interest.admits(record) => Taken::AndGoOn,
+            _ => self.take(Arc::clone(record)),
+        }
+    }
+
+    fn offer_view(
+        &mut self,
+        log: &SegmentLog,
+        view: &View<'_>,
+        block: &Header,
+        position: Position,
+        texts: &mut TopicTexts,
+    ) -> Result<Taken, Fault> {
+        let unreadable = || log.unreadable(position);
+        let mut draft = view.head(texts).ok_or_else(unreadable)?;
+        if self.query.interest.is_some_and(|interest| !interest.admits(&draft)) {
+            return Ok(Taken::AndGoOn);
+        }
+        draft.data = view.data().ok_or_else(unreadable)?.into();
+        Ok(self.take(Arc::new(Record::new(draft, position, block.time))))
+    }
+
+    fn take(&mut self, record: Arc<Record>) -> Taken {
+        self.bytes += record.cost();
+        self.page.records.push(record);
+        let query = self.query;
+        if self.page.records.len() >= query.records_max || self.bytes >= query.bytes_max {
+            Taken::AndFull
+        } else {
+            Taken::AndGoOn
+        }
+    }
+
+    fn end(mut self, reached: Position) -> Page {
+        self.page.reached = reached;
+        self.page
+    }
+}
+
+/// A block that was read and found right.
+pub(crate) struct Block<'b> {
+    pub(crate) header: Header,
+    pub(crate) body: &'b [u8],
+}
+
+impl SegmentLog {
+    /// The block that `posting` is in.
+    pub(crate) fn load<'b>(
+        &self,
+        scanner: &'b mut Scanner<'_>,
+        posting: Posting,
+    ) -> Result<Block<'b>, Fault> {
+        scanner.seek(u64::from(posting.block));
+        self.next_block(scanner)
+    }
+
+    /// The next block, which must be there: it was visible before.
+    pub(crate) fn next_block<'b>(&self, scanner: &'b mut Scanner<'_>) -> Result<Block<'b>, Fault> {
+        let at = scanner.offset();
+        match scanner.next().map_err(|error| self.io_fault("read", &error))? {
+            Step::Block { header, body, .. } => Ok(Block { header, body }),
+            Step::Stop => Err(self.damaged(at)),
+        }
+    }
+
+    /// The record at `position` in `block`.
+    pub(crate) fn record_in<'b>(
+        &self,
+        block: &Block<'b>,
+        position: Position,
+    ) -> Result<View<'b>, Fault> {
+        if position < block.header.first || position >= block.header.next() {
+            return Err(self.misled(position));
+        }
+        let mut rest = block.body;
+        for _ in block.header.first.get()..position.get() {
+            rest = record::skip(rest).ok_or_else(|| self.unreadable(position))?;
+        }
+        let (view, _) = record::split(rest).ok_or_else(|| self.unreadable(position))?;
+        Ok(view)
+    }
+
+    /// No block begins at `offset`, although one should.
+    pub(crate) fn damaged(&self, offset: u64) -> Fault {
+        Fault::damaged(
+            self.path(),
+            format_args!(
+                "the block at byte {offset} is not what was written; what comes after it can be read, \
+                 but to be whole again the folder must be restored from a copy"
+            ),
+        )
+    }
+
+    /// The index pointed to the wrong place.
+    pub(crate) fn misled(&self, position: Position) -> Fault {
+        Fault::damaged(
+            &self.path.with_extension("index"),
+            format_args!(
+                "it points elsewhere than to record {position}; stop the hub and remove this file, it \
+                 is made again at the next start"
+            ),
+        )
+    }
+
+    /// The checksum is right, but the content makes no sense.
+    pub(crate) fn unreadable(&self, position: Position) -> Fault {
+        Fault::damaged(self.path(), format_args!("record {position} cannot be understood"))
+    }
+}

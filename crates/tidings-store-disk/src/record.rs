@@ -1,0 +1,269 @@
+//! How a record is written in a block.
+//!
+//! A length (4 bytes, little-endian), then so many bytes: flags, the topic, what the flags announce (further
+//! topics, type, id, `retry`), and the payload to the end. Texts and numbers before the payload carry their
+//! length, or are, a variable-length number (LEB128: seven bits a byte, lowest first).
+//!
+//! Position and time are the block's affair.
+
+use std::collections::HashSet;
+
+use tidings_hub::{Draft, EventId, EventType, Kind, Topic};
+
+const PRIVATE: u8 = 1;
+const ENDS_TOPIC: u8 = 2;
+const ONCE: u8 = 4;
+const HAS_ALTERNATES: u8 = 8;
+const HAS_TYPE: u8 = 16;
+const HAS_ID: u8 = 32;
+const HAS_RETRY: u8 = 64;
+
+/// Writes `draft` to the end of `buffer`.
+pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
+    let start = buffer.len();
+    buffer.extend_from_slice(&[0; 4]);
+    let mut flags = 0;
+    for (set, flag) in [
+        (draft.private, PRIVATE),
+        (draft.kind == Kind::End, ENDS_TOPIC),
+        (draft.once, ONCE),
+        (!draft.alternates.is_empty(), HAS_ALTERNATES),
+        (draft.event_type.is_some(), HAS_TYPE),
+        (draft.id.is_some(), HAS_ID),
+        (draft.retry_ms.is_some(), HAS_RETRY),
+    ] {
+        flags |= if set { flag } else { 0 };
+    }
+    buffer.push(flags);
+    write_text(buffer, draft.topic.as_str());
+    if !draft.alternates.is_empty() {
+        write_number(buffer, draft.alternates.len() as u64);
+        for topic in &draft.alternates {
+            write_text(buffer, topic.as_str());
+        }
+    }
+    if let Some(event_type) = &draft.event_type {
+        write_text(buffer, event_type.as_str());
+    }
+    if let Some(id) = &draft.id {
+        write_text(buffer, id.as_str());
+    }
+    if let Some(retry_ms) = draft.retry_ms {
+        write_number(buffer, retry_ms);
+    }
+    buffer.extend_from_slice(draft.data.as_bytes());
+    let length = u32::try_from(buffer.len() - start - 4).expect("an append is bounded below 4 GiB");
+    buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// The record that begins `body`, and what follows it. `None` if the bytes are no record: since the block's
+/// checksum was right, they were written by something else.
+pub(crate) fn split(body: &[u8]) -> Option<(View<'_>, &[u8])> {
+    let (length, rest) = body.split_first_chunk::<4>()?;
+    let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((View::parse(record)?, rest))
+}
+
+/// What follows the record that begins `body`.
+pub(crate) fn skip(body: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = body.split_first_chunk::<4>()?;
+    rest.get(u32::from_le_bytes(*length) as usize..)
+}
+
+/// A written record, looked at where it lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    flags: u8,
+    topic: &'a str,
+    /// The further topics as written, without their number.
+    alternates: &'a [u8],
+    event_type: Option<&'a str>,
+    id: Option<&'a str>,
+    retry_ms: Option<u64>,
+    data: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    fn parse(mut bytes: &'a [u8]) -> Option<Self> {
+        let (&flags, rest) = bytes.split_first()?;
+        bytes = rest;
+        let topic = read_text(&mut bytes)?;
+        let mut alternates: &[u8] = &[];
+        if flags & HAS_ALTERNATES != 0 {
+            let count = read_number(&mut bytes)?;
+            let before = bytes;
+            for _ in 0..count {
+                read_text(&mut bytes)?;
+            }
+            alternates = &before[..before.len() - bytes.len()];
+        }
+        let mut optional = |flag: u8| match flags & flag {
+            0 => Some(None),
+            _ => read_text(&mut bytes).map(Some),
+        };
+        let event_type = optional(HAS_TYPE)?;
+        let id = optional(HAS_ID)?;
+        let retry_ms = match flags & HAS_RETRY {
+            0 => None,
+            _ => Some(read_number(&mut bytes)?),
+        };
+        Some(Self { flags, topic, alternates, event_type, id, retry_ms, data: bytes })
+    }
+
+    /// All topics, the canonical one first.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut alternates = self.alternates;
+        std::iter::once(self.topic).chain(std::iter::from_fn(move || read_text(&mut alternates)))
+    }
+
+    fn is_private(&self) -> bool {
+        self.flags & PRIVATE != 0
+    }
+
+    fn ends_topic(&self) -> bool {
+        self.flags & ENDS_TOPIC != 0
+    }
+
+    /// The draft without its payload: enough to say who wants it.
+    pub(crate) fn head(&self, topics: &mut TopicTexts) -> Option<Draft> {
+        let mut all = self.topics();
+        let mut draft = Draft::new(topics.share(all.next()?)?, "");
+        for alternate in all {
+            draft.alternates.push(topics.share(alternate)?);
+        }
+        draft.event_type = match self.event_type {
+            Some(text) => Some(EventType::new(text).ok()?),
+            None => None,
+        };
+        draft.id = match self.id {
+            Some(text) => Some(EventId::new(text).ok()?),
+            None => None,
+        };
+        draft.once = self.flags & ONCE != 0;
+        draft.retry_ms = self.retry_ms;
+        draft.private = self.is_private();
+        draft.kind = if self.ends_topic() { Kind::End } else { Kind::Event };
+        Some(draft)
+    }
+
+    /// The payload.
+    pub(crate) fn data(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.data).ok()
+    }
+}
+
+/// Topics met in one read, so that records on the same topic share its text.
+#[derive(Debug, Default)]
+pub(crate) struct TopicTexts(HashSet<Topic, foldhash::fast::RandomState>);
+
+impl TopicTexts {
+    fn share(&mut self, text: &str) -> Option<Topic> {
+        if let Some(topic) = self.0.get(text) {
+            return Some(topic.clone());
+        }
+        let topic = Topic::new(text).ok()?;
+        self.0.insert(topic.clone());
+        Some(topic)
+    }
+}
+
+fn write_text(buffer: &mut Vec<u8>, text: &str) {
+    write_number(buffer, text.len() as u64);
+    buffer.extend_from_slice(text.as_bytes());
+}
+
+fn write_number(buffer: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        buffer.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    buffer.push(number as u8);
+}
+
+fn read_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let length = usize::try_from(read_number(bytes)?).ok()?;
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    std::str::from_utf8(text).ok()
+}
+
+fn read_number(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(of: &str) -> impl Strategy<Value = String> + use<> {
+        proptest::string::string_regex(of).unwrap()
+    }
+
+    fn draft() -> impl Strategy<Value = Draft> {
+        let topic = || text("[a-zé/]{1,200}").prop_map(|t| Topic::new(t).unwrap());
+        let field = || proptest::option::of(text("[^\r\n\0]{1,300}"));
+        (
+            topic(),
+            proptest::collection::vec(topic(), 0..4),
+            field(),
+            field(),
+            proptest::option::of(any::<u64>()),
+            text("(?s).{0,400}"),
+            any::<[bool; 3]>(),
+        )
+            .prop_map(|(topic, alternates, event_type, id, retry_ms, data, flags)| Draft {
+                topic,
+                alternates,
+                event_type: event_type.map(|t| EventType::new(t).unwrap()),
+                id: id.map(|t| EventId::new(t).unwrap()),
+                once: flags[0],
+                retry_ms,
+                data: data.into(),
+                private: flags[1],
+                kind: if flags[2] { Kind::End } else { Kind::Event },
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(drafts in proptest::collection::vec(draft(), 1..5)) {
+            let mut buffer = Vec::new();
+            for draft in &drafts {
+                encode(draft, &mut buffer);
+            }
+            let mut rest = &buffer[..];
+            let mut topics = TopicTexts::default();
+            for draft in &drafts {
+                let (view, after) = split(rest).unwrap();
+                rest = after;
+                let mut read = view.head(&mut topics).unwrap();
+                read.data = view.data().unwrap().into();
+                prop_assert_eq!(&read, draft);
+            }
+            prop_assert!(rest.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            if let Some((view, _)) = split(&bytes) {
+                let _ = view.head(&mut TopicTexts::default());
+                let _ = view.data();
+            }
+        }
+    }
+}

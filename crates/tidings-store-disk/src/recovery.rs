@@ -1,0 +1,325 @@
+//! Opening a log: what is there, is it whole, and where does it end.
+//!
+//! Only the newest segment was being written when the process ended, so only there can an append be half
+//! written. It was never answered, and is taken away. Everything else must be as it was written.
+//!
+//! How a half-written append is told from damage: an append is written only after the one before it was
+//! synced. So if behind a broken block there is a block of a *later* append, then the broken one was synced, and
+//! was damaged since. (A log that is not synced at every append has no such order. There, what is behind a
+//! broken block is given up with it, which is what [`Durability::Os`](crate::Durability::Os) says a power cut
+//! can do.)
+//!
+//! A new log is made in this order: the first segment, then the file [`FORMAT_FILE`]. So segments without that
+//! file are a log that was never finished, if they are empty, and otherwise a log that somebody damaged.
+
+mod newest;
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tidings_hub::{Epoch, Position};
+
+use crate::append::End;
+use crate::config::DiskConfig;
+use crate::disk::{Disk, Folder};
+use crate::error::OpenError;
+use crate::index::{IndexFile, write_index};
+use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name, position_in};
+use crate::state::{Active, Shared};
+
+use newest::{Scan, scan};
+
+/// Says what the folder is, and names the log.
+pub(crate) const FORMAT_FILE: &str = "format";
+
+/// Locked as long as the log is open.
+const LOCK_FILE: &str = "lock";
+
+/// Makes the folder if it is not there, and locks it.
+pub(crate) fn open_folder(path: &Path) -> Result<(Folder, File), OpenError> {
+    let fail = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
+    fs::create_dir_all(path).map_err(fail("make the folder"))?;
+    let mut options = OpenOptions::new();
+    let lock = options.write(true).create(true).truncate(false).open(path.join(LOCK_FILE));
+    let lock = lock.map_err(fail("write to the folder"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok((Folder::new(path), lock)),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(fail("lock the folder")(source)),
+    }
+}
+
+/// Finds the log on `disk`, or makes one.
+pub(crate) fn recover(disk: Arc<dyn Disk>, config: DiskConfig) -> Result<(Shared, End), OpenError> {
+    let folder = Found::look(&*disk, &config)?;
+    let epoch = match folder.read_format()? {
+        Some(epoch) => epoch,
+        None => folder.make_log()?,
+    };
+    let (sealed, active, end) = folder.segments(epoch)?;
+    Ok((Shared::new(disk, config, epoch, sealed, active), end))
+}
+
+/// What is in the folder.
+struct Found<'a> {
+    disk: &'a dyn Disk,
+    config: &'a DiskConfig,
+    names: Vec<String>,
+}
+
+impl<'a> Found<'a> {
+    fn look(disk: &'a dyn Disk, config: &'a DiskConfig) -> Result<Self, OpenError> {
+        let names = disk.names().map_err(|source| OpenError::Io {
+            action: "list the folder",
+            path: config.path.clone(),
+            source,
+        })?;
+        Ok(Self { disk, config, names })
+    }
+
+    /// The first positions of the segments, in order.
+    fn firsts(&self) -> Vec<Position> {
+        let mut firsts: Vec<_> =
+            self.names.iter().filter_map(|name| position_in(name, ".log")).collect();
+        firsts.sort_unstable();
+        firsts
+    }
+
+    /// The name of the log; `None` if there is none yet.
+    fn read_format(&self) -> Result<Option<Epoch>, OpenError> {
+        if !self.names.iter().any(|name| name == FORMAT_FILE) {
+            return Ok(None);
+        }
+        let path = self.disk.path(FORMAT_FILE);
+        let mut text = vec![0; 256];
+        let read = self.disk.open(FORMAT_FILE).and_then(|file| file.read_at(&mut text, 0));
+        let read = read.map_err(self.fail("read", FORMAT_FILE))?;
+        text.truncate(read);
+        let text = String::from_utf8_lossy(&text);
+        let mut lines = text.lines();
+        if lines.next() != Some("tidings log") {
+            let found = "it does not say `tidings log`".to_owned();
+            return Err(OpenError::UnknownFormat { path, found });
+        }
+        let format = lines.next().unwrap_or_default();
+        if format != "format 1" {
+            return Err(OpenError::UnknownFormat { path, found: format!("`{format}`") });
+        }
+        let epoch = lines.next().and_then(|line| line.strip_prefix("epoch "));
+        match epoch.map(Epoch::parse) {
+            Some(Ok(epoch)) => Ok(Some(epoch)),
+            _ => Err(OpenError::Damaged { path, what: "it names no epoch".to_owned() }),
+        }
+    }
+
+    /// Makes an empty log.
+    fn make_log(&self) -> Result<Epoch, OpenError> {
+        for first in self.firsts() {
+            self.see_that_nothing_is_in(first)?;
+        }
+        let epoch = Epoch::from_random(crate::random());
+        let first = Position::new(1);
+        let name = log_name(first);
+        if self.names.contains(&name) {
+            self.disk.remove(&name).map_err(self.fail("remove", &name))?;
+        }
+        SegmentLog::create(self.disk, first, epoch, self.config.durability)
+            .map_err(self.fail("make", &name))?;
+        self.write_format(epoch).map_err(self.fail("write", FORMAT_FILE))?;
+        tracing::info!(path = %self.config.path.display(), %epoch, "made a new log");
+        Ok(epoch)
+    }
+
+    /// A segment without the format file is allowed only if the process ended while the log was made.
+    fn see_that_nothing_is_in(&self, first: Position) -> Result<(), OpenError> {
+        let name = log_name(first);
+        let bytes = self.disk.open(&name).and_then(|file| file.len());
+        let bytes = bytes.map_err(self.fail("read", &name))?;
+        if first == Position::new(1) && bytes <= crate::segment::HEADER_BYTES as u64 {
+            return Ok(());
+        }
+        let what = format!("the file is missing, although there are segments such as {name}");
+        Err(OpenError::Damaged { path: self.disk.path(FORMAT_FILE), what })
+    }
+
+    fn write_format(&self, epoch: Epoch) -> io::Result<()> {
+        let unfinished = format!("{FORMAT_FILE}.new");
+        if self.names.contains(&unfinished) {
+            self.disk.remove(&unfinished)?;
+        }
+        let file = self.disk.create(&unfinished)?;
+        file.write_at(format!("tidings log\nformat 1\nepoch {epoch}\n").as_bytes(), 0)?;
+        file.sync()?;
+        self.disk.rename(&unfinished, FORMAT_FILE)?;
+        self.disk.sync()
+    }
+
+    /// All segments, the last one ready to be written.
+    fn segments(&self, epoch: Epoch) -> Result<(VecDeque<Arc<Sealed>>, Active, End), OpenError> {
+        // What was found before the log was made is out of date.
+        let found = Self::look(self.disk, self.config)?;
+        let mut firsts = found.firsts();
+        let (newest, scanned) = found.newest(&mut firsts, epoch)?;
+        let mut sealed = VecDeque::new();
+        for (n, first) in firsts.iter().enumerate() {
+            let next = firsts.get(n + 1).copied().unwrap_or(newest.first);
+            sealed.push_back(Arc::new(found.sealed(*first, next, epoch)?));
+        }
+        found.tidy(&firsts);
+        let before = sealed.back().map(|segment| segment.last_time).unwrap_or_default();
+        let end = End {
+            log: Arc::clone(&newest),
+            offset: scanned.end,
+            file_bytes: scanned.file_bytes,
+            next: scanned.next,
+            time: scanned.last_time.max(before),
+        };
+        let active = Active {
+            log: newest,
+            index: scanned.index,
+            bytes: scanned.end,
+            first_time: scanned.first_time,
+            last_time: scanned.last_time,
+        };
+        Ok((sealed, active, end))
+    }
+
+    /// The segment that goes on being written. Takes it, and an empty one behind it, off `firsts`.
+    fn newest(
+        &self,
+        firsts: &mut Vec<Position>,
+        epoch: Epoch,
+    ) -> Result<(Arc<SegmentLog>, Scan), OpenError> {
+        let Some(first) = firsts.pop() else {
+            let what = "the log has no segment left".to_owned();
+            return Err(OpenError::Damaged { path: self.config.path.clone(), what });
+        };
+        let name = log_name(first);
+        let log = SegmentLog::open(self.disk, first, epoch)?;
+        let scanned = match &log {
+            Some(log) => Some(scan(log)?),
+            None => None,
+        };
+        let is_empty = scanned.as_ref().is_none_or(|scanned| scanned.is_untouched);
+        if is_empty
+            && let Some(previous) = firsts.last()
+            && !self.is_sealed(*previous, epoch)?
+        {
+            // The process ended between making this segment and sealing the one before.
+            self.disk.remove(&name).map_err(self.fail("remove", &name))?;
+            self.disk.sync().map_err(self.fail("remove", &name))?;
+            return self.newest(firsts, epoch);
+        }
+        let (Some(log), Some(mut scanned)) = (log, scanned) else {
+            let what = "its beginning is missing".to_owned();
+            return Err(OpenError::Damaged { path: self.disk.path(&name), what });
+        };
+        if scanned.is_sealed {
+            let what = format!("the segment after it, {}, is missing", log_name(scanned.next));
+            return Err(OpenError::Damaged { path: log.path, what });
+        }
+        newest::take_away_torn_end(&log, &mut scanned).map_err(self.fail("write to", &name))?;
+        Ok((Arc::new(log), scanned))
+    }
+
+    /// Whether the segment ends with the mark that says so.
+    fn is_sealed(&self, first: Position, epoch: Epoch) -> Result<bool, OpenError> {
+        match SegmentLog::open(self.disk, first, epoch)? {
+            // Only a sealed segment has an index.
+            Some(log) if self.index_of(&log)?.is_none() => Ok(scan(&log)?.is_sealed),
+            _ => Ok(true),
+        }
+    }
+
+    /// The segment that begins at `first`, and ends before `next`.
+    fn sealed(&self, first: Position, next: Position, epoch: Epoch) -> Result<Sealed, OpenError> {
+        let name = log_name(first);
+        let damaged = |what| OpenError::Damaged { path: self.disk.path(&name), what };
+        let gap = |end: Position| {
+            damaged(format!("it ends before record {end}, but the next segment begins at {next}"))
+        };
+        let Some(log) = SegmentLog::open(self.disk, first, epoch)? else {
+            return Err(damaged("its beginning is missing".to_owned()));
+        };
+        let log = Arc::new(log);
+        let bytes = log.file.len().map_err(self.fail("read", &name))?;
+        if let Some(index) = self.index_of(&log)? {
+            let footer = *index.footer();
+            if footer.log_bytes != bytes {
+                let expected = footer.log_bytes;
+                return Err(damaged(format!("it has {bytes} bytes instead of {expected}")));
+            }
+            let end = Position::new(first.get() + u64::from(footer.records));
+            if end != next {
+                return Err(gap(end));
+            }
+            return Ok(Sealed {
+                log,
+                last: next.previous(),
+                first_time: footer.first_time,
+                last_time: footer.last_time,
+                log_bytes: bytes,
+                index: Index::File(Arc::new(index)),
+            });
+        }
+        let mut scanned = scan(&log)?;
+        if scanned.is_sealed && !scanned.is_torn {
+            // The process may have ended before the file was cut behind the mark.
+            newest::cut(&log, &mut scanned).map_err(self.fail("write to", &name))?;
+        } else {
+            return Err(damaged(format!("the block at byte {} is broken", scanned.stopped)));
+        }
+        if scanned.next != next {
+            return Err(gap(scanned.next));
+        }
+        let index = index_name(first);
+        tracing::info!(index, "making an index again");
+        let mut sealed = Sealed {
+            last: next.previous(),
+            first_time: scanned.first_time,
+            last_time: scanned.last_time,
+            log_bytes: scanned.end,
+            index: Index::Memory(Arc::default()),
+            log,
+        };
+        write_index(self.disk, &index, &scanned.index, sealed.indexed())
+            .map_err(self.fail("write", &index))?;
+        let read_back = self.index_of(&sealed.log)?;
+        sealed.index = Index::File(Arc::new(read_back.ok_or_else(|| OpenError::Damaged {
+            path: self.disk.path(&index),
+            what: "it was just written and does not read back".to_owned(),
+        })?));
+        Ok(sealed)
+    }
+
+    /// The index of a segment; `None` if there is none, or none that can be used.
+    fn index_of(&self, log: &SegmentLog) -> Result<Option<IndexFile>, OpenError> {
+        let name = index_name(log.first);
+        match IndexFile::open(self.disk, &name, log.salt) {
+            Ok(index) => Ok(index.filter(|index| index.footer().first == log.first)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.fail("read", &name)(error)),
+        }
+    }
+
+    /// Removes unfinished files, and indexes whose segment is gone.
+    fn tidy(&self, sealed: &[Position]) {
+        let is_left_over = |name: &&String| {
+            let index = position_in(name, ".index");
+            name.ends_with(".new") || index.is_some_and(|first| !sealed.contains(&first))
+        };
+        for name in self.names.iter().filter(is_left_over) {
+            if let Err(error) = self.disk.remove(name) {
+                tracing::warn!(name, %error, "cannot remove a file that is left over");
+            }
+        }
+    }
+
+    fn fail(&self, action: &'static str, name: &str) -> impl Fn(io::Error) -> OpenError + use<> {
+        let path = self.disk.path(name);
+        move |source| OpenError::Io { action, path: path.clone(), source }
+    }
+}

@@ -1,0 +1,254 @@
+//! Reading a whole segment: the newest one when the log is opened, any other when its index is missing.
+
+use std::io;
+
+use tidings_hub::{Draft, Position, Timestamp};
+
+use crate::block::{self, ALIGN, Header, LAST_OF_COMMIT, SEALED};
+use crate::config::Durability;
+use crate::error::OpenError;
+use crate::index::{BlockEntry, MemoryIndex};
+use crate::record::{self, TopicTexts};
+use crate::segment::{HEADER_BYTES, Scanner, SegmentLog, Step};
+
+/// Bytes asked of the disk at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// What a segment holds.
+pub(super) struct Scan {
+    pub(super) index: MemoryIndex,
+    /// The position after its last record.
+    pub(super) next: Position,
+    pub(super) first_time: Timestamp,
+    pub(super) last_time: Timestamp,
+    /// Where the last complete append ends.
+    pub(super) end: u64,
+    /// Where the first block that is not right begins.
+    pub(super) stopped: u64,
+    pub(super) file_bytes: u64,
+    pub(super) is_sealed: bool,
+    /// Nothing was ever written behind its header.
+    pub(super) is_untouched: bool,
+    /// Behind `end` there is an append that was not completed.
+    pub(super) is_torn: bool,
+}
+
+/// Reads all of `log`.
+///
+/// # Errors
+///
+/// [`OpenError::Damaged`] if a block is broken that was once whole.
+pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
+    let fail = |source| OpenError::Io { action: "read", path: log.path.clone(), source };
+    let mut scanner = log.scan(HEADER_BYTES as u64, CHUNK_BYTES);
+    let mut walk = Walk::new(log.first);
+    loop {
+        match scanner.next().map_err(fail)? {
+            Step::Stop => break,
+            Step::Block { offset, header, body } => {
+                if !walk.follows(&header) {
+                    return Err(OpenError::Damaged {
+                        path: log.path.clone(),
+                        what: format!("the block at byte {offset} is out of order"),
+                    });
+                }
+                if !walk.take(offset, &header, body) {
+                    return Err(OpenError::Damaged {
+                        path: log.path.clone(),
+                        what: format!("the records at byte {offset} cannot be understood"),
+                    });
+                }
+                if walk.is_sealed {
+                    break;
+                }
+            }
+        }
+    }
+    let stopped = scanner.offset();
+    let file_bytes = log.file.len().map_err(fail)?;
+    let rest_is_zero = is_zero(&mut scanner, walk.end, file_bytes).map_err(fail)?;
+    if !rest_is_zero && log.durability == Durability::Fsync {
+        let later = find_later(log, &walk, stopped, file_bytes).map_err(fail)?;
+        if let Some(later) = later {
+            return Err(OpenError::Damaged {
+                path: log.path.clone(),
+                what: format!(
+                    "the block at byte {stopped} is broken, and there are later ones, at byte {later}"
+                ),
+            });
+        }
+    }
+    Ok(Scan {
+        is_untouched: walk.end == HEADER_BYTES as u64 && rest_is_zero,
+        is_torn: !rest_is_zero,
+        index: walk.index,
+        next: walk.next,
+        first_time: walk.first_time,
+        last_time: walk.last_time,
+        end: walk.end,
+        stopped,
+        file_bytes,
+        is_sealed: walk.is_sealed,
+    })
+}
+
+/// Cuts off an append that was not completed, and makes sure that the rest is on the disk: the process may
+/// have ended between a write and its sync.
+pub(super) fn take_away_torn_end(log: &SegmentLog, scan: &mut Scan) -> io::Result<()> {
+    if scan.is_torn {
+        tracing::warn!(
+            path = %log.path.display(),
+            from_byte = scan.end,
+            bytes = scan.file_bytes - scan.end,
+            next_position = %scan.next,
+            "the last append was not completed before the process or the machine stopped; it was never \
+             answered, and is taken away"
+        );
+        // What is cut off reads as zeros when the file grows again, so it cannot be met a second time.
+        return cut(log, scan);
+    }
+    log.file.sync()
+}
+
+/// Cuts the file behind what was found, and makes sure that the rest is on the disk.
+pub(super) fn cut(log: &SegmentLog, scan: &mut Scan) -> io::Result<()> {
+    log.file.set_len(scan.end)?;
+    scan.file_bytes = scan.end;
+    log.file.sync()
+}
+
+/// Follows the blocks of a segment, append by append.
+struct Walk {
+    index: MemoryIndex,
+    /// The position after the last complete append.
+    next: Position,
+    first_time: Timestamp,
+    last_time: Timestamp,
+    /// Where the last complete append ends.
+    end: u64,
+    is_sealed: bool,
+    texts: TopicTexts,
+    /// The blocks of an append whose last block was not met yet.
+    open: Vec<(BlockEntry, Vec<Draft>)>,
+    /// The position after them.
+    open_next: Position,
+}
+
+impl Walk {
+    fn new(first: Position) -> Self {
+        Self {
+            index: MemoryIndex::default(),
+            next: first,
+            first_time: Timestamp::default(),
+            last_time: Timestamp::default(),
+            end: HEADER_BYTES as u64,
+            is_sealed: false,
+            texts: TopicTexts::default(),
+            open: Vec::new(),
+            open_next: first,
+        }
+    }
+
+    fn follows(&self, header: &Header) -> bool {
+        header.first == self.open_next
+            && header.commit == self.next
+            && (self.open.is_empty() || header.count > 0)
+    }
+
+    /// Takes a block; `false` if its records cannot be understood.
+    fn take(&mut self, offset: u64, header: &Header, body: &[u8]) -> bool {
+        let mut drafts = Vec::with_capacity(header.count as usize);
+        let mut rest = body;
+        for _ in 0..header.count {
+            let Some((view, behind)) = record::split(rest) else {
+                return false;
+            };
+            let Some(draft) = view.head(&mut self.texts) else {
+                return false;
+            };
+            drafts.push(draft);
+            rest = behind;
+        }
+        let Ok(at) = u32::try_from(offset) else {
+            return false;
+        };
+        if header.count > 0 {
+            let place = self.index.records() + (header.first.get() - self.next.get()) as u32;
+            self.open.push((BlockEntry { place, offset: at, time: header.time }, drafts));
+        }
+        self.open_next = header.next();
+        if header.is(LAST_OF_COMMIT) {
+            if !self.open.is_empty() {
+                if self.index.records() == 0 {
+                    self.first_time = header.time;
+                }
+                self.last_time = header.time;
+            }
+            for (block, drafts) in self.open.drain(..) {
+                self.index.add_block(block);
+                for draft in &drafts {
+                    self.index.add_record(draft);
+                }
+            }
+            self.next = self.open_next;
+            self.end = offset + header.stride() as u64;
+            self.is_sealed = header.is(SEALED);
+        }
+        true
+    }
+}
+
+fn is_zero(scanner: &mut Scanner<'_>, from: u64, to: u64) -> io::Result<bool> {
+    let mut at = from;
+    while at < to {
+        let bytes = scanner.raw(at, CHUNK_BYTES)?;
+        if bytes.is_empty() {
+            break;
+        }
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at += bytes.len() as u64;
+    }
+    Ok(true)
+}
+
+/// Where behind `stopped` there is a block that was written after the broken one was synced.
+fn find_later(
+    log: &SegmentLog,
+    walk: &Walk,
+    stopped: u64,
+    file_bytes: u64,
+) -> io::Result<Option<u64>> {
+    let mut scanner = log.scan(stopped, CHUNK_BYTES);
+    let mut at = stopped + ALIGN as u64;
+    let mut window = Vec::new();
+    while at + block::HEADER_BYTES as u64 <= file_bytes {
+        window.clear();
+        window.extend_from_slice(scanner.raw(at, CHUNK_BYTES)?);
+        if window.len() < block::HEADER_BYTES {
+            break;
+        }
+        let last = window.len() - block::HEADER_BYTES;
+        for start in (0..=last).step_by(ALIGN) {
+            let bytes = window[start..][..block::HEADER_BYTES].try_into().expect("of that length");
+            let Some(header) = Header::decode(bytes, log.salt) else {
+                continue;
+            };
+            let offset = at + start as u64;
+            // A later append; or the first block of the one that should be at the end, elsewhere.
+            let begins_next = header.first == header.commit && header.count > 0;
+            let is_later = header.commit > walk.next
+                || (header.commit == walk.next && begins_next && offset != walk.end);
+            if !is_later {
+                continue;
+            }
+            let mut whole = log.scan(offset, header.stride());
+            if matches!(whole.next()?, Step::Block { .. }) {
+                return Ok(Some(offset));
+            }
+        }
+        at += (last / ALIGN * ALIGN + ALIGN) as u64;
+    }
+    Ok(None)
+}

@@ -1,0 +1,63 @@
+//! What is no longer kept: whole segments, oldest first.
+
+use std::sync::Arc;
+
+use tidings_hub::{AppendError, Timestamp};
+
+use crate::append::Writer;
+use crate::helper::Job;
+use crate::limits::SEGMENT_AGE_SHARE;
+use crate::segment::Sealed;
+use crate::state::{Shared, State};
+
+impl Writer {
+    /// See `Store::retain`.
+    pub(crate) fn retain(&mut self, shared: &Shared, now: Timestamp) -> Result<(), AppendError> {
+        shared.check()?;
+        if is_long_open(&shared.read_state(), shared, now) {
+            self.seal(shared).map_err(|fault| shared.fail(fault))?;
+        }
+        let oldest_kept = now.as_millis().saturating_sub(millis(shared.config.retention_age));
+        self.drop_while(shared, |_, oldest| oldest.last_time.as_millis() < oldest_kept);
+        self.drop_what_is_too_much(shared);
+        Ok(())
+    }
+
+    /// Drops the oldest segments until there is room for the one being written to become full.
+    pub(crate) fn drop_what_is_too_much(&mut self, shared: &Shared) {
+        let config = &shared.config;
+        self.drop_while(shared, |state, _| {
+            let growth = config.segment_bytes().saturating_sub(state.active.bytes);
+            state.bytes() + growth > config.retention_bytes
+        });
+    }
+
+    /// Drops the oldest segments while `is_over` says so. The newest record always stays.
+    fn drop_while(&mut self, shared: &Shared, is_over: impl Fn(&State, &Sealed) -> bool) {
+        loop {
+            let dropped = {
+                let mut state = shared.write_state();
+                let is_last = state.sealed.len() == 1 && state.active.index.records() == 0;
+                match state.sealed.front() {
+                    Some(oldest) if !is_last && is_over(&state, oldest) => state.sealed.pop_front(),
+                    _ => None,
+                }
+            };
+            match dropped {
+                Some(segment) => self.helper.send(Job::Remove(Arc::clone(&segment))),
+                None => return,
+            }
+        }
+    }
+}
+
+/// Whether the segment being written spans its share of the retention age.
+fn is_long_open(state: &State, shared: &Shared, now: Timestamp) -> bool {
+    let span = now.as_millis().saturating_sub(state.active.first_time.as_millis());
+    let share = millis(shared.config.retention_age / SEGMENT_AGE_SHARE);
+    state.active.index.records() > 0 && span > share
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,235 @@
+//! Finding where to start reading.
+
+use std::sync::Arc;
+
+use tidings_hub::{EventId, Interest, Position, ReadError, Record, Timestamp, Topic};
+
+use crate::error::Fault;
+use crate::index::{Posting, SegmentIndex as _};
+use crate::limits::{EXACT_TOPICS_MAX, POSTINGS_PAGE, SEEK_BLOCKS_MAX, SEEK_RECORDS_MAX};
+use crate::read::ONE_BLOCK_BYTES;
+use crate::record::{self, TopicTexts};
+use crate::segment::SegmentLog;
+use crate::state::Shared;
+
+/// Blocks asked of an index at once when going back.
+const BLOCKS_AT_ONCE: usize = 64;
+
+impl Shared {
+    /// See `Store::find`.
+    pub(crate) fn find(&self, id: &EventId) -> Result<Option<Position>, Fault> {
+        let (sealed, in_active) = {
+            let state = self.read_state();
+            let place = state.active.index.find(id)?;
+            (state.sealed.clone(), place.map(|place| position_of(&state.active.log, place)))
+        };
+        for segment in &sealed {
+            if let Some(place) = segment.index().find(id)? {
+                return Ok(Some(position_of(&segment.log, place)));
+            }
+        }
+        Ok(in_active)
+    }
+
+    /// See `Store::seek_time`.
+    pub(crate) fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError> {
+        let (sealed, otherwise) = {
+            let state = self.read_state();
+            let place = state.active.index.place_at(since)?;
+            let in_active = place.map(|place| position_of(&state.active.log, place).previous());
+            (state.sealed.clone(), in_active.unwrap_or(state.head))
+        };
+        let older = sealed.partition_point(|segment| segment.last_time < since);
+        let Some(segment) = sealed.get(older) else {
+            return Ok(otherwise);
+        };
+        match segment.index().place_at(since)? {
+            Some(place) => Ok(position_of(&segment.log, place).previous()),
+            None => Err(segment.log.misled(segment.last).into()),
+        }
+    }
+
+    /// See `Store::seek_last`.
+    pub(crate) fn seek_last(
+        &self,
+        interest: &Interest,
+        count: usize,
+    ) -> Result<Position, ReadError> {
+        let head = self.read_state().head;
+        if count == 0 {
+            return Ok(head);
+        }
+        let seek = Seek { interest, missing: count, below: head.next(), found: head.next() };
+        match interest.exact_topics() {
+            Some(topics) if topics.len() <= EXACT_TOPICS_MAX => self.follow_back(seek, &topics),
+            _ => self.scan_back(seek),
+        }
+    }
+
+    /// Goes back by the index.
+    fn follow_back(&self, mut seek: Seek<'_>, topics: &[&Topic]) -> Result<Position, ReadError> {
+        let mut blocks = SEEK_BLOCKS_MAX;
+        let mut records = SEEK_RECORDS_MAX.max(seek.missing);
+        let mut texts = TopicTexts::default();
+        while seek.missing > 0 && records > 0 {
+            let Some((log, postings, complete_down_to)) = self.postings_back(&seek, topics)? else {
+                break;
+            };
+            let mut scanner = log.scan(0, ONE_BLOCK_BYTES);
+            for posting in postings {
+                records = records.saturating_sub(1);
+                let position = position_of(&log, posting.place());
+                let admitted = if !posting.is_private() {
+                    true
+                } else if let Some(record) = self.recent(position) {
+                    seek.interest.admits(&record)
+                } else {
+                    blocks = blocks.saturating_sub(1);
+                    let block = log.load(&mut scanner, posting)?;
+                    let view = log.record_in(&block, position)?;
+                    let head = view.head(&mut texts).ok_or_else(|| log.unreadable(position))?;
+                    seek.interest.admits(&head)
+                };
+                if (admitted && seek.found_at(position)) || blocks == 0 {
+                    return Ok(seek.found.previous());
+                }
+            }
+            seek.below = complete_down_to;
+        }
+        Ok(seek.found.previous())
+    }
+
+    /// Records on `topics` in the newest segment that has some before `seek.below`, newest first, and the
+    /// position down to which these are all. `None` if there is no such segment.
+    fn postings_back(
+        &self,
+        seek: &Seek<'_>,
+        topics: &[&Topic],
+    ) -> Result<Option<(Arc<SegmentLog>, Vec<Posting>, Position)>, ReadError> {
+        let last = seek.below.previous();
+        if last < self.read_state().first() {
+            return Ok(None);
+        }
+        let found = self.with_segment(last, |segment| {
+            let below = (seek.below.get() - segment.log.first.get()) as u32;
+            let count = POSTINGS_PAGE.min(seek.missing);
+            let mut postings = Vec::new();
+            let mut complete_down_to = 0;
+            for topic in topics {
+                let start = postings.len();
+                segment.index.records_before(topic, below, count, &mut postings)?;
+                if postings.len() - start == count {
+                    complete_down_to = complete_down_to.max(postings[start + count - 1].place());
+                }
+            }
+            postings.retain(|posting| posting.place() >= complete_down_to);
+            postings.sort_unstable_by_key(|posting| std::cmp::Reverse(posting.place()));
+            postings.dedup();
+            let down_to = position_of(segment.log, complete_down_to);
+            Ok::<_, Fault>((Arc::clone(segment.log), postings, down_to))
+        });
+        match found {
+            Ok(found) => Ok(Some(found?)),
+            // Retention was faster.
+            Err(ReadError::Expired { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Goes back record by record.
+    fn scan_back(&self, mut seek: Seek<'_>) -> Result<Position, ReadError> {
+        let mut records = SEEK_RECORDS_MAX;
+        let mut blocks = SEEK_BLOCKS_MAX;
+        while records > 0 {
+            let recent = self.recent_before(seek.below);
+            if recent.is_empty() {
+                break;
+            }
+            for record in recent.iter().rev() {
+                seek.below = record.position();
+                if seek.interest.admits(record) && seek.found_at(record.position()) {
+                    return Ok(seek.found.previous());
+                }
+            }
+            records = records.saturating_sub(recent.len());
+        }
+        let mut texts = TopicTexts::default();
+        while records > 0 && blocks > 0 && seek.below > self.read_state().first() {
+            let entries = self.with_segment(seek.below.previous(), |segment| {
+                let place = (seek.below.previous().get() - segment.log.first.get()) as u32;
+                let entries = segment.index.blocks_back(place, BLOCKS_AT_ONCE)?;
+                Ok::<_, Fault>((Arc::clone(segment.log), entries))
+            });
+            let (log, entries) = match entries {
+                Ok(found) => found?,
+                Err(ReadError::Expired { .. }) => break,
+                Err(error) => return Err(error),
+            };
+            let mut scanner = log.scan(0, ONE_BLOCK_BYTES);
+            for entry in entries {
+                scanner.seek(u64::from(entry.offset));
+                let block = log.next_block(&mut scanner)?;
+                let mut admitted = Vec::new();
+                let mut position = block.header.first;
+                let mut rest = block.body;
+                while position < block.header.next() && position < seek.below {
+                    let unreadable = || log.unreadable(position);
+                    let (view, behind) = record::split(rest).ok_or_else(unreadable)?;
+                    rest = behind;
+                    if seek.interest.admits(&view.head(&mut texts).ok_or_else(unreadable)?) {
+                        admitted.push(position);
+                    }
+                    position = position.next();
+                }
+                for position in admitted.into_iter().rev() {
+                    if seek.found_at(position) {
+                        return Ok(seek.found.previous());
+                    }
+                }
+                seek.below = block.header.first.min(seek.below);
+                records = records.saturating_sub(block.header.count as usize);
+                blocks -= 1;
+                if records == 0 || blocks == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(seek.found.previous())
+    }
+
+    fn recent(&self, position: Position) -> Option<Arc<Record>> {
+        self.read_state().recent.get(position).cloned()
+    }
+
+    /// Some records in memory before `below`, the newest of them last.
+    fn recent_before(&self, below: Position) -> Vec<Arc<Record>> {
+        let state = self.read_state();
+        let first = state.recent.first();
+        let count = below.get().saturating_sub(first.get()).min(256);
+        let from = Position::new(below.get() - count);
+        state.recent.range(from, count as usize).cloned().collect()
+    }
+}
+
+/// A search for the last so many records.
+struct Seek<'a> {
+    interest: &'a Interest,
+    missing: usize,
+    /// Everything from here on was looked at.
+    below: Position,
+    /// The oldest record found.
+    found: Position,
+}
+
+impl Seek<'_> {
+    /// Counts a record; `true` if it was the last one missing.
+    fn found_at(&mut self, position: Position) -> bool {
+        self.found = position;
+        self.missing -= 1;
+        self.missing == 0
+    }
+}
+
+fn position_of(log: &SegmentLog, place: u32) -> Position {
+    Position::new(log.first.get() + u64::from(place))
+}

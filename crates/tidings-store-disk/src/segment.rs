@@ -1,0 +1,310 @@
+//! Segments: the files the log consists of, each a run of positions.
+//!
+//! A segment file is named after its first position and begins with a header of [`HEADER_BYTES`] bytes,
+//! little-endian; then come [blocks](crate::block) and, in the segment being written, zeros.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | [`MAGIC`] |
+//! | 4 | format, [`FORMAT`] |
+//! | 4 | CRC-32 of the rest of the header |
+//! | 6 | epoch |
+//! | 2 | flags: 1 if appends were not synced |
+//! | 8 | position of the first record |
+//! | 8 | salt of the block headers |
+//! | 24 | zeros |
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidings_hub::{Epoch, Position, Timestamp};
+
+use crate::block::{self, Header, u32_at, u64_at};
+use crate::config::Durability;
+use crate::disk::{Disk, DiskFile};
+use crate::error::{Fault, OpenError};
+use crate::index::{IndexFile, Indexed, MemoryIndex, SegmentIndex};
+
+/// Bytes before the first block.
+pub(crate) const HEADER_BYTES: usize = 64;
+
+const MAGIC: [u8; 8] = *b"TIDINGSL";
+const FORMAT: u32 = 1;
+const NOT_SYNCED: u16 = 1;
+
+/// The file of one segment.
+pub(crate) struct SegmentLog {
+    /// Position of its first record.
+    pub(crate) first: Position,
+    /// What the headers of its blocks are salted with.
+    pub(crate) salt: u64,
+    /// What an append promised while it was written.
+    pub(crate) durability: Durability,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn DiskFile>,
+}
+
+/// The name of the segment that begins at `first`.
+pub(crate) fn log_name(first: Position) -> String {
+    format!("{first:020}.log")
+}
+
+/// The name of its index.
+pub(crate) fn index_name(first: Position) -> String {
+    format!("{first:020}.index")
+}
+
+/// The position in a segment's name; `None` if the name is not one of a segment with this ending.
+pub(crate) fn position_in(name: &str, ending: &str) -> Option<Position> {
+    let digits = name.strip_suffix(ending)?;
+    let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits.then(|| digits.parse().ok().map(Position::new))?
+}
+
+impl SegmentLog {
+    /// Makes the segment that begins at `first`, so that it outlasts a power cut.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        first: Position,
+        epoch: Epoch,
+        durability: Durability,
+    ) -> io::Result<Self> {
+        let name = log_name(first);
+        let file = disk.create(&name)?;
+        let salt = crate::random();
+        let mut header = [0; HEADER_BYTES];
+        header[..8].copy_from_slice(&MAGIC);
+        header[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        header[16..22].copy_from_slice(epoch.as_str().as_bytes());
+        let flags = if durability == Durability::Os { NOT_SYNCED } else { 0 };
+        header[22..24].copy_from_slice(&flags.to_le_bytes());
+        header[24..32].copy_from_slice(&first.get().to_le_bytes());
+        header[32..40].copy_from_slice(&salt.to_le_bytes());
+        let crc = crc32fast::hash(&header[16..]);
+        header[12..16].copy_from_slice(&crc.to_le_bytes());
+        file.write_at(&header, 0)?;
+        file.sync()?;
+        disk.sync()?;
+        Ok(Self { first, salt, durability, path: disk.path(&name), file })
+    }
+
+    /// Opens the segment that begins at `first`. `None` if its header was never written: the process ended
+    /// while the file was made.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        first: Position,
+        epoch: Epoch,
+    ) -> Result<Option<Self>, OpenError> {
+        let name = log_name(first);
+        let path = disk.path(&name);
+        let fail = |source| OpenError::Io { action: "read", path: path.clone(), source };
+        let damaged = |what: &str| OpenError::Damaged { path: path.clone(), what: what.to_owned() };
+        let file = disk.open(&name).map_err(fail)?;
+        let mut header = [0; HEADER_BYTES];
+        let read = file.read_at(&mut header, 0).map_err(fail)?;
+        if header[..read].iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
+        if read < HEADER_BYTES || header[..8] != MAGIC {
+            return Err(damaged("it does not begin as a segment does"));
+        }
+        let format = u32_at(&header, 8);
+        if format != FORMAT {
+            let found = format!("format {format}");
+            return Err(OpenError::UnknownFormat { path, found });
+        }
+        if u32_at(&header, 12) != crc32fast::hash(&header[16..]) {
+            return Err(damaged("the checksum of its header is wrong"));
+        }
+        if &header[16..22] != epoch.as_str().as_bytes() {
+            return Err(damaged("it belongs to another log"));
+        }
+        if u64_at(&header, 24) != first.get() {
+            return Err(damaged("its name is that of another segment"));
+        }
+        let not_synced = u16::from_le_bytes([header[22], header[23]]) & NOT_SYNCED != 0;
+        let durability = if not_synced { Durability::Os } else { Durability::Fsync };
+        Ok(Some(Self { first, salt: u64_at(&header, 32), durability, path, file }))
+    }
+
+    /// Reads blocks one after the other, asking the disk for `chunk` bytes at a time.
+    pub(crate) fn scan(&self, offset: u64, chunk: usize) -> Scanner<'_> {
+        Scanner { log: self, chunk, buffer: Vec::new(), start: 0, end: 0, offset, loaded: None }
+    }
+
+    pub(crate) fn io_fault(&self, action: &str, error: &io::Error) -> Fault {
+        Fault::io(action, &self.path, error)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Reads blocks one after the other.
+pub(crate) struct Scanner<'a> {
+    log: &'a SegmentLog,
+    chunk: usize,
+    buffer: Vec<u8>,
+    /// What of the buffer is still to be looked at.
+    start: usize,
+    end: usize,
+    /// Where in the file `start` is.
+    offset: u64,
+    loaded: Option<u64>,
+}
+
+/// What a scanner finds.
+pub(crate) enum Step<'b> {
+    /// A block, whole and right.
+    Block { offset: u64, header: Header, body: &'b [u8] },
+    /// No block begins here.
+    Stop,
+}
+
+impl Scanner<'_> {
+    /// Goes to another place. What was already read is not read again.
+    pub(crate) fn seek(&mut self, offset: u64) {
+        let buffer_at = self.offset - self.start as u64;
+        let kept = buffer_at..=buffer_at + self.end as u64;
+        if kept.contains(&offset) {
+            self.start = (offset - buffer_at) as usize;
+        } else {
+            (self.start, self.end) = (0, 0);
+        }
+        self.offset = offset;
+    }
+
+    /// Where the block begins that was read last, if there is one.
+    pub(crate) fn loaded(&self) -> Option<u64> {
+        self.loaded
+    }
+
+    /// Where it is.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The block that begins here. Goes on behind it.
+    pub(crate) fn next(&mut self) -> io::Result<Step<'_>> {
+        let Some(header) = self.header()? else {
+            return Ok(Step::Stop);
+        };
+        let stride = header.stride();
+        if !self.fill(stride)? {
+            return Ok(Step::Stop);
+        }
+        let from = self.start + block::HEADER_BYTES;
+        let body = from..from + header.body_bytes as usize;
+        if !header.admits(&self.buffer[body.clone()]) {
+            return Ok(Step::Stop);
+        }
+        let offset = self.offset;
+        self.loaded = Some(offset);
+        self.start += stride;
+        self.offset += stride as u64;
+        Ok(Step::Block { offset, header, body: &self.buffer[body] })
+    }
+
+    /// Some bytes from `offset` on, whatever they are: at most `count`, none at the end of the file.
+    pub(crate) fn raw(&mut self, offset: u64, count: usize) -> io::Result<&[u8]> {
+        (self.start, self.end) = (0, 0);
+        self.offset = offset;
+        self.buffer.resize(count.max(self.buffer.len()), 0);
+        self.end = self.log.file.read_at(&mut self.buffer[..count], offset)?;
+        Ok(&self.buffer[..self.end])
+    }
+
+    /// The header of a block, if one is here. Stays.
+    fn header(&mut self) -> io::Result<Option<Header>> {
+        if !self.fill(block::HEADER_BYTES)? {
+            return Ok(None);
+        }
+        let bytes = self.buffer[self.start..][..block::HEADER_BYTES].try_into();
+        Ok(Header::decode(bytes.expect("filled"), self.log.salt))
+    }
+
+    /// Makes `bytes` bytes available; `false` if the file ends before.
+    fn fill(&mut self, bytes: usize) -> io::Result<bool> {
+        if self.end - self.start >= bytes {
+            return Ok(true);
+        }
+        let file_bytes = self.log.file.len()?;
+        if self.offset + bytes as u64 > file_bytes {
+            return Ok(false);
+        }
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        let wanted = bytes.max(self.chunk);
+        self.buffer.resize(wanted.max(self.buffer.len()), 0);
+        let from = self.offset + self.end as u64;
+        self.end += self.log.file.read_at(&mut self.buffer[self.end..wanted], from)?;
+        Ok(self.end >= bytes)
+    }
+}
+
+/// A segment that is complete. Its index is in memory until it is on disk.
+pub(crate) struct Sealed {
+    pub(crate) log: Arc<SegmentLog>,
+    pub(crate) last: Position,
+    pub(crate) first_time: Timestamp,
+    pub(crate) last_time: Timestamp,
+    pub(crate) log_bytes: u64,
+    pub(crate) index: Index,
+}
+
+/// Where the index of a sealed segment is.
+#[derive(Clone)]
+pub(crate) enum Index {
+    Memory(Arc<MemoryIndex>),
+    File(Arc<IndexFile>),
+}
+
+impl Sealed {
+    pub(crate) fn first(&self) -> Position {
+        self.log.first
+    }
+
+    pub(crate) fn index(&self) -> &dyn SegmentIndex {
+        match &self.index {
+            Index::Memory(index) => &**index,
+            Index::File(index) => &**index,
+        }
+    }
+
+    /// What its index file says of it.
+    pub(crate) fn indexed(&self) -> Indexed {
+        Indexed {
+            salt: self.log.salt,
+            first: self.log.first,
+            log_bytes: self.log_bytes,
+            first_time: self.first_time,
+            last_time: self.last_time,
+        }
+    }
+
+    /// What it occupies, as far as it is written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.log_bytes
+            + match &self.index {
+                Index::Memory(_) => 0,
+                Index::File(index) => index.bytes(),
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_is_named_after_its_first_position() {
+        let name = log_name(Position::new(42));
+        assert_eq!(name, "00000000000000000042.log");
+        assert_eq!(position_in(&name, ".log"), Some(Position::new(42)));
+        for other in ["42.log", "0000000000000000004x.log", "00000000000000000042.index", "x"] {
+            assert_eq!(position_in(other, ".log"), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tidings_hub::{AppendError, Epoch, HeadSignal, Position, ReadError, Record, Timestamp};
+
+use crate::config::DiskConfig;
+use crate::disk::Disk;
+use crate::error::Fault;
+use crate::index::{MemoryIndex, SegmentIndex};
+use crate::segment::{Sealed, SegmentLog};
+
+/// What the writer, the readers and the helper thread share.
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) config: DiskConfig,
+    pub(crate) epoch: Epoch,
+    pub(crate) head: HeadSignal,
+    /// Held only for work in memory, never while the disk is asked.
+    state: RwLock<State>,
+    failure: OnceLock<String>,
+}
+
+/// What can be read.
+pub(crate) struct State {
+    /// Oldest first.
+    pub(crate) sealed: VecDeque<Arc<Sealed>>,
+    pub(crate) active: Active,
+    pub(crate) recent: Recent,
+    pub(crate) head: Position,
+}
+
+/// The segment being written, up to the head.
+pub(crate) struct Active {
+    pub(crate) log: Arc<SegmentLog>,
+    pub(crate) index: MemoryIndex,
+    /// Where its last block ends.
+    pub(crate) bytes: u64,
+    /// Of its first and last record; both zero if there is none.
+    pub(crate) first_time: Timestamp,
+    pub(crate) last_time: Timestamp,
+}
+
+/// The newest records, in memory.
+pub(crate) struct Recent {
+    records: VecDeque<Arc<Record>>,
+    /// Position of the oldest one held, or of the next to come.
+    first: Position,
+    cost: usize,
+}
+
+/// A segment as a reader sees it for a moment.
+pub(crate) struct SegmentRef<'a> {
+    pub(crate) log: &'a Arc<SegmentLog>,
+    /// Its newest record; before its first position if there is none.
+    pub(crate) last: Position,
+    pub(crate) index: &'a dyn SegmentIndex,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        config: DiskConfig,
+        epoch: Epoch,
+        sealed: VecDeque<Arc<Sealed>>,
+        active: Active,
+    ) -> Self {
+        let head = active.next().previous();
+        let recent = Recent { records: VecDeque::new(), first: head.next(), cost: 0 };
+        Self {
+            disk,
+            config,
+            epoch,
+            head: HeadSignal::new(head),
+            state: RwLock::new(State { sealed, active, recent, head }),
+            failure: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn read_state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write_state(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls `look` with the segment that holds `position`, which must not be beyond the head.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Expired`] if retention dropped it.
+    pub(crate) fn with_segment<R>(
+        &self,
+        position: Position,
+        look: impl FnOnce(SegmentRef<'_>) -> R,
+    ) -> Result<R, ReadError> {
+        let sealed = {
+            let state = self.read_state();
+            if position < state.first() {
+                return Err(ReadError::Expired { first: state.first() });
+            }
+            let older = state.sealed.partition_point(|segment| segment.last < position);
+            match state.sealed.get(older) {
+                Some(sealed) => Arc::clone(sealed),
+                None => {
+                    let Active { log, index, .. } = &state.active;
+                    return Ok(look(SegmentRef { log, last: state.head, index }));
+                }
+            }
+        };
+        Ok(look(SegmentRef { log: &sealed.log, last: sealed.last, index: sealed.index() }))
+    }
+
+    /// Remembers the first failure; from then on nothing is appended.
+    pub(crate) fn fail(&self, fault: Fault) -> AppendError {
+        if self.failure.set(fault.0.clone()).is_ok() {
+            tracing::error!(reason = %fault.0, "the store failed and takes no more events");
+        }
+        AppendError::Failed { reason: self.failure().unwrap_or(fault.0) }
+    }
+
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.failure.get().cloned()
+    }
+
+    /// An error if the store failed before.
+    pub(crate) fn check(&self) -> Result<(), AppendError> {
+        match self.failure() {
+            Some(reason) => Err(AppendError::Failed { reason }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl State {
+    /// The oldest record, or the next to come.
+    pub(crate) fn first(&self) -> Position {
+        self.sealed.front().map_or(self.active.log.first, |segment| segment.first())
+    }
+
+    /// Bytes on the disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.active.bytes + self.sealed.iter().map(|segment| segment.bytes()).sum::<u64>()
+    }
+}
+
+impl Active {
+    /// A segment without records.
+    pub(crate) fn empty(log: Arc<SegmentLog>) -> Self {
+        Self {
+            log,
+            index: MemoryIndex::default(),
+            bytes: crate::segment::HEADER_BYTES as u64,
+            first_time: Timestamp::default(),
+            last_time: Timestamp::default(),
+        }
+    }
+
+    /// The position after its last record.
+    pub(crate) fn next(&self) -> Position {
+        Position::new(self.log.first.get() + u64::from(self.index.records()))
+    }
+}
+
+impl Recent {
+    /// Position of the oldest record held, or of the next to come.
+    pub(crate) fn first(&self) -> Position {
+        self.first
+    }
+
+    /// The record at `position`, if it is held.
+    pub(crate) fn get(&self, position: Position) -> Option<&Arc<Record>> {
+        let place = position.get().checked_sub(self.first.get())?;
+        self.records.get(usize::try_from(place).ok()?)
+    }
+
+    /// At most `count` records from `from` on, which must not be before the first one held.
+    pub(crate) fn range(
+        &self,
+        from: Position,
+        count: usize,
+    ) -> impl DoubleEndedIterator<Item = &Arc<Record>> {
+        let start = ((from.get() - self.first.get()) as usize).min(self.records.len());
+        let end = (start + count).min(self.records.len());
+        self.records.range(start..end)
+    }
+
+    /// Takes the next records of the log.
+    pub(crate) fn extend(&mut self, records: Vec<Arc<Record>>, cost: usize) {
+        self.cost += cost;
+        self.records.extend(records);
+    }
+
+    /// Lets go of the oldest records until the rest costs at most `bytes_max`. The caller drops them when it
+    /// no longer holds the lock.
+    pub(crate) fn shrink(&mut self, bytes_max: usize) -> Vec<Arc<Record>> {
+        let mut count = 0;
+        while self.cost > bytes_max {
+            let Some(record) = self.records.get(count) else {
+                break;
+            };
+            self.cost -= record.cost();
+            count += 1;
+        }
+        self.first = Position::new(self.first.get() + count as u64);
+        self.records.drain(..count).collect()
+    }
+}

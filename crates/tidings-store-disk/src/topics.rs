@@ -1,0 +1,93 @@
+//! What is known of topics: the sum of what the segments know.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use tidings_hub::{Position, Topic, TopicState};
+
+use crate::error::Fault;
+use crate::index::{SegmentIndex as _, TopicSummary};
+use crate::state::Shared;
+
+impl Shared {
+    /// See `Store::topic`.
+    pub(crate) fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, Fault> {
+        let (sealed, active_first, in_active) = {
+            let state = self.read_state();
+            (state.sealed.clone(), state.active.log.first, state.active.index.topic(topic)?)
+        };
+        let mut sum = None;
+        for segment in &sealed {
+            if let Some(summary) = segment.index().topic(topic)? {
+                add(&mut sum, topic, segment.first(), summary);
+            }
+        }
+        if let Some(summary) = in_active {
+            add(&mut sum, topic, active_first, summary);
+        }
+        Ok(sum)
+    }
+
+    /// See `Store::topics`.
+    pub(crate) fn topics(
+        &self,
+        prefix: &str,
+        after: Option<&Topic>,
+        count: usize,
+    ) -> Result<Vec<TopicState>, Fault> {
+        let (sealed, active_first, in_active) = {
+            let state = self.read_state();
+            let in_active = state.active.index.topics(prefix, after, count)?;
+            (state.sealed.clone(), state.active.log.first, in_active)
+        };
+        // The first `count` topics of the log are among the first `count` of each segment.
+        let mut sums = BTreeMap::<Topic, TopicState>::new();
+        let mut add_all = |first, found: Vec<(Topic, TopicSummary)>| {
+            for (topic, summary) in found {
+                match sums.entry(topic) {
+                    Entry::Occupied(mut entry) => merge(entry.get_mut(), first, summary),
+                    Entry::Vacant(entry) => {
+                        let state = state_of(entry.key(), first, summary);
+                        entry.insert(state);
+                    }
+                }
+            }
+            // And so it is with the first `count` of those seen so far.
+            while sums.len() > count {
+                sums.pop_last();
+            }
+        };
+        for segment in &sealed {
+            add_all(segment.first(), segment.index().topics(prefix, after, count)?);
+        }
+        add_all(active_first, in_active);
+        Ok(sums.into_values().collect())
+    }
+}
+
+fn add(sum: &mut Option<TopicState>, topic: &Topic, first: Position, summary: TopicSummary) {
+    match sum {
+        Some(state) => merge(state, first, summary),
+        None => *sum = Some(state_of(topic, first, summary)),
+    }
+}
+
+fn state_of(topic: &Topic, first: Position, summary: TopicSummary) -> TopicState {
+    TopicState {
+        topic: topic.clone(),
+        records: u64::from(summary.records),
+        last: last_of(first, summary),
+        ended: summary.ended,
+    }
+}
+
+/// Adds what a newer segment knows.
+fn merge(state: &mut TopicState, first: Position, summary: TopicSummary) {
+    state.records += u64::from(summary.records);
+    state.last = last_of(first, summary);
+    state.ended = summary.ended;
+}
+
+fn last_of(first: Position, summary: TopicSummary) -> Position {
+    Position::new(first.get() + u64::from(summary.last))
+}
