@@ -79,7 +79,7 @@ impl Worker {
     /// The thread: turns until it is told to stop.
     pub(crate) fn run(mut self) {
         let mut happened = Vec::new();
-        while !self.stopping {
+        loop {
             self.shard.handle_time(self.around.clock.now_ms());
             for event in happened.drain(..) {
                 self.handle_event(event);
@@ -89,6 +89,9 @@ impl Worker {
             self.order_reads();
             self.probe();
             self.close();
+            if self.stopping {
+                break;
+            }
             if let Err(error) = self.sleep(idle, &mut happened) {
                 tracing::error!(%error, "a worker cannot wait for its sockets");
                 std::thread::sleep(Duration::from_millis(100));

@@ -1,0 +1,239 @@
+//! The engine over real sockets and real bodies.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body::Body;
+use tidings_engine::{Attachment, Engine, EngineConfig, OpenError, Refusal, SubscriberBody};
+use tidings_hub::{
+    CloseReason, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Start, Topic, Voice,
+};
+
+fn config() -> EngineConfig {
+    EngineConfig {
+        shards: 2,
+        heartbeat: Duration::from_secs(15),
+        subscribers_max: 1000,
+        portable: false,
+        connection_age_max: None,
+        seed: 1,
+    }
+}
+
+fn engine(config: EngineConfig) -> Engine {
+    let epoch = Epoch::parse("k7q2ma").unwrap();
+    let store = MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600));
+    Engine::start(Arc::new(store), config).unwrap()
+}
+
+fn interest(text: &str) -> Interest {
+    Interest::new(vec![Matcher::parse(text).unwrap()], Vec::new())
+}
+
+fn draft(topic: &str, data: &str) -> Draft {
+    Draft::new(Topic::new(topic).unwrap(), data)
+}
+
+fn attachment() -> Attachment {
+    Attachment { voice: Voice::Native, preface: b": hi\n\n".to_vec(), expires: None }
+}
+
+/// A connection whose server side was handed to the engine.
+async fn socket_subscriber(engine: &Engine, topics: &str, start: Start) -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    let opening = engine.open(interest(topics), start).await.unwrap();
+    engine.attach_socket(opening, attachment(), b"HEAD\r\n\r\n".to_vec(), server);
+    client
+}
+
+/// Reads the head and then chunks until `enough`, or the end of the body; returns what the chunks held.
+fn read_chunks(client: &mut TcpStream, enough: impl Fn(&str) -> bool) -> String {
+    let mut head = [0; 8];
+    client.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HEAD\r\n\r\n");
+    let mut body = String::new();
+    while !enough(&body) {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            line.push(byte[0]);
+        }
+        let size = std::str::from_utf8(&line[..line.len() - 2]).unwrap();
+        let mut chunk = vec![0; usize::from_str_radix(size, 16).unwrap() + 2];
+        client.read_exact(&mut chunk).unwrap();
+        assert!(chunk.ends_with(b"\r\n"));
+        if chunk.len() == 2 {
+            break;
+        }
+        body.push_str(std::str::from_utf8(&chunk[..chunk.len() - 2]).unwrap());
+    }
+    body
+}
+
+async fn read_body(body: &mut SubscriberBody, enough: impl Fn(&str) -> bool) -> String {
+    let mut text = String::new();
+    while !enough(&text) {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+        let Some(frame) = frame else { break };
+        let data = frame.unwrap().into_data().unwrap();
+        text.push_str(std::str::from_utf8(&data).unwrap());
+    }
+    text
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it happens soon");
+}
+
+fn closes(engine: &Engine, reason: CloseReason) -> u64 {
+    engine.status().closes.into_iter().find(|(r, _)| *r == reason).unwrap().1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sinks_carry_the_same_bytes() {
+    let engine = engine(config());
+    engine.publish(vec![draft("a", "before")]).await.unwrap();
+    let mut client = socket_subscriber(&engine, "a", Start::Earliest).await;
+    let opening = engine.open(interest("a"), Start::Earliest).await.unwrap();
+    let mut body = engine.attach_body(opening, attachment());
+    let large = "x\n".repeat(200_000);
+    for data in ["one", "two\nlines", "", &large, "last"] {
+        engine.publish(vec![draft("a", data), draft("b", "unwanted")]).await.unwrap();
+    }
+    let enough = |text: &str| text.ends_with("data: last\n\n");
+    let by_body = read_body(&mut body, enough).await;
+    let by_socket = tokio::task::spawn_blocking(move || read_chunks(&mut client, enough)).await;
+    let by_socket = by_socket.unwrap();
+    assert_eq!(by_socket.len(), by_body.len());
+    assert!(by_socket == by_body, "the same bytes");
+    assert!(by_socket.starts_with(": hi\n\nid: k7q2ma:1\ndata: before\n\nid: k7q2ma:2\ndata: one"));
+    assert!(!by_socket.contains("unwanted"));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_reader_loses_nothing_and_holds_nobody_up() {
+    let engine = engine(config());
+    let mut stalled = socket_subscriber(&engine, "a", Start::Live).await;
+    let mut lively = socket_subscriber(&engine, "a", Start::Live).await;
+    until(|| engine.status().subscribers == 2).await;
+    let count = 20_000;
+    let data = "x".repeat(500);
+    for n in 0..count / 100 {
+        let drafts = (0..100).map(|m| draft("a", &format!("{} {data}", n * 100 + m)));
+        engine.publish(drafts.collect()).await.unwrap();
+    }
+    // 10 MB lie between the two: more than the ring, the kernel and the mailbox hold together.
+    let last = format!("data: {} {data}\n\n", count - 1);
+    let read = move |client: &mut TcpStream| read_chunks(client, |text| text.ends_with(&last));
+    let expected: String = (0..count)
+        .map(|n| format!("id: k7q2ma:{}\ndata: {n} {data}\n\n", n + 1))
+        .collect::<String>();
+    let (by_lively, by_stalled) = tokio::task::spawn_blocking(move || {
+        let by_lively = read(&mut lively);
+        (by_lively, read(&mut stalled))
+    })
+    .await
+    .unwrap();
+    assert!(by_lively.ends_with(&expected), "the lively one has everything");
+    assert!(by_stalled.ends_with(&expected), "the stalled one has everything");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_is_noticed_and_forgotten() {
+    let engine = engine(config());
+    let gone = socket_subscriber(&engine, "a", Start::Live).await;
+    let half_closed = socket_subscriber(&engine, "a", Start::Live).await;
+    let mut chatty = socket_subscriber(&engine, "a", Start::Live).await;
+    let opening = engine.open(interest("a"), Start::Live).await.unwrap();
+    let body = engine.attach_body(opening, attachment());
+    until(|| engine.status().subscribers == 4).await;
+    drop(gone);
+    half_closed.shutdown(Shutdown::Write).unwrap();
+    drop(body);
+    until(|| engine.status().subscribers == 1).await;
+    // Closing a socket with bytes unread is a reset.
+    assert_eq!(closes(&engine, CloseReason::PeerClosed), 2);
+    assert_eq!(closes(&engine, CloseReason::PeerReset), 1);
+    // A client may pipeline a little; one that talks on and on is cut off.
+    while chatty.write(&[b'x'; 4096]).is_ok() && engine.status().subscribers == 1 {}
+    until(|| engine.status().subscribers == 0).await;
+    assert_eq!(closes(&engine, CloseReason::PeerReset), 2);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_topic_ends_its_streams_and_turns_others_away() {
+    let engine = engine(config());
+    let mut client = socket_subscriber(&engine, "job", Start::Live).await;
+    let mut wide = socket_subscriber(&engine, "**", Start::Live).await;
+    until(|| engine.status().subscribers == 2).await;
+    engine.publish(vec![draft("job", "half")]).await.unwrap();
+    let mut end = draft("job", "done");
+    end.kind = Kind::End;
+    let ended = engine.publish(vec![end]).await.unwrap().remove(0);
+    let text = tokio::task::spawn_blocking(move || read_chunks(&mut client, |_| false)).await;
+    assert!(text.unwrap().ends_with("data: half\n\nid: k7q2ma:2\ndata: done\n\n"));
+    assert_eq!(closes(&engine, CloseReason::TopicEnded), 1);
+
+    let open = |start| engine.open(interest("job"), start);
+    assert!(matches!(open(Start::Live).await, Err(OpenError::Ended)));
+    let after = |id: &str| Start::After(id.to_owned());
+    assert!(matches!(open(after(ended.id.as_str())).await, Err(OpenError::Ended)));
+    // Who has not seen the end yet gets what it missed, and then the end.
+    let mut late = socket_subscriber(&engine, "job", after("k7q2ma:1")).await;
+    let text = tokio::task::spawn_blocking(move || read_chunks(&mut late, |_| false)).await;
+    assert_eq!(text.unwrap(), ": hi\n\nid: k7q2ma:2\ndata: done\n\n");
+    // Who wants more than the topic stays, and the topic can begin again.
+    engine.publish(vec![draft("job", "again")]).await.unwrap();
+    assert!(open(Start::Live).await.is_ok());
+    let enough = |text: &str| text.ends_with("data: again\n\n");
+    tokio::task::spawn_blocking(move || read_chunks(&mut wide, enough)).await.unwrap();
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_or_leaving_engine_refuses_and_a_drain_says_goodbye() {
+    let engine = engine(EngineConfig { subscribers_max: 2, ..config() });
+    let mut one = socket_subscriber(&engine, "a", Start::Live).await;
+    let held = engine.open(interest("a"), Start::Live).await.unwrap();
+    let third = engine.open(interest("a"), Start::Live).await;
+    assert!(matches!(third, Err(OpenError::Refused(Refusal::AtCapacity))));
+    drop(held);
+    assert!(engine.open(interest("a"), Start::Live).await.is_ok(), "a place was given back");
+    engine.drain(Duration::from_millis(50)).await;
+    assert_eq!(engine.status().subscribers, 0);
+    let late = engine.open(interest("a"), Start::Live).await;
+    assert!(matches!(late, Err(OpenError::Refused(Refusal::Draining))));
+    let text = tokio::task::spawn_blocking(move || read_chunks(&mut one, |_| false)).await;
+    let text = text.unwrap();
+    assert!(text.contains("\nretry: ") && text.ends_with("\n\n"), "{text:?}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_is_broken_by_ids_that_move_with_the_log() {
+    let engine = engine(EngineConfig { heartbeat: Duration::from_millis(300), ..config() });
+    let mut quiet = socket_subscriber(&engine, "quiet", Start::Live).await;
+    until(|| engine.status().subscribers == 1).await;
+    engine.publish(vec![draft("loud", "1"), draft("loud", "2")]).await.unwrap();
+    let beat = |text: &str| text.ends_with("id: k7q2ma:2\n\n");
+    let text = tokio::task::spawn_blocking(move || read_chunks(&mut quiet, beat)).await;
+    assert!(!text.unwrap().contains("data"));
+    engine.stop().await;
+}
