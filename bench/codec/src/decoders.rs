@@ -43,8 +43,8 @@ fn tidings_lent(chunks: &[Bytes], deadline: Instant) -> Option<Answer> {
         let chunk = chunk?;
         let mut input = &chunk[..];
         while let Some(item) = decoder.next(&mut input).expect("no event is too large") {
-            if let Item::Event(event) = black_box(item) {
-                answer.add(event.data());
+            if let Item::Event(event) = item {
+                answer.add(black_box(event.data()));
             }
         }
     }
@@ -59,7 +59,7 @@ fn tidings_owned(chunks: &[Bytes], deadline: Instant) -> Option<Answer> {
         let mut input = &chunk[..];
         while let Some(item) = decoder.next(&mut input).expect("no event is too large") {
             if let Item::Event(event) = item {
-                answer.add(&black_box(event.to_owned()).data);
+                answer.add(black_box(&event.to_owned().data));
             }
         }
     }
@@ -73,8 +73,8 @@ fn sse_core(chunks: &[Bytes], deadline: Instant) -> Option<Answer> {
     for chunk in Timed::new(chunks, deadline) {
         let mut chunk = chunk?;
         while let Some(item) = decoder.next(&mut chunk) {
-            if let sse_core::SseEvent::Message(event) = black_box(item.expect("not too large")) {
-                answer.add(&event.data);
+            if let sse_core::SseEvent::Message(event) = item.expect("not too large") {
+                answer.add(black_box(&event.data));
             }
         }
     }
@@ -85,19 +85,19 @@ fn sse_stream(chunks: &[Bytes], deadline: Instant) -> Option<Answer> {
     let stream = sse_stream::SseByteStream::new(Timed::new(chunks, deadline).stream());
     drain(stream, |answer, event: sse_stream::Sse| {
         if let Some(data) = &event.data {
-            answer.add(data);
+            answer.add(black_box(data));
         }
     })
 }
 
 fn sseer(chunks: &[Bytes], deadline: Instant) -> Option<Answer> {
     let stream = sseer::event_stream::EventStream::new(Timed::new(chunks, deadline).stream());
-    drain(stream, |answer, event: sseer::event::Event| answer.add(&event.data))
+    drain(stream, |answer, event: sseer::event::Event| answer.add(black_box(&event.data)))
 }
 
 fn eventsource_stream(chunks: &[Bytes], deadline: Instant) -> Option<Answer> {
     let stream = eventsource_stream::EventStream::new(Timed::new(chunks, deadline).stream());
-    drain(stream, |answer, event: eventsource_stream::Event| answer.add(&event.data))
+    drain(stream, |answer, event: eventsource_stream::Event| answer.add(black_box(&event.data)))
 }
 
 /// Polls until the stream ends. `None` if it ended in an error: only the deadline makes one.
@@ -110,7 +110,7 @@ fn drain<E, T>(
     let mut answer = Answer::default();
     loop {
         match stream.as_mut().poll_next(&mut context) {
-            Poll::Ready(Some(Ok(event))) => count(&mut answer, black_box(event)),
+            Poll::Ready(Some(Ok(event))) => count(&mut answer, event),
             Poll::Ready(Some(Err(_))) => return None,
             Poll::Ready(None) => return Some(answer),
             Poll::Pending => unreachable!("all chunks are ready"),

@@ -7,7 +7,6 @@ use core::time::Duration;
 
 use memchr::memchr;
 
-use crate::DecodeError;
 use crate::copy;
 use crate::field::Field;
 use crate::head::Head;
@@ -30,6 +29,10 @@ pub(crate) struct Block {
     /// The reconnection time of the source: the last one that any block gave.
     pub(crate) reconnection_time: Option<Duration>,
 }
+
+/// The block just broke the limit. Says no more, so that a result of it fits in a register.
+#[derive(Debug)]
+pub(crate) struct TooLarge;
 
 impl Block {
     pub(crate) fn new(bytes_max: usize) -> Self {
@@ -54,7 +57,7 @@ impl Block {
 
     /// Adds to the line of the data buffer begun last.
     #[inline]
-    pub(crate) fn append_data(&mut self, piece: &[u8]) -> Result<(), DecodeError> {
+    pub(crate) fn append_data(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
         if !self.has_room(piece.len()) {
             return Err(self.fail());
         }
@@ -99,11 +102,11 @@ impl Block {
 
     /// It is larger than it may be: the data goes, and what is yet to come of it will be skipped.
     #[cold]
-    pub(crate) fn fail(&mut self) -> DecodeError {
+    pub(crate) fn fail(&mut self) -> TooLarge {
         self.data = Vec::new();
         self.has_data = false;
         self.too_large = true;
-        DecodeError::EventTooLarge { bytes_max: self.bytes_max }
+        TooLarge
     }
 
     /// Nothing has been said.

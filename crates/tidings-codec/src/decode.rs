@@ -24,7 +24,7 @@
 //!    its event, and the blank line is in the chunk as well, the event's data is lent straight out of
 //!    the chunk: one search for the end of the line, one check that it is UTF-8, no copy. It is
 //!    `held` until we know.
-//! 2. *A line that the end of a chunk cuts* is not kept whole to be parsed later. [`Partial`] says
+//! 2. *A line that the end of a chunk cuts* is not kept whole to be parsed later. [`Place`] says
 //!    how far into the line we are: the first few bytes of a name, the value of a known field, or
 //!    something to skip. Data is appended to the data buffer as it comes; it is scanned once and
 //!    copied once, however small the pieces. So the time is linear in the bytes, and an ignored
@@ -43,10 +43,10 @@ use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
-use crate::block::{Block, recycle};
-use crate::field::Field;
+use crate::block::{Block, TooLarge, recycle};
+use crate::field::{Field, Name};
 use crate::limits::EVENT_BYTES_MAX;
-use crate::line::{Edge, Settled, line_end};
+use crate::line::{Edge, Settled, line_end, line_end_within_16, unlikely_line_end};
 use crate::{DecodeError, EventId, EventRef, Item};
 
 /// Turns the bytes of an event stream into events.
@@ -74,7 +74,11 @@ use crate::{DecodeError, EventId, EventRef, Item};
 pub struct Decoder {
     comments_wanted: bool,
     edge: Edge,
-    partial: Partial,
+    place: Place,
+    /// The name of a cut line so far.
+    name: Name,
+    /// What the value of a cut line is for.
+    field: Field,
     /// The value of a cut line so far, unless it is data.
     value: Vec<u8>,
     block: Block,
@@ -87,15 +91,17 @@ pub struct Decoder {
 
 /// How far into a line the chunks so far have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Partial {
+enum Place {
     /// Not at all: the next byte begins a line.
     Start,
-    /// Into the name: these bytes of it, and no colon yet.
-    Name { bytes: [u8; Field::NAME_BYTES_MAX], len: usize },
+    /// Into the name.
+    Name,
     /// Just behind the colon, where one space is not part of the value.
-    Colon(Field),
-    /// Into the value.
-    Value(Field),
+    Colon,
+    /// Into a value that is data.
+    Data,
+    /// Into another value.
+    Value,
     /// Into a line that will be ignored, whatever else is in it.
     Ignored,
 }
@@ -117,7 +123,9 @@ impl Decoder {
         Self {
             comments_wanted: false,
             edge: Edge::default(),
-            partial: Partial::Start,
+            place: Place::Start,
+            name: Name::default(),
+            field: Field::Comment,
             value: Vec::new(),
             block: Block::new(EVENT_BYTES_MAX),
             spent: false,
@@ -157,20 +165,27 @@ impl Decoder {
         &'s mut self,
         input: &mut &'c [u8],
     ) -> Result<Option<Item<'s>>, DecodeError> {
-        // The end of a chunk, and a small piece of a long line, need no more than this.
-        if input.is_empty() || self.swallow(input) {
+        // The end of a chunk, and a piece of a long line, need no more than this.
+        if input.is_empty() {
             return Ok(None);
+        }
+        if self.place == Place::Data {
+            if input.len() < 16 && self.swallow(input) {
+                return Ok(None);
+            }
+            match self.data_piece(input) {
+                Ok(true) => return Ok(None),
+                Ok(false) => {}
+                Err(TooLarge) => return Err(self.event_too_large()),
+            }
         }
         self.next_item(input)
     }
 
-    /// Takes the whole chunk if it is small and lies within a line of data.
+    /// Takes the whole chunk, which is tiny and begins in data, if the line does not end in it.
     #[inline]
     fn swallow(&mut self, input: &mut &[u8]) -> bool {
-        let swallowed = self.partial == IN_DATA
-            && input.len() <= SMALL_CHUNK_BYTES
-            && self.block.has_room(input.len())
-            && line_end(input).is_none();
+        let swallowed = self.block.has_room(input.len()) && line_end_within_16(input).is_none();
         if swallowed {
             self.block.data.extend_from_slice(mem::take(input));
         }
@@ -182,7 +197,7 @@ impl Decoder {
     /// of its own. The last event id and the reconnection time stay.
     pub fn end_of_stream(&mut self) {
         self.edge = Edge::default();
-        self.partial = Partial::Start;
+        self.place = Place::Start;
         self.spent = false;
         self.block.clear();
     }
@@ -206,7 +221,10 @@ impl Decoder {
         &'s mut self,
         input: &mut &'c [u8],
     ) -> Result<Option<Item<'s>>, DecodeError> {
-        Ok(match self.step(input)? {
+        let Ok(step) = self.step(input) else {
+            return Err(self.event_too_large());
+        };
+        Ok(match step {
             Step::MoreInput => None,
             Step::Event(in_chunk) => {
                 let data = text(in_chunk.unwrap_or(&self.block.data), &mut self.mended);
@@ -220,7 +238,8 @@ impl Decoder {
     }
 
     /// Reads on to the next thing there is to hand out.
-    fn step<'c>(&mut self, input: &mut &'c [u8]) -> Result<Step<'c>, DecodeError> {
+    #[inline]
+    fn step<'c>(&mut self, input: &mut &'c [u8]) -> Result<Step<'c>, TooLarge> {
         if self.spent {
             self.spent = false;
             self.block.clear();
@@ -229,9 +248,9 @@ impl Decoder {
             self.mended = String::new();
         }
         if self.edge.is_open() && self.edge.settle(input) == Settled::NotAMark {
-            self.partial = Partial::Ignored;
+            self.place = Place::Ignored;
         }
-        if self.partial != Partial::Start && self.resume(input)? {
+        if self.place != Place::Start && self.resume(input)? {
             return Ok(Step::Comment(None));
         }
         // The only data line so far of this block, if it lies in this chunk.
@@ -280,7 +299,8 @@ impl Decoder {
         self.block.keep(held);
         if !input.is_empty() {
             // The chunk ends within the line, which therefore cannot be complete in it.
-            self.partial = Partial::Name { bytes: [0; Field::NAME_BYTES_MAX], len: 0 };
+            self.place = Place::Name;
+            self.name.clear();
             self.resume(input)?;
         }
         Ok(Step::MoreInput)
@@ -292,7 +312,7 @@ impl Decoder {
         &mut self,
         value: &'c [u8],
         held: &mut Option<&'c [u8]>,
-    ) -> Result<(), DecodeError> {
+    ) -> Result<(), TooLarge> {
         if held.is_none() && !self.block.has_data && !self.block.too_large {
             if !self.block.has_room(value.len()) {
                 return Err(self.block.fail());
@@ -308,7 +328,7 @@ impl Decoder {
         &mut self,
         value: &'c [u8],
         held: &mut Option<&'c [u8]>,
-    ) -> Result<(), DecodeError> {
+    ) -> Result<(), TooLarge> {
         if self.block.too_large {
             return Ok(());
         }
@@ -323,9 +343,9 @@ impl Decoder {
         &mut self,
         line: &'c [u8],
         held: &mut Option<&'c [u8]>,
-    ) -> Result<Option<&'c [u8]>, DecodeError> {
+    ) -> Result<Option<&'c [u8]>, TooLarge> {
         // One byte more than a name can have, for the colon.
-        let start = &line[..line.len().min(Field::NAME_BYTES_MAX + 1)];
+        let start = &line[..line.len().min(Name::BYTES_MAX + 1)];
         let (name, value) = match start.iter().position(|&byte| byte == b':') {
             Some(colon) => {
                 let value = &line[colon + 1..];
@@ -369,57 +389,37 @@ impl Decoder {
 
     /// Goes on within a line that is cut, to its end or the end of the chunk. True if it was a
     /// comment and is complete.
-    fn resume(&mut self, input: &mut &[u8]) -> Result<bool, DecodeError> {
-        loop {
-            match &mut self.partial {
-                Partial::Start => return Ok(false),
-                Partial::Name { bytes, len } => {
-                    while let Some((&byte, rest)) = input.split_first()
-                        && let Some(next) = bytes.get_mut(*len)
-                        && !matches!(byte, b':' | b'\r' | b'\n')
-                    {
-                        *next = byte;
-                        *len += 1;
-                        *input = rest;
+    fn resume(&mut self, input: &mut &[u8]) -> Result<bool, TooLarge> {
+        while !input.is_empty() {
+            match self.place {
+                Place::Start => break,
+                Place::Name => {
+                    self.name.take(input);
+                    if let Some(&next) = input.first() {
+                        let complete = matches!(next, b':' | b'\r' | b'\n');
+                        self.begin_value(if complete { self.name.field() } else { None });
+                        *input = input.strip_prefix(b":").unwrap_or(input);
                     }
-                    self.partial = match input.split_first() {
-                        None => return Ok(false),
-                        Some((b'\r' | b'\n', _)) => {
-                            let field = Field::from_name(&bytes[..*len]);
-                            self.begin_value(field)
-                        }
-                        Some((b':', rest)) => {
-                            *input = rest;
-                            let field = Field::from_name(&bytes[..*len]);
-                            self.begin_value(field)
-                        }
-                        Some(_) => Partial::Ignored,
-                    };
                 }
-                Partial::Colon(field) => {
-                    if input.is_empty() {
-                        return Ok(false);
-                    }
-                    let field = *field;
+                Place::Colon => {
                     *input = input.strip_prefix(b" ").unwrap_or(input);
-                    self.partial = Partial::Value(field);
+                    let is_data = self.field == Field::Data;
+                    self.place = if is_data { Place::Data } else { Place::Value };
                 }
-                Partial::Value(Field::Data) => {
-                    let piece = self.take_piece(input);
-                    self.append_data(piece)?;
-                    return Ok(false);
+                Place::Data => {
+                    self.data_piece(input)?;
                 }
-                Partial::Value(field) => {
-                    let field = *field;
-                    let piece = self.take_piece(input);
-                    return self.value_piece(field, piece);
+                Place::Value => {
+                    if self.value_piece(input)? {
+                        return Ok(true);
+                    }
                 }
-                Partial::Ignored => {
+                Place::Ignored => {
                     self.take_piece(input);
-                    return Ok(false);
                 }
             }
         }
+        Ok(false)
     }
 
     /// A line of data that is cut, and lies in the chunk from its name on.
@@ -428,55 +428,70 @@ impl Decoder {
         value: &[u8],
         after_colon: &[u8],
         input: &mut &[u8],
-    ) -> Result<Step<'c>, DecodeError> {
+    ) -> Result<Step<'c>, TooLarge> {
         *input = &[];
-        self.partial = self.begin_value(Some(Field::Data));
-        if !after_colon.is_empty() && self.partial != Partial::Ignored {
-            self.partial = IN_DATA;
-            self.append_data(value)?;
+        if self.block.too_large {
+            self.place = Place::Ignored;
+            return Ok(Step::MoreInput);
         }
+        self.field = Field::Data;
+        self.place = if after_colon.is_empty() { Place::Colon } else { Place::Data };
+        self.block.begin_data();
+        self.append_data(value)?;
         Ok(Step::MoreInput)
     }
 
     /// The name of a line that is cut is known.
-    fn begin_value(&mut self, field: Option<Field>) -> Partial {
-        match field {
-            None => Partial::Ignored,
-            Some(Field::Comment) if !self.comments_wanted => Partial::Ignored,
-            Some(Field::Data) if self.block.too_large => Partial::Ignored,
-            Some(Field::Data) => {
-                self.block.begin_data();
-                Partial::Colon(Field::Data)
-            }
-            Some(field) => {
-                recycle(&mut self.value);
-                Partial::Colon(field)
-            }
+    fn begin_value(&mut self, field: Option<Field>) {
+        let wanted = field.filter(|field| match field {
+            Field::Data => !self.block.too_large,
+            Field::Comment => self.comments_wanted,
+            _ => true,
+        });
+        let Some(field) = wanted else {
+            self.place = Place::Ignored;
+            return;
+        };
+        if field == Field::Data {
+            self.block.begin_data();
+        } else {
+            recycle(&mut self.value);
         }
+        self.field = field;
+        self.place = Place::Colon;
     }
 
     /// Takes what is left of the line from `input`, with its end if that is there: then we are at the
     /// start of a line.
     #[inline]
     fn take_piece<'c>(&mut self, input: &mut &'c [u8]) -> &'c [u8] {
-        let Some(len) = line_end(input) else {
+        let Some(len) = unlikely_line_end(input) else {
             return mem::take(input);
         };
         let piece = &input[..len];
         *input = &input[len..];
         self.edge.end_line(input);
-        self.partial = Partial::Start;
+        self.place = Place::Start;
         piece
+    }
+
+    /// A piece of a line of data that is cut. True if nothing is left of the chunk.
+    fn data_piece(&mut self, input: &mut &[u8]) -> Result<bool, TooLarge> {
+        let piece = self.take_piece(input);
+        self.append_data(piece)?;
+        Ok(input.is_empty())
     }
 
     /// Adds to a line of data that is cut.
     #[inline]
-    fn append_data(&mut self, piece: &[u8]) -> Result<(), DecodeError> {
+    fn append_data(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
         self.block.append_data(piece).inspect_err(|_| self.ignore_line())
     }
 
     /// A piece of a value that is not data. True if it completes a comment.
-    fn value_piece(&mut self, field: Field, piece: &[u8]) -> Result<bool, DecodeError> {
+    fn value_piece(&mut self, input: &mut &[u8]) -> Result<bool, TooLarge> {
+        let field = self.field;
+        let piece = self.take_piece(input);
         let bytes = self.value.len() + piece.len();
         let has_room = match field {
             Field::Comment => bytes <= self.block.bytes_max,
@@ -491,18 +506,23 @@ impl Decoder {
             };
         }
         self.value.extend_from_slice(piece);
-        let complete = self.partial == Partial::Start;
+        let complete = self.place == Place::Start;
         if complete && field != Field::Comment {
             self.block.set(field, &self.value);
         }
         Ok(complete && field == Field::Comment)
     }
 
+    #[cold]
+    fn event_too_large(&self) -> DecodeError {
+        DecodeError::EventTooLarge { bytes_max: self.block.bytes_max }
+    }
+
     /// Skips the rest of the line, if there is a rest.
     fn ignore_line(&mut self) {
         self.value = Vec::new();
-        if self.partial != Partial::Start {
-            self.partial = Partial::Ignored;
+        if self.place != Place::Start {
+            self.place = Place::Ignored;
         }
     }
 }
@@ -513,22 +533,22 @@ impl Default for Decoder {
     }
 }
 
-/// Where most of the pieces of a long event are taken.
-const IN_DATA: Partial = Partial::Value(Field::Data);
-
-/// A chunk that is no larger is taken by the short way, if it can be.
-const SMALL_CHUNK_BYTES: usize = 64;
-
-/// Below this the vector instructions do not pay.
-const SIMD_BYTES_MIN: usize = 64;
+/// Below this vector instructions do not pay.
+const SHORT_TEXT_BYTES: usize = 64;
+/// From here on they always do.
+const LONG_TEXT_BYTES: usize = 256;
 
 /// The bytes as text, lent as they are if they are UTF-8.
 fn text<'a>(bytes: &'a [u8], mended: &'a mut String) -> &'a str {
-    let checked = if bytes.len() < SIMD_BYTES_MIN {
-        core::str::from_utf8(bytes).ok()
-    } else {
-        simdutf8::basic::from_utf8(bytes).ok()
-    };
+    // ASCII is checked fastest by the standard library, unless it is long; other text by simdutf8,
+    // unless it is short.
+    let short = bytes.len() < SHORT_TEXT_BYTES;
+    let checked =
+        if short || (bytes.len() < LONG_TEXT_BYTES && bytes[..SHORT_TEXT_BYTES].is_ascii()) {
+            core::str::from_utf8(bytes).ok()
+        } else {
+            simdutf8::basic::from_utf8(bytes).ok()
+        };
     match checked {
         Some(text) => text,
         None => {

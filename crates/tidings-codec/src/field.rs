@@ -16,9 +16,6 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    /// The longest name there is, in bytes.
-    pub(crate) const NAME_BYTES_MAX: usize = b"event".len();
-
     /// Names are exact: no other case, no spaces, no marks (HTML §9.2.6, process the field).
     #[inline]
     pub(crate) fn from_name(name: &[u8]) -> Option<Self> {
@@ -30,5 +27,39 @@ impl Field {
             b"" => Some(Self::Comment),
             _ => None,
         }
+    }
+}
+
+/// The name of a line that is cut, as far as it has come.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Name {
+    bytes: [u8; Name::BYTES_MAX],
+    len: usize,
+}
+
+impl Name {
+    /// The longest name there is, in bytes.
+    pub(crate) const BYTES_MAX: usize = b"event".len();
+
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Takes bytes from the front of `input` up to a colon, a line end or the end of the chunk, or
+    /// until there are more than any name has.
+    pub(crate) fn take(&mut self, input: &mut &[u8]) {
+        while let Some((&byte, rest)) = input.split_first()
+            && self.len < Self::BYTES_MAX
+            && !matches!(byte, b':' | b'\r' | b'\n')
+        {
+            self.bytes[self.len] = byte;
+            self.len += 1;
+            *input = rest;
+        }
+    }
+
+    /// The field it names, if it is complete.
+    pub(crate) fn field(&self) -> Option<Field> {
+        Field::from_name(&self.bytes[..self.len])
     }
 }

@@ -8,7 +8,7 @@ use core::mem;
 pub(crate) struct Head {
     /// The type buffer.
     pub(crate) event_type: String,
-    /// The id buffer, if `has_id`; else something old, kept for its memory.
+    /// The id buffer. Once it is committed it is the last event id before.
     id: String,
     /// The block has an id that counts.
     pub(crate) has_id: bool,
@@ -41,8 +41,10 @@ impl Head {
     }
 
     /// Forgets the block, but not the last event id.
+    #[inline]
     pub(crate) fn clear(&mut self) {
         self.event_type.clear();
+        self.id.clear();
         self.has_id = false;
         self.retry_ms = None;
     }
@@ -56,7 +58,7 @@ impl Head {
     /// The bytes kept for the block.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.event_type.len() + if self.has_id { self.id.len() } else { 0 }
+        self.event_type.len() + self.id.len()
     }
 
     /// The last event id string.
