@@ -16,7 +16,7 @@ use crate::committer::Committer;
 use crate::counters::{Counters, Permit};
 use crate::error::{OpenError, PublishError, StartError};
 use crate::fanout;
-use crate::limits::{DRAIN_GRACE, PAGE_BYTES_MAX, REPLAY_THREADS, STORE_READS_MAX};
+use crate::limits::{DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, REPLAY_THREADS, STORE_READS_MAX};
 use crate::mailbox::{Mailbox, Message};
 use crate::replay::Replay;
 use crate::sink::{BodyPipe, SubscriberBody};
@@ -36,8 +36,25 @@ pub struct EngineConfig {
     pub portable: bool,
     /// Age at which connections are rotated, give or take a tenth; `None` never does.
     pub connection_age_max: Option<Duration>,
+    /// How long a peer may acknowledge nothing, whatever its kernel is asked, before it counts as gone.
+    pub peer_patience: Duration,
     /// Where jitter comes from.
     pub seed: u64,
+}
+
+impl Default for EngineConfig {
+    /// Two shards, a heartbeat every 15 seconds, and room for 15,000 subscribers.
+    fn default() -> Self {
+        Self {
+            shards: 2,
+            heartbeat: Duration::from_secs(15),
+            subscribers_max: 15_000,
+            portable: false,
+            connection_age_max: None,
+            peer_patience: PEER_PATIENCE,
+            seed: 0,
+        }
+    }
 }
 
 /// Publishes, subscribers and history over one store. Cheap to clone: all clones are the same engine.
@@ -174,6 +191,7 @@ impl Engine {
                 store: Arc::clone(&inner.store),
                 counters: Arc::clone(&inner.counters),
                 clock: inner.clock,
+                peer_patience: inner.config.peer_patience,
             };
             let config = ShardConfig {
                 epoch: inner.store.epoch(),

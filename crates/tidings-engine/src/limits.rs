@@ -53,9 +53,12 @@ pub const BODY_BYTES_MAX: usize = 64 << 10;
 /// At the edge: the connection is closed.
 pub const PEER_BYTES_MAX: u32 = 64 << 10;
 
-/// How long a peer may acknowledge nothing before it counts as gone. A kernel probes a closed window at least
-/// every two minutes, so a slow but living peer is heard of within that.
-pub const PEER_PATIENCE: Duration = Duration::from_secs(150);
+/// How long a peer may acknowledge nothing, after it was asked [`PEER_QUESTIONS`] times, before it counts as gone.
+pub const PEER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Retransmissions or window probes in a row that a peer's kernel must have left unanswered. A slow but living peer's
+/// kernel answers each.
+pub const PEER_QUESTIONS: u8 = 3;
 
 /// After the last moment of a drain's window, those still connected are closed without a word.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(2);

@@ -18,7 +18,7 @@ use tidings_hub::{
 use crate::clock::Clock;
 use crate::counters::{Counters, Permit};
 use crate::fanout::next_batch;
-use crate::limits::{PEER_PATIENCE, WRITES_PER_LOOK};
+use crate::limits::WRITES_PER_LOOK;
 use crate::mailbox::{Mailbox, Message};
 use crate::replay::Replay;
 use crate::sink::{BodyPipe, Sink, SocketSink};
@@ -43,6 +43,7 @@ pub(crate) struct Surroundings {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: Clock,
+    pub(crate) peer_patience: Duration,
 }
 
 pub(crate) struct Worker {
@@ -228,9 +229,10 @@ impl Worker {
     }
 
     fn probe(&mut self) {
+        let patience = self.around.peer_patience;
         while let Some(id) = self.shard.poll_probe() {
             let seat = self.seats.get(id.index()).and_then(Option::as_ref);
-            if seat.is_some_and(|seat| seat.id == id && seat.sink.has_vanished(PEER_PATIENCE)) {
+            if seat.is_some_and(|seat| seat.id == id && seat.sink.has_vanished(patience)) {
                 self.shard.handle_closed(id, tidings_hub::CloseReason::PeerVanished);
             }
         }

@@ -15,14 +15,7 @@ use tidings_hub::{
 };
 
 fn config() -> EngineConfig {
-    EngineConfig {
-        shards: 2,
-        heartbeat: Duration::from_secs(15),
-        subscribers_max: 1000,
-        portable: false,
-        connection_age_max: None,
-        seed: 1,
-    }
+    EngineConfig { subscribers_max: 1000, seed: 1, ..EngineConfig::default() }
 }
 
 fn engine(config: EngineConfig) -> Engine {

@@ -10,16 +10,8 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let engine_config = EngineConfig {
-//! #     shards: 1,
-//! #     heartbeat: Duration::from_secs(15),
-//! #     subscribers_max: 1000,
-//! #     portable: false,
-//! #     connection_age_max: None,
-//! #     seed: 7,
-//! # };
 //! let store = MemoryStore::new(Epoch::from_random(7), 64 << 20, Duration::from_secs(3600));
-//! let engine = Engine::start(Arc::new(store), engine_config)?;
+//! let engine = Engine::start(Arc::new(store), EngineConfig::default())?;
 //! let config = Config { listen: vec!["127.0.0.1:0".parse()?], ..Config::default() };
 //! let server = Server::bind(config, engine.clone())?;
 //! println!("listening on {}", server.local_addr());

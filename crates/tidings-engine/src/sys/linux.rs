@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{BELL, EVENTS_MAX, Event};
+use crate::limits::PEER_QUESTIONS;
 
 /// Whether workers can own sockets here.
 pub(crate) const SOCKETS: bool = true;
@@ -141,8 +142,8 @@ pub(crate) fn prepare(socket: &TcpStream, unsent_bytes_max: u32) -> io::Result<(
     Ok(())
 }
 
-/// Whether the peer has acknowledged nothing for `patience` although something was sent, or its window
-/// probed: it is gone, not slow. A slow peer's kernel goes on answering.
+/// Whether the peer's kernel has left [`PEER_QUESTIONS`] retransmissions or window probes in a row unanswered, and
+/// has been silent for `patience`: it is gone, not slow. A slow peer's kernel goes on answering.
 pub(crate) fn has_vanished(socket: &TcpStream, patience: Duration) -> io::Result<bool> {
     // SAFETY: `tcp_info` is plain numbers, for which all zeroes are values.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
@@ -157,8 +158,9 @@ pub(crate) fn has_vanished(socket: &TcpStream, patience: Duration) -> io::Result
             &raw mut length,
         )
     })?;
-    let waiting = info.tcpi_unacked > 0 || info.tcpi_probes > 0;
-    Ok(waiting && u128::from(info.tcpi_last_ack_recv) > patience.as_millis())
+    // Both counts go back to zero with every acknowledgement.
+    let asked = info.tcpi_retransmits.max(info.tcpi_probes) >= PEER_QUESTIONS;
+    Ok(asked && u128::from(info.tcpi_last_ack_recv) > patience.as_millis())
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {

@@ -1,0 +1,187 @@
+//! A real server on a port of its own, in this process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_engine::{Engine, EngineConfig};
+use tidings_hub::{Epoch, MemoryStore, Store};
+use tidings_server::{Config, Server};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use crate::http::{Connection, Response, request};
+
+/// The name of the log of every [`TestServer`] that was not given a store.
+pub const EPOCH: &str = "k7q2ma";
+
+/// What a [`TestServer`] is to be.
+pub struct Builder {
+    config: Config,
+    engine: EngineConfig,
+    store: Arc<dyn Store>,
+}
+
+impl Builder {
+    /// Changes the server's configuration.
+    #[must_use]
+    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Changes the engine's configuration.
+    #[must_use]
+    pub fn engine(mut self, change: impl FnOnce(&mut EngineConfig)) -> Self {
+        change(&mut self.engine);
+        self
+    }
+
+    /// Uses `store` instead of one in memory.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Uses a log in memory with another name.
+    #[must_use]
+    pub fn epoch(self, epoch: &str) -> Self {
+        self.store(memory(epoch))
+    }
+
+    /// Starts it.
+    pub fn start(self) -> TestServer {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let engine = Engine::start(self.store, self.engine).expect("an engine");
+        let server = Server::bind(self.config, engine.clone()).expect("a server");
+        let address = server.local_addr();
+        let (shutdown, asked) = oneshot::channel();
+        let task = runtime.spawn(server.serve(async {
+            let _ = asked.await; // dropped means the same
+        }));
+        TestServer {
+            address,
+            engine,
+            runtime: Some(runtime),
+            shutdown: Some(shutdown),
+            task: Some(task),
+        }
+    }
+}
+
+/// A server that runs until it is dropped.
+pub struct TestServer {
+    address: SocketAddr,
+    engine: Engine,
+    runtime: Option<Runtime>,
+    shutdown: Option<oneshot::Sender<()>>,
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl TestServer {
+    /// An open server with a log in memory.
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// The same, to be changed.
+    pub fn builder() -> Builder {
+        Builder {
+            config: Config {
+                listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+                drain_window: Duration::ZERO,
+                drain_max: Duration::from_secs(5),
+                ..Config::default()
+            },
+            engine: EngineConfig { seed: 1, ..EngineConfig::default() },
+            store: memory(EPOCH),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// An absolute URL.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The engine behind it.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// A new connection.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// One request on a connection of its own, and the whole answer.
+    pub fn request(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Response {
+        let mut connection = self.connect();
+        connection.send(request(method, target, headers, body.as_ref()));
+        connection.response()
+    }
+
+    /// `GET`, as JSON.
+    pub fn get_json(&self, target: &str) -> Response {
+        self.request("GET", target, &[("accept", "application/json")], "")
+    }
+
+    /// `POST` of a text.
+    pub fn post(&self, target: &str, body: impl AsRef<[u8]>) -> Response {
+        self.request("POST", target, &[], body)
+    }
+
+    /// Subscribes as a browser would; the head of the answer has been read.
+    pub fn subscribe(&self, target: &str, headers: &[(&str, &str)]) -> Connection {
+        let mut connection = self.connect();
+        let mut all = vec![("accept", "text/event-stream"), ("cache-control", "no-cache")];
+        all.extend_from_slice(headers);
+        connection.send(request("GET", target, &all, b""));
+        let head = connection.head();
+        assert_eq!(head.status, 200, "{head:?}");
+        connection
+    }
+
+    /// Asks the server to leave, and waits until it has.
+    pub fn stop(mut self) {
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        drop(self.shutdown.take());
+        if let (Some(runtime), Some(task)) = (self.runtime.take(), self.task.take()) {
+            let engine = self.engine.clone();
+            runtime.block_on(async {
+                let _ = task.await;
+                engine.stop().await;
+            });
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+fn memory(epoch: &str) -> Arc<dyn Store> {
+    let epoch = Epoch::parse(epoch).expect("a valid epoch");
+    Arc::new(MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600)))
+}
