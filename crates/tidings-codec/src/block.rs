@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::mem;
 use core::time::Duration;
 
 use memchr::memchr;
@@ -62,6 +61,18 @@ impl Block {
             return Err(self.fail());
         }
         copy::append(&mut self.data, piece);
+        Ok(())
+    }
+
+    /// Adds a line to the data buffer, which has one.
+    #[inline]
+    pub(crate) fn append_line(&mut self, value: &[u8]) -> Result<(), TooLarge> {
+        if !self.has_room(b"\n".len() + value.len()) {
+            return Err(self.fail());
+        }
+        self.data.reserve(b"\n".len() + value.len());
+        self.data.push(b'\n');
+        copy::append(&mut self.data, value);
         Ok(())
     }
 
@@ -128,7 +139,7 @@ impl Block {
 #[inline]
 pub(crate) fn recycle(buffer: &mut Vec<u8>) {
     if buffer.capacity() > BUFFER_BYTES_KEPT_MAX {
-        drop(mem::take(buffer));
+        *buffer = Vec::new();
     }
     buffer.clear();
 }

@@ -198,6 +198,8 @@ impl Decoder {
     pub fn end_of_stream(&mut self) {
         self.edge = Edge::default();
         self.place = Place::Start;
+        self.value = Vec::new();
+        self.mended = String::new();
         self.spent = false;
         self.block.clear();
     }
@@ -333,8 +335,7 @@ impl Decoder {
             return Ok(());
         }
         self.block.keep(held.take());
-        self.block.begin_data();
-        self.block.append_data(value)
+        self.block.append_line(value)
     }
 
     /// A line that lies in the chunk and is not blank and does not begin with `data:`. Gives the
@@ -509,6 +510,7 @@ impl Decoder {
         let complete = self.place == Place::Start;
         if complete && field != Field::Comment {
             self.block.set(field, &self.value);
+            recycle(&mut self.value);
         }
         Ok(complete && field == Field::Comment)
     }

@@ -3,6 +3,8 @@
 use alloc::string::String;
 use core::mem;
 
+use crate::limits::BUFFER_BYTES_KEPT_MAX;
+
 /// The buffers for type and ids. The lines up to the next blank line are a block.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Head {
@@ -43,8 +45,8 @@ impl Head {
     /// Forgets the block, but not the last event id.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        self.event_type.clear();
-        self.id.clear();
+        recycle(&mut self.event_type);
+        recycle(&mut self.id);
         self.has_id = false;
         self.retry_ms = None;
     }
@@ -65,4 +67,13 @@ impl Head {
     pub(crate) fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
+}
+
+/// Empties a buffer, and gives its memory back if that is much.
+#[inline]
+fn recycle(buffer: &mut String) {
+    if buffer.capacity() > BUFFER_BYTES_KEPT_MAX {
+        *buffer = String::new();
+    }
+    buffer.clear();
 }

@@ -144,7 +144,7 @@ const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
 #[inline]
 fn line_ends(word: u64) -> u64 {
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    zeros(word ^ ONES * b'\n' as u64) | zeros(word ^ ONES * b'\r' as u64)
+    zeros(word ^ (ONES * b'\n' as u64)) | zeros(word ^ (ONES * b'\r' as u64))
 }
 
 #[cfg(test)]
@@ -155,11 +155,12 @@ mod tests {
     fn a_line_end_is_found_wherever_it_stands() {
         for len in 0..200 {
             let mut bytes = alloc::vec![b'x'; len];
-            assert_eq!(line_end(&bytes), None, "{len}");
+            assert_eq!((line_end(&bytes), unlikely_line_end(&bytes)), (None, None), "{len}");
             for at in (0..len).rev() {
                 for end in [b'\n', b'\r'] {
                     bytes[at] = end;
                     assert_eq!(line_end(&bytes), Some(at), "{len}");
+                    assert_eq!(unlikely_line_end(&bytes), Some(at), "{len}");
                 }
             }
         }
@@ -168,8 +169,10 @@ mod tests {
     #[test]
     fn no_other_byte_ends_a_line() {
         for byte in (0..=255).filter(|byte| !b"\r\n".contains(byte)) {
-            for len in [1, 8, 16, 100] {
-                assert_eq!(line_end(&alloc::vec![byte; len]), None, "{byte:#x}");
+            for len in [1, 8, 16, 50, 100] {
+                let bytes = alloc::vec![byte; len];
+                assert_eq!(line_end(&bytes), None, "{byte:#x}");
+                assert_eq!(unlikely_line_end(&bytes), None, "{byte:#x}");
             }
         }
     }
