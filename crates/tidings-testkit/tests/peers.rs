@@ -1,0 +1,128 @@
+//! Peers that stall and peers that vanish: the first stay, the second are found.
+//!
+//! A peer vanishes when its machine loses power or its network: no FIN, no reset, packets go nowhere. That is made with a
+//! network namespace whose link is taken down, which needs root; without it the test says so and does nothing.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tidings_hub::CloseReason;
+use tidings_testkit::server::TestServer;
+
+const SERVER: &str = "10.213.77.1";
+const CLIENT: &str = "10.213.77.2";
+
+/// A namespace of our own, with a link to us; taken away at the end.
+struct Elsewhere {
+    name: String,
+}
+
+impl Elsewhere {
+    fn make() -> Option<Self> {
+        let name = format!("tidings{}", std::process::id());
+        let elsewhere = Self { name };
+        let (ns, ours, theirs) = (&elsewhere.name, elsewhere.ours(), elsewhere.theirs());
+        let steps = [
+            format!("netns add {ns}"),
+            format!("link add {ours} type veth peer name {theirs}"),
+            format!("link set {theirs} netns {ns}"),
+            format!("addr add {SERVER}/30 dev {ours}"),
+            format!("link set {ours} up"),
+            format!("-n {ns} addr add {CLIENT}/30 dev {theirs}"),
+            format!("-n {ns} link set {theirs} up"),
+        ];
+        steps.iter().all(|step| ip(step)).then_some(elsewhere)
+    }
+
+    fn ours(&self) -> String {
+        format!("td{}a", std::process::id() % 1_000_000)
+    }
+
+    fn theirs(&self) -> String {
+        format!("td{}b", std::process::id() % 1_000_000)
+    }
+
+    /// `curl` over there, listening to `url`.
+    fn listen(&self, url: &str) -> Child {
+        Command::new("ip")
+            .args(["netns", "exec", &self.name, "curl", "-sN", url])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Nothing comes from there any more.
+    fn vanish(&self) {
+        assert!(ip(&format!("-n {} link set {} down", self.name, self.theirs())));
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        ip(&format!("link del {}", self.ours()));
+        ip(&format!("netns del {}", self.name));
+    }
+}
+
+fn ip(arguments: &str) -> bool {
+    let command = Command::new("ip")
+        .args(arguments.split(' '))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    command.is_ok_and(|status| status.success())
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(60), "still waiting: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn closes(server: &TestServer, reason: CloseReason) -> u64 {
+    let closes = server.engine().status().closes;
+    closes.into_iter().find(|(r, _)| *r == reason).unwrap().1
+}
+
+#[test]
+fn a_vanished_peer_is_found_and_a_stalled_one_is_not_taken_for_it() {
+    let Some(elsewhere) = Elsewhere::make() else {
+        eprintln!("SKIPPED: no network namespace can be made here (needs root and iproute2)");
+        return;
+    };
+    let server = TestServer::builder()
+        .config(|config| {
+            config.listen = vec![SocketAddr::new(SERVER.parse().unwrap(), 0)];
+            config.open = true;
+        })
+        .engine(|engine| {
+            engine.heartbeat = Duration::from_millis(200);
+            engine.peer_patience = Duration::from_secs(1);
+        })
+        .start();
+
+    // The stalled one: lives, but reads nothing, while far more is sent than its window takes.
+    let mut stalled = TcpStream::connect(server.address()).unwrap();
+    stalled.write_all(b"GET /events/a HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut vanishing = elsewhere.listen(&server.url("/events/a"));
+    until("both subscribe", || server.engine().status().subscribers == 2);
+    vanishing.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let event = "x".repeat(100_000);
+    for _ in 0..100 {
+        assert_eq!(server.post("/events/a", &event).status(), 200);
+    }
+
+    elsewhere.vanish();
+    assert_eq!(server.post("/events/a", &event).status(), 200);
+    until("the vanished one is found", || closes(&server, CloseReason::PeerVanished) == 1);
+    assert_eq!(server.engine().status().subscribers, 1, "the stalled one is still there");
+    vanishing.kill().unwrap();
+    vanishing.wait().unwrap();
+    server.stop();
+}
