@@ -1,1 +1,5 @@
 //! The simulated world, the store suite and the end-to-end tests of Tidings
+
+pub mod http;
+pub mod server;
+pub mod token;

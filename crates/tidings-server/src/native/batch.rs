@@ -46,7 +46,7 @@ pub(super) async fn publish(
 
 /// One line.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with topic, event, id, retry, data")]
+#[serde(deny_unknown_fields)]
 struct Line<'a> {
     #[serde(default, borrow)]
     topic: Option<Text<'a>>,
@@ -59,6 +59,8 @@ struct Line<'a> {
     #[serde(default, borrow, deserialize_with = "present")]
     data: Option<&'a RawValue>,
 }
+
+const EXPECTED: &str = "a line is a JSON object with topic, event, id, retry, data";
 
 /// A string, borrowed from the line if it has no escapes. (In an `Option`, a `Cow` alone is never borrowed.)
 #[derive(Deserialize)]
@@ -136,6 +138,10 @@ impl Lines<'_> {
     }
 
     fn draft(&mut self, line: &[u8]) -> Result<Draft, Problem> {
+        // The JSON reader would take the fields from an array as well, in their order.
+        if !line.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::new(Code::InvalidLine, EXPECTED));
+        }
         let line: Line<'_> = serde_json::from_slice(line).map_err(|error| not_json(&error))?;
         let topic = self.topic(line.topic)?;
         let data = line.data.map_or(Ok(Cow::Borrowed("")), text_of)?;

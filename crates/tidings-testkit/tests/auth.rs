@@ -1,0 +1,178 @@
+//! Who may do what, and what those are told who may not.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tidings_server::{ApiKey, BindError, Config, ConfigError, JwtKey, Server};
+use tidings_testkit::http::request;
+use tidings_testkit::server::TestServer;
+use tidings_testkit::token::hs256;
+
+const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
+const KEY: &str = "key-0123456789abcdef";
+
+fn server() -> TestServer {
+    TestServer::builder()
+        .config(|config| {
+            config.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()];
+            config.api_keys = vec![ApiKey::new("door", KEY, &["door/*"], &["door/**"]).unwrap()];
+        })
+        .start()
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn token(claims: &Value) -> String {
+    hs256(claims, SECRET)
+}
+
+fn seconds_from_now(seconds: i64) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    i64::try_from(now).unwrap() + seconds
+}
+
+#[test]
+fn without_a_token_the_answer_is_401_and_says_how() {
+    let server = server();
+    for (method, target) in
+        [("GET", "/events/a"), ("POST", "/events/a"), ("DELETE", "/events/a"), ("GET", "/topics")]
+    {
+        let answer = server.request(method, target, &[], "");
+        assert_eq!((answer.status(), answer.code().as_str()), (401, "token_required"), "{target}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"tidings\""));
+        assert!(answer.json()["detail"].as_str().unwrap().contains("Authorization: Bearer"));
+    }
+    for target in ["/", "/healthz", "/readyz", "/openapi.json"] {
+        assert_eq!(server.request("GET", target, &[], "").status(), 200, "{target}");
+    }
+}
+
+#[test]
+fn a_key_allows_its_topics_and_no_others() {
+    let server = server();
+    let key = bearer(KEY);
+    let headers = [("authorization", key.as_str())];
+    assert_eq!(server.request("POST", "/events/door/1", &headers, "x").status(), 200);
+    let answer = server.request("POST", "/events/window/1", &headers, "x");
+    assert_eq!((answer.status(), answer.code().as_str()), (403, "not_granted"));
+    assert!(answer.json()["detail"].as_str().unwrap().contains("window/1"));
+    assert!(answer.header("www-authenticate").unwrap().contains("insufficient_scope"));
+    assert_eq!(server.request("DELETE", "/events/window/1", &headers, "").status(), 403);
+    let mut stream = server.subscribe("/events/door/*", &headers);
+    server.request("POST", "/events/door/1", &headers, "y");
+    assert!(stream.event().unwrap().contains("data: y"));
+    for target in ["/events/**", "/events/*/1", "/events?topic=door/1&topic=window/1"] {
+        let answer = server.request("GET", target, &headers, "");
+        assert_eq!((answer.status(), answer.code().as_str()), (403, "not_granted"), "{target}");
+    }
+}
+
+#[test]
+fn without_topics_a_subscriber_gets_what_it_may_read() {
+    let server = server();
+    let everything = bearer(&token(&json!({ "mercure": { "publish": ["**"], "subscribe": [] } })));
+    let writer = [("authorization", everything.as_str())];
+    let key = bearer(KEY);
+    let mut stream = server.subscribe("/events", &[("authorization", key.as_str())]);
+    server.request("POST", "/events/window/1", &writer, "x");
+    server.request("POST", "/events/door/1", &writer, "y");
+    assert!(stream.event().unwrap().ends_with("data: y\n\n"));
+    assert_eq!(server.request("GET", "/events", &writer, "").code(), "not_granted");
+    let topics = server.request("GET", "/topics", &[("authorization", &key)], "").json();
+    assert_eq!(topics["topics"].as_array().unwrap().len(), 1);
+    assert_eq!(topics["topics"][0]["topic"], "door/1");
+}
+
+#[test]
+fn a_line_for_a_topic_that_is_not_granted_is_named() {
+    let server = server();
+    let key = bearer(KEY);
+    let headers = [("authorization", key.as_str()), ("content-type", "application/x-ndjson")];
+    let lines = "{\"topic\":\"door/1\"}\n{\"topic\":\"window/1\"}\n";
+    let answer = server.request("POST", "/events", &headers, lines);
+    assert_eq!((answer.code().as_str(), &answer.json()["line"]), ("not_granted", &json!(2)));
+    assert_eq!(answer.json()["published"], 0);
+}
+
+#[test]
+fn a_token_that_is_not_good_is_told_why() {
+    let server = server();
+    let access = json!({ "publish": ["**"] });
+    let cases = [
+        ("nonsense".to_owned(), "neither a known key nor"),
+        (hs256(&json!({ "mercure": access }), b"another secret of thirty-two bytes!"), "signature"),
+        (token(&json!({ "mercure": access, "exp": seconds_from_now(-5) })), "expired"),
+        (token(&json!({ "mercure": access, "nbf": seconds_from_now(60) })), "not valid yet"),
+        (token(&json!({ "sub": "me" })), "no mercure claim"),
+    ];
+    for (token, reason) in cases {
+        let answer =
+            server.request("POST", "/events/a", &[("authorization", &bearer(&token))], "x");
+        assert_eq!((answer.status(), answer.code().as_str()), (401, "token_invalid"));
+        assert!(answer.json()["detail"].as_str().unwrap().contains(reason), "{reason}");
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert!(challenge.contains("error=\"invalid_token\"") && challenge.contains(reason));
+    }
+}
+
+#[test]
+fn event_source_brings_its_token_in_the_query() {
+    let server = server();
+    let token = token(&json!({ "https://mercure.rocks/": { "subscribe": ["a"] } }));
+    server.subscribe(&format!("/events/a?token={token}"), &[]);
+    assert_eq!(server.request("GET", "/events/a?token=wrong", &[], "").status(), 401);
+}
+
+#[test]
+fn a_stream_ends_with_its_token() {
+    let server = server();
+    let claims = json!({ "mercure": { "subscribe": ["a"] }, "exp": seconds_from_now(2) });
+    let mut stream = server.subscribe(&format!("/events/a?token={}", token(&claims)), &[]);
+    while stream.block().is_some() {}
+    let claims = json!({ "mercure": { "subscribe": ["a"] }, "exp": seconds_from_now(-1) });
+    let again = server.request("GET", &format!("/events/a?token={}", token(&claims)), &[], "");
+    assert_eq!(again.status(), 401);
+}
+
+#[test]
+fn a_token_cannot_be_a_cross_site_request() {
+    let server = server();
+    let key = bearer(KEY);
+    let headers = [("authorization", key.as_str()), ("origin", "https://elsewhere.example")];
+    assert_eq!(server.request("POST", "/events/door/1", &headers, "x").status(), 200);
+}
+
+#[test]
+fn an_open_hub_on_loopback_does_not_mind_a_token() {
+    let server = TestServer::start();
+    let answer = server.request("POST", "/events/a", &[("authorization", "Bearer any")], "x");
+    assert_eq!(answer.status(), 200);
+    let mut connection = server.connect();
+    connection.send(request("POST", "/events/a", &[("authorization", "Basic eDp5")], b"x"));
+    assert_eq!(connection.response().status(), 200);
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_not_bound_without_keys() {
+    let server = TestServer::start();
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let config = Config { listen: vec![everywhere], ..Config::default() };
+    let refused = Server::bind(config, server.engine().clone()).unwrap_err();
+    let BindError::Config(ConfigError::Unprotected { address }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(address, everywhere);
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let server = TestServer::start();
+    let config = Config { listen: vec![server.address()], ..Config::default() };
+    let refused = Server::bind(config, server.engine().clone()).unwrap_err();
+    assert!(refused.to_string().contains(&server.address().to_string()), "{refused}");
+}

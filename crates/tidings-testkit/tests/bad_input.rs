@@ -1,0 +1,326 @@
+//! What is wrong with a request, each with its answer; and that nothing of it is left behind.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use serde_json::json;
+use tidings_testkit::http::{Response, request};
+use tidings_testkit::server::TestServer;
+
+const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
+const CHUNKED: (&str, &str) = ("transfer-encoding", "chunked");
+
+fn nothing_is_stored(server: &TestServer) {
+    assert_eq!(server.get_json("/events").json()["events"], json!([]));
+}
+
+#[test]
+fn line_breaks_and_nul_cannot_enter_an_id_or_a_type() {
+    let server = TestServer::start();
+    for name in ["id", "event"] {
+        for bad in ["a%0Db", "a%0Ab", "a%00b", "%0A", "a%0D%0Adata:%20forged", ""] {
+            let answer = server.post(&format!("/events/a?{name}={bad}"), "x");
+            assert_eq!((answer.status(), answer.code().as_str()), (400, "invalid_field"), "{bad}");
+            assert_eq!(answer.json()["field"], name);
+            let line = json!({ "topic": "a", name: percent_decoded(bad) }).to_string();
+            let answer = server.request("POST", "/events", &[NDJSON], line);
+            assert_eq!((answer.status(), answer.code().as_str()), (400, "invalid_field"), "{bad}");
+        }
+    }
+    let sse = [("content-type", "text/event-stream")];
+    let answer = server.request("POST", "/events/a", &sse, "event: a\0b\ndata: x\n\n");
+    assert_eq!((answer.code().as_str(), &answer.json()["event"]), ("invalid_field", &json!(1)));
+    nothing_is_stored(&server);
+}
+
+#[test]
+fn a_payload_of_any_text_cannot_forge_fields() {
+    let server = TestServer::start();
+    let mut stream = server.subscribe("/events/a", &[]);
+    server.post("/events/a", "x\r\nid: 7\n\ndata: y\0");
+    let event = stream.event().unwrap();
+    assert!(event.ends_with("data: x\ndata: id: 7\ndata: \ndata: data: y\0\n\n"), "{event:?}");
+}
+
+#[test]
+fn an_id_of_the_hubs_own_form_is_refused() {
+    let server = TestServer::start();
+    assert_eq!(server.post("/events/a?id=k7q2ma:5", "x").code(), "invalid_field");
+    assert_eq!(server.post("/events/a?event=tidings.reset", "x").code(), "invalid_field");
+    assert_eq!(
+        server.post(&format!("/events/a?id={}", "x".repeat(2000)), "x").code(),
+        "invalid_field"
+    );
+    nothing_is_stored(&server);
+}
+
+#[test]
+fn what_is_not_utf_8_is_refused() {
+    let server = TestServer::start();
+    let answer = server.post("/events/a", b"good \xff bad");
+    assert_eq!((answer.status(), answer.code().as_str()), (400, "invalid_utf8"));
+    assert_eq!(answer.json()["at"], 5);
+    assert_eq!(server.post("/events/%ff", "x").code(), "invalid_utf8");
+    assert_eq!(server.post("/events/a?event=%ff", "x").code(), "invalid_utf8");
+    let answer =
+        server.request("POST", "/events", &[NDJSON], b"{\"topic\":\"a\",\"data\":\"\xff\"}");
+    assert_eq!((answer.code().as_str(), &answer.json()["line"]), ("invalid_line", &json!(1)));
+    nothing_is_stored(&server);
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_whether_it_says_its_length_or_not() {
+    let server = TestServer::builder().config(|config| config.event_bytes_max = 1000).start();
+    assert_eq!(server.post("/events/a", "x".repeat(1000)).status(), 200);
+    let refused = |answer: Response| {
+        assert_eq!((answer.status(), answer.code().as_str()), (413, "event_too_large"));
+        assert_eq!(answer.json()["bytes_max"], 1000);
+    };
+    refused(server.post("/events/b", "x".repeat(1001)));
+    // Much more than fits into the buffers between: the answer must arrive all the same.
+    refused(server.post("/events/b", "x".repeat(10_000_000)));
+    let chunk = format!("7d0\r\n{}\r\n0\r\n\r\n", "x".repeat(2000));
+    let mut connection = server.connect();
+    connection.send(request("POST", "/events/b", &[CHUNKED], b""));
+    connection.send(chunk);
+    refused(connection.response());
+    let line = format!("{{\"topic\":\"b\",\"data\":\"{}\"}}\n", "x".repeat(1001));
+    refused(server.request("POST", "/events", &[NDJSON], line));
+    let sse = [("content-type", "text/event-stream")];
+    refused(server.request("POST", "/events/b", &sse, format!("data: {}\n\n", "x".repeat(1001))));
+    assert_eq!(server.get_json("/topics").json()["topics"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_head_over_the_limit_is_refused() {
+    let server = TestServer::start();
+    let long = "x".repeat(40_000);
+    assert_eq!(server.request("GET", "/healthz", &[("x", &long)], "").status(), 431);
+    assert_eq!(server.request("GET", &format!("/events/{long}"), &[], "").status(), 431);
+    let many: Vec<_> = (0..200).map(|_| ("x", "y")).collect();
+    assert_eq!(server.request("GET", "/healthz", &many, "").status(), 431);
+}
+
+#[test]
+fn a_topic_that_is_none_is_refused() {
+    let server = TestServer::start();
+    let long = "x".repeat(4097);
+    for topic in ["", &long, "a%0Ab", "a%00", "%7F", "a/*", "**", "a*b"] {
+        let answer = server.post(&format!("/events/{topic}"), "x");
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "invalid_topic"), "{topic}");
+        let answer = server.request("DELETE", &format!("/events/{topic}"), &[], "");
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "invalid_topic"), "{topic}");
+    }
+    assert_eq!(server.post(&format!("/events/{}", "x".repeat(4096)), "x").status(), 200);
+    for topic in ["", &long, "a%0Ab", "a*b", "**/a"] {
+        let answer = server.get_json(&format!("/events/{topic}"));
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "invalid_matcher"), "{topic}");
+    }
+}
+
+#[test]
+fn line_17_of_30_is_named_and_nothing_of_a_short_batch_is_published() {
+    let server = TestServer::start();
+    let good = r#"{"topic":"a","data":"x"}"#;
+    let bad = [
+        (r#"{"topic":"a","data":"#, "invalid_line"),
+        (r#"{"topic":"a","daat":1}"#, "invalid_line"),
+        (r#"["a"]"#, "invalid_line"),
+        (r#"{"data":1}"#, "invalid_line"),
+        (r#"{"topic":"a/*"}"#, "invalid_topic"),
+        (r#"{"topic":"a","event":"b\nc"}"#, "invalid_field"),
+    ];
+    for (line, code) in bad {
+        let mut lines = vec![good; 30];
+        lines[16] = line;
+        let body = lines.join("\n");
+        let answer = server.request("POST", "/events", &[NDJSON], &body);
+        assert_eq!((answer.status(), answer.code().as_str()), (400, code), "{line}");
+        let json = answer.json();
+        assert_eq!((&json["line"], &json["published"]), (&json!(17), &json!(0)));
+        assert!(json["detail"].as_str().unwrap().starts_with("line 17: "), "{json}");
+        nothing_is_stored(&server);
+    }
+}
+
+#[test]
+fn a_stream_of_events_stops_at_its_bad_line_and_says_how_far_it_came() {
+    let server = TestServer::start();
+    let mut lines = vec![r#"{"topic":"a","data":"x"}"#; 30];
+    lines[16] = "nonsense";
+    let body = lines.join("\n");
+    let mut connection = server.connect();
+    connection.send(request("POST", "/events", &[NDJSON, CHUNKED], b""));
+    connection.send(format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()));
+    let answer = connection.response();
+    assert_eq!((answer.status(), answer.code().as_str()), (400, "invalid_line"));
+    let json = answer.json();
+    assert_eq!((&json["line"], &json["published"]), (&json!(17), &json!(16)));
+    assert_eq!(json["last_id"], "k7q2ma:16");
+    assert_eq!(server.get_json("/events").json()["events"].as_array().unwrap().len(), 16);
+}
+
+/// The publisher is still sending when the answer goes out; it must be able to read it.
+#[test]
+fn a_long_stream_of_events_gets_its_refusal_too() {
+    let server = TestServer::start();
+    let mut connection = server.connect();
+    connection.send(request("POST", "/events/a", &[NDJSON, CHUNKED], b""));
+    let good =
+        "{\"data\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}\n".repeat(100);
+    for number in 0..300 {
+        let body = if number == 10 { "{}}\n" } else { &good };
+        connection.send(format!("{:x}\r\n{body}\r\n", body.len()));
+    }
+    connection.send("0\r\n\r\n");
+    let json = connection.response().json();
+    assert_eq!((&json["line"], &json["published"]), (&json!(1001), &json!(1000)), "{json}");
+}
+
+#[test]
+fn parameters_that_are_unknown_or_cannot_be_are_named() {
+    let server = TestServer::start();
+    let cases = [
+        ("GET", "/events/a?lastt=1", "invalid_query", "lastt"),
+        ("GET", "/events/a?limit=1", "invalid_query", "limit"),
+        ("GET", "/events/a?last=-1", "invalid_parameter", "last"),
+        ("GET", "/events/a?last=100000", "invalid_parameter", "last"),
+        ("GET", "/events/a?since=soon", "invalid_parameter", "since"),
+        ("POST", "/events/a?retry=1s", "invalid_parameter", "retry"),
+        ("POST", "/events/a?retry=-5", "invalid_parameter", "retry"),
+        ("POST", "/events/a?type=x", "invalid_query", "type"),
+        ("DELETE", "/events/a?event=x", "invalid_query", "event"),
+        ("GET", "/topics?limit=0", "invalid_parameter", "limit"),
+        ("GET", "/topics?limit=9999", "invalid_parameter", "limit"),
+        ("GET", "/topics?offset=1", "invalid_query", "offset"),
+    ];
+    for (method, target, code, parameter) in cases {
+        let answer = server.request(method, target, &[], "");
+        assert_eq!((answer.status(), answer.code().as_str()), (400, code), "{target}");
+        assert_eq!(answer.json()["parameter"], parameter, "{target}");
+    }
+    for target in
+        ["/events/a?wait=5", "/events/a?wait=2h", "/events/a?limit=1001", "/events/a?limit="]
+    {
+        assert_eq!(server.get_json(target).code(), "invalid_parameter", "{target}");
+    }
+    for target in ["/events/a?last=1&last=2", "/events/a?last=1&after=x", "/events/a?last=%zz"] {
+        assert_eq!(server.get_json(target).code(), "invalid_query", "{target}");
+    }
+    let many = format!("/events?{}", "topic=a&".repeat(101));
+    assert_eq!(server.get_json(&many).code(), "invalid_parameter");
+}
+
+#[test]
+fn paths_methods_and_types_that_are_not_there_have_their_status() {
+    let server = TestServer::start();
+    assert_eq!(server.get_json("/nowhere").code(), "not_found");
+    let answer = server.request("PUT", "/events/a", &[], "x");
+    assert_eq!((answer.status(), answer.code().as_str()), (405, "method_not_allowed"));
+    assert_eq!(answer.header("allow"), Some("GET, POST, DELETE, HEAD, OPTIONS"));
+    assert_eq!(server.request("DELETE", "/events", &[], "").status(), 405);
+    assert_eq!(server.request("POST", "/topics", &[], "").status(), 405);
+    let answer = server.request("GET", "/events/a", &[("accept", "image/png")], "");
+    assert_eq!((answer.status(), answer.code().as_str()), (406, "not_acceptable"));
+    let answer = server.post("/events", "x");
+    assert_eq!((answer.status(), answer.code().as_str()), (415, "unsupported_media_type"));
+    let answer = server.request("OPTIONS", "/events", &[], "");
+    assert_eq!((answer.status(), answer.header("allow")), (204, Some("GET, POST, HEAD, OPTIONS")));
+}
+
+#[test]
+fn a_head_that_dribbles_in_is_answered_408() {
+    let server =
+        TestServer::builder().config(|config| config.head_max = Duration::from_millis(100)).start();
+    for begin in ["GET /healthz HTTP/1.1\r\nho", "P", "G"] {
+        let mut connection = server.connect();
+        connection.send(begin);
+        if begin == "P" {
+            // Perhaps HTTP/2, perhaps a POST: there is nobody to answer yet.
+            assert!(connection.is_closed());
+            continue;
+        }
+        let answer = connection.response();
+        assert_eq!((answer.status(), answer.code().as_str()), (408, "request_timeout"));
+        assert!(connection.is_closed());
+    }
+    // On a connection that was used before, too.
+    let mut connection = server.connect();
+    connection.send(request("GET", "/healthz", &[], b""));
+    assert_eq!(connection.response().status(), 200);
+    connection.send("GET /");
+    assert_eq!(connection.response().status(), 408);
+    // Who says nothing at all is not answered.
+    assert!(server.connect().is_closed());
+}
+
+#[test]
+fn a_body_that_pauses_is_answered_408_and_leaves_nothing() {
+    let server = TestServer::builder()
+        .config(|config| {
+            config.body_idle_max = Duration::from_millis(50);
+            config.ingest_idle_max = Duration::from_millis(50);
+        })
+        .start();
+    let mut connection = server.connect();
+    connection.send(request("POST", "/events/a", &[("content-length", "10")], b"half"));
+    let answer = connection.response();
+    assert_eq!((answer.status(), answer.code().as_str()), (408, "request_timeout"));
+    nothing_is_stored(&server);
+    // Of a stream, what came before the pause is there.
+    let mut connection = server.connect();
+    connection.send(request("POST", "/events/a", &[NDJSON, CHUNKED], b""));
+    connection.send("d\r\n{\"data\":\"1\"}\n\r\n");
+    let answer = connection.response();
+    assert_eq!(
+        (answer.code().as_str(), &answer.json()["published"]),
+        ("request_timeout", &json!(1))
+    );
+}
+
+#[test]
+fn a_body_that_breaks_off_leaves_nothing() {
+    let server = TestServer::start();
+    let cut = [
+        request("POST", "/events/a", &[("content-length", "10")], b"half"),
+        request("POST", "/events/a", &[CHUNKED], b"4\r\nhalf\r\n"),
+        request("POST", "/events/a", &[NDJSON, ("content-length", "99")], b"{\"data\":1}\n{\"da"),
+        request("POST", "/events/a", &[CHUNKED], b"4\r\nhalf\r\nxyz"),
+    ];
+    for bytes in cut {
+        let mut connection = server.connect();
+        connection.send(&bytes);
+        connection.finish();
+        let answer = connection.response();
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "truncated_body"));
+        nothing_is_stored(&server);
+    }
+}
+
+#[test]
+fn a_request_in_no_known_language_is_answered_400() {
+    let server = TestServer::start();
+    for garbage in ["\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", "hello\r\n\r\n", "GET / HTTP/9\r\n\r\n"]
+    {
+        let mut connection = server.connect();
+        connection.send(garbage);
+        assert_eq!(connection.head().status, 400, "{garbage:?}");
+    }
+    // Two lengths that contradict each other are how requests are smuggled.
+    let mut connection = server.connect();
+    connection.send("POST /events/a HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx");
+    assert_eq!(connection.head().status, 400);
+    nothing_is_stored(&server);
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut decoded = parts.next().unwrap_or("").to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at(2);
+        decoded.push(char::from(u8::from_str_radix(digits, 16).unwrap()));
+        decoded.push_str(rest);
+    }
+    decoded
+}

@@ -1,0 +1,112 @@
+//! M7: web pages of other origins.
+
+#![allow(clippy::unwrap_used)]
+
+use tidings_server::Cors;
+use tidings_testkit::http::request;
+use tidings_testkit::server::TestServer;
+
+const PAGE: (&str, &str) = ("origin", "https://app.example");
+const OTHER: (&str, &str) = ("origin", "https://elsewhere.example");
+const METHOD: (&str, &str) = ("access-control-request-method", "POST");
+
+fn server(origins: &[&str], credentials: bool) -> TestServer {
+    let cors = Cors::new(origins, credentials).unwrap();
+    TestServer::builder().config(|config| config.cors = cors).start()
+}
+
+#[test]
+fn a_preflight_is_answered_204_with_what_is_allowed() {
+    let server = server(&["https://app.example"], true);
+    let answer = server.request("OPTIONS", "/events/a", &[PAGE, METHOD], "");
+    assert_eq!((answer.status(), answer.body.len()), (204, 0));
+    for (name, value) in [
+        ("access-control-allow-origin", "https://app.example"),
+        ("access-control-allow-credentials", "true"),
+        ("access-control-allow-methods", "GET, POST, DELETE"),
+        ("vary", "origin"),
+    ] {
+        assert_eq!(answer.header(name), Some(value));
+    }
+    let headers = answer.header("access-control-allow-headers").unwrap();
+    for name in ["authorization", "content-type", "last-event-id", "cache-control"] {
+        assert!(headers.split(", ").any(|allowed| allowed == name), "{headers}");
+    }
+    assert!(answer.header("access-control-max-age").is_some());
+}
+
+#[test]
+fn a_preflight_of_another_origin_is_refused_and_says_what_to_do() {
+    let server = server(&["https://app.example"], true);
+    let answer = server.request("OPTIONS", "/events/a", &[OTHER, METHOD], "");
+    assert_eq!((answer.status(), answer.code().as_str()), (403, "origin_not_allowed"));
+    assert!(answer.json()["detail"].as_str().unwrap().contains("https://elsewhere.example"));
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}
+
+#[test]
+fn streams_pages_and_problems_can_be_read_by_an_allowed_page() {
+    for portable in [false, true] {
+        let cors = Cors::new(["https://app.example"], true).unwrap();
+        let server = TestServer::builder()
+            .config(|config| config.cors = cors)
+            .engine(|engine| engine.portable = portable)
+            .start();
+        let mut stream = server.connect();
+        stream.send(request("GET", "/events/a", &[PAGE, ("accept", "text/event-stream")], b""));
+        let accept = ("accept", "application/json");
+        let heads = [
+            stream.head(),
+            server.request("GET", "/events/a", &[PAGE, accept], "").head,
+            server.request("POST", "/events/a", &[PAGE], "x").head,
+            server.request("GET", "/nowhere", &[PAGE], "").head,
+        ];
+        for head in heads {
+            assert_eq!(head.header("access-control-allow-origin"), Some("https://app.example"));
+            assert_eq!(head.header("access-control-allow-credentials"), Some("true"));
+            assert_eq!(head.header("vary"), Some("origin"));
+            let exposed = head.header("access-control-expose-headers").unwrap();
+            assert!(exposed.split(", ").any(|name| name == "tidings-resume"));
+        }
+    }
+}
+
+#[test]
+fn other_origins_and_programs_get_no_permission_but_caches_are_warned() {
+    let server = server(&["https://app.example"], false);
+    for headers in [&[OTHER][..], &[]] {
+        let answer = server.request("GET", "/healthz", headers, "");
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.header("access-control-allow-origin"), None);
+        assert_eq!(answer.header("vary"), Some("origin"));
+    }
+    let allowed = server.request("GET", "/healthz", &[PAGE], "");
+    assert_eq!(allowed.header("access-control-allow-credentials"), None);
+}
+
+#[test]
+fn a_star_allows_every_page_without_credentials() {
+    let server = server(&["*"], false);
+    let answer = server.request("GET", "/healthz", &[OTHER], "");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("vary"), None);
+    assert_eq!(server.request("POST", "/events/a", &[OTHER], "x").status(), 200);
+}
+
+/// An open hub on a developer's machine must not be published to by any page the developer looks at: such a
+/// `POST` needs no preflight.
+#[test]
+fn without_a_token_a_page_of_a_foreign_origin_changes_nothing() {
+    let server = TestServer::start();
+    let host = server.address().to_string();
+    for method in ["POST", "DELETE"] {
+        let answer = server.request(method, "/events/a", &[OTHER], "x");
+        assert_eq!((answer.status(), answer.code().as_str()), (403, "origin_not_allowed"));
+        let sandboxed = server.request(method, "/events/a", &[("origin", "null")], "x");
+        assert_eq!(sandboxed.status(), 403);
+    }
+    let own = format!("http://{host}");
+    let answer = server.request("POST", "/events/a", &[("host", &host), ("origin", &own)], "x");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}

@@ -1,0 +1,207 @@
+//! Where readers start, pages of history, and long polls.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidings_hub::{Epoch, MemoryStore};
+use tidings_testkit::http::request;
+use tidings_testkit::server::{EPOCH, TestServer};
+
+fn id(position: u64) -> String {
+    format!("{EPOCH}:{position}")
+}
+
+fn data(page: &Value) -> Vec<&str> {
+    let events = page["events"].as_array().unwrap();
+    events.iter().map(|event| event["data"].as_str().unwrap()).collect()
+}
+
+/// Ten events, on `a` and `b` in turn, whose payload is their position.
+fn with_ten_events() -> TestServer {
+    let server = TestServer::start();
+    for number in 1..=10 {
+        let topic = if number % 2 == 1 { "a" } else { "b" };
+        server.post(&format!("/events/{topic}"), number.to_string());
+    }
+    server
+}
+
+#[test]
+fn a_page_tells_all_about_its_events_and_where_to_go_on() {
+    let server = TestServer::start();
+    server.post("/events/a?event=chat&id=x&retry=5", "\"quoted\"\nüber");
+    server.post("/events/a", "2");
+    let page = server.get_json("/events/a?limit=1");
+    assert_eq!(page.header("content-type"), Some("application/json"));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    let page = page.json();
+    let event = &page["events"][0];
+    assert_eq!(event["id"], "x");
+    assert_eq!(event["topic"], "a");
+    assert_eq!(event["event"], "chat");
+    assert_eq!(event["retry"], 5);
+    assert_eq!(event["data"], "\"quoted\"\nüber");
+    let time = event["time"].as_str().unwrap();
+    assert!(time.starts_with("20") && time.ends_with('Z') && time.len() == 24, "{time}");
+    let next = page["next"].as_str().unwrap();
+    let page = server.get_json(&format!("/events/a?after={next}")).json();
+    assert_eq!((data(&page), &page["events"][0]["event"]), (vec!["2"], &json!("message")));
+}
+
+#[test]
+fn pages_follow_each_other_without_gap_or_repetition() {
+    let server = with_ten_events();
+    for (target, expected) in [
+        ("/events/a", vec!["1", "3", "5", "7", "9"]),
+        ("/events", (1..=10).map(|_| "").collect()),
+        ("/events/nothing", vec![]),
+    ] {
+        let mut seen = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = server.get_json(&format!("{target}?limit=2&after={after}")).json();
+            let next = page["next"].as_str().unwrap().to_owned();
+            seen.extend(data(&page).into_iter().map(str::to_owned));
+            if page["events"].as_array().unwrap().is_empty() {
+                break;
+            }
+            after = next;
+        }
+        assert_eq!(seen.len(), expected.len(), "{target}: {seen:?}");
+        if target == "/events/a" {
+            assert_eq!(seen, expected);
+        }
+    }
+    // Where nothing matched, `next` still moves on.
+    let page = server.get_json("/events/nothing").json();
+    assert_eq!(page["next"], id(10));
+}
+
+#[test]
+fn both_faces_start_where_they_are_asked_to() {
+    let server = with_ten_events();
+    let cases = [
+        ("last=2", vec!["7", "9"]),
+        ("last=100", vec!["1", "3", "5", "7", "9"]),
+        ("since=1h", vec!["1", "3", "5", "7", "9"]),
+        ("since=2000-01-01T00:00:00Z", vec!["1", "3", "5", "7", "9"]),
+        ("after=k7q2ma:6", vec!["7", "9"]),
+        ("after=k7q2ma:0", vec!["1", "3", "5", "7", "9"]),
+    ];
+    for (query, expected) in cases {
+        let target = format!("/events/a?{query}");
+        assert_eq!(data(&server.get_json(&target).json()), expected, "{query}");
+        let mut stream = server.subscribe(&target, &[]);
+        for number in expected {
+            assert!(stream.event().unwrap().ends_with(&format!("data: {number}\n\n")), "{query}");
+        }
+    }
+    assert_eq!(data(&server.get_json("/events/a?last=0").json()), [""; 0]);
+    assert_eq!(data(&server.get_json("/events/a?since=2999-01-01T00:00:00Z").json()), [""; 0]);
+}
+
+#[test]
+fn last_event_id_wins_over_the_query_of_the_url() {
+    let server = with_ten_events();
+    let header = [("last-event-id", "k7q2ma:8")];
+    for query in ["last=5", "after=k7q2ma:2", "since=1h"] {
+        let mut stream = server.subscribe(&format!("/events/a?{query}"), &header);
+        assert!(stream.event().unwrap().ends_with("data: 9\n\n"), "{query}");
+    }
+    let mut empty = server.subscribe("/events/a?after=k7q2ma:8", &[("last-event-id", "")]);
+    assert!(empty.event().unwrap().ends_with("data: 9\n\n"));
+}
+
+#[test]
+fn the_answer_says_whether_it_is_live_resumed_or_reset() {
+    let server = with_ten_events();
+    let cases = [
+        ("", None, "live"),
+        ("?last=1", None, "resumed"),
+        ("", Some("k7q2ma:3"), "resumed"),
+        ("", Some("k7q2ma:11"), "reset"),
+        ("", Some("zzzzzz:3"), "reset"),
+        ("", Some("never given"), "reset"),
+    ];
+    for (query, last, expected) in cases {
+        let mut connection = server.connect();
+        let mut headers = vec![("accept", "text/event-stream")];
+        headers.extend(last.map(|id| ("last-event-id", id)));
+        connection.send(request("GET", &format!("/events/a{query}"), &headers, b""));
+        assert_eq!(connection.head().header("tidings-resume"), Some(expected), "{last:?}");
+    }
+}
+
+#[test]
+fn a_reader_whose_place_is_lost_is_told_so_in_the_stream_and_given_what_there_is() {
+    let server = with_ten_events();
+    for (requested, reason) in
+        [("k7q2ma:11", "unknown"), ("zzzzzz:3", "replaced"), ("gone \"x\" ü", "unknown")]
+    {
+        let mut stream = server.subscribe("/events/a", &[("last-event-id", requested)]);
+        let reset = stream.event().unwrap();
+        let begin = format!("event: tidings.reset\nid: {}\ndata: ", id(0));
+        let told: Value = serde_json::from_str(reset.strip_prefix(&begin).unwrap()).unwrap();
+        let expected = json!({ "reason": reason, "requested": requested, "first": id(1) });
+        assert_eq!(told, expected);
+        assert!(stream.event().unwrap().ends_with("data: 1\n\n"));
+        let page = server.request(
+            "GET",
+            "/events/a",
+            &[("accept", "application/json"), ("last-event-id", requested)],
+            "",
+        );
+        assert_eq!(page.header("tidings-resume"), Some("reset"));
+        assert_eq!(page.json()["reset"], expected);
+        assert_eq!(data(&page.json()).len(), 5);
+    }
+}
+
+#[test]
+fn a_reader_older_than_the_log_is_told_so() {
+    let epoch = Epoch::parse(EPOCH).unwrap();
+    let store = MemoryStore::new(epoch, 2000, Duration::from_secs(3600));
+    let server = TestServer::builder().store(Arc::new(store)).start();
+    for number in 0..100 {
+        server.post("/events/a", number.to_string());
+    }
+    let first = server.get_json("/events/a").json()["events"][0]["id"].as_str().unwrap().to_owned();
+    let mut stream = server.subscribe("/events/a", &[("last-event-id", &id(1))]);
+    let reset = stream.event().unwrap();
+    assert!(reset.contains("\"reason\":\"expired\"") && reset.contains(&first), "{reset}");
+    assert!(stream.event().unwrap().starts_with(&format!("id: {first}\n")));
+}
+
+#[test]
+fn a_long_poll_answers_as_soon_as_there_is_an_event() {
+    let server = with_ten_events();
+    let accept = [("accept", "application/json")];
+    let mut poll = server.connect();
+    poll.send(request("GET", "/events/a?after=k7q2ma:10&wait=50s", &accept, b""));
+    // Not what it waits for.
+    server.post("/events/b", "11");
+    server.post("/events/a", "12");
+    let page = poll.response().json();
+    assert_eq!(data(&page), ["12"]);
+    assert_eq!(page["next"], id(12));
+    // What is there already is answered at once.
+    let page = server.get_json("/events/a?after=k7q2ma:10&wait=50s").json();
+    assert_eq!(data(&page), ["12"]);
+}
+
+#[test]
+fn a_long_poll_that_finds_nothing_says_how_far_it_looked() {
+    let server = with_ten_events();
+    let page = server.get_json("/events/a?last=0&wait=10ms").json();
+    assert_eq!((data(&page), &page["next"]), (vec![], &json!(id(10))));
+    let accept = [("accept", "application/json")];
+    let mut poll = server.connect();
+    poll.send(request("GET", "/events/a?last=0&wait=300ms", &accept, b""));
+    server.post("/events/b", "11");
+    let page = poll.response().json();
+    let next = page["next"].as_str().unwrap();
+    assert!([id(10), id(11)].iter().any(|id| id == next), "{next}");
+}

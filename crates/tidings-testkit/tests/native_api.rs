@@ -1,0 +1,375 @@
+//! The native API as its users see it: publishing, subscribing, ending.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidings_testkit::http::{Connection, request};
+use tidings_testkit::server::{EPOCH, TestServer};
+
+fn id(position: u64) -> String {
+    format!("{EPOCH}:{position}")
+}
+
+/// Both ways by which an event stream leaves the server.
+fn both_engines() -> [TestServer; 2] {
+    [false, true].map(|portable| TestServer::builder().engine(|c| c.portable = portable).start())
+}
+
+#[test]
+fn a_publish_is_answered_with_its_id_and_reaches_subscribers() {
+    for server in both_engines() {
+        let mut stream = server.subscribe("/events/room/1", &[]);
+        let answer = server.post("/events/room/1?event=chat&retry=700", "two\nlines");
+        assert_eq!((answer.status(), answer.json()), (200, json!({ "id": id(1) })));
+        let expected =
+            format!("event: chat\nretry: 700\nid: {}\ndata: two\ndata: lines\n\n", id(1));
+        assert_eq!(stream.event(), Some(expected));
+    }
+}
+
+/// M1, on the side of HTTP/1.1.
+#[test]
+fn a_stream_has_the_headers_of_the_mission_and_opens_with_a_comment_a_retry_and_an_id() {
+    for server in both_engines() {
+        server.post("/events/a", "before");
+        let mut connection = server.connect();
+        connection.send(request("GET", "/events/a", &[("accept", "text/event-stream")], b""));
+        let head = connection.head();
+        assert_eq!(head.status, 200);
+        assert_eq!(head.header("content-type"), Some("text/event-stream"));
+        assert_eq!(head.header("connection"), Some("keep-alive"));
+        assert_eq!(head.header("transfer-encoding"), Some("chunked"));
+        assert_eq!(head.header("tidings-resume"), Some("live"));
+        assert_eq!(head.header("x-accel-buffering"), Some("no"));
+        assert!(
+            head.header("cache-control").unwrap().split(", ").any(|option| option == "no-cache")
+        );
+        assert!(head.header("date").unwrap().ends_with(" GMT"));
+        assert_eq!(connection.block().as_deref(), Some(": tidings\n\n"));
+        let retry = connection.block().unwrap();
+        let ms: u64 = retry.trim().strip_prefix("retry: ").unwrap().parse().unwrap();
+        assert!((1000..=3000).contains(&ms), "{ms}");
+        assert_eq!(connection.block(), Some(format!("id: {}\n\n", id(1))));
+    }
+}
+
+#[test]
+fn both_ways_out_have_the_same_head_and_the_same_bytes() {
+    let [direct, portable] = both_engines().map(|server| {
+        server.post("/events/a", "one");
+        let mut stream = server.connect();
+        stream.send(request("GET", "/events/a?last=1", &[("accept", "text/event-stream")], b""));
+        let mut head = stream.head();
+        head.headers.retain(|(name, _)| name != "date");
+        head.headers.sort();
+        let blocks: Vec<_> = (0..4).filter_map(|_| stream.block()).collect();
+        (
+            head.headers,
+            blocks.into_iter().filter(|block| !block.starts_with("retry")).collect::<Vec<_>>(),
+        )
+    });
+    assert_eq!(direct, portable);
+}
+
+#[test]
+fn a_connection_that_was_used_before_can_become_a_stream() {
+    let server = TestServer::start();
+    let mut connection = server.connect();
+    // Pipelined, so that the stream is asked for before the answers have been read.
+    let mut requests = request("POST", "/events/a", &[], b"one");
+    requests.extend(request("POST", "/events/a", &[], b"two"));
+    requests.extend(request("GET", "/events/a?last=5", &[], b""));
+    connection.send(requests);
+    assert_eq!(connection.response().json(), json!({ "id": id(1) }));
+    assert_eq!(connection.response().json(), json!({ "id": id(2) }));
+    assert_eq!(connection.head().header("tidings-resume"), Some("resumed"));
+    assert_eq!(connection.event(), Some(format!("id: {}\ndata: one\n\n", id(1))));
+    assert_eq!(connection.event(), Some(format!("id: {}\ndata: two\n\n", id(2))));
+}
+
+#[test]
+fn http_1_0_gets_a_stream_without_chunks() {
+    let server = TestServer::start();
+    server.post("/events/a", "x");
+    let mut connection = server.connect();
+    connection.send("GET /events/a?last=1 HTTP/1.0\r\n\r\n");
+    let head = connection.head();
+    assert_eq!((head.header("transfer-encoding"), head.header("connection")), (None, None));
+    assert_eq!(connection.event(), Some(format!("id: {}\ndata: x\n\n", id(1))));
+}
+
+#[test]
+fn head_says_what_get_would() {
+    let server = TestServer::start();
+    let mut connection = server.connect();
+    connection.send(request("HEAD", "/events/a", &[], b""));
+    let head = connection.head();
+    assert_eq!(head.header("content-type"), Some("text/event-stream"));
+    connection.send(request("GET", "/healthz", &[], b""));
+    assert_eq!(connection.response().status(), 200);
+    assert_eq!(server.engine().status().subscribers, 0);
+}
+
+#[test]
+fn several_topics_and_patterns_are_one_stream() {
+    let server = TestServer::start();
+    let mut several = server.subscribe("/events?topic=a&topic=b%2F*", &[]);
+    let mut rest = server.subscribe("/events/b/**", &[]);
+    let mut everything = server.subscribe("/events", &[]);
+    for topic in ["a", "b/1", "b/1/2", "c"] {
+        server.post(&format!("/events/{topic}"), topic);
+    }
+    let data = |stream: &mut Connection, count| {
+        let events = (0..count).map(|_| stream.event().unwrap());
+        let data = events.map(|event| event.trim().rsplit(' ').next().unwrap().to_owned());
+        data.collect::<Vec<_>>()
+    };
+    assert_eq!(data(&mut several, 2), ["a", "b/1"]);
+    assert_eq!(data(&mut rest, 2), ["b/1", "b/1/2"]);
+    assert_eq!(data(&mut everything, 4), ["a", "b/1", "b/1/2", "c"]);
+}
+
+#[test]
+fn a_topic_is_percent_decoded() {
+    let server = TestServer::start();
+    server.post("/events/gr%C3%BC%C3%9Fe%2F%25+x", "1");
+    let topics = server.get_json("/topics").json();
+    assert_eq!(topics["topics"][0]["topic"], "grüße/%+x");
+}
+
+#[test]
+fn an_id_of_the_publishers_own_is_published_once() {
+    let server = TestServer::start();
+    let first = server.post("/events/a?id=order-17", "x");
+    assert_eq!(first.json(), json!({ "id": "order-17" }));
+    let again = server.post("/events/a?id=order-17", "x");
+    assert_eq!(again.json(), json!({ "id": "order-17", "duplicate": true }));
+    let mut stream = server.subscribe("/events/a?last=10", &[]);
+    assert_eq!(stream.event(), Some("id: order-17\ndata: x\n\n".to_owned()));
+    server.post("/events/a", "y");
+    assert_eq!(stream.event(), Some(format!("id: {}\ndata: y\n\n", id(2))));
+    let mut resumed = server.subscribe("/events/a", &[("last-event-id", "order-17")]);
+    assert_eq!(resumed.event(), Some(format!("id: {}\ndata: y\n\n", id(2))));
+}
+
+#[test]
+fn a_batch_is_published_in_order_and_summed_up() {
+    let server = TestServer::start();
+    let lines = "{\"topic\":\"a\",\"data\":\"one\"}\n{\"topic\":\"b\",\"data\":{\"n\": 2}}\n\
+                 {\"topic\":\"a\",\"id\":\"x\",\"data\":3}\n{\"topic\":\"a\",\"id\":\"x\",\"data\":3}";
+    let ndjson = [("content-type", "application/x-ndjson; charset=utf-8")];
+    let expected = json!({ "published": 3, "duplicates": 1, "first_id": id(1), "last_id": "x" });
+    assert_eq!(server.request("POST", "/events", &ndjson, lines).json(), expected);
+    let mut stream = server.subscribe("/events?last=10", &[]);
+    assert_eq!(stream.event(), Some(format!("id: {}\ndata: one\n\n", id(1))));
+    assert_eq!(stream.event(), Some(format!("id: {}\ndata: {{\"n\":2}}\n\n", id(2))));
+    assert_eq!(stream.event(), Some("id: x\ndata: 3\n\n".to_owned()));
+    let empty = server.request("POST", "/events", &ndjson, "\n");
+    assert_eq!(empty.json()["last_id"], Value::Null);
+}
+
+#[test]
+fn a_stream_of_events_is_published_as_it_comes() {
+    let server = TestServer::start();
+    let mut stream = server.subscribe("/events/a", &[]);
+    let mut publisher = server.connect();
+    let headers = [("content-type", "application/x-ndjson"), ("transfer-encoding", "chunked")];
+    publisher.send(request("POST", "/events/a", &headers, b""));
+    for number in 1..=3 {
+        // Each is there before the next is sent.
+        publisher.send(chunk(&format!("{{\"data\":{number}}}\n")));
+        assert_eq!(stream.event(), Some(format!("id: {}\ndata: {number}\n\n", id(number))));
+    }
+    publisher.send("0\r\n\r\n");
+    let summary = publisher.response().json();
+    assert_eq!(summary["published"], 3);
+}
+
+#[test]
+fn a_long_stream_of_events_keeps_its_order() {
+    let server = TestServer::start();
+    let mut publisher = server.connect();
+    let headers = [("content-type", "application/x-ndjson"), ("transfer-encoding", "chunked")];
+    publisher.send(request("POST", "/events/a", &headers, b""));
+    let count = 50_000;
+    for numbers in (0..count).collect::<Vec<_>>().chunks(997) {
+        let lines: String =
+            numbers.iter().map(|n| format!("{{\"data\":\"{n:0100}\"}}\n")).collect();
+        publisher.send(chunk(&lines));
+    }
+    publisher.send("0\r\n\r\n");
+    assert_eq!(publisher.response().json()["published"], count);
+    let mut stream = server.subscribe("/events/a?since=1h", &[]);
+    for number in 0..count {
+        let event = stream.event().unwrap();
+        assert!(event.ends_with(&format!("data: {number:0100}\n\n")), "{number}: {event}");
+    }
+}
+
+#[test]
+fn one_hub_is_piped_into_another() {
+    let upstream = TestServer::builder().epoch("upstrm").start();
+    let downstream = TestServer::start();
+    let sse = [("content-type", "text/event-stream")];
+    let text = "retry: 10\n\nevent: greeting\nid: 7\ndata: hello\ndata: world\n\n\
+                : a comment\ndata: plain\n\nevent: tidings.reset\ndata: {}\n\ndata: cut o";
+    let summary = upstream.request("POST", "/events/a", &sse, text).json();
+    assert_eq!((&summary["published"], &summary["first_id"]), (&json!(2), &json!("7")));
+    let mut stream = upstream.subscribe("/events/a?last=2", &[]);
+    let blocks: String = (0..5).map(|_| stream.block().unwrap()).collect();
+    for (published, duplicates) in [(2, 0), (0, 2)] {
+        let summary = downstream.request("POST", "/events/b", &sse, &blocks).json();
+        assert_eq!(summary["published"], published, "{summary}");
+        assert_eq!(summary["duplicates"], duplicates, "{summary}");
+    }
+    let page = downstream.get_json("/events/b").json();
+    assert_eq!(page["events"][0]["data"], "hello\nworld");
+    assert_eq!(page["events"][0]["event"], "greeting");
+}
+
+/// M5.
+#[test]
+fn an_ended_topic_sends_a_last_event_and_turns_browsers_away() {
+    for server in both_engines() {
+        assert_eq!(server.request("DELETE", "/events/a", &[], "").code(), "topic_unknown");
+        server.post("/events/a", "x");
+        let mut stream = server.subscribe("/events/a", &[]);
+        let mut wider = server.subscribe("/events/*", &[]);
+        let ended = server.request("DELETE", "/events/a", &[], "");
+        assert_eq!((ended.status(), ended.json()), (200, json!({ "id": id(2) })));
+        let last = format!("event: end\nid: {}\ndata: {{\"topic\":\"a\"}}\n\n", id(2));
+        assert_eq!(stream.event(), Some(last.clone()));
+        while let Some(block) = stream.block() {
+            assert!(!block.contains("data"), "{block}");
+        }
+        let sse = [("accept", "text/event-stream")];
+        let again = server.request("GET", "/events/a", &sse, "");
+        assert_eq!(again.status(), 204);
+        let resumed = [("accept", "text/event-stream"), ("last-event-id", &id(2))];
+        assert_eq!(server.request("GET", "/events/a", &resumed, "").status(), 204);
+        // Who has not seen the end gets it first.
+        let mut behind = server.subscribe("/events/a", &[("last-event-id", &id(1))]);
+        assert_eq!(behind.event(), Some(last.clone()));
+        assert_eq!(behind.event(), None);
+        // Ending it again changes nothing; publishing to it begins it again.
+        assert_eq!(server.request("DELETE", "/events/a", &[], "").json()["duplicate"], true);
+        server.post("/events/a", "y");
+        let mut revived = server.subscribe("/events/a", &[]);
+        server.post("/events/a", "z");
+        assert_eq!(revived.event(), Some(format!("id: {}\ndata: z\n\n", id(4))));
+        // Who subscribes to more than the topic stays.
+        assert_eq!(wider.event(), Some(last));
+        assert_eq!(wider.event(), Some(format!("id: {}\ndata: y\n\n", id(3))));
+    }
+}
+
+#[test]
+fn a_subscriber_without_room_is_asked_to_come_back() {
+    for server in [TestServer::builder().engine(|engine| engine.subscribers_max = 1).start()] {
+        let _first = server.subscribe("/events/a", &[]);
+        let mut second = server.connect();
+        second.send(request("GET", "/events/a", &[("accept", "text/event-stream")], b""));
+        let answer = second.response();
+        assert_eq!((answer.status(), answer.header("connection")), (200, Some("close")));
+        assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+        let (comment, retry) = answer.text().split_once("\n\n").unwrap();
+        assert!(comment.starts_with(": "), "{comment}");
+        let ms: u64 = retry.trim().strip_prefix("retry: ").unwrap().parse().unwrap();
+        assert!((5_000..=15_000).contains(&ms));
+        assert!(second.is_closed());
+    }
+}
+
+#[test]
+fn a_leaving_server_ends_its_streams_and_finishes_what_was_begun() {
+    let server = TestServer::start();
+    let mut stream = server.subscribe("/events/a", &[]);
+    let mut polling = server.connect();
+    let accept = [("accept", "application/json")];
+    polling.send(request("GET", "/events/a?after=k7q2ma:0&wait=50s", &accept, b""));
+    let mut publisher = server.connect();
+    let headers = [("content-type", "application/x-ndjson"), ("transfer-encoding", "chunked")];
+    publisher.send(request("POST", "/events/a", &headers, b""));
+    publisher.send(chunk("{\"data\":1}\n"));
+    stream.event().unwrap();
+    // The long poll has its event, the stream of events is told how far it came.
+    assert_eq!(polling.response().json()["events"][0]["data"], "1");
+    server.stop();
+    let stopped = publisher.response();
+    assert_eq!((stopped.code().as_str(), &stopped.json()["published"]), ("draining", &json!(1)));
+    assert!(stopped.header("retry-after").is_some());
+    while stream.block().is_some() {}
+}
+
+#[test]
+fn the_hub_says_how_it_is_and_what_it_knows() {
+    let server = TestServer::start();
+    assert_eq!(server.get_json("/healthz").json(), json!({ "status": "ok" }));
+    assert_eq!(server.get_json("/readyz").json(), json!({ "status": "ready" }));
+    assert_eq!(server.get_json("/openapi.json").json()["info"]["title"], "Tidings");
+    assert!(server.get_json("/").text().contains("/events/hello"));
+    for topic in ["a", "b/1", "b/2", "b/2"] {
+        server.post(&format!("/events/{topic}"), "x");
+    }
+    let page = server.get_json("/topics?prefix=b&limit=1").json();
+    let expected = json!({ "topic": "b/1", "events": 1, "last_id": id(2), "ended": false });
+    assert_eq!(page, json!({ "topics": [expected], "next": "b/1" }));
+    let page = server.get_json("/topics?prefix=b&after=b/1").json();
+    let expected = json!({ "topic": "b/2", "events": 2, "last_id": id(4), "ended": false });
+    assert_eq!(page, json!({ "topics": [expected] }));
+}
+
+/// M1, on the side of HTTP/2, with a client that is not ours.
+#[test]
+fn curl_speaks_http_2_with_prior_knowledge() {
+    let server = TestServer::start();
+    let curl = |arguments: &[&str]| {
+        let output = Command::new("curl")
+            .args(["--silent", "--http2-prior-knowledge", "--max-time", "20"])
+            .args(arguments)
+            .output()
+            .expect("curl is there");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let url = server.url("/events/a");
+    assert_eq!(curl(&["--data", "one", &url]), format!("{{\"id\":\"{}\"}}\n", id(1)));
+    // The stream is ended by the hub, so that curl ends.
+    curl(&["--request", "DELETE", &url]);
+    let answer = curl(&["--include", &format!("{url}?last=2")]);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/2 200"), "{head}");
+    for forbidden in ["connection:", "transfer-encoding:", "keep-alive:"] {
+        assert!(!head.contains(forbidden), "{head}");
+    }
+    assert!(head.contains("content-type: text/event-stream"));
+    assert!(head.contains("cache-control: no-cache"));
+    assert!(body.contains(&format!("id: {}\ndata: one\n\n", id(1))));
+    assert!(body.contains("event: end\n"));
+    let status = curl(&["--include", &url]);
+    assert!(status.starts_with("HTTP/2 204"), "{status}");
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+    let server = TestServer::builder()
+        .config(|config| {
+            config.keep_alive = Duration::from_millis(50);
+            config.head_max = Duration::from_millis(50);
+        })
+        .start();
+    let mut idle = server.connect();
+    idle.send(request("GET", "/healthz", &[], b""));
+    assert_eq!(idle.response().status(), 200);
+    assert!(idle.is_closed());
+    let mut busy = server.connect();
+    let accept = [("accept", "application/json")];
+    busy.send(request("GET", "/events/a?wait=300ms", &accept, b""));
+    assert_eq!(busy.response().status(), 200);
+}
+
+fn chunk(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
+}
