@@ -98,7 +98,7 @@ impl TestServer {
                 drain_max: Duration::from_secs(5),
                 ..Config::default()
             },
-            engine: EngineConfig { seed: 1, ..EngineConfig::default() },
+            engine: EngineConfig { seed: 1, portable: is_portable(), ..EngineConfig::default() },
             store: memory(EPOCH),
         }
     }
@@ -184,4 +184,10 @@ impl Drop for TestServer {
 fn memory(epoch: &str) -> Arc<dyn Store> {
     let epoch = Epoch::parse(epoch).expect("a valid epoch");
     Arc::new(MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600)))
+}
+
+/// Whether `TIDINGS_TEST_ENGINE=portable` asks for subscribers to be served through response bodies, as on systems
+/// where workers cannot own sockets. The end-to-end tests pass either way.
+pub fn is_portable() -> bool {
+    std::env::var_os("TIDINGS_TEST_ENGINE").is_some_and(|engine| engine == "portable")
 }
