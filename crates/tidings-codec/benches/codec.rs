@@ -29,8 +29,11 @@ fn main() {
         let speed = median_bytes_per_second(wire.len(), || {
             black_box(decode(&wire, workload.chunk));
         });
-        let ns = wire.len() as f64 / speed * 1e9 / expected.events.max(1) as f64;
-        println!("| {} | {:.0} | {ns:.0} |", workload.name, speed / MEBIBYTE);
+        let ns = match expected.events {
+            0 => "-".to_owned(),
+            events => format!("{:.0}", wire.len() as f64 / speed * 1e9 / events as f64),
+        };
+        println!("| {} | {:.0} | {ns} |", workload.name, speed / MEBIBYTE);
     }
 
     println!("\n| encode | MiB/s | ns/event |");

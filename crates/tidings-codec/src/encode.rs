@@ -9,9 +9,10 @@
 
 use alloc::vec::Vec;
 
-use memchr::{memchr2, memchr2_iter};
+use memchr::memchr2_iter;
 
-use crate::{EventId, EventType};
+use crate::line::line_end;
+use crate::{EventId, EventType, copy};
 
 /// The most digits a `u64` has in base ten.
 const U64_DIGITS_MAX: usize = 20;
@@ -39,11 +40,11 @@ pub fn event(
 ) {
     let head_len = head_len_max(id, event_type, retry_ms);
     // The usual event has one line: found by one look at the data, written by one copy of it.
-    let Some(first_break) = memchr2(b'\r', b'\n', data.as_bytes()) else {
+    let Some(first_break) = line_end(data.as_bytes()) else {
         out.reserve(head_len + b"data: \n\n".len() + data.len());
         head(out, id, event_type, retry_ms);
         out.extend_from_slice(b"data: ");
-        out.extend_from_slice(data.as_bytes());
+        copy::append(out, data.as_bytes());
         out.extend_from_slice(b"\n\n");
         return;
     };
@@ -173,15 +174,15 @@ fn retry_line(out: &mut Vec<u8>, mut ms: u64) {
 
 /// Writes each line of `text`, at least one, between `prefix` and LF.
 fn lines(out: &mut Vec<u8>, prefix: &[u8], mut text: &[u8]) {
-    while let Some(end) = memchr2(b'\r', b'\n', text) {
+    while let Some(end) = line_end(text) {
         out.extend_from_slice(prefix);
-        out.extend_from_slice(&text[..end]);
+        copy::append(out, &text[..end]);
         out.push(b'\n');
         let crlf = text[end..].starts_with(b"\r\n");
         text = &text[end + 1 + usize::from(crlf)..];
     }
     out.extend_from_slice(prefix);
-    out.extend_from_slice(text);
+    copy::append(out, text);
     out.push(b'\n');
 }
 
