@@ -90,6 +90,13 @@ pub const PUBLISH_SEGMENT_EVENTS_MAX: usize = 16 * 1024;
 /// *Cost*: a publishing stream keeps so much in memory, once.
 pub const PUBLISH_SEGMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How long a request of a publishing stream may pause before it is ended, so that its answer comes: 5
+/// seconds. What is sent afterwards begins a new one.
+///
+/// *Why*: so that what is on its way is soon known to be stored, and need not be kept; and because hubs,
+/// and proxies before them, end requests that pause for long.
+pub const PUBLISH_SEGMENT_PAUSE_MAX: Duration = Duration::from_secs(5);
+
 /// The most pieces of a publishing stream that wait for the network: 16. *At the edge*: sending waits.
 pub(crate) const PUBLISH_PIECES_WAITING_MAX: usize = 16;
 

@@ -110,19 +110,21 @@ impl Publisher {
         &self,
         events: impl IntoIterator<Item = (&'a str, &'a Event)>,
     ) -> Result<Summary, PublishError> {
-        let mut lines = Vec::new();
+        let (mut lines, mut count) = (Vec::new(), 0);
         let mut replay = Replay::Safe;
         for (topic, event) in events {
             let assigned = self.id_for(event);
             let id = assigned.as_ref().or(event.id.as_ref());
             replay = replay.and(Replay::if_named(id.is_some()));
             line::append(&mut lines, topic, event, id);
+            count += 1;
         }
         if lines.is_empty() {
             return Ok(Summary::default());
         }
         let lines = Bytes::from(lines);
-        with_retries(self, replay, || self.lines_request(lines.clone().into())).await?.summary()
+        let request = || self.lines_request(lines.clone().into());
+        with_retries(self, replay.of_several(), request).await?.summary(count)
     }
 
     /// Begins to publish a stream of events, of any length, in little memory.

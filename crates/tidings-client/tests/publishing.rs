@@ -448,3 +448,44 @@ async fn a_stream_that_the_hub_refuses_midway_ends_with_its_words() {
     assert_eq!(problem.code, "bad-line");
     assert_eq!(problem.members["line"], 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_pauses_is_answered_and_goes_on() {
+    let hub = Hub::default();
+    let publisher = hub.publisher().build().unwrap();
+    let mut stream = publisher.stream();
+    let sent = ["1", "2", "3", "4"];
+    for data in sent {
+        stream.send("t", &Event::new(data)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    let summary = stream.finish().await.unwrap();
+    // Nothing had to be sent twice.
+    assert_eq!((summary.published, summary.duplicates), (4, 0));
+    assert_eq!(hub.data(), sent);
+    assert_eq!(hub.urls().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_ids_is_not_sent_again_after_a_refusal_either() {
+    for status in [408, 429, 503] {
+        let hub = Hub::with([Fate::AnsweredEarly(status, "")]);
+        let publisher = hub.publisher().assign_ids(false).build().unwrap();
+        let event = Event::new("1");
+        let error = publisher.publish_all([("t", &event)]).await.unwrap_err();
+        assert_eq!(error.problem().unwrap().status, status);
+        assert_eq!(hub.urls().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_counts_fewer_events_than_it_was_given_is_not_believed() {
+    let hub = Hub::with([Fate::Answered(200, r#"{"published":1,"duplicates":0}"#)]);
+    let publisher = hub.publisher().build().unwrap();
+    let mut stream = publisher.stream();
+    for _ in 0..2 {
+        stream.send("t", &Event::new("1")).await.unwrap();
+    }
+    let error = stream.finish().await.unwrap_err();
+    assert!(matches!(error, PublishError::NotAHub(_)), "{error:?}");
+}

@@ -84,17 +84,18 @@ impl Answer {
         read.ok_or_else(|| self.not_understood())
     }
 
-    pub(super) fn summary(self) -> Result<Summary, PublishError> {
+    /// The answer to so many events, which must be all stored.
+    pub(super) fn summary(self, events: usize) -> Result<Summary, PublishError> {
         let id = |text: Option<String>| text.and_then(|text| EventId::new(text).ok());
-        match serde_json::from_slice::<Several>(&self.body) {
-            Ok(several) => Ok(Summary {
-                published: several.published,
-                duplicates: several.duplicates,
-                first_id: id(several.first_id),
-                last_id: id(several.last_id),
-            }),
-            Err(_) => Err(self.not_understood()),
-        }
+        let read = serde_json::from_slice::<Several>(&self.body).ok();
+        let read = read.map(|several| Summary {
+            published: several.published,
+            duplicates: several.duplicates,
+            first_id: id(several.first_id),
+            last_id: id(several.last_id),
+        });
+        read.filter(|summary| summary.stored() == events as u64)
+            .ok_or_else(|| self.not_understood())
     }
 
     /// One event that travelled as a line.
@@ -107,11 +108,6 @@ impl Answer {
             })
         });
         read.ok_or_else(|| self.not_understood())
-    }
-
-    /// A success before the request had ended.
-    pub(super) fn too_early(self) -> PublishError {
-        self.not_understood()
     }
 
     fn not_understood(self) -> PublishError {

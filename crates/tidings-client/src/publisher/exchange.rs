@@ -16,17 +16,31 @@ use crate::{Backoff, Body, Cause, Lost, Publisher, RetryPolicy, Transport};
 pub(super) enum Replay {
     /// Every event has an id by which the hub knows it again.
     Safe,
-    /// It would be published twice.
-    Unsafe,
+    /// It is one event, without an id: it may, if the hub has refused the first.
+    IfRefused,
+    /// They are several, not all with an id: a hub that refuses may have published some of them.
+    IfUnheard,
 }
 
 impl Replay {
     pub(super) fn if_named(has_id: bool) -> Self {
-        if has_id { Self::Safe } else { Self::Unsafe }
+        if has_id { Self::Safe } else { Self::IfRefused }
     }
 
     pub(super) fn and(self, other: Self) -> Self {
-        if self == Self::Safe { other } else { Self::Unsafe }
+        if self == Self::Safe { other } else { self }
+    }
+
+    pub(super) fn of_several(self) -> Self {
+        if self == Self::Safe { self } else { Self::IfUnheard }
+    }
+
+    fn allows(self, failure: &Failure) -> bool {
+        match self {
+            Self::Safe => true,
+            Self::IfRefused => failure.is_refused || failure.is_unheard,
+            Self::IfUnheard => failure.is_unheard,
+        }
     }
 }
 
@@ -36,8 +50,10 @@ pub(super) struct Failure {
     cause: Cause,
     /// What the hub said about it, if it said something.
     problem: Option<Box<Problem>>,
-    /// Whether nothing of the request has had an effect, for certain.
-    is_void: bool,
+    /// Whether nothing of the request has left this machine, for certain.
+    is_unheard: bool,
+    /// Whether the hub has declined to do what the request asks, for certain.
+    is_refused: bool,
     /// Whether to try again has any prospect.
     is_passing: bool,
     retry_after: Option<Duration>,
@@ -47,8 +63,8 @@ pub(super) struct Failure {
 pub(super) struct Tries {
     policy: Backoff,
     retries: u32,
-    /// No try so far can have had an effect.
-    all_void: bool,
+    /// No try so far has been heard.
+    all_unheard: bool,
 }
 
 impl Tries {
@@ -57,7 +73,7 @@ impl Tries {
         Self {
             policy: Backoff::new().base(first).cap(longest).jitter(1.0).retries_max(retries_max),
             retries: 0,
-            all_void: true,
+            all_unheard: true,
         }
     }
 
@@ -71,8 +87,8 @@ impl Tries {
         failure: Failure,
         replay: Replay,
     ) -> Result<(), PublishError> {
-        self.all_void &= failure.is_void;
-        let may_retry = failure.is_passing && (failure.is_void || replay == Replay::Safe);
+        self.all_unheard &= failure.is_unheard;
+        let may_retry = failure.is_passing && replay.allows(&failure);
         let wait = may_retry
             .then(|| {
                 self.policy.wait(&Lost {
@@ -97,7 +113,7 @@ impl Tries {
             // The hub's word about this try says nothing of an earlier one that was not answered; with
             // ids, though, an earlier success would have made this try one too.
             Some(problem) => PublishError::Refused(problem),
-            None if self.all_void => PublishError::Unreached { cause, retries },
+            None if self.all_unheard => PublishError::Unreached { cause, retries },
             None => PublishError::Unanswered { cause, retries },
         }
     }
@@ -152,7 +168,8 @@ pub(super) async fn exchange(
     Err(Failure {
         cause: Cause::Refused(head.status),
         problem: Some(Box::new(Problem::from_answer(head.status, &bytes))),
-        is_void: is_void(head.status),
+        is_unheard: false,
+        is_refused: is_refused(head.status),
         is_passing: is_passing(head.status),
         retry_after,
     })
@@ -161,7 +178,8 @@ pub(super) async fn exchange(
 impl Failure {
     pub(super) fn network(error: crate::TransportError) -> Self {
         Self {
-            is_void: error.is_connect(),
+            is_unheard: error.is_connect(),
+            is_refused: false,
             cause: Cause::Network(error),
             problem: None,
             is_passing: true,
@@ -173,7 +191,8 @@ impl Failure {
         Self {
             cause: Cause::Idle(wait),
             problem: None,
-            is_void: false,
+            is_unheard: false,
+            is_refused: false,
             is_passing: true,
             retry_after: None,
         }
@@ -181,7 +200,7 @@ impl Failure {
 }
 
 /// Answers that are given before anything is done.
-fn is_void(status: StatusCode) -> bool {
+fn is_refused(status: StatusCode) -> bool {
     status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE
 }
 

@@ -13,7 +13,7 @@ use http_body::Frame;
 use tidings_codec::Event;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::answer::{Answer, Summary};
 use super::error::PublishError;
@@ -21,7 +21,7 @@ use super::exchange::{Failure, Replay, Tries, exchange};
 use super::line;
 use crate::limits::{
     PUBLISH_PIECE_BYTES, PUBLISH_PIECES_WAITING_MAX, PUBLISH_SEGMENT_BYTES_MAX,
-    PUBLISH_SEGMENT_EVENTS_MAX,
+    PUBLISH_SEGMENT_EVENTS_MAX, PUBLISH_SEGMENT_PAUSE_MAX,
 };
 use crate::{Body, Publisher, TransportError};
 
@@ -44,8 +44,9 @@ pub struct PublishStream {
 struct Segment {
     lines: Vec<u8>,
     events: usize,
-    /// How many bytes of `lines` have gone into the request.
+    /// How many bytes of `lines` have gone into the request, and how many events that is.
     given: usize,
+    events_given: usize,
     replay: Replay,
     tries: Tries,
 }
@@ -97,11 +98,7 @@ impl PublishStream {
             drop(pieces);
             let wait_max = self.publisher.0.answer_wait_max;
             let failure = match timeout(wait_max, answer.outcome()).await {
-                Ok(Ok(answer)) => {
-                    self.stored.extend(answer.summary()?);
-                    self.segment = Segment::new(&self.publisher);
-                    return Ok(());
-                }
+                Ok(Ok(answer)) => return self.settle(answer),
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::silence(wait_max),
             };
@@ -135,25 +132,40 @@ impl PublishStream {
             let piece = Bytes::copy_from_slice(&self.segment.lines[self.segment.given..]);
             if request.pieces.send(piece).await.is_ok() {
                 self.segment.given = self.segment.lines.len();
+                self.segment.events_given = self.segment.events;
                 continue;
             }
-            // Nobody reads the body any more: there is an outcome, before its time.
+            // Nobody reads the body any more: after a pause, or there is trouble.
             let Some(request) = self.request.take() else {
                 unreachable!("it was there a moment ago");
             };
             match request.answer.outcome().await {
-                Ok(answer) => return Err(answer.too_early()),
+                Ok(answer) => self.settle(answer)?,
                 Err(failure) => self.begin_again(failure).await?,
             }
         }
         Ok(())
     }
 
+    /// What was given is stored: it can be forgotten.
+    fn settle(&mut self, answer: Answer) -> Result<(), PublishError> {
+        self.stored.extend(answer.summary(self.segment.events_given)?);
+        let mut rest = Segment::new(&self.publisher);
+        rest.lines = self.segment.lines.split_off(self.segment.given);
+        rest.events = self.segment.events - self.segment.events_given;
+        if rest.events > 0 {
+            rest.replay = self.segment.replay;
+        }
+        self.segment = rest;
+        Ok(())
+    }
+
     async fn begin_again(&mut self, failure: Failure) -> Result<(), PublishError> {
         self.request = None;
-        let replay = self.segment.replay;
+        let replay = self.segment.replay.of_several();
         self.segment.tries.wait(failure, replay).await?;
         self.segment.given = 0;
+        self.segment.events_given = 0;
         Ok(())
     }
 }
@@ -164,6 +176,7 @@ impl Segment {
             lines: Vec::new(),
             events: 0,
             given: 0,
+            events_given: 0,
             replay: Replay::Safe,
             tries: Tries::new(publisher.0.retries_max),
         }
@@ -178,7 +191,7 @@ impl Streaming {
     /// Begins a request, in a task of its own: it makes progress whatever the caller does meanwhile.
     fn begin(publisher: &Publisher) -> Self {
         let (pieces, receiver) = mpsc::channel(PUBLISH_PIECES_WAITING_MAX);
-        let request = publisher.lines_request(Body::stream(Pieces(receiver)));
+        let request = publisher.lines_request(Body::stream(Pieces::new(receiver)));
         let transport = publisher.0.transport.clone();
         let task = tokio::spawn(async move { exchange(&*transport, request).await });
         Self { pieces, answer: AbortOnDrop(task) }
@@ -202,8 +215,17 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// The receiving end of a channel as a request body.
-struct Pieces(mpsc::Receiver<Bytes>);
+/// The receiving end of a channel as a request body, which ends after a pause.
+struct Pieces {
+    receiver: mpsc::Receiver<Bytes>,
+    pause: Pin<Box<Sleep>>,
+}
+
+impl Pieces {
+    fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
+        Self { receiver, pause: Box::pin(sleep(PUBLISH_SEGMENT_PAUSE_MAX)) }
+    }
+}
 
 impl http_body::Body for Pieces {
     type Data = Bytes;
@@ -213,7 +235,15 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
-        let piece = ready!(self.0.poll_recv(cx));
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        loop {
+            if let Poll::Ready(piece) = self.receiver.poll_recv(cx) {
+                let until = Instant::now() + PUBLISH_SEGMENT_PAUSE_MAX;
+                self.pause.as_mut().reset(until);
+                return Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))));
+            }
+            ready!(self.pause.as_mut().poll(cx));
+            // What has been put in meanwhile still comes out; after that, nothing goes in any more.
+            self.receiver.close();
+        }
     }
 }
