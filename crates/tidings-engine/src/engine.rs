@@ -144,6 +144,10 @@ pub struct Status {
     pub subscribers: usize,
     /// How many subscribers were closed, for each reason.
     pub closes: Vec<(CloseReason, u64)>,
+    /// Writes to subscribers, since the start.
+    pub writes: u64,
+    /// Bytes written to subscribers, since the start.
+    pub bytes_written: u64,
     /// What of the log can be read.
     pub bounds: Bounds,
     /// Bytes the log occupies.
@@ -380,6 +384,8 @@ impl Engine {
             draining: self.inner.counters.is_draining(),
             subscribers: self.inner.counters.subscribers(),
             closes: self.inner.counters.closes(),
+            writes: self.inner.counters.writes(),
+            bytes_written: self.inner.counters.bytes_written(),
             bounds: store.bounds(),
             store_bytes: store.bytes(),
         }

@@ -24,6 +24,8 @@ pub struct Config {
     pub jwt_keys: Vec<JwtKey>,
     /// Which web pages of other origins may use the hub.
     pub cors: Cors,
+    /// Static files to serve: the console unless set. Of two with the same path the later wins.
+    pub pages: Vec<&'static [tidings_web::File]>,
     /// What `retry:` tells subscribers to wait before they reconnect, give or take half of it.
     pub retry: Duration,
     /// What `retry:` tells subscribers for whom there is no room now, give or take half of it.
@@ -61,6 +63,7 @@ impl Default for Config {
             api_keys: Vec::new(),
             jwt_keys: Vec::new(),
             cors: Cors::default(),
+            pages: vec![tidings_web::CONSOLE],
             retry: Duration::from_secs(2),
             retry_refused: Duration::from_secs(10),
             event_bytes_max: limits::EVENT_BYTES_MAX,

@@ -16,10 +16,10 @@ use crate::state::State;
 
 /// What there is, and what can be done with it. `HEAD` goes with `GET`, and `OPTIONS` with everything.
 const ROUTES: &[(&str, &[Method])] = &[
-    ("/", &[Method::GET]),
     ("/events", &[Method::GET, Method::POST]),
     ("/events/{topic}", &[Method::GET, Method::POST, Method::DELETE]),
     ("/topics", &[Method::GET]),
+    ("/stats", &[Method::GET]),
     ("/healthz", &[Method::GET]),
     ("/readyz", &[Method::GET]),
     ("/openapi.json", &[Method::GET]),
@@ -48,6 +48,9 @@ pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> An
 
 async fn dispatch(state: &Arc<State>, parts: &Parts, body: Incoming) -> Result<Answer, Problem> {
     let path = parts.uri.path();
+    if state.pages.has(path) {
+        return page(state, parts);
+    }
     let (route, topic) = find(path).ok_or_else(|| {
         Problem::new(Code::NotFound, "see /openapi.json for what there is; events are at /events")
     })?;
@@ -73,8 +76,23 @@ async fn dispatch(state: &Arc<State>, parts: &Parts, body: Incoming) -> Result<A
         ("/healthz", _) => Ok(admin::live()),
         ("/readyz", _) => Ok(admin::ready(state)),
         ("/openapi.json", _) => Ok(admin::openapi()),
-        _ => Ok(admin::front_page()),
+        _ => native::stats(state, parts),
     }
+}
+
+/// A static file. The API's own paths come first in everybody's mind, but no file has one of them.
+fn page(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+    let methods = &[Method::GET];
+    match parts.method {
+        Method::GET | Method::HEAD => {}
+        Method::OPTIONS => return options(state, parts, methods),
+        _ => {
+            return Err(Problem::new(Code::MethodNotAllowed, "this is a page")
+                .with_header(header::ALLOW, allow_header(methods)));
+        }
+    }
+    let found = state.pages.answer(parts);
+    found.ok_or_else(|| Problem::new(Code::NotFound, "there was a page a moment ago"))
 }
 
 /// The route of `path`, and what stands for `{topic}`, still percent-encoded.

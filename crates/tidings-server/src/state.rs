@@ -5,6 +5,7 @@ use tidings_engine::Engine;
 use tidings_hub::Timestamp;
 use tokio::sync::watch;
 
+use crate::admin::Pages;
 use crate::auth::Auth;
 use crate::config::Config;
 
@@ -13,6 +14,7 @@ pub(crate) struct State {
     pub(crate) engine: Engine,
     pub(crate) config: Config,
     pub(crate) auth: Auth,
+    pub(crate) pages: Pages,
     stage: watch::Receiver<Stage>,
 }
 
@@ -29,7 +31,8 @@ pub(crate) enum Stage {
 impl State {
     pub(crate) fn new(engine: Engine, config: Config, stage: watch::Receiver<Stage>) -> Self {
         let auth = Auth::new(&config);
-        Self { engine, config, auth, stage }
+        let pages = Pages::new(&config.pages);
+        Self { engine, config, auth, pages, stage }
     }
 
     /// Whether the server is leaving.

@@ -1,1 +1,114 @@
-//! Console, demo pages and tidings.js: static files embedded in the Tidings binary
+//! Console, demo pages and tidings.js: static files embedded in the Tidings binary.
+//!
+//! Plain HTML, CSS and ES modules as they stand in `assets/`: no build step, nothing loaded from elsewhere. The
+//! pages use the hub's public API and the browser's own `EventSource`, and this crate knows nothing of either: a
+//! server is given lists of [`File`]s and serves them under their paths.
+//!
+//! ```
+//! let page = tidings_web::CONSOLE.iter().find(|file| file.path == "/").expect("a front page");
+//! assert!(page.content_type.starts_with("text/html"));
+//! ```
+
+mod file;
+
+pub use file::File;
+
+/// The console at `/`, what it is made of, and `tidings.js`.
+pub const CONSOLE: &[File] = &[
+    file::html("/", include_str!("../assets/index.html")),
+    file::css("/tidings.css", include_str!("../assets/tidings.css")),
+    file::svg("/favicon.svg", include_str!("../assets/favicon.svg")),
+    file::script("/chart.js", include_str!("../assets/chart.js")),
+    file::css("/console/console.css", include_str!("../assets/console/console.css")),
+    file::script("/console/console.js", include_str!("../assets/console/console.js")),
+    file::script("/console/tail.js", include_str!("../assets/console/tail.js")),
+    file::script("/console/feed.js", include_str!("../assets/console/feed.js")),
+    file::script("/console/topics.js", include_str!("../assets/console/topics.js")),
+    file::script("/console/figures.js", include_str!("../assets/console/figures.js")),
+    file::script("/console/hub.js", include_str!("../assets/console/hub.js")),
+    file::script("/console/publish.js", include_str!("../assets/console/publish.js")),
+    file::script("/tidings.js", include_str!("../assets/npm/tidings.js")),
+    file::text("/tidings.d.ts", include_str!("../assets/npm/tidings.d.ts")),
+];
+
+/// The demo pages under `/demo/`. Each is nothing without its publisher, which `tidings demo` runs.
+pub const DEMO: &[File] = &[
+    file::html("/demo/", include_str!("../assets/demo/index.html")),
+    file::css("/demo/demo.css", include_str!("../assets/demo/demo.css")),
+    file::script("/demo/demo.js", include_str!("../assets/demo/demo.js")),
+    file::html("/demo/counter", include_str!("../assets/demo/counter.html")),
+    file::script("/demo/counter.js", include_str!("../assets/demo/counter.js")),
+    file::html("/demo/clock", include_str!("../assets/demo/clock.html")),
+    file::script("/demo/clock.js", include_str!("../assets/demo/clock.js")),
+    file::html("/demo/news", include_str!("../assets/demo/news.html")),
+    file::script("/demo/news.js", include_str!("../assets/demo/news.js")),
+    file::html("/demo/prices", include_str!("../assets/demo/prices.html")),
+    file::script("/demo/prices.js", include_str!("../assets/demo/prices.js")),
+    file::html("/demo/scores", include_str!("../assets/demo/scores.html")),
+    file::script("/demo/scores.js", include_str!("../assets/demo/scores.js")),
+    file::html("/demo/chat", include_str!("../assets/demo/chat.html")),
+    file::script("/demo/chat.js", include_str!("../assets/demo/chat.js")),
+    file::html("/demo/job", include_str!("../assets/demo/job.html")),
+    file::script("/demo/job.js", include_str!("../assets/demo/job.js")),
+    file::html("/demo/monitor", include_str!("../assets/demo/monitor.html")),
+    file::script("/demo/monitor.js", include_str!("../assets/demo/monitor.js")),
+    file::html("/demo/notifications", include_str!("../assets/demo/notifications.html")),
+    file::script("/demo/notifications.js", include_str!("../assets/demo/notifications.js")),
+    file::html("/demo/assistant", include_str!("../assets/demo/assistant.html")),
+    file::script("/demo/assistant.js", include_str!("../assets/demo/assistant.js")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> impl Iterator<Item = &'static File> {
+        CONSOLE.iter().chain(DEMO)
+    }
+
+    #[test]
+    fn every_path_is_absolute_and_there_once() {
+        let mut paths: Vec<_> = all().map(|file| file.path).collect();
+        assert!(paths.iter().all(|path| path.starts_with('/')), "{paths:?}");
+        let count = paths.len();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!(paths.len(), count);
+    }
+
+    #[test]
+    fn pages_load_nothing_from_elsewhere_and_have_no_code_within() {
+        for file in all() {
+            if file.content_type.starts_with("text/javascript") {
+                continue;
+            }
+            let mut loads =
+                file.body.match_indices("src=\"").chain(file.body.match_indices("url("));
+            let stays = |(at, start): (usize, &str)| {
+                let target = file.body[at + start.len()..].trim_start_matches(['"', '\'']);
+                target.starts_with('/') && !target.starts_with("//")
+            };
+            assert!(loads.all(stays), "{}", file.path);
+            if file.content_type.starts_with("text/html") {
+                assert!(!file.body.contains("style=\""), "{}: the policy forbids it", file.path);
+                assert!(!file.body.contains("<script>"), "{}: the policy forbids it", file.path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_a_page_names_is_there() {
+        let paths: Vec<_> = all().map(|file| file.path).collect();
+        for page in all().filter(|file| file.content_type.starts_with("text/html")) {
+            for attribute in ["src=\"", "href=\""] {
+                for (at, start) in page.body.match_indices(attribute) {
+                    let target = &page.body[at + start.len()..];
+                    let target = target.split('"').next().unwrap_or_default();
+                    // The hub's own routes, and places on the page itself.
+                    let elsewhere = target.starts_with('#') || target == "/openapi.json";
+                    assert!(elsewhere || paths.contains(&target), "{}: {target}", page.path);
+                }
+            }
+        }
+    }
+}

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 
 use aws_lc_rs::digest;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::StatusCode;
 use tidings_web::File;
 
 use crate::answer::{self, Answer};

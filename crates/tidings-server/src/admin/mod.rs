@@ -1,10 +1,14 @@
 //! What the hub says about itself.
 
+mod console;
+
 use http::StatusCode;
 use serde_json::json;
 
 use crate::answer::{self, Answer};
 use crate::state::State;
+
+pub(crate) use console::Pages;
 
 /// The description of the HTTP API (OpenAPI 3.2). Tests hold it to the routes and the problem codes.
 pub(crate) const OPENAPI: &str = include_str!("../../openapi.json");
@@ -41,18 +45,3 @@ pub(crate) fn ready(state: &State) -> Answer {
 pub(crate) fn openapi() -> Answer {
     Answer::Response(answer::whole(StatusCode::OK, "application/json", OPENAPI))
 }
-
-/// `GET /`: where to begin.
-pub(crate) fn front_page() -> Answer {
-    Answer::Response(answer::whole(StatusCode::OK, "text/plain; charset=utf-8", FRONT_PAGE))
-}
-
-const FRONT_PAGE: &str = "\
-This is Tidings, a hub for server-sent events.
-
-    curl -N  <this address>/events/hello             listen to a topic
-    curl -d 'world' <this address>/events/hello      publish to it
-    curl -H 'Accept: application/json' <this address>/events/hello      read its history
-
-What else there is: /openapi.json
-";

@@ -20,6 +20,7 @@ mod history;
 mod ingest;
 mod publish;
 mod start;
+mod stats;
 mod subscribe;
 mod topics;
 
@@ -75,6 +76,7 @@ pub(crate) async fn write(
 }
 
 pub(crate) use end::end;
+pub(crate) use stats::stats;
 pub(crate) use topics::topics;
 
 /// The topic of a path or a batch, to publish to.

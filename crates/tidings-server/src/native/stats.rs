@@ -1,0 +1,60 @@
+//! `GET /stats`: the hub's counters as JSON, for the console and for people with `curl`.
+//!
+//! Figures that only grow (`published`, `writes`, `bytes_written`, `closes`) count from the beginning: of the log for
+//! the first, of the process for the others. Whoever wants a rate asks twice.
+
+use http::request::Parts;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tidings_hub::Matcher;
+
+use crate::answer::{self, Answer};
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::state::State;
+
+#[derive(Serialize)]
+struct Stats {
+    /// Subscribers connected now.
+    subscribers: usize,
+    /// Events ever published to this log.
+    published: u64,
+    /// Ids of the oldest event there is, and of the newest.
+    first_id: String,
+    last_id: String,
+    /// Bytes the log occupies.
+    store_bytes: u64,
+    /// Writes to subscribers, and their bytes. Under load one write carries many events.
+    writes: u64,
+    bytes_written: u64,
+    /// Subscribers that are gone, by reason.
+    closes: Map<String, Value>,
+    draining: bool,
+}
+
+/// Who may see everything may see these.
+pub(crate) fn stats(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let token = query.take("token")?;
+    query.finish(&["token"])?;
+    let caller = state.auth.identify(&parts.headers, token.as_deref())?;
+    caller.check_subscribe(&Matcher::All)?;
+
+    let epoch = state.engine.epoch();
+    let status = state.engine.status();
+    let closes =
+        status.closes.iter().map(|(reason, count)| (reason.name().into(), (*count).into()));
+    let stats = Stats {
+        subscribers: status.subscribers,
+        published: status.bounds.head.get(),
+        first_id: status.bounds.first.event_id(epoch).to_string(),
+        last_id: status.bounds.head.event_id(epoch).to_string(),
+        store_bytes: status.store_bytes,
+        writes: status.writes,
+        bytes_written: status.bytes_written,
+        closes: closes.collect(),
+        draining: status.draining,
+    };
+    let body = serde_json::to_vec(&stats).expect("texts and numbers only");
+    Ok(Answer::Response(answer::json(body)))
+}

@@ -1,0 +1,37 @@
+// The hub's counters, asked for once a second, as figures and lines.
+
+import { Chart, bytes, compact } from "/chart.js";
+import { hub } from "./hub.js";
+
+export class Figures {
+  #before;
+  #lines = {};
+
+  /** `element(id)` finds the page's elements. */
+  constructor(element) {
+    for (const [name, format] of [["subscribers", compact], ["published", compact], ["writes", compact], ["bytes", bytes]]) {
+      const chart = new Chart(element(`${name}-chart`), { format });
+      const output = element(name);
+      this.#lines[name] = (value) => {
+        chart.push(value);
+        output.textContent = format(value);
+      };
+    }
+  }
+
+  /** Returns the hub's answer. */
+  async refresh() {
+    const stats = await hub.ask("/stats");
+    const now = performance.now();
+    const before = this.#before;
+    this.#before = { stats, now };
+    this.#lines.subscribers(stats.subscribers);
+    // After a restart the hub counts from the beginning.
+    if (!before || stats.writes < before.stats.writes || stats.published < before.stats.published) return stats;
+    const rate = (name) => ((stats[name] - before.stats[name]) * 1000) / (now - before.now);
+    this.#lines.published(rate("published"));
+    this.#lines.writes(rate("writes"));
+    this.#lines.bytes(rate("bytes_written"));
+    return stats;
+  }
+}

@@ -1,0 +1,50 @@
+// The hub's public API, with the token of this tab if there is one.
+
+const KEY = "tidings token";
+
+export const hub = {
+  get token() {
+    return sessionStorage.getItem(KEY) ?? "";
+  },
+
+  set token(token) {
+    if (token) sessionStorage.setItem(KEY, token);
+    else sessionStorage.removeItem(KEY);
+  },
+
+  /** Asks for JSON. Fails with a `Refused` if the hub says no. */
+  async ask(path, { headers, ...options } = {}) {
+    const answer = await fetch(path, {
+      ...options,
+      headers: { accept: "application/json", ...(this.token && { authorization: `Bearer ${this.token}` }), ...headers },
+      cache: "no-store",
+    });
+    if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
+    return answer.json();
+  },
+
+  /** The address of events: EventSource cannot set headers, so the token stands in the query. */
+  events(topics, more = {}) {
+    const query = new URLSearchParams(topics.map((topic) => ["topic", topic]));
+    for (const [name, value] of Object.entries(more)) query.set(name, value);
+    return `/events?${query}`;
+  },
+
+  source(topics, more = {}) {
+    return new EventSource(this.events(topics, { ...more, ...(this.token && { token: this.token }) }));
+  },
+
+  /** The path of a topic: its slashes stay. */
+  topic(name) {
+    return `/events/${name.split("/").map(encodeURIComponent).join("/")}`;
+  },
+};
+
+/** The hub's problem details (RFC 9457). */
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem.detail ?? problem.title ?? `status ${status}`);
+    this.status = status;
+    this.code = problem.code;
+  }
+}
