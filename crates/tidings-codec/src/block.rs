@@ -21,6 +21,8 @@ pub(crate) struct Block {
     pub(crate) has_data: bool,
     /// What else the block says.
     pub(crate) head: Head,
+    /// Something has been said, be it only what broke the limit.
+    touched: bool,
     /// It broke the limit: no event will come of it, and its data is not kept.
     pub(crate) too_large: bool,
     /// The limit.
@@ -39,6 +41,7 @@ impl Block {
             data: Vec::new(),
             has_data: false,
             head: Head::default(),
+            touched: false,
             too_large: false,
             bytes_max,
             reconnection_time: None,
@@ -52,6 +55,7 @@ impl Block {
             self.data.push(b'\n');
         }
         self.has_data = true;
+        self.touched = true;
     }
 
     /// Adds to the line of the data buffer begun last.
@@ -87,6 +91,7 @@ impl Block {
 
     /// A field that is not data, and its whole value.
     pub(crate) fn set(&mut self, field: Field, value: &[u8]) {
+        self.touched = true;
         match field {
             Field::Event => {
                 self.head.event_type.clear();
@@ -117,13 +122,14 @@ impl Block {
         self.data = Vec::new();
         self.has_data = false;
         self.too_large = true;
+        self.touched = true;
         TooLarge
     }
 
     /// Nothing has been said.
     #[inline]
     pub(crate) fn is_clear(&self) -> bool {
-        !self.has_data && !self.too_large && self.head.is_clear()
+        !self.touched
     }
 
     /// Forgets what was said, but not the last event id and the reconnection time.
@@ -131,6 +137,7 @@ impl Block {
         recycle(&mut self.data);
         self.has_data = false;
         self.head.clear();
+        self.touched = false;
         self.too_large = false;
     }
 }

@@ -51,12 +51,6 @@ impl Head {
         self.retry_ms = None;
     }
 
-    /// Nothing has been said.
-    #[inline]
-    pub(crate) fn is_clear(&self) -> bool {
-        !self.has_id && self.event_type.is_empty() && self.retry_ms.is_none()
-    }
-
     /// The bytes kept for the block.
     #[inline]
     pub(crate) fn len(&self) -> usize {

@@ -65,14 +65,18 @@ impl Edge {
     /// Steps over the line end that `input` begins with.
     #[inline]
     pub(crate) fn end_line(&mut self, input: &mut &[u8]) {
-        match **input {
-            [b'\r', b'\n', ..] => *input = &input[2..],
+        if let [b'\n', rest @ ..] = *input {
+            *input = rest;
+            return;
+        }
+        match *input {
+            [b'\r', b'\n', rest @ ..] => *input = rest,
             [b'\r'] => {
                 self.after_cr = true;
                 *input = &[];
             }
-            [_, ..] => *input = &input[1..],
-            [] => {}
+            [b'\r', rest @ ..] => *input = rest,
+            _ => {}
         }
     }
 }
