@@ -18,7 +18,12 @@ impl Clock {
         self.began.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
     }
 
-    /// The same for a moment in wall-clock time; a moment in the past is now.
+    /// Nanoseconds since the engine began.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.began.elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// [`now_ms`](Self::now_ms) at a moment in wall-clock time; a moment in the past is now.
     pub(crate) fn at(&self, moment: Timestamp) -> u64 {
         self.now_ms() + moment.as_millis().saturating_sub(wall_clock().as_millis())
     }

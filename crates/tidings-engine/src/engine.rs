@@ -1,4 +1,5 @@
 use std::net::TcpStream;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use tidings_hub::{
 };
 use tokio::sync::{Semaphore, watch};
 
+use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::counters::{Counters, Permit};
@@ -32,6 +34,9 @@ pub struct EngineConfig {
     pub heartbeat: Duration,
     /// Subscribers at once. At the edge: [`Refusal::AtCapacity`].
     pub subscribers_max: usize,
+    /// Subscribers let in per second, after as many at once; `None` is no limit. At the edge:
+    /// [`Refusal::TooFast`].
+    pub subscribers_per_second_max: Option<NonZeroU32>,
     /// Serve every subscriber through a response body, as on systems where workers cannot own sockets.
     pub portable: bool,
     /// Age at which connections are rotated, give or take a tenth; `None` never does.
@@ -49,6 +54,7 @@ impl Default for EngineConfig {
             shards: 2,
             heartbeat: Duration::from_secs(15),
             subscribers_max: 15_000,
+            subscribers_per_second_max: None,
             portable: false,
             connection_age_max: None,
             peer_patience: PEER_PATIENCE,
@@ -71,6 +77,7 @@ struct Inner {
     replay: Arc<Replay>,
     mailboxes: Vec<Arc<Mailbox>>,
     counters: Arc<Counters>,
+    admission: Admission,
     /// Whose turn it is to get a subscriber.
     next_shard: AtomicUsize,
     reads: Semaphore,
@@ -111,6 +118,8 @@ pub struct Attachment {
 pub enum Refusal {
     /// The configured number of subscribers is connected.
     AtCapacity,
+    /// More come at once than are let in per second.
+    TooFast,
     /// The hub is leaving.
     Draining,
 }
@@ -120,6 +129,7 @@ impl Refusal {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AtCapacity => "at_capacity",
+            Self::TooFast => "too_fast",
             Self::Draining => "draining",
         }
     }
@@ -128,6 +138,7 @@ impl Refusal {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::AtCapacity => "the hub holds as many subscribers as it may",
+            Self::TooFast => "more subscribers come at once than the hub lets in",
             Self::Draining => "the hub is shutting down",
         }
     }
@@ -173,6 +184,7 @@ impl Engine {
             replay: Arc::default(),
             mailboxes: mailboxes.collect(),
             counters: Arc::default(),
+            admission: Admission::new(config.subscribers_per_second_max),
             next_shard: AtomicUsize::new(0),
             reads: Semaphore::new(STORE_READS_MAX),
             head: watch::Sender::new(bounds.head),
@@ -250,6 +262,9 @@ impl Engine {
     pub async fn open(&self, interest: Interest, start: Start) -> Result<Opening, OpenError> {
         let permit = self.inner.counters.admit(self.inner.config.subscribers_max);
         let permit = permit.map_err(OpenError::Refused)?;
+        if !self.inner.admission.admit(self.inner.clock.now_ns()) {
+            return Err(OpenError::Refused(Refusal::TooFast));
+        }
         let found = self.read(move |store| {
             let resolved = start.resolve(store, &interest)?;
             let (ended, over) = ended_topics(store, &interest, resolved.position)?;

@@ -12,6 +12,7 @@
 //!
 //! [`Engine`] is the only type that the server sees.
 
+mod admission;
 mod clock;
 mod committer;
 mod counters;
