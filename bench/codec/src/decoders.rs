@@ -1,8 +1,8 @@
 //! Every decoder behind one signature: all chunks in, the answer out.
 //!
 //! Each is used in the way that is fastest for it. Those that only come as a `Stream` are polled
-//! without a runtime, over chunks that are always ready. All get their chunks as `Bytes`, each cloned
-//! as if it had just arrived.
+//! without a runtime, over chunks that are always ready. All get their chunks as `Bytes`, each
+//! cloned as if it had just arrived.
 
 use std::hint::black_box;
 use std::pin::{Pin, pin};

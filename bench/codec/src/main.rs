@@ -1,13 +1,14 @@
-//! Times `tidings-codec` beside the other event stream decoders in Rust; prints a table in Markdown.
+//! Times `tidings-codec` beside the other event stream decoders in Rust; prints a table in
+//! Markdown.
 //!
-//! `cargo run --release`, in this folder; `cargo run --release -- keep` for the workloads whose names
-//! contain "keep"; with one more word, only for the decoders whose names contain that.
+//! `cargo run --release`, in this folder; `cargo run --release -- keep` for the workloads whose
+//! names contain "keep"; with one more word, only for the decoders whose names contain that.
 //!
-//! Each figure is the median of several samples. Decoders are sampled in turns, so that all share the
-//! machine's moods; each sample is a process of its own, so that none inherits the heap of another, and
-//! what is counted is its CPU time, so that what else runs on the machine matters less.
-//! A decoder that has not finished one pass in five seconds is given up; one that finds something else
-//! than the right answer is said to be wrong.
+//! Each figure is the median of several samples. Decoders are sampled in turns, so that all share
+//! the machine's moods; each sample is a process of its own, so that none inherits the heap of
+//! another, and what is counted is its CPU time, so that what else runs on the machine matters
+//! less. A decoder that has not finished one pass in five seconds is given up; one that finds
+//! something else than the right answer is said to be wrong.
 
 mod decoders;
 #[path = "../../../crates/tidings-codec/benches/workloads/mod.rs"]

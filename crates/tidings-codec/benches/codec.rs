@@ -1,7 +1,7 @@
 //! Asserts the answer, then times it: the decoder over every workload, and the encoder.
 //!
-//! `cargo bench -p tidings-codec`; with a word, only what has it in its name. How other decoders do is
-//! in `bench/codec`.
+//! `cargo bench -p tidings-codec`; with a word, only what has it in its name. How other decoders do
+//! is in `bench/codec`.
 
 #![allow(clippy::print_stdout)] // a table for people
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a bench has a clock

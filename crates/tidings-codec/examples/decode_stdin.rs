@@ -1,4 +1,5 @@
-//! Prints the events of a stream on standard input: `curl -N URL | cargo run --example decode_stdin`.
+//! Prints the events of a stream on standard input:
+//! `curl -N URL | cargo run --example decode_stdin`.
 
 #![allow(clippy::print_stdout)] // an example speaks to people
 

@@ -14,18 +14,18 @@
 //! ```
 //!
 //! A blank line dispatches: the id buffer becomes the last event id; then, if there was any data
-//! line, there is an event; then data and type are cleared. The id buffer is *not* cleared, so an id
-//! holds for the events after it. What no blank line follows before the stream ends is dropped, but
-//! for its `retry`.
+//! line, there is an event; then data and type are cleared. The id buffer is *not* cleared, so an
+//! id holds for the events after it. What no blank line follows before the stream ends is dropped,
+//! but for its `retry`.
 //!
 //! We do the same, in an order that never looks at a byte twice and seldom copies one. Three ideas:
 //!
 //! 1. *A line that lies inside one chunk* is handled where it lies. If it is the only data line of
-//!    its event, and the blank line is in the chunk as well, the event's data is lent straight out of
-//!    the chunk: one search for the end of the line, one check that it is UTF-8, no copy. It is
+//!    its event, and the blank line is in the chunk as well, the event's data is lent straight out
+//!    of the chunk: one search for the end of the line, one check that it is UTF-8, no copy. It is
 //!    `held` until we know.
-//! 2. *A line that the end of a chunk cuts* is not kept whole to be parsed later. [`Place`] says
-//!    how far into the line we are: the first few bytes of a name, the value of a known field, or
+//! 2. *A line that the end of a chunk cuts* is not kept whole to be parsed later. [`Place`] says how
+//!    far into the line we are: the first few bytes of a name, the value of a known field, or
 //!    something to skip. Data is appended to the data buffer as it comes; it is scanned once and
 //!    copied once, however small the pieces. So the time is linear in the bytes, and an ignored
 //!    line may be endless and takes no memory.
@@ -33,10 +33,10 @@
 //!    Lines may be cut before they are decoded (see [`line`](crate::line)). Ill-formed sequences
 //!    become U+FFFD one by one as the Encoding standard says; only then is there a copy.
 //!
-//! The id buffer and the last event id are two strings that change places on dispatch. The id buffer
-//! need not hold the last id when it is not set: that a block without `id` leaves the last event
-//! id alone is the same as setting it to what it already was. This also makes the id survive a
-//! reconnection, which the letter of the standard forgets and every browser does.
+//! The id buffer and the last event id are two strings that change places on dispatch. The id
+//! buffer need not hold the last id when it is not set: that a block without `id` leaves the last
+//! event id alone is the same as setting it to what it already was. This also makes the id survive
+//! a reconnection, which the letter of the standard forgets and every browser does.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -51,8 +51,8 @@ use crate::{DecodeError, EventId, EventRef, Item};
 
 /// Turns the bytes of an event stream into events.
 ///
-/// It does no I/O: give it the chunks of a response body as they come, of any size, and take out what
-/// they complete. One decoder serves one event source for all its connections.
+/// It does no I/O: give it the chunks of a response body as they come, of any size, and take out
+/// what they complete. One decoder serves one event source for all its connections.
 ///
 /// ```
 /// use tidings_codec::{Decoder, Item};
@@ -82,8 +82,8 @@ pub struct Decoder {
     /// The value of a cut line so far, unless it is data.
     value: Vec<u8>,
     block: Block,
-    /// The block has been dispatched, but what was lent out borrows from it: it will be cleared when
-    /// we are called again.
+    /// The block has been dispatched, but what was lent out borrows from it: it will be cleared
+    /// when we are called again.
     spent: bool,
     /// What was lent out, where it was not UTF-8.
     mended: String,
@@ -192,9 +192,9 @@ impl Decoder {
         swallowed
     }
 
-    /// The stream has ended, by itself or by accident: drops the block that no blank line ended, and
-    /// makes ready for the next connection of the same source, which may open with a byte order mark
-    /// of its own. The last event id and the reconnection time stay.
+    /// The stream has ended, by itself or by accident: drops the block that no blank line ended,
+    /// and makes ready for the next connection of the same source, which may open with a byte order
+    /// mark of its own. The last event id and the reconnection time stay.
     pub fn end_of_stream(&mut self) {
         self.edge = Edge::default();
         self.place = Place::Start;
@@ -462,8 +462,8 @@ impl Decoder {
         self.place = Place::Colon;
     }
 
-    /// Takes what is left of the line from `input`, with its end if that is there: then we are at the
-    /// start of a line.
+    /// Takes what is left of the line from `input`, with its end if that is there: then we are at
+    /// the start of a line.
     #[inline]
     fn take_piece<'c>(&mut self, input: &mut &'c [u8]) -> &'c [u8] {
         let Some(len) = unlikely_line_end(input) else {

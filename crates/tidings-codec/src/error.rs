@@ -13,7 +13,8 @@ pub enum InvalidField {
     /// The string is empty. On the wire an empty id or type means "forget the last one", which is
     /// something a stream does, and not the id or type of an event: leave the field out instead.
     Empty,
-    /// The string has a CR or LF, which would end the line and begin a field of the writer's choice.
+    /// The string has a CR or LF, which would end the line and begin a field of the writer's
+    /// choice.
     LineBreak {
         /// Where it stands, in bytes from the start.
         at: usize,

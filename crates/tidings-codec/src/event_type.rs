@@ -9,9 +9,9 @@ use crate::InvalidField;
 
 /// The type of an event: in a browser, the name given to `addEventListener`.
 ///
-/// Never empty, never with CR, LF or U+0000. An event without a type is a [`message`](Self::DEFAULT).
-/// (The standard would let U+0000 pass here. We refuse it, because nobody means it and too many
-/// programs cut a string there.)
+/// Never empty, never with CR, LF or U+0000. An event without a type is a
+/// [`message`](Self::DEFAULT). (The standard would let U+0000 pass here. We refuse it, because
+/// nobody means it and too many programs cut a string there.)
 ///
 /// Clones share the text.
 ///

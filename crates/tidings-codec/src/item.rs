@@ -50,8 +50,8 @@ impl<'a> EventRef<'a> {
         }
     }
 
-    /// The last event id when the event was dispatched: its own, or else the last one before it that
-    /// was given. Empty if there was none, or an empty one took it back.
+    /// The last event id when the event was dispatched: its own, or else the last one before it
+    /// that was given. Empty if there was none, or an empty one took it back.
     #[must_use]
     pub fn last_event_id(&self) -> &'a str {
         self.head.last_event_id()

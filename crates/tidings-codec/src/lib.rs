@@ -1,7 +1,7 @@
 //! Bytes to server-sent events and back: the `text/event-stream` format, no I/O.
 //!
-//! An event stream is UTF-8 text that never ends. A line is a field: a name, a colon, a value. A blank
-//! line ends the event whose fields stand before it:
+//! An event stream is UTF-8 text that never ends. A line is a field: a name, a colon, a value. A
+//! blank line ends the event whose fields stand before it:
 //!
 //! ```text
 //! event: score          what kind of event; "message" if not given
@@ -12,9 +12,9 @@
 //! : ping                a comment, which keeps the connection alive
 //! ```
 //!
-//! The rules are those of the HTML Living Standard, §9.2 "Server-sent events", to the letter: what its
-//! tests and others hold a client to is in `tests/vectors`, and a transliteration of its algorithm
-//! judges the decoder on random streams.
+//! The rules are those of the HTML Living Standard, §9.2 "Server-sent events", to the letter: what
+//! its tests and others hold a client to is in `tests/vectors`, and a transliteration of its
+//! algorithm judges the decoder on random streams.
 //!
 //! # Encode one
 //!
@@ -36,7 +36,8 @@
 //!
 //! # Decode one
 //!
-//! Chunks go in as they come, cut anywhere; events are lent out as soon as their last byte is there.
+//! Chunks go in as they come, cut anywhere; events are lent out as soon as their last byte is
+//! there.
 //!
 //! ```
 //! use tidings_codec::{Decoder, Item};
@@ -57,9 +58,9 @@
 //! # What it refuses to know
 //!
 //! No socket, no clock, no thread, no file, no runtime: it is `no_std` with `alloc`, and its
-//! `clippy.toml` keeps it so. Which answers open a stream, and how long to wait before the next attempt,
-//! is the client's business; what is in the data, everybody else's. The feature `std`, on by default,
-//! only lets the dependencies ask the processor what it can do.
+//! `clippy.toml` keeps it so. Which answers open a stream, and how long to wait before the next
+//! attempt, is the client's business; what is in the data, everybody else's. The feature `std`, on
+//! by default, only lets the dependencies ask the processor what it can do.
 
 #![no_std]
 

@@ -8,10 +8,10 @@
 /// *Why*: no event anyone sends on purpose comes near it, and the tests clients are judged by send
 /// events of several MiB. *Cost*: memory is taken as bytes arrive, never in advance; the worst a
 /// peer can make one decoder hold is this for the event, as much for the last event id and the one
-/// before it, and three times this while something that is not UTF-8 is lent out, mended (one byte can
-/// become three).
-/// *At the edge*: [`DecodeError::EventTooLarge`](crate::DecodeError::EventTooLarge), once; the rest
-/// of that event is skipped as it arrives, and decoding goes on behind it.
+/// before it, and three times this while something that is not UTF-8 is lent out, mended (one byte
+/// can become three). *At the edge*:
+/// [`DecodeError::EventTooLarge`](crate::DecodeError::EventTooLarge), once; the rest of that event
+/// is skipped as it arrives, and decoding goes on behind it.
 ///
 /// A comment longer than this is skipped like one that nobody asked to see. Comments nobody asked
 /// for, and unknown fields, may be of any length: they are never kept.

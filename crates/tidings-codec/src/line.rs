@@ -2,13 +2,14 @@
 //!
 //! A line ends at LF, at CR, or at CR LF taken together; at nothing else, whatever Unicode says
 //! about line separators (HTML §9.2.6). All three are single bytes below 0x80 and so is the colon.
-//! No byte of a longer UTF-8 sequence is below 0x80, so lines and fields can be cut out of the bytes
-//! first and decoded one by one later, and the text is the same as if all had been decoded first.
+//! No byte of a longer UTF-8 sequence is below 0x80, so lines and fields can be cut out of the
+//! bytes first and decoded one by one later, and the text is the same as if all had been decoded
+//! first.
 //!
 //! Two things may straddle the edge between chunks:
 //!
-//! - *CR LF*. The line ends at the CR, at once, for an event must not wait for a byte that may never
-//!   come. If the CR is the last byte of the chunk, we remember to swallow one LF.
+//! - *CR LF*. The line ends at the CR, at once, for an event must not wait for a byte that may
+//!   never come. If the CR is the last byte of the chunk, we remember to swallow one LF.
 //! - *The byte order mark* (EF BB BF) that may open a stream and is then no part of it. We remember
 //!   how much of it has been seen. If it turns out to be none, the bytes taken for it are the start
 //!   of the first line, and since no known field begins with EF that line will be ignored. So the

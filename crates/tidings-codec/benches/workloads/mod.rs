@@ -85,7 +85,8 @@ pub(crate) fn all() -> Vec<Workload> {
 
 /// As models send them: a delta in an envelope, with so many bytes of data.
 fn json_event(bytes: usize) -> String {
-    let head = "{\"id\":\"chatcmpl-9x2Yb\",\"object\":\"chat.completion.chunk\",\"created\":1726000000,\
+    let head = "{\"id\":\"chatcmpl-9x2Yb\",\"object\":\"chat.completion.chunk\",\
+                \"created\":1726000000,\
                 \"choices\":[{\"index\":0,\"delta\":{\"content\":\"";
     let tail = "\"},\"finish_reason\":null}]}";
     let fill = bytes - head.len() - tail.len();

@@ -46,7 +46,8 @@ pub(crate) fn interpret(stream: &[u8], last_event_id: &str) -> Outcome {
             retry_ms: None,
         },
     };
-    // "Lines must be separated by either a U+000D U+000A pair, a single U+000A, or a single U+000D."
+    // "Lines must be separated by either a U+000D U+000A pair, a single U+000A, or a single
+    // U+000D."
     let mut line = String::new();
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
@@ -59,9 +60,10 @@ pub(crate) fn interpret(stream: &[u8], last_event_id: &str) -> Outcome {
             other => line.push(other),
         }
     }
-    // "Once the end of the file is reached, any pending data must be discarded. (If the file ends in
-    // the middle of an event, before the final empty line, the incomplete event is not dispatched.)"
-    // Nor is a line processed that nothing ended, for `stream = [ bom ] *event` has it end so.
+    // "Once the end of the file is reached, any pending data must be discarded. (If the file ends
+    // in the middle of an event, before the final empty line, the incomplete event is not
+    // dispatched.)" Nor is a line processed that nothing ended, for `stream = [ bom ] *event` has
+    // it end so.
     source.outcome
 }
 
