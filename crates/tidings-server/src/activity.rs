@@ -20,6 +20,8 @@ pub(crate) struct Activity {
     in_head: AtomicBool,
     /// The peer has sent its last byte.
     at_end: AtomicBool,
+    /// A request was answered although not all of it had been read.
+    left_unread: AtomicBool,
     /// The last write was not taken: part of an answer waits in a buffer.
     write_waits: AtomicBool,
 }
@@ -43,6 +45,7 @@ impl Activity {
             since_ms: AtomicU64::new(0),
             in_head: AtomicBool::new(false),
             at_end: AtomicBool::new(false),
+            left_unread: AtomicBool::new(false),
             write_waits: AtomicBool::new(false),
         })
     }
@@ -67,8 +70,14 @@ impl Activity {
         self.write_waits.store(waits, Relaxed);
     }
 
-    pub(crate) fn is_at_end(&self) -> bool {
-        self.at_end.load(Relaxed)
+    pub(crate) fn note_unread(&self) {
+        self.left_unread.store(true, Relaxed);
+    }
+
+    /// Whether the peer may be sending what nobody will read.
+    pub(crate) fn may_be_sending(&self) -> bool {
+        let begun = self.left_unread.load(Relaxed) || self.in_head.load(Relaxed);
+        begun && !self.at_end.load(Relaxed)
     }
 
     pub(crate) fn write_waits(&self) -> bool {
@@ -117,8 +126,15 @@ mod tests {
         assert_eq!(activity.doing(), Doing::Request);
         drop(busy);
         assert!(matches!(activity.doing(), Doing::Idle(_)));
-        assert!(!activity.is_at_end());
+    }
+
+    #[test]
+    fn a_peer_may_be_sending_until_it_has_ended() {
+        let activity = Activity::new();
+        assert!(!activity.may_be_sending());
+        activity.note_unread();
+        assert!(activity.may_be_sending());
         activity.note_read(0);
-        assert!(activity.is_at_end());
+        assert!(!activity.may_be_sending());
     }
 }

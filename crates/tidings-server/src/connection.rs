@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Request, Version};
-use hyper::body::Incoming;
+use http::{Method, Request, Version};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,8 +23,8 @@ use crate::answer::{Answer, Body, Response};
 use crate::config::Config;
 use crate::handoff::Slot;
 use crate::limits::{
-    CONNECTION_WINDOW_BYTES, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, LINGER_MAX, PING_INTERVAL,
-    PING_TIMEOUT, READ_BYTES_MAX, STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES,
+    CONNECTION_WINDOW_BYTES, HEAD_BYTES_MAX, LINGER_MAX, PING_INTERVAL, PING_TIMEOUT,
+    READ_BYTES_MAX, STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES,
 };
 use crate::problem::{Code, PROBLEM_JSON, Problem};
 use crate::routes;
@@ -45,7 +45,6 @@ impl Protocols {
             // Ours tells a slow head from an idle connection.
             .header_read_timeout(None)
             .max_header_size(HEAD_BYTES_MAX)
-            .max_headers(HEAD_FIELDS_MAX)
             .max_buf_size(READ_BYTES_MAX)
             // A client may end its side once it has sent its request. But the library sees a subscriber go
             // only by the same sign.
@@ -160,7 +159,7 @@ async fn http1(stream: TcpStream, shared: &Shared) {
             let _ = stream.write_all(&slow_head()).await;
             Box::pin(linger(stream)).await;
         }
-        End::Done if !activity.is_at_end() => Box::pin(linger(socket.into_stream())).await,
+        End::Done if activity.may_be_sending() => Box::pin(linger(socket.into_stream())).await,
         End::Done | End::Closed => {}
     }
 }
@@ -316,9 +315,17 @@ impl Connection {
     async fn respond(&self, request: Request<Incoming>) -> Response {
         let busy = self.activity.begin();
         let version = request.version();
+        let is_get = request.method() == Method::GET;
+        let has_body = !request.body().is_end_stream();
         let connection_option = crate::answer::connection_option(version, request.headers());
         let mut stream = match routes::answer(&self.state, request).await {
-            Answer::Response(response) => return response.map(|body| body.holding(busy)),
+            Answer::Response(response) => {
+                // Who is refused may not have been heard out, and nobody listens to the body of a GET.
+                if has_body && (is_get || !response.status().is_success()) {
+                    self.activity.note_unread();
+                }
+                return response.map(|body| body.holding(busy));
+            }
             Answer::Stream(stream) => stream,
         };
         if let Some(option) = connection_option {

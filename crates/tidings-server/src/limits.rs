@@ -51,7 +51,8 @@ pub const HEAD_BYTES_MAX: usize = 32 << 10;
 /// What is read from an HTTP/1.1 connection at a time, in bytes.
 pub const READ_BYTES_MAX: usize = 64 << 10;
 
-/// Fields of a request head. At the edge: 431.
+/// Fields of a request head. The HTTP library's own bound, which it keeps on the stack as long as nobody sets
+/// another. At the edge: 431.
 pub const HEAD_FIELDS_MAX: usize = 100;
 
 /// Matchers of one subscription. Each new event of interest to a group is tested against them. At the edge: 400.
@@ -108,6 +109,10 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// After an answer that did not need the rest of the request, the rest is read and thrown away for so long: else
 /// the system would reset the connection and the client never see the answer.
 pub const LINGER_MAX: Duration = Duration::from_secs(2);
+
+/// Tokens that are remembered as good. Each costs its own length and its matchers, about 1 KiB. At the edge: all
+/// are forgotten, and verified again when they come.
+pub const TOKENS_KEPT_MAX: usize = 1024;
 
 /// Topics on a page of `/topics`, and what `?limit=` may ask for. At the edge: 400.
 pub const TOPICS: usize = 100;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use crate::connection;
 use crate::error::BindError;
@@ -56,7 +56,6 @@ impl Accepting {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     pause = ACCEPT_PAUSE.0;
-                    prepare(&stream);
                     let shared = shared.clone();
                     tokio::spawn(async move {
                         connection::serve(stream, shared).await;
@@ -84,21 +83,23 @@ fn listening_socket(address: SocketAddr, all: &[SocketAddr]) -> io::Result<std::
     if address.is_ipv6() && v4_too {
         socket.set_only_v6(true)?;
     }
+    prepare(&socket);
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
-/// A socket that refuses an option is still a connection.
-fn prepare(stream: &TcpStream) {
+/// Sets what connections inherit from the socket that accepts them, so that it need not be said for each. A
+/// socket that refuses an option is still a socket.
+fn prepare(socket: &Socket) {
     // An answer is written at once and must leave at once.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = socket.set_tcp_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was not set");
     }
     // A publisher's stream may be silent for an hour; a peer that is gone should not be waited for so long.
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
-    if let Err(error) = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive) {
+    if let Err(error) = socket.set_tcp_keepalive(&keepalive) {
         tracing::debug!(%error, "TCP keep-alive was not set");
     }
 }
@@ -109,4 +110,22 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_connection_inherits_what_the_listener_was_told() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = listening_socket(address, &[address]).unwrap();
+        let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        assert!(stream.nodelay().unwrap());
+        assert!(socket2::SockRef::from(&stream).keepalive().unwrap());
+    }
 }

@@ -1,5 +1,6 @@
 //! Who is asking, and what they may do.
 
+mod cache;
 mod keys;
 mod token;
 
@@ -10,6 +11,8 @@ use tidings_hub::{Grant, Matcher, Topic};
 
 use crate::config::Config;
 use crate::problem::{Code, Problem};
+use crate::state;
+use cache::TokenCache;
 use token::InvalidToken;
 
 pub use keys::{ApiKey, JwtKey};
@@ -19,6 +22,7 @@ pub use keys::{ApiKey, JwtKey};
 pub(crate) struct Auth {
     api_keys: Vec<ApiKey>,
     jwt_keys: Vec<JwtKey>,
+    known: TokenCache,
     /// What a request without a token may do; nothing if this is not there.
     anonymous: Option<Arc<Grant>>,
 }
@@ -29,6 +33,7 @@ impl Auth {
         Self {
             api_keys: config.api_keys.clone(),
             jwt_keys: config.jwt_keys.clone(),
+            known: TokenCache::default(),
             anonymous: config.is_open().then(|| Arc::new(Grant::everything())),
         }
     }
@@ -58,9 +63,13 @@ impl Auth {
         if let Some(key) = ApiKey::find(&self.api_keys, token) {
             return Ok(Caller::with(Arc::clone(key.grant())));
         }
+        if let Some(grant) = self.known.get(token, state::now()) {
+            return Ok(Caller::with(grant));
+        }
         let verified = token::verify(token, &self.jwt_keys);
-        let grant = verified.map_err(|error| invalid(&error))?;
-        Ok(Caller::with(Arc::new(grant)))
+        let grant = Arc::new(verified.map_err(|error| invalid(&error))?);
+        self.known.keep(token, &grant);
+        Ok(Caller::with(grant))
     }
 }
 
