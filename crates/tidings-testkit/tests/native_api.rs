@@ -90,6 +90,44 @@ fn a_connection_that_was_used_before_can_become_a_stream() {
     assert_eq!(connection.event(), Some(format!("id: {}\ndata: two\n\n", id(2))));
 }
 
+/// The socket is not taken from under an answer that its reader has not made room for.
+#[test]
+fn answers_that_wait_for_their_reader_go_out_before_the_stream() {
+    let server = TestServer::start();
+    server.post("/events/a", "x".repeat(1 << 20));
+    let mut connection = server.connect();
+    let accept = [("accept", "application/json")];
+    // More than the buffers between hold.
+    let pages = 16;
+    let mut requests = request("GET", "/events/a", &accept, b"").repeat(pages);
+    requests.extend(request("GET", "/events/a", &[], b""));
+    connection.send(requests);
+    for _ in 0..pages {
+        let page = connection.response();
+        assert_eq!(page.json()["events"][0]["data"].as_str().unwrap().len(), 1 << 20);
+    }
+    assert_eq!(connection.head().header("content-type"), Some("text/event-stream"));
+    assert_eq!(connection.block().as_deref(), Some(": tidings\n\n"));
+}
+
+/// M6, at the server's door: whoever leaves while being let in leaves nothing behind.
+#[test]
+fn a_subscriber_that_leaves_is_forgotten() {
+    for server in both_engines() {
+        for number in 0..200 {
+            let mut connection = server.connect();
+            connection.send(request("GET", "/events/a", &[], b""));
+            if number % 2 == 0 {
+                connection.head();
+            }
+        }
+        while server.engine().status().subscribers > 0 {
+            std::thread::yield_now();
+        }
+        server.post("/events/a", "x");
+    }
+}
+
 #[test]
 fn http_1_0_gets_a_stream_without_chunks() {
     let server = TestServer::start();
