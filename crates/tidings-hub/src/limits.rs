@@ -37,3 +37,10 @@ pub const CATCH_UP_PAGE_RECORDS_MAX: usize = 4096;
 
 /// Members of a group that are written before another group gets its turn.
 pub const WALK_SLICE: usize = 64;
+
+/// Records looked at, at the most, in one read of records in memory that no index narrows down: about a
+/// millisecond with a dozen patterns. At the edge: the page ends, and the reader asks again.
+pub const SCAN_RECORDS_MAX: usize = 8192;
+
+/// Records looked at, at the most, to find the last ones that an interest admits. At the edge: fewer are found.
+pub const SEEK_RECORDS_MAX: usize = 65_536;

@@ -40,8 +40,13 @@ pub use recent::RecentRecords;
 /// other methods are called by many threads at once and must not wait for an `append` in progress.
 /// [`bounds`](Self::bounds) and `epoch` are cheap; the others may read a disk.
 ///
-/// *Bounds.* A read returns at most what its query allows (but always makes progress). Retention keeps the log
-/// within what the store was configured to.
+/// *Time.* A record's time is the `now` of its `append`, or the time of the record before it if that is later: along
+/// the log, time never goes back.
+///
+/// *Bounds.* A read returns at most what its query allows, and looks at a bounded number of records: where few of
+/// them are admitted, a page can be short, or empty, before the end. It always makes progress;
+/// [`Page::reached`] says how far. Retention keeps the log within what the store was configured to, and never drops
+/// the newest record.
 pub trait Store: Send + Sync + 'static {
     /// The name this log was given when it was made.
     fn epoch(&self) -> Epoch;
@@ -166,7 +171,8 @@ pub struct Page {
     /// Admitted records in log order.
     pub records: Vec<Arc<Record>>,
     /// How far the read came: every admitted record after the query's `after` and up to here is in
-    /// `records`. Less than the query's `upto` means: there may be more, read again from here.
+    /// `records`. Less than the query's `upto` (or the head, if that comes first) means: there may be more, read again
+    /// from here.
     pub reached: Position,
 }
 

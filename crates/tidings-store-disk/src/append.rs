@@ -11,8 +11,8 @@ use crate::error::Fault;
 use crate::helper::{Helper, Job};
 use crate::index::BlockEntry;
 use crate::limits::{
-    APPEND_BUFFER_KEPT_BYTES, APPEND_BYTES_MAX, BLOCK_BYTES_AIM, SEGMENT_GROWTH_BYTES,
-    SEGMENT_KEYS_MAX, SEGMENT_RECORDS_MAX,
+    APPEND_BUFFER_KEPT_BYTES, APPEND_BYTES_MAX, BLOCK_BYTES_AIM, SEGMENT_KEYS_MAX,
+    SEGMENT_RECORDS_MAX,
 };
 use crate::record;
 use crate::segment::{Index, Sealed, SegmentLog};
@@ -157,7 +157,7 @@ impl Writer {
         let End { log, offset, file_bytes, .. } = &mut self.end;
         let to = *offset + self.buffer.len() as u64;
         if to > *file_bytes {
-            let longer = to.next_multiple_of(SEGMENT_GROWTH_BYTES);
+            let longer = to.next_multiple_of(shared.config.growth_bytes());
             log.file.set_len(longer).map_err(|error| log.io_fault("lengthen", &error))?;
             *file_bytes = longer;
         }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::limits::{
     RECENT_BYTES_MAX, RETENTION_AGE_DEFAULT, RETENTION_BYTES_DEFAULT, SEGMENT_BYTES_MAX,
-    SEGMENT_BYTES_MIN, SEGMENTS_AIM,
+    SEGMENT_BYTES_MIN, SEGMENT_GROWTH_BYTES, SEGMENTS_AIM,
 };
 
 /// Where the log is and what it promises.
@@ -41,6 +41,11 @@ impl DiskConfig {
         self.segment_bytes.unwrap_or_else(|| {
             (self.retention_bytes / SEGMENTS_AIM).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX)
         })
+    }
+
+    /// By how much a segment file is lengthened at a time.
+    pub(crate) fn growth_bytes(&self) -> u64 {
+        (self.segment_bytes() / 16).clamp(64 << 10, SEGMENT_GROWTH_BYTES)
     }
 }
 

@@ -8,6 +8,7 @@ mod file;
 mod filter;
 mod keys;
 mod memory;
+mod pages;
 mod write;
 
 use tidings_hub::{EventId, Timestamp, Topic};

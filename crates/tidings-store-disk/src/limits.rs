@@ -35,7 +35,8 @@ pub const SEGMENT_KEYS_MAX: usize = 1 << 18;
 pub const SEGMENT_AGE_SHARE: u32 = 8;
 
 /// Bytes by which a segment file is lengthened ahead of what is written: a sync that need not record a new
-/// length is a third faster. A crash leaves up to so many zeros at its end; they take no space.
+/// length is a third faster. A crash leaves up to so many zeros at its end; they take no space. (In small
+/// segments it is a sixteenth of them.)
 pub const SEGMENT_GROWTH_BYTES: u64 = 4 << 20;
 
 /// Bytes of records in one block, unless a single record is larger. A block is what is checked and read as

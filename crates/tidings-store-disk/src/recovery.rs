@@ -60,6 +60,8 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, config: DiskConfig) -> Result<(Shared
         None => folder.make_log()?,
     };
     let (sealed, active, end) = folder.segments(epoch)?;
+    // A killed process may have left files behind whose names are not on the disk yet.
+    disk.sync().map_err(folder.fail("sync the folder of", FORMAT_FILE))?;
     Ok((Shared::new(disk, config, epoch, sealed, active), end))
 }
 

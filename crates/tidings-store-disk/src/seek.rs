@@ -72,7 +72,8 @@ impl Shared {
         let mut records = SEEK_RECORDS_MAX.max(seek.missing);
         let mut texts = TopicTexts::default();
         while seek.missing > 0 && records > 0 {
-            let Some((log, postings, complete_down_to)) = self.postings_back(&seek, topics)? else {
+            let Some(RunBack { log, postings, down_to }) = self.postings_back(&seek, topics)?
+            else {
                 break;
             };
             let mut scanner = log.scan(0, ONE_BLOCK_BYTES);
@@ -94,18 +95,17 @@ impl Shared {
                     return Ok(seek.found.previous());
                 }
             }
-            seek.below = complete_down_to;
+            seek.below = down_to;
         }
         Ok(seek.found.previous())
     }
 
-    /// Records on `topics` in the newest segment that has some before `seek.below`, newest first, and the
-    /// position down to which these are all. `None` if there is no such segment.
+    /// Some records on `topics` before `seek.below`. `None` if there is no segment that could have any.
     fn postings_back(
         &self,
         seek: &Seek<'_>,
         topics: &[&Topic],
-    ) -> Result<Option<(Arc<SegmentLog>, Vec<Posting>, Position)>, ReadError> {
+    ) -> Result<Option<RunBack>, ReadError> {
         let last = seek.below.previous();
         if last < self.read_state().first() {
             return Ok(None);
@@ -126,7 +126,7 @@ impl Shared {
             postings.sort_unstable_by_key(|posting| std::cmp::Reverse(posting.place()));
             postings.dedup();
             let down_to = position_of(segment.log, complete_down_to);
-            Ok::<_, Fault>((Arc::clone(segment.log), postings, down_to))
+            Ok::<_, Fault>(RunBack { log: Arc::clone(segment.log), postings, down_to })
         });
         match found {
             Ok(found) => Ok(Some(found?)),
@@ -209,6 +209,14 @@ impl Shared {
         let from = Position::new(below.get() - count);
         state.recent.range(from, count as usize).cloned().collect()
     }
+}
+
+/// Records on the wanted topics in one segment, newest first.
+struct RunBack {
+    log: Arc<SegmentLog>,
+    postings: Vec<Posting>,
+    /// There are no others down to here.
+    down_to: Position,
 }
 
 /// A search for the last so many records.

@@ -89,8 +89,8 @@ impl SegmentLog {
         Ok(Self { first, salt, durability, path: disk.path(&name), file })
     }
 
-    /// Opens the segment that begins at `first`. `None` if its header was never written: the process ended
-    /// while the file was made.
+    /// Opens the segment that begins at `first`. `None` if it consists of half a header: the process ended while
+    /// the file was made, and nothing was in it.
     pub(crate) fn open(
         disk: &dyn Disk,
         first: Position,
@@ -103,10 +103,12 @@ impl SegmentLog {
         let file = disk.open(&name).map_err(fail)?;
         let mut header = [0; HEADER_BYTES];
         let read = file.read_at(&mut header, 0).map_err(fail)?;
-        if header[..read].iter().all(|byte| *byte == 0) {
+        let is_whole =
+            read == HEADER_BYTES && u32_at(&header, 12) == crc32fast::hash(&header[16..]);
+        if !is_whole && file.len().map_err(fail)? <= HEADER_BYTES as u64 {
             return Ok(None);
         }
-        if read < HEADER_BYTES || header[..8] != MAGIC {
+        if header[..8] != MAGIC {
             return Err(damaged("it does not begin as a segment does"));
         }
         let format = u32_at(&header, 8);
@@ -114,7 +116,7 @@ impl SegmentLog {
             let found = format!("format {format}");
             return Err(OpenError::UnknownFormat { path, found });
         }
-        if u32_at(&header, 12) != crc32fast::hash(&header[16..]) {
+        if !is_whole {
             return Err(damaged("the checksum of its header is wrong"));
         }
         if &header[16..22] != epoch.as_str().as_bytes() {

@@ -1,1 +1,123 @@
+//! The store on a simulated disk: power cuts, kills, full disks, failed syncs, flipped bytes.
+//!
+//! What every store must do is in the store suite (`tidings-testkit`); here is what only a disk can bring about.
+//! Each test prints the seed it fails with. The helper thread runs beside the test, so a seed repeats what the
+//! test does, not always the moment at which the helper does its part.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod crash;
+mod damage;
+
+use std::sync::Arc;
+
+use tidings_hub::{
+    Draft, EventId, Interest, Kind, Matcher, Position, ReadError, ReadQuery, Record, Store,
+    Timestamp, Topic,
+};
+
+use crate::disk::simulated::{Dice, SimulatedDisk};
+use crate::{DiskConfig, DiskStore, OpenError};
+
+/// A configuration under which little data makes many segments.
+fn small(retention_bytes: u64) -> DiskConfig {
+    DiskConfig {
+        retention_bytes,
+        segment_bytes: Some(16 << 10),
+        recent_bytes_max: 8 << 10,
+        ..DiskConfig::new("/simulated")
+    }
+}
+
+fn open(disk: &SimulatedDisk, config: &DiskConfig) -> Result<DiskStore, OpenError> {
+    DiskStore::open_on(Arc::new(disk.clone()), config.clone(), None)
+}
+
+fn some_draft(dice: &mut Dice, n: u64) -> Draft {
+    let topic = |dice: &mut Dice| Topic::new(format!("topic/{}", dice.below(9))).unwrap();
+    let length = match dice.below(20) {
+        0 => 10_000,
+        1..5 => 1_000,
+        _ => 60,
+    };
+    let data = format!("{n}:{}", "x".repeat(dice.below(length) as usize));
+    let mut draft = Draft::new(topic(dice), data);
+    if dice.one_in(5) {
+        draft.alternates.push(topic(dice));
+    }
+    if dice.one_in(3) {
+        draft.id = Some(EventId::new(format!("id-{n}")).unwrap());
+    }
+    draft.private = dice.one_in(6);
+    if dice.one_in(12) {
+        draft.kind = Kind::End;
+    }
+    draft
+}
+
+/// All records from the first one on that is there.
+fn read_all(store: &DiskStore, interest: Option<&Interest>) -> Result<Vec<Arc<Record>>, ReadError> {
+    let bounds = store.bounds();
+    let mut records = Vec::new();
+    let mut after = bounds.first.previous();
+    while after < bounds.head {
+        let upto = bounds.head;
+        let query = ReadQuery { after, upto, interest, records_max: 100, bytes_max: 50_000 };
+        let page = store.read(&query)?;
+        assert!(page.reached > after, "a read makes progress");
+        after = page.reached;
+        records.extend(page.records);
+    }
+    Ok(records)
+}
+
+/// What the log should hold: the drafts of all positions from 1 on. Those that retention dropped are ignored.
+struct Expected<'a>(&'a [Draft]);
+
+impl Expected<'_> {
+    fn at(&self, position: Position) -> &Draft {
+        &self.0[position.get() as usize - 1]
+    }
+
+    /// Asks everything there is to ask. `Err` is what the store itself reports.
+    fn check(&self, store: &DiskStore) -> Result<(), ReadError> {
+        let bounds = store.bounds();
+        assert_eq!(bounds.head, Position::new(self.0.len() as u64));
+        let all = read_all(store, None)?;
+        assert_eq!(all.len() as u64, bounds.head.get() + 1 - bounds.first.get());
+        for (n, record) in all.iter().enumerate() {
+            assert_eq!(record.position().get(), bounds.first.get() + n as u64);
+            assert_eq!(&***record, self.at(record.position()));
+        }
+        for number in 0..9 {
+            let topic = Topic::new(format!("topic/{number}")).unwrap();
+            let on_topic: Vec<_> =
+                all.iter().filter(|record| record.topics().any(|t| *t == topic)).collect();
+            let interest = Interest::new(vec![Matcher::Exact(topic.clone())], vec![Matcher::All]);
+            let read = read_all(store, Some(&interest))?;
+            assert!(read.iter().eq(on_topic.iter().copied()), "records of {topic}");
+            let state = store.topic(&topic)?;
+            assert_eq!(state.as_ref().map_or(0, |state| state.records), on_topic.len() as u64);
+            if let (Some(state), Some(last)) = (state, on_topic.last()) {
+                assert_eq!((state.last, state.ended), (last.position(), last.kind == Kind::End));
+            }
+            let last_three = on_topic.iter().rev().take(3).next_back();
+            let expected = last_three.map_or(bounds.head, |record| record.position().previous());
+            assert_eq!(store.seek_last(&interest, 3)?, expected);
+        }
+        for record in &all {
+            if let Some(id) = &record.id {
+                assert_eq!(store.find(id)?, Some(record.position()));
+            }
+            let older = all.partition_point(|older| older.time() < record.time());
+            assert_eq!(store.seek_time(record.time())?, all[older].position().previous());
+        }
+        let names = store.topics("", None, 100)?;
+        assert!(names.is_sorted_by(|a, b| a.topic < b.topic));
+        Ok(())
+    }
+}
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}

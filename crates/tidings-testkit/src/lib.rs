@@ -2,4 +2,5 @@
 
 pub mod http;
 pub mod server;
+pub mod store_suite;
 pub mod token;

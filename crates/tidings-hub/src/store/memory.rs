@@ -1,4 +1,5 @@
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -31,8 +32,8 @@ pub struct MemoryStore {
 #[derive(Debug)]
 struct Log {
     records: RecentRecords,
-    /// Ids that publishers brought, each with its oldest record.
-    ids: HashMap<EventId, Position>,
+    /// Ids that publishers brought, each with its records: nearly always one.
+    ids: HashMap<EventId, VecDeque<Position>>,
 }
 
 impl MemoryStore {
@@ -70,6 +71,7 @@ impl Store for MemoryStore {
 
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
         let mut log = self.write_log();
+        let now = log.records.newest().map_or(now, |newest| now.max(newest.time()));
         let appended = drafts.into_iter().map(|draft| log.append(draft, now, self.epoch)).collect();
         while log.records.cost() > self.bytes_max && log.records.first() < log.records.head() {
             log.forget_oldest();
@@ -84,7 +86,7 @@ impl Store for MemoryStore {
     }
 
     fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
-        Ok(self.read_log().ids.get(id).copied())
+        Ok(self.read_log().find(id))
     }
 
     fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError> {
@@ -136,7 +138,7 @@ impl Store for MemoryStore {
 impl Log {
     fn append(&mut self, draft: Draft, now: Timestamp, epoch: Epoch) -> Appended {
         if let Some(id) = &draft.id {
-            let known = self.ids.get(id).copied();
+            let known = self.find(id);
             if let (true, Some(position)) = (draft.once, known) {
                 return Appended { position, id: id.clone(), duplicate: true };
             }
@@ -144,7 +146,7 @@ impl Log {
         let position = self.records.head().next();
         let record = Record::new(draft, position, now);
         if let Some(id) = &record.id {
-            self.ids.entry(id.clone()).or_insert(position);
+            self.ids.entry(id.clone()).or_default().push_back(position);
         }
         let id = record.event_id(epoch);
         self.records.push(Arc::new(record));
@@ -156,9 +158,16 @@ impl Log {
             return;
         };
         if let Some(id) = &record.id
-            && self.ids.get(id) == Some(&record.position())
+            && let Entry::Occupied(mut positions) = self.ids.entry(id.clone())
         {
-            self.ids.remove(id);
+            positions.get_mut().pop_front();
+            if positions.get().is_empty() {
+                positions.remove();
+            }
         }
+    }
+
+    fn find(&self, id: &EventId) -> Option<Position> {
+        self.ids.get(id)?.front().copied()
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::draft::Kind;
 use crate::interest::Interest;
+use crate::limits::{SCAN_RECORDS_MAX, SEEK_RECORDS_MAX};
 use crate::position::Position;
 use crate::record::Record;
 use crate::timestamp::Timestamp;
@@ -45,10 +46,11 @@ impl RecentRecords {
     pub fn push(&mut self, record: Arc<Record>) {
         assert_eq!(record.position(), self.head().next(), "records come in log order");
         for topic in record.topics() {
-            if !self.topics.contains_key(topic) {
-                self.topics.insert(topic.clone(), TopicRecords::default());
-            }
-            let entry = self.topics.get_mut(topic).expect("inserted above if it was not there");
+            // Nearly always it is there already, and then its name need not be cloned.
+            let entry = match self.topics.get_mut(topic) {
+                Some(entry) => entry,
+                None => self.topics.entry(topic.clone()).or_default(),
+            };
             // An event may name the same topic twice.
             if entry.positions.back() != Some(&record.position()) {
                 entry.positions.push_back(record.position());
@@ -83,6 +85,11 @@ impl RecentRecords {
         self.records.front()
     }
 
+    /// The newest record.
+    pub fn newest(&self) -> Option<&Arc<Record>> {
+        self.records.back()
+    }
+
     /// Position of the oldest record, or of the next one to come.
     pub fn first(&self) -> Position {
         self.first
@@ -98,7 +105,8 @@ impl RecentRecords {
         self.cost
     }
 
-    /// Reads; `None` if records after `query.after` are no longer held here.
+    /// Reads; `None` if records after `query.after` are no longer held here. What no index narrows down is looked at
+    /// in parts of [`SCAN_RECORDS_MAX`].
     pub fn read(&self, query: &ReadQuery<'_>) -> Option<Page> {
         if query.after < self.first.previous() {
             return None;
@@ -132,29 +140,41 @@ impl RecentRecords {
             }
             None => {
                 let start = self.index_of(query.after.next());
-                let end = self.index_of(upto.next());
-                for record in self.records.range(start..end) {
-                    if !take(record) {
-                        break;
-                    }
+                let end = self.index_of(upto.next()).min(start + SCAN_RECORDS_MAX);
+                let all_taken = self.records.range(start..end).all(take);
+                if all_taken {
+                    page.reached = self.records[end - 1].position();
                 }
             }
         }
         Some(page)
     }
 
-    /// The position after which the last `count` admitted records begin, and how many there are.
+    /// The position after which the last `count` admitted records begin, and how many there are; looks at no more
+    /// than [`SEEK_RECORDS_MAX`] of them.
     pub fn seek_last(&self, interest: &Interest, count: usize) -> (Position, usize) {
-        let mut found = 0;
-        let mut after = self.head();
-        if count == 0 {
-            return (after, 0);
-        }
-        for record in self.records.iter().rev().filter(|record| interest.admits(record)) {
-            after = record.position().previous();
-            found += 1;
-            if found == count {
-                break;
+        let (mut after, mut found) = (self.head(), 0);
+        // `false` once there are enough.
+        let mut take = |record: &Arc<Record>| {
+            if found < count && interest.admits(record) {
+                after = record.position().previous();
+                found += 1;
+            }
+            found < count
+        };
+        match interest.exact_topics().as_deref() {
+            Some(topics) => {
+                let mut positions: Vec<_> = topics
+                    .iter()
+                    .filter_map(|topic| self.topics.get(*topic))
+                    .flat_map(|entry| entry.positions.iter().rev().take(SEEK_RECORDS_MAX))
+                    .collect();
+                positions.sort_unstable();
+                positions.dedup();
+                let _ = positions.iter().rev().all(|p| take(&self.records[self.index_of(**p)]));
+            }
+            None => {
+                let _ = self.records.iter().rev().take(SEEK_RECORDS_MAX).all(take);
             }
         }
         (after, found)

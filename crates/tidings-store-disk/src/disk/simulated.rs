@@ -1,1 +1,365 @@
+//! A disk in memory that fails the way disks do.
+//!
+//! What was not synced can be lost in a power cut, in pieces of a sector and in any order. A write can stop half way
+//! because the machine did. The disk can be full. An `fsync` can fail, and what it was to write is then lost
+//! although nobody says so again.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Disk, DiskFile};
+
+/// What a disk writes as a whole or not at all.
+const SECTOR: usize = 512;
+
+/// Numbers from a seed (splitmix64).
+#[derive(Clone, Debug)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.roll() % end
+    }
+
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// What goes wrong, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// After so many more changes the machine stops in the middle of one.
+    StopsAfter(u64),
+    /// After so many more bytes there is no room.
+    FullAfter(u64),
+    /// After so many more syncs one fails.
+    SyncFailsAfter(u64),
+    None,
+}
+
+#[derive(Clone)]
+pub(crate) struct SimulatedDisk(Arc<Mutex<Inner>>);
+
+struct Inner {
+    /// The folder as programs see it.
+    names: BTreeMap<String, Content>,
+    /// The folder as a power cut would leave it, and the changes it might leave out.
+    synced_names: BTreeMap<String, Content>,
+    changes: Vec<Change>,
+    trouble: Trouble,
+    dice: Dice,
+}
+
+#[derive(Clone)]
+enum Change {
+    Put(String, Content),
+    Remove(String),
+}
+
+type Content = Arc<Mutex<FileContent>>;
+
+#[derive(Clone, Default)]
+struct FileContent {
+    now: Vec<u8>,
+    synced: Vec<u8>,
+    pending: Vec<Pending>,
+}
+
+#[derive(Clone)]
+enum Pending {
+    Write(usize, Vec<u8>),
+    Length(usize),
+}
+
+impl SimulatedDisk {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            names: BTreeMap::new(),
+            synced_names: BTreeMap::new(),
+            changes: Vec::new(),
+            trouble: Trouble::None,
+            dice: Dice(seed),
+        })))
+    }
+
+    pub(crate) fn set_trouble(&self, trouble: Trouble) {
+        self.lock().trouble = trouble;
+    }
+
+    /// Whether the machine has stopped.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.lock().trouble == Trouble::StopsAfter(0)
+    }
+
+    /// The disk after the process was killed: everything is as programs last saw it. Whoever still uses the
+    /// old one no longer matters.
+    pub(crate) fn after_kill(&self) -> Self {
+        self.copy(|content, _| content.clone())
+    }
+
+    /// The disk after a power cut.
+    pub(crate) fn after_power_cut(&self) -> Self {
+        let copy = self.copy(FileContent::after_power_cut);
+        {
+            let mut inner = copy.lock();
+            // The folder's changes are journalled: a power cut leaves out the last ones.
+            let changes = inner.changes.len() as u64;
+            let kept = inner.dice.below(changes + 1) as usize;
+            let changes: Vec<_> = inner.changes.drain(..).take(kept).collect();
+            for change in changes {
+                match change {
+                    Change::Put(name, content) => inner.synced_names.insert(name, content),
+                    Change::Remove(name) => inner.synced_names.remove(&name),
+                };
+            }
+            inner.names = inner.synced_names.clone();
+        }
+        copy
+    }
+
+    /// Changes one byte of a file.
+    pub(crate) fn flip(&self, name: &str, at: usize, with: u8) {
+        let inner = self.lock();
+        let mut content = lock(&inner.names[name]);
+        content.now[at] ^= with;
+    }
+
+    pub(crate) fn length(&self, name: &str) -> usize {
+        lock(&self.lock().names[name]).now.len()
+    }
+
+    fn copy(&self, change: impl Fn(&FileContent, &mut Dice) -> FileContent) -> Self {
+        let mut inner = self.lock();
+        let mut dice = Dice(inner.dice.roll());
+        let mut done = Vec::<(Content, Content)>::new();
+        let mut copied = |content: &Content| {
+            if let Some((_, copy)) = done.iter().find(|(old, _)| Arc::ptr_eq(old, content)) {
+                return Arc::clone(copy);
+            }
+            let copy = Arc::new(Mutex::new(change(&lock(content), &mut dice)));
+            done.push((Arc::clone(content), Arc::clone(&copy)));
+            copy
+        };
+        let mut map = |names: &BTreeMap<String, Content>| {
+            names.iter().map(|(name, content)| (name.clone(), copied(content))).collect()
+        };
+        let (names, synced_names) = (map(&inner.names), map(&inner.synced_names));
+        let changes = inner.changes.iter().map(|change| match change {
+            Change::Put(name, content) => Change::Put(name.clone(), copied(content)),
+            Change::Remove(name) => Change::Remove(name.clone()),
+        });
+        let changes = changes.collect();
+        let dice = Dice(inner.dice.roll());
+        let trouble = Trouble::None;
+        Self(Arc::new(Mutex::new(Inner { names, synced_names, changes, trouble, dice })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// `Err` if the machine has stopped; `Ok(true)` if it stops in the middle of this change.
+    fn step(&mut self) -> io::Result<bool> {
+        match &mut self.trouble {
+            Trouble::StopsAfter(0) => Err(io::Error::other("the machine has stopped")),
+            Trouble::StopsAfter(left) => {
+                *left -= 1;
+                Ok(*left == 0)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn change(&mut self, change: Change) -> io::Result<()> {
+        if self.step()? {
+            return Err(io::Error::other("the machine stops"));
+        }
+        match change.clone() {
+            Change::Put(name, content) => self.names.insert(name, content),
+            Change::Remove(name) => self.names.remove(&name),
+        };
+        self.changes.push(change);
+        Ok(())
+    }
+
+    fn get(&self, name: &str) -> io::Result<Content> {
+        self.names.get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl FileContent {
+    fn apply(bytes: &mut Vec<u8>, change: &Pending) {
+        match change {
+            Pending::Length(length) => bytes.resize(*length, 0),
+            Pending::Write(at, written) => {
+                let end = at + written.len();
+                if bytes.len() < end {
+                    bytes.resize(end, 0);
+                }
+                bytes[*at..end].copy_from_slice(written);
+            }
+        }
+    }
+
+    fn change(&mut self, change: Pending) {
+        Self::apply(&mut self.now, &change);
+        self.pending.push(change);
+    }
+
+    fn after_power_cut(&self, dice: &mut Dice) -> Self {
+        let mut bytes = self.synced.clone();
+        for change in &self.pending {
+            match change {
+                Pending::Length(_) => {
+                    if dice.one_in(2) {
+                        Self::apply(&mut bytes, change);
+                    }
+                }
+                Pending::Write(at, written) => {
+                    let mut from = 0;
+                    while from < written.len() {
+                        let room = SECTOR - (at + from) % SECTOR;
+                        let to = written.len().min(from + room);
+                        if !dice.one_in(3) {
+                            let sector = Pending::Write(at + from, written[from..to].to_vec());
+                            Self::apply(&mut bytes, &sector);
+                        }
+                        from = to;
+                    }
+                }
+            }
+        }
+        Self { now: bytes.clone(), synced: bytes, pending: Vec::new() }
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from("/simulated").join(name)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        Ok(self.lock().names.keys().cloned().collect())
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut inner = self.lock();
+        if inner.names.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let content = Content::default();
+        inner.change(Change::Put(name.to_owned(), Arc::clone(&content)))?;
+        Ok(Arc::new(SimulatedFile { disk: self.clone(), content }))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let content = self.lock().get(name)?;
+        Ok(Arc::new(SimulatedFile { disk: self.clone(), content }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut inner = self.lock();
+        let content = inner.get(from)?;
+        inner.change(Change::Put(to.to_owned(), content))?;
+        inner.change(Change::Remove(from.to_owned()))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut inner = self.lock();
+        inner.get(name)?;
+        inner.change(Change::Remove(name.to_owned()))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut inner = self.lock();
+        inner.step()?;
+        inner.synced_names = inner.names.clone();
+        inner.changes.clear();
+        Ok(())
+    }
+}
+
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    content: Content,
+}
+
+impl DiskFile for SimulatedFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(lock(&self.content).now.len() as u64)
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        if self.disk.lock().step()? {
+            return Err(io::Error::other("the machine stops"));
+        }
+        lock(&self.content).change(Pending::Length(bytes as usize));
+        Ok(())
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut inner = self.disk.lock();
+        let mut content = lock(&self.content);
+        let mut part = |inner: &mut Inner, kind: io::ErrorKind| {
+            let some = inner.dice.below(bytes.len() as u64 + 1) as usize;
+            content.change(Pending::Write(offset as usize, bytes[..some].to_vec()));
+            Err(kind.into())
+        };
+        if inner.step()? {
+            return part(&mut inner, io::ErrorKind::Other);
+        }
+        if let Trouble::FullAfter(room) = &mut inner.trouble {
+            match room.checked_sub(bytes.len() as u64) {
+                Some(left) => *room = left,
+                None => return part(&mut inner, io::ErrorKind::StorageFull),
+            }
+        }
+        content.change(Pending::Write(offset as usize, bytes.to_vec()));
+        Ok(())
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let content = lock(&self.content);
+        let from = (offset as usize).min(content.now.len());
+        let count = into.len().min(content.now.len() - from);
+        into[..count].copy_from_slice(&content.now[from..from + count]);
+        Ok(count)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut inner = self.disk.lock();
+        if inner.step()? {
+            return Err(io::Error::other("the machine stops"));
+        }
+        let mut content = lock(&self.content);
+        if let Trouble::SyncFailsAfter(left) = &mut inner.trouble {
+            if *left == 0 {
+                // What was to be written is forgotten: the next sync has nothing to do and succeeds.
+                content.pending.clear();
+                return Err(io::Error::other("input/output error"));
+            }
+            *left -= 1;
+        }
+        content.synced = content.now.clone();
+        content.pending.clear();
+        Ok(())
+    }
+}
+
+fn lock(content: &Content) -> MutexGuard<'_, FileContent> {
+    content.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,6 +1,6 @@
 //! The index of a sealed segment, as a file.
 //!
-//! Five sections, then a footer of fixed length, which is read first:
+//! Five sections in a row of [pages](super::pages), then a footer in a page of its own, which is read first:
 //!
 //! | section | content |
 //! |---|---|
@@ -9,26 +9,22 @@
 //! | blocks | 16 bytes a block: place of its first record, where it begins, its time |
 //! | offsets | of the topics' entries, then of the ids' |
 //! | filter | see [`filter`](super::filter) |
-//!
-//! Footer, entries and filter carry checksums. Postings and blocks need none: what they point to is a block with
-//! a checksum of its own, and a reader checks that it is the right one.
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use tidings_hub::{EventId, Position, Timestamp, Topic};
 
 use crate::block::{u32_at, u64_at};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::Disk;
 use crate::error::Fault;
 
 use super::filter::{Filter, KeyKind};
 use super::keys::{Entry, Keys};
+use super::pages::{PAGE_BYTES, PageReader};
 use super::{BlockEntry, Posting, SegmentIndex, TopicSummary};
 
 /// Bytes of the footer.
-const FOOTER_BYTES: usize = 112;
+const FOOTER_BYTES: usize = 100;
 
 const MAGIC: [u8; 8] = *b"TIDINGSI";
 
@@ -49,7 +45,6 @@ pub(crate) struct Footer {
     pub(super) topics: u32,
     pub(super) ids: u32,
     pub(super) blocks: u32,
-    pub(super) filter_crc: u32,
     pub(super) postings_at: u64,
     pub(super) blocks_at: u64,
     pub(super) offsets_at: u64,
@@ -73,82 +68,60 @@ impl Footer {
             self.filter_at,
         ];
         for (n, long) in longs.iter().enumerate() {
-            bytes[16 + n * 8..][..8].copy_from_slice(&long.to_le_bytes());
+            bytes[12 + n * 8..][..8].copy_from_slice(&long.to_le_bytes());
         }
-        let ints = [self.records, self.topics, self.ids, self.blocks, self.filter_crc];
+        let ints = [self.records, self.topics, self.ids, self.blocks];
         for (n, int) in ints.iter().enumerate() {
-            bytes[88 + n * 4..][..4].copy_from_slice(&int.to_le_bytes());
+            bytes[84 + n * 4..][..4].copy_from_slice(&int.to_le_bytes());
         }
-        let crc = crc32fast::hash(&bytes[16..]);
-        bytes[12..16].copy_from_slice(&crc.to_le_bytes());
         bytes
     }
 
-    fn decode(bytes: &[u8; FOOTER_BYTES]) -> Option<Self> {
-        let right = bytes[..8] == MAGIC
-            && u32_at(bytes, 8) == FORMAT
-            && u32_at(bytes, 12) == crc32fast::hash(&bytes[16..]);
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let right = bytes[..8] == MAGIC && u32_at(bytes, 8) == FORMAT;
         right.then(|| Self {
-            salt: u64_at(bytes, 16),
-            first: Position::new(u64_at(bytes, 24)),
-            log_bytes: u64_at(bytes, 32),
-            first_time: Timestamp::from_millis(u64_at(bytes, 40)),
-            last_time: Timestamp::from_millis(u64_at(bytes, 48)),
-            postings_at: u64_at(bytes, 56),
-            blocks_at: u64_at(bytes, 64),
-            offsets_at: u64_at(bytes, 72),
-            filter_at: u64_at(bytes, 80),
-            records: u32_at(bytes, 88),
-            topics: u32_at(bytes, 92),
-            ids: u32_at(bytes, 96),
-            blocks: u32_at(bytes, 100),
-            filter_crc: u32_at(bytes, 104),
+            salt: u64_at(bytes, 12),
+            first: Position::new(u64_at(bytes, 20)),
+            log_bytes: u64_at(bytes, 28),
+            first_time: Timestamp::from_millis(u64_at(bytes, 36)),
+            last_time: Timestamp::from_millis(u64_at(bytes, 44)),
+            postings_at: u64_at(bytes, 52),
+            blocks_at: u64_at(bytes, 60),
+            offsets_at: u64_at(bytes, 68),
+            filter_at: u64_at(bytes, 76),
+            records: u32_at(bytes, 84),
+            topics: u32_at(bytes, 88),
+            ids: u32_at(bytes, 92),
+            blocks: u32_at(bytes, 96),
         })
     }
 }
 
 /// An index on disk. In memory is only its filter.
 pub(crate) struct IndexFile {
-    source: Source,
+    source: PageReader,
     footer: Footer,
     filter: Filter,
-}
-
-/// The file, and how to complain about it.
-pub(super) struct Source {
-    file: Arc<dyn DiskFile>,
-    path: PathBuf,
-    bytes: u64,
 }
 
 impl IndexFile {
     /// Opens the index in `name`. `None` if it is damaged, unfinished, of another format, or not the one of the
     /// segment with this `salt`: then it must be made again.
     pub(crate) fn open(disk: &dyn Disk, name: &str, salt: u64) -> io::Result<Option<Self>> {
-        let file = disk.open(name)?;
-        let bytes = file.len()?;
-        let Some(footer_at) = bytes.checked_sub(FOOTER_BYTES as u64) else {
+        let Some(source) = PageReader::open(disk.open(name)?, disk.path(name))? else {
             return Ok(None);
         };
-        let mut footer = [0; FOOTER_BYTES];
-        if file.read_at(&mut footer, footer_at)? < FOOTER_BYTES {
-            return Ok(None);
-        }
-        let Some(footer) = Footer::decode(&footer) else {
-            return Ok(None);
-        };
-        let Some(filter_bytes) = footer_at.checked_sub(footer.filter_at) else {
+        let footer_at = source.end() - PAGE_BYTES as u64;
+        let footer = source.read(footer_at, FOOTER_BYTES).ok();
+        let footer = footer.and_then(|bytes| Footer::decode(&bytes));
+        let Some(footer) = footer.filter(|footer| footer.salt == salt) else {
             return Ok(None);
         };
-        let mut filter = vec![0; filter_bytes as usize];
-        let read = file.read_at(&mut filter, footer.filter_at)?;
-        let right = read == filter.len()
-            && !filter.is_empty()
-            && footer.salt == salt
-            && footer.filter_crc == crc32fast::hash(&filter);
-        let source = Source { file, path: disk.path(name), bytes };
-        let filter = Filter::from_bytes(&filter);
-        Ok(right.then_some(Self { source, footer, filter }))
+        // It lies between the offsets and the footer, filled up to whole words and to the page.
+        let bytes = Filter::bytes_for(footer.topics as usize + footer.ids as usize);
+        let filter = source.read(footer.filter_at, bytes).ok();
+        let filter = filter.map(|bytes| Filter::from_bytes(&bytes));
+        Ok(filter.map(|filter| Self { source, footer, filter }))
     }
 
     pub(crate) fn footer(&self) -> &Footer {
@@ -157,7 +130,7 @@ impl IndexFile {
 
     /// Length of the file.
     pub(crate) fn bytes(&self) -> u64 {
-        self.source.bytes
+        self.source.file_bytes()
     }
 
     fn topic_keys(&self) -> Keys {
@@ -178,9 +151,9 @@ impl IndexFile {
 
     /// The postings of `entry` with these numbers, counted from its first.
     fn postings(&self, entry: &Entry, from: u32, to: u32) -> Result<Vec<Posting>, Fault> {
-        let mut bytes = vec![0; (to - from) as usize * 8];
         let number = u64::from(entry.postings) + u64::from(from);
-        self.source.read(&mut bytes, self.footer.postings_at + number * 8)?;
+        let address = self.footer.postings_at + number * 8;
+        let bytes = self.source.read(address, (to - from) as usize * 8)?;
         let each = bytes.chunks_exact(8);
         Ok(each.map(|bytes| Posting::from_bytes(bytes.try_into().expect("eight"))).collect())
     }
@@ -193,9 +166,8 @@ impl IndexFile {
     }
 
     fn blocks(&self, from: u32, to: u32) -> Result<Vec<BlockEntry>, Fault> {
-        let mut bytes = vec![0; (to - from) as usize * BlockEntry::BYTES];
-        let offset = self.footer.blocks_at + u64::from(from) * BlockEntry::BYTES as u64;
-        self.source.read(&mut bytes, offset)?;
+        let address = self.footer.blocks_at + u64::from(from) * BlockEntry::BYTES as u64;
+        let bytes = self.source.read(address, (to - from) as usize * BlockEntry::BYTES)?;
         let each = bytes.chunks_exact(BlockEntry::BYTES);
         Ok(each.map(|bytes| BlockEntry::from_bytes(bytes.try_into().expect("16"))).collect())
     }
@@ -291,34 +263,6 @@ impl SegmentIndex for IndexFile {
             return Ok(None);
         }
         Ok(Some(self.blocks(older, older + 1)?[0].place))
-    }
-}
-
-impl Source {
-    /// Reads exactly `into`.
-    pub(super) fn read(&self, into: &mut [u8], offset: u64) -> Result<(), Fault> {
-        match self.file.read_at(into, offset) {
-            Ok(read) if read == into.len() => Ok(()),
-            Ok(_) => Err(self.damaged("it is too short")),
-            Err(error) => Err(Fault::io("read", &self.path, &error)),
-        }
-    }
-
-    /// The length of what lies between two offsets of the file.
-    pub(super) fn length(&self, start: u32, end: u32) -> Result<usize, Fault> {
-        // Damaged offsets must not make us ask for four gigabytes.
-        match end.checked_sub(start) {
-            Some(length) if u64::from(end) <= self.bytes => Ok(length as usize),
-            _ => Err(self.damaged("an offset")),
-        }
-    }
-
-    pub(super) fn damaged(&self, what: &str) -> Fault {
-        Fault(format!(
-            "the index {} is damaged ({what}): stop the hub and remove this file, it is made again \
-             at the next start",
-            self.path.display()
-        ))
     }
 }
 

@@ -21,7 +21,12 @@ pub(super) enum KeyKind {
 impl Filter {
     /// For `keys` keys.
     pub(super) fn new(keys: usize) -> Self {
-        Self(vec![0; (keys * FILTER_BITS_PER_KEY).div_ceil(64).max(1)])
+        Self(vec![0; Self::bytes_for(keys) / 8])
+    }
+
+    /// How many bytes it takes for `keys` keys.
+    pub(super) fn bytes_for(keys: usize) -> usize {
+        (keys * FILTER_BITS_PER_KEY).div_ceil(64).max(1) * 8
     }
 
     pub(super) fn insert(&mut self, kind: KeyKind, key: &str) {

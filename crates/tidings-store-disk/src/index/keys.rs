@@ -5,7 +5,6 @@
 //!
 //! | bytes | what | |
 //! |---|---|---|
-//! | 4 | CRC-32 of what follows | |
 //! | 4 | place of the newest record | of an id: of the oldest |
 //! | 4 | number of records | of an id: 0 |
 //! | 4 | number of its first posting | of an id: 0 |
@@ -16,10 +15,10 @@ use crate::block::u32_at;
 use crate::error::Fault;
 
 use super::TopicSummary;
-use super::file::Source;
+use super::pages::PageReader;
 
 /// Bytes of an entry before its text.
-const FIXED_BYTES: usize = 17;
+const FIXED_BYTES: usize = 13;
 
 /// Bytes of entries read at once when many follow each other.
 const RUN_BYTES: u64 = 64 << 10;
@@ -35,27 +34,23 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn encode(&self, buffer: &mut Vec<u8>) {
-        let start = buffer.len();
-        buffer.extend_from_slice(&[0; 4]);
         buffer.extend_from_slice(&self.place.to_le_bytes());
         buffer.extend_from_slice(&self.records.to_le_bytes());
         buffer.extend_from_slice(&self.postings.to_le_bytes());
         buffer.push(u8::from(self.ended));
         buffer.extend_from_slice(self.text.as_bytes());
-        let crc = crc32fast::hash(&buffer[start + 4..]);
-        buffer[start..start + 4].copy_from_slice(&crc.to_le_bytes());
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() < FIXED_BYTES || u32_at(bytes, 0) != crc32fast::hash(&bytes[4..]) {
+        if bytes.len() < FIXED_BYTES {
             return None;
         }
         Some(Self {
             text: std::str::from_utf8(&bytes[FIXED_BYTES..]).ok()?.to_owned(),
-            place: u32_at(bytes, 4),
-            records: u32_at(bytes, 8),
-            postings: u32_at(bytes, 12),
-            ended: bytes[16] == 1,
+            place: u32_at(bytes, 0),
+            records: u32_at(bytes, 4),
+            postings: u32_at(bytes, 8),
+            ended: bytes[12] == 1,
         })
     }
 
@@ -75,18 +70,18 @@ pub(super) struct Keys {
 
 impl Keys {
     /// The entry with this text.
-    pub(super) fn get(self, source: &Source, text: &str) -> Result<Option<Entry>, Fault> {
+    pub(super) fn get(self, source: &PageReader, text: &str) -> Result<Option<Entry>, Fault> {
         let (_, found) = self.search(source, text)?;
         Ok(found)
     }
 
     /// The number of the first entry that is not less than `text`.
-    pub(super) fn lower_bound(self, source: &Source, text: &str) -> Result<u32, Fault> {
+    pub(super) fn lower_bound(self, source: &PageReader, text: &str) -> Result<u32, Fault> {
         let (at, _) = self.search(source, text)?;
         Ok(at)
     }
 
-    fn search(self, source: &Source, text: &str) -> Result<(u32, Option<Entry>), Fault> {
+    fn search(self, source: &PageReader, text: &str) -> Result<(u32, Option<Entry>), Fault> {
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -100,26 +95,24 @@ impl Keys {
         Ok((low, None))
     }
 
-    fn entry(self, source: &Source, number: u32) -> Result<Entry, Fault> {
-        let mut ends = [0; 8];
-        source.read(&mut ends, self.offsets + u64::from(number) * 4)?;
+    fn entry(self, source: &PageReader, number: u32) -> Result<Entry, Fault> {
+        let ends = source.read(self.offsets + u64::from(number) * 4, 8)?;
         let (start, end) = (u32_at(&ends, 0), u32_at(&ends, 4));
-        let mut bytes = vec![0; source.length(start, end)?];
-        source.read(&mut bytes, u64::from(start))?;
+        let bytes = source.read(u64::from(start), end.saturating_sub(start) as usize)?;
         Entry::decode(&bytes).ok_or_else(|| source.damaged("an entry"))
     }
 
     /// Calls `take` for the entries from `number` on, until it returns `false` or there are no more.
     pub(super) fn each_from(
         self,
-        source: &Source,
+        source: &PageReader,
         mut number: u32,
         mut take: impl FnMut(Entry) -> bool,
     ) -> Result<(), Fault> {
         while number < self.count {
             let ahead = (self.count - number).min(1024);
-            let mut offsets = vec![0; (ahead as usize + 1) * 4];
-            source.read(&mut offsets, self.offsets + u64::from(number) * 4)?;
+            let offsets = self.offsets + u64::from(number) * 4;
+            let offsets = source.read(offsets, (ahead as usize + 1) * 4)?;
             let start = u32_at(&offsets, 0);
             // At least one entry, however long.
             let run = (1..=ahead as usize)
@@ -128,8 +121,8 @@ impl Keys {
                     *n == 1 || u64::from(end.saturating_sub(start)) <= RUN_BYTES
                 })
                 .count();
-            let mut bytes = vec![0; source.length(start, u32_at(&offsets, run * 4))?];
-            source.read(&mut bytes, u64::from(start))?;
+            let length = u32_at(&offsets, run * 4).saturating_sub(start);
+            let bytes = source.read(u64::from(start), length as usize)?;
             for n in 0..run {
                 let from = u32_at(&offsets, n * 4).wrapping_sub(start) as usize;
                 let to = u32_at(&offsets, n * 4 + 4).wrapping_sub(start) as usize;

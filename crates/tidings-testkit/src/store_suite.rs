@@ -1,0 +1,546 @@
+//! The [`Store`] contract as tests, for every store.
+//!
+//! [`store_suite!`](crate::store_suite) makes one test of each function here. A store says how it is made in
+//! [`Stores`]; the rest is the same for all. Tests with random data print their seed and compare the store with a
+//! [`Model`] that keeps everything in a list.
+
+#![allow(clippy::print_stderr)] // A failing test says its seed.
+
+mod model;
+mod random;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tidings_hub::{
+    Draft, EventId, Interest, Kind, Matcher, Page, Position, ReadError, ReadQuery, Record, Store,
+    Timestamp, Topic,
+};
+
+pub use model::Model;
+pub use random::Dice;
+
+/// What a store under test is asked to keep.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// At most so many bytes.
+    pub bytes: u64,
+    /// No longer than this.
+    pub age: Duration,
+}
+
+impl Retention {
+    /// Everything.
+    pub const ALL: Self = Self { bytes: 1 << 40, age: Duration::from_secs(1 << 32) };
+}
+
+/// How a kind of store is made.
+pub trait Stores {
+    /// A new, empty log.
+    fn fresh(&self, retention: Retention) -> Arc<dyn Store>;
+
+    /// The same log, closed and opened again; for a store that does not outlast its process, the same store.
+    fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store>;
+}
+
+/// Makes a module of tests, one for each clause of the contract.
+///
+/// ```ignore
+/// store_suite!(memory, MemoryStores::default());
+/// ```
+#[macro_export]
+macro_rules! store_suite {
+    ($name:ident, $stores:expr) => {
+        mod $name {
+            use super::*;
+
+            $crate::store_suite!(@each $stores,
+                a_new_log_is_empty,
+                positions_are_gapless_and_begin_with_one,
+                every_field_of_an_event_is_kept,
+                an_empty_append_changes_nothing,
+                time_never_goes_back_along_the_log,
+                a_draft_asked_for_once_is_stored_once,
+                the_oldest_record_with_an_id_is_found,
+                a_page_ends_where_its_query_says,
+                a_page_has_at_least_one_record_however_large,
+                a_pattern_that_matches_nothing_is_read_to_the_end,
+                reading_before_the_oldest_record_is_refused,
+                private_records_need_a_grant,
+                an_ended_topic_is_known_until_the_next_event,
+                topics_come_in_pages_in_order,
+                waiting_ends_with_the_next_record_or_with_the_time,
+                readers_see_every_record_in_order_while_others_append,
+                retention_by_bytes_drops_the_oldest,
+                retention_by_age_drops_the_old,
+                the_newest_record_always_stays,
+                answers_equal_those_of_a_plain_list,
+            );
+        }
+    };
+    (@each $stores:expr, $($test:ident,)*) => {
+        $(#[test]
+        fn $test() {
+            $crate::store_suite::$test(&$stores);
+        })*
+    };
+}
+
+/// A topic.
+///
+/// # Panics
+///
+/// If it is none.
+pub fn topic(name: &str) -> Topic {
+    Topic::new(name).expect("a valid topic")
+}
+
+/// A public event.
+pub fn draft(on: &str, data: &str) -> Draft {
+    Draft::new(topic(on), data)
+}
+
+/// A moment.
+pub fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// An interest in matchers, with a grant for private events on `private`.
+pub fn interest(wanted: &[&str], private: &[&str]) -> Interest {
+    let matchers = |all: &[&str]| {
+        all.iter().map(|text| Matcher::parse(text).expect("a valid matcher")).collect()
+    };
+    Interest::new(matchers(wanted), matchers(private))
+}
+
+fn append(store: &dyn Store, drafts: Vec<Draft>) {
+    store.append(drafts, at(1)).expect("the store takes events");
+}
+
+fn query(after: u64, interest: Option<&Interest>) -> ReadQuery<'_> {
+    let (after, upto) = (Position::new(after), Position::new(u64::MAX));
+    ReadQuery { after, upto, interest, records_max: 1000, bytes_max: 1 << 20 }
+}
+
+fn read(store: &dyn Store, query: ReadQuery<'_>) -> Page {
+    store.read(&query).expect("the store can be read")
+}
+
+/// Reads page after page up to the head.
+fn read_on(store: &dyn Store, mut query: ReadQuery<'_>) -> Vec<Arc<Record>> {
+    let mut records = Vec::new();
+    let upto = query.upto.min(store.bounds().head);
+    while query.after < upto {
+        let page = read(store, query);
+        assert!(page.reached > query.after, "a read makes progress");
+        records.extend(page.records);
+        query.after = page.reached;
+    }
+    records
+}
+
+fn positions(records: &[Arc<Record>]) -> Vec<u64> {
+    records.iter().map(|record| record.position().get()).collect()
+}
+
+/// Positions, times, ids, topics, bounds.
+pub fn a_new_log_is_empty(stores: &dyn Stores) {
+    let store = stores.fresh(Retention::ALL);
+    let bounds = store.bounds();
+    assert_eq!((bounds.first, bounds.head), (Position::new(1), Position::ZERO));
+    let page = read(&*store, query(0, None));
+    assert_eq!((page.records.len(), page.reached), (0, Position::ZERO));
+    assert_eq!(store.find(&EventId::new("x").expect("an id")).expect("found"), None);
+    assert_eq!(store.seek_time(at(0)).expect("found"), Position::ZERO);
+    assert_eq!(store.seek_last(&Interest::everything(), 5).expect("found"), Position::ZERO);
+    assert_eq!(store.topic(&topic("a")).expect("found"), None);
+    assert!(store.topics("", None, 10).expect("found").is_empty());
+    assert_eq!(store.failure(), None);
+}
+
+/// Order, across appends and reopening.
+pub fn positions_are_gapless_and_begin_with_one(stores: &dyn Stores) {
+    let mut store = stores.fresh(Retention::ALL);
+    let epoch = store.epoch();
+    let mut next = 1;
+    for count in [1, 7, 100, 1] {
+        let drafts = (0..count).map(|n| draft("a", &format!("{n}"))).collect();
+        let appended = store.append(drafts, at(1)).expect("appended");
+        for entry in appended {
+            assert_eq!(entry.position, Position::new(next));
+            assert_eq!(entry.id, entry.position.event_id(epoch));
+            assert!(!entry.duplicate);
+            next += 1;
+        }
+        assert_eq!(store.bounds().head, Position::new(next - 1));
+        store = stores.reopened(store);
+        assert_eq!(store.epoch(), epoch);
+    }
+    let all = read_on(&*store, query(0, None));
+    assert!(positions(&all).into_iter().eq(1..next));
+}
+
+/// Every field, small and large.
+pub fn every_field_of_an_event_is_kept(stores: &dyn Stores) {
+    let store = stores.fresh(Retention::ALL);
+    let full = Draft {
+        alternates: vec![topic("grüße/2"), topic("b c")],
+        event_type: Some(tidings_hub::EventType::new("score").expect("a type")),
+        id: Some(EventId::new("urn:x:1").expect("an id")),
+        once: true,
+        retry_ms: Some(u64::MAX),
+        private: true,
+        kind: Kind::End,
+        ..draft("a/b", "two\nlines, and \u{1F600}\0")
+    };
+    let large = draft("large", &"x".repeat(1 << 20));
+    let drafts = vec![full, draft("plain", ""), large, draft("after", "the large one")];
+    store.append(drafts.clone(), at(1_700_000_000_000)).expect("appended");
+    let store = stores.reopened(store);
+    let all = read_on(&*store, query(0, None));
+    assert_eq!(all.len(), drafts.len());
+    for (record, draft) in all.iter().zip(&drafts) {
+        assert_eq!(&***record, draft);
+        assert_eq!(record.time(), at(1_700_000_000_000));
+    }
+    assert_eq!(all[0].event_id(store.epoch()).as_str(), "urn:x:1");
+}
+
+/// A batch can be empty.
+pub fn an_empty_append_changes_nothing(stores: &dyn Stores) {
+    let store = stores.fresh(Retention::ALL);
+    append(&*store, vec![draft("a", "1")]);
+    assert!(store.append(Vec::new(), at(9)).expect("appended").is_empty());
+    assert_eq!(store.bounds().head, Position::new(1));
+}
+
+/// A clock that is set back does not reorder the log.
+pub fn time_never_goes_back_along_the_log(stores: &dyn Stores) {
+    let mut store = stores.fresh(Retention::ALL);
+    for now in [100, 50, 200, 10] {
+        store.append(vec![draft("a", "")], at(now)).expect("appended");
+        store = stores.reopened(store);
+    }
+    let all = read_on(&*store, query(0, None));
+    let times: Vec<_> = all.iter().map(|record| record.time().as_millis()).collect();
+    assert_eq!(times, [100, 100, 200, 200]);
+    for (since, expected) in [(0, 0), (100, 0), (101, 2), (200, 2), (201, 4)] {
+        let found = store.seek_time(at(since)).expect("found");
+        assert_eq!(found, Position::new(expected), "since {since}");
+    }
+}
+
+/// `once`, within a batch, across batches, across reopening.
+pub fn a_draft_asked_for_once_is_stored_once(stores: &dyn Stores) {
+    let once = |id: &str, once| {
+        let id = Some(EventId::new(id).expect("an id"));
+        Draft { id, once, ..draft("a", "x") }
+    };
+    let store = stores.fresh(Retention::ALL);
+    let batch = vec![once("1", true), once("2", true), once("1", true), once("1", false)];
+    let appended = store.append(batch, at(1)).expect("appended");
+    let outcome: Vec<_> = appended.iter().map(|a| (a.position.get(), a.duplicate)).collect();
+    assert_eq!(outcome, [(1, false), (2, false), (1, true), (3, false)]);
+    let store = stores.reopened(store);
+    let appended = store.append(vec![once("2", true), once("3", true)], at(1)).expect("appended");
+    let outcome: Vec<_> = appended.iter().map(|a| (a.position.get(), a.duplicate)).collect();
+    assert_eq!(outcome, [(2, true), (4, false)]);
+    assert_eq!(appended[0].id.as_str(), "2");
+    assert_eq!(store.bounds().head, Position::new(4));
+    let only_duplicates = store.append(vec![once("3", true)], at(1)).expect("appended");
+    assert_eq!(only_duplicates[0].position, Position::new(4));
+    assert_eq!(store.bounds().head, Position::new(4));
+}
+
+/// Ids.
+pub fn the_oldest_record_with_an_id_is_found(stores: &dyn Stores) {
+    let with = |id: &str| Draft { id: EventId::new(id).ok(), ..draft("a", "x") };
+    let store = stores.fresh(Retention::ALL);
+    append(&*store, vec![draft("a", ""), with("x"), with("y")]);
+    append(&*store, vec![with("x")]);
+    let store = stores.reopened(store);
+    let find = |id: &str| store.find(&EventId::new(id).expect("an id")).expect("found");
+    assert_eq!(find("x"), Some(Position::new(2)));
+    assert_eq!(find("y"), Some(Position::new(3)));
+    assert_eq!(find("z"), None);
+    // A topic is no id, and an id that the log makes is found without being looked for.
+    assert_eq!(find("a"), None);
+}
+
+/// Limits of a read.
+pub fn a_page_ends_where_its_query_says(stores: &dyn Stores) {
+    let store = stores.fresh(Retention::ALL);
+    append(&*store, (0..20).map(|n| draft(if n % 2 == 0 { "a" } else { "b" }, "xxxx")).collect());
+    let some = |after, upto, records_max| ReadQuery {
+        upto: Position::new(upto),
+        records_max,
+        ..query(after, None)
+    };
+    let page = read(&*store, some(3, 7, 100));
+    assert_eq!((positions(&page.records), page.reached.get()), (vec![4, 5, 6, 7], 7));
+    let page = read(&*store, some(3, 7, 2));
+    assert_eq!((positions(&page.records), page.reached.get()), (vec![4, 5], 5));
+    let page = read(&*store, some(7, 7, 2));
+    assert_eq!((page.records.len(), page.reached.get()), (0, 7));
+    let page = read(&*store, some(25, 30, 2));
+    assert_eq!((page.records.len(), page.reached.get()), (0, 25));
+    let only_a = interest(&["a"], &[]);
+    let page = read(&*store, query(0, Some(&only_a)));
+    assert_eq!(page.reached, Position::new(20), "there is nothing more up to the head");
+    assert_eq!(positions(&page.records), [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+    let cost = page.records[0].cost();
+    let page = read(&*store, ReadQuery { bytes_max: cost * 2 + 1, ..query(0, None) });
+    assert_eq!(page.records.len(), 3, "the third crosses the limit and ends the page");
+}
+
+/// A limit never stops a reader.
+pub fn a_page_has_at_least_one_record_however_large(stores: &dyn Stores) {
+    let store = stores.fresh(Retention::ALL);
+    append(&*store, vec![draft("a", &"x".repeat(100_000)), draft("a", "y")]);
+    let page = read(&*store, ReadQuery { bytes_max: 1, ..query(0, None) });
+    assert_eq!((positions(&page.records), page.reached.get()), (vec![1], 1));
+}
+
+/// Pages can be empty, but a reader comes to the end.
+pub fn a_pattern_that_matches_nothing_is_read_to_the_end(stores: &dyn Stores) {
+    let mut store = stores.fresh(Retention::ALL);
+    for _ in 0..20 {
+        append(&*store, (0..1_000).map(|n| draft(&format!("a/{n}"), "x")).collect());
+    }
+    for _ in 0..2 {
+        for wanted in ["b/*", "b"] {
+            let wanted = interest(&[wanted], &[]);
+            assert!(read_on(&*store, query(0, Some(&wanted))).is_empty());
+            assert_eq!(store.seek_last(&wanted, 1).expect("found"), Position::new(20_000));
+        }
+        let one = interest(&["a/7", "b/*"], &[]);
+        assert_eq!(read_on(&*store, query(0, Some(&one))).len(), 20);
+        store = stores.reopened(store);
+    }
+}
+
+/// Expired reads name the oldest record there is.
+pub fn reading_before_the_oldest_record_is_refused(stores: &dyn Stores) {
+    let store = stores.fresh(Retention { bytes: 256 << 10, ..Retention::ALL });
+    fill(&*store, 4_000);
+    let first = store.bounds().first;
+    assert!(first > Position::new(1), "something was dropped");
+    for wanted in [None, Some(&interest(&["topic/1"], &[])), Some(&interest(&["topic/*"], &[]))] {
+        match store.read(&query(first.get() - 2, wanted)) {
+            Err(ReadError::Expired { first: said }) => assert_eq!(said, store.bounds().first),
+            other => panic!("{other:?}"),
+        }
+        let page = read(&*store, query(first.get() - 1, wanted));
+        assert!(!page.records.is_empty());
+    }
+}
+
+/// Private events.
+pub fn private_records_need_a_grant(stores: &dyn Stores) {
+    let store = stores.fresh(Retention::ALL);
+    let private = |on: &str, also: &[&str]| Draft {
+        private: true,
+        alternates: also.iter().map(|name| topic(name)).collect(),
+        ..draft(on, "x")
+    };
+    append(
+        &*store,
+        vec![
+            draft("book", "1"),
+            private("book", &[]),
+            private("book", &["user/1"]),
+            private("user/1", &[]),
+        ],
+    );
+    let store = stores.reopened(store);
+    for (wanted, granted, expected) in [
+        ("book", "nothing", vec![1]),
+        ("book", "book", vec![1, 2, 3]),
+        ("book", "user/1", vec![1, 3]),
+        ("user/*", "book", vec![3]),
+        ("**", "**", vec![1, 2, 3, 4]),
+        ("**", "nothing", vec![1]),
+    ] {
+        let wanted = interest(&[wanted], &[granted]);
+        let found = read_on(&*store, query(0, Some(&wanted)));
+        assert_eq!(positions(&found), expected, "{wanted:?}");
+        let last = expected[expected.len() - 1];
+        let after = store.seek_last(&wanted, 1).expect("found");
+        assert_eq!(after, Position::new(last - 1), "{wanted:?}");
+    }
+}
+
+/// Ended topics.
+pub fn an_ended_topic_is_known_until_the_next_event(stores: &dyn Stores) {
+    let mut store = stores.fresh(Retention::ALL);
+    let end = Draft { kind: Kind::End, ..draft("a", "") };
+    for (draft, ended) in [(draft("a", "1"), false), (end, true), (draft("a", "2"), false)] {
+        append(&*store, vec![draft, super::store_suite::draft("b", "")]);
+        store = stores.reopened(store);
+        let state = store.topic(&topic("a")).expect("found").expect("there");
+        assert_eq!(state.ended, ended);
+        assert_eq!(state.last, store.bounds().head.previous());
+        assert!(!store.topic(&topic("b")).expect("found").expect("there").ended);
+    }
+}
+
+/// Topics, by prefix, in pages.
+pub fn topics_come_in_pages_in_order(stores: &dyn Stores) {
+    let store = stores.fresh(Retention::ALL);
+    for n in 0..300 {
+        append(&*store, vec![draft(&format!("a/{}", n % 100), "x"), draft("b", "x")]);
+    }
+    let store = stores.reopened(store);
+    append(&*store, vec![draft("a/5", "x"), draft("0", "x")]);
+    let mut names = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.topics("a/", after.as_ref(), 7).expect("found");
+        assert!(page.len() <= 7);
+        let Some(last) = page.last() else { break };
+        after = Some(last.topic.clone());
+        for state in page {
+            let expected = if state.topic.as_str() == "a/5" { 4 } else { 3 };
+            assert_eq!(state.records, expected, "{}", state.topic);
+            names.push(state.topic);
+        }
+    }
+    assert_eq!(names.len(), 100);
+    assert!(names.is_sorted_by(|a, b| a < b));
+    let all = store.topics("", None, 1000).expect("found");
+    assert_eq!((all.len(), all[0].topic.as_str(), all[101].topic.as_str()), (102, "0", "b"));
+    assert!(store.topics("c", None, 10).expect("found").is_empty());
+    assert!(store.topics("", None, 0).expect("found").is_empty());
+}
+
+/// Tails.
+pub fn waiting_ends_with_the_next_record_or_with_the_time(stores: &dyn Stores) {
+    let store = stores.fresh(Retention::ALL);
+    assert_eq!(store.wait(Position::ZERO, Duration::ZERO), Position::ZERO);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| store.wait(Position::ZERO, Duration::from_secs(60)));
+        append(&*store, vec![draft("a", "1")]);
+        assert_eq!(waiting.join().expect("no panic"), Position::new(1));
+    });
+    assert_eq!(store.wait(Position::ZERO, Duration::from_secs(60)), Position::new(1));
+}
+
+/// Visibility, under load.
+pub fn readers_see_every_record_in_order_while_others_append(stores: &dyn Stores) {
+    const COUNT: u64 = 6_000;
+    let store = stores.fresh(Retention::ALL);
+    let follow = |wanted: Option<Interest>, expected: u64| {
+        let store = &*store;
+        move || {
+            let mut after = Position::ZERO;
+            let mut seen = 0;
+            while after < Position::new(COUNT) {
+                let head = store.wait(after, Duration::from_secs(60));
+                let upto = ReadQuery { upto: head, ..query(after.get(), wanted.as_ref()) };
+                let page = read(store, ReadQuery { records_max: 50, ..upto });
+                for record in &page.records {
+                    let number = record.position().get();
+                    assert_eq!(&*record.data, number.to_string());
+                    assert!(record.position() > after && record.position() <= page.reached);
+                    after = record.position();
+                    seen += 1;
+                }
+                assert!(page.reached >= after && page.reached <= head);
+                after = page.reached;
+            }
+            assert_eq!(seen, expected);
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(follow(None, COUNT));
+        scope.spawn(follow(None, COUNT));
+        scope.spawn(follow(Some(interest(&["topic/3"], &[])), COUNT / 10));
+        scope.spawn(follow(Some(interest(&["*/4"], &[])), COUNT / 10));
+        let mut number = 1;
+        while number <= COUNT {
+            let count = (number % 37 + 1).min(COUNT - number + 1);
+            let event = |n: u64| draft(&format!("topic/{}", n % 10), &n.to_string());
+            append(&*store, (number..number + count).map(event).collect());
+            number += count;
+        }
+    });
+}
+
+/// Bytes.
+pub fn retention_by_bytes_drops_the_oldest(stores: &dyn Stores) {
+    let bytes = 256 << 10;
+    let store = stores.fresh(Retention { bytes, ..Retention::ALL });
+    fill(&*store, 4_000);
+    store.retain(at(1)).expect("retained");
+    assert!(store.bytes() <= bytes, "{} bytes", store.bytes());
+    let bounds = store.bounds();
+    assert_eq!(bounds.head, Position::new(4_000));
+    assert!(bounds.first > Position::new(1));
+    assert!(bounds.first < Position::new(3_500), "no more is dropped than needed: {bounds:?}");
+    // What is known of topics and ids is known of what is left.
+    let left = bounds.head.get() + 1 - bounds.first.get();
+    let states = store.topics("", None, 100).expect("found");
+    assert_eq!(states.iter().map(|state| state.records).sum::<u64>(), left);
+    let find = |n: u64| store.find(&EventId::new(format!("id-{n}")).expect("an id"));
+    assert_eq!(find(1).expect("found"), None);
+    assert_eq!(find(3_999).expect("found"), Some(Position::new(4_000)));
+    // A repeated draft is a new one if what it repeats is gone.
+    let again = Draft { id: EventId::new("id-1").ok(), once: true, ..draft("topic/1", "x") };
+    let appended = store.append(vec![again], at(1)).expect("appended");
+    assert!(!appended[0].duplicate);
+    let store = stores.reopened(store);
+    assert!(store.bounds().first >= bounds.first, "nothing comes back");
+}
+
+/// Age, with a tolerance of a seventh: a store may drop in parts.
+pub fn retention_by_age_drops_the_old(stores: &dyn Stores) {
+    let store = stores.fresh(Retention { age: Duration::from_secs(70), ..Retention::ALL });
+    for second in 0..100 {
+        store.append(vec![draft("a", "x")], at(second * 1_000)).expect("appended");
+        store.retain(at(second * 1_000)).expect("retained");
+    }
+    let first = store.bounds().first.get();
+    assert!((20..=31).contains(&first), "{first}");
+    assert_eq!(store.topic(&topic("a")).expect("found").expect("there").records, 101 - first);
+}
+
+/// Whatever happens.
+pub fn the_newest_record_always_stays(stores: &dyn Stores) {
+    let store = stores.fresh(Retention { bytes: 64 << 10, age: Duration::from_secs(1) });
+    append(&*store, vec![draft("a", "1"), draft("a", &"x".repeat(100_000))]);
+    for day in 1..4 {
+        store.retain(at(day * 86_400_000)).expect("retained");
+    }
+    let bounds = store.bounds();
+    assert_eq!(bounds.head, Position::new(2));
+    assert!(bounds.first <= bounds.head);
+    let page = read(&*store, query(1, None));
+    assert_eq!(page.records[0].data.len(), 100_000);
+    append(&*store, vec![draft("a", "3")]);
+    assert_eq!(store.bounds().head, Position::new(3));
+}
+
+/// 4,000 of these are more than a megabyte.
+fn fill(store: &dyn Store, count: u64) {
+    for n in (0..count).step_by(20) {
+        let event = |n: u64| Draft {
+            id: (n % 2 == 1).then(|| EventId::new(format!("id-{n}")).expect("an id")),
+            ..draft(&format!("topic/{}", n % 10), &"x".repeat(250))
+        };
+        append(store, (n..n + 20).map(event).collect());
+    }
+}
+
+/// Everything at once, with random data.
+pub fn answers_equal_those_of_a_plain_list(stores: &dyn Stores) {
+    for seed in 0..12 {
+        eprintln!("seed {seed}");
+        let retention = match seed % 3 {
+            0 => Retention { bytes: 300 << 10, ..Retention::ALL },
+            1 => Retention { age: Duration::from_millis(2_000), ..Retention::ALL },
+            _ => Retention::ALL,
+        };
+        model::compare(stores, retention, Dice::new(seed));
+    }
+}

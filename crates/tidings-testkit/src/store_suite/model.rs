@@ -1,0 +1,220 @@
+use std::sync::Arc;
+
+use tidings_hub::{
+    Draft, EventId, Interest, Kind, Position, ReadQuery, Record, Store, Timestamp, Topic,
+    TopicState,
+};
+
+use super::{Dice, Retention, Stores, at, interest, topic};
+
+/// A store as it would be if it cost nothing: a list.
+#[derive(Debug, Default)]
+pub struct Model {
+    records: Vec<Record>,
+    /// How many of them retention dropped. The store decides; it may only ever drop the oldest.
+    dropped: usize,
+}
+
+impl Model {
+    /// What the store should answer to an append.
+    fn append(&mut self, drafts: &[Draft], now: Timestamp) -> Vec<(Position, bool)> {
+        let now = self.records.last().map_or(now, |last| now.max(last.time()));
+        let mut answers = Vec::new();
+        for draft in drafts {
+            let known = draft.id.as_ref().filter(|_| draft.once).and_then(|id| self.find(id));
+            let position = known.unwrap_or(self.head().next());
+            if known.is_none() {
+                self.records.push(Record::new(draft.clone(), position, now));
+            }
+            answers.push((position, known.is_some()));
+        }
+        answers
+    }
+
+    fn head(&self) -> Position {
+        Position::new(self.records.len() as u64)
+    }
+
+    fn there(&self) -> &[Record] {
+        &self.records[self.dropped..]
+    }
+
+    fn find(&self, id: &EventId) -> Option<Position> {
+        let found = self.there().iter().find(|record| record.id.as_ref() == Some(id));
+        found.map(Record::position)
+    }
+
+    fn admitted<'a>(
+        &'a self,
+        interest: Option<&'a Interest>,
+    ) -> impl DoubleEndedIterator<Item = &'a Record> {
+        let admits = move |record: &&Record| interest.is_none_or(|i| i.admits(record));
+        self.there().iter().filter(admits)
+    }
+
+    fn topic(&self, topic: &Topic) -> Option<TopicState> {
+        let on_topic = |record: &&Record| record.topics().any(|t| t == topic);
+        let last = self.there().iter().rfind(on_topic)?;
+        Some(TopicState {
+            topic: topic.clone(),
+            records: self.there().iter().filter(on_topic).count() as u64,
+            last: last.position(),
+            ended: last.kind == Kind::End,
+        })
+    }
+
+    fn topics(&self) -> Vec<TopicState> {
+        let mut names: Vec<_> = self.there().iter().flat_map(|record| record.topics()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().map(|name| self.topic(name).expect("it has records")).collect()
+    }
+}
+
+/// Does random things to a store and to the model, and compares.
+pub(super) fn compare(stores: &dyn Stores, retention: Retention, mut dice: Dice) {
+    let mut store = stores.fresh(retention);
+    let mut model = Model::default();
+    let mut now = 1_000;
+    for _ in 0..150 {
+        match dice.below(10) {
+            0 => store.retain(at(now)).expect("retained"),
+            1 => store = stores.reopened(store),
+            _ => {
+                now += dice.below(60);
+                let count = 1 + dice.below(40);
+                let mut drafts: Vec<_> = (0..count).map(|_| random_draft(&mut dice)).collect();
+                if retention.bytes < Retention::ALL.bytes {
+                    // To make room for a batch, what one of its drafts repeats may be dropped, or may not.
+                    drafts.iter_mut().for_each(|draft| draft.once = false);
+                }
+                let expected = model.append(&drafts, at(now));
+                let appended = store.append(drafts, at(now)).expect("appended");
+                let answers: Vec<_> = appended.iter().map(|a| (a.position, a.duplicate)).collect();
+                assert_eq!(answers, expected);
+            }
+        }
+        see_what_was_dropped(&*store, &mut model);
+        ask(&*store, &model, &mut dice);
+    }
+}
+
+fn see_what_was_dropped(store: &dyn Store, model: &mut Model) {
+    let bounds = store.bounds();
+    assert_eq!(bounds.head, model.head());
+    let dropped = bounds.first.get() as usize - 1;
+    assert!(dropped >= model.dropped, "what was dropped stays dropped");
+    model.dropped = dropped;
+}
+
+fn ask(store: &dyn Store, model: &Model, dice: &mut Dice) {
+    let wanted = random_interest(dice);
+    let wanted = wanted.as_ref();
+    let first = model.dropped as u64;
+    let after = first + dice.below(model.head().get() - first + 1);
+    let upto = after + dice.below(model.head().get() - after + 10);
+    check_read(store, model, dice, wanted, (Position::new(after), Position::new(upto)));
+    if let Some(wanted) = wanted {
+        let count = dice.below(30) as usize;
+        let nth = model.admitted(Some(wanted)).rev().take(count).last();
+        let expected = nth.map_or(model.head(), |record| record.position().previous());
+        assert_eq!(store.seek_last(wanted, count).expect("found"), expected, "{wanted:?}");
+    }
+    let since = at(dice.below(8_000));
+    let older = model.there().partition_point(|record| record.time() < since) as u64;
+    assert_eq!(store.seek_time(since).expect("found"), Position::new(first + older));
+    let id = random_id(dice);
+    assert_eq!(store.find(&id).expect("found"), model.find(&id), "{id}");
+    let topic = random_topic(dice);
+    assert_eq!(store.topic(&topic).expect("found"), model.topic(&topic));
+    let prefix = ["", "a", "a/", "b/1", "c"][dice.below(5) as usize];
+    let behind = dice.one_in(2).then(|| random_topic(dice));
+    let count = dice.below(8) as usize;
+    let mut expected = model.topics();
+    expected.retain(|state| {
+        state.topic.as_str().starts_with(prefix) && behind.as_ref().is_none_or(|b| state.topic > *b)
+    });
+    expected.truncate(count);
+    assert_eq!(store.topics(prefix, behind.as_ref(), count).expect("found"), expected);
+}
+
+fn check_read(
+    store: &dyn Store,
+    model: &Model,
+    dice: &mut Dice,
+    interest: Option<&Interest>,
+    (after, upto): (Position, Position),
+) {
+    let is_meant = |record: &&Record| record.position() > after && record.position() <= upto;
+    let expected: Vec<_> = model.admitted(interest).filter(is_meant).collect();
+    let mut found = Vec::<Arc<Record>>::new();
+    let mut query = ReadQuery {
+        after,
+        upto,
+        interest,
+        records_max: 1 + dice.below(50) as usize,
+        bytes_max: 1 + dice.below(20_000) as usize,
+    };
+    while query.after < upto.min(model.head()) {
+        let page = store.read(&query).expect("read");
+        assert!(page.reached > query.after && page.reached <= upto, "progress, within bounds");
+        assert!(page.records.len() <= query.records_max);
+        let but_last = page.records.iter().rev().skip(1);
+        assert!(but_last.map(|record| record.cost()).sum::<usize>() < query.bytes_max);
+        found.extend(page.records);
+        let so_far = expected.iter().filter(|record| record.position() <= page.reached).count();
+        assert_eq!(found.len(), so_far, "everything up to where the page reached");
+        query.after = page.reached;
+    }
+    assert!(found.iter().map(|record| &**record).eq(expected.iter().copied()));
+}
+
+fn random_topic(dice: &mut Dice) -> Topic {
+    let first = ["a", "b", "c"][dice.below(3) as usize];
+    topic(&format!("{first}/{}", dice.below(12)))
+}
+
+fn random_id(dice: &mut Dice) -> EventId {
+    EventId::new(format!("id-{}", dice.below(2_000))).expect("an id")
+}
+
+fn random_draft(dice: &mut Dice) -> Draft {
+    let length = if dice.one_in(30) { 9_000 } else { 120 };
+    let mut draft = Draft::new(random_topic(dice), "x".repeat(dice.below(length) as usize));
+    while dice.one_in(5) {
+        draft.alternates.push(random_topic(dice));
+    }
+    if dice.one_in(4) {
+        draft.id = Some(random_id(dice));
+        draft.once = dice.one_in(2);
+    }
+    if dice.one_in(10) {
+        draft.kind = Kind::End;
+    }
+    draft.private = dice.one_in(4);
+    draft
+}
+
+/// Exact, several exact, patterns, everything; with and without grants for private events.
+fn random_interest(dice: &mut Dice) -> Option<Interest> {
+    const PATTERNS: [&str; 5] = ["a/*", "*/3", "b/**", "**", "c/none/*"];
+    if dice.one_in(6) {
+        return None;
+    }
+    let some = |dice: &mut Dice, patterns: bool| {
+        let mut words = vec![random_topic(dice).to_string()];
+        while dice.one_in(2) {
+            words.push(match patterns && dice.one_in(2) {
+                true => PATTERNS[dice.below(5) as usize].to_owned(),
+                false => random_topic(dice).to_string(),
+            });
+        }
+        words
+    };
+    let patterns = dice.one_in(2);
+    let wanted = some(dice, patterns);
+    let private = if dice.one_in(2) { vec!["**".to_owned()] } else { some(dice, true) };
+    let wanted: Vec<_> = wanted.iter().map(String::as_str).collect();
+    let private: Vec<_> = private.iter().map(String::as_str).collect();
+    Some(interest(&wanted, &private))
+}

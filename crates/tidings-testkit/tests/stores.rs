@@ -1,0 +1,108 @@
+//! The store contract, once per store; and what only a store on disk can get wrong.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod disk;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tidings_hub::{Epoch, MemoryStore, Store};
+use tidings_store_disk::{DiskConfig, DiskStore, Durability};
+use tidings_testkit::store_suite;
+use tidings_testkit::store_suite::{Retention, Stores};
+
+store_suite!(memory, MemoryStores);
+store_suite!(disk_with_fsync, DiskStores::new(Durability::Fsync));
+store_suite!(disk_without_fsync, DiskStores::new(Durability::Os));
+
+struct MemoryStores;
+
+impl Stores for MemoryStores {
+    fn fresh(&self, retention: Retention) -> Arc<dyn Store> {
+        let bytes = retention.bytes as usize;
+        Arc::new(MemoryStore::new(Epoch::from_random(7), bytes, retention.age))
+    }
+
+    fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        store
+    }
+}
+
+/// Disk stores, each in a folder of its own. Segments are small, so that there are several; little is held in
+/// memory, so that the disk is read.
+struct DiskStores {
+    durability: Durability,
+    folder: Folder,
+    made: AtomicU64,
+    retention: std::sync::Mutex<Retention>,
+}
+
+impl DiskStores {
+    fn new(durability: Durability) -> Self {
+        let retention = std::sync::Mutex::new(Retention::ALL);
+        Self { durability, folder: Folder::new(), made: AtomicU64::new(0), retention }
+    }
+
+    fn open(&self) -> Arc<dyn Store> {
+        let folder = self.folder.path().join(self.made.load(Ordering::Relaxed).to_string());
+        let retention = *self.retention.lock().unwrap();
+        let config = DiskConfig {
+            durability: self.durability,
+            retention_bytes: retention.bytes,
+            retention_age: retention.age,
+            recent_bytes_max: 20_000,
+            segment_bytes: Some(24 << 10),
+            ..DiskConfig::new(folder)
+        };
+        Arc::new(DiskStore::open(config).unwrap())
+    }
+}
+
+impl Stores for DiskStores {
+    fn fresh(&self, retention: Retention) -> Arc<dyn Store> {
+        self.made.fetch_add(1, Ordering::Relaxed);
+        *self.retention.lock().unwrap() = retention;
+        self.open()
+    }
+
+    fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        assert_eq!(Arc::strong_count(&store), 1, "the store is closed before it is opened again");
+        drop(store);
+        self.open()
+    }
+}
+
+/// A folder that is removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tidings-stores-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn config(&self) -> DiskConfig {
+        DiskConfig {
+            segment_bytes: Some(128 << 10),
+            retention_age: Duration::from_secs(1 << 32),
+            ..DiskConfig::new(&self.0)
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
