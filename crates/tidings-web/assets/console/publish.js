@@ -42,10 +42,10 @@ export function publishing(element) {
 }
 
 function snippet(address) {
-  return `<ul id="list"></ul>
+  return `<pre id="list"></pre>
 <script>
   const source = new EventSource("${address}");
-  source.onmessage = (event) =>
-    list.append(Object.assign(document.createElement("li"), { textContent: event.data }));
+  source.onmessage = (event) => list.append(event.data, "\\n");
+  source.onerror = () => list.append("(reconnecting)\\n");
 </script>`;
 }

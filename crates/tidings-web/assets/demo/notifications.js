@@ -1,0 +1,35 @@
+import { make, watch } from "/demo/demo.js";
+import { connect } from "/tidings.js";
+
+const list = document.querySelector("#notes");
+const notes = watch(connect("", { topics: "demo/notifications", last: 10 }));
+
+for (const degree of ["info", "warning", "alert"]) {
+  notes.addEventListener(degree, (event) => {
+    const { text } = JSON.parse(event.data);
+    const tag = make("span", { className: "tag", textContent: degree });
+    tag.dataset.is = degree;
+    list.prepend(make("li", {}, tag, text));
+    if (list.children.length > 12) list.lastChild.remove();
+    count();
+  });
+}
+
+// What is read in one tab is read in all.
+const tabs = new BroadcastChannel("read");
+tabs.onmessage = read;
+document.querySelector("#read").addEventListener("click", () => {
+  tabs.postMessage("all");
+  read();
+});
+
+function read() {
+  for (const note of list.children) note.className = "read";
+  count();
+}
+
+function count() {
+  const unread = list.querySelectorAll("li:not(.read)").length;
+  document.querySelector("#unread").textContent = unread;
+  document.title = `${unread ? `(${unread}) ` : ""}Notifications · Tidings`;
+}
