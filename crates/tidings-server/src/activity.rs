@@ -1,8 +1,8 @@
 //! What a connection is doing, so that one timer can tell the idle from the slow.
 //!
-//! The HTTP library has a timer for request heads, but one that also runs while no request is under way, and
-//! that is made anew for every request. Here nothing is set: requests leave a note of when they came and went,
-//! and a timer per connection looks at the notes every few seconds.
+//! The HTTP library has a timer for request heads, but one that also runs while no request is under
+//! way, and that is made anew for every request. Here nothing is set: requests leave a note of when
+//! they came and went, and a timer per connection looks at the notes every few seconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -14,7 +14,8 @@ pub(crate) struct Activity {
     started: Instant,
     /// Requests that have not been answered to the end.
     busy: AtomicUsize,
-    /// When the last of them ended, or the first byte of the next one came; in milliseconds from the start.
+    /// When the last of them ended, or the first byte of the next one came; in milliseconds from
+    /// the start.
     since_ms: AtomicU64,
     /// Bytes of a request have come whose head is not complete.
     in_head: AtomicBool,

@@ -41,7 +41,8 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The head of the response for a socket that is written directly: HTTP/1.1, body in chunks (RFC 9112 §7.1).
+    /// The head of the response for a socket that is written directly: HTTP/1.1, body in chunks
+    /// (RFC 9112 §7.1).
     pub(crate) fn http1_head(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(512);
         head.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
@@ -174,8 +175,8 @@ pub(crate) fn stream_headers() -> HeaderMap {
 /// The media type of event streams.
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
-/// What an event stream over HTTP/1.1 says about its connection; HTTP/2 forbids to say it (RFC 9113 §8.2.2), and
-/// in HTTP/1.0 it has another meaning.
+/// What an event stream over HTTP/1.1 says about its connection; HTTP/2 forbids to say it (RFC 9113
+/// §8.2.2), and in HTTP/1.0 it has another meaning.
 pub(crate) fn connection_option(version: Version, request: &HeaderMap) -> Option<HeaderValue> {
     if version != Version::HTTP_11 {
         return None;

@@ -13,8 +13,8 @@ use crate::problem::{Code, Problem};
 ///
 /// # Errors
 ///
-/// A 413 if it is longer (before any of it is read, if it says so itself), a 408 if it pauses for longer than
-/// `idle_max`, a 400 if it does not arrive whole.
+/// A 413 if it is longer (before any of it is read, if it says so itself), a 408 if it pauses for
+/// longer than `idle_max`, a 400 if it does not arrive whole.
 pub(crate) async fn collect(
     mut body: Incoming,
     bytes_max: usize,

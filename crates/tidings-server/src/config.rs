@@ -8,17 +8,19 @@ use crate::limits;
 
 /// What the server is told once, at the start.
 ///
-/// Every field has a default; [`check`](Self::check) says whether they fit together. Keys and origins cannot be
-/// built wrong, so what is left to check are numbers and the rule about open addresses.
+/// Every field has a default; [`check`](Self::check) says whether they fit together. Keys and
+/// origins cannot be built wrong, so what is left to check are numbers and the rule about open
+/// addresses.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Addresses to listen on; port 0 lets the system choose. Cleartext HTTP/1.1 and HTTP/2.
     pub listen: Vec<SocketAddr>,
-    /// Lets everybody publish and subscribe to everything, on any address. Without it, and without keys, only
-    /// loopback addresses can be listened on. If there are keys, a token that is sent all the same must be good.
+    /// Lets everybody publish and subscribe to everything, on any address. Without it, and without
+    /// keys, only loopback addresses can be listened on. If there are keys, a token that is sent
+    /// all the same must be good.
     pub open: bool,
-    /// Keys that may be presented as they are. With any key configured, of either kind, a request without a
-    /// token is refused, on loopback addresses too (unless [`open`](Self::open)).
+    /// Keys that may be presented as they are. With any key configured, of either kind, a request
+    /// without a token is refused, on loopback addresses too (unless [`open`](Self::open)).
     pub api_keys: Vec<ApiKey>,
     /// Keys that sign JSON Web Tokens.
     pub jwt_keys: Vec<JwtKey>,
@@ -34,24 +36,28 @@ pub struct Config {
     pub event_bytes_max: usize,
     /// The longest a long poll (`?wait=`) may ask to wait. At the edge: 400.
     pub wait_max: Duration,
-    /// How long a publisher's stream of events may pause. At the edge: 408; what came before is published.
+    /// How long a publisher's stream of events may pause. At the edge: 408; what came before is
+    /// published.
     pub ingest_idle_max: Duration,
-    /// How long the body of any other request may pause. At the edge: 408, and nothing of it is published.
+    /// How long the body of any other request may pause. At the edge: 408, and nothing of it is
+    /// published.
     pub body_idle_max: Duration,
     /// How long the head of a request may take. At the edge: 408.
     pub head_max: Duration,
     /// How long a connection without a request is kept. At the edge: it is closed.
     pub keep_alive: Duration,
-    /// Connections at once that HTTP is spoken on; subscribers whose sockets the engine has taken over do not
-    /// count (see `EngineConfig::subscribers_max`). At the edge: the system's queue holds new ones until one ends.
+    /// Connections at once that HTTP is spoken on; subscribers whose sockets the engine has taken
+    /// over do not count (see `EngineConfig::subscribers_max`). At the edge: the system's queue
+    /// holds new ones until one ends.
     pub connections_max: usize,
-    /// Streams at once on one HTTP/2 connection. At the edge: the client waits with further requests.
+    /// Streams at once on one HTTP/2 connection. At the edge: the client waits with further
+    /// requests.
     pub streams_max: u32,
-    /// When the hub leaves: the time over which subscribers are told to come back, so that they do not all come
-    /// back at once.
+    /// When the hub leaves: the time over which subscribers are told to come back, so that they do
+    /// not all come back at once.
     pub drain_window: Duration,
-    /// When the hub leaves: the time after which connections that are still there are cut. More than
-    /// [`drain_window`](Self::drain_window).
+    /// When the hub leaves: the time after which connections that are still there are cut. More
+    /// than [`drain_window`](Self::drain_window).
     pub drain_max: Duration,
 }
 

@@ -1,7 +1,8 @@
 //! One connection, from its first byte to its last.
 //!
-//! A connection ends in one of these ways: its peer is done with it; it is idle, or slow to send a head, for too
-//! long; the server leaves; or an event stream takes its socket away (see [`handoff`](crate::handoff)).
+//! A connection ends in one of these ways: its peer is done with it; it is idle, or slow to send a
+//! head, for too long; the server leaves; or an event stream takes its socket away (see
+//! [`handoff`](crate::handoff)).
 
 use std::convert::Infallible;
 use std::io;
@@ -46,8 +47,8 @@ impl Protocols {
             .header_read_timeout(None)
             .max_header_size(HEAD_BYTES_MAX)
             .max_buf_size(READ_BYTES_MAX)
-            // A client may end its side once it has sent its request. But the library sees a subscriber go
-            // only by the same sign.
+            // A client may end its side once it has sent its request. But the library sees a
+            // subscriber go only by the same sign.
             .half_close(takes_sockets);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
@@ -79,7 +80,8 @@ pub(crate) async fn serve(stream: TcpStream, shared: Shared) {
     }
 }
 
-/// Whether the connection begins like HTTP/2 with prior knowledge (RFC 9113 §3.3). Takes no bytes from it.
+/// Whether the connection begins like HTTP/2 with prior knowledge (RFC 9113 §3.3). Takes no bytes
+/// from it.
 async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
     /// No method begins so.
     const PREFACE: &[u8] = b"PRI ";
@@ -254,7 +256,8 @@ impl<'a> Watch<'a> {
 /// Timers have a grain of a millisecond; one that comes too early would be set for nothing again.
 const TIMER_GRAIN: Duration = Duration::from_millis(2);
 
-/// The answer to a head that does not end. It is written by hand, for the library has seen no request.
+/// The answer to a head that does not end. It is written by hand, for the library has seen no
+/// request.
 fn slow_head() -> Vec<u8> {
     let problem = Problem::new(Code::RequestTimeout, "send the head of a request at once");
     let json = problem.to_json();
@@ -266,8 +269,8 @@ fn slow_head() -> Vec<u8> {
     head.into_bytes()
 }
 
-/// Ends our side and reads what still comes for a while. A socket closed with bytes unread is reset, and a reset
-/// takes the answer with it that the peer has yet to read.
+/// Ends our side and reads what still comes for a while. A socket closed with bytes unread is
+/// reset, and a reset takes the answer with it that the peer has yet to read.
 async fn linger(mut stream: TcpStream) {
     let read_to_end = async {
         stream.shutdown().await?;
@@ -320,7 +323,8 @@ impl Connection {
         let connection_option = crate::answer::connection_option(version, request.headers());
         let mut stream = match routes::answer(&self.state, request).await {
             Answer::Response(response) => {
-                // Who is refused may not have been heard out, and nobody listens to the body of a GET.
+                // Who is refused may not have been heard out, and nobody listens to the body of a
+                // GET.
                 if has_body && (is_get || !response.status().is_success()) {
                     self.activity.note_unread();
                 }

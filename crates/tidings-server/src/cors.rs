@@ -10,8 +10,8 @@ use crate::problem::{Code, Problem};
 
 /// The origins whose pages may use the hub.
 ///
-/// Without any, browsers let only pages of the hub's own origin read its answers, and the hub refuses to be
-/// published to from others.
+/// Without any, browsers let only pages of the hub's own origin read its answers, and the hub
+/// refuses to be published to from others.
 #[derive(Clone, Debug, Default)]
 pub struct Cors {
     origins: Origins,
@@ -25,8 +25,9 @@ enum Origins {
 }
 
 impl Cors {
-    /// Allows `origins`: each like `https://example.com`, or `*` for all. `credentials` allows requests that
-    /// carry cookies or browser-held passwords, such as those of `new EventSource(url, {withCredentials: true})`.
+    /// Allows `origins`: each like `https://example.com`, or `*` for all. `credentials` allows
+    /// requests that carry cookies or browser-held passwords, such as those of `new
+    /// EventSource(url, {withCredentials: true})`.
     ///
     /// # Errors
     ///
@@ -83,7 +84,8 @@ impl Cors {
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     }
 
-    /// Answers a preflight request for a resource with `methods`; the rest is for [`apply`](Self::apply).
+    /// Answers a preflight request for a resource with `methods`; the rest is for
+    /// [`apply`](Self::apply).
     pub(crate) fn preflight(
         &self,
         request: &Parts,
@@ -105,8 +107,9 @@ impl Cors {
         Ok(response)
     }
 
-    /// Refuses what a page of a foreign origin tries to change with no other right than that it runs in the
-    /// browser of somebody who can reach the hub. CORS alone would only keep the page from reading the answer.
+    /// Refuses what a page of a foreign origin tries to change with no other right than that it
+    /// runs in the browser of somebody who can reach the hub. CORS alone would only keep the page
+    /// from reading the answer.
     ///
     /// # Errors
     ///

@@ -1,22 +1,25 @@
-//! From a parsed subscribe request to a subscriber of the engine: the socket is taken back from the HTTP library.
+//! From a parsed subscribe request to a subscriber of the engine: the socket is taken back from the
+//! HTTP library.
 //!
 //! # How
 //!
-//! The library parses the request, so there is one HTTP parser to trust, and everything a request goes through
-//! (limits, access, CORS) it goes through here too. When the handler has an event stream to give, it puts it into
-//! the connection's [`Slot`] and never answers. The task that drives the connection looks into the slot after
-//! every turn, and when it is filled takes the connection apart, drops the library's half, and gives the socket
-//! and the response's head to the engine. From then on a shard writes the socket: no task, no waker, no HTTP
-//! buffers.
+//! The library parses the request, so there is one HTTP parser to trust, and everything a request
+//! goes through (limits, access, CORS) it goes through here too. When the handler has an event
+//! stream to give, it puts it into the connection's [`Slot`] and never answers. The task that
+//! drives the connection looks into the slot after every turn, and when it is filled takes the
+//! connection apart, drops the library's half, and gives the socket and the response's head to the
+//! engine. From then on a shard writes the socket: no task, no waker, no HTTP buffers.
 //!
 //! # Why nothing is lost
 //!
-//! An earlier answer on the same connection may still wait in the library's write buffer when the socket did not
-//! take all of it. The library flushes at the end of every turn, so the buffer is empty unless the last write was
-//! refused; that is noted, and then the socket is left with the library for another turn.
+//! An earlier answer on the same connection may still wait in the library's write buffer when the
+//! socket did not take all of it. The library of today reads no further request before that is out,
+//! but does not promise so. What it does in any case is to flush at the end of every turn: the
+//! buffer is empty unless the last write was refused. That is noted, and then the socket is left
+//! with the library for another turn.
 //!
-//! Bytes that the client sent behind its request are dropped with the library's read buffer: an event stream has
-//! no end after which a next answer could come.
+//! Bytes that the client sent behind its request are dropped with the library's read buffer: an
+//! event stream has no end after which a next answer could come.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};

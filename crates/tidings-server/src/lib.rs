@@ -1,4 +1,5 @@
-//! The HTTP face of the Tidings hub: everything between a socket and the [`Engine`](tidings_engine::Engine).
+//! The HTTP face of the Tidings hub: everything between a socket and the
+//! [`Engine`](tidings_engine::Engine).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -24,15 +25,16 @@
 //!
 //! # A request travels
 //!
-//! A [listener](listener) accepts the connection; [connection] finds out which HTTP is spoken and lets hyper
-//! parse; [routes] is the URL map; a file in [native] per verb reads the request, checks the caller's [grant](auth),
-//! and gives an [answer]. An answer that is an event stream leaves by one of two ways with the same headers: over
-//! HTTP/1.1 the socket is [handed](handoff) to the engine; else the engine feeds a response body.
+//! A [listener] accepts the connection; [connection] finds out which HTTP is spoken and
+//! lets hyper parse; [routes] is the URL map; a file in [native] per verb reads the request, checks
+//! the caller's [grant](auth), and gives an [answer]. An answer that is an event stream leaves by
+//! one of two ways with the same headers: over HTTP/1.1 the socket is [handed](handoff) to the
+//! engine; else the engine feeds a response body.
 //!
 //! # What this crate refuses to know
 //!
-//! Which store there is, where settings come from (a [`Config`] arrives complete), and how events reach
-//! subscribers.
+//! Which store there is, where settings come from (a [`Config`] arrives complete), and how events
+//! reach subscribers.
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod activity;

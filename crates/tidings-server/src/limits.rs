@@ -1,37 +1,38 @@
-//! Every bound in the server: its default, why, what it costs, and what happens at the edge. Those that
-//! [`Config`](crate::Config) can change are its defaults.
+//! Every bound in the server: its default, why, what it costs, and what happens at the edge. Those
+//! that [`Config`](crate::Config) can change are its defaults.
 
 use std::time::Duration;
 
-/// The payload of one event, in bytes. An event is kept whole in memory a few times on its way (request, draft,
-/// frame), and a subscriber takes it whole. At the edge: 413.
+/// The payload of one event, in bytes. An event is kept whole in memory a few times on its way
+/// (request, draft, frame), and a subscriber takes it whole. At the edge: 413.
 pub const EVENT_BYTES_MAX: usize = 1 << 20;
 
-/// What [`EVENT_BYTES_MAX`] can be raised to: what our own decoder accepts, less room for the other fields.
+/// What [`EVENT_BYTES_MAX`] can be raised to: what our own decoder accepts, less room for the other
+/// fields.
 pub const EVENT_BYTES_CEILING: usize = tidings_codec::limits::EVENT_BYTES_MAX - (64 << 10);
 
-/// An event type or id that a publisher brings, in bytes. Each delivery carries them; an id comes back in a
-/// request head. At the edge: 400.
+/// An event type or id that a publisher brings, in bytes. Each delivery carries them; an id comes
+/// back in a request head. At the edge: 400.
 pub const FIELD_BYTES_MAX: usize = 1024;
 
-/// The body of a batch that is published all or nothing, in bytes: it is kept whole in memory. At the edge: a
-/// longer one is a stream, of which everything before a bad line is published.
+/// The body of a batch that is published all or nothing, in bytes: it is kept whole in memory. At
+/// the edge: a longer one is a stream, of which everything before a bad line is published.
 pub const ATOMIC_BATCH_BYTES_MAX: u64 = 1 << 20;
 
-/// What of a stream of events is gathered before it is handed to the store, in bytes of payload. Less is
-/// handed over when the publisher pauses.
+/// What of a stream of events is gathered before it is handed to the store, in bytes of payload.
+/// Less is handed over when the publisher pauses.
 pub const INGEST_BATCH_BYTES_MAX: usize = 256 << 10;
 
 /// See [`INGEST_BATCH_BYTES_MAX`]; in events.
 pub const INGEST_BATCH_EVENTS_MAX: usize = 1024;
 
-/// Batches of one stream of events that wait for the store at once. More than one, so that reading goes on
-/// while a disk is written; a stream thus costs at most five batches, about 3 MiB. At the edge: the stream is
-/// not read on, and its publisher waits.
+/// Batches of one stream of events that wait for the store at once. More than one, so that reading
+/// goes on while a disk is written; a stream thus costs at most five batches, about 3 MiB. At the
+/// edge: the stream is not read on, and its publisher waits.
 pub const INGEST_BATCHES_MAX: usize = 4;
 
-/// Time between two parts of a stream of events. Long, for a stream may well be somebody's idle pipe; not for
-/// ever, for the peer may be gone. At the edge: 408.
+/// Time between two parts of a stream of events. Long, for a stream may well be somebody's idle
+/// pipe; not for ever, for the peer may be gone. At the edge: 408.
 pub const INGEST_IDLE_MAX: Duration = Duration::from_secs(3600);
 
 /// Time between two parts of any other body. At the edge: 408.
@@ -40,25 +41,27 @@ pub const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 /// Time for a request head, from its first byte on. At the edge: 408, and the connection is closed.
 pub const HEAD_MAX: Duration = Duration::from_secs(10);
 
-/// Time without a request after which a connection is closed. More than the minute that proxies commonly keep
-/// theirs, so that they are the ones to close.
+/// Time without a request after which a connection is closed. More than the minute that proxies
+/// commonly keep theirs, so that they are the ones to close.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// A request head, in bytes: a topic of the longest kind, percent-encoded, and a token. Also what is read of a
-/// body at a time. At the edge: 431.
+/// A request head, in bytes: a topic of the longest kind, percent-encoded, and a token. Also what
+/// is read of a body at a time. At the edge: 431.
 pub const HEAD_BYTES_MAX: usize = 32 << 10;
 
 /// What is read from an HTTP/1.1 connection at a time, in bytes.
 pub const READ_BYTES_MAX: usize = 64 << 10;
 
-/// Fields of a request head. The HTTP library's own bound, which it keeps on the stack as long as nobody sets
-/// another. At the edge: 431.
+/// Fields of a request head. The HTTP library's own bound, which it keeps on the stack as long as
+/// nobody sets another. At the edge: 431.
 pub const HEAD_FIELDS_MAX: usize = 100;
 
-/// Matchers of one subscription. Each new event of interest to a group is tested against them. At the edge: 400.
+/// Matchers of one subscription. Each new event of interest to a group is tested against them. At
+/// the edge: 400.
 pub const MATCHERS_MAX: usize = 100;
 
-/// What `?last=` may ask for. The store looks back so far while the subscriber waits. At the edge: 400.
+/// What `?last=` may ask for. The store looks back so far while the subscriber waits. At the edge:
+/// 400.
 pub const LAST_MAX: usize = 10_000;
 
 /// Events on a page of history unless `?limit=` says otherwise.
@@ -68,30 +71,33 @@ pub const PAGE_EVENTS: usize = 100;
 /// [`PAGE_BYTES_MAX`](tidings_engine::limits::PAGE_BYTES_MAX).
 pub const PAGE_EVENTS_MAX: usize = tidings_engine::limits::PAGE_RECORDS_MAX;
 
-/// What `?wait=` may ask for: less than the minute after which proxies commonly give up. At the edge: 400.
+/// What `?wait=` may ask for: less than the minute after which proxies commonly give up. At the
+/// edge: 400.
 pub const WAIT_MAX: Duration = Duration::from_secs(55);
 
-/// A long poll that found nothing looks again at the earliest after this time: on a busy hub every event wakes
-/// every long poll, and most are not meant.
+/// A long poll that found nothing looks again at the earliest after this time: on a busy hub every
+/// event wakes every long poll, and most are not meant.
 pub const WAIT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Connections at once. Each costs a task and buffers, about 16 KiB. At the edge: new ones wait in the system's
-/// queue.
+/// Connections at once. Each costs a task and buffers, about 16 KiB. At the edge: new ones wait in
+/// the system's queue.
 pub const CONNECTIONS_MAX: usize = 16_384;
 
-/// Connections that the system holds until they are accepted: a burst of reconnecting subscribers. The system
-/// has a bound of its own (`net.core.somaxconn`). At the edge: a connect is tried again, a second later.
+/// Connections that the system holds until they are accepted: a burst of reconnecting subscribers.
+/// The system has a bound of its own (`net.core.somaxconn`). At the edge: a connect is tried again,
+/// a second later.
 pub const BACKLOG: i32 = 4096;
 
 /// How long the listener waits after it could not accept, at first and at the most: it doubles.
 pub const ACCEPT_PAUSE: (Duration, Duration) =
     (Duration::from_millis(10), Duration::from_millis(1000));
 
-/// Streams at once on one HTTP/2 connection: a proxy may send all its subscribers through one. Each costs about
-/// 3 KiB. At the edge: the client waits.
+/// Streams at once on one HTTP/2 connection: a proxy may send all its subscribers through one. Each
+/// costs about 3 KiB. At the edge: the client waits.
 pub const STREAMS_MAX: u32 = 1024;
 
-/// What one HTTP/2 stream may have unsent, in bytes: more would only be memory that a slow reader holds.
+/// What one HTTP/2 stream may have unsent, in bytes: more would only be memory that a slow reader
+/// holds.
 pub const STREAM_SEND_BYTES_MAX: usize = 32 << 10;
 
 /// What an HTTP/2 client may send before we have read it, in bytes: per stream, and per connection.
@@ -100,18 +106,19 @@ pub const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 /// See [`STREAM_WINDOW_BYTES`].
 pub const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 
-/// A silent HTTP/2 connection is asked so often whether it is still there, and cut if no answer comes in time.
+/// A silent HTTP/2 connection is asked so often whether it is still there, and cut if no answer
+/// comes in time.
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// See [`PING_INTERVAL`].
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// After an answer that did not need the rest of the request, the rest is read and thrown away for so long: else
-/// the system would reset the connection and the client never see the answer.
+/// After an answer that did not need the rest of the request, the rest is read and thrown away for
+/// so long: else the system would reset the connection and the client never see the answer.
 pub const LINGER_MAX: Duration = Duration::from_secs(2);
 
-/// Tokens that are remembered as good. Each costs its own length and its matchers, about 1 KiB. At the edge: all
-/// are forgotten, and verified again when they come.
+/// Tokens that are remembered as good. Each costs its own length and its matchers, about 1 KiB. At
+/// the edge: all are forgotten, and verified again when they come.
 pub const TOKENS_KEPT_MAX: usize = 1024;
 
 /// Topics on a page of `/topics`, and what `?limit=` may ask for. At the edge: 400.

@@ -46,8 +46,8 @@ pub(crate) struct Accepting {
 }
 
 impl Accepting {
-    /// Accepts for ever. What goes wrong with one connection is that connection's; what goes wrong with all
-    /// (descriptors or memory run out) passes, so it waits a little and tries again.
+    /// Accepts for ever. What goes wrong with one connection is that connection's; what goes wrong
+    /// with all (descriptors or memory run out) passes, so it waits a little and tries again.
     pub(crate) async fn run(self, shared: Shared) {
         let mut pause = ACCEPT_PAUSE.0;
         loop {
@@ -90,14 +90,15 @@ fn listening_socket(address: SocketAddr, all: &[SocketAddr]) -> io::Result<std::
     Ok(socket.into())
 }
 
-/// Sets what connections inherit from the socket that accepts them, so that it need not be said for each. A
-/// socket that refuses an option is still a socket.
+/// Sets what connections inherit from the socket that accepts them, so that it need not be said for
+/// each. A socket that refuses an option is still a socket.
 fn prepare(socket: &Socket) {
     // An answer is written at once and must leave at once.
     if let Err(error) = socket.set_tcp_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was not set");
     }
-    // A publisher's stream may be silent for an hour; a peer that is gone should not be waited for so long.
+    // A publisher's stream may be silent for an hour; a peer that is gone should not be waited for
+    // so long.
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
     if let Err(error) = socket.set_tcp_keepalive(&keepalive) {
         tracing::debug!(%error, "TCP keep-alive was not set");

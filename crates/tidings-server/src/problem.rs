@@ -1,5 +1,5 @@
-//! What clients are told when something is wrong (RFC 9457): status, stable code, public sentence, and what to
-//! do. The private cause goes to the log and nowhere else.
+//! What clients are told when something is wrong (RFC 9457): status, stable code, public sentence,
+//! and what to do. The private cause goes to the log and nowhere else.
 
 use std::borrow::Cow;
 
@@ -9,9 +9,12 @@ use serde_json::{Map, Value};
 
 use crate::answer::{self, Response};
 
-/// An error as a client sees it.
+/// An error as a client sees it. One word long, so that what goes well is not slowed by it.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     code: Code,
     detail: Cow<'static, str>,
     members: Map<String, Value>,
@@ -21,54 +24,59 @@ pub(crate) struct Problem {
 impl Problem {
     /// A problem of a kind, and what to do about this one.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), members: Map::new(), headers: HeaderMap::new() }
+        Self(Box::new(Parts {
+            code,
+            detail: detail.into(),
+            members: Map::new(),
+            headers: HeaderMap::new(),
+        }))
     }
 
     /// Adds a member for programs to read.
     #[must_use]
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
+        self.0.members.insert(name.to_owned(), value.into());
         self
     }
 
     /// Adds a header that goes with the status.
     #[must_use]
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
     /// Says which of many is meant: line 17, or event 17.
     #[must_use]
     pub(crate) fn at(mut self, kind: &str, number: u64) -> Self {
-        self.detail = format!("{kind} {number}: {}", self.detail).into();
+        self.0.detail = format!("{kind} {number}: {}", self.0.detail).into();
         self.with(kind, number)
     }
 
     pub(crate) fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     pub(crate) fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     pub(crate) fn to_json(&self) -> String {
         let mut json = Map::new();
-        json.insert("type".into(), format!("urn:tidings:{}", self.code.name()).into());
-        json.insert("title".into(), self.code.title().into());
-        json.insert("status".into(), self.code.status().as_u16().into());
+        json.insert("type".into(), format!("urn:tidings:{}", self.0.code.name()).into());
+        json.insert("title".into(), self.0.code.title().into());
+        json.insert("status".into(), self.0.code.status().as_u16().into());
         json.insert("detail".into(), self.detail().into());
-        json.insert("code".into(), self.code.name().into());
-        json.extend(self.members.clone());
+        json.insert("code".into(), self.0.code.name().into());
+        json.extend(self.0.members.clone());
         Value::Object(json).to_string()
     }
 
     pub(crate) fn into_response(self) -> Response {
-        let status = self.code.status();
+        let status = self.0.code.status();
         let mut response = answer::whole(status, PROBLEM_JSON, self.to_json());
         let headers = response.headers_mut();
-        headers.extend(self.headers);
+        headers.extend(self.0.headers);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
@@ -121,9 +129,11 @@ codes! {
     InvalidTopic BAD_REQUEST "invalid_topic" "This is no topic.";
     /// The path or `?topic=` names no topic or pattern one can subscribe to.
     InvalidMatcher BAD_REQUEST "invalid_matcher" "This is no topic or topic pattern.";
-    /// An event type or id is empty, too long, reserved, or holds a character that would break the stream.
+    /// An event type or id is empty, too long, reserved, or holds a character that would break the
+    /// stream.
     InvalidField BAD_REQUEST "invalid_field" "An event cannot have this type or id.";
-    /// The query has a parameter that is not known, is there twice, or has no meaning together with another.
+    /// The query has a parameter that is not known, is there twice, or has no meaning together with
+    /// another.
     InvalidQuery BAD_REQUEST "invalid_query" "The query is not understood.";
     /// A parameter of the query has a value that it cannot have.
     InvalidParameter BAD_REQUEST "invalid_parameter" "A parameter has a value it cannot have.";
@@ -154,7 +164,8 @@ codes! {
     /// The event is larger than the hub takes.
     EventTooLarge PAYLOAD_TOO_LARGE "event_too_large" "The event is too large.";
     /// The body is of a type that cannot be published here.
-    UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "This kind of body is not understood.";
+    UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type"
+        "This kind of body is not understood.";
     /// The hub is shutting down.
     Draining SERVICE_UNAVAILABLE "draining" "The hub is shutting down.";
     /// The store failed. Its operator must look.

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use crate::problem::{Code, Problem};
 
-/// The parameters of a query in their order, decoded as forms are (URL standard, application/x-www-form-urlencoded).
+/// The parameters of a query in their order, decoded as forms are (URL standard,
+/// application/x-www-form-urlencoded).
 #[derive(Debug)]
 pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Query<'a> {
     /// # Errors
     ///
-    /// A 400 if a percent sign is not followed by two hexadecimal digits, or the bytes are not UTF-8.
+    /// A 400 if a percent sign is not followed by two hexadecimal digits, or the bytes are not
+    /// UTF-8.
     pub(crate) fn parse(raw: Option<&'a str>) -> Result<Self, Problem> {
         let pairs = raw.unwrap_or("").split('&').filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
@@ -81,7 +83,7 @@ pub(crate) enum Plus {
 /// A 400 if a percent sign is not followed by two hexadecimal digits, or the bytes are not UTF-8.
 pub(crate) fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, Problem> {
     let special = |byte: &u8| *byte == b'%' || (plus == Plus::Space && *byte == b'+');
-    if !text.as_bytes().iter().any(|byte| special(byte)) {
+    if !text.as_bytes().iter().any(special) {
         return Ok(Cow::Borrowed(text));
     }
     let mut decoded = Vec::with_capacity(text.len());

@@ -14,7 +14,8 @@ use crate::native;
 use crate::problem::{Code, Problem};
 use crate::state::State;
 
-/// What there is, and what can be done with it. `HEAD` goes with `GET`, and `OPTIONS` with everything.
+/// What there is, and what can be done with it. `HEAD` goes with `GET`, and `OPTIONS` with
+/// everything.
 const ROUTES: &[(&str, &[Method])] = &[
     ("/events", &[Method::GET, Method::POST]),
     ("/events/{topic}", &[Method::GET, Method::POST, Method::DELETE]),

@@ -29,8 +29,8 @@ pub(crate) struct Shared {
 }
 
 impl Server {
-    /// Binds the addresses of `config`. From here on the system lets clients connect; they are answered once
-    /// [`serve`](Self::serve) runs.
+    /// Binds the addresses of `config`. From here on the system lets clients connect; they are
+    /// answered once [`serve`](Self::serve) runs.
     ///
     /// # Errors
     ///
@@ -48,7 +48,8 @@ impl Server {
         Ok(Self { listeners, shared, stage })
     }
 
-    /// The addresses listened on, in the order of the configuration, with the ports that the system chose.
+    /// The addresses listened on, in the order of the configuration, with the ports that the system
+    /// chose.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.listeners.iter().map(Listener::local_addr).collect()
     }
@@ -58,9 +59,9 @@ impl Server {
         self.listeners[0].local_addr()
     }
 
-    /// Serves until `shutdown` is ready, then leaves: takes no more connections, lets the engine tell its
-    /// subscribers to come back ([`Config::drain_window`]), lets begun requests end, and cuts what is left after
-    /// [`Config::drain_max`]. The engine is drained, but not stopped.
+    /// Serves until `shutdown` is ready, then leaves: takes no more connections, lets the engine
+    /// tell its subscribers to come back ([`Config::drain_window`]), lets begun requests end, and
+    /// cuts what is left after [`Config::drain_max`]. The engine is drained, but not stopped.
     ///
     /// Must run on a tokio runtime with its I/O and timers enabled.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {

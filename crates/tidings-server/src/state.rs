@@ -49,7 +49,8 @@ impl State {
     }
 }
 
-/// Milliseconds around `base`, half of it up or down: what came at once shall not come back at once.
+/// Milliseconds around `base`, half of it up or down: what came at once shall not come back at
+/// once.
 pub(crate) fn jittered_ms(base: Duration) -> u64 {
     let base = u64::try_from(base.as_millis()).unwrap_or(u64::MAX / 4).max(1);
     // Fresh keys make a fresh number; nothing here is a secret.

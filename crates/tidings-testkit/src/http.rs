@@ -9,8 +9,8 @@ use serde_json::Value;
 /// After this time of waiting, a test has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The bytes of a request, with `Host` and, for a body, `Content-Length` unless `headers` have one of
-/// their own.
+/// The bytes of a request, with `Host` and, for a body, `Content-Length` unless `headers` have one
+/// of their own.
 pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let has = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
     let mut bytes = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
@@ -168,7 +168,8 @@ impl Connection {
         Response { head, body }
     }
 
-    /// The next block of an event stream, with the blank line that ends it; `None` at the end of the stream.
+    /// The next block of an event stream, with the blank line that ends it; `None` at the end of
+    /// the stream.
     pub fn block(&mut self) -> Option<String> {
         loop {
             if let Some(at) = find(&self.text, b"\n\n") {

@@ -186,8 +186,8 @@ fn memory(epoch: &str) -> Arc<dyn Store> {
     Arc::new(MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600)))
 }
 
-/// Whether `TIDINGS_TEST_ENGINE=portable` asks for subscribers to be served through response bodies, as on systems
-/// where workers cannot own sockets. The end-to-end tests pass either way.
+/// Whether `TIDINGS_TEST_ENGINE=portable` asks for subscribers to be served through response
+/// bodies, as on systems where workers cannot own sockets. The end-to-end tests pass either way.
 pub fn is_portable() -> bool {
     std::env::var_os("TIDINGS_TEST_ENGINE").is_some_and(|engine| engine == "portable")
 }

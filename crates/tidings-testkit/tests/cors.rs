@@ -93,8 +93,8 @@ fn a_star_allows_every_page_without_credentials() {
     assert_eq!(server.request("POST", "/events/a", &[OTHER], "x").status(), 200);
 }
 
-/// An open hub on a developer's machine must not be published to by any page the developer looks at: such a
-/// `POST` needs no preflight.
+/// An open hub on a developer's machine must not be published to by any page the developer looks
+/// at: such a `POST` needs no preflight.
 #[test]
 fn without_a_token_a_page_of_a_foreign_origin_changes_nothing() {
     let server = TestServer::start();

@@ -196,8 +196,13 @@ fn an_id_of_the_publishers_own_is_published_once() {
 #[test]
 fn a_batch_is_published_in_order_and_summed_up() {
     let server = TestServer::start();
-    let lines = "{\"topic\":\"a\",\"data\":\"one\"}\n{\"topic\":\"b\",\"data\":{\"n\": 2}}\n\
-                 {\"topic\":\"a\",\"id\":\"x\",\"data\":3}\n{\"topic\":\"a\",\"id\":\"x\",\"data\":3}";
+    let lines = [
+        r#"{"topic":"a","data":"one"}"#,
+        r#"{"topic":"b","data":{"n": 2}}"#,
+        r#"{"topic":"a","id":"x","data":3}"#,
+        r#"{"topic":"a","id":"x","data":3}"#,
+    ];
+    let lines = lines.join("\n");
     let ndjson = [("content-type", "application/x-ndjson; charset=utf-8")];
     let expected = json!({ "published": 3, "duplicates": 1, "first_id": id(1), "last_id": "x" });
     assert_eq!(server.request("POST", "/events", &ndjson, lines).json(), expected);
@@ -306,19 +311,36 @@ fn an_ended_topic_sends_a_last_event_and_turns_browsers_away() {
 
 #[test]
 fn a_subscriber_without_room_is_asked_to_come_back() {
-    for server in [TestServer::builder().engine(|engine| engine.subscribers_max = 1).start()] {
-        let _first = server.subscribe("/events/a", &[]);
-        let mut second = server.connect();
-        second.send(request("GET", "/events/a", &[("accept", "text/event-stream")], b""));
-        let answer = second.response();
-        assert_eq!((answer.status(), answer.header("connection")), (200, Some("close")));
-        assert_eq!(answer.header("content-type"), Some("text/event-stream"));
-        let (comment, retry) = answer.text().split_once("\n\n").unwrap();
-        assert!(comment.starts_with(": "), "{comment}");
-        let ms: u64 = retry.trim().strip_prefix("retry: ").unwrap().parse().unwrap();
-        assert!((5_000..=15_000).contains(&ms));
-        assert!(second.is_closed());
+    let server = TestServer::builder().engine(|engine| engine.subscribers_max = 1).start();
+    let _first = server.subscribe("/events/a", &[]);
+    let mut second = server.connect();
+    second.send(request("GET", "/events/a", &[("accept", "text/event-stream")], b""));
+    let answer = second.response();
+    assert_eq!((answer.status(), answer.header("connection")), (200, Some("close")));
+    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+    let (comment, retry) = answer.text().split_once("\n\n").unwrap();
+    assert!(comment.starts_with(": "), "{comment}");
+    let ms: u64 = retry.trim().strip_prefix("retry: ").unwrap().parse().unwrap();
+    assert!((5_000..=15_000).contains(&ms));
+    assert!(second.is_closed());
+}
+
+#[test]
+fn subscribers_do_not_use_up_the_connections() {
+    let server = TestServer::builder().config(|config| config.connections_max = 1).start();
+    let mut streams = [(); 5].map(|()| server.subscribe("/events/a", &[]));
+    server.post("/events/a", "x");
+    for stream in &mut streams {
+        assert!(stream.event().unwrap().ends_with("data: x\n\n"));
     }
+    // Who comes while somebody else is being served is served next.
+    let mut first = server.connect();
+    first.send(request("GET", "/healthz", &[], b""));
+    assert_eq!(first.response().status(), 200);
+    let mut second = server.connect();
+    second.send(request("GET", "/healthz", &[], b""));
+    drop(first);
+    assert_eq!(second.response().status(), 200);
 }
 
 #[test]

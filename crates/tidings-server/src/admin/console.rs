@@ -1,7 +1,7 @@
 //! Static files: the console and whatever pages the configuration adds.
 //!
-//! What a browser has it asks for again with the tag it was given, and gets 304: a new version of the hub is seen
-//! at once, and an unchanged file costs one small answer.
+//! What a browser has it asks for again with the tag it was given, and gets 304: a new version of
+//! the hub is seen at once, and an unchanged file costs one small answer.
 
 use std::collections::HashMap;
 

@@ -10,10 +10,12 @@ use crate::state::State;
 
 pub(crate) use console::Pages;
 
-/// The description of the HTTP API (OpenAPI 3.2). Tests hold it to the routes and the problem codes.
+/// The description of the HTTP API (OpenAPI 3.2). Tests hold it to the routes and the problem
+/// codes.
 pub(crate) const OPENAPI: &str = include_str!("../../openapi.json");
 
-/// `GET /healthz`: the process lives and answers. Whoever restarts it on failure must ask nothing more.
+/// `GET /healthz`: the process lives and answers. Whoever restarts it on failure must ask nothing
+/// more.
 pub(crate) fn live() -> Answer {
     Answer::Response(answer::json("{\"status\":\"ok\"}\n"))
 }

@@ -5,11 +5,11 @@ use tidings_hub::{Grant, Timestamp};
 
 use crate::limits::TOKENS_KEPT_MAX;
 
-/// Tokens that were found good, so that a publisher who sends the same one with every event pays for its
-/// signature once.
+/// Tokens that were found good, so that a publisher who sends the same one with every event pays
+/// for its signature once.
 ///
-/// Only good tokens are kept, so nobody without one can fill this. What the clock can change is looked at every
-/// time.
+/// Only good tokens are kept, so nobody without one can fill this. What the clock can change is
+/// looked at every time.
 #[derive(Debug, Default)]
 pub(crate) struct TokenCache {
     grants: Mutex<HashMap<Box<str>, Arc<Grant>>>,

@@ -24,8 +24,8 @@ impl ApiKey {
     /// Fewest characters of a key.
     pub const LENGTH_MIN: usize = 16;
 
-    /// The key `key`, called `name` in logs, for whoever may publish to and subscribe to these topics (in the
-    /// words of [`Matcher::parse`]).
+    /// The key `key`, called `name` in logs, for whoever may publish to and subscribe to these
+    /// topics (in the words of [`Matcher::parse`]).
     ///
     /// # Errors
     ///
@@ -63,8 +63,8 @@ impl ApiKey {
         &self.grant
     }
 
-    /// The key among `keys` that `token` is. Takes the same time whichever it is, and however much of it is
-    /// right.
+    /// The key among `keys` that `token` is. Takes the same time whichever it is, and however much
+    /// of it is right.
     pub(crate) fn find<'a>(keys: &'a [Self], token: &str) -> Option<&'a Self> {
         if keys.is_empty() {
             return None;

@@ -38,8 +38,8 @@ impl Auth {
         }
     }
 
-    /// Finds out who sent a request: by its `Authorization: Bearer` (RFC 6750 §2.1), else by the token that
-    /// stood in its query, for `EventSource` cannot set headers.
+    /// Finds out who sent a request: by its `Authorization: Bearer` (RFC 6750 §2.1), else by the
+    /// token that stood in its query, for `EventSource` cannot set headers.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Auth {
             return self.anonymous.clone().map(Caller::anonymous).ok_or_else(|| {
                 unauthorized(
                     Code::TokenRequired,
-                    "send `Authorization: Bearer <token>`, or `?token=` where headers cannot be set",
+                    "send `Authorization: Bearer <token>`, or `?token=` if headers cannot be set",
                     None,
                 )
             });

@@ -105,7 +105,8 @@ fn grant(claims: Claims) -> Result<Grant, InvalidToken> {
     })
 }
 
-/// What is no matcher of ours may be one of another protocol's: it grants nothing here, which is safe.
+/// What is no matcher of ours may be one of another protocol's: it grants nothing here, which is
+/// safe.
 fn matchers(texts: &[String]) -> Vec<Matcher> {
     let matcher = |text: &String| {
         Matcher::parse(text)

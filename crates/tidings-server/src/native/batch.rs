@@ -1,4 +1,5 @@
-//! `POST` of `application/x-ndjson`: a batch or an endless stream of events, one JSON object a line.
+//! `POST` of `application/x-ndjson`: a batch or an endless stream of events, one JSON object a
+//! line.
 
 use std::borrow::Cow;
 
@@ -62,7 +63,8 @@ struct Line<'a> {
 
 const EXPECTED: &str = "a line is a JSON object with topic, event, id, retry, data";
 
-/// A string, borrowed from the line if it has no escapes. (In an `Option`, a `Cow` alone is never borrowed.)
+/// A string, borrowed from the line if it has no escapes. (In an `Option`, a `Cow` alone is never
+/// borrowed.)
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 

@@ -1,5 +1,6 @@
-//! `DELETE /events/{topic}`: the topic ends. Its streams get a last event and close; later ones are turned away
-//! with 204, which is how a browser is told not to come back, until something is published to it again.
+//! `DELETE /events/{topic}`: the topic ends. Its streams get a last event and close; later ones are
+//! turned away with 204, which is how a browser is told not to come back, until something is
+//! published to it again.
 
 use http::request::Parts;
 use serde_json::json;

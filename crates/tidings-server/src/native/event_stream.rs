@@ -1,8 +1,8 @@
-//! `POST` of `text/event-stream` to `/events/{topic}`: the format both ways, so that one stream can be piped
-//! into another.
+//! `POST` of `text/event-stream` to `/events/{topic}`: the format both ways, so that one stream can
+//! be piped into another.
 //!
-//! An event keeps the id it brings, so piping the same stream twice publishes its events once. What an upstream
-//! hub says about itself (types that begin with `tidings.`) is not passed on.
+//! An event keeps the id it brings, so piping the same stream twice publishes its events once. What
+//! an upstream hub says about itself (types that begin with `tidings.`) is not passed on.
 
 use http::request::Parts;
 use hyper::body::Incoming;

@@ -1,5 +1,5 @@
-//! `GET /events` and `GET /events/{topic}` as JSON: pages of history, and long polls for those who cannot
-//! stream.
+//! `GET /events` and `GET /events/{topic}` as JSON: pages of history, and long polls for those who
+//! cannot stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +69,8 @@ struct Poll<'a> {
 }
 
 impl Poll<'_> {
-    /// Finds the start and reads the page there. Retention may drop what was just found: then it is found anew.
+    /// Finds the start and reads the page there. Retention may drop what was just found: then it is
+    /// found anew.
     async fn first(&self, start: Start) -> Result<(Resolved, Page), ReadError> {
         let mut resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
         for _ in 0..RESOLVE_TRIES {
@@ -83,8 +84,8 @@ impl Poll<'_> {
         self.read(resolved.position).await.map(|page| (resolved, page))
     }
 
-    /// Waits until there is something to read, or `deadline`; then the page is empty, and says how far it
-    /// looked.
+    /// Waits until there is something to read, or `deadline`; then the page is empty, and says how
+    /// far it looked.
     async fn wait(&self, mut after: Position, deadline: Instant) -> Result<Page, ReadError> {
         loop {
             if timeout_at(deadline, self.engine.wait(after)).await.is_err() {

@@ -2,23 +2,26 @@
 //!
 //! # Two ways
 //!
-//! *All or nothing.* A body that says it is short is read whole, every event in it is checked, and then all are
-//! appended together. What is wrong with one of them keeps out all.
+//! *All or nothing.* A body that says it is short is read whole, every event in it is checked, and
+//! then all are appended together. What is wrong with one of them keeps out all.
 //!
-//! *As it comes.* A long body, or one that does not say, is a stream: events are gathered as they arrive and
-//! handed to the store in batches, while reading goes on. Up to a few batches are under way; then the body is
-//! not read further, TCP tells the publisher to wait, and memory stays what it is. The first thing that is wrong
-//! ends the stream: everything before it is published, in order, nothing after it is.
+//! *As it comes.* A long body, or one that does not say, is a stream: events are gathered as they
+//! arrive and handed to the store in batches, while reading goes on. Up to a few batches are under
+//! way; then the body is not read further, TCP tells the publisher to wait, and memory stays what
+//! it is. The first thing that is wrong ends the stream: everything before it is published, in
+//! order, nothing after it is.
 //!
 //! # When a batch is handed over
 //!
-//! When it is full; and when the body has nothing more to read and no other batch is under way. So a single
-//! event is not delayed, and while the store syncs one batch the next one grows, as in the committer itself.
+//! When it is full; and when the body has nothing more to read and no other batch is under way. So
+//! a single event is not delayed, and while the store syncs one batch the next one grows, as in the
+//! committer itself.
 //!
 //! # Why order is kept
 //!
-//! A batch takes its place in the committer's queue when its future is polled first, or, if that queue is full,
-//! when it gets its turn at the semaphore in front of it, which is fair. We poll first to last, always.
+//! A batch takes its place in the committer's queue when its future is polled first, or, if that
+//! queue is full, when it gets its turn at the semaphore in front of it, which is fair. We poll
+//! first to last, always.
 
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};
@@ -41,8 +44,8 @@ use crate::state::{Stage, State};
 
 /// A format that events are read from.
 pub(super) trait Source {
-    /// Takes bytes from the front of `chunk` until an event is complete. `None` means that all of it has been
-    /// taken.
+    /// Takes bytes from the front of `chunk` until an event is complete. `None` means that all of
+    /// it has been taken.
     ///
     /// # Errors
     ///
@@ -61,8 +64,8 @@ pub(super) trait Source {
 ///
 /// # Errors
 ///
-/// The first thing that is wrong, with how many events were published before it (`published`) and the id of the
-/// last one (`last_id`).
+/// The first thing that is wrong, with how many events were published before it (`published`) and
+/// the id of the last one (`last_id`).
 pub(super) async fn ingest(
     state: &State,
     announced_length: Option<u64>,
@@ -251,7 +254,8 @@ impl<S: Source> Flow<'_, S> {
             match self.flight.pop_front() {
                 Some(Batch::Landed(Ok(appended))) => self.summary.add(&appended),
                 Some(Batch::Landed(Err(error))) => {
-                    // A store that failed once takes nothing more, so neither will the batches behind.
+                    // A store that failed once takes nothing more, so neither will the batches
+                    // behind.
                     self.flight.clear();
                     self.gathered.clear();
                     self.gathered_bytes = 0;
@@ -277,7 +281,8 @@ impl<S: Source> Flow<'_, S> {
         }
     }
 
-    /// Hands over what has been gathered, if there is anything, and room for another batch. Says whether it did.
+    /// Hands over what has been gathered, if there is anything, and room for another batch. Says
+    /// whether it did.
     fn launch(&mut self, cx: &mut Context<'_>) -> bool {
         if self.gathered.is_empty() || self.flight.len() == INGEST_BATCHES_MAX {
             return false;

@@ -2,12 +2,14 @@
 //!
 //! # Its contract
 //!
-//! *Reading* is one URL with two faces, chosen by `Accept`: an event stream ([`subscribe`]), or pages of history
-//! and long polls as JSON ([`history`]). Both understand the same parameters for where to start ([`start`]).
+//! *Reading* is one URL with two faces, chosen by `Accept`: an event stream ([`subscribe`]), or
+//! pages of history and long polls as JSON ([`history`]). Both understand the same parameters for
+//! where to start ([`start`]).
 //!
-//! *Writing* has three, chosen by `Content-Type`: one event ([`publish`]), a batch of JSON lines ([`batch`]), an
-//! event stream ([`event_stream`]). An event is stored before it is acknowledged, and what is refused leaves
-//! nothing behind, except in a stream of events, whose answer says how far it came.
+//! *Writing* has three, chosen by `Content-Type`: one event ([`publish`]), a batch of JSON lines
+//! ([`batch`]), an event stream ([`event_stream`]). An event is stored before it is acknowledged,
+//! and what is refused leaves nothing behind, except in a stream of events, whose answer says how
+//! far it came.
 //!
 //! A caller needs a grant for each topic it writes to and for each matcher it reads.
 
@@ -70,7 +72,7 @@ pub(crate) async fn write(
         (_, Some(topic)) => publish::publish(state, parts, topic, body).await,
         (_, None) => Err(Problem::new(
             Code::UnsupportedMediaType,
-            "post one event to /events/{topic}, or a batch with `Content-Type: application/x-ndjson`",
+            "post one event to /events/{topic}, or a batch as `application/x-ndjson`",
         )),
     }
 }

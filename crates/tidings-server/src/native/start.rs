@@ -10,8 +10,9 @@ use crate::state;
 
 /// Takes the start out of a request; `None` if it names none.
 ///
-/// `Last-Event-ID` wins over the query: a browser that reconnects sends it with the URL it began with. What
-/// comes with it can be any text that was once in a stream, so nothing about it is an error here.
+/// `Last-Event-ID` wins over the query: a browser that reconnects sends it with the URL it began
+/// with. What comes with it can be any text that was once in a stream, so nothing about it is an
+/// error here.
 ///
 /// # Errors
 ///

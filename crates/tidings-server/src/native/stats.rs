@@ -1,7 +1,8 @@
 //! `GET /stats`: the hub's counters as JSON, for the console and for people with `curl`.
 //!
-//! Figures that only grow (`published`, `writes`, `bytes_written`, `closes`) count from the beginning: of the log for
-//! the first, of the process for the others. Whoever wants a rate asks twice.
+//! Figures that only grow (`published`, `writes`, `bytes_written`, `closes`) count from the
+//! beginning: of the log for the first, of the process for the others. Whoever wants a rate asks
+//! twice.
 
 use http::request::Parts;
 use serde::Serialize;

@@ -59,8 +59,9 @@ pub(super) async fn subscribe(
     Ok(Answer::Stream(Box::new(Stream { opening, attachment, headers })))
 }
 
-/// What a stream begins with: a comment, so that there are bytes at once; how long to wait before reconnecting;
-/// and the place in the log as the last event id, so that a stream that breaks before its first event resumes.
+/// What a stream begins with: a comment, so that there are bytes at once; how long to wait before
+/// reconnecting; and the place in the log as the last event id, so that a stream that breaks before
+/// its first event resumes.
 fn preface(state: &State, opening: &Opening) -> Vec<u8> {
     let mut preface = Vec::with_capacity(256);
     encode::comment(&mut preface, "tidings");
@@ -76,8 +77,8 @@ fn preface(state: &State, opening: &Opening) -> Vec<u8> {
     preface
 }
 
-/// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for good, so this
-/// is a stream that says when to come back, and ends.
+/// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for
+/// good, so this is a stream that says when to come back, and ends.
 fn refusal(state: &State, version: Version, reason: Refusal) -> Answer {
     tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
     let mut body = Vec::with_capacity(128);

@@ -44,7 +44,8 @@ pub(crate) async fn topics(state: &State, parts: &Parts) -> Result<Answer, Probl
     let after = after.transpose()?;
     let states = state.engine.topics(prefix.into_owned(), after, limit).await;
     let states = states.map_err(|error| super::not_read(&error))?;
-    // A page may have fewer than it could because of what the caller may not see; it never ends early.
+    // A page may have fewer than it could because of what the caller may not see; it never ends
+    // early.
     let next = states.last().filter(|_| states.len() == limit).map(|state| state.topic.as_str());
     let epoch = state.engine.epoch();
     let entry = |known: &'_ TopicState| (known.records, known.last.event_id(epoch).to_string());
