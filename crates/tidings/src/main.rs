@@ -1,3 +1,26 @@
-//! The Tidings program.
+//! The Tidings program: `serve`, `demo`, `publish`, `subscribe`, `token`, `check`.
 
-fn main() {}
+mod args;
+mod commands;
+mod env;
+mod error;
+mod exit_code;
+mod output;
+mod settings;
+mod stores;
+mod telemetry;
+
+use std::process;
+
+use clap::Parser as _;
+
+fn main() -> process::ExitCode {
+    let cli = args::Cli::parse();
+    match commands::run(cli.command) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            output::complain(&error);
+            error.code().into()
+        }
+    }
+}

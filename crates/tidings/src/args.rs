@@ -1,0 +1,184 @@
+//! The words of the command line, as they are typed. Doc comments are the help; what the words of `serve` mean
+//! is in [`settings`](crate::settings).
+
+mod client;
+mod hub;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit_code;
+
+pub(crate) use client::{PublishArgs, SubscribeArgs};
+pub(crate) use hub::HubArgs;
+
+/// A Server-Sent Events hub: publish with a POST, listen with an EventSource, miss nothing.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidings",
+    version,
+    propagate_version = false,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "`tidings COMMAND --help` says more, with examples.",
+    after_long_help = exit_code::TABLE
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a hub
+    #[command(long_about = SERVE_ABOUT, after_long_help = SERVE_EXAMPLES)]
+    Serve(HubArgs),
+    /// Run a hub that publishes a counter and a clock, to try things with
+    #[command(long_about = DEMO_ABOUT, after_long_help = DEMO_EXAMPLES)]
+    Demo(HubArgs),
+    /// Publish an event, or each line of standard input as one
+    #[command(long_about = client::PUBLISH_ABOUT, after_long_help = client::PUBLISH_EXAMPLES)]
+    Publish(PublishArgs),
+    /// Print events as they arrive
+    #[command(long_about = client::SUBSCRIBE_ABOUT, after_long_help = client::SUBSCRIBE_EXAMPLES)]
+    Subscribe(SubscribeArgs),
+    /// Mint a token that says what its bearer may publish and subscribe to
+    #[command(after_long_help = TOKEN_EXAMPLES)]
+    Token(TokenArgs),
+    /// Say what a configuration file means, or what is wrong with it
+    #[command(after_long_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+    /// Print completions for a shell
+    #[command(after_long_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Print a manual page
+    #[command(after_long_help = MAN_EXAMPLES)]
+    Man(ManArgs),
+}
+
+const SERVE_ABOUT: &str = "\
+Run a hub
+
+Everything stands in one commented file, which `tidings check --defaults` prints. A value comes \
+from there, from --config FILE, from the environment (--retention-age is TIDINGS_RETENTION_AGE) or \
+from the command line; the later wins.
+
+On an address that others than this machine can reach, the hub starts only with keys: \
+--jwt-secret-file, TIDINGS_JWT_SECRET, or [[keys]] in the configuration; or with --open.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  tidings serve
+  tidings serve --listen 127.0.0.1:8080 --data /var/lib/tidings
+  tidings serve --listen 0.0.0.0:3000 --config /etc/tidings/hub.toml
+  tidings serve --durability memory --cors-origin https://app.example
+
+  curl -N http://127.0.0.1:3000/events/hello           listen
+  curl -d world http://127.0.0.1:3000/events/hello     publish";
+
+const DEMO_ABOUT: &str = "\
+Run a hub that publishes a counter and a clock, to try things with
+
+On the topic `counter`, `Message N` every two seconds; on `clock`, the date every second. Whenever \
+somebody connects, `counter` says `Connected to server`, and `clock` has an event of the type \
+`connecttime`.
+
+It is `tidings serve` with two other defaults: history is kept in memory only, and web pages of \
+any origin may use it. All options of `serve` are there.";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  tidings demo
+  curl -N http://localhost:3000/events/counter
+  curl -N http://localhost:3000/events/clock?last=5
+
+  In a web page:
+  const events = new EventSource('http://localhost:3000/events/counter');
+  events.onmessage = (event) => console.log(event.data);";
+
+const TOKEN_EXAMPLES: &str = "\
+Nothing but the token goes to standard output.
+
+Examples:
+  tidings token --secret-file jwt-secret --publish 'sensors/**' --expires 30d
+  tidings token --config hub.toml --subscribe '**'
+  export TIDINGS_TOKEN=$(tidings token --config hub.toml --publish '**' --subscribe '**')";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  tidings check hub.toml
+  tidings check                      what `tidings serve` would do here, without a file
+  tidings check --defaults > hub.toml";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  tidings completions bash > ~/.local/share/bash-completion/completions/tidings
+  tidings completions fish > ~/.config/fish/completions/tidings.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  tidings man > ~/.local/share/man/man1/tidings.1
+  tidings man serve | man -l -";
+
+/// `tidings token`.
+#[derive(Args, Debug)]
+pub(crate) struct TokenArgs {
+    /// A topic, or a pattern of topics, to publish to; may be repeated
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) publish: Vec<String>,
+    /// A topic, or a pattern of topics, to subscribe to; may be repeated
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) subscribe: Vec<String>,
+    /// How long the token is good for, such as 1h; without it, for ever
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) expires: Option<String>,
+    /// The secret of the hub (others on this machine can see it: prefer the file)
+    #[arg(long, group = "secret_from", env = "TIDINGS_JWT_SECRET", hide_env_values = true)]
+    pub(crate) secret: Option<String>,
+    /// A file with the secret of the hub
+    #[arg(
+        long,
+        value_name = "FILE",
+        group = "secret_from",
+        env = "TIDINGS_JWT_SECRET_FILE",
+        hide_env_values = true
+    )]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// The configuration of the hub, to take the secret from
+    #[arg(
+        long,
+        value_name = "FILE",
+        group = "secret_from",
+        env = "TIDINGS_CONFIG",
+        hide_env_values = true
+    )]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// `tidings check`.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The configuration file
+    #[arg(value_name = "FILE", env = "TIDINGS_CONFIG", hide_env_values = true)]
+    pub(crate) file: Option<PathBuf>,
+    /// Print the default configuration, a file to copy
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) defaults: bool,
+}
+
+/// `tidings completions`.
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `tidings man`.
+#[derive(Args, Debug)]
+pub(crate) struct ManArgs {
+    /// The command; without it, the page of the whole program
+    pub(crate) command: Option<String>,
+}

@@ -1,0 +1,182 @@
+//! The words of `tidings serve` and `tidings demo`. Each is a setting by the same name.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::settings::{Given, Layer, Origin};
+
+/// `tidings serve`, `tidings demo`. Whatever is not given has its default elsewhere.
+#[derive(Args, Debug, Default)]
+pub(crate) struct HubArgs {
+    /// An address to listen on [127.0.0.1:3000]; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<String>,
+    /// The folder that holds the history [tidings-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// What an acknowledged event survives: fsync, os or memory [fsync]
+    #[arg(long, value_name = "WHAT")]
+    durability: Option<String>,
+    /// A configuration file
+    #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the default configuration, and do nothing else
+    #[arg(long, hide_short_help = true)]
+    pub(crate) print_default_config: bool,
+
+    /// How much history is kept [1GiB]
+    #[arg(long, value_name = "SIZE", help_heading = "History")]
+    retention_bytes: Option<String>,
+    /// How long history is kept [7d]
+    #[arg(long, value_name = "DURATION", help_heading = "History")]
+    retention_age: Option<String>,
+    /// How much of the newest history is held in memory [64MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "History", hide_short_help = true)]
+    recent_bytes: Option<String>,
+
+    /// Everybody may do everything, on any address
+    #[arg(long, help_heading = ACCESS, value_name = "BOOL", num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    open: Option<String>,
+    /// A file with the secret that signs tokens
+    #[arg(long, value_name = "FILE", help_heading = ACCESS)]
+    jwt_secret_file: Option<String>,
+    /// An origin whose web pages may use the hub, or *; may be repeated
+    #[arg(long, value_name = "ORIGIN", help_heading = ACCESS)]
+    cors_origin: Vec<String>,
+    /// They may send cookies along
+    #[arg(long, help_heading = ACCESS, value_name = "BOOL", num_args = 0..=1, hide_short_help = true,
+          require_equals = true, default_missing_value = "true")]
+    cors_credentials: Option<String>,
+
+    /// Subscribers at once [auto: by the limit of open files]
+    #[arg(long, value_name = "N", help_heading = SUBSCRIBERS)]
+    max_subscribers: Option<String>,
+    /// Subscribers let in per second [unlimited]
+    #[arg(long, value_name = "N", help_heading = SUBSCRIBERS, hide_short_help = true)]
+    max_arrival_rate: Option<String>,
+    /// A silence that ends with a heartbeat [15s]
+    #[arg(long, value_name = "DURATION", help_heading = SUBSCRIBERS)]
+    heartbeat: Option<String>,
+    /// How long those who lost their connection wait [2s]
+    #[arg(long, value_name = "DURATION", help_heading = SUBSCRIBERS)]
+    retry: Option<String>,
+    /// How long those wait for whom there is no room [10s]
+    #[arg(long, value_name = "DURATION", help_heading = SUBSCRIBERS, hide_short_help = true)]
+    retry_refused: Option<String>,
+    /// When a subscriber that acknowledges nothing counts as gone [60s]
+    #[arg(long, value_name = "DURATION", help_heading = SUBSCRIBERS, hide_short_help = true)]
+    peer_patience: Option<String>,
+    /// Older connections are told to come back [never]
+    #[arg(long, value_name = "DURATION", help_heading = SUBSCRIBERS)]
+    max_connection_age: Option<String>,
+
+    /// The payload of one event [1MiB]
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS, hide_short_help = true)]
+    max_event_bytes: Option<String>,
+    /// Connections at once on which requests are read [16384]
+    #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
+    max_connections: Option<String>,
+    /// How long a publisher's stream of events may pause [1h]
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS, hide_short_help = true)]
+    max_ingest_pause: Option<String>,
+    /// Over how long subscribers are sent away when the hub leaves [5s]
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS, hide_short_help = true)]
+    drain_window: Option<String>,
+    /// When those still there are cut [15s]
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS, hide_short_help = true)]
+    max_drain: Option<String>,
+
+    /// Threads that write to subscribers [auto: one for each processor]
+    #[arg(long, value_name = "N", help_heading = MACHINE)]
+    shards: Option<String>,
+    /// Threads that answer requests [auto: one for each processor]
+    #[arg(long, value_name = "N", help_heading = MACHINE, hide_short_help = true)]
+    workers: Option<String>,
+    /// Who writes to HTTP/1.1 sockets: auto or portable [auto]
+    #[arg(long, value_name = "WHICH", help_heading = MACHINE)]
+    engine: Option<String>,
+    /// What is told on standard error: error, warn, info, debug, ... [info]
+    #[arg(long, value_name = "FILTER", help_heading = MACHINE)]
+    log: Option<String>,
+    /// How it is told: text or json [text]
+    #[arg(long, value_name = "FORMAT", help_heading = MACHINE)]
+    log_format: Option<String>,
+}
+
+const ACCESS: &str = "Access";
+const SUBSCRIBERS: &str = "Subscribers";
+const LIMITS: &str = "Limits";
+const MACHINE: &str = "Machine and log";
+
+impl HubArgs {
+    /// What was typed, as a layer of settings.
+    pub(crate) fn layer(&self) -> Layer {
+        let mut layer = Layer::default();
+        let mut give = |name: &'static str, texts: &[String]| {
+            if !texts.is_empty() {
+                let origin = Origin::Flag(format!("--{name}"));
+                layer.values.insert(name, Given { texts: texts.to_vec(), origin });
+            }
+        };
+        give("listen", &self.listen);
+        give("data", self.data.as_slice());
+        give("durability", self.durability.as_slice());
+        give("retention-bytes", self.retention_bytes.as_slice());
+        give("retention-age", self.retention_age.as_slice());
+        give("recent-bytes", self.recent_bytes.as_slice());
+        give("open", self.open.as_slice());
+        give("jwt-secret-file", self.jwt_secret_file.as_slice());
+        give("cors-origin", &self.cors_origin);
+        give("cors-credentials", self.cors_credentials.as_slice());
+        give("max-subscribers", self.max_subscribers.as_slice());
+        give("max-arrival-rate", self.max_arrival_rate.as_slice());
+        give("heartbeat", self.heartbeat.as_slice());
+        give("retry", self.retry.as_slice());
+        give("retry-refused", self.retry_refused.as_slice());
+        give("peer-patience", self.peer_patience.as_slice());
+        give("max-connection-age", self.max_connection_age.as_slice());
+        give("max-event-bytes", self.max_event_bytes.as_slice());
+        give("max-connections", self.max_connections.as_slice());
+        give("max-ingest-pause", self.max_ingest_pause.as_slice());
+        give("drain-window", self.drain_window.as_slice());
+        give("max-drain", self.max_drain.as_slice());
+        give("shards", self.shards.as_slice());
+        give("workers", self.workers.as_slice());
+        give("engine", self.engine.as_slice());
+        give("log", self.log.as_slice());
+        give("log-format", self.log_format.as_slice());
+        layer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+
+    use clap::Parser as _;
+
+    use crate::args::{Cli, Command};
+    use crate::settings::{KEYS, Origin};
+
+    #[test]
+    fn every_setting_but_the_secret_itself_has_a_flag_that_arrives() {
+        let mut words = vec!["tidings".to_owned(), "serve".to_owned()];
+        words.extend(
+            KEYS.iter()
+                .filter(|key| key.name != "jwt-secret")
+                .map(|key| format!("--{}=x", key.name)),
+        );
+        let Command::Serve(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("another command");
+        };
+        let layer = args.layer();
+        let arrived: BTreeSet<_> = layer.values.keys().copied().collect();
+        let names = KEYS.iter().map(|key| key.name).filter(|name| *name != "jwt-secret");
+        assert_eq!(arrived, names.collect());
+        assert_eq!(layer.values["retry"].origin, Origin::Flag("--retry".to_owned()));
+    }
+}

@@ -1,0 +1,43 @@
+//! One file for each command.
+
+mod check;
+mod completions;
+mod demo;
+mod man;
+mod publish;
+mod serve;
+mod subscribe;
+mod token;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::args::Command;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+
+/// Runs one command to its end.
+///
+/// # Errors
+///
+/// Why it did not come to a good one.
+pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Publish(args) => publish::run(args),
+        Command::Subscribe(args) => subscribe::run(args),
+        Command::Token(args) => token::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+    }
+}
+
+/// A runtime for a command that is a client: one thread will do.
+fn client_runtime() -> Result<Runtime, CliError> {
+    Builder::new_current_thread().enable_all().build().map_err(no_runtime)
+}
+
+fn no_runtime(error: std::io::Error) -> CliError {
+    CliError::new(ExitCode::Failure, "the runtime cannot be started").because(error)
+}

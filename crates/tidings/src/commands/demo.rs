@@ -1,0 +1,86 @@
+//! `tidings demo`: a hub with a counter and a clock.
+
+use std::time::{Duration, SystemTime};
+
+use tidings_engine::Engine;
+use tidings_hub::{Draft, EventType, Topic};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::serve;
+use crate::args::HubArgs;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::settings::{Given, Layer, Origin};
+
+pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
+    serve::run_with(args, preferences(), |engine| Some(tokio::spawn(publish(engine.clone()))))
+}
+
+/// What a demo prefers to the defaults: it leaves nothing behind, and a page from anywhere may look at it.
+fn preferences() -> Layer {
+    let given = |text: &str| Given { texts: vec![text.to_owned()], origin: Origin::Demo };
+    let values = [("durability", given("memory")), ("cors-origin", given("*"))];
+    Layer { values: values.into(), keys: Vec::new() }
+}
+
+/// Publishes until the hub leaves.
+async fn publish(engine: Engine) {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut arrivals = 0;
+    let mut ticks: u64 = 0;
+    loop {
+        tick.tick().await;
+        let mut drafts = Vec::new();
+        let arrived = arrived(&engine);
+        if ticks == 0 || arrived > arrivals {
+            drafts.push(event("counter", None, "Connected to server".to_owned()));
+            drafts.push(event("clock", Some("connecttime"), date()));
+        }
+        arrivals = arrived;
+        ticks += 1;
+        if ticks.is_multiple_of(COUNTER_TICKS) {
+            let number = ticks / COUNTER_TICKS;
+            drafts.push(event("counter", None, format!("Message {number}")));
+        }
+        if ticks.is_multiple_of(CLOCK_TICKS) {
+            drafts.push(event("clock", None, date()));
+        }
+        if drafts.is_empty() {
+            continue;
+        }
+        if let Err(error) = engine.publish(drafts).await {
+            tracing::warn!(%error, "the demo publishes no more");
+            return;
+        }
+    }
+}
+
+/// How many subscribers have ever come.
+fn arrived(engine: &Engine) -> u64 {
+    let status = engine.status();
+    let left: u64 = status.closes.iter().map(|(_, count)| count).sum();
+    left + status.subscribers as u64
+}
+
+fn event(topic: &str, event_type: Option<&str>, data: String) -> Draft {
+    Draft {
+        event_type: event_type.map(|text| EventType::new(text).expect("a word")),
+        ..Draft::new(Topic::new(topic).expect("a word"), data)
+    }
+}
+
+/// `Mon, 12 Oct 2026 08:00:00 GMT`.
+fn date() -> String {
+    let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or_default();
+    now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// Often enough that whoever connects is greeted at once.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A message every two seconds.
+const COUNTER_TICKS: u64 = 20;
+
+/// The date every second.
+const CLOCK_TICKS: u64 = 10;

@@ -1,0 +1,200 @@
+//! `tidings serve`: run a hub until it is told to leave.
+
+use std::process;
+use std::sync::Arc;
+
+use tidings_engine::{Engine, EngineConfig};
+use tidings_server::{BindError, Server};
+use tokio::runtime::Builder;
+use tokio::task::JoinHandle;
+
+use super::no_runtime;
+use crate::args::HubArgs;
+use crate::commands::check;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
+use crate::{env, output, stores, telemetry};
+
+pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
+    run_with(args, Layer::default(), |_| None)
+}
+
+/// Runs a hub with `preferred` on top of the defaults, and what `beside` starts beside it.
+pub(super) fn run_with(
+    args: &HubArgs,
+    preferred: Layer,
+    beside: impl FnOnce(&Engine) -> Option<JoinHandle<()>>,
+) -> Result<ExitCode, CliError> {
+    if args.print_default_config {
+        output::print(DEFAULT_FILE.as_bytes())?;
+        return Ok(ExitCode::Success);
+    }
+    let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+    let layers = vec![preferred, file, env::layer(), args.layer()];
+    let settings = Settings::resolve(layers).map_err(CliError::settings)?;
+    // Before anything is made or opened.
+    let server_config = check::server_config(&settings)?;
+    telemetry::start(&settings.log, settings.log_json);
+
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(settings.workers.unwrap_or(processors))
+        .enable_all()
+        .build()
+        .map_err(no_runtime)?;
+    let store = stores::open(&settings)?;
+    let engine_config = EngineConfig {
+        shards: settings.shards.unwrap_or(processors),
+        heartbeat: settings.heartbeat,
+        subscribers_max: settings.max_subscribers.unwrap_or_else(open_files::subscribers_max),
+        subscribers_per_second_max: settings.max_arrival_rate,
+        peer_patience: settings.peer_patience,
+        portable: settings.portable,
+        connection_age_max: settings.max_connection_age,
+        seed: stores::random(),
+    };
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        let engine = Engine::start(Arc::clone(&store), engine_config).map_err(|error| {
+            CliError::new(ExitCode::CannotStart, "the hub cannot start").because(error)
+        })?;
+        let server = match Server::bind(server_config, engine.clone()) {
+            Ok(server) => server,
+            Err(error) => {
+                engine.stop().await;
+                return Err(cannot_bind(error));
+            }
+        };
+        announce(&settings, &server)?;
+        let beside = beside(&engine);
+        server.serve(signals.first()).await;
+        if let Some(task) = beside {
+            task.abort();
+        }
+        engine.stop().await;
+        tracing::info!("the hub has left");
+        Ok(())
+    })?;
+    // So that the log is closed in good order, with nobody left who could use it.
+    drop(runtime);
+    drop(store);
+    Ok(ExitCode::Success)
+}
+
+/// The two lines that everybody wants to see: where it is, and where history is.
+fn announce(settings: &Settings, server: &Server) -> Result<(), CliError> {
+    let addresses = server.local_addrs();
+    let history = stores::describe(settings);
+    if settings.log_json {
+        for address in addresses {
+            tracing::info!(%address, "listening");
+        }
+        tracing::info!("{history}");
+        return Ok(());
+    }
+    let urls: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
+    // Whether somebody reads it does not matter to the hub.
+    output::print(format!("listening on {}\n{history}\n", urls.join(", ")).as_bytes())?;
+    Ok(())
+}
+
+fn cannot_bind(error: BindError) -> CliError {
+    let hint = match &error {
+        BindError::Listen { error, .. } if error.kind() == std::io::ErrorKind::AddrInUse => {
+            "another program listens there; choose another address with --listen"
+        }
+        BindError::Listen { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a right of their own; choose another address with --listen"
+        }
+        _ => "choose another address with --listen",
+    };
+    CliError::new(ExitCode::CannotStart, "the hub cannot start").because(error).hint(hint)
+}
+
+/// The signals that tell a hub to leave.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> Result<Self, CliError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                CliError::new(ExitCode::CannotStart, "signals cannot be heard").because(error)
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Result<Self, CliError> {
+        Ok(Self {})
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        // An error means that no signal can ever come.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Ready at the first signal. The second one ends the process: nothing that was acknowledged is lost.
+    async fn first(&mut self) {
+        self.next().await;
+        tracing::info!("leaving; a second signal ends the hub at once");
+        let mut second = Self::new().ok();
+        tokio::spawn(async move {
+            if let Some(second) = &mut second {
+                second.next().await;
+                process::exit(ExitCode::CutShort.number().into());
+            }
+        });
+    }
+}
+
+/// How many files, and so sockets, the process may have open.
+mod open_files {
+    /// Raises the limit as far as it may be, and says how many subscribers fit: a twentieth is left for files,
+    /// publishers, and whoever asks how the hub is.
+    #[cfg(unix)]
+    pub(super) fn subscribers_max() -> usize {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        let wanted = limit.maximum;
+        if limit.current != wanted {
+            let raised = rustix::process::Rlimit { current: wanted, maximum: wanted };
+            if setrlimit(Resource::Nofile, raised).is_ok() {
+                limit.current = wanted;
+            }
+        }
+        let files = limit.current.and_then(|files| usize::try_from(files).ok());
+        let files = files.unwrap_or(usize::MAX).min(SUBSCRIBERS_MAX);
+        (files - files / 20).max(1)
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn subscribers_max() -> usize {
+        SUBSCRIBERS_MAX
+    }
+
+    /// More than one process serves well.
+    const SUBSCRIBERS_MAX: usize = 1 << 20;
+}

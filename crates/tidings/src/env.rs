@@ -1,0 +1,36 @@
+//! Every environment variable that the program reads.
+//!
+//! Settings of a hub have one each, named after them (`retention-age`: `TIDINGS_RETENTION_AGE`); lists have
+//! commas. The rest are below.
+
+use std::env;
+
+use crate::settings::{Given, KEYS, Layer, Origin};
+
+/// Variables that are not settings of a hub, each with what it does: for the reference.
+pub(crate) const OTHERS: [(&str, &str); 4] = [
+    ("TIDINGS_CONFIG", "the configuration file of `serve`, `demo`, `check` and `token`"),
+    ("TIDINGS_URL", "the hub that `publish` and `subscribe` speak to"),
+    ("TIDINGS_TOKEN", "the token or key that they send"),
+    ("NO_COLOR", "if it is set to anything, nothing is coloured (no-color.org)"),
+];
+
+/// The settings of the environment. A variable that is empty counts as not there.
+pub(crate) fn layer() -> Layer {
+    let mut layer = Layer::default();
+    for key in KEYS {
+        let variable = key.variable();
+        // What is no text cannot be any of our values, and is refused as such.
+        let Some(value) = env::var_os(&variable) else { continue };
+        let value = value.to_string_lossy();
+        if value.is_empty() {
+            continue;
+        }
+        let texts = match key.is_list {
+            true => value.split(',').map(|text| text.trim().to_owned()).collect(),
+            false => vec![value.into_owned()],
+        };
+        layer.values.insert(key.name, Given { texts, origin: Origin::Environment(variable) });
+    }
+    layer
+}

@@ -1,0 +1,98 @@
+//! What the program says when it cannot go on: one sentence, its causes, a hint, an exit code.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::exit_code::ExitCode;
+use crate::settings::SettingProblem;
+
+/// An expected end of the program that is no success.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    code: ExitCode,
+    message: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+    hint: Option<String>,
+    /// Further lines, each an error of its own.
+    more: Vec<SettingProblem>,
+}
+
+impl CliError {
+    /// An error that is described by one sentence fragment.
+    pub(crate) fn new(code: ExitCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), cause: None, hint: None, more: Vec::new() }
+    }
+
+    /// Settings that are wrong.
+    pub(crate) fn settings(mut problems: Vec<SettingProblem>) -> Self {
+        // The command line is to blame only if all of it is.
+        let code = match problems.iter().all(|problem| problem.origin.is_flag()) {
+            true => ExitCode::Usage,
+            false => ExitCode::Configuration,
+        };
+        if problems.is_empty() {
+            return Self::new(code, "the configuration is wrong");
+        }
+        let first = problems.remove(0);
+        Self { hint: first.hint.clone(), more: problems, ..Self::new(code, first.to_string()) }
+    }
+
+    /// Adds what caused it.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Adds what the person can do.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// How the program is to end.
+    pub(crate) fn code(&self) -> ExitCode {
+        self.code
+    }
+}
+
+impl fmt::Display for CliError {
+    /// The whole text for standard error, without a line feed at its end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        let mut cause: Option<&dyn Error> = self.cause.as_ref().map(|cause| &**cause as _);
+        while let Some(error) = cause {
+            write!(f, "\n  because: {error}")?;
+            cause = error.source();
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        for problem in &self.more {
+            write!(f, "\nerror: {problem}")?;
+            if let Some(hint) = &problem.hint {
+                write!(f, "\nhint: {hint}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_chained_and_the_hint_comes_last() {
+        let error = CliError::new(ExitCode::CannotStart, "the log cannot be opened")
+            .because(io::Error::other("no room"))
+            .hint("make room");
+        assert_eq!(
+            error.to_string(),
+            "error: the log cannot be opened\n  because: no room\nhint: make room"
+        );
+    }
+}

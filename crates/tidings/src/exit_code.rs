@@ -1,0 +1,87 @@
+//! The exit codes: part of the interface, for scripts and supervisors.
+
+use std::process;
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitCode {
+    /// It did what it was asked to.
+    Success,
+    /// It failed while it was at it.
+    Failure,
+    /// The command line is wrong.
+    Usage,
+    /// The configuration is wrong: a file, the environment, or values that do not fit together.
+    Configuration,
+    /// The hub cannot start: its address or its data folder is not to be had.
+    CannotStart,
+    /// The hub refused what was asked of it.
+    Refused,
+    /// The hub cannot be reached.
+    Unreached,
+    /// A second signal came while the hub was leaving.
+    CutShort,
+}
+
+impl ExitCode {
+    /// All of them, in the order of their numbers.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Success,
+        Self::Failure,
+        Self::Usage,
+        Self::Configuration,
+        Self::CannotStart,
+        Self::Refused,
+        Self::Unreached,
+        Self::CutShort,
+    ];
+
+    /// The number.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::Configuration => 3,
+            Self::CannotStart => 4,
+            Self::Refused => 5,
+            Self::Unreached => 6,
+            Self::CutShort => 130,
+        }
+    }
+}
+
+impl From<ExitCode> for process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code.number())
+    }
+}
+
+/// The same for people: stands at the end of `tidings --help` and in the reference.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+    0  it did what it was asked to
+    1  it failed while it was at it
+    2  the command line is wrong
+    3  the configuration is wrong
+    4  the hub cannot start: its address or its data folder is not to be had
+    5  the hub refused what was asked of it
+    6  the hub cannot be reached
+  130  a second signal cut the hub's leaving short";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_for_people_has_every_code() {
+        let numbers: Vec<u8> = TABLE
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().next().expect("a number"))
+            .map(|number| number.parse().expect("digits"))
+            .collect();
+        assert_eq!(numbers, ExitCode::ALL.map(ExitCode::number));
+    }
+}

@@ -1,0 +1,207 @@
+//! The settings of a hub: where each value comes from, and what it means.
+//!
+//! Every layer (the defaults, a file, the environment, the command line) gives *texts*; a setting is the text of
+//! the highest layer that has one, parsed once, here. So a value means the same wherever it stands, and an error
+//! can say where the text came from.
+
+mod file;
+mod keys;
+mod layer;
+mod value;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::stores::Durability;
+
+pub(crate) use file::read_file;
+pub(crate) use keys::KEYS;
+pub(crate) use layer::{Given, KeyTable, Layer, Origin, SettingProblem};
+pub(crate) use value::{bytes as format_bytes, duration as format_duration, parse_duration};
+
+/// The default configuration, as it is printed, copied, and read.
+pub(crate) const DEFAULT_FILE: &str = include_str!("../default.toml");
+
+/// Everything a hub is told, parsed. What must fit together is checked by those who are told.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) data: PathBuf,
+    pub(crate) durability: Durability,
+    pub(crate) retention_bytes: u64,
+    pub(crate) retention_age: Duration,
+    pub(crate) recent_bytes: u64,
+    pub(crate) open: bool,
+    pub(crate) jwt_secret: Option<String>,
+    pub(crate) jwt_secret_file: Option<PathBuf>,
+    pub(crate) keys: Vec<KeyTable>,
+    pub(crate) cors_origin: Vec<String>,
+    pub(crate) cors_credentials: bool,
+    /// `None`: as many as files may be open.
+    pub(crate) max_subscribers: Option<usize>,
+    /// Per second; `None` is no limit.
+    pub(crate) max_arrival_rate: Option<NonZeroU32>,
+    pub(crate) heartbeat: Duration,
+    pub(crate) retry: Duration,
+    pub(crate) retry_refused: Duration,
+    pub(crate) peer_patience: Duration,
+    pub(crate) max_connection_age: Option<Duration>,
+    pub(crate) max_event_bytes: u64,
+    pub(crate) max_connections: usize,
+    pub(crate) max_ingest_pause: Duration,
+    pub(crate) drain_window: Duration,
+    pub(crate) max_drain: Duration,
+    /// `None`: one for each processor.
+    pub(crate) shards: Option<usize>,
+    /// `None`: one for each processor.
+    pub(crate) workers: Option<usize>,
+    pub(crate) portable: bool,
+    pub(crate) log: String,
+    pub(crate) log_json: bool,
+    /// Every setting as text, in the order of the default file, with its origin.
+    pub(crate) effective: Vec<Effective>,
+}
+
+/// A setting as it stands, for people.
+#[derive(Debug)]
+pub(crate) struct Effective {
+    pub(crate) key: &'static str,
+    /// As TOML; secrets are not shown.
+    pub(crate) shown: String,
+    pub(crate) origin: Origin,
+}
+
+impl Settings {
+    /// The settings that `layers` make on top of the defaults, the last one winning.
+    ///
+    /// # Errors
+    ///
+    /// All texts that cannot be understood.
+    pub(crate) fn resolve(layers: Vec<Layer>) -> Result<Self, Vec<SettingProblem>> {
+        let mut stack = vec![file::defaults()];
+        stack.extend(layers);
+        let mut from = Resolver { stack, problems: Vec::new(), effective: Vec::new() };
+        let settings = Self {
+            listen: from.many("listen", value::address),
+            data: from.path("data").unwrap_or_default(),
+            durability: from.one("durability", value::durability),
+            retention_bytes: from.one("retention-bytes", value::parse_bytes),
+            retention_age: from.one("retention-age", value::parse_duration),
+            recent_bytes: from.one("recent-bytes", value::parse_bytes),
+            open: from.one("open", value::boolean),
+            jwt_secret: from.text("jwt-secret"),
+            jwt_secret_file: from.path("jwt-secret-file"),
+            keys: from.keys(),
+            cors_origin: from.many("cors-origin", |text| Ok(text.to_owned())),
+            cors_credentials: from.one("cors-credentials", value::boolean),
+            max_subscribers: from.one("max-subscribers", value::auto_or_count),
+            max_arrival_rate: from.one("max-arrival-rate", value::unlimited_or_count),
+            heartbeat: from.one("heartbeat", value::parse_duration),
+            retry: from.one("retry", value::parse_duration),
+            retry_refused: from.one("retry-refused", value::parse_duration),
+            peer_patience: from.one("peer-patience", value::parse_duration),
+            max_connection_age: from.one("max-connection-age", value::never_or_duration),
+            max_event_bytes: from.one("max-event-bytes", value::parse_bytes),
+            max_connections: from.one("max-connections", value::count),
+            max_ingest_pause: from.one("max-ingest-pause", value::parse_duration),
+            drain_window: from.one("drain-window", value::parse_duration_or_zero),
+            max_drain: from.one("max-drain", value::parse_duration_or_zero),
+            shards: from.one("shards", value::auto_or_count),
+            workers: from.one("workers", value::auto_or_count),
+            portable: from.one("engine", value::portable),
+            log: from.one("log", value::log_filter),
+            log_json: from.one("log-format", value::log_json),
+            effective: from.effective,
+        };
+        if from.problems.is_empty() { Ok(settings) } else { Err(from.problems) }
+    }
+
+    /// Where the value of `key` comes from.
+    pub(crate) fn origin(&self, key: &str) -> Origin {
+        let found = self.effective.iter().find(|effective| effective.key == key);
+        found.map_or(Origin::Default, |effective| effective.origin.clone())
+    }
+}
+
+/// Takes settings out of the layers, and notes what was wrong with which.
+struct Resolver {
+    /// The defaults first.
+    stack: Vec<Layer>,
+    problems: Vec<SettingProblem>,
+    effective: Vec<Effective>,
+}
+
+impl Resolver {
+    fn one<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let given = self.given(key).expect("every such setting has a default");
+        let text = given.texts.first().map_or("", String::as_str);
+        match parse(text) {
+            Ok(value) => {
+                self.note(key, value::quote(text), given.origin);
+                value
+            }
+            Err(message) => {
+                self.problems.push(SettingProblem::new(given.origin, key, message));
+                // So that the rest can be looked at, too.
+                let default = &self.stack[0].values[key];
+                parse(&default.texts[0]).expect("the defaults are sound")
+            }
+        }
+    }
+
+    fn many<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let given = self.given(key).expect("every such setting has a default");
+        let mut values = Vec::new();
+        for text in &given.texts {
+            match parse(text) {
+                Ok(value) => values.push(value),
+                Err(message) => {
+                    self.problems.push(SettingProblem::new(given.origin.clone(), key, message));
+                }
+            }
+        }
+        let texts: Vec<_> = given.texts.iter().map(|text| value::quote(text)).collect();
+        self.note(key, format!("[{}]", texts.join(", ")), given.origin);
+        values
+    }
+
+    /// A relative path begins in the folder of the file that it stands in.
+    fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        let given = self.given(key)?;
+        let text = given.texts.first()?;
+        if text.is_empty() {
+            let message = "a path cannot be empty".to_owned();
+            self.problems.push(SettingProblem::new(given.origin, key, message));
+            return None;
+        }
+        let path = given.origin.folder().join(text);
+        self.note(key, value::quote(&path.display().to_string()), given.origin);
+        Some(path)
+    }
+
+    /// A text that nobody else shall see.
+    fn text(&mut self, key: &'static str) -> Option<String> {
+        let given = self.given(key)?;
+        self.note(key, "(not shown)".to_owned(), given.origin);
+        given.texts.into_iter().next()
+    }
+
+    /// The tables of keys: those of the highest layer that has any.
+    fn keys(&mut self) -> Vec<KeyTable> {
+        let layer = self.stack.iter_mut().rev().find(|layer| !layer.keys.is_empty());
+        layer.map_or(Vec::new(), |layer| std::mem::take(&mut layer.keys))
+    }
+
+    fn given(&self, key: &str) -> Option<Given> {
+        self.stack.iter().rev().find_map(|layer| layer.values.get(key)).cloned()
+    }
+
+    fn note(&mut self, key: &'static str, shown: String, origin: Origin) {
+        self.effective.push(Effective { key, shown, origin });
+    }
+}
+
+#[cfg(test)]
+mod tests;

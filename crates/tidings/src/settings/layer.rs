@@ -1,0 +1,114 @@
+//! `Layer`: what one source of settings says, as texts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What one source says: a file, the environment, the command line.
+#[derive(Debug, Default)]
+pub(crate) struct Layer {
+    pub(crate) values: BTreeMap<&'static str, Given>,
+    pub(crate) keys: Vec<KeyTable>,
+}
+
+/// The texts of one setting, and where they stand. A setting that is no list has one.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    pub(crate) texts: Vec<String>,
+    pub(crate) origin: Origin,
+}
+
+/// One table of `[[keys]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyTable {
+    pub(crate) name: String,
+    /// Exactly one of these two is there.
+    pub(crate) key: Option<String>,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) publish: Vec<String>,
+    pub(crate) subscribe: Vec<String>,
+    pub(crate) origin: Origin,
+}
+
+/// Where a value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// In the default file.
+    Default,
+    /// In what `tidings demo` prefers.
+    Demo,
+    /// In a file, at a line and a column, both counted from 1.
+    File {
+        path: PathBuf,
+        line: usize,
+        column: usize,
+    },
+    Environment(String),
+    Flag(String),
+}
+
+impl Origin {
+    pub(crate) fn is_flag(&self) -> bool {
+        matches!(self, Self::Flag(_))
+    }
+
+    /// Where relative paths begin.
+    pub(crate) fn folder(&self) -> &Path {
+        match self {
+            Self::File { path, .. } => path.parent().unwrap_or(Path::new("")),
+            _ => Path::new(""),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Demo => f.write_str("demo"),
+            Self::File { path, line, column } => {
+                write!(f, "{}:{line}:{column}", path.display())
+            }
+            Self::Environment(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A setting that cannot be understood.
+#[derive(Debug)]
+pub(crate) struct SettingProblem {
+    pub(crate) origin: Origin,
+    message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl SettingProblem {
+    /// The value of `key` is wrong.
+    pub(crate) fn new(origin: Origin, key: &str, message: impl fmt::Display) -> Self {
+        let message = match origin {
+            // Their origin names the setting.
+            Origin::Flag(_) | Origin::Environment(_) => message.to_string(),
+            _ => format!("{key}: {message}"),
+        };
+        Self { origin, message, hint: None }
+    }
+
+    /// Something at this place is wrong.
+    pub(crate) fn at(origin: Origin, message: impl Into<String>) -> Self {
+        Self { origin, message: message.into(), hint: None }
+    }
+
+    /// Adds what can be done.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+impl fmt::Display for SettingProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.origin, self.message)
+    }
+}

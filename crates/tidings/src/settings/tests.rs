@@ -1,0 +1,129 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use super::*;
+
+fn settings(layers: Vec<Layer>) -> Settings {
+    Settings::resolve(layers).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+fn layer(values: &[(&'static str, &str)], origin: &Origin) -> Layer {
+    let given = |text: &str| Given { texts: vec![text.to_owned()], origin: origin.clone() };
+    let values = values.iter().map(|(key, text)| (*key, given(text))).collect();
+    Layer { values, keys: Vec::new() }
+}
+
+/// Reads `text` as a file, in a folder of its own.
+fn read(name: &str, text: &str) -> Result<Layer, String> {
+    let folder = std::env::temp_dir().join(format!("tidings-{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("hub.toml");
+    fs::write(&path, text).unwrap();
+    let layer = read_file(&path)
+        .map_err(|error| error.to_string().replace(&path.display().to_string(), "hub.toml"));
+    fs::remove_dir_all(&folder).unwrap();
+    layer
+}
+
+#[test]
+fn the_default_file_has_every_key_and_is_short() {
+    settings(Vec::new());
+    for key in KEYS {
+        let has =
+            |line: &str| line.trim_start_matches('#').starts_with(&format!("{} = ", key.name));
+        assert!(DEFAULT_FILE.lines().any(has), "{}", key.name);
+    }
+    assert!(DEFAULT_FILE.lines().count() < 200);
+    assert!(DEFAULT_FILE.lines().all(|line| line.chars().count() <= 100));
+}
+
+#[test]
+fn the_default_file_says_what_the_other_rooms_default_to() {
+    let settings = settings(Vec::new());
+    let config = tidings_server::Config::default();
+    assert_eq!(settings.retry, config.retry);
+    assert_eq!(settings.retry_refused, config.retry_refused);
+    assert_eq!(settings.max_event_bytes, config.event_bytes_max as u64);
+    assert_eq!(settings.max_connections, config.connections_max);
+    assert_eq!(settings.max_ingest_pause, config.ingest_idle_max);
+    assert_eq!(settings.drain_window, config.drain_window);
+    assert_eq!(settings.max_drain, config.drain_max);
+    let disk = tidings_store_disk::DiskConfig::new("x");
+    assert_eq!(settings.retention_bytes, disk.retention_bytes);
+    assert_eq!(settings.retention_age, disk.retention_age);
+    assert_eq!(settings.recent_bytes, disk.recent_bytes_max as u64);
+}
+
+#[test]
+fn every_commented_line_of_the_default_file_that_sets_something_can_be_uncommented() {
+    let uncommented: Vec<_> = DEFAULT_FILE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if !rest.starts_with(' ') && rest.contains(['=', '[']) => rest,
+            _ => line,
+        })
+        .collect();
+    let layer = read("uncommented", &uncommented.join("\n")).unwrap();
+    assert_eq!(layer.keys[0].name, "sensors");
+    assert!(layer.values.contains_key("jwt-secret"));
+}
+
+#[test]
+fn the_later_layer_wins_and_its_origin_is_remembered() {
+    let variable = Origin::Environment("TIDINGS_RETRY".to_owned());
+    let flag = Origin::Flag("--retry".to_owned());
+    let layers = vec![
+        layer(&[("retry", "3s"), ("heartbeat", "9s")], &variable),
+        layer(&[("retry", "4s")], &flag),
+    ];
+    let settings = settings(layers);
+    assert_eq!(settings.retry, Duration::from_secs(4));
+    assert_eq!(settings.heartbeat, Duration::from_secs(9));
+    assert_eq!(settings.origin("retry"), flag);
+    assert_eq!(settings.origin("heartbeat"), variable);
+    assert_eq!(settings.origin("data"), Origin::Default);
+}
+
+#[test]
+fn everything_that_is_wrong_in_a_file_is_named_by_its_place() {
+    let text = "heartbeat = \"5s\"\n\nretension-bytes = 5\n[[keys]]\nname = \"a\"\n  pubish = []\n";
+    let error = read("places", text).unwrap_err();
+    assert_eq!(
+        error,
+        "error: hub.toml:3:1: unknown key `retension-bytes`\n\
+         hint: did you mean `retention-bytes`?\n\
+         error: hub.toml:4:1: a key needs either `key` or `key-file`\n\
+         error: hub.toml:6:3: unknown key `pubish`\n\
+         hint: did you mean `publish`?"
+    );
+    let error = read("syntax", "a = 1\nlisten = [\n").unwrap_err();
+    assert!(error.starts_with("error: hub.toml:"), "{error}");
+}
+
+#[test]
+fn a_value_that_is_wrong_is_named_by_its_place_and_key() {
+    let layer = read("value", "open = true\nheartbeat = 15\n").unwrap();
+    let problems = Settings::resolve(vec![layer]).unwrap_err();
+    let text = problems[0].to_string();
+    assert!(text.contains("hub.toml:2:1: heartbeat: \"15\" is no duration"), "{text}");
+}
+
+#[test]
+fn a_relative_path_in_a_file_begins_in_the_folder_of_the_file() {
+    let given = Given {
+        texts: vec!["history".to_owned()],
+        origin: Origin::File { path: "/etc/tidings/hub.toml".into(), line: 1, column: 1 },
+    };
+    let layer = Layer { values: [("data", given)].into(), keys: Vec::new() };
+    assert_eq!(settings(vec![layer]).data, PathBuf::from("/etc/tidings/history"));
+    assert_eq!(settings(Vec::new()).data, PathBuf::from("tidings-data"));
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let layer = layer(&[("jwt-secret", "hush")], &Origin::Environment("X".to_owned()));
+    let settings = settings(vec![layer]);
+    assert_eq!(settings.jwt_secret.as_deref(), Some("hush"));
+    assert!(settings.effective.iter().all(|effective| !effective.shown.contains("hush")));
+}
