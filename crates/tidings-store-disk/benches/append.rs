@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,7 +15,8 @@ use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 const TOPICS: u64 = 1_000;
 const PAYLOAD: usize = 200;
 const STORED: u64 = 1_000_000;
-const EACH: Duration = Duration::from_millis(1_500);
+const TURN: Duration = Duration::from_millis(200);
+const TURNS: usize = 8;
 
 fn main() {
     let folder = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
@@ -55,47 +56,27 @@ impl Bench {
             let mut line = format!("{batch:>6}");
             for durability in [Durability::Fsync, Durability::Os] {
                 self.fresh();
-                let floor = self.floor(batch, durability);
-                self.fresh();
-                let store = self.store(batch, durability);
-                line += &format!(" {floor:>18} {store:>18}");
+                let mut floor = Floor::new(&self.folder, batch, durability);
+                let store = DiskStore::open(self.config(durability)).unwrap();
+                let mut n = 0;
+                let mut append = || {
+                    let drafts = self.events.batch(n, batch);
+                    n += batch;
+                    store.append(drafts, Timestamp::from_millis(n)).unwrap();
+                };
+                // In turns, so that whatever else the machine does happens to both.
+                let (mut floor_spent, mut store_spent) = (Spent::default(), Spent::default());
+                for _ in 0..TURNS {
+                    floor_spent.turn(batch, || floor.append());
+                    store_spent.turn(batch, &mut append);
+                }
+                line += &format!(" {:>18} {:>18}", floor_spent.figure(), store_spent.figure());
+                assert_eq!(store.bounds().head, Position::new(n));
+                let last = page(&store, n - 1, None);
+                assert_eq!(*last[0].data, *self.events.event(n - 1).data);
             }
             println!("{line}");
         }
-    }
-
-    /// One thread that does nothing but write the same bytes and sync.
-    fn floor(&self, batch: u64, durability: Durability) -> String {
-        let path = self.folder.join("floor");
-        let file = OpenOptions::new().create_new(true).write(true).open(path).unwrap();
-        let bytes = vec![b'x'; batch as usize * (PAYLOAD + 20)];
-        let mut offset = 0;
-        let mut length = 0;
-        measure(batch, || {
-            if offset + bytes.len() as u64 > length {
-                length = (offset + bytes.len() as u64).next_multiple_of(4 << 20);
-                file.set_len(length).unwrap();
-            }
-            file.write_all_at(&bytes, offset).unwrap();
-            if durability == Durability::Fsync {
-                file.sync_data().unwrap();
-            }
-            offset += bytes.len() as u64;
-        })
-    }
-
-    fn store(&self, batch: u64, durability: Durability) -> String {
-        let store = DiskStore::open(self.config(durability)).unwrap();
-        let mut n = 0;
-        let figure = measure(batch, || {
-            let drafts = self.events.batch(n, batch);
-            n += batch;
-            store.append(drafts, Timestamp::from_millis(n)).unwrap();
-        });
-        assert_eq!(store.bounds().head, Position::new(n));
-        let last = page(&store, n - 1, None);
-        assert_eq!(*last[0].data, *self.events.event(n - 1).data);
-        figure
     }
 
     fn resume(&self) {
@@ -208,20 +189,62 @@ fn page(
     store.read(&query(after, interest)).unwrap().records
 }
 
-/// Does `work`, which handles `batch` events, for a while.
-fn measure(batch: u64, mut work: impl FnMut()) -> String {
-    for _ in 0..20 {
-        work();
+/// One thread that does nothing but write the same bytes and sync.
+struct Floor {
+    file: File,
+    bytes: Vec<u8>,
+    offset: u64,
+    length: u64,
+    durability: Durability,
+}
+
+impl Floor {
+    fn new(folder: &Path, batch: u64, durability: Durability) -> Self {
+        let path = folder.join("floor");
+        let file = OpenOptions::new().create_new(true).write(true).open(path).unwrap();
+        let bytes = vec![b'x'; batch as usize * (PAYLOAD + 20)];
+        Self { file, bytes, offset: 0, length: 0, durability }
     }
-    let (start, cpu) = (Instant::now(), cpu_seconds());
-    let mut events = 0;
-    while start.elapsed() < EACH {
-        work();
-        events += batch;
+
+    fn append(&mut self) {
+        let end = self.offset + self.bytes.len() as u64;
+        if end > self.length {
+            self.length = end.next_multiple_of(4 << 20);
+            self.file.set_len(self.length).unwrap();
+        }
+        self.file.write_all_at(&self.bytes, self.offset).unwrap();
+        if self.durability == Durability::Fsync {
+            self.file.sync_data().unwrap();
+        }
+        self.offset = end;
     }
-    let rate = events as f64 / start.elapsed().as_secs_f64() / 1e3;
-    let cpu = (cpu_seconds() - cpu) / events as f64 * 1e6;
-    format!("{rate:.1} ({cpu:.2})")
+}
+
+/// What one side took.
+#[derive(Default)]
+struct Spent {
+    events: u64,
+    wall: Duration,
+    cpu: f64,
+}
+
+impl Spent {
+    /// Does `work`, which handles `batch` events, for a while.
+    fn turn(&mut self, batch: u64, mut work: impl FnMut()) {
+        work();
+        let (start, cpu) = (Instant::now(), cpu_seconds());
+        while start.elapsed() < TURN {
+            work();
+            self.events += batch;
+        }
+        self.wall += start.elapsed();
+        self.cpu += cpu_seconds() - cpu;
+    }
+
+    fn figure(&self) -> String {
+        let rate = self.events as f64 / self.wall.as_secs_f64() / 1e3;
+        format!("{rate:.1} ({:.2})", self.cpu / self.events as f64 * 1e6)
+    }
 }
 
 /// CPU time of the whole process so far, as Linux counts it.
