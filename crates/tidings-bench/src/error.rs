@@ -1,0 +1,102 @@
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// Why what was asked for cannot be run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// A URL is not one this program can use.
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A number is outside its bounds.
+    OutOfBounds {
+        /// The flag.
+        name: &'static str,
+        /// What it may be.
+        allowed: String,
+    },
+    /// A header is not `Name: value`.
+    Header(String),
+    /// Two settings contradict each other, or one needs another.
+    Contradiction(&'static str),
+    /// The process may not hold that many files.
+    TooManyFiles {
+        /// Files needed: one per connection, and some to spare.
+        needed: usize,
+        /// Files allowed.
+        allowed: usize,
+    },
+}
+
+/// Why a run that began has no result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The system refused a thread, a socket or a poller.
+    Resources(io::Error),
+    /// Not all subscribers were connected in time.
+    NotConnected {
+        /// How many were.
+        connected: usize,
+        /// How many there should be.
+        wanted: usize,
+        /// How long was waited.
+        waited: Duration,
+        /// What the last failure said.
+        last: Option<String>,
+    },
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { url, why } => write!(f, "cannot use the URL {url}: {why}"),
+            Self::OutOfBounds { name, allowed } => write!(f, "{name} must be {allowed}"),
+            Self::Header(header) => write!(f, "the header {header:?} is not `Name: value`"),
+            Self::Contradiction(what) => f.write_str(what),
+            Self::TooManyFiles { needed, allowed } => write!(
+                f,
+                "{needed} open files are needed and {allowed} are allowed; raise `ulimit -n`, \
+                 or run several benches side by side"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resources(_) => f.write_str("the system gave no thread, socket or poller"),
+            Self::NotConnected { connected, wanted, waited, last } => {
+                write!(f, "{connected} of {wanted} subscribers connected within {waited:?}")?;
+                match last {
+                    Some(last) => write!(f, "; the last failure: {last}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Error for PlanError {}
+
+impl Error for RunError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Resources(error) => Some(error),
+            Self::NotConnected { .. } => None,
+        }
+    }
+}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> Self {
+        Self::Resources(error)
+    }
+}

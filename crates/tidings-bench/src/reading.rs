@@ -1,0 +1,326 @@
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+
+use crate::clock::nanos;
+use crate::head::{Head, Resume};
+use crate::judge::Verdict;
+use crate::latency::Latency;
+use crate::limits::{POLL_EVENTS, READ_BYTES, REFUSED_WAIT, RETRY_DEFAULT, TICK};
+use crate::plan::Plan;
+use crate::shared::Shared;
+use crate::subscriber::{Life, Progress, Subscriber};
+
+/// A thread's share of the subscribers: opens them, reads them, brings them back.
+///
+/// One buffer serves all; an event costs its share of a `read`, two or three `memchr` and a step of a histogram, and
+/// allocates nothing. The poller is edge-triggered: a `read` that does not fill the buffer has emptied the socket.
+pub(crate) struct Reader {
+    plan: Arc<Plan>,
+    shared: Arc<Shared>,
+    poll: Poll,
+    subscribers: Vec<Subscriber>,
+    /// Whom to open when; times of the run's clock.
+    due: BinaryHeap<Reverse<(u64, usize)>>,
+    opening: usize,
+    buffer: Vec<u8>,
+    tally: Tally,
+}
+
+/// What a thread has seen.
+pub(crate) struct Tally {
+    /// From the intended time to arrival, of what arrived in the measured time.
+    pub(crate) latency: Latency,
+    /// From the first packet to the response head, of the first connections.
+    pub(crate) connect: Latency,
+    /// From the first packet to the first event.
+    pub(crate) first_event: Latency,
+    pub(crate) delivered: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) late: u64,
+    pub(crate) strays: u64,
+    /// Attempts that failed and were made again.
+    pub(crate) connect_retries: u64,
+    /// Connections that ended before the run did.
+    pub(crate) lost: u64,
+    /// Connections that came back.
+    pub(crate) returned: u64,
+    /// What the server said to those that came back with an id.
+    pub(crate) resumed: u64,
+    pub(crate) reset: u64,
+    /// The server told them not to come back.
+    pub(crate) ended: u64,
+    pub(crate) first_connect_ns: Option<u64>,
+    pub(crate) last_connect_ns: Option<u64>,
+    pub(crate) first_lost_ns: Option<u64>,
+    pub(crate) last_return_ns: Option<u64>,
+}
+
+/// What a thread leaves behind.
+pub(crate) struct Read {
+    pub(crate) subscribers: Vec<Subscriber>,
+    pub(crate) tally: Tally,
+}
+
+impl Reader {
+    /// The `thread`-th share of the plan's subscribers.
+    pub(crate) fn new(plan: &Arc<Plan>, shared: &Arc<Shared>, thread: usize) -> io::Result<Self> {
+        let numbers = (thread..plan.subscribers).step_by(plan.threads);
+        let subscribers: Vec<_> = numbers.map(|number| Subscriber::new(plan, number)).collect();
+        Ok(Self {
+            plan: Arc::clone(plan),
+            shared: Arc::clone(shared),
+            poll: Poll::new()?,
+            due: (0..subscribers.len()).map(|at| Reverse((0, at))).collect(),
+            subscribers,
+            opening: 0,
+            buffer: vec![0; READ_BYTES],
+            tally: Tally::new(),
+        })
+    }
+
+    /// Reads until the run is over.
+    pub(crate) fn run(mut self) -> io::Result<Read> {
+        let mut events = Events::with_capacity(POLL_EVENTS);
+        while !self.shared.stopped() {
+            self.open_due();
+            match self.poll.poll(&mut events, Some(self.wait())) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for event in &events {
+                self.turn(event.token().0);
+            }
+        }
+        Ok(Read { subscribers: self.subscribers, tally: self.tally })
+    }
+
+    fn wait(&self) -> Duration {
+        match self.due.peek() {
+            Some(Reverse((at, _))) if self.opening < self.plan.connects => {
+                self.shared.clock.until(*at).min(TICK)
+            }
+            _ => TICK,
+        }
+    }
+
+    fn open_due(&mut self) {
+        let now_ns = self.shared.clock.now_ns();
+        while self.opening < self.plan.connects
+            && let Some(&Reverse((at, index))) = self.due.peek()
+            && at <= now_ns
+        {
+            self.due.pop();
+            self.opening += 1;
+            self.tally.first_connect_ns.get_or_insert(now_ns);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            let begun = self.subscribers[index]
+                .connect(&self.plan, self.shared.clock.now_ns())
+                .and_then(|stream| self.poll.registry().register(stream, Token(index), interest));
+            if let Err(error) = begun {
+                self.failed(index, || format!("connect: {error}"));
+            }
+        }
+    }
+
+    /// The socket of a subscriber can be read or written.
+    fn turn(&mut self, index: usize) {
+        let subscriber = &mut self.subscribers[index];
+        if matches!(subscriber.life, Life::Connecting(_)) {
+            let topic = self.plan.topic_name(subscriber.topic);
+            match subscriber.ask(&self.plan, &topic) {
+                Ok(true) if subscriber.stalled => return self.stalled(index),
+                Ok(_) => {}
+                Err(error) => return self.failed(index, || format!("connect: {error}")),
+            }
+        }
+        loop {
+            match self.subscribers[index].read(&mut self.buffer) {
+                Ok(0) => return self.gone(index),
+                Ok(bytes) => {
+                    if !self.arrived(index, bytes) || bytes < self.buffer.len() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.gone(index),
+            }
+        }
+    }
+
+    /// Bytes are in the buffer; `false` if the connection is over.
+    fn arrived(&mut self, index: usize, bytes: usize) -> bool {
+        let now_ns = self.shared.clock.now_ns();
+        let (shared, tally) = (&self.shared, &mut self.tally);
+        let measured = shared.measured(now_ns);
+        let (mut received, mut any) = (0, false);
+        let subscriber = &mut self.subscribers[index];
+        let progress = subscriber.take(&self.buffer[..bytes], &mut |judge, header| {
+            any = true;
+            if header.run != shared.run {
+                return; // history of another bench
+            }
+            match judge.judge(header) {
+                Verdict::First => {}
+                Verdict::Late => tally.late += 1,
+                Verdict::Duplicate => {
+                    tally.duplicates += 1;
+                    return;
+                }
+                Verdict::Stray => {
+                    tally.strays += 1;
+                    return;
+                }
+            }
+            received += 1;
+            if measured {
+                tally.latency.record_ns(now_ns.saturating_sub(header.intended_ns));
+            }
+        });
+        if received > 0 {
+            self.shared.received.fetch_add(received, Ordering::Relaxed);
+            if measured {
+                self.tally.delivered += received;
+            }
+        }
+        if any && !subscriber.got_event {
+            subscriber.got_event = true;
+            self.tally.first_event.record_ns(now_ns.saturating_sub(subscriber.began_ns));
+        }
+        match progress {
+            Progress::Going => return true,
+            Progress::Opened(head) => {
+                self.opened(index, &head, now_ns);
+                return true;
+            }
+            Progress::Refused(Some(head)) if head.status == 204 => self.told_to_stay_away(index),
+            Progress::Refused(head) => {
+                let status = head.map_or(0, |head| head.status);
+                self.failed(index, || format!("subscribe: status {status}"));
+            }
+            Progress::Ended(head) => {
+                if let Some(head) = head {
+                    self.opened(index, &head, now_ns);
+                }
+                self.gone(index);
+            }
+        }
+        false
+    }
+
+    fn opened(&mut self, index: usize, head: &Head, now_ns: u64) {
+        self.opening -= 1;
+        self.shared.connected.fetch_add(1, Ordering::Relaxed);
+        let subscriber = &mut self.subscribers[index];
+        let tally = &mut self.tally;
+        if std::mem::replace(&mut subscriber.known, true) {
+            tally.returned += 1;
+            tally.last_return_ns = Some(now_ns);
+            match head.resume {
+                Some(Resume::Resumed) => tally.resumed += 1,
+                Some(Resume::Reset) => tally.reset += 1,
+                Some(Resume::Live) | None => {}
+            }
+        } else {
+            tally.connect.record_ns(now_ns - subscriber.began_ns);
+            tally.last_connect_ns = Some(now_ns);
+        }
+    }
+
+    /// It has asked, and will never look at the answer.
+    fn stalled(&mut self, index: usize) {
+        if let Some(stream) = self.subscribers[index].stream() {
+            // Without it the thread would be woken for what it will not read.
+            let _ = self.poll.registry().deregister(stream);
+        }
+        self.opening -= 1;
+        self.shared.connected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// No stream came of it: again, a little later.
+    fn failed(&mut self, index: usize, why: impl FnOnce() -> String) {
+        self.shared.note_failure(why);
+        self.opening -= 1;
+        self.tally.connect_retries += 1;
+        drop(self.subscribers[index].disconnect());
+        self.due.push(Reverse((self.shared.clock.now_ns() + nanos(REFUSED_WAIT), index)));
+    }
+
+    /// 204: an `EventSource` does not come back.
+    fn told_to_stay_away(&mut self, index: usize) {
+        self.opening -= 1;
+        self.tally.ended += 1;
+        drop(self.subscribers[index].disconnect());
+        self.subscribers[index].life = Life::Over;
+    }
+
+    /// The connection ended.
+    fn gone(&mut self, index: usize) {
+        if !matches!(self.subscribers[index].life, Life::Open(..)) {
+            return self.failed(index, || "the connection ended before the response".to_owned());
+        }
+        let now_ns = self.shared.clock.now_ns();
+        self.shared.connected.fetch_sub(1, Ordering::Relaxed);
+        self.tally.lost += 1;
+        self.tally.first_lost_ns.get_or_insert(now_ns);
+        let subscriber = &mut self.subscribers[index];
+        drop(subscriber.disconnect());
+        if self.plan.reconnect {
+            let wait = subscriber.retry().unwrap_or(RETRY_DEFAULT);
+            self.due.push(Reverse((now_ns + nanos(wait), index)));
+        } else {
+            subscriber.life = Life::Over;
+        }
+    }
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        Self {
+            latency: Latency::new(),
+            connect: Latency::new(),
+            first_event: Latency::new(),
+            delivered: 0,
+            duplicates: 0,
+            late: 0,
+            strays: 0,
+            connect_retries: 0,
+            lost: 0,
+            returned: 0,
+            resumed: 0,
+            reset: 0,
+            ended: 0,
+            first_connect_ns: None,
+            last_connect_ns: None,
+            first_lost_ns: None,
+            last_return_ns: None,
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.latency.merge(&other.latency);
+        self.connect.merge(&other.connect);
+        self.first_event.merge(&other.first_event);
+        self.delivered += other.delivered;
+        self.duplicates += other.duplicates;
+        self.late += other.late;
+        self.strays += other.strays;
+        self.connect_retries += other.connect_retries;
+        self.lost += other.lost;
+        self.returned += other.returned;
+        self.resumed += other.resumed;
+        self.reset += other.reset;
+        self.ended += other.ended;
+        let earlier = |one: Option<u64>, two: Option<u64>| [one, two].into_iter().flatten().min();
+        self.first_connect_ns = earlier(self.first_connect_ns, other.first_connect_ns);
+        self.first_lost_ns = earlier(self.first_lost_ns, other.first_lost_ns);
+        self.last_connect_ns = self.last_connect_ns.max(other.last_connect_ns);
+        self.last_return_ns = self.last_return_ns.max(other.last_return_ns);
+    }
+}
