@@ -13,7 +13,7 @@ pub struct DiskConfig {
     pub path: PathBuf,
     /// What an answered publish survives.
     pub durability: Durability,
-    /// What the log may occupy, in bytes.
+    /// What the log may occupy, in bytes. It cannot be held to less than two segments.
     pub retention_bytes: u64,
     /// How old an event may get.
     pub retention_age: Duration,
@@ -56,6 +56,7 @@ pub enum Durability {
     /// A power cut: every append ends with an `fdatasync`.
     Fsync,
     /// The end of the process, by `kill -9` too: every append has reached the operating system, which
-    /// writes it out in its own time. A power cut can take the last seconds.
+    /// writes it out in its own time. A power cut can take the last seconds, and their positions, and so their
+    /// event ids, are then given to other events.
     Os,
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tidings_hub::{AppendError, ReadError};
 
-/// Why a log could not be opened. Nothing was changed or removed.
+/// Why a log could not be opened. No record was changed or removed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use tidings_hub::{Epoch, Position};
 
 use crate::append::End;
-use crate::config::DiskConfig;
+use crate::config::{DiskConfig, Durability};
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
 use crate::index::{IndexFile, write_index};
@@ -41,7 +41,7 @@ const LOCK_FILE: &str = "lock";
 /// Makes the folder if it is not there, and locks it.
 pub(crate) fn open_folder(path: &Path) -> Result<(Folder, File), OpenError> {
     let fail = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
-    fs::create_dir_all(path).map_err(fail("make the folder"))?;
+    make_folder(path).map_err(fail("make the folder"))?;
     let mut options = OpenOptions::new();
     let lock = options.write(true).create(true).truncate(false).open(path.join(LOCK_FILE));
     let lock = lock.map_err(fail("write to the folder"))?;
@@ -50,6 +50,14 @@ pub(crate) fn open_folder(path: &Path) -> Result<(Folder, File), OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(fail("lock the folder")(source)),
     }
+}
+
+/// Nobody else can look into a folder that is made here: events can be private.
+fn make_folder(path: &Path) -> io::Result<()> {
+    let mut folder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.recursive(true).create(path)
 }
 
 /// Finds the log on `disk`, or makes one.
@@ -63,6 +71,14 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, config: DiskConfig) -> Result<(Shared
     // A killed process may have left files behind whose names are not on the disk yet.
     disk.sync().map_err(folder.fail("sync the folder of", FORMAT_FILE))?;
     Ok((Shared::new(disk, config, epoch, sealed, active), end))
+}
+
+/// The segment that goes on being written.
+struct Newest {
+    log: Arc<SegmentLog>,
+    scan: Scan,
+    /// The name of a segment that was made, but not begun.
+    unused: Option<String>,
 }
 
 /// What is in the folder.
@@ -164,12 +180,19 @@ impl<'a> Found<'a> {
         // What was found before the log was made is out of date.
         let found = Self::look(self.disk, self.config)?;
         let mut firsts = found.firsts();
-        let (newest, scanned) = found.newest(&mut firsts, epoch)?;
+        let Newest { log: newest, scan: mut scanned, unused } = found.newest(&mut firsts, epoch)?;
         let mut sealed = VecDeque::new();
         for (n, first) in firsts.iter().enumerate() {
             let next = firsts.get(n + 1).copied().unwrap_or(newest.first);
             sealed.push_back(Arc::new(found.sealed(*first, next, epoch)?));
         }
+        // Everything is as it should be: from here on, things are changed.
+        if let Some(name) = unused {
+            let removed = self.disk.remove(&name).and_then(|()| self.disk.sync());
+            removed.map_err(self.fail("remove", &name))?;
+        }
+        newest::take_away_torn_end(&newest, &mut scanned)
+            .map_err(self.fail("write to", &log_name(newest.first)))?;
         found.tidy(&firsts);
         let before = sealed.back().map(|segment| segment.last_time).unwrap_or_default();
         let end = End {
@@ -190,41 +213,39 @@ impl<'a> Found<'a> {
     }
 
     /// The segment that goes on being written. Takes it, and an empty one behind it, off `firsts`.
-    fn newest(
-        &self,
-        firsts: &mut Vec<Position>,
-        epoch: Epoch,
-    ) -> Result<(Arc<SegmentLog>, Scan), OpenError> {
+    fn newest(&self, firsts: &mut Vec<Position>, epoch: Epoch) -> Result<Newest, OpenError> {
         let Some(first) = firsts.pop() else {
             let what = "the log has no segment left".to_owned();
             return Err(OpenError::Damaged { path: self.config.path.clone(), what });
         };
         let name = log_name(first);
         let log = SegmentLog::open(self.disk, first, epoch)?;
-        let scanned = match &log {
+        let scan = match &log {
             Some(log) => Some(scan(log)?),
             None => None,
         };
-        let is_empty = scanned.as_ref().is_none_or(|scanned| scanned.is_untouched);
-        if is_empty
+        if scan.as_ref().is_none_or(|scan| scan.is_untouched)
             && let Some(previous) = firsts.last()
             && !self.is_sealed(*previous, epoch)?
         {
             // The process ended between making this segment and sealing the one before.
-            self.disk.remove(&name).map_err(self.fail("remove", &name))?;
-            self.disk.sync().map_err(self.fail("remove", &name))?;
-            return self.newest(firsts, epoch);
+            let newest = self.newest(firsts, epoch)?;
+            if newest.scan.next != first && newest.log.durability == Durability::Fsync {
+                let (path, next) = (newest.log.path.clone(), newest.scan.next);
+                let what = format!("it ends before record {next}, but {name} is there");
+                return Err(OpenError::Damaged { path, what });
+            }
+            return Ok(Newest { unused: Some(name), ..newest });
         }
-        let (Some(log), Some(mut scanned)) = (log, scanned) else {
+        let (Some(log), Some(scan)) = (log, scan) else {
             let what = "its beginning is missing".to_owned();
             return Err(OpenError::Damaged { path: self.disk.path(&name), what });
         };
-        if scanned.is_sealed {
-            let what = format!("the segment after it, {}, is missing", log_name(scanned.next));
+        if scan.is_sealed {
+            let what = format!("the segment after it, {}, is missing", log_name(scan.next));
             return Err(OpenError::Damaged { path: log.path, what });
         }
-        newest::take_away_torn_end(&log, &mut scanned).map_err(self.fail("write to", &name))?;
-        Ok((Arc::new(log), scanned))
+        Ok(Newest { log: Arc::new(log), scan, unused: None })
     }
 
     /// Whether the segment ends with the mark that says so.
