@@ -49,6 +49,10 @@ macro_rules! trace {
 }
 use trace;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod backoff;
 mod body;
 mod cause;
