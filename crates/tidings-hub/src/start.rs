@@ -46,14 +46,18 @@ impl Start {
                     EventIdForm::Ours(position) if position < oldest => ResetReason::Expired,
                     EventIdForm::Ours(position) if position > bounds.head => ResetReason::Unknown,
                     EventIdForm::Ours(position) => return Ok(resumed(position)),
-                    EventIdForm::OtherEpoch => ResetReason::Replaced,
-                    EventIdForm::Foreign => match EventId::new(id) {
-                        Ok(id) => match store.find(&id)? {
-                            Some(position) => return Ok(resumed(position)),
-                            None => ResetReason::Unknown,
-                        },
-                        Err(_) => ResetReason::Unknown,
-                    },
+                    // An id of another hub's log is a publisher's own here, if that hub was piped into this one.
+                    form => {
+                        if let Ok(id) = EventId::new(id)
+                            && let Some(position) = store.find(&id)?
+                        {
+                            return Ok(resumed(position));
+                        }
+                        match form {
+                            EventIdForm::OtherEpoch => ResetReason::Replaced,
+                            _ => ResetReason::Unknown,
+                        }
+                    }
                 };
                 // Everything that is left may have been missed, so everything that is left is sent.
                 Ok(Resolved {
@@ -119,6 +123,54 @@ impl ResetReason {
             Self::Expired => "expired",
             Self::Unknown => "unknown",
             Self::Replaced => "replaced",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Draft, Epoch, MemoryStore, Topic};
+
+    fn store() -> MemoryStore {
+        let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
+        let store = MemoryStore::new(epoch, 2000, Duration::from_secs(60));
+        let mut drafts = vec![Draft::new(Topic::new("a").expect("a valid topic"), "x"); 20];
+        drafts[18].id = EventId::new("upstrm:2").ok();
+        drafts[17].id = EventId::new("mine").ok();
+        store.append(drafts, Timestamp::default()).expect("memory takes everything");
+        store
+    }
+
+    fn resolve(id: &str) -> Resolved {
+        let start = Start::After(id.to_owned());
+        start.resolve(&store(), &Interest::everything()).expect("memory can be read")
+    }
+
+    #[test]
+    fn an_id_that_is_known_resumes_whoever_made_it() {
+        for (id, position) in [("k7q2ma:19", 19), ("mine", 18), ("upstrm:2", 19)] {
+            let expected =
+                Resolved { position: Position::new(position), outcome: Outcome::Resumed };
+            assert_eq!(resolve(id), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_not_known_resets_to_the_oldest_event_and_says_why() {
+        let oldest = store().bounds().first.previous();
+        assert!(oldest > Position::ZERO, "retention has dropped something");
+        for (id, reason) in [
+            ("k7q2ma:1", ResetReason::Expired),
+            ("k7q2ma:99", ResetReason::Unknown),
+            ("upstrm:3", ResetReason::Replaced),
+            ("never", ResetReason::Unknown),
+            ("", ResetReason::Unknown),
+        ] {
+            let outcome = Outcome::Reset { reason, requested: id.to_owned() };
+            assert_eq!(resolve(id), Resolved { position: oldest, outcome }, "{id:?}");
         }
     }
 }
