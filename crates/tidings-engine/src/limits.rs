@@ -34,7 +34,7 @@ pub const TAIL_PAGE_RECORDS_MAX: usize = 1024;
 pub const TAIL_PAGE_BYTES_MAX: usize = 256 << 10;
 
 /// How long the fan-out sleeps when nothing is published before it looks whether the hub stops.
-pub const TAIL_PATIENCE: Duration = Duration::from_millis(500);
+pub const TAIL_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Threads that read history for those catching up. They mostly wait for the disk.
 pub const REPLAY_THREADS: usize = 2;
