@@ -7,10 +7,11 @@ mod hub;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tidings_bench::BenchArgs;
 
 use crate::exit_code;
 
-pub(crate) use client::{PublishArgs, SubscribeArgs};
+pub(crate) use client::{HubUrl, PublishArgs, SubscribeArgs};
 pub(crate) use hub::HubArgs;
 
 /// A Server-Sent Events hub: publish with a POST, listen with an EventSource, miss nothing.
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     /// Print events as they arrive
     #[command(long_about = client::SUBSCRIBE_ABOUT, after_long_help = client::SUBSCRIBE_EXAMPLES)]
     Subscribe(SubscribeArgs),
+    /// Measure a hub, this one or another: deliveries, latency, losses, CPU, memory
+    Bench(BenchArgs),
     /// Mint a token that says what its bearer may publish and subscribe to
     #[command(after_long_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
@@ -57,6 +60,8 @@ pub(crate) enum Command {
     /// Print a manual page
     #[command(after_long_help = MAN_EXAMPLES)]
     Man(ManArgs),
+    /// Print the help of a command; or about: environment, exit-codes
+    Help(HelpArgs),
 }
 
 const SERVE_ABOUT: &str = "\
@@ -174,6 +179,13 @@ pub(crate) struct CheckArgs {
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// `tidings help`.
+#[derive(Args, Debug)]
+pub(crate) struct HelpArgs {
+    /// A command, `environment`, or `exit-codes`
+    pub(crate) about: Option<String>,
 }
 
 /// `tidings man`.

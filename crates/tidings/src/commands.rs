@@ -1,11 +1,14 @@
 //! One file for each command.
 
+mod bench;
 mod check;
 mod completions;
 mod demo;
+mod help;
 mod man;
 mod publish;
 mod serve;
+mod signals;
 mod subscribe;
 mod token;
 
@@ -26,10 +29,12 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Demo(args) => demo::run(&args),
         Command::Publish(args) => publish::run(args),
         Command::Subscribe(args) => subscribe::run(args),
+        Command::Bench(args) => bench::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Help(args) => help::run(&args),
     }
 }
 

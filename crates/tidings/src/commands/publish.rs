@@ -1,6 +1,228 @@
-use crate::args::PublishArgs;
+//! `tidings publish`: one event, or each line of standard input as one.
+
+mod input;
+mod progress;
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use tidings_client::{
+    Event, EventId, EventType, OpenError, PublishError, PublishStream, Publisher,
+};
+use tokio::time::timeout;
+
+use self::input::{Line, Lines};
+use self::progress::Progress;
+use super::client_runtime;
+use super::signals::Signals;
+use crate::args::{HubUrl, PublishArgs};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-pub(super) fn run(_args: PublishArgs) -> Result<ExitCode, CliError> {
-    Err(CliError::new(ExitCode::Failure, "soon"))
+use crate::output;
+
+pub(super) fn run(args: PublishArgs) -> Result<ExitCode, CliError> {
+    let wants_lines = match args.data.as_deref() {
+        Some(data) => data == "-",
+        None if io::stdin().is_terminal() => {
+            let message = "there is nothing to publish";
+            return Err(CliError::new(ExitCode::Usage, message)
+                .hint("give the data after the topic, a pipe, or - to type lines"));
+        }
+        None => true,
+    };
+    if wants_lines && args.id.is_some() {
+        let message = "one --id cannot be that of many lines";
+        return Err(CliError::new(ExitCode::Usage, message)
+            .hint("with --json each line may have an id of its own"));
+    }
+    let form = Form::new(args)?;
+    let runtime = client_runtime()?;
+    let done = match wants_lines {
+        true => runtime.block_on(publish_lines(&form)),
+        false => runtime.block_on(publish_one(&form)),
+    };
+    // A thread may still wait for standard input: nobody needs it.
+    runtime.shutdown_background();
+    done
 }
+
+/// What the arguments say about every event.
+struct Form {
+    topic: String,
+    data: String,
+    event_type: Option<EventType>,
+    id: Option<EventId>,
+    json: bool,
+    hub: HubUrl,
+}
+
+impl Form {
+    fn new(args: PublishArgs) -> Result<Self, CliError> {
+        let wrong = |flag: &str, error| {
+            CliError::new(ExitCode::Usage, format!("{flag} cannot be that")).because(error)
+        };
+        Ok(Self {
+            topic: args.topic,
+            data: args.data.unwrap_or_default(),
+            event_type: args
+                .event
+                .map(EventType::new)
+                .transpose()
+                .map_err(|error| wrong("--event", error))?,
+            id: args.id.map(EventId::new).transpose().map_err(|error| wrong("--id", error))?,
+            json: args.json,
+            hub: args.hub,
+        })
+    }
+
+    /// The topic and the event that `text` means.
+    fn read(&self, text: String) -> Result<(String, Event), String> {
+        if self.json {
+            let line: Line = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            return line.into_event(&self.topic);
+        }
+        let mut event = Event::new(text);
+        event.event_type.clone_from(&self.event_type);
+        event.id.clone_from(&self.id);
+        Ok((self.topic.clone(), event))
+    }
+
+    fn publisher(&self, retries_max: u32) -> Result<Publisher, CliError> {
+        let mut builder = Publisher::builder(&self.hub.url).retries_max(retries_max);
+        if let Some(token) = &self.hub.token {
+            builder = builder.bearer_token(token);
+        }
+        builder.build().map_err(|error| cannot_open(error, &self.hub))
+    }
+}
+
+async fn publish_one(form: &Form) -> Result<ExitCode, CliError> {
+    let read = form.read(form.data.clone());
+    let (topic, event) = read.map_err(|why| CliError::new(ExitCode::Usage, why))?;
+    let publisher = form.publisher(RETRIES_AT_FIRST)?;
+    let published = publisher.publish(&topic, &event).await;
+    let published = published.map_err(|error| cannot_publish(error, &form.hub))?;
+    if published.duplicate {
+        output::remark("the hub has an event with this id already");
+    }
+    output::print(format!("{}\n", published.id).as_bytes())?;
+    Ok(ExitCode::Success)
+}
+
+async fn publish_lines(form: &Form) -> Result<ExitCode, CliError> {
+    let mut lines = Lines::start();
+    let mut progress = Progress::new();
+    let signal = Signals::new()?.first();
+    tokio::pin!(signal);
+    let mut target = Target::new(form)?;
+    loop {
+        // The first lines are confirmed soon, to know that there is a hub; later ones when there is time.
+        let patience = if target.is_confirmed { FLUSH_AFTER } else { CONFIRM_AFTER };
+        let next = tokio::select! {
+            next = timeout(patience, lines.next()) => next,
+            () = &mut signal => break,
+        };
+        match next {
+            Ok(Some(line)) => {
+                let (number, text) = line?;
+                if form.json && text.trim().is_empty() {
+                    continue;
+                }
+                let read = form.read(text);
+                let (topic, event) = match read {
+                    Ok(read) => read,
+                    Err(why) => {
+                        // What came before is as good as if the input had ended here.
+                        progress.watch(target.flush()).await?;
+                        let message = format!("line {number}: {why}");
+                        return Err(CliError::new(ExitCode::Failure, message));
+                    }
+                };
+                progress.watch(target.send(&topic, &event)).await?;
+                progress.sent();
+            }
+            Ok(None) => break,
+            Err(_) => progress.watch(target.flush()).await?,
+        }
+    }
+    progress.watch(target.flush()).await?;
+    progress.finish();
+    Ok(ExitCode::Success)
+}
+
+/// Where the lines go.
+struct Target<'a> {
+    form: &'a Form,
+    stream: PublishStream,
+    /// The hub has stored something: it is there, and worth waiting for when it is not.
+    is_confirmed: bool,
+    unflushed: u32,
+}
+
+impl<'a> Target<'a> {
+    fn new(form: &'a Form) -> Result<Self, CliError> {
+        let stream = form.publisher(RETRIES_AT_FIRST)?.stream();
+        Ok(Self { form, stream, is_confirmed: false, unflushed: 0 })
+    }
+
+    async fn send(&mut self, topic: &str, event: &Event) -> Result<(), CliError> {
+        let sent = self.stream.send(topic, event).await;
+        sent.map_err(|error| cannot_publish(error, &self.form.hub))?;
+        self.unflushed += 1;
+        if !self.is_confirmed && self.unflushed >= CONFIRM_LINES {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), CliError> {
+        if self.unflushed == 0 {
+            return Ok(());
+        }
+        self.unflushed = 0;
+        if self.is_confirmed {
+            let flushed = self.stream.flush().await;
+            return flushed.map_err(|error| cannot_publish(error, &self.form.hub));
+        }
+        let next = self.form.publisher(RETRIES_LATER)?.stream();
+        let first = std::mem::replace(&mut self.stream, next);
+        first.finish().await.map_err(|error| cannot_publish(error, &self.form.hub))?;
+        self.is_confirmed = true;
+        Ok(())
+    }
+}
+
+/// How often to try when nothing says that there is a hub: a few seconds.
+const RETRIES_AT_FIRST: u32 = 5;
+
+/// How often to try once it was there: about a day. Meanwhile whoever feeds the pipe waits.
+const RETRIES_LATER: u32 = 20_000;
+
+/// The first lines are confirmed after so long a silence, or so many.
+const CONFIRM_AFTER: Duration = Duration::from_millis(200);
+const CONFIRM_LINES: u32 = 1000;
+
+/// Later ones after so long a silence.
+const FLUSH_AFTER: Duration = Duration::from_secs(3);
+
+pub(super) fn cannot_open(error: OpenError, hub: &HubUrl) -> CliError {
+    let message = format!("{:?} and the token make no request", hub.url);
+    CliError::new(ExitCode::Usage, message).because(error)
+}
+
+fn cannot_publish(error: PublishError, hub: &HubUrl) -> CliError {
+    match error {
+        PublishError::Refused(problem) => {
+            let wants_token = matches!(problem.status.as_u16(), 401 | 403);
+            let error = CliError::new(ExitCode::Refused, "the hub refused").because(*problem);
+            if wants_token { error.hint(TOKEN_HINT) } else { error }
+        }
+        error => CliError::new(ExitCode::Unreached, format!("cannot publish to {}", hub.url))
+            .because(error)
+            .hint("is a hub running there? start one with `tidings serve`, or give its --url"),
+    }
+}
+
+/// What to do about 401 and 403.
+pub(super) const TOKEN_HINT: &str =
+    "give a token with --token or TIDINGS_TOKEN; see `tidings token`";

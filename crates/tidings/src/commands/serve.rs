@@ -1,6 +1,5 @@
 //! `tidings serve`: run a hub until it is told to leave.
 
-use std::process;
 use std::sync::Arc;
 
 use tidings_engine::{Engine, EngineConfig};
@@ -9,6 +8,7 @@ use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 
 use super::no_runtime;
+use super::signals::Signals;
 use crate::args::HubArgs;
 use crate::commands::check;
 use crate::error::CliError;
@@ -55,7 +55,7 @@ pub(super) fn run_with(
         seed: stores::random(),
     };
     runtime.block_on(async {
-        let mut signals = Signals::new()?;
+        let signals = Signals::new()?;
         let engine = Engine::start(Arc::clone(&store), engine_config).map_err(|error| {
             CliError::new(ExitCode::CannotStart, "the hub cannot start").because(error)
         })?;
@@ -68,7 +68,11 @@ pub(super) fn run_with(
         };
         announce(&settings, &server)?;
         let beside = beside(&engine);
-        server.serve(signals.first()).await;
+        let leave = async {
+            signals.first().await;
+            tracing::info!("leaving; a second signal ends the hub at once");
+        };
+        server.serve(leave).await;
         if let Some(task) = beside {
             task.abort();
         }
@@ -110,64 +114,6 @@ fn cannot_bind(error: BindError) -> CliError {
         _ => "choose another address with --listen",
     };
     CliError::new(ExitCode::CannotStart, "the hub cannot start").because(error).hint(hint)
-}
-
-/// The signals that tell a hub to leave.
-struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    fn new() -> Result<Self, CliError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                CliError::new(ExitCode::CannotStart, "signals cannot be heard").because(error)
-            })
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    #[cfg(not(unix))]
-    fn new() -> Result<Self, CliError> {
-        Ok(Self {})
-    }
-
-    #[cfg(unix)]
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    async fn next(&mut self) {
-        // An error means that no signal can ever come.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Ready at the first signal. The second one ends the process: nothing that was acknowledged is lost.
-    async fn first(&mut self) {
-        self.next().await;
-        tracing::info!("leaving; a second signal ends the hub at once");
-        let mut second = Self::new().ok();
-        tokio::spawn(async move {
-            if let Some(second) = &mut second {
-                second.next().await;
-                process::exit(ExitCode::CutShort.number().into());
-            }
-        });
-    }
 }
 
 /// How many files, and so sockets, the process may have open.

@@ -1,0 +1,49 @@
+//! `tidings help`: a command's help, or a topic that belongs to none. The reference is made of the same texts.
+
+use std::fmt::Write as _;
+
+use clap::CommandFactory as _;
+
+use crate::args::{Cli, HelpArgs};
+use crate::error::CliError;
+use crate::exit_code::{self, ExitCode};
+use crate::settings::KEYS;
+use crate::{env, output};
+
+pub(super) fn run(args: &HelpArgs) -> Result<ExitCode, CliError> {
+    let text = match args.about.as_deref() {
+        None => Cli::command().render_long_help().to_string(),
+        Some("environment") => environment(),
+        Some("exit-codes") => format!("{}\n", exit_code::TABLE),
+        Some(name) => command(name)?,
+    };
+    output::print(text.as_bytes())?;
+    Ok(ExitCode::Success)
+}
+
+fn command(name: &str) -> Result<String, CliError> {
+    let mut program = Cli::command();
+    program.build();
+    let found = program.find_subcommand_mut(name).map(clap::Command::render_long_help);
+    found.map(|help| help.to_string()).ok_or_else(|| {
+        let message = format!("there is no help about {name:?}");
+        CliError::new(ExitCode::Usage, message)
+            .hint("there is about every command, and about: environment, exit-codes")
+    })
+}
+
+/// Every variable with what it does.
+fn environment() -> String {
+    let mut text = "Environment variables:\n".to_owned();
+    let mut line = |name: &str, what: &str| {
+        writeln!(text, "  {name:<26}  {what}").expect("a String takes every write");
+    };
+    for (name, what) in env::OTHERS {
+        line(name, what);
+    }
+    for key in KEYS {
+        line(&key.variable(), &format!("the setting {}", key.name));
+    }
+    text.push_str("\nWhat the settings mean: `tidings check --defaults`. Lists have commas.\n");
+    text
+}

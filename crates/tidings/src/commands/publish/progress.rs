@@ -1,0 +1,97 @@
+//! The line that tells a person how far it is.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+
+use crate::output;
+
+/// Counts what is sent, and draws it where a person watches and has time to.
+pub(super) struct Progress {
+    started: Instant,
+    ticks: Interval,
+    sent: u64,
+    /// Since when the hub has taken nothing, and whether that was said.
+    waiting_since: Option<Instant>,
+    has_complained: bool,
+    is_watched: bool,
+    is_drawn: bool,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Self {
+            started: Instant::now(),
+            ticks,
+            sent: 0,
+            waiting_since: None,
+            has_complained: false,
+            // Who types the lines needs nobody to count them.
+            is_watched: io::stderr().is_terminal() && !io::stdin().is_terminal(),
+            is_drawn: false,
+        }
+    }
+
+    pub(super) fn sent(&mut self) {
+        self.sent += 1;
+    }
+
+    /// Waits for `work`, and meanwhile says how it stands.
+    pub(super) async fn watch<T>(&mut self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        self.waiting_since = None;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => {
+                    self.has_complained = false;
+                    return done;
+                }
+                now = self.ticks.tick() => self.tick(now),
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let since = *self.waiting_since.get_or_insert(now);
+        if !self.has_complained && now.duration_since(since) >= COMPLAIN_AFTER {
+            self.clear();
+            output::remark("the hub does not take events; trying on, nothing is lost");
+            self.has_complained = true;
+        }
+        if self.is_watched && now.duration_since(self.started) >= DRAW_AFTER {
+            self.draw(&format!("{} lines sent", self.sent));
+        }
+    }
+
+    pub(super) fn finish(mut self) {
+        if self.is_drawn {
+            self.clear();
+            let took = self.started.elapsed().as_secs_f64();
+            output::remark(&format!("{} events published in {took:.1} s", self.sent));
+        }
+    }
+
+    fn draw(&mut self, text: &str) {
+        // Whether a progress line can be drawn matters to nobody.
+        let _ = write!(io::stderr(), "\r\x1b[K{text}");
+        self.is_drawn = true;
+    }
+
+    fn clear(&mut self) {
+        if self.is_drawn {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+const TICK: Duration = Duration::from_millis(200);
+
+/// Short work needs no progress line.
+const DRAW_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the hub may take nothing before that is said.
+const COMPLAIN_AFTER: Duration = Duration::from_secs(3);

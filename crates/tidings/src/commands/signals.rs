@@ -1,0 +1,65 @@
+//! The signals by which people and supervisors tell a program to leave.
+
+use std::process;
+
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+
+/// SIGTERM and SIGINT; where there are none, Ctrl-C.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Begins to listen: from here on these signals do not end the process by themselves.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us.
+    #[cfg(unix)]
+    pub(super) fn new() -> Result<Self, CliError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                CliError::new(ExitCode::Failure, "signals cannot be heard").because(error)
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn new() -> Result<Self, CliError> {
+        Ok(Self {})
+    }
+
+    /// Ready at the first signal. From then on, the next one ends the process at once.
+    pub(super) async fn first(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            process::exit(ExitCode::CutShort.number().into());
+        });
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        // An error means that no signal can ever come.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

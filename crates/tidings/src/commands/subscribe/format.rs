@@ -1,0 +1,114 @@
+//! How an event is printed.
+
+use std::io::{self, IsTerminal};
+
+use serde::Serialize;
+use tidings_client::MessageEvent;
+
+use crate::output::Palette;
+
+/// The type of the hub's own event that says that others may be missing.
+pub(super) const RESET: &str = "tidings.reset";
+
+/// One of the ways to print.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Format {
+    /// For people: id, type, data.
+    Human { palette: Palette, is_terminal: bool },
+    /// One JSON object a line.
+    Json,
+    /// The event stream itself.
+    Raw,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    event: &'a str,
+    data: &'a str,
+}
+
+impl Format {
+    pub(super) fn new(raw: bool, json: bool) -> Self {
+        match (raw, json) {
+            (true, _) => Self::Raw,
+            (_, true) => Self::Json,
+            _ => Self::Human {
+                palette: Palette::for_stdout(),
+                is_terminal: io::stdout().is_terminal(),
+            },
+        }
+    }
+
+    /// Appends `event` to `out`.
+    pub(super) fn write(self, out: &mut Vec<u8>, event: MessageEvent) {
+        match self {
+            Self::Human { palette, is_terminal } => {
+                out.extend_from_slice(human(&event, palette, is_terminal).as_bytes());
+            }
+            Self::Json => {
+                let id = event.last_event_id().map(AsRef::as_ref);
+                let line = Line { id, event: event.event_type(), data: event.data() };
+                serde_json::to_writer(&mut *out, &line).expect("texts only, into a Vec");
+                out.push(b'\n');
+            }
+            Self::Raw => event.into_sent().encode(out),
+        }
+    }
+}
+
+/// `id  type  data`; no type if it is the usual one; further lines of data stand below the first.
+fn human(event: &MessageEvent, palette: Palette, is_terminal: bool) -> String {
+    let shown = |text: &str| if is_terminal { harmless(text) } else { text.to_owned() };
+    let Palette { dim, accent, warning, plain } = palette;
+    let mut head = String::new();
+    let mut indent = 0;
+    if let Some(id) = event.last_event_id() {
+        let id = shown(id.as_str());
+        indent += id.chars().count() + 2;
+        head = format!("{dim}{id}{plain}  ");
+    }
+    if event.event_type() != USUAL {
+        let event_type = shown(event.event_type());
+        indent += event_type.chars().count() + 2;
+        let colour = if event.event_type() == RESET { warning } else { accent };
+        head.push_str(&format!("{colour}{event_type}{plain}  "));
+    }
+    let mut text = head;
+    for (number, line) in event.data().split('\n').enumerate() {
+        if number > 0 {
+            text.push('\n');
+            text.push_str(&" ".repeat(indent));
+        }
+        text.push_str(&shown(line));
+    }
+    text.push('\n');
+    text
+}
+
+/// Whoever may publish must not be able to steer the terminals of those who read: control characters are
+/// shown, not sent.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_control() && c != '\t' => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The type of an event that names none.
+const USUAL: &str = "message";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_shown_control_characters_and_not_sent_them() {
+        assert_eq!(harmless("a\tb\x1b[31mé\u{9b}"), "a\tb\\u{1b}[31mé\\u{9b}");
+    }
+}
