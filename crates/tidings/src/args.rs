@@ -89,7 +89,7 @@ Run a hub that publishes a counter and a clock, to try things with
 
 On the topic `counter`, `Message N` every two seconds; on `clock`, the date every second. Whenever \
 somebody connects, `counter` says `Connected to server`, and `clock` has an event of the type \
-`connecttime`.
+`connecttime`. At /demo/ there are pages for more: news, prices, scores, chat, a job, this machine.
 
 It is `tidings serve` with two other defaults: history is kept in memory only, and web pages of \
 any origin may use it. All options of `serve` are there.";

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod demos;
 mod env;
 mod error;
 mod exit_code;

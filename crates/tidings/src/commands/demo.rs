@@ -1,4 +1,4 @@
-//! `tidings demo`: a hub with a counter and a clock.
+//! `tidings demo`: a hub with a counter, a clock, and the demo pages with their publishers.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,12 +8,17 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::serve;
 use crate::args::HubArgs;
+use crate::demos;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{Given, Layer, Origin};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
-    serve::run_with(args, preferences(), |engine| Some(tokio::spawn(publish(engine.clone()))))
+    let pages = [tidings_web::DEMO, demos::SOURCES];
+    serve::run_with(args, preferences(), &pages, |engine, server| {
+        let url = format!("http://{}", server.local_addr());
+        Some(tokio::spawn(publish(engine.clone(), url)))
+    })
 }
 
 /// What a demo prefers to the defaults: it leaves nothing behind, and a page from anywhere may look at it.
@@ -24,7 +29,11 @@ fn preferences() -> Layer {
 }
 
 /// Publishes until the hub leaves.
-async fn publish(engine: Engine) {
+async fn publish(engine: Engine, url: String) {
+    // They publish by HTTP, and leave with this task.
+    let _pages = demos::start(&url).inspect_err(|error| {
+        tracing::warn!(%error, "the demo pages have no publishers");
+    });
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut arrivals = 0;

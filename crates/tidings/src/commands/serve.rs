@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidings_engine::{Engine, EngineConfig};
 use tidings_server::{BindError, Server};
+use tidings_web::File;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 
@@ -17,14 +18,16 @@ use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
 use crate::{env, output, stores, telemetry};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
-    run_with(args, Layer::default(), |_| None)
+    run_with(args, Layer::default(), &[], |_, _| None)
 }
 
-/// Runs a hub with `preferred` on top of the defaults, and what `beside` starts beside it.
+/// Runs a hub with `preferred` on top of the defaults, with `pages` beside the console, and what `beside` starts
+/// beside it.
 pub(super) fn run_with(
     args: &HubArgs,
     preferred: Layer,
-    beside: impl FnOnce(&Engine) -> Option<JoinHandle<()>>,
+    pages: &[&'static [File]],
+    beside: impl FnOnce(&Engine, &Server) -> Option<JoinHandle<()>>,
 ) -> Result<ExitCode, CliError> {
     if args.print_default_config {
         output::print(DEFAULT_FILE.as_bytes())?;
@@ -34,7 +37,8 @@ pub(super) fn run_with(
     let layers = vec![preferred, file, env::layer(), args.layer()];
     let settings = Settings::resolve(layers).map_err(CliError::settings)?;
     // Before anything is made or opened.
-    let server_config = check::server_config(&settings)?;
+    let mut server_config = check::server_config(&settings)?;
+    server_config.pages.extend(pages);
     telemetry::start(&settings.log, settings.log_json);
 
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -67,15 +71,16 @@ pub(super) fn run_with(
             }
         };
         announce(&settings, &server)?;
-        let beside = beside(&engine);
+        let beside = beside(&engine, &server);
         let leave = async {
             signals.first().await;
             tracing::info!("leaving; a second signal ends the hub at once");
+            // What runs beside may be a subscriber itself, and would be waited for.
+            if let Some(task) = &beside {
+                task.abort();
+            }
         };
         server.serve(leave).await;
-        if let Some(task) = beside {
-            task.abort();
-        }
         engine.stop().await;
         tracing::info!("the hub has left");
         Ok(())

@@ -158,7 +158,8 @@ pub(crate) fn duration(duration: Duration) -> String {
 
 /// A size in words: `1 GiB`; what does not come out even, in a smaller unit.
 pub(crate) fn bytes(bytes: u64) -> String {
-    let even = BYTE_UNITS.iter().rev().find(|(_, factor)| bytes.is_multiple_of(*factor));
+    let even = BYTE_UNITS.iter().filter(|(_, factor)| bytes.is_multiple_of(*factor));
+    let even = even.max_by_key(|(_, factor)| factor);
     match even {
         Some((name, factor)) => format!("{} {name}", bytes / factor),
         None => format!("{bytes} bytes"),
@@ -191,7 +192,6 @@ const DURATION_MAX: u64 = 36_525 * DAY;
 const DURATION_UNITS: [(&str, u64); 6] =
     [("ms", 1), ("s", 1000), ("m", MINUTE), ("h", HOUR), ("d", DAY), ("w", 7 * DAY)];
 
-/// From small to large, so that the last one that divides evenly is the one to show.
 const BYTE_UNITS: [(&str, u64); 8] = [
     ("KB", 1000),
     ("MB", 1_000_000),

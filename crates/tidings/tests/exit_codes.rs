@@ -1,0 +1,161 @@
+//! How the program ends, and what it says then.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::net::TcpListener;
+
+use world::{Folder, Hub, said, tidings};
+
+#[test]
+fn an_address_that_others_can_reach_needs_keys_or_the_word_open() {
+    let folder = Folder::new();
+    let mut serve = tidings();
+    serve.args(["serve", "--listen", "0.0.0.0:0"]).current_dir(folder.path());
+    let (stdout, stderr, code) = said(&mut serve);
+    assert_eq!((stdout.as_str(), code), ("", 3));
+    assert!(stderr.contains("can be reached from other machines"), "{stderr}");
+    assert!(stderr.contains("\nhint: with --open"), "{stderr}");
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing was made");
+
+    // It is the rule that refuses, not the address: checked without being reachable.
+    let config = folder.file("open.toml", "listen = \"0.0.0.0:0\"\nopen = true\n");
+    assert_eq!(said(tidings().arg("check").arg(&config)).2, 0);
+    let keys = "listen = \"[::]:0\"\n[[keys]]\nname = \"k\"\nkey = \"0123456789abcdef\"\n";
+    let config = folder.file("keys.toml", keys);
+    assert_eq!(said(tidings().arg("check").arg(&config)).2, 0);
+}
+
+#[test]
+fn a_file_with_an_unknown_key_stops_the_start_and_names_the_likely_one() {
+    let folder = Folder::new();
+    let config = folder.file("hub.toml", "open = false\n\n  retension-age = \"3d\"\n");
+    for command in [vec!["serve", "--config"], vec!["check"]] {
+        let (_, stderr, code) = said(tidings().args(&command).arg(&config));
+        let place = format!("error: {}:3:3: unknown key `retension-age`", config.display());
+        assert_eq!(stderr, format!("{place}\nhint: did you mean `retention-age`?\n"));
+        assert_eq!(code, 3);
+    }
+    let missing = folder.path().join("missing.toml");
+    let (_, stderr, code) = said(tidings().arg("check").arg(missing));
+    assert!(stderr.contains("cannot be read\n  because: No such file"), "{stderr}");
+    assert_eq!(code, 3);
+}
+
+#[test]
+fn a_wrong_value_is_a_usage_error_on_the_command_line_and_a_configuration_error_elsewhere() {
+    let (_, stderr, code) = said(tidings().args(["serve", "--heartbeat", "15"]));
+    assert!(stderr.starts_with("error: --heartbeat: \"15\" is no duration"), "{stderr}");
+    assert_eq!(code, 2);
+    let (_, stderr, code) = said(tidings().arg("check").env("TIDINGS_RETENTION_BYTES", "lots"));
+    assert!(stderr.starts_with("error: TIDINGS_RETENTION_BYTES: \"lots\" is no size"), "{stderr}");
+    assert_eq!(code, 3);
+    assert_eq!(said(tidings().args(["serve", "--hartbeat", "15s"])).2, 2);
+    assert_eq!(said(&mut tidings()).2, 2);
+}
+
+#[test]
+fn check_says_what_a_file_means_and_where_each_value_comes_from() {
+    let folder = Folder::new();
+    let text = "data = \"history\"\n[[keys]]\nname = \"k\"\nkey = \"0123456789abcdef\"\n\
+                publish = [\"a/*\"]\n";
+    let config = folder.file("hub.toml", text);
+    let mut check = tidings();
+    let (stdout, stderr, code) = said(
+        check
+            .arg("check")
+            .arg(&config)
+            .env("TIDINGS_RETRY", "5s")
+            .env("TIDINGS_JWT_SECRET", SECRET),
+    );
+    assert_eq!((stderr.as_str(), code), ("", 0));
+    let line = |start: &str| {
+        let found = stdout.lines().find(|line| line.starts_with(start));
+        found.unwrap_or_else(|| panic!("{start} in {stdout}")).to_owned()
+    };
+    let data = folder.path().join("history");
+    assert!(line("data = ").contains(data.to_str().unwrap()));
+    assert!(line("data = ").ends_with(&format!("# {}:1:1", config.display())));
+    assert!(line("retry = \"5s\"").ends_with("# TIDINGS_RETRY"));
+    assert!(line("heartbeat = \"15s\"").ends_with("# default"));
+    assert!(line("  publish = ").contains("a/*"));
+    assert!(line("access by token: 1 keys, 1 secrets").is_ascii());
+    for secret in ["0123456789abcdef", SECRET] {
+        assert!(!stdout.contains(secret), "secrets are not shown");
+    }
+}
+
+#[test]
+fn the_default_file_can_be_copied_and_says_the_same() {
+    let folder = Folder::new();
+    let (defaults, ..) = said(tidings().args(["check", "--defaults"]));
+    let (printed, ..) = said(tidings().args(["serve", "--print-default-config"]));
+    assert_eq!(defaults, printed);
+    let config = folder.file("hub.toml", &defaults);
+    let (copied, _, code) = said(tidings().arg("check").arg(config));
+    let (plain, ..) = said(&mut tidings().arg("check"));
+    let values = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.split(" # ").next().unwrap().trim_end());
+        lines
+            .filter(|line| !line.starts_with("data =") && line.contains(" = "))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(values(&copied), values(&plain));
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn what_another_process_has_cannot_be_had() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let data = folder.path().join("data");
+    let mut second = tidings();
+    second.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+    let (_, stderr, code) = said(&mut second);
+    assert!(stderr.contains("is in use by another process"), "{stderr}");
+    assert!(stderr.contains("\nhint: "), "{stderr}");
+    assert_eq!(code, 4);
+    assert_eq!(hub.publish("t", "x").len(), "k7q2ma:1".len(), "the first one goes on");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut second = tidings();
+    second.args(["serve", "--durability", "memory", "--listen", &address]);
+    let (_, stderr, code) = said(&mut second);
+    assert!(stderr.contains("hint: another program listens there"), "{stderr}");
+    assert_eq!(code, 4);
+}
+
+#[test]
+fn a_hub_that_refuses_and_one_that_is_not_there_are_told_apart() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let (_, stderr, code) = said(&mut hub.command(&["publish", "a/*", "x"]));
+    assert_eq!(code, 5);
+    assert!(stderr.contains("because: 400"), "{stderr}");
+    let (_, _, code) = said(&mut hub.command(&["subscribe", "a*"]));
+    assert_eq!(code, 5);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_, stderr, code) =
+        said(tidings().args(["publish", "a", "x", "--url", &format!("http://{nobody}")]));
+    assert_eq!(code, 6);
+    assert!(stderr.contains("Connection refused"), "{stderr}");
+}
+
+#[test]
+fn a_token_that_would_be_of_no_use_is_not_minted() {
+    let (_, stderr, code) = said(tidings().args(["token", "--secret", SECRET]));
+    assert!(stderr.contains("would allow nothing"), "{stderr}");
+    assert_eq!(code, 2);
+    let weak = ["token", "--publish", "**", "--secret", "short"];
+    let (_, stderr, code) = said(tidings().args(weak));
+    assert!(stderr.contains("at least 32 bytes"), "{stderr}");
+    assert_eq!(code, 3);
+    let none = ["token", "--publish", "**"];
+    assert_eq!(said(tidings().args(none)).2, 2);
+    let odd = ["token", "--publish", "a*b", "--secret", SECRET];
+    assert_eq!(said(tidings().args(odd)).2, 2);
+}
+
+const SECRET: &str = "a secret of at least thirty-two bytes";

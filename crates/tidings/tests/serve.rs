@@ -1,0 +1,240 @@
+//! The hub as a person meets it: the real program, and the real `curl`.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use world::{Folder, Hub, Process, run, said, text, tidings};
+
+#[test]
+fn the_three_commands_of_the_readme_do_what_it_says() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let data = folder.path().join("data");
+    let promise = "1 GiB, 7 days, every event on disk before it is acknowledged";
+    assert_eq!(hub.history, format!("history in {} ({promise})", data.display()));
+
+    let mut listener = hub.listen(&[], "/events/hello");
+    assert_eq!(listener.line(), ": tidings");
+    listener.line_with("retry: ");
+    let start = listener.line_with("id: ");
+    let id = hub.publish("hello", "world");
+    assert_eq!(listener.line_with("id: "), format!("id: {id}"));
+    assert_eq!(listener.line(), "data: world");
+    let epoch = start.strip_prefix("id: ").unwrap().split(':').next().unwrap();
+    assert_eq!(id, format!("{epoch}:1"));
+}
+
+#[test]
+fn what_was_missed_while_the_hub_was_killed_and_started_again_arrives_once_and_in_order() {
+    let folder = Folder::new();
+    let mut hub = Hub::serve(&folder, &[]);
+    let ids: Vec<_> = ["one", "two", "three"].map(|data| hub.publish("t", data)).into();
+    hub.process.kill();
+
+    let hub = Hub::serve(&folder, &[]);
+    let mut listener = hub.listen(&["-H", &format!("Last-Event-ID: {}", ids[0])], "/events/t");
+    assert_eq!(listener.values("data: ", 2), ["two", "three"]);
+    hub.publish("t", "four");
+    assert_eq!(listener.values("data: ", 1), ["four"]);
+}
+
+#[test]
+fn a_history_that_was_wiped_is_not_taken_for_the_old_one() {
+    let folder = Folder::new();
+    let mut hub = Hub::serve(&folder, &[]);
+    let id = hub.publish("t", "one");
+    hub.process.kill();
+    fs::remove_dir_all(folder.path().join("data")).unwrap();
+
+    let hub = Hub::serve(&folder, &[]);
+    let mut listener = hub.listen(&["-H", &format!("Last-Event-ID: {id}")], "/events/t");
+    assert_eq!(listener.line_with("event: "), "event: tidings.reset");
+    let data: serde_json::Value = serde_json::from_str(&listener.values("data: ", 1)[0]).unwrap();
+    assert_eq!((&data["reason"], &data["requested"]), (&"replaced".into(), &id.into()));
+}
+
+#[test]
+fn lines_of_a_pipe_reach_a_watcher_as_they_are_written() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    // With a start in the past, it does not matter which of the two is there first.
+    let words = ["subscribe", "host/*", "--json", "--since", "1h"];
+    let mut watcher = Process::spawn(&mut hub.command(&words));
+    let mut publish = hub.command(&["publish", "host/x", "-", "--event", "stat"]);
+    let mut publisher = Process::spawn(publish.stdin(Stdio::piped()));
+    for line in ["first", "", "third \"line\""] {
+        publisher.write(&format!("{line}\n"));
+        // Without a pause the next line is written only when this one has arrived.
+        let event: serde_json::Value = serde_json::from_str(&watcher.line()).unwrap();
+        assert_eq!((&event["event"], &event["data"]), (&"stat".into(), &line.into()));
+    }
+    publisher.write("no line feed");
+    publisher.close_stdin();
+    assert!(watcher.line().contains("no line feed"));
+    assert!(publisher.wait().success());
+}
+
+#[test]
+fn a_pipe_goes_on_when_the_hub_is_back_and_publishes_nothing_twice() {
+    let folder = Folder::new();
+    let mut hub = Hub::serve(&folder, &[]);
+    let address = hub.address.clone();
+    let mut publish = hub.command(&["publish", "t", "-"]);
+    let mut publisher = Process::spawn(publish.stdin(Stdio::piped()));
+    publisher.write("1\n2\n");
+    let history = |hub: &Hub| -> Vec<String> {
+        let page = hub.curl(&["-H", "Accept: application/json"], "/events/t?last=100");
+        let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+        let events = page["events"].as_array().unwrap().iter();
+        events.map(|event| event["data"].as_str().unwrap().to_owned()).collect()
+    };
+    world::eventually(|| history(&hub) == ["1", "2"]);
+    // So that it knows the hub: then it waits for it.
+    std::thread::sleep(Duration::from_millis(500));
+    hub.process.kill();
+    publisher.write("3\n4\n");
+
+    let mut command = tidings();
+    command.args(["serve", "--data"]).arg(folder.path().join("data"));
+    command.args(["--listen", &address, "--log", "off"]).stdout(Stdio::piped());
+    let mut process = Process::new(command.spawn().unwrap());
+    process.line();
+    let history_line = process.line();
+    let hub = Hub { process, address, history: history_line };
+    publisher.write("5\n");
+    publisher.close_stdin();
+    assert!(publisher.wait().success());
+    assert_eq!(history(&hub), ["1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn json_lines_may_name_topic_type_and_id() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let mut publish = hub.command(&["publish", "a", "--json"]);
+    let mut publisher = Process::spawn(publish.stdin(Stdio::piped()));
+    publisher
+        .write("{\"data\":\"x\"}\n\n{\"topic\":\"b\",\"event\":\"e\",\"id\":\"7\",\"data\":[1]}\n");
+    publisher.write("{\"data\":\"y\",\"tpoic\":\"c\"}\n");
+    publisher.close_stdin();
+    let output = publisher.output();
+    let stderr = text(output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.starts_with("error: line 4: unknown field `tpoic`"), "{stderr}");
+    let words = ["subscribe", "a", "b", "--since", "1h", "-n", "2", "--raw"];
+    let (stdout, _, code) = said(&mut hub.command(&words));
+    assert_eq!(code, 0);
+    assert!(stdout.ends_with("event: e\nid: 7\ndata: [1]\n\n"), "{stdout}");
+}
+
+#[test]
+fn a_watcher_whose_pipe_is_closed_ends_quietly() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    hub.publish("t", "one");
+    hub.publish("t", "two");
+    let mut subscribe = hub.command(&["subscribe", "t", "--last", "2"]);
+    let mut child = subscribe.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = Process::new(child).output();
+    assert_eq!((output.status.code(), text(output.stderr).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_topic_that_ends_ends_its_watcher() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &["--retry", "100ms"]);
+    hub.publish("t", "one");
+    let mut watcher = Process::spawn(&mut hub.command(&["subscribe", "t", "--last", "1"]));
+    assert!(watcher.line().ends_with("  one"));
+    hub.curl(&["-X", "DELETE"], "/events/t");
+    assert!(watcher.line().contains("  end  "));
+    assert_eq!(watcher.wait().code(), Some(0));
+}
+
+#[test]
+fn the_demo_counts_and_tells_the_time() {
+    let folder = Folder::new();
+    let mut demo = tidings();
+    let hub = Hub::start(demo.args(["demo", "--log", "off"]).current_dir(folder.path()));
+    let mut counter = hub.listen(&["-H", "Origin: http://page.example", "-i"], "/events/counter");
+    assert_eq!(counter.line_with("access-control-allow-origin"), "access-control-allow-origin: *");
+    let values = counter.values("data: ", 3);
+    assert_eq!(values[0], "Connected to server");
+    let number = |text: &str| text.strip_prefix("Message ").unwrap().parse::<u64>().unwrap();
+    assert_eq!(number(&values[2]), number(&values[1]) + 1);
+
+    let mut clock = hub.listen(&[], "/events/clock");
+    assert_eq!(clock.line_with("event: "), "event: connecttime");
+    let dates = clock.values("data: ", 2);
+    assert!(dates.iter().all(|date| date.ends_with(" GMT")), "{dates:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "it leaves nothing behind");
+}
+
+#[test]
+fn a_hub_with_keys_lets_in_who_has_one_and_says_why_to_others() {
+    let folder = Folder::new();
+    let secret = folder.file("secret", "a secret of thirty-two bytes or more\n");
+    let config = "jwt-secret-file = \"secret\"\n[[keys]]\nname = \"sensor\"\nkey = \"0123456789abcdef\"\n\
+                  publish = [\"s/*\"]\n";
+    let config = folder.file("hub.toml", config);
+    let hub = Hub::serve(&folder, &["--config", config.to_str().unwrap()]);
+
+    let mut mint = tidings();
+    mint.args(["token", "--subscribe", "s/**", "--expires", "1h", "--secret-file"]).arg(&secret);
+    let (token, stderr, code) = said(&mut mint);
+    assert_eq!((stderr.as_str(), code), ("", 0));
+    let mut mint = tidings();
+    let (other, ..) = said(mint.args(["token", "--subscribe", "s/**", "--config"]).arg(&config));
+    assert_eq!(token.matches('.').count(), 2, "{token}");
+    assert_eq!(other.split('.').next(), token.split('.').next());
+
+    let mut publish = hub.command(&["publish", "s/1", "20.5", "--token", "0123456789abcdef"]);
+    assert_eq!(said(&mut publish).2, 0);
+    let mut subscribe = hub.command(&["subscribe", "s/1", "--last", "1", "-n", "1"]);
+    let (stdout, ..) = said(subscribe.env("TIDINGS_TOKEN", token.trim()));
+    assert!(stdout.ends_with("  20.5\n"), "{stdout}");
+
+    let (_, stderr, code) = said(&mut hub.command(&["publish", "s/1", "x"]));
+    assert_eq!(code, 5);
+    assert!(stderr.contains("401") && stderr.contains("hint: give a token"), "{stderr}");
+    let (_, stderr, code) =
+        said(hub.command(&["subscribe", "t"]).env("TIDINGS_TOKEN", token.trim()));
+    assert_eq!(code, 5);
+    assert!(stderr.contains("403"), "{stderr}");
+}
+
+#[test]
+fn a_hub_without_subscribers_leaves_at_once_and_with_them_says_goodbye() {
+    let folder = Folder::new();
+    let mut hub = Hub::serve(&folder, &["--drain-window", "300ms"]);
+    let mut listener = hub.listen(&[], "/events/t");
+    listener.line_with("id: ");
+    hub.process.signal("TERM");
+    assert_eq!(listener.wait().code(), Some(0), "the stream ended in good order");
+    assert_eq!(hub.process.wait().code(), Some(0));
+
+    let mut hub = Hub::serve(&folder, &["--drain-window", "1h", "--max-drain", "2h"]);
+    hub.publish("t", "one");
+    hub.process.signal("INT");
+    assert_eq!(hub.process.wait().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_a_hub_that_is_leaving() {
+    let folder = Folder::new();
+    let mut hub = Hub::serve(&folder, &["--drain-window", "1h", "--max-drain", "2h"]);
+    let mut listener = hub.listen(&[], "/events/t");
+    listener.line_with("id: ");
+    hub.process.signal("TERM");
+    world::eventually(|| {
+        let mut curl = std::process::Command::new("curl");
+        !run(curl.args(["-s", &hub.url("/healthz")])).status.success()
+    });
+    hub.process.signal("TERM");
+    assert_eq!(hub.process.wait().code(), Some(130));
+}
