@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidings_hub::{AppendError, Appended, Draft, EventId, Position, Record, Timestamp};
 
+use crate::ahead::Ahead;
 use crate::block::{BlockBuilder, CLOSED, Commit, LAST_OF_COMMIT, SEALED};
 use crate::config::Durability;
 use crate::error::Fault;
@@ -22,13 +23,16 @@ use crate::state::{Active, Shared};
 /// at the end of a segment is short.
 const OS_SYNC_BYTES: u64 = 16 << 20;
 
+/// Bytes by which the writer lengthens a segment file where there are no zeros ahead of it.
+const GROWTH_BYTES: u64 = 64 << 10;
+
 /// Where the log ends.
 pub(crate) struct End {
     pub(crate) log: Arc<SegmentLog>,
     /// Where the next block goes.
     pub(crate) offset: u64,
-    /// How long the file is.
-    pub(crate) file_bytes: u64,
+    /// Up to where the file can be written to: there are zeros.
+    pub(crate) room: u64,
     pub(crate) next: Position,
     /// Time of the newest record; the next one is not before.
     pub(crate) time: Timestamp,
@@ -39,6 +43,8 @@ pub(crate) struct Writer {
     end: End,
     pub(crate) helper: Helper,
     buffer: Vec<u8>,
+    /// The part of the segment behind [`End::room`], while the helper fills it with zeros.
+    ahead: Option<Arc<Ahead>>,
     /// Bytes written since the last sync was asked for.
     unsynced: u64,
 }
@@ -54,7 +60,7 @@ struct Batch {
 
 impl Writer {
     pub(crate) fn new(end: End, helper: Helper) -> Self {
-        Self { end, helper, buffer: Vec::new(), unsynced: 0 }
+        Self { end, helper, buffer: Vec::new(), ahead: None, unsynced: 0 }
     }
 
     /// See `Store::append`.
@@ -154,16 +160,10 @@ impl Writer {
 
     /// Puts the buffer at the end of the log, as firmly as is promised.
     fn write(&mut self, shared: &Shared) -> Result<(), Fault> {
-        let End { log, offset, file_bytes, .. } = &mut self.end;
-        let to = *offset + self.buffer.len() as u64;
-        if to > *file_bytes {
-            let longer = to.next_multiple_of(shared.config.growth_bytes());
-            log.file.set_len(longer).map_err(|error| log.io_fault("lengthen", &error))?;
-            *file_bytes = longer;
-        }
-        log.file
-            .write_at(&self.buffer, *offset)
-            .map_err(|error| log.io_fault("write to", &error))?;
+        self.make_room(shared)?;
+        let End { log, offset, .. } = &self.end;
+        let written = log.file.write_at(&self.buffer, *offset);
+        written.map_err(|error| log.io_fault("write to", &error))?;
         match shared.config.durability {
             Durability::Fsync => log.file.sync().map_err(|error| log.io_fault("sync", &error))?,
             Durability::Os => {
@@ -175,6 +175,42 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Sees to it that the buffer can be written at the end of the log, and that there will be zeros behind it.
+    fn make_room(&mut self, shared: &Shared) -> Result<(), Fault> {
+        let to = self.end.offset + self.buffer.len() as u64;
+        if self.ahead.as_ref().is_some_and(|ahead| ahead.outcome().is_some()) || to > self.end.room
+        {
+            self.end_ahead();
+        }
+        let End { log, room, .. } = &mut self.end;
+        if to > *room {
+            let longer = to.next_multiple_of(GROWTH_BYTES);
+            log.file.set_len(longer).map_err(|error| log.io_fault("lengthen", &error))?;
+            *room = longer;
+        }
+        let part = shared.config.ahead_bytes();
+        let is_wanted = shared.config.durability == Durability::Fsync
+            && self.ahead.is_none()
+            && *room - to < part
+            && *room < shared.config.segment_bytes();
+        if is_wanted {
+            let ahead = Ahead::new(log, *room, *room + part);
+            if self.helper.try_send(Job::Fill(Arc::clone(&ahead))) {
+                self.ahead = Some(ahead);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what the helper has filled, or takes back what it has not begun.
+    fn end_ahead(&mut self) {
+        if let Some(ahead) = self.ahead.take()
+            && ahead.end()
+        {
+            self.end.room = ahead.to;
+        }
     }
 
     /// Shows the batch to the readers.
@@ -227,7 +263,7 @@ impl Writer {
         let log_bytes = self.end.offset;
         let offset = crate::segment::HEADER_BYTES as u64;
         let End { next: position, time, .. } = self.end;
-        self.end = End { log: Arc::clone(&next), offset, file_bytes: offset, next: position, time };
+        self.end = End { log: Arc::clone(&next), offset, room: offset, next: position, time };
         self.unsynced = 0;
         let sealed = {
             let mut state = shared.write_state();
@@ -250,7 +286,8 @@ impl Writer {
 
     /// Writes a block without records, cuts the file behind it, and syncs.
     fn mark(&mut self, flag: u32) -> Result<(), Fault> {
-        let End { log, offset, file_bytes, next, time } = &mut self.end;
+        self.end_ahead();
+        let End { log, offset, room, next, time } = &mut self.end;
         self.buffer.clear();
         let commit = Commit { first: *next, time: *time, salt: log.salt };
         BlockBuilder::begin(&mut self.buffer, *next).finish(
@@ -265,7 +302,7 @@ impl Writer {
             .and_then(|()| log.file.sync())
             .map_err(|error| log.io_fault("finish", &error))?;
         *offset = to;
-        *file_bytes = to;
+        *room = to;
         Ok(())
     }
 

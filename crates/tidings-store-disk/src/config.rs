@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::limits::{
-    RECENT_BYTES_MAX, RETENTION_AGE_DEFAULT, RETENTION_BYTES_DEFAULT, SEGMENT_BYTES_MAX,
-    SEGMENT_BYTES_MIN, SEGMENT_GROWTH_BYTES, SEGMENTS_AIM,
+    AHEAD_BYTES_MAX, RECENT_BYTES_MAX, RETENTION_AGE_DEFAULT, RETENTION_BYTES_DEFAULT,
+    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENTS_AIM,
 };
 
 /// Where the log is and what it promises.
@@ -43,9 +43,9 @@ impl DiskConfig {
         })
     }
 
-    /// By how much a segment file is lengthened at a time.
-    pub(crate) fn growth_bytes(&self) -> u64 {
-        (self.segment_bytes() / 16).clamp(64 << 10, SEGMENT_GROWTH_BYTES)
+    /// How much of a segment is filled with zeros at a time, ahead of the end of the log.
+    pub(crate) fn ahead_bytes(&self) -> u64 {
+        (self.segment_bytes() / 16).clamp(64 << 10, AHEAD_BYTES_MAX)
     }
 }
 

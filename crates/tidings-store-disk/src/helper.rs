@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
+use crate::ahead::Ahead;
 use crate::error::Fault;
 use crate::index::{IndexFile, write_index};
 use crate::limits::JOBS_MAX;
@@ -17,6 +18,8 @@ pub(crate) enum Job {
     Index(Arc<Sealed>),
     /// Remove a segment that retention dropped.
     Remove(Arc<Sealed>),
+    /// Fill a part of the segment with zeros.
+    Fill(Arc<Ahead>),
     /// Bring to the disk what the operating system was given.
     Sync(Arc<SegmentLog>),
 }
@@ -46,11 +49,9 @@ impl Helper {
         }
     }
 
-    /// Hands over a job that may as well not be done.
-    pub(crate) fn try_send(&self, job: Job) {
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.try_send(job);
-        }
+    /// Hands over a job that may as well not be done; `false` if it will not be.
+    pub(crate) fn try_send(&self, job: Job) -> bool {
+        self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(job).is_ok())
     }
 
     /// Waits until everything is done, and ends the thread.
@@ -71,6 +72,7 @@ fn serve(jobs: &Receiver<Job>, shared: &Weak<Shared>) {
         let done = match job {
             Job::Index(sealed) => shared.write_index(&sealed),
             Job::Remove(sealed) => shared.remove(&sealed),
+            Job::Fill(ahead) => ahead.work(&*shared.disk),
             Job::Sync(log) => log.file.sync().map_err(|error| log.io_fault("sync", &error)),
         };
         if let Err(fault) = done {

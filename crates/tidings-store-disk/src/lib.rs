@@ -34,6 +34,7 @@
 //!
 //! Why not an embedded database: `docs/decisions/0001-a-log-of-our-own.md`.
 
+mod ahead;
 mod append;
 mod block;
 mod config;

@@ -34,10 +34,10 @@ pub const SEGMENT_KEYS_MAX: usize = 1 << 18;
 /// A segment spans at most this share of the retention age.
 pub const SEGMENT_AGE_SHARE: u32 = 8;
 
-/// Bytes by which a segment file is lengthened ahead of what is written: a sync that need not record a new
-/// length is a third faster. A crash leaves up to so many zeros at its end; they take no space. (In small
-/// segments it is a sixteenth of them.)
-pub const SEGMENT_GROWTH_BYTES: u64 = 4 << 20;
+/// Bytes that are filled with zeros at a time, ahead of the end of a log with `fsync` (in small segments, a
+/// sixteenth of them). They make syncs cheaper; up to twice as many are on the disk while the log is open, and after
+/// a crash until it is written on.
+pub const AHEAD_BYTES_MAX: u64 = 4 << 20;
 
 /// Bytes of records in one block, unless a single record is larger. A block is what is checked and read as
 /// a whole: a larger one makes reading one topic of many dearer, a smaller one everything else.

@@ -198,7 +198,7 @@ impl<'a> Found<'a> {
         let end = End {
             log: Arc::clone(&newest),
             offset: scanned.end,
-            file_bytes: scanned.file_bytes,
+            room: scanned.file_bytes,
             next: scanned.next,
             time: scanned.last_time.max(before),
         };

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, DiskFile};
@@ -75,6 +76,8 @@ struct FileContent {
     now: Vec<u8>,
     synced: Vec<u8>,
     pending: Vec<Pending>,
+    /// How many syncs have failed. Each handle is told of each once.
+    failures: u64,
 }
 
 #[derive(Clone)]
@@ -243,7 +246,7 @@ impl FileContent {
                 }
             }
         }
-        Self { now: bytes.clone(), synced: bytes, pending: Vec::new() }
+        Self { now: bytes.clone(), synced: bytes, pending: Vec::new(), failures: 0 }
     }
 }
 
@@ -263,12 +266,12 @@ impl Disk for SimulatedDisk {
         }
         let content = Content::default();
         inner.change(Change::Put(name.to_owned(), Arc::clone(&content)))?;
-        Ok(Arc::new(SimulatedFile { disk: self.clone(), content }))
+        Ok(SimulatedFile::open(self, content))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let content = self.lock().get(name)?;
-        Ok(Arc::new(SimulatedFile { disk: self.clone(), content }))
+        Ok(SimulatedFile::open(self, content))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -296,6 +299,15 @@ impl Disk for SimulatedDisk {
 struct SimulatedFile {
     disk: SimulatedDisk,
     content: Content,
+    /// Failures this handle was told of.
+    told: AtomicU64,
+}
+
+impl SimulatedFile {
+    fn open(disk: &SimulatedDisk, content: Content) -> Arc<dyn DiskFile> {
+        let told = AtomicU64::new(lock(&content).failures);
+        Arc::new(Self { disk: disk.clone(), content, told })
+    }
 }
 
 impl DiskFile for SimulatedFile {
@@ -347,12 +359,17 @@ impl DiskFile for SimulatedFile {
         }
         let mut content = lock(&self.content);
         if let Trouble::SyncFailsAfter(left) = &mut inner.trouble {
-            if *left == 0 {
-                // What was to be written is forgotten: the next sync has nothing to do and succeeds.
-                content.pending.clear();
-                return Err(io::Error::other("input/output error"));
+            match left.checked_sub(1) {
+                Some(fewer) => *left = fewer,
+                None => {
+                    // What was to be written is forgotten: a later sync has nothing to do and succeeds.
+                    content.pending.clear();
+                    content.failures += 1;
+                }
             }
-            *left -= 1;
+        }
+        if self.told.swap(content.failures, Ordering::Relaxed) < content.failures {
+            return Err(io::Error::other("input/output error"));
         }
         content.synced = content.now.clone();
         content.pending.clear();
