@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { after } from "./harness.js";
 
 const ARGS = [
   "--no-sandbox",
@@ -36,4 +37,47 @@ export async function openBrowser(options = {}) {
     rmSync(profile, { recursive: true, force: true });
   };
   return context;
+}
+
+let shared;
+
+/** A tab of the browser that all tests share; it is closed with the test. */
+export async function openPage(address) {
+  shared ??= openBrowser();
+  const page = await (await shared).newPage();
+  after(() => page.close());
+  page.problems = [];
+  page.on("pageerror", (error) => page.problems.push(error.message));
+  if (address) await page.goto(address);
+  return page;
+}
+
+export async function closeBrowser() {
+  await (await shared)?.close();
+}
+
+/** The devtools of one page. */
+export async function devtools(page) {
+  return page.context().newCDPSession(page);
+}
+
+/** In the page: an EventSource as `window.source`, and what it tells in `window.heard`. */
+export async function listen(page, address, options = {}) {
+  await page.evaluate(
+    ({ address, types = [], ...init }) => {
+      window.heard = [];
+      window.source = new EventSource(address, init);
+      for (const type of ["open", "error", "message", "end", "tidings.reset", ...types]) {
+        window.source.addEventListener(type, ({ data, lastEventId }) => {
+          window.heard.push(data === undefined ? { type } : { type, data, id: lastEventId });
+        });
+      }
+    },
+    { address, ...options },
+  );
+}
+
+/** What `listen` or `connect` heard of one type: data, or as many times as it came. */
+export async function heard(page, type = "message") {
+  return page.evaluate((type) => window.heard.filter((one) => one.type === type).map((one) => one.data), type);
 }

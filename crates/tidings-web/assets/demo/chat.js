@@ -12,7 +12,7 @@ chat.addEventListener("message", (event) => {
   const line = JSON.parse(event.data);
   lines.append(make("li", {}, make("b", { textContent: line.name }), `  ${line.text}`));
   if (lines.children.length > 100) lines.firstChild.remove();
-  lines.scrollTop = lines.scrollHeight;
+  lines.lastChild.scrollIntoView({ block: "nearest" });
 });
 
 document.querySelector("#say").addEventListener("submit", (event) => {

@@ -4,7 +4,10 @@ const rows = new Map();
 const goals = document.querySelector("#goals");
 const source = watch(new EventSource("/events/demo/scores?last=60"));
 
-source.addEventListener("kickoff", ({ data }) => show(JSON.parse(data), "playing"));
+source.addEventListener("kickoff", ({ data }) => {
+  show(JSON.parse(data), "playing");
+  goals.replaceChildren();
+});
 source.addEventListener("fulltime", ({ data }) => show(JSON.parse(data), "full time"));
 source.addEventListener("goal", ({ data }) => {
   const goal = JSON.parse(data);

@@ -368,7 +368,7 @@ class Feed {
   retoken(token) {
     if (!this.#waiting) return;
     this.#waiting = false;
-    if (token) {
+    if (token && token !== this.#wish.token) {
       this.#wish.token = token;
       this.#source.close();
       this.open();

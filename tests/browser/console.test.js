@@ -1,0 +1,147 @@
+// The console at `/`.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openPage } from "./browser.js";
+import { after, equal, ok, pause, test, until } from "./harness.js";
+import { startHub } from "./hub.js";
+import { startSite } from "./site.js";
+
+const rows = (page) => page.locator("#rows tr:not(.note)");
+
+test("within five seconds of opening the demo's address something moves", async () => {
+  const hub = await startHub([], "demo");
+  const page = await openPage();
+  const foreign = [];
+  const complaints = [];
+  page.on("request", (request) => request.url().startsWith(hub.url) || foreign.push(request.url()));
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  const started = Date.now();
+  await page.goto(hub.url);
+  await until("events", async () => (await rows(page).count()) > 0, 5000);
+  const first = await rows(page).first().textContent();
+  await until("the next event", async () => (await rows(page).first().textContent()) !== first, 5000);
+  ok(Date.now() - started < 5000, "that took longer than five seconds");
+  await until("figures", async () => /[1-9]/.test(await page.locator("#published").textContent()));
+  await until("topics with rates", async () => (await page.locator("#topics tr").count()) >= 2);
+  equal([foreign, complaints, page.problems], [[], [], []], "foreign requests, complaints, errors");
+});
+
+test("events of every type are shown with their topic; filter, pause and publish work by keyboard", async () => {
+  const hub = await startHub();
+  const page = await openPage(hub.url);
+  await page.getByText("connected", { exact: true }).first().waitFor();
+  await hub.publish("a/1", "apple");
+  await hub.publish("b", "pear", { event: "never-seen-before" });
+  await until("both", async () => (await rows(page).count()) === 2);
+  await until("topics", async () => (await rows(page).allInnerTexts()).join().includes("a/1"));
+  ok((await rows(page).first().innerText()).includes("never-seen-before"), "the type of the newest");
+
+  await page.locator("#needle").focus();
+  await page.keyboard.type("appl");
+  await until("one row", async () => (await rows(page).count()) === 1);
+  await page.locator("#needle").fill("");
+
+  await page.locator("#pause").focus();
+  await page.keyboard.press("Enter");
+  await hub.publish("a/1", "while paused");
+  await page.getByText("Go on (1 new)").waitFor();
+  equal(await rows(page).count(), 2, "rows while paused");
+  await page.keyboard.press("Space");
+  await until("three rows", async () => (await rows(page).count()) === 3);
+
+  await page.locator("#matcher").fill("a/*");
+  await page.keyboard.press("Enter");
+  await until("only those of a", async () => (await rows(page).count()) === 2);
+
+  await page.locator("#publish-topic").focus();
+  await page.keyboard.press("ControlOrMeta+a");
+  await page.keyboard.type("a/2");
+  await page.keyboard.press("Enter");
+  await page.getByText(/stored as /).waitFor();
+  await until("it comes back", async () => (await rows(page).first().innerText()).includes("a/2"));
+  const snippet = await page.locator("#snippet").textContent();
+  equal(snippet.trim().split("\n").length, 6, "lines to copy");
+  ok(snippet.includes(`new EventSource("${hub.url}/events/a/2")`), snippet);
+});
+
+test("the six lines to copy work as they are", async () => {
+  const hub = await startHub(["--cors-origin", "*"]);
+  const page = await openPage(hub.url);
+  const snippet = await page.locator("#snippet").textContent();
+  const own = await openPage(await startSite(`<!doctype html>${snippet}`));
+  await until("it listens", async () => (await hub.subscribers()) === 2);
+  await hub.publish("hello", "world");
+  await until("it shows", async () => (await own.locator("#list").textContent()) === "world\n");
+});
+
+test("a resume and a reset are shown as they happen", async () => {
+  for (const [durability, words] of [["fsync", /resumed after .*: nothing was missed/], ["memory", /reset \(replaced\)/]]) {
+    const hub = await startHub(["--retry", "300ms", "--durability", durability]);
+    const page = await openPage(hub.url);
+    await page.getByText("connected", { exact: true }).first().waitFor();
+    await hub.publish("x", "1");
+    await until("an event", async () => (await rows(page).count()) === 1);
+    await hub.kill();
+    await page.getByText("connection lost").first().waitFor();
+    await hub.start();
+    await page.getByText(words).waitFor();
+    await hub.publish("x", "2");
+    await until("the next event", async () => (await rows(page).first().innerText()).includes("2"));
+  }
+});
+
+test("where keys are set the console asks for a token, and works with it", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tidings-keys-"));
+  after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "hub.toml");
+  const key = "a-key-for-the-browser-tests";
+  writeFileSync(file, `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`);
+  const hub = await startHub(["--config", file]);
+  await hub.publish("x", "secret news", { token: key });
+  const page = await openPage(hub.url);
+  await page.locator("#token").fill(key);
+  await page.keyboard.press("Enter");
+  await until("the event", async () => (await rows(page).allInnerTexts()).join().includes("secret news"));
+  await until("figures", async () => /[1-9]/.test(await page.locator("#subscribers").textContent()));
+  equal(await page.locator("#token-form").isVisible(), false, "the form is visible");
+});
+
+test("a thousand events a second do not freeze the console", async () => {
+  const hub = await startHub(["--durability", "memory"]);
+  const page = await openPage(hub.url);
+  await page.getByText("connected", { exact: true }).first().waitFor();
+  await page.evaluate(() => {
+    window.gaps = [];
+    let before = performance.now();
+    const look = (now) => {
+      window.gaps.push(now - before);
+      before = now;
+      requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
+  let sent = 0;
+  const until_ = Date.now() + 6000;
+  while (Date.now() < until_) {
+    const turn = Date.now();
+    const lines = Array.from({ length: 100 }, (_, n) => JSON.stringify({ topic: `load/${n % 20}`, data: `event ${sent + n}` }));
+    const answer = await fetch(`${hub.url}/events`, {
+      method: "POST",
+      headers: { "content-type": "application/x-ndjson" },
+      body: lines.join("\n") + "\n",
+    });
+    equal(answer.status, 200);
+    sent += 100;
+    await pause(Math.max(0, 100 - (Date.now() - turn)));
+  }
+  await until("the newest event", async () => (await rows(page).first().innerText()).includes(`event ${sent - 1}`), 3000);
+  const { gaps, count } = await page.evaluate(() => ({ gaps: window.gaps, count: document.querySelectorAll("#rows tr").length }));
+  gaps.sort((a, b) => a - b);
+  const [median, worst] = [gaps[Math.floor(gaps.length / 2)], gaps.at(-1)].map(Math.round);
+  console.log(`        ${sent} events in 6 s; frames: median ${median} ms, longest ${worst} ms; ${count} rows`);
+  ok(sent >= 4000, `only ${sent} events were published`);
+  ok(count <= 100, `${count} rows`);
+  ok(worst < 1000, `a frame took ${worst} ms`);
+});

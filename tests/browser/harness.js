@@ -1,0 +1,81 @@
+// A test is a sentence and a function. They run one after the other, for they share a machine of two cores.
+
+const tests = [];
+
+/** `fn` gets nothing; what it opens it gives to `after`, which is undone in reverse. */
+export function test(sentence, fn) {
+  tests.push({ sentence, fn });
+}
+
+const undo = [];
+
+/** Registers what ends with the test. */
+export function after(fn) {
+  undo.push(fn);
+}
+
+export function equal(actual, expected, what = "") {
+  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (a !== b) throw new Error(`${what}${what && ": "}${a} instead of ${b}`);
+}
+
+export function ok(value, what) {
+  if (!value) throw new Error(what);
+}
+
+/** Waits until `fn` gives something true. */
+export async function until(what, fn, ms = 10_000) {
+  const deadline = Date.now() + ms;
+  let last;
+  for (;;) {
+    try {
+      last = await fn();
+      if (last) return last;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > deadline) throw new Error(`never: ${what} (last: ${last?.message ?? JSON.stringify(last)})`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Runs all tests whose sentence contains `wanted`; says how it went, and returns how many failed. */
+export async function run(wanted = "") {
+  let [passed, failed] = [0, 0];
+  for (const { sentence, fn } of tests.filter(({ sentence }) => sentence.includes(wanted))) {
+    const started = Date.now();
+    let problem;
+    try {
+      await withLimit(fn(), process.env.PICTURES ? 120_000 : 60_000);
+    } catch (error) {
+      problem = error;
+    }
+    while (undo.length) {
+      try {
+        await undo.pop()();
+      } catch (error) {
+        problem ??= error;
+      }
+    }
+    const seconds = ((Date.now() - started) / 1000).toFixed(1);
+    if (problem) {
+      failed += 1;
+      console.log(`FAILED  ${sentence} (${seconds} s)\n        ${problem.stack.replaceAll("\n", "\n        ")}`);
+    } else {
+      passed += 1;
+      console.log(`ok      ${sentence} (${seconds} s)`);
+    }
+  }
+  console.log(`\n${passed} passed, ${failed} failed`);
+  return failed;
+}
+
+function withLimit(promise, ms) {
+  let timer;
+  const limit = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`took longer than ${ms / 1000} s`)), ms);
+  });
+  return Promise.race([promise, limit]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,87 @@
+// A hub as users run it: the program, on a loopback port the system chose.
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, equal } from "./harness.js";
+
+const PROGRAM = process.env.TIDINGS ?? new URL("../../target/debug/tidings", import.meta.url).pathname;
+
+/** Starts one; it ends with the test. */
+export async function startHub(options = [], command = "serve") {
+  const hub = new Hub(command, options);
+  await hub.start();
+  after(() => hub.remove());
+  return hub;
+}
+
+class Hub {
+  #command;
+  #options;
+  #child;
+  #folder = mkdtempSync(join(tmpdir(), "tidings-hub-"));
+  port = 0;
+
+  constructor(command, options) {
+    this.#command = command;
+    this.#options = options;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async start() {
+    const place = ["--listen", `127.0.0.1:${this.port}`, "--data", join(this.#folder, "log"), "--log", "warn"];
+    const child = spawn(PROGRAM, [this.#command, ...place, ...this.#options], { stdio: ["ignore", "pipe", "inherit"] });
+    this.#child = child;
+    this.port = await new Promise((resolve, reject) => {
+      let text = "";
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`the hub ended with ${code}: ${text}`)));
+      child.stdout.on("data", (piece) => {
+        text += piece;
+        const found = text.match(/listening on http:\/\/127\.0\.0\.1:(\d+)/);
+        if (found) resolve(Number(found[1]));
+      });
+    });
+  }
+
+  /** As a crash would: `kill -9`. */
+  async kill(signal = "SIGKILL") {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill(signal);
+    await gone;
+  }
+
+  async remove() {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async publish(topic, data, { event, token } = {}) {
+    const answer = await fetch(`${this.url}/events/${topic}${event ? `?event=${event}` : ""}`, {
+      method: "POST",
+      body: data,
+      headers: token ? { authorization: `Bearer ${token}` } : {},
+    });
+    equal(answer.status, 200, `publishing to ${topic}`);
+    return (await answer.json()).id;
+  }
+
+  async end(topic) {
+    const answer = await fetch(`${this.url}/events/${topic}`, { method: "DELETE" });
+    equal(answer.status, 200, `ending ${topic}`);
+  }
+
+  async stats() {
+    return (await fetch(`${this.url}/stats`)).json();
+  }
+
+  async subscribers() {
+    return (await this.stats()).subscribers;
+  }
+}

@@ -1,0 +1,66 @@
+// Pages of other origins.
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { heard, listen, openPage } from "./browser.js";
+import { after, equal, test, until } from "./harness.js";
+import { startHub } from "./hub.js";
+import { startSite } from "./site.js";
+
+test("an allowed origin listens with credentials and publishes past a preflight", async () => {
+  const site = await startSite();
+  const hub = await startHub(["--cors-origin", site, "--cors-credentials"]);
+  const page = await openPage(site);
+  await listen(page, `${hub.url}/events/x`, { withCredentials: true });
+  await until("open", async () => (await heard(page, "open")).length === 1);
+  const status = await page.evaluate(async (url) => {
+    const headers = { "content-type": "application/json", authorization: "Bearer whatever" };
+    const answer = await fetch(url, { method: "POST", headers, body: '{"n":1}', credentials: "include" });
+    return answer.status;
+  }, `${hub.url}/events/x`);
+  equal(status, 200);
+  await until("the event", async () => (await heard(page)).length === 1);
+  equal(await heard(page), ['{"n":1}']);
+});
+
+test("an origin that is not allowed can neither listen nor publish", async () => {
+  const site = await startSite();
+  const hub = await startHub(["--cors-origin", "https://app.example"]);
+  const page = await openPage(site);
+  await listen(page, `${hub.url}/events/x`);
+  await until("closed", () => page.evaluate(() => window.source.readyState === EventSource.CLOSED));
+  await page.evaluate((url) => fetch(url, { method: "POST", mode: "no-cors", body: "forged" }), `${hub.url}/events/x`);
+  equal((await hub.stats()).published, 0, "events published");
+});
+
+test("the example page, opened as a file, shows events arriving", async () => {
+  const hub = await startHub(["--cors-origin", "*"]);
+  const example = new URL("../../examples/browser/events.html", import.meta.url);
+  const html = readFileSync(example, "utf8").replaceAll("http://127.0.0.1:3000", hub.url);
+  const folder = mkdtempSync(join(tmpdir(), "tidings-page-"));
+  after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "events.html");
+  writeFileSync(file, html);
+  const page = await openPage(pathToFileURL(file).href);
+  await page.getByText("connected").waitFor();
+  await hub.publish("hello", "first");
+  await hub.publish("hello", "an alarm", { event: "alarm" });
+  await until("both in the list", async () => (await page.locator("li").count()) === 2);
+  equal(await page.locator("li").allTextContents(), ["first", "alarm: an alarm"]);
+  await page.getByRole("button", { name: "Close" }).click();
+  await until("nobody listens", async () => (await hub.subscribers()) === 0);
+});
+
+test("the worker pattern's example shares one connection by hand", async () => {
+  const hub = await startHub(["--cors-origin", "*"]);
+  const html = readFileSync(new URL("../../examples/browser/worker.html", import.meta.url), "utf8");
+  const script = readFileSync(new URL("../../examples/browser/worker.js", import.meta.url), "utf8");
+  const site = await startSite(html, { "/worker.js": script.replaceAll("http://127.0.0.1:3000", hub.url) });
+  const pages = [await openPage(site), await openPage(site)];
+  await until("one connection", async () => (await hub.subscribers()) === 1);
+  await hub.publish("hello", "to both");
+  for (const one of pages) await one.getByText("to both").waitFor();
+  equal(await hub.subscribers(), 1);
+});

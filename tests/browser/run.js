@@ -1,0 +1,15 @@
+// node run.js [PART OF A SENTENCE]
+
+import { closeBrowser } from "./browser.js";
+import { run } from "./harness.js";
+
+await import("./eventsource.test.js");
+await import("./origins.test.js");
+await import("./tidings.test.js");
+await import("./console.test.js");
+await import("./demos.test.js");
+await import("./accessibility.test.js");
+
+const failed = await run(process.argv[2]);
+await closeBrowser();
+process.exit(failed ? 1 : 0);
