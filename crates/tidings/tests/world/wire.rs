@@ -44,6 +44,27 @@ impl Wire {
         self.answer()
     }
 
+    /// Posts a body piece by piece (RFC 9112 §7.1).
+    pub fn post_pieces(
+        &mut self,
+        path: &str,
+        media_type: &str,
+        pieces: impl Iterator<Item = String>,
+    ) -> io::Result<Answer> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {media_type}\r\n\
+             Transfer-Encoding: chunked\r\n\r\n",
+            self.address
+        );
+        self.reader.get_mut().write_all(head.as_bytes())?;
+        for piece in pieces {
+            let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+            self.reader.get_mut().write_all(chunk.as_bytes())?;
+        }
+        self.reader.get_mut().write_all(b"0\r\n\r\n")?;
+        self.answer()
+    }
+
     pub fn get(&mut self, path: &str, accept: &str) -> io::Result<Answer> {
         self.send_get(path, accept)?;
         self.answer()
