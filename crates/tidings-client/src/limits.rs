@@ -44,7 +44,8 @@ pub const REFUSAL_BODY_BYTES_MAX: usize = 64 * 1024;
 /// The longest wait for that body: 5 seconds. *At the edge*: what has come by then is the body.
 pub const REFUSAL_BODY_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// The longest wait for a TCP connection to be made: 30 seconds.
+/// The longest wait for a connection to be made, with its name looked up and TLS agreed on: 30 seconds.
+/// *At the edge*: a network error, and so another attempt.
 pub const CONNECT_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// When a connection has carried nothing for this long, the kernel asks whether the peer is there.

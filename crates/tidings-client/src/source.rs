@@ -250,7 +250,7 @@ impl EventSource {
             return;
         }
         match item {
-            Ok(Item::Open(open)) => crate::trace!("open: {}", open.url),
+            Ok(Item::Open(_)) => crate::trace!("open"),
             Ok(Item::Reconnecting(lost)) => {
                 crate::trace!("again in {:?}: {}", lost.wait, lost.cause);
             }

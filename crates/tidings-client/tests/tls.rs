@@ -124,3 +124,17 @@ async fn a_certificate_nobody_vouches_for_is_refused() {
             .collect();
     assert!(chain.iter().any(|text| text.contains("certificate")), "{chain:?}");
 }
+
+/// The clock goes on by itself when everybody waits.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_to_tls_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let mut source =
+        EventSource::builder(&url).retry_policy(Backoff::new().retries_max(0)).open().unwrap();
+    let error = source.next().await.unwrap().unwrap_err();
+    assert!(
+        matches!(&error, ReadError::GaveUp { cause: Cause::Network(error), .. } if error.is_connect()),
+        "{error:?}"
+    );
+}

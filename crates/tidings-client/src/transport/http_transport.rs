@@ -1,17 +1,24 @@
 //! `HttpTransport`: HTTP/1.1 and HTTP/2, by hyper; TLS by rustls.
 
+use std::error::Error;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 #[cfg(feature = "tls")]
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, uri::Scheme};
+use http::uri::Scheme;
+use http::{Request, Uri};
 use http_body_util::BodyExt;
 #[cfg(feature = "tls")]
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout;
+use tower_service::Service;
 
 use crate::limits::{
     CONNECT_WAIT_MAX, HTTP2_CONNECTION_WINDOW, HTTP2_STREAM_WINDOW, TCP_KEEPALIVE,
@@ -27,7 +34,7 @@ use crate::{Body, SendFuture, Transport, TransportError};
 /// It needs a tokio runtime.
 #[derive(Clone)]
 pub struct HttpTransport {
-    plain: Client<HttpConnector, Body>,
+    plain: Client<InTime<HttpConnector>, Body>,
     #[cfg(feature = "tls")]
     tls: Arc<Tls>,
 }
@@ -95,17 +102,20 @@ impl fmt::Debug for HttpTransport {
     }
 }
 
+#[cfg(feature = "tls")]
+type TlsClient = Client<InTime<HttpsConnector<HttpConnector>>, Body>;
+
 /// Made when it is first needed, for it reads the trusted certificates from files, and plain HTTP must
 /// not fail where there are none.
 #[cfg(feature = "tls")]
 struct Tls {
     version: Version,
-    client: OnceLock<Client<HttpsConnector<HttpConnector>, Body>>,
+    client: OnceLock<TlsClient>,
 }
 
 #[cfg(feature = "tls")]
 impl Tls {
-    fn client(&self) -> Result<&Client<HttpsConnector<HttpConnector>, Body>, rustls::Error> {
+    fn client(&self) -> Result<&TlsClient, rustls::Error> {
         use rustls_platform_verifier::BuilderVerifierExt;
 
         if let Some(client) = self.client.get() {
@@ -131,6 +141,7 @@ fn tcp() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
+    // Shared out among the addresses of a name, so that a dead one does not use up all the time.
     connector.set_connect_timeout(Some(CONNECT_WAIT_MAX));
     // A peer that has vanished without a word is noticed, though a stream may be silent for long.
     connector.set_keepalive(Some(TCP_KEEPALIVE));
@@ -140,10 +151,7 @@ fn tcp() -> HttpConnector {
 }
 
 #[cfg(feature = "tls")]
-fn tls_client(
-    config: rustls::ClientConfig,
-    version: Version,
-) -> Client<HttpsConnector<HttpConnector>, Body> {
+fn tls_client(config: rustls::ClientConfig, version: Version) -> TlsClient {
     let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_only();
     let connector = match version {
         Version::Negotiated => builder.enable_all_versions().wrap_connector(tcp()),
@@ -152,7 +160,10 @@ fn tls_client(
     client(connector, version)
 }
 
-fn client<C: Connect + Clone>(connector: C, version: Version) -> Client<C, Body> {
+fn client<C>(connector: C, version: Version) -> Client<InTime<C>, Body>
+where
+    InTime<C>: Connect + Clone,
+{
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
@@ -160,7 +171,7 @@ fn client<C: Connect + Clone>(connector: C, version: Version) -> Client<C, Body>
         .http2_only(version == Version::Http2)
         .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
         .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
-        .build(connector)
+        .build(InTime(connector))
 }
 
 fn exchange<C>(client: &Client<C, Body>, request: Request<Body>) -> SendFuture
@@ -181,3 +192,29 @@ fn sort_error(error: ClientError) -> TransportError {
         TransportError::exchange(error)
     }
 }
+
+/// A connector that gives up when a connection is not made in time, TLS included.
+#[derive(Clone)]
+struct InTime<C>(C);
+
+impl<C> Service<Uri> for InTime<C>
+where
+    C: Service<Uri>,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = timeout(CONNECT_WAIT_MAX, self.0.call(uri));
+        Box::pin(async move { connecting.await?.map_err(Into::into) })
+    }
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
