@@ -1,0 +1,373 @@
+"""What is measured. Each scenario runs its servers one after the other, each fresh, and returns one row for each."""
+
+import http.client
+import json
+import statistics
+import subprocess
+import threading
+import time
+
+from .peers import Running
+
+NDJSON = ["--publish-header", "Content-Type: application/x-ndjson"]
+
+
+class Generator:
+    """`tidings bench`, with what all scenarios share."""
+
+    def __init__(self, binary, quick):
+        self.binary = binary
+        self.quick = quick
+        self.seconds = 4 if quick else 10
+        self.repeats = 1 if quick else 3
+
+    def command(self, running, *flags):
+        flags = [str(flag) for flag in flags]
+        if "--duration" not in flags:
+            flags += ["--duration", str(self.seconds)]
+        pid = ["--pid", str(running.pid)]
+        return [str(self.binary), "bench", "--json", "--warmup", "1", *running.peer.flags(), *pid, *flags]
+
+    def run(self, running, *flags):
+        command = self.command(running, *flags)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        if done.returncode not in (0, 1) or not done.stdout:
+            raise RuntimeError(f"{running.peer.title}: {done.stderr.strip()[-500:]}")
+        return json.loads(done.stdout)
+
+
+def fan_out(generator, peers):
+    """10,000 subscribers of one topic, 100 bytes: what the server's CPU pays for each delivery."""
+    rows = {}
+    for rate in (5, 10):
+        for _ in range(generator.repeats):
+            for peer in peers.values():
+                with Running(peer) as running:
+                    report = generator.run(running, "-n", 10_000, "--rate", rate)
+                row = rows.setdefault(peer.name, {"faults": 0})
+                row.setdefault(f"us_{rate}", []).append(report["process"]["cpu_us_per_delivery"])
+                row["faults"] += faults(report)
+    for row in rows.values():
+        for rate in (5, 10):
+            row[f"us_{rate}"] = middle(row[f"us_{rate}"])
+    for row in rows.values():
+        for rate in (5, 10):
+            floor = rows.get("floor", {}).get(f"us_{rate}")
+            row[f"floors_{rate}"] = row[f"us_{rate}"] / floor if floor else None
+    return rows
+
+
+def flat_out(generator, peers):
+    """1,000 subscribers of one topic, 100 bytes, one publisher that sends the next event when the last is answered."""
+    def measure(peer):
+        with Running(peer) as running:
+            report = generator.run(running, "-n", 1000, "--rate", "max")
+        seen = report["deliveries"]
+        return {
+            "deliveries_per_second": seen["per_second"],
+            "p50_ms": seen["ms"]["p50"],
+            "p99_ms": seen["ms"]["p99"],
+            "publishes_per_second": report["publish"]["events_per_second"],
+            "us": report["process"]["cpu_us_per_delivery"],
+            "lost": seen["losses"],
+            "lost_share": seen["losses"] / max(seen["expected"], 1),
+            "faults": faults(report),
+        }
+
+    return repeat(generator, peers, measure)
+
+
+def latency(generator, peers):
+    """1,000 subscribers of one topic, 100 bytes, 50 events a second: from the intended time to arrival."""
+    def measure(peer):
+        with Running(peer) as running:
+            report = generator.run(running, "-n", 1000, "--rate", 50)
+        milliseconds = report["deliveries"]["ms"]
+        names = ("p50", "p99", "p999", "max")
+        return {f"{name}_ms": milliseconds[name] for name in names} | {"faults": faults(report)}
+
+    return repeat(generator, peers, measure)
+
+
+def memory(generator, peers):
+    """Idle subscribers of one topic, HTTP/1.1: the server's own memory, files not counted, before and after."""
+    rows = {}
+    for peer in peers.values():
+        bytes_at, row = {}, {}
+        for subscribers in (1000, 18_000):
+            with Running(peer) as running:
+                flags = ("-n", subscribers, "--rate", 0, "--duration", 0.2, "--settle", 3)
+                process = generator.run(running, *flags)["process"]
+            bytes_at[subscribers] = process["memory_connected_bytes"]
+            row[f"bytes_{subscribers}"] = process["memory_per_subscriber_bytes"]
+        # What one more costs: the slope, which start-up costs do not blur.
+        row["bytes"] = (bytes_at[18_000] - bytes_at[1000]) / 17_000
+        rows[peer.name] = row
+    return rows
+
+
+def topics(generator, peers):
+    """18,000 subscribers, each of a topic of its own, 32 publishers that send the next event when the last is answered."""
+    def measure(peer):
+        count = 18_000
+        with Running(peer, topics=count) as running:
+            flags = ("-n", count, "--topics", count, "--publishers", 32, "--rate", "max")
+            report = generator.run(running, *flags)
+        return {
+            "publishes_per_second": report["publish"]["events_per_second"],
+            "p99_ms": report["deliveries"]["ms"]["p99"],
+            "us": report["process"]["cpu_us_per_event"],
+            "durability": peer.durability,
+            "faults": faults(report),
+        }
+
+    return repeat(generator, peers, measure)
+
+
+def publish(generator, peers):
+    """64 connections, 200 bytes, one event a request, nobody listening."""
+    def measure(peer):
+        with Running(peer) as running:
+            flags = ("-n", 0, "--publishers", 64, "--payload-bytes", 200, "--rate", "max")
+            report = generator.run(running, *flags)
+        return {
+            "publishes_per_second": report["publish"]["events_per_second"],
+            "p99_ms": report["publish"]["ms"]["p99"],
+            "us": report["process"]["cpu_us_per_event"],
+            "durability": peer.durability,
+            "faults": faults(report),
+        }
+
+    # The middle of three even when quick: one run of this says little.
+    return repeat(generator, peers, measure, at_least=3)
+
+
+def stream(generator, peers):
+    """One connection, requests of 2,000 lines of NDJSON with 200 bytes of data each, each on disk before it is answered."""
+    def measure(peer):
+        with Running(peer) as running:
+            body = ("--publish-body", '{"data":"{data}"}', "--batch", 2000, "--payload-bytes", 200)
+            flags = ("-n", 0, "--rate", "max", *NDJSON, *body)
+            report = generator.run(running, *flags)
+        published = report["publish"]
+        rates = {"events_per_second": published["events_per_second"]}
+        return rates | {"us": report["process"]["cpu_us_per_event"], "faults": faults(report)}
+
+    return repeat(generator, peers, measure)
+
+
+def independence(generator, peers):
+    """What one publisher pays for a topic of one subscriber, while others listen to other topics or patterns."""
+    rows = {}
+    pattern = "http://127.0.0.1:{port}/events?topic=x{n}/**&topic={topic}"
+    for peer in peers.values():
+        cases = {
+            "1,000 others": (1001, []),
+            "18,000 others": (18_001, []),
+            "10,000 patterns": (10_001, ["--url", pattern.replace("{port}", str(peer.port))]),
+        }
+        for name, (count, more) in cases.items():
+            with Running(peer) as running:
+                flags = ["-n", count, "--topics", count, "--publish-topics", 1, "--rate", "max"]
+                publish_url = f"http://127.0.0.1:{peer.port}/events/{{topic}}"
+                # The last of a repeated flag would be refused; so the peer's own URL is replaced.
+                base = generator.command(running, *flags, "--publish-url", publish_url)
+                if more:
+                    base[base.index("--url") + 1] = more[1]
+                done = subprocess.run(base, capture_output=True, text=True, timeout=600)
+                if not done.stdout:
+                    raise RuntimeError(done.stderr[-500:])
+                report = json.loads(done.stdout)
+            rows[name] = {
+                "us": report["process"]["cpu_us_per_event"],
+                "publishes_per_second": report["publish"]["events_per_second"],
+                "p99_ms": report["deliveries"]["ms"]["p99"],
+                "faults": faults(report),
+            }
+    return rows
+
+
+def resume(generator, peers):
+    """1,000,000 stored events on 1,000 topics; a subscriber of one comes back from the middle: when has it the first?"""
+    rows = {}
+    events, count = 1_000_000, 1000
+    for peer in peers.values():
+        with Running(peer) as running:
+            fill(running, events, count)
+            head = publish_one(peer.port, "bench-0")
+            epoch, position = head.rsplit(":", 1)
+            for name, share in (("the middle", 0.5), ("the last thousandth", 0.999)):
+                last = f"{epoch}:{int(int(position) * share)}"
+                flags = ("-n", 200, "--connects", 1, "--topics", count, "--last-event-id", last)
+                report = generator.run(running, *flags, "--rate", 0, "--duration", 1)
+                row = {f"{key}_ms": report["first_event_ms"][key] for key in ("p50", "p99", "max")}
+                rows[f"from {name}"] = row
+    return rows
+
+
+def fill(running, events, topics):
+    """Publishes NDJSON: the topics in turn."""
+    connection = http.client.HTTPConnection("127.0.0.1", running.peer.port, timeout=60)
+    lines, padding = 10_000, "x" * 100
+    for first in range(0, events, lines):
+        numbers = range(first, first + lines)
+        # The payload is what the generator takes for an event of another run.
+        made = (f'{{"topic":"bench-{n % topics}","data":"~1-0-{n}-0~{padding}"}}' for n in numbers)
+        headers = {"Content-Type": "application/x-ndjson"}
+        connection.request("POST", "/events", "\n".join(made) + "\n", headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"filling: status {answer.status}: {text[:300]}")
+    connection.close()
+
+
+def publish_one(port, topic):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("POST", f"/events/{topic}", "~1-0-0-0~")
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer["id"]
+
+
+def restart(generator, peers):
+    """The server is restarted under its subscribers, with 20 events a second: does everybody come back and miss nothing?"""
+    rows = {}
+    subscribers = 2000 if generator.quick else 10_000
+    for peer in peers.values():
+        with Running(peer) as running:
+            flags = ("-n", subscribers, "--rate", 20, "--reconnect", "--grace", 15, "--duration", 25)
+            command = generator.command(running, *flags)
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            bench = subprocess.Popen(command, **pipes)
+            failed = []
+
+            def again():
+                try:
+                    time.sleep(6 + subscribers / 5000)
+                    running.stop()
+                    running.start()
+                except RuntimeError as error:
+                    failed.append(error)
+
+            thread = threading.Thread(target=again)
+            thread.start()
+            out, error = bench.communicate(timeout=300)
+            thread.join()
+        if failed or not out:
+            raise RuntimeError(str(failed or error[-500:]))
+        report = json.loads(out)
+        seen, returns = report["deliveries"], report["returns"]
+        rows[peer.name] = {
+            "subscribers": subscribers,
+            "returned": returns["returned"],
+            "resumed": returns["resumed"],
+            "seconds": returns["seconds"],
+            "lost": seen["losses"],
+            "twice": seen["duplicates"],
+            "out_of_order": seen["order_faults"],
+            "expected": seen["expected"],
+        }
+    return rows
+
+
+def stalled(generator, peers):
+    """1,000 subscribers of which 100 never read, 200 events a second of 1,000 bytes: what do the other 900 notice?"""
+    def measure(peer):
+        with Running(peer) as running:
+            flags = ("-n", 1000, "--stalled", 100, "--rate", 200, "--payload-bytes", 1000)
+            report = generator.run(running, *flags, "--duration", generator.seconds * 2)
+        process = report["process"]
+        grown = process["memory_end_bytes"] - process["memory_connected_bytes"]
+        return {
+            "p50_ms": report["deliveries"]["ms"]["p50"],
+            "p99_ms": report["deliveries"]["ms"]["p99"],
+            "memory_growth_mib": grown / 2**20,
+            "lost": report["deliveries"]["losses"],
+            "faults": faults(report),
+        }
+
+    return repeat(generator, peers, measure)
+
+
+def repeat(generator, peers, measure, at_least=1):
+    """The middle of several rounds; within a round the servers take turns, so that all get the same weather."""
+    rounds = {}
+    for _ in range(max(generator.repeats, at_least)):
+        for peer in peers.values():
+            rounds.setdefault(peer.name, []).append(measure(peer))
+    rows = {}
+    for name, found in rounds.items():
+        rows[name] = {key: middle([each[key] for each in found]) for key in found[0]}
+        rows[name]["faults"] = sum(each["faults"] for each in found)
+    return rows
+
+
+def middle(values):
+    if not all(isinstance(value, (int, float)) for value in values):
+        return values[0]
+    return statistics.median(values)
+
+
+def faults(report):
+    """Everything that should not have happened, over the whole run."""
+    total = (report["publish"] or {}).get("unknown", 0)
+    if report["deliveries"]:
+        names = ("losses", "duplicates", "order_faults", "strays")
+        total += sum(report["deliveries"][name] for name in names)
+    return total
+
+
+# Name: what does it, for which servers, and the measures: key, title, unit, which way is better.
+OURS = ("tidings",)
+ALL = ("floor", "tidings", "nchan", "durable-streams", "express", "mercure", "centrifugo")
+HUBS = ALL[1:]
+SCENARIOS = {
+    "fan-out": (fan_out, ALL, [
+        ("floors_5", "CPU per delivery, 5 events/s", "× the floor", "less"),
+        ("floors_10", "CPU per delivery, 10 events/s", "× the floor", "less"),
+        ("us_10", "CPU per delivery, 10 events/s", "µs", "less"),
+    ]),
+    "flat-out": (flat_out, ALL, [
+        ("deliveries_per_second", "Deliveries, one publisher flat out", "per second", "more"),
+        ("p99_ms", "Latency p99, one publisher flat out", "ms", "less"),
+        ("lost_share", "Share of the events lost", "", "less"),
+    ]),
+    "latency": (latency, ALL, [
+        ("p50_ms", "Latency p50, 50 events/s", "ms", "less"),
+        ("p99_ms", "Latency p99, 50 events/s", "ms", "less"),
+    ]),
+    "memory": (memory, HUBS, [("bytes", "Memory per idle subscriber", "bytes", "less")]),
+    "topics": (topics, ("tidings", "nchan", "durable-streams", "mercure", "centrifugo"), [
+        ("publishes_per_second", "Publishes over 18,000 topics", "per second", "more"),
+        ("p99_ms", "Latency p99 over 18,000 topics", "ms", "less"),
+        ("durability", "Durability", "", ""),
+    ]),
+    "publish": (publish, HUBS, [
+        ("publishes_per_second", "Publishes, 64 connections", "per second", "more"),
+        ("p99_ms", "Answer p99, 64 connections", "ms", "less"),
+        ("us", "CPU per publish", "µs", "less"),
+        ("durability", "Durability", "", ""),
+    ]),
+    "stream": (stream, OURS, [("events_per_second", "Durable events as NDJSON", "per second", "more")]),
+    "independence": (independence, OURS, [
+        ("us", "CPU per publish beside others", "µs", "less"),
+        ("publishes_per_second", "Publishes beside others", "per second", "more"),
+    ]),
+    "resume": (resume, OURS, [
+        ("p50_ms", "First missed event p50", "ms", "less"),
+        ("p99_ms", "First missed event p99", "ms", "less"),
+    ]),
+    "restart": (restart, OURS, [
+        ("subscribers", "Subscribers", "", ""),
+        ("returned", "Came back", "", "more"),
+        ("seconds", "All back within", "s", "less"),
+        ("lost", "Events lost", "", "less"),
+        ("twice", "Events twice", "", "less"),
+    ]),
+    "stalled": (stalled, ("tidings", "nchan", "durable-streams", "express"), [
+        ("p99_ms", "Latency p99 beside stalled readers", "ms", "less"),
+        ("memory_growth_mib", "Memory growth beside stalled readers", "MiB", "less"),
+        ("lost", "Events lost", "", "less"),
+    ]),
+}  # fmt: skip
