@@ -1,6 +1,6 @@
 //! The [`Store`] contract as tests, for every store.
 //!
-//! [`store_suite!`](crate::store_suite) makes one test of each function here. A store says how it is made in
+//! [`store_suite!`](macro@crate::store_suite) makes one test of each function here. A store says how it is made in
 //! [`Stores`]; the rest is the same for all. Tests with random data print their seed and compare the store with a
 //! [`Model`] that keeps everything in a list.
 
