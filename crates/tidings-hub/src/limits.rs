@@ -7,6 +7,10 @@
 /// Longest topic, in bytes. Long enough for a URL with a query. At the edge: the topic is refused.
 pub const TOPIC_BYTES_MAX: usize = 4096;
 
+/// Longest name of a custom matcher, in bytes: words as long as a topic, and what their protocol puts before
+/// them. At the edge: the matcher is refused.
+pub const MATCHER_NAME_BYTES_MAX: usize = 2 * TOPIC_BYTES_MAX;
+
 /// Length of a tick, in milliseconds: the grain of all timers. Heartbeats are seconds apart and jittered anyway.
 pub const TICK_MS: u64 = 100;
 

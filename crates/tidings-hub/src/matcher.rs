@@ -3,7 +3,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::error::InvalidMatcher;
-use crate::limits::TOPIC_BYTES_MAX;
+use crate::limits::MATCHER_NAME_BYTES_MAX;
 use crate::topic::Topic;
 
 /// What a subscriber asks for, and what a grant allows.
@@ -161,9 +161,9 @@ impl CustomMatcher {
     ///
     /// # Errors
     ///
-    /// [`InvalidMatcher`] if the name is longer than a topic may be.
+    /// [`InvalidMatcher`] if the name is longer than [`MATCHER_NAME_BYTES_MAX`].
     pub fn new(name: &str, test: Arc<dyn TopicTest>) -> Result<Self, InvalidMatcher> {
-        if name.len() > TOPIC_BYTES_MAX {
+        if name.len() > MATCHER_NAME_BYTES_MAX {
             return Err(InvalidMatcher::Topic(crate::InvalidTopic::TooLong { bytes: name.len() }));
         }
         Ok(Self { name: name.into(), test })

@@ -5,6 +5,7 @@ use crate::auth::{ApiKey, JwtKey};
 use crate::cors::Cors;
 use crate::error::ConfigError;
 use crate::limits;
+use crate::mercure::MercureConfig;
 
 /// What the server is told once, at the start.
 ///
@@ -24,6 +25,8 @@ pub struct Config {
     pub api_keys: Vec<ApiKey>,
     /// Keys that sign JSON Web Tokens.
     pub jwt_keys: Vec<JwtKey>,
+    /// The Mercure protocol, at `/.well-known/mercure`.
+    pub mercure: MercureConfig,
     /// Which web pages of other origins may use the hub.
     pub cors: Cors,
     /// Static files to serve: the console unless set. Of two with the same path the later wins.
@@ -68,6 +71,7 @@ impl Default for Config {
             open: false,
             api_keys: Vec::new(),
             jwt_keys: Vec::new(),
+            mercure: MercureConfig::default(),
             cors: Cors::default(),
             pages: vec![tidings_web::CONSOLE],
             retry: Duration::from_secs(2),
@@ -131,11 +135,16 @@ impl Config {
 
     /// Whether a request without a token may do everything.
     pub(crate) fn is_open(&self) -> bool {
-        self.open || (self.api_keys.is_empty() && self.jwt_keys.is_empty())
+        self.open || self.has_no_keys()
+    }
+
+    /// Whether no token could ever be good.
+    pub(crate) fn has_no_keys(&self) -> bool {
+        self.api_keys.is_empty() && self.jwt_keys.is_empty() && !self.mercure.has_keys()
     }
 
     fn has_access_rules(&self) -> bool {
-        self.open || !self.api_keys.is_empty() || !self.jwt_keys.is_empty()
+        self.open || !self.has_no_keys()
     }
 
     /// An address that others than this machine can reach.

@@ -59,6 +59,20 @@ impl Cors {
         }
     }
 
+    /// What `Access-Control-Allow-Origin` says to a page of `origin`, if it may use the hub.
+    pub(crate) fn allow_origin(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let origin = origin.filter(|origin| self.allows(origin.as_bytes()))?;
+        Some(match &self.origins {
+            Origins::Any => HeaderValue::from_static("*"),
+            Origins::Named(_) => origin.clone(),
+        })
+    }
+
+    /// Whether answers to pages of different origins differ.
+    pub(crate) fn depends_on_origin(&self) -> bool {
+        matches!(&self.origins, Origins::Named(named) if !named.is_empty())
+    }
+
     /// Adds to any answer what lets a page of the request's origin read it.
     pub(crate) fn apply(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         match &self.origins {
@@ -69,13 +83,7 @@ impl Cors {
             }
             Origins::Any => {}
         }
-        let Some(origin) = origin.filter(|origin| self.allows(origin.as_bytes())) else {
-            return;
-        };
-        let allowed = match &self.origins {
-            Origins::Any => HeaderValue::from_static("*"),
-            Origins::Named(_) => origin.clone(),
-        };
+        let Some(allowed) = self.allow_origin(origin) else { return };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
         if self.credentials {
             headers
@@ -118,7 +126,7 @@ impl Cors {
         let Some(origin) = request.headers.get(header::ORIGIN) else {
             return Ok(());
         };
-        if self.allows(origin.as_bytes()) || is_own(origin, request) {
+        if self.allows(origin.as_bytes()) || is_own(origin.as_bytes(), request) {
             return Ok(());
         }
         Err(not_allowed(Some(origin)))
@@ -132,13 +140,12 @@ impl Default for Origins {
 }
 
 /// Whether `origin` has the authority that the request was sent to.
-fn is_own(origin: &HeaderValue, request: &Parts) -> bool {
+pub(crate) fn is_own(origin: &[u8], request: &Parts) -> bool {
     let host = request.headers.get(header::HOST).map(HeaderValue::as_bytes);
     let authority = request.uri.authority().map(|a| a.as_str().as_bytes());
     let Some(own) = authority.or(host) else {
         return false;
     };
-    let origin = origin.as_bytes();
     [&b"http://"[..], b"https://"].iter().any(|scheme| {
         origin.strip_prefix(*scheme).is_some_and(|authority| authority.eq_ignore_ascii_case(own))
     })

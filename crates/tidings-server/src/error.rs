@@ -42,6 +42,21 @@ pub enum ConfigError {
         /// The least number of bytes.
         bytes_min: usize,
     },
+    /// There is no such algorithm for signing tokens, or it is not supported.
+    Algorithm {
+        /// The name.
+        name: String,
+    },
+    /// A text is no public key in PEM of the kind its algorithm uses.
+    PublicKey {
+        /// The name of the algorithm.
+        algorithm: String,
+    },
+    /// A text is no absolute `http` or `https` URL.
+    Url {
+        /// The text.
+        text: String,
+    },
     /// A key's topic matcher is none.
     Matcher {
         /// The text.
@@ -78,8 +93,17 @@ impl fmt::Display for ConfigError {
                  visible ASCII"
             ),
             Self::ShortSecret { bytes_min } => {
-                write!(f, "a secret for HS256 must have at least {bytes_min} bytes")
+                write!(f, "a secret for this algorithm must have at least {bytes_min} bytes")
             }
+            Self::Algorithm { name } => write!(
+                f,
+                "{name:?} is no supported algorithm: HS256, HS384, HS512, RS256, RS384, RS512, \
+                 ES256, ES384 and EdDSA are"
+            ),
+            Self::PublicKey { algorithm } => {
+                write!(f, "the key for {algorithm} is no public key of that kind in PEM")
+            }
+            Self::Url { text } => write!(f, "{text:?} is no http or https URL"),
             Self::Matcher { text, .. } => write!(f, "{text:?} is no topic matcher"),
             Self::Origin { text } => write!(
                 f,

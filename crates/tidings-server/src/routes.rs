@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use crate::admin;
 use crate::answer::{self, Answer};
 use crate::cors;
+use crate::mercure;
 use crate::native;
 use crate::problem::{Code, Problem};
 use crate::state::State;
@@ -29,6 +30,9 @@ const ROUTES: &[(&str, &[Method])] = &[
 /// Answers a request. Whatever goes wrong is an answer too.
 pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
+    if mercure::has(state, parts.uri.path()) {
+        return mercure::answer(state, &parts, body).await;
+    }
     let mut answer = match dispatch(state, &parts, body).await {
         Ok(answer) => answer,
         Err(problem) => {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::admin::Pages;
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::mercure;
 
 /// What a handler may reach.
 pub(crate) struct State {
@@ -15,6 +16,7 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) auth: Auth,
     pub(crate) pages: Pages,
+    pub(crate) mercure: mercure::Memory,
     stage: watch::Receiver<Stage>,
 }
 
@@ -32,7 +34,7 @@ impl State {
     pub(crate) fn new(engine: Engine, config: Config, stage: watch::Receiver<Stage>) -> Self {
         let auth = Auth::new(&config);
         let pages = Pages::new(&config.pages);
-        Self { engine, config, auth, pages, stage }
+        Self { engine, config, auth, pages, mercure: mercure::Memory::default(), stage }
     }
 
     /// Whether the server is leaving.

@@ -4,7 +4,12 @@ use serde_json::Value;
 
 /// A JSON Web Token with `claims`, signed with HS256 (RFC 7515 §3.1).
 pub fn hs256(claims: &Value, secret: &[u8]) -> String {
-    let head = base64_url(br#"{"alg":"HS256","typ":"JWT"}"#);
+    hs256_typed(claims, secret, "JWT")
+}
+
+/// The same with another `typ` in its header.
+pub fn hs256_typed(claims: &Value, secret: &[u8], typ: &str) -> String {
+    let head = base64_url(format!(r#"{{"alg":"HS256","typ":"{typ}"}}"#).as_bytes());
     let signed = format!("{head}.{}", base64_url(claims.to_string().as_bytes()));
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret);
     let signature = aws_lc_rs::hmac::sign(&key, signed.as_bytes());

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidings_hub::{Grant, Timestamp};
+use tidings_hub::Timestamp;
 
 use crate::limits::TOKENS_KEPT_MAX;
 
@@ -10,30 +10,39 @@ use crate::limits::TOKENS_KEPT_MAX;
 ///
 /// Only good tokens are kept, so nobody without one can fill this. What the clock can change is
 /// looked at every time.
-#[derive(Debug, Default)]
-pub(crate) struct TokenCache {
-    grants: Mutex<HashMap<Box<str>, Arc<Grant>>>,
+#[derive(Debug)]
+pub(crate) struct TokenCache<T> {
+    known: Mutex<HashMap<Box<str>, Known<T>>>,
 }
 
-impl TokenCache {
+/// What a token grants, and until when that is known.
+type Known<T> = (Arc<T>, Option<Timestamp>);
+
+impl<T> TokenCache<T> {
     /// What `token` grants, if it is known and has not expired.
-    pub(crate) fn get(&self, token: &str, now: Timestamp) -> Option<Arc<Grant>> {
-        let grant = self.lock().get(token).cloned()?;
-        grant.expires.is_none_or(|end| now < end).then_some(grant)
+    pub(crate) fn get(&self, token: &str, now: Timestamp) -> Option<Arc<T>> {
+        let (grant, until) = self.lock().get(token).cloned()?;
+        until.is_none_or(|end| now < end).then_some(grant)
     }
 
-    /// Keeps a good token.
-    pub(crate) fn keep(&self, token: &str, grant: &Arc<Grant>) {
+    /// Keeps a good token, and what it grants until `until`.
+    pub(crate) fn keep(&self, token: &str, grant: &Arc<T>, until: Option<Timestamp>) {
         let mut grants = self.lock();
         // Beginning anew now and then is cheaper than remembering who was here last.
         if grants.len() >= TOKENS_KEPT_MAX {
             grants.clear();
         }
-        grants.insert(token.into(), Arc::clone(grant));
+        grants.insert(token.into(), (Arc::clone(grant), until));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Grant>>> {
-        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Known<T>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Default for TokenCache<T> {
+    fn default() -> Self {
+        Self { known: Mutex::default() }
     }
 }
 
@@ -41,15 +50,10 @@ impl TokenCache {
 mod tests {
     use super::*;
 
-    fn grant(expires_ms: u64) -> Arc<Grant> {
-        let expires = Some(Timestamp::from_millis(expires_ms));
-        Arc::new(Grant { expires, ..Grant::everything() })
-    }
-
     #[test]
     fn a_token_is_forgotten_when_it_expires() {
         let cache = TokenCache::default();
-        cache.keep("a", &grant(1000));
+        cache.keep("a", &Arc::new(1), Some(Timestamp::from_millis(1000)));
         assert!(cache.get("a", Timestamp::from_millis(999)).is_some());
         assert!(cache.get("a", Timestamp::from_millis(1000)).is_none());
         assert!(cache.get("b", Timestamp::from_millis(0)).is_none());
@@ -59,7 +63,7 @@ mod tests {
     fn the_cache_does_not_grow_for_ever() {
         let cache = TokenCache::default();
         for number in 0..3 * TOKENS_KEPT_MAX {
-            cache.keep(&number.to_string(), &grant(1));
+            cache.keep(&number.to_string(), &Arc::new(1), None);
         }
         assert!(cache.lock().len() <= TOKENS_KEPT_MAX);
     }

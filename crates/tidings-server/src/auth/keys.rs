@@ -108,11 +108,40 @@ impl JwtKey {
     ///
     /// [`ConfigError::ShortSecret`].
     pub fn hs256(secret: &[u8]) -> Result<Self, ConfigError> {
-        if secret.len() < Self::HS256_BYTES_MIN {
-            return Err(ConfigError::ShortSecret { bytes_min: Self::HS256_BYTES_MIN });
-        }
-        let decoding = DecodingKey::from_secret(secret);
-        Ok(Self::new(decoding, vec![Algorithm::HS256]))
+        Self::with_algorithm("HS256", secret)
+    }
+
+    /// The key `key` for the one algorithm called `algorithm` (RFC 7518 §3.1, RFC 8037 §3.1): a
+    /// secret for HS256, HS384 and HS512; a public key in PEM for RS256, RS384, RS512, ES256, ES384
+    /// and EdDSA.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Algorithm`], [`ConfigError::ShortSecret`] and [`ConfigError::PublicKey`].
+    pub fn with_algorithm(algorithm: &str, key: &[u8]) -> Result<Self, ConfigError> {
+        let unknown = || ConfigError::Algorithm { name: algorithm.to_owned() };
+        let parsed: Algorithm = algorithm.parse().map_err(|_| unknown())?;
+        let decoding = match parsed {
+            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => {
+                let bytes_min = match parsed {
+                    Algorithm::HS256 => Self::HS256_BYTES_MIN,
+                    Algorithm::HS384 => 48,
+                    _ => 64,
+                };
+                if key.len() < bytes_min {
+                    return Err(ConfigError::ShortSecret { bytes_min });
+                }
+                Ok(DecodingKey::from_secret(key))
+            }
+            Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 => {
+                DecodingKey::from_rsa_pem(key)
+            }
+            Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(key),
+            Algorithm::EdDSA => DecodingKey::from_ed_pem(key),
+            _ => return Err(unknown()),
+        };
+        let invalid = |_| ConfigError::PublicKey { algorithm: algorithm.to_owned() };
+        Ok(Self::new(decoding.map_err(invalid)?, vec![parsed]))
     }
 
     fn new(decoding: DecodingKey, algorithms: Vec<Algorithm>) -> Self {

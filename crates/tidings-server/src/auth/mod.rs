@@ -1,8 +1,8 @@
 //! Who is asking, and what they may do.
 
-mod cache;
+pub(crate) mod cache;
 mod keys;
-mod token;
+pub(crate) mod token;
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub use keys::{ApiKey, JwtKey};
 pub(crate) struct Auth {
     api_keys: Vec<ApiKey>,
     jwt_keys: Vec<JwtKey>,
-    known: TokenCache,
+    known: TokenCache<Grant>,
     /// What a request without a token may do; nothing if this is not there.
     anonymous: Option<Arc<Grant>>,
 }
@@ -36,6 +36,16 @@ impl Auth {
             known: TokenCache::default(),
             anonymous: config.is_open().then(|| Arc::new(Grant::everything())),
         }
+    }
+
+    /// What a request without a token may do.
+    pub(crate) fn anonymous(&self) -> Option<&Arc<Grant>> {
+        self.anonymous.as_ref()
+    }
+
+    /// What the API key `token` grants, if it is one.
+    pub(crate) fn api_key(&self, token: &str) -> Option<&Arc<Grant>> {
+        ApiKey::find(&self.api_keys, token).map(ApiKey::grant)
     }
 
     /// Finds out who sent a request: by its `Authorization: Bearer` (RFC 6750 §2.1), else by the
@@ -68,7 +78,7 @@ impl Auth {
         }
         let verified = token::verify(token, &self.jwt_keys);
         let grant = Arc::new(verified.map_err(|error| invalid(&error))?);
-        self.known.keep(token, &grant);
+        self.known.keep(token, &grant, grant.expires);
         Ok(Caller::with(grant))
     }
 }

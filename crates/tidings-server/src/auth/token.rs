@@ -4,6 +4,7 @@ use std::fmt;
 
 use jsonwebtoken::errors::ErrorKind;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tidings_hub::{Grant, Matcher, Timestamp};
 
 use super::keys::JwtKey;
@@ -63,12 +64,17 @@ impl fmt::Display for InvalidToken {
 }
 
 /// What `token` grants, if one of `keys` signed it and it is valid now.
-pub(crate) fn verify(token: &str, keys: &[JwtKey]) -> Result<Grant, InvalidToken> {
+pub(super) fn verify(token: &str, keys: &[JwtKey]) -> Result<Grant, InvalidToken> {
+    claims::<Claims>(token, keys).and_then(grant)
+}
+
+/// What `token` says, if one of `keys` signed it and it is valid now.
+pub(crate) fn claims<T: DeserializeOwned>(token: &str, keys: &[JwtKey]) -> Result<T, InvalidToken> {
     let mut refusal = InvalidToken::Unknown;
     for key in keys {
-        let decoded = jsonwebtoken::decode::<Claims>(token, key.decoding(), key.validation());
+        let decoded = jsonwebtoken::decode::<T>(token, key.decoding(), key.validation());
         match decoded {
-            Ok(data) => return grant(data.claims),
+            Ok(data) => return Ok(data.claims),
             Err(error) => match error.kind() {
                 // These are looked at only once the signature is right.
                 ErrorKind::ExpiredSignature => return Err(InvalidToken::Expired),

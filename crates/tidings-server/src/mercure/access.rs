@@ -1,0 +1,263 @@
+//! Who is asking, by the rules of either dialect.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::header::{self, HeaderMap};
+use http::request::Parts;
+use tidings_hub::Timestamp;
+
+use super::claims::{self, Access, Claims, Unacceptable};
+use super::dialect::{AUTHORIZATION_BYTES_MIN, Dialect, ONE, ZERO};
+use super::form::Form;
+use super::limits::TOKEN_KEPT;
+use super::refusal::{Challenge, Refusal};
+use super::site::Site;
+use crate::auth::{JwtKey, token};
+use crate::state::{self, State};
+
+/// What a request is for decides whose keys count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Publisher,
+    Subscriber,
+}
+
+/// Who is asking.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) access: Arc<Access>,
+    /// The dialect of the request.
+    pub(super) dialect: &'static Dialect,
+    /// Where the token was; without one there was none.
+    source: Option<Source>,
+}
+
+/// Where a token can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Header,
+    Query,
+    Cookie,
+}
+
+impl Caller {
+    /// Whether a browser would have sent this request for any page that asked it to: then where the
+    /// page comes from must be looked at.
+    pub(super) fn needs_origin(&self) -> bool {
+        self.source == Some(Source::Cookie)
+    }
+
+    /// Whether the caller has its rights by nothing but being able to reach the hub.
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.source.is_none()
+    }
+}
+
+/// Finds out who sent a request: by its header, else by its query, else by its cookie. The first of
+/// them that is there counts. `spoken` is the dialect of its parameters, if they say.
+///
+/// # Errors
+///
+/// A 401, or in 1.0 for what is no token at all a 400. It says which check failed.
+pub(super) fn identify(
+    state: &State,
+    parts: &Parts,
+    site: &Site,
+    role: Role,
+    spoken: Option<&'static Dialect>,
+    query: &Form,
+) -> Result<Caller, Refusal> {
+    let found = credentials(&parts.headers, spoken, query).map_err(|what| {
+        let dialect = spoken.unwrap_or(&ZERO);
+        let status = dialect.malformed_credentials;
+        Refusal::token(status, Challenge::InvalidRequest, what)
+    })?;
+    let open = state.config.has_no_keys();
+    let Some((token, source)) = found.filter(|_| !open) else {
+        let dialect = spoken.unwrap_or(&ZERO);
+        let access = anonymous(state, role).ok_or_else(|| {
+            let text = "a token is needed: send `Authorization: Bearer <token>`";
+            Refusal::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text)
+        })?;
+        return Ok(Caller { access: Arc::new(access), dialect, source: None });
+    };
+    if let Some(grant) = state.auth.api_key(&token) {
+        let access = Access {
+            publish: Some(grant.publish.clone()),
+            subscribe: grant.subscribe.clone(),
+            expires: grant.expires,
+        };
+        let dialect = spoken.unwrap_or(&ZERO);
+        return Ok(Caller { access: Arc::new(access), dialect, source: Some(source) });
+    }
+    let shape = claims::shape(&token);
+    let dialect = spoken.or(shape).unwrap_or(&ZERO);
+    if source == Source::Header && token.len() + "Bearer ".len() < AUTHORIZATION_BYTES_MIN {
+        let text = "the Authorization header is too short for a signed token";
+        return Err(Refusal::token(dialect.malformed_credentials, Challenge::InvalidRequest, text));
+    }
+    let access = verified(state, site, role, &token, shape).map_err(|error| {
+        Refusal::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, error.to_string())
+    })?;
+    Ok(Caller { access, dialect, source: Some(source) })
+}
+
+/// What those without a token may do.
+fn anonymous(state: &State, role: Role) -> Option<Access> {
+    if let Some(grant) = state.auth.anonymous() {
+        let (publish, subscribe) = (Some(grant.publish.clone()), grant.subscribe.clone());
+        return Some(Access { publish, subscribe, expires: None });
+    }
+    let listens = role == Role::Subscriber && state.config.mercure.anonymous;
+    listens.then(Access::default)
+}
+
+fn verified(
+    state: &State,
+    site: &Site,
+    role: Role,
+    token: &str,
+    shape: Option<&'static Dialect>,
+) -> Result<Arc<Access>, Unacceptable> {
+    // A token is good for a role, and for a name of the hub.
+    let key = format!("{role:?} {} {token}", site.resource);
+    if let Some(access) = state.mercure.tokens.get(&key, state::now()) {
+        return Ok(access);
+    }
+    let access = match shape {
+        Some(dialect) if dialect.is_one => {
+            let keys = issuer_keys(state, role, token).ok_or(Unacceptable::Issuer)?;
+            token::claims::<Claims>(token, keys)?.one(site, &state.mercure.patterns)?
+        }
+        _ => token::claims::<Claims>(token, own_keys(state, role))?.zero()?,
+    };
+    let access = Arc::new(access);
+    let until = state::now().as_millis().saturating_add(TOKEN_KEPT.as_millis() as u64);
+    let until = Timestamp::from_millis(until);
+    let until = access.expires.map_or(until, |end| end.min(until));
+    state.mercure.tokens.keep(&key, &access, Some(until));
+    Ok(access)
+}
+
+/// The keys of the issuer that a token names; whether it may use the name, its signature says.
+fn issuer_keys<'a>(state: &'a State, role: Role, token: &str) -> Option<&'a [JwtKey]> {
+    let name = claims::claimed_issuer(token)?;
+    let issuer = state.config.mercure.issuers.iter().find(|issuer| issuer.name == name)?;
+    Some(match role {
+        Role::Publisher => &issuer.keys.publisher,
+        Role::Subscriber => &issuer.keys.subscriber,
+    })
+}
+
+/// The keys of 0.x tokens.
+fn own_keys(state: &State, role: Role) -> &[JwtKey] {
+    let keys = &state.config.mercure.keys;
+    let keys = match role {
+        Role::Publisher => &keys.publisher,
+        Role::Subscriber => &keys.subscriber,
+    };
+    if keys.is_empty() { &state.config.jwt_keys } else { keys }
+}
+
+/// The token of a request, and where it was.
+fn credentials(
+    headers: &HeaderMap,
+    spoken: Option<&'static Dialect>,
+    query: &Form,
+) -> Result<Option<(String, Source)>, &'static str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    if let Some(value) = values.next() {
+        if values.next().is_some() {
+            return Err("there is more than one Authorization header");
+        }
+        let token = value.to_str().ok().and_then(bearer);
+        let token = token.ok_or("the Authorization header is not `Bearer <token>`")?;
+        return Ok(Some((token.to_owned(), Source::Header)));
+    }
+    if spoken.is_none_or(|dialect| dialect.token_in_query)
+        && let Some(token) = query.text("authorization").filter(|token| !token.is_empty())
+    {
+        return Ok(Some((token.into_owned(), Source::Query)));
+    }
+    let order = match spoken {
+        Some(dialect) if dialect.is_one => [&ONE, &ZERO],
+        _ => [&ZERO, &ONE],
+    };
+    let found = order.into_iter().find_map(|dialect| cookie(headers, dialect.cookie));
+    Ok(found.map(|token| (token.to_owned(), Source::Cookie)))
+}
+
+/// The token of an `Authorization` header. The name of the scheme has no case (RFC 9110 §11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim_matches(' ');
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The value of the first cookie `name` (RFC 6265 §4.2.1).
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs =
+        values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(key, _)| key.trim() == name)?;
+    let value = value.trim();
+    let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    Some(unquoted.unwrap_or(value)).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn headers(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn found(
+        pairs: &[(header::HeaderName, &str)],
+        spoken: Option<&'static Dialect>,
+        query: &str,
+    ) -> Result<Option<String>, &'static str> {
+        let query = Form::parse(query.as_bytes()).unwrap();
+        credentials(&headers(pairs), spoken, &query).map(|found| found.map(|(token, _)| token))
+    }
+
+    #[test]
+    fn the_first_place_with_a_token_counts() {
+        let header = (header::AUTHORIZATION, "Bearer h");
+        let cookie =
+            (header::COOKIE, "x=1; mercureAuthorization=c0; __Secure-mercure_access_token=c1");
+        let all = [header, cookie.clone()];
+        let is = |token: &str| Ok(Some(token.to_owned()));
+        assert_eq!(found(&all, None, "authorization=q"), is("h"));
+        assert_eq!(found(&all[1..], None, "authorization=q"), is("q"));
+        assert_eq!(found(&all[1..], Some(&ZERO), ""), is("c0"));
+        assert_eq!(found(&all[1..], Some(&ONE), ""), is("c1"));
+        assert_eq!(found(&[], Some(&ONE), "authorization=q"), Ok(None));
+        assert_eq!(found(&[], None, "authorization="), Ok(None));
+    }
+
+    #[test]
+    fn a_header_that_is_none_of_ours_is_not_passed_over() {
+        for value in ["Basic eDp5", "Bearer", "Bearer ", "token"] {
+            assert!(found(&[(header::AUTHORIZATION, value)], None, "authorization=q").is_err());
+        }
+        let twice = [(header::AUTHORIZATION, "Bearer a"), (header::AUTHORIZATION, "Bearer a")];
+        assert!(found(&twice, None, "").is_err());
+        assert!(found(&[(header::AUTHORIZATION, "bearer a")], None, "").is_ok());
+    }
+
+    #[test]
+    fn a_cookie_may_be_quoted() {
+        let headers = headers(&[(header::COOKIE, "a=b; mercureAuthorization=\"c\"")]);
+        assert_eq!(cookie(&headers, "mercureAuthorization"), Some("c"));
+        assert_eq!(cookie(&headers, "Authorization"), None);
+    }
+}

@@ -1,0 +1,246 @@
+//! What a good token says, in either shape.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tidings_hub::limits::TOPIC_BYTES_MAX;
+use tidings_hub::{Matcher, Timestamp, Topic};
+
+use super::dialect::{CLAIM_SELECTORS_MAX, DETAILS_MAX, Dialect, ONE, ZERO};
+use super::selector::{MatchType, Patterns, topic_selector};
+use super::site::Site;
+use crate::auth::token::InvalidToken;
+
+/// What the bearer of a token may do here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Access {
+    /// Topics that it may publish to; `None` if it may not publish at all.
+    pub(super) publish: Option<Vec<Matcher>>,
+    /// Topics whose private events it may have.
+    pub(super) subscribe: Vec<Matcher>,
+    /// When it ends; its streams end then too.
+    pub(super) expires: Option<Timestamp>,
+}
+
+impl Access {
+    pub(super) fn may_publish(&self, topic: &Topic) -> bool {
+        let mut matchers = self.publish.iter().flatten();
+        matchers.any(|matcher| matcher.matches(topic))
+    }
+}
+
+/// The claims of both shapes; what the other shape has may be anything.
+#[derive(Deserialize)]
+pub(super) struct Claims {
+    #[serde(default)]
+    exp: Option<f64>,
+    #[serde(default)]
+    iss: Value,
+    #[serde(default)]
+    aud: Value,
+    #[serde(default)]
+    mercure: Value,
+    /// The same under a name that issuers allow who want claims to be URLs.
+    #[serde(default, rename = "https://mercure.rocks/")]
+    namespaced: Value,
+    #[serde(default)]
+    authorization_details: Value,
+}
+
+/// What the claim of a 0.x token holds.
+#[derive(Deserialize)]
+struct Rights {
+    #[serde(default)]
+    publish: Option<Vec<String>>,
+    #[serde(default)]
+    subscribe: Option<Vec<String>>,
+}
+
+/// What an entry of the `authorization_details` of a 1.0 token holds (RFC 9396 §2).
+#[derive(Deserialize)]
+struct Detail {
+    actions: Vec<String>,
+    topics: Vec<TopicMatcher>,
+    #[serde(default)]
+    payload: Option<serde_json::Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+struct TopicMatcher {
+    #[serde(rename = "match")]
+    words: String,
+    #[serde(default)]
+    match_type: Option<String>,
+}
+
+/// The type of our entries.
+pub(super) const DETAIL_TYPE: &str = "https://mercure.rocks/authorization-detail";
+
+/// Why a token is not accepted. The texts hold nothing of the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unacceptable {
+    /// Its signature or its times.
+    Verification(InvalidToken),
+    /// No issuer of this name is configured, or it names none.
+    Issuer,
+    /// It is meant for somebody else.
+    Audience,
+    /// It has no end.
+    Endless,
+    /// The `mercure` claim is malformed.
+    Claim,
+    /// The claim has too many selectors.
+    TooManySelectors,
+    /// A selector of the claim cannot be matched with.
+    Selector(String),
+    /// The `authorization_details` are no array, or too many.
+    Details,
+    /// One of our entries in them is wrong: which, and in what.
+    Detail(usize, String),
+}
+
+impl fmt::Display for Unacceptable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verification(error) => error.fmt(f),
+            Self::Issuer => {
+                f.write_str("the issuer of the token is not one that the hub knows (iss)")
+            }
+            Self::Audience => f.write_str("the token is meant for another audience (aud)"),
+            Self::Endless => f.write_str("the token has no end (exp)"),
+            Self::Claim => f.write_str("the mercure claim of the token is malformed"),
+            Self::TooManySelectors => {
+                write!(f, "a claim of the token has more than {CLAIM_SELECTORS_MAX} selectors")
+            }
+            Self::Selector(what) => write!(f, "a selector of the token {what}"),
+            Self::Details => write!(
+                f,
+                "authorization_details of the token is no array, or has more than {DETAILS_MAX} \
+                 entries or matchers"
+            ),
+            Self::Detail(place, what) => {
+                write!(f, "entry {place} of authorization_details of the token {what}")
+            }
+        }
+    }
+}
+
+impl From<InvalidToken> for Unacceptable {
+    fn from(error: InvalidToken) -> Self {
+        Self::Verification(error)
+    }
+}
+
+/// The dialect that the shape of `token` speaks; `None` if it has no shape. Nothing is verified.
+pub(super) fn shape(token: &str) -> Option<&'static Dialect> {
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    let is_access_token = header.typ.is_some_and(|typ| {
+        let typ = typ.to_ascii_lowercase();
+        typ == "at+jwt" || typ == "application/at+jwt"
+    });
+    Some(if is_access_token { &ONE } else { &ZERO })
+}
+
+/// What the issuer of a 1.0 token says it is called. Nothing is verified.
+pub(super) fn claimed_issuer(token: &str) -> Option<String> {
+    let claims = jsonwebtoken::dangerous::insecure_decode::<Claims>(token).ok()?.claims;
+    claims.iss.as_str().map(str::to_owned)
+}
+
+impl Claims {
+    /// As a 0.x token.
+    pub(super) fn zero(self) -> Result<Access, Unacceptable> {
+        let expires = self.expires();
+        let claim = if self.namespaced.is_null() { self.mercure } else { self.namespaced };
+        let rights: Option<Rights> =
+            serde_json::from_value(claim).map_err(|_| Unacceptable::Claim)?;
+        let Some(rights) = rights else {
+            return Ok(Access { expires, ..Access::default() });
+        };
+        Ok(Access {
+            publish: rights.publish.map(selectors).transpose()?,
+            subscribe: selectors(rights.subscribe.unwrap_or_default())?,
+            expires,
+        })
+    }
+
+    /// As a 1.0 token, of the issuer whose key it was verified with.
+    pub(super) fn one(self, site: &Site, patterns: &Patterns) -> Result<Access, Unacceptable> {
+        let expires = self.expires().ok_or(Unacceptable::Endless)?;
+        let is_ours = |audience: &Value| audience.as_str().is_some_and(|aud| site.is_audience(aud));
+        let meant = match &self.aud {
+            Value::Array(audiences) => audiences.iter().any(is_ours),
+            audience => is_ours(audience),
+        };
+        if !meant {
+            return Err(Unacceptable::Audience);
+        }
+        let mut access =
+            Access { publish: Some(Vec::new()), expires: Some(expires), ..Access::default() };
+        let entries = match self.authorization_details {
+            Value::Null => return Ok(access),
+            Value::Array(entries) => entries,
+            _ => return Err(Unacceptable::Details),
+        };
+        let ours =
+            entries.into_iter().enumerate().filter(|(_, entry)| entry["type"] == DETAIL_TYPE);
+        let ours: Vec<_> = ours.collect();
+        if ours.len() > DETAILS_MAX {
+            return Err(Unacceptable::Details);
+        }
+        let mut matchers_left = DETAILS_MAX;
+        for (place, entry) in ours {
+            let wrong = |what: String| Unacceptable::Detail(place, what);
+            let detail: Detail = serde_json::from_value(entry)
+                .map_err(|_| wrong("needs actions and topics of the right types".into()))?;
+            if detail.topics.is_empty() || detail.actions.iter().any(String::is_empty) {
+                return Err(wrong("has no topics, or an empty action".into()));
+            }
+            matchers_left =
+                matchers_left.checked_sub(detail.topics.len()).ok_or(Unacceptable::Details)?;
+            let matchers = detail.matchers(site, patterns).map_err(wrong)?;
+            for action in &detail.actions {
+                match action.as_str() {
+                    "publish" => {
+                        access.publish.get_or_insert_default().extend_from_slice(&matchers)
+                    }
+                    "subscribe" => access.subscribe.extend_from_slice(&matchers),
+                    _ => {}
+                }
+            }
+        }
+        Ok(access)
+    }
+
+    fn expires(&self) -> Option<Timestamp> {
+        self.exp.map(|seconds| Timestamp::from_millis((seconds * 1000.0) as u64))
+    }
+}
+
+impl Detail {
+    fn matchers(&self, site: &Site, patterns: &Patterns) -> Result<Vec<Matcher>, String> {
+        // Read, so that one of the wrong type is refused; it is for presence.
+        let _ = &self.payload;
+        let matcher = |topic: &TopicMatcher| {
+            let name = topic.match_type.as_deref().unwrap_or("exact");
+            let kind = MatchType::named(name).ok_or("has a match_type that is not known")?;
+            if topic.words.is_empty() || topic.words.len() > TOPIC_BYTES_MAX {
+                return Err(format!("has a match that is empty or over {TOPIC_BYTES_MAX} bytes"));
+            }
+            let matcher = patterns.matcher(kind, &topic.words, &site.url);
+            matcher.map_err(|error| format!("has a match that {error}"))
+        };
+        self.topics.iter().map(matcher).collect()
+    }
+}
+
+fn selectors(words: Vec<String>) -> Result<Vec<Matcher>, Unacceptable> {
+    if words.len() > CLAIM_SELECTORS_MAX {
+        return Err(Unacceptable::TooManySelectors);
+    }
+    let matcher = |words: &String| {
+        topic_selector(words).map_err(|error| Unacceptable::Selector(error.to_string()))
+    };
+    words.iter().map(matcher).collect()
+}

@@ -1,0 +1,166 @@
+use url::Url;
+
+use crate::auth::JwtKey;
+use crate::error::ConfigError;
+
+/// What the Mercure face is told once, at the start.
+///
+/// The default is on and uses the hub's own keys ([`Config::jwt_keys`](crate::Config::jwt_keys)) for
+/// publishers and subscribers alike.
+#[derive(Clone, Debug)]
+pub struct MercureConfig {
+    /// Whether `/.well-known/mercure` is there.
+    pub enabled: bool,
+    /// Whether those without a token may subscribe to public events.
+    pub anonymous: bool,
+    /// Keys of 0.x tokens. A role without any uses the hub's own.
+    pub keys: MercureKeys,
+    /// Those whose 1.0 tokens are accepted.
+    pub issuers: Vec<MercureIssuer>,
+    /// The URL by which 1.0 tokens name this hub (`aud`), and against which relative topics are
+    /// resolved. Without it, it is what the request was sent to.
+    pub resource: Option<MercureResource>,
+    /// Pages that may publish with nothing but a cookie, beside those of the hub's own origin.
+    pub publish_origins: PublishOrigins,
+}
+
+impl Default for MercureConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            anonymous: false,
+            keys: MercureKeys::default(),
+            issuers: Vec::new(),
+            resource: None,
+            publish_origins: PublishOrigins::default(),
+        }
+    }
+}
+
+impl MercureConfig {
+    /// Whether there is any key of its own.
+    pub(crate) fn has_keys(&self) -> bool {
+        let keys = self.issuers.iter().map(|issuer| &issuer.keys).chain([&self.keys]);
+        keys.into_iter().any(|keys| !keys.publisher.is_empty() || !keys.subscriber.is_empty())
+    }
+}
+
+/// Keys by what their tokens are for: a publisher's token is nothing to a subscriber's key.
+#[derive(Clone, Debug, Default)]
+pub struct MercureKeys {
+    /// For those who publish.
+    pub publisher: Vec<JwtKey>,
+    /// For those who subscribe.
+    pub subscriber: Vec<JwtKey>,
+}
+
+/// Somebody who issues 1.0 tokens (RFC 9068).
+#[derive(Clone, Debug)]
+pub struct MercureIssuer {
+    /// What its tokens have as `iss`, byte for byte.
+    pub name: String,
+    /// Its keys; no others are tried for its tokens.
+    pub keys: MercureKeys,
+}
+
+/// An absolute URL that names a hub.
+#[derive(Clone, Debug)]
+pub struct MercureResource {
+    pub(super) text: String,
+    pub(super) url: Url,
+}
+
+impl MercureResource {
+    /// The hub at `text`, such as `https://example.com/.well-known/mercure`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Url`].
+    pub fn new(text: &str) -> Result<Self, ConfigError> {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = url.ok_or_else(|| ConfigError::Url { text: text.to_owned() })?;
+        Ok(Self { text: text.to_owned(), url })
+    }
+}
+
+/// Origins of web pages, of which a part may be a wildcard.
+#[derive(Clone, Debug, Default)]
+pub struct PublishOrigins(Vec<(String, Option<String>)>);
+
+impl PublishOrigins {
+    /// Each is like `https://example.com`, or `https://*.example.com`, or `*`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Origin`] for one that is empty or has two wildcards.
+    pub fn new<I>(origins: I) -> Result<Self, ConfigError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let parse = |origin: I::Item| {
+            let text = origin.as_ref();
+            let lower = text.to_ascii_lowercase();
+            if lower.is_empty() || lower.matches('*').count() > 1 {
+                return Err(ConfigError::Origin { text: text.to_owned() });
+            }
+            Ok(match lower.split_once('*') {
+                Some((before, after)) => (before.to_owned(), Some(after.to_owned())),
+                None => (lower, None),
+            })
+        };
+        origins.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether pages of `origin`, as browsers write it, are among them.
+    pub(super) fn contains(&self, origin: &str) -> bool {
+        let origin = origin.to_ascii_lowercase();
+        self.0.iter().any(|(before, after)| match after {
+            None => origin == *before,
+            Some(after) => {
+                // The wildcard stands for something.
+                origin.len() > before.len() + after.len()
+                    && origin.starts_with(before.as_str())
+                    && origin.ends_with(after.as_str())
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn origins_are_exact_or_have_one_wildcard() {
+        let origins =
+            PublishOrigins::new(["https://app.example", "https://*.example.com"]).unwrap();
+        for (origin, expected) in [
+            ("https://app.example", true),
+            ("https://APP.example", true),
+            ("https://app.example:8443", false),
+            ("http://app.example", false),
+            ("https://a.b.example.com", true),
+            ("https://.example.com", false),
+            ("https://example.com", false),
+            ("https://aexample.com", false),
+            ("https://x.example.com.evil", false),
+        ] {
+            assert_eq!(origins.contains(origin), expected, "{origin}");
+        }
+        assert!(PublishOrigins::new(["*"]).unwrap().contains("null"));
+        assert!(!PublishOrigins::default().contains("https://app.example"));
+        assert!(PublishOrigins::new(["https://*.*.example"]).is_err());
+        assert!(PublishOrigins::new([""]).is_err());
+    }
+
+    #[test]
+    fn a_resource_is_an_absolute_url() {
+        assert!(MercureResource::new("https://example.com/.well-known/mercure").is_ok());
+        for bad in ["", "/x", "example.com", "ftp://example.com/", "urn:x"] {
+            assert!(MercureResource::new(bad).is_err(), "{bad}");
+        }
+    }
+}

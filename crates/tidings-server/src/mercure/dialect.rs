@@ -1,0 +1,136 @@
+//! Everything that differs between the two dialects, in one table.
+//!
+//! *0.x* is what hubs up to 0.24 and nearly every deployed client speak (draft 7 of the protocol);
+//! *1.0* is draft 8. A hub tells them apart request by request: by the names of parameters, else by
+//! the shape of the token, else it is 0.x. Nothing is configured, and one hub serves both.
+
+use http::StatusCode;
+
+/// What is so in one dialect and not so in the other.
+#[derive(Debug)]
+pub(super) struct Dialect {
+    /// The cookie that carries a token.
+    pub(super) cookie: &'static str,
+    /// Whether `?authorization=` carries a token.
+    pub(super) token_in_query: bool,
+    /// The parameters that carry the id to resume after, the first one present wins; the header
+    /// `Last-Event-ID` wins over all.
+    pub(super) resume_parameters: &'static [&'static str],
+    /// Whether an id to resume after that is empty is answered like one that is not.
+    pub(super) answers_empty_resume: bool,
+    /// Most topic selectors or matchers of one subscriber.
+    pub(super) wanted_max: usize,
+    /// What is said if there is none.
+    pub(super) wanted_missing: &'static str,
+    /// What is said if there are too many.
+    pub(super) wanted_too_many: &'static str,
+    /// A publish or subscribe parameter, an id, a type is valid UTF-8 and holds nothing unseen.
+    pub(super) strict_text: bool,
+    /// Most bytes of a publish request's body, before any bound that the operator set.
+    pub(super) body_bytes_max: usize,
+    pub(super) body_too_large: StatusCode,
+    /// An `Authorization` header that is none of ours, or is there twice.
+    pub(super) malformed_credentials: StatusCode,
+    /// A cookie that came without an origin, or from one that may not publish.
+    pub(super) foreign_origin: StatusCode,
+    /// A token that does not cover every topic of a publish.
+    pub(super) not_granted: StatusCode,
+    /// A topic in the hub's own namespace.
+    pub(super) reserved_namespace: StatusCode,
+    /// Whether a token needs an end, an issuer and an audience (RFC 9068), and `*` is no topic.
+    pub(super) is_one: bool,
+}
+
+/// Draft 7 and hubs up to 0.24.
+pub(super) static ZERO: Dialect = Dialect {
+    cookie: "mercureAuthorization",
+    token_in_query: true,
+    resume_parameters: &["lastEventID", "Last-Event-ID"],
+    answers_empty_resume: false,
+    wanted_max: 1000,
+    wanted_missing: "Missing \"topic\" parameter.",
+    wanted_too_many: "Too many \"topic\" parameters.",
+    strict_text: false,
+    body_bytes_max: 10_000_000,
+    body_too_large: StatusCode::BAD_REQUEST,
+    malformed_credentials: StatusCode::UNAUTHORIZED,
+    foreign_origin: StatusCode::UNAUTHORIZED,
+    not_granted: StatusCode::UNAUTHORIZED,
+    reserved_namespace: StatusCode::FORBIDDEN,
+    is_one: false,
+};
+
+/// Draft 8 and hub 1.0.
+pub(super) static ONE: Dialect = Dialect {
+    cookie: "__Secure-mercure_access_token",
+    token_in_query: false,
+    resume_parameters: &["last_event_id"],
+    answers_empty_resume: true,
+    wanted_max: 100,
+    wanted_missing: "missing \"match\" subscription parameter",
+    wanted_too_many: "too many \"match\" subscription parameters",
+    strict_text: true,
+    body_bytes_max: 1 << 20,
+    body_too_large: StatusCode::PAYLOAD_TOO_LARGE,
+    malformed_credentials: StatusCode::BAD_REQUEST,
+    foreign_origin: StatusCode::BAD_REQUEST,
+    not_granted: StatusCode::FORBIDDEN,
+    reserved_namespace: StatusCode::BAD_REQUEST,
+    is_one: true,
+};
+
+/// Most topics of one publish.
+pub(super) const TOPICS_MAX: usize = 1000;
+
+/// Most topic selectors in one claim of a 0.x token.
+pub(super) const CLAIM_SELECTORS_MAX: usize = 1000;
+
+/// Most of our entries in the `authorization_details` of a 1.0 token, and most matchers in all of
+/// them together.
+pub(super) const DETAILS_MAX: usize = 100;
+
+/// Most bytes of the body of a `QUERY` request.
+pub(super) const QUERY_BYTES_MAX: usize = 1 << 20;
+
+/// Fewest characters of a whole `Authorization` header; a shorter token cannot have a signature.
+pub(super) const AUTHORIZATION_BYTES_MIN: usize = 48;
+
+/// The dialect that the names of a subscribe request's parameters speak, if they say.
+pub(super) fn of_parameters<'a>(names: impl Iterator<Item = &'a [u8]>) -> Option<&'static Dialect> {
+    let mut found = None;
+    for name in names {
+        if is_match_name(name) || name == b"last_event_id" {
+            return Some(&ONE);
+        }
+        if [&b"topic"[..], b"lastEventID", b"Last-Event-ID", b"authorization"].contains(&name) {
+            found = Some(&ZERO);
+        }
+    }
+    found
+}
+
+/// Whether 1.0 has this parameter, or keeps it for later.
+pub(super) fn is_match_name(name: &[u8]) -> bool {
+    name.get(..5).is_some_and(|head| head.eq_ignore_ascii_case(b"match"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spoken(names: &[&str]) -> Option<&'static str> {
+        let dialect = of_parameters(names.iter().map(|name| name.as_bytes()))?;
+        Some(if dialect.is_one { "1.0" } else { "0.x" })
+    }
+
+    #[test]
+    fn parameters_tell_the_dialect() {
+        assert_eq!(spoken(&["topic"]), Some("0.x"));
+        assert_eq!(spoken(&["topic", "match"]), Some("1.0"));
+        assert_eq!(spoken(&["match_urlpattern"]), Some("1.0"));
+        assert_eq!(spoken(&["MATCHES"]), Some("1.0"));
+        assert_eq!(spoken(&["last_event_id"]), Some("1.0"));
+        assert_eq!(spoken(&["lastEventID"]), Some("0.x"));
+        assert_eq!(spoken(&["x"]), None);
+    }
+}

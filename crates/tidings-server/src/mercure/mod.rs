@@ -1,0 +1,121 @@
+//! The Mercure protocol, at `/.well-known/mercure`: every client of that protocol works with this
+//! hub unchanged, whichever of its two dialects it speaks.
+//!
+//! # How
+//!
+//! [`dialect`] is the table of what differs. A `POST` is a form that becomes an event ([`publish`]);
+//! a `GET`, or a `QUERY`, becomes an event stream ([`subscribe`]). Who may do what, a token says
+//! ([`access`] finds it, [`claims`] reads it). The words topics are asked for with become matchers of
+//! the hub ([`selector`], [`template`], [`url_pattern`]); behind this module nobody knows that there
+//! is such a protocol. Its topics are the hub's topics: what is published here can be read at
+//! `/events`, and the other way round.
+//!
+//! # Where it is not like the reference hub
+//!
+//! It tells more: a refusal says which check failed, both dialects' resume headers are sent and may
+//! be read by pages of other origins, and a client that asks to go on after an id that is gone is
+//! sent everything there is. Who cannot be let in just now is told to come back in a stream that
+//! ends, since another status would end a browser's `EventSource` for good. Ids that publishers do
+//! not bring are the hub's own short ones, not UUIDs: they are URIs all the same, and need no index.
+
+mod access;
+mod claims;
+mod config;
+mod cors;
+mod dialect;
+mod form;
+mod limits;
+mod metadata;
+mod publish;
+mod refusal;
+mod selector;
+mod site;
+mod subscribe;
+mod template;
+mod text;
+mod url_pattern;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+
+use crate::answer::{self, Answer};
+use crate::auth::cache::TokenCache;
+use crate::state::State;
+use claims::Access;
+use refusal::Refusal;
+use selector::Patterns;
+use site::Site;
+
+pub use config::{MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins};
+
+/// Where the hub is.
+const HUB: &str = "/.well-known/mercure";
+
+/// Where its metadata is (RFC 9728 §3).
+const METADATA: &str = "/.well-known/oauth-protected-resource/.well-known/mercure";
+
+/// What need not be found out again.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    tokens: TokenCache<Access>,
+    patterns: Patterns,
+}
+
+/// Whether a request to `path` is one of this protocol.
+pub(crate) fn has(state: &State, path: &str) -> bool {
+    let below = path.strip_prefix(HUB);
+    let ours = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    state.config.mercure.enabled && (ours || path == METADATA)
+}
+
+/// Answers a request to a path that [is](has) of this protocol.
+pub(crate) async fn answer(state: &State, parts: &Parts, body: Incoming) -> Answer {
+    let site = Site::of(state, parts);
+    let answered = dispatch(state, parts, &site, body).await;
+    let mut answer = answered.unwrap_or_else(|refusal| {
+        tracing::debug!(
+            method = %parts.method,
+            path = parts.uri.path(),
+            status = refusal.status().as_u16(),
+            detail = refusal.text(),
+            "refused"
+        );
+        Answer::Response(refusal.into_response(&site))
+    });
+    cors::apply(state, parts, answer.headers_mut());
+    answer
+}
+
+async fn dispatch(
+    state: &State,
+    parts: &Parts,
+    site: &Site,
+    body: Incoming,
+) -> Result<Answer, Refusal> {
+    let method = &parts.method;
+    match parts.uri.path() {
+        HUB if method == Method::POST => publish::publish(state, parts, site, body).await,
+        HUB if method == Method::GET
+            || method == Method::HEAD
+            || method.as_str() == subscribe::QUERY =>
+        {
+            subscribe::subscribe(state, parts, site, body).await
+        }
+        METADATA if method == Method::GET || method == Method::HEAD => {
+            Ok(metadata::metadata(state, site))
+        }
+        HUB | METADATA if method == Method::OPTIONS => {
+            Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT)))
+        }
+        HUB => Err(wrong_method("GET, HEAD, QUERY, POST, OPTIONS")),
+        METADATA => Err(wrong_method("GET, HEAD, OPTIONS")),
+        _ => Err(Refusal::new(StatusCode::NOT_FOUND, "404 page not found")),
+    }
+}
+
+fn wrong_method(allowed: &'static str) -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+        .with_header(header::ALLOW, HeaderValue::from_static(allowed))
+}

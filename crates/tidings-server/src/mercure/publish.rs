@@ -1,0 +1,240 @@
+//! `POST` to the hub: a form becomes an event.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use hyper::body::Incoming;
+use tidings_engine::PublishError;
+use tidings_hub::{Draft, EventId, EventIdForm, EventType, Topic};
+
+use super::HUB;
+use super::access::{self, Caller, Role};
+use super::dialect::{Dialect, TOPICS_MAX};
+use super::form::Form;
+use super::refusal::{Challenge, PLAIN, Refusal};
+use super::site::Site;
+use super::text;
+use crate::answer::{self, Answer};
+use crate::body;
+use crate::cors;
+use crate::limits::FIELD_BYTES_MAX;
+use crate::problem::Code;
+use crate::state::State;
+
+pub(super) async fn publish(
+    state: &State,
+    parts: &Parts,
+    site: &Site,
+    body: Incoming,
+) -> Result<Answer, Refusal> {
+    let query = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
+    let caller = access::identify(state, parts, site, Role::Publisher, None, &query)?;
+    let dialect = caller.dialect;
+    check_origin(state, parts, &caller)?;
+    if caller.access.publish.is_none() {
+        let text = "the token has no `publish` in its mercure claim";
+        return Err(not_granted(dialect, text.into()));
+    }
+    let form = form(state, parts, dialect, body).await?;
+    let draft = draft(state, site, &caller, &form)?;
+
+    let appended = state.engine.publish(vec![draft]).await.map_err(|error| match error {
+        PublishError::Stopping => {
+            let text = "the hub is shutting down; publish again in a moment";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text)
+                .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
+        }
+        _ => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the event is not stored"),
+    })?;
+    let id = appended.first().map_or(String::new(), |appended| appended.id.to_string());
+    Ok(Answer::Response(answer::whole(StatusCode::OK, PLAIN, id)))
+}
+
+/// Keeps pages of foreign origins from publishing with what the browser of a visitor sends by
+/// itself.
+fn check_origin(state: &State, parts: &Parts, caller: &Caller) -> Result<(), Refusal> {
+    let status = caller.dialect.foreign_origin;
+    if caller.needs_origin() {
+        let origin = origin(parts).ok_or_else(|| {
+            let text = "a token in a cookie needs an Origin or a Referer header beside it";
+            Refusal::token(status, Challenge::InvalidRequest, text)
+        })?;
+        let allowed = state.config.mercure.publish_origins.contains(&origin)
+            || cors::is_own(origin.as_bytes(), parts);
+        if !allowed {
+            let text = "pages of this origin may not publish with a cookie (publish origins)";
+            return Err(Refusal::token(status, Challenge::InvalidRequest, text));
+        }
+    } else if caller.is_anonymous() && state.config.cors.check_change(parts).is_err() {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "pages of this origin may not publish"));
+    }
+    Ok(())
+}
+
+/// The origin of the page that made a request: what `Origin` says, or the origin part of `Referer`.
+fn origin(parts: &Parts) -> Option<String> {
+    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(origin) = text(header::ORIGIN) {
+        return Some(origin.to_owned());
+    }
+    let referer = url::Url::parse(text(header::REFERER)?).ok()?;
+    Some(referer.origin().ascii_serialization())
+}
+
+/// The body, as a form. One of another type has no fields.
+async fn form(
+    state: &State,
+    parts: &Parts,
+    dialect: &Dialect,
+    body: Incoming,
+) -> Result<Form, Refusal> {
+    let config = &state.config;
+    // A byte can become three on its way through a form, and names take room too.
+    let event_max = config.event_bytes_max.saturating_mul(3).saturating_add(64 << 10);
+    let bytes_max = dialect.body_bytes_max.min(event_max);
+    let bytes = body::collect(body, bytes_max, config.body_idle_max).await;
+    let bytes = bytes.map_err(|problem| match problem.code() {
+        Code::EventTooLarge => too_large(dialect, bytes_max),
+        code => Refusal::new(code.status(), problem.detail().to_owned()),
+    })?;
+    if body::media_type(&parts.headers) != FORM {
+        return Ok(Form::default());
+    }
+    Form::parse(&bytes).map_err(|_| Refusal::bad_request("Bad Request"))
+}
+
+/// What is published, checked in the order in which clients are used to hear of errors.
+fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Draft, Refusal> {
+    let dialect = caller.dialect;
+    let topics = form.all("topic").count();
+    if topics == 0 {
+        return Err(Refusal::bad_request("Missing \"topic\" parameter"));
+    }
+    if topics > TOPICS_MAX {
+        return Err(Refusal::bad_request(format!("more than {TOPICS_MAX} \"topic\" parameters")));
+    }
+    let retry_ms = form.text("retry").filter(|text| !text.is_empty());
+    let retry_ms = retry_ms.map(|text| retry(&text)).transpose()?;
+    let mut names = Vec::with_capacity(topics);
+    for bytes in form.all("topic") {
+        let text = value(dialect, "topic", bytes)?;
+        let topic = Topic::new(&*text);
+        names.push(topic.map_err(|error| Refusal::bad_request(format!("topic: {error}")))?);
+    }
+    if let Some(topic) = names.iter().find(|topic| !caller.access.may_publish(topic)) {
+        let text = format!("the token does not cover the topic {:?}", topic.as_str());
+        return Err(not_granted(dialect, text));
+    }
+    check_names(dialect, site, &names)?;
+
+    let mut names = names.into_iter();
+    let Some(canonical) = names.next() else {
+        return Err(Refusal::bad_request("Missing \"topic\" parameter"));
+    };
+    let data = value(dialect, "data", form.first("data").unwrap_or_default())?;
+    if data.len() > state.config.event_bytes_max {
+        return Err(too_large(dialect, state.config.event_bytes_max));
+    }
+    Ok(Draft {
+        alternates: names.collect(),
+        event_type: event_type(dialect, form)?,
+        id: event_id(state, dialect, form)?,
+        retry_ms: retry_ms.filter(|ms| *ms > 0),
+        private: form.first("private").is_some(),
+        ..Draft::new(canonical, data)
+    })
+}
+
+/// Refuses what the hub keeps for itself.
+fn check_names(dialect: &Dialect, site: &Site, names: &[Topic]) -> Result<(), Refusal> {
+    for topic in names {
+        let name = topic.as_str();
+        let reserved = if dialect.is_one { site.is_reserved(name) } else { name.contains(HUB) };
+        if reserved {
+            let text = format!("the topic {name:?} is in the hub's own namespace");
+            return Err(Refusal::new(dialect.reserved_namespace, text));
+        }
+        if dialect.is_one && name == "*" {
+            return Err(Refusal::bad_request("`*` is no topic"));
+        }
+        check_seen(dialect, "topic", name)?;
+    }
+    Ok(())
+}
+
+fn event_type(dialect: &Dialect, form: &Form) -> Result<Option<EventType>, Refusal> {
+    let Some(text) = short(dialect, form, "type")? else { return Ok(None) };
+    if dialect.is_one && text == "mercure" || text.starts_with("tidings.") {
+        return Err(Refusal::bad_request("this \"type\" is one of the hub's own"));
+    }
+    let event_type = EventType::new(&*text);
+    event_type.map(Some).map_err(|error| Refusal::bad_request(format!("type: {error}")))
+}
+
+fn event_id(state: &State, dialect: &Dialect, form: &Form) -> Result<Option<EventId>, Refusal> {
+    let Some(text) = short(dialect, form, "id")? else { return Ok(None) };
+    if dialect.is_one && (text.starts_with('#') || text == "earliest") {
+        return Err(Refusal::bad_request(
+            "an \"id\" is not `earliest` and has no `#` at its front",
+        ));
+    }
+    if matches!(EventIdForm::of(&text, state.engine.epoch()), EventIdForm::Ours(_)) {
+        return Err(Refusal::bad_request("this \"id\" is one that the hub gives"));
+    }
+    EventId::new(&*text).map(Some).map_err(|error| Refusal::bad_request(format!("id: {error}")))
+}
+
+/// A field that every delivery carries; one that is empty is as good as absent.
+fn short<'a>(
+    dialect: &Dialect,
+    form: &'a Form,
+    name: &str,
+) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let Some(bytes) = form.first(name).filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
+    if bytes.len() > FIELD_BYTES_MAX {
+        let text = format!("\"{name}\" has more than {FIELD_BYTES_MAX} bytes");
+        return Err(Refusal::bad_request(text));
+    }
+    let text = value(dialect, name, bytes)?;
+    check_seen(dialect, name, &text)?;
+    Ok(Some(text))
+}
+
+/// A value as text. Where the dialect takes any bytes, those that are no UTF-8 become what every
+/// reader of an event stream would make of them (HTML §9.2.6).
+fn value<'a>(dialect: &Dialect, name: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, Refusal> {
+    let text = String::from_utf8_lossy(bytes);
+    if dialect.strict_text && matches!(text, Cow::Owned(_)) {
+        return Err(Refusal::bad_request(format!("\"{name}\" is not UTF-8")));
+    }
+    Ok(text)
+}
+
+fn check_seen(dialect: &Dialect, name: &str, text: &str) -> Result<(), Refusal> {
+    match text::unseen(text) {
+        Some(c) if dialect.strict_text => {
+            Err(Refusal::bad_request(format!("\"{name}\" holds the invisible character {c:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn retry(text: &str) -> Result<u64, Refusal> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| digits);
+    number.ok_or_else(|| Refusal::bad_request("Invalid \"retry\" parameter"))
+}
+
+fn not_granted(dialect: &Dialect, text: String) -> Refusal {
+    Refusal::token(dialect.not_granted, Challenge::InsufficientScope, text)
+}
+
+fn too_large(dialect: &Dialect, bytes_max: usize) -> Refusal {
+    let text = format!("the hub takes at most {bytes_max} bytes");
+    Refusal::new(dialect.body_too_large, text)
+}
+
+/// The one media type that is read.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";

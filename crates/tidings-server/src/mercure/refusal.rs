@@ -1,0 +1,123 @@
+//! What Mercure clients are told when something is wrong: a status, a line of text, and for tokens a
+//! challenge (RFC 6750 §3) that says which check failed.
+
+use std::borrow::Cow;
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+
+use super::site::Site;
+use crate::answer::{self, Response};
+
+/// An error as a client sees it.
+#[derive(Debug)]
+pub(super) struct Refusal(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    status: StatusCode,
+    text: Cow<'static, str>,
+    challenge: Option<Challenge>,
+    headers: HeaderMap,
+}
+
+/// The `error` of a challenge (RFC 6750 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// There was no token: no error, says the standard.
+    Missing,
+    InvalidRequest,
+    InvalidToken,
+    InsufficientScope,
+}
+
+impl Challenge {
+    const fn error(self) -> Option<&'static str> {
+        match self {
+            Self::Missing => None,
+            Self::InvalidRequest => Some("invalid_request"),
+            Self::InvalidToken => Some("invalid_token"),
+            Self::InsufficientScope => Some("insufficient_scope"),
+        }
+    }
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Parts {
+            status,
+            text: text.into(),
+            challenge: None,
+            headers: HeaderMap::new(),
+        }))
+    }
+
+    /// A 400.
+    pub(super) fn bad_request(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// About a token. The text must not hold any of it.
+    pub(super) fn token(
+        status: StatusCode,
+        challenge: Challenge,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let mut refusal = Self::new(status, text);
+        refusal.0.challenge = Some(challenge);
+        refusal
+    }
+
+    /// Adds a header that goes with the status.
+    #[must_use]
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.insert(name, value);
+        self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    pub(super) fn into_response(self, site: &Site) -> Response {
+        let Parts { status, text, challenge, headers } = *self.0;
+        let body = match (challenge, status.canonical_reason()) {
+            // The words clients may have been made to look for come first.
+            (Some(_), Some(reason)) => format!("{reason}: {text}\n"),
+            _ => format!("{text}\n"),
+        };
+        let mut response = answer::whole(status, PLAIN, body);
+        response.headers_mut().extend(headers);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = challenge {
+            let value = www_authenticate(challenge, &text, site);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        response
+    }
+}
+
+fn www_authenticate(challenge: Challenge, text: &str, site: &Site) -> HeaderValue {
+    let metadata = site.metadata_url();
+    let full = match challenge.error() {
+        None => format!(r#"Bearer resource_metadata="{metadata}""#),
+        Some(error) => {
+            // What cannot stand in the text of a challenge (RFC 6750 §3).
+            let description: String = text
+                .chars()
+                .map(|c| if matches!(c, ' '..='~') && c != '"' && c != '\\' { c } else { '\'' })
+                .collect();
+            format!(
+                r#"Bearer error="{error}", error_description="{description}", resource_metadata="{metadata}""#
+            )
+        }
+    };
+    HeaderValue::from_str(&full).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
+}
+
+/// The media type of texts.
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";

@@ -1,0 +1,255 @@
+//! `GET`, `HEAD` and `QUERY` on the hub: an event stream.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode, Version};
+use hyper::body::Incoming;
+use tidings_codec::encode;
+use tidings_engine::{Attachment, OpenError, Opening};
+use tidings_hub::{Interest, Matcher, Outcome, Position, Start, Voice};
+
+use super::access::{self, Role};
+use super::dialect::{self, Dialect, QUERY_BYTES_MAX, ZERO};
+use super::form::Form;
+use super::publish::FORM;
+use super::refusal::Refusal;
+use super::selector::{MatchType, topic_selector};
+use super::site::Site;
+use super::text;
+use crate::answer::{self, Answer, Stream};
+use crate::body;
+use crate::problem::Code;
+use crate::state::{State, jittered_ms};
+
+/// What a 0.x client reads to see where its stream begins.
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// The same for a 1.0 client.
+pub(super) const MERCURE_LAST_EVENT_ID: HeaderName =
+    HeaderName::from_static("mercure-last-event-id");
+
+/// Replay everything: an id to resume after, and the answer to one that is not known.
+const EARLIEST: &str = "earliest";
+
+pub(super) async fn subscribe(
+    state: &State,
+    parts: &Parts,
+    site: &Site,
+    body: Incoming,
+) -> Result<Answer, Refusal> {
+    let form = parameters(state, parts, body).await?;
+    let spoken = dialect::of_parameters(form.names());
+    let query_method = parts.method.as_str() == QUERY;
+    let spoken = spoken.or_else(|| query_method.then_some(&dialect::ONE));
+    let caller = access::identify(state, parts, site, Role::Subscriber, spoken, &form)?;
+    let dialect = caller.dialect;
+    let wanted = if dialect.is_one { matchers(state, site, &form)? } else { selectors(&form)? };
+    let resume = Resume::of(&parts.headers, &form, dialect);
+    let interest = Interest::new(wanted, caller.access.subscribe.clone());
+
+    if parts.method == Method::HEAD {
+        let mut response = answer::empty(StatusCode::OK);
+        *response.headers_mut() = headers();
+        return Ok(Answer::Response(response));
+    }
+    if state.is_leaving() {
+        return Ok(come_back(state, parts.version, &resume));
+    }
+    let opening = match state.engine.open(interest, resume.start()).await {
+        Ok(opening) => opening,
+        Err(OpenError::Refused(reason)) => {
+            tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
+            return Ok(come_back(state, parts.version, &resume));
+        }
+        // The only answer that keeps a browser from coming back (HTML §9.2.3).
+        Err(OpenError::Ended) => {
+            return Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT)));
+        }
+        Err(error) => {
+            tracing::error!(%error, "a subscription was not opened");
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+                .with_header(header::RETRY_AFTER, HeaderValue::from_static("10")));
+        }
+    };
+    let mut headers = headers();
+    if let Some(place) = resume.answer(state, &opening) {
+        headers.insert(LAST_EVENT_ID, place.clone());
+        headers.insert(MERCURE_LAST_EVENT_ID, place);
+    }
+    let attachment = Attachment {
+        voice: Voice::Plain,
+        // So that there are bytes at once.
+        preface: b":\n".to_vec(),
+        expires: caller.access.expires,
+    };
+    Ok(Answer::Stream(Box::new(Stream { opening, attachment, headers })))
+}
+
+/// The parameters of the query and, of a `QUERY` request (RFC 10008), those of the body behind
+/// them.
+async fn parameters(state: &State, parts: &Parts, body: Incoming) -> Result<Form, Refusal> {
+    let mut form = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
+    if parts.method.as_str() != QUERY {
+        return Ok(form);
+    }
+    let bytes = body::collect(body, QUERY_BYTES_MAX, state.config.body_idle_max).await;
+    let bytes = bytes.map_err(|problem| match problem.code() {
+        Code::EventTooLarge => {
+            let text = format!("a query has at most {QUERY_BYTES_MAX} bytes");
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+        }
+        code => Refusal::new(code.status(), problem.detail().to_owned()),
+    })?;
+    if bytes.is_empty() {
+        return Ok(form);
+    }
+    if body::media_type(&parts.headers) != FORM {
+        return Err(Refusal::bad_request(format!("the body of a QUERY is `{FORM}`")));
+    }
+    let more = Form::parse(&bytes);
+    form.append(more.map_err(|_| Refusal::bad_request("the body of the QUERY is malformed"))?);
+    Ok(form)
+}
+
+/// The topic selectors of a 0.x subscriber.
+fn selectors(form: &Form) -> Result<Vec<Matcher>, Refusal> {
+    check_count(&ZERO, form.all("topic").count())?;
+    let selector = |bytes| {
+        topic_selector(&String::from_utf8_lossy(bytes))
+            .map_err(|error| Refusal::bad_request(format!("a topic selector {error}")))
+    };
+    form.all("topic").map(selector).collect()
+}
+
+/// The matchers of a 1.0 subscriber.
+fn matchers(state: &State, site: &Site, form: &Form) -> Result<Vec<Matcher>, Refusal> {
+    let mut asked = Vec::new();
+    for (name, value) in form.fields() {
+        let kind = match name {
+            b"match" | b"match_exact" => MatchType::Exact,
+            b"match_urlpattern" => MatchType::UrlPattern,
+            b"topic" => {
+                let text = "`topic` is a parameter of another version; use `match`";
+                return Err(Refusal::bad_request(text));
+            }
+            name if dialect::is_match_name(name) => {
+                let name = String::from_utf8_lossy(name);
+                return Err(Refusal::bad_request(format!(
+                    "{name:?} is no parameter that is known"
+                )));
+            }
+            _ => continue,
+        };
+        asked.push((kind, value));
+    }
+    check_count(&dialect::ONE, asked.len())?;
+    let matcher = |(kind, bytes): (MatchType, &[u8])| {
+        let words =
+            str::from_utf8(bytes).map_err(|_| Refusal::bad_request("a matcher is not UTF-8"))?;
+        if let Some(c) = text::unseen(words) {
+            let text = format!("a matcher holds the invisible character {c:?}");
+            return Err(Refusal::bad_request(text));
+        }
+        let matcher = state.mercure.patterns.matcher(kind, words, &site.url);
+        matcher.map_err(|error| Refusal::bad_request(format!("a matcher {error}")))
+    };
+    asked.into_iter().map(matcher).collect()
+}
+
+fn check_count(dialect: &Dialect, count: usize) -> Result<(), Refusal> {
+    if count == 0 {
+        return Err(Refusal::bad_request(dialect.wanted_missing));
+    }
+    if count > dialect.wanted_max {
+        return Err(Refusal::bad_request(dialect.wanted_too_many));
+    }
+    Ok(())
+}
+
+/// Where a subscriber asks to go on.
+#[derive(Debug, PartialEq, Eq)]
+enum Resume {
+    /// It does not ask.
+    No,
+    /// It asks for nothing, and wants to know where it begins.
+    Nowhere,
+    /// After this id.
+    After(String),
+}
+
+impl Resume {
+    fn of(headers: &HeaderMap, form: &Form, dialect: &Dialect) -> Self {
+        let header = headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
+        let parameters = dialect.resume_parameters.iter().filter_map(|name| form.first(name));
+        let given: Vec<_> = header.into_iter().chain(parameters).collect();
+        match given.iter().find(|id| !id.is_empty()) {
+            Some(id) => Self::After(String::from_utf8_lossy(id).into_owned()),
+            None if !given.is_empty() && dialect.answers_empty_resume => Self::Nowhere,
+            None => Self::No,
+        }
+    }
+
+    fn start(&self) -> Start {
+        match self {
+            Self::No | Self::Nowhere => Start::Live,
+            Self::After(id) if id == EARLIEST => Start::Earliest,
+            Self::After(id) => Start::After(id.clone()),
+        }
+    }
+
+    /// The id of the event before the first one that will be sent. If it is not the one asked for,
+    /// the client knows that it may have lost some.
+    fn answer(&self, state: &State, opening: &Opening) -> Option<HeaderValue> {
+        let earliest = HeaderValue::from_static(EARLIEST);
+        let here = || match opening.position {
+            Position::ZERO => EARLIEST.to_owned(),
+            position => position.event_id(state.engine.epoch()).to_string(),
+        };
+        let place = match (self, &opening.outcome) {
+            (Self::No, _) => return None,
+            (_, Outcome::Reset { .. }) => return Some(earliest),
+            (Self::Nowhere, _) => here(),
+            (Self::After(id), _) => id.clone(),
+        };
+        Some(HeaderValue::from_bytes(place.as_bytes()).unwrap_or(earliest))
+    }
+}
+
+/// The headers of every stream.
+fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    for (name, value) in [
+        ("content-type", answer::EVENT_STREAM),
+        ("cache-control", "private, no-cache, no-store, must-revalidate, max-age=0"),
+        ("pragma", "no-cache"),
+        // The name it has always had here.
+        ("expire", "0"),
+        ("x-accel-buffering", "no"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers
+}
+
+/// The answer when there is no room now. Any status but 200 would end a browser's `EventSource` for
+/// good, so this is a stream that says when to come back, and ends. As nothing is sent, the place
+/// the client asked to go on from stays its place.
+fn come_back(state: &State, version: Version, resume: &Resume) -> Answer {
+    let mut body = b":\n".to_vec();
+    encode::retry(&mut body, jittered_ms(state.config.retry_refused));
+    let mut response = answer::whole(StatusCode::OK, answer::EVENT_STREAM, body);
+    let all = response.headers_mut();
+    all.extend(headers());
+    if let Resume::After(id) = resume
+        && let Ok(place) = HeaderValue::from_bytes(id.as_bytes())
+    {
+        all.insert(LAST_EVENT_ID, place.clone());
+        all.insert(MERCURE_LAST_EVENT_ID, place);
+    }
+    if version <= Version::HTTP_11 {
+        all.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Answer::Response(response)
+}
+
+/// A `GET` with a body (RFC 10008).
+pub(super) const QUERY: &str = "QUERY";

@@ -1,0 +1,62 @@
+//! URL patterns (WHATWG URL Pattern), as tests of topics.
+
+use regex::{Regex, RegexBuilder};
+use tidings_hub::TopicTest;
+use url::Url;
+use urlpattern::regexp::RegExp;
+use urlpattern::{
+    RegexSyntax, UrlPattern, UrlPatternInit, UrlPatternMatchInput, UrlPatternOptions, quirks,
+};
+
+use super::limits::PATTERN_PROGRAM_BYTES_MAX;
+
+/// A compiled pattern, and the URL that relative topics are relative to.
+pub(super) struct Pattern {
+    pattern: UrlPattern<Bounded>,
+    hub: Url,
+}
+
+impl Pattern {
+    /// `None` if `words` are no pattern, or one whose program would be too large.
+    pub(super) fn compile(words: &str, hub: &Url) -> Option<Self> {
+        let init = UrlPatternInit::parse_constructor_string::<Bounded>(words, Some(hub.clone()));
+        let options = UrlPatternOptions::default();
+        let pattern = quirks::parse_pattern_as_lib::<Bounded>(init.ok()?, options).ok()?;
+        Some(Self { pattern, hub: hub.clone() })
+    }
+}
+
+impl TopicTest for Pattern {
+    fn matches(&self, topic: &str) -> bool {
+        let Ok(url) = self.hub.join(topic) else { return false };
+        self.pattern.test(UrlPatternMatchInput::Url(url)).unwrap_or(false)
+    }
+}
+
+/// A regular expression that takes linear time, and not more memory than it should.
+#[derive(Debug)]
+struct Bounded(Regex);
+
+impl RegExp for Bounded {
+    fn syntax() -> RegexSyntax {
+        RegexSyntax::Rust
+    }
+
+    fn parse(pattern: &str, _flags: &str, _force_eval: bool) -> Result<Self, ()> {
+        RegexBuilder::new(pattern)
+            .size_limit(PATTERN_PROGRAM_BYTES_MAX)
+            .dfa_size_limit(PATTERN_PROGRAM_BYTES_MAX)
+            .build()
+            .map(Self)
+            .map_err(|_| ())
+    }
+
+    fn matches<'a>(&self, text: &'a str) -> Option<Vec<Option<&'a str>>> {
+        // Nobody asks what the groups held.
+        self.0.is_match(text).then(Vec::new)
+    }
+
+    fn pattern_string(&self) -> &str {
+        self.0.as_str()
+    }
+}
