@@ -1,3 +1,35 @@
-//! Chores of the repository.
+//! Chores of the repository: `cargo xtask tidy`, `cargo xtask generate`.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a program for people
 
-fn main() {}
+mod generate;
+mod reference;
+mod tidy;
+mod tree;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask tidy              what a reader would stumble over: long files, wide lines, crate
+                              arrows, words outside their room, dead links
+cargo xtask tidy --shrink     the same, and take what is no longer an exception off its list
+cargo xtask generate          write the reference pages, from the built program
+cargo xtask generate --check  say whether they are as they would be written";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let problems = match words[..] {
+        ["tidy"] => tidy::run(false),
+        ["tidy", "--shrink"] => tidy::run(true),
+        ["generate"] => generate::run(false),
+        ["generate", "--check"] => generate::run(true),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

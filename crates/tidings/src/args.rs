@@ -1,5 +1,5 @@
-//! The words of the command line, as they are typed. Doc comments are the help; what the words of `serve` mean
-//! is in [`settings`](crate::settings).
+//! The words of the command line, as they are typed. Doc comments are the help; what the words of
+//! `serve` mean is in [`settings`](crate::settings).
 
 mod client;
 mod hub;
@@ -96,7 +96,7 @@ any origin may use it. All options of `serve` are there.";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
-  tidings demo
+  tidings demo        and look at http://localhost:3000/demo/
   curl -N http://localhost:3000/events/counter
   curl -N http://localhost:3000/events/clock?last=5
 

@@ -1,7 +1,7 @@
 //! Every environment variable that the program reads.
 //!
-//! Settings of a hub have one each, named after them (`retention-age`: `TIDINGS_RETENTION_AGE`); lists have
-//! commas. The rest are below.
+//! Settings of a hub have one each, named after them (`retention-age`: `TIDINGS_RETENTION_AGE`);
+//! lists have commas. The rest are below.
 
 use std::env;
 

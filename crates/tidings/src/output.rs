@@ -1,7 +1,7 @@
 //! What goes to standard output, what to standard error, and when it is coloured.
 //!
-//! Standard output carries what was asked for, and nothing else: events, ids, tokens, pages. Standard error
-//! carries what is said about it.
+//! Standard output carries what was asked for, and nothing else: events, ids, tokens, pages.
+//! Standard error carries what is said about it.
 
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -21,8 +21,8 @@ pub(crate) fn remark(text: &str) {
     eprintln!("{text}");
 }
 
-/// Writes what was asked for, at once. Returns whether somebody still reads it: a closed pipe is no error, but
-/// the end.
+/// Writes what was asked for, at once. Returns whether somebody still reads it: a closed pipe is no
+/// error, but the end.
 ///
 /// # Errors
 ///

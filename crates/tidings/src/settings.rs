@@ -1,8 +1,8 @@
 //! The settings of a hub: where each value comes from, and what it means.
 //!
-//! Every layer (the defaults, a file, the environment, the command line) gives *texts*; a setting is the text of
-//! the highest layer that has one, parsed once, here. So a value means the same wherever it stands, and an error
-//! can say where the text came from.
+//! Every layer (the defaults, a file, the environment, the command line) gives *texts*; a setting
+//! is the text of the highest layer that has one, parsed once, here. So a value means the same
+//! wherever it stands, and an error can say where the text came from.
 
 mod file;
 mod keys;

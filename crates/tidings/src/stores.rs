@@ -1,4 +1,5 @@
-//! Where history is kept: a configured name becomes a store. The only place that knows which stores there are.
+//! Where history is kept: a configured name becomes a store. The only place that knows which stores
+//! there are.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -72,8 +73,8 @@ pub(crate) fn describe(settings: &Settings) -> String {
     )
 }
 
-/// A number that nobody can foretell: the standard library takes the seeds of its hash maps from the operating
-/// system.
+/// A number that nobody can foretell: the standard library takes the seeds of its hash maps from
+/// the operating system.
 pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(0)
 }

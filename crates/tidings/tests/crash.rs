@@ -1,9 +1,9 @@
-//! Acknowledged means stored, and nobody was sent what is not: the real program is killed with SIGKILL under
-//! load, again and again over the same history, and after each start its history is held against what publishers
-//! were told and subscribers saw.
+//! Acknowledged means stored, and nobody was sent what is not: the real program is killed with
+//! SIGKILL under load, again and again over the same history, and after each start its history is
+//! held against what publishers were told and subscribers saw.
 //!
 //! `TIDINGS_CRASH_ROUNDS` sets how often; 200 unless set.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod world;
 
@@ -56,7 +56,8 @@ fn whatever_was_acknowledged_is_there_after_kill_9_and_nothing_else_was_delivere
     assert!(acknowledged > 0 && delivered > 0, "the load was none");
 }
 
-/// Small segments, so that some deaths are between two; and little memory, so that history is read from disk.
+/// Small segments, so that some deaths are between two; and little memory, so that history is read
+/// from disk.
 const SETTINGS: [&str; 6] =
     ["--retention-bytes", "128MiB", "--recent-bytes", "64KiB", "--durability", "fsync"];
 

@@ -1,5 +1,5 @@
-//! A disk that is full: the limit on the size of a file stands for it. Publishing ends, reading does not, and the
-//! hub says why.
+//! A disk that is full: the limit on the size of a file stands for it. Publishing ends, reading
+//! does not, and the hub says why.
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
@@ -62,7 +62,8 @@ fn what_was_acknowledged_before_the_disk_was_full_is_there_when_it_is_not() {
     let mut wire = Wire::connect(&hub.address).unwrap();
     let page = wire.get("/topics", "application/json").unwrap().json();
     let count = page["topics"][0]["events"].as_u64().unwrap_or_else(|| panic!("{page}"));
-    // The one that was refused may be there as well: its publisher was told that it is not known to be.
+    // The one that was refused may be there as well: its publisher was told that it is not known to
+    // be.
     assert!(count == stored || count == stored + 1, "{count} of {stored}");
     assert_eq!(wire.post("/events/t", "text/plain", b"on").unwrap().status, 200);
 }

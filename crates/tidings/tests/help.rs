@@ -1,5 +1,5 @@
-//! The help pages as they are, in files: `TIDINGS_UPDATE_SNAPSHOTS=1 cargo test -p tidings --test help` writes
-//! them anew.
+//! The help pages as they are, in files: `TIDINGS_UPDATE_SNAPSHOTS=1 cargo test -p tidings --test
+//! help` writes them anew.
 #![allow(clippy::unwrap_used)]
 
 mod world;

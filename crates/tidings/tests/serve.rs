@@ -179,8 +179,8 @@ fn the_demo_counts_and_tells_the_time() {
 fn a_hub_with_keys_lets_in_who_has_one_and_says_why_to_others() {
     let folder = Folder::new();
     let secret = folder.file("secret", "a secret of thirty-two bytes or more\n");
-    let config = "jwt-secret-file = \"secret\"\n[[keys]]\nname = \"sensor\"\nkey = \"0123456789abcdef\"\n\
-                  publish = [\"s/*\"]\n";
+    let config = "jwt-secret-file = \"secret\"\n[[keys]]\nname = \"sensor\"\n\
+                  key = \"0123456789abcdef\"\npublish = [\"s/*\"]\n";
     let config = folder.file("hub.toml", config);
     let hub = Hub::serve(&folder, &["--config", config.to_str().unwrap()]);
 

@@ -46,7 +46,8 @@ pub(crate) struct HubArgs {
     #[arg(long, value_name = "ORIGIN", help_heading = ACCESS)]
     cors_origin: Vec<String>,
     /// They may send cookies along
-    #[arg(long, help_heading = ACCESS, value_name = "BOOL", num_args = 0..=1, hide_short_help = true,
+    #[arg(long, help_heading = ACCESS, hide_short_help = true,
+          value_name = "BOOL", num_args = 0..=1,
           require_equals = true, default_missing_value = "true")]
     cors_credentials: Option<String>,
 

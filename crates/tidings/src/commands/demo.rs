@@ -21,7 +21,8 @@ pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     })
 }
 
-/// What a demo prefers to the defaults: it leaves nothing behind, and a page from anywhere may look at it.
+/// What a demo prefers to the defaults: it leaves nothing behind, and a page from anywhere may look
+/// at it.
 fn preferences() -> Layer {
     let given = |text: &str| Given { texts: vec![text.to_owned()], origin: Origin::Demo };
     let values = [("durability", given("memory")), ("cors-origin", given("*"))];

@@ -1,4 +1,5 @@
-//! `tidings help`: a command's help, or a topic that belongs to none. The reference is made of the same texts.
+//! `tidings help`: a command's help, or a topic that belongs to none. The reference is made of the
+//! same texts.
 
 use std::fmt::Write as _;
 

@@ -116,7 +116,8 @@ async fn publish_lines(form: &Form) -> Result<ExitCode, CliError> {
     tokio::pin!(signal);
     let mut target = Target::new(form)?;
     loop {
-        // The first lines are confirmed soon, to know that there is a hub; later ones when there is time.
+        // The first lines are confirmed soon, to know that there is a hub; later ones when there is
+        // time.
         let patience = if target.is_confirmed { FLUSH_AFTER } else { CONFIRM_AFTER };
         let next = tokio::select! {
             next = timeout(patience, lines.next()) => next,

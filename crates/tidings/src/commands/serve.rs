@@ -21,8 +21,8 @@ pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     run_with(args, Layer::default(), &[], |_, _| None)
 }
 
-/// Runs a hub with `preferred` on top of the defaults, with `pages` beside the console, and what `beside` starts
-/// beside it.
+/// Runs a hub with `preferred` on top of the defaults, with `pages` beside the console, and what
+/// `beside` starts beside it.
 pub(super) fn run_with(
     args: &HubArgs,
     preferred: Layer,
@@ -47,11 +47,12 @@ pub(super) fn run_with(
         .enable_all()
         .build()
         .map_err(no_runtime)?;
+    let fitting = open_files::raise();
     let store = stores::open(&settings)?;
     let engine_config = EngineConfig {
         shards: settings.shards.unwrap_or(processors),
         heartbeat: settings.heartbeat,
-        subscribers_max: settings.max_subscribers.unwrap_or_else(open_files::subscribers_max),
+        subscribers_max: settings.max_subscribers.unwrap_or(fitting),
         subscribers_per_second_max: settings.max_arrival_rate,
         peer_patience: settings.peer_patience,
         portable: settings.portable,
@@ -123,29 +124,29 @@ fn cannot_bind(error: BindError) -> CliError {
 
 /// How many files, and so sockets, the process may have open.
 mod open_files {
-    /// Raises the limit as far as it may be, and says how many subscribers fit: a twentieth is left for files,
-    /// publishers, and whoever asks how the hub is.
-    #[cfg(unix)]
-    pub(super) fn subscribers_max() -> usize {
-        use rustix::process::{Resource, getrlimit, setrlimit};
-        let mut limit = getrlimit(Resource::Nofile);
-        let wanted = limit.maximum;
-        if limit.current != wanted {
-            let raised = rustix::process::Rlimit { current: wanted, maximum: wanted };
-            if setrlimit(Resource::Nofile, raised).is_ok() {
-                limit.current = wanted;
-            }
-        }
-        let files = limit.current.and_then(|files| usize::try_from(files).ok());
-        let files = files.unwrap_or(usize::MAX).min(SUBSCRIBERS_MAX);
+    /// Raises the limit as far as it may be. Returns how many subscribers then fit: a twentieth is
+    /// left for files, publishers, and whoever asks how the hub is.
+    pub(super) fn raise() -> usize {
+        let files = raise_limit().min(FILES_MAX);
         (files - files / 20).max(1)
     }
 
+    #[cfg(unix)]
+    fn raise_limit() -> usize {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { mut current, maximum } = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: maximum, maximum };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            current = maximum;
+        }
+        current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
+    }
+
     #[cfg(not(unix))]
-    pub(super) fn subscribers_max() -> usize {
-        SUBSCRIBERS_MAX
+    fn raise_limit() -> usize {
+        usize::MAX
     }
 
     /// More than one process serves well.
-    const SUBSCRIBERS_MAX: usize = 1 << 20;
+    const FILES_MAX: usize = 1 << 20;
 }

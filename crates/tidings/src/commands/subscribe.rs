@@ -137,7 +137,8 @@ async fn print_events(mut source: EventSource, args: &SubscribeArgs) -> Result<E
 /// In a flood of events, so much is shown at a time.
 const UNSHOWN_BYTES_MAX: usize = 64 << 10;
 
-/// The hub's word that events may be missing is printed like any event, and said in plain words too.
+/// The hub's word that events may be missing is printed like any event, and said in plain words
+/// too.
 fn note_reset(event: &MessageEvent, remark: impl Fn(&str)) {
     if event.event_type() != format::RESET {
         return;

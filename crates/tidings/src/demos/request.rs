@@ -1,6 +1,6 @@
 //! HTTP by hand, for the two things a `Publisher` does not do: pipe an event stream in, and end a topic.
 
-use std::io::{Error, ErrorKind, Result};
+use std::io::{Error, Result};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -51,5 +51,5 @@ async fn answer(mut socket: TcpStream) -> Result<()> {
     if answer.starts_with("HTTP/1.1 200 ") {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Other, answer))
+    Err(Error::other(answer))
 }

@@ -1,5 +1,5 @@
-//! Every setting by name. The name is the key in a file, the flag without its dashes, and, in capitals, the
-//! environment variable.
+//! Every setting by name. The name is the key in a file, the flag without its dashes, and, in
+//! capitals, the environment variable.
 
 /// A setting's name, and whether it is a list.
 #[derive(Debug)]

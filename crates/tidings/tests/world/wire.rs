@@ -1,5 +1,5 @@
-//! As much HTTP/1.1 as it takes to publish and to listen, over plain sockets: so that nothing of our own stands
-//! between a test and what the hub really said.
+//! As much HTTP/1.1 as it takes to publish and to listen, over plain sockets: so that nothing of
+//! our own stands between a test and what the hub really said.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -28,7 +28,8 @@ impl Lines {
     }
 }
 
-/// Gives the lines of `input` to `give`, until there are no more, one is wrong, or `give` wants no more.
+/// Gives the lines of `input` to `give`, until there are no more, one is wrong, or `give` wants no
+/// more.
 fn read(input: &mut impl BufRead, mut give: impl FnMut(Result<(u64, String), CliError>) -> bool) {
     for number in 1.. {
         let mut line = Vec::new();
@@ -101,7 +102,8 @@ impl Line {
 /// Lines that were read and not yet sent. At the edge: reading waits, and so does whoever writes.
 const LINES_WAITING_MAX: usize = 1024;
 
-/// The longest line: more would not be taken by any hub, nor by our own client. At the edge: an error.
+/// The longest line: more would not be taken by any hub, nor by our own client. At the edge: an
+/// error.
 const LINE_BYTES_MAX: u64 = limits::EVENT_BYTES_MAX as u64;
 
 #[cfg(test)]

@@ -87,8 +87,8 @@ fn human(event: &MessageEvent, palette: Palette, is_terminal: bool) -> String {
     text
 }
 
-/// Whoever may publish must not be able to steer the terminals of those who read: control characters are
-/// shown, not sent.
+/// Whoever may publish must not be able to steer the terminals of those who read: control
+/// characters are shown, not sent.
 fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

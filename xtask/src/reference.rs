@@ -1,0 +1,87 @@
+//! The HTTP API as a page, from its description (OpenAPI 3.2).
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// A section for each request: what it is for, its parameters, what it takes, what it answers.
+pub(crate) fn http(api: &Value, note: &str) -> String {
+    let mut page = format!(
+        "# The HTTP API\n\n{note}\n\n{} The same for programs: `/openapi.json` of a running hub.\n",
+        text(&api["info"]["description"])
+    );
+    for (path, item) in entries(&api["paths"]) {
+        for method in METHODS {
+            if let Some(operation) = item.get(method) {
+                let name = format!("{} {path}", method.to_ascii_uppercase());
+                section(&mut page, api, &name, item, operation);
+            }
+        }
+    }
+    page.push_str("\n## Problems\n\nErrors are problem details (RFC 9457), with these codes:\n\n");
+    let codes = &api["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
+    for code in codes.as_array().into_iter().flatten() {
+        line(&mut page, format_args!("- `{}`", text(code)));
+    }
+    page
+}
+
+fn section(page: &mut String, api: &Value, name: &str, item: &Value, operation: &Value) {
+    line(page, format_args!("\n## `{name}`\n\n{}.", text(&operation["summary"])));
+    let description = text(&operation["description"]);
+    if !description.is_empty() {
+        line(page, format_args!("{description}"));
+    }
+    let lists = [&item["parameters"], &operation["parameters"]];
+    let parameters: Vec<_> = lists.iter().filter_map(|list| list.as_array()).flatten().collect();
+    if !parameters.is_empty() {
+        line(page, format_args!("\n| Parameter | In | Meaning |\n|---|---|---|"));
+    }
+    for parameter in parameters {
+        let parameter = resolve(api, parameter);
+        let (name, place) = (text(&parameter["name"]), text(&parameter["in"]));
+        let meaning = text(&parameter["description"]).replace('|', "\\|");
+        let bounds = bounds(&parameter["schema"]);
+        line(page, format_args!("| `{name}` | {place} | {meaning}{bounds} |"));
+    }
+    let bodies: Vec<_> = entries(&operation["requestBody"]["content"]).collect();
+    if !bodies.is_empty() {
+        let types: Vec<_> = bodies.iter().map(|(kind, _)| format!("`{kind}`")).collect();
+        line(page, format_args!("\nTakes {}.", types.join(", ")));
+    }
+    line(page, format_args!("\n| Status | Meaning |\n|---|---|"));
+    for (status, response) in entries(&operation["responses"]) {
+        let response = resolve(api, response);
+        let kinds: Vec<_> =
+            entries(&response["content"]).map(|(kind, _)| format!("`{kind}`")).collect();
+        let meaning = text(&response["description"]).replace('|', "\\|");
+        line(page, format_args!("| {status} | {meaning} {} |", kinds.join(", ")));
+    }
+}
+
+fn bounds(schema: &Value) -> String {
+    let bound = |name: &str, word: &str| {
+        schema.get(name).map_or(String::new(), |value| format!(" {word} {value}."))
+    };
+    format!("{}{}", bound("default", "Unless given:"), bound("maximum", "At most"))
+}
+
+/// What a `$ref` refers to.
+fn resolve<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
+    let reference = value["$ref"].as_str().and_then(|text| text.strip_prefix('#'));
+    reference.and_then(|pointer| api.pointer(pointer)).unwrap_or(value)
+}
+
+fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
+    writeln!(page, "{text}").expect("a String takes every write");
+}

@@ -1,0 +1,44 @@
+//! What a reader would stumble over, and what would let the rooms grow into each other.
+
+mod arrows;
+mod links;
+mod widths;
+mod words;
+
+use crate::tree;
+
+/// Every problem, one sentence each, with its place. With `shrink`, lists of exceptions lose what
+/// they no longer need.
+pub(crate) fn run(shrink: bool) -> Vec<String> {
+    let files = tree::files();
+    let mut problems = sizes(&files);
+    problems.extend(widths::check(&files, shrink));
+    problems.extend(arrows::check());
+    problems.extend(words::check(&files));
+    problems.extend(links::check(&files));
+    if problems.is_empty() {
+        println!("tidy: {} files, nothing to say", files.len());
+    }
+    problems
+}
+
+/// Lines of a source file. More is a continent: it began as the natural home of one idea.
+const LINES_MAX: usize = 600;
+
+/// Files that are longer all the same. This list may only shrink.
+const LONG: [&str; 1] = ["crates/tidings-web/assets/npm/tidings.js"];
+
+fn sizes(files: &[String]) -> Vec<String> {
+    let sources = files.iter().filter(|path| path.ends_with(".rs") || path.ends_with(".js"));
+    let mut problems = Vec::new();
+    for path in sources {
+        let lines = tree::read(path).map_or(0, |text| text.lines().count());
+        let is_exception = LONG.contains(&path.as_str());
+        if lines > LINES_MAX && !is_exception {
+            problems.push(format!("{path}: {lines} lines, more than {LINES_MAX}: divide it"));
+        } else if lines <= LINES_MAX && is_exception {
+            problems.push(format!("{path}: is short now; take it off the list LONG"));
+        }
+    }
+    problems
+}

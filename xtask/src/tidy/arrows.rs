@@ -1,0 +1,90 @@
+//! Which package may depend on which: the drawing in ARCHITECTURE.md, held against Cargo's own
+//! word.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::tree;
+
+/// A package, and those of ours that it may depend on. Whatever is not here may not be.
+const ARROWS: [(&str, &[&str]); 11] = [
+    ("tidings-codec", &[]),
+    ("tidings-web", &[]),
+    ("tidings-bench", &[]),
+    ("tidings-hub", &["tidings-codec"]),
+    ("tidings-client", &["tidings-codec"]),
+    ("tidings-engine", &["tidings-hub"]),
+    ("tidings-store-disk", &["tidings-hub"]),
+    ("tidings-server", &["tidings-codec", "tidings-hub", "tidings-engine", "tidings-web"]),
+    (
+        "tidings",
+        &[
+            "tidings-bench",
+            "tidings-client",
+            "tidings-engine",
+            "tidings-hub",
+            "tidings-server",
+            "tidings-store-disk",
+            "tidings-web",
+        ],
+    ),
+    (
+        "tidings-testkit",
+        &[
+            "tidings-client",
+            "tidings-codec",
+            "tidings-engine",
+            "tidings-hub",
+            "tidings-server",
+            "tidings-store-disk",
+            "tidings-web",
+        ],
+    ),
+    ("xtask", &[]),
+];
+
+pub(super) fn check() -> Vec<String> {
+    match metadata() {
+        Ok(metadata) => packages(&metadata).flat_map(|package| wrong_arrows(&package)).collect(),
+        Err(problem) => vec![problem],
+    }
+}
+
+struct Package {
+    name: String,
+    dependencies: Vec<String>,
+}
+
+fn wrong_arrows(package: &Package) -> Vec<String> {
+    let name = &package.name;
+    let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| known == name) else {
+        return vec![format!(
+            "{name}: a package that is not in the drawing; see xtask tidy/arrows"
+        )];
+    };
+    let wrong = package.dependencies.iter().filter(|on| !allowed.contains(&on.as_str()));
+    wrong
+        .map(|on| format!("{name}: depends on {on}, against the arrows of ARCHITECTURE.md"))
+        .collect()
+}
+
+/// The packages of the workspace, each with those of them it depends on, for whatever purpose.
+fn packages(metadata: &Value) -> impl Iterator<Item = Package> {
+    let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
+    let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
+    let names: Vec<String> = packages.iter().map(name).collect();
+    packages.into_iter().map(move |package| {
+        let dependencies = package["dependencies"].as_array().cloned().unwrap_or_default();
+        let dependencies = dependencies.iter().map(name).filter(|on| names.contains(on)).collect();
+        Package { name: name(&package), dependencies }
+    })
+}
+
+fn metadata() -> Result<Value, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(tree::root());
+    let output = command.output().map_err(|error| format!("cargo metadata: {error}"))?;
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))
+}
