@@ -79,7 +79,7 @@ fn no_acknowledged_event_is_lost_by_kill_9() {
             let mut child = child(None, &folder, fsync);
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
             let mut answers = dice.below(60);
-            while let Some(line) = lines.next() {
+            for line in lines.by_ref() {
                 if let Some(position) = line.unwrap().strip_prefix("acknowledged ") {
                     acknowledged = position.parse().unwrap();
                     if answers == 0 {

@@ -1,5 +1,8 @@
 //! The words of `tidings serve` and `tidings demo`. Each is a setting by the same name.
 
+// The doc comments are the help: `[5s]` in them is a default and no link.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use std::path::PathBuf;
 
 use clap::Args;

@@ -1,4 +1,5 @@
-//! HTTP by hand, for the two things a `Publisher` does not do: pipe an event stream in, and end a topic.
+//! HTTP by hand, for the two things a `Publisher` does not do: pipe an event stream in, and end a
+//! topic.
 
 use std::io::{Error, Result};
 
