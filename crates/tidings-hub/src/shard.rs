@@ -1,17 +1,5 @@
 //! One core's share of the subscribers, and everything that happens to them.
 //!
-//! # The order of polling
-//!
-//! Whoever drives a shard says what happened (`handle_*`, [`Shard::attach`]) and then asks, until there is nothing
-//! more:
-//!
-//! 1. [`Shard::poll_write`], each answered by [`Shard::handle_written`] before the next: bytes for sinks. Between
-//!    two of them anything else may be handled; bytes that come meanwhile go out with the same walk.
-//! 2. [`Shard::poll_read`]: history to be read, answered some time by [`Shard::handle_page`].
-//! 3. [`Shard::poll_probe`]: peers whose connection deserves a look.
-//! 4. [`Shard::poll_close`]: subscribers that are gone, each with its one reason.
-//! 5. [`Shard::poll_timeout`]: when to call [`Shard::handle_time`] at the latest.
-//!
 //! The parts: this file is attaching, frames and closing; `seam` joins history to what is live; `write` decides
 //! whose bytes go out next; `beat` is what time brings.
 
@@ -101,7 +89,19 @@ pub struct FrameBatch {
     pub upto: Position,
 }
 
-/// See the [module](self).
+/// One core's share of the subscribers.
+///
+/// # The order of polling
+///
+/// Whoever drives a shard says what happened (`handle_*`, [`Self::attach`]) and then asks, until there is nothing
+/// more:
+///
+/// 1. [`Self::poll_write`], each answered by [`Self::handle_written`] before the next: bytes for sinks. Between
+///    two of them anything else may be handled; bytes that come meanwhile go out with the same walk.
+/// 2. [`Self::poll_read`]: history to be read, answered some time by [`Self::handle_page`].
+/// 3. [`Self::poll_probe`]: peers whose connection deserves a look.
+/// 4. [`Self::poll_close`]: subscribers that are gone, each with its one reason.
+/// 5. [`Self::poll_timeout`]: when to call [`Self::handle_time`] at the latest.
 #[derive(Debug)]
 pub struct Shard {
     config: ShardConfig,

@@ -93,7 +93,7 @@ fn the_default_file_can_be_copied_and_says_the_same() {
     assert_eq!(defaults, printed);
     let config = folder.file("hub.toml", &defaults);
     let (copied, _, code) = said(tidings().arg("check").arg(config));
-    let (plain, ..) = said(&mut tidings().arg("check"));
+    let (plain, ..) = said(tidings().arg("check"));
     let values = |text: &str| -> Vec<String> {
         let lines = text.lines().map(|line| line.split(" # ").next().unwrap().trim_end());
         lines
