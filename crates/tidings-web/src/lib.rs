@@ -1,8 +1,9 @@
 //! Console, demo pages and tidings.js: static files embedded in the Tidings binary.
 //!
-//! Plain HTML, CSS and ES modules as they stand in `assets/`: no build step, nothing loaded from elsewhere. The
-//! pages use the hub's public API and the browser's own `EventSource`, and this crate knows nothing of either: a
-//! server is given lists of [`File`]s and serves them under their paths.
+//! Plain HTML, CSS and ES modules as they stand in `assets/`: no build step, nothing loaded from
+//! elsewhere. The pages use the hub's public API and the browser's own `EventSource`, and this
+//! crate knows nothing of either: a server is given lists of [`File`]s and serves them under their
+//! paths.
 //!
 //! ```
 //! let page = tidings_web::CONSOLE.iter().find(|file| file.path == "/").expect("a front page");

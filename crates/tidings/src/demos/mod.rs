@@ -1,7 +1,7 @@
 //! Publishers for the demo pages: what `tidings demo` runs beside the hub.
 //!
-//! Each is a short file that publishes by HTTP like anybody's program would; the page shows it beside its own
-//! source. A publisher that fails (the hub restarts, perhaps) begins again.
+//! Each is a short file that publishes by HTTP like anybody's program would; the page shows it
+//! beside its own source. A publisher that fails (the hub restarts, perhaps) begins again.
 
 mod assistant;
 mod chance;

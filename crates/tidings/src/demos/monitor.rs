@@ -1,4 +1,5 @@
-//! What this machine does, each second, from `/proc`. Elsewhere than on Linux there is nothing to tell.
+//! What this machine does, each second, from `/proc`. Elsewhere than on Linux there is nothing to
+//! tell.
 
 use std::fs::read_to_string;
 use std::time::Duration;

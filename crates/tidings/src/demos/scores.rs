@@ -1,4 +1,5 @@
-//! Three football matches at once, a minute a second: events of the types `kickoff`, `goal` and `fulltime`.
+//! Three football matches at once, a minute a second: events of the types `kickoff`, `goal` and
+//! `fulltime`.
 
 use std::time::Duration;
 
