@@ -1,23 +1,31 @@
 // The measurements as a table and as a chart.
 
-const NAMES = { sse: "SSE", websocket: "WebSocket", long: "long polling", short: "short polling, each second" };
+const NAMES = {
+  sse: "SSE",
+  websocket: "WebSocket",
+  long: "long polling",
+  short: "short polling, each second",
+};
 const SERVERS = { tidings: "Tidings", plain: "plain server" };
 
 const named = ({ server, transport }) => `${NAMES[transport]}, ${SERVERS[server]}`;
 
-const digits = (value, most = 1) => value.toLocaleString("en", { maximumFractionDigits: value < 10 ? most : 0 });
+const digits = (value, most = 1) =>
+  value.toLocaleString("en", { maximumFractionDigits: value < 10 ? most : 0 });
 
 export function table({ results }) {
   let text = "";
   for (const rate of [...new Set(results.map((result) => result.rate))]) {
     text += `\n**${rate} event${rate === 1 ? "" : "s"} a second**\n\n`;
-    text += "| | server CPU, % of one core | requests / s | kB/s to the server | kB/s from it | latency p50, ms | p99, ms |\n";
+    text +=
+      "| | server CPU, % of one core | requests / s | kB/s to the server | kB/s from it | latency p50, ms | p99, ms |\n";
     text += "|---|--:|--:|--:|--:|--:|--:|\n";
     for (const result of results.filter((result) => result.rate === rate)) {
       text += `| ${named(result)} | ${digits(result.cpu_percent)} | ${digits(result.requests_per_second)} | `;
       text += `${digits(result.sent_per_second / 1000)} | ${digits(result.received_per_second / 1000)} | `;
       text += `${digits(result.p50_ms)} | ${digits(result.p99_ms)} |`;
-      if (result.delivered !== result.expected) text += ` ${result.delivered} of ${result.expected} arrived`;
+      if (result.delivered !== result.expected)
+        text += ` ${result.delivered} of ${result.expected} arrived`;
       text += "\n";
     }
   }
@@ -30,7 +38,8 @@ export function chart({ results, clients }) {
   const [left, right, bar, gap, head] = [230, 70, 17, 34, 52];
   const [width, span] = [760, 760 - left - right];
   const [low, high] = [0.1, 200];
-  const x = (value) => (left + (span * Math.log(Math.max(low, value) / low)) / Math.log(high / low)).toFixed(1);
+  const x = (value) =>
+    (left + (span * Math.log(Math.max(low, value) / low)) / Math.log(high / low)).toFixed(1);
   let y = head;
   let body = "";
   for (const rate of rates) {
@@ -46,7 +55,8 @@ export function chart({ results, clients }) {
     y += gap - bar;
   }
   const lines = [0.1, 1, 10, 100].map(
-    (value) => `<path d="M${x(value)} ${head - 6}V${y - 8}"/><text x="${x(value)}" y="${y + 6}" class="m">${value} %</text>`,
+    (value) =>
+      `<path d="M${x(value)} ${head - 6}V${y - 8}"/><text x="${x(value)}" y="${y + 6}" class="m">${value} %</text>`,
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 16}" font-family="system-ui, sans-serif" font-size="12" role="img">
 <title>Server CPU at ${clients} subscribers, by transport and rate</title>

@@ -8,7 +8,22 @@ import { startHub } from "./hub.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-const PAGES = ["/", "/demo/", ...["counter", "clock", "news", "prices", "scores", "chat", "job", "monitor", "notifications", "assistant"].map((name) => `/demo/${name}`)];
+const PAGES = [
+  "/",
+  "/demo/",
+  ...[
+    "counter",
+    "clock",
+    "news",
+    "prices",
+    "scores",
+    "chat",
+    "job",
+    "monitor",
+    "notifications",
+    "assistant",
+  ].map((name) => `/demo/${name}`),
+];
 
 /** A folder for pictures, to be looked at. */
 const PICTURES = process.env.PICTURES;
@@ -28,15 +43,19 @@ test("no page has a serious accessibility finding, nor is any wider than the scr
         await page.setViewportSize({ width, height: 800 });
         await pause(100);
         const name = `${path} ${colorScheme} ${width}`;
-        if (PICTURES) await page.screenshot({ path: `${PICTURES}/${name.replace(/\W+/g, "-").slice(1)}.png` });
+        if (PICTURES)
+          await page.screenshot({ path: `${PICTURES}/${name.replace(/\W+/g, "-").slice(1)}.png` });
         const wide = await page.evaluate(() => document.documentElement.scrollWidth);
         if (wide > width) findings.push(`${name}: ${wide} pixels wide`);
         // The narrow page has the same elements in the same colours.
         if (width === 375 && colorScheme === "dark") continue;
         await page.evaluate(axe);
-        const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+        const { violations } = await page.evaluate(() =>
+          window.axe.run(document, { resultTypes: ["violations"] }),
+        );
         for (const { id, impact, nodes } of violations) {
-          if (impact === "serious" || impact === "critical") findings.push(`${name}: ${impact} ${id} ${nodes[0].html}`);
+          if (impact === "serious" || impact === "critical")
+            findings.push(`${name}: ${impact} ${id} ${nodes[0].html}`);
         }
       }
     }

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { after } from "./harness.js";
+import { after, until } from "./harness.js";
 
 const ARGS = [
   "--no-sandbox",
@@ -16,12 +16,18 @@ const ARGS = [
   "--disable-sync",
 ];
 
-const PLACES = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const PLACES = [
+  process.env.CHROMIUM,
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+];
 
 /** A browser with a new, empty profile; `close` removes that too. All pages of it are one user's tabs. */
 export async function openBrowser(options = {}) {
   const executablePath = PLACES.find((place) => place && existsSync(place));
-  if (!executablePath) throw new Error("no Chromium: install the package chromium, or set CHROMIUM");
+  if (!executablePath)
+    throw new Error("no Chromium: install the package chromium, or set CHROMIUM");
   const profile = mkdtempSync(join(tmpdir(), "tidings-browser-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
@@ -79,5 +85,32 @@ export async function listen(page, address, options = {}) {
 
 /** What `listen` or `connect` heard of one type: data, or as many times as it came. */
 export async function heard(page, type = "message") {
-  return page.evaluate((type) => window.heard.filter((one) => one.type === type).map((one) => one.data), type);
+  return page.evaluate(
+    (type) => window.heard.filter((one) => one.type === type).map((one) => one.data),
+    type,
+  );
+}
+
+/** In the page: a connection as `window.source`, and what it tells in `window.heard`. */
+export async function connect(page, options, { hub = "", types = [] } = {}) {
+  await page.evaluate(
+    async ({ hub, options, types }) => {
+      const { connect } = await import(`${hub}/tidings.js`);
+      window.heard = [];
+      const connection = connect(hub, options);
+      for (const type of ["message", "end", ...types]) {
+        connection.addEventListener(type, ({ data, lastEventId }) =>
+          window.heard.push({ type, data, id: lastEventId }),
+        );
+      }
+      for (const type of ["open", "resumed", "reset", "closed", "error"]) {
+        connection.addEventListener(type, ({ detail }) =>
+          window.heard.push({ type, data: detail ?? null }),
+        );
+      }
+      window.source = connection;
+    },
+    { hub, options, types },
+  );
+  await until("open", async () => (await heard(page, "open")).length > 0);
 }

@@ -21,7 +21,11 @@ test("within five seconds of opening the demo's address something moves", async 
   await page.goto(hub.url);
   await until("events", async () => (await rows(page).count()) > 0, 5000);
   const first = await rows(page).first().textContent();
-  await until("the next event", async () => (await rows(page).first().textContent()) !== first, 5000);
+  await until(
+    "the next event",
+    async () => (await rows(page).first().textContent()) !== first,
+    5000,
+  );
   ok(Date.now() - started < 5000, "that took longer than five seconds");
   await until("figures", async () => /[1-9]/.test(await page.locator("#published").textContent()));
   await until("topics with rates", async () => (await page.locator("#topics tr").count()) >= 2);
@@ -36,7 +40,10 @@ test("events of every type are shown with their topic; filter, pause and publish
   await hub.publish("b", "pear", { event: "never-seen-before" });
   await until("both", async () => (await rows(page).count()) === 2);
   await until("topics", async () => (await rows(page).allInnerTexts()).join().includes("a/1"));
-  ok((await rows(page).first().innerText()).includes("never-seen-before"), "the type of the newest");
+  ok(
+    (await rows(page).first().innerText()).includes("never-seen-before"),
+    "the type of the newest",
+  );
 
   await page.locator("#needle").focus();
   await page.keyboard.type("appl");
@@ -77,7 +84,10 @@ test("the six lines to copy work as they are", async () => {
 });
 
 test("a resume and a reset are shown as they happen", async () => {
-  for (const [durability, words] of [["fsync", /resumed after .*: nothing was missed/], ["memory", /reset \(replaced\)/]]) {
+  for (const [durability, words] of [
+    ["fsync", /resumed after .*: nothing was missed/],
+    ["memory", /reset \(replaced\)/],
+  ]) {
     const hub = await startHub(["--retry", "300ms", "--durability", durability]);
     const page = await openPage(hub.url);
     await page.getByText("connected", { exact: true }).first().waitFor();
@@ -97,14 +107,21 @@ test("where keys are set the console asks for a token, and works with it", async
   after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "hub.toml");
   const key = "a-key-for-the-browser-tests";
-  writeFileSync(file, `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`);
+  writeFileSync(
+    file,
+    `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`,
+  );
   const hub = await startHub(["--config", file]);
   await hub.publish("x", "secret news", { token: key });
   const page = await openPage(hub.url);
   await page.locator("#token").fill(key);
   await page.keyboard.press("Enter");
-  await until("the event", async () => (await rows(page).allInnerTexts()).join().includes("secret news"));
-  await until("figures", async () => /[1-9]/.test(await page.locator("#subscribers").textContent()));
+  await until("the event", async () =>
+    (await rows(page).allInnerTexts()).join().includes("secret news"),
+  );
+  await until("figures", async () =>
+    /[1-9]/.test(await page.locator("#subscribers").textContent()),
+  );
   equal(await page.locator("#token-form").isVisible(), false, "the form is visible");
 });
 
@@ -126,7 +143,9 @@ test("a thousand events a second do not freeze the console", async () => {
   const until_ = Date.now() + 6000;
   while (Date.now() < until_) {
     const turn = Date.now();
-    const lines = Array.from({ length: 100 }, (_, n) => JSON.stringify({ topic: `load/${n % 20}`, data: `event ${sent + n}` }));
+    const lines = Array.from({ length: 100 }, (_, n) =>
+      JSON.stringify({ topic: `load/${n % 20}`, data: `event ${sent + n}` }),
+    );
     const answer = await fetch(`${hub.url}/events`, {
       method: "POST",
       headers: { "content-type": "application/x-ndjson" },
@@ -136,11 +155,20 @@ test("a thousand events a second do not freeze the console", async () => {
     sent += 100;
     await pause(Math.max(0, 100 - (Date.now() - turn)));
   }
-  await until("the newest event", async () => (await rows(page).first().innerText()).includes(`event ${sent - 1}`), 3000);
-  const { gaps, count } = await page.evaluate(() => ({ gaps: window.gaps, count: document.querySelectorAll("#rows tr").length }));
+  await until(
+    "the newest event",
+    async () => (await rows(page).first().innerText()).includes(`event ${sent - 1}`),
+    3000,
+  );
+  const { gaps, count } = await page.evaluate(() => ({
+    gaps: window.gaps,
+    count: document.querySelectorAll("#rows tr").length,
+  }));
   gaps.sort((a, b) => a - b);
   const [median, worst] = [gaps[Math.floor(gaps.length / 2)], gaps.at(-1)].map(Math.round);
-  console.log(`        ${sent} events in 6 s; frames: median ${median} ms, longest ${worst} ms; ${count} rows`);
+  console.log(
+    `        ${sent} events in 6 s; frames: median ${median} ms, longest ${worst} ms; ${count} rows`,
+  );
   ok(sent >= 4000, `only ${sent} events were published`);
   ok(count <= 100, `${count} rows`);
   ok(worst < 1000, `a frame took ${worst} ms`);

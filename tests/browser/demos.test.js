@@ -15,7 +15,8 @@ const SIGNS = {
   prices: async (page) => (await count(page, "#prices figure")) === 4,
   scores: async (page) => (await count(page, "#matches tr")) === 3,
   chat: async (page) => (await count(page, "#lines li")) >= 1,
-  monitor: async (page) => /%/.test(await text(page, "#cpu")) && /MB/.test(await text(page, "#hub")),
+  monitor: async (page) =>
+    /%/.test(await text(page, "#cpu")) && /MB/.test(await text(page, "#hub")),
   notifications: async (page) => Number(await text(page, "#unread")) >= 1,
 };
 
@@ -27,14 +28,20 @@ test("every demo page moves, and shows its source and its publisher's", async ()
     await page.goto(`${hub.url}/demo/${name}`);
     await until(`${name} moves`, () => sign(page), 12_000);
     await until("sources", async () => (await count(page, ".source pre")) === 2);
-    ok((await text(page, ".source section:last-child code")).includes("async fn run"), "the publisher's source");
+    ok(
+      (await text(page, ".source section:last-child code")).includes("async fn run"),
+      "the publisher's source",
+    );
   }
   equal(page.problems, []);
 });
 
 test("chat reaches the other tab, and somebody answers", async () => {
   const hub = await startHub([], "demo");
-  const [one, two] = [await openPage(`${hub.url}/demo/chat`), await openPage(`${hub.url}/demo/chat`)];
+  const [one, two] = [
+    await openPage(`${hub.url}/demo/chat`),
+    await openPage(`${hub.url}/demo/chat`),
+  ];
   await until("connected", async () => /connected/.test(await text(two, ".state")));
   await one.locator("#text").fill("hello there");
   await one.keyboard.press("Enter");
@@ -48,7 +55,10 @@ test("a job ends with `event: end`, and stays ended", async () => {
   const hub = await startHub(["--retry", "300ms"], "demo");
   const page = await openPage(`${hub.url}/demo/job`);
   await page.getByRole("button", { name: "Start a job" }).click();
-  await until("progress", async () => (await page.locator("#bar").evaluate((bar) => bar.value)) > 10);
+  await until(
+    "progress",
+    async () => (await page.locator("#bar").evaluate((bar) => bar.value)) > 10,
+  );
   await page.locator("#log").getByText("event: end").waitFor({ timeout: 15_000 });
   await page.locator("#log").getByText("the hub said 204").waitFor();
   let asked = 0;
@@ -67,11 +77,23 @@ test("an assistant's answer goes on over a reload and in a second tab", async ()
   await first.getByRole("button", { name: "Ask" }).click();
   await until("some words", async () => (await answer(first)).split(" ").length > 8);
   await first.reload();
-  await until("they are there again", async () => (await answer(first)).split(" ").length > 8, 1500);
+  await until(
+    "they are there again",
+    async () => (await answer(first)).split(" ").length > 8,
+    1500,
+  );
   const second = await openPage(first.url());
-  await until("in the second tab too", async () => (await answer(second)).split(" ").length > 8, 1500);
-  for (const page of [first, second]) await page.getByText(/words, \d+ events/).waitFor({ timeout: 30_000 });
+  await until(
+    "in the second tab too",
+    async () => (await answer(second)).split(" ").length > 8,
+    1500,
+  );
+  for (const page of [first, second])
+    await page.getByText(/words, \d+ events/).waitFor({ timeout: 30_000 });
   const [a, b] = [await answer(first), await answer(second)];
   equal(a, b);
-  ok(a.startsWith("Every word of this answer is an event") && a.endsWith("nothing comes twice."), a);
+  ok(
+    a.startsWith("Every word of this answer is an event") && a.endsWith("nothing comes twice."),
+    a,
+  );
 });

@@ -21,7 +21,10 @@ test("every event arrives once and in order over a crash and a restart of the hu
   await until("ten events", async () => (await heard(page)).length >= 10);
   await hub.publish("news", "11");
   await until("the last", async () => (await heard(page)).includes("11"));
-  equal(await heard(page), Array.from({ length: 11 }, (_, n) => `${n + 1}`));
+  equal(
+    await heard(page),
+    Array.from({ length: 11 }, (_, n) => `${n + 1}`),
+  );
   equal(await heard(page, "tidings.reset"), [], "no reset");
 });
 
@@ -86,14 +89,21 @@ test("after DELETE the browser gets `end`, is answered 204, and stays away", asy
 test("a hub without room is tried again until there is some", async () => {
   const hub = await startHub(["--max-subscribers", "1", "--retry-refused", "300ms"]);
   const holder = new AbortController();
-  const held = await fetch(`${hub.url}/events/x`, { signal: holder.signal, headers: { accept: "text/event-stream" } });
+  const held = await fetch(`${hub.url}/events/x`, {
+    signal: holder.signal,
+    headers: { accept: "text/event-stream" },
+  });
   equal(held.status, 200);
   const page = await openPage(hub.url + BLANK);
   await listen(page, "/events/x");
   await until("three tries", async () => (await heard(page, "error")).length >= 3);
   equal(await page.evaluate(() => window.source.readyState), 0, "connecting");
   holder.abort();
-  await until("room", async () => (await hub.subscribers()) === 1 && page.evaluate(() => window.source.readyState === 1));
+  await until(
+    "room",
+    async () =>
+      (await hub.subscribers()) === 1 && page.evaluate(() => window.source.readyState === 1),
+  );
   await hub.publish("x", "at last");
   await until("an event", async () => (await heard(page)).length === 1);
 });
@@ -103,7 +113,9 @@ test("fields, types, several lines and other alphabets arrive as they were sent"
   const page = await openPage(hub.url + BLANK);
   await listen(page, "/events/a/b", { types: ["größe"] });
   await until("open", async () => (await heard(page, "open")).length === 1);
-  const id = await hub.publish("a/b", "one\n two\n\nthree ⚡ 四", { event: encodeURIComponent("größe") });
+  const id = await hub.publish("a/b", "one\n two\n\nthree ⚡ 四", {
+    event: encodeURIComponent("größe"),
+  });
   await until("it", async () => (await heard(page, "größe")).length === 1);
   const event = await page.evaluate(() => window.heard.find((one) => one.type === "größe"));
   equal(event, { type: "größe", data: "one\n two\n\nthree ⚡ 四", id });

@@ -1,4 +1,5 @@
-// A test is a sentence and a function. They run one after the other, for they share a machine of two cores.
+// A test is a sentence and a function. They run one after the other, for they share a machine of
+// two cores.
 
 const tests = [];
 
@@ -13,6 +14,9 @@ const undo = [];
 export function after(fn) {
   undo.push(fn);
 }
+
+/** Thrown by a test that cannot be run here. */
+export class Skipped extends Error {}
 
 export function equal(actual, expected, what = "") {
   const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
@@ -34,7 +38,8 @@ export async function until(what, fn, ms = 10_000) {
     } catch (error) {
       last = error;
     }
-    if (Date.now() > deadline) throw new Error(`never: ${what} (last: ${last?.message ?? JSON.stringify(last)})`);
+    if (Date.now() > deadline)
+      throw new Error(`never: ${what} (last: ${last?.message ?? JSON.stringify(last)})`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -43,7 +48,7 @@ export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Runs all tests whose sentence contains `wanted`; says how it went, and returns how many failed. */
 export async function run(wanted = "") {
-  let [passed, failed] = [0, 0];
+  let [passed, failed, skipped] = [0, 0, 0];
   for (const { sentence, fn } of tests.filter(({ sentence }) => sentence.includes(wanted))) {
     const started = Date.now();
     let problem;
@@ -60,15 +65,21 @@ export async function run(wanted = "") {
       }
     }
     const seconds = ((Date.now() - started) / 1000).toFixed(1);
-    if (problem) {
+    if (problem instanceof Skipped) {
+      skipped += 1;
+      console.log(`skipped ${sentence}: ${problem.message}`);
+    } else if (problem) {
       failed += 1;
-      console.log(`FAILED  ${sentence} (${seconds} s)\n        ${problem.stack.replaceAll("\n", "\n        ")}`);
+      console.log(
+        `FAILED  ${sentence} (${seconds} s)\n        ${problem.stack.replaceAll("\n", "\n        ")}`,
+      );
     } else {
       passed += 1;
       console.log(`ok      ${sentence} (${seconds} s)`);
     }
   }
-  console.log(`\n${passed} passed, ${failed} failed`);
+  const rest = skipped ? `, ${skipped} skipped` : "";
+  console.log(`\n${passed} passed, ${failed} failed${rest}`);
   return failed;
 }
 

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, equal } from "./harness.js";
 
-const PROGRAM = process.env.TIDINGS ?? new URL("../../target/debug/tidings", import.meta.url).pathname;
+const PROGRAM =
+  process.env.TIDINGS ?? new URL("../../target/debug/tidings", import.meta.url).pathname;
 
 /** Starts one; it ends with the test. */
 export async function startHub(options = [], command = "serve") {
@@ -33,8 +34,17 @@ class Hub {
   }
 
   async start() {
-    const place = ["--listen", `127.0.0.1:${this.port}`, "--data", join(this.#folder, "log"), "--log", "warn"];
-    const child = spawn(PROGRAM, [this.#command, ...place, ...this.#options], { stdio: ["ignore", "pipe", "inherit"] });
+    const place = [
+      "--listen",
+      `127.0.0.1:${this.port}`,
+      "--data",
+      join(this.#folder, "log"),
+      "--log",
+      "warn",
+    ];
+    const child = spawn(PROGRAM, [this.#command, ...place, ...this.#options], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     this.#child = child;
     this.port = await new Promise((resolve, reject) => {
       let text = "";

@@ -17,7 +17,12 @@ test("an allowed origin listens with credentials and publishes past a preflight"
   await until("open", async () => (await heard(page, "open")).length === 1);
   const status = await page.evaluate(async (url) => {
     const headers = { "content-type": "application/json", authorization: "Bearer whatever" };
-    const answer = await fetch(url, { method: "POST", headers, body: '{"n":1}', credentials: "include" });
+    const answer = await fetch(url, {
+      method: "POST",
+      headers,
+      body: '{"n":1}',
+      credentials: "include",
+    });
     return answer.status;
   }, `${hub.url}/events/x`);
   equal(status, 200);
@@ -31,7 +36,10 @@ test("an origin that is not allowed can neither listen nor publish", async () =>
   const page = await openPage(site);
   await listen(page, `${hub.url}/events/x`);
   await until("closed", () => page.evaluate(() => window.source.readyState === EventSource.CLOSED));
-  await page.evaluate((url) => fetch(url, { method: "POST", mode: "no-cors", body: "forged" }), `${hub.url}/events/x`);
+  await page.evaluate(
+    (url) => fetch(url, { method: "POST", mode: "no-cors", body: "forged" }),
+    `${hub.url}/events/x`,
+  );
   equal((await hub.stats()).published, 0, "events published");
 });
 
@@ -57,7 +65,9 @@ test("the worker pattern's example shares one connection by hand", async () => {
   const hub = await startHub(["--cors-origin", "*"]);
   const html = readFileSync(new URL("../../examples/browser/worker.html", import.meta.url), "utf8");
   const script = readFileSync(new URL("../../examples/browser/worker.js", import.meta.url), "utf8");
-  const site = await startSite(html, { "/worker.js": script.replaceAll("http://127.0.0.1:3000", hub.url) });
+  const site = await startSite(html, {
+    "/worker.js": script.replaceAll("http://127.0.0.1:3000", hub.url),
+  });
   const pages = [await openPage(site), await openPage(site)];
   await until("one connection", async () => (await hub.subscribers()) === 1);
   await hub.publish("hello", "to both");

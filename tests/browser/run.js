@@ -9,6 +9,7 @@ await import("./tidings.test.js");
 await import("./console.test.js");
 await import("./demos.test.js");
 await import("./accessibility.test.js");
+await import("./firefox.test.js");
 
 const failed = await run(process.argv[2]);
 await closeBrowser();

@@ -1,6 +1,6 @@
 // tidings.js: one connection for all tabs, and what happens to it.
 
-import { heard, openPage } from "./browser.js";
+import { connect, heard, openPage } from "./browser.js";
 import { writeFileSync } from "node:fs";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,26 +10,6 @@ import { startHub } from "./hub.js";
 import { startSite } from "./site.js";
 
 const BLANK = "/healthz";
-
-/** In the page: a connection as `window.source`, and what it tells in `window.heard`. */
-async function connect(page, options, { hub = "", types = [] } = {}) {
-  await page.evaluate(
-    async ({ hub, options, types }) => {
-      const { connect } = await import(`${hub}/tidings.js`);
-      window.heard = [];
-      const connection = connect(hub, options);
-      for (const type of ["message", "end", ...types]) {
-        connection.addEventListener(type, ({ data, lastEventId }) => window.heard.push({ type, data, id: lastEventId }));
-      }
-      for (const type of ["open", "resumed", "reset", "closed", "error"]) {
-        connection.addEventListener(type, ({ detail }) => window.heard.push({ type, data: detail ?? null }));
-      }
-      window.source = connection;
-    },
-    { hub, options, types },
-  );
-  await until("open", async () => (await heard(page, "open")).length > 0);
-}
 
 const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => `${from + n}`);
 
@@ -64,7 +44,11 @@ test("the connection outlives the tab that opened it", async () => {
   await hub.publish("news", "still here");
   await until("the event", async () => (await heard(second)).length === 1);
   const { closes, subscribers } = await hub.stats();
-  equal([subscribers, Object.values(closes).reduce((a, b) => a + b)], [1, 0], "subscribers and closes");
+  equal(
+    [subscribers, Object.values(closes).reduce((a, b) => a + b)],
+    [1, 0],
+    "subscribers and closes",
+  );
   await second.close();
   await until("the last tab takes it along", async () => (await hub.subscribers()) === 0);
 });
@@ -160,7 +144,10 @@ test("a token goes into the header, for fetch reads the stream; a wrong one is r
   after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "hub.toml");
   const key = "a-key-for-the-browser-tests";
-  writeFileSync(file, `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`);
+  writeFileSync(
+    file,
+    `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`,
+  );
   const hub = await startHub(["--config", file, "--retry", "300ms"]);
   const page = await openPage(hub.url + BLANK);
   const requests = [];
@@ -185,9 +172,16 @@ test("a token goes into the header, for fetch reads the stream; a wrong one is r
     window.heard = [];
     const connection = connect("", { topics: ["news"], token: () => "not-the-key" });
     let asked = 0;
-    connection.addEventListener("closed", ({ detail }) => window.heard.push({ type: "closed", data: detail }));
-    window.again = connect("", { topics: ["news"], token: () => (asked++ ? undefined : "not-the-key") });
-    window.again.addEventListener("closed", ({ detail }) => window.heard.push({ type: "closed", data: detail }));
+    connection.addEventListener("closed", ({ detail }) =>
+      window.heard.push({ type: "closed", data: detail }),
+    );
+    window.again = connect("", {
+      topics: ["news"],
+      token: () => (asked++ ? undefined : "not-the-key"),
+    });
+    window.again.addEventListener("closed", ({ detail }) =>
+      window.heard.push({ type: "closed", data: detail }),
+    );
   });
   const closed = await until("refused", async () => {
     const all = await heard(stranger, "closed");

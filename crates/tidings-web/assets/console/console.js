@@ -1,5 +1,5 @@
-// The console: a tail of events, the topics, the hub's figures, and a form to publish. It uses the public API
-// and the browser's own EventSource, like any other page could.
+// The console: a tail of events, the topics, the hub's figures, and a form to publish. It uses the
+// public API and the browser's own EventSource, like any other page could.
 
 import { Figures } from "./figures.js";
 import { hub } from "./hub.js";
@@ -41,7 +41,9 @@ const topics = new Topics(
 const figures = new Figures(element);
 
 function listen() {
-  const wanted = element("matcher").value.split(/[\s,]+/).filter(Boolean);
+  const wanted = element("matcher")
+    .value.split(/[\s,]+/)
+    .filter(Boolean);
   tail.listen(wanted.length ? wanted : ["**"]);
 }
 

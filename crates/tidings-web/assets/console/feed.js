@@ -1,8 +1,9 @@
 // What the tail shows, from two faces of one URL.
 //
-// The browser's EventSource says at once that an event came. It does not say of which topic, and tells only
-// of types it was asked to listen for. So, at most twice a second, a page of history (the same URL as JSON)
-// fills in topic and time, and brings what was missed because its type was not known: from then on it is.
+// The browser's EventSource says at once that an event came. It does not say of which topic, and
+// tells only of types it was asked to listen for. So, at most twice a second, a page of history
+// (the same URL as JSON) fills in topic and time, and brings what was missed because its type was
+// not known: from then on it is.
 
 import { hub } from "./hub.js";
 
@@ -51,7 +52,8 @@ export class Feed {
     this.#source.onopen = () => {
       const again = this.#wasOpen;
       this.#wasOpen = true;
-      // The stream of a hub that lost its place begins with `tidings.reset`; else it goes on where it was.
+      // The stream of a hub that lost its place begins with `tidings.reset`; else it goes on where
+      // it was.
       this.#fresh = again;
       this.#tell("open");
       if (again) setTimeout(() => this.#resumed(), 300);

@@ -9,7 +9,12 @@ export class Figures {
 
   /** `element(id)` finds the page's elements. */
   constructor(element) {
-    for (const [name, format] of [["subscribers", compact], ["published", compact], ["writes", compact], ["bytes", bytes]]) {
+    for (const [name, format] of [
+      ["subscribers", compact],
+      ["published", compact],
+      ["writes", compact],
+      ["bytes", bytes],
+    ]) {
       const chart = new Chart(element(`${name}-chart`), { format });
       const output = element(name);
       this.#lines[name] = (value) => {
@@ -27,7 +32,8 @@ export class Figures {
     this.#before = { stats, now };
     this.#lines.subscribers(stats.subscribers);
     // After a restart the hub counts from the beginning.
-    if (!before || stats.writes < before.stats.writes || stats.published < before.stats.published) return stats;
+    if (!before || stats.writes < before.stats.writes || stats.published < before.stats.published)
+      return stats;
     const rate = (name) => ((stats[name] - before.stats[name]) * 1000) / (now - before.now);
     this.#lines.published(rate("published"));
     this.#lines.writes(rate("writes"));

@@ -16,7 +16,11 @@ export const hub = {
   async ask(path, { headers, ...options } = {}) {
     const answer = await fetch(path, {
       ...options,
-      headers: { accept: "application/json", ...(this.token && { authorization: `Bearer ${this.token}` }), ...headers },
+      headers: {
+        accept: "application/json",
+        ...(this.token && { authorization: `Bearer ${this.token}` }),
+        ...headers,
+      },
       cache: "no-store",
     });
     if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
@@ -31,7 +35,9 @@ export const hub = {
   },
 
   source(topics, more = {}) {
-    return new EventSource(this.events(topics, { ...more, ...(this.token && { token: this.token }) }));
+    return new EventSource(
+      this.events(topics, { ...more, ...(this.token && { token: this.token }) }),
+    );
   },
 
   /** The path of a topic: its slashes stay. */

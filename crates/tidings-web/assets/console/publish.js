@@ -7,7 +7,9 @@ export function publishing(element) {
   element("publish").addEventListener("submit", async (event) => {
     event.preventDefault();
     const type = element("publish-type").value.trim();
-    const path = hub.topic(element("publish-topic").value.trim()) + (type && `?${new URLSearchParams({ event: type })}`);
+    const path =
+      hub.topic(element("publish-topic").value.trim()) +
+      (type && `?${new URLSearchParams({ event: type })}`);
     try {
       const { id } = await hub.ask(path, { method: "POST", body: element("publish-data").value });
       delete answer.dataset.bad;

@@ -1,5 +1,5 @@
-// The table of latest events. It draws at most five times a second and never more rows than fit a look, so a
-// thousand events a second cost no more than five.
+// The table of latest events. It draws at most five times a second and never more rows than fit a
+// look, so a thousand events a second cost no more than five.
 
 import { Feed, KEPT } from "./feed.js";
 
@@ -68,7 +68,10 @@ export class Tail {
     if (what === "resumed") {
       this.#note("resumed", `resumed after ${detail || "the beginning"}: nothing was missed`);
     } else if (what === "reset") {
-      this.#note("reset", `reset (${detail.reason}): events after ${detail.requested} may be missing; goes on with ${detail.first ?? "what there is"}`);
+      this.#note(
+        "reset",
+        `reset (${detail.reason}): events after ${detail.requested} may be missing; goes on with ${detail.first ?? "what there is"}`,
+      );
     } else {
       const words = what === "refused" ? `${WORDS.refused}: ${detail.message}` : WORDS[what];
       this.#onState(what === "refused" ? "closed" : what, WORDS[what], detail);
@@ -93,16 +96,21 @@ export class Tail {
 
   #label() {
     const missed = (this.#feed?.count ?? 0) - this.#seen;
-    this.#parts.pause.textContent = this.#paused ? `Go on${missed ? ` (${missed} new)` : ""}` : "Pause";
+    this.#parts.pause.textContent = this.#paused
+      ? `Go on${missed ? ` (${missed} new)` : ""}`
+      : "Pause";
   }
 
   #ask() {
     if (this.#due || this.#paused) return;
     this.#due = true;
-    setTimeout(() => {
-      this.#due = false;
-      if (!this.#paused) this.#draw();
-    }, Math.max(0, DRAW_MS - (performance.now() - this.#drawn)));
+    setTimeout(
+      () => {
+        this.#due = false;
+        if (!this.#paused) this.#draw();
+      },
+      Math.max(0, DRAW_MS - (performance.now() - this.#drawn)),
+    );
   }
 
   #draw(anyway = false) {
@@ -138,7 +146,12 @@ function row(line) {
   }
   cell("topic", line.topic ?? "…");
   cell("type", line.type);
-  cell("data", line.data.length > TEXT_MAX ? `${line.data.slice(0, TEXT_MAX)} … (${line.data.length} characters)` : line.data);
+  cell(
+    "data",
+    line.data.length > TEXT_MAX
+      ? `${line.data.slice(0, TEXT_MAX)} … (${line.data.length} characters)`
+      : line.data,
+  );
   cell("id", line.id);
   return tr;
 }

@@ -29,12 +29,21 @@ export class Topics {
     this.#parts.audienceHead.hidden = !counted;
     // Somebody with the keyboard on a topic keeps it.
     const held = document.activeElement?.dataset?.topic;
-    this.#parts.rows.replaceChildren(...rates.slice(0, SHOWN).map((entry) => this.#row(entry, counted)));
-    if (held) this.#parts.rows.querySelector(`[data-topic="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
+    this.#parts.rows.replaceChildren(
+      ...rates.slice(0, SHOWN).map((entry) => this.#row(entry, counted)),
+    );
+    if (held)
+      this.#parts.rows
+        .querySelector(`[data-topic="${CSS.escape(held)}"]`)
+        ?.focus({ preventScroll: true });
     const more = next || rates.length > SHOWN;
     this.#parts.none.hidden = rates.length > 0 && !more;
-    this.#parts.none.textContent = more ? "There are more: give the beginning of their names." : "None yet.";
-    const known = rates.slice(0, SHOWN).map(({ topic }) => Object.assign(document.createElement("option"), { value: topic }));
+    this.#parts.none.textContent = more
+      ? "There are more: give the beginning of their names."
+      : "None yet.";
+    const known = rates
+      .slice(0, SHOWN)
+      .map(({ topic }) => Object.assign(document.createElement("option"), { value: topic }));
     this.#parts.known.replaceChildren(...known);
     for (const topic of this.#before.keys()) {
       if (this.#before.size > 2000) this.#before.delete(topic);
@@ -53,7 +62,11 @@ export class Topics {
   #row({ topic, events, rate, ended, subscribers }, counted) {
     const tr = document.createElement("tr");
     const name = document.createElement("td");
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "link", textContent: topic });
+    const button = Object.assign(document.createElement("button"), {
+      type: "button",
+      className: "link",
+      textContent: topic,
+    });
     button.dataset.topic = topic;
     button.addEventListener("click", () => this.#choose(topic));
     name.append(button, ended ? " (ended)" : "");

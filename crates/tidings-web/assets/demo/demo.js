@@ -1,4 +1,5 @@
-// What the demo pages have in common: the way to the others, the state of the stream, and the sources.
+// What the demo pages have in common: the way to the others, the state of the stream, and the
+// sources.
 
 const DEMOS = {
   counter: "Counter",
@@ -57,7 +58,10 @@ if (here) {
 async function showSources(page, publisher) {
   const aside = make("aside", { className: "source", ariaLabel: "Sources" });
   document.body.append(aside);
-  for (const [file, what] of [[page, "the page"], [publisher, "the publisher"]]) {
+  for (const [file, what] of [
+    [page, "the page"],
+    [publisher, "the publisher"],
+  ]) {
     const answer = await fetch(`/demo/${file}`);
     if (!answer.ok) continue;
     const code = make("code", { textContent: (await answer.text()).trim() });

@@ -33,7 +33,11 @@ function follow(id) {
   // Nobody calls close(): the browser comes back, is answered 204, and gives up.
   source.addEventListener("error", () => {
     const over = source.readyState === EventSource.CLOSED;
-    log(over ? "the hub said 204: this stream is closed for good" : "the stream closed, the browser comes back");
+    log(
+      over
+        ? "the hub said 204: this stream is closed for good"
+        : "the stream closed, the browser comes back",
+    );
     if (over) step.textContent = "done";
   });
 }

@@ -13,14 +13,22 @@ source.addEventListener("goal", ({ data }) => {
   const goal = JSON.parse(data);
   show(goal, `playing, ${goal.minute}′`);
   const { home, away, score, minute } = goal;
-  goals.prepend(make("li", { textContent: `${minute}′  ${home} ${score[0]} : ${score[1]} ${away}` }));
+  goals.prepend(
+    make("li", { textContent: `${minute}′  ${home} ${score[0]} : ${score[1]} ${away}` }),
+  );
   if (goals.children.length > 10) goals.lastChild.remove();
 });
 
 function show({ home, away, score }, state) {
   const match = `${home} – ${away}`;
   if (!rows.has(match)) {
-    const row = make("tr", {}, make("td", { textContent: match }), make("td", { className: "number" }), make("td"));
+    const row = make(
+      "tr",
+      {},
+      make("td", { textContent: match }),
+      make("td", { className: "number" }),
+      make("td"),
+    );
     document.querySelector("#matches").append(row);
     rows.set(match, row);
   }

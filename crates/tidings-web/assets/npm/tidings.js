@@ -4,10 +4,11 @@
 //     const news = connect("", { topics: ["news/**"] });
 //     news.addEventListener("message", (event) => console.log(event.data));
 //
-// Three parts. A `Connection` is what a page holds. An `Exchange` is what all pages share: it lives in a
-// SharedWorker (else in a Worker, else in the page) and keeps one `Feed` for each set of topics. A feed
-// reads one event stream: with the browser's EventSource, or with fetch where a token must go into a header,
-// which EventSource cannot do. The same file is the page's module and the worker's script.
+// Three parts. A `Connection` is what a page holds. An `Exchange` is what all pages share: it lives
+// in a SharedWorker (else in a Worker, else in the page) and keeps one `Feed` for each set of
+// topics. A feed reads one event stream: with the browser's EventSource, or with fetch where a
+// token must go into a header, which EventSource cannot do. The same file is the page's module and
+// the worker's script.
 
 const NAME = "tidings/1";
 
@@ -22,7 +23,10 @@ const RECENT_IDS = 256;
 
 /** Opens a connection to the hub at `url`; see tidings.d.ts for the options. */
 export function connect(url = "", options = {}) {
-  return new Connection(new URL(url || "/", globalThis.location?.href).href.replace(/\/+$/, ""), options);
+  return new Connection(
+    new URL(url || "/", globalThis.location?.href).href.replace(/\/+$/, ""),
+    options,
+  );
 }
 
 // The page's side.
@@ -54,7 +58,8 @@ export class Connection extends EventTarget {
     this.#leave = () => this.#port?.postMessage({ do: "leave" });
     globalThis.addEventListener?.("pagehide", this.#leave);
     // A page that comes back from the back/forward cache had left.
-    this.#back = (event) => event.persisted && this.readyState !== EventSource.CLOSED && this.#join();
+    this.#back = (event) =>
+      event.persisted && this.readyState !== EventSource.CLOSED && this.#join();
     globalThis.addEventListener?.("pageshow", this.#back);
     this.#start();
   }
@@ -204,7 +209,10 @@ const LIFE = new Set(["open", "resumed", "reset", "closed", "error"]);
 /** How to reach an exchange: each gives a port, or fails. */
 const HOSTS = {
   async shared(name) {
-    const worker = new SharedWorker(new URL("./tidings.js", import.meta.url), { type: "module", name });
+    const worker = new SharedWorker(new URL("./tidings.js", import.meta.url), {
+      type: "module",
+      name,
+    });
     worker.port.start();
     await greeting(worker, worker.port);
     return worker.port;
@@ -352,7 +360,12 @@ class Feed {
   open() {
     const { token, withCredentials } = this.#wish;
     const Source = token ? FetchSource : PlainSource;
-    this.#source = new Source(this.#address(), { token, withCredentials, lastId: this.#lastId, types: this.#types });
+    this.#source = new Source(this.#address(), {
+      token,
+      withCredentials,
+      lastId: this.#lastId,
+      types: this.#types,
+    });
     this.#source.tell = (what, detail) => this.#hear(what, detail);
   }
 
@@ -387,13 +400,20 @@ class Feed {
     member.held = [];
     const sent = new Set();
     try {
-      await this.#history(wish, (message) => {
-        sent.add(message.lastEventId);
-        this.#send(member, message);
-      }, (detail) => member.port.postMessage({ is: "reset", detail }));
+      await this.#history(
+        wish,
+        (message) => {
+          sent.add(message.lastEventId);
+          this.#send(member, message);
+        },
+        (detail) => member.port.postMessage({ is: "reset", detail }),
+      );
       if (wish.after) member.port.postMessage({ is: "resumed" });
     } catch (error) {
-      member.port.postMessage({ is: "reset", detail: { reason: "unread", requested: wish.after, error: String(error) } });
+      member.port.postMessage({
+        is: "reset",
+        detail: { reason: "unread", requested: wish.after, error: String(error) },
+      });
     }
     const held = member.held ?? [];
     member.held = undefined;
@@ -421,7 +441,9 @@ class Feed {
 
   async #history(wish, each, reset) {
     const { token, withCredentials } = this.#wish;
-    let start = wish.after ? { after: wish.after, last: undefined } : { after: undefined, last: wish.last };
+    let start = wish.after
+      ? { after: wish.after, last: undefined }
+      : { after: undefined, last: wish.last };
     for (;;) {
       const answer = await fetch(this.#address({ ...start, limit: 1000 }), {
         headers: { accept: "application/json", ...(token && { authorization: `Bearer ${token}` }) },
@@ -432,7 +454,13 @@ class Feed {
       const page = await answer.json();
       if (page.reset) reset(page.reset);
       for (const { id, event, data } of page.events) {
-        each({ is: "event", type: event, data, lastEventId: id, origin: new URL(this.#wish.url).origin });
+        each({
+          is: "event",
+          type: event,
+          data,
+          lastEventId: id,
+          origin: new URL(this.#wish.url).origin,
+        });
       }
       if (page.events.length < 1000) return;
       start = { after: page.next, last: undefined };
@@ -445,7 +473,8 @@ class Feed {
         this.isOpen = true;
         this.#failures = 0;
         this.#all({ is: "open" });
-        // The stream begins with `tidings.reset` if it cannot go on; what else comes, or soon nothing, says it can.
+        // The stream begins with `tidings.reset` if it cannot go on; what else comes, or soon
+        // nothing, says it can.
         this.#resuming = Boolean(this.#lastId);
         clearTimeout(this.#timer);
         this.#timer = setTimeout(() => this.#resumed(), 300);
@@ -602,7 +631,7 @@ class FetchSource {
   }
 
   async #run() {
-    for (let failures = 0; !this.#stop.signal.aborted; ) {
+    for (let failures = 0; !this.#stop.signal.aborted;) {
       const answer = await this.#request().catch(() => undefined);
       const status = answer?.status;
       if (status === 204) return this.tell("closed", { status });
@@ -642,7 +671,13 @@ class FetchSource {
     blocks.dispatch = ({ type, data, id }) => {
       if (id !== undefined) this.#lastId = id;
       if (data === undefined) return;
-      this.tell("event", { is: "event", type: type || "message", data, lastEventId: this.#lastId, origin });
+      this.tell("event", {
+        is: "event",
+        type: type || "message",
+        data,
+        lastEventId: this.#lastId,
+        origin,
+      });
     };
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {

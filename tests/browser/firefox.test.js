@@ -1,0 +1,81 @@
+// The same promises in another engine, where there is a Firefox: Debian's firefox-esr will do.
+
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import puppeteer from "puppeteer-core";
+import { connect, heard, listen } from "./browser.js";
+import { Skipped, after, equal, test, until } from "./harness.js";
+import { startHub } from "./hub.js";
+
+const PLACES = [process.env.FIREFOX, "/usr/bin/firefox-esr", "/usr/bin/firefox"];
+
+async function openFirefox() {
+  const executablePath = PLACES.find((place) => place && existsSync(place));
+  if (!executablePath) throw new Skipped("no Firefox: install firefox-esr, or set FIREFOX");
+  const userDataDir = mkdtempSync(join(tmpdir(), "tidings-firefox-"));
+  after(() => rmSync(userDataDir, { recursive: true, force: true }));
+  const firefox = await puppeteer.launch({
+    browser: "firefox",
+    executablePath,
+    userDataDir,
+    headless: true,
+    // Nothing of its own to say to the world.
+    extraPrefsFirefox: {
+      "app.normandy.enabled": false,
+      "app.update.enabled": false,
+      "browser.safebrowsing.malware.enabled": false,
+      "browser.safebrowsing.phishing.enabled": false,
+      "datareporting.healthreport.uploadEnabled": false,
+      "extensions.systemAddon.update.enabled": false,
+      "network.captive-portal-service.enabled": false,
+      "network.connectivity-service.enabled": false,
+      "services.settings.server": "data:,",
+      "toolkit.telemetry.enabled": false,
+    },
+  });
+  after(() => firefox.close());
+  return async (address) => {
+    const page = await firefox.newPage();
+    await page.goto(address);
+    return page;
+  };
+}
+
+test("Firefox: every event arrives once and in order over a restart of the hub", async () => {
+  const open = await openFirefox();
+  const hub = await startHub(["--retry", "300ms"]);
+  const page = await open(`${hub.url}/tidings.d.ts`);
+  await listen(page, "/events/news", { types: ["alarm"] });
+  await until("open", async () => (await heard(page, "open")).length === 1);
+  await hub.publish("news", "1");
+  await until("one", async () => (await heard(page)).length === 1);
+  await hub.kill();
+  await hub.start();
+  await hub.publish("news", "2");
+  await hub.publish("news", "loud", { event: "alarm" });
+  await until("the alarm", async () => (await heard(page, "alarm")).length === 1, 20_000);
+  equal(await heard(page), ["1", "2"]);
+  await hub.end("news");
+  await until("closed", () => page.evaluate(() => window.source.readyState === 2), 20_000);
+});
+
+test("Firefox: tabs share one connection with tidings.js, and the console moves", async () => {
+  const open = await openFirefox();
+  const hub = await startHub([], "demo");
+  const before = await until("the demo's own subscribers", () => hub.subscribers());
+  const pages = [];
+  for (let n = 0; n < 3; n += 1) {
+    pages.push(await open(`${hub.url}/tidings.d.ts`));
+    await connect(pages[n], { topics: ["three"] });
+  }
+  equal(await pages[0].evaluate(() => window.source.host), "shared");
+  equal((await hub.subscribers()) - before, 1, "connections");
+  await hub.publish("three", "to all");
+  for (const page of pages) await until("the event", async () => (await heard(page)).length === 1);
+  const console_ = await open(hub.url);
+  const first = () =>
+    console_.evaluate(() => document.querySelector("#rows tr:not(.note)")?.textContent);
+  const row = await until("events", first);
+  await until("the next", async () => (await first()) !== row);
+});
