@@ -6,6 +6,8 @@ import platform
 import re
 from pathlib import Path
 
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+
 
 def machine():
     kilobytes = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1])
@@ -25,8 +27,25 @@ def today():
     return datetime.date.today().isoformat()
 
 
-def table(scenario, doc, measures, rows, titles):
+def write_tables(page, record, path):
+    """Puts the tables between the two marks of the page."""
+    before, rest = page.read_text().split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    machine, versions = record["machine"], record["versions"]
+    named = ", ".join(f"{record['titles'][name]} {text}".strip() for name, text in versions.items())
+    kind = "one short round" if record["quick"] else "the middle of three rounds"
+    lines = [
+        f"{record['date']}, {kind}. Machine: {machine['cores']} cores, {machine['memory_gib']} GiB,",
+        f"{machine['architecture']}, Linux {machine['kernel']}. Versions: {named}.",
+        f"The record: [{path.name}](bench/results/{path.name}), with charts beside it.\n",
+        *(table(name, record["scenarios"][name], record["titles"]) for name in record["scenarios"]),
+    ]
+    page.write_text(before + BEGIN + "\n\n" + "\n".join(lines) + "\n" + END + after)
+
+
+def table(scenario, found, titles):
     """One scenario as lines of Markdown."""
+    doc, measures, rows = found["what"], found["measures"], found["rows"]
     head = ["", *(f"{title}{', ' + unit if unit else ''}" for _, title, unit, _ in measures)]
     lines = [head, ["---"] + ["--:"] * len(measures)]
     for name, row in rows.items():
