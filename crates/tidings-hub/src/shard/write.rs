@@ -62,7 +62,10 @@ impl Shard {
             subscriber.last_sent = now;
         }
         match (source, subscriber.outbox.as_deref_mut()) {
-            (Source::Ring, _) => subscriber.offset += written as u64,
+            (Source::Ring, _) => {
+                subscriber.offset += written as u64;
+                subscriber.beat_due = false;
+            }
             (Source::Words, Some(outbox)) => outbox.words_sent += written,
             (Source::Page, Some(outbox)) => outbox.page_sent += written,
             (Source::Words | Source::Page, None) => {}
@@ -89,7 +92,8 @@ impl Shard {
 
     fn next_write(&mut self) -> Option<(SubscriberId, Source)> {
         while let Some(id) = self.ready.front().copied() {
-            if let Some(source) = self.source_of(id) {
+            // Frames are the walk's business: there, groups take turns.
+            if let Some(source) = self.source_of(id).filter(|source| *source != Source::Ring) {
                 return Some((id, source));
             }
             self.ready.pop_front();
