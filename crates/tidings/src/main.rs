@@ -6,6 +6,7 @@ mod demos;
 mod env;
 mod error;
 mod exit_code;
+mod keys;
 mod output;
 mod settings;
 mod stores;

@@ -18,7 +18,7 @@ use crate::stores::Durability;
 
 pub(crate) use file::read_file;
 pub(crate) use keys::KEYS;
-pub(crate) use layer::{Given, KeyTable, Layer, Origin, SettingProblem};
+pub(crate) use layer::{Given, JwtKeyTable, KeyTable, Layer, Origin, Role, SettingProblem};
 pub(crate) use value::{bytes as format_bytes, duration as format_duration, parse_duration};
 
 /// The default configuration, as it is printed, copied, and read.
@@ -37,8 +37,13 @@ pub(crate) struct Settings {
     pub(crate) jwt_secret: Option<String>,
     pub(crate) jwt_secret_file: Option<PathBuf>,
     pub(crate) keys: Vec<KeyTable>,
+    pub(crate) jwt_keys: Vec<JwtKeyTable>,
     pub(crate) cors_origin: Vec<String>,
     pub(crate) cors_credentials: bool,
+    pub(crate) mercure: bool,
+    pub(crate) mercure_anonymous: bool,
+    pub(crate) mercure_resource: Option<String>,
+    pub(crate) mercure_publish_origin: Vec<String>,
     /// `None`: as many as files may be open.
     pub(crate) max_subscribers: Option<usize>,
     /// Per second; `None` is no limit.
@@ -91,11 +96,16 @@ impl Settings {
             retention_age: from.one("retention-age", value::parse_duration),
             recent_bytes: from.one("recent-bytes", value::parse_bytes),
             open: from.one("open", value::boolean),
-            jwt_secret: from.text("jwt-secret"),
+            jwt_secret: from.secret("jwt-secret"),
             jwt_secret_file: from.path("jwt-secret-file"),
-            keys: from.keys(),
+            keys: from.keys(|layer| &mut layer.keys),
+            jwt_keys: from.keys(|layer| &mut layer.jwt_keys),
             cors_origin: from.many("cors-origin", |text| Ok(text.to_owned())),
             cors_credentials: from.one("cors-credentials", value::boolean),
+            mercure: from.one("mercure", value::boolean),
+            mercure_anonymous: from.one("mercure-anonymous", value::boolean),
+            mercure_resource: from.text("mercure-resource"),
+            mercure_publish_origin: from.many("mercure-publish-origin", |text| Ok(text.to_owned())),
             max_subscribers: from.one("max-subscribers", value::auto_or_count),
             max_arrival_rate: from.one("max-arrival-rate", value::unlimited_or_count),
             heartbeat: from.one("heartbeat", value::parse_duration),
@@ -181,17 +191,25 @@ impl Resolver {
         Some(path)
     }
 
-    /// A text that nobody else shall see.
+    /// A text that may well not be there.
     fn text(&mut self, key: &'static str) -> Option<String> {
+        let given = self.given(key)?;
+        let text = given.texts.into_iter().next()?;
+        self.note(key, value::quote(&text), given.origin);
+        Some(text)
+    }
+
+    /// A text that nobody else shall see.
+    fn secret(&mut self, key: &'static str) -> Option<String> {
         let given = self.given(key)?;
         self.note(key, "(not shown)".to_owned(), given.origin);
         given.texts.into_iter().next()
     }
 
-    /// The tables of keys: those of the highest layer that has any.
-    fn keys(&mut self) -> Vec<KeyTable> {
-        let layer = self.stack.iter_mut().rev().find(|layer| !layer.keys.is_empty());
-        layer.map_or(Vec::new(), |layer| std::mem::take(&mut layer.keys))
+    /// Tables of keys: those of the highest layer that has any.
+    fn keys<T>(&mut self, of: impl Fn(&mut Layer) -> &mut Vec<T>) -> Vec<T> {
+        let mut layers = self.stack.iter_mut().rev().map(of);
+        layers.find(|keys| !keys.is_empty()).map(std::mem::take).unwrap_or_default()
     }
 
     fn given(&self, key: &str) -> Option<Given> {

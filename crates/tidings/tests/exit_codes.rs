@@ -79,10 +79,30 @@ fn check_says_what_a_file_means_and_where_each_value_comes_from() {
     assert!(line("retry = \"5s\"").ends_with("# TIDINGS_RETRY"));
     assert!(line("heartbeat = \"15s\"").ends_with("# default"));
     assert!(line("  publish = ").contains("a/*"));
-    assert!(line("access by token: 1 keys, 1 secrets").is_ascii());
+    assert!(line("keys that are sent: 1; keys that sign tokens: 1").is_ascii());
     for secret in ["0123456789abcdef", SECRET] {
         assert!(!stdout.contains(secret), "secrets are not shown");
     }
+}
+
+#[test]
+fn a_key_that_signs_tokens_is_looked_at_before_the_start() {
+    let folder = Folder::new();
+    let check = |text: &str| {
+        let config = folder.file("hub.toml", text);
+        said(tidings().arg("check").arg(config))
+    };
+    let good = "[[jwt-keys]]\nalgorithm = \"HS256\"\nissuer = \"https://login.example\"\n\
+                key = \"a secret of at least thirty-two bytes\"\n";
+    let (stdout, _, code) = check(good);
+    assert!(stdout.contains("keys that sign tokens: 2"), "one to publish, one to subscribe");
+    assert_eq!(code, 0);
+    let (_, stderr, code) = check(&good.replace("HS256", "HS512"));
+    assert!(stderr.contains(":1:1: the key is wrong\n  because: "), "{stderr}");
+    assert_eq!(code, 3);
+    let (_, stderr, code) = check(&format!("{good}role = \"reader\"\n"));
+    assert!(stderr.contains("the role \"reader\" is none of"), "{stderr}");
+    assert_eq!(code, 3);
 }
 
 #[test]

@@ -21,6 +21,7 @@ const RULES: &[Rule] = &[
             "crates/tidings-server/src/auth/token.rs",
             "crates/tidings/src/commands/token.rs",
             "crates/tidings/default.toml",
+            "crates/tidings/src/keys.rs",
             "crates/tidings/src/settings",
             "crates/tidings/src/args/hub.rs",
             "crates/tidings/src/commands/check.rs",

@@ -54,6 +54,21 @@ pub(crate) struct HubArgs {
           require_equals = true, default_missing_value = "true")]
     cors_credentials: Option<String>,
 
+    /// Speak the Mercure protocol, too, at /.well-known/mercure [true]
+    #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "BOOL",
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    mercure: Option<String>,
+    /// Those without a token may subscribe to public events
+    #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "BOOL",
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    mercure_anonymous: Option<String>,
+    /// The URL by which 1.0 tokens name this hub
+    #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "URL")]
+    mercure_resource: Option<String>,
+    /// An origin whose pages may publish with a cookie; may be repeated
+    #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "ORIGIN")]
+    mercure_publish_origin: Vec<String>,
+
     /// Subscribers at once [auto: by the limit of open files]
     #[arg(long, value_name = "N", help_heading = SUBSCRIBERS)]
     max_subscribers: Option<String>,
@@ -110,6 +125,7 @@ pub(crate) struct HubArgs {
 }
 
 const ACCESS: &str = "Access";
+const MERCURE: &str = "Mercure";
 const SUBSCRIBERS: &str = "Subscribers";
 const LIMITS: &str = "Limits";
 const MACHINE: &str = "Machine and log";
@@ -134,6 +150,10 @@ impl HubArgs {
         give("jwt-secret-file", self.jwt_secret_file.as_slice());
         give("cors-origin", &self.cors_origin);
         give("cors-credentials", self.cors_credentials.as_slice());
+        give("mercure", self.mercure.as_slice());
+        give("mercure-anonymous", self.mercure_anonymous.as_slice());
+        give("mercure-resource", self.mercure_resource.as_slice());
+        give("mercure-publish-origin", &self.mercure_publish_origin);
         give("max-subscribers", self.max_subscribers.as_slice());
         give("max-arrival-rate", self.max_arrival_rate.as_slice());
         give("heartbeat", self.heartbeat.as_slice());

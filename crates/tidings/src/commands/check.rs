@@ -1,16 +1,14 @@
 //! `tidings check`: what a configuration means, or what is wrong with it.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
-use tidings_server::{ApiKey, Config, ConfigError, Cors, JwtKey};
+use tidings_server::{Config, ConfigError, Cors, MercureConfig, MercureResource, PublishOrigins};
 
 use crate::args::CheckArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::settings::{DEFAULT_FILE, KeyTable, Settings, read_file};
-use crate::{env, output, stores};
+use crate::settings::{DEFAULT_FILE, Settings, read_file};
+use crate::{env, keys, output, stores};
 
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
     if args.defaults {
@@ -39,6 +37,9 @@ fn describe(settings: &Settings, config: &Config) -> String {
         line(format_args!("  publish = {:?}", key.publish));
         line(format_args!("  subscribe = {:?}", key.subscribe));
     }
+    for key in &settings.jwt_keys {
+        line(format_args!("[[jwt-keys]] {:<31} # {}", format!("{:?}", key.algorithm), key.origin));
+    }
     line(format_args!(""));
     let addresses: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
     line(format_args!("listening on {}", addresses.join(", ")));
@@ -48,11 +49,15 @@ fn describe(settings: &Settings, config: &Config) -> String {
 }
 
 fn access(config: &Config) -> String {
-    let (keys, secrets) = (config.api_keys.len(), config.jwt_keys.len());
-    match (config.open, keys + secrets) {
+    let mercure = &config.mercure;
+    let of_mercure = mercure.issuers.iter().map(|issuer| &issuer.keys).chain([&mercure.keys]);
+    let of_mercure = of_mercure.map(|keys| keys.publisher.len() + keys.subscriber.len());
+    let signing = of_mercure.sum::<usize>() + config.jwt_keys.len();
+    let sent = config.api_keys.len();
+    match (config.open, sent + signing) {
         (true, _) => "everybody may do everything, on any address".to_owned(),
         (false, 0) => "whoever is on this machine may do everything".to_owned(),
-        (false, _) => format!("access by token: {keys} keys, {secrets} secrets for signed tokens"),
+        (false, _) => format!("keys that are sent: {sent}; keys that sign tokens: {signing}"),
     }
 }
 
@@ -62,19 +67,14 @@ fn access(config: &Config) -> String {
 ///
 /// The values do not fit together, or a file cannot be read.
 pub(super) fn server_config(settings: &Settings) -> Result<Config, CliError> {
-    let config = Config {
+    let mut config = Config {
         listen: settings.listen.clone(),
         open: settings.open,
-        api_keys: settings.keys.iter().map(api_key).collect::<Result<_, _>>()?,
-        jwt_keys: jwt_secret(settings)?
-            .map(|secret| JwtKey::hs256(&secret))
-            .into_iter()
-            .collect::<Result<_, _>>()
-            .map_err(|error| wrong(error).hint(SECRET_HINT))?,
-        cors: Cors::new(&settings.cors_origin, settings.cors_credentials).map_err(|error| {
-            CliError::new(ExitCode::Configuration, format!("{error}"))
-                .hint(format!("`cors-origin` comes from: {}", settings.origin("cors-origin")))
-        })?,
+        api_keys: settings.keys.iter().map(keys::api_key).collect::<Result<_, _>>()?,
+        jwt_keys: keys::of_secret(settings)?.into_iter().collect(),
+        mercure: mercure_config(settings)?,
+        cors: Cors::new(&settings.cors_origin, settings.cors_credentials)
+            .map_err(|error| misset(settings, "cors-origin", &error))?,
         retry: settings.retry,
         retry_refused: settings.retry_refused,
         event_bytes_max: usize::try_from(settings.max_event_bytes).unwrap_or(usize::MAX),
@@ -84,62 +84,31 @@ pub(super) fn server_config(settings: &Settings) -> Result<Config, CliError> {
         drain_max: settings.max_drain,
         ..Config::default()
     };
+    for table in &settings.jwt_keys {
+        keys::place(&mut config, table)?;
+    }
     config.check().map_err(wrong)?;
     Ok(config)
 }
 
-/// The secret that signs tokens, from wherever it stands.
-///
-/// # Errors
-///
-/// Its file cannot be read.
-pub(super) fn jwt_secret(settings: &Settings) -> Result<Option<Vec<u8>>, CliError> {
-    match (&settings.jwt_secret, &settings.jwt_secret_file) {
-        (Some(_), Some(_)) => {
-            let places = ["jwt-secret", "jwt-secret-file"].map(|key| settings.origin(key));
-            let message = "there are both a jwt-secret and a jwt-secret-file";
-            Err(CliError::new(ExitCode::Configuration, message)
-                .hint(format!("they come from: {}, {}; keep one", places[0], places[1])))
-        }
-        (Some(secret), None) => Ok(Some(secret.as_bytes().to_vec())),
-        (None, Some(file)) => read_secret(file).map(Some),
-        (None, None) => Ok(None),
-    }
-}
-
-/// A secret in a file of its own; the line feed at its end is not part of it.
-///
-/// # Errors
-///
-/// It cannot be read.
-pub(super) fn read_secret(path: &Path) -> Result<Vec<u8>, CliError> {
-    let mut secret = fs::read(path).map_err(|error| {
-        let message = format!("the secret in {} cannot be read", path.display());
-        CliError::new(ExitCode::Configuration, message).because(error)
-    })?;
-    if secret.ends_with(b"\n") {
-        secret.pop();
-    }
-    if secret.ends_with(b"\r") {
-        secret.pop();
-    }
-    Ok(secret)
-}
-
-/// How to get a secret that is one.
-pub(super) const SECRET_HINT: &str = "make one: openssl rand -base64 48 > jwt-secret";
-
-fn api_key(table: &KeyTable) -> Result<ApiKey, CliError> {
-    let from_file = table.key_file.as_deref().map(read_secret).transpose()?;
-    let text = match (from_file, &table.key) {
-        (Some(bytes), _) => String::from_utf8_lossy(&bytes).into_owned(),
-        (None, Some(key)) => key.clone(),
-        (None, None) => unreachable!("the file's reader lets no such table through"),
-    };
-    ApiKey::new(&table.name, &text, &table.publish, &table.subscribe).map_err(|error| {
-        let message = format!("{}: the key {:?} is wrong", table.origin, table.name);
-        CliError::new(ExitCode::Configuration, message).because(error)
+fn mercure_config(settings: &Settings) -> Result<MercureConfig, CliError> {
+    let resource = settings.mercure_resource.as_deref().map(MercureResource::new).transpose();
+    let origins = PublishOrigins::new(&settings.mercure_publish_origin);
+    Ok(MercureConfig {
+        enabled: settings.mercure,
+        anonymous: settings.mercure_anonymous,
+        resource: resource.map_err(|error| misset(settings, "mercure-resource", &error))?,
+        publish_origins: origins
+            .map_err(|error| misset(settings, "mercure-publish-origin", &error))?,
+        ..MercureConfig::default()
     })
+}
+
+/// The value of one setting is wrong.
+fn misset(settings: &Settings, key: &str, error: &ConfigError) -> CliError {
+    let origin = settings.origin(key);
+    let code = if origin.is_flag() { ExitCode::Usage } else { ExitCode::Configuration };
+    CliError::new(code, format!("{origin}: {key}: {error}"))
 }
 
 fn wrong(error: ConfigError) -> CliError {

@@ -26,7 +26,7 @@ pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
 fn preferences() -> Layer {
     let given = |text: &str| Given { texts: vec![text.to_owned()], origin: Origin::Demo };
     let values = [("durability", given("memory")), ("cors-origin", given("*"))];
-    Layer { values: values.into(), keys: Vec::new() }
+    Layer { values: values.into(), ..Layer::default() }
 }
 
 /// Publishes until the hub leaves.

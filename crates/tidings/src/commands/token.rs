@@ -7,12 +7,11 @@ use serde::Serialize;
 use tidings_hub::Matcher;
 use tidings_server::JwtKey;
 
-use super::check;
 use crate::args::TokenArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{Settings, parse_duration, read_file};
-use crate::{env, output};
+use crate::{env, keys, output};
 
 #[derive(Serialize)]
 struct Claims<'a> {
@@ -43,7 +42,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<ExitCode, CliError> {
     let secret = secret(args)?;
     // The hub would not take a shorter one.
     JwtKey::hs256(&secret).map_err(|error| {
-        CliError::new(ExitCode::Configuration, error.to_string()).hint(check::SECRET_HINT)
+        CliError::new(ExitCode::Configuration, error.to_string()).hint(keys::SECRET_HINT)
     })?;
     let lifetime = args.expires.as_deref().map(parse_duration).transpose();
     let lifetime = lifetime
@@ -71,13 +70,13 @@ fn secret(args: &TokenArgs) -> Result<Vec<u8>, CliError> {
         return Ok(secret.as_bytes().to_vec());
     }
     if let Some(file) = &args.secret_file {
-        return check::read_secret(file);
+        return keys::read_secret(file);
     }
     let from_config = match &args.config {
         Some(config) => {
             let layers = vec![read_file(config)?, env::layer()];
             let settings = Settings::resolve(layers).map_err(CliError::settings)?;
-            check::jwt_secret(&settings)?
+            keys::jwt_secret(&settings)?
         }
         None => None,
     };

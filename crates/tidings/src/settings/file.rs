@@ -1,5 +1,6 @@
 //! A configuration file as a layer. Everything that is wrong with it is named by line and column.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,10 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{KEY_TABLE_KEYS, KEY_TABLES, KEYS, Key, likely};
-use super::layer::{Given, KeyTable, Layer, Origin, SettingProblem};
+use super::keys::{
+    JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLES, KEYS, Key, likely,
+};
+use super::layer::{Given, JwtKeyTable, KeyTable, Layer, Origin, Role, SettingProblem};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 
@@ -56,14 +59,16 @@ impl Reader<'_> {
         for (name, value) in &table {
             let text: &str = name.get_ref();
             if text == KEY_TABLES {
-                layer.keys = self.key_tables(value);
+                layer.keys = self.tables(text, value, Self::key_table);
+            } else if text == JWT_KEY_TABLES {
+                layer.jwt_keys = self.tables(text, value, Self::jwt_key_table);
             } else if let Some(key) = Key::named(text) {
                 if let Some(texts) = self.texts(key.name, key.is_list, value) {
                     let origin = self.place(name.span());
                     layer.values.insert(key.name, Given { texts, origin });
                 }
             } else {
-                let names = KEYS.iter().map(|key| key.name).chain([KEY_TABLES]);
+                let names = KEYS.iter().map(|key| key.name).chain([KEY_TABLES, JWT_KEY_TABLES]);
                 self.unknown(name.span(), text, names);
             }
         }
@@ -101,57 +106,101 @@ impl Reader<'_> {
         Some(texts)
     }
 
-    fn key_tables(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<KeyTable> {
-        let tables = value.get_ref().as_array().map(|tables| tables.iter());
-        let Some(tables) = tables else {
-            self.wrong(value.span(), "write `[[keys]]`, with two brackets, for each key");
-            return Vec::new();
-        };
-        let mut keys = Vec::new();
-        for table in tables {
-            match table.get_ref() {
-                DeValue::Table(entries) => keys.extend(self.key_table(table.span(), entries)),
-                _ => self.wrong(table.span(), "write `[[keys]]`, and its values below"),
+    /// The tables of a list of them, each read by `read`.
+    fn tables<T>(
+        &mut self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        read: impl Fn(&mut Self, Range<usize>, &DeTable<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let items = value.get_ref().as_array().map(|items| items.iter());
+        let mut tables = Vec::new();
+        for item in items.into_iter().flatten() {
+            match item.get_ref() {
+                DeValue::Table(entries) => tables.extend(read(self, item.span(), entries)),
+                _ => self.wrong(item.span(), format!("write `[[{name}]]`, and its values below")),
             }
         }
-        keys
+        if !value.get_ref().is_array() {
+            let message = format!("write `[[{name}]]`, with two brackets, for each");
+            self.wrong(value.span(), message);
+        }
+        tables
     }
 
     fn key_table(&mut self, span: Range<usize>, entries: &DeTable<'_>) -> Option<KeyTable> {
-        let mut key = KeyTable {
-            name: String::new(),
-            key: None,
-            key_file: None,
-            publish: Vec::new(),
-            subscribe: Vec::new(),
+        let mut entries = self.entries(entries, &KEY_TABLE_KEYS, &["publish", "subscribe"])?;
+        let key = KeyTable {
+            name: take_one(&mut entries, "name").unwrap_or_default(),
+            key: take_one(&mut entries, "key"),
+            key_file: take_one(&mut entries, "key-file").map(|file| self.beside(&file)),
+            publish: entries.remove("publish").unwrap_or_default(),
+            subscribe: entries.remove("subscribe").unwrap_or_default(),
             origin: self.place(span.clone()),
         };
-        for (name, value) in entries {
-            let text: &str = name.get_ref();
-            let is_list = matches!(text, "publish" | "subscribe");
-            if !KEY_TABLE_KEYS.contains(&text) {
-                self.unknown(name.span(), text, KEY_TABLE_KEYS.into_iter());
-                continue;
-            }
-            let mut texts = self.texts(text, is_list, value)?;
-            match text {
-                "publish" => key.publish = texts,
-                "subscribe" => key.subscribe = texts,
-                "name" => key.name = texts.swap_remove(0),
-                "key" => key.key = Some(texts.swap_remove(0)),
-                _ => {
-                    let folder = self.path.parent().unwrap_or(Path::new(""));
-                    key.key_file = Some(folder.join(PathBuf::from(texts.swap_remove(0))));
-                }
-            }
-        }
         if key.name.is_empty() {
             self.wrong(span.clone(), "a key needs a `name`, by which the log calls it");
         }
-        if key.key.is_some() == key.key_file.is_some() {
+        self.check_key(span, key.key.is_some(), key.key_file.is_some());
+        Some(key)
+    }
+
+    fn jwt_key_table(&mut self, span: Range<usize>, entries: &DeTable<'_>) -> Option<JwtKeyTable> {
+        let mut entries = self.entries(entries, &JWT_KEY_TABLE_KEYS, &[])?;
+        let role = match take_one(&mut entries, "role").as_deref() {
+            None => None,
+            Some("publisher") => Some(Role::Publisher),
+            Some("subscriber") => Some(Role::Subscriber),
+            Some(other) => {
+                let message = format!("the role {other:?} is none of publisher, subscriber");
+                self.wrong(span.clone(), message);
+                None
+            }
+        };
+        let key = JwtKeyTable {
+            algorithm: take_one(&mut entries, "algorithm").unwrap_or_default(),
+            key: take_one(&mut entries, "key"),
+            key_file: take_one(&mut entries, "key-file").map(|file| self.beside(&file)),
+            role,
+            issuer: take_one(&mut entries, "issuer"),
+            origin: self.place(span.clone()),
+        };
+        if key.algorithm.is_empty() {
+            self.wrong(span.clone(), "a key that signs tokens needs an `algorithm`");
+        }
+        self.check_key(span, key.key.is_some(), key.key_file.is_some());
+        Some(key)
+    }
+
+    /// The texts of a table, by name. `None` if one cannot be read.
+    fn entries(
+        &mut self,
+        entries: &DeTable<'_>,
+        names: &[&'static str],
+        lists: &[&str],
+    ) -> Option<BTreeMap<&'static str, Vec<String>>> {
+        let mut read = BTreeMap::new();
+        for (typed, value) in entries {
+            let text: &str = typed.get_ref();
+            match names.iter().find(|name| **name == text) {
+                Some(name) => {
+                    read.insert(*name, self.texts(name, lists.contains(name), value)?);
+                }
+                None => self.unknown(typed.span(), text, names.iter().copied()),
+            }
+        }
+        Some(read)
+    }
+
+    fn check_key(&mut self, span: Range<usize>, has_key: bool, has_file: bool) {
+        if has_key == has_file {
             self.wrong(span, "a key needs either `key` or `key-file`");
         }
-        Some(key)
+    }
+
+    /// A path that begins in the folder of the file.
+    fn beside(&self, path: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
     }
 
     fn unknown<'n>(
@@ -180,6 +229,10 @@ impl Reader<'_> {
             column: before[line_start..].chars().count() + 1,
         }
     }
+}
+
+fn take_one(entries: &mut BTreeMap<&'static str, Vec<String>>, name: &str) -> Option<String> {
+    entries.remove(name)?.pop()
 }
 
 fn text_of(value: &DeValue<'_>) -> Option<String> {

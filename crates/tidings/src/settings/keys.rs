@@ -41,6 +41,10 @@ pub(crate) const KEYS: &[Key] = &[
     Key::one("jwt-secret-file"),
     Key::list("cors-origin"),
     Key::one("cors-credentials"),
+    Key::one("mercure"),
+    Key::one("mercure-anonymous"),
+    Key::one("mercure-resource"),
+    Key::list("mercure-publish-origin"),
     Key::one("max-subscribers"),
     Key::one("max-arrival-rate"),
     Key::one("heartbeat"),
@@ -60,11 +64,17 @@ pub(crate) const KEYS: &[Key] = &[
     Key::one("log-format"),
 ];
 
-/// The tables that a file may have besides.
+/// The tables that a file may have besides: keys that are sent as they are.
 pub(super) const KEY_TABLES: &str = "keys";
 
 /// What a table of [`KEY_TABLES`] may have.
 pub(super) const KEY_TABLE_KEYS: [&str; 5] = ["name", "key", "key-file", "publish", "subscribe"];
+
+/// The other tables: keys that sign tokens.
+pub(super) const JWT_KEY_TABLES: &str = "jwt-keys";
+
+/// What a table of [`JWT_KEY_TABLES`] may have.
+pub(super) const JWT_KEY_TABLE_KEYS: [&str; 5] = ["algorithm", "key", "key-file", "role", "issuer"];
 
 /// The name among `names` that was probably meant by `typed`.
 pub(crate) fn likely<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Layer {
     pub(crate) values: BTreeMap<&'static str, Given>,
     pub(crate) keys: Vec<KeyTable>,
+    pub(crate) jwt_keys: Vec<JwtKeyTable>,
 }
 
 /// The texts of one setting, and where they stand. A setting that is no list has one.
@@ -28,6 +29,25 @@ pub(crate) struct KeyTable {
     pub(crate) publish: Vec<String>,
     pub(crate) subscribe: Vec<String>,
     pub(crate) origin: Origin,
+}
+
+/// One table of `[[jwt-keys]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct JwtKeyTable {
+    pub(crate) algorithm: String,
+    /// Exactly one of these two is there.
+    pub(crate) key: Option<String>,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) role: Option<Role>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) origin: Origin,
+}
+
+/// What the tokens of a key are for, if not for everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Publisher,
+    Subscriber,
 }
 
 /// Where a value stands.

@@ -11,7 +11,7 @@ fn settings(layers: Vec<Layer>) -> Settings {
 fn layer(values: &[(&'static str, &str)], origin: &Origin) -> Layer {
     let given = |text: &str| Given { texts: vec![text.to_owned()], origin: origin.clone() };
     let values = values.iter().map(|(key, text)| (*key, given(text))).collect();
-    Layer { values, keys: Vec::new() }
+    Layer { values, ..Layer::default() }
 }
 
 /// Reads `text` as a file, in a folder of its own.
@@ -67,6 +67,7 @@ fn every_commented_line_of_the_default_file_that_sets_something_can_be_uncomment
     let layer = read("uncommented", &uncommented.join("\n")).unwrap();
     assert_eq!(layer.keys[0].name, "sensors");
     assert!(layer.values.contains_key("jwt-secret"));
+    assert_eq!(layer.jwt_keys[0].role, Some(Role::Publisher));
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn a_relative_path_in_a_file_begins_in_the_folder_of_the_file() {
         texts: vec!["history".to_owned()],
         origin: Origin::File { path: "/etc/tidings/hub.toml".into(), line: 1, column: 1 },
     };
-    let layer = Layer { values: [("data", given)].into(), keys: Vec::new() };
+    let layer = Layer { values: [("data", given)].into(), ..Layer::default() };
     assert_eq!(settings(vec![layer]).data, PathBuf::from("/etc/tidings/history"));
     assert_eq!(settings(Vec::new()).data, PathBuf::from("tidings-data"));
 }

@@ -1,0 +1,121 @@
+//! Keys and secrets: from where the settings say they are, to what the server is told.
+
+use std::fs;
+use std::path::Path;
+
+use tidings_server::{ApiKey, Config, JwtKey, MercureIssuer, MercureKeys};
+
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::settings::{JwtKeyTable, KeyTable, Role, Settings};
+
+/// How to get a secret that is one.
+pub(crate) const SECRET_HINT: &str = "make one: openssl rand -base64 48 > jwt-secret";
+
+/// The secret that signs tokens, from wherever it stands.
+///
+/// # Errors
+///
+/// Its file cannot be read, or there are two.
+pub(crate) fn jwt_secret(settings: &Settings) -> Result<Option<Vec<u8>>, CliError> {
+    match (&settings.jwt_secret, &settings.jwt_secret_file) {
+        (Some(_), Some(_)) => {
+            let places = ["jwt-secret", "jwt-secret-file"].map(|key| settings.origin(key));
+            let message = "there are both a jwt-secret and a jwt-secret-file";
+            Err(CliError::new(ExitCode::Configuration, message)
+                .hint(format!("they come from: {}, {}; keep one", places[0], places[1])))
+        }
+        (Some(secret), None) => Ok(Some(secret.as_bytes().to_vec())),
+        (None, Some(file)) => read_secret(file).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The same as a key.
+///
+/// # Errors
+///
+/// It cannot be had, or is too short.
+pub(crate) fn of_secret(settings: &Settings) -> Result<Option<JwtKey>, CliError> {
+    let Some(secret) = jwt_secret(settings)? else { return Ok(None) };
+    JwtKey::hs256(&secret).map(Some).map_err(|error| {
+        CliError::new(ExitCode::Configuration, error.to_string()).hint(SECRET_HINT)
+    })
+}
+
+/// A secret in a file of its own; the line feed at its end is not part of it.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, CliError> {
+    let mut secret = fs::read(path).map_err(|error| {
+        let message = format!("the secret in {} cannot be read", path.display());
+        CliError::new(ExitCode::Configuration, message).because(error)
+    })?;
+    if secret.ends_with(b"\n") {
+        secret.pop();
+    }
+    if secret.ends_with(b"\r") {
+        secret.pop();
+    }
+    Ok(secret)
+}
+
+/// A key that is sent as it is.
+///
+/// # Errors
+///
+/// It cannot be had, or is not good enough.
+pub(crate) fn api_key(table: &KeyTable) -> Result<ApiKey, CliError> {
+    let text = text(table.key.as_deref(), table.key_file.as_deref())?;
+    let text = String::from_utf8_lossy(&text);
+    ApiKey::new(&table.name, &text, &table.publish, &table.subscribe).map_err(|error| {
+        let message = format!("{}: the key {:?} is wrong", table.origin, table.name);
+        CliError::new(ExitCode::Configuration, message).because(error)
+    })
+}
+
+/// Puts a key that signs tokens where it belongs in `config`.
+///
+/// # Errors
+///
+/// It cannot be had, or is not good enough.
+pub(crate) fn place(config: &mut Config, table: &JwtKeyTable) -> Result<(), CliError> {
+    let text = text(table.key.as_deref(), table.key_file.as_deref())?;
+    let key = JwtKey::with_algorithm(&table.algorithm, &text).map_err(|error| {
+        let message = format!("{}: the key is wrong", table.origin);
+        CliError::new(ExitCode::Configuration, message).because(error)
+    })?;
+    let Some(issuer) = &table.issuer else {
+        match table.role {
+            None => config.jwt_keys.push(key),
+            Some(_) => add(&mut config.mercure.keys, table.role, &key),
+        }
+        return Ok(());
+    };
+    let issuers = &mut config.mercure.issuers;
+    let place = issuers.iter().position(|known| known.name == *issuer).unwrap_or_else(|| {
+        issuers.push(MercureIssuer { name: issuer.clone(), keys: MercureKeys::default() });
+        issuers.len() - 1
+    });
+    add(&mut issuers[place].keys, table.role, &key);
+    Ok(())
+}
+
+fn add(keys: &mut MercureKeys, role: Option<Role>, key: &JwtKey) {
+    if role != Some(Role::Subscriber) {
+        keys.publisher.push(key.clone());
+    }
+    if role != Some(Role::Publisher) {
+        keys.subscriber.push(key.clone());
+    }
+}
+
+fn text(key: Option<&str>, file: Option<&Path>) -> Result<Vec<u8>, CliError> {
+    match (key, file) {
+        (Some(key), _) => Ok(key.as_bytes().to_vec()),
+        (None, Some(file)) => read_secret(file),
+        (None, None) => unreachable!("the file's reader lets no such table through"),
+    }
+}
