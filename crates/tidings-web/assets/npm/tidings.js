@@ -344,7 +344,6 @@ class Feed {
   #types = new Set(["message", "end", RESET]);
   #source;
   #lastId;
-  #ended = false;
   #resuming;
   #failures = 0;
   /** For a token, from whichever member has one first. */
@@ -502,7 +501,6 @@ class Feed {
       return;
     }
     this.#resumed();
-    this.#ended = message.type === "end";
     for (const member of this.members) {
       if (member.held) member.held.push(message);
       else this.#send(member, message);
@@ -528,8 +526,8 @@ class Feed {
   /** The source will not come back by itself. Whether that is right depends on the answer it got. */
   async #gaveUp({ status, problem }) {
     this.#down({ reason: "connection lost" });
-    if (status === undefined && !this.#ended) ({ status, problem } = await this.#ask());
-    if (status === 204 || (this.#ended && status === undefined)) {
+    if (status === undefined) ({ status, problem } = await this.#ask());
+    if (status === 204) {
       this.#closed({ reason: "ended" });
     } else if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
       this.#closed({ reason: "refused", status, problem });
