@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use tidings_hub::limits::{CATCH_UP_PAGE_BYTES_MAX, CATCH_UP_PAGE_RECORDS_MAX};
+use tidings_hub::limits::CATCH_UP_PAGE_BYTES_MAX;
 use tidings_hub::{EncodedPage, ReadOrder, ReadQuery, Store};
 
 use crate::mailbox::{Mailbox, Message};
@@ -42,7 +42,7 @@ impl Replay {
                 after: order.after,
                 upto: order.upto,
                 interest: Some(&order.interest),
-                records_max: CATCH_UP_PAGE_RECORDS_MAX,
+                records_max: order.records_max,
                 bytes_max: CATCH_UP_PAGE_BYTES_MAX,
             });
             if let Err(error) = &page {

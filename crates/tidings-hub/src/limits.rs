@@ -36,7 +36,11 @@ pub const CATCH_UP_READS_MAX: usize = 8;
 /// again later, so that a slow reader keeps nothing in memory.
 pub const CATCH_UP_PAGE_BYTES_MAX: usize = 128 << 10;
 
-/// Records looked at, at the most, for one page of history.
+/// Records in the first page of history, so that the first missed event does not wait for hundreds of others to be
+/// read from a disk. Each further page may have eight times as many, up to [`CATCH_UP_PAGE_RECORDS_MAX`].
+pub const CATCH_UP_FIRST_PAGE_RECORDS: usize = 8;
+
+/// Records in one page of history.
 pub const CATCH_UP_PAGE_RECORDS_MAX: usize = 4096;
 
 /// Members of a group that are written before another group gets its turn.

@@ -190,6 +190,7 @@ impl Shard {
             blocked: false,
             queued: false,
             beat_due: false,
+            pages: 0,
             offset: 0,
             position: attach.position,
             skip: 0,

@@ -26,27 +26,29 @@ pub use recent::RecentRecords;
 ///
 /// # Contract
 ///
-/// *Order.* Records have positions `1, 2, 3, …` without gaps, in the order of [`append`](Self::append). What is
-/// visible to one reader is visible to all, and stays until retention drops it, oldest first.
+/// *Order.* Records have positions `1, 2, 3, …` without gaps, in the order of
+/// [`append`](Self::append). What is visible to one reader is visible to all, and stays until
+/// retention drops it, oldest first.
 ///
-/// *Visibility.* A record can be read, and [`wait`](Self::wait) returns, only after it is stored as firmly as
-/// the store promises. So nobody is delivered an event that a crash takes back.
+/// *Visibility.* A record can be read, and [`wait`](Self::wait) returns, only after it is stored as
+/// firmly as the store promises. So nobody is delivered an event that a crash takes back.
 ///
-/// *Durability.* When `append` returns, the whole batch is stored as firmly as the store promises (its own
-/// documentation says how firmly). If it fails, nothing of the batch is visible, and the store takes no
-/// more until it was opened anew and has looked at what is there.
+/// *Durability.* When `append` returns, the whole batch is stored as firmly as the store promises
+/// (its own documentation says how firmly). If it fails, nothing of the batch is visible, and the
+/// store takes no more until it was opened anew and has looked at what is there.
 ///
-/// *Threads.* `append` and [`retain`](Self::retain) are called by one thread, and may be slow: a disk is asked. All
-/// other methods are called by many threads at once and must not wait for an `append` in progress.
-/// [`bounds`](Self::bounds) and `epoch` are cheap; the others may read a disk.
+/// *Threads.* `append` and [`retain`](Self::retain) are called by one thread, and may be slow: a
+/// disk is asked. All other methods are called by many threads at once and must not wait for an
+/// `append` in progress. [`bounds`](Self::bounds) and `epoch` are cheap; the others may read a
+/// disk.
 ///
-/// *Time.* A record's time is the `now` of its `append`, or the time of the record before it if that is later: along
-/// the log, time never goes back.
+/// *Time.* A record's time is the `now` of its `append`, or the time of the record before it if
+/// that is later: along the log, time never goes back.
 ///
-/// *Bounds.* A read returns at most what its query allows, and looks at a bounded number of records: where few of
-/// them are admitted, a page can be short, or empty, before the end. It always makes progress;
-/// [`Page::reached`] says how far. Retention keeps the log within what the store was configured to, and never drops
-/// the newest record.
+/// *Bounds.* A read returns at most what its query allows, and looks at a bounded number of
+/// records: where few of them are admitted, a page can be short, or empty, before the end. It
+/// always makes progress; [`Page::reached`] says how far. Retention keeps the log within what the
+/// store was configured to, and never drops the newest record.
 pub trait Store: Send + Sync + 'static {
     /// The name this log was given when it was made.
     fn epoch(&self) -> Epoch;
@@ -85,8 +87,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`ReadError::Failed`].
     fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError>;
 
-    /// The position after which the last `count` records begin that `interest` admits (fewer, if the log does
-    /// not hold so many, or the store's bound on looking back is met).
+    /// The position after which the last `count` records begin that `interest` admits (fewer, if
+    /// the log does not hold so many, or the store's bound on looking back is met).
     ///
     /// # Errors
     ///
@@ -100,8 +102,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`ReadError::Failed`].
     fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, ReadError>;
 
-    /// Topics that have records in the log, in the order of their names: at most `count` of them whose names
-    /// begin with `prefix` and come after `after`.
+    /// Topics that have records in the log, in the order of their names: at most `count` of them
+    /// whose names begin with `prefix` and come after `after`.
     ///
     /// # Errors
     ///
@@ -113,7 +115,8 @@ pub trait Store: Send + Sync + 'static {
         count: usize,
     ) -> Result<Vec<TopicState>, ReadError>;
 
-    /// Blocks until there is a record after `after`, or `timeout` has passed. Returns the head either way.
+    /// Blocks until there is a record after `after`, or `timeout` has passed. Returns the head
+    /// either way.
     fn wait(&self, after: Position, timeout: Duration) -> Position;
 
     /// Drops what retention no longer keeps.
@@ -171,8 +174,8 @@ pub struct Page {
     /// Admitted records in log order.
     pub records: Vec<Arc<Record>>,
     /// How far the read came: every admitted record after the query's `after` and up to here is in
-    /// `records`. Less than the query's `upto` (or the head, if that comes first) means: there may be more, read again
-    /// from here.
+    /// `records`. Less than the query's `upto` (or the head, if that comes first) means: there may
+    /// be more, read again from here.
     pub reached: Position,
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct Subscriber {
     /// It stands in the queue of those with something to write.
     pub(crate) queued: bool,
     pub(crate) beat_due: bool,
+    /// Pages of history read since it was last live: later ones are larger.
+    pub(crate) pages: u8,
     /// Live: what it has of the ring.
     pub(crate) offset: u64,
     /// Catching up, or live and blocked: the last record it wholly has.

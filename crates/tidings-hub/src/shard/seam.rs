@@ -35,7 +35,7 @@ use crate::error::ReadError;
 use crate::frame::Framing;
 use crate::group::Voice;
 use crate::interest::Interest;
-use crate::limits::CATCH_UP_READS_MAX;
+use crate::limits::{CATCH_UP_FIRST_PAGE_RECORDS, CATCH_UP_PAGE_RECORDS_MAX, CATCH_UP_READS_MAX};
 use crate::position::Position;
 use crate::reset::Reset;
 use crate::start::ResetReason;
@@ -56,6 +56,8 @@ pub struct ReadOrder {
     pub after: Position,
     /// End with this one.
     pub upto: Position,
+    /// Read at most so many records.
+    pub records_max: usize,
 }
 
 impl Shard {
@@ -70,12 +72,16 @@ impl Shard {
             }
             subscriber.phase = Phase::Reading;
             group.chasing += 1;
+            let records_max =
+                CATCH_UP_FIRST_PAGE_RECORDS << (3 * u32::from(subscriber.pages)).min(16);
+            subscriber.pages = subscriber.pages.saturating_add(1);
             let order = ReadOrder {
                 id,
                 interest: group.key.interest.clone(),
                 framing: group.key.framing,
                 after: subscriber.position,
                 upto,
+                records_max: records_max.min(CATCH_UP_PAGE_RECORDS_MAX),
             };
             self.reading += 1;
             return Some(order);
@@ -154,6 +160,7 @@ impl Shard {
         // A frame of which it has a part is in the ring's next place.
         subscriber.offset = offset + u64::from(std::mem::take(&mut subscriber.skip));
         subscriber.phase = Phase::Live;
+        subscriber.pages = 0;
         subscriber.slot = group.push_live(id.index, subscriber.offset);
         if subscriber.offset < group.ring.head() {
             let group = subscriber.group;

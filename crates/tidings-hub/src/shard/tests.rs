@@ -272,6 +272,34 @@ fn who_is_overtaken_by_its_ring_goes_on_from_the_log_to_the_byte() {
 }
 
 #[test]
+fn the_first_page_of_history_is_short_and_later_ones_grow() {
+    let mut scene = Scene::new();
+    for n in 0..5000 {
+        scene.publish("a", &n.to_string());
+    }
+    let id = scene.attach_as("a", |attach| attach.position = Position::ZERO);
+    let mut sizes = Vec::new();
+    while let Some(order) = scene.shard.poll_read() {
+        sizes.push(order.records_max);
+        let from = order.after.get() as usize;
+        let records = scene.log[from..].iter().take(order.records_max).cloned().collect::<Vec<_>>();
+        let reached = records.last().expect("there is more").position();
+        let page = EncodedPage::encode(
+            &Page { records, reached },
+            order.framing,
+            scene.shard.config.epoch,
+        );
+        scene.shard.handle_page(order.id, Ok(page));
+        while let Some(Transmit { bytes, .. }) = scene.shard.poll_write() {
+            let taken = bytes.len();
+            scene.shard.handle_written(taken);
+        }
+    }
+    assert_eq!(sizes, [8, 64, 512, 4096, 4096]);
+    assert_eq!(scene.shard.get(id).map(|subscriber| subscriber.pages), Some(0), "it is live");
+}
+
+#[test]
 fn what_retention_dropped_is_told_between_two_events() {
     let mut scene = Scene::new();
     scene.publish("a", "1");

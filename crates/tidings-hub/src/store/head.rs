@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use crate::position::Position;
 
-/// The head of a log, and those who wait for it to move. What every [`Store::wait`](super::Store::wait) needs.
+/// The head of a log, and those who wait for it to move. What every
+/// [`Store::wait`](super::Store::wait) needs.
 #[derive(Debug)]
 pub struct HeadSignal {
     head: Mutex<Position>,

@@ -18,8 +18,8 @@ use super::{Appended, Bounds, HeadSignal, Page, ReadQuery, RecentRecords, Store,
 
 /// A log in memory: what the [`Store`] contract means, in the fewest words.
 ///
-/// It promises nothing over a restart. It keeps at most `bytes_max` bytes and records at most `age_max`
-/// old; the newest record always stays.
+/// It promises nothing over a restart. It keeps at most `bytes_max` bytes and records at most
+/// `age_max` old; the newest record always stays.
 #[derive(Debug)]
 pub struct MemoryStore {
     epoch: Epoch,

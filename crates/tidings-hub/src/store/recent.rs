@@ -12,11 +12,11 @@ use crate::topic::Topic;
 
 use super::{Page, ReadQuery, TopicState};
 
-/// The newest records, held in memory: the whole log of the [`MemoryStore`](super::MemoryStore), the hot end of
-/// a log on disk.
+/// The newest records, held in memory: the whole log of the [`MemoryStore`](super::MemoryStore),
+/// the hot end of a log on disk.
 ///
-/// An unbroken run of positions, with an index by topic, so that reading one topic of many costs what that
-/// topic has. It forgets the oldest records first, when told to.
+/// An unbroken run of positions, with an index by topic, so that reading one topic of many costs
+/// what that topic has. It forgets the oldest records first, when told to.
 #[derive(Debug)]
 pub struct RecentRecords {
     records: VecDeque<Arc<Record>>,
@@ -105,8 +105,8 @@ impl RecentRecords {
         self.cost
     }
 
-    /// Reads; `None` if records after `query.after` are no longer held here. What no index narrows down is looked at
-    /// in parts of [`SCAN_RECORDS_MAX`].
+    /// Reads; `None` if records after `query.after` are no longer held here. What no index narrows
+    /// down is looked at in parts of [`SCAN_RECORDS_MAX`].
     pub fn read(&self, query: &ReadQuery<'_>) -> Option<Page> {
         if query.after < self.first.previous() {
             return None;
@@ -150,8 +150,8 @@ impl RecentRecords {
         Some(page)
     }
 
-    /// The position after which the last `count` admitted records begin, and how many there are; looks at no more
-    /// than [`SEEK_RECORDS_MAX`] of them.
+    /// The position after which the last `count` admitted records begin, and how many there are;
+    /// looks at no more than [`SEEK_RECORDS_MAX`] of them.
     pub fn seek_last(&self, interest: &Interest, count: usize) -> (Position, usize) {
         let (mut after, mut found) = (self.head(), 0);
         // `false` once there are enough.
@@ -206,7 +206,8 @@ impl RecentRecords {
             .collect()
     }
 
-    /// Positions after `after` and up to `upto` of records on any of `topics`, ascending, each once.
+    /// Positions after `after` and up to `upto` of records on any of `topics`, ascending, each
+    /// once.
     fn positions_of<'a>(
         &'a self,
         topics: &[&Topic],
