@@ -95,12 +95,12 @@ impl Bench {
         for what in ["first", "second"] {
             let start = Instant::now();
             let records = page(&store, STORED / 2, Some(&interest));
-            let took = start.elapsed();
+            let (took, count) = (start.elapsed(), records.len());
             assert_eq!(records[0].topic, topic);
             assert!(records[0].position() > Position::new(STORED / 2));
             println!(
-                "resume from the middle on one of {TOPICS} topics, {what} time: page of {} after {took:.0?}",
-                records.len()
+                "resume from the middle on one of {TOPICS} topics, {what} time: page of {count} \
+                 after {took:.0?}"
             );
         }
         let missed = |from: Option<&Interest>| {

@@ -1,11 +1,12 @@
 //! Zeros written ahead of the end of the log.
 //!
-//! A sync of bytes that overwrite others is cheaper than a sync of bytes that lengthen a file or take new blocks: the
-//! file system has nothing of its own to record, and its journal thread need not run. So the helper thread fills
-//! the next part of the segment with zeros before the writer comes there.
+//! A sync of bytes that overwrite others is cheaper than a sync of bytes that lengthen a file or
+//! take new blocks: the file system has nothing of its own to record, and its journal thread need
+//! not run. So the helper thread fills the next part of the segment with zeros before the writer
+//! comes there.
 //!
-//! The part belongs to the helper while it works on it. A writer that is there first either takes the task back,
-//! if it was not begun, or waits until it is done.
+//! The part belongs to the helper while it works on it. A writer that is there first either takes
+//! the task back, if it was not begun, or waits until it is done.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -59,8 +60,8 @@ impl Ahead {
 
     /// `Ok(false)` if it cannot be written: perhaps the disk is full. The writer will find out.
     fn fill(&self, disk: &dyn Disk) -> Result<bool, Fault> {
-        // Through a handle of its own: the system reports a failed sync once to each, and the writer must not
-        // miss it.
+        // Through a handle of its own: the system reports a failed sync once to each, and the
+        // writer must not miss it.
         let Ok(file) = disk.open(&log_name(self.log.first)) else {
             return Ok(false);
         };
@@ -81,8 +82,8 @@ impl Ahead {
         }
     }
 
-    /// Takes the task back if it was not begun; waits for its end if it was. Then nobody works on it. Returns whether
-    /// it was done.
+    /// Takes the task back if it was not begun; waits for its end if it was. Then nobody works on
+    /// it. Returns whether it was done.
     pub(crate) fn end(&self) -> bool {
         let mut stage = self.lock();
         if *stage == Stage::Waiting {

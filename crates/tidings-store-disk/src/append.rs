@@ -19,8 +19,8 @@ use crate::record;
 use crate::segment::{Index, Sealed, SegmentLog};
 use crate::state::{Active, Shared};
 
-/// Bytes after which a log that is not synced at every append is synced in the background, so that the sync
-/// at the end of a segment is short.
+/// Bytes after which a log that is not synced at every append is synced in the background, so that
+/// the sync at the end of a segment is short.
 const OS_SYNC_BYTES: u64 = 16 << 20;
 
 /// Bytes by which the writer lengthens a segment file where there are no zeros ahead of it.
@@ -177,7 +177,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Sees to it that the buffer can be written at the end of the log, and that there will be zeros behind it.
+    /// Sees to it that the buffer can be written at the end of the log, and that there will be
+    /// zeros behind it.
     fn make_room(&mut self, shared: &Shared) -> Result<(), Fault> {
         let to = self.end.offset + self.buffer.len() as u64;
         if self.ahead.as_ref().is_some_and(|ahead| ahead.outcome().is_some()) || to > self.end.room
@@ -252,8 +253,8 @@ impl Writer {
 
     /// Ends the segment and begins the next one.
     ///
-    /// The next file is there before the mark that seals this one: so a sealed segment without a successor has
-    /// lost it, and recovery can say so.
+    /// The next file is there before the mark that seals this one: so a sealed segment without a
+    /// successor has lost it, and recovery can say so.
     pub(crate) fn seal(&mut self, shared: &Shared) -> Result<(), Fault> {
         let Shared { disk, config, epoch, .. } = shared;
         let next = SegmentLog::create(&**disk, self.end.next, *epoch, config.durability)

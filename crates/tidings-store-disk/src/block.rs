@@ -1,7 +1,7 @@
 //! Blocks: what a segment consists of, and what is written, checked and read as a whole.
 //!
-//! A commit (one `append`) becomes one or more blocks, written with one call. Each begins with a header of
-//! [`HEADER_BYTES`] bytes, little-endian:
+//! A commit (one `append`) becomes one or more blocks, written with one call. Each begins with a
+//! header of [`HEADER_BYTES`] bytes, little-endian:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -15,11 +15,12 @@
 //! | 4 | number of records |
 //! | 4 | flags |
 //!
-//! The body follows, filled up with zeros to a multiple of [`ALIGN`]. A block without records is a mark: it
-//! says that the segment was sealed or the log closed.
+//! The body follows, filled up with zeros to a multiple of [`ALIGN`]. A block without records is a
+//! mark: it says that the segment was sealed or the log closed.
 //!
-//! The salt is drawn for each segment and no publisher knows it, so nobody can write an event whose payload
-//! passes for a block. That matters in recovery, which searches for blocks behind a broken one.
+//! The salt is drawn for each segment and no publisher knows it, so nobody can write an event whose
+//! payload passes for a block. That matters in recovery, which searches for blocks behind a broken
+//! one.
 
 use tidings_hub::{Position, Timestamp};
 

@@ -49,14 +49,14 @@ impl DiskConfig {
     }
 }
 
-/// What an answered publish survives. (A log that survives nothing is no log on disk: that is the hub's
-/// `MemoryStore`.)
+/// What an answered publish survives. (A log that survives nothing is no log on disk: that is the
+/// hub's `MemoryStore`.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// A power cut: every append ends with an `fdatasync`.
     Fsync,
-    /// The end of the process, by `kill -9` too: every append has reached the operating system, which
-    /// writes it out in its own time. A power cut can take the last seconds, and their positions, and so their
-    /// event ids, are then given to other events.
+    /// The end of the process, by `kill -9` too: every append has reached the operating system,
+    /// which writes it out in its own time. A power cut can take the last seconds, and their
+    /// positions, and so their event ids, are then given to other events.
     Os,
 }

@@ -1,7 +1,7 @@
 //! What the store asks of a disk.
 //!
-//! Everything that touches a file goes through these two traits, so that the tests can bring a disk that
-//! loses what was not synced, tears what was half written, is full, or fails an `fsync`.
+//! Everything that touches a file goes through these two traits, so that the tests can bring a disk
+//! that loses what was not synced, tears what was half written, is full, or fails an `fsync`.
 
 #[cfg(test)]
 pub(crate) mod simulated;

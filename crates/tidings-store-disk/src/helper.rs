@@ -119,7 +119,8 @@ impl Shared {
                 _ => {}
             }
         }
-        // Older segments must be gone for good before newer ones go, or a power cut could leave a gap.
+        // Older segments must be gone for good before newer ones go, or a power cut could leave a
+        // gap.
         self.disk.sync().map_err(|error| Fault::io("sync", &self.config.path, &error))
     }
 }

@@ -1,8 +1,8 @@
 //! What finds records in one segment: by topic, by publisher-given id, by position, by time.
 //!
-//! While a segment is written, its index is a [`MemoryIndex`]. When it is sealed, the helper thread writes
-//! the same content to an [`IndexFile`], and the memory is given back. An index is derived from its
-//! segment: one that is missing is made again when the log is opened.
+//! While a segment is written, its index is a [`MemoryIndex`]. When it is sealed, the helper thread
+//! writes the same content to an [`IndexFile`], and the memory is given back. An index is derived
+//! from its segment: one that is missing is made again when the log is opened.
 
 mod file;
 mod filter;
@@ -30,7 +30,8 @@ pub(crate) trait SegmentIndex {
         into: &mut Vec<Posting>,
     ) -> Result<(), Fault>;
 
-    /// Appends to `into` the records on `topic` before place `below`, newest first, at most `count`.
+    /// Appends to `into` the records on `topic` before place `below`, newest first, at most
+    /// `count`.
     fn records_before(
         &self,
         topic: &Topic,
@@ -42,7 +43,8 @@ pub(crate) trait SegmentIndex {
     /// What the segment holds of `topic`.
     fn topic(&self, topic: &Topic) -> Result<Option<TopicSummary>, Fault>;
 
-    /// Topics in the order of their names, at most `count` that begin with `prefix` and come after `after`.
+    /// Topics in the order of their names, at most `count` that begin with `prefix` and come after
+    /// `after`.
     fn topics(
         &self,
         prefix: &str,
@@ -53,8 +55,8 @@ pub(crate) trait SegmentIndex {
     /// The place of the oldest record with this publisher-given id.
     fn find(&self, id: &EventId) -> Result<Option<u32>, Fault>;
 
-    /// The block that holds the record at `place`, which must be in the segment, and those before it: at most
-    /// `count` in all, newest first.
+    /// The block that holds the record at `place`, which must be in the segment, and those before
+    /// it: at most `count` in all, newest first.
     fn blocks_back(&self, place: u32, count: usize) -> Result<Vec<BlockEntry>, Fault>;
 
     /// The place of the first record of the first block with a time of `since` or later.

@@ -2,35 +2,36 @@
 //!
 //! # What it guarantees
 //!
-//! *Acknowledged means stored.* With [`Durability::Fsync`], when `append` returns, its records are on the
-//! disk (`fdatasync`); with [`Durability::Os`] they are with the operating system and survive the end of the
-//! process. Either way nobody reads a record before that.
+//! *Acknowledged means stored.* With [`Durability::Fsync`], when `append` returns, its records are
+//! on the disk (`fdatasync`); with [`Durability::Os`] they are with the operating system and
+//! survive the end of the process. Either way nobody reads a record before that.
 //!
 //! *All or nothing.* After a crash a batch is there as a whole or not at all.
 //!
-//! *Failures are final.* A failed write or `fsync` ends all appending until the log is opened anew, because
-//! what the disk holds is no longer known; reading goes on. The reason is in [`Store::failure`].
+//! *Failures are final.* A failed write or `fsync` ends all appending until the log is opened anew,
+//! because what the disk holds is no longer known; reading goes on. The reason is in
+//! [`Store::failure`].
 //!
-//! *Damage is reported, never repaired by forgetting.* Every block has a checksum. What is broken is named by
-//! file and place, with what to do about it: by [`DiskStore::open`] if it is in the part that is read then,
-//! else by the read that meets it. Only what a crash can leave at the very end of the log, an append that
-//! was never answered, is taken away, and a warning says so.
+//! *Damage is reported, never repaired by forgetting.* Every block has a checksum. What is broken
+//! is named by file and place, with what to do about it: by [`DiskStore::open`] if it is in the
+//! part that is read then, else by the read that meets it. Only what a crash can leave at the very
+//! end of the log, an append that was never answered, is taken away, and a warning says so.
 //!
 //! *Space comes back.* Retention removes whole segment files.
 //!
 //! # What it does not
 //!
-//! It does not notice a disk that lies about `fsync`, or damage to the very last append of a log that was not
-//! closed in good order: that looks like an append that was never answered. It is one log for one process;
-//! it does not replicate.
+//! It does not notice a disk that lies about `fsync`, or damage to the very last append of a log
+//! that was not closed in good order: that looks like an append that was never answered. It is one
+//! log for one process; it does not replicate.
 //!
 //! # How it is built
 //!
-//! The log is a sequence of segment files. Only the newest is written: each `append` is encoded into blocks
-//! and added with one write and one sync. While it is written, its index is in memory; when it is full, it is
-//! sealed, and a helper thread writes the index beside it. Opening reads the newest segment as a whole, and of
-//! the others the footer of their index. The newest records are held in memory too, so that subscribers who
-//! keep up never touch the disk.
+//! The log is a sequence of segment files. Only the newest is written: each `append` is encoded
+//! into blocks and added with one write and one sync. While it is written, its index is in memory;
+//! when it is full, it is sealed, and a helper thread writes the index beside it. Opening reads the
+//! newest segment as a whole, and of the others the footer of their index. The newest records are
+//! held in memory too, so that subscribers who keep up never touch the disk.
 //!
 //! Why not an embedded database: `docs/decisions/0001-a-log-of-our-own.md`.
 
@@ -184,8 +185,8 @@ impl std::fmt::Debug for DiskStore {
     }
 }
 
-/// A number that differs from log to log and from segment to segment. The standard library seeds its hash
-/// maps from the operating system, which is all the randomness this needs.
+/// A number that differs from log to log and from segment to segment. The standard library seeds
+/// its hash maps from the operating system, which is all the randomness this needs.
 fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }

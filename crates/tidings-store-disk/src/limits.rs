@@ -1,46 +1,51 @@
 //! Every bound in the disk store: its default, why, what it costs, and what happens at the edge.
 //!
-//! The memory of a store is the sum of: [`RECENT_BYTES_MAX`]; the index of the segment being written and of
-//! up to [`JOBS_MAX`] + 2 segments whose index is being written to disk (about 8 bytes a record and 200
-//! bytes a topic or id, held by [`SEGMENT_RECORDS_MAX`] and [`SEGMENT_KEYS_MAX`]: 2 MB each with ordinary
-//! events, 60 MB at the very worst); [`FILTER_BITS_PER_KEY`] for every topic and publisher-given id in the log;
-//! and what a read in progress holds. Two files are open per segment.
+//! The memory of a store is the sum of: [`RECENT_BYTES_MAX`]; the index of the segment being
+//! written and of up to [`JOBS_MAX`] + 2 segments whose index is being written to disk (about 8
+//! bytes a record and 200 bytes a topic or id, held by [`SEGMENT_RECORDS_MAX`] and
+//! [`SEGMENT_KEYS_MAX`]: 2 MB each with ordinary events, 60 MB at the very worst);
+//! [`FILTER_BITS_PER_KEY`] for every topic and publisher-given id in the log; and what a read in
+//! progress holds. Two files are open per segment.
 
 use std::time::Duration;
 
 /// What the log may occupy, in bytes, indexes included. At the edge: the oldest segment is dropped.
 pub const RETENTION_BYTES_DEFAULT: u64 = 1 << 30;
 
-/// How old an event may get. At the edge: the oldest segment is dropped when all of it is older. Segments
-/// span at most [`SEGMENT_AGE_SHARE`] of it, so that an event stays at most that much longer.
+/// How old an event may get. At the edge: the oldest segment is dropped when all of it is older.
+/// Segments span at most [`SEGMENT_AGE_SHARE`] of it, so that an event stays at most that much
+/// longer.
 pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How many segments the log is meant to consist of: retention gives back one of so many parts at a time.
+/// How many segments the log is meant to consist of: retention gives back one of so many parts at a
+/// time.
 pub const SEGMENTS_AIM: u64 = 16;
 
 /// Smallest segment that [`SEGMENTS_AIM`] leads to: smaller ones would be all overhead.
 pub const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 
-/// Largest segment that [`SEGMENTS_AIM`] leads to: one segment is read at the start (at about 1 GB/s).
+/// Largest segment that [`SEGMENTS_AIM`] leads to: one segment is read at the start (at about 1
+/// GB/s).
 pub const SEGMENT_BYTES_MAX: u64 = 256 << 20;
 
 /// Records in one segment. Bounds the memory of its index. At the edge: a new segment begins.
 pub const SEGMENT_RECORDS_MAX: usize = 1 << 20;
 
-/// Different topics and publisher-given ids in one segment. Bounds the memory of its index. At the edge: a
-/// new segment begins.
+/// Different topics and publisher-given ids in one segment. Bounds the memory of its index. At the
+/// edge: a new segment begins.
 pub const SEGMENT_KEYS_MAX: usize = 1 << 18;
 
 /// A segment spans at most this share of the retention age.
 pub const SEGMENT_AGE_SHARE: u32 = 8;
 
-/// Bytes that are filled with zeros at a time, ahead of the end of a log with `fsync` (in small segments, a
-/// sixteenth of them). They make syncs cheaper; up to twice as many are on the disk while the log is open, and after
-/// a crash until it is written on.
-pub const AHEAD_BYTES_MAX: u64 = 4 << 20;
+/// Bytes that are filled with zeros at a time, ahead of the end of a log with `fsync` (in small
+/// segments, a sixteenth of them). They make syncs cheaper; up to twice as many are on the disk
+/// while the log is open, and after a crash until it is written on.
+pub const AHEAD_BYTES_MAX: u64 = 1 << 20;
 
-/// Bytes of records in one block, unless a single record is larger. A block is what is checked and read as
-/// a whole: a larger one makes reading one topic of many dearer, a smaller one everything else.
+/// Bytes of records in one block, unless a single record is larger. A block is what is checked and
+/// read as a whole: a larger one makes reading one topic of many dearer, a smaller one everything
+/// else.
 pub const BLOCK_BYTES_AIM: usize = 8 << 10;
 
 /// Bytes in one append. Far above what the hub ever collects. At the edge: the append is refused.
@@ -49,8 +54,8 @@ pub const APPEND_BYTES_MAX: usize = 1 << 30;
 /// Bytes the append buffer keeps between two appends.
 pub const APPEND_BUFFER_KEPT_BYTES: usize = 8 << 20;
 
-/// The newest records, held in memory, in bytes: subscribers who are only a little behind are served from here.
-/// At the edge: the oldest of them are read from disk.
+/// The newest records, held in memory, in bytes: subscribers who are only a little behind are
+/// served from here. At the edge: the oldest of them are read from disk.
 pub const RECENT_BYTES_MAX: usize = 64 << 20;
 
 /// Index entries for one topic fetched at a time.
@@ -59,13 +64,15 @@ pub const POSTINGS_PAGE: usize = 256;
 /// Exact topics looked up one by one in a read. A reader of more of them is served by scanning.
 pub const EXACT_TOPICS_MAX: usize = 64;
 
-/// Blocks loaded in one read that follows the index. At the edge: the page ends, and the reader asks again.
+/// Blocks loaded in one read that follows the index. At the edge: the page ends, and the reader
+/// asks again.
 pub const READ_BLOCKS_MAX: usize = 64;
 
 /// Records looked at in one read that scans. At the edge: the page ends, and the reader asks again.
 pub const SCAN_RECORDS_MAX: usize = 8192;
 
-/// Bytes of blocks looked at in one read that scans. At the edge: the page ends, and the reader asks again.
+/// Bytes of blocks looked at in one read that scans. At the edge: the page ends, and the reader
+/// asks again.
 pub const SCAN_BYTES_MAX: usize = 2 << 20;
 
 /// Bytes asked of the disk at once when scanning.
@@ -77,9 +84,10 @@ pub const SEEK_RECORDS_MAX: usize = 65_536;
 /// Blocks loaded to find the last records that an interest admits. At the edge: fewer are found.
 pub const SEEK_BLOCKS_MAX: usize = 4096;
 
-/// Bits per topic and id in the filter that spares a lookup in a segment that does not have it: one lookup
-/// in a hundred is made in vain.
+/// Bits per topic and id in the filter that spares a lookup in a segment that does not have it: one
+/// lookup in a hundred is made in vain.
 pub const FILTER_BITS_PER_KEY: usize = 10;
 
-/// Tasks (an index to write, a file to remove) that wait for the helper thread. At the edge: `append` waits.
+/// Tasks (an index to write, a file to remove) that wait for the helper thread. At the edge:
+/// `append` waits.
 pub const JOBS_MAX: usize = 2;

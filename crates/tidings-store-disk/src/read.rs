@@ -1,7 +1,8 @@
 //! Reading records in log order.
 //!
-//! A reader of a few exact topics follows the index from record to record; anybody else scans. Either way the
-//! newest records come from memory, and a read that has looked at enough ends its page early.
+//! A reader of a few exact topics follows the index from record to record; anybody else scans.
+//! Either way the newest records come from memory, and a read that has looked at enough ends its
+//! page early.
 
 use std::sync::Arc;
 
@@ -315,8 +316,8 @@ impl SegmentLog {
         Fault::damaged(
             self.path(),
             format_args!(
-                "the block at byte {offset} is not what was written; what comes after it can be read, \
-                 but to be whole again the folder must be restored from a copy"
+                "the block at byte {offset} is not what was written; what comes after it can be \
+                 read, but to be whole again the folder must be restored from a copy"
             ),
         )
     }
@@ -326,8 +327,8 @@ impl SegmentLog {
         Fault::damaged(
             &self.path.with_extension("index"),
             format_args!(
-                "it points elsewhere than to record {position}; stop the hub and remove this file, it \
-                 is made again at the next start"
+                "it points elsewhere than to record {position}; stop the hub and remove this file, \
+                 it is made again at the next start"
             ),
         )
     }

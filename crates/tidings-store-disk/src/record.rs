@@ -1,8 +1,9 @@
 //! How a record is written in a block.
 //!
-//! A length (4 bytes, little-endian), then so many bytes: flags, the topic, what the flags announce (further
-//! topics, type, id, `retry`), and the payload to the end. Texts and numbers before the payload carry their
-//! length, or are, a variable-length number (LEB128: seven bits a byte, lowest first).
+//! A length (4 bytes, little-endian), then so many bytes: flags, the topic, what the flags announce
+//! (further topics, type, id, `retry`), and the payload to the end. Texts and numbers before the
+//! payload carry their length, or are, a variable-length number (LEB128: seven bits a byte, lowest
+//! first).
 //!
 //! Position and time are the block's affair.
 
@@ -56,8 +57,8 @@ pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
     buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
-/// The record that begins `body`, and what follows it. `None` if the bytes are no record: since the block's
-/// checksum was right, they were written by something else.
+/// The record that begins `body`, and what follows it. `None` if the bytes are no record: since the
+/// block's checksum was right, they were written by something else.
 pub(crate) fn split(body: &[u8]) -> Option<(View<'_>, &[u8])> {
     let (length, rest) = body.split_first_chunk::<4>()?;
     let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;

@@ -1,16 +1,18 @@
 //! Opening a log: what is there, is it whole, and where does it end.
 //!
-//! Only the newest segment was being written when the process ended, so only there can an append be half
-//! written. It was never answered, and is taken away. Everything else must be as it was written.
+//! Only the newest segment was being written when the process ended, so only there can an append be
+//! half written. It was never answered, and is taken away. Everything else must be as it was
+//! written.
 //!
-//! How a half-written append is told from damage: an append is written only after the one before it was
-//! synced. So if behind a broken block there is a block of a *later* append, then the broken one was synced, and
-//! was damaged since. (A log that is not synced at every append has no such order. There, what is behind a
-//! broken block is given up with it, which is what [`Durability::Os`](crate::Durability::Os) says a power cut
-//! can do.)
+//! How a half-written append is told from damage: an append is written only after the one before it
+//! was synced. So if behind a broken block there is a block of a *later* append, then the broken
+//! one was synced, and was damaged since. (A log that is not synced at every append has no such
+//! order. There, what is behind a broken block is given up with it, which is what
+//! [`Durability::Os`](crate::Durability::Os) says a power cut can do.)
 //!
-//! A new log is made in this order: the first segment, then the file [`FORMAT_FILE`]. So segments without that
-//! file are a log that was never finished, if they are empty, and otherwise a log that somebody damaged.
+//! A new log is made in this order: the first segment, then the file [`FORMAT_FILE`]. So segments
+//! without that file are a log that was never finished, if they are empty, and otherwise a log that
+//! somebody damaged.
 
 mod newest;
 
@@ -151,7 +153,8 @@ impl<'a> Found<'a> {
         Ok(epoch)
     }
 
-    /// A segment without the format file is allowed only if the process ended while the log was made.
+    /// A segment without the format file is allowed only if the process ended while the log was
+    /// made.
     fn see_that_nothing_is_in(&self, first: Position) -> Result<(), OpenError> {
         let name = log_name(first);
         let bytes = self.disk.open(&name).and_then(|file| file.len());

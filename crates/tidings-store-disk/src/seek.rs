@@ -100,7 +100,8 @@ impl Shared {
         Ok(seek.found.previous())
     }
 
-    /// Some records on `topics` before `seek.below`. `None` if there is no segment that could have any.
+    /// Some records on `topics` before `seek.below`. `None` if there is no segment that could have
+    /// any.
     fn postings_back(
         &self,
         seek: &Seek<'_>,

@@ -1,7 +1,7 @@
 //! Segments: the files the log consists of, each a run of positions.
 //!
-//! A segment file is named after its first position and begins with a header of [`HEADER_BYTES`] bytes,
-//! little-endian; then come [blocks](crate::block) and, in the segment being written, zeros.
+//! A segment file is named after its first position and begins with a header of [`HEADER_BYTES`]
+//! bytes, little-endian; then come [blocks](crate::block) and, in the segment being written, zeros.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -89,8 +89,8 @@ impl SegmentLog {
         Ok(Self { first, salt, durability, path: disk.path(&name), file })
     }
 
-    /// Opens the segment that begins at `first`. `None` if it consists of half a header: the process ended while
-    /// the file was made, and nothing was in it.
+    /// Opens the segment that begins at `first`. `None` if it consists of half a header: the
+    /// process ended while the file was made, and nothing was in it.
     pub(crate) fn open(
         disk: &dyn Disk,
         first: Position,
@@ -209,7 +209,8 @@ impl Scanner<'_> {
         Ok(Step::Block { offset, header, body: &self.buffer[body] })
     }
 
-    /// Some bytes from `offset` on, whatever they are: at most `count`, none at the end of the file.
+    /// Some bytes from `offset` on, whatever they are: at most `count`, none at the end of the
+    /// file.
     pub(crate) fn raw(&mut self, offset: u64, count: usize) -> io::Result<&[u8]> {
         (self.start, self.end) = (0, 0);
         self.offset = offset;

@@ -191,8 +191,8 @@ impl Recent {
         self.records.extend(records);
     }
 
-    /// Lets go of the oldest records until the rest costs at most `bytes_max`. The caller drops them when it
-    /// no longer holds the lock.
+    /// Lets go of the oldest records until the rest costs at most `bytes_max`. The caller drops
+    /// them when it no longer holds the lock.
     pub(crate) fn shrink(&mut self, bytes_max: usize) -> Vec<Arc<Record>> {
         let mut count = 0;
         while self.cost > bytes_max {

@@ -1,8 +1,8 @@
 //! The store on a simulated disk: power cuts, kills, full disks, failed syncs, flipped bytes.
 //!
-//! What every store must do is in the store suite (`tidings-testkit`); here is what only a disk can bring about.
-//! Each test prints the seed it fails with. The helper thread runs beside the test, so a seed repeats what the
-//! test does, not always the moment at which the helper does its part.
+//! What every store must do is in the store suite (`tidings-testkit`); here is what only a disk can
+//! bring about. Each test prints the seed it fails with. The helper thread runs beside the test, so
+//! a seed repeats what the test does, not always the moment at which the helper does its part.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -71,7 +71,8 @@ fn read_all(store: &DiskStore, interest: Option<&Interest>) -> Result<Vec<Arc<Re
     Ok(records)
 }
 
-/// What the log should hold: the drafts of all positions from 1 on. Those that retention dropped are ignored.
+/// What the log should hold: the drafts of all positions from 1 on. Those that retention dropped
+/// are ignored.
 struct Expected<'a>(&'a [Draft]);
 
 impl Expected<'_> {

@@ -1,8 +1,8 @@
 //! The [`Store`] contract as tests, for every store.
 //!
-//! [`store_suite!`](macro@crate::store_suite) makes one test of each function here. A store says how it is made in
-//! [`Stores`]; the rest is the same for all. Tests with random data print their seed and compare the store with a
-//! [`Model`] that keeps everything in a list.
+//! [`store_suite!`](macro@crate::store_suite) makes one test of each function here. A store says
+//! how it is made in [`Stores`]; the rest is the same for all. Tests with random data print their
+//! seed and compare the store with a [`Model`] that keeps everything in a list.
 
 #![allow(clippy::print_stderr)] // A failing test says its seed.
 
@@ -40,7 +40,8 @@ pub trait Stores {
     /// A new, empty log.
     fn fresh(&self, retention: Retention) -> Arc<dyn Store>;
 
-    /// The same log, closed and opened again; for a store that does not outlast its process, the same store.
+    /// The same log, closed and opened again; for a store that does not outlast its process, the
+    /// same store.
     fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store>;
 }
 

@@ -31,8 +31,8 @@ impl Stores for MemoryStores {
     }
 }
 
-/// Disk stores, each in a folder of its own. Segments are small, so that there are several; little is held in
-/// memory, so that the disk is read.
+/// Disk stores, each in a folder of its own. Segments are small, so that there are several; little
+/// is held in memory, so that the disk is read.
 struct DiskStores {
     durability: Durability,
     folder: Folder,

@@ -1,8 +1,8 @@
 //! A disk in memory that fails the way disks do.
 //!
-//! What was not synced can be lost in a power cut, in pieces of a sector and in any order. A write can stop half way
-//! because the machine did. The disk can be full. An `fsync` can fail, and what it was to write is then lost
-//! although nobody says so again.
+//! What was not synced can be lost in a power cut, in pieces of a sector and in any order. A write
+//! can stop half way because the machine did. The disk can be full. An `fsync` can fail, and what
+//! it was to write is then lost although nobody says so again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -106,8 +106,8 @@ impl SimulatedDisk {
         self.lock().trouble == Trouble::StopsAfter(0)
     }
 
-    /// The disk after the process was killed: everything is as programs last saw it. Whoever still uses the
-    /// old one no longer matters.
+    /// The disk after the process was killed: everything is as programs last saw it. Whoever still
+    /// uses the old one no longer matters.
     pub(crate) fn after_kill(&self) -> Self {
         self.copy(|content, _| content.clone())
     }
@@ -362,7 +362,8 @@ impl DiskFile for SimulatedFile {
             match left.checked_sub(1) {
                 Some(fewer) => *left = fewer,
                 None => {
-                    // What was to be written is forgotten: a later sync has nothing to do and succeeds.
+                    // What was to be written is forgotten: a later sync has nothing to do and
+                    // succeeds.
                     content.pending.clear();
                     content.failures += 1;
                 }

@@ -1,11 +1,12 @@
 //! The index of a sealed segment, as a file.
 //!
-//! Five sections in a row of [pages](super::pages), then a footer in a page of its own, which is read first:
+//! Five sections in a row of [pages](super::pages), then a footer in a page of its own, which is
+//! read first:
 //!
 //! | section | content |
 //! |---|---|
 //! | entries | the topics, then the ids, as [`keys`](super::keys) describes |
-//! | postings | 8 bytes a record and topic: place, where its block begins; topic after topic, in order |
+//! | postings | 8 bytes a record and topic: place, where its block begins; topic after topic |
 //! | blocks | 16 bytes a block: place of its first record, where it begins, its time |
 //! | offsets | of the topics' entries, then of the ids' |
 //! | filter | see [`filter`](super::filter) |
@@ -105,8 +106,8 @@ pub(crate) struct IndexFile {
 }
 
 impl IndexFile {
-    /// Opens the index in `name`. `None` if it is damaged, unfinished, of another format, or not the one of the
-    /// segment with this `salt`: then it must be made again.
+    /// Opens the index in `name`. `None` if it is damaged, unfinished, of another format, or not
+    /// the one of the segment with this `salt`: then it must be made again.
     pub(crate) fn open(disk: &dyn Disk, name: &str, salt: u64) -> io::Result<Option<Self>> {
         let Some(source) = PageReader::open(disk.open(name)?, disk.path(name))? else {
             return Ok(None);

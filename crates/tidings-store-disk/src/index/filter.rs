@@ -1,7 +1,7 @@
 //! A Bloom filter over the topics and ids of a sealed segment, held in memory.
 //!
-//! Most segments do not have the id or the topic that is looked for; the filter says so without asking the
-//! disk. Wrong in one case of a hundred, and then only by asking in vain.
+//! Most segments do not have the id or the topic that is looked for; the filter says so without
+//! asking the disk. Wrong in one case of a hundred, and then only by asking in vain.
 
 use crate::limits::FILTER_BITS_PER_KEY;
 

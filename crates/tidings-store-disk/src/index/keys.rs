@@ -1,7 +1,7 @@
 //! A sorted table of texts in an index file: the topics of a segment, or the ids.
 //!
-//! Entries lie one after the other, sorted; an array of their offsets (one more than there are entries: where
-//! the last one ends) makes them searchable. An entry is:
+//! Entries lie one after the other, sorted; an array of their offsets (one more than there are
+//! entries: where the last one ends) makes them searchable. An entry is:
 //!
 //! | bytes | what | |
 //! |---|---|---|
@@ -102,7 +102,8 @@ impl Keys {
         Entry::decode(&bytes).ok_or_else(|| source.damaged("an entry"))
     }
 
-    /// Calls `take` for the entries from `number` on, until it returns `false` or there are no more.
+    /// Calls `take` for the entries from `number` on, until it returns `false` or there are no
+    /// more.
     pub(super) fn each_from(
         self,
         source: &PageReader,

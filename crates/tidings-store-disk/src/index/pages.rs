@@ -1,7 +1,7 @@
 //! A file of pages, each with a checksum, addressed as if the checksums were not there.
 //!
-//! Nothing that was read from an index file can be wrong without notice: a page is [`PAGE_BYTES`] bytes of content
-//! and their CRC-32.
+//! Nothing that was read from an index file can be wrong without notice: a page is [`PAGE_BYTES`]
+//! bytes of content and their CRC-32.
 
 use std::io;
 use std::path::PathBuf;

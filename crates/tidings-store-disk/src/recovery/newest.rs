@@ -1,4 +1,5 @@
-//! Reading a whole segment: the newest one when the log is opened, any other when its index is missing.
+//! Reading a whole segment: the newest one when the log is opened, any other when its index is
+//! missing.
 
 use std::io;
 
@@ -73,7 +74,7 @@ pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
             return Err(OpenError::Damaged {
                 path: log.path.clone(),
                 what: format!(
-                    "the block at byte {stopped} is broken, and there are later ones, at byte {later}"
+                    "the block at byte {stopped} is broken, and there are later ones, at {later}"
                 ),
             });
         }
@@ -92,8 +93,8 @@ pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
     })
 }
 
-/// Cuts off an append that was not completed, and makes sure that the rest is on the disk: the process may
-/// have ended between a write and its sync.
+/// Cuts off an append that was not completed, and makes sure that the rest is on the disk: the
+/// process may have ended between a write and its sync.
 pub(super) fn take_away_torn_end(log: &SegmentLog, scan: &mut Scan) -> io::Result<()> {
     if scan.is_torn {
         tracing::warn!(
@@ -101,10 +102,11 @@ pub(super) fn take_away_torn_end(log: &SegmentLog, scan: &mut Scan) -> io::Resul
             from_byte = scan.end,
             bytes = scan.file_bytes - scan.end,
             next_position = %scan.next,
-            "the last append was not completed before the process or the machine stopped; it was never \
-             answered, and is taken away"
+            "the last append was not completed before the process or the machine stopped; it was \
+             never answered, and is taken away"
         );
-        // What is cut off reads as zeros when the file grows again, so it cannot be met a second time.
+        // What is cut off reads as zeros when the file grows again, so it cannot be met a second
+        // time.
         return cut(log, scan);
     }
     log.file.sync()

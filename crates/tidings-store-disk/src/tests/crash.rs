@@ -10,8 +10,8 @@ fn seeds() -> u64 {
     std::env::var("TIDINGS_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap())
 }
 
-/// Appends, retention and reopening, with a kill or a power cut at any moment; then everything that was
-/// acknowledged is there, and an append that was not is there as a whole or not at all.
+/// Appends, retention and reopening, with a kill or a power cut at any moment; then everything that
+/// was acknowledged is there, and an append that was not is there as a whole or not at all.
 #[test]
 fn nothing_acknowledged_is_lost_by_a_power_cut() {
     for seed in 0..seeds() {

@@ -85,7 +85,8 @@ pub(super) fn compare(stores: &dyn Stores, retention: Retention, mut dice: Dice)
                 let count = 1 + dice.below(40);
                 let mut drafts: Vec<_> = (0..count).map(|_| random_draft(&mut dice)).collect();
                 if retention.bytes < Retention::ALL.bytes {
-                    // To make room for a batch, what one of its drafts repeats may be dropped, or may not.
+                    // To make room for a batch, what one of its drafts repeats may be dropped, or
+                    // may not.
                     drafts.iter_mut().for_each(|draft| draft.once = false);
                 }
                 let expected = model.append(&drafts, at(now));

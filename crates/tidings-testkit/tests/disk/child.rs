@@ -109,7 +109,8 @@ fn no_acknowledged_event_is_lost_by_kill_9() {
     }
 }
 
-/// The largest file a child may write is a stand-in for a full disk: the write fails the same way, half done.
+/// The largest file a child may write is a stand-in for a full disk: the write fails the same way,
+/// half done.
 #[test]
 fn a_disk_that_takes_no_more_refuses_events_with_a_reason_and_serves_readers() {
     // In units of 512 bytes: less than a segment.
