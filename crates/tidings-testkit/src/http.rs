@@ -193,6 +193,16 @@ impl Connection {
         }
     }
 
+    /// Reads on until `wanted` is in the stream; `false` if the stream ends without it.
+    pub fn reads(&mut self, wanted: &[u8]) -> bool {
+        while find(&self.text, wanted).is_none() {
+            if !self.more() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Whether the other side closes the connection without sending more.
     pub fn is_closed(&mut self) -> bool {
         self.raw.is_empty() && !self.fill()

@@ -13,7 +13,8 @@ use super::form::Form;
 use super::limits::TOKEN_KEPT;
 use super::refusal::{Challenge, Refusal};
 use super::site::Site;
-use crate::auth::{JwtKey, token};
+use crate::auth::JwtKey;
+use crate::auth::token::{self, InvalidToken};
 use crate::state::{self, State};
 
 /// What a request is for decides whose keys count.
@@ -132,6 +133,10 @@ fn verified(
         }
         _ => token::claims::<Claims>(token, own_keys(state, role))?.zero()?,
     };
+    // A token that ends this very second has ended.
+    if access.expires.is_some_and(|end| end <= state::now()) {
+        return Err(InvalidToken::Expired.into());
+    }
     let access = Arc::new(access);
     let until = state::now().as_millis().saturating_add(TOKEN_KEPT.as_millis() as u64);
     let until = Timestamp::from_millis(until);

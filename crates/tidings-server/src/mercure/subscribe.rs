@@ -37,9 +37,10 @@ pub(super) async fn subscribe(
     body: Incoming,
 ) -> Result<Answer, Refusal> {
     let form = parameters(state, parts, body).await?;
-    let spoken = dialect::of_parameters(form.names());
-    let query_method = parts.method.as_str() == QUERY;
-    let spoken = spoken.or_else(|| query_method.then_some(&dialect::ONE));
+    let spoken = match parts.method.as_str() {
+        QUERY => Some(&dialect::ONE),
+        _ => dialect::of_parameters(form.names()),
+    };
     let caller = access::identify(state, parts, site, Role::Subscriber, spoken, &form)?;
     let dialect = caller.dialect;
     let wanted = if dialect.is_one { matchers(state, site, &form)? } else { selectors(&form)? };

@@ -100,6 +100,8 @@ pub(crate) fn one(details: &Value) -> String {
 pub(crate) fn one_with(mut changes: Value) -> String {
     let mut claims = json!({ "iss": ISSUER, "aud": [RESOURCE], "exp": 4_000_000_000_u64 });
     claims.as_object_mut().unwrap().append(changes.as_object_mut().unwrap());
+    // What is null shall not be there.
+    claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     hs256_typed(&claims, SECRET, "at+jwt")
 }
 
