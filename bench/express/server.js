@@ -1,5 +1,5 @@
-// Server-sent events on Express, as the tutorials write it: an array of responses, and a loop over it. One process,
-// nothing kept, no topics but the path's.
+// Server-sent events on Express, as the tutorials write it: an array of responses, and a loop over
+// it. One process, nothing kept, no topics but the path's.
 //
 //     node server.js PORT
 const express = require('express');

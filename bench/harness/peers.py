@@ -1,8 +1,8 @@
 """The servers that are compared: how each is got, started, subscribed to and published to.
 
-Every server runs on a port of loopback, with its data in a fresh folder, and with the settings that its own
-documentation gives for production, as far as they concern what is measured. Where we depart from a default, the reason stands
-beside it.
+Every server runs on a port of loopback, with its data in a fresh folder, and with the settings that
+its own documentation gives for production, as far as they concern what is measured. Where we depart
+from a default, the reason stands beside it.
 """
 
 import base64
@@ -69,8 +69,8 @@ class Tidings(Peer):
 
     def command(self, folder):
         # All defaults: every event on disk before it is acknowledged.
-        listen = f"127.0.0.1:{self.port}"
-        return [self.binary, "serve", "--listen", listen, "--data", folder / "data", "--log", "warn"]
+        where = ["--listen", f"127.0.0.1:{self.port}", "--data", folder / "data"]
+        return [self.binary, "serve", *where, "--log", "warn"]
 
     def version(self):
         return output([self.binary, "--version"]).split()[-1]
@@ -193,7 +193,8 @@ class Centrifugo(Peer):
     def missing(self):
         if os.environ.get("CENTRIFUGO_BIN"):
             return None
-        return "set CENTRIFUGO_BIN to a `centrifugo` program of the releases of centrifugal/centrifugo on GitHub"
+        where = "the releases of centrifugal/centrifugo on GitHub"
+        return f"set CENTRIFUGO_BIN to a `centrifugo` program of {where}"
 
     def command(self, folder):
         config = self.fill((BENCH / "peers/centrifugo.json").read_text(), folder)

@@ -35,8 +35,9 @@ def write_tables(page, record, path):
     named = ", ".join(f"{record['titles'][name]} {text}".strip() for name, text in versions.items())
     kind = "one short round" if record["quick"] else "the middle of three rounds"
     lines = [
-        f"{record['date']}, {kind}. Machine: {machine['cores']} cores, {machine['memory_gib']} GiB,",
-        f"{machine['architecture']}, Linux {machine['kernel']}. Versions: {named}.",
+        f"{record['date']}, {kind}. Machine: {machine['cores']} cores,",
+        f"{machine['memory_gib']} GiB, {machine['architecture']}, Linux {machine['kernel']}.",
+        f"Versions: {named}.",
         f"The record: [{path.name}](bench/results/{path.name}), with charts beside it.\n",
         *(table(name, record["scenarios"][name], record["titles"]) for name in record["scenarios"]),
     ]

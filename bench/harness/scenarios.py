@@ -1,4 +1,5 @@
-"""What is measured. Each scenario runs its servers one after the other, each fresh, and returns one row for each."""
+"""What is measured. Each scenario runs its servers one after the other, each fresh, and returns
+one row for each."""
 
 import http.client
 import json
@@ -26,7 +27,8 @@ class Generator:
         if "--duration" not in flags:
             flags += ["--duration", str(self.seconds)]
         pid = ["--pid", str(running.pid)]
-        return [str(self.binary), "bench", "--json", "--warmup", "1", *running.peer.flags(), *pid, *flags]
+        common = ["bench", "--json", "--warmup", "1", *running.peer.flags(), *pid]
+        return [str(self.binary), *common, *flags]
 
     def run(self, running, *flags):
         command = self.command(running, *flags)
@@ -58,7 +60,8 @@ def fan_out(generator, peers):
 
 
 def flat_out(generator, peers):
-    """1,000 subscribers of one topic, 100 bytes, one publisher that sends the next event when the last is answered."""
+    """1,000 subscribers of one topic, 100 bytes, one publisher that sends the next event when
+    the last is answered."""
     def measure(peer):
         with Running(peer) as running:
             report = generator.run(running, "-n", 1000, "--rate", "max")
@@ -78,7 +81,8 @@ def flat_out(generator, peers):
 
 
 def latency(generator, peers):
-    """1,000 subscribers of one topic, 100 bytes, 50 events a second: from the intended time to arrival."""
+    """1,000 subscribers of one topic, 100 bytes, 50 events a second: from the intended time to
+    arrival."""
     def measure(peer):
         with Running(peer) as running:
             report = generator.run(running, "-n", 1000, "--rate", 50)
@@ -90,14 +94,16 @@ def latency(generator, peers):
 
 
 def memory(generator, peers):
-    """Idle subscribers of one topic, HTTP/1.1: the server's own memory, files not counted, before and after."""
+    """Idle subscribers of one topic, HTTP/1.1: the server's own memory, files not counted,
+    before and after."""
     rows = {}
     for peer in peers.values():
         bytes_at, row = {}, {}
         for subscribers in (1000, 18_000):
             with Running(peer) as running:
-                flags = ("-n", subscribers, "--rate", 0, "--duration", 0.1, "--settle", generator.seconds / 4)
-                process = generator.run(running, *flags)["process"]
+                flags = ("-n", subscribers, "--rate", 0, "--duration", 0.1)
+                settle = ("--settle", generator.seconds / 4)
+                process = generator.run(running, *flags, *settle)["process"]
             bytes_at[subscribers] = process["memory_connected_bytes"]
             row[f"bytes_{subscribers}"] = process["memory_per_subscriber_bytes"]
         # What one more costs: the slope, which start-up costs do not blur.
@@ -107,7 +113,8 @@ def memory(generator, peers):
 
 
 def topics(generator, peers):
-    """18,000 subscribers, each of a topic of its own, 32 publishers that send the next event when the last is answered."""
+    """18,000 subscribers, each of a topic of its own, 32 publishers that send the next event
+    when the last is answered."""
     def measure(peer):
         count = 18_000
         with Running(peer, topics=count) as running:
@@ -143,7 +150,8 @@ def publish(generator, peers):
 
 
 def stream(generator, peers):
-    """One connection, requests of 2,000 lines of NDJSON with 200 bytes of data each, each on disk before it is answered."""
+    """One connection, requests of 2,000 lines of NDJSON with 200 bytes of data each, each on
+    disk before it is answered."""
     def measure(peer):
         with Running(peer) as running:
             body = ("--publish-body", '{"data":"{data}"}', "--batch", 2000, "--payload-bytes", 200)
@@ -157,7 +165,8 @@ def stream(generator, peers):
 
 
 def independence(generator, peers):
-    """What one publisher pays for a topic of one subscriber, while others listen to other topics or patterns."""
+    """What one publisher pays for a topic of one subscriber, while others listen to other
+    topics or patterns."""
     rows = {}
     pattern = "http://127.0.0.1:{port}/events?topic=x{n}/**&topic={topic}"
     for peer in peers.values():
@@ -188,7 +197,8 @@ def independence(generator, peers):
 
 
 def resume(generator, peers):
-    """1,000,000 stored events on 1,000 topics; a subscriber of one comes back from the middle: when has it the first?"""
+    """1,000,000 stored events on 1,000 topics; a subscriber of one comes back from the middle:
+    when has it the first?"""
     rows = {}
     events, count = 1_000_000, 1000
     for peer in peers.values():
@@ -231,13 +241,14 @@ def publish_one(port, topic):
 
 
 def restart(generator, peers):
-    """The server is restarted under its subscribers, with 20 events a second: does everybody come back and miss nothing?"""
+    """The server is restarted under its subscribers, with 20 events a second: does everybody
+    come back and miss nothing?"""
     rows = {}
     subscribers = 2000 if generator.quick else 10_000
     for peer in peers.values():
         with Running(peer) as running:
-            flags = ("-n", subscribers, "--rate", 20, "--reconnect", "--grace", 15, "--duration", 25)
-            command = generator.command(running, *flags)
+            flags = ("-n", subscribers, "--rate", 20, "--duration", 25)
+            command = generator.command(running, *flags, "--reconnect", "--grace", 15)
             pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
             bench = subprocess.Popen(command, **pipes)
             failed = []
@@ -272,7 +283,8 @@ def restart(generator, peers):
 
 
 def stalled(generator, peers):
-    """1,000 subscribers of which 100 never read, 200 events a second of 1,000 bytes: what do the other 900 notice?"""
+    """1,000 subscribers of which 100 never read, 200 events a second of 1,000 bytes: what do
+    the other 900 notice?"""
     def measure(peer):
         with Running(peer) as running:
             flags = ("-n", 1000, "--stalled", 100, "--rate", 200, "--payload-bytes", 1000)
@@ -291,7 +303,8 @@ def stalled(generator, peers):
 
 
 def repeat(generator, peers, measure, at_least=1):
-    """The middle of several rounds; within a round the servers take turns, so that all get the same weather."""
+    """The middle of several rounds; within a round the servers take turns, so that all get the
+    same weather."""
     rounds = {}
     for _ in range(max(generator.repeats, at_least)):
         for peer in peers.values():
@@ -338,7 +351,8 @@ SCENARIOS = {
         ("p99_ms", "Latency p99, 50 events/s", "ms", "less"),
     ]),
     "memory": (memory, HUBS, [("bytes", "Memory per idle subscriber", "bytes", "less")]),
-    # Not Durable Streams: a file for each stream and one for each socket are more than the 20,000 of a process here.
+    # Not Durable Streams: a file for each stream and one for each socket are more than the 20,000
+    # of a process here.
     "topics": (topics, ("tidings", "nchan", "mercure", "centrifugo"), [
         ("publishes_per_second", "Publishes over 18,000 topics", "per second", "more"),
         ("p99_ms", "Latency p99 over 18,000 topics", "ms", "less"),
@@ -350,7 +364,9 @@ SCENARIOS = {
         ("us", "CPU per publish", "µs", "less"),
         ("durability", "Durability", "", ""),
     ]),
-    "stream": (stream, OURS, [("events_per_second", "Durable events as NDJSON", "per second", "more")]),
+    "stream": (stream, OURS, [
+        ("events_per_second", "Durable events as NDJSON", "per second", "more"),
+    ]),
     "independence": (independence, OURS, [
         ("us", "CPU per publish beside others", "µs", "less"),
         ("publishes_per_second", "Publishes beside others", "per second", "more"),

@@ -1,8 +1,9 @@
 //! The floor: what a fan-out costs at the least.
 //!
-//! It keeps every socket that sends a `GET`, and for each `POST` gives one `write(2)` to every socket it keeps, one after the other,
-//! before it answers. There are no topics, no history, no queues, no timers and no readiness; a subscriber that does not
-//! read holds up all others. The bytes are those Tidings sends: one HTTP chunk with an id and a data line.
+//! It keeps every socket that sends a `GET`, and for each `POST` gives one `write(2)` to every
+//! socket it keeps, one after the other, before it answers. There are no topics, no history, no
+//! queues, no timers and no readiness; a subscriber that does not read holds up all others. The
+//! bytes are those Tidings sends: one HTTP chunk with an id and a data line.
 //!
 //!     tidings-floor [ADDRESS]        127.0.0.1:3900 unless given
 
@@ -20,8 +21,8 @@ struct Hub {
     frame: Vec<u8>,
 }
 
-const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n\
-    Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n";
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+    Cache-Control: no-cache\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 fn main() -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3900".to_owned());
@@ -39,7 +40,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the first request: a subscriber joins the hub, a publisher gets the one publishing thread's attention.
+/// Reads the first request: a subscriber joins the hub, a publisher gets the one publishing
+/// thread's attention.
 fn greet(stream: TcpStream, hub: &Arc<Mutex<Hub>>) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     stream.set_nodelay(true)?;

@@ -9,10 +9,11 @@ use crate::template::Template;
 
 /// Measure a server of event streams: this hub or any other.
 ///
-/// Opens subscribers, publishes, and judges what arrives: deliveries, latency, losses, repeats, order. With --pid it also says
-/// what the server spent: CPU per delivery, memory per subscriber.
+/// Opens subscribers, publishes, and judges what arrives: deliveries, latency, losses, repeats,
+/// order. With --pid it also says what the server spent: CPU per delivery, memory per subscriber.
 ///
-/// In URLs, headers and bodies {topic} is the topic, {data} the payload, {id} an id of the event's own, {n} a number.
+/// In URLs, headers and bodies {topic} is the topic, {data} the payload, {id} an id of the event's
+/// own, {n} a number.
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = EXAMPLES)]
 pub struct BenchArgs {
@@ -121,7 +122,8 @@ Examples:
     tidings bench -n 0 --rate max --publishers 64 --payload-bytes 200
 
   Another server:
-    tidings bench --url 'http://127.0.0.1:8080/sub/{topic}' --publish-url 'http://127.0.0.1:8080/pub/{topic}'
+    tidings bench --url 'http://127.0.0.1:8080/sub/{topic}' \\
+      --publish-url 'http://127.0.0.1:8080/pub/{topic}'
 
   A Mercure hub:
     tidings bench --url 'http://127.0.0.1:3000/.well-known/mercure?topic={topic}' \\

@@ -33,8 +33,8 @@ pub(crate) struct Malformed;
 impl Body {
     pub(crate) const CHUNKED: Self = Self::Chunked(Chunk::Size(0));
 
-    /// Takes the next piece of content off `input`; empty when more input is needed or the body has ended, and what
-    /// is left of `input` then belongs to the next response.
+    /// Takes the next piece of content off `input`; empty when more input is needed or the body has
+    /// ended, and what is left of `input` then belongs to the next response.
     pub(crate) fn take<'a>(&mut self, input: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
         match self {
             Self::Ended => Ok(&[]),

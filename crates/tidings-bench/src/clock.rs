@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 /// The one clock of a run: nanoseconds since it began, on the monotonic clock.
 ///
-/// Publisher and subscribers live in one process, so a time written into a payload can be compared with the time
-/// of its arrival.
+/// Publisher and subscribers live in one process, so a time written into a payload can be compared
+/// with the time of its arrival.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     base: Instant,

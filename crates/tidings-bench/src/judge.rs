@@ -60,7 +60,8 @@ impl Judge {
         Verdict::Late
     }
 
-    /// How many of a lane's first `published` events never came, those in `unknown` (ascending) not counted.
+    /// How many of a lane's first `published` events never came, those in `unknown` (ascending) not
+    /// counted.
     pub(crate) fn losses(&self, lane: usize, published: u64, unknown: &[u64]) -> u64 {
         let Some(lane) = self.lanes.get(lane) else { return published };
         let missing = |range: &std::ops::Range<u64>| {

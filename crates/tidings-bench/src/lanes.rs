@@ -1,8 +1,9 @@
 /// Who publishes what: publishers, topics, and the numbering of events.
 ///
-/// Where there are at least as many topics as publishers, each topic belongs to one publisher, and a publisher goes
-/// round its topics. Otherwise each publisher has one topic, and a topic has several publishers: its *lanes*. Either way
-/// the `k`-th event of a publisher has its place without anybody counting.
+/// Where there are at least as many topics as publishers, each topic belongs to one publisher, and
+/// a publisher goes round its topics. Otherwise each publisher has one topic, and a topic has
+/// several publishers: its *lanes*. Either way the `k`-th event of a publisher has its place
+/// without anybody counting.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lanes {
     publishers: usize,
@@ -42,7 +43,8 @@ impl Lanes {
         Place { topic, lane: 0, number: round / slots * self.run + within }
     }
 
-    /// How many events a lane has, after its publisher made the first `total(publisher)` of its events.
+    /// How many events a lane has, after its publisher made the first `total(publisher)` of its
+    /// events.
     pub(crate) fn published(self, topic: usize, lane: usize, total: impl Fn(usize) -> u64) -> u64 {
         if topic >= self.topics {
             return 0;

@@ -1,12 +1,15 @@
 //! What the publisher writes and the subscribers judge.
 //!
-//! A payload is `~<run>-<lane>-<number>-<intended time>~` and padding up to the wanted length. The run tells events
-//! apart from those an earlier bench left in the server's history. A *lane* is one publisher on one topic: on a lane events are numbered from nought without gaps, so a subscriber can tell losses, repeats and
-//! faults of order apart without asking anybody. The intended time (nanoseconds of the run's clock) is when the
-//! schedule wanted the event sent, not when it was: a server that makes the publisher wait is charged for the wait.
+//! A payload is `~<run>-<lane>-<number>-<intended time>~` and padding up to the wanted length. The
+//! run tells events apart from those an earlier bench left in the server's history. A *lane* is one
+//! publisher on one topic: on a lane events are numbered from nought without gaps, so a subscriber
+//! can tell losses, repeats and faults of order apart without asking anybody. The intended time
+//! (nanoseconds of the run's clock) is when the schedule wanted the event sent, not when it was: a
+//! server that makes the publisher wait is charged for the wait.
 //!
-//! Only characters that neither JSON nor a form need escape are used. Servers that wrap payloads, or put several into one
-//! `data` line, are read all the same: what counts is each marker within `data`.
+//! Only characters that neither JSON nor a form need escape are used. Servers that wrap payloads,
+//! or put several into one `data` line, are read all the same: what counts is each marker within
+//! `data`.
 
 /// Opens and closes the header of a payload.
 pub(crate) const MARK: u8 = b'~';

@@ -1,5 +1,5 @@
-//! What the server costs, as Linux tells it under `/proc`. Elsewhere there is nothing to read, and the report
-//! leaves these figures out.
+//! What the server costs, as Linux tells it under `/proc`. Elsewhere there is nothing to read, and
+//! the report leaves these figures out.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -13,7 +13,8 @@ const TICKS_PER_SECOND: u64 = 100;
 pub(crate) struct Sample {
     /// User and system time spent so far, waited-for children included.
     pub(crate) cpu: Duration,
-    /// Memory of its own, and its share of what it shares except for files: anonymous, shared and swapped.
+    /// Memory of its own, and its share of what it shares except for files: anonymous, shared and
+    /// swapped.
     pub(crate) memory_bytes: u64,
 }
 

@@ -16,7 +16,8 @@ pub(crate) struct Publisher {
     out: Vec<u8>,
     written: usize,
     input: Vec<u8>,
-    /// Of the response being read: its status, what is left of it, and whether the connection ends with it.
+    /// Of the response being read: its status, what is left of it, and whether the connection ends
+    /// with it.
     response: Option<(u16, Body, bool)>,
     /// Asked and not answered, oldest first.
     flights: VecDeque<Flight>,

@@ -21,8 +21,9 @@ use crate::template::Values;
 
 /// The thread that publishes, over all its connections.
 ///
-/// With a rate, events have their times: the `i`-th is due `i / rate` after the start, and says so in its payload,
-/// however late it is really sent. Without one, the next request is sent when one is answered.
+/// With a rate, events have their times: the `i`-th is due `i / rate` after the start, and says so
+/// in its payload, however late it is really sent. Without one, the next request is sent when one
+/// is answered.
 pub(crate) struct Publishing {
     plan: Arc<Plan>,
     publish: Publish,

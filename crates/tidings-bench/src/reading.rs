@@ -18,8 +18,9 @@ use crate::subscriber::{Life, Progress, Subscriber};
 
 /// A thread's share of the subscribers: opens them, reads them, brings them back.
 ///
-/// One buffer serves all; an event costs its share of a `read`, two or three `memchr` and a step of a histogram, and
-/// allocates nothing. The poller is edge-triggered: a `read` that does not fill the buffer has emptied the socket.
+/// One buffer serves all; an event costs its share of a `read`, two or three `memchr` and a step of
+/// a histogram, and allocates nothing. The poller is edge-triggered: a `read` that does not fill
+/// the buffer has emptied the socket.
 pub(crate) struct Reader {
     plan: Arc<Plan>,
     shared: Arc<Shared>,

@@ -222,7 +222,8 @@ impl fmt::Display for Report {
             row(f, "  latency", seen.ms.to_string())?;
             let Deliveries { losses, duplicates, order_faults, strays, .. } = seen;
             let text = format!(
-                "{losses} lost, {duplicates} twice, {order_faults} out of order, {strays} astray, of {}",
+                "{losses} lost, {duplicates} twice, {order_faults} out of order, \
+                 {strays} astray, of {}",
                 thousands(seen.expected as f64)
             );
             row(f, "  faults", text)?;
@@ -236,7 +237,8 @@ impl fmt::Display for Report {
             let Returns { lost, returned, resumed, reset, .. } = returns;
             let time = returns.seconds.map_or(String::new(), |time| format!(" within {time:.1} s"));
             let text = format!(
-                "{lost} connections lost, {returned} came back{time} ({resumed} resumed, {reset} reset)"
+                "{lost} connections lost, {returned} came back{time} \
+                 ({resumed} resumed, {reset} reset)"
             );
             row(f, "reconnected", text)?;
         }

@@ -15,11 +15,13 @@ use crate::reading::{Read, Reader, Tally};
 use crate::report::{Connect, Deliveries, Percentiles, Process, Published, Report, Returns};
 use crate::shared::Shared;
 
-/// Carries out `plan` and reports. What happens is written to `progress` once a second, over one line.
+/// Carries out `plan` and reports. What happens is written to `progress` once a second, over one
+/// line.
 ///
 /// # Errors
 ///
-/// [`RunError`] if the system or the server does not let it begin. Whatever happens after that is in the report.
+/// [`RunError`] if the system or the server does not let it begin. Whatever happens after that is
+/// in the report.
 pub fn run(plan: Plan, progress: Option<&mut dyn Write>) -> Result<Report, RunError> {
     let plan = Arc::new(plan);
     let shared = Arc::new(Shared::new(run_number()));

@@ -7,10 +7,11 @@ use crate::payload::{self, HEADER_TEXT_MAX, Header, MARK};
 
 /// Finds our payloads in one event stream, as cheaply as it can.
 ///
-/// It knows lines, and of the fields `data`, `id` and `retry` as much as a run needs; it is no decoder (that is
-/// `tidings-codec`). A payload counts when its block ends, as with an `EventSource`: what a broken connection leaves
-/// half-received was not received. Where a server puts several payloads into one block, all but the last count
-/// at once. Lines end with LF or CR LF; no server under test sends a lone CR.
+/// It knows lines, and of the fields `data`, `id` and `retry` as much as a run needs; it is no
+/// decoder (that is `tidings-codec`). A payload counts when its block ends, as with an
+/// `EventSource`: what a broken connection leaves half-received was not received. Where a server
+/// puts several payloads into one block, all but the last count at once. Lines end with LF or CR
+/// LF; no server under test sends a lone CR.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
     line: Line,
@@ -61,7 +62,8 @@ impl Ids {
 }
 
 impl Scanner {
-    /// A scanner that remembers ids, for connections that resume; `ids` is what an earlier connection knew.
+    /// A scanner that remembers ids, for connections that resume; `ids` is what an earlier
+    /// connection knew.
     pub(crate) fn resuming(ids: Box<Ids>) -> Self {
         Self { ids: Some(ids), ..Self::default() }
     }
@@ -306,9 +308,12 @@ mod tests {
         (numbers, *scanner.into_ids().expect("ids are remembered"))
     }
 
-    const STREAM: &[u8] = b": hi ~7-0-9-9~\nretry: 1500\nid: a:0\n\nid: a:1\ndata: ~7-0-1-10~xxx\n\n\
-        event: x\r\nid: a:2\r\ndata: {\"a\":\"~\",\"b\":\"~7-0-2-20~xx\",\"c\":\"~7-0-3-30~\"}\r\n\r\n\
-        data:~7-0-4-40~\ndata: ~5-5\n\ndata: ~~7-0-6-60~\n\nid\ni: x\nd\n\nid: a:9\ndata: ~7-0-7-70~\n";
+    const STREAM: &[u8] = b": hi ~7-0-9-9~\nretry: 1500\nid: a:0\n\n\
+        id: a:1\ndata: ~7-0-1-10~xx\n\n\
+        event: x\r\nid: a:2\r\ndata: {\"a\":\"~\",\
+        \"b\":\"~7-0-2-20~xx\",\"c\":\"~7-0-3-30~\"}\r\n\r\n\
+        data:~7-0-4-40~\ndata: ~5-5\n\ndata: ~~7-0-6-60~\n\n\
+        id\ni: x\nd\n\nid: a:9\ndata: ~7-0-7-70~\n";
 
     #[test]
     fn payloads_ids_and_retry_are_found_wherever_the_stream_is_cut() {
@@ -324,7 +329,7 @@ mod tests {
         #[test]
         fn any_bytes_cut_anywhere_read_the_same(
             stream in proptest::collection::vec(
-                prop_oneof![Just(b'~'), Just(b'\n'), Just(b'-'), Just(b'7'), Just(b'd'), Just(b':')], 0..200),
+                prop::sample::select(b"~\n-7d:".to_vec()), 0..200),
             piece in 1_usize..20,
         ) {
             let mut whole = b"data:".to_vec();

@@ -18,7 +18,8 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// [`PlanError::Url`] for anything else, `https` included: encryption would measure the generator.
+    /// [`PlanError::Url`] for anything else, `https` included: encryption would measure the
+    /// generator.
     pub fn parse(url: &str) -> Result<Self, PlanError> {
         let refused = |why| PlanError::Url { url: url.to_owned(), why };
         let rest =

@@ -1,7 +1,7 @@
 use std::fmt;
 
-/// Text with places to fill: `{topic}`, `{data}`, `{id}` and `{n}`. Any other brace is text, so JSON needs no
-/// escaping.
+/// Text with places to fill: `{topic}`, `{data}`, `{id}` and `{n}`. Any other brace is text, so
+/// JSON needs no escaping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
