@@ -143,7 +143,10 @@ async fn publish_lines(form: &Form) -> Result<ExitCode, CliError> {
                 progress.sent();
             }
             Ok(None) => break,
-            Err(_) => progress.watch(target.flush()).await?,
+            Err(_) => {
+                progress.show();
+                progress.watch(target.flush()).await?;
+            }
         }
     }
     progress.watch(target.flush()).await?;

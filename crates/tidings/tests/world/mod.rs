@@ -109,6 +109,14 @@ impl Process {
         self.child.id()
     }
 
+    /// What the system says of it, for the message of a failure.
+    pub fn state(&self) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap_or_default();
+        let state = status.lines().find(|line| line.starts_with("State:"));
+        state.unwrap_or("it is not known how it is").to_owned()
+    }
+
     /// Sends it a signal by name.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
@@ -247,7 +255,8 @@ impl Hub {
     /// `curl -s` with these words and the URL of `path`.
     pub fn curl(&self, words: &[&str], path: &str) -> String {
         let output = run(&mut self.curl_command(words, path));
-        assert!(output.status.success(), "curl {words:?} {path}: {output:?}");
+        let state = self.process.state();
+        assert!(output.status.success(), "curl {words:?} {path}: {output:?}; the hub: {state}");
         text(output.stdout)
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Progress {
     has_complained: bool,
     is_watched: bool,
     is_drawn: bool,
+    /// When it was drawn last.
+    drawn: Instant,
 }
 
 impl Progress {
@@ -32,11 +34,28 @@ impl Progress {
             // Who types the lines needs nobody to count them.
             is_watched: io::stderr().is_terminal() && !io::stdin().is_terminal(),
             is_drawn: false,
+            drawn: Instant::now(),
         }
     }
 
+    /// Counts a line.
     pub(super) fn sent(&mut self) {
         self.sent += 1;
+        if self.is_watched && self.sent.is_multiple_of(LINES_PER_LOOK) {
+            self.show();
+        }
+    }
+
+    /// Draws how far it is, if that is worth it by now.
+    pub(super) fn show(&mut self) {
+        let now = Instant::now();
+        let is_time = now.duration_since(self.drawn) >= TICK;
+        if self.is_watched && is_time && now.duration_since(self.started) >= DRAW_AFTER {
+            self.drawn = now;
+            // Whether it can be drawn matters to nobody.
+            let _ = write!(io::stderr(), "\r\x1b[K{} lines sent", self.sent);
+            self.is_drawn = true;
+        }
     }
 
     /// Waits for `work`, and meanwhile says how it stands.
@@ -62,9 +81,7 @@ impl Progress {
             output::remark("the hub does not take events; trying on, nothing is lost");
             self.has_complained = true;
         }
-        if self.is_watched && now.duration_since(self.started) >= DRAW_AFTER {
-            self.draw(&format!("{} lines sent", self.sent));
-        }
+        self.show();
     }
 
     pub(super) fn finish(mut self) {
@@ -75,12 +92,6 @@ impl Progress {
         }
     }
 
-    fn draw(&mut self, text: &str) {
-        // Whether a progress line can be drawn matters to nobody.
-        let _ = write!(io::stderr(), "\r\x1b[K{text}");
-        self.is_drawn = true;
-    }
-
     fn clear(&mut self) {
         if self.is_drawn {
             let _ = write!(io::stderr(), "\r\x1b[K");
@@ -89,6 +100,9 @@ impl Progress {
 }
 
 const TICK: Duration = Duration::from_millis(200);
+
+/// In a flood of lines, the clock is looked at this often.
+const LINES_PER_LOOK: u64 = 256;
 
 /// Short work needs no progress line.
 const DRAW_AFTER: Duration = Duration::from_secs(1);
