@@ -5,8 +5,8 @@ use crate::error::ConfigError;
 
 /// What the Mercure face is told once, at the start.
 ///
-/// The default is on and uses the hub's own keys ([`Config::jwt_keys`](crate::Config::jwt_keys)) for
-/// publishers and subscribers alike.
+/// The default is on and uses the hub's own keys
+/// ([`Config::jwt_keys`](crate::Config::jwt_keys)) for publishers and subscribers alike.
 #[derive(Clone, Debug)]
 pub struct MercureConfig {
     /// Whether `/.well-known/mercure` is there.

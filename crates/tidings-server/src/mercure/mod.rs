@@ -3,11 +3,11 @@
 //!
 //! # How
 //!
-//! [`dialect`] is the table of what differs. A `POST` is a form that becomes an event ([`publish`]);
-//! a `GET`, or a `QUERY`, becomes an event stream ([`subscribe`]). Who may do what, a token says
-//! ([`access`] finds it, [`claims`] reads it). The words topics are asked for with become matchers of
-//! the hub ([`selector`], [`template`], [`url_pattern`]); behind this module nobody knows that there
-//! is such a protocol. Its topics are the hub's topics: what is published here can be read at
+//! [`dialect`] is the table of what differs. A `POST` is a form that becomes an event
+//! ([`publish`]); a `GET`, or a `QUERY`, becomes an event stream ([`subscribe`]). Who may do what, a
+//! token says ([`access`] finds it, [`claims`] reads it). The words topics are asked for with become
+//! matchers of the hub ([`selector`], [`template`], [`url_pattern`]); behind this module nobody
+//! knows that there is such a protocol. Its topics are the hub's topics: what is published here can be read at
 //! `/events`, and the other way round.
 //!
 //! # Where it is not like the reference hub
@@ -16,7 +16,8 @@
 //! be read by pages of other origins, and a client that asks to go on after an id that is gone is
 //! sent everything there is. Who cannot be let in just now is told to come back in a stream that
 //! ends, since another status would end a browser's `EventSource` for good. Ids that publishers do
-//! not bring are the hub's own short ones, not UUIDs: they are URIs all the same, and need no index.
+//! not bring are the hub's own short ones, not UUIDs: they are URIs all the same, and need no
+//! index.
 
 mod access;
 mod claims;

@@ -1,5 +1,5 @@
-//! What Mercure clients are told when something is wrong: a status, a line of text, and for tokens a
-//! challenge (RFC 6750 §3) that says which check failed.
+//! What Mercure clients are told when something is wrong: a status, a line of text, and for tokens
+//! a challenge (RFC 6750 §3) that says which check failed.
 
 use std::borrow::Cow;
 
@@ -112,7 +112,8 @@ fn www_authenticate(challenge: Challenge, text: &str, site: &Site) -> HeaderValu
                 .map(|c| if matches!(c, ' '..='~') && c != '"' && c != '\\' { c } else { '\'' })
                 .collect();
             format!(
-                r#"Bearer error="{error}", error_description="{description}", resource_metadata="{metadata}""#
+                "Bearer error=\"{error}\", error_description=\"{description}\", \
+                 resource_metadata=\"{metadata}\""
             )
         }
     };

@@ -1,0 +1,276 @@
+//! Faults that Mercure hubs have had, each as a scenario in which this hub must not have it.
+
+#![allow(clippy::unwrap_used)]
+
+mod mercure;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use mercure::{HUB, Tokens, bearer, event, id_of, post};
+use tidings_hub::{
+    AppendError, Appended, Bounds, Draft, Epoch, EventId, Interest, MemoryStore, Page, Position,
+    ReadError, ReadQuery, Store, Timestamp, Topic, TopicState,
+};
+use tidings_store_disk::{DiskConfig, DiskStore, Durability};
+use tidings_testkit::http::{Connection, request};
+use tidings_testkit::server::TestServer;
+
+fn with(store: Arc<dyn Store>) -> TestServer {
+    TestServer::builder().config(mercure::configure).store(store).start()
+}
+
+fn subscribe(server: &TestServer, query: &str) -> Connection {
+    let token = bearer(&Tokens::everything().zero);
+    server.subscribe(&format!("{HUB}?{query}"), &[("authorization", &token)])
+}
+
+/// Publishes `count` events past HTTP, which is not what is looked at.
+fn publish_many(server: &TestServer, topic: &str, count: usize) {
+    let topic = Topic::new(topic).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for batch in 0..count.div_ceil(1000) {
+        let size = (count - batch * 1000).min(1000);
+        let drafts = (0..size).map(|n| Draft::new(topic.clone(), (batch * 1000 + n).to_string()));
+        runtime.block_on(server.engine().publish(drafts.collect())).unwrap();
+    }
+}
+
+/// A folder that is gone with its owner.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mercure-faults-{}-{number}", std::process::id());
+        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+
+    fn open(&self) -> Arc<dyn Store> {
+        let config = DiskConfig { durability: Durability::Os, ..DiskConfig::new(&self.0) };
+        Arc::new(DiskStore::open(config).unwrap())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Fault 1: after a restart nothing was replayed until somebody published.
+#[test]
+fn a_stream_goes_on_across_a_restart_before_anything_new_is_published() {
+    let folder = Folder::new();
+    let ids = {
+        let server = with(folder.open());
+        let ids: Vec<_> =
+            (1..=3).map(|n| id_of(&post(&server, &format!("topic=a&data={n}")))).collect();
+        server.stop();
+        ids
+    };
+    let server = with(folder.open());
+    let token = bearer(&Tokens::everything().zero);
+    let mut connection = server.connect();
+    let headers = [("authorization", token.as_str()), ("last-event-id", ids[0].as_str())];
+    connection.send(request("GET", &format!("{HUB}?topic=a"), &headers, b""));
+    assert_eq!(connection.head().header("last-event-id"), Some(ids[0].as_str()));
+    assert_eq!(event(&mut connection), format!("id: {}\ndata: 2\n\n", ids[1]));
+    assert_eq!(event(&mut connection), format!("id: {}\ndata: 3\n\n", ids[2]));
+}
+
+/// Fault 2: an id was looked for among the oldest 10,000 only, and 1,000 events were replayed at
+/// the most.
+#[test]
+fn an_old_id_and_a_long_replay_are_no_limits() {
+    let server = TestServer::builder().config(mercure::configure).start();
+    publish_many(&server, "a", 12_000);
+    let id = id_of(&post(&server, "topic=a&data=mine&id=urn:mine"));
+    publish_many(&server, "a", 3_000);
+    let mut stream = subscribe(&server, &format!("topic=a&lastEventID={id}"));
+    for n in 0..3_000 {
+        assert!(event(&mut stream).ends_with(&format!("data: {n}\n\n")));
+    }
+    let mut all = subscribe(&server, "topic=a&lastEventID=earliest");
+    for n in 0..12_000 {
+        assert!(event(&mut all).ends_with(&format!("data: {n}\n\n")));
+    }
+    assert!(event(&mut all).contains("data: mine"));
+}
+
+/// Fault 3: the size of the history was a wish.
+#[test]
+fn history_is_kept_within_its_size() {
+    const BYTES: usize = 1 << 20;
+    let epoch = Epoch::from_random(7);
+    let server = with(Arc::new(MemoryStore::new(epoch, BYTES, Duration::from_secs(3600))));
+    publish_many(&server, "a", 20_000);
+    let status = server.engine().status();
+    assert!(status.store_bytes <= BYTES as u64, "{}", status.store_bytes);
+    assert!(status.bounds.first > Position::new(1));
+}
+
+/// Fault 4: an id that is not known was answered with nothing at all.
+#[test]
+fn an_unknown_id_is_said_to_be_and_everything_is_sent() {
+    let server = TestServer::builder().config(mercure::configure).start();
+    post(&server, "topic=a&data=1");
+    let token = bearer(&Tokens::everything().zero);
+    for id in ["unknown", "urn:uuid:00000000-0000-0000-0000-000000000000", "zzzzzz:1", "k7q2ma:99"]
+    {
+        let mut connection = server.connect();
+        let headers = [("authorization", token.as_str()), ("last-event-id", id)];
+        connection.send(request("GET", &format!("{HUB}?topic=a"), &headers, b""));
+        assert_eq!(connection.head().header("last-event-id"), Some("earliest"), "{id}");
+        assert!(event(&mut connection).ends_with("data: 1\n\n"), "{id}");
+    }
+}
+
+/// Fault 5: who read slowly was dropped.
+#[test]
+fn a_slow_reader_loses_nothing() {
+    let server = TestServer::builder().config(mercure::configure).start();
+    let mut slow = subscribe(&server, "topic=a");
+    publish_many(&server, "a", 30_000);
+    for n in 0..30_000 {
+        assert!(event(&mut slow).ends_with(&format!("data: {n}\n\n")));
+    }
+}
+
+/// Fault 5: who was gone stayed in the books.
+#[test]
+fn who_is_gone_is_counted_by_its_reason() {
+    let server = TestServer::builder().config(mercure::configure).start();
+    let gone = subscribe(&server, "topic=a");
+    assert_eq!(server.engine().status().subscribers, 1);
+    drop(gone);
+    let mut witness = subscribe(&server, "topic=a");
+    // Whoever is gone is noticed by itself; these only pass the time.
+    while server.engine().status().subscribers > 1 {
+        post(&server, "topic=a&data=x");
+        event(&mut witness);
+    }
+    let closes = server.engine().status().closes;
+    let by_peer: u64 =
+        closes.iter().filter(|(reason, _)| reason.is_peer()).map(|(_, count)| count).sum();
+    assert_eq!(by_peer, 1, "{closes:?}");
+}
+
+/// Fault 6: subscribing waited for publishing, and delivery too.
+#[test]
+fn subscribers_are_let_in_and_served_while_a_publish_waits_for_its_disk() {
+    let slow = Arc::new(SlowDisk::new());
+    let server = with(Arc::clone(&slow) as Arc<dyn Store>);
+    let id = id_of(&post(&server, "topic=a&data=1"));
+    slow.hold();
+    let mut publisher = server.connect();
+    let token = bearer(&Tokens::everything().zero);
+    let headers = [("authorization", token.as_str()), mercure::FORM];
+    publisher.send(request("POST", HUB, &headers, b"topic=a&data=2"));
+    slow.wait_until_asked();
+    let mut stream = subscribe(&server, "topic=a&lastEventID=earliest");
+    assert_eq!(event(&mut stream), format!("id: {id}\ndata: 1\n\n"));
+    slow.release();
+    assert_eq!(publisher.response().status(), 200);
+    assert!(event(&mut stream).ends_with("data: 2\n\n"));
+}
+
+/// A store whose disk can be made to hang.
+struct SlowDisk {
+    store: MemoryStore,
+    gate: Mutex<Gate>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Gate {
+    shut: bool,
+    asked: bool,
+}
+
+impl SlowDisk {
+    fn new() -> Self {
+        let store = MemoryStore::new(Epoch::from_random(7), 1 << 20, Duration::from_secs(3600));
+        Self { store, gate: Mutex::default(), changed: Condvar::new() }
+    }
+
+    fn hold(&self) {
+        self.gate.lock().unwrap().shut = true;
+    }
+
+    fn wait_until_asked(&self) {
+        let gate = self.gate.lock().unwrap();
+        drop(self.changed.wait_while(gate, |gate| !gate.asked).unwrap());
+    }
+
+    fn release(&self) {
+        self.gate.lock().unwrap().shut = false;
+        self.changed.notify_all();
+    }
+}
+
+impl Store for SlowDisk {
+    fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
+        let mut gate = self.gate.lock().unwrap();
+        gate.asked = gate.shut;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(gate, |gate| gate.shut).unwrap());
+        self.store.append(drafts, now)
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.store.epoch()
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.store.bounds()
+    }
+
+    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
+        self.store.read(query)
+    }
+
+    fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
+        self.store.find(id)
+    }
+
+    fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError> {
+        self.store.seek_time(since)
+    }
+
+    fn seek_last(&self, interest: &Interest, count: usize) -> Result<Position, ReadError> {
+        self.store.seek_last(interest, count)
+    }
+
+    fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, ReadError> {
+        self.store.topic(topic)
+    }
+
+    fn topics(
+        &self,
+        prefix: &str,
+        after: Option<&Topic>,
+        count: usize,
+    ) -> Result<Vec<TopicState>, ReadError> {
+        self.store.topics(prefix, after, count)
+    }
+
+    fn wait(&self, after: Position, timeout: Duration) -> Position {
+        self.store.wait(after, timeout)
+    }
+
+    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
+        self.store.retain(now)
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.store.failure()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.store.bytes()
+    }
+}
