@@ -1,16 +1,19 @@
 //! From a topic to the groups that want it.
 //!
 //! Exact topics are found by hash, segment patterns in a tree of their segments, so a publish costs what its
-//! topic matches and not how many subscribers or patterns there are. Custom matchers are tested one by one,
-//! each distinct one once.
+//! topic matches and not how many subscribers or patterns there are. Custom matchers are the business of
+//! [`custom`].
+
+mod custom;
 
 use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
 use crate::interest::Interest;
-use crate::matcher::{CustomMatcher, Matcher};
+use crate::matcher::Matcher;
 use crate::topic::Topic;
+use custom::CustomIndex;
 
 /// A group's place in its shard.
 pub(crate) type GroupId = u32;
@@ -20,7 +23,7 @@ pub(crate) struct Index {
     all: GroupSet,
     exact: HashMap<Topic, GroupSet, RandomState>,
     patterns: Node,
-    custom: HashMap<CustomMatcher, GroupSet, RandomState>,
+    custom: CustomIndex,
 }
 
 impl Index {
@@ -33,9 +36,7 @@ impl Index {
                     self.exact.entry(topic.clone()).or_default().insert(group);
                 }
                 Matcher::Segments(pattern) => self.patterns.insert(pattern.segments(), group),
-                Matcher::Custom(custom) => {
-                    self.custom.entry(custom.clone()).or_default().insert(group);
-                }
+                Matcher::Custom(custom) => self.custom.insert(custom, group),
             }
         }
     }
@@ -49,24 +50,19 @@ impl Index {
                 Matcher::Segments(pattern) => {
                     self.patterns.remove(pattern.segments(), group);
                 }
-                Matcher::Custom(custom) => remove_from(&mut self.custom, custom, group),
+                Matcher::Custom(custom) => self.custom.remove(custom, group),
             }
         }
     }
 
     /// Calls `found` with every group that wants `topic`; with some more than once.
-    pub(crate) fn find(&self, topic: &Topic, found: &mut impl FnMut(GroupId)) {
+    pub(crate) fn find(&mut self, topic: &Topic, found: &mut impl FnMut(GroupId)) {
         self.all.each(found);
         if let Some(groups) = self.exact.get(topic) {
             groups.each(found);
         }
         self.patterns.find(topic.as_str().split('/'), found);
-        for (custom, groups) in &self.custom {
-            let test = custom.test();
-            if topic.as_str().starts_with(test.literal_prefix()) && test.matches(topic.as_str()) {
-                groups.each(found);
-            }
-        }
+        self.custom.find(topic, found);
     }
 
     /// Whether nobody wants anything.

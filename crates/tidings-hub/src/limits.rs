@@ -11,6 +11,16 @@ pub const TOPIC_BYTES_MAX: usize = 4096;
 /// them. At the edge: the matcher is refused.
 pub const MATCHER_NAME_BYTES_MAX: usize = 2 * TOPIC_BYTES_MAX;
 
+/// Tests of custom matchers after which what was found out about a topic is remembered.
+pub const KNOWN_TESTS_MIN: usize = 16;
+
+/// Topics about which a shard remembers which custom matchers match them. Each costs its own length and about 100
+/// bytes. At the edge: all are forgotten, and found out again.
+pub const KNOWN_TOPICS_MAX: usize = 16_384;
+
+/// Matches that are remembered for all of these topics together; 4 bytes each. At the edge: the same.
+pub const KNOWN_MATCHES_MAX: usize = 1 << 20;
+
 /// Length of a tick, in milliseconds: the grain of all timers. Heartbeats are seconds apart and jittered anyway.
 pub const TICK_MS: u64 = 100;
 
