@@ -1,8 +1,9 @@
 //! From a topic to the custom matchers that match it, without asking each.
 //!
-//! Two things keep the tests few. Matchers are kept by the text that all their topics begin with, so a topic is
-//! tested against those whose text it begins with; there is one look-up for each length such texts have. And what
-//! took many tests is remembered for the topic, until there is another matcher or one less.
+//! Two things keep the tests few. Matchers are kept by the text that all their topics begin with,
+//! so a topic is tested against those whose text it begins with; there is one look-up for each
+//! length such texts have. And what took many tests is remembered for the topic, until there is
+//! another matcher or one less.
 
 use std::collections::{BTreeMap, HashMap};
 
