@@ -190,6 +190,8 @@ fn sha256(text: &str) -> [u8; digest::SHA256_OUTPUT_LEN] {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use jsonwebtoken::{EncodingKey, Header};
+
     use super::*;
 
     #[test]
@@ -209,5 +211,80 @@ mod tests {
             assert!(ApiKey::new::<&str>("k", weak, &[], &[]).is_err(), "{weak}");
         }
         assert!(JwtKey::hs256(b"secret").is_err());
+    }
+
+    /// Tokens signed with every kind of key pair, each with its public key in PEM.
+    fn signed() -> Vec<(&'static str, String, String)> {
+        crate::auth::token::install_cryptography();
+        let claims = serde_json::json!({ "mercure": { "publish": ["a"] } });
+        let pairs = [
+            ("RS256", &rcgen::PKCS_RSA_SHA256),
+            ("RS384", &rcgen::PKCS_RSA_SHA384),
+            ("RS512", &rcgen::PKCS_RSA_SHA512),
+            ("ES256", &rcgen::PKCS_ECDSA_P256_SHA256),
+            ("ES384", &rcgen::PKCS_ECDSA_P384_SHA384),
+            ("EdDSA", &rcgen::PKCS_ED25519),
+        ];
+        let sign = |(name, algorithm): (&'static str, &'static rcgen::SignatureAlgorithm)| {
+            let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let private = pair.serialize_pem();
+            let encoding = match &name[..2] {
+                "RS" => EncodingKey::from_rsa_pem(private.as_bytes()),
+                "ES" => EncodingKey::from_ec_pem(private.as_bytes()),
+                _ => EncodingKey::from_ed_pem(private.as_bytes()),
+            };
+            let header = Header::new(name.parse().unwrap());
+            let token = jsonwebtoken::encode(&header, &claims, &encoding.unwrap()).unwrap();
+            (name, pair.public_key_pem(), token)
+        };
+        pairs.into_iter().map(sign).collect()
+    }
+
+    #[test]
+    fn a_public_key_verifies_tokens_of_its_own_algorithm_and_no_other() {
+        let signed = signed();
+        let keys: Vec<_> = signed
+            .iter()
+            .map(|(name, public, _)| JwtKey::with_algorithm(name, public.as_bytes()).unwrap())
+            .collect();
+        for (own, (name, public, token)) in signed.iter().enumerate() {
+            for (other, key) in keys.iter().enumerate() {
+                let good = crate::auth::token::claims::<serde_json::Value>(
+                    token,
+                    std::slice::from_ref(key),
+                );
+                assert_eq!(good.is_ok(), own == other, "{name}, key {other}");
+            }
+            // The oldest trick: the public key as the secret of a shared one.
+            let forged = jsonwebtoken::encode(
+                &Header::new(Algorithm::HS256),
+                &serde_json::json!({ "mercure": { "publish": ["a"] } }),
+                &EncodingKey::from_secret(public.as_bytes()),
+            );
+            let key = std::slice::from_ref(&keys[own]);
+            let forged = crate::auth::token::claims::<serde_json::Value>(&forged.unwrap(), key);
+            assert!(forged.is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_kind_is_refused_by_name() {
+        let public = signed().remove(3).1;
+        for (algorithm, key) in [
+            ("RS256", public.as_bytes()),
+            ("EdDSA", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
+            ("ES256", b"not a PEM"),
+        ] {
+            let refused = JwtKey::with_algorithm(algorithm, key).unwrap_err();
+            assert_eq!(refused, ConfigError::PublicKey { algorithm: algorithm.into() });
+        }
+        for algorithm in ["none", "PS256", "HS1", ""] {
+            let refused = JwtKey::with_algorithm(algorithm, &[7; 64]).unwrap_err();
+            assert_eq!(refused, ConfigError::Algorithm { name: algorithm.into() });
+        }
+        for (algorithm, length) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+            assert!(JwtKey::with_algorithm(algorithm, &vec![7; length]).is_ok());
+            assert!(JwtKey::with_algorithm(algorithm, &vec![7; length - 1]).is_err());
+        }
     }
 }
