@@ -149,7 +149,7 @@ impl<'a> Found<'a> {
         SegmentLog::create(self.disk, first, epoch, self.config.durability)
             .map_err(self.fail("make", &name))?;
         self.write_format(epoch).map_err(self.fail("write", FORMAT_FILE))?;
-        tracing::info!(path = %self.config.path.display(), %epoch, "made a new log");
+        tracing::debug!(path = %self.config.path.display(), %epoch, "made a new log");
         Ok(epoch)
     }
 
