@@ -51,7 +51,7 @@ pub const CATCH_UP_PAGE_BYTES_MAX: usize = 128 << 10;
 /// Records in the first page of history, so that the first missed event does not wait for hundreds
 /// of others to be read from a disk. Each further page may have eight times as many, up to
 /// [`CATCH_UP_PAGE_RECORDS_MAX`].
-pub const CATCH_UP_FIRST_PAGE_RECORDS: usize = 8;
+pub const CATCH_UP_FIRST_PAGE_RECORDS: usize = 1;
 
 /// Records in one page of history.
 pub const CATCH_UP_PAGE_RECORDS_MAX: usize = 4096;

@@ -295,7 +295,7 @@ fn the_first_page_of_history_is_short_and_later_ones_grow() {
             scene.shard.handle_written(taken);
         }
     }
-    assert_eq!(sizes, [8, 64, 512, 4096, 4096]);
+    assert_eq!(sizes, [1, 8, 64, 512, 4096, 4096]);
     assert_eq!(scene.shard.get(id).map(|subscriber| subscriber.pages), Some(0), "it is live");
 }
 
