@@ -267,14 +267,16 @@ impl Engine {
         }
         let found = self.read(move |store| {
             let resolved = start.resolve(store, &interest)?;
-            let (ended, over) = ended_topics(store, &interest, resolved.position)?;
-            Ok((interest, resolved, ended, over, store.bounds().first))
+            let ended = interest.ended_topics(store)?;
+            Ok((interest, resolved, ended, store.bounds().first))
         });
-        let (interest, resolved, ended, over, first) = found.await.map_err(OpenError::Store)?;
-        if over {
+        let (interest, resolved, ended, first) = found.await.map_err(OpenError::Store)?;
+        let Resolved { position, outcome } = resolved;
+        let all = interest.wanted().len() == ended.len();
+        if all && ended.iter().all(|(_, end)| *end <= position) {
             return Err(OpenError::Ended);
         }
-        let Resolved { position, outcome } = resolved;
+        let ended = ended.into_iter().map(|(topic, _)| topic).collect();
         let first_id = first.event_id(self.epoch());
         Ok(Opening { interest, position, outcome, first_id, ended, permit })
     }
@@ -448,27 +450,6 @@ impl Engine {
         let task = tokio::task::spawn_blocking(move || read(&*inner.store));
         task.await.unwrap_or_else(|panic| Err(ReadError::Failed { reason: panic.to_string() }))
     }
-}
-
-/// The topics of `interest` that have ended, and whether the subscription is over: all have, and the subscriber
-/// starts after the last end.
-fn ended_topics(
-    store: &dyn Store,
-    interest: &Interest,
-    start: Position,
-) -> Result<(Vec<Topic>, bool), ReadError> {
-    let Some(topics) = interest.exact_topics() else { return Ok((Vec::new(), false)) };
-    let count = topics.len();
-    let mut ended = Vec::new();
-    let mut seen = true;
-    for topic in topics {
-        if let Some(state) = store.topic(topic)?.filter(|state| state.ended) {
-            seen &= state.last <= start;
-            ended.push(state.topic);
-        }
-    }
-    let over = seen && ended.len() == count;
-    Ok((ended, over))
 }
 
 fn millis(duration: Duration) -> u64 {

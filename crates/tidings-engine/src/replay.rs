@@ -48,7 +48,10 @@ impl Replay {
             if let Err(error) = &page {
                 tracing::debug!(%error, "history could not be read for a subscriber");
             }
-            let page = page.map(|page| EncodedPage::encode(&page, order.framing, store.epoch()));
+            let page = page.and_then(|page| {
+                EncodedPage::encode(&page, order.framing, store.epoch())
+                    .with_ended(store, &order.interest)
+            });
             mailbox.post(Message::Page(order.id, page));
         }
     }

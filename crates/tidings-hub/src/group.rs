@@ -6,6 +6,7 @@ use crate::interest::Interest;
 use crate::matcher::Matcher;
 use crate::position::Position;
 use crate::ring::Ring;
+use crate::subscriber::EncodedPage;
 use crate::topic::Topic;
 
 /// How the hub speaks to a subscriber between events.
@@ -107,6 +108,15 @@ impl Group {
         if ends || self.ended.is_some() {
             for topic in frame.record().topics() {
                 self.note_topic(topic, ends);
+            }
+        }
+    }
+
+    /// Notes what was found ended when a member's history was read. What came since knows better.
+    pub(crate) fn note_history(&mut self, page: &EncodedPage) {
+        if self.offered <= page.reached {
+            for topic in &page.ended {
+                self.note_topic(topic, true);
             }
         }
     }

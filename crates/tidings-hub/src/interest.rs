@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use crate::draft::Draft;
+use crate::error::ReadError;
 use crate::matcher::Matcher;
+use crate::position::Position;
+use crate::store::Store;
 use crate::topic::Topic;
 
 /// What a subscriber wants and may have: the key by which subscribers form groups.
@@ -43,6 +46,22 @@ impl Interest {
     /// The topics, if nothing but exact topics is wanted: then an index can find their events.
     pub fn exact_topics(&self) -> Option<Vec<&Topic>> {
         self.wanted.iter().map(Matcher::as_exact).collect()
+    }
+
+    /// The topics that have ended, each with the position of its end, if nothing but exact topics is wanted:
+    /// others have none that could be the last.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store cannot be read.
+    pub fn ended_topics(&self, store: &dyn Store) -> Result<Vec<(Topic, Position)>, ReadError> {
+        let mut ended = Vec::new();
+        for topic in self.exact_topics().unwrap_or_default() {
+            if let Some(state) = store.topic(topic)?.filter(|state| state.ended) {
+                ended.push((state.topic, state.last));
+            }
+        }
+        Ok(ended)
     }
 }
 

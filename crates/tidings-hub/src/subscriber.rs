@@ -2,11 +2,14 @@ use std::sync::Arc;
 
 use crate::close_reason::CloseReason;
 use crate::epoch::Epoch;
+use crate::error::ReadError;
 use crate::frame::{Frame, Framing};
 use crate::index::GroupId;
+use crate::interest::Interest;
 use crate::position::Position;
-use crate::store::Page;
+use crate::store::{Page, Store};
 use crate::timer::Tick;
+use crate::topic::Topic;
 
 /// One connection that reads events, as its shard knows it.
 ///
@@ -106,6 +109,10 @@ pub struct EncodedPage {
     pub ends: Vec<(Position, usize)>,
     /// How far the read came; see [`Page::reached`](crate::Page).
     pub reached: Position,
+    /// Topics of the interest whose end is the last that was known of them when the page was read, if the end is
+    /// no later than `reached`. A topic may end after somebody has asked for it and before a shard
+    /// has registered that: then only its history can tell.
+    pub ended: Vec<Topic>,
 }
 
 impl EncodedPage {
@@ -119,5 +126,16 @@ impl EncodedPage {
             encoded.ends.push((record.position(), encoded.bytes.len()));
         }
         encoded
+    }
+
+    /// Adds what has ended of `interest`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`](crate::ReadError) if the store cannot be read.
+    pub fn with_ended(mut self, store: &dyn Store, interest: &Interest) -> Result<Self, ReadError> {
+        let ended = interest.ended_topics(store)?.into_iter();
+        self.ended = ended.filter(|(_, at)| *at <= self.reached).map(|(topic, _)| topic).collect();
+        Ok(self)
     }
 }

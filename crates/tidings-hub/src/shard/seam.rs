@@ -92,7 +92,7 @@ impl Shard {
     /// What became of a [`ReadOrder`].
     pub fn handle_page(&mut self, id: SubscriberId, page: Result<EncodedPage, ReadError>) {
         self.reading -= 1;
-        let Some(subscriber) = self.get_mut(id) else { return };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         if subscriber.blocked {
             // Read again once its sink takes bytes.
             self.rejoin(id);
@@ -102,9 +102,13 @@ impl Shard {
         match page {
             Ok(page) if page.bytes.is_empty() => {
                 subscriber.position = page.reached;
+                group.note_history(&page);
                 self.rejoin(id);
+                // There may be nothing to write, and yet something to do: the topic may have ended.
+                self.enqueue(id);
             }
             Ok(page) => {
+                group.note_history(&page);
                 let skip = std::mem::take(&mut subscriber.skip) as usize;
                 let outbox = subscriber.outbox.get_or_insert_default();
                 outbox.page = Some(page);

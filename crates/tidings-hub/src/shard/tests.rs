@@ -1,10 +1,11 @@
 //! Scenarios: one shard, a clock moved by hand, sinks that take what they are told to.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::subscriber::EncodedPage;
 use crate::timestamp::Timestamp;
-use crate::{Draft, Kind, Matcher, Page, ReadError, Record};
+use crate::{Draft, Kind, Matcher, MemoryStore, ReadError, ReadQuery, Store};
 
 use super::*;
 
@@ -12,7 +13,7 @@ use super::*;
 struct Scene {
     shard: Shard,
     now_ms: u64,
-    log: Vec<Arc<Record>>,
+    store: MemoryStore,
     /// Bytes a sink takes before it is full; absent is no limit.
     room: HashMap<SubscriberId, usize>,
     written: HashMap<SubscriberId, Vec<u8>>,
@@ -36,9 +37,9 @@ impl Scene {
         };
         change(&mut config);
         Self {
+            store: MemoryStore::new(config.epoch, usize::MAX, Duration::MAX),
             shard: Shard::new(config, 0),
             now_ms: 0,
-            log: Vec::new(),
             room: HashMap::new(),
             written: HashMap::new(),
             order: Vec::new(),
@@ -72,11 +73,30 @@ impl Scene {
     fn publish_as(&mut self, topic: &str, data: &str, kind: Kind) {
         let mut draft = Draft::new(Topic::new(topic).expect("a valid topic"), data);
         draft.kind = kind;
+        self.append(draft);
+        self.hand_in();
+    }
+
+    /// Puts an event into the log, of which the shard is not told yet.
+    fn append(&mut self, draft: Draft) {
+        self.store.append(vec![draft], Timestamp::default()).expect("memory takes everything");
+    }
+
+    /// Tells the shard of everything in the log.
+    fn hand_in(&mut self) {
         let after = self.shard.head();
-        let record = Arc::new(Record::new(draft, after.next(), Timestamp::default()));
-        self.log.push(Arc::clone(&record));
-        let frame = Arc::new(Frame::encode(record, self.shard.config.epoch));
-        self.shard.handle_frames(&FrameBatch { after, frames: vec![frame], upto: after.next() });
+        let upto = self.store.bounds().head;
+        let everything = ReadQuery {
+            after,
+            upto,
+            interest: None,
+            records_max: usize::MAX,
+            bytes_max: usize::MAX,
+        };
+        let page = self.store.read(&everything).expect("nothing is dropped");
+        let epoch = self.shard.config.epoch;
+        let frames = page.records.into_iter().map(|record| Arc::new(Frame::encode(record, epoch)));
+        self.shard.handle_frames(&FrameBatch { after, frames: frames.collect(), upto });
     }
 
     /// Moves the clock, then writes, reads and closes until nothing is left.
@@ -102,13 +122,28 @@ impl Scene {
                 self.closed.push(closing);
             }
             let Some(order) = self.shard.poll_read() else { break };
-            let from = order.after.get() as usize;
-            let records = self.log[from..order.upto.get() as usize].iter();
-            let records = records.filter(|record| order.interest.admits(record)).cloned();
-            let page = Page { records: records.collect(), reached: order.upto };
-            let page = EncodedPage::encode(&page, order.framing, self.shard.config.epoch);
+            let page = self.read(&order);
             self.shard.handle_page(order.id, Ok(page));
         }
+    }
+
+    /// The page that a store would give.
+    fn read(&self, order: &ReadOrder) -> EncodedPage {
+        let query = ReadQuery {
+            after: order.after,
+            upto: order.upto,
+            interest: Some(&order.interest),
+            records_max: order.records_max,
+            bytes_max: usize::MAX,
+        };
+        let mut page = self.store.read(&query).expect("nothing is dropped");
+        // A store need not look whether there is more.
+        if let Some(last) = page.records.last().filter(|_| page.records.len() == order.records_max)
+        {
+            page.reached = last.position();
+        }
+        let page = EncodedPage::encode(&page, order.framing, self.shard.config.epoch);
+        page.with_ended(&self.store, &order.interest).expect("memory can be read")
     }
 
     /// What was written to `id` since the last look.
@@ -281,14 +316,7 @@ fn the_first_page_of_history_is_short_and_later_ones_grow() {
     let mut sizes = Vec::new();
     while let Some(order) = scene.shard.poll_read() {
         sizes.push(order.records_max);
-        let from = order.after.get() as usize;
-        let records = scene.log[from..].iter().take(order.records_max).cloned().collect::<Vec<_>>();
-        let reached = records.last().expect("there is more").position();
-        let page = EncodedPage::encode(
-            &Page { records, reached },
-            order.framing,
-            scene.shard.config.epoch,
-        );
+        let page = scene.read(&order);
         scene.shard.handle_page(order.id, Ok(page));
         while let Some(Transmit { bytes, .. }) = scene.shard.poll_write() {
             let taken = bytes.len();
@@ -356,6 +384,47 @@ fn an_ended_topic_closes_those_who_want_nothing_else() {
     assert_eq!(scene.closed.len(), 1);
     assert_eq!((scene.closed[0].id, scene.closed[0].reason), (only, CloseReason::TopicEnded));
     assert_eq!(scene.take(only), scene.take(both), "both were told");
+}
+
+#[test]
+fn who_reads_the_end_from_history_is_closed_too() {
+    let mut scene = Scene::new();
+    scene.publish_as("job", "done", Kind::End);
+    // Others go on: after the last record it wants, there is still some log to look through, in vain.
+    scene.publish("other", "1");
+    let id = scene.attach_as("job", |attach| {
+        attach.position = Position::ZERO;
+        attach.ended = vec![Topic::new("job").expect("a valid topic")];
+    });
+    scene.turn();
+    assert_eq!(scene.closed.len(), 1);
+    assert_eq!((scene.closed[0].id, scene.closed[0].reason), (id, CloseReason::TopicEnded));
+}
+
+#[test]
+fn a_topic_that_ends_before_its_subscriber_is_registered_closes_it() {
+    let mut scene = Scene::new();
+    scene.publish("job", "1");
+    let asked = scene.shard.head();
+    scene.publish_as("job", "done", Kind::End);
+    let id = scene.attach_as("job", |attach| attach.position = asked);
+    scene.turn();
+    assert_eq!(scene.closed.len(), 1);
+    assert_eq!((scene.closed[0].id, scene.closed[0].reason), (id, CloseReason::TopicEnded));
+}
+
+#[test]
+fn a_topic_that_goes_on_after_its_end_closes_nobody() {
+    let mut scene = Scene::new();
+    scene.publish_as("job", "done", Kind::End);
+    let id = scene.attach_as("job", |attach| attach.position = Position::ZERO);
+    let order = scene.shard.poll_read().expect("it is behind");
+    let page = scene.read(&order);
+    scene.publish("job", "again");
+    scene.shard.handle_page(order.id, Ok(page));
+    scene.turn();
+    assert_eq!(scene.closed, []);
+    assert!(scene.take(id).ends_with("data: again\n\n"));
 }
 
 #[test]

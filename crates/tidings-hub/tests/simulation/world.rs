@@ -142,6 +142,8 @@ impl World {
         }
         for reader in self.readers.iter().filter(|reader| reader.connection.is_some()) {
             reader.assert_complete(&self.log);
+            let ended = reader.interest.ended_topics(&self.store).unwrap().len();
+            assert_ne!(ended, reader.interest.wanted().len(), "who wants nothing else is closed");
         }
         for shard in &self.shards {
             assert_eq!(shard.rings_bytes(), 0, "rings forget what everybody has");
@@ -310,8 +312,18 @@ impl World {
                     records_max: 1 + self.random.below(50) as usize,
                     bytes_max: 1 + self.random.below(100_000) as usize,
                 };
-                let page = self.store.read(&query);
-                let page = page.map(|page| EncodedPage::encode(&page, order.framing, self.epoch));
+                let mut page = self.store.read(&query);
+                // A store need not look whether there is more.
+                if let Ok(page) = &mut page
+                    && let Some(last) = page.records.last()
+                    && page.records.len() == query.records_max
+                {
+                    page.reached = last.position();
+                }
+                let page = page.and_then(|page| {
+                    EncodedPage::encode(&page, order.framing, self.epoch)
+                        .with_ended(&self.store, &order.interest)
+                });
                 shard.handle_page(order.id, page);
             }
         }
@@ -347,14 +359,8 @@ impl World {
         encode::id_only(&mut words, &resolved.position.event_id(self.epoch));
         let mut first = Vec::new();
         reader.framing.wrap(&mut first, &words);
-        let ended = match reader.interest.exact_topics() {
-            Some(topics) => topics
-                .into_iter()
-                .filter(|topic| self.store.topic(topic).unwrap().is_some_and(|s| s.ended))
-                .cloned()
-                .collect(),
-            None => Vec::new(),
-        };
+        let ended = reader.interest.ended_topics(&self.store).unwrap();
+        let ended = ended.into_iter().map(|(topic, _)| topic).collect();
         let shard = self.random.below(5) as usize / 4;
         let id = self.shards[shard].attach(Attach {
             interest: reader.interest.clone(),
