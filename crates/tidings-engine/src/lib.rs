@@ -2,7 +2,7 @@
 //!
 //! # What a core does in one turn
 //!
-//! One [`Shard`](tidings_hub::Shard) per core lives on a thread of its own. A turn of that thread: take what
+//! Each [`Shard`](tidings_hub::Shard) lives on a thread of its own. A turn of that thread: take what
 //! sockets report; drain the mailbox (new frames, new subscribers, pages of history); let the shard say which
 //! bytes go where, and write them; sleep until a socket, the mailbox or a timer calls.
 //!

@@ -315,7 +315,9 @@ impl Shard {
         let tight = self.rings_bytes > RINGS_BYTES_MAX;
         let max = if tight { RING_BYTES_TIGHT } else { RING_BYTES_MAX };
         let group = &mut self.groups[id as usize];
-        self.flooded |= group.ring.len() > max / 2 && !group.live.is_empty();
+        // What stalled members keep in the ring says nothing about those who are live.
+        let unwritten = group.ring.head() - group.low;
+        self.flooded |= unwritten > max as u64 / 2 && !group.live.is_empty();
         let point = group.ring.trim_point(max);
         if point == group.ring.base() {
             return;

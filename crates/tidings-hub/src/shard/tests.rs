@@ -307,6 +307,21 @@ fn who_is_overtaken_by_its_ring_goes_on_from_the_log_to_the_byte() {
 }
 
 #[test]
+fn what_a_stalled_member_keeps_in_the_ring_holds_up_nobody() {
+    let mut scene = Scene::new();
+    let (stalled, live) = (scene.attach("a"), scene.attach("a"));
+    scene.room.insert(stalled, 0);
+    let large = "x".repeat(100_000);
+    for _ in 0..30 {
+        scene.publish("a", &large);
+        assert!(!scene.shard.is_flooded(), "who is live has everything but the last frame");
+        scene.turn();
+    }
+    assert!(scene.shard.rings_bytes() > RING_BYTES_MAX / 2, "the ring is kept for who is stalled");
+    assert_eq!(scene.take(live).matches("data: x").count(), 30);
+}
+
+#[test]
 fn the_first_page_of_history_is_short_and_later_ones_grow() {
     let mut scene = Scene::new();
     for n in 0..5000 {

@@ -107,7 +107,7 @@ pub(crate) struct HubArgs {
     #[arg(long, value_name = "DURATION", help_heading = LIMITS, hide_short_help = true)]
     max_drain: Option<String>,
 
-    /// Threads that write to subscribers [auto: one for each processor]
+    /// Threads that write to subscribers [auto: one for each processor but one]
     #[arg(long, value_name = "N", help_heading = MACHINE)]
     shards: Option<String>,
     /// Threads that answer requests [auto: one for each processor]

@@ -50,7 +50,8 @@ pub(super) fn run_with(
     let fitting = open_files::raise();
     let store = stores::open(&settings)?;
     let engine_config = EngineConfig {
-        shards: settings.shards.unwrap_or(processors),
+        // One is left to requests, the committer and the kernel: docs/decisions/0004.
+        shards: settings.shards.unwrap_or((processors - 1).max(1)),
         heartbeat: settings.heartbeat,
         subscribers_max: settings.max_subscribers.unwrap_or(fitting),
         subscribers_per_second_max: settings.max_arrival_rate,
