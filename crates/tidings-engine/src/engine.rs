@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::TcpStream;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,9 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tidings_hub::{
-    Appended, Attach, Bounds, CloseReason, Draft, Epoch, EventId, Framing, Interest, Outcome, Page,
-    Position, ReadError, ReadQuery, Resolved, ShardConfig, Start, Store, Timestamp, Topic,
-    TopicState, Voice,
+    Appended, Attach, Audience, Bounds, CloseReason, Draft, Epoch, EventId, Framing, Interest,
+    Notice, Outcome, Page, Position, ReadError, ReadQuery, Resolved, ShardConfig, Start, Store,
+    Timestamp, Topic, TopicState, Voice,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -111,6 +112,20 @@ pub struct Attachment {
     pub preface: Vec<u8>,
     /// When to close it because its grant ends.
     pub expires: Option<Timestamp>,
+    /// Which notices it gets, if any.
+    pub audience: Option<Audience>,
+    /// Who goes with it.
+    pub companion: Option<Box<dyn Companion>>,
+}
+
+/// Goes with a subscriber, and is dropped when the subscriber is gone, however that came.
+///
+/// Both happen on the thread that serves the subscriber, between two turns: what is done there must be
+/// short.
+pub trait Companion: Send + fmt::Debug {
+    /// The subscriber has its seat: what is published, and given notice of, from now on reaches it.
+    /// Returns notices from before that it is to be given too.
+    fn arrived(&mut self) -> Vec<Arc<Notice>>;
 }
 
 /// Why there is no room for a subscriber now.
@@ -244,6 +259,11 @@ impl Engine {
         self.inner.store.epoch()
     }
 
+    /// The newest record there is.
+    pub fn head(&self) -> Position {
+        self.inner.store.bounds().head
+    }
+
     /// Stores `drafts`, in order, all or nothing, as firmly as the store promises. Returns one entry per draft.
     /// They reach subscribers by the store's tail, soon after.
     ///
@@ -252,6 +272,13 @@ impl Engine {
     /// [`PublishError`]; nothing was published.
     pub async fn publish(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
         self.inner.committer.append(drafts).await
+    }
+
+    /// Gives `notice` to those who are subscribed now; see [`Notice`]. It is stored nowhere.
+    pub fn notify(&self, notice: &Arc<Notice>) {
+        for mailbox in &self.inner.mailboxes {
+            mailbox.post_notice(notice);
+        }
     }
 
     /// Finds where a subscriber starts, and holds a place for it until the opening is dropped.
@@ -299,7 +326,7 @@ impl Engine {
         Framing::Chunked.wrap(&mut first, &attachment.preface);
         let mailbox = self.choose_shard();
         let way_out = WayOut::Socket(socket);
-        self.attach(mailbox, opening, &attachment, Framing::Chunked, first, way_out);
+        self.attach(mailbox, opening, attachment, Framing::Chunked, first, way_out);
     }
 
     /// Makes a response body that a worker feeds, for connections that somebody else frames.
@@ -308,7 +335,7 @@ impl Engine {
         let (pipe, body) = BodyPipe::new(Arc::clone(mailbox));
         let first = std::mem::take(&mut attachment.preface);
         let way_out = WayOut::Body(pipe);
-        self.attach(mailbox, opening, &attachment, Framing::Plain, first, way_out);
+        self.attach(mailbox, opening, attachment, Framing::Plain, first, way_out);
         body
     }
 
@@ -316,7 +343,7 @@ impl Engine {
         &self,
         mailbox: &Mailbox,
         opening: Opening,
-        attachment: &Attachment,
+        attachment: Attachment,
         framing: Framing,
         first: Vec<u8>,
         way_out: WayOut,
@@ -325,12 +352,14 @@ impl Engine {
             interest: opening.interest,
             framing,
             voice: attachment.voice,
+            audience: attachment.audience,
             position: opening.position,
             ended: opening.ended,
             first,
             expires_ms: attachment.expires.map(|moment| self.inner.clock.at(moment)),
         };
-        let newcomer = Newcomer { attach, way_out, permit: opening.permit };
+        let newcomer =
+            Newcomer { attach, way_out, permit: opening.permit, companion: attachment.companion };
         mailbox.post(Message::Attach(Box::new(newcomer)));
     }
 
@@ -449,6 +478,12 @@ impl Engine {
         let inner = Arc::clone(&self.inner);
         let task = tokio::task::spawn_blocking(move || read(&*inner.store));
         task.await.unwrap_or_else(|panic| Err(ReadError::Failed { reason: panic.to_string() }))
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
     }
 }
 

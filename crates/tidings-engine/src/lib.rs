@@ -26,6 +26,6 @@ mod sink;
 mod sys;
 mod worker;
 
-pub use engine::{Attachment, Engine, EngineConfig, Opening, Refusal, Status};
+pub use engine::{Attachment, Companion, Engine, EngineConfig, Opening, Refusal, Status};
 pub use error::{OpenError, PublishError, StartError};
 pub use sink::{BrokenOff, SubscriberBody};

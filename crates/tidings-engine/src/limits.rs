@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-/// Drafts that wait for the committer, in bytes. Enough for a batch in the making while another is being
-/// synced. At the edge: publishers wait their turn, so a slow disk slows publishers down instead of filling
-/// memory.
+/// Drafts that wait for the committer, in bytes. Enough for a batch in the making while another is
+/// being synced. At the edge: publishers wait their turn, so a slow disk slows publishers down
+/// instead of filling memory.
 pub const COMMIT_QUEUE_BYTES_MAX: usize = 32 << 20;
 
-/// Drafts in one batch, in bytes: what one `fsync` covers at most. At the edge: the rest goes into the next batch.
+/// Drafts in one batch, in bytes: what one `fsync` covers at most. At the edge: the rest goes into
+/// the next batch.
 pub const COMMIT_BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// How long retention may lag: the committer applies it this often.
@@ -21,11 +22,17 @@ pub const PAGE_BYTES_MAX: usize = 1 << 20;
 /// Store reads on behalf of HTTP requests under way at once. At the edge: they wait for each other.
 pub const STORE_READS_MAX: usize = 32;
 
-/// Frames that wait in one worker's mailbox, in bytes. At the edge: the fan-out waits [`MAILBOX_PATIENCE`], then leaves
-/// that worker to read the log by itself, and goes on with the others.
+/// Frames that wait in one worker's mailbox, in bytes. At the edge: the fan-out waits
+/// [`MAILBOX_PATIENCE`], then leaves that worker to read the log by itself, and goes on with the
+/// others.
 pub const MAILBOX_BYTES_MAX: usize = 8 << 20;
 
-/// See [`MAILBOX_BYTES_MAX`]. Long enough for a worker that is only busy, short enough for the others not to notice.
+/// Notices that wait in one worker's mailbox. At the edge: they are lost, and those who may have
+/// wanted them are closed, so that they come back and learn of it.
+pub const MAILBOX_NOTICES_MAX: usize = 16_384;
+
+/// See [`MAILBOX_BYTES_MAX`]. Long enough for a worker that is only busy, short enough for the
+/// others not to notice.
 pub const MAILBOX_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Records and bytes the fan-out reads from the tail at a time.
@@ -42,22 +49,24 @@ pub const REPLAY_THREADS: usize = 2;
 /// Writes a worker does before it looks at its mailbox and its sockets again: a millisecond or so.
 pub const WRITES_PER_LOOK: usize = 256;
 
-/// Bytes the kernel holds for a subscriber that are not yet sent. More would only be memory: what is not
-/// there is in the ring. At the edge: the subscriber is a cursor until there is room.
+/// Bytes the kernel holds for a subscriber that are not yet sent. More would only be memory: what
+/// is not there is in the ring. At the edge: the subscriber is a cursor until there is room.
 pub const UNSENT_BYTES_MAX: u32 = 64 << 10;
 
-/// Bytes a response body holds for the HTTP library to take. At the edge: as with [`UNSENT_BYTES_MAX`].
+/// Bytes a response body holds for the HTTP library to take. At the edge: as with
+/// [`UNSENT_BYTES_MAX`].
 pub const BODY_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes a subscriber may send after its request: it has nothing to say, but a client may pipeline a request.
-/// At the edge: the connection is closed.
+/// Bytes a subscriber may send after its request: it has nothing to say, but a client may pipeline
+/// a request. At the edge: the connection is closed.
 pub const PEER_BYTES_MAX: u32 = 64 << 10;
 
-/// How long a peer may acknowledge nothing, after it was asked [`PEER_QUESTIONS`] times, before it counts as gone.
+/// How long a peer may acknowledge nothing, after it was asked [`PEER_QUESTIONS`] times, before it
+/// counts as gone.
 pub const PEER_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Retransmissions or window probes in a row that a peer's kernel must have left unanswered. A slow but living peer's
-/// kernel answers each.
+/// Retransmissions or window probes in a row that a peer's kernel must have left unanswered. A slow
+/// but living peer's kernel answers each.
 pub const PEER_QUESTIONS: u8 = 3;
 
 /// After the last moment of a drain's window, those still connected are closed without a word.

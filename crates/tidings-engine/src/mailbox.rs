@@ -1,17 +1,18 @@
 //! The bounded way into one worker.
 //!
-//! Frames have a bound in bytes, and the fan-out decides what to do when it is reached. Everything else is
-//! bounded by what causes it: attachments by the subscribers allowed, pages by the reads a shard orders, words
-//! from bodies by the bodies there are.
+//! Frames have a bound in bytes, and the fan-out decides what to do when it is reached. Notices
+//! have a bound in number, and the worker is told when some were lost. Everything else is bounded
+//! by what causes it: attachments by the subscribers allowed, pages by the reads a shard orders,
+//! words from bodies by the bodies there are.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidings_hub::{CloseReason, EncodedPage, FrameBatch, ReadError, SubscriberId};
+use tidings_hub::{CloseReason, EncodedPage, FrameBatch, Notice, ReadError, SubscriberId};
 
-use crate::limits::MAILBOX_BYTES_MAX;
+use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_NOTICES_MAX};
 use crate::sys::Bell;
 use crate::worker::Newcomer;
 
@@ -30,6 +31,9 @@ struct Contents {
     batches: VecDeque<Arc<FrameBatch>>,
     batches_bytes: usize,
     messages: VecDeque<Message>,
+    /// Of the messages.
+    notices: usize,
+    notices_lost: bool,
 }
 
 pub(crate) enum Message {
@@ -39,6 +43,9 @@ pub(crate) enum Message {
     Writable(SubscriberId),
     /// A body is gone.
     Closed(SubscriberId, CloseReason),
+    Notice(Arc<Notice>),
+    /// There was no room for some.
+    NoticesLost,
     Drain {
         window_ms: u64,
     },
@@ -59,6 +66,20 @@ impl Mailbox {
     /// Puts `message` in.
     pub(crate) fn post(&self, message: Message) {
         self.lock().messages.push_back(message);
+        self.wake();
+    }
+
+    /// Puts a notice in, if there is room.
+    pub(crate) fn post_notice(&self, notice: &Arc<Notice>) {
+        {
+            let mut contents = self.lock();
+            if contents.notices < MAILBOX_NOTICES_MAX {
+                contents.notices += 1;
+                contents.messages.push_back(Message::Notice(Arc::clone(notice)));
+            } else {
+                contents.notices_lost = true;
+            }
+        }
         self.wake();
     }
 
@@ -96,6 +117,10 @@ impl Mailbox {
         let mut contents = self.lock();
         self.waiting.store(!frames && !contents.batches.is_empty(), Ordering::Release);
         messages.append(&mut contents.messages);
+        contents.notices = 0;
+        if std::mem::take(&mut contents.notices_lost) {
+            messages.push_back(Message::NoticesLost);
+        }
         if frames && !contents.batches.is_empty() {
             batches.append(&mut contents.batches);
             contents.batches_bytes = 0;
@@ -106,8 +131,8 @@ impl Mailbox {
     /// Says that the worker is about to sleep. Returns whether it may: nothing has come meanwhile.
     pub(crate) fn fall_asleep(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
-        // Whoever posts stores `waiting` and then looks at `asleep`; we do it the other way round. So either we
-        // see the post here, or the poster sees us and rings.
+        // Whoever posts stores `waiting` and then looks at `asleep`; we do it the other way round.
+        // So either we see the post here, or the poster sees us and rings.
         let may = !self.waiting.load(Ordering::SeqCst);
         if !may {
             self.asleep.store(false, Ordering::SeqCst);

@@ -17,6 +17,7 @@ use tidings_hub::{
 
 use crate::clock::Clock;
 use crate::counters::{Counters, Permit};
+use crate::engine::Companion;
 use crate::fanout::next_batch;
 use crate::limits::WRITES_PER_LOOK;
 use crate::mailbox::{Mailbox, Message};
@@ -29,6 +30,7 @@ pub(crate) struct Newcomer {
     pub(crate) attach: Attach,
     pub(crate) way_out: WayOut,
     pub(crate) permit: Permit,
+    pub(crate) companion: Option<Box<dyn Companion>>,
 }
 
 pub(crate) enum WayOut {
@@ -61,6 +63,8 @@ struct Seat {
     id: SubscriberId,
     sink: Sink,
     _permit: Permit,
+    /// Dropped with the seat.
+    companion: Option<Box<dyn Companion>>,
 }
 
 impl Worker {
@@ -143,13 +147,15 @@ impl Worker {
             Message::Page(id, page) => self.shard.handle_page(id, page),
             Message::Writable(id) => self.shard.handle_writable(id),
             Message::Closed(id, reason) => self.shard.handle_closed(id, reason),
+            Message::Notice(notice) => self.shard.handle_notice(&notice),
+            Message::NoticesLost => self.shard.handle_lost_notices(),
             Message::Drain { window_ms } => self.shard.drain(window_ms),
             Message::Stop => self.stopping = true,
         }
     }
 
     fn attach(&mut self, newcomer: Newcomer) {
-        let Newcomer { attach, way_out, permit } = newcomer;
+        let Newcomer { attach, way_out, permit, companion } = newcomer;
         let sink = match way_out {
             WayOut::Body(body) => Sink::Body(body),
             WayOut::Socket(socket) => match SocketSink::new(socket) {
@@ -171,7 +177,11 @@ impl Worker {
         if self.seats.len() <= id.index() {
             self.seats.resize_with(id.index() + 1, || None);
         }
-        self.seats[id.index()] = Some(Seat { id, sink, _permit: permit });
+        let seat = self.seats[id.index()].insert(Seat { id, sink, _permit: permit, companion });
+        if let Some(companion) = &mut seat.companion {
+            let missed = companion.arrived();
+            self.shard.handle_missed_notices(id, missed);
+        }
         if let Err(reason) = ready {
             self.shard.handle_closed(id, reason);
         }

@@ -33,7 +33,13 @@ fn draft(topic: &str, data: &str) -> Draft {
 }
 
 fn attachment() -> Attachment {
-    Attachment { voice: Voice::Native, preface: b": hi\n\n".to_vec(), expires: None }
+    Attachment {
+        voice: Voice::Native,
+        preface: b": hi\n\n".to_vec(),
+        expires: None,
+        audience: None,
+        companion: None,
+    }
 }
 
 /// A connection whose server side was handed to the engine.

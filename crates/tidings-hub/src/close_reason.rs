@@ -17,13 +17,15 @@ pub enum CloseReason {
     Draining,
     /// It was in the middle of an event when retention dropped that event.
     Overtaken,
+    /// Notices came faster than it took them, so that some are lost for it.
+    NoticesLost,
     /// The store could not be read for it.
     StoreFailed,
 }
 
 impl CloseReason {
     /// All reasons, in the order of the table in the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PeerClosed,
         Self::PeerReset,
         Self::PeerVanished,
@@ -32,6 +34,7 @@ impl CloseReason {
         Self::AgeReached,
         Self::Draining,
         Self::Overtaken,
+        Self::NoticesLost,
         Self::StoreFailed,
     ];
 
@@ -46,6 +49,7 @@ impl CloseReason {
             Self::AgeReached => "age_reached",
             Self::Draining => "draining",
             Self::Overtaken => "overtaken",
+            Self::NoticesLost => "notices_lost",
             Self::StoreFailed => "store_failed",
         }
     }
@@ -61,6 +65,7 @@ impl CloseReason {
             Self::AgeReached => "the connection reached its maximum age",
             Self::Draining => "the hub is shutting down",
             Self::Overtaken => "retention dropped the event the subscriber was receiving",
+            Self::NoticesLost => "notices came faster than the subscriber took them",
             Self::StoreFailed => "the store could not be read",
         }
     }

@@ -4,6 +4,7 @@ use crate::draft::Kind;
 use crate::frame::{Frame, Framing};
 use crate::interest::Interest;
 use crate::matcher::Matcher;
+use crate::notice::Audience;
 use crate::position::Position;
 use crate::ring::Ring;
 use crate::subscriber::EncodedPage;
@@ -25,6 +26,8 @@ pub(crate) struct GroupKey {
     pub(crate) interest: Interest,
     pub(crate) framing: Framing,
     pub(crate) voice: Voice,
+    /// Which notices they get.
+    pub(crate) audience: Option<Audience>,
 }
 
 /// Subscribers who get the same bytes, and the recent ones of these bytes.
@@ -49,6 +52,8 @@ pub(crate) struct Group {
     pub(crate) walk_goal: Option<u64>,
     /// No live member is further back than this offset.
     pub(crate) low: u64,
+    /// It was given a notice before.
+    pub(crate) is_noticed: bool,
     /// Position of the last frame offered, to take a frame with several topics once.
     pub(crate) offered: Position,
     /// For each wanted matcher, whether its topic has ended. Absent while none has.
@@ -69,6 +74,7 @@ impl Group {
             walk: 0,
             walk_goal: None,
             low: 0,
+            is_noticed: false,
             offered: floor,
             ended: None,
         }

@@ -9,8 +9,8 @@ use crate::topic::Topic;
 
 /// What a subscriber wants and may have: the key by which subscribers form groups.
 ///
-/// An event is delivered if one of its topics matches one of the matchers and, if the event is private, one
-/// of its topics (not necessarily the same) matches one of the private matchers.
+/// An event is delivered if one of its topics matches one of the matchers and, if the event is
+/// private, one of its topics (not necessarily the same) matches one of the private matchers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Interest {
     wanted: Arc<[Matcher]>,
@@ -18,7 +18,8 @@ pub struct Interest {
 }
 
 impl Interest {
-    /// Wants `wanted` and may have private events on `private`. Order and repetition carry no meaning.
+    /// Wants `wanted` and may have private events on `private`. Order and repetition carry no
+    /// meaning.
     pub fn new(wanted: Vec<Matcher>, private: Vec<Matcher>) -> Self {
         Self { wanted: canonical(wanted), private: canonical(private) }
     }
@@ -48,8 +49,8 @@ impl Interest {
         self.wanted.iter().map(Matcher::as_exact).collect()
     }
 
-    /// The topics that have ended, each with the position of its end, if nothing but exact topics is wanted:
-    /// others have none that could be the last.
+    /// The topics that have ended, each with the position of its end, if nothing but exact topics
+    /// is wanted: others have none that could be the last.
     ///
     /// # Errors
     ///

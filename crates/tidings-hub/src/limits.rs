@@ -59,6 +59,10 @@ pub const CATCH_UP_PAGE_RECORDS_MAX: usize = 4096;
 /// Members of a group that are written before another group gets its turn.
 pub const WALK_SLICE: usize = 64;
 
+/// Notices kept for one subscriber that cannot take them now. Each costs 8 bytes, and about 500
+/// that all share. At the edge: the subscriber is closed, and asked to come back.
+pub const NOTICES_PENDING_MAX: usize = 1024;
+
 /// Records looked at, at the most, in one read of records in memory that no index narrows down:
 /// about a millisecond with a dozen patterns. At the edge: the page ends, and the reader asks
 /// again.

@@ -1,9 +1,10 @@
 //! One core's share of the subscribers, and everything that happens to them.
 //!
 //! The parts: this file is attaching, frames and closing; `seam` joins history to what is live; `write` decides
-//! whose bytes go out next; `beat` is what time brings.
+//! whose bytes go out next; `beat` is what time brings; `notice` is what comes past the log.
 
 mod beat;
+mod notice;
 mod seam;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::group::{Group, GroupKey, Voice};
 use crate::index::{GroupId, Index};
 use crate::interest::Interest;
 use crate::limits::{RING_BYTES_MAX, RING_BYTES_TIGHT, RINGS_BYTES_MAX};
+use crate::notice::Audience;
 use crate::position::Position;
 use crate::random::Random;
 use crate::subscriber::{Outbox, Phase, Subscriber, SubscriberId};
@@ -56,6 +58,8 @@ pub struct Attach {
     pub framing: Framing,
     /// How to speak to it.
     pub voice: Voice,
+    /// Which notices it gets, if any.
+    pub audience: Option<Audience>,
     /// It gets what comes after this position.
     pub position: Position,
     /// Topics of the interest that have ended by now.
@@ -171,8 +175,12 @@ impl Shard {
     /// Takes a subscriber for life. It is registered before its history is read: from here on no frame passes
     /// it unseen.
     pub fn attach(&mut self, attach: Attach) -> SubscriberId {
-        let key =
-            GroupKey { interest: attach.interest, framing: attach.framing, voice: attach.voice };
+        let key = GroupKey {
+            interest: attach.interest,
+            framing: attach.framing,
+            voice: attach.voice,
+            audience: attach.audience,
+        };
         let group = self.group_for(key);
         for topic in &attach.ended {
             self.groups[group as usize].note_topic(topic, true);
@@ -393,7 +401,7 @@ impl Shard {
     fn farewell(&mut self, id: SubscriberId, reason: CloseReason) -> Option<Vec<u8>> {
         let subscriber = self.get(id)?;
         let group = &self.groups[subscriber.group as usize];
-        let at_boundary = subscriber.outbox.is_none()
+        let at_boundary = subscriber.outbox.as_ref().is_none_or(|outbox| outbox.is_written())
             && match subscriber.phase {
                 Phase::Live => {
                     subscriber.offset >= group.ring.base()
@@ -410,6 +418,11 @@ impl Shard {
             let retry_ms = 500 + self.random.below(2 * DRAIN_RETRY_MS);
             let mut words = Vec::new();
             encode::retry(&mut words, retry_ms);
+            framing.wrap(&mut farewell, &words);
+        }
+        if reason == CloseReason::GrantExpired {
+            let mut words = Vec::new();
+            encode::comment(&mut words, reason.sentence());
             framing.wrap(&mut farewell, &words);
         }
         farewell.extend_from_slice(framing.end());

@@ -6,6 +6,7 @@ use crate::error::ReadError;
 use crate::frame::{Frame, Framing};
 use crate::index::GroupId;
 use crate::interest::Interest;
+use crate::notice::Pending;
 use crate::position::Position;
 use crate::store::{Page, Store};
 use crate::timer::Tick;
@@ -13,8 +14,8 @@ use crate::topic::Topic;
 
 /// One connection that reads events, as its shard knows it.
 ///
-/// The number of a closed subscriber is used again, with another generation: whoever holds an old id
-/// finds nobody.
+/// The number of a closed subscriber is used again, with another generation: whoever holds an old
+/// id finds nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SubscriberId {
     pub(crate) index: u32,
@@ -40,8 +41,8 @@ impl SubscriberId {
 
 /// A subscriber is *live*, a place in its group's ring, or *catching up*, a place in the log.
 ///
-/// How slow it is changes nothing about its size: what a sink does not take is not kept but found again, in the
-/// ring or in the log.
+/// How slow it is changes nothing about its size: what a sink does not take is not kept but found
+/// again, in the ring or in the log.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     pub(crate) generation: u32,
@@ -92,9 +93,21 @@ pub(crate) struct Outbox {
     /// History, dropped as soon as the sink takes no more.
     pub(crate) page: Option<EncodedPage>,
     pub(crate) page_sent: usize,
+    /// What is to become words as soon as that is possible.
+    pub(crate) notices: Pending,
 }
 
 impl Outbox {
+    /// Whether nothing is in it, or to come into it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.is_written() && self.notices.is_empty()
+    }
+
+    /// Whether everything in it was sent.
+    pub(crate) fn is_written(&self) -> bool {
+        self.words_left().is_empty() && self.page.is_none()
+    }
+
     pub(crate) fn words_left(&self) -> &[u8] {
         &self.words[self.words_sent..]
     }
@@ -109,15 +122,15 @@ pub struct EncodedPage {
     pub ends: Vec<(Position, usize)>,
     /// How far the read came; see [`Page::reached`](crate::Page).
     pub reached: Position,
-    /// Topics of the interest whose end is the last that was known of them when the page was read, if the end is
-    /// no later than `reached`. A topic may end after somebody has asked for it and before a shard
-    /// has registered that: then only its history can tell.
+    /// Topics of the interest whose end is the last that was known of them when the page was read,
+    /// if the end is no later than `reached`. A topic may end after somebody has asked for it and
+    /// before a shard has registered that: then only its history can tell.
     pub ended: Vec<Topic>,
 }
 
 impl EncodedPage {
-    /// The bytes of `page`, of the log named `epoch`, for a subscriber who gets `framing`: the same bytes, record
-    /// for record, that a [`Frame`] of each would hold.
+    /// The bytes of `page`, of the log named `epoch`, for a subscriber who gets `framing`: the same
+    /// bytes, record for record, that a [`Frame`] of each would hold.
     pub fn encode(page: &Page, framing: Framing, epoch: Epoch) -> Self {
         let mut encoded = Self { reached: page.reached, ..Self::default() };
         for record in &page.records {

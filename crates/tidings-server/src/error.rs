@@ -57,6 +57,11 @@ pub enum ConfigError {
         /// The text.
         text: String,
     },
+    /// A text is no URL of a key set.
+    KeySetUrl {
+        /// The text.
+        text: String,
+    },
     /// A key's topic matcher is none.
     Matcher {
         /// The text.
@@ -104,6 +109,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "the key for {algorithm} is no public key of that kind in PEM")
             }
             Self::Url { text } => write!(f, "{text:?} is no http or https URL"),
+            Self::KeySetUrl { text } => write!(f, "{text:?} is no http, https or file URL"),
             Self::Matcher { text, .. } => write!(f, "{text:?} is no topic matcher"),
             Self::Origin { text } => write!(
                 f,

@@ -121,6 +121,27 @@ pub const LINGER_MAX: Duration = Duration::from_secs(2);
 /// the edge: all are forgotten, and verified again when they come.
 pub const TOKENS_KEPT_MAX: usize = 1024;
 
+/// How old the keys of a set that is read from a URL become before it is read again.
+pub const KEY_SET_AGE_MAX: Duration = Duration::from_secs(600);
+
+/// How long after one try to read a key set the next one is made. At the edge: tokens are verified
+/// with the keys that are known.
+pub const KEY_SET_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long reading a key set may take, during which the requests that need it wait. At the edge:
+/// the same.
+pub const KEY_SET_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of a key set. At the edge: it is not read.
+pub const KEY_SET_BYTES_MAX: usize = 256 << 10;
+
+/// Keys of a set. At the edge: the rest is not used.
+pub const KEY_SET_KEYS_MAX: usize = 100;
+
+/// How long a good token is good without another look: the time after which a key that was taken
+/// back is of no more use.
+pub const TOKEN_KEPT: Duration = Duration::from_secs(60);
+
 /// Topics on a page of `/topics`, and what `?limit=` may ask for. At the edge: 400.
 pub const TOPICS: usize = 100;
 

@@ -81,7 +81,7 @@ async fn dispatch(state: &Arc<State>, parts: &Parts, body: Incoming) -> Result<A
         ("/healthz", _) => Ok(admin::live()),
         ("/readyz", _) => Ok(admin::ready(state)),
         ("/openapi.json", _) => Ok(admin::openapi()),
-        _ => native::stats(state, parts),
+        _ => native::stats(state, parts).await,
     }
 }
 

@@ -261,11 +261,15 @@ fn a_header_needs_no_origin() {
 #[test]
 fn a_stream_ends_when_its_token_does() {
     let server = drop_in();
-    let claims = json!({ "mercure": { "subscribe": ["*"] }, "exp": seconds_from_now(2) });
-    let ending = one_with(json!({ "exp": seconds_from_now(2) }));
-    for (query, token) in [("topic=a", zero(&claims)), ("match=a", ending)] {
-        let target = format!("{HUB}?{query}");
-        let mut stream = server.subscribe(&target, &[("authorization", &bearer(&token))]);
+    let end = seconds_from_now(3);
+    let claims = json!({ "mercure": { "subscribe": ["*"] }, "exp": end });
+    let ending = one_with(json!({ "exp": end }));
+    let streams = [("topic=a", zero(&claims)), ("match=a", ending)].map(|(query, token)| {
+        server.subscribe(&format!("{HUB}?{query}"), &[("authorization", &bearer(&token))])
+    });
+    for mut stream in streams {
+        assert!(stream.reads(b": the subscriber's token expired\n"), "it says why");
+        assert!(seconds_from_now(0) >= end, "not a moment before");
         assert!(!stream.reads(b"data"), "nothing was published");
     }
 }
@@ -285,6 +289,7 @@ fn the_metadata_says_how_to_get_in() {
             "authorization_details_types_supported":
                 ["https://mercure.rocks/authorization-detail"],
             "mercure_cookie": "__Secure-mercure_access_token",
+            "mercure_subscriptions": true,
         })
     );
     assert_eq!(server.request("POST", path, &[], "").status(), 405);

@@ -6,6 +6,7 @@ mod mercure;
 
 use mercure::{FORM, HUB, Tokens, bearer, drop_in, event, id_of, post};
 use tidings_engine::EngineConfig;
+use tidings_server::Config;
 use tidings_testkit::http::{Connection, Response, request};
 use tidings_testkit::server::TestServer;
 
@@ -86,7 +87,12 @@ fn heartbeats_are_bare_comments() {
 
 #[test]
 fn selectors_of_0_x_and_matchers_of_1_0_choose_topics() {
-    let server = drop_in();
+    // Whoever wants and may have everything would hear of subscriptions too.
+    let quiet = |config: &mut Config| {
+        mercure::configure(config);
+        config.mercure.subscriptions = false;
+    };
+    let server = TestServer::builder().config(quiet).start();
     let book = "https://x.example/books/1";
     let encoded = "https%3A%2F%2Fx.example%2Fbooks%2F";
     for query in [
@@ -195,7 +201,7 @@ fn a_query_request_has_its_parameters_in_its_body_too() {
 #[test]
 fn other_paths_and_methods_are_404_and_405() {
     let server = drop_in();
-    for path in ["/", "/ui/", "/subscriptions", "/x"] {
+    for path in ["/", "/ui/", "/subscriptions/", "/x"] {
         let answer = server.request("GET", &format!("{HUB}{path}"), &[], "");
         assert_eq!((answer.status(), answer.text()), (404, "404 page not found\n"), "{path}");
     }

@@ -5,7 +5,7 @@
 
 use std::env;
 
-use crate::settings::{Given, KEYS, Layer, Origin};
+use crate::settings::{Given, KEYS, Layer, Origin, drop_in};
 
 /// Variables that are not settings of a hub, each with what it does: for the reference.
 pub(crate) const OTHERS: [(&str, &str); 4] = [
@@ -17,20 +17,21 @@ pub(crate) const OTHERS: [(&str, &str); 4] = [
 
 /// The settings of the environment. A variable that is empty counts as not there.
 pub(crate) fn layer() -> Layer {
-    let mut layer = Layer::default();
+    let mut layer = drop_in(text);
     for key in KEYS {
         let variable = key.variable();
-        // What is no text cannot be any of our values, and is refused as such.
-        let Some(value) = env::var_os(&variable) else { continue };
-        let value = value.to_string_lossy();
-        if value.is_empty() {
-            continue;
-        }
+        let Some(value) = text(&variable) else { continue };
         let texts = match key.is_list {
             true => value.split(',').map(|text| text.trim().to_owned()).collect(),
-            false => vec![value.into_owned()],
+            false => vec![value],
         };
         layer.values.insert(key.name, Given { texts, origin: Origin::Environment(variable) });
     }
     layer
+}
+
+/// What is no text cannot be any of our values, and is refused as such.
+fn text(variable: &str) -> Option<String> {
+    let value = env::var_os(variable)?.to_string_lossy().into_owned();
+    (!value.is_empty()).then_some(value)
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tidings_server::{ApiKey, Config, JwtKey, MercureIssuer, MercureKeys};
+use tidings_server::{ApiKey, Config, JwtKey, MercureConfig, MercureIssuer, MercureKeys};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -82,8 +82,14 @@ pub(crate) fn api_key(table: &KeyTable) -> Result<ApiKey, CliError> {
 ///
 /// It cannot be had, or is not good enough.
 pub(crate) fn place(config: &mut Config, table: &JwtKeyTable) -> Result<(), CliError> {
-    let text = text(table.key.as_deref(), table.key_file.as_deref())?;
-    let key = JwtKey::with_algorithm(&table.algorithm, &text).map_err(|error| {
+    let key = match &table.url {
+        Some(url) => JwtKey::at_url(url, Some(&*table.algorithm).filter(|name| !name.is_empty())),
+        None => {
+            let text = text(table.key.as_deref(), table.key_file.as_deref())?;
+            JwtKey::with_algorithm(&table.algorithm, &text)
+        }
+    };
+    let key = key.map_err(|error| {
         let message = format!("{}: the key is wrong", table.origin);
         CliError::new(ExitCode::Configuration, message).because(error)
     })?;
@@ -94,13 +100,29 @@ pub(crate) fn place(config: &mut Config, table: &JwtKeyTable) -> Result<(), CliE
         }
         return Ok(());
     };
-    let issuers = &mut config.mercure.issuers;
+    add(issuer_keys(&mut config.mercure, issuer), table.role, &key);
+    Ok(())
+}
+
+/// Lets the hub's own keys sign the 1.0 tokens of these issuers too.
+pub(crate) fn trust_issuers(config: &mut Config, issuers: &[String]) {
+    let own = |keys: &Vec<JwtKey>| if keys.is_empty() { &config.jwt_keys } else { keys }.clone();
+    let publisher = own(&config.mercure.keys.publisher);
+    let subscriber = own(&config.mercure.keys.subscriber);
+    for issuer in issuers {
+        let keys = issuer_keys(&mut config.mercure, issuer);
+        keys.publisher.extend_from_slice(&publisher);
+        keys.subscriber.extend_from_slice(&subscriber);
+    }
+}
+
+fn issuer_keys<'a>(config: &'a mut MercureConfig, issuer: &str) -> &'a mut MercureKeys {
+    let issuers = &mut config.issuers;
     let place = issuers.iter().position(|known| known.name == *issuer).unwrap_or_else(|| {
-        issuers.push(MercureIssuer { name: issuer.clone(), keys: MercureKeys::default() });
+        issuers.push(MercureIssuer { name: issuer.to_owned(), keys: MercureKeys::default() });
         issuers.len() - 1
     });
-    add(&mut issuers[place].keys, table.role, &key);
-    Ok(())
+    &mut issuers[place].keys
 }
 
 fn add(keys: &mut MercureKeys, role: Option<Role>, key: &JwtKey) {

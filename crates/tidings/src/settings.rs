@@ -4,6 +4,7 @@
 //! is the text of the highest layer that has one, parsed once, here. So a value means the same
 //! wherever it stands, and an error can say where the text came from.
 
+mod drop_in;
 mod file;
 mod keys;
 mod layer;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use crate::stores::Durability;
 
+pub(crate) use drop_in::{DROP_IN_VARIABLES, drop_in};
 pub(crate) use file::read_file;
 pub(crate) use keys::KEYS;
 pub(crate) use layer::{Given, JwtKeyTable, KeyTable, Layer, Origin, Role, SettingProblem};
@@ -42,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) cors_credentials: bool,
     pub(crate) mercure: bool,
     pub(crate) mercure_anonymous: bool,
+    pub(crate) mercure_subscriptions: bool,
+    pub(crate) mercure_issuer: Vec<String>,
     pub(crate) mercure_resource: Option<String>,
     pub(crate) mercure_publish_origin: Vec<String>,
     /// `None`: as many as files may be open.
@@ -87,7 +91,9 @@ impl Settings {
     pub(crate) fn resolve(layers: Vec<Layer>) -> Result<Self, Vec<SettingProblem>> {
         let mut stack = vec![file::defaults()];
         stack.extend(layers);
-        let mut from = Resolver { stack, problems: Vec::new(), effective: Vec::new() };
+        let problems = stack.iter_mut().flat_map(|layer| std::mem::take(&mut layer.problems));
+        let problems = problems.collect();
+        let mut from = Resolver { stack, problems, effective: Vec::new() };
         let settings = Self {
             listen: from.many("listen", value::address),
             data: from.path("data").unwrap_or_default(),
@@ -104,6 +110,8 @@ impl Settings {
             cors_credentials: from.one("cors-credentials", value::boolean),
             mercure: from.one("mercure", value::boolean),
             mercure_anonymous: from.one("mercure-anonymous", value::boolean),
+            mercure_subscriptions: from.one("mercure-subscriptions", value::boolean),
+            mercure_issuer: from.many("mercure-issuer", |text| Ok(text.to_owned())),
             mercure_resource: from.text("mercure-resource"),
             mercure_publish_origin: from.many("mercure-publish-origin", |text| Ok(text.to_owned())),
             max_subscribers: from.one("max-subscribers", value::auto_or_count),

@@ -25,7 +25,7 @@ const RULES: &[Rule] = &[
             "crates/tidings/src/settings",
             "crates/tidings/src/args/hub.rs",
             "crates/tidings/src/commands/check.rs",
-            "crates/tidings/tests/help/",
+            "crates/tidings/tests/",
             // The doors to the room.
             "crates/tidings-server/src/lib.rs",
             "crates/tidings-server/src/config.rs",

@@ -83,7 +83,8 @@ impl Shard {
 
     /// When and why a new subscriber will be closed, if nothing happens before.
     pub(super) fn first_deadline(&mut self, expires_ms: Option<u64>) -> (Tick, CloseReason) {
-        let expires = expires_ms.map_or(Tick::MAX, TimerWheel::<SubscriberId>::tick);
+        // Not before its end: the tick in which it lies may have begun long ago.
+        let expires = expires_ms.map_or(Tick::MAX, ticks);
         let aged = self.config.connection_age_max_ms.map_or(Tick::MAX, |age_max_ms| {
             TimerWheel::<SubscriberId>::tick(self.now_ms + self.random.around(age_max_ms, 10))
         });

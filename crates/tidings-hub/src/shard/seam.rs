@@ -275,9 +275,7 @@ impl Shard {
 
     pub(super) fn drop_empty_outbox(&mut self, id: SubscriberId) {
         if let Some(subscriber) = self.get_mut(id) {
-            subscriber
-                .outbox
-                .take_if(|outbox| outbox.words_left().is_empty() && outbox.page.is_none());
+            subscriber.outbox.take_if(|outbox| outbox.is_empty());
         }
     }
 }

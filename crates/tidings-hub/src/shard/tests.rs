@@ -9,6 +9,8 @@ use crate::{Draft, Kind, Matcher, MemoryStore, ReadError, ReadQuery, Store};
 
 use super::*;
 
+mod notices;
+
 /// A shard and everything that was written, by subscriber.
 struct Scene {
     shard: Shard,
@@ -54,6 +56,7 @@ impl Scene {
     fn attach_as(&mut self, topic: &str, change: impl FnOnce(&mut Attach)) -> SubscriberId {
         let wanted = vec![Matcher::parse(topic).expect("a valid matcher")];
         let mut attach = Attach {
+            audience: None,
             interest: Interest::new(wanted, Vec::new()),
             framing: Framing::Plain,
             voice: Voice::Native,
@@ -229,10 +232,10 @@ fn a_grant_that_ends_ends_the_stream_between_two_events() {
         attach.expires_ms = Some(5_000);
         attach.framing = Framing::Chunked;
     });
-    scene.pass(4_900);
+    scene.pass(4_950);
     assert!(scene.closed.is_empty());
     scene.pass(200);
-    let farewell = Some(b"0\r\n\r\n".to_vec());
+    let farewell = Some(b"22\r\n: the subscriber's token expired\n\n\r\n0\r\n\r\n".to_vec());
     assert_eq!(scene.closed, [Closing { id, reason: CloseReason::GrantExpired, farewell }]);
     assert!(scene.shard.is_empty());
 }
@@ -405,7 +408,8 @@ fn an_ended_topic_closes_those_who_want_nothing_else() {
 fn who_reads_the_end_from_history_is_closed_too() {
     let mut scene = Scene::new();
     scene.publish_as("job", "done", Kind::End);
-    // Others go on: after the last record it wants, there is still some log to look through, in vain.
+    // Others go on: after the last record it wants, there is still some log to look through, in
+    // vain.
     scene.publish("other", "1");
     let id = scene.attach_as("job", |attach| {
         attach.position = Position::ZERO;

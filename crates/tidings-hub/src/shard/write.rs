@@ -73,7 +73,12 @@ impl Shard {
         }
         if written < offered {
             self.block(id);
-        } else if source != Source::Ring {
+        } else if source == Source::Ring {
+            // What waited for the end of an event.
+            if self.get(id).is_some_and(|subscriber| subscriber.outbox.is_some()) {
+                self.enqueue(id);
+            }
+        } else {
             self.finish_source(id, source);
         }
     }
@@ -92,6 +97,7 @@ impl Shard {
 
     fn next_write(&mut self) -> Option<(SubscriberId, Source)> {
         while let Some(id) = self.ready.front().copied() {
+            self.release_notices(id);
             // Frames are the walk's business: there, groups take turns.
             if let Some(source) = self.source_of(id).filter(|source| *source != Source::Ring) {
                 return Some((id, source));

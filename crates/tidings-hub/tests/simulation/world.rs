@@ -363,6 +363,7 @@ impl World {
         let ended = ended.into_iter().map(|(topic, _)| topic).collect();
         let shard = self.random.below(5) as usize / 4;
         let id = self.shards[shard].attach(Attach {
+            audience: None,
             interest: reader.interest.clone(),
             framing: reader.framing,
             voice: Voice::Native,

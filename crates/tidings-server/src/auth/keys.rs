@@ -8,6 +8,7 @@ use aws_lc_rs::digest;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use tidings_hub::{Grant, Matcher};
 
+use super::key_set::KeySet;
 use crate::error::ConfigError;
 
 /// A key that may be presented as it is, and what its bearer may do.
@@ -89,11 +90,21 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// A key that signs JSON Web Tokens, and the algorithms it signs with.
+/// A key that signs JSON Web Tokens, or a set of keys at a URL, and the algorithms they sign with.
 ///
 /// The algorithms belong to the key, never to the token: a token cannot choose how it is checked.
+#[derive(Clone, Debug)]
+pub struct JwtKey(pub(super) Kind);
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    One(Box<PlainKey>),
+    Set(Arc<KeySet>),
+}
+
+/// One key.
 #[derive(Clone)]
-pub struct JwtKey {
+pub(super) struct PlainKey {
     decoding: DecodingKey,
     validation: Validation,
 }
@@ -141,10 +152,43 @@ impl JwtKey {
             _ => return Err(unknown()),
         };
         let invalid = |_| ConfigError::PublicKey { algorithm: algorithm.to_owned() };
-        Ok(Self::new(decoding.map_err(invalid)?, vec![parsed]))
+        let key = PlainKey::new(decoding.map_err(invalid)?, vec![parsed]);
+        Ok(Self(Kind::One(Box::new(key))))
     }
 
-    fn new(decoding: DecodingKey, algorithms: Vec<Algorithm>) -> Self {
+    /// The public keys of the set at `url` (a JWK Set, RFC 7517 §5): RSA keys, elliptic curve keys
+    /// on P-256 and P-384, and Ed25519. It is read when the first token needs it, and again when a
+    /// token is signed with a key that is not in it, or it is ten minutes old; one with a `file`
+    /// URL is read once. With an `algorithm`, only its keys for that one are used.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::KeySetUrl`] and [`ConfigError::Algorithm`].
+    pub fn at_url(url: &str, algorithm: Option<&str>) -> Result<Self, ConfigError> {
+        let parse = |name: &str| {
+            let parsed = name.parse().ok();
+            parsed.ok_or_else(|| ConfigError::Algorithm { name: name.to_owned() })
+        };
+        let algorithm = algorithm.map(parse).transpose()?;
+        let set = KeySet::new(url, algorithm);
+        let set = set.ok_or_else(|| ConfigError::KeySetUrl { text: url.to_owned() })?;
+        Ok(Self(Kind::Set(Arc::new(set))))
+    }
+
+    /// Reads what is at a URL anew, if it is time. Says whether there is anything new to be tried.
+    pub(crate) async fn refresh(keys: &[Self]) -> bool {
+        let mut is_new = false;
+        for key in keys {
+            if let Kind::Set(set) = &key.0 {
+                is_new |= set.refresh().await;
+            }
+        }
+        is_new
+    }
+}
+
+impl PlainKey {
+    pub(super) fn new(decoding: DecodingKey, algorithms: Vec<Algorithm>) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.algorithms = algorithms;
         validation.leeway = 0;
@@ -156,18 +200,18 @@ impl JwtKey {
         Self { decoding, validation }
     }
 
-    pub(crate) fn decoding(&self) -> &DecodingKey {
+    pub(super) fn decoding(&self) -> &DecodingKey {
         &self.decoding
     }
 
-    pub(crate) fn validation(&self) -> &Validation {
+    pub(super) fn validation(&self) -> &Validation {
         &self.validation
     }
 }
 
-impl fmt::Debug for JwtKey {
+impl fmt::Debug for PlainKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtKey")
+        f.debug_struct("PlainKey")
             .field("algorithms", &self.validation.algorithms)
             .finish_non_exhaustive()
     }

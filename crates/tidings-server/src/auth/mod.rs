@@ -1,6 +1,7 @@
 //! Who is asking, and what they may do.
 
 pub(crate) mod cache;
+mod key_set;
 mod keys;
 pub(crate) mod token;
 
@@ -54,7 +55,7 @@ impl Auth {
     /// # Errors
     ///
     /// A 401 that says why.
-    pub(crate) fn identify(
+    pub(crate) async fn identify(
         &self,
         headers: &HeaderMap,
         query_token: Option<&str>,
@@ -76,9 +77,12 @@ impl Auth {
         if let Some(grant) = self.known.get(token, state::now()) {
             return Ok(Caller::with(grant));
         }
-        let verified = token::verify(token, &self.jwt_keys);
+        let mut verified = token::verify(token, &self.jwt_keys);
+        if verified == Err(InvalidToken::KeyUnknown) && JwtKey::refresh(&self.jwt_keys).await {
+            verified = token::verify(token, &self.jwt_keys);
+        }
         let grant = Arc::new(verified.map_err(|error| invalid(&error))?);
-        self.known.keep(token, &grant, grant.expires);
+        self.known.keep(token, &grant, cache::until(grant.expires));
         Ok(Caller::with(grant))
     }
 }
@@ -95,7 +99,7 @@ impl Caller {
         Self { grant, anonymous: false }
     }
 
-    fn anonymous(grant: Arc<Grant>) -> Self {
+    pub(crate) fn anonymous(grant: Arc<Grant>) -> Self {
         Self { grant, anonymous: true }
     }
 
@@ -184,27 +188,40 @@ mod tests {
         headers
     }
 
+    /// Keys that are here need no waiting.
+    fn identify(
+        auth: &Auth,
+        headers: &HeaderMap,
+        query_token: Option<&str>,
+    ) -> Result<Caller, Problem> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::pin!(auth.identify(headers, query_token)).poll(&mut context) {
+            std::task::Poll::Ready(identified) => identified,
+            std::task::Poll::Pending => panic!("it waits"),
+        }
+    }
+
     #[test]
     fn a_key_is_taken_from_the_header_in_any_case_or_from_the_query() {
         let auth = auth();
         for value in ["Bearer 0123456789abcdef", "bearer  0123456789abcdef "] {
-            assert!(auth.identify(&headers(value), None).is_ok(), "{value}");
+            assert!(identify(&auth, &headers(value), None).is_ok(), "{value}");
         }
         let none = HeaderMap::new();
-        assert!(auth.identify(&none, Some("0123456789abcdef")).is_ok());
+        assert!(identify(&auth, &none, Some("0123456789abcdef")).is_ok());
     }
 
     #[test]
     fn the_header_wins_over_the_query() {
-        let refused = auth().identify(&headers("Bearer wrong"), Some("0123456789abcdef"));
+        let refused = identify(&auth(), &headers("Bearer wrong"), Some("0123456789abcdef"));
         assert_eq!(refused.unwrap_err().code(), Code::TokenInvalid);
     }
 
     #[test]
     fn without_a_token_there_is_no_access_once_there_are_keys() {
-        let refused = auth().identify(&HeaderMap::new(), None);
+        let refused = identify(&auth(), &HeaderMap::new(), None);
         assert_eq!(refused.unwrap_err().code(), Code::TokenRequired);
         let open = Auth::new(&Config::default());
-        assert!(open.identify(&HeaderMap::new(), None).unwrap().is_anonymous());
+        assert!(identify(&open, &HeaderMap::new(), None).unwrap().is_anonymous());
     }
 }

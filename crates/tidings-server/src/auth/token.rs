@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tidings_hub::{Grant, Matcher, Timestamp};
 
-use super::keys::JwtKey;
+use super::keys::{JwtKey, Kind, PlainKey};
 
 /// What we read of a token's claims.
 #[derive(Deserialize)]
@@ -37,6 +37,8 @@ pub(crate) enum InvalidToken {
     Unknown,
     /// No key signed it.
     Signature,
+    /// No key of a set signed it, as far as the set is known: it may be read anew.
+    KeyUnknown,
     /// Its algorithm is none that a key is used with.
     Algorithm,
     /// Its `exp` is past.
@@ -54,6 +56,7 @@ impl fmt::Display for InvalidToken {
         f.write_str(match self {
             Self::Unknown => "the token is neither a known key nor a JSON Web Token",
             Self::Signature => "the signature of the token does not fit any key of the hub",
+            Self::KeyUnknown => "no key of the hub's key set fits the token (kid)",
             Self::Algorithm => "the algorithm of the token is not one that the hub accepts",
             Self::Expired => "the token has expired (exp)",
             Self::NotYetValid => "the token is not valid yet (nbf)",
@@ -70,29 +73,60 @@ pub(super) fn verify(token: &str, keys: &[JwtKey]) -> Result<Grant, InvalidToken
 
 /// What `token` says, if one of `keys` signed it and it is valid now.
 pub(crate) fn claims<T: DeserializeOwned>(token: &str, keys: &[JwtKey]) -> Result<T, InvalidToken> {
-    let mut refusal = InvalidToken::Unknown;
+    let mut attempt = Attempt { token, found: None, refusal: InvalidToken::Unknown };
+    let mut is_unsure = false;
     for key in keys {
-        let decoded = jsonwebtoken::decode::<T>(token, key.decoding(), key.validation());
+        match &key.0 {
+            Kind::One(key) => {
+                attempt.with(key);
+            }
+            Kind::Set(set) => {
+                let header = jsonwebtoken::decode_header(token).ok();
+                let Some(header) = header else { continue };
+                is_unsure |= set.is_due();
+                is_unsure |= !set.any(header.kid.as_deref(), |key| attempt.with(key));
+            }
+        }
+        if let Some(found) = attempt.found {
+            return found;
+        }
+    }
+    Err(if is_unsure { InvalidToken::KeyUnknown } else { attempt.refusal })
+}
+
+/// A token on its way from key to key.
+struct Attempt<'a, T> {
+    token: &'a str,
+    /// What the key that signed it says.
+    found: Option<Result<T, InvalidToken>>,
+    /// What the others say.
+    refusal: InvalidToken,
+}
+
+impl<T: DeserializeOwned> Attempt<'_, T> {
+    /// Whether this is the key.
+    fn with(&mut self, key: &PlainKey) -> bool {
+        let decoded = jsonwebtoken::decode::<T>(self.token, key.decoding(), key.validation());
         match decoded {
-            Ok(data) => return Ok(data.claims),
+            Ok(data) => self.found = Some(Ok(data.claims)),
             Err(error) => match error.kind() {
                 // These are looked at only once the signature is right.
-                ErrorKind::ExpiredSignature => return Err(InvalidToken::Expired),
-                ErrorKind::ImmatureSignature => return Err(InvalidToken::NotYetValid),
-                ErrorKind::InvalidSignature => refusal = InvalidToken::Signature,
-                ErrorKind::InvalidAlgorithm => refusal = InvalidToken::Algorithm,
+                ErrorKind::ExpiredSignature => self.found = Some(Err(InvalidToken::Expired)),
+                ErrorKind::ImmatureSignature => self.found = Some(Err(InvalidToken::NotYetValid)),
+                ErrorKind::InvalidSignature => self.refusal = InvalidToken::Signature,
+                ErrorKind::InvalidAlgorithm => self.refusal = InvalidToken::Algorithm,
                 ErrorKind::Json(_)
                 | ErrorKind::InvalidClaimFormat(_)
                 | ErrorKind::MissingRequiredClaim(_)
-                    if is_jwt(token) =>
+                    if is_jwt(self.token) =>
                 {
-                    refusal = InvalidToken::Claims;
+                    self.refusal = InvalidToken::Claims;
                 }
                 _ => {}
             },
         }
+        self.found.is_some()
     }
-    Err(refusal)
 }
 
 /// Without this, or with a second implementation compiled in, the first token would be a panic.

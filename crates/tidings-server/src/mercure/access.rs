@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
-use http::header::{self, HeaderMap};
-use http::request::Parts;
-use tidings_hub::Timestamp;
-
 use super::claims::{self, Access, Claims, Unacceptable};
 use super::dialect::{AUTHORIZATION_BYTES_MIN, Dialect, ONE, ZERO};
 use super::form::Form;
-use super::limits::TOKEN_KEPT;
 use super::refusal::{Challenge, Refusal};
 use super::site::Site;
-use crate::auth::JwtKey;
 use crate::auth::token::{self, InvalidToken};
+use crate::auth::{JwtKey, cache};
 use crate::state::{self, State};
+use http::StatusCode;
+use http::header::{self, HeaderMap};
+use http::request::Parts;
 
 /// What a request is for decides whose keys count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +58,7 @@ impl Caller {
 /// # Errors
 ///
 /// A 401, or in 1.0 for what is no token at all a 400. It says which check failed.
-pub(super) fn identify(
+pub(super) async fn identify(
     state: &State,
     parts: &Parts,
     site: &Site,
@@ -84,11 +81,7 @@ pub(super) fn identify(
         return Ok(Caller { access: Arc::new(access), dialect, source: None });
     };
     if let Some(grant) = state.auth.api_key(&token) {
-        let access = Access {
-            publish: Some(grant.publish.clone()),
-            subscribe: grant.subscribe.clone(),
-            expires: grant.expires,
-        };
+        let access = Access::of_grant(grant);
         let dialect = spoken.unwrap_or(&ZERO);
         return Ok(Caller { access: Arc::new(access), dialect, source: Some(source) });
     }
@@ -98,7 +91,13 @@ pub(super) fn identify(
         let text = "the Authorization header is too short for a signed token";
         return Err(Refusal::token(dialect.malformed_credentials, Challenge::InvalidRequest, text));
     }
-    let access = verified(state, site, role, &token, shape).map_err(|error| {
+    let mut access = verified(state, site, role, &token, shape);
+    if matches!(access, Err(Unacceptable::Verification(InvalidToken::KeyUnknown)))
+        && JwtKey::refresh(keys(state, role, &token, shape).unwrap_or_default()).await
+    {
+        access = verified(state, site, role, &token, shape);
+    }
+    let access = access.map_err(|error| {
         Refusal::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, error.to_string())
     })?;
     Ok(Caller { access, dialect, source: Some(source) })
@@ -107,8 +106,7 @@ pub(super) fn identify(
 /// What those without a token may do.
 fn anonymous(state: &State, role: Role) -> Option<Access> {
     if let Some(grant) = state.auth.anonymous() {
-        let (publish, subscribe) = (Some(grant.publish.clone()), grant.subscribe.clone());
-        return Some(Access { publish, subscribe, expires: None });
+        return Some(Access::of_grant(grant));
     }
     let listens = role == Role::Subscriber && state.config.mercure.anonymous;
     listens.then(Access::default)
@@ -126,23 +124,32 @@ fn verified(
     if let Some(access) = state.mercure.tokens.get(&key, state::now()) {
         return Ok(access);
     }
+    let keys = keys(state, role, token, shape).ok_or(Unacceptable::Issuer)?;
+    let claims = token::claims::<Claims>(token, keys)?;
     let access = match shape {
-        Some(dialect) if dialect.is_one => {
-            let keys = issuer_keys(state, role, token).ok_or(Unacceptable::Issuer)?;
-            token::claims::<Claims>(token, keys)?.one(site, &state.mercure.patterns)?
-        }
-        _ => token::claims::<Claims>(token, own_keys(state, role))?.zero()?,
+        Some(dialect) if dialect.is_one => claims.one(site, &state.mercure.patterns)?,
+        _ => claims.zero()?,
     };
     // A token that ends this very second has ended.
     if access.expires.is_some_and(|end| end <= state::now()) {
         return Err(InvalidToken::Expired.into());
     }
     let access = Arc::new(access);
-    let until = state::now().as_millis().saturating_add(TOKEN_KEPT.as_millis() as u64);
-    let until = Timestamp::from_millis(until);
-    let until = access.expires.map_or(until, |end| end.min(until));
-    state.mercure.tokens.keep(&key, &access, Some(until));
+    state.mercure.tokens.keep(&key, &access, cache::until(access.expires));
     Ok(access)
+}
+
+/// The keys that may have signed a token; `None` if its issuer has none.
+fn keys<'a>(
+    state: &'a State,
+    role: Role,
+    token: &str,
+    shape: Option<&'static Dialect>,
+) -> Option<&'a [JwtKey]> {
+    match shape {
+        Some(dialect) if dialect.is_one => issuer_keys(state, role, token),
+        _ => Some(own_keys(state, role)),
+    }
 }
 
 /// The keys of the issuer that a token names; whether it may use the name, its signature says.

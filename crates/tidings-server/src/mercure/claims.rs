@@ -1,11 +1,12 @@
 //! What a good token says, in either shape.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
 use tidings_hub::limits::TOPIC_BYTES_MAX;
-use tidings_hub::{Matcher, Timestamp, Topic};
+use tidings_hub::{Grant, Matcher, Timestamp, Topic};
 
 use super::dialect::{CLAIM_SELECTORS_MAX, DETAILS_MAX, Dialect, ONE, ZERO};
 use super::selector::{MatchType, Patterns, topic_selector};
@@ -21,12 +22,54 @@ pub(super) struct Access {
     pub(super) subscribe: Vec<Matcher>,
     /// When it ends; its streams end then too.
     pub(super) expires: Option<Timestamp>,
+    /// What it says about its bearer's subscriptions.
+    payload: Payload,
+}
+
+/// What a token says about its bearer, for those who look at presence.
+#[derive(Clone, Debug, Default)]
+enum Payload {
+    #[default]
+    None,
+    /// About all of them (0.x).
+    All(Arc<Value>),
+    /// About those that these grants to subscribe cover, the first one that does (1.0).
+    Granted(Vec<(Vec<Matcher>, Option<Arc<Value>>)>),
 }
 
 impl Access {
     pub(super) fn may_publish(&self, topic: &Topic) -> bool {
         let mut matchers = self.publish.iter().flatten();
         matchers.any(|matcher| matcher.matches(topic))
+    }
+
+    /// What an API key or an open hub gives.
+    pub(super) fn of_grant(grant: &Grant) -> Self {
+        Self {
+            publish: Some(grant.publish.clone()),
+            subscribe: grant.subscribe.clone(),
+            expires: grant.expires,
+            payload: Payload::None,
+        }
+    }
+
+    /// What the token says about a subscription with these words.
+    pub(super) fn payload(&self, words: &str) -> Option<Arc<Value>> {
+        match &self.payload {
+            Payload::None => None,
+            Payload::All(payload) => Some(Arc::clone(payload)),
+            Payload::Granted(grants) => {
+                // `*` is no topic, but what grants everything grants it too.
+                let topic = Topic::new(words).ok();
+                let covers = |matcher: &Matcher| match (&topic, matcher) {
+                    (_, Matcher::All) => true,
+                    (Some(topic), matcher) => words != "*" && matcher.matches(topic),
+                    (None, _) => false,
+                };
+                let mut grants = grants.iter();
+                grants.find(|(matchers, _)| matchers.iter().any(covers))?.1.clone()
+            }
+        }
     }
 }
 
@@ -55,6 +98,8 @@ struct Rights {
     publish: Option<Vec<String>>,
     #[serde(default)]
     subscribe: Option<Vec<String>>,
+    #[serde(default)]
+    payload: Option<Value>,
 }
 
 /// What an entry of the `authorization_details` of a 1.0 token holds (RFC 9396 §2).
@@ -162,6 +207,7 @@ impl Claims {
             publish: rights.publish.map(selectors).transpose()?,
             subscribe: selectors(rights.subscribe.unwrap_or_default())?,
             expires,
+            payload: rights.payload.map_or(Payload::None, |payload| Payload::All(payload.into())),
         })
     }
 
@@ -189,6 +235,7 @@ impl Claims {
         if ours.len() > DETAILS_MAX {
             return Err(Unacceptable::Details);
         }
+        let mut payloads = Vec::new();
         let mut matchers_left = DETAILS_MAX;
         for (place, entry) in ours {
             let wrong = |what: String| Unacceptable::Detail(place, what);
@@ -209,6 +256,13 @@ impl Claims {
                     _ => {}
                 }
             }
+            if detail.actions.iter().any(|action| action == "subscribe") {
+                let payload = detail.payload.map(|payload| Arc::new(Value::Object(payload)));
+                payloads.push((matchers, payload));
+            }
+        }
+        if payloads.iter().any(|(_, payload)| payload.is_some()) {
+            access.payload = Payload::Granted(payloads);
         }
         Ok(access)
     }
@@ -220,8 +274,6 @@ impl Claims {
 
 impl Detail {
     fn matchers(&self, site: &Site, patterns: &Patterns) -> Result<Vec<Matcher>, String> {
-        // Read, so that one of the wrong type is refused; it is for presence.
-        let _ = &self.payload;
         let matcher = |topic: &TopicMatcher| {
             let name = topic.match_type.as_deref().unwrap_or("exact");
             let kind = MatchType::named(name).ok_or("has a match_type that is not known")?;

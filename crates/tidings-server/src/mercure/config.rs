@@ -13,6 +13,8 @@ pub struct MercureConfig {
     pub enabled: bool,
     /// Whether those without a token may subscribe to public events.
     pub anonymous: bool,
+    /// Whether there is presence: who is subscribed can be asked for and listened to.
+    pub subscriptions: bool,
     /// Keys of 0.x tokens. A role without any uses the hub's own.
     pub keys: MercureKeys,
     /// Those whose 1.0 tokens are accepted.
@@ -29,6 +31,7 @@ impl Default for MercureConfig {
         Self {
             enabled: true,
             anonymous: false,
+            subscriptions: true,
             keys: MercureKeys::default(),
             issuers: Vec::new(),
             resource: None,

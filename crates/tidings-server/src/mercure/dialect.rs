@@ -5,6 +5,7 @@
 //! the shape of the token, else it is 0.x. Nothing is configured, and one hub serves both.
 
 use http::StatusCode;
+use tidings_hub::Audience;
 
 /// What is so in one dialect and not so in the other.
 #[derive(Debug)]
@@ -37,6 +38,14 @@ pub(super) struct Dialect {
     pub(super) not_granted: StatusCode,
     /// A topic in the hub's own namespace.
     pub(super) reserved_namespace: StatusCode,
+    /// Who is meant by subscription events in this dialect's form.
+    pub(super) audience: Audience,
+    /// The type of these events.
+    pub(super) subscription_event_type: Option<&'static str>,
+    /// The type of the presence API's documents.
+    pub(super) subscription_media_type: &'static str,
+    /// What a space becomes in the path of a subscription.
+    pub(super) escaped_space: &'static str,
     /// Whether a token needs an end, an issuer and an audience (RFC 9068), and `*` is no topic.
     pub(super) is_one: bool,
 }
@@ -57,6 +66,10 @@ pub(super) static ZERO: Dialect = Dialect {
     foreign_origin: StatusCode::UNAUTHORIZED,
     not_granted: StatusCode::UNAUTHORIZED,
     reserved_namespace: StatusCode::FORBIDDEN,
+    audience: Audience(0),
+    subscription_event_type: None,
+    subscription_media_type: "application/ld+json",
+    escaped_space: "+",
     is_one: false,
 };
 
@@ -76,6 +89,10 @@ pub(super) static ONE: Dialect = Dialect {
     foreign_origin: StatusCode::BAD_REQUEST,
     not_granted: StatusCode::FORBIDDEN,
     reserved_namespace: StatusCode::BAD_REQUEST,
+    audience: Audience(1),
+    subscription_event_type: Some("mercure"),
+    subscription_media_type: "application/json",
+    escaped_space: "%20",
     is_one: true,
 };
 

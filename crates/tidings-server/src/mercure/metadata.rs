@@ -15,6 +15,9 @@ pub(super) fn metadata(state: &State, site: &Site) -> Answer {
         "authorization_details_types_supported": [DETAIL_TYPE],
         "mercure_cookie": ONE.cookie,
     });
+    if state.config.mercure.subscriptions {
+        document["mercure_subscriptions"] = json!(true);
+    }
     let issuers: Vec<_> = state.config.mercure.issuers.iter().map(|one| &one.name).collect();
     if !issuers.is_empty() {
         document["authorization_servers"] = json!(issuers);

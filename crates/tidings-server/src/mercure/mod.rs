@@ -5,7 +5,8 @@
 //!
 //! [`dialect`] is the table of what differs. A `POST` is a form that becomes an event
 //! ([`publish`]); a `GET`, or a `QUERY`, becomes an event stream ([`subscribe`]). Who may do what, a
-//! token says ([`access`] finds it, [`claims`] reads it). The words topics are asked for with become
+//! token says ([`access`] finds it, [`claims`] reads it). Who is subscribed, [`presence`] knows and
+//! [`subscriptions`] answers. The words topics are asked for with become
 //! matchers of the hub ([`selector`], [`template`], [`url_pattern`]); behind this module nobody
 //! knows that there is such a protocol. Its topics are the hub's topics: what is published here can be read at
 //! `/events`, and the other way round.
@@ -27,14 +28,19 @@ mod dialect;
 mod form;
 mod limits;
 mod metadata;
+mod presence;
 mod publish;
 mod refusal;
 mod selector;
 mod site;
 mod subscribe;
+mod subscription;
+mod subscriptions;
 mod template;
 mod text;
 mod url_pattern;
+
+use std::sync::Arc;
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -45,6 +51,7 @@ use crate::answer::{self, Answer};
 use crate::auth::cache::TokenCache;
 use crate::state::State;
 use claims::Access;
+use presence::Presence;
 use refusal::Refusal;
 use selector::Patterns;
 use site::Site;
@@ -62,6 +69,7 @@ const METADATA: &str = "/.well-known/oauth-protected-resource/.well-known/mercur
 pub(crate) struct Memory {
     tokens: TokenCache<Access>,
     patterns: Patterns,
+    presence: Arc<Presence>,
 }
 
 /// Whether a request to `path` is one of this protocol.
@@ -107,6 +115,11 @@ async fn dispatch(
         METADATA if method == Method::GET || method == Method::HEAD => {
             Ok(metadata::metadata(state, site))
         }
+        path if state.config.mercure.subscriptions && subscriptions::has(path) => match *method {
+            Method::GET | Method::HEAD => subscriptions::subscriptions(state, parts, site).await,
+            Method::OPTIONS => Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT))),
+            _ => Err(wrong_method("GET, HEAD, OPTIONS")),
+        },
         HUB | METADATA if method == Method::OPTIONS => {
             Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT)))
         }

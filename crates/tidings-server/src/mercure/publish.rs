@@ -30,7 +30,7 @@ pub(super) async fn publish(
     body: Incoming,
 ) -> Result<Answer, Refusal> {
     let query = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
-    let caller = access::identify(state, parts, site, Role::Publisher, None, &query)?;
+    let caller = access::identify(state, parts, site, Role::Publisher, None, &query).await?;
     let dialect = caller.dialect;
     check_origin(state, parts, &caller)?;
     if caller.access.publish.is_none() {

@@ -1,20 +1,24 @@
 //! `GET`, `HEAD` and `QUERY` on the hub: an event stream.
 
+use std::collections::HashSet;
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use hyper::body::Incoming;
 use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening};
-use tidings_hub::{Interest, Matcher, Outcome, Position, Start, Voice};
+use tidings_hub::{EventIdForm, Interest, Matcher, Notice, Outcome, Position, Start, Voice};
 
 use super::access::{self, Role};
 use super::dialect::{self, Dialect, QUERY_BYTES_MAX, ZERO};
 use super::form::Form;
+use super::presence::Since;
 use super::publish::FORM;
 use super::refusal::Refusal;
 use super::selector::{MatchType, topic_selector};
 use super::site::Site;
+use super::subscription::{Kind, Subscription};
 use super::text;
 use crate::answer::{self, Answer, Stream};
 use crate::body;
@@ -28,7 +32,7 @@ pub(super) const MERCURE_LAST_EVENT_ID: HeaderName =
     HeaderName::from_static("mercure-last-event-id");
 
 /// Replay everything: an id to resume after, and the answer to one that is not known.
-const EARLIEST: &str = "earliest";
+pub(super) const EARLIEST: &str = "earliest";
 
 pub(super) async fn subscribe(
     state: &State,
@@ -41,10 +45,15 @@ pub(super) async fn subscribe(
         QUERY => Some(&dialect::ONE),
         _ => dialect::of_parameters(form.names()),
     };
-    let caller = access::identify(state, parts, site, Role::Subscriber, spoken, &form)?;
+    let caller = access::identify(state, parts, site, Role::Subscriber, spoken, &form).await?;
     let dialect = caller.dialect;
     let wanted = if dialect.is_one { matchers(state, site, &form)? } else { selectors(&form)? };
     let resume = Resume::of(&parts.headers, &form, dialect);
+    let mut subscriptions = subscriptions(&wanted);
+    for subscription in &mut subscriptions {
+        subscription.payload = caller.access.payload(&subscription.words);
+    }
+    let wanted = wanted.into_iter().map(|wanted| wanted.matcher).collect();
     let interest = Interest::new(wanted, caller.access.subscribe.clone());
 
     if parts.method == Method::HEAD {
@@ -55,7 +64,8 @@ pub(super) async fn subscribe(
     if state.is_leaving() {
         return Ok(come_back(state, parts.version, &resume));
     }
-    let opening = match state.engine.open(interest, resume.start()).await {
+    let place = resume.place(state);
+    let opening = match state.engine.open(interest, place.start()).await {
         Ok(opening) => opening,
         Err(OpenError::Refused(reason)) => {
             tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
@@ -72,15 +82,20 @@ pub(super) async fn subscribe(
         }
     };
     let mut headers = headers();
-    if let Some(place) = resume.answer(state, &opening) {
+    if let Some(place) = resume.answer(state, &place, &opening) {
         headers.insert(LAST_EVENT_ID, place.clone());
         headers.insert(MERCURE_LAST_EVENT_ID, place);
     }
+    let has_presence = state.config.mercure.subscriptions;
+    let presence = &state.mercure.presence;
+    let missed = place.missed(&opening).map(|since| (since, dialect, opening.interest.clone()));
     let attachment = Attachment {
         voice: Voice::Plain,
         // So that there are bytes at once.
         preface: b":\n".to_vec(),
         expires: caller.access.expires,
+        audience: has_presence.then_some(dialect.audience),
+        companion: has_presence.then(|| presence.member(&state.engine, subscriptions, missed)),
     };
     Ok(Answer::Stream(Box::new(Stream { opening, attachment, headers })))
 }
@@ -111,18 +126,40 @@ async fn parameters(state: &State, parts: &Parts, body: Incoming) -> Result<Form
     Ok(form)
 }
 
+/// Something that a subscriber asked for.
+struct Wanted {
+    words: Box<str>,
+    kind: Kind,
+    matcher: Matcher,
+}
+
+/// What is wanted, as others may see it: the same words once.
+fn subscriptions(wanted: &[Wanted]) -> Vec<Subscription> {
+    let mut seen = HashSet::with_capacity(wanted.len());
+    let subscription = |wanted: &Wanted| Subscription {
+        words: wanted.words.clone(),
+        kind: wanted.kind,
+        payload: None,
+    };
+    let new = wanted.iter().filter(|wanted| seen.insert((&wanted.words, wanted.kind)));
+    new.map(subscription).collect()
+}
+
 /// The topic selectors of a 0.x subscriber.
-fn selectors(form: &Form) -> Result<Vec<Matcher>, Refusal> {
+fn selectors(form: &Form) -> Result<Vec<Wanted>, Refusal> {
     check_count(&ZERO, form.all("topic").count())?;
     let selector = |bytes| {
-        topic_selector(&String::from_utf8_lossy(bytes))
-            .map_err(|error| Refusal::bad_request(format!("a topic selector {error}")))
+        let words = String::from_utf8_lossy(bytes);
+        let matcher = topic_selector(&words)
+            .map_err(|error| Refusal::bad_request(format!("a topic selector {error}")))?;
+        let kind = Kind::of_selector(&matcher);
+        Ok(Wanted { words: words.into(), kind, matcher })
     };
     form.all("topic").map(selector).collect()
 }
 
 /// The matchers of a 1.0 subscriber.
-fn matchers(state: &State, site: &Site, form: &Form) -> Result<Vec<Matcher>, Refusal> {
+fn matchers(state: &State, site: &Site, form: &Form) -> Result<Vec<Wanted>, Refusal> {
     let mut asked = Vec::new();
     for (name, value) in form.fields() {
         let kind = match name {
@@ -151,7 +188,9 @@ fn matchers(state: &State, site: &Site, form: &Form) -> Result<Vec<Matcher>, Ref
             return Err(Refusal::bad_request(text));
         }
         let matcher = state.mercure.patterns.matcher(kind, words, &site.url);
-        matcher.map_err(|error| Refusal::bad_request(format!("a matcher {error}")))
+        let matcher =
+            matcher.map_err(|error| Refusal::bad_request(format!("a matcher {error}")))?;
+        Ok(Wanted { words: words.into(), kind: kind.into(), matcher })
     };
     asked.into_iter().map(matcher).collect()
 }
@@ -189,17 +228,28 @@ impl Resume {
         }
     }
 
-    fn start(&self) -> Start {
-        match self {
-            Self::No | Self::Nowhere => Start::Live,
-            Self::After(id) if id == EARLIEST => Start::Earliest,
-            Self::After(id) => Start::After(id.clone()),
+    /// What that means here.
+    fn place(&self, state: &State) -> Place {
+        let id = match self {
+            Self::No | Self::Nowhere => return Place::Here,
+            Self::After(id) => id,
+        };
+        if id == EARLIEST {
+            return Place::Earliest;
+        }
+        // An id of a subscription event has a place in the log before it.
+        match Notice::divide(id) {
+            Some((place, tag)) if is_ours(state, place) => Place::After {
+                id: place.to_owned(),
+                notice: Some(state.mercure.presence.number(tag)),
+            },
+            _ => Place::After { id: id.clone(), notice: None },
         }
     }
 
     /// The id of the event before the first one that will be sent. If it is not the one asked for,
     /// the client knows that it may have lost some.
-    fn answer(&self, state: &State, opening: &Opening) -> Option<HeaderValue> {
+    fn answer(&self, state: &State, place: &Place, opening: &Opening) -> Option<HeaderValue> {
         let earliest = HeaderValue::from_static(EARLIEST);
         let here = || match opening.position {
             Position::ZERO => EARLIEST.to_owned(),
@@ -209,10 +259,50 @@ impl Resume {
             (Self::No, _) => return None,
             (_, Outcome::Reset { .. }) => return Some(earliest),
             (Self::Nowhere, _) => here(),
-            (Self::After(id), _) => id.clone(),
+            (Self::After(id), _) => match place {
+                // Subscription events are lost.
+                Place::After { id, notice: Some(None) } => id.clone(),
+                _ => id.clone(),
+            },
         };
         Some(HeaderValue::from_bytes(place.as_bytes()).unwrap_or(earliest))
     }
+}
+
+/// Where a stream begins, by the log and by the notices.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// With what comes.
+    Here,
+    Earliest,
+    After {
+        id: String,
+        /// The id was that of a subscription event: its number, if all after it are kept.
+        notice: Option<Option<u64>>,
+    },
+}
+
+impl Place {
+    fn start(&self) -> Start {
+        match self {
+            Self::Here => Start::Live,
+            Self::Earliest => Start::Earliest,
+            Self::After { id, .. } => Start::After(id.clone()),
+        }
+    }
+
+    /// The subscription events that are missed.
+    fn missed(&self, opening: &Opening) -> Option<Since> {
+        match self {
+            Self::Here => None,
+            Self::After { notice: Some(Some(number)), .. } => Some(Since::Notice(*number)),
+            Self::Earliest | Self::After { .. } => Some(Since::Place(opening.position)),
+        }
+    }
+}
+
+fn is_ours(state: &State, id: &str) -> bool {
+    matches!(EventIdForm::of(id, state.engine.epoch()), EventIdForm::Ours(_))
 }
 
 /// The headers of every stream.

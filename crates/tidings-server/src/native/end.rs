@@ -20,7 +20,7 @@ pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result
     let token = query.take("token")?;
     query.finish(&["token"])?;
 
-    let caller = super::writer(state, parts, token.as_deref())?;
+    let caller = super::writer(state, parts, token.as_deref()).await?;
     let topic = super::path_topic(raw_topic)?;
     caller.check_publish(&topic)?;
 

@@ -27,7 +27,7 @@ pub(super) async fn publish(
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;
     query.finish(&["token"])?;
-    let caller = super::writer(state, parts, token.as_deref())?;
+    let caller = super::writer(state, parts, token.as_deref()).await?;
     let topic = super::path_topic(raw_topic)?;
     caller.check_publish(&topic)?;
 

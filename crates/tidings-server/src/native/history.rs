@@ -29,7 +29,7 @@ pub(super) async fn history(
 ) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;
-    let caller = state.auth.identify(&parts.headers, token.as_deref())?;
+    let caller = state.auth.identify(&parts.headers, token.as_deref()).await?;
     let interest = super::interest(raw_topic, &mut query, &caller)?;
     let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Earliest);
     let limit = query.take("limit")?;

@@ -98,8 +98,12 @@ fn path_topic(raw: &str) -> Result<Topic, Problem> {
 }
 
 /// Who may write: a caller without a token, moreover, not from a page of a foreign origin.
-fn writer(state: &State, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
-    let caller = state.auth.identify(&parts.headers, query_token)?;
+async fn writer(
+    state: &State,
+    parts: &Parts,
+    query_token: Option<&str>,
+) -> Result<Caller, Problem> {
+    let caller = state.auth.identify(&parts.headers, query_token).await?;
     if caller.is_anonymous() {
         state.config.cors.check_change(parts)?;
     }

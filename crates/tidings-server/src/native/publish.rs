@@ -24,7 +24,7 @@ pub(super) async fn publish(
     let token = query.take("token")?;
     query.finish(&["event", "id", "retry", "token"])?;
 
-    let caller = super::writer(state, parts, token.as_deref())?;
+    let caller = super::writer(state, parts, token.as_deref()).await?;
     let topic = super::path_topic(raw_topic)?;
     caller.check_publish(&topic)?;
 

@@ -34,11 +34,11 @@ struct Stats {
 }
 
 /// Who may see everything may see these.
-pub(crate) fn stats(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+pub(crate) async fn stats(state: &State, parts: &Parts) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;
     query.finish(&["token"])?;
-    let caller = state.auth.identify(&parts.headers, token.as_deref())?;
+    let caller = state.auth.identify(&parts.headers, token.as_deref()).await?;
     caller.check_subscribe(&Matcher::All)?;
 
     let epoch = state.engine.epoch();

@@ -23,7 +23,7 @@ pub(super) async fn subscribe(
 ) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;
-    let caller = state.auth.identify(&parts.headers, token.as_deref())?;
+    let caller = state.auth.identify(&parts.headers, token.as_deref()).await?;
     let interest = super::interest(raw_topic, &mut query, &caller)?;
     let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Live);
     query.finish(&["topic", "last", "since", "after", "token"])?;
@@ -55,6 +55,8 @@ pub(super) async fn subscribe(
         voice: Voice::Native,
         preface: preface(state, &opening),
         expires: caller.grant().expires,
+        audience: None,
+        companion: None,
     };
     Ok(Answer::Stream(Box::new(Stream { opening, attachment, headers })))
 }

@@ -62,6 +62,13 @@ pub(crate) struct HubArgs {
     #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "BOOL",
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     mercure_anonymous: Option<String>,
+    /// Who is subscribed can be asked for and listened to [true]
+    #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "BOOL",
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    mercure_subscriptions: Option<String>,
+    /// An issuer whose 1.0 tokens the hub's own keys sign; may be repeated
+    #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "ISSUER")]
+    mercure_issuer: Vec<String>,
     /// The URL by which 1.0 tokens name this hub
     #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "URL")]
     mercure_resource: Option<String>,
@@ -152,6 +159,8 @@ impl HubArgs {
         give("cors-credentials", self.cors_credentials.as_slice());
         give("mercure", self.mercure.as_slice());
         give("mercure-anonymous", self.mercure_anonymous.as_slice());
+        give("mercure-subscriptions", self.mercure_subscriptions.as_slice());
+        give("mercure-issuer", &self.mercure_issuer);
         give("mercure-resource", self.mercure_resource.as_slice());
         give("mercure-publish-origin", &self.mercure_publish_origin);
         give("max-subscribers", self.max_subscribers.as_slice());

@@ -87,6 +87,7 @@ pub(super) fn server_config(settings: &Settings) -> Result<Config, CliError> {
     for table in &settings.jwt_keys {
         keys::place(&mut config, table)?;
     }
+    keys::trust_issuers(&mut config, &settings.mercure_issuer);
     config.check().map_err(wrong)?;
     Ok(config)
 }
@@ -97,6 +98,7 @@ fn mercure_config(settings: &Settings) -> Result<MercureConfig, CliError> {
     Ok(MercureConfig {
         enabled: settings.mercure,
         anonymous: settings.mercure_anonymous,
+        subscriptions: settings.mercure_subscriptions,
         resource: resource.map_err(|error| misset(settings, "mercure-resource", &error))?,
         publish_origins: origins
             .map_err(|error| misset(settings, "mercure-publish-origin", &error))?,

@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 use crate::args::{Cli, HelpArgs};
 use crate::error::CliError;
 use crate::exit_code::{self, ExitCode};
-use crate::settings::KEYS;
+use crate::settings::{DROP_IN_VARIABLES, KEYS};
 use crate::{env, output};
 
 pub(super) fn run(args: &HelpArgs) -> Result<ExitCode, CliError> {
@@ -44,6 +44,9 @@ fn environment() -> String {
     }
     for key in KEYS {
         line(&key.variable(), &format!("the setting {}", key.name));
+    }
+    for (name, what) in DROP_IN_VARIABLES {
+        line(name, what);
     }
     text.push_str("\nWhat the settings mean: `tidings check --defaults`. Lists have commas.\n");
     text

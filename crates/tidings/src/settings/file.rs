@@ -161,14 +161,19 @@ impl Reader<'_> {
             algorithm: take_one(&mut entries, "algorithm").unwrap_or_default(),
             key: take_one(&mut entries, "key"),
             key_file: take_one(&mut entries, "key-file").map(|file| self.beside(&file)),
+            url: take_one(&mut entries, "url"),
             role,
             issuer: take_one(&mut entries, "issuer"),
             origin: self.place(span.clone()),
         };
-        if key.algorithm.is_empty() {
+        if key.algorithm.is_empty() && key.url.is_none() {
             self.wrong(span.clone(), "a key that signs tokens needs an `algorithm`");
         }
-        self.check_key(span, key.key.is_some(), key.key_file.is_some());
+        let places = [key.key.is_some(), key.key_file.is_some(), key.url.is_some()];
+        if places.iter().filter(|place| **place).count() != 1 {
+            let message = "a key that signs tokens needs one of `key`, `key-file` and `url`";
+            self.wrong(span, message);
+        }
         Some(key)
     }
 

@@ -43,6 +43,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key::one("cors-credentials"),
     Key::one("mercure"),
     Key::one("mercure-anonymous"),
+    Key::one("mercure-subscriptions"),
+    Key::list("mercure-issuer"),
     Key::one("mercure-resource"),
     Key::list("mercure-publish-origin"),
     Key::one("max-subscribers"),
@@ -74,7 +76,8 @@ pub(super) const KEY_TABLE_KEYS: [&str; 5] = ["name", "key", "key-file", "publis
 pub(super) const JWT_KEY_TABLES: &str = "jwt-keys";
 
 /// What a table of [`JWT_KEY_TABLES`] may have.
-pub(super) const JWT_KEY_TABLE_KEYS: [&str; 5] = ["algorithm", "key", "key-file", "role", "issuer"];
+pub(super) const JWT_KEY_TABLE_KEYS: [&str; 6] =
+    ["algorithm", "key", "key-file", "url", "role", "issuer"];
 
 /// The name among `names` that was probably meant by `typed`.
 pub(crate) fn likely<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {

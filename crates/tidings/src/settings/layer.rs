@@ -10,6 +10,8 @@ pub(crate) struct Layer {
     pub(crate) values: BTreeMap<&'static str, Given>,
     pub(crate) keys: Vec<KeyTable>,
     pub(crate) jwt_keys: Vec<JwtKeyTable>,
+    /// What was wrong already where it stands.
+    pub(crate) problems: Vec<SettingProblem>,
 }
 
 /// The texts of one setting, and where they stand. A setting that is no list has one.
@@ -34,10 +36,13 @@ pub(crate) struct KeyTable {
 /// One table of `[[jwt-keys]]`.
 #[derive(Clone, Debug)]
 pub(crate) struct JwtKeyTable {
+    /// Empty with a [`url`](Self::url) means: whichever its keys are for.
     pub(crate) algorithm: String,
-    /// Exactly one of these two is there.
+    /// Exactly one of these three is there.
     pub(crate) key: Option<String>,
     pub(crate) key_file: Option<PathBuf>,
+    /// Where a set of keys is.
+    pub(crate) url: Option<String>,
     pub(crate) role: Option<Role>,
     pub(crate) issuer: Option<String>,
     pub(crate) origin: Origin,

@@ -25,7 +25,8 @@ pub fn tidings() -> Command {
 
 pub fn clean(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TIDINGS_") {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("TIDINGS_") || name_text.starts_with("MERCURE_") {
             command.env_remove(name);
         }
     }

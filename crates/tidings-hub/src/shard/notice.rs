@@ -1,0 +1,112 @@
+//! Notices: events that are in no log, for those who are here now.
+//!
+//! A notice goes between two events, as words of the hub. A subscriber who is live and has taken
+//! whole events gets it at once; for any other it is kept until that is so. What is kept is bounded
+//! ([`NOTICES_PENDING_MAX`]); a subscriber for whom more would have to be kept is closed, and
+//! learns from the id it comes back with what it has missed.
+
+use std::sync::Arc;
+
+use crate::close_reason::CloseReason;
+use crate::index::GroupId;
+use crate::limits::NOTICES_PENDING_MAX;
+use crate::notice::Notice;
+use crate::subscriber::{Phase, SubscriberId};
+
+use super::Shard;
+
+impl Shard {
+    /// Gives `notice` to everybody of its audience who wants it and may have it.
+    pub fn handle_notice(&mut self, notice: &Arc<Notice>) {
+        let mut found = std::mem::take(&mut self.found);
+        for topic in notice.draft.topics() {
+            self.index.find(topic, &mut |group| found.push(group));
+        }
+        found.sort_unstable();
+        found.dedup();
+        for group in found.drain(..) {
+            let key = &self.groups[group as usize].key;
+            if key.audience == Some(notice.audience) && key.interest.may_have(&notice.draft) {
+                self.note_group(group, notice);
+            }
+        }
+        self.found = found;
+    }
+
+    /// Gives a subscriber who came just now what it has missed.
+    pub fn handle_missed_notices(&mut self, id: SubscriberId, notices: Vec<Arc<Notice>>) {
+        let Some((subscriber, group)) = self.group_of(id) else { return };
+        if !notices.is_empty() {
+            group.is_noticed = true;
+            subscriber.outbox.get_or_insert_default().notices.extend(notices);
+            self.enqueue(id);
+        }
+    }
+
+    /// Notices were lost on their way here. Those who may have missed one are closed, so that they
+    /// come back and learn of it.
+    pub fn handle_lost_notices(&mut self) {
+        let noticed =
+            |index: usize, group: GroupId| self.groups[group as usize].is_noticed.then_some(index);
+        let missed: Vec<_> = self
+            .subscribers
+            .iter()
+            .filter_map(|(index, subscriber)| {
+                noticed(index, subscriber.group)?;
+                Some(SubscriberId { index: index as u32, generation: subscriber.generation })
+            })
+            .collect();
+        for id in missed {
+            self.close(id, CloseReason::NoticesLost);
+        }
+    }
+
+    fn note_group(&mut self, group_id: GroupId, notice: &Arc<Notice>) {
+        let group = &mut self.groups[group_id as usize];
+        group.is_noticed = true;
+        let members: Vec<u32> = if group.live.len() == group.members as usize {
+            group.live.clone()
+        } else {
+            // Those who are not live stand in no list; there are few of them, and seldom.
+            let all = self.subscribers.iter();
+            all.filter(|(_, s)| s.group == group_id).map(|(index, _)| index as u32).collect()
+        };
+        for index in members {
+            let generation = self.subscribers[index as usize].generation;
+            let id = SubscriberId { index, generation };
+            let outbox = self.subscribers[index as usize].outbox.get_or_insert_default();
+            if outbox.notices.len() >= NOTICES_PENDING_MAX {
+                self.close(id, CloseReason::NoticesLost);
+                continue;
+            }
+            outbox.notices.push(Arc::clone(notice));
+            self.enqueue(id);
+        }
+    }
+
+    /// Turns the notices that wait for a subscriber into words, if it stands between two events.
+    pub(super) fn release_notices(&mut self, id: SubscriberId) {
+        let (head, epoch) = (self.head, self.config.epoch);
+        let Some((subscriber, group)) = self.group_of(id) else { return };
+        if subscriber.phase != Phase::Live || subscriber.blocked {
+            return;
+        }
+        let Some(outbox) = subscriber.outbox.as_deref_mut() else { return };
+        if outbox.notices.is_empty() || subscriber.offset < group.ring.base() {
+            return;
+        }
+        let mut position = head;
+        if subscriber.offset < group.ring.head() {
+            let cursor = group.ring.locate(subscriber.offset);
+            if cursor.skip > 0 {
+                return;
+            }
+            position = cursor.position;
+        }
+        for notice in std::mem::take(&mut outbox.notices) {
+            let mut words = Vec::with_capacity(256);
+            notice.encode(&mut words, position, epoch);
+            group.key.framing.wrap(&mut outbox.words, &words);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! A set of public keys at a URL (RFC 7517 §5), read when a token needs it.
+//!
+//! # When it is read
+//!
+//! Verifying a token never waits: it takes the keys that are here. Where these are too old, or none
+//! of them fits, [`claims`](super::token::claims) says so, and whoever can wait has the set
+//! [read again](KeySet::refresh) and verifies once more. However many want that at once, one
+//! request is made (the others wait for it), and none within [`KEY_SET_PAUSE`] of the last: tokens
+//! with invented key ids cost the owner of the set nothing.
+//!
+//! While the set cannot be read, the keys that were read last stay good: an issuer that is down
+//! does not take its subscribers with it.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::Uri;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::keys::PlainKey;
+use crate::limits::{
+    KEY_SET_AGE_MAX, KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KEY_SET_PAUSE, KEY_SET_WAIT_MAX,
+};
+
+/// A set of keys, and where it is.
+pub(crate) struct KeySet {
+    place: Place,
+    /// Keys for other algorithms are not used.
+    algorithm: Option<Algorithm>,
+    known: Mutex<Known>,
+    /// Held by whoever reads the set.
+    reading: tokio::sync::Mutex<()>,
+}
+
+enum Place {
+    Url(Uri),
+    /// Read once.
+    File(std::path::PathBuf),
+}
+
+#[derive(Clone, Default)]
+struct Known {
+    keys: Arc<[NamedKey]>,
+    /// When they were read.
+    read: Option<Instant>,
+    /// When it was last tried.
+    tried: Option<Instant>,
+}
+
+/// A key, and the id by which tokens name it.
+struct NamedKey {
+    id: Option<String>,
+    key: PlainKey,
+}
+
+impl KeySet {
+    /// The set at `url`, of which nothing is read yet. `None` if that is no `http`, `https` or
+    /// `file` URL.
+    pub(crate) fn new(url: &str, algorithm: Option<Algorithm>) -> Option<Self> {
+        let parsed = url::Url::parse(url).ok()?;
+        let place = match parsed.scheme() {
+            "http" | "https" => Place::Url(url.parse().ok()?),
+            "file" => Place::File(parsed.to_file_path().ok()?),
+            _ => return None,
+        };
+        let (known, reading) = (Mutex::default(), tokio::sync::Mutex::default());
+        Some(Self { place, algorithm, known, reading })
+    }
+
+    /// Whether the keys that are here are too old to be used without having been looked for again.
+    pub(super) fn is_due(&self) -> bool {
+        let known = self.lock();
+        let is_old = match (&self.place, known.read) {
+            (_, None) => true,
+            (Place::Url(_), Some(read)) => read.elapsed() > KEY_SET_AGE_MAX,
+            (Place::File(_), Some(_)) => false,
+        };
+        is_old && !known.was_just_tried()
+    }
+
+    /// Tries the keys that may have signed a token that names its key `id`; stops at the first
+    /// for which `accepts`.
+    pub(super) fn any(&self, id: Option<&str>, mut accepts: impl FnMut(&PlainKey) -> bool) -> bool {
+        let keys = Arc::clone(&self.lock().keys);
+        let fits =
+            |named: &&NamedKey| id.is_none() || named.id.is_none() || named.id.as_deref() == id;
+        keys.iter().filter(fits).any(|named| accepts(&named.key))
+    }
+
+    /// Reads the set anew, or waits for whoever does. Says whether there is anything new to be
+    /// tried; what went wrong goes to the log.
+    pub(crate) async fn refresh(&self) -> bool {
+        let before = self.lock().read;
+        let _reading = self.reading.lock().await;
+        {
+            let mut known = self.lock();
+            if known.read != before {
+                return true;
+            }
+            let is_read_file = matches!(self.place, Place::File(_)) && known.read.is_some();
+            if known.was_just_tried() || is_read_file {
+                return false;
+            }
+            known.tried = Some(Instant::now());
+        }
+        let read = match tokio::time::timeout(KEY_SET_WAIT_MAX, self.read()).await {
+            Ok(read) => read,
+            Err(elapsed) => Err(elapsed.into()),
+        };
+        match read {
+            Ok(keys) => {
+                tracing::debug!(set = ?self, keys = keys.len(), "a key set was read");
+                let mut known = self.lock();
+                known.keys = keys.into();
+                known.read = Some(Instant::now());
+                true
+            }
+            Err(error) => {
+                tracing::warn!(set = ?self, error, "a key set cannot be read");
+                false
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<Vec<NamedKey>, Cause> {
+        let text = match &self.place {
+            Place::File(path) => Bytes::from(tokio::fs::read(path).await?),
+            Place::Url(url) => get(url).await?,
+        };
+        let set: Set = serde_json::from_slice(&text)?;
+        let keys = set.keys.into_iter().take(KEY_SET_KEYS_MAX);
+        // A key of a kind that is not known is not for us (RFC 7517 §5).
+        let keys = keys.filter_map(|key| serde_json::from_value(key).ok());
+        Ok(keys.filter_map(|jwk| NamedKey::of(&jwk, self.algorithm)).collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn was_just_tried(&self) -> bool {
+        self.tried.is_some_and(|tried| tried.elapsed() < KEY_SET_PAUSE)
+    }
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Url(url) => fmt::Display::fmt(url, f),
+            Place::File(path) => fmt::Display::fmt(&path.display(), f),
+        }
+    }
+}
+
+impl NamedKey {
+    /// A key that verifies signatures by an algorithm that is accepted. A secret in a set is not
+    /// one: whoever can read the set could sign with it.
+    fn of(jwk: &Jwk, wanted: Option<Algorithm>) -> Option<Self> {
+        if matches!(&jwk.common.public_key_use, Some(usage) if *usage != PublicKeyUse::Signature) {
+            return None;
+        }
+        let fitting: &[Algorithm] = match &jwk.algorithm {
+            AlgorithmParameters::RSA(_) => &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512],
+            AlgorithmParameters::EllipticCurve(key) => match key.curve {
+                EllipticCurve::P256 => &[Algorithm::ES256],
+                EllipticCurve::P384 => &[Algorithm::ES384],
+                _ => return None,
+            },
+            AlgorithmParameters::OctetKeyPair(_) => &[Algorithm::EdDSA],
+            _ => return None,
+        };
+        let named: Option<Algorithm> = match jwk.common.key_algorithm {
+            // For encryption, or not known.
+            Some(name) => Some(name.to_string().parse().ok()?),
+            None => None,
+        };
+        let accepted = |algorithm: &&Algorithm| {
+            named.is_none_or(|named| named == **algorithm)
+                && wanted.is_none_or(|wanted| wanted == **algorithm)
+        };
+        let algorithms: Vec<_> = fitting.iter().filter(accepted).copied().collect();
+        let decoding = DecodingKey::from_jwk(jwk).ok().filter(|_| !algorithms.is_empty())?;
+        Some(Self { id: jwk.common.key_id.clone(), key: PlainKey::new(decoding, algorithms) })
+    }
+}
+
+#[derive(Deserialize)]
+struct Set {
+    keys: Vec<Value>,
+}
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+async fn get(url: &Uri) -> Result<Bytes, Cause> {
+    let mut request = http::Request::get(url.clone()).body(Empty::new())?;
+    let json = http::HeaderValue::from_static("application/jwk-set+json, application/json");
+    request.headers_mut().insert(http::header::ACCEPT, json);
+    let response = client()?.request(request).await?;
+    if !response.status().is_success() {
+        return Err(format!("the answer is {}", response.status()).into());
+    }
+    Ok(Limited::new(response.into_body(), KEY_SET_BYTES_MAX).collect().await?.to_bytes())
+}
+
+type HttpClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+
+/// Made when it is first needed, for it reads the certificates that the system trusts.
+fn client() -> Result<&'static HttpClient, Cause> {
+    use rustls_platform_verifier::BuilderVerifierExt as _;
+
+    static CLIENT: OnceLock<HttpClient> = OnceLock::new();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client);
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_platform_verifier()?
+        .with_no_client_auth();
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let connector = builder.enable_all_versions().build();
+    // Sets are read seldom: no connection is kept for the next time.
+    let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+    Ok(CLIENT.get_or_init(|| client))
+}

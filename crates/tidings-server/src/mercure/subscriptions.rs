@@ -1,0 +1,230 @@
+//! `GET` on `/.well-known/mercure/subscriptions` and below: who is subscribed to what.
+
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use tidings_hub::{Position, Topic};
+
+use super::HUB;
+use super::access::{self, Caller, Role};
+use super::dialect::{Dialect, ONE, ZERO};
+use super::form::Form;
+use super::presence::Session;
+use super::refusal::{Challenge, Refusal};
+use super::selector::MatchType;
+use super::site::Site;
+use super::subscription::{Kind, SubscriberName, Subscription, collection};
+use crate::answer::{self, Answer};
+use crate::query::{Plus, decode};
+use crate::state::State;
+
+/// What a path asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    /// The words of the subscription, and in 1.0 how they are read.
+    words: Option<String>,
+    kind: Option<Kind>,
+    subscriber: Option<String>,
+}
+
+pub(super) async fn subscriptions(
+    state: &State,
+    parts: &Parts,
+    site: &Site,
+) -> Result<Answer, Refusal> {
+    let below = below(parts.uri.path()).unwrap_or_default();
+    let query = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
+    let spoken = spoken(&below);
+    let caller = access::identify(state, parts, site, Role::Subscriber, spoken, &query).await?;
+    let dialect = caller.dialect;
+    check_granted(state, parts, &caller)?;
+    let asked = Asked::of(&below, dialect)?;
+
+    // Before the list: what happens meanwhile comes after the cursor.
+    let head = state.engine.head();
+    let (sessions, number) = state.mercure.presence.sessions();
+    let cursor = match (head, number) {
+        (Position::ZERO, 0) => super::subscribe::EARLIEST.to_owned(),
+        (head, 0) => head.event_id(state.engine.epoch()).to_string(),
+        (head, number) => {
+            let tag = state.mercure.presence.tag(number);
+            format!("{}+{tag}", head.event_id(state.engine.epoch()))
+        }
+    };
+    let found = sessions.iter().flat_map(|session| asked.of_session(session));
+    let id = parts.uri.path_and_query().map_or(parts.uri.path(), |target| target.as_str());
+    let body = match asked.subscriber {
+        None => Some(collection(dialect, id, &cursor, found)),
+        Some(_) => {
+            let mut found = found;
+            found.find_map(|(subscriber, one)| one.alone(dialect, subscriber, &cursor))
+        }
+    };
+    let body = body.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "Not Found"))?;
+    Ok(Answer::Response(respond(parts, dialect, &cursor, body)))
+}
+
+/// Whether `path` is one of ours.
+pub(super) fn has(path: &str) -> bool {
+    below(path).is_some_and(|segments| segments.len() <= 3)
+}
+
+/// The segments below the API's root, as they stand.
+fn below(path: &str) -> Option<Vec<&str>> {
+    let rest = path.strip_prefix(HUB)?.strip_prefix("/subscriptions")?;
+    if rest.is_empty() {
+        return Some(Vec::new());
+    }
+    let segments: Vec<_> = rest.strip_prefix('/')?.split('/').collect();
+    segments.iter().all(|segment| !segment.is_empty()).then_some(segments)
+}
+
+/// The dialect of a path, if it says: with a topic and a subscriber it could be either.
+fn spoken(below: &[&str]) -> Option<&'static Dialect> {
+    match below {
+        [] => None,
+        [_] => Some(&ZERO),
+        [kind, words] => {
+            let is_one = MatchType::named(kind).is_some() && !words.starts_with("urn");
+            is_one.then_some(&ONE)
+        }
+        _ => Some(&ONE),
+    }
+}
+
+/// Whether a token grants what is asked for. That everybody may listen to public events is nothing
+/// to the list.
+fn check_granted(state: &State, parts: &Parts, caller: &Caller) -> Result<(), Refusal> {
+    if caller.is_anonymous() && state.auth.anonymous().is_none() {
+        let text = "a token is needed: send `Authorization: Bearer <token>`";
+        return Err(Refusal::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text));
+    }
+    let path = parts.uri.path();
+    let with_query = parts.uri.path_and_query().map(|target| target.as_str());
+    let with_query = with_query.filter(|_| !caller.dialect.is_one);
+    let mut topics = [Some(path), with_query].into_iter().flatten();
+    let is_granted = topics.any(|topic| {
+        Topic::new(topic).is_ok_and(|topic| {
+            caller.access.subscribe.iter().any(|matcher| matcher.matches(&topic))
+        })
+    });
+    if is_granted {
+        return Ok(());
+    }
+    let text = format!("the token does not grant `subscribe` on {path:?}");
+    Err(Refusal::token(caller.dialect.not_granted, Challenge::InsufficientScope, text))
+}
+
+impl Asked {
+    fn of(below: &[&str], dialect: &Dialect) -> Result<Self, Refusal> {
+        let plus = if dialect.is_one { Plus::Itself } else { Plus::Space };
+        let decoded = |segment: &str| {
+            let text = decode(segment, plus);
+            text.map(std::borrow::Cow::into_owned)
+                .map_err(|_| Refusal::bad_request("the path is not percent-encoded UTF-8"))
+        };
+        let (kind, rest) = match below {
+            [] => return Ok(Self::default()),
+            [kind, rest @ ..] if dialect.is_one => {
+                let kind = MatchType::named(kind);
+                let kind = kind.ok_or_else(|| Refusal::bad_request("no such match type"))?;
+                (Some(kind.into()), rest)
+            }
+            _ => (None, below),
+        };
+        let (words, subscriber) = match rest {
+            [words] => (decoded(words)?, None),
+            [words, subscriber] => (decoded(words)?, Some(decoded(subscriber)?)),
+            _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "404 page not found")),
+        };
+        Ok(Self { words: Some(words), kind, subscriber })
+    }
+
+    /// The subscriptions of `session` that are meant.
+    fn of_session<'a>(
+        &self,
+        session: &'a Session,
+    ) -> impl Iterator<Item = (SubscriberName, &'a Subscription)> + use<'a, '_> {
+        let is_subscriber = match &self.subscriber {
+            Some(name) => *name == session.subscriber.to_string(),
+            None => true,
+        };
+        let all = session.subscriptions.iter().filter(move |_| is_subscriber);
+        let is_meant = |one: &&Subscription| {
+            self.words.as_deref().is_none_or(|words| *words == *one.words)
+                && self.kind.is_none_or(|kind| kind == one.kind)
+        };
+        all.filter(is_meant).map(|one| (session.subscriber, one))
+    }
+}
+
+fn respond(parts: &Parts, dialect: &Dialect, cursor: &str, body: String) -> answer::Response {
+    // 0.x clients are used to a bare one.
+    let tag = if dialect.is_one { format!("\"{cursor}\"") } else { cursor.to_owned() };
+    let known = parts.headers.get_all(header::IF_NONE_MATCH).iter();
+    let is_known = known.filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|tag| {
+            let tag = tag.trim();
+            let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
+            tag == cursor || tag == "*"
+        })
+    });
+    let mut response = if is_known {
+        answer::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        answer::whole(StatusCode::OK, dialect.subscription_media_type, body)
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    if dialect.is_one {
+        let link = format!(
+            "<{HUB}>; rel=\"mercure\"; last-event-id=\"{cursor}\"; type=\"mercure\"; \
+             content-type=\"application/json\""
+        );
+        if let Ok(link) = HeaderValue::from_str(&link) {
+            headers.insert(header::LINK, link);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn asked(path: &str, dialect: &Dialect) -> Option<Asked> {
+        Asked::of(&below(path)?, dialect).ok()
+    }
+
+    #[test]
+    fn a_path_is_read_as_its_dialect_writes_it() {
+        let root = "/.well-known/mercure/subscriptions";
+        assert_eq!(asked(root, &ZERO), Some(Asked::default()));
+        let zero = asked(&format!("{root}/https%3A%2F%2Fx%2Fa+b/urn%3Auuid%3A1"), &ZERO).unwrap();
+        assert_eq!(zero.words.as_deref(), Some("https://x/a b"));
+        assert_eq!(zero.subscriber.as_deref(), Some("urn:uuid:1"));
+        let one = asked(&format!("{root}/urlpattern/%2Fa+b"), &ONE).unwrap();
+        assert_eq!((one.words.as_deref(), one.kind), (Some("/a+b"), Some(Kind::UrlPattern)));
+        assert_eq!(asked(&format!("{root}/template/x"), &ONE), None);
+        assert_eq!(asked(&format!("{root}/exact/%zz"), &ONE), None);
+        for path in [format!("{root}/"), format!("{root}x"), format!("{root}/a/b/c/d")] {
+            assert!(!has(&path), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_dialect_of_a_path_is_known_where_it_can_be() {
+        let name = |below: &[&str]| spoken(below).map(|dialect| dialect.is_one);
+        assert_eq!(name(&[]), None);
+        assert_eq!(name(&["a"]), Some(false));
+        assert_eq!(name(&["exact", "a"]), Some(true));
+        assert_eq!(name(&["exact", "urn%3Auuid%3A1"]), None);
+        assert_eq!(name(&["a", "b"]), None);
+        assert_eq!(name(&["exact", "a", "b"]), Some(true));
+    }
+}
