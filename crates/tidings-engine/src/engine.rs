@@ -240,8 +240,8 @@ impl Engine {
         }
         let fanout = Arc::clone(inner);
         self.spawn("fanout", move || {
-            let Inner { store, mailboxes, head: watched, stopping, .. } = &*fanout;
-            fanout::run(&**store, head, mailboxes, watched, stopping);
+            let Inner { store, mailboxes, head: watched, counters, stopping, .. } = &*fanout;
+            fanout::run(&**store, head, mailboxes, watched, counters, stopping);
         })?;
         let committer = Arc::clone(inner);
         self.spawn("committer", move || committer.committer.run(&committer.store))

@@ -2,6 +2,11 @@
 //!
 //! It is the only way an event reaches subscribers, also when it was published a moment ago on the same machine:
 //! one order everywhere, and nothing is delivered that is not in the log.
+//!
+//! While nobody listens there is nothing to read or encode, and waking threads for each batch would
+//! only slow the publishers down. Then the fan-out looks at the log now and then, and tells the
+//! workers how far it went. Somebody who arrives between two looks finds a gap where these records
+//! were, and reads the log.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +15,11 @@ use std::time::Duration;
 use tidings_hub::{Frame, FrameBatch, Page, Position, ReadError, ReadQuery, Store};
 use tokio::sync::watch;
 
-use crate::limits::{MAILBOX_PATIENCE, TAIL_PAGE_BYTES_MAX, TAIL_PAGE_RECORDS_MAX, TAIL_PATIENCE};
-use crate::mailbox::Mailbox;
+use crate::counters::Counters;
+use crate::limits::{
+    MAILBOX_PATIENCE, TAIL_PAGE_BYTES_MAX, TAIL_PAGE_RECORDS_MAX, TAIL_PATIENCE, UNHEARD_NAP,
+};
+use crate::mailbox::{Mailbox, Message};
 
 /// The thread: follows the tail of `store` from `after` until `stopping`.
 pub(crate) fn run(
@@ -19,12 +27,24 @@ pub(crate) fn run(
     mut after: Position,
     mailboxes: &[Arc<Mailbox>],
     head: &watch::Sender<Position>,
+    counters: &Counters,
     stopping: &AtomicBool,
 ) {
     // Workers that had no room: the next batches are offered to them without waiting, until there is some.
     let mut left_behind = vec![false; mailboxes.len()];
     while !stopping.load(Ordering::Acquire) {
         if store.wait(after, TAIL_PATIENCE) <= after {
+            continue;
+        }
+        if counters.subscribers() == 0 {
+            if head.receiver_count() == 0 {
+                std::thread::sleep(UNHEARD_NAP);
+            }
+            after = store.bounds().head;
+            for mailbox in mailboxes {
+                mailbox.post(Message::Gap(after));
+            }
+            head.send_replace(after);
             continue;
         }
         let batch = match next_batch(store, after, store.bounds().head) {

@@ -43,6 +43,10 @@ pub const TAIL_PAGE_BYTES_MAX: usize = 256 << 10;
 /// How long the fan-out sleeps when nothing is published before it looks whether the hub stops.
 pub const TAIL_PATIENCE: Duration = Duration::from_millis(100);
 
+/// How often the fan-out looks at the log while there are no subscribers. The first one that
+/// arrives waits so long, once.
+pub const UNHEARD_NAP: Duration = Duration::from_millis(5);
+
 /// Threads that read history for those catching up. They mostly wait for the disk.
 pub const REPLAY_THREADS: usize = 2;
 

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidings_hub::{CloseReason, EncodedPage, FrameBatch, Notice, ReadError, SubscriberId};
+use tidings_hub::{
+    CloseReason, EncodedPage, FrameBatch, Notice, Position, ReadError, SubscriberId,
+};
 
 use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_NOTICES_MAX};
 use crate::sys::Bell;
@@ -39,6 +41,8 @@ struct Contents {
 pub(crate) enum Message {
     Attach(Box<Newcomer>),
     Page(SubscriberId, Result<EncodedPage, ReadError>),
+    /// Records up to here were left out, for nobody listened.
+    Gap(Position),
     /// A body has room again.
     Writable(SubscriberId),
     /// A body is gone.

@@ -145,6 +145,9 @@ impl Worker {
         match message {
             Message::Attach(newcomer) => self.attach(*newcomer),
             Message::Page(id, page) => self.shard.handle_page(id, page),
+            Message::Gap(upto) if self.shard.head() < upto => self.shard.handle_gap(upto),
+            // Frames that were on their way came before it.
+            Message::Gap(_) => {}
             Message::Writable(id) => self.shard.handle_writable(id),
             Message::Closed(id, reason) => self.shard.handle_closed(id, reason),
             Message::Notice(notice) => self.shard.handle_notice(&notice),

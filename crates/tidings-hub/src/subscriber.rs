@@ -122,8 +122,8 @@ pub struct EncodedPage {
     pub ends: Vec<(Position, usize)>,
     /// How far the read came; see [`Page::reached`](crate::Page).
     pub reached: Position,
-    /// Topics of the interest whose end is the last that was known of them when the page was read,
-    /// if the end is no later than `reached`. A topic may end after somebody has asked for it and
+    /// Topics of the interest whose end was the last that was known of them when the page was read,
+    /// if that end is no later than `reached`. A topic may end after somebody has asked for it and
     /// before a shard has registered that: then only its history can tell.
     pub ended: Vec<Topic>,
 }

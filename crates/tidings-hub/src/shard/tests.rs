@@ -408,8 +408,7 @@ fn an_ended_topic_closes_those_who_want_nothing_else() {
 fn who_reads_the_end_from_history_is_closed_too() {
     let mut scene = Scene::new();
     scene.publish_as("job", "done", Kind::End);
-    // Others go on: after the last record it wants, there is still some log to look through, in
-    // vain.
+    // Others go on: after the last record it wants there is still some log to look through.
     scene.publish("other", "1");
     let id = scene.attach_as("job", |attach| {
         attach.position = Position::ZERO;
