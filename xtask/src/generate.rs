@@ -28,8 +28,18 @@ pub(crate) fn run(check: bool) -> Vec<String> {
     problems
 }
 
-const COMMANDS: [&str; 9] =
-    ["serve", "demo", "publish", "subscribe", "token", "check", "bench", "completions", "man"];
+const COMMANDS: [&str; 10] = [
+    "serve",
+    "demo",
+    "publish",
+    "subscribe",
+    "relay",
+    "token",
+    "check",
+    "bench",
+    "completions",
+    "man",
+];
 
 fn pages() -> Result<Vec<(&'static str, String)>, String> {
     let mut cli = format!("# The command line\n\n{NOTE}\n\n```text\n{}\n```\n", help(&["--help"])?);

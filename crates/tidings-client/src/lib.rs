@@ -57,6 +57,7 @@ mod backoff;
 mod body;
 mod cause;
 mod error;
+mod given_headers;
 mod handle;
 mod hop;
 mod item;

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, PRAGMA};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::header::{ACCEPT, CACHE_CONTROL, PRAGMA};
+use http::{HeaderMap, HeaderValue, Method};
 use tidings_codec::{Decoder, EventId};
 
 use crate::error::OpenError;
+use crate::given_headers::GivenHeaders;
 use crate::limits::EVENT_BYTES_MAX;
 use crate::session::{Session, SessionConfig};
 use crate::target::Target;
@@ -22,9 +23,8 @@ use crate::{Attempt, Backoff, EventSource, HttpTransport, LastIdStore, RetryPoli
 pub struct EventSourceBuilder {
     url: String,
     method: Method,
-    headers: HeaderMap,
+    headers: GivenHeaders,
     body: Bytes,
-    problem: Option<OpenError>,
     last_event_id: Option<EventId>,
     last_id_store: Option<Box<dyn LastIdStore>>,
     comments: bool,
@@ -60,9 +60,8 @@ impl EventSourceBuilder {
         Self {
             url: url.to_owned(),
             method: Method::GET,
-            headers: HeaderMap::new(),
+            headers: GivenHeaders::new(),
             body: Bytes::new(),
-            problem: None,
             last_event_id: None,
             last_id_store: None,
             comments: false,
@@ -91,24 +90,15 @@ impl EventSourceBuilder {
     /// Sends a header, in the place of one of the same name. It may well be `Accept`; but
     /// `Last-Event-ID` is [set otherwise](Self::last_event_id).
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        let name = HeaderName::from_bytes(name.as_ref()).map_err(OpenError::HeaderName);
-        let value = HeaderValue::from_bytes(value.as_ref()).map_err(OpenError::HeaderValue);
-        match name.and_then(|name| Ok((name, value?))) {
-            Ok((name, mut value)) => {
-                value.set_sensitive(name == AUTHORIZATION);
-                self.headers.insert(name, value);
-            }
-            Err(problem) => {
-                self.problem.get_or_insert(problem);
-            }
-        }
+        self.headers.insert(name, value);
         self
     }
 
     /// Sends `Authorization: Bearer` with a token. It goes to the origin of the URL, and is not sent
     /// along when a redirect leads elsewhere. For tokens that expire see [`on_attempt`](Self::on_attempt).
-    pub fn bearer_token(self, token: &str) -> Self {
-        self.header(AUTHORIZATION, format!("Bearer {token}"))
+    pub fn bearer_token(mut self, token: &str) -> Self {
+        self.headers.insert_bearer_token(token);
+        self
     }
 
     /// Asks for what came after this id. A [store](Self::last_id_store) that has one comes first.
@@ -188,20 +178,14 @@ impl EventSourceBuilder {
     ///
     /// [`OpenError`] if what was given makes no request.
     pub fn open(mut self) -> Result<EventSource, OpenError> {
-        if let Some(problem) = self.problem {
-            return Err(problem);
-        }
         let (target, credentials) = Target::parse(&self.url)?;
-        if let Some(credentials) = credentials {
-            let value = HeaderValue::try_from(credentials).expect("base64 is ascii");
-            self.headers.entry(AUTHORIZATION).or_insert(value);
-        }
+        let mut headers = self.headers.finish(credentials)?;
         // What the standard has every source send (HTML §9.2.2, step 9; Fetch §4.6 for the cache mode
         // `no-store`).
         for (name, value) in
             [(ACCEPT, "text/event-stream"), (CACHE_CONTROL, "no-cache"), (PRAGMA, "no-cache")]
         {
-            self.headers.entry(name).or_insert(HeaderValue::from_static(value));
+            headers.entry(name).or_insert(HeaderValue::from_static(value));
         }
 
         let mut decoder = Decoder::new().with_event_bytes_max(self.event_bytes_max);
@@ -219,7 +203,7 @@ impl EventSourceBuilder {
         let config = SessionConfig {
             target,
             method: self.method,
-            headers: self.headers,
+            headers,
             body: self.body,
             one_shot: self.one_shot,
             remember_redirects: self.remember_redirects,

@@ -340,6 +340,10 @@ impl Session {
         self.decoder.reconnection_time().map(|time| time.min(RECONNECTION_TIME_MAX))
     }
 
+    pub(crate) fn set_idle_timeout(&mut self, timeout: Option<Duration>) {
+        self.config.idle_timeout = timeout;
+    }
+
     fn start_attempt(&mut self) {
         self.phase = Phase::Preparing;
         self.command = Some(Command::Prepare(Attempt {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use http::{HeaderMap, Request};
@@ -104,6 +104,12 @@ impl EventSource {
         self.handle().close();
         self.obey();
         self.exchange = Exchange::None;
+    }
+
+    /// Sets the [idle timeout](EventSourceBuilder::idle_timeout), or takes it away, from now on: the
+    /// head of an answer may tell how often its server gives a sign of life.
+    pub fn set_idle_timeout(&mut self, timeout: Option<Duration>) {
+        self.session.set_idle_timeout(timeout);
     }
 
     /// A handle, to reach the source while another task reads it.

@@ -3,6 +3,8 @@
 
 mod client;
 mod hub;
+mod relay;
+mod upstream;
 
 use std::path::PathBuf;
 
@@ -13,6 +15,8 @@ use crate::exit_code;
 
 pub(crate) use client::{HubUrl, PublishArgs, SubscribeArgs};
 pub(crate) use hub::HubArgs;
+pub(crate) use relay::RelayArgs;
+pub(crate) use upstream::UpstreamArgs;
 
 /// A Server-Sent Events hub: publish with a POST, listen with an EventSource, miss nothing.
 #[derive(Debug, Parser)]
@@ -46,6 +50,9 @@ pub(crate) enum Command {
     /// Print events as they arrive
     #[command(long_about = client::SUBSCRIBE_ABOUT, after_long_help = client::SUBSCRIBE_EXAMPLES)]
     Subscribe(SubscribeArgs),
+    /// Publish the events of another event stream to a topic
+    #[command(long_about = relay::RELAY_ABOUT, after_long_help = relay::RELAY_EXAMPLES)]
+    Relay(RelayArgs),
     /// Measure a hub, this one or another: deliveries, latency, losses, CPU, memory
     Bench(BenchArgs),
     /// Mint a token that says what its bearer may publish and subscribe to

@@ -7,10 +7,12 @@ mod demo;
 mod help;
 mod man;
 mod publish;
+mod relay;
 mod serve;
 mod signals;
 mod subscribe;
 mod token;
+mod upstream;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -29,6 +31,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Demo(args) => demo::run(&args),
         Command::Publish(args) => publish::run(args),
         Command::Subscribe(args) => subscribe::run(args),
+        Command::Relay(args) => relay::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Check(args) => check::run(&args),

@@ -10,7 +10,7 @@ use crate::settings::{Given, KEYS, Layer, Origin, drop_in};
 /// Variables that are not settings of a hub, each with what it does: for the reference.
 pub(crate) const OTHERS: [(&str, &str); 4] = [
     ("TIDINGS_CONFIG", "the configuration file of `serve`, `demo`, `check` and `token`"),
-    ("TIDINGS_URL", "the hub that `publish` and `subscribe` speak to"),
+    ("TIDINGS_URL", "the hub that `publish`, `subscribe` and `relay` speak to"),
     ("TIDINGS_TOKEN", "the token or key that they send"),
     ("NO_COLOR", "if it is set to anything, nothing is coloured (no-color.org)"),
 ];

@@ -13,11 +13,11 @@ pub(crate) enum ExitCode {
     Usage,
     /// The configuration is wrong: a file, the environment, or values that do not fit together.
     Configuration,
-    /// The hub cannot start: its address or its data folder is not to be had.
+    /// It cannot start: an address, a folder or a file is not to be had.
     CannotStart,
-    /// The hub refused what was asked of it.
+    /// The hub, or another server, refused what was asked of it.
     Refused,
-    /// The hub cannot be reached.
+    /// The hub, or another server, cannot be reached.
     Unreached,
     /// A second signal came while the hub was leaving.
     CutShort,
@@ -65,9 +65,9 @@ Exit codes:
     1  it failed while it was at it
     2  the command line is wrong
     3  the configuration is wrong
-    4  the hub cannot start: its address or its data folder is not to be had
-    5  the hub refused what was asked of it
-    6  the hub cannot be reached
+    4  it cannot start: an address, a folder or a file is not to be had
+    5  the hub, or another server, refused what was asked of it
+    6  the hub, or another server, cannot be reached
   130  a second signal cut the hub's leaving short";
 
 #[cfg(test)]

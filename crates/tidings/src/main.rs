@@ -1,4 +1,4 @@
-//! The Tidings program: `serve`, `demo`, `publish`, `subscribe`, `token`, `check`.
+//! The Tidings program: `serve`, `demo`, `publish`, `subscribe`, `relay`, `token`, `check`.
 
 mod args;
 mod commands;

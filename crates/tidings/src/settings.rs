@@ -21,7 +21,9 @@ pub(crate) use drop_in::{DROP_IN_VARIABLES, drop_in};
 pub(crate) use file::read_file;
 pub(crate) use keys::KEYS;
 pub(crate) use layer::{Given, JwtKeyTable, KeyTable, Layer, Origin, Role, SettingProblem};
-pub(crate) use value::{bytes as format_bytes, duration as format_duration, parse_duration};
+pub(crate) use value::{
+    bytes as format_bytes, duration as format_duration, never_or_duration, parse_duration,
+};
 
 /// The default configuration, as it is printed, copied, and read.
 pub(crate) const DEFAULT_FILE: &str = include_str!("../default.toml");

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use world::{said, tidings};
 
-const COMMANDS: [&str; 8] =
-    ["serve", "demo", "publish", "subscribe", "token", "check", "completions", "man"];
+const COMMANDS: [&str; 9] =
+    ["serve", "demo", "publish", "subscribe", "relay", "token", "check", "completions", "man"];
 
 #[test]
 fn the_help_pages_are_those_in_the_files() {

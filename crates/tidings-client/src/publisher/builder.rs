@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
-
 use super::{Ids, Inner};
+use crate::given_headers::GivenHeaders;
 use crate::limits::{PUBLISH_RETRIES_MAX, PUBLISH_WAIT_MAX};
 use crate::target::Target;
 use crate::{HttpTransport, OpenError, Publisher, Transport};
@@ -17,8 +15,7 @@ use crate::{HttpTransport, OpenError, Publisher, Transport};
 #[must_use = "a publisher must be built"]
 pub struct PublisherBuilder {
     hub: String,
-    headers: HeaderMap,
-    problem: Option<OpenError>,
+    headers: GivenHeaders,
     transport: Option<Arc<dyn Transport>>,
     answer_wait_max: Duration,
     retries_max: u32,
@@ -29,8 +26,7 @@ impl PublisherBuilder {
     pub(super) fn new(hub: &str) -> Self {
         Self {
             hub: hub.to_owned(),
-            headers: HeaderMap::new(),
-            problem: None,
+            headers: GivenHeaders::new(),
             transport: None,
             answer_wait_max: PUBLISH_WAIT_MAX,
             retries_max: PUBLISH_RETRIES_MAX,
@@ -40,23 +36,14 @@ impl PublisherBuilder {
 
     /// Sends a header with every publish.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        let name = HeaderName::from_bytes(name.as_ref()).map_err(OpenError::HeaderName);
-        let value = HeaderValue::from_bytes(value.as_ref()).map_err(OpenError::HeaderValue);
-        match name.and_then(|name| Ok((name, value?))) {
-            Ok((name, mut value)) => {
-                value.set_sensitive(name == AUTHORIZATION);
-                self.headers.insert(name, value);
-            }
-            Err(problem) => {
-                self.problem.get_or_insert(problem);
-            }
-        }
+        self.headers.insert(name, value);
         self
     }
 
     /// Sends `Authorization: Bearer` with a token.
-    pub fn bearer_token(self, token: &str) -> Self {
-        self.header(AUTHORIZATION, format!("Bearer {token}"))
+    pub fn bearer_token(mut self, token: &str) -> Self {
+        self.headers.insert_bearer_token(token);
+        self
     }
 
     /// Whether an event without an id is given one, so that it can be tried again whatever has become of
@@ -89,22 +76,15 @@ impl PublisherBuilder {
     /// # Errors
     ///
     /// [`OpenError`] if what was given makes no request.
-    pub fn build(mut self) -> Result<Publisher, OpenError> {
-        if let Some(problem) = self.problem {
-            return Err(problem);
-        }
+    pub fn build(self) -> Result<Publisher, OpenError> {
         let (hub, credentials) = Target::parse(&self.hub)?;
-        if let Some(credentials) = credentials {
-            let mut value = HeaderValue::try_from(credentials).expect("base64 is ascii");
-            value.set_sensitive(true);
-            self.headers.entry(AUTHORIZATION).or_insert(value);
-        }
+        let headers = self.headers.finish(credentials)?;
         // A query would end up in the middle of the paths made of it.
         let base = hub.as_str().split('?').next().unwrap_or_default();
         let ids = self.assign_ids.then(|| Ids { name: random_name(), next: AtomicU64::new(0) });
         Ok(Publisher::from_inner(Inner {
             base: base.trim_end_matches('/').to_owned(),
-            headers: self.headers,
+            headers,
             transport: self.transport.unwrap_or_else(|| Arc::new(HttpTransport::new())),
             answer_wait_max: self.answer_wait_max,
             retries_max: self.retries_max,

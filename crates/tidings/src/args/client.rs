@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::upstream::UpstreamArgs;
+
 /// Which hub, and who is asking.
 #[derive(Args, Debug)]
 pub(crate) struct HubUrl {
@@ -42,9 +44,12 @@ pub(crate) struct PublishArgs {
 /// `tidings subscribe`.
 #[derive(Args, Debug)]
 pub(crate) struct SubscribeArgs {
-    /// Topics or patterns: `*` stands for one segment, a final `**` for the rest
-    #[arg(required = true, value_name = "TOPIC")]
-    pub(crate) topics: Vec<String>,
+    /// Topics or patterns of the hub (`*`: one segment, a final `**`: the rest); or one URL
+    #[arg(value_name = "TOPIC|URL", required_unless_present = "topic")]
+    pub(crate) targets: Vec<String>,
+    /// A topic that looks like a URL; may be repeated
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: Vec<String>,
     /// Print the event stream as it is sent
     #[arg(long, group = "format")]
     pub(crate) raw: bool,
@@ -57,9 +62,12 @@ pub(crate) struct SubscribeArgs {
     /// Begin at a time (2026-10-12T08:00:00Z), or so long ago (10m)
     #[arg(long, value_name = "WHEN", group = "start")]
     pub(crate) since: Option<String>,
-    /// Begin after the event with this id
-    #[arg(long, value_name = "ID", group = "start")]
-    pub(crate) after: Option<String>,
+    /// Run CMD in a shell for each event, with the data on its standard input
+    #[arg(long, value_name = "CMD", conflicts_with_all = ["raw", "json"])]
+    pub(crate) exec: Option<String>,
+    /// Stop when the response ends, and never ask again
+    #[arg(long)]
+    pub(crate) once: bool,
     /// Stop after N events
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) count: Option<u64>,
@@ -68,6 +76,8 @@ pub(crate) struct SubscribeArgs {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) hub: HubUrl,
+    #[command(flatten)]
+    pub(crate) upstream: UpstreamArgs,
 }
 
 pub(super) const PUBLISH_ABOUT: &str = "\
@@ -88,8 +98,15 @@ Examples:
 pub(super) const SUBSCRIBE_ABOUT: &str = "\
 Print events as they arrive
 
-If the connection is lost it is made again, and goes on where it was: nothing is missed, unless \
-the hub says so (`tidings.reset`).";
+Topics of the hub, or any event stream anywhere by its URL. If the connection is lost it is made \
+again, and goes on where it was: from a hub nothing is missed, unless it says so (`tidings.reset`). \
+With --since-file that holds over restarts of this program too.
+
+With --exec, a shell runs CMD for each event, one after the other, with the data on its standard \
+input, and TIDINGS_EVENT_TYPE and TIDINGS_EVENT_ID in its environment. If it fails, so does this \
+program, and the event counts as not seen: with a --since-file it comes again.
+
+The token is sent to the hub only, never to another server by its URL: that takes a --header.";
 
 pub(super) const SUBSCRIBE_EXAMPLES: &str = "\
 Examples:
@@ -97,4 +114,7 @@ Examples:
   tidings subscribe 'prices/*' --last 10
   tidings subscribe '**' --since 1h --json | jq .data
   tidings subscribe hello --raw | curl -T - -H 'Content-Type: text/event-stream' \\
-      http://other.example/events/hello";
+      http://other.example/events/hello
+  tidings subscribe https://stream.wikimedia.org/v2/stream/recentchange --json
+  tidings subscribe orders --since-file orders.id --exec './handle-order'
+  tidings subscribe --once https://llm.example/v1/chat -H @key.txt -d @prompt.json";

@@ -214,7 +214,7 @@ pub(super) fn cannot_open(error: OpenError, hub: &HubUrl) -> CliError {
     CliError::new(ExitCode::Usage, message).because(error)
 }
 
-fn cannot_publish(error: PublishError, hub: &HubUrl) -> CliError {
+pub(super) fn cannot_publish(error: PublishError, hub: &HubUrl) -> CliError {
     match error {
         PublishError::Refused(problem) => {
             let wants_token = matches!(problem.status.as_u16(), 401 | 403);

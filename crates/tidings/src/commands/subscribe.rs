@@ -1,63 +1,72 @@
-//! `tidings subscribe`: print events as they arrive.
+//! `tidings subscribe`: print events as they arrive, or run a command for each.
 
+mod exec;
 mod format;
 
-use std::error::Error;
-use std::io::{self, IsTerminal};
+use std::time::Duration;
 
-use http::StatusCode;
-use tidings_client::{
-    Backoff, EventId, EventSource, Item, MessageEvent, OpenError, ReadError, Reconnecting, Refusal,
-};
+use tidings_client::{EventId, EventSource, Item, MessageEvent};
+use tokio::time::{MissedTickBehavior, interval};
 use url::Url;
 
+use self::exec::Exec;
 use self::format::Format;
 use super::client_runtime;
-use super::publish::{TOKEN_HINT, cannot_open};
-use crate::args::{HubUrl, SubscribeArgs};
+use super::signals::Signals;
+use super::upstream::{SinceFile, Story, Upstream, is_url};
+use crate::args::SubscribeArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output;
 
 pub(super) fn run(args: SubscribeArgs) -> Result<ExitCode, CliError> {
-    let source = open(&args)?;
-    client_runtime()?.block_on(print_events(source, &args))
+    let upstream =
+        Upstream { url: url(&args)?, args: &args.upstream, hub: &args.hub, once: args.once };
+    let since = SinceFile::open(args.upstream.since_file.as_deref())?;
+    let start = since.id().cloned().or(upstream.after()?);
+    let source = upstream.open(start)?;
+    let subscriber = Subscriber {
+        upstream,
+        left: args.count.unwrap_or(u64::MAX),
+        story: Story::new(args.quiet),
+        since,
+        sink: match &args.exec {
+            Some(command) => Sink::Exec(Exec::new(command)),
+            None => Sink::Print { format: Format::new(args.raw, args.json), unshown: Vec::new() },
+        },
+        reached: None,
+    };
+    client_runtime()?.block_on(subscriber.follow(source))
 }
 
-fn open(args: &SubscribeArgs) -> Result<EventSource, CliError> {
-    let url = events_url(&args.hub.url, args).ok_or_else(|| {
+/// The URL that was given, or the one of the topics that were.
+fn url(args: &SubscribeArgs) -> Result<String, CliError> {
+    if args.targets.iter().any(|target| is_url(target)) {
+        if args.targets.len() + args.topic.len() > 1 {
+            let message = "a URL stands alone";
+            return Err(CliError::new(ExitCode::Usage, message)
+                .hint("a topic that looks like a URL is given with --topic"));
+        }
+        if args.last.is_some() || args.since.is_some() {
+            let message = "--last and --since are for topics of the hub";
+            return Err(CliError::new(ExitCode::Usage, message)
+                .hint("what a server understands can stand in the query of its URL"));
+        }
+        return Ok(args.targets[0].clone());
+    }
+    events_url(args).ok_or_else(|| {
         CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", args.hub.url))
             .hint("such as http://127.0.0.1:3000")
-    })?;
-    // What a hub, or a proxy before it, says while it restarts.
-    let backoff = [
-        StatusCode::TOO_MANY_REQUESTS,
-        StatusCode::BAD_GATEWAY,
-        StatusCode::SERVICE_UNAVAILABLE,
-        StatusCode::GATEWAY_TIMEOUT,
-    ]
-    .into_iter()
-    .fold(Backoff::new(), Backoff::temporary);
-    let mut builder = EventSource::builder(&url).retry_policy(backoff);
-    if let Some(token) = &args.hub.token {
-        builder = builder.bearer_token(token);
-    }
-    if let Some(after) = &args.after {
-        let id = EventId::new(after.clone()).map_err(|error| {
-            CliError::new(ExitCode::Usage, "--after is no event id").because(error)
-        })?;
-        builder = builder.last_event_id(id);
-    }
-    builder.open().map_err(|error: OpenError| cannot_open(error, &args.hub))
+    })
 }
 
 /// `{hub}/events?topic=…`.
-fn events_url(hub: &str, args: &SubscribeArgs) -> Option<String> {
-    let mut url = Url::parse(hub).ok()?;
+fn events_url(args: &SubscribeArgs) -> Option<String> {
+    let mut url = Url::parse(&args.hub.url).ok()?;
     url.path_segments_mut().ok()?.pop_if_empty().push("events");
     url.set_query(None);
     let mut query = url.query_pairs_mut();
-    for topic in &args.topics {
+    for topic in args.targets.iter().chain(&args.topic) {
         query.append_pair("topic", topic);
     }
     if let Some(last) = args.last {
@@ -70,128 +79,127 @@ fn events_url(hub: &str, args: &SubscribeArgs) -> Option<String> {
     Some(url.into())
 }
 
-async fn print_events(mut source: EventSource, args: &SubscribeArgs) -> Result<ExitCode, CliError> {
-    let format = Format::new(args.raw, args.json);
-    let remark = |text: &str| {
-        if !args.quiet {
-            output::remark(text);
-        }
-    };
-    let mut out = Vec::new();
-    let mut left = args.count.unwrap_or(u64::MAX);
-    let mut was_lost = false;
-    while left > 0 {
-        // What has come is shown as soon as there is nothing more to be had at once.
-        let item = tokio::select! {
-            biased;
-            item = source.next() => item,
-            () = std::future::ready(()), if !out.is_empty() => {
-                if !output::print(&out)? {
-                    return Ok(ExitCode::Success);
-                }
-                out.clear();
-                continue;
+struct Subscriber<'a> {
+    upstream: Upstream<'a>,
+    /// How many events are still wanted.
+    left: u64,
+    story: Story,
+    since: SinceFile,
+    sink: Sink,
+    /// The last id as of the last event that came.
+    reached: Option<EventId>,
+}
+
+/// What is done with events.
+enum Sink {
+    Print { format: Format, unshown: Vec<u8> },
+    Exec(Exec),
+}
+
+/// Whether somebody still wants events.
+type Wanted = bool;
+
+impl Subscriber<'_> {
+    async fn follow(mut self, mut source: EventSource) -> Result<ExitCode, CliError> {
+        let mut ticks = interval(SAVE_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // A command that runs is not cut short; printing is, as everywhere.
+        let signals = match self.sink {
+            Sink::Exec(_) => Some(Signals::new()?),
+            Sink::Print { .. } => None,
+        };
+        let signal = async {
+            match signals {
+                Some(signals) => signals.first().await,
+                None => std::future::pending().await,
             }
         };
-        match item {
-            Some(Ok(Item::Event(event))) => {
-                left -= 1;
-                note_reset(&event, remark);
-                format.write(&mut out, event);
-            }
-            Some(Ok(Item::Open(_))) => {
-                if was_lost {
-                    remark("connected again");
-                } else if io::stderr().is_terminal() {
-                    remark("connected");
+        tokio::pin!(signal);
+        while self.left > 0 {
+            // What has come is shown as soon as there is nothing more to be had at once.
+            let item = tokio::select! {
+                biased;
+                () = &mut signal => break,
+                item = source.next() => item,
+                () = std::future::ready(()), if self.has_unshown() => {
+                    if !self.show(source.last_event_id())? {
+                        return Ok(ExitCode::Success);
+                    }
+                    continue;
                 }
-                was_lost = false;
+                // Blocks with nothing but an id, such as heartbeats, are no items.
+                _ = ticks.tick(), if self.since.is_kept() => {
+                    self.since.save(source.last_event_id())?;
+                    continue;
+                }
+            };
+            match item {
+                Some(Ok(Item::Event(event))) => {
+                    if !self.take(event).await? {
+                        return Ok(ExitCode::Success);
+                    }
+                }
+                Some(Ok(item)) => {
+                    if let Item::Open(opened) = &item {
+                        self.upstream.adapt(&mut source, opened);
+                    }
+                    self.story.tell(&item);
+                }
+                Some(Err(error)) => {
+                    self.show(source.last_event_id())?;
+                    self.upstream.end(error)?;
+                    self.story.remark("the stream has ended");
+                    return Ok(ExitCode::Success);
+                }
+                None => {
+                    self.reached = source.last_event_id();
+                    break;
+                }
             }
-            Some(Ok(Item::Reconnecting(lost))) => {
-                was_lost = true;
-                remark(&lost_sentence(&lost));
-            }
-            Some(Ok(Item::Skipped(error))) => remark(&format!("an event was left out: {error}")),
-            Some(Ok(_)) => {}
-            Some(Err(error)) if error.is_no_content() => {
-                remark("the topic has ended");
-                break;
-            }
-            Some(Err(error)) => {
-                output::print(&out)?;
-                return Err(refused(error, &args.hub));
-            }
-            None => break,
         }
-        if out.len() >= UNSHOWN_BYTES_MAX {
-            if !output::print(&out)? {
-                return Ok(ExitCode::Success);
+        self.show(self.reached.clone())?;
+        Ok(ExitCode::Success)
+    }
+
+    async fn take(&mut self, event: MessageEvent) -> Result<Wanted, CliError> {
+        self.left -= 1;
+        self.story.tell_reset(&event);
+        self.reached = event.last_event_id().cloned();
+        match &mut self.sink {
+            Sink::Print { format, unshown } => {
+                format.write(unshown, event);
+                if unshown.len() < UNSHOWN_BYTES_MAX {
+                    return Ok(true);
+                }
+                self.show(self.reached.clone())
             }
-            out.clear();
+            Sink::Exec(exec) => {
+                exec.run(&event).await?;
+                self.since.save(self.reached.clone())?;
+                Ok(true)
+            }
         }
     }
-    output::print(&out)?;
-    Ok(ExitCode::Success)
+
+    fn has_unshown(&self) -> bool {
+        matches!(&self.sink, Sink::Print { unshown, .. } if !unshown.is_empty())
+    }
+
+    /// Shows what is not shown yet; after that, and not before, it counts as seen.
+    fn show(&mut self, reached: Option<EventId>) -> Result<Wanted, CliError> {
+        if let Sink::Print { unshown, .. } = &mut self.sink {
+            if !output::print(unshown)? {
+                return Ok(false);
+            }
+            unshown.clear();
+        }
+        self.since.save(reached)?;
+        Ok(true)
+    }
 }
 
 /// In a flood of events, so much is shown at a time.
 const UNSHOWN_BYTES_MAX: usize = 64 << 10;
 
-/// The hub's word that events may be missing is printed like any event, and said in plain words
-/// too.
-fn note_reset(event: &MessageEvent, remark: impl Fn(&str)) {
-    if event.event_type() != format::RESET {
-        return;
-    }
-    #[derive(serde::Deserialize)]
-    struct Reset {
-        reason: String,
-        requested: String,
-    }
-    if let Ok(Reset { reason, requested }) = event.json() {
-        let why = match reason.as_str() {
-            "expired" => "they are no longer kept",
-            "replaced" => "the hub has another history now",
-            "unknown" => "the hub does not know that id",
-            other => other,
-        };
-        remark(&format!("events after {requested:?} may be missing: {why}"));
-    }
-}
-
-fn lost_sentence(lost: &Reconnecting) -> String {
-    let mut text = format!("no connection ({}", lost.cause);
-    let mut cause = lost.cause.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text.push_str(&format!("); again in {:.1} s", lost.wait.as_secs_f64()));
-    text
-}
-
-fn refused(error: ReadError, hub: &HubUrl) -> CliError {
-    let detail = error.refusal().and_then(problem_sentence);
-    let status = error.status();
-    let message = match detail {
-        Some(detail) => format!("the hub refused: {detail}"),
-        None => format!("there is no event stream at {}", hub.url),
-    };
-    let cli = CliError::new(ExitCode::Refused, message).because(error);
-    match status {
-        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => cli.hint(TOKEN_HINT),
-        Some(StatusCode::NOT_FOUND) => cli.hint("is a hub there? give its address with --url"),
-        _ => cli,
-    }
-}
-
-/// What problem details (RFC 9457) say in words.
-fn problem_sentence(refusal: &Refusal) -> Option<String> {
-    let problem: serde_json::Value = serde_json::from_slice(&refusal.body).ok()?;
-    let part = |name| problem.get(name).and_then(serde_json::Value::as_str);
-    match (part("title"), part("detail")) {
-        (Some(title), Some(detail)) => Some(format!("{}: {detail}", title.trim_end_matches('.'))),
-        (title, detail) => title.or(detail).map(str::to_owned),
-    }
-}
+/// How often the id of a quiet stream is saved.
+const SAVE_EVERY: Duration = Duration::from_secs(1);

@@ -83,7 +83,7 @@ pub(super) fn unlimited_or_count(text: &str) -> Result<Option<NonZeroU32>, Strin
     }
 }
 
-pub(super) fn never_or_duration(text: &str) -> Result<Option<Duration>, String> {
+pub(crate) fn never_or_duration(text: &str) -> Result<Option<Duration>, String> {
     match text {
         "never" => Ok(None),
         _ => parse_duration(text).map(Some),

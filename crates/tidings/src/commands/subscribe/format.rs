@@ -5,10 +5,8 @@ use std::io::{self, IsTerminal};
 use serde::Serialize;
 use tidings_client::MessageEvent;
 
+use super::super::upstream::RESET;
 use crate::output::Palette;
-
-/// The type of the hub's own event that says that others may be missing.
-pub(super) const RESET: &str = "tidings.reset";
 
 /// One of the ways to print.
 #[derive(Clone, Copy, Debug)]

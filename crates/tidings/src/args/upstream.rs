@@ -1,0 +1,32 @@
+//! The words about where events come from, which `tidings subscribe` and `tidings relay` share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What to ask for, and how to go on asking.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Asking")]
+pub(crate) struct UpstreamArgs {
+    /// Send a header, "Name: value", or with @FILE those in a file, one a line; may be repeated
+    #[arg(long, short = 'H', value_name = "HEADER")]
+    pub(crate) header: Vec<String>,
+    /// Ask with this method; without it, with GET, or with POST if there is --data
+    #[arg(long, short = 'X')]
+    pub(crate) method: Option<String>,
+    /// Send a body, or with @FILE what is in a file
+    #[arg(long, short = 'd', value_name = "BODY")]
+    pub(crate) data: Option<String>,
+    /// Keep the id of the last event in FILE, and go on from there when started again
+    #[arg(long, value_name = "FILE")]
+    pub(crate) since_file: Option<PathBuf>,
+    /// Begin after the event with this id
+    #[arg(long, value_name = "ID", group = "start")]
+    pub(crate) after: Option<String>,
+    /// Connect anew after such a silence, or "never"; without it, after 45s if it is a Tidings hub
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) idle_timeout: Option<String>,
+    /// Give up after so many attempts in vain; without it, never
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u32>,
+}

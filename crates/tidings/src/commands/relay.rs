@@ -1,0 +1,254 @@
+//! `tidings relay`: the events of another event stream, published to a topic.
+//!
+//! # Nothing lost, nothing doubled
+//!
+//! Events are published in batches, in their order, and the next batch begins when the hub has
+//! answered for the one before. So what the hub has is always a prefix of what the upstream sent, and
+//! the last event in the topic says where to go on: its id is the upstream's own (see `names`). It is
+//! asked for at the start, and sent to the upstream as `Last-Event-ID`. A crash at any moment leaves
+//! at most one batch of which the relay does not know whether it is stored. The upstream sends that
+//! again, and the hub, which knows the ids, leaves out what it has.
+//!
+//! Ids belong to the whole hub. If an event of another topic has the id of one of ours, the hub would
+//! leave ours out as a duplicate; so duplicates are looked at one by one, and the relay ends
+//! rather than lose an event.
+
+mod names;
+mod report;
+mod start;
+
+use std::time::Duration;
+
+use tidings_client::{
+    Event, EventId, EventSource, Item, MessageEvent, Problem, PublishError, Publisher,
+};
+
+use self::names::Names;
+use self::report::Report;
+use super::client_runtime;
+use super::publish::{cannot_open, cannot_publish};
+use super::signals::Signals;
+use super::upstream::{SinceFile, Upstream, is_url};
+use crate::args::RelayArgs;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::settings::parse_duration;
+
+pub(super) fn run(args: &RelayArgs) -> Result<ExitCode, CliError> {
+    if !is_url(&args.upstream_url) {
+        let message = format!("{:?} is no URL", args.upstream_url);
+        return Err(CliError::new(ExitCode::Usage, message)
+            .hint("first the URL of the upstream, then the topic"));
+    }
+    let every = args.report_every.as_deref().map(parse_duration).transpose();
+    let every =
+        every.map_err(|why| CliError::new(ExitCode::Usage, format!("--report-every: {why}")))?;
+    let upstream = Upstream {
+        url: args.upstream_url.clone(),
+        args: &args.upstream,
+        hub: &args.hub,
+        once: false,
+    };
+    let since = SinceFile::open(args.upstream.since_file.as_deref())?;
+    client_runtime()?.block_on(relay(args, upstream, since, every))
+}
+
+async fn relay(
+    args: &RelayArgs,
+    upstream: Upstream<'_>,
+    since: SinceFile,
+    report_every: Option<Duration>,
+) -> Result<ExitCode, CliError> {
+    let mut publisher = Publisher::builder(&args.hub.url).assign_ids(false).retries_max(RETRIES);
+    if let Some(token) = &args.hub.token {
+        publisher = publisher.bearer_token(token);
+    }
+    let publisher = publisher.build().map_err(|error| cannot_open(error, &args.hub))?;
+    let prefix = args.id_prefix.as_deref().unwrap_or_default();
+    let (start, whence) = match since.id() {
+        Some(id) => (Some(id.clone()), "the since-file"),
+        None => match start::last_relayed(&args.hub, &args.topic, prefix).await? {
+            Some(id) => (Some(id), "the last event of the topic"),
+            None => (upstream.after()?, "--after"),
+        },
+    };
+    let mut source = upstream.open(start.clone())?;
+    let mut relay = Relay {
+        topic: &args.topic,
+        hub: &args.hub,
+        publisher,
+        names: Names::new(prefix),
+        batch: Vec::new(),
+        batch_bytes: 0,
+        reached: start.clone(),
+        since,
+        report: Report::new(args.quiet, report_every),
+    };
+    match &start {
+        Some(id) => relay.report.say(&format!("going on after {:?}, from {whence}", id.as_str())),
+        None => relay.report.say("beginning with what the upstream sends first"),
+    }
+    let signal = Signals::new()?.first();
+    tokio::pin!(signal);
+    let done = tokio::select! {
+        biased;
+        done = relay.run(&upstream, &mut source) => done,
+        // A batch whose answer is awaited is not known to be stored: it comes again.
+        () = &mut signal => Ok(()),
+    };
+    relay.report.finish();
+    done.map(|()| ExitCode::Success)
+}
+
+struct Relay<'a> {
+    topic: &'a str,
+    hub: &'a crate::args::HubUrl,
+    publisher: Publisher,
+    names: Names,
+    batch: Vec<Event>,
+    batch_bytes: usize,
+    /// The upstream's last id as of everything in the batch.
+    reached: Option<EventId>,
+    since: SinceFile,
+    report: Report,
+}
+
+impl Relay<'_> {
+    async fn run(
+        &mut self,
+        upstream: &Upstream<'_>,
+        source: &mut EventSource,
+    ) -> Result<(), CliError> {
+        loop {
+            let item = tokio::select! {
+                biased;
+                item = source.next() => item,
+                () = std::future::ready(()), if !self.batch.is_empty() => {
+                    self.reached = source.last_event_id();
+                    self.publish().await?;
+                    continue;
+                }
+                () = self.report.tick() => {
+                    // What the upstream sends with nothing but an id is no item.
+                    self.since.save(source.last_event_id())?;
+                    continue;
+                }
+            };
+            match item {
+                Some(Ok(Item::Event(event))) => {
+                    self.take(event);
+                    if self.batch.len() >= BATCH_EVENTS_MAX || self.batch_bytes >= BATCH_BYTES_MAX {
+                        self.publish().await?;
+                    }
+                }
+                Some(Ok(item)) => {
+                    if let Item::Open(opened) = &item {
+                        upstream.adapt(source, opened);
+                        self.names.connected();
+                    }
+                    if let Item::Skipped(_) = &item {
+                        self.report.left_out += 1;
+                    }
+                    self.report.tell(&item);
+                }
+                Some(Err(error)) => {
+                    self.publish().await?;
+                    upstream.end(error)?;
+                    self.report.say("the upstream has ended the stream");
+                    return Ok(());
+                }
+                None => return self.publish().await,
+            }
+        }
+    }
+
+    fn take(&mut self, event: MessageEvent) {
+        self.report.received += 1;
+        self.report.tell_reset(&event);
+        self.reached = event.last_event_id().cloned();
+        let event = self.names.name(event);
+        self.batch_bytes += event.data.len();
+        self.batch.push(event);
+    }
+
+    /// Publishes the batch. When it returns, everything up to `reached` is dealt with.
+    async fn publish(&mut self) -> Result<(), CliError> {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        if let [event] = &batch[..] {
+            self.publish_one(event, false).await?;
+        } else if !batch.is_empty() {
+            let all = self.publisher.publish_all(batch.iter().map(|event| (self.topic, event)));
+            match self.report.watch(all).await {
+                Ok(summary) if summary.duplicates == 0 => {
+                    self.report.published += summary.published
+                }
+                Ok(summary) => {
+                    self.report.published += summary.published;
+                    self.report.duplicates += summary.duplicates;
+                    // All are stored; but are they all ours?
+                    for event in &batch {
+                        self.publish_one(event, true).await?;
+                    }
+                }
+                Err(PublishError::Refused(problem)) if is_about_an_event(&problem) => {
+                    for event in &batch {
+                        self.publish_one(event, false).await?;
+                    }
+                }
+                Err(error) => return Err(cannot_publish(error, self.hub)),
+            }
+        }
+        self.report.last_id.clone_from(&self.reached);
+        self.since.save(self.reached.clone())
+    }
+
+    /// Publishes one event; or, if it is `stored`, only asks whether that is this one.
+    async fn publish_one(&mut self, event: &Event, stored: bool) -> Result<(), CliError> {
+        let published = self.report.watch(self.publisher.publish(self.topic, event)).await;
+        match published {
+            Ok(_) if stored => {}
+            Ok(published) if published.duplicate => self.report.duplicates += 1,
+            Ok(_) => self.report.published += 1,
+            Err(PublishError::Refused(problem)) if is_about_the_id(&problem) => {
+                let id = event.id.as_ref().map_or("", EventId::as_str);
+                let message = format!("the hub does not take the id {id:?}");
+                return Err(CliError::new(ExitCode::Refused, message)
+                    .because(*problem)
+                    .hint("give the ids of this upstream a prefix of their own: --id-prefix"));
+            }
+            Err(PublishError::Refused(problem)) if is_about_an_event(&problem) => {
+                let id = event.id.as_ref().map_or("", EventId::as_str);
+                self.report.left_out += 1;
+                self.report.say(&format!("the event {id:?} is left out: {problem}"));
+            }
+            Err(error) => return Err(cannot_publish(error, self.hub)),
+        }
+        Ok(())
+    }
+}
+
+/// Whether the hub would take another event.
+fn is_about_an_event(problem: &Problem) -> bool {
+    matches!(
+        problem.code.as_str(),
+        "invalid_field" | "invalid_line" | "event_too_large" | "id_taken"
+    )
+}
+
+fn is_about_the_id(problem: &Problem) -> bool {
+    problem.code == "id_taken"
+        || problem.code == "invalid_field"
+            && problem.members.get("field").is_some_and(|f| f == "id")
+}
+
+/// How often a batch is tried before the relay gives up: about a day. Meanwhile the upstream waits.
+const RETRIES: u32 = 20_000;
+
+/// How much is published at once: about what a hub stores whole or not at all. More gains nothing,
+/// for the next batch grows while this one is stored. At the edge: the upstream waits.
+const BATCH_EVENTS_MAX: usize = 1000;
+const BATCH_BYTES_MAX: usize = 512 << 10;
+
+/// How often the counters are looked at.
+const TICK: Duration = Duration::from_millis(500);

@@ -1,0 +1,160 @@
+//! What a relay says on standard error while it runs.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use tidings_client::{EventId, Item, MessageEvent};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+
+use super::TICK;
+use crate::commands::upstream::Story;
+use crate::output;
+
+/// The counters, and who hears of them when.
+pub(super) struct Report {
+    pub(super) received: u64,
+    pub(super) published: u64,
+    pub(super) duplicates: u64,
+    pub(super) left_out: u64,
+    pub(super) last_id: Option<EventId>,
+    story: Story,
+    started: Instant,
+    ticks: Interval,
+    is_drawn_over: bool,
+    has_line: bool,
+    every: Duration,
+    said: Instant,
+    received_then: u64,
+    has_complained: bool,
+}
+
+impl Report {
+    pub(super) fn new(is_quiet: bool, every: Option<Duration>) -> Self {
+        let is_terminal = io::stderr().is_terminal();
+        let usual = if is_terminal { EVERY_ON_A_TERMINAL } else { EVERY };
+        let now = Instant::now();
+        Self {
+            received: 0,
+            published: 0,
+            duplicates: 0,
+            left_out: 0,
+            last_id: None,
+            story: Story::new(is_quiet),
+            started: now,
+            ticks: ticks(),
+            is_drawn_over: is_terminal,
+            has_line: false,
+            every: every.unwrap_or(usual),
+            said: now,
+            received_then: 0,
+            has_complained: false,
+        }
+    }
+
+    /// Ready after a moment; says how it stands if it is time.
+    pub(super) async fn tick(&mut self) {
+        let now = self.ticks.tick().await;
+        self.look(now);
+    }
+
+    /// Waits for the hub, and says so if it takes long.
+    pub(super) async fn watch<T>(&mut self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        let since = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => {
+                    if self.has_complained {
+                        self.say("the hub takes events again");
+                    }
+                    self.has_complained = false;
+                    let now = Instant::now();
+                    self.look(now);
+                    return done;
+                }
+                now = self.ticks.tick() => {
+                    if !self.has_complained && now.duration_since(since) >= COMPLAIN_AFTER {
+                        self.say("the hub does not take events; trying on, nothing is lost");
+                        self.has_complained = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells of an item that is no event.
+    pub(super) fn tell(&mut self, item: &Item) {
+        self.clear();
+        self.story.tell(item);
+    }
+
+    /// Tells if the upstream has lost events.
+    pub(super) fn tell_reset(&mut self, event: &MessageEvent) {
+        self.story.tell_reset(event);
+    }
+
+    pub(super) fn say(&mut self, text: &str) {
+        self.clear();
+        self.story.remark(text);
+    }
+
+    /// The last word.
+    pub(super) fn finish(&mut self) {
+        let line = self.line(self.received, self.started.elapsed());
+        self.say(&line);
+    }
+
+    fn look(&mut self, now: Instant) {
+        let past = now.duration_since(self.said);
+        if self.story.is_quiet || past < self.every {
+            return;
+        }
+        let new = self.received - self.received_then;
+        (self.said, self.received_then) = (now, self.received);
+        if self.is_drawn_over {
+            // Whether it can be drawn matters to nobody.
+            let _ = write!(io::stderr(), "\r\x1b[K{}", self.line(new, past));
+            self.has_line = true;
+        } else if new > 0 {
+            output::remark(&self.line(new, past));
+        }
+    }
+
+    fn line(&self, new: u64, past: Duration) -> String {
+        let rate = new as f64 / past.as_secs_f64().max(f64::MIN_POSITIVE);
+        let mut line = format!("relayed {} events ({rate:.0}/s)", self.published);
+        for (count, what) in [
+            (self.duplicates, "were there before"),
+            (self.left_out, "left out"),
+            (self.story.reconnections, "reconnections"),
+        ] {
+            if count > 0 {
+                line.push_str(&format!(", {count} {what}"));
+            }
+        }
+        if let Some(id) = &self.last_id {
+            // Whoever sends ids must not be able to steer the terminal.
+            line.push_str(&format!(", last {:?}", id.as_str()));
+        }
+        line
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.has_line) {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+fn ticks() -> Interval {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
+}
+
+const EVERY: Duration = Duration::from_secs(60);
+const EVERY_ON_A_TERMINAL: Duration = Duration::from_secs(1);
+
+/// How long the hub may take nothing before that is said.
+const COMPLAIN_AFTER: Duration = Duration::from_secs(3);

@@ -1,0 +1,104 @@
+//! `--exec`: a command for each event.
+
+use std::io::ErrorKind;
+use std::process::{ExitStatus, Stdio};
+
+use tidings_client::MessageEvent;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+
+/// Runs a command in a shell, once for each event, one after the other.
+pub(super) struct Exec {
+    command: String,
+}
+
+impl Exec {
+    pub(super) fn new(command: &str) -> Self {
+        Self { command: command.to_owned() }
+    }
+
+    /// Runs it for `event`, to its end.
+    ///
+    /// # Errors
+    ///
+    /// It could not be run, or failed: the event is then not dealt with.
+    pub(super) async fn run(&self, event: &MessageEvent) -> Result<(), CliError> {
+        let mut command = self.shell();
+        command.env("TIDINGS_EVENT_TYPE", variable(event.event_type()));
+        match event.last_event_id() {
+            Some(id) => command.env("TIDINGS_EVENT_ID", variable(id.as_str())),
+            None => command.env_remove("TIDINGS_EVENT_ID"),
+        };
+        let failed = |error| {
+            let message = format!("{:?} cannot be run", self.command);
+            CliError::new(ExitCode::Failure, message).because(error)
+        };
+        let mut child = command.stdin(Stdio::piped()).spawn().map_err(failed)?;
+        let mut stdin = child.stdin.take();
+        let feed = async {
+            if let Some(mut stdin) = stdin.take() {
+                stdin.write_all(event.data().as_bytes()).await?;
+                stdin.shutdown().await?;
+            }
+            Ok::<(), std::io::Error>(())
+        };
+        // A command need not read what it is given, nor those that it leaves behind.
+        let fed = tokio::select! {
+            fed = feed => fed,
+            status = child.wait() => return self.judge(status.map_err(failed)?, event),
+        };
+        match fed {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(failed(error)),
+            _ => {}
+        }
+        self.judge(child.wait().await.map_err(failed)?, event)
+    }
+
+    fn shell(&self) -> Command {
+        let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+        let mut command = Command::new(shell);
+        command.arg(flag).arg(&self.command);
+        command
+    }
+
+    fn judge(&self, status: ExitStatus, event: &MessageEvent) -> Result<(), CliError> {
+        if status.success() {
+            return Ok(());
+        }
+        let which = match event.last_event_id() {
+            Some(id) => format!("the event {:?}", id.as_str()),
+            None => "an event without an id".to_owned(),
+        };
+        let message = format!("{:?} failed ({status}) with {which}", self.command);
+        Err(CliError::new(ExitCode::Failure, message)
+            .hint("the event counts as not seen; `CMD || true` goes on regardless"))
+    }
+}
+
+/// A text as it can stand in an environment: without U+0000, and short enough for the system. At the
+/// edge: cut.
+fn variable(text: &str) -> String {
+    let mut end = text.len().min(VARIABLE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].replace('\0', "\u{fffd}")
+}
+
+/// Linux takes 128 KiB for one variable with its name.
+const VARIABLE_BYTES_MAX: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_has_no_nul_and_is_cut_between_characters() {
+        assert_eq!(variable("a\0b"), "a\u{fffd}b");
+        let long = format!("x{}", "é".repeat(VARIABLE_BYTES_MAX));
+        assert_eq!(variable(&long).len(), VARIABLE_BYTES_MAX - 1);
+    }
+}

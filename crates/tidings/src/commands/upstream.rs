@@ -1,0 +1,290 @@
+//! Where events come from: a topic of the hub, or any event stream. What `tidings subscribe` and
+//! `tidings relay` have in common.
+
+mod headers;
+mod since_file;
+
+use std::error::Error as _;
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use tidings_client::{
+    Backoff, Cause, EventId, EventSource, Item, MessageEvent, Opened, ReadError, Reconnecting,
+    Refusal,
+};
+use url::Url;
+
+pub(super) use self::headers::given as given_headers;
+pub(super) use self::since_file::SinceFile;
+use super::publish::TOKEN_HINT;
+use crate::args::{HubUrl, UpstreamArgs};
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::output;
+use crate::settings::never_or_duration;
+
+/// One place to get events from.
+pub(super) struct Upstream<'a> {
+    pub(super) url: String,
+    pub(super) args: &'a UpstreamArgs,
+    /// The hub of the command; its token goes to its own origin and to no other.
+    pub(super) hub: &'a HubUrl,
+    /// Whether the response is asked for once and never again.
+    pub(super) once: bool,
+}
+
+impl Upstream<'_> {
+    /// The source, which will begin after `start`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the arguments.
+    pub(super) fn open(&self, start: Option<EventId>) -> Result<EventSource, CliError> {
+        // What a hub, or a proxy before it, says while it restarts.
+        let mut backoff = [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::BAD_GATEWAY,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::GATEWAY_TIMEOUT,
+        ]
+        .into_iter()
+        .fold(Backoff::new(), Backoff::temporary);
+        if let Some(retries) = self.args.retries {
+            backoff = backoff.retries_max(retries);
+        }
+        let mut builder = EventSource::builder(&self.url).retry_policy(backoff);
+        if let Some(token) = &self.hub.token
+            && is_same_origin(&self.url, &self.hub.url)
+        {
+            builder = builder.bearer_token(token);
+        }
+        if let Some(data) = &self.args.data {
+            let body = read_body(data)?;
+            // The usual two; a header below says otherwise.
+            let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+            let media_type = if is_json { "application/json" } else { "text/plain; charset=utf-8" };
+            builder = builder.method(Method::POST).header("content-type", media_type).body(body);
+        }
+        if let Some(method) = &self.args.method {
+            let method = Method::from_bytes(method.as_bytes()).map_err(|error| {
+                CliError::new(ExitCode::Usage, format!("{method:?} is no method")).because(error)
+            })?;
+            builder = builder.method(method);
+        }
+        for (name, value) in given_headers(&self.args.header)? {
+            builder = builder.header(name, value);
+        }
+        if let Some(id) = start {
+            builder = builder.last_event_id(id);
+        }
+        if let Some(idle_timeout) = self.idle_timeout()?.flatten() {
+            builder = builder.idle_timeout(idle_timeout);
+        }
+        if self.once {
+            builder = builder.one_shot();
+        }
+        builder.open().map_err(|error| {
+            let message = format!("{:?} and the headers make no request", self.url);
+            CliError::new(ExitCode::Usage, message).because(error)
+        })
+    }
+
+    /// The id given with `--after`.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub(super) fn after(&self) -> Result<Option<EventId>, CliError> {
+        let after = self.args.after.as_ref().map(EventId::new).transpose();
+        after.map_err(|error| {
+            CliError::new(ExitCode::Usage, "--after is no event id").because(error)
+        })
+    }
+
+    /// A Tidings hub gives a sign of life every so often; whether it is one, its answer says.
+    pub(super) fn adapt(&self, source: &mut EventSource, opened: &Opened) {
+        if self.args.idle_timeout.is_none() && opened.headers.contains_key("tidings-resume") {
+            source.set_idle_timeout(Some(HUB_IDLE_TIMEOUT));
+        }
+    }
+
+    fn idle_timeout(&self) -> Result<Option<Option<Duration>>, CliError> {
+        let given = self.args.idle_timeout.as_deref().map(never_or_duration).transpose();
+        given.map_err(|why| CliError::new(ExitCode::Usage, format!("--idle-timeout: {why}")))
+    }
+
+    /// How the program ends when the source has ended for good. `None`: in good order.
+    pub(super) fn end(&self, error: ReadError) -> Result<(), CliError> {
+        if error.is_no_content() {
+            return Ok(());
+        }
+        let code = match &error {
+            ReadError::GaveUp { cause, .. } if cause.status().is_none() => ExitCode::Unreached,
+            ReadError::Broken(Cause::Network(error)) if error.is_connect() => ExitCode::Unreached,
+            ReadError::Broken(_) => ExitCode::Failure,
+            _ => ExitCode::Refused,
+        };
+        let place = self.url.split('?').next().unwrap_or_default();
+        let message = match error.refusal().and_then(problem_sentence) {
+            Some(detail) => format!("{place} refused: {detail}"),
+            None if code == ExitCode::Unreached => format!("{place} cannot be reached"),
+            None if code == ExitCode::Failure => format!("the stream of {place} broke off"),
+            None => format!("there is no event stream at {place}"),
+        };
+        let status = error.status();
+        let cli = CliError::new(code, message).because(error);
+        Err(match status {
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                if is_same_origin(&self.url, &self.hub.url) {
+                    cli.hint(TOKEN_HINT)
+                } else if self.hub.token.is_some() {
+                    cli.hint("the token is the hub's and was not sent there; give a --header")
+                } else {
+                    cli.hint("give a token with --header 'Authorization: Bearer …'")
+                }
+            }
+            Some(StatusCode::NOT_FOUND) => cli.hint("is the address right?"),
+            _ if code == ExitCode::Refused => {
+                cli.hint("`tidings doctor URL` says more about an event stream")
+            }
+            _ => cli,
+        })
+    }
+}
+
+/// Whether the text is an address, and not the name of a topic.
+pub(super) fn is_url(text: &str) -> bool {
+    let begins =
+        |scheme: &str| text.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme));
+    begins("http://") || begins("https://")
+}
+
+fn is_same_origin(one: &str, other: &str) -> bool {
+    let origin = |text| Url::parse(text).map(|url| url.origin()).ok();
+    origin(one).is_some_and(|one| Some(one) == origin(other))
+}
+
+/// What `--data` says: a text, or what is in a file.
+pub(super) fn read_body(data: &str) -> Result<Vec<u8>, CliError> {
+    match data.strip_prefix('@') {
+        None => Ok(data.as_bytes().to_vec()),
+        Some(path) => fs::read(path).map_err(|error| {
+            CliError::new(ExitCode::Usage, format!("{path} cannot be read")).because(error)
+        }),
+    }
+}
+
+/// Tells what becomes of the connection.
+pub(super) struct Story {
+    pub(super) is_quiet: bool,
+    was_lost: bool,
+    /// How often the connection was lost and made again.
+    pub(super) reconnections: u64,
+}
+
+impl Story {
+    pub(super) fn new(is_quiet: bool) -> Self {
+        Self { is_quiet, was_lost: false, reconnections: 0 }
+    }
+
+    pub(super) fn remark(&self, text: &str) {
+        if !self.is_quiet {
+            output::remark(text);
+        }
+    }
+
+    /// Tells of an item that is no event.
+    pub(super) fn tell(&mut self, item: &Item) {
+        match item {
+            Item::Open(_) => {
+                if self.was_lost {
+                    self.reconnections += 1;
+                    self.remark("connected again");
+                } else if io::stderr().is_terminal() {
+                    self.remark("connected");
+                }
+                self.was_lost = false;
+            }
+            Item::Reconnecting(lost) => {
+                self.was_lost = true;
+                self.remark(&lost_sentence(lost));
+            }
+            Item::Skipped(error) => self.remark(&format!("an event was left out: {error}")),
+            _ => {}
+        }
+    }
+
+    /// The hub's word that events may be missing, in plain words. Says whether it was that.
+    pub(super) fn tell_reset(&self, event: &MessageEvent) -> bool {
+        if event.event_type() != RESET {
+            return false;
+        }
+        #[derive(serde::Deserialize)]
+        struct Reset {
+            reason: String,
+            requested: String,
+        }
+        if let Ok(Reset { reason, requested }) = event.json() {
+            let why = match reason.as_str() {
+                "expired" => "they are no longer kept",
+                "replaced" => "the hub has another history now",
+                "unknown" => "the hub does not know that id",
+                other => other,
+            };
+            self.remark(&format!("events after {requested:?} may be missing: {why}"));
+        }
+        true
+    }
+}
+
+/// The type of the hub's own event that says that others may be missing.
+pub(super) const RESET: &str = "tidings.reset";
+
+/// Three heartbeats of a hub that was not told otherwise: two may be late.
+const HUB_IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+
+fn lost_sentence(lost: &Reconnecting) -> String {
+    let mut text = format!("no connection ({}", lost.cause);
+    let mut cause = lost.cause.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text.push_str(&format!("); again in {:.1} s", lost.wait.as_secs_f64()));
+    text
+}
+
+/// What problem details (RFC 9457) say in words.
+fn problem_sentence(refusal: &Refusal) -> Option<String> {
+    let problem: serde_json::Value = serde_json::from_slice(&refusal.body).ok()?;
+    let part = |name| problem.get(name).and_then(serde_json::Value::as_str);
+    match (part("title"), part("detail")) {
+        (Some(title), Some(detail)) => Some(format!("{}: {detail}", title.trim_end_matches('.'))),
+        (title, detail) => title.or(detail).map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_told_from_a_topic() {
+        assert!(is_url("http://h/events"));
+        assert!(is_url("HTTPS://h"));
+        assert!(!is_url("news/http://h"));
+        assert!(!is_url("http"));
+        assert!(!is_url("é"));
+    }
+
+    #[test]
+    fn a_token_stays_with_its_origin() {
+        assert!(is_same_origin("http://h:80/events?topic=a", "http://h"));
+        assert!(!is_same_origin("https://h/", "http://h/"));
+        assert!(!is_same_origin("http://h.example/", "http://h/"));
+        assert!(!is_same_origin("nonsense", "nonsense"));
+    }
+}

@@ -1,0 +1,9 @@
+//! The commands that listen to others' event streams, as the real program, against a server that is
+//! none of ours: `subscribe URL`, `relay`, `doctor`.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod origin;
+mod relay;
+mod subscribe;
+#[path = "../world/mod.rs"]
+mod world;
