@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::OpenError;
 
-/// Headers as a caller gives them to a builder, whose methods cannot fail: what is wrong with one is
-/// kept until the end.
+/// Headers as a caller gives them to a builder, whose methods cannot fail: what is wrong with one
+/// is kept until the end.
 pub(crate) struct GivenHeaders {
     map: HeaderMap,
     problem: Option<OpenError>,

@@ -186,7 +186,7 @@ fn an_id_of_the_publishers_own_is_published_once() {
     let again = server.post("/events/a?id=order-17", "x");
     assert_eq!(again.json(), json!({ "id": "order-17", "duplicate": true }));
     let taken = server.post("/events/b?id=order-17", "x");
-    assert_eq!((taken.status, taken.json()["code"].as_str()), (409, Some("id_taken")));
+    assert_eq!((taken.status(), taken.json()["code"].as_str()), (409, Some("id_taken")));
     let mut stream = server.subscribe("/events/a?last=10", &[]);
     assert_eq!(stream.event(), Some("id: order-17\ndata: x\n\n".to_owned()));
     server.post("/events/a", "y");

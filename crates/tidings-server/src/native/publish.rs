@@ -52,8 +52,8 @@ pub(super) async fn publish(
 }
 
 /// The event with this id that was there before must be one of this topic. Ids belong to the whole
-/// hub, for one of them resumes any set of topics; so a publisher who took a stranger's event for its
-/// own earlier try would lose one.
+/// hub, for one of them resumes any set of topics; so a publisher who took a stranger's event for
+/// its own earlier try would lose one.
 ///
 /// # Errors
 ///

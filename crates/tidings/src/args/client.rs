@@ -99,8 +99,8 @@ pub(super) const SUBSCRIBE_ABOUT: &str = "\
 Print events as they arrive
 
 Topics of the hub, or any event stream anywhere by its URL. If the connection is lost it is made \
-again, and goes on where it was: from a hub nothing is missed, unless it says so (`tidings.reset`). \
-With --since-file that holds over restarts of this program too.
+again, and goes on where it was: from a hub nothing is missed, unless it says so \
+(`tidings.reset`). With --since-file that holds over restarts of this program too.
 
 With --exec, a shell runs CMD for each event, one after the other, with the data on its standard \
 input, and TIDINGS_EVENT_TYPE and TIDINGS_EVENT_ID in its environment. If it fails, so does this \

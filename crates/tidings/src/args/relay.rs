@@ -31,8 +31,8 @@ pub(crate) struct RelayArgs {
 pub(super) const RELAY_ABOUT: &str = "\
 Publish the events of another event stream to a topic
 
-One connection to the upstream becomes any number of subscribers of the hub, who get its events with \
-its types and ids, and resume from the hub's history whatever the upstream can do.
+One connection to the upstream becomes any number of subscribers of the hub, who get its events \
+with its types and ids, and resume from the hub's history whatever the upstream can do.
 
 Nothing is published twice: events go by the upstream's ids. Started again, also after a crash, it \
 asks the hub for the last event it has, and the upstream for what came after. If the hub keeps no \

@@ -3,14 +3,14 @@
 //! # Nothing lost, nothing doubled
 //!
 //! Events are published in batches, in their order, and the next batch begins when the hub has
-//! answered for the one before. So what the hub has is always a prefix of what the upstream sent, and
-//! the last event in the topic says where to go on: its id is the upstream's own (see `names`). It is
-//! asked for at the start, and sent to the upstream as `Last-Event-ID`. A crash at any moment leaves
-//! at most one batch of which the relay does not know whether it is stored. The upstream sends that
-//! again, and the hub, which knows the ids, leaves out what it has.
+//! answered for the one before. So what the hub has is always a prefix of what the upstream sent,
+//! and the last event in the topic says where to go on: its id is the upstream's own (see `names`).
+//! It is asked for at the start, and sent to the upstream as `Last-Event-ID`. A crash at any moment
+//! leaves at most one batch of which the relay does not know whether it is stored. The upstream
+//! sends that again, and the hub, which knows the ids, leaves out what it has.
 //!
-//! Ids belong to the whole hub. If an event of another topic has the id of one of ours, the hub would
-//! leave ours out as a duplicate; so duplicates are looked at one by one, and the relay ends
+//! Ids belong to the whole hub. If an event of another topic has the id of one of ours, the hub
+//! would leave ours out as a duplicate; so duplicates are looked at one by one, and the relay ends
 //! rather than lose an event.
 
 mod names;

@@ -21,7 +21,8 @@ impl Request {
     }
 }
 
-/// The server. It lives as long as the test process; what is connected when a test ends is cut with it.
+/// The server. It lives as long as the test process; what is connected when a test ends is cut with
+/// it.
 pub struct Origin {
     pub address: String,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -57,8 +58,8 @@ impl Origin {
     }
 
     /// Events 1 to `count`, in bursts, resumed by `Last-Event-ID`. Behind every third stands one
-    /// without an id, which is sent again to whoever has not come further. Connections are cut, often
-    /// in the middle of an event.
+    /// without an id, which is sent again to whoever has not come further. Connections are cut,
+    /// often in the middle of an event.
     pub fn counting(count: u64) -> Self {
         Self::start(move |request, socket| {
             let last = request.header("last-event-id").and_then(|id| id.parse().ok()).unwrap_or(0);
@@ -91,7 +92,7 @@ impl Origin {
         let mut all = Vec::new();
         for number in 1..=count {
             all.push(format!("event {number}"));
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 all.push(format!("note {number}"));
             }
         }
@@ -108,7 +109,7 @@ impl Origin {
 }
 
 fn push_note(text: &mut String, number: u64) {
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         text.push_str(&format!("data: note {number}\n\n"));
     }
 }

@@ -55,24 +55,27 @@ fn what_was_seen_before_a_kill_is_not_lost_and_a_since_file_goes_on_behind_it() 
             .arg(&since);
         let mut subscribe = Process::spawn(subscribe.stdin(Stdio::null()));
         let mut is_first = true;
-        for _ in 0..stop_after {
-            let data = subscribe.line_with("data: ")["data: ".len()..].to_owned();
+        let mut events = 0;
+        // What it printed before the kill took it counts, too.
+        while let Some(data) = next_event(&mut subscribe) {
+            events += 1;
+            if events == stop_after {
+                subscribe.kill();
+            }
             let is_note = data.starts_with("note");
             let number: u64 = data.split(' ').nth(1).unwrap().parse().unwrap();
             if is_note && number == seen && expected.peek() != Some(&data) {
                 continue; // without an id of its own, it comes again with every connection
             }
-            if is_first && seen > 0 {
+            if std::mem::take(&mut is_first) && seen > 0 {
                 // What was printed when it was killed, and not yet noted, comes again; nothing is
                 // left out.
                 assert!(number <= seen + 1, "{number} after {seen}");
                 expected = Origin::counted(5000).into_iter().peekable();
-                let begun = if is_note { format!("note {number}") } else { data.clone() };
-                while expected.peek() != Some(&begun) {
+                while expected.peek() != Some(&data) {
                     expected.next();
                 }
             }
-            is_first = false;
             seen = number;
             assert_eq!(Some(data), expected.next());
             if expected.peek().is_none() {
@@ -87,6 +90,19 @@ fn what_was_seen_before_a_kill_is_not_lost_and_a_since_file_goes_on_behind_it() 
     }
     assert_eq!(expected.next(), None);
     assert!(origin.requests().iter().any(|request| request.header("last-event-id").is_some()));
+}
+
+/// The data of the next event that was printed whole.
+fn next_event(subscribe: &mut Process) -> Option<String> {
+    let mut data = None;
+    loop {
+        let line = subscribe.line_within(PATIENCE)?;
+        if let Some(text) = line.strip_prefix("data: ") {
+            data = Some(text.to_owned());
+        } else if line.is_empty() && data.is_some() {
+            return data;
+        }
+    }
 }
 
 #[test]

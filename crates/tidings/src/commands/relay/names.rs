@@ -1,14 +1,14 @@
 //! Under which ids the events of an upstream are published.
 //!
-//! An event has the upstream's own id, with the prefix of the relay before it: so subscribers can move
-//! between the two, and the hub knows an event when it comes again.
+//! An event has the upstream's own id, with the prefix of the relay before it: so subscribers can
+//! move between the two, and the hub knows an event when it comes again.
 //!
-//! Not every event has an id of its own. The id of such a one must be the same whenever the upstream
-//! sends it again, and differ from those of other events, or the hub would leave one out. What is known
-//! is the id before it, its content, and how many events of the same content came since that id. That is
-//! its name: `17~2gosa7pa2gw3f-0`. What comes before any id at all can never be resumed, so it does not
-//! come again: it is numbered, behind a name drawn by lot for this run: `~k3f0x9c2b1aay-0`. Where the
-//! upstream's id ends is thus seen from the name.
+//! Not every event has an id of its own. The id of such a one must be the same whenever the
+//! upstream sends it again, and differ from those of other events, or the hub would leave one out.
+//! What is known is the id before it, its content, and how many events of the same content came
+//! since that id. That is its name: `17~2gosa7pa2gw3f-0`. What comes before any id at all can never
+//! be resumed, so it does not come again: it is numbered, behind a name drawn by lot for this run:
+//! `~k3f0x9c2b1aay-0`. Where the upstream's id ends is thus seen from the name.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -81,7 +81,8 @@ impl Names {
         event.id = EventId::new(name).ok();
         // How long to wait before coming back is the hub's to say.
         event.retry_ms = None;
-        // The hub keeps these words for itself; but whether something is lost upstream matters here too.
+        // The hub keeps these words for itself; but whether something is lost upstream matters here
+        // too.
         if let Some(word) =
             event.event_type.as_ref().and_then(|t| t.as_str().strip_prefix("tidings."))
         {

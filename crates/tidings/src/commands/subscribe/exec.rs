@@ -78,8 +78,8 @@ impl Exec {
     }
 }
 
-/// A text as it can stand in an environment: without U+0000, and short enough for the system. At the
-/// edge: cut.
+/// A text as it can stand in an environment: without U+0000, and short enough for the system. At
+/// the edge: cut.
 fn variable(text: &str) -> String {
     let mut end = text.len().min(VARIABLE_BYTES_MAX);
     while !text.is_char_boundary(end) {

@@ -8,17 +8,17 @@ use tidings_client::{EventId, LastIdFile, LastIdStore as _};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 
-/// The file, or none. An id is saved when its event, and all before it, have been dealt with, and not
-/// a moment earlier: so a program that is killed gets an event again rather than never. The file is
-/// replaced whole; a crash finds the old one or the new one.
+/// The file, or none. An id is saved when its event, and all before it, have been dealt with, and
+/// not a moment earlier: so a program that is killed gets an event again rather than never. The
+/// file is replaced whole; a crash finds the old one or the new one.
 pub(in crate::commands) struct SinceFile {
     file: Option<(LastIdFile, String)>,
     saved: Option<EventId>,
 }
 
 impl SinceFile {
-    /// Reads the file at `path`. It is written at once, too: if that fails, it is better now than after
-    /// the first event.
+    /// Reads the file at `path`. It is written at once, too: if that fails, it is better now than
+    /// after the first event.
     ///
     /// # Errors
     ///
