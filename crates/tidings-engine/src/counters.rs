@@ -31,7 +31,7 @@ impl Counters {
                 (count < subscribers_max).then_some(count + 1)
             });
         match admitted {
-            Ok(_) => Ok(Permit(Arc::clone(self))),
+            Ok(_) => Ok(Permit { counters: Arc::clone(self), held: None }),
             Err(_) => Err(Refusal::AtCapacity),
         }
     }
@@ -84,13 +84,29 @@ impl Counters {
 }
 
 /// A subscriber's place; dropping it makes room for another.
-#[derive(Debug)]
-pub(crate) struct Permit(Arc<Counters>);
+pub(crate) struct Permit {
+    counters: Arc<Counters>,
+    /// What others keep as long as the subscriber is here. Few have any, so it is one word.
+    held: Option<Box<Box<dyn Send>>>,
+}
+
+impl Permit {
+    pub(crate) fn hold(&mut self, what: impl Send + 'static) {
+        let before = self.held.take();
+        self.held = Some(Box::new(Box::new((before, what))));
+    }
+}
+
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Permit").finish_non_exhaustive()
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.0.subscribers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.emptied.notify_waiters();
+        if self.counters.subscribers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.counters.emptied.notify_waiters();
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustls::ServerConnection;
 use tidings_hub::{
     Appended, Attach, Audience, Bounds, CloseReason, Draft, Epoch, EventId, Framing, Interest,
     Notice, Outcome, Page, Position, ReadError, ReadQuery, Resolved, ShardConfig, Start, Store,
@@ -19,7 +20,9 @@ use crate::committer::Committer;
 use crate::counters::{Counters, Permit};
 use crate::error::{OpenError, PublishError, StartError};
 use crate::fanout;
-use crate::limits::{DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, REPLAY_THREADS, STORE_READS_MAX};
+use crate::limits::{
+    DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, REPLAY_THREADS, RINGS_BYTES_MAX, STORE_READS_MAX,
+};
 use crate::mailbox::{Mailbox, Message};
 use crate::replay::Replay;
 use crate::sink::{BodyPipe, SubscriberBody};
@@ -44,6 +47,9 @@ pub struct EngineConfig {
     pub connection_age_max: Option<Duration>,
     /// How long a peer may acknowledge nothing, whatever its kernel is asked, before it counts as gone.
     pub peer_patience: Duration,
+    /// Bytes of recent frames kept for subscribers, in all shards together, before they are
+    /// shortened. At the edge: who is behind reads the log instead.
+    pub rings_bytes_max: usize,
     /// Where jitter comes from.
     pub seed: u64,
 }
@@ -59,6 +65,7 @@ impl Default for EngineConfig {
             portable: false,
             connection_age_max: None,
             peer_patience: PEER_PATIENCE,
+            rings_bytes_max: RINGS_BYTES_MAX,
             seed: 0,
         }
     }
@@ -101,6 +108,13 @@ pub struct Opening {
     /// Topics of the subscription that have ended. When all have, the subscriber is closed once it has the end.
     ended: Vec<Topic>,
     permit: Permit,
+}
+
+impl Opening {
+    /// Keeps `what` until the subscriber is gone: its place in a count of somebody else's.
+    pub fn hold(&mut self, what: impl Send + 'static) {
+        self.permit.hold(what);
+    }
 }
 
 /// What a subscriber brings beside its [`Opening`].
@@ -229,6 +243,7 @@ impl Engine {
                 head,
                 heartbeat_ms: millis(inner.config.heartbeat),
                 connection_age_max_ms: inner.config.connection_age_max.map(millis),
+                rings_bytes_max: inner.config.rings_bytes_max / inner.mailboxes.len(),
                 seed: inner.config.seed.wrapping_add(number as u64),
             };
             let worker = Worker::new(around, poller, config);
@@ -313,8 +328,9 @@ impl Engine {
         sys::SOCKETS && !self.inner.config.portable
     }
 
-    /// Hands an HTTP/1.1 connection to a worker, which from now on writes it directly: first `head` (the bytes of
-    /// the response head, up to and with the empty line), then the event stream in chunks.
+    /// Hands an HTTP/1.1 connection to a worker, which from now on writes it directly: first `head`
+    /// (the bytes of the response head, up to and with the empty line), then the event stream in
+    /// chunks.
     pub fn attach_socket(
         &self,
         opening: Opening,
@@ -322,10 +338,32 @@ impl Engine {
         head: Vec<u8>,
         socket: TcpStream,
     ) {
+        self.attach_wire(opening, attachment, head, WayOut::Socket(socket));
+    }
+
+    /// The same for a connection under TLS, whose handshake is over: the worker seals what it
+    /// writes.
+    pub fn attach_tls_socket(
+        &self,
+        opening: Opening,
+        attachment: Attachment,
+        head: Vec<u8>,
+        socket: TcpStream,
+        tls: Box<ServerConnection>,
+    ) {
+        self.attach_wire(opening, attachment, head, WayOut::Tls(socket, tls));
+    }
+
+    fn attach_wire(
+        &self,
+        opening: Opening,
+        attachment: Attachment,
+        head: Vec<u8>,
+        way_out: WayOut,
+    ) {
         let mut first = head;
         Framing::Chunked.wrap(&mut first, &attachment.preface);
         let mailbox = self.choose_shard();
-        let way_out = WayOut::Socket(socket);
         self.attach(mailbox, opening, attachment, Framing::Chunked, first, way_out);
     }
 

@@ -57,9 +57,17 @@ pub const WRITES_PER_LOOK: usize = 256;
 /// is not there is in the ring. At the edge: the subscriber is a cursor until there is room.
 pub const UNSENT_BYTES_MAX: u32 = 64 << 10;
 
+/// Bytes that a TLS connection holds sealed but unsent: one record (RFC 8446 §5.1) fits. At the
+/// edge: as with [`UNSENT_BYTES_MAX`].
+pub const SEALED_BYTES_MAX: usize = 16 << 10;
+
 /// Bytes a response body holds for the HTTP library to take. At the edge: as with
 /// [`UNSENT_BYTES_MAX`].
 pub const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of recent frames that all shards keep together for subscribers who are a little behind. At
+/// the edge: they are shortened, and who is further behind reads the log.
+pub const RINGS_BYTES_MAX: usize = 128 << 20;
 
 /// Bytes a subscriber may send after its request: it has nothing to say, but a client may pipeline
 /// a request. At the edge: the connection is closed.

@@ -2,6 +2,7 @@
 
 mod body;
 mod socket;
+mod tls;
 
 use std::time::Duration;
 
@@ -10,11 +11,14 @@ use tidings_hub::CloseReason;
 pub(crate) use body::BodyPipe;
 pub use body::{BrokenOff, SubscriberBody};
 pub(crate) use socket::SocketSink;
+pub(crate) use tls::TlsSink;
 
 /// One way out.
 pub(crate) enum Sink {
     /// An HTTP/1.1 connection that was taken back from the HTTP library.
     Socket(SocketSink),
+    /// The same, under TLS.
+    Tls(TlsSink),
     /// A response body that the HTTP library asks for bytes.
     Body(BodyPipe),
 }
@@ -24,7 +28,25 @@ impl Sink {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, CloseReason> {
         match self {
             Self::Socket(socket) => socket.write(bytes),
+            Self::Tls(socket) => socket.write(bytes),
             Self::Body(body) => body.write(bytes),
+        }
+    }
+
+    /// There is room again: sends what was already taken.
+    pub(crate) fn flush(&mut self) -> Result<(), CloseReason> {
+        match self {
+            Self::Tls(socket) => socket.flush().map(|_| ()),
+            Self::Socket(_) | Self::Body(_) => Ok(()),
+        }
+    }
+
+    /// Takes what the peer sent; fails once it has closed. Bodies are told in other ways.
+    pub(crate) fn drain(&mut self) -> Result<(), CloseReason> {
+        match self {
+            Self::Socket(socket) => socket.drain(),
+            Self::Tls(socket) => socket.drain(),
+            Self::Body(_) => Ok(()),
         }
     }
 
@@ -32,6 +54,7 @@ impl Sink {
     pub(crate) fn finish(self, farewell: Option<&[u8]>) {
         match self {
             Self::Socket(socket) => socket.finish(farewell),
+            Self::Tls(socket) => socket.finish(farewell),
             Self::Body(body) => body.finish(farewell),
         }
     }
@@ -41,6 +64,7 @@ impl Sink {
     pub(crate) fn has_vanished(&self, patience: Duration) -> bool {
         match self {
             Self::Socket(socket) => socket.has_vanished(patience),
+            Self::Tls(socket) => socket.has_vanished(patience),
             Self::Body(_) => false,
         }
     }

@@ -11,8 +11,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConnection;
 use tidings_hub::{
-    Attach, Closing, FrameBatch, ReadError, Shard, ShardConfig, Store, SubscriberId,
+    Attach, CloseReason, Closing, FrameBatch, ReadError, Shard, ShardConfig, Store, SubscriberId,
 };
 
 use crate::clock::Clock;
@@ -22,7 +23,7 @@ use crate::fanout::next_batch;
 use crate::limits::WRITES_PER_LOOK;
 use crate::mailbox::{Mailbox, Message};
 use crate::replay::Replay;
-use crate::sink::{BodyPipe, Sink, SocketSink};
+use crate::sink::{BodyPipe, Sink, SocketSink, TlsSink};
 use crate::sys::{Event, Poller};
 
 /// A subscriber on its way to its shard.
@@ -35,6 +36,7 @@ pub(crate) struct Newcomer {
 
 pub(crate) enum WayOut {
     Socket(TcpStream),
+    Tls(TcpStream, Box<ServerConnection>),
     Body(BodyPipe),
 }
 
@@ -113,10 +115,10 @@ impl Worker {
         if seat.id != id {
             return; // the seat was given to somebody else meanwhile
         }
-        if event.readable
-            && let Sink::Socket(socket) = &mut seat.sink
-            && let Err(reason) = socket.drain()
-        {
+        let drained = if event.readable { seat.sink.drain() } else { Ok(()) };
+        let flushed =
+            drained.and_then(|()| if event.writable { seat.sink.flush() } else { Ok(()) });
+        if let Err(reason) = flushed {
             self.shard.handle_closed(id, reason);
             return;
         }
@@ -160,22 +162,22 @@ impl Worker {
     fn attach(&mut self, newcomer: Newcomer) {
         let Newcomer { attach, way_out, permit, companion } = newcomer;
         let sink = match way_out {
-            WayOut::Body(body) => Sink::Body(body),
-            WayOut::Socket(socket) => match SocketSink::new(socket) {
-                Ok(socket) => Sink::Socket(socket),
-                Err(error) => {
-                    tracing::debug!(%error, "a connection broke before it could be served");
-                    return;
-                }
-            },
+            WayOut::Body(body) => Ok(Sink::Body(body)),
+            WayOut::Socket(socket) => SocketSink::new(socket).map(Sink::Socket),
+            WayOut::Tls(socket, tls) => TlsSink::new(socket, *tls).map(Sink::Tls),
+        };
+        let sink = match sink {
+            Ok(sink) => sink,
+            Err(error) => {
+                tracing::debug!(%error, "a connection broke before it could be served");
+                return;
+            }
         };
         let id = self.shard.attach(attach);
         let ready = match &sink {
             Sink::Body(body) => body.attached(id),
-            Sink::Socket(socket) => {
-                let added = self.poller.add(socket.socket(), id.to_u64());
-                added.map_err(|_| tidings_hub::CloseReason::PeerReset)
-            }
+            Sink::Socket(socket) => self.listen(socket.socket(), id),
+            Sink::Tls(socket) => self.listen(socket.socket(), id),
         };
         if self.seats.len() <= id.index() {
             self.seats.resize_with(id.index() + 1, || None);
@@ -188,6 +190,10 @@ impl Worker {
         if let Err(reason) = ready {
             self.shard.handle_closed(id, reason);
         }
+    }
+
+    fn listen(&self, socket: &TcpStream, id: SubscriberId) -> Result<(), CloseReason> {
+        self.poller.add(socket, id.to_u64()).map_err(|_| CloseReason::PeerReset)
     }
 
     /// Hands frames to the shard. If some were left out before them, because this worker was too slow or retention
@@ -246,7 +252,7 @@ impl Worker {
         while let Some(id) = self.shard.poll_probe() {
             let seat = self.seats.get(id.index()).and_then(Option::as_ref);
             if seat.is_some_and(|seat| seat.id == id && seat.sink.has_vanished(patience)) {
-                self.shard.handle_closed(id, tidings_hub::CloseReason::PeerVanished);
+                self.shard.handle_closed(id, CloseReason::PeerVanished);
             }
         }
     }

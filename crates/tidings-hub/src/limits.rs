@@ -34,10 +34,12 @@ pub const TIMER_SLOTS: usize = 512;
 /// instead. At 150 bytes a frame these are 7,000 frames.
 pub const RING_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes all rings of a shard keep together before each is held to [`RING_BYTES_TIGHT`].
+/// Bytes all rings of a shard keep together, unless it is told otherwise. At the edge: each group
+/// that gets a frame is held to [`RING_BYTES_TIGHT`], and over twice as many to its newest frame;
+/// who is further behind reads the log.
 pub const RINGS_BYTES_MAX: usize = 64 << 20;
 
-/// Bytes a group keeps when the shard's rings together are over [`RINGS_BYTES_MAX`].
+/// Bytes a group keeps when the shard's rings together are over their bound.
 pub const RING_BYTES_TIGHT: usize = 16 << 10;
 
 /// Reads of the log on behalf of those catching up, under way at once in one shard. The others wait

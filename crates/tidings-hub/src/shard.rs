@@ -23,7 +23,7 @@ use crate::frame::{Frame, Framing};
 use crate::group::{Group, GroupKey, Voice};
 use crate::index::{GroupId, Index};
 use crate::interest::Interest;
-use crate::limits::{RING_BYTES_MAX, RING_BYTES_TIGHT, RINGS_BYTES_MAX};
+use crate::limits::{RING_BYTES_MAX, RING_BYTES_TIGHT};
 use crate::notice::Audience;
 use crate::position::Position;
 use crate::random::Random;
@@ -45,6 +45,8 @@ pub struct ShardConfig {
     pub heartbeat_ms: u64,
     /// Age at which connections are closed so that they come back elsewhere, give or take a tenth.
     pub connection_age_max_ms: Option<u64>,
+    /// Bytes that all rings keep together before they are shortened.
+    pub rings_bytes_max: usize,
     /// Where jitter comes from; the same seed and the same inputs give the same outputs.
     pub seed: u64,
 }
@@ -135,6 +137,7 @@ pub struct Shard {
     closing: VecDeque<Closing>,
     beat: beat::Beat,
     rings_bytes: usize,
+    rings_bytes_max: usize,
     flooded: bool,
     random: Random,
     /// Scratch space.
@@ -165,6 +168,7 @@ impl Shard {
             closing: VecDeque::new(),
             beat: beat::Beat::default(),
             rings_bytes: 0,
+            rings_bytes_max: config.rings_bytes_max,
             random: Random::new(config.seed),
             found: Vec::new(),
             due: Vec::new(),
@@ -307,7 +311,7 @@ impl Shard {
             let bytes = frame.bytes(group.key.framing);
             group.ring.push(frame.position(), bytes);
             self.rings_bytes += bytes.len();
-            if group.ring.len() > RING_BYTES_TIGHT {
+            if group.ring.len() > self.ring_bytes_max().min(RING_BYTES_TIGHT) {
                 self.trim(id);
             }
             if !self.groups[id as usize].live.is_empty() {
@@ -320,8 +324,7 @@ impl Shard {
     /// Keeps the group's ring within its bound. Live members whose turn has not come for so long that they
     /// lose their place go on from the log.
     fn trim(&mut self, id: GroupId) {
-        let tight = self.rings_bytes > RINGS_BYTES_MAX;
-        let max = if tight { RING_BYTES_TIGHT } else { RING_BYTES_MAX };
+        let max = self.ring_bytes_max();
         let group = &mut self.groups[id as usize];
         // What stalled members keep in the ring says nothing about those who are live.
         let unwritten = group.ring.head() - group.low;
@@ -352,6 +355,15 @@ impl Shard {
         let before = group.ring.len();
         group.ring.trim(max);
         self.rings_bytes -= before - group.ring.len();
+    }
+
+    /// Bytes that one ring may keep now, beside its newest frame.
+    fn ring_bytes_max(&self) -> usize {
+        match self.rings_bytes {
+            all if all <= self.rings_bytes_max => RING_BYTES_MAX,
+            all if all / 2 <= self.rings_bytes_max => RING_BYTES_TIGHT,
+            _ => 0,
+        }
     }
 
     /// Whether frames come faster than they are written: hand in no more until

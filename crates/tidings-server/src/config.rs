@@ -1,11 +1,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::auth::{ApiKey, JwtKey};
+use crate::client::TrustedProxies;
 use crate::cors::Cors;
 use crate::error::ConfigError;
 use crate::limits;
 use crate::mercure::MercureConfig;
+use crate::tls::Tls;
 
 /// What the server is told once, at the start.
 ///
@@ -14,8 +17,13 @@ use crate::mercure::MercureConfig;
 /// addresses.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Addresses to listen on; port 0 lets the system choose. Cleartext HTTP/1.1 and HTTP/2.
+    /// Addresses to listen on, HTTP/1.1 and HTTP/2; port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
+    /// Speak TLS at all of these addresses. Without it, HTTP is in the clear.
+    pub tls: Option<Tls>,
+    /// Addresses at which HTTP is in the clear and readers are sent to the first address of
+    /// [`listen`](Self::listen). Only with [`tls`](Self::tls).
+    pub redirect: Vec<SocketAddr>,
     /// Lets everybody publish and subscribe to everything, on any address. Without it, and without
     /// keys, only loopback addresses can be listened on. If there are keys, a token that is sent
     /// all the same must be good.
@@ -45,6 +53,26 @@ pub struct Config {
     /// How long the body of any other request may pause. At the edge: 408, and nothing of it is
     /// published.
     pub body_idle_max: Duration,
+    /// The head of a request, in bytes. At the edge: 431.
+    pub head_bytes_max: usize,
+    /// Topics and patterns of one native subscription. At the edge: 400.
+    pub matchers_max: usize,
+    /// Proxies whose word about the addresses of their clients counts.
+    pub trusted_proxies: TrustedProxies,
+    /// Connections at once from one address (of IPv6: from one /64), subscribers with their own
+    /// connection among them; trusted proxies may have any number. At the edge: a subscriber is
+    /// told to come back later, others get 429, and beyond
+    /// [`EXCESS_CONNECTIONS_MAX`](limits::EXCESS_CONNECTIONS_MAX) more are closed without a word.
+    pub connections_per_address_max: Option<NonZeroU32>,
+    /// Subscribers at once from one address, also behind a trusted proxy. At the edge: one more is
+    /// told to come back later.
+    pub subscribers_per_address_max: Option<NonZeroU32>,
+    /// Subscribers at once with one token. At the edge: one more is told to come back later.
+    pub subscribers_per_token_max: Option<NonZeroU32>,
+    /// Events per second published with one token, or by one address without a token, after as many
+    /// at once. At the edge: 429 that says when to try again; a stream of events is read as fast as
+    /// it may come.
+    pub publishes_per_second_max: Option<NonZeroU32>,
     /// How long the head of a request may take. At the edge: 408.
     pub head_max: Duration,
     /// How long a connection without a request is kept. At the edge: it is closed.
@@ -68,6 +96,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
+            tls: None,
+            redirect: Vec::new(),
             open: false,
             api_keys: Vec::new(),
             jwt_keys: Vec::new(),
@@ -80,6 +110,13 @@ impl Default for Config {
             wait_max: limits::WAIT_MAX,
             ingest_idle_max: limits::INGEST_IDLE_MAX,
             body_idle_max: limits::BODY_IDLE_MAX,
+            head_bytes_max: limits::HEAD_BYTES_MAX,
+            matchers_max: limits::MATCHERS_MAX,
+            trusted_proxies: TrustedProxies::default(),
+            connections_per_address_max: None,
+            subscribers_per_address_max: None,
+            subscribers_per_token_max: None,
+            publishes_per_second_max: None,
             head_max: limits::HEAD_MAX,
             keep_alive: limits::KEEP_ALIVE,
             connections_max: limits::CONNECTIONS_MAX,
@@ -100,6 +137,9 @@ impl Config {
         if self.listen.is_empty() {
             return Err(ConfigError::NoAddress);
         }
+        if self.tls.is_none() && !self.redirect.is_empty() {
+            return Err(ConfigError::RedirectWithoutTls);
+        }
         if let (false, Some(address)) = (self.has_access_rules(), self.exposed()) {
             return Err(ConfigError::Unprotected { address });
         }
@@ -119,10 +159,16 @@ impl Config {
             ("connections_max", self.connections_max == 0),
             ("streams_max", self.streams_max == 0),
             ("event_bytes_max", self.event_bytes_max == 0),
+            ("matchers_max", self.matchers_max == 0),
         ] {
             if zero {
                 return Err(ConfigError::Zero { name });
             }
+        }
+        let heads = limits::HEAD_BYTES_MIN..=limits::READ_BYTES_MAX;
+        if !heads.contains(&self.head_bytes_max) {
+            let (bytes_min, bytes_max) = heads.into_inner();
+            return Err(ConfigError::HeadBytes { bytes_min, bytes_max });
         }
         if self.event_bytes_max > limits::EVENT_BYTES_CEILING {
             return Err(ConfigError::EventTooLarge { bytes_max: limits::EVENT_BYTES_CEILING });
@@ -141,6 +187,11 @@ impl Config {
     /// Whether no token could ever be good.
     pub(crate) fn has_no_keys(&self) -> bool {
         self.api_keys.is_empty() && self.jwt_keys.is_empty() && !self.mercure.has_keys()
+    }
+
+    /// Whether tokens have bounds of their own.
+    pub(crate) fn counts_tokens(&self) -> bool {
+        self.subscribers_per_token_max.is_some() || self.publishes_per_second_max.is_some()
     }
 
     fn has_access_rules(&self) -> bool {

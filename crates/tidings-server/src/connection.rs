@@ -4,34 +4,37 @@
 //! head, for too long; the server leaves; or an event stream takes its socket away (see
 //! [`handoff`](crate::handoff)).
 
-use std::convert::Infallible;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Method, Request, Version};
-use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ServerConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::activity::{Activity, Doing};
-use crate::answer::{Answer, Body, Response};
 use crate::config::Config;
 use crate::handoff::Slot;
 use crate::limits::{
-    CONNECTION_WINDOW_BYTES, HEAD_BYTES_MAX, LINGER_MAX, PING_INTERVAL, PING_TIMEOUT,
-    READ_BYTES_MAX, STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES,
+    CONNECTION_WINDOW_BYTES, LINGER_MAX, PING_INTERVAL, PING_TIMEOUT, READ_BYTES_MAX,
+    STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, TLS_SEND_BYTES_MAX,
 };
+use crate::listener::Door;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
-use crate::routes;
+use crate::quota::{Entrance, Full, Place};
+use crate::redirect;
 use crate::server::Shared;
-use crate::socket::Socket;
+use crate::service::Service;
+use crate::socket::{Socket, Transport};
 use crate::state::{Stage, State};
+use crate::tls;
 
 /// How the two versions of HTTP are spoken.
 pub(crate) struct Protocols {
@@ -45,7 +48,7 @@ impl Protocols {
         http1
             // Ours tells a slow head from an idle connection.
             .header_read_timeout(None)
-            .max_header_size(HEAD_BYTES_MAX)
+            .max_header_size(config.head_bytes_max)
             .max_buf_size(READ_BYTES_MAX)
             // A client may end its side once it has sent its request. But the library sees a
             // subscriber go only by the same sign.
@@ -54,7 +57,7 @@ impl Protocols {
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.streams_max)
-            .max_header_list_size(HEAD_BYTES_MAX as u32)
+            .max_header_list_size(config.head_bytes_max.try_into().unwrap_or(u32::MAX))
             .max_send_buf_size(STREAM_SEND_BYTES_MAX)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -64,19 +67,98 @@ impl Protocols {
     }
 }
 
+/// Who is connected, and how.
+pub(crate) struct Visit {
+    pub(crate) peer: IpAddr,
+    pub(crate) is_secure: bool,
+    /// There are too many connections from there: every request is told so.
+    pub(crate) is_excess: bool,
+    /// Every request is sent to this port, where TLS is spoken.
+    pub(crate) redirect: Option<u16>,
+    /// Counts the connection until it is dropped.
+    place: Option<Place>,
+}
+
 /// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, shared: Shared) {
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, door: Door, shared: Shared) {
+    let peer = peer.ip().to_canonical();
+    let State { config, quotas, .. } = &*shared.state;
+    let entrance = match config.trusted_proxies.contains(peer) {
+        true => Entrance::Open(None),
+        false => quotas.enter(peer),
+    };
+    let (place, is_excess) = match entrance {
+        Entrance::Open(place) => (place, false),
+        Entrance::Excess(place) => (Some(place), true),
+        Entrance::Shut => {
+            tracing::debug!(%peer, reason = Full::Connections.name(), "a connection was refused");
+            return;
+        }
+    };
+    let mut visit = Visit { peer, is_secure: false, is_excess, redirect: None, place };
+    match door {
+        Door::Plain => plain(stream, &shared, visit).await,
+        Door::Redirect { port } => {
+            visit.redirect = Some(port);
+            plain(stream, &shared, visit).await;
+        }
+        // Each on the heap, so that what TLS needs does not make every task larger.
+        Door::Tls(acceptor) => {
+            visit.is_secure = true;
+            Box::pin(over_tls(stream, acceptor, &shared, visit)).await;
+        }
+    }
+}
+
+async fn plain(stream: TcpStream, shared: &Shared, visit: Visit) {
     let config = &shared.state.config;
-    let gone = shared.state.reached(Stage::Leaving);
+    let leaving = shared.state.reached(Stage::Leaving);
     let version = tokio::select! {
         version = timeout(config.head_max, speaks_http2(&stream)) => version,
-        () = gone => return,
+        () = leaving => return,
     };
     match version {
-        Ok(Ok(false)) => http1(stream, &shared).await,
-        Ok(Ok(true)) => http2(stream, &shared).await,
+        Ok(Ok(false)) => http1(stream, shared, visit).await,
+        Ok(Ok(true)) => http2(stream, shared, visit).await,
         // Nothing useful was said.
         Ok(Err(_)) | Err(_) => {}
+    }
+}
+
+async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, visit: Visit) {
+    let config = &shared.state.config;
+    let leaving = shared.state.reached(Stage::Leaving);
+    let handshake = async {
+        if speaks_http(&stream).await? {
+            return Ok(Err(stream));
+        }
+        let limit = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(TLS_SEND_BYTES_MAX));
+        acceptor.accept_with(stream, limit).await.map(Ok)
+    };
+    let shaken = tokio::select! {
+        shaken = timeout(config.head_max, handshake) => shaken,
+        () = leaving => return,
+    };
+    match shaken {
+        Ok(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2) => {
+            Box::pin(http2(stream, shared, visit)).await;
+        }
+        Ok(Ok(Ok(stream))) => Box::pin(http1(stream, shared, visit)).await,
+        Ok(Ok(Err(stream))) => {
+            refuse(stream, "400 Bad Request", &redirect::tls_required()).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "no TLS connection came about"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+}
+
+/// Whether the connection begins with a letter, as a request does in the clear and a handshake
+/// never (RFC 8446 §5.1). Takes no bytes from it.
+async fn speaks_http(stream: &TcpStream) -> io::Result<bool> {
+    let mut begin = [0];
+    match stream.peek(&mut begin).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(begin[0].is_ascii_alphabetic()),
     }
 }
 
@@ -116,10 +198,10 @@ enum End {
     Taken,
 }
 
-async fn http1(stream: TcpStream, shared: &Shared) {
+async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
     let activity = Activity::new();
     let slot = Slot::new();
-    let service = Service::new(shared, &activity, Some(Arc::clone(&slot)));
+    let service = Service::new(shared, &activity, Some(Arc::clone(&slot)), &visit);
     let io = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
     let mut connection = shared.protocols.http1.serve_connection(io, service);
 
@@ -155,20 +237,19 @@ async fn http1(stream: TcpStream, shared: &Shared) {
 
     let socket = connection.into_parts().io.into_inner();
     match end {
-        End::Taken => slot.hand_over(&state.engine, socket.into_stream()),
+        End::Taken => slot.hand_over(&state.engine, socket.into_stream(), visit.place.take()),
         End::SlowHead => {
-            let mut stream = socket.into_stream();
-            let _ = stream.write_all(&slow_head()).await;
-            Box::pin(linger(stream)).await;
+            let problem = Problem::new(Code::RequestTimeout, "send the head of a request at once");
+            Box::pin(refuse(socket.into_stream(), "408 Request Timeout", &problem)).await;
         }
         End::Done if activity.may_be_sending() => Box::pin(linger(socket.into_stream())).await,
         End::Done | End::Closed => {}
     }
 }
 
-async fn http2(stream: TcpStream, shared: &Shared) {
+async fn http2<T: Transport>(stream: T, shared: &Shared, visit: Visit) {
     let activity = Activity::new();
-    let service = Service::new(shared, &activity, None);
+    let service = Service::new(shared, &activity, None, &visit);
     let io = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
     let mut connection = pin!(shared.protocols.http2.serve_connection(io, service));
 
@@ -256,22 +337,22 @@ impl<'a> Watch<'a> {
 /// Timers have a grain of a millisecond; one that comes too early would be set for nothing again.
 const TIMER_GRAIN: Duration = Duration::from_millis(2);
 
-/// The answer to a head that does not end. It is written by hand, for the library has seen no
-/// request.
-fn slow_head() -> Vec<u8> {
-    let problem = Problem::new(Code::RequestTimeout, "send the head of a request at once");
+/// Answers a connection on which no whole request was read. By hand, for the library has seen none.
+async fn refuse<T: Transport>(mut stream: T, status: &str, problem: &Problem) {
     let json = problem.to_json();
-    let head = format!(
-        "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: {PROBLEM_JSON}\r\n\
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: {PROBLEM_JSON}\r\n\
          content-length: {}\r\n\r\n{json}",
         json.len()
     );
-    head.into_bytes()
+    tracing::debug!(code = problem.code().name(), detail = problem.detail(), "refused");
+    let _ = timeout(LINGER_MAX, stream.write_all(answer.as_bytes())).await;
+    linger(stream).await;
 }
 
 /// Ends our side and reads what still comes for a while. A socket closed with bytes unread is
 /// reset, and a reset takes the answer with it that the peer has yet to read.
-async fn linger(mut stream: TcpStream) {
+async fn linger<T: Transport>(mut stream: T) {
     let read_to_end = async {
         stream.shutdown().await?;
         let mut waste = vec![0; 16 << 10];
@@ -279,75 +360,4 @@ async fn linger(mut stream: TcpStream) {
         io::Result::Ok(())
     };
     let _ = timeout(LINGER_MAX, read_to_end).await;
-}
-
-/// Answers the requests of one connection.
-struct Service(Arc<Connection>);
-
-/// What the requests of one connection share.
-struct Connection {
-    state: Arc<State>,
-    activity: Arc<Activity>,
-    /// Where an event stream asks for the socket; without it, streams are bodies.
-    slot: Option<Arc<Slot>>,
-}
-
-impl Service {
-    fn new(shared: &Shared, activity: &Arc<Activity>, slot: Option<Arc<Slot>>) -> Self {
-        let direct = shared.state.engine.takes_sockets();
-        Self(Arc::new(Connection {
-            state: Arc::clone(&shared.state),
-            activity: Arc::clone(activity),
-            slot: slot.filter(|_| direct),
-        }))
-    }
-}
-
-impl hyper::service::Service<Request<Incoming>> for Service {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let connection = Arc::clone(&self.0);
-        Box::pin(async move { Ok(connection.respond(request).await) })
-    }
-}
-
-impl Connection {
-    async fn respond(&self, request: Request<Incoming>) -> Response {
-        let busy = self.activity.begin();
-        let version = request.version();
-        let is_get = request.method() == Method::GET;
-        let has_body = !request.body().is_end_stream();
-        let connection_option = crate::answer::connection_option(version, request.headers());
-        let mut stream = match routes::answer(&self.state, request).await {
-            Answer::Response(response) => {
-                // Who is refused may not have been heard out, and nobody listens to the body of a
-                // GET.
-                if has_body && (is_get || !response.status().is_success()) {
-                    self.activity.note_unread();
-                }
-                return response.map(|body| body.holding(busy));
-            }
-            Answer::Stream(stream) => stream,
-        };
-        if let Some(option) = connection_option {
-            stream.headers.insert(http::header::CONNECTION, option);
-        }
-        match &self.slot {
-            // HTTP/1.0 knows no chunks.
-            Some(slot) if version == Version::HTTP_11 => {
-                slot.fill(stream);
-                std::future::pending().await
-            }
-            _ => {
-                let stream = *stream;
-                let body = self.state.engine.attach_body(stream.opening, stream.attachment);
-                let mut response = http::Response::new(Body::stream(body).holding(busy));
-                *response.headers_mut() = stream.headers;
-                response
-            }
-        }
-    }
 }

@@ -13,6 +13,8 @@ use tidings_hub::InvalidMatcher;
 pub enum ConfigError {
     /// There is no address to listen on.
     NoAddress,
+    /// There are addresses to send readers away from, and no TLS to send them to.
+    RedirectWithoutTls,
     /// Others than this machine can reach the address, and nothing keeps them from publishing.
     Unprotected {
         /// The address.
@@ -25,6 +27,13 @@ pub enum ConfigError {
     },
     /// `event_bytes_max` is more than clients can be expected to take.
     EventTooLarge {
+        /// The most it can be, in bytes.
+        bytes_max: usize,
+    },
+    /// `head_bytes_max` is too little for a token, or more than is read at a time.
+    HeadBytes {
+        /// The least it can be, in bytes.
+        bytes_min: usize,
         /// The most it can be, in bytes.
         bytes_max: usize,
     },
@@ -62,6 +71,11 @@ pub enum ConfigError {
         /// The text.
         text: String,
     },
+    /// A text is neither an address nor a network.
+    Network {
+        /// The text.
+        text: String,
+    },
     /// A key's topic matcher is none.
     Matcher {
         /// The text.
@@ -82,6 +96,9 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAddress => f.write_str("there is no address to listen on"),
+            Self::RedirectWithoutTls => {
+                f.write_str("there is no TLS to redirect to: give a certificate and its key")
+            }
             Self::Unprotected { address } => write!(
                 f,
                 "{address} can be reached from other machines, and there are no keys: \
@@ -90,6 +107,9 @@ impl fmt::Display for ConfigError {
             Self::Zero { name } => write!(f, "{name} must be more than zero"),
             Self::EventTooLarge { bytes_max } => {
                 write!(f, "event_bytes_max can be at most {bytes_max}")
+            }
+            Self::HeadBytes { bytes_min, bytes_max } => {
+                write!(f, "head_bytes_max can be {bytes_min} to {bytes_max}")
             }
             Self::DrainTooShort => f.write_str("drain_max must be at least drain_window"),
             Self::WeakApiKey { name, length_min } => write!(
@@ -110,6 +130,9 @@ impl fmt::Display for ConfigError {
             }
             Self::Url { text } => write!(f, "{text:?} is no http or https URL"),
             Self::KeySetUrl { text } => write!(f, "{text:?} is no http, https or file URL"),
+            Self::Network { text } => {
+                write!(f, "{text:?} is neither an address nor a network such as 10.0.0.0/8")
+            }
             Self::Matcher { text, .. } => write!(f, "{text:?} is no topic matcher"),
             Self::Origin { text } => write!(
                 f,

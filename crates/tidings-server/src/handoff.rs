@@ -20,14 +20,18 @@
 //!
 //! Bytes that the client sent behind its request are dropped with the library's read buffer: an
 //! event stream has no end after which a next answer could come.
+//!
+//! Under TLS the same happens one layer up: the engine is given the socket with the TLS connection,
+//! and in it what is sealed and unsent. It sends that first.
 
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidings_engine::Engine;
 
 use crate::answer::Stream;
+use crate::quota::Place;
+use crate::socket::{Transport, Wire};
 
 /// Where an event stream waits for the socket of its connection.
 pub(crate) struct Slot {
@@ -50,17 +54,21 @@ impl Slot {
         self.filled.load(Ordering::Acquire)
     }
 
-    /// Gives the socket to the engine.
-    pub(crate) fn hand_over(&self, engine: &Engine, socket: tokio::net::TcpStream) {
+    /// Gives the socket to the engine, with what counts the connection.
+    pub(crate) fn hand_over(&self, engine: &Engine, socket: impl Transport, place: Option<Place>) {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let socket: std::io::Result<TcpStream> = socket.into_std();
-        match (stream, socket) {
-            (Some(stream), Ok(socket)) => {
-                let head = stream.http1_head();
-                engine.attach_socket(stream.opening, stream.attachment, head, socket);
+        let Some(stream) = stream else { return };
+        let head = stream.http1_head();
+        let Stream { mut opening, attachment, .. } = *stream;
+        if let Some(place) = place {
+            opening.hold(place);
+        }
+        match socket.into_wire() {
+            Ok(Wire::Plain(socket)) => engine.attach_socket(opening, attachment, head, socket),
+            Ok(Wire::Tls(socket, tls)) => {
+                engine.attach_tls_socket(opening, attachment, head, socket, tls);
             }
-            (_, Err(error)) => tracing::warn!(%error, "a socket could not be taken over"),
-            (None, Ok(_)) => {}
+            Err(error) => tracing::warn!(%error, "a socket could not be taken over"),
         }
     }
 }

@@ -49,7 +49,11 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// is read of a body at a time. At the edge: 431.
 pub const HEAD_BYTES_MAX: usize = 32 << 10;
 
-/// What is read from an HTTP/1.1 connection at a time, in bytes.
+/// What [`HEAD_BYTES_MAX`] can be lowered to: room for a token.
+pub const HEAD_BYTES_MIN: usize = 4 << 10;
+
+/// What is read from an HTTP/1.1 connection at a time, in bytes. What [`HEAD_BYTES_MAX`] can be
+/// raised to.
 pub const READ_BYTES_MAX: usize = 64 << 10;
 
 /// Fields of a request head. The HTTP library's own bound, which it keeps on the stack as long as
@@ -83,6 +87,15 @@ pub const WAIT_PAUSE: Duration = Duration::from_millis(20);
 /// the system's queue.
 pub const CONNECTIONS_MAX: usize = 16_384;
 
+/// Connections that one address may have beyond its bound
+/// ([`Config::connections_per_address_max`](crate::Config)) and be told so. At the edge: a new one
+/// is closed at once.
+pub const EXCESS_CONNECTIONS_MAX: u32 = 16;
+
+/// Publishers whose rate is remembered, where there is a bound for it: those of the last second.
+/// Each costs about 32 bytes. At the edge: further ones share one allowance.
+pub const RATES_MAX: usize = 65_536;
+
 /// Connections that the system holds until they are accepted: a burst of reconnecting subscribers.
 /// The system has a bound of its own (`net.core.somaxconn`). At the edge: a connect is tried again,
 /// a second later.
@@ -99,6 +112,10 @@ pub const STREAMS_MAX: u32 = 1024;
 /// What one HTTP/2 stream may have unsent, in bytes: more would only be memory that a slow reader
 /// holds.
 pub const STREAM_SEND_BYTES_MAX: usize = 32 << 10;
+
+/// What a TLS connection may hold that is not sealed or not sent, in bytes: one record (RFC 8446
+/// §5.1). At the edge: HTTP waits, and with it whoever writes.
+pub const TLS_SEND_BYTES_MAX: usize = 16 << 10;
 
 /// What an HTTP/2 client may send before we have read it, in bytes: per stream, and per connection.
 pub const STREAM_WINDOW_BYTES: u32 = 256 << 10;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::connection;
 use crate::error::BindError;
@@ -14,19 +15,34 @@ use crate::limits::{ACCEPT_PAUSE, BACKLOG};
 use crate::server::Shared;
 
 /// An address that is listened on.
-#[derive(Debug)]
 pub(crate) struct Listener {
     socket: std::net::TcpListener,
     address: SocketAddr,
+    door: Door,
+}
+
+/// What is spoken behind an address.
+#[derive(Clone)]
+pub(crate) enum Door {
+    /// HTTP in the clear.
+    Plain,
+    /// HTTP under TLS.
+    Tls(TlsAcceptor),
+    /// HTTP in the clear, by which everybody is sent to this port.
+    Redirect { port: u16 },
 }
 
 impl Listener {
     /// Binds `address`, one of `all`.
-    pub(crate) fn bind(address: SocketAddr, all: &[SocketAddr]) -> Result<Self, BindError> {
+    pub(crate) fn bind(
+        address: SocketAddr,
+        all: &[SocketAddr],
+        door: Door,
+    ) -> Result<Self, BindError> {
         let failed = |error| BindError::Listen { address, error };
         let socket = listening_socket(address, all).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, door })
     }
 
     /// With the port that the system chose.
@@ -36,13 +52,15 @@ impl Listener {
 
     /// Enters the runtime.
     pub(crate) fn start(self) -> io::Result<Accepting> {
-        TcpListener::from_std(self.socket).map(|listener| Accepting { listener })
+        let listener = TcpListener::from_std(self.socket)?;
+        Ok(Accepting { listener, door: self.door })
     }
 }
 
 /// A listener that runs.
 pub(crate) struct Accepting {
     listener: TcpListener,
+    door: Door,
 }
 
 impl Accepting {
@@ -54,11 +72,11 @@ impl Accepting {
             let room = Arc::clone(&shared.room).acquire_owned().await;
             let room = room.expect("the semaphore is never closed");
             match self.listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     pause = ACCEPT_PAUSE.0;
-                    let shared = shared.clone();
+                    let (door, shared) = (self.door.clone(), shared.clone());
                     tokio::spawn(async move {
-                        connection::serve(stream, shared).await;
+                        connection::serve(stream, peer, door, shared).await;
                         drop(room);
                     });
                 }
@@ -70,6 +88,12 @@ impl Accepting {
                 }
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("address", &self.address).finish_non_exhaustive()
     }
 }
 

@@ -141,6 +141,8 @@ codes! {
     InvalidUtf8 BAD_REQUEST "invalid_utf8" "The text is not UTF-8.";
     /// A line of a batch is no event; `line` says which.
     InvalidLine BAD_REQUEST "invalid_line" "A line of the batch is no event.";
+    /// The request was not sent over TLS.
+    TlsRequired BAD_REQUEST "tls_required" "Only TLS is spoken here.";
     /// The body ended before its announced end, or is not framed as HTTP says.
     TruncatedBody BAD_REQUEST "truncated_body" "The body did not arrive whole.";
     /// There is no token, and one is needed.
@@ -168,6 +170,11 @@ codes! {
     /// The body is of a type that cannot be published here.
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type"
         "This kind of body is not understood.";
+    /// The address of the client has too many connections.
+    TooManyConnections TOO_MANY_REQUESTS "too_many_connections"
+        "This address has too many connections.";
+    /// The token, or the address of a client without one, has published more than it may.
+    TooManyPublishes TOO_MANY_REQUESTS "too_many_publishes" "This is more than may be published.";
     /// The hub is shutting down.
     Draining SERVICE_UNAVAILABLE "draining" "The hub is shutting down.";
     /// The store failed. Its operator must look.

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 
 use crate::admin;
 use crate::answer::{self, Answer};
+use crate::client::Client;
 use crate::cors;
 use crate::mercure;
 use crate::native;
@@ -39,6 +40,7 @@ pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> An
             tracing::debug!(
                 method = %parts.method,
                 path = parts.uri.path(),
+                client = Client::of(&parts).map(|client| display(client.address)),
                 code = problem.code().name(),
                 detail = problem.detail(),
                 "refused"
@@ -53,6 +55,9 @@ pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> An
 
 async fn dispatch(state: &Arc<State>, parts: &Parts, body: Incoming) -> Result<Answer, Problem> {
     let path = parts.uri.path();
+    if Client::exceeds(parts) && !native::wants_stream(parts) {
+        return Err(too_many_connections());
+    }
     if state.pages.has(path) {
         return page(state, parts);
     }
@@ -83,6 +88,12 @@ async fn dispatch(state: &Arc<State>, parts: &Parts, body: Incoming) -> Result<A
         ("/openapi.json", _) => Ok(admin::openapi()),
         _ => native::stats(state, parts).await,
     }
+}
+
+/// The answer to who has one connection too many, and does not want a stream.
+fn too_many_connections() -> Problem {
+    Problem::new(Code::TooManyConnections, "close one, or use one for several requests")
+        .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
 }
 
 /// A static file. The API's own paths come first in everybody's mind, but no file has one of them.

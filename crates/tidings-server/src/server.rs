@@ -8,13 +8,14 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::connection::Protocols;
 use crate::error::BindError;
-use crate::listener::Listener;
+use crate::listener::{Door, Listener};
 use crate::state::{Stage, State};
 
 /// The HTTP face of a hub: bound to its addresses, and not yet serving.
 #[derive(Debug)]
 pub struct Server {
     listeners: Vec<Listener>,
+    redirects: Vec<Listener>,
     shared: Shared,
     stage: watch::Sender<Stage>,
 }
@@ -37,21 +38,34 @@ impl Server {
     /// [`BindError`].
     pub fn bind(config: Config, engine: Engine) -> Result<Self, BindError> {
         config.check()?;
-        let listen = |address: &SocketAddr| Listener::bind(*address, &config.listen);
-        let listeners = config.listen.iter().map(listen).collect::<Result<_, _>>()?;
+        let all: Vec<_> = config.listen.iter().chain(&config.redirect).copied().collect();
+        let door = match &config.tls {
+            Some(tls) => Door::Tls(Arc::clone(tls.config()).into()),
+            None => Door::Plain,
+        };
+        let bind = |address: &SocketAddr| Listener::bind(*address, &all, door.clone());
+        let listeners = config.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let door = Door::Redirect { port: listeners[0].local_addr().port() };
+        let bind = |address: &SocketAddr| Listener::bind(*address, &all, door.clone());
+        let redirects = config.redirect.iter().map(bind).collect::<Result<_, _>>()?;
         let stage = watch::Sender::new(Stage::Serving);
         let protocols = Protocols::new(&config, engine.takes_sockets());
         let room = Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS));
         let state = State::new(engine, config, stage.subscribe());
         let shared =
             Shared { state: Arc::new(state), protocols: Arc::new(protocols), room: Arc::new(room) };
-        Ok(Self { listeners, shared, stage })
+        Ok(Self { listeners, redirects, shared, stage })
     }
 
     /// The addresses listened on, in the order of the configuration, with the ports that the system
     /// chose.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.listeners.iter().map(Listener::local_addr).collect()
+    }
+
+    /// The addresses from which everybody is sent on, as [`local_addrs`](Self::local_addrs).
+    pub fn redirect_addrs(&self) -> Vec<SocketAddr> {
+        self.redirects.iter().map(Listener::local_addr).collect()
     }
 
     /// The first of [`local_addrs`](Self::local_addrs).
@@ -65,9 +79,9 @@ impl Server {
     ///
     /// Must run on a tokio runtime with its I/O and timers enabled.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let Self { listeners, shared, stage } = self;
+        let Self { listeners, redirects, shared, stage } = self;
         let mut accepting = JoinSet::new();
-        for listener in listeners {
+        for listener in listeners.into_iter().chain(redirects) {
             match listener.start() {
                 Ok(listener) => {
                     accepting.spawn(listener.run(shared.clone()));

@@ -3,24 +3,52 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use rustls::ServerConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use crate::activity::Activity;
 
+/// What HTTP is spoken over.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Takes it out of the runtime.
+    fn into_wire(self) -> io::Result<Wire>;
+}
+
+/// A connection outside of the runtime.
+pub(crate) enum Wire {
+    Plain(std::net::TcpStream),
+    Tls(std::net::TcpStream, Box<ServerConnection>),
+}
+
+impl Transport for TcpStream {
+    fn into_wire(self) -> io::Result<Wire> {
+        self.into_std().map(Wire::Plain)
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn into_wire(self) -> io::Result<Wire> {
+        // What is sealed and unsent goes along with the connection.
+        let (stream, tls) = self.into_inner();
+        Ok(Wire::Tls(stream.into_std()?, Box::new(tls)))
+    }
+}
+
 /// A connection under HTTP's feet that notes what passes.
 #[derive(Debug)]
-pub(crate) struct Socket {
-    stream: TcpStream,
+pub(crate) struct Socket<T> {
+    stream: T,
     activity: Arc<Activity>,
 }
 
-impl Socket {
-    pub(crate) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+impl<T: Transport> Socket<T> {
+    pub(crate) fn new(stream: T, activity: Arc<Activity>) -> Self {
         Self { stream, activity }
     }
 
-    pub(crate) fn into_stream(self) -> TcpStream {
+    pub(crate) fn into_stream(self) -> T {
         self.stream
     }
 
@@ -30,7 +58,7 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl<T: Transport> AsyncRead for Socket<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -46,7 +74,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<T: Transport> AsyncWrite for Socket<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

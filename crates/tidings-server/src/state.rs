@@ -9,6 +9,7 @@ use crate::admin::Pages;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::mercure;
+use crate::quota::Quotas;
 
 /// What a handler may reach.
 pub(crate) struct State {
@@ -16,6 +17,7 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) auth: Auth,
     pub(crate) pages: Pages,
+    pub(crate) quotas: Quotas,
     pub(crate) mercure: mercure::Memory,
     stage: watch::Receiver<Stage>,
 }
@@ -34,7 +36,9 @@ impl State {
     pub(crate) fn new(engine: Engine, config: Config, stage: watch::Receiver<Stage>) -> Self {
         let auth = Auth::new(&config);
         let pages = Pages::new(&config.pages);
-        Self { engine, config, auth, pages, mercure: mercure::Memory::default(), stage }
+        let quotas = Quotas::new(&config);
+        let mercure = mercure::Memory::default();
+        Self { engine, config, auth, pages, quotas, mercure, stage }
     }
 
     /// Whether the server is leaving.

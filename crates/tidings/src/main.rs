@@ -1,6 +1,7 @@
 //! The Tidings program: `serve`, `demo`, `publish`, `subscribe`, `relay`, `token`, `check`.
 
 mod args;
+mod certificate;
 mod commands;
 mod demos;
 mod env;

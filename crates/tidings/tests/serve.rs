@@ -104,7 +104,7 @@ fn a_pipe_goes_on_when_the_hub_is_back_and_publishes_nothing_twice() {
     let mut process = Process::new(command.spawn().unwrap());
     process.line();
     let history_line = process.line();
-    let hub = Hub { process, address, history: history_line };
+    let hub = Hub { process, scheme: "http".to_owned(), address, history: history_line };
     publisher.write("5\n");
     publisher.close_stdin();
     assert!(publisher.wait().success());

@@ -35,6 +35,7 @@ impl Scene {
             head: Position::ZERO,
             heartbeat_ms: 15_000,
             connection_age_max_ms: None,
+            rings_bytes_max: crate::limits::RINGS_BYTES_MAX,
             seed: 7,
         };
         change(&mut config);
@@ -322,6 +323,33 @@ fn what_a_stalled_member_keeps_in_the_ring_holds_up_nobody() {
     }
     assert!(scene.shard.rings_bytes() > RING_BYTES_MAX / 2, "the ring is kept for who is stalled");
     assert_eq!(scene.take(live).matches("data: x").count(), 30);
+}
+
+#[test]
+fn the_rings_of_many_slow_groups_keep_their_bound_together() {
+    const BOUND: usize = 40_000;
+    let mut scene = Scene::with(|config| config.rings_bytes_max = BOUND);
+    let topics: Vec<_> = (0..10).map(|number| format!("topic-{number}")).collect();
+    let slow: Vec<_> = topics.iter().map(|topic| scene.attach(topic)).collect();
+    for id in &slow {
+        scene.room.insert(*id, 100);
+    }
+    let data = "x".repeat(1000);
+    for _ in 0..100 {
+        for topic in &topics {
+            scene.publish(topic, &data);
+            scene.turn();
+        }
+    }
+    // The newest frame of each is kept whatever happens.
+    let newest = topics.len() * (data.len() + 100);
+    assert!(scene.shard.rings_bytes() <= 2 * BOUND + newest, "{}", scene.shard.rings_bytes());
+    for id in slow {
+        scene.room.remove(&id);
+        scene.shard.handle_writable(id);
+        scene.turn();
+        assert_eq!(scene.take(id).matches("data: ").count(), 100, "nothing is lost");
+    }
 }
 
 #[test]

@@ -5,13 +5,16 @@ mod key_set;
 mod keys;
 pub(crate) mod token;
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
 use tidings_hub::{Grant, Matcher, Topic};
 
 use crate::config::Config;
 use crate::problem::{Code, Problem};
+use crate::quota::Key;
 use crate::state;
 use cache::TokenCache;
 use token::InvalidToken;
@@ -24,6 +27,8 @@ pub(crate) struct Auth {
     api_keys: Vec<ApiKey>,
     jwt_keys: Vec<JwtKey>,
     known: TokenCache<Grant>,
+    /// There if tokens have bounds of their own.
+    counted: Option<RandomState>,
     /// What a request without a token may do; nothing if this is not there.
     anonymous: Option<Arc<Grant>>,
 }
@@ -35,6 +40,7 @@ impl Auth {
             api_keys: config.api_keys.clone(),
             jwt_keys: config.jwt_keys.clone(),
             known: TokenCache::default(),
+            counted: config.counts_tokens().then(RandomState::new),
             anonymous: config.is_open().then(|| Arc::new(Grant::everything())),
         }
     }
@@ -49,7 +55,8 @@ impl Auth {
         ApiKey::find(&self.api_keys, token).map(ApiKey::grant)
     }
 
-    /// Finds out who sent a request: by its `Authorization: Bearer` (RFC 6750 §2.1), else by the
+    /// Finds out who sent a request: by the grant that an application has put into its extensions,
+    /// by its `Authorization: Bearer` (RFC 6750 §2.1), else by the
     /// token that stood in its query, for `EventSource` cannot set headers.
     ///
     /// # Errors
@@ -57,11 +64,14 @@ impl Auth {
     /// A 401 that says why.
     pub(crate) async fn identify(
         &self,
-        headers: &HeaderMap,
+        parts: &Parts,
         query_token: Option<&str>,
     ) -> Result<Caller, Problem> {
+        if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
+            return Ok(Caller::with(Arc::clone(grant), None));
+        }
         let keyless = self.api_keys.is_empty() && self.jwt_keys.is_empty();
-        let token = bearer(headers).or(query_token).filter(|_| !keyless);
+        let token = bearer(&parts.headers).or(query_token).filter(|_| !keyless);
         let Some(token) = token else {
             return self.anonymous.clone().map(Caller::anonymous).ok_or_else(|| {
                 unauthorized(
@@ -71,11 +81,12 @@ impl Auth {
                 )
             });
         };
+        let counted_as = self.token_key(token);
         if let Some(key) = ApiKey::find(&self.api_keys, token) {
-            return Ok(Caller::with(Arc::clone(key.grant())));
+            return Ok(Caller::with(Arc::clone(key.grant()), counted_as));
         }
         if let Some(grant) = self.known.get(token, state::now()) {
-            return Ok(Caller::with(grant));
+            return Ok(Caller::with(grant, counted_as));
         }
         let mut verified = token::verify(token, &self.jwt_keys);
         if verified == Err(InvalidToken::KeyUnknown) && JwtKey::refresh(&self.jwt_keys).await {
@@ -83,7 +94,12 @@ impl Auth {
         }
         let grant = Arc::new(verified.map_err(|error| invalid(&error))?);
         self.known.keep(token, &grant, cache::until(grant.expires));
-        Ok(Caller::with(grant))
+        Ok(Caller::with(grant, counted_as))
+    }
+
+    /// What a token is counted as, where tokens have bounds.
+    pub(crate) fn token_key(&self, token: &str) -> Option<Key> {
+        self.counted.as_ref().map(|hasher| hasher.hash_one(token))
     }
 }
 
@@ -92,15 +108,21 @@ impl Auth {
 pub(crate) struct Caller {
     grant: Arc<Grant>,
     anonymous: bool,
+    token: Option<Key>,
 }
 
 impl Caller {
-    fn with(grant: Arc<Grant>) -> Self {
-        Self { grant, anonymous: false }
+    fn with(grant: Arc<Grant>, token: Option<Key>) -> Self {
+        Self { grant, anonymous: false, token }
     }
 
     pub(crate) fn anonymous(grant: Arc<Grant>) -> Self {
-        Self { grant, anonymous: true }
+        Self { grant, anonymous: true, token: None }
+    }
+
+    /// What the caller's token is counted as, if it is.
+    pub(crate) fn token(&self) -> Option<Key> {
+        self.token
     }
 
     pub(crate) fn grant(&self) -> &Grant {
@@ -182,20 +204,20 @@ mod tests {
         Auth::new(&Config { api_keys: vec![key], ..Config::default() })
     }
 
-    fn headers(authorization: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
-        headers
+    fn parts() -> Parts {
+        http::Request::new(()).into_parts().0
+    }
+
+    fn with(authorization: &str) -> Parts {
+        let mut parts = parts();
+        parts.headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
+        parts
     }
 
     /// Keys that are here need no waiting.
-    fn identify(
-        auth: &Auth,
-        headers: &HeaderMap,
-        query_token: Option<&str>,
-    ) -> Result<Caller, Problem> {
+    fn identify(auth: &Auth, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match std::pin::pin!(auth.identify(headers, query_token)).poll(&mut context) {
+        match std::pin::pin!(auth.identify(parts, query_token)).poll(&mut context) {
             std::task::Poll::Ready(identified) => identified,
             std::task::Poll::Pending => panic!("it waits"),
         }
@@ -205,23 +227,22 @@ mod tests {
     fn a_key_is_taken_from_the_header_in_any_case_or_from_the_query() {
         let auth = auth();
         for value in ["Bearer 0123456789abcdef", "bearer  0123456789abcdef "] {
-            assert!(identify(&auth, &headers(value), None).is_ok(), "{value}");
+            assert!(identify(&auth, &with(value), None).is_ok(), "{value}");
         }
-        let none = HeaderMap::new();
-        assert!(identify(&auth, &none, Some("0123456789abcdef")).is_ok());
+        assert!(identify(&auth, &parts(), Some("0123456789abcdef")).is_ok());
     }
 
     #[test]
     fn the_header_wins_over_the_query() {
-        let refused = identify(&auth(), &headers("Bearer wrong"), Some("0123456789abcdef"));
+        let refused = identify(&auth(), &with("Bearer wrong"), Some("0123456789abcdef"));
         assert_eq!(refused.unwrap_err().code(), Code::TokenInvalid);
     }
 
     #[test]
     fn without_a_token_there_is_no_access_once_there_are_keys() {
-        let refused = identify(&auth(), &HeaderMap::new(), None);
+        let refused = identify(&auth(), &parts(), None);
         assert_eq!(refused.unwrap_err().code(), Code::TokenRequired);
         let open = Auth::new(&Config::default());
-        assert!(identify(&open, &HeaderMap::new(), None).unwrap().is_anonymous());
+        assert!(identify(&open, &parts(), None).unwrap().is_anonymous());
     }
 }

@@ -9,10 +9,12 @@ use super::refusal::{Challenge, Refusal};
 use super::site::Site;
 use crate::auth::token::{self, InvalidToken};
 use crate::auth::{JwtKey, cache};
+use crate::quota::Key;
 use crate::state::{self, State};
 use http::StatusCode;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
+use tidings_hub::Grant;
 
 /// What a request is for decides whose keys count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub(super) struct Caller {
     pub(super) dialect: &'static Dialect,
     /// Where the token was; without one there was none.
     source: Option<Source>,
+    /// What the token is counted as, if it is.
+    pub(super) token: Option<Key>,
 }
 
 /// Where a token can be.
@@ -66,6 +70,10 @@ pub(super) async fn identify(
     spoken: Option<&'static Dialect>,
     query: &Form,
 ) -> Result<Caller, Refusal> {
+    if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
+        let (access, dialect) = (Arc::new(Access::of_grant(grant)), spoken.unwrap_or(&ZERO));
+        return Ok(Caller { access, dialect, source: Some(Source::Header), token: None });
+    }
     let found = credentials(&parts.headers, spoken, query).map_err(|what| {
         let dialect = spoken.unwrap_or(&ZERO);
         let status = dialect.malformed_credentials;
@@ -78,12 +86,12 @@ pub(super) async fn identify(
             let text = "a token is needed: send `Authorization: Bearer <token>`";
             Refusal::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text)
         })?;
-        return Ok(Caller { access: Arc::new(access), dialect, source: None });
+        return Ok(Caller { access: Arc::new(access), dialect, source: None, token: None });
     };
+    let counted_as = state.auth.token_key(&token);
     if let Some(grant) = state.auth.api_key(&token) {
-        let access = Access::of_grant(grant);
-        let dialect = spoken.unwrap_or(&ZERO);
-        return Ok(Caller { access: Arc::new(access), dialect, source: Some(source) });
+        let (access, dialect) = (Arc::new(Access::of_grant(grant)), spoken.unwrap_or(&ZERO));
+        return Ok(Caller { access, dialect, source: Some(source), token: counted_as });
     }
     let shape = claims::shape(&token);
     let dialect = spoken.or(shape).unwrap_or(&ZERO);
@@ -100,7 +108,7 @@ pub(super) async fn identify(
     let access = access.map_err(|error| {
         Refusal::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, error.to_string())
     })?;
-    Ok(Caller { access, dialect, source: Some(source) })
+    Ok(Caller { access, dialect, source: Some(source), token: counted_as })
 }
 
 /// What those without a token may do.

@@ -40,7 +40,9 @@ mod template;
 mod text;
 mod url_pattern;
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -49,6 +51,8 @@ use hyper::body::Incoming;
 
 use crate::answer::{self, Answer};
 use crate::auth::cache::TokenCache;
+use crate::client::Client;
+use crate::quota;
 use crate::state::State;
 use claims::Access;
 use presence::Presence;
@@ -87,6 +91,7 @@ pub(crate) async fn answer(state: &State, parts: &Parts, body: Incoming) -> Answ
         tracing::debug!(
             method = %parts.method,
             path = parts.uri.path(),
+            client = Client::of(parts).map(|client| display(client.address)),
             status = refusal.status().as_u16(),
             detail = refusal.text(),
             "refused"
@@ -104,6 +109,11 @@ async fn dispatch(
     body: Incoming,
 ) -> Result<Answer, Refusal> {
     let method = &parts.method;
+    let subscribes = method == Method::GET || method.as_str() == subscribe::QUERY;
+    if Client::exceeds(parts) && !(subscribes && parts.uri.path() == HUB) {
+        let text = "this address has too many connections";
+        return Err(too_many(text, Duration::from_secs(10)));
+    }
     match parts.uri.path() {
         HUB if method == Method::POST => publish::publish(state, parts, site, body).await,
         HUB if method == Method::GET
@@ -127,6 +137,12 @@ async fn dispatch(
         METADATA => Err(wrong_method("GET, HEAD, OPTIONS")),
         _ => Err(Refusal::new(StatusCode::NOT_FOUND, "404 page not found")),
     }
+}
+
+/// The answer to who has, or does, more than it may.
+fn too_many(text: impl Into<Cow<'static, str>>, wait: Duration) -> Refusal {
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, text)
+        .with_header(header::RETRY_AFTER, quota::retry_after(wait).into())
 }
 
 fn wrong_method(allowed: &'static str) -> Refusal {

@@ -37,8 +37,13 @@ pub(super) async fn publish(
         let text = "the token has no `publish` in its mercure claim";
         return Err(not_granted(dialect, text.into()));
     }
+    let meter = state.quotas.publisher(parts, caller.token).map_err(|wait| {
+        let text = "this is more than may be published; publish fewer events per second";
+        super::too_many(text, wait)
+    })?;
     let form = form(state, parts, dialect, body).await?;
     let draft = draft(state, site, &caller, &form)?;
+    meter.charge(1);
 
     let appended = state.engine.publish(vec![draft]).await.map_err(|error| match error {
         PublishError::Stopping => {

@@ -5,6 +5,7 @@ use http::request::Parts;
 use url::Url;
 
 use super::{HUB, METADATA};
+use crate::client::Client;
 use crate::state::State;
 
 /// The hub's own URL.
@@ -25,10 +26,7 @@ impl Site {
         }
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
         let host = text(&parts.headers, header::HOST.as_str());
-        // A proxy that ends TLS says so.
-        let secure = text(&parts.headers, "x-forwarded-proto")
-            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
-        let scheme = if secure { "https" } else { "http" };
+        let scheme = if Client::used_tls(parts) { "https" } else { "http" };
         let authority = authority.or(host).unwrap_or("localhost");
         let resource = format!("{scheme}://{authority}{HUB}");
         match Url::parse(&resource) {

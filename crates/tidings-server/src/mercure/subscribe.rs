@@ -64,8 +64,15 @@ pub(super) async fn subscribe(
     if state.is_leaving() {
         return Ok(come_back(state, parts.version, &resume));
     }
+    let seat = match state.quotas.subscribe(parts, caller.token) {
+        Ok(seat) => seat,
+        Err(full) => {
+            tracing::debug!(reason = full.name(), "a subscriber was asked to come back later");
+            return Ok(come_back(state, parts.version, &resume));
+        }
+    };
     let place = resume.place(state);
-    let opening = match state.engine.open(interest, place.start()).await {
+    let mut opening = match state.engine.open(interest, place.start()).await {
         Ok(opening) => opening,
         Err(OpenError::Refused(reason)) => {
             tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
@@ -81,6 +88,7 @@ pub(super) async fn subscribe(
                 .with_header(header::RETRY_AFTER, HeaderValue::from_static("10")));
         }
     };
+    opening.hold(seat);
     let mut headers = headers();
     if let Some(place) = resume.answer(state, &place, &opening) {
         headers.insert(LAST_EVENT_ID, place.clone());

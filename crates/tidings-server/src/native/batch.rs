@@ -42,7 +42,8 @@ pub(super) async fn publish(
         number: 0,
         begun: Vec::new(),
     };
-    ingest(state, body::announced_length(&parts.headers), body, &mut lines).await
+    let meter = super::meter(state, parts, &caller)?;
+    ingest(state, meter, body::announced_length(&parts.headers), body, &mut lines).await
 }
 
 /// One line.

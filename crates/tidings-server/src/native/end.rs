@@ -24,6 +24,8 @@ pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result
     let topic = super::path_topic(raw_topic)?;
     caller.check_publish(&topic)?;
 
+    super::meter(state, parts, &caller)?.charge(1);
+
     let states = state.engine.topics(topic.as_str().to_owned(), None, 1).await;
     let states = states.map_err(|error| super::not_read(&error))?;
     let known = states.into_iter().find(|known| known.topic == topic).ok_or_else(|| {

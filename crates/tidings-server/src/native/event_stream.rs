@@ -41,7 +41,8 @@ pub(super) async fn publish(
         data_bytes_max,
         number: 0,
     };
-    ingest(state, body::announced_length(&parts.headers), body, &mut events).await
+    let meter = super::meter(state, parts, &caller)?;
+    ingest(state, meter, body::announced_length(&parts.headers), body, &mut events).await
 }
 
 struct Events {

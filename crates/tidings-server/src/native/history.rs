@@ -29,8 +29,8 @@ pub(super) async fn history(
 ) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;
-    let caller = state.auth.identify(&parts.headers, token.as_deref()).await?;
-    let interest = super::interest(raw_topic, &mut query, &caller)?;
+    let caller = state.auth.identify(parts, token.as_deref()).await?;
+    let interest = super::interest(raw_topic, &mut query, &caller, state.config.matchers_max)?;
     let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Earliest);
     let limit = query.take("limit")?;
     let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;

@@ -11,6 +11,9 @@
 //! it is. The first thing that is wrong ends the stream: everything before it is published, in
 //! order, nothing after it is.
 //!
+//! A publisher with an allowance of events per second that sends a stream is not refused when it is
+//! used up: its body is read as fast as it may come.
+//!
 //! # When a batch is handed over
 //!
 //! When it is full; and when the body has nothing more to read and no other batch is under way. So
@@ -32,7 +35,7 @@ use hyper::body::{Body, Incoming};
 use serde::Serialize;
 use tidings_engine::PublishError;
 use tidings_hub::{Appended, Draft};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::answer::{self, Answer};
 use crate::body;
@@ -40,6 +43,7 @@ use crate::limits::{
     ATOMIC_BATCH_BYTES_MAX, INGEST_BATCH_BYTES_MAX, INGEST_BATCH_EVENTS_MAX, INGEST_BATCHES_MAX,
 };
 use crate::problem::{Code, Problem};
+use crate::quota::Meter;
 use crate::state::{Stage, State};
 
 /// A format that events are read from.
@@ -68,6 +72,7 @@ pub(super) trait Source {
 /// the id of the last one (`last_id`).
 pub(super) async fn ingest(
     state: &State,
+    meter: Meter<'_>,
     announced_length: Option<u64>,
     body: Incoming,
     source: &mut (impl Source + Send),
@@ -75,9 +80,9 @@ pub(super) async fn ingest(
     let mut summary = Summary::default();
     let done = match announced_length {
         Some(length) if length <= ATOMIC_BATCH_BYTES_MAX => {
-            whole(state, body, source, &mut summary).await
+            whole(state, meter, body, source, &mut summary).await
         }
-        _ => stream(state, body, source, &mut summary).await,
+        _ => stream(state, meter, body, source, &mut summary).await,
     };
     match done {
         Ok(()) => {
@@ -118,6 +123,7 @@ impl Summary {
 
 async fn whole(
     state: &State,
+    meter: Meter<'_>,
     body: Incoming,
     source: &mut impl Source,
     summary: &mut Summary,
@@ -131,6 +137,7 @@ async fn whole(
     }
     drafts.extend(source.finish()?);
     if !drafts.is_empty() {
+        meter.charge(drafts.len());
         let appended = state.engine.publish(drafts).await;
         summary.add(&appended.map_err(|error| super::not_published(&error))?);
     }
@@ -139,12 +146,15 @@ async fn whole(
 
 async fn stream(
     state: &State,
+    meter: Meter<'_>,
     mut body: Incoming,
     source: &mut impl Source,
     summary: &mut Summary,
 ) -> Result<(), Problem> {
     let mut flow = Flow {
         state,
+        meter,
+        pause: None,
         source,
         summary,
         chunk: Bytes::new(),
@@ -160,6 +170,14 @@ async fn stream(
     std::future::poll_fn(|cx| {
         loop {
             flow.land(cx);
+            if flow.is_paused(cx) {
+                if leaving.as_mut().poll(cx).is_pending() {
+                    read_last = Instant::now(); // it is not the publisher who pauses
+                    return Poll::Pending;
+                }
+                flow.pause = None;
+                flow.end(Err(draining()));
+            }
             flow.gather();
             if flow.is_full() || flow.ended.is_some() {
                 flow.launch(cx);
@@ -181,8 +199,7 @@ async fn stream(
                 Poll::Ready(Some(Err(error))) => flow.end(Err(body::broken(&error))),
                 Poll::Ready(None) => flow.end(Ok(())),
                 Poll::Pending if leaving.as_mut().poll(cx).is_ready() => {
-                    let detail = "publish the rest again in a moment";
-                    flow.end(Err(Problem::new(Code::Draining, detail)));
+                    flow.end(Err(draining()));
                 }
                 Poll::Pending if idle.as_mut().poll(cx).is_ready() => {
                     if read_last.elapsed() >= idle_max {
@@ -199,6 +216,10 @@ async fn stream(
     })
     .await;
     flow.ended.unwrap_or(Ok(()))
+}
+
+fn draining() -> Problem {
+    Problem::new(Code::Draining, "publish the rest again in a moment")
 }
 
 /// The next part of `body` that is data.
@@ -228,6 +249,9 @@ type Landing = Result<Vec<Appended>, PublishError>;
 /// A stream of events under way.
 struct Flow<'a, S> {
     state: &'a State,
+    meter: Meter<'a>,
+    /// The allowance of the publisher is used up, and nothing more is taken until there is more.
+    pause: Option<Pin<Box<Sleep>>>,
     source: &'a mut S,
     summary: &'a mut Summary,
     /// What has been read and not yet been looked at.
@@ -289,10 +313,20 @@ impl<S: Source> Flow<'_, S> {
         }
         self.gathered_bytes = 0;
         let batch = std::mem::take(&mut self.gathered);
+        let wait = self.meter.charge(batch.len());
+        self.pause = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
         self.gathered.reserve(batch.len());
         self.flight.push_back(Batch::Flying(Box::pin(self.state.engine.publish(batch))));
         self.land(cx);
         true
+    }
+
+    fn is_paused(&mut self, cx: &mut Context<'_>) -> bool {
+        let paused = self.pause.as_mut().is_some_and(|pause| pause.as_mut().poll(cx).is_pending());
+        if !paused {
+            self.pause = None;
+        }
+        paused
     }
 
     fn push(&mut self, draft: Draft) {
@@ -315,7 +349,7 @@ impl<S: Source> Flow<'_, S> {
     }
 
     fn is_full(&self) -> bool {
-        self.gathered.len() >= INGEST_BATCH_EVENTS_MAX
+        self.gathered.len() >= INGEST_BATCH_EVENTS_MAX.min(self.meter.events_max())
             || self.gathered_bytes >= INGEST_BATCH_BYTES_MAX
     }
 

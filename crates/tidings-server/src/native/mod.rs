@@ -28,6 +28,8 @@ mod topics;
 
 use std::sync::Arc;
 
+use http::Method;
+use http::header;
 use http::request::Parts;
 use hyper::body::Incoming;
 use tidings_engine::PublishError;
@@ -36,9 +38,9 @@ use tidings_hub::{Interest, Matcher, ReadError, Topic};
 use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::body;
-use crate::limits::MATCHERS_MAX;
 use crate::problem::{Code, Problem};
 use crate::query::{self, Plus, Query};
+use crate::quota::{self, Meter};
 use crate::state::State;
 
 use accept::Face;
@@ -53,6 +55,14 @@ pub(crate) async fn read(
         Face::EventStream => subscribe::subscribe(state, parts, topic).await,
         Face::Json => history::history(state, parts, topic).await,
     }
+}
+
+/// Whether a request is one for an event stream.
+pub(crate) fn wants_stream(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    let is_events = path == "/events" || path.starts_with("/events/");
+    let is_stream = matches!(accept::face(&parts.headers), Ok(Face::EventStream));
+    parts.method == Method::GET && is_events && is_stream
 }
 
 /// `POST /events` and `POST /events/{topic}`.
@@ -103,11 +113,26 @@ async fn writer(
     parts: &Parts,
     query_token: Option<&str>,
 ) -> Result<Caller, Problem> {
-    let caller = state.auth.identify(&parts.headers, query_token).await?;
+    let caller = state.auth.identify(parts, query_token).await?;
     if caller.is_anonymous() {
         state.config.cors.check_change(parts)?;
     }
     Ok(caller)
+}
+
+/// The caller's allowance of events.
+///
+/// # Errors
+///
+/// A 429 if it is used up.
+fn meter<'a>(state: &'a State, parts: &Parts, caller: &Caller) -> Result<Meter<'a>, Problem> {
+    state.quotas.publisher(parts, caller.token()).map_err(|wait| {
+        let seconds = quota::retry_after(wait);
+        let detail = format!("publish again in {seconds} s, and fewer events per second");
+        Problem::new(Code::TooManyPublishes, detail)
+            .with("retry_after_ms", u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+            .with_header(header::RETRY_AFTER, seconds.into())
+    })
 }
 
 /// What a reader asks for, by the path or by `?topic=`, checked against what it may read.
@@ -115,17 +140,19 @@ fn interest(
     raw_topic: Option<&str>,
     query: &mut Query<'_>,
     caller: &Caller,
+    matchers_max: usize,
 ) -> Result<Interest, Problem> {
     let mut asked = Vec::new();
     if let Some(raw) = raw_topic {
         asked.push(query::decode(raw, Plus::Itself)?);
     }
     asked.extend(query.take_all("topic"));
-    if asked.len() > MATCHERS_MAX {
+    if asked.len() > matchers_max {
         return Err(query::bad_value(
             "topic",
-            format!("ask for at most {MATCHERS_MAX} topics, or for a pattern that covers them"),
-        ));
+            format!("ask for at most {matchers_max} topics, or for a pattern that covers them"),
+        )
+        .with("matchers_max", matchers_max));
     }
     let granted = &caller.grant().subscribe;
     if asked.is_empty() {

@@ -28,6 +28,8 @@ pub(super) async fn publish(
     let topic = super::path_topic(raw_topic)?;
     caller.check_publish(&topic)?;
 
+    let meter = super::meter(state, parts, &caller)?;
+
     let config = &state.config;
     let bytes = body::collect(body, config.event_bytes_max, config.body_idle_max).await?;
     let data = str::from_utf8(&bytes).map_err(|error| {
@@ -43,6 +45,7 @@ pub(super) async fn publish(
         data.into(),
     )?;
 
+    meter.charge(1);
     let appended = state.engine.publish(vec![draft]).await;
     let appended = appended.map_err(|error| super::not_published(&error))?;
     if let Some(known) = appended.first().filter(|appended| appended.duplicate) {

@@ -23,8 +23,8 @@ pub(super) async fn subscribe(
 ) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;
-    let caller = state.auth.identify(&parts.headers, token.as_deref()).await?;
-    let interest = super::interest(raw_topic, &mut query, &caller)?;
+    let caller = state.auth.identify(parts, token.as_deref()).await?;
+    let interest = super::interest(raw_topic, &mut query, &caller, state.config.matchers_max)?;
     let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Live);
     query.finish(&["topic", "last", "since", "after", "token"])?;
 
@@ -34,11 +34,18 @@ pub(super) async fn subscribe(
         return Ok(Answer::Response(response));
     }
     if state.is_leaving() {
-        return Ok(refusal(state, parts.version, Refusal::Draining));
+        let reason = Refusal::Draining;
+        return Ok(refusal(state, parts.version, reason.name(), reason.sentence()));
     }
-    let opening = match state.engine.open(interest, start).await {
+    let place = match state.quotas.subscribe(parts, caller.token()) {
+        Ok(place) => place,
+        Err(full) => return Ok(refusal(state, parts.version, full.name(), full.sentence())),
+    };
+    let mut opening = match state.engine.open(interest, start).await {
         Ok(opening) => opening,
-        Err(OpenError::Refused(reason)) => return Ok(refusal(state, parts.version, reason)),
+        Err(OpenError::Refused(reason)) => {
+            return Ok(refusal(state, parts.version, reason.name(), reason.sentence()));
+        }
         // The only answer that keeps a browser from coming back (HTML §9.2.3).
         Err(OpenError::Ended) => {
             return Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT)));
@@ -49,6 +56,7 @@ pub(super) async fn subscribe(
             return Err(Problem::new(Code::StoreFailed, "try again later"));
         }
     };
+    opening.hold(place);
     let mut headers = answer::stream_headers();
     headers.insert(TIDINGS_RESUME, HeaderValue::from_static(opening.outcome.name()));
     let attachment = Attachment {
@@ -81,10 +89,10 @@ fn preface(state: &State, opening: &Opening) -> Vec<u8> {
 
 /// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for
 /// good, so this is a stream that says when to come back, and ends.
-fn refusal(state: &State, version: Version, reason: Refusal) -> Answer {
-    tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
+fn refusal(state: &State, version: Version, reason: &str, sentence: &str) -> Answer {
+    tracing::debug!(reason, "a subscriber was asked to come back later");
     let mut body = Vec::with_capacity(128);
-    encode::comment(&mut body, reason.sentence());
+    encode::comment(&mut body, sentence);
     encode::retry(&mut body, jittered_ms(state.config.retry_refused));
     let mut response = answer::whole(StatusCode::OK, EVENT_STREAM, body);
     let headers = response.headers_mut();

@@ -39,7 +39,7 @@ pub(crate) async fn topics(state: &State, parts: &Parts) -> Result<Answer, Probl
     let after = after.map(|text| {
         Topic::new(&text).map_err(|error| query::bad_value("after", error.to_string()))
     });
-    let caller = state.auth.identify(&parts.headers, token.as_deref()).await?;
+    let caller = state.auth.identify(parts, token.as_deref()).await?;
 
     let after = after.transpose()?;
     let states = state.engine.topics(prefix.into_owned(), after, limit).await;

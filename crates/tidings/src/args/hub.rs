@@ -15,6 +15,18 @@ pub(crate) struct HubArgs {
     /// An address to listen on [127.0.0.1:3000]; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
+    /// A file with the certificate chain, in PEM: speak TLS
+    #[arg(long, value_name = "FILE", help_heading = TLS)]
+    tls_cert: Option<String>,
+    /// A file with its private key, in PEM
+    #[arg(long, value_name = "FILE", help_heading = TLS)]
+    tls_key: Option<String>,
+    /// An address without TLS that sends readers to the one with it; may be repeated
+    #[arg(long, value_name = "ADDRESS", help_heading = TLS, hide_short_help = true)]
+    redirect_listen: Vec<String>,
+    /// A proxy, by address or network, that says truly who its clients are; may be repeated
+    #[arg(long, value_name = "NETWORK", help_heading = LIMITS, hide_short_help = true)]
+    trusted_proxy: Vec<String>,
     /// The folder that holds the history [tidings-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
@@ -37,6 +49,9 @@ pub(crate) struct HubArgs {
     /// How much of the newest history is held in memory [64MiB]
     #[arg(long, value_name = "SIZE", help_heading = "History", hide_short_help = true)]
     recent_bytes: Option<String>,
+    /// How much of it is held ready for those who read along [128MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "History", hide_short_help = true)]
+    ring_bytes: Option<String>,
 
     /// Everybody may do everything, on any address
     #[arg(long, help_heading = ACCESS, value_name = "BOOL", num_args = 0..=1,
@@ -101,12 +116,42 @@ pub(crate) struct HubArgs {
     /// The payload of one event [1MiB]
     #[arg(long, value_name = "SIZE", help_heading = LIMITS, hide_short_help = true)]
     max_event_bytes: Option<String>,
+    /// Topics and patterns of one subscription [100]
+    #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
+    max_matchers: Option<String>,
+    /// Events per second that one token may publish [unlimited]
+    #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
+    max_publish_rate: Option<String>,
     /// Connections at once on which requests are read [16384]
     #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
     max_connections: Option<String>,
+    /// Connections at once from one address [unlimited]
+    #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
+    max_connections_per_address: Option<String>,
+    /// Subscribers at once from one address, also behind a trusted proxy [unlimited]
+    #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
+    max_subscribers_per_address: Option<String>,
+    /// Subscribers at once with one token [unlimited]
+    #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
+    max_subscribers_per_token: Option<String>,
+    /// Streams at once on one HTTP/2 connection [1024]
+    #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
+    max_streams: Option<String>,
+    /// The head of a request [32KiB]
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS, hide_short_help = true)]
+    max_head_bytes: Option<String>,
+    /// How long the head of a request may take [10s]
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS, hide_short_help = true)]
+    max_head_time: Option<String>,
+    /// How long the body of a request may pause [30s]
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS, hide_short_help = true)]
+    max_body_pause: Option<String>,
     /// How long a publisher's stream of events may pause [1h]
     #[arg(long, value_name = "DURATION", help_heading = LIMITS, hide_short_help = true)]
     max_ingest_pause: Option<String>,
+    /// How long a connection without a request is kept [75s]
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS, hide_short_help = true)]
+    max_idle: Option<String>,
     /// Over how long subscribers are sent away when the hub leaves [5s]
     #[arg(long, value_name = "DURATION", help_heading = LIMITS, hide_short_help = true)]
     drain_window: Option<String>,
@@ -131,6 +176,7 @@ pub(crate) struct HubArgs {
     log_format: Option<String>,
 }
 
+const TLS: &str = "TLS";
 const ACCESS: &str = "Access";
 const MERCURE: &str = "Mercure";
 const SUBSCRIBERS: &str = "Subscribers";
@@ -148,11 +194,16 @@ impl HubArgs {
             }
         };
         give("listen", &self.listen);
+        give("tls-cert", self.tls_cert.as_slice());
+        give("tls-key", self.tls_key.as_slice());
+        give("redirect-listen", &self.redirect_listen);
+        give("trusted-proxy", &self.trusted_proxy);
         give("data", self.data.as_slice());
         give("durability", self.durability.as_slice());
         give("retention-bytes", self.retention_bytes.as_slice());
         give("retention-age", self.retention_age.as_slice());
         give("recent-bytes", self.recent_bytes.as_slice());
+        give("ring-bytes", self.ring_bytes.as_slice());
         give("open", self.open.as_slice());
         give("jwt-secret-file", self.jwt_secret_file.as_slice());
         give("cors-origin", &self.cors_origin);
@@ -172,7 +223,17 @@ impl HubArgs {
         give("max-connection-age", self.max_connection_age.as_slice());
         give("max-event-bytes", self.max_event_bytes.as_slice());
         give("max-connections", self.max_connections.as_slice());
+        give("max-matchers", self.max_matchers.as_slice());
+        give("max-publish-rate", self.max_publish_rate.as_slice());
+        give("max-connections-per-address", self.max_connections_per_address.as_slice());
+        give("max-subscribers-per-address", self.max_subscribers_per_address.as_slice());
+        give("max-subscribers-per-token", self.max_subscribers_per_token.as_slice());
+        give("max-streams", self.max_streams.as_slice());
+        give("max-head-bytes", self.max_head_bytes.as_slice());
+        give("max-head-time", self.max_head_time.as_slice());
+        give("max-body-pause", self.max_body_pause.as_slice());
         give("max-ingest-pause", self.max_ingest_pause.as_slice());
+        give("max-idle", self.max_idle.as_slice());
         give("drain-window", self.drain_window.as_slice());
         give("max-drain", self.max_drain.as_slice());
         give("shards", self.shards.as_slice());

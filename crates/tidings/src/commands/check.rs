@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
-use tidings_server::{Config, ConfigError, Cors, MercureConfig, MercureResource, PublishOrigins};
+use tidings_server::{
+    Config, ConfigError, Cors, MercureConfig, MercureResource, PublishOrigins, TrustedProxies,
+};
 
 use crate::args::CheckArgs;
+use crate::certificate::CertificateFiles;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{DEFAULT_FILE, Settings, read_file};
@@ -42,7 +45,8 @@ fn describe(settings: &Settings, config: &Config) -> String {
     }
     line(format_args!(""));
     let addresses: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
-    line(format_args!("listening on {}", addresses.join(", ")));
+    let tls = if config.tls.is_some() { " with TLS" } else { "" };
+    line(format_args!("listening on {}{tls}", addresses.join(", ")));
     line(format_args!("{}", stores::describe(settings)));
     line(format_args!("{}", access(config)));
     text
@@ -69,6 +73,8 @@ fn access(config: &Config) -> String {
 pub(super) fn server_config(settings: &Settings) -> Result<Config, CliError> {
     let mut config = Config {
         listen: settings.listen.clone(),
+        tls: CertificateFiles::of(settings)?.map(|files| files.load()).transpose()?,
+        redirect: settings.redirect_listen.clone(),
         open: settings.open,
         api_keys: settings.keys.iter().map(keys::api_key).collect::<Result<_, _>>()?,
         jwt_keys: keys::of_secret(settings)?.into_iter().collect(),
@@ -78,8 +84,20 @@ pub(super) fn server_config(settings: &Settings) -> Result<Config, CliError> {
         retry: settings.retry,
         retry_refused: settings.retry_refused,
         event_bytes_max: usize::try_from(settings.max_event_bytes).unwrap_or(usize::MAX),
-        ingest_idle_max: settings.max_ingest_pause,
+        matchers_max: settings.max_matchers,
+        publishes_per_second_max: settings.max_publish_rate,
+        trusted_proxies: TrustedProxies::new(&settings.trusted_proxy)
+            .map_err(|error| misset(settings, "trusted-proxy", &error))?,
         connections_max: settings.max_connections,
+        connections_per_address_max: settings.max_connections_per_address,
+        subscribers_per_address_max: settings.max_subscribers_per_address,
+        subscribers_per_token_max: settings.max_subscribers_per_token,
+        streams_max: settings.max_streams.try_into().unwrap_or(u32::MAX),
+        head_bytes_max: settings.max_head_bytes.try_into().unwrap_or(usize::MAX),
+        head_max: settings.max_head_time,
+        body_idle_max: settings.max_body_pause,
+        ingest_idle_max: settings.max_ingest_pause,
+        keep_alive: settings.max_idle,
         drain_window: settings.drain_window,
         drain_max: settings.max_drain,
         ..Config::default()

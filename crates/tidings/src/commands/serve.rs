@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use tidings_engine::{Engine, EngineConfig};
-use tidings_server::{BindError, Server};
+use tidings_server::{BindError, Server, Tls};
 use tidings_web::File;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 
 use super::no_runtime;
-use super::signals::Signals;
+use super::signals::{Hangup, Signals};
 use crate::args::HubArgs;
+use crate::certificate::CertificateFiles;
 use crate::commands::check;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -56,12 +57,15 @@ pub(super) fn run_with(
         subscribers_max: settings.max_subscribers.unwrap_or(fitting),
         subscribers_per_second_max: settings.max_arrival_rate,
         peer_patience: settings.peer_patience,
+        rings_bytes_max: usize::try_from(settings.ring_bytes).unwrap_or(usize::MAX),
         portable: settings.portable,
         connection_age_max: settings.max_connection_age,
         seed: stores::random(),
     };
+    let certificate = CertificateFiles::of(&settings)?.zip(server_config.tls.clone());
     runtime.block_on(async {
         let signals = Signals::new()?;
+        let hangup = Hangup::new()?;
         let engine = Engine::start(Arc::clone(&store), engine_config).map_err(|error| {
             CliError::new(ExitCode::CannotStart, "the hub cannot start").because(error)
         })?;
@@ -73,6 +77,7 @@ pub(super) fn run_with(
             }
         };
         announce(&settings, &server)?;
+        tokio::spawn(reload(certificate, hangup));
         let beside = beside(&engine, &server);
         let leave = async {
             signals.first().await;
@@ -93,20 +98,39 @@ pub(super) fn run_with(
     Ok(ExitCode::Success)
 }
 
-/// The two lines that everybody wants to see: where it is, and where history is.
+/// Reads again what can be read again, when it has changed and when the hub is asked to.
+async fn reload(certificate: Option<(CertificateFiles, Tls)>, hangup: Hangup) {
+    match certificate {
+        Some((files, tls)) => files.follow(tls, || hangup.next()).await,
+        None => loop {
+            hangup.next().await;
+            tracing::info!("there is no certificate to be loaded again");
+        },
+    }
+}
+
+/// The lines that everybody wants to see: where it is, and where history is.
 fn announce(settings: &Settings, server: &Server) -> Result<(), CliError> {
-    let addresses = server.local_addrs();
+    let (addresses, redirects) = (server.local_addrs(), server.redirect_addrs());
     let history = stores::describe(settings);
     if settings.log_json {
         for address in addresses {
             tracing::info!(%address, "listening");
         }
+        for address in redirects {
+            tracing::info!(%address, "redirecting to TLS");
+        }
         tracing::info!("{history}");
         return Ok(());
     }
-    let urls: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
+    let scheme = if settings.tls_cert.is_some() { "https" } else { "http" };
+    let urls: Vec<_> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
+    let mut lines = format!("listening on {}\n{history}\n", urls.join(", "));
+    for address in redirects {
+        lines += &format!("redirecting from http://{address}\n");
+    }
     // Whether somebody reads it does not matter to the hub.
-    output::print(format!("listening on {}\n{history}\n", urls.join(", ")).as_bytes())?;
+    output::print(lines.as_bytes())?;
     Ok(())
 }
 

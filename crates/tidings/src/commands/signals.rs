@@ -5,6 +5,47 @@ use std::process;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 
+/// SIGHUP, by which a program is told to read its files again. Where there are no signals, nobody
+/// is told.
+pub(super) struct Hangup {
+    #[cfg(unix)]
+    signal: tokio::sync::Mutex<tokio::signal::unix::Signal>,
+}
+
+impl Hangup {
+    /// Begins to listen: from here on the signal does not end the process.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us.
+    #[cfg(unix)]
+    pub(super) fn new() -> Result<Self, CliError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let signal = signal(SignalKind::hangup()).map_err(|error| {
+            CliError::new(ExitCode::Failure, "signals cannot be heard").because(error)
+        })?;
+        Ok(Self { signal: signal.into() })
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn new() -> Result<Self, CliError> {
+        Ok(Self {})
+    }
+
+    /// Ready at the next signal.
+    #[cfg(unix)]
+    pub(super) async fn next(&self) {
+        if self.signal.lock().await.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(super) async fn next(&self) {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// SIGTERM and SIGINT; where there are none, Ctrl-C.
 pub(super) struct Signals {
     #[cfg(unix)]

@@ -47,6 +47,14 @@ fn the_default_file_says_what_the_other_rooms_default_to() {
     assert_eq!(settings.max_event_bytes, config.event_bytes_max as u64);
     assert_eq!(settings.max_connections, config.connections_max);
     assert_eq!(settings.max_ingest_pause, config.ingest_idle_max);
+    assert_eq!(settings.max_matchers, config.matchers_max);
+    assert_eq!(settings.max_streams, config.streams_max as usize);
+    assert_eq!(settings.max_head_bytes, config.head_bytes_max as u64);
+    assert_eq!(settings.max_head_time, config.head_max);
+    assert_eq!(settings.max_body_pause, config.body_idle_max);
+    assert_eq!(settings.max_idle, config.keep_alive);
+    let engine = tidings_engine::EngineConfig::default();
+    assert_eq!(settings.ring_bytes, engine.rings_bytes_max as u64);
     assert_eq!(settings.drain_window, config.drain_window);
     assert_eq!(settings.max_drain, config.drain_max);
     let disk = tidings_store_disk::DiskConfig::new("x");

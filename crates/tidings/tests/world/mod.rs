@@ -225,6 +225,8 @@ impl Drop for Process {
 /// A hub that runs, on a port that the system chose.
 pub struct Hub {
     pub process: Process,
+    /// `http` or `https`.
+    pub scheme: String,
     pub address: String,
     /// The second line it printed.
     pub history: String,
@@ -244,13 +246,15 @@ impl Hub {
         command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
         let mut process = Process::new(command.spawn().unwrap());
         let first = process.line();
-        let address = first.strip_prefix("listening on http://").unwrap().to_owned();
+        let (scheme, address) =
+            first.strip_prefix("listening on ").unwrap().split_once("://").unwrap();
+        let (scheme, address) = (scheme.to_owned(), address.to_owned());
         let history = process.line();
-        Self { process, address, history }
+        Self { process, scheme, address, history }
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// `curl -s` with these words and the URL of `path`.

@@ -1,0 +1,169 @@
+//! Where a request comes from: the address of its sender, also behind proxies that are trusted.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use http::HeaderMap;
+use http::request::Parts;
+use ipnet::IpNet;
+
+use crate::error::ConfigError;
+
+/// The proxies whose word about their clients counts.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Addresses (`192.0.2.1`) or networks (`10.0.0.0/8`, `fd00::/8`).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Network`]: a text is neither.
+    pub fn new(texts: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
+        let parse = |text: &str| {
+            let address = text.parse().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+            address.or_else(|_| text.parse()).map(|network: IpNet| network.trunc())
+        };
+        let network = |text: &_| {
+            let text = AsRef::<str>::as_ref(text);
+            parse(text).map_err(|_| ConfigError::Network { text: text.to_owned() })
+        };
+        texts.iter().map(network).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// Who sent a request, as far as addresses go. It travels with the request, as an extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Client {
+    pub(crate) address: IpAddr,
+    /// It used TLS, up to us or up to a proxy.
+    pub(crate) is_secure: bool,
+    /// It has more connections than an address may have: it is told so, and nothing else.
+    pub(crate) is_excess: bool,
+}
+
+impl Client {
+    /// The client behind `peer`. A trusted proxy appends the address of whoever it speaks for to
+    /// `X-Forwarded-For`; the nearest one that is not itself trusted is the client, and what stands
+    /// before it is only its own word.
+    pub(crate) fn new(
+        peer: IpAddr,
+        is_secure: bool,
+        headers: &HeaderMap,
+        trusted: &TrustedProxies,
+    ) -> Self {
+        let mut client = Self { address: peer.to_canonical(), is_secure, is_excess: false };
+        if !trusted.contains(client.address) {
+            return client;
+        }
+        for text in listed(headers, "x-forwarded-for") {
+            let Some(address) = address(text) else { break };
+            client.address = address.to_canonical();
+            if !trusted.contains(client.address) {
+                break;
+            }
+        }
+        if let Some(scheme) = listed(headers, "x-forwarded-proto").next() {
+            client.is_secure = scheme.eq_ignore_ascii_case("https");
+        }
+        client
+    }
+
+    /// The client of a request; unknown where an application that mounts the hub does not say.
+    pub(crate) fn of(parts: &Parts) -> Option<&Self> {
+        parts.extensions.get()
+    }
+
+    /// Whether the request came over TLS.
+    pub(crate) fn used_tls(parts: &Parts) -> bool {
+        Self::of(parts).is_some_and(|client| client.is_secure)
+    }
+
+    /// Whether the request came over one connection too many.
+    pub(crate) fn exceeds(parts: &Parts) -> bool {
+        Self::of(parts).is_some_and(|client| client.is_excess)
+    }
+}
+
+/// What counts as one address: of IPv6 the network, for a single machine has all of it (RFC 6177).
+pub(crate) fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & (u128::MAX << 64);
+            Ipv6Addr::from(network).into()
+        }
+    }
+}
+
+/// The items of a list in a header, the last one first.
+fn listed<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    let values: Vec<_> =
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    values.into_iter().rev().flat_map(|value| value.rsplit(',')).map(str::trim)
+}
+
+/// An address as proxies write it: alone, with a port, in brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let alone = text.parse().ok();
+    let alone = alone.or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok());
+    alone.or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn client(peer: &str, headers: &[(&'static str, &str)]) -> (String, bool) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        let trusted = TrustedProxies::new(&["127.0.0.1", "10.0.0.0/8", "fd00::/8"]).unwrap();
+        let client = Client::new(peer.parse().unwrap(), false, &map, &trusted);
+        (client.address.to_string(), client.is_secure)
+    }
+
+    #[test]
+    fn a_stranger_is_not_believed() {
+        let said = [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")];
+        assert_eq!(client("198.51.100.1", &said), ("198.51.100.1".into(), false));
+        assert_eq!(client("::ffff:198.51.100.1", &said), ("198.51.100.1".into(), false));
+    }
+
+    #[test]
+    fn the_nearest_address_that_is_no_trusted_proxy_is_the_client() {
+        let forwarded = |value| client("127.0.0.1", &[("x-forwarded-for", value)]).0;
+        assert_eq!(forwarded("203.0.113.9"), "203.0.113.9");
+        assert_eq!(forwarded("1.2.3.4, 203.0.113.9, 10.1.2.3"), "203.0.113.9");
+        assert_eq!(forwarded("1.2.3.4,nonsense"), "127.0.0.1");
+        assert_eq!(forwarded("10.9.9.9"), "10.9.9.9");
+        assert_eq!(forwarded("203.0.113.9:4711"), "203.0.113.9");
+        assert_eq!(forwarded("[2001:db8::1]:80"), "2001:db8::1");
+        assert_eq!(forwarded("[2001:db8::1]"), "2001:db8::1");
+        let two = [("x-forwarded-for", "1.2.3.4"), ("x-forwarded-for", "203.0.113.9")];
+        assert_eq!(client("10.0.0.1", &two).0, "203.0.113.9");
+        assert!(client("10.0.0.1", &[("x-forwarded-proto", "https")]).1);
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let of = |text: &str| household(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+    }
+
+    #[test]
+    fn what_is_no_network_is_named() {
+        for text in ["", "localhost", "10.0.0.0/33", "10.0.0.0/8/8"] {
+            let refused = TrustedProxies::new(&[text]).unwrap_err();
+            assert_eq!(refused, ConfigError::Network { text: text.to_owned() });
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What answers the requests of one connection.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, Version};
+use hyper::body::{Body as _, Incoming};
+
+use crate::activity::Activity;
+use crate::answer::{Answer, Body, Response};
+use crate::client::Client;
+use crate::connection::Visit;
+use crate::handoff::Slot;
+use crate::redirect;
+use crate::routes;
+use crate::server::Shared;
+use crate::state::State;
+
+/// Answers the requests of one connection.
+pub(crate) struct Service(Arc<Connection>);
+
+/// What the requests of one connection share.
+struct Connection {
+    state: Arc<State>,
+    activity: Arc<Activity>,
+    /// Where an event stream asks for the socket; without it, streams are bodies.
+    slot: Option<Arc<Slot>>,
+    peer: IpAddr,
+    is_secure: bool,
+    is_excess: bool,
+    redirect: Option<u16>,
+}
+
+impl Service {
+    pub(crate) fn new(
+        shared: &Shared,
+        activity: &Arc<Activity>,
+        slot: Option<Arc<Slot>>,
+        visit: &Visit,
+    ) -> Self {
+        let direct = shared.state.engine.takes_sockets();
+        Self(Arc::new(Connection {
+            state: Arc::clone(&shared.state),
+            activity: Arc::clone(activity),
+            slot: slot.filter(|_| direct),
+            peer: visit.peer,
+            is_secure: visit.is_secure,
+            is_excess: visit.is_excess,
+            redirect: visit.redirect,
+        }))
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let connection = Arc::clone(&self.0);
+        Box::pin(async move { Ok(connection.respond(request).await) })
+    }
+}
+
+impl Connection {
+    async fn respond(&self, mut request: Request<Incoming>) -> Response {
+        let busy = self.activity.begin();
+        let version = request.version();
+        let is_get = request.method() == Method::GET;
+        let has_body = !request.body().is_end_stream();
+        let connection_option = crate::answer::connection_option(version, request.headers());
+        let client = self.client(request.headers());
+        request.extensions_mut().insert(client);
+        let answer = match self.redirect {
+            Some(port) => Answer::Response(redirect::answer(&request, port)),
+            None => routes::answer(&self.state, request).await,
+        };
+        let mut stream = match answer {
+            Answer::Response(response) => {
+                // Who is refused may not have been heard out, and nobody listens to the body of a
+                // GET.
+                if has_body && (is_get || !response.status().is_success()) {
+                    self.activity.note_unread();
+                }
+                let mut response = response.map(|body| body.holding(busy));
+                if self.is_excess && version <= Version::HTTP_11 {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                return response;
+            }
+            Answer::Stream(stream) => stream,
+        };
+        if let Some(option) = connection_option {
+            stream.headers.insert(header::CONNECTION, option);
+        }
+        match &self.slot {
+            // HTTP/1.0 knows no chunks.
+            Some(slot) if version == Version::HTTP_11 => {
+                slot.fill(stream);
+                std::future::pending().await
+            }
+            _ => {
+                let stream = *stream;
+                let body = self.state.engine.attach_body(stream.opening, stream.attachment);
+                let mut response = http::Response::new(Body::stream(body).holding(busy));
+                *response.headers_mut() = stream.headers;
+                response
+            }
+        }
+    }
+    /// Who sent a request with these headers.
+    fn client(&self, headers: &HeaderMap) -> Client {
+        let trusted = &self.state.config.trusted_proxies;
+        let client = Client::new(self.peer, self.is_secure, headers, trusted);
+        Client { is_excess: self.is_excess, ..client }
+    }
+}

@@ -1,0 +1,221 @@
+//! What one address and one token may have, each bound with the answer it has at its edge.
+
+#![allow(clippy::unwrap_used)]
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use tidings_server::{ApiKey, Config, TrustedProxies};
+use tidings_testkit::http::{Connection, Response, request};
+use tidings_testkit::server::TestServer;
+
+const KEYS: [&str; 2] = ["key-of-the-first-one", "key-of-the-second-one"];
+
+fn server(change: impl FnOnce(&mut Config)) -> TestServer {
+    TestServer::builder().config(change).start()
+}
+
+fn with_keys(config: &mut Config) {
+    let key = |key: &str| ApiKey::new(key, key, &["**"], &["**"]).unwrap();
+    config.api_keys = KEYS.iter().map(|text| key(text)).collect();
+}
+
+fn at_most(count: u32) -> Option<NonZeroU32> {
+    NonZeroU32::new(count)
+}
+
+/// Asks for a stream; whether there is one, or the subscriber is told to come back later.
+fn is_let_in(server: &TestServer, headers: &[(&str, &str)]) -> Option<Connection> {
+    let mut connection = server.connect();
+    connection.send(request("GET", "/events/t", headers, b""));
+    let head = connection.head();
+    // Whatever else it is, a browser must not be turned away for good.
+    assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
+    if head.header("connection") != Some("close") {
+        return Some(connection);
+    }
+    assert!(connection.reads(b"retry: "), "it is told when to come back");
+    None
+}
+
+fn is_too_many(answer: &Response, code: &str) {
+    assert_eq!((answer.status(), answer.code().as_str()), (429, code));
+    let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!(seconds >= 1);
+}
+
+#[test]
+fn an_address_with_too_many_connections_is_told_so_and_then_shut_out() {
+    let server = server(|config| config.connections_per_address_max = at_most(3));
+    let stream = server.subscribe("/events/t", &[]);
+    let mut idle = server.connect();
+    idle.send(request("GET", "/healthz", &[], b""));
+    assert_eq!(idle.response().status(), 200);
+    let mut last = server.connect();
+    last.send(request("GET", "/healthz", &[], b""));
+    assert_eq!(last.response().status(), 200);
+
+    let refused = server.post("/events/t", "x");
+    is_too_many(&refused, "too_many_connections");
+    assert_eq!(refused.header("connection"), Some("close"));
+    assert!(is_let_in(&server, &[]).is_none());
+    let mercure = "/.well-known/mercure";
+    assert_eq!(server.request("POST", mercure, &[], "topic=a").status(), 429);
+    assert_eq!(server.request("GET", &format!("{mercure}?topic=a"), &[], "").status(), 200);
+
+    // So many more are heard out; then connecting is all that they can.
+    let silent: Vec<_> = (0..64).map(|_| server.connect()).collect();
+    let mut shut = server.connect();
+    shut.send(request("GET", "/healthz", &[], b""));
+    assert!(shut.is_closed());
+    drop((silent, shut));
+
+    // Who is served already does not notice; whoever leaves makes room, a subscriber too.
+    idle.send(request("POST", "/events/t", &[], b"x"));
+    assert_eq!(idle.response().status(), 200);
+    drop(stream);
+    while server.post("/events/t", "x").status() != 200 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_trusted_proxy_may_have_any_number_of_connections() {
+    let server = server(|config| {
+        config.connections_per_address_max = at_most(1);
+        config.trusted_proxies = TrustedProxies::new(&["127.0.0.0/8"]).unwrap();
+    });
+    let _streams = [(); 3].map(|()| server.subscribe("/events/t", &[]));
+    assert_eq!(server.post("/events/t", "x").status(), 200);
+}
+
+#[test]
+fn subscribers_are_counted_by_the_address_behind_a_trusted_proxy() {
+    for portable in [false, true] {
+        let server = TestServer::builder()
+            .engine(|engine| engine.portable |= portable)
+            .config(|config| {
+                config.subscribers_per_address_max = at_most(2);
+                config.trusted_proxies = TrustedProxies::new(&["127.0.0.1"]).unwrap();
+            })
+            .start();
+        let from = |address| is_let_in(&server, &[("x-forwarded-for", address)]);
+        let first = [from("203.0.113.1"), from("203.0.113.1")];
+        assert!(first.iter().all(Option::is_some));
+        assert!(from("203.0.113.1").is_none());
+        assert!(from("8.8.8.8, 203.0.113.1").is_none(), "what a client says of itself is nothing");
+        assert!(from("203.0.113.2").is_some(), "another address has its own");
+        let second = [from("2001:db8::1"), from("2001:db8::2")];
+        assert!(second.iter().all(Option::is_some));
+        assert!(from("2001:db8::3").is_none(), "an IPv6 network is one address");
+        drop(first);
+        while from("203.0.113.1").is_none() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_stranger_is_not_believed_whom_it_speaks_for() {
+    let server = server(|config| config.subscribers_per_address_max = at_most(1));
+    let _stream = is_let_in(&server, &[("x-forwarded-for", "203.0.113.1")]).unwrap();
+    assert!(is_let_in(&server, &[("x-forwarded-for", "203.0.113.2")]).is_none());
+}
+
+#[test]
+fn a_token_has_so_many_subscribers_and_another_one_its_own() {
+    let server = server(|config| {
+        with_keys(config);
+        config.subscribers_per_token_max = at_most(1);
+    });
+    let [one, two] = KEYS.map(|key| format!("Bearer {key}"));
+    let first = is_let_in(&server, &[("authorization", &one)]).unwrap();
+    assert!(is_let_in(&server, &[("authorization", &one)]).is_none());
+    let mercure =
+        server.request("GET", "/.well-known/mercure?topic=t", &[("authorization", &one)], "");
+    assert!(mercure.text().contains("retry: "), "on the other face, too: {mercure:?}");
+    let _second = is_let_in(&server, &[("authorization", &two)]).unwrap();
+    drop(first);
+    while is_let_in(&server, &[("authorization", &one)]).is_none() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn who_publishes_too_fast_gets_429_and_hears_when_to_try_again() {
+    let server = server(|config| {
+        with_keys(config);
+        config.publishes_per_second_max = at_most(1);
+    });
+    let [one, two] = KEYS.map(|key| format!("Bearer {key}"));
+    let post = |target: &str, key: &str, body: &str| {
+        server.request("POST", target, &[("authorization", key)], body)
+    };
+    assert_eq!(post("/events/t", &one, "x").status(), 200);
+    let refused = post("/events/t", &one, "y");
+    is_too_many(&refused, "too_many_publishes");
+    assert!(refused.json()["retry_after_ms"].as_u64().is_some());
+    let end = server.request("DELETE", "/events/t", &[("authorization", &one)], "");
+    is_too_many(&end, "too_many_publishes");
+    let ndjson = [("authorization", one.as_str()), ("content-type", "application/x-ndjson")];
+    is_too_many(&server.request("POST", "/events/t", &ndjson, "{}\n"), "too_many_publishes");
+    let form = [("authorization", one.as_str()), ("content-type", FORM)];
+    let mercure = server.request("POST", "/.well-known/mercure", &form, "topic=t&data=x");
+    assert_eq!(mercure.status(), 429);
+    assert!(mercure.header("retry-after").is_some());
+
+    assert_eq!(post("/events/t", &two, "x").status(), 200, "another token has its own");
+    let page = server.request(
+        "GET",
+        "/events/t?last=10",
+        &[("authorization", &two), ("accept", "application/json")],
+        "",
+    );
+    assert_eq!(page.json()["events"].as_array().unwrap().len(), 2, "what is refused is not stored");
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[test]
+fn without_a_token_publishers_are_known_by_their_address() {
+    let server = server(|config| {
+        config.publishes_per_second_max = at_most(1);
+        config.trusted_proxies = TrustedProxies::new(&["127.0.0.1"]).unwrap();
+    });
+    let post = |address| {
+        server.request("POST", "/events/t", &[("x-forwarded-for", address)], "x").status()
+    };
+    assert_eq!(post("203.0.113.1"), 200);
+    assert_eq!(post("203.0.113.1"), 429);
+    assert_eq!(post("203.0.113.2"), 200);
+}
+
+#[test]
+fn a_stream_of_events_that_comes_too_fast_is_read_more_slowly_and_nothing_is_lost() {
+    let server = server(|config| config.publishes_per_second_max = at_most(100));
+    let started = Instant::now();
+    let mut connection = server.connect();
+    let headers = [("content-type", "application/x-ndjson"), ("transfer-encoding", "chunked")];
+    connection.send(request("POST", "/events/t", &headers, b""));
+    let lines: String = (0..150).map(|number| format!("{{\"data\":{number}}}\n")).collect();
+    connection.send(format!("{:x}\r\n{lines}\r\n0\r\n\r\n", lines.len()));
+    let answer = connection.response();
+    assert_eq!((answer.status(), &answer.json()["published"]), (200, &150.into()));
+    // The first hundred at once, and fifty more: never sooner, however fast the machine.
+    assert!(started.elapsed() >= Duration::from_millis(490));
+}
+
+#[test]
+fn heads_topics_and_patterns_have_the_bounds_that_are_configured() {
+    let server = server(|config| {
+        config.head_bytes_max = 4096;
+        config.matchers_max = 2;
+    });
+    let refused = server.get_json("/events?topic=a&topic=b&topic=c");
+    assert_eq!((refused.status(), refused.code().as_str()), (400, "invalid_parameter"));
+    assert_eq!(refused.json()["matchers_max"], 2);
+    assert_eq!(server.get_json("/events?topic=a&topic=b").status(), 200);
+    let mut connection = server.connect();
+    connection.send(request("GET", "/healthz", &[("x-long", &"x".repeat(5000))], b""));
+    assert_eq!(connection.head().status, 431);
+}

@@ -1,0 +1,114 @@
+//! The certificate of the hub: from its files to the server, at the start and whenever they change.
+
+use std::error::Error;
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidings_server::Tls;
+
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::settings::Settings;
+
+/// Where the certificate and its key are.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateFiles {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl CertificateFiles {
+    /// The files that the settings name; `None` without TLS.
+    ///
+    /// # Errors
+    ///
+    /// Only one of the two is named.
+    pub(crate) fn of(settings: &Settings) -> Result<Option<Self>, CliError> {
+        let (given, missing) = match (&settings.tls_cert, &settings.tls_key) {
+            (None, None) => return Ok(None),
+            (Some(certificate), Some(key)) => {
+                return Ok(Some(Self { certificate: certificate.clone(), key: key.clone() }));
+            }
+            (Some(_), None) => ("tls-cert", "tls-key"),
+            (None, Some(_)) => ("tls-key", "tls-cert"),
+        };
+        let message = format!("{}: {given} needs a {missing} beside it", settings.origin(given));
+        Err(CliError::new(ExitCode::Configuration, message))
+    }
+
+    /// The certificate as the files have it now.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be read, or are not what they should be.
+    pub(crate) fn load(&self) -> Result<Tls, CliError> {
+        let failed = |cause: Box<dyn Error + Send + Sync>| {
+            let Self { certificate, key } = self;
+            let (certificate, key) = (certificate.display(), key.display());
+            let message = format!("the certificate {certificate} with the key {key} is no use");
+            CliError::new(ExitCode::Configuration, message).because(cause)
+        };
+        let (certificate, key) = self.read().map_err(|error| failed(error.into()))?;
+        Tls::new(&certificate, &key).map_err(|error| failed(error.into()))
+    }
+
+    /// Shows what the files have whenever they have changed, and when `asked` is ready. Never ends.
+    pub(crate) async fn follow<F: Future<Output = ()>>(self, tls: Tls, asked: impl Fn() -> F) {
+        let hasher = RandomState::new();
+        // Not what they hold now: they may have changed since they were loaded.
+        let mut known = None;
+        loop {
+            let is_asked = tokio::select! {
+                () = asked() => true,
+                () = tokio::time::sleep(LOOK_INTERVAL) => false,
+            };
+            let now = Some(self.fingerprint(&hasher).await);
+            if is_asked || now != known {
+                known = now;
+                self.show(&tls, is_asked);
+            }
+        }
+    }
+
+    fn show(&self, tls: &Tls, is_asked: bool) {
+        let certificate = self.certificate.display();
+        let read = self.read().map_err(|error| error.to_string());
+        let shown = read.and_then(|(certificate, key)| {
+            tls.replace(&certificate, &key).map_err(|error| match error.source() {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            })
+        });
+        match shown {
+            Ok(false) if !is_asked => {}
+            Ok(_) => tracing::info!(%certificate, "the certificate was loaded again"),
+            Err(reason) => tracing::error!(
+                %certificate,
+                key = %self.key.display(),
+                %reason,
+                "the new certificate is refused; the old one stays"
+            ),
+        }
+    }
+
+    /// A number for what the files hold. Files are compared, not their times: a link that is turned
+    /// to another folder, as container systems do it, changes no time.
+    async fn fingerprint(&self, hasher: &RandomState) -> u64 {
+        let (files, hasher) = (self.clone(), hasher.clone());
+        // A file may be on a disk that is far away.
+        let read = tokio::task::spawn_blocking(move || {
+            hasher.hash_one(files.read().map_err(|error| error.kind()))
+        });
+        read.await.unwrap_or(0)
+    }
+
+    fn read(&self) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        Ok((fs::read(&self.certificate)?, fs::read(&self.key)?))
+    }
+}
+
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);

@@ -1,0 +1,301 @@
+//! The hub under TLS, as its operator runs it: real files, real signals, the real `curl`.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
+use world::{Folder, Hub, PATIENCE, Process, eventually, run, said, text, tidings};
+
+/// A certificate for this machine, and its key.
+struct Pair {
+    pem: String,
+    key: String,
+    der: CertificateDer<'static>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
+        Self { pem: cert.pem(), key: signing_key.serialize_pem(), der: cert.der().clone() }
+    }
+}
+
+/// A hub that shows a certificate from two files.
+struct Scene {
+    hub: Hub,
+    certificate: PathBuf,
+    key: PathBuf,
+    log: PathBuf,
+    folder: Folder,
+}
+
+impl Scene {
+    fn start(pair: &Pair, arguments: &[&str]) -> Self {
+        let folder = Folder::new();
+        let certificate = folder.file("cert.pem", &pair.pem);
+        let key = folder.file("key.pem", &pair.key);
+        let log = folder.path().join("log");
+        let mut command = tidings();
+        command.args(["serve", "--log", "info", "--durability", "memory"]);
+        command.arg("--tls-cert").arg(&certificate).arg("--tls-key").arg(&key).args(arguments);
+        let hub = Hub::start(command.stderr(fs::File::create(&log).unwrap()));
+        Self { hub, certificate, key, log, folder }
+    }
+
+    /// `curl` that trusts what `cert.pem` was when this was called.
+    fn curl(&self, words: &[&str], path: &str) -> String {
+        let trusted = self.trusted();
+        let mut all = vec!["--cacert", trusted.to_str().unwrap()];
+        all.extend(words);
+        self.hub.curl(&all, path)
+    }
+
+    fn trusted(&self) -> PathBuf {
+        let path = self.folder.path().join("trusted.pem");
+        if !path.exists() {
+            fs::copy(&self.certificate, &path).unwrap();
+        }
+        path
+    }
+
+    fn says(&self, words: &str) -> bool {
+        fs::read_to_string(&self.log).unwrap().contains(words)
+    }
+}
+
+/// A connection of our own, and what the server showed.
+struct Peer {
+    stream: StreamOwned<ClientConnection, TcpStream>,
+}
+
+impl Peer {
+    fn connect(address: &str, config: &Arc<ClientConfig>) -> Self {
+        let tls = ClientConnection::new(Arc::clone(config), "localhost".try_into().unwrap());
+        let socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream: StreamOwned::new(tls.unwrap(), socket) }
+    }
+
+    fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).unwrap();
+        self.stream.flush().unwrap();
+    }
+
+    fn subscribe(&mut self, topic: &str) {
+        self.send(&format!("GET /events/{topic} HTTP/1.1\r\nhost: localhost\r\n\r\n"));
+        self.reads("id: ");
+    }
+
+    /// Reads on until `wanted` has come.
+    fn reads(&mut self, wanted: &str) -> String {
+        let mut all = Vec::new();
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&all).contains(wanted) {
+            let length = self.stream.read(&mut buffer).unwrap();
+            assert!(length > 0, "it ends without {wanted:?}");
+            all.extend_from_slice(&buffer[..length]);
+        }
+        String::from_utf8(all).unwrap()
+    }
+
+    fn shown(&self) -> CertificateDer<'static> {
+        self.stream.conn.peer_certificates().unwrap()[0].clone().into_owned()
+    }
+}
+
+fn trusting(pairs: &[&Pair]) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for pair in pairs {
+        roots.add(pair.der.clone()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[test]
+fn curl_agrees_on_http_2_or_1_1_and_gets_the_same_stream() {
+    let scene = Scene::start(&Pair::new(), &[]);
+    assert_eq!(scene.hub.scheme, "https");
+    let publish = |data: &str| scene.curl(&["-d", data], "/events/t");
+    publish("one");
+    publish("two");
+    for (option, version) in [("--http2", "2"), ("--http1.1", "1.1")] {
+        let trusted = scene.trusted();
+        let words = ["--cacert", trusted.to_str().unwrap(), option, "-i"];
+        let mut listener = scene.hub.listen(&words, "/events/t?last=2");
+        assert!(listener.line().starts_with(&format!("HTTP/{version} 200")));
+        assert_eq!(listener.values("data: ", 2), ["one", "two"]);
+        publish("live");
+        assert_eq!(listener.values("data: ", 1), ["live"]);
+        scene.curl(&["-X", "DELETE"], "/events/t");
+        assert_eq!(listener.line_with("event: "), "event: end");
+        assert!(listener.wait().success(), "{option}: the stream ends well");
+        publish("one");
+        publish("two");
+    }
+}
+
+#[test]
+fn streams_share_one_http_2_connection() {
+    let scene = Scene::start(&Pair::new(), &[]);
+    scene.curl(&["-d", "x"], "/events/a/1");
+    let trusted = scene.trusted();
+    let mut curl = Command::new("curl");
+    curl.args(["-sN", "--max-time", "30", "--http2", "--parallel", "--cacert"]).arg(trusted);
+    curl.args(["-w", "connections %{num_connects}\n"]);
+    // The first is answered before the others start, as a browser does it.
+    curl.arg(scene.hub.url("/events/a/1?last=1"));
+    curl.args([scene.hub.url("/events/a/2"), scene.hub.url("/events/a/3")]);
+    let mut curl = Process::spawn(curl.stdin(Stdio::null()));
+    (0..3).for_each(|_| drop(curl.line_with("id: ")));
+    for topic in ["a/1", "a/2", "a/3"] {
+        scene.curl(&["-d", "x"], &format!("/events/{topic}"));
+        scene.curl(&["-X", "DELETE"], &format!("/events/{topic}"));
+    }
+    let opened: Vec<u32> =
+        curl.values("connections ", 3).iter().map(|count| count.parse().unwrap()).collect();
+    assert_eq!(opened.iter().sum::<u32>(), 1, "{opened:?}");
+}
+
+#[test]
+fn a_certificate_is_replaced_while_a_thousand_streams_stay_open() {
+    let (old, new) = (Pair::new(), Pair::new());
+    let scene = Scene::start(&old, &[]);
+    let (hub, config) = (&scene.hub, trusting(&[&old, &new]));
+    let mut peers: Vec<_> = (0..1000)
+        .map(|_| {
+            let mut peer = Peer::connect(&hub.address, &config);
+            peer.subscribe("t");
+            peer
+        })
+        .collect();
+    assert_eq!(peers[0].shown(), old.der);
+
+    // Only the certificate: now the files do not belong together.
+    fs::write(&scene.certificate, &new.pem).unwrap();
+    hub.process.signal("HUP");
+    eventually(|| scene.says("the new certificate is refused; the old one stays"));
+    let shown = |config: &Arc<ClientConfig>| {
+        let mut peer = Peer::connect(&hub.address, config);
+        peer.subscribe("other");
+        peer.shown()
+    };
+    assert_eq!(shown(&trusting(&[&old])), old.der);
+
+    fs::write(&scene.key, &new.key).unwrap();
+    hub.process.signal("HUP");
+    eventually(|| scene.says("the certificate was loaded again"));
+    assert_eq!(shown(&trusting(&[&new])), new.der);
+
+    let mut publisher = Peer::connect(&hub.address, &trusting(&[&new]));
+    let head = "POST /events/t HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\n";
+    publisher.send(&format!("{head}still"));
+    publisher.reads("{\"id\":");
+    for peer in &mut peers {
+        peer.reads("data: still\n");
+    }
+}
+
+#[test]
+fn files_that_change_are_noticed_without_a_signal() {
+    let (old, new) = (Pair::new(), Pair::new());
+    let scene = Scene::start(&old, &[]);
+    fs::write(&scene.key, &new.key).unwrap();
+    fs::write(&scene.certificate, &new.pem).unwrap();
+    eventually(|| scene.says("the certificate was loaded again"));
+}
+
+#[test]
+fn who_comes_back_resumes_its_session_also_after_the_certificate_was_replaced() {
+    let (old, new) = (Pair::new(), Pair::new());
+    let scene = Scene::start(&old, &[]);
+    let config = trusting(&[&old, &new]);
+    let handshake = || {
+        let mut peer = Peer::connect(&scene.hub.address, &config);
+        peer.subscribe("t");
+        peer.stream.conn.handshake_kind()
+    };
+    assert_eq!(handshake(), Some(HandshakeKind::Full));
+    assert_eq!(handshake(), Some(HandshakeKind::Resumed));
+    fs::write(&scene.key, &new.key).unwrap();
+    fs::write(&scene.certificate, &new.pem).unwrap();
+    scene.hub.process.signal("HUP");
+    eventually(|| scene.says("the certificate was loaded again"));
+    assert_eq!(handshake(), Some(HandshakeKind::Resumed));
+}
+
+#[test]
+fn a_plain_port_sends_readers_to_tls_and_refuses_publishers() {
+    let pair = Pair::new();
+    let mut scene = Scene::start(&pair, &["--redirect-listen", "127.0.0.1:0"]);
+    let plain = scene.hub.process.line_with("redirecting from ");
+    let plain = plain["redirecting from ".len()..].to_owned();
+    let trusted = scene.trusted();
+    let curl = |words: &[&str], url: String| {
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "--max-time", "30", "--cacert"]).arg(&trusted).args(words).arg(url);
+        text(run(&mut curl).stdout)
+    };
+    scene.curl(&["-d", "one"], "/events/t");
+    let page = curl(&["-L", "-H", "Accept: application/json"], format!("{plain}/events/t?last=1"));
+    assert!(page.contains("\"one\""), "{page}");
+    let head = curl(&["-i"], format!("{plain}/events/t?last=1"));
+    assert!(head.starts_with("HTTP/1.1 308 "), "{head}");
+    let location = format!("location: {}", scene.hub.url("/events/t?last=1"));
+    assert!(head.contains(&location), "{head}");
+    let refused = curl(&["-d", "two"], format!("{plain}/events/t"));
+    assert!(refused.contains("\"code\":\"tls_required\""), "{refused}");
+    let lost = curl(&[], format!("http://{}/events/t", scene.hub.address));
+    assert!(lost.contains("\"code\":\"tls_required\""), "{lost}");
+}
+
+#[test]
+fn our_own_client_speaks_to_it() {
+    let scene = Scene::start(&Pair::new(), &[]);
+    let url = scene.hub.url("").replace("127.0.0.1", "localhost");
+    let trusted = scene.trusted();
+    let command = |words: &[&str]| {
+        let mut command = tidings();
+        command.args(words).env("TIDINGS_URL", &url).env("SSL_CERT_FILE", &trusted);
+        command
+    };
+    let (stdout, stderr, code) = said(&mut command(&["publish", "t", "hello"]));
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let mut watcher = Process::spawn(&mut command(&["subscribe", "t", "--last", "1", "--json"]));
+    assert!(watcher.line().contains("hello"));
+}
+
+#[test]
+fn a_certificate_that_is_no_use_stops_the_start_and_says_why() {
+    let folder = Folder::new();
+    let (one, two) = (Pair::new(), Pair::new());
+    let certificate = folder.file("cert.pem", &one.pem);
+    let key = folder.file("key.pem", &two.key);
+    let mut serve = tidings();
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--tls-cert"]).arg(&certificate);
+    let (_, stderr, code) = said(&mut serve);
+    assert_eq!(
+        (stderr.as_str(), code),
+        ("error: --tls-cert: tls-cert needs a tls-key beside it\n", 3)
+    );
+    let (_, stderr, code) = said(serve.arg("--tls-key").arg(&key));
+    assert!(stderr.contains("because: certificate and key cannot be used together"), "{stderr}");
+    assert_eq!(code, 3);
+    let mut serve = tidings();
+    serve.args(["serve", "--redirect-listen", "127.0.0.1:0"]);
+    let (_, stderr, code) = said(&mut serve);
+    assert!(stderr.contains("there is no TLS to redirect to"), "{stderr}");
+    assert_eq!(code, 3);
+}
