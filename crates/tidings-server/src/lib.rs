@@ -68,6 +68,9 @@ pub use client::TrustedProxies;
 pub use config::Config;
 pub use cors::Cors;
 pub use error::{BindError, ConfigError};
-pub use mercure::{MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins};
+pub use mercure::{
+    MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins, TokenReport,
+    TokenUse, TokenVerdict,
+};
 pub use server::Server;
 pub use tls::{Tls, TlsError};

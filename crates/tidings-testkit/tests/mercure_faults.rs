@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use mercure::{HUB, Tokens, bearer, event, id_of, post};
 use tidings_hub::{
-    AppendError, Appended, Bounds, Draft, Epoch, EventId, Interest, MemoryStore, Page, Position,
-    ReadError, ReadQuery, Store, Timestamp, Topic, TopicState,
+    AppendError, Appended, Attach, Bounds, CustomMatcher, Draft, Epoch, EventId, Frame, FrameBatch,
+    Framing, Interest, Matcher, MemoryStore, Page, Position, ReadError, ReadQuery, Record, Shard,
+    ShardConfig, Store, Timestamp, Topic, TopicState, TopicTest, Voice,
 };
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::http::{Connection, request};
@@ -178,6 +179,127 @@ fn subscribers_are_let_in_and_served_while_a_publish_waits_for_its_disk() {
     assert!(event(&mut stream).ends_with("data: 2\n\n"));
 }
 
+/// Fault 7: the first publish on a topic looked at every subscriber and all its selectors.
+#[test]
+fn a_publish_asks_few_of_many_topics_and_templates() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let mut shard = shard();
+    for number in 0..10_000 {
+        let prefix = format!("https://x.example/{number}/");
+        let test = Counting { prefix: prefix.clone(), asked: Arc::clone(&asked) };
+        let template = CustomMatcher::new(&format!("template {prefix}"), Arc::new(test)).unwrap();
+        attach(&mut shard, Matcher::Custom(template));
+        let topic = Topic::new(format!("https://x.example/{number}/1")).unwrap();
+        attach(&mut shard, Matcher::Exact(topic));
+    }
+    assert!(shard.poll_write().is_none(), "nothing is to be said yet");
+    hand_in(&mut shard, "https://x.example/7777/1", "x");
+    let mut told = 0;
+    while let Some(length) = shard.poll_write().map(|transmit| transmit.bytes.len()) {
+        shard.handle_written(length);
+        told += 1;
+    }
+    assert_eq!(told, 2, "one by its topic, one by its template");
+    let asked = asked.load(Ordering::Relaxed);
+    assert!((1..=4).contains(&asked), "{asked} of 10,000 templates were asked");
+}
+
+/// Fault 8: an event was written anew for every subscriber.
+#[test]
+fn an_event_is_encoded_once_for_all_who_want_it() {
+    let mut shard = shard();
+    for _ in 0..100 {
+        attach(&mut shard, Matcher::Exact(Topic::new("a").unwrap()));
+    }
+    hand_in(&mut shard, "a", "x");
+    let mut places = Vec::new();
+    while let Some(transmit) = shard.poll_write() {
+        places.push(transmit.bytes.as_ptr_range());
+        let length = transmit.bytes.len();
+        shard.handle_written(length);
+    }
+    assert_eq!(places.len(), 100);
+    assert!(places.iter().all(|place| *place == places[0]), "all are given the same bytes");
+}
+
+/// Fault 9: presence cost an fsync per topic and connection, and drove events out of the history.
+#[test]
+fn presence_costs_the_store_nothing() {
+    let slow = Arc::new(SlowDisk::new());
+    let server = with(Arc::clone(&slow) as Arc<dyn Store>);
+    let mut watcher = subscribe(&server, "topic=*");
+    assert!(event(&mut watcher).contains("\"active\": true"), "its own");
+    let before = server.engine().status();
+    // Whatever came to the disk now would wait for ever.
+    slow.hold();
+    for _ in 0..20 {
+        let here = subscribe(&server, "topic=a&topic=b");
+        assert!(event(&mut watcher).contains("\"active\": true"));
+        assert!(event(&mut watcher).contains("\"active\": true"));
+        let token = bearer(&Tokens::everything().zero);
+        let list = format!("{HUB}/subscriptions");
+        let list = server.request("GET", &list, &[("authorization", &token)], "");
+        assert_eq!(list.json()["subscriptions"].as_array().unwrap().len(), 3);
+        drop(here);
+        assert!(event(&mut watcher).contains("\"active\": false"));
+        assert!(event(&mut watcher).contains("\"active\": false"));
+    }
+    assert!(!slow.was_asked());
+    let after = server.engine().status();
+    assert_eq!((after.bounds, after.store_bytes), (before.bounds, before.store_bytes));
+    slow.release();
+}
+
+/// A test that counts how often it is asked.
+struct Counting {
+    prefix: String,
+    asked: Arc<AtomicU64>,
+}
+
+impl TopicTest for Counting {
+    fn matches(&self, topic: &str) -> bool {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        topic.starts_with(&self.prefix)
+    }
+
+    fn literal_prefix(&self) -> &str {
+        &self.prefix
+    }
+}
+
+fn shard() -> Shard {
+    let config = ShardConfig {
+        epoch: Epoch::from_random(7),
+        head: Position::ZERO,
+        heartbeat_ms: 15_000,
+        connection_age_max_ms: None,
+        rings_bytes_max: 64 << 20,
+        seed: 7,
+    };
+    Shard::new(config, 0)
+}
+
+fn attach(shard: &mut Shard, wanted: Matcher) {
+    shard.attach(Attach {
+        interest: Interest::new(vec![wanted], Vec::new()),
+        framing: Framing::Chunked,
+        voice: Voice::Plain,
+        audience: None,
+        position: Position::ZERO,
+        ended: Vec::new(),
+        first: Vec::new(),
+        expires_ms: None,
+    });
+}
+
+fn hand_in(shard: &mut Shard, topic: &str, data: &str) {
+    let draft = Draft::new(Topic::new(topic).unwrap(), data);
+    let record = Record::new(draft, Position::new(1), Timestamp::default());
+    let frame = Arc::new(Frame::encode(Arc::new(record), Epoch::from_random(7)));
+    let (after, upto) = (Position::ZERO, Position::new(1));
+    shard.handle_frames(&FrameBatch { after, frames: vec![frame], upto });
+}
+
 /// A store whose disk can be made to hang.
 struct SlowDisk {
     store: MemoryStore,
@@ -204,6 +326,10 @@ impl SlowDisk {
     fn wait_until_asked(&self) {
         let gate = self.gate.lock().unwrap();
         drop(self.changed.wait_while(gate, |gate| !gate.asked).unwrap());
+    }
+
+    fn was_asked(&self) -> bool {
+        self.gate.lock().unwrap().asked
     }
 
     fn release(&self) {

@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// Mint a token that says what its bearer may publish and subscribe to
     #[command(after_long_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
+    /// Check whether a hub, any hub, speaks the Mercure protocol
+    #[command(after_long_help = CONFORMANCE_EXAMPLES)]
+    Conformance(ConformanceArgs),
     /// Say what a configuration file means, or what is wrong with it
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
@@ -117,7 +120,23 @@ Nothing but the token goes to standard output.
 Examples:
   tidings token --secret-file jwt-secret --publish 'sensors/**' --expires 30d
   tidings token --config hub.toml --subscribe '**'
-  export TIDINGS_TOKEN=$(tidings token --config hub.toml --publish '**' --subscribe '**')";
+  export TIDINGS_TOKEN=$(tidings token --config hub.toml --publish '**' --subscribe '**')
+  tidings token --config hub.toml --inspect \"$TIDINGS_TOKEN\"
+
+  For a Mercure 1.0 client; a topic is itself, `*` is every one, `urlpattern:` begins a pattern:
+  tidings token --config hub.toml --mercure-version 1.0 --issuer https://login.example \\
+    --audience https://hub.example/.well-known/mercure --subscribe 'urlpattern:/books/:id'";
+
+const CONFORMANCE_EXAMPLES: &str = "\
+Each check is one sentence that clients may rely on, with the section of the specification it \
+comes from. It passes, fails, or is skipped; one that fails makes the exit code 1. The hub gets \
+some events on topics below https://conformance.example/.
+
+Examples:
+  tidings conformance --url http://127.0.0.1:3000 --secret-file jwt-secret
+  tidings conformance --url https://hub.example --secret \"$KEY\" --mercure-version 0.x
+  tidings conformance --url http://127.0.0.1:3000 --secret \"$KEY\" \\
+    --issuer https://login.example --audience https://hub.example/.well-known/mercure --json";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -147,6 +166,27 @@ pub(crate) struct TokenArgs {
     /// How long the token is good for, such as 1h; without it, for ever
     #[arg(long, value_name = "DURATION")]
     pub(crate) expires: Option<String>,
+    /// The version of Mercure it is for; 0.x is also what /events understands
+    #[arg(long, value_name = "VERSION", default_value = "0.x", hide_short_help = true)]
+    pub(crate) mercure_version: MercureVersion,
+    /// Who issues a 1.0 token: one of the hub's `mercure-issuer`
+    #[arg(long, value_name = "ISSUER", hide_short_help = true)]
+    pub(crate) issuer: Option<String>,
+    /// The hub that a 1.0 token is for: its URL
+    #[arg(long, value_name = "URL", hide_short_help = true)]
+    pub(crate) audience: Option<String>,
+    /// About whom a 1.0 token is
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub(crate) subject: Option<String>,
+    /// What others are told of its subscriptions, as JSON
+    #[arg(long, value_name = "JSON", hide_short_help = true)]
+    pub(crate) payload: Option<String>,
+    /// The algorithm; with RS…, ES… and EdDSA the secret is a private key in PEM
+    #[arg(long, value_name = "NAME", default_value = "HS256", hide_short_help = true)]
+    pub(crate) algorithm: String,
+    /// Say what this token is good for, and why it is not; `-` reads it from standard input
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["publish", "subscribe", "expires"])]
+    pub(crate) inspect: Option<String>,
     /// The secret of the hub (others on this machine can see it: prefer the file)
     #[arg(long, group = "secret_from", env = "TIDINGS_JWT_SECRET", hide_env_values = true)]
     pub(crate) secret: Option<String>,
@@ -168,6 +208,52 @@ pub(crate) struct TokenArgs {
         hide_env_values = true
     )]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// `tidings conformance`.
+#[derive(Args, Debug)]
+pub(crate) struct ConformanceArgs {
+    /// The hub, with or without /.well-known/mercure
+    #[arg(long, value_name = "URL", env = "TIDINGS_URL", hide_env_values = true)]
+    pub(crate) url: String,
+    /// The hub's secret for HS256 tokens of publishers, and of subscribers if they have no other
+    #[arg(long, group = "secret_from", env = "TIDINGS_JWT_SECRET", hide_env_values = true)]
+    pub(crate) secret: Option<String>,
+    /// A file with it
+    #[arg(
+        long,
+        value_name = "FILE",
+        group = "secret_from",
+        env = "TIDINGS_JWT_SECRET_FILE",
+        hide_env_values = true
+    )]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// The secret of subscribers' tokens
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) subscriber_secret: Option<String>,
+    /// An issuer whose 1.0 tokens this secret signs; without it most checks of 1.0 are skipped
+    #[arg(long, value_name = "ISSUER")]
+    pub(crate) issuer: Option<String>,
+    /// By which URL 1.0 tokens name the hub [the one it is reached at]
+    #[arg(long, value_name = "URL")]
+    pub(crate) audience: Option<String>,
+    /// Check only this version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) mercure_version: Option<MercureVersion>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A version of Mercure, by the shape of its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum MercureVersion {
+    /// Drafts up to 7
+    #[value(name = "0.x")]
+    Zero,
+    /// Draft 8
+    #[value(name = "1.0")]
+    One,
 }
 
 /// `tidings check`.

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod completions;
+mod conformance;
 mod demo;
 mod help;
 mod man;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Relay(args) => relay::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

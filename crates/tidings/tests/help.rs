@@ -9,8 +9,18 @@ use std::path::Path;
 
 use world::{said, tidings};
 
-const COMMANDS: [&str; 9] =
-    ["serve", "demo", "publish", "subscribe", "relay", "token", "check", "completions", "man"];
+const COMMANDS: [&str; 10] = [
+    "serve",
+    "demo",
+    "publish",
+    "subscribe",
+    "relay",
+    "token",
+    "conformance",
+    "check",
+    "completions",
+    "man",
+];
 
 #[test]
 fn the_help_pages_are_those_in_the_files() {

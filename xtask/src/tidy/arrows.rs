@@ -8,10 +8,11 @@ use serde_json::Value;
 use crate::tree;
 
 /// A package, and those of ours that it may depend on. Whatever is not here may not be.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("tidings-codec", &[]),
     ("tidings-web", &[]),
     ("tidings-bench", &[]),
+    ("tidings-conformance", &[]),
     ("tidings-hub", &["tidings-codec"]),
     ("tidings-client", &["tidings-codec"]),
     ("tidings-engine", &["tidings-hub"]),
@@ -22,6 +23,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
         &[
             "tidings-bench",
             "tidings-client",
+            "tidings-conformance",
             "tidings-engine",
             "tidings-hub",
             "tidings-server",

@@ -23,6 +23,7 @@ const RULES: &[Rule] = &[
             "crates/tidings/default.toml",
             "crates/tidings/src/keys.rs",
             "crates/tidings/src/settings",
+            "crates/tidings/src/args.rs",
             "crates/tidings/src/args/hub.rs",
             "crates/tidings/src/commands/check.rs",
             "crates/tidings/tests/",
@@ -32,6 +33,9 @@ const RULES: &[Rule] = &[
             "crates/tidings-server/src/routes.rs",
             "crates/tidings-server/src/state.rs",
             "crates/tidings-server/openapi.json",
+            // A suite for any hub.
+            "crates/tidings-conformance/",
+            "crates/tidings/src/commands/conformance.rs",
             // A peer in measurements.
             "crates/tidings-bench/",
             "crates/tidings-testkit/",

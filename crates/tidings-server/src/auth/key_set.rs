@@ -236,3 +236,6 @@ fn client() -> Result<&'static HttpClient, Cause> {
     let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
     Ok(CLIENT.get_or_init(|| client))
 }
+
+#[cfg(test)]
+mod tests;

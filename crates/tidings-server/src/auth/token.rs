@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tidings_hub::{Grant, Matcher, Timestamp};
 
-use super::keys::{JwtKey, Kind, PlainKey};
+use super::keys::{ApiKey, JwtKey, Kind, PlainKey};
 
 /// What we read of a token's claims.
 #[derive(Deserialize)]
@@ -69,6 +69,18 @@ impl fmt::Display for InvalidToken {
 /// What `token` grants, if one of `keys` signed it and it is valid now.
 pub(super) fn verify(token: &str, keys: &[JwtKey]) -> Result<Grant, InvalidToken> {
     claims::<Claims>(token, keys).and_then(grant)
+}
+
+/// What `token` grants on the native API.
+pub(crate) fn granted(
+    token: &str,
+    api_keys: &[ApiKey],
+    jwt_keys: &[JwtKey],
+) -> Result<Grant, InvalidToken> {
+    match ApiKey::find(api_keys, token) {
+        Some(key) => Ok(Grant::clone(key.grant())),
+        None => verify(token, jwt_keys),
+    }
 }
 
 /// What `token` says, if one of `keys` signed it and it is valid now.

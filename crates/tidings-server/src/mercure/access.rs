@@ -6,9 +6,11 @@ use super::claims::{self, Access, Claims, Unacceptable};
 use super::dialect::{AUTHORIZATION_BYTES_MIN, Dialect, ONE, ZERO};
 use super::form::Form;
 use super::refusal::{Challenge, Refusal};
+use super::selector::Patterns;
 use super::site::Site;
 use crate::auth::token::{self, InvalidToken};
 use crate::auth::{JwtKey, cache};
+use crate::config::Config;
 use crate::quota::Key;
 use crate::state::{self, State};
 use http::StatusCode;
@@ -101,7 +103,7 @@ pub(super) async fn identify(
     }
     let mut access = verified(state, site, role, &token, shape);
     if matches!(access, Err(Unacceptable::Verification(InvalidToken::KeyUnknown)))
-        && JwtKey::refresh(keys(state, role, &token, shape).unwrap_or_default()).await
+        && JwtKey::refresh(keys(&state.config, role, &token, shape).unwrap_or_default()).await
     {
         access = verified(state, site, role, &token, shape);
     }
@@ -132,38 +134,51 @@ fn verified(
     if let Some(access) = state.mercure.tokens.get(&key, state::now()) {
         return Ok(access);
     }
-    let keys = keys(state, role, token, shape).ok_or(Unacceptable::Issuer)?;
-    let claims = token::claims::<Claims>(token, keys)?;
-    let access = match shape {
-        Some(dialect) if dialect.is_one => claims.one(site, &state.mercure.patterns)?,
-        _ => claims.zero()?,
-    };
-    // A token that ends this very second has ended.
-    if access.expires.is_some_and(|end| end <= state::now()) {
-        return Err(InvalidToken::Expired.into());
-    }
-    let access = Arc::new(access);
+    let (config, patterns) = (&state.config, &state.mercure.patterns);
+    let access = Arc::new(examined(config, patterns, site, role, token, shape)?);
     state.mercure.tokens.keep(&key, &access, cache::until(access.expires));
     Ok(access)
 }
 
+/// What a token is good for, with the keys that are here.
+pub(super) fn examined(
+    config: &Config,
+    patterns: &Patterns,
+    site: &Site,
+    role: Role,
+    token: &str,
+    shape: Option<&'static Dialect>,
+) -> Result<Access, Unacceptable> {
+    let keys = keys(config, role, token, shape).ok_or(Unacceptable::Issuer)?;
+    let claims = token::claims::<Claims>(token, keys)?;
+    let access = match shape {
+        Some(dialect) if dialect.is_one => claims.one(site, patterns)?,
+        _ => claims.zero()?,
+    };
+    // A token that ends this very second has ended.
+    match access.expires {
+        Some(end) if end <= state::now() => Err(InvalidToken::Expired.into()),
+        _ => Ok(access),
+    }
+}
+
 /// The keys that may have signed a token; `None` if its issuer has none.
-fn keys<'a>(
-    state: &'a State,
+pub(super) fn keys<'a>(
+    config: &'a Config,
     role: Role,
     token: &str,
     shape: Option<&'static Dialect>,
 ) -> Option<&'a [JwtKey]> {
     match shape {
-        Some(dialect) if dialect.is_one => issuer_keys(state, role, token),
-        _ => Some(own_keys(state, role)),
+        Some(dialect) if dialect.is_one => issuer_keys(config, role, token),
+        _ => Some(own_keys(config, role)),
     }
 }
 
 /// The keys of the issuer that a token names; whether it may use the name, its signature says.
-fn issuer_keys<'a>(state: &'a State, role: Role, token: &str) -> Option<&'a [JwtKey]> {
+fn issuer_keys<'a>(config: &'a Config, role: Role, token: &str) -> Option<&'a [JwtKey]> {
     let name = claims::claimed_issuer(token)?;
-    let issuer = state.config.mercure.issuers.iter().find(|issuer| issuer.name == name)?;
+    let issuer = config.mercure.issuers.iter().find(|issuer| issuer.name == name)?;
     Some(match role {
         Role::Publisher => &issuer.keys.publisher,
         Role::Subscriber => &issuer.keys.subscriber,
@@ -171,13 +186,13 @@ fn issuer_keys<'a>(state: &'a State, role: Role, token: &str) -> Option<&'a [Jwt
 }
 
 /// The keys of 0.x tokens.
-fn own_keys(state: &State, role: Role) -> &[JwtKey] {
-    let keys = &state.config.mercure.keys;
+fn own_keys(config: &Config, role: Role) -> &[JwtKey] {
+    let keys = &config.mercure.keys;
     let keys = match role {
         Role::Publisher => &keys.publisher,
         Role::Subscriber => &keys.subscriber,
     };
-    if keys.is_empty() { &state.config.jwt_keys } else { keys }
+    if keys.is_empty() { &config.jwt_keys } else { keys }
 }
 
 /// The token of a request, and where it was.

@@ -4,11 +4,11 @@
 //! # How
 //!
 //! [`dialect`] is the table of what differs. A `POST` is a form that becomes an event
-//! ([`publish`]); a `GET`, or a `QUERY`, becomes an event stream ([`subscribe`]). Who may do what, a
-//! token says ([`access`] finds it, [`claims`] reads it). Who is subscribed, [`presence`] knows and
-//! [`subscriptions`] answers. The words topics are asked for with become
-//! matchers of the hub ([`selector`], [`template`], [`url_pattern`]); behind this module nobody
-//! knows that there is such a protocol. Its topics are the hub's topics: what is published here can be read at
+//! ([`publish`]); a `GET`, or a `QUERY`, becomes an event stream ([`subscribe`]). Who may do what,
+//! a token says ([`access`] finds it, [`claims`] reads it). Who is subscribed, [`presence`] knows
+//! and [`subscriptions`] answers. The words topics are asked for with become matchers of the hub
+//! ([`selector`], [`template`], [`url_pattern`]); behind this module nobody knows that there is
+//! such a protocol. Its topics are the hub's topics: what is published here can be read at
 //! `/events`, and the other way round.
 //!
 //! # Where it is not like the reference hub
@@ -31,6 +31,7 @@ mod metadata;
 mod presence;
 mod publish;
 mod refusal;
+mod report;
 mod selector;
 mod site;
 mod subscribe;
@@ -59,6 +60,8 @@ use presence::Presence;
 use refusal::Refusal;
 use selector::Patterns;
 use site::Site;
+
+pub use report::{TokenReport, TokenUse, TokenVerdict};
 
 pub use config::{MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins};
 

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::{HUB, METADATA};
 use crate::client::Client;
+use crate::config::Config;
 use crate::state::State;
 
 /// The hub's own URL.
@@ -33,6 +34,20 @@ impl Site {
             Ok(url) if url.path() == HUB => Self { resource, url, is_configured: false },
             _ => Self::unnamed(),
         }
+    }
+
+    /// As a hub of this configuration is called by those who issued a token for `audiences`: the
+    /// hub itself knows only when it is asked.
+    pub(super) fn of_audiences(config: &Config, audiences: &[&str]) -> Self {
+        if let Some(resource) = &config.mercure.resource {
+            let (resource, url) = (resource.text.clone(), resource.url.clone());
+            return Self { resource, url, is_configured: true };
+        }
+        let parsed = audiences.iter().find_map(|text| {
+            let url = Url::parse(text).ok().filter(|url| url.path() == HUB)?;
+            Some(Self { resource: (*text).to_owned(), url, is_configured: false })
+        });
+        parsed.unwrap_or_else(Self::unnamed)
     }
 
     /// For a request that was sent to nobody.

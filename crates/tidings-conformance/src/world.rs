@@ -1,0 +1,261 @@
+//! A hub to be checked, and what can be asked of it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use url::Url;
+use url::form_urlencoded;
+
+use crate::check::Ended;
+use crate::client::{Answer, Cause, Client, Stream, Unreachable};
+use crate::dialect::Dialect;
+use crate::token::{self, Rights, Role};
+
+/// Which hub, and with which keys.
+#[derive(Clone)]
+pub struct Plan {
+    /// The hub's URL, with or without `/.well-known/mercure`.
+    pub url: Url,
+    /// The secret of publishers' tokens (HS256).
+    pub publisher_secret: Vec<u8>,
+    /// The secret of subscribers' tokens (HS256).
+    pub subscriber_secret: Vec<u8>,
+    /// Who issues 1.0 tokens. Without it the checks that need one are skipped.
+    pub issuer: Option<String>,
+    /// For which hub they are; without it, for its URL.
+    pub audience: Option<String>,
+}
+
+impl Plan {
+    pub(crate) fn audience(&self) -> String {
+        self.audience.clone().unwrap_or_else(|| self.hub().into())
+    }
+
+    fn hub(&self) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(HUB);
+        url.set_query(None);
+        url.set_fragment(None);
+        url
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// Where a hub is.
+pub(crate) const HUB: &str = "/.well-known/mercure";
+
+/// The hub, and a name for everything that is made there.
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    client: Client,
+    origin: String,
+    run: String,
+    next: AtomicU64,
+}
+
+impl World {
+    pub(crate) fn new(plan: &Plan) -> Result<Self, Unreachable> {
+        let failed = |cause: Cause| Unreachable {
+            what: "no HTTP client can be had".to_owned(),
+            cause: Some(cause),
+        };
+        if !matches!(plan.url.scheme(), "http" | "https") {
+            let what = format!("{} is no http or https URL", plan.url);
+            return Err(Unreachable { what, cause: None });
+        }
+        let mut random = [0; 6];
+        let _ = aws_lc_rs::rand::fill(&mut random);
+        Ok(Self {
+            plan: plan.clone(),
+            client: Client::new().map_err(failed)?,
+            origin: plan.url.origin().ascii_serialization(),
+            run: random.iter().map(|byte| format!("{byte:02x}")).collect(),
+            next: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether there is a hub at all.
+    pub(crate) async fn knock(&self) -> Result<(), Unreachable> {
+        let request = self.request("GET", HUB, &[], Vec::new());
+        let answer = async { self.client.send(request?).await };
+        let answer = answer.await.map_err(|cause| Unreachable {
+            what: format!("{} cannot be reached", self.plan.url),
+            cause: Some(cause),
+        })?;
+        if answer.status().as_u16() == 404 {
+            let what = format!("there is no hub at {}{HUB}", self.origin);
+            return Err(Unreachable { what, cause: None });
+        }
+        Ok(())
+    }
+
+    /// A topic that nobody else has.
+    pub(crate) fn topic(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("https://conformance.example/{}/{number}", self.run)
+    }
+
+    /// The topics, and everything else below a path of their own.
+    pub(crate) fn folder(&self) -> String {
+        self.topic() + "/"
+    }
+
+    /// An id that no event has.
+    pub(crate) fn id(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("urn:conformance:{}:{number}", self.run)
+    }
+
+    /// A token that is right in everything, or nothing if there can be none.
+    pub(crate) fn token(
+        &self,
+        dialect: Dialect,
+        role: Role,
+        rights: &Rights<'_>,
+    ) -> Result<String, Ended> {
+        self.check_issuer(dialect)?;
+        let claims = token::claims(&self.plan, dialect, rights);
+        Ok(token::sign(&self.plan, dialect, role, &claims))
+    }
+
+    pub(crate) fn publisher(&self, dialect: Dialect) -> Result<String, Ended> {
+        self.token(dialect, Role::Publisher, &Rights::publish(&["*"]))
+    }
+
+    pub(crate) fn subscriber(&self, dialect: Dialect) -> Result<String, Ended> {
+        self.token(dialect, Role::Subscriber, &Rights::subscribe(&["*"]))
+    }
+
+    /// Somebody who may listen to what is public.
+    pub(crate) fn listener(&self, dialect: Dialect) -> Result<String, Ended> {
+        self.token(dialect, Role::Subscriber, &Rights::subscribe(&["urn:conformance:nothing"]))
+    }
+
+    pub(crate) fn check_issuer(&self, dialect: Dialect) -> Result<(), Ended> {
+        if dialect == Dialect::One && self.plan.issuer.is_none() {
+            let why = "tokens of this version need an issuer that the hub knows";
+            return Err(Ended::Skipped(why.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Any request.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Result<Answer, Ended> {
+        let request = self.request(method, target, headers, body.into());
+        let answer = async { Answer::read(self.client.send(request?).await?).await };
+        answer.await.map_err(|cause| broken(&cause))
+    }
+
+    /// Any request that is answered by a stream, or should be.
+    pub(crate) async fn open(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Result<Stream, Ended> {
+        let request = self.request(method, target, headers, body.into());
+        let response = async { self.client.send(request?).await };
+        Ok(Stream::new(response.await.map_err(|cause| broken(&cause))?))
+    }
+
+    /// Publishes a form with a token.
+    pub(crate) async fn post(&self, token: &str, form: &[(&str, &str)]) -> Result<Answer, Ended> {
+        let authorization = format!("Bearer {token}");
+        let headers = [("authorization", authorization.as_str()), FORM];
+        self.send("POST", HUB, &headers, encoded(form)).await
+    }
+
+    /// Publishes with every right; the id.
+    pub(crate) async fn publish(
+        &self,
+        dialect: Dialect,
+        form: &[(&str, &str)],
+    ) -> Result<String, Ended> {
+        let answer = self.post(&self.publisher(dialect)?, form).await?;
+        if answer.status != 200 {
+            let (status, body) = (answer.status, answer.body);
+            return Err(Ended::Failed(format!("a publish is answered with {status}: {body}")));
+        }
+        Ok(answer.body)
+    }
+
+    /// Subscribes with a token; the stream has begun.
+    pub(crate) async fn subscribe(
+        &self,
+        token: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Stream, Ended> {
+        self.subscribe_with(token, query, &[]).await
+    }
+
+    /// The same with headers.
+    pub(crate) async fn subscribe_with(
+        &self,
+        token: &str,
+        query: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Result<Stream, Ended> {
+        let authorization = format!("Bearer {token}");
+        let mut all = vec![("authorization", authorization.as_str())];
+        all.extend_from_slice(headers);
+        let mut stream = self.open("GET", &target(query), &all, Vec::new()).await?;
+        if stream.status != 200 {
+            let status = stream.status;
+            return Err(Ended::Failed(format!("a subscription is answered with {status}")));
+        }
+        if !stream.begins().await {
+            let why = "nothing comes after the head of a stream: it may not be flushed";
+            return Err(Ended::Failed(why.to_owned()));
+        }
+        Ok(stream)
+    }
+
+    /// What a hub gave may be no value of a header.
+    fn request(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Request<Full<Bytes>>, Cause> {
+        let mut request = Request::builder().method(method).uri(format!("{}{target}", self.origin));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Ok(request.body(Full::new(body.into()))?)
+    }
+}
+
+/// The type of a form.
+pub(crate) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+/// The name of the header.
+pub(crate) const BEARER: &str = "authorization";
+
+pub(crate) fn encoded(fields: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// A subscription's path and query.
+pub(crate) fn target(query: &[(&str, &str)]) -> String {
+    format!("{HUB}?{}", encoded(query))
+}
+
+fn broken(cause: &Cause) -> Ended {
+    Ended::Failed(format!("the exchange broke off: {cause}"))
+}
