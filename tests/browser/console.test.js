@@ -73,6 +73,34 @@ test("events of every type are shown with their topic; filter, pause and publish
   ok(snippet.includes(`new EventSource("${hub.url}/events/a/2")`), snippet);
 });
 
+test("the console tells how many listen to each topic, and how many events reach them", async () => {
+  const hub = await startHub();
+  const page = await openPage(hub.url);
+  await page.getByText("connected", { exact: true }).first().waitFor();
+  const own = await openPage(hub.url);
+  await own.evaluate(() => {
+    window.sources = ["/events/a", "/events/a", "/events/b"].map((path) => new EventSource(path));
+  });
+  // The two consoles listen to everything.
+  await until("all", async () => (await hub.subscribers()) === 5);
+  await hub.publish("a", "1");
+  await hub.publish("b", "1");
+  const listening = (topic) =>
+    page.locator(`#topics tr:has([data-topic="${topic}"]) td:last-child`).textContent();
+  await until("four of a", async () => (await listening("a").catch(() => "")) === "4");
+  equal(await listening("b"), "3", "who listen to b");
+  await until("all delivered", async () => (await hub.stats()).deliveries === 7);
+  let shown = 0;
+  await until("deliveries are drawn", async () => {
+    await hub.publish("a", "2");
+    shown = Number(await page.locator("#deliveries").textContent());
+    return shown > 0;
+  });
+  ok(shown > 0, `${shown} deliveries a second`);
+  await own.evaluate(() => window.sources.forEach((source) => source.close()));
+  await until("two of a", async () => (await listening("a")) === "2");
+});
+
 test("the six lines to copy work as they are", async () => {
   const hub = await startHub(["--cors-origin", "*"]);
   const page = await openPage(hub.url);

@@ -28,12 +28,13 @@ pub(crate) fn run(check: bool) -> Vec<String> {
     problems
 }
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "serve",
     "demo",
     "publish",
     "subscribe",
     "relay",
+    "trace",
     "token",
     "check",
     "bench",

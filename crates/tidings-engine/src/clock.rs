@@ -6,11 +6,12 @@ use tidings_hub::Timestamp;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     began: Instant,
+    began_wall: Timestamp,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { began: Instant::now() }
+        Self { began: Instant::now(), began_wall: wall_clock() }
     }
 
     /// Milliseconds since the engine began; they only grow.
@@ -21,6 +22,11 @@ impl Clock {
     /// Nanoseconds since the engine began.
     pub(crate) fn now_ns(&self) -> u64 {
         self.began.elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// The wall-clock time at which [`now_ms`](Self::now_ms) was `ms`.
+    pub(crate) fn wall(&self, ms: u64) -> Timestamp {
+        Timestamp::from_millis(self.began_wall.as_millis().saturating_add(ms))
     }
 
     /// [`now_ms`](Self::now_ms) at a moment in wall-clock time; a moment in the past is now.

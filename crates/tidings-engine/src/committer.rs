@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use crate::clock::wall_clock;
 use crate::error::PublishError;
 use crate::limits::{COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, RETENTION_INTERVAL};
+use crate::timings::Timings;
 
 /// The way to the committer.
 pub(crate) struct Committer {
@@ -34,6 +35,7 @@ struct Queue {
 struct Job {
     drafts: Vec<Draft>,
     cost: usize,
+    came: Instant,
     answer: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
 }
 
@@ -47,8 +49,13 @@ impl Committer {
         }
     }
 
-    /// Appends `drafts`, together with what other publishers bring at the same time.
-    pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
+    /// Appends `drafts`, which came at `came`, together with what other publishers bring at the
+    /// same time.
+    pub(crate) async fn append(
+        &self,
+        drafts: Vec<Draft>,
+        came: Instant,
+    ) -> Result<Vec<Appended>, PublishError> {
         let cost = drafts.iter().map(Draft::cost).sum::<usize>();
         let permits = cost.clamp(1, COMMIT_QUEUE_BYTES_MAX) as u32;
         let room = self.room.acquire_many(permits).await;
@@ -60,7 +67,7 @@ impl Committer {
             if queue.stopping {
                 return Err(PublishError::Stopping);
             }
-            queue.jobs.push_back(Job { drafts, cost, answer });
+            queue.jobs.push_back(Job { drafts, cost, came, answer });
             if std::mem::take(&mut queue.idle) {
                 self.filled.notify_one();
             }
@@ -78,11 +85,11 @@ impl Committer {
     }
 
     /// The thread: serves `store` until it is stopped and the queue is empty.
-    pub(crate) fn run(&self, store: &Arc<dyn Store>) {
+    pub(crate) fn run(&self, store: &Arc<dyn Store>, timings: &Timings) {
         let mut retained = Instant::now();
         while let Some(jobs) = self.next_batch() {
             if !jobs.is_empty() {
-                commit(&**store, jobs);
+                commit(&**store, jobs, timings);
             }
             if retained.elapsed() >= RETENTION_INTERVAL {
                 retained = Instant::now();
@@ -123,7 +130,10 @@ impl Committer {
 }
 
 /// Appends all jobs' drafts in one batch and gives each its share of the answer.
-fn commit(store: &dyn Store, jobs: Vec<Job>) {
+fn commit(store: &dyn Store, jobs: Vec<Job>, timings: &Timings) {
+    let began = Instant::now();
+    // Jobs come in order.
+    let came = jobs.first().map_or(began, |job| job.came);
     let mut drafts = Vec::with_capacity(jobs.iter().map(|job| job.drafts.len()).sum());
     let mut answers = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -132,6 +142,9 @@ fn commit(store: &dyn Store, jobs: Vec<Job>) {
     }
     match store.append(drafts, wall_clock()) {
         Ok(appended) => {
+            if let Some(upto) = appended.iter().map(|one| one.position).max() {
+                timings.committed(upto, came, began.elapsed());
+            }
             let mut appended = appended.into_iter();
             for (count, answer) in answers {
                 // A publisher that went away meanwhile does not hear the answer; its events are stored.

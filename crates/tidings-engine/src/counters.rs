@@ -7,16 +7,21 @@ use tidings_hub::CloseReason;
 use tokio::sync::Notify;
 
 use crate::engine::Refusal;
+use crate::timings::Timings;
 
 /// Shared by all workers. Written by a worker once per write at most.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     subscribers: AtomicUsize,
+    /// Those that workers serve: sockets, bodies.
+    sinks: [AtomicUsize; 2],
     draining: AtomicBool,
     /// The last subscriber left.
     emptied: Notify,
     bytes_written: AtomicU64,
     writes: AtomicU64,
+    deliveries: AtomicU64,
+    pub(crate) timings: Timings,
     closed: [AtomicU64; CloseReason::ALL.len()],
 }
 
@@ -38,6 +43,20 @@ impl Counters {
 
     pub(crate) fn subscribers(&self) -> usize {
         self.subscribers.load(Ordering::Acquire)
+    }
+
+    /// A worker serves one more, by its socket if `direct`.
+    pub(crate) fn seated(&self, direct: bool) {
+        self.sinks[usize::from(!direct)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A worker serves one less.
+    pub(crate) fn left(&self, direct: bool) {
+        self.sinks[usize::from(!direct)].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sinks(&self) -> [usize; 2] {
+        self.sinks.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     pub(crate) fn start_draining(&self) {
@@ -62,6 +81,15 @@ impl Counters {
     pub(crate) fn wrote(&self, bytes: usize) {
         self.bytes_written.fetch_add(bytes as u64, Ordering::Relaxed);
         self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts events that a worker's subscribers got.
+    pub(crate) fn delivered(&self, events: u64) {
+        self.deliveries.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn deliveries(&self) -> u64 {
+        self.deliveries.load(Ordering::Relaxed)
     }
 
     pub(crate) fn writes(&self) -> u64 {

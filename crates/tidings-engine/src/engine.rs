@@ -1,22 +1,25 @@
+mod look;
+
 use std::fmt;
 use std::net::TcpStream;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Appended, Attach, Audience, Bounds, CloseReason, Draft, Epoch, EventId, Framing, Interest,
-    Notice, Outcome, Page, Position, ReadError, ReadQuery, Resolved, ShardConfig, Start, Store,
-    Timestamp, Topic, TopicState, Voice,
+    Appended, Attach, Audience, Draft, Epoch, EventId, Framing, Interest, Notice, Outcome, Page,
+    Position, ReadError, ReadQuery, Resolved, ShardConfig, Start, Store, Timestamp, Topic,
+    TopicState, Voice,
 };
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::committer::Committer;
+use crate::connection::{Began, ConnectionId, Past};
 use crate::counters::{Counters, Permit};
 use crate::error::{OpenError, PublishError, StartError};
 use crate::fanout;
@@ -27,7 +30,9 @@ use crate::mailbox::{Mailbox, Message};
 use crate::replay::Replay;
 use crate::sink::{BodyPipe, SubscriberBody};
 use crate::sys::{self, Poller};
-use crate::worker::{Newcomer, Surroundings, WayOut, Worker};
+use crate::worker::{Newcomer, Story, Surroundings, WayOut, Worker};
+
+pub use look::{Latencies, Status};
 
 /// What the engine is told once, at the start.
 #[derive(Clone, Debug)]
@@ -86,8 +91,9 @@ struct Inner {
     mailboxes: Vec<Arc<Mailbox>>,
     counters: Arc<Counters>,
     admission: Admission,
-    /// Whose turn it is to get a subscriber.
-    next_shard: AtomicUsize,
+    /// The number of the next connection. It also says whose turn it is to get a subscriber.
+    next_connection: AtomicU64,
+    past: Arc<Past>,
     reads: Semaphore,
     head: watch::Sender<Position>,
     stopping: AtomicBool,
@@ -105,6 +111,8 @@ pub struct Opening {
     pub outcome: Outcome,
     /// The oldest event there is, for a `tidings.reset`.
     pub first_id: EventId,
+    /// The name of the connection.
+    pub connection: ConnectionId,
     /// Topics of the subscription that have ended. When all have, the subscriber is closed once it has the end.
     ended: Vec<Topic>,
     permit: Permit,
@@ -154,6 +162,9 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::AtCapacity, Self::TooFast, Self::Draining];
+
     /// The name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -171,27 +182,6 @@ impl Refusal {
             Self::Draining => "the hub is shutting down",
         }
     }
-}
-
-/// What `/readyz` and the metrics want to know.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// Why the store takes no more events, once it failed.
-    pub store_failure: Option<String>,
-    /// The hub is leaving.
-    pub draining: bool,
-    /// Subscribers connected now.
-    pub subscribers: usize,
-    /// How many subscribers were closed, for each reason.
-    pub closes: Vec<(CloseReason, u64)>,
-    /// Writes to subscribers, since the start.
-    pub writes: u64,
-    /// Bytes written to subscribers, since the start.
-    pub bytes_written: u64,
-    /// What of the log can be read.
-    pub bounds: Bounds,
-    /// Bytes the log occupies.
-    pub store_bytes: u64,
 }
 
 impl Engine {
@@ -214,7 +204,8 @@ impl Engine {
             mailboxes: mailboxes.collect(),
             counters: Arc::default(),
             admission: Admission::new(config.subscribers_per_second_max),
-            next_shard: AtomicUsize::new(0),
+            next_connection: AtomicU64::new(0),
+            past: Arc::default(),
             reads: Semaphore::new(STORE_READS_MAX),
             head: watch::Sender::new(bounds.head),
             stopping: AtomicBool::new(false),
@@ -235,6 +226,8 @@ impl Engine {
                 replay: Arc::clone(&inner.replay),
                 store: Arc::clone(&inner.store),
                 counters: Arc::clone(&inner.counters),
+                past: Arc::clone(&inner.past),
+                run: inner.run(),
                 clock: inner.clock,
                 peer_patience: inner.config.peer_patience,
             };
@@ -259,7 +252,9 @@ impl Engine {
             fanout::run(&**store, head, mailboxes, watched, counters, stopping);
         })?;
         let committer = Arc::clone(inner);
-        self.spawn("committer", move || committer.committer.run(&committer.store))
+        self.spawn("committer", move || {
+            committer.committer.run(&committer.store, &committer.counters.timings);
+        })
     }
 
     fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
@@ -286,7 +281,12 @@ impl Engine {
     ///
     /// [`PublishError`]; nothing was published.
     pub async fn publish(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
-        self.inner.committer.append(drafts).await
+        let came = Instant::now();
+        let appended = self.inner.committer.append(drafts, came).await;
+        if appended.is_ok() {
+            self.inner.counters.timings.publishes.observe(came.elapsed());
+        }
+        appended
     }
 
     /// Gives `notice` to those who are subscribed now; see [`Notice`]. It is stored nowhere.
@@ -320,7 +320,9 @@ impl Engine {
         }
         let ended = ended.into_iter().map(|(topic, _)| topic).collect();
         let first_id = first.event_id(self.epoch());
-        Ok(Opening { interest, position, outcome, first_id, ended, permit })
+        let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
+        let connection = ConnectionId { run: self.inner.run(), number };
+        Ok(Opening { interest, position, outcome, first_id, connection, ended, permit })
     }
 
     /// Whether [`attach_socket`](Self::attach_socket) may be used.
@@ -363,13 +365,13 @@ impl Engine {
     ) {
         let mut first = head;
         Framing::Chunked.wrap(&mut first, &attachment.preface);
-        let mailbox = self.choose_shard();
+        let mailbox = self.choose_shard(opening.connection);
         self.attach(mailbox, opening, attachment, Framing::Chunked, first, way_out);
     }
 
     /// Makes a response body that a worker feeds, for connections that somebody else frames.
     pub fn attach_body(&self, opening: Opening, mut attachment: Attachment) -> SubscriberBody {
-        let mailbox = self.choose_shard();
+        let mailbox = self.choose_shard(opening.connection);
         let (pipe, body) = BodyPipe::new(Arc::clone(mailbox));
         let first = std::mem::take(&mut attachment.preface);
         let way_out = WayOut::Body(pipe);
@@ -396,15 +398,26 @@ impl Engine {
             first,
             expires_ms: attachment.expires.map(|moment| self.inner.clock.at(moment)),
         };
-        let newcomer =
-            Newcomer { attach, way_out, permit: opening.permit, companion: attachment.companion };
+        let story = Story {
+            number: opening.connection.number,
+            started: opening.position,
+            since_s: (self.inner.clock.now_ms() / 1000).try_into().unwrap_or(u32::MAX),
+            began: Began::from(&opening.outcome),
+        };
+        let newcomer = Newcomer {
+            attach,
+            way_out,
+            story,
+            permit: opening.permit,
+            companion: attachment.companion,
+        };
         mailbox.post(Message::Attach(Box::new(newcomer)));
     }
 
     /// Connections differ little in cost and live long: in turn is fair enough.
-    fn choose_shard(&self) -> &Arc<Mailbox> {
-        let turn = self.inner.next_shard.fetch_add(1, Ordering::Relaxed);
-        &self.inner.mailboxes[turn % self.inner.mailboxes.len()]
+    fn choose_shard(&self, connection: ConnectionId) -> &Arc<Mailbox> {
+        let turn = connection.number % self.inner.mailboxes.len() as u64;
+        &self.inner.mailboxes[turn as usize]
     }
 
     /// A page of history: admitted records after `after`, oldest first, at most `records_max`.
@@ -460,21 +473,6 @@ impl Engine {
         self.read(move |store| store.topics(&prefix, after.as_ref(), count)).await
     }
 
-    /// How things stand.
-    pub fn status(&self) -> Status {
-        let store = &self.inner.store;
-        Status {
-            store_failure: store.failure(),
-            draining: self.inner.counters.is_draining(),
-            subscribers: self.inner.counters.subscribers(),
-            closes: self.inner.counters.closes(),
-            writes: self.inner.counters.writes(),
-            bytes_written: self.inner.counters.bytes_written(),
-            bounds: store.bounds(),
-            store_bytes: store.bytes(),
-        }
-    }
-
     /// Leaves gracefully: new subscribers are refused, and those connected are told to come back and closed,
     /// spread over `window`. Returns when the last one is gone.
     pub async fn drain(&self, window: Duration) {
@@ -522,6 +520,13 @@ impl Engine {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// What tells the connections of this process from those of the one before.
+    fn run(&self) -> u32 {
+        self.config.seed as u32
     }
 }
 

@@ -15,17 +15,24 @@
 mod admission;
 mod clock;
 mod committer;
+mod connection;
 mod counters;
 mod engine;
 mod error;
 mod fanout;
+mod histogram;
 pub mod limits;
 mod mailbox;
 mod replay;
 mod sink;
 mod sys;
+mod timings;
 mod worker;
 
-pub use engine::{Attachment, Companion, Engine, EngineConfig, Opening, Refusal, Status};
+pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
+pub use engine::{
+    Attachment, Companion, Engine, EngineConfig, Latencies, Opening, Refusal, Status,
+};
 pub use error::{OpenError, PublishError, StartError};
+pub use histogram::Durations;
 pub use sink::{BrokenOff, SubscriberBody};

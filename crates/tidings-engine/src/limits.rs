@@ -83,3 +83,22 @@ pub const PEER_QUESTIONS: u8 = 3;
 
 /// After the last moment of a drain's window, those still connected are closed without a word.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(2);
+
+/// Connections that are remembered after they ended, for those who ask why. About 200 bytes each.
+/// At the edge: the oldest is forgotten.
+pub const CLOSED_MAX: usize = 4096;
+
+/// What these may cost together, in bytes: some subscriptions have long names. At the edge: the
+/// same.
+pub const CLOSED_BYTES_MAX: usize = 4 << 20;
+
+/// Topics whose subscribers a worker counts before it goes on delivering.
+pub const TOPICS_PER_QUESTION_MAX: usize = 64;
+
+/// Batches of which it is remembered when they were published, so that deliveries can be timed; 32
+/// bytes each. At the edge: a worker that is further behind does not time its delivery.
+pub const COMMITS_REMEMBERED_MAX: usize = 4096;
+
+/// How long an answer of a worker is waited for. A turn takes milliseconds. At the edge: the answer
+/// goes without that worker.
+pub const QUESTION_PATIENCE: Duration = Duration::from_secs(2);

@@ -16,7 +16,7 @@ use tidings_hub::{
 
 use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_NOTICES_MAX};
 use crate::sys::Bell;
-use crate::worker::Newcomer;
+use crate::worker::{Newcomer, Question};
 
 pub(crate) struct Mailbox {
     bell: Bell,
@@ -50,6 +50,8 @@ pub(crate) enum Message {
     Notice(Arc<Notice>),
     /// There was no room for some.
     NoticesLost,
+    /// Somebody wants to know something.
+    Ask(Question),
     Drain {
         window_ms: u64,
     },

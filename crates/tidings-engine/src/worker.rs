@@ -5,18 +5,22 @@
 //! write and the mailbox is empty. So a quiet hub delivers at once, and a busy one gathers: whatever came while
 //! others were written goes out in one write each.
 
-use std::collections::VecDeque;
+mod answer;
+
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Attach, CloseReason, Closing, FrameBatch, ReadError, Shard, ShardConfig, Store, SubscriberId,
+    Attach, CloseReason, Closing, FrameBatch, Position, ReadError, Shard, ShardConfig, Store,
+    SubscriberId,
 };
 
-use crate::clock::Clock;
+use crate::clock::{Clock, wall_clock};
+use crate::connection::{Began, Past};
 use crate::counters::{Counters, Permit};
 use crate::engine::Companion;
 use crate::fanout::next_batch;
@@ -26,10 +30,13 @@ use crate::replay::Replay;
 use crate::sink::{BodyPipe, Sink, SocketSink, TlsSink};
 use crate::sys::{Event, Poller};
 
+pub(crate) use answer::Question;
+
 /// A subscriber on its way to its shard.
 pub(crate) struct Newcomer {
     pub(crate) attach: Attach,
     pub(crate) way_out: WayOut,
+    pub(crate) story: Story,
     pub(crate) permit: Permit,
     pub(crate) companion: Option<Box<dyn Companion>>,
 }
@@ -40,12 +47,27 @@ pub(crate) enum WayOut {
     Body(BodyPipe),
 }
 
+/// What is told of a subscriber when somebody asks; 24 bytes of its memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Story {
+    /// Of its connection id.
+    pub(crate) number: u64,
+    /// It gets what comes after this position.
+    pub(crate) started: Position,
+    /// When it came, in seconds since the engine began.
+    pub(crate) since_s: u32,
+    pub(crate) began: Began,
+}
+
 /// What a worker shares with the rest of the engine.
 pub(crate) struct Surroundings {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) replay: Arc<Replay>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) past: Arc<Past>,
+    /// Of every connection id.
+    pub(crate) run: u32,
     pub(crate) clock: Clock,
     pub(crate) peer_patience: Duration,
 }
@@ -56,6 +78,12 @@ pub(crate) struct Worker {
     shard: Shard,
     /// By the subscriber's index.
     seats: Vec<Option<Seat>>,
+    /// For whom retention was faster the last time, and what they missed. Seldom anybody.
+    skips: HashMap<SubscriberId, (Position, Position)>,
+    /// Deliveries that were reported.
+    delivered: u64,
+    /// When the oldest frame was published that is yet to be written to somebody.
+    oldest_came: Option<Instant>,
     messages: VecDeque<Message>,
     batches: VecDeque<Arc<FrameBatch>>,
     stopping: bool,
@@ -64,6 +92,7 @@ pub(crate) struct Worker {
 struct Seat {
     id: SubscriberId,
     sink: Sink,
+    story: Story,
     _permit: Permit,
     /// Dropped with the seat.
     companion: Option<Box<dyn Companion>>,
@@ -77,6 +106,9 @@ impl Worker {
             poller,
             shard,
             seats: Vec::new(),
+            skips: HashMap::new(),
+            delivered: 0,
+            oldest_came: None,
             messages: VecDeque::new(),
             batches: VecDeque::new(),
             stopping: false,
@@ -93,6 +125,7 @@ impl Worker {
             }
             self.take_mail();
             let idle = self.write();
+            self.report(idle);
             self.order_reads();
             self.probe();
             self.close();
@@ -139,7 +172,11 @@ impl Worker {
         while !self.shard.is_flooded()
             && let Some(batch) = self.batches.pop_front()
         {
+            let before = self.shard.deliveries();
             self.handle_batch(&batch);
+            if self.oldest_came.is_none() && self.shard.deliveries() > before {
+                self.oldest_came = self.around.counters.timings.came(batch.after.next());
+            }
         }
     }
 
@@ -154,13 +191,14 @@ impl Worker {
             Message::Closed(id, reason) => self.shard.handle_closed(id, reason),
             Message::Notice(notice) => self.shard.handle_notice(&notice),
             Message::NoticesLost => self.shard.handle_lost_notices(),
+            Message::Ask(question) => self.answer(question),
             Message::Drain { window_ms } => self.shard.drain(window_ms),
             Message::Stop => self.stopping = true,
         }
     }
 
     fn attach(&mut self, newcomer: Newcomer) {
-        let Newcomer { attach, way_out, permit, companion } = newcomer;
+        let Newcomer { attach, way_out, story, permit, companion } = newcomer;
         let sink = match way_out {
             WayOut::Body(body) => Ok(Sink::Body(body)),
             WayOut::Socket(socket) => SocketSink::new(socket).map(Sink::Socket),
@@ -182,7 +220,9 @@ impl Worker {
         if self.seats.len() <= id.index() {
             self.seats.resize_with(id.index() + 1, || None);
         }
-        let seat = self.seats[id.index()].insert(Seat { id, sink, _permit: permit, companion });
+        self.around.counters.seated(!matches!(sink, Sink::Body(_)));
+        let seat =
+            self.seats[id.index()].insert(Seat { id, sink, story, _permit: permit, companion });
         if let Some(companion) = &mut seat.companion {
             let missed = companion.arrived();
             self.shard.handle_missed_notices(id, missed);
@@ -241,6 +281,19 @@ impl Worker {
         false
     }
 
+    /// Tells the counters what the shard has done; once a turn, whatever the turn wrote.
+    fn report(&mut self, idle: bool) {
+        // While something is yet to be written, the shard's count runs ahead, and may come back.
+        let delivered = self.shard.deliveries();
+        if delivered > self.delivered {
+            self.around.counters.delivered(delivered - self.delivered);
+            self.delivered = delivered;
+        }
+        if idle && let Some(came) = self.oldest_came.take() {
+            self.around.counters.timings.deliveries.observe(came.elapsed());
+        }
+    }
+
     fn order_reads(&mut self) {
         while let Some(order) = self.shard.poll_read() {
             self.around.replay.order(&self.around.mailbox, order);
@@ -258,14 +311,25 @@ impl Worker {
     }
 
     fn close(&mut self) {
-        while let Some(Closing { id, reason, farewell }) = self.shard.poll_close() {
+        self.note_skips();
+        while let Some(Closing { id, reason, standing, farewell }) = self.shard.poll_close() {
             self.around.counters.closed(reason);
-            tracing::debug!(reason = reason.name(), "subscriber closed");
-            if let Some(seat) =
-                self.seats.get_mut(id.index()).and_then(|seat| seat.take_if(|seat| seat.id == id))
-            {
-                seat.sink.finish(farewell.as_deref());
-            }
+            let seat = self.seats.get_mut(id.index());
+            let Some(seat) = seat.and_then(|seat| seat.take_if(|seat| seat.id == id)) else {
+                continue;
+            };
+            let mut connection = self.told(&seat, standing);
+            connection.closed = Some(wall_clock());
+            tracing::debug!(
+                connection = %connection.id,
+                reason = reason.name(),
+                position = %connection.standing.position,
+                "subscriber closed"
+            );
+            self.skips.remove(&id);
+            self.around.counters.left(connection.direct);
+            self.around.past.remember(connection);
+            seat.sink.finish(farewell.as_deref());
         }
     }
 

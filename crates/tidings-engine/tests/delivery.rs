@@ -9,9 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body::Body;
-use tidings_engine::{Attachment, Engine, EngineConfig, OpenError, Refusal, SubscriberBody};
+use tidings_engine::{
+    Attachment, Engine, EngineConfig, OpenError, Refusal, SubscriberBody, Verdict,
+};
 use tidings_hub::{
-    CloseReason, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Start, Topic, Voice,
+    CloseReason, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, StandingState, Start, Topic,
+    Voice,
 };
 
 fn config() -> EngineConfig {
@@ -162,7 +165,9 @@ async fn who_leaves_is_noticed_and_forgotten() {
     let opening = engine.open(interest("a"), Start::Live).await.unwrap();
     let body = engine.attach_body(opening, attachment());
     until(|| engine.status().subscribers == 4).await;
-    drop(gone);
+    // Something must have come that can be left unread.
+    let gone = tokio::task::spawn_blocking(move || gone.peek(&mut [0]).map(|_| gone));
+    drop(gone.await.unwrap().unwrap());
     half_closed.shutdown(Shutdown::Write).unwrap();
     drop(body);
     until(|| engine.status().subscribers == 1).await;
@@ -234,5 +239,49 @@ async fn silence_is_broken_by_ids_that_move_with_the_log() {
     let beat = |text: &str| text.ends_with("id: k7q2ma:2\n\n");
     let text = tokio::task::spawn_blocking(move || read_chunks(&mut quiet, beat)).await;
     assert!(!text.unwrap().contains("data"));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_sees_who_is_there_how_far_they_are_and_why_they_went() {
+    let engine = engine(config());
+    engine.publish(vec![draft("a", "before")]).await.unwrap();
+    let mut live = socket_subscriber(&engine, "a", Start::Live).await;
+    let opening = engine.open(interest("*"), Start::Earliest).await.unwrap();
+    let (id, unknown) = (opening.connection, "0-ffff".parse().unwrap());
+    let mut body = engine.attach_body(opening, attachment());
+    until(|| engine.status().subscribers == 2).await;
+    engine.publish(vec![draft("a", "one"), draft("b/c", "unwanted")]).await.unwrap();
+    read_body(&mut body, |text| text.ends_with("data: one\n\n")).await;
+    let reading = tokio::task::spawn_blocking(move || {
+        read_chunks(&mut live, |text| text.ends_with("data: one\n\n"));
+        live
+    });
+    let _live = reading.await.unwrap();
+    until(|| engine.status().deliveries == 3).await;
+    let topics = ["a", "x", "b/c"].map(|topic| Topic::new(topic).unwrap());
+    assert_eq!(engine.subscribers_of(&topics).await, [2, 1, 0]);
+    assert_eq!(engine.backlog().await.groups, 2);
+    let latencies = engine.latencies();
+    assert_eq!(latencies.publishes.cumulative.last().unwrap().1, 2);
+    assert_eq!(latencies.commits.cumulative.last().unwrap().1, 2);
+    until(|| engine.latencies().deliveries.cumulative.last().unwrap().1 >= 1).await;
+
+    let there = engine.connection(id).await.unwrap();
+    assert_eq!((there.id, there.direct, there.closed), (id, false, None));
+    assert_eq!((there.started.get(), there.standing.position.get()), (0, 3));
+    let record = |id: &str| engine.record(id.to_owned());
+    let verdict = |record| there.verdict(record);
+    let (one, two) = (record("k7q2ma:2").await.unwrap(), record("k7q2ma:3").await.unwrap());
+    assert_eq!(one.as_deref().map(verdict), Some(Verdict::Written));
+    assert_eq!(two.as_deref().map(verdict), Some(Verdict::NotWanted));
+    assert!(record("k7q2ma:4").await.unwrap().is_none());
+    assert!(engine.connection(unknown).await.is_none());
+
+    drop(body);
+    until(|| closes(&engine, CloseReason::PeerClosed) == 1).await;
+    let gone = engine.connection(id).await.unwrap();
+    assert!(gone.closed.is_some());
+    assert_eq!(gone.standing.state, StandingState::Closed(CloseReason::PeerClosed));
     engine.stop().await;
 }

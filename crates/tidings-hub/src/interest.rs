@@ -36,7 +36,12 @@ impl Interest {
 
     /// Whether the event is to be delivered.
     pub fn admits(&self, event: &Draft) -> bool {
-        matches_any(&self.wanted, event) && self.may_have(event)
+        self.wants(event) && self.may_have(event)
+    }
+
+    /// Whether one of the event's topics matches one of the matchers.
+    pub fn wants(&self, event: &Draft) -> bool {
+        matches_any(&self.wanted, event)
     }
 
     /// Whether the event is public, or private and granted.

@@ -62,7 +62,10 @@ pub use position::{EventIdForm, Position};
 pub use random::Random;
 pub use record::Record;
 pub use reset::Reset;
-pub use shard::{Attach, Closing, FrameBatch, ReadOrder, Shard, ShardConfig, Transmit};
+pub use shard::{
+    Attach, Backlog, Closing, FrameBatch, ReadOrder, Shard, ShardConfig, Skip, Standing,
+    StandingState, Transmit,
+};
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
     Appended, Bounds, HeadSignal, MemoryStore, Page, ReadQuery, RecentRecords, Store, TopicState,

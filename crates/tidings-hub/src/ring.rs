@@ -141,6 +141,15 @@ impl Ring {
         })
     }
 
+    /// Frames that a member at `offset` does not wholly have.
+    pub(crate) fn frames_after(&self, offset: u64) -> u64 {
+        if offset == self.head() {
+            return 0;
+        }
+        let delivered = self.frames.partition_point(|frame| frame.end <= offset);
+        (self.frames.len() - delivered) as u64
+    }
+
     /// The place in the log that `offset` stands for.
     pub(crate) fn locate(&self, offset: u64) -> Cursor {
         debug_assert!((self.base..=self.head()).contains(&offset), "not overtaken");

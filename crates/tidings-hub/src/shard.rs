@@ -1,9 +1,11 @@
 //! One core's share of the subscribers, and everything that happens to them.
 //!
 //! The parts: this file is attaching, frames and closing; `seam` joins history to what is live; `write` decides
-//! whose bytes go out next; `beat` is what time brings; `notice` is what comes past the log.
+//! whose bytes go out next; `beat` is what time brings; `notice` is what comes past the log; `look`
+//! is what can be asked.
 
 mod beat;
+mod look;
 mod notice;
 mod seam;
 #[cfg(test)]
@@ -31,6 +33,7 @@ use crate::subscriber::{Outbox, Phase, Subscriber, SubscriberId};
 use crate::timer::{Tick, TimerWheel};
 use crate::topic::Topic;
 
+pub use look::{Backlog, Skip, Standing, StandingState};
 pub use seam::ReadOrder;
 pub use write::Transmit;
 
@@ -79,6 +82,8 @@ pub struct Closing {
     pub id: SubscriberId,
     /// Why.
     pub reason: CloseReason,
+    /// Where it stood.
+    pub standing: Standing,
     /// What to send before closing, if the sink takes it at once: the end of the body, perhaps with a word before
     /// it. `None` if the stream is in the middle of an event, or the peer is gone: then just close.
     pub farewell: Option<Vec<u8>>,
@@ -138,6 +143,9 @@ pub struct Shard {
     beat: beat::Beat,
     rings_bytes: usize,
     rings_bytes_max: usize,
+    /// See [`look`].
+    delivered: u64,
+    skips: VecDeque<Skip>,
     flooded: bool,
     random: Random,
     /// Scratch space.
@@ -169,6 +177,8 @@ impl Shard {
             beat: beat::Beat::default(),
             rings_bytes: 0,
             rings_bytes_max: config.rings_bytes_max,
+            delivered: 0,
+            skips: VecDeque::new(),
             random: Random::new(config.seed),
             found: Vec::new(),
             due: Vec::new(),
@@ -311,6 +321,7 @@ impl Shard {
             let bytes = frame.bytes(group.key.framing);
             group.ring.push(frame.position(), bytes);
             self.rings_bytes += bytes.len();
+            self.delivered += group.live.len() as u64;
             if group.ring.len() > self.ring_bytes_max().min(RING_BYTES_TIGHT) {
                 self.trim(id);
             }
@@ -386,9 +397,8 @@ impl Shard {
 
     /// Takes the subscriber out of everything, and says so.
     fn close(&mut self, id: SubscriberId, reason: CloseReason) {
-        if self.get(id).is_none() {
-            return;
-        }
+        let Some(mut standing) = self.standing(id) else { return };
+        standing.state = StandingState::Closed(reason);
         let farewell = self.farewell(id, reason);
         self.leave_phase(id);
         let subscriber = self.subscribers.remove(id.index());
@@ -406,7 +416,7 @@ impl Shard {
         } else {
             self.settle(subscriber.group);
         }
-        self.closing.push_back(Closing { id, reason, farewell });
+        self.closing.push_back(Closing { id, reason, standing, farewell });
     }
 
     /// What to say to a subscriber that is closed for `reason`.

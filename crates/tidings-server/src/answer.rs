@@ -23,6 +23,14 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    /// The status, whichever it is.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Response(response) => response.status(),
+            Self::Stream(_) => StatusCode::OK,
+        }
+    }
+
     /// The headers, whichever it is.
     pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
         match self {

@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::activity::{Activity, Doing};
 use crate::config::Config;
+use crate::counts::Protocol;
 use crate::handoff::Slot;
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, LINGER_MAX, PING_INTERVAL, PING_TIMEOUT, READ_BYTES_MAX,
@@ -199,6 +200,7 @@ enum End {
 }
 
 async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
+    let _speaking = shared.state.counts.connection(Protocol::Http1);
     let activity = Activity::new();
     let slot = Slot::new();
     let service = Service::new(shared, &activity, Some(Arc::clone(&slot)), &visit);
@@ -248,6 +250,7 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
 }
 
 async fn http2<T: Transport>(stream: T, shared: &Shared, visit: Visit) {
+    let _speaking = shared.state.counts.connection(Protocol::Http2);
     let activity = Activity::new();
     let service = Service::new(shared, &activity, None, &visit);
     let io = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));

@@ -190,7 +190,7 @@ fn canonical(text: &str) -> Result<String, ConfigError> {
 const ALLOWED: &str = "authorization, content-type, last-event-id, cache-control";
 
 /// Response headers that pages may read, beside those that everybody may.
-const EXPOSED: &str = "tidings-resume, retry-after, www-authenticate, allow";
+const EXPOSED: &str = "tidings-resume, tidings-connection, retry-after, www-authenticate, allow";
 
 /// How long a browser may remember a preflight: two hours, the most that any remembers.
 const PREFLIGHT_SECONDS: &str = "7200";

@@ -46,6 +46,7 @@ mod client;
 mod config;
 mod connection;
 mod cors;
+mod counts;
 mod error;
 mod handoff;
 pub mod limits;

@@ -60,6 +60,9 @@ pub const READ_BYTES_MAX: usize = 64 << 10;
 /// nobody sets another. At the edge: 431.
 pub const HEAD_FIELDS_MAX: usize = 100;
 
+/// Topics that one request for metrics may ask about: each is a time series. At the edge: 400.
+pub const METRICS_TOPICS_MAX: usize = 64;
+
 /// Matchers of one subscription. Each new event of interest to a group is tested against them. At
 /// the edge: 400.
 pub const MATCHERS_MAX: usize = 100;

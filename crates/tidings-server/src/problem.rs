@@ -98,7 +98,6 @@ macro_rules! codes {
 
         impl Code {
             /// All of them, in the order of the table.
-            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The stable name.
@@ -157,6 +156,8 @@ codes! {
     NotFound NOT_FOUND "not_found" "There is nothing here.";
     /// The topic has no events.
     TopicUnknown NOT_FOUND "topic_unknown" "The topic has no events.";
+    /// No subscriber has, or lately had, this name.
+    ConnectionUnknown NOT_FOUND "connection_unknown" "There is no such connection.";
     /// The path does not know this method; `Allow` says which it knows.
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "This method has no meaning here.";
     /// The client accepts neither an event stream nor JSON.

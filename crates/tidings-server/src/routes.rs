@@ -23,17 +23,39 @@ const ROUTES: &[(&str, &[Method])] = &[
     ("/events/{topic}", &[Method::GET, Method::POST, Method::DELETE]),
     ("/topics", &[Method::GET]),
     ("/stats", &[Method::GET]),
+    ("/metrics", &[Method::GET]),
+    ("/connections/{id}", &[Method::GET]),
     ("/healthz", &[Method::GET]),
     ("/readyz", &[Method::GET]),
     ("/openapi.json", &[Method::GET]),
 ];
 
+/// The labels of requests in the metrics: the routes, and these behind them.
+pub(crate) const LABELS: usize = ROUTES.len() + OTHER_LABELS.len();
+
+const OTHER_LABELS: [&str; 3] = ["mercure", "page", "none"];
+const MERCURE: usize = ROUTES.len();
+const PAGE: usize = MERCURE + 1;
+const NONE: usize = MERCURE + 2;
+
+/// The label with this number.
+pub(crate) fn label_name(label: usize) -> &'static str {
+    ROUTES.get(label).map_or_else(|| OTHER_LABELS[label - ROUTES.len()], |(path, _)| path)
+}
+
 /// Answers a request. Whatever goes wrong is an answer too.
 pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
     if mercure::has(state, parts.uri.path()) {
-        return mercure::answer(state, &parts, body).await;
+        let answer = mercure::answer(state, &parts, body).await;
+        state.counts.answered(MERCURE, answer.status());
+        return answer;
     }
+    let label = match find(parts.uri.path()) {
+        _ if state.pages.has(parts.uri.path()) => PAGE,
+        Some((route, _)) => route,
+        None => NONE,
+    };
     let mut answer = match dispatch(state, &parts, body).await {
         Ok(answer) => answer,
         Err(problem) => {
@@ -45,11 +67,13 @@ pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> An
                 detail = problem.detail(),
                 "refused"
             );
+            state.counts.refused(problem.code());
             Answer::Response(problem.into_response())
         }
     };
     let origin = parts.headers.get(header::ORIGIN);
     state.config.cors.apply(origin, answer.headers_mut());
+    state.counts.answered(label, answer.status());
     answer
 }
 
@@ -61,7 +85,7 @@ async fn dispatch(state: &Arc<State>, parts: &Parts, body: Incoming) -> Result<A
     if state.pages.has(path) {
         return page(state, parts);
     }
-    let (route, topic) = find(path).ok_or_else(|| {
+    let (route, rest) = find(path).ok_or_else(|| {
         Problem::new(Code::NotFound, "see /openapi.json for what there is; events are at /events")
     })?;
     let (pattern, methods) = ROUTES[route];
@@ -77,14 +101,16 @@ async fn dispatch(state: &Arc<State>, parts: &Parts, body: Incoming) -> Result<A
         .with_header(header::ALLOW, allow_header(methods)));
     }
     match (pattern, method) {
-        ("/events" | "/events/{topic}", &Method::GET) => native::read(state, parts, topic).await,
+        ("/events" | "/events/{topic}", &Method::GET) => native::read(state, parts, rest).await,
         ("/events" | "/events/{topic}", &Method::POST) => {
-            native::write(state, parts, topic, body).await
+            native::write(state, parts, rest, body).await
         }
-        ("/events/{topic}", _) => native::end(state, parts, topic.unwrap_or("")).await,
+        ("/events/{topic}", _) => native::end(state, parts, rest.unwrap_or("")).await,
+        ("/connections/{id}", _) => admin::connection(state, parts, rest.unwrap_or("")).await,
         ("/topics", _) => native::topics(state, parts).await,
-        ("/healthz", _) => Ok(admin::live()),
-        ("/readyz", _) => Ok(admin::ready(state)),
+        ("/healthz", _) => Ok(admin::live(state).await),
+        ("/readyz", _) => Ok(admin::ready(state).await),
+        ("/metrics", _) => admin::metrics(state, parts).await,
         ("/openapi.json", _) => Ok(admin::openapi()),
         _ => native::stats(state, parts).await,
     }
@@ -111,13 +137,16 @@ fn page(state: &State, parts: &Parts) -> Result<Answer, Problem> {
     found.ok_or_else(|| Problem::new(Code::NotFound, "there was a page a moment ago"))
 }
 
-/// The route of `path`, and what stands for `{topic}`, still percent-encoded.
+/// The route of `path`, and what stands for `{topic}` or `{id}`, still percent-encoded.
 fn find(path: &str) -> Option<(usize, Option<&str>)> {
-    let topic = path.strip_prefix("/events/");
-    let pattern = if topic.is_some() { "/events/{topic}" } else { path };
+    let with_rest = [("/events/", "/events/{topic}"), ("/connections/", "/connections/{id}")];
+    let rest = with_rest
+        .iter()
+        .find_map(|(prefix, pattern)| path.strip_prefix(prefix).map(|rest| (*pattern, rest)));
+    let (pattern, rest) = rest.map_or((path, None), |(pattern, rest)| (pattern, Some(rest)));
     let route = ROUTES.iter().position(|(known, _)| *known == pattern)?;
     // Braces in a path are somebody's literal text.
-    (topic.is_some() || !path.contains('{')).then_some((route, topic))
+    (rest.is_some() || !path.contains('{')).then_some((route, rest))
 }
 
 fn options(state: &State, parts: &Parts, methods: &[Method]) -> Result<Answer, Problem> {
@@ -154,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_topic_may_hold_slashes_and_braces() {
-        let found = |path| find(path).map(|(route, topic)| (ROUTES[route].0, topic));
+        let found = |path| find(path).map(|(route, rest)| (ROUTES[route].0, rest));
         assert_eq!(found("/events"), Some(("/events", None)));
         assert_eq!(found("/events/a/b"), Some(("/events/{topic}", Some("a/b"))));
         assert_eq!(found("/events/{topic}"), Some(("/events/{topic}", Some("{topic}"))));

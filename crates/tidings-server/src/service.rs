@@ -10,6 +10,7 @@ use http::{Method, Request, Version};
 use hyper::body::{Body as _, Incoming};
 
 use crate::activity::Activity;
+use crate::admin::TIDINGS_CONNECTION;
 use crate::answer::{Answer, Body, Response};
 use crate::client::Client;
 use crate::connection::Visit;
@@ -94,6 +95,9 @@ impl Connection {
             }
             Answer::Stream(stream) => stream,
         };
+        let name = stream.opening.connection.to_string();
+        let name = HeaderValue::try_from(name).expect("hexadecimal digits and a hyphen");
+        stream.headers.insert(TIDINGS_CONNECTION, name);
         if let Some(option) = connection_option {
             stream.headers.insert(header::CONNECTION, option);
         }

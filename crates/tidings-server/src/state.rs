@@ -1,4 +1,5 @@
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidings_engine::Engine;
@@ -8,6 +9,7 @@ use tokio::sync::watch;
 use crate::admin::Pages;
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::counts::Counts;
 use crate::mercure;
 use crate::quota::Quotas;
 
@@ -18,6 +20,8 @@ pub(crate) struct State {
     pub(crate) auth: Auth,
     pub(crate) pages: Pages,
     pub(crate) quotas: Quotas,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) started: SystemTime,
     pub(crate) mercure: mercure::Memory,
     stage: watch::Receiver<Stage>,
 }
@@ -38,7 +42,17 @@ impl State {
         let pages = Pages::new(&config.pages);
         let quotas = Quotas::new(&config);
         let mercure = mercure::Memory::default();
-        Self { engine, config, auth, pages, quotas, mercure, stage }
+        Self {
+            engine,
+            config,
+            auth,
+            pages,
+            quotas,
+            counts: Arc::default(),
+            started: SystemTime::now(),
+            mercure,
+            stage,
+        }
     }
 
     /// Whether the server is leaving.

@@ -13,7 +13,7 @@ use tidings_bench::BenchArgs;
 
 use crate::exit_code;
 
-pub(crate) use client::{HubUrl, PublishArgs, SubscribeArgs};
+pub(crate) use client::{HubUrl, PublishArgs, SubscribeArgs, TraceArgs};
 pub(crate) use hub::HubArgs;
 pub(crate) use relay::RelayArgs;
 pub(crate) use upstream::UpstreamArgs;
@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// Publish the events of another event stream to a topic
     #[command(long_about = relay::RELAY_ABOUT, after_long_help = relay::RELAY_EXAMPLES)]
     Relay(RelayArgs),
+    /// Say where a subscriber stands, why it went, and what became of an event there
+    #[command(long_about = client::TRACE_ABOUT, after_long_help = client::TRACE_EXAMPLES)]
+    Trace(TraceArgs),
     /// Measure a hub, this one or another: deliveries, latency, losses, CPU, memory
     Bench(BenchArgs),
     /// Mint a token that says what its bearer may publish and subscribe to

@@ -13,6 +13,7 @@ mod serve;
 mod signals;
 mod subscribe;
 mod token;
+mod trace;
 mod upstream;
 
 use tokio::runtime::{Builder, Runtime};
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Subscribe(args) => subscribe::run(args),
         Command::Relay(args) => relay::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Conformance(args) => conformance::run(&args),
         Command::Check(args) => check::run(&args),

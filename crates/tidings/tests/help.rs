@@ -9,12 +9,13 @@ use std::path::Path;
 
 use world::{said, tidings};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "serve",
     "demo",
     "publish",
     "subscribe",
     "relay",
+    "trace",
     "token",
     "conformance",
     "check",

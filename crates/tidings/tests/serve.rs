@@ -238,3 +238,25 @@ fn a_second_signal_ends_a_hub_that_is_leaving() {
     hub.process.signal("TERM");
     assert_eq!(hub.process.wait().code(), Some(130));
 }
+
+#[test]
+fn trace_says_why_a_subscriber_did_not_get_an_event() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let mut listener = hub.listen(&["-i"], "/events/orders/*");
+    let name = listener.line_with("tidings-connection: ");
+    let name = name.trim().strip_prefix("tidings-connection: ").unwrap().to_owned();
+    let wanted = hub.publish("orders/7", "1");
+    listener.line_with("data: ");
+    let unwanted = hub.publish("news", "2");
+    let trace = |event: &str| said(&mut hub.command(&["trace", &name, "--event", event]));
+    world::eventually(|| trace(&wanted).0.contains(": the event was written to the connection"));
+    let (text, stderr, code) = trace(&unwanted);
+    assert_eq!((stderr.as_str(), code), ("", 0));
+    assert!(text.starts_with(&format!("{name}   live\n")), "{text}");
+    assert!(text.contains("not_wanted: none of the event's topics is in the subscription"));
+    drop(listener);
+    world::eventually(|| trace(&wanted).0.contains("closed: "));
+    let (_, stderr, code) = said(&mut hub.command(&["trace", "00000000-0"]));
+    assert!(code == 5 && stderr.contains("never here"), "{stderr}");
+}

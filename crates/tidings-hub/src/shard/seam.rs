@@ -41,7 +41,7 @@ use crate::reset::Reset;
 use crate::start::ResetReason;
 use crate::subscriber::{EncodedPage, Phase, SubscriberId};
 
-use super::Shard;
+use super::{Shard, Skip};
 
 /// History to be read for one subscriber.
 #[derive(Clone, Debug)]
@@ -126,7 +126,8 @@ impl Shard {
     fn skip_to(&mut self, id: SubscriberId, first: Position) {
         let epoch = self.config.epoch;
         let Some((subscriber, group)) = self.group_of(id) else { return };
-        let requested = subscriber.position.event_id(epoch);
+        let after = subscriber.position;
+        let requested = after.event_id(epoch);
         subscriber.position = first.previous().max(subscriber.position);
         if group.key.voice == Voice::Native {
             let mut words = Vec::new();
@@ -140,6 +141,7 @@ impl Shard {
             let outbox = subscriber.outbox.get_or_insert_default();
             group.key.framing.wrap(&mut outbox.words, &words);
         }
+        self.note_skip(Skip { id, after, first });
         self.rejoin(id);
         self.enqueue(id);
     }
@@ -166,8 +168,10 @@ impl Shard {
         subscriber.phase = Phase::Live;
         subscriber.pages = 0;
         subscriber.slot = group.push_live(id.index, subscriber.offset);
-        if subscriber.offset < group.ring.head() {
+        let coming = group.ring.frames_after(subscriber.offset);
+        if coming > 0 {
             let group = subscriber.group;
+            self.delivered += coming;
             self.mark_dirty(group);
         }
     }
@@ -198,6 +202,7 @@ impl Shard {
                     self.catch_up(id);
                 } else {
                     subscriber.slot = group.push_live(id.index, subscriber.offset);
+                    self.delivered += group.ring.frames_after(subscriber.offset);
                     self.mark_dirty(group_id);
                 }
                 self.settle(group_id);
@@ -235,6 +240,7 @@ impl Shard {
                         }
                     };
                     subscriber.skip = (sent - start) as u32;
+                    self.delivered += whole as u64;
                 }
                 self.rejoin(id);
             }
@@ -268,9 +274,11 @@ impl Shard {
     fn leave_live(&mut self, id: SubscriberId) {
         let Some((subscriber, group)) = self.group_of(id) else { return };
         let slot = subscriber.slot;
+        let missing = group.ring.frames_after(subscriber.offset);
         if let Some(moved) = group.remove_live(slot) {
             self.subscribers[moved as usize].slot = slot;
         }
+        self.delivered -= missing;
     }
 
     pub(super) fn drop_empty_outbox(&mut self, id: SubscriberId) {

@@ -89,6 +89,7 @@ impl Shard {
             let page = subscriber.outbox.as_deref_mut().and_then(|outbox| outbox.page.take());
             if let Some(page) = page {
                 subscriber.position = page.reached;
+                self.delivered += page.ends.len() as u64;
                 self.rejoin(id);
             }
         }

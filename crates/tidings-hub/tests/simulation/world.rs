@@ -72,6 +72,8 @@ pub(crate) struct World {
     shards: Vec<Shard>,
     orders: Vec<VecDeque<ReadOrder>>,
     readers: Vec<Reader>,
+    /// Events that readers got of shards that are no more.
+    events_before: usize,
     pub(crate) counters: Counters,
 }
 
@@ -90,6 +92,7 @@ impl World {
             shards: Vec::new(),
             orders: Vec::new(),
             readers: Vec::new(),
+            events_before: 0,
             counters: Counters::default(),
         };
         world.start_shards();
@@ -148,8 +151,15 @@ impl World {
         for shard in &self.shards {
             assert_eq!(shard.rings_bytes(), 0, "rings forget what everybody has");
         }
-        self.counters.events = self.readers.iter().map(|reader| reader.events).sum();
+        self.counters.events = self.events();
+        let delivered: u64 = self.shards.iter().map(Shard::deliveries).sum();
+        assert_eq!(delivered as usize, self.events() - self.events_before, "deliveries counted");
         self.counters.resets = self.readers.iter().map(|reader| reader.resets).sum();
+    }
+
+    /// Events that all readers got.
+    fn events(&self) -> usize {
+        self.readers.iter().map(|reader| reader.events).sum()
     }
 
     fn below(&mut self, bound: u64) -> usize {
@@ -397,6 +407,7 @@ impl World {
             reader.connection = None;
         }
         self.start_shards();
+        self.events_before = self.events();
         self.counters.restarts += 1;
     }
 }

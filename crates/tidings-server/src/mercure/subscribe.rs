@@ -62,11 +62,13 @@ pub(super) async fn subscribe(
         return Ok(Answer::Response(response));
     }
     if state.is_leaving() {
+        state.counts.turned_away(tidings_engine::Refusal::Draining.name());
         return Ok(come_back(state, parts.version, &resume));
     }
     let seat = match state.quotas.subscribe(parts, caller.token) {
         Ok(seat) => seat,
         Err(full) => {
+            state.counts.turned_away(full.name());
             tracing::debug!(reason = full.name(), "a subscriber was asked to come back later");
             return Ok(come_back(state, parts.version, &resume));
         }
@@ -75,6 +77,7 @@ pub(super) async fn subscribe(
     let mut opening = match state.engine.open(interest, place.start()).await {
         Ok(opening) => opening,
         Err(OpenError::Refused(reason)) => {
+            state.counts.turned_away(reason.name());
             tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
             return Ok(come_back(state, parts.version, &resume));
         }

@@ -183,7 +183,7 @@ fn not_published(error: &PublishError) -> Problem {
 }
 
 /// The answer to a reader for whom the store cannot be read.
-fn not_read(error: &ReadError) -> Problem {
+pub(crate) fn not_read(error: &ReadError) -> Problem {
     tracing::error!(%error, "the store cannot be read");
     Problem::new(Code::StoreFailed, "try again later; the operator must look at the log")
 }

@@ -1,8 +1,8 @@
 //! `GET /stats`: the hub's counters as JSON, for the console and for people with `curl`.
 //!
-//! Figures that only grow (`published`, `writes`, `bytes_written`, `closes`) count from the
-//! beginning: of the log for the first, of the process for the others. Whoever wants a rate asks
-//! twice.
+//! Figures that only grow (`published`, `deliveries`, `writes`, `bytes_written`, `closes`) count
+//! from the beginning: of the log for the first, of the process for the others. Whoever wants a
+//! rate asks twice.
 
 use http::request::Parts;
 use serde::Serialize;
@@ -25,6 +25,8 @@ struct Stats {
     last_id: String,
     /// Bytes the log occupies.
     store_bytes: u64,
+    /// Events given to subscribers.
+    deliveries: u64,
     /// Writes to subscribers, and their bytes. Under load one write carries many events.
     writes: u64,
     bytes_written: u64,
@@ -51,6 +53,7 @@ pub(crate) async fn stats(state: &State, parts: &Parts) -> Result<Answer, Proble
         first_id: status.bounds.first.event_id(epoch).to_string(),
         last_id: status.bounds.head.event_id(epoch).to_string(),
         store_bytes: status.store_bytes,
+        deliveries: status.deliveries,
         writes: status.writes,
         bytes_written: status.bytes_written,
         closes: closes.collect(),

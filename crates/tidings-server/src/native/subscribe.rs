@@ -90,6 +90,7 @@ fn preface(state: &State, opening: &Opening) -> Vec<u8> {
 /// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for
 /// good, so this is a stream that says when to come back, and ends.
 fn refusal(state: &State, version: Version, reason: &str, sentence: &str) -> Answer {
+    state.counts.turned_away(reason);
     tracing::debug!(reason, "a subscriber was asked to come back later");
     let mut body = Vec::with_capacity(128);
     encode::comment(&mut body, sentence);

@@ -2,7 +2,7 @@
 
 use http::request::Parts;
 use serde::Serialize;
-use tidings_hub::{Matcher, Topic, TopicState};
+use tidings_hub::{Matcher, Topic};
 
 use crate::answer::{self, Answer};
 use crate::auth::Caller;
@@ -25,6 +25,8 @@ struct Entry<'a> {
     events: u64,
     last_id: String,
     ended: bool,
+    /// How many an event on it would reach now, if it is not private.
+    subscribers: u64,
 }
 
 pub(crate) async fn topics(state: &State, parts: &Parts) -> Result<Answer, Problem> {
@@ -48,14 +50,17 @@ pub(crate) async fn topics(state: &State, parts: &Parts) -> Result<Answer, Probl
     // early.
     let next = states.last().filter(|_| states.len() == limit).map(|state| state.topic.as_str());
     let epoch = state.engine.epoch();
-    let entry = |known: &'_ TopicState| (known.records, known.last.event_id(epoch).to_string());
-    let visible = states.iter().filter(|known| may_see(&caller, &known.topic));
-    let topics = visible
-        .map(|known| {
-            let (events, last_id) = entry(known);
-            Entry { topic: known.topic.as_str(), events, last_id, ended: known.ended }
-        })
-        .collect();
+    let visible: Vec<_> = states.iter().filter(|known| may_see(&caller, &known.topic)).collect();
+    let names: Vec<_> = visible.iter().map(|known| known.topic.clone()).collect();
+    let subscribers = state.engine.subscribers_of(&names).await;
+    let topics = visible.into_iter().zip(subscribers).map(|(known, subscribers)| Entry {
+        topic: known.topic.as_str(),
+        events: known.records,
+        last_id: known.last.event_id(epoch).to_string(),
+        ended: known.ended,
+        subscribers,
+    });
+    let topics = topics.collect();
     let body = serde_json::to_vec(&Topics { topics, next }).expect("texts and numbers only");
     Ok(Answer::Response(answer::json(body)))
 }

@@ -12,7 +12,7 @@ export class Figures {
     for (const [name, format] of [
       ["subscribers", compact],
       ["published", compact],
-      ["writes", compact],
+      ["deliveries", compact],
       ["bytes", bytes],
     ]) {
       const chart = new Chart(element(`${name}-chart`), { format });
@@ -32,11 +32,15 @@ export class Figures {
     this.#before = { stats, now };
     this.#lines.subscribers(stats.subscribers);
     // After a restart the hub counts from the beginning.
-    if (!before || stats.writes < before.stats.writes || stats.published < before.stats.published)
+    if (
+      !before ||
+      stats.deliveries < before.stats.deliveries ||
+      stats.published < before.stats.published
+    )
       return stats;
     const rate = (name) => ((stats[name] - before.stats[name]) * 1000) / (now - before.now);
     this.#lines.published(rate("published"));
-    this.#lines.writes(rate("writes"));
+    this.#lines.deliveries(rate("deliveries"));
     this.#lines.bytes(rate("bytes_written"));
     return stats;
   }

@@ -80,6 +80,21 @@ pub(crate) struct SubscribeArgs {
     pub(crate) upstream: UpstreamArgs,
 }
 
+/// `tidings trace`.
+#[derive(Args, Debug)]
+pub(crate) struct TraceArgs {
+    /// The connection: what its header `Tidings-Connection` said
+    pub(crate) id: String,
+    /// The id of an event: why the subscriber got it, or did not
+    #[arg(long, value_name = "ID")]
+    pub(crate) event: Option<String>,
+    /// Print what the hub says, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) hub: HubUrl,
+}
+
 pub(super) const PUBLISH_ABOUT: &str = "\
 Publish an event, or each line of standard input as one
 
@@ -118,3 +133,15 @@ Examples:
   tidings subscribe https://stream.wikimedia.org/v2/stream/recentchange --json
   tidings subscribe orders --since-file orders.id --exec './handle-order'
   tidings subscribe --once https://llm.example/v1/chat -H @key.txt -d @prompt.json";
+
+pub(super) const TRACE_ABOUT: &str = "\
+Say where a subscriber stands, why it went, and what became of an event there
+
+The hub remembers some thousands of connections that have ended. A token must cover everything \
+(`**`), as for the hub's other figures.";
+
+pub(super) const TRACE_EXAMPLES: &str = "\
+Examples:
+  curl -N -i http://127.0.0.1:3000/events/hello      shows Tidings-Connection: 5f21c0de-1a
+  tidings trace 5f21c0de-1a
+  tidings trace 5f21c0de-1a --event k7q2ma:42";

@@ -196,7 +196,7 @@ fn serve_at(folder: &Folder, address: &str) -> Hub {
     let mut process = Process::spawn(serve.stdin(Stdio::null()));
     process.line_with("listening on ");
     let history = process.line();
-    Hub { process, address: address.to_owned(), history }
+    Hub { process, scheme: "http".to_owned(), address: address.to_owned(), history }
 }
 
 /// The first events of a topic, as the hub has them.

@@ -1,0 +1,192 @@
+//! What operators ask of an engine.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+
+use tidings_hub::{
+    Backlog, Bounds, CloseReason, EventId, EventIdForm, ReadError, ReadQuery, Record, Topic,
+};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::Engine;
+use crate::connection::{Connection, ConnectionId};
+use crate::histogram::Durations;
+use crate::limits::{QUESTION_PATIENCE, TOPICS_PER_QUESTION_MAX};
+use crate::mailbox::Message;
+use crate::worker::Question;
+
+/// What `/readyz` and the metrics want to know.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Why the store takes no more events, once it failed.
+    pub store_failure: Option<String>,
+    /// The hub is leaving.
+    pub draining: bool,
+    /// Subscribers connected now.
+    pub subscribers: usize,
+    /// Those of them that a worker serves: by a socket of its own, and by a response body.
+    pub sinks: [usize; 2],
+    /// How many subscribers were closed, for each reason.
+    pub closes: Vec<(CloseReason, u64)>,
+    /// Events given to subscribers, since the start.
+    pub deliveries: u64,
+    /// Writes to subscribers, since the start.
+    pub writes: u64,
+    /// Bytes written to subscribers, since the start.
+    pub bytes_written: u64,
+    /// What of the log can be read.
+    pub bounds: Bounds,
+    /// Bytes the log occupies.
+    pub store_bytes: u64,
+}
+
+/// How long things took, since the start.
+#[derive(Clone, Debug)]
+pub struct Latencies {
+    /// Publishes: from the engine's taking them to the answer.
+    pub publishes: Durations,
+    /// Deliveries, one for each batch and worker: from the first publish of the batch until the
+    /// last live subscriber was written.
+    pub deliveries: Durations,
+    /// Batches appended to the store, and made as firm as it promises.
+    pub commits: Durations,
+}
+
+impl Engine {
+    /// How things stand.
+    pub fn status(&self) -> Status {
+        let store = &self.inner.store;
+        let counters = &self.inner.counters;
+        Status {
+            store_failure: store.failure(),
+            draining: counters.is_draining(),
+            subscribers: counters.subscribers(),
+            sinks: counters.sinks(),
+            closes: counters.closes(),
+            deliveries: counters.deliveries(),
+            writes: counters.writes(),
+            bytes_written: counters.bytes_written(),
+            bounds: store.bounds(),
+            store_bytes: store.bytes(),
+        }
+    }
+
+    /// What is broken for good, so that only a new process will help: nothing, if all is well. A
+    /// worker has [`QUESTION_PATIENCE`] to answer.
+    pub async fn failures(&self) -> Vec<&'static str> {
+        let mut failures = Vec::new();
+        if self.inner.stopping.load(Ordering::Acquire) {
+            return failures;
+        }
+        if self.has_lost_thread() {
+            failures.push("thread_ended");
+        }
+        if self.ask_all(Question::Ping).await.len() < self.inner.mailboxes.len() {
+            failures.push("worker_silent");
+        }
+        failures
+    }
+
+    /// Whether a thread has ended that should not.
+    fn has_lost_thread(&self) -> bool {
+        let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// How long things took.
+    pub fn latencies(&self) -> Latencies {
+        let timings = &self.inner.counters.timings;
+        Latencies {
+            publishes: timings.publishes.durations(),
+            deliveries: timings.deliveries.durations(),
+            commits: timings.commits.durations(),
+        }
+    }
+
+    /// For each of `topics` how many subscribers an event on it would reach, if it is not private.
+    pub async fn subscribers_of(&self, topics: &[Topic]) -> Vec<u64> {
+        let mut all = Vec::with_capacity(topics.len());
+        // A part at a time, so that workers deliver in between.
+        for part in topics.chunks(TOPICS_PER_QUESTION_MAX) {
+            let part: Arc<[Topic]> = part.into();
+            let ask = |answer| Question::Subscribers(Arc::clone(&part), answer);
+            let mut sums = vec![0; part.len()];
+            for counts in self.ask_all(ask).await {
+                sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            }
+            all.append(&mut sums);
+        }
+        all
+    }
+
+    /// Who is not live, and how far behind; the sum over all workers.
+    pub async fn backlog(&self) -> Backlog {
+        let mut sum = Backlog::default();
+        for one in self.ask_all(Question::Backlog).await {
+            sum.blocked += one.blocked;
+            sum.catching_up += one.catching_up;
+            sum.lag_max = sum.lag_max.max(one.lag_max);
+            sum.rings_bytes += one.rings_bytes;
+            sum.groups += one.groups;
+        }
+        sum
+    }
+
+    /// What is known of the connection `id`, if it is there or went lately.
+    pub async fn connection(&self, id: ConnectionId) -> Option<Connection> {
+        let ask = |answer| Question::Connection(id, answer);
+        let present = self.ask_all(ask).await.into_iter().flatten().next();
+        // It may have gone while it was asked for.
+        present.or_else(|| self.inner.past.find(id))
+    }
+
+    /// The record that subscribers know as `id`, if it is in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub async fn record(&self, id: String) -> Result<Option<Arc<Record>>, ReadError> {
+        let read = self.read(move |store| {
+            let position = match EventIdForm::of(&id, store.epoch()) {
+                EventIdForm::Ours(position) => Some(position),
+                _ => EventId::new(&id).ok().map(|id| store.find(&id)).transpose()?.flatten(),
+            };
+            let bounds = store.bounds();
+            let Some(position) = position.filter(|at| *at >= bounds.first && *at <= bounds.head)
+            else {
+                return Ok(None);
+            };
+            let page = store.read(&ReadQuery {
+                after: position.previous(),
+                upto: position,
+                interest: None,
+                records_max: 1,
+                bytes_max: usize::MAX,
+            })?;
+            Ok(page.records.into_iter().next())
+        });
+        match read.await {
+            Err(ReadError::Expired { .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Asks every worker, and waits for all answers. One that has stopped, or is stuck, gives none.
+    async fn ask_all<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Question) -> Vec<T> {
+        let mut answers = Vec::new();
+        for mailbox in &self.inner.mailboxes {
+            let (answer, answered) = oneshot::channel();
+            mailbox.post(Message::Ask(question(answer)));
+            answers.push(answered);
+        }
+        let mut all = Vec::with_capacity(answers.len());
+        for answered in answers {
+            if let Ok(Ok(answer)) = timeout(QUESTION_PATIENCE, answered).await {
+                all.push(answer);
+            }
+        }
+        all
+    }
+}

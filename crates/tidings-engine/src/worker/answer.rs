@@ -1,0 +1,88 @@
+//! What a worker is asked from outside. Questions come by the mailbox and are answered between two
+//! turns, so that whoever asks never touches a shard.
+
+use std::sync::Arc;
+
+use tidings_hub::{Backlog, Standing, SubscriberId, Topic};
+use tokio::sync::oneshot::Sender;
+
+use super::{Seat, Worker};
+use crate::connection::{Connection, ConnectionId};
+use crate::sink::Sink;
+
+/// What can be asked.
+pub(crate) enum Question {
+    /// Whether it is there.
+    Ping(Sender<()>),
+    /// How many subscribers an event on each of these topics would reach.
+    Subscribers(Arc<[Topic]>, Sender<Vec<u64>>),
+    /// Who is not live, and how far behind.
+    Backlog(Sender<Backlog>),
+    /// What is known of this connection. Costs a look at every seat.
+    Connection(ConnectionId, Sender<Option<Connection>>),
+}
+
+impl Worker {
+    pub(super) fn answer(&mut self, question: Question) {
+        // Who has stopped waiting does not hear the answer.
+        match question {
+            Question::Ping(answer) => {
+                let _ = answer.send(());
+            }
+            Question::Subscribers(topics, answer) => {
+                let count = |topic| self.shard.subscribers_of(topic);
+                let _ = answer.send(topics.iter().map(count).collect());
+            }
+            Question::Backlog(answer) => {
+                let _ = answer.send(self.shard.backlog());
+            }
+            Question::Connection(id, answer) => {
+                let _ = answer.send(self.connection(id));
+            }
+        }
+    }
+
+    fn connection(&self, id: ConnectionId) -> Option<Connection> {
+        if id.run != self.around.run {
+            return None;
+        }
+        let mut seats = self.seats.iter().flatten();
+        let seat = seats.find(|seat| seat.story.number == id.number)?;
+        let mut connection = self.told(seat, self.shard.standing(seat.id)?);
+        connection.peer = match &seat.sink {
+            Sink::Socket(socket) => socket.socket().peer_addr().ok(),
+            Sink::Tls(socket) => socket.socket().peer_addr().ok(),
+            Sink::Body(_) => None,
+        };
+        Some(connection)
+    }
+
+    /// A subscriber's connection, as far as the worker knows it.
+    pub(super) fn told(&self, seat: &Seat, standing: Standing) -> Connection {
+        let story = seat.story;
+        Connection {
+            id: ConnectionId { run: self.around.run, number: story.number },
+            standing,
+            began: story.began,
+            started: story.started,
+            since: self.around.clock.wall(u64::from(story.since_s) * 1000),
+            closed: None,
+            direct: !matches!(seat.sink, Sink::Body(_)),
+            peer: None,
+            skipped: self.skips.get(&seat.id).copied(),
+        }
+    }
+
+    /// Notes who was told that retention was faster.
+    pub(super) fn note_skips(&mut self) {
+        while let Some(skip) = self.shard.poll_skip() {
+            let id: SubscriberId = skip.id;
+            self.skips.insert(id, (skip.after, skip.first));
+            if let Some(seat) = self.seats.get(id.index()).and_then(Option::as_ref) {
+                let connection = ConnectionId { run: self.around.run, number: seat.story.number };
+                tracing::debug!(%connection, after = %skip.after, first = %skip.first,
+                    "retention was faster than a subscriber");
+            }
+        }
+    }
+}

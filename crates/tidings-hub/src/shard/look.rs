@@ -1,0 +1,253 @@
+//! What can be asked of a shard: how many, how far, and where one subscriber stands.
+//!
+//! # Deliveries, counted by the group
+//!
+//! A delivery is an event of which a subscriber's sink took the last byte. To count each when it
+//! happens would cost every write a search in the ring, so a frame counts for all live members of
+//! its group when it comes into their ring, and whoever leaves the ring gives back what it did not
+//! get. Joining, leaving and history are seldom, and there the numbers are at hand. In between, the
+//! count runs ahead by what the walk has yet to write: it is exact whenever
+//! [`poll_write`](Shard::poll_write) has nothing left.
+
+use crate::close_reason::CloseReason;
+use crate::index::GroupId;
+use crate::interest::Interest;
+use crate::position::Position;
+use crate::subscriber::{Phase, SubscriberId};
+use crate::topic::Topic;
+
+use super::Shard;
+
+/// Where a subscriber stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What it wants and may have.
+    pub interest: Interest,
+    /// Its sink took every event it wants up to here.
+    pub position: Position,
+    /// How it is served.
+    pub state: StandingState,
+    /// The newest record that the shard knows of.
+    pub head: Position,
+}
+
+/// How a subscriber is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandingState {
+    /// Events go to it as they come.
+    Live,
+    /// Its sink is full: the peer, or the way to it, is slow.
+    Blocked,
+    /// It reads the log.
+    CatchingUp,
+    /// It is gone.
+    Closed(CloseReason),
+}
+
+impl StandingState {
+    /// The word in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Blocked => "blocked",
+            Self::CatchingUp => "catching_up",
+            Self::Closed(_) => "closed",
+        }
+    }
+}
+
+/// Retention was faster than a subscriber: what it missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// Who.
+    pub id: SubscriberId,
+    /// It had everything up to here.
+    pub after: Position,
+    /// It went on with this one.
+    pub first: Position,
+}
+
+/// Those of a shard who are not live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Subscribers whose sinks are full.
+    pub blocked: usize,
+    /// Subscribers who read the log.
+    pub catching_up: usize,
+    /// Records between the furthest of them and the newest record.
+    pub lag_max: u64,
+    /// Bytes that all rings hold.
+    pub rings_bytes: usize,
+    /// Groups there are.
+    pub groups: usize,
+}
+
+impl Shard {
+    /// Events given to subscribers since the shard began; see the head of this file's module for
+    /// when it is exact.
+    pub fn deliveries(&self) -> u64 {
+        self.delivered
+    }
+
+    /// How many subscribers an event on `topic` concerns, if it is not private. Costs a look at
+    /// each group that wants the topic.
+    pub fn subscribers_of(&mut self, topic: &Topic) -> u64 {
+        let mut found = std::mem::take(&mut self.found);
+        self.index.find(topic, &mut |group| found.push(group));
+        found.sort_unstable();
+        found.dedup();
+        let members = |group: GroupId| u64::from(self.groups[group as usize].members);
+        let count = found.drain(..).map(members).sum();
+        self.found = found;
+        count
+    }
+
+    /// Those who are not live, and how far behind. Costs a look at every subscriber, if there are
+    /// any such.
+    pub fn backlog(&self) -> Backlog {
+        let mut backlog = Backlog {
+            rings_bytes: self.rings_bytes,
+            groups: self.groups.len(),
+            ..Backlog::default()
+        };
+        if self.catching_up() == 0 {
+            return backlog;
+        }
+        for (index, subscriber) in &self.subscribers {
+            let id = SubscriberId { index: index as u32, generation: subscriber.generation };
+            match self.state_of(id) {
+                Some(StandingState::Blocked) => backlog.blocked += 1,
+                Some(StandingState::CatchingUp) => backlog.catching_up += 1,
+                _ => continue,
+            }
+            let behind = self.head.get().saturating_sub(subscriber.position.get());
+            backlog.lag_max = backlog.lag_max.max(behind);
+        }
+        backlog
+    }
+
+    /// Where the subscriber `id` stands.
+    pub fn standing(&self, id: SubscriberId) -> Option<Standing> {
+        let subscriber = self.get(id)?;
+        let group = &self.groups[subscriber.group as usize];
+        let position = match subscriber.phase {
+            Phase::Live if subscriber.offset == group.ring.head() => self.head,
+            Phase::Live if subscriber.offset >= group.ring.base() => {
+                group.ring.locate(subscriber.offset).position
+            }
+            _ => subscriber.position,
+        };
+        Some(Standing {
+            interest: group.key.interest.clone(),
+            position,
+            state: self.state_of(id)?,
+            head: self.head,
+        })
+    }
+
+    /// Who was just told that retention was faster. Only the last thousand are remembered
+    /// until somebody asks.
+    pub fn poll_skip(&mut self) -> Option<Skip> {
+        self.skips.pop_front()
+    }
+
+    pub(super) fn note_skip(&mut self, skip: Skip) {
+        if self.skips.len() == SKIPS_MAX {
+            self.skips.pop_front();
+        }
+        self.skips.push_back(skip);
+    }
+
+    fn state_of(&self, id: SubscriberId) -> Option<StandingState> {
+        let subscriber = self.get(id)?;
+        Some(match subscriber.phase {
+            _ if subscriber.blocked => StandingState::Blocked,
+            Phase::Live => StandingState::Live,
+            Phase::Behind | Phase::Reading | Phase::Page => StandingState::CatchingUp,
+        })
+    }
+}
+
+/// Skips that wait for somebody who asks; at the edge the oldest is forgotten.
+const SKIPS_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::tests::Scene;
+    use super::*;
+
+    #[test]
+    fn a_delivery_is_counted_when_the_last_byte_of_the_event_was_taken() {
+        let mut scene = Scene::new();
+        let fast = scene.attach("a");
+        let slow = scene.attach("a");
+        scene.attach("b");
+        scene.room.insert(slow, 30);
+        for n in 0..3 {
+            scene.publish("a", &n.to_string());
+        }
+        scene.turn();
+        let one = "id: k7q2ma:1\ndata: 0\n\n".len();
+        assert!(one <= 30 && 30 < 2 * one, "the second event is cut in two");
+        assert_eq!(scene.shard.deliveries(), 3 + 1);
+
+        scene.room.remove(&slow);
+        scene.shard.handle_writable(slow);
+        scene.turn();
+        assert_eq!(scene.shard.deliveries(), 3 + 3);
+
+        // Who is gone in the middle of an event did not get it.
+        scene.room.insert(slow, 5);
+        scene.publish("a", "3");
+        scene.turn();
+        scene.shard.handle_closed(slow, CloseReason::PeerReset);
+        scene.turn();
+        assert_eq!(scene.shard.deliveries(), 4 + 3);
+
+        // History counts as what is live.
+        scene.attach_as("a", |attach| attach.position = Position::new(1));
+        scene.turn();
+        assert_eq!(scene.shard.deliveries(), 4 + 3 + 3);
+        assert_eq!(scene.take(fast).matches("data:").count(), 4);
+    }
+
+    #[test]
+    fn subscribers_of_a_topic_are_those_whom_an_event_on_it_would_reach() {
+        let mut scene = Scene::new();
+        for topics in ["a", "a", "a/*", "**", "b"] {
+            scene.attach(topics);
+        }
+        let gone = scene.attach("a");
+        scene.shard.handle_closed(gone, CloseReason::PeerClosed);
+        let mut count = |topic: &str| scene.shard.subscribers_of(&Topic::new(topic).unwrap());
+        assert_eq!([count("a"), count("a/x"), count("b"), count("c")], [3, 2, 2, 1]);
+    }
+
+    #[test]
+    fn a_subscriber_stands_where_its_sink_stopped() {
+        let mut scene = Scene::new();
+        let id = scene.attach("a");
+        scene.room.insert(id, 30);
+        scene.publish("a", "0");
+        scene.publish("other", "x");
+        let standing = |scene: &Scene| {
+            let standing = scene.shard.standing(id).unwrap();
+            (standing.position.get(), standing.state)
+        };
+        scene.turn();
+        assert_eq!(standing(&scene), (2, StandingState::Live), "nothing more concerns it");
+        scene.publish("a", "1");
+        scene.publish("a", "2");
+        scene.turn();
+        assert_eq!(standing(&scene), (1, StandingState::Blocked));
+        let backlog = scene.shard.backlog();
+        assert_eq!((backlog.blocked, backlog.catching_up, backlog.lag_max), (1, 0, 3));
+        scene.room.remove(&id);
+        scene.shard.handle_writable(id);
+        scene.turn();
+        assert_eq!(standing(&scene), (4, StandingState::Live));
+        assert_eq!(scene.shard.backlog(), Backlog { groups: 1, ..Backlog::default() });
+    }
+}

@@ -1,0 +1,145 @@
+//! `GET /connections/{id}`: where a subscriber stands, what it skipped, why it went; and with
+//! `?event=`, why it got that event, or did not.
+
+use http::header::HeaderName;
+use http::request::Parts;
+use serde::Serialize;
+use tidings_engine::{Connection, ConnectionId};
+use tidings_hub::{Matcher, Position, StandingState, Timestamp};
+
+use crate::answer::{self, Answer};
+use crate::problem::{Code, Problem};
+use crate::query::{self, Query};
+use crate::state::State;
+
+/// What names an event stream to those who ask about it.
+pub(crate) const TIDINGS_CONNECTION: HeaderName = HeaderName::from_static("tidings-connection");
+
+#[derive(Serialize)]
+struct Told {
+    id: String,
+    /// `live`, `blocked`, `catching_up` or `closed`.
+    state: &'static str,
+    /// Why it was closed, by the names of the metrics, and for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<&'static str>,
+    since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed: Option<String>,
+    /// Who writes to it: `socket`, a worker itself; `body`, the HTTP library.
+    sink: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
+    topics: Vec<String>,
+    /// As the `Tidings-Resume` header said.
+    resume: &'static str,
+    /// It gets what comes after this.
+    start_id: String,
+    /// Everything up to this was written to it.
+    written_id: String,
+    /// The newest event.
+    head_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<Skipped>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<Event>,
+}
+
+#[derive(Serialize)]
+struct Skipped {
+    after_id: String,
+    first_id: String,
+}
+
+#[derive(Serialize)]
+struct Event {
+    id: String,
+    topics: Vec<String>,
+    verdict: &'static str,
+    because: &'static str,
+}
+
+/// Who may see everything may see these.
+pub(crate) async fn connection(
+    state: &State,
+    parts: &Parts,
+    raw_id: &str,
+) -> Result<Answer, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let event = query.take("event")?;
+    let token = query.take("token")?;
+    query.finish(&["event", "token"])?;
+    let caller = state.auth.identify(parts, token.as_deref()).await?;
+    caller.check_subscribe(&Matcher::All)?;
+
+    let id = query::decode(raw_id, query::Plus::Itself)?.parse::<ConnectionId>();
+    let id = id.map_err(|error| Problem::new(Code::ConnectionUnknown, error.to_string()))?;
+    let connection = state.engine.connection(id).await.ok_or_else(|| {
+        let detail = "it was never here, or went too long ago, or before the hub was restarted";
+        Problem::new(Code::ConnectionUnknown, detail)
+    })?;
+    let mut told = tell(state, &connection);
+    if let Some(id) = event {
+        told.event = Some(judge(state, &connection, id.into_owned()).await?);
+    }
+    let body = serde_json::to_vec(&told).expect("texts only");
+    Ok(Answer::Response(answer::json(body)))
+}
+
+fn tell(state: &State, connection: &Connection) -> Told {
+    let epoch = state.engine.epoch();
+    let id = |position: Position| position.event_id(epoch).to_string();
+    let standing = &connection.standing;
+    let reason = match standing.state {
+        StandingState::Closed(reason) => Some(reason),
+        _ => None,
+    };
+    Told {
+        id: connection.id.to_string(),
+        state: standing.state.name(),
+        reason: reason.map(|reason| reason.name()),
+        because: reason.map(|reason| reason.sentence()),
+        since: text(connection.since),
+        closed: connection.closed.map(text),
+        sink: if connection.direct { "socket" } else { "body" },
+        peer: connection.peer.map(|peer| peer.to_string()),
+        topics: standing.interest.wanted().iter().map(Matcher::to_string).collect(),
+        resume: connection.began.name(),
+        start_id: id(connection.started),
+        written_id: id(standing.position),
+        head_id: id(standing.head),
+        skipped: connection
+            .skipped
+            .map(|(after, first)| Skipped { after_id: id(after), first_id: id(first) }),
+        event: None,
+    }
+}
+
+async fn judge(state: &State, connection: &Connection, id: String) -> Result<Event, Problem> {
+    let record = state.engine.record(id.clone()).await;
+    let record = record.map_err(|error| crate::native::not_read(&error))?;
+    Ok(match record {
+        Some(record) => {
+            let verdict = connection.verdict(&record);
+            Event {
+                id,
+                topics: record.topics().map(|topic| topic.as_str().to_owned()).collect(),
+                verdict: verdict.name(),
+                because: verdict.sentence(),
+            }
+        }
+        None => Event {
+            id,
+            topics: Vec::new(),
+            verdict: "not_in_log",
+            because: "no event with this id is in the log: it never was, or retention dropped it",
+        },
+    })
+}
+
+fn text(moment: Timestamp) -> String {
+    let millis = i64::try_from(moment.as_millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
+}

@@ -1,0 +1,42 @@
+//! `GET /healthz` and `GET /readyz`: what those ask who restart the hub, and those who send it
+//! traffic.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::answer::{self, Answer};
+use crate::state::State;
+
+/// `GET /healthz`: whether the hub works. If it does not, only a new process will: a thread of it
+/// ended, or does not answer any more. A store that failed is no such reason: what the hub has it
+/// still serves.
+pub(crate) async fn live(state: &State) -> Answer {
+    answer("ok", "failing", state.engine.failures().await)
+}
+
+/// `GET /readyz`: whether the hub takes events and subscribers.
+pub(crate) async fn ready(state: &State) -> Answer {
+    let status = state.engine.status();
+    let mut reasons = state.engine.failures().await;
+    if status.store_failure.is_some() {
+        // What exactly failed is for the operator, who has the log.
+        reasons.push("store_failed");
+    }
+    if status.draining || state.is_leaving() {
+        reasons.push("draining");
+    }
+    answer("ready", "not ready", reasons)
+}
+
+fn answer(good: &str, bad: &str, reasons: Vec<&str>) -> Answer {
+    let body = if reasons.is_empty() {
+        json!({ "status": good })
+    } else {
+        json!({ "status": bad, "reasons": reasons })
+    };
+    let mut response = answer::json(format!("{body}\n"));
+    if !reasons.is_empty() {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Answer::Response(response)
+}

@@ -1,0 +1,140 @@
+//! `GET /metrics`: the hub's figures in the text format of Prometheus (version 0.0.4).
+//!
+//! Nothing is labelled by topic: topics are the publishers' to invent, and each would be a time
+//! series for ever. Whoever wants some asks for them by name, with `?topic=`.
+
+pub(crate) mod exposition;
+mod process;
+
+use http::StatusCode;
+use http::request::Parts;
+use tidings_engine::{Durations, Latencies, Status};
+use tidings_hub::{Backlog, Matcher, Topic};
+
+use crate::answer::{self, Answer};
+use crate::limits::METRICS_TOPICS_MAX;
+use crate::problem::Problem;
+use crate::query::{self, Query};
+use crate::state::State;
+
+use exposition::Exposition;
+use exposition::Kind::{Counter, Gauge};
+
+/// What scrapers expect; the parameters belong to the format.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Who may see everything may see these.
+pub(crate) async fn metrics(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let token = query.take("token")?;
+    let topics = query.take_all("topic");
+    query.finish(&["topic", "token"])?;
+    let caller = state.auth.identify(parts, token.as_deref()).await?;
+    caller.check_subscribe(&Matcher::All)?;
+    if topics.len() > METRICS_TOPICS_MAX {
+        let detail = format!("ask for at most {METRICS_TOPICS_MAX} topics");
+        return Err(query::bad_value("topic", detail));
+    }
+    let topics = topics
+        .iter()
+        .map(|text| Topic::new(text).map_err(|error| query::bad_value("topic", error.to_string())));
+    let topics = topics.collect::<Result<Vec<_>, Problem>>()?;
+
+    let mut page = Exposition::default();
+    subscribers(&mut page, &state.engine.status(), &state.engine.backlog().await);
+    log(&mut page, &state.engine.status());
+    latencies(&mut page, &state.engine.latencies());
+    state.counts.write(&mut page);
+    of_topics(&mut page, state, &topics).await?;
+    process::write(&mut page, state.started).await;
+    let mut response = answer::whole(StatusCode::OK, CONTENT_TYPE, page.into_text());
+    response
+        .headers_mut()
+        .insert(http::header::CACHE_CONTROL, http::header::HeaderValue::from_static("no-store"));
+    Ok(Answer::Response(response))
+}
+
+fn subscribers(page: &mut Exposition, status: &Status, backlog: &Backlog) {
+    let [sockets, bodies] = status.sinks;
+    page.family("tidings_subscribers", Gauge, "Subscribers connected now, by who writes to them.");
+    page.sample(&[("sink", "socket")], sockets as f64);
+    page.sample(&[("sink", "body")], bodies as f64);
+    let help = "Subscribers that take nothing now: the peer, or the way to it, is slow.";
+    page.one("tidings_subscribers_blocked", Gauge, help, backlog.blocked as f64);
+    let help = "Subscribers that read the log.";
+    page.one("tidings_subscribers_catching_up", Gauge, help, backlog.catching_up as f64);
+    let help =
+        "Events of the log, of whatever topic, that lie before the subscriber furthest behind.";
+    page.one("tidings_subscribers_lag_events_max", Gauge, help, backlog.lag_max as f64);
+    let help = "Sets of subscribers with the same subscription.";
+    page.one("tidings_groups", Gauge, help, backlog.groups as f64);
+    let help = "Bytes of events that wait in memory for subscribers.";
+    page.one("tidings_rings_bytes", Gauge, help, backlog.rings_bytes as f64);
+    page.family(
+        "tidings_subscribers_closed_total",
+        Counter,
+        "Subscribers that are gone, by reason.",
+    );
+    for (reason, count) in &status.closes {
+        page.sample(&[("reason", reason.name())], *count as f64);
+    }
+    let help = "Events given to subscribers.";
+    page.one("tidings_deliveries_total", Counter, help, status.deliveries as f64);
+    let help = "Writes to subscribers; under load one carries many events.";
+    page.one("tidings_writes_total", Counter, help, status.writes as f64);
+    let help = "Bytes written to subscribers.";
+    page.one("tidings_written_bytes_total", Counter, help, status.bytes_written as f64);
+}
+
+fn log(page: &mut Exposition, status: &Status) {
+    let (first, head) = (status.bounds.first.get(), status.bounds.head.get());
+    let help = "Events ever published to this log.";
+    page.one("tidings_published_total", Counter, help, head as f64);
+    let help = "Events that retention dropped.";
+    page.one("tidings_expired_total", Counter, help, first.saturating_sub(1) as f64);
+    let help = "Events in the log.";
+    page.one("tidings_log_events", Gauge, help, (head + 1).saturating_sub(first) as f64);
+    page.one("tidings_log_bytes", Gauge, "Bytes the log occupies.", status.store_bytes as f64);
+    let help = "Whether the store failed and takes no more events.";
+    let failed = f64::from(u8::from(status.store_failure.is_some()));
+    page.one("tidings_store_failed", Gauge, help, failed);
+    let help = "Whether the hub is leaving.";
+    page.one("tidings_draining", Gauge, help, f64::from(u8::from(status.draining)));
+}
+
+fn latencies(page: &mut Exposition, latencies: &Latencies) {
+    let Latencies { publishes, deliveries, commits } = latencies;
+    let mut histogram = |name: &'static str, help: &'static str, durations: &Durations| {
+        page.histogram(name, help, durations);
+    };
+    let help = "From a publish's taking to its answer, of those that went well.";
+    histogram("tidings_publish_seconds", help, publishes);
+    let help =
+        "From the first publish of a batch until the last live subscriber of a worker was written.";
+    histogram("tidings_delivery_seconds", help, deliveries);
+    let help = "A batch of events appended to the log, and made as firm as it must be.";
+    histogram("tidings_commit_seconds", help, commits);
+}
+
+async fn of_topics(page: &mut Exposition, state: &State, topics: &[Topic]) -> Result<(), Problem> {
+    if topics.is_empty() {
+        return Ok(());
+    }
+    let subscribers = state.engine.subscribers_of(topics).await;
+    page.family(
+        "tidings_topic_subscribers",
+        Gauge,
+        "Subscribers an event on the topic would reach.",
+    );
+    for (topic, count) in topics.iter().zip(subscribers) {
+        page.sample(&[("topic", topic.as_str())], count as f64);
+    }
+    page.family("tidings_topic_events", Gauge, "Events of the topic in the log.");
+    for topic in topics {
+        let known = state.engine.topics(topic.as_str().to_owned(), None, 1).await;
+        let known = known.map_err(|error| crate::native::not_read(&error))?;
+        let known = known.first().filter(|known| known.topic == *topic);
+        page.sample(&[("topic", topic.as_str())], known.map_or(0, |known| known.records) as f64);
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! What operators see: counters, connections, metrics.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidings_server::ApiKey;
+use tidings_testkit::http::{Connection, request};
+use tidings_testkit::server::{EPOCH, TestServer, is_portable};
+
+fn id(position: u64) -> String {
+    format!("{EPOCH}:{position}")
+}
+
+/// Subscribes; returns the stream and its name.
+fn subscribe(server: &TestServer, target: &str) -> (Connection, String) {
+    let mut connection = server.connect();
+    connection.send(request("GET", target, &[("accept", "text/event-stream")], b""));
+    let head = connection.head();
+    (connection, head.header("tidings-connection").expect("a name").to_owned())
+}
+
+/// Asks until the answer is as `wanted` says.
+fn until(ask: impl Fn() -> Value, wanted: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..2000 {
+        let answer = ask();
+        if wanted(&answer) {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("it never came to be: {}", ask());
+}
+
+#[test]
+fn topics_tell_how_many_would_get_an_event_and_stats_how_many_got_one() {
+    let server = TestServer::start();
+    let mut streams: Vec<_> =
+        ["/events/a", "/events/a", "/events/*", "/events/b"].map(|t| subscribe(&server, t)).into();
+    server.post("/events/a", "x");
+    let expected = json!([{
+        "topic": "a", "events": 1, "last_id": id(1), "ended": false, "subscribers": 3
+    }]);
+    assert_eq!(server.get_json("/topics").json()["topics"], expected);
+    until(|| server.get_json("/stats").json(), |stats| stats["deliveries"] == 3);
+    for (stream, _) in &mut streams[..3] {
+        assert_eq!(stream.event(), Some(format!("id: {}\ndata: x\n\n", id(1))));
+    }
+}
+
+#[test]
+fn a_connection_tells_where_it_stands_and_why_it_went() {
+    let server = TestServer::start();
+    let (stream, name) = subscribe(&server, "/events/a?topic=b");
+    server.post("/events/a", "1");
+    server.post("/events/c", "2");
+    let ask = |more: &str| server.get_json(&format!("/connections/{name}{more}")).json();
+    let told = until(|| ask(""), |told| told["written_id"] == id(2));
+    assert_eq!(told["state"], "live");
+    assert_eq!(told["resume"], "live");
+    assert_eq!(told["topics"], json!(["a", "b"]));
+    assert_eq!(told["start_id"], id(0));
+    let verdict = |event: &str| ask(&format!("?event={event}"))["event"]["verdict"].clone();
+    assert_eq!(verdict(&id(1)), "written");
+    assert_eq!(verdict(&id(2)), "not_wanted");
+    assert_eq!(verdict(&id(9)), "not_in_log");
+    drop(stream);
+    let told = until(|| ask(""), |told| told["state"] == "closed");
+    assert_eq!(told["reason"], "peer_reset", "it went with bytes unread");
+    assert!(told["closed"].as_str() >= told["since"].as_str());
+    server.post("/events/a", "3");
+    assert_eq!(verdict(&id(3)), "closed_before");
+
+    for unknown in ["/connections/", "/connections/nobody", "/connections/00000000-1"] {
+        let answer = server.get_json(unknown);
+        assert_eq!((answer.status(), &answer.json()["code"]), (404, &json!("connection_unknown")));
+    }
+}
+
+#[test]
+fn only_who_may_read_everything_may_see_others() {
+    let server = TestServer::builder()
+        .config(|config| {
+            let key = |name: &str, key: &str, subscribe: &[&str]| {
+                ApiKey::new(name, key, &[], subscribe).unwrap()
+            };
+            config.api_keys = vec![
+                key("all", "everything-to-read", &["**"]),
+                key("some", "something-to-read", &["a/*"]),
+            ];
+        })
+        .start();
+    for target in ["/stats", "/connections/00000001-0", "/metrics"] {
+        let status = |token: &str| {
+            let value = format!("Bearer {token}");
+            server.request("GET", target, &[("authorization", &value)], "").status()
+        };
+        assert_eq!(server.get_json(target).status(), 401, "{target}");
+        assert_eq!(status("something-to-read"), 403, "{target}");
+        assert!([200, 404].contains(&status("everything-to-read")), "{target}");
+    }
+}
+
+/// The names of a page of metrics with their kinds.
+fn families(page: &str) -> BTreeMap<String, String> {
+    let kind = |line: &str| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        Some((name.to_owned(), kind.to_owned()))
+    };
+    page.lines().filter_map(kind).collect()
+}
+
+fn value(page: &str, sample: &str) -> f64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {sample} in\n{page}")).parse().unwrap()
+}
+
+#[test]
+fn the_metrics_say_what_happened() {
+    let server = TestServer::start();
+    let (mut live, _) = subscribe(&server, "/events/a");
+    let (gone, _) = subscribe(&server, "/events/a");
+    server.post("/events/a", "x");
+    live.event();
+    drop(gone);
+    until(|| server.get_json("/stats").json(), |stats| stats["subscribers"] == 1);
+    server.get_json("/nowhere");
+    let page = || server.get_json("/metrics?topic=a&topic=%22").text().to_owned();
+    let page =
+        (0..1000).map(|_| page()).find(|page| value(page, "tidings_delivery_seconds_count") > 0.0);
+    let page = page.expect("a delivery is timed once everybody was written");
+    let socket = if is_portable() { "body" } else { "socket" };
+    for (sample, expected) in [
+        (&*format!("tidings_subscribers{{sink=\"{socket}\"}}"), 1.0),
+        ("tidings_deliveries_total", 2.0),
+        ("tidings_published_total", 1.0),
+        ("tidings_log_events", 1.0),
+        ("tidings_publish_seconds_count", 1.0),
+        ("tidings_publish_seconds_bucket{le=\"+Inf\"}", 1.0),
+        ("tidings_commit_seconds_count", 1.0),
+        ("tidings_subscribers_closed_total{reason=\"peer_reset\"}", 1.0),
+        ("tidings_refusals_total{code=\"not_found\"}", 1.0),
+        ("tidings_requests_total{route=\"/events/{topic}\",status=\"2xx\"}", 3.0),
+        ("tidings_requests_total{route=\"none\",status=\"4xx\"}", 1.0),
+        ("tidings_store_failed", 0.0),
+        ("tidings_topic_subscribers{topic=\"a\"}", 1.0),
+        ("tidings_topic_events{topic=\"a\"}", 1.0),
+        ("tidings_topic_events{topic=\"\\\"\"}", 0.0),
+    ] {
+        assert_eq!(value(&page, sample), expected, "{sample}");
+    }
+    assert!(value(&page, "process_resident_memory_bytes") > 1e6);
+    assert!(value(&page, "process_open_fds") > 3.0);
+    assert!(!server.get_json("/metrics").text().contains("topic=\""), "no topic unless asked for");
+}
+
+/// Debian's packages are for Debian's Python, which need not be the first in the path.
+fn debians_python() -> &'static str {
+    let debians = "/usr/bin/python3";
+    if std::path::Path::new(debians).exists() { debians } else { "python3" }
+}
+
+/// Held by the parser of Prometheus' own Python client, where it is installed.
+#[test]
+fn the_metrics_are_read_by_a_parser_that_is_not_ours() {
+    let server = TestServer::start();
+    server.post("/events/a", "x");
+    let page = server.get_json("/metrics?topic=a").text().to_owned();
+    let script = "import sys\ntry:\n    from prometheus_client.parser import \
+                  text_string_to_metric_families as parse\nexcept ImportError:\n    sys.exit(77)\n\
+                  print(sum(len(family.samples) for family in parse(sys.stdin.read())))";
+    let mut python = Command::new(debians_python())
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is there");
+    python.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let output = python.wait_with_output().unwrap();
+    if output.status.code() == Some(77) {
+        // `scripts/test` says so, loudly.
+        return;
+    }
+    assert!(output.status.success());
+    let samples = page.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), samples.to_string());
+}
+
+#[test]
+fn the_dashboard_and_the_documentation_know_the_metrics_there_are() {
+    let server = TestServer::start();
+    let families = families(server.get_json("/metrics?topic=a").text());
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
+    let read = |path: &str| std::fs::read_to_string(format!("{root}{path}")).unwrap();
+
+    let dashboard: Value = serde_json::from_str(&read("packaging/grafana/tidings.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let expressions: Vec<_> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
+    assert!(expressions.len() > 20);
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for expression in expressions {
+        let words = expression.split(|c| !is_word(c));
+        let names =
+            words.filter(|word| ["tidings_", "process_"].iter().any(|p| word.starts_with(p)));
+        let mut some = false;
+        for name in names {
+            some = true;
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|s| name.strip_suffix(s));
+            let family = family.filter(|family| families.contains_key(*family)).unwrap_or(name);
+            assert!(families.contains_key(family), "{name} in {expression}");
+        }
+        assert!(some, "{expression}");
+    }
+
+    let page = read("docs/operating/metrics.md");
+    let row = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+    let documented: Vec<_> = page.lines().filter_map(row).collect();
+    let mut known: Vec<_> = families.keys().cloned().collect();
+    let mut sorted = documented.clone();
+    known.sort();
+    sorted.sort();
+    assert_eq!(sorted, known, "docs/operating/metrics.md lists every metric once");
+}
