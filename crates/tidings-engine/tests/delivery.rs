@@ -259,23 +259,27 @@ async fn an_operator_sees_who_is_there_how_far_they_are_and_why_they_went() {
     });
     let _live = reading.await.unwrap();
     until(|| engine.status().deliveries == 3).await;
+    // By now nobody reads history any more.
+    engine.publish(vec![draft("x", "two")]).await.unwrap();
+    read_body(&mut body, |text| text.ends_with("data: two\n\n")).await;
+    until(|| engine.status().deliveries == 4).await;
     let topics = ["a", "x", "b/c"].map(|topic| Topic::new(topic).unwrap());
     assert_eq!(engine.subscribers_of(&topics).await, [2, 1, 0]);
     assert_eq!(engine.backlog().await.groups, 2);
     let latencies = engine.latencies();
-    assert_eq!(latencies.publishes.cumulative.last().unwrap().1, 2);
-    assert_eq!(latencies.commits.cumulative.last().unwrap().1, 2);
+    assert_eq!(latencies.publishes.cumulative.last().unwrap().1, 3);
+    assert_eq!(latencies.commits.cumulative.last().unwrap().1, 3);
     until(|| engine.latencies().deliveries.cumulative.last().unwrap().1 >= 1).await;
 
     let there = engine.connection(id).await.unwrap();
     assert_eq!((there.id, there.direct, there.closed), (id, false, None));
-    assert_eq!((there.started.get(), there.standing.position.get()), (0, 3));
+    assert_eq!((there.started.get(), there.standing.position.get()), (0, 4));
     let record = |id: &str| engine.record(id.to_owned());
     let verdict = |record| there.verdict(record);
     let (one, two) = (record("k7q2ma:2").await.unwrap(), record("k7q2ma:3").await.unwrap());
     assert_eq!(one.as_deref().map(verdict), Some(Verdict::Written));
     assert_eq!(two.as_deref().map(verdict), Some(Verdict::NotWanted));
-    assert!(record("k7q2ma:4").await.unwrap().is_none());
+    assert!(record("k7q2ma:5").await.unwrap().is_none());
     assert!(engine.connection(unknown).await.is_none());
 
     drop(body);
