@@ -28,12 +28,13 @@ pub(crate) fn run(check: bool) -> Vec<String> {
     problems
 }
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "serve",
     "demo",
     "publish",
     "subscribe",
     "relay",
+    "doctor",
     "trace",
     "token",
     "check",

@@ -2,6 +2,7 @@
 //! `serve` mean is in [`settings`](crate::settings).
 
 mod client;
+mod doctor;
 mod hub;
 mod relay;
 mod upstream;
@@ -14,6 +15,7 @@ use tidings_bench::BenchArgs;
 use crate::exit_code;
 
 pub(crate) use client::{HubUrl, PublishArgs, SubscribeArgs, TraceArgs};
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use hub::HubArgs;
 pub(crate) use relay::RelayArgs;
 pub(crate) use upstream::UpstreamArgs;
@@ -53,6 +55,9 @@ pub(crate) enum Command {
     /// Publish the events of another event stream to a topic
     #[command(long_about = relay::RELAY_ABOUT, after_long_help = relay::RELAY_EXAMPLES)]
     Relay(RelayArgs),
+    /// Find out what is wrong with an event stream, from where its subscribers are
+    #[command(long_about = doctor::DOCTOR_ABOUT, after_long_help = doctor::DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// Say where a subscriber stands, why it went, and what became of an event there
     #[command(long_about = client::TRACE_ABOUT, after_long_help = client::TRACE_EXAMPLES)]
     Trace(TraceArgs),

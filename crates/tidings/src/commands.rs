@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod conformance;
 mod demo;
+mod doctor;
 mod help;
 mod man;
 mod publish;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Publish(args) => publish::run(args),
         Command::Subscribe(args) => subscribe::run(args),
         Command::Relay(args) => relay::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Token(args) => token::run(&args),

@@ -19,6 +19,10 @@ pub(crate) enum ExitCode {
     Refused,
     /// The hub, or another server, cannot be reached.
     Unreached,
+    /// `doctor` has warnings.
+    Warnings,
+    /// `doctor` has errors.
+    Errors,
     /// A second signal came while the hub was leaving.
     CutShort,
 }
@@ -26,7 +30,7 @@ pub(crate) enum ExitCode {
 impl ExitCode {
     /// All of them, in the order of their numbers.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Success,
         Self::Failure,
         Self::Usage,
@@ -34,6 +38,8 @@ impl ExitCode {
         Self::CannotStart,
         Self::Refused,
         Self::Unreached,
+        Self::Warnings,
+        Self::Errors,
         Self::CutShort,
     ];
 
@@ -47,6 +53,8 @@ impl ExitCode {
             Self::CannotStart => 4,
             Self::Refused => 5,
             Self::Unreached => 6,
+            Self::Warnings => 7,
+            Self::Errors => 8,
             Self::CutShort => 130,
         }
     }
@@ -68,6 +76,8 @@ Exit codes:
     4  it cannot start: an address, a folder or a file is not to be had
     5  the hub, or another server, refused what was asked of it
     6  the hub, or another server, cannot be reached
+    7  `doctor` has warnings
+    8  `doctor` has errors
   130  a second signal cut the hub's leaving short";
 
 #[cfg(test)]

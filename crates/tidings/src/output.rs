@@ -65,3 +65,26 @@ pub(crate) fn may_colour(is_terminal: bool) -> bool {
         && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
+
+/// Whoever may publish must not be able to steer the terminals of those who read: control
+/// characters are shown, not sent.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_control() && c != '\t' => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_shown_control_characters_and_not_sent_them() {
+        assert_eq!(harmless("a\tb\x1b[31mé\u{9b}"), "a\tb\\u{1b}[31mé\\u{9b}");
+    }
+}

@@ -9,12 +9,13 @@ use std::path::Path;
 
 use world::{said, tidings};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "serve",
     "demo",
     "publish",
     "subscribe",
     "relay",
+    "doctor",
     "trace",
     "token",
     "conformance",

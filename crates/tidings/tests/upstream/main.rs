@@ -2,6 +2,7 @@
 //! none of ours: `subscribe URL`, `relay`, `doctor`.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod doctor;
 mod origin;
 mod relay;
 mod subscribe;

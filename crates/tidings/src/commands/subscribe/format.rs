@@ -6,7 +6,7 @@ use serde::Serialize;
 use tidings_client::MessageEvent;
 
 use super::super::upstream::RESET;
-use crate::output::Palette;
+use crate::output::{Palette, harmless};
 
 /// One of the ways to print.
 #[derive(Clone, Copy, Debug)]
@@ -85,28 +85,5 @@ fn human(event: &MessageEvent, palette: Palette, is_terminal: bool) -> String {
     text
 }
 
-/// Whoever may publish must not be able to steer the terminals of those who read: control
-/// characters are shown, not sent.
-fn harmless(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            c if c.is_control() && c != '\t' => out.extend(c.escape_default()),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 /// The type of an event that names none.
 const USUAL: &str = "message";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_is_shown_control_characters_and_not_sent_them() {
-        assert_eq!(harmless("a\tb\x1b[31mé\u{9b}"), "a\tb\\u{1b}[31mé\\u{9b}");
-    }
-}

@@ -1,0 +1,97 @@
+//! `tidings doctor`: what is wrong with an event stream, from where its subscribers are.
+//!
+//! What it does on the network is `observe`; what it makes of the bytes and their times, `watch`;
+//! what follows from all that, `diagnosis`; which lines to change, `fixes`.
+
+mod diagnosis;
+mod finding;
+mod fixes;
+mod observe;
+mod print;
+mod probe;
+mod watch;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, IsTerminal as _};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
+use url::Url;
+
+use self::finding::Severity;
+use self::observe::{Provoke, observe};
+use self::probe::{Asked, NoAnswer};
+use super::client_runtime;
+use super::upstream::given_headers;
+use crate::args::DoctorArgs;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::output;
+use crate::settings::{format_duration, parse_duration};
+
+pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
+    let url = url(&args.url)?;
+    let duration = parse_duration(&args.duration)
+        .map_err(|why| CliError::new(ExitCode::Usage, format!("--for: {why}")))?;
+    let headers = header_map(&args.header)?;
+    let provoke = match &args.publish {
+        Some(publish) => Some(Provoke {
+            url: self::url(publish)?,
+            headers: header_map(&args.publish_header)?,
+            body: args.publish_data.clone(),
+            mark: format!("tidings-doctor-{:x}", RandomState::new().hash_one(0)),
+        }),
+        None => None,
+    };
+    if args.publish.is_some() && !args.publish_data.contains("{}") {
+        return Err(CliError::new(ExitCode::Usage, "--publish-data has no {} in it")
+            .hint("it stands for the text that is looked for in the stream"));
+    }
+    if io::stderr().is_terminal() {
+        output::remark(&format!("listening for {} …", format_duration(duration)));
+    }
+    let (observed, diagnosis) = client_runtime()?.block_on(async {
+        let asked = Asked { url, headers, started: Instant::now() };
+        let observed = observe(&asked, duration, args.origin.as_deref(), provoke.as_ref()).await;
+        let diagnosis = diagnosis::diagnose(&observed);
+        (observed, diagnosis)
+    });
+    let text = match args.json {
+        true => format!("{:#}\n", print::json(&observed, &diagnosis)),
+        false => print::text(&observed, &diagnosis),
+    };
+    output::print(text.as_bytes())?;
+    let problem = observed.published.iter().find_map(|published| published.problem.as_ref());
+    if let Some(problem) = problem {
+        output::remark(&format!("an event could not be published: {problem}"));
+    }
+    Ok(match (diagnosis.worst(), &observed.first) {
+        (_, Err(NoAnswer::Failed(_))) => ExitCode::Unreached,
+        (Some(Severity::Error), _) => ExitCode::Errors,
+        (Some(Severity::Warning), _) => ExitCode::Warnings,
+        _ => ExitCode::Success,
+    })
+}
+
+fn url(text: &str) -> Result<Url, CliError> {
+    let wrong = || CliError::new(ExitCode::Usage, format!("{text:?} is no http or https URL"));
+    let url = Url::parse(text).map_err(|error| wrong().because(error))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong());
+    }
+    Ok(url)
+}
+
+fn header_map(headers: &[String]) -> Result<HeaderMap, CliError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in given_headers(headers)? {
+        let wrong = |error: Box<dyn std::error::Error + Send + Sync>| {
+            CliError::new(ExitCode::Usage, format!("the header {name:?} cannot be sent"))
+                .because(error)
+        };
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|error| wrong(error.into()))?;
+        let value = HeaderValue::from_str(&value).map_err(|error| wrong(error.into()))?;
+        map.insert(key, value);
+    }
+    Ok(map)
+}

@@ -1,0 +1,445 @@
+//! From what was seen to what is wrong. Pure: everything measured is an argument.
+
+use std::time::Duration;
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_LENGTH,
+    CONTENT_TYPE,
+};
+use http::{StatusCode, Version};
+
+use super::finding::{Diagnosis, Severity};
+use super::fixes;
+use super::observe::{Ending, Observed, Resume, Unknown};
+use super::probe::{Head, NoAnswer};
+
+use Severity::{Advice, Error, Warning};
+
+/// Says what is wrong.
+pub(super) fn diagnose(observed: &Observed) -> Diagnosis {
+    let mut diagnosis = Diagnosis::default();
+    match &observed.first {
+        Err(NoAnswer::Failed(why)) => {
+            diagnosis.find("unreachable", Error, "Nobody answers.", why, &[]);
+        }
+        Err(NoAnswer::Late) => no_answer(&mut diagnosis, observed),
+        Ok(head) if head.is_event_stream() => {
+            head_of_a_stream(&mut diagnosis, head);
+            first_bytes(&mut diagnosis, observed, head);
+            buffering(&mut diagnosis, observed);
+            compression(&mut diagnosis, observed);
+            endings(&mut diagnosis, observed);
+            heartbeats(&mut diagnosis, observed);
+            version(&mut diagnosis, observed, head);
+            cors(&mut diagnosis, observed);
+            resume(&mut diagnosis, observed);
+        }
+        Ok(head) => not_a_stream(&mut diagnosis, observed, head),
+    }
+    diagnosis.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    diagnosis
+}
+
+fn no_answer(diagnosis: &mut Diagnosis, observed: &Observed) {
+    let listened = seconds(observed.listened);
+    let taken = taken(observed);
+    if taken > 0 {
+        let evidence = format!(
+            "{taken} events were published and taken, and in {listened} not one byte came, not \
+             even the head of an answer"
+        );
+        let title = "The stream is held back on its way, most likely by a proxy.";
+        diagnosis.find("buffered", Error, title, evidence, fixes::BUFFERING);
+        return;
+    }
+    let title = "There is no answer: the server says nothing until there is an event, or a \
+                 proxy holds the stream back.";
+    let evidence = format!("in {listened} not one byte came, not even the head of an answer");
+    let both = [fixes::BUFFERING, fixes::FIRST_BYTES].concat();
+    diagnosis.find("no-answer", Error, title, evidence, &both);
+    diagnosis.leave("which of the two it is: --publish would tell");
+}
+
+fn not_a_stream(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
+    let status = head.status;
+    if status == StatusCode::NO_CONTENT {
+        let title = "The stream has ended, and 204 tells browsers not to come back.";
+        diagnosis.find("no-content", Advice, title, status.to_string(), &[]);
+    } else if status == StatusCode::OK {
+        let found = head.header(CONTENT_TYPE);
+        let found = found.map_or("there is no Content-Type".to_owned(), |found| {
+            format!("Content-Type: {found}")
+        });
+        let title = "The answer is no event stream; an EventSource gives up for good.";
+        diagnosis.find("content-type", Error, title, found, fixes::CONTENT_TYPE);
+    } else {
+        let title = "The answer is a refusal; any status but 200 ends an EventSource for good.";
+        let mut evidence = status.to_string();
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            evidence.push_str("; who asks may have to say so with --header or ?token=");
+        }
+        diagnosis.find("status", Error, title, evidence, &[]);
+    }
+    diagnosis.leave(format!("anything else, in {}", seconds(observed.listened)));
+}
+
+fn head_of_a_stream(diagnosis: &mut Diagnosis, head: &Head) {
+    let media_type = head.header(CONTENT_TYPE).unwrap_or_default();
+    let charset = media_type.to_ascii_lowercase();
+    let charset = charset.split_once("charset=").map(|(_, name)| name.trim_matches('"').to_owned());
+    match charset {
+        Some(name) if !name.starts_with("utf-8") && !name.starts_with("utf8") => {
+            let title = "Another charset than UTF-8 is announced; clients read UTF-8 all the same.";
+            let evidence = format!("Content-Type: {media_type}");
+            diagnosis.find("charset", Warning, title, evidence, fixes::CONTENT_TYPE);
+        }
+        _ => diagnosis.pass("200 with Content-Type: text/event-stream"),
+    }
+    let cache = head.header(CACHE_CONTROL).unwrap_or_default();
+    if ["no-cache", "no-store"].iter().any(|word| cache.contains(word)) {
+        diagnosis.pass("not to be cached");
+    } else {
+        let title = "A cache on the way may keep the stream and give it to somebody else.";
+        let evidence = match cache.as_str() {
+            "" => "there is no Cache-Control".to_owned(),
+            cache => format!("Cache-Control: {cache}"),
+        };
+        diagnosis.find("cacheable", Warning, title, evidence, fixes::CACHE);
+    }
+    if let Some(length) = head.header(CONTENT_LENGTH) {
+        let title = "The answer announces its length: it is a whole document and no open stream.";
+        let evidence = format!("Content-Length: {length}");
+        diagnosis.find("content-length", Warning, title, evidence, fixes::BUFFERING);
+    }
+    if head.redirects.len() > 1 {
+        let statuses: Vec<_> = head.redirects.iter().map(StatusCode::as_str).collect();
+        let title = "Each reconnection goes through several redirects.";
+        diagnosis.find("redirects", Advice, title, statuses.join(", "), &[]);
+    }
+}
+
+fn first_bytes(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
+    let title = "The stream begins late: until its first bytes nobody knows that it is there, and \
+                 a proxy may hold back the head as well.";
+    let took = head.took;
+    match observed.watch.first_byte {
+        _ if took > AT_ONCE => {
+            let evidence = format!("the head of the answer took {}", seconds(took));
+            diagnosis.find("late-first-bytes", Warning, title, evidence, fixes::FIRST_BYTES);
+        }
+        Some(at) if at.saturating_sub(head.at) <= AT_ONCE => {
+            let took = took + at.saturating_sub(head.at);
+            diagnosis.pass(format!("first bytes after {}", seconds(took)));
+        }
+        first => {
+            let evidence = match first {
+                Some(at) => format!("the first came {} after the head", seconds(at - head.at)),
+                None => format!("none came in {}", seconds(observed.listened)),
+            };
+            diagnosis.find("late-first-bytes", Warning, title, evidence, fixes::FIRST_BYTES);
+        }
+    }
+}
+
+fn buffering(diagnosis: &mut Diagnosis, observed: &Observed) {
+    let title = "Events are held back on their way, most likely by a proxy, and come in clumps.";
+    let watch = &observed.watch;
+    if let Some(delays) = delays(observed) {
+        let worst = delays.iter().copied().max().unwrap_or_default();
+        let is_whole = delays.len() == taken(observed);
+        if is_whole && worst <= AT_ONCE {
+            return diagnosis.pass(format!(
+                "{} published events came at once, the slowest after {}",
+                delays.len(),
+                seconds(worst)
+            ));
+        }
+        let last_taken = observed.published.last().map(|last| last.taken + AT_ONCE);
+        let heard_later = watch.last_byte > last_taken;
+        if delays.is_empty() && heard_later {
+            let title = "Published events do not come in this stream, although it is alive: is it \
+                         another topic?";
+            let evidence = format!("{} were published and taken", taken(observed));
+            diagnosis.find("not-delivered", Warning, title, evidence, &[]);
+        } else {
+            let came = match delays.len() {
+                0 => "none came".to_owned(),
+                some => format!("{some} came, the slowest after {}", seconds(worst)),
+            };
+            let evidence = format!("{} events were published and taken; {came}", taken(observed));
+            diagnosis.find("buffered", Error, title, evidence, fixes::BUFFERING);
+        }
+        return;
+    }
+    let several = |count: u32| count >= 2;
+    let heartbeats: Vec<_> =
+        watch.clumps.iter().filter(|c| several(c.comments) || several(c.id_only)).collect();
+    let most = heartbeats.iter().map(|clump| clump.comments.max(clump.id_only)).max().unwrap_or(0);
+    if let Some((pause, bytes)) = watch.cuts.iter().max() {
+        let evidence = format!(
+            "{} times a block was cut in its middle; once its rest came {} later, after {bytes} \
+             bytes",
+            watch.cuts.len(),
+            seconds(*pause)
+        );
+        let severity = if watch.cuts.len() > 1 { Error } else { Warning };
+        return diagnosis.find("buffered", severity, title, evidence, fixes::BUFFERING);
+    }
+    if heartbeats.len() >= 2 || most >= 3 {
+        let evidence = format!("{most} heartbeats came at one moment, and no server makes them so");
+        return diagnosis.find("buffered", Error, title, evidence, fixes::BUFFERING);
+    }
+    let spread = |clump: &super::watch::Clump| {
+        let (from, to) = clump.times.filter(|_| clump.events >= 3)?;
+        u64::try_from(to - from).ok().map(Duration::from_millis)
+    };
+    let spreads: Vec<_> =
+        watch.clumps.iter().filter_map(spread).filter(|spread| *spread >= SPREAD).collect();
+    if let Some(worst) = spreads.iter().max() {
+        let evidence = format!(
+            "{} times events came together whose own times are up to {} apart",
+            spreads.len(),
+            seconds(*worst)
+        );
+        return diagnosis.find("buffered", Warning, title, evidence, fixes::BUFFERING);
+    }
+    if watch.clumps.len() >= ENOUGH_CLUMPS {
+        let clumps = watch.clumps.len();
+        diagnosis.pass(format!("no trace of buffering in what came at {clumps} different moments"));
+    } else {
+        diagnosis.leave("buffering: too little came to see it; --publish would tell");
+    }
+}
+
+fn compression(diagnosis: &mut Diagnosis, observed: &Observed) {
+    let (watch, browser) = (&observed.watch, &observed.browser);
+    let Some(first) = watch.first_byte else { return };
+    if first + 2 * AT_ONCE > observed.listened {
+        return;
+    }
+    let title = "Compression holds events back from clients that offer to read it, as browsers do.";
+    if browser.head.is_none() {
+        let evidence = "with `Accept-Encoding: gzip` there was no answer, without it there was";
+        diagnosis.find("compression-holds-back", Error, title, evidence, fixes::COMPRESSION);
+        return;
+    }
+    let Some(encoding) = &browser.encoding else {
+        return diagnosis.pass("not compressed, also if that is offered");
+    };
+    let last_seen = watch.seen.iter().flatten().max().copied();
+    let is_behind =
+        last_seen.is_some_and(|seen| browser.last_byte.is_none_or(|last| last + AT_ONCE < seen));
+    if browser.bytes <= EMPTY_COMPRESSED_BYTES || is_behind {
+        let evidence = format!(
+            "Content-Encoding: {encoding}; {} bytes came that way, and {} bytes without it",
+            browser.bytes, watch.bytes
+        );
+        diagnosis.find("compression-holds-back", Error, title, evidence, fixes::COMPRESSION);
+    } else {
+        let title = "The stream is compressed for browsers. It flows now, and stops to when \
+                     somebody forgets to flush.";
+        let evidence = format!("Content-Encoding: {encoding}");
+        diagnosis.find("compressed", Advice, title, evidence, fixes::COMPRESSION);
+    }
+}
+
+fn endings(diagnosis: &mut Diagnosis, observed: &Observed) {
+    let ended = observed.connections.iter().filter_map(|connection| {
+        let (at, how) = connection.ended.as_ref()?;
+        let silence = at.saturating_sub(connection.last_byte);
+        Some((silence, at.saturating_sub(connection.opened), matches!(how, Ending::Broken(_))))
+    });
+    let ended: Vec<(Duration, Duration, bool)> = ended.collect();
+    if ended.is_empty() {
+        return diagnosis.pass(format!("not cut in {}", seconds(observed.listened)));
+    }
+    let silent: Vec<_> = ended.iter().filter(|(silence, ..)| *silence >= IDLE_MIN).collect();
+    let shortest = silent.iter().map(|(silence, ..)| *silence).min().unwrap_or_default();
+    let longest = silent.iter().map(|(silence, ..)| *silence).max().unwrap_or_default();
+    let is_regular = longest - shortest <= (longest / 5).max(IDLE_MIN / 2);
+    if silent.len() >= 2 && is_regular {
+        let title = "A connection that is silent for a while is cut: that is somebody's timeout, \
+                     shorter than the heartbeat of the stream.";
+        let evidence =
+            format!("{} connections, each cut after {} of silence", silent.len(), seconds(longest));
+        diagnosis.find("idle-cut", Error, title, evidence, fixes::IDLE);
+    } else if let [(silence, _, was_broken)] = &silent[..] {
+        let title = "A silent connection was ended once; if it is a timeout, heartbeats must be \
+                     closer.";
+        let how = if *was_broken { "broke off" } else { "ended" };
+        let evidence = format!("it {how} after {} of silence", seconds(*silence));
+        diagnosis.find("idle-cut", Warning, title, evidence, fixes::IDLE);
+    } else {
+        let lasted = ended.iter().map(|(_, lasted, _)| *lasted).max().unwrap_or_default();
+        let broken = ended.iter().filter(|(.., broken)| *broken).count();
+        let mut evidence = format!(
+            "{} connections ended, {broken} of them in no good order; the longest lasted {}",
+            ended.len(),
+            seconds(lasted)
+        );
+        let mut endings =
+            observed.connections.iter().filter_map(|connection| connection.ended.as_ref());
+        if let Some((_, Ending::Broken(why))) = endings.next_back() {
+            evidence.push_str(&format!("; the last: {why}"));
+        }
+        let title = "The stream ends by itself, and subscribers come back again and again.";
+        let severity = if broken > 0 || ended.len() > 2 { Warning } else { Advice };
+        diagnosis.find("ends", severity, title, evidence, &[]);
+    }
+}
+
+fn heartbeats(diagnosis: &mut Diagnosis, observed: &Observed) {
+    let watch = &observed.watch;
+    let since_last = match observed.connections.last() {
+        Some(connection) if connection.ended.is_none() => {
+            observed.listened.saturating_sub(connection.last_byte)
+        }
+        _ => Duration::ZERO,
+    };
+    let silence = watch.longest_pause.max(since_last);
+    let beats = watch.clumps.iter().filter(|clump| clump.comments + clump.id_only > 0).count();
+    if silence >= SILENCE_MAX {
+        let title = "There is no heartbeat: proxies cut silent connections, many after 60 s, and \
+                     neither side notices when the other is gone.";
+        let evidence = format!("nothing came for {}", seconds(silence));
+        diagnosis.find("no-heartbeat", Warning, title, evidence, fixes::HEARTBEAT);
+    } else if beats > 0 {
+        diagnosis.pass(format!("heartbeats; the longest silence was {}", seconds(silence)));
+    } else {
+        diagnosis.leave(format!(
+            "heartbeats: the longest silence was {}, too short to need one",
+            seconds(silence)
+        ));
+    }
+}
+
+fn version(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
+    if head.version >= Version::HTTP_2 {
+        return diagnosis.pass("HTTP/2: streams share a connection");
+    }
+    let title = "Over HTTP/1.1 a browser opens at most six connections to a host, all tabs \
+                 together; the seventh stream waits for ever.";
+    let (severity, why) = match observed.url.scheme() {
+        "https" => (Warning, "HTTP/1.1 was chosen, although HTTP/2 was offered"),
+        _ => (Advice, "HTTP/1.1; browsers speak HTTP/2 only over TLS"),
+    };
+    diagnosis.find("http1-limit", severity, title, why, fixes::HTTP2);
+}
+
+fn cors(diagnosis: &mut Diagnosis, observed: &Observed) {
+    let Some(origin) = &observed.origin else {
+        return diagnosis.leave("pages of other origins: give one with --origin");
+    };
+    let allows = |head: &Head| {
+        let allowed = head.header(ACCESS_CONTROL_ALLOW_ORIGIN).unwrap_or_default();
+        (allowed == "*" || allowed == *origin, allowed)
+    };
+    let Some(head) = &observed.browser.head else { return };
+    let (is_allowed, allowed) = allows(head);
+    if !is_allowed {
+        let title = format!("Pages of {origin} are not let in: their EventSource fails at once.");
+        let evidence = match allowed.as_str() {
+            "" => "the answer has no Access-Control-Allow-Origin".to_owned(),
+            allowed => format!("Access-Control-Allow-Origin: {allowed}"),
+        };
+        return diagnosis.find("cors", Error, title, evidence, fixes::CORS);
+    }
+    let answered = observed.preflight.as_ref().filter(|head| head.status.is_success());
+    let may = answered.filter(|head| allows(head).0).map(|head| {
+        let allowed = head.header(ACCESS_CONTROL_ALLOW_HEADERS).unwrap_or_default();
+        let allowed = allowed.to_ascii_lowercase();
+        allowed.contains("last-event-id") || allowed.trim() == "*"
+    });
+    if may == Some(true) {
+        return diagnosis.pass(format!("pages of {origin} are let in"));
+    }
+    let title = "A page that sends a token, or a last id that is long or unusual, asks first, \
+                 and is not let in.";
+    let evidence = match &observed.preflight {
+        Some(head) => format!("OPTIONS is answered {}", head.status),
+        None => "OPTIONS is not answered".to_owned(),
+    };
+    diagnosis.find("cors-preflight", Advice, title, evidence, fixes::PREFLIGHT);
+}
+
+fn resume(diagnosis: &mut Diagnosis, observed: &Observed) {
+    let lost = "What is sent while a subscriber is away, if only for a second, is lost.";
+    match &observed.resume {
+        Resume::Works => diagnosis.pass("who comes back gets what was missed"),
+        Resume::Claimed => {
+            diagnosis.pass("who comes back is resumed, by the server's word (Tidings-Resume)");
+        }
+        Resume::Ignored { asked_after, expected } => {
+            let evidence =
+                format!("asked for what came after {asked_after:?}, it did not send {expected:?}");
+            let title = format!("`Last-Event-ID` is not heeded. {lost}");
+            return diagnosis.find("no-resume", Warning, title, evidence, fixes::RESUME);
+        }
+        Resume::NoIds => {
+            let evidence = format!("{} events, none with an id", observed.watch.events);
+            let title = format!("Events have no ids, so nobody can say what was missed. {lost}");
+            return diagnosis.find("no-ids", Warning, title, evidence, fixes::IDS);
+        }
+        Resume::Refused(status) => {
+            let title = "Whoever comes back with a last id is refused; a browser then stays away.";
+            return diagnosis.find("resume-refused", Error, title, status, fixes::RESUME);
+        }
+        Resume::Untried => {
+            diagnosis.leave("whether it resumes: too little came; --publish would tell");
+        }
+    }
+    match &observed.unknown {
+        Unknown::Told(how) => diagnosis.pass(format!("losses are announced ({how})")),
+        Unknown::Silence => {
+            let title = "Whoever comes back too late is not told that events are missing.";
+            let evidence = "with an id that cannot exist, the stream began as if all were well";
+            diagnosis.find("silent-losses", Advice, title, evidence, fixes::LOSSES);
+        }
+        Unknown::Refused(status) => {
+            let title = "Whoever comes back with an id that is not known is refused; a browser \
+                         then stays away.";
+            diagnosis.find("unknown-id-refused", Warning, title, status, fixes::LOSSES);
+        }
+        Unknown::Untried => {}
+    }
+}
+
+/// How many provoked events the other side has taken.
+fn taken(observed: &Observed) -> usize {
+    observed.published.iter().filter(|published| published.problem.is_none()).count()
+}
+
+/// How long those that came took; `None` if none was provoked.
+fn delays(observed: &Observed) -> Option<Vec<Duration>> {
+    if taken(observed) == 0 {
+        return None;
+    }
+    let pairs = observed.published.iter().zip(&observed.watch.seen);
+    let pairs = pairs.filter(|(published, _)| published.problem.is_none());
+    Some(pairs.filter_map(|(p, seen)| seen.map(|seen| seen.saturating_sub(p.taken))).collect())
+}
+
+pub(super) fn seconds(duration: Duration) -> String {
+    match duration.as_millis() {
+        ms @ 0..1000 => format!("{ms} ms"),
+        ms => format!("{:.1} s", ms as f64 / 1000.0),
+    }
+}
+
+/// Longer than any network, shorter than anybody's patience.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How far apart the times of events are that should not have come together.
+const SPREAD: Duration = Duration::from_secs(2);
+
+/// From how many moments on nothing wrong means that nothing is.
+const ENOUGH_CLUMPS: usize = 3;
+
+/// A shorter silence before the end is none.
+const IDLE_MIN: Duration = Duration::from_millis(700);
+
+/// A silence that wants a heartbeat; the standard has one every 15 seconds or so (HTML §9.2.7).
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+/// What an empty compressed body may have: the head of gzip has 10 bytes.
+const EMPTY_COMPRESSED_BYTES: u64 = 20;

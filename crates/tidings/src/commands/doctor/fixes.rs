@@ -1,0 +1,77 @@
+//! The lines to change, by what they change.
+
+use super::finding::Fix;
+
+const fn fix(at: &'static str, line: &'static str) -> Fix {
+    Fix { at, line }
+}
+
+/// A proxy that gathers a response before it passes it on.
+pub(super) const BUFFERING: &[Fix] = &[
+    fix("nginx", "proxy_buffering off; proxy_http_version 1.1;   # in the stream's location"),
+    fix("Caddy", "reverse_proxy backend:3000 { flush_interval -1 }"),
+    fix("HAProxy", "no filter or Lua that waits for the whole response; no `compression` for it"),
+    fix("cloud", "AWS: an ALB, no REST API; Azure Application Gateway: response buffering off"),
+    fix("server", "send `X-Accel-Buffering: no`; nginx heeds it but for proxy_ignore_headers"),
+];
+
+/// A body that is compressed on its way.
+pub(super) const COMPRESSION: &[Fix] = &[
+    fix("nginx", "gzip off;   # in the location, or take text/event-stream off gzip_types"),
+    fix("Caddy", "encode { match not header Content-Type text/event-stream* }"),
+    fix("HAProxy", "compression type text/html text/css   # and not text/event-stream"),
+    fix("cloud", "Cloudflare and others obey `Cache-Control: no-transform`"),
+    fix("server", "send `Cache-Control: no-transform`; in Express, keep compression() off it"),
+];
+
+/// A connection that is cut because it was silent.
+pub(super) const IDLE: &[Fix] = &[
+    fix("nginx", "proxy_read_timeout 1h;   # 60s unless set"),
+    fix("Caddy", "reverse_proxy backend:3000 { transport http { read_timeout 0 } }"),
+    fix("HAProxy", "timeout server 1h   # and `timeout client 1h`, both in the stream's proxies"),
+    fix("cloud", "AWS ALB: idle_timeout.timeout_seconds (60); GCP: the backend's timeoutSec (30)"),
+    fix("server", "send a comment such as `: ping` every 15 seconds"),
+];
+
+/// Streams that are told apart by connections.
+pub(super) const HTTP2: &[Fix] = &[
+    fix("nginx", "listen 443 ssl; http2 on;   # before 1.25.1: listen 443 ssl http2;"),
+    fix("Caddy", "app.example { reverse_proxy backend:3000 }   # HTTP/2 comes with HTTPS"),
+    fix("HAProxy", "bind :443 ssl crt app.pem alpn h2,http/1.1"),
+    fix("cloud", "most load balancers speak it on HTTPS listeners, unless told not to"),
+    fix("server", "or share one connection between tabs in a worker (tidings.js does)"),
+];
+
+/// Pages of another origin.
+pub(super) const CORS: &[Fix] = &[
+    fix("server", "tidings serve --cors-origin https://app.example"),
+    fix("nginx", "add_header Access-Control-Allow-Origin https://app.example always;"),
+    fix("Caddy", "header Access-Control-Allow-Origin https://app.example"),
+    fix("HAProxy", "http-response set-header Access-Control-Allow-Origin https://app.example"),
+];
+
+/// Questions that a browser asks before the request.
+pub(super) const PREFLIGHT: &[Fix] = &[fix(
+    "server",
+    "answer OPTIONS with 204 and Access-Control-Allow-Headers: Last-Event-ID, Authorization",
+)];
+
+/// What only the sender of the stream can change.
+pub(super) const CONTENT_TYPE: &[Fix] =
+    &[fix("server", "Content-Type: text/event-stream"), fix("nginx", "is it the right location?")];
+pub(super) const CACHE: &[Fix] = &[
+    fix("server", "Cache-Control: no-cache"),
+    fix("nginx", "proxy_cache off;   # in the stream's location"),
+];
+pub(super) const FIRST_BYTES: &[Fix] =
+    &[fix("server", "send a comment such as `: hello` at once, and flush it with the head")];
+pub(super) const HEARTBEAT: &[Fix] =
+    &[fix("server", "send a comment such as `: ping` every 15 seconds")];
+pub(super) const IDS: &[Fix] =
+    &[fix("server", "give each event an `id:`, and send what came after `Last-Event-ID`")];
+pub(super) const RESUME: &[Fix] = &[
+    fix("server", "send what came after the request's `Last-Event-ID`"),
+    fix("nginx", "proxy_pass_request_headers on;   # the default: does the header arrive?"),
+];
+pub(super) const LOSSES: &[Fix] =
+    &[fix("server", "tell a subscriber whose id is not known, by an event of its own")];

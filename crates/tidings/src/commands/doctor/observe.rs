@@ -1,0 +1,376 @@
+//! Everything the doctor does on the network.
+
+use std::time::Duration;
+
+use http::header::{
+    ACCEPT_ENCODING, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN,
+};
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt as _, Limited};
+use tidings_client::{Body, HttpTransport, Transport as _};
+use tokio::time::{Instant, sleep, sleep_until};
+use url::Url;
+
+use super::probe::{Answer, Asked, Head, Next, NoAnswer};
+use super::watch::{Watch, is_reset};
+
+/// What was seen.
+pub(super) struct Observed {
+    pub(super) url: Url,
+    /// How long it was listened.
+    pub(super) listened: Duration,
+    pub(super) first: Result<Head, NoAnswer>,
+    pub(super) watch: Watch,
+    pub(super) connections: Vec<Connection>,
+    pub(super) browser: Browser,
+    pub(super) published: Vec<Published>,
+    pub(super) resume: Resume,
+    pub(super) unknown: Unknown,
+    pub(super) origin: Option<String>,
+    pub(super) preflight: Option<Head>,
+}
+
+/// A connection to the stream, from the head of the answer on.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) opened: Duration,
+    pub(super) last_byte: Duration,
+    /// When and how it ended, unless it was we who ended it.
+    pub(super) ended: Option<(Duration, Ending)>,
+}
+
+#[derive(Debug)]
+pub(super) enum Ending {
+    Good,
+    Broken(String),
+}
+
+/// What a client that reads compressed bodies saw at the same time, as browsers are.
+#[derive(Debug, Default)]
+pub(super) struct Browser {
+    pub(super) head: Option<Head>,
+    pub(super) encoding: Option<String>,
+    pub(super) bytes: u64,
+    pub(super) last_byte: Option<Duration>,
+}
+
+/// An event that was provoked.
+#[derive(Debug)]
+pub(super) struct Published {
+    /// When the other side had taken it.
+    pub(super) taken: Duration,
+    /// What it said instead.
+    pub(super) problem: Option<String>,
+}
+
+/// Whether the stream goes on where it was.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Resume {
+    /// What came after the id came again, or was caught up on.
+    Works,
+    /// The server says that it does; there was nothing to catch up on.
+    Claimed,
+    /// It does not.
+    Ignored { asked_after: String, expected: String },
+    /// The answer was none: a status.
+    Refused(String),
+    /// There are events, and they have no ids.
+    NoIds,
+    /// Too little came to try it.
+    Untried,
+}
+
+/// What is said to somebody whose id is not known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    Told(String),
+    Silence,
+    Refused(String),
+    Untried,
+}
+
+/// How events are provoked.
+pub(super) struct Provoke {
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+    /// By which they are known.
+    pub(super) mark: String,
+}
+
+impl Provoke {
+    pub(super) fn text(&self, number: usize) -> String {
+        format!("{}-{number}", self.mark)
+    }
+
+    async fn publish(&self, number: usize, started: Instant) -> Published {
+        let problem = self.post(number).await.err();
+        Published { taken: started.elapsed(), problem }
+    }
+
+    async fn post(&self, number: usize) -> Result<(), String> {
+        let body = self.body.replace("{}", &self.text(number));
+        let mut request = Request::new(Body::from(bytes::Bytes::from(body)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.url.as_str().parse().map_err(|error| format!("{error}"))?;
+        *request.headers_mut() = self.headers.clone();
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        request.headers_mut().entry(CONTENT_TYPE).or_insert(text);
+        let sent = tokio::time::timeout(POST_WAIT_MAX, HttpTransport::new().send(request)).await;
+        let answer = sent.map_err(|_| format!("no answer within {POST_WAIT_MAX:?}"))?;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        // Read to its end, for some take a request back whose answer nobody wants.
+        let _ = Limited::new(answer.into_body(), 64 << 10).collect().await;
+        if status.is_success() { Ok(()) } else { Err(status.to_string()) }
+    }
+}
+
+/// Listens, and tries what there is to try.
+pub(super) async fn observe(
+    asked: &Asked,
+    duration: Duration,
+    origin: Option<&str>,
+    provoke: Option<&Provoke>,
+) -> Observed {
+    let until = asked.started + duration;
+    let expected = provoke.map(|provoke| (0..PROVOKED).map(|n| provoke.text(n)).collect());
+    let now = jiff::Timestamp::now().as_millisecond();
+    let mut watch = Watch::new(expected.unwrap_or_default(), now);
+    let ((first, connections), browser, published) = tokio::join!(
+        listen(asked, until, &mut watch),
+        browse(asked, until, origin),
+        provoke_some(asked, provoke),
+    );
+    let listened = asked.started.elapsed();
+    let is_stream = first.as_ref().is_ok_and(Head::is_event_stream);
+    let (mut resume, mut unknown, mut preflight) = (Resume::Untried, Unknown::Untried, None);
+    if is_stream {
+        resume = try_resume(asked, &watch, provoke).await;
+        // Who resumes nobody has nothing to tell of losses.
+        if matches!(resume, Resume::Works | Resume::Claimed | Resume::Untried) {
+            unknown = try_unknown(asked).await;
+        }
+        if let Some(origin) = origin {
+            preflight = try_preflight(asked, origin).await;
+        }
+    }
+    Observed {
+        url: asked.url.clone(),
+        listened,
+        first,
+        watch,
+        connections,
+        browser,
+        published,
+        resume,
+        unknown,
+        origin: origin.map(str::to_owned),
+        preflight,
+    }
+}
+
+/// Listens as a program does, and comes back when the connection ends.
+async fn listen(
+    asked: &Asked,
+    until: Instant,
+    watch: &mut Watch,
+) -> (Result<Head, NoAnswer>, Vec<Connection>) {
+    let mut first = Err(NoAnswer::Late);
+    let mut connections = Vec::new();
+    while connections.len() < CONNECTIONS_MAX && Instant::now() < until {
+        let last_id = watch.last_id.clone();
+        let more = [(LAST_EVENT_ID, last_id.as_str())];
+        let more = if last_id.is_empty() { &[][..] } else { &more };
+        let answer = asked.ask(Method::GET, more, until).await;
+        let mut answer = match answer {
+            Ok(answer) => answer,
+            Err(problem) => {
+                if connections.is_empty() {
+                    first = Err(problem);
+                }
+                break;
+            }
+        };
+        let head = answer.head.clone();
+        let is_stream = head.is_event_stream();
+        let opened = head.at;
+        if connections.is_empty() {
+            first = Ok(head);
+        }
+        if !is_stream {
+            break;
+        }
+        watch.open(opened);
+        let mut connection = Connection { opened, last_byte: opened, ended: None };
+        loop {
+            let (next, at) = answer.next(until).await;
+            let at = at - asked.started;
+            match next {
+                Next::Bytes(bytes) => {
+                    connection.last_byte = at;
+                    watch.feed(at, &bytes);
+                }
+                Next::End => connection.ended = Some((at, Ending::Good)),
+                Next::Broken(why) => connection.ended = Some((at, Ending::Broken(why))),
+                Next::Late => break,
+            }
+            if connection.ended.is_some() {
+                break;
+            }
+        }
+        connections.push(connection);
+        sleep(COME_BACK_AFTER).await;
+    }
+    watch.finish();
+    (first, connections)
+}
+
+/// Listens as a browser does, which takes compressed bodies; only the timing is looked at.
+async fn browse(asked: &Asked, until: Instant, origin: Option<&str>) -> Browser {
+    let mut more = vec![(ACCEPT_ENCODING, "gzip, deflate, br, zstd")];
+    more.extend(origin.map(|origin| (ORIGIN, origin)));
+    let Ok(mut answer) = asked.ask(Method::GET, &more, until).await else {
+        return Browser::default();
+    };
+    let head = answer.head.clone();
+    let mut browser =
+        Browser { encoding: head.header(CONTENT_ENCODING), head: Some(head), ..Browser::default() };
+    while let (Next::Bytes(bytes), at) = answer.next(until).await {
+        browser.bytes += bytes.len() as u64;
+        browser.last_byte = Some(at - asked.started);
+    }
+    browser
+}
+
+async fn provoke_some(asked: &Asked, provoke: Option<&Provoke>) -> Vec<Published> {
+    let mut published = Vec::new();
+    let Some(provoke) = provoke else { return published };
+    let mut at = asked.started + PROVOKE_AFTER;
+    for number in 0..PROVOKED {
+        sleep_until(at).await;
+        published.push(provoke.publish(number, asked.started).await);
+        at = Instant::now() + PROVOKE_EVERY;
+    }
+    published
+}
+
+async fn try_resume(asked: &Asked, watch: &Watch, provoke: Option<&Provoke>) -> Resume {
+    if watch.last_id.is_empty() {
+        return if watch.events > 0 { Resume::NoIds } else { Resume::Untried };
+    }
+    // Whoever provokes an event while nobody listens knows what has to come. Otherwise the last
+    // event but one is where to come back to, and the last one is what has to come.
+    let (after, expected) = match provoke {
+        Some(provoke) => {
+            if provoke.publish(PROVOKED, asked.started).await.problem.is_some() {
+                return Resume::Untried;
+            }
+            (watch.last_id.clone(), provoke.text(PROVOKED))
+        }
+        None => match &watch.ids[..] {
+            [.., after, last] if after != last => (after.clone(), last.clone()),
+            _ => (watch.last_id.clone(), String::new()),
+        },
+    };
+    let until = Instant::now() + TRY_FOR;
+    let mut answer = match asked.ask(Method::GET, &[(LAST_EVENT_ID, after.as_str())], until).await {
+        Ok(answer) if answer.head.is_event_stream() => answer,
+        Ok(answer) => return Resume::Refused(answer.head.status.to_string()),
+        Err(_) => return Resume::Untried,
+    };
+    let is_claimed = answer.head.header("tidings-resume").is_some_and(|word| word == "resumed");
+    if expected.is_empty() {
+        return if is_claimed { Resume::Claimed } else { Resume::Untried };
+    }
+    let by_text = provoke.is_some();
+    let text = read_until(&mut answer, until, |text| match by_text {
+        true => text.contains(&expected),
+        false => lines(text).any(|line| line == ("id", expected.as_str())),
+    });
+    match text.await {
+        Some(_) => Resume::Works,
+        None => Resume::Ignored { asked_after: after, expected },
+    }
+}
+
+async fn try_unknown(asked: &Asked) -> Unknown {
+    let until = Instant::now() + TRY_FOR;
+    let id = [(LAST_EVENT_ID, "tidings-doctor:no-such-event")];
+    let mut answer = match asked.ask(Method::GET, &id, until).await {
+        Ok(answer) if answer.head.is_event_stream() => answer,
+        Ok(answer) => return Unknown::Refused(answer.head.status.to_string()),
+        Err(_) => return Unknown::Untried,
+    };
+    // What hubs say in the head: ours, and others by the id from which they really begin.
+    for name in ["tidings-resume", "last-event-id"] {
+        if let Some(value) = answer.head.header(name).filter(|value| value != "live") {
+            return Unknown::Told(format!("{name}: {value}"));
+        }
+    }
+    let told = read_until(&mut answer, until, |text| {
+        lines(text).any(|(name, value)| name == "event" && is_reset(value))
+    });
+    match told.await {
+        Some(_) => Unknown::Told("an event that says so".to_owned()),
+        None => Unknown::Silence,
+    }
+}
+
+async fn try_preflight(asked: &Asked, origin: &str) -> Option<Head> {
+    let until = Instant::now() + TRY_FOR;
+    let more = [
+        (ORIGIN, origin),
+        (ACCESS_CONTROL_REQUEST_METHOD, "GET"),
+        (ACCESS_CONTROL_REQUEST_HEADERS, "authorization,last-event-id"),
+    ];
+    // A browser asks this without the headers it asks about.
+    let bare = Asked { url: asked.url.clone(), headers: HeaderMap::new(), started: asked.started };
+    bare.ask(Method::OPTIONS, &more, until).await.ok().map(|answer| answer.head)
+}
+
+/// Reads until what has been read `suffices`; returns it.
+async fn read_until(
+    answer: &mut Answer,
+    until: Instant,
+    suffices: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let mut read = Vec::new();
+    while read.len() < TRY_BYTES_MAX {
+        let (Next::Bytes(bytes), _) = answer.next(until).await else { return None };
+        read.extend_from_slice(&bytes);
+        let text = String::from_utf8_lossy(&read);
+        if suffices(&text) {
+            return Some(text.into_owned());
+        }
+    }
+    None
+}
+
+/// Names and values of the lines that are whole.
+fn lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        Some((name, value.strip_prefix(' ').unwrap_or(value)))
+    })
+}
+
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// How many events are provoked, when the first, and how long after each the next.
+pub(super) const PROVOKED: usize = 5;
+const PROVOKE_AFTER: Duration = Duration::from_millis(500);
+const PROVOKE_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a post may take.
+const POST_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long each of the shorter attempts listens, and how much it reads.
+const TRY_FOR: Duration = Duration::from_secs(3);
+const TRY_BYTES_MAX: usize = 4 << 20;
+
+/// How often a connection that ends is made again, and how soon.
+const CONNECTIONS_MAX: usize = 8;
+const COME_BACK_AFTER: Duration = Duration::from_millis(200);

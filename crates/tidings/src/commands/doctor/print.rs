@@ -1,0 +1,101 @@
+//! The diagnosis, for people and for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::diagnosis::seconds;
+use super::finding::{Diagnosis, Finding};
+use super::observe::Observed;
+use super::probe::Head;
+use crate::output::harmless;
+
+/// For people.
+pub(super) fn text(observed: &Observed, diagnosis: &Diagnosis) -> String {
+    let mut text = String::new();
+    let mut line = |line: &str| {
+        writeln!(text, "{}", harmless(line)).expect("a String takes every write");
+    };
+    line(observed.url.as_str());
+    if let Ok(head) = &observed.first {
+        let by = by(head).map(|by| format!(" by {by}")).unwrap_or_default();
+        let (version, status) = (head.version, head.status);
+        line(&format!("{version:?} {status}{by}, the head after {}", seconds(head.took)));
+    }
+    if let Ok(head) = &observed.first
+        && !head.redirects.is_empty()
+    {
+        line(&format!("redirected to {}", head.url));
+    }
+    let watch = &observed.watch;
+    line(&format!(
+        "listened for {}: {} events, {} heartbeats, {} bytes",
+        seconds(observed.listened),
+        watch.events,
+        watch.heartbeats(),
+        watch.bytes
+    ));
+    for finding in &diagnosis.findings {
+        line("");
+        line(&format!("{}: {} [{}]", finding.severity.name(), finding.title, finding.code));
+        line(&format!("  seen     {}", finding.evidence));
+        for fix in sorted(finding, observed) {
+            line(&format!("  {:<8} {}", fix.at, fix.line));
+        }
+    }
+    for (what, list) in [("all right", &diagnosis.passed), ("not judged", &diagnosis.unjudged)] {
+        if !list.is_empty() {
+            line("");
+            line(&format!("{what}:"));
+            list.iter().for_each(|item| line(&format!("  {item}")));
+        }
+    }
+    text
+}
+
+/// For programs.
+pub(super) fn json(observed: &Observed, diagnosis: &Diagnosis) -> Value {
+    let head = observed.first.as_ref().ok();
+    let ms = |duration: std::time::Duration| duration.as_millis() as u64;
+    let delivery: Vec<_> = observed.published.iter().zip(&observed.watch.seen).collect();
+    json!({
+        "url": observed.url.as_str(),
+        "status": head.map(|head| head.status.as_u16()),
+        "version": head.map(|head| format!("{:?}", head.version)),
+        "by": head.and_then(by),
+        "head_ms": head.map(|head| ms(head.took)),
+        "first_byte_ms": observed.watch.first_byte.map(ms),
+        "listened_ms": ms(observed.listened),
+        "events": observed.watch.events,
+        "heartbeats": observed.watch.heartbeats(),
+        "bytes": observed.watch.bytes,
+        "longest_silence_ms": ms(observed.watch.longest_pause),
+        "connections": observed.connections.len(),
+        "published": delivery.iter().map(|(published, seen)| json!({
+            "problem": published.problem,
+            "delay_ms": seen.map(|seen| ms(seen.saturating_sub(published.taken))),
+        })).collect::<Vec<_>>(),
+        "worst": diagnosis.worst(),
+        "findings": diagnosis.findings,
+        "passed": diagnosis.passed,
+        "unjudged": diagnosis.unjudged,
+    })
+}
+
+/// Who answered, by its own words.
+fn by(head: &Head) -> Option<String> {
+    let told = ["server", "via"].into_iter().filter_map(|name| head.header(name));
+    let told: Vec<_> = told.collect();
+    let cloud = ["cf-ray", "x-amz-cf-id", "x-amzn-requestid", "x-azure-ref", "x-served-by"];
+    let cloud = cloud.into_iter().find(|name| head.headers.contains_key(*name));
+    let told = told.into_iter().chain(cloud.map(str::to_owned)).collect::<Vec<_>>().join(", ");
+    Some(told).filter(|told| !told.is_empty())
+}
+
+/// The lines of a finding, those for who answered first.
+fn sorted(finding: &Finding, observed: &Observed) -> Vec<super::finding::Fix> {
+    let by = observed.first.as_ref().ok().and_then(by).unwrap_or_default().to_ascii_lowercase();
+    let mut fixes = finding.fixes.clone();
+    fixes.sort_by_key(|fix| !by.contains(&fix.at.to_ascii_lowercase()));
+    fixes
+}

@@ -1,0 +1,274 @@
+//! `tidings doctor`, against our own hub, against a real nginx before it, and against servers that
+//! do something wrong.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::origin::{Origin, STREAM, hold};
+use crate::world::{Folder, Hub, Process, eventually, said, tidings};
+
+#[test]
+fn a_hub_without_a_proxy_has_nothing_but_the_limit_of_http_1() {
+    let folder = Folder::new();
+    let hub =
+        Hub::serve(&folder, &["--heartbeat", "500ms", "--cors-origin", "https://app.example"]);
+    hub.publish("a", "before");
+    let publish = hub.url("/events/a");
+    let words = ["--publish", &publish, "--origin", "https://app.example"];
+    for words in [&words[..], &words[2..]] {
+        let (found, code) = diagnose(&hub.url("/events/a"), words);
+        assert_eq!((codes(&found), code), (vec!["http1-limit"], 0), "{found:#}");
+        let passed = found["passed"].to_string();
+        for part in [
+            "first bytes after",
+            "not compressed",
+            "not cut",
+            "heartbeats; the longest silence",
+            "pages of https://app.example are let in",
+            "losses are announced",
+            if words.len() > 2 {
+                "5 published events came at once"
+            } else {
+                "no trace of buffering"
+            },
+            if words.len() > 2 { "gets what was missed" } else { "by the server's word" },
+        ] {
+            assert!(passed.contains(part), "{part}: {found:#}");
+        }
+        assert_eq!(found["unjudged"], Value::Array(Vec::new()));
+    }
+    let words = ["--origin", "https://other.example"];
+    let (found, code) = diagnose(&hub.url("/events/a"), &words);
+    assert_eq!((codes(&found), code), (vec!["cors", "http1-limit"], 8), "{found:#}");
+}
+
+#[test]
+fn a_proxy_that_buffers_is_found_and_one_that_does_not_is_not() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &["--heartbeat", "500ms"]);
+    let Some(nginx) = Nginx::start(&folder, &hub) else { return };
+    let publish = hub.url("/events/a");
+    let with_events = ["--publish", publish.as_str()];
+
+    let (found, code) = diagnose(&nginx.url("unbuffered"), &with_events);
+    assert_eq!((codes(&found), code), (vec!["http1-limit"], 0), "{found:#}");
+    assert!(found["by"].as_str().unwrap().starts_with("nginx"));
+
+    // nginx as it comes, if the server does not object: not even the head gets through.
+    let (found, code) = diagnose(&nginx.url("buffered"), &with_events);
+    assert_eq!((codes(&found), code), (vec!["buffered"], 8), "{found:#}");
+    let nginx_line = &found["findings"][0]["fixes"][0];
+    assert!(nginx_line["line"].as_str().unwrap().starts_with("proxy_buffering off;"));
+    let (found, code) = diagnose(&nginx.url("buffered"), &[]);
+    assert_eq!((codes(&found), code), (vec!["no-answer"], 8), "{found:#}");
+    // The server's own word is enough where it is heeded.
+    let (found, code) = diagnose(&nginx.url("heeded"), &with_events);
+    assert_eq!((codes(&found), code), (vec!["http1-limit"], 0), "{found:#}");
+}
+
+#[test]
+fn compression_is_told_by_whether_it_holds_events_back() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &["--heartbeat", "500ms"]);
+    let Some(nginx) = Nginx::start(&folder, &hub) else { return };
+    let publish = hub.url("/events/a");
+    let with_events = ["--publish", publish.as_str()];
+    let (found, code) = diagnose(&nginx.url("gzip-flushed"), &with_events);
+    assert_eq!((codes(&found), code), (vec!["compressed", "http1-limit"], 0), "{found:#}");
+    let (found, code) = diagnose(&nginx.url("gzip-held"), &with_events);
+    assert_eq!(
+        (codes(&found), code),
+        (vec!["compression-holds-back", "http1-limit"], 8),
+        "{found:#}"
+    );
+}
+
+#[test]
+fn a_timeout_that_is_shorter_than_the_heartbeat_is_found() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let Some(nginx) = Nginx::start(&folder, &hub) else { return };
+    let (found, code) = diagnose(&nginx.url("impatient"), &[]);
+    assert_eq!((codes(&found), code), (vec!["idle-cut", "http1-limit"], 8), "{found:#}");
+    let finding = &found["findings"][0];
+    assert!(finding["evidence"].as_str().unwrap().contains("each cut after 1."), "{finding}");
+    assert!(finding["fixes"][0]["line"].as_str().unwrap().starts_with("proxy_read_timeout"));
+}
+
+#[test]
+fn a_buffer_betrays_itself_without_any_help() {
+    // Blocks that end where a buffer was full, and not where they end.
+    let origin = Origin::start(|_, socket| {
+        let mut stream = String::new();
+        for number in 0..200 {
+            stream.push_str(&format!("id: {number}\ndata: {}\n\n", "x".repeat(50)));
+        }
+        let _ = socket.write_all(STREAM.as_bytes());
+        for buffer in stream.as_bytes().chunks(4096) {
+            let _ = socket.write_all(buffer);
+            thread::sleep(Duration::from_millis(700));
+        }
+        hold(socket);
+    });
+    let (found, code) = diagnose(&origin.url(), &[]);
+    assert!(codes(&found).contains(&"buffered"), "{found:#}");
+    assert_eq!(code, 8);
+    // Heartbeats that come together.
+    let origin = Origin::start(|_, socket| {
+        let _ = socket.write_all(STREAM.as_bytes());
+        while socket.write_all(b": ping\n\n: ping\n\n: ping\n\n").is_ok() {
+            thread::sleep(Duration::from_millis(700));
+        }
+    });
+    let (found, _) = diagnose(&origin.url(), &[]);
+    assert!(codes(&found).contains(&"buffered"), "{found:#}");
+}
+
+#[test]
+fn what_a_server_does_wrong_is_named() {
+    let html = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi";
+    let nothing = "HTTP/1.1 204 No Content\r\n\r\n";
+    let missing = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    for (answer, expected, code) in
+        [(html, "content-type", 8), (nothing, "no-content", 0), (missing, "status", 8)]
+    {
+        let origin = Origin::saying(answer);
+        let (found, exit) = diagnose(&origin.url(), &[]);
+        assert_eq!((codes(&found), exit), (vec![expected], code), "{found:#}");
+    }
+    // No ids, no cache control, and an end after each event: polling in disguise.
+    let origin = Origin::saying(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=latin1\r\n\
+         connection: close\r\n\r\ndata: x\n\n",
+    );
+    let (found, code) = diagnose(&origin.url(), &[]);
+    let mut found_codes = codes(&found);
+    found_codes.sort();
+    assert_eq!(found_codes, ["cacheable", "charset", "ends", "http1-limit", "no-ids"], "{found:#}");
+    assert_eq!(code, 7);
+    // Ids, and nobody who heeds them.
+    let origin = Origin::start(|request, socket| {
+        let begin = if request.header("last-event-id").is_some() { 50 } else { 1 };
+        let _ = write!(socket, "{STREAM}: hello\n\n");
+        for number in begin.. {
+            if write!(socket, "id: {number}\ndata: x\n\n").is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
+    let (found, code) = diagnose(&origin.url(), &[]);
+    assert_eq!(codes(&found), ["no-resume", "http1-limit"], "{found:#}");
+    assert_eq!(code, 7);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (found, code) = diagnose(&format!("http://{nobody}/"), &[]);
+    assert_eq!((codes(&found), code), (vec!["unreachable"], 6));
+}
+
+#[test]
+fn people_are_told_in_words_and_secrets_stay_where_they_are() {
+    let origin = Origin::saying(
+        "HTTP/1.1 401 Unauthorized\r\nserver: \u{9b}31mred\r\ncontent-length: 0\r\n\r\n",
+    );
+    let mut doctor = tidings();
+    doctor.args(["doctor", &origin.url(), "--for", "500ms", "-H", "Authorization: Bearer secret"]);
+    let (stdout, stderr, code) = said(&mut doctor);
+    assert_eq!((stderr.as_str(), code), ("", 8));
+    assert!(stdout.contains("error: The answer is a refusal"), "{stdout}");
+    assert!(!stdout.contains("secret") && !stdout.contains('\u{9b}'), "{stdout}");
+    assert_eq!(origin.requests()[0].header("authorization"), Some("Bearer secret"));
+    assert_eq!(said(tidings().args(["doctor", "nonsense"])).2, 2);
+    let no_place = ["doctor", "http://h/", "--publish", "http://h/", "--publish-data", "x"];
+    assert_eq!(said(tidings().args(no_place)).2, 2);
+}
+
+/// What the doctor finds in a few seconds, and its exit code.
+fn diagnose(url: &str, words: &[&str]) -> (Value, i32) {
+    let mut doctor = tidings();
+    doctor.args(["doctor", url, "--json", "--for", "3500ms"]).args(words);
+    let (stdout, stderr, code) = said(&mut doctor);
+    let found = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
+    (found, code)
+}
+
+fn codes(found: &Value) -> Vec<&str> {
+    let findings = found["findings"].as_array().unwrap();
+    findings.iter().map(|finding| finding["code"].as_str().unwrap()).collect()
+}
+
+/// A real nginx, with one server for each way to get it wrong.
+struct Nginx {
+    _process: Process,
+    ports: Vec<(&'static str, u16)>,
+}
+
+impl Nginx {
+    /// `None`, and a word about it, where there is no nginx.
+    #[allow(clippy::print_stderr)]
+    fn start(folder: &Folder, hub: &Hub) -> Option<Self> {
+        let found = Command::new("nginx").arg("-v").stderr(Stdio::null()).status();
+        if found.is_err() {
+            eprintln!("SKIPPED: there is no nginx here");
+            return None;
+        }
+        let kinds = [
+            ("unbuffered", "proxy_buffering off; proxy_http_version 1.1;"),
+            ("buffered", "proxy_ignore_headers X-Accel-Buffering;"),
+            ("heeded", ""),
+            ("gzip-flushed", GZIP),
+            ("gzip-held", GZIP_HELD),
+            ("impatient", "proxy_read_timeout 1s;"),
+        ];
+        let mut servers = String::new();
+        let mut ports = Vec::new();
+        for (name, lines) in kinds {
+            // Taken for a moment, to know a free one.
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            ports.push((name, port));
+            servers.push_str(&format!(
+                "server {{ listen 127.0.0.1:{port};\n\
+                 location / {{ proxy_pass http://{}; {lines} }} }}\n",
+                hub.address
+            ));
+        }
+        let place = folder.path().display();
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
+            .concat();
+        let config = folder.file(
+            "nginx.conf",
+            &format!(
+                "daemon off; master_process off; pid {place}/nginx.pid;\n\
+                 events {{ worker_connections 200; }}\n\
+                 http {{ access_log off;\n{temporary}{servers} }}\n"
+            ),
+        );
+        let mut nginx = Command::new("nginx");
+        nginx.args(["-e", &format!("{place}/nginx.log"), "-c"]).arg(config);
+        let nginx = Self { _process: Process::spawn(nginx.stdin(Stdio::null())), ports };
+        eventually(|| {
+            nginx
+                .ports
+                .iter()
+                .all(|(_, port)| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok())
+        });
+        Some(nginx)
+    }
+
+    fn url(&self, kind: &str) -> String {
+        let (_, port) = self.ports.iter().find(|(name, _)| *name == kind).unwrap();
+        format!("http://127.0.0.1:{port}/events/a")
+    }
+}
+
+const GZIP: &str =
+    "gzip on; gzip_types text/event-stream; gzip_min_length 0; gzip_http_version 1.0;";
+
+/// Chunks of the hub are passed on as they are, and gathered by the compression.
+const GZIP_HELD: &str = "gzip on; gzip_types text/event-stream; gzip_min_length 0; \
+     proxy_http_version 1.1; proxy_ignore_headers X-Accel-Buffering;";
