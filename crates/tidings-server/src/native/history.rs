@@ -19,7 +19,7 @@ use super::subscribe::TIDINGS_RESUME;
 use crate::answer::{self, Answer};
 use crate::limits::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_PAUSE};
 use crate::problem::{Code, Problem};
-use crate::query::{self, Query};
+use crate::query;
 use crate::state::{Stage, State};
 
 pub(super) async fn history(
@@ -27,10 +27,7 @@ pub(super) async fn history(
     parts: &Parts,
     raw_topic: Option<&str>,
 ) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let token = query.take("token")?;
-    let caller = state.auth.identify(parts, token.as_deref()).await?;
-    let interest = super::interest(raw_topic, &mut query, &caller, state.config.matchers_max)?;
+    let (mut query, _, interest) = super::reader(state, parts, raw_topic).await?;
     let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Earliest);
     let limit = query.take("limit")?;
     let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;

@@ -135,6 +135,19 @@ fn meter<'a>(state: &'a State, parts: &Parts, caller: &Caller) -> Result<Meter<'
     })
 }
 
+/// What every reader's request begins with: what is left of its query, who asks, and for what.
+async fn reader<'a>(
+    state: &State,
+    parts: &'a Parts,
+    raw_topic: Option<&str>,
+) -> Result<(Query<'a>, Caller, Interest), Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let token = query.take("token")?;
+    let caller = state.auth.identify(parts, token.as_deref()).await?;
+    let interest = interest(raw_topic, &mut query, &caller, state.config.matchers_max)?;
+    Ok((query, caller, interest))
+}
+
 /// What a reader asks for, by the path or by `?topic=`, checked against what it may read.
 fn interest(
     raw_topic: Option<&str>,

@@ -10,7 +10,6 @@ use tidings_hub::{Outcome, Reset, Start, Voice};
 use super::start;
 use crate::answer::{self, Answer, EVENT_STREAM, Stream};
 use crate::problem::{Code, Problem};
-use crate::query::Query;
 use crate::state::{State, jittered_ms};
 
 /// Says which of three a stream is: `live`, `resumed` or `reset`.
@@ -21,10 +20,7 @@ pub(super) async fn subscribe(
     parts: &Parts,
     raw_topic: Option<&str>,
 ) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let token = query.take("token")?;
-    let caller = state.auth.identify(parts, token.as_deref()).await?;
-    let interest = super::interest(raw_topic, &mut query, &caller, state.config.matchers_max)?;
+    let (mut query, caller, interest) = super::reader(state, parts, raw_topic).await?;
     let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Live);
     query.finish(&["topic", "last", "since", "after", "token"])?;
 
