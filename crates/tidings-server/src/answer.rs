@@ -7,9 +7,13 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode, Version};
 use http_body::{Frame, SizeHint};
-use tidings_engine::{Attachment, BrokenOff, Opening, SubscriberBody};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use tidings_engine::{Attachment, Engine, Opening, SubscriberBody};
 
 use crate::activity::Busy;
+use crate::admin::TIDINGS_CONNECTION;
+use crate::body::BoxError;
 
 /// A response as the HTTP library sends it.
 pub(crate) type Response = http::Response<Body>;
@@ -49,6 +53,24 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// Adds the headers about the connection: its name, and what HTTP/1.1 says of it.
+    pub(crate) fn add_connection(&mut self, option: Option<HeaderValue>) {
+        let name = self.opening.connection.to_string();
+        let name = HeaderValue::try_from(name).expect("hexadecimal digits and a hyphen");
+        self.headers.insert(TIDINGS_CONNECTION, name);
+        if let Some(option) = option {
+            self.headers.insert(header::CONNECTION, option);
+        }
+    }
+
+    /// The response for a connection that somebody else writes.
+    pub(crate) fn into_response(self, engine: &Engine) -> Response {
+        let body = engine.attach_body(self.opening, self.attachment);
+        let mut response = http::Response::new(Body::stream(body));
+        *response.headers_mut() = self.headers;
+        response
+    }
+
     /// The head of the response for a socket that is written directly: HTTP/1.1, body in chunks
     /// (RFC 9112 §7.1).
     pub(crate) fn http1_head(&self) -> Vec<u8> {
@@ -71,8 +93,8 @@ impl Stream {
     }
 }
 
-/// The body of a response.
-pub(crate) struct Body {
+/// The body of a response of the hub.
+pub struct Body {
     content: Content,
     /// Dropped with the body: then the request has been answered.
     _busy: Option<Busy>,
@@ -81,6 +103,8 @@ pub(crate) struct Body {
 enum Content {
     Whole(Bytes),
     Stream(SubscriberBody),
+    /// An application's.
+    Other(UnsyncBoxBody<Bytes, BoxError>),
 }
 
 impl Body {
@@ -94,6 +118,15 @@ impl Body {
         Self { content: Content::Stream(body), _busy: None }
     }
 
+    /// What an application answers.
+    pub(crate) fn other<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let body = body.map_err(Into::into).boxed_unsync();
+        Self { content: Content::Other(body), _busy: None }
+    }
+
     /// Keeps the connection busy until this is sent.
     pub(crate) fn holding(self, busy: Busy) -> Self {
         Self { _busy: Some(busy), ..self }
@@ -102,16 +135,19 @@ impl Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().content {
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Stream(body) => Pin::new(body).poll_frame(cx),
+            Content::Stream(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
+            Content::Other(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -119,6 +155,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Whole(bytes) => bytes.is_empty(),
             Content::Stream(body) => body.is_end_stream(),
+            Content::Other(body) => body.is_end_stream(),
         }
     }
 
@@ -126,7 +163,14 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Stream(body) => body.size_hint(),
+            Content::Other(body) => body.size_hint(),
         }
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").finish_non_exhaustive()
     }
 }
 

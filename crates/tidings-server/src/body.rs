@@ -1,13 +1,77 @@
 //! Bodies of requests.
 
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
 
 use crate::problem::{Code, Problem};
+
+/// Any error, as bodies have them.
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The body of a request: the HTTP library's own, or one that an application hands on.
+#[derive(Debug)]
+pub struct RequestBody(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Http(Incoming),
+    Other(UnsyncBoxBody<Bytes, BoxError>),
+}
+
+impl RequestBody {
+    pub(crate) fn new<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        Self(Kind::Other(body.map_err(Into::into).boxed_unsync()))
+    }
+}
+
+impl From<Incoming> for RequestBody {
+    fn from(body: Incoming) -> Self {
+        Self(Kind::Http(body))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.get_mut().0 {
+            Kind::Http(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
+            Kind::Other(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Http(body) => body.is_end_stream(),
+            Kind::Other(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Http(body) => body.size_hint(),
+            Kind::Other(body) => body.size_hint(),
+        }
+    }
+}
 
 /// Reads a body of at most `bytes_max` bytes.
 ///
@@ -16,7 +80,7 @@ use crate::problem::{Code, Problem};
 /// A 413 if it is longer (before any of it is read, if it says so itself), a 408 if it pauses for
 /// longer than `idle_max`, a 400 if it does not arrive whole.
 pub(crate) async fn collect(
-    mut body: Incoming,
+    mut body: RequestBody,
     bytes_max: usize,
     idle_max: Duration,
 ) -> Result<Bytes, Problem> {
@@ -45,12 +109,12 @@ pub(crate) async fn collect(
 }
 
 /// The next part of `body` that is data.
-async fn next_chunk(body: &mut Incoming, idle_max: Duration) -> Result<Option<Bytes>, Problem> {
+async fn next_chunk(body: &mut RequestBody, idle_max: Duration) -> Result<Option<Bytes>, Problem> {
     loop {
         let frame = tokio::time::timeout(idle_max, body.frame()).await;
         match frame.map_err(|_| timed_out(idle_max))? {
             None => return Ok(None),
-            Some(Err(error)) => return Err(broken(&error)),
+            Some(Err(error)) => return Err(broken(&*error)),
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));
@@ -85,7 +149,7 @@ pub(crate) fn timed_out(idle_max: Duration) -> Problem {
     )
 }
 
-pub(crate) fn broken(error: &hyper::Error) -> Problem {
+pub(crate) fn broken(error: &(dyn Error + Send + Sync)) -> Problem {
     tracing::debug!(%error, "a request's body broke off");
     Problem::new(Code::TruncatedBody, "send the whole body again")
 }

@@ -28,6 +28,10 @@ pub struct Config {
     /// keys, only loopback addresses can be listened on. If there are keys, a token that is sent
     /// all the same must be good.
     pub open: bool,
+    /// An application says who may do what, by an `Arc<Grant>` among the extensions of a request
+    /// (see [`HubService`](crate::HubService)). A request without one needs a token, also where
+    /// there are no keys.
+    pub granted_by_application: bool,
     /// Keys that may be presented as they are. With any key configured, of either kind, a request
     /// without a token is refused, on loopback addresses too (unless [`open`](Self::open)).
     pub api_keys: Vec<ApiKey>,
@@ -99,6 +103,7 @@ impl Default for Config {
             tls: None,
             redirect: Vec::new(),
             open: false,
+            granted_by_application: false,
             api_keys: Vec::new(),
             jwt_keys: Vec::new(),
             mercure: MercureConfig::default(),
@@ -181,7 +186,7 @@ impl Config {
 
     /// Whether a request without a token may do everything.
     pub(crate) fn is_open(&self) -> bool {
-        self.open || self.has_no_keys()
+        self.open || (self.has_no_keys() && !self.granted_by_application)
     }
 
     /// Whether no token could ever be good.
@@ -195,7 +200,7 @@ impl Config {
     }
 
     fn has_access_rules(&self) -> bool {
-        self.open || !self.has_no_keys()
+        self.open || self.granted_by_application || !self.has_no_keys()
     }
 
     /// An address that others than this machine can reach.

@@ -23,6 +23,35 @@
 //! # }
 //! ```
 //!
+//! # In an application
+//!
+//! The hub is also a [`tower` service](HubService), for a router of an application that has paths
+//! and users of its own. What a user may do, the application puts into the request:
+//!
+//! ```
+//! use axum::{Router, extract::Request, middleware, routing::get};
+//! use std::sync::Arc;
+//! use tidings_hub::{Grant, Matcher};
+//! use tidings_server::HubService;
+//!
+//! fn application(hub: HubService) -> Router {
+//!     let hub = Router::new().fallback_service(hub).layer(middleware::map_request(authorize));
+//!     Router::new().route("/", get(|| async { "my application" })).nest("/hub", hub)
+//! }
+//!
+//! async fn authorize(mut request: Request) -> Request {
+//!     let news = vec![Matcher::parse("news/**").expect("a pattern")];
+//!     let grant = Grant { subscribe: news, ..Grant::nothing() };
+//!     request.extensions_mut().insert(Arc::new(grant));
+//!     request
+//! }
+//! ```
+//!
+//! Give it to [`Server::serve_application`] with [`Server::service`] inside, and nothing is lost:
+//! TLS, limits, draining, and subscribers whose sockets the engine takes. Or serve it yourself with
+//! [`HubService::new`]: then streams are response bodies, at the price in memory that your HTTP
+//! server has for them. `examples/axum.rs` does both.
+//!
 //! # A request travels
 //!
 //! A [listener] accepts the connection; [connection] finds out which HTTP is spoken and
@@ -52,6 +81,7 @@ mod handoff;
 pub mod limits;
 mod listener;
 mod mercure;
+mod mount;
 mod native;
 mod problem;
 mod query;
@@ -64,7 +94,9 @@ mod socket;
 mod state;
 mod tls;
 
+pub use answer::Body;
 pub use auth::{ApiKey, JwtKey};
+pub use body::RequestBody;
 pub use client::TrustedProxies;
 pub use config::Config;
 pub use cors::Cors;
@@ -73,5 +105,6 @@ pub use mercure::{
     MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins, TokenReport,
     TokenUse, TokenVerdict,
 };
+pub use mount::{HubService, Peer};
 pub use server::Server;
 pub use tls::{Tls, TlsError};

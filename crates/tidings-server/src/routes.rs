@@ -5,10 +5,10 @@ use std::sync::Arc;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
-use hyper::body::Incoming;
 
 use crate::admin;
 use crate::answer::{self, Answer};
+use crate::body::RequestBody;
 use crate::client::Client;
 use crate::cors;
 use crate::mercure;
@@ -44,7 +44,7 @@ pub(crate) fn label_name(label: usize) -> &'static str {
 }
 
 /// Answers a request. Whatever goes wrong is an answer too.
-pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> Answer {
+pub(crate) async fn answer(state: &Arc<State>, request: Request<RequestBody>) -> Answer {
     let (parts, body) = request.into_parts();
     if mercure::has(state, parts.uri.path()) {
         let answer = mercure::answer(state, &parts, body).await;
@@ -77,7 +77,7 @@ pub(crate) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> An
     answer
 }
 
-async fn dispatch(state: &Arc<State>, parts: &Parts, body: Incoming) -> Result<Answer, Problem> {
+async fn dispatch(state: &Arc<State>, parts: &Parts, body: RequestBody) -> Result<Answer, Problem> {
     let path = parts.uri.path();
     if Client::exceeds(parts) && !native::wants_stream(parts) {
         return Err(too_many_connections());

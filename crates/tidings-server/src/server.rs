@@ -1,14 +1,21 @@
+use std::convert::Infallible;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::Request;
 use tidings_engine::Engine;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tower_service::Service;
 
+use crate::body::RequestBody;
 use crate::config::Config;
 use crate::connection::Protocols;
 use crate::error::BindError;
 use crate::listener::{Door, Listener};
+use crate::mount::{self, Application, HubService};
 use crate::state::{Stage, State};
 
 /// The HTTP face of a hub: bound to its addresses, and not yet serving.
@@ -25,6 +32,8 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) state: Arc<State>,
     pub(crate) protocols: Arc<Protocols>,
+    /// What answers requests, if it is not the hub alone.
+    pub(crate) application: Option<Application>,
     /// Room for connections.
     pub(crate) room: Arc<Semaphore>,
 }
@@ -52,8 +61,12 @@ impl Server {
         let protocols = Protocols::new(&config, engine.takes_sockets());
         let room = Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS));
         let state = State::new(engine, config, stage.subscribe());
-        let shared =
-            Shared { state: Arc::new(state), protocols: Arc::new(protocols), room: Arc::new(room) };
+        let shared = Shared {
+            state: Arc::new(state),
+            application: None,
+            protocols: Arc::new(protocols),
+            room: Arc::new(room),
+        };
         Ok(Self { listeners, redirects, shared, stage })
     }
 
@@ -71,6 +84,32 @@ impl Server {
     /// The first of [`local_addrs`](Self::local_addrs).
     pub fn local_addr(&self) -> SocketAddr {
         self.listeners[0].local_addr()
+    }
+
+    /// The hub as a service, to be mounted in the router of an application that is then
+    /// [served](Self::serve_application).
+    pub fn service(&self) -> HubService {
+        HubService::of(&self.shared.state)
+    }
+
+    /// As [`serve`](Self::serve), with an application that answers all requests: a router in which
+    /// [`service`](Self::service) is mounted. Nothing of the hub is lost by that: subscribers over
+    /// HTTP/1.1 go to the engine with their sockets. Layers of the application may refuse requests
+    /// and add headers; they do not see the body of an event stream. Upgrades to other protocols
+    /// are not possible.
+    pub async fn serve_application<S, B>(
+        mut self,
+        application: S,
+        shutdown: impl Future<Output = ()>,
+    ) where
+        S: Service<Request<RequestBody>, Response = http::Response<B>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+        B: Send + 'static,
+    {
+        self.shared.application = Some(mount::application(application));
+        self.serve(shutdown).await;
     }
 
     /// Serves until `shutdown` is ready, then leaves: takes no more connections, lets the engine

@@ -10,11 +10,12 @@ use http::{Method, Request, Version};
 use hyper::body::{Body as _, Incoming};
 
 use crate::activity::Activity;
-use crate::admin::TIDINGS_CONNECTION;
-use crate::answer::{Answer, Body, Response};
+use crate::answer::{Answer, Response};
+use crate::body::RequestBody;
 use crate::client::Client;
 use crate::connection::Visit;
 use crate::handoff::Slot;
+use crate::mount::{self, Application};
 use crate::redirect;
 use crate::routes;
 use crate::server::Shared;
@@ -33,6 +34,7 @@ struct Connection {
     is_secure: bool,
     is_excess: bool,
     redirect: Option<u16>,
+    application: Option<Application>,
 }
 
 impl Service {
@@ -51,6 +53,7 @@ impl Service {
             is_secure: visit.is_secure,
             is_excess: visit.is_excess,
             redirect: visit.redirect,
+            application: shared.application.clone(),
         }))
     }
 }
@@ -75,9 +78,12 @@ impl Connection {
         let connection_option = crate::answer::connection_option(version, request.headers());
         let client = self.client(request.headers());
         request.extensions_mut().insert(client);
-        let answer = match self.redirect {
-            Some(port) => Answer::Response(redirect::answer(&request, port)),
-            None => routes::answer(&self.state, request).await,
+        let answer = match (self.redirect, &self.application) {
+            (Some(port), _) => Answer::Response(redirect::answer(&request, port)),
+            (None, Some(application)) => {
+                mount::ask(application, &self.state, request.map(RequestBody::from)).await
+            }
+            (None, None) => routes::answer(&self.state, request.map(RequestBody::from)).await,
         };
         let mut stream = match answer {
             Answer::Response(response) => {
@@ -95,27 +101,17 @@ impl Connection {
             }
             Answer::Stream(stream) => stream,
         };
-        let name = stream.opening.connection.to_string();
-        let name = HeaderValue::try_from(name).expect("hexadecimal digits and a hyphen");
-        stream.headers.insert(TIDINGS_CONNECTION, name);
-        if let Some(option) = connection_option {
-            stream.headers.insert(header::CONNECTION, option);
-        }
+        stream.add_connection(connection_option);
         match &self.slot {
             // HTTP/1.0 knows no chunks.
             Some(slot) if version == Version::HTTP_11 => {
                 slot.fill(stream);
                 std::future::pending().await
             }
-            _ => {
-                let stream = *stream;
-                let body = self.state.engine.attach_body(stream.opening, stream.attachment);
-                let mut response = http::Response::new(Body::stream(body).holding(busy));
-                *response.headers_mut() = stream.headers;
-                response
-            }
+            _ => stream.into_response(&self.state.engine).map(|body| body.holding(busy)),
         }
     }
+
     /// Who sent a request with these headers.
     fn client(&self, headers: &HeaderMap) -> Client {
         let trusted = &self.state.config.trusted_proxies;

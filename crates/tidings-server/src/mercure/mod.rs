@@ -48,10 +48,10 @@ use std::time::Duration;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
-use hyper::body::Incoming;
 
 use crate::answer::{self, Answer};
 use crate::auth::cache::TokenCache;
+use crate::body::RequestBody;
 use crate::client::Client;
 use crate::quota;
 use crate::state::State;
@@ -87,7 +87,7 @@ pub(crate) fn has(state: &State, path: &str) -> bool {
 }
 
 /// Answers a request to a path that [is](has) of this protocol.
-pub(crate) async fn answer(state: &State, parts: &Parts, body: Incoming) -> Answer {
+pub(crate) async fn answer(state: &State, parts: &Parts, body: RequestBody) -> Answer {
     let site = Site::of(state, parts);
     let answered = dispatch(state, parts, &site, body).await;
     let mut answer = answered.unwrap_or_else(|refusal| {
@@ -109,7 +109,7 @@ async fn dispatch(
     state: &State,
     parts: &Parts,
     site: &Site,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Answer, Refusal> {
     let method = &parts.method;
     let subscribes = method == Method::GET || method.as_str() == subscribe::QUERY;

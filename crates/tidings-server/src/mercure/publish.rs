@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use hyper::body::Incoming;
 use tidings_engine::PublishError;
 use tidings_hub::{Draft, EventId, EventIdForm, EventType, Topic};
 
@@ -17,7 +16,7 @@ use super::refusal::{Challenge, PLAIN, Refusal};
 use super::site::Site;
 use super::text;
 use crate::answer::{self, Answer};
-use crate::body;
+use crate::body::{self, RequestBody};
 use crate::cors;
 use crate::limits::FIELD_BYTES_MAX;
 use crate::problem::Code;
@@ -27,7 +26,7 @@ pub(super) async fn publish(
     state: &State,
     parts: &Parts,
     site: &Site,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Answer, Refusal> {
     let query = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
     let caller = access::identify(state, parts, site, Role::Publisher, None, &query).await?;
@@ -93,7 +92,7 @@ async fn form(
     state: &State,
     parts: &Parts,
     dialect: &Dialect,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Form, Refusal> {
     let config = &state.config;
     // A byte can become three on its way through a form, and names take room too.

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
-use hyper::body::Incoming;
 use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening};
 use tidings_hub::{EventIdForm, Interest, Matcher, Notice, Outcome, Position, Start, Voice};
@@ -21,7 +20,7 @@ use super::site::Site;
 use super::subscription::{Kind, Subscription};
 use super::text;
 use crate::answer::{self, Answer, Stream};
-use crate::body;
+use crate::body::{self, RequestBody};
 use crate::problem::Code;
 use crate::state::{State, jittered_ms};
 
@@ -38,7 +37,7 @@ pub(super) async fn subscribe(
     state: &State,
     parts: &Parts,
     site: &Site,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Answer, Refusal> {
     let form = parameters(state, parts, body).await?;
     let spoken = match parts.method.as_str() {
@@ -113,7 +112,7 @@ pub(super) async fn subscribe(
 
 /// The parameters of the query and, of a `QUERY` request (RFC 10008), those of the body behind
 /// them.
-async fn parameters(state: &State, parts: &Parts, body: Incoming) -> Result<Form, Refusal> {
+async fn parameters(state: &State, parts: &Parts, body: RequestBody) -> Result<Form, Refusal> {
     let mut form = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
     if parts.method.as_str() != QUERY {
         return Ok(form);

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 
 use http::request::Parts;
-use hyper::body::Incoming;
 use memchr::memchr;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -14,7 +13,7 @@ use super::fields::Drafter;
 use super::ingest::{Source, ingest};
 use crate::answer::Answer;
 use crate::auth::Caller;
-use crate::body;
+use crate::body::{self, RequestBody};
 use crate::problem::{Code, Problem};
 use crate::query::Query;
 use crate::state::State;
@@ -23,7 +22,7 @@ pub(super) async fn publish(
     state: &State,
     parts: &Parts,
     raw_topic: Option<&str>,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;

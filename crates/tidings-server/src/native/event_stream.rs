@@ -5,14 +5,13 @@
 //! an upstream hub says about itself (types that begin with `tidings.`) is not passed on.
 
 use http::request::Parts;
-use hyper::body::Incoming;
 use tidings_codec::{Decoder, EventRef, EventType, Item};
 use tidings_hub::{Draft, Topic};
 
 use super::fields::{Drafter, RESERVED_PREFIX};
 use super::ingest::{Source, ingest};
 use crate::answer::Answer;
-use crate::body;
+use crate::body::{self, RequestBody};
 use crate::limits::FIELD_BYTES_MAX;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -22,7 +21,7 @@ pub(super) async fn publish(
     state: &State,
     parts: &Parts,
     raw_topic: &str,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;

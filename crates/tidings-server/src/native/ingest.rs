@@ -31,14 +31,14 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use hyper::body::{Body, Incoming};
+use http_body::Body;
 use serde::Serialize;
 use tidings_engine::PublishError;
 use tidings_hub::{Appended, Draft};
 use tokio::time::{Instant, Sleep};
 
 use crate::answer::{self, Answer};
-use crate::body;
+use crate::body::{self, BoxError, RequestBody};
 use crate::limits::{
     ATOMIC_BATCH_BYTES_MAX, INGEST_BATCH_BYTES_MAX, INGEST_BATCH_EVENTS_MAX, INGEST_BATCHES_MAX,
 };
@@ -74,7 +74,7 @@ pub(super) async fn ingest(
     state: &State,
     meter: Meter<'_>,
     announced_length: Option<u64>,
-    body: Incoming,
+    body: RequestBody,
     source: &mut (impl Source + Send),
 ) -> Result<Answer, Problem> {
     let mut summary = Summary::default();
@@ -124,7 +124,7 @@ impl Summary {
 async fn whole(
     state: &State,
     meter: Meter<'_>,
-    body: Incoming,
+    body: RequestBody,
     source: &mut impl Source,
     summary: &mut Summary,
 ) -> Result<(), Problem> {
@@ -147,7 +147,7 @@ async fn whole(
 async fn stream(
     state: &State,
     meter: Meter<'_>,
-    mut body: Incoming,
+    mut body: RequestBody,
     source: &mut impl Source,
     summary: &mut Summary,
 ) -> Result<(), Problem> {
@@ -196,7 +196,7 @@ async fn stream(
                     read_last = Instant::now();
                     flow.chunk = chunk;
                 }
-                Poll::Ready(Some(Err(error))) => flow.end(Err(body::broken(&error))),
+                Poll::Ready(Some(Err(error))) => flow.end(Err(body::broken(&*error))),
                 Poll::Ready(None) => flow.end(Ok(())),
                 Poll::Pending if leaving.as_mut().poll(cx).is_ready() => {
                     flow.end(Err(draining()));
@@ -223,7 +223,10 @@ fn draining() -> Problem {
 }
 
 /// The next part of `body` that is data.
-fn poll_chunk(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Bytes>>> {
+fn poll_chunk(
+    body: &mut RequestBody,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, BoxError>>> {
     loop {
         match std::task::ready!(Pin::new(&mut *body).poll_frame(cx)) {
             None => return Poll::Ready(None),

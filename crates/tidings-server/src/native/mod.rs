@@ -31,13 +31,12 @@ use std::sync::Arc;
 use http::Method;
 use http::header;
 use http::request::Parts;
-use hyper::body::Incoming;
 use tidings_engine::PublishError;
 use tidings_hub::{Interest, Matcher, ReadError, Topic};
 
 use crate::answer::Answer;
 use crate::auth::Caller;
-use crate::body;
+use crate::body::{self, RequestBody};
 use crate::problem::{Code, Problem};
 use crate::query::{self, Plus, Query};
 use crate::quota::{self, Meter};
@@ -70,7 +69,7 @@ pub(crate) async fn write(
     state: &Arc<State>,
     parts: &Parts,
     topic: Option<&str>,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Answer, Problem> {
     match (body::media_type(&parts.headers).as_str(), topic) {
         ("application/x-ndjson" | "application/ndjson" | "application/jsonl", topic) => {

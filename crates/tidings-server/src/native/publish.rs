@@ -1,12 +1,11 @@
 //! `POST /events/{topic}`: the body as one event.
 
 use http::request::Parts;
-use hyper::body::Incoming;
 use tidings_hub::{Appended, Interest, Matcher, Position, Topic};
 
 use super::fields::Drafter;
 use crate::answer::{self, Answer};
-use crate::body;
+use crate::body::{self, RequestBody};
 use crate::problem::{Code, Problem};
 use crate::query::{self, Query};
 use crate::state::State;
@@ -15,7 +14,7 @@ pub(super) async fn publish(
     state: &State,
     parts: &Parts,
     raw_topic: &str,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let event_type = query.take("event")?;

@@ -1,0 +1,179 @@
+//! The hub inside an application: as a service in a router of its own.
+//!
+//! # How the engine gets the socket
+//!
+//! A request that came to a [`Server`](crate::Server) passes through the application's router and
+//! its layers and arrives here as any other. If the answer is an event stream, it goes back through
+//! the same layers as a response without a body, with the stream beside it among its extensions
+//! ([`Parked`]). The server takes the stream out, with whatever headers the layers have added, and
+//! hands it over as if there were no application. So layers may check, refuse and add headers, but
+//! what they do to the body of an event stream does not happen.
+//!
+//! Where the application serves connections itself nobody waits for a parked stream, and the
+//! response has a body that a shard feeds.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use tidings_engine::Engine;
+use tokio::sync::watch;
+use tower_service::Service;
+
+use crate::answer::{self, Answer, Body, Response, Stream};
+use crate::body::{BoxError, RequestBody};
+use crate::client::Client;
+use crate::config::Config;
+use crate::error::ConfigError;
+use crate::routes;
+use crate::state::{Stage, State};
+
+/// The hub as a service, for a router of an application. Clones are the same hub.
+///
+/// Who may do what, the application says by an `Arc<Grant>` among the extensions of a request; a
+/// request without one is looked at as by a [`Server`](crate::Server): by its token. An application
+/// that knows its users by cookies must itself refuse to publish for pages of foreign origins.
+#[derive(Clone)]
+pub struct HubService {
+    state: Arc<State>,
+    /// Of a hub without a server: as long as it is here, the hub is not leaving.
+    _stage: Option<Arc<watch::Sender<Stage>>>,
+}
+
+/// Who is at the other end of the connection of a request, for the limits by address: an extension
+/// of requests by which an application that serves connections itself says so.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+impl HubService {
+    /// A hub for an application that serves connections itself. Of `config`, what concerns
+    /// listening and connections has no meaning; without keys, and unless it is
+    /// [open](Config::open), only the grants of the application count. When the application leaves,
+    /// it drains the engine.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`].
+    pub fn new(mut config: Config, engine: Engine) -> Result<Self, ConfigError> {
+        config.granted_by_application |= config.has_no_keys();
+        config.check()?;
+        let stage = watch::Sender::new(Stage::Serving);
+        let state = Arc::new(State::new(engine, config, stage.subscribe()));
+        Ok(Self { state, _stage: Some(Arc::new(stage)) })
+    }
+
+    /// The hub of a server.
+    pub(crate) fn of(state: &Arc<State>) -> Self {
+        Self { state: Arc::clone(state), _stage: None }
+    }
+}
+
+impl<B> Service<Request<B>> for HubService
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let state = Arc::clone(&self.state);
+        let mut request = request.map(RequestBody::new);
+        if let Some(Peer(peer)) = request.extensions().get().copied() {
+            let trusted = &state.config.trusted_proxies;
+            let client = Client::new(peer.ip(), false, request.headers(), trusted);
+            request.extensions_mut().insert(client);
+        }
+        let awaited = request.extensions_mut().remove::<Awaited>();
+        // Another hub's server has another engine.
+        let is_awaited = awaited.is_some_and(|Awaited(by)| Arc::ptr_eq(&by, &state));
+        let option = answer::connection_option(request.version(), request.headers());
+        Box::pin(async move {
+            let mut stream = match routes::answer(&state, request).await {
+                Answer::Response(response) => return Ok(response),
+                Answer::Stream(stream) => stream,
+            };
+            if is_awaited {
+                return Ok(Parked::response(stream));
+            }
+            stream.add_connection(option);
+            Ok(stream.into_response(&state.engine))
+        })
+    }
+}
+
+impl std::fmt::Debug for HubService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HubService").finish_non_exhaustive()
+    }
+}
+
+/// An application that answers the requests of a server.
+pub(crate) type Application = Arc<
+    dyn Fn(Request<RequestBody>) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync,
+>;
+
+/// Makes one of a service.
+pub(crate) fn application<S, B>(service: S) -> Application
+where
+    S: Service<Request<RequestBody>, Response = http::Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    Arc::new(move |request| {
+        let mut service = service.clone();
+        Box::pin(async move {
+            let Ok(()) = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
+            let Ok(response) = service.call(request).await;
+            response.map(Body::other)
+        })
+    })
+}
+
+/// Asks an application. What it answers is an event stream again, if the hub within it gave one.
+pub(crate) async fn ask(
+    application: &Application,
+    state: &Arc<State>,
+    mut request: Request<RequestBody>,
+) -> Answer {
+    request.extensions_mut().insert(Awaited(Arc::clone(state)));
+    let mut response = application(request).await;
+    let parked = response.extensions_mut().remove::<Parked>();
+    match parked.filter(|_| response.status() == StatusCode::OK).and_then(Parked::take) {
+        Some(mut stream) => {
+            stream.headers = std::mem::take(response.headers_mut());
+            Answer::Stream(stream)
+        }
+        None => Answer::Response(response),
+    }
+}
+
+/// Among the extensions of a request: the server of this hub waits for a parked stream.
+#[derive(Clone)]
+struct Awaited(Arc<State>);
+
+/// An event stream among the extensions of its response.
+#[derive(Clone)]
+struct Parked(Arc<Mutex<Option<Box<Stream>>>>);
+
+impl Parked {
+    fn response(stream: Box<Stream>) -> Response {
+        let mut response = answer::empty(StatusCode::OK);
+        *response.headers_mut() = stream.headers.clone();
+        response.extensions_mut().insert(Self(Arc::new(Mutex::new(Some(stream)))));
+        response
+    }
+
+    fn take(self) -> Option<Box<Stream>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

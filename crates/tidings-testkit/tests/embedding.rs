@@ -1,0 +1,150 @@
+//! The hub inside an application, both ways, by the example that the documentation shows.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_engine::{Engine, EngineConfig};
+use tidings_hub::{Epoch, MemoryStore};
+use tidings_server::{Config, HubService, Server};
+use tidings_testkit::http::{Connection, Response, request};
+use tidings_testkit::server::is_portable;
+use tokio::runtime::Runtime;
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../tidings-server/examples/axum.rs"]
+mod example;
+
+/// The example's application, running.
+struct Application {
+    address: SocketAddr,
+    runtime: Runtime,
+    engine: Engine,
+}
+
+impl Application {
+    /// The hub owns the listener; it has room for one connection that is not a subscriber's.
+    fn served_by_the_hub() -> Self {
+        Self::start(|engine| {
+            let config = Config {
+                listen: vec![([127, 0, 0, 1], 0).into()],
+                granted_by_application: true,
+                connections_max: 1,
+                ..Config::default()
+            };
+            let server = Server::bind(config, engine).unwrap();
+            let address = server.local_addr();
+            let application = example::application(server.service());
+            tokio::spawn(server.serve_application(application, std::future::pending()));
+            address
+        })
+    }
+
+    /// The application owns the listener.
+    fn serving_itself() -> Self {
+        Self::start(|engine| {
+            let hub = HubService::new(Config::default(), engine).unwrap();
+            let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let address = listener.local_addr().unwrap();
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            tokio::spawn(async move {
+                axum::serve(listener, example::application(hub)).await.unwrap();
+            });
+            address
+        })
+    }
+
+    fn start(serve: impl FnOnce(Engine) -> SocketAddr) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let store = MemoryStore::new(Epoch::from_random(7), 1 << 20, Duration::from_secs(60));
+        let config = EngineConfig { portable: is_portable(), ..EngineConfig::default() };
+        let engine = Engine::start(Arc::new(store), config).unwrap();
+        let guard = runtime.enter();
+        let address = serve(engine.clone());
+        drop(guard);
+        Self { address, runtime, engine }
+    }
+
+    fn send(&self, method: &str, target: &str, user: &str, body: &str) -> Connection {
+        let mut connection = Connection::open(self.address);
+        let mut headers = vec![("accept", "text/event-stream"), ("connection", "close")];
+        if !user.is_empty() {
+            headers.push(("x-user", user));
+        }
+        if method == "GET" {
+            headers.pop_if(|(name, _)| *name == "connection");
+        }
+        connection.send(request(method, target, &headers, body.as_bytes()));
+        connection
+    }
+
+    fn ask(&self, method: &str, target: &str, user: &str, body: &str) -> Response {
+        self.send(method, target, user, body).response()
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.engine.stop());
+    }
+}
+
+#[test]
+fn users_of_the_application_have_what_the_application_grants_them() {
+    for application in [Application::served_by_the_hub(), Application::serving_itself()] {
+        assert_eq!(application.ask("POST", "/hub/events/users/ada", "", "x").status(), 401);
+        let foreign = application.ask("POST", "/hub/events/users/bob", "ada", "x");
+        assert_eq!((foreign.status(), foreign.code().as_str()), (403, "not_granted"));
+        assert_eq!(application.ask("DELETE", "/", "", "").status(), 405);
+
+        let mut stream = application.send("GET", "/hub/events/users/ada", "ada", "");
+        let head = stream.head();
+        assert_eq!(head.status, 200);
+        assert_eq!(head.header("content-type"), Some("text/event-stream"));
+        assert_eq!(application.ask("POST", "/hub/events/users/ada", "ada", "hello").status(), 200);
+        assert!(stream.event().unwrap().ends_with("data: hello\n\n"));
+    }
+}
+
+#[test]
+fn subscribers_of_an_application_that_the_hub_serves_are_the_engines() {
+    if is_portable() {
+        return;
+    }
+    let application = Application::served_by_the_hub();
+    // There is room for one connection on which HTTP is spoken; these have left it.
+    let mut streams: Vec<_> = (0..3)
+        .map(|_| {
+            let mut stream = application.send("GET", "/hub/events/users/ada", "ada", "");
+            assert_eq!(stream.head().status, 200);
+            stream
+        })
+        .collect();
+    assert_eq!(application.ask("POST", "/hub/events/users/ada", "ada", "hello").status(), 200);
+    for stream in &mut streams {
+        assert!(stream.event().unwrap().ends_with("data: hello\n\n"));
+    }
+}
+
+#[test]
+fn a_hub_whose_application_grants_nothing_lets_nobody_in() {
+    let application = Application::start(|engine| {
+        let hub = HubService::new(Config::default(), engine).unwrap();
+        let config = Config { listen: vec![([127, 0, 0, 1], 0).into()], ..Config::default() };
+        let other = Engine::start(
+            Arc::new(MemoryStore::new(Epoch::from_random(8), 1 << 20, Duration::from_secs(60))),
+            EngineConfig::default(),
+        );
+        let server = Server::bind(config, other.unwrap()).unwrap();
+        let address = server.local_addr();
+        tokio::spawn(server.serve_application(hub, std::future::pending()));
+        address
+    });
+    for method in ["GET", "POST", "DELETE"] {
+        let refused = application.ask(method, "/events/a", "ada", "");
+        assert_eq!((refused.status(), refused.code().as_str()), (401, "token_required"));
+    }
+}
