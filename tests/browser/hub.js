@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, equal } from "./harness.js";
 
-const PROGRAM =
+export const PROGRAM =
   process.env.TIDINGS ?? new URL("../../target/debug/tidings", import.meta.url).pathname;
 
 /** Starts one; it ends with the test. */

@@ -14,8 +14,9 @@ pub(super) struct Dialect {
     pub(super) cookie: &'static str,
     /// Whether `?authorization=` carries a token.
     pub(super) token_in_query: bool,
-    /// The parameters that carry the id to resume after, the first one present wins; the header
-    /// `Last-Event-ID` wins over all.
+    /// The parameters that carry the id to resume after, in any case (a polyfill that many pages
+    /// have writes `lastEventId`), the first one present wins; the header `Last-Event-ID` wins over
+    /// all.
     pub(super) resume_parameters: &'static [&'static str],
     /// Whether an id to resume after that is empty is answered like one that is not.
     pub(super) answers_empty_resume: bool,

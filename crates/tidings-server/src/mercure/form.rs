@@ -48,6 +48,12 @@ impl Form {
         self.all(name).next()
     }
 
+    /// The first value of a field that is called so in whatever case.
+    pub(super) fn first_in_any_case(&self, name: &str) -> Option<&[u8]> {
+        let mut fields = self.fields();
+        fields.find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
     /// The first value of the field `name`, as text; bytes that are none become U+FFFD.
     pub(super) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.first(name).map(String::from_utf8_lossy)

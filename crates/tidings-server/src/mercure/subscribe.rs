@@ -229,7 +229,8 @@ enum Resume {
 impl Resume {
     fn of(headers: &HeaderMap, form: &Form, dialect: &Dialect) -> Self {
         let header = headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
-        let parameters = dialect.resume_parameters.iter().filter_map(|name| form.first(name));
+        let parameters = dialect.resume_parameters.iter();
+        let parameters = parameters.filter_map(|name| form.first_in_any_case(name));
         let given: Vec<_> = header.into_iter().chain(parameters).collect();
         match given.iter().find(|id| !id.is_empty()) {
             Some(id) => Self::After(String::from_utf8_lossy(id).into_owned()),

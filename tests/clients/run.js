@@ -1,0 +1,9 @@
+// node run.js [PART OF A SENTENCE]
+
+import { run } from "../browser/harness.js";
+
+await import("./eventsource.test.js");
+await import("./polyfill.test.js");
+await import("./python.test.js");
+
+process.exit((await run(process.argv[2])) ? 1 : 0);
