@@ -3,14 +3,14 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::nginx::Nginx;
 use crate::origin::{Origin, STREAM, hold};
-use crate::world::{Folder, Hub, Process, eventually, said, tidings};
+use crate::world::{Folder, Hub, said, tidings};
 
 #[test]
 fn a_hub_without_a_proxy_has_nothing_but_the_limit_of_http_1() {
@@ -69,6 +69,29 @@ fn a_proxy_that_buffers_is_found_and_one_that_does_not_is_not() {
     // The server's own word is enough where it is heeded.
     let (found, code) = diagnose(&nginx.url("heeded"), &with_events);
     assert_eq!((codes(&found), code), (vec!["http1-limit"], 0), "{found:#}");
+}
+
+#[test]
+fn over_http_2_nothing_is_left_to_say() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &["--heartbeat", "500ms"]);
+    let Some(nginx) = Nginx::start(&folder, &hub) else { return };
+    let url = nginx.tls_url("unbuffered");
+    let doctor = |trusted: &[&str]| {
+        let mut doctor = tidings();
+        doctor.args(["doctor", &url, "--json", "--for", "2s", "--publish", &hub.url("/events/a")]);
+        for certificate in trusted {
+            doctor.env("SSL_CERT_FILE", folder.path().join(certificate));
+        }
+        let (stdout, _, code) = said(&mut doctor);
+        (serde_json::from_str::<Value>(&stdout).unwrap(), code)
+    };
+    let (found, code) = doctor(&["certificate.pem"]);
+    assert_eq!((codes(&found), code), (vec![], 0), "{found:#}");
+    assert_eq!(found["version"], "HTTP/2.0");
+    let (found, code) = doctor(&[]);
+    assert_eq!((codes(&found), code), (vec!["unreachable"], 6), "{found:#}");
+    assert!(found["findings"][0]["evidence"].as_str().unwrap().contains("certificate"));
 }
 
 #[test]
@@ -200,75 +223,3 @@ fn codes(found: &Value) -> Vec<&str> {
     let findings = found["findings"].as_array().unwrap();
     findings.iter().map(|finding| finding["code"].as_str().unwrap()).collect()
 }
-
-/// A real nginx, with one server for each way to get it wrong.
-struct Nginx {
-    _process: Process,
-    ports: Vec<(&'static str, u16)>,
-}
-
-impl Nginx {
-    /// `None`, and a word about it, where there is no nginx.
-    #[allow(clippy::print_stderr)]
-    fn start(folder: &Folder, hub: &Hub) -> Option<Self> {
-        let found = Command::new("nginx").arg("-v").stderr(Stdio::null()).status();
-        if found.is_err() {
-            eprintln!("SKIPPED: there is no nginx here");
-            return None;
-        }
-        let kinds = [
-            ("unbuffered", "proxy_buffering off; proxy_http_version 1.1;"),
-            ("buffered", "proxy_ignore_headers X-Accel-Buffering;"),
-            ("heeded", ""),
-            ("gzip-flushed", GZIP),
-            ("gzip-held", GZIP_HELD),
-            ("impatient", "proxy_read_timeout 1s;"),
-        ];
-        let mut servers = String::new();
-        let mut ports = Vec::new();
-        for (name, lines) in kinds {
-            // Taken for a moment, to know a free one.
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            ports.push((name, port));
-            servers.push_str(&format!(
-                "server {{ listen 127.0.0.1:{port};\n\
-                 location / {{ proxy_pass http://{}; {lines} }} }}\n",
-                hub.address
-            ));
-        }
-        let place = folder.path().display();
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
-            .concat();
-        let config = folder.file(
-            "nginx.conf",
-            &format!(
-                "daemon off; master_process off; pid {place}/nginx.pid;\n\
-                 events {{ worker_connections 200; }}\n\
-                 http {{ access_log off;\n{temporary}{servers} }}\n"
-            ),
-        );
-        let mut nginx = Command::new("nginx");
-        nginx.args(["-e", &format!("{place}/nginx.log"), "-c"]).arg(config);
-        let nginx = Self { _process: Process::spawn(nginx.stdin(Stdio::null())), ports };
-        eventually(|| {
-            nginx
-                .ports
-                .iter()
-                .all(|(_, port)| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok())
-        });
-        Some(nginx)
-    }
-
-    fn url(&self, kind: &str) -> String {
-        let (_, port) = self.ports.iter().find(|(name, _)| *name == kind).unwrap();
-        format!("http://127.0.0.1:{port}/events/a")
-    }
-}
-
-const GZIP: &str =
-    "gzip on; gzip_types text/event-stream; gzip_min_length 0; gzip_http_version 1.0;";
-
-/// Chunks of the hub are passed on as they are, and gathered by the compression.
-const GZIP_HELD: &str = "gzip on; gzip_types text/event-stream; gzip_min_length 0; \
-     proxy_http_version 1.1; proxy_ignore_headers X-Accel-Buffering;";

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod doctor;
+mod nginx;
 mod origin;
 mod relay;
 mod subscribe;

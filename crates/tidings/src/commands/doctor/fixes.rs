@@ -9,7 +9,7 @@ const fn fix(at: &'static str, line: &'static str) -> Fix {
 /// A proxy that gathers a response before it passes it on.
 pub(super) const BUFFERING: &[Fix] = &[
     fix("nginx", "proxy_buffering off; proxy_http_version 1.1;   # in the stream's location"),
-    fix("Caddy", "reverse_proxy backend:3000 { flush_interval -1 }"),
+    fix("Caddy", "flush_interval -1   # in the stream's reverse_proxy"),
     fix("HAProxy", "no filter or Lua that waits for the whole response; no `compression` for it"),
     fix("cloud", "AWS: an ALB, no REST API; Azure Application Gateway: response buffering off"),
     fix("server", "send `X-Accel-Buffering: no`; nginx heeds it but for proxy_ignore_headers"),
@@ -18,7 +18,7 @@ pub(super) const BUFFERING: &[Fix] = &[
 /// A body that is compressed on its way.
 pub(super) const COMPRESSION: &[Fix] = &[
     fix("nginx", "gzip off;   # in the location, or take text/event-stream off gzip_types"),
-    fix("Caddy", "encode { match not header Content-Type text/event-stream* }"),
+    fix("Caddy", "match header Content-Type text/html*   # in encode: the rest stays plain"),
     fix("HAProxy", "compression type text/html text/css   # and not text/event-stream"),
     fix("cloud", "Cloudflare and others obey `Cache-Control: no-transform`"),
     fix("server", "send `Cache-Control: no-transform`; in Express, keep compression() off it"),
@@ -27,16 +27,16 @@ pub(super) const COMPRESSION: &[Fix] = &[
 /// A connection that is cut because it was silent.
 pub(super) const IDLE: &[Fix] = &[
     fix("nginx", "proxy_read_timeout 1h;   # 60s unless set"),
-    fix("Caddy", "reverse_proxy backend:3000 { transport http { read_timeout 0 } }"),
+    fix("Caddy", "read_timeout 0   # in reverse_proxy's `transport http`; none unless set"),
     fix("HAProxy", "timeout server 1h   # and `timeout client 1h`, both in the stream's proxies"),
-    fix("cloud", "AWS ALB: idle_timeout.timeout_seconds (60); GCP: the backend's timeoutSec (30)"),
+    fix("cloud", "AWS ALB: idle_timeout.timeout_seconds (60); GCP: timeoutSec (30, busy or not)"),
     fix("server", "send a comment such as `: ping` every 15 seconds"),
 ];
 
 /// Streams that are told apart by connections.
 pub(super) const HTTP2: &[Fix] = &[
     fix("nginx", "listen 443 ssl; http2 on;   # before 1.25.1: listen 443 ssl http2;"),
-    fix("Caddy", "app.example { reverse_proxy backend:3000 }   # HTTP/2 comes with HTTPS"),
+    fix("Caddy", "app.example   # a host name as the site's address: HTTPS, and HTTP/2 with it"),
     fix("HAProxy", "bind :443 ssl crt app.pem alpn h2,http/1.1"),
     fix("cloud", "most load balancers speak it on HTTPS listeners, unless told not to"),
     fix("server", "or share one connection between tabs in a worker (tidings.js does)"),
