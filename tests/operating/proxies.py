@@ -52,16 +52,17 @@ class Proxy:
         both = self.folder.path / "both.pem"
         both.write_text(self.certificate.read_text() + self.key.read_text())
         text = text.replace(":443", f"127.0.0.1:{self.port}")
+        # As many as a process may have open files for, here.
+        text = text.replace("maxconn 40000", "maxconn 400")
         text = re.sub(r"/etc/haproxy/\S+", str(both), text)
         return ["haproxy", "-db", "-f", self.folder.file("haproxy.cfg", text)]
 
     def caddy(self, text):
-        text = text.replace("hub.example.org {", f"""{{
+        text = text.replace("grace_period 5s", """grace_period 5s
             admin off
             auto_https disable_redirects
-            skip_install_trust
-        }}
-        https://localhost:{self.port} {{
+            skip_install_trust""")
+        text = text.replace("hub.example.org {", f"""https://localhost:{self.port} {{
             bind 127.0.0.1
             tls {self.certificate} {self.key}""")
         file = self.folder.file("Caddyfile", text)

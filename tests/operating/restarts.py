@@ -31,14 +31,18 @@ class Activated:
         ]
         def give():
             os.dup2(listener.fileno(), 3)
+            os.set_inheritable(3, True)
         self.process = Process(
             command, env={"LISTEN_FDS": "1", "NOTIFY_SOCKET": self.path},
             preexec_fn=give, close_fds=False,
         )
 
     def wait_for(self, word):
-        while word not in self.notify.recv(4096).decode():
-            pass
+        try:
+            while word not in self.notify.recv(4096).decode():
+                pass
+        except TimeoutError:
+            raise AssertionError(f"no {word}: {self.process.said}") from None
 
 
 @test
@@ -115,7 +119,8 @@ def a_copy_of_the_log_made_while_it_is_written_is_a_log():
         ])
         eventually("it is under way", lambda: hub.get("/stats")["published"] > 10_000)
         backup = folder.path / "backup"
-        subprocess.run([str(ROOT / "packaging/backup"), folder.path / "data", backup], check=True)
+        subprocess.run([TIDINGS, "backup", "--data", folder.path / "data", backup], check=True,
+                       stdout=subprocess.DEVNULL)
         at_copy = hub.get("/stats")["published"]
         assert publisher.child.poll() is None, "it was still being written"
         publisher.stop()

@@ -36,6 +36,7 @@ const COMMANDS: [&str; 12] = [
     "relay",
     "doctor",
     "trace",
+    "backup",
     "token",
     "check",
     "bench",

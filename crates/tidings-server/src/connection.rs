@@ -24,8 +24,8 @@ use crate::config::Config;
 use crate::counts::Protocol;
 use crate::handoff::Slot;
 use crate::limits::{
-    CONNECTION_WINDOW_BYTES, LINGER_MAX, PING_INTERVAL, PING_TIMEOUT, READ_BYTES_MAX,
-    STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, TLS_SEND_BYTES_MAX,
+    CONNECTION_WINDOW_BYTES, FIRST_WORD_MAX, LINGER_MAX, PING_INTERVAL, PING_TIMEOUT,
+    READ_BYTES_MAX, STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, TLS_SEND_BYTES_MAX,
 };
 use crate::listener::Door;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
@@ -113,7 +113,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, door: Door, share
 
 async fn plain(stream: TcpStream, shared: &Shared, visit: Visit) {
     let config = &shared.state.config;
-    let leaving = shared.state.reached(Stage::Leaving);
+    let leaving = left_unheard(shared);
     let version = tokio::select! {
         version = timeout(config.head_max, speaks_http2(&stream)) => version,
         () = leaving => return,
@@ -126,9 +126,16 @@ async fn plain(stream: TcpStream, shared: &Shared, visit: Visit) {
     }
 }
 
+/// The server leaves, and who has just connected has said nothing for a while: its request may have
+/// been on its way when it was accepted, and would be lost.
+async fn left_unheard(shared: &Shared) {
+    shared.state.reached(Stage::Leaving).await;
+    tokio::time::sleep(FIRST_WORD_MAX).await;
+}
+
 async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, visit: Visit) {
     let config = &shared.state.config;
-    let leaving = shared.state.reached(Stage::Leaving);
+    let leaving = left_unheard(shared);
     let handshake = async {
         if speaks_http(&stream).await? {
             return Ok(Err(stream));

@@ -167,3 +167,7 @@ pub const TOPICS: usize = 100;
 
 /// See [`TOPICS`].
 pub const TOPICS_MAX: usize = 1000;
+
+/// When the server leaves: how long those who have connected, and said nothing yet, may take for
+/// their first word. At the edge: they are cut.
+pub const FIRST_WORD_MAX: Duration = Duration::from_millis(500);

@@ -45,6 +45,18 @@ impl Listener {
         Ok(Self { socket, address, door })
     }
 
+    /// Takes over a socket that is bound to `address`, and listens.
+    pub(crate) fn adopt(
+        socket: std::net::TcpListener,
+        address: SocketAddr,
+        door: Door,
+    ) -> Result<Self, BindError> {
+        prepare(&socket2::SockRef::from(&socket));
+        let adopted = socket.set_nonblocking(true);
+        adopted.map_err(|error| BindError::Listen { address, error })?;
+        Ok(Self { socket, address, door })
+    }
+
     /// With the port that the system chose.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.address

@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -46,14 +46,35 @@ impl Server {
     ///
     /// [`BindError`].
     pub fn bind(config: Config, engine: Engine) -> Result<Self, BindError> {
+        Self::bind_with(config, engine, Vec::new())
+    }
+
+    /// The same with sockets that somebody else has bound and listens on, such as a supervisor that
+    /// keeps them over a restart. Each stands for its own address, which must be among those of
+    /// `config`.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`].
+    pub fn bind_with(
+        config: Config,
+        engine: Engine,
+        mut bound: Vec<TcpListener>,
+    ) -> Result<Self, BindError> {
         config.check()?;
         let all: Vec<_> = config.listen.iter().chain(&config.redirect).copied().collect();
         let door = match &config.tls {
             Some(tls) => Door::Tls(Arc::clone(tls.config()).into()),
             None => Door::Plain,
         };
-        let bind = |address: &SocketAddr| Listener::bind(*address, &all, door.clone());
-        let listeners = config.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let mut bind = |address: &SocketAddr| {
+            let same = |one: &TcpListener| one.local_addr().is_ok_and(|bound| bound == *address);
+            match bound.iter().position(same) {
+                Some(place) => Listener::adopt(bound.swap_remove(place), *address, door.clone()),
+                None => Listener::bind(*address, &all, door.clone()),
+            }
+        };
+        let listeners = config.listen.iter().map(&mut bind).collect::<Result<Vec<_>, _>>()?;
         let door = Door::Redirect { port: listeners[0].local_addr().port() };
         let bind = |address: &SocketAddr| Listener::bind(*address, &all, door.clone());
         let redirects = config.redirect.iter().map(bind).collect::<Result<_, _>>()?;

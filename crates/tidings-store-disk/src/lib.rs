@@ -37,6 +37,7 @@
 
 mod ahead;
 mod append;
+mod backup;
 mod block;
 mod config;
 mod disk;
@@ -65,6 +66,7 @@ use tidings_hub::{
     ReadQuery, Store, Timestamp, Topic, TopicState,
 };
 
+pub use backup::{BackupError, backup};
 pub use config::{DiskConfig, Durability};
 pub use error::OpenError;
 

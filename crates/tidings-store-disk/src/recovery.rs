@@ -55,7 +55,7 @@ pub(crate) fn open_folder(path: &Path) -> Result<(Folder, File), OpenError> {
 }
 
 /// Nobody else can look into a folder that is made here: events can be private.
-fn make_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     let mut folder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);

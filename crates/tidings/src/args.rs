@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Say where a subscriber stands, why it went, and what became of an event there
     #[command(long_about = client::TRACE_ABOUT, after_long_help = client::TRACE_EXAMPLES)]
     Trace(TraceArgs),
+    /// Copy the log of a hub, which may be in use
+    #[command(long_about = BACKUP_ABOUT, after_long_help = BACKUP_EXAMPLES)]
+    Backup(BackupArgs),
     /// Measure a hub, this one or another: deliveries, latency, losses, CPU, memory
     Bench(BenchArgs),
     /// Mint a token that says what its bearer may publish and subscribe to
@@ -121,6 +124,17 @@ Examples:
   In a web page:
   const events = new EventSource('http://localhost:3000/events/counter');
   events.onmessage = (event) => console.log(event.data);";
+
+const BACKUP_ABOUT: &str = "\
+Copy the log of a hub, which may be in use
+
+The copy holds every event that was acknowledged before it was begun. It is made under another \
+name, `COPY.partial`, so that what is called COPY is whole. A hub opens it like any other log.";
+
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  tidings backup --data /var/lib/tidings /backup/tidings-$(date +%F)
+  tidings serve --data /backup/tidings-2026-11-21";
 
 const TOKEN_EXAMPLES: &str = "\
 Nothing but the token goes to standard output.
@@ -262,6 +276,23 @@ pub(crate) enum MercureVersion {
     /// Draft 8
     #[value(name = "1.0")]
     One,
+}
+
+/// `tidings backup`.
+#[derive(Args, Debug)]
+pub(crate) struct BackupArgs {
+    /// The copy: a folder that is not there yet
+    #[arg(value_name = "COPY")]
+    pub(crate) to: PathBuf,
+    /// The folder that holds the history
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "tidings-data",
+        env = "TIDINGS_DATA",
+        hide_env_values = true
+    )]
+    pub(crate) data: PathBuf,
 }
 
 /// `tidings check`.

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod backup;
 mod bench;
 mod check;
 mod completions;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Relay(args) => relay::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Conformance(args) => conformance::run(&args),

@@ -11,6 +11,7 @@ mod keys;
 mod output;
 mod settings;
 mod stores;
+mod supervisor;
 mod telemetry;
 
 use std::process;

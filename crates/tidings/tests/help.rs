@@ -17,6 +17,7 @@ const COMMANDS: [&str; 12] = [
     "relay",
     "doctor",
     "trace",
+    "backup",
     "token",
     "conformance",
     "check",

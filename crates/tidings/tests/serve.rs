@@ -260,3 +260,27 @@ fn trace_says_why_a_subscriber_did_not_get_an_event() {
     let (_, stderr, code) = said(&mut hub.command(&["trace", "00000000-0"]));
     assert!(code == 5 && stderr.contains("never here"), "{stderr}");
 }
+
+#[test]
+fn a_demo_with_keys_has_a_key_for_its_own_publishers() {
+    let folder = Folder::new();
+    let key = "a-key-for-the-demo-test";
+    let table = format!("[[keys]]\nname = \"me\"\nkey = \"{key}\"\nsubscribe = [\"**\"]\n");
+    let config = folder.file("hub.toml", &table);
+    let mut demo = tidings();
+    demo.args(["demo", "--listen", "127.0.0.1:0", "--log", "warn", "--config"]).arg(config);
+    let mut process = Process::spawn(&mut demo);
+    let line = process.line_with("listening on ");
+    let url = line.trim_start_matches("listening on ").to_owned();
+    let status = |words: &[&str]| {
+        let form = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "20"];
+        text(run(std::process::Command::new("curl").args(form).args(words)).stdout)
+    };
+    assert_eq!(status(&[&format!("{url}/stats")]), "401");
+    let bearer = format!("Authorization: Bearer {key}");
+    let topics = || {
+        let words = ["-s", "-H", &bearer, &format!("{url}/topics?prefix=demo/")];
+        text(run(std::process::Command::new("curl").args(words)).stdout)
+    };
+    world::eventually(|| topics().contains("\"demo/prices"));
+}

@@ -12,12 +12,15 @@ use crate::demos;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{Given, Layer, Origin};
+use crate::stores;
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     let pages = [tidings_web::DEMO, demos::SOURCES];
-    serve::run_with(args, preferences(), &pages, |engine, server| {
+    // Nobody else hears it.
+    let key: String = (0..4).map(|_| format!("{:016x}", stores::random())).collect();
+    serve::run_with(args, preferences(), &pages, Some(&key), |engine, server| {
         let url = format!("http://{}", server.local_addr());
-        Some(tokio::spawn(publish(engine.clone(), url)))
+        Some(tokio::spawn(publish(engine.clone(), url, key.clone())))
     })
 }
 
@@ -30,9 +33,9 @@ fn preferences() -> Layer {
 }
 
 /// Publishes until the hub leaves.
-async fn publish(engine: Engine, url: String) {
+async fn publish(engine: Engine, url: String, key: String) {
     // They publish by HTTP, and leave with this task.
-    let _pages = demos::start(&url).inspect_err(|error| {
+    let _pages = demos::start(&url, &key).inspect_err(|error| {
         tracing::warn!(%error, "the demo pages have no publishers");
     });
     let mut tick = interval(TICK);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidings_engine::{Engine, EngineConfig};
-use tidings_server::{BindError, Server, Tls};
+use tidings_server::{ApiKey, BindError, Server, Tls};
 use tidings_web::File;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
@@ -16,18 +16,19 @@ use crate::commands::check;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
-use crate::{env, output, stores, telemetry};
+use crate::{env, output, stores, supervisor, telemetry};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
-    run_with(args, Layer::default(), &[], |_, _| None)
+    run_with(args, Layer::default(), &[], None, |_, _| None)
 }
 
 /// Runs a hub with `preferred` on top of the defaults, with `pages` beside the console, and what
-/// `beside` starts beside it.
+/// `beside` starts beside it. If the hub has keys, `own_key` is one of them, and may do everything.
 pub(super) fn run_with(
     args: &HubArgs,
     preferred: Layer,
     pages: &[&'static [File]],
+    own_key: Option<&str>,
     beside: impl FnOnce(&Engine, &Server) -> Option<JoinHandle<()>>,
 ) -> Result<ExitCode, CliError> {
     if args.print_default_config {
@@ -36,10 +37,19 @@ pub(super) fn run_with(
     }
     let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let layers = vec![preferred, file, env::layer(), args.layer()];
-    let settings = Settings::resolve(layers).map_err(CliError::settings)?;
+    let mut settings = Settings::resolve(layers).map_err(CliError::settings)?;
+    let bound = supervisor::listeners()?;
+    if !bound.is_empty() {
+        settings.listen = bound.iter().filter_map(|one| one.local_addr().ok()).collect();
+    }
     // Before anything is made or opened.
     let mut server_config = check::server_config(&settings)?;
     server_config.pages.extend(pages);
+    let has_keys = !(server_config.api_keys.is_empty() && server_config.jwt_keys.is_empty());
+    if let Some(key) = own_key.filter(|_| has_keys) {
+        let key = ApiKey::new("its own", key, &["**"], &["**"]);
+        server_config.api_keys.push(key.expect("long enough, and for everything"));
+    }
     telemetry::start(&settings.log, settings.log_json);
 
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -69,7 +79,7 @@ pub(super) fn run_with(
         let engine = Engine::start(Arc::clone(&store), engine_config).map_err(|error| {
             CliError::new(ExitCode::CannotStart, "the hub cannot start").because(error)
         })?;
-        let server = match Server::bind(server_config, engine.clone()) {
+        let server = match Server::bind_with(server_config, engine.clone(), bound) {
             Ok(server) => server,
             Err(error) => {
                 engine.stop().await;
@@ -77,10 +87,12 @@ pub(super) fn run_with(
             }
         };
         announce(&settings, &server)?;
+        supervisor::say_ready();
         tokio::spawn(reload(certificate, hangup));
         let beside = beside(&engine, &server);
         let leave = async {
             signals.first().await;
+            supervisor::say_stopping();
             tracing::info!("leaving; a second signal ends the hub at once");
             // What runs beside may be a subscriber itself, and would be waited for.
             if let Some(task) = &beside {

@@ -5,14 +5,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tidings_client::EventSource;
 
 use super::chance::below;
 use super::request::{self, Pipe};
 use super::{Ended, Hub};
 
 pub(super) async fn run(hub: Hub) -> Result<(), Ended> {
-    let mut questions = EventSource::open(&format!("{}/events/demo/questions", hub.url))?;
+    let mut questions = hub.listen("demo/questions")?;
     while let Some(question) = questions.next_event().await {
         let question = question?;
         let Ok(question) = question.json::<Value>() else { continue };

@@ -1,7 +1,6 @@
 //! Somebody to talk to: listens to the chat, and answers who says hello.
 
 use serde_json::{Value, json};
-use tidings_client::EventSource;
 
 use super::{Ended, Hub};
 
@@ -9,7 +8,7 @@ const TOPIC: &str = "demo/chat";
 const NAME: &str = "Tidings";
 
 pub(super) async fn run(hub: Hub) -> Result<(), Ended> {
-    let mut chat = EventSource::open(&format!("{}/events/{TOPIC}", hub.url))?;
+    let mut chat = hub.listen(TOPIC)?;
     say(&hub, "The door is open. Say hello, or open a second window and talk to yourself.").await?;
     while let Some(event) = chat.next_event().await {
         let event = event?;

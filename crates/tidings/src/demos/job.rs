@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidings_client::EventSource;
 
 use super::request;
 use super::{Ended, Hub};
@@ -11,7 +10,7 @@ use super::{Ended, Hub};
 const STEPS: [&str; 5] = ["fetching", "checking", "converting", "packing", "sending"];
 
 pub(super) async fn run(hub: Hub) -> Result<(), Ended> {
-    let mut jobs = EventSource::open(&format!("{}/events/demo/jobs", hub.url))?;
+    let mut jobs = hub.listen("demo/jobs")?;
     while let Some(order) = jobs.next_event().await {
         let order = order?;
         let Ok(order) = order.json::<Value>() else { continue };

@@ -19,7 +19,7 @@ mod scores;
 use std::error::Error;
 use std::time::Duration;
 
-use tidings_client::{Event, EventType, OpenError, Publisher};
+use tidings_client::{Event, EventSource, EventType, OpenError, Publisher};
 use tidings_web::File;
 use tokio::task::JoinSet;
 
@@ -46,10 +46,18 @@ const fn source(path: &'static str, body: &'static str) -> File {
 struct Hub {
     /// Its address, such as `http://127.0.0.1:8080`.
     url: String,
+    /// What it knows them by, should it have keys.
+    key: String,
     publisher: Publisher,
 }
 
 impl Hub {
+    /// Listens to a topic.
+    fn listen(&self, topic: &str) -> Result<EventSource, OpenError> {
+        let url = format!("{}/events/{topic}", self.url);
+        EventSource::builder(&url).bearer_token(&self.key).open()
+    }
+
     /// Publishes an event of the default type, `message`.
     async fn publish(&self, topic: &str, data: impl Into<String>) -> Result<(), Ended> {
         self.publisher.publish(topic, &Event::new(data)).await?;
@@ -78,10 +86,11 @@ type Ended = Box<dyn Error + Send + Sync>;
 /// # Errors
 ///
 /// [`OpenError`] if `url` is not that of a hub.
-pub(crate) fn start(url: &str) -> Result<JoinSet<()>, OpenError> {
+pub(crate) fn start(url: &str, key: &str) -> Result<JoinSet<()>, OpenError> {
     // Ids of the hub's own making are shorter, and a demo event may be lost.
-    let publisher = Publisher::builder(url).assign_ids(false).build()?;
-    let hub = Hub { url: url.trim_end_matches('/').to_owned(), publisher };
+    let publisher = Publisher::builder(url).bearer_token(key).assign_ids(false).build()?;
+    let url = url.trim_end_matches('/').to_owned();
+    let hub = Hub { url, key: key.to_owned(), publisher };
     let mut tasks = JoinSet::new();
     tasks.spawn(again("assistant", hub.clone(), assistant::run));
     tasks.spawn(again("chat", hub.clone(), chat::run));

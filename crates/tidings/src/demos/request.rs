@@ -41,7 +41,8 @@ async fn send(hub: &Hub, method: &str, topic: &str, headers: &str) -> Result<Tcp
     let mut socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
     let start = format!("{method} /events/{topic} HTTP/1.1\r\nHost: {address}\r\n");
-    let head = format!("{start}{headers}Connection: close\r\n\r\n");
+    let key = format!("Authorization: Bearer {}\r\n", hub.key);
+    let head = format!("{start}{key}{headers}Connection: close\r\n\r\n");
     socket.write_all(head.as_bytes()).await?;
     Ok(socket)
 }

@@ -1,0 +1,169 @@
+//! Copying a log that is being written.
+//!
+//! # Why the copy is a log
+//!
+//! A log only grows, at its end. Everything is copied *from the end to the beginning*: the newest
+//! segment first, and what may still be written in parts from its last to its first. So whatever is
+//! in the copy, all that was written before it is there as well, for it was read later. What is
+//! torn is at the very end: an append whose later parts came after they were looked for. That is
+//! what a crash leaves, too, and opening the copy takes it away.
+//!
+//! Reading a file forwards would not do: between its first and its last part whole appends can
+//! come, and the copy would have them behind a hole, which is damage.
+//!
+//! Retention may drop the oldest segments meanwhile: then the copy begins later.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use tidings_hub::Position;
+
+use crate::recovery::FORMAT_FILE;
+use crate::segment::{index_name, log_name, position_in};
+
+/// Why there is no copy.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// There is no log in the folder.
+    NoLog {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What was to be made is there already.
+    Exists {
+        /// What.
+        path: PathBuf,
+    },
+    /// A file cannot be read or written.
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for BackupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoLog { path } => write!(f, "there is no log in {}", path.display()),
+            Self::Exists { path } => write!(f, "{} is there already", path.display()),
+            Self::Io { path, .. } => write!(f, "cannot copy {}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for BackupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Copies the log in the folder `from`, which may be in use, to the new folder `to`. Until it is
+/// whole the copy is called `to` with `.partial` behind it. Returns its bytes.
+///
+/// # Errors
+///
+/// [`BackupError`]; what was copied by then stays there, unfinished.
+pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
+    let names = fs::read_dir(from).map_err(at(from))?.map(|entry| {
+        let name = entry.map_err(at(from))?.file_name();
+        Ok(name.to_string_lossy().into_owned())
+    });
+    let names = names.collect::<Result<Vec<_>, BackupError>>()?;
+    if !names.iter().any(|name| name == FORMAT_FILE) {
+        return Err(BackupError::NoLog { path: from.to_owned() });
+    }
+    let mut partial = to.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    for path in [to, &partial] {
+        if path.exists() {
+            return Err(BackupError::Exists { path: path.to_owned() });
+        }
+    }
+    crate::recovery::make_folder(&partial).map_err(at(&partial))?;
+
+    let mut segments: Vec<Position> =
+        names.iter().filter_map(|name| position_in(name, ".log")).collect();
+    segments.sort_unstable_by(|a, b| b.cmp(a));
+    let mut bytes = 0;
+    for (age, first) in segments.into_iter().enumerate() {
+        // Where there is an index the segment is whole, so the index is looked for first.
+        let index = index_name(first);
+        match copy(&from.join(&index), &partial.join(&index)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            copied => bytes += copied.map_err(at(&from.join(index)))?,
+        }
+        let log = log_name(first);
+        let (source, target) = (from.join(&log), partial.join(&log));
+        // The newest is written, or the one before it while the newest is made ready.
+        let copied =
+            if age < 2 { copy_backwards(&source, &target) } else { copy(&source, &target) };
+        match copied {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // Retention was there first, and drops in order: nothing older is left either.
+                let _ = fs::remove_file(partial.join(index_name(first)));
+                break;
+            }
+            copied => bytes += copied.map_err(at(&source))?,
+        }
+    }
+    // Without it the folder is no log.
+    let (source, target) = (from.join(FORMAT_FILE), partial.join(FORMAT_FILE));
+    bytes += copy(&source, &target).map_err(at(&source))?;
+    let synced = File::open(&partial).and_then(|folder| folder.sync_all());
+    synced.and_then(|()| fs::rename(&partial, to)).map_err(at(to))?;
+    Ok(bytes)
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::Io { path, source }
+}
+
+/// Copies a file that nobody writes.
+fn copy(from: &Path, to: &Path) -> io::Result<u64> {
+    let bytes = fs::copy(from, to)?;
+    File::open(to)?.sync_all()?;
+    Ok(bytes)
+}
+
+/// Copies a file that may be written, its last part first.
+fn copy_backwards(from: &Path, to: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::FileExt;
+    let source = File::open(from)?;
+    let length = source.metadata()?.len();
+    let target = File::create(to)?;
+    target.set_len(length)?;
+    let mut part = vec![0; PART_BYTES];
+    let mut end = length;
+    while end > 0 {
+        let start = end.saturating_sub(PART_BYTES as u64);
+        let part = &mut part[..(end - start) as usize];
+        let mut read = 0;
+        while read < part.len() {
+            match source.read_at(&mut part[read..], start + read as u64)? {
+                // It was cut to what is in it.
+                0 => break,
+                n => read += n,
+            }
+        }
+        // Zeros need not be written: the file is made of them.
+        if part[..read].iter().any(|byte| *byte != 0) {
+            target.write_all_at(&part[..read], start)?;
+        }
+        end = start;
+    }
+    target.sync_all()?;
+    Ok(length)
+}
+
+/// What is read at once of a file that may be written.
+const PART_BYTES: usize = 256 << 10;

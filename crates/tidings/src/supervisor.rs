@@ -1,0 +1,50 @@
+//! What a supervisor gives a hub, and what it is told: systemd's socket activation
+//! (`sd_listen_fds(3)`) and notices (`sd_notify(3)`). Elsewhere there is nothing of that.
+
+use std::net::TcpListener;
+
+use crate::error::CliError;
+
+/// Sockets that are bound already.
+///
+/// # Errors
+///
+/// There is one that is no TCP socket.
+#[cfg(unix)]
+pub(crate) fn listeners() -> Result<Vec<TcpListener>, CliError> {
+    use crate::exit_code::ExitCode;
+    let mut given = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for place in 0..given.len() {
+        let taken = given.take_tcp_listener(place).map_err(|error| {
+            let message = "a socket that the supervisor gives cannot be used";
+            CliError::new(ExitCode::CannotStart, message).because(error)
+        })?;
+        listeners.extend(taken);
+    }
+    Ok(listeners)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn listeners() -> Result<Vec<TcpListener>, CliError> {
+    Ok(Vec::new())
+}
+
+/// The log is open, and the hub serves.
+pub(crate) fn say_ready() {
+    #[cfg(unix)]
+    say(sd_notify::NotifyState::Ready);
+}
+
+/// The hub leaves.
+pub(crate) fn say_stopping() {
+    #[cfg(unix)]
+    say(sd_notify::NotifyState::Stopping);
+}
+
+#[cfg(unix)]
+fn say(what: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[what]) {
+        tracing::warn!(%error, "the supervisor does not listen");
+    }
+}
