@@ -28,7 +28,7 @@ pub(crate) fn run(check: bool) -> Vec<String> {
     problems
 }
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "serve",
     "demo",
     "publish",

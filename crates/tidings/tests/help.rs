@@ -9,7 +9,7 @@ use std::path::Path;
 
 use world::{said, tidings};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "serve",
     "demo",
     "publish",
