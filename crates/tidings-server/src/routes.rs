@@ -201,8 +201,9 @@ mod tests {
                 described.insert((path.clone(), method.to_ascii_uppercase()));
             }
         }
-        let routed: BTreeSet<_> = ROUTES
-            .iter()
+        let routed: BTreeSet<_> = [ROUTES, mercure::ROUTES]
+            .into_iter()
+            .flatten()
             .flat_map(|(path, methods)| {
                 methods.iter().map(|method| ((*path).to_owned(), method.to_string()))
             })

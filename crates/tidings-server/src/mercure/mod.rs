@@ -71,6 +71,18 @@ const HUB: &str = "/.well-known/mercure";
 /// Where its metadata is (RFC 9728 §3).
 const METADATA: &str = "/.well-known/oauth-protected-resource/.well-known/mercure";
 
+/// What there is, and what can be done with it, for the published description. `QUERY` is not among
+/// the methods that one can name.
+#[cfg(test)]
+pub(crate) const ROUTES: &[(&str, &[Method])] = &[
+    (HUB, &[Method::GET, Method::POST]),
+    (METADATA, &[Method::GET]),
+    ("/.well-known/mercure/subscriptions", &[Method::GET]),
+    ("/.well-known/mercure/subscriptions/{topic}", &[Method::GET]),
+    ("/.well-known/mercure/subscriptions/{topic}/{subscriber}", &[Method::GET]),
+    ("/.well-known/mercure/subscriptions/{match_type}/{match}/{subscriber}", &[Method::GET]),
+];
+
 /// What need not be found out again.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {

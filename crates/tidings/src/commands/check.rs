@@ -41,7 +41,8 @@ fn describe(settings: &Settings, config: &Config) -> String {
         line(format_args!("  subscribe = {:?}", key.subscribe));
     }
     for key in &settings.jwt_keys {
-        line(format_args!("[[jwt-keys]] {:<31} # {}", format!("{:?}", key.algorithm), key.origin));
+        let what = key.url.as_ref().unwrap_or(&key.algorithm);
+        line(format_args!("[[jwt-keys]] {:<31} # {}", format!("{what:?}"), key.origin));
     }
     line(format_args!(""));
     let addresses: Vec<_> = config.listen.iter().map(ToString::to_string).collect();

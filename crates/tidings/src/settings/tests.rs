@@ -136,3 +136,19 @@ fn secrets_are_not_shown() {
     assert_eq!(settings.jwt_secret.as_deref(), Some("hush"));
     assert!(settings.effective.iter().all(|effective| !effective.shown.contains("hush")));
 }
+
+#[test]
+fn a_key_that_signs_tokens_has_one_place() {
+    let text = |keys: &str| format!("[[jwt-keys]]\nalgorithm = \"ES256\"\n{keys}");
+    for one in ["key = \"x\"", "key-file = \"x\"", "url = \"https://x/jwks.json\""] {
+        let layer = read("jwt-keys", &text(one)).unwrap();
+        assert_eq!(layer.jwt_keys.len(), 1);
+        assert_eq!(layer.jwt_keys[0].algorithm, "ES256");
+    }
+    for wrong in ["", "key = \"x\"\nurl = \"https://x\"", "key = \"x\"\nrole = \"reader\""] {
+        assert!(read("jwt-keys", &text(wrong)).is_err(), "{wrong}");
+    }
+    let set = read("jwt-keys", "[[jwt-keys]]\nurl = \"https://x\"\nrole = \"publisher\"").unwrap();
+    assert_eq!(set.jwt_keys[0].role, Some(Role::Publisher));
+    assert!(read("jwt-keys", "[[jwt-keys]]\nkey = \"x\"").is_err(), "which algorithm?");
+}
