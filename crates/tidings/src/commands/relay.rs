@@ -2,12 +2,12 @@
 //!
 //! # Nothing lost, nothing doubled
 //!
-//! Events are published in batches, in their order, and the next batch begins when the hub has
-//! answered for the one before. So what the hub has is always a prefix of what the upstream sent,
-//! and the last event in the topic says where to go on: its id is the upstream's own (see `names`).
-//! It is asked for at the start, and sent to the upstream as `Last-Event-ID`. A crash at any moment
-//! leaves at most one batch of which the relay does not know whether it is stored. The upstream
-//! sends that again, and the hub, which knows the ids, leaves out what it has.
+//! Events are published in batches, in their order: the next one grows while the one before is
+//! being stored, and goes when the hub has answered. So what the hub has is always a prefix of what
+//! the upstream sent, and the last event in the topic says where to go on: its id is the upstream's
+//! own (see `names`). It is asked for at the start, and sent to the upstream as `Last-Event-ID`. A
+//! crash at any moment leaves at most one batch of which the relay does not know whether it is
+//! stored. The upstream sends that again, and the hub, which knows the ids, leaves out what it has.
 //!
 //! Ids belong to the whole hub. If an event of another topic has the id of one of ours, the hub
 //! would leave ours out as a duplicate; so duplicates are looked at one by one, and the relay ends
@@ -17,11 +17,13 @@ mod names;
 mod report;
 mod start;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use tidings_client::{
     Event, EventId, EventSource, Item, MessageEvent, Problem, PublishError, Publisher,
 };
+use tokio::time::Instant;
 
 use self::names::Names;
 use self::report::Report;
@@ -29,7 +31,7 @@ use super::client_runtime;
 use super::publish::{cannot_open, cannot_publish};
 use super::signals::Signals;
 use super::upstream::{SinceFile, Upstream, is_url};
-use crate::args::RelayArgs;
+use crate::args::{HubUrl, RelayArgs};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::parse_duration;
@@ -74,9 +76,7 @@ async fn relay(
     };
     let mut source = upstream.open(start.clone())?;
     let mut relay = Relay {
-        topic: &args.topic,
-        hub: &args.hub,
-        publisher,
+        target: Target { topic: &args.topic, hub: &args.hub, publisher },
         names: Names::new(prefix),
         batch: Vec::new(),
         batch_bytes: 0,
@@ -101,10 +101,9 @@ async fn relay(
 }
 
 struct Relay<'a> {
-    topic: &'a str,
-    hub: &'a crate::args::HubUrl,
-    publisher: Publisher,
+    target: Target<'a>,
     names: Names,
+    /// What has come while the batch before is being stored.
     batch: Vec<Event>,
     batch_bytes: usize,
     /// The upstream's last id as of everything in the batch.
@@ -113,34 +112,48 @@ struct Relay<'a> {
     report: Report,
 }
 
-impl Relay<'_> {
+/// A batch on its way into the hub, and the upstream's last id as of its end.
+struct Storing<'a> {
+    outcome: Pin<Box<dyn Future<Output = Result<Outcome, CliError>> + 'a>>,
+    reached: Option<EventId>,
+    since: Instant,
+}
+
+impl<'a> Relay<'a> {
     async fn run(
         &mut self,
         upstream: &Upstream<'_>,
         source: &mut EventSource,
     ) -> Result<(), CliError> {
+        let mut storing: Option<Storing<'a>> = None;
         loop {
+            let asked = storing.as_ref().map(|storing| storing.since);
             let item = tokio::select! {
                 biased;
-                item = source.next() => item,
-                () = std::future::ready(()), if !self.batch.is_empty() => {
-                    self.reached = source.last_event_id();
-                    self.publish().await?;
+                outcome = outcome(&mut storing) => {
+                    if let Some(Storing { reached, .. }) = storing.take() {
+                        self.stored(outcome?, reached)?;
+                    }
                     continue;
                 }
-                () = self.report.tick() => {
-                    // What the upstream sends with nothing but an id is no item.
-                    self.since.save(source.last_event_id())?;
+                item = source.next(), if !self.is_full() => item,
+                () = std::future::ready(()), if asked.is_none() && !self.batch.is_empty() => {
+                    if !self.is_full() {
+                        self.reached = source.last_event_id();
+                    }
+                    storing = Some(self.store());
+                    continue;
+                }
+                () = self.report.tick(asked) => {
+                    if asked.is_none() {
+                        // What the upstream sends with nothing but an id is no item.
+                        self.since.save(source.last_event_id())?;
+                    }
                     continue;
                 }
             };
             match item {
-                Some(Ok(Item::Event(event))) => {
-                    self.take(event);
-                    if self.batch.len() >= BATCH_EVENTS_MAX || self.batch_bytes >= BATCH_BYTES_MAX {
-                        self.publish().await?;
-                    }
-                }
+                Some(Ok(Item::Event(event))) => self.take(event),
                 Some(Ok(item)) => {
                     if let Item::Open(opened) = &item {
                         upstream.adapt(source, opened);
@@ -152,14 +165,18 @@ impl Relay<'_> {
                     self.report.tell(&item);
                 }
                 Some(Err(error)) => {
-                    self.publish().await?;
+                    self.store_all(storing).await?;
                     upstream.end(error)?;
                     self.report.say("the upstream has ended the stream");
                     return Ok(());
                 }
-                None => return self.publish().await,
+                None => return self.store_all(storing).await,
             }
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.batch.len() >= BATCH_EVENTS_MAX || self.batch_bytes >= BATCH_BYTES_MAX
     }
 
     fn take(&mut self, event: MessageEvent) {
@@ -171,56 +188,114 @@ impl Relay<'_> {
         self.batch.push(event);
     }
 
-    /// Publishes the batch. When it returns, everything up to `reached` is dealt with.
-    async fn publish(&mut self) -> Result<(), CliError> {
+    /// Sends the batch on its way.
+    fn store(&mut self) -> Storing<'a> {
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        if let [event] = &batch[..] {
-            self.publish_one(event, false).await?;
-        } else if !batch.is_empty() {
-            let all = self.publisher.publish_all(batch.iter().map(|event| (self.topic, event)));
-            match self.report.watch(all).await {
-                Ok(summary) if summary.duplicates == 0 => {
-                    self.report.published += summary.published
-                }
-                Ok(summary) => {
-                    self.report.published += summary.published;
-                    self.report.duplicates += summary.duplicates;
-                    // All are stored; but are they all ours?
-                    for event in &batch {
-                        self.publish_one(event, true).await?;
-                    }
-                }
-                Err(PublishError::Refused(problem)) if is_about_an_event(&problem) => {
-                    for event in &batch {
-                        self.publish_one(event, false).await?;
-                    }
-                }
-                Err(error) => return Err(cannot_publish(error, self.hub)),
-            }
+        let target = self.target.clone();
+        Storing {
+            outcome: Box::pin(async move { target.store(batch).await }),
+            reached: self.reached.clone(),
+            since: Instant::now(),
         }
-        self.report.last_id.clone_from(&self.reached);
-        self.since.save(self.reached.clone())
     }
 
-    /// Publishes one event; or, if it is `stored`, only asks whether that is this one.
-    async fn publish_one(&mut self, event: &Event, stored: bool) -> Result<(), CliError> {
-        let published = self.report.watch(self.publisher.publish(self.topic, event)).await;
-        match published {
-            Ok(_) if stored => {}
-            Ok(published) if published.duplicate => self.report.duplicates += 1,
-            Ok(_) => self.report.published += 1,
+    /// A batch is dealt with: everything up to `reached` is.
+    fn stored(&mut self, outcome: Outcome, reached: Option<EventId>) -> Result<(), CliError> {
+        self.report.published += outcome.published;
+        self.report.duplicates += outcome.duplicates;
+        self.report.left_out += outcome.left_out.len() as u64;
+        for text in &outcome.left_out {
+            self.report.say(text);
+        }
+        self.report.last_id.clone_from(&reached);
+        self.since.save(reached)?;
+        self.report.look();
+        Ok(())
+    }
+
+    /// Waits until everything that has come is stored.
+    async fn store_all(&mut self, storing: Option<Storing<'a>>) -> Result<(), CliError> {
+        if let Some(Storing { outcome, reached, .. }) = storing {
+            self.stored(outcome.await?, reached)?;
+        }
+        if !self.batch.is_empty() {
+            let Storing { outcome, reached, .. } = self.store();
+            self.stored(outcome.await?, reached)?;
+        }
+        Ok(())
+    }
+}
+
+/// What became of the batch that is being stored; if there is none, nothing, for ever.
+async fn outcome(storing: &mut Option<Storing<'_>>) -> Result<Outcome, CliError> {
+    match storing {
+        Some(storing) => storing.outcome.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Where events go.
+#[derive(Clone)]
+struct Target<'a> {
+    topic: &'a str,
+    hub: &'a HubUrl,
+    publisher: Publisher,
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Outcome {
+    published: u64,
+    duplicates: u64,
+    /// A sentence for each event that no hub would take.
+    left_out: Vec<String>,
+}
+
+impl Target<'_> {
+    /// Publishes a batch; when it returns, all of it is dealt with.
+    async fn store(&self, batch: Vec<Event>) -> Result<Outcome, CliError> {
+        let mut outcome = Outcome::default();
+        if let [event] = &batch[..] {
+            self.store_one(event, &mut outcome).await?;
+            return Ok(outcome);
+        }
+        let all = self.publisher.publish_all(batch.iter().map(|event| (self.topic, event)));
+        match all.await {
+            Ok(summary) => {
+                if summary.duplicates > 0 {
+                    // All are stored; but are they all ours?
+                    for event in &batch {
+                        self.store_one(event, &mut Outcome::default()).await?;
+                    }
+                }
+                outcome.published = summary.published;
+                outcome.duplicates = summary.duplicates;
+            }
+            Err(PublishError::Refused(problem)) if is_about_an_event(&problem) => {
+                for event in &batch {
+                    self.store_one(event, &mut outcome).await?;
+                }
+            }
+            Err(error) => return Err(cannot_publish(error, self.hub)),
+        }
+        Ok(outcome)
+    }
+
+    /// Publishes one event. If the hub has it already, this only makes sure that it is this one.
+    async fn store_one(&self, event: &Event, outcome: &mut Outcome) -> Result<(), CliError> {
+        let id = event.id.as_ref().map_or("", EventId::as_str);
+        match self.publisher.publish(self.topic, event).await {
+            Ok(published) if published.duplicate => outcome.duplicates += 1,
+            Ok(_) => outcome.published += 1,
             Err(PublishError::Refused(problem)) if is_about_the_id(&problem) => {
-                let id = event.id.as_ref().map_or("", EventId::as_str);
                 let message = format!("the hub does not take the id {id:?}");
                 return Err(CliError::new(ExitCode::Refused, message)
                     .because(*problem)
                     .hint("give the ids of this upstream a prefix of their own: --id-prefix"));
             }
             Err(PublishError::Refused(problem)) if is_about_an_event(&problem) => {
-                let id = event.id.as_ref().map_or("", EventId::as_str);
-                self.report.left_out += 1;
-                self.report.say(&format!("the event {id:?} is left out: {problem}"));
+                outcome.left_out.push(format!("the event {id:?} is left out: {problem}"));
             }
             Err(error) => return Err(cannot_publish(error, self.hub)),
         }

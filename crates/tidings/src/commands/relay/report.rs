@@ -51,36 +51,18 @@ impl Report {
         }
     }
 
-    /// Ready after a moment; says how it stands if it is time.
-    pub(super) async fn tick(&mut self) {
+    /// Ready after a moment; says how it stands if it is time, and if the hub has been asked to
+    /// store something for too long.
+    pub(super) async fn tick(&mut self, asked: Option<Instant>) {
         let now = self.ticks.tick().await;
-        self.look(now);
-    }
-
-    /// Waits for the hub, and says so if it takes long.
-    pub(super) async fn watch<T>(&mut self, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        let since = Instant::now();
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => {
-                    if self.has_complained {
-                        self.say("the hub takes events again");
-                    }
-                    self.has_complained = false;
-                    let now = Instant::now();
-                    self.look(now);
-                    return done;
-                }
-                now = self.ticks.tick() => {
-                    if !self.has_complained && now.duration_since(since) >= COMPLAIN_AFTER {
-                        self.say("the hub does not take events; trying on, nothing is lost");
-                        self.has_complained = true;
-                    }
-                }
-            }
+        let is_slow = asked.is_some_and(|asked| now.duration_since(asked) >= COMPLAIN_AFTER);
+        if is_slow && !self.has_complained {
+            self.say("the hub does not take events; trying on, nothing is lost");
+            self.has_complained = true;
+        } else if !is_slow && std::mem::take(&mut self.has_complained) {
+            self.say("the hub takes events again");
         }
+        self.look();
     }
 
     /// Tells of an item that is no event.
@@ -105,7 +87,9 @@ impl Report {
         self.say(&line);
     }
 
-    fn look(&mut self, now: Instant) {
+    /// Says how it stands, if it is time.
+    pub(super) fn look(&mut self) {
+        let now = Instant::now();
         let past = now.duration_since(self.said);
         if self.story.is_quiet || past < self.every {
             return;
