@@ -15,7 +15,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tidings_hub::Position;
@@ -137,27 +137,22 @@ fn copy(from: &Path, to: &Path) -> io::Result<u64> {
 
 /// Copies a file that may be written, its last part first.
 fn copy_backwards(from: &Path, to: &Path) -> io::Result<u64> {
-    use std::os::unix::fs::FileExt;
-    let source = File::open(from)?;
+    let mut source = File::open(from)?;
     let length = source.metadata()?.len();
-    let target = File::create(to)?;
+    let mut target = File::create(to)?;
     target.set_len(length)?;
-    let mut part = vec![0; PART_BYTES];
+    let mut part = Vec::with_capacity(PART_BYTES);
     let mut end = length;
     while end > 0 {
         let start = end.saturating_sub(PART_BYTES as u64);
-        let part = &mut part[..(end - start) as usize];
-        let mut read = 0;
-        while read < part.len() {
-            match source.read_at(&mut part[read..], start + read as u64)? {
-                // It was cut to what is in it.
-                0 => break,
-                n => read += n,
-            }
-        }
+        part.clear();
+        source.seek(SeekFrom::Start(start))?;
+        // Less than that if it was cut to what is in it.
+        Read::by_ref(&mut source).take(end - start).read_to_end(&mut part)?;
         // Zeros need not be written: the file is made of them.
-        if part[..read].iter().any(|byte| *byte != 0) {
-            target.write_all_at(&part[..read], start)?;
+        if part.iter().any(|byte| *byte != 0) {
+            target.seek(SeekFrom::Start(start))?;
+            target.write_all(&part)?;
         }
         end = start;
     }
@@ -167,3 +162,38 @@ fn copy_backwards(from: &Path, to: &Path) -> io::Result<u64> {
 
 /// What is read at once of a file that may be written.
 const PART_BYTES: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_file_copied_backwards_is_the_same_file() {
+        let folder = std::env::temp_dir().join(format!("tidings-backwards-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (from, to) = (folder.join("from"), folder.join("to"));
+        for bytes in [0, 1, PART_BYTES, 2 * PART_BYTES + 7] {
+            let mut content: Vec<u8> = (0..bytes).map(|n| (n % 251) as u8).collect();
+            // As in a segment, where zeros are made ahead.
+            content.extend(vec![0; PART_BYTES + 3]);
+            fs::write(&from, &content).unwrap();
+            assert_eq!(copy_backwards(&from, &to).unwrap(), content.len() as u64);
+            assert!(fs::read(&to).unwrap() == content, "{bytes}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_there_is_not_written_over_and_what_is_no_log_is_not_copied() {
+        let folder = std::env::temp_dir().join(format!("tidings-no-log-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let to = folder.join("to");
+        assert!(matches!(backup(&folder, &to), Err(BackupError::NoLog { .. })));
+        fs::write(folder.join(FORMAT_FILE), "").unwrap();
+        fs::create_dir(&to).unwrap();
+        assert!(matches!(backup(&folder, &to), Err(BackupError::Exists { .. })));
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
