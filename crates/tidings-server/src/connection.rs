@@ -80,23 +80,29 @@ pub(crate) struct Visit {
     place: Option<Place>,
 }
 
+impl Visit {
+    /// Lets in who has connected, or does not. Before anything is spent on the connection.
+    pub(crate) fn begin(peer: SocketAddr, state: &State) -> Option<Self> {
+        let peer = peer.ip().to_canonical();
+        let entrance = match state.config.trusted_proxies.contains(peer) {
+            true => Entrance::Open(None),
+            false => state.quotas.enter(peer),
+        };
+        let (place, is_excess) = match entrance {
+            Entrance::Open(place) => (place, false),
+            Entrance::Excess(place) => (Some(place), true),
+            Entrance::Shut => {
+                let reason = Full::Connections.name();
+                tracing::debug!(%peer, reason, "a connection was refused");
+                return None;
+            }
+        };
+        Some(Self { peer, is_secure: false, is_excess, redirect: None, place })
+    }
+}
+
 /// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, door: Door, shared: Shared) {
-    let peer = peer.ip().to_canonical();
-    let State { config, quotas, .. } = &*shared.state;
-    let entrance = match config.trusted_proxies.contains(peer) {
-        true => Entrance::Open(None),
-        false => quotas.enter(peer),
-    };
-    let (place, is_excess) = match entrance {
-        Entrance::Open(place) => (place, false),
-        Entrance::Excess(place) => (Some(place), true),
-        Entrance::Shut => {
-            tracing::debug!(%peer, reason = Full::Connections.name(), "a connection was refused");
-            return;
-        }
-    };
-    let mut visit = Visit { peer, is_secure: false, is_excess, redirect: None, place };
+pub(crate) async fn serve(stream: TcpStream, mut visit: Visit, door: Door, shared: Shared) {
     match door {
         Door::Plain => plain(stream, &shared, visit).await,
         Door::Redirect { port } => {

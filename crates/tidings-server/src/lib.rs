@@ -77,6 +77,9 @@ mod connection;
 mod cors;
 mod counts;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 mod handoff;
 pub mod limits;
 mod listener;

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::connection;
+use crate::connection::{self, Visit};
 use crate::error::BindError;
 use crate::limits::{ACCEPT_PAUSE, BACKLOG};
 use crate::server::Shared;
@@ -86,9 +86,10 @@ impl Accepting {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     pause = ACCEPT_PAUSE.0;
+                    let Some(visit) = Visit::begin(peer, &shared.state) else { continue };
                     let (door, shared) = (self.door.clone(), shared.clone());
                     tokio::spawn(async move {
-                        connection::serve(stream, peer, door, shared).await;
+                        connection::serve(stream, visit, door, shared).await;
                         drop(room);
                     });
                 }

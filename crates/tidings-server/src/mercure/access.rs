@@ -195,6 +195,14 @@ fn own_keys(config: &Config, role: Role) -> &[JwtKey] {
     if keys.is_empty() { &config.jwt_keys } else { keys }
 }
 
+/// Headers with credentials in them.
+#[cfg(fuzzing)]
+pub(super) fn fuzz_credentials(headers: &HeaderMap) {
+    for spoken in [None, Some(&ZERO), Some(&ONE)] {
+        let _ = credentials(headers, spoken, &Form::default());
+    }
+}
+
 /// The token of a request, and where it was.
 fn credentials(
     headers: &HeaderMap,

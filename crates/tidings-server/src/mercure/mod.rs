@@ -26,6 +26,8 @@ mod config;
 mod cors;
 mod dialect;
 mod form;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
 mod limits;
 mod metadata;
 mod presence;

@@ -221,37 +221,52 @@ fn not_json(error: &serde_json::Error) -> Problem {
     Problem::new(Code::InvalidLine, detail).with("column", error.column())
 }
 
+/// All drafts of `body`, fed in pieces of `size` bytes.
+#[cfg(any(test, fuzzing))]
+fn drafts(body: &[u8], size: usize) -> Result<Vec<Draft>, Problem> {
+    let caller = Caller::anonymous(std::sync::Arc::new(tidings_hub::Grant::everything()));
+    let mut lines = Lines {
+        caller: &caller,
+        drafter: Drafter::new(tidings_hub::Epoch::parse("k7q2ma").expect("an epoch")),
+        topic: Some(Topic::new("default").expect("a topic")),
+        last_topic: None,
+        data_bytes_max: 1000,
+        number: 0,
+        begun: Vec::new(),
+    };
+    let mut drafts = Vec::new();
+    for mut chunk in body.chunks(size) {
+        while let Some(draft) = lines.next(&mut chunk)? {
+            drafts.push(draft);
+        }
+    }
+    drafts.extend(lines.finish()?);
+    Ok(drafts)
+}
+
+/// Bytes as a batch: wherever they are cut, they mean the same.
+#[cfg(fuzzing)]
+pub fn fuzz_ndjson(input: &[u8]) {
+    let told = |size: usize| match drafts(input, size) {
+        Ok(drafts) => format!("{drafts:?}"),
+        // Of a line that is too long, how much had come differs.
+        Err(problem) if problem.code() == Code::EventTooLarge => "too large".to_owned(),
+        Err(problem) => format!("{:?} {}", problem.code(), problem.detail()),
+    };
+    let whole = told(input.len().max(1));
+    for size in [1, 7] {
+        assert_eq!(told(size), whole, "pieces of {size}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::Arc;
-
-    use tidings_hub::{Epoch, Grant};
-
     use super::*;
-    use crate::auth::Caller;
 
-    /// All drafts of `text`, fed in pieces of `size` bytes.
     fn drafts(text: &str, size: usize) -> Result<Vec<Draft>, Problem> {
-        let caller = Caller::anonymous(Arc::new(Grant::everything()));
-        let mut lines = Lines {
-            caller: &caller,
-            drafter: Drafter::new(Epoch::parse("k7q2ma").unwrap()),
-            topic: Some(Topic::new("default").unwrap()),
-            last_topic: None,
-            data_bytes_max: 1000,
-            number: 0,
-            begun: Vec::new(),
-        };
-        let mut drafts = Vec::new();
-        for mut chunk in text.as_bytes().chunks(size) {
-            while let Some(draft) = lines.next(&mut chunk)? {
-                drafts.push(draft);
-            }
-        }
-        drafts.extend(lines.finish()?);
-        Ok(drafts)
+        super::drafts(text.as_bytes(), size)
     }
 
     fn data(line: &str) -> String {

@@ -86,6 +86,17 @@ pub(crate) async fn write(
     }
 }
 
+/// Headers that say what a reader wants.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_headers(headers: &header::HeaderMap) {
+    let _ = accept::face(headers);
+    if let Ok(mut query) = Query::parse(None) {
+        let _ = start::take(&mut query, headers);
+    }
+}
+
+#[cfg(fuzzing)]
+pub use batch::fuzz_ndjson;
 pub(crate) use end::end;
 pub(crate) use stats::stats;
 pub(crate) use topics::topics;

@@ -1,0 +1,202 @@
+//! Clients that mean no good, over real sockets: whatever they do, the hub goes on serving others.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use tidings_testkit::http::request;
+use tidings_testkit::server::TestServer;
+
+/// Somebody else subscribes, publishes, and has the event.
+fn still_serves(server: &TestServer) {
+    let mut stream = server.subscribe("/events/others", &[]);
+    assert_eq!(server.post("/events/others", "still here").status(), 200);
+    assert!(stream.event().unwrap().contains("data: still here\n"));
+}
+
+/// The names of all topics that anything was published to.
+fn topics(server: &TestServer) -> Vec<String> {
+    let list = server.get_json("/topics").json();
+    let topics = list["topics"].as_array().unwrap().iter();
+    topics.map(|topic| topic["topic"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Writes until the other side takes no more, or `count` times; then reads to the end.
+fn flood(address: SocketAddr, begin: &[u8], again: &[u8], count: usize) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut written = stream.write_all(begin).is_ok();
+    for _ in 0..count {
+        written = written && stream.write_all(again).is_ok();
+    }
+    let _ = stream.shutdown(Shutdown::Write);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
+#[test]
+fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
+    let server = TestServer::start();
+    let silent: Vec<_> = (0..1000).map(|_| server.connect()).collect();
+    still_serves(&server);
+    drop(silent);
+    still_serves(&server);
+}
+
+#[test]
+fn heads_and_bodies_that_dribble_in_are_ended_and_keep_nobody_out() {
+    let server = TestServer::builder()
+        .config(|config| {
+            config.head_max = Duration::from_millis(300);
+            config.body_idle_max = Duration::from_millis(300);
+        })
+        .start();
+    let mut slow: Vec<_> = (0..200)
+        .map(|number| {
+            let mut connection = server.connect();
+            connection.send(match number % 2 {
+                0 => "GET /events/a HTTP/1.1\r\nx-a: ".into(),
+                _ => request("POST", "/events/slow", &[("content-length", "1000")], b"a"),
+            });
+            connection
+        })
+        .collect();
+    still_serves(&server);
+    for connection in &mut slow {
+        // One more byte does not begin a head's time anew.
+        connection.send("b");
+        assert_eq!(connection.head().status, 408);
+    }
+    assert!(!topics(&server).contains(&"slow".to_owned()));
+}
+
+#[test]
+fn a_request_that_two_readers_would_cut_differently_smuggles_nothing() {
+    let server = TestServer::start();
+    let inner = "POST /events/smuggled HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx";
+    let chunked = format!("0\r\n\r\n{inner}");
+    let length = chunked.len();
+    let head = "POST /events/outer HTTP/1.1\r\nhost: x\r\n";
+    let shapes = [
+        // Both lengths, in either order.
+        format!("{head}content-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n{chunked}"),
+        format!("{head}transfer-encoding: chunked\r\ncontent-length: {length}\r\n\r\n{chunked}"),
+        // Codings that are not understood, or not last.
+        format!("{head}transfer-encoding: identity, chunked, gzip\r\n\r\n{chunked}"),
+        format!("{head}transfer-encoding: xchunked\r\n\r\n{chunked}"),
+        format!("{head}transfer-encoding : chunked\r\n\r\n{chunked}"),
+        // Lengths that contradict each other, or are none.
+        format!("{head}content-length: 0\r\ncontent-length: {length}\r\n\r\n{chunked}"),
+        format!("{head}content-length: +{length}\r\n\r\n{chunked}"),
+        format!("{head}content-length: {length}, {length}\r\n\r\n{chunked}"),
+        // A header that goes on in the next line, and one that a lone CR would end.
+        format!("{head}x: y\r\n transfer-encoding: chunked\r\n\r\n{inner}"),
+        format!("{head}x: y\rtransfer-encoding: chunked\r\n\r\n{inner}"),
+        format!("{head}x: y\0z\r\n\r\n{inner}"),
+        // Sizes of chunks that overflow, or are none.
+        format!("{head}transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n{inner}"),
+        format!("{head}transfer-encoding: chunked\r\n\r\n-1\r\n{inner}"),
+    ];
+    for shape in shapes {
+        flood(server.address(), shape.as_bytes(), b"", 0);
+        assert!(!topics(&server).contains(&"smuggled".to_owned()), "{shape}");
+    }
+    still_serves(&server);
+}
+
+#[test]
+fn lines_that_end_with_a_bare_line_feed_are_one_request_or_none() {
+    let server = TestServer::start();
+    let mut connection = server.connect();
+    connection.send("GET /healthz HTTP/1.1\nhost: x\n\n");
+    // RFC 9112 §2.2 lets a recipient take them so.
+    assert!([200, 400].contains(&connection.head().status));
+    still_serves(&server);
+}
+
+#[test]
+fn what_is_sent_on_after_a_subscription_does_not_become_a_request() {
+    let server = TestServer::start();
+    let subscribe = request("GET", "/events/a", &[], b"");
+    let publish = request("POST", "/events/behind", &[], b"x");
+    let answer = flood(server.address(), &subscribe, &publish, 10_000);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    still_serves(&server);
+    assert!(!topics(&server).contains(&"behind".to_owned()));
+}
+
+/// The beginning of an HTTP/2 connection: preface and empty settings (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// A frame (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// `GET http://x/healthz`, by the static table and literals (RFC 7541).
+const GET: &[u8] = b"\x82\x86\x44\x08/healthz\x41\x01x";
+
+#[test]
+fn floods_of_http_2_frames_are_cut_off_or_taken_and_keep_nobody_out() {
+    let server = TestServer::start();
+    let address = server.address();
+    // Requests that are taken back at once (CVE-2023-44487).
+    let resets: Vec<u8> = (0..20_000)
+        .flat_map(|number| {
+            let stream = 2 * number + 1;
+            [frame(1, 5, stream, GET), frame(3, 0, stream, &8_u32.to_be_bytes())].concat()
+        })
+        .collect();
+    flood(address, PREFACE, &resets, 1);
+    still_serves(&server);
+    for again in [
+        frame(6, 0, 0, b"pingping"),
+        frame(4, 0, 0, &[0, 3, 0, 0, 0, 100]),
+        frame(8, 0, 0, &1_u32.to_be_bytes()),
+        frame(2, 0, 1, &[0, 0, 0, 0, 16]),
+        frame(0xfa, 0, 0, b"unknown"),
+    ] {
+        flood(address, PREFACE, &again.repeat(100), 200);
+        still_serves(&server);
+    }
+    // A head that never ends (CVE-2024-27316): its client hears why it is ended.
+    let open = [PREFACE, &frame(1, 1, 1, GET)].concat();
+    let more = frame(9, 0, 1, &b"\x00\x01x\x01y".repeat(1000));
+    flood(address, &open, &more, 200);
+    still_serves(&server);
+    // Empty frames of data on a stream that is open.
+    let open = [PREFACE, &frame(1, 4, 1, b"\x83\x86\x44\x09/events/a\x41\x01x")].concat();
+    flood(address, &open, &frame(0, 0, 1, b"").repeat(100), 1000);
+    still_serves(&server);
+}
+
+#[test]
+fn bytes_of_chance_are_no_request_of_any_kind() {
+    let server = TestServer::start();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for round in 0..200 {
+        let mut bytes = match round % 3 {
+            0 => Vec::new(),
+            1 => PREFACE.to_vec(),
+            _ => b"GET /healthz HTTP/1.1\r\n".to_vec(),
+        };
+        for _ in 0..64 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            bytes.extend(state.to_le_bytes());
+        }
+        flood(server.address(), &bytes, b"", 0);
+    }
+    assert!(topics(&server).is_empty());
+    still_serves(&server);
+}

@@ -1,0 +1,8 @@
+//! Any words are a pattern of some kind, or a refusal, and matching takes no time to speak of. The
+//! first line of the input is the pattern, the others are topics.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &str| tidings_server::fuzz::patterns(input));
