@@ -70,7 +70,9 @@ fn a_connection_tells_where_it_stands_and_why_it_went() {
     assert_eq!(verdict(&id(9)), "not_in_log");
     drop(stream);
     let told = until(|| ask(""), |told| told["state"] == "closed");
-    assert_eq!(told["reason"], "peer_reset", "it went with bytes unread");
+    // It went with bytes unread; an HTTP library does not tell that from a clean end.
+    let reason = if is_portable() { "peer_closed" } else { "peer_reset" };
+    assert_eq!(told["reason"], reason);
     assert!(told["closed"].as_str() >= told["since"].as_str());
     server.post("/events/a", "3");
     assert_eq!(verdict(&id(3)), "closed_before");
