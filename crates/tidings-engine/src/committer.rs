@@ -140,11 +140,12 @@ fn commit(store: &dyn Store, jobs: Vec<Job>, timings: &Timings) {
         answers.push((job.drafts.len(), job.answer));
         drafts.extend(job.drafts);
     }
-    match store.append(drafts, wall_clock()) {
+    timings.committing(came);
+    let appended = store.append(drafts, wall_clock());
+    let upto = appended.iter().flatten().map(|one| one.position).max();
+    timings.committed(upto, began.elapsed());
+    match appended {
         Ok(appended) => {
-            if let Some(upto) = appended.iter().map(|one| one.position).max() {
-                timings.committed(upto, came, began.elapsed());
-            }
             let mut appended = appended.into_iter();
             for (count, answer) in answers {
                 // A publisher that went away meanwhile does not hear the answer; its events are stored.
