@@ -30,7 +30,8 @@ class Hub {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.port}`;
+    const scheme = this.#options.includes("--tls-cert") ? "https" : "http";
+    return `${scheme}://127.0.0.1:${this.port}`;
   }
 
   async start() {
@@ -52,7 +53,7 @@ class Hub {
       child.once("exit", (code) => reject(new Error(`the hub ended with ${code}: ${text}`)));
       child.stdout.on("data", (piece) => {
         text += piece;
-        const found = text.match(/listening on http:\/\/127\.0\.0\.1:(\d+)/);
+        const found = text.match(/listening on https?:\/\/127\.0\.0\.1:(\d+)/);
         if (found) resolve(Number(found[1]));
       });
     });

@@ -6,6 +6,7 @@ import { run } from "./harness.js";
 await import("./eventsource.test.js");
 await import("./origins.test.js");
 await import("./mercure.test.js");
+await import("./tls.test.js");
 await import("./tidings.test.js");
 await import("./console.test.js");
 await import("./demos.test.js");
