@@ -128,6 +128,7 @@ fn the_metrics_say_what_happened() {
     let (gone, _) = subscribe(&server, "/events/a");
     server.post("/events/a", "x");
     live.event();
+    until(|| server.get_json("/stats").json(), |stats| stats["deliveries"] == 2);
     drop(gone);
     until(|| server.get_json("/stats").json(), |stats| stats["subscribers"] == 1);
     server.get_json("/nowhere");
