@@ -49,8 +49,11 @@ impl Replay {
                 tracing::debug!(%error, "history could not be read for a subscriber");
             }
             let page = page.and_then(|page| {
-                EncodedPage::encode(&page, order.framing, store.epoch())
-                    .with_ended(store, &order.interest)
+                EncodedPage::encode(&page, order.framing, store.epoch()).with_ended(
+                    store,
+                    &order.interest,
+                    order.upto,
+                )
             });
             mailbox.post(Message::Page(order.id, page));
         }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::close_reason::CloseReason;
+use crate::draft::Kind;
 use crate::epoch::Epoch;
 use crate::error::ReadError;
 use crate::frame::{Frame, Framing};
@@ -126,6 +127,8 @@ pub struct EncodedPage {
     /// if that end is no later than `reached`. A topic may end after somebody has asked for it and
     /// before a shard has registered that: then only its history can tell.
     pub ended: Vec<Topic>,
+    /// Whether one of the records is the end of a topic.
+    has_end: bool,
 }
 
 impl EncodedPage {
@@ -136,17 +139,27 @@ impl EncodedPage {
         for record in &page.records {
             let frame = Frame::encode(Arc::clone(record), epoch);
             encoded.bytes.extend_from_slice(frame.bytes(framing));
+            encoded.has_end |= record.kind == Kind::End;
             encoded.ends.push((record.position(), encoded.bytes.len()));
         }
         encoded
     }
 
-    /// Adds what has ended of `interest`.
+    /// Adds what has ended of `interest`, if the page, which was to be read up to `upto`, can be the
+    /// last before its reader is live: asking the store takes as long as reading a short page.
     ///
     /// # Errors
     ///
     /// [`ReadError`](crate::ReadError) if the store cannot be read.
-    pub fn with_ended(mut self, store: &dyn Store, interest: &Interest) -> Result<Self, ReadError> {
+    pub fn with_ended(
+        mut self,
+        store: &dyn Store,
+        interest: &Interest,
+        upto: Position,
+    ) -> Result<Self, ReadError> {
+        if !self.has_end && self.reached < upto {
+            return Ok(self);
+        }
         let ended = interest.ended_topics(store)?.into_iter();
         self.ended = ended.filter(|(_, at)| *at <= self.reached).map(|(topic, _)| topic).collect();
         Ok(self)

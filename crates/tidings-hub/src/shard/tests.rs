@@ -151,7 +151,7 @@ impl Scene {
             page.reached = last.position();
         }
         let page = EncodedPage::encode(&page, order.framing, self.shard.config.epoch);
-        page.with_ended(&self.store, &order.interest).expect("memory can be read")
+        page.with_ended(&self.store, &order.interest, order.upto).expect("memory can be read")
     }
 
     /// What was written to `id` since the last look.

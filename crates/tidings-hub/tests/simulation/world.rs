@@ -332,8 +332,11 @@ impl World {
                     page.reached = last.position();
                 }
                 let page = page.and_then(|page| {
-                    EncodedPage::encode(&page, order.framing, self.epoch)
-                        .with_ended(&self.store, &order.interest)
+                    EncodedPage::encode(&page, order.framing, self.epoch).with_ended(
+                        &self.store,
+                        &order.interest,
+                        order.upto,
+                    )
                 });
                 shard.handle_page(order.id, page);
             }
