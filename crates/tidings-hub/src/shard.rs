@@ -201,11 +201,10 @@ impl Shard {
         }
         self.groups[group as usize].members += 1;
         self.generation = self.generation.wrapping_add(1);
-        let generation = self.generation;
         let (closes_at, closes_for) = self.first_deadline(attach.expires_ms);
         let outbox = Outbox { words: attach.first, ..Outbox::default() };
         let index = self.subscribers.insert(Subscriber {
-            generation,
+            generation: self.generation,
             group,
             slot: 0,
             phase: Phase::Behind,
@@ -222,7 +221,7 @@ impl Shard {
             closes_at,
             closes_for,
         });
-        let id = SubscriberId { index: index as u32, generation };
+        let id = self.id_at(index);
         self.catch_up(id);
         self.set_timer(id);
         self.enqueue(id);
@@ -252,7 +251,7 @@ impl Shard {
             let cursor = self.groups[subscriber.group as usize].ring.locate(subscriber.offset);
             subscriber.position = cursor.position;
             subscriber.skip = cursor.skip as u32;
-            let id = SubscriberId { index, generation: subscriber.generation };
+            let id = self.id_at(index as usize);
             self.leave_phase(id);
             self.behind.push_back(id);
         }
@@ -357,7 +356,7 @@ impl Shard {
                 let cursor = group.ring.locate(subscriber.offset);
                 subscriber.position = cursor.position;
                 subscriber.skip = cursor.skip as u32;
-                let id = SubscriberId { index, generation: subscriber.generation };
+                let id = self.id_at(index as usize);
                 self.leave_phase(id);
                 self.behind.push_back(id);
             }
@@ -469,6 +468,12 @@ impl Shard {
             group.ring.forget_all();
             group.low = group.ring.head();
         }
+    }
+
+    /// The id of the subscriber that is at `index` now.
+    fn id_at(&self, index: usize) -> SubscriberId {
+        let generation = self.subscribers[index].generation;
+        SubscriberId { index: index as u32, generation }
     }
 
     fn get(&self, id: SubscriberId) -> Option<&Subscriber> {

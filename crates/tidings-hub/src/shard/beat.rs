@@ -67,11 +67,7 @@ impl Shard {
     /// Closes everybody within `window_ms`, each at a moment of its own.
     pub fn drain(&mut self, window_ms: u64) {
         let now = self.now();
-        let ids: Vec<_> = self
-            .subscribers
-            .iter()
-            .map(|(index, s)| SubscriberId { index: index as u32, generation: s.generation })
-            .collect();
+        let ids: Vec<_> = self.subscribers.iter().map(|(index, _)| self.id_at(index)).collect();
         for id in ids {
             let wait = self.random.below(window_ms + 1);
             let Some(subscriber) = self.get_mut(id) else { continue };

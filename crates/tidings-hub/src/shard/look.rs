@@ -114,8 +114,7 @@ impl Shard {
             return backlog;
         }
         for (index, subscriber) in &self.subscribers {
-            let id = SubscriberId { index: index as u32, generation: subscriber.generation };
-            match self.state_of(id) {
+            match self.state_of(self.id_at(index)) {
                 Some(StandingState::Blocked) => backlog.blocked += 1,
                 Some(StandingState::CatchingUp) => backlog.catching_up += 1,
                 _ => continue,

@@ -46,17 +46,10 @@ impl Shard {
     /// Notices were lost on their way here. Those who may have missed one are closed, so that they
     /// come back and learn of it.
     pub fn handle_lost_notices(&mut self) {
-        let noticed =
-            |index: usize, group: GroupId| self.groups[group as usize].is_noticed.then_some(index);
-        let missed: Vec<_> = self
-            .subscribers
-            .iter()
-            .filter_map(|(index, subscriber)| {
-                noticed(index, subscriber.group)?;
-                Some(SubscriberId { index: index as u32, generation: subscriber.generation })
-            })
-            .collect();
-        for id in missed {
+        let all = self.subscribers.iter();
+        let noticed = all.filter(|(_, s)| self.groups[s.group as usize].is_noticed);
+        let noticed: Vec<_> = noticed.map(|(index, _)| self.id_at(index)).collect();
+        for id in noticed {
             self.close(id, CloseReason::NoticesLost);
         }
     }
@@ -72,8 +65,7 @@ impl Shard {
             all.filter(|(_, s)| s.group == group_id).map(|(index, _)| index as u32).collect()
         };
         for index in members {
-            let generation = self.subscribers[index as usize].generation;
-            let id = SubscriberId { index, generation };
+            let id = self.id_at(index as usize);
             let outbox = self.subscribers[index as usize].outbox.get_or_insert_default();
             if outbox.notices.len() >= NOTICES_PENDING_MAX {
                 self.close(id, CloseReason::NoticesLost);

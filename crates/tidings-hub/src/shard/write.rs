@@ -124,8 +124,7 @@ impl Shard {
                 self.finish_walk(group_id);
                 continue;
             };
-            let generation = self.subscribers[index as usize].generation;
-            let id = SubscriberId { index, generation };
+            let id = self.id_at(index as usize);
             match self.source_of(id) {
                 Some(source) => return Some((id, source)),
                 None => {
