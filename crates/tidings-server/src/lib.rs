@@ -81,6 +81,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod handoff;
+mod host;
 pub mod limits;
 mod listener;
 mod mercure;

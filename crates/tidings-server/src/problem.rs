@@ -142,6 +142,8 @@ codes! {
     InvalidLine BAD_REQUEST "invalid_line" "A line of the batch is no event.";
     /// The request was not sent over TLS.
     TlsRequired BAD_REQUEST "tls_required" "Only TLS is spoken here.";
+    /// The request does not say which host it is for, or says it twice, or names what can be none.
+    InvalidHost BAD_REQUEST "invalid_host" "It is not clear which host is meant.";
     /// The body ended before its announced end, or is not framed as HTTP says.
     TruncatedBody BAD_REQUEST "truncated_body" "The body did not arrive whole.";
     /// There is no token, and one is needed.

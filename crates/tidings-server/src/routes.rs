@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Method, Request, StatusCode};
 
 use crate::admin;
-use crate::answer::{self, Answer};
+use crate::answer::{self, Answer, Response};
 use crate::body::RequestBody;
 use crate::client::Client;
 use crate::cors;
@@ -58,23 +58,26 @@ pub(crate) async fn answer(state: &Arc<State>, request: Request<RequestBody>) ->
     };
     let mut answer = match dispatch(state, &parts, body).await {
         Ok(answer) => answer,
-        Err(problem) => {
-            tracing::debug!(
-                method = %parts.method,
-                path = parts.uri.path(),
-                client = Client::of(&parts).map(|client| display(client.address)),
-                code = problem.code().name(),
-                detail = problem.detail(),
-                "refused"
-            );
-            state.counts.refused(problem.code());
-            Answer::Response(problem.into_response())
-        }
+        Err(problem) => Answer::Response(refuse(state, &parts, problem)),
     };
     let origin = parts.headers.get(header::ORIGIN);
     state.config.cors.apply(origin, answer.headers_mut());
     state.counts.answered(label, answer.status());
     answer
+}
+
+/// Notes that a request is refused, and says so to whoever sent it.
+pub(crate) fn refuse(state: &State, parts: &Parts, problem: Problem) -> Response {
+    tracing::debug!(
+        method = %parts.method,
+        path = parts.uri.path(),
+        client = Client::of(parts).map(|client| display(client.address)),
+        code = problem.code().name(),
+        detail = problem.detail(),
+        "refused"
+    );
+    state.counts.refused(problem.code());
+    problem.into_response()
 }
 
 async fn dispatch(state: &Arc<State>, parts: &Parts, body: RequestBody) -> Result<Answer, Problem> {

@@ -15,6 +15,7 @@ use crate::body::RequestBody;
 use crate::client::Client;
 use crate::connection::Visit;
 use crate::handoff::Slot;
+use crate::host;
 use crate::mount::{self, Application};
 use crate::redirect;
 use crate::routes;
@@ -78,12 +79,18 @@ impl Connection {
         let connection_option = crate::answer::connection_option(version, request.headers());
         let client = self.client(request.headers());
         request.extensions_mut().insert(client);
-        let answer = match (self.redirect, &self.application) {
-            (Some(port), _) => Answer::Response(redirect::answer(&request, port)),
-            (None, Some(application)) => {
+        let host = host::check(version, request.uri(), request.headers());
+        let is_last = self.is_excess || host.is_err();
+        let answer = match (host, self.redirect, &self.application) {
+            (Err(problem), ..) => {
+                let (parts, _) = request.into_parts();
+                Answer::Response(routes::refuse(&self.state, &parts, problem))
+            }
+            (_, Some(port), _) => Answer::Response(redirect::answer(&request, port)),
+            (_, None, Some(application)) => {
                 mount::ask(application, &self.state, request.map(RequestBody::from)).await
             }
-            (None, None) => routes::answer(&self.state, request.map(RequestBody::from)).await,
+            (_, None, None) => routes::answer(&self.state, request.map(RequestBody::from)).await,
         };
         let mut stream = match answer {
             Answer::Response(response) => {
@@ -93,7 +100,7 @@ impl Connection {
                     self.activity.note_unread();
                 }
                 let mut response = response.map(|body| body.holding(busy));
-                if self.is_excess && version <= Version::HTTP_11 {
+                if is_last && version <= Version::HTTP_11 {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }

@@ -314,6 +314,44 @@ fn a_request_in_no_known_language_is_answered_400() {
     nothing_is_stored(&server);
 }
 
+#[test]
+fn a_request_for_no_host_for_two_or_for_none_that_can_be_is_refused() {
+    let server = TestServer::start();
+    let cases = [
+        ("GET /healthz HTTP/1.1\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: a\r\nx: y\r\nHOST: b\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nhost:\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: a b\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: a, b\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: user@a\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: a:b\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: \u{e4}\r\n\r\n", 400),
+        ("GET http://a/healthz HTTP/1.1\r\n\r\n", 400),
+        ("POST /events/a HTTP/1.1\r\ncontent-length: 1\r\n\r\nx", 400),
+        ("GET /events/a HTTP/1.1\r\naccept: text/event-stream\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.0\r\nhost: a\r\nhost: a\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.0\r\n\r\n", 200),
+        ("GET /healthz HTTP/1.1\r\nhost: [::1]:80\r\n\r\n", 200),
+        ("GET http://a/healthz HTTP/1.1\r\nhost: a\r\n\r\n", 200),
+        ("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", 404),
+    ];
+    for (bytes, status) in cases {
+        let mut connection = server.connect();
+        connection.send(bytes);
+        let answer = connection.response();
+        assert_eq!(answer.status(), status, "{bytes:?}");
+        if status == 400 {
+            assert_eq!(answer.code(), "invalid_host", "{bytes:?}");
+            assert_eq!(answer.header("connection"), Some("close"), "{bytes:?}");
+            assert!(connection.is_closed(), "{bytes:?}");
+        }
+    }
+    nothing_is_stored(&server);
+    let metrics = server.request("GET", "/metrics", &[], "");
+    assert!(metrics.text().contains("tidings_refusals_total{code=\"invalid_host\"} 13\n"));
+}
+
 fn percent_decoded(text: &str) -> String {
     let mut parts = text.split('%');
     let mut decoded = parts.next().unwrap_or("").to_owned();

@@ -149,3 +149,18 @@ fn a_hub_whose_application_grants_nothing_lets_nobody_in() {
         assert_eq!((refused.status(), refused.code().as_str()), (401, "token_required"));
     }
 }
+
+#[test]
+fn a_request_without_a_host_does_not_reach_an_application_that_the_hub_serves() {
+    let bytes = "GET /hub/healthz HTTP/1.1\r\nx-user: ada\r\nconnection: close\r\n\r\n";
+    let application = Application::served_by_the_hub();
+    let mut connection = Connection::open(application.address);
+    connection.send(bytes);
+    let refused = connection.response();
+    assert_eq!((refused.status(), refused.code().as_str()), (400, "invalid_host"));
+    // Of connections that an application serves, the application is the judge.
+    let application = Application::serving_itself();
+    let mut connection = Connection::open(application.address);
+    connection.send(bytes);
+    assert_eq!(connection.response().status(), 200);
+}
