@@ -28,25 +28,9 @@ pub(crate) fn run(check: bool) -> Vec<String> {
     problems
 }
 
-const COMMANDS: [&str; 13] = [
-    "serve",
-    "demo",
-    "publish",
-    "subscribe",
-    "relay",
-    "doctor",
-    "trace",
-    "backup",
-    "token",
-    "check",
-    "bench",
-    "completions",
-    "man",
-];
-
 fn pages() -> Result<Vec<(&'static str, String)>, String> {
     let mut cli = format!("# The command line\n\n{NOTE}\n\n```text\n{}\n```\n", help(&["--help"])?);
-    for command in COMMANDS {
+    for command in help(&["help", "commands"])?.lines() {
         let text = help(&[command, "--help"])?;
         cli.push_str(&format!("\n## tidings {command}\n\n```text\n{text}\n```\n"));
     }

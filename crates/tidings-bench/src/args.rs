@@ -36,13 +36,13 @@ pub struct BenchArgs {
     #[arg(long, value_name = "ID")]
     pub last_event_id: Option<String>,
     /// Connections opened at the same time
-    #[arg(long, default_value_t = 128, value_name = "N")]
+    #[arg(long, default_value_t = 128, hide_short_help = true, value_name = "N")]
     pub connects: usize,
     /// Threads that read
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub threads: usize,
     /// Loopback addresses to connect from, 127.0.1.1 and up [default: as many as the ports require]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub source_addresses: Option<usize>,
 
     /// Topics that the subscribers are spread over
@@ -90,13 +90,13 @@ pub struct BenchArgs {
     #[arg(long, short, default_value_t = 10.0, value_name = "SECONDS")]
     pub duration: f64,
     /// Seconds for all to connect
-    #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 60.0, hide_short_help = true, value_name = "SECONDS")]
     pub connect_timeout: f64,
     /// Seconds between the last connection and the first event
-    #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 1.0, hide_short_help = true, value_name = "SECONDS")]
     pub settle: f64,
     /// Seconds without an arrival after which missing events are lost
-    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 5.0, hide_short_help = true, value_name = "SECONDS")]
     pub grace: f64,
 
     /// Process of the server, its children included; may be repeated

@@ -81,7 +81,8 @@ pub(crate) enum Command {
     /// Print a manual page
     #[command(after_long_help = MAN_EXAMPLES)]
     Man(ManArgs),
-    /// Print the help of a command; or about: environment, exit-codes
+    /// Print the help of a command; or about: commands, environment, exit-codes
+    #[command(after_long_help = HELP_EXAMPLES)]
     Help(HelpArgs),
 }
 
@@ -176,6 +177,30 @@ Examples:
   tidings man > ~/.local/share/man/man1/tidings.1
   tidings man serve | man -l -";
 
+const HELP_EXAMPLES: &str = "\
+Examples:
+  tidings help serve
+  tidings help environment           every variable the program reads
+  tidings help commands              their names, one a line";
+
+/// The secret that signs tokens, as `tidings token` and `tidings conformance` are told it;
+/// [`keys::given`](crate::keys::given) reads it.
+#[derive(Args, Debug)]
+pub(crate) struct SecretArgs {
+    /// The secret of the hub (others on this machine can see it: prefer the file)
+    #[arg(long, group = "secret_from", env = "TIDINGS_JWT_SECRET", hide_env_values = true)]
+    pub(crate) secret: Option<String>,
+    /// A file with the secret of the hub
+    #[arg(
+        long,
+        value_name = "FILE",
+        group = "secret_from",
+        env = "TIDINGS_JWT_SECRET_FILE",
+        hide_env_values = true
+    )]
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
 /// `tidings token`.
 #[derive(Args, Debug)]
 pub(crate) struct TokenArgs {
@@ -209,18 +234,8 @@ pub(crate) struct TokenArgs {
     /// Say what this token is good for, and why it is not; `-` reads it from standard input
     #[arg(long, value_name = "TOKEN", conflicts_with_all = ["publish", "subscribe", "expires"])]
     pub(crate) inspect: Option<String>,
-    /// The secret of the hub (others on this machine can see it: prefer the file)
-    #[arg(long, group = "secret_from", env = "TIDINGS_JWT_SECRET", hide_env_values = true)]
-    pub(crate) secret: Option<String>,
-    /// A file with the secret of the hub
-    #[arg(
-        long,
-        value_name = "FILE",
-        group = "secret_from",
-        env = "TIDINGS_JWT_SECRET_FILE",
-        hide_env_values = true
-    )]
-    pub(crate) secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
     /// The configuration of the hub, to take the secret from
     #[arg(
         long,
@@ -238,19 +253,9 @@ pub(crate) struct ConformanceArgs {
     /// The hub, with or without /.well-known/mercure
     #[arg(long, value_name = "URL", env = "TIDINGS_URL", hide_env_values = true)]
     pub(crate) url: String,
-    /// The hub's secret for HS256 tokens of publishers, and of subscribers if they have no other
-    #[arg(long, group = "secret_from", env = "TIDINGS_JWT_SECRET", hide_env_values = true)]
-    pub(crate) secret: Option<String>,
-    /// A file with it
-    #[arg(
-        long,
-        value_name = "FILE",
-        group = "secret_from",
-        env = "TIDINGS_JWT_SECRET_FILE",
-        hide_env_values = true
-    )]
-    pub(crate) secret_file: Option<PathBuf>,
-    /// The secret of subscribers' tokens
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+    /// The secret of subscribers' tokens, if it is another
     #[arg(long, value_name = "SECRET")]
     pub(crate) subscriber_secret: Option<String>,
     /// An issuer whose 1.0 tokens this secret signs; without it most checks of 1.0 are skipped
@@ -316,7 +321,7 @@ pub(crate) struct CompletionsArgs {
 /// `tidings help`.
 #[derive(Args, Debug)]
 pub(crate) struct HelpArgs {
-    /// A command, `environment`, or `exit-codes`
+    /// A command, `commands`, `environment`, or `exit-codes`
     pub(crate) about: Option<String>,
 }
 

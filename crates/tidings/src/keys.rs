@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tidings_server::{ApiKey, Config, JwtKey, MercureConfig, MercureIssuer, MercureKeys};
 
+use crate::args::SecretArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{JwtKeyTable, KeyTable, Role, Settings};
@@ -25,10 +26,17 @@ pub(crate) fn jwt_secret(settings: &Settings) -> Result<Option<Vec<u8>>, CliErro
             Err(CliError::new(ExitCode::Configuration, message)
                 .hint(format!("they come from: {}, {}; keep one", places[0], places[1])))
         }
-        (Some(secret), None) => Ok(Some(secret.as_bytes().to_vec())),
-        (None, Some(file)) => read_secret(file).map(Some),
-        (None, None) => Ok(None),
+        (text, file) => secret(text.as_deref(), file.as_deref()),
     }
+}
+
+/// The secret of the command line, if it has one.
+///
+/// # Errors
+///
+/// Its file cannot be read.
+pub(crate) fn given(args: &SecretArgs) -> Result<Option<Vec<u8>>, CliError> {
+    secret(args.secret.as_deref(), args.secret_file.as_deref())
 }
 
 /// The same as a key.
@@ -43,12 +51,17 @@ pub(crate) fn of_secret(settings: &Settings) -> Result<Option<JwtKey>, CliError>
     })
 }
 
+/// A secret that is written out or stands in a file; where both are, the text counts.
+fn secret(text: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, CliError> {
+    match (text, file) {
+        (Some(text), _) => Ok(Some(text.as_bytes().to_vec())),
+        (None, Some(file)) => read_secret(file).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
 /// A secret in a file of its own; the line feed at its end is not part of it.
-///
-/// # Errors
-///
-/// It cannot be read.
-pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, CliError> {
+fn read_secret(path: &Path) -> Result<Vec<u8>, CliError> {
     let mut secret = fs::read(path).map_err(|error| {
         let message = format!("the secret in {} cannot be read", path.display());
         CliError::new(ExitCode::Configuration, message).because(error)
@@ -135,9 +148,5 @@ fn add(keys: &mut MercureKeys, role: Option<Role>, key: &JwtKey) {
 }
 
 fn text(key: Option<&str>, file: Option<&Path>) -> Result<Vec<u8>, CliError> {
-    match (key, file) {
-        (Some(key), _) => Ok(key.as_bytes().to_vec()),
-        (None, Some(file)) => read_secret(file),
-        (None, None) => unreachable!("the file's reader lets no such table through"),
-    }
+    Ok(secret(key, file)?.expect("the file's reader lets no table through that has neither"))
 }

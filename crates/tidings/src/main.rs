@@ -1,4 +1,4 @@
-//! The Tidings program: `serve`, `demo`, `publish`, `subscribe`, `relay`, `token`, `check`.
+//! The Tidings program: its commands are in [`args::Command`].
 
 mod args;
 mod certificate;

@@ -44,15 +44,10 @@ fn plan(args: &ConformanceArgs) -> Result<Plan, CliError> {
     let url = Url::parse(&args.url).map_err(|error| {
         CliError::new(ExitCode::Usage, format!("--url: {:?} is no URL", args.url)).because(error)
     })?;
-    let secret = match (&args.secret, &args.secret_file) {
-        (Some(secret), _) => secret.as_bytes().to_vec(),
-        (None, Some(file)) => keys::read_secret(file)?,
-        (None, None) => {
-            let message = "the checks need a secret that the hub knows";
-            return Err(CliError::new(ExitCode::Usage, message)
-                .hint("give --secret-file FILE, or TIDINGS_JWT_SECRET"));
-        }
-    };
+    let secret = keys::given(&args.secret)?.ok_or_else(|| {
+        CliError::new(ExitCode::Usage, "the checks need a secret that the hub knows")
+            .hint("give --secret-file FILE, or TIDINGS_JWT_SECRET")
+    })?;
     let subscriber = args.subscriber_secret.as_ref().map(|secret| secret.as_bytes().to_vec());
     Ok(Plan {
         url,

@@ -14,12 +14,18 @@ use crate::{env, output};
 pub(super) fn run(args: &HelpArgs) -> Result<ExitCode, CliError> {
     let text = match args.about.as_deref() {
         None => Cli::command().render_long_help().to_string(),
+        Some("commands") => commands(),
         Some("environment") => environment(),
         Some("exit-codes") => format!("{}\n", exit_code::TABLE),
         Some(name) => command(name)?,
     };
     output::print(text.as_bytes())?;
     Ok(ExitCode::Success)
+}
+
+/// The name of every command, one a line.
+fn commands() -> String {
+    Cli::command().get_subcommands().map(|command| format!("{}\n", command.get_name())).collect()
 }
 
 fn command(name: &str) -> Result<String, CliError> {
@@ -29,7 +35,7 @@ fn command(name: &str) -> Result<String, CliError> {
     found.map(|help| help.to_string()).ok_or_else(|| {
         let message = format!("there is no help about {name:?}");
         CliError::new(ExitCode::Usage, message)
-            .hint("there is about every command, and about: environment, exit-codes")
+            .hint("there is about every command, and about: commands, environment, exit-codes")
     })
 }
 

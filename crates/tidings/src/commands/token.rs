@@ -144,7 +144,7 @@ fn signing_key(args: &TokenArgs, algorithm: Algorithm) -> Result<EncodingKey, Cl
 }
 
 fn secret(args: &TokenArgs) -> Result<Vec<u8>, CliError> {
-    if let Some(secret) = given_secret(args)? {
+    if let Some(secret) = keys::given(&args.secret)? {
         return Ok(secret);
     }
     let from_config = match &args.config {
@@ -160,14 +160,6 @@ fn secret(args: &TokenArgs) -> Result<Vec<u8>, CliError> {
             "give the hub's: --secret-file FILE, --config FILE that has it, or TIDINGS_JWT_SECRET",
         )
     })
-}
-
-fn given_secret(args: &TokenArgs) -> Result<Option<Vec<u8>>, CliError> {
-    match (&args.secret, &args.secret_file) {
-        (Some(secret), _) => Ok(Some(secret.as_bytes().to_vec())),
-        (None, Some(file)) => keys::read_secret(file).map(Some),
-        (None, None) => Ok(None),
-    }
 }
 
 /// Says what `token` is good for at a hub with these settings.
@@ -195,7 +187,7 @@ fn config_of(args: &TokenArgs) -> Result<Config, CliError> {
     let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let settings = Settings::resolve(vec![file, env::layer()]).map_err(CliError::settings)?;
     let mut config = check::server_config(&settings)?;
-    if let Some(secret) = given_secret(args)? {
+    if let Some(secret) = keys::given(&args.secret)? {
         let key = JwtKey::with_algorithm(&args.algorithm, &secret).map_err(|error| {
             CliError::new(ExitCode::Configuration, error.to_string()).hint(keys::SECRET_HINT)
         })?;
