@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::StatusCode;
-use tidings_engine::Refusal;
 
 use crate::admin::exposition::Exposition;
 use crate::admin::exposition::Kind::{Counter, Gauge};
 use crate::problem::Code;
-use crate::quota::Full;
 use crate::routes;
+use crate::turned_away::TurnedAway;
 
 /// Shared by all connections.
 #[derive(Debug, Default)]
@@ -20,7 +19,7 @@ pub(crate) struct Counts {
     /// By route and by class of status.
     requests: [[AtomicU64; CLASSES.len()]; routes::LABELS],
     refused: [AtomicU64; Code::ALL.len()],
-    turned_away: [AtomicU64; TURNED_AWAY.len()],
+    turned_away: [AtomicU64; TurnedAway::COUNT],
 }
 
 /// What is spoken on a connection.
@@ -31,16 +30,6 @@ pub(crate) enum Protocol {
 }
 
 const PROTOCOLS: [&str; 2] = ["http/1.1", "http/2"];
-
-/// Why subscribers are turned away: by the engine, or by a quota.
-const TURNED_AWAY: [&str; 6] = [
-    Refusal::AtCapacity.name(),
-    Refusal::TooFast.name(),
-    Refusal::Draining.name(),
-    Full::Connections.name(),
-    Full::Address.name(),
-    Full::Token.name(),
-];
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -64,10 +53,9 @@ impl Counts {
     }
 
     /// A subscriber was asked to come back later.
-    pub(crate) fn turned_away(&self, reason: &str) {
-        if let Some(place) = TURNED_AWAY.iter().position(|known| *known == reason) {
-            self.turned_away[place].fetch_add(1, Relaxed);
-        }
+    pub(crate) fn turned_away(&self, reason: TurnedAway) {
+        tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
+        self.turned_away[reason.index()].fetch_add(1, Relaxed);
     }
 
     pub(crate) fn write(&self, page: &mut Exposition) {
@@ -100,8 +88,8 @@ impl Counts {
         }
         let help = "Subscribers that were asked to come back later, by reason.";
         page.family("tidings_turned_away_total", Counter, help);
-        for (reason, count) in TURNED_AWAY.iter().zip(&self.turned_away) {
-            page.sample(&[("reason", reason)], count.load(Relaxed) as f64);
+        for (reason, count) in TurnedAway::all().zip(&self.turned_away) {
+            page.sample(&[("reason", reason.name())], count.load(Relaxed) as f64);
         }
     }
 }

@@ -97,6 +97,7 @@ mod service;
 mod socket;
 mod state;
 mod tls;
+mod turned_away;
 
 pub use answer::Body;
 pub use auth::{ApiKey, JwtKey};

@@ -52,7 +52,10 @@ pub(crate) enum Full {
 }
 
 impl Full {
-    /// The name in logs.
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Connections, Self::Address, Self::Token];
+
+    /// The name in metrics and logs.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Connections => "address_connections",

@@ -23,6 +23,7 @@ use crate::answer::{self, Answer, Stream};
 use crate::body::{self, RequestBody};
 use crate::problem::Code;
 use crate::state::{State, jittered_ms};
+use crate::turned_away::TurnedAway;
 
 /// What a 0.x client reads to see where its stream begins.
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -61,24 +62,18 @@ pub(super) async fn subscribe(
         return Ok(Answer::Response(response));
     }
     if state.is_leaving() {
-        state.counts.turned_away(tidings_engine::Refusal::Draining.name());
-        return Ok(come_back(state, parts.version, &resume));
+        let reason = tidings_engine::Refusal::Draining.into();
+        return Ok(come_back(state, parts.version, &resume, reason));
     }
     let seat = match state.quotas.subscribe(parts, caller.token) {
         Ok(seat) => seat,
-        Err(full) => {
-            state.counts.turned_away(full.name());
-            tracing::debug!(reason = full.name(), "a subscriber was asked to come back later");
-            return Ok(come_back(state, parts.version, &resume));
-        }
+        Err(full) => return Ok(come_back(state, parts.version, &resume, full.into())),
     };
     let place = resume.place(state);
     let mut opening = match state.engine.open(interest, place.start()).await {
         Ok(opening) => opening,
         Err(OpenError::Refused(reason)) => {
-            state.counts.turned_away(reason.name());
-            tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
-            return Ok(come_back(state, parts.version, &resume));
+            return Ok(come_back(state, parts.version, &resume, reason.into()));
         }
         // The only answer that keeps a browser from coming back (HTML §9.2.3).
         Err(OpenError::Ended) => {
@@ -335,7 +330,8 @@ fn headers() -> HeaderMap {
 /// The answer when there is no room now. Any status but 200 would end a browser's `EventSource` for
 /// good, so this is a stream that says when to come back, and ends. As nothing is sent, the place
 /// the client asked to go on from stays its place.
-fn come_back(state: &State, version: Version, resume: &Resume) -> Answer {
+fn come_back(state: &State, version: Version, resume: &Resume, reason: TurnedAway) -> Answer {
+    state.counts.turned_away(reason);
     let mut body = b":\n".to_vec();
     encode::retry(&mut body, jittered_ms(state.config.retry_refused));
     let mut response = answer::whole(StatusCode::OK, answer::EVENT_STREAM, body);

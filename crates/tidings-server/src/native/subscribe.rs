@@ -11,6 +11,7 @@ use super::start;
 use crate::answer::{self, Answer, EVENT_STREAM, Stream};
 use crate::problem::{Code, Problem};
 use crate::state::{State, jittered_ms};
+use crate::turned_away::TurnedAway;
 
 /// Says which of three a stream is: `live`, `resumed` or `reset`.
 pub(super) const TIDINGS_RESUME: HeaderName = HeaderName::from_static("tidings-resume");
@@ -30,17 +31,16 @@ pub(super) async fn subscribe(
         return Ok(Answer::Response(response));
     }
     if state.is_leaving() {
-        let reason = Refusal::Draining;
-        return Ok(refusal(state, parts.version, reason.name(), reason.sentence()));
+        return Ok(come_back(state, parts.version, Refusal::Draining.into()));
     }
     let place = match state.quotas.subscribe(parts, caller.token()) {
         Ok(place) => place,
-        Err(full) => return Ok(refusal(state, parts.version, full.name(), full.sentence())),
+        Err(full) => return Ok(come_back(state, parts.version, full.into())),
     };
     let mut opening = match state.engine.open(interest, start).await {
         Ok(opening) => opening,
         Err(OpenError::Refused(reason)) => {
-            return Ok(refusal(state, parts.version, reason.name(), reason.sentence()));
+            return Ok(come_back(state, parts.version, reason.into()));
         }
         // The only answer that keeps a browser from coming back (HTML §9.2.3).
         Err(OpenError::Ended) => {
@@ -85,11 +85,10 @@ fn preface(state: &State, opening: &Opening) -> Vec<u8> {
 
 /// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for
 /// good, so this is a stream that says when to come back, and ends.
-fn refusal(state: &State, version: Version, reason: &str, sentence: &str) -> Answer {
+fn come_back(state: &State, version: Version, reason: TurnedAway) -> Answer {
     state.counts.turned_away(reason);
-    tracing::debug!(reason, "a subscriber was asked to come back later");
     let mut body = Vec::with_capacity(128);
-    encode::comment(&mut body, sentence);
+    encode::comment(&mut body, reason.sentence());
     encode::retry(&mut body, jittered_ms(state.config.retry_refused));
     let mut response = answer::whole(StatusCode::OK, EVENT_STREAM, body);
     let headers = response.headers_mut();
