@@ -4,9 +4,12 @@
 //! remembered for clients that are away, and when all come back at once most handshakes do without
 //! a signature. The keys of tickets change by themselves every few hours.
 
+mod expiry;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
@@ -58,6 +61,13 @@ impl Tls {
         let is_another = pair.cert != shown.cert;
         *shown = pair;
         Ok(is_another)
+    }
+
+    /// When the certificate that is shown now ceases to be good (`notAfter`, RFC 5280 §4.1.2.5);
+    /// not when those above it in its chain do. `None` if that could not be read.
+    pub fn expires(&self) -> Option<SystemTime> {
+        let shown = self.shown.0.read().unwrap_or_else(PoisonError::into_inner);
+        shown.cert.first().and_then(expiry::not_after)
     }
 
     pub(crate) fn config(&self) -> &Arc<ServerConfig> {

@@ -1,11 +1,12 @@
 //! The certificate of the hub: from its files to the server, at the start and whenever they change.
 
 use std::error::Error;
+use std::fmt;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use tidings_server::Tls;
 
@@ -60,7 +61,9 @@ impl CertificateFiles {
         let hasher = RandomState::new();
         // Not what they hold now: they may have changed since they were loaded.
         let mut known = None;
+        let mut noted = None;
         loop {
+            self.note_expiry(&tls, &mut noted);
             let is_asked = tokio::select! {
                 () = asked() => true,
                 () = tokio::time::sleep(LOOK_INTERVAL) => false,
@@ -68,12 +71,29 @@ impl CertificateFiles {
             let now = Some(self.fingerprint(&hasher).await);
             if is_asked || now != known {
                 known = now;
-                self.show(&tls, is_asked);
+                if self.show(&tls, is_asked) {
+                    noted = None;
+                }
             }
         }
     }
 
-    fn show(&self, tls: &Tls, is_asked: bool) {
+    /// Says in the log that the certificate must be renewed, once a day while it must.
+    fn note_expiry(&self, tls: &Tls, noted: &mut Option<Instant>) {
+        let Some(left) = tls.expires().and_then(Left::until) else { return };
+        if !left.is_little() || noted.is_some_and(|at| at.elapsed() < NOTE_INTERVAL) {
+            return;
+        }
+        *noted = Some(Instant::now());
+        let certificate = self.certificate.display();
+        match left.is_none() {
+            false => tracing::warn!(%certificate, %left, "renew the certificate"),
+            true => tracing::error!(%certificate, %left, "renew the certificate: nobody trusts it"),
+        }
+    }
+
+    /// Shows what the files have; says whether that is another certificate.
+    fn show(&self, tls: &Tls, is_asked: bool) -> bool {
         let certificate = self.certificate.display();
         let read = self.read().map_err(|error| error.to_string());
         let shown = read.and_then(|(certificate, key)| {
@@ -82,7 +102,7 @@ impl CertificateFiles {
                 None => error.to_string(),
             })
         });
-        match shown {
+        match &shown {
             Ok(false) if !is_asked => {}
             Ok(_) => tracing::info!(%certificate, "the certificate was loaded again"),
             Err(reason) => tracing::error!(
@@ -92,6 +112,7 @@ impl CertificateFiles {
                 "the new certificate is refused; the old one stays"
             ),
         }
+        shown == Ok(true)
     }
 
     /// A number for what the files hold. Files are compared, not their times: a link that is turned
@@ -112,3 +133,46 @@ impl CertificateFiles {
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How often the log says that the certificate must be renewed.
+const NOTE_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a certificate is still good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    /// Less than nothing once it is over.
+    seconds: i64,
+    end: jiff::Timestamp,
+}
+
+impl Left {
+    /// From now until `end`; `None` if that is no time a calendar has.
+    pub(crate) fn until(end: SystemTime) -> Option<Self> {
+        let end = jiff::Timestamp::try_from(end).ok()?;
+        let seconds = end.as_second() - jiff::Timestamp::now().as_second();
+        Some(Self { seconds, end })
+    }
+
+    /// Whether it is time to renew the certificate. Tools that do so by themselves do it when a
+    /// third of its time is left, and those in common use are good for 45 days or more.
+    pub(crate) fn is_little(self) -> bool {
+        self.seconds < 14 * DAY
+    }
+
+    /// Whether it is over.
+    pub(crate) fn is_none(self) -> bool {
+        self.seconds <= 0
+    }
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.seconds {
+            ..=0 => write!(f, "expired at {}", self.end),
+            seconds => write!(f, "{} days, until {}", seconds / DAY, self.end),
+        }
+    }
+}
+
+/// Seconds.
+const DAY: i64 = 24 * 3600;

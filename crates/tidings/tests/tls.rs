@@ -30,6 +30,19 @@ impl Pair {
     }
 }
 
+/// One that is good for so many days from now.
+fn expiring(days: i32) -> Pair {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let mut params = rcgen::CertificateParams::new(names).unwrap();
+    let end = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let end = end.saturating_add(jiff::Span::new().days(days));
+    let [month, day] = [end.month(), end.day()].map(|part| u8::try_from(part).unwrap());
+    params.not_after = rcgen::date_time_ymd(end.year().into(), month, day);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let cert = params.self_signed(&key).unwrap();
+    Pair { pem: cert.pem(), key: key.serialize_pem(), der: cert.der().clone() }
+}
+
 /// A hub that shows a certificate from two files.
 struct Scene {
     hub: Hub,
@@ -215,6 +228,41 @@ fn files_that_change_are_noticed_without_a_signal() {
     fs::write(&scene.key, &new.key).unwrap();
     fs::write(&scene.certificate, &new.pem).unwrap();
     eventually(|| scene.says("the certificate was loaded again"));
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_told_of_in_the_log_in_the_metrics_and_by_check() {
+    let (soon, late) = (expiring(10), expiring(100));
+    let scene = Scene::start(&soon, &[]);
+    eventually(|| scene.says("renew the certificate"));
+    // It is the end of the day before that counts, whatever the hour is now.
+    assert!(scene.says("9 days, until ") || scene.says("10 days, until "));
+    let end = || -> i64 {
+        let name = "tidings_tls_certificate_expiry_timestamp_seconds ";
+        let page = scene.hub.curl(&["--insecure"], "/metrics");
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.expect("a sample").parse().unwrap()
+    };
+    let days = |end: i64| (end - jiff::Timestamp::now().as_second()) / (24 * 3600);
+    assert!([9, 10].contains(&days(end())), "{}", end());
+    fs::write(&scene.key, &late.key).unwrap();
+    fs::write(&scene.certificate, &late.pem).unwrap();
+    eventually(|| [99, 100].contains(&days(end())));
+    let log = fs::read_to_string(&scene.log).unwrap();
+    assert_eq!(log.matches("renew the certificate").count(), 1, "{log}");
+
+    let check = |pair: &Pair| {
+        let mut check = tidings();
+        check.env("TIDINGS_TLS_CERT", scene.folder.file("other.pem", &pair.pem));
+        check.env("TIDINGS_TLS_KEY", scene.folder.file("other.key", &pair.key));
+        let (stdout, stderr, code) = said(check.arg("check"));
+        assert_eq!((stderr.as_str(), code), ("", 0));
+        stdout.lines().find(|line| line.starts_with("the certificate: ")).unwrap().to_owned()
+    };
+    assert!(!check(&late).contains("renew"), "{}", check(&late));
+    assert!(check(&soon).ends_with("; renew it"), "{}", check(&soon));
+    let over = check(&expiring(-3));
+    assert!(over.starts_with("the certificate: expired at ") && over.ends_with("; renew it"));
 }
 
 #[test]

@@ -6,6 +6,8 @@
 pub(crate) mod exposition;
 mod process;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use http::StatusCode;
 use http::request::Parts;
 use tidings_engine::{Durations, Latencies, Status};
@@ -16,6 +18,7 @@ use crate::limits::METRICS_TOPICS_MAX;
 use crate::problem::Problem;
 use crate::query::{self, Query};
 use crate::state::State;
+use crate::tls::Tls;
 
 use exposition::Exposition;
 use exposition::Kind::{Counter, Gauge};
@@ -45,6 +48,7 @@ pub(crate) async fn metrics(state: &State, parts: &Parts) -> Result<Answer, Prob
     log(&mut page, &state.engine.status());
     latencies(&mut page, &state.engine.latencies());
     state.counts.write(&mut page);
+    certificate(&mut page, state.config.tls.as_ref());
     of_topics(&mut page, state, &topics).await?;
     process::write(&mut page, state.started).await;
     let mut response = answer::whole(StatusCode::OK, CONTENT_TYPE, page.into_text());
@@ -114,6 +118,15 @@ fn latencies(page: &mut Exposition, latencies: &Latencies) {
     histogram("tidings_delivery_seconds", help, deliveries);
     let help = "A batch of events appended to the log, and made as firm as it must be.";
     histogram("tidings_commit_seconds", help, commits);
+}
+
+fn certificate(page: &mut Exposition, tls: Option<&Tls>) {
+    let help = "When the certificate that is shown now is no longer good.";
+    page.family("tidings_tls_certificate_expiry_timestamp_seconds", Gauge, help);
+    let since = |end: SystemTime| end.duration_since(UNIX_EPOCH).unwrap_or_default();
+    if let Some(end) = tls.and_then(Tls::expires) {
+        page.sample(&[], since(end).as_secs() as f64);
+    }
 }
 
 async fn of_topics(page: &mut Exposition, state: &State, topics: &[Topic]) -> Result<(), Problem> {

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use tidings_server::{
-    Config, ConfigError, Cors, MercureConfig, MercureResource, PublishOrigins, TrustedProxies,
+    Config, ConfigError, Cors, MercureConfig, MercureResource, PublishOrigins, Tls, TrustedProxies,
 };
 
 use crate::args::CheckArgs;
-use crate::certificate::CertificateFiles;
+use crate::certificate::{CertificateFiles, Left};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{DEFAULT_FILE, Settings, read_file};
@@ -48,6 +48,10 @@ fn describe(settings: &Settings, config: &Config) -> String {
     let addresses: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
     let tls = if config.tls.is_some() { " with TLS" } else { "" };
     line(format_args!("listening on {}{tls}", addresses.join(", ")));
+    if let Some(left) = config.tls.as_ref().and_then(Tls::expires).and_then(Left::until) {
+        let renew = if left.is_little() { "; renew it" } else { "" };
+        line(format_args!("the certificate: {left}{renew}"));
+    }
     line(format_args!("{}", stores::describe(settings)));
     line(format_args!("{}", access(config)));
     text
