@@ -157,7 +157,7 @@ def the_units_of_systemd_are_sound():
         complaints = [line for line in done.stderr.splitlines() if "tidings" in line]
         assert not complaints, complaints
         exposure = subprocess.run(
-            ["systemd-analyze", "security", "--offline=true", "--threshold=20", units[0]],
+            ["systemd-analyze", "security", "--offline=true", "--threshold=15", units[0]],
             capture_output=True, text=True,
         )
         assert exposure.returncode == 0, exposure.stdout + exposure.stderr
