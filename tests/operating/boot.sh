@@ -10,8 +10,8 @@ folder=$1
 case ${2:-} in
 --inside) ;;
 *)
-  # A control group for it: in one tree (version 2), or in each of several (version 1), of which some
-  # take nobody without more ado.
+  # A control group for it: in one tree (version 2), or in each of several (version 1), of which
+  # some take nobody without more ado.
   for root in /sys/fs/cgroup /sys/fs/cgroup/*; do
     [ -e "$root/cgroup.procs" ] || continue
     mkdir "$root/tidings-$$" || exit 77
