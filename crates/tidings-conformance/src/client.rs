@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::HeaderMap;
@@ -46,15 +45,11 @@ pub(crate) struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Byte
 
 impl Client {
     pub(crate) fn new() -> Result<Self, Cause> {
-        use rustls_platform_verifier::BuilderVerifierExt as _;
-
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_platform_verifier()?
-            .with_no_client_auth();
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-        let connector = builder.enable_all_versions().build();
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider())?
+            .https_or_http()
+            .enable_all_versions()
+            .build();
         // A connection for each: what one check leaves behind is nothing to the next.
         let builder = &mut legacy::Client::builder(TokioExecutor::new());
         Ok(Self(builder.pool_max_idle_per_host(0).build(connector)))

@@ -219,19 +219,15 @@ type HttpClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
 /// Made when it is first needed, for it reads the certificates that the system trusts.
 fn client() -> Result<&'static HttpClient, Cause> {
-    use rustls_platform_verifier::BuilderVerifierExt as _;
-
     static CLIENT: OnceLock<HttpClient> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
         return Ok(client);
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth();
-    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-    let connector = builder.enable_all_versions().build();
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider())?
+        .https_or_http()
+        .enable_all_versions()
+        .build();
     // Sets are read seldom: no connection is kept for the next time.
     let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
     Ok(CLIENT.get_or_init(|| client))

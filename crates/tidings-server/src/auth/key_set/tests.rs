@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 
@@ -73,7 +74,7 @@ impl Pair {
     }
 
     fn jwk(&self) -> Value {
-        let x = base64url(self.pair.public_key_raw());
+        let x = BASE64_URL_SAFE_NO_PAD.encode(self.pair.public_key_raw());
         json!({ "kty": "OKP", "crv": "Ed25519", "kid": self.id, "x": x, "use": "sig" })
     }
 
@@ -84,20 +85,6 @@ impl Pair {
         header.kid = Some(self.id.to_owned());
         jsonwebtoken::encode(&header, &json!({ "sub": self.id }), &key).unwrap()
     }
-}
-
-fn base64url(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut group = [0; 4];
-        group[1..=chunk.len()].copy_from_slice(chunk);
-        let bits = u32::from_be_bytes(group);
-        for digit in 0..=chunk.len() {
-            text.push(char::from(DIGITS[(bits >> (18 - 6 * digit)) as usize & 63]));
-        }
-    }
-    text
 }
 
 fn verified(token: &str, key: &JwtKey) -> Result<Value, InvalidToken> {
@@ -171,7 +158,8 @@ async fn only_public_keys_for_signatures_are_used() {
     let (pair, other) = (Pair::new("one"), Pair::new("encryption"));
     let mut encryption = other.jwk();
     encryption["use"] = json!("enc");
-    let secret = json!({ "kty": "oct", "kid": "secret", "k": base64url(&[7; 32]) });
+    let bytes = BASE64_URL_SAFE_NO_PAD.encode([7; 32]);
+    let secret = json!({ "kty": "oct", "kid": "secret", "k": bytes });
     let unknown = json!({ "kty": "of tomorrow", "kid": "x" });
     let web = Web::with(&json!({ "keys": [unknown, secret, encryption, pair.jwk()] }));
     let key = web.key();
