@@ -15,7 +15,6 @@ use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::body::{self, RequestBody};
 use crate::problem::{Code, Problem};
-use crate::query::Query;
 use crate::state::State;
 
 pub(super) async fn publish(
@@ -24,14 +23,8 @@ pub(super) async fn publish(
     raw_topic: Option<&str>,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let token = query.take("token")?;
-    query.finish(&["token"])?;
-    let caller = super::writer(state, parts, token.as_deref()).await?;
-    let topic = raw_topic.map(super::path_topic).transpose()?;
-    if let Some(topic) = &topic {
-        caller.check_publish(topic)?;
-    }
+    let caller = super::plain_writer(state, parts).await?;
+    let topic = raw_topic.map(|raw| super::own_topic(&caller, raw)).transpose()?;
     let mut lines = Lines {
         caller: &caller,
         drafter: Drafter::new(state.engine.epoch()),

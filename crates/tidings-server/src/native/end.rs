@@ -9,20 +9,14 @@ use tidings_hub::{Appended, Draft, EventType, Kind};
 use super::publish::acknowledgement;
 use crate::answer::{self, Answer};
 use crate::problem::{Code, Problem};
-use crate::query::Query;
 use crate::state::State;
 
 /// The type of the last event.
 const END: &str = "end";
 
 pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let token = query.take("token")?;
-    query.finish(&["token"])?;
-
-    let caller = super::writer(state, parts, token.as_deref()).await?;
-    let topic = super::path_topic(raw_topic)?;
-    caller.check_publish(&topic)?;
+    let caller = super::plain_writer(state, parts).await?;
+    let topic = super::own_topic(&caller, raw_topic)?;
 
     super::meter(state, parts, &caller)?.charge(1);
 

@@ -14,7 +14,6 @@ use crate::answer::Answer;
 use crate::body::{self, RequestBody};
 use crate::limits::FIELD_BYTES_MAX;
 use crate::problem::Problem;
-use crate::query::Query;
 use crate::state::State;
 
 pub(super) async fn publish(
@@ -23,12 +22,8 @@ pub(super) async fn publish(
     raw_topic: &str,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let token = query.take("token")?;
-    query.finish(&["token"])?;
-    let caller = super::writer(state, parts, token.as_deref()).await?;
-    let topic = super::path_topic(raw_topic)?;
-    caller.check_publish(&topic)?;
+    let caller = super::plain_writer(state, parts).await?;
+    let topic = super::own_topic(&caller, raw_topic)?;
 
     let data_bytes_max = state.config.event_bytes_max;
     // The decoder counts the other fields in.

@@ -112,9 +112,11 @@ fn publish_topic(text: &str) -> Result<Topic, Problem> {
     Ok(topic)
 }
 
-/// The topic of a path, percent-decoded.
-fn path_topic(raw: &str) -> Result<Topic, Problem> {
-    publish_topic(&query::decode(raw, Plus::Itself)?)
+/// The topic of a path, percent-decoded, if the caller may publish to it.
+fn own_topic(caller: &Caller, raw: &str) -> Result<Topic, Problem> {
+    let topic = publish_topic(&query::decode(raw, Plus::Itself)?)?;
+    caller.check_publish(&topic)?;
+    Ok(topic)
 }
 
 /// Who may write: a caller without a token, moreover, not from a page of a foreign origin.
@@ -128,6 +130,14 @@ async fn writer(
         state.config.cors.check_change(parts)?;
     }
     Ok(caller)
+}
+
+/// The same for a request whose query holds nothing but, perhaps, a token.
+async fn plain_writer(state: &State, parts: &Parts) -> Result<Caller, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let token = query.take("token")?;
+    query.finish(&["token"])?;
+    writer(state, parts, token.as_deref()).await
 }
 
 /// The caller's allowance of events.

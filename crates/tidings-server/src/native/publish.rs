@@ -24,9 +24,7 @@ pub(super) async fn publish(
     query.finish(&["event", "id", "retry", "token"])?;
 
     let caller = super::writer(state, parts, token.as_deref()).await?;
-    let topic = super::path_topic(raw_topic)?;
-    caller.check_publish(&topic)?;
-
+    let topic = super::own_topic(&caller, raw_topic)?;
     let meter = super::meter(state, parts, &caller)?;
 
     let config = &state.config;
