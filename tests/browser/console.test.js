@@ -1,11 +1,8 @@
 // The console at `/`.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { openPage } from "./browser.js";
-import { after, equal, ok, pause, test, until } from "./harness.js";
-import { startHub } from "./hub.js";
+import { equal, ok, pause, test, until } from "./harness.js";
+import { startHub, startHubWithKey } from "./hub.js";
 import { startSite } from "./site.js";
 
 const rows = (page) => page.locator("#rows tr:not(.note)");
@@ -131,15 +128,7 @@ test("a resume and a reset are shown as they happen", async () => {
 });
 
 test("where keys are set the console asks for a token, and works with it", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tidings-keys-"));
-  after(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, "hub.toml");
-  const key = "a-key-for-the-browser-tests";
-  writeFileSync(
-    file,
-    `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`,
-  );
-  const hub = await startHub(["--config", file]);
+  const { hub, key } = await startHubWithKey();
   await hub.publish("x", "secret news", { token: key });
   const page = await openPage(hub.url);
   await page.locator("#token").fill(key);

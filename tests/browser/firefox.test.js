@@ -1,11 +1,9 @@
 // The same promises in another engine, where there is a Firefox: Debian's firefox-esr will do.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import puppeteer from "puppeteer-core";
 import { connect, heard, listen } from "./browser.js";
-import { Skipped, after, equal, test, until } from "./harness.js";
+import { Skipped, after, equal, temporaryFolder, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
 
 const PLACES = [process.env.FIREFOX, "/usr/bin/firefox-esr", "/usr/bin/firefox"];
@@ -13,8 +11,7 @@ const PLACES = [process.env.FIREFOX, "/usr/bin/firefox-esr", "/usr/bin/firefox"]
 async function openFirefox() {
   const executablePath = PLACES.find((place) => place && existsSync(place));
   if (!executablePath) throw new Skipped("no Firefox: install firefox-esr, or set FIREFOX");
-  const userDataDir = mkdtempSync(join(tmpdir(), "tidings-firefox-"));
-  after(() => rmSync(userDataDir, { recursive: true, force: true }));
+  const userDataDir = temporaryFolder();
   const firefox = await puppeteer.launch({
     browser: "firefox",
     executablePath,

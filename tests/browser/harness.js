@@ -1,6 +1,10 @@
 // A test is a sentence and a function. They run one after the other, for they share a machine of
 // two cores.
 
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 const tests = [];
 
 /** `fn` gets nothing; what it opens it gives to `after`, which is undone in reverse. */
@@ -13,6 +17,20 @@ const undo = [];
 /** Registers what ends with the test. */
 export function after(fn) {
   undo.push(fn);
+}
+
+/** A new folder, which is gone after the test. */
+export function temporaryFolder() {
+  const folder = mkdtempSync(join(tmpdir(), "tidings-test-"));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The path of a new file with this text, which is gone after the test. */
+export function temporaryFile(name, text) {
+  const file = join(temporaryFolder(), name);
+  writeFileSync(file, text);
+  return file;
 }
 
 /** Thrown by a test that cannot be run here. */

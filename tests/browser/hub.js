@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, equal } from "./harness.js";
+import { after, equal, temporaryFile } from "./harness.js";
 
 export const PROGRAM =
   process.env.TIDINGS ?? new URL("../../target/debug/tidings", import.meta.url).pathname;
@@ -15,6 +15,14 @@ export async function startHub(options = [], command = "serve") {
   await hub.start();
   after(() => hub.remove());
   return hub;
+}
+
+/** Starts one that lets nobody in without a key; `key` may do everything. */
+export async function startHubWithKey(options = []) {
+  const key = "a-key-for-the-browser-tests";
+  const table = `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`;
+  const hub = await startHub(["--config", temporaryFile("hub.toml", table), ...options]);
+  return { hub, key };
 }
 
 class Hub {

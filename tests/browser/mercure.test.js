@@ -1,11 +1,8 @@
 // Mercure as a page uses it: a token in a cookie, and the browser's own EventSource.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { heard, listen, openPage } from "./browser.js";
-import { after, equal, test, until } from "./harness.js";
+import { equal, temporaryFile, test, until } from "./harness.js";
 import { PROGRAM, startHub } from "./hub.js";
 
 const SECRET = "!ChangeThisMercureHubJWTSecretKey!";
@@ -17,10 +14,7 @@ function token(words) {
 }
 
 test("a cookie listens to private events and publishes from the hub's own pages", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tidings-secret-"));
-  after(() => rmSync(folder, { recursive: true }));
-  const secret = join(folder, "secret");
-  writeFileSync(secret, SECRET);
+  const secret = temporaryFile("secret", SECRET);
   const hub = await startHub(["--jwt-secret-file", secret, "--retry", "300ms"]);
   const page = await openPage(`${hub.url}/healthz`);
   const cookie = token(["--publish", "*", "--subscribe", "https://x/books/1"]);

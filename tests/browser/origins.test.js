@@ -1,11 +1,9 @@
 // Pages of other origins.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { heard, listen, openPage } from "./browser.js";
-import { after, equal, test, until } from "./harness.js";
+import { equal, temporaryFile, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
 import { startSite } from "./site.js";
 
@@ -47,10 +45,7 @@ test("the example page, opened as a file, shows events arriving", async () => {
   const hub = await startHub(["--cors-origin", "*"]);
   const example = new URL("../../examples/browser/events.html", import.meta.url);
   const html = readFileSync(example, "utf8").replaceAll("http://127.0.0.1:3000", hub.url);
-  const folder = mkdtempSync(join(tmpdir(), "tidings-page-"));
-  after(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, "events.html");
-  writeFileSync(file, html);
+  const file = temporaryFile("events.html", html);
   const page = await openPage(pathToFileURL(file).href);
   await page.getByText("connected").waitFor();
   await hub.publish("hello", "first");

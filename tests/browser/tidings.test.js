@@ -1,12 +1,8 @@
 // tidings.js: one connection for all tabs, and what happens to it.
 
 import { connect, heard, openPage } from "./browser.js";
-import { writeFileSync } from "node:fs";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, equal, ok, pause, test, until } from "./harness.js";
-import { startHub } from "./hub.js";
+import { equal, ok, pause, test, until } from "./harness.js";
+import { startHub, startHubWithKey } from "./hub.js";
 import { startSite } from "./site.js";
 
 const BLANK = "/healthz";
@@ -140,15 +136,7 @@ test("a tab that comes later gets the history it asks for, and then what is live
 });
 
 test("a token goes into the header, for fetch reads the stream; a wrong one is refused", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tidings-keys-"));
-  after(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, "hub.toml");
-  const key = "a-key-for-the-browser-tests";
-  writeFileSync(
-    file,
-    `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`,
-  );
-  const hub = await startHub(["--config", file, "--retry", "300ms"]);
+  const { hub, key } = await startHubWithKey(["--retry", "300ms"]);
   const page = await openPage(hub.url + BLANK);
   const requests = [];
   page.on("request", (request) => requests.push(request));

@@ -1,17 +1,14 @@
 // The hub over TLS, with HTTP/2, as the browser sees it.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openBrowser } from "./browser.js";
-import { Skipped, after, equal, test, until } from "./harness.js";
+import { Skipped, after, equal, temporaryFolder, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
 
 /** A key and a certificate for 127.0.0.1 that nobody has signed. */
 function selfSigned() {
-  const folder = mkdtempSync(join(tmpdir(), "tidings-tls-"));
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder();
   const [key, certificate] = [join(folder, "key.pem"), join(folder, "cert.pem")];
   const words =
     "req -x509 -nodes -days 2 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=localhost" +
