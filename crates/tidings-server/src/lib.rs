@@ -97,6 +97,7 @@ mod service;
 mod socket;
 mod state;
 mod tls;
+mod trace;
 mod turned_away;
 
 pub use answer::Body;

@@ -15,6 +15,7 @@ use crate::mercure;
 use crate::native;
 use crate::problem::{Code, Problem};
 use crate::state::State;
+use crate::trace;
 
 /// What there is, and what can be done with it. `HEAD` goes with `GET`, and `OPTIONS` with
 /// everything.
@@ -46,23 +47,29 @@ pub(crate) fn label_name(label: usize) -> &'static str {
 /// Answers a request. Whatever goes wrong is an answer too.
 pub(crate) async fn answer(state: &Arc<State>, request: Request<RequestBody>) -> Answer {
     let (parts, body) = request.into_parts();
-    if mercure::has(state, parts.uri.path()) {
-        let answer = mercure::answer(state, &parts, body).await;
-        state.counts.answered(MERCURE, answer.status());
-        return answer;
-    }
-    let label = match find(parts.uri.path()) {
-        _ if state.pages.has(parts.uri.path()) => PAGE,
+    let path = parts.uri.path();
+    let label = match find(path) {
+        _ if mercure::has(state, path) => MERCURE,
+        _ if state.pages.has(path) => PAGE,
         Some((route, _)) => route,
         None => NONE,
     };
-    let mut answer = match dispatch(state, &parts, body).await {
+    let route = label_name(label);
+    let answer = trace::request(&parts, route, of_label(state, &parts, body, label)).await;
+    state.counts.answered(label, answer.status());
+    answer
+}
+
+async fn of_label(state: &Arc<State>, parts: &Parts, body: RequestBody, label: usize) -> Answer {
+    if label == MERCURE {
+        return mercure::answer(state, parts, body).await;
+    }
+    let mut answer = match dispatch(state, parts, body).await {
         Ok(answer) => answer,
-        Err(problem) => Answer::Response(refuse(state, &parts, problem)),
+        Err(problem) => Answer::Response(refuse(state, parts, problem)),
     };
     let origin = parts.headers.get(header::ORIGIN);
     state.config.cors.apply(origin, answer.headers_mut());
-    state.counts.answered(label, answer.status());
     answer
 }
 
@@ -77,6 +84,7 @@ pub(crate) fn refuse(state: &State, parts: &Parts, problem: Problem) -> Response
         "refused"
     );
     state.counts.refused(problem.code());
+    trace::refused(problem.code());
     problem.into_response()
 }
 

@@ -2,8 +2,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidings_engine::Engine;
-use tidings_hub::Timestamp;
+use tidings_engine::{Engine, PublishError};
+use tidings_hub::{Appended, Draft, Timestamp};
 use tokio::sync::watch;
 
 use crate::admin::Pages;
@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::counts::Counts;
 use crate::mercure;
 use crate::quota::Quotas;
+use crate::trace::{self, Step};
 
 /// What a handler may reach.
 pub(crate) struct State {
@@ -53,6 +54,15 @@ impl State {
             mercure,
             stage,
         }
+    }
+
+    /// Hands events over to the log, and waits until they are there.
+    pub(crate) fn publish(
+        &self,
+        drafts: Vec<Draft>,
+    ) -> impl Future<Output = Result<Vec<Appended>, PublishError>> + Send {
+        let step = Step::Commit { events: drafts.len() };
+        trace::step(step, self.engine.publish(drafts))
     }
 
     /// Whether the server is leaving.

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::problem::{Code, Problem};
 use crate::quota::Key;
 use crate::state;
+use crate::trace::{self, Step};
 use cache::TokenCache;
 use token::InvalidToken;
 
@@ -62,11 +63,15 @@ impl Auth {
     /// # Errors
     ///
     /// A 401 that says why.
-    pub(crate) async fn identify(
+    pub(crate) fn identify(
         &self,
         parts: &Parts,
         query_token: Option<&str>,
-    ) -> Result<Caller, Problem> {
+    ) -> impl Future<Output = Result<Caller, Problem>> + Send {
+        trace::step(Step::Authenticate, self.caller(parts, query_token))
+    }
+
+    async fn caller(&self, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
         if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
             return Ok(Caller::with(Arc::clone(grant), None));
         }

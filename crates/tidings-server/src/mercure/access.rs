@@ -13,6 +13,7 @@ use crate::auth::{JwtKey, cache};
 use crate::config::Config;
 use crate::quota::Key;
 use crate::state::{self, State};
+use crate::trace::{self, Step};
 use http::StatusCode;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
@@ -64,7 +65,18 @@ impl Caller {
 /// # Errors
 ///
 /// A 401, or in 1.0 for what is no token at all a 400. It says which check failed.
-pub(super) async fn identify(
+pub(super) fn identify(
+    state: &State,
+    parts: &Parts,
+    site: &Site,
+    role: Role,
+    spoken: Option<&'static Dialect>,
+    query: &Form,
+) -> impl Future<Output = Result<Caller, Refusal>> + Send {
+    trace::step(Step::Authenticate, caller(state, parts, site, role, spoken, query))
+}
+
+async fn caller(
     state: &State,
     parts: &Parts,
     site: &Site,

@@ -44,7 +44,7 @@ pub(super) async fn publish(
     let draft = draft(state, site, &caller, &form)?;
     meter.charge(1);
 
-    let appended = state.engine.publish(vec![draft]).await.map_err(|error| match error {
+    let appended = state.publish(vec![draft]).await.map_err(|error| match error {
         PublishError::Stopping => {
             let text = "the hub is shutting down; publish again in a moment";
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text)

@@ -23,6 +23,7 @@ use crate::answer::{self, Answer, Stream};
 use crate::body::{self, RequestBody};
 use crate::problem::Code;
 use crate::state::{State, jittered_ms};
+use crate::trace;
 use crate::turned_away::TurnedAway;
 
 /// What a 0.x client reads to see where its stream begins.
@@ -332,6 +333,7 @@ fn headers() -> HeaderMap {
 /// the client asked to go on from stays its place.
 fn come_back(state: &State, version: Version, resume: &Resume, reason: TurnedAway) -> Answer {
     state.counts.turned_away(reason);
+    trace::turned_away(reason.name());
     let mut body = b":\n".to_vec();
     encode::retry(&mut body, jittered_ms(state.config.retry_refused));
     let mut response = answer::whole(StatusCode::OK, answer::EVENT_STREAM, body);

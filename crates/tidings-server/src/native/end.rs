@@ -36,7 +36,7 @@ pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result
             kind: Kind::End,
             ..Draft::new(topic, data)
         };
-        let appended = state.engine.publish(vec![draft]).await;
+        let appended = state.publish(vec![draft]).await;
         appended.map_err(|error| super::not_published(&error))?
     };
     Ok(Answer::Response(answer::json(acknowledgement(&appended))))

@@ -138,7 +138,7 @@ async fn whole(
     drafts.extend(source.finish()?);
     if !drafts.is_empty() {
         meter.charge(drafts.len());
-        let appended = state.engine.publish(drafts).await;
+        let appended = state.publish(drafts).await;
         summary.add(&appended.map_err(|error| super::not_published(&error))?);
     }
     Ok(())
@@ -319,7 +319,7 @@ impl<S: Source> Flow<'_, S> {
         let wait = self.meter.charge(batch.len());
         self.pause = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
         self.gathered.reserve(batch.len());
-        self.flight.push_back(Batch::Flying(Box::pin(self.state.engine.publish(batch))));
+        self.flight.push_back(Batch::Flying(Box::pin(self.state.publish(batch))));
         self.land(cx);
         true
     }

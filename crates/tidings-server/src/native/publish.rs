@@ -43,7 +43,7 @@ pub(super) async fn publish(
     )?;
 
     meter.charge(1);
-    let appended = state.engine.publish(vec![draft]).await;
+    let appended = state.publish(vec![draft]).await;
     let appended = appended.map_err(|error| super::not_published(&error))?;
     if let Some(known) = appended.first().filter(|appended| appended.duplicate) {
         check_topic(state, topic, known).await?;

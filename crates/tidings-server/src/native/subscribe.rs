@@ -11,6 +11,7 @@ use super::start;
 use crate::answer::{self, Answer, EVENT_STREAM, Stream};
 use crate::problem::{Code, Problem};
 use crate::state::{State, jittered_ms};
+use crate::trace;
 use crate::turned_away::TurnedAway;
 
 /// Says which of three a stream is: `live`, `resumed` or `reset`.
@@ -87,6 +88,7 @@ fn preface(state: &State, opening: &Opening) -> Vec<u8> {
 /// good, so this is a stream that says when to come back, and ends.
 fn come_back(state: &State, version: Version, reason: TurnedAway) -> Answer {
     state.counts.turned_away(reason);
+    trace::turned_away(reason.name());
     let mut body = Vec::with_capacity(128);
     encode::comment(&mut body, reason.sentence());
     encode::retry(&mut body, jittered_ms(state.config.retry_refused));

@@ -16,7 +16,8 @@ use crate::commands::check;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
-use crate::{env, output, stores, supervisor, telemetry};
+use crate::telemetry::Telemetry;
+use crate::{env, output, stores, supervisor};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     run_with(args, Layer::default(), &[], None, |_, _| None)
@@ -50,7 +51,7 @@ pub(super) fn run_with(
         let key = ApiKey::new("its own", key, &["**"], &["**"]);
         server_config.api_keys.push(key.expect("long enough, and for everything"));
     }
-    telemetry::start(&settings.log, settings.log_json);
+    let telemetry = Telemetry::start(&settings.log, settings.log_json)?;
 
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = Builder::new_multi_thread()
@@ -107,6 +108,7 @@ pub(super) fn run_with(
     // So that the log is closed in good order, with nobody left who could use it.
     drop(runtime);
     drop(store);
+    telemetry.end();
     Ok(ExitCode::Success)
 }
 

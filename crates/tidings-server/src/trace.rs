@@ -1,0 +1,53 @@
+//! Spans: how long a request took, and what it waited for.
+//!
+//! A request has one span, which joins the trace of whoever sent it (W3C Trace Context), and one
+//! below it for each thing it waits for: that its token is verified, that its events are in the
+//! log. They are spans of the `tracing` library, of the target `tidings_server::trace`; where they
+//! go is the program's business. Without the feature `otel` nothing of this is compiled.
+
+#[cfg(feature = "otel")]
+mod spans;
+
+#[cfg(feature = "otel")]
+pub(crate) use spans::{refused, request, step, turned_away};
+
+#[cfg(not(feature = "otel"))]
+pub(crate) use nothing::{refused, request, step, turned_away};
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Who is asking, and what that one may do.
+    Authenticate,
+    /// So many events are in the log, as firmly as they must be.
+    Commit { events: usize },
+}
+
+#[cfg(not(feature = "otel"))]
+mod nothing {
+    use http::request::Parts;
+
+    use super::Step;
+    use crate::answer::Answer;
+    use crate::problem::Code;
+
+    /// Answers a request.
+    #[inline(always)]
+    pub(crate) fn request<F: Future<Output = Answer>>(_: &Parts, _: &str, answer: F) -> F {
+        answer
+    }
+
+    /// Waits.
+    #[inline(always)]
+    pub(crate) fn step<F: Future>(_: Step, waiting: F) -> F {
+        waiting
+    }
+
+    /// The request was refused.
+    #[inline(always)]
+    pub(crate) fn refused(_: Code) {}
+
+    /// The subscriber was asked to come back later.
+    #[inline(always)]
+    pub(crate) fn turned_away(_: &str) {}
+}
