@@ -13,17 +13,35 @@ const named = ({ server, transport }) => `${NAMES[transport]}, ${SERVERS[server]
 const digits = (value, most = 1) =>
   value.toLocaleString("en", { maximumFractionDigits: value < 10 ? most : 0 });
 
+const COLUMNS = [
+  "server CPU, % of one core",
+  "requests / s",
+  "kB/s to the server",
+  "kB/s from it",
+  "latency p50, ms",
+  "p99, ms",
+];
+
+const row = (cells) => `| ${cells.join(" | ")} |`;
+
+const heading = (rate) => `${rate} event${rate === 1 ? "" : "s"} a second`;
+
 export function table({ results }) {
   let text = "";
   for (const rate of [...new Set(results.map((result) => result.rate))]) {
-    text += `\n**${rate} event${rate === 1 ? "" : "s"} a second**\n\n`;
-    text +=
-      "| | server CPU, % of one core | requests / s | kB/s to the server | kB/s from it | latency p50, ms | p99, ms |\n";
+    text += `\n**${heading(rate)}**\n\n`;
+    text += `| ${row(COLUMNS)}\n`;
     text += "|---|--:|--:|--:|--:|--:|--:|\n";
     for (const result of results.filter((result) => result.rate === rate)) {
-      text += `| ${named(result)} | ${digits(result.cpu_percent)} | ${digits(result.requests_per_second)} | `;
-      text += `${digits(result.sent_per_second / 1000)} | ${digits(result.received_per_second / 1000)} | `;
-      text += `${digits(result.p50_ms)} | ${digits(result.p99_ms)} |`;
+      text += row([
+        named(result),
+        digits(result.cpu_percent),
+        digits(result.requests_per_second),
+        digits(result.sent_per_second / 1000),
+        digits(result.received_per_second / 1000),
+        digits(result.p50_ms),
+        digits(result.p99_ms),
+      ]);
       if (result.delivered !== result.expected)
         text += ` ${result.delivered} of ${result.expected} arrived`;
       text += "\n";
@@ -43,12 +61,15 @@ export function chart({ results, clients }) {
   let y = head;
   let body = "";
   for (const rate of rates) {
-    body += `<text x="8" y="${y + 12}" class="b">${rate} event${rate === 1 ? "" : "s"} a second</text>\n`;
+    body += `<text x="8" y="${y + 12}" class="b">${heading(rate)}</text>\n`;
     y += 22;
     for (const result of results.filter((result) => result.rate === rate)) {
       const end = x(result.cpu_percent);
-      body += `<text x="${left - 8}" y="${y + 12}" class="e">${named(result).replace(", each second", "")}</text>`;
-      body += `<rect x="${left}" y="${y + 1}" width="${Math.max(1, end - left).toFixed(1)}" height="${bar - 4}" class="${result.server}"/>`;
+      const name = named(result).replace(", each second", "");
+      const long = Math.max(1, end - left).toFixed(1);
+      body += `<text x="${left - 8}" y="${y + 12}" class="e">${name}</text>`;
+      body += `<rect x="${left}" y="${y + 1}" width="${long}" height="${bar - 4}"`;
+      body += ` class="${result.server}"/>`;
       body += `<text x="${Number(end) + 6}" y="${y + 12}">${digits(result.cpu_percent)}</text>\n`;
       y += bar;
     }
@@ -56,14 +77,23 @@ export function chart({ results, clients }) {
   }
   const lines = [0.1, 1, 10, 100].map(
     (value) =>
-      `<path d="M${x(value)} ${head - 6}V${y - 8}"/><text x="${x(value)}" y="${y + 6}" class="m">${value} %</text>`,
+      `<path d="M${x(value)} ${head - 6}V${y - 8}"/>` +
+      `<text x="${x(value)}" y="${y + 6}" class="m">${value} %</text>`,
   );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 16}" font-family="system-ui, sans-serif" font-size="12" role="img">
+  const title = `Server CPU, percent of one core (logarithmic), ${clients} subscribers`;
+  const box = `viewBox="0 0 ${width} ${y + 16}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${box} ${FONT} role="img">
 <title>Server CPU at ${clients} subscribers, by transport and rate</title>
-<style>text{fill:#1b2026}.b{font-weight:600}.e{text-anchor:end}.m{text-anchor:middle;fill:#57616b}.tidings{fill:#0b62b8}.plain{fill:#8a949d}path{stroke:#d9dee3}</style>
+<style>${STYLE}</style>
 <rect width="100%" height="100%" fill="#fff"/>
-<text x="8" y="20" class="b" font-size="14">Server CPU, percent of one core (logarithmic), ${clients} subscribers</text>
+<text x="8" y="20" class="b" font-size="14">${title}</text>
 ${lines.join("\n")}
 ${body}</svg>
 `;
 }
+
+const FONT = 'font-family="system-ui, sans-serif" font-size="12"';
+
+const STYLE =
+  "text{fill:#1b2026}.b{font-weight:600}.e{text-anchor:end}.m{text-anchor:middle;fill:#57616b}" +
+  ".tidings{fill:#0b62b8}.plain{fill:#8a949d}path{stroke:#d9dee3}";

@@ -23,7 +23,7 @@ const PLACES = [
   "/usr/bin/google-chrome",
 ];
 
-/** A browser with a new, empty profile; `close` removes that too. All pages of it are one user's tabs. */
+/** A browser with a new, empty profile, which `close` removes. Its pages are one user's tabs. */
 export async function openBrowser(options = {}) {
   const executablePath = PLACES.find((place) => place && existsSync(place));
   if (!executablePath)

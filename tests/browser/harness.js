@@ -64,7 +64,7 @@ export async function until(what, fn, ms = 10_000) {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Runs all tests whose sentence contains `wanted`; says how it went, and returns how many failed. */
+/** Runs all tests whose sentence contains `wanted`, and returns how many failed. */
 export async function run(wanted = "") {
   let [passed, failed, skipped] = [0, 0, 0];
   for (const { sentence, fn } of tests.filter(({ sentence }) => sentence.includes(wanted))) {
@@ -88,9 +88,8 @@ export async function run(wanted = "") {
       console.log(`skipped ${sentence}: ${problem.message}`);
     } else if (problem) {
       failed += 1;
-      console.log(
-        `FAILED  ${sentence} (${seconds} s)\n        ${problem.stack.replaceAll("\n", "\n        ")}`,
-      );
+      const stack = problem.stack.replaceAll("\n", "\n        ");
+      console.log(`FAILED  ${sentence} (${seconds} s)\n        ${stack}`);
     } else {
       passed += 1;
       console.log(`ok      ${sentence} (${seconds} s)`);

@@ -9,7 +9,7 @@ const BLANK = "/healthz";
 
 const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => `${from + n}`);
 
-test("seven tabs over HTTP/1.1 use one connection, where seven EventSources would get six", async () => {
+test("seven tabs over HTTP/1.1 share one connection; of seven EventSources one waits", async () => {
   const hub = await startHub();
   const pages = [];
   for (let n = 0; n < 7; n += 1) {
@@ -76,7 +76,7 @@ test("a worker that dies is replaced, and nothing is missed or repeated", async 
   equal(await hub.subscribers(), 1, "connections");
 });
 
-test("a broken connection is told as an error and then as resumed; a new log as reset", async () => {
+test("a broken connection is told as error and then resumed; a new log as reset", async () => {
   const hub = await startHub(["--retry", "300ms"]);
   const page = await openPage(hub.url + BLANK);
   await connect(page, { topics: ["news"] });
@@ -135,7 +135,7 @@ test("a tab that comes later gets the history it asks for, and then what is live
   equal(await hub.subscribers(), 1);
 });
 
-test("a token goes into the header, for fetch reads the stream; a wrong one is refused", async () => {
+test("a token goes into the header of a fetch; a wrong one is refused", async () => {
   const { hub, key } = await startHubWithKey(["--retry", "300ms"]);
   const page = await openPage(hub.url + BLANK);
   const requests = [];
@@ -190,7 +190,7 @@ test("where there is no shared worker, a worker of its own or the page will do",
   }
 });
 
-test("imported from the hub by a page of another origin it runs in a worker of that page", async () => {
+test("imported by a page of another origin it runs in a worker of that page", async () => {
   const site = await startSite();
   const hub = await startHub(["--cors-origin", site]);
   const page = await openPage(site);

@@ -1,9 +1,10 @@
-//! How many events a second one client reads: ours, `eventsource-client` and `reqwest-eventsource`, in turn
-//! in one run, from a server in this process that does nothing but write the same bytes.
+//! How many events a second one client reads: ours, `eventsource-client` and `reqwest-eventsource`,
+//! in turn in one run, from a server in this process that does nothing but write the same bytes.
 //!
-//! `cargo run --release [-- EVENTS ROUNDS]`. Each client runs alone on a thread with a runtime of its own
-//! kind; the server has another. What counts is the client thread's own CPU time: events per second of one
-//! core. The wall clock stands beside it. An event is 100 bytes on the wire, id and blank line included.
+//! `cargo run --release [-- EVENTS ROUNDS]`. Each client runs alone on a thread with a runtime of
+//! its own kind; the server has another. What counts is the client thread's own CPU time: events
+//! per second of one core. The wall clock stands beside it. An event is 100 bytes on the wire, id
+//! and blank line included.
 
 mod clients;
 mod server;

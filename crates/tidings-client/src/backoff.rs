@@ -93,7 +93,8 @@ impl Backoff {
     }
 
     /// Takes answers with this status for temporary, too. 429, 502, 503 and 504 are candidates, for
-    /// proxies say them while the server behind is being replaced. The standard would have us give up.
+    /// proxies say them while the server behind is being replaced. The standard would have us give
+    /// up.
     #[must_use]
     pub fn temporary(mut self, status: StatusCode) -> Self {
         self.temporary.push(status);
@@ -114,7 +115,8 @@ impl RetryPolicy for Backoff {
         }
         let base = lost.reconnection_time.unwrap_or(self.base).max(self.floor);
         let grown = base.saturating_mul(2u32.saturating_pow(lost.retries));
-        // So that there is room for jitter below the cap: at the cap clients must not fall into step.
+        // So that there is room for jitter below the cap: at the cap clients must not fall into
+        // step.
         let plain = grown.min(self.cap.div_f64(1.0 + self.jitter)).max(base);
         Some(plain.saturating_add(plain.mul_f64(self.jitter * self.dice.roll())))
     }

@@ -18,7 +18,8 @@ pub enum ReadyState {
     Closed,
 }
 
-/// Reaches a source from outside the task that reads it: to close or restart it, and to see how it is.
+/// Reaches a source from outside the task that reads it: to close or restart it, and to see how it
+/// is.
 ///
 /// Clones reach the same source.
 #[derive(Debug, Clone)]
@@ -31,8 +32,8 @@ impl SourceHandle {
         self.0.order(Order::CLOSE);
     }
 
-    /// Drops the connection, or the wait for one, and connects anew at once. A source that is closed
-    /// stays so.
+    /// Drops the connection, or the wait for one, and connects anew at once. A source that is
+    /// closed stays so.
     pub fn restart(&self) {
         self.0.order(Order::RESTART);
     }

@@ -17,14 +17,14 @@ pub enum Item {
     Open(Box<Opened>),
     /// An event.
     Event(MessageEvent),
-    /// A comment, as soon as its line has ended, without its colon and one space after it. Only from
-    /// a source that was [asked for comments](crate::EventSourceBuilder::comments).
+    /// A comment, as soon as its line has ended, without its colon and one space after it. Only
+    /// from a source that was [asked for comments](crate::EventSourceBuilder::comments).
     Comment(String),
     /// An event was left out because it is larger than the
     /// [limit](crate::EventSourceBuilder::event_bytes_max). The source goes on behind it.
     Skipped(DecodeError),
-    /// The connection is lost, or was not made, and will be tried again (HTML §9.2.3, "reestablish the
-    /// connection").
+    /// The connection is lost, or was not made, and will be tried again (HTML §9.2.3, "reestablish
+    /// the connection").
     Reconnecting(Box<Reconnecting>),
 }
 

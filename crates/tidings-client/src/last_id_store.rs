@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use tidings_codec::EventId;
 
-/// Keeps the last event id where it outlives the process, so that a program that is started again goes
-/// on where it was.
+/// Keeps the last event id where it outlives the process, so that a program that is started again
+/// goes on where it was.
 ///
-/// An id is saved when the program comes back for more and everything before has been handed to it: so
-/// an event whose handling was cut short arrives again. Calls are made on the task that reads the
-/// source, and should be quick.
+/// An id is saved when the program comes back for more and everything before has been handed to it:
+/// so an event whose handling was cut short arrives again. Calls are made on the task that reads
+/// the source, and should be quick.
 pub trait LastIdStore: Send + 'static {
     /// The id saved last, if there is one.
     ///
@@ -25,8 +25,8 @@ pub trait LastIdStore: Send + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being saved. The source goes on, and the next id is saved again; a store
-    /// that wants more said about it says so itself.
+    /// Whatever keeps it from being saved. The source goes on, and the next id is saved again; a
+    /// store that wants more said about it says so itself.
     fn save(&mut self, id: Option<&EventId>) -> io::Result<()>;
 }
 
@@ -39,8 +39,8 @@ pub struct LastIdFile {
 }
 
 impl LastIdFile {
-    /// Keeps the id in the file at `path`, which need not exist yet. Beside it, a file with `.new` added
-    /// to its name comes and goes.
+    /// Keeps the id in the file at `path`, which need not exist yet. Beside it, a file with `.new`
+    /// added to its name comes and goes.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }

@@ -19,11 +19,11 @@
 //! # }
 //! ```
 //!
-//! An [`EventSource`] does what a browser's does, line by line of the HTML standard (§9.2), and what a
-//! program needs on top: headers, other methods with a body, a fresh token for each attempt
+//! An [`EventSource`] does what a browser's does, line by line of the HTML standard (§9.2), and
+//! what a program needs on top: headers, other methods with a body, a fresh token for each attempt
 //! ([`on_attempt`](EventSourceBuilder::on_attempt)), a last event id that outlives the process
-//! ([`LastIdStore`]), a policy for retries ([`RetryPolicy`], [`Backoff`]), an idle timeout, a limit for
-//! the size of an event, and a mode for streams that happen once
+//! ([`LastIdStore`]), a policy for retries ([`RetryPolicy`], [`Backoff`]), an idle timeout, a limit
+//! for the size of an event, and a mode for streams that happen once
 //! ([`one_shot`](EventSourceBuilder::one_shot)).
 //!
 //! # Publish
@@ -34,9 +34,9 @@
 //!
 //! # How it is made
 //!
-//! The rules live in a state machine that knows no socket and no clock; [`EventSource`] is a thin edge
-//! that drives it over a [`Transport`]. The default one is [`HttpTransport`]: HTTP/1.1 and HTTP/2, TLS
-//! by rustls.
+//! The rules live in a state machine that knows no socket and no clock; [`EventSource`] is a thin
+//! edge that drives it over a [`Transport`]. The default one is [`HttpTransport`]: HTTP/1.1 and
+//! HTTP/2, TLS by rustls.
 
 /// Tells `tracing`, if the feature is on.
 macro_rules! trace {

@@ -48,8 +48,8 @@ impl MessageEvent {
         self.event_type.as_ref().map_or(EventType::DEFAULT, EventType::as_str)
     }
 
-    /// The last event id when the event was dispatched: its own, or else the last one before it. None
-    /// if there was none or the server took it back; a browser then says `""`.
+    /// The last event id when the event was dispatched: its own, or else the last one before it.
+    /// None if there was none or the server took it back; a browser then says `""`.
     #[must_use]
     pub fn last_event_id(&self) -> Option<&EventId> {
         self.last_event_id.as_ref()

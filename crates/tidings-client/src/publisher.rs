@@ -29,10 +29,10 @@ use exchange::{Replay, with_retries};
 
 /// Publishes events to a hub.
 ///
-/// A publish that fails on its way is tried again, and yet never published twice: every event carries
-/// an id, and a hub that has an event with that id already says so and publishes nothing. An event
-/// without an id is given one here, unless [told not to](PublisherBuilder::assign_ids): then it is
-/// tried again only if it certainly was not published.
+/// A publish that fails on its way is tried again, and yet never published twice: every event
+/// carries an id, and a hub that has an event with that id already says so and publishes nothing.
+/// An event without an id is given one here, unless [told not to](PublisherBuilder::assign_ids):
+/// then it is tried again only if it certainly was not published.
 ///
 /// Clones share the connections.
 ///

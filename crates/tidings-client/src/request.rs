@@ -94,8 +94,9 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Sends `Authorization: Bearer` with a token. It goes to the origin of the URL, and is not sent
-    /// along when a redirect leads elsewhere. For tokens that expire see [`on_attempt`](Self::on_attempt).
+    /// Sends `Authorization: Bearer` with a token. It goes to the origin of the URL, and is not
+    /// sent along when a redirect leads elsewhere. For tokens that expire see
+    /// [`on_attempt`](Self::on_attempt).
     pub fn bearer_token(mut self, token: &str) -> Self {
         self.headers.insert_bearer_token(token);
         self
@@ -120,8 +121,8 @@ impl EventSourceBuilder {
     }
 
     /// Never reconnects. The end of the response is the end of the source, and whatever else would
-    /// have it reconnect is an error. For responses that are streams but happen once, such as an answer
-    /// of a language model.
+    /// have it reconnect is an error. For responses that are streams but happen once, such as an
+    /// answer of a language model.
     pub fn one_shot(mut self) -> Self {
         self.one_shot = true;
         self
@@ -135,8 +136,8 @@ impl EventSourceBuilder {
     }
 
     /// Takes a connection for lost when nothing has come for so long, not even a comment: several
-    /// times the server's heartbeat. Unless set there is no such limit (the standard has none), and a
-    /// peer that has vanished is found by the kernel, in about two minutes.
+    /// times the server's heartbeat. Unless set there is no such limit (the standard has none), and
+    /// a peer that has vanished is found by the kernel, in about two minutes.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = Some(timeout);
         self
@@ -180,8 +181,8 @@ impl EventSourceBuilder {
     pub fn open(mut self) -> Result<EventSource, OpenError> {
         let (target, credentials) = Target::parse(&self.url)?;
         let mut headers = self.headers.finish(credentials)?;
-        // What the standard has every source send (HTML §9.2.2, step 9; Fetch §4.6 for the cache mode
-        // `no-store`).
+        // What the standard has every source send (HTML §9.2.2, step 9; Fetch §4.6 for the cache
+        // mode `no-store`).
         for (name, value) in
             [(ACCEPT, "text/event-stream"), (CACHE_CONTROL, "no-cache"), (PRAGMA, "no-cache")]
         {

@@ -26,8 +26,8 @@ pub(crate) fn judge(status: StatusCode, headers: &HeaderMap) -> Verdict {
 }
 
 /// Whether the essence of the content type is right. Parameters, `charset` among them, say nothing:
-/// an event stream is always UTF-8 (HTML §9.2.5). Of several headers the last one that is a MIME type
-/// counts (Fetch §2.2.2, "extract a MIME type").
+/// an event stream is always UTF-8 (HTML §9.2.5). Of several headers the last one that is a MIME
+/// type counts (Fetch §2.2.2, "extract a MIME type").
 fn is_event_stream(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONTENT_TYPE)

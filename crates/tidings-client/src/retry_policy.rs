@@ -29,8 +29,8 @@ pub trait RetryPolicy: Send + 'static {
 pub struct Lost<'a> {
     /// Why it was lost.
     pub cause: &'a Cause,
-    /// How often in a row it has been tried again in vain. 0 for the first attempt of all, and for a
-    /// connection that had been healthy: it brought an event, or stayed open for
+    /// How often in a row it has been tried again in vain. 0 for the first attempt of all, and for
+    /// a connection that had been healthy: it brought an event, or stayed open for
     /// [`HEALTHY_AFTER`](crate::limits::HEALTHY_AFTER).
     pub retries: u32,
     /// The reconnection time the server has set with `retry:` (HTML §9.2.6), or with the

@@ -13,9 +13,9 @@
 //! *Refusing* is closed to everyone outside: the answer has already ended the source, and only the
 //! beginning of its body is still awaited, to be part of the error.
 //!
-//! Where a body breaks off in good order or not, the unterminated block at its end is dropped, and the
-//! last event id stays what the last blank line made it (HTML §9.2.6). That one string is all that a
-//! source remembers from connection to connection, besides the reconnection time.
+//! Where a body breaks off in good order or not, the unterminated block at its end is dropped, and
+//! the last event id stays what the last blank line made it (HTML §9.2.6). That one string is all
+//! that a source remembers from connection to connection, besides the reconnection time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,10 +64,11 @@ pub(crate) enum Command {
 
 /// An event source without its I/O.
 ///
-/// Whoever drives it calls `handle_*` with what has happened, and after each such call polls, in this
-/// order: [`poll_command`](Self::poll_command), so that a connection that is over goes at once; then
-/// [`poll_item`](Self::poll_item), until it yields nothing; then [`poll_timeout`](Self::poll_timeout).
-/// More of a body is handed in only when `poll_item` has yielded nothing: so nothing piles up here.
+/// Whoever drives it calls `handle_*` with what has happened, and after each such call polls, in
+/// this order: [`poll_command`](Self::poll_command), so that a connection that is over goes at
+/// once; then [`poll_item`](Self::poll_item), until it yields nothing; then
+/// [`poll_timeout`](Self::poll_timeout). More of a body is handed in only when `poll_item` has
+/// yielded nothing: so nothing piles up here.
 pub(crate) struct Session {
     config: SessionConfig,
     decoder: Decoder,
@@ -483,8 +484,8 @@ impl Session {
     }
 }
 
-/// The event as the caller's own, in as few allocations as can be: an id or a type that is the same as
-/// last time is shared.
+/// The event as the caller's own, in as few allocations as can be: an id or a type that is the same
+/// as last time is shared.
 #[inline]
 fn own(
     event: EventRef<'_>,
@@ -523,7 +524,8 @@ fn refresh(kept: &mut Option<EventId>, text: &str) {
     }
 }
 
-/// The id as UTF-8 bytes in a header (HTML §9.2.3). None if it has characters that no header can carry.
+/// The id as UTF-8 bytes in a header (HTML §9.2.3). None if it has characters that no header can
+/// carry.
 fn header_value(id: &EventId) -> Option<HeaderValue> {
     HeaderValue::from_bytes(id.as_str().as_bytes()).ok()
 }
@@ -544,7 +546,8 @@ fn replace_headers(headers: &mut HeaderMap, new: HeaderMap) {
     }
 }
 
-/// A `Retry-After` in seconds (RFC 9110 §10.2.3). The form with a date is not read: there is no clock.
+/// A `Retry-After` in seconds (RFC 9110 §10.2.3). The form with a date is not read: there is no
+/// clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RECONNECTION_TIME_MAX))

@@ -27,8 +27,8 @@ use crate::{
 /// refused for good (HTML §9.2.3, "fail the connection"), or the retry policy has given up. After
 /// [`close`](Self::close) the stream just ends.
 ///
-/// Nothing happens unless the source is read: it starts no task of its own, and takes no more from the
-/// network than it is asked for.
+/// Nothing happens unless the source is read: it starts no task of its own, and takes no more from
+/// the network than it is asked for.
 ///
 /// It needs a tokio runtime with time enabled.
 pub struct EventSource {
@@ -227,8 +227,8 @@ impl EventSource {
         Poll::Ready(())
     }
 
-    /// Ready: a deadline has come. Asked only when there is nothing to read: what has arrived in time
-    /// counts, however late it is looked at.
+    /// Ready: a deadline has come. Asked only when there is nothing to read: what has arrived in
+    /// time counts, however late it is looked at.
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.session.poll_timeout() else {
             return Poll::Pending;

@@ -24,8 +24,8 @@
 //!    its event, and the blank line is in the chunk as well, the event's data is lent straight out
 //!    of the chunk: one search for the end of the line, one check that it is UTF-8, no copy. It is
 //!    `held` until we know.
-//! 2. *A line that the end of a chunk cuts* is not kept whole to be parsed later. [`Place`] says how
-//!    far into the line we are: the first few bytes of a name, the value of a known field, or
+//! 2. *A line that the end of a chunk cuts* is not kept whole to be parsed later. [`Place`] says
+//!    how far into the line we are: the first few bytes of a name, the value of a known field, or
 //!    something to skip. Data is appended to the data buffer as it comes; it is scanned once and
 //!    copied once, however small the pieces. So the time is linear in the bytes, and an ignored
 //!    line may be endless and takes no memory.

@@ -14,8 +14,8 @@ use tidings_hub::{Epoch, MemoryStore, Store};
 use tidings_testkit::server::{EPOCH, TestServer};
 use tokio::runtime::Runtime;
 
-/// The server has a runtime of its own, which cannot be left from within another: so the test holds one
-/// too, and enters it only for the client's part.
+/// The server has a runtime of its own, which cannot be left from within another: so the test holds
+/// one too, and enters it only for the client's part.
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }

@@ -1,5 +1,5 @@
-//! The contract service, spoken to as the outside suite speaks to it: one scenario for each group of its
-//! tests and each of its capabilities.
+//! The contract service, spoken to as the outside suite speaks to it: one scenario for each group
+//! of its tests and each of its capabilities.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,7 +1,8 @@
 //! Peers that stall and peers that vanish: the first stay, the second are found.
 //!
-//! A peer vanishes when its machine loses power or its network: no FIN, no reset, packets go nowhere. That is made with a
-//! network namespace whose link is taken down, which needs root; without it the test says so and does nothing.
+//! A peer vanishes when its machine loses power or its network: no FIN, no reset, packets go
+//! nowhere. That is made with a network namespace whose link is taken down, which needs root;
+//! without it the test says so and does nothing.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 

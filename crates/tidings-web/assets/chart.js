@@ -97,12 +97,14 @@ export function compact(value) {
   return PLAIN.format(value);
 }
 
-/** 1536 → 1.5 KB */
+/** 1536 → 1.5 kB */
 export function bytes(value) {
-  const unit = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(1, value)) / 3)));
+  const unit = Math.min(UNITS.length - 1, Math.floor(Math.log10(Math.max(1, value)) / 3));
   const scaled = value / 1000 ** unit;
-  return `${scaled >= 100 || unit === 0 ? Math.round(scaled) : scaled.toFixed(1)} ${["B", "kB", "MB", "GB", "TB"][unit]}`;
+  const digits = scaled >= 100 || unit === 0 ? Math.round(scaled) : scaled.toFixed(1);
+  return `${digits} ${UNITS[unit]}`;
 }
 
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const PLAIN = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });

@@ -13,8 +13,8 @@ use crate::Refusal;
 pub struct Published {
     /// The id under which subscribers receive it.
     pub id: EventId,
-    /// Whether the hub had an event with this id before, and so published nothing now. Never so for an
-    /// id that the publisher assigned: there it was an earlier try of this same publish.
+    /// Whether the hub had an event with this id before, and so published nothing now. Never so for
+    /// an id that the publisher assigned: there it was an earlier try of this same publish.
     pub duplicate: bool,
 }
 
@@ -24,8 +24,8 @@ pub struct Published {
 pub struct Summary {
     /// How many were published.
     pub published: u64,
-    /// How many were there before, by their ids, and so were not published again. If a request had to be
-    /// tried again, that counts what the first try had published.
+    /// How many were there before, by their ids, and so were not published again. If a request had
+    /// to be tried again, that counts what the first try had published.
     pub duplicates: u64,
     /// The id of the first.
     pub first_id: Option<EventId>,

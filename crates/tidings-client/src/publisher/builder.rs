@@ -46,8 +46,9 @@ impl PublisherBuilder {
         self
     }
 
-    /// Whether an event without an id is given one, so that it can be tried again whatever has become of
-    /// the first try. On unless set. Without it, the hub numbers such events its own, shorter way.
+    /// Whether an event without an id is given one, so that it can be tried again whatever has
+    /// become of the first try. On unless set. Without it, the hub numbers such events its own,
+    /// shorter way.
     pub fn assign_ids(mut self, assign: bool) -> Self {
         self.assign_ids = assign;
         self
@@ -93,8 +94,8 @@ impl PublisherBuilder {
     }
 }
 
-/// Sixty-four bits by chance (the keys of a `RandomState` are the system's), in thirteen letters and
-/// digits: short, for every subscriber receives it.
+/// Sixty-four bits by chance (the keys of a `RandomState` are the system's), in thirteen letters
+/// and digits: short, for every subscriber receives it.
 fn random_name() -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut bits = RandomState::new().hash_one(0);

@@ -23,8 +23,8 @@ pub enum PublishError {
         /// How often it was tried again.
         retries: u32,
     },
-    /// The hub was reached, but it is not known what has become of the events: they may be published,
-    /// or not. To publish them again with the same ids is safe.
+    /// The hub was reached, but it is not known what has become of the events: they may be
+    /// published, or not. To publish them again with the same ids is safe.
     Unanswered {
         /// Why the last try failed.
         cause: Cause,

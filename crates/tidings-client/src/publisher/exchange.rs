@@ -110,8 +110,8 @@ impl Tries {
     fn give_up(&self, failure: Failure) -> PublishError {
         let (cause, retries) = (failure.cause, self.retries);
         match failure.problem {
-            // The hub's word about this try says nothing of an earlier one that was not answered; with
-            // ids, though, an earlier success would have made this try one too.
+            // The hub's word about this try says nothing of an earlier one that was not answered;
+            // with ids, though, an earlier success would have made this try one too.
             Some(problem) => PublishError::Refused(problem),
             None if self.all_unheard => PublishError::Unreached { cause, retries },
             None => PublishError::Unanswered { cause, retries },

@@ -1,9 +1,9 @@
 //! `PublishStream`: publish without end, in little memory.
 //!
-//! The hub answers a request once, at its end. Were the whole stream one request, all of it would have
-//! to be kept in case it must be sent again. So it is cut into *segments*, each a request of its own.
-//! The lines of a segment are kept until its answer is there. If the request fails before that, a new
-//! one begins with all of them; the hub knows the events it has already by their ids.
+//! The hub answers a request once, at its end. Were the whole stream one request, all of it would
+//! have to be kept in case it must be sent again. So it is cut into *segments*, each a request of
+//! its own. The lines of a segment are kept until its answer is there. If the request fails before
+//! that, a new one begins with all of them; the hub knows the events it has already by their ids.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -27,9 +27,9 @@ use crate::{Body, Publisher, TransportError};
 
 /// A stream of events being published, in the order they are given. Made by [`Publisher::stream`].
 ///
-/// Events are on their way at once, but they are known to be stored only when [`flush`](Self::flush) or
-/// [`finish`](Self::finish) has returned. Dropping the stream breaks off the request under way; what
-/// it carried may or may not be published.
+/// Events are on their way at once, but they are known to be stored only when
+/// [`flush`](Self::flush) or [`finish`](Self::finish) has returned. Dropping the stream breaks off
+/// the request under way; what it carried may or may not be published.
 ///
 /// After an error the stream is of no more use.
 #[must_use = "events are known to be stored only when the stream is finished"]
@@ -188,7 +188,8 @@ impl Segment {
 }
 
 impl Streaming {
-    /// Begins a request, in a task of its own: it makes progress whatever the caller does meanwhile.
+    /// Begins a request, in a task of its own: it makes progress whatever the caller does
+    /// meanwhile.
     fn begin(publisher: &Publisher) -> Self {
         let (pieces, receiver) = mpsc::channel(PUBLISH_PIECES_WAITING_MAX);
         let request = publisher.lines_request(Body::stream(Pieces::new(receiver)));

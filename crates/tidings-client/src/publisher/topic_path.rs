@@ -5,8 +5,8 @@ use std::fmt::Write;
 use tidings_codec::{Event, EventId};
 use url::form_urlencoded::Serializer;
 
-/// `/events/{topic}?event=&id=&retry=`. None if the topic would not arrive as it is: there are clients,
-/// proxies and servers that merge slashes and resolve `.` and `..`.
+/// `/events/{topic}?event=&id=&retry=`. None if the topic would not arrive as it is: there are
+/// clients, proxies and servers that merge slashes and resolve `.` and `..`.
 pub(super) fn with_query(topic: &str, event: &Event, id: Option<&EventId>) -> Option<String> {
     let is_faithful = |segment| !matches!(segment, "" | "." | "..");
     if !topic.split('/').all(is_faithful) {

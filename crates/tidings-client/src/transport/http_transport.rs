@@ -28,8 +28,8 @@ use crate::{Body, SendFuture, Transport, TransportError};
 /// The default transport: HTTP/1.1 and HTTP/2 over TCP or TLS, with a pool of connections.
 ///
 /// Over TLS the two sides agree on the version (ALPN). Without TLS it is HTTP/1.1, unless
-/// [`http2_prior_knowledge`](Self::http2_prior_knowledge) says otherwise. Sources that share a transport
-/// share HTTP/2 connections too. Clones share the pool.
+/// [`http2_prior_knowledge`](Self::http2_prior_knowledge) says otherwise. Sources that share a
+/// transport share HTTP/2 connections too. Clones share the pool.
 ///
 /// It needs a tokio runtime.
 #[derive(Clone)]
@@ -105,8 +105,8 @@ impl fmt::Debug for HttpTransport {
 #[cfg(feature = "tls")]
 type TlsClient = Client<InTime<HttpsConnector<HttpConnector>>, Body>;
 
-/// Made when it is first needed, for it reads the trusted certificates from files, and plain HTTP must
-/// not fail where there are none.
+/// Made when it is first needed, for it reads the trusted certificates from files, and plain HTTP
+/// must not fail where there are none.
 #[cfg(feature = "tls")]
 struct Tls {
     version: Version,

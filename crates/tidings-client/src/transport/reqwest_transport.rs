@@ -7,10 +7,10 @@ use crate::{Body, FinalUrl, SendFuture, Transport, TransportError};
 
 /// Sends by a [`reqwest::Client`].
 ///
-/// Give it a client whose redirect policy is [none](reqwest::redirect::Policy::none): the source follows
-/// redirects by the standard, and knows which may be remembered. A client that follows them itself works,
-/// but is not held to that. A timeout for whole requests would end every stream, and so must not be
-/// set.
+/// Give it a client whose redirect policy is [none](reqwest::redirect::Policy::none): the source
+/// follows redirects by the standard, and knows which may be remembered. A client that follows them
+/// itself works, but is not held to that. A timeout for whole requests would end every stream, and
+/// so must not be set.
 #[derive(Debug, Clone)]
 pub struct ReqwestTransport(reqwest::Client);
 

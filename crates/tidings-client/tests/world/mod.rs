@@ -1,5 +1,5 @@
-//! A world for an event source: a server that says what a script tells it to, and a clock that stands
-//! still but for sleepers.
+//! A world for an event source: a server that says what a script tells it to, and a clock that
+//! stands still but for sleepers.
 
 #![allow(dead_code, unreachable_pub)]
 #![allow(clippy::unwrap_used)]

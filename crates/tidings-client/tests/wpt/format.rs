@@ -126,8 +126,8 @@ async fn last_event_id_persists_changes_and_resets() {
     }
 }
 
-/// `format-field-id-null.htm`, 2a453c099ae8571098abcbce44b1b0c17268e21c, with the five values of the
-/// later `.window.js`. (At that commit the first event was still expected to have the id; the
+/// `format-field-id-null.htm`, 2a453c099ae8571098abcbce44b1b0c17268e21c, with the five values of
+/// the later `.window.js`. (At that commit the first event was still expected to have the id; the
 /// standard has since been changed, and the file with it.)
 #[tokio::test]
 async fn nul_in_the_id_field() {
@@ -145,8 +145,8 @@ async fn nul_in_the_id_field() {
 /// `format-field-parsing.any.js`.
 #[tokio::test]
 async fn field_parsing() {
-    let text = "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n \
-                data:32\ndata:4\n\n";
+    let text = "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\n\
+                data:3\rdata:\r\n data:32\ndata:4\n\n";
     let path = format!("{}&newline=none", message(text));
     assert_eq!(first_data(&path).await, "\0\n 2\n1\n3\n\n4");
 }

@@ -1,5 +1,5 @@
-//! The handlers of `eventsource/resources/`. Theirs know a visitor again by a cookie; ours by the query,
-//! since whether to keep cookies is up to the caller of this client.
+//! The handlers of `eventsource/resources/`. Theirs know a visitor again by a cookie; ours by the
+//! query, since whether to keep cookies is up to the caller of this client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -70,7 +70,8 @@ fn handle(request: &Request<Bytes>, number: u32) -> Response<Pieces> {
     match request.uri().path() {
         "/message.py" => message(&query),
         "/message2.py" => whole(
-            "data:msg\ndata:msg\n\n:\nfalsefield:msg\n\nfalsefield:msg\nData:data\n\ndata\n\ndata:end\n\n",
+            "data:msg\ndata:msg\n\n:\nfalsefield:msg\n\nfalsefield:msg\nData:data\n\n\
+             data\n\ndata:end\n\n",
         ),
         "/last-event-id.py" => last_event_id(request, &query),
         "/last-event-id2.py" => whole(match query.get("type", "1") {

@@ -1,13 +1,13 @@
 //! The cases of web-platform-tests' `eventsource/` that do not need a browser, over real sockets,
 //! against handlers made anew from the behaviour of those in `eventsource/resources/`.
 //!
-//! Beside each case stands the file it comes from and the commit at which we read it; where no commit
-//! stands, we read a copy that names none. Not here, because they are about the DOM, CORS or workers:
-//! `eventsource-constructor-*`, `-cross-origin*`, `-eventtarget`, `-onmessage*`, `-onopen`,
-//! `-prototype`, `-url`, `eventsource-bfcache`, `dedicated-worker/`, `shared-worker/`.
+//! Beside each case stands the file it comes from and the commit at which we read it; where no
+//! commit stands, we read a copy that names none. Not here, because they are about the DOM, CORS or
+//! workers: `eventsource-constructor-*`, `-cross-origin*`, `-eventtarget`, `-onmessage*`,
+//! `-onopen`, `-prototype`, `-url`, `eventsource-bfcache`, `dedicated-worker/`, `shared-worker/`.
 //!
-//! The cases are facts about the format; the code is ours. Theirs is under the 3-Clause BSD licence,
-//! <https://github.com/web-platform-tests/wpt>.
+//! The cases are facts about the format; the code is ours. Theirs is under the 3-Clause BSD
+//! licence, <https://github.com/web-platform-tests/wpt>.
 
 #![allow(clippy::unwrap_used)]
 

@@ -24,8 +24,8 @@ async fn cache_control_header() {
     }
 }
 
-/// `request-credentials.htm`, ec1a757b3207cc747a5618a157acefa480ebf2b2, as far as it applies: cookies
-/// are sent if the caller says so, and none is made up.
+/// `request-credentials.htm`, ec1a757b3207cc747a5618a157acefa480ebf2b2, as far as it applies:
+/// cookies are sent if the caller says so, and none is made up.
 #[tokio::test]
 async fn credentials() {
     let handlers = Handlers::start().await;
@@ -114,8 +114,8 @@ async fn reconnect_then_fail() {
     assert_eq!(handlers.visits("/reconnect-fail.py?id=1"), 3);
 }
 
-/// `eventsource-request-cancellation.any.js`, 1767893da17e66b24d01ae3b35866e14b20d4b0f: closing stands
-/// in for `window.stop()`.
+/// `eventsource-request-cancellation.any.js`, 1767893da17e66b24d01ae3b35866e14b20d4b0f: closing
+/// stands in for `window.stop()`.
 #[tokio::test]
 async fn request_cancellation() {
     let handlers = Handlers::start().await;

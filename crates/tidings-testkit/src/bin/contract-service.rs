@@ -1,5 +1,5 @@
-//! Our client, dressed for the outside suite of SSE clients, `launchdarkly/sse-contract-tests`: the suite
-//! tells this service over HTTP which streams to open, and is told over HTTP what came of it.
+//! Our client, dressed for the outside suite of SSE clients, `launchdarkly/sse-contract-tests`: the
+//! suite tells this service over HTTP which streams to open, and is told over HTTP what came of it.
 //!
 //! `contract-service --port 8000`, then the suite with `-url http://localhost:8000`.
 
@@ -27,8 +27,8 @@ use tidings_client::{
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-/// All the suite knows of, but `event-type-listeners`: that is for clients which must be told in advance
-/// which types will come.
+/// All the suite knows of, but `event-type-listeners`: that is for clients which must be told in
+/// advance which types will come.
 const CAPABILITIES: [&str; 10] = [
     "bom",
     "comments",

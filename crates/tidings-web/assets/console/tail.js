@@ -68,10 +68,9 @@ export class Tail {
     if (what === "resumed") {
       this.#note("resumed", `resumed after ${detail || "the beginning"}: nothing was missed`);
     } else if (what === "reset") {
-      this.#note(
-        "reset",
-        `reset (${detail.reason}): events after ${detail.requested} may be missing; goes on with ${detail.first ?? "what there is"}`,
-      );
+      const lost = `events after ${detail.requested} may be missing`;
+      const next = detail.first ?? "what there is";
+      this.#note("reset", `reset (${detail.reason}): ${lost}; goes on with ${next}`);
     } else {
       const words = what === "refused" ? `${WORDS.refused}: ${detail.message}` : WORDS[what];
       this.#onState(what === "refused" ? "closed" : what, WORDS[what], detail);
@@ -156,8 +155,9 @@ function row(line) {
   return tr;
 }
 
-const two = (number) => String(number).padStart(2, "0");
+const padded = (number, width) => String(number).padStart(width, "0");
 
 function clock(at) {
-  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+  const parts = [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => padded(part, 2));
+  return `${parts.join(":")}.${padded(at.getMilliseconds(), 3)}`;
 }

@@ -4,7 +4,7 @@ import { compact } from "/chart.js";
 import { hub } from "./hub.js";
 
 const SHOWN = 100;
-/** A rate is taken over this time, so that a topic with an event every few seconds does not flicker. */
+/** A rate is taken over this time: a topic with an event every few seconds must not flicker. */
 const WINDOW_MS = 6000;
 
 export class Topics {
