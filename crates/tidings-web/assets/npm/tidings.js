@@ -4,22 +4,37 @@
 //     const news = connect("", { topics: ["news/**"] });
 //     news.addEventListener("message", (event) => console.log(event.data));
 //
-// Three parts. A `Connection` is what a page holds. An `Exchange` is what all pages share: it lives
-// in a SharedWorker (else in a Worker, else in the page) and keeps one `Feed` for each set of
-// topics. A feed reads one event stream: with the browser's EventSource, or with fetch where a
-// token must go into a header, which EventSource cannot do. The same file is the page's module and
-// the worker's script.
+// Three parts, in this order. A `Connection` is what a page holds. An `Exchange` is what all pages
+// share: it lives in a SharedWorker (else in a Worker, else in the page) and keeps one `Feed` for
+// each set of topics. A feed reads one event stream: with the browser's EventSource, or with fetch
+// where a token must go into a header, which EventSource cannot do.
+//
+// The same file is the page's module and the worker's script, so that there is one file to serve
+// and to copy. Page and worker talk in small objects: `do` says what the page wants, `is` what the
+// exchange has to tell.
 
 const NAME = "tidings/1";
 
 /** Longest silence of the worker before it is taken for dead, in milliseconds. */
 const PATIENCE_MS = 12_000;
 
-/** A page that has not been heard of for so long is gone: background tabs run timers once a minute. */
+/** A page that is silent for so long is gone: background tabs run timers once a minute. */
 const MEMBER_SILENCE_MS = 200_000;
 
 /** Ids a page remembers, to recognise what it is sent again when a worker died under it. */
 const RECENT_IDS = 256;
+
+/** A worker that has not said so by now does not start, in milliseconds. */
+const GREETING_MS = 4_000;
+
+/** A stream that has not begun with a reset by now goes on where it was, in milliseconds. */
+const RESET_MS = 300;
+
+/** Longest wait before a stream is asked for again, in milliseconds. */
+const WAIT_MAX_MS = 30_000;
+
+/** Events of history read at once. */
+const PAGE_EVENTS = 1000;
 
 /** Opens a connection to the hub at `url`; see tidings.d.ts for the options. */
 export function connect(url = "", options = {}) {
@@ -35,11 +50,15 @@ export class Connection extends EventTarget {
   #url;
   #options;
   #port;
+  /** Where the stream may still be read, the best first. */
   #hosts;
+  /** Part of the worker's name: a dead one must not be found again. */
   #generation = 1;
   #types = new Set(["message"]);
+  /** The last ids that arrived, and whether what comes may be a repeat of these. */
   #recent = [];
   #doubtful = false;
+  /** When the worker last said something. */
   #heard = 0;
   #timer;
   #leave;
@@ -206,7 +225,10 @@ export class Connection extends EventTarget {
 /** Types that tell of the connection itself. */
 const LIFE = new Set(["open", "resumed", "reset", "closed", "error"]);
 
-/** How to reach an exchange: each gives a port, or fails. */
+/**
+ * How to reach an exchange: each gives a port, or fails. The script's URL is written out where a
+ * worker is made: by these very words bundlers find it.
+ */
 const HOSTS = {
   async shared(name) {
     const worker = new SharedWorker(new URL("./tidings.js", import.meta.url), {
@@ -253,7 +275,7 @@ async function startWorker(name) {
 /** Waits until the worker says that it is there. */
 function greeting(worker, port) {
   return new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error("no answer")), 4000);
+    const late = setTimeout(() => reject(new Error("no answer")), GREETING_MS);
     worker.onerror = (event) => {
       event.preventDefault?.();
       clearTimeout(late);
@@ -339,11 +361,13 @@ class Exchange {
 class Feed {
   members = new Set();
   isOpen = false;
+  /** What its first member asked for. */
   #wish;
   #gone;
   #types = new Set(["message", "end", RESET]);
   #source;
   #lastId;
+  /** It has just come back, and may yet say that it cannot go on where it was. */
   #resuming;
   #failures = 0;
   /** For a token, from whichever member has one first. */
@@ -444,7 +468,7 @@ class Feed {
       ? { after: wish.after, last: undefined }
       : { after: undefined, last: wish.last };
     for (;;) {
-      const answer = await fetch(this.#address({ ...start, limit: 1000 }), {
+      const answer = await fetch(this.#address({ ...start, limit: PAGE_EVENTS }), {
         headers: { accept: "application/json", ...(token && { authorization: `Bearer ${token}` }) },
         credentials: withCredentials ? "include" : "same-origin",
         cache: "no-store",
@@ -461,7 +485,7 @@ class Feed {
           origin: new URL(this.#wish.url).origin,
         });
       }
-      if (page.events.length < 1000) return;
+      if (page.events.length < PAGE_EVENTS) return;
       start = { after: page.next, last: undefined };
     }
   }
@@ -476,7 +500,7 @@ class Feed {
         // nothing, says it can.
         this.#resuming = Boolean(this.#lastId);
         clearTimeout(this.#timer);
-        this.#timer = setTimeout(() => this.#resumed(), 300);
+        this.#timer = setTimeout(() => this.#resumed(), RESET_MS);
         break;
       case "error":
         this.#down(detail);
@@ -523,17 +547,17 @@ class Feed {
     this.#all({ is: "error", detail });
   }
 
-  /** The source will not come back by itself. Whether that is right depends on the answer it got. */
+  /** The source will not come back by itself; the answer it got says whether that is right. */
   async #gaveUp({ status, problem }) {
     this.#down({ reason: "connection lost" });
     if (status === undefined) ({ status, problem } = await this.#ask());
     if (status === 204) {
       this.#closed({ reason: "ended" });
-    } else if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+    } else if (isFinal(status)) {
       this.#closed({ reason: "refused", status, problem });
     } else {
       this.#failures += 1;
-      const wait = Math.min(30_000, 1000 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
+      const wait = Math.min(WAIT_MAX_MS, 1000 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
       this.#timer = setTimeout(() => this.members.size && this.open(), wait);
     }
   }
@@ -567,7 +591,13 @@ class Feed {
   }
 }
 
+/** The type of the event by which a hub says that events may be missing. */
 const RESET = "tidings.reset";
+
+/** Whether asking again would be answered the same. */
+function isFinal(status) {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
+}
 
 function parsed(text) {
   try {
@@ -639,13 +669,13 @@ class FetchSource {
         await this.#read(answer.body).catch(() => {});
       } else if (status === 401) {
         return this.tell("token", await answer.json().catch(() => undefined));
-      } else if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+      } else if (isFinal(status)) {
         return this.tell("closed", { status, problem: await answer.json().catch(() => undefined) });
       } else {
         failures += 1;
       }
       this.tell("error", { reason: "connection lost", status });
-      const wait = Math.min(30_000, this.#retry * 2 ** Math.max(0, failures - 1));
+      const wait = Math.min(WAIT_MAX_MS, this.#retry * 2 ** Math.max(0, failures - 1));
       await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)));
     }
   }
@@ -690,7 +720,10 @@ class FetchSource {
   }
 }
 
-/** The event stream format (HTML standard, section 9.2.6). The decoder has dropped the byte order mark. */
+/**
+ * The event stream format (HTML standard, section 9.2.6). The decoder has dropped the byte order
+ * mark.
+ */
 export class EventBlocks {
   dispatch = () => {};
   #other;
