@@ -1,5 +1,6 @@
 """Restarts that nobody notices, and copies of the log made while it is written."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import threading
 import time
 
 from world import (
-    PATIENCE, ROOT, TIDINGS, Folder, Hub, Process, eventually, need, test,
+    PATIENCE, ROOT, TIDINGS, Folder, Hub, Process, curl, eventually, need, test,
 )
 
 
@@ -126,18 +127,81 @@ def a_copy_of_the_log_made_while_it_is_written_is_a_log():
         publisher.stop()
         hub.process.kill()
 
-        restored = Hub(backup)
+        subprocess.run([TIDINGS, "restore", "--data", folder.path / "log", backup], check=True,
+                       stdout=subprocess.DEVNULL)
+        restored = Hub(folder.path / "log")
         stats = restored.get("/stats")
         head = int(stats["last_id"].split(":")[1])
         assert 10_000 <= head <= at_copy, (head, at_copy)
         events = restored.history("before")
-        assert [event["id"] for event in events] == before
+        place = lambda event_id: event_id.split(":")[1]
+        assert [place(event["id"]) for event in events] == [place(event_id) for event_id in before]
         numbers = [int(event["data"]) for event in restored.history("t/*")]
         assert numbers == list(range(len(numbers))) and len(numbers) == head - 50
         assert restored.publish("t/0", "more").endswith(f":{head + 1}")
         print(f"        {head} events in the copy of a log of {at_copy}")
     finally:
         for process in [publisher, hub.process, restored and restored.process]:
+            if process:
+                process.kill()
+        folder.remove()
+
+
+@test
+def subscribers_go_on_after_a_restore_or_are_told_what_they_lost():
+    folder = Folder()
+    hub = restored = None
+    watchers = []
+    try:
+        data, copy = folder.path / "data", folder.path / "copy"
+        hub = Hub(data)
+        ids = [hub.publish("t", f"kept {n}") for n in range(20)]
+        subprocess.run([TIDINGS, "backup", "--data", data, copy], check=True,
+                       stdout=subprocess.DEVNULL)
+        ids += [hub.publish("t", f"lost {n}") for n in range(20)]
+        hub.process.kill()
+
+        refused = subprocess.run([TIDINGS, "restore", "--data", data, copy],
+                                 capture_output=True, text=True)
+        assert refused.returncode != 0 and "is there already" in refused.stderr, refused
+        shutil.rmtree(data)
+        said = subprocess.run([TIDINGS, "restore", "--data", data, copy], check=True,
+                              capture_output=True, text=True).stdout
+        assert f"20 events restored to {data}, the newest {ids[19]}" in said, said
+
+        restored = Hub(data)
+        # As many as were lost, and more: the old ids beyond the copy now mean something else.
+        new = [restored.publish("t", f"new {n}") for n in range(30)]
+
+        def stream(last_id):
+            watcher = curl("-N", "-D", "-", "-H", f"Last-Event-ID: {last_id}",
+                           f"{restored.url}/events/t")
+            watchers.append(watcher)
+            eventually("the newest event", lambda: f"id: {new[-1]}" in watcher.said)
+            outcome = [line.split(": ")[1] for line in watcher.said
+                       if line.lower().startswith("tidings-resume: ")]
+            resets = [json.loads(line[6:]) for line in watcher.said if line.startswith('data: {"re')]
+            return outcome, resets, [
+                line[6:] for line in watcher.said if line.startswith("data: ") and "{" not in line]
+
+        news = [f"new {n}" for n in range(30)]
+        kept = [f"kept {n}" for n in range(20)]
+        for seen in [5, 20]:
+            assert stream(ids[seen - 1]) == (["resumed"], [], kept[seen:] + news), seen
+        for seen in [21, 40]:
+            outcome, resets, events = stream(ids[seen - 1])
+            assert (outcome, events) == (["reset"], news), (outcome, events)
+            assert [(reset["reason"], reset["requested"]) for reset in resets] == [
+                ("replaced", ids[seen - 1])], resets
+        # The same as pages of history.
+        page = restored.get(f"/events/t?after={ids[9]}")
+        assert [event["data"] for event in page["events"]] == kept[10:] + news
+        assert "reset" not in page
+        page = restored.get(f"/events/t?after={ids[30]}")
+        assert [event["data"] for event in page["events"]] == news
+        assert page["reset"]["reason"] == "replaced", page
+    finally:
+        for process in [*watchers, hub and hub.process, restored and restored.process]:
             if process:
                 process.kill()
         folder.remove()

@@ -113,12 +113,19 @@ pub struct Opening {
     pub first_id: EventId,
     /// The name of the connection.
     pub connection: ConnectionId,
+    /// Everything that is there is sent.
+    from_the_oldest: bool,
     /// Topics of the subscription that have ended. When all have, the subscriber is closed once it has the end.
     ended: Vec<Topic>,
     permit: Permit,
 }
 
 impl Opening {
+    /// Whether everything that is there will be sent.
+    pub fn is_from_the_oldest(&self) -> bool {
+        self.from_the_oldest
+    }
+
     /// Keeps `what` until the subscriber is gone: its place in a count of somebody else's.
     pub fn hold(&mut self, what: impl Send + 'static) {
         self.permit.hold(what);
@@ -269,6 +276,11 @@ impl Engine {
         self.inner.store.epoch()
     }
 
+    /// Whether the log made the id, under its name or a former one.
+    pub fn is_own(&self, id: &str) -> bool {
+        self.inner.store.position_of(id).is_some()
+    }
+
     /// The newest record there is.
     pub fn head(&self) -> Position {
         self.inner.store.bounds().head
@@ -322,7 +334,18 @@ impl Engine {
         let first_id = first.event_id(self.epoch());
         let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
         let connection = ConnectionId { run: self.inner.run(), number };
-        Ok(Opening { interest, position, outcome, first_id, connection, ended, permit })
+        let from_the_oldest = position < first;
+        let opening = Opening {
+            interest,
+            position,
+            outcome,
+            first_id,
+            connection,
+            from_the_oldest,
+            ended,
+            permit,
+        };
+        Ok(opening)
     }
 
     /// Whether [`attach_socket`](Self::attach_socket) may be used.

@@ -54,8 +54,8 @@ impl fmt::Display for Position {
 pub enum EventIdForm {
     /// `<epoch>:<position>` of this very log.
     Ours(Position),
-    /// The same form with the epoch of another log: this one was wiped or replaced.
-    OtherEpoch,
+    /// The same form with the epoch of another log: this one was wiped, replaced or restored.
+    OtherEpoch(Epoch, Position),
     /// No id that a log makes; perhaps one that a publisher brought.
     Foreign,
 }
@@ -74,7 +74,7 @@ impl EventIdForm {
             && (digits == "0" || !digits.starts_with('0'));
         match digits.parse() {
             Ok(number) if canonical && named == epoch => Self::Ours(Position(number)),
-            Ok(_) if canonical => Self::OtherEpoch,
+            Ok(number) if canonical => Self::OtherEpoch(named, Position(number)),
             _ => Self::Foreign,
         }
     }
@@ -96,7 +96,9 @@ mod tests {
     #[test]
     fn an_id_of_another_log_is_told_from_a_publishers_own() {
         let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
-        assert_eq!(EventIdForm::of("zzzzzz:42", epoch), EventIdForm::OtherEpoch);
+        let other = Epoch::parse("zzzzzz").expect("a valid epoch");
+        let expected = EventIdForm::OtherEpoch(other, Position::new(42));
+        assert_eq!(EventIdForm::of("zzzzzz:42", epoch), expected);
         for foreign in ["", "42", "k7q2ma", "k7q2ma:", "k7q2ma:042", "k7q2ma:+1", "urn:uuid:1"] {
             assert_eq!(EventIdForm::of(foreign, epoch), EventIdForm::Foreign, "{foreign:?}");
         }

@@ -2,6 +2,7 @@
 
 use tidings_codec::EventId;
 
+use crate::epoch::Epoch;
 use crate::error::ReadError;
 use crate::interest::Interest;
 use crate::position::{EventIdForm, Position};
@@ -42,19 +43,22 @@ impl Start {
             Self::Last(count) => Ok(resumed(store.seek_last(interest, *count)?)),
             Self::Since(moment) => Ok(resumed(store.seek_time(*moment)?)),
             Self::After(id) => {
-                let reason = match EventIdForm::of(id, store.epoch()) {
-                    EventIdForm::Ours(position) if position < oldest => ResetReason::Expired,
-                    EventIdForm::Ours(position) if position > bounds.head => ResetReason::Unknown,
-                    EventIdForm::Ours(position) => return Ok(resumed(position)),
-                    // An id of another hub's log is a publisher's own here, if that hub was piped into this one.
-                    form => {
+                let reason = match store.position_of(id) {
+                    Some(position) if position < oldest => ResetReason::Expired,
+                    Some(position) if position > bounds.head => ResetReason::Unknown,
+                    Some(position) => return Ok(resumed(position)),
+                    None => {
+                        // An id of another hub's log is a publisher's own here, if that hub was
+                        // piped into this one.
                         if let Ok(id) = EventId::new(id)
                             && let Some(position) = store.find(&id)?
                         {
                             return Ok(resumed(position));
                         }
-                        match form {
-                            EventIdForm::OtherEpoch => ResetReason::Replaced,
+                        match EventIdForm::of(id, store.epoch()) {
+                            EventIdForm::OtherEpoch(epoch, _) => {
+                                return Ok(replaced(store, epoch, oldest, id));
+                            }
                             _ => ResetReason::Unknown,
                         }
                     }
@@ -67,6 +71,15 @@ impl Start {
             }
         }
     }
+}
+
+/// The start of who comes with an id of the log `epoch`, which this one is not. If this one was
+/// restored from a copy of that log, the id is of what came after the copy was made: all that the
+/// copy held was seen.
+fn replaced(store: &dyn Store, epoch: Epoch, oldest: Position, id: &str) -> Resolved {
+    let former = store.former_names().iter().find(|name| name.epoch == epoch);
+    let outcome = Outcome::Reset { reason: ResetReason::Replaced, requested: id.to_owned() };
+    Resolved { position: former.map_or(oldest, |name| name.upto.max(oldest)), outcome }
 }
 
 /// A start in terms of this log.
@@ -112,7 +125,8 @@ pub enum ResetReason {
     Expired,
     /// The log never had that id, or no longer knows it.
     Unknown,
-    /// The id was made by another log: this one was wiped or replaced.
+    /// The id was made by another log: this one was wiped or replaced, or restored from a copy that
+    /// is older than the id.
     Replaced,
 }
 

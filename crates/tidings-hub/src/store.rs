@@ -12,8 +12,9 @@ use tidings_codec::EventId;
 use crate::draft::Draft;
 use crate::epoch::Epoch;
 use crate::error::{AppendError, ReadError};
+use crate::former_name::FormerName;
 use crate::interest::Interest;
-use crate::position::Position;
+use crate::position::{EventIdForm, Position};
 use crate::record::Record;
 use crate::timestamp::Timestamp;
 use crate::topic::Topic;
@@ -52,6 +53,24 @@ pub use recent::RecentRecords;
 pub trait Store: Send + Sync + 'static {
     /// The name this log was given when it was made.
     fn epoch(&self) -> Epoch;
+
+    /// The names it had before it was restored from a copy, the latest first.
+    fn former_names(&self) -> &[FormerName] {
+        &[]
+    }
+
+    /// The place that `id` names if the log made it, under its name or a former one. It need not be
+    /// there: retention may have dropped it, or somebody made the id up.
+    fn position_of(&self, id: &str) -> Option<Position> {
+        match EventIdForm::of(id, self.epoch()) {
+            EventIdForm::Ours(position) => Some(position),
+            EventIdForm::OtherEpoch(epoch, position) => {
+                let is_same = |name: &FormerName| name.epoch == epoch && position <= name.upto;
+                self.former_names().iter().any(is_same).then_some(position)
+            }
+            EventIdForm::Foreign => None,
+        }
+    }
 
     /// What can be read now.
     fn bounds(&self) -> Bounds;

@@ -146,7 +146,7 @@ impl Writer {
             block.count_record();
             batch.blocks.last_mut().expect("one is open").1 += 1;
             let record = Record::new(draft, position, time);
-            let id = record.event_id(shared.epoch);
+            let id = record.event_id(shared.name.epoch);
             batch.appended.push(Appended { position, id, duplicate: false });
             batch.cost += record.cost();
             batch.records.push(Arc::new(record));
@@ -256,8 +256,8 @@ impl Writer {
     /// The next file is there before the mark that seals this one: so a sealed segment without a
     /// successor has lost it, and recovery can say so.
     pub(crate) fn seal(&mut self, shared: &Shared) -> Result<(), Fault> {
-        let Shared { disk, config, epoch, .. } = shared;
-        let next = SegmentLog::create(&**disk, self.end.next, *epoch, config.durability)
+        let Shared { disk, config, name, .. } = shared;
+        let next = SegmentLog::create(&**disk, self.end.next, name.epoch, config.durability)
             .map_err(|error| Fault::io("begin a segment in", &config.path, &error))?;
         let next = Arc::new(next);
         self.mark(SEALED)?;

@@ -45,9 +45,11 @@ mod error;
 mod helper;
 mod index;
 pub mod limits;
+mod name;
 mod read;
 mod record;
 mod recovery;
+mod restore;
 mod retention;
 mod seek;
 mod segment;
@@ -62,13 +64,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Draft, Epoch, EventId, Interest, Page, Position, ReadError,
-    ReadQuery, Store, Timestamp, Topic, TopicState,
+    AppendError, Appended, Bounds, Draft, Epoch, EventId, FormerName, Interest, Page, Position,
+    ReadError, ReadQuery, Store, Timestamp, Topic, TopicState,
 };
 
 pub use backup::{BackupError, backup};
 pub use config::{DiskConfig, Durability};
 pub use error::OpenError;
+pub use restore::{RestoreError, Restored, restore};
 
 use crate::append::Writer;
 use crate::helper::Helper;
@@ -113,7 +116,11 @@ impl DiskStore {
 
 impl Store for DiskStore {
     fn epoch(&self) -> Epoch {
-        self.shared.epoch
+        self.shared.name.epoch
+    }
+
+    fn former_names(&self) -> &[FormerName] {
+        &self.shared.name.former
     }
 
     fn bounds(&self) -> Bounds {

@@ -91,3 +91,7 @@ pub const FILTER_BITS_PER_KEY: usize = 10;
 /// Tasks (an index to write, a file to remove) that wait for the helper thread. At the edge:
 /// `append` waits.
 pub const JOBS_MAX: usize = 2;
+
+/// Names that a log is known to have had: one for each time it was restored. A subscriber that was
+/// away for more than so many restores is told that events may be missing.
+pub const FORMER_NAMES_MAX: usize = 16;

@@ -29,6 +29,7 @@ use crate::config::{DiskConfig, Durability};
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
 use crate::index::{IndexFile, write_index};
+use crate::name::Name;
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name, position_in};
 use crate::state::{Active, Shared};
 
@@ -38,7 +39,7 @@ use newest::{Scan, scan};
 pub(crate) const FORMAT_FILE: &str = "format";
 
 /// Locked as long as the log is open.
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// Makes the folder if it is not there, and locks it.
 pub(crate) fn open_folder(path: &Path) -> Result<(Folder, File), OpenError> {
@@ -65,14 +66,14 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 /// Finds the log on `disk`, or makes one.
 pub(crate) fn recover(disk: Arc<dyn Disk>, config: DiskConfig) -> Result<(Shared, End), OpenError> {
     let folder = Found::look(&*disk, &config)?;
-    let epoch = match folder.read_format()? {
-        Some(epoch) => epoch,
+    let name = match folder.read_format()? {
+        Some(name) => name,
         None => folder.make_log()?,
     };
-    let (sealed, active, end) = folder.segments(epoch)?;
+    let (sealed, active, end) = folder.segments(name.epoch)?;
     // A killed process may have left files behind whose names are not on the disk yet.
     disk.sync().map_err(folder.fail("sync the folder of", FORMAT_FILE))?;
-    Ok((Shared::new(disk, config, epoch, sealed, active), end))
+    Ok((Shared::new(disk, config, name, sealed, active), end))
 }
 
 /// The segment that goes on being written.
@@ -84,14 +85,14 @@ struct Newest {
 }
 
 /// What is in the folder.
-struct Found<'a> {
+pub(crate) struct Found<'a> {
     disk: &'a dyn Disk,
     config: &'a DiskConfig,
     names: Vec<String>,
 }
 
 impl<'a> Found<'a> {
-    fn look(disk: &'a dyn Disk, config: &'a DiskConfig) -> Result<Self, OpenError> {
+    pub(crate) fn look(disk: &'a dyn Disk, config: &'a DiskConfig) -> Result<Self, OpenError> {
         let names = disk.names().map_err(|source| OpenError::Io {
             action: "list the folder",
             path: config.path.clone(),
@@ -101,7 +102,7 @@ impl<'a> Found<'a> {
     }
 
     /// The first positions of the segments, in order.
-    fn firsts(&self) -> Vec<Position> {
+    pub(crate) fn firsts(&self) -> Vec<Position> {
         let mut firsts: Vec<_> =
             self.names.iter().filter_map(|name| position_in(name, ".log")).collect();
         firsts.sort_unstable();
@@ -109,48 +110,34 @@ impl<'a> Found<'a> {
     }
 
     /// The name of the log; `None` if there is none yet.
-    fn read_format(&self) -> Result<Option<Epoch>, OpenError> {
+    pub(crate) fn read_format(&self) -> Result<Option<Name>, OpenError> {
         if !self.names.iter().any(|name| name == FORMAT_FILE) {
             return Ok(None);
         }
-        let path = self.disk.path(FORMAT_FILE);
-        let mut text = vec![0; 256];
+        let mut text = vec![0; 4096];
         let read = self.disk.open(FORMAT_FILE).and_then(|file| file.read_at(&mut text, 0));
         let read = read.map_err(self.fail("read", FORMAT_FILE))?;
-        text.truncate(read);
-        let text = String::from_utf8_lossy(&text);
-        let mut lines = text.lines();
-        if lines.next() != Some("tidings log") {
-            let found = "it does not say `tidings log`".to_owned();
-            return Err(OpenError::UnknownFormat { path, found });
-        }
-        let format = lines.next().unwrap_or_default();
-        if format != "format 1" {
-            return Err(OpenError::UnknownFormat { path, found: format!("`{format}`") });
-        }
-        let epoch = lines.next().and_then(|line| line.strip_prefix("epoch "));
-        match epoch.map(Epoch::parse) {
-            Some(Ok(epoch)) => Ok(Some(epoch)),
-            _ => Err(OpenError::Damaged { path, what: "it names no epoch".to_owned() }),
-        }
+        let name = Name::parse(&String::from_utf8_lossy(&text[..read]));
+        name.map(Some).map_err(|error| error.into_error(self.disk.path(FORMAT_FILE)))
     }
 
     /// Makes an empty log.
-    fn make_log(&self) -> Result<Epoch, OpenError> {
+    fn make_log(&self) -> Result<Name, OpenError> {
         for first in self.firsts() {
             self.see_that_nothing_is_in(first)?;
         }
-        let epoch = Epoch::from_random(crate::random());
+        let made = Name::new();
         let first = Position::new(1);
         let name = log_name(first);
         if self.names.contains(&name) {
             self.disk.remove(&name).map_err(self.fail("remove", &name))?;
         }
-        SegmentLog::create(self.disk, first, epoch, self.config.durability)
+        SegmentLog::create(self.disk, first, made.epoch, self.config.durability)
             .map_err(self.fail("make", &name))?;
-        self.write_format(epoch).map_err(self.fail("write", FORMAT_FILE))?;
+        self.write_format(&made).map_err(self.fail("write", FORMAT_FILE))?;
+        let epoch = made.epoch;
         tracing::debug!(path = %self.config.path.display(), %epoch, "made a new log");
-        Ok(epoch)
+        Ok(made)
     }
 
     /// A segment without the format file is allowed only if the process ended while the log was
@@ -166,20 +153,23 @@ impl<'a> Found<'a> {
         Err(OpenError::Damaged { path: self.disk.path(FORMAT_FILE), what })
     }
 
-    fn write_format(&self, epoch: Epoch) -> io::Result<()> {
+    pub(crate) fn write_format(&self, name: &Name) -> io::Result<()> {
         let unfinished = format!("{FORMAT_FILE}.new");
         if self.names.contains(&unfinished) {
             self.disk.remove(&unfinished)?;
         }
         let file = self.disk.create(&unfinished)?;
-        file.write_at(format!("tidings log\nformat 1\nepoch {epoch}\n").as_bytes(), 0)?;
+        file.write_at(name.to_string().as_bytes(), 0)?;
         file.sync()?;
         self.disk.rename(&unfinished, FORMAT_FILE)?;
         self.disk.sync()
     }
 
     /// All segments, the last one ready to be written.
-    fn segments(&self, epoch: Epoch) -> Result<(VecDeque<Arc<Sealed>>, Active, End), OpenError> {
+    pub(crate) fn segments(
+        &self,
+        epoch: Epoch,
+    ) -> Result<(VecDeque<Arc<Sealed>>, Active, End), OpenError> {
         // What was found before the log was made is out of date.
         let found = Self::look(self.disk, self.config)?;
         let mut firsts = found.firsts();

@@ -130,6 +130,17 @@ impl SegmentLog {
         Ok(Some(Self { first, salt: u64_at(&header, 32), durability, path, file }))
     }
 
+    /// Makes the segment one of the log `epoch`, so that it outlasts a power cut.
+    pub(crate) fn rename(&self, epoch: Epoch) -> io::Result<()> {
+        let mut header = [0; HEADER_BYTES];
+        self.file.read_at(&mut header, 0)?;
+        header[16..22].copy_from_slice(epoch.as_str().as_bytes());
+        let crc = crc32fast::hash(&header[16..]);
+        header[12..16].copy_from_slice(&crc.to_le_bytes());
+        self.file.write_at(&header, 0)?;
+        self.file.sync()
+    }
+
     /// Reads blocks one after the other, asking the disk for `chunk` bytes at a time.
     pub(crate) fn scan(&self, offset: u64, chunk: usize) -> Scanner<'_> {
         Scanner { log: self, chunk, buffer: Vec::new(), start: 0, end: 0, offset, loaded: None }

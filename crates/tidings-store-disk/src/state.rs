@@ -1,19 +1,20 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tidings_hub::{AppendError, Epoch, HeadSignal, Position, ReadError, Record, Timestamp};
+use tidings_hub::{AppendError, HeadSignal, Position, ReadError, Record, Timestamp};
 
 use crate::config::DiskConfig;
 use crate::disk::Disk;
 use crate::error::Fault;
 use crate::index::{MemoryIndex, SegmentIndex};
+use crate::name::Name;
 use crate::segment::{Sealed, SegmentLog};
 
 /// What the writer, the readers and the helper thread share.
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) config: DiskConfig,
-    pub(crate) epoch: Epoch,
+    pub(crate) name: Name,
     pub(crate) head: HeadSignal,
     /// Held only for work in memory, never while the disk is asked.
     state: RwLock<State>,
@@ -60,7 +61,7 @@ impl Shared {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         config: DiskConfig,
-        epoch: Epoch,
+        name: Name,
         sealed: VecDeque<Arc<Sealed>>,
         active: Active,
     ) -> Self {
@@ -69,7 +70,7 @@ impl Shared {
         Self {
             disk,
             config,
-            epoch,
+            name,
             head: HeadSignal::new(head),
             state: RwLock::new(State { sealed, active, recent, head }),
             failure: OnceLock::new(),

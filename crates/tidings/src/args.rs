@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Copy the log of a hub, which may be in use
     #[command(long_about = BACKUP_ABOUT, after_long_help = BACKUP_EXAMPLES)]
     Backup(BackupArgs),
+    /// Make a log of a copy
+    #[command(long_about = RESTORE_ABOUT, after_long_help = RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
     /// Measure a hub, this one or another: deliveries, latency, losses, CPU, memory
     Bench(BenchArgs),
     /// Mint a token that says what its bearer may publish and subscribe to
@@ -130,12 +133,28 @@ const BACKUP_ABOUT: &str = "\
 Copy the log of a hub, which may be in use
 
 The copy holds every event that was acknowledged before it was begun. It is made under another \
-name, `COPY.partial`, so that what is called COPY is whole. A hub opens it like any other log.";
+name, `COPY.partial`, so that what is called COPY is whole. `tidings restore` makes it a log \
+again.";
 
 const BACKUP_EXAMPLES: &str = "\
 Examples:
   tidings backup --data /var/lib/tidings /backup/tidings-$(date +%F)
-  tidings serve --data /backup/tidings-2026-11-21";
+  tidings restore --data /var/lib/tidings /backup/tidings-2026-11-21";
+
+const RESTORE_ABOUT: &str = "\
+Make a log of a copy
+
+Every byte of the copy is checked, and what is damaged is named. The log gets a new name, so that \
+subscribers go on where they were if the copy has it, and are told that events are lost if it has \
+not. The folder must be empty, or not there; its files will belong to whoever owns it.";
+
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  systemctl stop tidings.socket tidings.service
+  mv /var/lib/tidings /var/lib/tidings.broken
+  install -d -o tidings -g tidings -m 750 /var/lib/tidings
+  tidings restore --data /var/lib/tidings /backup/tidings-2026-11-21
+  systemctl start tidings.socket tidings.service";
 
 const TOKEN_EXAMPLES: &str = "\
 Nothing but the token goes to standard output.
@@ -290,6 +309,23 @@ pub(crate) struct BackupArgs {
     #[arg(value_name = "COPY")]
     pub(crate) to: PathBuf,
     /// The folder that holds the history
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "tidings-data",
+        env = "TIDINGS_DATA",
+        hide_env_values = true
+    )]
+    pub(crate) data: PathBuf,
+}
+
+/// `tidings restore`.
+#[derive(Args, Debug)]
+pub(crate) struct RestoreArgs {
+    /// The copy: what `tidings backup` made
+    #[arg(value_name = "COPY")]
+    pub(crate) from: PathBuf,
+    /// The folder that will hold the history
     #[arg(
         long,
         value_name = "DIR",

@@ -11,6 +11,7 @@ mod help;
 mod man;
 mod publish;
 mod relay;
+mod restore;
 mod serve;
 mod signals;
 mod subscribe;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Conformance(args) => conformance::run(&args),

@@ -4,9 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
-use tidings_hub::{
-    Backlog, Bounds, CloseReason, EventId, EventIdForm, ReadError, ReadQuery, Record, Topic,
-};
+use tidings_hub::{Backlog, Bounds, CloseReason, EventId, ReadError, ReadQuery, Record, Topic};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -149,9 +147,9 @@ impl Engine {
     /// [`ReadError`].
     pub async fn record(&self, id: String) -> Result<Option<Arc<Record>>, ReadError> {
         let read = self.read(move |store| {
-            let position = match EventIdForm::of(&id, store.epoch()) {
-                EventIdForm::Ours(position) => Some(position),
-                _ => EventId::new(&id).ok().map(|id| store.find(&id)).transpose()?.flatten(),
+            let position = match store.position_of(&id) {
+                Some(position) => Some(position),
+                None => EventId::new(&id).ok().map(|id| store.find(&id)).transpose()?.flatten(),
             };
             let bounds = store.bounds();
             let Some(position) = position.filter(|at| *at >= bounds.first && *at <= bounds.head)

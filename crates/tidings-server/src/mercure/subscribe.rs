@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening};
-use tidings_hub::{EventIdForm, Interest, Matcher, Notice, Outcome, Position, Start, Voice};
+use tidings_hub::{Interest, Matcher, Notice, Outcome, Position, Start, Voice};
 
 use super::access::{self, Role};
 use super::dialect::{self, Dialect, QUERY_BYTES_MAX, ZERO};
@@ -246,7 +246,7 @@ impl Resume {
         }
         // An id of a subscription event has a place in the log before it.
         match Notice::divide(id) {
-            Some((place, tag)) if is_ours(state, place) => Place::After {
+            Some((place, tag)) if state.engine.is_own(place) => Place::After {
                 id: place.to_owned(),
                 notice: Some(state.mercure.presence.number(tag)),
             },
@@ -264,7 +264,8 @@ impl Resume {
         };
         let place = match (self, &opening.outcome) {
             (Self::No, _) => return None,
-            (_, Outcome::Reset { .. }) => return Some(earliest),
+            (_, Outcome::Reset { .. }) if opening.is_from_the_oldest() => return Some(earliest),
+            (_, Outcome::Reset { .. }) => here(),
             (Self::Nowhere, _) => here(),
             (Self::After(id), _) => match place {
                 // Subscription events are lost.
@@ -306,10 +307,6 @@ impl Place {
             Self::Earliest | Self::After { .. } => Some(Since::Place(opening.position)),
         }
     }
-}
-
-fn is_ours(state: &State, id: &str) -> bool {
-    matches!(EventIdForm::of(id, state.engine.epoch()), EventIdForm::Ours(_))
 }
 
 /// The headers of every stream.

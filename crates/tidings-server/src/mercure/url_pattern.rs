@@ -60,3 +60,21 @@ impl RegExp for Bounded {
         self.0.as_str()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by `cargo fuzz run patterns`: the library counted below zero. See the profiles in the
+    /// workspace's `Cargo.toml`.
+    #[test]
+    fn a_bracket_that_closes_nothing_is_no_reason_to_panic() {
+        let hub = Url::parse("https://hub.example/").expect("a URL");
+        for words in ["*:]", "*:]\0\0\u{11}\0", "https://]:80/", "https://*.example]/:id"] {
+            if let Some(pattern) = Pattern::compile(words, &hub) {
+                assert!(!pattern.matches("https://hub.example/books/1"), "{words:?}");
+            }
+        }
+        assert!(Pattern::compile("https://hub.example/books/:id", &hub).is_some());
+    }
+}

@@ -1,0 +1,135 @@
+//! What the format file says: which log this is, and which it was.
+//!
+//! ```text
+//! tidings log
+//! format 1
+//! epoch k7q2ma
+//! formerly q0zz1c 4711
+//! ```
+//!
+//! Each time a log is restored from a copy it gets a new name, and a line with the old one and the
+//! newest position of the copy; the latest such line is the first. Versions that do not know these
+//! lines do not read them.
+
+use std::path::PathBuf;
+
+use tidings_hub::{Epoch, FormerName, Position};
+
+use crate::error::OpenError;
+use crate::limits::FORMER_NAMES_MAX;
+
+/// A log's name, and those it had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) epoch: Epoch,
+    /// The latest first.
+    pub(crate) former: Vec<FormerName>,
+}
+
+/// Why the words are no name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// They are those of another version, or of something else.
+    Format(String),
+    /// They are not what was written.
+    Damaged(&'static str),
+}
+
+impl Unreadable {
+    /// The words are in the file `path`.
+    pub(crate) fn into_error(self, path: PathBuf) -> OpenError {
+        match self {
+            Self::Format(found) => OpenError::UnknownFormat { path, found },
+            Self::Damaged(what) => OpenError::Damaged { path, what: what.to_owned() },
+        }
+    }
+}
+
+impl Name {
+    /// The name of a log that was never restored.
+    pub(crate) fn new() -> Self {
+        Self { epoch: Epoch::from_random(crate::random()), former: Vec::new() }
+    }
+
+    /// The name of a log that begins as a copy of this one, up to `head`.
+    pub(crate) fn renewed(&self, head: Position) -> Self {
+        let before = FormerName { epoch: self.epoch, upto: head };
+        let older =
+            self.former.iter().map(|name| FormerName { upto: name.upto.min(head), ..*name });
+        let former = std::iter::once(before).chain(older).take(FORMER_NAMES_MAX).collect();
+        Self { former, ..Self::new() }
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Unreadable> {
+        let mut lines = text.lines();
+        if lines.next() != Some("tidings log") {
+            return Err(Unreadable::Format("it does not say `tidings log`".to_owned()));
+        }
+        let format = lines.next().unwrap_or_default();
+        if format != "format 1" {
+            return Err(Unreadable::Format(format!("`{format}`")));
+        }
+        let epoch = lines.next().and_then(|line| line.strip_prefix("epoch "));
+        let epoch = epoch.and_then(|epoch| Epoch::parse(epoch).ok());
+        let epoch = epoch.ok_or(Unreadable::Damaged("it names no epoch"))?;
+        let former = lines.filter_map(|line| line.strip_prefix("formerly ")).map(|words| {
+            let (epoch, upto) = words.split_once(' ')?;
+            let upto = Position::new(upto.parse().ok()?);
+            Some(FormerName { epoch: Epoch::parse(epoch).ok()?, upto })
+        });
+        let former = former.collect::<Option<Vec<_>>>();
+        let former = former.ok_or(Unreadable::Damaged("a former name in it is none"))?;
+        Ok(Self { epoch, former })
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "tidings log\nformat 1\nepoch {}\n", self.epoch)?;
+        for name in &self.former {
+            writeln!(f, "formerly {} {}", name.epoch, name.upto)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_reads_back_with_all_it_was() {
+        let mut name = Name::new();
+        let mut epochs = vec![name.epoch];
+        for head in [70, 100, 30] {
+            assert_eq!(Name::parse(&name.to_string()), Ok(name.clone()));
+            name = name.renewed(Position::new(head));
+            epochs.insert(0, name.epoch);
+        }
+        assert_eq!(Name::parse(&name.to_string()), Ok(name.clone()));
+        let former: Vec<_> = name.former.iter().map(|name| (name.epoch, name.upto.get())).collect();
+        // Of what a shorter copy did not hold, nothing is the same.
+        assert_eq!(former, [(epochs[1], 30), (epochs[2], 30), (epochs[3], 30)]);
+    }
+
+    #[test]
+    fn the_oldest_names_are_forgotten() {
+        let mut name = Name::new();
+        for head in 0..40 {
+            name = name.renewed(Position::new(head));
+        }
+        assert_eq!(name.former.len(), FORMER_NAMES_MAX);
+        assert_eq!(name.former[0].upto, Position::new(39));
+    }
+
+    #[test]
+    fn other_words_are_refused() {
+        let format = |words: &str| Err(Unreadable::Format(words.to_owned()));
+        assert_eq!(Name::parse("tidings log\nformat 2\nepoch abcdef\n"), format("`format 2`"));
+        assert_eq!(Name::parse(""), format("it does not say `tidings log`"));
+        for words in ["", "epoch", "epoch 123", "epoch abcdef\nformerly abcdef x"] {
+            let parsed = Name::parse(&format!("tidings log\nformat 1\n{words}\n"));
+            assert!(matches!(parsed, Err(Unreadable::Damaged(_))), "{words}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! A copy becomes a log again, under a name of its own.
+//!
+//! # Why another name
+//!
+//! After the copy was made its original went on: positions were given, and subscribers saw them.
+//! The restored log gives the same positions to other events. Under the old name a subscriber that
+//! comes back with one of them would be sent on from there, without what it never saw. With a name
+//! of its own the log knows where such an id is from: up to the end of the copy ids of the old name
+//! are places in it ([`FormerName`](tidings_hub::FormerName)), and whoever comes with a later one
+//! is told that events are lost.
+//!
+//! # Why every byte is read
+//!
+//! Opening a log reads the newest segment; damage in an older one is met when it is read, which may
+//! be long after the copy that was not damaged was thrown away. So the indexes are not taken over
+//! but made anew, and for that each block is checked and each record understood.
+
+use std::fmt;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tidings_hub::{Epoch, Position};
+
+use crate::config::DiskConfig;
+use crate::disk::{Disk, Folder};
+use crate::error::OpenError;
+use crate::name::Name;
+use crate::recovery::{FORMAT_FILE, Found, LOCK_FILE, open_folder};
+use crate::segment::{SegmentLog, log_name, position_in};
+
+/// Why nothing was restored. What was begun is removed again.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// There is no copy of a log in the folder.
+    NoLog {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What should be a copy is a log that a hub has open.
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder that the log should be in is not empty.
+    NotEmpty {
+        /// Something that is in it.
+        path: PathBuf,
+    },
+    /// The copy is damaged, or of another version.
+    Copy(OpenError),
+    /// The log cannot be written.
+    Log(OpenError),
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoLog { path } => write!(f, "there is no copy of a log in {}", path.display()),
+            Self::InUse { path } => write!(f, "a hub has the log in {} open", path.display()),
+            Self::NotEmpty { path } => write!(f, "{} is there already", path.display()),
+            Self::Copy(_) => f.write_str("the copy cannot be used"),
+            Self::Log(_) => f.write_str("the log cannot be written"),
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Copy(error) | Self::Log(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A log that was restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// What it is called.
+    pub epoch: Epoch,
+    /// What it was called.
+    pub former: Epoch,
+    /// The oldest record in it; the next to come if there is none.
+    pub first: Position,
+    /// The newest record in it.
+    pub head: Position,
+}
+
+/// Makes the folder `to`, which is empty or not there, a log with the records of the copy in
+/// `from`. On Unix its files belong to whoever owns the folder.
+///
+/// # Errors
+///
+/// [`RestoreError`].
+pub fn restore(from: &Path, to: &Path) -> Result<Restored, RestoreError> {
+    let former = read_name(from)?;
+    see_that_nobody_writes(from)?;
+    let was_there = to.exists();
+    if was_there {
+        see_that_nothing_is_in(to)?;
+    }
+    let (disk, lock) = open_folder(to).map_err(RestoreError::Log)?;
+    let restored = fill(from, &former, &disk, to);
+    let restored = restored.and_then(|restored| {
+        give_to_the_owner(to)
+            .map_err(|error| unwritten("give the files to the owner of", to, error))?;
+        Ok(restored)
+    });
+    if restored.is_err() {
+        drop(lock);
+        for name in disk.names().unwrap_or_default() {
+            let _ = disk.remove(&name);
+        }
+        if !was_there {
+            let _ = fs::remove_dir(to);
+        }
+    }
+    restored
+}
+
+fn read_name(from: &Path) -> Result<Name, RestoreError> {
+    let path = from.join(FORMAT_FILE);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(RestoreError::NoLog { path: from.to_owned() });
+        }
+        Err(error) => return Err(unread(&path, error)),
+    };
+    Name::parse(&text).map_err(|unreadable| RestoreError::Copy(unreadable.into_error(path)))
+}
+
+/// A log that is being written is no copy: `backup` makes one.
+fn see_that_nobody_writes(from: &Path) -> Result<(), RestoreError> {
+    let path = from.join(LOCK_FILE);
+    match File::open(&path).map(|lock| lock.try_lock()) {
+        Ok(Err(TryLockError::WouldBlock)) => Err(RestoreError::InUse { path: from.to_owned() }),
+        Ok(Err(TryLockError::Error(error))) => Err(unread(&path, error)),
+        Ok(Ok(())) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unread(&path, error)),
+    }
+}
+
+fn see_that_nothing_is_in(to: &Path) -> Result<(), RestoreError> {
+    let entries = fs::read_dir(to).map_err(|error| unwritten("list the folder", to, error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| unwritten("list the folder", to, error))?;
+        // A file system that was just made has one.
+        if entry.file_name() != "lost+found" {
+            return Err(RestoreError::NotEmpty { path: entry.path() });
+        }
+    }
+    Ok(())
+}
+
+/// Copies the segments, renames them, and reads all of them. The format file comes last: without
+/// it the folder is no log.
+fn fill(from: &Path, former: &Name, disk: &Folder, to: &Path) -> Result<Restored, RestoreError> {
+    // Complaints about the content are about the copy.
+    let in_copy = |error: OpenError| match error {
+        OpenError::Damaged { path, what } => {
+            RestoreError::Copy(OpenError::Damaged { path: in_folder(from, &path), what })
+        }
+        OpenError::UnknownFormat { path, found } => {
+            RestoreError::Copy(OpenError::UnknownFormat { path: in_folder(from, &path), found })
+        }
+        other => RestoreError::Log(other),
+    };
+    let config = DiskConfig::new(to);
+    let names = Folder::new(from).names().map_err(|error| unread(from, error))?;
+    let epoch = Name::new().epoch;
+    for first in names.iter().filter_map(|name| position_in(name, ".log")) {
+        let name = log_name(first);
+        // The system copies blocks, or shares them, where it can.
+        fs::copy(from.join(&name), to.join(&name))
+            .map_err(|error| unwritten("copy a segment to", &to.join(&name), error))?;
+        // Half a header is what a segment begins with; nothing was in it.
+        if let Some(log) = SegmentLog::open(disk, first, former.epoch).map_err(in_copy)? {
+            log.rename(epoch).map_err(|error| unwritten("write to", &log.path, error))?;
+        }
+    }
+    let found = Found::look(disk, &config).map_err(RestoreError::Log)?;
+    let (sealed, _, end) = found.segments(epoch).map_err(in_copy)?;
+    let head = end.next.previous();
+    let first = sealed.front().map_or(end.log.first, |segment| segment.first());
+    let name = Name { epoch, ..former.renewed(head) };
+    let written = Found::look(disk, &config).map_err(RestoreError::Log)?.write_format(&name);
+    written.map_err(|error| unwritten("write", &to.join(FORMAT_FILE), error))?;
+    Ok(Restored { epoch, former: former.epoch, first, head })
+}
+
+/// The file of the same name in another folder.
+fn in_folder(folder: &Path, path: &Path) -> PathBuf {
+    path.file_name().map_or_else(|| folder.to_owned(), |name| folder.join(name))
+}
+
+/// Whoever restores is not always who serves.
+#[cfg(unix)]
+fn give_to_the_owner(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+
+    let owner = fs::metadata(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let of_file = entry.metadata()?;
+        if (of_file.uid(), of_file.gid()) != (owner.uid(), owner.gid()) {
+            chown(entry.path(), Some(owner.uid()), Some(owner.gid()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn give_to_the_owner(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn unread(path: &Path, source: io::Error) -> RestoreError {
+    RestoreError::Copy(OpenError::Io { action: "read", path: path.to_owned(), source })
+}
+
+fn unwritten(action: &'static str, path: &Path, source: io::Error) -> RestoreError {
+    RestoreError::Log(OpenError::Io { action, path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests;
