@@ -127,8 +127,10 @@ impl Opening {
     }
 
     /// Keeps `what` until the subscriber is gone: its place in a count of somebody else's.
-    pub fn hold(&mut self, what: impl Send + 'static) {
-        self.permit.hold(what);
+    pub fn hold(&mut self, what: Option<impl Send + 'static>) {
+        if let Some(what) = what {
+            self.permit.hold(what);
+        }
     }
 }
 

@@ -60,9 +60,7 @@ impl Slot {
         let Some(stream) = stream else { return };
         let head = stream.http1_head();
         let Stream { mut opening, attachment, .. } = *stream;
-        if let Some(place) = place {
-            opening.hold(place);
-        }
+        opening.hold(place);
         match socket.into_wire() {
             Ok(Wire::Plain(socket)) => engine.attach_socket(opening, attachment, head, socket),
             Ok(Wire::Tls(socket, tls)) => {

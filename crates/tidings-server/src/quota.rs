@@ -98,12 +98,13 @@ impl Quotas {
         }
     }
 
-    /// Counts a subscriber in. What is returned counts it for as long as it is kept.
+    /// Counts a subscriber in. What is returned, if there is anything to count, counts it for as long
+    /// as it is kept.
     pub(crate) fn subscribe(
         &self,
         parts: &Parts,
         token: Option<Key>,
-    ) -> Result<impl Send + use<>, Full> {
+    ) -> Result<Option<impl Send + use<>>, Full> {
         if Client::exceeds(parts) {
             return Err(Full::Connections);
         }
@@ -111,7 +112,9 @@ impl Quotas {
         let by_address = Tally::enter_if(self.address_subscribers.as_ref(), address);
         let by_address = by_address.ok_or(Full::Address)?;
         let by_token = Tally::enter_if(self.token_subscribers.as_ref(), token);
-        Ok((by_address, by_token.ok_or(Full::Token)?))
+        let places = (by_address, by_token.ok_or(Full::Token)?);
+        let is_counted = places.0.is_some() || places.1.is_some();
+        Ok(is_counted.then_some(places))
     }
 
     /// Lets somebody publish, or says how long to wait. Those without a token are known by their
