@@ -50,6 +50,10 @@ pub const UNHEARD_NAP: Duration = Duration::from_millis(5);
 /// Threads that read history for those catching up. They mostly wait for the disk.
 pub const REPLAY_THREADS: usize = 2;
 
+/// First pages of history read before a further one gets its turn. At the edge: somebody's first
+/// missed event waits for one page of somebody else's.
+pub const FIRST_IN_A_ROW_MAX: usize = 16;
+
 /// Writes a worker does before it looks at its mailbox and its sockets again: a millisecond or so.
 pub const WRITES_PER_LOOK: usize = 256;
 

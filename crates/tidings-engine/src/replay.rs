@@ -6,10 +6,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tidings_hub::limits::CATCH_UP_PAGE_BYTES_MAX;
 use tidings_hub::{EncodedPage, ReadOrder, ReadQuery, Store};
 
+use crate::limits::FIRST_IN_A_ROW_MAX;
 use crate::mailbox::{Mailbox, Message};
 
 /// Orders from all workers. Bounded by what each shard orders at a time
-/// ([`CATCH_UP_READS_MAX`](tidings_hub::limits::CATCH_UP_READS_MAX)).
+/// ([`CATCH_UP_READS_MAX`](tidings_hub::limits::CATCH_UP_READS_MAX), and
+/// [`CATCH_UP_FIRST_READS_MAX`](tidings_hub::limits::CATCH_UP_FIRST_READS_MAX) more).
 #[derive(Default)]
 pub(crate) struct Replay {
     orders: Mutex<Orders>,
@@ -18,14 +20,39 @@ pub(crate) struct Replay {
 
 #[derive(Default)]
 struct Orders {
-    waiting: VecDeque<(Arc<Mailbox>, ReadOrder)>,
+    /// First pages: a record each. They go before the others, of which one takes milliseconds.
+    first: VecDeque<(Arc<Mailbox>, ReadOrder)>,
+    further: VecDeque<(Arc<Mailbox>, ReadOrder)>,
+    /// First pages given out since the last further one.
+    in_a_row: usize,
     stopping: bool,
+}
+
+impl Orders {
+    fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.further.is_empty()
+    }
+
+    /// However many come, those who came before them get their pages too.
+    fn next(&mut self) -> Option<(Arc<Mailbox>, ReadOrder)> {
+        if (self.in_a_row < FIRST_IN_A_ROW_MAX || self.further.is_empty())
+            && let Some(first) = self.first.pop_front()
+        {
+            self.in_a_row += 1;
+            return Some(first);
+        }
+        self.in_a_row = 0;
+        self.further.pop_front()
+    }
 }
 
 impl Replay {
     /// Reads what is ordered, and posts the page to `mailbox`.
     pub(crate) fn order(&self, mailbox: &Arc<Mailbox>, order: ReadOrder) {
-        self.lock().waiting.push_back((Arc::clone(mailbox), order));
+        let mut orders = self.lock();
+        let queue = if order.is_first { &mut orders.first } else { &mut orders.further };
+        queue.push_back((Arc::clone(mailbox), order));
+        drop(orders);
         self.filled.notify_one();
     }
 
@@ -60,13 +87,51 @@ impl Replay {
     }
 
     fn next(&self) -> Option<(Arc<Mailbox>, ReadOrder)> {
-        let empty = |orders: &mut Orders| orders.waiting.is_empty() && !orders.stopping;
+        let empty = |orders: &mut Orders| orders.is_empty() && !orders.stopping;
         let waited = self.filled.wait_while(self.lock(), empty);
         let mut orders = waited.unwrap_or_else(PoisonError::into_inner);
-        if orders.stopping { None } else { orders.waiting.pop_front() }
+        if orders.stopping { None } else { orders.next() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Orders> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tidings_hub::{Framing, Interest, Matcher, Position, SubscriberId};
+
+    use super::*;
+    use crate::sys::Poller;
+
+    fn order(number: u64, is_first: bool) -> ReadOrder {
+        ReadOrder {
+            id: SubscriberId::from_u64(number),
+            interest: Interest::new(vec![Matcher::All], Vec::new()),
+            framing: Framing::Plain,
+            after: Position::ZERO,
+            upto: Position::new(1),
+            records_max: 1,
+            is_first,
+        }
+    }
+
+    #[test]
+    fn first_pages_go_before_others_and_others_are_not_forgotten() {
+        let replay = Replay::default();
+        let mailbox = Arc::new(Mailbox::new(Poller::new().unwrap().bell()));
+        replay.order(&mailbox, order(1000, false));
+        replay.order(&mailbox, order(1001, false));
+        for number in 0..2 * FIRST_IN_A_ROW_MAX as u64 {
+            replay.order(&mailbox, order(number, true));
+        }
+        let count = 2 * FIRST_IN_A_ROW_MAX + 2;
+        let read: Vec<_> = (0..count).map(|_| replay.next().unwrap().1.id.to_u64()).collect();
+        let (one, rest) = read.split_at(FIRST_IN_A_ROW_MAX);
+        assert!(one.iter().all(|number| *number < 1000), "{read:?}");
+        assert_eq!((rest[0], rest[count - FIRST_IN_A_ROW_MAX - 1]), (1000, 1001), "{read:?}");
     }
 }

@@ -46,6 +46,10 @@ pub const RING_BYTES_TIGHT: usize = 16 << 10;
 /// their turn; those who are live do not notice.
 pub const CATCH_UP_READS_MAX: usize = 8;
 
+/// How many more may be under way if they are first pages: these are short, and need not wait until
+/// the long ones of others are done.
+pub const CATCH_UP_FIRST_READS_MAX: usize = 8;
+
 /// Bytes of encoded history read at a time for one subscriber. More than a socket usually takes at
 /// once is read again later, so that a slow reader keeps nothing in memory.
 pub const CATCH_UP_PAGE_BYTES_MAX: usize = 128 << 10;

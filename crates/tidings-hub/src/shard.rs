@@ -132,8 +132,7 @@ pub struct Shard {
     dirty: VecDeque<GroupId>,
     /// What the last `poll_write` gave out.
     writing: Option<(SubscriberId, write::Source, usize)>,
-    /// Those who need a page of history and wait for their turn.
-    behind: VecDeque<SubscriberId>,
+    behind: seam::Behind,
     /// Those who start after a record that this shard has yet to see.
     ahead: Vec<SubscriberId>,
     /// Pages being read.
@@ -168,7 +167,7 @@ impl Shard {
             ready: VecDeque::new(),
             dirty: VecDeque::new(),
             writing: None,
-            behind: VecDeque::new(),
+            behind: seam::Behind::default(),
             ahead: Vec::new(),
             flooded: false,
             reading: 0,
@@ -253,7 +252,7 @@ impl Shard {
             subscriber.skip = cursor.skip as u32;
             let id = self.id_at(index as usize);
             self.leave_phase(id);
-            self.behind.push_back(id);
+            self.queue_for_page(id);
         }
         self.head = upto;
         for (_, group) in &mut self.groups {
@@ -358,7 +357,7 @@ impl Shard {
                 subscriber.skip = cursor.skip as u32;
                 let id = self.id_at(index as usize);
                 self.leave_phase(id);
-                self.behind.push_back(id);
+                self.queue_for_page(id);
             }
         }
         let group = &mut self.groups[id as usize];

@@ -30,12 +30,17 @@
 //! goes on with the oldest record there is. In the middle of an event nothing can be told: the connection is
 //! closed, and the client's own reconnect learns of the loss.
 
+use std::collections::VecDeque;
+
 use crate::close_reason::CloseReason;
 use crate::error::ReadError;
 use crate::frame::Framing;
 use crate::group::Voice;
 use crate::interest::Interest;
-use crate::limits::{CATCH_UP_FIRST_PAGE_RECORDS, CATCH_UP_PAGE_RECORDS_MAX, CATCH_UP_READS_MAX};
+use crate::limits::{
+    CATCH_UP_FIRST_PAGE_RECORDS, CATCH_UP_FIRST_READS_MAX, CATCH_UP_PAGE_RECORDS_MAX,
+    CATCH_UP_READS_MAX,
+};
 use crate::position::Position;
 use crate::reset::Reset;
 use crate::start::ResetReason;
@@ -58,13 +63,36 @@ pub struct ReadOrder {
     pub upto: Position,
     /// Read at most so many records.
     pub records_max: usize,
+    /// Whether it has got nothing since it came, or fell behind: it should not wait for the long
+    /// pages of others.
+    pub is_first: bool,
+}
+
+/// Those who need a page of history, and wait for their turn.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    for_first_page: VecDeque<SubscriberId>,
+    for_further_page: VecDeque<SubscriberId>,
+}
+
+impl Behind {
+    /// Who is next, if `reading` pages are being read.
+    fn next(&mut self, reading: usize) -> Option<SubscriberId> {
+        if reading >= CATCH_UP_READS_MAX + CATCH_UP_FIRST_READS_MAX {
+            return None;
+        }
+        let first = self.for_first_page.pop_front();
+        first.or_else(|| {
+            if reading < CATCH_UP_READS_MAX { self.for_further_page.pop_front() } else { None }
+        })
+    }
 }
 
 impl Shard {
     /// The next page of history to be read.
     pub fn poll_read(&mut self) -> Option<ReadOrder> {
-        while self.reading < CATCH_UP_READS_MAX {
-            let id = self.behind.pop_front()?;
+        loop {
+            let id = self.behind.next(self.reading)?;
             let upto = self.head;
             let Some((subscriber, group)) = self.group_of(id) else { continue };
             if subscriber.phase != Phase::Behind || subscriber.blocked {
@@ -72,6 +100,7 @@ impl Shard {
             }
             subscriber.phase = Phase::Reading;
             group.chasing += 1;
+            let is_first = subscriber.pages == 0;
             let records_max =
                 CATCH_UP_FIRST_PAGE_RECORDS << (3 * u32::from(subscriber.pages)).min(16);
             subscriber.pages = subscriber.pages.saturating_add(1);
@@ -82,11 +111,20 @@ impl Shard {
                 after: subscriber.position,
                 upto,
                 records_max: records_max.min(CATCH_UP_PAGE_RECORDS_MAX),
+                is_first,
             };
             self.reading += 1;
             return Some(order);
         }
-        None
+    }
+
+    /// Puts somebody who is behind into the queue for a page.
+    pub(super) fn queue_for_page(&mut self, id: SubscriberId) {
+        let Some(subscriber) = self.get(id) else { return };
+        match subscriber.pages {
+            0 => self.behind.for_first_page.push_back(id),
+            _ => self.behind.for_further_page.push_back(id),
+        }
     }
 
     /// What became of a [`ReadOrder`].
@@ -160,7 +198,7 @@ impl Shard {
             return;
         }
         let Some(offset) = group.ring.offset_after(subscriber.position) else {
-            self.behind.push_back(id);
+            self.queue_for_page(id);
             return;
         };
         // A frame of which it has a part is in the ring's next place.

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::limits::CATCH_UP_READS_MAX;
 use crate::subscriber::EncodedPage;
 use crate::timestamp::Timestamp;
+
 use crate::{Draft, Kind, Matcher, MemoryStore, ReadError, ReadQuery, Store};
 
 use super::*;
@@ -377,6 +379,36 @@ fn the_first_page_of_history_is_short_and_later_ones_grow() {
     }
     assert_eq!(sizes, [1, 8, 64, 512, 4096, 4096]);
     assert_eq!(scene.shard.get(id).map(|subscriber| subscriber.pages), Some(0), "it is live");
+}
+
+#[test]
+fn who_has_nothing_yet_does_not_wait_for_the_long_pages_of_others() {
+    let mut scene = Scene::new();
+    for n in 0..100 {
+        scene.publish("a", &n.to_string());
+    }
+    let from_the_start = |attach: &mut Attach| attach.position = Position::ZERO;
+    for _ in 0..2 * CATCH_UP_READS_MAX {
+        scene.attach_as("a", from_the_start);
+    }
+    let mut further = Vec::new();
+    while further.len() < CATCH_UP_READS_MAX {
+        let order = scene.shard.poll_read().expect("somebody is behind");
+        if !order.is_first {
+            further.push(order);
+            continue;
+        }
+        let page = scene.read(&order);
+        scene.shard.handle_page(order.id, Ok(page));
+        while let Some(Transmit { bytes, .. }) = scene.shard.poll_write() {
+            let taken = bytes.len();
+            scene.shard.handle_written(taken);
+        }
+    }
+    assert!(scene.shard.poll_read().is_none(), "no more long pages at a time");
+    let newcomer = scene.attach_as("a", from_the_start);
+    let order = scene.shard.poll_read().expect("the newcomer's first page is read at once");
+    assert_eq!((order.id, order.is_first), (newcomer, true));
 }
 
 #[test]
