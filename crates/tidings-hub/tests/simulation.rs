@@ -6,7 +6,6 @@
 //! `SIMULATION_SEEDS` says how many.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
-#![allow(missing_docs)]
 
 #[path = "simulation/reader.rs"]
 mod reader;

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p tidings-store-disk [-- FOLDER]`; the folder says which disk is measured.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;

@@ -4,7 +4,7 @@
 //! nowhere. That is made with a network namespace whose link is taken down, which needs root;
 //! without it the test says so and does nothing.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,6 +1,8 @@
-//! Links between the files of the repository: each leads somewhere.
+//! Links between the files of the repository: each leads to a file, and to a heading of it if it
+//! names one.
 
-use std::path::{Component, Path};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
 
 use crate::tree;
 
@@ -17,15 +19,9 @@ pub(super) fn check(files: &[String]) -> Vec<String> {
     problems
 }
 
-/// The targets of inline links, with the numbers of their lines; not what stands in code.
+/// The targets of inline links, with the numbers of their lines.
 fn targets(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut in_code = false;
-    let lines = (1..).zip(text.lines()).filter(move |(_, line)| {
-        let is_fence = line.trim_start().starts_with("```");
-        in_code ^= is_fence;
-        !in_code && !is_fence
-    });
-    lines.flat_map(|(number, line)| {
+    prose(text).flat_map(|(number, line)| {
         line.split("](").skip(1).filter_map(move |rest| {
             let (target, _) = rest.split_once(')')?;
             Some((number, target))
@@ -33,11 +29,37 @@ fn targets(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
+/// The lines that are not in a block of code, with their numbers.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut in_code = false;
+    (1..).zip(text.lines()).filter(move |(_, line)| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_code ^= is_fence;
+        !in_code && !is_fence
+    })
+}
+
 fn leads_somewhere(path: &str, target: &str) -> bool {
-    let target = target.split(['#', ' ']).next().unwrap_or_default();
-    if target.is_empty() || target.contains(':') {
-        return true; // within the page, or out of the house
+    let target = target.split(' ').next().unwrap_or_default();
+    if target.contains(':') {
+        return true; // out of the house
     }
+    let (file, heading) = match target.split_once('#') {
+        Some((file, heading)) => (file, Some(heading)),
+        None => (target, None),
+    };
+    let place = if file.is_empty() { tree::root().join(path) } else { place(path, file) };
+    match heading {
+        Some(heading) if file.is_empty() || file.ends_with(".md") => {
+            let text = fs::read_to_string(place).unwrap_or_default();
+            prose(&text).any(|(_, line)| anchor(line).as_deref() == Some(heading))
+        }
+        _ => place.exists(),
+    }
+}
+
+/// Where a relative link of the file at `path` leads.
+fn place(path: &str, target: &str) -> PathBuf {
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
     let mut place = tree::root();
     for component in folder.join(target).components() {
@@ -49,5 +71,40 @@ fn leads_somewhere(path: &str, target: &str) -> bool {
             _ => {}
         }
     }
-    place.exists()
+    place
+}
+
+/// What a link to this line says, if it is a heading: its letters, digits and hyphens in lower
+/// case, hyphens for spaces.
+fn anchor(line: &str) -> Option<String> {
+    let heading =
+        line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))?;
+    let known = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let text: String = heading.trim().to_lowercase().chars().filter(known).collect();
+    Some(text.replace(' ', "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heading_is_linked_to_by_its_words() {
+        assert_eq!(
+            anchor("## Why did `it` not get that?").as_deref(),
+            Some("why-did-it-not-get-that")
+        );
+        assert_eq!(anchor("#no heading"), None);
+        assert_eq!(anchor("text # with a sign"), None);
+    }
+
+    #[test]
+    fn a_link_to_a_file_or_heading_that_is_not_there_is_found() {
+        assert!(leads_somewhere("docs/guides/relay.md", "../../README.md#how-fast"));
+        assert!(leads_somewhere("README.md", "docs/guides"));
+        assert!(leads_somewhere("README.md", "#install"));
+        assert!(!leads_somewhere("README.md", "#instal"));
+        assert!(!leads_somewhere("README.md", "BENCHMARKING.md#no-such-heading"));
+        assert!(!leads_somewhere("docs/guides/relay.md", "README.md"));
+    }
 }
