@@ -1,10 +1,12 @@
 //! How fast subscribers are let in.
 //!
-//! A hub that comes back is knocked at by everybody at once. Letting them in at a steady rate, and asking the others
-//! to come back in a moment (a soft refusal with a jittered `retry:`), keeps those who are in served meanwhile.
+//! A hub that comes back is knocked at by everybody at once. Letting them in at a steady rate, and
+//! asking the others to come back in a moment (a soft refusal with a jittered `retry:`), keeps
+//! those who are in served meanwhile.
 //!
-//! The rule is the generic cell rate algorithm (ITU-T I.371): one number, the moment at which the allowance would be
-//! full again, moves on by one interval with each admission, and may be at most a burst ahead of now.
+//! The rule is the generic cell rate algorithm (ITU-T I.371): one number, the moment at which the
+//! allowance would be full again, moves on by one interval with each admission, and may be at most
+//! a burst ahead of now.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Admission {
     /// Nanoseconds per admission; 0 admits everybody.
     interval_ns: u64,
-    /// When the allowance is full again, in nanoseconds of the clock that [`admit`](Self::admit) is given.
+    /// When the allowance is full again, in nanoseconds of the clock that [`admit`](Self::admit) is
+    /// given.
     full_at_ns: AtomicU64,
 }
 

@@ -1,7 +1,7 @@
 //! Follows the store's tail, encodes each record once, and posts it to every worker.
 //!
-//! It is the only way an event reaches subscribers, also when it was published a moment ago on the same machine:
-//! one order everywhere, and nothing is delivered that is not in the log.
+//! It is the only way an event reaches subscribers, also when it was published a moment ago on the
+//! same machine: one order everywhere, and nothing is delivered that is not in the log.
 //!
 //! While nobody listens there is nothing to read or encode, and waking threads for each batch would
 //! only slow the publishers down. Then the fan-out looks at the log now and then, and tells the
@@ -30,7 +30,8 @@ pub(crate) fn run(
     counters: &Counters,
     stopping: &AtomicBool,
 ) {
-    // Workers that had no room: the next batches are offered to them without waiting, until there is some.
+    // Workers that had no room: the next batches are offered to them without waiting, until there
+    // is some.
     let mut left_behind = vec![false; mailboxes.len()];
     while !stopping.load(Ordering::Acquire) {
         if store.wait(after, TAIL_PATIENCE) <= after {
@@ -50,8 +51,8 @@ pub(crate) fn run(
         let batch = match next_batch(store, after, store.bounds().head) {
             Ok(batch) => Arc::new(batch),
             Err(ReadError::Expired { first }) => {
-                // Retention was faster. Workers see that the next batch does not begin where the last one ended,
-                // and find out for themselves.
+                // Retention was faster. Workers see that the next batch does not begin where the
+                // last one ended, and find out for themselves.
                 after = first.previous();
                 continue;
             }

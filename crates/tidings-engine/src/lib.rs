@@ -2,13 +2,15 @@
 //!
 //! # What a core does in one turn
 //!
-//! Each [`Shard`](tidings_hub::Shard) lives on a thread of its own. A turn of that thread: take what
-//! sockets report; drain the mailbox (new frames, new subscribers, pages of history); let the shard say which
-//! bytes go where, and write them; sleep until a socket, the mailbox or a timer calls.
+//! Each [`Shard`](tidings_hub::Shard) lives on a thread of its own. A turn of that thread: take
+//! what sockets report; drain the mailbox (new frames, new subscribers, pages of history); let the
+//! shard say which bytes go where, and write them; sleep until a socket, the mailbox or a timer
+//! calls.
 //!
-//! Beside the shards there are: the *committer*, one thread that turns the publishes of all connections into
-//! batches for the store (one `fsync` for many); the *fan-out*, one thread that follows the store's tail and
-//! encodes each record once; and a few *replay* threads that read history for those who catch up.
+//! Beside the shards there are: the *committer*, one thread that turns the publishes of all
+//! connections into batches for the store (one `fsync` for many); the *fan-out*, one thread that
+//! follows the store's tail and encodes each record once; and a few *replay* threads that read
+//! history for those who catch up.
 //!
 //! [`Engine`] is the only type that the server sees.
 

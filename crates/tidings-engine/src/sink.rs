@@ -50,7 +50,8 @@ impl Sink {
         }
     }
 
-    /// Ends the stream: says `farewell` if that is possible at once. Without one the stream breaks off.
+    /// Ends the stream: says `farewell` if that is possible at once. Without one the stream breaks
+    /// off.
     pub(crate) fn finish(self, farewell: Option<&[u8]>) {
         match self {
             Self::Socket(socket) => socket.finish(farewell),
@@ -59,8 +60,8 @@ impl Sink {
         }
     }
 
-    /// Looks whether the peer has been gone for `patience`. Bodies cannot know; their connection's own
-    /// keep-alive does.
+    /// Looks whether the peer has been gone for `patience`. Bodies cannot know; their connection's
+    /// own keep-alive does.
     pub(crate) fn has_vanished(&self, patience: Duration) -> bool {
         match self {
             Self::Socket(socket) => socket.has_vanished(patience),

@@ -1,9 +1,9 @@
 //! One core: mailbox → shard → sinks → sleep.
 //!
-//! A turn takes what sockets and the mailbox bring, lets the shard say which bytes go where, and writes them,
-//! looking at the mailbox again every [`WRITES_PER_LOOK`] writes. It sleeps only when the shard has nothing left to
-//! write and the mailbox is empty. So a quiet hub delivers at once, and a busy one gathers: whatever came while
-//! others were written goes out in one write each.
+//! A turn takes what sockets and the mailbox bring, lets the shard say which bytes go where, and
+//! writes them, looking at the mailbox again every [`WRITES_PER_LOOK`] writes. It sleeps only when
+//! the shard has nothing left to write and the mailbox is empty. So a quiet hub delivers at once,
+//! and a busy one gathers: whatever came while others were written goes out in one write each.
 
 mod answer;
 
@@ -236,8 +236,8 @@ impl Worker {
         self.poller.add(socket, id.to_u64()).map_err(|_| CloseReason::PeerReset)
     }
 
-    /// Hands frames to the shard. If some were left out before them, because this worker was too slow or retention
-    /// too fast, it reads them from the log first.
+    /// Hands frames to the shard. If some were left out before them, because this worker was too
+    /// slow or retention too fast, it reads them from the log first.
     fn handle_batch(&mut self, batch: &FrameBatch) {
         while self.shard.head() < batch.after {
             match next_batch(&*self.around.store, self.shard.head(), batch.after) {

@@ -56,7 +56,8 @@ async fn socket_subscriber(engine: &Engine, topics: &str, start: Start) -> TcpSt
     client
 }
 
-/// Reads the head and then chunks until `enough`, or the end of the body; returns what the chunks held.
+/// Reads the head and then chunks until `enough`, or the end of the body; returns what the chunks
+/// held.
 fn read_chunks(client: &mut TcpStream, enough: impl Fn(&str) -> bool) -> String {
     let mut head = [0; 8];
     client.read_exact(&mut head).unwrap();

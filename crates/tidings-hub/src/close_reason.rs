@@ -1,4 +1,5 @@
-/// Why a subscriber's connection ended. Every closed connection has exactly one; the names are metric labels.
+/// Why a subscriber's connection ended. Every closed connection has exactly one; the names are
+/// metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CloseReason {
     /// The subscriber closed its side.

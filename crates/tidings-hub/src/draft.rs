@@ -13,8 +13,8 @@ pub struct Draft {
     pub event_type: Option<EventType>,
     /// An id the publisher brought; `None` lets the log make one.
     pub id: Option<EventId>,
-    /// If an event with the same [`id`](Self::id) is still in the log, publish nothing and answer with that
-    /// one. This is what makes a publisher's retry safe.
+    /// If an event with the same [`id`](Self::id) is still in the log, publish nothing and answer
+    /// with that one. This is what makes a publisher's retry safe.
     pub once: bool,
     /// The reconnection time to send along, in milliseconds.
     pub retry_ms: Option<u64>,
@@ -63,7 +63,7 @@ pub enum Kind {
     /// Nothing.
     #[default]
     Event,
-    /// It ends its topic: subscribers of nothing else are closed after it, later ones turned away, until
-    /// the next event on the topic.
+    /// It ends its topic: subscribers of nothing else are closed after it, later ones turned away,
+    /// until the next event on the topic.
     End,
 }

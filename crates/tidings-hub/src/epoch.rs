@@ -4,8 +4,9 @@ use crate::error::InvalidEpoch;
 
 /// The name a log is given when it is made.
 ///
-/// Six characters of `a-z0-9`, the first one a letter. Every event id carries it, so that an id of a
-/// log that was wiped or replaced is recognised instead of being taken for a place in the new one.
+/// Six characters of `a-z0-9`, the first one a letter. Every event id carries it, so that an id of
+/// a log that was wiped or replaced is recognised instead of being taken for a place in the new
+/// one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch([u8; Epoch::LENGTH]);
 

@@ -88,8 +88,9 @@ impl Error for InvalidEpoch {}
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// The store failed, now or earlier, and takes nothing more until the hub is restarted. A failed
-    /// `fsync` is never tried again: what it was to write may be lost although a second call succeeds.
+    /// The store failed, now or earlier, and takes nothing more until the hub is restarted. A
+    /// failed `fsync` is never tried again: what it was to write may be lost although a second call
+    /// succeeds.
     Failed {
         /// What the operator should know: which operation failed, on what, and why.
         reason: String,

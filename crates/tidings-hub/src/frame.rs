@@ -11,7 +11,8 @@ use crate::record::Record;
 /// How an event is wrapped on its way to a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Framing {
-    /// As one chunk of an HTTP/1.1 chunked body (RFC 9112 §7.1), for a socket that is written directly.
+    /// As one chunk of an HTTP/1.1 chunked body (RFC 9112 §7.1), for a socket that is written
+    /// directly.
     Chunked,
     /// As it is, for a body that somebody else frames.
     Plain,

@@ -13,8 +13,8 @@ use crate::topic::Topic;
 /// How the hub speaks to a subscriber between events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Voice {
-    /// Heartbeats are id-only blocks, so that the cursor of a quiet topic keeps moving, and losses are
-    /// announced in the stream.
+    /// Heartbeats are id-only blocks, so that the cursor of a quiet topic keeps moving, and losses
+    /// are announced in the stream.
     Native,
     /// Heartbeats are bare comments; the hub says nothing else of its own.
     Plain,
@@ -41,8 +41,8 @@ pub(crate) struct Group {
     pub(crate) members: u32,
     /// Live members whose sinks take no more for now; they hold the ring's frames.
     pub(crate) blocked: u32,
-    /// Members for whom history is being read or written. While there are any, the ring forgets nothing it
-    /// has room for, so that they can arrive.
+    /// Members for whom history is being read or written. While there are any, the ring forgets
+    /// nothing it has room for, so that they can arrive.
     pub(crate) chasing: u32,
     /// It stands in the queue of groups to be walked.
     pub(crate) dirty: bool,
@@ -85,7 +85,8 @@ impl Group {
         !self.live.is_empty() || self.blocked > 0 || self.chasing > 0
     }
 
-    /// Whether every member has every frame, so that the ring may forget them. True only at the end of a walk.
+    /// Whether every member has every frame, so that the ring may forget them. True only at the end
+    /// of a walk.
     pub(crate) fn is_settled(&self) -> bool {
         self.blocked == 0 && self.chasing == 0
     }

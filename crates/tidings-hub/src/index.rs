@@ -1,8 +1,8 @@
 //! From a topic to the groups that want it.
 //!
-//! Exact topics are found by hash, segment patterns in a tree of their segments, so a publish costs what its
-//! topic matches and not how many subscribers or patterns there are. Custom matchers are the business of
-//! [`custom`].
+//! Exact topics are found by hash, segment patterns in a tree of their segments, so a publish costs
+//! what its topic matches and not how many subscribers or patterns there are. Custom matchers are
+//! the business of [`custom`].
 
 mod custom;
 

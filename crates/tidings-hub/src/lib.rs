@@ -1,27 +1,29 @@
-//! The pure heart of the Tidings hub: what a topic, an event and a subscriber are, and who gets what, when.
+//! The pure heart of the Tidings hub: what a topic, an event and a subscriber are, and who gets
+//! what, when.
 //!
 //! # The vocabulary
 //!
 //! A publisher offers a [`Draft`]: an event on one or more [`Topic`]s. The [`Store`] accepts it and
-//! gives it a [`Position`] in the log; from then on it is a [`Record`]. A record that somebody may want
-//! is encoded once into a [`Frame`], which all its readers share.
+//! gives it a [`Position`] in the log; from then on it is a [`Record`]. A record that somebody may
+//! want is encoded once into a [`Frame`], which all its readers share.
 //!
-//! A subscriber asks with [`Matcher`]s, is allowed what its [`Grant`] says, and both together are its
-//! [`Interest`]. It starts where its [`Start`] says. One [`Shard`] owns it for life.
+//! A subscriber asks with [`Matcher`]s, is allowed what its [`Grant`] says, and both together are
+//! its [`Interest`]. It starts where its [`Start`] says. One [`Shard`] owns it for life.
 //!
 //! # The two journeys
 //!
 //! *A publish* ends in the store. It meets no subscriber: the caller gets a position and goes.
 //!
-//! *A delivery* starts at the store's tail. Records come in log order, are encoded once, and are handed to
-//! every shard ([`Shard::handle_frames`]). The shard's index finds the groups of subscribers who want the
-//! frame, appends it to their rings, and [`Shard::poll_write`] says which bytes go to which subscriber.
+//! *A delivery* starts at the store's tail. Records come in log order, are encoded once, and are
+//! handed to every shard ([`Shard::handle_frames`]). The shard's index finds the groups of
+//! subscribers who want the frame, appends it to their rings, and [`Shard::poll_write`] says which
+//! bytes go to which subscriber.
 //!
 //! # What this crate refuses to know
 //!
-//! HTTP, sockets, clocks, threads, files, runtimes and the environment (`clippy.toml` bans them). Time is
-//! an argument; inputs are `handle_*`, outputs are `poll_*`. The crate knows no storage product: the
-//! [`Store`] trait and its simplest implementation, [`MemoryStore`], are all there is.
+//! HTTP, sockets, clocks, threads, files, runtimes and the environment (`clippy.toml` bans them).
+//! Time is an argument; inputs are `handle_*`, outputs are `poll_*`. The crate knows no storage
+//! product: the [`Store`] trait and its simplest implementation, [`MemoryStore`], are all there is.
 
 mod close_reason;
 mod draft;

@@ -8,8 +8,8 @@ use crate::topic::Topic;
 
 /// What a subscriber asks for, and what a grant allows.
 ///
-/// Two matchers are equal when they were asked for in the same words; that is what lets subscribers who want
-/// the same thing share one group.
+/// Two matchers are equal when they were asked for in the same words; that is what lets subscribers
+/// who want the same thing share one group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Matcher {
     /// Every topic.
@@ -23,8 +23,8 @@ pub enum Matcher {
 }
 
 impl Matcher {
-    /// Reads a matcher in the words of the native API: a topic; `*` in place of one whole segment; `**` as the
-    /// final segment for one or more further segments. `**` alone is every topic.
+    /// Reads a matcher in the words of the native API: a topic; `*` in place of one whole segment;
+    /// `**` as the final segment for one or more further segments. `**` alone is every topic.
     ///
     /// # Errors
     ///
@@ -50,8 +50,8 @@ impl Matcher {
         }
     }
 
-    /// Whether every topic this matcher can match is matched by `wider` too. Used to see whether a grant
-    /// covers what a subscriber asks for. Between two custom matchers only equality counts.
+    /// Whether every topic this matcher can match is matched by `wider` too. Used to see whether a
+    /// grant covers what a subscriber asks for. Between two custom matchers only equality counts.
     pub fn is_covered_by(&self, wider: &Self) -> bool {
         if self == wider {
             return true;
@@ -156,8 +156,8 @@ pub struct CustomMatcher {
 }
 
 impl CustomMatcher {
-    /// `test`, known by `name`. Two custom matchers with the same name are taken for the same test: a
-    /// protocol puts its dialect into the name.
+    /// `test`, known by `name`. Two custom matchers with the same name are taken for the same test:
+    /// a protocol puts its dialect into the name.
     ///
     /// # Errors
     ///

@@ -7,7 +7,8 @@ use crate::epoch::Epoch;
 use crate::position::Position;
 use crate::timestamp::Timestamp;
 
-/// A draft that the store has accepted: it has a place in the log and a time, and never changes again.
+/// A draft that the store has accepted: it has a place in the log and a time, and never changes
+/// again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     position: Position,
@@ -16,7 +17,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// `draft`, accepted at `position` and `time`. Only a [`Store`](crate::Store) has a reason to say this.
+    /// `draft`, accepted at `position` and `time`. Only a [`Store`](crate::Store) has a reason to
+    /// say this.
     pub fn new(draft: Draft, position: Position, time: Timestamp) -> Self {
         Self { position, time, draft }
     }

@@ -4,7 +4,8 @@ use tidings_codec::{EventId, EventType, encode};
 
 use crate::start::ResetReason;
 
-/// The event that tells a subscriber it may have missed something: `event: tidings.reset`, with a JSON object.
+/// The event that tells a subscriber it may have missed something: `event: tidings.reset`, with a
+/// JSON object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reset<'a> {
     /// Why.

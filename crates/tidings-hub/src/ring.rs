@@ -1,13 +1,14 @@
 //! The recent frames of one group, as the bytes that go out.
 //!
-//! Every member of a group gets the same bytes in the same order, so the group keeps one copy of them and each
-//! member is an *offset* into it: a number that counts the group's bytes from its beginning. What a member
-//! still has to get is then one slice, whatever number of frames it spans, and one `write` sends it.
+//! Every member of a group gets the same bytes in the same order, so the group keeps one copy of
+//! them and each member is an *offset* into it: a number that counts the group's bytes from its
+//! beginning. What a member still has to get is then one slice, whatever number of frames it spans,
+//! and one `write` sends it.
 //!
-//! The ring forgets from the front: when all members have everything, or when it is full. A member whose offset
-//! lies before [`Ring::base`] has been *overtaken*: it must read the log instead, by position. The ring
-//! therefore knows where each frame ends, and can say of any offset which frame it lies in
-//! ([`Ring::locate`]) and of any position where to continue ([`Ring::offset_after`]).
+//! The ring forgets from the front: when all members have everything, or when it is full. A member
+//! whose offset lies before [`Ring::base`] has been *overtaken*: it must read the log instead, by
+//! position. The ring therefore knows where each frame ends, and can say of any offset which frame
+//! it lies in ([`Ring::locate`]) and of any position where to continue ([`Ring::offset_after`]).
 //!
 //! The *floor* is what makes joining safe: every frame of the group after the floor is in the ring.
 
@@ -90,7 +91,8 @@ impl Ring {
         self.floor = position;
     }
 
-    /// Passes over frames it never saw: whoever holds an offset, even the newest, has been overtaken.
+    /// Passes over frames it never saw: whoever holds an offset, even the newest, has been
+    /// overtaken.
     pub(crate) fn break_off(&mut self, upto: Position) {
         self.pass(upto);
         self.base += 1;
@@ -128,8 +130,8 @@ impl Ring {
         Some(&self.bytes[self.forgotten + skip as usize..])
     }
 
-    /// Where a reader of the log who has everything up to `position` continues; `None` if frames it needs are
-    /// no longer here.
+    /// Where a reader of the log who has everything up to `position` continues; `None` if frames it
+    /// needs are no longer here.
     pub(crate) fn offset_after(&self, position: Position) -> Option<u64> {
         if position < self.floor {
             return None;

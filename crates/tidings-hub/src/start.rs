@@ -14,7 +14,8 @@ use crate::timestamp::Timestamp;
 pub enum Start {
     /// With the next event.
     Live,
-    /// After the event with this id. Any text: a client sends back what it was given, or makes it up.
+    /// After the event with this id. Any text: a client sends back what it was given, or makes it
+    /// up.
     After(String),
     /// With the last so many events.
     Last(usize),

@@ -145,8 +145,8 @@ impl EncodedPage {
         encoded
     }
 
-    /// Adds what has ended of `interest`, if the page, which was to be read up to `upto`, can be the
-    /// last before its reader is live: asking the store takes as long as reading a short page.
+    /// Adds what has ended of `interest`, if the page, which was to be read up to `upto`, can be
+    /// the last before its reader is live: asking the store takes as long as reading a short page.
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
 //! Every timer of a shard: a wheel of ticks.
 //!
-//! A subscriber has one entry at a time: the earliest moment at which something is due for it. What is
-//! due is decided when the entry fires. So setting a timer is one push, sending an event touches no timer
-//! at all (the heartbeat that then finds it was not needed sets the next one), and an entry that was
-//! replaced by an earlier one is recognised by its tick and dropped.
+//! A subscriber has one entry at a time: the earliest moment at which something is due for it. What
+//! is due is decided when the entry fires. So setting a timer is one push, sending an event touches
+//! no timer at all (the heartbeat that then finds it was not needed sets the next one), and an
+//! entry that was replaced by an earlier one is recognised by its tick and dropped.
 
 use crate::limits::{TICK_MS, TIMER_SLOTS};
 
@@ -31,7 +31,8 @@ impl<K: Copy> TimerWheel<K> {
         Tick::try_from(now_ms / TICK_MS).unwrap_or(Tick::MAX)
     }
 
-    /// Calls for `key` at `due`, or before if that is further away than one turn. Returns the tick it will be.
+    /// Calls for `key` at `due`, or before if that is further away than one turn. Returns the tick
+    /// it will be.
     pub(crate) fn set(&mut self, key: K, due: Tick) -> Tick {
         let due = due.clamp(self.next, self.next.saturating_add(TIMER_SLOTS as Tick - 1));
         self.slots[due as usize % TIMER_SLOTS].push((key, due));

@@ -7,9 +7,9 @@ use crate::limits::TOPIC_BYTES_MAX;
 
 /// The name an event is published to.
 ///
-/// Any text of 1 to [`TOPIC_BYTES_MAX`] bytes without control characters. Segments are what stands between
-/// slashes; the hub gives them a meaning only when a [`Matcher`](crate::Matcher) with wildcards looks at
-/// them. Cloning is cheap: the text is shared.
+/// Any text of 1 to [`TOPIC_BYTES_MAX`] bytes without control characters. Segments are what stands
+/// between slashes; the hub gives them a meaning only when a [`Matcher`](crate::Matcher) with
+/// wildcards looks at them. Cloning is cheap: the text is shared.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Topic(Arc<str>);
 

@@ -1,9 +1,10 @@
-//! A whole hub life per seed: publishers, fast, slow, stalled and vanishing readers, restarts, retention.
+//! A whole hub life per seed: publishers, fast, slow, stalled and vanishing readers, restarts,
+//! retention.
 //!
-//! Every reader decodes the bytes it is sent, as a browser would, and checks each event against the log that the
-//! world remembers: exactly the events its matchers select, in order, once, from where it started, or a reset that
-//! says why. Nothing here depends on time or threads; a failing seed fails for ever. `SIMULATION_SEED` runs one,
-//! `SIMULATION_SEEDS` says how many.
+//! Every reader decodes the bytes it is sent, as a browser would, and checks each event against the
+//! log that the world remembers: exactly the events its matchers select, in order, once, from where
+//! it started, or a reset that says why. Nothing here depends on time or threads; a failing seed
+//! fails for ever. `SIMULATION_SEED` runs one, `SIMULATION_SEEDS` says how many.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 

@@ -1,7 +1,8 @@
 //! A response body that a shard feeds.
 //!
-//! Between the two stands a small buffer. The shard fills it, and is told of room when it was full and the HTTP
-//! library has taken what was there. So a body looks to the shard like a socket with a small send buffer.
+//! Between the two stands a small buffer. The shard fills it, and is told of room when it was full
+//! and the HTTP library has taken what was there. So a body looks to the shard like a socket with a
+//! small send buffer.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

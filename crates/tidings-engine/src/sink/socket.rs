@@ -36,8 +36,8 @@ impl SocketSink {
         }
     }
 
-    /// Takes what the peer sent, and throws it away: a subscriber has nothing more to say. Finds out when it
-    /// closes, also when it closes only its own side, as an `EventSource` never does.
+    /// Takes what the peer sent, and throws it away: a subscriber has nothing more to say. Finds
+    /// out when it closes, also when it closes only its own side, as an `EventSource` never does.
     pub(crate) fn drain(&mut self) -> Result<(), CloseReason> {
         let mut scratch = [0; 4096];
         loop {

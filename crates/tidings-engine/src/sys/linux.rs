@@ -63,8 +63,8 @@ impl Poller {
                 i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
             }
         };
-        // SAFETY: the buffer has room for `EVENTS_MAX` entries, which is what the kernel is told; it lives
-        // beyond the call.
+        // SAFETY: the buffer has room for `EVENTS_MAX` entries, which is what the kernel is told;
+        // it lives beyond the call.
         let count = unsafe {
             libc::epoll_wait(
                 self.epoll.as_raw_fd(),
@@ -78,7 +78,8 @@ impl Poller {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(error) => return Err(error),
         };
-        // SAFETY: the kernel has filled the first `count` entries, and `count <= EVENTS_MAX <= capacity`.
+        // SAFETY: the kernel has filled the first `count` entries, and `count <= EVENTS_MAX <=
+        // capacity`.
         unsafe { self.buffer.set_len(count) };
         for event in &self.buffer {
             let (token, flags) = (event.u64, event.events);
@@ -99,7 +100,8 @@ impl Poller {
 
     fn register(&self, fd: &impl AsRawFd, interest: u32, token: u64) -> io::Result<()> {
         let mut event = libc::epoll_event { events: interest, u64: token };
-        // SAFETY: `event` lives through the call, which does not keep it; both descriptors are open.
+        // SAFETY: `event` lives through the call, which does not keep it; both descriptors are
+        // open.
         check(unsafe {
             libc::epoll_ctl(
                 self.epoll.as_raw_fd(),
@@ -124,12 +126,14 @@ impl Bell {
     }
 }
 
-/// Makes `socket` ready for a worker: it never blocks, sends at once, and queues little in the kernel.
+/// Makes `socket` ready for a worker: it never blocks, sends at once, and queues little in the
+/// kernel.
 pub(crate) fn prepare(socket: &TcpStream, unsent_bytes_max: u32) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_nodelay(true)?;
     let value = unsent_bytes_max as libc::c_int;
-    // SAFETY: the kernel reads `size_of::<c_int>()` bytes from `value`, which lives through the call.
+    // SAFETY: the kernel reads `size_of::<c_int>()` bytes from `value`, which lives through the
+    // call.
     check(unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -142,8 +146,9 @@ pub(crate) fn prepare(socket: &TcpStream, unsent_bytes_max: u32) -> io::Result<(
     Ok(())
 }
 
-/// Whether the peer's kernel has left [`PEER_QUESTIONS`] retransmissions or window probes in a row unanswered, and
-/// has been silent for `patience`: it is gone, not slow. A slow peer's kernel goes on answering.
+/// Whether the peer's kernel has left [`PEER_QUESTIONS`] retransmissions or window probes in a row
+/// unanswered, and has been silent for `patience`: it is gone, not slow. A slow peer's kernel goes
+/// on answering.
 pub(crate) fn has_vanished(socket: &TcpStream, patience: Duration) -> io::Result<bool> {
     // SAFETY: `tcp_info` is plain numbers, for which all zeroes are values.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };

@@ -1,9 +1,10 @@
-//! What the operating system must do for a worker, and the only home of `unsafe` and of platform conditions.
+//! What the operating system must do for a worker, and the only home of `unsafe` and of platform
+//! conditions.
 //!
-//! A [`Poller`] is what a worker sleeps on: it wakes for a socket that can be read or written, for a
-//! [`Bell`] that another thread rings, and for a timeout. On Linux it is epoll and an eventfd. Elsewhere it has
-//! the bell and the timeout only: [`SOCKETS`] says so, and the engine then serves HTTP/1.1 through
-//! response bodies as well.
+//! A [`Poller`] is what a worker sleeps on: it wakes for a socket that can be read or written, for
+//! a [`Bell`] that another thread rings, and for a timeout. On Linux it is epoll and an eventfd.
+//! Elsewhere it has the bell and the timeout only: [`SOCKETS`] says so, and the engine then serves
+//! HTTP/1.1 through response bodies as well.
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -1,9 +1,10 @@
 //! Whose bytes go out next.
 //!
-//! Two queues: subscribers with something of their own (words, a page of history, a heartbeat), and groups with
-//! new frames. A group is walked: each live member gets, in one write, everything between its place and
-//! the ring's head. Frames that come during a walk go out with it; those who were visited before they came are
-//! visited again. Big groups are walked in slices, so that a small one need not wait for them.
+//! Two queues: subscribers with something of their own (words, a page of history, a heartbeat), and
+//! groups with new frames. A group is walked: each live member gets, in one write, everything
+//! between its place and the ring's head. Frames that come during a walk go out with it; those who
+//! were visited before they came are visited again. Big groups are walked in slices, so that a
+//! small one need not wait for them.
 
 use crate::close_reason::CloseReason;
 use crate::index::GroupId;
@@ -52,8 +53,8 @@ impl Shard {
         Some(Transmit { id, bytes })
     }
 
-    /// The sink took the first `written` bytes of what [`poll_write`](Self::poll_write) gave. If that is not all of
-    /// them, it takes no more until [`handle_writable`](Self::handle_writable).
+    /// The sink took the first `written` bytes of what [`poll_write`](Self::poll_write) gave. If
+    /// that is not all of them, it takes no more until [`handle_writable`](Self::handle_writable).
     pub fn handle_written(&mut self, written: usize) {
         let Some((id, source, offered)) = self.writing.take() else { return };
         let now = self.now();
