@@ -1,8 +1,8 @@
 //! One core's share of the subscribers, and everything that happens to them.
 //!
-//! The parts: this file is attaching, frames and closing; `seam` joins history to what is live; `write` decides
-//! whose bytes go out next; `beat` is what time brings; `notice` is what comes past the log; `look`
-//! is what can be asked.
+//! The parts: this file is attaching, frames and closing; `seam` joins history to what is live;
+//! `write` decides whose bytes go out next; `beat` is what time brings; `notice` is what comes past
+//! the log; `look` is what can be asked.
 
 mod beat;
 mod look;
@@ -84,8 +84,9 @@ pub struct Closing {
     pub reason: CloseReason,
     /// Where it stood.
     pub standing: Standing,
-    /// What to send before closing, if the sink takes it at once: the end of the body, perhaps with a word before
-    /// it. `None` if the stream is in the middle of an event, or the peer is gone: then just close.
+    /// What to send before closing, if the sink takes it at once: the end of the body, perhaps with
+    /// a word before it. `None` if the stream is in the middle of an event, or the peer is gone:
+    /// then just close.
     pub farewell: Option<Vec<u8>>,
 }
 
@@ -104,11 +105,12 @@ pub struct FrameBatch {
 ///
 /// # The order of polling
 ///
-/// Whoever drives a shard says what happened (`handle_*`, [`Self::attach`]) and then asks, until there is nothing
-/// more:
+/// Whoever drives a shard says what happened (`handle_*`, [`Self::attach`]) and then asks, until
+/// there is nothing more:
 ///
-/// 1. [`Self::poll_write`], each answered by [`Self::handle_written`] before the next: bytes for sinks. Between
-///    two of them anything else may be handled; bytes that come meanwhile go out with the same walk.
+/// 1. [`Self::poll_write`], each answered by [`Self::handle_written`] before the next: bytes for
+///    sinks. Between two of them anything else may be handled; bytes that come meanwhile go out
+///    with the same walk.
 /// 2. [`Self::poll_read`]: history to be read, answered some time by [`Self::handle_page`].
 /// 3. [`Self::poll_probe`]: peers whose connection deserves a look.
 /// 4. [`Self::poll_close`]: subscribers that are gone, each with its one reason.
@@ -185,8 +187,8 @@ impl Shard {
         }
     }
 
-    /// Takes a subscriber for life. It is registered before its history is read: from here on no frame passes
-    /// it unseen.
+    /// Takes a subscriber for life. It is registered before its history is read: from here on no
+    /// frame passes it unseen.
     pub fn attach(&mut self, attach: Attach) -> SubscriberId {
         let key = GroupKey {
             interest: attach.interest,
@@ -241,8 +243,8 @@ impl Shard {
         self.admit_ahead();
     }
 
-    /// Records up to `upto` were dropped by retention before they could be handed in. Everybody reads the log
-    /// from where it stands, and so learns what that means for it.
+    /// Records up to `upto` were dropped by retention before they could be handed in. Everybody
+    /// reads the log from where it stands, and so learns what that means for it.
     pub fn handle_gap(&mut self, upto: Position) {
         let live: Vec<_> = self.groups.iter().flat_map(|(_, group)| group.live.clone()).collect();
         for index in live {
@@ -330,8 +332,8 @@ impl Shard {
         self.found = found;
     }
 
-    /// Keeps the group's ring within its bound. Live members whose turn has not come for so long that they
-    /// lose their place go on from the log.
+    /// Keeps the group's ring within its bound. Live members whose turn has not come for so long
+    /// that they lose their place go on from the log.
     fn trim(&mut self, id: GroupId) {
         let max = self.ring_bytes_max();
         let group = &mut self.groups[id as usize];
@@ -376,7 +378,8 @@ impl Shard {
     }
 
     /// Whether frames come faster than they are written: hand in no more until
-    /// [`poll_write`](Self::poll_write) has nothing left, and nobody who can keep up will be overtaken.
+    /// [`poll_write`](Self::poll_write) has nothing left, and nobody who can keep up will be
+    /// overtaken.
     pub fn is_flooded(&self) -> bool {
         self.flooded
     }
@@ -491,6 +494,6 @@ impl Shard {
     }
 }
 
-/// Subscribers of a hub that leaves come back after half a second to twice this, so that they do not all
-/// knock at once.
+/// Subscribers of a hub that leaves come back after half a second to twice this, so that they do
+/// not all knock at once.
 const DRAIN_RETRY_MS: u64 = 2000;

@@ -2,33 +2,36 @@
 //!
 //! # The argument
 //!
-//! A subscriber starts somewhere in the log and must end up in its group's ring. Let `p` be the last record it
-//! wholly has, `h` the last record handed to this shard, `f` the floor of its group's ring.
+//! A subscriber starts somewhere in the log and must end up in its group's ring. Let `p` be the
+//! last record it wholly has, `h` the last record handed to this shard, `f` the floor of its
+//! group's ring.
 //!
-//! *Nothing passes unseen.* The subscriber is in its group before any of its history is read, and a group sees
-//! every frame it wants from the moment it exists. So every wanted frame after `f` is in the ring, whatever
-//! happens meanwhile.
+//! *Nothing passes unseen.* The subscriber is in its group before any of its history is read, and a
+//! group sees every frame it wants from the moment it exists. So every wanted frame after `f` is in
+//! the ring, whatever happens meanwhile.
 //!
-//! *Nothing comes twice.* History is read only up to `h`, never beyond, although the log may already hold more:
-//! what is after `h` will come through the ring. A read that reaches `r ≤ h` moves `p` to `r`.
+//! *Nothing comes twice.* History is read only up to `h`, never beyond, although the log may
+//! already hold more: what is after `h` will come through the ring. A read that reaches `r ≤ h`
+//! moves `p` to `r`.
 //!
-//! *Joining.* When `p ≥ f`, the ring holds every wanted frame after `p`: the subscriber continues at the ring's
-//! offset after `p` ([`Ring::offset_after`](crate::ring::Ring::offset_after)), and is live. When `p < f`, the ring has
-//! already forgotten something it needs: another page is read.
+//! *Joining.* When `p ≥ f`, the ring holds every wanted frame after `p`: the subscriber continues
+//! at the ring's offset after `p` ([`Ring::offset_after`](crate::ring::Ring::offset_after)), and is
+//! live. When `p < f`, the ring has already forgotten something it needs: another page is read.
 //!
-//! *It arrives.* While a page is being read or written for any member, the ring forgets nothing it has room
-//! for. So unless more than a whole ring of frames came during one page, `f` stays where it was when the page was
-//! ordered, the page reached at least that, and the subscriber joins.
+//! *It arrives.* While a page is being read or written for any member, the ring forgets nothing it
+//! has room for. So unless more than a whole ring of frames came during one page, `f` stays where
+//! it was when the page was ordered, the page reached at least that, and the subscriber joins.
 //!
-//! *Leaving again.* A live subscriber whose sink is full keeps its offset, and with it the place in the log that
-//! the offset stands for, to the byte. If the ring forgets its offset meanwhile, it goes on from that place: history,
-//! minus the bytes of the first record that it has already. Encoding is the same everywhere, so the two
-//! halves of that record fit. The same holds for a page that its sink did not take to the end: the page is dropped and
-//! the place kept. Catching up after a stall, after a reconnect and after being overtaken are one and the same.
+//! *Leaving again.* A live subscriber whose sink is full keeps its offset, and with it the place in
+//! the log that the offset stands for, to the byte. If the ring forgets its offset meanwhile, it
+//! goes on from that place: history, minus the bytes of the first record that it has already.
+//! Encoding is the same everywhere, so the two halves of that record fit. The same holds for a page
+//! that its sink did not take to the end: the page is dropped and the place kept. Catching up after
+//! a stall, after a reconnect and after being overtaken are one and the same.
 //!
-//! *When retention was faster*, the read says so. Between two events the subscriber is told (`tidings.reset`) and
-//! goes on with the oldest record there is. In the middle of an event nothing can be told: the connection is
-//! closed, and the client's own reconnect learns of the loss.
+//! *When retention was faster*, the read says so. Between two events the subscriber is told
+//! (`tidings.reset`) and goes on with the oldest record there is. In the middle of an event nothing
+//! can be told: the connection is closed, and the client's own reconnect learns of the loss.
 
 use std::collections::VecDeque;
 
@@ -184,8 +187,8 @@ impl Shard {
         self.enqueue(id);
     }
 
-    /// Joins the ring if it holds everything the subscriber still needs; else asks for a page of history.
-    /// The subscriber is in no list when this is called.
+    /// Joins the ring if it holds everything the subscriber still needs; else asks for a page of
+    /// history. The subscriber is in no list when this is called.
     pub(super) fn catch_up(&mut self, id: SubscriberId) {
         let head = self.head;
         let Some((subscriber, group)) = self.group_of(id) else { return };
@@ -287,8 +290,8 @@ impl Shard {
         self.drop_empty_outbox(id);
     }
 
-    /// A page is done with, one way or the other: join the ring if that is possible, before the ring may
-    /// forget what it kept for this moment.
+    /// A page is done with, one way or the other: join the ring if that is possible, before the
+    /// ring may forget what it kept for this moment.
     pub(super) fn rejoin(&mut self, id: SubscriberId) {
         self.leave_phase(id);
         self.catch_up(id);
@@ -297,7 +300,8 @@ impl Shard {
         }
     }
 
-    /// Takes the subscriber out of the list or count that its phase has put it into; it is then behind.
+    /// Takes the subscriber out of the list or count that its phase has put it into; it is then
+    /// behind.
     pub(super) fn leave_phase(&mut self, id: SubscriberId) {
         let Some((subscriber, group)) = self.group_of(id) else { return };
         let phase = std::mem::replace(&mut subscriber.phase, Phase::Behind);
