@@ -98,8 +98,8 @@ impl Quotas {
         }
     }
 
-    /// Counts a subscriber in. What is returned, if there is anything to count, counts it for as long
-    /// as it is kept.
+    /// Counts a subscriber in. What is returned, if there is anything to count, counts it for as
+    /// long as it is kept.
     pub(crate) fn subscribe(
         &self,
         parts: &Parts,
