@@ -33,39 +33,9 @@ pub(crate) fn write_index(
         _ => {}
     }
     let mut out = PageWriter::new(disk.create(&unfinished)?);
-    let mut bytes = Vec::new();
-
     let mut filter = Filter::new(index.keys());
-    let mut topic_offsets = Vec::new();
-    let mut postings = 0;
-    for (topic, summary, records) in index.in_order() {
-        topic_offsets.push(out.offset());
-        let entry = Entry {
-            text: topic.as_str().to_owned(),
-            place: summary.last,
-            records: summary.records,
-            postings,
-            ended: summary.ended,
-        };
-        bytes.clear();
-        entry.encode(&mut bytes);
-        out.write(&bytes)?;
-        filter.insert(KeyKind::Topic, topic.as_str());
-        postings += records.len() as u32;
-    }
-    topic_offsets.push(out.offset());
-    let ids = index.ids_in_order();
-    let mut id_offsets = Vec::new();
-    for (id, place) in &ids {
-        id_offsets.push(out.offset());
-        let text = id.as_str().to_owned();
-        let entry = Entry { text, place: *place, records: 0, postings: 0, ended: false };
-        bytes.clear();
-        entry.encode(&mut bytes);
-        out.write(&bytes)?;
-        filter.insert(KeyKind::Id, id.as_str());
-    }
-    id_offsets.push(out.offset());
+    let topic_offsets = write_topics(&mut out, index, &mut filter)?;
+    let id_offsets = write_ids(&mut out, index, &mut filter)?;
 
     let postings_at = out.offset();
     for (_, _, records) in index.in_order() {
@@ -94,7 +64,7 @@ pub(crate) fn write_index(
         first_time: segment.first_time,
         last_time: segment.last_time,
         topics: topic_offsets.len() as u32 - 1,
-        ids: ids.len() as u32,
+        ids: id_offsets.len() as u32 - 1,
         blocks: index.blocks().len() as u32,
         postings_at,
         blocks_at,
@@ -105,4 +75,53 @@ pub(crate) fn write_index(
     out.finish()?;
     disk.rename(&unfinished, name)?;
     disk.sync()
+}
+
+/// Writes an entry for each topic. Returns where each begins, and where the last one ends.
+fn write_topics(
+    out: &mut PageWriter,
+    index: &MemoryIndex,
+    filter: &mut Filter,
+) -> io::Result<Vec<u64>> {
+    let mut offsets = Vec::new();
+    let mut bytes = Vec::new();
+    let mut postings = 0;
+    for (topic, summary, records) in index.in_order() {
+        offsets.push(out.offset());
+        let entry = Entry {
+            text: topic.as_str().to_owned(),
+            place: summary.last,
+            records: summary.records,
+            postings,
+            ended: summary.ended,
+        };
+        bytes.clear();
+        entry.encode(&mut bytes);
+        out.write(&bytes)?;
+        filter.insert(KeyKind::Topic, topic.as_str());
+        postings += records.len() as u32;
+    }
+    offsets.push(out.offset());
+    Ok(offsets)
+}
+
+/// Writes an entry for each id that a publisher brought. Returns the same.
+fn write_ids(
+    out: &mut PageWriter,
+    index: &MemoryIndex,
+    filter: &mut Filter,
+) -> io::Result<Vec<u64>> {
+    let mut offsets = Vec::new();
+    let mut bytes = Vec::new();
+    for (id, place) in index.ids_in_order() {
+        offsets.push(out.offset());
+        let text = id.as_str().to_owned();
+        let entry = Entry { text, place, records: 0, postings: 0, ended: false };
+        bytes.clear();
+        entry.encode(&mut bytes);
+        out.write(&bytes)?;
+        filter.insert(KeyKind::Id, id.as_str());
+    }
+    offsets.push(out.offset());
+    Ok(offsets)
 }
