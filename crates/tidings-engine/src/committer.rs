@@ -4,11 +4,13 @@
 //! batch, appends it with one call (one `fsync`), answers all of its publishers, and looks again. No delay is
 //! added to make batches bigger: while one batch is being synced, the next one gathers by itself.
 
+mod topics;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tidings_hub::{AppendError, Appended, Draft, Store};
+use tidings_hub::{Appended, Draft, Store};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use crate::clock::wall_clock;
@@ -22,6 +24,7 @@ pub(crate) struct Committer {
     filled: Condvar,
     /// Bytes the queue still takes. Publishers wait here when it is full.
     room: Semaphore,
+    topics_max: usize,
 }
 
 struct Queue {
@@ -36,16 +39,17 @@ struct Job {
     drafts: Vec<Draft>,
     cost: usize,
     came: Instant,
-    answer: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
+    answer: oneshot::Sender<Result<Vec<Appended>, PublishError>>,
 }
 
 impl Committer {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(topics_max: usize) -> Self {
         let queue = Queue { jobs: VecDeque::new(), stopping: false, idle: false };
         Self {
             queue: Mutex::new(queue),
             filled: Condvar::new(),
             room: Semaphore::new(COMMIT_QUEUE_BYTES_MAX),
+            topics_max,
         }
     }
 
@@ -73,7 +77,7 @@ impl Committer {
             }
         }
         match answered.await {
-            Ok(result) => result.map_err(PublishError::Store),
+            Ok(result) => result,
             Err(_) => Err(PublishError::Stopping),
         }
     }
@@ -88,6 +92,7 @@ impl Committer {
     pub(crate) fn run(&self, store: &Arc<dyn Store>, timings: &Timings) {
         let mut retained = Instant::now();
         while let Some(jobs) = self.next_batch() {
+            let jobs = topics::admit(&**store, jobs, self.topics_max);
             if !jobs.is_empty() {
                 commit(&**store, jobs, timings);
             }
@@ -155,7 +160,7 @@ fn commit(store: &dyn Store, jobs: Vec<Job>, timings: &Timings) {
         Err(error) => {
             tracing::error!(%error, "the store takes no more events");
             for (_, answer) in answers {
-                let _ = answer.send(Err(error.clone()));
+                let _ = answer.send(Err(PublishError::Store(error.clone())));
             }
         }
     }

@@ -25,6 +25,7 @@ use crate::error::{OpenError, PublishError, StartError};
 use crate::fanout;
 use crate::limits::{
     DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, REPLAY_THREADS, RINGS_BYTES_MAX, STORE_READS_MAX,
+    TOPICS_MAX,
 };
 use crate::mailbox::{Mailbox, Message};
 use crate::replay::Replay;
@@ -46,6 +47,9 @@ pub struct EngineConfig {
     /// Subscribers let in per second, after as many at once; `None` is no limit. At the edge:
     /// [`Refusal::TooFast`].
     pub subscribers_per_second_max: Option<NonZeroU32>,
+    /// Topics that have events in the log. At the edge: [`PublishError::TooManyTopics`], for events
+    /// on another one; a topic has its place until retention has dropped its last event.
+    pub topics_max: usize,
     /// Serve every subscriber through a response body, as on systems where workers cannot own sockets.
     pub portable: bool,
     /// Age at which connections are rotated, give or take a tenth; `None` never does.
@@ -67,6 +71,7 @@ impl Default for EngineConfig {
             heartbeat: Duration::from_secs(15),
             subscribers_max: 15_000,
             subscribers_per_second_max: None,
+            topics_max: TOPICS_MAX,
             portable: false,
             connection_age_max: None,
             peer_patience: PEER_PATIENCE,
@@ -208,7 +213,7 @@ impl Engine {
         let mailboxes = pollers.iter().map(|poller| Arc::new(Mailbox::new(poller.bell())));
         let inner = Arc::new(Inner {
             clock: Clock::start(),
-            committer: Committer::new(),
+            committer: Committer::new(config.topics_max),
             replay: Arc::default(),
             mailboxes: mailboxes.collect(),
             counters: Arc::default(),

@@ -38,6 +38,12 @@ impl Error for StartError {
 pub enum PublishError {
     /// The store did not take them.
     Store(AppendError),
+    /// An event is on a topic that has no events yet, and there are as many topics as there may be
+    /// ([`EngineConfig::topics_max`](crate::EngineConfig)).
+    TooManyTopics {
+        /// So many there may be.
+        topics_max: usize,
+    },
     /// The engine is shutting down and takes no more.
     Stopping,
 }
@@ -46,6 +52,9 @@ impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(_) => f.write_str("the event was not stored"),
+            Self::TooManyTopics { topics_max } => {
+                write!(f, "there are {topics_max} topics already")
+            }
             Self::Stopping => f.write_str("the hub is shutting down"),
         }
     }
@@ -55,7 +64,7 @@ impl Error for PublishError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Stopping => None,
+            Self::TooManyTopics { .. } | Self::Stopping => None,
         }
     }
 }

@@ -106,3 +106,8 @@ pub const COMMITS_REMEMBERED_MAX: usize = 4096;
 /// How long an answer of a worker is waited for. A turn takes milliseconds. At the edge: the answer
 /// goes without that worker.
 pub const QUESTION_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Topics that have events in the log. A store on disk keeps 17 to 39 bytes in memory for each, to
+/// count them; what they hold counts for retention. At the edge: an event on another topic is
+/// refused, others are taken.
+pub const TOPICS_MAX: usize = 1_000_000;

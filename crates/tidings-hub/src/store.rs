@@ -134,6 +134,14 @@ pub trait Store: Send + Sync + 'static {
         count: usize,
     ) -> Result<Vec<TopicState>, ReadError>;
 
+    /// How many topics have records in the log. Cheap, as is [`has_topic`](Self::has_topic):
+    /// nothing is read. Shortly after the log was opened, and after retention has dropped
+    /// something, both may be late.
+    fn topic_count(&self) -> usize;
+
+    /// Whether a topic has records in the log.
+    fn has_topic(&self, topic: &Topic) -> bool;
+
     /// Blocks until there is a record after `after`, or `timeout` has passed. Returns the head
     /// either way.
     fn wait(&self, after: Position, timeout: Duration) -> Position;

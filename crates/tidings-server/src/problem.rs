@@ -178,6 +178,8 @@ codes! {
         "This address has too many connections.";
     /// The token, or the address of a client without one, has published more than it may.
     TooManyPublishes TOO_MANY_REQUESTS "too_many_publishes" "This is more than may be published.";
+    /// The event is on a topic that has none yet, and there are as many topics as there may be.
+    TooManyTopics INSUFFICIENT_STORAGE "too_many_topics" "There is no room for another topic.";
     /// The hub is shutting down.
     Draining SERVICE_UNAVAILABLE "draining" "The hub is shutting down.";
     /// The store failed. Its operator must look.

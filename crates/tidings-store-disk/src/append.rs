@@ -221,7 +221,7 @@ impl Writer {
         batch: Batch,
         time: Timestamp,
     ) -> Result<Vec<Appended>, Fault> {
-        let forgotten = {
+        let (forgotten, new, first) = {
             let mut state = shared.write_state();
             let active = &mut state.active;
             if active.index.records() == 0 {
@@ -242,11 +242,15 @@ impl Writer {
             self.end.next = active.next();
             self.end.time = time;
             active.bytes = self.end.offset;
+            let (new, first) = (active.index.take_new(), active.log.first);
             state.head = self.end.next.previous();
             state.recent.extend(batch.records, batch.cost);
-            state.recent.shrink(shared.config.recent_bytes_max)
+            (state.recent.shrink(shared.config.recent_bytes_max), new, first)
         };
         drop(forgotten);
+        if !new.is_empty() {
+            shared.census.add(&new, first);
+        }
         shared.head.advance(self.end.next.previous());
         Ok(batch.appended)
     }

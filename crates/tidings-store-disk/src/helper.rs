@@ -1,14 +1,16 @@
 //! The helper thread: slow work on files that no publisher should wait for.
 
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
+
+use tidings_hub::Topic;
 
 use crate::ahead::Ahead;
 use crate::error::Fault;
 use crate::index::{IndexFile, write_index};
-use crate::limits::JOBS_MAX;
+use crate::limits::{COUNT_PAGE, JOBS_MAX};
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name};
 use crate::state::Shared;
 
@@ -65,23 +67,58 @@ impl Helper {
 }
 
 fn serve(jobs: &Receiver<Job>, shared: &Weak<Shared>) {
+    let Some(counting) = shared.upgrade() else {
+        return;
+    };
+    counting.count(jobs);
+    drop(counting);
     while let Ok(job) = jobs.recv() {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        let done = match job {
-            Job::Index(sealed) => shared.write_index(&sealed),
-            Job::Remove(sealed) => shared.remove(&sealed),
-            Job::Fill(ahead) => ahead.work(&*shared.disk),
-            Job::Sync(log) => log.file.sync().map_err(|error| log.io_fault("sync", &error)),
-        };
-        if let Err(fault) = done {
-            shared.fail(fault);
-        }
+        shared.work(job);
     }
 }
 
 impl Shared {
+    fn work(&self, job: Job) {
+        let done = match job {
+            Job::Index(sealed) => self.write_index(&sealed),
+            Job::Remove(sealed) => self.remove(&sealed),
+            Job::Fill(ahead) => ahead.work(&*self.disk),
+            Job::Sync(log) => log.file.sync().map_err(|error| log.io_fault("sync", &error)),
+        };
+        if let Err(fault) = done {
+            self.fail(fault);
+        }
+    }
+
+    /// Counts the topics that the log was opened with. Other jobs come first.
+    fn count(&self, jobs: &Receiver<Job>) {
+        let sealed = self.read_state().sealed.clone();
+        for segment in &sealed {
+            let first = segment.first();
+            let counted = each_page(segment, |page| {
+                loop {
+                    match jobs.try_recv() {
+                        Ok(job) => self.work(job),
+                        Err(TryRecvError::Empty) => break,
+                        Err(TryRecvError::Disconnected) => return false,
+                    }
+                }
+                // One that retention has dropped meanwhile is taken out of the count by us, later.
+                let is_kept = self.read_state().first() <= first;
+                if is_kept {
+                    self.census.add(page, first);
+                }
+                is_kept
+            });
+            if let Err(fault) = counted {
+                tracing::warn!(reason = %fault.0, "not all topics of the log could be counted");
+            }
+        }
+    }
+
     fn write_index(&self, sealed: &Sealed) -> Result<(), Fault> {
         let Index::Memory(memory) = &sealed.index else {
             return Ok(());
@@ -110,6 +147,13 @@ impl Shared {
     }
 
     fn remove(&self, sealed: &Sealed) -> Result<(), Fault> {
+        let uncounted = each_page(sealed, |page| {
+            self.census.remove(page, sealed.first());
+            true
+        });
+        if let Err(fault) = uncounted {
+            tracing::warn!(reason = %fault.0, "topics that are gone will count until a restart");
+        }
         for name in [log_name(sealed.first()), index_name(sealed.first())] {
             match self.disk.remove(&name) {
                 // The index may not have been written yet.
@@ -122,5 +166,18 @@ impl Shared {
         // Older segments must be gone for good before newer ones go, or a power cut could leave a
         // gap.
         self.disk.sync().map_err(|error| Fault::io("sync", &self.config.path, &error))
+    }
+}
+
+/// Calls `take` with the topics of a segment, some at a time, as long as it says to go on.
+fn each_page(segment: &Sealed, mut take: impl FnMut(&[Topic]) -> bool) -> Result<(), Fault> {
+    let mut after = None::<Topic>;
+    loop {
+        let page = segment.index().topics("", after.as_ref(), COUNT_PAGE)?;
+        let page: Vec<_> = page.into_iter().map(|(topic, _)| topic).collect();
+        if page.is_empty() || !take(&page) || page.len() < COUNT_PAGE {
+            return Ok(());
+        }
+        after = page.into_iter().next_back();
     }
 }

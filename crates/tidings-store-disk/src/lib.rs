@@ -39,6 +39,7 @@ mod ahead;
 mod append;
 mod backup;
 mod block;
+mod census;
 mod config;
 mod disk;
 mod error;
@@ -103,6 +104,8 @@ impl DiskStore {
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
         let (shared, end) = recovery::recover(disk, config)?;
+        let new = shared.write_state().active.index.take_new();
+        shared.census.add(&new, end.log.first);
         let shared = Arc::new(shared);
         let helper = Helper::start(&shared).map_err(|source| OpenError::Io {
             action: "start a thread for the log in",
@@ -160,6 +163,14 @@ impl Store for DiskStore {
         count: usize,
     ) -> Result<Vec<TopicState>, ReadError> {
         Ok(self.shared.topics(prefix, after, count)?)
+    }
+
+    fn topic_count(&self) -> usize {
+        self.shared.census.count()
+    }
+
+    fn has_topic(&self, topic: &Topic) -> bool {
+        self.shared.census.has(topic)
     }
 
     fn wait(&self, after: Position, timeout: Duration) -> Position {

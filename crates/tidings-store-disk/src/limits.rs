@@ -4,8 +4,8 @@
 //! written and of up to [`JOBS_MAX`] + 2 segments whose index is being written to disk (about 8
 //! bytes a record and 200 bytes a topic or id, held by [`SEGMENT_RECORDS_MAX`] and
 //! [`SEGMENT_KEYS_MAX`]: 2 MB each with ordinary events, 60 MB at the very worst);
-//! [`FILTER_BITS_PER_KEY`] for every topic and publisher-given id in the log; and what a read in
-//! progress holds. Two files are open per segment.
+//! [`FILTER_BITS_PER_KEY`] for every topic and publisher-given id in the log; 17 to 39 bytes for
+//! every different topic in it, which is how they are counted; and what a read in progress holds. Two files are open per segment.
 
 use std::time::Duration;
 
@@ -95,3 +95,6 @@ pub const JOBS_MAX: usize = 2;
 /// Names that a log is known to have had: one for each time it was restored. A subscriber that was
 /// away for more than so many restores is told that events may be missing.
 pub const FORMER_NAMES_MAX: usize = 16;
+
+/// Topics of a segment that are counted at a time; in between, the helper thread does what waits.
+pub const COUNT_PAGE: usize = 1024;

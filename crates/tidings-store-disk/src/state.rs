@@ -3,6 +3,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 
 use tidings_hub::{AppendError, HeadSignal, Position, ReadError, Record, Timestamp};
 
+use crate::census::Census;
 use crate::config::DiskConfig;
 use crate::disk::Disk;
 use crate::error::Fault;
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) head: HeadSignal,
     /// Held only for work in memory, never while the disk is asked.
     state: RwLock<State>,
+    pub(crate) census: Census,
     failure: OnceLock<String>,
 }
 
@@ -73,6 +75,7 @@ impl Shared {
             name,
             head: HeadSignal::new(head),
             state: RwLock::new(State { sealed, active, recent, head }),
+            census: Census::default(),
             failure: OnceLock::new(),
         }
     }

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tidings_hub::{Epoch, MemoryStore};
 use tidings_server::{ApiKey, Config, TrustedProxies};
 use tidings_testkit::http::{Connection, Response, request};
-use tidings_testkit::server::TestServer;
+use tidings_testkit::server::{EPOCH, TestServer};
 
 const KEYS: [&str; 2] = ["key-of-the-first-one", "key-of-the-second-one"];
 
@@ -224,4 +226,75 @@ fn heads_topics_and_patterns_have_the_bounds_that_are_configured() {
     let mut connection = server.connect();
     connection.send(request("GET", "/healthz", &[("x-long", &"x".repeat(5000))], b""));
     assert_eq!(connection.head().status, 431);
+}
+
+fn topics(server: &TestServer) -> (f64, Vec<String>) {
+    let page = server.get_json("/metrics").text().to_owned();
+    let counted = page.lines().find_map(|line| line.strip_prefix("tidings_topics "));
+    let list = server.get_json("/topics").json();
+    let names = list["topics"].as_array().unwrap().iter();
+    let names = names.map(|topic| topic["topic"].as_str().unwrap().to_owned());
+    (counted.unwrap().parse().unwrap(), names.collect())
+}
+
+#[test]
+fn one_topic_too_many_is_refused_whole_and_the_others_go_on() {
+    let server = TestServer::builder().engine(|engine| engine.topics_max = 3).start();
+    for topic in ["a", "b", "c"] {
+        assert_eq!(server.post(&format!("/events/{topic}"), "x").status(), 200);
+    }
+    let refused = |answer: Response| {
+        assert_eq!((answer.status(), answer.code().as_str()), (507, "too_many_topics"));
+        assert_eq!(answer.json()["topics_max"], 3);
+        assert_eq!(topics(&server), (3.0, vec!["a".into(), "b".into(), "c".into()]));
+    };
+    let head = server.engine().status().bounds.head;
+    refused(server.post("/events/d", "x"));
+    let ndjson = [("content-type", "application/x-ndjson")];
+    let batch = "{\"topic\":\"a\",\"data\":1}\n{\"topic\":\"e\",\"data\":2}\n";
+    refused(server.request("POST", "/events", &ndjson, batch));
+    assert_eq!(server.engine().status().bounds.head, head, "nothing of it is published");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let mercure = "/.well-known/mercure";
+    let answer = server.request("POST", mercure, &form, "topic=a&topic=f&data=x");
+    assert_eq!(answer.status(), 507, "{}", answer.text());
+    assert_eq!(server.engine().status().bounds.head, head);
+    // What is there goes on, in every way; and a topic that has ended is there.
+    assert_eq!(server.post("/events/a", "x").status(), 200);
+    assert_eq!(server.request("POST", mercure, &form, "topic=a&topic=b&data=x").status(), 200);
+    assert_eq!(server.request("DELETE", "/events/c", &[], "").status(), 200);
+    assert_eq!(server.post("/events/c", "x").status(), 200);
+    refused(server.post("/events/d", "x"));
+}
+
+#[test]
+fn a_topic_whose_last_event_is_gone_gives_its_place_to_another() {
+    let epoch = Epoch::parse(EPOCH).unwrap();
+    let store = Arc::new(MemoryStore::new(epoch, 5000, Duration::from_secs(3600)));
+    let server = TestServer::builder().store(store).engine(|engine| engine.topics_max = 2).start();
+    assert_eq!(server.post("/events/old", "x").status(), 200);
+    assert_eq!(server.post("/events/a", "x").status(), 200);
+    assert_eq!(server.post("/events/new", "x").status(), 507);
+    // It takes the room of everything before it.
+    assert_eq!(server.post("/events/a", "x".repeat(5000)).status(), 200);
+    assert_eq!(topics(&server), (1.0, vec!["a".into()]));
+    assert_eq!(server.post("/events/new", "x").status(), 200);
+}
+
+/// Many at once, so that the committer meets them in batches.
+#[test]
+fn publishers_at_the_same_time_make_no_more_topics_than_there_may_be() {
+    let server = TestServer::builder().engine(|engine| engine.topics_max = 10).start();
+    let made: usize = std::thread::scope(|scope| {
+        let publish = |number: usize| {
+            let server = &server;
+            move || server.post(&format!("/events/{}", number / 2), "x").status() == 200
+        };
+        let threads: Vec<_> = (0..64).map(|number| scope.spawn(publish(number))).collect();
+        threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
+    });
+    let (counted, names) = topics(&server);
+    assert_eq!((counted, names.len()), (10.0, 10));
+    // Two on each topic: whichever came first made it.
+    assert_eq!(made, 20);
 }

@@ -384,6 +384,14 @@ impl Store for SlowDisk {
         self.store.topics(prefix, after, count)
     }
 
+    fn topic_count(&self) -> usize {
+        self.store.topic_count()
+    }
+
+    fn has_topic(&self, topic: &Topic) -> bool {
+        self.store.has_topic(topic)
+    }
+
     fn wait(&self, after: Position, timeout: Duration) -> Position {
         self.store.wait(after, timeout)
     }

@@ -38,6 +38,10 @@ pub struct Status {
     pub bounds: Bounds,
     /// Bytes the log occupies.
     pub store_bytes: u64,
+    /// Topics that have events in the log.
+    pub topics: usize,
+    /// So many there may be.
+    pub topics_max: usize,
 }
 
 /// How long things took, since the start.
@@ -68,6 +72,8 @@ impl Engine {
             bytes_written: counters.bytes_written(),
             bounds: store.bounds(),
             store_bytes: store.bytes(),
+            topics: store.topic_count(),
+            topics_max: self.inner.config.topics_max,
         }
     }
 

@@ -110,6 +110,14 @@ impl Store for MemoryStore {
         Ok(self.read_log().records.topics(prefix, after, count))
     }
 
+    fn topic_count(&self) -> usize {
+        self.read_log().records.topic_count()
+    }
+
+    fn has_topic(&self, topic: &Topic) -> bool {
+        self.read_log().records.has_topic(topic)
+    }
+
     fn wait(&self, after: Position, timeout: Duration) -> Position {
         self.head.wait(after, timeout)
     }

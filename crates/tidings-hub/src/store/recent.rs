@@ -206,6 +206,16 @@ impl RecentRecords {
             .collect()
     }
 
+    /// How many topics there are.
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Whether there are records of a topic.
+    pub fn has_topic(&self, topic: &Topic) -> bool {
+        self.topics.contains_key(topic)
+    }
+
     /// Positions after `after` and up to `upto` of records on any of `topics`, ascending, each
     /// once.
     fn positions_of<'a>(

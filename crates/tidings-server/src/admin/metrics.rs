@@ -99,6 +99,10 @@ fn log(page: &mut Exposition, status: &Status) {
     let help = "Events in the log.";
     page.one("tidings_log_events", Gauge, help, (head + 1).saturating_sub(first) as f64);
     page.one("tidings_log_bytes", Gauge, "Bytes the log occupies.", status.store_bytes as f64);
+    let help = "Topics that have events in the log.";
+    page.one("tidings_topics", Gauge, help, status.topics as f64);
+    let help = "So many topics there may be.";
+    page.one("tidings_topics_max", Gauge, help, status.topics_max as f64);
     let help = "Whether the store failed and takes no more events.";
     let failed = f64::from(u8::from(status.store_failure.is_some()));
     page.one("tidings_store_failed", Gauge, help, failed);

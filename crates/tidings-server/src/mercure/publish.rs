@@ -50,6 +50,10 @@ pub(super) async fn publish(
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text)
                 .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
         }
+        PublishError::TooManyTopics { topics_max } => {
+            let text = format!("there are {topics_max} topics, and there is no room for another");
+            Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text)
+        }
         _ => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the event is not stored"),
     })?;
     let id = appended.first().map_or(String::new(), |appended| appended.id.to_string());

@@ -208,6 +208,11 @@ fn interest(
 fn not_published(error: &PublishError) -> Problem {
     match error {
         PublishError::Stopping => Problem::new(Code::Draining, "publish again in a moment"),
+        PublishError::TooManyTopics { topics_max } => Problem::new(
+            Code::TooManyTopics,
+            "publish to a topic that has events, or wait until retention has dropped another",
+        )
+        .with("topics_max", *topics_max),
         _ => Problem::new(
             Code::StoreFailed,
             "the event is not stored; the operator must look at the log",

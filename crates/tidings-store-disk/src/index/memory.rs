@@ -14,6 +14,8 @@ pub(crate) struct MemoryIndex {
     topics: HashMap<Topic, TopicRecords, RandomState>,
     /// The same topics in the order of their names. Touched only when a topic is new.
     names: BTreeSet<Topic>,
+    /// Those that were new since [`take_new`](MemoryIndex::take_new).
+    new: Vec<Topic>,
     ids: HashMap<EventId, u32, RandomState>,
     blocks: Vec<BlockEntry>,
     records: u32,
@@ -42,6 +44,7 @@ impl MemoryIndex {
                 Some(entry) => entry,
                 None => {
                     self.names.insert(topic.clone());
+                    self.new.push(topic.clone());
                     self.topics.entry(topic.clone()).or_default()
                 }
             };
@@ -54,6 +57,11 @@ impl MemoryIndex {
         if let Some(id) = &record.id {
             self.ids.entry(id.clone()).or_insert(place);
         }
+    }
+
+    /// The topics that this segment did not have when this was last asked.
+    pub(crate) fn take_new(&mut self) -> Vec<Topic> {
+        std::mem::take(&mut self.new)
     }
 
     /// How many records there are.

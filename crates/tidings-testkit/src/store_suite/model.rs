@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tidings_hub::{
     Draft, EventId, Interest, Kind, Position, ReadQuery, Record, Store, Timestamp, Topic,
@@ -132,11 +133,23 @@ fn ask(store: &dyn Store, model: &Model, dice: &mut Dice) {
     let behind = dice.one_in(2).then(|| random_topic(dice));
     let count = dice.below(8) as usize;
     let mut expected = model.topics();
+    count_comes_to(store, expected.len());
+    assert_eq!(store.has_topic(&topic), model.topic(&topic).is_some());
     expected.retain(|state| {
         state.topic.as_str().starts_with(prefix) && behind.as_ref().is_none_or(|b| state.topic > *b)
     });
     expected.truncate(count);
     assert_eq!(store.topics(prefix, behind.as_ref(), count).expect("found"), expected);
+}
+
+/// Waits, for a count may be a little late.
+fn count_comes_to(store: &dyn Store, expected: usize) {
+    let begun = Instant::now();
+    while store.topic_count() != expected {
+        let late = begun.elapsed() > Duration::from_secs(20);
+        assert!(!late, "{} topics, and {expected} are there", store.topic_count());
+        std::thread::yield_now();
+    }
 }
 
 fn check_read(

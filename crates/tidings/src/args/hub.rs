@@ -122,6 +122,9 @@ pub(crate) struct HubArgs {
     /// Events per second that one token may publish [unlimited]
     #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
     max_publish_rate: Option<String>,
+    /// Topics that have events in the log [1000000]
+    #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
+    max_topics: Option<String>,
     /// Connections at once on which requests are read [16384]
     #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
     max_connections: Option<String>,
@@ -222,6 +225,7 @@ impl HubArgs {
         give("peer-patience", self.peer_patience.as_slice());
         give("max-connection-age", self.max_connection_age.as_slice());
         give("max-event-bytes", self.max_event_bytes.as_slice());
+        give("max-topics", self.max_topics.as_slice());
         give("max-connections", self.max_connections.as_slice());
         give("max-matchers", self.max_matchers.as_slice());
         give("max-publish-rate", self.max_publish_rate.as_slice());

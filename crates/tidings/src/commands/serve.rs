@@ -67,6 +67,7 @@ pub(super) fn run_with(
         heartbeat: settings.heartbeat,
         subscribers_max: settings.max_subscribers.unwrap_or(fitting),
         subscribers_per_second_max: settings.max_arrival_rate,
+        topics_max: settings.max_topics.map_or(usize::MAX, |count| count.get() as usize),
         peer_patience: settings.peer_patience,
         rings_bytes_max: usize::try_from(settings.ring_bytes).unwrap_or(usize::MAX),
         portable: settings.portable,

@@ -62,6 +62,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::one("max-event-bytes"),
     Key::one("max-matchers"),
     Key::one("max-publish-rate"),
+    Key::one("max-topics"),
     Key::one("max-connections"),
     Key::one("max-connections-per-address"),
     Key::one("max-subscribers-per-address"),

@@ -54,6 +54,7 @@ fn the_default_file_says_what_the_other_rooms_default_to() {
     assert_eq!(settings.max_body_pause, config.body_idle_max);
     assert_eq!(settings.max_idle, config.keep_alive);
     let engine = tidings_engine::EngineConfig::default();
+    assert_eq!(settings.max_topics.map(|count| count.get() as usize), Some(engine.topics_max));
     assert_eq!(settings.ring_bytes, engine.rings_bytes_max as u64);
     assert_eq!(settings.drain_window, config.drain_window);
     assert_eq!(settings.max_drain, config.drain_max);

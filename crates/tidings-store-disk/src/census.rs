@@ -1,0 +1,135 @@
+//! How many different topics the log has.
+//!
+//! Segments know their topics, but not which of them other segments have too. So every topic is
+//! counted once for the whole log, by a hash of its name, with the newest segment that has it: when
+//! that segment goes, the topic is gone. What the log was opened with is counted by the helper
+//! thread, so that opening it takes no longer; until that is done, the count is too low.
+//!
+//! Two names with the same 64-bit hash count as one. Among a million names that happens once in
+//! thirty million logs, and the seed is another one in each process.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
+use tidings_hub::{Position, Topic};
+
+/// 17 bytes a topic, and as much again when the table has just grown.
+#[derive(Default)]
+pub(crate) struct Census {
+    /// By hash: the first position of the newest segment that has the topic.
+    newest: Mutex<HashMap<u64, Position, Hashed>>,
+    count: AtomicUsize,
+    seed: RandomState,
+}
+
+impl Census {
+    /// The segment that begins at `first` has these topics.
+    pub(crate) fn add<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>, first: Position) {
+        let mut newest = self.lock();
+        for topic in topics {
+            let segment = newest.entry(self.hash(topic)).or_insert(first);
+            *segment = first.max(*segment);
+        }
+        self.count.store(newest.len(), Ordering::Relaxed);
+    }
+
+    /// The segment that begins at `first` is gone, and with it these topics, unless a newer one has
+    /// them too.
+    pub(crate) fn remove<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>, first: Position) {
+        let mut newest = self.lock();
+        for topic in topics {
+            if let Entry::Occupied(entry) = newest.entry(self.hash(topic))
+                && *entry.get() == first
+            {
+                entry.remove();
+            }
+        }
+        self.count.store(newest.len(), Ordering::Relaxed);
+        if newest.capacity() / 4 > newest.len() {
+            let room = newest.len() * 2;
+            newest.shrink_to(room);
+        }
+    }
+
+    /// How many topics there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether this is one of them.
+    pub(crate) fn has(&self, topic: &Topic) -> bool {
+        self.lock().contains_key(&self.hash(topic))
+    }
+
+    fn hash(&self, topic: &Topic) -> u64 {
+        self.seed.hash_one(topic.as_str())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Position, Hashed>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The keys are hashes already.
+#[derive(Clone, Default)]
+struct Hashed(u64);
+
+impl BuildHasher for Hashed {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self(0)
+    }
+}
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are u64")
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_topic_counts_once_until_the_newest_segment_that_has_it_goes() {
+        let [a, b, c] = ["a", "b", "c"].map(|name| Topic::new(name).unwrap());
+        let [one, two] = [1, 100].map(Position::new);
+        let census = Census::default();
+        census.add([&b, &c], two);
+        // Older ones are counted later when a log is opened.
+        census.add([&a, &b], one);
+        assert_eq!(census.count(), 3);
+        census.remove([&a, &b], one);
+        assert_eq!(census.count(), 2);
+        assert_eq!([&a, &b, &c].map(|topic| census.has(topic)), [false, true, true]);
+        census.remove([&b, &c], two);
+        assert_eq!(census.count(), 0);
+    }
+
+    #[test]
+    fn memory_is_given_back() {
+        let topics: Vec<_> = (0..10_000).map(|n| Topic::new(n.to_string()).unwrap()).collect();
+        let census = Census::default();
+        census.add(&topics, Position::new(1));
+        assert_eq!(census.count(), topics.len());
+        census.remove(&topics[10..], Position::new(1));
+        assert_eq!(census.count(), 10);
+        assert!(census.lock().capacity() < 1000);
+    }
+}
