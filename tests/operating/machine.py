@@ -1,4 +1,7 @@
-"""Another Debian inside this one: its own systemd, network and processes; its files are these, and a change to them is gone with it."""
+"""Another Debian inside this one, with a systemd, a network and processes of its own.
+
+Its files are those of this one, and a change to them is gone with it.
+"""
 
 import os
 import pathlib

@@ -8,6 +8,7 @@ import world
 import packages  # noqa: F401
 import proxies  # noqa: F401
 import restarts  # noqa: F401
+import static  # noqa: F401
 
 part = sys.argv[1] if len(sys.argv) > 1 else ""
 failed = skipped = passed = 0
