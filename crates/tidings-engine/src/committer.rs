@@ -1,8 +1,9 @@
 //! The one thread that writes to the store.
 //!
-//! Publishers put their drafts into a queue and wait. The committer takes everything that is there, up to a
-//! batch, appends it with one call (one `fsync`), answers all of its publishers, and looks again. No delay is
-//! added to make batches bigger: while one batch is being synced, the next one gathers by itself.
+//! Publishers put their drafts into a queue and wait. The committer takes everything that is there,
+//! up to a batch, appends it with one call (one `fsync`), answers all of its publishers, and looks
+//! again. No delay is added to make batches bigger: while one batch is being synced, the next one
+//! gathers by itself.
 
 mod topics;
 
@@ -153,7 +154,8 @@ fn commit(store: &dyn Store, jobs: Vec<Job>, timings: &Timings) {
         Ok(appended) => {
             let mut appended = appended.into_iter();
             for (count, answer) in answers {
-                // A publisher that went away meanwhile does not hear the answer; its events are stored.
+                // A publisher that went away meanwhile does not hear the answer; its events are
+                // stored.
                 let _ = answer.send(Ok(appended.by_ref().take(count).collect()));
             }
         }

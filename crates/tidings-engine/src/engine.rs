@@ -50,11 +50,13 @@ pub struct EngineConfig {
     /// Topics that have events in the log. At the edge: [`PublishError::TooManyTopics`], for events
     /// on another one; a topic has its place until retention has dropped its last event.
     pub topics_max: usize,
-    /// Serve every subscriber through a response body, as on systems where workers cannot own sockets.
+    /// Serve every subscriber through a response body, as on systems where workers cannot own
+    /// sockets.
     pub portable: bool,
     /// Age at which connections are rotated, give or take a tenth; `None` never does.
     pub connection_age_max: Option<Duration>,
-    /// How long a peer may acknowledge nothing, whatever its kernel is asked, before it counts as gone.
+    /// How long a peer may acknowledge nothing, whatever its kernel is asked, before it counts as
+    /// gone.
     pub peer_patience: Duration,
     /// Bytes of recent frames kept for subscribers, in all shards together, before they are
     /// shortened. At the edge: who is behind reads the log instead.
@@ -81,7 +83,8 @@ impl Default for EngineConfig {
     }
 }
 
-/// Publishes, subscribers and history over one store. Cheap to clone: all clones are the same engine.
+/// Publishes, subscribers and history over one store. Cheap to clone: all clones are the same
+/// engine.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -105,7 +108,8 @@ struct Inner {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// A subscription whose start has been found: what to tell the subscriber, and the place held for it.
+/// A subscription whose start has been found: what to tell the subscriber, and the place held for
+/// it.
 #[derive(Debug)]
 pub struct Opening {
     /// What is wanted.
@@ -120,7 +124,8 @@ pub struct Opening {
     pub connection: ConnectionId,
     /// Everything that is there is sent.
     from_the_oldest: bool,
-    /// Topics of the subscription that have ended. When all have, the subscriber is closed once it has the end.
+    /// Topics of the subscription that have ended. When all have, the subscriber is closed once it
+    /// has the end.
     ended: Vec<Topic>,
     permit: Permit,
 }
@@ -144,7 +149,8 @@ impl Opening {
 pub struct Attachment {
     /// How to speak to it.
     pub voice: Voice,
-    /// Blocks of the event stream to send before the first event: a comment, a `retry`, an id, a reset.
+    /// Blocks of the event stream to send before the first event: a comment, a `retry`, an id, a
+    /// reset.
     pub preface: Vec<u8>,
     /// When to close it because its grant ends.
     pub expires: Option<Timestamp>,
@@ -156,8 +162,8 @@ pub struct Attachment {
 
 /// Goes with a subscriber, and is dropped when the subscriber is gone, however that came.
 ///
-/// Both happen on the thread that serves the subscriber, between two turns: what is done there must be
-/// short.
+/// Both happen on the thread that serves the subscriber, between two turns: what is done there must
+/// be short.
 pub trait Companion: Send + fmt::Debug {
     /// The subscriber has its seat: what is published, and given notice of, from now on reaches it.
     /// Returns notices from before that it is to be given too.
@@ -293,8 +299,8 @@ impl Engine {
         self.inner.store.bounds().head
     }
 
-    /// Stores `drafts`, in order, all or nothing, as firmly as the store promises. Returns one entry per draft.
-    /// They reach subscribers by the store's tail, soon after.
+    /// Stores `drafts`, in order, all or nothing, as firmly as the store promises. Returns one
+    /// entry per draft. They reach subscribers by the store's tail, soon after.
     ///
     /// # Errors
     ///
@@ -473,7 +479,8 @@ impl Engine {
         .await
     }
 
-    /// Waits until there is a record after `after`; returns the head. Drop the future to stop waiting.
+    /// Waits until there is a record after `after`; returns the head. Drop the future to stop
+    /// waiting.
     pub async fn wait(&self, after: Position) -> Position {
         let mut head = self.inner.head.subscribe();
         let moved = head.wait_for(|head| *head > after).await;
@@ -503,8 +510,8 @@ impl Engine {
         self.read(move |store| store.topics(&prefix, after.as_ref(), count)).await
     }
 
-    /// Leaves gracefully: new subscribers are refused, and those connected are told to come back and closed,
-    /// spread over `window`. Returns when the last one is gone.
+    /// Leaves gracefully: new subscribers are refused, and those connected are told to come back
+    /// and closed, spread over `window`. Returns when the last one is gone.
     pub async fn drain(&self, window: Duration) {
         self.inner.counters.start_draining();
         for mailbox in &self.inner.mailboxes {

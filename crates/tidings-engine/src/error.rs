@@ -75,7 +75,8 @@ impl Error for PublishError {
 pub enum OpenError {
     /// There is no room now; the client should come back later.
     Refused(Refusal),
-    /// Every topic asked for has ended, and the subscriber has seen the end: it should not come back.
+    /// Every topic asked for has ended, and the subscriber has seen the end: it should not come
+    /// back.
     Ended,
     /// The store could not be read.
     Store(ReadError),

@@ -5,7 +5,8 @@
 //! bytes a record and 200 bytes a topic or id, held by [`SEGMENT_RECORDS_MAX`] and
 //! [`SEGMENT_KEYS_MAX`]: 2 MB each with ordinary events, 60 MB at the very worst);
 //! [`FILTER_BITS_PER_KEY`] for every topic and publisher-given id in the log; 17 to 39 bytes for
-//! every different topic in it, which is how they are counted; and what a read in progress holds. Two files are open per segment.
+//! every different topic in it, which is how they are counted; and what a read in progress holds.
+//! Two files are open per segment.
 
 use std::time::Duration;
 
