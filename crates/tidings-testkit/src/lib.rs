@@ -1,6 +1,7 @@
 //! The simulated world, the store suite and the end-to-end tests of Tidings
 
 pub mod http;
+pub mod http2;
 pub mod server;
 pub mod store_suite;
 pub mod token;

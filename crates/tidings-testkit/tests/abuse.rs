@@ -7,6 +7,9 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tidings_testkit::http::request;
+use tidings_testkit::http2::{
+    END_HEADERS, Frame, PREFACE, Peer, frame, frames, get, get_from, kind,
+};
 use tidings_testkit::server::TestServer;
 
 /// Somebody else subscribes, publishes, and has the event.
@@ -131,22 +134,6 @@ fn what_is_sent_on_after_a_subscription_does_not_become_a_request() {
     assert!(!topics(&server).contains(&"behind".to_owned()));
 }
 
-/// The beginning of an HTTP/2 connection: preface and empty settings (RFC 9113 §3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
-/// A frame (RFC 9113 §4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
-/// `GET http://x/healthz`, by the static table and literals (RFC 7541).
-const GET: &[u8] = b"\x82\x86\x44\x08/healthz\x41\x01x";
-
 #[test]
 fn floods_of_http_2_frames_are_cut_off_or_taken_and_keep_nobody_out() {
     let server = TestServer::start();
@@ -155,10 +142,12 @@ fn floods_of_http_2_frames_are_cut_off_or_taken_and_keep_nobody_out() {
     let resets: Vec<u8> = (0..20_000)
         .flat_map(|number| {
             let stream = 2 * number + 1;
-            [frame(1, 5, stream, GET), frame(3, 0, stream, &8_u32.to_be_bytes())].concat()
+            [frame(1, 5, stream, &get("/healthz")), frame(3, 0, stream, &8_u32.to_be_bytes())]
+                .concat()
         })
         .collect();
-    flood(address, PREFACE, &resets, 1);
+    let answer = flood(address, PREFACE, &resets, 1);
+    assert_eq!(goodbye(&answer), Some(ENHANCE_YOUR_CALM));
     still_serves(&server);
     for again in [
         frame(6, 0, 0, b"pingping"),
@@ -171,14 +160,159 @@ fn floods_of_http_2_frames_are_cut_off_or_taken_and_keep_nobody_out() {
         still_serves(&server);
     }
     // A head that never ends (CVE-2024-27316): its client hears why it is ended.
-    let open = [PREFACE, &frame(1, 1, 1, GET)].concat();
+    let open = [PREFACE, &frame(1, 1, 1, &get("/healthz"))].concat();
     let more = frame(9, 0, 1, &b"\x00\x01x\x01y".repeat(1000));
-    flood(address, &open, &more, 200);
+    let answer = flood(address, &open, &more, 200);
+    assert!(goodbye(&answer).is_some_and(|code| code != 0));
     still_serves(&server);
     // Empty frames of data on a stream that is open.
     let open = [PREFACE, &frame(1, 4, 1, b"\x83\x86\x44\x09/events/a\x41\x01x")].concat();
     flood(address, &open, &frame(0, 0, 1, b"").repeat(100), 1000);
     still_serves(&server);
+}
+
+/// The code with which the server ended a connection.
+fn goodbye(answer: &[u8]) -> Option<u32> {
+    let ended = |frame: &Frame| frame.kind == kind::GOAWAY;
+    frames(answer).iter().rfind(|frame| ended(frame)).and_then(Frame::error)
+}
+
+/// Codes of errors (RFC 9113 §7).
+const REFUSED_STREAM: u32 = 7;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// The name of a setting (RFC 9113 §6.5.2).
+const INITIAL_WINDOW_SIZE: u16 = 4;
+
+#[test]
+fn a_stream_too_many_is_refused_and_the_others_go_on() {
+    let server = TestServer::builder().config(|config| config.streams_max = 10).start();
+    let mut peer = Peer::connect(server.address(), &[]);
+    let settings = peer.until(|frame| frame.kind == kind::SETTINGS);
+    assert!(settings.payload.chunks(6).any(|one| one == [0, 3, 0, 0, 0, 10]), "{settings:?}");
+    for number in 0..15 {
+        peer.ask(2 * number + 1, "/events/others");
+    }
+    let (mut open, mut refused) = (Vec::new(), Vec::new());
+    while open.len() + refused.len() < 15 {
+        let frame = peer.until(|frame| matches!(frame.kind, kind::HEADERS | kind::RST_STREAM));
+        match frame.error() {
+            None => open.push(frame.stream),
+            Some(code) => {
+                assert_eq!(code, REFUSED_STREAM);
+                refused.push(frame.stream);
+            }
+        }
+    }
+    assert_eq!((open.len(), refused.len()), (10, 5));
+    still_serves(&server);
+    for _ in 0..10 {
+        let is_event = |frame: &Frame| String::from_utf8_lossy(&frame.payload).contains("still");
+        let told = peer.until(|frame| frame.kind == kind::DATA && is_event(frame)).stream;
+        assert!(open.contains(&told));
+        open.retain(|stream| *stream != told);
+    }
+}
+
+/// Without a window nothing may be sent, for ever. What waits then must not be the server's memory.
+#[test]
+fn subscribers_that_never_open_their_window_hold_a_bounded_part_and_lose_nothing() {
+    const STREAMS: u32 = 100;
+    const EVENTS: usize = 200;
+    let server = TestServer::builder().engine(|engine| engine.rings_bytes_max = 1 << 20).start();
+    let mut peer = Peer::connect(server.address(), &[(INITIAL_WINDOW_SIZE, 0)]);
+    for number in 0..STREAMS {
+        peer.ask(2 * number + 1, "/events/big");
+    }
+    for _ in 0..STREAMS {
+        peer.until(|frame| frame.kind == kind::HEADERS);
+    }
+    let mut reader = server.subscribe("/events/big", &[]);
+    for number in 0..EVENTS {
+        let event = format!("{number} {}", "x".repeat(50_000));
+        assert_eq!(server.post("/events/big", &event).status(), 200);
+        // Somebody who reads does not notice.
+        assert!(reader.event().unwrap().contains(&format!("data: {number} ")));
+    }
+    // 10 MB were published to each of a hundred; this is what the hub keeps for them.
+    let page = server.get_json("/metrics").text().to_owned();
+    let figure = |name: &str| {
+        let line = page.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse::<f64>().unwrap()
+    };
+    assert!(figure("tidings_rings_bytes ") <= f64::from(4 << 20), "{page}");
+    assert!(figure("tidings_subscribers_blocked ") >= f64::from(STREAMS), "{page}");
+    // One of them reads after all: everything is there, in order.
+    peer.send(&frame(kind::WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()));
+    peer.send(&frame(kind::WINDOW_UPDATE, 0, 1, &(1_u32 << 30).to_be_bytes()));
+    let mut text = Vec::new();
+    let end = format!("data: {} ", EVENTS - 1);
+    let has_end = |text: &[u8]| text.windows(end.len()).any(|part| part == end.as_bytes());
+    let mut seen = 0;
+    while !has_end(&text[seen..]) {
+        seen = text.len().saturating_sub(end.len());
+        let data = peer.until(|frame| frame.kind == kind::DATA);
+        assert_eq!(data.stream, 1, "the others' windows are shut");
+        text.extend(data.payload);
+    }
+    let text = String::from_utf8(text).unwrap();
+    let numbers = text.lines().filter_map(|line| line.strip_prefix("data: ")?.split(' ').next());
+    let expected: Vec<_> = (0..EVENTS).map(|number| number.to_string()).collect();
+    assert_eq!(numbers.collect::<Vec<_>>(), expected);
+    still_serves(&server);
+}
+
+#[test]
+fn a_server_that_leaves_says_goodbye_and_ends_its_streams_in_good_order() {
+    let server = TestServer::start();
+    let mut peer = Peer::connect(server.address(), &[]);
+    for stream in [1, 3] {
+        peer.ask(stream, "/events/a");
+        peer.until(|frame| frame.kind == kind::HEADERS);
+    }
+    let leaving = std::thread::spawn(move || server.stop());
+    let (mut goodbyes, mut ended) = (Vec::new(), Vec::new());
+    while let Some(frame) = peer.next_frame() {
+        assert_ne!(frame.kind, kind::RST_STREAM, "{frame:?}");
+        if frame.kind == kind::GOAWAY {
+            goodbyes.push(frame.error().unwrap());
+        }
+        if frame.ends_stream() {
+            ended.push(frame.stream);
+        }
+        // h2 asks by a ping whether its goodbye has been heard (RFC 9113 §6.8).
+        if frame.kind == kind::PING && frame.flags == 0 {
+            peer.send(&self::frame(kind::PING, 1, 0, &frame.payload));
+        }
+    }
+    leaving.join().unwrap();
+    ended.sort_unstable();
+    assert_eq!(ended, [1, 3]);
+    assert!(!goodbyes.is_empty() && goodbyes.iter().all(|code| *code == 0), "{goodbyes:?}");
+}
+
+#[test]
+fn a_request_over_http_2_says_which_host_it_is_for_too() {
+    /// `:status: 400` and `:status: 200` of the static table (RFC 7541 appendix A).
+    const BAD: u8 = 0x8c;
+    const GOOD: u8 = 0x88;
+    let server = TestServer::start();
+    let authority = "\x01";
+    let host = "\0\x04host";
+    let cases = [
+        (vec![(authority, "a:80")], GOOD),
+        (vec![(host, "a")], GOOD),
+        (vec![(authority, "a"), (host, "A")], GOOD),
+        (vec![(authority, "a"), (host, "b")], BAD),
+        (vec![], BAD),
+    ];
+    let mut peer = Peer::connect(server.address(), &[]);
+    for (number, (fields, status)) in (0..).zip(cases) {
+        let head = get_from("/healthz", &fields);
+        peer.send(&frame(kind::HEADERS, END_HEADERS | 1, 2 * number + 1, &head));
+        let answer = peer.until(|frame| frame.kind == kind::HEADERS);
+        assert_eq!((answer.stream, answer.payload[0]), (2 * number + 1, status), "{fields:?}");
+    }
 }
 
 #[test]

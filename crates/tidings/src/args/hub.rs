@@ -174,7 +174,7 @@ pub(crate) struct HubArgs {
     /// What is told on standard error: error, warn, info, debug, ... [info]
     #[arg(long, value_name = "FILTER", help_heading = MACHINE)]
     log: Option<String>,
-    /// How it is told: text or json [text]
+    /// How it is told: human or json [human]
     #[arg(long, value_name = "FORMAT", help_heading = MACHINE)]
     log_format: Option<String>,
 }

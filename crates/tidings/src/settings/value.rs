@@ -41,9 +41,9 @@ pub(super) fn portable(text: &str) -> Result<bool, String> {
 
 pub(super) fn log_json(text: &str) -> Result<bool, String> {
     match text {
-        "text" => Ok(false),
+        "human" => Ok(false),
         "json" => Ok(true),
-        _ => Err(one_of(text, &["text", "json"])),
+        _ => Err(one_of(text, &["human", "json"])),
     }
 }
 

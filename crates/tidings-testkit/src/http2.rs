@@ -1,0 +1,168 @@
+//! HTTP/2 as frames (RFC 9113): a client that can be as wrong as a test needs it to be.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// After this time of waiting, a test has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The beginning of a connection: preface and empty settings (RFC 9113 §3.4).
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// Kinds of frames (RFC 9113 §6).
+#[allow(missing_docs)]
+pub mod kind {
+    pub const DATA: u8 = 0;
+    pub const HEADERS: u8 = 1;
+    pub const PRIORITY: u8 = 2;
+    pub const RST_STREAM: u8 = 3;
+    pub const SETTINGS: u8 = 4;
+    pub const PING: u8 = 6;
+    pub const GOAWAY: u8 = 7;
+    pub const WINDOW_UPDATE: u8 = 8;
+    pub const CONTINUATION: u8 = 9;
+}
+
+/// Of data and of a head: nothing follows on the stream. Of settings and pings: an answer.
+pub const END_STREAM: u8 = 1;
+
+/// Of a head: it is whole.
+pub const END_HEADERS: u8 = 4;
+
+/// The bytes of a frame (RFC 9113 §4.1).
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// The head of a `GET` of `path`, by the static table and literals (RFC 7541).
+pub fn get(path: &str) -> Vec<u8> {
+    get_from(path, &[("\x01", "test")])
+}
+
+/// The same with other fields behind the path: each a name as bytes of a literal without indexing,
+/// and a value.
+pub fn get_from(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = b"\x82\x86".to_vec();
+    for (name, value) in [("\x04", path)].iter().chain(fields) {
+        head.extend_from_slice(name.as_bytes());
+        head.push(u8::try_from(value.len()).ok().filter(|len| *len < 127).expect("a short value"));
+        head.extend_from_slice(value.as_bytes());
+    }
+    head
+}
+
+/// A frame that was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// See [`kind`].
+    pub kind: u8,
+    /// Whatever the kind makes of them.
+    pub flags: u8,
+    /// 0: the connection.
+    pub stream: u32,
+    /// The rest.
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// Whether the stream ends with it in good order.
+    pub fn ends_stream(&self) -> bool {
+        matches!(self.kind, kind::DATA | kind::HEADERS) && self.flags & END_STREAM != 0
+    }
+
+    /// The code of an error: of a reset, or of a goodbye.
+    pub fn error(&self) -> Option<u32> {
+        let at = match self.kind {
+            kind::RST_STREAM => 0,
+            kind::GOAWAY => 4,
+            _ => return None,
+        };
+        let code = self.payload.get(at..at + 4)?;
+        Some(u32::from_be_bytes(code.try_into().expect("four bytes")))
+    }
+}
+
+/// All whole frames in `bytes`.
+pub fn frames(mut bytes: &[u8]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while let Some((frame, rest)) = split(bytes) {
+        frames.push(frame);
+        bytes = rest;
+    }
+    frames
+}
+
+fn split(bytes: &[u8]) -> Option<(Frame, &[u8])> {
+    let (head, rest) = bytes.split_at_checked(9)?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+    let (payload, rest) = rest.split_at_checked(length)?;
+    let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+    Some((Frame { kind: head[3], flags: head[4], stream, payload: payload.to_vec() }, rest))
+}
+
+/// A connection, in the clear, with prior knowledge.
+pub struct Peer {
+    stream: TcpStream,
+    bytes: Vec<u8>,
+}
+
+impl Peer {
+    /// Connects, and sends preface and settings.
+    pub fn connect(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut peer = Self { stream, bytes: Vec::new() };
+        let mut payload = Vec::new();
+        for (name, value) in settings {
+            payload.extend(name.to_be_bytes());
+            payload.extend(value.to_be_bytes());
+        }
+        // The magic words alone; these settings take the place of the empty ones.
+        peer.send(&PREFACE[..24]);
+        peer.send(&frame(kind::SETTINGS, 0, 0, &payload));
+        peer
+    }
+
+    /// Sends bytes. That the other side takes them is not its duty.
+    pub fn send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Asks for `path`, with nothing behind the head.
+    pub fn ask(&mut self, stream: u32, path: &str) {
+        self.send(&frame(kind::HEADERS, END_HEADERS | END_STREAM, stream, &get(path)));
+    }
+
+    /// The next frame; `None` at the end.
+    pub fn next_frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some((frame, rest)) = split(&self.bytes) {
+                self.bytes = rest.to_vec();
+                return Some(frame);
+            }
+            let mut buffer = [0; 16 << 10];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(length) => self.bytes.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Reads on until a frame is as `wanted` says.
+    pub fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Frame {
+        loop {
+            let frame = self.next_frame().expect("it ends without what is wanted");
+            if wanted(&frame) {
+                return frame;
+            }
+        }
+    }
+}
