@@ -59,21 +59,8 @@ pub(super) fn run_with(
         .enable_all()
         .build()
         .map_err(no_runtime)?;
-    let fitting = open_files::raise();
+    let engine_config = engine_config(&settings, processors, open_files::raise());
     let store = stores::open(&settings)?;
-    let engine_config = EngineConfig {
-        // One is left to requests, the committer and the kernel: docs/decisions/0004.
-        shards: settings.shards.unwrap_or((processors - 1).max(1)),
-        heartbeat: settings.heartbeat,
-        subscribers_max: settings.max_subscribers.unwrap_or(fitting),
-        subscribers_per_second_max: settings.max_arrival_rate,
-        topics_max: settings.max_topics.map_or(usize::MAX, |count| count.get() as usize),
-        peer_patience: settings.peer_patience,
-        rings_bytes_max: usize::try_from(settings.ring_bytes).unwrap_or(usize::MAX),
-        portable: settings.portable,
-        connection_age_max: settings.max_connection_age,
-        seed: stores::random(),
-    };
     let certificate = CertificateFiles::of(&settings)?.zip(server_config.tls.clone());
     runtime.block_on(async {
         let signals = Signals::new()?;
@@ -92,16 +79,7 @@ pub(super) fn run_with(
         supervisor::say_ready();
         tokio::spawn(reload(certificate, hangup));
         let beside = beside(&engine, &server);
-        let leave = async {
-            signals.first().await;
-            supervisor::say_stopping();
-            tracing::info!("leaving; a second signal ends the hub at once");
-            // What runs beside may be a subscriber itself, and would be waited for.
-            if let Some(task) = &beside {
-                task.abort();
-            }
-        };
-        server.serve(leave).await;
+        server.serve(told_to_leave(signals, beside)).await;
         engine.stop().await;
         tracing::info!("the hub has left");
         Ok(())
@@ -111,6 +89,33 @@ pub(super) fn run_with(
     drop(store);
     telemetry.end();
     Ok(ExitCode::Success)
+}
+
+fn engine_config(settings: &Settings, processors: usize, fitting: usize) -> EngineConfig {
+    EngineConfig {
+        // One is left to requests, the committer and the kernel: docs/decisions/0004.
+        shards: settings.shards.unwrap_or((processors - 1).max(1)),
+        heartbeat: settings.heartbeat,
+        subscribers_max: settings.max_subscribers.unwrap_or(fitting),
+        subscribers_per_second_max: settings.max_arrival_rate,
+        topics_max: settings.max_topics.map_or(usize::MAX, |count| count.get() as usize),
+        peer_patience: settings.peer_patience,
+        rings_bytes_max: usize::try_from(settings.ring_bytes).unwrap_or(usize::MAX),
+        portable: settings.portable,
+        connection_age_max: settings.max_connection_age,
+        seed: stores::random(),
+    }
+}
+
+/// Waits for the first signal, and ends what runs beside the hub: it may be a subscriber itself,
+/// and would be waited for.
+async fn told_to_leave(signals: Signals, beside: Option<JoinHandle<()>>) {
+    signals.first().await;
+    supervisor::say_stopping();
+    tracing::info!("leaving; a second signal ends the hub at once");
+    if let Some(task) = beside {
+        task.abort();
+    }
 }
 
 /// Reads again what can be read again, when it has changed and when the hub is asked to.
