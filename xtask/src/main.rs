@@ -11,7 +11,6 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask tidy              what a reader would stumble over: long files, wide lines, crate
                               arrows, words outside their room, dead links
-cargo xtask tidy --shrink     the same, and take what is no longer an exception off its list
 cargo xtask generate          write the reference pages, from the built program
 cargo xtask generate --check  say whether they are as they would be written";
 
@@ -19,8 +18,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let problems = match words[..] {
-        ["tidy"] => tidy::run(false),
-        ["tidy", "--shrink"] => tidy::run(true),
+        ["tidy"] => tidy::run(),
         ["generate"] => generate::run(false),
         ["generate", "--check"] => generate::run(true),
         _ => {

@@ -7,12 +7,11 @@ mod words;
 
 use crate::tree;
 
-/// Every problem, one sentence each, with its place. With `shrink`, lists of exceptions lose what
-/// they no longer need.
-pub(crate) fn run(shrink: bool) -> Vec<String> {
+/// Every problem, one sentence each, with its place.
+pub(crate) fn run() -> Vec<String> {
     let files = tree::files();
     let mut problems = sizes(&files);
-    problems.extend(widths::check(&files, shrink));
+    problems.extend(widths::check(&files));
     problems.extend(arrows::check());
     problems.extend(words::check(&files));
     problems.extend(links::check(&files));
