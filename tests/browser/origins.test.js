@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { heard, listen, openPage } from "./browser.js";
 import { equal, temporaryFile, test, until } from "./harness.js";
-import { startHub } from "./hub.js";
+import { startHub, startHubWithKey } from "./hub.js";
 import { startSite } from "./site.js";
 
 test("an allowed origin listens with credentials and publishes past a preflight", async () => {
@@ -68,4 +68,16 @@ test("the worker pattern's example shares one connection by hand", async () => {
   await hub.publish("hello", "to both");
   for (const one of pages) await one.getByText("to both").waitFor();
   equal(await hub.subscribers(), 1);
+});
+
+test("the page of the Express example listens with the token that its backend gives", async () => {
+  const { hub, key } = await startHubWithKey(["--cors-origin", "*"]);
+  const html = readFileSync(new URL("../../examples/express/page.html", import.meta.url), "utf8");
+  const site = await startSite(html.replaceAll("http://127.0.0.1:3000", hub.url), { "/token": key });
+  const page = await openPage(site);
+  const headers = { authorization: `Bearer ${key}` };
+  const stats = async () => (await fetch(`${hub.url}/stats`, { headers })).json();
+  await until("it listens", async () => (await stats()).subscribers === 1);
+  await hub.publish("orders/7", "sent", { token: key });
+  await page.getByText("sent").waitFor();
 });
