@@ -73,7 +73,8 @@ test("the worker pattern's example shares one connection by hand", async () => {
 test("the page of the Express example listens with the token that its backend gives", async () => {
   const { hub, key } = await startHubWithKey(["--cors-origin", "*"]);
   const html = readFileSync(new URL("../../examples/express/page.html", import.meta.url), "utf8");
-  const site = await startSite(html.replaceAll("http://127.0.0.1:3000", hub.url), { "/token": key });
+  const here = html.replaceAll("http://127.0.0.1:3000", hub.url);
+  const site = await startSite(here, { "/token": key });
   const page = await openPage(site);
   const headers = { authorization: `Bearer ${key}` };
   const stats = async () => (await fetch(`${hub.url}/stats`, { headers })).json();
