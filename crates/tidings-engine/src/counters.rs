@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tidings_hub::CloseReason;
 use tokio::sync::Notify;
 
-use crate::engine::Refusal;
+use crate::refusal::Refusal;
 use crate::timings::Timings;
 
 /// Shared by all workers. Written by a worker once per write at most.

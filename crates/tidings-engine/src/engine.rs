@@ -28,6 +28,7 @@ use crate::limits::{
     TOPICS_MAX,
 };
 use crate::mailbox::{Mailbox, Message};
+use crate::refusal::Refusal;
 use crate::replay::Replay;
 use crate::sink::{BodyPipe, SubscriberBody};
 use crate::sys::{self, Poller};
@@ -168,40 +169,6 @@ pub trait Companion: Send + fmt::Debug {
     /// The subscriber has its seat: what is published, and given notice of, from now on reaches it.
     /// Returns notices from before that it is to be given too.
     fn arrived(&mut self) -> Vec<Arc<Notice>>;
-}
-
-/// Why there is no room for a subscriber now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The configured number of subscribers is connected.
-    AtCapacity,
-    /// More come at once than are let in per second.
-    TooFast,
-    /// The hub is leaving.
-    Draining,
-}
-
-impl Refusal {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::AtCapacity, Self::TooFast, Self::Draining];
-
-    /// The name in metrics and logs.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AtCapacity => "at_capacity",
-            Self::TooFast => "too_fast",
-            Self::Draining => "draining",
-        }
-    }
-
-    /// One sentence for people.
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::AtCapacity => "the hub holds as many subscribers as it may",
-            Self::TooFast => "more subscribers come at once than the hub lets in",
-            Self::Draining => "the hub is shutting down",
-        }
-    }
 }
 
 impl Engine {

@@ -6,7 +6,7 @@ use std::io;
 
 use tidings_hub::{AppendError, ReadError};
 
-use crate::engine::Refusal;
+use crate::refusal::Refusal;
 
 /// Why the engine did not start.
 #[derive(Debug)]

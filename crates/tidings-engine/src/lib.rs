@@ -25,6 +25,7 @@ mod fanout;
 mod histogram;
 pub mod limits;
 mod mailbox;
+mod refusal;
 mod replay;
 mod sink;
 mod sys;
@@ -32,9 +33,8 @@ mod timings;
 mod worker;
 
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
-pub use engine::{
-    Attachment, Companion, Engine, EngineConfig, Latencies, Opening, Refusal, Status,
-};
+pub use engine::{Attachment, Companion, Engine, EngineConfig, Latencies, Opening, Status};
 pub use error::{OpenError, PublishError, StartError};
 pub use histogram::Durations;
+pub use refusal::Refusal;
 pub use sink::{BrokenOff, SubscriberBody};

@@ -5,6 +5,8 @@
 //! each that published in the last second, up to [`RATES_MAX`]. Keys are numbers made with a secret
 //! of this process, so nobody can choose a name that meets somebody else's.
 
+mod full;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -17,6 +19,8 @@ use http::request::Parts;
 use crate::client::{self, Client};
 use crate::config::Config;
 use crate::limits::{EXCESS_CONNECTIONS_MAX, RATES_MAX};
+
+pub(crate) use full::Full;
 
 /// All bounds by address and by token.
 #[derive(Debug)]
@@ -41,37 +45,6 @@ pub(crate) enum Entrance {
     Excess(Place),
     /// Its address has far too many: it is closed without a word.
     Shut,
-}
-
-/// Why somebody may not subscribe now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
-    Connections,
-    Address,
-    Token,
-}
-
-impl Full {
-    /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Connections, Self::Address, Self::Token];
-
-    /// The name in metrics and logs.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Connections => "address_connections",
-            Self::Address => "address_subscribers",
-            Self::Token => "token_subscribers",
-        }
-    }
-
-    /// One sentence for people.
-    pub(crate) const fn sentence(self) -> &'static str {
-        match self {
-            Self::Connections => "this address has as many connections as it may",
-            Self::Address => "this address has as many subscribers as it may",
-            Self::Token => "this token has as many subscribers as it may",
-        }
-    }
 }
 
 impl Quotas {

@@ -15,8 +15,8 @@ impl TurnedAway {
 
     /// All of them, in the order of [`index`](Self::index).
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let refused = Refusal::ALL.into_iter().map(Self::Refused);
-        refused.chain(Full::ALL.into_iter().map(Self::Full))
+        let refused = Refusal::ALL.iter().copied().map(Self::Refused);
+        refused.chain(Full::ALL.iter().copied().map(Self::Full))
     }
 
     /// A number of its own below [`COUNT`](Self::COUNT).
