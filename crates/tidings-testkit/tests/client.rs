@@ -132,6 +132,38 @@ fn a_refusal_has_the_hubs_code() {
 }
 
 #[test]
+fn a_publish_there_is_no_room_for_is_refused_at_once_and_not_tried_again() {
+    let server = TestServer::builder().engine(|engine| engine.topics_max = 1).start();
+    let refused = || {
+        let page = server.get_json("/metrics").text().to_owned();
+        let line = "tidings_refusals_total{code=\"too_many_topics\"} ";
+        let count = page.lines().find_map(|found| found.strip_prefix(line).map(str::to_owned));
+        count.unwrap_or_else(|| panic!("{page}"))
+    };
+    runtime().block_on(async {
+        let publisher = Publisher::new(&server.url("")).unwrap();
+        let plain = Publisher::builder(&server.url("")).assign_ids(false).build().unwrap();
+        let event = Event::new("1");
+        publisher.publish("a", &event).await.unwrap();
+        let mut stream = publisher.stream();
+        stream.send("b", &event).await.unwrap();
+        let errors = [
+            publisher.publish("b", &event).await.unwrap_err(),
+            plain.publish("b", &event).await.unwrap_err(),
+            publisher.publish_all([("a", &event), ("b", &event)]).await.unwrap_err(),
+            stream.finish().await.unwrap_err(),
+        ];
+        for error in &errors {
+            let problem = error.problem().expect("the hub has refused");
+            assert_eq!((problem.status.as_u16(), &*problem.code), (507, "too_many_topics"));
+            assert!(problem.detail.contains("retention"), "{problem}");
+        }
+        publisher.publish("a", &event).await.unwrap();
+    });
+    assert_eq!(refused(), "4");
+}
+
+#[test]
 fn a_stream_of_many_events_arrives_whole_and_in_order() {
     const EVENTS: u64 = 40_000;
     let server = TestServer::start();

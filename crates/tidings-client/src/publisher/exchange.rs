@@ -204,9 +204,12 @@ fn is_refused(status: StatusCode) -> bool {
     status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE
 }
 
-/// Answers that may be others in a moment.
+/// Answers that may be others in a moment. Room is not found in one: a request that was answered
+/// with 507 must not be repeated until somebody asks for it again (RFC 4918 §11.5).
 fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+    let is_lasting =
+        matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::INSUFFICIENT_STORAGE);
+    status.is_server_error() && !is_lasting
         || status == StatusCode::TOO_MANY_REQUESTS
         || status == StatusCode::REQUEST_TIMEOUT
 }
