@@ -128,7 +128,7 @@ def the_image_is_the_static_program_for_a_user_without_a_name():
     try:
         buildah = ["buildah", "--root", str(folder.path / "images"),
                    "--runroot", str(folder.path / "run"), "--storage-driver", "vfs"]
-        build = " ".join([*buildah, "bud", "--isolation", "chroot"])
+        build = " ".join([*buildah, "bud", "--isolation", "chroot", "--format", "docker"])
         built = subprocess.run(
             [ROOT / "packaging/docker/image", static_program(), "tidings-under-test"],
             env={**os.environ, "BUILDER": build}, capture_output=True, text=True)
@@ -136,6 +136,8 @@ def the_image_is_the_static_program_for_a_user_without_a_name():
         said = lambda *command: subprocess.run(
             [*buildah, *command], check=True, capture_output=True, text=True).stdout.strip()
         config = json.loads(said("inspect", "--type", "image", "tidings-under-test"))
+        check = config["Docker"]["config"]["Healthcheck"]["Test"]
+        assert check == ["CMD", "/tidings", "health"], check
         config = config["OCIv1"]["config"]
         assert (config["User"], config["Entrypoint"], config["Volumes"]) == (
             "65532:65532", ["/tidings"], {"/data": {}}), config
@@ -145,10 +147,15 @@ def the_image_is_the_static_program_for_a_user_without_a_name():
                        if path.is_file())
         assert files == ["etc/ssl/certs/ca-certificates.crt", "tidings"], files
         port = free_port()
-        ran = Process(
-            [*buildah, "run", "--isolation", "chroot", "-e", f"TIDINGS_LISTEN=127.0.0.1:{port}",
-             container, "--", *config["Entrypoint"], *config["Cmd"]], start_new_session=True)
+        run = [*buildah, "run", "--isolation", "chroot", "-e", f"TIDINGS_LISTEN=127.0.0.1:{port}",
+               container, "--"]
+        health = lambda: subprocess.run([*run, *check[1:]], capture_output=True, text=True)
+        early = health()
+        assert early.returncode == 1 and "refused" in early.stderr, early
+        ran = Process([*run, *config["Entrypoint"], *config["Cmd"]], start_new_session=True)
         ran.line_with("listening on")
+        ready = health()
+        assert (ready.returncode, ready.stdout) == (0, "ready\n"), ready
         answer = subprocess.run(["curl", "-sS", "-d", "x", f"http://127.0.0.1:{port}/events/t"],
                                 check=True, capture_output=True, text=True).stdout
         assert answer.startswith('{"id":'), answer

@@ -3,6 +3,7 @@
 
 mod client;
 mod doctor;
+mod health;
 mod hub;
 mod relay;
 mod upstream;
@@ -16,6 +17,7 @@ use crate::exit_code;
 
 pub(crate) use client::{HubUrl, PublishArgs, SubscribeArgs, TraceArgs};
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use health::HealthArgs;
 pub(crate) use hub::HubArgs;
 pub(crate) use relay::RelayArgs;
 pub(crate) use upstream::UpstreamArgs;
@@ -61,6 +63,9 @@ pub(crate) enum Command {
     /// Say where a subscriber stands, why it went, and what became of an event there
     #[command(long_about = client::TRACE_ABOUT, after_long_help = client::TRACE_EXAMPLES)]
     Trace(TraceArgs),
+    /// Say whether a hub is ready, by the exit code too
+    #[command(long_about = health::HEALTH_ABOUT, after_long_help = health::HEALTH_EXAMPLES)]
+    Health(HealthArgs),
     /// Copy the log of a hub, which may be in use
     #[command(long_about = BACKUP_ABOUT, after_long_help = BACKUP_EXAMPLES)]
     Backup(BackupArgs),

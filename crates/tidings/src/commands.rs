@@ -7,6 +7,7 @@ mod completions;
 mod conformance;
 mod demo;
 mod doctor;
+mod health;
 mod help;
 mod man;
 mod publish;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Conformance(args) => conformance::run(&args),
         Command::Check(args) => check::run(&args),

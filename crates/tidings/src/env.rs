@@ -9,8 +9,8 @@ use crate::settings::{Given, KEYS, Layer, Origin, drop_in};
 
 /// Variables that are not settings of a hub, each with what it does: for the reference.
 pub(crate) const OTHERS: [(&str, &str); 4] = [
-    ("TIDINGS_CONFIG", "the configuration file of `serve`, `demo`, `check` and `token`"),
-    ("TIDINGS_URL", "the hub that `publish`, `subscribe` and `relay` speak to"),
+    ("TIDINGS_CONFIG", "the configuration file of `serve`, `demo`, `check`, `health` and `token`"),
+    ("TIDINGS_URL", "the hub that `publish`, `subscribe`, `relay`, `trace` and `health` speak to"),
     ("TIDINGS_TOKEN", "the token or key that they send"),
     ("NO_COLOR", "if it is set to anything, nothing is coloured (no-color.org)"),
 ];

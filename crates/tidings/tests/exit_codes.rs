@@ -3,9 +3,11 @@
 
 mod world;
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::process::Stdio;
 
-use world::{Folder, Hub, said, tidings};
+use world::{Folder, Hub, Process, said, tidings};
 
 #[test]
 fn an_address_that_others_can_reach_needs_keys_or_the_word_open() {
@@ -161,6 +163,85 @@ fn a_hub_that_refuses_and_one_that_is_not_there_are_told_apart() {
         said(tidings().args(["publish", "a", "x", "--url", &format!("http://{nobody}")]));
     assert_eq!(code, 6);
     assert!(stderr.contains("Connection refused"), "{stderr}");
+}
+
+#[test]
+fn a_hub_that_is_ready_and_one_that_is_not_there_are_0_and_1() {
+    let folder = Folder::new();
+    // A token is asked for by all but this.
+    let secret = folder.file("secret", SECRET);
+    let hub = Hub::serve(&folder, &["--jwt-secret-file", secret.to_str().unwrap()]);
+    let ready = ("ready\n".to_owned(), String::new(), 0);
+    assert_eq!(said(&mut hub.command(&["health"])), ready);
+    // As in a container, where the hub and the question have the same environment.
+    let here = |variable: &str, value: &str| said(tidings().arg("health").env(variable, value));
+    assert_eq!(here("TIDINGS_LISTEN", &hub.address), ready);
+    let port = hub.address.rsplit_once(':').unwrap().1;
+    assert_eq!(here("TIDINGS_LISTEN", &format!("0.0.0.0:{port},[::1]:1")), ready);
+    let config = folder.file("hub.toml", &format!("listen = {:?}\n", hub.address));
+    assert_eq!(here("TIDINGS_CONFIG", config.to_str().unwrap()), ready);
+    let beside = hub.command(&["health", "--config", config.to_str().unwrap()]);
+    assert_eq!(said(&mut { beside }), ready);
+
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (stdout, stderr, code) = here("TIDINGS_URL", &format!("http://{nobody}"));
+    assert_eq!((stdout.as_str(), code), ("", 1));
+    assert!(stderr.contains("Connection refused"), "{stderr}");
+    // It is connected to, and never answers.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_, stderr, code) = here("TIDINGS_LISTEN", &mute.local_addr().unwrap().to_string());
+    assert!(stderr.contains("because: deadline has elapsed"), "{stderr}");
+    assert_eq!(code, 1);
+    assert_eq!(here("TIDINGS_URL", "nowhere").2, 2);
+    assert_eq!(here("TIDINGS_LISTEN", "nowhere").2, 3);
+}
+
+/// What a hub says between the signal and its end, to who had a connection before: a new one is
+/// not taken then.
+#[test]
+fn a_hub_that_leaves_is_not_ready_and_what_is_no_hub_is_none() {
+    for (head, body, printed) in [
+        ("503 Service Unavailable", r#"{"status":"not ready","reasons":["draining"]}"#, "draining"),
+        ("200 OK", "<html>", ""),
+        ("502 Bad Gateway", r#"{"status":"ready"}"#, ""),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/below", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let mut reader = BufReader::new(listener.accept().unwrap().0);
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            let length = body.len();
+            write!(reader.get_mut(), "HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n{body}")
+                .unwrap();
+            line
+        });
+        let (stdout, stderr, code) = said(tidings().args(["health", "--url", &url]));
+        assert!(server.join().unwrap().starts_with("GET /below/readyz "));
+        match printed {
+            "" => assert!(stderr.contains("is no hub") && stdout.is_empty(), "{stderr}"),
+            reason => assert_eq!(stdout, format!("not ready: {reason}\n")),
+        }
+        assert_eq!(code, 1, "{head}");
+    }
+}
+
+/// To try again for a day, as when the hub is away, would be of no use.
+#[test]
+fn lines_for_which_there_is_no_room_end_the_publishing_and_say_why() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &["--max-topics", "1"]);
+    let mut lines = hub.command(&["publish", "first", "--json"]);
+    let mut publisher = Process::spawn(lines.stdin(Stdio::piped()));
+    let mut listener = hub.listen(&[], "/events/first?last=1");
+    publisher.write("{\"data\":\"1\"}\n");
+    assert_eq!(listener.values("data: ", 1), ["1"]);
+    publisher.write("{\"topic\":\"second\",\"data\":\"2\"}\n");
+    publisher.close_stdin();
+    let code = publisher.wait().code();
+    let stderr = publisher.stderr();
+    assert!(stderr.contains("because: 507") && stderr.contains("another topic"), "{stderr}");
+    assert_eq!(code, Some(5));
 }
 
 #[test]
