@@ -84,7 +84,7 @@ pub(crate) fn refuse(state: &State, parts: &Parts, problem: Problem) -> Response
         "refused"
     );
     state.counts.refused(problem.code());
-    trace::refused(problem.code());
+    trace::refused(problem.code().name());
     problem.into_response()
 }
 

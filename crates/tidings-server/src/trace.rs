@@ -29,7 +29,6 @@ mod nothing {
 
     use super::Step;
     use crate::answer::Answer;
-    use crate::problem::Code;
 
     /// Answers a request.
     #[inline(always)]
@@ -43,9 +42,9 @@ mod nothing {
         waiting
     }
 
-    /// The request was refused.
+    /// The request was refused, in a word.
     #[inline(always)]
-    pub(crate) fn refused(_: Code) {}
+    pub(crate) fn refused(_: &str) {}
 
     /// The subscriber was asked to come back later.
     #[inline(always)]

@@ -8,7 +8,7 @@ mod world;
 use std::process::{Command, Stdio};
 
 use world::wire::Wire;
-use world::{Folder, Hub, clean};
+use world::{Folder, Hub, clean, said};
 
 #[test]
 fn a_hub_that_cannot_store_says_so_and_goes_on_serving_what_it_has() {
@@ -36,8 +36,16 @@ fn a_hub_that_cannot_store_says_so_and_goes_on_serving_what_it_has() {
     let answer = wire.post("/events/t", "text/plain", b"small").unwrap();
     assert_eq!(answer.status, 503);
 
+    let form = ["-i", "-d", "topic=t", "-d", "data=small"];
+    let refused = hub.curl(&form, "/.well-known/mercure");
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    assert!(refused.contains("\r\nretry-after: 10\r\n"), "{refused}");
+    assert!(refused.contains("the event is not stored"), "{refused}");
+
     let ready = hub.curl(&["-w", "%{http_code}"], "/readyz");
     assert!(ready.contains("store_failed") && ready.ends_with("503"), "{ready}");
+    let health = said(&mut hub.command(&["health"]));
+    assert_eq!(health, ("not ready: store_failed\n".into(), String::new(), 1));
     assert_eq!(hub.curl(&["-o", "/dev/null", "-w", "%{http_code}"], "/healthz"), "200");
 
     let mut late = hub.listen(&[], "/events/t?last=1");

@@ -157,12 +157,15 @@ fn subscribers_have_a_span_until_they_are_let_in_or_not() {
     assert!(opened["parentSpanId"].as_str().is_none_or(str::is_empty));
     hub.curl(&[], "/events/a");
     hub.curl(&["-H", "accept: image/png"], "/events/b");
+    hub.curl(&["-d", "data=x"], "/.well-known/mercure");
     hub.curl(&[], "/healthz");
     let all = collector.named("GET /events/{topic}", 3);
     let away = all.iter().find_map(|span| attribute(span, "tidings.turned_away"));
     assert_eq!(away.as_deref(), Some("at_capacity"));
     let refused = all.iter().find_map(|span| attribute(span, "error.type"));
     assert_eq!(refused.as_deref(), Some("not_acceptable"));
+    let mercure = collector.named("POST mercure", 1).remove(0);
+    assert_eq!(attribute(&mercure, "error.type").as_deref(), Some("400"));
     assert!(collector.spans().iter().all(|(service, _)| service == "edge-hub"));
     assert!(!collector.spans().iter().any(|(_, span)| span["name"] == "GET /healthz"));
 }

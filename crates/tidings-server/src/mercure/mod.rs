@@ -16,9 +16,10 @@
 //! It tells more: a refusal says which check failed, both dialects' resume headers are sent and may
 //! be read by pages of other origins, and a client that asks to go on after an id that is gone is
 //! sent everything there is. Who cannot be let in just now is told to come back in a stream that
-//! ends, since another status would end a browser's `EventSource` for good. Ids that publishers do
-//! not bring are the hub's own short ones, not UUIDs: they are URIs all the same, and need no
-//! index.
+//! ends, since another status would end a browser's `EventSource` for good. Who cannot publish
+//! since the store failed is told so with 503 and when to come back, not with 500. Ids that
+//! publishers do not bring are the hub's own short ones, not UUIDs: they are URIs all the same, and
+//! need no index.
 
 mod access;
 mod claims;
@@ -57,6 +58,7 @@ use crate::body::RequestBody;
 use crate::client::Client;
 use crate::quota;
 use crate::state::State;
+use crate::trace;
 use claims::Access;
 use presence::Presence;
 use refusal::Refusal;
@@ -113,6 +115,7 @@ pub(crate) async fn answer(state: &State, parts: &Parts, body: RequestBody) -> A
             detail = refusal.text(),
             "refused"
         );
+        trace::refused(refusal.kind());
         Answer::Response(refusal.into_response(&site))
     });
     cors::apply(state, parts, answer.headers_mut());

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
-use http::header::{self, HeaderValue};
+use http::header;
 use http::request::Parts;
 use tidings_engine::PublishError;
 use tidings_hub::{Draft, EventId, EventIdForm, EventType, Topic};
@@ -46,15 +46,14 @@ pub(super) async fn publish(
 
     let appended = state.publish(vec![draft]).await.map_err(|error| match error {
         PublishError::Stopping => {
-            let text = "the hub is shutting down; publish again in a moment";
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text)
-                .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
+            Refusal::unavailable("the hub is shutting down; publish again in a moment")
         }
         PublishError::TooManyTopics { topics_max } => {
             let text = format!("there are {topics_max} topics, and there is no room for another");
             Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text)
         }
-        _ => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the event is not stored"),
+        // The store has told the log why.
+        _ => Refusal::unavailable("the event is not stored; the operator must look at the log"),
     })?;
     let id = appended.first().map_or(String::new(), |appended| appended.id.to_string());
     Ok(Answer::Response(answer::whole(StatusCode::OK, PLAIN, id)))

@@ -57,6 +57,12 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, text)
     }
 
+    /// A 503: another try, in a moment, may find the hub well.
+    pub(super) fn unavailable(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
+    }
+
     /// About a token. The text must not hold any of it.
     pub(super) fn token(
         status: StatusCode,
@@ -77,6 +83,12 @@ impl Refusal {
 
     pub(super) fn status(&self) -> StatusCode {
         self.0.status
+    }
+
+    /// What kind of refusal it is, in a word: the error of its challenge, or else its status.
+    pub(super) fn kind(&self) -> &str {
+        let error = self.0.challenge.and_then(Challenge::error);
+        error.unwrap_or_else(|| self.0.status.as_str())
     }
 
     pub(super) fn text(&self) -> &str {

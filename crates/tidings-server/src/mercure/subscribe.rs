@@ -82,8 +82,7 @@ pub(super) async fn subscribe(
         }
         Err(error) => {
             tracing::error!(%error, "a subscription was not opened");
-            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
-                .with_header(header::RETRY_AFTER, HeaderValue::from_static("10")));
+            return Err(Refusal::unavailable("Service Unavailable"));
         }
     };
     opening.hold(seat);

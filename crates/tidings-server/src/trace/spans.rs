@@ -12,7 +12,6 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::Step;
 use crate::answer::Answer;
 use crate::client::Client;
-use crate::problem::Code;
 
 /// By which a subscriber of `tracing` finds these spans.
 const TARGET: &str = "tidings_server::trace";
@@ -103,9 +102,9 @@ pub(crate) async fn step<F: Future>(step: Step, waiting: F) -> F::Output {
     waiting.instrument(span).await
 }
 
-/// The request was refused.
-pub(crate) fn refused(code: Code) {
-    Span::current().record("error.type", code.name());
+/// The request was refused, in a word that stands for all of its kind.
+pub(crate) fn refused(kind: &str) {
+    Span::current().record("error.type", kind);
 }
 
 /// The subscriber was asked to come back later.
