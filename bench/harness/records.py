@@ -4,6 +4,7 @@ import datetime
 import os
 import platform
 import re
+import textwrap
 from pathlib import Path
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
@@ -37,8 +38,8 @@ def write_tables(page, record, path):
     lines = [
         f"{record['date']}, {kind}. Machine: {machine['cores']} cores,",
         f"{machine['memory_gib']} GiB, {machine['architecture']}, Linux {machine['kernel']}.",
-        f"Versions: {named}.",
-        f"The record: [{path.name}](bench/results/{path.name}), with charts beside it.\n",
+        wrapped(f"Versions: {named}."),
+        wrapped(f"The record: [{path.name}](bench/results/{path.name}), with charts beside it.") + "\n",
         *(table(name, record["scenarios"][name], record["titles"]) for name in record["scenarios"]),
     ]
     page.write_text(before + BEGIN + "\n\n" + "\n".join(lines) + "\n" + END + after)
@@ -54,7 +55,12 @@ def table(scenario, found, titles):
         mark = f" ({row['faults']:,} faults)" if row.get("faults") else ""
         lines.append([titles.get(name, name) + mark, *cells])
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"### {scenario}\n\n{doc}\n\n{text}\n"
+    return f"### {scenario}\n\n{wrapped(doc)}\n\n{text}\n"
+
+
+def wrapped(text):
+    """As wide as Markdown may be here."""
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def figure(value):

@@ -25,10 +25,9 @@ fn is_looked_at(path: &str) -> bool {
     [".rs", ".js", ".sh", ".md"].iter().any(|end| path.ends_with(end)) && !is_generated
 }
 
-/// A row of a table, a heading, or an item that is one link: Markdown wants it on one line.
+/// A row of a table, or a heading: Markdown wants it on one line.
 fn is_whole(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with(['|', '#']) || (line.starts_with("- [") && line.ends_with(')'))
+    line.trim_start().starts_with(['|', '#'])
 }
 
 /// A line that is one long word, such as a URL, cannot be broken.
