@@ -94,7 +94,7 @@ impl TokenReport {
                         let missing = "the token has no `publish` in its mercure claim";
                         TokenVerdict {
                             usage: usage(role),
-                            outcome: granted.map(words).ok_or_else(|| missing.to_owned()),
+                            outcome: granted.map(own_words).ok_or_else(|| missing.to_owned()),
                             expires: access.expires,
                         }
                     }
@@ -141,6 +141,15 @@ const fn usage(role: Role) -> TokenUse {
         Role::Publisher => TokenUse::MercurePublish,
         Role::Subscriber => TokenUse::MercureSubscribe,
     }
+}
+
+/// As the token has them. All of it is `*` in this protocol, where `**` is a topic like others.
+fn own_words(matchers: &[Matcher]) -> Vec<String> {
+    let own = |matcher: &Matcher| match matcher {
+        Matcher::All => "*".to_owned(),
+        other => words(std::slice::from_ref(other)).concat(),
+    };
+    matchers.iter().map(own).collect()
 }
 
 /// As the token has them: ours have a name before.
