@@ -142,18 +142,17 @@ for (const [name, program, json] of [
   });
 }
 
-test("express/server.js publishes orders, and its token lets a visitor read one", async () => {
+test("express/server.mjs publishes orders, and its token lets a visitor read one", async () => {
   const hub = await startMercure();
   const folder = temporaryFolder();
   const port = await freePort();
   symlinkSync(new URL("node_modules", import.meta.url), join(folder, "node_modules"));
   example("express/page.html", folder, { "http://127.0.0.1:3000": hub.url });
   const addresses = { "http://127.0.0.1:3000": hub.url, "listen(8080": `listen(${port}` };
-  const file = example("express/server.js", folder, addresses);
-  writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+  const file = example("express/server.mjs", folder, addresses);
   const server = start(process.execPath, file, folder, { TIDINGS_JWT_SECRET: SECRET });
   const site = `http://localhost:${port}`;
-  const page = await until("its page", async () => (await fetch(site)).text());
+  const page = await until("its page", async () => (await fetch(site)).text(), 20_000);
   ok(page.includes(hub.url), `the page: ${page}${server.said()}`);
   const token = await (await fetch(`${site}/token`)).text();
   const source = new EventSource(`${hub.url}/events/orders/7?${new URLSearchParams({ token })}`);

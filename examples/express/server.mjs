@@ -3,7 +3,7 @@
 //   npm install express jsonwebtoken
 //   export TIDINGS_JWT_SECRET=$(openssl rand -hex 32)
 //   tidings serve --cors-origin http://localhost:8080 &
-//   node server.js      # then open http://localhost:8080, and
+//   node server.mjs     # then open http://localhost:8080, and
 //   curl -X POST --json '{"state":"sent"}' http://localhost:8080/orders/7
 
 import express from "express";
