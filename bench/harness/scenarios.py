@@ -3,12 +3,14 @@ one row for each."""
 
 import http.client
 import json
+import os
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 
-from .peers import Running
+from .peers import OUT, Running
 
 NDJSON = ["--publish-header", "Content-Type: application/x-ndjson"]
 
@@ -91,7 +93,27 @@ def latency(generator, peers):
         names = ("p50", "p99", "p999", "max")
         return {f"{name}_ms": milliseconds[name] for name in names} | {"faults": faults(report)}
 
-    return repeat(generator, peers, measure)
+    rows = repeat(generator, peers, measure)
+    rows["fdatasync alone"] = sync_alone(generator.seconds)
+    return rows
+
+
+def sync_alone(seconds):
+    """What the disk itself adds for those who answer when the event is on it: 50 appends of 1,000
+    bytes a second, each with fdatasync(2), and nothing else."""
+    taken = []
+    with tempfile.TemporaryFile(dir=OUT) as file:
+        # The servers too write into space that is there already.
+        file.write(bytes(1000 * 50 * seconds))
+        os.fsync(file.fileno())
+        for number in range(50 * seconds):
+            time.sleep(0.02)
+            began = time.monotonic()
+            os.pwrite(file.fileno(), bytes([number % 256]) * 1000, number * 1000)
+            os.fdatasync(file.fileno())
+            taken.append((time.monotonic() - began) * 1000)
+    taken.sort()
+    return {"p50_ms": taken[len(taken) // 2], "p99_ms": taken[len(taken) * 99 // 100]}
 
 
 def memory(generator, peers):
