@@ -2,10 +2,9 @@
 
 import os
 import subprocess
-import threading
 
 from machine import Machine
-from world import PATIENCE, ROOT, TIDINGS, Folder, eventually, need, test
+from world import ROOT, TIDINGS, Folder, Publishing, eventually, need, test
 
 
 def debian_package(folder, version):
@@ -23,8 +22,7 @@ def debian_package(folder, version):
 @test
 def the_debian_package_installs_serves_upgrades_unnoticed_and_keeps_the_history():
     folder = Folder()
-    machine = watcher = None
-    stop = threading.Event()
+    machine = watcher = publishing = None
     try:
         packages = [debian_package(folder, version) for version in ["0.1.0-1", "0.1.0-2"]]
         files = subprocess.run(["dpkg-deb", "--contents", packages[0]], check=True, text=True,
@@ -50,39 +48,14 @@ def the_debian_package_installs_serves_upgrades_unnoticed_and_keeps_the_history(
         url = "http://127.0.0.1:3000"
         watcher = machine.program(TIDINGS, "subscribe", "t", "--json", "--url", url)
         eventually("the watcher", lambda: '"subscribers":1' in run(f"curl -sS {url}/stats"))
-        acknowledged, failures = [], []
-
-        def publish():
-            n = 0
-            while not stop.is_set():
-                n += 1
-                done = subprocess.run(
-                    [*machine.enter("-n"), "curl", "-sS", "--max-time", str(PATIENCE),
-                     "--fail-with-body", "-d", str(n), f"{url}/events/t"],
-                    capture_output=True, text=True,
-                )
-                (acknowledged if done.returncode == 0 else failures).append((n, done.stderr))
-
-        def more_published():
-            before = len(acknowledged)
-            eventually("publishes", lambda: len(acknowledged) > before + 10)
-
-        publisher = threading.Thread(target=publish)
-        publisher.start()
-        more_published()
+        publishing = Publishing(url, enter=machine.enter("-n"))
+        publishing.more()
         pid = lambda: run("systemctl show --property MainPID --value tidings.service").strip()
         before = pid()
         run("dpkg -i /srv/tidings_0.1.0-2.deb")
         assert pid() not in ["0", before], "the new one serves"
-        more_published()
-        stop.set()
-        publisher.join()
-        assert not failures, failures[:3]
-        last = f'"data":"{acknowledged[-1][0]}"'
-        eventually("the last event", lambda: any(last in line for line in watcher.said))
-        data_of = lambda line: int(line.split('"data":"')[1].split('"')[0])
-        got = [data_of(line) for line in watcher.said if '"data":"' in line]
-        assert got == [n for n, _ in acknowledged], "each once, in order"
+        publishing.more()
+        count = publishing.stop_and_compare(watcher)
         assert 'retry = "200ms"' in run("cat /etc/tidings/hub.toml"), "it is the operator's"
 
         head = run(f"curl -sS {url}/stats").split('"last_id":"')[1].split('"')[0]
@@ -95,9 +68,10 @@ def the_debian_package_installs_serves_upgrades_unnoticed_and_keeps_the_history(
         run("test -s /var/lib/tidings/format; test -s /etc/tidings/publisher.key")
         assert not machine.tries("test -e /etc/tidings/hub.toml"), "purged"
         assert not machine.tries("systemctl cat tidings.service"), "purged"
-        print(f"        {len(got)} publishes over an upgrade, none refused, none lost")
+        print(f"        {count} publishes over an upgrade, none refused, none lost")
     finally:
-        stop.set()
+        if publishing:
+            publishing.stop()
         if watcher:
             watcher.kill()
         if machine:

@@ -6,11 +6,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
-import time
 
 from world import (
-    PATIENCE, ROOT, TIDINGS, Folder, Hub, Process, curl, eventually, need, test,
+    PATIENCE, ROOT, TIDINGS, Folder, Hub, Process, Publishing, curl, eventually, need, test,
 )
 
 
@@ -52,7 +50,7 @@ def a_restart_under_socket_activation_refuses_nobody_and_loses_nothing():
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    processes = []
+    processes, publishing = [], None
     try:
         data = folder.path / "data"
         hub = Activated(data, listener, folder)
@@ -60,46 +58,23 @@ def a_restart_under_socket_activation_refuses_nobody_and_loses_nothing():
         hub.wait_for("READY=1")
         watcher = Process([TIDINGS, "subscribe", "t", "--json", "--url", url])
         processes.append(watcher)
-        acknowledged, failures, stop = [], [], threading.Event()
-
-        def publish():
-            n = 0
-            while not stop.is_set():
-                n += 1
-                done = subprocess.run(
-                    ["curl", "-sS", "--max-time", str(PATIENCE), "--fail-with-body",
-                     "-d", str(n), f"{url}/events/t"],
-                    capture_output=True, text=True,
-                )
-                (acknowledged if done.returncode == 0 else failures).append(
-                    (n, done.stdout, done.stderr))
-                time.sleep(0.01)
-
         eventually("the watcher", lambda: b'"subscribers":1' in subprocess.run(
             ["curl", "-s", f"{url}/stats"], capture_output=True).stdout)
-        publisher = threading.Thread(target=publish)
-        publisher.start()
+        publishing = Publishing(url)
         for _ in range(3):
-            before = len(acknowledged)
-            eventually("publishes", lambda: len(acknowledged) > before + 10)
+            publishing.more()
             hub.process.child.send_signal(signal.SIGTERM)
             hub.wait_for("STOPPING=1")
             assert hub.process.child.wait(timeout=PATIENCE) == 0, hub.process.said
             hub = Activated(data, listener, folder)
             processes.append(hub.process)
             hub.wait_for("READY=1")
-        before = len(acknowledged)
-        eventually("publishes", lambda: len(acknowledged) > before + 10)
-        stop.set()
-        publisher.join()
-        assert not failures, failures[:3]
-        last = f'"data":"{acknowledged[-1][0]}"'
-        eventually("the last event", lambda: any(last in line for line in watcher.said))
-        data_of = lambda line: int(line.split('"data":"')[1].split('"')[0])
-        got = [data_of(line) for line in watcher.said if '"data":"' in line]
-        assert got == [n for n, *_ in acknowledged], "each once, in order"
-        print(f"        {len(got)} publishes over 3 restarts, none refused, none lost")
+        publishing.more()
+        count = publishing.stop_and_compare(watcher)
+        print(f"        {count} publishes over 3 restarts, none refused, none lost")
     finally:
+        if publishing:
+            publishing.stop()
         for process in processes:
             process.kill()
         folder.remove()

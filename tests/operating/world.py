@@ -95,6 +95,52 @@ class Process:
             self.child.wait(timeout=PATIENCE)
 
 
+class Publishing:
+    """Numbers published to `t` one after the other, by curl, until it is told to stop."""
+
+    def __init__(self, url, enter=()):
+        self.url = url
+        self.enter = enter
+        self.acknowledged, self.failures = [], []
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._publish)
+        self.thread.start()
+
+    def _publish(self):
+        number = 0
+        while not self.stopping.is_set():
+            number += 1
+            done = subprocess.run(
+                [*self.enter, "curl", "-sS", "--max-time", str(PATIENCE), "--fail-with-body",
+                 "-d", str(number), f"{self.url}/events/t"],
+                capture_output=True, text=True,
+            )
+            if done.returncode == 0:
+                self.acknowledged.append(number)
+            else:
+                self.failures.append((number, done.stdout, done.stderr))
+            time.sleep(0.01)
+
+    def more(self):
+        before = len(self.acknowledged)
+        eventually("publishes", lambda: len(self.acknowledged) > before + 10)
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+
+    def stop_and_compare(self, watcher):
+        """None was refused, and `watcher` (subscribe --json) got each once, in order. How many."""
+        self.stop()
+        assert not self.failures, self.failures[:3]
+        last = f'"data":"{self.acknowledged[-1]}"'
+        eventually("the last event", lambda: any(last in line for line in watcher.said))
+        data_of = lambda line: int(line.split('"data":"')[1].split('"')[0])
+        got = [data_of(line) for line in watcher.said if '"data":"' in line]
+        assert got == self.acknowledged, "each once, in order"
+        return len(got)
+
+
 class Hub:
     def __init__(self, data, port=None, options=()):
         self.port = port or free_port()

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use http::Request;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 use tidings_client::{Body, HttpTransport, Transport};
 use url::Url;
@@ -29,6 +29,9 @@ pub(super) fn run(args: &TraceArgs) -> Result<ExitCode, CliError> {
 /// A hub that is well answers at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A hundred topics of four kilobytes each, as JSON may write them, and some words.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
 async fn ask(args: &TraceArgs) -> Result<Value, CliError> {
     let url = url(args).ok_or_else(|| {
         CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", args.hub.url))
@@ -44,7 +47,8 @@ async fn ask(args: &TraceArgs) -> Result<Value, CliError> {
     })?;
     let answer = HttpTransport::new().send(request).await;
     let (head, body) = answer.map_err(|error| unreached(&args.hub, error))?.into_parts();
-    let body = body.collect().await.map_err(|error| unreached(&args.hub, error))?.to_bytes();
+    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| unreached(&args.hub, error))?.to_bytes();
     let json = serde_json::from_slice::<Value>(&body);
     if !head.status.is_success() {
         let text = |name: &str| {
@@ -73,7 +77,7 @@ fn url(args: &TraceArgs) -> Option<Url> {
     Some(url)
 }
 
-fn unreached(hub: &HubUrl, error: impl std::error::Error + Send + Sync + 'static) -> CliError {
+fn unreached(hub: &HubUrl, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
     CliError::new(ExitCode::Unreached, format!("cannot ask {}", hub.url))
         .because(error)
         .hint("is a hub running there? give its --url")
