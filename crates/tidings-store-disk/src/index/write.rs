@@ -34,8 +34,8 @@ pub(crate) fn write_index(
     }
     let mut out = PageWriter::new(disk.create(&unfinished)?);
     let mut filter = Filter::new(index.keys());
-    let topic_offsets = write_topics(&mut out, index, &mut filter)?;
-    let id_offsets = write_ids(&mut out, index, &mut filter)?;
+    let topic_offsets = write_entries(&mut out, &mut filter, KeyKind::Topic, topics(index))?;
+    let id_offsets = write_entries(&mut out, &mut filter, KeyKind::Id, ids(index))?;
 
     let postings_at = out.offset();
     for (_, _, records) in index.in_order() {
@@ -77,17 +77,10 @@ pub(crate) fn write_index(
     disk.sync()
 }
 
-/// Writes an entry for each topic. Returns where each begins, and where the last one ends.
-fn write_topics(
-    out: &mut PageWriter,
-    index: &MemoryIndex,
-    filter: &mut Filter,
-) -> io::Result<Vec<u64>> {
-    let mut offsets = Vec::new();
-    let mut bytes = Vec::new();
+/// An entry for each topic.
+fn topics(index: &MemoryIndex) -> impl Iterator<Item = Entry> {
     let mut postings = 0;
-    for (topic, summary, records) in index.in_order() {
-        offsets.push(out.offset());
+    index.in_order().map(move |(topic, summary, records)| {
         let entry = Entry {
             text: topic.as_str().to_owned(),
             place: summary.last,
@@ -95,32 +88,34 @@ fn write_topics(
             postings,
             ended: summary.ended,
         };
-        bytes.clear();
-        entry.encode(&mut bytes);
-        out.write(&bytes)?;
-        filter.insert(KeyKind::Topic, topic.as_str());
         postings += records.len() as u32;
-    }
-    offsets.push(out.offset());
-    Ok(offsets)
+        entry
+    })
 }
 
-/// Writes an entry for each id that a publisher brought. Returns the same.
-fn write_ids(
+/// An entry for each id that a publisher brought.
+fn ids(index: &MemoryIndex) -> impl Iterator<Item = Entry> {
+    index.ids_in_order().into_iter().map(|(id, place)| {
+        let text = id.as_str().to_owned();
+        Entry { text, place, records: 0, postings: 0, ended: false }
+    })
+}
+
+/// Writes `entries`. Returns where each begins, and where the last one ends.
+fn write_entries(
     out: &mut PageWriter,
-    index: &MemoryIndex,
     filter: &mut Filter,
+    kind: KeyKind,
+    entries: impl Iterator<Item = Entry>,
 ) -> io::Result<Vec<u64>> {
     let mut offsets = Vec::new();
     let mut bytes = Vec::new();
-    for (id, place) in index.ids_in_order() {
+    for entry in entries {
         offsets.push(out.offset());
-        let text = id.as_str().to_owned();
-        let entry = Entry { text, place, records: 0, postings: 0, ended: false };
         bytes.clear();
         entry.encode(&mut bytes);
         out.write(&bytes)?;
-        filter.insert(KeyKind::Id, id.as_str());
+        filter.insert(kind, &entry.text);
     }
     offsets.push(out.offset());
     Ok(offsets)
