@@ -54,8 +54,18 @@ pub const REPLAY_THREADS: usize = 2;
 /// missed event waits for one page of somebody else's.
 pub const FIRST_IN_A_ROW_MAX: usize = 16;
 
-/// Writes a worker does before it looks at its mailbox and its sockets again: a millisecond or so.
-pub const WRITES_PER_LOOK: usize = 256;
+/// Writes a worker does before it looks at its mailbox and its sockets again: a third of a
+/// millisecond or so.
+pub const WRITES_PER_LOOK: usize = 64;
+
+/// Writes after which a worker whose work grows while it works gives way to other threads.
+pub const WRITES_PER_PAUSE: usize = 16;
+
+/// How long a worker gives way to others in [`COURTESY_WINDOW`] at most. At the edge: it goes on as
+/// everybody does, until the window ends.
+pub const COURTESY_MAX: Duration = Duration::from_millis(5);
+/// See [`COURTESY_MAX`].
+pub const COURTESY_WINDOW: Duration = Duration::from_millis(20);
 
 /// Bytes the kernel holds for a subscriber that are not yet sent. More would only be memory: what
 /// is not there is in the ring. At the edge: the subscriber is a cursor until there is room.

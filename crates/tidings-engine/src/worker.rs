@@ -3,9 +3,11 @@
 //! A turn takes what sockets and the mailbox bring, lets the shard say which bytes go where, and
 //! writes them, looking at the mailbox again every [`WRITES_PER_LOOK`] writes. It sleeps only when
 //! the shard has nothing left to write and the mailbox is empty. So a quiet hub delivers at once,
-//! and a busy one gathers: whatever came while others were written goes out in one write each.
+//! and a busy one gathers: whatever came while others were written goes out in one write each. Then
+//! it also lets other threads go first (`courtesy.rs`).
 
 mod answer;
+mod courtesy;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -24,13 +26,14 @@ use crate::connection::{Began, Past};
 use crate::counters::{Counters, Permit};
 use crate::engine::Companion;
 use crate::fanout::next_batch;
-use crate::limits::WRITES_PER_LOOK;
+use crate::limits::{WRITES_PER_LOOK, WRITES_PER_PAUSE};
 use crate::mailbox::{Mailbox, Message};
 use crate::replay::Replay;
 use crate::sink::{BodyPipe, Sink, SocketSink, TlsSink};
 use crate::sys::{Event, Poller};
 
 pub(crate) use answer::Question;
+use courtesy::Courtesy;
 
 /// A subscriber on its way to its shard.
 pub(crate) struct Newcomer {
@@ -82,6 +85,7 @@ pub(crate) struct Worker {
     skips: HashMap<SubscriberId, (Position, Position)>,
     /// Deliveries that were reported.
     delivered: u64,
+    courtesy: Courtesy,
     /// When the oldest frame was published that is yet to be written to somebody.
     oldest_came: Option<Instant>,
     messages: VecDeque<Message>,
@@ -108,6 +112,7 @@ impl Worker {
             seats: Vec::new(),
             skips: HashMap::new(),
             delivered: 0,
+            courtesy: Courtesy::new(),
             oldest_came: None,
             messages: VecDeque::new(),
             batches: VecDeque::new(),
@@ -266,7 +271,10 @@ impl Worker {
 
     /// Writes until nothing is left (then it returns true), or it is time to look around.
     fn write(&mut self) -> bool {
-        for _ in 0..WRITES_PER_LOOK {
+        for number in 1..=WRITES_PER_LOOK {
+            if number.is_multiple_of(WRITES_PER_PAUSE) && self.shard.is_pressed() {
+                self.courtesy.give_way();
+            }
             let Some(transmit) = self.shard.poll_write() else { return true };
             let id = transmit.id;
             let seat = self.seats[id.index()].as_mut().expect("every subscriber has a seat");

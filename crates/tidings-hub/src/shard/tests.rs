@@ -334,6 +334,25 @@ fn what_a_stalled_member_keeps_in_the_ring_holds_up_nobody() {
 }
 
 #[test]
+fn a_shard_is_pressed_while_frames_come_for_those_it_is_writing_to() {
+    let mut scene = Scene::new();
+    scene.attach("a");
+    scene.attach("a");
+    scene.turn();
+    let write_one = |scene: &mut Scene| {
+        let bytes = scene.shard.poll_write().expect("there is something to write").bytes.len();
+        scene.shard.handle_written(bytes);
+    };
+    scene.publish("a", "1");
+    write_one(&mut scene);
+    assert!(!scene.shard.is_pressed(), "nothing has come since the walk began");
+    scene.publish("a", "2");
+    assert!(scene.shard.is_pressed(), "the one has to be written to again, the other gets both");
+    scene.turn();
+    assert!(!scene.shard.is_pressed(), "everybody has everything");
+}
+
+#[test]
 fn the_rings_of_many_slow_groups_keep_their_bound_together() {
     const BOUND: usize = 40_000;
     let mut scene = Scene::with(|config| config.rings_bytes_max = BOUND);

@@ -53,6 +53,13 @@ impl Shard {
         Some(Transmit { id, bytes })
     }
 
+    /// Whether frames have come for the group that is being walked since its walk began: then a
+    /// write that comes a little later takes more with it.
+    pub fn is_pressed(&self) -> bool {
+        let walked = self.dirty.front().and_then(|group| self.groups.get(*group as usize));
+        walked.is_some_and(|group| group.walk_goal.is_some_and(|goal| goal < group.ring.head()))
+    }
+
     /// The sink took the first `written` bytes of what [`poll_write`](Self::poll_write) gave. If
     /// that is not all of them, it takes no more until [`handle_writable`](Self::handle_writable).
     pub fn handle_written(&mut self, written: usize) {

@@ -1,0 +1,41 @@
+//! Giving way to other threads when it makes one's own work cheaper.
+//!
+//! Publishes are taken, stored and answered by other threads than those that deliver. Where there
+//! are fewer cores than threads with something to do, a worker that writes to a thousand subscribers
+//! keeps its core for a whole time slice, some milliseconds, and a publish waits. But a delivery
+//! that waits gets cheaper, for it takes along what was published meanwhile, and a publish that
+//! waits does not. So while frames come for the very group it is writing to
+//! ([`Shard::is_pressed`](tidings_hub::Shard::is_pressed)), a worker offers its core to whoever
+//! waits for one; if nobody does, that costs a system call.
+//!
+//! A scheduler takes such an offer for a whole time slice. Beside programs that never stop, every
+//! offer would cost milliseconds, so what is given away is bounded. Figures:
+//! `docs/decisions/0005-delivering-gives-way.md`.
+
+use std::time::{Duration, Instant};
+
+use crate::limits::{COURTESY_MAX, COURTESY_WINDOW};
+
+/// How much a worker has given away lately.
+pub(super) struct Courtesy {
+    window: Instant,
+    given: Duration,
+}
+
+impl Courtesy {
+    pub(super) fn new() -> Self {
+        Self { window: Instant::now(), given: Duration::ZERO }
+    }
+
+    /// Lets others go first, if that has not cost too much lately.
+    pub(super) fn give_way(&mut self) {
+        let began = Instant::now();
+        if began - self.window >= COURTESY_WINDOW {
+            (self.window, self.given) = (began, Duration::ZERO);
+        }
+        if self.given < COURTESY_MAX {
+            std::thread::yield_now();
+            self.given += began.elapsed();
+        }
+    }
+}
