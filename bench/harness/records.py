@@ -34,7 +34,7 @@ def write_tables(page, record, path):
     after = rest.split(END, 1)[1]
     machine, versions = record["machine"], record["versions"]
     named = ", ".join(f"{record['titles'][name]} {text}".strip() for name, text in versions.items())
-    kind = "one short round" if record["quick"] else "the middle of three rounds"
+    kind = "a short round, or the middle of three" if record["quick"] else "the middle of three rounds"
     lines = [
         f"{record['date']}, {kind}. Machine: {machine['cores']} cores,",
         f"{machine['memory_gib']} GiB, {machine['architecture']}, Linux {machine['kernel']}.",

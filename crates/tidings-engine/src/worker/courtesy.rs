@@ -1,10 +1,10 @@
 //! Giving way to other threads when it makes one's own work cheaper.
 //!
 //! Publishes are taken, stored and answered by other threads than those that deliver. Where there
-//! are fewer cores than threads with something to do, a worker that writes to a thousand subscribers
-//! keeps its core for a whole time slice, some milliseconds, and a publish waits. But a delivery
-//! that waits gets cheaper, for it takes along what was published meanwhile, and a publish that
-//! waits does not. So while frames come for the very group it is writing to
+//! are fewer cores than threads with something to do, a worker that writes to a thousand
+//! subscribers keeps its core for a whole time slice, some milliseconds, and a publish waits. But a
+//! delivery that waits gets cheaper, for it takes along what was published meanwhile, and a publish
+//! that waits does not. So while frames come for the very group it is writing to
 //! ([`Shard::is_pressed`](tidings_hub::Shard::is_pressed)), a worker offers its core to whoever
 //! waits for one; if nobody does, that costs a system call.
 //!
