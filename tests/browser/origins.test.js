@@ -65,6 +65,13 @@ test("the worker pattern's example shares one connection by hand", async () => {
   });
   const pages = [await openPage(site), await openPage(site)];
   await until("one connection", async () => (await hub.subscribers()) === 1);
+  // A page is loaded before its port has come to the worker.
+  for (const one of pages) {
+    await until("the worker knows the page", async () => {
+      await hub.publish("hello", "anybody there?");
+      return (await one.getByText("anybody there?").count()) > 0;
+    });
+  }
   await hub.publish("hello", "to both");
   for (const one of pages) await one.getByText("to both").waitFor();
   equal(await hub.subscribers(), 1);
