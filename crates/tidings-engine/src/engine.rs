@@ -372,13 +372,19 @@ impl Engine {
         self.attach(mailbox, opening, attachment, Framing::Chunked, first, way_out);
     }
 
-    /// Makes a response body that a worker feeds, for connections that somebody else frames.
-    pub fn attach_body(&self, opening: Opening, mut attachment: Attachment) -> SubscriberBody {
+    /// Makes a response body that a worker feeds, for connections that somebody else frames. It is
+    /// there once the subscriber has its seat: a client that knows it is subscribed is counted.
+    pub async fn attach_body(
+        &self,
+        opening: Opening,
+        mut attachment: Attachment,
+    ) -> SubscriberBody {
         let mailbox = self.choose_shard(opening.connection);
         let (pipe, body) = BodyPipe::new(Arc::clone(mailbox));
         let first = std::mem::take(&mut attachment.preface);
         let way_out = WayOut::Body(pipe);
         self.attach(mailbox, opening, attachment, Framing::Plain, first, way_out);
+        body.seated().await;
         body
     }
 

@@ -99,7 +99,7 @@ struct Seat {
     story: Story,
     _permit: Permit,
     /// Dropped with the seat.
-    companion: Option<Box<dyn Companion>>,
+    _companion: Option<Box<dyn Companion>>,
 }
 
 impl Worker {
@@ -203,7 +203,7 @@ impl Worker {
     }
 
     fn attach(&mut self, newcomer: Newcomer) {
-        let Newcomer { attach, way_out, story, permit, companion } = newcomer;
+        let Newcomer { attach, way_out, story, permit, mut companion } = newcomer;
         let sink = match way_out {
             WayOut::Body(body) => Ok(Sink::Body(body)),
             WayOut::Socket(socket) => SocketSink::new(socket).map(Sink::Socket),
@@ -217,19 +217,20 @@ impl Worker {
             }
         };
         let id = self.shard.attach(attach);
+        self.around.counters.seated(!matches!(sink, Sink::Body(_)));
+        let missed = companion.as_mut().map(|companion| companion.arrived());
+        // From here the client may know that it is subscribed.
         let ready = match &sink {
-            Sink::Body(body) => body.attached(id),
+            Sink::Body(body) => body.seated(id),
             Sink::Socket(socket) => self.listen(socket.socket(), id),
             Sink::Tls(socket) => self.listen(socket.socket(), id),
         };
         if self.seats.len() <= id.index() {
             self.seats.resize_with(id.index() + 1, || None);
         }
-        self.around.counters.seated(!matches!(sink, Sink::Body(_)));
-        let seat =
-            self.seats[id.index()].insert(Seat { id, sink, story, _permit: permit, companion });
-        if let Some(companion) = &mut seat.companion {
-            let missed = companion.arrived();
+        self.seats[id.index()] =
+            Some(Seat { id, sink, story, _permit: permit, _companion: companion });
+        if let Some(missed) = missed {
             self.shard.handle_missed_notices(id, missed);
         }
         if let Err(reason) = ready {

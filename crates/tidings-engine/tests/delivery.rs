@@ -112,7 +112,7 @@ async fn both_sinks_carry_the_same_bytes() {
     engine.publish(vec![draft("a", "before")]).await.unwrap();
     let mut client = socket_subscriber(&engine, "a", Start::Earliest).await;
     let opening = engine.open(interest("a"), Start::Earliest).await.unwrap();
-    let mut body = engine.attach_body(opening, attachment());
+    let mut body = engine.attach_body(opening, attachment()).await;
     let large = "x\n".repeat(200_000);
     for data in ["one", "two\nlines", "", &large, "last"] {
         engine.publish(vec![draft("a", data), draft("b", "unwanted")]).await.unwrap();
@@ -158,13 +158,25 @@ async fn a_stalled_reader_loses_nothing_and_holds_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_there_once_its_subscriber_is_counted() {
+    let engine = engine(config());
+    let mut bodies = Vec::new();
+    for count in 1..=100 {
+        let opening = engine.open(interest("a"), Start::Live).await.unwrap();
+        bodies.push(engine.attach_body(opening, attachment()).await);
+        assert_eq!(engine.status().subscribers, count);
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_is_noticed_and_forgotten() {
     let engine = engine(config());
     let gone = socket_subscriber(&engine, "a", Start::Live).await;
     let half_closed = socket_subscriber(&engine, "a", Start::Live).await;
     let mut chatty = socket_subscriber(&engine, "a", Start::Live).await;
     let opening = engine.open(interest("a"), Start::Live).await.unwrap();
-    let body = engine.attach_body(opening, attachment());
+    let body = engine.attach_body(opening, attachment()).await;
     until(|| engine.status().subscribers == 4).await;
     // Something must have come that can be left unread.
     let gone = tokio::task::spawn_blocking(move || gone.peek(&mut [0]).map(|_| gone));
@@ -250,7 +262,7 @@ async fn an_operator_sees_who_is_there_how_far_they_are_and_why_they_went() {
     let mut live = socket_subscriber(&engine, "a", Start::Live).await;
     let opening = engine.open(interest("*"), Start::Earliest).await.unwrap();
     let (id, unknown) = (opening.connection, "0-ffff".parse().unwrap());
-    let mut body = engine.attach_body(opening, attachment());
+    let mut body = engine.attach_body(opening, attachment()).await;
     until(|| engine.status().subscribers == 2).await;
     engine.publish(vec![draft("a", "one"), draft("b/c", "unwanted")]).await.unwrap();
     read_body(&mut body, |text| text.ends_with("data: one\n\n")).await;

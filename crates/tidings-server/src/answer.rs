@@ -64,8 +64,8 @@ impl Stream {
     }
 
     /// The response for a connection that somebody else writes.
-    pub(crate) fn into_response(self, engine: &Engine) -> Response {
-        let body = engine.attach_body(self.opening, self.attachment);
+    pub(crate) async fn into_response(self, engine: &Engine) -> Response {
+        let body = engine.attach_body(self.opening, self.attachment).await;
         let mut response = http::Response::new(Body::stream(body));
         *response.headers_mut() = self.headers;
         response

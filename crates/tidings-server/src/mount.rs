@@ -105,7 +105,7 @@ where
                 return Ok(Parked::response(stream));
             }
             stream.add_connection(option);
-            Ok(stream.into_response(&state.engine))
+            Ok(stream.into_response(&state.engine).await)
         })
     }
 }

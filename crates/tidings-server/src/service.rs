@@ -115,7 +115,10 @@ impl Connection {
                 slot.fill(stream);
                 std::future::pending().await
             }
-            _ => stream.into_response(&self.state.engine).map(|body| body.holding(busy)),
+            _ => {
+                let response = stream.into_response(&self.state.engine).await;
+                response.map(|body| body.holding(busy))
+            }
         }
     }
 

@@ -49,11 +49,16 @@ impl BodyPipe {
         (Self(Arc::clone(&shared)), SubscriberBody(shared))
     }
 
-    /// The shard knows the subscriber as `id`. Fails if the body is gone already.
-    pub(crate) fn attached(&self, id: SubscriberId) -> Result<(), CloseReason> {
+    /// The shard knows the subscriber as `id`, and so does whoever counts subscribers. Fails if the
+    /// body is gone already.
+    pub(crate) fn seated(&self, id: SubscriberId) -> Result<(), CloseReason> {
         let mut state = self.0.lock();
         state.id = Some(id);
-        if state.dropped { Err(CloseReason::PeerClosed) } else { Ok(()) }
+        if state.dropped {
+            return Err(CloseReason::PeerClosed);
+        }
+        wake(state);
+        Ok(())
     }
 
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<usize, CloseReason> {
@@ -79,6 +84,33 @@ impl BodyPipe {
     }
 }
 
+impl Drop for BodyPipe {
+    /// Whoever waits is not left waiting for a shard that is gone.
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        if !state.finished {
+            state.finished = true;
+            state.broken = true;
+            wake(state);
+        }
+    }
+}
+
+impl SubscriberBody {
+    /// Waits until the subscriber has its seat, or never will.
+    pub(crate) async fn seated(&self) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.0.lock();
+            if state.id.is_some() || state.finished {
+                return Poll::Ready(());
+            }
+            state.wake_later(cx);
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
 impl http_body::Body for SubscriberBody {
     type Data = Bytes;
     type Error = BrokenOff;
@@ -100,9 +132,7 @@ impl http_body::Body for SubscriberBody {
         if state.finished {
             return Poll::Ready(std::mem::take(&mut state.broken).then_some(Err(BrokenOff)));
         }
-        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            state.waker = Some(cx.waker().clone());
-        }
+        state.wake_later(cx);
         Poll::Pending
     }
 }
@@ -122,6 +152,14 @@ impl Drop for SubscriberBody {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wake_later(&mut self, cx: &Context<'_>) {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
     }
 }
 
