@@ -34,12 +34,13 @@ def write_tables(page, record, path):
     after = rest.split(END, 1)[1]
     machine, versions = record["machine"], record["versions"]
     named = ", ".join(f"{record['titles'][name]} {text}".strip() for name, text in versions.items())
-    kind = "a short round, or the middle of three" if record["quick"] else "the middle of three rounds"
+    about = (
+        f"{record['date']}. Machine: {machine['cores']} cores, {machine['memory_gib']} GiB,"
+        f" {machine['architecture']}, Linux {machine['kernel']}. Versions: {named}. The record:"
+        f" [{path.name}](bench/results/{path.name}), with charts beside it."
+    )
     lines = [
-        f"{record['date']}, {kind}. Machine: {machine['cores']} cores,",
-        f"{machine['memory_gib']} GiB, {machine['architecture']}, Linux {machine['kernel']}.",
-        wrapped(f"Versions: {named}."),
-        wrapped(f"The record: [{path.name}](bench/results/{path.name}), with charts beside it.") + "\n",
+        wrapped(about) + "\n",
         *(table(name, record["scenarios"][name], record["titles"]) for name in record["scenarios"]),
     ]
     page.write_text(before + BEGIN + "\n\n" + "\n".join(lines) + "\n" + END + after)
@@ -48,6 +49,7 @@ def write_tables(page, record, path):
 def table(scenario, found, titles):
     """One scenario as lines of Markdown."""
     doc, measures, rows = found["what"], found["measures"], found["rows"]
+    how = f"The middle of {found['rounds']} rounds" if found["rounds"] > 1 else "One round"
     head = ["", *(f"{title}{', ' + unit if unit else ''}" for _, title, unit, _ in measures)]
     lines = [head, ["---"] + ["--:"] * len(measures)]
     for name, row in rows.items():
@@ -55,7 +57,7 @@ def table(scenario, found, titles):
         mark = f" ({row['faults']:,} faults)" if row.get("faults") else ""
         lines.append([titles.get(name, name) + mark, *cells])
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"### {scenario}\n\n{wrapped(doc)}\n\n{text}\n"
+    return f"### {scenario}\n\n{wrapped(f'{doc} {how}.')}\n\n{text}\n"
 
 
 def wrapped(text):

@@ -1,6 +1,7 @@
-"""What is measured. Each scenario runs its servers one after the other, each fresh, and returns
-one row for each."""
+"""What is measured. Each scenario runs its servers in turns, each fresh, and returns one row for
+each: the middle of the rounds, for single runs here differ by a fifth and more."""
 
+import functools
 import http.client
 import json
 import os
@@ -18,11 +19,11 @@ NDJSON = ["--publish-header", "Content-Type: application/x-ndjson"]
 class Generator:
     """`tidings bench`, with what all scenarios share."""
 
-    def __init__(self, binary, quick):
+    def __init__(self, binary, quick, rounds):
         self.binary = binary
         self.quick = quick
         self.seconds = 4 if quick else 10
-        self.repeats = 1 if quick else 3
+        self.rounds = rounds
 
     def command(self, running, *flags):
         flags = [str(flag) for flag in flags]
@@ -30,8 +31,8 @@ class Generator:
             if flag not in flags:
                 flags += [flag, str(default)]
         pid = ["--pid", str(running.pid)]
-        common = ["bench", "--json", *running.peer.flags(), *pid]
-        return [str(self.binary), *common, *flags]
+        where = [] if "--url" in flags else running.peer.flags()
+        return [str(self.binary), "bench", "--json", *where, *pid, *flags]
 
     def run(self, running, *flags):
         command = self.command(running, *flags)
@@ -43,21 +44,20 @@ class Generator:
 
 def fan_out(generator, peers):
     """10,000 subscribers of one topic, 100 bytes: what the server's CPU pays for each delivery."""
-    rows = {}
-    for rate in (5, 10):
-        # The middle of three even when quick: a ratio of two single runs says little.
-        for _ in range(max(generator.repeats, 3)):
-            for peer in peers.values():
-                with Running(peer) as running:
-                    report = generator.run(running, "-n", 10_000, "--rate", rate)
-                row = rows.setdefault(peer.name, {"faults": 0})
-                row.setdefault(f"us_{rate}", []).append(report["process"]["cpu_us_per_delivery"])
-                row["faults"] += faults(report)
+    rates = (5, 10)
+
+    def measure(peer):
+        row = {"faults": 0}
+        for rate in rates:
+            with Running(peer) as running:
+                report = generator.run(running, "-n", 10_000, "--rate", rate)
+            row[f"us_{rate}"] = report["process"]["cpu_us_per_delivery"]
+            row["faults"] += faults(report)
+        return row
+
+    rows = repeat(generator, each(peers, measure))
     for row in rows.values():
-        for rate in (5, 10):
-            row[f"us_{rate}"] = middle(row[f"us_{rate}"])
-    for row in rows.values():
-        for rate in (5, 10):
+        for rate in rates:
             floor = rows.get("floor", {}).get(f"us_{rate}")
             row[f"floors_{rate}"] = row[f"us_{rate}"] / floor if floor else None
     return rows
@@ -82,7 +82,7 @@ def flat_out(generator, peers):
             "faults": faults(report),
         }
 
-    return repeat(generator, peers, measure, at_least=3)
+    return repeat(generator, each(peers, measure))
 
 
 def latency(generator, peers):
@@ -95,10 +95,9 @@ def latency(generator, peers):
         names = ("p50", "p99", "p999", "max")
         return {f"{name}_ms": milliseconds[name] for name in names} | {"faults": faults(report)}
 
-    # The disk has its turn in every round, for its bad moments come and go. The middle of three
-    # even when quick: one such moment is the p99 of a short run.
-    others = {"fdatasync alone": lambda: sync_alone(generator.seconds)}
-    return repeat(generator, peers, measure, at_least=3, others=others)
+    # The disk has its turn in every round, for its bad moments come and go.
+    disk = {"fdatasync alone": lambda: sync_alone(generator.seconds)}
+    return repeat(generator, each(peers, measure) | disk)
 
 
 def sync_alone(seconds):
@@ -117,14 +116,13 @@ def sync_alone(seconds):
             taken.append((time.monotonic() - began) * 1000)
     taken.sort()
     p50, p99 = taken[len(taken) // 2], taken[len(taken) * 99 // 100]
-    return {"p50_ms": p50, "p99_ms": p99, "max_ms": taken[-1], "faults": 0}
+    return {"p50_ms": p50, "p99_ms": p99, "max_ms": taken[-1]}
 
 
 def memory(generator, peers):
     """Idle subscribers of one topic, HTTP/1.1: the server's own memory, files not counted,
     before and after."""
-    rows = {}
-    for peer in peers.values():
+    def measure(peer):
         bytes_at, row = {}, {}
         for subscribers in (1000, 18_000):
             with Running(peer) as running:
@@ -135,8 +133,9 @@ def memory(generator, peers):
             row[f"bytes_{subscribers}"] = process["memory_per_subscriber_bytes"]
         # What one more costs: the slope, which start-up costs do not blur.
         row["bytes"] = (bytes_at[18_000] - bytes_at[1000]) / 17_000
-        rows[peer.name] = row
-    return rows
+        return row
+
+    return repeat(generator, each(peers, measure))
 
 
 def topics(generator, peers):
@@ -155,8 +154,7 @@ def topics(generator, peers):
             "faults": faults(report),
         }
 
-    # The middle of three even when quick: one run of this says little.
-    return repeat(generator, peers, measure, at_least=3)
+    return repeat(generator, each(peers, measure))
 
 
 def publish(generator, peers):
@@ -173,8 +171,7 @@ def publish(generator, peers):
             "faults": faults(report),
         }
 
-    # The middle of three even when quick: one run of this says little.
-    return repeat(generator, peers, measure, at_least=3)
+    return repeat(generator, each(peers, measure))
 
 
 def stream(generator, peers):
@@ -189,58 +186,56 @@ def stream(generator, peers):
         rates = {"events_per_second": published["events_per_second"]}
         return rates | {"us": report["process"]["cpu_us_per_event"], "faults": faults(report)}
 
-    return repeat(generator, peers, measure)
+    return repeat(generator, each(peers, measure))
 
 
 def independence(generator, peers):
     """What one publisher pays for a topic of one subscriber, while others listen to other
     topics or patterns."""
-    rows = {}
-    pattern = "http://127.0.0.1:{port}/events?topic=x{n}/**&topic={topic}"
-    for peer in peers.values():
-        cases = {
-            "1,000 others": (1001, []),
-            "18,000 others": (18_001, []),
-            "10,000 patterns": (10_001, ["--url", pattern.replace("{port}", str(peer.port))]),
+    (peer,) = peers.values()
+    address = f"http://127.0.0.1:{peer.port}/events"
+    # Who listens to patterns has a topic besides, for one of them is to hear the publisher.
+    plain, patterns = f"{address}/{{topic}}", f"{address}?topic=x{{n}}/**&topic={{topic}}"
+
+    def measure(count, url):
+        flags = ("-n", count, "--topics", count, "--publish-topics", 1, "--rate", "max")
+        with Running(peer) as running:
+            report = generator.run(running, *flags, "--publish-url", plain, "--url", url)
+        return {
+            "us": report["process"]["cpu_us_per_event"],
+            "publishes_per_second": report["publish"]["events_per_second"],
+            "p99_ms": report["deliveries"]["ms"]["p99"],
+            "faults": faults(report),
         }
-        for name, (count, more) in cases.items():
-            with Running(peer) as running:
-                flags = ["-n", count, "--topics", count, "--publish-topics", 1, "--rate", "max"]
-                publish_url = f"http://127.0.0.1:{peer.port}/events/{{topic}}"
-                # The last of a repeated flag would be refused; so the peer's own URL is replaced.
-                base = generator.command(running, *flags, "--publish-url", publish_url)
-                if more:
-                    base[base.index("--url") + 1] = more[1]
-                done = subprocess.run(base, capture_output=True, text=True, timeout=600)
-                if not done.stdout:
-                    raise RuntimeError(done.stderr[-500:])
-                report = json.loads(done.stdout)
-            rows[name] = {
-                "us": report["process"]["cpu_us_per_event"],
-                "publishes_per_second": report["publish"]["events_per_second"],
-                "p99_ms": report["deliveries"]["ms"]["p99"],
-                "faults": faults(report),
-            }
-    return rows
+
+    cases = {
+        "1,000 others": (1001, plain),
+        "18,000 others": (18_001, plain),
+        "10,000 patterns": (10_001, patterns),
+    }
+    turns = {name: functools.partial(measure, *case) for name, case in cases.items()}
+    return repeat(generator, turns)
 
 
 def resume(generator, peers):
     """1,000,000 stored events on 1,000 topics; a subscriber of one comes back from the middle:
     when has it the first?"""
-    rows = {}
+    (peer,) = peers.values()
     events, count = 1_000_000, 1000
-    for peer in peers.values():
+
+    def measure(share):
         with Running(peer) as running:
             fill(running, events, count)
             head = publish_one(peer.port, "bench-0")
             epoch, position = head.rsplit(":", 1)
-            for name, share in (("the middle", 0.5), ("the last thousandth", 0.999)):
-                last = f"{epoch}:{int(int(position) * share)}"
-                flags = ("-n", 200, "--connects", 1, "--topics", count, "--last-event-id", last)
-                report = generator.run(running, *flags, "--rate", 0, "--duration", 1)
-                row = {f"{key}_ms": report["first_event_ms"][key] for key in ("p50", "p99", "max")}
-                rows[f"from {name}"] = row
-    return rows
+            last = f"{epoch}:{int(int(position) * share)}"
+            flags = ("-n", 200, "--connects", 1, "--topics", count, "--last-event-id", last)
+            report = generator.run(running, *flags, "--rate", 0, "--duration", 1)
+        return {f"{key}_ms": report["first_event_ms"][key] for key in ("p50", "p99", "max")}
+
+    shares = {"from the middle": 0.5, "from the last thousandth": 0.999}
+    turns = {name: functools.partial(measure, share) for name, share in shares.items()}
+    return repeat(generator, turns)
 
 
 def fill(running, events, topics):
@@ -271,9 +266,9 @@ def publish_one(port, topic):
 def restart(generator, peers):
     """The server is restarted under its subscribers, with 20 events a second: does everybody
     come back and miss nothing?"""
-    rows = {}
     subscribers = 2000 if generator.quick else 10_000
-    for peer in peers.values():
+
+    def measure(peer):
         with Running(peer) as running:
             flags = ("-n", subscribers, "--rate", 20, "--duration", 25)
             command = generator.command(running, *flags, "--reconnect", "--grace", 15)
@@ -297,7 +292,7 @@ def restart(generator, peers):
             raise RuntimeError(str(failed or error[-500:]))
         report = json.loads(out)
         seen, returns = report["deliveries"], report["returns"]
-        rows[peer.name] = {
+        return {
             "subscribers": subscribers,
             "returned": returns["returned"],
             "resumed": returns["resumed"],
@@ -307,7 +302,8 @@ def restart(generator, peers):
             "out_of_order": seen["order_faults"],
             "expected": seen["expected"],
         }
-    return rows
+
+    return repeat(generator, each(peers, measure))
 
 
 def stalled(generator, peers):
@@ -331,23 +327,23 @@ def stalled(generator, peers):
             "faults": faults(report),
         }
 
-    # The middle of three even when quick: a p99 of one run says little.
-    return repeat(generator, peers, measure, at_least=3)
+    return repeat(generator, each(peers, measure))
 
 
-def repeat(generator, peers, measure, at_least=1, others=None):
-    """The middle of several rounds; within a round the servers, and what else is measured, take
-    turns, so that all get the same weather."""
-    rounds = {}
-    for _ in range(max(generator.repeats, at_least)):
-        for peer in peers.values():
-            rounds.setdefault(peer.name, []).append(measure(peer))
-        for name, measure_it in (others or {}).items():
-            rounds.setdefault(name, []).append(measure_it())
+def each(peers, measure):
+    """The turn of each server in a round."""
+    return {name: functools.partial(measure, peer) for name, peer in peers.items()}
+
+
+def repeat(generator, turns):
+    """The middle of the rounds. A round is all turns, so that all get the same weather."""
+    rounds = [{name: turn() for name, turn in turns.items()} for _ in range(generator.rounds)]
     rows = {}
-    for name, found in rounds.items():
-        rows[name] = {key: middle([each[key] for each in found]) for key in found[0]}
-        rows[name]["faults"] = sum(each["faults"] for each in found)
+    for name in turns:
+        found = [one[name] for one in rounds]
+        rows[name] = {key: middle([row[key] for row in found]) for key in found[0]}
+        # Of these the sum.
+        rows[name]["faults"] = sum(row.get("faults", 0) for row in found)
     return rows
 
 
