@@ -41,7 +41,7 @@ pub struct BenchArgs {
     /// Threads that read
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub threads: usize,
-    /// Loopback addresses to connect from, 127.0.1.1 and up [default: as many as the ports require]
+    /// Loopback addresses to connect from [default: as many as the ports require]
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub source_addresses: Option<usize>,
 

@@ -219,9 +219,11 @@ fn connect(plan: &Plan, number: usize) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     if plan.source_addresses > 0 && matches!(address.ip(), IpAddr::V4(ip) if ip.is_loopback()) {
-        // From 127.0.1.1 on: 127.0.0.1 keeps its ports for everybody else.
+        // Other addresses for each process: the ports of the run before are not free for a minute
+        // (TIME_WAIT), and those of 127.0.0.1 are for everybody else.
+        let [.., high, low] = std::process::id().to_be_bytes();
         let last = u8::try_from(number % plan.source_addresses).expect("at most 250") + 1;
-        let source = SocketAddr::from((Ipv4Addr::new(127, 0, 1, last), 0));
+        let source = SocketAddr::from((Ipv4Addr::new(127, high.max(1), low, last), 0));
         socket.bind(&source.into())?;
     }
     match socket.connect(&address.into()) {
