@@ -6,15 +6,16 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body::Body;
 use tidings_engine::{
-    Attachment, Engine, EngineConfig, OpenError, Refusal, SubscriberBody, Verdict,
+    Attachment, Companion, Engine, EngineConfig, OpenError, Refusal, SubscriberBody, Verdict,
 };
 use tidings_hub::{
-    CloseReason, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, StandingState, Start, Topic,
-    Voice,
+    CloseReason, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Notice, StandingState, Start,
+    Topic, Voice,
 };
 
 fn config() -> EngineConfig {
@@ -157,15 +158,27 @@ async fn a_stalled_reader_loses_nothing_and_holds_nobody_up() {
     engine.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_body_is_there_once_its_subscriber_is_counted() {
-    let engine = engine(config());
-    let mut bodies = Vec::new();
-    for count in 1..=100 {
-        let opening = engine.open(interest("a"), Start::Live).await.unwrap();
-        bodies.push(engine.attach_body(opening, attachment()).await);
-        assert_eq!(engine.status().subscribers, count);
+/// Takes its time to write down that the subscriber is there.
+#[derive(Debug)]
+struct SlowList(Arc<AtomicBool>);
+
+impl Companion for SlowList {
+    fn arrived(&mut self) -> Vec<Arc<Notice>> {
+        std::thread::sleep(Duration::from_millis(100));
+        self.0.store(true, Ordering::SeqCst);
+        Vec::new()
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_there_once_its_subscriber_is_listed() {
+    let engine = engine(config());
+    let listed = Arc::new(AtomicBool::new(false));
+    let companion: Box<dyn Companion> = Box::new(SlowList(Arc::clone(&listed)));
+    let opening = engine.open(interest("a"), Start::Live).await.unwrap();
+    let attachment = Attachment { companion: Some(companion), ..attachment() };
+    let _body = engine.attach_body(opening, attachment).await;
+    assert!(listed.load(Ordering::SeqCst));
     engine.stop().await;
 }
 
