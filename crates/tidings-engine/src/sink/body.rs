@@ -74,18 +74,17 @@ impl BodyPipe {
     }
 
     pub(crate) fn finish(self, farewell: Option<&[u8]>) {
+        // Without one it breaks off, as a pipe does that is dropped.
+        let Some(farewell) = farewell else { return };
         let mut state = self.0.lock();
-        match farewell {
-            Some(farewell) => state.buffer.extend_from_slice(farewell),
-            None => state.broken = true,
-        }
+        state.buffer.extend_from_slice(farewell);
         state.finished = true;
         wake(state);
     }
 }
 
 impl Drop for BodyPipe {
-    /// Whoever waits is not left waiting for a shard that is gone.
+    /// What was not finished breaks off: nobody is left waiting for a shard that is gone.
     fn drop(&mut self) {
         let mut state = self.0.lock();
         if !state.finished {
