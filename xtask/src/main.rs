@@ -9,8 +9,9 @@ mod tree;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-cargo xtask tidy              what a reader would stumble over: long files, wide lines, crate
-                              arrows, words outside their room, dead links
+cargo xtask tidy              what a reader would stumble over: long files, wide lines, arrows
+                              against the drawing, circles of files, words outside their
+                              room, dead links
 cargo xtask generate          write the reference pages, from the built program
 cargo xtask generate --check  say whether they are as they would be written";
 

@@ -1,7 +1,9 @@
 //! What a reader would stumble over, and what would let the rooms grow into each other.
 
 mod arrows;
+mod circles;
 mod links;
+mod modules;
 mod widths;
 mod words;
 
@@ -13,6 +15,7 @@ pub(crate) fn run() -> Vec<String> {
     let mut problems = sizes(&files);
     problems.extend(widths::check(&files));
     problems.extend(arrows::check());
+    problems.extend(circles::check(&files));
     problems.extend(words::check(&files));
     problems.extend(links::check(&files));
     if problems.is_empty() {
