@@ -80,6 +80,9 @@ impl Publisher {
 
     /// Publishes one event, and waits until it is stored.
     ///
+    /// Not cancel-safe: dropping the future breaks off the request, and the event may be published
+    /// or not. To publish it again is safe if it has an id of its own.
+    ///
     /// # Errors
     ///
     /// [`PublishError`], which tells whether the event may be published all the same.
@@ -102,6 +105,10 @@ impl Publisher {
     }
 
     /// Publishes several events in one request, in this order, and waits until they are stored.
+    ///
+    /// Not cancel-safe: dropping the future breaks off the request, and any number of the events
+    /// from the first on may be published. To publish them again is safe if all have ids of their
+    /// own.
     ///
     /// # Errors
     ///

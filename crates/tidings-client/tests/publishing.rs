@@ -489,3 +489,57 @@ async fn a_hub_that_counts_fewer_events_than_it_was_given_is_not_believed() {
     let error = stream.finish().await.unwrap_err();
     assert!(matches!(error, PublishError::NotAHub(_)), "{error:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_is_cut_short_by_a_timeout_is_continued_by_whatever_comes_next() {
+    // The first try is silent until it is given up; each later fate delays the stream elsewhere.
+    for fate in [Fate::Silence, Fate::AnswerLost, Fate::Unconnected, Fate::Answered(503, "")] {
+        for patience_ms in [0, 1, 50, 29_000, 31_000] {
+            let hub = Hub::with([fate.clone(), fate.clone()]);
+            let mut stream = hub.publisher().build().unwrap().stream();
+            let patience = Duration::from_millis(patience_ms);
+            stream.send("t", &Event::new("1")).await.unwrap();
+            let _ = tokio::time::timeout(patience, stream.flush()).await;
+            let _ = tokio::time::timeout(patience, stream.flush()).await;
+            stream.send("t", &Event::new("2")).await.unwrap();
+            let _ = tokio::time::timeout(patience, stream.flush()).await;
+            stream.flush().await.unwrap();
+            assert_eq!(stream.finish().await.unwrap().stored(), 2, "{fate:?} {patience:?}");
+            assert_eq!(hub.data(), ["1", "2"], "{fate:?} {patience:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_whose_send_is_cut_short_was_not_given_and_the_others_arrive_once() {
+    // The hub takes nothing for half a minute, and the room in front of it is used up.
+    let hub = Hub::with([Fate::AnsweredEarly(503, ""), Fate::Silence]);
+    let mut stream = hub.publisher().retries_max(10).build().unwrap().stream();
+    let (mut given, mut cut) = (Vec::new(), 0);
+    for n in 0..40_000 {
+        let event = Event::new(n.to_string());
+        let send = stream.send("t", &event);
+        match tokio::time::timeout(Duration::from_millis(1), send).await {
+            Ok(sent) => {
+                sent.unwrap();
+                given.push(event.data);
+            }
+            Err(_) => cut += 1,
+        }
+    }
+    assert!(cut > 0, "no send had to wait");
+    assert_eq!(stream.finish().await.unwrap().stored(), given.len() as u64);
+    assert_eq!(hub.data(), given);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_failed_says_so_and_does_not_panic() {
+    let hub = Hub::with([Fate::AnsweredEarly(400, "no")]);
+    let mut stream = hub.publisher().build().unwrap().stream();
+    stream.send("t", &Event::new("1")).await.unwrap();
+    assert!(matches!(stream.flush().await, Err(PublishError::Refused(_))));
+    let event = Event::new("2");
+    assert!(matches!(stream.send("t", &event).await, Err(PublishError::AlreadyFailed)));
+    assert!(matches!(stream.flush().await, Err(PublishError::AlreadyFailed)));
+    assert!(matches!(stream.finish().await, Err(PublishError::AlreadyFailed)));
+}

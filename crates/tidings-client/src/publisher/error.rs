@@ -33,6 +33,9 @@ pub enum PublishError {
     },
     /// Something answered with success that does not speak the hub's API.
     NotAHub(Box<Refusal>),
+    /// This [stream](crate::PublishStream) has failed before, and publishes nothing any more. What
+    /// became of its events, that first error says.
+    AlreadyFailed,
 }
 
 impl PublishError {
@@ -66,6 +69,7 @@ impl fmt::Display for PublishError {
             Self::NotAHub(refusal) => {
                 write!(f, "what answered {} does not speak the hub's api", refusal.url)
             }
+            Self::AlreadyFailed => f.write_str("this stream of events has failed before"),
         }
     }
 }
@@ -75,7 +79,7 @@ impl Error for PublishError {
         match self {
             Self::Refused(problem) => Some(&**problem),
             Self::Unreached { cause, .. } | Self::Unanswered { cause, .. } => Some(cause),
-            Self::NotAHub(_) => None,
+            Self::NotAHub(_) | Self::AlreadyFailed => None,
         }
     }
 }

@@ -77,16 +77,16 @@ impl Tries {
         }
     }
 
-    /// Waits for the next try.
+    /// How long to wait before the next try.
     ///
     /// # Errors
     ///
     /// There is none: that is the end of the publish.
-    pub(super) async fn wait(
+    pub(super) fn wait(
         &mut self,
         failure: Failure,
         replay: Replay,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Duration, PublishError> {
         self.all_unheard &= failure.is_unheard;
         let may_retry = failure.is_passing && replay.allows(&failure);
         let wait = may_retry
@@ -103,8 +103,7 @@ impl Tries {
         };
         crate::trace!("publishing again in {wait:?}: {}", failure.cause);
         self.retries += 1;
-        tokio::time::sleep(wait).await;
-        Ok(())
+        Ok(wait)
     }
 
     fn give_up(&self, failure: Failure) -> PublishError {
@@ -133,7 +132,8 @@ pub(super) async fn with_retries(
             Ok(Err(failure)) => failure,
             Err(_) => Failure::silence(wait_max),
         };
-        tries.wait(failure, replay).await?;
+        let wait = tries.wait(failure, replay)?;
+        tokio::time::sleep(wait).await;
     }
 }
 

@@ -13,7 +13,7 @@ use http_body::Frame;
 use tidings_codec::Event;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 
 use super::answer::{Answer, Summary};
 use super::error::PublishError;
@@ -31,13 +31,34 @@ use crate::{Body, Publisher, TransportError};
 /// [`flush`](Self::flush) or [`finish`](Self::finish) has returned. Dropping the stream breaks off
 /// the request under way; what it carried may or may not be published.
 ///
-/// After an error the stream is of no more use.
+/// After an error every further call returns [`PublishError::AlreadyFailed`].
+///
+/// # Cancel safety
+///
+/// [`send`](Self::send) and [`flush`](Self::flush) may be dropped at any moment, as a timeout or a
+/// `select!` does: the stream keeps what it had, and the next call continues where the dropped one
+/// was. [`finish`](Self::finish) owns the stream, so dropping it drops the stream too.
 #[must_use = "events are known to be stored only when the stream is finished"]
 pub struct PublishStream {
     publisher: Publisher,
     segment: Segment,
-    request: Option<Streaming>,
+    phase: Phase,
     stored: Summary,
+}
+
+/// What becomes of the segment now. Whatever takes time is held here and not in the future of a
+/// call, so that a future can be dropped.
+enum Phase {
+    /// There is no request; the next one begins with the whole segment.
+    Idle,
+    /// A request whose body is being written.
+    Writing { pieces: mpsc::Sender<Bytes>, answer: AbortOnDrop },
+    /// A request whose body has ended, and when its answer is overdue.
+    Answering { answer: AbortOnDrop, deadline: Instant },
+    /// A request has failed; when the next one may begin.
+    Waiting { until: Instant },
+    /// A request has failed for good.
+    Failed,
 }
 
 /// The lines since the last answer.
@@ -51,62 +72,56 @@ struct Segment {
     tries: Tries,
 }
 
-/// A request whose body is still being written.
-struct Streaming {
-    pieces: mpsc::Sender<Bytes>,
-    answer: AbortOnDrop,
-}
-
 impl PublishStream {
     pub(super) fn new(publisher: Publisher) -> Self {
         let segment = Segment::new(&publisher);
-        Self { publisher, segment, request: None, stored: Summary::default() }
+        Self { publisher, segment, phase: Phase::Idle, stored: Summary::default() }
     }
 
-    /// Gives one event. Waits only for the network, and every so often for an answer.
+    /// Gives one event. Waits for room only: for the network, and every so often for an answer.
+    ///
+    /// Cancel-safe: if the future is dropped before it has returned, the event was not given.
     ///
     /// # Errors
     ///
-    /// [`PublishError`], also for events given earlier.
+    /// [`PublishError`] about events given earlier. This one is then not given.
     pub async fn send(&mut self, topic: &str, event: &Event) -> Result<(), PublishError> {
+        while !self.has_room() {
+            self.advance().await?;
+        }
+        // From here on nothing waits: either all of this happens, or none.
         let assigned = self.publisher.id_for(event);
         let id = assigned.as_ref().or(event.id.as_ref());
         self.segment.replay = self.segment.replay.and(Replay::if_named(id.is_some()));
         line::append(&mut self.segment.lines, topic, event, id);
         self.segment.events += 1;
-        self.give(false).await?;
-        if self.segment.is_full() {
-            self.flush().await?;
+        if let Phase::Writing { pieces, .. } = &self.phase
+            && let Ok(permit) = pieces.try_reserve()
+        {
+            permit.send(self.segment.give_all());
         }
         Ok(())
     }
 
     /// Waits until everything given so far is stored.
     ///
+    /// Cancel-safe: if the future is dropped, what was under way stays under way, and a later call
+    /// waits for it.
+    ///
     /// # Errors
     ///
     /// [`PublishError`].
     pub async fn flush(&mut self) -> Result<(), PublishError> {
-        if self.segment.events == 0 {
-            return Ok(());
+        while self.segment.events > 0 {
+            self.advance().await?;
         }
-        loop {
-            self.give(true).await?;
-            let Some(Streaming { pieces, answer }) = self.request.take() else {
-                unreachable!("give() has begun one");
-            };
-            drop(pieces);
-            let wait_max = self.publisher.0.answer_wait_max;
-            let failure = match timeout(wait_max, answer.outcome()).await {
-                Ok(Ok(answer)) => return self.settle(answer),
-                Ok(Err(failure)) => failure,
-                Err(_) => Failure::silence(wait_max),
-            };
-            self.begin_again(failure).await?;
-        }
+        Ok(())
     }
 
     /// Ends the stream: waits until everything is stored.
+    ///
+    /// Not cancel-safe: dropping the future drops the stream, and with it the request under way. To
+    /// wait for a limited time, put the limit around [`flush`](Self::flush), and finish after it.
     ///
     /// # Errors
     ///
@@ -116,57 +131,72 @@ impl PublishStream {
         Ok(self.stored)
     }
 
-    /// Puts lines into the request. Not those that are few, when the network is busy with others,
-    /// unless it shall be `all`.
-    async fn give(&mut self, all: bool) -> Result<(), PublishError> {
-        while self.segment.given < self.segment.lines.len() {
-            let request = match &self.request {
-                Some(request) => request,
-                None => self.request.insert(Streaming::begin(&self.publisher)),
-            };
-            let waiting = self.segment.lines.len() - self.segment.given;
-            let is_busy = request.pieces.capacity() == 0 && !request.pieces.is_closed();
-            if is_busy && !all && waiting < PUBLISH_PIECE_BYTES {
-                return Ok(());
+    /// Whether one more event can be taken without waiting.
+    fn has_room(&self) -> bool {
+        let Phase::Writing { pieces, .. } = &self.phase else { return false };
+        let is_busy = pieces.capacity() == 0;
+        let is_open = !pieces.is_closed() && !self.segment.is_full();
+        // While the network is busy, small lines are gathered to be sent as one piece.
+        is_open && (!is_busy || self.segment.waiting_bytes() < PUBLISH_PIECE_BYTES)
+    }
+
+    /// Takes one step towards everything being stored.
+    async fn advance(&mut self) -> Result<(), PublishError> {
+        match &mut self.phase {
+            Phase::Idle => self.phase = Phase::begin(&self.publisher),
+            Phase::Writing { pieces, .. } => {
+                if self.segment.waiting_bytes() > 0
+                    && let Ok(permit) = pieces.reserve().await
+                {
+                    permit.send(self.segment.give_all());
+                    return Ok(());
+                }
+                // All is given; or nobody reads the body any more, after a pause or in trouble.
+                self.end_request();
             }
-            let piece = Bytes::copy_from_slice(&self.segment.lines[self.segment.given..]);
-            if request.pieces.send(piece).await.is_ok() {
-                self.segment.given = self.segment.lines.len();
-                self.segment.events_given = self.segment.events;
-                continue;
+            Phase::Answering { answer, deadline } => {
+                let outcome = timeout_at(*deadline, answer.outcome()).await;
+                let wait_max = self.publisher.0.answer_wait_max;
+                let outcome = outcome.unwrap_or_else(|_| Err(Failure::silence(wait_max)));
+                self.phase = match self.conclude(outcome) {
+                    Ok(next) => next,
+                    Err(error) => {
+                        self.phase = Phase::Failed;
+                        return Err(error);
+                    }
+                };
             }
-            // Nobody reads the body any more: after a pause, or there is trouble.
-            let Some(request) = self.request.take() else {
-                unreachable!("it was there a moment ago");
-            };
-            match request.answer.outcome().await {
-                Ok(answer) => self.settle(answer)?,
-                Err(failure) => self.begin_again(failure).await?,
+            Phase::Waiting { until } => {
+                sleep_until(*until).await;
+                self.phase = Phase::Idle;
             }
+            Phase::Failed => return Err(PublishError::AlreadyFailed),
         }
         Ok(())
     }
 
-    /// What was given is stored: it can be forgotten.
-    fn settle(&mut self, answer: Answer) -> Result<(), PublishError> {
-        self.stored.extend(answer.summary(self.segment.events_given)?);
-        let mut rest = Segment::new(&self.publisher);
-        rest.lines = self.segment.lines.split_off(self.segment.given);
-        rest.events = self.segment.events - self.segment.events_given;
-        if rest.events > 0 {
-            rest.replay = self.segment.replay;
+    /// Ends the body of the request, so that its answer comes.
+    fn end_request(&mut self) {
+        if let Phase::Writing { answer, .. } = std::mem::replace(&mut self.phase, Phase::Idle) {
+            let deadline = Instant::now() + self.publisher.0.answer_wait_max;
+            self.phase = Phase::Answering { answer, deadline };
         }
-        self.segment = rest;
-        Ok(())
     }
 
-    async fn begin_again(&mut self, failure: Failure) -> Result<(), PublishError> {
-        self.request = None;
-        let replay = self.segment.replay.of_several();
-        self.segment.tries.wait(failure, replay).await?;
+    /// Takes in how a request ended.
+    fn conclude(&mut self, outcome: Result<Answer, Failure>) -> Result<Phase, PublishError> {
+        let failure = match outcome {
+            Ok(answer) => {
+                self.stored.extend(answer.summary(self.segment.events_given)?);
+                self.segment.forget_given(&self.publisher);
+                return Ok(Phase::Idle);
+            }
+            Err(failure) => failure,
+        };
+        let wait = self.segment.tries.wait(failure, self.segment.replay.of_several())?;
         self.segment.given = 0;
         self.segment.events_given = 0;
-        Ok(())
+        Ok(Phase::Waiting { until: Instant::now() + wait })
     }
 }
 
@@ -185,9 +215,33 @@ impl Segment {
     fn is_full(&self) -> bool {
         self.events >= PUBLISH_SEGMENT_EVENTS_MAX || self.lines.len() >= PUBLISH_SEGMENT_BYTES_MAX
     }
+
+    /// How much has not gone into the request yet.
+    fn waiting_bytes(&self) -> usize {
+        self.lines.len() - self.given
+    }
+
+    /// All that has not gone into the request yet, which counts as given from now on.
+    fn give_all(&mut self) -> Bytes {
+        let piece = Bytes::copy_from_slice(&self.lines[self.given..]);
+        self.given = self.lines.len();
+        self.events_given = self.events;
+        piece
+    }
+
+    /// What was given is stored, and need not be kept.
+    fn forget_given(&mut self, publisher: &Publisher) {
+        let mut rest = Self::new(publisher);
+        rest.lines = self.lines.split_off(self.given);
+        rest.events = self.events - self.events_given;
+        if rest.events > 0 {
+            rest.replay = self.replay;
+        }
+        *self = rest;
+    }
 }
 
-impl Streaming {
+impl Phase {
     /// Begins a request, in a task of its own: it makes progress whatever the caller does
     /// meanwhile.
     fn begin(publisher: &Publisher) -> Self {
@@ -195,14 +249,15 @@ impl Streaming {
         let request = publisher.lines_request(Body::stream(Pieces::new(receiver)));
         let transport = publisher.0.transport.clone();
         let task = tokio::spawn(async move { exchange(&*transport, request).await });
-        Self { pieces, answer: AbortOnDrop(task) }
+        Self::Writing { pieces, answer: AbortOnDrop(task) }
     }
 }
 
 struct AbortOnDrop(JoinHandle<Result<Answer, Failure>>);
 
 impl AbortOnDrop {
-    async fn outcome(mut self) -> Result<Answer, Failure> {
+    /// Cancel-safe; must not be called again once it has returned.
+    async fn outcome(&mut self) -> Result<Answer, Failure> {
         match (&mut self.0).await {
             Ok(outcome) => outcome,
             Err(error) => Err(Failure::network(TransportError::exchange(error))),
