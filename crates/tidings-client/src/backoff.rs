@@ -92,15 +92,26 @@ impl Backoff {
         self
     }
 
-    /// Takes answers with this status for temporary, too. 429, 502, 503 and 504 are candidates, for
-    /// proxies say them while the server behind is being replaced. The standard would have us give
+    /// Takes for temporary, too, what proxies say while the server behind them is away or has too
+    /// much to do: 408, 429, 502 to 504, 520 to 524, 529 and 530. The standard would have us give
     /// up.
+    #[must_use]
+    pub fn temporary_gateways(self) -> Self {
+        let statuses = GATEWAY_STATUSES.into_iter().filter_map(|code| code.try_into().ok());
+        statuses.fold(self, Self::temporary)
+    }
+
+    /// Takes answers with this status for temporary, too.
     #[must_use]
     pub fn temporary(mut self, status: StatusCode) -> Self {
         self.temporary.push(status);
         self
     }
 }
+
+/// What proxies say while the server behind them is away or has too much to do: 408, 429, 502, 503
+/// and 504; 520 to 524 and 530, which Cloudflare adds to them; and 529, which several add.
+const GATEWAY_STATUSES: [u16; 12] = [408, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530];
 
 impl Default for Backoff {
     fn default() -> Self {

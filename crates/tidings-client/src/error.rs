@@ -8,6 +8,7 @@ use http::uri::InvalidUri;
 use http::{HeaderMap, StatusCode};
 
 use crate::limits::REDIRECTS_MAX;
+use crate::response::content_coding;
 use crate::{Cause, TransportError};
 
 /// Why an event source could not be opened: something the caller gave makes no request.
@@ -22,6 +23,8 @@ pub enum OpenError {
     HeaderName(http::header::InvalidHeaderName),
     /// A header has a value that cannot be sent.
     HeaderValue(InvalidHeaderValue),
+    /// A header gives a `Last-Event-ID` that is none, for it is not UTF-8.
+    LastEventId,
     /// The store of the last event id could not be read.
     LastIdStore(std::io::Error),
 }
@@ -32,6 +35,7 @@ impl fmt::Display for OpenError {
             Self::Url(_) => "the url cannot be requested",
             Self::HeaderName(_) => "a header has an invalid name",
             Self::HeaderValue(_) => "a header has a value that cannot be sent",
+            Self::LastEventId => "the header Last-Event-ID is not UTF-8",
             Self::LastIdStore(_) => "the last event id could not be loaded",
         })
     }
@@ -43,6 +47,7 @@ impl Error for OpenError {
             Self::Url(cause) => Some(cause),
             Self::HeaderName(cause) => Some(cause),
             Self::HeaderValue(cause) => Some(cause),
+            Self::LastEventId => None,
             Self::LastIdStore(cause) => Some(cause),
         }
     }
@@ -105,6 +110,9 @@ pub enum ReadError {
         /// The answer that redirects.
         refusal: Box<Refusal>,
     },
+    /// There was an answer, and its head cannot be read: it is not HTTP, or has more fields than
+    /// are [taken](crate::limits::ANSWER_FIELDS_MAX).
+    Malformed(TransportError),
     /// The retry policy gave up.
     GaveUp {
         /// How often in a row it had been tried again, in vain.
@@ -124,7 +132,7 @@ impl ReadError {
             Self::Status(refusal)
             | Self::NotAnEventStream(refusal)
             | Self::Redirect { refusal, .. } => Some(refusal),
-            Self::GaveUp { .. } | Self::Broken(_) => None,
+            Self::Malformed(_) | Self::GaveUp { .. } | Self::Broken(_) => None,
         }
     }
 
@@ -133,7 +141,7 @@ impl ReadError {
             Self::Status(refusal)
             | Self::NotAnEventStream(refusal)
             | Self::Redirect { refusal, .. } => Some(refusal),
-            Self::GaveUp { .. } | Self::Broken(_) => None,
+            Self::Malformed(_) | Self::GaveUp { .. } | Self::Broken(_) => None,
         }
     }
 
@@ -161,6 +169,13 @@ impl fmt::Display for ReadError {
             }
             Self::Status(refusal) => write!(f, "the server answered {}", refusal.status),
             Self::NotAnEventStream(refusal) => {
+                if let Some(coding) = content_coding(&refusal.headers) {
+                    return write!(
+                        f,
+                        "the answer is compressed, which was not asked for (Content-Encoding: \
+                         {coding})"
+                    );
+                }
                 f.write_str("the answer is not an event stream")?;
                 match refusal.headers.get(http::header::CONTENT_TYPE) {
                     Some(found) => write!(f, " but {found:?}"),
@@ -168,6 +183,7 @@ impl fmt::Display for ReadError {
                 }
             }
             Self::Redirect { .. } => f.write_str("the server redirected to nowhere"),
+            Self::Malformed(_) => f.write_str("the answer cannot be read"),
             Self::GaveUp { retries: 0, .. } => f.write_str("could not connect, and may not retry"),
             Self::GaveUp { retries, .. } => write!(f, "gave up after {retries} retries"),
             Self::Broken(_) => f.write_str("the stream broke off"),
@@ -179,6 +195,7 @@ impl Error for ReadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Redirect { problem, .. } => Some(problem),
+            Self::Malformed(error) => Some(error),
             Self::GaveUp { cause, .. } | Self::Broken(cause) => Some(cause),
             Self::Status(_) | Self::NotAnEventStream(_) => None,
         }

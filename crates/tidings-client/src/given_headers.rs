@@ -1,6 +1,6 @@
 //! `GivenHeaders`: headers as a caller gives them, one by one.
 
-use http::header::AUTHORIZATION;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::OpenError;
@@ -32,12 +32,18 @@ impl GivenHeaders {
         }
     }
 
+    /// Puts headers in the place of those of the same names. All values of a name are kept.
+    pub(crate) fn replace(&mut self, headers: HeaderMap) {
+        replace_headers(&mut self.map, headers);
+    }
+
     /// `Authorization: Bearer` with a token (RFC 6750 §2.1).
     pub(crate) fn insert_bearer_token(&mut self, token: &str) {
         self.insert(AUTHORIZATION, format!("Bearer {token}"));
     }
 
-    /// All of them, and `Authorization` with what stood in the URL, unless one was given.
+    /// All of them, and unless they were given: `Authorization` with what stood in the URL, and
+    /// `Accept-Encoding: identity`, for nothing here reads compressed bodies.
     ///
     /// # Errors
     ///
@@ -52,6 +58,23 @@ impl GivenHeaders {
             value.set_sensitive(true);
             map.entry(AUTHORIZATION).or_insert(value);
         }
+        map.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
         Ok(map)
+    }
+}
+
+/// Puts `new` in the place of the headers of the same names.
+pub(crate) fn replace_headers(headers: &mut HeaderMap, new: HeaderMap) {
+    let mut name = None;
+    for (next_name, mut value) in new {
+        let is_first = next_name.is_some();
+        name = next_name.or(name);
+        let name = name.clone().expect("a header map begins with a name");
+        value.set_sensitive(value.is_sensitive() || name == AUTHORIZATION);
+        if is_first {
+            headers.insert(name, value);
+        } else {
+            headers.append(name, value);
+        }
     }
 }

@@ -67,8 +67,10 @@ mod message_event;
 mod publisher;
 mod request;
 mod response;
+mod retry_after;
 mod retry_policy;
 mod session;
+mod shown_url;
 mod source;
 mod target;
 mod transport;
@@ -86,6 +88,7 @@ pub use publisher::{
 };
 pub use request::{EventSourceBuilder, RememberRedirects};
 pub use retry_policy::{Lost, RetryPolicy};
+pub use shown_url::ShownUrl;
 pub use source::EventSource;
 pub use tidings_codec::{Event, EventId, EventType, InvalidField};
 pub use transport::http_transport::HttpTransport;

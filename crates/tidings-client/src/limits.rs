@@ -48,6 +48,14 @@ pub const REFUSAL_BODY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// seconds. *At the edge*: a network error, and so another attempt.
 pub const CONNECT_WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// HTTP/1.1: the most fields in the head of an answer: 1,000.
+///
+/// *Why*: a proxy that adds to what it passes on can come to more than a hundred, where servers
+/// usually stop. *Cost*: some 100 KiB while a head is read. *At the edge*:
+/// [`ReadError::Malformed`](crate::ReadError::Malformed), for good: the next answer would be the
+/// same.
+pub const ANSWER_FIELDS_MAX: usize = 1000;
+
 /// When a connection has carried nothing for this long, the kernel asks whether the peer is there.
 pub(crate) const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 

@@ -14,7 +14,7 @@ use tidings_codec::{Decoder, EventId};
 use crate::error::OpenError;
 use crate::given_headers::GivenHeaders;
 use crate::limits::EVENT_BYTES_MAX;
-use crate::session::{Session, SessionConfig};
+use crate::session::{LAST_EVENT_ID, Session, SessionConfig};
 use crate::target::Target;
 use crate::{Attempt, Backoff, EventSource, HttpTransport, LastIdStore, RetryPolicy, Transport};
 
@@ -87,10 +87,18 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Sends a header, in the place of one of the same name. It may well be `Accept`; but
-    /// `Last-Event-ID` is [set otherwise](Self::last_event_id).
+    /// Sends a header, in the place of one of the same name. It may well be `Accept`.
+    /// `Last-Event-ID` says where to begin, as [`last_event_id`](Self::last_event_id) does, and
+    /// follows the events from then on.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.insert(name, value);
+        self
+    }
+
+    /// Sends headers with every request, in the place of those of the same names; of several values
+    /// for one name, all are sent.
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.replace(headers);
         self
     }
 
@@ -102,7 +110,8 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Asks for what came after this id. A [store](Self::last_id_store) that has one comes first.
+    /// Asks for what came after this id. A [store](Self::last_id_store) that has one comes first;
+    /// a `Last-Event-ID` given as a header comes last.
     pub fn last_event_id(mut self, id: EventId) -> Self {
         self.last_event_id = Some(id);
         self
@@ -156,7 +165,8 @@ impl EventSourceBuilder {
     }
 
     /// Calls `hook` before each attempt. The headers it returns take the place of those of the same
-    /// names: a fresh token, say. If it fails, so has the attempt, and the retry policy is asked.
+    /// names: a fresh token, say. But for `Last-Event-ID`: the source knows how far it has come. If
+    /// the hook fails, so has the attempt, and the retry policy is asked.
     pub fn on_attempt<H, F>(mut self, mut hook: H) -> Self
     where
         H: FnMut(Attempt) -> F + Send + 'static,
@@ -181,6 +191,7 @@ impl EventSourceBuilder {
     pub fn open(mut self) -> Result<EventSource, OpenError> {
         let (target, credentials) = Target::parse(&self.url)?;
         let mut headers = self.headers.finish(credentials)?;
+        let given_id = headers.remove(LAST_EVENT_ID).map(|value| given_id(&value)).transpose()?;
         // What the standard has every source send (HTML §9.2.2, step 9; Fetch §4.6 for the cache
         // mode `no-store`).
         for (name, value) in
@@ -197,7 +208,7 @@ impl EventSourceBuilder {
         if let Some(store) = &mut self.last_id_store {
             stored_id = store.load().map_err(OpenError::LastIdStore)?;
         }
-        if let Some(id) = stored_id.or(self.last_event_id) {
+        if let Some(id) = stored_id.or(self.last_event_id).or(given_id.flatten()) {
             decoder = decoder.with_last_event_id(&id);
         }
 
@@ -219,4 +230,14 @@ impl EventSourceBuilder {
             self.last_id_store,
         ))
     }
+}
+
+/// The id in a `Last-Event-ID` that was given as a header. An empty one is none.
+fn given_id(value: &HeaderValue) -> Result<Option<EventId>, OpenError> {
+    let text = String::from_utf8(value.as_bytes().to_vec());
+    let text = text.map_err(|_| OpenError::LastEventId)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    EventId::new(text).map(Some).map_err(|_| OpenError::LastEventId)
 }

@@ -18,7 +18,7 @@ pub(crate) enum Verdict {
 
 pub(crate) fn judge(status: StatusCode, headers: &HeaderMap) -> Verdict {
     match status.as_u16() {
-        200 if is_event_stream(headers) && is_plain(headers) => Verdict::Open,
+        200 if is_event_stream(headers) && content_coding(headers).is_none() => Verdict::Open,
         200 => Verdict::NotAnEventStream,
         301 | 302 | 303 | 307 | 308 => Verdict::Redirect,
         _ => Verdict::WrongStatus,
@@ -50,13 +50,17 @@ fn essence(value: &str) -> Option<&str> {
     (is_token(kind) && is_token(subtype)).then_some(essence)
 }
 
-/// Whether the body is not compressed. We never offer to read a compressed one; read as a stream it
+/// The coding of a body that is compressed (RFC 9110 §8.4). We ask for none; read as a stream it
 /// would be a long silence.
-fn is_plain(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .all(|value| value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity"))
+pub(crate) fn content_coding(headers: &HeaderMap) -> Option<String> {
+    let codings = headers.get_all(CONTENT_ENCODING).iter();
+    let codings = codings.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let codings = codings.collect::<Vec<_>>().join(", ");
+    let is_plain = |coding: &str| {
+        let coding = coding.trim();
+        coding.is_empty() || coding.eq_ignore_ascii_case("identity")
+    };
+    (!codings.split(',').all(is_plain)).then_some(codings)
 }
 
 #[cfg(test)]

@@ -18,20 +18,22 @@
 //! that a source remembers from connection to connection, besides the reconnection time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Buf, Bytes};
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode, response};
 use tidings_codec::{Decoder, EventId, EventRef, EventType};
 
 use crate::error::{ReadError, Refusal};
+use crate::given_headers::replace_headers;
 use crate::hop::{Hop, strip_credentials};
 use crate::item::{Attempt, Item, Opened, Reconnecting, Resume};
 use crate::limits::{
     HEALTHY_AFTER, RECONNECTION_TIME_MAX, REFUSAL_BODY_BYTES_MAX, REFUSAL_BODY_WAIT_MAX,
 };
 use crate::response::{Verdict, judge};
+use crate::retry_after::retry_after;
 use crate::target::Target;
 use crate::transport::FinalUrl;
 use crate::{Cause, Lost, MessageEvent, ReadyState, RememberRedirects, RetryPolicy};
@@ -168,8 +170,13 @@ impl Session {
         self.send(now, hop);
     }
 
-    /// The head of an answer has arrived.
-    pub(crate) fn handle_head(&mut self, now: Instant, mut head: response::Parts) {
+    /// The head of an answer has arrived. The wall clock is for answers that name a date.
+    pub(crate) fn handle_head(
+        &mut self,
+        now: Instant,
+        wall_clock: SystemTime,
+        mut head: response::Parts,
+    ) {
         let Phase::Sending(hop) = std::mem::replace(&mut self.phase, Phase::Closed) else {
             unreachable!("an answer arrives only while a request is under way");
         };
@@ -194,7 +201,7 @@ impl Session {
                     && self.config.policy.is_temporary(head.status, &head.headers);
                 if temporary {
                     self.refused = Some(head.status);
-                    let retry_after = retry_after(&head.headers);
+                    let retry_after = retry_after(&head.headers, wall_clock);
                     self.lose(now, Cause::Refused(head.status), retry_after);
                 } else {
                     self.refuse(now, &hop, head, ReadError::Status);
@@ -234,9 +241,13 @@ impl Session {
 
     /// The request could not be sent or answered, or the body broke off.
     pub(crate) fn handle_failure(&mut self, now: Instant, cause: Cause) {
-        match self.phase {
-            Phase::Sending(_) | Phase::Open { .. } => self.lose(now, cause, None),
-            Phase::Refusing { .. } => self.finish_refusal(true),
+        match (&self.phase, cause) {
+            (Phase::Sending(_), Cause::Network(error)) if error.is_malformed() => {
+                self.drop_connection();
+                self.finish(Err(ReadError::Malformed(error)));
+            }
+            (Phase::Sending(_) | Phase::Open { .. }, cause) => self.lose(now, cause, None),
+            (Phase::Refusing { .. }, _) => self.finish_refusal(true),
             _ => {}
         }
     }
@@ -528,29 +539,6 @@ fn refresh(kept: &mut Option<EventId>, text: &str) {
 /// carry.
 fn header_value(id: &EventId) -> Option<HeaderValue> {
     HeaderValue::from_bytes(id.as_str().as_bytes()).ok()
-}
-
-/// Puts `new` in the place of the headers of the same names.
-fn replace_headers(headers: &mut HeaderMap, new: HeaderMap) {
-    let mut name = None;
-    for (next_name, mut value) in new {
-        let is_first = next_name.is_some();
-        name = next_name.or(name);
-        let name = name.clone().expect("a header map begins with a name");
-        value.set_sensitive(value.is_sensitive() || name == AUTHORIZATION);
-        if is_first {
-            headers.insert(name, value);
-        } else {
-            headers.append(name, value);
-        }
-    }
-}
-
-/// A `Retry-After` in seconds (RFC 9110 §10.2.3). The form with a date is not read: there is no
-/// clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RECONNECTION_TIME_MAX))
 }
 
 /// What stands in for a wait that no clock can count: a century.

@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 use crate::error::{OpenError, ReadError};
 use crate::handle::{Order, Shared};
 use crate::request::{Hook, HookFuture};
+use crate::retry_after::wall_clock;
 use crate::session::{Command, Session};
 use crate::{
     Body, Cause, EventSourceBuilder, Item, LastIdStore, MessageEvent, ReadyState, SendFuture,
@@ -83,12 +84,16 @@ impl EventSource {
         }
     }
 
-    /// The next item. None: the source is over. Dropping the future loses nothing.
+    /// The next item. None: the source is over.
+    ///
+    /// Cancel-safe: dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Result<Item, ReadError>> {
         std::future::poll_fn(|cx| self.poll_item(cx)).await
     }
 
     /// The next event, passing over everything else.
+    ///
+    /// Cancel-safe: dropping the future loses no event.
     pub async fn next_event(&mut self) -> Option<Result<MessageEvent, ReadError>> {
         loop {
             match self.next().await? {
@@ -199,7 +204,7 @@ impl EventSource {
                     let (head, body) = response.into_parts();
                     crate::trace!("answered {}", head.status);
                     self.exchange = Exchange::Reading(body);
-                    self.session.handle_head(now(), head);
+                    self.session.handle_head(now(), wall_clock(), head);
                 }
                 Err(error) => {
                     self.exchange = Exchange::None;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Uri;
 use url::{Position, Url};
 
+use crate::ShownUrl;
 use crate::error::InvalidUrl;
 
 /// An `http` or `https` URL, without credentials and fragment, known to fit a request line.
@@ -60,7 +61,7 @@ impl Target {
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.url)
+        fmt::Display::fmt(&ShownUrl(self.as_str()), f)
     }
 }
 

@@ -31,6 +31,8 @@ enum Fate {
     Answered(u16, &'static str),
     /// The same, before its body has ended.
     AnsweredEarly(u16, &'static str),
+    /// It is not done, and redirected to this place.
+    Moved(u16, &'static str),
 }
 
 #[derive(Clone, Default)]
@@ -95,6 +97,11 @@ impl Hub {
         let (head, mut body) = request.into_parts();
         if let Some(Fate::AnsweredEarly(status, text)) = fate {
             return Ok(answer(status, text));
+        }
+        if let Some(Fate::Moved(status, to)) = fate {
+            let mut response = answer(status, "<h1>Moved</h1>");
+            response.headers_mut().insert("location", to.parse().unwrap());
+            return Ok(response);
         }
         let is_stream = head.uri.path().ends_with("/events");
         let mut pending = Vec::new();
@@ -542,4 +549,44 @@ async fn a_stream_that_has_failed_says_so_and_does_not_panic() {
     assert!(matches!(stream.send("t", &event).await, Err(PublishError::AlreadyFailed)));
     assert!(matches!(stream.flush().await, Err(PublishError::AlreadyFailed)));
     assert!(matches!(stream.finish().await, Err(PublishError::AlreadyFailed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publish_follows_a_redirect_that_keeps_the_method_and_leaves_its_token_at_home() {
+    for status in [307, 308] {
+        for (to, keeps_token) in [("/elsewhere/events", true), ("http://other/events", false)] {
+            let hub = Hub::with([Fate::Moved(status, to), Fate::Moved(status, to)]);
+            let publisher = hub.publisher().bearer_token("t").build().unwrap();
+            let mut stream = publisher.stream();
+            stream.send("t", &Event::new("1")).await.unwrap();
+            stream.send("t", &Event::new("2")).await.unwrap();
+            assert_eq!(stream.finish().await.unwrap().published, 2);
+            let event = Event::new("3");
+            let batch = [("t", &event)];
+            assert_eq!(publisher.publish_all(batch).await.unwrap().stored(), 1);
+            assert_eq!(hub.data(), ["1", "2", "3"]);
+            let requests = hub.requests();
+            assert_eq!(requests[0].1, "http://hub/events");
+            assert!(requests[1].1.ends_with(to), "{}", requests[1].1);
+            assert!(requests[0].2.contains_key("authorization"));
+            assert_eq!(requests[1].2.contains_key("authorization"), keeps_token);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_that_a_publish_does_not_follow_says_where_it_leads() {
+    for status in [300, 301, 302, 303] {
+        let hub = Hub::with([Fate::Moved(status, "https://u:secret@other/login?token=x")]);
+        let publisher = hub.publisher().build().unwrap();
+        let error = publisher.publish("t", &Event::new("1")).await.unwrap_err();
+        let problem = error.problem().unwrap().to_string();
+        assert!(problem.contains("https://other/login?token=***"), "{problem}");
+        assert_eq!(hub.urls().len(), 1);
+    }
+    let hub = Hub::with(std::iter::repeat_n(Fate::Moved(307, "/events"), 30));
+    let publisher = hub.publisher().build().unwrap();
+    let error = publisher.publish("t", &Event::new("1")).await.unwrap_err();
+    assert_eq!(error.problem().unwrap().status, 307);
+    assert_eq!(hub.urls().len(), 21);
 }

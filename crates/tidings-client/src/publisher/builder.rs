@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use http::HeaderMap;
+
 use super::{Ids, Inner};
 use crate::given_headers::GivenHeaders;
 use crate::limits::{PUBLISH_RETRIES_MAX, PUBLISH_WAIT_MAX};
@@ -34,9 +36,16 @@ impl PublisherBuilder {
         }
     }
 
-    /// Sends a header with every publish.
+    /// Sends a header with every publish, in the place of one of the same name.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.insert(name, value);
+        self
+    }
+
+    /// Sends headers with every publish, in the place of those of the same names; of several values
+    /// for one name all are sent.
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.replace(headers);
         self
     }
 

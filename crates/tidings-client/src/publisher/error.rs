@@ -7,7 +7,8 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{Cause, Refusal};
+use crate::response::content_coding;
+use crate::{Cause, Refusal, ShownUrl};
 
 /// Why events could not be published.
 #[derive(Debug)]
@@ -67,7 +68,12 @@ impl fmt::Display for PublishError {
                 tries(f, retries)
             }
             Self::NotAHub(refusal) => {
-                write!(f, "what answered {} does not speak the hub's api", refusal.url)
+                let url = ShownUrl(&refusal.url);
+                write!(f, "what answered at {url} does not speak the hub's api")?;
+                match content_coding(&refusal.headers) {
+                    Some(coding) => write!(f, " (Content-Encoding: {coding})"),
+                    None => Ok(()),
+                }
             }
             Self::AlreadyFailed => f.write_str("this stream of events has failed before"),
         }
@@ -91,6 +97,9 @@ pub struct Problem {
     /// The status of the answer.
     #[serde(skip)]
     pub status: StatusCode,
+    /// The URL that answered, after redirects.
+    #[serde(skip)]
+    pub url: String,
     /// What it is, in a word for programs; empty if the answer says none.
     #[serde(default)]
     pub code: String,
@@ -107,17 +116,31 @@ pub struct Problem {
 
 impl Problem {
     /// Reads the body of an answer; whatever it is, something comes of it.
-    pub(super) fn from_answer(status: StatusCode, body: &[u8]) -> Self {
+    pub(super) fn from_answer(status: StatusCode, url: &str, body: &[u8]) -> Self {
         let problem = serde_json::from_slice(body).ok();
         let mut problem: Self = problem.unwrap_or_else(|| Self {
             status,
+            url: String::new(),
             code: String::new(),
             title: String::new(),
             detail: String::from_utf8_lossy(body).trim().to_owned(),
             members: Map::new(),
         });
         problem.status = status;
+        url.clone_into(&mut problem.url);
         problem
+    }
+
+    /// Says where a redirect leads that was not followed; the page that comes with it says less.
+    pub(super) fn redirect(&mut self, location: Option<&str>) {
+        self.title = "a redirect that a publish does not follow".to_owned();
+        self.detail = match location {
+            None => "it names no place that can be requested".to_owned(),
+            Some(location) => format!(
+                "it leads to {}; publish there, or have the server answer 307 or 308",
+                ShownUrl(location)
+            ),
+        };
     }
 }
 
@@ -143,6 +166,7 @@ mod tests {
     fn problem_details_are_read_and_the_rest_is_kept() {
         let problem = Problem::from_answer(
             StatusCode::BAD_REQUEST,
+            "http://h/",
             br#"{"code":"bad-line","title":"A line is wrong","detail":"no data","line":3}"#,
         );
         assert_eq!(problem.code, "bad-line");
@@ -152,7 +176,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_no_problem_document_is_shown_as_it_is() {
-        let problem = Problem::from_answer(StatusCode::BAD_GATEWAY, b"<h1>Bad Gateway</h1>\n");
+        let problem =
+            Problem::from_answer(StatusCode::BAD_GATEWAY, "http://h/", b"<h1>Bad Gateway</h1>\n");
         assert_eq!(problem.detail, "<h1>Bad Gateway</h1>");
         assert_eq!(problem.code, "");
     }

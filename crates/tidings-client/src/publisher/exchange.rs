@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
-use http::{Request, StatusCode};
+use http::header::LOCATION;
+use http::{HeaderMap, Request, StatusCode};
 use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::error::{Problem, PublishError};
-use crate::limits::{PUBLISH_ANSWER_BYTES_MAX, PUBLISH_BACKOFF, RECONNECTION_TIME_MAX};
+use crate::hop::strip_credentials;
+use crate::limits::{PUBLISH_ANSWER_BYTES_MAX, PUBLISH_BACKOFF, REDIRECTS_MAX};
+use crate::retry_after::{retry_after, wall_clock};
+use crate::target::Target;
 use crate::{Backoff, Body, Cause, Lost, Publisher, RetryPolicy, Transport};
 
 /// Whether a request may be made again although the first may have been heard.
@@ -57,12 +60,27 @@ pub(super) struct Failure {
     /// Whether to try again has any prospect.
     is_passing: bool,
     retry_after: Option<Duration>,
+    /// Where the same request is to be made instead: 307 or 308.
+    moved_to: Option<Box<Moved>>,
 }
 
-/// Counts the tries of one publish and decides whether there is another.
+/// Where a redirect leads.
+#[derive(Debug)]
+struct Moved {
+    target: Target,
+    /// Whether that is of the origin that the headers are meant for, too.
+    is_same_origin: bool,
+}
+
+/// Counts the tries of one publish, and decides whether there is another and where it goes.
 pub(super) struct Tries {
     policy: Backoff,
     retries: u32,
+    /// Where redirects have led, and how many there were.
+    moved_to: Option<Target>,
+    redirects: u32,
+    /// A redirect has left the origin that the headers were given for.
+    has_left_origin: bool,
     /// No try so far has been heard.
     all_unheard: bool,
 }
@@ -73,8 +91,22 @@ impl Tries {
         Self {
             policy: Backoff::new().base(first).cap(longest).jitter(1.0).retries_max(retries_max),
             retries: 0,
+            moved_to: None,
+            redirects: 0,
+            has_left_origin: false,
             all_unheard: true,
         }
+    }
+
+    /// The request, sent where redirects have led.
+    pub(super) fn direct(&self, mut request: Request<Body>) -> Request<Body> {
+        if let Some(target) = &self.moved_to {
+            *request.uri_mut() = target.uri().clone();
+        }
+        if self.has_left_origin {
+            strip_credentials(request.headers_mut());
+        }
+        request
     }
 
     /// How long to wait before the next try.
@@ -84,9 +116,18 @@ impl Tries {
     /// There is none: that is the end of the publish.
     pub(super) fn wait(
         &mut self,
-        failure: Failure,
+        mut failure: Failure,
         replay: Replay,
     ) -> Result<Duration, PublishError> {
+        // Nothing was done where it was redirected from, so it may be sent again whatever it is.
+        if self.redirects < REDIRECTS_MAX
+            && let Some(moved) = failure.moved_to.take()
+        {
+            self.redirects += 1;
+            self.has_left_origin |= !moved.is_same_origin;
+            self.moved_to = Some(moved.target);
+            return Ok(Duration::ZERO);
+        }
         self.all_unheard &= failure.is_unheard;
         let may_retry = failure.is_passing && replay.allows(&failure);
         let wait = may_retry
@@ -126,7 +167,7 @@ pub(super) async fn with_retries(
     let mut tries = Tries::new(publisher.0.retries_max);
     loop {
         let wait_max = publisher.0.answer_wait_max;
-        let exchange = exchange(&*publisher.0.transport, request());
+        let exchange = exchange(&*publisher.0.transport, tries.direct(request()));
         let failure = match timeout(wait_max, exchange).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(failure)) => failure,
@@ -161,18 +202,30 @@ pub(super) async fn exchange(
     if head.status.is_success() {
         return Ok(Answer { url, status: head.status, headers: head.headers, body: bytes });
     }
-    let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| {
-        let seconds = value.to_str().ok()?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds).min(RECONNECTION_TIME_MAX))
-    });
+    let mut problem = Problem::from_answer(head.status, &url, &bytes);
+    let mut moved_to = None;
+    if head.status.is_redirection() {
+        moved_to = Moved::read(&url, &head.headers).map(Box::new);
+        problem.redirect(moved_to.as_ref().map(|moved| moved.target.as_str()));
+    }
     Err(Failure {
         cause: Cause::Refused(head.status),
-        problem: Some(Box::new(Problem::from_answer(head.status, &bytes))),
+        problem: Some(Box::new(problem)),
         is_unheard: false,
         is_refused: is_refused(head.status),
         is_passing: is_passing(head.status),
-        retry_after,
+        retry_after: retry_after(&head.headers, wall_clock()),
+        moved_to: moved_to.filter(|_| matches!(head.status.as_u16(), 307 | 308)),
     })
+}
+
+impl Moved {
+    fn read(from: &str, headers: &HeaderMap) -> Option<Self> {
+        let location = std::str::from_utf8(headers.get(LOCATION)?.as_bytes()).ok()?.trim();
+        let (from, _) = Target::parse(from).ok()?;
+        let target = from.join(location).ok().filter(|_| !location.is_empty())?;
+        Some(Self { is_same_origin: target.origin() == from.origin(), target })
+    }
 }
 
 impl Failure {
@@ -180,10 +233,11 @@ impl Failure {
         Self {
             is_unheard: error.is_connect(),
             is_refused: false,
+            is_passing: !error.is_malformed(),
             cause: Cause::Network(error),
             problem: None,
-            is_passing: true,
             retry_after: None,
+            moved_to: None,
         }
     }
 
@@ -195,6 +249,7 @@ impl Failure {
             is_refused: false,
             is_passing: true,
             retry_after: None,
+            moved_to: None,
         }
     }
 }

@@ -143,7 +143,7 @@ impl PublishStream {
     /// Takes one step towards everything being stored.
     async fn advance(&mut self) -> Result<(), PublishError> {
         match &mut self.phase {
-            Phase::Idle => self.phase = Phase::begin(&self.publisher),
+            Phase::Idle => self.phase = Phase::begin(&self.publisher, &self.segment.tries),
             Phase::Writing { pieces, .. } => {
                 if self.segment.waiting_bytes() > 0
                     && let Ok(permit) = pieces.reserve().await
@@ -244,9 +244,10 @@ impl Segment {
 impl Phase {
     /// Begins a request, in a task of its own: it makes progress whatever the caller does
     /// meanwhile.
-    fn begin(publisher: &Publisher) -> Self {
+    fn begin(publisher: &Publisher, tries: &Tries) -> Self {
         let (pieces, receiver) = mpsc::channel(PUBLISH_PIECES_WAITING_MAX);
         let request = publisher.lines_request(Body::stream(Pieces::new(receiver)));
+        let request = tries.direct(request);
         let transport = publisher.0.transport.clone();
         let task = tokio::spawn(async move { exchange(&*transport, request).await });
         Self::Writing { pieces, answer: AbortOnDrop(task) }

@@ -47,7 +47,11 @@ impl World {
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         let value = HeaderValue::from_static("text/event-stream");
         response.headers_mut().insert(CONTENT_TYPE, value);
-        self.session.handle_head(self.now, response.into_parts().0);
+        self.session.handle_head(
+            self.now,
+            std::time::SystemTime::UNIX_EPOCH,
+            response.into_parts().0,
+        );
     }
 
     fn open(&mut self) {

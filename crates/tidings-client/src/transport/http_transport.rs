@@ -9,19 +9,21 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::{ACCEPT_ENCODING, USER_AGENT};
 use http::uri::Scheme;
-use http::{Request, Uri};
+use http::{HeaderValue, Request, Uri};
 use http_body_util::BodyExt;
 #[cfg(feature = "tls")]
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
-use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::limits::{
-    CONNECT_WAIT_MAX, HTTP2_CONNECTION_WINDOW, HTTP2_STREAM_WINDOW, TCP_KEEPALIVE,
+    ANSWER_FIELDS_MAX, CONNECT_WAIT_MAX, HTTP2_CONNECTION_WINDOW, HTTP2_STREAM_WINDOW,
+    TCP_KEEPALIVE,
 };
 use crate::{Body, SendFuture, Transport, TransportError};
 
@@ -30,6 +32,9 @@ use crate::{Body, SendFuture, Transport, TransportError};
 /// Over TLS the two sides agree on the version (ALPN). Without TLS it is HTTP/1.1, unless
 /// [`http2_prior_knowledge`](Self::http2_prior_knowledge) says otherwise. Sources that share a
 /// transport share HTTP/2 connections too. Clones share the pool.
+///
+/// A request without a `User-Agent` goes out with `tidings/` and the version, and one without an
+/// `Accept-Encoding` with `identity`: what arrives is handed on as it is.
 ///
 /// It needs a tokio runtime.
 #[derive(Clone)]
@@ -73,6 +78,8 @@ impl HttpTransport {
     }
 }
 
+const USER_AGENT_VALUE: &str = concat!("tidings/", env!("CARGO_PKG_VERSION"));
+
 impl Default for HttpTransport {
     fn default() -> Self {
         Self::new()
@@ -80,7 +87,12 @@ impl Default for HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    fn send(&self, request: Request<Body>) -> SendFuture {
+    fn send(&self, mut request: Request<Body>) -> SendFuture {
+        // Some servers answer 403 to a request that does not say who asks; and one that does not
+        // say which codings it can read may be answered in any (RFC 9110 §12.5.3).
+        for (name, value) in [(USER_AGENT, USER_AGENT_VALUE), (ACCEPT_ENCODING, "identity")] {
+            request.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        }
         if request.uri().scheme() != Some(&Scheme::HTTPS) {
             return exchange(&self.plain, request);
         }
@@ -168,6 +180,9 @@ where
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(60))
+        // Old servers and scripts still fold long fields (RFC 9112 §5.2).
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_max_headers(ANSWER_FIELDS_MAX)
         .http2_only(version == Version::Http2)
         .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
         .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
@@ -180,17 +195,10 @@ where
 {
     let response = client.request(request);
     Box::pin(async move {
-        let response = response.await.map_err(sort_error)?;
+        let response = response.await;
+        let response = response.map_err(|error| TransportError::sort(error.is_connect(), error))?;
         Ok(response.map(|body| Body::stream(body.map_err(TransportError::exchange))))
     })
-}
-
-fn sort_error(error: ClientError) -> TransportError {
-    if error.is_connect() {
-        TransportError::connect(error)
-    } else {
-        TransportError::exchange(error)
-    }
 }
 
 /// A connector that gives up when a connection is not made in time, TLS included.

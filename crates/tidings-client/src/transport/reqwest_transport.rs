@@ -28,20 +28,14 @@ impl Transport for ReqwestTransport {
         Box::pin(async move {
             let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap))
                 .map_err(TransportError::connect)?;
-            let response = client.execute(request).await.map_err(sort_error)?;
+            let response = client.execute(request).await;
+            let response =
+                response.map_err(|error| TransportError::sort(error.is_connect(), error))?;
             let url = FinalUrl(response.url().to_string());
             let mut response = http::Response::<reqwest::Body>::from(response)
                 .map(|body| Body::stream(body.map_err(TransportError::exchange)));
             response.extensions_mut().insert(url);
             Ok(response)
         })
-    }
-}
-
-fn sort_error(error: reqwest::Error) -> TransportError {
-    if error.is_connect() {
-        TransportError::connect(error)
-    } else {
-        TransportError::exchange(error)
     }
 }
