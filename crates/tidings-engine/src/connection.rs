@@ -113,7 +113,7 @@ pub struct Connection {
 pub enum Verdict {
     /// None of the event's topics is in its subscription.
     NotWanted,
-    /// The event is private, and the token does not cover it.
+    /// The token does not cover the event, and it is not open to others.
     NotGranted,
     /// The event is older than where the connection began.
     BeforeStart,
@@ -146,7 +146,7 @@ impl Verdict {
         match self {
             Self::NotWanted => "none of the event's topics is in the subscription",
             Self::NotGranted => {
-                "the event is private, and the subscriber's token does not cover it"
+                "the subscriber's token does not cover the event, and it is not open to others"
             }
             Self::BeforeStart => "the event is older than where this connection began",
             Self::Skipped => "retention dropped the event before it could be delivered",
@@ -216,7 +216,7 @@ fn cost(interest: &Interest) -> usize {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use tidings_hub::{CloseReason, Draft, Topic};
+    use tidings_hub::{CloseReason, Draft, Topic, Visibility};
 
     use super::*;
 
@@ -241,7 +241,8 @@ mod tests {
     }
 
     fn record(topic: &str, position: u64, private: bool) -> Record {
-        let draft = Draft { private, ..Draft::new(Topic::new(topic).unwrap(), "x") };
+        let visibility = if private { Visibility::Private } else { Visibility::ByTopic };
+        let draft = Draft { visibility, ..Draft::new(Topic::new(topic).unwrap(), "x") };
         Record::new(draft, Position::new(position), Timestamp::default())
     }
 

@@ -1,6 +1,7 @@
 use tidings_codec::{EventId, EventType};
 
 use crate::topic::Topic;
+use crate::visibility::Visibility;
 
 /// An event that a publisher offers; with a position it becomes a [`Record`](crate::Record).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,14 +21,14 @@ pub struct Draft {
     pub retry_ms: Option<u64>,
     /// The payload.
     pub data: Box<str>,
-    /// Delivered only to subscribers with a grant for one of the topics.
-    pub private: bool,
+    /// Which readers may have it.
+    pub visibility: Visibility,
     /// What the event does beside being delivered.
     pub kind: Kind,
 }
 
 impl Draft {
-    /// A public event with nothing but a payload.
+    /// An event with nothing but a payload, for readers of its topic.
     pub fn new(topic: Topic, data: impl Into<Box<str>>) -> Self {
         Self {
             topic,
@@ -37,7 +38,7 @@ impl Draft {
             once: false,
             retry_ms: None,
             data: data.into(),
-            private: false,
+            visibility: Visibility::ByTopic,
             kind: Kind::Event,
         }
     }

@@ -6,22 +6,45 @@ use crate::matcher::Matcher;
 use crate::position::Position;
 use crate::store::Store;
 use crate::topic::Topic;
+use crate::visibility::Visibility;
 
 /// What a subscriber wants and may have: the key by which subscribers form groups.
 ///
-/// An event is delivered if one of its topics matches one of the matchers and, if the event is
-/// private, one of its topics (not necessarily the same) matches one of the private matchers.
+/// An event is delivered if one of its topics matches one of the wanted matchers and, where its
+/// [`Visibility`] asks for it, one of its topics (not necessarily the same) matches one of the
+/// matchers for that visibility.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Interest {
     wanted: Arc<[Matcher]>,
+    /// Needed for events whose topics decide; `None` if what is wanted was found to be granted.
+    by_topic: Option<Arc<[Matcher]>>,
+    /// Needed for public events; `None` if everybody may have them.
+    public: Option<Arc<[Matcher]>>,
+    /// Needed for private events.
     private: Arc<[Matcher]>,
 }
 
 impl Interest {
-    /// Wants `wanted` and may have private events on `private`. Order and repetition carry no
-    /// meaning.
+    /// Wants `wanted`, all of which it may read, and may have private events on `private`. Order
+    /// and repetition carry no meaning.
     pub fn new(wanted: Vec<Matcher>, private: Vec<Matcher>) -> Self {
-        Self { wanted: canonical(wanted), private: canonical(private) }
+        let (wanted, private) = (canonical(wanted), canonical(private));
+        Self { wanted, by_topic: None, public: None, private }
+    }
+
+    /// The same for a reader whose wishes were not compared with its grant: of the events whose
+    /// topics decide it has those on the private matchers and those on `open`.
+    #[must_use]
+    pub fn within_topics(self, open: &[Matcher]) -> Self {
+        let readable = canonical(self.private.iter().chain(open).cloned().collect());
+        Self { by_topic: Some(readable).filter(|readable| !has_all(readable)), ..self }
+    }
+
+    /// The same for a reader that may have nothing beyond the private matchers, public or not.
+    #[must_use]
+    pub fn within_grant(self) -> Self {
+        let granted = Some(Arc::clone(&self.private)).filter(|granted| !has_all(granted));
+        Self { by_topic: granted.clone(), public: granted, ..self }
     }
 
     /// Wants everything and may have everything.
@@ -44,9 +67,26 @@ impl Interest {
         matches_any(&self.wanted, event)
     }
 
-    /// Whether the event is public, or private and granted.
+    /// Whether the event's visibility lets this reader have it.
     pub fn may_have(&self, event: &Draft) -> bool {
-        !event.private || matches_any(&self.private, event)
+        let needed = match event.visibility {
+            Visibility::ByTopic => self.by_topic.as_ref(),
+            Visibility::Public => self.public.as_ref(),
+            Visibility::Private => Some(&self.private),
+        };
+        needed.is_none_or(|needed| matches_any(needed, event))
+    }
+
+    /// Whether an event that only its topic makes visible may be had on `topic`.
+    pub fn may_read(&self, topic: &Topic) -> bool {
+        let needed = self.by_topic.as_ref();
+        needed.is_none_or(|needed| needed.iter().any(|matcher| matcher.matches(topic)))
+    }
+
+    /// Whether all events that are wanted and not private may be had: then a store need not look
+    /// at each.
+    pub fn may_have_unless_private(&self) -> bool {
+        self.by_topic.is_none() && self.public.is_none()
     }
 
     /// The topics, if nothing but exact topics is wanted: then an index can find their events.
@@ -55,7 +95,8 @@ impl Interest {
     }
 
     /// The topics that have ended, each with the position of its end, if nothing but exact topics
-    /// is wanted: others have none that could be the last.
+    /// is wanted: others have none that could be the last. The end of a topic that may not be read
+    /// is not told.
     ///
     /// # Errors
     ///
@@ -63,7 +104,8 @@ impl Interest {
     pub fn ended_topics(&self, store: &dyn Store) -> Result<Vec<(Topic, Position)>, ReadError> {
         let mut ended = Vec::new();
         for topic in self.exact_topics().unwrap_or_default() {
-            if let Some(state) = store.topic(topic)?.filter(|state| state.ended) {
+            let state = store.topic(topic)?.filter(|state| state.ended);
+            if let Some(state) = state.filter(|_| self.may_read(topic)) {
                 ended.push((state.topic, state.last));
             }
         }
@@ -75,9 +117,13 @@ fn matches_any(matchers: &[Matcher], event: &Draft) -> bool {
     matchers.iter().any(|matcher| event.topics().any(|topic| matcher.matches(topic)))
 }
 
+fn has_all(matchers: &[Matcher]) -> bool {
+    matchers.contains(&Matcher::All)
+}
+
 /// Sorts by the words and drops repetitions; a matcher for everything makes the others needless.
 fn canonical(mut matchers: Vec<Matcher>) -> Arc<[Matcher]> {
-    if matchers.contains(&Matcher::All) {
+    if has_all(&matchers) {
         return Arc::new([Matcher::All]);
     }
     matchers.sort_by_cached_key(|matcher| {
@@ -105,8 +151,12 @@ mod tests {
         let mut topics = topics.iter().map(|topic| Topic::new(topic).expect("a valid topic"));
         let mut draft = Draft::new(topics.next().expect("at least one topic"), "");
         draft.alternates = topics.collect();
-        draft.private = private;
+        draft.visibility = if private { Visibility::Private } else { Visibility::ByTopic };
         draft
+    }
+
+    fn public(topic: &str) -> Draft {
+        Draft { visibility: Visibility::Public, ..draft(&[topic], false) }
     }
 
     #[test]
@@ -125,6 +175,42 @@ mod tests {
         assert!(!interest.admits(&draft(&["book"], true)));
         assert!(interest.admits(&draft(&["book", "user/1"], true)));
         assert!(!interest.admits(&draft(&["user/1"], true)));
+    }
+
+    #[test]
+    fn a_reader_of_topics_has_what_is_granted_open_or_public_and_nothing_else() {
+        let all = || Interest::new(vec![Matcher::All], vec![matcher("mine/*")]);
+        let reader = all().within_topics(&[matcher("news/**")]);
+        for (event, expected) in [
+            (draft(&["mine/1"], false), true),
+            (draft(&["news/1"], false), true),
+            (draft(&["other"], false), false),
+            (draft(&["other", "mine/1"], false), true),
+            (public("other"), true),
+            (draft(&["mine/1"], true), true),
+            (draft(&["news/1"], true), false),
+        ] {
+            assert_eq!(reader.admits(&event), expected, "{event:?}");
+        }
+        assert!(reader.may_read(&Topic::new("news/1").expect("a topic")));
+        assert!(!reader.may_read(&Topic::new("other").expect("a topic")));
+        assert!(!reader.may_have_unless_private());
+    }
+
+    #[test]
+    fn a_reader_held_to_its_grant_has_nothing_beyond_it() {
+        let all = |granted| Interest::new(vec![Matcher::All], granted);
+        let reader = all(vec![matcher("mine/*")]).within_grant();
+        for (topic, expected) in [("mine/1", true), ("other", false)] {
+            assert_eq!(reader.admits(&public(topic)), expected, "{topic}");
+            assert_eq!(reader.admits(&draft(&[topic], false)), expected, "{topic}");
+            assert_eq!(reader.admits(&draft(&[topic], true)), expected, "{topic}");
+        }
+        assert!(!all(Vec::new()).within_grant().admits(&public("mine/1")));
+        // One granted everything is of the same group as one that is not held.
+        let everything = || all(vec![Matcher::All]);
+        assert_eq!(everything().within_grant(), everything());
+        assert_eq!(everything().within_topics(&[]), everything());
     }
 
     #[test]

@@ -50,6 +50,7 @@ mod subscriber;
 mod timer;
 mod timestamp;
 mod topic;
+mod visibility;
 
 pub use close_reason::CloseReason;
 pub use draft::{Draft, Kind};
@@ -77,5 +78,6 @@ pub use store::{
 pub use subscriber::{EncodedPage, SubscriberId};
 pub use timestamp::Timestamp;
 pub use topic::Topic;
+pub use visibility::Visibility;
 
 pub use tidings_codec::{EventId, EventType};

@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use tidings_hub::{Draft, EventId, EventType, Kind, Topic};
+use tidings_hub::{Draft, EventId, EventType, Kind, Topic, Visibility};
 
 const PRIVATE: u8 = 1;
 const ENDS_TOPIC: u8 = 2;
@@ -18,6 +18,8 @@ const HAS_ALTERNATES: u8 = 8;
 const HAS_TYPE: u8 = 16;
 const HAS_ID: u8 = 32;
 const HAS_RETRY: u8 = 64;
+/// With neither this nor [`PRIVATE`], its topics decide who may read it.
+const PUBLIC: u8 = 128;
 
 /// Writes `draft` to the end of `buffer`.
 pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
@@ -25,7 +27,8 @@ pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
     buffer.extend_from_slice(&[0; 4]);
     let mut flags = 0;
     for (set, flag) in [
-        (draft.private, PRIVATE),
+        (draft.visibility == Visibility::Private, PRIVATE),
+        (draft.visibility == Visibility::Public, PUBLIC),
         (draft.kind == Kind::End, ENDS_TOPIC),
         (draft.once, ONCE),
         (!draft.alternates.is_empty(), HAS_ALTERNATES),
@@ -117,8 +120,12 @@ impl<'a> View<'a> {
         std::iter::once(self.topic).chain(std::iter::from_fn(move || read_text(&mut alternates)))
     }
 
-    fn is_private(&self) -> bool {
-        self.flags & PRIVATE != 0
+    fn visibility(&self) -> Visibility {
+        match (self.flags & PRIVATE != 0, self.flags & PUBLIC != 0) {
+            (true, _) => Visibility::Private,
+            (false, true) => Visibility::Public,
+            (false, false) => Visibility::ByTopic,
+        }
     }
 
     fn ends_topic(&self) -> bool {
@@ -142,7 +149,7 @@ impl<'a> View<'a> {
         };
         draft.once = self.flags & ONCE != 0;
         draft.retry_ms = self.retry_ms;
-        draft.private = self.is_private();
+        draft.visibility = self.visibility();
         draft.kind = if self.ends_topic() { Kind::End } else { Kind::Event };
         Some(draft)
     }
@@ -223,19 +230,26 @@ mod tests {
             field(),
             proptest::option::of(any::<u64>()),
             text("(?s).{0,400}"),
-            any::<[bool; 3]>(),
+            any::<[bool; 2]>(),
+            prop_oneof![
+                Just(Visibility::ByTopic),
+                Just(Visibility::Public),
+                Just(Visibility::Private)
+            ],
         )
-            .prop_map(|(topic, alternates, event_type, id, retry_ms, data, flags)| Draft {
-                topic,
-                alternates,
-                event_type: event_type.map(|t| EventType::new(t).unwrap()),
-                id: id.map(|t| EventId::new(t).unwrap()),
-                once: flags[0],
-                retry_ms,
-                data: data.into(),
-                private: flags[1],
-                kind: if flags[2] { Kind::End } else { Kind::Event },
-            })
+            .prop_map(
+                |(topic, alternates, event_type, id, retry_ms, data, flags, visibility)| Draft {
+                    topic,
+                    alternates,
+                    event_type: event_type.map(|t| EventType::new(t).unwrap()),
+                    id: id.map(|t| EventId::new(t).unwrap()),
+                    once: flags[0],
+                    retry_ms,
+                    data: data.into(),
+                    visibility,
+                    kind: if flags[1] { Kind::End } else { Kind::Event },
+                },
+            )
     }
 
     proptest! {

@@ -71,6 +71,7 @@ impl Shared {
         let mut blocks = SEEK_BLOCKS_MAX;
         let mut records = SEEK_RECORDS_MAX.max(seek.missing);
         let mut texts = TopicTexts::default();
+        let not_private = seek.interest.may_have_unless_private();
         while seek.missing > 0 && records > 0 {
             let Some(RunBack { log, postings, down_to }) = self.postings_back(&seek, topics)?
             else {
@@ -80,7 +81,7 @@ impl Shared {
             for posting in postings {
                 records = records.saturating_sub(1);
                 let position = position_of(&log, posting.place());
-                let admitted = if !posting.is_private() {
+                let admitted = if !posting.is_private() && not_private {
                     true
                 } else if let Some(record) = self.recent(position) {
                     seek.interest.admits(&record)

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tidings_hub::{
     Draft, EventId, Interest, Kind, Matcher, Position, ReadError, ReadQuery, Record, Store,
-    Timestamp, Topic,
+    Timestamp, Topic, Visibility,
 };
 
 use crate::disk::simulated::{Dice, SimulatedDisk};
@@ -48,7 +48,9 @@ fn some_draft(dice: &mut Dice, n: u64) -> Draft {
     if dice.one_in(3) {
         draft.id = Some(EventId::new(format!("id-{n}")).unwrap());
     }
-    draft.private = dice.one_in(6);
+    if dice.one_in(6) {
+        draft.visibility = Visibility::Private;
+    }
     if dice.one_in(12) {
         draft.kind = Kind::End;
     }

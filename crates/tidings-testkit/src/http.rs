@@ -15,7 +15,7 @@ pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]
     let has = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
     let mut bytes = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
     if !has("host") {
-        bytes.extend_from_slice(b"host: test\r\n");
+        bytes.extend_from_slice(b"host: localhost\r\n");
     }
     for (name, value) in headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
@@ -201,6 +201,15 @@ impl Connection {
             }
         }
         true
+    }
+
+    /// The next `length` bytes.
+    pub fn bytes(&mut self, length: usize) -> String {
+        while self.raw.len() < length {
+            assert!(self.fill(), "closed within a body");
+        }
+        let bytes = self.raw.drain(..length).collect();
+        String::from_utf8(bytes).expect("UTF-8")
     }
 
     /// Whether the other side closes the connection without sending more.

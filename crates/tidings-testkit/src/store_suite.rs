@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tidings_hub::{
     Draft, EventId, Interest, Kind, Matcher, Page, Position, ReadError, ReadQuery, Record, Store,
-    Timestamp, Topic,
+    Timestamp, Topic, Visibility,
 };
 
 pub use model::Model;
@@ -69,6 +69,7 @@ macro_rules! store_suite {
                 a_pattern_that_matches_nothing_is_read_to_the_end,
                 reading_before_the_oldest_record_is_refused,
                 private_records_need_a_grant,
+                events_by_topic_are_not_for_every_reader,
                 an_ended_topic_is_known_until_the_next_event,
                 topics_come_in_pages_in_order,
                 waiting_ends_with_the_next_record_or_with_the_time,
@@ -191,7 +192,7 @@ pub fn every_field_of_an_event_is_kept(stores: &dyn Stores) {
         id: Some(EventId::new("urn:x:1").expect("an id")),
         once: true,
         retry_ms: Some(u64::MAX),
-        private: true,
+        visibility: Visibility::Private,
         kind: Kind::End,
         ..draft("a/b", "two\nlines, and \u{1F600}\0")
     };
@@ -341,7 +342,7 @@ pub fn reading_before_the_oldest_record_is_refused(stores: &dyn Stores) {
 pub fn private_records_need_a_grant(stores: &dyn Stores) {
     let store = stores.fresh(Retention::ALL);
     let private = |on: &str, also: &[&str]| Draft {
-        private: true,
+        visibility: Visibility::Private,
         alternates: also.iter().map(|name| topic(name)).collect(),
         ..draft(on, "x")
     };
@@ -369,6 +370,35 @@ pub fn private_records_need_a_grant(stores: &dyn Stores) {
         let last = expected[expected.len() - 1];
         let after = store.seek_last(&wanted, 1).expect("found");
         assert_eq!(after, Position::new(last - 1), "{wanted:?}");
+    }
+}
+
+/// Events whose topics decide, for readers whose wishes were not compared with a grant.
+pub fn events_by_topic_are_not_for_every_reader(stores: &dyn Stores) {
+    let store = stores.fresh(Retention::ALL);
+    let public = |on: &str| Draft { visibility: Visibility::Public, ..draft(on, "x") };
+    append(
+        &*store,
+        vec![draft("mine", "1"), draft("other", "2"), public("other"), draft("other", "4")],
+    );
+    let store = stores.reopened(store);
+    for (wanted, granted, by_topic, within_grant) in [
+        ("mine", "mine", vec![1], vec![1]),
+        ("other", "mine", vec![3], vec![]),
+        ("other", "other", vec![2, 3, 4], vec![2, 3, 4]),
+        ("**", "mine", vec![1, 3], vec![1]),
+        ("**", "**", vec![1, 2, 3, 4], vec![1, 2, 3, 4]),
+    ] {
+        let asked = interest(&[wanted], &[granted]);
+        for (reader, expected) in
+            [(asked.clone().within_topics(&[]), by_topic), (asked.within_grant(), within_grant)]
+        {
+            let found = read_on(&*store, query(0, Some(&reader)));
+            assert_eq!(positions(&found), expected, "{reader:?}");
+            let after = store.seek_last(&reader, 1).expect("found");
+            let last = expected.last().map(|last| Position::new(last - 1));
+            assert!(last.is_none_or(|last| after == last), "{reader:?}: {after:?}");
+        }
     }
 }
 

@@ -109,7 +109,8 @@ impl Engine {
         }
     }
 
-    /// For each of `topics` how many subscribers an event on it would reach, if it is not private.
+    /// For each of `topics` how many subscribers an event on it would reach, if nothing but
+    /// its topic decides.
     pub async fn subscribers_of(&self, topics: &[Topic]) -> Vec<u64> {
         let mut all = Vec::with_capacity(topics.len());
         // A part at a time, so that workers deliver in between.

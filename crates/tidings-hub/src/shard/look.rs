@@ -89,14 +89,17 @@ impl Shard {
         self.delivered
     }
 
-    /// How many subscribers an event on `topic` concerns, if it is not private. Costs a look at
-    /// each group that wants the topic.
+    /// How many subscribers an event on `topic` reaches, if nothing but its topic decides. Costs a
+    /// look at each group that wants the topic.
     pub fn subscribers_of(&mut self, topic: &Topic) -> u64 {
         let mut found = std::mem::take(&mut self.found);
         self.index.find(topic, &mut |group| found.push(group));
         found.sort_unstable();
         found.dedup();
-        let members = |group: GroupId| u64::from(self.groups[group as usize].members);
+        let members = |group: GroupId| {
+            let group = &self.groups[group as usize];
+            if group.key.interest.may_read(topic) { u64::from(group.members) } else { 0 }
+        };
         let count = found.drain(..).map(members).sum();
         self.found = found;
         count

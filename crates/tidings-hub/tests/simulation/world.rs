@@ -8,7 +8,7 @@ use tidings_codec::{EventId, encode};
 use tidings_hub::{
     Attach, CloseReason, Draft, EncodedPage, Epoch, Frame, FrameBatch, Framing, Interest, Kind,
     Matcher, MemoryStore, Outcome, Random, ReadError, ReadOrder, ReadQuery, Record, Shard,
-    ShardConfig, Start, Store, Timestamp, Topic, Voice,
+    ShardConfig, Start, Store, Timestamp, Topic, Visibility, Voice,
 };
 
 use crate::reader::{Appetite, Reader};
@@ -217,7 +217,9 @@ impl World {
         if self.below(5) == 0 {
             draft.alternates.push(topic(self));
         }
-        draft.private = self.below(6) == 0;
+        if self.below(6) == 0 {
+            draft.visibility = Visibility::Private;
+        }
         if self.below(4) == 0 {
             let id = format!("own-{}", self.random.next_u64());
             draft.id = Some(EventId::new(id).unwrap());

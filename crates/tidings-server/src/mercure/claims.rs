@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 use tidings_hub::limits::TOPIC_BYTES_MAX;
-use tidings_hub::{Grant, Matcher, Timestamp, Topic};
+use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
 use super::dialect::{CLAIM_SELECTORS_MAX, DETAILS_MAX, Dialect, ONE, ZERO};
 use super::selector::{MatchType, Patterns, topic_selector};
@@ -20,6 +20,8 @@ pub(super) struct Access {
     pub(super) publish: Option<Vec<Matcher>>,
     /// Topics whose private events it may have.
     pub(super) subscribe: Vec<Matcher>,
+    /// Whether `subscribe` is all that it may read: then public events are no exception.
+    is_held_to_grant: bool,
     /// When it ends; its streams end then too.
     pub(super) expires: Option<Timestamp>,
     /// What it says about its bearer's subscriptions.
@@ -43,14 +45,22 @@ impl Access {
         matchers.any(|matcher| matcher.matches(topic))
     }
 
-    /// What an API key or an open hub gives.
+    /// What an API key, an application or an open hub gives: the same as on the native API.
     pub(super) fn of_grant(grant: &Grant) -> Self {
         Self {
             publish: Some(grant.publish.clone()),
             subscribe: grant.subscribe.clone(),
+            is_held_to_grant: true,
             expires: grant.expires,
             payload: Payload::None,
         }
+    }
+
+    /// What a subscriber that asks for `wanted` gets. By the protocol it may ask for anything, and
+    /// is sent what it may have: public events, those of the topics in `open`, and what is granted.
+    pub(super) fn interest(&self, wanted: Vec<Matcher>, open: &[Matcher]) -> Interest {
+        let interest = Interest::new(wanted, self.subscribe.clone());
+        if self.is_held_to_grant { interest.within_grant() } else { interest.within_topics(open) }
     }
 
     /// What the token says about a subscription with these words.
@@ -211,6 +221,7 @@ impl Claims {
         Ok(Access {
             publish: rights.publish.map(selectors).transpose()?,
             subscribe: selectors(rights.subscribe.unwrap_or_default())?,
+            is_held_to_grant: false,
             expires,
             payload: rights.payload.map_or(Payload::None, |payload| Payload::All(payload.into())),
         })

@@ -1,3 +1,4 @@
+use tidings_hub::Matcher;
 use url::Url;
 
 use crate::auth::JwtKey;
@@ -13,6 +14,9 @@ pub struct MercureConfig {
     pub enabled: bool,
     /// Whether those without a token may subscribe to public events.
     pub anonymous: bool,
+    /// Topics whose events are public here although they were published on the native API. What is
+    /// published there on other topics is for those with a grant.
+    pub public: Vec<Matcher>,
     /// Whether there is presence: who is subscribed can be asked for and listened to.
     pub subscriptions: bool,
     /// Keys of 0.x tokens. A role without any uses the hub's own.
@@ -31,6 +35,7 @@ impl Default for MercureConfig {
         Self {
             enabled: true,
             anonymous: false,
+            public: Vec::new(),
             subscriptions: true,
             keys: MercureKeys::default(),
             issuers: Vec::new(),

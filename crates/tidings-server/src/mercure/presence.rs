@@ -25,7 +25,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_engine::{Companion, Engine};
-use tidings_hub::{Draft, EventType, Interest, Notice, Position, Topic};
+use tidings_hub::{Draft, EventType, Interest, Notice, Position, Topic, Visibility};
 
 use super::dialect::{Dialect, ONE, ZERO};
 use super::limits::{NOTICES_KEPT_BYTES_MAX, NOTICES_KEPT_MAX};
@@ -195,7 +195,7 @@ fn notice(
     let topic = Topic::new(&*subscription.path(dialect, subscriber)?).ok()?;
     let data = subscription.event(dialect, subscriber, active)?;
     let mut draft = Draft::new(topic, data);
-    draft.private = true;
+    draft.visibility = Visibility::Private;
     draft.event_type = dialect.subscription_event_type.and_then(|name| EventType::new(name).ok());
     Some(Notice { draft, audience: dialect.audience, tag: tag.into() })
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use tidings_engine::PublishError;
-use tidings_hub::{Draft, EventId, EventIdForm, EventType, Topic};
+use tidings_hub::{Draft, EventId, EventIdForm, EventType, Topic, Visibility};
 
 use super::HUB;
 use super::access::{self, Caller, Role};
@@ -149,7 +149,10 @@ fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Dra
         event_type: event_type(dialect, form)?,
         id: event_id(state, dialect, form)?,
         retry_ms: retry_ms.filter(|ms| *ms > 0),
-        private: form.first("private").is_some(),
+        visibility: match form.first("private") {
+            Some(_) => Visibility::Private,
+            None => Visibility::Public,
+        },
         ..Draft::new(canonical, data)
     })
 }

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening};
-use tidings_hub::{Interest, Matcher, Notice, Outcome, Position, Start, Voice};
+use tidings_hub::{Matcher, Notice, Outcome, Position, Start, Voice};
 
 use super::access::{self, Role};
 use super::dialect::{self, Dialect, QUERY_BYTES_MAX, ZERO};
@@ -55,7 +55,7 @@ pub(super) async fn subscribe(
         subscription.payload = caller.access.payload(&subscription.words);
     }
     let wanted = wanted.into_iter().map(|wanted| wanted.matcher).collect();
-    let interest = Interest::new(wanted, caller.access.subscribe.clone());
+    let interest = caller.access.interest(wanted, &state.config.mercure.public);
 
     if parts.method == Method::HEAD {
         let mut response = answer::empty(StatusCode::OK);

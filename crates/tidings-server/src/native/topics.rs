@@ -25,7 +25,7 @@ struct Entry<'a> {
     events: u64,
     last_id: String,
     ended: bool,
-    /// How many an event on it would reach now, if it is not private.
+    /// How many subscribers an event published on it here would reach now.
     subscribers: u64,
 }
 

@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
 use foldhash::fast::RandomState;
-use tidings_hub::{Draft, EventId, Kind, Timestamp, Topic};
+use tidings_hub::{Draft, EventId, Kind, Timestamp, Topic, Visibility};
 
 use crate::error::Fault;
 
@@ -38,7 +38,7 @@ impl MemoryIndex {
         let block = self.blocks.last().expect("a record is in a block").offset;
         let place = self.records;
         self.records += 1;
-        let posting = Posting::new(place, record.private, block);
+        let posting = Posting::new(place, record.visibility == Visibility::Private, block);
         for topic in record.topics() {
             let entry = match self.topics.get_mut(topic) {
                 Some(entry) => entry,

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use tidings_hub::{
     Draft, EventId, Interest, Kind, Position, ReadQuery, Record, Store, Timestamp, Topic,
-    TopicState,
+    TopicState, Visibility,
 };
 
 use super::{Dice, Retention, Stores, at, interest, topic};
@@ -205,7 +205,11 @@ fn random_draft(dice: &mut Dice) -> Draft {
     if dice.one_in(10) {
         draft.kind = Kind::End;
     }
-    draft.private = dice.one_in(4);
+    draft.visibility = match dice.below(8) {
+        0 | 1 => Visibility::Private,
+        2 => Visibility::Public,
+        _ => Visibility::ByTopic,
+    };
     draft
 }
 
@@ -230,5 +234,10 @@ fn random_interest(dice: &mut Dice) -> Option<Interest> {
     let private = if dice.one_in(2) { vec!["**".to_owned()] } else { some(dice, true) };
     let wanted: Vec<_> = wanted.iter().map(String::as_str).collect();
     let private: Vec<_> = private.iter().map(String::as_str).collect();
-    Some(interest(&wanted, &private))
+    let interest = interest(&wanted, &private);
+    Some(match dice.below(4) {
+        0 => interest.within_topics(&[]),
+        1 => interest.within_grant(),
+        _ => interest,
+    })
 }

@@ -4,12 +4,13 @@ use crate::limits::NOTICES_PENDING_MAX;
 use crate::notice::Notice;
 
 use super::*;
+use crate::Visibility;
 
 const WATCHERS: Audience = Audience(3);
 
 fn notice(topic: &str, data: &str, number: u32) -> Arc<Notice> {
     let mut draft = Draft::new(Topic::new(topic).expect("a valid topic"), data);
-    draft.private = true;
+    draft.visibility = Visibility::Private;
     Arc::new(Notice { draft, audience: WATCHERS, tag: format!("n{number}").into() })
 }
 
