@@ -156,7 +156,8 @@ async fn publish(publisher: &mut TcpStream, plan: &Plan, count: &Count) -> Resul
     data.extend(std::iter::repeat_n('x', PAYLOAD - data.len()));
     let path = plan.dialect.publish;
     let request =
-        format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {PAYLOAD}\r\n\r\n{data}");
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {PAYLOAD}\r\n\r\n\
+             {data}");
     publisher.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     while !answer.ends_with(b"}\n") && !answer.ends_with(b"}") {
@@ -175,7 +176,7 @@ async fn place(plan: &Plan) -> Result<String, Failed> {
     let mut socket = TcpStream::connect(plan.address).await?;
     // Neither long nor short: an address that answers at once.
     let path = plan.dialect.path.replace("wait=30s&", "").replace("/long", "/short");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{}\r\n", plan.dialect.headers);
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{}\r\n", plan.dialect.headers);
     socket.write_all(request.as_bytes()).await?;
     let mut text = Vec::new();
     let length = whole(&mut socket, &mut text).await?;

@@ -2,6 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::allowed_hosts::AllowedHosts;
 use crate::auth::{ApiKey, JwtKey};
 use crate::client::TrustedProxies;
 use crate::cors::Cors;
@@ -28,6 +29,10 @@ pub struct Config {
     /// keys, only loopback addresses can be listened on. If there are keys, a token that is sent
     /// all the same must be good.
     pub open: bool,
+    /// Hosts by which an open hub may be asked for, beside loopback names and addresses: by any
+    /// other name a web page of any site could reach it (DNS rebinding). At the edge: 421. Also
+    /// hosts to which [`redirect`](Self::redirect) sends readers beside those of the certificate.
+    pub allowed_hosts: AllowedHosts,
     /// An application says who may do what, by an `Arc<Grant>` among the extensions of a request
     /// (see [`HubService`](crate::HubService)). A request without one needs a token, also where
     /// there are no keys.
@@ -103,6 +108,7 @@ impl Default for Config {
             tls: None,
             redirect: Vec::new(),
             open: false,
+            allowed_hosts: AllowedHosts::default(),
             granted_by_application: false,
             api_keys: Vec::new(),
             jwt_keys: Vec::new(),
@@ -204,7 +210,7 @@ impl Config {
     }
 
     /// An address that others than this machine can reach.
-    fn exposed(&self) -> Option<SocketAddr> {
+    pub(crate) fn exposed(&self) -> Option<SocketAddr> {
         let mut addresses = self.listen.iter().copied();
         addresses.find(|address| !address.ip().to_canonical().is_loopback())
     }

@@ -83,6 +83,11 @@ pub enum ConfigError {
         /// What is wrong with it.
         error: InvalidMatcher,
     },
+    /// A text is no host such as `hub.example`.
+    Host {
+        /// The text.
+        text: String,
+    },
     /// A text is no web origin such as `https://example.com`.
     Origin {
         /// The text.
@@ -134,6 +139,10 @@ impl fmt::Display for ConfigError {
                 write!(f, "{text:?} is neither an address nor a network such as 10.0.0.0/8")
             }
             Self::Matcher { text, .. } => write!(f, "{text:?} is no topic matcher"),
+            Self::Host { text } => write!(
+                f,
+                "{text:?} is no host: give a name or an address without a port, or * for all"
+            ),
             Self::Origin { text } => write!(
                 f,
                 "{text:?} is no origin: give scheme, host and perhaps port, as in \

@@ -68,6 +68,7 @@
 
 mod activity;
 mod admin;
+mod allowed_hosts;
 mod answer;
 mod auth;
 mod body;
@@ -90,6 +91,7 @@ mod native;
 mod problem;
 mod query;
 mod quota;
+mod rebinding;
 mod redirect;
 mod routes;
 mod server;
@@ -100,6 +102,7 @@ mod tls;
 mod trace;
 mod turned_away;
 
+pub use allowed_hosts::AllowedHosts;
 pub use answer::Body;
 pub use auth::{ApiKey, JwtKey};
 pub use body::RequestBody;

@@ -144,6 +144,8 @@ codes! {
     TlsRequired BAD_REQUEST "tls_required" "Only TLS is spoken here.";
     /// The request does not say which host it is for, or says it twice, or names what can be none.
     InvalidHost BAD_REQUEST "invalid_host" "It is not clear which host is meant.";
+    /// An open hub was asked for by a foreign name.
+    HostNotAllowed MISDIRECTED_REQUEST "host_not_allowed" "The hub does not answer for this host.";
     /// The body ended before its announced end, or is not framed as HTTP says.
     TruncatedBody BAD_REQUEST "truncated_body" "The body did not arrive whole.";
     /// There is no token, and one is needed.

@@ -17,6 +17,7 @@ use crate::connection::Visit;
 use crate::handoff::Slot;
 use crate::host;
 use crate::mount::{self, Application};
+use crate::rebinding;
 use crate::redirect;
 use crate::routes;
 use crate::server::Shared;
@@ -79,7 +80,8 @@ impl Connection {
         let connection_option = crate::answer::connection_option(version, request.headers());
         let client = self.client(request.headers());
         request.extensions_mut().insert(client);
-        let host = host::check(version, request.uri(), request.headers());
+        let host = host::check(version, request.uri(), request.headers())
+            .and_then(|()| rebinding::check(&self.state.config, request.uri(), request.headers()));
         let is_last = self.is_excess || host.is_err();
         let answer = match (host, self.redirect, &self.application) {
             (Err(problem), ..) => {

@@ -42,7 +42,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// The head of a `GET` of `path`, by the static table and literals (RFC 7541).
 pub fn get(path: &str) -> Vec<u8> {
-    get_from(path, &[("\x01", "test")])
+    get_from(path, &[("\x01", "localhost")])
 }
 
 /// The same with other fields behind the path: each a name as bytes of a literal without indexing,

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tidings_server::AllowedHosts;
 use tidings_testkit::http::{Response, request};
 use tidings_testkit::server::TestServer;
 
@@ -316,7 +317,8 @@ fn a_request_in_no_known_language_is_answered_400() {
 
 #[test]
 fn a_request_for_no_host_for_two_or_for_none_that_can_be_is_refused() {
-    let server = TestServer::start();
+    let every = AllowedHosts::new(["*"]).unwrap();
+    let server = TestServer::builder().config(|config| config.allowed_hosts = every).start();
     let cases = [
         ("GET /healthz HTTP/1.1\r\n\r\n", 400),
         ("GET /healthz HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", 400),

@@ -133,7 +133,7 @@ fn http_1_0_gets_a_stream_without_chunks() {
     let server = TestServer::start();
     server.post("/events/a", "x");
     let mut connection = server.connect();
-    connection.send("GET /events/a?last=1 HTTP/1.0\r\n\r\n");
+    connection.send("GET /events/a?last=1 HTTP/1.0\r\nhost: localhost\r\n\r\n");
     let head = connection.head();
     assert_eq!((head.header("transfer-encoding"), head.header("connection")), (None, None));
     assert_eq!(connection.event(), Some(format!("id: {}\ndata: x\n\n", id(1))));

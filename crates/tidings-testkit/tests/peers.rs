@@ -114,7 +114,7 @@ fn a_vanished_peer_is_found_and_a_stalled_one_is_not_taken_for_it() {
 
     // The stalled one: lives, but reads nothing, while far more is sent than its window takes.
     let mut stalled = TcpStream::connect(server.address()).unwrap();
-    stalled.write_all(b"GET /events/a HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    stalled.write_all(b"GET /events/a HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut vanishing = elsewhere.listen(&server.url("/events/a"));
     until("both subscribe", || server.engine().status().subscribers == 2);
     vanishing.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();

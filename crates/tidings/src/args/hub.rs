@@ -57,6 +57,9 @@ pub(crate) struct HubArgs {
     #[arg(long, help_heading = ACCESS, value_name = "BOOL", num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     open: Option<String>,
+    /// A host by which a hub without keys may be asked for, or *; may be repeated
+    #[arg(long, value_name = "HOST", help_heading = ACCESS)]
+    allowed_host: Vec<String>,
     /// A file with the secret that signs tokens
     #[arg(long, value_name = "FILE", help_heading = ACCESS)]
     jwt_secret_file: Option<String>,
@@ -77,6 +80,9 @@ pub(crate) struct HubArgs {
     #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "BOOL",
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     mercure_anonymous: Option<String>,
+    /// Topics that are public over Mercure though published natively; may be repeated
+    #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "TOPIC")]
+    mercure_public: Vec<String>,
     /// Who is subscribed can be asked for and listened to [true]
     #[arg(long, help_heading = MERCURE, hide_short_help = true, value_name = "BOOL",
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -208,11 +214,13 @@ impl HubArgs {
         give("recent-bytes", self.recent_bytes.as_slice());
         give("ring-bytes", self.ring_bytes.as_slice());
         give("open", self.open.as_slice());
+        give("allowed-host", &self.allowed_host);
         give("jwt-secret-file", self.jwt_secret_file.as_slice());
         give("cors-origin", &self.cors_origin);
         give("cors-credentials", self.cors_credentials.as_slice());
         give("mercure", self.mercure.as_slice());
         give("mercure-anonymous", self.mercure_anonymous.as_slice());
+        give("mercure-public", &self.mercure_public);
         give("mercure-subscriptions", self.mercure_subscriptions.as_slice());
         give("mercure-issuer", &self.mercure_issuer);
         give("mercure-resource", self.mercure_resource.as_slice());

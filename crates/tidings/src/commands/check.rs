@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use tidings_hub::Matcher;
 use tidings_server::{
-    Config, ConfigError, Cors, MercureConfig, MercureResource, PublishOrigins, Tls, TrustedProxies,
+    AllowedHosts, Config, ConfigError, Cors, MercureConfig, MercureResource, PublishOrigins, Tls,
+    TrustedProxies,
 };
 
 use crate::args::CheckArgs;
@@ -81,6 +83,8 @@ pub(super) fn server_config(settings: &Settings) -> Result<Config, CliError> {
         tls: CertificateFiles::of(settings)?.map(|files| files.load()).transpose()?,
         redirect: settings.redirect_listen.clone(),
         open: settings.open,
+        allowed_hosts: AllowedHosts::new(&settings.allowed_host)
+            .map_err(|error| misset(settings, "allowed-host", &error))?,
         api_keys: settings.keys.iter().map(keys::api_key).collect::<Result<_, _>>()?,
         jwt_keys: keys::of_secret(settings)?.into_iter().collect(),
         mercure: mercure_config(settings)?,
@@ -118,9 +122,15 @@ pub(super) fn server_config(settings: &Settings) -> Result<Config, CliError> {
 fn mercure_config(settings: &Settings) -> Result<MercureConfig, CliError> {
     let resource = settings.mercure_resource.as_deref().map(MercureResource::new).transpose();
     let origins = PublishOrigins::new(&settings.mercure_publish_origin);
+    let public = settings.mercure_public.iter().map(|text| {
+        Matcher::parse(text).map_err(|error| ConfigError::Matcher { text: text.clone(), error })
+    });
     Ok(MercureConfig {
         enabled: settings.mercure,
         anonymous: settings.mercure_anonymous,
+        public: public
+            .collect::<Result<_, _>>()
+            .map_err(|error| misset(settings, "mercure-public", &error))?,
         subscriptions: settings.mercure_subscriptions,
         resource: resource.map_err(|error| misset(settings, "mercure-resource", &error))?,
         publish_origins: origins

@@ -1,0 +1,167 @@
+//! Which hosts an open hub answers for.
+//!
+//! A hub without keys trusts everybody who can reach it. By DNS rebinding a web page of any site
+//! can: its own name is made to mean 127.0.0.1, and then the hub is of the page's own origin to the
+//! browser that shows it. What the browser cannot hide is the name, for it stands in `Host`. So an
+//! open hub answers only where the host is one that no stranger's name server answers for: a
+//! loopback name or address, or a host of the operator's list.
+
+use std::net::IpAddr;
+
+use http::Uri;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::uri::Authority;
+
+use crate::allowed_hosts::canonical;
+use crate::config::Config;
+use crate::problem::{Code, Problem};
+
+/// Refuses a request to an open hub that came by a foreign name.
+///
+/// # Errors
+///
+/// A 421 that says what to set.
+pub(crate) fn check(config: &Config, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    if !config.is_open() || config.allowed_hosts.is_every() {
+        return Ok(());
+    }
+    let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let host = host.map(|host| str::from_utf8(host).ok().and_then(|host| host.parse().ok()));
+    // Both, for a target in absolute form may name another host than `Host` does.
+    let named = [host, uri.authority().cloned().map(Some)];
+    let mut is_named = false;
+    for authority in named.into_iter().flatten() {
+        is_named = true;
+        let authority: Option<Authority> = authority;
+        let host = authority.as_ref().map_or("", Authority::host);
+        if !allows(config, host) {
+            return Err(not_allowed(&canonical(host)));
+        }
+    }
+    if is_named { Ok(()) } else { Err(not_allowed("")) }
+}
+
+fn allows(config: &Config, host: &str) -> bool {
+    let name = canonical(host);
+    if let Ok(address) = name.parse::<IpAddr>() {
+        // No name server answers for an address. Whoever opened a hub to others' machines wants to
+        // be reached by those that it has there.
+        return address.to_canonical().is_loopback()
+            || config.exposed().is_some()
+            || config.allowed_hosts.has(host);
+    }
+    // The names below `localhost` are all this machine's (RFC 6761 §6.3).
+    name == "localhost" || name.ends_with(".localhost") || config.allowed_hosts.has(host)
+}
+
+fn not_allowed(host: &str) -> Problem {
+    let detail = if host.is_empty() {
+        "a hub without keys answers only requests that name their host: send `Host: localhost`, or \
+         give the hub keys"
+            .to_owned()
+    } else {
+        format!(
+            "a hub without keys answers only to loopback names and addresses: to be reached as \
+             {host:?}, set `allowed-host = [{host:?}]` (--allowed-host {host}), or give it keys"
+        )
+    };
+    Problem::new(Code::HostNotAllowed, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::allowed_hosts::AllowedHosts;
+    use crate::auth::JwtKey;
+
+    fn allowed(config: &Config, target: &str, host: Option<&str>) -> bool {
+        let mut headers = HeaderMap::new();
+        if let Some(host) = host {
+            headers.insert(header::HOST, host.parse().unwrap());
+        }
+        check(config, &target.parse().unwrap(), &headers).is_ok()
+    }
+
+    #[test]
+    fn an_open_hub_answers_to_loopback_names_and_addresses_and_to_no_others() {
+        let open = Config::default();
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "localhost.",
+            "localhost.:80",
+            "app.localhost",
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "127.255.0.9",
+            "[::1]",
+            "[::1]:8080",
+            "[::ffff:127.0.0.1]:80",
+        ] {
+            assert!(allowed(&open, "/", Some(host)), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:8080",
+            "evil.example.",
+            "localhost.evil.example",
+            "notlocalhost",
+            "127.0.0.1.evil.example",
+            "128.0.0.1",
+            "192.168.1.5:8080",
+            "0.0.0.0",
+            "[::]",
+            "[2001:db8::1]",
+            "[::ffff:10.0.0.1]",
+            "localhost..",
+            "%6cocalhost",
+            "127.1",
+        ] {
+            assert!(!allowed(&open, "/", Some(host)), "{host}");
+        }
+        assert!(!allowed(&open, "/", None));
+    }
+
+    #[test]
+    fn the_target_counts_beside_the_header() {
+        let open = Config::default();
+        assert!(allowed(&open, "http://localhost:1/", None));
+        assert!(allowed(&open, "http://localhost/", Some("127.0.0.1")));
+        assert!(!allowed(&open, "http://evil.example/", Some("localhost")));
+        assert!(!allowed(&open, "http://localhost/", Some("evil.example")));
+    }
+
+    #[test]
+    fn hosts_of_the_list_are_answered_to_with_any_port_and_in_any_case() {
+        let allowed_hosts = AllowedHosts::new(["Hub.Example", "192.0.2.1", "2001:db8::1"]).unwrap();
+        let open = Config { allowed_hosts, ..Config::default() };
+        for host in ["hub.example", "HUB.example.:81", "192.0.2.1:80", "[2001:DB8:0::1]:80"] {
+            assert!(allowed(&open, "/", Some(host)), "{host}");
+        }
+        assert!(!allowed(&open, "/", Some("x.hub.example")));
+        let all = Config { allowed_hosts: AllowedHosts::new(["*"]).unwrap(), ..Config::default() };
+        assert!(allowed(&all, "/", Some("evil.example")) && allowed(&all, "/", None));
+    }
+
+    #[test]
+    fn a_hub_with_keys_is_not_concerned() {
+        let jwt_keys = vec![JwtKey::hs256(&[7; 32]).unwrap()];
+        let mut config = Config { jwt_keys, ..Config::default() };
+        assert!(allowed(&config, "/", Some("hub.example")));
+        // Unless everybody may do everything all the same.
+        config.open = true;
+        assert!(!allowed(&config, "/", Some("hub.example")));
+    }
+
+    #[test]
+    fn a_hub_on_an_address_of_the_network_answers_to_addresses() {
+        let listen = vec![SocketAddr::from(([0, 0, 0, 0], 80))];
+        let open = Config { open: true, listen, ..Config::default() };
+        assert!(allowed(&open, "/", Some("192.168.1.5:8080")));
+        assert!(!allowed(&open, "/", Some("evil.example")));
+    }
+}
