@@ -100,7 +100,8 @@ impl Committer {
             if retained.elapsed() >= RETENTION_INTERVAL {
                 retained = Instant::now();
                 if let Err(error) = store.retain(wall_clock()) {
-                    tracing::error!(%error, "retention failed");
+                    // The store has said why, once.
+                    tracing::debug!(%error, "retention was not applied");
                 }
             }
         }
@@ -160,7 +161,8 @@ fn commit(store: &dyn Store, jobs: Vec<Job>, timings: &Timings) {
             }
         }
         Err(error) => {
-            tracing::error!(%error, "the store takes no more events");
+            // The store has said why, once.
+            tracing::debug!(%error, "a batch was not stored");
             for (_, answer) in answers {
                 let _ = answer.send(Err(PublishError::Store(error.clone())));
             }

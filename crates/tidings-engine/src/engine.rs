@@ -24,8 +24,8 @@ use crate::counters::{Counters, Permit};
 use crate::error::{OpenError, PublishError, StartError};
 use crate::fanout;
 use crate::limits::{
-    DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, REPLAY_THREADS, RINGS_BYTES_MAX, STORE_READS_MAX,
-    TOPICS_MAX,
+    DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, READ_RETRY, REPLAY_THREADS, RINGS_BYTES_MAX,
+    STORE_READS_MAX, TOPICS_MAX,
 };
 use crate::mailbox::{Mailbox, Message};
 use crate::refusal::Refusal;
@@ -523,7 +523,9 @@ impl Engine {
         let _permit = self.inner.reads.acquire().await.expect("the semaphore is never closed");
         let inner = Arc::clone(&self.inner);
         let task = tokio::task::spawn_blocking(move || read(&*inner.store));
-        task.await.unwrap_or_else(|panic| Err(ReadError::Failed { reason: panic.to_string() }))
+        task.await.unwrap_or_else(|panic| {
+            Err(ReadError::Away { retry: READ_RETRY, source: Arc::new(panic) })
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidings_hub::{Frame, FrameBatch, Page, Position, ReadError, ReadQuery, Store};
+use tidings_hub::{Frame, FrameBatch, Page, Position, ReadError, ReadQuery, Store, with_causes};
 use tokio::sync::watch;
 
 use crate::counters::Counters;
@@ -33,6 +33,7 @@ pub(crate) fn run(
     // Workers that had no room: the next batches are offered to them without waiting, until there
     // is some.
     let mut left_behind = vec![false; mailboxes.len()];
+    let mut is_failing = false;
     while !stopping.load(Ordering::Acquire) {
         if store.wait(after, TAIL_PATIENCE) <= after {
             continue;
@@ -49,7 +50,10 @@ pub(crate) fn run(
             continue;
         }
         let batch = match next_batch(store, after, store.bounds().head) {
-            Ok(batch) => Arc::new(batch),
+            Ok(batch) => {
+                is_failing = false;
+                Arc::new(batch)
+            }
             Err(ReadError::Expired { first }) => {
                 // Retention was faster. Workers see that the next batch does not begin where the
                 // last one ended, and find out for themselves.
@@ -57,7 +61,10 @@ pub(crate) fn run(
                 continue;
             }
             Err(error) => {
-                tracing::error!(%error, "the store's tail cannot be read");
+                if !std::mem::replace(&mut is_failing, true) {
+                    let reason = with_causes(&error);
+                    tracing::error!(reason, "the store's tail cannot be read; it is tried again");
+                }
                 std::thread::sleep(TAIL_PATIENCE);
                 continue;
             }

@@ -11,7 +11,14 @@ pub const COMMIT_QUEUE_BYTES_MAX: usize = 32 << 20;
 /// the next batch.
 pub const COMMIT_BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// How long retention may lag: the committer applies it this often.
+/// How often whoever waits for a store to fail for good looks at it.
+pub const STORE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// When a read that ended in a panic is worth trying again.
+pub const READ_RETRY: Duration = Duration::from_secs(1);
+
+/// How long retention may lag: the committer applies it this often. A store that refuses events
+/// looks as often whether it can take them again.
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Records in one page of history, and their bytes. At the edge: the reader asks for the next page.

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::limits::TOPIC_BYTES_MAX;
 use crate::position::Position;
@@ -84,28 +86,103 @@ impl fmt::Display for InvalidEpoch {
 
 impl Error for InvalidEpoch {}
 
-/// Why a store did not accept drafts. Nothing of the batch is in the log.
+/// What a store met: an error of the system, of a file, of a network. Shared, so that one failure
+/// can be the answer to many.
+pub type StoreCause = Arc<dyn Error + Send + Sync>;
+
+/// Why a store did not accept drafts. Nothing of the batch can be read, unless a variant says
+/// otherwise.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// The store failed, now or earlier, and takes nothing more until the hub is restarted. A
+    /// There is no room: a full disk, a quota, a limit on the size of files. Nothing was written.
+    /// The next append is tried again, and succeeds once there is room.
+    Full {
+        /// What had no room.
+        source: StoreCause,
+    },
+    /// The store cannot be reached or used at the moment. Nothing was written. The next append is
+    /// tried again.
+    Away {
+        /// When it is worth trying again.
+        retry: Duration,
+        /// What failed.
+        source: StoreCause,
+    },
+    /// The drafts were sent, and whether they are stored is not known: they may show up in the log
+    /// later. Publish them again with the same ids.
+    Undecided {
+        /// Why there was no answer.
+        source: StoreCause,
+    },
+    /// What the log holds is not what was written to it, and the append cannot be decided without
+    /// it. Nothing was written.
+    Damaged {
+        /// What is damaged.
+        source: StoreCause,
+    },
+    /// The store takes nothing more until it is opened anew: what it holds is no longer known. A
     /// failed `fsync` is never tried again: what it was to write may be lost although a second call
     /// succeeds.
-    Failed {
-        /// What the operator should know: which operation failed, on what, and why.
-        reason: String,
+    Poisoned {
+        /// What failed, now or earlier.
+        source: StoreCause,
     },
+    /// The drafts are more than any append can take. The caller's fault.
+    TooLarge {
+        /// Their size, in bytes.
+        bytes: usize,
+        /// The most an append can take, in bytes.
+        bytes_max: usize,
+    },
+}
+
+impl AppendError {
+    /// One word for the kind of failure, for metrics, logs and programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "full",
+            Self::Away { .. } => "away",
+            Self::Undecided { .. } => "undecided",
+            Self::Damaged { .. } => "damaged",
+            Self::Poisoned { .. } => "poisoned",
+            Self::TooLarge { .. } => "too_large",
+        }
+    }
+
+    /// Whether only opening the store anew can help.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Poisoned { .. })
+    }
 }
 
 impl fmt::Display for AppendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed { reason } => write!(f, "the store takes no more events: {reason}"),
-        }
+        f.write_str(match self {
+            Self::Full { .. } => "the store is full",
+            Self::Away { .. } => "the store cannot be used at the moment",
+            Self::Undecided { .. } => "the store did not say whether the events are stored",
+            Self::Damaged { .. } => "the store is damaged",
+            Self::Poisoned { .. } => "the store takes no more events until it is opened anew",
+            Self::TooLarge { bytes, bytes_max } => {
+                return write!(f, "an append of {bytes} bytes is more than {bytes_max}");
+            }
+        })
     }
 }
 
-impl Error for AppendError {}
+impl Error for AppendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Full { source }
+            | Self::Away { source, .. }
+            | Self::Undecided { source }
+            | Self::Damaged { source }
+            | Self::Poisoned { source } => Some(&**source),
+            Self::TooLarge { .. } => None,
+        }
+    }
+}
 
 /// Why a store did not read.
 #[derive(Clone, Debug)]
@@ -116,10 +193,17 @@ pub enum ReadError {
         /// The first record that is still there, or the next one to come.
         first: Position,
     },
-    /// The store failed, or what it holds is damaged.
-    Failed {
-        /// What the operator should know.
-        reason: String,
+    /// The store cannot be reached or read at the moment.
+    Away {
+        /// When it is worth trying again.
+        retry: Duration,
+        /// What failed.
+        source: StoreCause,
+    },
+    /// What the log holds is not what was written to it.
+    Damaged {
+        /// What is damaged.
+        source: StoreCause,
     },
 }
 
@@ -129,9 +213,28 @@ impl fmt::Display for ReadError {
             Self::Expired { first } => {
                 write!(f, "records before position {first} have been dropped by retention")
             }
-            Self::Failed { reason } => write!(f, "the store cannot be read: {reason}"),
+            Self::Away { .. } => f.write_str("the store cannot be read at the moment"),
+            Self::Damaged { .. } => f.write_str("the store is damaged"),
         }
     }
 }
 
-impl Error for ReadError {}
+impl Error for ReadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Expired { .. } => None,
+            Self::Away { source, .. } | Self::Damaged { source } => Some(&**source),
+        }
+    }
+}
+
+/// An error and what caused it, on one line: for a log, where one field holds all of it.
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -55,7 +55,9 @@ mod visibility;
 pub use close_reason::CloseReason;
 pub use draft::{Draft, Kind};
 pub use epoch::Epoch;
-pub use error::{AppendError, InvalidEpoch, InvalidMatcher, InvalidTopic, ReadError};
+pub use error::{
+    AppendError, InvalidEpoch, InvalidMatcher, InvalidTopic, ReadError, StoreCause, with_causes,
+};
 pub use former_name::FormerName;
 pub use frame::{Frame, Framing};
 pub use grant::Grant;
@@ -73,7 +75,8 @@ pub use shard::{
 };
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
-    Appended, Bounds, HeadSignal, MemoryStore, Page, ReadQuery, RecentRecords, Store, TopicState,
+    Appended, Bounds, HeadSignal, Health, MemoryStore, Page, ReadQuery, RecentRecords, Store,
+    TopicState,
 };
 pub use subscriber::{EncodedPage, SubscriberId};
 pub use timestamp::Timestamp;

@@ -35,8 +35,12 @@ pub use recent::RecentRecords;
 /// firmly as the store promises. So nobody is delivered an event that a crash takes back.
 ///
 /// *Durability.* When `append` returns, the whole batch is stored as firmly as the store promises
-/// (its own documentation says how firmly). If it fails, nothing of the batch is visible, and the
-/// store takes no more until it was opened anew and has looked at what is there.
+/// (its own documentation says how firmly). If it fails, nothing of the batch is visible, and
+/// [`AppendError`] says what comes next: after most failures the next append is tried as if nothing
+/// had been; only [`AppendError::Poisoned`] is final, until the store was opened anew and has
+/// looked at what is there. A store that refuses appends looks by itself, at the latest in
+/// [`retain`](Self::retain), whether it can take them again, and says so in
+/// [`health`](Self::health).
 ///
 /// *Threads.* `append` and [`retain`](Self::retain) are called by one thread, and may be slow: a
 /// disk is asked. All other methods are called by many threads at once and must not wait for an
@@ -96,14 +100,14 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Failed`].
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
     fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError>;
 
     /// The position after which the records with a time of `since` or later begin.
     ///
     /// # Errors
     ///
-    /// [`ReadError::Failed`].
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
     fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError>;
 
     /// The position after which the last `count` records begin that `interest` admits (fewer, if
@@ -111,14 +115,14 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Failed`].
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
     fn seek_last(&self, interest: &Interest, count: usize) -> Result<Position, ReadError>;
 
     /// What is known of one topic; `None` if no record of it is in the log.
     ///
     /// # Errors
     ///
-    /// [`ReadError::Failed`].
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
     fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, ReadError>;
 
     /// Topics that have records in the log, in the order of their names: at most `count` of them
@@ -126,7 +130,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Failed`].
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
     fn topics(
         &self,
         prefix: &str,
@@ -146,18 +150,28 @@ pub trait Store: Send + Sync + 'static {
     /// either way.
     fn wait(&self, after: Position, timeout: Duration) -> Position;
 
-    /// Drops what retention no longer keeps.
+    /// Drops what retention no longer keeps, and finds out whether a store that refused appends
+    /// can take them again.
     ///
     /// # Errors
     ///
-    /// [`AppendError::Failed`].
+    /// [`AppendError`].
     fn retain(&self, now: Timestamp) -> Result<(), AppendError>;
 
-    /// Why the store takes no more events, once it failed.
-    fn failure(&self) -> Option<String>;
+    /// How the store is. Cheap: nothing is read.
+    fn health(&self) -> Health;
+}
 
+/// How a store is.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
     /// Bytes the log occupies, as far as the store knows.
-    fn bytes(&self) -> u64;
+    pub bytes: u64,
+    /// Why the store takes no events at the moment; `None` if it does.
+    pub failure: Option<AppendError>,
+    /// Attempts at work that no publisher waits for (files to remove, indexes to write) that
+    /// failed, since the store was opened. Each was, or will be, tried again.
+    pub background_failures: u64,
 }
 
 /// What of the log can be read.

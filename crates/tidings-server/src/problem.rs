@@ -79,7 +79,7 @@ impl Problem {
         headers.extend(self.0.headers);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+            headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("10"));
         }
         response
     }
@@ -184,6 +184,11 @@ codes! {
     TooManyTopics INSUFFICIENT_STORAGE "too_many_topics" "There is no room for another topic.";
     /// The hub is shutting down.
     Draining SERVICE_UNAVAILABLE "draining" "The hub is shutting down.";
+    /// There is no room for another event. Publishing goes on by itself when there is.
+    StoreFull INSUFFICIENT_STORAGE "store_full" "The hub has no room for another event.";
+    /// Events cannot be stored or read at the moment. It is tried again with the next request.
+    StoreUnavailable SERVICE_UNAVAILABLE "store_unavailable"
+        "The hub cannot reach its events at the moment.";
     /// The store failed. Its operator must look.
     StoreFailed SERVICE_UNAVAILABLE "store_failed" "The hub cannot reach its events.";
 }

@@ -145,7 +145,7 @@ impl Bench {
         let all = store.topics("", None, 1_000).unwrap();
         assert_eq!(all.len() as u64, TOPICS);
         println!("page of 1,000 topics: {:.0?}", start.elapsed());
-        let bytes = store.bytes() as f64 / STORED as f64;
+        let bytes = store.health().bytes as f64 / STORED as f64;
         println!("bytes on disk per event: {bytes:.0}");
     }
 }

@@ -52,9 +52,12 @@ impl Ahead {
             }
             *stage = Stage::Working;
         }
+        // Whatever becomes of the helper: the writer does not wait without end.
+        let mut working = Working { ahead: self, outcome: Stage::Given };
         let done = self.fill(disk);
-        *self.lock() = if matches!(done, Ok(true)) { Stage::Done } else { Stage::Given };
-        self.finished.notify_all();
+        if matches!(done, Ok(true)) {
+            working.outcome = Stage::Done;
+        }
         done.map(|_| ())
     }
 
@@ -69,7 +72,7 @@ impl Ahead {
         if file.write_at(&zeros, self.from).is_err() {
             return Ok(false);
         }
-        file.sync().map_err(|error| self.log.io_fault("sync", &error))?;
+        file.sync().map_err(|error| self.log.io_fault("sync", error))?;
         Ok(true)
     }
 
@@ -95,5 +98,18 @@ impl Ahead {
 
     fn lock(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The part while the helper has it. Says how that ended, also if the helper panics.
+struct Working<'a> {
+    ahead: &'a Ahead,
+    outcome: Stage,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        *self.ahead.lock() = self.outcome;
+        self.ahead.finished.notify_all();
     }
 }

@@ -1,9 +1,12 @@
 //! The one writer: drafts become blocks, blocks become durable, then visible.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
-use tidings_hub::{AppendError, Appended, Draft, EventId, Position, Record, Timestamp};
+use tidings_hub::{
+    AppendError, Appended, Draft, EventId, Position, Record, Timestamp, with_causes,
+};
 
 use crate::ahead::Ahead;
 use crate::block::{BlockBuilder, CLOSED, Commit, LAST_OF_COMMIT, SEALED};
@@ -12,11 +15,11 @@ use crate::error::Fault;
 use crate::helper::{Helper, Job};
 use crate::index::BlockEntry;
 use crate::limits::{
-    APPEND_BUFFER_KEPT_BYTES, APPEND_BYTES_MAX, BLOCK_BYTES_AIM, SEGMENT_KEYS_MAX,
+    APPEND_BUFFER_KEPT_BYTES, APPEND_BYTES_MAX, BLOCK_BYTES_AIM, PROBE_BYTES_MAX, SEGMENT_KEYS_MAX,
     SEGMENT_RECORDS_MAX,
 };
 use crate::record;
-use crate::segment::{Index, Sealed, SegmentLog};
+use crate::segment::{Index, Sealed, SegmentLog, log_name};
 use crate::state::{Active, Shared};
 
 /// Bytes after which a log that is not synced at every append is synced in the background, so that
@@ -47,6 +50,20 @@ pub(crate) struct Writer {
     ahead: Option<Arc<Ahead>>,
     /// Bytes written since the last sync was asked for.
     unsynced: u64,
+    /// A segment that was made and not begun, because the one before could not be sealed. It has to
+    /// go before anything else is appended.
+    leftover: Option<Position>,
+    /// What the last append that was refused had not done.
+    missing: Missing,
+}
+
+/// What has to succeed before a log that refused an append takes events again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    /// To end the segment and begin the next one.
+    Seal,
+    /// To write this many bytes.
+    Bytes(usize),
 }
 
 /// An append in the making.
@@ -60,7 +77,15 @@ struct Batch {
 
 impl Writer {
     pub(crate) fn new(end: End, helper: Helper) -> Self {
-        Self { end, helper, buffer: Vec::new(), ahead: None, unsynced: 0 }
+        Self {
+            end,
+            helper,
+            buffer: Vec::new(),
+            ahead: None,
+            unsynced: 0,
+            leftover: None,
+            missing: Missing::Bytes(0),
+        }
     }
 
     /// See `Store::append`.
@@ -70,13 +95,36 @@ impl Writer {
         drafts: Vec<Draft>,
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
-        shared.check()?;
         let cost = drafts.iter().map(Draft::cost).sum::<usize>();
         if cost > APPEND_BYTES_MAX {
-            let reason = format!("an append of {cost} bytes is more than {APPEND_BYTES_MAX}");
-            return Err(AppendError::Failed { reason });
+            return Err(AppendError::TooLarge { bytes: cost, bytes_max: APPEND_BYTES_MAX });
         }
-        self.try_append(shared, drafts, cost, now).map_err(|fault| shared.fail(fault))
+        let appended = self.ready(shared).and_then(|()| self.try_append(shared, drafts, cost, now));
+        appended.map_err(|error| shared.trouble.set(error))
+    }
+
+    /// Finds out whether a log that refused an append can take events again.
+    pub(crate) fn probe(&mut self, shared: &Shared) -> Result<(), AppendError> {
+        if shared.trouble.get().is_none() {
+            return Ok(());
+        }
+        let mended = self.ready(shared).and_then(|()| match self.missing {
+            Missing::Seal => self.seal(shared),
+            Missing::Bytes(bytes) => self.write_zeros(bytes.min(PROBE_BYTES_MAX)),
+        });
+        mended.map_err(|error| shared.trouble.set(error))?;
+        shared.trouble.clear();
+        Ok(())
+    }
+
+    /// Whether anything can be appended at all.
+    fn ready(&mut self, shared: &Shared) -> Result<(), AppendError> {
+        match shared.trouble.get() {
+            Some(error) if error.is_final() => return Err(error),
+            Some(_) => shared.see_in_place().map_err(Fault::refuses)?,
+            None => {}
+        }
+        self.remove_leftover(shared)
     }
 
     fn try_append(
@@ -85,16 +133,19 @@ impl Writer {
         drafts: Vec<Draft>,
         cost: usize,
         now: Timestamp,
-    ) -> Result<Vec<Appended>, Fault> {
+    ) -> Result<Vec<Appended>, AppendError> {
         if self.is_full(shared, drafts.len(), cost) {
+            self.missing = Missing::Seal;
             self.seal(shared)?;
         }
         let now = now.max(self.end.time);
-        let batch = self.encode(shared, drafts, now)?;
+        let batch = self.encode(shared, drafts, now);
+        self.missing = Missing::Bytes(self.buffer.len());
         if batch.records.is_empty() {
             return Ok(batch.appended);
         }
         self.write(shared)?;
+        shared.trouble.clear();
         self.publish(shared, batch, now)
     }
 
@@ -109,12 +160,7 @@ impl Writer {
     }
 
     /// Makes records of the drafts and fills the buffer with their blocks.
-    fn encode(
-        &mut self,
-        shared: &Shared,
-        drafts: Vec<Draft>,
-        time: Timestamp,
-    ) -> Result<Batch, Fault> {
+    fn encode(&mut self, shared: &Shared, drafts: Vec<Draft>, time: Timestamp) -> Batch {
         self.buffer.clear();
         self.buffer.shrink_to(APPEND_BUFFER_KEPT_BYTES);
         let count = drafts.len();
@@ -129,7 +175,7 @@ impl Writer {
         let mut once = OnceIds::new(&drafts);
         let mut open = None::<BlockBuilder>;
         for draft in drafts {
-            if let Some(known) = once.known(shared, &draft, position)? {
+            if let Some(known) = once.known(shared, &draft, position) {
                 batch.appended.push(known);
                 continue;
             }
@@ -155,17 +201,19 @@ impl Writer {
         if let Some(last) = open {
             last.finish(&mut self.buffer, commit, LAST_OF_COMMIT);
         }
-        Ok(batch)
+        batch
     }
 
     /// Puts the buffer at the end of the log, as firmly as is promised.
-    fn write(&mut self, shared: &Shared) -> Result<(), Fault> {
+    fn write(&mut self, shared: &Shared) -> Result<(), AppendError> {
         self.make_room(shared)?;
-        let End { log, offset, .. } = &self.end;
-        let written = log.file.write_at(&self.buffer, *offset);
-        written.map_err(|error| log.io_fault("write to", &error))?;
+        let written = self.end.log.file.write_at(&self.buffer, self.end.offset);
+        self.undo_unless_ok("write to", written)?;
+        let log = &self.end.log;
         match shared.config.durability {
-            Durability::Fsync => log.file.sync().map_err(|error| log.io_fault("sync", &error))?,
+            Durability::Fsync => {
+                log.file.sync().map_err(|error| log.io_fault("sync", error).poisons())?;
+            }
             Durability::Os => {
                 self.unsynced += self.buffer.len() as u64;
                 if self.unsynced >= OS_SYNC_BYTES {
@@ -174,12 +222,41 @@ impl Writer {
                 }
             }
         }
+        // What is in a file without a name is gone when the process is.
+        log.see_linked().map_err(Fault::poisons)
+    }
+
+    /// Takes back whatever a failed write left behind the end of the log. Then nothing happened,
+    /// and the next append can be tried.
+    fn undo_unless_ok(
+        &mut self,
+        action: &'static str,
+        done: io::Result<()>,
+    ) -> Result<(), AppendError> {
+        let Err(error) = done else {
+            return Ok(());
+        };
+        self.end_ahead();
+        let End { log, offset, room, .. } = &mut self.end;
+        let refused = log.io_fault(action, error).refuses();
+        // What is cut off reads as zeros when the file grows again.
+        log.file.set_len(*offset).map_err(|error| log.io_fault("cut", error).poisons())?;
+        *room = *offset;
+        Err(refused)
+    }
+
+    /// Writes zeros where the next block goes, to see whether they can be written.
+    fn write_zeros(&mut self, bytes: usize) -> Result<(), AppendError> {
+        let to = self.end.offset + bytes as u64;
+        let written = self.end.log.file.write_at(&vec![0; bytes], self.end.offset);
+        self.undo_unless_ok("write to", written)?;
+        self.end.room = self.end.room.max(to);
         Ok(())
     }
 
     /// Sees to it that the buffer can be written at the end of the log, and that there will be
     /// zeros behind it.
-    fn make_room(&mut self, shared: &Shared) -> Result<(), Fault> {
+    fn make_room(&mut self, shared: &Shared) -> Result<(), AppendError> {
         let to = self.end.offset + self.buffer.len() as u64;
         if self.ahead.as_ref().is_some_and(|ahead| ahead.outcome().is_some()) || to > self.end.room
         {
@@ -188,7 +265,8 @@ impl Writer {
         let End { log, room, .. } = &mut self.end;
         if to > *room {
             let longer = to.next_multiple_of(GROWTH_BYTES);
-            log.file.set_len(longer).map_err(|error| log.io_fault("lengthen", &error))?;
+            let lengthened = log.file.set_len(longer);
+            lengthened.map_err(|error| log.io_fault("lengthen", error).refuses())?;
             *room = longer;
         }
         let part = shared.config.ahead_bytes();
@@ -220,7 +298,7 @@ impl Writer {
         shared: &Shared,
         batch: Batch,
         time: Timestamp,
-    ) -> Result<Vec<Appended>, Fault> {
+    ) -> Result<Vec<Appended>, AppendError> {
         let (forgotten, new, first) = {
             let mut state = shared.write_state();
             let active = &mut state.active;
@@ -232,7 +310,7 @@ impl Writer {
             for (start, count) in &batch.blocks {
                 let offset = self.end.offset + *start as u64;
                 let offset = u32::try_from(offset)
-                    .map_err(|_| Fault::damaged(active.log.path(), "it is too long"))?;
+                    .map_err(|_| Fault::damaged(active.log.path(), "it is too long").poisons())?;
                 active.index.add_block(BlockEntry { place: active.index.records(), offset, time });
                 for record in records.by_ref().take(*count) {
                     active.index.add_record(record);
@@ -258,41 +336,73 @@ impl Writer {
     /// Ends the segment and begins the next one.
     ///
     /// The next file is there before the mark that seals this one: so a sealed segment without a
-    /// successor has lost it, and recovery can say so.
-    pub(crate) fn seal(&mut self, shared: &Shared) -> Result<(), Fault> {
+    /// successor has lost it, and recovery can say so. If one of the two fails, both are undone.
+    fn seal(&mut self, shared: &Shared) -> Result<(), AppendError> {
         let Shared { disk, config, name, .. } = shared;
-        let next = SegmentLog::create(&**disk, self.end.next, name.epoch, config.durability)
-            .map_err(|error| Fault::io("begin a segment in", &config.path, &error))?;
-        let next = Arc::new(next);
-        self.mark(SEALED)?;
+        // Whatever happens, there may be such a file.
+        self.leftover = Some(self.end.next);
+        let created = SegmentLog::create(&**disk, self.end.next, name.epoch, config.durability);
+        let created =
+            created.map_err(|error| Fault::io("begin a segment in", &config.path, error).refuses());
+        let next = match created.and_then(|next| self.mark(SEALED).map(|()| Arc::new(next))) {
+            Ok(next) => next,
+            Err(error) => {
+                // If it stays, the next append tries again.
+                let _ = self.remove_leftover(shared);
+                return Err(error);
+            }
+        };
+        self.leftover = None;
         let log_bytes = self.end.offset;
         let offset = crate::segment::HEADER_BYTES as u64;
         let End { next: position, time, .. } = self.end;
         self.end = End { log: Arc::clone(&next), offset, room: offset, next: position, time };
         self.unsynced = 0;
-        let sealed = {
+        self.missing = Missing::Bytes(0);
+        {
             let mut state = shared.write_state();
             let active = std::mem::replace(&mut state.active, Active::empty(next));
-            let sealed = Arc::new(Sealed {
+            state.sealed.push_back(Arc::new(Sealed {
                 log: active.log,
                 last: position.previous(),
                 first_time: active.first_time,
                 last_time: active.last_time,
                 log_bytes,
                 index: Index::Memory(Arc::new(active.index)),
-            });
-            state.sealed.push_back(Arc::clone(&sealed));
-            sealed
-        };
-        self.helper.send(Job::Index(sealed));
+            }));
+        }
+        self.helper.send(shared, Job::Index);
         self.drop_what_is_too_much(shared);
         Ok(())
     }
 
+    /// Ends the segment although it is not full.
+    pub(crate) fn seal_early(&mut self, shared: &Shared) -> Result<(), AppendError> {
+        self.missing = Missing::Seal;
+        let sealed = self.ready(shared).and_then(|()| self.seal(shared));
+        sealed.map_err(|error| shared.trouble.set(error))
+    }
+
+    /// Removes the segment that was made and not begun, so that no power cut brings it back.
+    fn remove_leftover(&mut self, shared: &Shared) -> Result<(), AppendError> {
+        let Some(first) = self.leftover else {
+            return Ok(());
+        };
+        let name = log_name(first);
+        let removed = match shared.disk.remove(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => shared.disk.sync(),
+        };
+        let path = shared.disk.path(&name);
+        removed.map_err(|error| Fault::io("remove", &path, error).refuses())?;
+        self.leftover = None;
+        Ok(())
+    }
+
     /// Writes a block without records, cuts the file behind it, and syncs.
-    fn mark(&mut self, flag: u32) -> Result<(), Fault> {
+    fn mark(&mut self, flag: u32) -> Result<(), AppendError> {
         self.end_ahead();
-        let End { log, offset, room, next, time } = &mut self.end;
+        let End { log, offset, next, time, .. } = &self.end;
         self.buffer.clear();
         let commit = Commit { first: *next, time: *time, salt: log.salt };
         BlockBuilder::begin(&mut self.buffer, *next).finish(
@@ -301,22 +411,22 @@ impl Writer {
             LAST_OF_COMMIT | flag,
         );
         let to = *offset + self.buffer.len() as u64;
-        log.file
-            .write_at(&self.buffer, *offset)
-            .and_then(|()| log.file.set_len(to))
-            .and_then(|()| log.file.sync())
-            .map_err(|error| log.io_fault("finish", &error))?;
-        *offset = to;
-        *room = to;
+        let written = log.file.write_at(&self.buffer, *offset);
+        self.undo_unless_ok("finish", written)?;
+        let log = &self.end.log;
+        let synced = log.file.set_len(to).and_then(|()| log.file.sync());
+        synced.map_err(|error| log.io_fault("finish", error).poisons())?;
+        self.end.offset = to;
+        self.end.room = to;
         Ok(())
     }
 
     /// Marks the log as closed in good order and waits for the helper thread.
     pub(crate) fn close(&mut self, shared: &Shared) {
-        if shared.check().is_ok()
-            && let Err(fault) = self.mark(CLOSED)
-        {
-            tracing::warn!(reason = %fault.0, "the log was not closed in good order");
+        let closed = self.ready(shared).and_then(|()| self.mark(CLOSED));
+        if let Err(error) = closed {
+            let reason = with_causes(&error);
+            tracing::warn!(reason, "the log was not closed in good order");
         }
         self.helper.stop();
     }
@@ -335,25 +445,17 @@ impl OnceIds {
     }
 
     /// The record that `draft` repeats. If there is none, the draft will be stored at `position`.
-    fn known(
-        &mut self,
-        shared: &Shared,
-        draft: &Draft,
-        position: Position,
-    ) -> Result<Option<Appended>, Fault> {
+    fn known(&mut self, shared: &Shared, draft: &Draft, position: Position) -> Option<Appended> {
         let (Some(batch), Some(id)) = (&mut self.batch, &draft.id) else {
-            return Ok(None);
+            return None;
         };
         if draft.once {
-            let known = match shared.find(id)? {
-                Some(position) => Some(position),
-                None => batch.get(id).copied(),
-            };
+            let known = shared.find_readable(id).or_else(|| batch.get(id).copied());
             if let Some(position) = known {
-                return Ok(Some(Appended { position, id: id.clone(), duplicate: true }));
+                return Some(Appended { position, id: id.clone(), duplicate: true });
             }
         }
         batch.entry(id.clone()).or_insert(position);
-        Ok(None)
+        None
     }
 }

@@ -56,7 +56,8 @@ pub enum Durability {
     /// A power cut: every append ends with an `fdatasync`.
     Fsync,
     /// The end of the process, by `kill -9` too: every append has reached the operating system,
-    /// which writes it out in its own time. A power cut can take the last seconds, and their
-    /// positions, and so their event ids, are then given to other events.
+    /// which writes it out in its own time. A power cut can take the last seconds. Their positions
+    /// are then given to other events, and the log gets a new name: whoever saw an event that was
+    /// lost is told so.
     Os,
 }

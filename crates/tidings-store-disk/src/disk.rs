@@ -5,11 +5,14 @@
 
 #[cfg(test)]
 pub(crate) mod simulated;
+mod spare;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use spare::SpareFiles;
 
 /// One folder.
 pub(crate) trait Disk: Send + Sync {
@@ -33,6 +36,15 @@ pub(crate) trait Disk: Send + Sync {
 
     /// Makes creations, renamings and removals outlast a power cut.
     fn sync(&self) -> io::Result<()>;
+
+    /// Whether the folder is still where it was found.
+    fn is_in_place(&self) -> io::Result<bool>;
+
+    /// A text that differs after each power cut, if there is one.
+    fn machine_run(&self) -> Option<String>;
+
+    /// Takes descriptors back into reserve that [`create`](Self::create) had to use.
+    fn keep_spare_files(&self) {}
 }
 
 /// One file.
@@ -51,17 +63,24 @@ pub(crate) trait DiskFile: Send + Sync {
 
     /// Makes what was written, and the length, outlast a power cut.
     fn sync(&self) -> io::Result<()>;
+
+    /// Whether the file still has a name: one that was removed while it was open has none.
+    fn is_linked(&self) -> io::Result<bool>;
 }
 
 /// A folder of the file system.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
+    /// The folder itself, wherever it is moved to; where the system lets folders be opened.
+    handle: Option<File>,
+    spare: SpareFiles,
 }
 
 impl Folder {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        let handle = File::open(path).ok();
+        Self { path: path.to_owned(), handle, spare: SpareFiles::default() }
     }
 }
 
@@ -83,7 +102,14 @@ impl Disk for Folder {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).open(self.path(name))?;
+        options.read(true).write(true).create_new(true);
+        let file = match options.open(self.path(name)) {
+            // Only what publishers wait for may use the reserve.
+            Err(_) if name.ends_with(".log") && self.spare.give_up_one() => {
+                options.open(self.path(name))?
+            }
+            opened => opened?,
+        };
         Ok(Arc::new(file))
     }
 
@@ -102,13 +128,45 @@ impl Disk for Folder {
 
     #[cfg(unix)]
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        match &self.handle {
+            Some(folder) => folder.sync_all(),
+            None => File::open(&self.path)?.sync_all(),
+        }
     }
 
     // Elsewhere a folder cannot be opened as a file, and its entries are kept by the file system.
     #[cfg(not(unix))]
     fn sync(&self) -> io::Result<()> {
         Ok(())
+    }
+
+    #[cfg(unix)]
+    fn is_in_place(&self) -> io::Result<bool> {
+        use std::os::unix::fs::MetadataExt as _;
+        let named = match fs::metadata(&self.path) {
+            Ok(named) => named,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let Some(handle) = &self.handle else {
+            return Ok(true);
+        };
+        let ours = handle.metadata()?;
+        Ok((named.dev(), named.ino()) == (ours.dev(), ours.ino()))
+    }
+
+    #[cfg(not(unix))]
+    fn is_in_place(&self) -> io::Result<bool> {
+        Ok(self.path.is_dir())
+    }
+
+    fn machine_run(&self) -> Option<String> {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn keep_spare_files(&self) {
+        self.spare.fill(self.handle.as_ref());
     }
 }
 
@@ -151,6 +209,16 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    #[cfg(unix)]
+    fn is_linked(&self) -> io::Result<bool> {
+        Ok(std::os::unix::fs::MetadataExt::nlink(&self.metadata()?) > 0)
+    }
+
+    #[cfg(not(unix))]
+    fn is_linked(&self) -> io::Result<bool> {
+        Ok(true)
     }
 }
 

@@ -2,8 +2,11 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tidings_hub::{AppendError, ReadError};
+
+use crate::limits::AWAY_RETRY;
 
 /// Why a log could not be opened. No record was changed or removed.
 #[derive(Debug)]
@@ -82,28 +85,76 @@ impl Error for OpenError {
     }
 }
 
-/// Something went wrong with a file of an open log: what, in one sentence for the operator.
+/// Something went wrong with a file of an open log.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault(pub(crate) String);
+pub(crate) enum Fault {
+    /// The system refused.
+    Io { action: &'static str, path: PathBuf, source: Arc<io::Error> },
+    /// What is there is not what was written; `what` says what, for the operator.
+    Damaged { path: PathBuf, what: String },
+    /// The folder or the file being written was removed, moved or replaced.
+    Misplaced { path: PathBuf, what: &'static str },
+    /// The helper thread has ended.
+    HelperEnded,
+}
 
 impl Fault {
-    pub(crate) fn io(action: &str, path: &Path, error: &io::Error) -> Self {
-        Self(format!("cannot {action} {}: {error}", path.display()))
+    pub(crate) fn io(action: &'static str, path: &Path, error: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source: Arc::new(error) }
     }
 
     pub(crate) fn damaged(path: &Path, what: impl fmt::Display) -> Self {
-        Self(format!("{} is damaged: {what}", path.display()))
+        Self::Damaged { path: path.to_owned(), what: what.to_string() }
+    }
+
+    /// The answer to an append that changed nothing because of this, and may succeed later.
+    pub(crate) fn refuses(self) -> AppendError {
+        let source = Arc::new(self);
+        match &*source {
+            Self::Io { source: error, .. } if is_full(error) => AppendError::Full { source },
+            Self::Damaged { .. } => AppendError::Damaged { source },
+            _ => AppendError::Away { retry: AWAY_RETRY, source },
+        }
+    }
+
+    /// The answer to every append from now on: what the disk holds is not known any more.
+    pub(crate) fn poisons(self) -> AppendError {
+        AppendError::Poisoned { source: Arc::new(self) }
     }
 }
 
-impl From<Fault> for AppendError {
-    fn from(fault: Fault) -> Self {
-        Self::Failed { reason: fault.0 }
+/// Whether the system had no room: on the disk, within a quota, or in a file of limited size.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
+            Self::Damaged { path, what } => write!(f, "{} is damaged: {what}", path.display()),
+            Self::Misplaced { path, what } => write!(f, "{} {what}", path.display()),
+            Self::HelperEnded => f.write_str("a thread of the store has ended"),
+        }
+    }
+}
+
+impl Error for Fault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(&**source),
+            _ => None,
+        }
     }
 }
 
 impl From<Fault> for ReadError {
     fn from(fault: Fault) -> Self {
-        Self::Failed { reason: fault.0 }
+        let source = Arc::new(fault);
+        match &*source {
+            Fault::Damaged { .. } => Self::Damaged { source },
+            _ => Self::Away { retry: AWAY_RETRY, source },
+        }
     }
 }

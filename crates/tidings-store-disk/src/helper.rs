@@ -1,23 +1,30 @@
 //! The helper thread: slow work on files that no publisher should wait for.
+//!
+//! Work that fails is tried again: indexes and removals are found in what is to be done, not in the
+//! queue, so nothing is forgotten and nothing piles up twice.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use tidings_hub::Topic;
+use tidings_hub::{Topic, with_causes};
 
 use crate::ahead::Ahead;
 use crate::error::Fault;
 use crate::index::{IndexFile, write_index};
-use crate::limits::{COUNT_PAGE, JOBS_MAX};
+use crate::limits::{
+    BACKGROUND_RETRY_MAX, BACKGROUND_RETRY_MIN, COUNT_PAGE, HELPER_TICK, JOBS_MAX,
+};
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name};
-use crate::state::Shared;
+use crate::state::{SegmentRef, Shared};
 
 /// Something to do.
 pub(crate) enum Job {
-    /// Write the index of a segment that was sealed, and free the memory it took.
-    Index(Arc<Sealed>),
+    /// Write the index of a segment that was just sealed, and free the memory it took.
+    Index,
     /// Remove a segment that retention dropped.
     Remove(Arc<Sealed>),
     /// Fill a part of the segment with zeros.
@@ -44,10 +51,11 @@ impl Helper {
     }
 
     /// Hands over a job; waits if too many are waiting already.
-    pub(crate) fn send(&self, job: Job) {
-        if let Some(jobs) = &self.jobs {
-            // It cannot be gone: it ends only when the sender is dropped.
-            let _ = jobs.send(job);
+    pub(crate) fn send(&self, shared: &Shared, job: Job) {
+        if let Some(jobs) = &self.jobs
+            && jobs.send(job).is_err()
+        {
+            shared.trouble.set(Fault::HelperEnded.poisons());
         }
     }
 
@@ -67,55 +75,209 @@ impl Helper {
 }
 
 fn serve(jobs: &Receiver<Job>, shared: &Weak<Shared>) {
+    let _guard = Guard(shared);
+    let mut work = Work::default();
     let Some(counting) = shared.upgrade() else {
         return;
     };
-    counting.count(jobs);
+    counting.disk.keep_spare_files();
+    work.count(&counting, jobs);
     drop(counting);
-    while let Ok(job) = jobs.recv() {
+    loop {
+        let job = match jobs.recv_timeout(HELPER_TICK) {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        shared.work(job);
+        match job {
+            Some(job) => work.take(&shared, job),
+            None => work.look_around(&shared),
+        }
+    }
+    if let Some(shared) = shared.upgrade() {
+        work.finish(&shared);
     }
 }
 
-impl Shared {
-    fn work(&self, job: Job) {
-        let done = match job {
-            Job::Index(sealed) => self.write_index(&sealed),
-            Job::Remove(sealed) => self.remove(&sealed),
-            Job::Fill(ahead) => ahead.work(&*self.disk),
-            Job::Sync(log) => log.file.sync().map_err(|error| log.io_fault("sync", &error)),
-        };
-        if let Err(fault) = done {
-            self.fail(fault);
+/// Says so if the thread panics: without it the log cannot go on.
+struct Guard<'a>(&'a Weak<Shared>);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(shared) = self.0.upgrade()
+        {
+            shared.trouble.set(Fault::HelperEnded.poisons());
+        }
+    }
+}
+
+/// What the thread has to do beside the job at hand.
+#[derive(Default)]
+struct Work {
+    /// Segments whose files are to be removed, the oldest first.
+    removals: VecDeque<Arc<Sealed>>,
+    removing: Backoff,
+    indexing: Backoff,
+}
+
+impl Work {
+    fn take(&mut self, shared: &Shared, job: Job) {
+        match job {
+            Job::Index => self.write_indexes(shared),
+            Job::Remove(sealed) => {
+                shared.uncount(&sealed);
+                self.removals.push_back(sealed);
+                self.remove_dropped(shared);
+            }
+            Job::Fill(ahead) => {
+                if let Err(fault) = ahead.work(&*shared.disk) {
+                    shared.trouble.set(fault.poisons());
+                }
+            }
+            Job::Sync(log) => {
+                if let Err(error) = log.file.sync() {
+                    shared.trouble.set(log.io_fault("sync", error).poisons());
+                }
+            }
         }
     }
 
+    /// What is done now and then.
+    fn look_around(&mut self, shared: &Shared) {
+        shared.disk.keep_spare_files();
+        shared.note_place();
+        shared.remake_misleading();
+        self.write_indexes(shared);
+        self.remove_dropped(shared);
+    }
+
+    /// Tries everything once more, for nobody comes after this.
+    fn finish(&mut self, shared: &Shared) {
+        self.removing = Backoff::default();
+        self.indexing = Backoff::default();
+        self.write_indexes(shared);
+        self.remove_dropped(shared);
+    }
+
     /// Counts the topics that the log was opened with. Other jobs come first.
-    fn count(&self, jobs: &Receiver<Job>) {
-        let sealed = self.read_state().sealed.clone();
+    fn count(&mut self, shared: &Shared, jobs: &Receiver<Job>) {
+        let sealed = shared.read_state().sealed.clone();
         for segment in &sealed {
             let first = segment.first();
-            let counted = each_page(segment, |page| {
+            let counted = shared.each_page(segment, |page| {
                 loop {
                     match jobs.try_recv() {
-                        Ok(job) => self.work(job),
+                        Ok(job) => self.take(shared, job),
                         Err(TryRecvError::Empty) => break,
                         Err(TryRecvError::Disconnected) => return false,
                     }
                 }
                 // One that retention has dropped meanwhile is taken out of the count by us, later.
-                let is_kept = self.read_state().first() <= first;
+                let is_kept = shared.read_state().first() <= first;
                 if is_kept {
-                    self.census.add(page, first);
+                    shared.census.add(page, first);
                 }
                 is_kept
             });
             if let Err(fault) = counted {
-                tracing::warn!(reason = %fault.0, "not all topics of the log could be counted");
+                tracing::warn!(reason = %fault, "not all topics of the log could be counted");
             }
+        }
+    }
+
+    /// Writes the indexes that are in memory only.
+    fn write_indexes(&mut self, shared: &Shared) {
+        if !self.indexing.is_due() {
+            return;
+        }
+        let in_memory = |segment: &&Arc<Sealed>| matches!(segment.index, Index::Memory(_));
+        let waiting: Vec<_> =
+            shared.read_state().sealed.iter().filter(in_memory).cloned().collect();
+        let mut outcome = Ok(());
+        for segment in &waiting {
+            let written = shared.write_index(segment);
+            outcome = outcome.and(written);
+        }
+        self.indexing.note(shared, outcome, "an index cannot be written, and is held in memory");
+    }
+
+    /// Removes the files of segments that retention dropped. Older ones must be gone for good
+    /// before newer ones go, or a power cut could leave a gap.
+    fn remove_dropped(&mut self, shared: &Shared) {
+        if !self.removing.is_due() {
+            return;
+        }
+        let mut outcome = Ok(());
+        while let Some(oldest) = self.removals.front() {
+            outcome = shared.remove(oldest);
+            if outcome.is_err() {
+                break;
+            }
+            self.removals.pop_front();
+        }
+        self.removing.note(shared, outcome, "a segment that retention dropped cannot be removed");
+    }
+}
+
+/// When to try again something that failed.
+#[derive(Default)]
+struct Backoff {
+    /// After the last failure: the wait, and its end.
+    failing: Option<(Duration, Instant)>,
+}
+
+impl Backoff {
+    fn is_due(&self) -> bool {
+        self.failing.is_none_or(|(_, due)| due <= Instant::now())
+    }
+
+    fn note(&mut self, shared: &Shared, outcome: Result<(), Fault>, what: &str) {
+        match outcome {
+            Ok(()) => {
+                if self.failing.take().is_some() {
+                    tracing::info!("mended: {what}");
+                }
+            }
+            Err(fault) => {
+                shared.count_background_failure();
+                if self.failing.is_none() {
+                    let reason = with_causes(&fault);
+                    tracing::warn!(reason, "{what}; it is tried again");
+                }
+                let wait = self
+                    .failing
+                    .map_or(BACKGROUND_RETRY_MIN, |(wait, _)| (wait * 2).min(BACKGROUND_RETRY_MAX));
+                self.failing = Some((wait, Instant::now() + wait));
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Sees that the folder is where it was.
+    pub(crate) fn see_in_place(&self) -> Result<(), Fault> {
+        match self.disk.is_in_place() {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let what = "was moved or replaced while the log is open";
+                Err(Fault::Misplaced { path: self.config.path.clone(), what })
+            }
+            Err(error) => Err(Fault::io("find the folder", &self.config.path, error)),
+        }
+    }
+
+    /// Notes whether the files are where they were. The writer sees for itself that what it writes
+    /// has a name; but there may be nobody who publishes.
+    fn note_place(&self) {
+        let log = Arc::clone(&self.read_state().active.log);
+        if let Err(fault) = log.see_linked() {
+            self.trouble.set(fault.poisons());
+        } else if let Err(fault) = self.see_in_place() {
+            self.trouble.set(fault.refuses());
         }
     }
 
@@ -132,13 +294,9 @@ impl Shared {
             .and_then(|()| IndexFile::open(&*self.disk, &name, sealed.log.salt));
         let path = self.disk.path(&name);
         let file = written
-            .map_err(|error| Fault::io("write the index", &path, &error))?
+            .map_err(|error| Fault::io("write the index", &path, error))?
             .ok_or_else(|| Fault::damaged(&path, "it did not read back"))?;
-        let on_disk = Arc::new(Sealed {
-            log: Arc::clone(&sealed.log),
-            index: Index::File(Arc::new(file)),
-            ..*sealed
-        });
+        let on_disk = Arc::new(sealed.with_index(Index::File(Arc::new(file))));
         let mut state = self.write_state();
         if let Some(kept) = state.sealed.iter_mut().find(|kept| is_kept(kept)) {
             *kept = on_disk;
@@ -146,38 +304,46 @@ impl Shared {
         Ok(())
     }
 
-    fn remove(&self, sealed: &Sealed) -> Result<(), Fault> {
-        let uncounted = each_page(sealed, |page| {
+    /// Takes the topics of a segment that retention dropped out of the count.
+    fn uncount(&self, sealed: &Arc<Sealed>) {
+        let uncounted = self.each_page(sealed, |page| {
             self.census.remove(page, sealed.first());
             true
         });
         if let Err(fault) = uncounted {
-            tracing::warn!(reason = %fault.0, "topics that are gone will count until a restart");
+            tracing::warn!(reason = %fault, "topics that are gone will count until a restart");
         }
+    }
+
+    fn remove(&self, sealed: &Sealed) -> Result<(), Fault> {
         for name in [log_name(sealed.first()), index_name(sealed.first())] {
             match self.disk.remove(&name) {
                 // The index may not have been written yet.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Fault::io("remove", &self.disk.path(&name), &error));
+                    return Err(Fault::io("remove", &self.disk.path(&name), error));
                 }
                 _ => {}
             }
         }
-        // Older segments must be gone for good before newer ones go, or a power cut could leave a
-        // gap.
-        self.disk.sync().map_err(|error| Fault::io("sync", &self.config.path, &error))
+        self.disk.sync().map_err(|error| Fault::io("sync", &self.config.path, error))
     }
-}
 
-/// Calls `take` with the topics of a segment, some at a time, as long as it says to go on.
-fn each_page(segment: &Sealed, mut take: impl FnMut(&[Topic]) -> bool) -> Result<(), Fault> {
-    let mut after = None::<Topic>;
-    loop {
-        let page = segment.index().topics("", after.as_ref(), COUNT_PAGE)?;
-        let page: Vec<_> = page.into_iter().map(|(topic, _)| topic).collect();
-        if page.is_empty() || !take(&page) || page.len() < COUNT_PAGE {
-            return Ok(());
+    /// Calls `take` with the topics of a segment, some at a time, as long as it says to go on.
+    fn each_page(
+        &self,
+        segment: &Arc<Sealed>,
+        mut take: impl FnMut(&[Topic]) -> bool,
+    ) -> Result<(), Fault> {
+        let mut after = None::<Topic>;
+        loop {
+            let ask =
+                |segment: SegmentRef<'_>| segment.index.topics("", after.as_ref(), COUNT_PAGE);
+            let page = self.ask_index(segment, ask)?;
+            let page: Vec<_> = page.into_iter().map(|(topic, _)| topic).collect();
+            if page.is_empty() || !take(&page) || page.len() < COUNT_PAGE {
+                return Ok(());
+            }
+            after = page.into_iter().next_back();
         }
-        after = page.into_iter().next_back();
     }
 }

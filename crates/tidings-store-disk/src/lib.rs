@@ -8,9 +8,15 @@
 //!
 //! *All or nothing.* After a crash a batch is there as a whole or not at all.
 //!
-//! *Failures are final.* A failed write or `fsync` ends all appending until the log is opened anew,
-//! because what the disk holds is no longer known; reading goes on. The reason is in
-//! [`Store::failure`].
+//! *What can heal, heals.* A full disk, too few descriptors, a folder that cannot be written: the
+//! append is refused, what it wrote is cut off again, and the next one is tried. Indexes that
+//! cannot be written, and files that cannot be removed, are tried again in the background. Only a
+//! failed
+//! `fsync`, a torn write that cannot be cut off, and a folder that was removed end all appending
+//! until the log is opened anew, because what the disk holds is no longer known; reading goes on.
+//! What is wrong is in [`Store::health`].
+//!
+//! *An index is derived.* One that is damaged is made again from its segment, by whoever meets it.
 //!
 //! *Damage is reported, never repaired by forgetting.* Every block has a checksum. What is broken
 //! is named by file and place, with what to do about it: by [`DiskStore::open`] if it is in the
@@ -50,6 +56,7 @@ mod name;
 mod read;
 mod record;
 mod recovery;
+mod repair;
 mod restore;
 mod retention;
 mod seek;
@@ -58,6 +65,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod trouble;
 
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
@@ -65,8 +73,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Draft, Epoch, EventId, FormerName, Interest, Page, Position,
-    ReadError, ReadQuery, Store, Timestamp, Topic, TopicState,
+    AppendError, Appended, Bounds, Draft, Epoch, EventId, FormerName, Health, Interest, Page,
+    Position, ReadError, ReadQuery, Store, Timestamp, Topic, TopicState,
 };
 
 pub use backup::{BackupError, backup};
@@ -182,12 +190,8 @@ impl Store for DiskStore {
         writer.retain(&self.shared, now)
     }
 
-    fn failure(&self) -> Option<String> {
-        self.shared.failure()
-    }
-
-    fn bytes(&self) -> u64 {
-        self.shared.read_state().bytes()
+    fn health(&self) -> Health {
+        self.shared.health()
     }
 }
 

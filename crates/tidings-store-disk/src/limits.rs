@@ -99,3 +99,30 @@ pub const FORMER_NAMES_MAX: usize = 16;
 
 /// Topics of a segment that are counted at a time; in between, the helper thread does what waits.
 pub const COUNT_PAGE: usize = 1024;
+
+/// When a store that cannot write at the moment is worth asking again. It looks by itself every
+/// [`HELPER_TICK`].
+pub const AWAY_RETRY: Duration = Duration::from_secs(1);
+
+/// How often the helper thread sees whether the folder is still there, and whether work that failed
+/// is to be tried again.
+pub const HELPER_TICK: Duration = Duration::from_millis(500);
+
+/// Wait before work that failed in the background is tried again; it doubles with each failure, up
+/// to [`BACKGROUND_RETRY_MAX`]. What waits is bounded by the segments: one index each, held in
+/// memory until it is written, and one removal each.
+pub const BACKGROUND_RETRY_MIN: Duration = Duration::from_millis(500);
+
+/// The longest such wait.
+pub const BACKGROUND_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// At most one line in the log about whether events are taken in this time: a disk that is nearly
+/// full takes small events and refuses large ones.
+pub const FAILURE_LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// Bytes that a store which had no room tries to write, at most, to see whether there is some.
+pub const PROBE_BYTES_MAX: usize = 1 << 20;
+
+/// Descriptors held back for the files of the next segment, so that a process that has run out of
+/// them can end one segment and begin another.
+pub const SPARE_FILES: usize = 4;

@@ -7,9 +7,9 @@
 //! formerly q0zz1c 4711
 //! ```
 //!
-//! Each time a log is restored from a copy it gets a new name, and a line with the old one and the
-//! newest position of the copy; the latest such line is the first. Versions that do not know these
-//! lines do not read them.
+//! Each time a log is restored from a copy, and each time acknowledged events at its end may be
+//! lost, it gets a new name, and a line with the old one and the newest position that both have;
+//! the latest such line is the first. Versions that do not know these lines do not read them.
 
 use std::path::PathBuf;
 
@@ -58,6 +58,11 @@ impl Name {
             self.former.iter().map(|name| FormerName { upto: name.upto.min(head), ..*name });
         let former = std::iter::once(before).chain(older).take(FORMER_NAMES_MAX).collect();
         Self { former, ..Self::new() }
+    }
+
+    /// What the log is called, and what it was called.
+    pub(crate) fn epochs(&self) -> impl Iterator<Item = Epoch> {
+        std::iter::once(self.epoch).chain(self.former.iter().map(|name| name.epoch))
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, Unreadable> {

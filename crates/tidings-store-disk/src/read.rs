@@ -71,8 +71,8 @@ impl Shared {
                 run.postings.sort_unstable_by_key(|posting| posting.place());
                 run.postings.dedup();
                 run.last = Position::new(segment.log.first.get() + u64::from(complete_upto));
-                Ok::<_, Fault>(run)
-            })??;
+                Ok(run)
+            })?;
             let mut scanner = run.log.scan(0, ONE_BLOCK_BYTES);
             for posting in &run.postings {
                 let position = Position::new(run.log.first.get() + u64::from(posting.place()));
@@ -124,8 +124,8 @@ impl Shared {
                 let place = (after.next().get() - segment.log.first.get()) as u32;
                 let block = segment.index.blocks_back(place, 1)?;
                 let offset = block.first().map(|block| u64::from(block.offset));
-                Ok::<_, Fault>((Arc::clone(segment.log), offset, segment.last))
-            })??;
+                Ok((Arc::clone(segment.log), offset, segment.last))
+            })?;
             let offset = offset.ok_or_else(|| log.misled(after.next()))?;
             let upto = last.min(read.upto);
             if let Some(full) =
@@ -288,7 +288,7 @@ impl SegmentLog {
     /// The next block, which must be there: it was visible before.
     pub(crate) fn next_block<'b>(&self, scanner: &'b mut Scanner<'_>) -> Result<Block<'b>, Fault> {
         let at = scanner.offset();
-        match scanner.next().map_err(|error| self.io_fault("read", &error))? {
+        match scanner.next().map_err(|error| self.io_fault("read", error))? {
             Step::Block { header, body, .. } => Ok(Block { header, body }),
             Step::Stop => Err(self.damaged(at)),
         }
@@ -324,12 +324,10 @@ impl SegmentLog {
 
     /// The index pointed to the wrong place.
     pub(crate) fn misled(&self, position: Position) -> Fault {
+        self.note_misled();
         Fault::damaged(
             &self.path.with_extension("index"),
-            format_args!(
-                "it points elsewhere than to record {position}; stop the hub and remove this file, \
-                 it is made again at the next start"
-            ),
+            format_args!("it points elsewhere than to record {position}; it is made again"),
         )
     }
 

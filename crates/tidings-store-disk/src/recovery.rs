@@ -6,9 +6,18 @@
 //!
 //! How a half-written append is told from damage: an append is written only after the one before it
 //! was synced. So if behind a broken block there is a block of a *later* append, then the broken
-//! one was synced, and was damaged since. (A log that is not synced at every append has no such
-//! order. There, what is behind a broken block is given up with it, which is what
-//! [`Durability::Os`](crate::Durability::Os) says a power cut can do.)
+//! one was synced, and was damaged since.
+//!
+//! A log that is not synced at every append has no such order on the disk, but it has one in the
+//! memory of the operating system, which outlasts the process. So as long as the machine is still
+//! in the same run (the file [`RUN_FILE`] says in which the log was written), and also if a later
+//! block says that the log was closed, and so synced, the same holds. Only after a power cut can an
+//! earlier block be missing and a later one be there: then everything behind is given up, which is
+//! what [`Durability::Os`](crate::Durability::Os) promises no more than.
+//!
+//! What is given up there may have been acknowledged and seen. Its positions are given again, so
+//! the log gets a new name, as it does when it is restored from a copy: whoever comes with a
+//! position that was lost is told so. The same happens after a power cut that left no trace.
 //!
 //! A new log is made in this order: the first segment, then the file [`FORMAT_FILE`]. So segments
 //! without that file are a log that was never finished, if they are empty, and otherwise a log that
@@ -22,13 +31,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tidings_hub::{Epoch, Position};
+use tidings_hub::Position;
 
 use crate::append::End;
 use crate::config::{DiskConfig, Durability};
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
-use crate::index::{IndexFile, write_index};
+use crate::index::{IndexFile, MemoryIndex, write_index};
 use crate::name::Name;
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name, position_in};
 use crate::state::{Active, Shared};
@@ -37,6 +46,9 @@ use newest::{Scan, scan};
 
 /// Says what the folder is, and names the log.
 pub(crate) const FORMAT_FILE: &str = "format";
+
+/// Says in which run of the machine the log was last written, if appends to it are not synced.
+const RUN_FILE: &str = "run";
 
 /// Locked as long as the log is open.
 pub(crate) const LOCK_FILE: &str = "lock";
@@ -66,14 +78,43 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 /// Finds the log on `disk`, or makes one.
 pub(crate) fn recover(disk: Arc<dyn Disk>, config: DiskConfig) -> Result<(Shared, End), OpenError> {
     let folder = Found::look(&*disk, &config)?;
-    let name = match folder.read_format()? {
-        Some(name) => name,
-        None => folder.make_log()?,
+    let (mut name, is_new) = match folder.read_format()? {
+        Some(name) => (name, false),
+        None => (folder.make_log()?, true),
     };
-    let (sealed, active, end) = folder.segments(name.epoch)?;
+    let is_same_run = folder.is_same_run();
+    let read = folder.read_segments(&name, is_same_run)?;
+    if !is_new && read.may_have_lost_events(is_same_run) {
+        name = name.renewed(read.head());
+        folder.write_format(&name).map_err(folder.fail("write", FORMAT_FILE))?;
+        tracing::warn!(
+            path = %config.path.display(),
+            next_position = %read.head().next(),
+            epoch = %name.epoch,
+            "the machine stopped, or the end of the log was damaged, before it was synced: \
+             acknowledged events may be lost; the log has a new name, and subscribers who saw such \
+             an event are told"
+        );
+    }
+    let (sealed, active, end) = folder.take_over(read, &name)?;
+    let is_unsynced = [end.log.durability, config.durability].contains(&Durability::Os);
+    if is_unsynced && let Err(error) = folder.note_run() {
+        // If this run does not end in good order, the log gets a new name.
+        tracing::warn!(%error, "cannot note in which run of the machine the log is written");
+    }
     // A killed process may have left files behind whose names are not on the disk yet.
     disk.sync().map_err(folder.fail("sync the folder of", FORMAT_FILE))?;
     Ok((Shared::new(disk, config, name, sealed, active), end))
+}
+
+/// The index of a sealed segment, from the segment itself.
+pub(crate) fn index_again(sealed: &Sealed) -> Result<MemoryIndex, OpenError> {
+    let scanned = scan(&sealed.log)?;
+    let is_whole = scanned.is_sealed && scanned.next.previous() == sealed.last;
+    is_whole.then_some(scanned.index).ok_or_else(|| OpenError::Damaged {
+        path: sealed.log.path.clone(),
+        what: format!("the block at byte {} is broken", scanned.stopped),
+    })
 }
 
 /// The segment that goes on being written.
@@ -82,6 +123,26 @@ struct Newest {
     scan: Scan,
     /// The name of a segment that was made, but not begun.
     unused: Option<String>,
+}
+
+/// All segments, as they were found.
+struct Segments {
+    sealed: VecDeque<Arc<Sealed>>,
+    newest: Newest,
+}
+
+impl Segments {
+    /// The newest record there is.
+    fn head(&self) -> Position {
+        self.newest.scan.next.previous()
+    }
+
+    /// Whether behind the head there may have been acknowledged events.
+    fn may_have_lost_events(&self, is_same_run: bool) -> bool {
+        let Newest { log, scan, .. } = &self.newest;
+        let may_be_short = !is_same_run && !scan.is_closed;
+        log.durability == Durability::Os && (scan.is_torn || may_be_short)
+    }
 }
 
 /// What is in the folder.
@@ -165,28 +226,84 @@ impl<'a> Found<'a> {
         self.disk.sync()
     }
 
-    /// All segments, the last one ready to be written.
+    /// Whether the machine has run all the time since the log was last written.
+    fn is_same_run(&self) -> bool {
+        let Some(run) = self.disk.machine_run() else {
+            return false;
+        };
+        let mut text = vec![0; 256];
+        let read = self.disk.open(RUN_FILE).and_then(|file| file.read_at(&mut text, 0));
+        read.is_ok_and(|read| text[..read] == *run.as_bytes())
+    }
+
+    /// Notes in which run of the machine the log is written. It need not be synced: after a power
+    /// cut the next run is another one, whatever the file says.
+    fn note_run(&self) -> io::Result<()> {
+        match self.disk.remove(RUN_FILE) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        match self.disk.machine_run() {
+            Some(run) => self.disk.create(RUN_FILE)?.write_at(run.as_bytes(), 0),
+            None => Ok(()),
+        }
+    }
+
+    /// All segments of a copy that is being restored, the last one ready to be written.
     pub(crate) fn segments(
         &self,
-        epoch: Epoch,
+        name: &Name,
     ) -> Result<(VecDeque<Arc<Sealed>>, Active, End), OpenError> {
+        // A copy is made by a machine that runs.
+        let read = self.read_segments(name, true)?;
+        self.take_over(read, name)
+    }
+
+    /// Reads all segments. Nothing is changed, but that missing indexes are made.
+    fn read_segments(&self, name: &Name, is_same_run: bool) -> Result<Segments, OpenError> {
         // What was found before the log was made is out of date.
         let found = Self::look(self.disk, self.config)?;
         let mut firsts = found.firsts();
-        let Newest { log: newest, scan: mut scanned, unused } = found.newest(&mut firsts, epoch)?;
+        let newest = found.newest(&mut firsts, name)?;
+        let Newest { log, scan, .. } = &newest;
+        if let Some(later) = scan.later.filter(|later| is_same_run || later.is_synced) {
+            return Err(newest::broken_before(log, scan.stopped, later.offset));
+        }
         let mut sealed = VecDeque::new();
         for (n, first) in firsts.iter().enumerate() {
-            let next = firsts.get(n + 1).copied().unwrap_or(newest.first);
-            sealed.push_back(Arc::new(found.sealed(*first, next, epoch)?));
+            let next = firsts.get(n + 1).copied().unwrap_or(newest.log.first);
+            sealed.push_back(Arc::new(found.sealed(*first, next, name)?));
         }
-        // Everything is as it should be: from here on, things are changed.
+        Ok(Segments { sealed, newest })
+    }
+
+    /// Makes the segments those of a log that is open: from here on, things are changed.
+    fn take_over(
+        &self,
+        read: Segments,
+        name: &Name,
+    ) -> Result<(VecDeque<Arc<Sealed>>, Active, End), OpenError> {
+        let Segments { mut sealed, newest: Newest { log: newest, scan: mut scanned, unused } } =
+            read;
         if let Some(name) = unused {
             let removed = self.disk.remove(&name).and_then(|()| self.disk.sync());
             removed.map_err(self.fail("remove", &name))?;
         }
         newest::take_away_torn_end(&newest, &mut scanned)
             .map_err(self.fail("write to", &log_name(newest.first)))?;
-        found.tidy(&firsts);
+        for log in sealed.iter().map(|segment| &segment.log) {
+            let renamed = log.rename(name.epoch, log.durability);
+            renamed.map_err(self.fail("write to", &log_name(log.first)))?;
+        }
+        // What is appended from now on may be less firm than what is there.
+        let durability = match self.config.durability {
+            Durability::Os => Durability::Os,
+            Durability::Fsync => newest.durability,
+        };
+        let renamed = newest.rename(name.epoch, durability);
+        renamed.map_err(self.fail("write to", &log_name(newest.first)))?;
+        let firsts: Vec<_> = sealed.make_contiguous().iter().map(|one| one.first()).collect();
+        Self::look(self.disk, self.config)?.tidy(&firsts);
         let before = sealed.back().map(|segment| segment.last_time).unwrap_or_default();
         let end = End {
             log: Arc::clone(&newest),
@@ -206,24 +323,25 @@ impl<'a> Found<'a> {
     }
 
     /// The segment that goes on being written. Takes it, and an empty one behind it, off `firsts`.
-    fn newest(&self, firsts: &mut Vec<Position>, epoch: Epoch) -> Result<Newest, OpenError> {
+    fn newest(&self, firsts: &mut Vec<Position>, name_of_log: &Name) -> Result<Newest, OpenError> {
         let Some(first) = firsts.pop() else {
             let what = "the log has no segment left".to_owned();
             return Err(OpenError::Damaged { path: self.config.path.clone(), what });
         };
         let name = log_name(first);
-        let log = SegmentLog::open(self.disk, first, epoch)?;
+        let log = SegmentLog::open(self.disk, first, name_of_log)?;
         let scan = match &log {
             Some(log) => Some(scan(log)?),
             None => None,
         };
         if scan.as_ref().is_none_or(|scan| scan.is_untouched)
             && let Some(previous) = firsts.last()
-            && !self.is_sealed(*previous, epoch)?
+            && !self.is_sealed(*previous, name_of_log)?
         {
-            // The process ended between making this segment and sealing the one before.
-            let newest = self.newest(firsts, epoch)?;
-            if newest.scan.next != first && newest.log.durability == Durability::Fsync {
+            // The process ended between making this segment and sealing the one before; or that
+            // failed, and the one before went on.
+            let newest = self.newest(firsts, name_of_log)?;
+            if newest.scan.next < first && newest.log.durability == Durability::Fsync {
                 let (path, next) = (newest.log.path.clone(), newest.scan.next);
                 let what = format!("it ends before record {next}, but {name} is there");
                 return Err(OpenError::Damaged { path, what });
@@ -242,27 +360,27 @@ impl<'a> Found<'a> {
     }
 
     /// Whether the segment ends with the mark that says so.
-    fn is_sealed(&self, first: Position, epoch: Epoch) -> Result<bool, OpenError> {
-        match SegmentLog::open(self.disk, first, epoch)? {
+    fn is_sealed(&self, first: Position, name: &Name) -> Result<bool, OpenError> {
+        match SegmentLog::open(self.disk, first, name)? {
             // Only a sealed segment has an index.
-            Some(log) if self.index_of(&log)?.is_none() => Ok(scan(&log)?.is_sealed),
+            Some(log) if self.index_of(&log).is_none() => Ok(scan(&log)?.is_sealed),
             _ => Ok(true),
         }
     }
 
     /// The segment that begins at `first`, and ends before `next`.
-    fn sealed(&self, first: Position, next: Position, epoch: Epoch) -> Result<Sealed, OpenError> {
+    fn sealed(&self, first: Position, next: Position, log: &Name) -> Result<Sealed, OpenError> {
         let name = log_name(first);
         let damaged = |what| OpenError::Damaged { path: self.disk.path(&name), what };
         let gap = |end: Position| {
             damaged(format!("it ends before record {end}, but the next segment begins at {next}"))
         };
-        let Some(log) = SegmentLog::open(self.disk, first, epoch)? else {
+        let Some(log) = SegmentLog::open(self.disk, first, log)? else {
             return Err(damaged("its beginning is missing".to_owned()));
         };
         let log = Arc::new(log);
         let bytes = log.file.len().map_err(self.fail("read", &name))?;
-        if let Some(index) = self.index_of(&log)? {
+        if let Some(index) = self.index_of(&log) {
             let footer = *index.footer();
             if footer.log_bytes != bytes {
                 let expected = footer.log_bytes;
@@ -301,23 +419,28 @@ impl<'a> Found<'a> {
             index: Index::Memory(Arc::default()),
             log,
         };
-        write_index(self.disk, &index, &scanned.index, sealed.indexed())
-            .map_err(self.fail("write", &index))?;
-        let read_back = self.index_of(&sealed.log)?;
-        sealed.index = Index::File(Arc::new(read_back.ok_or_else(|| OpenError::Damaged {
-            path: self.disk.path(&index),
-            what: "it was just written and does not read back".to_owned(),
-        })?));
+        let written = write_index(self.disk, &index, &scanned.index, sealed.indexed());
+        sealed.index = match written.map(|()| self.index_of(&sealed.log)) {
+            Ok(Some(index)) => Index::File(Arc::new(index)),
+            Ok(None) => Index::Memory(Arc::new(scanned.index)),
+            Err(error) => {
+                tracing::warn!(index, %error, "the index cannot be written, and is held in memory");
+                Index::Memory(Arc::new(scanned.index))
+            }
+        };
         Ok(sealed)
     }
 
     /// The index of a segment; `None` if there is none, or none that can be used.
-    fn index_of(&self, log: &SegmentLog) -> Result<Option<IndexFile>, OpenError> {
+    fn index_of(&self, log: &SegmentLog) -> Option<IndexFile> {
         let name = index_name(log.first);
         match IndexFile::open(self.disk, &name, log.salt) {
-            Ok(index) => Ok(index.filter(|index| index.footer().first == log.first)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.fail("read", &name)(error)),
+            Ok(index) => index.filter(|index| index.footer().first == log.first),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(index = name, %error, "an index cannot be read");
+                None
+            }
         }
     }
 

@@ -178,12 +178,13 @@ fn fill(from: &Path, former: &Name, disk: &Folder, to: &Path) -> Result<Restored
         fs::copy(from.join(&name), to.join(&name))
             .map_err(|error| unwritten("copy a segment to", &to.join(&name), error))?;
         // Half a header is what a segment begins with; nothing was in it.
-        if let Some(log) = SegmentLog::open(disk, first, former.epoch).map_err(in_copy)? {
-            log.rename(epoch).map_err(|error| unwritten("write to", &log.path, error))?;
+        if let Some(log) = SegmentLog::open(disk, first, former).map_err(in_copy)? {
+            log.rename(epoch, log.durability)
+                .map_err(|error| unwritten("write to", &log.path, error))?;
         }
     }
     let found = Found::look(disk, &config).map_err(RestoreError::Log)?;
-    let (sealed, _, end) = found.segments(epoch).map_err(in_copy)?;
+    let (sealed, _, end) = found.segments(&Name { epoch, former: Vec::new() }).map_err(in_copy)?;
     let head = end.next.previous();
     let first = sealed.front().map_or(end.log.first, |segment| segment.first());
     let name = Name { epoch, ..former.renewed(head) };

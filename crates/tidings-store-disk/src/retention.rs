@@ -1,7 +1,5 @@
 //! What is no longer kept: whole segments, oldest first.
 
-use std::sync::Arc;
-
 use tidings_hub::{AppendError, Timestamp};
 
 use crate::append::Writer;
@@ -13,13 +11,14 @@ use crate::state::{Shared, State};
 impl Writer {
     /// See `Store::retain`.
     pub(crate) fn retain(&mut self, shared: &Shared, now: Timestamp) -> Result<(), AppendError> {
-        shared.check()?;
-        if is_long_open(&shared.read_state(), shared, now) {
-            self.seal(shared).map_err(|fault| shared.fail(fault))?;
-        }
         let oldest_kept = now.as_millis().saturating_sub(millis(shared.config.retention_age));
         self.drop_while(shared, |_, oldest| oldest.last_time.as_millis() < oldest_kept);
         self.drop_what_is_too_much(shared);
+        // Now there may be room.
+        self.probe(shared)?;
+        if is_long_open(&shared.read_state(), shared, now) {
+            self.seal_early(shared)?;
+        }
         Ok(())
     }
 
@@ -44,7 +43,7 @@ impl Writer {
                 }
             };
             match dropped {
-                Some(segment) => self.helper.send(Job::Remove(Arc::clone(&segment))),
+                Some(segment) => self.helper.send(shared, Job::Remove(segment)),
                 None => return,
             }
         }

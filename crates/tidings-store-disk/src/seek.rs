@@ -24,11 +24,27 @@ impl Shared {
             (state.sealed.clone(), place.map(|place| position_of(&state.active.log, place)))
         };
         for segment in &sealed {
-            if let Some(place) = segment.index().find(id)? {
+            let place = self.ask_index(segment, |segment| segment.index.find(id))?;
+            if let Some(place) = place {
                 return Ok(Some(position_of(&segment.log, place)));
             }
         }
         Ok(in_active)
+    }
+
+    /// The same for an append, which no look-up may stop: what cannot be read, although its index
+    /// was made again, is passed over. A repetition of an event in there is stored once more.
+    pub(crate) fn find_readable(&self, id: &EventId) -> Option<Position> {
+        let (sealed, in_active) = {
+            let state = self.read_state();
+            let place = state.active.index.find(id).ok().flatten();
+            (state.sealed.clone(), place.map(|place| position_of(&state.active.log, place)))
+        };
+        let found = sealed.iter().find_map(|segment| {
+            let place = self.ask_index(segment, |segment| segment.index.find(id));
+            place.ok().flatten().map(|place| position_of(&segment.log, place))
+        });
+        found.or(in_active)
     }
 
     /// See `Store::seek_time`.
@@ -43,7 +59,7 @@ impl Shared {
         let Some(segment) = sealed.get(older) else {
             return Ok(otherwise);
         };
-        match segment.index().place_at(since)? {
+        match self.ask_index(segment, |segment| segment.index.place_at(since))? {
             Some(place) => Ok(position_of(&segment.log, place).previous()),
             None => Err(segment.log.misled(segment.last).into()),
         }
@@ -128,10 +144,10 @@ impl Shared {
             postings.sort_unstable_by_key(|posting| std::cmp::Reverse(posting.place()));
             postings.dedup();
             let down_to = position_of(segment.log, complete_down_to);
-            Ok::<_, Fault>(RunBack { log: Arc::clone(segment.log), postings, down_to })
+            Ok(RunBack { log: Arc::clone(segment.log), postings, down_to })
         });
         match found {
-            Ok(found) => Ok(Some(found?)),
+            Ok(found) => Ok(Some(found)),
             // Retention was faster.
             Err(ReadError::Expired { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -160,10 +176,10 @@ impl Shared {
             let entries = self.with_segment(seek.below.previous(), |segment| {
                 let place = (seek.below.previous().get() - segment.log.first.get()) as u32;
                 let entries = segment.index.blocks_back(place, BLOCKS_AT_ONCE)?;
-                Ok::<_, Fault>((Arc::clone(segment.log), entries))
+                Ok((Arc::clone(segment.log), entries))
             });
             let (log, entries) = match entries {
-                Ok(found) => found?,
+                Ok(found) => found,
                 Err(ReadError::Expired { .. }) => break,
                 Err(error) => return Err(error),
             };

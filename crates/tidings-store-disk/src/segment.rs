@@ -16,7 +16,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tidings_hub::{Epoch, Position, Timestamp};
 
@@ -25,6 +27,7 @@ use crate::config::Durability;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Fault, OpenError};
 use crate::index::{IndexFile, Indexed, MemoryIndex, SegmentIndex};
+use crate::name::Name;
 
 /// Bytes before the first block.
 pub(crate) const HEADER_BYTES: usize = 64;
@@ -39,10 +42,16 @@ pub(crate) struct SegmentLog {
     pub(crate) first: Position,
     /// What the headers of its blocks are salted with.
     pub(crate) salt: u64,
+    /// The name of the log in its header: that of the log, or one the log had.
+    pub(crate) epoch: Epoch,
     /// What an append promised while it was written.
     pub(crate) durability: Durability,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn DiskFile>,
+    /// Held while the index is made anew; when that last failed, and why.
+    pub(crate) repair: Mutex<Option<(Instant, Fault)>>,
+    /// A reader was led to the wrong place by the index.
+    misled: AtomicBool,
 }
 
 /// The name of the segment that begins at `first`.
@@ -77,8 +86,7 @@ impl SegmentLog {
         header[..8].copy_from_slice(&MAGIC);
         header[8..12].copy_from_slice(&FORMAT.to_le_bytes());
         header[16..22].copy_from_slice(epoch.as_str().as_bytes());
-        let flags = if durability == Durability::Os { NOT_SYNCED } else { 0 };
-        header[22..24].copy_from_slice(&flags.to_le_bytes());
+        header[22..24].copy_from_slice(&flags_of(durability).to_le_bytes());
         header[24..32].copy_from_slice(&first.get().to_le_bytes());
         header[32..40].copy_from_slice(&salt.to_le_bytes());
         let crc = crc32fast::hash(&header[16..]);
@@ -86,7 +94,7 @@ impl SegmentLog {
         file.write_at(&header, 0)?;
         file.sync()?;
         disk.sync()?;
-        Ok(Self { first, salt, durability, path: disk.path(&name), file })
+        Ok(Self::of(file, disk.path(&name), first, salt, epoch, durability))
     }
 
     /// Opens the segment that begins at `first`. `None` if it consists of half a header: the
@@ -94,7 +102,7 @@ impl SegmentLog {
     pub(crate) fn open(
         disk: &dyn Disk,
         first: Position,
-        epoch: Epoch,
+        log: &Name,
     ) -> Result<Option<Self>, OpenError> {
         let name = log_name(first);
         let path = disk.path(&name);
@@ -119,22 +127,40 @@ impl SegmentLog {
         if !is_whole {
             return Err(damaged("the checksum of its header is wrong"));
         }
-        if &header[16..22] != epoch.as_str().as_bytes() {
+        let Some(epoch) = log.epochs().find(|epoch| epoch.as_str().as_bytes() == &header[16..22])
+        else {
             return Err(damaged("it belongs to another log"));
-        }
+        };
         if u64_at(&header, 24) != first.get() {
             return Err(damaged("its name is that of another segment"));
         }
         let not_synced = u16::from_le_bytes([header[22], header[23]]) & NOT_SYNCED != 0;
         let durability = if not_synced { Durability::Os } else { Durability::Fsync };
-        Ok(Some(Self { first, salt: u64_at(&header, 32), durability, path, file }))
+        Ok(Some(Self::of(file, path, first, u64_at(&header, 32), epoch, durability)))
     }
 
-    /// Makes the segment one of the log `epoch`, so that it outlasts a power cut.
-    pub(crate) fn rename(&self, epoch: Epoch) -> io::Result<()> {
+    fn of(
+        file: Arc<dyn DiskFile>,
+        path: PathBuf,
+        first: Position,
+        salt: u64,
+        epoch: Epoch,
+        durability: Durability,
+    ) -> Self {
+        let (repair, misled) = (Mutex::default(), AtomicBool::new(false));
+        Self { first, salt, epoch, durability, path, file, repair, misled }
+    }
+
+    /// Makes the segment one of the log `epoch`, to which appends are as firm as `durability` says,
+    /// so that it outlasts a power cut.
+    pub(crate) fn rename(&self, epoch: Epoch, durability: Durability) -> io::Result<()> {
+        if (self.epoch, self.durability) == (epoch, durability) {
+            return Ok(());
+        }
         let mut header = [0; HEADER_BYTES];
         self.file.read_at(&mut header, 0)?;
         header[16..22].copy_from_slice(epoch.as_str().as_bytes());
+        header[22..24].copy_from_slice(&flags_of(durability).to_le_bytes());
         let crc = crc32fast::hash(&header[16..]);
         header[12..16].copy_from_slice(&crc.to_le_bytes());
         self.file.write_at(&header, 0)?;
@@ -146,12 +172,41 @@ impl SegmentLog {
         Scanner { log: self, chunk, buffer: Vec::new(), start: 0, end: 0, offset, loaded: None }
     }
 
-    pub(crate) fn io_fault(&self, action: &str, error: &io::Error) -> Fault {
+    /// Sees that the file still has a name.
+    pub(crate) fn see_linked(&self) -> Result<(), Fault> {
+        match self.file.is_linked() {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let what = "was removed while the log is open";
+                Err(Fault::Misplaced { path: self.path.clone(), what })
+            }
+            Err(error) => Err(self.io_fault("look at", error)),
+        }
+    }
+
+    /// Notes that a reader was led to the wrong place by the index.
+    pub(crate) fn note_misled(&self) {
+        self.misled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was noted since this was last asked.
+    pub(crate) fn take_misled(&self) -> bool {
+        self.misled.swap(false, Ordering::Relaxed)
+    }
+
+    pub(crate) fn io_fault(&self, action: &'static str, error: io::Error) -> Fault {
         Fault::io(action, &self.path, error)
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+fn flags_of(durability: Durability) -> u16 {
+    match durability {
+        Durability::Fsync => 0,
+        Durability::Os => NOT_SYNCED,
     }
 }
 
@@ -278,6 +333,11 @@ pub(crate) enum Index {
 impl Sealed {
     pub(crate) fn first(&self) -> Position {
         self.log.first
+    }
+
+    /// The same segment with another index.
+    pub(crate) fn with_index(&self, index: Index) -> Self {
+        Self { log: Arc::clone(&self.log), index, ..*self }
     }
 
     pub(crate) fn index(&self) -> &dyn SegmentIndex {

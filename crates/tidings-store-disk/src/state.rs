@@ -1,7 +1,8 @@
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tidings_hub::{AppendError, HeadSignal, Position, ReadError, Record, Timestamp};
+use tidings_hub::{HeadSignal, Health, Position, ReadError, Record, Timestamp};
 
 use crate::census::Census;
 use crate::config::DiskConfig;
@@ -10,6 +11,7 @@ use crate::error::Fault;
 use crate::index::{MemoryIndex, SegmentIndex};
 use crate::name::Name;
 use crate::segment::{Sealed, SegmentLog};
+use crate::trouble::Trouble;
 
 /// What the writer, the readers and the helper thread share.
 pub(crate) struct Shared {
@@ -20,7 +22,8 @@ pub(crate) struct Shared {
     /// Held only for work in memory, never while the disk is asked.
     state: RwLock<State>,
     pub(crate) census: Census,
-    failure: OnceLock<String>,
+    pub(crate) trouble: Trouble,
+    background_failures: AtomicU64,
 }
 
 /// What can be read.
@@ -76,7 +79,8 @@ impl Shared {
             head: HeadSignal::new(head),
             state: RwLock::new(State { sealed, active, recent, head }),
             census: Census::default(),
-            failure: OnceLock::new(),
+            trouble: Trouble::default(),
+            background_failures: AtomicU64::new(0),
         }
     }
 
@@ -92,11 +96,11 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Expired`] if retention dropped it.
+    /// [`ReadError::Expired`] if retention dropped it; or what `look` meets.
     pub(crate) fn with_segment<R>(
         &self,
         position: Position,
-        look: impl FnOnce(SegmentRef<'_>) -> R,
+        look: impl Fn(SegmentRef<'_>) -> Result<R, Fault>,
     ) -> Result<R, ReadError> {
         let sealed = {
             let state = self.read_state();
@@ -108,31 +112,31 @@ impl Shared {
                 Some(sealed) => Arc::clone(sealed),
                 None => {
                     let Active { log, index, .. } = &state.active;
-                    return Ok(look(SegmentRef { log, last: state.head, index }));
+                    return Ok(look(SegmentRef { log, last: state.head, index })?);
                 }
             }
         };
-        Ok(look(SegmentRef { log: &sealed.log, last: sealed.last, index: sealed.index() }))
+        Ok(self.ask_index(&sealed, look)?)
     }
 
-    /// Remembers the first failure; from then on nothing is appended.
-    pub(crate) fn fail(&self, fault: Fault) -> AppendError {
-        if self.failure.set(fault.0.clone()).is_ok() {
-            tracing::error!(reason = %fault.0, "the store failed and takes no more events");
+    /// Counts a failure of work that no publisher waits for.
+    pub(crate) fn count_background_failure(&self) {
+        self.background_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// See `Store::health`.
+    pub(crate) fn health(&self) -> Health {
+        Health {
+            bytes: self.read_state().bytes(),
+            failure: self.trouble.get(),
+            background_failures: self.background_failures.load(Ordering::Relaxed),
         }
-        AppendError::Failed { reason: self.failure().unwrap_or(fault.0) }
     }
+}
 
-    pub(crate) fn failure(&self) -> Option<String> {
-        self.failure.get().cloned()
-    }
-
-    /// An error if the store failed before.
-    pub(crate) fn check(&self) -> Result<(), AppendError> {
-        match self.failure() {
-            Some(reason) => Err(AppendError::Failed { reason }),
-            None => Ok(()),
-        }
+impl<'a> From<&'a Sealed> for SegmentRef<'a> {
+    fn from(sealed: &'a Sealed) -> Self {
+        Self { log: &sealed.log, last: sealed.last, index: sealed.index() }
     }
 }
 

@@ -8,12 +8,13 @@
 
 mod crash;
 mod damage;
+mod faults;
 
 use std::sync::Arc;
 
 use tidings_hub::{
-    Draft, EventId, Interest, Kind, Matcher, Position, ReadError, ReadQuery, Record, Store,
-    Timestamp, Topic, Visibility,
+    AppendError, Draft, EventId, Interest, Kind, Matcher, Position, ReadError, ReadQuery, Record,
+    Store, Timestamp, Topic, Visibility, with_causes,
 };
 
 use crate::disk::simulated::{Dice, SimulatedDisk};

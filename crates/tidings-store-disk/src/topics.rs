@@ -18,7 +18,8 @@ impl Shared {
         };
         let mut sum = None;
         for segment in &sealed {
-            if let Some(summary) = segment.index().topic(topic)? {
+            let summary = self.ask_index(segment, |segment| segment.index.topic(topic))?;
+            if let Some(summary) = summary {
                 add(&mut sum, topic, segment.first(), summary);
             }
         }
@@ -58,7 +59,9 @@ impl Shared {
             }
         };
         for segment in &sealed {
-            add_all(segment.first(), segment.index().topics(prefix, after, count)?);
+            let found =
+                self.ask_index(segment, |segment| segment.index.topics(prefix, after, count))?;
+            add_all(segment.first(), found);
         }
         add_all(active_first, in_active);
         Ok(sums.into_values().collect())

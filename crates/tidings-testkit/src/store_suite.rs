@@ -158,7 +158,7 @@ pub fn a_new_log_is_empty(stores: &dyn Stores) {
     assert_eq!(store.seek_last(&Interest::everything(), 5).expect("found"), Position::ZERO);
     assert_eq!(store.topic(&topic("a")).expect("found"), None);
     assert!(store.topics("", None, 10).expect("found").is_empty());
-    assert_eq!(store.failure(), None);
+    assert!(store.health().failure.is_none());
 }
 
 /// Order, across appends and reopening.
@@ -504,7 +504,7 @@ pub fn retention_by_bytes_drops_the_oldest(stores: &dyn Stores) {
     let store = stores.fresh(Retention { bytes, ..Retention::ALL });
     fill(&*store, 4_000);
     store.retain(at(1)).expect("retained");
-    assert!(store.bytes() <= bytes, "{} bytes", store.bytes());
+    assert!(store.health().bytes <= bytes, "{} bytes", store.health().bytes);
     let bounds = store.bounds();
     assert_eq!(bounds.head, Position::new(4_000));
     assert!(bounds.first > Position::new(1));

@@ -12,8 +12,8 @@ use std::time::Duration;
 use mercure::{HUB, Tokens, bearer, event, id_of, post};
 use tidings_hub::{
     AppendError, Appended, Attach, Bounds, CustomMatcher, Draft, Epoch, EventId, Frame, FrameBatch,
-    Framing, Interest, Matcher, MemoryStore, Page, Position, ReadError, ReadQuery, Record, Shard,
-    ShardConfig, Store, Timestamp, Topic, TopicState, TopicTest, Voice,
+    Framing, Health, Interest, Matcher, MemoryStore, Page, Position, ReadError, ReadQuery, Record,
+    Shard, ShardConfig, Store, Timestamp, Topic, TopicState, TopicTest, Voice,
 };
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::http::{Connection, request};
@@ -110,7 +110,7 @@ fn history_is_kept_within_its_size() {
     let server = with(Arc::new(MemoryStore::new(epoch, BYTES, Duration::from_secs(3600))));
     publish_many(&server, "a", 20_000);
     let status = server.engine().status();
-    assert!(status.store_bytes <= BYTES as u64, "{}", status.store_bytes);
+    assert!(status.store.bytes <= BYTES as u64, "{}", status.store.bytes);
     assert!(status.bounds.first > Position::new(1));
 }
 
@@ -246,7 +246,7 @@ fn presence_costs_the_store_nothing() {
     }
     assert!(!slow.was_asked());
     let after = server.engine().status();
-    assert_eq!((after.bounds, after.store_bytes), (before.bounds, before.store_bytes));
+    assert_eq!((after.bounds, after.store.bytes), (before.bounds, before.store.bytes));
     slow.release();
 }
 
@@ -400,11 +400,7 @@ impl Store for SlowDisk {
         self.store.retain(now)
     }
 
-    fn failure(&self) -> Option<String> {
-        self.store.failure()
-    }
-
-    fn bytes(&self) -> u64 {
-        self.store.bytes()
+    fn health(&self) -> Health {
+        self.store.health()
     }
 }

@@ -23,6 +23,9 @@ pub(crate) enum ExitCode {
     Warnings,
     /// `doctor` has errors.
     Errors,
+    /// The store failed while the hub was serving, and takes no more events: only a new start can
+    /// find out what is on the disk.
+    StoreFailed,
     /// A second signal came while the hub was leaving.
     CutShort,
 }
@@ -30,7 +33,7 @@ pub(crate) enum ExitCode {
 impl ExitCode {
     /// All of them, in the order of their numbers.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Success,
         Self::Failure,
         Self::Usage,
@@ -40,6 +43,7 @@ impl ExitCode {
         Self::Unreached,
         Self::Warnings,
         Self::Errors,
+        Self::StoreFailed,
         Self::CutShort,
     ];
 
@@ -55,6 +59,7 @@ impl ExitCode {
             Self::Unreached => 6,
             Self::Warnings => 7,
             Self::Errors => 8,
+            Self::StoreFailed => 9,
             Self::CutShort => 130,
         }
     }
@@ -78,6 +83,7 @@ Exit codes:
     6  the hub, or another server, cannot be reached
     7  `doctor` has warnings
     8  `doctor` has errors
+    9  the history failed while the hub was serving; start it again
   130  a second signal cut the hub's leaving short";
 
 #[cfg(test)]

@@ -4,22 +4,24 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
-use tidings_hub::{Backlog, Bounds, CloseReason, EventId, ReadError, ReadQuery, Record, Topic};
+use tidings_hub::{
+    AppendError, Backlog, Bounds, CloseReason, EventId, Health, ReadError, ReadQuery, Record, Topic,
+};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::Engine;
 use crate::connection::{Connection, ConnectionId};
 use crate::histogram::Durations;
-use crate::limits::{QUESTION_PATIENCE, TOPICS_PER_QUESTION_MAX};
+use crate::limits::{QUESTION_PATIENCE, STORE_LOOK_INTERVAL, TOPICS_PER_QUESTION_MAX};
 use crate::mailbox::Message;
 use crate::worker::Question;
 
 /// What `/readyz` and the metrics want to know.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// Why the store takes no more events, once it failed.
-    pub store_failure: Option<String>,
+    /// How the store is.
+    pub store: Health,
     /// The hub is leaving.
     pub draining: bool,
     /// Subscribers connected now.
@@ -36,8 +38,6 @@ pub struct Status {
     pub bytes_written: u64,
     /// What of the log can be read.
     pub bounds: Bounds,
-    /// Bytes the log occupies.
-    pub store_bytes: u64,
     /// Topics that have events in the log.
     pub topics: usize,
     /// So many there may be.
@@ -62,7 +62,7 @@ impl Engine {
         let store = &self.inner.store;
         let counters = &self.inner.counters;
         Status {
-            store_failure: store.failure(),
+            store: store.health(),
             draining: counters.is_draining(),
             subscribers: counters.subscribers(),
             sinks: counters.sinks(),
@@ -71,9 +71,19 @@ impl Engine {
             writes: counters.writes(),
             bytes_written: counters.bytes_written(),
             bounds: store.bounds(),
-            store_bytes: store.bytes(),
             topics: store.topic_count(),
             topics_max: self.inner.config.topics_max,
+        }
+    }
+
+    /// Ready when the store has failed for good, with the reason: only a new process, which looks
+    /// at what is on the disk, can take events again.
+    pub async fn store_failed(&self) -> AppendError {
+        loop {
+            if let Some(failure) = self.inner.store.health().failure.filter(AppendError::is_final) {
+                return failure;
+            }
+            tokio::time::sleep(STORE_LOOK_INTERVAL).await;
         }
     }
 

@@ -159,7 +159,9 @@ impl Shard {
             }
             Err(ReadError::Expired { .. }) if mid_event => self.close(id, CloseReason::Overtaken),
             Err(ReadError::Expired { first }) => self.skip_to(id, first),
-            Err(ReadError::Failed { .. }) => self.close(id, CloseReason::StoreFailed),
+            Err(ReadError::Away { .. } | ReadError::Damaged { .. }) => {
+                self.close(id, CloseReason::StoreFailed);
+            }
         }
     }
 

@@ -470,8 +470,8 @@ fn a_store_that_cannot_be_read_closes_who_needs_it_and_nobody_else() {
     let behind = scene.attach_as("a", |attach| attach.position = Position::ZERO);
     let live = scene.attach("a");
     let order = scene.shard.poll_read().expect("one is behind");
-    let reason = "the disk is gone".to_owned();
-    scene.shard.handle_page(order.id, Err(ReadError::Failed { reason }));
+    let source = Arc::new(std::fmt::Error);
+    scene.shard.handle_page(order.id, Err(ReadError::Damaged { source }));
     scene.publish("a", "2");
     scene.turn();
     let closed: Vec<_> = scene.closed.iter().map(|closing| (closing.id, closing.reason)).collect();

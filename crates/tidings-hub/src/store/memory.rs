@@ -14,7 +14,9 @@ use crate::record::Record;
 use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 
-use super::{Appended, Bounds, HeadSignal, Page, ReadQuery, RecentRecords, Store, TopicState};
+use super::{
+    Appended, Bounds, HeadSignal, Health, Page, ReadQuery, RecentRecords, Store, TopicState,
+};
 
 /// A log in memory: what the [`Store`] contract means, in the fewest words.
 ///
@@ -134,12 +136,8 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn failure(&self) -> Option<String> {
-        None
-    }
-
-    fn bytes(&self) -> u64 {
-        self.read_log().records.cost() as u64
+    fn health(&self) -> Health {
+        Health { bytes: self.read_log().records.cost() as u64, ..Health::default() }
     }
 }
 

@@ -3,8 +3,10 @@
 
 use http::StatusCode;
 use serde_json::json;
+use tidings_hub::AppendError;
 
 use crate::answer::{self, Answer};
+use crate::problem::Code;
 use crate::state::State;
 
 /// `GET /healthz`: whether the hub works. If it does not, only a new process will: a thread of it
@@ -18,10 +20,12 @@ pub(crate) async fn live(state: &State) -> Answer {
 pub(crate) async fn ready(state: &State) -> Answer {
     let status = state.engine.status();
     let mut reasons = state.engine.failures().await;
-    if status.store_failure.is_some() {
-        // What exactly failed is for the operator, who has the log.
-        reasons.push("store_failed");
-    }
+    // What exactly failed is for the operator, who has the log.
+    reasons.extend(status.store.failure.as_ref().map(|failure| match failure {
+        AppendError::Full { .. } => Code::StoreFull.name(),
+        AppendError::Away { .. } | AppendError::Undecided { .. } => Code::StoreUnavailable.name(),
+        _ => Code::StoreFailed.name(),
+    }));
     if status.draining || state.is_leaving() {
         reasons.push("draining");
     }

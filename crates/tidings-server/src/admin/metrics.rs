@@ -98,14 +98,23 @@ fn log(page: &mut Exposition, status: &Status) {
     page.one("tidings_expired_total", Counter, help, first.saturating_sub(1) as f64);
     let help = "Events in the log.";
     page.one("tidings_log_events", Gauge, help, (head + 1).saturating_sub(first) as f64);
-    page.one("tidings_log_bytes", Gauge, "Bytes the log occupies.", status.store_bytes as f64);
+    page.one("tidings_log_bytes", Gauge, "Bytes the log occupies.", status.store.bytes as f64);
     let help = "Topics that have events in the log.";
     page.one("tidings_topics", Gauge, help, status.topics as f64);
     let help = "So many topics there may be.";
     page.one("tidings_topics_max", Gauge, help, status.topics_max as f64);
-    let help = "Whether the store failed and takes no more events.";
-    let failed = f64::from(u8::from(status.store_failure.is_some()));
-    page.one("tidings_store_failed", Gauge, help, failed);
+    let failure = status.store.failure.as_ref();
+    let help = "Whether the store takes no events at the moment.";
+    page.one("tidings_store_failed", Gauge, help, f64::from(u8::from(failure.is_some())));
+    let help = "Why the store takes no events: 1 for the reason that holds.";
+    page.family("tidings_store_failure", Gauge, help);
+    for reason in ["full", "away", "undecided", "damaged", "poisoned"] {
+        let holds = failure.is_some_and(|failure| failure.kind() == reason);
+        page.sample(&[("reason", reason)], f64::from(u8::from(holds)));
+    }
+    let help = "Failed attempts to write an index or to remove a file; each is tried again.";
+    let failures = status.store.background_failures as f64;
+    page.one("tidings_store_background_failures_total", Counter, help, failures);
     let help = "Whether the hub is leaving.";
     page.one("tidings_draining", Gauge, help, f64::from(u8::from(status.draining)));
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use tidings_engine::PublishError;
-use tidings_hub::{Draft, EventId, EventIdForm, EventType, Topic, Visibility};
+use tidings_hub::{AppendError, Draft, EventId, EventIdForm, EventType, Topic, Visibility};
 
 use super::HUB;
 use super::access::{self, Caller, Role};
@@ -51,6 +51,17 @@ pub(super) async fn publish(
         PublishError::TooManyTopics { topics_max } => {
             let text = format!("there are {topics_max} topics, and there is no room for another");
             Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text)
+        }
+        PublishError::Store(AppendError::Full { .. }) => {
+            let text = "the event is not stored: the hub has no room; publish again when it has";
+            Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text)
+        }
+        PublishError::Store(AppendError::Away { .. }) => {
+            Refusal::unavailable("the event is not stored; publish again in a moment")
+        }
+        PublishError::Store(AppendError::Undecided { .. }) => {
+            let text = "it is not known whether the event is stored; publish it again with its id";
+            Refusal::unavailable(text)
         }
         // The store has told the log why.
         _ => Refusal::unavailable("the event is not stored; the operator must look at the log"),

@@ -32,7 +32,7 @@ use http::Method;
 use http::header;
 use http::request::Parts;
 use tidings_engine::PublishError;
-use tidings_hub::{Interest, Matcher, ReadError, Topic};
+use tidings_hub::{AppendError, Interest, Matcher, ReadError, Topic, with_causes};
 
 use crate::answer::Answer;
 use crate::auth::Caller;
@@ -213,15 +213,48 @@ fn not_published(error: &PublishError) -> Problem {
             "publish to a topic that has events, or wait until retention has dropped another",
         )
         .with("topics_max", *topics_max),
-        _ => Problem::new(
-            Code::StoreFailed,
-            "the event is not stored; the operator must look at the log",
-        ),
+        PublishError::Store(error) => not_stored(error),
+        _ => not_stored_for_good(),
     }
+}
+
+fn not_stored(error: &AppendError) -> Problem {
+    match error {
+        AppendError::Full { .. } => Problem::new(
+            Code::StoreFull,
+            "the event is not stored; publish again when retention or the operator has made room",
+        ),
+        AppendError::Away { retry, .. } => {
+            let detail = "the event is not stored; publish again in a moment";
+            let seconds = quota::retry_after(*retry);
+            Problem::new(Code::StoreUnavailable, detail)
+                .with_header(header::RETRY_AFTER, seconds.into())
+        }
+        AppendError::Undecided { .. } => Problem::new(
+            Code::StoreUnavailable,
+            "it is not known whether the event is stored; publish it again with the same `id`",
+        ),
+        AppendError::TooLarge { bytes_max, .. } => {
+            let detail = format!("events that are stored together have at most {bytes_max} bytes");
+            Problem::new(Code::EventTooLarge, detail)
+        }
+        _ => not_stored_for_good(),
+    }
+}
+
+fn not_stored_for_good() -> Problem {
+    Problem::new(Code::StoreFailed, "the event is not stored; the operator must look at the log")
 }
 
 /// The answer to a reader for whom the store cannot be read.
 pub(crate) fn not_read(error: &ReadError) -> Problem {
-    tracing::error!(%error, "the store cannot be read");
-    Problem::new(Code::StoreFailed, "try again later; the operator must look at the log")
+    tracing::warn!(reason = with_causes(error), "the store cannot be read");
+    match error {
+        ReadError::Away { retry, .. } => {
+            let seconds = quota::retry_after(*retry);
+            Problem::new(Code::StoreUnavailable, "try again in a moment")
+                .with_header(header::RETRY_AFTER, seconds.into())
+        }
+        _ => Problem::new(Code::StoreFailed, "try again later; the operator must look at the log"),
+    }
 }

@@ -52,7 +52,7 @@ pub(crate) async fn stats(state: &State, parts: &Parts) -> Result<Answer, Proble
         published: status.bounds.head.get(),
         first_id: status.bounds.first.event_id(epoch).to_string(),
         last_id: status.bounds.head.event_id(epoch).to_string(),
-        store_bytes: status.store_bytes,
+        store_bytes: status.store.bytes,
         deliveries: status.deliveries,
         writes: status.writes,
         bytes_written: status.bytes_written,

@@ -47,6 +47,16 @@ pub(crate) enum Trouble {
     FullAfter(u64),
     /// After so many more syncs one fails.
     SyncFailsAfter(u64),
+    /// The disk is full, and what was half written cannot be cut off again.
+    FullAndStuck,
+    /// No file can be made or opened: the process has too many.
+    NoMoreFiles,
+    /// No file can be removed or renamed.
+    NoRemovals,
+    /// The folder is somewhere else.
+    Moved,
+    /// Its files were removed.
+    Removed,
     None,
 }
 
@@ -61,6 +71,8 @@ struct Inner {
     changes: Vec<Change>,
     trouble: Trouble,
     dice: Dice,
+    /// Power cuts so far.
+    run: u64,
 }
 
 #[derive(Clone)]
@@ -94,6 +106,7 @@ impl SimulatedDisk {
             changes: Vec::new(),
             trouble: Trouble::None,
             dice: Dice(seed),
+            run: 0,
         })))
     }
 
@@ -128,6 +141,7 @@ impl SimulatedDisk {
                 };
             }
             inner.names = inner.synced_names.clone();
+            inner.run += 1;
         }
         copy
     }
@@ -137,6 +151,16 @@ impl SimulatedDisk {
         let inner = self.lock();
         let mut content = lock(&inner.names[name]);
         content.now[at] ^= with;
+    }
+
+    /// The machine was started again, and had lost nothing.
+    pub(crate) fn next_run(&self) {
+        self.lock().run += 1;
+    }
+
+    /// Where the last byte is that is not zero.
+    pub(crate) fn last_byte(&self, name: &str) -> usize {
+        lock(&self.lock().names[name]).now.iter().rposition(|byte| *byte != 0).unwrap_or(0)
     }
 
     pub(crate) fn length(&self, name: &str) -> usize {
@@ -166,7 +190,8 @@ impl SimulatedDisk {
         let changes = changes.collect();
         let dice = Dice(inner.dice.roll());
         let trouble = Trouble::None;
-        Self(Arc::new(Mutex::new(Inner { names, synced_names, changes, trouble, dice })))
+        let run = inner.run;
+        Self(Arc::new(Mutex::new(Inner { names, synced_names, changes, trouble, dice, run })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -197,6 +222,20 @@ impl Inner {
         };
         self.changes.push(change);
         Ok(())
+    }
+
+    fn see_files(&self) -> io::Result<()> {
+        match self.trouble {
+            Trouble::NoMoreFiles => Err(io::Error::other("too many open files")),
+            _ => Ok(()),
+        }
+    }
+
+    fn see_removals(&self) -> io::Result<()> {
+        match self.trouble {
+            Trouble::NoRemovals => Err(io::ErrorKind::PermissionDenied.into()),
+            _ => Ok(()),
+        }
     }
 
     fn get(&self, name: &str) -> io::Result<Content> {
@@ -261,6 +300,7 @@ impl Disk for SimulatedDisk {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut inner = self.lock();
+        inner.see_files()?;
         if inner.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -270,12 +310,16 @@ impl Disk for SimulatedDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let content = self.lock().get(name)?;
+        let inner = self.lock();
+        inner.see_files()?;
+        let content = inner.get(name)?;
+        drop(inner);
         Ok(SimulatedFile::open(self, content))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut inner = self.lock();
+        inner.see_removals()?;
         let content = inner.get(from)?;
         inner.change(Change::Put(to.to_owned(), content))?;
         inner.change(Change::Remove(from.to_owned()))
@@ -284,6 +328,7 @@ impl Disk for SimulatedDisk {
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut inner = self.lock();
         inner.get(name)?;
+        inner.see_removals()?;
         inner.change(Change::Remove(name.to_owned()))
     }
 
@@ -293,6 +338,14 @@ impl Disk for SimulatedDisk {
         inner.synced_names = inner.names.clone();
         inner.changes.clear();
         Ok(())
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        Ok(!matches!(self.lock().trouble, Trouble::Moved | Trouble::Removed))
+    }
+
+    fn machine_run(&self) -> Option<String> {
+        Some(format!("run {}", self.lock().run))
     }
 }
 
@@ -316,10 +369,15 @@ impl DiskFile for SimulatedFile {
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
-        if self.disk.lock().step()? {
+        let mut inner = self.disk.lock();
+        if inner.step()? {
             return Err(io::Error::other("the machine stops"));
         }
-        lock(&self.content).change(Pending::Length(bytes as usize));
+        let mut content = lock(&self.content);
+        if inner.trouble == Trouble::FullAndStuck && (bytes as usize) < content.now.len() {
+            return Err(io::Error::other("input/output error"));
+        }
+        content.change(Pending::Length(bytes as usize));
         Ok(())
     }
 
@@ -333,6 +391,9 @@ impl DiskFile for SimulatedFile {
         };
         if inner.step()? {
             return part(&mut inner, io::ErrorKind::Other);
+        }
+        if inner.trouble == Trouble::FullAndStuck {
+            return part(&mut inner, io::ErrorKind::StorageFull);
         }
         if let Trouble::FullAfter(room) = &mut inner.trouble {
             match room.checked_sub(bytes.len() as u64) {
@@ -375,6 +436,10 @@ impl DiskFile for SimulatedFile {
         content.synced = content.now.clone();
         content.pending.clear();
         Ok(())
+    }
+
+    fn is_linked(&self) -> io::Result<bool> {
+        Ok(self.disk.lock().trouble != Trouble::Removed)
     }
 }
 

@@ -120,7 +120,7 @@ impl PageReader {
         let pages = (to.div_ceil(page).max(first + 1) - first) as usize;
         let mut raw = vec![0; pages * STRIDE];
         let read = self.file.read_at(&mut raw, first * STRIDE as u64);
-        let read = read.map_err(|error| Fault::io("read", &self.path, &error))?;
+        let read = read.map_err(|error| Fault::io("read", &self.path, error))?;
         if read < raw.len() {
             return Err(self.damaged("it was cut"));
         }
@@ -140,10 +140,6 @@ impl PageReader {
     }
 
     pub(super) fn damaged(&self, what: &str) -> Fault {
-        Fault(format!(
-            "the index {} is damaged ({what}): stop the hub and remove this file, it is made again \
-             at the next start",
-            self.path.display()
-        ))
+        Fault::damaged(&self.path, format_args!("{what}; it is made again"))
     }
 }

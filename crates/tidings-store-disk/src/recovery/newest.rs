@@ -5,7 +5,7 @@ use std::io;
 
 use tidings_hub::{Draft, Position, Timestamp};
 
-use crate::block::{self, ALIGN, Header, LAST_OF_COMMIT, SEALED};
+use crate::block::{self, ALIGN, CLOSED, Header, LAST_OF_COMMIT, SEALED};
 use crate::config::Durability;
 use crate::error::OpenError;
 use crate::index::{BlockEntry, MemoryIndex};
@@ -32,6 +32,18 @@ pub(super) struct Scan {
     pub(super) is_untouched: bool,
     /// Behind `end` there is an append that was not completed.
     pub(super) is_torn: bool,
+    /// The last thing written says that the log was closed in good order: all of it was synced.
+    pub(super) is_closed: bool,
+    /// In a log that is not synced at every append: where behind a broken block a whole one is.
+    pub(super) later: Option<Later>,
+}
+
+/// A whole block behind a broken one.
+#[derive(Clone, Copy)]
+pub(super) struct Later {
+    pub(super) offset: u64,
+    /// One of them says that the log was closed in good order: then the broken one was synced.
+    pub(super) is_synced: bool,
 }
 
 /// Reads all of `log`.
@@ -68,20 +80,23 @@ pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
     let stopped = scanner.offset();
     let file_bytes = log.file.len().map_err(fail)?;
     let rest_is_zero = is_zero(&mut scanner, walk.end, file_bytes).map_err(fail)?;
-    if !rest_is_zero && log.durability == Durability::Fsync {
-        let later = find_later(log, &walk, stopped, file_bytes).map_err(fail)?;
-        if let Some(later) = later {
-            return Err(OpenError::Damaged {
-                path: log.path.clone(),
-                what: format!(
-                    "the block at byte {stopped} is broken, and there are later ones, at {later}"
-                ),
-            });
+    let mut later = None;
+    if !rest_is_zero {
+        let any = find_later(log, &walk, stopped, file_bytes, |_| true).map_err(fail)?;
+        if let Some(offset) = any {
+            if log.durability == Durability::Fsync {
+                return Err(broken_before(log, stopped, offset));
+            }
+            let closed = |header: &Header| header.is(CLOSED);
+            let closed = find_later(log, &walk, stopped, file_bytes, closed).map_err(fail)?;
+            later = Some(Later { offset, is_synced: closed.is_some() });
         }
     }
     Ok(Scan {
         is_untouched: walk.end == HEADER_BYTES as u64 && rest_is_zero,
         is_torn: !rest_is_zero,
+        is_closed: walk.is_closed && rest_is_zero,
+        later,
         index: walk.index,
         next: walk.next,
         first_time: walk.first_time,
@@ -93,18 +108,30 @@ pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
     })
 }
 
+/// A block was damaged after it was on the disk.
+pub(super) fn broken_before(log: &SegmentLog, stopped: u64, later: u64) -> OpenError {
+    OpenError::Damaged {
+        path: log.path.clone(),
+        what: format!(
+            "the block at byte {stopped} is broken, and there are later ones, at {later}"
+        ),
+    }
+}
+
 /// Cuts off an append that was not completed, and makes sure that the rest is on the disk: the
 /// process may have ended between a write and its sync.
 pub(super) fn take_away_torn_end(log: &SegmentLog, scan: &mut Scan) -> io::Result<()> {
     if scan.is_torn {
-        tracing::warn!(
-            path = %log.path.display(),
-            from_byte = scan.end,
-            bytes = scan.file_bytes - scan.end,
-            next_position = %scan.next,
-            "the last append was not completed before the process or the machine stopped; it was \
-             never answered, and is taken away"
-        );
+        if log.durability == Durability::Fsync {
+            tracing::warn!(
+                path = %log.path.display(),
+                from_byte = scan.end,
+                bytes = scan.file_bytes - scan.end,
+                next_position = %scan.next,
+                "the last append was not completed before the process or the machine stopped; it \
+                 was never answered, and is taken away"
+            );
+        }
         // What is cut off reads as zeros when the file grows again, so it cannot be met a second
         // time.
         return cut(log, scan);
@@ -129,6 +156,7 @@ struct Walk {
     /// Where the last complete append ends.
     end: u64,
     is_sealed: bool,
+    is_closed: bool,
     texts: TopicTexts,
     /// The blocks of an append whose last block was not met yet.
     open: Vec<(BlockEntry, Vec<Draft>)>,
@@ -145,6 +173,7 @@ impl Walk {
             last_time: Timestamp::default(),
             end: HEADER_BYTES as u64,
             is_sealed: false,
+            is_closed: false,
             texts: TopicTexts::default(),
             open: Vec::new(),
             open_next: first,
@@ -195,6 +224,7 @@ impl Walk {
             self.next = self.open_next;
             self.end = offset + header.stride() as u64;
             self.is_sealed = header.is(SEALED);
+            self.is_closed = header.is(CLOSED);
         }
         true
     }
@@ -221,6 +251,7 @@ fn find_later(
     walk: &Walk,
     stopped: u64,
     file_bytes: u64,
+    is_wanted: impl Fn(&Header) -> bool,
 ) -> io::Result<Option<u64>> {
     let mut scanner = log.scan(stopped, CHUNK_BYTES);
     let mut at = stopped + ALIGN as u64;
@@ -242,7 +273,7 @@ fn find_later(
             let begins_next = header.first == header.commit && header.count > 0;
             let is_later = header.commit > walk.next
                 || (header.commit == walk.next && begins_next && offset != walk.end);
-            if !is_later {
+            if !is_later || !is_wanted(&header) {
                 continue;
             }
             let mut whole = log.scan(offset, header.stride());

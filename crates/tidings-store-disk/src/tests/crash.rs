@@ -144,53 +144,47 @@ impl Life {
 }
 
 #[test]
-fn a_full_disk_refuses_appends_with_a_reason_and_reads_go_on() {
-    for seed in 0..30 {
-        eprintln!("seed {seed}");
-        refuses_for_good(seed, Trouble::FullAfter(2_000 + seed * 3_000), "no storage space");
-    }
-}
-
-#[test]
 fn a_failed_sync_is_never_tried_again() {
     for seed in 0..30 {
         eprintln!("seed {seed}");
-        refuses_for_good(seed, Trouble::SyncFailsAfter(3 + seed), "input/output error");
-    }
-}
-
-fn refuses_for_good(seed: u64, trouble: Trouble, why: &str) {
-    let disk = SimulatedDisk::new(seed);
-    let config = small(u64::MAX);
-    let store = open(&disk, &config).unwrap();
-    disk.set_trouble(trouble);
-    let mut dice = Dice(seed);
-    let mut stored = Vec::new();
-    let error = loop {
-        let draft = some_draft(&mut dice, stored.len() as u64 + 1);
-        match store.append(vec![draft.clone()], at(1)) {
-            Ok(_) => stored.push(draft),
-            Err(error) => break error.to_string(),
+        let disk = SimulatedDisk::new(seed);
+        let config = small(u64::MAX);
+        let store = open(&disk, &config).unwrap();
+        disk.set_trouble(Trouble::SyncFailsAfter(3 + seed));
+        let mut dice = Dice(seed);
+        let mut stored = Vec::new();
+        let error = loop {
+            let draft = some_draft(&mut dice, stored.len() as u64 + 1);
+            match store.append(vec![draft.clone()], at(1)) {
+                Ok(_) => stored.push(draft),
+                Err(error) => break error,
+            }
+        };
+        // The sync that fails may be that of a file nothing was in yet: then it is made again.
+        if !error.is_final() {
+            assert_eq!(error.kind(), "away");
+            continue;
         }
-    };
-    assert!(error.contains(why), "{error}");
-    assert!(error.contains("/simulated"), "{error}");
-    assert!(store.failure().unwrap().contains(why));
-    Expected(&stored).check(&store).unwrap();
+        let reason = with_causes(&error);
+        assert!(reason.contains("input/output error"), "{reason}");
+        assert!(reason.contains("/simulated"), "{reason}");
+        Expected(&stored).check(&store).unwrap();
 
-    // The trouble is over; this store cannot know what is on the disk.
-    disk.set_trouble(Trouble::None);
-    let again = store.append(vec![some_draft(&mut dice, 0)], at(1)).unwrap_err().to_string();
-    assert_eq!(again, error);
-    assert!(store.retain(at(1)).is_err());
-    drop(store);
+        // The trouble is over; this store cannot know what is on the disk.
+        disk.set_trouble(Trouble::None);
+        let again = store.append(vec![some_draft(&mut dice, 0)], at(1)).unwrap_err();
+        assert_eq!(with_causes(&again), reason);
+        assert!(store.retain(at(1)).is_err());
+        assert!(store.health().failure.is_some_and(|failure| failure.is_final()));
+        drop(store);
 
-    let disk = disk.after_power_cut();
-    let store = open(&disk, &config).unwrap();
-    assert_eq!(store.failure(), None);
-    let head = store.bounds().head.get() as usize;
-    assert!(head >= stored.len(), "{head} of {}", stored.len());
-    Expected(&stored).check_prefix(&store);
+        let disk = disk.after_power_cut();
+        let store = open(&disk, &config).unwrap();
+        assert!(store.health().failure.is_none());
+        let head = store.bounds().head.get() as usize;
+        assert!(head >= stored.len(), "{head} of {}", stored.len());
+        Expected(&stored).check_prefix(&store);
+    }
 }
 
 impl Expected<'_> {

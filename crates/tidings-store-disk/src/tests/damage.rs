@@ -1,12 +1,17 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::Durability;
 use crate::disk::Disk as _;
 
 /// A log of several segments, closed in good order.
 fn some_log(seed: u64) -> (SimulatedDisk, Vec<Draft>) {
+    some_log_with(seed, &small(u64::MAX))
+}
+
+fn some_log_with(seed: u64, config: &DiskConfig) -> (SimulatedDisk, Vec<Draft>) {
     let disk = SimulatedDisk::new(seed);
-    let store = open(&disk, &small(u64::MAX)).unwrap();
+    let store = open(&disk, config).unwrap();
     let mut dice = Dice(seed);
     let mut drafts = Vec::new();
     while drafts.len() < 400 {
@@ -45,7 +50,8 @@ fn a_changed_byte_never_makes_a_wrong_answer() {
             Ok(store) => match Expected(&drafts).check(&store) {
                 Ok(()) => "all right",
                 Err(error) => {
-                    assert!(error.to_string().contains("/simulated/"), "{error}");
+                    let reason = with_causes(&error);
+                    assert!(reason.contains("/simulated/"), "{reason}");
                     "refused to read"
                 }
             },
@@ -130,4 +136,179 @@ fn a_segment_of_another_log_is_not_taken_in() {
     ours.write_at(&bytes, 0).unwrap();
     let error = open(&disk, &small(u64::MAX)).err().unwrap().to_string();
     assert!(error.contains("another log"), "{error}");
+}
+
+fn not_synced() -> DiskConfig {
+    DiskConfig { durability: Durability::Os, ..small(u64::MAX) }
+}
+
+/// The log is closed, so it was synced, whatever its appends promise.
+#[test]
+fn a_flipped_bit_in_a_closed_log_without_fsync_is_refused_and_cuts_nothing() {
+    let (disk, _) = some_log_with(8, &not_synced());
+    let newest = names(&disk, ".log").pop().unwrap();
+    for run in ["the same", "another"] {
+        let disk = if run == "the same" { disk.after_kill() } else { disk.after_power_cut() };
+        let length = disk.length(&newest);
+        disk.flip(&newest, length / 2, 1);
+        let error = open(&disk, &not_synced()).err().unwrap();
+        assert!(matches!(&error, OpenError::Damaged { what, .. } if what.contains("later ones")));
+        assert!(error.hint().contains("restore"), "{}", error.hint());
+        assert_eq!(disk.length(&newest), length, "nothing is cut");
+    }
+}
+
+/// As long as the machine runs, what was written is there, in the order in which it was written.
+#[test]
+fn whole_commits_behind_a_flipped_bit_are_refused_after_a_kill_and_cut_after_a_power_cut() {
+    let (disk, drafts) = killed_log(9, &not_synced());
+    let newest = names(&disk, ".log").pop().unwrap();
+    let middle = disk.last_byte(&newest) / 2;
+
+    let killed = disk.after_kill();
+    killed.flip(&newest, middle, 1);
+    assert!(matches!(open(&killed, &not_synced()), Err(OpenError::Damaged { .. })));
+
+    let (epoch, former) = name_of(&disk);
+    assert!(former.is_empty());
+    let cut = disk.after_power_cut();
+    if cut.last_byte(&newest) > middle {
+        cut.flip(&newest, middle, 1);
+    }
+    let store = open(&cut, &not_synced()).unwrap();
+    let head = store.bounds().head;
+    Expected(&drafts[..head.get() as usize]).check(&store).unwrap();
+    assert_ne!(store.epoch(), epoch);
+    assert_eq!(store.former_names()[0].epoch, epoch);
+    assert_eq!(store.former_names()[0].upto, head);
+    // What was lost is another event now; its old id is not taken for it.
+    store.append(vec![some_draft(&mut Dice(1), 0)], at(1_000_000)).unwrap();
+    let lost = head.next().event_id(epoch);
+    assert_eq!(store.position_of(lost.as_str()), None);
+    let kept = head.event_id(epoch);
+    assert_eq!(store.position_of(kept.as_str()), Some(head));
+    drop(store);
+
+    // And so it stays: opened again, all segments are of the new name.
+    let store = open(&cut, &not_synced()).unwrap();
+    assert_eq!(store.former_names().len(), 1);
+    assert_eq!(store.bounds().head, head.next());
+}
+
+#[test]
+fn a_torn_end_without_fsync_gives_the_log_a_new_name_and_a_kill_alone_does_not() {
+    let (disk, drafts) = killed_log(10, &not_synced());
+    let (epoch, _) = name_of(&disk);
+    let store = open(&disk.after_kill(), &not_synced()).unwrap();
+    assert_eq!((store.epoch(), store.bounds().head.get()), (epoch, drafts.len() as u64));
+
+    // The last acknowledged append is damaged: nothing tells it from one that was never answered.
+    let disk = disk.after_kill();
+    let newest = names(&disk, ".log").pop().unwrap();
+    let end = disk.last_byte(&newest);
+    disk.flip(&newest, end, 1);
+    let store = open(&disk, &not_synced()).unwrap();
+    let head = store.bounds().head;
+    assert!(head.get() < drafts.len() as u64);
+    assert_ne!(store.epoch(), epoch);
+    assert_eq!(store.position_of(head.next().event_id(epoch).as_str()), None);
+}
+
+/// Nothing is torn: the operating system just had not written the end out.
+#[test]
+fn a_power_cut_without_fsync_gives_the_log_a_new_name_even_if_it_left_no_trace() {
+    let (disk, _) = killed_log(11, &not_synced());
+    let (epoch, _) = name_of(&disk);
+    let disk = disk.after_kill();
+    disk.next_run();
+    let store = open(&disk, &not_synced()).unwrap();
+    assert_ne!(store.epoch(), epoch);
+    drop(store);
+    // It was closed: nothing can be lost.
+    let (epoch, _) = name_of(&disk);
+    disk.next_run();
+    assert_eq!(open(&disk, &not_synced()).unwrap().epoch(), epoch);
+}
+
+#[test]
+fn a_log_that_goes_on_without_fsync_is_no_longer_taken_for_one_that_is_synced() {
+    let (disk, _) = killed_log(12, &small(u64::MAX));
+    let epoch = open(&disk, &small(u64::MAX)).unwrap().epoch();
+    let store = open(&disk, &not_synced()).unwrap();
+    store.append(vec![some_draft(&mut Dice(1), 0)], at(1_000_000)).unwrap();
+    std::mem::forget(store);
+    let store = open(&disk.after_power_cut(), &not_synced()).unwrap();
+    assert_ne!(store.epoch(), epoch);
+}
+
+/// A log whose process was killed.
+fn killed_log(seed: u64, config: &DiskConfig) -> (SimulatedDisk, Vec<Draft>) {
+    let disk = SimulatedDisk::new(seed);
+    let store = open(&disk, config).unwrap();
+    let mut dice = Dice(seed);
+    let drafts: Vec<_> = (1..60).map(|n| some_draft(&mut dice, n)).collect();
+    for draft in &drafts {
+        store.append(vec![draft.clone()], at(1)).unwrap();
+    }
+    let killed = disk.after_kill();
+    drop(store);
+    (killed, drafts)
+}
+
+/// What the log is called, and what it was called.
+fn name_of(disk: &SimulatedDisk) -> (tidings_hub::Epoch, Vec<tidings_hub::FormerName>) {
+    let mut text = vec![0; disk.length("format")];
+    disk.open("format").unwrap().read_at(&mut text, 0).unwrap();
+    let name = crate::name::Name::parse(&String::from_utf8(text).unwrap()).unwrap();
+    (name.epoch, name.former)
+}
+
+/// An index is derived. Whatever byte of one is changed while the log is open, every answer is
+/// right, events are taken, and the file is whole again.
+#[test]
+fn a_damaged_index_is_made_again_and_stops_nobody() {
+    let (disk, mut drafts) = some_log(13);
+    let mut dice = Dice(13);
+    for round in 0..40 {
+        let disk = disk.after_kill();
+        let store = open(&disk, &small(u64::MAX)).unwrap();
+        for name in names(&disk, ".index") {
+            for page in (0..disk.length(&name)).step_by(4096) {
+                disk.flip(&name, page + dice.below(4092) as usize, 1 << dice.below(8));
+            }
+        }
+        let known = drafts.iter().position(|draft| draft.id.is_some()).unwrap();
+        let mut repeat = drafts[known].clone();
+        repeat.once = true;
+        let appended = store.append(vec![repeat], at(1_000_000)).unwrap();
+        assert!(appended[0].duplicate, "round {round}");
+        assert_eq!(appended[0].position.get() as usize, known + 1);
+        let other = some_draft(&mut dice, 1_000_000);
+        store.append(vec![other.clone()], at(1_000_000)).unwrap();
+        drafts.push(other);
+        Expected(&drafts).check(&store).unwrap();
+        assert!(store.health().failure.is_none());
+        drop(store);
+        let store = open(&disk, &small(u64::MAX)).unwrap();
+        Expected(&drafts).check(&store).unwrap();
+        drafts.pop();
+    }
+}
+
+/// Then nothing can say whether an id is there. An event may be stored twice; publishing goes on.
+#[test]
+fn a_segment_that_is_damaged_with_its_index_does_not_stop_publishing() {
+    let (disk, drafts) = some_log(14);
+    let store = open(&disk, &small(u64::MAX)).unwrap();
+    let first = names(&disk, ".index").remove(0);
+    for page in (0..disk.length(&first)).step_by(4096) {
+        disk.flip(&first, page, 1);
+    }
+    disk.flip(&names(&disk, ".log")[0], 200, 1);
+    let mut repeat = drafts.iter().find(|draft| draft.id.is_some()).unwrap().clone();
+    repeat.once = true;
+    assert!(!store.append(vec![repeat], at(1_000_000)).unwrap()[0].duplicate);
+    assert!(store.health().failure.is_none());
+    let id = drafts.iter().find_map(|draft| draft.id.as_ref()).unwrap();
+    assert!(matches!(store.find(id), Err(ReadError::Damaged { .. })));
 }

@@ -5,7 +5,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use tidings_hub::{AppendError, Position, Store as _};
+use tidings_hub::{AppendError, Position, Store as _, with_causes};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::store_suite::{Dice, at, draft};
 
@@ -38,12 +38,13 @@ fn child_appends() {
         let drafts = (next..next + count).map(|n| draft(&format!("topic/{}", n % 7), &event(n)));
         match store.append(drafts.collect(), at(next)) {
             Ok(appended) => println!("acknowledged {}", appended[appended.len() - 1].position),
-            Err(AppendError::Failed { reason }) => {
+            Err(error @ AppendError::Full { .. }) => {
                 // Reading goes on.
                 let bounds = check(&store);
                 assert_eq!(bounds.head.next(), Position::new(next));
-                assert_eq!(store.failure(), Some(reason.clone()));
-                println!("failed {reason}");
+                let failure = store.health().failure.unwrap();
+                assert_eq!(with_causes(&failure), with_causes(&error));
+                println!("failed {}", with_causes(&error));
                 return;
             }
             Err(error) => panic!("{error}"),

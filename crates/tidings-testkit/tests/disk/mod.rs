@@ -88,7 +88,7 @@ fn retention_gives_the_disk_its_space_back() {
     let config = tidings_store_disk::DiskConfig { retention_bytes: 1 << 20, ..folder.config() };
     let store = DiskStore::open(config).unwrap();
     fill(&store, 40_000);
-    assert!(store.bytes() <= 1 << 20, "{}", store.bytes());
+    assert!(store.health().bytes <= 1 << 20, "{}", store.health().bytes);
     assert!(check(&store).first > Position::new(30_000));
     drop(store);
     assert!(occupied(&folder) <= 1 << 20, "{} bytes", occupied(&folder));
@@ -178,9 +178,9 @@ fn a_damaged_file_is_named_with_what_to_do() {
         }
         Ok::<_, tidings_hub::ReadError>(query.after)
     };
-    let error = all(Position::ZERO).unwrap_err().to_string();
+    let error = tidings_hub::with_causes(&all(Position::ZERO).unwrap_err());
     assert!(error.contains(logs[1].to_str().unwrap()), "{error}");
     assert_eq!(all(Position::new(2_000)).unwrap(), Position::new(4_000));
     fill(&store, 20);
-    assert_eq!(store.failure(), None);
+    assert!(store.health().failure.is_none());
 }

@@ -1,15 +1,16 @@
 //! `tidings serve`: run a hub until it is told to leave.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tidings_engine::{Engine, EngineConfig};
+use tidings_hub::AppendError;
 use tidings_server::{ApiKey, BindError, Server, Tls};
 use tidings_web::File;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 
 use super::no_runtime;
-use super::signals::{Hangup, Signals};
+use super::signals::{self, Hangup, Signals};
 use crate::args::HubArgs;
 use crate::certificate::CertificateFiles;
 use crate::commands::check;
@@ -60,9 +61,13 @@ pub(super) fn run_with(
         .build()
         .map_err(no_runtime)?;
     let engine_config = engine_config(&settings, processors, open_files::raise());
+    {
+        let _runtime = runtime.enter();
+        signals::survive_file_size_limit();
+    }
     let store = stores::open(&settings)?;
     let certificate = CertificateFiles::of(&settings)?.zip(server_config.tls.clone());
-    runtime.block_on(async {
+    let failed = runtime.block_on(async {
         let signals = Signals::new()?;
         let hangup = Hangup::new()?;
         let engine = Engine::start(Arc::clone(&store), engine_config).map_err(|error| {
@@ -79,16 +84,22 @@ pub(super) fn run_with(
         supervisor::say_ready();
         tokio::spawn(reload(certificate, hangup));
         let beside = beside(&engine, &server);
-        server.serve(told_to_leave(signals, beside)).await;
+        let failed = Arc::default();
+        server.serve(told_to_leave(signals, engine.clone(), Arc::clone(&failed), beside)).await;
         engine.stop().await;
         tracing::info!("the hub has left");
-        Ok(())
+        Ok(Arc::into_inner(failed).and_then(OnceLock::into_inner))
     })?;
     // So that the log is closed in good order, with nobody left who could use it.
     drop(runtime);
     drop(store);
     telemetry.end();
-    Ok(ExitCode::Success)
+    match failed {
+        Some(failure) => Err(CliError::new(ExitCode::StoreFailed, "the history failed")
+            .because(failure)
+            .hint("start the hub again: what was acknowledged is looked for in the data folder")),
+        None => Ok(ExitCode::Success),
+    }
 }
 
 fn engine_config(settings: &Settings, processors: usize, fitting: usize) -> EngineConfig {
@@ -107,10 +118,23 @@ fn engine_config(settings: &Settings, processors: usize, fitting: usize) -> Engi
     }
 }
 
-/// Waits for the first signal, and ends what runs beside the hub: it may be a subscriber itself,
-/// and would be waited for.
-async fn told_to_leave(signals: Signals, beside: Option<JoinHandle<()>>) {
-    signals.first().await;
+/// Waits for the first signal, or until the store fails for good and only a new process can help;
+/// and ends what runs beside the hub: it may be a subscriber itself, and would be waited for.
+async fn told_to_leave(
+    signals: Signals,
+    engine: Engine,
+    failed: Arc<OnceLock<AppendError>>,
+    beside: Option<JoinHandle<()>>,
+) {
+    let mut signal = Box::pin(signals.first());
+    tokio::select! {
+        () = &mut signal => {}
+        failure = engine.store_failed() => {
+            let _ = failed.set(failure);
+            // Signals still count.
+            tokio::spawn(signal);
+        }
+    }
     supervisor::say_stopping();
     tracing::info!("leaving; a second signal ends the hub at once");
     if let Some(task) = beside {

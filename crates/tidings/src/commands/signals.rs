@@ -46,6 +46,22 @@ impl Hangup {
     }
 }
 
+/// Makes a write beyond the largest size of a file fail like one to a full disk. By default the
+/// signal that goes with it ends the process.
+#[cfg(unix)]
+pub(super) fn survive_file_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// `SIGXFSZ`, where it is not 31 as on MIPS.
+    const FILE_SIZE: i32 = 25;
+    // Whoever listens to a signal takes its default away, for as long as the process lives.
+    if let Err(error) = signal(SignalKind::from_raw(FILE_SIZE)) {
+        tracing::debug!(%error, "a limit on the size of files would end the hub");
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn survive_file_size_limit() {}
+
 /// SIGTERM and SIGINT; where there are none, Ctrl-C.
 pub(super) struct Signals {
     #[cfg(unix)]
