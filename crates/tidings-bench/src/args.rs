@@ -3,6 +3,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::error::PlanError;
+use crate::header_lines;
 use crate::plan::{Plan, Publish};
 use crate::target::Target;
 use crate::template::Template;
@@ -20,8 +21,8 @@ pub struct BenchArgs {
     /// Where to subscribe
     #[arg(long, default_value = "http://127.0.0.1:3000/events/{topic}", value_name = "URL")]
     pub url: String,
-    /// Further header of a subscribe request; may be repeated
-    #[arg(long = "header", value_name = "NAME: VALUE")]
+    /// Further header of a subscribe request, or with @FILE those in a file; may be repeated
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     pub headers: Vec<String>,
     /// Connections to hold
     #[arg(long, short = 'n', default_value_t = 100, value_name = "N")]
@@ -61,7 +62,7 @@ pub struct BenchArgs {
     /// Method of a publish request
     #[arg(long, default_value = "POST", value_name = "METHOD")]
     pub publish_method: String,
-    /// Further header of a publish request; may be repeated
+    /// Further header of a publish request, or with @FILE those in a file; may be repeated
     #[arg(long = "publish-header", value_name = "NAME: VALUE")]
     pub publish_headers: Vec<String>,
     /// Body of a publish request
@@ -146,7 +147,7 @@ impl BenchArgs {
         });
         let plan = Plan {
             subscribe,
-            subscribe_headers: header_lines(&self.headers)?,
+            subscribe_headers: header_lines::read(&self.headers)?,
             subscribers: self.subscribers,
             stalled: self.stalled,
             threads: self.threads,
@@ -183,7 +184,7 @@ impl BenchArgs {
         Ok(Some(Publish {
             target: Target::parse(self.publish_url.as_ref().unwrap_or(&self.url))?,
             method: self.publish_method.clone(),
-            headers: header_lines(&self.publish_headers)?,
+            headers: header_lines::read(&self.publish_headers)?,
             body: Template::new(&self.publish_body),
             payload_bytes: self.payload_bytes,
             publishers: self.publishers,
@@ -193,19 +194,6 @@ impl BenchArgs {
             topics: self.publish_topics.unwrap_or(self.topics),
         }))
     }
-}
-
-fn header_lines(headers: &[String]) -> Result<String, PlanError> {
-    let mut lines = String::new();
-    for header in headers {
-        let fine = header.split_once(':').is_some_and(|(name, _)| !name.trim().is_empty());
-        if !fine || header.contains(['\r', '\n']) {
-            return Err(PlanError::Header(header.clone()));
-        }
-        lines.push_str(header);
-        lines.push_str("\r\n");
-    }
-    Ok(lines)
 }
 
 fn seconds(name: &'static str, seconds: f64) -> Result<Duration, PlanError> {

@@ -37,6 +37,7 @@ mod body;
 mod clock;
 mod error;
 mod head;
+mod header_lines;
 mod judge;
 mod lanes;
 mod latency;

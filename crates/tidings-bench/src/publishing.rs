@@ -10,6 +10,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::clock::nanos;
+use crate::header_lines::{self, USER_AGENT};
 use crate::lanes::Lanes;
 use crate::latency::Latency;
 use crate::limits::{POLL_EVENTS, READ_BYTES, REFUSED_WAIT, TICK, UNKNOWN_MAX};
@@ -223,12 +224,14 @@ impl Publishing {
             publish.target.path.fill(&values, out);
             write!(
                 out,
-                " HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}\r\n",
+                " HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}",
                 publish.target.authority,
                 body.len(),
                 publish.headers
             )
             .expect("a Vec takes every write");
+            header_lines::push_unless_given(out, &publish.headers, "User-Agent", USER_AGENT);
+            out.extend_from_slice(b"\r\n");
             out.extend_from_slice(body);
         });
     }

@@ -6,6 +6,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::body::Body;
 use crate::head::{self, Head};
+use crate::header_lines::{self, USER_AGENT};
 use crate::judge::Judge;
 use crate::limits::HEAD_BYTES_MAX;
 use crate::payload::Header;
@@ -114,7 +115,14 @@ impl Subscriber {
         let mut request = b"GET ".to_vec();
         plan.subscribe.path.fill(&values, &mut request);
         write!(request, " HTTP/1.1\r\nHost: {}\r\n", plan.subscribe.authority)?;
-        request.extend_from_slice(b"Accept: text/event-stream\r\nCache-Control: no-store\r\n");
+        for (name, value) in [
+            ("Accept", "text/event-stream"),
+            ("Accept-Encoding", "identity"),
+            ("Cache-Control", "no-store"),
+            ("User-Agent", USER_AGENT),
+        ] {
+            header_lines::push_unless_given(&mut request, &plan.subscribe_headers, name, value);
+        }
         request.extend_from_slice(plan.subscribe_headers.as_bytes());
         if let Some(ids) = &self.ids
             && !ids.last.is_empty()

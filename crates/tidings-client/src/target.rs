@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Uri;
+use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
 use crate::ShownUrl;
@@ -69,51 +72,13 @@ fn take_credentials(url: &mut Url) -> Option<BasicCredentials> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
     }
-    let decoded = |text: &str| percent_decoded(text.as_bytes());
-    let mut pair = decoded(url.username());
+    let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
     pair.push(b':');
-    pair.extend(decoded(url.password().unwrap_or_default()));
+    pair.extend(percent_decode_str(url.password().unwrap_or_default()));
     // Neither can fail: only URLs without a host refuse, and those have no credentials.
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    Some(format!("Basic {}", base64(&pair)))
-}
-
-fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&first, tail)) = rest.split_first() {
-        let hex = |at: usize| tail.get(at).and_then(|&b| char::from(b).to_digit(16));
-        match (first, hex(0), hex(1)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                rest = &tail[2..];
-            }
-            _ => {
-                out.push(first);
-                rest = tail;
-            }
-        }
-    }
-    out
-}
-
-/// RFC 4648 §4, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            out.push(if place <= group.len() {
-                char::from(ALPHABET[(bits >> (18 - 6 * place) & 63) as usize])
-            } else {
-                '='
-            });
-        }
-    }
-    out
+    Some(format!("Basic {}", STANDARD.encode(&pair)))
 }
 
 #[cfg(test)]
@@ -121,21 +86,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    #[test]
-    fn base64_agrees_with_the_vectors_of_its_standard() {
-        for (plain, coded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
-    }
 
     #[test]
     fn credentials_leave_the_url_and_become_a_header_value() {

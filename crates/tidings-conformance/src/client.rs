@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::HeaderMap;
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -40,6 +40,8 @@ impl Error for Unreachable {
     }
 }
 
+const USER_AGENT_VALUE: &str = concat!("tidings/", env!("CARGO_PKG_VERSION"));
+
 /// Sends requests.
 pub(crate) struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
@@ -58,8 +60,13 @@ impl Client {
     /// The head of the answer.
     pub(crate) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Cause> {
+        // Some servers answer 403 to a request that does not say who asks, and any coding is fine
+        // for one that does not say which it reads.
+        for (name, value) in [(USER_AGENT, USER_AGENT_VALUE), (ACCEPT_ENCODING, "identity")] {
+            request.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        }
         Ok(timeout(PATIENCE, self.0.request(request)).await??)
     }
 }

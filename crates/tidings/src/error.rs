@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::exit_code::ExitCode;
+use crate::foreign_text::presentable;
 use crate::settings::SettingProblem;
 
 /// An expected end of the program that is no success.
@@ -60,14 +61,14 @@ impl CliError {
 impl fmt::Display for CliError {
     /// The whole text for standard error, without a line feed at its end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
+        write!(f, "error: {}", presentable(&self.message))?;
         let mut cause: Option<&dyn Error> = self.cause.as_ref().map(|cause| &**cause as _);
         while let Some(error) = cause {
-            write!(f, "\n  because: {error}")?;
+            write!(f, "\n  because: {}", presentable(&error.to_string()))?;
             cause = error.source();
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\nhint: {hint}")?;
+            write!(f, "\nhint: {}", presentable(hint))?;
         }
         for problem in &self.more {
             write!(f, "\nerror: {problem}")?;

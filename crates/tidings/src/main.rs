@@ -7,6 +7,7 @@ mod demos;
 mod env;
 mod error;
 mod exit_code;
+mod foreign_text;
 mod keys;
 mod output;
 mod settings;

@@ -2,12 +2,17 @@
 //!
 //! Standard output carries what was asked for, and nothing else: events, ids, tokens, pages.
 //! Standard error carries what is said about it.
+//!
+//! What others chose (an id, what a server says) has no power over a terminal: on standard error it
+//! is always [presentable]; on standard output only where that is a terminal, for in a pipe every
+//! byte counts.
 
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::foreign_text::{harmless_json, harmless_lines, presentable};
 
 /// Tells why the program ends.
 #[allow(clippy::print_stderr)] // this is the place
@@ -18,11 +23,36 @@ pub(crate) fn complain(error: &CliError) {
 /// Says something beside what was asked for.
 #[allow(clippy::print_stderr)] // this is the place
 pub(crate) fn remark(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", presentable(text));
 }
 
-/// Writes what was asked for, at once. Returns whether somebody still reads it: a closed pipe is no
-/// error, but the end.
+/// Writes text for people that was asked for, harmless if a terminal shows it. For the rest see
+/// [`print`].
+///
+/// # Errors
+///
+/// As for [`print`].
+pub(crate) fn print_text(text: &str) -> Result<bool, CliError> {
+    match io::stdout().is_terminal() {
+        true => print(harmless_lines(text).as_bytes()),
+        false => print(text.as_bytes()),
+    }
+}
+
+/// Writes JSON that was asked for: on a terminal with escapes for all that would steer it.
+///
+/// # Errors
+///
+/// As for [`print`].
+pub(crate) fn print_json(text: &str) -> Result<bool, CliError> {
+    match io::stdout().is_terminal() {
+        true => print(harmless_json(text).as_bytes()),
+        false => print(text.as_bytes()),
+    }
+}
+
+/// Writes what was asked for, at once, as it is. Returns whether somebody still reads it: a closed
+/// pipe is no error, but the end.
 ///
 /// # Errors
 ///
@@ -64,27 +94,4 @@ pub(crate) fn may_colour(is_terminal: bool) -> bool {
     is_terminal
         && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && env::var_os("TERM").is_none_or(|term| term != "dumb")
-}
-
-/// Whoever may publish must not be able to steer the terminals of those who read: control
-/// characters are shown, not sent.
-pub(crate) fn harmless(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            c if c.is_control() && c != '\t' => out.extend(c.escape_default()),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_is_shown_control_characters_and_not_sent_them() {
-        assert_eq!(harmless("a\tb\x1b[31mé\u{9b}"), "a\tb\\u{1b}[31mé\\u{9b}");
-    }
 }

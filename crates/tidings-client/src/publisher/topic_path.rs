@@ -1,7 +1,6 @@
 //! From a topic to the path of its publishes.
 
-use std::fmt::Write;
-
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tidings_codec::{Event, EventId};
 use url::form_urlencoded::Serializer;
 
@@ -13,14 +12,7 @@ pub(super) fn with_query(topic: &str, event: &Event, id: Option<&EventId>) -> Op
         return None;
     }
     let mut path = String::from("/events/");
-    for byte in topic.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                path.push(char::from(byte));
-            }
-            _ => write!(path, "%{byte:02X}").expect("strings can be written to"),
-        }
-    }
+    path.extend(utf8_percent_encode(topic, IN_A_PATH));
     let mut query = Serializer::new(String::new());
     if let Some(event_type) = &event.event_type {
         query.append_pair("event", event_type.as_str());
@@ -38,6 +30,10 @@ pub(super) fn with_query(topic: &str, event: &Event, id: Option<&EventId>) -> Op
     }
     Some(path)
 }
+
+/// What is encoded in a topic: all but the unreserved characters (RFC 3986 §2.3) and its slashes.
+const IN_A_PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 #[cfg(test)]
 mod tests {

@@ -159,7 +159,13 @@ impl Known {
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Url(url) => fmt::Display::fmt(url, f),
+            // Not its user, nor its query: they may hold secrets, and this stands in the log.
+            Place::Url(url) => {
+                let scheme = url.scheme_str().unwrap_or_default();
+                let host = url.host().unwrap_or_default();
+                let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+                write!(f, "{scheme}://{host}{port}{}", url.path())
+            }
             Place::File(path) => fmt::Display::fmt(&path.display(), f),
         }
     }
@@ -207,7 +213,13 @@ type Cause = Box<dyn Error + Send + Sync>;
 async fn get(url: &Uri) -> Result<Bytes, Cause> {
     let mut request = http::Request::get(url.clone()).body(Empty::new())?;
     let json = http::HeaderValue::from_static("application/jwk-set+json, application/json");
-    request.headers_mut().insert(http::header::ACCEPT, json);
+    let headers = request.headers_mut();
+    headers.insert(http::header::ACCEPT, json);
+    // Some servers answer 403 to a request that does not say who asks.
+    let agent = concat!("tidings/", env!("CARGO_PKG_VERSION"));
+    headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static(agent));
+    let identity = http::HeaderValue::from_static("identity");
+    headers.insert(http::header::ACCEPT_ENCODING, identity);
     let response = client()?.request(request).await?;
     if !response.status().is_success() {
         return Err(format!("the answer is {}", response.status()).into());

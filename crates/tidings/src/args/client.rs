@@ -1,6 +1,8 @@
 //! The words of `tidings publish` and `tidings subscribe`.
 
 use clap::Args;
+use tidings_client::ShownUrl;
+use url::Url;
 
 use super::upstream::UpstreamArgs;
 
@@ -20,6 +22,19 @@ pub(crate) struct HubUrl {
     pub(crate) token: Option<String>,
 }
 
+impl HubUrl {
+    /// The hub, as it may be shown.
+    pub(crate) fn shown(&self) -> ShownUrl<'_> {
+        ShownUrl(&self.url)
+    }
+
+    /// Whether a URL is of the hub's own origin: there, and nowhere else, goes its token.
+    pub(crate) fn is_origin_of(&self, url: &str) -> bool {
+        let origin = |text| Url::parse(text).map(|url| url.origin()).ok();
+        origin(url).is_some_and(|origin_of_url| Some(origin_of_url) == origin(&self.url))
+    }
+}
+
 /// `tidings publish`.
 #[derive(Args, Debug)]
 pub(crate) struct PublishArgs {
@@ -37,6 +52,9 @@ pub(crate) struct PublishArgs {
     /// Each line is a JSON object: data, and perhaps topic, event, id, retry
     #[arg(long, conflicts_with_all = ["event", "id"])]
     pub(crate) json: bool,
+    /// Send a header, "Name: value", or with @FILE those in a file, one a line; may be repeated
+    #[arg(long, short = 'H', value_name = "HEADER")]
+    pub(crate) header: Vec<String>,
     #[command(flatten)]
     pub(crate) hub: HubUrl,
 }
@@ -121,6 +139,9 @@ With --exec, a shell runs CMD for each event, one after the other, with the data
 input, and TIDINGS_EVENT_TYPE and TIDINGS_EVENT_ID in its environment. If it fails, so does this \
 program, and the event counts as not seen: with a --since-file it comes again.
 
+On a terminal, characters that would steer it are shown as escapes (\u{1b}), in every format; in a \
+pipe or a file every byte is as it was sent.
+
 The token is sent to the hub only, never to another server by its URL: that takes a --header.";
 
 pub(super) const SUBSCRIBE_EXAMPLES: &str = "\
@@ -145,3 +166,18 @@ Examples:
   curl -N -i http://127.0.0.1:3000/events/hello      shows Tidings-Connection: 5f21c0de-1a
   tidings trace 5f21c0de-1a
   tidings trace 5f21c0de-1a --event k7q2ma:42";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_stays_with_its_origin() {
+        let is_origin =
+            |hub: &str, url: &str| HubUrl { url: hub.to_owned(), token: None }.is_origin_of(url);
+        assert!(is_origin("http://h", "http://h:80/events?topic=a"));
+        assert!(!is_origin("http://h/", "https://h/"));
+        assert!(!is_origin("http://h/", "http://h.example/"));
+        assert!(!is_origin("nonsense", "nonsense"));
+    }
+}

@@ -3,13 +3,23 @@
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write};
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tidings_bench::{BenchArgs, PlanError, RunError};
+use tidings_client::ShownUrl;
 
+use super::upstream::{given_headers, take_last_event_id};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output;
 
 pub(super) fn run(args: &BenchArgs) -> Result<ExitCode, CliError> {
+    let mut args = args.clone();
+    let mut headers = given_headers(&args.headers)?;
+    // From then on the ids that come in take its place.
+    let start = take_last_event_id(&mut headers)?.map(|id| id.as_str().to_owned());
+    args.last_event_id = args.last_event_id.or(start);
+    args.headers = header_texts(&headers);
+    args.publish_headers = header_texts(&given_headers(&args.publish_headers)?);
     let plan = args.plan().map_err(unplanned)?;
     let mut stderr = io::stderr();
     let progress = stderr.is_terminal().then_some(&mut stderr as &mut dyn Write);
@@ -22,8 +32,20 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::Success)
 }
 
+/// The headers, each as it is sent.
+fn header_texts(map: &HeaderMap) -> Vec<String> {
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+        format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+    };
+    map.iter().map(text).collect()
+}
+
 fn unplanned(error: PlanError) -> CliError {
-    CliError::new(ExitCode::Usage, error.to_string())
+    let message = match &error {
+        PlanError::Url { url, why } => format!("cannot use the URL {}: {why}", ShownUrl(url)),
+        other => other.to_string(),
+    };
+    CliError::new(ExitCode::Usage, message)
 }
 
 fn failed(error: RunError) -> CliError {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use tidings_client::ShownUrl;
 use tidings_hub::Matcher;
 use tidings_server::{
     AllowedHosts, Config, ConfigError, Cors, MercureConfig, MercureResource, PublishOrigins, Tls,
@@ -43,7 +44,8 @@ fn describe(settings: &Settings, config: &Config) -> String {
         line(format_args!("  subscribe = {:?}", key.subscribe));
     }
     for key in &settings.jwt_keys {
-        let what = key.url.as_ref().unwrap_or(&key.algorithm);
+        let url = key.url.as_ref().map(|url| ShownUrl(url).to_string());
+        let what = url.as_ref().unwrap_or(&key.algorithm);
         line(format_args!("[[jwt-keys]] {:<31} # {}", format!("{what:?}"), key.origin));
     }
     line(format_args!(""));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use tidings_client::ShownUrl;
 use tidings_conformance::{Dialect, Finding, Plan};
 use url::Url;
 
@@ -20,7 +21,7 @@ pub(super) fn run(args: &ConformanceArgs) -> Result<ExitCode, CliError> {
     let seen = |finding: &Finding| {
         if !args.json {
             // Whether somebody reads it does not matter to the hub that is checked.
-            let _ = output::print(format!("{finding}\n").as_bytes());
+            let _ = output::print_text(&format!("{finding}\n"));
         }
     };
     let run = tidings_conformance::run(&plan, dialects, seen);
@@ -36,13 +37,17 @@ pub(super) fn run(args: &ConformanceArgs) -> Result<ExitCode, CliError> {
         writeln!(text, "\n{passed} passed, {failed} failed, {skipped} skipped")
             .expect("a String takes every write");
     }
-    output::print(text.as_bytes())?;
+    match args.json {
+        true => output::print_json(&text)?,
+        false => output::print_text(&text)?,
+    };
     Ok(if failed == 0 { ExitCode::Success } else { ExitCode::Failure })
 }
 
 fn plan(args: &ConformanceArgs) -> Result<Plan, CliError> {
     let url = Url::parse(&args.url).map_err(|error| {
-        CliError::new(ExitCode::Usage, format!("--url: {:?} is no URL", args.url)).because(error)
+        CliError::new(ExitCode::Usage, format!("--url: {:?} is no URL", ShownUrl(&args.url)))
+            .because(error)
     })?;
     let secret = keys::given(&args.secret)?.ok_or_else(|| {
         CliError::new(ExitCode::Usage, "the checks need a secret that the hub knows")

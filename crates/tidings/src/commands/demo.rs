@@ -12,12 +12,15 @@ use crate::demos;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{Given, Layer, Origin};
-use crate::stores;
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     let pages = [tidings_web::DEMO, demos::SOURCES];
-    // Nobody else hears it.
-    let key: String = (0..4).map(|_| format!("{:016x}", stores::random())).collect();
+    // Nobody else hears it, nor can guess it.
+    let mut secret = [0_u8; 32];
+    getrandom::fill(&mut secret).map_err(|error| {
+        CliError::new(ExitCode::CannotStart, "the system has no random numbers").because(error)
+    })?;
+    let key: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     serve::run_with(args, preferences(), &pages, Some(&key), |engine, server| {
         let url = format!("http://{}", server.local_addr());
         Some(tokio::spawn(publish(engine.clone(), url, key.clone())))

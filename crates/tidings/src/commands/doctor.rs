@@ -14,7 +14,7 @@ mod watch;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, IsTerminal as _};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use tidings_client::ShownUrl;
 use tokio::time::Instant;
 use url::Url;
 
@@ -33,11 +33,11 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
     let url = url(&args.url)?;
     let duration = parse_duration(&args.duration)
         .map_err(|why| CliError::new(ExitCode::Usage, format!("--for: {why}")))?;
-    let headers = header_map(&args.header)?;
+    let headers = given_headers(&args.header)?;
     let provoke = match &args.publish {
         Some(publish) => Some(Provoke {
             url: self::url(publish)?,
-            headers: header_map(&args.publish_header)?,
+            headers: given_headers(&args.publish_header)?,
             body: args.publish_data.clone(),
             mark: format!("tidings-doctor-{:x}", RandomState::new().hash_one(0)),
         }),
@@ -60,7 +60,10 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
         true => format!("{:#}\n", print::json(&observed, &diagnosis)),
         false => print::text(&observed, &diagnosis),
     };
-    output::print(text.as_bytes())?;
+    match args.json {
+        true => output::print_json(&text)?,
+        false => output::print_text(&text)?,
+    };
     let problem = observed.published.iter().find_map(|published| published.problem.as_ref());
     if let Some(problem) = problem {
         output::remark(&format!("an event could not be published: {problem}"));
@@ -74,24 +77,11 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
 }
 
 fn url(text: &str) -> Result<Url, CliError> {
-    let wrong = || CliError::new(ExitCode::Usage, format!("{text:?} is no http or https URL"));
+    let wrong =
+        || CliError::new(ExitCode::Usage, format!("{:?} is no http or https URL", ShownUrl(text)));
     let url = Url::parse(text).map_err(|error| wrong().because(error))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(wrong());
     }
     Ok(url)
-}
-
-fn header_map(headers: &[String]) -> Result<HeaderMap, CliError> {
-    let mut map = HeaderMap::new();
-    for (name, value) in given_headers(headers)? {
-        let wrong = |error: Box<dyn std::error::Error + Send + Sync>| {
-            CliError::new(ExitCode::Usage, format!("the header {name:?} cannot be sent"))
-                .because(error)
-        };
-        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|error| wrong(error.into()))?;
-        let value = HeaderValue::from_str(&value).map_err(|error| wrong(error.into()))?;
-        map.insert(key, value);
-    }
-    Ok(map)
 }

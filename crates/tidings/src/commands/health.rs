@@ -7,13 +7,14 @@ use std::time::Duration;
 use http::Request;
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
-use tidings_client::{Body, HttpTransport, Transport};
+use tidings_client::{Body, HttpTransport, ShownUrl, Transport};
 use url::Url;
 
 use super::client_runtime;
 use crate::args::HealthArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::foreign_text::harmless;
 use crate::settings::{Settings, read_file};
 use crate::{env, output};
 
@@ -23,7 +24,7 @@ pub(super) fn run(args: &HealthArgs) -> Result<ExitCode, CliError> {
         None => served_here(args)?,
     };
     let url = ready_url(&hub).ok_or_else(|| {
-        CliError::new(ExitCode::Usage, format!("{hub:?} is not the URL of a hub"))
+        CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", ShownUrl(&hub)))
             .hint("such as http://127.0.0.1:3000")
     })?;
     let state = client_runtime()?.block_on(async {
@@ -74,7 +75,8 @@ fn ready_url(hub: &str) -> Option<Url> {
 /// What the hub says: that it is ready, or why it is not.
 async fn ask(hub: &str, url: &Url) -> Result<String, CliError> {
     let request = Request::get(url.as_str()).body(Body::empty()).map_err(|error| {
-        CliError::new(ExitCode::Usage, format!("{hub:?} makes no request")).because(error)
+        CliError::new(ExitCode::Usage, format!("{:?} makes no request", ShownUrl(hub)))
+            .because(error)
     })?;
     let answer = HttpTransport::new().send(request).await;
     let (head, body) = answer.map_err(|error| unreached(hub, error))?.into_parts();
@@ -86,10 +88,10 @@ async fn ask(hub: &str, url: &Url) -> Result<String, CliError> {
         Some(READY) if head.status.is_success() => Ok(READY.to_owned()),
         Some(state) if !reasons.is_empty() => {
             let reasons: Vec<_> = reasons.iter().filter_map(|reason| reason.as_str()).collect();
-            Ok(output::harmless(&format!("{state}: {}", reasons.join(", "))))
+            Ok(harmless(&format!("{state}: {}", reasons.join(", "))))
         }
         _ => {
-            let message = format!("what answers at {hub} ({}) is no hub", head.status);
+            let message = format!("what answers at {} ({}) is no hub", ShownUrl(hub), head.status);
             Err(CliError::new(ExitCode::Failure, message))
         }
     }
@@ -100,7 +102,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// It is no more healthy than one that is not ready, so the exit code is the same.
 fn unreached(hub: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
-    CliError::new(ExitCode::Failure, format!("cannot ask {hub}"))
+    CliError::new(ExitCode::Failure, format!("cannot ask {}", ShownUrl(hub)))
         .because(error)
         .hint("is a hub running there? say where with --url or TIDINGS_URL")
 }

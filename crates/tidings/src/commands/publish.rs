@@ -6,8 +6,9 @@ mod progress;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use http::HeaderMap;
 use tidings_client::{
-    Event, EventId, EventType, OpenError, PublishError, PublishStream, Publisher,
+    Event, EventId, EventType, OpenError, PublishError, PublishStream, Publisher, ShownUrl,
 };
 use tokio::time::timeout;
 
@@ -15,6 +16,7 @@ use self::input::{Line, Lines};
 use self::progress::Progress;
 use super::client_runtime;
 use super::signals::Signals;
+use super::upstream::given_headers;
 use crate::args::{HubUrl, PublishArgs};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -53,6 +55,7 @@ struct Form {
     event_type: Option<EventType>,
     id: Option<EventId>,
     json: bool,
+    headers: HeaderMap,
     hub: HubUrl,
 }
 
@@ -71,6 +74,7 @@ impl Form {
                 .map_err(|error| wrong("--event", error))?,
             id: args.id.map(EventId::new).transpose().map_err(|error| wrong("--id", error))?,
             json: args.json,
+            headers: given_headers(&args.header)?,
             hub: args.hub,
         })
     }
@@ -92,7 +96,8 @@ impl Form {
         if let Some(token) = &self.hub.token {
             builder = builder.bearer_token(token);
         }
-        builder.build().map_err(|error| cannot_open(error, &self.hub))
+        let built = builder.headers(self.headers.clone()).build();
+        built.map_err(|error| cannot_open(error, &self.hub))
     }
 }
 
@@ -105,7 +110,7 @@ async fn publish_one(form: &Form) -> Result<ExitCode, CliError> {
     if published.duplicate {
         output::remark("the hub has an event with this id already");
     }
-    output::print(format!("{}\n", published.id).as_bytes())?;
+    output::print_text(&format!("{}\n", published.id))?;
     Ok(ExitCode::Success)
 }
 
@@ -210,7 +215,7 @@ const CONFIRM_LINES: u32 = 1000;
 const FLUSH_AFTER: Duration = Duration::from_secs(3);
 
 pub(super) fn cannot_open(error: OpenError, hub: &HubUrl) -> CliError {
-    let message = format!("{:?} and the token make no request", hub.url);
+    let message = format!("{:?} and the token make no request", hub.shown());
     CliError::new(ExitCode::Usage, message).because(error)
 }
 
@@ -218,10 +223,17 @@ pub(super) fn cannot_publish(error: PublishError, hub: &HubUrl) -> CliError {
     match error {
         PublishError::Refused(problem) => {
             let wants_token = matches!(problem.status.as_u16(), 401 | 403);
-            let error = CliError::new(ExitCode::Refused, "the hub refused").because(*problem);
+            // A redirect may have led to somebody else.
+            let is_hub = hub.is_origin_of(&problem.url);
+            let place = problem.url.split('?').next().unwrap_or_default();
+            let message = match is_hub {
+                true => "the hub refused".to_owned(),
+                false => format!("{} refused, where the hub redirects to", ShownUrl(place)),
+            };
+            let error = CliError::new(ExitCode::Refused, message).because(*problem);
             if wants_token { error.hint(TOKEN_HINT) } else { error }
         }
-        error => CliError::new(ExitCode::Unreached, format!("cannot publish to {}", hub.url))
+        error => CliError::new(ExitCode::Unreached, format!("cannot publish to {}", hub.shown()))
             .because(error)
             .hint("is a hub running there? start one with `tidings serve`, or give its --url"),
     }

@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tidings_client::{
-    Event, EventId, EventSource, Item, MessageEvent, Problem, PublishError, Publisher,
+    Event, EventId, EventSource, Item, MessageEvent, Problem, PublishError, Publisher, ShownUrl,
 };
 use tokio::time::Instant;
 
@@ -38,19 +38,14 @@ use crate::settings::parse_duration;
 
 pub(super) fn run(args: &RelayArgs) -> Result<ExitCode, CliError> {
     if !is_url(&args.upstream_url) {
-        let message = format!("{:?} is no URL", args.upstream_url);
+        let message = format!("{:?} is no URL", ShownUrl(&args.upstream_url));
         return Err(CliError::new(ExitCode::Usage, message)
             .hint("first the URL of the upstream, then the topic"));
     }
     let every = args.report_every.as_deref().map(parse_duration).transpose();
     let every =
         every.map_err(|why| CliError::new(ExitCode::Usage, format!("--report-every: {why}")))?;
-    let upstream = Upstream {
-        url: args.upstream_url.clone(),
-        args: &args.upstream,
-        hub: &args.hub,
-        once: false,
-    };
+    let upstream = Upstream::new(args.upstream_url.clone(), &args.upstream, &args.hub, false)?;
     let since = SinceFile::open(args.upstream.since_file.as_deref())?;
     client_runtime()?.block_on(relay(args, upstream, since, every))
 }
@@ -71,7 +66,7 @@ async fn relay(
         Some(id) => (Some(id.clone()), "the since-file"),
         None => match start::last_relayed(&args.hub, &args.topic, prefix).await? {
             Some(id) => (Some(id), "the last event of the topic"),
-            None => (upstream.after()?, "--after"),
+            None => (upstream.after(), "the command line"),
         },
     };
     let mut source = upstream.open(start.clone())?;

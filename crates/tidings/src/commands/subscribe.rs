@@ -20,10 +20,9 @@ use crate::exit_code::ExitCode;
 use crate::output;
 
 pub(super) fn run(args: SubscribeArgs) -> Result<ExitCode, CliError> {
-    let upstream =
-        Upstream { url: url(&args)?, args: &args.upstream, hub: &args.hub, once: args.once };
+    let upstream = Upstream::new(url(&args)?, &args.upstream, &args.hub, args.once)?;
     let since = SinceFile::open(args.upstream.since_file.as_deref())?;
-    let start = since.id().cloned().or(upstream.after()?);
+    let start = since.id().cloned().or_else(|| upstream.after());
     let source = upstream.open(start)?;
     let subscriber = Subscriber {
         upstream,
@@ -55,7 +54,7 @@ fn url(args: &SubscribeArgs) -> Result<String, CliError> {
         return Ok(args.targets[0].clone());
     }
     events_url(args).ok_or_else(|| {
-        CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", args.hub.url))
+        CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", args.hub.shown()))
             .hint("such as http://127.0.0.1:3000")
     })
 }

@@ -22,7 +22,10 @@ pub(super) fn run(args: &TraceArgs) -> Result<ExitCode, CliError> {
         asked.unwrap_or_else(|late| Err(unreached(&args.hub, late)))
     })?;
     let text = if args.json { format!("{answer}\n") } else { describe(&answer) };
-    output::print(text.as_bytes())?;
+    match args.json {
+        true => output::print_json(&text)?,
+        false => output::print_text(&text)?,
+    };
     Ok(ExitCode::Success)
 }
 
@@ -34,7 +37,7 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 async fn ask(args: &TraceArgs) -> Result<Value, CliError> {
     let url = url(args).ok_or_else(|| {
-        CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", args.hub.url))
+        CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", args.hub.shown()))
             .hint("such as http://127.0.0.1:3000")
     })?;
     let mut request = Request::get(url.as_str()).header("accept", "application/json");
@@ -42,7 +45,7 @@ async fn ask(args: &TraceArgs) -> Result<Value, CliError> {
         request = request.header("authorization", format!("Bearer {token}"));
     }
     let request = request.body(Body::empty()).map_err(|error| {
-        let message = format!("{:?} and the token make no request", args.hub.url);
+        let message = format!("{:?} and the token make no request", args.hub.shown());
         CliError::new(ExitCode::Usage, message).because(error)
     })?;
     let answer = HttpTransport::new().send(request).await;
@@ -61,7 +64,7 @@ async fn ask(args: &TraceArgs) -> Result<Value, CliError> {
         return Err(if wants_token { error.hint(TOKEN_HINT) } else { error });
     }
     json.map_err(|error| {
-        let message = format!("what answers at {} is no hub", args.hub.url);
+        let message = format!("what answers at {} is no hub", args.hub.shown());
         CliError::new(ExitCode::Failure, message).because(error)
     })
 }
@@ -78,7 +81,7 @@ fn url(args: &TraceArgs) -> Option<Url> {
 }
 
 fn unreached(hub: &HubUrl, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
-    CliError::new(ExitCode::Unreached, format!("cannot ask {}", hub.url))
+    CliError::new(ExitCode::Unreached, format!("cannot ask {}", hub.shown()))
         .because(error)
         .hint("is a hub running there? give its --url")
 }

@@ -9,14 +9,14 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tidings_client::{
     Backoff, Cause, EventId, EventSource, Item, MessageEvent, Opened, ReadError, Reconnecting,
-    Refusal,
+    Refusal, ShownUrl,
 };
-use url::Url;
 
 pub(super) use self::headers::given as given_headers;
+pub(super) use self::headers::take_last_event_id;
 pub(super) use self::since_file::SinceFile;
 use super::publish::TOKEN_HINT;
 use crate::args::{HubUrl, UpstreamArgs};
@@ -33,9 +33,35 @@ pub(super) struct Upstream<'a> {
     pub(super) hub: &'a HubUrl,
     /// Whether the response is asked for once and never again.
     pub(super) once: bool,
+    headers: HeaderMap,
+    /// Where to begin, by `--after` or a `Last-Event-ID` among the headers.
+    after: Option<EventId>,
 }
 
-impl Upstream<'_> {
+impl<'a> Upstream<'a> {
+    /// An upstream as the arguments say.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a header or `--after`.
+    pub(super) fn new(
+        url: String,
+        args: &'a UpstreamArgs,
+        hub: &'a HubUrl,
+        once: bool,
+    ) -> Result<Self, CliError> {
+        let mut headers = given_headers(&args.header)?;
+        let by_header = take_last_event_id(&mut headers)?;
+        let after = args.after.as_ref().map(EventId::new).transpose().map_err(|error| {
+            CliError::new(ExitCode::Usage, "--after is no event id").because(error)
+        })?;
+        if by_header.is_some() && after.is_some() {
+            let message = "there are both --after and a header Last-Event-ID";
+            return Err(CliError::new(ExitCode::Usage, message).hint("they mean the same"));
+        }
+        Ok(Self { url, args, hub, once, headers, after: after.or(by_header) })
+    }
+
     /// The source, which will begin after `start`.
     ///
     /// # Errors
@@ -43,20 +69,13 @@ impl Upstream<'_> {
     /// What is wrong with the arguments.
     pub(super) fn open(&self, start: Option<EventId>) -> Result<EventSource, CliError> {
         // What a hub, or a proxy before it, says while it restarts.
-        let mut backoff = [
-            StatusCode::TOO_MANY_REQUESTS,
-            StatusCode::BAD_GATEWAY,
-            StatusCode::SERVICE_UNAVAILABLE,
-            StatusCode::GATEWAY_TIMEOUT,
-        ]
-        .into_iter()
-        .fold(Backoff::new(), Backoff::temporary);
+        let mut backoff = Backoff::new().temporary_gateways();
         if let Some(retries) = self.args.retries {
             backoff = backoff.retries_max(retries);
         }
         let mut builder = EventSource::builder(&self.url).retry_policy(backoff);
         if let Some(token) = &self.hub.token
-            && is_same_origin(&self.url, &self.hub.url)
+            && self.hub.is_origin_of(&self.url)
         {
             builder = builder.bearer_token(token);
         }
@@ -73,9 +92,7 @@ impl Upstream<'_> {
             })?;
             builder = builder.method(method);
         }
-        for (name, value) in given_headers(&self.args.header)? {
-            builder = builder.header(name, value);
-        }
+        builder = builder.headers(self.headers.clone());
         if let Some(id) = start {
             builder = builder.last_event_id(id);
         }
@@ -86,21 +103,14 @@ impl Upstream<'_> {
             builder = builder.one_shot();
         }
         builder.open().map_err(|error| {
-            let message = format!("{:?} and the headers make no request", self.url);
+            let message = format!("{:?} and the headers make no request", ShownUrl(&self.url));
             CliError::new(ExitCode::Usage, message).because(error)
         })
     }
 
-    /// The id given with `--after`.
-    ///
-    /// # Errors
-    ///
-    /// It is none.
-    pub(super) fn after(&self) -> Result<Option<EventId>, CliError> {
-        let after = self.args.after.as_ref().map(EventId::new).transpose();
-        after.map_err(|error| {
-            CliError::new(ExitCode::Usage, "--after is no event id").because(error)
-        })
+    /// Where to begin, by the arguments.
+    pub(super) fn after(&self) -> Option<EventId> {
+        self.after.clone()
     }
 
     /// A Tidings hub gives a sign of life every so often; whether it is one, its answer says.
@@ -124,9 +134,10 @@ impl Upstream<'_> {
             ReadError::GaveUp { cause, .. } if cause.status().is_none() => ExitCode::Unreached,
             ReadError::Broken(Cause::Network(error)) if error.is_connect() => ExitCode::Unreached,
             ReadError::Broken(_) => ExitCode::Failure,
+            ReadError::Malformed(_) => ExitCode::Refused,
             _ => ExitCode::Refused,
         };
-        let place = self.url.split('?').next().unwrap_or_default();
+        let place = ShownUrl(self.url.split('?').next().unwrap_or_default());
         let message = match error.refusal().and_then(problem_sentence) {
             Some(detail) => format!("{place} refused: {detail}"),
             None if code == ExitCode::Unreached => format!("{place} cannot be reached"),
@@ -137,7 +148,7 @@ impl Upstream<'_> {
         let cli = CliError::new(code, message).because(error);
         Err(match status {
             Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                if is_same_origin(&self.url, &self.hub.url) {
+                if self.hub.is_origin_of(&self.url) {
                     cli.hint(TOKEN_HINT)
                 } else if self.hub.token.is_some() {
                     cli.hint("the token is the hub's and was not sent there; give a --header")
@@ -159,11 +170,6 @@ pub(super) fn is_url(text: &str) -> bool {
     let begins =
         |scheme: &str| text.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme));
     begins("http://") || begins("https://")
-}
-
-fn is_same_origin(one: &str, other: &str) -> bool {
-    let origin = |text| Url::parse(text).map(|url| url.origin()).ok();
-    origin(one).is_some_and(|one| Some(one) == origin(other))
 }
 
 /// What `--data` says: a text, or what is in a file.
@@ -278,13 +284,5 @@ mod tests {
         assert!(!is_url("news/http://h"));
         assert!(!is_url("http"));
         assert!(!is_url("é"));
-    }
-
-    #[test]
-    fn a_token_stays_with_its_origin() {
-        assert!(is_same_origin("http://h:80/events?topic=a", "http://h"));
-        assert!(!is_same_origin("https://h/", "http://h/"));
-        assert!(!is_same_origin("http://h.example/", "http://h/"));
-        assert!(!is_same_origin("nonsense", "nonsense"));
     }
 }

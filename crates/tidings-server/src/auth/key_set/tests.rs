@@ -18,6 +18,8 @@ struct Web {
     address: SocketAddr,
     document: Arc<Mutex<String>>,
     requests: Arc<AtomicUsize>,
+    /// The head of the last request, in lower case.
+    asked: Arc<Mutex<String>>,
 }
 
 impl Web {
@@ -27,13 +29,17 @@ impl Web {
             address: listener.local_addr().unwrap(),
             document: Arc::new(Mutex::new(document.to_string())),
             requests: Arc::default(),
+            asked: Arc::default(),
         };
         let (document, requests) = (Arc::clone(&web.document), Arc::clone(&web.requests));
+        let asked = Arc::clone(&web.asked);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                let _ = lines.take_while(|line| line.as_ref().is_ok_and(|l| !l.is_empty())).count();
+                let lines = lines.map(|line| line.unwrap().to_ascii_lowercase());
+                let lines: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+                *asked.lock().unwrap() = lines.join("\n");
                 requests.fetch_add(1, Ordering::SeqCst);
                 let body = document.lock().unwrap().clone();
                 let status = if body.is_empty() { "500 Broken" } else { "200 OK" };
@@ -170,6 +176,25 @@ async fn only_public_keys_for_signatures_are_used() {
     let encoding = EncodingKey::from_secret(&[7; 32]);
     let forged = jsonwebtoken::encode(&header, &json!({ "sub": "x" }), &encoding).unwrap();
     assert!(verified(&forged, &key).is_err());
+}
+
+#[tokio::test]
+async fn whoever_owns_a_set_is_told_who_asks() {
+    let web = Web::with(&json!({ "keys": [] }));
+    refresh(&web.key()).await;
+    let asked = web.asked.lock().unwrap().clone();
+    let agent = concat!("user-agent: tidings/", env!("CARGO_PKG_VERSION"));
+    for line in [agent, "accept-encoding: identity"] {
+        assert!(asked.lines().any(|found| found == line), "{asked}");
+    }
+}
+
+#[test]
+fn the_log_names_a_set_without_the_secrets_in_its_url() {
+    for url in ["https://me:hush@h:444/set?token=hush", "https://hush@h:444/set"] {
+        let set = KeySet::new(url, None).unwrap();
+        assert_eq!(format!("{set:?}"), "https://h:444/set");
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,9 @@ pub(super) fn diagnose(observed: &Observed) -> Diagnosis {
             diagnosis.find("unreachable", Error, "Nobody answers.", why, &[]);
         }
         Err(NoAnswer::Late) => no_answer(&mut diagnosis, observed),
+        Ok(head) if head.is_event_stream() && head.coding().is_some() => {
+            compressed_unasked(&mut diagnosis, head);
+        }
         Ok(head) if head.is_event_stream() => {
             head_of_a_stream(&mut diagnosis, head);
             first_bytes(&mut diagnosis, observed, head);
@@ -81,6 +84,16 @@ fn not_a_stream(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
         diagnosis.find("status", Error, title, evidence, &[]);
     }
     diagnosis.leave(format!("anything else, in {}", seconds(observed.listened)));
+}
+
+fn compressed_unasked(diagnosis: &mut Diagnosis, head: &Head) {
+    let title = "The stream is compressed although it was asked for uncompressed; most programs \
+                 cannot read it.";
+    let coding = head.coding().unwrap_or_default();
+    let evidence =
+        format!("Content-Encoding: {coding}, to a request with Accept-Encoding: identity");
+    diagnosis.find("compressed-unasked", Error, title, evidence, fixes::COMPRESSION);
+    diagnosis.leave("anything else: what came cannot be read");
 }
 
 fn head_of_a_stream(diagnosis: &mut Diagnosis, head: &Head) {

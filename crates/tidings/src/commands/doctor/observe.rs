@@ -144,7 +144,8 @@ pub(super) async fn observe(
         provoke_some(asked, provoke),
     );
     let listened = asked.started.elapsed();
-    let is_stream = first.as_ref().is_ok_and(Head::is_event_stream);
+    let is_readable = |head: &Head| head.is_event_stream() && head.coding().is_none();
+    let is_stream = first.as_ref().is_ok_and(is_readable);
     let (mut resume, mut unknown, mut preflight) = (Resume::Untried, Unknown::Untried, None);
     if is_stream {
         resume = try_resume(asked, &watch, provoke).await;
@@ -194,7 +195,7 @@ async fn listen(
             }
         };
         let head = answer.head.clone();
-        let is_stream = head.is_event_stream();
+        let is_stream = head.is_event_stream() && head.coding().is_none();
         let opened = head.at;
         if connections.is_empty() {
             first = Ok(head);
@@ -350,6 +351,8 @@ async fn read_until(
 
 /// Names and values of the lines that are whole.
 fn lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    // A byte order mark may stand at the beginning (HTML §9.2.6).
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use tidings_client::ShownUrl;
 
 use super::diagnosis::seconds;
 use super::finding::{Diagnosis, Finding};
 use super::observe::Observed;
 use super::probe::Head;
-use crate::output::harmless;
+use crate::foreign_text::harmless;
 
 /// For people.
 pub(super) fn text(observed: &Observed, diagnosis: &Diagnosis) -> String {
@@ -16,7 +17,7 @@ pub(super) fn text(observed: &Observed, diagnosis: &Diagnosis) -> String {
     let mut line = |line: &str| {
         writeln!(text, "{}", harmless(line)).expect("a String takes every write");
     };
-    line(observed.url.as_str());
+    line(&ShownUrl(observed.url.as_str()).to_string());
     if let Ok(head) = &observed.first {
         let by = by(head).map(|by| format!(" by {by}")).unwrap_or_default();
         let (version, status) = (head.version, head.status);
@@ -25,7 +26,7 @@ pub(super) fn text(observed: &Observed, diagnosis: &Diagnosis) -> String {
     if let Ok(head) = &observed.first
         && !head.redirects.is_empty()
     {
-        line(&format!("redirected to {}", head.url));
+        line(&format!("redirected to {}", ShownUrl(head.url.as_str())));
     }
     let watch = &observed.watch;
     line(&format!(
@@ -59,7 +60,7 @@ pub(super) fn json(observed: &Observed, diagnosis: &Diagnosis) -> Value {
     let ms = |duration: std::time::Duration| duration.as_millis() as u64;
     let delivery: Vec<_> = observed.published.iter().zip(&observed.watch.seen).collect();
     json!({
-        "url": observed.url.as_str(),
+        "url": ShownUrl(observed.url.as_str()).to_string(),
         "status": head.map(|head| head.status.as_u16()),
         "version": head.map(|head| format!("{:?}", head.version)),
         "by": head.and_then(by),

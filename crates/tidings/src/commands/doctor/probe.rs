@@ -4,7 +4,9 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use tidings_client::{Body, HttpTransport, Transport as _, TransportError};
@@ -50,6 +52,14 @@ impl Head {
         let media_type = self.header(CONTENT_TYPE).unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         self.status == StatusCode::OK && essence == "text/event-stream"
+    }
+
+    /// How the body is compressed, if it is.
+    pub(super) fn coding(&self) -> Option<String> {
+        self.header(CONTENT_ENCODING).filter(|coding| {
+            let mut codings = coding.split(',').map(str::trim);
+            !codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
+        })
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Watch {
     epoch_ms: i64,
 
     line: Vec<u8>,
+    /// It is the first of its connection, where a byte order mark may stand (HTML §9.2.6).
+    is_first_line: bool,
     after_cr: bool,
     block: Block,
 }
@@ -85,6 +87,7 @@ impl Watch {
     pub(super) fn open(&mut self, at: Duration) {
         self.finish_clump();
         self.line.clear();
+        self.is_first_line = true;
         self.block = Block::default();
         self.after_cr = false;
         self.opened = at;
@@ -157,7 +160,9 @@ impl Watch {
     }
 
     fn line_end(&mut self, at: Duration) {
-        let line = String::from_utf8_lossy(&self.line).into_owned();
+        let is_first = std::mem::take(&mut self.is_first_line);
+        let line = self.line.strip_prefix(BYTE_ORDER_MARK).filter(|_| is_first);
+        let line = String::from_utf8_lossy(line.unwrap_or(&self.line)).into_owned();
         self.line.clear();
         if line.is_empty() {
             return self.block_end(at);
@@ -262,6 +267,8 @@ fn time_in(text: &str, now_ms: i64) -> Option<i64> {
     })
 }
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// What is closer together than this is one clump.
 const CLUMP_PAUSE: Duration = Duration::from_millis(100);
 
@@ -304,6 +311,16 @@ mod tests {
         assert_eq!((watch.events, watch.resets), (3, 1));
         assert_eq!((watch.ids.concat(), watch.last_id), ("12".to_owned(), "2".to_owned()));
         assert_eq!(watch.seen, [Some(Duration::from_millis(2))]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_at_the_beginning_of_a_connection_is_no_part_of_a_field() {
+        let watch = watch(&[(1, "\u{feff}id: 1\ndata: a\n\n\u{feff}id: 2\ndata: b\n\n")]);
+        assert_eq!((watch.events, watch.last_id.as_str()), (2, "1"));
+        let mut again = watch;
+        again.open(Duration::from_millis(5));
+        again.feed(Duration::from_millis(6), "\u{feff}id: 3\ndata: c\n\n".as_bytes());
+        assert_eq!(again.last_id, "3");
     }
 
     #[test]

@@ -54,8 +54,9 @@ pub(super) async fn last_relayed(
 }
 
 async fn page(hub: &HubUrl, topic: &str, count: usize) -> Result<Page, CliError> {
-    let unreached =
-        || CliError::new(ExitCode::Unreached, format!("cannot ask {} for its last event", hub.url));
+    let unreached = || {
+        CliError::new(ExitCode::Unreached, format!("cannot ask {} for its last event", hub.shown()))
+    };
     let url = Url::parse(&hub.url).ok().and_then(|mut url| {
         url.path_segments_mut().ok()?.pop_if_empty().push("events");
         let count = count.to_string();
@@ -64,7 +65,7 @@ async fn page(hub: &HubUrl, topic: &str, count: usize) -> Result<Page, CliError>
         Some(url)
     });
     let url = url.ok_or_else(|| {
-        CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", hub.url))
+        CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", hub.shown()))
             .hint("such as http://127.0.0.1:3000")
     })?;
     let mut request = Request::get(url.as_str()).header(header::ACCEPT, "application/json");
@@ -72,7 +73,7 @@ async fn page(hub: &HubUrl, topic: &str, count: usize) -> Result<Page, CliError>
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let request = request.body(Body::from(Bytes::new())).map_err(|error| {
-        CliError::new(ExitCode::Usage, format!("{:?} and the token make no request", hub.url))
+        CliError::new(ExitCode::Usage, format!("{:?} and the token make no request", hub.shown()))
             .because(error)
     })?;
     let answer = HttpTransport::new().send(request).await.map_err(|error| {
@@ -87,7 +88,7 @@ async fn page(hub: &HubUrl, topic: &str, count: usize) -> Result<Page, CliError>
         // The topic has been ended, and may be begun anew.
         StatusCode::NO_CONTENT => Ok(Page { events: Vec::new(), next: String::new() }),
         StatusCode::OK => serde_json::from_slice(&body).map_err(|error| {
-            let message = format!("what answers at {} is no hub", hub.url);
+            let message = format!("what answers at {} is no hub", hub.shown());
             CliError::new(ExitCode::Refused, message).because(error)
         }),
         status => {

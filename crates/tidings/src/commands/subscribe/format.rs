@@ -6,7 +6,8 @@ use serde::Serialize;
 use tidings_client::MessageEvent;
 
 use super::super::upstream::RESET;
-use crate::output::{Palette, harmless};
+use crate::foreign_text::{harmless, harmless_json, harmless_lines};
+use crate::output::Palette;
 
 /// One of the ways to print.
 #[derive(Clone, Copy, Debug)]
@@ -14,9 +15,9 @@ pub(super) enum Format {
     /// For people: id, type, data.
     Human { palette: Palette, is_terminal: bool },
     /// One JSON object a line.
-    Json,
+    Json { is_terminal: bool },
     /// The event stream itself.
-    Raw,
+    Raw { is_terminal: bool },
 }
 
 #[derive(Serialize)]
@@ -29,13 +30,11 @@ struct Line<'a> {
 
 impl Format {
     pub(super) fn new(raw: bool, json: bool) -> Self {
+        let is_terminal = io::stdout().is_terminal();
         match (raw, json) {
-            (true, _) => Self::Raw,
-            (_, true) => Self::Json,
-            _ => Self::Human {
-                palette: Palette::for_stdout(),
-                is_terminal: io::stdout().is_terminal(),
-            },
+            (true, _) => Self::Raw { is_terminal },
+            (_, true) => Self::Json { is_terminal },
+            _ => Self::Human { palette: Palette::for_stdout(), is_terminal },
         }
     }
 
@@ -45,13 +44,23 @@ impl Format {
             Self::Human { palette, is_terminal } => {
                 out.extend_from_slice(human(&event, palette, is_terminal).as_bytes());
             }
-            Self::Json => {
+            Self::Json { is_terminal } => {
                 let id = event.last_event_id().map(AsRef::as_ref);
                 let line = Line { id, event: event.event_type(), data: event.data() };
-                serde_json::to_writer(&mut *out, &line).expect("texts only, into a Vec");
+                let json = serde_json::to_string(&line).expect("texts only, into a String");
+                let shown = if is_terminal { harmless_json(&json) } else { json.as_str().into() };
+                out.extend_from_slice(shown.as_bytes());
                 out.push(b'\n');
             }
-            Self::Raw => event.into_sent().encode(out),
+            Self::Raw { is_terminal } => {
+                let begin = out.len();
+                event.into_sent().encode(out);
+                if is_terminal {
+                    let text = String::from_utf8_lossy(&out[begin..]).into_owned();
+                    out.truncate(begin);
+                    out.extend_from_slice(harmless_lines(&text).as_bytes());
+                }
+            }
         }
     }
 }
