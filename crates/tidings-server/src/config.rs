@@ -8,7 +8,8 @@ use crate::client::TrustedProxies;
 use crate::cors::Cors;
 use crate::error::ConfigError;
 use crate::limits;
-use crate::mercure::MercureConfig;
+use crate::mercure::{self, MercureConfig};
+use crate::route;
 use crate::tls::Tls;
 
 /// What the server is told once, at the start.
@@ -184,6 +185,13 @@ impl Config {
         if self.event_bytes_max > limits::EVENT_BYTES_CEILING {
             return Err(ConfigError::EventTooLarge { bytes_max: limits::EVENT_BYTES_CEILING });
         }
+        let mut paths = self.pages.iter().flat_map(|set| set.iter()).map(|file| file.path);
+        let is_taken = |path: &&'static str| {
+            route::Path::find(path).is_some() || mercure::has(&self.mercure, path)
+        };
+        if let Some(path) = paths.find(is_taken) {
+            return Err(ConfigError::PagePath { path });
+        }
         if self.drain_max < self.drain_window {
             return Err(ConfigError::DrainTooShort);
         }
@@ -250,6 +258,15 @@ mod tests {
         config.jwt_keys = vec![JwtKey::hs256(&[7; 32]).unwrap()];
         assert_eq!(config.check(), Ok(()));
         assert!(!config.is_open());
+    }
+
+    #[test]
+    fn a_page_cannot_hide_the_api_or_be_hidden_by_it() {
+        for path in ["/events", "/events/a", "/healthz", "/.well-known/mercure"] {
+            let file = tidings_web::File { path, content_type: "text/plain", body: "" };
+            let config = Config { pages: vec![Box::leak(Box::new([file]))], ..Config::default() };
+            assert_eq!(config.check(), Err(ConfigError::PagePath { path }));
+        }
     }
 
     #[test]

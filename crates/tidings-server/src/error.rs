@@ -37,6 +37,11 @@ pub enum ConfigError {
         /// The most it can be, in bytes.
         bytes_max: usize,
     },
+    /// A static file has the path of something that the server answers itself.
+    PagePath {
+        /// The path.
+        path: &'static str,
+    },
     /// `drain_max` is less than `drain_window`.
     DrainTooShort,
     /// An API key is too easy to guess, or cannot be sent in a header.
@@ -110,6 +115,9 @@ impl fmt::Display for ConfigError {
                  configure a key, listen on a loopback address, or say that the hub is open"
             ),
             Self::Zero { name } => write!(f, "{name} must be more than zero"),
+            Self::PagePath { path } => {
+                write!(f, "no static file can be at {path}: the hub answers there itself")
+            }
             Self::EventTooLarge { bytes_max } => {
                 write!(f, "event_bytes_max can be at most {bytes_max}")
             }

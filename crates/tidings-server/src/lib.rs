@@ -93,6 +93,7 @@ mod query;
 mod quota;
 mod rebinding;
 mod redirect;
+mod route;
 mod routes;
 mod server;
 mod service;

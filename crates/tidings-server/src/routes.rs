@@ -1,4 +1,4 @@
-//! The whole URL map.
+//! From a request to what answers it: the API, the Mercure protocol, or a page.
 
 use std::sync::Arc;
 
@@ -14,60 +14,84 @@ use crate::cors;
 use crate::mercure;
 use crate::native;
 use crate::problem::{Code, Problem};
+use crate::route::{Meaning, PATHS, Path, Route};
 use crate::state::State;
 use crate::trace;
 
-/// What there is, and what can be done with it. `HEAD` goes with `GET`, and `OPTIONS` with
-/// everything.
-const ROUTES: &[(&str, &[Method])] = &[
-    ("/events", &[Method::GET, Method::POST]),
-    ("/events/{topic}", &[Method::GET, Method::POST, Method::DELETE]),
-    ("/topics", &[Method::GET]),
-    ("/stats", &[Method::GET]),
-    ("/metrics", &[Method::GET]),
-    ("/connections/{id}", &[Method::GET]),
-    ("/healthz", &[Method::GET]),
-    ("/readyz", &[Method::GET]),
-    ("/openapi.json", &[Method::GET]),
-];
-
-/// The labels of requests in the metrics: the routes, and these behind them.
-pub(crate) const LABELS: usize = ROUTES.len() + OTHER_LABELS.len();
+/// The labels of requests in the metrics: the paths of the API, and these behind them.
+pub(crate) const LABELS: usize = PATHS.len() + OTHER_LABELS.len();
 
 const OTHER_LABELS: [&str; 3] = ["mercure", "page", "none"];
-const MERCURE: usize = ROUTES.len();
+const MERCURE: usize = PATHS.len();
 const PAGE: usize = MERCURE + 1;
 const NONE: usize = MERCURE + 2;
 
 /// The label with this number.
 pub(crate) fn label_name(label: usize) -> &'static str {
-    ROUTES.get(label).map_or_else(|| OTHER_LABELS[label - ROUTES.len()], |(path, _)| path)
+    PATHS.get(label).map_or_else(|| OTHER_LABELS[label - PATHS.len()], |(path, _)| path)
+}
+
+/// What answers a request.
+enum Target<'a> {
+    /// An operation of the API, or a method that has none there.
+    Api(Path<'a>),
+    /// The Mercure protocol, at its paths.
+    Mercure,
+    /// A static file.
+    Page,
+    Nothing,
+}
+
+impl<'a> Target<'a> {
+    /// Of what is at `path`: the API comes first, for a publish should not pay for the others, and
+    /// no other has one of its paths ([`Config::check`](crate::Config::check)).
+    fn find(state: &State, path: &'a str) -> Self {
+        match Path::find(path) {
+            Some(path) => Self::Api(path),
+            None if mercure::has(&state.config.mercure, path) => Self::Mercure,
+            None if state.pages.has(path) => Self::Page,
+            None => Self::Nothing,
+        }
+    }
+
+    fn label(&self) -> usize {
+        match self {
+            Self::Api(path) => path.index,
+            Self::Mercure => MERCURE,
+            Self::Page => PAGE,
+            Self::Nothing => NONE,
+        }
+    }
 }
 
 /// Answers a request. Whatever goes wrong is an answer too.
 pub(crate) async fn answer(state: &Arc<State>, request: Request<RequestBody>) -> Answer {
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path();
-    let label = match find(path) {
-        _ if mercure::has(state, path) => MERCURE,
-        _ if state.pages.has(path) => PAGE,
-        Some((route, _)) => route,
-        None => NONE,
-    };
+    let target = Target::find(state, parts.uri.path());
+    let label = target.label();
     let route = label_name(label);
-    let answer = trace::request(&parts, route, of_label(state, &parts, body, label)).await;
+    let answer = trace::request(&parts, route, answer_at(state, &parts, body, target)).await;
     state.counts.answered(label, answer.status());
     answer
 }
 
-async fn of_label(state: &Arc<State>, parts: &Parts, body: RequestBody, label: usize) -> Answer {
-    if label == MERCURE {
-        return mercure::answer(state, parts, body).await;
-    }
-    let mut answer = match dispatch(state, parts, body).await {
-        Ok(answer) => answer,
-        Err(problem) => Answer::Response(refuse(state, parts, problem)),
+async fn answer_at(
+    state: &Arc<State>,
+    parts: &Parts,
+    body: RequestBody,
+    target: Target<'_>,
+) -> Answer {
+    let answered = match target {
+        Target::Mercure => return mercure::answer(state, parts, body).await,
+        Target::Api(path) => api(state, parts, body, path).await,
+        Target::Page => page(state, parts),
+        Target::Nothing => Err(Problem::new(
+            Code::NotFound,
+            "see /openapi.json for what there is; events are at /events",
+        )),
     };
+    let mut answer =
+        answered.unwrap_or_else(|problem| Answer::Response(refuse(state, parts, problem)));
     let origin = parts.headers.get(header::ORIGIN);
     state.config.cors.apply(origin, answer.headers_mut());
     answer
@@ -88,53 +112,60 @@ pub(crate) fn refuse(state: &State, parts: &Parts, problem: Problem) -> Response
     problem.into_response()
 }
 
-async fn dispatch(state: &Arc<State>, parts: &Parts, body: RequestBody) -> Result<Answer, Problem> {
-    let path = parts.uri.path();
-    if Client::exceeds(parts) && !native::wants_stream(parts) {
-        return Err(too_many_connections());
-    }
-    if state.pages.has(path) {
-        return page(state, parts);
-    }
-    let (route, rest) = find(path).ok_or_else(|| {
-        Problem::new(Code::NotFound, "see /openapi.json for what there is; events are at /events")
-    })?;
-    let (pattern, methods) = ROUTES[route];
-    let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
-    if method == Method::OPTIONS {
-        return options(state, parts, methods);
-    }
-    if !methods.contains(method) {
-        return Err(Problem::new(
-            Code::MethodNotAllowed,
-            format!("{pattern} knows {}", allowed(methods)),
-        )
-        .with_header(header::ALLOW, allow_header(methods)));
-    }
-    match (pattern, method) {
-        ("/events" | "/events/{topic}", &Method::GET) => native::read(state, parts, rest).await,
-        ("/events" | "/events/{topic}", &Method::POST) => {
-            native::write(state, parts, rest, body).await
+async fn api(
+    state: &Arc<State>,
+    parts: &Parts,
+    body: RequestBody,
+    path: Path<'_>,
+) -> Result<Answer, Problem> {
+    let methods = path.methods();
+    let route = match path.meaning(&parts.method) {
+        Meaning::Route(route) => route,
+        Meaning::Options => return options(state, parts, methods),
+        Meaning::Unknown => {
+            let detail = format!("{} knows {}", path.pattern(), allowed(methods));
+            return Err(Problem::new(Code::MethodNotAllowed, detail)
+                .with_header(header::ALLOW, allow_header(methods)));
         }
-        ("/events/{topic}", _) => native::end(state, parts, rest.unwrap_or("")).await,
-        ("/connections/{id}", _) => admin::connection(state, parts, rest.unwrap_or("")).await,
-        ("/topics", _) => native::topics(state, parts).await,
-        ("/healthz", _) => Ok(admin::live(state).await),
-        ("/readyz", _) => Ok(admin::ready(state).await),
-        ("/metrics", _) => admin::metrics(state, parts).await,
-        ("/openapi.json", _) => Ok(admin::openapi()),
-        _ => native::stats(state, parts).await,
+    };
+    check_connection(parts, route)?;
+    match route {
+        Route::Read(topic) => native::read(state, parts, topic).await,
+        Route::Write(topic) => native::write(state, parts, topic, body).await,
+        Route::End(topic) => native::end(state, parts, topic).await,
+        Route::Topics => native::topics(state, parts).await,
+        Route::Stats => native::stats(state, parts).await,
+        Route::Metrics => admin::metrics(state, parts).await,
+        Route::Connection(id) => admin::connection(state, parts, id).await,
+        Route::Live => Ok(admin::live(state).await),
+        Route::Ready => Ok(admin::ready(state).await),
+        Route::OpenApi => Ok(admin::openapi()),
     }
 }
 
-/// The answer to who has one connection too many, and does not want a stream.
+/// Whether a connection beyond its address's bound may do this. A subscriber hears of it in its
+/// stream, for another status would end a browser's `EventSource` for good; and a probe asks for
+/// the hub, not for itself.
+fn check_connection(parts: &Parts, route: Route<'_>) -> Result<(), Problem> {
+    let may = match route {
+        Route::Live | Route::Ready => true,
+        Route::Read(_) => native::wants_stream(parts),
+        _ => false,
+    };
+    if may || !Client::exceeds(parts) { Ok(()) } else { Err(too_many_connections()) }
+}
+
+/// The answer on a connection beyond the bound of its address.
 fn too_many_connections() -> Problem {
     Problem::new(Code::TooManyConnections, "close one, or use one for several requests")
         .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
 }
 
-/// A static file. The API's own paths come first in everybody's mind, but no file has one of them.
+/// A static file.
 fn page(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+    if Client::exceeds(parts) {
+        return Err(too_many_connections());
+    }
     let methods = &[Method::GET];
     match parts.method {
         Method::GET | Method::HEAD => {}
@@ -146,18 +177,6 @@ fn page(state: &State, parts: &Parts) -> Result<Answer, Problem> {
     }
     let found = state.pages.answer(parts);
     found.ok_or_else(|| Problem::new(Code::NotFound, "there was a page a moment ago"))
-}
-
-/// The route of `path`, and what stands for `{topic}` or `{id}`, still percent-encoded.
-fn find(path: &str) -> Option<(usize, Option<&str>)> {
-    let with_rest = [("/events/", "/events/{topic}"), ("/connections/", "/connections/{id}")];
-    let rest = with_rest
-        .iter()
-        .find_map(|(prefix, pattern)| path.strip_prefix(prefix).map(|rest| (*pattern, rest)));
-    let (pattern, rest) = rest.map_or((path, None), |(pattern, rest)| (pattern, Some(rest)));
-    let route = ROUTES.iter().position(|(known, _)| *known == pattern)?;
-    // Braces in a path are somebody's literal text.
-    (rest.is_some() || !path.contains('{')).then_some((route, rest))
 }
 
 fn options(state: &State, parts: &Parts, methods: &[Method]) -> Result<Answer, Problem> {
@@ -193,17 +212,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_may_hold_slashes_and_braces() {
-        let found = |path| find(path).map(|(route, rest)| (ROUTES[route].0, rest));
-        assert_eq!(found("/events"), Some(("/events", None)));
-        assert_eq!(found("/events/a/b"), Some(("/events/{topic}", Some("a/b"))));
-        assert_eq!(found("/events/{topic}"), Some(("/events/{topic}", Some("{topic}"))));
-        for nowhere in ["/event", "/eventsx", "/topics/", "//", "/{topic}"] {
-            assert_eq!(found(nowhere), None, "{nowhere}");
-        }
-    }
-
-    #[test]
     fn the_published_description_has_the_same_paths_and_methods() {
         let json: Value = serde_json::from_str(admin::OPENAPI).unwrap();
         let mut described = BTreeSet::new();
@@ -212,7 +220,7 @@ mod tests {
                 described.insert((path.clone(), method.to_ascii_uppercase()));
             }
         }
-        let routed: BTreeSet<_> = [ROUTES, mercure::ROUTES]
+        let routed: BTreeSet<_> = [PATHS, mercure::ROUTES]
             .into_iter()
             .flatten()
             .flat_map(|(path, methods)| {

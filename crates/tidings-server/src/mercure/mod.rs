@@ -96,10 +96,10 @@ pub(crate) struct Memory {
 }
 
 /// Whether a request to `path` is one of this protocol.
-pub(crate) fn has(state: &State, path: &str) -> bool {
+pub(crate) fn has(config: &MercureConfig, path: &str) -> bool {
     let below = path.strip_prefix(HUB);
     let ours = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    state.config.mercure.enabled && (ours || path == METADATA)
+    config.enabled && (ours || path == METADATA)
 }
 
 /// Answers a request to a path that [is](has) of this protocol.

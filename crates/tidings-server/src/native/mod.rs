@@ -56,12 +56,10 @@ pub(crate) async fn read(
     }
 }
 
-/// Whether a request is one for an event stream.
+/// Whether a read is one of an event stream.
 pub(crate) fn wants_stream(parts: &Parts) -> bool {
-    let path = parts.uri.path();
-    let is_events = path == "/events" || path.starts_with("/events/");
     let is_stream = matches!(accept::face(&parts.headers), Ok(Face::EventStream));
-    parts.method == Method::GET && is_events && is_stream
+    parts.method == Method::GET && is_stream
 }
 
 /// `POST /events` and `POST /events/{topic}`.
