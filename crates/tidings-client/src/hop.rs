@@ -76,6 +76,19 @@ impl Hop {
     }
 }
 
+/// Which URL a source asks when it reconnects. The standard does not say, and browsers differ
+/// (whatwg/html issue 503).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RememberRedirects {
+    /// Always the one it was given.
+    Never,
+    /// The one that permanent redirects (301, 308) led to; not the one that temporary ones did.
+    #[default]
+    Permanent,
+    /// The one that answered last.
+    Always,
+}
+
 /// What is meant for one origin must not reach another (Fetch §4.4, step 13).
 pub(crate) fn strip_credentials(headers: &mut HeaderMap) {
     for secret in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {

@@ -59,6 +59,7 @@ mod cause;
 mod error;
 mod given_headers;
 mod handle;
+mod hook;
 mod hop;
 mod item;
 mod last_id_store;
@@ -80,18 +81,20 @@ pub use body::Body;
 pub use cause::Cause;
 pub use error::{InvalidUrl, OpenError, ReadError, RedirectProblem, Refusal};
 pub use handle::{ReadyState, SourceHandle};
+pub use hop::RememberRedirects;
 pub use item::{Attempt, Item, Opened, Reconnecting, Resume};
 pub use last_id_store::{LastIdFile, LastIdStore};
 pub use message_event::{JsonError, MessageEvent};
 pub use publisher::{
     Problem, PublishError, PublishStream, Published, Publisher, PublisherBuilder, Summary,
 };
-pub use request::{EventSourceBuilder, RememberRedirects};
+pub use request::EventSourceBuilder;
 pub use retry_policy::{Lost, RetryPolicy};
 pub use shown_url::ShownUrl;
 pub use source::EventSource;
 pub use tidings_codec::{Event, EventId, EventType, InvalidField};
+pub use transport::error::TransportError;
 pub use transport::http_transport::HttpTransport;
 #[cfg(feature = "reqwest")]
 pub use transport::reqwest_transport::ReqwestTransport;
-pub use transport::{FinalUrl, SendFuture, Transport, TransportError};
+pub use transport::{FinalUrl, SendFuture, Transport};

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,8 @@ use tidings_codec::{Decoder, EventId};
 
 use crate::error::OpenError;
 use crate::given_headers::GivenHeaders;
+use crate::hook::Hook;
+use crate::hop::RememberRedirects;
 use crate::limits::EVENT_BYTES_MAX;
 use crate::session::{LAST_EVENT_ID, Session, SessionConfig};
 use crate::target::Target;
@@ -37,22 +38,20 @@ pub struct EventSourceBuilder {
     transport: Option<Arc<dyn Transport>>,
 }
 
-/// The caller's hook, called before each attempt.
-pub(crate) type Hook = Box<dyn FnMut(Attempt) -> HookFuture + Send>;
-pub(crate) type HookFuture =
-    Pin<Box<dyn Future<Output = Result<HeaderMap, Box<dyn Error + Send + Sync>>> + Send>>;
+impl EventSource {
+    /// Opens a source that asks for `url` and nothing special.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if it is no `http` or `https` URL.
+    pub fn open(url: &str) -> Result<Self, OpenError> {
+        Self::builder(url).open()
+    }
 
-/// Which URL a source asks when it reconnects. The standard does not say, and browsers differ
-/// (whatwg/html issue 503).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RememberRedirects {
-    /// Always the one it was given.
-    Never,
-    /// The one that permanent redirects (301, 308) led to; not the one that temporary ones did.
-    #[default]
-    Permanent,
-    /// The one that answered last.
-    Always,
+    /// Begins to say what to ask for.
+    pub fn builder(url: &str) -> EventSourceBuilder {
+        EventSourceBuilder::new(url)
+    }
 }
 
 impl EventSourceBuilder {

@@ -11,14 +11,13 @@ use http::{HeaderMap, Request};
 use tidings_codec::EventId;
 use tokio::time::Sleep;
 
-use crate::error::{OpenError, ReadError};
+use crate::error::ReadError;
 use crate::handle::{Order, Shared};
-use crate::request::{Hook, HookFuture};
+use crate::hook::{Hook, HookFuture};
 use crate::retry_after::wall_clock;
 use crate::session::{Command, Session};
 use crate::{
-    Body, Cause, EventSourceBuilder, Item, LastIdStore, MessageEvent, ReadyState, SendFuture,
-    SourceHandle, Transport,
+    Body, Cause, Item, LastIdStore, MessageEvent, ReadyState, SendFuture, SourceHandle, Transport,
 };
 
 /// An event source: a subscription that outlives its connections.
@@ -51,20 +50,6 @@ enum Exchange {
 }
 
 impl EventSource {
-    /// Opens a source that asks for `url` and nothing special.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError`] if it is no `http` or `https` URL.
-    pub fn open(url: &str) -> Result<Self, OpenError> {
-        Self::builder(url).open()
-    }
-
-    /// Begins to say what to ask for.
-    pub fn builder(url: &str) -> EventSourceBuilder {
-        EventSourceBuilder::new(url)
-    }
-
     pub(crate) fn new(
         session: impl FnOnce(Instant) -> Session,
         transport: Arc<dyn Transport>,

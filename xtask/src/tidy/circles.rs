@@ -13,12 +13,6 @@ use crate::tree;
 /// Files that are in a circle all the same, those of one circle in one row. This list may only
 /// shrink.
 const CIRCLES: &[&[&str]] = &[
-    &["crates/tidings-client/src/body.rs", "crates/tidings-client/src/transport.rs"],
-    &[
-        "crates/tidings-client/src/request.rs",
-        "crates/tidings-client/src/session.rs",
-        "crates/tidings-client/src/source.rs",
-    ],
     &[
         "crates/tidings-conformance/src/check.rs",
         "crates/tidings-conformance/src/client.rs",

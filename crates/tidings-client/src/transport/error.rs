@@ -1,0 +1,79 @@
+//! `TransportError`: why an exchange failed.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why an exchange of request and answer failed.
+#[derive(Debug)]
+pub struct TransportError {
+    kind: Kind,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Connect,
+    Exchange,
+    Malformed,
+}
+
+impl TransportError {
+    /// No connection could be made, so nothing of the request has been sent.
+    pub fn connect(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: Kind::Connect, cause: cause.into() }
+    }
+
+    /// The exchange broke off. How much of the request has arrived is not known.
+    pub fn exchange(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: Kind::Exchange, cause: cause.into() }
+    }
+
+    /// There was an answer, and its head cannot be read: it is not HTTP, or has more fields than
+    /// are [taken](crate::limits::ANSWER_FIELDS_MAX). It would be the same another time.
+    pub fn malformed(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: Kind::Malformed, cause: cause.into() }
+    }
+
+    /// Whether nothing of the request has been sent.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        self.kind == Kind::Connect
+    }
+
+    /// Whether there was an answer that cannot be read.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        self.kind == Kind::Malformed
+    }
+
+    /// Sorts an error by the word of hyper, wherever in its causes that stands.
+    pub(crate) fn sort(is_connect: bool, error: impl Error + Send + Sync + 'static) -> Self {
+        if is_connect {
+            return Self::connect(error);
+        }
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(inner) = cause {
+            if inner.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+                return Self::malformed(error);
+            }
+            cause = inner.source();
+        }
+        Self::exchange(error)
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Connect => "could not connect",
+            Kind::Exchange => "the exchange broke off",
+            Kind::Malformed => "the head of the answer cannot be read",
+        })
+    }
+}
+
+impl Error for TransportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause)
+    }
+}
