@@ -44,6 +44,10 @@ impl Answer {
     }
 }
 
+/// What `X-Content-Type-Options` says in every answer: nothing of a publisher's is to be taken for
+/// another type than it is sent with.
+pub(crate) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
 /// An event stream about to begin.
 pub(crate) struct Stream {
     pub(crate) opening: Opening,

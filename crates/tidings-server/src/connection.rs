@@ -358,6 +358,7 @@ async fn refuse<T: Transport>(mut stream: T, status: &str, problem: &Problem) {
     let json = problem.to_json();
     let answer = format!(
         "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: {PROBLEM_JSON}\r\n\
+         x-content-type-options: nosniff\r\n\
          content-length: {}\r\n\r\n{json}",
         json.len()
     );

@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 
 use crate::answer::{self, Response};
 use crate::error::ConfigError;
+use crate::origin;
 use crate::problem::{Code, Problem};
 
 /// The origins whose pages may use the hub.
@@ -55,7 +56,10 @@ impl Cors {
     fn allows(&self, origin: &[u8]) -> bool {
         match &self.origins {
             Origins::Any => true,
-            Origins::Named(named) => named.iter().any(|name| name.as_bytes() == origin),
+            Origins::Named(named) => {
+                let same = |origin| named.iter().any(|name| origin::are_same(name, origin));
+                str::from_utf8(origin).is_ok_and(same)
+            }
         }
     }
 
@@ -143,12 +147,9 @@ impl Default for Origins {
 pub(crate) fn is_own(origin: &[u8], request: &Parts) -> bool {
     let host = request.headers.get(header::HOST).map(HeaderValue::as_bytes);
     let authority = request.uri.authority().map(|a| a.as_str().as_bytes());
-    let Some(own) = authority.or(host) else {
-        return false;
-    };
-    [&b"http://"[..], b"https://"].iter().any(|scheme| {
-        origin.strip_prefix(*scheme).is_some_and(|authority| authority.eq_ignore_ascii_case(own))
-    })
+    let own = authority.or(host).and_then(|own| str::from_utf8(own).ok());
+    let origin = str::from_utf8(origin).ok();
+    origin.zip(own).is_some_and(|(origin, own)| origin::is_of_host(origin, own))
 }
 
 fn not_allowed(origin: Option<&HeaderValue>) -> Problem {
@@ -160,30 +161,11 @@ fn not_allowed(origin: Option<&HeaderValue>) -> Problem {
     )
 }
 
-/// The form browsers send: scheme and host in lower case, no path, no default port.
+/// The form browsers send.
 fn canonical(text: &str) -> Result<String, ConfigError> {
-    let invalid = || ConfigError::Origin { text: text.to_owned() };
-    if text == "null" {
-        return Ok(text.to_owned()); // what pages from files and in sandboxes send
-    }
-    let lower = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
-    let (scheme, authority) = lower.split_once("://").ok_or_else(invalid)?;
-    let scheme_ok =
-        !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let parsed: http::uri::Authority = authority.parse().map_err(|_| invalid())?;
-    if !scheme_ok || authority.contains('@') || parsed.host().contains('*') {
-        return Err(invalid());
-    }
-    let default_port = match scheme {
-        "http" => ":80",
-        "https" => ":443",
-        _ => "",
-    };
-    let authority = match authority.strip_suffix(default_port) {
-        Some(host) if !default_port.is_empty() => host,
-        _ => authority,
-    };
-    Ok(format!("{scheme}://{authority}"))
+    let origin = text.strip_suffix('/').unwrap_or(text);
+    let known = origin::canonical(origin).filter(|known| !known.contains('*'));
+    known.ok_or_else(|| ConfigError::Origin { text: text.to_owned() })
 }
 
 /// Request headers that pages may set.

@@ -51,7 +51,26 @@ fn allows(config: &Config, host: &str) -> bool {
             || config.allowed_hosts.has(host);
     }
     // The names below `localhost` are all this machine's (RFC 6761 §6.3).
-    name == "localhost" || name.ends_with(".localhost") || config.allowed_hosts.has(host)
+    is_local_name(&name) || config.allowed_hosts.has(host) || has_certificate(config, &name)
+}
+
+fn is_local_name(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// A browser shows nobody's page under a name whose certificate it has not seen.
+fn has_certificate(config: &Config, name: &str) -> bool {
+    config.tls.as_ref().is_some_and(|tls| tls.covers(name))
+}
+
+/// Whether a reader may be sent to `host`: it is the hub's own, as far as anybody can tell.
+pub(crate) fn is_own_host(config: &Config, host: &str) -> bool {
+    let name = canonical(host);
+    let is_loopback = name.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    is_loopback
+        || is_local_name(&name)
+        || config.allowed_hosts.has(host)
+        || has_certificate(config, &name)
 }
 
 fn not_allowed(host: &str) -> Problem {

@@ -70,7 +70,8 @@ pub(crate) async fn answer(state: &Arc<State>, request: Request<RequestBody>) ->
     let target = Target::find(state, parts.uri.path());
     let label = target.label();
     let route = label_name(label);
-    let answer = trace::request(&parts, route, answer_at(state, &parts, body, target)).await;
+    let mut answer = trace::request(&parts, route, answer_at(state, &parts, body, target)).await;
+    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, answer::NOSNIFF);
     state.counts.answered(label, answer.status());
     answer
 }

@@ -10,7 +10,7 @@ use http::{Method, Request, Version};
 use hyper::body::{Body as _, Incoming};
 
 use crate::activity::Activity;
-use crate::answer::{Answer, Response};
+use crate::answer::{Answer, NOSNIFF, Response};
 use crate::body::RequestBody;
 use crate::client::Client;
 use crate::connection::Visit;
@@ -83,17 +83,20 @@ impl Connection {
         let host = host::check(version, request.uri(), request.headers())
             .and_then(|()| rebinding::check(&self.state.config, request.uri(), request.headers()));
         let is_last = self.is_excess || host.is_err();
-        let answer = match (host, self.redirect, &self.application) {
+        let mut answer = match (host, self.redirect, &self.application) {
             (Err(problem), ..) => {
                 let (parts, _) = request.into_parts();
                 Answer::Response(routes::refuse(&self.state, &parts, problem))
             }
-            (_, Some(port), _) => Answer::Response(redirect::answer(&request, port)),
+            (_, Some(port), _) => {
+                Answer::Response(redirect::answer(&self.state.config, &request, port))
+            }
             (_, None, Some(application)) => {
                 mount::ask(application, &self.state, request.map(RequestBody::from)).await
             }
             (_, None, None) => routes::answer(&self.state, request.map(RequestBody::from)).await,
         };
+        answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         let mut stream = match answer {
             Answer::Response(response) => {
                 // Who is refused may not have been heard out, and nobody listens to the body of a

@@ -12,11 +12,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use rustls::ServerConfig;
+use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 /// How connections are encrypted: versions, protocols, and the certificate that is shown now.
@@ -68,6 +69,16 @@ impl Tls {
     pub fn expires(&self) -> Option<SystemTime> {
         let shown = self.shown.0.read().unwrap_or_else(PoisonError::into_inner);
         shown.cert.first().and_then(expiry::not_after)
+    }
+
+    /// Whether the certificate that is shown now is one for `host`, a name or an address.
+    pub(crate) fn covers(&self, host: &str) -> bool {
+        let Ok(name) = ServerName::try_from(host) else { return false };
+        let shown = self.shown.0.read().unwrap_or_else(PoisonError::into_inner);
+        let parsed = shown.cert.first().map(ParsedCertificate::try_from);
+        parsed.is_some_and(|parsed| {
+            parsed.is_ok_and(|parsed| verify_server_name(&parsed, &name).is_ok())
+        })
     }
 
     pub(crate) fn config(&self) -> &Arc<ServerConfig> {

@@ -110,3 +110,26 @@ fn without_a_token_a_page_of_a_foreign_origin_changes_nothing() {
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.header("access-control-allow-origin"), None);
 }
+
+#[test]
+fn origins_are_compared_as_origins() {
+    let server = server(&["https://App.example:443"], false);
+    for origin in ["https://app.example", "https://app.example:443", "HTTPS://APP.example"] {
+        let answer = server.request("POST", "/events/a", &[("origin", origin)], "x");
+        assert_eq!(answer.status(), 200, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+    }
+    // The hub's own page, behind a proxy that names the default port.
+    for (host, origin, status) in [
+        ("localhost:443", "https://localhost", 200),
+        ("LOCALHOST", "https://localhost:443", 200),
+        ("localhost:80", "http://localhost", 200),
+        ("localhost:443", "http://localhost", 403),
+        ("localhost:8080", "http://localhost:8081", 403),
+        ("localhost", "https://localhost:8443", 403),
+    ] {
+        let headers = [("host", host), ("origin", origin)];
+        let answer = server.request("POST", "/events/a", &headers, "x");
+        assert_eq!(answer.status(), status, "{host} {origin}");
+    }
+}

@@ -18,7 +18,7 @@ const REQUESTS: [(&str, &str, (&str, &str)); 19] = [
     ("GET", "/events?topic=**", STREAM),
     ("GET", "/events/a", STREAM),
     ("GET", "/events/a", JSON),
-    ("GET", "/events/a?wait=10s&last=0", JSON),
+    ("GET", "/events/a?wait=1ms&last=0", JSON),
     ("POST", "/events/a", JSON),
     ("POST", "/events", ("content-type", "application/x-ndjson")),
     ("DELETE", "/events/a", JSON),
@@ -98,4 +98,19 @@ fn hosts_of_the_list_and_hubs_with_keys_are_answered_for() {
     let bearer = ("authorization", "Bearer 0123456789abcdef");
     connection.send(request("GET", "/stats", &[bearer, ("host", "any.example")], b""));
     assert_eq!(connection.response().status(), 200);
+}
+
+#[test]
+fn every_answer_forbids_to_guess_its_type() {
+    let server = TestServer::start();
+    for (method, target, header) in REQUESTS {
+        for host in ["localhost", "evil.example", "a b"] {
+            let mut connection = server.connect();
+            connection.send(request(method, target, &[header, ("host", host)], b""));
+            let head = connection.head();
+            let given = head.headers.iter().filter(|(name, _)| name == "x-content-type-options");
+            let given: Vec<_> = given.map(|(_, value)| value.as_str()).collect();
+            assert_eq!(given, ["nosniff"], "{method} {target} of {host}: {head:?}");
+        }
+    }
 }

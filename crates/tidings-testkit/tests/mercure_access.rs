@@ -323,3 +323,37 @@ fn the_face_can_be_turned_off() {
     let server = TestServer::builder().config(|config| config.mercure.enabled = false).start();
     assert_eq!(get(&server, "topic=a", &[]).status(), 404);
 }
+
+#[test]
+fn a_null_is_as_good_as_absent_and_an_unknown_extension_is_refused_on_both_doors() {
+    // One key for both.
+    let server = TestServer::builder()
+        .config(|config| config.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()])
+        .start();
+    let statuses = |token: &str| {
+        let token = bearer(token);
+        let mut connection = server.connect();
+        let headers = [("authorization", token.as_str()), ("accept", "text/event-stream")];
+        let target = format!("{HUB}?topic=a");
+        connection.send(tidings_testkit::http::request("GET", &target, &headers, b""));
+        let json = ("accept", "application/json");
+        let native = server.request("GET", "/events/a?last=1", &[headers[0], json], "");
+        (native.status(), connection.head().status)
+    };
+    for claims in [
+        json!({"mercure": {"subscribe": ["a"], "publish": null}}),
+        json!({"mercure": {"subscribe": ["a"], "payload": null}, "exp": null, "nbf": null}),
+        json!({"mercure": {"subscribe": ["a"]}, "https://mercure.rocks/": null}),
+    ] {
+        assert_eq!(statuses(&zero(&claims)), (200, 200), "{claims}");
+    }
+    // The token is good, and grants nothing.
+    assert_eq!(statuses(&zero(&json!({"mercure": {"subscribe": null}}))), (403, 200));
+    let claims = json!({"mercure": {"subscribe": ["a"]}});
+    for crit in [json!(["exp"]), json!(["b64", "x"]), json!([])] {
+        let token = tidings_testkit::token::hs256_critical(&claims, SECRET, &crit);
+        assert_eq!(statuses(&token), (401, 401), "{crit}");
+        let said = get(&server, "topic=a", &[("authorization", &bearer(&token))]);
+        assert!(said.text().contains("crit"), "{said:?}");
+    }
+}

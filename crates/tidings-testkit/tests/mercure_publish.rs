@@ -207,3 +207,42 @@ fn an_open_hub_takes_forms_from_programs_but_not_from_foreign_pages() {
     let foreign = ("origin", "https://elsewhere.example");
     assert_eq!(server.request("POST", HUB, &[FORM, foreign], "topic=a").status(), 403);
 }
+
+#[test]
+fn an_id_that_no_client_could_send_back_is_refused_on_every_way_in() {
+    let server = drop_in();
+    let tokens = Tokens::everything();
+    let native = mercure::native_token();
+    for (id, json) in [
+        ("a%01b", "a\\u0001b"),
+        ("a%1fb", "a\\u001fb"),
+        ("a%7f", "a\\u007f"),
+        ("a%09b", "a\\tb"),
+        ("%20a", " a"),
+        ("a%20", "a "),
+        ("%20", " "),
+        ("a%c2%85", "a\\u0085"),
+    ] {
+        for token in [&tokens.zero, &tokens.one] {
+            let (status, body) = status(&server, token, &format!("topic=a&data=x&id={id}"));
+            assert_eq!(status, 400, "{id}: {body}");
+            assert!(body.contains("id"), "{id}: {body}");
+        }
+        let post = |target: &str, kind: &str, body: &str| {
+            let headers = [("authorization", native.as_str()), ("content-type", kind)];
+            server.request("POST", target, &headers, body)
+        };
+        let one = post(&format!("/events/a?id={id}"), "text/plain", "x");
+        assert_eq!((one.status(), one.code().as_str()), (400, "invalid_field"), "{id}");
+        let line = format!("{{\"data\":\"x\",\"id\":\"{json}\"}}\n");
+        let batch = post("/events/a", "application/x-ndjson", &line);
+        assert_eq!(batch.status(), 400, "{id}: {}", batch.text());
+        let text: String = serde_json::from_str(&format!("\"{json}\"")).unwrap();
+        let stream = post("/events/a", "text/event-stream", &format!("id: {text}\ndata: x\n\n"));
+        assert_eq!(stream.status(), 400, "{id}: {}", stream.text());
+    }
+    let headers = [("authorization", native.as_str()), ("accept", "application/json")];
+    let page = server.request("GET", "/events/a", &headers, "").json();
+    assert_eq!(page["events"].as_array().map(Vec::len), Some(0), "nothing was published");
+    assert_eq!(status(&server, &tokens.zero, "topic=a&data=x&id=a%20b").0, 200);
+}

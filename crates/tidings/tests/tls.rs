@@ -303,6 +303,12 @@ fn a_plain_port_sends_readers_to_tls_and_refuses_publishers() {
     assert!(head.starts_with("HTTP/1.1 308 "), "{head}");
     let location = format!("location: {}", scene.hub.url("/events/t?last=1"));
     assert!(head.contains(&location), "{head}");
+    // Neither a token nor a reader goes where it should not.
+    let head = curl(&["-i"], format!("{plain}/events/t?token=s3cret&last=1&authorization=s3cret"));
+    assert!(head.contains(&location) && !head.contains("s3cret"), "{head}");
+    assert!(head.contains("x-content-type-options: nosniff"), "{head}");
+    let head = curl(&["-i", "-H", "Host: evil.example"], format!("{plain}/events/t"));
+    assert!(head.starts_with("HTTP/1.1 421 ") && !head.contains("location:"), "{head}");
     let refused = curl(&["-d", "two"], format!("{plain}/events/t"));
     assert!(refused.contains("\"code\":\"tls_required\""), "{refused}");
     let lost = curl(&[], format!("http://{}/events/t", scene.hub.address));

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use jsonwebtoken::Algorithm;
 use jsonwebtoken::errors::ErrorKind;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tidings_hub::{Grant, Matcher, Timestamp};
 
 use super::keys::{ApiKey, JwtKey, Kind, PlainKey};
+use crate::state;
 
 /// What we read of a token's claims.
 #[derive(Deserialize)]
@@ -22,12 +25,21 @@ struct Claims {
     namespaced: Option<Access>,
 }
 
+/// When a token holds, in seconds since the epoch.
+#[derive(Deserialize)]
+struct Times {
+    #[serde(default)]
+    exp: Option<f64>,
+    #[serde(default)]
+    nbf: Option<f64>,
+}
+
 #[derive(Deserialize)]
 struct Access {
     #[serde(default)]
-    publish: Vec<String>,
+    publish: Option<Vec<String>>,
     #[serde(default)]
-    subscribe: Vec<String>,
+    subscribe: Option<Vec<String>>,
 }
 
 /// Why a token is not accepted. The texts hold no quotes: they go into a header.
@@ -39,6 +51,8 @@ pub(crate) enum InvalidToken {
     Signature,
     /// No key of a set signed it, as far as the set is known: it may be read anew.
     KeyUnknown,
+    /// It asks for extensions that have to be understood (`crit`, RFC 7515 §4.1.11); none is.
+    Critical,
     /// Its algorithm is none that a key is used with.
     Algorithm,
     /// Its `exp` is past.
@@ -57,6 +71,7 @@ impl fmt::Display for InvalidToken {
             Self::Unknown => "the token is neither a known key nor a JSON Web Token",
             Self::Signature => "the signature of the token does not fit any key of the hub",
             Self::KeyUnknown => "no key of the hub's key set fits the token (kid)",
+            Self::Critical => "the token asks for extensions that the hub does not know (crit)",
             Self::Algorithm => "the algorithm of the token is not one that the hub accepts",
             Self::Expired => "the token has expired (exp)",
             Self::NotYetValid => "the token is not valid yet (nbf)",
@@ -85,7 +100,11 @@ pub(crate) fn granted(
 
 /// What `token` says, if one of `keys` signed it and it is valid now.
 pub(crate) fn claims<T: DeserializeOwned>(token: &str, keys: &[JwtKey]) -> Result<T, InvalidToken> {
-    let mut attempt = Attempt { token, found: None, refusal: InvalidToken::Unknown };
+    let header = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken::Unknown)?;
+    if header.crit.is_some() {
+        return Err(InvalidToken::Critical);
+    }
+    let mut attempt = Attempt { token, found: None, refusal: InvalidToken::Algorithm };
     let mut is_unsure = false;
     for key in keys {
         match &key.0 {
@@ -93,8 +112,10 @@ pub(crate) fn claims<T: DeserializeOwned>(token: &str, keys: &[JwtKey]) -> Resul
                 attempt.with(key);
             }
             Kind::Set(set) => {
-                let header = jsonwebtoken::decode_header(token).ok();
-                let Some(header) = header else { continue };
+                // No set has secrets.
+                if is_secret(header.alg) {
+                    continue;
+                }
                 is_unsure |= set.is_due();
                 is_unsure |= !set.any(header.kid.as_deref(), |key| attempt.with(key));
             }
@@ -118,27 +139,34 @@ struct Attempt<'a, T> {
 impl<T: DeserializeOwned> Attempt<'_, T> {
     /// Whether this is the key.
     fn with(&mut self, key: &PlainKey) -> bool {
-        let decoded = jsonwebtoken::decode::<T>(self.token, key.decoding(), key.validation());
+        let decoded = jsonwebtoken::decode::<Value>(self.token, key.decoding(), key.validation());
         match decoded {
-            Ok(data) => self.found = Some(Ok(data.claims)),
+            Ok(data) => self.found = Some(valid_now(data.claims)),
             Err(error) => match error.kind() {
-                // These are looked at only once the signature is right.
-                ErrorKind::ExpiredSignature => self.found = Some(Err(InvalidToken::Expired)),
-                ErrorKind::ImmatureSignature => self.found = Some(Err(InvalidToken::NotYetValid)),
+                // These are read only once the signature is right.
+                ErrorKind::Json(_) => self.found = Some(Err(InvalidToken::Claims)),
+                // That a key of the token's own algorithm did not sign it says more than that
+                // others have another algorithm.
                 ErrorKind::InvalidSignature => self.refusal = InvalidToken::Signature,
-                ErrorKind::InvalidAlgorithm => self.refusal = InvalidToken::Algorithm,
-                ErrorKind::Json(_)
-                | ErrorKind::InvalidClaimFormat(_)
-                | ErrorKind::MissingRequiredClaim(_)
-                    if is_jwt(self.token) =>
-                {
-                    self.refusal = InvalidToken::Claims;
-                }
                 _ => {}
             },
         }
         self.found.is_some()
     }
+}
+
+/// What signed claims say, if their times say that they hold now. A token without an end is a thing
+/// people have; one with an end is held to it.
+fn valid_now<T: DeserializeOwned>(claims: Value) -> Result<T, InvalidToken> {
+    let times = Times::deserialize(&claims).map_err(|_| InvalidToken::Claims)?;
+    let now = state::now().as_millis() as f64 / 1000.0;
+    if times.exp.is_some_and(|exp| exp <= now) {
+        return Err(InvalidToken::Expired);
+    }
+    if times.nbf.is_some_and(|nbf| nbf > now) {
+        return Err(InvalidToken::NotYetValid);
+    }
+    serde_json::from_value(claims).map_err(|_| InvalidToken::Claims)
 }
 
 /// Without this, or with a second implementation compiled in, the first token would be a panic.
@@ -151,8 +179,8 @@ fn grant(claims: Claims) -> Result<Grant, InvalidToken> {
     let access = claims.namespaced.or(claims.mercure);
     let access = access.ok_or(InvalidToken::NoAccess)?;
     Ok(Grant {
-        publish: matchers(&access.publish),
-        subscribe: matchers(&access.subscribe),
+        publish: matchers(&access.publish.unwrap_or_default()),
+        subscribe: matchers(&access.subscribe.unwrap_or_default()),
         expires: claims.exp.map(|seconds| Timestamp::from_millis((seconds * 1000.0) as u64)),
     })
 }
@@ -168,16 +196,16 @@ fn matchers(texts: &[String]) -> Vec<Matcher> {
     texts.iter().filter_map(matcher).collect()
 }
 
-fn is_jwt(token: &str) -> bool {
-    jsonwebtoken::decode_header(token).is_ok()
+fn is_secret(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-    use serde_json::{Value, json};
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use serde_json::json;
 
     use super::*;
 
@@ -232,6 +260,48 @@ mod tests {
         for garbage in ["", "x", "a.b.c", "....", "\u{1f980}"] {
             assert_eq!(verified(garbage), Err(InvalidToken::Unknown), "{garbage}");
         }
+    }
+
+    #[test]
+    fn extensions_that_must_be_understood_are_not_passed_over() {
+        install_cryptography();
+        let claims = json!({"mercure": {"subscribe": ["**"]}});
+        for names in [vec!["exp".to_owned()], vec!["b64".into(), "x".into()], vec![]] {
+            let header = Header { crit: Some(names), ..Header::new(Algorithm::HS256) };
+            let token = encode(&header, &claims, &EncodingKey::from_secret(SECRET)).unwrap();
+            assert_eq!(verified(&token), Err(InvalidToken::Critical));
+        }
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent() {
+        let granted = json!({"subscribe": ["a"]});
+        for claims in [
+            json!({"mercure": {"publish": null, "subscribe": ["a"]}}),
+            json!({"mercure": granted, "https://mercure.rocks/": null, "exp": null, "nbf": null}),
+        ] {
+            let grant = checked(&claims).unwrap();
+            assert_eq!((grant.publish.len(), grant.subscribe.len()), (0, 1), "{claims}");
+            assert_eq!(grant.expires, None);
+        }
+        assert_eq!(checked(&json!({"mercure": {"subscribe": null}})).unwrap(), Grant::nothing());
+        assert_eq!(checked(&json!({"mercure": null})), Err(InvalidToken::NoAccess));
+    }
+
+    #[test]
+    fn the_reason_is_that_of_the_key_which_could_have_signed() {
+        install_cryptography();
+        let key = |name, bytes| JwtKey::with_algorithm(name, &[bytes; 64]).unwrap();
+        let claims = json!({"mercure": {}});
+        let token = token(Algorithm::HS256, &[9; 64], &claims);
+        let mut keys = vec![key("HS256", 1), key("HS512", 1), key("HS384", 1)];
+        for _ in 0..keys.len() {
+            assert_eq!(verify(&token, &keys), Err(InvalidToken::Signature));
+            keys.rotate_left(1);
+        }
+        assert_eq!(verify(&token, &keys[1..]), Err(InvalidToken::Algorithm));
+        let set = JwtKey::at_url("https://issuer.example/jwks", None).unwrap();
+        assert_eq!(verify(&token, &[key("HS256", 1), set]), Err(InvalidToken::Signature));
     }
 
     #[test]

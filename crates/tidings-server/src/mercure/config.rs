@@ -3,6 +3,7 @@ use url::Url;
 
 use crate::auth::JwtKey;
 use crate::error::ConfigError;
+use crate::origin;
 
 /// What the Mercure face is told once, at the start.
 ///
@@ -112,9 +113,12 @@ impl PublishOrigins {
             if lower.is_empty() || lower.matches('*').count() > 1 {
                 return Err(ConfigError::Origin { text: text.to_owned() });
             }
+            // A port that the scheme has anyway says nothing.
+            let default_port = if lower.starts_with("https:") { ":443" } else { ":80" };
+            let lower = lower.strip_suffix(default_port).unwrap_or(&lower);
             Ok(match lower.split_once('*') {
                 Some((before, after)) => (before.to_owned(), Some(after.to_owned())),
-                None => (lower, None),
+                None => (origin::canonical(lower).unwrap_or_else(|| lower.to_owned()), None),
             })
         };
         origins.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
@@ -122,7 +126,7 @@ impl PublishOrigins {
 
     /// Whether pages of `origin`, as browsers write it, are among them.
     pub(super) fn contains(&self, origin: &str) -> bool {
-        let origin = origin.to_ascii_lowercase();
+        let origin = origin::canonical(origin).unwrap_or_else(|| origin.to_ascii_lowercase());
         self.0.iter().any(|(before, after)| match after {
             None => origin == *before,
             Some(after) => {
@@ -148,6 +152,8 @@ mod tests {
         for (origin, expected) in [
             ("https://app.example", true),
             ("https://APP.example", true),
+            ("https://app.example:443", true),
+            ("https://a.example.com:443", true),
             ("https://app.example:8443", false),
             ("http://app.example", false),
             ("https://a.b.example.com", true),

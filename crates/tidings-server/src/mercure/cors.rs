@@ -13,7 +13,6 @@ use crate::state::State;
 pub(super) fn apply(state: &State, parts: &Parts, headers: &mut HeaderMap) {
     for (name, value) in [
         ("x-frame-options", "DENY"),
-        ("x-content-type-options", "nosniff"),
         ("x-xss-protection", "1; mode=block"),
         ("content-security-policy", "default-src 'self'"),
     ] {

@@ -20,6 +20,7 @@ use crate::body::{self, RequestBody};
 use crate::cors;
 use crate::limits::FIELD_BYTES_MAX;
 use crate::problem::Code;
+use crate::sendable_id;
 use crate::state::State;
 
 pub(super) async fn publish(
@@ -197,9 +198,11 @@ fn event_type(dialect: &Dialect, form: &Form) -> Result<Option<EventType>, Refus
 fn event_id(state: &State, dialect: &Dialect, form: &Form) -> Result<Option<EventId>, Refusal> {
     let Some(text) = short(dialect, form, "id")? else { return Ok(None) };
     if dialect.is_one && (text.starts_with('#') || text == "earliest") {
-        return Err(Refusal::bad_request(
-            "an \"id\" is not `earliest` and has no `#` at its front",
-        ));
+        let text = "an \"id\" is not `earliest` and has no `#` at its front";
+        return Err(Refusal::bad_request(text));
+    }
+    if let Some(problem) = sendable_id::problem(&text) {
+        return Err(Refusal::bad_request(format!("id: {problem}")));
     }
     if matches!(EventIdForm::of(&text, state.engine.epoch()), EventIdForm::Ours(_)) {
         return Err(Refusal::bad_request("this \"id\" is one that the hub gives"));

@@ -4,6 +4,7 @@ use tidings_hub::{Draft, Epoch, EventId, EventIdForm, EventType, Topic};
 
 use crate::limits::FIELD_BYTES_MAX;
 use crate::problem::{Code, Problem};
+use crate::sendable_id;
 
 /// Makes drafts of what one publisher sends, and remembers what it sends again and again.
 pub(super) struct Drafter {
@@ -66,12 +67,8 @@ fn event_type(text: &str) -> Result<EventType, Problem> {
 fn event_id(text: &str, epoch: Epoch) -> Result<EventId, Problem> {
     check_length("id", text)?;
     let id = EventId::new(text).map_err(|error| invalid("id", format!("the id {error}")))?;
-    // A subscriber sends it back in a header, where neither arrives as it left.
-    if text.chars().any(char::is_control) {
-        return Err(invalid("id", "an id cannot hold control characters"));
-    }
-    if text.trim_matches(' ') != text {
-        return Err(invalid("id", "an id cannot begin or end with a space"));
+    if let Some(problem) = sendable_id::problem(text) {
+        return Err(invalid("id", problem));
     }
     if matches!(EventIdForm::of(text, epoch), EventIdForm::Ours(_)) {
         return Err(invalid("id", "this id is one that the hub gives; choose another or none"));
