@@ -8,15 +8,15 @@ use http::header::{
 };
 use http::{StatusCode, Version};
 
-use super::finding::{Diagnosis, Severity};
-use super::fixes;
-use super::observe::{Ending, Observed, Resume, Unknown};
-use super::probe::{Head, NoAnswer};
+use crate::finding::{Diagnosis, Severity};
+use crate::fixes;
+use crate::observe::{Ending, Observed, Resume, Unknown};
+use crate::probe::{Head, NoAnswer};
 
 use Severity::{Advice, Error, Warning};
 
 /// Says what is wrong.
-pub(super) fn diagnose(observed: &Observed) -> Diagnosis {
+pub fn diagnose(observed: &Observed) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     match &observed.first {
         Err(NoAnswer::Failed(why)) => {
@@ -202,7 +202,7 @@ fn buffering(diagnosis: &mut Diagnosis, observed: &Observed) {
         let evidence = format!("{most} heartbeats came at one moment, and no server makes them so");
         return diagnosis.find("buffered", Error, title, evidence, fixes::BUFFERING);
     }
-    let spread = |clump: &super::watch::Clump| {
+    let spread = |clump: &crate::watch::Clump| {
         let (from, to) = clump.times.filter(|_| clump.events >= 3)?;
         u64::try_from(to - from).ok().map(Duration::from_millis)
     };
@@ -432,7 +432,8 @@ fn delays(observed: &Observed) -> Option<Vec<Duration>> {
     Some(pairs.filter_map(|(p, seen)| seen.map(|seen| seen.saturating_sub(p.taken))).collect())
 }
 
-pub(super) fn seconds(duration: Duration) -> String {
+/// A duration as it is shown: `350 ms`, `2.1 s`.
+pub fn seconds(duration: Duration) -> String {
     match duration.as_millis() {
         ms @ 0..1000 => format!("{ms} ms"),
         ms => format!("{:.1} s", ms as f64 / 1000.0),

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Severity {
+pub enum Severity {
     /// Worth knowing.
     Advice,
     /// It works now, and will not always.
@@ -15,7 +15,8 @@ pub(super) enum Severity {
 }
 
 impl Severity {
-    pub(super) const fn name(self) -> &'static str {
+    /// Its name, as it is shown.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Advice => "advice",
             Self::Warning => "warning",
@@ -26,39 +27,41 @@ impl Severity {
 
 /// One thing that could be better.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Finding {
+pub struct Finding {
     /// A name for programs; it does not change.
-    pub(super) code: &'static str,
-    pub(super) severity: Severity,
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
     /// What is wrong, and what comes of it.
-    pub(super) title: String,
+    pub title: String,
     /// How it was seen.
-    pub(super) evidence: String,
+    pub evidence: String,
     /// Where to change what.
-    pub(super) fixes: Vec<Fix>,
+    pub fixes: Vec<Fix>,
 }
 
 /// A line to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Fix {
+pub struct Fix {
     /// `nginx`, `Caddy`, `HAProxy`, `cloud`, or `server` for what sends the stream.
-    pub(super) at: &'static str,
-    pub(super) line: &'static str,
+    pub at: &'static str,
+    /// The line itself, with a word where it belongs.
+    pub line: &'static str,
 }
 
 /// Everything there is to say.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Diagnosis {
+pub struct Diagnosis {
     /// The worst first.
-    pub(super) findings: Vec<Finding>,
+    pub findings: Vec<Finding>,
     /// What was looked at and is as it should be.
-    pub(super) passed: Vec<String>,
+    pub passed: Vec<String>,
     /// What could not be told, and why.
-    pub(super) unjudged: Vec<String>,
+    pub unjudged: Vec<String>,
 }
 
 impl Diagnosis {
-    pub(super) fn find(
+    pub(crate) fn find(
         &mut self,
         code: &'static str,
         severity: Severity,
@@ -75,15 +78,16 @@ impl Diagnosis {
         });
     }
 
-    pub(super) fn pass(&mut self, what: impl Into<String>) {
+    pub(crate) fn pass(&mut self, what: impl Into<String>) {
         self.passed.push(what.into());
     }
 
-    pub(super) fn leave(&mut self, what: impl Into<String>) {
+    pub(crate) fn leave(&mut self, what: impl Into<String>) {
         self.unjudged.push(what.into());
     }
 
-    pub(super) fn worst(&self) -> Option<Severity> {
+    /// The severity of the worst finding.
+    pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
     }
 }

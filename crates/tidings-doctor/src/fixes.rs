@@ -1,13 +1,13 @@
 //! The lines to change, by what they change.
 
-use super::finding::Fix;
+use crate::finding::Fix;
 
 const fn fix(at: &'static str, line: &'static str) -> Fix {
     Fix { at, line }
 }
 
 /// A proxy that gathers a response before it passes it on.
-pub(super) const BUFFERING: &[Fix] = &[
+pub(crate) const BUFFERING: &[Fix] = &[
     fix("nginx", "proxy_buffering off; proxy_http_version 1.1;   # in the stream's location"),
     fix("Caddy", "flush_interval -1   # in the stream's reverse_proxy"),
     fix("HAProxy", "no filter or Lua that waits for the whole response; no `compression` for it"),
@@ -16,7 +16,7 @@ pub(super) const BUFFERING: &[Fix] = &[
 ];
 
 /// A body that is compressed on its way.
-pub(super) const COMPRESSION: &[Fix] = &[
+pub(crate) const COMPRESSION: &[Fix] = &[
     fix("nginx", "gzip off;   # in the location, or take text/event-stream off gzip_types"),
     fix("Caddy", "match header Content-Type text/html*   # in encode: the rest stays plain"),
     fix("HAProxy", "compression type text/html text/css   # and not text/event-stream"),
@@ -25,7 +25,7 @@ pub(super) const COMPRESSION: &[Fix] = &[
 ];
 
 /// A connection that is cut because it was silent.
-pub(super) const IDLE: &[Fix] = &[
+pub(crate) const IDLE: &[Fix] = &[
     fix("nginx", "proxy_read_timeout 1h;   # 60s unless set"),
     fix("Caddy", "read_timeout 0   # in reverse_proxy's `transport http`; none unless set"),
     fix("HAProxy", "timeout server 1h   # and `timeout client 1h`, both in the stream's proxies"),
@@ -34,7 +34,7 @@ pub(super) const IDLE: &[Fix] = &[
 ];
 
 /// Streams that are told apart by connections.
-pub(super) const HTTP2: &[Fix] = &[
+pub(crate) const HTTP2: &[Fix] = &[
     fix("nginx", "listen 443 ssl; http2 on;   # before 1.25.1: listen 443 ssl http2;"),
     fix("Caddy", "app.example   # a host name as the site's address: HTTPS, and HTTP/2 with it"),
     fix("HAProxy", "bind :443 ssl crt app.pem alpn h2,http/1.1"),
@@ -43,7 +43,7 @@ pub(super) const HTTP2: &[Fix] = &[
 ];
 
 /// Pages of another origin.
-pub(super) const CORS: &[Fix] = &[
+pub(crate) const CORS: &[Fix] = &[
     fix("server", "tidings serve --cors-origin https://app.example"),
     fix("nginx", "add_header Access-Control-Allow-Origin https://app.example always;"),
     fix("Caddy", "header Access-Control-Allow-Origin https://app.example"),
@@ -51,27 +51,27 @@ pub(super) const CORS: &[Fix] = &[
 ];
 
 /// Questions that a browser asks before the request.
-pub(super) const PREFLIGHT: &[Fix] = &[fix(
+pub(crate) const PREFLIGHT: &[Fix] = &[fix(
     "server",
     "answer OPTIONS with 204 and Access-Control-Allow-Headers: Last-Event-ID, Authorization",
 )];
 
 /// What only the sender of the stream can change.
-pub(super) const CONTENT_TYPE: &[Fix] =
+pub(crate) const CONTENT_TYPE: &[Fix] =
     &[fix("server", "Content-Type: text/event-stream"), fix("nginx", "is it the right location?")];
-pub(super) const CACHE: &[Fix] = &[
+pub(crate) const CACHE: &[Fix] = &[
     fix("server", "Cache-Control: no-cache"),
     fix("nginx", "proxy_cache off;   # in the stream's location"),
 ];
-pub(super) const FIRST_BYTES: &[Fix] =
+pub(crate) const FIRST_BYTES: &[Fix] =
     &[fix("server", "send a comment such as `: hello` at once, and flush it with the head")];
-pub(super) const HEARTBEAT: &[Fix] =
+pub(crate) const HEARTBEAT: &[Fix] =
     &[fix("server", "send a comment such as `: ping` every 15 seconds")];
-pub(super) const IDS: &[Fix] =
+pub(crate) const IDS: &[Fix] =
     &[fix("server", "give each event an `id:`, and send what came after `Last-Event-ID`")];
-pub(super) const RESUME: &[Fix] = &[
+pub(crate) const RESUME: &[Fix] = &[
     fix("server", "send what came after the request's `Last-Event-ID`"),
     fix("nginx", "proxy_pass_request_headers on;   # the default: does the header arrive?"),
 ];
-pub(super) const LOSSES: &[Fix] =
+pub(crate) const LOSSES: &[Fix] =
     &[fix("server", "tell a subscriber whose id is not known, by an event of its own")];

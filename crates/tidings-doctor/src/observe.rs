@@ -12,61 +12,66 @@ use tidings_client::{Body, HttpTransport, Transport as _};
 use tokio::time::{Instant, sleep, sleep_until};
 use url::Url;
 
-use super::probe::{Answer, Asked, Head, Next, NoAnswer};
-use super::watch::{Watch, is_reset};
+use crate::probe::{Answer, Asked, Head, Next, NoAnswer};
+use crate::watch::{Watch, is_reset};
 
 /// What was seen.
-pub(super) struct Observed {
-    pub(super) url: Url,
+pub struct Observed {
+    /// The stream, as it was asked for.
+    pub url: Url,
     /// How long it was listened.
-    pub(super) listened: Duration,
-    pub(super) first: Result<Head, NoAnswer>,
-    pub(super) watch: Watch,
-    pub(super) connections: Vec<Connection>,
-    pub(super) browser: Browser,
-    pub(super) published: Vec<Published>,
-    pub(super) resume: Resume,
-    pub(super) unknown: Unknown,
-    pub(super) origin: Option<String>,
-    pub(super) preflight: Option<Head>,
+    pub listened: Duration,
+    /// The first answer.
+    pub first: Result<Head, NoAnswer>,
+    /// What came, and when.
+    pub watch: Watch,
+    /// Every connection, in order.
+    pub connections: Vec<Connection>,
+    pub(crate) browser: Browser,
+    /// The events that were provoked, in order.
+    pub published: Vec<Published>,
+    pub(crate) resume: Resume,
+    pub(crate) unknown: Unknown,
+    pub(crate) origin: Option<String>,
+    pub(crate) preflight: Option<Head>,
 }
 
 /// A connection to the stream, from the head of the answer on.
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) opened: Duration,
-    pub(super) last_byte: Duration,
+pub struct Connection {
+    pub(crate) opened: Duration,
+    pub(crate) last_byte: Duration,
     /// When and how it ended, unless it was we who ended it.
-    pub(super) ended: Option<(Duration, Ending)>,
+    pub(crate) ended: Option<(Duration, Ending)>,
 }
 
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Good,
     Broken(String),
 }
 
 /// What a client that reads compressed bodies saw at the same time, as browsers are.
 #[derive(Debug, Default)]
-pub(super) struct Browser {
-    pub(super) head: Option<Head>,
-    pub(super) encoding: Option<String>,
-    pub(super) bytes: u64,
-    pub(super) last_byte: Option<Duration>,
+pub(crate) struct Browser {
+    pub(crate) head: Option<Head>,
+    pub(crate) encoding: Option<String>,
+    pub(crate) bytes: u64,
+    pub(crate) last_byte: Option<Duration>,
 }
 
 /// An event that was provoked.
 #[derive(Debug)]
-pub(super) struct Published {
+pub struct Published {
     /// When the other side had taken it.
-    pub(super) taken: Duration,
+    pub taken: Duration,
     /// What it said instead.
-    pub(super) problem: Option<String>,
+    pub problem: Option<String>,
 }
 
 /// Whether the stream goes on where it was.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Resume {
+pub(crate) enum Resume {
     /// What came after the id came again, or was caught up on.
     Works,
     /// The server says that it does; there was nothing to catch up on.
@@ -83,7 +88,7 @@ pub(super) enum Resume {
 
 /// What is said to somebody whose id is not known.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unknown {
+pub(crate) enum Unknown {
     Told(String),
     Silence,
     Refused(String),
@@ -91,16 +96,19 @@ pub(super) enum Unknown {
 }
 
 /// How events are provoked.
-pub(super) struct Provoke {
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+pub struct Provoke {
+    /// Where to post.
+    pub url: Url,
+    /// Sent with each post.
+    pub headers: HeaderMap,
+    /// The body of a post; `{}` in it stands for the text that is looked for.
+    pub body: String,
     /// By which they are known.
-    pub(super) mark: String,
+    pub mark: String,
 }
 
 impl Provoke {
-    pub(super) fn text(&self, number: usize) -> String {
+    pub(crate) fn text(&self, number: usize) -> String {
         format!("{}-{number}", self.mark)
     }
 
@@ -128,7 +136,7 @@ impl Provoke {
 }
 
 /// Listens, and tries what there is to try.
-pub(super) async fn observe(
+pub async fn observe(
     asked: &Asked,
     duration: Duration,
     origin: Option<&str>,
@@ -360,10 +368,10 @@ fn lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// How many events are provoked, when the first, and how long after each the next.
-pub(super) const PROVOKED: usize = 5;
+pub(crate) const PROVOKED: usize = 5;
 const PROVOKE_AFTER: Duration = Duration::from_millis(500);
 const PROVOKE_EVERY: Duration = Duration::from_millis(200);
 

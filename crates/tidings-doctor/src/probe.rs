@@ -14,48 +14,54 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 /// What is asked for, again and again.
-pub(super) struct Asked {
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
+pub struct Asked {
+    /// The stream.
+    pub url: Url,
+    /// Sent with every request.
+    pub headers: HeaderMap,
     /// Times are told from here.
-    pub(super) started: Instant,
+    pub started: Instant,
 }
 
 /// The head of an answer, and its body still to come.
-pub(super) struct Answer {
-    pub(super) head: Head,
+pub(crate) struct Answer {
+    pub(crate) head: Head,
     body: Body,
 }
 
 /// The head of an answer.
 #[derive(Clone, Debug)]
-pub(super) struct Head {
-    pub(super) at: Duration,
+pub struct Head {
+    pub(crate) at: Duration,
     /// How long it took.
-    pub(super) took: Duration,
-    pub(super) status: StatusCode,
-    pub(super) version: Version,
-    pub(super) headers: HeaderMap,
+    pub took: Duration,
+    /// The status.
+    pub status: StatusCode,
+    /// The version of HTTP.
+    pub version: Version,
+    /// The fields.
+    pub headers: HeaderMap,
     /// Where redirects led.
-    pub(super) url: Url,
-    pub(super) redirects: Vec<StatusCode>,
+    pub url: Url,
+    /// The statuses of the redirects that led there.
+    pub redirects: Vec<StatusCode>,
 }
 
 impl Head {
     /// A header as text.
-    pub(super) fn header(&self, name: impl http::header::AsHeaderName) -> Option<String> {
+    pub fn header(&self, name: impl http::header::AsHeaderName) -> Option<String> {
         let value = self.headers.get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
     }
 
-    pub(super) fn is_event_stream(&self) -> bool {
+    pub(crate) fn is_event_stream(&self) -> bool {
         let media_type = self.header(CONTENT_TYPE).unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         self.status == StatusCode::OK && essence == "text/event-stream"
     }
 
     /// How the body is compressed, if it is.
-    pub(super) fn coding(&self) -> Option<String> {
+    pub(crate) fn coding(&self) -> Option<String> {
         self.header(CONTENT_ENCODING).filter(|coding| {
             let mut codings = coding.split(',').map(str::trim);
             !codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
@@ -65,7 +71,7 @@ impl Head {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum NoAnswer {
+pub enum NoAnswer {
     /// Not by the time until which it was waited for.
     Late,
     /// The network, or the other side, failed.
@@ -73,7 +79,7 @@ pub(super) enum NoAnswer {
 }
 
 /// The next thing that happens to a body.
-pub(super) enum Next {
+pub(crate) enum Next {
     Bytes(Bytes),
     /// It ended in good order.
     End,
@@ -85,7 +91,7 @@ pub(super) enum Next {
 
 impl Asked {
     /// Asks, with `more` headers, on a connection of its own, and follows redirects.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         method: Method,
         more: &[(HeaderName, &str)],
@@ -143,7 +149,7 @@ impl Asked {
 
 impl Answer {
     /// What comes next of the body, and when it came.
-    pub(super) async fn next(&mut self, until: Instant) -> (Next, Instant) {
+    pub(crate) async fn next(&mut self, until: Instant) -> (Next, Instant) {
         loop {
             let frame = timeout_at(until, self.body.frame()).await;
             let now = Instant::now();

@@ -17,28 +17,31 @@ use std::time::Duration;
 
 /// What came of a stream, over all its connections.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
-    pub(super) bytes: u64,
-    pub(super) events: u64,
-    pub(super) comments: u64,
-    pub(super) id_only: u64,
-    pub(super) retries: u64,
-    pub(super) resets: u64,
+pub struct Watch {
+    /// Bytes, on all connections.
+    pub bytes: u64,
+    /// Events: blocks with data.
+    pub events: u64,
+    pub(crate) comments: u64,
+    pub(crate) id_only: u64,
+    pub(crate) retries: u64,
+    pub(crate) resets: u64,
     /// The ids of the last events that had one, oldest first.
-    pub(super) ids: Vec<String>,
+    pub(crate) ids: Vec<String>,
     /// The last event ID, as a browser would have it.
-    pub(super) last_id: String,
-    pub(super) first_byte: Option<Duration>,
-    pub(super) last_byte: Option<Duration>,
+    pub(crate) last_id: String,
+    /// When the first byte came.
+    pub first_byte: Option<Duration>,
+    pub(crate) last_byte: Option<Duration>,
     /// Within a connection, from its answer on.
-    pub(super) longest_pause: Duration,
+    pub longest_pause: Duration,
     /// Clumps, but for the first after each connection.
-    pub(super) clumps: Vec<Clump>,
+    pub(crate) clumps: Vec<Clump>,
     /// Pauses in the middle of a block: how long, and how many bytes came before, since the pause
     /// before that.
-    pub(super) cuts: Vec<(Duration, usize)>,
+    pub(crate) cuts: Vec<(Duration, usize)>,
     /// When each of the expected texts was seen in an event.
-    pub(super) seen: Vec<Option<Duration>>,
+    pub seen: Vec<Option<Duration>>,
     expected: Vec<String>,
 
     clump: Option<Clump>,
@@ -56,15 +59,15 @@ pub(super) struct Watch {
 
 /// What arrived without a pause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Clump {
-    pub(super) begin: Duration,
-    pub(super) end: Duration,
-    pub(super) bytes: usize,
-    pub(super) events: u32,
-    pub(super) comments: u32,
-    pub(super) id_only: u32,
+pub(crate) struct Clump {
+    pub(crate) begin: Duration,
+    pub(crate) end: Duration,
+    pub(crate) bytes: usize,
+    pub(crate) events: u32,
+    pub(crate) comments: u32,
+    pub(crate) id_only: u32,
     /// The earliest and the latest time in its events, in milliseconds.
-    pub(super) times: Option<(i64, i64)>,
+    pub(crate) times: Option<(i64, i64)>,
 }
 
 #[derive(Debug, Default)]
@@ -79,12 +82,12 @@ struct Block {
 impl Watch {
     /// A watch that looks for the texts `expected` in events. `epoch_ms` is the wall clock at the
     /// start, to know times when it sees them.
-    pub(super) fn new(expected: Vec<String>, epoch_ms: i64) -> Self {
+    pub(crate) fn new(expected: Vec<String>, epoch_ms: i64) -> Self {
         Self { seen: vec![None; expected.len()], expected, epoch_ms, ..Self::default() }
     }
 
     /// A new connection was answered. An unfinished block of the one before is dropped.
-    pub(super) fn open(&mut self, at: Duration) {
+    pub(crate) fn open(&mut self, at: Duration) {
         self.finish_clump();
         self.line.clear();
         self.is_first_line = true;
@@ -95,7 +98,7 @@ impl Watch {
     }
 
     /// Bytes arrived.
-    pub(super) fn feed(&mut self, at: Duration, bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, at: Duration, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -138,11 +141,12 @@ impl Watch {
     }
 
     /// Nothing more will come.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.finish_clump();
     }
 
-    pub(super) fn heartbeats(&self) -> u64 {
+    /// Comments, and blocks with nothing but an id.
+    pub fn heartbeats(&self) -> u64 {
         self.comments + self.id_only
     }
 
@@ -238,7 +242,7 @@ impl Watch {
 }
 
 /// Whether an event of this type says that others are missing.
-pub(super) fn is_reset(event_type: &str) -> bool {
+pub(crate) fn is_reset(event_type: &str) -> bool {
     let event_type = event_type.to_ascii_lowercase();
     ["reset", "gap", "lost", "missed"].iter().any(|word| event_type.contains(word))
 }

@@ -8,13 +8,14 @@ use serde_json::Value;
 use crate::tree;
 
 /// A package, and those of ours that it may depend on. Whatever is not here may not be.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("tidings-codec", &[]),
     ("tidings-web", &[]),
     ("tidings-bench", &[]),
     ("tidings-conformance", &[]),
     ("tidings-hub", &["tidings-codec"]),
     ("tidings-client", &["tidings-codec"]),
+    ("tidings-doctor", &["tidings-client"]),
     ("tidings-engine", &["tidings-hub"]),
     ("tidings-store-disk", &["tidings-hub"]),
     ("tidings-server", &["tidings-codec", "tidings-hub", "tidings-engine", "tidings-web"]),
@@ -24,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "tidings-bench",
             "tidings-client",
             "tidings-conformance",
+            "tidings-doctor",
             "tidings-engine",
             "tidings-hub",
             "tidings-server",

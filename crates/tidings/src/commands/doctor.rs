@@ -1,26 +1,17 @@
 //! `tidings doctor`: what is wrong with an event stream, from where its subscribers are.
 //!
-//! What it does on the network is `observe`; what it makes of the bytes and their times, `watch`;
-//! what follows from all that, `diagnosis`; which lines to change, `fixes`.
+//! `tidings-doctor` looks and judges; here stand the arguments, and what is printed.
 
-mod diagnosis;
-mod finding;
-mod fixes;
-mod observe;
 mod print;
-mod probe;
-mod watch;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, IsTerminal as _};
 
 use tidings_client::ShownUrl;
+use tidings_doctor::{Asked, NoAnswer, Provoke, Severity, diagnose, observe};
 use tokio::time::Instant;
 use url::Url;
 
-use self::finding::Severity;
-use self::observe::{Provoke, observe};
-use self::probe::{Asked, NoAnswer};
 use super::client_runtime;
 use super::upstream::given_headers;
 use crate::args::DoctorArgs;
@@ -53,7 +44,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
     let (observed, diagnosis) = client_runtime()?.block_on(async {
         let asked = Asked { url, headers, started: Instant::now() };
         let observed = observe(&asked, duration, args.origin.as_deref(), provoke.as_ref()).await;
-        let diagnosis = diagnosis::diagnose(&observed);
+        let diagnosis = diagnose(&observed);
         (observed, diagnosis)
     });
     let text = match args.json {

@@ -4,11 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use tidings_client::ShownUrl;
+use tidings_doctor::{Diagnosis, Finding, Fix, Head, Observed, seconds};
 
-use super::diagnosis::seconds;
-use super::finding::{Diagnosis, Finding};
-use super::observe::Observed;
-use super::probe::Head;
 use crate::foreign_text::harmless;
 
 /// For people.
@@ -94,7 +91,7 @@ fn by(head: &Head) -> Option<String> {
 }
 
 /// The lines of a finding, those for who answered first.
-fn sorted(finding: &Finding, observed: &Observed) -> Vec<super::finding::Fix> {
+fn sorted(finding: &Finding, observed: &Observed) -> Vec<Fix> {
     let by = observed.first.as_ref().ok().and_then(by).unwrap_or_default().to_ascii_lowercase();
     let mut fixes = finding.fixes.clone();
     fixes.sort_by_key(|fix| !by.contains(&fix.at.to_ascii_lowercase()));
