@@ -85,6 +85,7 @@ mod handoff;
 mod host;
 pub mod limits;
 mod listener;
+mod log_limit;
 mod mercure;
 mod mount;
 mod native;

@@ -171,3 +171,6 @@ pub const TOPICS_MAX: usize = 1000;
 /// When the server leaves: how long those who have connected, and said nothing yet, may take for
 /// their first word. At the edge: they are cut.
 pub const FIRST_WORD_MAX: Duration = Duration::from_millis(500);
+
+/// At most one line in the log about requests for which the store could not be read in this time.
+pub const READ_FAILURE_LOG_PAUSE: Duration = Duration::from_secs(10);

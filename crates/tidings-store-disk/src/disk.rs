@@ -25,7 +25,7 @@ pub(crate) trait Disk: Send + Sync {
     /// Makes a file that was not there.
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Opens a file that is there.
+    /// Opens a file that is there; to be written too, if that is allowed.
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
 
     /// Gives a file another name, replacing the file that had it.
@@ -114,7 +114,12 @@ impl Disk for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).open(self.path(name))?;
+        let path = self.path(name);
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            // A file that may only be read is good enough for most: only the newest is written.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
+            opened => opened?,
+        };
         Ok(Arc::new(file))
     }
 

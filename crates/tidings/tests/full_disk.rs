@@ -111,6 +111,11 @@ fn a_full_file_system_refuses_events_until_somebody_makes_room() {
         let refused = until_refused(&mut wire, 64 << 10);
         assert_eq!((refused.status, &refused.json()["code"]), (507, &"store_full".into()));
         assert_eq!(ready(&hub), "store_full");
+        // Not even a restart needs room.
+        drop(hub);
+        let hub = serve(&data, &["--durability", durability]);
+        let mut wire = Wire::connect(&hub.address).unwrap();
+        assert_eq!(until_refused(&mut wire, 64 << 10).status, 507);
         fs::remove_file(&filler).unwrap();
         eventually(|| ready(&hub) == "ready");
         assert_eq!(post_big(&mut wire, 64 << 10).status, 200);
@@ -210,6 +215,38 @@ fn a_file_that_cannot_be_removed_stops_nobody_and_goes_later() {
         fs::remove_dir(&oldest).unwrap();
         eventually(|| fs::metadata(&oldest).is_err() && bytes(&data) < 6 << 20);
         assert_eq!(post_big(&mut wire, 256 << 10).status, 200);
+    }
+}
+
+#[test]
+fn a_file_that_is_immutable_stops_nobody_and_no_restart() {
+    for durability in BOTH {
+        let folder = Folder::new();
+        let data = folder.path().join("data");
+        let arguments = ["--durability", durability, "--retention-bytes", "4MiB"];
+        let mut hub = serve(&data, &arguments);
+        let oldest = names(&data, ".log").remove(0);
+        let mut wire = Wire::connect(&hub.address).unwrap();
+        while names(&data, ".log").len() < 2 {
+            assert_eq!(post_big(&mut wire, 256 << 10).status, 200);
+        }
+        let Some(immutable) = Immutable::make(&oldest) else {
+            eprintln!("SKIPPED: a file cannot be made immutable here (it needs root and chattr)");
+            return;
+        };
+        for _ in 0..2 {
+            for _ in 0..30 {
+                assert_eq!(post_big(&mut wire, 256 << 10).status, 200);
+            }
+            eventually(|| metric(&hub, "tidings_store_background_failures_total") > 0.0);
+            assert_eq!(ready(&hub), "ready");
+            hub.process.kill();
+            hub = serve(&data, &arguments);
+            wire = Wire::connect(&hub.address).unwrap();
+        }
+        assert_eq!(post_big(&mut wire, 256 << 10).status, 200);
+        drop(immutable);
+        eventually(|| fs::metadata(&oldest).is_err() && bytes(&data) < 6 << 20);
     }
 }
 
@@ -321,6 +358,23 @@ fn prlimit_of(hub: &Hub, name: &str) -> String {
     let (text, _, _) = said(Command::new("prlimit").args(words));
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().to_owned()
+}
+
+/// A file that cannot be changed or removed, until this is dropped.
+struct Immutable(PathBuf);
+
+impl Immutable {
+    fn make(path: &Path) -> Option<Self> {
+        let mut chattr = Command::new("chattr");
+        let done = chattr.arg("+i").arg(path).stderr(Stdio::null()).status();
+        done.is_ok_and(|status| status.success()).then(|| Self(path.to_owned()))
+    }
+}
+
+impl Drop for Immutable {
+    fn drop(&mut self) {
+        let _ = Command::new("chattr").arg("-i").arg(&self.0).status();
+    }
 }
 
 /// A file system that is unmounted in the end.

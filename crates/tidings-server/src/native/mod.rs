@@ -37,6 +37,8 @@ use tidings_hub::{AppendError, Interest, Matcher, ReadError, Topic, with_causes}
 use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::body::{self, RequestBody};
+use crate::limits::READ_FAILURE_LOG_PAUSE;
+use crate::log_limit::LogLimit;
 use crate::problem::{Code, Problem};
 use crate::query::{self, Plus, Query};
 use crate::quota::{self, Meter};
@@ -246,7 +248,10 @@ fn not_stored_for_good() -> Problem {
 
 /// The answer to a reader for whom the store cannot be read.
 pub(crate) fn not_read(error: &ReadError) -> Problem {
-    tracing::warn!(reason = with_causes(error), "the store cannot be read");
+    static LIMIT: LogLimit = LogLimit::new(READ_FAILURE_LOG_PAUSE);
+    if LIMIT.admits() {
+        tracing::warn!(reason = with_causes(error), "the store cannot be read");
+    }
     match error {
         ReadError::Away { retry, .. } => {
             let seconds = quota::retry_after(*retry);
