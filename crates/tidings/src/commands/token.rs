@@ -177,7 +177,7 @@ fn inspect(args: &TokenArgs, token: &str) -> Result<ExitCode, CliError> {
     };
     let config = config_of(args)?;
     let report = super::client_runtime()?.block_on(TokenReport::of(&config, token));
-    output::print(describe(&report).as_bytes())?;
+    output::print_text(&describe(&report))?;
     let is_good = report.verdicts.iter().any(|verdict| verdict.outcome.is_ok());
     Ok(if is_good { ExitCode::Success } else { ExitCode::Refused })
 }
