@@ -143,7 +143,7 @@ test("where keys are set the console asks for a token, and works with it", async
 });
 
 test("a thousand events a second do not freeze the console", async () => {
-  const hub = await startHub(["--durability", "memory"]);
+  const hub = await startHub(["--store", "memory"]);
   const page = await openPage(hub.url);
   await page.getByText("connected", { exact: true }).first().waitFor();
   await page.evaluate(() => {

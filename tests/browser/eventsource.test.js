@@ -51,7 +51,7 @@ test("blocks with nothing but an id move the last event id, and dispatch no even
 });
 
 test("a log that was replaced is announced as tidings.reset", async () => {
-  const hub = await startHub(["--retry", "300ms", "--durability", "memory"]);
+  const hub = await startHub(["--retry", "300ms", "--store", "memory"]);
   const page = await openPage(hub.url + BLANK);
   await listen(page, "/events/news");
   await until("open", async () => (await heard(page, "open")).length === 1);

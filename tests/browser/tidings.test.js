@@ -90,7 +90,7 @@ test("a broken connection is told as error and then resumed; a new log as reset"
   const order = await page.evaluate(() => window.heard.map(({ type }) => type));
   equal([...new Set(order)], ["open", "message", "error", "resumed"]);
 
-  const memory = await startHub(["--retry", "300ms", "--durability", "memory"]);
+  const memory = await startHub(["--retry", "300ms", "--store", "memory"]);
   const reader = await openPage(memory.url + BLANK);
   await connect(reader, { topics: ["news"] });
   await memory.publish("news", "1");

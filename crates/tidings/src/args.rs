@@ -109,7 +109,7 @@ Examples:
   tidings serve
   tidings serve --listen 127.0.0.1:8080 --data /var/lib/tidings
   tidings serve --listen 0.0.0.0:3000 --config /etc/tidings/hub.toml
-  tidings serve --durability memory --cors-origin https://app.example
+  tidings serve --store memory --cors-origin https://app.example
 
   curl -N http://127.0.0.1:3000/events/hello           listen
   curl -d world http://127.0.0.1:3000/events/hello     publish";

@@ -15,7 +15,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::stores::Durability;
+use crate::stores::{Durability, StoreKind};
 
 pub(crate) use drop_in::{DROP_IN_VARIABLES, drop_in};
 pub(crate) use file::read_file;
@@ -37,7 +37,10 @@ pub(crate) struct Settings {
     pub(crate) redirect_listen: Vec<SocketAddr>,
     pub(crate) trusted_proxy: Vec<String>,
     pub(crate) data: PathBuf,
+    pub(crate) store: StoreKind,
     pub(crate) durability: Durability,
+    /// What was set in a way that the next version will not understand, and how to set it.
+    pub(crate) outdated: Vec<String>,
     pub(crate) retention_bytes: u64,
     pub(crate) retention_age: Duration,
     pub(crate) recent_bytes: u64,
@@ -115,14 +118,19 @@ impl Settings {
         let problems = stack.iter_mut().flat_map(|layer| std::mem::take(&mut layer.problems));
         let problems = problems.collect();
         let mut from = Resolver { stack, problems, effective: Vec::new() };
+        let mut outdated = Vec::new();
+        let data = from.path("data").unwrap_or_default();
+        let (store, durability) = from.store(&mut outdated);
         let settings = Self {
             listen: from.many("listen", value::address),
             tls_cert: from.path("tls-cert"),
             tls_key: from.path("tls-key"),
             redirect_listen: from.many("redirect-listen", value::address),
             trusted_proxy: from.many("trusted-proxy", |text| Ok(text.to_owned())),
-            data: from.path("data").unwrap_or_default(),
-            durability: from.one("durability", value::durability),
+            data,
+            store,
+            durability,
+            outdated,
             retention_bytes: from.one("retention-bytes", value::parse_bytes),
             retention_age: from.one("retention-age", value::parse_duration),
             recent_bytes: from.one("recent-bytes", value::parse_bytes),
@@ -194,6 +202,29 @@ struct Resolver {
 }
 
 impl Resolver {
+    /// Which store there is, and how firm it is.
+    fn store(&mut self, outdated: &mut Vec<String>) -> (StoreKind, Durability) {
+        let mut store = self.one("store", value::store);
+        let origin_of = |key| self.given(key).map_or(Origin::Default, |given| given.origin);
+        let origins = ["store", "durability", "data"].map(origin_of);
+        let [store_origin, durability_origin, data_origin] = origins;
+        let durability = self.one("durability", value::durability);
+        if durability.is_none() {
+            outdated.push(format!("{durability_origin}: say store = \"memory\" instead"));
+            if store == StoreKind::Disk && store_origin != Origin::Default {
+                let message = "it cannot be \"memory\" where the store is \"disk\"".to_owned();
+                self.problems.push(SettingProblem::new(durability_origin, "durability", message));
+            }
+            store = StoreKind::Memory;
+        } else if store_origin == Origin::Demo
+            && [durability_origin, data_origin].iter().any(|origin| *origin != Origin::Default)
+        {
+            // Whoever says where or how firmly a demo keeps its history wants it kept.
+            store = StoreKind::Disk;
+        }
+        (store, durability.unwrap_or(Durability::Fsync))
+    }
+
     fn one<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         let given = self.given(key).expect("every such setting has a default");
         let text = given.texts.first().map_or("", String::as_str);

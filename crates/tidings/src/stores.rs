@@ -11,15 +11,22 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{Settings, format_bytes, format_duration};
 
-/// What an acknowledged event survives.
+/// Which store keeps the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreKind {
+    /// Files in a folder.
+    Disk,
+    /// The memory of the process.
+    Memory,
+}
+
+/// What an acknowledged event survives, if its store is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Durability {
     /// A power cut.
     Fsync,
     /// The end of the process.
     Os,
-    /// Nothing.
-    Memory,
 }
 
 /// Opens the store that `settings` name.
@@ -28,17 +35,22 @@ pub(crate) enum Durability {
 ///
 /// The folder cannot be had.
 pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Store>, CliError> {
-    let durability = match settings.durability {
-        Durability::Fsync => tidings_store_disk::Durability::Fsync,
-        Durability::Os => tidings_store_disk::Durability::Os,
-        Durability::Memory => {
+    match settings.store {
+        StoreKind::Disk => open_disk(settings),
+        StoreKind::Memory => {
             let bytes_max = usize::try_from(settings.retention_bytes).unwrap_or(usize::MAX);
             let epoch = Epoch::from_random(random());
-            return Ok(Arc::new(MemoryStore::new(epoch, bytes_max, settings.retention_age)));
+            Ok(Arc::new(MemoryStore::new(epoch, bytes_max, settings.retention_age)))
         }
-    };
+    }
+}
+
+fn open_disk(settings: &Settings) -> Result<Arc<dyn Store>, CliError> {
     let config = DiskConfig {
-        durability,
+        durability: match settings.durability {
+            Durability::Fsync => tidings_store_disk::Durability::Fsync,
+            Durability::Os => tidings_store_disk::Durability::Os,
+        },
         retention_bytes: settings.retention_bytes,
         retention_age: settings.retention_age,
         recent_bytes_max: usize::try_from(settings.recent_bytes).unwrap_or(usize::MAX),
@@ -56,15 +68,15 @@ pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Store>, CliError> {
 
 /// One line about where history is kept.
 pub(crate) fn describe(settings: &Settings) -> String {
-    let place = match settings.durability {
-        Durability::Memory => "memory".to_owned(),
-        _ if settings.data.is_absolute() => settings.data.display().to_string(),
-        _ => format!("./{}", settings.data.display()),
+    let place = match settings.store {
+        StoreKind::Memory => "memory".to_owned(),
+        StoreKind::Disk if settings.data.is_absolute() => settings.data.display().to_string(),
+        StoreKind::Disk => format!("./{}", settings.data.display()),
     };
-    let promise = match settings.durability {
-        Durability::Fsync => "every event on disk before it is acknowledged",
-        Durability::Os => "a power cut can take the last seconds",
-        Durability::Memory => "gone when the hub stops",
+    let promise = match (settings.store, settings.durability) {
+        (StoreKind::Disk, Durability::Fsync) => "every event on disk before it is acknowledged",
+        (StoreKind::Disk, Durability::Os) => "a power cut can take the last seconds",
+        (StoreKind::Memory, _) => "gone when the hub stops",
     };
     format!(
         "history in {place} ({}, {}, {promise})",

@@ -143,7 +143,7 @@ fn what_another_process_has_cannot_be_had() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut second = tidings();
-    second.args(["serve", "--durability", "memory", "--listen", &address]);
+    second.args(["serve", "--store", "memory", "--listen", &address]);
     let (_, stderr, code) = said(&mut second);
     assert!(stderr.contains("hint: another program listens there"), "{stderr}");
     assert_eq!(code, 4);

@@ -59,7 +59,7 @@ impl Scene {
         let key = folder.file("key.pem", &pair.key);
         let log = folder.path().join("log");
         let mut command = tidings();
-        command.args(["serve", "--log", "info", "--durability", "memory"]);
+        command.args(["serve", "--log", "info", "--store", "memory"]);
         command.arg("--tls-cert").arg(&certificate).arg("--tls-key").arg(&key).args(arguments);
         let hub = Hub::start(command.stderr(fs::File::create(&log).unwrap()));
         Self { hub, certificate, key, log, folder }

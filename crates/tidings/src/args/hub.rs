@@ -30,8 +30,11 @@ pub(crate) struct HubArgs {
     /// The folder that holds the history [tidings-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// What an acknowledged event survives: fsync, os or memory [fsync]
-    #[arg(long, value_name = "WHAT")]
+    /// Where history is kept: disk, or memory, which is gone when the hub stops [disk]
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// What an acknowledged event on disk survives: fsync, a power cut; os, a crash [fsync]
+    #[arg(long, value_name = "WHAT", hide_short_help = true)]
     durability: Option<String>,
     /// A configuration file
     #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG", hide_env_values = true)]
@@ -208,6 +211,7 @@ impl HubArgs {
         give("redirect-listen", &self.redirect_listen);
         give("trusted-proxy", &self.trusted_proxy);
         give("data", self.data.as_slice());
+        give("store", self.store.as_slice());
         give("durability", self.durability.as_slice());
         give("retention-bytes", self.retention_bytes.as_slice());
         give("retention-age", self.retention_age.as_slice());

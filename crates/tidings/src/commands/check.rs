@@ -38,6 +38,9 @@ fn describe(settings: &Settings, config: &Config) -> String {
         let value = format!("{} = {}", effective.key, effective.shown);
         line(format_args!("{value:<44} # {}", effective.origin));
     }
+    for advice in &settings.outdated {
+        line(format_args!("outdated: {advice}"));
+    }
     for key in &settings.keys {
         line(format_args!("[[keys]] {:<35} # {}", format!("{:?}", key.name), key.origin));
         line(format_args!("  publish = {:?}", key.publish));

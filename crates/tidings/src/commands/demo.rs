@@ -31,7 +31,7 @@ pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
 /// at it.
 fn preferences() -> Layer {
     let given = |text: &str| Given { texts: vec![text.to_owned()], origin: Origin::Demo };
-    let values = [("durability", given("memory")), ("cors-origin", given("*"))];
+    let values = [("store", given("memory")), ("cors-origin", given("*"))];
     Layer { values: values.into(), ..Layer::default() }
 }
 

@@ -53,6 +53,9 @@ pub(super) fn run_with(
         server_config.api_keys.push(key.expect("long enough, and for everything"));
     }
     let telemetry = Telemetry::start(&settings.log, settings.log_json)?;
+    for advice in &settings.outdated {
+        tracing::warn!("a setting is outdated: {advice}");
+    }
 
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = Builder::new_multi_thread()

@@ -36,6 +36,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::list("redirect-listen"),
     Key::list("trusted-proxy"),
     Key::one("data"),
+    Key::one("store"),
     Key::one("durability"),
     Key::one("retention-bytes"),
     Key::one("retention-age"),

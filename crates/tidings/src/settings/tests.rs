@@ -153,3 +153,31 @@ fn a_key_that_signs_tokens_has_one_place() {
     assert_eq!(set.jwt_keys[0].role, Some(Role::Publisher));
     assert!(read("jwt-keys", "[[jwt-keys]]\nkey = \"x\"").is_err(), "which algorithm?");
 }
+
+#[test]
+fn which_store_it_is_is_a_setting_and_the_old_way_to_say_memory_holds_with_a_warning() {
+    let flag = Origin::Flag("--durability".to_owned());
+    let memory = settings(vec![layer(&[("store", "memory")], &flag)]);
+    assert_eq!((memory.store, memory.outdated.len()), (StoreKind::Memory, 0));
+    let disk = settings(vec![layer(&[("durability", "os")], &flag)]);
+    assert_eq!((disk.store, disk.durability), (StoreKind::Disk, Durability::Os));
+
+    let old = settings(vec![layer(&[("durability", "memory")], &flag)]);
+    assert_eq!(old.store, StoreKind::Memory);
+    assert_eq!(old.outdated, ["--durability: say store = \"memory\" instead"]);
+    let both = layer(&[("durability", "memory"), ("store", "disk")], &flag);
+    let problems = Settings::resolve(vec![both]).unwrap_err();
+    assert!(problems[0].to_string().contains("where the store is \"disk\""), "{}", problems[0]);
+}
+
+#[test]
+fn a_demo_leaves_nothing_behind_unless_it_is_told_where_or_how_firmly() {
+    let flag = Origin::Flag("--flag".to_owned());
+    let demo = || layer(&[("store", "memory")], &Origin::Demo);
+    assert_eq!(settings(vec![demo()]).store, StoreKind::Memory);
+    for given in [("data", "here"), ("durability", "fsync"), ("store", "disk")] {
+        assert_eq!(settings(vec![demo(), layer(&[given], &flag)]).store, StoreKind::Disk);
+    }
+    let both = [("store", "memory"), ("data", "here")];
+    assert_eq!(settings(vec![demo(), layer(&both, &flag)]).store, StoreKind::Memory);
+}

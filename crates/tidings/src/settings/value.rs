@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::stores::Durability;
+use crate::stores::{Durability, StoreKind};
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
@@ -14,12 +14,21 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-pub(super) fn durability(text: &str) -> Result<Durability, String> {
+pub(super) fn store(text: &str) -> Result<StoreKind, String> {
     match text {
-        "fsync" => Ok(Durability::Fsync),
-        "os" => Ok(Durability::Os),
-        "memory" => Ok(Durability::Memory),
-        _ => Err(one_of(text, &["fsync", "os", "memory"])),
+        "disk" => Ok(StoreKind::Disk),
+        "memory" => Ok(StoreKind::Memory),
+        _ => Err(one_of(text, &["disk", "memory"])),
+    }
+}
+
+/// `None` is `memory`, which was a durability before it was a store of its own.
+pub(super) fn durability(text: &str) -> Result<Option<Durability>, String> {
+    match text {
+        "fsync" => Ok(Some(Durability::Fsync)),
+        "os" => Ok(Some(Durability::Os)),
+        "memory" => Ok(None),
+        _ => Err(one_of(text, &["fsync", "os"])),
     }
 }
 
