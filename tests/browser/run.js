@@ -3,11 +3,14 @@
 import { closeBrowser } from "./browser.js";
 import { run } from "./harness.js";
 
+await import("./format.test.js");
 await import("./eventsource.test.js");
 await import("./origins.test.js");
 await import("./mercure.test.js");
 await import("./tls.test.js");
 await import("./tidings.test.js");
+await import("./answers.test.js");
+await import("./workers.test.js");
 await import("./console.test.js");
 await import("./demos.test.js");
 await import("./accessibility.test.js");

@@ -1,22 +1,23 @@
-/** What a connection is told once. */
+/** Options of a connection. One that cannot be meant is a `TypeError` at once. */
 export interface ConnectOptions {
   /** Topics or patterns (`*` is one segment, a last `**` the rest). None: all that may be read. */
   topics?: string | string[];
-  /** Begin with so many past events. */
+  /** Number of past events to begin with. */
   last?: number;
   /** Begin after the event with this id. */
   after?: string;
   /**
-   * A token for the `Authorization` header. The stream is then read by `fetch`, for `EventSource` cannot set
-   * headers. A function is called at the start, and again with the hub's problem details when the hub
-   * refuses the token; the connection is closed if it then gives none.
+   * A token for the `Authorization` header: printable ASCII without spaces. A function is called at the
+   * start, and again with the hub's problem details when the hub refuses the token; the connection is
+   * closed if it then gives none, or the same again. A function that throws, rejects, or does not settle
+   * within 30 seconds is an `error` with the reason `no token`, and is called again after a wait.
    */
   token?: string | ((problem?: unknown) => string | undefined | Promise<string | undefined>);
   /** Send cookies to a hub of another origin. */
   withCredentials?: boolean;
-  /** Where to read the stream, at best; what cannot be had falls back to the next. `"shared"` unless set. */
+  /** Where to read the stream, at best; the next of these where that is not possible. Default: `"shared"`. */
   worker?: "shared" | "dedicated" | "page";
-  /** Longest silence of the worker before it is taken for dead, in milliseconds; 12,000 unless set. */
+  /** Silence of the worker after which it is replaced, in milliseconds. At least 300; default 12,000. */
   patience?: number;
 }
 
@@ -28,29 +29,51 @@ export interface ResetDetail {
 }
 
 export interface ClosedDetail {
-  /** `ended`: the topic is over. `refused`: the hub said no. */
-  reason: "ended" | "refused" | "closed here";
+  /**
+   * - `ended`: the topic has ended.
+   * - `refused`: the hub refused the request; `status` and `problem` say why.
+   * - `not an event stream`: the answer was something else, such as a login page.
+   * - `event too large`: an event had more than 16 Mi characters.
+   * - `closed here`: by `close()`.
+   */
+  reason: "ended" | "refused" | "not an event stream" | "event too large" | "closed here";
   status?: number;
+  /** With `not an event stream`: the media type of the answer, or `""`. */
+  contentType?: string;
+  /** With `not an event stream`: where the request was redirected to, without its query. */
+  redirectedTo?: string;
   /** The hub's problem details (RFC 9457). */
   problem?: { code: string; title: string; detail: string };
 }
 
+export interface ErrorDetail {
+  /**
+   * - `connection lost`: it broke, or the answer was a `status` that may change (408, 425, 429, 5xx).
+   * - `no token`: the `token` function failed; `error` says how.
+   * - `token refused`: the hub refused it (401); the `token` function is called.
+   * - `worker lost`: the worker died or hangs; another takes its place.
+   */
+  reason: "connection lost" | "no token" | "token refused" | "worker lost";
+  status?: number;
+  error?: string;
+}
+
 interface LifeEvents {
-  /** The stream is there (again). */
+  /** The stream is open (again). */
   open: CustomEvent<undefined>;
-  /** It goes on where it was broken off; nothing was missed. */
+  /** It continues where it broke off; nothing was missed. */
   resumed: CustomEvent<{ lastEventId: string }>;
-  /** It goes on, but events may have been missed: read anew what you show. */
+  /** It continues, but events may have been missed: reload what you show. */
   reset: CustomEvent<ResetDetail>;
   /** It is lost, and will be opened again. */
-  error: CustomEvent<{ reason: string; status?: number }>;
-  /** It is over, and nobody will open it again. */
+  error: CustomEvent<ErrorDetail>;
+  /** It is over, and will not be opened again. */
   closed: CustomEvent<ClosedDetail>;
 }
 
 /**
- * A stream of events. Types that are no member of `LifeEvents` are types of the hub's events; an event that
- * names no type is a `message`.
+ * A stream of events. A type that is no member of `LifeEvents` is a type of the hub's events; an event
+ * without a type is a `message`.
  */
 export class Connection extends EventTarget {
   readonly url: string;
@@ -73,7 +96,10 @@ export class Connection extends EventTarget {
 /** Opens a connection to the hub at `url`; `""` is the page's own origin. */
 export function connect(url?: string, options?: ConnectOptions): Connection;
 
-/** The event stream format, for those who bring their own transport. */
+/**
+ * The event stream format, for other transports: takes text in pieces of any size, as `TextDecoder` makes
+ * it with `stream: true`. `push` throws a `RangeError` if an event has more than 16 Mi characters.
+ */
 export class EventBlocks {
   constructor(other?: (field: string, value: string) => void);
   dispatch: (block: { type?: string; data?: string; id?: string }) => void;
