@@ -32,7 +32,7 @@ async function begin(page, options = {}, token = undefined) {
 /** Waits for the connection's end, and gives what it said. */
 const closed = (page) => until("closed", async () => (await heard(page, "closed"))[0]);
 
-test("answers: a login page is no stream: the connection never opens, and says what it got", async () => {
+test("answers: a login page never opens the connection, which says what it got", async () => {
   const script = await startScript((response) => {
     response.writeHead(302, { location: "/login?return=secret" });
     response.end();
@@ -178,7 +178,8 @@ test("answers: a token function that rejects or throws is told, and called again
     "gives two lines": "return 'a\\nb'",
   };
   for (const [how, failure] of Object.entries(failing)) {
-    await begin(page, {}, `if (window.asked++ === 0) { ${failure}; } return "good-" + window.asked;`);
+    const token = `if (window.asked++ === 0) { ${failure}; } return "good-" + window.asked;`;
+    await begin(page, {}, token);
     await until(`${how}: the event`, async () => (await heard(page)).length === 1);
     const [error] = await heard(page, "error");
     equal(error.reason, "no token", how);
@@ -198,11 +199,12 @@ test("answers: a token function that rejects or throws is told, and called again
   equal(script.requests.length, requests, "requests");
 });
 
-test("answers: after a refusal, a token function that rejects is told, and called again", async () => {
+test("answers: a token function that rejects after a refusal is called again", async () => {
   const problem = { code: "unauthorized", title: "expired" };
   const script = await startScript((response, _, request) => {
     const isFresh = request.headers.authorization === "Bearer fresh";
-    response.writeHead(isFresh ? 200 : 401, isFresh ? STREAM : { "content-type": "application/json" });
+    const headers = isFresh ? STREAM : { "content-type": "application/json" };
+    response.writeHead(isFresh ? 200 : 401, headers);
     if (isFresh) response.write("data: in\n\n");
     else response.end(JSON.stringify(problem));
   });

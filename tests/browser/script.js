@@ -14,7 +14,7 @@ const MODULE = new URL("../../crates/tidings-web/assets/npm/tidings.js", import.
 export const STREAM = { "content-type": "text/event-stream" };
 
 /**
- * Serves tidings.js, a blank page elsewhere, and under `/events` what `answer(response, n, request)`
+ * Serves tidings.js, a page elsewhere, and under `/events` what `answer(response, n, request)`
  * does with the n-th request, counted from 1. `requests` are those for `/events` so far, `open`
  * says how many of them are not over, and `hang` makes the workers hang for ever that run now.
  */

@@ -10,6 +10,7 @@ const quiet = () => startScript((response) => {
   response.write("id: a:1\n\n");
 });
 
+/** The shared workers of a page's origin. */
 async function sharedWorkers(page) {
   const session = await page.context().newCDPSession(page);
   const { targetInfos } = await session.send("Target.getTargets");
@@ -17,7 +18,7 @@ async function sharedWorkers(page) {
   return targetInfos.filter(({ type, url }) => type === "shared_worker" && url.startsWith(address));
 }
 
-test("workers: a dedicated worker that hangs is ended, for all connections of its page", async () => {
+test("workers: a dedicated worker that hangs is ended, and its page gets another", async () => {
   const script = await quiet();
   const page = await openPage(script.url);
   await connect(page, { topics: ["news"], worker: "dedicated", patience: 1200 });
@@ -37,7 +38,7 @@ test("workers: a dedicated worker that hangs is ended, for all connections of it
   ok(script.requests.slice(2).every(({ url }) => url.includes("after=a%3A1")), "resumed");
 });
 
-test("workers: a shared worker that hung for a while ends, and all tabs share the next", async () => {
+test("workers: a shared worker that hung ends, and all tabs share the next one", async () => {
   const script = await quiet();
   const patient = await openPage(script.url);
   await connect(patient, { topics: ["news"], patience: 60_000 });
@@ -73,7 +74,7 @@ test("workers: where a browser has no kind of worker, the next best is used", as
   }
 });
 
-test("workers: a quiet stream's heartbeats move the id from which a lost worker is replaced", async () => {
+test("workers: heartbeats move the id that the next worker begins after", async () => {
   let stream;
   const script = await startScript((response) => {
     response.writeHead(200, { ...STREAM, "tidings-resume": "live" });

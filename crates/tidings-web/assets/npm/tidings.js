@@ -28,7 +28,7 @@ const PATIENCE_MS = 12_000;
 /** The least `patience`, in milliseconds: a page asks three times in this time. */
 const PATIENCE_MS_MIN = 300;
 
-/** Silence of a page, in milliseconds, after which it is gone. Background timers tick each minute. */
+/** Silence of a page, in milliseconds, after which it is gone; hidden pages ping once a minute. */
 const MEMBER_SILENCE_MS = 200_000;
 
 /** Event ids that a page remembers, to recognise repeats after its worker died. */
