@@ -32,20 +32,20 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONTENT_TYPE)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(essence)
         .next_back()
-        .is_some_and(|essence| essence.eq_ignore_ascii_case("text/event-stream"))
+        .is_some_and(|essence| essence.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// The part before the parameters, if it is a type and a subtype (MIME Sniffing §4.4).
-fn essence(value: &str) -> Option<&str> {
-    let essence = value.split(';').next()?.trim_matches([' ', '\t', '\r', '\n']);
-    let (kind, subtype) = essence.split_once('/')?;
-    let is_token = |text: &str| {
+fn essence(value: &[u8]) -> Option<&[u8]> {
+    let essence = value.split(|byte| *byte == b';').next()?.trim_ascii();
+    let slash = essence.iter().position(|byte| *byte == b'/')?;
+    let (kind, subtype) = (&essence[..slash], &essence[slash + 1..]);
+    let is_token = |text: &[u8]| {
         !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+            && text.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
     };
     (is_token(kind) && is_token(subtype)).then_some(essence)
 }

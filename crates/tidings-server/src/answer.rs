@@ -237,11 +237,7 @@ pub(crate) fn connection_option(version: Version, request: &HeaderMap) -> Option
     if version != Version::HTTP_11 {
         return None;
     }
-    let mut options = request
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    let close = options.any(|option| option.trim().eq_ignore_ascii_case("close"));
+    let options = crate::headers::joined(request, header::CONNECTION, ", ");
+    let close = options.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
     Some(HeaderValue::from_static(if close { "close" } else { "keep-alive" }))
 }

@@ -6,12 +6,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
+use crate::headers;
 use crate::problem::{Code, Problem};
 
 /// Any error, as bodies have them.
@@ -126,15 +127,30 @@ async fn next_chunk(body: &mut RequestBody, idle_max: Duration) -> Result<Option
 
 /// The length that the body says it has.
 pub(crate) fn announced_length(headers: &HeaderMap) -> Option<u64> {
-    let value = headers.get(header::CONTENT_LENGTH)?;
-    value.to_str().ok()?.parse().ok()
+    headers::first(headers, header::CONTENT_LENGTH)?.parse().ok()
 }
 
 /// The media type of the body in lower case, without parameters; empty if none is given.
 pub(crate) fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = value.and_then(|value| value.split(';').next()).unwrap_or("");
+    let value = headers::first(headers, header::CONTENT_TYPE).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or("");
     essence.trim().to_ascii_lowercase()
+}
+
+/// Whether the body is as it stands, and not compressed: what cannot be read must not be stored.
+///
+/// # Errors
+///
+/// A 415 that says which coding is read (RFC 9110 §15.5.16).
+pub(crate) fn check_coding(headers: &HeaderMap, body: &RequestBody) -> Result<(), Problem> {
+    let codings = headers::joined(headers, header::CONTENT_ENCODING, ", ");
+    let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    if codings.split(',').map(str::trim).all(is_plain) || body.is_end_stream() {
+        return Ok(());
+    }
+    let detail = "send the body as it is, without `Content-Encoding`";
+    Err(Problem::new(Code::UnsupportedMediaType, detail)
+        .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
 }
 
 pub(crate) fn too_large(bytes_max: usize) -> Problem {

@@ -7,6 +7,7 @@ use http::request::Parts;
 use ipnet::IpNet;
 
 use crate::error::ConfigError;
+use crate::headers::joined;
 
 /// The proxies whose word about their clients counts.
 #[derive(Clone, Debug, Default)]
@@ -59,14 +60,16 @@ impl Client {
         if !trusted.contains(client.address) {
             return client;
         }
-        for text in listed(headers, "x-forwarded-for") {
+        for text in listed(&joined(headers, "x-forwarded-for", ", ")) {
             let Some(address) = address(text) else { break };
             client.address = address.to_canonical();
             if !trusted.contains(client.address) {
                 break;
             }
         }
-        if let Some(scheme) = listed(headers, "x-forwarded-proto").next() {
+        if let Some(scheme) = listed(&joined(headers, "x-forwarded-proto", ", ")).next()
+            && !scheme.is_empty()
+        {
             client.is_secure = scheme.eq_ignore_ascii_case("https");
         }
         client
@@ -100,10 +103,8 @@ pub(crate) fn household(address: IpAddr) -> IpAddr {
 }
 
 /// The items of a list in a header, the last one first.
-fn listed<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
-    let values: Vec<_> =
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    values.into_iter().rev().flat_map(|value| value.rsplit(',')).map(str::trim)
+fn listed(list: &str) -> impl Iterator<Item = &str> {
+    list.rsplit(',').map(str::trim)
 }
 
 /// An address as proxies write it: alone, with a port, in brackets.

@@ -82,6 +82,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod handoff;
+mod headers;
 mod host;
 pub mod limits;
 mod listener;

@@ -8,7 +8,7 @@ use http::{Method, Request, StatusCode};
 
 use crate::admin;
 use crate::answer::{self, Answer, Response};
-use crate::body::RequestBody;
+use crate::body::{self, RequestBody};
 use crate::client::Client;
 use crate::cors;
 use crate::mercure;
@@ -130,6 +130,7 @@ async fn api(
         }
     };
     check_connection(parts, route)?;
+    body::check_coding(&parts.headers, &body)?;
     match route {
         Route::Read(topic) => native::read(state, parts, topic).await,
         Route::Write(topic) => native::write(state, parts, topic, body).await,

@@ -78,11 +78,8 @@ fn tag(body: &str) -> HeaderValue {
 /// Whether the client has the version that `tag` names (`If-None-Match`, RFC 9110 §13.1.2).
 fn holds(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let tag = tag.to_str().unwrap_or_default();
-    headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
+    crate::headers::joined(headers, header::IF_NONE_MATCH, ", ")
+        .split(',')
         .map(|held| held.trim().trim_start_matches("W/"))
         .any(|held| held == tag || held == "*")
 }

@@ -76,7 +76,8 @@ impl Auth {
             return Ok(Caller::with(Arc::clone(grant), None));
         }
         let keyless = self.api_keys.is_empty() && self.jwt_keys.is_empty();
-        let token = bearer(&parts.headers).or(query_token).filter(|_| !keyless);
+        let header = bearer(&parts.headers);
+        let token = header.as_deref().or(query_token).filter(|_| !keyless);
         let Some(token) = token else {
             return self.anonymous.clone().map(Caller::anonymous).ok_or_else(|| {
                 unauthorized(
@@ -164,10 +165,10 @@ impl Caller {
 }
 
 /// The token of an `Authorization` header; the name of the scheme has no case (RFC 9110 §11.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let value = crate::headers::first(headers, header::AUTHORIZATION)?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' ').to_owned())
 }
 
 /// A 403 for a caller whose grant does not reach.

@@ -226,8 +226,8 @@ fn credentials(
         if values.next().is_some() {
             return Err("there is more than one Authorization header");
         }
-        let token = value.to_str().ok().and_then(bearer);
-        let token = token.ok_or("the Authorization header is not `Bearer <token>`")?;
+        let value = crate::headers::text(value);
+        let token = bearer(&value).ok_or("the Authorization header is not `Bearer <token>`")?;
         return Ok(Some((token.to_owned(), Source::Header)));
     }
     if spoken.is_none_or(|dialect| dialect.token_in_query)
@@ -240,7 +240,7 @@ fn credentials(
         _ => [&ZERO, &ONE],
     };
     let found = order.into_iter().find_map(|dialect| cookie(headers, dialect.cookie));
-    Ok(found.map(|token| (token.to_owned(), Source::Cookie)))
+    Ok(found.map(|token| (token, Source::Cookie)))
 }
 
 /// The token of an `Authorization` header. The name of the scheme has no case (RFC 9110 §11.1).
@@ -251,14 +251,13 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 /// The value of the first cookie `name` (RFC 6265 §4.2.1).
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs =
-        values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let cookies = crate::headers::joined(headers, header::COOKIE, "; ");
+    let mut pairs = cookies.split(';').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| key.trim() == name)?;
     let value = value.trim();
     let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-    Some(unquoted.unwrap_or(value)).filter(|value| !value.is_empty())
+    Some(unquoted.unwrap_or(value)).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -312,7 +311,7 @@ mod tests {
     #[test]
     fn a_cookie_may_be_quoted() {
         let headers = headers(&[(header::COOKIE, "a=b; mercureAuthorization=\"c\"")]);
-        assert_eq!(cookie(&headers, "mercureAuthorization"), Some("c"));
+        assert_eq!(cookie(&headers, "mercureAuthorization").as_deref(), Some("c"));
         assert_eq!(cookie(&headers, "Authorization"), None);
     }
 }

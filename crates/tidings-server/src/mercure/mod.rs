@@ -54,7 +54,7 @@ use http::{Method, StatusCode};
 
 use crate::answer::{self, Answer};
 use crate::auth::cache::TokenCache;
-use crate::body::RequestBody;
+use crate::body::{self, RequestBody};
 use crate::client::Client;
 use crate::quota;
 use crate::state::State;
@@ -134,6 +134,10 @@ async fn dispatch(
         let text = "this address has too many connections";
         return Err(too_many(text, Duration::from_secs(10)));
     }
+    body::check_coding(&parts.headers, &body).map_err(|problem| {
+        Refusal::new(problem.code().status(), problem.detail().to_owned())
+            .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+    })?;
     match parts.uri.path() {
         HUB if method == Method::POST => publish::publish(state, parts, site, body).await,
         HUB if method == Method::GET

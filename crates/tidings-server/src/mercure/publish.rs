@@ -18,6 +18,7 @@ use super::text;
 use crate::answer::{self, Answer};
 use crate::body::{self, RequestBody};
 use crate::cors;
+use crate::headers;
 use crate::limits::FIELD_BYTES_MAX;
 use crate::problem::Code;
 use crate::sendable_id;
@@ -94,11 +95,10 @@ fn check_origin(state: &State, parts: &Parts, caller: &Caller) -> Result<(), Ref
 
 /// The origin of the page that made a request: what `Origin` says, or the origin part of `Referer`.
 fn origin(parts: &Parts) -> Option<String> {
-    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(origin) = text(header::ORIGIN) {
-        return Some(origin.to_owned());
+    if let Some(origin) = headers::first(&parts.headers, header::ORIGIN) {
+        return Some(origin.into_owned());
     }
-    let referer = url::Url::parse(text(header::REFERER)?).ok()?;
+    let referer = url::Url::parse(&headers::first(&parts.headers, header::REFERER)?).ok()?;
     Some(referer.origin().ascii_serialization())
 }
 
@@ -153,6 +153,9 @@ fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Dra
         return Err(Refusal::bad_request("Missing \"topic\" parameter"));
     };
     let data = value(dialect, "data", form.first("data").unwrap_or_default())?;
+    if data.contains('\0') {
+        return Err(Refusal::bad_request("\"data\" holds NUL, which an event cannot: encode it"));
+    }
     if data.len() > state.config.event_bytes_max {
         return Err(too_large(dialect, state.config.event_bytes_max));
     }

@@ -1,6 +1,6 @@
 //! What the hub is called by whoever sent a request.
 
-use http::header::{self, HeaderMap};
+use http::header;
 use http::request::Parts;
 use url::Url;
 
@@ -26,9 +26,9 @@ impl Site {
             return Self { resource, url, is_configured: true };
         }
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-        let host = text(&parts.headers, header::HOST.as_str());
+        let host = crate::headers::first(&parts.headers, header::HOST);
         let scheme = if Client::used_tls(parts) { "https" } else { "http" };
-        let authority = authority.or(host).unwrap_or("localhost");
+        let authority = authority.or(host.as_deref()).unwrap_or("localhost");
         let resource = format!("{scheme}://{authority}{HUB}");
         match Url::parse(&resource) {
             Ok(url) if url.path() == HUB => Self { resource, url, is_configured: false },
@@ -88,10 +88,6 @@ impl Site {
         let path = unreserved_decoded(url.path());
         path.strip_prefix(HUB).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 /// Percent-encoded characters that need not be (RFC 3986 §2.3), as they are.

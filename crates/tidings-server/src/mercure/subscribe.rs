@@ -223,12 +223,13 @@ enum Resume {
 
 impl Resume {
     fn of(headers: &HeaderMap, form: &Form, dialect: &Dialect) -> Self {
-        let header = headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
+        let header = headers.get(LAST_EVENT_ID).map(crate::headers::event_id);
         let parameters = dialect.resume_parameters.iter();
         let parameters = parameters.filter_map(|name| form.first_in_any_case(name));
+        let parameters = parameters.map(String::from_utf8_lossy);
         let given: Vec<_> = header.into_iter().chain(parameters).collect();
         match given.iter().find(|id| !id.is_empty()) {
-            Some(id) => Self::After(String::from_utf8_lossy(id).into_owned()),
+            Some(id) => Self::After(id.to_string()),
             None if !given.is_empty() && dialect.answers_empty_resume => Self::Nowhere,
             None => Self::No,
         }

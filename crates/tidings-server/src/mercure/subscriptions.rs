@@ -161,13 +161,11 @@ impl Asked {
 fn respond(parts: &Parts, dialect: &Dialect, cursor: &str, body: String) -> answer::Response {
     // 0.x clients are used to a bare one.
     let tag = if dialect.is_one { format!("\"{cursor}\"") } else { cursor.to_owned() };
-    let known = parts.headers.get_all(header::IF_NONE_MATCH).iter();
-    let is_known = known.filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|tag| {
-            let tag = tag.trim();
-            let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
-            tag == cursor || tag == "*"
-        })
+    let known = crate::headers::joined(&parts.headers, header::IF_NONE_MATCH, ", ");
+    let is_known = known.split(',').any(|tag| {
+        let tag = tag.trim();
+        let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
+        tag == cursor || tag == "*"
     });
     let mut response = if is_known {
         answer::empty(StatusCode::NOT_MODIFIED)

@@ -17,14 +17,12 @@ pub(super) enum Face {
 ///
 /// A 406 if it wants neither.
 pub(super) fn face(headers: &HeaderMap) -> Result<Face, Problem> {
-    let mut wishes = headers.get_all(header::ACCEPT).iter().peekable();
-    if wishes.peek().is_none() {
+    if !headers.contains_key(header::ACCEPT) {
         return Ok(Face::EventStream);
     }
     let mut stream = Quality::default();
     let mut json = Quality::default();
-    let ranges = wishes.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    for range in ranges {
+    for range in crate::headers::joined(headers, header::ACCEPT, ", ").split(',') {
         let (media, quality) = media_range(range);
         stream.consider(&media, "text/event-stream", "text/*", quality);
         json.consider(&media, "application/json", "application/*", quality);

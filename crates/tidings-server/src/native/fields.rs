@@ -31,6 +31,12 @@ impl Drafter {
         retry_ms: Option<u64>,
         data: Box<str>,
     ) -> Result<Draft, Problem> {
+        if data.contains('\0') {
+            return Err(invalid(
+                "data",
+                "an event cannot hold NUL: encode it, as in JSON `\\u0000`",
+            ));
+        }
         let id = id.map(|id| event_id(id, self.epoch)).transpose()?;
         Ok(Draft {
             event_type: event_type.map(|text| self.event_type(text)).transpose()?,

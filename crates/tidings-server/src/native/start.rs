@@ -37,7 +37,7 @@ pub(super) fn take(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Option<
     } else {
         None
     };
-    let header = headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()));
+    let header = headers.get("last-event-id").map(crate::headers::event_id);
     let header = header.filter(|id| !id.is_empty());
     Ok(header.map(|id| Start::After(id.into_owned())).or(start))
 }

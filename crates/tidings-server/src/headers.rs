@@ -1,0 +1,66 @@
+//! Header values as text. They are bytes (RFC 9110 §5.5): those that are no UTF-8 become U+FFFD,
+//! which no grammar knows, so they void what they stand in and nothing beside it.
+
+use std::borrow::Cow;
+
+use http::header::{AsHeaderName, HeaderMap, HeaderValue};
+
+/// A value as text.
+pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
+}
+
+/// The first value of the header `name`.
+pub(crate) fn first(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Cow<'_, str>> {
+    headers.get(name).map(text)
+}
+
+/// All values of the header `name`, joined: a list means the same in one line or in several
+/// (RFC 9110 §5.3). Empty if there is none.
+pub(crate) fn joined<'a>(
+    headers: &'a HeaderMap,
+    name: impl AsHeaderName,
+    separator: &str,
+) -> Cow<'a, str> {
+    let mut values = headers.get_all(name).iter().map(text);
+    let first = values.next().unwrap_or_default();
+    values.fold(first, |list, value| Cow::Owned(list.into_owned() + separator + &value))
+}
+
+/// An event id that a client sends back. It is UTF-8 (HTML §9.2.3); a client that writes its
+/// headers in Latin-1 means the characters with those numbers.
+pub(crate) fn event_id(value: &HeaderValue) -> Cow<'_, str> {
+    match str::from_utf8(value.as_bytes()) {
+        Ok(id) => Cow::Borrowed(id),
+        Err(_) => Cow::Owned(value.as_bytes().iter().copied().map(char::from).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use http::header;
+
+    use super::*;
+
+    fn value(bytes: &[u8]) -> HeaderValue {
+        HeaderValue::from_bytes(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_byte_beyond_ascii_voids_nothing_but_what_it_stands_in() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(joined(&headers, header::ACCEPT, ", "), "");
+        headers.append(header::ACCEPT, value(b"a/b, c/\xe9"));
+        headers.append(header::ACCEPT, value("d/é".as_bytes()));
+        assert_eq!(joined(&headers, header::ACCEPT, ", "), "a/b, c/\u{fffd}, d/é");
+        assert_eq!(first(&headers, header::ACCEPT).unwrap(), "a/b, c/\u{fffd}");
+    }
+
+    #[test]
+    fn an_event_id_is_utf_8_or_else_latin_1() {
+        assert_eq!(event_id(&value("é".as_bytes())), "é");
+        assert_eq!(event_id(&value(b"\xe9")), "é");
+    }
+}
