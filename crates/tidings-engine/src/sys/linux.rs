@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BELL, EVENTS_MAX, Event};
+use super::Event;
 use crate::limits::PEER_QUESTIONS;
 
 /// Whether workers can own sockets here.
@@ -171,3 +171,9 @@ pub(crate) fn has_vanished(socket: &TcpStream, patience: Duration) -> io::Result
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
+
+/// The token that no socket may have: the bell's.
+const BELL: u64 = u64::MAX;
+
+/// Events taken from the kernel at a time.
+const EVENTS_MAX: usize = 1024;

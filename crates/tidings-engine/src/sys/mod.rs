@@ -27,11 +27,5 @@ pub(crate) struct Event {
     pub(crate) writable: bool,
 }
 
-/// The token that no socket may have: the bell's.
-pub(crate) const BELL: u64 = u64::MAX;
-
-/// Events taken from the kernel at a time.
-const EVENTS_MAX: usize = 1024;
-
 #[cfg(test)]
 mod tests;
