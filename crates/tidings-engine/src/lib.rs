@@ -38,3 +38,8 @@ pub use error::{OpenError, PublishError, StartError};
 pub use histogram::Durations;
 pub use refusal::Refusal;
 pub use sink::{BrokenOff, SubscriberBody};
+
+/// The examples in the README are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -84,3 +84,8 @@ pub use topic::Topic;
 pub use visibility::Visibility;
 
 pub use tidings_codec::{EventId, EventType};
+
+/// The examples in the README are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

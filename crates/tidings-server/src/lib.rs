@@ -122,3 +122,8 @@ pub use mercure::{
 pub use mount::{HubService, Peer};
 pub use server::Server;
 pub use tls::{Tls, TlsError};
+
+/// The examples in the README are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

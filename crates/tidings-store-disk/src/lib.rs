@@ -214,3 +214,8 @@ impl std::fmt::Debug for DiskStore {
 fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
+
+/// The examples in the README are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
