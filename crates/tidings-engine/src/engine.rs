@@ -219,7 +219,7 @@ impl Engine {
                 peer_patience: inner.config.peer_patience,
             };
             let config = ShardConfig {
-                epoch: inner.store.epoch(),
+                epoch: inner.store.identity().epoch,
                 head,
                 heartbeat_ms: millis(inner.config.heartbeat),
                 connection_age_max_ms: inner.config.connection_age_max.map(millis),
@@ -253,12 +253,12 @@ impl Engine {
 
     /// The name of the log.
     pub fn epoch(&self) -> Epoch {
-        self.inner.store.epoch()
+        self.inner.store.identity().epoch
     }
 
     /// Whether the log made the id, under its name or a former one.
     pub fn is_own(&self, id: &str) -> bool {
-        self.inner.store.position_of(id).is_some()
+        self.inner.store.identity().position_of(id).is_some()
     }
 
     /// The newest record there is.

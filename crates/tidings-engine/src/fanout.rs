@@ -91,7 +91,7 @@ pub(crate) fn next_batch(
         records_max: TAIL_PAGE_RECORDS_MAX,
         bytes_max: TAIL_PAGE_BYTES_MAX,
     })?;
-    let epoch = store.epoch();
+    let epoch = store.identity().epoch;
     let frames = records.into_iter().map(|record| Arc::new(Frame::encode(record, epoch)));
     Ok(FrameBatch { after, frames: frames.collect(), upto: reached })
 }

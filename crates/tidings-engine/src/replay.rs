@@ -76,7 +76,7 @@ impl Replay {
                 tracing::debug!(%error, "history could not be read for a subscriber");
             }
             let page = page.and_then(|page| {
-                EncodedPage::encode(&page, order.framing, store.epoch()).with_ended(
+                EncodedPage::encode(&page, order.framing, store.identity().epoch).with_ended(
                     store,
                     &order.interest,
                     order.upto,

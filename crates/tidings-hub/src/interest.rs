@@ -1,10 +1,7 @@
 use std::sync::Arc;
 
 use crate::draft::Draft;
-use crate::error::ReadError;
 use crate::matcher::Matcher;
-use crate::position::Position;
-use crate::store::Store;
 use crate::topic::Topic;
 use crate::visibility::Visibility;
 
@@ -92,24 +89,6 @@ impl Interest {
     /// The topics, if nothing but exact topics is wanted: then an index can find their events.
     pub fn exact_topics(&self) -> Option<Vec<&Topic>> {
         self.wanted.iter().map(Matcher::as_exact).collect()
-    }
-
-    /// The topics that have ended, each with the position of its end, if nothing but exact topics
-    /// is wanted: others have none that could be the last. The end of a topic that may not be read
-    /// is not told.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`] if the store cannot be read.
-    pub fn ended_topics(&self, store: &dyn Store) -> Result<Vec<(Topic, Position)>, ReadError> {
-        let mut ended = Vec::new();
-        for topic in self.exact_topics().unwrap_or_default() {
-            let state = store.topic(topic)?.filter(|state| state.ended);
-            if let Some(state) = state.filter(|_| self.may_read(topic)) {
-                ended.push((state.topic, state.last));
-            }
-        }
-        Ok(ended)
     }
 }
 

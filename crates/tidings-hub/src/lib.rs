@@ -75,8 +75,8 @@ pub use shard::{
 };
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
-    Appended, Bounds, HeadSignal, Health, MemoryStore, Page, ReadQuery, RecentRecords, Store,
-    TopicState,
+    Appended, Bounds, HeadSignal, Health, LogIdentity, MemoryStore, Page, ReadQuery, RecentRecords,
+    Store, TopicState,
 };
 pub use subscriber::{EncodedPage, SubscriberId};
 pub use timestamp::Timestamp;

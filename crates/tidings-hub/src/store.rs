@@ -1,8 +1,10 @@
 //! The log of everything published: the [`Store`] trait and its simplest implementation.
 
 mod head;
+mod identity;
 mod memory;
 mod recent;
+mod resolve;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +12,15 @@ use std::time::Duration;
 use tidings_codec::EventId;
 
 use crate::draft::Draft;
-use crate::epoch::Epoch;
 use crate::error::{AppendError, ReadError};
-use crate::former_name::FormerName;
 use crate::interest::Interest;
-use crate::position::{EventIdForm, Position};
+use crate::position::Position;
 use crate::record::Record;
 use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 
 pub use head::HeadSignal;
+pub use identity::LogIdentity;
 pub use memory::MemoryStore;
 pub use recent::RecentRecords;
 
@@ -44,7 +45,7 @@ pub use recent::RecentRecords;
 ///
 /// *Threads.* `append` and [`retain`](Self::retain) are called by one thread, and may be slow: a
 /// disk is asked. All other methods are called by many threads at once and must not wait for an
-/// `append` in progress. [`bounds`](Self::bounds) and `epoch` are cheap; the others may read a
+/// `append` in progress. [`bounds`](Self::bounds) and [`identity`](Self::identity) are cheap; the others may read a
 /// disk.
 ///
 /// *Time.* A record's time is the `now` of its `append`, or the time of the record before it if
@@ -55,26 +56,8 @@ pub use recent::RecentRecords;
 /// always makes progress; [`Page::reached`] says how far. Retention keeps the log within what the
 /// store was configured to, and never drops the newest record.
 pub trait Store: Send + Sync + 'static {
-    /// The name this log was given when it was made.
-    fn epoch(&self) -> Epoch;
-
-    /// The names it had before it was restored from a copy, the latest first.
-    fn former_names(&self) -> &[FormerName] {
-        &[]
-    }
-
-    /// The place that `id` names if the log made it, under its name or a former one. It need not be
-    /// there: retention may have dropped it, or somebody made the id up.
-    fn position_of(&self, id: &str) -> Option<Position> {
-        match EventIdForm::of(id, self.epoch()) {
-            EventIdForm::Ours(position) => Some(position),
-            EventIdForm::OtherEpoch(epoch, position) => {
-                let is_same = |name: &FormerName| name.epoch == epoch && position <= name.upto;
-                self.former_names().iter().any(is_same).then_some(position)
-            }
-            EventIdForm::Foreign => None,
-        }
-    }
+    /// Which log this is. It stays so as long as the store is open.
+    fn identity(&self) -> &LogIdentity;
 
     /// What can be read now.
     fn bounds(&self) -> Bounds;

@@ -192,7 +192,7 @@ impl Writer {
             block.count_record();
             batch.blocks.last_mut().expect("one is open").1 += 1;
             let record = Record::new(draft, position, time);
-            let id = record.event_id(shared.name.epoch);
+            let id = record.event_id(shared.identity.epoch);
             batch.appended.push(Appended { position, id, duplicate: false });
             batch.cost += record.cost();
             batch.records.push(Arc::new(record));
@@ -338,10 +338,10 @@ impl Writer {
     /// The next file is there before the mark that seals this one: so a sealed segment without a
     /// successor has lost it, and recovery can say so. If one of the two fails, both are undone.
     fn seal(&mut self, shared: &Shared) -> Result<(), AppendError> {
-        let Shared { disk, config, name, .. } = shared;
+        let Shared { disk, config, identity, .. } = shared;
         // Whatever happens, there may be such a file.
         self.leftover = Some(self.end.next);
-        let created = SegmentLog::create(&**disk, self.end.next, name.epoch, config.durability);
+        let created = SegmentLog::create(&**disk, self.end.next, identity.epoch, config.durability);
         let created =
             created.map_err(|error| Fault::io("begin a segment in", &config.path, error).refuses());
         let next = match created.and_then(|next| self.mark(SEALED).map(|()| Arc::new(next))) {

@@ -73,8 +73,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Draft, Epoch, EventId, FormerName, Health, Interest, Page,
-    Position, ReadError, ReadQuery, Store, Timestamp, Topic, TopicState,
+    AppendError, Appended, Bounds, Draft, EventId, Health, Interest, LogIdentity, Page, Position,
+    ReadError, ReadQuery, Store, Timestamp, Topic, TopicState,
 };
 
 pub use backup::{BackupError, backup};
@@ -126,12 +126,8 @@ impl DiskStore {
 }
 
 impl Store for DiskStore {
-    fn epoch(&self) -> Epoch {
-        self.shared.name.epoch
-    }
-
-    fn former_names(&self) -> &[FormerName] {
-        &self.shared.name.former
+    fn identity(&self) -> &LogIdentity {
+        &self.shared.identity
     }
 
     fn bounds(&self) -> Bounds {

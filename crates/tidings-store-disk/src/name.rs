@@ -13,7 +13,7 @@
 
 use std::path::PathBuf;
 
-use tidings_hub::{Epoch, FormerName, Position};
+use tidings_hub::{Epoch, FormerName, LogIdentity, Position};
 
 use crate::error::OpenError;
 use crate::limits::FORMER_NAMES_MAX;
@@ -85,6 +85,12 @@ impl Name {
         let former = former.collect::<Option<Vec<_>>>();
         let former = former.ok_or(Unreadable::Damaged("a former name in it is none"))?;
         Ok(Self { epoch, former })
+    }
+}
+
+impl From<Name> for LogIdentity {
+    fn from(Name { epoch, former }: Name) -> Self {
+        Self { epoch, former }
     }
 }
 

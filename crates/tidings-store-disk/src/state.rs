@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tidings_hub::{HeadSignal, Health, Position, ReadError, Record, Timestamp};
+use tidings_hub::{HeadSignal, Health, LogIdentity, Position, ReadError, Record, Timestamp};
 
 use crate::census::Census;
 use crate::config::DiskConfig;
@@ -17,7 +17,7 @@ use crate::trouble::Trouble;
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) config: DiskConfig,
-    pub(crate) name: Name,
+    pub(crate) identity: LogIdentity,
     pub(crate) head: HeadSignal,
     /// Held only for work in memory, never while the disk is asked.
     state: RwLock<State>,
@@ -75,7 +75,7 @@ impl Shared {
         Self {
             disk,
             config,
-            name,
+            identity: name.into(),
             head: HeadSignal::new(head),
             state: RwLock::new(State { sealed, active, recent, head }),
             census: Census::default(),

@@ -164,7 +164,7 @@ pub fn a_new_log_is_empty(stores: &dyn Stores) {
 /// Order, across appends and reopening.
 pub fn positions_are_gapless_and_begin_with_one(stores: &dyn Stores) {
     let mut store = stores.fresh(Retention::ALL);
-    let epoch = store.epoch();
+    let epoch = store.identity().epoch;
     let mut next = 1;
     for count in [1, 7, 100, 1] {
         let drafts = (0..count).map(|n| draft("a", &format!("{n}"))).collect();
@@ -177,7 +177,7 @@ pub fn positions_are_gapless_and_begin_with_one(stores: &dyn Stores) {
         }
         assert_eq!(store.bounds().head, Position::new(next - 1));
         store = stores.reopened(store);
-        assert_eq!(store.epoch(), epoch);
+        assert_eq!(store.identity().epoch, epoch);
     }
     let all = read_on(&*store, query(0, None));
     assert!(positions(&all).into_iter().eq(1..next));
@@ -206,7 +206,7 @@ pub fn every_field_of_an_event_is_kept(stores: &dyn Stores) {
         assert_eq!(&***record, draft);
         assert_eq!(record.time(), at(1_700_000_000_000));
     }
-    assert_eq!(all[0].event_id(store.epoch()).as_str(), "urn:x:1");
+    assert_eq!(all[0].event_id(store.identity().epoch).as_str(), "urn:x:1");
 }
 
 /// A batch can be empty.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use mercure::{HUB, Tokens, bearer, event, id_of, post};
 use tidings_hub::{
     AppendError, Appended, Attach, Bounds, CustomMatcher, Draft, Epoch, EventId, Frame, FrameBatch,
-    Framing, Health, Interest, Matcher, MemoryStore, Page, Position, ReadError, ReadQuery, Record,
-    Shard, ShardConfig, Store, Timestamp, Topic, TopicState, TopicTest, Voice,
+    Framing, Health, Interest, LogIdentity, Matcher, MemoryStore, Page, Position, ReadError,
+    ReadQuery, Record, Shard, ShardConfig, Store, Timestamp, Topic, TopicState, TopicTest, Voice,
 };
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::http::{Connection, request};
@@ -347,8 +347,8 @@ impl Store for SlowDisk {
         self.store.append(drafts, now)
     }
 
-    fn epoch(&self) -> Epoch {
-        self.store.epoch()
+    fn identity(&self) -> &LogIdentity {
+        self.store.identity()
     }
 
     fn bounds(&self) -> Bounds {

@@ -164,7 +164,7 @@ impl Engine {
     /// [`ReadError`].
     pub async fn record(&self, id: String) -> Result<Option<Arc<Record>>, ReadError> {
         let read = self.read(move |store| {
-            let position = match store.position_of(&id) {
+            let position = match store.identity().position_of(&id) {
                 Some(position) => Some(position),
                 None => EventId::new(&id).ok().map(|id| store.find(&id)).transpose()?.flatten(),
             };

@@ -15,7 +15,8 @@ use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 
 use super::{
-    Appended, Bounds, HeadSignal, Health, Page, ReadQuery, RecentRecords, Store, TopicState,
+    Appended, Bounds, HeadSignal, Health, LogIdentity, Page, ReadQuery, RecentRecords, Store,
+    TopicState,
 };
 
 /// A log in memory: what the [`Store`] contract means, in the fewest words.
@@ -24,7 +25,7 @@ use super::{
 /// `age_max` old; the newest record always stays.
 #[derive(Debug)]
 pub struct MemoryStore {
-    epoch: Epoch,
+    identity: LogIdentity,
     bytes_max: usize,
     age_max: Duration,
     log: RwLock<Log>,
@@ -44,7 +45,7 @@ impl MemoryStore {
         let log =
             Log { records: RecentRecords::starting_at(Position::new(1)), ids: HashMap::new() };
         Self {
-            epoch,
+            identity: LogIdentity::new(epoch),
             bytes_max,
             age_max,
             log: RwLock::new(log),
@@ -62,8 +63,8 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn epoch(&self) -> Epoch {
-        self.epoch
+    fn identity(&self) -> &LogIdentity {
+        &self.identity
     }
 
     fn bounds(&self) -> Bounds {
@@ -74,7 +75,8 @@ impl Store for MemoryStore {
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
         let mut log = self.write_log();
         let now = log.records.newest().map_or(now, |newest| now.max(newest.time()));
-        let appended = drafts.into_iter().map(|draft| log.append(draft, now, self.epoch)).collect();
+        let appended =
+            drafts.into_iter().map(|draft| log.append(draft, now, self.identity.epoch)).collect();
         while log.records.cost() > self.bytes_max && log.records.first() < log.records.head() {
             log.forget_oldest();
         }

@@ -64,14 +64,14 @@ fn a_restored_log_goes_on_from_ids_of_the_copy_and_tells_of_later_ones() {
     publish(&original, 100);
     backup(&place.at("original"), &place.at("copy")).unwrap();
     publish(&original, 50);
-    let old = original.epoch();
+    let old = original.identity().epoch;
     let before = data(&original, 0, 100);
 
     let restored = restore(&place.at("copy"), &place.at("log")).unwrap();
     assert_eq!((restored.former, restored.head), (old, Position::new(100)));
     assert_ne!(restored.epoch, old);
     let store = place.open("log");
-    assert_eq!(store.epoch(), restored.epoch);
+    assert_eq!(store.identity().epoch, restored.epoch);
     assert_eq!(store.bounds().first, restored.first);
     assert_eq!(data(&store, 0, 100), before);
     publish(&store, 50);
@@ -97,7 +97,7 @@ fn a_log_that_is_restored_twice_knows_both_of_its_names() {
     let mut names = Vec::new();
     for (log, copy) in [("one", "copy-one"), ("two", "copy-two")] {
         let store = place.open(log);
-        names.push(store.epoch());
+        names.push(store.identity().epoch);
         publish(&store, 20);
         drop(store);
         backup(&place.at(log), &place.at(copy)).unwrap();

@@ -178,20 +178,20 @@ fn whole_commits_behind_a_flipped_bit_are_refused_after_a_kill_and_cut_after_a_p
     let store = open(&cut, &not_synced()).unwrap();
     let head = store.bounds().head;
     Expected(&drafts[..head.get() as usize]).check(&store).unwrap();
-    assert_ne!(store.epoch(), epoch);
-    assert_eq!(store.former_names()[0].epoch, epoch);
-    assert_eq!(store.former_names()[0].upto, head);
+    assert_ne!(store.identity().epoch, epoch);
+    assert_eq!(store.identity().former[0].epoch, epoch);
+    assert_eq!(store.identity().former[0].upto, head);
     // What was lost is another event now; its old id is not taken for it.
     store.append(vec![some_draft(&mut Dice(1), 0)], at(1_000_000)).unwrap();
     let lost = head.next().event_id(epoch);
-    assert_eq!(store.position_of(lost.as_str()), None);
+    assert_eq!(store.identity().position_of(lost.as_str()), None);
     let kept = head.event_id(epoch);
-    assert_eq!(store.position_of(kept.as_str()), Some(head));
+    assert_eq!(store.identity().position_of(kept.as_str()), Some(head));
     drop(store);
 
     // And so it stays: opened again, all segments are of the new name.
     let store = open(&cut, &not_synced()).unwrap();
-    assert_eq!(store.former_names().len(), 1);
+    assert_eq!(store.identity().former.len(), 1);
     assert_eq!(store.bounds().head, head.next());
 }
 
@@ -200,7 +200,7 @@ fn a_torn_end_without_fsync_gives_the_log_a_new_name_and_a_kill_alone_does_not()
     let (disk, drafts) = killed_log(10, &not_synced());
     let (epoch, _) = name_of(&disk);
     let store = open(&disk.after_kill(), &not_synced()).unwrap();
-    assert_eq!((store.epoch(), store.bounds().head.get()), (epoch, drafts.len() as u64));
+    assert_eq!((store.identity().epoch, store.bounds().head.get()), (epoch, drafts.len() as u64));
 
     // The last acknowledged append is damaged: nothing tells it from one that was never answered.
     let disk = disk.after_kill();
@@ -210,8 +210,8 @@ fn a_torn_end_without_fsync_gives_the_log_a_new_name_and_a_kill_alone_does_not()
     let store = open(&disk, &not_synced()).unwrap();
     let head = store.bounds().head;
     assert!(head.get() < drafts.len() as u64);
-    assert_ne!(store.epoch(), epoch);
-    assert_eq!(store.position_of(head.next().event_id(epoch).as_str()), None);
+    assert_ne!(store.identity().epoch, epoch);
+    assert_eq!(store.identity().position_of(head.next().event_id(epoch).as_str()), None);
 }
 
 /// Nothing is torn: the operating system just had not written the end out.
@@ -222,23 +222,23 @@ fn a_power_cut_without_fsync_gives_the_log_a_new_name_even_if_it_left_no_trace()
     let disk = disk.after_kill();
     disk.next_run();
     let store = open(&disk, &not_synced()).unwrap();
-    assert_ne!(store.epoch(), epoch);
+    assert_ne!(store.identity().epoch, epoch);
     drop(store);
     // It was closed: nothing can be lost.
     let (epoch, _) = name_of(&disk);
     disk.next_run();
-    assert_eq!(open(&disk, &not_synced()).unwrap().epoch(), epoch);
+    assert_eq!(open(&disk, &not_synced()).unwrap().identity().epoch, epoch);
 }
 
 #[test]
 fn a_log_that_goes_on_without_fsync_is_no_longer_taken_for_one_that_is_synced() {
     let (disk, _) = killed_log(12, &small(u64::MAX));
-    let epoch = open(&disk, &small(u64::MAX)).unwrap().epoch();
+    let epoch = open(&disk, &small(u64::MAX)).unwrap().identity().epoch;
     let store = open(&disk, &not_synced()).unwrap();
     store.append(vec![some_draft(&mut Dice(1), 0)], at(1_000_000)).unwrap();
     std::mem::forget(store);
     let store = open(&disk.after_power_cut(), &not_synced()).unwrap();
-    assert_ne!(store.epoch(), epoch);
+    assert_ne!(store.identity().epoch, epoch);
 }
 
 /// A log whose process was killed.

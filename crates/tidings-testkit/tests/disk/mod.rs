@@ -49,14 +49,14 @@ fn a_wiped_folder_is_another_log() {
     let folder = Folder::new();
     let store = DiskStore::open(folder.config()).unwrap();
     fill(&store, 100);
-    let epoch = store.epoch();
+    let epoch = store.identity().epoch;
     drop(store);
     let store = DiskStore::open(folder.config()).unwrap();
-    assert_eq!((store.epoch(), store.bounds().head), (epoch, Position::new(100)));
+    assert_eq!((store.identity().epoch, store.bounds().head), (epoch, Position::new(100)));
     drop(store);
     fs::remove_dir_all(folder.path()).unwrap();
     let store = DiskStore::open(folder.config()).unwrap();
-    assert_ne!(store.epoch(), epoch);
+    assert_ne!(store.identity().epoch, epoch);
     assert_eq!(store.bounds().head, Position::ZERO);
 }
 

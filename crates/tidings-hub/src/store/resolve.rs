@@ -1,0 +1,138 @@
+//! What subscribers ask of a log before they read it: where they start, and what has ended.
+
+use tidings_codec::EventId;
+
+use crate::epoch::Epoch;
+use crate::error::ReadError;
+use crate::interest::Interest;
+use crate::position::{EventIdForm, Position};
+use crate::start::{Outcome, ResetReason, Resolved, Start};
+use crate::topic::Topic;
+
+use super::Store;
+
+impl Start {
+    /// Finds the position that `self` means in `store`, and what to tell the subscriber.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Failed`] if the store cannot be read.
+    pub fn resolve(&self, store: &dyn Store, interest: &Interest) -> Result<Resolved, ReadError> {
+        let bounds = store.bounds();
+        let oldest = bounds.first.previous();
+        let resumed = |position: Position| Resolved {
+            position: position.max(oldest),
+            outcome: Outcome::Resumed,
+        };
+        match self {
+            Self::Live => Ok(Resolved { position: bounds.head, outcome: Outcome::Live }),
+            Self::Earliest => Ok(resumed(oldest)),
+            Self::Last(count) => Ok(resumed(store.seek_last(interest, *count)?)),
+            Self::Since(moment) => Ok(resumed(store.seek_time(*moment)?)),
+            Self::After(id) => {
+                let reason = match store.identity().position_of(id) {
+                    Some(position) if position < oldest => ResetReason::Expired,
+                    Some(position) if position > bounds.head => ResetReason::Unknown,
+                    Some(position) => return Ok(resumed(position)),
+                    None => {
+                        // An id of another hub's log is a publisher's own here, if that hub was
+                        // piped into this one.
+                        if let Ok(id) = EventId::new(id)
+                            && let Some(position) = store.find(&id)?
+                        {
+                            return Ok(resumed(position));
+                        }
+                        match EventIdForm::of(id, store.identity().epoch) {
+                            EventIdForm::OtherEpoch(epoch, _) => {
+                                return Ok(replaced(store, epoch, oldest, id));
+                            }
+                            _ => ResetReason::Unknown,
+                        }
+                    }
+                };
+                // Everything that is left may have been missed, so everything that is left is sent.
+                Ok(Resolved {
+                    position: oldest,
+                    outcome: Outcome::Reset { reason, requested: id.clone() },
+                })
+            }
+        }
+    }
+}
+
+/// The start of who comes with an id of the log `epoch`, which this one is not. If this one was
+/// restored from a copy of that log, the id is of what came after the copy was made: all that the
+/// copy held was seen.
+fn replaced(store: &dyn Store, epoch: Epoch, oldest: Position, id: &str) -> Resolved {
+    let former = store.identity().former.iter().find(|name| name.epoch == epoch);
+    let outcome = Outcome::Reset { reason: ResetReason::Replaced, requested: id.to_owned() };
+    Resolved { position: former.map_or(oldest, |name| name.upto.max(oldest)), outcome }
+}
+
+impl Interest {
+    /// The topics that have ended, each with the position of its end, if nothing but exact topics
+    /// is wanted: others have none that could be the last. The end of a topic that may not be read
+    /// is not told.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store cannot be read.
+    pub fn ended_topics(&self, store: &dyn Store) -> Result<Vec<(Topic, Position)>, ReadError> {
+        let mut ended = Vec::new();
+        for topic in self.exact_topics().unwrap_or_default() {
+            let state = store.topic(topic)?.filter(|state| state.ended);
+            if let Some(state) = state.filter(|_| self.may_read(topic)) {
+                ended.push((state.topic, state.last));
+            }
+        }
+        Ok(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Draft, Epoch, MemoryStore, Timestamp, Topic};
+
+    fn store() -> MemoryStore {
+        let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
+        let store = MemoryStore::new(epoch, 2000, Duration::from_secs(60));
+        let mut drafts = vec![Draft::new(Topic::new("a").expect("a valid topic"), "x"); 20];
+        drafts[18].id = EventId::new("upstrm:2").ok();
+        drafts[17].id = EventId::new("mine").ok();
+        store.append(drafts, Timestamp::default()).expect("memory takes everything");
+        store
+    }
+
+    fn resolve(id: &str) -> Resolved {
+        let start = Start::After(id.to_owned());
+        start.resolve(&store(), &Interest::everything()).expect("memory can be read")
+    }
+
+    #[test]
+    fn an_id_that_is_known_resumes_whoever_made_it() {
+        for (id, position) in [("k7q2ma:19", 19), ("mine", 18), ("upstrm:2", 19)] {
+            let expected =
+                Resolved { position: Position::new(position), outcome: Outcome::Resumed };
+            assert_eq!(resolve(id), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_not_known_resets_to_the_oldest_event_and_says_why() {
+        let oldest = store().bounds().first.previous();
+        assert!(oldest > Position::ZERO, "retention has dropped something");
+        for (id, reason) in [
+            ("k7q2ma:1", ResetReason::Expired),
+            ("k7q2ma:99", ResetReason::Unknown),
+            ("upstrm:3", ResetReason::Replaced),
+            ("never", ResetReason::Unknown),
+            ("", ResetReason::Unknown),
+        ] {
+            let outcome = Outcome::Reset { reason, requested: id.to_owned() };
+            assert_eq!(resolve(id), Resolved { position: oldest, outcome }, "{id:?}");
+        }
+    }
+}
