@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use tidings_hub::{Draft, Position, ReadQuery, Store, Timestamp, Topic};
+use tidings_hub::{Draft, Position, ReadQuery, Log, Timestamp, Topic};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 
 static LOG: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tidings_hub::{Appended, Draft, Store};
+use tidings_hub::{Appended, Draft, Log};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use crate::clock::wall_clock;
@@ -90,7 +90,7 @@ impl Committer {
     }
 
     /// The thread: serves `store` until it is stopped and the queue is empty.
-    pub(crate) fn run(&self, store: &Arc<dyn Store>, timings: &Timings) {
+    pub(crate) fn run(&self, store: &Arc<dyn Log>, timings: &Timings) {
         let mut retained = Instant::now();
         while let Some(jobs) = self.next_batch() {
             let jobs = topics::admit(&**store, jobs, self.topics_max);
@@ -137,7 +137,7 @@ impl Committer {
 }
 
 /// Appends all jobs' drafts in one batch and gives each its share of the answer.
-fn commit(store: &dyn Store, jobs: Vec<Job>, timings: &Timings) {
+fn commit(store: &dyn Log, jobs: Vec<Job>, timings: &Timings) {
     let began = Instant::now();
     // Jobs come in order.
     let came = jobs.first().map_or(began, |job| job.came);

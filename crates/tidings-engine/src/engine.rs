@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Appended, Attach, Audience, Draft, Epoch, EventId, Framing, Interest, Notice, Outcome, Page,
-    Position, ReadError, ReadQuery, Resolved, ShardConfig, Start, Store, Timestamp, Topic,
+    Appended, Attach, Audience, Draft, Epoch, EventId, Framing, Interest, Log, Notice, Outcome,
+    Page, Position, ReadError, ReadQuery, Resolved, ShardConfig, Start, Timestamp, Topic,
     TopicState, Voice,
 };
 use tokio::sync::{Semaphore, watch};
@@ -92,7 +92,7 @@ pub struct Engine {
 }
 
 struct Inner {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Log>,
     config: EngineConfig,
     clock: Clock,
     committer: Committer,
@@ -177,7 +177,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`StartError`] if a thread cannot be had.
-    pub fn start(store: Arc<dyn Store>, config: EngineConfig) -> Result<Self, StartError> {
+    pub fn start(store: Arc<dyn Log>, config: EngineConfig) -> Result<Self, StartError> {
         let bounds = store.bounds();
         let mut pollers = Vec::new();
         for _ in 0..config.shards.max(1) {
@@ -469,7 +469,7 @@ impl Engine {
         self.read(move |store| start.resolve(store, &interest)).await
     }
 
-    /// Topics in the order of their names; see [`Store::topics`].
+    /// Topics in the order of their names; see [`Catalog::topics`].
     ///
     /// # Errors
     ///
@@ -480,7 +480,7 @@ impl Engine {
         after: Option<Topic>,
         count: usize,
     ) -> Result<Vec<TopicState>, ReadError> {
-        self.read(move |store| store.topics(&prefix, after.as_ref(), count)).await
+        self.read(move |store| store.catalog().topics(&prefix, after.as_ref(), count)).await
     }
 
     /// Leaves gracefully: new subscribers are refused, and those connected are told to come back
@@ -518,7 +518,7 @@ impl Engine {
     /// Runs `read` where waiting for a disk holds up nobody else.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
+        read: impl FnOnce(&dyn Log) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
         let _permit = self.inner.reads.acquire().await.expect("the semaphore is never closed");
         let inner = Arc::clone(&self.inner);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidings_hub::{Frame, FrameBatch, Page, Position, ReadError, ReadQuery, Store, with_causes};
+use tidings_hub::{Frame, FrameBatch, Log, Page, Position, ReadError, ReadQuery, with_causes};
 use tokio::sync::watch;
 
 use crate::counters::Counters;
@@ -23,7 +23,7 @@ use crate::mailbox::{Mailbox, Message};
 
 /// The thread: follows the tail of `store` from `after` until `stopping`.
 pub(crate) fn run(
-    store: &dyn Store,
+    store: &dyn Log,
     mut after: Position,
     mailboxes: &[Arc<Mailbox>],
     head: &watch::Sender<Position>,
@@ -80,7 +80,7 @@ pub(crate) fn run(
 
 /// The records after `after`, as frames: a page of them.
 pub(crate) fn next_batch(
-    store: &dyn Store,
+    store: &dyn Log,
     after: Position,
     upto: Position,
 ) -> Result<FrameBatch, ReadError> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tidings_hub::limits::CATCH_UP_PAGE_BYTES_MAX;
-use tidings_hub::{EncodedPage, ReadOrder, ReadQuery, Store};
+use tidings_hub::{EncodedPage, Log, ReadOrder, ReadQuery};
 
 use crate::limits::FIRST_IN_A_ROW_MAX;
 use crate::mailbox::{Mailbox, Message};
@@ -63,7 +63,7 @@ impl Replay {
     }
 
     /// A thread.
-    pub(crate) fn run(&self, store: &dyn Store) {
+    pub(crate) fn run(&self, store: &dyn Log) {
         while let Some((mailbox, order)) = self.next() {
             let page = store.read(&ReadQuery {
                 after: order.after,

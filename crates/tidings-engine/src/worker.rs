@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Attach, CloseReason, Closing, FrameBatch, Position, ReadError, Shard, ShardConfig, Store,
+    Attach, CloseReason, Closing, FrameBatch, Log, Position, ReadError, Shard, ShardConfig,
     SubscriberId,
 };
 
@@ -66,7 +66,7 @@ pub(crate) struct Story {
 pub(crate) struct Surroundings {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) replay: Arc<Replay>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Log>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) past: Arc<Past>,
     /// Of every connection id.

@@ -3,7 +3,7 @@
 //!
 //! # The vocabulary
 //!
-//! A publisher offers a [`Draft`]: an event on one or more [`Topic`]s. The [`Store`] accepts it and
+//! A publisher offers a [`Draft`]: an event on one or more [`Topic`]s. The [`Log`] accepts it and
 //! gives it a [`Position`] in the log; from then on it is a [`Record`]. A record that somebody may
 //! want is encoded once into a [`Frame`], which all its readers share.
 //!
@@ -23,7 +23,7 @@
 //!
 //! HTTP, sockets, clocks, threads, files, runtimes and the environment (`clippy.toml` bans them).
 //! Time is an argument; inputs are `handle_*`, outputs are `poll_*`. The crate knows no storage
-//! product: the [`Store`] trait and its simplest implementation, [`MemoryStore`], are all there is.
+//! product: the [`Log`] trait and its simplest implementation, [`MemoryStore`], are all there is.
 
 mod close_reason;
 mod draft;
@@ -75,8 +75,8 @@ pub use shard::{
 };
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
-    Appended, Bounds, HeadSignal, Health, LogIdentity, MemoryStore, Page, ReadQuery, RecentRecords,
-    Store, TopicState,
+    Appended, Bounds, Catalog, HeadSignal, Health, Log, LogIdentity, MemoryStore, Page, ReadQuery,
+    RecentRecords, TopicState,
 };
 pub use subscriber::{EncodedPage, SubscriberId};
 pub use timestamp::Timestamp;

@@ -17,7 +17,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// `draft`, accepted at `position` and `time`. Only a [`Store`](crate::Store) has a reason to
+    /// `draft`, accepted at `position` and `time`. Only a [`Log`](crate::Log) has a reason to
     /// say this.
     pub fn new(draft: Draft, position: Position, time: Timestamp) -> Self {
         Self { position, time, draft }

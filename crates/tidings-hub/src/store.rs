@@ -1,5 +1,7 @@
-//! The log of everything published: the [`Store`] trait and its simplest implementation.
+//! The log of everything published: the [`Log`], its [`Catalog`], and their simplest
+//! implementation.
 
+mod catalog;
 mod head;
 mod identity;
 mod memory;
@@ -17,8 +19,8 @@ use crate::interest::Interest;
 use crate::position::Position;
 use crate::record::Record;
 use crate::timestamp::Timestamp;
-use crate::topic::Topic;
 
+pub use catalog::{Catalog, TopicState};
 pub use head::HeadSignal;
 pub use identity::LogIdentity;
 pub use memory::MemoryStore;
@@ -55,7 +57,7 @@ pub use recent::RecentRecords;
 /// records: where few of them are admitted, a page can be short, or empty, before the end. It
 /// always makes progress; [`Page::reached`] says how far. Retention keeps the log within what the
 /// store was configured to, and never drops the newest record.
-pub trait Store: Send + Sync + 'static {
+pub trait Log: Send + Sync + 'static {
     /// Which log this is. It stays so as long as the store is open.
     fn identity(&self) -> &LogIdentity;
 
@@ -79,56 +81,6 @@ pub trait Store: Send + Sync + 'static {
     /// [`ReadError::Expired`] if a record after `query.after` has been dropped by retention.
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError>;
 
-    /// The position of the oldest record with this publisher-given id.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError::Away`] and [`ReadError::Damaged`].
-    fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError>;
-
-    /// The position after which the records with a time of `since` or later begin.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError::Away`] and [`ReadError::Damaged`].
-    fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError>;
-
-    /// The position after which the last `count` records begin that `interest` admits (fewer, if
-    /// the log does not hold so many, or the store's bound on looking back is met).
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError::Away`] and [`ReadError::Damaged`].
-    fn seek_last(&self, interest: &Interest, count: usize) -> Result<Position, ReadError>;
-
-    /// What is known of one topic; `None` if no record of it is in the log.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError::Away`] and [`ReadError::Damaged`].
-    fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, ReadError>;
-
-    /// Topics that have records in the log, in the order of their names: at most `count` of them
-    /// whose names begin with `prefix` and come after `after`.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError::Away`] and [`ReadError::Damaged`].
-    fn topics(
-        &self,
-        prefix: &str,
-        after: Option<&Topic>,
-        count: usize,
-    ) -> Result<Vec<TopicState>, ReadError>;
-
-    /// How many topics have records in the log. Cheap, as is [`has_topic`](Self::has_topic):
-    /// nothing is read. Shortly after the log was opened, and after retention has dropped
-    /// something, both may be late.
-    fn topic_count(&self) -> usize;
-
-    /// Whether a topic has records in the log.
-    fn has_topic(&self, topic: &Topic) -> bool;
-
     /// Blocks until there is a record after `after`, or `timeout` has passed. Returns the head
     /// either way.
     fn wait(&self, after: Position, timeout: Duration) -> Position;
@@ -143,6 +95,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// How the store is. Cheap: nothing is read.
     fn health(&self) -> Health;
+
+    /// What is known of the log by topic, id and time.
+    fn catalog(&self) -> &dyn Catalog;
 }
 
 /// How a store is.
@@ -201,17 +156,4 @@ pub struct Page {
     /// `records`. Less than the query's `upto` (or the head, if that comes first) means: there may
     /// be more, read again from here.
     pub reached: Position,
-}
-
-/// What is known of a topic with records in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicState {
-    /// Its name.
-    pub topic: Topic,
-    /// How many of its records are in the log.
-    pub records: u64,
-    /// Its newest record.
-    pub last: Position,
-    /// The newest record ended the topic.
-    pub ended: bool,
 }

@@ -9,7 +9,7 @@ use crate::index::GroupId;
 use crate::interest::Interest;
 use crate::notice::Pending;
 use crate::position::Position;
-use crate::store::{Page, Store};
+use crate::store::{Log, Page};
 use crate::timer::Tick;
 use crate::topic::Topic;
 
@@ -153,7 +153,7 @@ impl EncodedPage {
     /// [`ReadError`](crate::ReadError) if the store cannot be read.
     pub fn with_ended(
         mut self,
-        store: &dyn Store,
+        store: &dyn Log,
         interest: &Interest,
         upto: Position,
     ) -> Result<Self, ReadError> {

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tidings_hub::{Draft, Interest, Matcher, Position, ReadQuery, Store, Timestamp, Topic};
+use tidings_hub::{Draft, Interest, Log, Matcher, Position, ReadQuery, Timestamp, Topic};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 
 const TOPICS: u64 = 1_000;
@@ -131,18 +131,18 @@ impl Bench {
         let times = 100;
         let start = Instant::now();
         for n in 0..times {
-            let after = store.seek_last(&interest, 100).unwrap();
+            let after = store.catalog().seek_last(&interest, 100).unwrap();
             assert!(after > Position::ZERO, "{n}");
         }
         println!("seek the last 100 of a topic: {:.0?}", start.elapsed() / times);
         let start = Instant::now();
         for n in 0..times {
             let topic = &self.events.topics[n as usize];
-            assert_eq!(store.topic(topic).unwrap().unwrap().records, STORED / TOPICS);
+            assert_eq!(store.catalog().topic(topic).unwrap().unwrap().records, STORED / TOPICS);
         }
         println!("state of a topic: {:.0?}", start.elapsed() / times);
         let start = Instant::now();
-        let all = store.topics("", None, 1_000).unwrap();
+        let all = store.catalog().topics("", None, 1_000).unwrap();
         assert_eq!(all.len() as u64, TOPICS);
         println!("page of 1,000 topics: {:.0?}", start.elapsed());
         let bytes = store.health().bytes as f64 / STORED as f64;

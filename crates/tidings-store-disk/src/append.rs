@@ -88,7 +88,7 @@ impl Writer {
         }
     }
 
-    /// See `Store::append`.
+    /// See `Log::append`.
     pub(crate) fn append(
         &mut self,
         shared: &Shared,

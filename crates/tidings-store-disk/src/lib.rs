@@ -1,4 +1,4 @@
-//! The embedded durable log of the Tidings hub: a [`Store`] that keeps its records in one folder.
+//! The embedded durable log of the Tidings hub: a [`Log`] that keeps its records in one folder.
 //!
 //! # What it guarantees
 //!
@@ -14,7 +14,7 @@
 //! failed
 //! `fsync`, a torn write that cannot be cut off, and a folder that was removed end all appending
 //! until the log is opened anew, because what the disk holds is no longer known; reading goes on.
-//! What is wrong is in [`Store::health`].
+//! What is wrong is in [`Log::health`].
 //!
 //! *An index is derived.* One that is damaged is made again from its segment, by whoever meets it.
 //!
@@ -73,8 +73,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Draft, EventId, Health, Interest, LogIdentity, Page, Position,
-    ReadError, ReadQuery, Store, Timestamp, Topic, TopicState,
+    AppendError, Appended, Bounds, Catalog, Draft, EventId, Health, Interest, Log, LogIdentity,
+    Page, Position, ReadError, ReadQuery, Timestamp, Topic, TopicState,
 };
 
 pub use backup::{BackupError, backup};
@@ -125,7 +125,7 @@ impl DiskStore {
     }
 }
 
-impl Store for DiskStore {
+impl Log for DiskStore {
     fn identity(&self) -> &LogIdentity {
         &self.shared.identity
     }
@@ -144,6 +144,25 @@ impl Store for DiskStore {
         self.shared.read(query)
     }
 
+    fn wait(&self, after: Position, timeout: Duration) -> Position {
+        self.shared.head.wait(after, timeout)
+    }
+
+    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.retain(&self.shared, now)
+    }
+
+    fn health(&self) -> Health {
+        self.shared.health()
+    }
+
+    fn catalog(&self) -> &dyn Catalog {
+        self
+    }
+}
+
+impl Catalog for DiskStore {
     fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
         Ok(self.shared.find(id)?)
     }
@@ -175,19 +194,6 @@ impl Store for DiskStore {
 
     fn has_topic(&self, topic: &Topic) -> bool {
         self.shared.census.has(topic)
-    }
-
-    fn wait(&self, after: Position, timeout: Duration) -> Position {
-        self.shared.head.wait(after, timeout)
-    }
-
-    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.retain(&self.shared, now)
-    }
-
-    fn health(&self) -> Health {
-        self.shared.health()
     }
 }
 

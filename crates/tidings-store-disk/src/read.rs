@@ -26,7 +26,7 @@ const RECENT_AT_ONCE: usize = 256;
 pub(crate) const ONE_BLOCK_BYTES: usize = BLOCK_BYTES_AIM + 1024;
 
 impl Shared {
-    /// See `Store::read`.
+    /// See `Log::read`.
     pub(crate) fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
         let upto = {
             let state = self.read_state();

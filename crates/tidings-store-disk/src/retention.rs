@@ -9,7 +9,7 @@ use crate::segment::Sealed;
 use crate::state::{Shared, State};
 
 impl Writer {
-    /// See `Store::retain`.
+    /// See `Log::retain`.
     pub(crate) fn retain(&mut self, shared: &Shared, now: Timestamp) -> Result<(), AppendError> {
         let oldest_kept = now.as_millis().saturating_sub(millis(shared.config.retention_age));
         self.drop_while(shared, |_, oldest| oldest.last_time.as_millis() < oldest_kept);

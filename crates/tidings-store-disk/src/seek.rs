@@ -16,7 +16,7 @@ use crate::state::Shared;
 const BLOCKS_AT_ONCE: usize = 64;
 
 impl Shared {
-    /// See `Store::find`.
+    /// See `Catalog::find`.
     pub(crate) fn find(&self, id: &EventId) -> Result<Option<Position>, Fault> {
         let (sealed, in_active) = {
             let state = self.read_state();
@@ -47,7 +47,7 @@ impl Shared {
         found.or(in_active)
     }
 
-    /// See `Store::seek_time`.
+    /// See `Catalog::seek_time`.
     pub(crate) fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError> {
         let (sealed, otherwise) = {
             let state = self.read_state();
@@ -65,7 +65,7 @@ impl Shared {
         }
     }
 
-    /// See `Store::seek_last`.
+    /// See `Catalog::seek_last`.
     pub(crate) fn seek_last(
         &self,
         interest: &Interest,

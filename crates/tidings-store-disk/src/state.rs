@@ -124,7 +124,7 @@ impl Shared {
         self.background_failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// See `Store::health`.
+    /// See `Log::health`.
     pub(crate) fn health(&self) -> Health {
         Health {
             bytes: self.read_state().bytes(),

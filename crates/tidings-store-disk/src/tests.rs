@@ -13,8 +13,8 @@ mod faults;
 use std::sync::Arc;
 
 use tidings_hub::{
-    AppendError, Draft, EventId, Interest, Kind, Matcher, Position, ReadError, ReadQuery, Record,
-    Store, Timestamp, Topic, Visibility, with_causes,
+    AppendError, Draft, EventId, Interest, Kind, Log, Matcher, Position, ReadError, ReadQuery,
+    Record, Timestamp, Topic, Visibility, with_causes,
 };
 
 use crate::disk::simulated::{Dice, SimulatedDisk};
@@ -100,23 +100,23 @@ impl Expected<'_> {
             let interest = Interest::new(vec![Matcher::Exact(topic.clone())], vec![Matcher::All]);
             let read = read_all(store, Some(&interest))?;
             assert!(read.iter().eq(on_topic.iter().copied()), "records of {topic}");
-            let state = store.topic(&topic)?;
+            let state = store.catalog().topic(&topic)?;
             assert_eq!(state.as_ref().map_or(0, |state| state.records), on_topic.len() as u64);
             if let (Some(state), Some(last)) = (state, on_topic.last()) {
                 assert_eq!((state.last, state.ended), (last.position(), last.kind == Kind::End));
             }
             let last_three = on_topic.iter().rev().take(3).next_back();
             let expected = last_three.map_or(bounds.head, |record| record.position().previous());
-            assert_eq!(store.seek_last(&interest, 3)?, expected);
+            assert_eq!(store.catalog().seek_last(&interest, 3)?, expected);
         }
         for record in &all {
             if let Some(id) = &record.id {
-                assert_eq!(store.find(id)?, Some(record.position()));
+                assert_eq!(store.catalog().find(id)?, Some(record.position()));
             }
             let older = all.partition_point(|older| older.time() < record.time());
-            assert_eq!(store.seek_time(record.time())?, all[older].position().previous());
+            assert_eq!(store.catalog().seek_time(record.time())?, all[older].position().previous());
         }
-        let names = store.topics("", None, 100)?;
+        let names = store.catalog().topics("", None, 100)?;
         assert!(names.is_sorted_by(|a, b| a.topic < b.topic));
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::index::{SegmentIndex as _, TopicSummary};
 use crate::state::Shared;
 
 impl Shared {
-    /// See `Store::topic`.
+    /// See `Catalog::topic`.
     pub(crate) fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, Fault> {
         let (sealed, active_first, in_active) = {
             let state = self.read_state();
@@ -29,7 +29,7 @@ impl Shared {
         Ok(sum)
     }
 
-    /// See `Store::topics`.
+    /// See `Catalog::topics`.
     pub(crate) fn topics(
         &self,
         prefix: &str,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_engine::{Engine, EngineConfig};
-use tidings_hub::{Epoch, MemoryStore, Store};
+use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_server::{Config, Server};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ pub const EPOCH: &str = "k7q2ma";
 pub struct Builder {
     config: Config,
     engine: EngineConfig,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Log>,
 }
 
 impl Builder {
@@ -39,7 +39,7 @@ impl Builder {
 
     /// Uses `store` instead of one in memory.
     #[must_use]
-    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+    pub fn store(mut self, store: Arc<dyn Log>) -> Self {
         self.store = store;
         self
     }
@@ -181,7 +181,7 @@ impl Drop for TestServer {
     }
 }
 
-fn memory(epoch: &str) -> Arc<dyn Store> {
+fn memory(epoch: &str) -> Arc<dyn Log> {
     let epoch = Epoch::parse(epoch).expect("a valid epoch");
     Arc::new(MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600)))
 }

@@ -1,4 +1,4 @@
-//! The [`Store`] contract as tests, for every store.
+//! The [`Log`] contract as tests, for every store.
 //!
 //! [`store_suite!`](macro@crate::store_suite) makes one test of each function here. A store says
 //! how it is made in [`Stores`]; the rest is the same for all. Tests with random data print their
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use tidings_hub::{
-    Draft, EventId, Interest, Kind, Matcher, Page, Position, ReadError, ReadQuery, Record, Store,
+    Draft, EventId, Interest, Kind, Log, Matcher, Page, Position, ReadError, ReadQuery, Record,
     Timestamp, Topic, Visibility,
 };
 
@@ -38,11 +38,11 @@ impl Retention {
 /// How a kind of store is made.
 pub trait Stores {
     /// A new, empty log.
-    fn fresh(&self, retention: Retention) -> Arc<dyn Store>;
+    fn fresh(&self, retention: Retention) -> Arc<dyn Log>;
 
     /// The same log, closed and opened again; for a store that does not outlast its process, the
     /// same store.
-    fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store>;
+    fn reopened(&self, store: Arc<dyn Log>) -> Arc<dyn Log>;
 }
 
 /// Makes a module of tests, one for each clause of the contract.
@@ -116,7 +116,7 @@ pub fn interest(wanted: &[&str], private: &[&str]) -> Interest {
     Interest::new(matchers(wanted), matchers(private))
 }
 
-fn append(store: &dyn Store, drafts: Vec<Draft>) {
+fn append(store: &dyn Log, drafts: Vec<Draft>) {
     store.append(drafts, at(1)).expect("the store takes events");
 }
 
@@ -125,12 +125,12 @@ fn query(after: u64, interest: Option<&Interest>) -> ReadQuery<'_> {
     ReadQuery { after, upto, interest, records_max: 1000, bytes_max: 1 << 20 }
 }
 
-fn read(store: &dyn Store, query: ReadQuery<'_>) -> Page {
+fn read(store: &dyn Log, query: ReadQuery<'_>) -> Page {
     store.read(&query).expect("the store can be read")
 }
 
 /// Reads page after page up to the head.
-fn read_on(store: &dyn Store, mut query: ReadQuery<'_>) -> Vec<Arc<Record>> {
+fn read_on(store: &dyn Log, mut query: ReadQuery<'_>) -> Vec<Arc<Record>> {
     let mut records = Vec::new();
     let upto = query.upto.min(store.bounds().head);
     while query.after < upto {
@@ -153,11 +153,14 @@ pub fn a_new_log_is_empty(stores: &dyn Stores) {
     assert_eq!((bounds.first, bounds.head), (Position::new(1), Position::ZERO));
     let page = read(&*store, query(0, None));
     assert_eq!((page.records.len(), page.reached), (0, Position::ZERO));
-    assert_eq!(store.find(&EventId::new("x").expect("an id")).expect("found"), None);
-    assert_eq!(store.seek_time(at(0)).expect("found"), Position::ZERO);
-    assert_eq!(store.seek_last(&Interest::everything(), 5).expect("found"), Position::ZERO);
-    assert_eq!(store.topic(&topic("a")).expect("found"), None);
-    assert!(store.topics("", None, 10).expect("found").is_empty());
+    assert_eq!(store.catalog().find(&EventId::new("x").expect("an id")).expect("found"), None);
+    assert_eq!(store.catalog().seek_time(at(0)).expect("found"), Position::ZERO);
+    assert_eq!(
+        store.catalog().seek_last(&Interest::everything(), 5).expect("found"),
+        Position::ZERO
+    );
+    assert_eq!(store.catalog().topic(&topic("a")).expect("found"), None);
+    assert!(store.catalog().topics("", None, 10).expect("found").is_empty());
     assert!(store.health().failure.is_none());
 }
 
@@ -228,7 +231,7 @@ pub fn time_never_goes_back_along_the_log(stores: &dyn Stores) {
     let times: Vec<_> = all.iter().map(|record| record.time().as_millis()).collect();
     assert_eq!(times, [100, 100, 200, 200]);
     for (since, expected) in [(0, 0), (100, 0), (101, 2), (200, 2), (201, 4)] {
-        let found = store.seek_time(at(since)).expect("found");
+        let found = store.catalog().seek_time(at(since)).expect("found");
         assert_eq!(found, Position::new(expected), "since {since}");
     }
 }
@@ -262,7 +265,7 @@ pub fn the_oldest_record_with_an_id_is_found(stores: &dyn Stores) {
     append(&*store, vec![draft("a", ""), with("x"), with("y")]);
     append(&*store, vec![with("x")]);
     let store = stores.reopened(store);
-    let find = |id: &str| store.find(&EventId::new(id).expect("an id")).expect("found");
+    let find = |id: &str| store.catalog().find(&EventId::new(id).expect("an id")).expect("found");
     assert_eq!(find("x"), Some(Position::new(2)));
     assert_eq!(find("y"), Some(Position::new(3)));
     assert_eq!(find("z"), None);
@@ -314,7 +317,10 @@ pub fn a_pattern_that_matches_nothing_is_read_to_the_end(stores: &dyn Stores) {
         for wanted in ["b/*", "b"] {
             let wanted = interest(&[wanted], &[]);
             assert!(read_on(&*store, query(0, Some(&wanted))).is_empty());
-            assert_eq!(store.seek_last(&wanted, 1).expect("found"), Position::new(20_000));
+            assert_eq!(
+                store.catalog().seek_last(&wanted, 1).expect("found"),
+                Position::new(20_000)
+            );
         }
         let one = interest(&["a/7", "b/*"], &[]);
         assert_eq!(read_on(&*store, query(0, Some(&one))).len(), 20);
@@ -368,7 +374,7 @@ pub fn private_records_need_a_grant(stores: &dyn Stores) {
         let found = read_on(&*store, query(0, Some(&wanted)));
         assert_eq!(positions(&found), expected, "{wanted:?}");
         let last = expected[expected.len() - 1];
-        let after = store.seek_last(&wanted, 1).expect("found");
+        let after = store.catalog().seek_last(&wanted, 1).expect("found");
         assert_eq!(after, Position::new(last - 1), "{wanted:?}");
     }
 }
@@ -395,7 +401,7 @@ pub fn events_by_topic_are_not_for_every_reader(stores: &dyn Stores) {
         {
             let found = read_on(&*store, query(0, Some(&reader)));
             assert_eq!(positions(&found), expected, "{reader:?}");
-            let after = store.seek_last(&reader, 1).expect("found");
+            let after = store.catalog().seek_last(&reader, 1).expect("found");
             let last = expected.last().map(|last| Position::new(last - 1));
             assert!(last.is_none_or(|last| after == last), "{reader:?}: {after:?}");
         }
@@ -409,10 +415,10 @@ pub fn an_ended_topic_is_known_until_the_next_event(stores: &dyn Stores) {
     for (draft, ended) in [(draft("a", "1"), false), (end, true), (draft("a", "2"), false)] {
         append(&*store, vec![draft, super::store_suite::draft("b", "")]);
         store = stores.reopened(store);
-        let state = store.topic(&topic("a")).expect("found").expect("there");
+        let state = store.catalog().topic(&topic("a")).expect("found").expect("there");
         assert_eq!(state.ended, ended);
         assert_eq!(state.last, store.bounds().head.previous());
-        assert!(!store.topic(&topic("b")).expect("found").expect("there").ended);
+        assert!(!store.catalog().topic(&topic("b")).expect("found").expect("there").ended);
     }
 }
 
@@ -427,7 +433,7 @@ pub fn topics_come_in_pages_in_order(stores: &dyn Stores) {
     let mut names = Vec::new();
     let mut after = None;
     loop {
-        let page = store.topics("a/", after.as_ref(), 7).expect("found");
+        let page = store.catalog().topics("a/", after.as_ref(), 7).expect("found");
         assert!(page.len() <= 7);
         let Some(last) = page.last() else { break };
         after = Some(last.topic.clone());
@@ -439,10 +445,10 @@ pub fn topics_come_in_pages_in_order(stores: &dyn Stores) {
     }
     assert_eq!(names.len(), 100);
     assert!(names.is_sorted_by(|a, b| a < b));
-    let all = store.topics("", None, 1000).expect("found");
+    let all = store.catalog().topics("", None, 1000).expect("found");
     assert_eq!((all.len(), all[0].topic.as_str(), all[101].topic.as_str()), (102, "0", "b"));
-    assert!(store.topics("c", None, 10).expect("found").is_empty());
-    assert!(store.topics("", None, 0).expect("found").is_empty());
+    assert!(store.catalog().topics("c", None, 10).expect("found").is_empty());
+    assert!(store.catalog().topics("", None, 0).expect("found").is_empty());
 }
 
 /// Tails.
@@ -511,9 +517,9 @@ pub fn retention_by_bytes_drops_the_oldest(stores: &dyn Stores) {
     assert!(bounds.first < Position::new(3_500), "no more is dropped than needed: {bounds:?}");
     // What is known of topics and ids is known of what is left.
     let left = bounds.head.get() + 1 - bounds.first.get();
-    let states = store.topics("", None, 100).expect("found");
+    let states = store.catalog().topics("", None, 100).expect("found");
     assert_eq!(states.iter().map(|state| state.records).sum::<u64>(), left);
-    let find = |n: u64| store.find(&EventId::new(format!("id-{n}")).expect("an id"));
+    let find = |n: u64| store.catalog().find(&EventId::new(format!("id-{n}")).expect("an id"));
     assert_eq!(find(1).expect("found"), None);
     assert_eq!(find(3_999).expect("found"), Some(Position::new(4_000)));
     // A repeated draft is a new one if what it repeats is gone.
@@ -533,7 +539,10 @@ pub fn retention_by_age_drops_the_old(stores: &dyn Stores) {
     }
     let first = store.bounds().first.get();
     assert!((20..=31).contains(&first), "{first}");
-    assert_eq!(store.topic(&topic("a")).expect("found").expect("there").records, 101 - first);
+    assert_eq!(
+        store.catalog().topic(&topic("a")).expect("found").expect("there").records,
+        101 - first
+    );
 }
 
 /// Whatever happens.
@@ -553,7 +562,7 @@ pub fn the_newest_record_always_stays(stores: &dyn Stores) {
 }
 
 /// 4,000 of these are more than a megabyte.
-fn fill(store: &dyn Store, count: u64) {
+fn fill(store: &dyn Log, count: u64) {
     for n in (0..count).step_by(20) {
         let event = |n: u64| Draft {
             id: (n % 2 == 1).then(|| EventId::new(format!("id-{n}")).expect("an id")),

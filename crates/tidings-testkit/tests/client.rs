@@ -10,7 +10,7 @@ use tidings_client::{
     Backoff, Event, EventId, EventSource, EventType, HttpTransport, Item, Publisher, Reconnecting,
     Resume,
 };
-use tidings_hub::{Epoch, MemoryStore, Store};
+use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_testkit::server::{EPOCH, TestServer};
 use tokio::runtime::Runtime;
 
@@ -194,7 +194,7 @@ fn a_stream_of_many_events_arrives_whole_and_in_order() {
 }
 
 /// The address of a server that is gone can be taken again.
-fn start_at(address: SocketAddr, store: &Arc<dyn Store>) -> TestServer {
+fn start_at(address: SocketAddr, store: &Arc<dyn Log>) -> TestServer {
     let builder = TestServer::builder().store(store.clone());
     builder.config(|config| config.listen = vec![address]).start()
 }
@@ -202,7 +202,7 @@ fn start_at(address: SocketAddr, store: &Arc<dyn Store>) -> TestServer {
 #[test]
 fn nothing_is_missed_or_doubled_when_the_hub_is_replaced_under_both_ends() {
     let epoch = Epoch::parse(EPOCH).unwrap();
-    let store: Arc<dyn Store> =
+    let store: Arc<dyn Log> =
         Arc::new(MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600)));
     let mut server = start_at(SocketAddr::from(([127, 0, 0, 1], 0)), &store);
     let address = server.address();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mercure::{FORM, HUB, Tokens, bearer, event, native_token, one, post, zero};
 use serde_json::json;
-use tidings_hub::{Epoch, Matcher, MemoryStore, Store};
+use tidings_hub::{Epoch, Log, Matcher, MemoryStore};
 use tidings_server::ApiKey;
 use tidings_testkit::http::{Connection, request};
 use tidings_testkit::server::TestServer;

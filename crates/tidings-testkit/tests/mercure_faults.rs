@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use mercure::{HUB, Tokens, bearer, event, id_of, post};
 use tidings_hub::{
-    AppendError, Appended, Attach, Bounds, CustomMatcher, Draft, Epoch, EventId, Frame, FrameBatch,
-    Framing, Health, Interest, LogIdentity, Matcher, MemoryStore, Page, Position, ReadError,
-    ReadQuery, Record, Shard, ShardConfig, Store, Timestamp, Topic, TopicState, TopicTest, Voice,
+    AppendError, Appended, Attach, Bounds, Catalog, CustomMatcher, Draft, Epoch, Frame, FrameBatch,
+    Framing, Health, Interest, Log, LogIdentity, Matcher, MemoryStore, Page, Position, ReadError,
+    ReadQuery, Record, Shard, ShardConfig, Timestamp, Topic, TopicTest, Voice,
 };
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::http::{Connection, request};
 use tidings_testkit::server::TestServer;
 
-fn with(store: Arc<dyn Store>) -> TestServer {
+fn with(store: Arc<dyn Log>) -> TestServer {
     TestServer::builder().config(mercure::configure).store(store).start()
 }
 
@@ -50,7 +50,7 @@ impl Folder {
         Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
     }
 
-    fn open(&self) -> Arc<dyn Store> {
+    fn open(&self) -> Arc<dyn Log> {
         let config = DiskConfig { durability: Durability::Os, ..DiskConfig::new(&self.0) };
         Arc::new(DiskStore::open(config).unwrap())
     }
@@ -164,7 +164,7 @@ fn who_is_gone_is_counted_by_its_reason() {
 #[test]
 fn subscribers_are_let_in_and_served_while_a_publish_waits_for_its_disk() {
     let slow = Arc::new(SlowDisk::new());
-    let server = with(Arc::clone(&slow) as Arc<dyn Store>);
+    let server = with(Arc::clone(&slow) as Arc<dyn Log>);
     let id = id_of(&post(&server, "topic=a&data=1"));
     slow.hold();
     let mut publisher = server.connect();
@@ -226,7 +226,7 @@ fn an_event_is_encoded_once_for_all_who_want_it() {
 #[test]
 fn presence_costs_the_store_nothing() {
     let slow = Arc::new(SlowDisk::new());
-    let server = with(Arc::clone(&slow) as Arc<dyn Store>);
+    let server = with(Arc::clone(&slow) as Arc<dyn Log>);
     let mut watcher = subscribe(&server, "topic=*");
     assert!(event(&mut watcher).contains("\"active\": true"), "its own");
     let before = server.engine().status();
@@ -338,7 +338,7 @@ impl SlowDisk {
     }
 }
 
-impl Store for SlowDisk {
+impl Log for SlowDisk {
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
         let mut gate = self.gate.lock().unwrap();
         gate.asked = gate.shut;
@@ -359,39 +359,6 @@ impl Store for SlowDisk {
         self.store.read(query)
     }
 
-    fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
-        self.store.find(id)
-    }
-
-    fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError> {
-        self.store.seek_time(since)
-    }
-
-    fn seek_last(&self, interest: &Interest, count: usize) -> Result<Position, ReadError> {
-        self.store.seek_last(interest, count)
-    }
-
-    fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, ReadError> {
-        self.store.topic(topic)
-    }
-
-    fn topics(
-        &self,
-        prefix: &str,
-        after: Option<&Topic>,
-        count: usize,
-    ) -> Result<Vec<TopicState>, ReadError> {
-        self.store.topics(prefix, after, count)
-    }
-
-    fn topic_count(&self) -> usize {
-        self.store.topic_count()
-    }
-
-    fn has_topic(&self, topic: &Topic) -> bool {
-        self.store.has_topic(topic)
-    }
-
     fn wait(&self, after: Position, timeout: Duration) -> Position {
         self.store.wait(after, timeout)
     }
@@ -402,5 +369,9 @@ impl Store for SlowDisk {
 
     fn health(&self) -> Health {
         self.store.health()
+    }
+
+    fn catalog(&self) -> &dyn Catalog {
+        self.store.catalog()
     }
 }

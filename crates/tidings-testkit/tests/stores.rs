@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tidings_hub::{Epoch, MemoryStore, Store};
+use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::store_suite;
 use tidings_testkit::store_suite::{Retention, Stores};
@@ -21,12 +21,12 @@ store_suite!(disk_without_fsync, DiskStores::new(Durability::Os));
 struct MemoryStores;
 
 impl Stores for MemoryStores {
-    fn fresh(&self, retention: Retention) -> Arc<dyn Store> {
+    fn fresh(&self, retention: Retention) -> Arc<dyn Log> {
         let bytes = retention.bytes as usize;
         Arc::new(MemoryStore::new(Epoch::from_random(7), bytes, retention.age))
     }
 
-    fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+    fn reopened(&self, store: Arc<dyn Log>) -> Arc<dyn Log> {
         store
     }
 }
@@ -46,7 +46,7 @@ impl DiskStores {
         Self { durability, folder: Folder::new(), made: AtomicU64::new(0), retention }
     }
 
-    fn open(&self) -> Arc<dyn Store> {
+    fn open(&self) -> Arc<dyn Log> {
         let folder = self.folder.path().join(self.made.load(Ordering::Relaxed).to_string());
         let retention = *self.retention.lock().unwrap();
         let config = DiskConfig {
@@ -62,13 +62,13 @@ impl DiskStores {
 }
 
 impl Stores for DiskStores {
-    fn fresh(&self, retention: Retention) -> Arc<dyn Store> {
+    fn fresh(&self, retention: Retention) -> Arc<dyn Log> {
         self.made.fetch_add(1, Ordering::Relaxed);
         *self.retention.lock().unwrap() = retention;
         self.open()
     }
 
-    fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+    fn reopened(&self, store: Arc<dyn Log>) -> Arc<dyn Log> {
         assert_eq!(Arc::strong_count(&store), 1, "the store is closed before it is opened again");
         drop(store);
         self.open()

@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use tidings_hub::{Epoch, MemoryStore, Store};
+use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_store_disk::{DiskConfig, DiskStore};
 
 use crate::error::CliError;
@@ -34,7 +34,7 @@ pub(crate) enum Durability {
 /// # Errors
 ///
 /// The folder cannot be had.
-pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Store>, CliError> {
+pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Log>, CliError> {
     match settings.store {
         StoreKind::Disk => open_disk(settings),
         StoreKind::Memory => {
@@ -45,7 +45,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Store>, CliError> {
     }
 }
 
-fn open_disk(settings: &Settings) -> Result<Arc<dyn Store>, CliError> {
+fn open_disk(settings: &Settings) -> Result<Arc<dyn Log>, CliError> {
     let config = DiskConfig {
         durability: match settings.durability {
             Durability::Fsync => tidings_store_disk::Durability::Fsync,

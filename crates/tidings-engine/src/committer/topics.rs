@@ -6,15 +6,15 @@
 
 use std::collections::HashSet;
 
-use tidings_hub::{Store, Topic};
+use tidings_hub::{Log, Topic};
 
 use super::Job;
 use crate::error::PublishError;
 
 /// Those of `jobs` whose topics all have a place; the others have their answer.
-pub(super) fn admit(store: &dyn Store, jobs: Vec<Job>, topics_max: usize) -> Vec<Job> {
+pub(super) fn admit(store: &dyn Log, jobs: Vec<Job>, topics_max: usize) -> Vec<Job> {
     let named = |job: &Job| job.drafts.iter().map(|draft| draft.topics().count()).sum::<usize>();
-    let room = topics_max.saturating_sub(store.topic_count());
+    let room = topics_max.saturating_sub(store.catalog().topic_count());
     if jobs.iter().map(named).sum::<usize>() <= room {
         return jobs;
     }
@@ -22,7 +22,7 @@ pub(super) fn admit(store: &dyn Store, jobs: Vec<Job>, topics_max: usize) -> Vec
     let mut made = HashSet::new();
     let has_place = |job: &Job| {
         let new: HashSet<_> = job.drafts.iter().flat_map(|draft| draft.topics()).collect();
-        let is_new = |topic: &&&Topic| !made.contains(**topic) && !store.has_topic(topic);
+        let is_new = |topic: &&&Topic| !made.contains(**topic) && !store.catalog().has_topic(topic);
         let new: Vec<Topic> = new.iter().filter(is_new).map(|topic| (*topic).clone()).collect();
         let fits = made.len() + new.len() <= room || new.is_empty();
         if fits {

@@ -71,7 +71,7 @@ impl Engine {
             writes: counters.writes(),
             bytes_written: counters.bytes_written(),
             bounds: store.bounds(),
-            topics: store.topic_count(),
+            topics: store.catalog().topic_count(),
             topics_max: self.inner.config.topics_max,
         }
     }
@@ -166,7 +166,11 @@ impl Engine {
         let read = self.read(move |store| {
             let position = match store.identity().position_of(&id) {
                 Some(position) => Some(position),
-                None => EventId::new(&id).ok().map(|id| store.find(&id)).transpose()?.flatten(),
+                None => EventId::new(&id)
+                    .ok()
+                    .map(|id| store.catalog().find(&id))
+                    .transpose()?
+                    .flatten(),
             };
             let bounds = store.bounds();
             let Some(position) = position.filter(|at| *at >= bounds.first && *at <= bounds.head)

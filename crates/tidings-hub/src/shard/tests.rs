@@ -7,7 +7,7 @@ use crate::limits::CATCH_UP_READS_MAX;
 use crate::subscriber::EncodedPage;
 use crate::timestamp::Timestamp;
 
-use crate::{Draft, Kind, Matcher, MemoryStore, ReadError, ReadQuery, Store};
+use crate::{Draft, Kind, Log, Matcher, MemoryStore, ReadError, ReadQuery};
 
 use super::*;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::position::Position;
 
 /// The head of a log, and those who wait for it to move. What every
-/// [`Store::wait`](super::Store::wait) needs.
+/// [`Log::wait`](super::Log::wait) needs.
 #[derive(Debug)]
 pub struct HeadSignal {
     head: Mutex<Position>,
@@ -28,7 +28,7 @@ impl HeadSignal {
         self.moved.notify_all();
     }
 
-    /// See [`Store::wait`](super::Store::wait).
+    /// See [`Log::wait`](super::Log::wait).
     pub fn wait(&self, after: Position, timeout: Duration) -> Position {
         let guard = self
             .moved

@@ -15,11 +15,11 @@ use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 
 use super::{
-    Appended, Bounds, HeadSignal, Health, LogIdentity, Page, ReadQuery, RecentRecords, Store,
-    TopicState,
+    Appended, Bounds, Catalog, HeadSignal, Health, Log, LogIdentity, Page, ReadQuery,
+    RecentRecords, TopicState,
 };
 
-/// A log in memory: what the [`Store`] contract means, in the fewest words.
+/// A log in memory: what the [`Log`] contract means, in the fewest words.
 ///
 /// It promises nothing over a restart. It keeps at most `bytes_max` bytes and records at most
 /// `age_max` old; the newest record always stays.
@@ -28,12 +28,12 @@ pub struct MemoryStore {
     identity: LogIdentity,
     bytes_max: usize,
     age_max: Duration,
-    log: RwLock<Log>,
+    log: RwLock<Held>,
     head: HeadSignal,
 }
 
 #[derive(Debug)]
-struct Log {
+struct Held {
     records: RecentRecords,
     /// Ids that publishers brought, each with its records: nearly always one.
     ids: HashMap<EventId, VecDeque<Position>>,
@@ -42,27 +42,27 @@ struct Log {
 impl MemoryStore {
     /// An empty log named `epoch`.
     pub fn new(epoch: Epoch, bytes_max: usize, age_max: Duration) -> Self {
-        let log =
-            Log { records: RecentRecords::starting_at(Position::new(1)), ids: HashMap::new() };
+        let held =
+            Held { records: RecentRecords::starting_at(Position::new(1)), ids: HashMap::new() };
         Self {
             identity: LogIdentity::new(epoch),
             bytes_max,
             age_max,
-            log: RwLock::new(log),
+            log: RwLock::new(held),
             head: HeadSignal::new(Position::ZERO),
         }
     }
 
-    fn read_log(&self) -> std::sync::RwLockReadGuard<'_, Log> {
+    fn read_log(&self) -> std::sync::RwLockReadGuard<'_, Held> {
         self.log.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_log(&self) -> std::sync::RwLockWriteGuard<'_, Log> {
+    fn write_log(&self) -> std::sync::RwLockWriteGuard<'_, Held> {
         self.log.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Store for MemoryStore {
+impl Log for MemoryStore {
     fn identity(&self) -> &LogIdentity {
         &self.identity
     }
@@ -89,6 +89,32 @@ impl Store for MemoryStore {
         log.records.read(query).ok_or_else(|| ReadError::Expired { first: log.records.first() })
     }
 
+    fn wait(&self, after: Position, timeout: Duration) -> Position {
+        self.head.wait(after, timeout)
+    }
+
+    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
+        let mut log = self.write_log();
+        let age_max = self.age_max.as_millis().try_into().unwrap_or(u64::MAX);
+        let oldest_kept = Timestamp::from_millis(now.as_millis().saturating_sub(age_max));
+        while log.records.oldest().is_some_and(|record| record.time() < oldest_kept)
+            && log.records.first() < log.records.head()
+        {
+            log.forget_oldest();
+        }
+        Ok(())
+    }
+
+    fn health(&self) -> Health {
+        Health { bytes: self.read_log().records.cost() as u64, ..Health::default() }
+    }
+
+    fn catalog(&self) -> &dyn Catalog {
+        self
+    }
+}
+
+impl Catalog for MemoryStore {
     fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
         Ok(self.read_log().find(id))
     }
@@ -121,29 +147,9 @@ impl Store for MemoryStore {
     fn has_topic(&self, topic: &Topic) -> bool {
         self.read_log().records.has_topic(topic)
     }
-
-    fn wait(&self, after: Position, timeout: Duration) -> Position {
-        self.head.wait(after, timeout)
-    }
-
-    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
-        let mut log = self.write_log();
-        let age_max = self.age_max.as_millis().try_into().unwrap_or(u64::MAX);
-        let oldest_kept = Timestamp::from_millis(now.as_millis().saturating_sub(age_max));
-        while log.records.oldest().is_some_and(|record| record.time() < oldest_kept)
-            && log.records.first() < log.records.head()
-        {
-            log.forget_oldest();
-        }
-        Ok(())
-    }
-
-    fn health(&self) -> Health {
-        Health { bytes: self.read_log().records.cost() as u64, ..Health::default() }
-    }
 }
 
-impl Log {
+impl Held {
     fn append(&mut self, draft: Draft, now: Timestamp, epoch: Epoch) -> Appended {
         if let Some(id) = &draft.id {
             let known = self.find(id);

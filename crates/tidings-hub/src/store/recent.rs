@@ -192,7 +192,7 @@ impl RecentRecords {
         Some(entry.state(topic))
     }
 
-    /// Topics in the order of their names; see [`Store::topics`](super::Store::topics).
+    /// Topics in the order of their names; see [`Catalog::topics`](super::Catalog::topics).
     pub fn topics(&self, prefix: &str, after: Option<&Topic>, count: usize) -> Vec<TopicState> {
         let start = match after {
             Some(after) if after.as_str() >= prefix => Bound::Excluded(after.as_str()),

@@ -9,7 +9,7 @@ use crate::position::{EventIdForm, Position};
 use crate::start::{Outcome, ResetReason, Resolved, Start};
 use crate::topic::Topic;
 
-use super::Store;
+use super::Log;
 
 impl Start {
     /// Finds the position that `self` means in `store`, and what to tell the subscriber.
@@ -17,7 +17,7 @@ impl Start {
     /// # Errors
     ///
     /// [`ReadError::Failed`] if the store cannot be read.
-    pub fn resolve(&self, store: &dyn Store, interest: &Interest) -> Result<Resolved, ReadError> {
+    pub fn resolve(&self, store: &dyn Log, interest: &Interest) -> Result<Resolved, ReadError> {
         let bounds = store.bounds();
         let oldest = bounds.first.previous();
         let resumed = |position: Position| Resolved {
@@ -27,8 +27,8 @@ impl Start {
         match self {
             Self::Live => Ok(Resolved { position: bounds.head, outcome: Outcome::Live }),
             Self::Earliest => Ok(resumed(oldest)),
-            Self::Last(count) => Ok(resumed(store.seek_last(interest, *count)?)),
-            Self::Since(moment) => Ok(resumed(store.seek_time(*moment)?)),
+            Self::Last(count) => Ok(resumed(store.catalog().seek_last(interest, *count)?)),
+            Self::Since(moment) => Ok(resumed(store.catalog().seek_time(*moment)?)),
             Self::After(id) => {
                 let reason = match store.identity().position_of(id) {
                     Some(position) if position < oldest => ResetReason::Expired,
@@ -38,7 +38,7 @@ impl Start {
                         // An id of another hub's log is a publisher's own here, if that hub was
                         // piped into this one.
                         if let Ok(id) = EventId::new(id)
-                            && let Some(position) = store.find(&id)?
+                            && let Some(position) = store.catalog().find(&id)?
                         {
                             return Ok(resumed(position));
                         }
@@ -63,7 +63,7 @@ impl Start {
 /// The start of who comes with an id of the log `epoch`, which this one is not. If this one was
 /// restored from a copy of that log, the id is of what came after the copy was made: all that the
 /// copy held was seen.
-fn replaced(store: &dyn Store, epoch: Epoch, oldest: Position, id: &str) -> Resolved {
+fn replaced(store: &dyn Log, epoch: Epoch, oldest: Position, id: &str) -> Resolved {
     let former = store.identity().former.iter().find(|name| name.epoch == epoch);
     let outcome = Outcome::Reset { reason: ResetReason::Replaced, requested: id.to_owned() };
     Resolved { position: former.map_or(oldest, |name| name.upto.max(oldest)), outcome }
@@ -77,10 +77,10 @@ impl Interest {
     /// # Errors
     ///
     /// [`ReadError`] if the store cannot be read.
-    pub fn ended_topics(&self, store: &dyn Store) -> Result<Vec<(Topic, Position)>, ReadError> {
+    pub fn ended_topics(&self, store: &dyn Log) -> Result<Vec<(Topic, Position)>, ReadError> {
         let mut ended = Vec::new();
         for topic in self.exact_topics().unwrap_or_default() {
-            let state = store.topic(topic)?.filter(|state| state.ended);
+            let state = store.catalog().topic(topic)?.filter(|state| state.ended);
             if let Some(state) = state.filter(|_| self.may_read(topic)) {
                 ended.push((state.topic, state.last));
             }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tidings_codec::{EventId, encode};
 use tidings_hub::{
     Attach, CloseReason, Draft, EncodedPage, Epoch, Frame, FrameBatch, Framing, Interest, Kind,
-    Matcher, MemoryStore, Outcome, Random, ReadError, ReadOrder, ReadQuery, Record, Shard,
-    ShardConfig, Start, Store, Timestamp, Topic, Visibility, Voice,
+    Log, Matcher, MemoryStore, Outcome, Random, ReadError, ReadOrder, ReadQuery, Record, Shard,
+    ShardConfig, Start, Timestamp, Topic, Visibility, Voice,
 };
 
 use crate::reader::{Appetite, Reader};

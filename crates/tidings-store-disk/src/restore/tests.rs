@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tidings_hub::{
-    Draft, Interest, Outcome, ReadQuery, ResetReason, Resolved, Start, Store, Timestamp, Topic,
+    Draft, Interest, Log, Outcome, ReadQuery, ResetReason, Resolved, Start, Timestamp, Topic,
 };
 
 use super::*;

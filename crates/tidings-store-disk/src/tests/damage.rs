@@ -310,5 +310,5 @@ fn a_segment_that_is_damaged_with_its_index_does_not_stop_publishing() {
     assert!(!store.append(vec![repeat], at(1_000_000)).unwrap()[0].duplicate);
     assert!(store.health().failure.is_none());
     let id = drafts.iter().find_map(|draft| draft.id.as_ref()).unwrap();
-    assert!(matches!(store.find(id), Err(ReadError::Damaged { .. })));
+    assert!(matches!(store.catalog().find(id), Err(ReadError::Damaged { .. })));
 }

@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidings_hub::{
-    Draft, EventId, Interest, Kind, Position, ReadQuery, Record, Store, Timestamp, Topic,
-    TopicState, Visibility,
+    Draft, EventId, Interest, Kind, Log, Position, ReadQuery, Record, Timestamp, Topic, TopicState,
+    Visibility,
 };
 
 use super::{Dice, Retention, Stores, at, interest, topic};
@@ -101,7 +101,7 @@ pub(super) fn compare(stores: &dyn Stores, retention: Retention, mut dice: Dice)
     }
 }
 
-fn see_what_was_dropped(store: &dyn Store, model: &mut Model) {
+fn see_what_was_dropped(store: &dyn Log, model: &mut Model) {
     let bounds = store.bounds();
     assert_eq!(bounds.head, model.head());
     let dropped = bounds.first.get() as usize - 1;
@@ -109,7 +109,7 @@ fn see_what_was_dropped(store: &dyn Store, model: &mut Model) {
     model.dropped = dropped;
 }
 
-fn ask(store: &dyn Store, model: &Model, dice: &mut Dice) {
+fn ask(store: &dyn Log, model: &Model, dice: &mut Dice) {
     let wanted = random_interest(dice);
     let wanted = wanted.as_ref();
     let first = model.dropped as u64;
@@ -120,40 +120,44 @@ fn ask(store: &dyn Store, model: &Model, dice: &mut Dice) {
         let count = dice.below(30) as usize;
         let nth = model.admitted(Some(wanted)).rev().take(count).last();
         let expected = nth.map_or(model.head(), |record| record.position().previous());
-        assert_eq!(store.seek_last(wanted, count).expect("found"), expected, "{wanted:?}");
+        assert_eq!(
+            store.catalog().seek_last(wanted, count).expect("found"),
+            expected,
+            "{wanted:?}"
+        );
     }
     let since = at(dice.below(8_000));
     let older = model.there().partition_point(|record| record.time() < since) as u64;
-    assert_eq!(store.seek_time(since).expect("found"), Position::new(first + older));
+    assert_eq!(store.catalog().seek_time(since).expect("found"), Position::new(first + older));
     let id = random_id(dice);
-    assert_eq!(store.find(&id).expect("found"), model.find(&id), "{id}");
+    assert_eq!(store.catalog().find(&id).expect("found"), model.find(&id), "{id}");
     let topic = random_topic(dice);
-    assert_eq!(store.topic(&topic).expect("found"), model.topic(&topic));
+    assert_eq!(store.catalog().topic(&topic).expect("found"), model.topic(&topic));
     let prefix = ["", "a", "a/", "b/1", "c"][dice.below(5) as usize];
     let behind = dice.one_in(2).then(|| random_topic(dice));
     let count = dice.below(8) as usize;
     let mut expected = model.topics();
     count_comes_to(store, expected.len());
-    assert_eq!(store.has_topic(&topic), model.topic(&topic).is_some());
+    assert_eq!(store.catalog().has_topic(&topic), model.topic(&topic).is_some());
     expected.retain(|state| {
         state.topic.as_str().starts_with(prefix) && behind.as_ref().is_none_or(|b| state.topic > *b)
     });
     expected.truncate(count);
-    assert_eq!(store.topics(prefix, behind.as_ref(), count).expect("found"), expected);
+    assert_eq!(store.catalog().topics(prefix, behind.as_ref(), count).expect("found"), expected);
 }
 
 /// Waits, for a count may be a little late.
-fn count_comes_to(store: &dyn Store, expected: usize) {
+fn count_comes_to(store: &dyn Log, expected: usize) {
     let begun = Instant::now();
-    while store.topic_count() != expected {
+    while store.catalog().topic_count() != expected {
         let late = begun.elapsed() > Duration::from_secs(20);
-        assert!(!late, "{} topics, and {expected} are there", store.topic_count());
+        assert!(!late, "{} topics, and {expected} are there", store.catalog().topic_count());
         std::thread::yield_now();
     }
 }
 
 fn check_read(
-    store: &dyn Store,
+    store: &dyn Log,
     model: &Model,
     dice: &mut Dice,
     interest: Option<&Interest>,

@@ -5,7 +5,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use tidings_hub::{AppendError, Position, Store as _, with_causes};
+use tidings_hub::{AppendError, Log as _, Position, with_causes};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::store_suite::{Dice, at, draft};
 

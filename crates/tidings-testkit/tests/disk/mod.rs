@@ -4,7 +4,7 @@ mod child;
 
 use std::fs;
 
-use tidings_hub::{Bounds, Interest, Position, ReadQuery, Store};
+use tidings_hub::{Bounds, Interest, Log, Position, ReadQuery};
 use tidings_store_disk::{DiskStore, OpenError};
 use tidings_testkit::store_suite::{at, draft, topic};
 

@@ -1,0 +1,77 @@
+use tidings_codec::EventId;
+
+use crate::error::ReadError;
+use crate::interest::Interest;
+use crate::position::Position;
+use crate::timestamp::Timestamp;
+use crate::topic::Topic;
+
+/// What is known of a log by topic, id and time.
+///
+/// Called by many threads at once, and never waits for an append in progress. Whatever
+/// [`Log::read`](super::Log::read) can read, it knows. A log that is held elsewhere hands out the
+/// catalog of the copy that it reads from.
+pub trait Catalog: Send + Sync {
+    /// The position of the oldest record with this publisher-given id.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
+    fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError>;
+
+    /// The position after which the records with a time of `since` or later begin.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
+    fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError>;
+
+    /// The position after which the last `count` records begin that `interest` admits (fewer, if
+    /// the log does not hold so many, or the store's bound on looking back is met).
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
+    fn seek_last(&self, interest: &Interest, count: usize) -> Result<Position, ReadError>;
+
+    /// What is known of one topic; `None` if no record of it is in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
+    fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, ReadError>;
+
+    /// Topics that have records in the log, in the order of their names: at most `count` of them
+    /// whose names begin with `prefix` and come after `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
+    fn topics(
+        &self,
+        prefix: &str,
+        after: Option<&Topic>,
+        count: usize,
+    ) -> Result<Vec<TopicState>, ReadError>;
+
+    /// How many topics have records in the log. Cheap, as is [`has_topic`](Self::has_topic):
+    /// nothing is read. Shortly after the log was opened, and after retention has dropped
+    /// something, both may be late.
+    fn topic_count(&self) -> usize;
+
+    /// Whether a topic has records in the log.
+    fn has_topic(&self, topic: &Topic) -> bool;
+}
+
+/// What is known of a topic with records in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicState {
+    /// Its name.
+    pub topic: Topic,
+    /// How many of its records are in the log.
+    pub records: u64,
+    /// Its newest record.
+    pub last: Position,
+    /// The newest record ended the topic.
+    pub ended: bool,
+}
