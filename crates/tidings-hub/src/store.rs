@@ -47,8 +47,8 @@ pub use recent::RecentRecords;
 ///
 /// *Threads.* `append` and [`retain`](Self::retain) are called by one thread, and may be slow: a
 /// disk is asked. All other methods are called by many threads at once and must not wait for an
-/// `append` in progress. [`bounds`](Self::bounds) and [`identity`](Self::identity) are cheap; the others may read a
-/// disk.
+/// `append` in progress. [`bounds`](Self::bounds) and [`identity`](Self::identity) are cheap; the
+/// others may read a disk.
 ///
 /// *Time.* A record's time is the `now` of its `append`, or the time of the record before it if
 /// that is later: along the log, time never goes back.

@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod http2;
+pub mod remote_log;
 pub mod server;
 pub mod store_suite;
 pub mod token;

@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
+use tidings_testkit::remote_log::{Journal, Link, RemoteLog};
 use tidings_testkit::store_suite;
 use tidings_testkit::store_suite::{Retention, Stores};
 
 store_suite!(memory, MemoryStores);
 store_suite!(disk_with_fsync, DiskStores::new(Durability::Fsync));
 store_suite!(disk_without_fsync, DiskStores::new(Durability::Os));
+store_suite!(remote, RemoteStores::default());
 
 struct MemoryStores;
 
@@ -28,6 +30,35 @@ impl Stores for MemoryStores {
 
     fn reopened(&self, store: Arc<dyn Log>) -> Arc<dyn Log> {
         store
+    }
+}
+
+/// Logs that are held elsewhere, a moment away. Opened again, a node follows from the beginning.
+#[derive(Default)]
+struct RemoteStores {
+    last: std::sync::Mutex<Option<(Arc<Journal>, Retention)>>,
+}
+
+impl RemoteStores {
+    fn open(&self) -> Arc<dyn Log> {
+        let last = self.last.lock().unwrap();
+        let (journal, retention) = last.as_ref().unwrap();
+        let link = Link::new(journal, Duration::from_micros(50));
+        Arc::new(RemoteLog::open(journal, &link, *retention))
+    }
+}
+
+impl Stores for RemoteStores {
+    fn fresh(&self, retention: Retention) -> Arc<dyn Log> {
+        let journal = Arc::new(Journal::new(Epoch::from_random(7)));
+        *self.last.lock().unwrap() = Some((journal, retention));
+        self.open()
+    }
+
+    fn reopened(&self, store: Arc<dyn Log>) -> Arc<dyn Log> {
+        assert_eq!(Arc::strong_count(&store), 1, "the store is closed before it is opened again");
+        drop(store);
+        self.open()
     }
 }
 

@@ -33,7 +33,6 @@ const CIRCLES: &[&[&str]] = &[
         "crates/tidings-hub/src/error.rs",
         "crates/tidings-hub/src/position.rs",
     ],
-    &["crates/tidings-hub/src/interest.rs", "crates/tidings-hub/src/store.rs"],
     &[
         "crates/tidings-server/src/admin/connections.rs",
         "crates/tidings-server/src/admin/console.rs",

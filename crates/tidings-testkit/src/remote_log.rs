@@ -1,0 +1,241 @@
+//! A log that is held elsewhere: what a hub over a shared engine will have to live with, before
+//! there is such an engine.
+//!
+//! Every node follows the [`Journal`] into a copy of its own and serves everything from there; only
+//! appends go over the [`Link`]. An append is answered after the copy has it, so positions are
+//! those of the log and not a guess. What is not answered is decided where that is possible: the
+//! writer looks at the place where its entry should be, and if nothing is there, puts a barrier
+//! into it, so that an entry that is still on its way can no longer land. Where the journal cannot
+//! be asked, the append is [`Undecided`](AppendError::Undecided).
+
+mod journal;
+mod link;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tidings_hub::{
+    AppendError, Appended, Bounds, Catalog, Draft, Health, Log, LogIdentity, MemoryStore, Page,
+    Position, ReadError, ReadQuery, Timestamp,
+};
+
+use journal::{Content, Entry};
+use link::LinkError;
+
+pub use journal::Journal;
+pub use link::{Link, Mishap};
+
+use crate::store_suite::Retention;
+
+/// How long an append waits until the copy has what the journal took.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the follower waits before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// One node's view of a [`Journal`].
+#[derive(Debug)]
+pub struct RemoteLog {
+    node: Arc<Node>,
+    follower: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Node {
+    link: Arc<Link>,
+    copy: MemoryStore,
+    applied: Mutex<Applied>,
+    advanced: Condvar,
+    nonces: AtomicU64,
+    failure: Mutex<Option<AppendError>>,
+    is_closing: AtomicBool,
+}
+
+/// How far the copy has come.
+#[derive(Debug, Default)]
+struct Applied {
+    entries: usize,
+    /// What became of the entries that this node waits for, by nonce.
+    wanted: HashMap<u64, Option<Vec<Appended>>>,
+}
+
+impl RemoteLog {
+    /// Opens the log behind `link`: begins to follow it, and waits until the copy has what was
+    /// there.
+    ///
+    /// # Panics
+    ///
+    /// If there can be no thread.
+    pub fn open(journal: &Journal, link: &Arc<Link>, retention: Retention) -> Self {
+        static OPENED: AtomicU64 = AtomicU64::new(1);
+        let bytes = usize::try_from(retention.bytes).unwrap_or(usize::MAX);
+        let node = Arc::new(Node {
+            link: Arc::clone(link),
+            copy: MemoryStore::new(journal.epoch, bytes, retention.age),
+            applied: Mutex::default(),
+            advanced: Condvar::new(),
+            // No two nodes have a nonce in common.
+            nonces: AtomicU64::new(OPENED.fetch_add(1, Ordering::Relaxed) << 32),
+            failure: Mutex::default(),
+            is_closing: AtomicBool::new(false),
+        });
+        let following = Arc::clone(&node);
+        let follower = thread::spawn(move || following.follow());
+        node.wait_for(journal.len());
+        Self { node, follower: Some(follower) }
+    }
+}
+
+impl Drop for RemoteLog {
+    fn drop(&mut self) {
+        self.node.is_closing.store(true, Ordering::Relaxed);
+        if let Some(follower) = self.follower.take() {
+            let _ = follower.join();
+        }
+    }
+}
+
+impl Log for RemoteLog {
+    fn identity(&self) -> &LogIdentity {
+        self.node.copy.identity()
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.node.copy.bounds()
+    }
+
+    fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
+        if drafts.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.node.note(self.node.append(Content::Drafts { drafts, time: now }))
+    }
+
+    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
+        self.node.copy.read(query)
+    }
+
+    fn wait(&self, after: Position, timeout: Duration) -> Position {
+        self.node.copy.wait(after, timeout)
+    }
+
+    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
+        // It is an append too, and so finds out whether the journal is there again.
+        self.node.note(self.node.append(Content::Retained(now)))?;
+        Ok(())
+    }
+
+    fn health(&self) -> Health {
+        let failure = self.node.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Health { failure, ..self.node.copy.health() }
+    }
+
+    fn catalog(&self) -> &dyn Catalog {
+        self.node.copy.catalog()
+    }
+}
+
+impl Node {
+    fn append(&self, content: Content) -> Result<Vec<Appended>, AppendError> {
+        let nonce = self.nonces.fetch_add(1, Ordering::Relaxed);
+        let expected = {
+            let mut applied = self.lock();
+            applied.wanted.insert(nonce, None);
+            applied.entries
+        };
+        let appended = match self.link.append(expected, Entry { nonce, content }) {
+            Ok(_) => self.applied(nonce),
+            Err(LinkError::NoAnswer) => self.decide(nonce, expected),
+            Err(error) => Err(away(error)),
+        };
+        self.lock().wanted.remove(&nonce);
+        appended
+    }
+
+    /// Finds out what became of an entry to which there was no answer.
+    fn decide(&self, nonce: u64, place: usize) -> Result<Vec<Appended>, AppendError> {
+        let undecided = |error| AppendError::Undecided { source: Arc::new(error) };
+        if self.link.get(place).map_err(undecided)?.is_none() {
+            let nonce = self.nonces.fetch_add(1, Ordering::Relaxed);
+            match self.link.append(place, Entry { nonce, content: Content::Barrier }) {
+                Ok(_) => return Err(away(LinkError::NoAnswer)),
+                // It arrived at this moment.
+                Err(LinkError::Behind) => {}
+                Err(error) => return Err(undecided(error)),
+            }
+        }
+        match self.link.get(place).map_err(undecided)? {
+            Some(entry) if entry.nonce == nonce => self.applied(nonce),
+            _ => Err(away(LinkError::Behind)),
+        }
+    }
+
+    /// Waits until the copy has the entry, which is in the journal. Returns what became of it.
+    fn applied(&self, nonce: u64) -> Result<Vec<Appended>, AppendError> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut applied = self.lock();
+        loop {
+            if let Some(Some(appended)) = applied.wanted.get_mut(&nonce) {
+                return Ok(std::mem::take(appended));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                // It is stored, but under which positions cannot be said.
+                return Err(AppendError::Undecided { source: Arc::new(LinkError::Down) });
+            }
+            let waited = self.advanced.wait_timeout(applied, left);
+            applied = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until the copy has that many entries.
+    fn wait_for(&self, entries: usize) {
+        let waited = self.advanced.wait_while(self.lock(), |applied| applied.entries < entries);
+        drop(waited);
+    }
+
+    /// The thread: brings what is in the journal into the copy, in order, until the node closes.
+    fn follow(&self) {
+        let mut next = 0;
+        while !self.is_closing.load(Ordering::Relaxed) {
+            let Ok(Some(entry)) = self.link.get(next) else {
+                self.link.wait(next, LOOK_AGAIN);
+                continue;
+            };
+            let appended = match entry.content {
+                Content::Drafts { drafts, time } => self.copy.append(drafts, time),
+                Content::Retained(now) => self.copy.retain(now).map(|()| Vec::new()),
+                Content::Barrier => Ok(Vec::new()),
+            };
+            let appended = appended.expect("memory takes everything");
+            next += 1;
+            let mut applied = self.lock();
+            applied.entries = next;
+            if let Some(wanted) = applied.wanted.get_mut(&entry.nonce) {
+                *wanted = Some(appended);
+            }
+            drop(applied);
+            self.advanced.notify_all();
+        }
+    }
+
+    /// Notes whether the journal takes appends.
+    fn note<T>(&self, appended: Result<T, AppendError>) -> Result<T, AppendError> {
+        // Whether another writer was faster says nothing against the journal.
+        let failure = appended.as_ref().err().cloned().filter(|_| self.link.len().is_err());
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        appended
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Applied> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nothing was stored.
+fn away(error: LinkError) -> AppendError {
+    AppendError::Away { retry: Duration::from_secs(1), source: Arc::new(error) }
+}

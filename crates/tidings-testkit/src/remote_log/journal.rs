@@ -1,0 +1,80 @@
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tidings_hub::{Draft, Epoch, Timestamp};
+
+/// A log held elsewhere, as an engine with compare-and-set holds it: a sequence of entries, each
+/// appended only if the writer knows how many there are. It never fails; what fails is the
+/// [`Link`](super::Link) to it.
+#[derive(Debug)]
+pub struct Journal {
+    pub(super) epoch: Epoch,
+    entries: Mutex<Vec<Entry>>,
+    grown: Condvar,
+}
+
+/// What the journal holds.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Tells the writer whether an entry is its own.
+    pub(super) nonce: u64,
+    pub(super) content: Content,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// What one append brought.
+    Drafts { drafts: Vec<Draft>, time: Timestamp },
+    /// What is older than retention allows at this moment is dropped, on every node.
+    Retained(Timestamp),
+    /// Takes the place of an entry whose fate was not known: now it is.
+    Barrier,
+}
+
+/// There are more entries than the writer knows.
+#[derive(Debug)]
+pub(super) struct Behind;
+
+impl Journal {
+    /// An empty log.
+    pub fn new(epoch: Epoch) -> Self {
+        Self { epoch, entries: Mutex::default(), grown: Condvar::new() }
+    }
+
+    /// Appends if there are exactly `expected` entries. Returns how many there are then.
+    pub(super) fn append(&self, expected: usize, entry: Entry) -> Result<usize, Behind> {
+        let mut entries = self.lock();
+        if entries.len() != expected {
+            return Err(Behind);
+        }
+        entries.push(entry);
+        self.grown.notify_all();
+        Ok(entries.len())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(super) fn get(&self, number: usize) -> Option<Entry> {
+        self.lock().get(number).cloned()
+    }
+
+    /// Waits for entries after the first `known`, at most until `deadline`.
+    pub(super) fn wait(&self, known: usize, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut entries = self.lock();
+        while entries.len() <= known {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.grown.wait_timeout(entries, left);
+            entries = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,183 @@
+//! What a log that is held elsewhere can do to a hub: outages, answers that are lost, answers and
+//! requests that come late. (That it is a log at all, the store suite says: `stores.rs`.)
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidings_hub::{AppendError, Epoch, Interest, Log, Position, ReadQuery, Record, Timestamp};
+use tidings_testkit::remote_log::{Journal, Link, Mishap, RemoteLog};
+use tidings_testkit::server::TestServer;
+use tidings_testkit::store_suite::{Retention, at, draft};
+
+/// A journal, and one node on it.
+struct World {
+    journal: Arc<Journal>,
+    link: Arc<Link>,
+    log: Arc<RemoteLog>,
+}
+
+impl World {
+    fn new() -> Self {
+        let journal = Arc::new(Journal::new(Epoch::from_random(7)));
+        let (link, log) = node(&journal);
+        Self { journal, link, log }
+    }
+
+    fn append(&self, data: &str) -> Result<Position, AppendError> {
+        let appended = self.log.append(vec![draft("t", data)], at(1))?;
+        Ok(appended[0].position)
+    }
+
+    /// Everything that can be read.
+    fn all(&self) -> Vec<String> {
+        data(&*self.log)
+    }
+}
+
+fn node(journal: &Arc<Journal>) -> (Arc<Link>, Arc<RemoteLog>) {
+    let link = Link::new(journal, Duration::from_micros(100));
+    let log = Arc::new(RemoteLog::open(journal, &link, Retention::ALL));
+    (link, log)
+}
+
+fn records(log: &dyn Log) -> Vec<Arc<Record>> {
+    let everything = Interest::everything();
+    let query = ReadQuery {
+        after: Position::ZERO,
+        upto: log.bounds().head,
+        interest: Some(&everything),
+        records_max: 1000,
+        bytes_max: 1 << 20,
+    };
+    log.read(&query).unwrap().records
+}
+
+fn data(log: &dyn Log) -> Vec<String> {
+    records(log).iter().map(|record| record.data.to_string()).collect()
+}
+
+fn eventually(holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it does not come to hold");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn an_outage_refuses_events_for_a_while_and_serves_what_is_there() {
+    let world = World::new();
+    world.append("one").unwrap();
+    world.link.down();
+    assert!(matches!(world.append("lost"), Err(AppendError::Away { .. })));
+    assert_eq!(world.log.health().failure.unwrap().kind(), "away");
+    assert_eq!(world.all(), ["one"]);
+    world.link.up();
+    // Nobody has to publish for that.
+    world.log.retain(Timestamp::default()).unwrap();
+    assert!(world.log.health().failure.is_none());
+    world.append("two").unwrap();
+    assert_eq!(world.all(), ["one", "two"]);
+}
+
+#[test]
+fn an_answer_that_is_lost_is_asked_for_and_the_event_is_there_once() {
+    let world = World::new();
+    world.link.next_append(Mishap::AnswerLost);
+    assert_eq!(world.append("one").unwrap(), Position::new(1));
+    assert_eq!(world.all(), ["one"]);
+    assert!(world.log.health().failure.is_none());
+}
+
+#[test]
+fn a_request_that_is_late_is_shut_out_before_its_publisher_is_told_that_nothing_is_stored() {
+    let world = World::new();
+    world.link.next_append(Mishap::Late);
+    assert!(matches!(world.append("late"), Err(AppendError::Away { .. })));
+    world.link.deliver_late();
+    world.append("next").unwrap();
+    assert_eq!(world.all(), ["next"]);
+}
+
+#[test]
+fn what_cannot_be_asked_for_is_undecided_and_comes_once_or_never() {
+    for (mishap, arrives) in [
+        (Mishap::AnswerLostThenDown, true),
+        (Mishap::LateThenDown, true),
+        (Mishap::LateThenDown, false),
+    ] {
+        let world = World::new();
+        world.append("one").unwrap();
+        world.link.next_append(mishap);
+        let undecided = world.append("two");
+        assert!(matches!(undecided, Err(AppendError::Undecided { .. })), "{undecided:?}");
+        assert_eq!(world.log.health().failure.unwrap().kind(), "undecided");
+        assert_eq!(world.all(), ["one"], "nobody sees what may not be there");
+        world.link.up();
+        if arrives {
+            world.link.deliver_late();
+            eventually(|| world.all().len() == 2);
+        }
+        world.append("three").unwrap();
+        let kept = records(&*world.log).iter().filter(|record| *record.data == *"two").count();
+        assert_eq!(kept, usize::from(arrives), "{mishap:?}");
+        world.link.deliver_late();
+        assert_eq!(records(&*world.log).len(), 2 + kept, "it came too late");
+    }
+}
+
+#[test]
+fn two_nodes_have_one_order_and_the_slower_writer_loses_nothing() {
+    let world = World::new();
+    let (_link, other) = node(&world.journal);
+    for n in 0..20 {
+        let log: &dyn Log = if n % 2 == 0 { &*world.log } else { &*other };
+        // One that was overtaken is told so, and has stored nothing.
+        while log.append(vec![draft("t", &n.to_string())], at(n)).is_err() {}
+    }
+    let expected: Vec<_> = (0..20).map(|n| n.to_string()).collect();
+    eventually(|| world.all() == expected && data(&*other) == expected);
+}
+
+#[test]
+fn publishers_are_told_by_status_and_code_what_became_of_their_event() {
+    let world = World::new();
+    let server = TestServer::builder().store(Arc::clone(&world.log) as Arc<dyn Log>).start();
+    let publish = || server.post("/events/t", "x");
+    assert_eq!(publish().status(), 200);
+    world.link.down();
+    let refused = publish();
+    assert_eq!((refused.status(), refused.header("retry-after")), (503, Some("2")));
+    assert_eq!(refused.json()["code"], "store_unavailable");
+    world.link.up();
+    assert_eq!(publish().status(), 200);
+    world.link.next_append(Mishap::LateThenDown);
+    let undecided = publish();
+    assert_eq!((undecided.status(), &undecided.json()["code"]), (503, &"store_unavailable".into()));
+    let detail = undecided.json()["detail"].to_string();
+    assert!(detail.contains("not known whether the event is stored"), "{detail}");
+    world.link.up();
+    assert_eq!(publish().status(), 200);
+}
+
+#[test]
+fn a_publisher_that_repeats_what_was_undecided_with_its_id_has_one_event() {
+    for arrives in [true, false] {
+        let world = World::new();
+        let server = TestServer::builder().store(Arc::clone(&world.log) as Arc<dyn Log>).start();
+        let publish = || server.post("/events/t?id=mine", "x");
+        world.link.next_append(Mishap::LateThenDown);
+        assert_eq!(publish().status(), 503);
+        world.link.up();
+        if arrives {
+            world.link.deliver_late();
+            eventually(|| world.all() == ["x"]);
+        }
+        let repeated = publish();
+        assert_eq!(repeated.status(), 200);
+        assert_eq!(repeated.json()["duplicate"] == true, arrives, "{}", repeated.json());
+        world.link.deliver_late();
+        assert_eq!(world.all(), ["x"]);
+    }
+}
