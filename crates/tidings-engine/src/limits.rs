@@ -11,7 +11,7 @@ pub const COMMIT_QUEUE_BYTES_MAX: usize = 32 << 20;
 /// the next batch.
 pub const COMMIT_BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// How often whoever waits for a store to fail for good looks at it.
+/// Interval at which a store is checked for a final failure.
 pub const STORE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// When a read that ended in a panic is worth trying again.

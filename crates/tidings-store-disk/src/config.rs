@@ -57,7 +57,7 @@ pub enum Durability {
     Fsync,
     /// The end of the process, by `kill -9` too: every append has reached the operating system,
     /// which writes it out in its own time. A power cut can take the last seconds. Their positions
-    /// are then given to other events, and the log gets a new name: whoever saw an event that was
-    /// lost is told so.
+    /// are then given to other events, and the log gets a new name, so that a subscriber that saw a
+    /// lost event gets a reset.
     Os,
 }

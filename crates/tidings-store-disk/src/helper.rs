@@ -102,7 +102,7 @@ fn serve(jobs: &Receiver<Job>, shared: &Weak<Shared>) {
     }
 }
 
-/// Says so if the thread panics: without it the log cannot go on.
+/// Says so if the thread panics: the log cannot work without it.
 struct Guard<'a>(&'a Weak<Shared>);
 
 impl Drop for Guard<'_> {
@@ -271,7 +271,7 @@ impl Shared {
     }
 
     /// Notes whether the files are where they were. The writer sees for itself that what it writes
-    /// has a name; but there may be nobody who publishes.
+    /// has a name; this check is for hubs without publishers.
     fn note_place(&self) {
         let log = Arc::clone(&self.read_state().active.log);
         if let Err(fault) = log.see_linked() {

@@ -16,7 +16,7 @@
 //! until the log is opened anew, because what the disk holds is no longer known; reading goes on.
 //! What is wrong is in [`Log::health`].
 //!
-//! *An index is derived.* One that is damaged is made again from its segment, by whoever meets it.
+//! *An index is derived.* A damaged one is made again from its segment by the thread that meets it.
 //!
 //! *Damage is reported, never repaired by forgetting.* Every block has a checksum. What is broken
 //! is named by file and place, with what to do about it: by [`DiskStore::open`] if it is in the

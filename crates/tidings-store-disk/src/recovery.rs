@@ -15,9 +15,9 @@
 //! earlier block be missing and a later one be there: then everything behind is given up, which is
 //! what [`Durability::Os`](crate::Durability::Os) promises no more than.
 //!
-//! What is given up there may have been acknowledged and seen. Its positions are given again, so
-//! the log gets a new name, as it does when it is restored from a copy: whoever comes with a
-//! position that was lost is told so. The same happens after a power cut that left no trace.
+//! The lost end may have been acknowledged and seen. Its positions are given again, so the log gets
+//! a new name, as it does when it is restored from a copy: a subscriber that comes with a lost
+//! position gets a reset. The same happens after a power cut that left no trace.
 //!
 //! A new log is made in this order: the first segment, then the file [`FORMAT_FILE`]. So segments
 //! without that file are a log that was never finished, if they are empty, and otherwise a log that
@@ -92,8 +92,8 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, config: DiskConfig) -> Result<(Shared
             next_position = %read.head().next(),
             epoch = %name.epoch,
             "the machine stopped, or the end of the log was damaged, before it was synced: \
-             acknowledged events may be lost; the log has a new name, and subscribers who saw such \
-             an event are told"
+             acknowledged events may be lost; the log has a new name, and subscribers that saw a \
+             lost event get a reset"
         );
     }
     let (sealed, active, end) = folder.take_over(read, &name)?;

@@ -1,7 +1,7 @@
 //! Indexes that cannot be used are made anew.
 //!
-//! An index says nothing that its segment does not say. So whoever finds one that is damaged reads
-//! the segment, holds the new index in memory, and goes on; the helper thread writes it over the
+//! An index says nothing that its segment does not say. So a reader that finds a damaged one reads
+//! the segment, holds the new index in memory, and continues; the helper thread writes it over the
 //! damaged file. One reader does that, and those who come meanwhile wait for it. If the segment is
 //! damaged too, that is remembered for a while: reading it again for every question would be slow.
 

@@ -60,7 +60,7 @@ impl Start {
     }
 }
 
-/// The start of who comes with an id of the log `epoch`, which this one is not. If this one was
+/// The start of a subscriber with an id of the log `epoch`, which this one is not. If this one was
 /// restored from a copy of that log, the id is of what came after the copy was made: all that the
 /// copy held was seen.
 fn replaced(store: &dyn Log, epoch: Epoch, oldest: Position, id: &str) -> Resolved {
