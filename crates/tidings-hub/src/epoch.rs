@@ -1,6 +1,5 @@
+use std::error::Error;
 use std::fmt;
-
-use crate::error::InvalidEpoch;
 
 /// The name a log is given when it is made.
 ///
@@ -55,6 +54,18 @@ impl fmt::Debug for Epoch {
         f.write_str(self.as_str())
     }
 }
+
+/// A text is no epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidEpoch;
+
+impl fmt::Display for InvalidEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an epoch is six characters of a-z and 0-9 that begin with a letter")
+    }
+}
+
+impl Error for InvalidEpoch {}
 
 #[cfg(test)]
 mod tests {

@@ -74,18 +74,6 @@ impl From<InvalidTopic> for InvalidMatcher {
     }
 }
 
-/// A text is no epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidEpoch;
-
-impl fmt::Display for InvalidEpoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an epoch is six characters of a-z and 0-9 that begin with a letter")
-    }
-}
-
-impl Error for InvalidEpoch {}
-
 /// What a store met: an error of the system, of a file, of a network. Shared, so that one failure
 /// can be the answer to many.
 pub type StoreCause = Arc<dyn Error + Send + Sync>;

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use crate::draft::Kind;
+use crate::encoded_page::EncodedPage;
 use crate::frame::{Frame, Framing};
 use crate::interest::Interest;
 use crate::matcher::Matcher;
 use crate::notice::Audience;
 use crate::position::Position;
 use crate::ring::Ring;
-use crate::subscriber::EncodedPage;
 use crate::topic::Topic;
 
 /// How the hub speaks to a subscriber between events.

@@ -27,6 +27,7 @@
 
 mod close_reason;
 mod draft;
+mod encoded_page;
 mod epoch;
 mod error;
 mod former_name;
@@ -54,10 +55,9 @@ mod visibility;
 
 pub use close_reason::CloseReason;
 pub use draft::{Draft, Kind};
-pub use epoch::Epoch;
-pub use error::{
-    AppendError, InvalidEpoch, InvalidMatcher, InvalidTopic, ReadError, StoreCause, with_causes,
-};
+pub use encoded_page::EncodedPage;
+pub use epoch::{Epoch, InvalidEpoch};
+pub use error::{AppendError, InvalidMatcher, InvalidTopic, ReadError, StoreCause, with_causes};
 pub use former_name::FormerName;
 pub use frame::{Frame, Framing};
 pub use grant::Grant;
@@ -78,7 +78,7 @@ pub use store::{
     Appended, Bounds, Catalog, HeadSignal, Health, Log, LogIdentity, MemoryStore, Page, ReadQuery,
     RecentRecords, TopicState,
 };
-pub use subscriber::{EncodedPage, SubscriberId};
+pub use subscriber::SubscriberId;
 pub use timestamp::Timestamp;
 pub use topic::Topic;
 pub use visibility::Visibility;

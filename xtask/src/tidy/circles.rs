@@ -29,11 +29,6 @@ const CIRCLES: &[&[&str]] = &[
         "crates/tidings-engine/src/worker/answer.rs",
     ],
     &[
-        "crates/tidings-hub/src/epoch.rs",
-        "crates/tidings-hub/src/error.rs",
-        "crates/tidings-hub/src/position.rs",
-    ],
-    &[
         "crates/tidings-server/src/admin/connections.rs",
         "crates/tidings-server/src/admin/console.rs",
         "crates/tidings-server/src/admin/health.rs",

@@ -36,6 +36,7 @@
 use std::collections::VecDeque;
 
 use crate::close_reason::CloseReason;
+use crate::encoded_page::EncodedPage;
 use crate::error::ReadError;
 use crate::frame::Framing;
 use crate::group::Voice;
@@ -47,7 +48,7 @@ use crate::limits::{
 use crate::position::Position;
 use crate::reset::Reset;
 use crate::start::ResetReason;
-use crate::subscriber::{EncodedPage, Phase, SubscriberId};
+use crate::subscriber::{Phase, SubscriberId};
 
 use super::{Shard, Skip};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::encoded_page::EncodedPage;
 use crate::limits::CATCH_UP_READS_MAX;
-use crate::subscriber::EncodedPage;
 use crate::timestamp::Timestamp;
 
 use crate::{Draft, Kind, Log, Matcher, MemoryStore, ReadError, ReadQuery};

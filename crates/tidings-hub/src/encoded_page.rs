@@ -1,0 +1,62 @@
+use std::sync::Arc;
+
+use crate::draft::Kind;
+use crate::epoch::Epoch;
+use crate::error::ReadError;
+use crate::frame::{Frame, Framing};
+use crate::interest::Interest;
+use crate::position::Position;
+use crate::store::{Log, Page};
+use crate::topic::Topic;
+
+/// Records of the log, as the bytes a subscriber gets.
+#[derive(Debug, Default)]
+pub struct EncodedPage {
+    /// The frames, one after the other, in the subscriber's framing.
+    pub bytes: Vec<u8>,
+    /// Where each ends in `bytes`.
+    pub ends: Vec<(Position, usize)>,
+    /// How far the read came; see [`Page::reached`](crate::Page).
+    pub reached: Position,
+    /// Topics of the interest whose end was the last that was known of them when the page was read,
+    /// if that end is no later than `reached`. A topic may end after somebody has asked for it and
+    /// before a shard has registered that: then only its history can tell.
+    pub ended: Vec<Topic>,
+    /// Whether one of the records is the end of a topic.
+    has_end: bool,
+}
+
+impl EncodedPage {
+    /// The bytes of `page`, of the log named `epoch`, for a subscriber who gets `framing`: the same
+    /// bytes, record for record, that a [`Frame`] of each would hold.
+    pub fn encode(page: &Page, framing: Framing, epoch: Epoch) -> Self {
+        let mut encoded = Self { reached: page.reached, ..Self::default() };
+        for record in &page.records {
+            let frame = Frame::encode(Arc::clone(record), epoch);
+            encoded.bytes.extend_from_slice(frame.bytes(framing));
+            encoded.has_end |= record.kind == Kind::End;
+            encoded.ends.push((record.position(), encoded.bytes.len()));
+        }
+        encoded
+    }
+
+    /// Adds what has ended of `interest`, if the page, which was to be read up to `upto`, can be
+    /// the last before its reader is live: asking the store takes as long as reading a short page.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`](crate::ReadError) if the store cannot be read.
+    pub fn with_ended(
+        mut self,
+        store: &dyn Log,
+        interest: &Interest,
+        upto: Position,
+    ) -> Result<Self, ReadError> {
+        if !self.has_end && self.reached < upto {
+            return Ok(self);
+        }
+        let ended = interest.ended_topics(store)?.into_iter();
+        self.ended = ended.filter(|(_, at)| *at <= self.reached).map(|(topic, _)| topic).collect();
+        Ok(self)
+    }
+}
