@@ -2,6 +2,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use crate::dialect::Dialect;
+use crate::ended::Ended;
 use crate::world::World;
 
 /// One thing that clients may rely on.
@@ -19,13 +20,6 @@ pub struct Check {
 
 /// A check under way.
 pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Ended>> + Send + 'a>>;
-
-/// How a check ends that does not pass.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    Failed(String),
-    Skipped(String),
-}
 
 /// What became of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +56,7 @@ impl fmt::Debug for Check {
 macro_rules! ensure {
     ($condition:expr, $($words:tt)+) => {
         if !$condition {
-            return Err($crate::check::Ended::Failed(format!($($words)+)));
+            return Err($crate::ended::Ended::Failed(format!($($words)+)));
         }
     };
 }

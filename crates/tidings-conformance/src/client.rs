@@ -15,7 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::check::Ended;
+use crate::ended::Ended;
 use crate::event_stream::{Event, Reader};
 use crate::limits::{BYTES_MAX, PATIENCE, SILENCE};
 

@@ -17,8 +17,10 @@ mod check;
 mod checks;
 mod client;
 mod dialect;
+mod ended;
 mod event_stream;
 mod limits;
+mod plan;
 mod report;
 mod token;
 mod world;
@@ -26,8 +28,8 @@ mod world;
 pub use check::{Check, Outcome};
 pub use client::Unreachable;
 pub use dialect::Dialect;
+pub use plan::Plan;
 pub use report::{Finding, Report};
-pub use world::Plan;
 
 use world::World;
 

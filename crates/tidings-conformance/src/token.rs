@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
-use crate::world::Plan;
+use crate::plan::Plan;
 
 /// What a token is to allow.
 #[derive(Clone, Debug, Default)]

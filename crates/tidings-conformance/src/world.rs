@@ -1,56 +1,17 @@
 //! A hub to be checked, and what can be asked of it.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use url::Url;
 use url::form_urlencoded;
 
-use crate::check::Ended;
 use crate::client::{Answer, Cause, Client, Stream, Unreachable};
 use crate::dialect::Dialect;
+use crate::ended::Ended;
+use crate::plan::{HUB, Plan};
 use crate::token::{self, Rights, Role};
-
-/// Which hub, and with which keys.
-#[derive(Clone)]
-pub struct Plan {
-    /// The hub's URL, with or without `/.well-known/mercure`.
-    pub url: Url,
-    /// The secret of publishers' tokens (HS256).
-    pub publisher_secret: Vec<u8>,
-    /// The secret of subscribers' tokens (HS256).
-    pub subscriber_secret: Vec<u8>,
-    /// Who issues 1.0 tokens. Without it the checks that need one are skipped.
-    pub issuer: Option<String>,
-    /// For which hub they are; without it, for its URL.
-    pub audience: Option<String>,
-}
-
-impl Plan {
-    pub(crate) fn audience(&self) -> String {
-        self.audience.clone().unwrap_or_else(|| self.hub().into())
-    }
-
-    fn hub(&self) -> Url {
-        let mut url = self.url.clone();
-        url.set_path(HUB);
-        url.set_query(None);
-        url.set_fragment(None);
-        url
-    }
-}
-
-impl fmt::Debug for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan").field("url", &self.url.as_str()).finish_non_exhaustive()
-    }
-}
-
-/// Where a hub is.
-pub(crate) const HUB: &str = "/.well-known/mercure";
 
 /// The hub, and a name for everything that is made there.
 pub(crate) struct World {

@@ -14,12 +14,6 @@ use crate::tree;
 /// shrink.
 const CIRCLES: &[&[&str]] = &[
     &[
-        "crates/tidings-conformance/src/check.rs",
-        "crates/tidings-conformance/src/client.rs",
-        "crates/tidings-conformance/src/token.rs",
-        "crates/tidings-conformance/src/world.rs",
-    ],
-    &[
         "crates/tidings-engine/src/engine.rs",
         "crates/tidings-engine/src/fanout.rs",
         "crates/tidings-engine/src/mailbox.rs",

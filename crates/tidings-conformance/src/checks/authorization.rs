@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::check::{Check, Ended, checks, ensure};
+use crate::check::{Check, checks, ensure};
 use crate::client::Answer;
 use crate::dialect::Dialect;
+use crate::ended::Ended;
+use crate::plan::HUB;
 use crate::token::{self, Rights, Role};
-use crate::world::{BEARER, FORM, HUB, World, encoded, target};
+use crate::world::{BEARER, FORM, World, encoded, target};
 
 use super::{ONE, ZERO};
 

@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::check::{Check, Ended, checks, ensure};
+use crate::check::{Check, checks, ensure};
 use crate::client::{Answer, Stream};
 use crate::dialect::Dialect;
+use crate::ended::Ended;
 use crate::limits::PATIENCE;
+use crate::plan::HUB;
 use crate::token::{Rights, Role};
-use crate::world::{HUB, World};
+use crate::world::World;
 
 use super::{ONE, ZERO};
 

@@ -1,9 +1,11 @@
 //! Publishing.
 
-use crate::check::{Check, Ended, checks, ensure};
+use crate::check::{Check, checks, ensure};
 use crate::dialect::Dialect;
+use crate::ended::Ended;
+use crate::plan::HUB;
 use crate::token::{Rights, Role};
-use crate::world::{HUB, World};
+use crate::world::World;
 
 use super::{ONE, ZERO};
 

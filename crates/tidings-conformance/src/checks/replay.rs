@@ -1,8 +1,9 @@
 //! Coming back.
 
-use crate::check::{Check, Ended, checks, ensure};
+use crate::check::{Check, checks, ensure};
 use crate::client::Stream;
 use crate::dialect::Dialect;
+use crate::ended::Ended;
 use crate::world::World;
 
 use super::{ONE, ZERO};

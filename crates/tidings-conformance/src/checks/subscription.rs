@@ -1,10 +1,12 @@
 //! Subscribing, and who is sent what.
 
-use crate::check::{Check, Ended, checks, ensure};
+use crate::check::{Check, checks, ensure};
 use crate::client::Stream;
 use crate::dialect::Dialect;
+use crate::ended::Ended;
+use crate::plan::HUB;
 use crate::token::{Rights, Role};
-use crate::world::{BEARER, FORM, HUB, World, encoded, target};
+use crate::world::{BEARER, FORM, World, encoded, target};
 
 use super::{ONE, ZERO};
 
