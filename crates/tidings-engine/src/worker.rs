@@ -8,6 +8,8 @@
 
 mod answer;
 mod courtesy;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -124,16 +126,7 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut happened = Vec::new();
         loop {
-            self.shard.handle_time(self.around.clock.now_ms());
-            for event in happened.drain(..) {
-                self.handle_event(event);
-            }
-            self.take_mail();
-            let idle = self.write();
-            self.report(idle);
-            self.order_reads();
-            self.probe();
-            self.close();
+            let idle = self.turn(&mut happened);
             if self.stopping {
                 break;
             }
@@ -142,9 +135,23 @@ impl Worker {
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
-        for seat in self.seats.into_iter().flatten() {
-            seat.sink.finish(None);
+        self.close_all();
+    }
+
+    /// Handles what `happened` and what came by mail, and writes. Returns whether nothing is left
+    /// to be written.
+    fn turn(&mut self, happened: &mut Vec<Event>) -> bool {
+        self.shard.handle_time(self.around.clock.now_ms());
+        for event in happened.drain(..) {
+            self.handle_event(event);
         }
+        self.take_mail();
+        let idle = self.write();
+        self.report(idle);
+        self.order_reads();
+        self.probe();
+        self.close();
+        idle
     }
 
     fn handle_event(&mut self, event: Event) {
@@ -216,6 +223,9 @@ impl Worker {
                 return;
             }
         };
+        // The shard gives the newcomer a number that is free, and its seat must be free too: whoever
+        // was closed a moment ago leaves it first.
+        self.close();
         let id = self.shard.attach(attach);
         self.around.counters.seated(!matches!(sink, Sink::Body(_)));
         let missed = companion.as_mut().map(|companion| companion.arrived());
@@ -340,6 +350,14 @@ impl Worker {
             self.around.past.remember(connection);
             seat.sink.finish(farewell.as_deref());
         }
+    }
+
+    /// Closes those who are still here when the worker stops: like all others, with a reason.
+    fn close_all(&mut self) {
+        for id in self.seats.iter().flatten().map(|seat| seat.id) {
+            self.shard.handle_closed(id, CloseReason::Draining);
+        }
+        self.close();
     }
 
     fn sleep(&mut self, idle: bool, happened: &mut Vec<Event>) -> io::Result<()> {

@@ -1,0 +1,160 @@
+//! Scenarios: a worker that is turned by hand, with mail and sinks as the engine gives them.
+
+#![allow(clippy::unwrap_used)]
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use http_body::Body;
+use tidings_hub::{Epoch, Framing, Interest, Matcher, MemoryStore, StandingState, Voice};
+
+use super::*;
+use crate::connection::{Connection, ConnectionId};
+use crate::sink::SubscriberBody;
+
+const RUN: u32 = 7;
+
+/// A worker without a thread.
+struct Scene {
+    worker: Worker,
+    mailbox: Arc<Mailbox>,
+    counters: Arc<Counters>,
+    past: Arc<Past>,
+    next_number: u64,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let poller = Poller::new().unwrap();
+        let mailbox = Arc::new(Mailbox::new(poller.bell()));
+        let epoch = Epoch::parse("k7q2ma").unwrap();
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(epoch, usize::MAX, Duration::MAX));
+        let around = Surroundings {
+            mailbox: Arc::clone(&mailbox),
+            replay: Arc::default(),
+            store,
+            counters: Arc::default(),
+            past: Arc::default(),
+            run: RUN,
+            clock: Clock::start(),
+            peer_patience: Duration::from_secs(60),
+        };
+        let config = ShardConfig {
+            epoch,
+            head: Position::ZERO,
+            heartbeat_ms: 15_000,
+            connection_age_max_ms: None,
+            rings_bytes_max: 1 << 20,
+            seed: 7,
+        };
+        let (counters, past) = (Arc::clone(&around.counters), Arc::clone(&around.past));
+        let worker = Worker::new(around, poller, config);
+        Self { worker, mailbox, counters, past, next_number: 0 }
+    }
+
+    /// Posts a subscriber that is served through a body; returns its number.
+    fn post_body(&mut self, preface: &str) -> (u64, SubscriberBody) {
+        let (pipe, body) = BodyPipe::new(Arc::clone(&self.mailbox));
+        let number = self.next_number;
+        self.next_number += 1;
+        let attach = Attach {
+            interest: Interest::new(vec![Matcher::parse("a").unwrap()], Vec::new()),
+            framing: Framing::Plain,
+            voice: Voice::Native,
+            audience: None,
+            position: Position::ZERO,
+            ended: Vec::new(),
+            first: preface.into(),
+            expires_ms: None,
+        };
+        let story = Story { number, started: Position::ZERO, since_s: 0, began: Began::Live };
+        self.mailbox.post(Message::Attach(Box::new(Newcomer {
+            attach,
+            way_out: WayOut::Body(pipe),
+            story,
+            permit: self.counters.admit(usize::MAX).unwrap(),
+            companion: None,
+        })));
+        (number, body)
+    }
+
+    fn turn(&mut self) -> bool {
+        self.worker.turn(&mut Vec::new())
+    }
+
+    fn bodies(&self) -> usize {
+        self.counters.sinks()[1]
+    }
+
+    fn closed(&self, number: u64) -> Option<Connection> {
+        self.past.find(ConnectionId { run: RUN, number })
+    }
+}
+
+/// What a body holds now; `None` if it has ended.
+fn read(body: &mut SubscriberBody) -> Option<String> {
+    match pin!(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(frame)) => {
+            let bytes = frame.unwrap().into_data().unwrap();
+            Some(String::from_utf8(bytes.into()).unwrap())
+        }
+        Poll::Ready(None) => None,
+        Poll::Pending => Some(String::new()),
+    }
+}
+
+#[test]
+fn a_close_and_an_attach_in_one_turn_are_two_connections() {
+    let mut scene = Scene::new();
+    let (first, body) = scene.post_body(": 1\n\n");
+    scene.turn();
+    assert_eq!(scene.bodies(), 1);
+    // Both are in the mailbox when the next turn begins: the second may get the first one's number.
+    drop(body);
+    let (second, mut body) = scene.post_body(": 2\n\n");
+    scene.turn();
+    assert_eq!((scene.bodies(), scene.counters.subscribers()), (1, 1));
+    let closed = scene.closed(first).expect("the first is remembered");
+    assert_eq!(closed.standing.state, StandingState::Closed(CloseReason::PeerClosed));
+    assert_eq!(read(&mut body).unwrap(), ": 2\n\n");
+    assert!(scene.closed(second).is_none());
+    drop(body);
+    scene.turn();
+    assert_eq!((scene.bodies(), scene.counters.subscribers()), (0, 0));
+    assert!(scene.closed(second).is_some());
+}
+
+#[test]
+fn many_that_come_and_go_in_one_turn_are_all_counted_out() {
+    let mut scene = Scene::new();
+    for _ in 0..20 {
+        let posted: Vec<_> = (0..50).map(|_| scene.post_body(": hi\n\n")).collect();
+        // Every other one goes before it has its seat, the rest in the same turn as others come.
+        for (number, body) in posted {
+            if number % 2 == 1 {
+                scene.turn();
+            }
+            drop(body);
+        }
+    }
+    scene.turn();
+    assert_eq!((scene.bodies(), scene.counters.subscribers()), (0, 0));
+    let unknown = (0..scene.next_number).filter(|number| scene.closed(*number).is_none());
+    assert_eq!(unknown.count(), 0, "every closed connection is remembered");
+    let closes = scene.counters.closes().into_iter().map(|(_, count)| count).sum::<u64>();
+    assert_eq!(closes, scene.next_number, "each with one reason");
+}
+
+#[test]
+fn those_who_are_there_when_the_worker_stops_are_counted_out_too() {
+    let mut scene = Scene::new();
+    let (number, mut body) = scene.post_body(": hi\n\n");
+    scene.mailbox.post(Message::Stop);
+    let Scene { worker, counters, past, .. } = scene;
+    worker.run();
+    assert_eq!((counters.sinks()[1], counters.subscribers()), (0, 0));
+    let closed = past.find(ConnectionId { run: RUN, number }).unwrap();
+    assert_eq!(closed.standing.state, StandingState::Closed(CloseReason::Draining));
+    assert!(read(&mut body).unwrap().starts_with(": hi\n\nretry: "), "it is asked to come back");
+    assert_eq!(read(&mut body), None, "and ends well");
+}
