@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tidings_hub::{Appended, Draft, Log};
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::wall_clock;
 use crate::error::PublishError;
@@ -24,7 +24,7 @@ pub(crate) struct Committer {
     queue: Mutex<Queue>,
     filled: Condvar,
     /// Bytes the queue still takes. Publishers wait here when it is full.
-    room: Semaphore,
+    room: Arc<Semaphore>,
     topics_max: usize,
 }
 
@@ -41,6 +41,9 @@ struct Job {
     cost: usize,
     came: Instant,
     answer: oneshot::Sender<Result<Vec<Appended>, PublishError>>,
+    /// Held until the job is answered, whether its publisher waits for that or not: what is queued
+    /// and what is being synced is in memory either way.
+    room: OwnedSemaphorePermit,
 }
 
 impl Committer {
@@ -49,7 +52,7 @@ impl Committer {
         Self {
             queue: Mutex::new(queue),
             filled: Condvar::new(),
-            room: Semaphore::new(COMMIT_QUEUE_BYTES_MAX),
+            room: Arc::new(Semaphore::new(COMMIT_QUEUE_BYTES_MAX)),
             topics_max,
         }
     }
@@ -63,16 +66,15 @@ impl Committer {
     ) -> Result<Vec<Appended>, PublishError> {
         let cost = drafts.iter().map(Draft::cost).sum::<usize>();
         let permits = cost.clamp(1, COMMIT_QUEUE_BYTES_MAX) as u32;
-        let room = self.room.acquire_many(permits).await;
-        // Held until the answer is there: what is being synced counts too.
-        let _room: SemaphorePermit<'_> = room.map_err(|_| PublishError::Stopping)?;
+        let room = Arc::clone(&self.room).acquire_many_owned(permits).await;
+        let room = room.map_err(|_| PublishError::Stopping)?;
         let (answer, answered) = oneshot::channel();
         {
             let mut queue = self.lock();
             if queue.stopping {
                 return Err(PublishError::Stopping);
             }
-            queue.jobs.push_back(Job { drafts, cost, came, answer });
+            queue.jobs.push_back(Job { drafts, cost, came, answer, room });
             if std::mem::take(&mut queue.idle) {
                 self.filled.notify_one();
             }
@@ -144,7 +146,7 @@ fn commit(store: &dyn Log, jobs: Vec<Job>, timings: &Timings) {
     let mut drafts = Vec::with_capacity(jobs.iter().map(|job| job.drafts.len()).sum());
     let mut answers = Vec::with_capacity(jobs.len());
     for job in jobs {
-        answers.push((job.drafts.len(), job.answer));
+        answers.push((job.drafts.len(), job.answer, job.room));
         drafts.extend(job.drafts);
     }
     timings.committing(came);
@@ -154,7 +156,7 @@ fn commit(store: &dyn Log, jobs: Vec<Job>, timings: &Timings) {
     match appended {
         Ok(appended) => {
             let mut appended = appended.into_iter();
-            for (count, answer) in answers {
+            for (count, answer, _room) in answers {
                 // A publisher that went away meanwhile does not hear the answer; its events are
                 // stored.
                 let _ = answer.send(Ok(appended.by_ref().take(count).collect()));
@@ -163,7 +165,7 @@ fn commit(store: &dyn Log, jobs: Vec<Job>, timings: &Timings) {
         Err(error) => {
             // The store has said why, once.
             tracing::debug!(%error, "a batch was not stored");
-            for (_, answer) in answers {
+            for (_, answer, _room) in answers {
                 let _ = answer.send(Err(PublishError::Store(error.clone())));
             }
         }

@@ -103,7 +103,7 @@ struct Inner {
     /// The number of the next connection. It also says whose turn it is to get a subscriber.
     next_connection: AtomicU64,
     past: Arc<Past>,
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
     head: watch::Sender<Position>,
     stopping: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -193,7 +193,7 @@ impl Engine {
             admission: Admission::new(config.subscribers_per_second_max),
             next_connection: AtomicU64::new(0),
             past: Arc::default(),
-            reads: Semaphore::new(STORE_READS_MAX),
+            reads: Arc::new(Semaphore::new(STORE_READS_MAX)),
             head: watch::Sender::new(bounds.head),
             stopping: AtomicBool::new(false),
             threads: Mutex::default(),
@@ -520,9 +520,14 @@ impl Engine {
         &self,
         read: impl FnOnce(&dyn Log) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let _permit = self.inner.reads.acquire().await.expect("the semaphore is never closed");
+        let permit = Arc::clone(&self.inner.reads).acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
         let inner = Arc::clone(&self.inner);
-        let task = tokio::task::spawn_blocking(move || read(&*inner.store));
+        let task = tokio::task::spawn_blocking(move || {
+            // The read goes on when nobody waits for it any more, and counts until it is done.
+            let _permit = permit;
+            read(&*inner.store)
+        });
         task.await.unwrap_or_else(|panic| {
             Err(ReadError::Away { retry: READ_RETRY, source: Arc::new(panic) })
         })

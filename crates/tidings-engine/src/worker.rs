@@ -223,8 +223,8 @@ impl Worker {
                 return;
             }
         };
-        // The shard gives the newcomer a number that is free, and its seat must be free too: whoever
-        // was closed a moment ago leaves it first.
+        // The shard gives a new subscriber a number that is free, and the seat of that number must
+        // be free too: a subscriber that was closed a moment ago leaves it first.
         self.close();
         let id = self.shard.attach(attach);
         self.around.counters.seated(!matches!(sink, Sink::Body(_)));

@@ -28,7 +28,7 @@ impl Scene {
         let poller = Poller::new().unwrap();
         let mailbox = Arc::new(Mailbox::new(poller.bell()));
         let epoch = Epoch::parse("k7q2ma").unwrap();
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(epoch, usize::MAX, Duration::MAX));
+        let store: Arc<dyn Log> = Arc::new(MemoryStore::new(epoch, usize::MAX, Duration::MAX));
         let around = Surroundings {
             mailbox: Arc::clone(&mailbox),
             replay: Arc::default(),

@@ -4,6 +4,8 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::Semaphore;
+
 use super::exposition::Exposition;
 use super::exposition::Kind::{Counter, Gauge};
 
@@ -13,8 +15,15 @@ pub(super) async fn write(page: &mut Exposition, started: SystemTime) {
     page.one("process_start_time_seconds", Gauge, help, since.as_secs_f64().floor());
     page.family("tidings_build_info", Gauge, "The version that runs.");
     page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    // Counting open files can take a while where there are many.
-    let Ok(figures) = tokio::task::spawn_blocking(Figures::read).await else { return };
+    // Counting open files can take a while where there are many: one request at a time has it done,
+    // and keeps its turn until it is, also when the request has been given up.
+    static TURN: Semaphore = Semaphore::const_new(1);
+    let Ok(turn) = TURN.acquire().await else { return };
+    let read = move || {
+        let _turn = turn;
+        Figures::read()
+    };
+    let Ok(figures) = tokio::task::spawn_blocking(read).await else { return };
     for (name, kind, help, value) in [
         (
             "process_resident_memory_bytes",
