@@ -14,13 +14,9 @@ mod publish;
 mod relay;
 mod restore;
 mod serve;
-mod signals;
 mod subscribe;
 mod token;
 mod trace;
-mod upstream;
-
-use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Command;
 use crate::error::CliError;
@@ -51,13 +47,4 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Man(args) => man::run(&args),
         Command::Help(args) => help::run(&args),
     }
-}
-
-/// A runtime for a command that is a client: one thread will do.
-fn client_runtime() -> Result<Runtime, CliError> {
-    Builder::new_current_thread().enable_all().build().map_err(no_runtime)
-}
-
-fn no_runtime(error: std::io::Error) -> CliError {
-    CliError::new(ExitCode::Failure, "the runtime cannot be started").because(error)
 }

@@ -4,16 +4,22 @@ mod args;
 mod certificate;
 mod commands;
 mod demos;
+mod durability;
 mod env;
 mod error;
 mod exit_code;
 mod foreign_text;
 mod keys;
 mod output;
+mod runtime;
+mod server_config;
 mod settings;
+mod signals;
+mod store_kind;
 mod stores;
 mod supervisor;
 mod telemetry;
+mod upstream;
 
 use std::process;
 

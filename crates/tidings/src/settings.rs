@@ -15,7 +15,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::stores::{Durability, StoreKind};
+use crate::durability::Durability;
+use crate::store_kind::StoreKind;
 
 pub(crate) use drop_in::{DROP_IN_VARIABLES, drop_in};
 pub(crate) use file::read_file;

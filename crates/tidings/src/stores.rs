@@ -7,27 +7,11 @@ use std::sync::Arc;
 use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_store_disk::{DiskConfig, DiskStore};
 
+use crate::durability::Durability;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{Settings, format_bytes, format_duration};
-
-/// Which store keeps the history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StoreKind {
-    /// Files in a folder.
-    Disk,
-    /// The memory of the process.
-    Memory,
-}
-
-/// What an acknowledged event survives, if its store is on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// A power cut.
-    Fsync,
-    /// The end of the process.
-    Os,
-}
+use crate::store_kind::StoreKind;
 
 /// Opens the store that `settings` name.
 ///

@@ -51,11 +51,6 @@ const CIRCLES: &[&[&str]] = &[
         "crates/tidings-server/src/server.rs",
         "crates/tidings-server/src/service.rs",
     ],
-    &[
-        "crates/tidings/src/settings.rs",
-        "crates/tidings/src/settings/value.rs",
-        "crates/tidings/src/stores.rs",
-    ],
 ];
 
 /// Files called `mod.rs` that define more than constants all the same. This list may only shrink.

@@ -23,6 +23,7 @@ const RULES: &[Rule] = &[
             "crates/tidings/src/commands/token.rs",
             "crates/tidings/default.toml",
             "crates/tidings/src/keys.rs",
+            "crates/tidings/src/server_config.rs",
             "crates/tidings/src/settings",
             "crates/tidings/src/args.rs",
             "crates/tidings/src/args/hub.rs",

@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tidings_bench::{BenchArgs, PlanError, RunError};
 use tidings_client::ShownUrl;
 
-use super::upstream::{given_headers, take_last_event_id};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output;
+use crate::upstream::{given_headers, take_last_event_id};
 
 pub(super) fn run(args: &BenchArgs) -> Result<ExitCode, CliError> {
     let mut args = args.clone();

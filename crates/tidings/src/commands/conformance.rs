@@ -9,6 +9,7 @@ use url::Url;
 use crate::args::{ConformanceArgs, MercureVersion};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::runtime::client_runtime;
 use crate::{keys, output};
 
 pub(super) fn run(args: &ConformanceArgs) -> Result<ExitCode, CliError> {
@@ -25,7 +26,7 @@ pub(super) fn run(args: &ConformanceArgs) -> Result<ExitCode, CliError> {
         }
     };
     let run = tidings_conformance::run(&plan, dialects, seen);
-    let report = super::client_runtime()?.block_on(run).map_err(|error| {
+    let report = client_runtime()?.block_on(run).map_err(|error| {
         CliError::new(ExitCode::Unreached, "the hub cannot be checked").because(error)
     })?;
     let (passed, failed, skipped) = report.counts();

@@ -12,13 +12,13 @@ use tidings_doctor::{Asked, NoAnswer, Provoke, Severity, diagnose, observe};
 use tokio::time::Instant;
 use url::Url;
 
-use super::client_runtime;
-use super::upstream::given_headers;
 use crate::args::DoctorArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output;
+use crate::runtime::client_runtime;
 use crate::settings::{format_duration, parse_duration};
+use crate::upstream::given_headers;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
     let url = url(&args.url)?;

@@ -10,11 +10,11 @@ use serde_json::Value;
 use tidings_client::{Body, HttpTransport, ShownUrl, Transport};
 use url::Url;
 
-use super::client_runtime;
 use crate::args::HealthArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::foreign_text::harmless;
+use crate::runtime::client_runtime;
 use crate::settings::{Settings, read_file};
 use crate::{env, output};
 

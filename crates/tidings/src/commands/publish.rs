@@ -14,13 +14,13 @@ use tokio::time::timeout;
 
 use self::input::{Line, Lines};
 use self::progress::Progress;
-use super::client_runtime;
-use super::signals::Signals;
-use super::upstream::given_headers;
 use crate::args::{HubUrl, PublishArgs};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output;
+use crate::runtime::client_runtime;
+use crate::signals::Signals;
+use crate::upstream::{TOKEN_HINT, given_headers};
 
 pub(super) fn run(args: PublishArgs) -> Result<ExitCode, CliError> {
     let wants_lines = match args.data.as_deref() {
@@ -238,7 +238,3 @@ pub(super) fn cannot_publish(error: PublishError, hub: &HubUrl) -> CliError {
             .hint("is a hub running there? start one with `tidings serve`, or give its --url"),
     }
 }
-
-/// What to do about 401 and 403.
-pub(super) const TOKEN_HINT: &str =
-    "give a token with --token or TIDINGS_TOKEN; see `tidings token`";

@@ -27,14 +27,14 @@ use tokio::time::Instant;
 
 use self::names::Names;
 use self::report::Report;
-use super::client_runtime;
 use super::publish::{cannot_open, cannot_publish};
-use super::signals::Signals;
-use super::upstream::{SinceFile, Upstream, is_url};
 use crate::args::{HubUrl, RelayArgs};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::runtime::client_runtime;
 use crate::settings::parse_duration;
+use crate::signals::Signals;
+use crate::upstream::{SinceFile, Upstream, is_url};
 
 pub(super) fn run(args: &RelayArgs) -> Result<ExitCode, CliError> {
     if !is_url(&args.upstream_url) {

@@ -9,14 +9,14 @@ use tidings_web::File;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 
-use super::no_runtime;
-use super::signals::{self, Hangup, Signals};
 use crate::args::HubArgs;
 use crate::certificate::CertificateFiles;
-use crate::commands::check;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::runtime::no_runtime;
+use crate::server_config::server_config;
 use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
+use crate::signals::{self, Hangup, Signals};
 use crate::telemetry::Telemetry;
 use crate::{env, output, stores, supervisor};
 
@@ -45,7 +45,7 @@ pub(super) fn run_with(
         settings.listen = bound.iter().filter_map(|one| one.local_addr().ok()).collect();
     }
     // Before anything is made or opened.
-    let mut server_config = check::server_config(&settings)?;
+    let mut server_config = server_config(&settings)?;
     server_config.pages.extend(pages);
     let has_keys = !(server_config.api_keys.is_empty() && server_config.jwt_keys.is_empty());
     if let Some(key) = own_key.filter(|_| has_keys) {

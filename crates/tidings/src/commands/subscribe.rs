@@ -11,13 +11,13 @@ use url::Url;
 
 use self::exec::Exec;
 use self::format::Format;
-use super::client_runtime;
-use super::signals::Signals;
-use super::upstream::{SinceFile, Story, Upstream, is_url};
 use crate::args::SubscribeArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output;
+use crate::runtime::client_runtime;
+use crate::signals::Signals;
+use crate::upstream::{SinceFile, Story, Upstream, is_url};
 
 pub(super) fn run(args: SubscribeArgs) -> Result<ExitCode, CliError> {
     let upstream = Upstream::new(url(&args)?, &args.upstream, &args.hub, args.once)?;

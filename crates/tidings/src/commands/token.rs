@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use tidings_hub::Matcher;
 use tidings_server::{Config, JwtKey, TokenReport};
 
-use super::check;
 use crate::args::{MercureVersion, TokenArgs};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::runtime::client_runtime;
+use crate::server_config::server_config;
 use crate::settings::{Settings, parse_duration, read_file};
 use crate::{env, keys, output};
 
@@ -176,7 +177,7 @@ fn inspect(args: &TokenArgs, token: &str) -> Result<ExitCode, CliError> {
         token => token.trim(),
     };
     let config = config_of(args)?;
-    let report = super::client_runtime()?.block_on(TokenReport::of(&config, token));
+    let report = client_runtime()?.block_on(TokenReport::of(&config, token));
     output::print_text(&describe(&report))?;
     let is_good = report.verdicts.iter().any(|verdict| verdict.outcome.is_ok());
     Ok(if is_good { ExitCode::Success } else { ExitCode::Refused })
@@ -186,7 +187,7 @@ fn inspect(args: &TokenArgs, token: &str) -> Result<ExitCode, CliError> {
 fn config_of(args: &TokenArgs) -> Result<Config, CliError> {
     let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let settings = Settings::resolve(vec![file, env::layer()]).map_err(CliError::settings)?;
-    let mut config = check::server_config(&settings)?;
+    let mut config = server_config(&settings)?;
     if let Some(secret) = keys::given(&args.secret)? {
         let key = JwtKey::with_algorithm(&args.algorithm, &secret).map_err(|error| {
             CliError::new(ExitCode::Configuration, error.to_string()).hint(keys::SECRET_HINT)

@@ -9,12 +9,12 @@ use serde_json::Value;
 use tidings_client::{Body, HttpTransport, Transport};
 use url::Url;
 
-use super::client_runtime;
-use super::publish::TOKEN_HINT;
 use crate::args::{HubUrl, TraceArgs};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output;
+use crate::runtime::client_runtime;
+use crate::upstream::TOKEN_HINT;
 
 pub(super) fn run(args: &TraceArgs) -> Result<ExitCode, CliError> {
     let answer = client_runtime()?.block_on(async {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::stores::{Durability, StoreKind};
+use crate::durability::Durability;
+use crate::store_kind::StoreKind;
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {

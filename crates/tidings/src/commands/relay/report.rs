@@ -7,8 +7,8 @@ use tidings_client::{EventId, Item, MessageEvent};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::TICK;
-use crate::commands::upstream::Story;
 use crate::output;
+use crate::upstream::Story;
 
 /// The counters, and who hears of them when.
 pub(super) struct Report {

@@ -9,9 +9,9 @@ use url::Url;
 
 use super::names;
 use crate::args::HubUrl;
-use crate::commands::publish::TOKEN_HINT;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::upstream::TOKEN_HINT;
 
 /// A page of history.
 #[derive(Deserialize)]

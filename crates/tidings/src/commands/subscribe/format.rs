@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal};
 use serde::Serialize;
 use tidings_client::MessageEvent;
 
-use super::super::upstream::RESET;
 use crate::foreign_text::{harmless, harmless_json, harmless_lines};
 use crate::output::Palette;
+use crate::upstream::RESET;
 
 /// One of the ways to print.
 #[derive(Clone, Copy, Debug)]

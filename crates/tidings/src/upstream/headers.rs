@@ -15,7 +15,7 @@ use crate::exit_code::ExitCode;
 /// # Errors
 ///
 /// One has no colon, or cannot be sent; or a file cannot be read.
-pub(in crate::commands) fn given(headers: &[String]) -> Result<HeaderMap, CliError> {
+pub(crate) fn given(headers: &[String]) -> Result<HeaderMap, CliError> {
     let mut map = HeaderMap::new();
     for text in headers {
         let Some(path) = text.strip_prefix('@') else {
@@ -43,9 +43,7 @@ pub(in crate::commands) fn given(headers: &[String]) -> Result<HeaderMap, CliErr
 /// # Errors
 ///
 /// It is no event id, or there are several.
-pub(in crate::commands) fn take_last_event_id(
-    headers: &mut HeaderMap,
-) -> Result<Option<EventId>, CliError> {
+pub(crate) fn take_last_event_id(headers: &mut HeaderMap) -> Result<Option<EventId>, CliError> {
     let http::header::Entry::Occupied(entry) = headers.entry("last-event-id") else {
         return Ok(None);
     };

@@ -7,7 +7,7 @@ use crate::exit_code::ExitCode;
 
 /// SIGHUP, by which a program is told to read its files again. Where there are no signals, nobody
 /// is told.
-pub(super) struct Hangup {
+pub(crate) struct Hangup {
     #[cfg(unix)]
     signal: tokio::sync::Mutex<tokio::signal::unix::Signal>,
 }
@@ -19,7 +19,7 @@ impl Hangup {
     ///
     /// The system does not let us.
     #[cfg(unix)]
-    pub(super) fn new() -> Result<Self, CliError> {
+    pub(crate) fn new() -> Result<Self, CliError> {
         use tokio::signal::unix::{SignalKind, signal};
         let signal = signal(SignalKind::hangup()).map_err(|error| {
             CliError::new(ExitCode::Failure, "signals cannot be heard").because(error)
@@ -28,20 +28,20 @@ impl Hangup {
     }
 
     #[cfg(not(unix))]
-    pub(super) fn new() -> Result<Self, CliError> {
+    pub(crate) fn new() -> Result<Self, CliError> {
         Ok(Self {})
     }
 
     /// Ready at the next signal.
     #[cfg(unix)]
-    pub(super) async fn next(&self) {
+    pub(crate) async fn next(&self) {
         if self.signal.lock().await.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
     }
 
     #[cfg(not(unix))]
-    pub(super) async fn next(&self) {
+    pub(crate) async fn next(&self) {
         std::future::pending::<()>().await;
     }
 }
@@ -49,7 +49,7 @@ impl Hangup {
 /// Makes a write beyond the largest size of a file fail like one to a full disk. By default the
 /// signal that goes with it ends the process.
 #[cfg(unix)]
-pub(super) fn survive_file_size_limit() {
+pub(crate) fn survive_file_size_limit() {
     use tokio::signal::unix::{SignalKind, signal};
     /// `SIGXFSZ`, where it is not 31 as on MIPS.
     const FILE_SIZE: i32 = 25;
@@ -60,10 +60,10 @@ pub(super) fn survive_file_size_limit() {
 }
 
 #[cfg(not(unix))]
-pub(super) fn survive_file_size_limit() {}
+pub(crate) fn survive_file_size_limit() {}
 
 /// SIGTERM and SIGINT; where there are none, Ctrl-C.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -77,7 +77,7 @@ impl Signals {
     ///
     /// The system does not let us.
     #[cfg(unix)]
-    pub(super) fn new() -> Result<Self, CliError> {
+    pub(crate) fn new() -> Result<Self, CliError> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| {
             signal(kind).map_err(|error| {
@@ -91,12 +91,12 @@ impl Signals {
     }
 
     #[cfg(not(unix))]
-    pub(super) fn new() -> Result<Self, CliError> {
+    pub(crate) fn new() -> Result<Self, CliError> {
         Ok(Self {})
     }
 
     /// Ready at the first signal. From then on, the next one ends the process at once.
-    pub(super) async fn first(mut self) {
+    pub(crate) async fn first(mut self) {
         self.next().await;
         tokio::spawn(async move {
             self.next().await;

@@ -15,10 +15,9 @@ use tidings_client::{
     Refusal, ShownUrl,
 };
 
-pub(super) use self::headers::given as given_headers;
-pub(super) use self::headers::take_last_event_id;
-pub(super) use self::since_file::SinceFile;
-use super::publish::TOKEN_HINT;
+pub(crate) use self::headers::given as given_headers;
+pub(crate) use self::headers::take_last_event_id;
+pub(crate) use self::since_file::SinceFile;
 use crate::args::{HubUrl, UpstreamArgs};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -26,13 +25,13 @@ use crate::output;
 use crate::settings::never_or_duration;
 
 /// One place to get events from.
-pub(super) struct Upstream<'a> {
-    pub(super) url: String,
-    pub(super) args: &'a UpstreamArgs,
+pub(crate) struct Upstream<'a> {
+    pub(crate) url: String,
+    pub(crate) args: &'a UpstreamArgs,
     /// The hub of the command; its token goes to its own origin and to no other.
-    pub(super) hub: &'a HubUrl,
+    pub(crate) hub: &'a HubUrl,
     /// Whether the response is asked for once and never again.
-    pub(super) once: bool,
+    pub(crate) once: bool,
     headers: HeaderMap,
     /// Where to begin, by `--after` or a `Last-Event-ID` among the headers.
     after: Option<EventId>,
@@ -44,7 +43,7 @@ impl<'a> Upstream<'a> {
     /// # Errors
     ///
     /// What is wrong with a header or `--after`.
-    pub(super) fn new(
+    pub(crate) fn new(
         url: String,
         args: &'a UpstreamArgs,
         hub: &'a HubUrl,
@@ -67,7 +66,7 @@ impl<'a> Upstream<'a> {
     /// # Errors
     ///
     /// What is wrong with the arguments.
-    pub(super) fn open(&self, start: Option<EventId>) -> Result<EventSource, CliError> {
+    pub(crate) fn open(&self, start: Option<EventId>) -> Result<EventSource, CliError> {
         // What a hub, or a proxy before it, says while it restarts.
         let mut backoff = Backoff::new().temporary_gateways();
         if let Some(retries) = self.args.retries {
@@ -109,12 +108,12 @@ impl<'a> Upstream<'a> {
     }
 
     /// Where to begin, by the arguments.
-    pub(super) fn after(&self) -> Option<EventId> {
+    pub(crate) fn after(&self) -> Option<EventId> {
         self.after.clone()
     }
 
     /// A Tidings hub gives a sign of life every so often; whether it is one, its answer says.
-    pub(super) fn adapt(&self, source: &mut EventSource, opened: &Opened) {
+    pub(crate) fn adapt(&self, source: &mut EventSource, opened: &Opened) {
         if self.args.idle_timeout.is_none() && opened.headers.contains_key("tidings-resume") {
             source.set_idle_timeout(Some(HUB_IDLE_TIMEOUT));
         }
@@ -126,7 +125,7 @@ impl<'a> Upstream<'a> {
     }
 
     /// How the program ends when the source has ended for good. `None`: in good order.
-    pub(super) fn end(&self, error: ReadError) -> Result<(), CliError> {
+    pub(crate) fn end(&self, error: ReadError) -> Result<(), CliError> {
         if error.is_no_content() {
             return Ok(());
         }
@@ -166,14 +165,14 @@ impl<'a> Upstream<'a> {
 }
 
 /// Whether the text is an address, and not the name of a topic.
-pub(super) fn is_url(text: &str) -> bool {
+pub(crate) fn is_url(text: &str) -> bool {
     let begins =
         |scheme: &str| text.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme));
     begins("http://") || begins("https://")
 }
 
 /// What `--data` says: a text, or what is in a file.
-pub(super) fn read_body(data: &str) -> Result<Vec<u8>, CliError> {
+pub(crate) fn read_body(data: &str) -> Result<Vec<u8>, CliError> {
     match data.strip_prefix('@') {
         None => Ok(data.as_bytes().to_vec()),
         Some(path) => fs::read(path).map_err(|error| {
@@ -183,26 +182,26 @@ pub(super) fn read_body(data: &str) -> Result<Vec<u8>, CliError> {
 }
 
 /// Tells what becomes of the connection.
-pub(super) struct Story {
-    pub(super) is_quiet: bool,
+pub(crate) struct Story {
+    pub(crate) is_quiet: bool,
     was_lost: bool,
     /// How often the connection was lost and made again.
-    pub(super) reconnections: u64,
+    pub(crate) reconnections: u64,
 }
 
 impl Story {
-    pub(super) fn new(is_quiet: bool) -> Self {
+    pub(crate) fn new(is_quiet: bool) -> Self {
         Self { is_quiet, was_lost: false, reconnections: 0 }
     }
 
-    pub(super) fn remark(&self, text: &str) {
+    pub(crate) fn remark(&self, text: &str) {
         if !self.is_quiet {
             output::remark(text);
         }
     }
 
     /// Tells of an item that is no event.
-    pub(super) fn tell(&mut self, item: &Item) {
+    pub(crate) fn tell(&mut self, item: &Item) {
         match item {
             Item::Open(_) => {
                 if self.was_lost {
@@ -223,7 +222,7 @@ impl Story {
     }
 
     /// The hub's word that events may be missing, in plain words. Says whether it was that.
-    pub(super) fn tell_reset(&self, event: &MessageEvent) -> bool {
+    pub(crate) fn tell_reset(&self, event: &MessageEvent) -> bool {
         if event.event_type() != RESET {
             return false;
         }
@@ -246,7 +245,7 @@ impl Story {
 }
 
 /// The type of the hub's own event that says that others may be missing.
-pub(super) const RESET: &str = "tidings.reset";
+pub(crate) const RESET: &str = "tidings.reset";
 
 /// Three heartbeats of a hub that was not told otherwise: two may be late.
 const HUB_IDLE_TIMEOUT: Duration = Duration::from_secs(45);
@@ -272,6 +271,10 @@ fn problem_sentence(refusal: &Refusal) -> Option<String> {
         (title, detail) => title.or(detail).map(str::to_owned),
     }
 }
+
+/// What to do about 401 and 403.
+pub(crate) const TOKEN_HINT: &str =
+    "give a token with --token or TIDINGS_TOKEN; see `tidings token`";
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use crate::exit_code::ExitCode;
 /// The file, or none. An id is saved when its event, and all before it, have been dealt with, and
 /// not a moment earlier: so a program that is killed gets an event again rather than never. The
 /// file is replaced whole; a crash finds the old one or the new one.
-pub(in crate::commands) struct SinceFile {
+pub(crate) struct SinceFile {
     file: Option<(LastIdFile, String)>,
     saved: Option<EventId>,
 }
@@ -23,7 +23,7 @@ impl SinceFile {
     /// # Errors
     ///
     /// It cannot be read or written, or has no id in it.
-    pub(in crate::commands) fn open(path: Option<&Path>) -> Result<Self, CliError> {
+    pub(crate) fn open(path: Option<&Path>) -> Result<Self, CliError> {
         let Some(path) = path else { return Ok(Self { file: None, saved: None }) };
         let name = path.display().to_string();
         let mut file = LastIdFile::new(path);
@@ -37,12 +37,12 @@ impl SinceFile {
     }
 
     /// Whether there is a file.
-    pub(in crate::commands) fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         self.file.is_some()
     }
 
     /// The id saved last.
-    pub(in crate::commands) fn id(&self) -> Option<&EventId> {
+    pub(crate) fn id(&self) -> Option<&EventId> {
         self.saved.as_ref()
     }
 
@@ -51,7 +51,7 @@ impl SinceFile {
     /// # Errors
     ///
     /// It cannot be saved. To go on would be to break the promise of the file.
-    pub(in crate::commands) fn save(&mut self, id: Option<EventId>) -> Result<(), CliError> {
+    pub(crate) fn save(&mut self, id: Option<EventId>) -> Result<(), CliError> {
         let Some((file, name)) = &mut self.file else { return Ok(()) };
         if self.saved == id {
             return Ok(());
