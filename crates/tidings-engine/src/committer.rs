@@ -91,6 +91,19 @@ impl Committer {
         self.filled.notify_one();
     }
 
+    /// Answers all publishers that nothing was stored, as far as anybody knows: there is no
+    /// committer any more.
+    pub(crate) fn abandon(&self) {
+        let jobs = {
+            let mut queue = self.lock();
+            queue.stopping = true;
+            std::mem::take(&mut queue.jobs)
+        };
+        self.filled.notify_one();
+        // A publisher whose job is dropped learns it at once.
+        drop(jobs);
+    }
+
     /// The thread: serves `store` until it is stopped and the queue is empty.
     pub(crate) fn run(&self, store: &Arc<dyn Log>, timings: &Timings) {
         let mut retained = Instant::now();

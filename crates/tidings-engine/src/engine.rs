@@ -28,6 +28,7 @@ use crate::limits::{
     STORE_READS_MAX, TOPICS_MAX,
 };
 use crate::mailbox::{Mailbox, Message};
+use crate::on_panic::OnPanic;
 use crate::refusal::Refusal;
 use crate::replay::Replay;
 use crate::sink::{BodyPipe, SubscriberBody};
@@ -106,6 +107,8 @@ struct Inner {
     reads: Arc<Semaphore>,
     head: watch::Sender<Position>,
     stopping: AtomicBool,
+    /// The first thread that panicked.
+    panicked: watch::Sender<Option<Box<str>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -196,6 +199,7 @@ impl Engine {
             reads: Arc::new(Semaphore::new(STORE_READS_MAX)),
             head: watch::Sender::new(bounds.head),
             stopping: AtomicBool::new(false),
+            panicked: watch::Sender::new(None),
             threads: Mutex::default(),
             store,
             config,
@@ -246,7 +250,12 @@ impl Engine {
 
     fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
         let builder = std::thread::Builder::new().name(format!("tidings-{name}"));
-        let thread = builder.spawn(run).map_err(StartError::Resources)?;
+        let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
+        let guarded = move || {
+            let _guard = OnPanic(|| inner.give_up(&name));
+            run();
+        };
+        let thread = builder.spawn(guarded).map_err(StartError::Resources)?;
         self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
     }
@@ -541,6 +550,19 @@ impl fmt::Debug for Engine {
 }
 
 impl Inner {
+    /// Ends what waits for a thread that has panicked: the engine does not work without it.
+    fn give_up(&self, thread: &str) {
+        tracing::error!(thread, "a thread of the hub panicked; the hub has to be started again");
+        self.counters.start_draining();
+        self.committer.abandon();
+        self.replay.stop();
+        self.panicked.send_if_modified(|panicked| {
+            let is_first = panicked.is_none();
+            panicked.get_or_insert_with(|| thread.into());
+            is_first
+        });
+    }
+
     /// What tells the connections of this process from those of the one before.
     fn run(&self) -> u32 {
         self.config.seed as u32

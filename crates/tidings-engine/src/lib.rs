@@ -25,6 +25,7 @@ mod fanout;
 mod histogram;
 pub mod limits;
 mod mailbox;
+mod on_panic;
 mod refusal;
 mod replay;
 mod sink;

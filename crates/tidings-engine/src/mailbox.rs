@@ -36,6 +36,8 @@ struct Contents {
     /// Of the messages.
     notices: usize,
     notices_lost: bool,
+    /// Nobody will look into the box any more.
+    closed: bool,
 }
 
 pub(crate) enum Message {
@@ -71,14 +73,41 @@ impl Mailbox {
 
     /// Puts `message` in.
     pub(crate) fn post(&self, message: Message) {
-        self.lock().messages.push_back(message);
-        self.wake();
+        let rejected = {
+            let mut contents = self.lock();
+            if contents.closed {
+                Some(message)
+            } else {
+                contents.messages.push_back(message);
+                None
+            }
+        };
+        // Outside of the lock: what a message holds may post when it is dropped.
+        match rejected {
+            Some(message) => drop(message),
+            None => self.wake(),
+        }
+    }
+
+    /// The worker has ended: drops what lies in the box, and what is posted from now on. Whoever
+    /// waits for an answer, or for a seat, learns it by that.
+    pub(crate) fn close(&self) {
+        let left = {
+            let mut contents = self.lock();
+            let empty = Contents { closed: true, ..Contents::default() };
+            std::mem::replace(&mut *contents, empty)
+        };
+        self.emptied.notify_all();
+        drop(left);
     }
 
     /// Puts a notice in, if there is room.
     pub(crate) fn post_notice(&self, notice: &Arc<Notice>) {
         {
             let mut contents = self.lock();
+            if contents.closed {
+                return;
+            }
             if contents.notices < MAILBOX_NOTICES_MAX {
                 contents.notices += 1;
                 contents.messages.push_back(Message::Notice(Arc::clone(notice)));
@@ -98,6 +127,9 @@ impl Mailbox {
             };
             let waited = self.emptied.wait_timeout_while(self.lock(), patience, full);
             let (mut contents, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if contents.closed {
+                return true;
+            }
             if full(&mut contents) {
                 return false;
             }

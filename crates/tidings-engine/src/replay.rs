@@ -1,13 +1,15 @@
 //! Reads history for those who catch up, away from the workers.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tidings_hub::limits::CATCH_UP_PAGE_BYTES_MAX;
-use tidings_hub::{EncodedPage, Log, ReadOrder, ReadQuery};
+use tidings_hub::{EncodedPage, Log, ReadError, ReadOrder, ReadQuery};
 
-use crate::limits::FIRST_IN_A_ROW_MAX;
+use crate::limits::{FIRST_IN_A_ROW_MAX, READ_RETRY};
 use crate::mailbox::{Mailbox, Message};
+use crate::on_panic::OnPanic;
 
 /// Orders from all workers. Bounded by what each shard orders at a time
 /// ([`CATCH_UP_READS_MAX`](tidings_hub::limits::CATCH_UP_READS_MAX), and
@@ -50,21 +52,34 @@ impl Replay {
     /// Reads what is ordered, and posts the page to `mailbox`.
     pub(crate) fn order(&self, mailbox: &Arc<Mailbox>, order: ReadOrder) {
         let mut orders = self.lock();
+        if orders.stopping {
+            drop(orders);
+            return fail(mailbox, &order);
+        }
         let queue = if order.is_first { &mut orders.first } else { &mut orders.further };
         queue.push_back((Arc::clone(mailbox), order));
         drop(orders);
         self.filled.notify_one();
     }
 
-    /// Ends all [`run`](Self::run)s.
+    /// Ends all [`run`](Self::run)s. What is still ordered fails.
     pub(crate) fn stop(&self) {
-        self.lock().stopping = true;
+        let mut orders = self.lock();
+        orders.stopping = true;
+        let left: Vec<_> = std::mem::take(&mut orders.first).into();
+        let further = std::mem::take(&mut orders.further);
+        drop(orders);
         self.filled.notify_all();
+        for (mailbox, order) in left.into_iter().chain(further) {
+            fail(&mailbox, &order);
+        }
     }
 
     /// A thread.
     pub(crate) fn run(&self, store: &dyn Log) {
         while let Some((mailbox, order)) = self.next() {
+            // If the store panics, the reader must not wait for ever.
+            let _guard = OnPanic(|| fail(&mailbox, &order));
             let page = store.read(&ReadQuery {
                 after: order.after,
                 upto: order.upto,
@@ -96,6 +111,13 @@ impl Replay {
     fn lock(&self) -> MutexGuard<'_, Orders> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Answers an order that no thread will read.
+fn fail(mailbox: &Mailbox, order: &ReadOrder) {
+    let source = Arc::new(io::Error::other("the thread that reads history has ended"));
+    let error = ReadError::Away { retry: READ_RETRY, source };
+    mailbox.post(Message::Page(order.id, Err(error)));
 }
 
 #[cfg(test)]

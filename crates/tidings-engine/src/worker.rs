@@ -93,6 +93,10 @@ pub(crate) struct Worker {
     messages: VecDeque<Message>,
     batches: VecDeque<Arc<FrameBatch>>,
     stopping: bool,
+    /// The sleep failed the last time; logged once.
+    is_deaf: bool,
+    /// The last read of frames that were left out failed; logged once.
+    is_blind: bool,
 }
 
 struct Seat {
@@ -119,6 +123,8 @@ impl Worker {
             messages: VecDeque::new(),
             batches: VecDeque::new(),
             stopping: false,
+            is_deaf: false,
+            is_blind: false,
         }
     }
 
@@ -130,9 +136,14 @@ impl Worker {
             if self.stopping {
                 break;
             }
-            if let Err(error) = self.sleep(idle, &mut happened) {
-                tracing::error!(%error, "a worker cannot wait for its sockets");
-                std::thread::sleep(Duration::from_millis(100));
+            match self.sleep(idle, &mut happened) {
+                Ok(()) => self.is_deaf = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut self.is_deaf, true) {
+                        tracing::error!(%error, "a worker cannot wait for its sockets");
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                }
             }
         }
         self.close_all();
@@ -257,12 +268,17 @@ impl Worker {
     fn handle_batch(&mut self, batch: &FrameBatch) {
         while self.shard.head() < batch.after {
             match next_batch(&*self.around.store, self.shard.head(), batch.after) {
-                Ok(missed) => self.shard.handle_frames(&missed),
+                Ok(missed) => {
+                    self.is_blind = false;
+                    self.shard.handle_frames(&missed);
+                }
                 Err(ReadError::Expired { first }) => {
                     self.shard.handle_gap(first.previous());
                 }
                 Err(error) => {
-                    tracing::error!(%error, "frames that were left out cannot be read");
+                    if !std::mem::replace(&mut self.is_blind, true) {
+                        tracing::error!(%error, "frames that were left out cannot be read");
+                    }
                     self.shard.handle_gap(batch.after);
                 }
             }
@@ -370,5 +386,12 @@ impl Worker {
         let result = self.poller.wait(timeout, happened);
         self.around.mailbox.wake_up();
         result
+    }
+}
+
+impl Drop for Worker {
+    /// However the worker ends, also by a panic: nobody waits for it.
+    fn drop(&mut self) {
+        self.around.mailbox.close();
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum ExitCode {
     /// The store failed while the hub was serving, and takes no more events: only a new start can
     /// find out what is on the disk.
     StoreFailed,
+    /// A thread of the hub panicked while it was serving.
+    ThreadPanicked,
     /// A second signal came while the hub was leaving.
     CutShort,
 }
@@ -33,7 +35,7 @@ pub(crate) enum ExitCode {
 impl ExitCode {
     /// All of them, in the order of their numbers.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Success,
         Self::Failure,
         Self::Usage,
@@ -44,6 +46,7 @@ impl ExitCode {
         Self::Warnings,
         Self::Errors,
         Self::StoreFailed,
+        Self::ThreadPanicked,
         Self::CutShort,
     ];
 
@@ -60,6 +63,7 @@ impl ExitCode {
             Self::Warnings => 7,
             Self::Errors => 8,
             Self::StoreFailed => 9,
+            Self::ThreadPanicked => 10,
             Self::CutShort => 130,
         }
     }
@@ -84,6 +88,7 @@ Exit codes:
     7  `doctor` has warnings
     8  `doctor` has errors
     9  the history failed while the hub was serving; start it again
+   10  a thread of the hub panicked while it was serving; start it again, and report it
   130  a second signal cut the hub's leaving short";
 
 #[cfg(test)]

@@ -87,6 +87,19 @@ impl Engine {
         }
     }
 
+    /// Waits until one of the engine's threads has panicked, and returns its name. From then on the
+    /// engine turns new subscribers and publishes away, and nothing waits for the thread; only a
+    /// new engine, or better a new process, serves again. What becomes of the process is up to the
+    /// caller.
+    pub async fn thread_panicked(&self) -> Box<str> {
+        let mut panicked = self.inner.panicked.subscribe();
+        match panicked.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(name)) => name.clone(),
+            // The sender lives as long as this engine.
+            _ => std::future::pending().await,
+        }
+    }
+
     /// What is broken for good, so that only a new process will help: nothing, if all is well. A
     /// worker has [`QUESTION_PATIENCE`] to answer.
     pub async fn failures(&self) -> Vec<&'static str> {

@@ -98,9 +98,16 @@ pub(super) fn run_with(
     drop(store);
     telemetry.end();
     match failed {
-        Some(failure) => Err(CliError::new(ExitCode::StoreFailed, "the history failed")
-            .because(failure)
-            .hint("start the hub again: what was acknowledged is looked for in the data folder")),
+        Some(Failure::Store(failure)) => {
+            Err(CliError::new(ExitCode::StoreFailed, "the history failed").because(failure).hint(
+                "start the hub again: what was acknowledged is looked for in the data folder",
+            ))
+        }
+        Some(Failure::Thread(name)) => {
+            let message = format!("the thread {name} panicked");
+            Err(CliError::new(ExitCode::ThreadPanicked, message)
+                .hint("start the hub again, and report what the log says of the panic"))
+        }
         None => Ok(ExitCode::Success),
     }
 }
@@ -121,20 +128,30 @@ fn engine_config(settings: &Settings, processors: usize, fitting: usize) -> Engi
     }
 }
 
-/// Waits for the first signal, or until the store fails for good and only a new process can help;
-/// and ends what runs beside the hub: it may be a subscriber itself, and would be waited for.
+/// Why only a new process can help.
+enum Failure {
+    Store(AppendError),
+    Thread(Box<str>),
+}
+
+/// Waits for the first signal, or until only a new process can help; and ends what runs beside the
+/// hub: it may be a subscriber itself, and would be waited for.
 async fn told_to_leave(
     signals: Signals,
     engine: Engine,
-    failed: Arc<OnceLock<AppendError>>,
+    failed: Arc<OnceLock<Failure>>,
     beside: Option<JoinHandle<()>>,
 ) {
     let mut signal = Box::pin(signals.first());
     tokio::select! {
         () = &mut signal => {}
         failure = engine.store_failed() => {
-            let _ = failed.set(failure);
+            let _ = failed.set(Failure::Store(failure));
             // Signals still count.
+            tokio::spawn(signal);
+        }
+        thread = engine.thread_panicked() => {
+            let _ = failed.set(Failure::Thread(thread));
             tokio::spawn(signal);
         }
     }
