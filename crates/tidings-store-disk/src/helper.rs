@@ -3,14 +3,13 @@
 //! Work that fails is tried again: indexes and removals are found in what is to be done, not in the
 //! queue, so nothing is forgotten and nothing piles up twice.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tidings_hub::{Topic, with_causes};
+use tidings_hub::{LogIdentity, Position, Topic, with_causes};
 
 use crate::ahead::Ahead;
 use crate::error::Fault;
@@ -18,6 +17,7 @@ use crate::index::{IndexFile, write_index};
 use crate::limits::{
     BACKGROUND_RETRY_MAX, BACKGROUND_RETRY_MIN, COUNT_PAGE, HELPER_TICK, JOBS_MAX,
 };
+use crate::name::Name;
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name};
 use crate::state::{SegmentRef, Shared};
 
@@ -40,13 +40,13 @@ pub(crate) struct Helper {
 }
 
 impl Helper {
-    /// Starts the thread.
-    pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<Self> {
+    /// Starts the thread. It begins with the removal of the segments `dropped`.
+    pub(crate) fn start(shared: &Arc<Shared>, dropped: Vec<Position>) -> io::Result<Self> {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
         let shared = Arc::downgrade(shared);
         let thread = std::thread::Builder::new()
             .name("tidings-store".to_owned())
-            .spawn(move || serve(&waiting, &shared))?;
+            .spawn(move || serve(&waiting, &shared, dropped))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
@@ -74,9 +74,9 @@ impl Helper {
     }
 }
 
-fn serve(jobs: &Receiver<Job>, shared: &Weak<Shared>) {
+fn serve(jobs: &Receiver<Job>, shared: &Weak<Shared>, dropped: Vec<Position>) {
     let _guard = Guard(shared);
-    let mut work = Work::default();
+    let mut work = Work { removals: dropped, ..Work::default() };
     let Some(counting) = shared.upgrade() else {
         return;
     };
@@ -118,8 +118,10 @@ impl Drop for Guard<'_> {
 /// What the thread has to do beside the job at hand.
 #[derive(Default)]
 struct Work {
-    /// Segments whose files are to be removed, the oldest first.
-    removals: VecDeque<Arc<Sealed>>,
+    /// The first positions of segments whose files are to be removed, the oldest first.
+    removals: Vec<Position>,
+    /// Where the log begins according to its format file, if a removal failed.
+    noted: Position,
     removing: Backoff,
     indexing: Backoff,
 }
@@ -130,8 +132,7 @@ impl Work {
             Job::Index => self.write_indexes(shared),
             Job::Remove(sealed) => {
                 shared.uncount(&sealed);
-                self.removals.push_back(sealed);
-                self.remove_dropped(shared);
+                self.remove(shared, sealed.first());
             }
             Job::Fill(ahead) => {
                 if let Err(fault) = ahead.work(&*shared.disk) {
@@ -206,20 +207,46 @@ impl Work {
     }
 
     /// Removes the files of segments that retention dropped. Older ones must be gone for good
-    /// before newer ones go, or a power cut could leave a gap.
+    /// before newer ones go, or a power cut could leave a gap. Where an old one cannot be removed,
+    /// the format file says first that the log begins behind all of them.
     fn remove_dropped(&mut self, shared: &Shared) {
         if !self.removing.is_due() {
             return;
         }
+        // What was left earlier is tried first, and what fails is left.
         let mut outcome = Ok(());
-        while let Some(oldest) = self.removals.front() {
-            outcome = shared.remove(oldest);
-            if outcome.is_err() {
-                break;
+        let mut left = Vec::new();
+        for first in std::mem::take(&mut self.removals) {
+            let is_allowed = outcome.is_ok() || self.note_beginning(shared);
+            let removed = if is_allowed { shared.remove(first) } else { Ok(()) };
+            if !is_allowed || removed.is_err() {
+                left.push(first);
             }
-            self.removals.pop_front();
+            outcome = outcome.and(removed);
         }
+        self.removals = left;
         self.removing.note(shared, outcome, "a segment that retention dropped cannot be removed");
+    }
+
+    /// Removes the files of one more segment, which need not wait until those that are left are
+    /// tried again.
+    fn remove(&mut self, shared: &Shared, first: Position) {
+        let is_next = self.removals.is_empty();
+        self.removals.push(first);
+        if is_next {
+            self.remove_dropped(shared);
+        } else if self.note_beginning(shared) && shared.remove(first).is_ok() {
+            self.removals.pop();
+        }
+    }
+
+    /// Notes on the disk where the log begins. Returns whether that is there.
+    fn note_beginning(&mut self, shared: &Shared) -> bool {
+        let first = shared.read_state().first();
+        if self.noted < first && shared.note_beginning(first).is_ok() {
+            self.noted = first;
+        }
+        self.noted == first
     }
 }
 
@@ -315,8 +342,14 @@ impl Shared {
         }
     }
 
-    fn remove(&self, sealed: &Sealed) -> Result<(), Fault> {
-        for name in [log_name(sealed.first()), index_name(sealed.first())] {
+    /// Says in the format file that the log begins at `first`.
+    fn note_beginning(&self, first: Position) -> io::Result<()> {
+        let LogIdentity { epoch, former } = self.identity.clone();
+        Name { epoch, former, kept_from: first }.write(&*self.disk)
+    }
+
+    fn remove(&self, first: Position) -> Result<(), Fault> {
+        for name in [log_name(first), index_name(first)] {
             match self.disk.remove(&name) {
                 // The index may not have been written yet.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -111,11 +111,11 @@ impl DiskStore {
         config: DiskConfig,
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
-        let (shared, end) = recovery::recover(disk, config)?;
+        let (shared, end, dropped) = recovery::recover(disk, config)?;
         let new = shared.write_state().active.index.take_new();
         shared.census.add(&new, end.log.first);
         let shared = Arc::new(shared);
-        let helper = Helper::start(&shared).map_err(|source| OpenError::Io {
+        let helper = Helper::start(&shared, dropped).map_err(|source| OpenError::Io {
             action: "start a thread for the log in",
             path: shared.config.path.clone(),
             source,

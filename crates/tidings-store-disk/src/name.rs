@@ -5,18 +5,28 @@
 //! format 1
 //! epoch k7q2ma
 //! formerly q0zz1c 4711
+//! kept from 1201
 //! ```
 //!
 //! Each time a log is restored from a copy, and each time acknowledged events at its end may be
 //! lost, it gets a new name, and a line with the old one and the newest position that both have;
 //! the latest such line is the first. Versions that do not know these lines do not read them.
+//!
+//! The line `kept from` is there once a segment that retention dropped could not be removed:
+//! segments from before that position are no part of the log any more, and are removed in any
+//! order.
 
+use std::io;
 use std::path::PathBuf;
 
 use tidings_hub::{Epoch, FormerName, LogIdentity, Position};
 
+use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::limits::FORMER_NAMES_MAX;
+
+/// Says what the folder is, and names the log.
+pub(crate) const FORMAT_FILE: &str = "format";
 
 /// A log's name, and those it had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +34,8 @@ pub(crate) struct Name {
     pub(crate) epoch: Epoch,
     /// The latest first.
     pub(crate) former: Vec<FormerName>,
+    /// Segments from before this position are no part of the log, although they may be there.
+    pub(crate) kept_from: Position,
 }
 
 /// Why the words are no name.
@@ -48,7 +60,12 @@ impl Unreadable {
 impl Name {
     /// The name of a log that was never restored.
     pub(crate) fn new() -> Self {
-        Self { epoch: Epoch::from_random(crate::random()), former: Vec::new() }
+        Self::called(Epoch::from_random(crate::random()))
+    }
+
+    /// The name of a log that never had another one.
+    pub(crate) fn called(epoch: Epoch) -> Self {
+        Self { epoch, former: Vec::new(), kept_from: Position::ZERO }
     }
 
     /// The name of a log that begins as a copy of this one, up to `head`.
@@ -57,7 +74,7 @@ impl Name {
         let older =
             self.former.iter().map(|name| FormerName { upto: name.upto.min(head), ..*name });
         let former = std::iter::once(before).chain(older).take(FORMER_NAMES_MAX).collect();
-        Self { former, ..Self::new() }
+        Self { former, kept_from: self.kept_from, ..Self::new() }
     }
 
     /// What the log is called, and what it was called.
@@ -77,19 +94,37 @@ impl Name {
         let epoch = lines.next().and_then(|line| line.strip_prefix("epoch "));
         let epoch = epoch.and_then(|epoch| Epoch::parse(epoch).ok());
         let epoch = epoch.ok_or(Unreadable::Damaged("it names no epoch"))?;
-        let former = lines.filter_map(|line| line.strip_prefix("formerly ")).map(|words| {
+        let lines: Vec<_> = lines.collect();
+        let kept_from = lines.iter().find_map(|line| line.strip_prefix("kept from "));
+        let kept_from = kept_from.map_or(Ok(0), str::parse);
+        let kept_from = kept_from.map_err(|_| Unreadable::Damaged("a position in it is none"))?;
+        let former = lines.iter().filter_map(|line| line.strip_prefix("formerly ")).map(|words| {
             let (epoch, upto) = words.split_once(' ')?;
             let upto = Position::new(upto.parse().ok()?);
             Some(FormerName { epoch: Epoch::parse(epoch).ok()?, upto })
         });
         let former = former.collect::<Option<Vec<_>>>();
         let former = former.ok_or(Unreadable::Damaged("a former name in it is none"))?;
-        Ok(Self { epoch, former })
+        Ok(Self { epoch, former, kept_from: Position::new(kept_from) })
+    }
+
+    /// Says what the log in the folder is called, in place of what was said before.
+    pub(crate) fn write(&self, disk: &dyn Disk) -> io::Result<()> {
+        let unfinished = format!("{FORMAT_FILE}.new");
+        match disk.remove(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = disk.create(&unfinished)?;
+        file.write_at(self.to_string().as_bytes(), 0)?;
+        file.sync()?;
+        disk.rename(&unfinished, FORMAT_FILE)?;
+        disk.sync()
     }
 }
 
 impl From<Name> for LogIdentity {
-    fn from(Name { epoch, former }: Name) -> Self {
+    fn from(Name { epoch, former, .. }: Name) -> Self {
         Self { epoch, former }
     }
 }
@@ -99,6 +134,9 @@ impl std::fmt::Display for Name {
         write!(f, "tidings log\nformat 1\nepoch {}\n", self.epoch)?;
         for name in &self.former {
             writeln!(f, "formerly {} {}", name.epoch, name.upto)?;
+        }
+        if self.kept_from > Position::ZERO {
+            writeln!(f, "kept from {}", self.kept_from)?;
         }
         Ok(())
     }
@@ -112,6 +150,7 @@ mod tests {
     fn a_name_reads_back_with_all_it_was() {
         let mut name = Name::new();
         let mut epochs = vec![name.epoch];
+        name.kept_from = Position::new(9);
         for head in [70, 100, 30] {
             assert_eq!(Name::parse(&name.to_string()), Ok(name.clone()));
             name = name.renewed(Position::new(head));
@@ -138,7 +177,13 @@ mod tests {
         let format = |words: &str| Err(Unreadable::Format(words.to_owned()));
         assert_eq!(Name::parse("tidings log\nformat 2\nepoch abcdef\n"), format("`format 2`"));
         assert_eq!(Name::parse(""), format("it does not say `tidings log`"));
-        for words in ["", "epoch", "epoch 123", "epoch abcdef\nformerly abcdef x"] {
+        for words in [
+            "",
+            "epoch",
+            "epoch 123",
+            "epoch abcdef\nformerly abcdef x",
+            "epoch abcdef\nkept from x",
+        ] {
             let parsed = Name::parse(&format!("tidings log\nformat 1\n{words}\n"));
             assert!(matches!(parsed, Err(Unreadable::Damaged(_))), "{words}");
         }

@@ -38,14 +38,11 @@ use crate::config::{DiskConfig, Durability};
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
 use crate::index::{IndexFile, MemoryIndex, write_index};
-use crate::name::Name;
+use crate::name::{FORMAT_FILE, Name};
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name, position_in};
 use crate::state::{Active, Shared};
 
 use newest::{Scan, scan};
-
-/// Says what the folder is, and names the log.
-pub(crate) const FORMAT_FILE: &str = "format";
 
 /// Says in which run of the machine the log was last written, if appends to it are not synced.
 const RUN_FILE: &str = "run";
@@ -75,8 +72,12 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     folder.recursive(true).create(path)
 }
 
-/// Finds the log on `disk`, or makes one.
-pub(crate) fn recover(disk: Arc<dyn Disk>, config: DiskConfig) -> Result<(Shared, End), OpenError> {
+/// Finds the log on `disk`, or makes one. Returns the segments, too, that are there and no part of
+/// it: they are to be removed.
+pub(crate) fn recover(
+    disk: Arc<dyn Disk>,
+    config: DiskConfig,
+) -> Result<(Shared, End, Vec<Position>), OpenError> {
     let folder = Found::look(&*disk, &config)?;
     let (mut name, is_new) = match folder.read_format()? {
         Some(name) => (name, false),
@@ -86,7 +87,7 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, config: DiskConfig) -> Result<(Shared
     let read = folder.read_segments(&name, is_same_run)?;
     if !is_new && read.may_have_lost_events(is_same_run) {
         name = name.renewed(read.head());
-        folder.write_format(&name).map_err(folder.fail("write", FORMAT_FILE))?;
+        name.write(&*disk).map_err(folder.fail("write", FORMAT_FILE))?;
         tracing::warn!(
             path = %config.path.display(),
             next_position = %read.head().next(),
@@ -104,7 +105,9 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, config: DiskConfig) -> Result<(Shared
     }
     // A killed process may have left files behind whose names are not on the disk yet.
     disk.sync().map_err(folder.fail("sync the folder of", FORMAT_FILE))?;
-    Ok((Shared::new(disk, config, name, sealed, active), end))
+    let dropped = Found::look(&*disk, &config)?.firsts();
+    let dropped = dropped.into_iter().take_while(|first| *first < name.kept_from).collect();
+    Ok((Shared::new(disk, config, name, sealed, active), end, dropped))
 }
 
 /// The index of a sealed segment, from the segment itself.
@@ -195,7 +198,7 @@ impl<'a> Found<'a> {
         }
         SegmentLog::create(self.disk, first, made.epoch, self.config.durability)
             .map_err(self.fail("make", &name))?;
-        self.write_format(&made).map_err(self.fail("write", FORMAT_FILE))?;
+        made.write(self.disk).map_err(self.fail("write", FORMAT_FILE))?;
         let epoch = made.epoch;
         tracing::debug!(path = %self.config.path.display(), %epoch, "made a new log");
         Ok(made)
@@ -212,18 +215,6 @@ impl<'a> Found<'a> {
         }
         let what = format!("the file is missing, although there are segments such as {name}");
         Err(OpenError::Damaged { path: self.disk.path(FORMAT_FILE), what })
-    }
-
-    pub(crate) fn write_format(&self, name: &Name) -> io::Result<()> {
-        let unfinished = format!("{FORMAT_FILE}.new");
-        if self.names.contains(&unfinished) {
-            self.disk.remove(&unfinished)?;
-        }
-        let file = self.disk.create(&unfinished)?;
-        file.write_at(name.to_string().as_bytes(), 0)?;
-        file.sync()?;
-        self.disk.rename(&unfinished, FORMAT_FILE)?;
-        self.disk.sync()
     }
 
     /// Whether the machine has run all the time since the log was last written.
@@ -264,6 +255,7 @@ impl<'a> Found<'a> {
         // What was found before the log was made is out of date.
         let found = Self::look(self.disk, self.config)?;
         let mut firsts = found.firsts();
+        firsts.retain(|first| *first >= name.kept_from);
         let newest = found.newest(&mut firsts, name)?;
         let Newest { log, scan, .. } = &newest;
         if let Some(later) = scan.later.filter(|later| is_same_run || later.is_synced) {

@@ -25,8 +25,8 @@ use tidings_hub::{Epoch, Position};
 use crate::config::DiskConfig;
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
-use crate::name::Name;
-use crate::recovery::{FORMAT_FILE, Found, LOCK_FILE, open_folder};
+use crate::name::{FORMAT_FILE, Name};
+use crate::recovery::{Found, LOCK_FILE, open_folder};
 use crate::segment::{SegmentLog, log_name, position_in};
 
 /// Why nothing was restored. What was begun is removed again.
@@ -172,7 +172,8 @@ fn fill(from: &Path, former: &Name, disk: &Folder, to: &Path) -> Result<Restored
     let config = DiskConfig::new(to);
     let names = Folder::new(from).names().map_err(|error| unread(from, error))?;
     let epoch = Name::new().epoch;
-    for first in names.iter().filter_map(|name| position_in(name, ".log")) {
+    let segments = names.iter().filter_map(|name| position_in(name, ".log"));
+    for first in segments.filter(|first| *first >= former.kept_from) {
         let name = log_name(first);
         // The system copies blocks, or shares them, where it can.
         fs::copy(from.join(&name), to.join(&name))
@@ -184,12 +185,11 @@ fn fill(from: &Path, former: &Name, disk: &Folder, to: &Path) -> Result<Restored
         }
     }
     let found = Found::look(disk, &config).map_err(RestoreError::Log)?;
-    let (sealed, _, end) = found.segments(&Name { epoch, former: Vec::new() }).map_err(in_copy)?;
+    let (sealed, _, end) = found.segments(&Name::called(epoch)).map_err(in_copy)?;
     let head = end.next.previous();
     let first = sealed.front().map_or(end.log.first, |segment| segment.first());
     let name = Name { epoch, ..former.renewed(head) };
-    let written = Found::look(disk, &config).map_err(RestoreError::Log)?.write_format(&name);
-    written.map_err(|error| unwritten("write", &to.join(FORMAT_FILE), error))?;
+    name.write(disk).map_err(|error| unwritten("write", &to.join(FORMAT_FILE), error))?;
     Ok(Restored { epoch, former: former.epoch, first, head })
 }
 

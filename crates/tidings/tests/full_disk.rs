@@ -240,6 +240,8 @@ fn a_file_that_is_immutable_stops_nobody_and_no_restart() {
             }
             eventually(|| metric(&hub, "tidings_store_background_failures_total") > 0.0);
             assert_eq!(ready(&hub), "ready");
+            // It is one file more, not the first of many.
+            eventually(|| bytes(&data) < 6 << 20);
             hub.process.kill();
             hub = serve(&data, &arguments);
             wire = Wire::connect(&hub.address).unwrap();

@@ -53,6 +53,8 @@ pub(crate) enum Trouble {
     NoMoreFiles,
     /// No file can be removed or renamed.
     NoRemovals,
+    /// The oldest segment cannot be removed.
+    OldestStays,
     /// The folder is somewhere else.
     Moved,
     /// Its files were removed.
@@ -231,9 +233,11 @@ impl Inner {
         }
     }
 
-    fn see_removals(&self) -> io::Result<()> {
+    fn see_removals(&self, name: &str) -> io::Result<()> {
+        let is_oldest = name == crate::segment::log_name(tidings_hub::Position::new(1));
         match self.trouble {
             Trouble::NoRemovals => Err(io::ErrorKind::PermissionDenied.into()),
+            Trouble::OldestStays if is_oldest => Err(io::ErrorKind::PermissionDenied.into()),
             _ => Ok(()),
         }
     }
@@ -319,7 +323,7 @@ impl Disk for SimulatedDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut inner = self.lock();
-        inner.see_removals()?;
+        inner.see_removals(from)?;
         let content = inner.get(from)?;
         inner.change(Change::Put(to.to_owned(), content))?;
         inner.change(Change::Remove(from.to_owned()))
@@ -328,7 +332,7 @@ impl Disk for SimulatedDisk {
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut inner = self.lock();
         inner.get(name)?;
-        inner.see_removals()?;
+        inner.see_removals(name)?;
         inner.change(Change::Remove(name.to_owned()))
     }
 

@@ -216,6 +216,39 @@ fn a_file_that_cannot_be_removed_is_removed_later_and_stops_nobody() {
     }
 }
 
+/// The log begins behind it, on the disk as well: newer segments are removed although the oldest
+/// one stays, through kills and power cuts, and what was dropped does not come back.
+#[test]
+fn an_old_file_that_stays_does_not_keep_the_folder_from_being_bounded() {
+    for seed in 0..4 {
+        eprintln!("seed {seed}");
+        let mut disk = SimulatedDisk::new(seed);
+        let config = small(60 << 10);
+        let (mut dice, mut stored) = (Dice(seed), Vec::new());
+        for _ in 0..4 {
+            disk.set_trouble(Trouble::OldestStays);
+            let store = open(&disk, &config).unwrap();
+            more(&store, &mut dice, &mut stored, 400);
+            Expected(&stored).check(&store).unwrap();
+            // The oldest, the kept ones, and at most two whose removal waits for the next try.
+            let kept = (60 << 10) / (16 << 10);
+            eventually(|| names(&disk, ".log").len() <= kept + 3);
+            let first = store.bounds().first;
+            let after = if dice.one_in(2) { disk.after_kill() } else { disk.after_power_cut() };
+            after.set_trouble(Trouble::OldestStays);
+            let store = open(&after, &config).unwrap();
+            assert!(store.bounds().first > Position::new(1), "{first} before");
+            Expected(&stored).check(&store).unwrap();
+            drop(store);
+            disk = after;
+        }
+        disk.set_trouble(Trouble::None);
+        let store = open(&disk, &config).unwrap();
+        eventually(|| !names(&disk, ".log").contains(&crate::segment::log_name(Position::new(1))));
+        Expected(&stored).check(&store).unwrap();
+    }
+}
+
 fn names(disk: &SimulatedDisk, ending: &str) -> Vec<String> {
     disk.names().unwrap().into_iter().filter(|name| name.ends_with(ending)).collect()
 }
