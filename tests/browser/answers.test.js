@@ -188,6 +188,17 @@ test("answers: a token function that rejects or throws is told, and called again
     await page.evaluate(() => window.source.close());
   }
 
+  // One that never settles: the page's timers are hurried, as half a minute is long.
+  await page.evaluate(() => {
+    const { setTimeout } = window;
+    window.setTimeout = (fn, ms, ...rest) => setTimeout(fn, ms === 30_000 ? 10 : ms, ...rest);
+  });
+  const never = "return window.asked++ === 0 ? new Promise(() => {}) : 'settled'";
+  await begin(page, {}, never);
+  await until("the event", async () => (await heard(page)).length === 1);
+  ok((await heard(page, "error"))[0].error.includes("no answer within"), "it is told");
+  await page.evaluate(() => window.source.close());
+
   // Closed while the function fails: it is not called again, and nothing is sent.
   const requests = script.requests.length;
   await begin(page, {}, "window.asked++; return Promise.reject(new Error('no network'))");

@@ -94,3 +94,104 @@ test("workers: heartbeats move the id that the next worker begins after", async 
     (await other.evaluate(() => window.source.lastEventId)) === "a:99",
   );
 });
+
+/**
+ * A hub whose stream and history answer when a test says so. `log` adds events to history, `send`
+ * sends them to the stream. The first question for history is answered by `release`.
+ */
+async function twoFaces() {
+  const history = [];
+  let stream;
+  let release;
+  const script = await startScript((response, _, { url }) => {
+    const query = new URL(url, "http://hub").searchParams;
+    if (!query.has("limit")) {
+      response.writeHead(200, { ...STREAM, "tidings-resume": "live" });
+      response.write("id: a:0\n\n");
+      stream = response;
+      return;
+    }
+    const answer = () => {
+      const last = Number(query.get("last"));
+      const after = last ? history.length - last : Number(query.get("after").slice(2));
+      const events = history.slice(after, after + 1000);
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify({ events, next: events.at(-1)?.id ?? query.get("after") }));
+    };
+    if (release) answer();
+    else release = answer;
+  });
+  const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n);
+  const log = (from, to) =>
+    history.push(
+      ...numbers(from, to).map((n) => ({ id: `a:${n}`, event: "message", data: `${n}` })),
+    );
+  const send = (from, to) =>
+    stream.write(
+      numbers(from, to)
+        .map((n) => `id: a:${n}\ndata: ${n}\n\n`)
+        .join(""),
+    );
+  const page = await openPage(script.url);
+  await connect(page, { topics: ["news"], worker: "page" });
+  const passed = (n) => until(`${n} pass`, async () => (await heard(page)).at(-1) === `${n}`);
+  /** A second connection of the page, which asks for history. */
+  const join = async (start) => {
+    await page.evaluate(async (start) => {
+      const { connect } = await import("/tidings.js");
+      window.later = [];
+      window.second = connect("", { topics: ["news"], worker: "page", ...start });
+      window.second.addEventListener("message", ({ data }) => window.later.push(Number(data)));
+    }, start);
+    await until("it asks for history", () => release);
+  };
+  const later = async (last) => {
+    await until(`${last} came`, () => page.evaluate((n) => window.later.at(-1) === n, last));
+    return page.evaluate(() => window.later);
+  };
+  return { log, send, passed, join, later, release: () => release() };
+}
+
+test("workers: a tab catches up while more arrives than is held back for it", async () => {
+  const { log, send, passed, join, later, release } = await twoFaces();
+  log(1, 12_000);
+  send(1, 10);
+  await passed(10);
+  await join({ after: "a:5" });
+  send(11, 12_000);
+  await passed(12_000);
+  release();
+  await later(12_000);
+  log(12_001, 12_001);
+  send(12_001, 12_001);
+  const all = await later(12_001);
+  equal([all.length, all[0]], [12_001 - 5, 6]);
+  ok(
+    all.every((n, at) => n === at + 6),
+    "in order, once, without a gap",
+  );
+});
+
+test("workers: history and live events join in order, whichever is ahead", async () => {
+  const behind = await twoFaces();
+  behind.log(1, 8);
+  behind.send(1, 4);
+  await behind.passed(4);
+  await behind.join({ last: 2 });
+  behind.send(5, 8);
+  await behind.passed(8);
+  behind.release();
+  await behind.later(8);
+  behind.send(9, 9);
+  equal(await behind.later(9), [7, 8, 9], "history was asked before 5 to 8, and answered after");
+
+  const ahead = await twoFaces();
+  ahead.log(1, 8);
+  ahead.send(1, 4);
+  await ahead.passed(4);
+  await ahead.join({ after: "a:2" });
+  ahead.release();
+  await ahead.later(8);
+  ahead.send(5, 10);
+  equal(await ahead.later(10), [3, 4, 5, 6, 7, 8, 9, 10], "history had 5 to 8 before the stream");
+});

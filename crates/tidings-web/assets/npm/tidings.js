@@ -583,9 +583,14 @@ class Feed {
     return true;
   }
 
-  /** Sends history to a page that came later, and then what was live meanwhile. */
+  /**
+   * Sends history to a page that came later, and then what was live meanwhile. Both have the log's
+   * order, but either may be ahead of the other: live events up to the last one that history has
+   * are not sent after it, and what history has is not sent again when it comes live.
+   */
   async #catchUp(member, wish) {
     member.held = [];
+    member.sent = new Set();
     let start = wish.after ? { after: wish.after } : { last: wish.last };
     let isReset = false;
     try {
@@ -597,8 +602,9 @@ class Feed {
           member.port.postMessage({ is: "reset", detail: page.reset });
         }
         for (const message of page.messages) this.#send(member, message);
-        const sent = new Set(page.messages.map(({ lastEventId }) => lastEventId));
-        member.held = member.held.filter(({ lastEventId }) => !sent.has(lastEventId));
+        for (const { lastEventId } of page.messages) remember(member.sent, lastEventId);
+        const known = member.held.findLastIndex(({ lastEventId }) => member.sent.has(lastEventId));
+        member.held.splice(0, known + 1);
         start = { after: page.next };
         more = page.messages.length === PAGE_EVENTS || member.isOverfull;
       }
@@ -613,6 +619,7 @@ class Feed {
     member.held = undefined;
     if (!this.#members.has(member)) return;
     for (const message of held) this.#send(member, message);
+    if (held.length > 0) member.sent = undefined;
   }
 
   /** One page of history. */
@@ -668,6 +675,8 @@ class Feed {
     for (const member of this.#members) {
       const { held } = member;
       if (!held) {
+        if (member.sent?.has(message.lastEventId)) continue;
+        member.sent = undefined;
         this.#send(member, message);
         continue;
       }
@@ -697,6 +706,12 @@ class Feed {
   #all(message) {
     for (const member of this.#members) member.port.postMessage(message);
   }
+}
+
+/** Adds an id to those that history has sent; the oldest is forgotten when there are too many. */
+function remember(ids, id) {
+  ids.add(id);
+  if (ids.size > HELD_EVENTS_MAX) ids.delete(ids.values().next().value);
 }
 
 /** The type of the event by which a hub says that events may be missing. */
