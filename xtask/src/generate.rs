@@ -1,4 +1,5 @@
-//! The reference pages in `docs/reference`, from what the built program says about itself.
+//! The default file and the reference pages in `docs/reference`, from what the built program says
+//! about itself.
 
 use std::fs;
 use std::process::Command;
@@ -6,14 +7,19 @@ use std::process::Command;
 use crate::reference;
 use crate::tree;
 
-/// Writes the pages; with `check`, only says which differ.
+/// Writes the default file and the pages; with `check`, only says which differ.
 pub(crate) fn run(check: bool) -> Vec<String> {
-    let pages = match pages() {
-        Ok(pages) => pages,
-        Err(problem) => return vec![problem],
-    };
+    // The program that is asked for the pages has the default file inside.
+    let written = default_file().map(|file| update(vec![file], check)).and_then(|mut problems| {
+        problems.extend(update(pages()?, check));
+        Ok(problems)
+    });
+    written.unwrap_or_else(|problem| vec![problem])
+}
+
+fn update(files: Vec<(&'static str, String)>, check: bool) -> Vec<String> {
     let mut problems = Vec::new();
-    for (path, text) in pages {
+    for (path, text) in files {
         if tree::read(path).as_deref() == Some(text.as_str()) {
             continue;
         }
@@ -26,6 +32,12 @@ pub(crate) fn run(check: bool) -> Vec<String> {
         }
     }
     problems
+}
+
+/// The default file, from the table of settings.
+fn default_file() -> Result<(&'static str, String), String> {
+    let text = help(&["help", "default-file"])?;
+    Ok(("crates/tidings/default.toml", format!("{text}\n")))
 }
 
 fn pages() -> Result<Vec<(&'static str, String)>, String> {

@@ -12,7 +12,8 @@ const USAGE: &str = "\
 cargo xtask tidy              what a reader would stumble over: long files, wide lines, arrows
                               against the drawing, circles of files, words outside their
                               room, dead links
-cargo xtask generate          write the reference pages, from the built program
+cargo xtask generate          write the default file and the reference pages, from the built
+                              program
 cargo xtask generate --check  say whether they are as they would be written";
 
 fn main() -> ExitCode {

@@ -5,7 +5,7 @@
 
 use std::env;
 
-use crate::settings::{Given, KEYS, Layer, Origin, drop_in};
+use crate::settings::{Given, Layer, Origin, drop_in, settings};
 
 /// Variables that are not settings of a hub, each with what it does: for the reference.
 pub(crate) const OTHERS: [(&str, &str); 4] = [
@@ -18,14 +18,14 @@ pub(crate) const OTHERS: [(&str, &str); 4] = [
 /// The settings of the environment. A variable that is empty counts as not there.
 pub(crate) fn layer() -> Layer {
     let mut layer = drop_in(text);
-    for key in KEYS {
-        let variable = key.variable();
+    for setting in settings() {
+        let variable = setting.variable();
         let Some(value) = text(&variable) else { continue };
-        let texts = match key.is_list {
+        let texts = match setting.is_list() {
             true => value.split(',').map(|text| text.trim().to_owned()).collect(),
             false => vec![value],
         };
-        layer.values.insert(key.name, Given { texts, origin: Origin::Environment(variable) });
+        layer.values.insert(setting.name, Given { texts, origin: Origin::Environment(variable) });
     }
     layer
 }

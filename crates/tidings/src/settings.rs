@@ -4,10 +4,13 @@
 //! is the text of the highest layer that has one, parsed once, here. So a value means the same
 //! wherever it stands, and an error can say where the text came from.
 
+mod default_file;
 mod drop_in;
 mod file;
 mod keys;
 mod layer;
+mod setting;
+mod table;
 mod value;
 
 use std::net::SocketAddr;
@@ -18,16 +21,15 @@ use std::time::Duration;
 use crate::durability::Durability;
 use crate::store_kind::StoreKind;
 
+pub(crate) use default_file::{DEFAULT_FILE, written as written_default_file};
 pub(crate) use drop_in::{DROP_IN_VARIABLES, drop_in};
 pub(crate) use file::read_file;
-pub(crate) use keys::KEYS;
 pub(crate) use layer::{Given, JwtKeyTable, KeyTable, Layer, Origin, Role, SettingProblem};
+pub(crate) use setting::{Setting, Value};
+pub(crate) use table::settings;
 pub(crate) use value::{
     bytes as format_bytes, duration as format_duration, never_or_duration, parse_duration,
 };
-
-/// The default configuration, as it is printed, copied, and read.
-pub(crate) const DEFAULT_FILE: &str = include_str!("../default.toml");
 
 /// Everything a hub is told, parsed. What must fit together is checked by those who are told.
 #[derive(Debug)]

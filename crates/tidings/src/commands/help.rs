@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 use crate::args::{Cli, HelpArgs};
 use crate::error::CliError;
 use crate::exit_code::{self, ExitCode};
-use crate::settings::{DROP_IN_VARIABLES, KEYS};
+use crate::settings::{DROP_IN_VARIABLES, settings, written_default_file};
 use crate::{env, output};
 
 pub(super) fn run(args: &HelpArgs) -> Result<ExitCode, CliError> {
@@ -16,6 +16,8 @@ pub(super) fn run(args: &HelpArgs) -> Result<ExitCode, CliError> {
         None => Cli::command().render_long_help().to_string(),
         Some("commands") => commands(),
         Some("environment") => environment(),
+        // For `cargo xtask generate`; people use `tidings check --defaults`.
+        Some("default-file") => written_default_file(),
         Some("exit-codes") => format!("{}\n", exit_code::TABLE),
         Some(name) => command(name)?,
     };
@@ -48,8 +50,8 @@ fn environment() -> String {
     for (name, what) in env::OTHERS {
         line(name, what);
     }
-    for key in KEYS {
-        line(&key.variable(), &format!("the setting {}", key.name));
+    for setting in settings() {
+        line(&setting.variable(), &format!("the setting {}", setting.name));
     }
     for (name, what) in DROP_IN_VARIABLES {
         line(name, what);

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{
-    JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLES, KEYS, Key, likely,
-};
+use super::default_file::DEFAULT_FILE;
+use super::keys::{JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLES, likely};
 use super::layer::{Given, JwtKeyTable, KeyTable, Layer, Origin, Role, SettingProblem};
+use super::table::{self, settings};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 
@@ -30,7 +30,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Layer, CliError> {
 
 /// The layer at the bottom.
 pub(super) fn defaults() -> Layer {
-    let text = super::DEFAULT_FILE;
+    let text = DEFAULT_FILE;
     let reader = Reader { path: Path::new("default.toml"), text, problems: Vec::new() };
     let mut layer = reader.read().expect("the default file is sound; a test reads it");
     for given in layer.values.values_mut() {
@@ -62,13 +62,14 @@ impl Reader<'_> {
                 layer.keys = self.tables(text, value, Self::key_table);
             } else if text == JWT_KEY_TABLES {
                 layer.jwt_keys = self.tables(text, value, Self::jwt_key_table);
-            } else if let Some(key) = Key::named(text) {
-                if let Some(texts) = self.texts(key.name, key.is_list, value) {
+            } else if let Some(setting) = table::named(text) {
+                if let Some(texts) = self.texts(setting.name, setting.is_list(), value) {
                     let origin = self.place(name.span());
-                    layer.values.insert(key.name, Given { texts, origin });
+                    layer.values.insert(setting.name, Given { texts, origin });
                 }
             } else {
-                let names = KEYS.iter().map(|key| key.name).chain([KEY_TABLES, JWT_KEY_TABLES]);
+                let names =
+                    settings().map(|setting| setting.name).chain([KEY_TABLES, JWT_KEY_TABLES]);
                 self.unknown(name.span(), text, names);
             }
         }

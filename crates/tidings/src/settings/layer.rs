@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What one source says: a file, the environment, the command line.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Layer {
     pub(crate) values: BTreeMap<&'static str, Given>,
     pub(crate) keys: Vec<KeyTable>,
@@ -101,7 +101,7 @@ impl fmt::Display for Origin {
 }
 
 /// A setting that cannot be understood.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SettingProblem {
     pub(crate) origin: Origin,
     message: String,

@@ -1,0 +1,110 @@
+//! The default file: every setting with its default and what it means, to be read and copied.
+//!
+//! `cargo xtask generate` writes it from the [table](super::table), and it is checked in: what is
+//! in the program can be read without building it.
+
+use std::fmt::Write as _;
+
+use super::setting::{Default, Setting};
+use super::table::SECTIONS;
+
+/// The default configuration, as it is printed, copied, and read.
+pub(crate) const DEFAULT_FILE: &str = include_str!("../../default.toml");
+
+const COLUMNS: usize = 100;
+
+/// The default file as the table makes it.
+pub(crate) fn written() -> String {
+    let mut text = HEAD.trim_start().to_owned();
+    for section in SECTIONS {
+        let title = format!("# ---- {} ", section.title);
+        let rule = "-".repeat(COLUMNS - 2 - title.len());
+        write!(text, "\n{title}{rule}\n\n").expect("a String takes every write");
+        // A note of several lines stands apart.
+        let mut was_long = false;
+        for (place, setting) in section.settings.iter().enumerate() {
+            let note = comment(setting.note);
+            let is_long = note.lines().count() > 1;
+            if place > 0 && !note.is_empty() && (is_long || was_long) {
+                text.push('\n');
+            }
+            if !note.is_empty() {
+                was_long = is_long;
+            }
+            text.push_str(&note);
+            text.push_str(&line(setting));
+        }
+    }
+    text.push_str(TAIL);
+    text
+}
+
+fn line(setting: &Setting) -> String {
+    match setting.default {
+        Default::Is(value) => format!("{} = {value}\n", setting.name),
+        Default::Example(value) => format!("#{} = {value}\n", setting.name),
+    }
+}
+
+/// `text` as lines of comment.
+fn comment(text: &str) -> String {
+    let mut comment = String::new();
+    let mut columns = COLUMNS;
+    for word in text.split_whitespace() {
+        let length = 1 + word.chars().count();
+        if columns + length >= COLUMNS {
+            comment.push_str(if comment.is_empty() { "#" } else { "\n#" });
+            columns = 1;
+        }
+        comment.push(' ');
+        comment.push_str(word);
+        columns += length;
+    }
+    if !comment.is_empty() {
+        comment.push('\n');
+    }
+    comment
+}
+
+/// What stands before the settings.
+const HEAD: &str = r#"
+# The default configuration of Tidings, which is inside the program: `tidings check --defaults`
+# prints it. A file of your own needs only the lines that differ: `tidings serve --config FILE`.
+#
+# Where a value comes from, the later winning over the earlier:
+#
+#   1. this file
+#   2. the file given with --config, or by TIDINGS_CONFIG
+#   3. the environment: `retention-age` is TIDINGS_RETENTION_AGE; lists have commas
+#   4. the command line: `retention-age` is --retention-age
+#
+# `tidings check FILE` says what a file means, and where each value comes from. A key that is not
+# known is an error. Durations: 500ms, 15s, 10m, 1h30m, 7d. Sizes: 4096, 64KiB, 1GiB, 10GB.
+"#;
+
+/// What stands after the settings: tables, which have to come last.
+const TAIL: &str = r#"
+# ---- Keys --------------------------------------------------------------------------------------
+
+# A key is a secret of at least 16 visible characters that is sent as it is (`Authorization:
+# Bearer …`), with the topics it may publish and subscribe to: `a/b` is one topic, `*` stands for
+# one segment, a `**` at the end for the rest. These tables come last, one for each key:
+#
+#[[keys]]
+#name = "sensors"
+#key-file = "/etc/tidings/sensors.key"    # or: key = "…"
+#publish = ["sensors/**"]
+#subscribe = []
+
+# Keys that sign tokens, other than the `jwt-secret`: a secret for HS256, HS384, HS512; a public
+# key in PEM for RS256, RS384, RS512, ES256, ES384, EdDSA; or the URL of a set of public keys (a
+# JWK Set), which is read when it is needed, and again when keys change. With a `role`, tokens of
+# this key are good only to publish ("publisher") or to subscribe ("subscriber"), and only over
+# Mercure; with an `issuer`, it is the key of that issuer of Mercure 1.0 tokens.
+#
+#[[jwt-keys]]
+#algorithm = "ES256"
+#key-file = "/etc/tidings/es256.pem"     # or: key = "…", url = "https://…/jwks.json"
+#role = "publisher"
+#issuer = "https://login.example"
+"#;

@@ -1,0 +1,63 @@
+//! `Setting`: a row of the [table](super::table) of settings.
+
+/// Settings that stand together in the default file.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    pub(super) settings: &'static [Setting],
+}
+
+/// One setting of a hub.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The key in a file, the flag without its dashes, and, in capitals, the environment variable.
+    pub(crate) name: &'static str,
+    /// The heading of its flag in the help; without one it is among the options of the command.
+    pub(crate) heading: Option<&'static str>,
+    pub(crate) value: Value,
+    pub(crate) default: Default,
+    /// Whether `-h` shows its flag. `--help` shows every one.
+    pub(crate) is_common: bool,
+    /// What its flag does: one line.
+    pub(crate) help: &'static str,
+    /// What is said above it in the default file. Empty: the note of the setting before it is about
+    /// this one, too.
+    pub(crate) note: &'static str,
+}
+
+/// What can be given for a setting.
+#[derive(Debug)]
+pub(crate) enum Value {
+    /// One text, called so in the help.
+    One(&'static str),
+    /// Any number of texts, each called so in the help.
+    List(&'static str),
+    /// `true` or `false`. The flag alone is `true`.
+    Switch,
+    /// A text that is not shown. It has no flag: other programs can see the command line.
+    Secret,
+}
+
+/// What holds when nothing is given, as it stands in the default file.
+#[derive(Debug)]
+pub(crate) enum Default {
+    /// A value, as TOML.
+    Is(&'static str),
+    /// Nothing. The default file shows an example, commented out.
+    Example(&'static str),
+}
+
+impl Setting {
+    /// `retention-age` is `TIDINGS_RETENTION_AGE`.
+    pub(crate) fn variable(&self) -> String {
+        format!("TIDINGS_{}", self.name.replace('-', "_").to_ascii_uppercase())
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.value, Value::List(_))
+    }
+
+    pub(crate) fn has_flag(&self) -> bool {
+        !matches!(self.value, Value::Secret)
+    }
+}

@@ -1,0 +1,67 @@
+use crate::settings::setting::{Default, Section, Setting, Value};
+
+pub(super) const SECTION: Section = Section {
+    title: "History",
+    settings: &[
+        Setting {
+            name: "store",
+            heading: None,
+            value: Value::One("STORE"),
+            default: Default::Is(r#""disk""#),
+            is_common: true,
+            help: "Where history is kept: disk, or memory, which is gone when the hub stops \
+                   [disk]",
+            note: "Where it is kept: \"disk\", in the folder above, or \"memory\", and gone \
+             when the hub stops.",
+        },
+        Setting {
+            name: "durability",
+            heading: None,
+            value: Value::One("WHAT"),
+            default: Default::Is(r#""fsync""#),
+            is_common: false,
+            help: "What an acknowledged event on disk survives: fsync, a power cut; os, a \
+             crash [fsync]",
+            note: "What an acknowledged event on disk survives: \"fsync\", a power cut; \
+             \"os\", a crash of the hub.",
+        },
+        Setting {
+            name: "retention-bytes",
+            heading: Some("History"),
+            value: Value::One("SIZE"),
+            default: Default::Is(r#""1GiB""#),
+            is_common: true,
+            help: "How much history is kept [1GiB]",
+            note: "How much history is kept, and how long. Whichever ends first, the oldest \
+             events go.",
+        },
+        Setting {
+            name: "retention-age",
+            heading: Some("History"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""7d""#),
+            is_common: true,
+            help: "How long history is kept [7d]",
+            note: "",
+        },
+        Setting {
+            name: "recent-bytes",
+            heading: Some("History"),
+            value: Value::One("SIZE"),
+            default: Default::Is(r#""64MiB""#),
+            is_common: false,
+            help: "How much of the newest history is held in memory [64MiB]",
+            note: "The newest history, held in memory for subscribers who are a little behind.",
+        },
+        Setting {
+            name: "ring-bytes",
+            heading: Some("History"),
+            value: Value::One("SIZE"),
+            default: Default::Is(r#""128MiB""#),
+            is_common: false,
+            help: "How much of it is held ready for those who read along [128MiB]",
+            note: "How much is held ready for subscribers who read along. Who is further \
+             behind reads the history.",
+        },
+    ],
+};

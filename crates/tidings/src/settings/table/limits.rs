@@ -1,0 +1,166 @@
+use crate::settings::setting::{Default, Section, Setting, Value};
+
+pub(super) const SECTION: Section = Section {
+    title: "Limits",
+    settings: &[
+        Setting {
+            name: "max-event-bytes",
+            heading: Some("Limits"),
+            value: Value::One("SIZE"),
+            default: Default::Is(r#""1MiB""#),
+            is_common: false,
+            help: "The payload of one event [1MiB]",
+            note: "The payload of one event. More is refused with 413.",
+        },
+        Setting {
+            name: "max-matchers",
+            heading: Some("Limits"),
+            value: Value::One("N"),
+            default: Default::Is("100"),
+            is_common: false,
+            help: "Topics and patterns of one subscription [100]",
+            note: "Topics and patterns of one subscription. More are refused with 400.",
+        },
+        Setting {
+            name: "max-publish-rate",
+            heading: Some("Limits"),
+            value: Value::One("N"),
+            default: Default::Is(r#""unlimited""#),
+            is_common: false,
+            help: "Events per second that one token may publish [unlimited]",
+            note: "Events per second that may be published with one token, or from one \
+             address without one, after as many at once. More are refused with 429; a \
+             stream of events is read more slowly. \"unlimited\".",
+        },
+        Setting {
+            name: "max-topics",
+            heading: Some("Limits"),
+            value: Value::One("N"),
+            default: Default::Is("1000000"),
+            is_common: false,
+            help: "Topics that have events in the log [1000000]",
+            note: "Topics that have events in the log. An event on one more is refused with \
+             507. \"unlimited\".",
+        },
+        Setting {
+            name: "max-connections",
+            heading: Some("Limits"),
+            value: Value::One("N"),
+            default: Default::Is("16384"),
+            is_common: false,
+            help: "Connections at once on which requests are read [16384]",
+            note: "Connections at once on which requests are read; subscribers who have their \
+             stream do not count, except over HTTP/2. Others wait in the system's \
+             queue.",
+        },
+        Setting {
+            name: "max-connections-per-address",
+            heading: Some("Limits"),
+            value: Value::One("N"),
+            default: Default::Is(r#""unlimited""#),
+            is_common: false,
+            help: "Connections at once from one address [unlimited]",
+            note: "Connections at once from one address, with all their subscribers, except \
+             trusted proxies; and subscribers, also behind a proxy; and subscribers \
+             with one token. One more subscriber is told to come back later, another \
+             request is refused with 429. \"unlimited\".",
+        },
+        Setting {
+            name: "max-subscribers-per-address",
+            heading: Some("Limits"),
+            value: Value::One("N"),
+            default: Default::Is(r#""unlimited""#),
+            is_common: false,
+            help: "Subscribers at once from one address, also behind a trusted proxy \
+                   [unlimited]",
+            note: "",
+        },
+        Setting {
+            name: "max-subscribers-per-token",
+            heading: Some("Limits"),
+            value: Value::One("N"),
+            default: Default::Is(r#""unlimited""#),
+            is_common: false,
+            help: "Subscribers at once with one token [unlimited]",
+            note: "",
+        },
+        Setting {
+            name: "max-streams",
+            heading: Some("Limits"),
+            value: Value::One("N"),
+            default: Default::Is("1024"),
+            is_common: false,
+            help: "Streams at once on one HTTP/2 connection [1024]",
+            note: "Streams at once on one HTTP/2 connection. Others wait.",
+        },
+        Setting {
+            name: "max-head-bytes",
+            heading: Some("Limits"),
+            value: Value::One("SIZE"),
+            default: Default::Is(r#""32KiB""#),
+            is_common: false,
+            help: "The head of a request [32KiB]",
+            note: "The head of a request, more is refused with 431; how long it may take, and \
+             how long a body may pause, before the answer is 408; the same for a \
+             publisher's stream of events; and how long a connection without a request \
+             is kept.",
+        },
+        Setting {
+            name: "max-head-time",
+            heading: Some("Limits"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""10s""#),
+            is_common: false,
+            help: "How long the head of a request may take [10s]",
+            note: "",
+        },
+        Setting {
+            name: "max-body-pause",
+            heading: Some("Limits"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""30s""#),
+            is_common: false,
+            help: "How long the body of a request may pause [30s]",
+            note: "",
+        },
+        Setting {
+            name: "max-ingest-pause",
+            heading: Some("Limits"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""1h""#),
+            is_common: false,
+            help: "How long a publisher's stream of events may pause [1h]",
+            note: "",
+        },
+        Setting {
+            name: "max-idle",
+            heading: Some("Limits"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""75s""#),
+            is_common: false,
+            help: "How long a connection without a request is kept [75s]",
+            note: "",
+        },
+        Setting {
+            name: "drain-window",
+            heading: Some("Limits"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""5s""#),
+            is_common: false,
+            help: "Over how long subscribers are sent away when the hub leaves [5s]",
+            note: "When the hub leaves (SIGTERM, Ctrl-C): the time over which subscribers are \
+             told to come back, so that not all come back at once, and the time after \
+             which whoever is still there is cut. With nobody connected it ends at \
+             once.",
+        },
+        Setting {
+            name: "max-drain",
+            heading: Some("Limits"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""15s""#),
+            is_common: false,
+            help: "When those still there are cut [15s]",
+            note: "",
+        },
+    ],
+};

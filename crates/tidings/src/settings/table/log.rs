@@ -1,0 +1,27 @@
+use crate::settings::setting::{Default, Section, Setting, Value};
+
+pub(super) const SECTION: Section = Section {
+    title: "The log",
+    settings: &[
+        Setting {
+            name: "log",
+            heading: Some("Machine and log"),
+            value: Value::One("FILTER"),
+            default: Default::Is(r#""info""#),
+            is_common: true,
+            help: "What is told on standard error: error, warn, info, debug, ... [info]",
+            note: "What is told on standard error: \"error\", \"warn\", \"info\", \"debug\", \
+             \"trace\", \"off\"; or by part of the program: \
+             \"warn,tidings_server=debug\".",
+        },
+        Setting {
+            name: "log-format",
+            heading: Some("Machine and log"),
+            value: Value::One("FORMAT"),
+            default: Default::Is(r#""human""#),
+            is_common: true,
+            help: "How it is told: human or json [human]",
+            note: "\"human\" or \"json\".",
+        },
+    ],
+};

@@ -1,0 +1,37 @@
+use crate::settings::setting::{Default, Section, Setting, Value};
+
+pub(super) const SECTION: Section = Section {
+    title: "The machine",
+    settings: &[
+        Setting {
+            name: "shards",
+            heading: Some("Machine and log"),
+            value: Value::One("N"),
+            default: Default::Is(r#""auto""#),
+            is_common: true,
+            help: "Threads that write to subscribers [auto: one for each processor but one]",
+            note: "Threads that write to subscribers, and threads that answer requests. \
+             \"auto\": by the processors.",
+        },
+        Setting {
+            name: "workers",
+            heading: Some("Machine and log"),
+            value: Value::One("N"),
+            default: Default::Is(r#""auto""#),
+            is_common: false,
+            help: "Threads that answer requests [auto: one for each processor]",
+            note: "",
+        },
+        Setting {
+            name: "engine",
+            heading: Some("Machine and log"),
+            value: Value::One("WHICH"),
+            default: Default::Is(r#""auto""#),
+            is_common: true,
+            help: "Who writes to HTTP/1.1 sockets: auto or portable [auto]",
+            note: "\"auto\": on Linux the shards write to HTTP/1.1 sockets themselves. \
+             \"portable\": everything passes through the HTTP library, as on other \
+             systems.",
+        },
+    ],
+};

@@ -1,0 +1,70 @@
+use crate::settings::setting::{Default, Section, Setting, Value};
+
+pub(super) const SECTION: Section = Section {
+    title: "Where",
+    settings: &[
+        Setting {
+            name: "listen",
+            heading: None,
+            value: Value::List("ADDRESS"),
+            default: Default::Is(r#"["127.0.0.1:3000"]"#),
+            is_common: true,
+            help: "An address to listen on [127.0.0.1:3000]; may be repeated",
+            note: "Addresses to listen on, HTTP/1.1 and HTTP/2. An address that others than \
+             this machine can reach needs keys (below), or `open`. Port 0 lets the \
+             system choose.",
+        },
+        Setting {
+            name: "tls-cert",
+            heading: Some("TLS"),
+            value: Value::One("FILE"),
+            default: Default::Example(r#""/etc/tidings/cert.pem""#),
+            is_common: true,
+            help: "A file with the certificate chain, in PEM: speak TLS",
+            note: "Files with a certificate chain and its key, in PEM: then these addresses \
+             speak TLS. The files are read again when they change, and on SIGHUP.",
+        },
+        Setting {
+            name: "tls-key",
+            heading: Some("TLS"),
+            value: Value::One("FILE"),
+            default: Default::Example(r#""/etc/tidings/key.pem""#),
+            is_common: true,
+            help: "A file with its private key, in PEM",
+            note: "",
+        },
+        Setting {
+            name: "redirect-listen",
+            heading: Some("TLS"),
+            value: Value::List("ADDRESS"),
+            default: Default::Is("[]"),
+            is_common: false,
+            help: "An address without TLS that sends readers to the one with it; may be \
+                   repeated",
+            note: "Addresses without TLS, from which readers are sent to the first one with \
+                   it.",
+        },
+        Setting {
+            name: "trusted-proxy",
+            heading: Some("Limits"),
+            value: Value::List("NETWORK"),
+            default: Default::Is("[]"),
+            is_common: false,
+            help: "A proxy, by address or network, that says truly who its clients are; may \
+             be repeated",
+            note: "Proxies, by address or network, whose X-Forwarded-For and \
+             X-Forwarded-Proto are believed.",
+        },
+        Setting {
+            name: "data",
+            heading: None,
+            value: Value::One("DIR"),
+            default: Default::Is(r#""tidings-data""#),
+            is_common: true,
+            help: "The folder that holds the history [tidings-data]",
+            note: "The folder that holds the history, made if it is not there, for one hub at \
+             a time. A relative path begins in the current folder; in a file of your \
+             own, in the folder of that file.",
+        },
+    ],
+};

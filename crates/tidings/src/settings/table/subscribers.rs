@@ -1,0 +1,77 @@
+use crate::settings::setting::{Default, Section, Setting, Value};
+
+pub(super) const SECTION: Section = Section {
+    title: "Subscribers",
+    settings: &[
+        Setting {
+            name: "max-subscribers",
+            heading: Some("Subscribers"),
+            value: Value::One("N"),
+            default: Default::Is(r#""auto""#),
+            is_common: true,
+            help: "Subscribers at once [auto: by the limit of open files]",
+            note: "Subscribers at once. One more is told to come back later, and does so by \
+             itself. \"auto\": as many as the system lets the program have files open, \
+             less a twentieth.",
+        },
+        Setting {
+            name: "max-arrival-rate",
+            heading: Some("Subscribers"),
+            value: Value::One("N"),
+            default: Default::Is(r#""unlimited""#),
+            is_common: false,
+            help: "Subscribers let in per second [unlimited]",
+            note: "Subscribers let in per second, after as many at once: when all come back \
+             together, the rest are told to wait a moment. \"unlimited\", or a number.",
+        },
+        Setting {
+            name: "heartbeat",
+            heading: Some("Subscribers"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""15s""#),
+            is_common: true,
+            help: "A silence that ends with a heartbeat [15s]",
+            note: "A subscriber to whom nothing was sent for so long is sent a heartbeat.",
+        },
+        Setting {
+            name: "retry",
+            heading: Some("Subscribers"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""2s""#),
+            is_common: true,
+            help: "How long those who lost their connection wait [2s]",
+            note: "How long a subscriber whose connection is lost waits before it comes back, \
+             give or take half.",
+        },
+        Setting {
+            name: "retry-refused",
+            heading: Some("Subscribers"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""10s""#),
+            is_common: false,
+            help: "How long those wait for whom there is no room [10s]",
+            note: "The same, for whom there is no room now.",
+        },
+        Setting {
+            name: "peer-patience",
+            heading: Some("Subscribers"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""60s""#),
+            is_common: false,
+            help: "When a subscriber that acknowledges nothing counts as gone [60s]",
+            note: "How long a subscriber's system may acknowledge nothing before it counts as \
+             gone.",
+        },
+        Setting {
+            name: "max-connection-age",
+            heading: Some("Subscribers"),
+            value: Value::One("DURATION"),
+            default: Default::Is(r#""never""#),
+            is_common: true,
+            help: "Older connections are told to come back [never]",
+            note: "Connections older than this are told to come back: through a load \
+             balancer, perhaps to another hub. \"never\": they live as long as they \
+             live.",
+        },
+    ],
+};
