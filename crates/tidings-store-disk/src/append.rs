@@ -153,8 +153,12 @@ impl Writer {
     fn is_full(&self, shared: &Shared, records: usize, cost: usize) -> bool {
         let state = shared.read_state();
         let index = &state.active.index;
+        // A segment says that its appends are synced: those that are not go into one of their own.
+        let is_firmer = self.end.log.durability == Durability::Fsync
+            && shared.config.durability == Durability::Os;
         index.records() > 0
-            && (self.end.offset + cost as u64 > shared.config.segment_bytes()
+            && (is_firmer
+                || self.end.offset + cost as u64 > shared.config.segment_bytes()
                 || index.records() as usize + records > SEGMENT_RECORDS_MAX
                 || index.keys() >= SEGMENT_KEYS_MAX)
     }
@@ -344,7 +348,8 @@ impl Writer {
         let created = SegmentLog::create(&**disk, self.end.next, identity.epoch, config.durability);
         let created =
             created.map_err(|error| Fault::io("begin a segment in", &config.path, error).refuses());
-        let next = match created.and_then(|next| self.mark(SEALED).map(|()| Arc::new(next))) {
+        let next = match created.and_then(|next| self.mark(shared, SEALED).map(|()| Arc::new(next)))
+        {
             Ok(next) => next,
             Err(error) => {
                 // If it stays, the next append tries again.
@@ -399,8 +404,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes a block without records, cuts the file behind it, and syncs.
-    fn mark(&mut self, flag: u32) -> Result<(), AppendError> {
+    /// Writes a block without records, cuts the file behind it, and syncs. Where the mark is, all
+    /// before it was synced: recovery relies on that.
+    fn mark(&mut self, shared: &Shared, flag: u32) -> Result<(), AppendError> {
         self.end_ahead();
         let End { log, offset, next, time, .. } = &self.end;
         self.buffer.clear();
@@ -411,6 +417,9 @@ impl Writer {
             LAST_OF_COMMIT | flag,
         );
         let to = *offset + self.buffer.len() as u64;
+        if shared.config.durability == Durability::Os {
+            log.file.sync().map_err(|error| log.io_fault("sync", error).poisons())?;
+        }
         let written = log.file.write_at(&self.buffer, *offset);
         self.undo_unless_ok("finish", written)?;
         let log = &self.end.log;
@@ -423,7 +432,7 @@ impl Writer {
 
     /// Marks the log as closed in good order and waits for the helper thread.
     pub(crate) fn close(&mut self, shared: &Shared) {
-        let closed = self.ready(shared).and_then(|()| self.mark(CLOSED));
+        let closed = self.ready(shared).and_then(|()| self.mark(shared, CLOSED));
         if let Err(error) = closed {
             let reason = with_causes(&error);
             tracing::warn!(reason, "the log was not closed in good order");

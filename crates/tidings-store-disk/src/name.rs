@@ -82,6 +82,12 @@ impl Name {
         std::iter::once(self.epoch).chain(self.former.iter().map(|name| name.epoch))
     }
 
+    /// Whether the name `epoch`, which the log had, may be among those that it does not know after
+    /// its next change.
+    pub(crate) fn will_forget(&self, epoch: Epoch) -> bool {
+        self.epochs().take(FORMER_NAMES_MAX).all(|known| known != epoch)
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Self, Unreadable> {
         let mut lines = text.lines();
         if lines.next() != Some("tidings log") {

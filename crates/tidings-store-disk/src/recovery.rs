@@ -283,17 +283,14 @@ impl<'a> Found<'a> {
         }
         newest::take_away_torn_end(&newest, &mut scanned)
             .map_err(self.fail("write to", &log_name(newest.first)))?;
-        for log in sealed.iter().map(|segment| &segment.log) {
-            let renamed = log.rename(name.epoch, log.durability);
+        // A header is written again only where it must be: for a moment there is half of one.
+        for log in sealed.iter().map(|segment| &segment.log).chain([&newest]) {
+            let epoch = if name.will_forget(log.epoch) { name.epoch } else { log.epoch };
+            let is_empty = log.first == scanned.next;
+            let durability = if is_empty { self.config.durability } else { log.durability };
+            let renamed = log.rename(epoch, durability);
             renamed.map_err(self.fail("write to", &log_name(log.first)))?;
         }
-        // What is appended from now on may be less firm than what is there.
-        let durability = match self.config.durability {
-            Durability::Os => Durability::Os,
-            Durability::Fsync => newest.durability,
-        };
-        let renamed = newest.rename(name.epoch, durability);
-        renamed.map_err(self.fail("write to", &log_name(newest.first)))?;
         let firsts: Vec<_> = sealed.make_contiguous().iter().map(|one| one.first()).collect();
         Self::look(self.disk, self.config)?.tidy(&firsts);
         let before = sealed.back().map(|segment| segment.last_time).unwrap_or_default();

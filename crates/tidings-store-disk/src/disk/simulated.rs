@@ -59,6 +59,8 @@ pub(crate) enum Trouble {
     Moved,
     /// Its files were removed.
     Removed,
+    /// A thread that looks for the folder panics.
+    Panics,
     None,
 }
 
@@ -345,7 +347,9 @@ impl Disk for SimulatedDisk {
     }
 
     fn is_in_place(&self) -> io::Result<bool> {
-        Ok(!matches!(self.lock().trouble, Trouble::Moved | Trouble::Removed))
+        let trouble = self.lock().trouble;
+        assert_ne!(trouble, Trouble::Panics, "so it is asked");
+        Ok(!matches!(trouble, Trouble::Moved | Trouble::Removed))
     }
 
     fn machine_run(&self) -> Option<String> {

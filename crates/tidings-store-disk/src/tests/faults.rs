@@ -8,6 +8,7 @@
 //! | no descriptors at the end of a segment | `Away` | when there are some |
 //! | the folder was moved | `Away` | when it is back |
 //! | its files were removed | `Poisoned` | no |
+//! | the helper thread panics | `Poisoned` | no |
 //! | a sync fails | `Poisoned` | no (`a_failed_sync_is_never_tried_again`) |
 //! | a file cannot be removed | none | when it can |
 //! | an index cannot be written | none | when it can |
@@ -186,6 +187,22 @@ fn a_removed_folder_is_noticed_although_nobody_publishes() {
     let store = open(&disk, &config(Durability::Fsync)).unwrap();
     disk.set_trouble(Trouble::Removed);
     eventually(|| store.health().failure.is_some_and(|failure| failure.is_final()));
+}
+
+/// Without it nothing could be sealed for long. Nobody waits for it, not even the end.
+#[test]
+fn a_helper_thread_that_panics_is_final_and_is_not_waited_for() {
+    let disk = SimulatedDisk::new(8);
+    let store = open(&disk, &config(Durability::Fsync)).unwrap();
+    let (mut dice, mut stored) = (Dice(8), Vec::new());
+    more(&store, &mut dice, &mut stored, 20);
+    disk.set_trouble(Trouble::Panics);
+    eventually(|| store.health().failure.is_some_and(|failure| failure.is_final()));
+    disk.set_trouble(Trouble::None);
+    assert_eq!(until_refused(&store, &mut dice, &mut stored).kind(), "poisoned");
+    Expected(&stored).check(&store).unwrap();
+    drop(store);
+    Expected(&stored).check(&open(&disk, &config(Durability::Fsync)).unwrap()).unwrap();
 }
 
 #[test]
