@@ -24,8 +24,8 @@ use crate::counters::{Counters, Permit};
 use crate::error::{OpenError, PublishError, StartError};
 use crate::fanout;
 use crate::limits::{
-    DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, READ_RETRY, REPLAY_THREADS, RINGS_BYTES_MAX,
-    STORE_READS_MAX, TOPICS_MAX,
+    DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
+    RINGS_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX,
 };
 use crate::mailbox::{Mailbox, Message};
 use crate::on_panic::OnPanic;
@@ -105,6 +105,8 @@ struct Inner {
     next_connection: AtomicU64,
     past: Arc<Past>,
     reads: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
+    pings: Arc<Semaphore>,
     head: watch::Sender<Position>,
     stopping: AtomicBool,
     /// The first thread that panicked.
@@ -197,6 +199,8 @@ impl Engine {
             next_connection: AtomicU64::new(0),
             past: Arc::default(),
             reads: Arc::new(Semaphore::new(STORE_READS_MAX)),
+            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            pings: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             head: watch::Sender::new(bounds.head),
             stopping: AtomicBool::new(false),
             panicked: watch::Sender::new(None),

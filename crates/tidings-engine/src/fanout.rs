@@ -19,7 +19,7 @@ use crate::counters::Counters;
 use crate::limits::{
     MAILBOX_PATIENCE, TAIL_PAGE_BYTES_MAX, TAIL_PAGE_RECORDS_MAX, TAIL_PATIENCE, UNHEARD_NAP,
 };
-use crate::mailbox::{Mailbox, Message};
+use crate::mailbox::Mailbox;
 
 /// The thread: follows the tail of `store` from `after` until `stopping`.
 pub(crate) fn run(
@@ -44,7 +44,7 @@ pub(crate) fn run(
             }
             after = store.bounds().head;
             for mailbox in mailboxes {
-                mailbox.post(Message::Gap(after));
+                mailbox.post_gap(after);
             }
             head.send_replace(after);
             continue;

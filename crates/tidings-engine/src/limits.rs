@@ -61,6 +61,17 @@ pub const REPLAY_THREADS: usize = 2;
 /// missed event waits for one page of somebody else's.
 pub const FIRST_IN_A_ROW_MAX: usize = 16;
 
+/// Work that a worker takes out of its mailbox before it writes again: about a millisecond. A
+/// message counts as one, a new subscriber as [`ATTACH_WORK`], a notice as one for each subscriber
+/// looked at. At the edge: the rest waits for the next turn, and frames do not wait for it.
+pub const MAIL_WORK_PER_TURN: usize = 4096;
+/// See [`MAIL_WORK_PER_TURN`].
+pub const ATTACH_WORK: usize = 16;
+
+/// Questions to workers under way at once, and as many pings. At the edge: they wait for each other
+/// up to [`QUESTION_PATIENCE`], and are then not answered.
+pub const QUESTIONS_MAX: usize = 16;
+
 /// Writes a worker does before it looks at its mailbox and its sockets again: a third of a
 /// millisecond or so.
 pub const WRITES_PER_LOOK: usize = 64;

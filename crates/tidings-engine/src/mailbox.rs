@@ -14,6 +14,8 @@ use tidings_hub::{
     CloseReason, EncodedPage, FrameBatch, Notice, Position, ReadError, SubscriberId,
 };
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_NOTICES_MAX};
 use crate::sys::Bell;
 use crate::worker::{Newcomer, Question};
@@ -36,6 +38,8 @@ struct Contents {
     /// Of the messages.
     notices: usize,
     notices_lost: bool,
+    /// Records up to here were left out, for nobody listened.
+    gap: Option<Position>,
     /// Nobody will look into the box any more.
     closed: bool,
 }
@@ -43,8 +47,6 @@ struct Contents {
 pub(crate) enum Message {
     Attach(Box<Newcomer>),
     Page(SubscriberId, Result<EncodedPage, ReadError>),
-    /// Records up to here were left out, for nobody listened.
-    Gap(Position),
     /// A body has room again.
     Writable(SubscriberId),
     /// A body is gone.
@@ -52,8 +54,9 @@ pub(crate) enum Message {
     Notice(Arc<Notice>),
     /// There was no room for some.
     NoticesLost,
-    /// Somebody wants to know something.
-    Ask(Question),
+    /// Somebody wants to know something. The permit belongs to the question, whether it is still
+    /// waited for or not.
+    Ask(Question, Arc<OwnedSemaphorePermit>),
     Drain {
         window_ms: u64,
     },
@@ -118,6 +121,18 @@ impl Mailbox {
         self.wake();
     }
 
+    /// Says that records up to `upto` are left out.
+    pub(crate) fn post_gap(&self, upto: Position) {
+        {
+            let mut contents = self.lock();
+            if contents.closed {
+                return;
+            }
+            contents.gap = contents.gap.max(Some(upto));
+        }
+        self.wake();
+    }
+
     /// Puts frames in; waits up to `patience` for room. Returns whether there was.
     pub(crate) fn post_frames(&self, batch: &Arc<FrameBatch>, patience: Duration) -> bool {
         let bytes: usize = batch.frames.iter().map(|frame| frame.record().cost()).sum();
@@ -145,25 +160,33 @@ impl Mailbox {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// Takes out all messages, and the frames too if `frames`.
+    /// Takes out all messages, unless some of those taken before are left; and the frames too if
+    /// `frames`. Returns up to where records were left out: frames before that may be skipped, for
+    /// a gap makes everybody read the log.
     pub(crate) fn take(
         &self,
         messages: &mut VecDeque<Message>,
         batches: &mut VecDeque<Arc<FrameBatch>>,
         frames: bool,
-    ) {
+    ) -> Option<Position> {
         let mut contents = self.lock();
-        self.waiting.store(!frames && !contents.batches.is_empty(), Ordering::Release);
-        messages.append(&mut contents.messages);
-        contents.notices = 0;
-        if std::mem::take(&mut contents.notices_lost) {
-            messages.push_back(Message::NoticesLost);
+        if messages.is_empty() {
+            messages.append(&mut contents.messages);
+            contents.notices = 0;
+            if std::mem::take(&mut contents.notices_lost) {
+                messages.push_back(Message::NoticesLost);
+            }
         }
         if frames && !contents.batches.is_empty() {
             batches.append(&mut contents.batches);
             contents.batches_bytes = 0;
             self.emptied.notify_all();
         }
+        let gap = contents.gap.take();
+        let is_empty =
+            contents.messages.is_empty() && contents.batches.is_empty() && !contents.notices_lost;
+        self.waiting.store(!is_empty, Ordering::Release);
+        gap
     }
 
     /// Says that the worker is about to sleep. Returns whether it may: nothing has come meanwhile.

@@ -28,7 +28,7 @@ use crate::connection::{Began, Past};
 use crate::counters::{Counters, Permit};
 use crate::engine::Companion;
 use crate::fanout::next_batch;
-use crate::limits::{WRITES_PER_LOOK, WRITES_PER_PAUSE};
+use crate::limits::{ATTACH_WORK, MAIL_WORK_PER_TURN, WRITES_PER_LOOK, WRITES_PER_PAUSE};
 use crate::mailbox::{Mailbox, Message};
 use crate::replay::Replay;
 use crate::sink::{BodyPipe, Sink, SocketSink, TlsSink};
@@ -184,13 +184,22 @@ impl Worker {
     }
 
     fn take_mail(&mut self) {
-        if !self.around.mailbox.is_waiting() && self.batches.is_empty() {
+        let is_left = !self.batches.is_empty() || !self.messages.is_empty();
+        if !is_left && !self.around.mailbox.is_waiting() {
             return;
         }
         let frames = !self.shard.is_flooded() && self.batches.is_empty();
-        self.around.mailbox.take(&mut self.messages, &mut self.batches, frames);
-        while let Some(message) = self.messages.pop_front() {
-            self.handle_message(message);
+        let gap = self.around.mailbox.take(&mut self.messages, &mut self.batches, frames);
+        if let Some(upto) = gap
+            && self.shard.head() < upto
+        {
+            self.shard.handle_gap(upto);
+        }
+        let mut work = 0;
+        while work < MAIL_WORK_PER_TURN
+            && let Some(message) = self.messages.pop_front()
+        {
+            work += self.handle_message(message);
         }
         while !self.shard.is_flooded()
             && let Some(batch) = self.batches.pop_front()
@@ -203,21 +212,23 @@ impl Worker {
         }
     }
 
-    fn handle_message(&mut self, message: Message) {
+    /// Returns how much work it was; see [`MAIL_WORK_PER_TURN`].
+    fn handle_message(&mut self, message: Message) -> usize {
         match message {
-            Message::Attach(newcomer) => self.attach(*newcomer),
+            Message::Attach(newcomer) => {
+                self.attach(*newcomer);
+                return ATTACH_WORK;
+            }
             Message::Page(id, page) => self.shard.handle_page(id, page),
-            Message::Gap(upto) if self.shard.head() < upto => self.shard.handle_gap(upto),
-            // Frames that were on their way came before it.
-            Message::Gap(_) => {}
             Message::Writable(id) => self.shard.handle_writable(id),
             Message::Closed(id, reason) => self.shard.handle_closed(id, reason),
-            Message::Notice(notice) => self.shard.handle_notice(&notice),
+            Message::Notice(notice) => return 1 + self.shard.handle_notice(&notice),
             Message::NoticesLost => self.shard.handle_lost_notices(),
-            Message::Ask(question) => self.answer(question),
+            Message::Ask(question, _permit) => self.answer(question),
             Message::Drain { window_ms } => self.shard.drain(window_ms),
             Message::Stop => self.stopping = true,
         }
+        1
     }
 
     fn attach(&mut self, newcomer: Newcomer) {
@@ -377,7 +388,8 @@ impl Worker {
     }
 
     fn sleep(&mut self, idle: bool, happened: &mut Vec<Event>) -> io::Result<()> {
-        if !idle || !self.batches.is_empty() || !self.around.mailbox.fall_asleep() {
+        let is_left = !self.batches.is_empty() || !self.messages.is_empty();
+        if !idle || is_left || !self.around.mailbox.fall_asleep() {
             return self.poller.wait(Some(Duration::ZERO), happened);
         }
         let now_ms = self.around.clock.now_ms();

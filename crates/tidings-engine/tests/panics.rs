@@ -146,6 +146,8 @@ async fn a_subscriber_does_not_wait_for_history_from_a_thread_that_panicked() {
     timeout(PATIENCE, async {
         let engine = engine(Fault::ReadHistory);
         engine.publish(vec![draft()]).await.unwrap();
+        // The fan-out has passed it, so it is history.
+        engine.wait(Position::ZERO).await;
         let first = subscribe(&engine, Start::Earliest, None).await;
         let name = engine.thread_panicked().await;
         assert!(name.starts_with("replay-"), "{name}");

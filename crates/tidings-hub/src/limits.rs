@@ -65,6 +65,11 @@ pub const CATCH_UP_PAGE_RECORDS_MAX: usize = 4096;
 /// Members of a group that are written before another group gets its turn.
 pub const WALK_SLICE: usize = 64;
 
+/// Writes to subscribers with something of their own (a preface, a notice, a page of history)
+/// before groups with new frames get a slice of as many. At the edge: a subscriber that arrives in
+/// a crowd waits for a slice of the frames of others, and these for a slice of the crowd.
+pub const OWN_WRITES_IN_A_ROW_MAX: usize = 64;
+
 /// Notices kept for one subscriber that cannot take them now. Each costs 8 bytes, and about 500
 /// that all share. At the edge: the subscriber is closed, and asked to come back.
 pub const NOTICES_PENDING_MAX: usize = 1024;

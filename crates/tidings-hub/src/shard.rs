@@ -132,6 +132,9 @@ pub struct Shard {
     ready: VecDeque<SubscriberId>,
     /// Groups with frames to write.
     dirty: VecDeque<GroupId>,
+    /// Writes from `ready` since groups had a slice of writes, and from `dirty` in that slice.
+    own_in_a_row: usize,
+    walked_in_a_row: usize,
     /// What the last `poll_write` gave out.
     writing: Option<(SubscriberId, write::Source, usize)>,
     behind: seam::Behind,
@@ -168,6 +171,8 @@ impl Shard {
             timers: TimerWheel::new(TimerWheel::<SubscriberId>::tick(now_ms)),
             ready: VecDeque::new(),
             dirty: VecDeque::new(),
+            own_in_a_row: 0,
+            walked_in_a_row: 0,
             writing: None,
             behind: seam::Behind::default(),
             ahead: Vec::new(),

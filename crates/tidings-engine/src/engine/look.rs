@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use tidings_hub::{
     AppendError, Backlog, Bounds, CloseReason, EventId, Health, ReadError, ReadQuery, Record, Topic,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::Engine;
@@ -110,7 +110,9 @@ impl Engine {
         if self.has_lost_thread() {
             failures.push("thread_ended");
         }
-        if self.ask_all(Question::Ping).await.len() < self.inner.mailboxes.len() {
+        if self.ask_all_within(&self.inner.pings, Question::Ping).await.len()
+            < self.inner.mailboxes.len()
+        {
             failures.push("worker_silent");
         }
         failures
@@ -119,7 +121,7 @@ impl Engine {
     /// Whether a thread has ended that should not.
     fn has_lost_thread(&self) -> bool {
         let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.iter().any(JoinHandle::is_finished)
+        self.inner.panicked.borrow().is_some() || threads.iter().any(JoinHandle::is_finished)
     }
 
     /// How long things took.
@@ -207,12 +209,26 @@ impl Engine {
 
     /// Asks every worker, and waits for all answers. One that has stopped, or is stuck, gives none.
     async fn ask_all<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Question) -> Vec<T> {
+        self.ask_all_within(&self.inner.questions, question).await
+    }
+
+    /// The same within the bound of `questions`: what nobody waits for any more still counts until
+    /// every worker has seen it.
+    async fn ask_all_within<T>(
+        &self,
+        questions: &Arc<Semaphore>,
+        question: impl Fn(oneshot::Sender<T>) -> Question,
+    ) -> Vec<T> {
+        let permit = timeout(QUESTION_PATIENCE, Arc::clone(questions).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else { return Vec::new() };
+        let permit = Arc::new(permit);
         let mut answers = Vec::new();
         for mailbox in &self.inner.mailboxes {
             let (answer, answered) = oneshot::channel();
-            mailbox.post(Message::Ask(question(answer)));
+            mailbox.post(Message::Ask(question(answer), Arc::clone(&permit)));
             answers.push(answered);
         }
+        drop(permit);
         let mut all = Vec::with_capacity(answers.len());
         for answered in answers {
             if let Ok(Ok(answer)) = timeout(QUESTION_PATIENCE, answered).await {

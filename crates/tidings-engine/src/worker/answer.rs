@@ -22,9 +22,23 @@ pub(crate) enum Question {
     Connection(ConnectionId, Sender<Option<Connection>>),
 }
 
+impl Question {
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Ping(answer) => answer.is_closed(),
+            Self::Subscribers(_, answer) => answer.is_closed(),
+            Self::Backlog(answer) => answer.is_closed(),
+            Self::Connection(_, answer) => answer.is_closed(),
+        }
+    }
+}
+
 impl Worker {
     pub(super) fn answer(&mut self, question: Question) {
-        // Who has stopped waiting does not hear the answer.
+        // A question that is no longer waited for costs nothing but this look.
+        if question.is_abandoned() {
+            return;
+        }
         match question {
             Question::Ping(answer) => {
                 let _ = answer.send(());

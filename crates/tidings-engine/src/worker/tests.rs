@@ -6,7 +6,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use http_body::Body;
-use tidings_hub::{Epoch, Framing, Interest, Matcher, MemoryStore, StandingState, Voice};
+use tidings_hub::{
+    Draft, Epoch, Frame, Framing, Interest, Matcher, MemoryStore, Record, StandingState, Timestamp,
+    Topic, Voice,
+};
 
 use super::*;
 use crate::connection::{Connection, ConnectionId};
@@ -122,6 +125,33 @@ fn a_close_and_an_attach_in_one_turn_are_two_connections() {
     scene.turn();
     assert_eq!((scene.bodies(), scene.counters.subscribers()), (0, 0));
     assert!(scene.closed(second).is_some());
+}
+
+#[test]
+fn an_event_does_not_wait_until_a_crowd_has_arrived() {
+    let mut scene = Scene::new();
+    let (_, mut live) = scene.post_body("");
+    scene.turn();
+    let crowd: Vec<_> = (0..1000).map(|_| scene.post_body(": hi\n\n")).collect();
+    let record = Record::new(
+        Draft::new(Topic::new("a").unwrap(), "x"),
+        Position::new(1),
+        Timestamp::default(),
+    );
+    let frame = Frame::encode(Arc::new(record), Epoch::parse("k7q2ma").unwrap());
+    let (after, upto) = (Position::ZERO, Position::new(1));
+    let batch = Arc::new(FrameBatch { after, frames: vec![Arc::new(frame)], upto });
+    assert!(scene.mailbox.post_frames(&batch, Duration::ZERO));
+    // A turn ends after some writes; the first ones are enough.
+    for _ in 0..3 {
+        scene.turn();
+    }
+    assert_eq!(read(&mut live).unwrap(), "id: k7q2ma:1\ndata: x\n\n");
+    assert!(scene.bodies() < crowd.len(), "most of the crowd is yet to come");
+    for _ in 0..crowd.len() {
+        scene.turn();
+    }
+    assert_eq!(scene.bodies(), 1 + crowd.len(), "all have arrived");
 }
 
 #[test]

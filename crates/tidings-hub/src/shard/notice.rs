@@ -16,8 +16,10 @@ use crate::subscriber::{Phase, SubscriberId};
 use super::Shard;
 
 impl Shard {
-    /// Gives `notice` to everybody of its audience who wants it and may have it.
-    pub fn handle_notice(&mut self, notice: &Arc<Notice>) {
+    /// Gives `notice` to everybody of its audience who wants it and may have it. Returns how many
+    /// subscribers had to be looked at for it.
+    pub fn handle_notice(&mut self, notice: &Arc<Notice>) -> usize {
+        let mut looked_at = 0;
         let mut found = std::mem::take(&mut self.found);
         for topic in notice.draft.topics() {
             self.index.find(topic, &mut |group| found.push(group));
@@ -27,10 +29,11 @@ impl Shard {
         for group in found.drain(..) {
             let key = &self.groups[group as usize].key;
             if key.audience == Some(notice.audience) && key.interest.may_have(&notice.draft) {
-                self.note_group(group, notice);
+                looked_at += self.note_group(group, notice);
             }
         }
         self.found = found;
+        looked_at
     }
 
     /// Gives a subscriber who came just now what it has missed.
@@ -54,16 +57,18 @@ impl Shard {
         }
     }
 
-    fn note_group(&mut self, group_id: GroupId, notice: &Arc<Notice>) {
+    fn note_group(&mut self, group_id: GroupId, notice: &Arc<Notice>) -> usize {
         let group = &mut self.groups[group_id as usize];
         group.is_noticed = true;
-        let members: Vec<u32> = if group.live.len() == group.members as usize {
+        let are_listed = group.live.len() == group.members as usize;
+        let members: Vec<u32> = if are_listed {
             group.live.clone()
         } else {
             // Those who are not live stand in no list; there are few of them, and seldom.
             let all = self.subscribers.iter();
             all.filter(|(_, s)| s.group == group_id).map(|(index, _)| index as u32).collect()
         };
+        let looked_at = if are_listed { members.len() } else { self.subscribers.len() };
         for index in members {
             let id = self.id_at(index as usize);
             let outbox = self.subscribers[index as usize].outbox.get_or_insert_default();
@@ -74,6 +79,7 @@ impl Shard {
             outbox.notices.push(Arc::clone(notice));
             self.enqueue(id);
         }
+        looked_at
     }
 
     /// Turns the notices that wait for a subscriber into words, if it stands between two events.

@@ -197,6 +197,24 @@ fn a_small_group_need_not_wait_for_a_large_one() {
 }
 
 #[test]
+fn a_live_event_does_not_wait_for_the_prefaces_of_a_crowd_nor_they_for_it() {
+    use crate::limits::OWN_WRITES_IN_A_ROW_MAX;
+    let mut scene = Scene::new();
+    let live: Vec<_> = (0..1000).map(|_| scene.attach("a")).collect();
+    scene.turn();
+    let greet = |attach: &mut Attach| attach.first = b": hi\n\n".to_vec();
+    let crowd: Vec<_> = (0..1000).map(|_| scene.attach_as("b", greet)).collect();
+    scene.publish("a", "x");
+    scene.turn();
+    let place = |id: SubscriberId| scene.order.iter().position(|at| *at == id).expect("written");
+    let first_live = live.iter().map(|id| place(*id)).min();
+    assert!(first_live <= Some(OWN_WRITES_IN_A_ROW_MAX), "{first_live:?}");
+    let greeted = scene.order[..500].iter().filter(|id| crowd.contains(id)).count();
+    assert!((200..=300).contains(&greeted), "half of the writes are the crowd's: {greeted}");
+    assert_eq!(scene.order.len(), live.len() + crowd.len(), "each is written once");
+}
+
+#[test]
 fn silence_is_broken_after_a_heartbeat_by_an_id_that_moved_on() {
     let mut scene = Scene::new();
     let quiet = scene.attach("quiet");

@@ -4,11 +4,12 @@
 //! groups with new frames. A group is walked: each live member gets, in one write, everything
 //! between its place and the ring's head. Frames that come during a walk go out with it; those who
 //! were visited before they came are visited again. Big groups are walked in slices, so that a
-//! small one need not wait for them.
+//! small one need not wait for them. The two queues take turns in slices too: neither a crowd of
+//! new subscribers nor a flood of frames keeps the other waiting.
 
 use crate::close_reason::CloseReason;
 use crate::index::GroupId;
-use crate::limits::WALK_SLICE;
+use crate::limits::{OWN_WRITES_IN_A_ROW_MAX, WALK_SLICE};
 use crate::subscriber::{Phase, SubscriberId};
 
 use super::Shard;
@@ -105,6 +106,25 @@ impl Shard {
     }
 
     fn next_write(&mut self) -> Option<(SubscriberId, Source)> {
+        if self.own_in_a_row < OWN_WRITES_IN_A_ROW_MAX
+            && let Some(next) = self.next_own()
+        {
+            self.own_in_a_row += 1;
+            return Some(next);
+        }
+        if let Some(next) = self.next_of_walk() {
+            self.walked_in_a_row += 1;
+            if self.walked_in_a_row >= WALK_SLICE {
+                (self.own_in_a_row, self.walked_in_a_row) = (0, 0);
+            }
+            return Some(next);
+        }
+        (self.own_in_a_row, self.walked_in_a_row) = (0, 0);
+        self.next_own()
+    }
+
+    /// The next write to a subscriber with something of its own.
+    fn next_own(&mut self) -> Option<(SubscriberId, Source)> {
         while let Some(id) = self.ready.front().copied() {
             self.release_notices(id);
             // Frames are the walk's business: there, groups take turns.
@@ -117,6 +137,11 @@ impl Shard {
             }
             self.close_if_over(id);
         }
+        None
+    }
+
+    /// The next write of the groups that are walked.
+    fn next_of_walk(&mut self) -> Option<(SubscriberId, Source)> {
         loop {
             let Some(group_id) = self.dirty.front().copied() else {
                 self.flooded = false;
