@@ -12,11 +12,9 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
+use crate::error::BoxError;
 use crate::headers;
 use crate::problem::{Code, Problem};
-
-/// Any error, as bodies have them.
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The body of a request: the HTTP library's own, or one that an application hands on.
 #[derive(Debug)]

@@ -5,14 +5,12 @@
 //! [`handoff`](crate::handoff)).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::ServerConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,83 +21,15 @@ use crate::activity::{Activity, Doing};
 use crate::config::Config;
 use crate::counts::Protocol;
 use crate::handoff::Slot;
-use crate::limits::{
-    CONNECTION_WINDOW_BYTES, FIRST_WORD_MAX, LINGER_MAX, PING_INTERVAL, PING_TIMEOUT,
-    READ_BYTES_MAX, STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, TLS_SEND_BYTES_MAX,
-};
-use crate::listener::Door;
+use crate::limits::{FIRST_WORD_MAX, LINGER_MAX, TLS_SEND_BYTES_MAX};
 use crate::problem::{Code, PROBLEM_JSON, Problem};
-use crate::quota::{Entrance, Full, Place};
 use crate::redirect;
-use crate::server::Shared;
 use crate::service::Service;
+use crate::shared::Shared;
 use crate::socket::{Socket, Transport};
-use crate::state::{Stage, State};
+use crate::stage::Stage;
 use crate::tls;
-
-/// How the two versions of HTTP are spoken.
-pub(crate) struct Protocols {
-    http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
-}
-
-impl Protocols {
-    pub(crate) fn new(config: &Config, takes_sockets: bool) -> Self {
-        let mut http1 = http1::Builder::new();
-        http1
-            // Ours tells a slow head from an idle connection.
-            .header_read_timeout(None)
-            .max_header_size(config.head_bytes_max)
-            .max_buf_size(READ_BYTES_MAX)
-            // A client may end its side once it has sent its request. But the library sees a
-            // subscriber go only by the same sign.
-            .half_close(takes_sockets);
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(config.streams_max)
-            .max_header_list_size(config.head_bytes_max.try_into().unwrap_or(u32::MAX))
-            .max_send_buf_size(STREAM_SEND_BYTES_MAX)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT);
-        Self { http1, http2 }
-    }
-}
-
-/// Who is connected, and how.
-pub(crate) struct Visit {
-    pub(crate) peer: IpAddr,
-    pub(crate) is_secure: bool,
-    /// There are too many connections from there: every request is told so.
-    pub(crate) is_excess: bool,
-    /// Every request is sent to this port, where TLS is spoken.
-    pub(crate) redirect: Option<u16>,
-    /// Counts the connection until it is dropped.
-    place: Option<Place>,
-}
-
-impl Visit {
-    /// Lets in who has connected, or does not. Before anything is spent on the connection.
-    pub(crate) fn begin(peer: SocketAddr, state: &State) -> Option<Self> {
-        let peer = peer.ip().to_canonical();
-        let entrance = match state.config.trusted_proxies.contains(peer) {
-            true => Entrance::Open(None),
-            false => state.quotas.enter(peer),
-        };
-        let (place, is_excess) = match entrance {
-            Entrance::Open(place) => (place, false),
-            Entrance::Excess(place) => (Some(place), true),
-            Entrance::Shut => {
-                let reason = Full::Connections.name();
-                tracing::debug!(%peer, reason, "a connection was refused");
-                return None;
-            }
-        };
-        Some(Self { peer, is_secure: false, is_excess, redirect: None, place })
-    }
-}
+use crate::visit::{Door, Visit};
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(stream: TcpStream, mut visit: Visit, door: Door, shared: Shared) {

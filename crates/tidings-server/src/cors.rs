@@ -4,10 +4,11 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use crate::answer::{self, Response};
+use crate::answer;
 use crate::error::ConfigError;
 use crate::origin;
 use crate::problem::{Code, Problem};
+use crate::response_body::Response;
 
 /// The origins whose pages may use the hub.
 ///

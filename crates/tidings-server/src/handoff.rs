@@ -29,9 +29,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tidings_engine::Engine;
 
-use crate::answer::Stream;
-use crate::quota::Place;
+use crate::limiter::Place;
 use crate::socket::{Transport, Wire};
+use crate::stream::Stream;
 
 /// Where an event stream waits for the socket of its connection.
 pub(crate) struct Slot {

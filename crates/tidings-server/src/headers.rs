@@ -1,9 +1,13 @@
-//! Header values as text. They are bytes (RFC 9110 §5.5): those that are no UTF-8 become U+FFFD,
-//! which no grammar knows, so they void what they stand in and nothing beside it.
+//! The names of the hub's own headers, and header values as text. Values are bytes (RFC 9110
+//! §5.5): those that are no UTF-8 become U+FFFD, which no grammar knows, so they void what they
+//! stand in and nothing beside it.
 
 use std::borrow::Cow;
 
-use http::header::{AsHeaderName, HeaderMap, HeaderValue};
+use http::header::{AsHeaderName, HeaderMap, HeaderName, HeaderValue};
+
+/// What names an event stream to those who ask about it.
+pub(crate) const TIDINGS_CONNECTION: HeaderName = HeaderName::from_static("tidings-connection");
 
 /// A value as text.
 pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {

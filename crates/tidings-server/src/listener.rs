@@ -7,29 +7,18 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
-use crate::connection::{self, Visit};
+use crate::connection;
 use crate::error::BindError;
 use crate::limits::{ACCEPT_PAUSE, BACKLOG};
-use crate::server::Shared;
+use crate::shared::Shared;
+use crate::visit::{Door, Visit};
 
 /// An address that is listened on.
 pub(crate) struct Listener {
     socket: std::net::TcpListener,
     address: SocketAddr,
     door: Door,
-}
-
-/// What is spoken behind an address.
-#[derive(Clone)]
-pub(crate) enum Door {
-    /// HTTP in the clear.
-    Plain,
-    /// HTTP under TLS.
-    Tls(TlsAcceptor),
-    /// HTTP in the clear, by which everybody is sent to this port.
-    Redirect { port: u16 },
 }
 
 impl Listener {

@@ -24,13 +24,16 @@ use tidings_engine::Engine;
 use tokio::sync::watch;
 use tower_service::Service;
 
-use crate::answer::{self, Answer, Body, Response, Stream};
-use crate::body::{BoxError, RequestBody};
+use crate::answer::{self, Answer};
+use crate::body::RequestBody;
 use crate::client::Client;
 use crate::config::Config;
-use crate::error::ConfigError;
+use crate::error::{BoxError, ConfigError};
+use crate::response_body::{Body, Response};
 use crate::routes;
-use crate::state::{Stage, State};
+use crate::stage::Stage;
+use crate::state::State;
+use crate::stream::{self, Stream};
 
 /// The hub as a service, for a router of an application. Clones are the same hub.
 ///
@@ -95,7 +98,7 @@ where
         let awaited = request.extensions_mut().remove::<Awaited>();
         // Another hub's server has another engine.
         let is_awaited = awaited.is_some_and(|Awaited(by)| Arc::ptr_eq(&by, &state));
-        let option = answer::connection_option(request.version(), request.headers());
+        let option = stream::connection_option(request.version(), request.headers());
         Box::pin(async move {
             let mut stream = match routes::answer(&state, request).await {
                 Answer::Response(response) => return Ok(response),

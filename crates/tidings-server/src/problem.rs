@@ -7,7 +7,8 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
-use crate::answer::{self, Response};
+use crate::answer;
+use crate::response_body::Response;
 
 /// An error as a client sees it. One word long, so that what goes well is not slowed by it.
 #[derive(Debug)]

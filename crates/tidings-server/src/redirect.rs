@@ -4,10 +4,11 @@ use http::header::{self, HeaderValue};
 use http::uri::Authority;
 use http::{Method, Request, StatusCode};
 
-use crate::answer::{self, Response};
+use crate::answer;
 use crate::config::Config;
 use crate::problem::{Code, Problem};
 use crate::rebinding;
+use crate::response_body::Response;
 
 /// Sends a reader to the same place behind TLS, at `port`. A request that changes something is
 /// refused: it has carried its token over the network in the clear, and whoever sent it should

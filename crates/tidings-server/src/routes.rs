@@ -7,13 +7,14 @@ use http::request::Parts;
 use http::{Method, Request, StatusCode};
 
 use crate::admin;
-use crate::answer::{self, Answer, Response};
+use crate::answer::{self, Answer};
 use crate::body::{self, RequestBody};
 use crate::client::Client;
 use crate::cors;
 use crate::mercure;
 use crate::native;
 use crate::problem::{Code, Problem};
+use crate::response_body::Response;
 use crate::route::{Meaning, PATHS, Path, Route};
 use crate::state::State;
 use crate::trace;

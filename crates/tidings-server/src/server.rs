@@ -12,11 +12,13 @@ use tower_service::Service;
 
 use crate::body::RequestBody;
 use crate::config::Config;
-use crate::connection::Protocols;
 use crate::error::BindError;
-use crate::listener::{Door, Listener};
-use crate::mount::{self, Application, HubService};
-use crate::state::{Stage, State};
+use crate::listener::Listener;
+use crate::mount::{self, HubService};
+use crate::shared::{Protocols, Shared};
+use crate::stage::Stage;
+use crate::state::State;
+use crate::visit::Door;
 
 /// The HTTP face of a hub: bound to its addresses, and not yet serving.
 #[derive(Debug)]
@@ -25,17 +27,6 @@ pub struct Server {
     redirects: Vec<Listener>,
     shared: Shared,
     stage: watch::Sender<Stage>,
-}
-
-/// What all connections share.
-#[derive(Clone)]
-pub(crate) struct Shared {
-    pub(crate) state: Arc<State>,
-    pub(crate) protocols: Arc<Protocols>,
-    /// What answers requests, if it is not the hub alone.
-    pub(crate) application: Option<Application>,
-    /// Room for connections.
-    pub(crate) room: Arc<Semaphore>,
 }
 
 impl Server {
@@ -164,11 +155,5 @@ impl Server {
             tracing::warn!(connections = cut, "not everybody left in time; they are cut off");
         }
         stage.send_replace(Stage::Gone);
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
     }
 }

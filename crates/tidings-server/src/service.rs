@@ -10,18 +10,19 @@ use http::{Method, Request, Version};
 use hyper::body::{Body as _, Incoming};
 
 use crate::activity::Activity;
-use crate::answer::{Answer, NOSNIFF, Response};
+use crate::answer::{Answer, NOSNIFF};
 use crate::body::RequestBody;
 use crate::client::Client;
-use crate::connection::Visit;
 use crate::handoff::Slot;
 use crate::host;
 use crate::mount::{self, Application};
 use crate::rebinding;
 use crate::redirect;
+use crate::response_body::Response;
 use crate::routes;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::state::State;
+use crate::visit::Visit;
 
 /// Answers the requests of one connection.
 pub(crate) struct Service(Arc<Connection>);
@@ -77,7 +78,7 @@ impl Connection {
         let version = request.version();
         let is_get = request.method() == Method::GET;
         let has_body = !request.body().is_end_stream();
-        let connection_option = crate::answer::connection_option(version, request.headers());
+        let connection_option = crate::stream::connection_option(version, request.headers());
         let client = self.client(request.headers());
         request.extensions_mut().insert(client);
         let host = host::check(version, request.uri(), request.headers())

@@ -1,7 +1,6 @@
 //! `GET /connections/{id}`: where a subscriber stands, what it skipped, why it went; and with
 //! `?event=`, why it got that event, or did not.
 
-use http::header::HeaderName;
 use http::request::Parts;
 use serde::Serialize;
 use tidings_engine::{Connection, ConnectionId};
@@ -11,9 +10,6 @@ use crate::answer::{self, Answer};
 use crate::problem::{Code, Problem};
 use crate::query::{self, Query};
 use crate::state::State;
-
-/// What names an event stream to those who ask about it.
-pub(crate) const TIDINGS_CONNECTION: HeaderName = HeaderName::from_static("tidings-connection");
 
 #[derive(Serialize)]
 struct Told {

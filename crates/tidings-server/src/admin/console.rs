@@ -89,8 +89,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::response_body::Response;
 
-    fn get(path: &str, held: Option<&str>) -> Option<answer::Response> {
+    fn get(path: &str, held: Option<&str>) -> Option<Response> {
         let mut request = http::Request::get(path);
         if let Some(held) = held {
             request = request.header(header::IF_NONE_MATCH, held);

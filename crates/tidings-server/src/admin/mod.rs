@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::answer::{self, Answer};
 
-pub(crate) use connections::{TIDINGS_CONNECTION, connection};
+pub(crate) use connections::connection;
 pub(crate) use console::Pages;
 pub(crate) use health::{live, ready};
 pub(crate) use metrics::{exposition, metrics};

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_hub::Timestamp;
 
+use crate::clock;
 use crate::limits::{TOKEN_KEPT, TOKENS_KEPT_MAX};
-use crate::state;
 
 /// Tokens that were found good, so that a publisher who sends the same one with every event pays
 /// for its signature once.
@@ -49,7 +49,7 @@ impl<T> Default for TokenCache<T> {
 
 /// How long what is known of a token that ends at `expires` may be relied on.
 pub(crate) fn until(expires: Option<Timestamp>) -> Option<Timestamp> {
-    let kept = state::now().as_millis().saturating_add(TOKEN_KEPT.as_millis() as u64);
+    let kept = clock::now().as_millis().saturating_add(TOKEN_KEPT.as_millis() as u64);
     let kept = Timestamp::from_millis(kept);
     Some(expires.map_or(kept, |end| end.min(kept)))
 }

@@ -28,7 +28,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::keys::PlainKey;
+use super::plain_key::PlainKey;
 use crate::limits::{
     KEY_SET_AGE_MAX, KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KEY_SET_PAUSE, KEY_SET_WAIT_MAX,
 };

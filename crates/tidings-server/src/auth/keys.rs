@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey};
 use tidings_hub::{Grant, Matcher};
 
 use super::key_set::KeySet;
+use super::plain_key::PlainKey;
 use crate::error::ConfigError;
 
 /// A key that may be presented as it is, and what its bearer may do.
@@ -102,13 +103,6 @@ pub(super) enum Kind {
     Set(Arc<KeySet>),
 }
 
-/// One key.
-#[derive(Clone)]
-pub(super) struct PlainKey {
-    decoding: DecodingKey,
-    validation: Validation,
-}
-
 impl JwtKey {
     /// Fewest bytes of a secret for HS256: as many as the digest has (RFC 7518 §3.2).
     pub const HS256_BYTES_MIN: usize = 32;
@@ -184,36 +178,6 @@ impl JwtKey {
             }
         }
         is_new
-    }
-}
-
-impl PlainKey {
-    pub(super) fn new(decoding: DecodingKey, algorithms: Vec<Algorithm>) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.algorithms = algorithms;
-        // We look at its times ourselves: a `null` is as good as none.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.required_spec_claims.clear();
-        // The hub has no name to be found among the audience.
-        validation.validate_aud = false;
-        Self { decoding, validation }
-    }
-
-    pub(super) fn decoding(&self) -> &DecodingKey {
-        &self.decoding
-    }
-
-    pub(super) fn validation(&self) -> &Validation {
-        &self.validation
-    }
-}
-
-impl fmt::Debug for PlainKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlainKey")
-            .field("algorithms", &self.validation.algorithms)
-            .finish_non_exhaustive()
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 mod key_set;
 mod keys;
+mod plain_key;
 pub(crate) mod token;
 
 use std::hash::{BuildHasher, RandomState};
@@ -12,10 +13,10 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use tidings_hub::{Grant, Matcher, Topic};
 
+use crate::clock;
 use crate::config::Config;
 use crate::problem::{Code, Problem};
-use crate::quota::Key;
-use crate::state;
+use crate::quota_key::Key;
 use crate::trace::{self, Step};
 use cache::TokenCache;
 use token::InvalidToken;
@@ -91,7 +92,7 @@ impl Auth {
         if let Some(key) = ApiKey::find(&self.api_keys, token) {
             return Ok(Caller::with(Arc::clone(key.grant()), counted_as));
         }
-        if let Some(grant) = self.known.get(token, state::now()) {
+        if let Some(grant) = self.known.get(token, clock::now()) {
             return Ok(Caller::with(grant, counted_as));
         }
         let mut verified = token::verify(token, &self.jwt_keys);

@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tidings_hub::{Grant, Matcher, Timestamp};
 
-use super::keys::{ApiKey, JwtKey, Kind, PlainKey};
-use crate::state;
+use super::keys::{ApiKey, JwtKey, Kind};
+use super::plain_key::PlainKey;
+use crate::clock;
 
 /// What we read of a token's claims.
 #[derive(Deserialize)]
@@ -159,7 +160,7 @@ impl<T: DeserializeOwned> Attempt<'_, T> {
 /// people have; one with an end is held to it.
 fn valid_now<T: DeserializeOwned>(claims: Value) -> Result<T, InvalidToken> {
     let times = Times::deserialize(&claims).map_err(|_| InvalidToken::Claims)?;
-    let now = state::now().as_millis() as f64 / 1000.0;
+    let now = clock::now().as_millis() as f64 / 1000.0;
     if times.exp.is_some_and(|exp| exp <= now) {
         return Err(InvalidToken::Expired);
     }

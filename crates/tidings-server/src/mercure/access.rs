@@ -10,9 +10,10 @@ use super::selector::Patterns;
 use super::site::Site;
 use crate::auth::token::{self, InvalidToken};
 use crate::auth::{JwtKey, cache};
+use crate::clock;
 use crate::config::Config;
-use crate::quota::Key;
-use crate::state::{self, State};
+use crate::quota_key::Key;
+use crate::state::State;
 use crate::trace::{self, Step};
 use http::StatusCode;
 use http::header::{self, HeaderMap};
@@ -143,7 +144,7 @@ fn verified(
 ) -> Result<Arc<Access>, Unacceptable> {
     // A token is good for a role, and for a name of the hub.
     let key = format!("{role:?} {} {token}", site.resource);
-    if let Some(access) = state.mercure.tokens.get(&key, state::now()) {
+    if let Some(access) = state.mercure.tokens.get(&key, clock::now()) {
         return Ok(access);
     }
     let (config, patterns) = (&state.config, &state.mercure.patterns);
@@ -169,7 +170,7 @@ pub(super) fn examined(
     };
     // A token that ends this very second has ended.
     match access.expires {
-        Some(end) if end <= state::now() => Err(InvalidToken::Expired.into()),
+        Some(end) if end <= clock::now() => Err(InvalidToken::Expired.into()),
         _ => Ok(access),
     }
 }

@@ -7,7 +7,8 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use super::site::Site;
-use crate::answer::{self, Response};
+use crate::answer;
+use crate::response_body::Response;
 
 /// An error as a client sees it.
 #[derive(Debug)]

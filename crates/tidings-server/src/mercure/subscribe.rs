@@ -19,10 +19,12 @@ use super::selector::{MatchType, topic_selector};
 use super::site::Site;
 use super::subscription::{Kind, Subscription};
 use super::text;
-use crate::answer::{self, Answer, Stream};
+use crate::answer::{self, Answer};
 use crate::body::{self, RequestBody};
+use crate::clock::jittered_ms;
 use crate::problem::Code;
-use crate::state::{State, jittered_ms};
+use crate::state::State;
+use crate::stream::{self, Stream};
 use crate::trace;
 use crate::turned_away::TurnedAway;
 
@@ -313,7 +315,7 @@ impl Place {
 fn headers() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
     for (name, value) in [
-        ("content-type", answer::EVENT_STREAM),
+        ("content-type", stream::EVENT_STREAM),
         ("cache-control", "private, no-cache, no-store, must-revalidate, max-age=0"),
         ("pragma", "no-cache"),
         // The name it has always had here.
@@ -333,7 +335,7 @@ fn come_back(state: &State, version: Version, resume: &Resume, reason: TurnedAwa
     trace::turned_away(reason.name());
     let mut body = b":\n".to_vec();
     encode::retry(&mut body, jittered_ms(state.config.retry_refused));
-    let mut response = answer::whole(StatusCode::OK, answer::EVENT_STREAM, body);
+    let mut response = answer::whole(StatusCode::OK, stream::EVENT_STREAM, body);
     let all = response.headers_mut();
     all.extend(headers());
     if let Resume::After(id) = resume

@@ -16,6 +16,7 @@ use super::site::Site;
 use super::subscription::{Kind, SubscriberName, Subscription, collection};
 use crate::answer::{self, Answer};
 use crate::query::{Plus, decode};
+use crate::response_body::Response;
 use crate::state::State;
 
 /// What a path asks for.
@@ -158,7 +159,7 @@ impl Asked {
     }
 }
 
-fn respond(parts: &Parts, dialect: &Dialect, cursor: &str, body: String) -> answer::Response {
+fn respond(parts: &Parts, dialect: &Dialect, cursor: &str, body: String) -> Response {
     // 0.x clients are used to a bare one.
     let tag = if dialect.is_one { format!("\"{cursor}\"") } else { cursor.to_owned() };
     let known = crate::headers::joined(&parts.headers, header::IF_NONE_MATCH, ", ");

@@ -20,7 +20,8 @@ use crate::answer::{self, Answer};
 use crate::limits::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_PAUSE};
 use crate::problem::{Code, Problem};
 use crate::query;
-use crate::state::{Stage, State};
+use crate::stage::Stage;
+use crate::state::State;
 
 pub(super) async fn history(
     state: &State,

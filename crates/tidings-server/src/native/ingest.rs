@@ -38,13 +38,15 @@ use tidings_hub::{Appended, Draft};
 use tokio::time::{Instant, Sleep};
 
 use crate::answer::{self, Answer};
-use crate::body::{self, BoxError, RequestBody};
+use crate::body::{self, RequestBody};
+use crate::error::BoxError;
+use crate::limiter::Meter;
 use crate::limits::{
     ATOMIC_BATCH_BYTES_MAX, INGEST_BATCH_BYTES_MAX, INGEST_BATCH_EVENTS_MAX, INGEST_BATCHES_MAX,
 };
 use crate::problem::{Code, Problem};
-use crate::quota::Meter;
-use crate::state::{Stage, State};
+use crate::stage::Stage;
+use crate::state::State;
 
 /// A format that events are read from.
 pub(super) trait Source {

@@ -37,11 +37,12 @@ use tidings_hub::{AppendError, Interest, Matcher, ReadError, Topic, with_causes}
 use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::body::{self, RequestBody};
+use crate::limiter::Meter;
 use crate::limits::READ_FAILURE_LOG_PAUSE;
 use crate::log_limit::LogLimit;
 use crate::problem::{Code, Problem};
 use crate::query::{self, Plus, Query};
-use crate::quota::{self, Meter};
+use crate::quota;
 use crate::state::State;
 
 use accept::Face;

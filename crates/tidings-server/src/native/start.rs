@@ -3,10 +3,10 @@
 use http::header::HeaderMap;
 use tidings_hub::{Start, Timestamp};
 
+use crate::clock;
 use crate::limits::LAST_MAX;
 use crate::problem::{Code, Problem};
 use crate::query::{self, Query};
-use crate::state;
 
 /// Takes the start out of a request; `None` if it names none.
 ///
@@ -46,7 +46,7 @@ pub(super) fn take(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Option<
 fn moment(text: &str) -> Result<Timestamp, Problem> {
     if let Some(ago) = query::duration(text) {
         let ago = ago.as_millis().try_into().unwrap_or(u64::MAX);
-        return Ok(Timestamp::from_millis(state::now().as_millis().saturating_sub(ago)));
+        return Ok(Timestamp::from_millis(clock::now().as_millis().saturating_sub(ago)));
     }
     // A `+` that was not percent-encoded has become a space.
     let parsed: Result<jiff::Timestamp, _> = text.replace(' ', "+").parse();
@@ -91,7 +91,7 @@ mod tests {
                 "{text}"
             );
         }
-        let before = state::now();
+        let before = clock::now();
         let Some(Start::Since(moment)) = start("since=1h", "").unwrap() else {
             panic!("a moment");
         };

@@ -8,9 +8,11 @@ use tidings_engine::{Attachment, OpenError, Opening, Refusal};
 use tidings_hub::{Outcome, Reset, Start, Voice};
 
 use super::start;
-use crate::answer::{self, Answer, EVENT_STREAM, Stream};
+use crate::answer::{self, Answer};
+use crate::clock::jittered_ms;
 use crate::problem::{Code, Problem};
-use crate::state::{State, jittered_ms};
+use crate::state::State;
+use crate::stream::{self, EVENT_STREAM, Stream};
 use crate::trace;
 use crate::turned_away::TurnedAway;
 
@@ -28,7 +30,7 @@ pub(super) async fn subscribe(
 
     if parts.method == Method::HEAD {
         let mut response = answer::empty(StatusCode::OK);
-        *response.headers_mut() = answer::stream_headers();
+        *response.headers_mut() = stream::stream_headers();
         return Ok(Answer::Response(response));
     }
     if state.is_leaving() {
@@ -54,7 +56,7 @@ pub(super) async fn subscribe(
         }
     };
     opening.hold(place);
-    let mut headers = answer::stream_headers();
+    let mut headers = stream::stream_headers();
     headers.insert(TIDINGS_RESUME, HeaderValue::from_static(opening.outcome.name()));
     let attachment = Attachment {
         voice: Voice::Native,
@@ -94,7 +96,7 @@ fn come_back(state: &State, version: Version, reason: TurnedAway) -> Answer {
     encode::retry(&mut body, jittered_ms(state.config.retry_refused));
     let mut response = answer::whole(StatusCode::OK, EVENT_STREAM, body);
     let headers = response.headers_mut();
-    headers.extend(answer::stream_headers());
+    headers.extend(stream::stream_headers());
     if version <= Version::HTTP_11 {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -1,0 +1,63 @@
+//! What all connections of a server share.
+
+use std::sync::Arc;
+
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::limits::{
+    CONNECTION_WINDOW_BYTES, PING_INTERVAL, PING_TIMEOUT, READ_BYTES_MAX, STREAM_SEND_BYTES_MAX,
+    STREAM_WINDOW_BYTES,
+};
+use crate::mount::Application;
+use crate::state::State;
+
+/// What all connections share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) state: Arc<State>,
+    pub(crate) protocols: Arc<Protocols>,
+    /// What answers requests, if it is not the hub alone.
+    pub(crate) application: Option<Application>,
+    /// Room for connections.
+    pub(crate) room: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// How the two versions of HTTP are spoken.
+pub(crate) struct Protocols {
+    pub(crate) http1: http1::Builder,
+    pub(crate) http2: http2::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    pub(crate) fn new(config: &Config, takes_sockets: bool) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            // Ours tells a slow head from an idle connection.
+            .header_read_timeout(None)
+            .max_header_size(config.head_bytes_max)
+            .max_buf_size(READ_BYTES_MAX)
+            // A client may end its side once it has sent its request. But the library sees a
+            // subscriber go only by the same sign.
+            .half_close(takes_sockets);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(config.streams_max)
+            .max_header_list_size(config.head_bytes_max.try_into().unwrap_or(u32::MAX))
+            .max_send_buf_size(STREAM_SEND_BYTES_MAX)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT);
+        Self { http1, http2 }
+    }
+}
