@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Appended, Attach, Audience, Draft, Epoch, EventId, Framing, Interest, Log, Notice, Outcome,
-    Page, Position, ReadError, ReadQuery, Resolved, ShardConfig, Start, Timestamp, Topic,
-    TopicState, Voice,
+    Appended, Attach, Draft, Epoch, Framing, Interest, Log, Notice, Page, Position, ReadError,
+    ReadQuery, Resolved, ShardConfig, Start, Topic, TopicState,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -20,20 +19,24 @@ use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::connection::{Began, ConnectionId, Past};
-use crate::counters::{Counters, Permit};
+use crate::counters::Counters;
 use crate::error::{OpenError, PublishError, StartError};
 use crate::fanout;
 use crate::limits::{
     DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
     RINGS_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX,
 };
-use crate::mailbox::{Mailbox, Message};
+use crate::mailbox::Mailbox;
+use crate::message::Message;
+use crate::message::{Newcomer, WayOut};
 use crate::on_panic::OnPanic;
 use crate::refusal::Refusal;
 use crate::replay::Replay;
+use crate::seat::Story;
 use crate::sink::{BodyPipe, SubscriberBody};
+use crate::subscription::{Attachment, Opening};
 use crate::sys::{self, Poller};
-use crate::worker::{Newcomer, Story, Surroundings, WayOut, Worker};
+use crate::worker::{Surroundings, Worker};
 
 pub use look::{Latencies, Status};
 
@@ -112,68 +115,6 @@ struct Inner {
     /// The first thread that panicked.
     panicked: watch::Sender<Option<Box<str>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// A subscription whose start has been found: what to tell the subscriber, and the place held for
-/// it.
-#[derive(Debug)]
-pub struct Opening {
-    /// What is wanted.
-    pub interest: Interest,
-    /// Deliver what comes after this position.
-    pub position: Position,
-    /// Which of the three this connection is.
-    pub outcome: Outcome,
-    /// The oldest event there is, for a `tidings.reset`.
-    pub first_id: EventId,
-    /// The name of the connection.
-    pub connection: ConnectionId,
-    /// Everything that is there is sent.
-    from_the_oldest: bool,
-    /// Topics of the subscription that have ended. When all have, the subscriber is closed once it
-    /// has the end.
-    ended: Vec<Topic>,
-    permit: Permit,
-}
-
-impl Opening {
-    /// Whether everything that is there will be sent.
-    pub fn is_from_the_oldest(&self) -> bool {
-        self.from_the_oldest
-    }
-
-    /// Keeps `what` until the subscriber is gone: its place in a count of somebody else's.
-    pub fn hold(&mut self, what: Option<impl Send + 'static>) {
-        if let Some(what) = what {
-            self.permit.hold(what);
-        }
-    }
-}
-
-/// What a subscriber brings beside its [`Opening`].
-#[derive(Debug)]
-pub struct Attachment {
-    /// How to speak to it.
-    pub voice: Voice,
-    /// Blocks of the event stream to send before the first event: a comment, a `retry`, an id, a
-    /// reset.
-    pub preface: Vec<u8>,
-    /// When to close it because its grant ends.
-    pub expires: Option<Timestamp>,
-    /// Which notices it gets, if any.
-    pub audience: Option<Audience>,
-    /// Who goes with it.
-    pub companion: Option<Box<dyn Companion>>,
-}
-
-/// Goes with a subscriber, and is dropped when the subscriber is gone, however that came.
-///
-/// Both happen on the thread that serves the subscriber, between two turns: what is done there must
-/// be short.
-pub trait Companion: Send + fmt::Debug {
-    /// The subscriber has its seat: what is published, and given notice of, from now on reaches it.
-    /// Returns notices from before that it is to be given too.
-    fn arrived(&mut self) -> Vec<Arc<Notice>>;
 }
 
 impl Engine {

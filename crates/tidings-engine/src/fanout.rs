@@ -12,13 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidings_hub::{Frame, FrameBatch, Log, Page, Position, ReadError, ReadQuery, with_causes};
+use tidings_hub::{Log, Position, ReadError, with_causes};
 use tokio::sync::watch;
 
 use crate::counters::Counters;
-use crate::limits::{
-    MAILBOX_PATIENCE, TAIL_PAGE_BYTES_MAX, TAIL_PAGE_RECORDS_MAX, TAIL_PATIENCE, UNHEARD_NAP,
-};
+use crate::frames::next_batch;
+use crate::limits::{MAILBOX_PATIENCE, TAIL_PATIENCE, UNHEARD_NAP};
 use crate::mailbox::Mailbox;
 
 /// The thread: follows the tail of `store` from `after` until `stopping`.
@@ -76,22 +75,4 @@ pub(crate) fn run(
         after = batch.upto;
         head.send_replace(after);
     }
-}
-
-/// The records after `after`, as frames: a page of them.
-pub(crate) fn next_batch(
-    store: &dyn Log,
-    after: Position,
-    upto: Position,
-) -> Result<FrameBatch, ReadError> {
-    let Page { records, reached } = store.read(&ReadQuery {
-        after,
-        upto,
-        interest: None,
-        records_max: TAIL_PAGE_RECORDS_MAX,
-        bytes_max: TAIL_PAGE_BYTES_MAX,
-    })?;
-    let epoch = store.identity().epoch;
-    let frames = records.into_iter().map(|record| Arc::new(Frame::encode(record, epoch)));
-    Ok(FrameBatch { after, frames: frames.collect(), upto: reached })
 }

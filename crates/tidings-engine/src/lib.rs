@@ -22,23 +22,30 @@ mod counters;
 mod engine;
 mod error;
 mod fanout;
+mod frames;
 mod histogram;
+mod hook;
 pub mod limits;
 mod mailbox;
+mod message;
 mod on_panic;
 mod refusal;
 mod replay;
+mod seat;
 mod sink;
+mod subscription;
 mod sys;
 mod timings;
 mod worker;
 
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
-pub use engine::{Attachment, Companion, Engine, EngineConfig, Latencies, Opening, Status};
+pub use engine::{Engine, EngineConfig, Latencies, Status};
 pub use error::{OpenError, PublishError, StartError};
 pub use histogram::Durations;
+pub use hook::Companion;
 pub use refusal::Refusal;
 pub use sink::{BrokenOff, SubscriberBody};
+pub use subscription::{Attachment, Opening};
 
 /// The examples in the README are tests, too.
 #[cfg(doctest)]

@@ -10,15 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidings_hub::{
-    CloseReason, EncodedPage, FrameBatch, Notice, Position, ReadError, SubscriberId,
-};
-
-use tokio::sync::OwnedSemaphorePermit;
+use tidings_hub::{FrameBatch, Notice, Position};
 
 use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_NOTICES_MAX};
+use crate::message::Message;
 use crate::sys::Bell;
-use crate::worker::{Newcomer, Question};
 
 pub(crate) struct Mailbox {
     bell: Bell,
@@ -42,25 +38,6 @@ struct Contents {
     gap: Option<Position>,
     /// Nobody will look into the box any more.
     closed: bool,
-}
-
-pub(crate) enum Message {
-    Attach(Box<Newcomer>),
-    Page(SubscriberId, Result<EncodedPage, ReadError>),
-    /// A body has room again.
-    Writable(SubscriberId),
-    /// A body is gone.
-    Closed(SubscriberId, CloseReason),
-    Notice(Arc<Notice>),
-    /// There was no room for some.
-    NoticesLost,
-    /// Somebody wants to know something. The permit belongs to the question, whether it is still
-    /// waited for or not.
-    Ask(Question, Arc<OwnedSemaphorePermit>),
-    Drain {
-        window_ms: u64,
-    },
-    Stop,
 }
 
 impl Mailbox {

@@ -8,7 +8,8 @@ use tidings_hub::limits::CATCH_UP_PAGE_BYTES_MAX;
 use tidings_hub::{EncodedPage, Log, ReadError, ReadOrder, ReadQuery};
 
 use crate::limits::{FIRST_IN_A_ROW_MAX, READ_RETRY};
-use crate::mailbox::{Mailbox, Message};
+use crate::mailbox::Mailbox;
+use crate::message::Message;
 use crate::on_panic::OnPanic;
 
 /// Orders from all workers. Bounded by what each shard orders at a time

@@ -17,52 +17,23 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::ServerConnection;
 use tidings_hub::{
-    Attach, CloseReason, Closing, FrameBatch, Log, Position, ReadError, Shard, ShardConfig,
-    SubscriberId,
+    CloseReason, Closing, FrameBatch, Log, Position, ReadError, Shard, ShardConfig, SubscriberId,
 };
 
 use crate::clock::{Clock, wall_clock};
-use crate::connection::{Began, Past};
-use crate::counters::{Counters, Permit};
-use crate::engine::Companion;
-use crate::fanout::next_batch;
+use crate::connection::Past;
+use crate::counters::Counters;
+use crate::frames::next_batch;
 use crate::limits::{ATTACH_WORK, MAIL_WORK_PER_TURN, WRITES_PER_LOOK, WRITES_PER_PAUSE};
-use crate::mailbox::{Mailbox, Message};
+use crate::mailbox::Mailbox;
+use crate::message::{Message, Newcomer, WayOut};
 use crate::replay::Replay;
-use crate::sink::{BodyPipe, Sink, SocketSink, TlsSink};
+use crate::seat::Seat;
+use crate::sink::{Sink, SocketSink, TlsSink};
 use crate::sys::{Event, Poller};
 
-pub(crate) use answer::Question;
 use courtesy::Courtesy;
-
-/// A subscriber on its way to its shard.
-pub(crate) struct Newcomer {
-    pub(crate) attach: Attach,
-    pub(crate) way_out: WayOut,
-    pub(crate) story: Story,
-    pub(crate) permit: Permit,
-    pub(crate) companion: Option<Box<dyn Companion>>,
-}
-
-pub(crate) enum WayOut {
-    Socket(TcpStream),
-    Tls(TcpStream, Box<ServerConnection>),
-    Body(BodyPipe),
-}
-
-/// What is told of a subscriber when somebody asks; 24 bytes of its memory.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Story {
-    /// Of its connection id.
-    pub(crate) number: u64,
-    /// It gets what comes after this position.
-    pub(crate) started: Position,
-    /// When it came, in seconds since the engine began.
-    pub(crate) since_s: u32,
-    pub(crate) began: Began,
-}
 
 /// What a worker shares with the rest of the engine.
 pub(crate) struct Surroundings {
@@ -97,15 +68,6 @@ pub(crate) struct Worker {
     is_deaf: bool,
     /// The last read of frames that were left out failed; logged once.
     is_blind: bool,
-}
-
-struct Seat {
-    id: SubscriberId,
-    sink: Sink,
-    story: Story,
-    _permit: Permit,
-    /// Dropped with the seat.
-    _companion: Option<Box<dyn Companion>>,
 }
 
 impl Worker {

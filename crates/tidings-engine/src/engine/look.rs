@@ -14,8 +14,8 @@ use super::Engine;
 use crate::connection::{Connection, ConnectionId};
 use crate::histogram::Durations;
 use crate::limits::{QUESTION_PATIENCE, STORE_LOOK_INTERVAL, TOPICS_PER_QUESTION_MAX};
-use crate::mailbox::Message;
-use crate::worker::Question;
+use crate::message::Message;
+use crate::message::Question;
 
 /// What `/readyz` and the metrics want to know.
 #[derive(Clone, Debug)]

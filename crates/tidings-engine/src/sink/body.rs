@@ -13,7 +13,8 @@ use http_body::Frame;
 use tidings_hub::{CloseReason, SubscriberId};
 
 use crate::limits::BODY_BYTES_MAX;
-use crate::mailbox::{Mailbox, Message};
+use crate::mailbox::Mailbox;
+use crate::message::Message;
 
 /// The shard's end.
 pub(crate) struct BodyPipe(Arc<Shared>);

@@ -1,37 +1,13 @@
 //! What a worker is asked from outside. Questions come by the mailbox and are answered between two
 //! turns, so that whoever asks never touches a shard.
 
-use std::sync::Arc;
+use tidings_hub::{Standing, SubscriberId};
 
-use tidings_hub::{Backlog, Standing, SubscriberId, Topic};
-use tokio::sync::oneshot::Sender;
-
-use super::{Seat, Worker};
+use super::Worker;
 use crate::connection::{Connection, ConnectionId};
+use crate::message::Question;
+use crate::seat::Seat;
 use crate::sink::Sink;
-
-/// What can be asked.
-pub(crate) enum Question {
-    /// Whether it is there.
-    Ping(Sender<()>),
-    /// How many subscribers an event on each of these topics would reach.
-    Subscribers(Arc<[Topic]>, Sender<Vec<u64>>),
-    /// Who is not live, and how far behind.
-    Backlog(Sender<Backlog>),
-    /// What is known of this connection. Costs a look at every seat.
-    Connection(ConnectionId, Sender<Option<Connection>>),
-}
-
-impl Question {
-    fn is_abandoned(&self) -> bool {
-        match self {
-            Self::Ping(answer) => answer.is_closed(),
-            Self::Subscribers(_, answer) => answer.is_closed(),
-            Self::Backlog(answer) => answer.is_closed(),
-            Self::Connection(_, answer) => answer.is_closed(),
-        }
-    }
-}
 
 impl Worker {
     pub(super) fn answer(&mut self, question: Question) {

@@ -7,13 +7,15 @@ use std::task::{Context, Poll, Waker};
 
 use http_body::Body;
 use tidings_hub::{
-    Draft, Epoch, Frame, Framing, Interest, Matcher, MemoryStore, Record, StandingState, Timestamp,
-    Topic, Voice,
+    Attach, Draft, Epoch, Frame, Framing, Interest, Matcher, MemoryStore, Record, StandingState,
+    Timestamp, Topic, Voice,
 };
 
 use super::*;
+use crate::connection::Began;
 use crate::connection::{Connection, ConnectionId};
-use crate::sink::SubscriberBody;
+use crate::seat::Story;
+use crate::sink::{BodyPipe, SubscriberBody};
 
 const RUN: u32 = 7;
 

@@ -1,0 +1,74 @@
+//! What is posted to a worker.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustls::ServerConnection;
+use tidings_hub::{
+    Attach, Backlog, CloseReason, EncodedPage, Notice, ReadError, SubscriberId, Topic,
+};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::oneshot::Sender;
+
+use crate::connection::{Connection, ConnectionId};
+use crate::counters::Permit;
+use crate::hook::Companion;
+use crate::seat::Story;
+use crate::sink::BodyPipe;
+
+pub(crate) enum Message {
+    Attach(Box<Newcomer>),
+    Page(SubscriberId, Result<EncodedPage, ReadError>),
+    /// A body has room again.
+    Writable(SubscriberId),
+    /// A body is gone.
+    Closed(SubscriberId, CloseReason),
+    Notice(Arc<Notice>),
+    /// There was no room for some.
+    NoticesLost,
+    /// Somebody wants to know something. The permit belongs to the question, whether it is still
+    /// waited for or not.
+    Ask(Question, Arc<OwnedSemaphorePermit>),
+    Drain {
+        window_ms: u64,
+    },
+    Stop,
+}
+
+/// A subscriber on its way to its shard.
+pub(crate) struct Newcomer {
+    pub(crate) attach: Attach,
+    pub(crate) way_out: WayOut,
+    pub(crate) story: Story,
+    pub(crate) permit: Permit,
+    pub(crate) companion: Option<Box<dyn Companion>>,
+}
+
+pub(crate) enum WayOut {
+    Socket(TcpStream),
+    Tls(TcpStream, Box<ServerConnection>),
+    Body(BodyPipe),
+}
+
+/// What can be asked.
+pub(crate) enum Question {
+    /// Whether it is there.
+    Ping(Sender<()>),
+    /// How many subscribers an event on each of these topics would reach.
+    Subscribers(Arc<[Topic]>, Sender<Vec<u64>>),
+    /// Who is not live, and how far behind.
+    Backlog(Sender<Backlog>),
+    /// What is known of this connection. Costs a look at every seat.
+    Connection(ConnectionId, Sender<Option<Connection>>),
+}
+
+impl Question {
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Ping(answer) => answer.is_closed(),
+            Self::Subscribers(_, answer) => answer.is_closed(),
+            Self::Backlog(answer) => answer.is_closed(),
+            Self::Connection(_, answer) => answer.is_closed(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+use tidings_hub::{Audience, EventId, Interest, Outcome, Position, Timestamp, Topic, Voice};
+
+use crate::connection::ConnectionId;
+use crate::counters::Permit;
+use crate::hook::Companion;
+
+/// A subscription whose start has been found: what to tell the subscriber, and the place held for
+/// it.
+#[derive(Debug)]
+pub struct Opening {
+    /// What is wanted.
+    pub interest: Interest,
+    /// Deliver what comes after this position.
+    pub position: Position,
+    /// Which of the three this connection is.
+    pub outcome: Outcome,
+    /// The oldest event there is, for a `tidings.reset`.
+    pub first_id: EventId,
+    /// The name of the connection.
+    pub connection: ConnectionId,
+    /// Everything that is there is sent.
+    pub(crate) from_the_oldest: bool,
+    /// Topics of the subscription that have ended. When all have, the subscriber is closed once it
+    /// has the end.
+    pub(crate) ended: Vec<Topic>,
+    pub(crate) permit: Permit,
+}
+
+impl Opening {
+    /// Whether everything that is there will be sent.
+    pub fn is_from_the_oldest(&self) -> bool {
+        self.from_the_oldest
+    }
+
+    /// Keeps `what` until the subscriber is gone: its place in a count of somebody else's.
+    pub fn hold(&mut self, what: Option<impl Send + 'static>) {
+        if let Some(what) = what {
+            self.permit.hold(what);
+        }
+    }
+}
+
+/// What a subscriber brings beside its [`Opening`].
+#[derive(Debug)]
+pub struct Attachment {
+    /// How to speak to it.
+    pub voice: Voice,
+    /// Blocks of the event stream to send before the first event: a comment, a `retry`, an id, a
+    /// reset.
+    pub preface: Vec<u8>,
+    /// When to close it because its grant ends.
+    pub expires: Option<Timestamp>,
+    /// Which notices it gets, if any.
+    pub audience: Option<Audience>,
+    /// Who goes with it.
+    pub companion: Option<Box<dyn Companion>>,
+}
