@@ -334,7 +334,7 @@ impl Engine {
         mut attachment: Attachment,
     ) -> SubscriberBody {
         let mailbox = self.choose_shard(opening.connection);
-        let (pipe, body) = BodyPipe::new(Arc::clone(mailbox));
+        let (pipe, body) = BodyPipe::new(Arc::<Mailbox>::clone(mailbox));
         let first = std::mem::take(&mut attachment.preface);
         let way_out = WayOut::Body(pipe);
         self.attach(mailbox, opening, attachment, Framing::Plain, first, way_out);

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidings_hub::{FrameBatch, Notice, Position};
+use tidings_hub::{CloseReason, FrameBatch, Notice, Position, SubscriberId};
 
 use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_NOTICES_MAX};
 use crate::message::Message;
+use crate::sink::BodyEvents;
 use crate::sys::Bell;
 
 pub(crate) struct Mailbox {
@@ -192,5 +193,15 @@ impl Mailbox {
 
     fn lock(&self) -> MutexGuard<'_, Contents> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BodyEvents for Mailbox {
+    fn writable(&self, id: SubscriberId) {
+        self.post(Message::Writable(id));
+    }
+
+    fn closed(&self, id: SubscriberId, reason: CloseReason) {
+        self.post(Message::Closed(id, reason));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidings_hub::CloseReason;
 
-pub(crate) use body::BodyPipe;
+pub(crate) use body::{BodyEvents, BodyPipe};
 pub use body::{BrokenOff, SubscriberBody};
 pub(crate) use socket::SocketSink;
 pub(crate) use tls::TlsSink;

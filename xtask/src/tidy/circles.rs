@@ -14,15 +14,6 @@ use crate::tree;
 /// shrink.
 const CIRCLES: &[&[&str]] = &[
     &[
-        "crates/tidings-engine/src/engine.rs",
-        "crates/tidings-engine/src/fanout.rs",
-        "crates/tidings-engine/src/mailbox.rs",
-        "crates/tidings-engine/src/replay.rs",
-        "crates/tidings-engine/src/sink/body.rs",
-        "crates/tidings-engine/src/worker.rs",
-        "crates/tidings-engine/src/worker/answer.rs",
-    ],
-    &[
         "crates/tidings-server/src/admin/connections.rs",
         "crates/tidings-server/src/admin/health.rs",
         "crates/tidings-server/src/auth/mod.rs",

@@ -13,8 +13,15 @@ use http_body::Frame;
 use tidings_hub::{CloseReason, SubscriberId};
 
 use crate::limits::BODY_BYTES_MAX;
-use crate::mailbox::Mailbox;
-use crate::message::Message;
+
+/// What a body tells the worker whose shard feeds it.
+pub(crate) trait BodyEvents: Send + Sync {
+    /// There is room again, after the shard had more than there was room for.
+    fn writable(&self, id: SubscriberId);
+
+    /// The body was dropped.
+    fn closed(&self, id: SubscriberId, reason: CloseReason);
+}
 
 /// The shard's end.
 pub(crate) struct BodyPipe(Arc<Shared>);
@@ -23,7 +30,7 @@ pub(crate) struct BodyPipe(Arc<Shared>);
 pub struct SubscriberBody(Arc<Shared>);
 
 struct Shared {
-    mailbox: Arc<Mailbox>,
+    events: Arc<dyn BodyEvents>,
     state: Mutex<State>,
 }
 
@@ -44,9 +51,9 @@ struct State {
 }
 
 impl BodyPipe {
-    /// Both ends of a body whose shard is reached by `mailbox`.
-    pub(crate) fn new(mailbox: Arc<Mailbox>) -> (Self, SubscriberBody) {
-        let shared = Arc::new(Shared { mailbox, state: Mutex::default() });
+    /// Both ends of a body whose shard is reached by `events`.
+    pub(crate) fn new(events: Arc<dyn BodyEvents>) -> (Self, SubscriberBody) {
+        let shared = Arc::new(Shared { events, state: Mutex::default() });
         (Self(Arc::clone(&shared)), SubscriberBody(shared))
     }
 
@@ -125,7 +132,7 @@ impl http_body::Body for SubscriberBody {
             let writable = std::mem::take(&mut state.full).then_some(state.id).flatten();
             drop(state);
             if let Some(id) = writable {
-                self.0.mailbox.post(Message::Writable(id));
+                self.0.events.writable(id);
             }
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
@@ -144,7 +151,7 @@ impl Drop for SubscriberBody {
         let gone = if state.finished { None } else { state.id };
         drop(state);
         if let Some(id) = gone {
-            self.0.mailbox.post(Message::Closed(id, CloseReason::PeerClosed));
+            self.0.events.closed(id, CloseReason::PeerClosed);
         }
     }
 }

@@ -59,7 +59,7 @@ impl Scene {
 
     /// Posts a subscriber that is served through a body; returns its number.
     fn post_body(&mut self, preface: &str) -> (u64, SubscriberBody) {
-        let (pipe, body) = BodyPipe::new(Arc::clone(&self.mailbox));
+        let (pipe, body) = BodyPipe::new(Arc::<Mailbox>::clone(&self.mailbox));
         let number = self.next_number;
         self.next_number += 1;
         let attach = Attach {
