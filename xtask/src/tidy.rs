@@ -3,6 +3,7 @@
 mod arrows;
 mod circles;
 mod decisions;
+mod idioms;
 mod links;
 mod modules;
 mod widths;
@@ -18,6 +19,7 @@ pub(crate) fn run() -> Vec<String> {
     problems.extend(arrows::check());
     problems.extend(circles::check(&files));
     problems.extend(words::check(&files));
+    problems.extend(idioms::check(&files));
     problems.extend(links::check(&files));
     problems.extend(decisions::check(&files));
     if problems.is_empty() {
