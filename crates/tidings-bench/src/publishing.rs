@@ -263,7 +263,7 @@ impl Publishing {
         }
     }
 
-    /// The connection is of no use any more.
+    /// Drops a connection that broke.
     fn disconnect(&mut self, index: usize) {
         for flight in self.publishers[index].disconnect() {
             self.unknown(index, flight);

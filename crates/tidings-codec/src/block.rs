@@ -110,7 +110,7 @@ impl Block {
         }
     }
 
-    /// Whether so many bytes more are within the limit.
+    /// Whether this many more bytes stay within the limit.
     #[inline]
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.data.len() + self.head.len() + bytes <= self.bytes_max

@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A thread, a descriptor or memory was not to be had.
+    /// A thread, a descriptor or memory was not available.
     Resources(io::Error),
 }
 

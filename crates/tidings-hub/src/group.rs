@@ -41,7 +41,7 @@ pub(crate) struct Group {
     pub(crate) members: u32,
     /// Live members whose sinks take no more for now; they hold the ring's frames.
     pub(crate) blocked: u32,
-    /// Members for whom history is being read or written. While there are any, the ring forgets
+    /// Members whose history is being read or written. While there are any, the ring forgets
     /// nothing it has room for, so that they can arrive.
     pub(crate) chasing: u32,
     /// It stands in the queue of groups to be walked.
@@ -119,7 +119,7 @@ impl Group {
         }
     }
 
-    /// Notes what was found ended when a member's history was read. What came since knows better.
+    /// Notes what was found ended when a member's history was read. Later events override it.
     pub(crate) fn note_history(&mut self, page: &EncodedPage) {
         if self.offered <= page.reached {
             for topic in &page.ended {

@@ -34,7 +34,7 @@ pub const TIMER_SLOTS: usize = 512;
 /// instead. At 150 bytes a frame these are 7,000 frames.
 pub const RING_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes all rings of a shard keep together, unless it is told otherwise. At the edge: each group
+/// Bytes all rings of a shard keep together, unless configured otherwise. At the edge: each group
 /// that gets a frame is held to [`RING_BYTES_TIGHT`], and over twice as many to its newest frame;
 /// who is further behind reads the log.
 pub const RINGS_BYTES_MAX: usize = 64 << 20;

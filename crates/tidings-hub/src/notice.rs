@@ -17,7 +17,7 @@ use crate::position::Position;
 pub struct Notice {
     /// Topics, type, payload, and who may have it. Its id and kind mean nothing.
     pub draft: Draft,
-    /// Who is meant, of those who want and may have it.
+    /// Recipients, among the subscribers that asked for it and may have it.
     pub audience: Audience,
     /// What its ids end with.
     pub tag: Box<str>,

@@ -37,14 +37,14 @@ pub use look::{Backlog, Skip, Standing, StandingState};
 pub use seam::ReadOrder;
 pub use write::Transmit;
 
-/// What a shard is told once.
+/// A shard's fixed configuration.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
     /// The name of the log.
     pub epoch: Epoch,
     /// The newest record at the start; frames after it will be handed in.
     pub head: Position,
-    /// A subscriber to whom nothing was sent for so long is sent a heartbeat, give or take a tenth.
+    /// Heartbeat interval for idle subscribers in milliseconds, ±10 % jitter.
     pub heartbeat_ms: u64,
     /// Age at which connections are closed so that they come back elsewhere, give or take a tenth.
     pub connection_age_max_ms: Option<u64>,
@@ -300,7 +300,7 @@ impl Shard {
         self.rings_bytes
     }
 
-    /// Who is gone, and why.
+    /// The next closed subscriber, with its reason.
     pub fn poll_close(&mut self) -> Option<Closing> {
         self.closing.pop_front()
     }
@@ -337,8 +337,8 @@ impl Shard {
         self.found = found;
     }
 
-    /// Keeps the group's ring within its bound. Live members whose turn has not come for so long
-    /// that they lose their place go on from the log.
+    /// Keeps the group's ring within its bound. Live members that
+    /// waited too long for a turn and lose their place continue from the log.
     fn trim(&mut self, id: GroupId) {
         let max = self.ring_bytes_max();
         let group = &mut self.groups[id as usize];

@@ -1,4 +1,4 @@
-//! Where a subscriber asks to start, and what it is told.
+//! Where a subscriber asks to start, and the answer it gets.
 
 use crate::position::Position;
 use crate::timestamp::Timestamp;
@@ -11,7 +11,7 @@ pub enum Start {
     /// After the event with this id. Any text: a client sends back what it was given, or makes it
     /// up.
     After(String),
-    /// With the last so many events.
+    /// With the last events, this many.
     Last(usize),
     /// With the first event at or after this moment.
     Since(Timestamp),
@@ -24,7 +24,7 @@ pub enum Start {
 pub struct Resolved {
     /// Deliver what comes after this position.
     pub position: Position,
-    /// What the subscriber is told.
+    /// The outcome reported to the subscriber.
     pub outcome: Outcome,
 }
 

@@ -141,9 +141,9 @@ pub struct ReadQuery<'a> {
     pub upto: Position,
     /// Return only records it admits; `None` returns all.
     pub interest: Option<&'a Interest>,
-    /// Return at most so many records.
+    /// Most records to return.
     pub records_max: usize,
-    /// Return no further record once those returned cost so many bytes.
+    /// Bytes of records after which no further record is returned.
     pub bytes_max: usize,
 }
 

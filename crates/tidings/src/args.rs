@@ -246,7 +246,7 @@ pub(crate) struct TokenArgs {
     /// The hub that a 1.0 token is for: its URL
     #[arg(long, value_name = "URL", hide_short_help = true)]
     pub(crate) audience: Option<String>,
-    /// About whom a 1.0 token is
+    /// The subject of a 1.0 token
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) subject: Option<String>,
     /// What others are told of its subscriptions, as JSON

@@ -49,7 +49,8 @@ impl CertificateFiles {
         let failed = |cause: Box<dyn Error + Send + Sync>| {
             let Self { certificate, key } = self;
             let (certificate, key) = (certificate.display(), key.display());
-            let message = format!("the certificate {certificate} with the key {key} is no use");
+            let message =
+                format!("the certificate {certificate} with the key {key} cannot be used");
             CliError::new(ExitCode::Configuration, message).because(cause)
         };
         let (certificate, key) = self.read().map_err(|error| failed(error.into()))?;

@@ -13,7 +13,7 @@ pub(crate) enum ExitCode {
     Usage,
     /// The configuration is wrong: a file, the environment, or values that do not fit together.
     Configuration,
-    /// It cannot start: an address, a folder or a file is not to be had.
+    /// It cannot start: an address, a folder or a file is not available.
     CannotStart,
     /// The hub, or another server, refused what was asked of it.
     Refused,
@@ -82,7 +82,7 @@ Exit codes:
     1  it failed while it was at it
     2  the command line is wrong
     3  the configuration is wrong
-    4  it cannot start: an address, a folder or a file is not to be had
+    4  it cannot start: an address, a folder or a file is not available
     5  the hub, or another server, refused what was asked of it
     6  the hub, or another server, cannot be reached
     7  `doctor` has warnings

@@ -1,4 +1,4 @@
-//! Keys and secrets: from where the settings say they are, to what the server is told.
+//! Keys and secrets: from where the settings say they are, to the server's configuration.
 
 use std::fs;
 use std::path::Path;

@@ -12,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::keys;
 use crate::settings::Settings;
 
-/// What the server is told. Reads the files of secrets.
+/// The server's configuration. Reads the files of secrets.
 ///
 /// # Errors
 ///

@@ -31,7 +31,7 @@ pub(crate) use value::{
     bytes as format_bytes, duration as format_duration, never_or_duration, parse_duration,
 };
 
-/// Everything a hub is told, parsed. What must fit together is checked by those who are told.
+/// A hub's settings, parsed. Whether they fit together is checked where they are used.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) listen: Vec<SocketAddr>,

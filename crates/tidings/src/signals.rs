@@ -5,8 +5,7 @@ use std::process;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 
-/// SIGHUP, by which a program is told to read its files again. Where there are no signals, nobody
-/// is told.
+/// SIGHUP, which asks a program to read its files again. It never comes on systems without signals.
 pub(crate) struct Hangup {
     #[cfg(unix)]
     signal: tokio::sync::Mutex<tokio::signal::unix::Signal>,

@@ -1,4 +1,4 @@
-//! What a supervisor gives a hub, and what it is told: systemd's socket activation
+//! What a supervisor gives a hub, and what the hub reports to it: systemd's socket activation
 //! (`sd_listen_fds(3)`) and notices (`sd_notify(3)`). Elsewhere there is nothing of that.
 
 use std::net::TcpListener;

@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 use crate::error::CliError;
 use crate::output;
 
-/// What is told, as long as this is there.
+/// Logging and tracing, for as long as this value lives.
 pub(crate) struct Telemetry {
     #[cfg(feature = "otel")]
     traces: Option<traces::Traces>,

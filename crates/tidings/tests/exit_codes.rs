@@ -230,7 +230,7 @@ fn a_hub_that_leaves_is_not_ready_and_what_is_no_hub_is_none() {
     }
 }
 
-/// To try again for a day, as when the hub is away, would be of no use.
+/// Retrying for a day, as when the hub is away, would change nothing.
 #[test]
 fn lines_for_which_there_is_no_room_end_the_publishing_and_say_why() {
     let folder = Folder::new();

@@ -83,7 +83,7 @@ pub(crate) fn all() -> Vec<Workload> {
     ]
 }
 
-/// As models send them: a delta in an envelope, with so many bytes of data.
+/// As models send them: a delta in an envelope, with this many bytes of data.
 fn json_event(bytes: usize) -> String {
     let head = "{\"id\":\"chatcmpl-9x2Yb\",\"object\":\"chat.completion.chunk\",\
                 \"created\":1726000000,\
@@ -94,7 +94,7 @@ fn json_event(bytes: usize) -> String {
     format!("data: {head}{}{tail}\n\n", &tokens[..fill])
 }
 
-/// Every field there is, and so many bytes of data.
+/// Every field there is, and this many bytes of data.
 fn named_event(bytes: usize) -> String {
     let words = "word".repeat(bytes / 4);
     format!("retry: 3000\nid: 42\nevent: message\ndata: payload data: {words}\n\n")

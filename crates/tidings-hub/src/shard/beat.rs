@@ -54,7 +54,7 @@ impl Shard {
         self.timers.next_ms()
     }
 
-    /// A peer from whom nothing may have been heard for a while: see whether it is still there.
+    /// The next silent peer to probe: is it still there?
     pub fn poll_probe(&mut self) -> Option<SubscriberId> {
         loop {
             let id = self.probes.pop_front()?;

@@ -200,7 +200,7 @@ mod tests {
         scene.turn();
         assert_eq!(scene.shard.deliveries(), 3 + 3);
 
-        // Who is gone in the middle of an event did not get it.
+        // A subscriber closed in the middle of an event did not get it.
         scene.room.insert(slow, 5);
         scene.publish("a", "3");
         scene.turn();

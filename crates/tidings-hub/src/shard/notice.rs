@@ -2,7 +2,7 @@
 //!
 //! A notice goes between two events, as words of the hub. A subscriber who is live and has taken
 //! whole events gets it at once; for any other it is kept until that is so. What is kept is bounded
-//! ([`NOTICES_PENDING_MAX`]); a subscriber for whom more would have to be kept is closed, and
+//! ([`NOTICES_PENDING_MAX`]); a subscriber that would need more is closed, and
 //! learns from the id it comes back with what it has missed.
 
 use std::sync::Arc;

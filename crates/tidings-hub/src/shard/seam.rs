@@ -55,7 +55,7 @@ use super::{Shard, Skip};
 /// History to be read for one subscriber.
 #[derive(Clone, Debug)]
 pub struct ReadOrder {
-    /// For whom.
+    /// The subscriber the page is for.
     pub id: SubscriberId,
     /// What it wants and may have.
     pub interest: Interest,
@@ -65,7 +65,7 @@ pub struct ReadOrder {
     pub after: Position,
     /// End with this one.
     pub upto: Position,
-    /// Read at most so many records.
+    /// Most records to read.
     pub records_max: usize,
     /// Whether it has got nothing since it came, or fell behind: it should not wait for the long
     /// pages of others.
@@ -80,7 +80,7 @@ pub(super) struct Behind {
 }
 
 impl Behind {
-    /// Who is next, if `reading` pages are being read.
+    /// The next subscriber to read for, if `reading` pages are being read.
     fn next(&mut self, reading: usize) -> Option<SubscriberId> {
         if reading >= CATCH_UP_READS_MAX + CATCH_UP_FIRST_READS_MAX {
             return None;

@@ -27,7 +27,7 @@ pub trait Catalog: Send + Sync {
     fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError>;
 
     /// The position after which the last `count` records begin that `interest` admits (fewer, if
-    /// the log does not hold so many, or the store's bound on looking back is met).
+    /// the log holds fewer, or the store's bound on looking back is met).
     ///
     /// # Errors
     ///

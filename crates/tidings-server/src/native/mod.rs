@@ -120,7 +120,7 @@ fn own_topic(caller: &Caller, raw: &str) -> Result<Topic, Problem> {
     Ok(topic)
 }
 
-/// Who may write: a caller without a token, moreover, not from a page of a foreign origin.
+/// The caller of a write. Without a token it may not be a page of a foreign origin.
 async fn writer(
     state: &State,
     parts: &Parts,

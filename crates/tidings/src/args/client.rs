@@ -77,7 +77,7 @@ pub(crate) struct SubscribeArgs {
     /// Begin with the last N events
     #[arg(long, value_name = "N", group = "start")]
     pub(crate) last: Option<u64>,
-    /// Begin at a time (2026-10-12T08:00:00Z), or so long ago (10m)
+    /// Begin at a time (2026-10-12T08:00:00Z), or this long ago (10m)
     #[arg(long, value_name = "WHEN", group = "start")]
     pub(crate) since: Option<String>,
     /// Run CMD in a shell for each event, with the data on its standard input

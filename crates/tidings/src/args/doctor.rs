@@ -7,7 +7,7 @@ use clap::Args;
 pub(crate) struct DoctorArgs {
     /// The event stream, as its subscribers ask for it
     pub(crate) url: String,
-    /// Listen for so long; idle cuts and heartbeats that take longer are not seen
+    /// Listen for this long; idle cuts and heartbeats that take longer are not seen
     #[arg(long = "for", value_name = "DURATION", default_value = "25s")]
     pub(crate) duration: String,
     /// Ask as a page of this origin would, such as `https://app.example`

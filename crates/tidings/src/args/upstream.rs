@@ -26,7 +26,7 @@ pub(crate) struct UpstreamArgs {
     /// Connect anew after such a silence, or "never"; without it, after 45s if it is a Tidings hub
     #[arg(long, value_name = "DURATION")]
     pub(crate) idle_timeout: Option<String>,
-    /// Give up after so many attempts in vain; without it, never
+    /// Give up after this many failed attempts; without it, never
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,
 }

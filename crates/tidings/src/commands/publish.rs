@@ -207,11 +207,11 @@ const RETRIES_AT_FIRST: u32 = 5;
 /// How often to try once it was there: about a day. Meanwhile whoever feeds the pipe waits.
 const RETRIES_LATER: u32 = 20_000;
 
-/// The first lines are confirmed after so long a silence, or so many.
+/// Silence after which the first lines are confirmed.
 const CONFIRM_AFTER: Duration = Duration::from_millis(200);
 const CONFIRM_LINES: u32 = 1000;
 
-/// Later ones after so long a silence.
+/// Silence after which later lines are confirmed.
 const FLUSH_AFTER: Duration = Duration::from_secs(3);
 
 pub(super) fn cannot_open(error: OpenError, hub: &HubUrl) -> CliError {

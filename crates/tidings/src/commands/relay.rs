@@ -62,7 +62,7 @@ async fn relay(
     }
     let publisher = publisher.build().map_err(|error| cannot_open(error, &args.hub))?;
     let prefix = args.id_prefix.as_deref().unwrap_or_default();
-    let (start, whence) = match since.id() {
+    let (start, from) = match since.id() {
         Some(id) => (Some(id.clone()), "the since-file"),
         None => match start::last_relayed(&args.hub, &args.topic, prefix).await? {
             Some(id) => (Some(id), "the last event of the topic"),
@@ -80,7 +80,7 @@ async fn relay(
         report: Report::new(args.quiet, report_every),
     };
     match &start {
-        Some(id) => relay.report.say(&format!("going on after {:?}, from {whence}", id.as_str())),
+        Some(id) => relay.report.say(&format!("going on after {:?}, from {from}", id.as_str())),
         None => relay.report.say("beginning with what the upstream sends first"),
     }
     let signal = Signals::new()?.first();

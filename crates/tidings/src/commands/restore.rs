@@ -26,7 +26,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode, CliError> {
     let (epoch, former) = (restored.epoch, restored.former);
     let text = format!(
         "{events} events restored to {}, the newest {}\n\
-         the log was {former} and is {epoch}: who comes back with a later id is told so\n",
+         the log was {former} and is {epoch}: a subscriber with a later id gets a reset\n",
         args.data.display(),
         restored.head.event_id(former),
     );

@@ -1,4 +1,4 @@
-//! `tidings serve`: run a hub until it is told to leave.
+//! `tidings serve`: run a hub until it is asked to stop.
 
 use std::sync::{Arc, OnceLock};
 

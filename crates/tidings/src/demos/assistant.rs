@@ -54,7 +54,7 @@ fn answer_to(question: &str) -> &'static str {
         "I am a few paragraphs in a program, so I cannot tell you much about that. But look at \
          how the words arrive: the program pipes an event stream into the hub with one POST, \
          each word an event. The hub stores it and passes it on to every page that shows this \
-         answer. When the last word is said, the topic ends, and the browser is told not to \
+         answer. When the last word is said, the topic ends, and the browser does not \
          come back. Ask me about reloading this page, or about WebSockets."
     }
 }

@@ -55,7 +55,7 @@ impl Traces {
     {
         let tracer = self.0.tracer("tidings");
         let layer = tracing_opentelemetry::layer().with_tracer(tracer);
-        // Where in our source a span begins, and on which thread, is of no use to an operator.
+        // Where in our source a span begins, and on which thread, does not help an operator.
         let layer = layer.with_location(false).with_threads(false).with_target(false);
         layer.with_filter(Targets::new().with_target("tidings_server::trace", Level::DEBUG))
     }
@@ -74,7 +74,7 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 /// How long the end of the hub may be held up by spans.
 const LAST_SPANS_MAX: Duration = Duration::from_secs(2);
 
-/// What the collector is told about this process: what the environment says, or that it is a hub.
+/// This process's attributes for the collector: those of the environment, or a hub's name.
 fn resource() -> Resource {
     const NAME: Key = Key::from_static_str("service.name");
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));

@@ -114,8 +114,7 @@ fn a_relay_goes_on_from_its_file_or_behind_what_others_published() {
     for data in ["one", "two"] {
         hub.publish("t", data);
     }
-    for (words, whence) in
-        [(&with_file[..], "the since-file"), (&[], "the last event of the topic")]
+    for (words, from) in [(&with_file[..], "the since-file"), (&[], "the last event of the topic")]
     {
         let asked = origin.requests().len();
         let mut relay = start(&hub, &origin, "t", words);
@@ -124,7 +123,7 @@ fn a_relay_goes_on_from_its_file_or_behind_what_others_published() {
         relay.signal("TERM");
         assert!(relay.wait().success());
         let said = relay.stderr();
-        assert!(said.contains(&format!("going on after \"30\", from {whence}")), "{said}");
+        assert!(said.contains(&format!("going on after \"30\", from {from}")), "{said}");
     }
     assert_eq!(history(&hub, "t", usize::MAX).len(), 42);
 }

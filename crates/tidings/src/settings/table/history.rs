@@ -60,8 +60,7 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""128MiB""#),
             is_common: false,
             help: "How much of it is held ready for those who read along [128MiB]",
-            note: "How much is held ready for subscribers who read along. Who is further \
-             behind reads the history.",
+            note: "Memory for the events that live subscribers are being sent.",
         },
     ],
 };

@@ -62,8 +62,8 @@ pub(super) const SECTION: Section = Section {
             help: "Connections at once from one address [unlimited]",
             note: "Connections at once from one address, with all their subscribers, except \
              trusted proxies; and subscribers, also behind a proxy; and subscribers \
-             with one token. One more subscriber is told to come back later, another \
-             request is refused with 429. \"unlimited\".",
+             with one token. Above it a subscriber is asked to retry later, and any \
+             other request gets 429.",
         },
         Setting {
             name: "max-subscribers-per-address",

@@ -9,8 +9,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("FILTER"),
             default: Default::Is(r#""info""#),
             is_common: true,
-            help: "What is told on standard error: error, warn, info, debug, ... [info]",
-            note: "What is told on standard error: \"error\", \"warn\", \"info\", \"debug\", \
+            help: "Log level on standard error: error, warn, info, debug, ... [info]",
+            note: "Log level on standard error: \"error\", \"warn\", \"info\", \"debug\", \
              \"trace\", \"off\"; or by part of the program: \
              \"warn,tidings_server=debug\".",
         },
@@ -20,7 +20,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("FORMAT"),
             default: Default::Is(r#""human""#),
             is_common: true,
-            help: "How it is told: human or json [human]",
+            help: "Log format: human or json [human]",
             note: "\"human\" or \"json\".",
         },
     ],

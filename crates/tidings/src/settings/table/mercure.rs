@@ -40,9 +40,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::Switch,
             default: Default::Is("true"),
             is_common: false,
-            help: "Who is subscribed can be asked for and listened to [true]",
-            note: "Who is subscribed can be asked for, and listened to, by those whose token \
-             grants it.",
+            help: "Enable the presence API and subscription events [true]",
+            note: "The presence API and subscription events, for tokens that grant them.",
         },
         Setting {
             name: "mercure-issuer",

@@ -10,9 +10,8 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""auto""#),
             is_common: true,
             help: "Subscribers at once [auto: by the limit of open files]",
-            note: "Subscribers at once. One more is told to come back later, and does so by \
-             itself. \"auto\": as many as the system lets the program have files open, \
-             less a twentieth.",
+            note: "Subscribers at once. One above the limit is asked to retry later. \"auto\": the \
+             system's limit of open files, less a twentieth.",
         },
         Setting {
             name: "max-arrival-rate",
@@ -31,7 +30,7 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""15s""#),
             is_common: true,
             help: "A silence that ends with a heartbeat [15s]",
-            note: "A subscriber to whom nothing was sent for so long is sent a heartbeat.",
+            note: "Heartbeat interval for idle subscribers, ±10 % jitter.",
         },
         Setting {
             name: "retry",
@@ -49,8 +48,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""10s""#),
             is_common: false,
-            help: "How long those wait for whom there is no room [10s]",
-            note: "The same, for whom there is no room now.",
+            help: "How long a subscriber rejected for lack of room waits before it retries [10s]",
+            note: "The same, for a subscriber rejected for lack of room.",
         },
         Setting {
             name: "peer-patience",
