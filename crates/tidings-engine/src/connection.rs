@@ -177,7 +177,7 @@ impl Connection {
 
 /// Connections that ended lately.
 #[derive(Debug, Default)]
-pub(crate) struct Past(Mutex<Remembered>);
+pub(crate) struct ClosedConnections(Mutex<Remembered>);
 
 #[derive(Debug, Default)]
 struct Remembered {
@@ -185,7 +185,7 @@ struct Remembered {
     bytes: usize,
 }
 
-impl Past {
+impl ClosedConnections {
     /// Remembers `connection`, and forgets the oldest for it if need be.
     pub(crate) fn remember(&self, connection: Connection) {
         let mut past = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded_in_number_and_in_bytes() {
-        let past = Past::default();
+        let past = ClosedConnections::default();
         for number in 0..CLOSED_MAX as u64 + 1 {
             past.remember(connection(number, "a"));
         }

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::committer::Committer;
-use crate::connection::{Began, ConnectionId, Past};
+use crate::connection::{Began, ClosedConnections, ConnectionId};
 use crate::counters::Counters;
 use crate::error::{OpenError, PublishError, StartError};
 use crate::fanout;
@@ -32,11 +32,11 @@ use crate::message::{Newcomer, WayOut};
 use crate::on_panic::OnPanic;
 use crate::refusal::Refusal;
 use crate::replay::Replay;
-use crate::seat::Story;
+use crate::seat::ConnectionInfo;
 use crate::sink::{BodyPipe, SubscriberBody};
 use crate::subscription::{Attachment, Opening};
 use crate::sys::{self, Poller};
-use crate::worker::{Surroundings, Worker};
+use crate::worker::{Worker, WorkerContext};
 
 pub use look::{Latencies, Status};
 
@@ -106,7 +106,7 @@ struct Inner {
     admission: Admission,
     /// The number of the next connection. It also says whose turn it is to get a subscriber.
     next_connection: AtomicU64,
-    past: Arc<Past>,
+    past: Arc<ClosedConnections>,
     reads: Arc<Semaphore>,
     questions: Arc<Semaphore>,
     pings: Arc<Semaphore>,
@@ -157,7 +157,7 @@ impl Engine {
     fn start_threads(&self, pollers: Vec<Poller>, head: Position) -> Result<(), StartError> {
         let inner = &self.inner;
         for (number, poller) in pollers.into_iter().enumerate() {
-            let around = Surroundings {
+            let context = WorkerContext {
                 mailbox: Arc::clone(&inner.mailboxes[number]),
                 replay: Arc::clone(&inner.replay),
                 store: Arc::clone(&inner.store),
@@ -175,7 +175,7 @@ impl Engine {
                 rings_bytes_max: inner.config.rings_bytes_max / inner.mailboxes.len(),
                 seed: inner.config.seed.wrapping_add(number as u64),
             };
-            let worker = Worker::new(around, poller, config);
+            let worker = Worker::new(context, poller, config);
             self.spawn(&format!("worker-{number}"), move || worker.run())?;
         }
         for number in 0..REPLAY_THREADS {
@@ -361,19 +361,14 @@ impl Engine {
             first,
             expires_ms: attachment.expires.map(|moment| self.inner.clock.at(moment)),
         };
-        let story = Story {
+        let info = ConnectionInfo {
             number: opening.connection.number,
             started: opening.position,
             since_s: (self.inner.clock.now_ms() / 1000).try_into().unwrap_or(u32::MAX),
             began: Began::from(&opening.outcome),
         };
-        let newcomer = Newcomer {
-            attach,
-            way_out,
-            story,
-            permit: opening.permit,
-            companion: attachment.companion,
-        };
+        let newcomer =
+            Newcomer { attach, way_out, info, permit: opening.permit, hook: attachment.hook };
         mailbox.post(Message::Attach(Box::new(newcomer)));
     }
 

@@ -42,7 +42,7 @@ pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdi
 pub use engine::{Engine, EngineConfig, Latencies, Status};
 pub use error::{OpenError, PublishError, StartError};
 pub use histogram::Durations;
-pub use hook::Companion;
+pub use hook::SubscriberHook;
 pub use refusal::Refusal;
 pub use sink::{BrokenOff, SubscriberBody};
 pub use subscription::{Attachment, Opening};

@@ -12,8 +12,8 @@ use tokio::sync::oneshot::Sender;
 
 use crate::connection::{Connection, ConnectionId};
 use crate::counters::Permit;
-use crate::hook::Companion;
-use crate::seat::Story;
+use crate::hook::SubscriberHook;
+use crate::seat::ConnectionInfo;
 use crate::sink::BodyPipe;
 
 pub(crate) enum Message {
@@ -39,9 +39,9 @@ pub(crate) enum Message {
 pub(crate) struct Newcomer {
     pub(crate) attach: Attach,
     pub(crate) way_out: WayOut,
-    pub(crate) story: Story,
+    pub(crate) info: ConnectionInfo,
     pub(crate) permit: Permit,
-    pub(crate) companion: Option<Box<dyn Companion>>,
+    pub(crate) hook: Option<Box<dyn SubscriberHook>>,
 }
 
 pub(crate) enum WayOut {

@@ -2,17 +2,17 @@ use tidings_hub::{Position, SubscriberId};
 
 use crate::connection::Began;
 use crate::counters::Permit;
-use crate::hook::Companion;
+use crate::hook::SubscriberHook;
 use crate::sink::Sink;
 
-/// What is told of a subscriber when somebody asks; 24 bytes of its memory.
+/// Per-connection details for operators; 24 bytes of each subscriber's memory.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Story {
-    /// Of its connection id.
+pub(crate) struct ConnectionInfo {
+    /// The number in its connection id.
     pub(crate) number: u64,
-    /// It gets what comes after this position.
+    /// The position after which it started.
     pub(crate) started: Position,
-    /// When it came, in seconds since the engine began.
+    /// Time of arrival, in seconds since the engine started.
     pub(crate) since_s: u32,
     pub(crate) began: Began,
 }
@@ -21,8 +21,8 @@ pub(crate) struct Story {
 pub(crate) struct Seat {
     pub(crate) id: SubscriberId,
     pub(crate) sink: Sink,
-    pub(crate) story: Story,
+    pub(crate) info: ConnectionInfo,
     pub(crate) _permit: Permit,
     /// Dropped with the seat.
-    pub(crate) _companion: Option<Box<dyn Companion>>,
+    pub(crate) _hook: Option<Box<dyn SubscriberHook>>,
 }

@@ -2,7 +2,7 @@ use tidings_hub::{Audience, EventId, Interest, Outcome, Position, Timestamp, Top
 
 use crate::connection::ConnectionId;
 use crate::counters::Permit;
-use crate::hook::Companion;
+use crate::hook::SubscriberHook;
 
 /// A subscription whose start has been found: what to tell the subscriber, and the place held for
 /// it.
@@ -53,5 +53,5 @@ pub struct Attachment {
     /// Which notices it gets, if any.
     pub audience: Option<Audience>,
     /// Who goes with it.
-    pub companion: Option<Box<dyn Companion>>,
+    pub hook: Option<Box<dyn SubscriberHook>>,
 }

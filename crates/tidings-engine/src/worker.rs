@@ -4,10 +4,10 @@
 //! writes them, looking at the mailbox again every [`WRITES_PER_LOOK`] writes. It sleeps only when
 //! the shard has nothing left to write and the mailbox is empty. So a quiet hub delivers at once,
 //! and a busy one gathers: whatever came while others were written goes out in one write each. Then
-//! it also lets other threads go first (`courtesy.rs`).
+//! it also lets other threads go first (`cpu_yield.rs`).
 
 mod answer;
-mod courtesy;
+mod cpu_yield;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +22,7 @@ use tidings_hub::{
 };
 
 use crate::clock::{Clock, wall_clock};
-use crate::connection::Past;
+use crate::connection::ClosedConnections;
 use crate::counters::Counters;
 use crate::frames::next_batch;
 use crate::limits::{ATTACH_WORK, MAIL_WORK_PER_TURN, WRITES_PER_LOOK, WRITES_PER_PAUSE};
@@ -33,15 +33,15 @@ use crate::seat::Seat;
 use crate::sink::{Sink, SocketSink, TlsSink};
 use crate::sys::{Event, Poller};
 
-use courtesy::Courtesy;
+use cpu_yield::CpuYield;
 
 /// What a worker shares with the rest of the engine.
-pub(crate) struct Surroundings {
+pub(crate) struct WorkerContext {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) replay: Arc<Replay>,
     pub(crate) store: Arc<dyn Log>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) past: Arc<Past>,
+    pub(crate) past: Arc<ClosedConnections>,
     /// Of every connection id.
     pub(crate) run: u32,
     pub(crate) clock: Clock,
@@ -49,7 +49,7 @@ pub(crate) struct Surroundings {
 }
 
 pub(crate) struct Worker {
-    around: Surroundings,
+    context: WorkerContext,
     poller: Poller,
     shard: Shard,
     /// By the subscriber's index.
@@ -58,7 +58,7 @@ pub(crate) struct Worker {
     skips: HashMap<SubscriberId, (Position, Position)>,
     /// Deliveries that were reported.
     delivered: u64,
-    courtesy: Courtesy,
+    cpu_yield: CpuYield,
     /// When the oldest frame was published that is yet to be written to somebody.
     oldest_came: Option<Instant>,
     messages: VecDeque<Message>,
@@ -71,16 +71,16 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(around: Surroundings, poller: Poller, config: ShardConfig) -> Self {
-        let shard = Shard::new(config, around.clock.now_ms());
+    pub(crate) fn new(context: WorkerContext, poller: Poller, config: ShardConfig) -> Self {
+        let shard = Shard::new(config, context.clock.now_ms());
         Self {
-            around,
+            context,
             poller,
             shard,
             seats: Vec::new(),
             skips: HashMap::new(),
             delivered: 0,
-            courtesy: Courtesy::new(),
+            cpu_yield: CpuYield::new(),
             oldest_came: None,
             messages: VecDeque::new(),
             batches: VecDeque::new(),
@@ -114,7 +114,7 @@ impl Worker {
     /// Handles what `happened` and what came by mail, and writes. Returns whether nothing is left
     /// to be written.
     fn turn(&mut self, happened: &mut Vec<Event>) -> bool {
-        self.shard.handle_time(self.around.clock.now_ms());
+        self.shard.handle_time(self.context.clock.now_ms());
         for event in happened.drain(..) {
             self.handle_event(event);
         }
@@ -147,11 +147,11 @@ impl Worker {
 
     fn take_mail(&mut self) {
         let is_left = !self.batches.is_empty() || !self.messages.is_empty();
-        if !is_left && !self.around.mailbox.is_waiting() {
+        if !is_left && !self.context.mailbox.is_waiting() {
             return;
         }
         let frames = !self.shard.is_flooded() && self.batches.is_empty();
-        let gap = self.around.mailbox.take(&mut self.messages, &mut self.batches, frames);
+        let gap = self.context.mailbox.take(&mut self.messages, &mut self.batches, frames);
         if let Some(upto) = gap
             && self.shard.head() < upto
         {
@@ -169,7 +169,7 @@ impl Worker {
             let before = self.shard.deliveries();
             self.handle_batch(&batch);
             if self.oldest_came.is_none() && self.shard.deliveries() > before {
-                self.oldest_came = self.around.counters.timings.came(batch.after.next());
+                self.oldest_came = self.context.counters.timings.came(batch.after.next());
             }
         }
     }
@@ -194,7 +194,7 @@ impl Worker {
     }
 
     fn attach(&mut self, newcomer: Newcomer) {
-        let Newcomer { attach, way_out, story, permit, mut companion } = newcomer;
+        let Newcomer { attach, way_out, info, permit, mut hook } = newcomer;
         let sink = match way_out {
             WayOut::Body(body) => Ok(Sink::Body(body)),
             WayOut::Socket(socket) => SocketSink::new(socket).map(Sink::Socket),
@@ -211,8 +211,8 @@ impl Worker {
         // be free too: a subscriber that was closed a moment ago leaves it first.
         self.close();
         let id = self.shard.attach(attach);
-        self.around.counters.seated(!matches!(sink, Sink::Body(_)));
-        let missed = companion.as_mut().map(|companion| companion.arrived());
+        self.context.counters.seated(!matches!(sink, Sink::Body(_)));
+        let missed = hook.as_mut().map(|hook| hook.arrived());
         // From here the client may know that it is subscribed.
         let ready = match &sink {
             Sink::Body(body) => body.seated(id),
@@ -222,8 +222,7 @@ impl Worker {
         if self.seats.len() <= id.index() {
             self.seats.resize_with(id.index() + 1, || None);
         }
-        self.seats[id.index()] =
-            Some(Seat { id, sink, story, _permit: permit, _companion: companion });
+        self.seats[id.index()] = Some(Seat { id, sink, info, _permit: permit, _hook: hook });
         if let Some(missed) = missed {
             self.shard.handle_missed_notices(id, missed);
         }
@@ -240,7 +239,7 @@ impl Worker {
     /// slow or retention too fast, it reads them from the log first.
     fn handle_batch(&mut self, batch: &FrameBatch) {
         while self.shard.head() < batch.after {
-            match next_batch(&*self.around.store, self.shard.head(), batch.after) {
+            match next_batch(&*self.context.store, self.shard.head(), batch.after) {
                 Ok(missed) => {
                     self.is_blind = false;
                     self.shard.handle_frames(&missed);
@@ -273,14 +272,14 @@ impl Worker {
     fn write(&mut self) -> bool {
         for number in 1..=WRITES_PER_LOOK {
             if number.is_multiple_of(WRITES_PER_PAUSE) && self.shard.is_pressed() {
-                self.courtesy.give_way();
+                self.cpu_yield.maybe_yield();
             }
             let Some(transmit) = self.shard.poll_write() else { return true };
             let id = transmit.id;
             let seat = self.seats[id.index()].as_mut().expect("every subscriber has a seat");
             match seat.sink.write(transmit.bytes) {
                 Ok(written) => {
-                    self.around.counters.wrote(written);
+                    self.context.counters.wrote(written);
                     self.shard.handle_written(written);
                 }
                 Err(reason) => self.shard.handle_closed(id, reason),
@@ -294,22 +293,22 @@ impl Worker {
         // While something is yet to be written, the shard's count runs ahead, and may come back.
         let delivered = self.shard.deliveries();
         if delivered > self.delivered {
-            self.around.counters.delivered(delivered - self.delivered);
+            self.context.counters.delivered(delivered - self.delivered);
             self.delivered = delivered;
         }
         if idle && let Some(came) = self.oldest_came.take() {
-            self.around.counters.timings.deliveries.observe(came.elapsed());
+            self.context.counters.timings.deliveries.observe(came.elapsed());
         }
     }
 
     fn order_reads(&mut self) {
         while let Some(order) = self.shard.poll_read() {
-            self.around.replay.order(&self.around.mailbox, order);
+            self.context.replay.order(&self.context.mailbox, order);
         }
     }
 
     fn probe(&mut self) {
-        let patience = self.around.peer_patience;
+        let patience = self.context.peer_patience;
         while let Some(id) = self.shard.poll_probe() {
             let seat = self.seats.get(id.index()).and_then(Option::as_ref);
             if seat.is_some_and(|seat| seat.id == id && seat.sink.has_vanished(patience)) {
@@ -321,12 +320,12 @@ impl Worker {
     fn close(&mut self) {
         self.note_skips();
         while let Some(Closing { id, reason, standing, farewell }) = self.shard.poll_close() {
-            self.around.counters.closed(reason);
+            self.context.counters.closed(reason);
             let seat = self.seats.get_mut(id.index());
             let Some(seat) = seat.and_then(|seat| seat.take_if(|seat| seat.id == id)) else {
                 continue;
             };
-            let mut connection = self.told(&seat, standing);
+            let mut connection = self.describe(&seat, standing);
             connection.closed = Some(wall_clock());
             tracing::debug!(
                 connection = %connection.id,
@@ -335,8 +334,8 @@ impl Worker {
                 "subscriber closed"
             );
             self.skips.remove(&id);
-            self.around.counters.left(connection.direct);
-            self.around.past.remember(connection);
+            self.context.counters.left(connection.direct);
+            self.context.past.remember(connection);
             seat.sink.finish(farewell.as_deref());
         }
     }
@@ -351,14 +350,14 @@ impl Worker {
 
     fn sleep(&mut self, idle: bool, happened: &mut Vec<Event>) -> io::Result<()> {
         let is_left = !self.batches.is_empty() || !self.messages.is_empty();
-        if !idle || is_left || !self.around.mailbox.fall_asleep() {
+        if !idle || is_left || !self.context.mailbox.fall_asleep() {
             return self.poller.wait(Some(Duration::ZERO), happened);
         }
-        let now_ms = self.around.clock.now_ms();
+        let now_ms = self.context.clock.now_ms();
         let timeout = self.shard.poll_timeout();
         let timeout = timeout.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms)));
         let result = self.poller.wait(timeout, happened);
-        self.around.mailbox.wake_up();
+        self.context.mailbox.wake_up();
         result
     }
 }
@@ -366,6 +365,6 @@ impl Worker {
 impl Drop for Worker {
     /// However the worker ends, also by a panic: nobody waits for it.
     fn drop(&mut self) {
-        self.around.mailbox.close();
+        self.context.mailbox.close();
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http_body::Body;
 use tidings_engine::{
-    Attachment, Companion, Engine, EngineConfig, OpenError, Refusal, SubscriberBody, Verdict,
+    Attachment, Engine, EngineConfig, OpenError, Refusal, SubscriberBody, SubscriberHook, Verdict,
 };
 use tidings_hub::{
     CloseReason, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Notice, StandingState, Start,
@@ -42,7 +42,7 @@ fn attachment() -> Attachment {
         preface: b": hi\n\n".to_vec(),
         expires: None,
         audience: None,
-        companion: None,
+        hook: None,
     }
 }
 
@@ -162,7 +162,7 @@ async fn a_stalled_reader_loses_nothing_and_holds_nobody_up() {
 #[derive(Debug)]
 struct SlowList(Arc<AtomicBool>);
 
-impl Companion for SlowList {
+impl SubscriberHook for SlowList {
     fn arrived(&mut self) -> Vec<Arc<Notice>> {
         std::thread::sleep(Duration::from_millis(100));
         self.0.store(true, Ordering::SeqCst);
@@ -174,9 +174,9 @@ impl Companion for SlowList {
 async fn a_body_is_there_once_its_subscriber_is_listed() {
     let engine = engine(config());
     let listed = Arc::new(AtomicBool::new(false));
-    let companion: Box<dyn Companion> = Box::new(SlowList(Arc::clone(&listed)));
+    let hook: Box<dyn SubscriberHook> = Box::new(SlowList(Arc::clone(&listed)));
     let opening = engine.open(interest("a"), Start::Live).await.unwrap();
-    let attachment = Attachment { companion: Some(companion), ..attachment() };
+    let attachment = Attachment { hook: Some(hook), ..attachment() };
     let _body = engine.attach_body(opening, attachment).await;
     assert!(listed.load(Ordering::SeqCst));
     engine.stop().await;

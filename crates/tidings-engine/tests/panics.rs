@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use http_body::Body;
 use tidings_engine::{
-    Attachment, Companion, Engine, EngineConfig, OpenError, PublishError, Refusal, SubscriberBody,
+    Attachment, Engine, EngineConfig, OpenError, PublishError, Refusal, SubscriberBody,
+    SubscriberHook,
 };
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Draft, Epoch, Health, Interest, Log, LogIdentity,
@@ -83,7 +84,7 @@ fn draft() -> Draft {
 async fn subscribe(
     engine: &Engine,
     start: Start,
-    companion: Option<Box<dyn Companion>>,
+    hook: Option<Box<dyn SubscriberHook>>,
 ) -> SubscriberBody {
     let interest = Interest::new(vec![Matcher::All], Vec::new());
     let opening = engine.open(interest, start).await.unwrap();
@@ -92,7 +93,7 @@ async fn subscribe(
         preface: Vec::new(),
         expires: None,
         audience: None,
-        companion,
+        hook,
     };
     engine.attach_body(opening, attachment).await
 }
@@ -162,7 +163,7 @@ async fn a_subscriber_does_not_wait_for_history_from_a_thread_that_panicked() {
 #[derive(Debug)]
 struct Trap;
 
-impl Companion for Trap {
+impl SubscriberHook for Trap {
     fn arrived(&mut self) -> Vec<Arc<Notice>> {
         panic!("the trap")
     }
@@ -184,7 +185,7 @@ async fn subscribers_of_a_worker_that_panicked_are_cut_off_and_none_waits_for_a_
             preface: Vec::new(),
             expires: None,
             audience: None,
-            companion: None,
+            hook: None,
         };
         end(engine.attach_body(late, attachment).await).await;
         assert_eq!(engine.status().subscribers, 0, "every place is free again");

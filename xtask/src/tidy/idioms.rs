@@ -13,8 +13,8 @@ struct Idiom {
 
 const IDIOMS: &[Idiom] = &[
     Idiom { words: "who is", instead: "name the subject: a rejected request", known: 19 },
-    Idiom { words: "what is told", instead: "name what is logged or sent", known: 1 },
-    Idiom { words: "is told", instead: "name who says what: the log, the answer", known: 49 },
+    Idiom { words: "what is told", instead: "name what is logged or sent", known: 0 },
+    Idiom { words: "is told", instead: "name who says what: the log, the answer", known: 48 },
     Idiom { words: "so many", instead: "this many", known: 30 },
     Idiom { words: "so long", instead: "that long", known: 7 },
     Idiom { words: "moreover", instead: "also", known: 0 },

@@ -33,12 +33,12 @@ impl Worker {
     }
 
     fn connection(&self, id: ConnectionId) -> Option<Connection> {
-        if id.run != self.around.run {
+        if id.run != self.context.run {
             return None;
         }
         let mut seats = self.seats.iter().flatten();
-        let seat = seats.find(|seat| seat.story.number == id.number)?;
-        let mut connection = self.told(seat, self.shard.standing(seat.id)?);
+        let seat = seats.find(|seat| seat.info.number == id.number)?;
+        let mut connection = self.describe(seat, self.shard.standing(seat.id)?);
         connection.peer = match &seat.sink {
             Sink::Socket(socket) => socket.socket().peer_addr().ok(),
             Sink::Tls(socket) => socket.socket().peer_addr().ok(),
@@ -48,14 +48,14 @@ impl Worker {
     }
 
     /// A subscriber's connection, as far as the worker knows it.
-    pub(super) fn told(&self, seat: &Seat, standing: Standing) -> Connection {
-        let story = seat.story;
+    pub(super) fn describe(&self, seat: &Seat, standing: Standing) -> Connection {
+        let info = seat.info;
         Connection {
-            id: ConnectionId { run: self.around.run, number: story.number },
+            id: ConnectionId { run: self.context.run, number: info.number },
             standing,
-            began: story.began,
-            started: story.started,
-            since: self.around.clock.wall(u64::from(story.since_s) * 1000),
+            began: info.began,
+            started: info.started,
+            since: self.context.clock.wall(u64::from(info.since_s) * 1000),
             closed: None,
             direct: !matches!(seat.sink, Sink::Body(_)),
             peer: None,
@@ -69,7 +69,7 @@ impl Worker {
             let id: SubscriberId = skip.id;
             self.skips.insert(id, (skip.after, skip.first));
             if let Some(seat) = self.seats.get(id.index()).and_then(Option::as_ref) {
-                let connection = ConnectionId { run: self.around.run, number: seat.story.number };
+                let connection = ConnectionId { run: self.context.run, number: seat.info.number };
                 tracing::debug!(%connection, after = %skip.after, first = %skip.first,
                     "retention was faster than a subscriber");
             }

@@ -14,7 +14,7 @@ use tidings_hub::{
 use super::*;
 use crate::connection::Began;
 use crate::connection::{Connection, ConnectionId};
-use crate::seat::Story;
+use crate::seat::ConnectionInfo;
 use crate::sink::{BodyPipe, SubscriberBody};
 
 const RUN: u32 = 7;
@@ -24,7 +24,7 @@ struct Scene {
     worker: Worker,
     mailbox: Arc<Mailbox>,
     counters: Arc<Counters>,
-    past: Arc<Past>,
+    past: Arc<ClosedConnections>,
     next_number: u64,
 }
 
@@ -34,7 +34,7 @@ impl Scene {
         let mailbox = Arc::new(Mailbox::new(poller.bell()));
         let epoch = Epoch::parse("k7q2ma").unwrap();
         let store: Arc<dyn Log> = Arc::new(MemoryStore::new(epoch, usize::MAX, Duration::MAX));
-        let around = Surroundings {
+        let context = WorkerContext {
             mailbox: Arc::clone(&mailbox),
             replay: Arc::default(),
             store,
@@ -52,8 +52,8 @@ impl Scene {
             rings_bytes_max: 1 << 20,
             seed: 7,
         };
-        let (counters, past) = (Arc::clone(&around.counters), Arc::clone(&around.past));
-        let worker = Worker::new(around, poller, config);
+        let (counters, past) = (Arc::clone(&context.counters), Arc::clone(&context.past));
+        let worker = Worker::new(context, poller, config);
         Self { worker, mailbox, counters, past, next_number: 0 }
     }
 
@@ -72,13 +72,14 @@ impl Scene {
             first: preface.into(),
             expires_ms: None,
         };
-        let story = Story { number, started: Position::ZERO, since_s: 0, began: Began::Live };
+        let info =
+            ConnectionInfo { number, started: Position::ZERO, since_s: 0, began: Began::Live };
         self.mailbox.post(Message::Attach(Box::new(Newcomer {
             attach,
             way_out: WayOut::Body(pipe),
-            story,
+            info,
             permit: self.counters.admit(usize::MAX).unwrap(),
-            companion: None,
+            hook: None,
         })));
         (number, body)
     }

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidings_engine::{Companion, Engine};
+use tidings_engine::{Engine, SubscriberHook};
 use tidings_hub::{Draft, EventType, Interest, Notice, Position, Topic, Visibility};
 
 use super::dialect::{Dialect, ONE, ZERO};
@@ -84,7 +84,7 @@ impl Presence {
         engine: &Engine,
         subscriptions: Vec<Subscription>,
         missed: Option<(Since, &'static Dialect, Interest)>,
-    ) -> Box<dyn Companion> {
+    ) -> Box<dyn SubscriberHook> {
         let session =
             Session { subscriber: SubscriberName::random(), subscriptions: subscriptions.into() };
         Box::new(Member {
@@ -211,7 +211,7 @@ struct Member {
     missed: Option<Box<(Since, &'static Dialect, Interest)>>,
 }
 
-impl Companion for Member {
+impl SubscriberHook for Member {
     fn arrived(&mut self) -> Vec<Arc<Notice>> {
         let missed = self.missed.take();
         let missed = missed.map(|missed| self.presence.missed(missed.0, missed.1, &missed.2));

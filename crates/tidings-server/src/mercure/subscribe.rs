@@ -102,7 +102,7 @@ pub(super) async fn subscribe(
         preface: b":\n".to_vec(),
         expires: caller.access.expires,
         audience: has_presence.then_some(dialect.audience),
-        companion: has_presence.then(|| presence.member(&state.engine, subscriptions, missed)),
+        hook: has_presence.then(|| presence.member(&state.engine, subscriptions, missed)),
     };
     Ok(Answer::Stream(Box::new(Stream { opening, attachment, headers })))
 }

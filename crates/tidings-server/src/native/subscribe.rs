@@ -63,7 +63,7 @@ pub(super) async fn subscribe(
         preface: preface(state, &opening),
         expires: caller.grant().expires,
         audience: None,
-        companion: None,
+        hook: None,
     };
     Ok(Answer::Stream(Box::new(Stream { opening, attachment, headers })))
 }

@@ -17,18 +17,18 @@ use std::time::{Duration, Instant};
 use crate::limits::{COURTESY_MAX, COURTESY_WINDOW};
 
 /// How much a worker has given away lately.
-pub(super) struct Courtesy {
+pub(super) struct CpuYield {
     window: Instant,
     given: Duration,
 }
 
-impl Courtesy {
+impl CpuYield {
     pub(super) fn new() -> Self {
         Self { window: Instant::now(), given: Duration::ZERO }
     }
 
     /// Lets others go first, if that has not cost too much lately.
-    pub(super) fn give_way(&mut self) {
+    pub(super) fn maybe_yield(&mut self) {
         let began = Instant::now();
         if began - self.window >= COURTESY_WINDOW {
             (self.window, self.given) = (began, Duration::ZERO);
