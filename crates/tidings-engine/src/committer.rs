@@ -5,19 +5,24 @@
 //! again. No delay is added to make batches bigger: while one batch is being synced, the next one
 //! gathers by itself.
 
+mod stream;
 mod topics;
+mod verdict;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tidings_hub::{Appended, Draft, Log};
+use tidings_hub::{Appended, Draft, EventId, Fate, Log};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::wall_clock;
-use crate::error::PublishError;
+use crate::error::{PublishError, StreamError};
 use crate::limits::{COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, RETENTION_INTERVAL};
 use crate::timings::Timings;
+
+pub(crate) use stream::JobStream;
+use verdict::{Verdict, verdicts};
 
 /// The way to the committer.
 pub(crate) struct Committer {
@@ -35,12 +40,13 @@ struct Queue {
     idle: bool,
 }
 
-/// One publisher's drafts: appended together or not at all.
+/// One publisher's drafts: appended together or not at all, unless they are part of a stream.
 struct Job {
     drafts: Vec<Draft>,
     cost: usize,
     came: Instant,
-    answer: oneshot::Sender<Result<Vec<Appended>, PublishError>>,
+    stream: Option<JobStream>,
+    answer: oneshot::Sender<Result<Vec<Appended>, StreamError>>,
     /// Held until the job is answered, whether its publisher waits for that or not: what is queued
     /// and what is being synced is in memory either way.
     room: OwnedSemaphorePermit,
@@ -58,12 +64,13 @@ impl Committer {
     }
 
     /// Appends `drafts`, which came at `came`, together with what other publishers bring at the
-    /// same time.
+    /// same time. Those of a stream are appended up to the first one that is wrong.
     pub(crate) async fn append(
         &self,
         drafts: Vec<Draft>,
+        stream: Option<JobStream>,
         came: Instant,
-    ) -> Result<Vec<Appended>, PublishError> {
+    ) -> Result<Vec<Appended>, StreamError> {
         let cost = drafts.iter().map(Draft::cost).sum::<usize>();
         let permits = cost.clamp(1, COMMIT_QUEUE_BYTES_MAX) as u32;
         let room = Arc::clone(&self.room).acquire_many_owned(permits).await;
@@ -72,16 +79,16 @@ impl Committer {
         {
             let mut queue = self.lock();
             if queue.stopping {
-                return Err(PublishError::Stopping);
+                return Err(PublishError::Stopping.into());
             }
-            queue.jobs.push_back(Job { drafts, cost, came, answer, room });
+            queue.jobs.push_back(Job { drafts, cost, came, stream, answer, room });
             if std::mem::take(&mut queue.idle) {
                 self.filled.notify_one();
             }
         }
         match answered.await {
             Ok(result) => result,
-            Err(_) => Err(PublishError::Stopping),
+            Err(_) => Err(PublishError::Stopping.into()),
         }
     }
 
@@ -108,9 +115,9 @@ impl Committer {
     pub(crate) fn run(&self, store: &Arc<dyn Log>, timings: &Timings) {
         let mut retained = Instant::now();
         while let Some(jobs) = self.next_batch() {
-            let jobs = topics::admit(&**store, jobs, self.topics_max);
             if !jobs.is_empty() {
-                commit(&**store, jobs, timings);
+                let verdicts = verdicts(&**store, &jobs, self.topics_max);
+                commit(&**store, jobs, verdicts, timings);
             }
             if retained.elapsed() >= RETENTION_INTERVAL {
                 retained = Instant::now();
@@ -152,35 +159,101 @@ impl Committer {
 }
 
 /// Appends all jobs' drafts in one batch and gives each its share of the answer.
-fn commit(store: &dyn Log, jobs: Vec<Job>, timings: &Timings) {
+fn commit(store: &dyn Log, jobs: Vec<Job>, verdicts: Vec<Verdict>, timings: &Timings) {
     let began = Instant::now();
     // Jobs come in order.
     let came = jobs.first().map_or(began, |job| job.came);
     let mut drafts = Vec::with_capacity(jobs.iter().map(|job| job.drafts.len()).sum());
-    let mut answers = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        answers.push((job.drafts.len(), job.answer, job.room));
-        drafts.extend(job.drafts);
+    let mut shares = Vec::with_capacity(jobs.len());
+    for (mut job, verdict) in jobs.into_iter().zip(verdicts) {
+        job.drafts.truncate(verdict.count);
+        let job_drafts = std::mem::take(&mut job.drafts);
+        let Job { stream, answer, room, .. } = job;
+        let mut share = Share { verdict, repeated: Vec::new(), stream, answer, _room: room };
+        match &share.verdict.fates {
+            None => drafts.extend(job_drafts),
+            Some(fates) => {
+                for (draft, fate) in job_drafts.into_iter().zip(fates) {
+                    match fate {
+                        Fate::Store => drafts.push(draft),
+                        Fate::Repeats(_) | Fate::RepeatsNew(_) => share.repeated.extend(draft.id),
+                    }
+                }
+            }
+        }
+        shares.push(share);
     }
-    timings.committing(came);
-    let appended = store.append(drafts, wall_clock());
-    let upto = appended.iter().flatten().map(|one| one.position).max();
-    timings.committed(upto, began.elapsed());
+    let appended = if drafts.is_empty() {
+        Ok(Vec::new())
+    } else {
+        timings.committing(came);
+        let appended = store.append(drafts, wall_clock());
+        let upto = appended.iter().flatten().map(|one| one.position).max();
+        timings.committed(upto, began.elapsed());
+        appended
+    };
     match appended {
         Ok(appended) => {
-            let mut appended = appended.into_iter();
-            for (count, answer, _room) in answers {
-                // A publisher that went away meanwhile does not hear the answer; its events are
-                // stored.
-                let _ = answer.send(Ok(appended.by_ref().take(count).collect()));
+            let mut next = 0;
+            for share in shares {
+                share.answer(&appended, &mut next);
             }
         }
         Err(error) => {
             // The store has said why, once.
             tracing::debug!(%error, "a batch was not stored");
-            for (_, answer, _room) in answers {
-                let _ = answer.send(Err(PublishError::Store(error.clone())));
+            for share in shares {
+                share.fail(PublishError::Store(error.clone()));
             }
         }
+    }
+}
+
+/// What one job waits for.
+struct Share {
+    verdict: Verdict,
+    /// The ids of its drafts that are repetitions, in order.
+    repeated: Vec<EventId>,
+    stream: Option<JobStream>,
+    answer: oneshot::Sender<Result<Vec<Appended>, StreamError>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Share {
+    /// Answers with this job's part of what was stored, which begins at `next`.
+    fn answer(self, stored: &[Appended], next: &mut usize) {
+        let mut take = || {
+            *next += 1;
+            stored[*next - 1].clone()
+        };
+        let appended = match self.verdict.fates {
+            None => (0..self.verdict.count).map(|_| take()).collect(),
+            Some(fates) => {
+                let mut repeated = self.repeated.into_iter();
+                let mut repeat = |position| {
+                    let id = repeated.next().expect("a repetition has the id of what it repeats");
+                    Appended { position, id, duplicate: true }
+                };
+                let each = fates.into_iter().map(|fate| match fate {
+                    Fate::Store => take(),
+                    Fate::Repeats(position) => repeat(position),
+                    Fate::RepeatsNew(number) => repeat(stored[number].position),
+                });
+                each.collect()
+            }
+        };
+        // A publisher that went away meanwhile does not hear the answer; its events are stored.
+        let _ = self.answer.send(match self.verdict.error {
+            None => Ok(appended),
+            Some(error) => Err(StreamError { appended, error }),
+        });
+    }
+
+    /// The store did not take the batch.
+    fn fail(self, error: PublishError) {
+        if let Some(stream) = self.stream {
+            stream.break_off();
+        }
+        let _ = self.answer.send(Err(self.verdict.error.unwrap_or(error).into()));
     }
 }

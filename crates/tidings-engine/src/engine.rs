@@ -17,10 +17,10 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
 use crate::clock::Clock;
-use crate::committer::Committer;
+use crate::committer::{Committer, JobStream};
 use crate::connection::{Began, ClosedConnections, ConnectionId};
 use crate::counters::Counters;
-use crate::error::{OpenError, PublishError, StartError};
+use crate::error::{OpenError, PublishError, StartError, StreamError};
 use crate::fanout;
 use crate::limits::{
     DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
@@ -115,6 +115,26 @@ struct Inner {
     /// The first thread that panicked.
     panicked: watch::Sender<Option<Box<str>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// A stream of drafts; made by [`Engine::publish_stream`]. What is wrong with one of them ends it:
+/// all before it are published, and nothing behind it, although the parts behind may have been
+/// handed over already.
+#[derive(Clone)]
+pub struct PublishStream {
+    engine: Engine,
+    stream: JobStream,
+}
+
+impl PublishStream {
+    /// Publishes the next part. Parts have the order in which their futures are first polled.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`] says what is published of this part.
+    pub async fn publish(self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StreamError> {
+        self.engine.append(drafts, Some(self.stream)).await
+    }
 }
 
 impl Engine {
@@ -227,8 +247,21 @@ impl Engine {
     ///
     /// [`PublishError`]; nothing was published.
     pub async fn publish(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
+        self.append(drafts, None).await.map_err(|failed| failed.error)
+    }
+
+    /// Begins a stream of drafts that are published in several parts, in order.
+    pub fn publish_stream(&self) -> PublishStream {
+        PublishStream { engine: self.clone(), stream: JobStream::default() }
+    }
+
+    async fn append(
+        &self,
+        drafts: Vec<Draft>,
+        stream: Option<JobStream>,
+    ) -> Result<Vec<Appended>, StreamError> {
         let came = Instant::now();
-        let appended = self.inner.committer.append(drafts, came).await;
+        let appended = self.inner.committer.append(drafts, stream, came).await;
         if appended.is_ok() {
             self.inner.counters.timings.publishes.observe(came.elapsed());
         }

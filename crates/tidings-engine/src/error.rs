@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use tidings_hub::{AppendError, ReadError};
+use tidings_hub::{AppendError, Appended, EventId, ReadError, Topic};
 
 use crate::refusal::Refusal;
 
@@ -44,8 +44,48 @@ pub enum PublishError {
         /// So many there may be.
         topics_max: usize,
     },
+    /// A draft has the id of an event on its topic, but other content.
+    IdReused {
+        /// Which draft, counted from 0.
+        at: usize,
+        /// Its topic.
+        topic: Topic,
+        /// Its id.
+        id: EventId,
+    },
+    /// Whether a draft repeats an event could not be found out.
+    Unread(ReadError),
+    /// Something before them in the same stream was not published.
+    StreamBroken,
     /// The engine is shutting down and takes no more.
     Stopping,
+}
+
+/// Why the rest of a stream's drafts was not published.
+#[derive(Debug)]
+pub struct StreamError {
+    /// Those before the first one that is wrong; they are published.
+    pub appended: Vec<Appended>,
+    /// What is wrong with that one. Nothing behind it is published, now or later.
+    pub error: PublishError,
+}
+
+impl From<PublishError> for StreamError {
+    fn from(error: PublishError) -> Self {
+        Self { appended: Vec::new(), error }
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for StreamError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
 }
 
 impl fmt::Display for PublishError {
@@ -55,6 +95,11 @@ impl fmt::Display for PublishError {
             Self::TooManyTopics { topics_max } => {
                 write!(f, "there are {topics_max} topics already")
             }
+            Self::IdReused { topic, id, .. } => {
+                write!(f, "an event on {topic} has the id {id}, and other content")
+            }
+            Self::Unread(_) => f.write_str("the store could not be asked for the id of the event"),
+            Self::StreamBroken => f.write_str("an event before it was not published"),
             Self::Stopping => f.write_str("the hub is shutting down"),
         }
     }
@@ -64,7 +109,11 @@ impl Error for PublishError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Store(error) => Some(error),
-            Self::TooManyTopics { .. } | Self::Stopping => None,
+            Self::Unread(error) => Some(error),
+            Self::TooManyTopics { .. }
+            | Self::IdReused { .. }
+            | Self::StreamBroken
+            | Self::Stopping => None,
         }
     }
 }

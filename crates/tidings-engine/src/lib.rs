@@ -39,8 +39,8 @@ mod timings;
 mod worker;
 
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
-pub use engine::{Engine, EngineConfig, Latencies, Status};
-pub use error::{OpenError, PublishError, StartError};
+pub use engine::{Engine, EngineConfig, Latencies, PublishStream, Status};
+pub use error::{OpenError, PublishError, StartError, StreamError};
 pub use histogram::Durations;
 pub use hook::SubscriberHook;
 pub use refusal::Refusal;

@@ -14,8 +14,9 @@ pub struct Draft {
     pub event_type: Option<EventType>,
     /// An id the publisher brought; `None` lets the log make one.
     pub id: Option<EventId>,
-    /// If an event with the same [`id`](Self::id) is still in the log, publish nothing and answer
-    /// with that one. This is what makes a publisher's retry safe.
+    /// If an event with the same [`id`](Self::id) on the same topic is still in the log, publish
+    /// nothing: answer with that one if it [says the same](Self::says_the_same), and refuse this one
+    /// otherwise. This is what makes a publisher's retry safe.
     pub once: bool,
     /// The reconnection time to send along, in milliseconds.
     pub retry_ms: Option<u64>,
@@ -46,6 +47,21 @@ impl Draft {
     /// All topics, the canonical one first.
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
         std::iter::once(&self.topic).chain(&self.alternates)
+    }
+
+    /// Whether `other` would reach the same subscribers as the same event: all is equal but how
+    /// each was published.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let Self { topic, alternates, event_type, id, once: _, retry_ms, data, visibility, kind } =
+            self;
+        *topic == other.topic
+            && *alternates == other.alternates
+            && *event_type == other.event_type
+            && *id == other.id
+            && *retry_ms == other.retry_ms
+            && *data == other.data
+            && *visibility == other.visibility
+            && *kind == other.kind
     }
 
     /// What the draft costs a queue or a cache, in bytes.

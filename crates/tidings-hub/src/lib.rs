@@ -75,8 +75,8 @@ pub use shard::{
 };
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
-    Appended, Bounds, Catalog, HeadSignal, Health, Log, LogIdentity, MemoryStore, Page, ReadQuery,
-    RecentRecords, TopicState,
+    Appended, Bounds, Catalog, CheckError, Fate, HeadSignal, Health, Log, LogIdentity, MemoryStore,
+    Page, ReadQuery, RecentRecords, Repeats, TopicState,
 };
 pub use subscriber::SubscriberId;
 pub use timestamp::Timestamp;

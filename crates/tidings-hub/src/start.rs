@@ -10,7 +10,13 @@ pub enum Start {
     Live,
     /// After the event with this id. Any text: a client sends back what it was given, or makes it
     /// up.
+    ///
+    /// If several events have the id, it is the oldest one on a topic that is asked for; if none of
+    /// them is on such a topic, the oldest one of all. So nothing is lost, whichever was meant.
     After(String),
+    /// The same, but after the oldest event with the id on whatever topic: where publishers may
+    /// give one id to several events.
+    AfterOldest(String),
     /// With the last events, this many.
     Last(usize),
     /// With the first event at or after this moment.

@@ -6,6 +6,7 @@ mod head;
 mod identity;
 mod memory;
 mod recent;
+mod repeats;
 mod resolve;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use head::HeadSignal;
 pub use identity::LogIdentity;
 pub use memory::MemoryStore;
 pub use recent::RecentRecords;
+pub use repeats::{CheckError, Fate, Repeats};
 
 /// The place that appends, reads and tails.
 ///
@@ -66,8 +68,8 @@ pub trait Log: Send + Sync + 'static {
 
     /// Stores `drafts`, in order, all or nothing. Returns one entry per draft.
     ///
-    /// A draft with [`Draft::once`] whose id is still in the log is not stored again; its entry
-    /// names the record that is there.
+    /// Every draft is stored, whatever its id. Whether one repeats an event that is in the log
+    /// ([`Draft::once`]) is found out before, with [`Repeats`], on the thread that appends.
     ///
     /// # Errors
     ///
@@ -128,7 +130,8 @@ pub struct Appended {
     pub position: Position,
     /// The id subscribers will see.
     pub id: EventId,
-    /// The record was there before: see [`Draft::once`].
+    /// The record was there before, and nothing was stored: see [`Draft::once`]. Never so in the
+    /// answer of a store.
     pub duplicate: bool,
 }
 

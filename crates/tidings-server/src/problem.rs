@@ -167,8 +167,8 @@ codes! {
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "This method has no meaning here.";
     /// The client accepts neither an event stream nor JSON.
     NotAcceptable NOT_ACCEPTABLE "not_acceptable" "No representation is acceptable to the client.";
-    /// The id of the event is that of one of another topic.
-    IdTaken CONFLICT "id_taken" "An event of another topic has this id.";
+    /// The id of the event is that of another event on its topic.
+    IdReused CONFLICT "id_reused" "Another event on the topic has this id.";
     /// The client took too long to send its request.
     RequestTimeout REQUEST_TIMEOUT "request_timeout" "The request took too long to arrive.";
     /// The event is larger than the hub takes.

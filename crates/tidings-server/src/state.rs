@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tidings_engine::{Engine, PublishError};
+use tidings_engine::{Engine, PublishError, PublishStream, StreamError};
 use tidings_hub::{Appended, Draft};
 use tokio::sync::watch;
 
@@ -53,6 +53,16 @@ impl State {
     ) -> impl Future<Output = Result<Vec<Appended>, PublishError>> + Send {
         let step = Step::Commit { events: drafts.len() };
         trace::step(step, self.engine.publish(drafts))
+    }
+
+    /// The same for the next part of a stream.
+    pub(crate) fn publish_next(
+        &self,
+        stream: &PublishStream,
+        drafts: Vec<Draft>,
+    ) -> impl Future<Output = Result<Vec<Appended>, StreamError>> + Send + use<> {
+        let step = Step::Commit { events: drafts.len() };
+        trace::step(step, stream.clone().publish(drafts))
     }
 
     /// Whether the server is leaving.

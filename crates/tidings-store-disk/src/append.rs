@@ -1,12 +1,9 @@
 //! The one writer: drafts become blocks, blocks become durable, then visible.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use tidings_hub::{
-    AppendError, Appended, Draft, EventId, Position, Record, Timestamp, with_causes,
-};
+use tidings_hub::{AppendError, Appended, Draft, Position, Record, Timestamp, with_causes};
 
 use crate::ahead::Ahead;
 use crate::block::{BlockBuilder, CLOSED, Commit, LAST_OF_COMMIT, SEALED};
@@ -176,13 +173,8 @@ impl Writer {
         };
         let commit = Commit { first: self.end.next, time, salt: self.end.log.salt };
         let mut position = self.end.next;
-        let mut once = OnceIds::new(&drafts);
         let mut open = None::<BlockBuilder>;
         for draft in drafts {
-            if let Some(known) = once.known(shared, &draft, position) {
-                batch.appended.push(known);
-                continue;
-            }
             if open.as_ref().is_some_and(|b| b.body_bytes(&self.buffer) >= BLOCK_BYTES_AIM) {
                 let full = open.take().expect("it is some");
                 full.finish(&mut self.buffer, commit, 0);
@@ -438,33 +430,5 @@ impl Writer {
             tracing::warn!(reason, "the log was not closed in good order");
         }
         self.helper.stop();
-    }
-}
-
-/// Finds what a draft with [`Draft::once`] would repeat.
-struct OnceIds {
-    /// Ids of this very batch; `None` if no draft of it asks.
-    batch: Option<HashMap<EventId, Position>>,
-}
-
-impl OnceIds {
-    fn new(drafts: &[Draft]) -> Self {
-        let asked = drafts.iter().any(|draft| draft.once);
-        Self { batch: asked.then(HashMap::new) }
-    }
-
-    /// The record that `draft` repeats. If there is none, the draft will be stored at `position`.
-    fn known(&mut self, shared: &Shared, draft: &Draft, position: Position) -> Option<Appended> {
-        let (Some(batch), Some(id)) = (&mut self.batch, &draft.id) else {
-            return None;
-        };
-        if draft.once {
-            let known = shared.find_readable(id).or_else(|| batch.get(id).copied());
-            if let Some(position) = known {
-                return Some(Appended { position, id: id.clone(), duplicate: true });
-            }
-        }
-        batch.entry(id.clone()).or_insert(position);
-        None
     }
 }

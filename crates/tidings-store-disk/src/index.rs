@@ -6,12 +6,13 @@
 
 mod file;
 mod filter;
+mod ids;
 mod keys;
 mod memory;
 mod pages;
 mod write;
 
-use tidings_hub::{EventId, Timestamp, Topic};
+use tidings_hub::{EventId, Matcher, Timestamp, Topic};
 
 use crate::error::Fault;
 
@@ -52,8 +53,10 @@ pub(crate) trait SegmentIndex {
         count: usize,
     ) -> Result<Vec<(Topic, TopicSummary)>, Fault>;
 
-    /// The place of the oldest record with this publisher-given id.
-    fn find(&self, id: &EventId) -> Result<Option<u32>, Fault>;
+    /// The place of the oldest record with this publisher-given id that has a topic which one of
+    /// `on` matches. Patterns are tried on at most [`ID_TOPICS_MAX`](crate::limits::ID_TOPICS_MAX)
+    /// topics: if more than that have the id, it is the oldest record with it on any topic.
+    fn find(&self, id: &EventId, on: &[Matcher]) -> Result<Option<u32>, Fault>;
 
     /// The block that holds the record at `place`, which must be in the segment, and those before
     /// it: at most `count` in all, newest first.

@@ -74,7 +74,7 @@ use std::time::Duration;
 
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Draft, EventId, Health, Interest, Log, LogIdentity,
-    Page, Position, ReadError, ReadQuery, Timestamp, Topic, TopicState,
+    Matcher, Page, Position, ReadError, ReadQuery, Timestamp, Topic, TopicState,
 };
 
 pub use backup::{BackupError, backup};
@@ -163,8 +163,8 @@ impl Log for DiskStore {
 }
 
 impl Catalog for DiskStore {
-    fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
-        Ok(self.shared.find(id)?)
+    fn find(&self, id: &EventId, on: &[Matcher]) -> Result<Option<Position>, ReadError> {
+        Ok(self.shared.find(id, on)?)
     }
 
     fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError> {

@@ -59,6 +59,11 @@ pub const APPEND_BUFFER_KEPT_BYTES: usize = 8 << 20;
 /// served from here. At the edge: the oldest of them are read from disk.
 pub const RECENT_BYTES_MAX: usize = 64 << 20;
 
+/// Topics with one publisher-given id that are looked at for those a pattern matches. At the edge:
+/// a subscriber that resumes by such an id begins after the oldest event with it, and may get some
+/// again.
+pub const ID_TOPICS_MAX: usize = 4096;
+
 /// Index entries for one topic fetched at a time.
 pub const POSTINGS_PAGE: usize = 256;
 
@@ -85,7 +90,8 @@ pub const SEEK_RECORDS_MAX: usize = 65_536;
 /// Blocks loaded to find the last records that an interest admits. At the edge: fewer are found.
 pub const SEEK_BLOCKS_MAX: usize = 4096;
 
-/// Bits per topic and id in the filter that spares a lookup in a segment that does not have it: one
+/// Bits per topic, per id, and per id and topic, in the filter that spares a lookup in a segment that
+/// does not have it: one
 /// lookup in a hundred is made in vain.
 pub const FILTER_BITS_PER_KEY: usize = 10;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidings_hub::{EventId, Interest, Position, ReadError, Record, Timestamp, Topic};
+use tidings_hub::{EventId, Interest, Matcher, Position, ReadError, Record, Timestamp, Topic};
 
 use crate::error::Fault;
 use crate::index::{Posting, SegmentIndex as _};
@@ -17,34 +17,19 @@ const BLOCKS_AT_ONCE: usize = 64;
 
 impl Shared {
     /// See `Catalog::find`.
-    pub(crate) fn find(&self, id: &EventId) -> Result<Option<Position>, Fault> {
+    pub(crate) fn find(&self, id: &EventId, on: &[Matcher]) -> Result<Option<Position>, Fault> {
         let (sealed, in_active) = {
             let state = self.read_state();
-            let place = state.active.index.find(id)?;
+            let place = state.active.index.find(id, on)?;
             (state.sealed.clone(), place.map(|place| position_of(&state.active.log, place)))
         };
         for segment in &sealed {
-            let place = self.ask_index(segment, |segment| segment.index.find(id))?;
+            let place = self.ask_index(segment, |segment| segment.index.find(id, on))?;
             if let Some(place) = place {
                 return Ok(Some(position_of(&segment.log, place)));
             }
         }
         Ok(in_active)
-    }
-
-    /// The same for an append, which no look-up may stop: what cannot be read, although its index
-    /// was made again, is passed over. A repetition of an event in there is stored once more.
-    pub(crate) fn find_readable(&self, id: &EventId) -> Option<Position> {
-        let (sealed, in_active) = {
-            let state = self.read_state();
-            let place = state.active.index.find(id).ok().flatten();
-            (state.sealed.clone(), place.map(|place| position_of(&state.active.log, place)))
-        };
-        let found = sealed.iter().find_map(|segment| {
-            let place = self.ask_index(segment, |segment| segment.index.find(id));
-            place.ok().flatten().map(|place| position_of(&segment.log, place))
-        });
-        found.or(in_active)
     }
 
     /// See `Catalog::seek_time`.

@@ -111,7 +111,11 @@ impl Expected<'_> {
         }
         for record in &all {
             if let Some(id) = &record.id {
-                assert_eq!(store.catalog().find(id)?, Some(record.position()));
+                assert_eq!(store.catalog().find(id, &[Matcher::All])?, Some(record.position()));
+                for topic in record.topics() {
+                    let on = [Matcher::Exact(topic.clone())];
+                    assert_eq!(store.catalog().find(id, &on)?, Some(record.position()));
+                }
             }
             let older = all.partition_point(|older| older.time() < record.time());
             assert_eq!(store.catalog().seek_time(record.time())?, all[older].position().previous());

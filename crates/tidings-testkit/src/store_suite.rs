@@ -14,8 +14,8 @@ use std::thread;
 use std::time::Duration;
 
 use tidings_hub::{
-    Draft, EventId, Interest, Kind, Log, Matcher, Page, Position, ReadError, ReadQuery, Record,
-    Timestamp, Topic, Visibility,
+    CheckError, Draft, EventId, Fate, Interest, Kind, Log, Matcher, Page, Position, ReadError,
+    ReadQuery, Record, Repeats, Timestamp, Topic, Visibility,
 };
 
 pub use model::Model;
@@ -62,8 +62,10 @@ macro_rules! store_suite {
                 every_field_of_an_event_is_kept,
                 an_empty_append_changes_nothing,
                 time_never_goes_back_along_the_log,
-                a_draft_asked_for_once_is_stored_once,
+                a_draft_that_repeats_an_event_is_known_and_one_that_says_something_else_refused,
                 the_oldest_record_with_an_id_is_found,
+                an_id_belongs_to_its_topic,
+                an_id_on_very_many_topics_is_found_on_each,
                 a_page_ends_where_its_query_says,
                 a_page_has_at_least_one_record_however_large,
                 a_pattern_that_matches_nothing_is_read_to_the_end,
@@ -153,7 +155,10 @@ pub fn a_new_log_is_empty(stores: &dyn Stores) {
     assert_eq!((bounds.first, bounds.head), (Position::new(1), Position::ZERO));
     let page = read(&*store, query(0, None));
     assert_eq!((page.records.len(), page.reached), (0, Position::ZERO));
-    assert_eq!(store.catalog().find(&EventId::new("x").expect("an id")).expect("found"), None);
+    assert_eq!(
+        store.catalog().find(&EventId::new("x").expect("an id"), &[Matcher::All]).expect("found"),
+        None
+    );
     assert_eq!(store.catalog().seek_time(at(0)).expect("found"), Position::ZERO);
     assert_eq!(
         store.catalog().seek_last(&Interest::everything(), 5).expect("found"),
@@ -237,25 +242,96 @@ pub fn time_never_goes_back_along_the_log(stores: &dyn Stores) {
 }
 
 /// `once`, within a batch, across batches, across reopening.
-pub fn a_draft_asked_for_once_is_stored_once(stores: &dyn Stores) {
-    let once = |id: &str, once| {
-        let id = Some(EventId::new(id).expect("an id"));
-        Draft { id, once, ..draft("a", "x") }
-    };
+pub fn a_draft_that_repeats_an_event_is_known_and_one_that_says_something_else_refused(
+    stores: &dyn Stores,
+) {
+    let once = |id: &str, data: &str| with_id(Draft { once: true, ..draft("a", data) }, id);
+    let mut store = stores.fresh(Retention::ALL);
+    append(&*store, vec![draft("a", "0"), once("1", "x"), once("2", "y")]);
+    for _ in 0..2 {
+        let batch = [once("2", "y"), once("3", "z"), once("3", "z"), once("1", "x")];
+        let repeats = |number| Fate::Repeats(Position::new(number));
+        let expected = vec![repeats(3), Fate::Store, Fate::RepeatsNew(0), repeats(2)];
+        assert_eq!(fates(&*store, &batch), Ok(expected));
+        for wrong in [once("1", "y"), Draft { retry_ms: Some(5), ..once("2", "y") }] {
+            assert_eq!(fates(&*store, &[once("1", "x"), wrong]), Err(1));
+        }
+        store = stores.reopened(store);
+    }
+}
+
+/// What is to become of drafts; the number of the first one whose id is reused.
+fn fates(store: &dyn Log, drafts: &[Draft]) -> Result<Vec<Fate>, usize> {
+    Repeats::new().check(store, drafts).map_err(|error| match error {
+        CheckError::IdReused { at, .. } => at,
+        CheckError::Read(error) => panic!("{error}"),
+    })
+}
+
+fn with_id(draft: Draft, id: &str) -> Draft {
+    Draft { id: Some(EventId::new(id).expect("an id")), ..draft }
+}
+
+fn find(store: &dyn Log, id: &str, on: &[&str]) -> Option<Position> {
+    let on: Vec<_> = on.iter().map(|text| Matcher::parse(text).expect("a matcher")).collect();
+    store.catalog().find(&EventId::new(id).expect("an id"), &on).expect("found")
+}
+
+/// One id on several topics.
+pub fn an_id_belongs_to_its_topic(stores: &dyn Stores) {
     let store = stores.fresh(Retention::ALL);
-    let batch = vec![once("1", true), once("2", true), once("1", true), once("1", false)];
-    let appended = store.append(batch, at(1)).expect("appended");
-    let outcome: Vec<_> = appended.iter().map(|a| (a.position.get(), a.duplicate)).collect();
-    assert_eq!(outcome, [(1, false), (2, false), (1, true), (3, false)]);
+    let both = Draft { alternates: vec![topic("b")], ..draft("c/1", "") };
+    append(
+        &*store,
+        vec![
+            draft("a", ""),
+            with_id(draft("a", ""), "5"),
+            // Ids of which one begins the other.
+            with_id(draft("a", ""), "55"),
+            with_id(both, "5"),
+        ],
+    );
+    append(&*store, vec![with_id(draft("c/1", ""), "5"), with_id(draft("d", ""), "5")]);
     let store = stores.reopened(store);
-    let appended = store.append(vec![once("2", true), once("3", true)], at(1)).expect("appended");
-    let outcome: Vec<_> = appended.iter().map(|a| (a.position.get(), a.duplicate)).collect();
-    assert_eq!(outcome, [(2, true), (4, false)]);
-    assert_eq!(appended[0].id.as_str(), "2");
-    assert_eq!(store.bounds().head, Position::new(4));
-    let only_duplicates = store.append(vec![once("3", true)], at(1)).expect("appended");
-    assert_eq!(only_duplicates[0].position, Position::new(4));
-    assert_eq!(store.bounds().head, Position::new(4));
+    for (id, on, position) in [
+        ("5", &["a"][..], Some(2)),
+        ("5", &["b"], Some(4)),
+        ("5", &["c/1"], Some(4)),
+        ("5", &["d"], Some(6)),
+        ("5", &["d", "b"], Some(4)),
+        ("5", &["c/*"], Some(4)),
+        ("5", &["*"], Some(2)),
+        ("5", &["**"], Some(2)),
+        ("5", &["e", "e/*"], None),
+        ("55", &["a"], Some(3)),
+        ("55", &["b"], None),
+        ("55", &["*", "c/*"], Some(3)),
+        ("a", &["**"], None),
+    ] {
+        assert_eq!(find(&*store, id, on), position.map(Position::new), "{id} on {on:?}");
+    }
+}
+
+/// An id that every topic has.
+pub fn an_id_on_very_many_topics_is_found_on_each(stores: &dyn Stores) {
+    const TOPICS: u64 = 10_000;
+    let mut store = stores.fresh(Retention::ALL);
+    for n in (1..=TOPICS).step_by(1000) {
+        append(
+            &*store,
+            (n..n + 1000).map(|n| with_id(draft(&format!("t/{n}"), ""), "1")).collect(),
+        );
+    }
+    for _ in 0..2 {
+        for n in [1, 2, 77, 5_000, TOPICS] {
+            assert_eq!(find(&*store, "1", &[&format!("t/{n}")]), Some(Position::new(n)));
+        }
+        assert_eq!(find(&*store, "1", &["t/0"]), None);
+        // By pattern, perhaps an older one.
+        assert_eq!(find(&*store, "1", &["t/*"]), Some(Position::new(1)));
+        assert_eq!(find(&*store, "1", &["**"]), Some(Position::new(1)));
+        store = stores.reopened(store);
+    }
 }
 
 /// Ids.
@@ -265,7 +341,7 @@ pub fn the_oldest_record_with_an_id_is_found(stores: &dyn Stores) {
     append(&*store, vec![draft("a", ""), with("x"), with("y")]);
     append(&*store, vec![with("x")]);
     let store = stores.reopened(store);
-    let find = |id: &str| store.catalog().find(&EventId::new(id).expect("an id")).expect("found");
+    let find = |id: &str| find(&*store, id, &["**"]);
     assert_eq!(find("x"), Some(Position::new(2)));
     assert_eq!(find("y"), Some(Position::new(3)));
     assert_eq!(find("z"), None);
@@ -519,13 +595,13 @@ pub fn retention_by_bytes_drops_the_oldest(stores: &dyn Stores) {
     let left = bounds.head.get() + 1 - bounds.first.get();
     let states = store.catalog().topics("", None, 100).expect("found");
     assert_eq!(states.iter().map(|state| state.records).sum::<u64>(), left);
-    let find = |n: u64| store.catalog().find(&EventId::new(format!("id-{n}")).expect("an id"));
-    assert_eq!(find(1).expect("found"), None);
-    assert_eq!(find(3_999).expect("found"), Some(Position::new(4_000)));
+    for on in [&["**"][..], &["topic/*"], &["topic/1", "topic/9"]] {
+        assert_eq!(find(&*store, "id-1", on), None);
+        assert_eq!(find(&*store, "id-3999", on), Some(Position::new(4_000)));
+    }
     // A repeated draft is a new one if what it repeats is gone.
     let again = Draft { id: EventId::new("id-1").ok(), once: true, ..draft("topic/1", "x") };
-    let appended = store.append(vec![again], at(1)).expect("appended");
-    assert!(!appended[0].duplicate);
+    assert_eq!(fates(&*store, &[again]), Ok(vec![Fate::Store]));
     let store = stores.reopened(store);
     assert!(store.bounds().first >= bounds.first, "nothing comes back");
 }

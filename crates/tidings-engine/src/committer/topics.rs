@@ -6,33 +6,48 @@
 
 use std::collections::HashSet;
 
-use tidings_hub::{Log, Topic};
+use tidings_hub::{Draft, Log, Topic};
 
 use super::Job;
-use crate::error::PublishError;
 
-/// Those of `jobs` whose topics all have a place; the others have their answer.
-pub(super) fn admit(store: &dyn Log, jobs: Vec<Job>, topics_max: usize) -> Vec<Job> {
-    let named = |job: &Job| job.drafts.iter().map(|draft| draft.topics().count()).sum::<usize>();
-    let room = topics_max.saturating_sub(store.catalog().topic_count());
-    if jobs.iter().map(named).sum::<usize>() <= room {
-        return jobs;
+/// The topics that a batch makes, and how many it may.
+pub(super) struct Topics {
+    /// `None` if there is room for all.
+    room: Option<usize>,
+    made: HashSet<Topic>,
+}
+
+impl Topics {
+    pub(super) fn new(store: &dyn Log, jobs: &[Job], topics_max: usize) -> Self {
+        let named =
+            |job: &Job| job.drafts.iter().map(|draft| draft.topics().count()).sum::<usize>();
+        let room = topics_max.saturating_sub(store.catalog().topic_count());
+        let is_close = jobs.iter().map(named).sum::<usize>() > room;
+        Self { room: is_close.then_some(room), made: HashSet::new() }
     }
-    // Topics that this batch makes.
-    let mut made = HashSet::new();
-    let has_place = |job: &Job| {
-        let new: HashSet<_> = job.drafts.iter().flat_map(|draft| draft.topics()).collect();
-        let is_new = |topic: &&&Topic| !made.contains(**topic) && !store.catalog().has_topic(topic);
-        let new: Vec<Topic> = new.iter().filter(is_new).map(|topic| (*topic).clone()).collect();
-        let fits = made.len() + new.len() <= room || new.is_empty();
-        if fits {
-            made.extend(new);
+
+    /// How many of `drafts`, from the first on, have a place for all of their topics. If not all
+    /// have, they make no topics, unless `partly` is set.
+    pub(super) fn fitting(&mut self, store: &dyn Log, drafts: &[Draft], partly: bool) -> usize {
+        let Some(room) = self.room else {
+            return drafts.len();
+        };
+        let mut made_now = Vec::new();
+        for (at, draft) in drafts.iter().enumerate() {
+            for topic in draft.topics() {
+                if self.made.contains(topic) || store.catalog().has_topic(topic) {
+                    continue;
+                }
+                if self.made.len() >= room {
+                    if !partly {
+                        made_now.iter().for_each(|topic| _ = self.made.remove(topic));
+                    }
+                    return at;
+                }
+                self.made.insert(topic.clone());
+                made_now.push(topic.clone());
+            }
         }
-        fits
-    };
-    let (admitted, refused): (Vec<_>, Vec<_>) = jobs.into_iter().partition(has_place);
-    for job in refused {
-        let _ = job.answer.send(Err(PublishError::TooManyTopics { topics_max }));
+        drafts.len()
     }
-    admitted
 }

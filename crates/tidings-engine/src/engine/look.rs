@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use tidings_hub::{
-    AppendError, Backlog, Bounds, CloseReason, EventId, Health, ReadError, ReadQuery, Record, Topic,
+    AppendError, Backlog, Bounds, CloseReason, EventId, Health, Matcher, ReadError, ReadQuery,
+    Record, Topic,
 };
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -181,11 +182,11 @@ impl Engine {
         let read = self.read(move |store| {
             let position = match store.identity().position_of(&id) {
                 Some(position) => Some(position),
-                None => EventId::new(&id)
-                    .ok()
-                    .map(|id| store.catalog().find(&id))
-                    .transpose()?
-                    .flatten(),
+                None => {
+                    let id = EventId::new(&id).ok();
+                    let find = |id: EventId| store.catalog().find(&id, &[Matcher::All]);
+                    id.map(find).transpose()?.flatten()
+                }
             };
             let bounds = store.bounds();
             let Some(position) = position.filter(|at| *at >= bounds.first && *at <= bounds.head)

@@ -2,6 +2,7 @@ use tidings_codec::EventId;
 
 use crate::error::ReadError;
 use crate::interest::Interest;
+use crate::matcher::Matcher;
 use crate::position::Position;
 use crate::timestamp::Timestamp;
 use crate::topic::Topic;
@@ -12,12 +13,17 @@ use crate::topic::Topic;
 /// [`Log::read`](super::Log::read) can read, it knows. A log that is held elsewhere hands out the
 /// catalog of the copy that it reads from.
 pub trait Catalog: Send + Sync {
-    /// The position of the oldest record with this publisher-given id.
+    /// The position of the oldest record with this publisher-given id that has a topic which one of
+    /// `on` matches.
+    ///
+    /// Exact topics, and [`Matcher::All`], are answered exactly. For patterns the store may bound
+    /// how many topics it looks at: if more than that have the id, the answer may be an older record
+    /// with the id, on another topic.
     ///
     /// # Errors
     ///
     /// [`ReadError::Away`] and [`ReadError::Damaged`].
-    fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError>;
+    fn find(&self, id: &EventId, on: &[Matcher]) -> Result<Option<Position>, ReadError>;
 
     /// The position after which the records with a time of `since` or later begin.
     ///

@@ -1,5 +1,6 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::draft::Draft;
 use crate::epoch::Epoch;
 use crate::error::{AppendError, ReadError};
 use crate::interest::Interest;
+use crate::matcher::Matcher;
 use crate::position::Position;
 use crate::record::Record;
 use crate::timestamp::Timestamp;
@@ -37,13 +39,18 @@ struct Held {
     records: RecentRecords,
     /// Ids that publishers brought, each with its records: nearly always one.
     ids: HashMap<EventId, VecDeque<Position>>,
+    /// The same by topic, for the many topics on which a publisher may use one id.
+    ids_on_topics: HashMap<(EventId, Topic), VecDeque<Position>>,
 }
 
 impl MemoryStore {
     /// An empty log named `epoch`.
     pub fn new(epoch: Epoch, bytes_max: usize, age_max: Duration) -> Self {
-        let held =
-            Held { records: RecentRecords::starting_at(Position::new(1)), ids: HashMap::new() };
+        let held = Held {
+            records: RecentRecords::starting_at(Position::new(1)),
+            ids: HashMap::new(),
+            ids_on_topics: HashMap::new(),
+        };
         Self {
             identity: LogIdentity::new(epoch),
             bytes_max,
@@ -115,8 +122,8 @@ impl Log for MemoryStore {
 }
 
 impl Catalog for MemoryStore {
-    fn find(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
-        Ok(self.read_log().find(id))
+    fn find(&self, id: &EventId, on: &[Matcher]) -> Result<Option<Position>, ReadError> {
+        Ok(self.read_log().find(id, on))
     }
 
     fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError> {
@@ -151,16 +158,14 @@ impl Catalog for MemoryStore {
 
 impl Held {
     fn append(&mut self, draft: Draft, now: Timestamp, epoch: Epoch) -> Appended {
-        if let Some(id) = &draft.id {
-            let known = self.find(id);
-            if let (true, Some(position)) = (draft.once, known) {
-                return Appended { position, id: id.clone(), duplicate: true };
-            }
-        }
         let position = self.records.head().next();
         let record = Record::new(draft, position, now);
         if let Some(id) = &record.id {
             self.ids.entry(id.clone()).or_default().push_back(position);
+            for topic in record.topics() {
+                let on_topic = self.ids_on_topics.entry((id.clone(), topic.clone())).or_default();
+                on_topic.push_back(position);
+            }
         }
         let id = record.event_id(epoch);
         self.records.push(Arc::new(record));
@@ -171,17 +176,42 @@ impl Held {
         let Some(record) = self.records.pop() else {
             return;
         };
-        if let Some(id) = &record.id
-            && let Entry::Occupied(mut positions) = self.ids.entry(id.clone())
-        {
-            positions.get_mut().pop_front();
-            if positions.get().is_empty() {
-                positions.remove();
+        if let Some(id) = &record.id {
+            forget(&mut self.ids, id.clone(), record.position());
+            for topic in record.topics() {
+                let key = (id.clone(), topic.clone());
+                forget(&mut self.ids_on_topics, key, record.position());
             }
         }
     }
 
-    fn find(&self, id: &EventId) -> Option<Position> {
-        self.ids.get(id)?.front().copied()
+    fn find(&self, id: &EventId, on: &[Matcher]) -> Option<Position> {
+        let all = self.ids.get(id)?;
+        let exact: Option<Vec<&Topic>> = on.iter().map(Matcher::as_exact).collect();
+        match exact {
+            Some(topics) => {
+                let keys = topics.into_iter().map(|topic| (id.clone(), topic.clone()));
+                keys.filter_map(|key| self.ids_on_topics.get(&key)?.front().copied()).min()
+            }
+            None => all.iter().copied().find(|position| {
+                let record = self.records.get(*position);
+                record.is_some_and(|record| {
+                    on.iter().any(|matcher| record.topics().any(|topic| matcher.matches(topic)))
+                })
+            }),
+        }
+    }
+}
+
+/// Takes the oldest record from those of a key.
+fn forget<K: Eq + Hash>(of: &mut HashMap<K, VecDeque<Position>>, key: K, position: Position) {
+    if let Entry::Occupied(mut positions) = of.entry(key) {
+        // A record that names a topic twice is there twice.
+        if positions.get().front() == Some(&position) {
+            positions.get_mut().pop_front();
+        }
+        if positions.get().is_empty() {
+            positions.remove();
+        }
     }
 }

@@ -105,6 +105,12 @@ impl RecentRecords {
         self.cost
     }
 
+    /// The record at `position`, if it is held.
+    pub fn get(&self, position: Position) -> Option<&Arc<Record>> {
+        let place = position.get().checked_sub(self.first.get())?;
+        self.records.get(usize::try_from(place).ok()?)
+    }
+
     /// Reads; `None` if records after `query.after` are no longer held here. What no index narrows
     /// down is looked at in parts of [`SCAN_RECORDS_MAX`].
     pub fn read(&self, query: &ReadQuery<'_>) -> Option<Page> {

@@ -5,6 +5,7 @@ use tidings_codec::EventId;
 use crate::epoch::Epoch;
 use crate::error::ReadError;
 use crate::interest::Interest;
+use crate::matcher::Matcher;
 use crate::position::{EventIdForm, Position};
 use crate::start::{Outcome, ResetReason, Resolved, Start};
 use crate::topic::Topic;
@@ -29,7 +30,7 @@ impl Start {
             Self::Earliest => Ok(resumed(oldest)),
             Self::Last(count) => Ok(resumed(store.catalog().seek_last(interest, *count)?)),
             Self::Since(moment) => Ok(resumed(store.catalog().seek_time(*moment)?)),
-            Self::After(id) => {
+            Self::After(id) | Self::AfterOldest(id) => {
                 let reason = match store.identity().position_of(id) {
                     Some(position) if position < oldest => ResetReason::Expired,
                     Some(position) if position > bounds.head => ResetReason::Unknown,
@@ -38,7 +39,7 @@ impl Start {
                         // An id of another hub's log is a publisher's own here, if that hub was
                         // piped into this one.
                         if let Ok(id) = EventId::new(id)
-                            && let Some(position) = store.catalog().find(&id)?
+                            && let Some(position) = self.find(store, interest, &id)?
                         {
                             return Ok(resumed(position));
                         }
@@ -56,6 +57,24 @@ impl Start {
                     outcome: Outcome::Reset { reason, requested: id.clone() },
                 })
             }
+        }
+    }
+}
+
+impl Start {
+    /// The place of the event with a publisher's own id.
+    fn find(
+        &self,
+        store: &dyn Log,
+        interest: &Interest,
+        id: &EventId,
+    ) -> Result<Option<Position>, ReadError> {
+        let oldest = store.catalog().find(id, &[Matcher::All])?;
+        match self {
+            Self::After(_) if oldest.is_some() => {
+                Ok(store.catalog().find(id, interest.wanted())?.or(oldest))
+            }
+            _ => Ok(oldest),
         }
     }
 }

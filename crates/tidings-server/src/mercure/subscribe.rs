@@ -297,7 +297,8 @@ impl Place {
         match self {
             Self::Here => Start::Live,
             Self::Earliest => Start::Earliest,
-            Self::After { id, .. } => Start::After(id.clone()),
+            // Several updates can have one id.
+            Self::After { id, .. } => Start::AfterOldest(id.clone()),
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tidings_hub::{Draft, Topic};
 
 use super::fields::Drafter;
-use super::ingest::{Source, ingest};
+use super::ingest::{Place, Source, ingest};
 use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::body::{self, RequestBody};
@@ -103,6 +103,10 @@ impl Source for Lines<'_> {
 
     fn finish(&mut self) -> Result<Option<Draft>, Problem> {
         self.begun_line()
+    }
+
+    fn place(&self) -> Place {
+        Place { kind: "line", number: self.number }
     }
 }
 

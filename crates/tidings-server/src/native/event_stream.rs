@@ -9,7 +9,7 @@ use tidings_codec::{Decoder, EventRef, EventType, Item};
 use tidings_hub::{Draft, Topic};
 
 use super::fields::{Drafter, RESERVED_PREFIX};
-use super::ingest::{Source, ingest};
+use super::ingest::{Place, Source, ingest};
 use crate::answer::Answer;
 use crate::body::{self, RequestBody};
 use crate::limits::FIELD_BYTES_MAX;
@@ -72,6 +72,10 @@ impl Source for Events {
     /// An event without the blank line that ends it is none (HTML §9.2.6).
     fn finish(&mut self) -> Result<Option<Draft>, Problem> {
         Ok(None)
+    }
+
+    fn place(&self) -> Place {
+        Place { kind: "event", number: self.number }
     }
 }
 

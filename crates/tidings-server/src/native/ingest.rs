@@ -33,7 +33,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use http_body::Body;
 use serde::Serialize;
-use tidings_engine::PublishError;
+use tidings_engine::{PublishError, PublishStream, StreamError};
 use tidings_hub::{Appended, Draft};
 use tokio::time::{Instant, Sleep};
 
@@ -64,6 +64,30 @@ pub(super) trait Source {
     ///
     /// As with [`next`](Self::next).
     fn finish(&mut self) -> Result<Option<Draft>, Problem>;
+
+    /// Where the event is that was complete last.
+    fn place(&self) -> Place;
+}
+
+/// Where in a body an event is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// What is counted: lines or events.
+    pub(super) kind: &'static str,
+    /// From 1.
+    pub(super) number: u64,
+}
+
+/// The answer if the store did not take one of the drafts that stand at `places`.
+fn not_published(error: &PublishError, places: &[Place]) -> Problem {
+    let problem = super::not_published(error);
+    match error {
+        PublishError::IdReused { at, .. } => match places.get(*at) {
+            Some(place) => problem.at(place.kind, place.number),
+            None => problem,
+        },
+        _ => problem,
+    }
 }
 
 /// Publishes all events of `body`.
@@ -134,14 +158,19 @@ async fn whole(
     let bytes = body::collect(body, bytes_max, state.config.body_idle_max).await?;
     let mut drafts = Vec::new();
     let mut rest = &bytes[..];
+    let mut places = Vec::new();
     while let Some(draft) = source.next(&mut rest)? {
         drafts.push(draft);
+        places.push(source.place());
     }
-    drafts.extend(source.finish()?);
+    if let Some(draft) = source.finish()? {
+        drafts.push(draft);
+        places.push(source.place());
+    }
     if !drafts.is_empty() {
         meter.charge(drafts.len());
         let appended = state.publish(drafts).await;
-        summary.add(&appended.map_err(|error| super::not_published(&error))?);
+        summary.add(&appended.map_err(|error| not_published(&error, &places))?);
     }
     Ok(())
 }
@@ -161,7 +190,9 @@ async fn stream(
         summary,
         chunk: Bytes::new(),
         ended: None,
+        parts: state.engine.publish_stream(),
         gathered: Vec::new(),
+        places: Vec::new(),
         gathered_bytes: 0,
         flight: VecDeque::new(),
     };
@@ -249,7 +280,11 @@ enum Batch<'a> {
     Landed(Landing),
 }
 
-type Landing = Result<Vec<Appended>, PublishError>;
+/// What the store did with a batch, and where its events stood.
+struct Landing {
+    outcome: Result<Vec<Appended>, StreamError>,
+    places: Vec<Place>,
+}
 
 /// A stream of events under way.
 struct Flow<'a, S> {
@@ -263,7 +298,11 @@ struct Flow<'a, S> {
     chunk: Bytes,
     /// There will be no more events: the body is over, or something is wrong.
     ended: Option<Result<(), Problem>>,
+    /// How the batches go to the store: if one is refused, those behind it are, too.
+    parts: PublishStream,
     gathered: Vec<Draft>,
+    /// Where each of them stood.
+    places: Vec<Place>,
     gathered_bytes: usize,
     /// Batches that the store has been given, in their order.
     flight: VecDeque<Batch<'a>>,
@@ -281,14 +320,17 @@ impl<S: Source> Flow<'_, S> {
         }
         while let Some(Batch::Landed(_)) = self.flight.front() {
             match self.flight.pop_front() {
-                Some(Batch::Landed(Ok(appended))) => self.summary.add(&appended),
-                Some(Batch::Landed(Err(error))) => {
-                    // A store that failed once takes nothing more, so neither will the batches
-                    // behind.
+                Some(Batch::Landed(Landing { outcome: Ok(appended), .. })) => {
+                    self.summary.add(&appended);
+                }
+                Some(Batch::Landed(Landing { outcome: Err(failed), places })) => {
+                    self.summary.add(&failed.appended);
+                    // Nothing behind it is published.
                     self.flight.clear();
                     self.gathered.clear();
+                    self.places.clear();
                     self.gathered_bytes = 0;
-                    self.ended = Some(Err(super::not_published(&error)));
+                    self.ended = Some(Err(not_published(&failed.error, &places)));
                 }
                 _ => {}
             }
@@ -321,7 +363,11 @@ impl<S: Source> Flow<'_, S> {
         let wait = self.meter.charge(batch.len());
         self.pause = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
         self.gathered.reserve(batch.len());
-        self.flight.push_back(Batch::Flying(Box::pin(self.state.publish(batch))));
+        let places = std::mem::take(&mut self.places);
+        self.places.reserve(places.len());
+        let outcome = self.state.publish_next(&self.parts, batch);
+        let landing = async move { Landing { outcome: outcome.await, places } };
+        self.flight.push_back(Batch::Flying(Box::pin(landing)));
         self.land(cx);
         true
     }
@@ -337,6 +383,7 @@ impl<S: Source> Flow<'_, S> {
     fn push(&mut self, draft: Draft) {
         self.gathered_bytes += draft.cost();
         self.gathered.push(draft);
+        self.places.push(self.source.place());
     }
 
     fn end(&mut self, result: Result<(), Problem>) {

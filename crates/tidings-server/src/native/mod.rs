@@ -214,6 +214,12 @@ fn not_published(error: &PublishError) -> Problem {
             "publish to a topic that has events, or wait until retention has dropped another",
         )
         .with("topics_max", *topics_max),
+        PublishError::IdReused { topic, id, .. } => Problem::new(
+            Code::IdReused,
+            "give the event another id; to repeat one, repeat all of it: data, type and `retry`",
+        )
+        .with("topic", topic.as_str())
+        .with("id", id.as_str()),
         PublishError::Store(error) => not_stored(error),
         _ => not_stored_for_good(),
     }

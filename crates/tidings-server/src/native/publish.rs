@@ -1,7 +1,7 @@
 //! `POST /events/{topic}`: the body as one event.
 
 use http::request::Parts;
-use tidings_hub::{Appended, Interest, Matcher, Position, Topic};
+use tidings_hub::Appended;
 
 use super::fields::Drafter;
 use crate::answer::{self, Answer};
@@ -34,41 +34,13 @@ pub(super) async fn publish(
             .with("at", error.valid_up_to())
     })?;
     let mut drafter = Drafter::new(state.engine.epoch());
-    let draft = drafter.draft(
-        topic.clone(),
-        event_type.as_deref(),
-        id.as_deref(),
-        retry_ms,
-        data.into(),
-    )?;
+    let draft =
+        drafter.draft(topic, event_type.as_deref(), id.as_deref(), retry_ms, data.into())?;
 
     meter.charge(1);
     let appended = state.publish(vec![draft]).await;
     let appended = appended.map_err(|error| super::not_published(&error))?;
-    if let Some(known) = appended.first().filter(|appended| appended.duplicate) {
-        check_topic(state, topic, known).await?;
-    }
     Ok(Answer::Response(answer::json(acknowledgement(&appended))))
-}
-
-/// The event with this id that was there before must be one of this topic. Ids belong to the whole
-/// hub, for one of them resumes any set of topics; so a publisher who took a stranger's event for
-/// its own earlier try would lose one.
-///
-/// # Errors
-///
-/// It is of another topic.
-async fn check_topic(state: &State, topic: Topic, known: &Appended) -> Result<(), Problem> {
-    let topic = vec![Matcher::Exact(topic)];
-    let interest = Interest::new(topic.clone(), topic);
-    let before = Position::new(known.position.get().saturating_sub(1));
-    let page = state.engine.history(interest, before, 1).await;
-    let page = page.map_err(|error| super::not_read(&error))?;
-    if page.records.first().is_some_and(|record| record.position() == known.position) {
-        return Ok(());
-    }
-    Err(Problem::new(Code::IdTaken, "give the event another id, such as one with a prefix")
-        .with("id", known.id.as_str()))
 }
 
 /// `{"id":"k7q2ma:42"}`, and whether the event was there before.

@@ -5,7 +5,7 @@
 //!
 //! | section | content |
 //! |---|---|
-//! | entries | the topics, then the ids, as [`keys`](super::keys) describes |
+//! | entries | the topics, then the [ids](super::ids), as [`keys`](super::keys) describes |
 //! | postings | 8 bytes a record and topic: place, where its block begins; topic after topic |
 //! | blocks | 16 bytes a block: place of its first record, where it begins, its time |
 //! | offsets | of the topics' entries, then of the ids' |
@@ -13,24 +13,26 @@
 
 use std::io;
 
-use tidings_hub::{EventId, Position, Timestamp, Topic};
+use tidings_hub::{EventId, Matcher, Position, Timestamp, Topic};
 
 use crate::block::{u32_at, u64_at};
 use crate::disk::Disk;
 use crate::error::Fault;
+use crate::limits::ID_TOPICS_MAX;
 
 use super::filter::{Filter, KeyKind};
+use super::ids::{exact, key, key_of_all, matches_any};
 use super::keys::{Entry, Keys};
 use super::pages::{PAGE_BYTES, PageReader};
 use super::{BlockEntry, Posting, SegmentIndex, TopicSummary};
 
 /// Bytes of the footer.
-const FOOTER_BYTES: usize = 100;
+const FOOTER_BYTES: usize = 104;
 
 const MAGIC: [u8; 8] = *b"TIDINGSI";
 
 /// Changes whenever the layout does. An index of another format is made again.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What the index says of its segment, and where its sections are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(crate) struct Footer {
     pub(super) topics: u32,
     pub(super) ids: u32,
     pub(super) blocks: u32,
+    /// What the filter was made for.
+    pub(super) filter_keys: u32,
     pub(super) postings_at: u64,
     pub(super) blocks_at: u64,
     pub(super) offsets_at: u64,
@@ -71,7 +75,7 @@ impl Footer {
         for (n, long) in longs.iter().enumerate() {
             bytes[12 + n * 8..][..8].copy_from_slice(&long.to_le_bytes());
         }
-        let ints = [self.records, self.topics, self.ids, self.blocks];
+        let ints = [self.records, self.topics, self.ids, self.blocks, self.filter_keys];
         for (n, int) in ints.iter().enumerate() {
             bytes[84 + n * 4..][..4].copy_from_slice(&int.to_le_bytes());
         }
@@ -94,6 +98,7 @@ impl Footer {
             topics: u32_at(bytes, 88),
             ids: u32_at(bytes, 92),
             blocks: u32_at(bytes, 96),
+            filter_keys: u32_at(bytes, 100),
         })
     }
 }
@@ -119,7 +124,7 @@ impl IndexFile {
             return Ok(None);
         };
         // It lies between the offsets and the footer, filled up to whole words and to the page.
-        let bytes = Filter::bytes_for(footer.topics as usize + footer.ids as usize);
+        let bytes = Filter::bytes_for(footer.filter_keys as usize);
         let filter = source.read(footer.filter_at, bytes).ok();
         let filter = filter.map(|bytes| Filter::from_bytes(&bytes));
         Ok(filter.map(|filter| Self { source, footer, filter }))
@@ -148,6 +153,63 @@ impl IndexFile {
             return Ok(None);
         }
         self.topic_keys().get(&self.source, topic.as_str())
+    }
+
+    /// The place of the oldest record with this id, on whatever topic.
+    fn oldest_with(&self, id: &EventId) -> Result<Option<u32>, Fault> {
+        let key = key_of_all(id);
+        if !self.filter.may_hold(KeyKind::Id, &key) {
+            return Ok(None);
+        }
+        // That of all topics; if there is only one, that of this one.
+        let first = self.id_keys().first_from(&self.source, &key)?;
+        Ok(first.filter(|entry| entry.text.starts_with(&key)).map(|entry| entry.place))
+    }
+
+    /// The place of the oldest record with this id on one of `topics`.
+    fn find_on(&self, id: &EventId, topics: &[&Topic]) -> Result<Option<u32>, Fault> {
+        let mut oldest = None;
+        for topic in topics {
+            let key = key(id, topic.as_str());
+            if self.filter.may_hold(KeyKind::Id, &key)
+                && let Some(entry) = self.id_keys().get(&self.source, &key)?
+            {
+                oldest = Some(oldest.unwrap_or(entry.place).min(entry.place));
+            }
+        }
+        Ok(oldest)
+    }
+
+    /// The same on topics that one of `on` matches.
+    fn find_matching(&self, id: &EventId, on: &[Matcher]) -> Result<Option<u32>, Fault> {
+        let Some(oldest) = self.oldest_with(id)? else {
+            return Ok(None);
+        };
+        let (mut found, mut topics, mut is_damaged) = (None, 0, false);
+        let prefix = key_of_all(id);
+        let start = self.id_keys().lower_bound(&self.source, &prefix)?;
+        self.id_keys().each_from(&self.source, start, |entry| {
+            let Some(name) = entry.text.strip_prefix(&prefix) else {
+                return false;
+            };
+            if name.is_empty() {
+                return true;
+            }
+            topics += 1;
+            match Topic::new(name) {
+                Ok(topic) if matches_any(on, &topic) => {
+                    found = Some(found.unwrap_or(entry.place).min(entry.place));
+                }
+                Ok(_) => {}
+                Err(_) => is_damaged = true,
+            }
+            topics <= ID_TOPICS_MAX && !is_damaged
+        })?;
+        match found {
+            _ if is_damaged => Err(self.source.damaged("the topic of an id")),
+            _ if topics > ID_TOPICS_MAX => Ok(Some(oldest)),
+            found => Ok(found),
+        }
     }
 
     /// The postings of `entry` with these numbers, counted from its first.
@@ -239,12 +301,12 @@ impl SegmentIndex for IndexFile {
         if damaged { Err(self.source.damaged("a topic's name")) } else { Ok(found) }
     }
 
-    fn find(&self, id: &EventId) -> Result<Option<u32>, Fault> {
-        if !self.filter.may_hold(KeyKind::Id, id.as_str()) {
-            return Ok(None);
+    fn find(&self, id: &EventId, on: &[Matcher]) -> Result<Option<u32>, Fault> {
+        match exact(on) {
+            _ if on.contains(&Matcher::All) => self.oldest_with(id),
+            Some(topics) => self.find_on(id, &topics),
+            None => self.find_matching(id, on),
         }
-        let entry = self.id_keys().get(&self.source, id.as_str())?;
-        Ok(entry.map(|entry| entry.place))
     }
 
     fn blocks_back(&self, place: u32, count: usize) -> Result<Vec<BlockEntry>, Fault> {

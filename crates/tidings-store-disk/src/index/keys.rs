@@ -81,6 +81,19 @@ impl Keys {
         Ok(at)
     }
 
+    /// The first entry that is not less than `text`.
+    pub(super) fn first_from(
+        self,
+        source: &PageReader,
+        text: &str,
+    ) -> Result<Option<Entry>, Fault> {
+        match self.search(source, text)? {
+            (_, Some(entry)) => Ok(Some(entry)),
+            (at, None) if at < self.count => self.entry(source, at).map(Some),
+            (_, None) => Ok(None),
+        }
+    }
+
     fn search(self, source: &PageReader, text: &str) -> Result<(u32, Option<Entry>), Fault> {
         let (mut low, mut high) = (0, self.count);
         while low < high {

@@ -1,11 +1,13 @@
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
 use foldhash::fast::RandomState;
-use tidings_hub::{Draft, EventId, Kind, Timestamp, Topic, Visibility};
+use tidings_hub::{Draft, EventId, Kind, Matcher, Timestamp, Topic, Visibility};
 
 use crate::error::Fault;
 
+use super::ids::IdPlaces;
 use super::{BlockEntry, Posting, SegmentIndex, TopicSummary};
 
 /// The index of a segment that is being written, or whose index file is.
@@ -16,7 +18,9 @@ pub(crate) struct MemoryIndex {
     names: BTreeSet<Topic>,
     /// Those that were new since [`take_new`](MemoryIndex::take_new).
     new: Vec<Topic>,
-    ids: HashMap<EventId, u32, RandomState>,
+    ids: HashMap<EventId, IdPlaces, RandomState>,
+    /// Keys that the ids make in an index file.
+    id_keys: usize,
     blocks: Vec<BlockEntry>,
     records: u32,
 }
@@ -55,7 +59,24 @@ impl MemoryIndex {
             entry.ended = record.kind == Kind::End;
         }
         if let Some(id) = &record.id {
-            self.ids.entry(id.clone()).or_insert(place);
+            for topic in record.topics() {
+                self.add_id(id, topic, place);
+            }
+        }
+    }
+
+    fn add_id(&mut self, id: &EventId, topic: &Topic, place: u32) {
+        match self.ids.entry(id.clone()) {
+            Entry::Vacant(vacant) => {
+                self.id_keys += vacant.insert(IdPlaces::new(topic, place)).count();
+            }
+            Entry::Occupied(mut occupied) => {
+                let places = occupied.get_mut();
+                let before = places.count();
+                if places.add(topic, place) {
+                    self.id_keys += places.count() - before;
+                }
+            }
         }
     }
 
@@ -69,9 +90,15 @@ impl MemoryIndex {
         self.records
     }
 
-    /// How many different topics and ids there are.
+    /// How many different topics there are, and ids on them.
     pub(crate) fn keys(&self) -> usize {
-        self.topics.len() + self.ids.len()
+        self.topics.len() + self.id_keys
+    }
+
+    /// How many keys the filter of an index file has: each topic and each id, and the ids on their
+    /// topics.
+    pub(super) fn filter_keys(&self) -> usize {
+        self.keys() + self.ids.len()
     }
 
     /// The blocks in order.
@@ -87,10 +114,12 @@ impl MemoryIndex {
         })
     }
 
-    /// The ids in order, each with the place of its oldest record.
-    pub(super) fn ids_in_order(&self) -> Vec<(&EventId, u32)> {
-        let mut ids: Vec<_> = self.ids.iter().map(|(id, place)| (id, *place)).collect();
-        ids.sort_unstable();
+    /// The ids in the order of their keys, each with its records.
+    pub(super) fn ids_in_order(&self) -> Vec<(&EventId, &IdPlaces)> {
+        let mut ids: Vec<_> = self.ids.iter().collect();
+        // As their keys are sorted: an id that begins another one comes first, for what follows it
+        // in the key is a NUL.
+        ids.sort_unstable_by_key(|(id, _)| id.as_str());
         ids
     }
 }
@@ -143,8 +172,8 @@ impl SegmentIndex for MemoryIndex {
         Ok(wanted.map(|topic| (topic.clone(), self.topics[topic].summary())).collect())
     }
 
-    fn find(&self, id: &EventId) -> Result<Option<u32>, Fault> {
-        Ok(self.ids.get(id).copied())
+    fn find(&self, id: &EventId, on: &[Matcher]) -> Result<Option<u32>, Fault> {
+        Ok(self.ids.get(id).and_then(|places| places.find(on)))
     }
 
     fn blocks_back(&self, place: u32, count: usize) -> Result<Vec<BlockEntry>, Fault> {

@@ -7,6 +7,7 @@ use crate::disk::Disk;
 use super::MemoryIndex;
 use super::file::Footer;
 use super::filter::{Filter, KeyKind};
+use super::ids::key_of_all;
 use super::keys::Entry;
 use super::pages::PageWriter;
 
@@ -33,9 +34,12 @@ pub(crate) fn write_index(
         _ => {}
     }
     let mut out = PageWriter::new(disk.create(&unfinished)?);
-    let mut filter = Filter::new(index.keys());
+    let mut filter = Filter::new(index.filter_keys());
     let topic_offsets = write_entries(&mut out, &mut filter, KeyKind::Topic, topics(index))?;
     let id_offsets = write_entries(&mut out, &mut filter, KeyKind::Id, ids(index))?;
+    for (id, _) in index.ids_in_order() {
+        filter.insert(KeyKind::Id, &key_of_all(id));
+    }
 
     let postings_at = out.offset();
     for (_, _, records) in index.in_order() {
@@ -66,6 +70,7 @@ pub(crate) fn write_index(
         topics: topic_offsets.len() as u32 - 1,
         ids: id_offsets.len() as u32 - 1,
         blocks: index.blocks().len() as u32,
+        filter_keys: index.filter_keys() as u32,
         postings_at,
         blocks_at,
         offsets_at,
@@ -93,12 +98,11 @@ fn topics(index: &MemoryIndex) -> impl Iterator<Item = Entry> {
     })
 }
 
-/// An entry for each id that a publisher brought.
+/// An entry for each topic of an id that a publisher brought, and one for all of them if there are
+/// several.
 fn ids(index: &MemoryIndex) -> impl Iterator<Item = Entry> {
-    index.ids_in_order().into_iter().map(|(id, place)| {
-        let text = id.as_str().to_owned();
-        Entry { text, place, records: 0, postings: 0, ended: false }
-    })
+    let keys = index.ids_in_order().into_iter().flat_map(|(id, places)| places.keys(id));
+    keys.map(|(text, place)| Entry { text, place, records: 0, postings: 0, ended: false })
 }
 
 /// Writes `entries`. Returns where each begins, and where the last one ends.

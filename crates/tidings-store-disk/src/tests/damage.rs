@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::Durability;
 use crate::disk::Disk as _;
+use tidings_hub::{CheckError, Fate, Repeats};
 
 /// A log of several segments, closed in good order.
 fn some_log(seed: u64) -> (SimulatedDisk, Vec<Draft>) {
@@ -280,9 +281,9 @@ fn a_damaged_index_is_made_again_and_stops_nobody() {
         let known = drafts.iter().position(|draft| draft.id.is_some()).unwrap();
         let mut repeat = drafts[known].clone();
         repeat.once = true;
-        let appended = store.append(vec![repeat], at(1_000_000)).unwrap();
-        assert!(appended[0].duplicate, "round {round}");
-        assert_eq!(appended[0].position.get() as usize, known + 1);
+        let fates = Repeats::new().check(&store, &[repeat]).unwrap();
+        let there = Position::new(known as u64 + 1);
+        assert_eq!(fates, [Fate::Repeats(there)], "round {round}");
         let other = some_draft(&mut dice, 1_000_000);
         store.append(vec![other.clone()], at(1_000_000)).unwrap();
         drafts.push(other);
@@ -295,7 +296,7 @@ fn a_damaged_index_is_made_again_and_stops_nobody() {
     }
 }
 
-/// Then nothing can say whether an id is there. An event may be stored twice; publishing goes on.
+/// Then nothing can say whether an id is there: an event that asks is refused, and publishing goes on.
 #[test]
 fn a_segment_that_is_damaged_with_its_index_does_not_stop_publishing() {
     let (disk, drafts) = some_log(14);
@@ -307,8 +308,10 @@ fn a_segment_that_is_damaged_with_its_index_does_not_stop_publishing() {
     disk.flip(&names(&disk, ".log")[0], 200, 1);
     let mut repeat = drafts.iter().find(|draft| draft.id.is_some()).unwrap().clone();
     repeat.once = true;
-    assert!(!store.append(vec![repeat], at(1_000_000)).unwrap()[0].duplicate);
+    let asked = Repeats::new().check(&store, &[repeat]).map(drop);
+    assert!(matches!(asked, Err(CheckError::Read(ReadError::Damaged { .. }))), "{asked:?}");
+    store.append(vec![some_draft(&mut Dice(14), 1_000_000)], at(1_000_000)).unwrap();
     assert!(store.health().failure.is_none());
     let id = drafts.iter().find_map(|draft| draft.id.as_ref()).unwrap();
-    assert!(matches!(store.catalog().find(id), Err(ReadError::Damaged { .. })));
+    assert!(matches!(store.catalog().find(id, &[Matcher::All]), Err(ReadError::Damaged { .. })));
 }

@@ -302,12 +302,12 @@ impl Target<'_> {
 fn is_about_an_event(problem: &Problem) -> bool {
     matches!(
         problem.code.as_str(),
-        "invalid_field" | "invalid_line" | "event_too_large" | "id_taken"
+        "invalid_field" | "invalid_line" | "event_too_large" | "id_reused"
     )
 }
 
 fn is_about_the_id(problem: &Problem) -> bool {
-    problem.code == "id_taken"
+    problem.code == "id_reused"
         || problem.code == "invalid_field"
             && problem.members.get("field").is_some_and(|f| f == "id")
 }
