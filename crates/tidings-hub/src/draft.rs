@@ -15,8 +15,8 @@ pub struct Draft {
     /// An id the publisher brought; `None` lets the log make one.
     pub id: Option<EventId>,
     /// If an event with the same [`id`](Self::id) on the same topic is still in the log, publish
-    /// nothing: answer with that one if it [says the same](Self::says_the_same), and refuse this one
-    /// otherwise. This is what makes a publisher's retry safe.
+    /// nothing: answer with that one if it [says the same](Self::says_the_same), and refuse this
+    /// one otherwise. This is what makes a publisher's retry safe.
     pub once: bool,
     /// The reconnection time to send along, in milliseconds.
     pub retry_ms: Option<u64>,

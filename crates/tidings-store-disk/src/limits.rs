@@ -90,9 +90,8 @@ pub const SEEK_RECORDS_MAX: usize = 65_536;
 /// Blocks loaded to find the last records that an interest admits. At the edge: fewer are found.
 pub const SEEK_BLOCKS_MAX: usize = 4096;
 
-/// Bits per topic, per id, and per id and topic, in the filter that spares a lookup in a segment that
-/// does not have it: one
-/// lookup in a hundred is made in vain.
+/// Bits per topic, per id, and per id and topic, in the filter that spares a lookup in a segment
+/// that does not have it: one lookup in a hundred is made in vain.
 pub const FILTER_BITS_PER_KEY: usize = 10;
 
 /// Tasks (an index to write, a file to remove) that wait for the helper thread. At the edge:

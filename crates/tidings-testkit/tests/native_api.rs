@@ -292,7 +292,7 @@ fn a_stream_of_events_ends_at_an_id_that_is_reused_and_nothing_behind_it_is_publ
 fn a_reader_resumes_after_the_oldest_event_with_its_id_on_a_topic_it_asks_for() {
     let server = TestServer::start();
     for (topic, id) in [("x", "1"), ("a", "1"), ("b", "1"), ("a", "2"), ("b", "2"), ("x", "9")] {
-        server.post(&format!("/events/{topic}?id={id}"), &format!("{topic}{id}"));
+        server.post(&format!("/events/{topic}?id={id}"), format!("{topic}{id}"));
     }
     for (topics, after, expected) in [
         ("topic=a", "1", &["a2"][..]),

@@ -17,8 +17,8 @@ pub trait Catalog: Send + Sync {
     /// `on` matches.
     ///
     /// Exact topics, and [`Matcher::All`], are answered exactly. For patterns the store may bound
-    /// how many topics it looks at: if more than that have the id, the answer may be an older record
-    /// with the id, on another topic.
+    /// how many topics it looks at: if more than that have the id, the answer may be an older
+    /// record with the id, on another topic.
     ///
     /// # Errors
     ///

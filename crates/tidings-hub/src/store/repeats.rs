@@ -17,7 +17,7 @@ use super::{Log, ReadQuery};
 /// An id that a publisher brought belongs to its topic: the same id on another topic is another
 /// event. A draft with [`Draft::once`] and the id of an event on its topic is a repetition if it
 /// [says the same](Draft::says_the_same), and is refused if it does not. Of several events with the
-/// id on the topic (Mercure has them) the oldest is the one that counts.
+/// id on the topic (not every protocol forbids them) the oldest is the one that counts.
 ///
 /// Asked on the thread that appends, and in the order of the drafts; so between the question and
 /// the append nothing comes in between.
@@ -90,8 +90,8 @@ impl<'a> Repeats<'a> {
         Self { batch: HashMap::new(), count: 0 }
     }
 
-    /// Looks at drafts that are appended together, behind those looked at before. Returns a fate for
-    /// each.
+    /// Looks at drafts that are appended together, behind those looked at before. Returns a fate
+    /// for each.
     ///
     /// # Errors
     ///

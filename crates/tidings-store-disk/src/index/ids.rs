@@ -6,8 +6,8 @@ use crate::limits::ID_TOPICS_MAX;
 
 /// The records of a segment that have one publisher-given id: the oldest on each topic.
 ///
-/// An id nearly always has one topic. Where publishers count on each topic by itself, it can have as
-/// many as there are topics.
+/// An id nearly always has one topic. Where publishers count on each topic by itself, it can have
+/// as many as there are topics.
 #[derive(Debug)]
 pub(super) enum IdPlaces {
     One { topic: Topic, place: u32 },
@@ -19,8 +19,8 @@ impl IdPlaces {
         Self::One { topic: topic.clone(), place }
     }
 
-    /// Takes a record on `topic`, which is not older than those taken before. Says whether it is the
-    /// first one with the id on this topic.
+    /// Takes a record on `topic`, which is not older than those taken before. Says whether it is
+    /// the first one with the id on this topic.
     pub(super) fn add(&mut self, topic: &Topic, place: u32) -> bool {
         match self {
             Self::One { topic: known, .. } if known == topic => false,
@@ -62,8 +62,8 @@ impl IdPlaces {
         }
     }
 
-    /// The keys under which an index file has these records, in order, each with its place: if there
-    /// are several topics, first that of all.
+    /// The keys under which an index file has these records, in order, each with its place: if
+    /// there are several topics, first that of all.
     pub(super) fn keys(&self, id: &EventId) -> Vec<(String, u32)> {
         match self {
             Self::One { topic, place } => vec![(key(id, topic.as_str()), *place)],

@@ -296,7 +296,8 @@ fn a_damaged_index_is_made_again_and_stops_nobody() {
     }
 }
 
-/// Then nothing can say whether an id is there: an event that asks is refused, and publishing goes on.
+/// Then nothing can say whether an id is there: an event that asks is refused, and publishing goes
+/// on.
 #[test]
 fn a_segment_that_is_damaged_with_its_index_does_not_stop_publishing() {
     let (disk, drafts) = some_log(14);
