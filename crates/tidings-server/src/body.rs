@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -68,57 +68,6 @@ impl Body for RequestBody {
         match &self.0 {
             Kind::Http(body) => body.size_hint(),
             Kind::Other(body) => body.size_hint(),
-        }
-    }
-}
-
-/// Reads a body of at most `bytes_max` bytes.
-///
-/// # Errors
-///
-/// A 413 if it is longer (before any of it is read, if it says so itself), a 408 if it pauses for
-/// longer than `idle_max`, a 400 if it does not arrive whole.
-pub(crate) async fn collect(
-    mut body: RequestBody,
-    bytes_max: usize,
-    idle_max: Duration,
-) -> Result<Bytes, Problem> {
-    let length = body.size_hint().lower();
-    if length > bytes_max as u64 {
-        return Err(too_large(bytes_max));
-    }
-    let mut first = Bytes::new();
-    let mut whole = BytesMut::new();
-    while let Some(chunk) = next_chunk(&mut body, idle_max).await? {
-        if first.len() + whole.len() + chunk.len() > bytes_max {
-            return Err(too_large(bytes_max));
-        }
-        // The usual body is one chunk, which need not be copied.
-        if first.is_empty() && whole.is_empty() {
-            first = chunk;
-            continue;
-        }
-        if whole.is_empty() {
-            whole.reserve((length as usize).max(first.len() + chunk.len()));
-            whole.extend_from_slice(&std::mem::take(&mut first));
-        }
-        whole.extend_from_slice(&chunk);
-    }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
-}
-
-/// The next part of `body` that is data.
-async fn next_chunk(body: &mut RequestBody, idle_max: Duration) -> Result<Option<Bytes>, Problem> {
-    loop {
-        let frame = tokio::time::timeout(idle_max, body.frame()).await;
-        match frame.map_err(|_| timed_out(idle_max))? {
-            None => return Ok(None),
-            Some(Err(error)) => return Err(broken(&*error)),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            }
         }
     }
 }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::error::ConfigError;
 use crate::headers::joined;
+use crate::quota::Full;
 
 /// The proxies whose word about their clients counts.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +43,8 @@ pub(crate) struct Client {
     pub(crate) address: IpAddr,
     /// It used TLS, up to us or up to a proxy.
     pub(crate) is_secure: bool,
-    /// It has more connections than an address may have: it is told so, and nothing else.
-    pub(crate) is_excess: bool,
+    /// Its connection is one too many: it is told so, and nothing else.
+    pub(crate) excess: Option<Full>,
 }
 
 impl Client {
@@ -56,7 +57,7 @@ impl Client {
         headers: &HeaderMap,
         trusted: &TrustedProxies,
     ) -> Self {
-        let mut client = Self { address: peer.to_canonical(), is_secure, is_excess: false };
+        let mut client = Self { address: peer.to_canonical(), is_secure, excess: None };
         if !trusted.contains(client.address) {
             return client;
         }
@@ -85,9 +86,9 @@ impl Client {
         Self::of(parts).is_some_and(|client| client.is_secure)
     }
 
-    /// Whether the request came over one connection too many.
-    pub(crate) fn exceeds(parts: &Parts) -> bool {
-        Self::of(parts).is_some_and(|client| client.is_excess)
+    /// Why the connection over which the request came is one too many, if it is.
+    pub(crate) fn excess(parts: &Parts) -> Option<Full> {
+        Self::of(parts)?.excess
     }
 }
 

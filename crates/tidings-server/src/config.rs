@@ -60,8 +60,9 @@ pub struct Config {
     /// How long a publisher's stream of events may pause. At the edge: 408; what came before is
     /// published.
     pub ingest_idle_max: Duration,
-    /// How long the body of any other request may pause. At the edge: 408, and nothing of it is
-    /// published.
+    /// How long the body of any other request may pause, and how long it may take beside the time
+    /// that it earns by its length ([`BODY_RATE_MIN`](limits::BODY_RATE_MIN)); also how long one
+    /// waits for room. At the edge: 408 or 503, and nothing of it is published.
     pub body_idle_max: Duration,
     /// The head of a request, in bytes. At the edge: 431.
     pub head_bytes_max: usize,
@@ -88,8 +89,9 @@ pub struct Config {
     /// How long a connection without a request is kept. At the edge: it is closed.
     pub keep_alive: Duration,
     /// Connections at once that HTTP is spoken on; subscribers whose sockets the engine has taken
-    /// over do not count (see `EngineConfig::subscribers_max`). At the edge: the system's queue
-    /// holds new ones until one ends.
+    /// over do not count (see `EngineConfig::subscribers_max`). At the edge: on a few more
+    /// ([`RESERVE_CONNECTIONS`](limits::RESERVE_CONNECTIONS)) probes are answered and others told
+    /// to come back; the system's queue holds the rest.
     pub connections_max: usize,
     /// Streams at once on one HTTP/2 connection. At the edge: the client waits with further
     /// requests.

@@ -12,7 +12,7 @@ use crate::routes;
 use crate::turned_away::TurnedAway;
 
 /// Shared by all connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counts {
     open: [AtomicU64; PROTOCOLS.len()],
     accepted: [AtomicU64; PROTOCOLS.len()],
@@ -32,6 +32,18 @@ pub(crate) enum Protocol {
 const PROTOCOLS: [&str; 2] = ["http/1.1", "http/2"];
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            open: Default::default(),
+            accepted: Default::default(),
+            requests: [const { [const { AtomicU64::new(0) }; CLASSES.len()] }; routes::LABELS],
+            refused: [const { AtomicU64::new(0) }; Code::ALL.len()],
+            turned_away: [const { AtomicU64::new(0) }; TurnedAway::COUNT],
+        }
+    }
+}
 
 impl Counts {
     /// A connection is there as long as what is returned.

@@ -100,6 +100,7 @@ mod quota_key;
 mod rebinding;
 mod redirect;
 mod response_body;
+mod room;
 mod route;
 mod routes;
 mod sendable_id;
@@ -114,6 +115,7 @@ mod tls;
 mod trace;
 mod turned_away;
 mod visit;
+mod whole_body;
 
 pub use allowed_hosts::AllowedHosts;
 pub use auth::{ApiKey, JwtKey};

@@ -38,6 +38,16 @@ pub const INGEST_IDLE_MAX: Duration = Duration::from_secs(3600);
 /// Time between two parts of any other body. At the edge: 408.
 pub const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
+/// The lowest rate at which a body that is read whole must come, in bytes a second, once it has
+/// paused for [`BODY_IDLE_MAX`] in all: a telephone at the edge of its network sends faster, and a
+/// body of a megabyte takes two minutes at the most. At the edge: 408.
+pub const BODY_RATE_MIN: usize = 8 << 10;
+
+/// All bodies that are read whole, at once, in bytes: 64 of the longest, or some thousands of the
+/// usual. More where a single one may be longer ([`EVENT_BYTES_MAX`] times four). At the edge: a
+/// body is not read on until there is room, and after [`BODY_IDLE_MAX`] 503.
+pub const BODIES_BYTES_MAX: usize = 64 << 20;
+
 /// Time for a request head, from its first byte on. At the edge: 408, and the connection is closed.
 pub const HEAD_MAX: Duration = Duration::from_secs(10);
 
@@ -86,9 +96,18 @@ pub const WAIT_MAX: Duration = Duration::from_secs(55);
 /// event wakes every long poll, and most are not meant.
 pub const WAIT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Connections at once. Each costs a task and buffers, about 16 KiB. At the edge: new ones wait in
-/// the system's queue.
+/// Connections at once. Each costs a task and buffers, about 16 KiB. At the edge: new ones have
+/// the places of [`RESERVE_CONNECTIONS`].
 pub const CONNECTIONS_MAX: usize = 16_384;
+
+/// Connections beyond [`CONNECTIONS_MAX`] on which only probes are answered, and everybody else
+/// learns when to come back: a hub that is full is neither dead nor silent. At the edge: new
+/// ones wait in the system's queue.
+pub const RESERVE_CONNECTIONS: usize = 32;
+
+/// How long one of [`RESERVE_CONNECTIONS`] lasts, from its first byte to its last: a probe is one
+/// small request. At the edge: it is cut.
+pub const RESERVE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Connections that one address may have beyond its bound
 /// ([`Config::connections_per_address_max`](crate::Config)) and be told so. At the edge: a new one

@@ -2,15 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::connection;
 use crate::error::BindError;
-use crate::limits::{ACCEPT_PAUSE, BACKLOG};
+use crate::limits::{ACCEPT_PAUSE, BACKLOG, RESERVE_TIME_MAX};
+use crate::quota::Full;
+use crate::room::Seat;
 use crate::shared::Shared;
 use crate::visit::{Door, Visit};
 
@@ -70,17 +71,13 @@ impl Accepting {
     pub(crate) async fn run(self, shared: Shared) {
         let mut pause = ACCEPT_PAUSE.0;
         loop {
-            let room = Arc::clone(&shared.room).acquire_owned().await;
-            let room = room.expect("the semaphore is never closed");
+            shared.room.wait().await;
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     pause = ACCEPT_PAUSE.0;
                     let Some(visit) = Visit::begin(peer, &shared.state) else { continue };
-                    let (door, shared) = (self.door.clone(), shared.clone());
-                    tokio::spawn(async move {
-                        connection::serve(stream, visit, door, shared).await;
-                        drop(room);
-                    });
+                    let seat = shared.room.enter().await;
+                    tokio::spawn(serve(stream, visit, seat, self.door.clone(), shared.clone()));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -89,6 +86,22 @@ impl Accepting {
                     pause = (pause * 2).min(ACCEPT_PAUSE.1);
                 }
             }
+        }
+    }
+}
+
+/// Serves a connection to its end; on a seat of the reserve, for a moment.
+async fn serve(stream: TcpStream, mut visit: Visit, seat: Seat, door: Door, shared: Shared) {
+    match seat {
+        Seat::Regular(permit) => {
+            connection::serve(stream, visit, door, shared).await;
+            drop(permit);
+        }
+        Seat::Reserve(permit) => {
+            visit.excess.get_or_insert(Full::Hub);
+            let served = Box::pin(connection::serve(stream, visit, door, shared));
+            let _ = tokio::time::timeout(RESERVE_TIME_MAX, served).await;
+            drop(permit);
         }
     }
 }

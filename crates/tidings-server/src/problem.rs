@@ -183,6 +183,11 @@ codes! {
     TooManyPublishes TOO_MANY_REQUESTS "too_many_publishes" "This is more than may be published.";
     /// The event is on a topic that has none yet, and there are as many topics as there may be.
     TooManyTopics INSUFFICIENT_STORAGE "too_many_topics" "There is no room for another topic.";
+    /// Bodies that others send fill the room that there is for all of them.
+    TooManyBodies SERVICE_UNAVAILABLE "too_many_bodies"
+        "The hub receives too much at the moment.";
+    /// The hub has as many connections as it may; only probes are answered on another.
+    HubFull SERVICE_UNAVAILABLE "hub_full" "The hub has as many connections as it may.";
     /// The hub is shutting down.
     Draining SERVICE_UNAVAILABLE "draining" "The hub is shutting down.";
     /// There is no room for another event. Publishing goes on by itself when there is.

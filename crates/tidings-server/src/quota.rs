@@ -74,8 +74,8 @@ impl Quotas {
         parts: &Parts,
         token: Option<Key>,
     ) -> Result<Option<impl Send + use<>>, Full> {
-        if Client::exceeds(parts) {
-            return Err(Full::Connections);
+        if let Some(full) = Client::excess(parts) {
+            return Err(full);
         }
         let address = Client::of(parts).map(|client| self.address(client.address));
         let by_address = Tally::enter_if(self.address_subscribers.as_ref(), address);

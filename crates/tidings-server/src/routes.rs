@@ -14,6 +14,7 @@ use crate::cors;
 use crate::mercure;
 use crate::native;
 use crate::problem::{Code, Problem};
+use crate::quota::Full;
 use crate::response_body::Response;
 use crate::route::{Meaning, PATHS, Path, Route};
 use crate::state::State;
@@ -146,7 +147,7 @@ async fn api(
     }
 }
 
-/// Whether a connection beyond its address's bound may do this. A subscriber hears of it in its
+/// Whether a connection beyond a bound may do this. A subscriber hears of it in its
 /// stream, for another status would end a browser's `EventSource` for good; and a probe asks for
 /// the hub, not for itself.
 fn check_connection(parts: &Parts, route: Route<'_>) -> Result<(), Problem> {
@@ -155,19 +156,28 @@ fn check_connection(parts: &Parts, route: Route<'_>) -> Result<(), Problem> {
         Route::Read(_) => native::wants_stream(parts),
         _ => false,
     };
-    if may || !Client::exceeds(parts) { Ok(()) } else { Err(too_many_connections()) }
+    match Client::excess(parts).filter(|_| !may) {
+        Some(full) => Err(one_too_many(full)),
+        None => Ok(()),
+    }
 }
 
-/// The answer on a connection beyond the bound of its address.
-fn too_many_connections() -> Problem {
-    Problem::new(Code::TooManyConnections, "close one, or use one for several requests")
-        .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
+/// The answer on a connection that is one too many.
+fn one_too_many(full: Full) -> Problem {
+    let problem = match full {
+        Full::Hub => Problem::new(Code::HubFull, "send it again in a moment"),
+        _ => {
+            let detail = "close one, or use one for several requests";
+            Problem::new(Code::TooManyConnections, detail)
+        }
+    };
+    problem.with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
 }
 
 /// A static file.
 fn page(state: &State, parts: &Parts) -> Result<Answer, Problem> {
-    if Client::exceeds(parts) {
-        return Err(too_many_connections());
+    if let Some(full) = Client::excess(parts) {
+        return Err(one_too_many(full));
     }
     let methods = &[Method::GET];
     match parts.method {

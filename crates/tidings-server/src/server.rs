@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Request;
 use tidings_engine::Engine;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower_service::Service;
 
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::BindError;
 use crate::listener::Listener;
 use crate::mount::{self, HubService};
+use crate::room::Room;
 use crate::shared::{Protocols, Shared};
 use crate::stage::Stage;
 use crate::state::State;
@@ -71,7 +72,7 @@ impl Server {
         let redirects = config.redirect.iter().map(bind).collect::<Result<_, _>>()?;
         let stage = watch::Sender::new(Stage::Serving);
         let protocols = Protocols::new(&config, engine.takes_sockets());
-        let room = Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS));
+        let room = Room::new(config.connections_max);
         let state = State::new(engine, config, stage.subscribe());
         let shared = Shared {
             state: Arc::new(state),
@@ -147,11 +148,10 @@ impl Server {
         let config = &shared.state.config;
         let left = tokio::time::timeout(config.drain_max, async {
             shared.state.engine.drain(config.drain_window).await;
-            let all = config.connections_max.try_into().unwrap_or(u32::MAX);
-            let _ = shared.room.acquire_many(all).await;
+            shared.room.emptied().await;
         });
         if left.await.is_err() {
-            let cut = config.connections_max - shared.room.available_permits();
+            let cut = shared.room.connections();
             tracing::warn!(connections = cut, "not everybody left in time; they are cut off");
         }
         stage.send_replace(Stage::Gone);

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::handoff::Slot;
 use crate::host;
 use crate::mount::{self, Application};
+use crate::quota::Full;
 use crate::rebinding;
 use crate::redirect;
 use crate::response_body::Response;
@@ -35,7 +36,7 @@ struct Connection {
     slot: Option<Arc<Slot>>,
     peer: IpAddr,
     is_secure: bool,
-    is_excess: bool,
+    excess: Option<Full>,
     redirect: Option<u16>,
     application: Option<Application>,
 }
@@ -54,7 +55,7 @@ impl Service {
             slot: slot.filter(|_| direct),
             peer: visit.peer,
             is_secure: visit.is_secure,
-            is_excess: visit.is_excess,
+            excess: visit.excess,
             redirect: visit.redirect,
             application: shared.application.clone(),
         }))
@@ -83,7 +84,7 @@ impl Connection {
         request.extensions_mut().insert(client);
         let host = host::check(version, request.uri(), request.headers())
             .and_then(|()| rebinding::check(&self.state.config, request.uri(), request.headers()));
-        let is_last = self.is_excess || host.is_err();
+        let is_last = self.excess.is_some() || host.is_err();
         let mut answer = match (host, self.redirect, &self.application) {
             (Err(problem), ..) => {
                 let (parts, _) = request.into_parts();
@@ -132,6 +133,6 @@ impl Connection {
     fn client(&self, headers: &HeaderMap) -> Client {
         let trusted = &self.state.config.trusted_proxies;
         let client = Client::new(self.peer, self.is_secure, headers, trusted);
-        Client { is_excess: self.is_excess, ..client }
+        Client { excess: self.excess, ..client }
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::limits::{
@@ -12,6 +11,7 @@ use crate::limits::{
     STREAM_WINDOW_BYTES,
 };
 use crate::mount::Application;
+use crate::room::Room;
 use crate::state::State;
 
 /// What all connections share.
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     /// What answers requests, if it is not the hub alone.
     pub(crate) application: Option<Application>,
     /// Room for connections.
-    pub(crate) room: Arc<Semaphore>,
+    pub(crate) room: Arc<Room>,
 }
 
 impl std::fmt::Debug for Shared {

@@ -13,6 +13,7 @@ use crate::mercure;
 use crate::quota::Quotas;
 use crate::stage::Stage;
 use crate::trace::{self, Step};
+use crate::whole_body::BodyRoom;
 
 /// What a handler may reach.
 pub(crate) struct State {
@@ -24,6 +25,7 @@ pub(crate) struct State {
     pub(crate) counts: Arc<Counts>,
     pub(crate) started: SystemTime,
     pub(crate) mercure: mercure::Memory,
+    pub(crate) body_room: BodyRoom,
     stage: watch::Receiver<Stage>,
 }
 
@@ -33,6 +35,7 @@ impl State {
         let pages = Pages::new(&config.pages);
         let quotas = Quotas::new(&config);
         let mercure = mercure::Memory::default();
+        let body_room = BodyRoom::new(config.event_bytes_max, config.body_idle_max);
         Self {
             engine,
             config,
@@ -42,6 +45,7 @@ impl State {
             counts: Arc::default(),
             started: SystemTime::now(),
             mercure,
+            body_room,
             stage,
         }
     }

@@ -12,8 +12,8 @@ use crate::state::State;
 pub(crate) struct Visit {
     pub(crate) peer: IpAddr,
     pub(crate) is_secure: bool,
-    /// There are too many connections from there: every request is told so.
-    pub(crate) is_excess: bool,
+    /// It is one connection too many: every request is told so.
+    pub(crate) excess: Option<Full>,
     /// Every request is sent to this port, where TLS is spoken.
     pub(crate) redirect: Option<u16>,
     /// Counts the connection until it is dropped.
@@ -28,16 +28,16 @@ impl Visit {
             true => Entrance::Open(None),
             false => state.quotas.enter(peer),
         };
-        let (place, is_excess) = match entrance {
-            Entrance::Open(place) => (place, false),
-            Entrance::Excess(place) => (Some(place), true),
+        let (place, excess) = match entrance {
+            Entrance::Open(place) => (place, None),
+            Entrance::Excess(place) => (Some(place), Some(Full::Connections)),
             Entrance::Shut => {
                 let reason = Full::Connections.name();
                 tracing::debug!(%peer, reason, "a connection was refused");
                 return None;
             }
         };
-        Some(Self { peer, is_secure: false, is_excess, redirect: None, place })
+        Some(Self { peer, is_secure: false, excess, redirect: None, place })
     }
 }
 

@@ -212,6 +212,14 @@ impl Connection {
         String::from_utf8(bytes).expect("UTF-8")
     }
 
+    /// Whether there is something to read now, or the other side has closed the connection.
+    pub fn has_input(&mut self) -> bool {
+        self.stream.set_nonblocking(true).expect("no waiting");
+        let has_input = !self.raw.is_empty() || self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_nonblocking(false).expect("waiting");
+        has_input
+    }
+
     /// Whether the other side closes the connection without sending more.
     pub fn is_closed(&mut self) -> bool {
         self.raw.is_empty() && !self.fill()

@@ -56,7 +56,7 @@ use crate::answer::{self, Answer};
 use crate::auth::cache::TokenCache;
 use crate::body::{self, RequestBody};
 use crate::client::Client;
-use crate::quota;
+use crate::quota::{self, Full};
 use crate::state::State;
 use crate::trace;
 use claims::Access;
@@ -130,9 +130,13 @@ async fn dispatch(
 ) -> Result<Answer, Refusal> {
     let method = &parts.method;
     let subscribes = method == Method::GET || method.as_str() == subscribe::QUERY;
-    if Client::exceeds(parts) && !(subscribes && parts.uri.path() == HUB) {
-        let text = "this address has too many connections";
-        return Err(too_many(text, Duration::from_secs(10)));
+    if let Some(full) = Client::excess(parts)
+        && !(subscribes && parts.uri.path() == HUB)
+    {
+        return Err(match full {
+            Full::Hub => Refusal::unavailable(full.sentence()),
+            _ => too_many(full.sentence(), Duration::from_secs(10)),
+        });
     }
     body::check_coding(&parts.headers, &body).map_err(|problem| {
         Refusal::new(problem.code().status(), problem.detail().to_owned())

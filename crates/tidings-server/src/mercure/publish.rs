@@ -23,6 +23,7 @@ use crate::limits::FIELD_BYTES_MAX;
 use crate::problem::Code;
 use crate::sendable_id;
 use crate::state::State;
+use crate::whole_body::WholeBody;
 
 pub(super) async fn publish(
     state: &State,
@@ -42,7 +43,8 @@ pub(super) async fn publish(
         let text = "this is more than may be published; publish fewer events per second";
         super::too_many(text, wait)
     })?;
-    let form = form(state, parts, dialect, body).await?;
+    // The body keeps its room until the event is handed over.
+    let (form, _body) = form(state, parts, dialect, body).await?;
     let draft = draft(state, site, &caller, &form)?;
     meter.charge(1);
 
@@ -102,26 +104,28 @@ fn origin(parts: &Parts) -> Option<String> {
     Some(referer.origin().ascii_serialization())
 }
 
-/// The body, as a form. One of another type has no fields.
+/// The body, and it as a form. One of another type has no fields.
 async fn form(
     state: &State,
     parts: &Parts,
     dialect: &Dialect,
     body: RequestBody,
-) -> Result<Form, Refusal> {
+) -> Result<(Form, WholeBody), Refusal> {
     let config = &state.config;
     // A byte can become three on its way through a form, and names take room too.
     let event_max = config.event_bytes_max.saturating_mul(3).saturating_add(64 << 10);
     let bytes_max = dialect.body_bytes_max.min(event_max);
-    let bytes = body::collect(body, bytes_max, config.body_idle_max).await;
+    let bytes = WholeBody::read(&state.body_room, body, bytes_max).await;
     let bytes = bytes.map_err(|problem| match problem.code() {
         Code::EventTooLarge => too_large(dialect, bytes_max),
+        Code::TooManyBodies => Refusal::unavailable(problem.code().title()),
         code => Refusal::new(code.status(), problem.detail().to_owned()),
     })?;
     if body::media_type(&parts.headers) != FORM {
-        return Ok(Form::default());
+        return Ok((Form::default(), bytes));
     }
-    Form::parse(&bytes).map_err(|_| Refusal::bad_request("Bad Request"))
+    let form = Form::parse(&bytes).map_err(|_| Refusal::bad_request("Bad Request"))?;
+    Ok((form, bytes))
 }
 
 /// What is published, checked in the order in which clients are used to hear of errors.

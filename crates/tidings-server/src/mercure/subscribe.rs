@@ -27,6 +27,7 @@ use crate::state::State;
 use crate::stream::{self, Stream};
 use crate::trace;
 use crate::turned_away::TurnedAway;
+use crate::whole_body::WholeBody;
 
 /// What a 0.x client reads to see where its stream begins.
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -114,12 +115,13 @@ async fn parameters(state: &State, parts: &Parts, body: RequestBody) -> Result<F
     if parts.method.as_str() != QUERY {
         return Ok(form);
     }
-    let bytes = body::collect(body, QUERY_BYTES_MAX, state.config.body_idle_max).await;
+    let bytes = WholeBody::read(&state.body_room, body, QUERY_BYTES_MAX).await;
     let bytes = bytes.map_err(|problem| match problem.code() {
         Code::EventTooLarge => {
             let text = format!("a query has at most {QUERY_BYTES_MAX} bytes");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
         }
+        Code::TooManyBodies => Refusal::unavailable(problem.code().title()),
         code => Refusal::new(code.status(), problem.detail().to_owned()),
     })?;
     if bytes.is_empty() {

@@ -47,6 +47,7 @@ use crate::limits::{
 use crate::problem::{Code, Problem};
 use crate::stage::Stage;
 use crate::state::State;
+use crate::whole_body::WholeBody;
 
 /// A format that events are read from.
 pub(super) trait Source {
@@ -155,7 +156,7 @@ async fn whole(
     summary: &mut Summary,
 ) -> Result<(), Problem> {
     let bytes_max = ATOMIC_BATCH_BYTES_MAX as usize;
-    let bytes = body::collect(body, bytes_max, state.config.body_idle_max).await?;
+    let bytes = WholeBody::read(&state.body_room, body, bytes_max).await?;
     let mut drafts = Vec::new();
     let mut rest = &bytes[..];
     let mut places = Vec::new();

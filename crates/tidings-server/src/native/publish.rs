@@ -5,10 +5,11 @@ use tidings_hub::Appended;
 
 use super::fields::Drafter;
 use crate::answer::{self, Answer};
-use crate::body::{self, RequestBody};
+use crate::body::RequestBody;
 use crate::problem::{Code, Problem};
 use crate::query::{self, Query};
 use crate::state::State;
+use crate::whole_body::WholeBody;
 
 pub(super) async fn publish(
     state: &State,
@@ -27,8 +28,7 @@ pub(super) async fn publish(
     let topic = super::own_topic(&caller, raw_topic)?;
     let meter = super::meter(state, parts, &caller)?;
 
-    let config = &state.config;
-    let bytes = body::collect(body, config.event_bytes_max, config.body_idle_max).await?;
+    let bytes = WholeBody::read(&state.body_room, body, state.config.event_bytes_max).await?;
     let data = str::from_utf8(&bytes).map_err(|error| {
         Problem::new(Code::InvalidUtf8, "the body must be UTF-8 text; encode other bytes as text")
             .with("at", error.valid_up_to())

@@ -30,6 +30,8 @@ macro_rules! full {
 }
 
 full! {
+    /// The hub has as many connections as it may.
+    Hub "hub_connections" "the hub has as many connections as it may";
     /// The address has as many connections as it may.
     Connections "address_connections" "this address has as many connections as it may";
     /// The address has as many subscribers as it may.

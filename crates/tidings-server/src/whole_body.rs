@@ -1,0 +1,186 @@
+//! Bodies that are read whole before anything is done with them: at a lowest rate, and all of them
+//! together within one room.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::body::{self, RequestBody};
+use crate::limits::{BODIES_BYTES_MAX, BODY_RATE_MIN};
+use crate::problem::{Code, Problem};
+
+/// A body that was read whole. It takes up its room until it is dropped: it must live until what
+/// was made of it is handed on.
+#[derive(Debug)]
+pub(crate) struct WholeBody {
+    bytes: Bytes,
+    _room: Held,
+}
+
+impl WholeBody {
+    /// Reads a body of at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    ///
+    /// A 413 if it is longer (before any of it is read, if it says so itself), a 408 if it pauses
+    /// for too long or comes too slowly, a 400 if it does not arrive whole, a 503 if there is no
+    /// room for it in time.
+    pub(crate) async fn read(
+        room: &BodyRoom,
+        mut body: RequestBody,
+        bytes_max: usize,
+    ) -> Result<Self, Problem> {
+        let announced = body.size_hint().lower();
+        if announced > bytes_max as u64 {
+            return Err(body::too_large(bytes_max));
+        }
+        let announced = announced as usize;
+        let mut pace = Pace::begin(room.idle_max);
+        let mut held = Held::default();
+        let mut first = Bytes::new();
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = pace.next_chunk(&mut body).await? {
+            let length = first.len() + whole.len() + chunk.len();
+            if length > bytes_max {
+                return Err(body::too_large(bytes_max));
+            }
+            if length > held.bytes {
+                // Whole at once if its length is known: bodies that each have a part of the room
+                // would wait for one another.
+                let wanted = (2 * held.bytes).min(bytes_max).max(announced).max(length);
+                held.grow(room, wanted, &mut pace).await?;
+            }
+            // The usual body is one chunk, which need not be copied.
+            if first.is_empty() && whole.is_empty() {
+                first = chunk;
+                continue;
+            }
+            if whole.is_empty() {
+                whole.reserve(announced.max(length));
+                whole.extend_from_slice(&std::mem::take(&mut first));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        let bytes = if whole.is_empty() { first } else { whole.freeze() };
+        Ok(Self { bytes, _room: held })
+    }
+}
+
+impl Deref for WholeBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Room for all whole bodies at once.
+#[derive(Debug)]
+pub(crate) struct BodyRoom {
+    bytes: Arc<Semaphore>,
+    idle_max: Duration,
+}
+
+impl BodyRoom {
+    pub(crate) fn new(event_bytes_max: usize, idle_max: Duration) -> Self {
+        // The longest body is a form, in which a byte can become three.
+        let longest = event_bytes_max.saturating_mul(4);
+        let bytes = BODIES_BYTES_MAX.max(longest).min(Semaphore::MAX_PERMITS);
+        Self { bytes: Arc::new(Semaphore::new(bytes)), idle_max }
+    }
+}
+
+/// The part of the room that one body has.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: usize,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    /// Makes it `bytes`, and waits for them if need be: meanwhile the body is not read on.
+    async fn grow(
+        &mut self,
+        room: &BodyRoom,
+        bytes: usize,
+        pace: &mut Pace,
+    ) -> Result<(), Problem> {
+        let more = u32::try_from(bytes - self.bytes).map_err(|_| no_room())?;
+        let permit = match Arc::clone(&room.bytes).try_acquire_many_owned(more) {
+            Ok(permit) => permit,
+            Err(_) => pace.wait_for(Arc::clone(&room.bytes).acquire_many_owned(more)).await?,
+        };
+        self.bytes = bytes;
+        match &mut self.permit {
+            Some(held) => held.merge(permit),
+            None => self.permit = Some(permit),
+        }
+        Ok(())
+    }
+}
+
+/// How fast a body comes, and how long it may still take.
+struct Pace {
+    idle_max: Duration,
+    begun: Instant,
+    received: usize,
+    /// Time for which the body was not read because there was no room. Not the sender's.
+    waited: Duration,
+}
+
+impl Pace {
+    fn begin(idle_max: Duration) -> Self {
+        Self { idle_max, begun: Instant::now(), received: 0, waited: Duration::ZERO }
+    }
+
+    /// The next part of `body` that is data.
+    async fn next_chunk(&mut self, body: &mut RequestBody) -> Result<Option<Bytes>, Problem> {
+        let pause_end = Instant::now() + self.idle_max;
+        let earned = Duration::from_secs_f64(self.received as f64 / BODY_RATE_MIN as f64);
+        let end = self.begun + self.waited + self.idle_max + earned;
+        loop {
+            let frame = tokio::time::timeout_at(pause_end.min(end), body.frame()).await;
+            let frame = frame.map_err(|_| match pause_end <= end {
+                true => body::timed_out(self.idle_max),
+                false => too_slow(),
+            })?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(body::broken(&*error)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.received += data.len();
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for room, in all as long as the body itself may pause.
+    async fn wait_for<T, E>(
+        &mut self,
+        room: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Problem> {
+        let since = Instant::now();
+        let left = self.idle_max.saturating_sub(self.waited);
+        let permit = tokio::time::timeout(left, room).await;
+        self.waited += since.elapsed();
+        permit.ok().and_then(Result::ok).ok_or_else(no_room)
+    }
+}
+
+fn too_slow() -> Problem {
+    let detail = format!("send the body faster than {BODY_RATE_MIN} bytes a second");
+    Problem::new(Code::RequestTimeout, detail)
+}
+
+fn no_room() -> Problem {
+    Problem::new(Code::TooManyBodies, "send it again in a moment")
+}

@@ -1,0 +1,163 @@
+//! More than the hub has room for, over real sockets: bodies that do not come, connections beyond
+//! the bound.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tidings_server::Config;
+use tidings_server::limits::{BODIES_BYTES_MAX, EVENT_BYTES_MAX, RESERVE_CONNECTIONS};
+use tidings_testkit::http::{Connection, Response, request};
+use tidings_testkit::server::TestServer;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn server(change: impl FnOnce(&mut Config)) -> TestServer {
+    TestServer::builder().config(change).start()
+}
+
+/// A request whose body is announced, and of which so much is sent.
+fn begun(server: &TestServer, target: &str, length: usize, sent: usize) -> Connection {
+    let length = length.to_string();
+    let headers =
+        [("content-length", &*length), ("content-type", "application/x-www-form-urlencoded")];
+    let mut connection = server.connect();
+    connection.send(request("POST", target, &headers, &vec![b'a'; sent]));
+    connection
+}
+
+/// Asks until the answer is as wanted.
+fn eventually(mut ask: impl FnMut() -> Response, wanted: impl Fn(&Response) -> bool) -> Response {
+    let since = Instant::now();
+    loop {
+        let answer = ask();
+        if wanted(&answer) {
+            return answer;
+        }
+        assert!(since.elapsed() < PATIENCE, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_body_that_drips_without_a_pause_is_ended_and_nothing_of_it_is_published() {
+    let server = server(|config| config.body_idle_max = Duration::from_millis(400));
+    let chunked = "POST /events/drip HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n";
+    let mut in_chunks = server.connect();
+    in_chunks.send(format!("{chunked}\r\n"));
+    let mut batch = server.connect();
+    batch.send(request(
+        "POST",
+        "/events/drip",
+        &[("content-type", "application/x-ndjson"), ("content-length", "100000")],
+        b"",
+    ));
+    let mercure = begun(&server, "/.well-known/mercure", 100_000, 0);
+    let native = begun(&server, "/events/drip", 100_000, 0);
+    // Never is there a pause that would be too long, and the end would be far away.
+    std::thread::scope(|scope| {
+        for (mut connection, drop) in
+            [(native, "a"), (mercure, "a"), (batch, " "), (in_chunks, "1\r\na\r\n")]
+        {
+            scope.spawn(move || {
+                let since = Instant::now();
+                while !connection.has_input() {
+                    connection.send(drop);
+                    assert!(since.elapsed() < PATIENCE, "it is read for ever");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                assert_eq!(connection.head().status, 408);
+            });
+        }
+    });
+    let topics = server.get_json("/topics").json();
+    assert_eq!(topics["topics"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_body_that_comes_slowly_but_fast_enough_is_published() {
+    let server = server(|config| config.body_idle_max = Duration::from_millis(400));
+    let mut connection = begun(&server, "/events/t", 64 << 10, 16 << 10);
+    // More than the pause that one may make, in all.
+    for _ in 0..48 {
+        std::thread::sleep(Duration::from_millis(20));
+        connection.send(vec![b'b'; 1 << 10]);
+    }
+    assert_eq!(connection.response().status(), 200);
+}
+
+#[test]
+fn bodies_in_the_making_share_one_room_and_one_too_many_is_told_to_come_back() {
+    let server = server(|config| config.body_idle_max = Duration::from_secs(1));
+    let count = BODIES_BYTES_MAX / EVENT_BYTES_MAX;
+    // Fast enough for some seconds, and then a little from time to time.
+    let mut holders: Vec<_> =
+        (0..count).map(|_| begun(&server, "/events/big", EVENT_BYTES_MAX, 128 << 10)).collect();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                holders.iter_mut().for_each(|holder| holder.send("a"));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let refused = eventually(|| server.post("/events/t", "x"), |answer| answer.status() != 200);
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let body = "topic=t&data=x";
+        let mercure = server.request("POST", "/.well-known/mercure", &form, body);
+        done.store(true, Ordering::Relaxed);
+        assert_eq!((refused.status(), &*refused.code()), (503, "too_many_bodies"));
+        assert!(refused.header("retry-after").is_some());
+        assert_eq!(mercure.status(), 503);
+        assert!(mercure.header("retry-after").is_some());
+    });
+    // One waits, and has its turn as soon as there is room.
+    let mut waiting = begun(&server, "/events/t", 1, 1);
+    drop(holders);
+    let answer = waiting.response();
+    assert_eq!(answer.status(), 200, "{answer:?}");
+}
+
+#[test]
+fn a_full_hub_answers_probes_and_tells_everybody_else_to_come_back() {
+    let server = server(|config| config.connections_max = 2);
+    let full = [(); 2].map(|()| begun(&server, "/events/slow", 1000, 1));
+    let refused = eventually(|| server.post("/events/t", "x"), |answer| answer.status() != 200);
+    assert_eq!((refused.status(), &*refused.code()), (503, "hub_full"));
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(refused.header("connection"), Some("close"));
+
+    // Many more bodies that do not come are answered, and so keep nobody out.
+    let _more: Vec<_> = (0..50).map(|_| begun(&server, "/events/slow", 1000, 1)).collect();
+    for probe in ["/healthz", "/readyz"] {
+        let answer = server.request("GET", probe, &[], "");
+        assert_eq!((answer.status(), answer.header("connection")), (200, Some("close")));
+    }
+    for target in ["/topics", "/", "/events/t?limit=1"] {
+        let answer = server.get_json(target);
+        assert_eq!((answer.status(), &*answer.code()), (503, "hub_full"), "{target}");
+    }
+    let mercure = server.request("POST", "/.well-known/mercure", &[], "topic=a");
+    assert_eq!(mercure.status(), 503);
+    assert!(mercure.header("retry-after").is_some());
+    for target in ["/events/t", "/.well-known/mercure?topic=t"] {
+        // Another status would end a browser's subscription for good.
+        let mut subscriber = server.subscribe(target, &[]);
+        assert!(subscriber.reads(b"retry: "), "{target}");
+    }
+
+    drop(full);
+    eventually(|| server.post("/events/t", "x"), |answer| answer.status() == 200);
+}
+
+#[test]
+fn connections_beyond_the_bound_that_say_nothing_are_cut_and_probes_get_in() {
+    let server = server(|config| config.connections_max = 1);
+    let _full = begun(&server, "/events/slow", 1000, 1);
+    eventually(|| server.post("/events/t", "x"), |answer| answer.status() == 503);
+    let mut silent: Vec<_> = (0..2 * RESERVE_CONNECTIONS).map(|_| server.connect()).collect();
+    assert_eq!(server.request("GET", "/healthz", &[], "").status(), 200);
+    for connection in &mut silent {
+        assert!(connection.is_closed());
+    }
+}
