@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::admin::exposition::Exposition;
 use crate::admin::exposition::Kind::{Counter, Gauge};
 use crate::problem::Code;
-use crate::routes;
+use crate::route_label::{LABELS, label_name};
 use crate::turned_away::TurnedAway;
 
 /// Shared by all connections.
@@ -17,7 +17,7 @@ pub(crate) struct Counts {
     open: [AtomicU64; PROTOCOLS.len()],
     accepted: [AtomicU64; PROTOCOLS.len()],
     /// By route and by class of status.
-    requests: [[AtomicU64; CLASSES.len()]; routes::LABELS],
+    requests: [[AtomicU64; CLASSES.len()]; LABELS],
     refused: [AtomicU64; Code::ALL.len()],
     turned_away: [AtomicU64; TurnedAway::COUNT],
 }
@@ -38,7 +38,7 @@ impl Default for Counts {
         Self {
             open: Default::default(),
             accepted: Default::default(),
-            requests: [const { [const { AtomicU64::new(0) }; CLASSES.len()] }; routes::LABELS],
+            requests: [const { [const { AtomicU64::new(0) }; CLASSES.len()] }; LABELS],
             refused: [const { AtomicU64::new(0) }; Code::ALL.len()],
             turned_away: [const { AtomicU64::new(0) }; TurnedAway::COUNT],
         }
@@ -88,7 +88,7 @@ impl Counts {
             for (class, count) in CLASSES.iter().zip(classes) {
                 let count = count.load(Relaxed);
                 if count > 0 {
-                    let labels = [("route", routes::label_name(label)), ("status", *class)];
+                    let labels = [("route", label_name(label)), ("status", *class)];
                     page.sample(&labels, count as f64);
                 }
             }

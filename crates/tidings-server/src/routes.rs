@@ -16,22 +16,10 @@ use crate::native;
 use crate::problem::{Code, Problem};
 use crate::quota::Full;
 use crate::response_body::Response;
-use crate::route::{Meaning, PATHS, Path, Route};
+use crate::route::{Meaning, Path, Route};
+use crate::route_label::{MERCURE, NONE, PAGE, label_name};
 use crate::state::State;
 use crate::trace;
-
-/// The labels of requests in the metrics: the paths of the API, and these behind them.
-pub(crate) const LABELS: usize = PATHS.len() + OTHER_LABELS.len();
-
-const OTHER_LABELS: [&str; 3] = ["mercure", "page", "none"];
-const MERCURE: usize = PATHS.len();
-const PAGE: usize = MERCURE + 1;
-const NONE: usize = MERCURE + 2;
-
-/// The label with this number.
-pub(crate) fn label_name(label: usize) -> &'static str {
-    PATHS.get(label).map_or_else(|| OTHER_LABELS[label - PATHS.len()], |(path, _)| path)
-}
 
 /// What answers a request.
 enum Target<'a> {
@@ -223,6 +211,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::route::PATHS;
 
     #[test]
     fn the_published_description_has_the_same_paths_and_methods() {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tidings_engine::{Engine, PublishError, PublishStream, StreamError};
-use tidings_hub::{Appended, Draft};
+use tidings_hub::{Appended, Draft, Grant};
 use tokio::sync::watch;
 
 use crate::admin::Pages;
@@ -31,7 +31,9 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(engine: Engine, config: Config, stage: watch::Receiver<Stage>) -> Self {
-        let auth = Auth::new(&config);
+        let anonymous = config.is_open().then(|| Arc::new(Grant::everything()));
+        let (api_keys, jwt_keys) = (config.api_keys.clone(), config.jwt_keys.clone());
+        let auth = Auth::new(api_keys, jwt_keys, anonymous, config.counts_tokens());
         let pages = Pages::new(&config.pages);
         let quotas = Quotas::new(&config);
         let mercure = mercure::Memory::default();

@@ -12,18 +12,7 @@ use crate::tree;
 
 /// Files that are in a circle all the same, those of one circle in one row. This list may only
 /// shrink.
-const CIRCLES: &[&[&str]] = &[&[
-    "crates/tidings-server/src/admin/connections.rs",
-    "crates/tidings-server/src/admin/health.rs",
-    "crates/tidings-server/src/auth/mod.rs",
-    "crates/tidings-server/src/config.rs",
-    "crates/tidings-server/src/counts.rs",
-    "crates/tidings-server/src/mercure/mod.rs",
-    "crates/tidings-server/src/native/mod.rs",
-    "crates/tidings-server/src/quota.rs",
-    "crates/tidings-server/src/routes.rs",
-    "crates/tidings-server/src/state.rs",
-]];
+const CIRCLES: &[&[&str]] = &[];
 
 /// Files called `mod.rs` that define more than constants all the same. This list may only shrink.
 const FULL_MOD_FILES: &[&str] = &[

@@ -32,6 +32,7 @@ const RULES: &[Rule] = &[
             "crates/tidings-server/src/lib.rs",
             "crates/tidings-server/src/config.rs",
             "crates/tidings-server/src/routes.rs",
+            "crates/tidings-server/src/route_label.rs",
             "crates/tidings-server/src/state.rs",
             "crates/tidings-server/openapi.json",
             // A suite for any hub.

@@ -10,6 +10,7 @@ use crate::answer::{self, Answer};
 use crate::problem::{Code, Problem};
 use crate::query::{self, Query};
 use crate::state::State;
+use crate::store_problem;
 
 #[derive(Serialize)]
 struct Told {
@@ -115,7 +116,7 @@ fn tell(state: &State, connection: &Connection) -> Told {
 
 async fn judge(state: &State, connection: &Connection, id: String) -> Result<Event, Problem> {
     let record = state.engine.record(id.clone()).await;
-    let record = record.map_err(|error| crate::native::not_read(&error))?;
+    let record = record.map_err(|error| store_problem::not_read(&error))?;
     Ok(match record {
         Some(record) => {
             let verdict = connection.verdict(&record);

@@ -18,6 +18,7 @@ use crate::limits::METRICS_TOPICS_MAX;
 use crate::problem::Problem;
 use crate::query::{self, Query};
 use crate::state::State;
+use crate::store_problem;
 use crate::tls::Tls;
 
 use exposition::Exposition;
@@ -158,7 +159,7 @@ async fn of_topics(page: &mut Exposition, state: &State, topics: &[Topic]) -> Re
     page.family("tidings_topic_events", Gauge, "Events of the topic in the log.");
     for topic in topics {
         let known = state.engine.topics(topic.as_str().to_owned(), None, 1).await;
-        let known = known.map_err(|error| crate::native::not_read(&error))?;
+        let known = known.map_err(|error| store_problem::not_read(&error))?;
         let known = known.first().filter(|known| known.topic == *topic);
         page.sample(&[("topic", topic.as_str())], known.map_or(0, |known| known.records) as f64);
     }

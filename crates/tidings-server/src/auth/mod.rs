@@ -14,7 +14,6 @@ use http::request::Parts;
 use tidings_hub::{Grant, Matcher, Topic};
 
 use crate::clock;
-use crate::config::Config;
 use crate::problem::{Code, Problem};
 use crate::quota_key::Key;
 use crate::trace::{self, Step};
@@ -36,14 +35,21 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// With these keys. A request without a token may do what `anonymous` says. If `counts_tokens`
+    /// is set, each caller has a key under which its token can be counted.
+    pub(crate) fn new(
+        api_keys: Vec<ApiKey>,
+        jwt_keys: Vec<JwtKey>,
+        anonymous: Option<Arc<Grant>>,
+        counts_tokens: bool,
+    ) -> Self {
         token::install_cryptography();
         Self {
-            api_keys: config.api_keys.clone(),
-            jwt_keys: config.jwt_keys.clone(),
+            api_keys,
+            jwt_keys,
             known: TokenCache::default(),
-            counted: config.counts_tokens().then(RandomState::new),
-            anonymous: config.is_open().then(|| Arc::new(Grant::everything())),
+            counted: counts_tokens.then(RandomState::new),
+            anonymous,
         }
     }
 
@@ -208,7 +214,7 @@ mod tests {
 
     fn auth() -> Auth {
         let key = ApiKey::new("k", "0123456789abcdef", &["a/*"], &["**"]).unwrap();
-        Auth::new(&Config { api_keys: vec![key], ..Config::default() })
+        Auth::new(vec![key], Vec::new(), None, false)
     }
 
     fn parts() -> Parts {
@@ -249,7 +255,7 @@ mod tests {
     fn without_a_token_there_is_no_access_once_there_are_keys() {
         let refused = identify(&auth(), &parts(), None);
         assert_eq!(refused.unwrap_err().code(), Code::TokenRequired);
-        let open = Auth::new(&Config::default());
+        let open = Auth::new(Vec::new(), Vec::new(), Some(Arc::new(Grant::everything())), false);
         assert!(identify(&open, &parts(), None).unwrap().is_anonymous());
     }
 }

@@ -30,7 +30,9 @@ mod form;
 #[cfg(fuzzing)]
 pub(crate) mod fuzz;
 mod limits;
+mod memory;
 mod metadata;
+mod paths;
 mod presence;
 mod publish;
 mod refusal;
@@ -45,7 +47,6 @@ mod text;
 mod url_pattern;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{self, HeaderValue};
@@ -53,27 +54,20 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 
 use crate::answer::{self, Answer};
-use crate::auth::cache::TokenCache;
 use crate::body::{self, RequestBody};
 use crate::client::Client;
 use crate::quota::{self, Full};
 use crate::state::State;
 use crate::trace;
-use claims::Access;
-use presence::Presence;
+use paths::{HUB, METADATA};
 use refusal::Refusal;
-use selector::Patterns;
 use site::Site;
 
+pub(crate) use memory::Memory;
+pub(crate) use paths::has;
 pub use report::{TokenReport, TokenUse, TokenVerdict};
 
 pub use config::{MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins};
-
-/// Where the hub is.
-const HUB: &str = "/.well-known/mercure";
-
-/// Where its metadata is (RFC 9728 §3).
-const METADATA: &str = "/.well-known/oauth-protected-resource/.well-known/mercure";
 
 /// What there is, and what can be done with it, for the published description. `QUERY` is not among
 /// the methods that one can name.
@@ -87,24 +81,9 @@ pub(crate) const ROUTES: &[(&str, &[Method])] = &[
     ("/.well-known/mercure/subscriptions/{match_type}/{match}/{subscriber}", &[Method::GET]),
 ];
 
-/// What need not be found out again.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    tokens: TokenCache<Access>,
-    patterns: Patterns,
-    presence: Arc<Presence>,
-}
-
-/// Whether a request to `path` is one of this protocol.
-pub(crate) fn has(config: &MercureConfig, path: &str) -> bool {
-    let below = path.strip_prefix(HUB);
-    let ours = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    config.enabled && (ours || path == METADATA)
-}
-
 /// Answers a request to a path that [is](has) of this protocol.
 pub(crate) async fn answer(state: &State, parts: &Parts, body: RequestBody) -> Answer {
-    let site = Site::of(state, parts);
+    let site = Site::of(&state.config.mercure, parts);
     let answered = dispatch(state, parts, &site, body).await;
     let mut answer = answered.unwrap_or_else(|refusal| {
         tracing::debug!(

@@ -8,10 +8,10 @@ use http::request::Parts;
 use tidings_engine::PublishError;
 use tidings_hub::{AppendError, Draft, EventId, EventIdForm, EventType, Topic, Visibility};
 
-use super::HUB;
 use super::access::{self, Caller, Role};
 use super::dialect::{Dialect, TOPICS_MAX};
 use super::form::Form;
+use super::paths::HUB;
 use super::refusal::{Challenge, PLAIN, Refusal};
 use super::site::Site;
 use super::text;

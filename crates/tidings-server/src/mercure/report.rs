@@ -76,7 +76,7 @@ impl TokenReport {
             Some(Value::String(one)) => vec![one],
             _ => Vec::new(),
         };
-        let site = Site::of_audiences(config, &audiences);
+        let site = Site::of_audiences(&config.mercure, &audiences);
         let mut verdicts = Vec::new();
         if config.mercure.enabled {
             for role in [Role::Publisher, Role::Subscriber] {

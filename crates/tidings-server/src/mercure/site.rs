@@ -4,10 +4,9 @@ use http::header;
 use http::request::Parts;
 use url::Url;
 
-use super::{HUB, METADATA};
+use super::config::MercureConfig;
+use super::paths::{HUB, METADATA};
 use crate::client::Client;
-use crate::config::Config;
-use crate::state::State;
 
 /// The hub's own URL.
 #[derive(Clone, Debug)]
@@ -20,8 +19,8 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn of(state: &State, parts: &Parts) -> Self {
-        if let Some(resource) = &state.config.mercure.resource {
+    pub(super) fn of(config: &MercureConfig, parts: &Parts) -> Self {
+        if let Some(resource) = &config.resource {
             let (resource, url) = (resource.text.clone(), resource.url.clone());
             return Self { resource, url, is_configured: true };
         }
@@ -38,8 +37,8 @@ impl Site {
 
     /// As a hub of this configuration is called by those who issued a token for `audiences`: the
     /// hub itself knows only when it is asked.
-    pub(super) fn of_audiences(config: &Config, audiences: &[&str]) -> Self {
-        if let Some(resource) = &config.mercure.resource {
+    pub(super) fn of_audiences(config: &MercureConfig, audiences: &[&str]) -> Self {
+        if let Some(resource) = &config.resource {
             let (resource, url) = (resource.text.clone(), resource.url.clone());
             return Self { resource, url, is_configured: true };
         }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tidings_hub::Matcher;
 
-use super::HUB;
 use super::dialect::{Dialect, ONE, ZERO};
+use super::paths::HUB;
 use super::selector::MatchType;
 
 /// What a subscriber is called: a UUID (RFC 9562 §5.4).

@@ -5,10 +5,10 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use tidings_hub::{Position, Topic};
 
-use super::HUB;
 use super::access::{self, Caller, Role};
 use super::dialect::{Dialect, ONE, ZERO};
 use super::form::Form;
+use super::paths::HUB;
 use super::presence::Session;
 use super::refusal::{Challenge, Refusal};
 use super::selector::MatchType;

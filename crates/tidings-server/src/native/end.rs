@@ -10,6 +10,7 @@ use super::publish::acknowledgement;
 use crate::answer::{self, Answer};
 use crate::problem::{Code, Problem};
 use crate::state::State;
+use crate::store_problem;
 
 /// The type of the last event.
 const END: &str = "end";
@@ -21,7 +22,7 @@ pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result
     super::meter(state, parts, &caller)?.charge(1);
 
     let states = state.engine.topics(topic.as_str().to_owned(), None, 1).await;
-    let states = states.map_err(|error| super::not_read(&error))?;
+    let states = states.map_err(|error| store_problem::not_read(&error))?;
     let known = states.into_iter().find(|known| known.topic == topic).ok_or_else(|| {
         Problem::new(Code::TopicUnknown, "only a topic that has events can be ended")
     })?;
@@ -37,7 +38,7 @@ pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result
             ..Draft::new(topic, data)
         };
         let appended = state.publish(vec![draft]).await;
-        appended.map_err(|error| super::not_published(&error))?
+        appended.map_err(|error| store_problem::not_published(&error))?
     };
     Ok(Answer::Response(answer::json(acknowledgement(&appended))))
 }

@@ -22,6 +22,7 @@ use crate::problem::{Code, Problem};
 use crate::query;
 use crate::stage::Stage;
 use crate::state::State;
+use crate::store_problem;
 
 pub(super) async fn history(
     state: &State,
@@ -41,13 +42,14 @@ pub(super) async fn history(
     }
     let engine = &state.engine;
     let poll = Poll { engine, interest, limit: limit.unwrap_or(PAGE_EVENTS) };
-    let (resolved, mut page) = poll.first(start).await.map_err(|error| super::not_read(&error))?;
+    let (resolved, mut page) =
+        poll.first(start).await.map_err(|error| store_problem::not_read(&error))?;
     let is_reset = matches!(resolved.outcome, Outcome::Reset { .. });
     if let (true, false, Some(wait)) = (page.records.is_empty(), is_reset, wait) {
         let deadline = Instant::now() + wait;
         tokio::select! {
             waited = poll.wait(page.reached, deadline) => {
-                page = waited.map_err(|error| super::not_read(&error))?;
+                page = waited.map_err(|error| store_problem::not_read(&error))?;
             }
             // An empty page is a good answer, and its reader comes back to whoever is there then.
             () = state.reached(Stage::Leaving) => {}

@@ -47,6 +47,7 @@ use crate::limits::{
 use crate::problem::{Code, Problem};
 use crate::stage::Stage;
 use crate::state::State;
+use crate::store_problem;
 use crate::whole_body::WholeBody;
 
 /// A format that events are read from.
@@ -81,7 +82,7 @@ pub(super) struct Place {
 
 /// The answer if the store did not take one of the drafts that stand at `places`.
 fn not_published(error: &PublishError, places: &[Place]) -> Problem {
-    let problem = super::not_published(error);
+    let problem = store_problem::not_published(error);
     match error {
         PublishError::IdReused { at, .. } => match places.get(*at) {
             Some(place) => problem.at(place.kind, place.number),

@@ -31,15 +31,12 @@ use std::sync::Arc;
 use http::Method;
 use http::header;
 use http::request::Parts;
-use tidings_engine::PublishError;
-use tidings_hub::{AppendError, Interest, Matcher, ReadError, Topic, with_causes};
+use tidings_hub::{Interest, Matcher, Topic};
 
 use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::body::{self, RequestBody};
 use crate::limiter::Meter;
-use crate::limits::READ_FAILURE_LOG_PAUSE;
-use crate::log_limit::LogLimit;
 use crate::problem::{Code, Problem};
 use crate::query::{self, Plus, Query};
 use crate::quota;
@@ -203,68 +200,4 @@ fn interest(
         wanted.push(matcher);
     }
     Ok(Interest::new(wanted, granted.clone()))
-}
-
-/// The answer to a publisher whose event was not stored. The store has told the log why.
-fn not_published(error: &PublishError) -> Problem {
-    match error {
-        PublishError::Stopping => Problem::new(Code::Draining, "publish again in a moment"),
-        PublishError::TooManyTopics { topics_max } => Problem::new(
-            Code::TooManyTopics,
-            "publish to a topic that has events, or wait until retention has dropped another",
-        )
-        .with("topics_max", *topics_max),
-        PublishError::IdReused { topic, id, .. } => Problem::new(
-            Code::IdReused,
-            "give the event another id; to repeat one, repeat all of it: data, type and `retry`",
-        )
-        .with("topic", topic.as_str())
-        .with("id", id.as_str()),
-        PublishError::Store(error) => not_stored(error),
-        _ => not_stored_for_good(),
-    }
-}
-
-fn not_stored(error: &AppendError) -> Problem {
-    match error {
-        AppendError::Full { .. } => Problem::new(
-            Code::StoreFull,
-            "the event is not stored; publish again when retention or the operator has made room",
-        ),
-        AppendError::Away { retry, .. } => {
-            let detail = "the event is not stored; publish again in a moment";
-            let seconds = quota::retry_after(*retry);
-            Problem::new(Code::StoreUnavailable, detail)
-                .with_header(header::RETRY_AFTER, seconds.into())
-        }
-        AppendError::Undecided { .. } => Problem::new(
-            Code::StoreUnavailable,
-            "it is not known whether the event is stored; publish it again with the same `id`",
-        ),
-        AppendError::TooLarge { bytes_max, .. } => {
-            let detail = format!("events that are stored together have at most {bytes_max} bytes");
-            Problem::new(Code::EventTooLarge, detail)
-        }
-        _ => not_stored_for_good(),
-    }
-}
-
-fn not_stored_for_good() -> Problem {
-    Problem::new(Code::StoreFailed, "the event is not stored; the operator must look at the log")
-}
-
-/// The answer to a reader for whom the store cannot be read.
-pub(crate) fn not_read(error: &ReadError) -> Problem {
-    static LIMIT: LogLimit = LogLimit::new(READ_FAILURE_LOG_PAUSE);
-    if LIMIT.admits() {
-        tracing::warn!(reason = with_causes(error), "the store cannot be read");
-    }
-    match error {
-        ReadError::Away { retry, .. } => {
-            let seconds = quota::retry_after(*retry);
-            Problem::new(Code::StoreUnavailable, "try again in a moment")
-                .with_header(header::RETRY_AFTER, seconds.into())
-        }
-        _ => Problem::new(Code::StoreFailed, "try again later; the operator must look at the log"),
-    }
 }

@@ -9,6 +9,7 @@ use crate::body::RequestBody;
 use crate::problem::{Code, Problem};
 use crate::query::{self, Query};
 use crate::state::State;
+use crate::store_problem;
 use crate::whole_body::WholeBody;
 
 pub(super) async fn publish(
@@ -39,7 +40,7 @@ pub(super) async fn publish(
 
     meter.charge(1);
     let appended = state.publish(vec![draft]).await;
-    let appended = appended.map_err(|error| super::not_published(&error))?;
+    let appended = appended.map_err(|error| store_problem::not_published(&error))?;
     Ok(Answer::Response(answer::json(acknowledgement(&appended))))
 }
 

@@ -12,6 +12,7 @@ use crate::answer::{self, Answer};
 use crate::clock::jittered_ms;
 use crate::problem::{Code, Problem};
 use crate::state::State;
+use crate::store_problem;
 use crate::stream::{self, EVENT_STREAM, Stream};
 use crate::trace;
 use crate::turned_away::TurnedAway;
@@ -49,7 +50,7 @@ pub(super) async fn subscribe(
         Err(OpenError::Ended) => {
             return Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT)));
         }
-        Err(OpenError::Store(error)) => return Err(super::not_read(&error)),
+        Err(OpenError::Store(error)) => return Err(store_problem::not_read(&error)),
         Err(error) => {
             tracing::error!(%error, "a subscription was not opened");
             return Err(Problem::new(Code::StoreFailed, "try again later"));

@@ -10,6 +10,7 @@ use crate::limits::{TOPICS, TOPICS_MAX};
 use crate::problem::Problem;
 use crate::query::{self, Query};
 use crate::state::State;
+use crate::store_problem;
 
 #[derive(Serialize)]
 struct Topics<'a> {
@@ -45,7 +46,7 @@ pub(crate) async fn topics(state: &State, parts: &Parts) -> Result<Answer, Probl
 
     let after = after.transpose()?;
     let states = state.engine.topics(prefix.into_owned(), after, limit).await;
-    let states = states.map_err(|error| super::not_read(&error))?;
+    let states = states.map_err(|error| store_problem::not_read(&error))?;
     // A page may have fewer than it could because of what the caller may not see; it never ends
     // early.
     let next = states.last().filter(|_| states.len() == limit).map(|state| state.topic.as_str());
