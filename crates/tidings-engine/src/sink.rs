@@ -13,6 +13,16 @@ pub use body::{BrokenOff, SubscriberBody};
 pub(crate) use socket::SocketSink;
 pub(crate) use tls::TlsSink;
 
+/// What a look at a peer's side brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing that matters.
+    Nothing,
+    /// Its end, for the first time. It may have closed only its own side and still listen, or be
+    /// gone: only what is written to it tells.
+    End,
+}
+
 /// One way out.
 pub(crate) enum Sink {
     /// An HTTP/1.1 connection that was taken back from the HTTP library.
@@ -41,12 +51,21 @@ impl Sink {
         }
     }
 
-    /// Takes what the peer sent; fails once it has closed. Bodies are told in other ways.
-    pub(crate) fn drain(&mut self) -> Result<(), CloseReason> {
+    /// Takes what the peer sent; says when it has ended its side. Bodies are told in other ways.
+    pub(crate) fn drain(&mut self) -> Result<Heard, CloseReason> {
         match self {
             Self::Socket(socket) => socket.drain(),
             Self::Tls(socket) => socket.drain(),
-            Self::Body(_) => Ok(()),
+            Self::Body(_) => Ok(Heard::Nothing),
+        }
+    }
+
+    /// Why a connection is gone that can neither be read nor written.
+    pub(crate) fn broken(&self) -> CloseReason {
+        match self {
+            Self::Socket(socket) => socket.broken(),
+            Self::Tls(socket) => socket.broken(),
+            Self::Body(_) => CloseReason::PeerClosed,
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Event {
     pub(crate) readable: bool,
     /// There is room to write, or an error.
     pub(crate) writable: bool,
+    /// Neither side can be used any more: the peer reset the connection.
+    pub(crate) broken: bool,
 }
 
 #[cfg(test)]

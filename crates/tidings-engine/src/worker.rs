@@ -30,7 +30,7 @@ use crate::mailbox::Mailbox;
 use crate::message::{Message, Newcomer, WayOut};
 use crate::replay::Replay;
 use crate::seat::Seat;
-use crate::sink::{Sink, SocketSink, TlsSink};
+use crate::sink::{Heard, Sink, SocketSink, TlsSink};
 use crate::sys::{Event, Poller};
 
 use cpu_yield::CpuYield;
@@ -133,12 +133,13 @@ impl Worker {
         if seat.id != id {
             return; // the seat was given to somebody else meanwhile
         }
-        let drained = if event.readable { seat.sink.drain() } else { Ok(()) };
-        let flushed =
-            drained.and_then(|()| if event.writable { seat.sink.flush() } else { Ok(()) });
-        if let Err(reason) = flushed {
-            self.shard.handle_closed(id, reason);
-            return;
+        match look(&mut seat.sink, event) {
+            Ok(Heard::Nothing) => {}
+            Ok(Heard::End) => self.shard.handle_end(id),
+            Err(reason) => {
+                self.shard.handle_closed(id, reason);
+                return;
+            }
         }
         if event.writable {
             self.shard.handle_writable(id);
@@ -360,6 +361,18 @@ impl Worker {
         self.context.mailbox.wake_up();
         result
     }
+}
+
+/// Reads and sends what `event` says can be.
+fn look(sink: &mut Sink, event: Event) -> Result<Heard, CloseReason> {
+    let heard = if event.readable { sink.drain()? } else { Heard::Nothing };
+    if event.broken {
+        return Err(sink.broken());
+    }
+    if event.writable {
+        sink.flush()?;
+    }
+    Ok(heard)
 }
 
 impl Drop for Worker {

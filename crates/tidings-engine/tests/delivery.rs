@@ -186,7 +186,7 @@ async fn a_body_is_there_once_its_subscriber_is_listed() {
 async fn who_leaves_is_noticed_and_forgotten() {
     let engine = engine(config());
     let gone = socket_subscriber(&engine, "a", Start::Live).await;
-    let half_closed = socket_subscriber(&engine, "a", Start::Live).await;
+    let closed = socket_subscriber(&engine, "a", Start::Live).await;
     let mut chatty = socket_subscriber(&engine, "a", Start::Live).await;
     let opening = engine.open(interest("a"), Start::Live).await.unwrap();
     let body = engine.attach_body(opening, attachment()).await;
@@ -194,7 +194,13 @@ async fn who_leaves_is_noticed_and_forgotten() {
     // Something must have come that can be left unread.
     let gone = tokio::task::spawn_blocking(move || gone.peek(&mut [0]).map(|_| gone));
     drop(gone.await.unwrap().unwrap());
-    half_closed.shutdown(Shutdown::Write).unwrap();
+    // It has read everything, so its close is an orderly one: only its next heartbeat tells it from
+    // one that closed its own side alone.
+    let closed = tokio::task::spawn_blocking(move || {
+        let mut closed = closed;
+        read_chunks(&mut closed, |text| text.ends_with("\n\n"));
+    });
+    closed.await.unwrap();
     drop(body);
     until(|| engine.status().subscribers == 1).await;
     // Closing a socket with bytes unread is a reset.
@@ -205,6 +211,44 @@ async fn who_leaves_is_noticed_and_forgotten() {
     until(|| engine.status().subscribers == 0).await;
     assert_eq!(closes(&engine, CloseReason::PeerReset), 2);
     engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_ended_its_side_still_listens_until_it_closes() {
+    let engine = engine(config());
+    let mut client = socket_subscriber(&engine, "a", Start::Live).await;
+    until(|| engine.status().subscribers == 1).await;
+    client.shutdown(Shutdown::Write).unwrap();
+    // The heartbeat that asks whether it is there.
+    let (text, mut client) = tokio::task::spawn_blocking(move || {
+        (read_chunks(&mut client, |text| text.contains("id: ")), client)
+    })
+    .await
+    .unwrap();
+    assert!(!text.contains("data"), "{text}");
+    for number in 0..3 {
+        engine.publish(vec![draft("a", &format!("event {number}"))]).await.unwrap();
+    }
+    let client = tokio::task::spawn_blocking(move || {
+        read_until(&mut client, b"data: event 2");
+        client
+    });
+    drop(client.await.unwrap());
+    // What it does not read any more, it resets.
+    engine.publish(vec![draft("a", "nobody is there")]).await.unwrap();
+    until(|| engine.status().subscribers == 0).await;
+    assert_eq!(closes(&engine, CloseReason::PeerClosed), 1);
+    engine.stop().await;
+}
+
+/// Reads on until `wanted` has come.
+fn read_until(client: &mut TcpStream, wanted: &[u8]) {
+    let mut seen = Vec::new();
+    while !seen.windows(wanted.len()).any(|window| window == wanted) {
+        let mut byte = [0];
+        client.read_exact(&mut byte).unwrap();
+        seen.push(byte[0]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,10 @@ pub const KNOWN_MATCHES_MAX: usize = 1 << 20;
 /// jittered anyway.
 pub const TICK_MS: u64 = 100;
 
+/// How long one who has ended its side, and has other things to read, may be without anything sent
+/// before a heartbeat asks whether it still listens, in milliseconds.
+pub const END_LOOK_MS: u64 = 1_000;
+
 /// Ticks in one turn of the timer wheel: 51 seconds, more than any heartbeat is away. Costs 24
 /// bytes each. What is further away is looked at once a turn.
 pub const TIMER_SLOTS: usize = 512;

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tidings_hub::CloseReason;
+use tidings_testkit::http::request;
 use tidings_testkit::server::{TestServer, is_portable};
 
 const SERVER: &str = "10.213.77.1";
@@ -89,6 +90,41 @@ fn until(what: &str, condition: impl Fn() -> bool) {
 fn closes(server: &TestServer, reason: CloseReason) -> u64 {
     let closes = server.engine().status().closes;
     closes.into_iter().find(|(r, _)| *r == reason).unwrap().1
+}
+
+#[test]
+fn a_subscriber_that_ends_its_sending_side_goes_on_to_get_events() {
+    if is_portable() {
+        eprintln!("SKIPPED: a response body sees its connection go only by the end of that side");
+        return;
+    }
+    let server = TestServer::start();
+    let mut half_closed = server.connect();
+    half_closed.send(request("GET", "/events/a", &[], b""));
+    // At once, as `nc` does behind its standard input.
+    half_closed.finish();
+    assert_eq!(half_closed.head().status, 200);
+    let mut later = server.subscribe("/events/a", &[]);
+    later.finish();
+    for number in 0..3 {
+        assert_eq!(server.post("/events/a", format!("event {number}")).status(), 200);
+    }
+    for stream in [&mut half_closed, &mut later] {
+        assert!(stream.reads(b"data: event 2\n"));
+    }
+    assert_eq!(server.engine().status().subscribers, 2);
+    server.stop();
+}
+
+#[test]
+fn a_subscriber_that_closes_is_noticed_without_an_event() {
+    let server =
+        TestServer::builder().engine(|engine| engine.heartbeat = Duration::from_secs(3600)).start();
+    let streams: Vec<_> = (0..20).map(|_| server.subscribe("/events/a", &[])).collect();
+    until("they are there", || server.engine().status().subscribers == 20);
+    drop(streams);
+    until("they are gone", || server.engine().status().subscribers == 0);
+    server.stop();
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tidings_hub::CloseReason;
 
+use super::Heard;
 use crate::limits::{PEER_BYTES_MAX, UNSENT_BYTES_MAX};
 use crate::sys;
 
@@ -12,13 +13,15 @@ pub(crate) struct SocketSink {
     socket: TcpStream,
     /// What the peer has sent since its request, which should be nothing.
     received: u32,
+    /// The peer has sent its last byte.
+    ended: bool,
 }
 
 impl SocketSink {
     /// Makes `socket` ready to be written by a worker.
     pub(crate) fn new(socket: TcpStream) -> io::Result<Self> {
         sys::prepare(&socket, UNSENT_BYTES_MAX)?;
-        Ok(Self { socket, received: 0 })
+        Ok(Self { socket, received: 0, ended: false })
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {
@@ -31,29 +34,38 @@ impl SocketSink {
                 Ok(written) => return Ok(written),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(CloseReason::PeerReset),
+                Err(_) => return Err(self.broken()),
             }
         }
     }
 
-    /// Takes what the peer sent, and throws it away: a subscriber has nothing more to say. Finds
-    /// out when it closes, also when it closes only its own side, as an `EventSource` never does.
-    pub(crate) fn drain(&mut self) -> Result<(), CloseReason> {
+    /// Takes what the peer sent, and throws it away: a subscriber has nothing more to say. When
+    /// it has ended its side, it may still listen.
+    pub(crate) fn drain(&mut self) -> Result<Heard, CloseReason> {
         let mut scratch = [0; 4096];
         loop {
             match self.socket.read(&mut scratch) {
-                Ok(0) => return Err(CloseReason::PeerClosed),
+                Ok(0) => {
+                    let known = std::mem::replace(&mut self.ended, true);
+                    return Ok(if known { Heard::Nothing } else { Heard::End });
+                }
                 Ok(n) => {
                     self.received = self.received.saturating_add(n as u32);
                     if self.received > PEER_BYTES_MAX {
                         return Err(CloseReason::PeerReset);
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Heard::Nothing),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(CloseReason::PeerReset),
+                Err(_) => return Err(self.broken()),
             }
         }
+    }
+
+    /// A peer that closes its connection is first heard to end its side, and then answers what is
+    /// sent to it with a reset; that is no other end than what it wanted.
+    pub(crate) fn broken(&self) -> CloseReason {
+        if self.ended { CloseReason::PeerClosed } else { CloseReason::PeerReset }
     }
 
     pub(crate) fn finish(mut self, farewell: Option<&[u8]>) {

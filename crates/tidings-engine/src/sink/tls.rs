@@ -2,9 +2,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use rustls::ServerConnection;
+use rustls::{ProtocolVersion, ServerConnection};
 use tidings_hub::CloseReason;
 
+use super::Heard;
 use crate::limits::{PEER_BYTES_MAX, SEALED_BYTES_MAX, UNSENT_BYTES_MAX};
 use crate::sys;
 
@@ -21,6 +22,8 @@ struct Parts {
     tls: ServerConnection,
     /// What the peer has sent since its request, which should be next to nothing.
     received: u32,
+    /// The peer has sent its last byte.
+    ended: bool,
 }
 
 impl TlsSink {
@@ -28,7 +31,7 @@ impl TlsSink {
     pub(crate) fn new(socket: TcpStream, mut tls: ServerConnection) -> io::Result<Self> {
         sys::prepare(&socket, UNSENT_BYTES_MAX)?;
         tls.set_buffer_limit(Some(SEALED_BYTES_MAX));
-        Ok(Self(Box::new(Parts { socket, tls, received: 0 })))
+        Ok(Self(Box::new(Parts { socket, tls, received: 0, ended: false })))
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {
@@ -46,42 +49,57 @@ impl TlsSink {
 
     /// Sends what is sealed; says whether all of it is out.
     pub(crate) fn flush(&mut self) -> Result<bool, CloseReason> {
-        let Parts { socket, tls, .. } = &mut *self.0;
-        while tls.wants_write() {
+        while self.0.tls.wants_write() {
+            let Parts { socket, tls, .. } = &mut *self.0;
             match tls.write_tls(socket) {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(CloseReason::PeerReset),
+                Err(_) => return Err(self.broken()),
             }
         }
         Ok(true)
     }
 
     /// Takes what the peer sent. Answers what TLS itself asks (a change of keys), throws the rest
-    /// away, and finds out when the peer closes.
-    pub(crate) fn drain(&mut self) -> Result<(), CloseReason> {
+    /// away. A peer that has ended its side, by TLS or by TCP alone, may still listen.
+    pub(crate) fn drain(&mut self) -> Result<Heard, CloseReason> {
+        let known = self.0.ended;
         let mut scratch = [0; 4096];
         loop {
-            let Parts { socket, tls, received } = &mut *self.0;
+            let Parts { socket, tls, received, ended } = &mut *self.0;
             match tls.read_tls(socket) {
-                Ok(0) => return Err(CloseReason::PeerClosed),
+                Ok(0) => {
+                    *ended = true;
+                    break;
+                }
                 Ok(n) => *received = received.saturating_add(n as u32),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return Err(CloseReason::PeerReset),
+                Err(_) => return Err(self.broken()),
             }
             let state = tls.process_new_packets();
             let closed = state.map_err(|_| CloseReason::PeerReset)?.peer_has_closed();
             while tls.reader().read(&mut scratch).is_ok_and(|n| n > 0) {}
             if closed {
-                return Err(CloseReason::PeerClosed);
+                // Up to TLS 1.2 that closes both sides (RFC 5246 §7.2.1).
+                if tls.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+                    return Err(CloseReason::PeerClosed);
+                }
+                *ended = true;
+                break;
             }
             if *received > PEER_BYTES_MAX {
                 return Err(CloseReason::PeerReset);
             }
         }
-        self.flush().map(|_| ())
+        self.flush()?;
+        Ok(if self.0.ended && !known { Heard::End } else { Heard::Nothing })
+    }
+
+    /// As with a plain connection: a reset after the peer's end is its close.
+    pub(crate) fn broken(&self) -> CloseReason {
+        if self.0.ended { CloseReason::PeerClosed } else { CloseReason::PeerReset }
     }
 
     pub(crate) fn finish(mut self, farewell: Option<&[u8]>) {

@@ -93,6 +93,7 @@ impl Poller {
                 token,
                 readable: broken || any(libc::EPOLLIN | libc::EPOLLRDHUP),
                 writable: broken || any(libc::EPOLLOUT),
+                broken,
             });
         }
         Ok(())

@@ -5,7 +5,7 @@ use tidings_codec::encode;
 use crate::close_reason::CloseReason;
 use crate::frame::Framing;
 use crate::group::Voice;
-use crate::limits::TICK_MS;
+use crate::limits::{END_LOOK_MS, TICK_MS};
 use crate::position::Position;
 use crate::subscriber::{Phase, SubscriberId};
 use crate::timer::{Tick, TimerWheel};
@@ -64,6 +64,26 @@ impl Shard {
         }
     }
 
+    /// The peer of `id` has sent its last byte. It may have closed only its own side and still
+    /// listen, or be gone: whatever is sent to it now tells, so it is sent a heartbeat at once, or
+    /// in a moment if it has other things to read first.
+    pub fn handle_end(&mut self, id: SubscriberId) {
+        if self.is_idle(id) {
+            self.send_beat(id);
+            return;
+        }
+        let now = self.now();
+        let quiet_after = ticks(self.config.heartbeat_ms * 9 / 10);
+        let Some(subscriber) = self.get_mut(id) else { return };
+        let due = (now + ticks(END_LOOK_MS)).min(subscriber.closes_at);
+        // So that it counts as quiet by then, unless it was sent something meanwhile.
+        subscriber.last_sent = subscriber.last_sent.min(due.saturating_sub(quiet_after));
+        let set = self.timers.set(id, due);
+        if let Some(subscriber) = self.get_mut(id) {
+            subscriber.timer = set;
+        }
+    }
+
     /// Closes everybody within `window_ms`, each at a moment of its own.
     pub fn drain(&mut self, window_ms: u64) {
         let now = self.now();
@@ -111,27 +131,39 @@ impl Shard {
     fn fire(&mut self, id: SubscriberId) {
         let now = self.now();
         let quiet_after = ticks(self.config.heartbeat_ms * 9 / 10);
-        let Some((subscriber, group)) = self.group_of(id) else { return };
+        let Some(subscriber) = self.get(id) else { return };
         if subscriber.closes_at <= now {
             let reason = subscriber.closes_for;
             self.close(id, reason);
             return;
         }
         let quiet = now.saturating_sub(subscriber.last_sent) >= quiet_after;
-        let idle = subscriber.phase == Phase::Live
-            && !subscriber.blocked
-            && subscriber.outbox.is_none()
-            && subscriber.offset == group.ring.head();
         if quiet {
-            // It has every frame there is for it, so the newest position is its cursor too.
-            if idle {
-                subscriber.beat_due = true;
-                self.make_beat();
-                self.enqueue(id);
+            if self.is_idle(id) {
+                self.send_beat(id);
             }
             self.probes.push_back(id);
         }
         self.set_timer(id);
+    }
+
+    /// Whether it has every frame there is for it, and nothing of its own to read.
+    fn is_idle(&mut self, id: SubscriberId) -> bool {
+        self.group_of(id).is_some_and(|(subscriber, group)| {
+            subscriber.phase == Phase::Live
+                && !subscriber.blocked
+                && subscriber.outbox.is_none()
+                && subscriber.offset == group.ring.head()
+        })
+    }
+
+    /// To one who is idle: the newest position is its cursor too.
+    fn send_beat(&mut self, id: SubscriberId) {
+        if let Some(subscriber) = self.get_mut(id) {
+            subscriber.beat_due = true;
+            self.make_beat();
+            self.enqueue(id);
+        }
     }
 
     fn make_beat(&mut self) {

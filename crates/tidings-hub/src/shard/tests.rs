@@ -11,6 +11,7 @@ use crate::{Draft, Kind, Log, Matcher, MemoryStore, ReadError, ReadQuery};
 
 use super::*;
 
+mod half_closed;
 mod notices;
 
 /// A shard and everything that was written, by subscriber.
