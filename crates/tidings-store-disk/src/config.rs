@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::limits::{
     AHEAD_BYTES_MAX, RECENT_BYTES_MAX, RETENTION_AGE_DEFAULT, RETENTION_BYTES_DEFAULT,
-    SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENTS_AIM,
+    SEGMENT_AGE_SHARE, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENTS_AIM, SPARE_FILES,
 };
 
 /// Where the log is and what it promises.
@@ -43,11 +43,24 @@ impl DiskConfig {
         })
     }
 
+    /// Files that a log of this size has open: a segment and its index each, as many segments as
+    /// [`retention_bytes`](Self::retention_bytes) holds, and those that age makes shorter.
+    pub fn files_max(&self) -> usize {
+        let by_bytes = self.retention_bytes.div_ceil(self.segment_bytes().max(1));
+        let segments = by_bytes + 2 + u64::from(SEGMENT_AGE_SHARE);
+        usize::try_from(segments).unwrap_or(usize::MAX).saturating_mul(2)
+            + SPARE_FILES
+            + FOLDER_FILES
+    }
+
     /// How much of a segment is filled with zeros at a time, ahead of the end of the log.
     pub(crate) fn ahead_bytes(&self) -> u64 {
         (self.segment_bytes() / 16).clamp(64 << 10, AHEAD_BYTES_MAX)
     }
 }
+
+/// The folder, its lock, and a small file that is written.
+const FOLDER_FILES: usize = 4;
 
 /// What an answered publish survives. (A log that survives nothing is no log on disk: that is the
 /// hub's `MemoryStore`.)

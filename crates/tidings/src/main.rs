@@ -10,6 +10,7 @@ mod error;
 mod exit_code;
 mod foreign_text;
 mod keys;
+mod open_files;
 mod output;
 mod runtime;
 mod server_config;
@@ -19,6 +20,7 @@ mod store_kind;
 mod stores;
 mod supervisor;
 mod telemetry;
+mod threads;
 mod upstream;
 
 use std::process;

@@ -1,6 +1,7 @@
 //! The server's configuration, made of the settings.
 
 use tidings_hub::Matcher;
+use tidings_server::limits::CONNECTIONS_MAX;
 use tidings_server::{
     AllowedHosts, Config, ConfigError, Cors, MercureConfig, MercureResource, PublishOrigins,
     TrustedProxies,
@@ -37,7 +38,7 @@ pub(crate) fn server_config(settings: &Settings) -> Result<Config, CliError> {
         publishes_per_second_max: settings.max_publish_rate,
         trusted_proxies: TrustedProxies::new(&settings.trusted_proxy)
             .map_err(|error| misset(settings, "trusted-proxy", &error))?,
-        connections_max: settings.max_connections,
+        connections_max: settings.max_connections.unwrap_or(CONNECTIONS_MAX),
         connections_per_address_max: settings.max_connections_per_address,
         subscribers_per_address_max: settings.max_subscribers_per_address,
         subscribers_per_token_max: settings.max_subscribers_per_token,

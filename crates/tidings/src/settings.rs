@@ -77,7 +77,7 @@ pub(crate) struct Settings {
     /// Events per second; here and below `None` is no limit.
     pub(crate) max_publish_rate: Option<NonZeroU32>,
     pub(crate) max_topics: Option<NonZeroU32>,
-    pub(crate) max_connections: usize,
+    pub(crate) max_connections: Option<usize>,
     pub(crate) max_connections_per_address: Option<NonZeroU32>,
     pub(crate) max_subscribers_per_address: Option<NonZeroU32>,
     pub(crate) max_subscribers_per_token: Option<NonZeroU32>,
@@ -164,7 +164,7 @@ impl Settings {
             max_matchers: from.one("max-matchers", value::count),
             max_publish_rate: from.one("max-publish-rate", value::unlimited_or_count),
             max_topics: from.one("max-topics", value::unlimited_or_count),
-            max_connections: from.one("max-connections", value::count),
+            max_connections: from.one("max-connections", value::auto_or_count),
             max_connections_per_address: from
                 .one("max-connections-per-address", value::unlimited_or_count),
             max_subscribers_per_address: from

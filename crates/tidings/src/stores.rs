@@ -29,8 +29,16 @@ pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Log>, CliError> {
     }
 }
 
-fn open_disk(settings: &Settings) -> Result<Arc<dyn Log>, CliError> {
-    let config = DiskConfig {
+/// Files that the store has open.
+pub(crate) fn files_max(settings: &Settings) -> usize {
+    match settings.store {
+        StoreKind::Disk => disk_config(settings).files_max(),
+        StoreKind::Memory => 0,
+    }
+}
+
+fn disk_config(settings: &Settings) -> DiskConfig {
+    DiskConfig {
         durability: match settings.durability {
             Durability::Fsync => tidings_store_disk::Durability::Fsync,
             Durability::Os => tidings_store_disk::Durability::Os,
@@ -39,8 +47,11 @@ fn open_disk(settings: &Settings) -> Result<Arc<dyn Log>, CliError> {
         retention_age: settings.retention_age,
         recent_bytes_max: usize::try_from(settings.recent_bytes).unwrap_or(usize::MAX),
         ..DiskConfig::new(&settings.data)
-    };
-    match DiskStore::open(config) {
+    }
+}
+
+fn open_disk(settings: &Settings) -> Result<Arc<dyn Log>, CliError> {
+    match DiskStore::open(disk_config(settings)) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => {
             let hint = error.hint();

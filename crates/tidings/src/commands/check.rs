@@ -9,6 +9,7 @@ use crate::args::CheckArgs;
 use crate::certificate::Left;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::open_files::{self, OpenFiles};
 use crate::server_config::server_config;
 use crate::settings::{DEFAULT_FILE, Settings, read_file};
 use crate::{env, output, stores};
@@ -57,6 +58,12 @@ fn describe(settings: &Settings, config: &Config) -> String {
         line(format_args!("the certificate: {left}{renew}"));
     }
     line(format_args!("{}", stores::describe(settings)));
+    let files = OpenFiles::share_out(settings, open_files::raise_limit());
+    line(format_args!("open files: {files}"));
+    if !files.is_enough() {
+        let limit = files.limit;
+        line(format_args!("with the limit of open files here, {limit}, the hub would not start"));
+    }
     line(format_args!("{}", access(config)));
     text
 }

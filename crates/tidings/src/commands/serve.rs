@@ -13,12 +13,13 @@ use crate::args::HubArgs;
 use crate::certificate::CertificateFiles;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::open_files::{self, OpenFiles};
 use crate::runtime::no_runtime;
 use crate::server_config::server_config;
 use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
 use crate::signals::{self, Hangup, Signals};
 use crate::telemetry::Telemetry;
-use crate::{env, output, stores, supervisor};
+use crate::{env, output, stores, supervisor, threads};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     run_with(args, Layer::default(), &[], None, |_, _| None)
@@ -45,7 +46,9 @@ pub(super) fn run_with(
         settings.listen = bound.iter().filter_map(|one| one.local_addr().ok()).collect();
     }
     // Before anything is made or opened.
+    let files = OpenFiles::divide(&settings, open_files::raise_limit())?;
     let mut server_config = server_config(&settings)?;
+    server_config.connections_max = files.connections;
     server_config.pages.extend(pages);
     let has_keys = !(server_config.api_keys.is_empty() && server_config.jwt_keys.is_empty());
     if let Some(key) = own_key.filter(|_| has_keys) {
@@ -53,17 +56,17 @@ pub(super) fn run_with(
         server_config.api_keys.push(key.expect("long enough, and for everything"));
     }
     let telemetry = Telemetry::start(&settings.log, settings.log_json)?;
+    tracing::info!("open files: {files}");
     for advice in &settings.outdated {
         tracing::warn!("a setting is outdated: {advice}");
     }
 
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = Builder::new_multi_thread()
-        .worker_threads(settings.workers.unwrap_or(processors))
+        .worker_threads(threads::workers(&settings))
         .enable_all()
         .build()
         .map_err(no_runtime)?;
-    let engine_config = engine_config(&settings, processors, open_files::raise());
+    let engine_config = engine_config(&settings, &files);
     {
         let _runtime = runtime.enter();
         signals::survive_file_size_limit();
@@ -112,12 +115,11 @@ pub(super) fn run_with(
     }
 }
 
-fn engine_config(settings: &Settings, processors: usize, fitting: usize) -> EngineConfig {
+fn engine_config(settings: &Settings, files: &OpenFiles) -> EngineConfig {
     EngineConfig {
-        // One is left to requests, the committer and the kernel: docs/decisions/0004.
-        shards: settings.shards.unwrap_or((processors - 1).max(1)),
+        shards: threads::shards(settings),
         heartbeat: settings.heartbeat,
-        subscribers_max: settings.max_subscribers.unwrap_or(fitting),
+        subscribers_max: files.subscribers,
         subscribers_per_second_max: settings.max_arrival_rate,
         topics_max: settings.max_topics.map_or(usize::MAX, |count| count.get() as usize),
         peer_patience: settings.peer_patience,
@@ -209,33 +211,4 @@ fn cannot_bind(error: BindError) -> CliError {
         _ => "choose another address with --listen",
     };
     CliError::new(ExitCode::CannotStart, "the hub cannot start").because(error).hint(hint)
-}
-
-/// How many files, and so sockets, the process may have open.
-mod open_files {
-    /// Raises the limit as far as it may be. Returns how many subscribers then fit: a twentieth is
-    /// left for files, publishers, and whoever asks how the hub is.
-    pub(super) fn raise() -> usize {
-        let files = raise_limit().min(FILES_MAX);
-        (files - files / 20).max(1)
-    }
-
-    #[cfg(unix)]
-    fn raise_limit() -> usize {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let Rlimit { mut current, maximum } = getrlimit(Resource::Nofile);
-        let raised = Rlimit { current: maximum, maximum };
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            current = maximum;
-        }
-        current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
-    }
-
-    #[cfg(not(unix))]
-    fn raise_limit() -> usize {
-        usize::MAX
-    }
-
-    /// More than one process serves well.
-    const FILES_MAX: usize = 1 << 20;
 }

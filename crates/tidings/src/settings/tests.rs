@@ -41,7 +41,7 @@ fn the_default_file_says_what_the_other_rooms_default_to() {
     assert_eq!(settings.retry, config.retry);
     assert_eq!(settings.retry_refused, config.retry_refused);
     assert_eq!(settings.max_event_bytes, config.event_bytes_max as u64);
-    assert_eq!(settings.max_connections, config.connections_max);
+    assert_eq!(settings.max_connections, None);
     assert_eq!(settings.max_ingest_pause, config.ingest_idle_max);
     assert_eq!(settings.max_matchers, config.matchers_max);
     assert_eq!(settings.max_streams, config.streams_max as usize);

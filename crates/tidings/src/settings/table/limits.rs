@@ -46,12 +46,12 @@ pub(super) const SECTION: Section = Section {
             name: "max-connections",
             heading: Some("Limits"),
             value: Value::One("N"),
-            default: Default::Is("16384"),
+            default: Default::Is(r#""auto""#),
             is_common: false,
-            help: "Connections at once on which requests are read [16384]",
+            help: "Connections at once on which requests are read [auto: by open files]",
             note: "Connections at once on which requests are read; subscribers who have their \
-             stream do not count, except over HTTP/2. Others wait in the system's \
-             queue.",
+             stream do not count, except over HTTP/2. Above it only probes are answered. \
+             \"auto\": a quarter of the open files, at most 16384.",
         },
         Setting {
             name: "max-connections-per-address",

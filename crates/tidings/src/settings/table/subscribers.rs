@@ -11,7 +11,7 @@ pub(super) const SECTION: Section = Section {
             is_common: true,
             help: "Subscribers at once [auto: by the limit of open files]",
             note: "Subscribers at once. One above the limit is asked to retry later. \"auto\": the \
-             system's limit of open files, less a twentieth.",
+             system's limit of open files, less what the hub itself needs.",
         },
         Setting {
             name: "max-arrival-rate",

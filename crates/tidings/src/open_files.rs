@@ -1,0 +1,137 @@
+//! How many files, and so sockets, the hub may have open, and what it needs them for.
+
+use std::fmt;
+
+use tidings_server::limits::{CONNECTIONS_MAX, RESERVE_CONNECTIONS};
+
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::settings::Settings;
+use crate::{stores, threads};
+
+/// What the open files of a hub are for. Together they are no more than the process may have: who
+/// comes when a bound is reached can then still be told so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpenFiles {
+    pub(crate) limit: usize,
+    pub(crate) subscribers: usize,
+    pub(crate) connections: usize,
+    /// What the hub needs besides: the history, addresses, threads, and some to spare.
+    other: usize,
+    /// A subscriber is one of the connections, and has no file of its own.
+    shared: bool,
+}
+
+/// Whether an HTTP/1.1 subscriber leaves the connections on which requests are read.
+fn subscribers_take_sockets(settings: &Settings) -> bool {
+    cfg!(target_os = "linux") && !settings.portable
+}
+
+impl OpenFiles {
+    /// Divides `limit` as `settings` say; what they leave open gets what is left.
+    ///
+    /// # Errors
+    ///
+    /// It is not enough.
+    pub(crate) fn divide(settings: &Settings, limit: usize) -> Result<Self, CliError> {
+        let files = Self::share_out(settings, limit);
+        if files.is_enough() { Ok(files) } else { Err(files.too_many(settings)) }
+    }
+
+    /// The same, and whether it is enough is another question.
+    pub(crate) fn share_out(settings: &Settings, limit: usize) -> Self {
+        let threads = threads::workers(settings) + threads::shards(settings);
+        let addresses = settings.listen.len() + settings.redirect_listen.len();
+        // Each address has a connection that waits for room, too.
+        let other = stores::files_max(settings)
+            + 2 * addresses
+            + FILES_PER_THREAD * threads
+            + RESERVE_CONNECTIONS
+            + SPARE_FILES;
+        let left = limit.saturating_sub(other);
+        if !subscribers_take_sockets(settings) {
+            let connections = settings.max_connections.unwrap_or(left.clamp(1, CONNECTIONS_MAX));
+            let subscribers = settings.max_subscribers.unwrap_or(left.max(1));
+            return Self { limit, subscribers, connections, other, shared: true };
+        }
+        let of_connections = |files: usize| files.clamp(1, CONNECTIONS_MAX);
+        let (subscribers, connections) = match (settings.max_subscribers, settings.max_connections)
+        {
+            (Some(subscribers), None) => {
+                (subscribers, of_connections(left.saturating_sub(subscribers)))
+            }
+            (subscribers, connections) => {
+                let connections =
+                    connections.unwrap_or_else(|| of_connections(left / CONNECTIONS_SHARE));
+                let rest = left.saturating_sub(connections).max(1);
+                (subscribers.unwrap_or(rest), connections)
+            }
+        };
+        Self { limit, subscribers, connections, other, shared: false }
+    }
+
+    pub(crate) fn is_enough(&self) -> bool {
+        self.needed() <= self.limit
+    }
+
+    fn needed(&self) -> usize {
+        let subscribers = if self.shared { 0 } else { self.subscribers };
+        subscribers.saturating_add(self.connections).saturating_add(self.other)
+    }
+
+    fn too_many(&self, settings: &Settings) -> CliError {
+        let needed = self.needed();
+        let message = format!("the hub may have {} files open, and needs {self}", self.limit);
+        let lower = match (settings.max_subscribers, settings.max_connections) {
+            (None, None) => "",
+            (Some(_), None) => ", or lower max-subscribers",
+            (None, Some(_)) => ", or lower max-connections",
+            (Some(_), Some(_)) => ", or lower max-subscribers or max-connections",
+        };
+        let hint = format!("raise the limit to {needed} (`ulimit -n`, `LimitNOFILE=`){lower}");
+        CliError::new(ExitCode::CannotStart, message).hint(hint)
+    }
+}
+
+impl fmt::Display for OpenFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subscribers, connections, other, .. } = self;
+        write!(f, "{}: ", self.needed())?;
+        if !self.shared {
+            write!(f, "{subscribers} for subscribers (max-subscribers), ")?;
+        }
+        write!(f, "{connections} for connections (max-connections), {other} for itself")
+    }
+}
+
+/// Without a word in the settings, connections on which requests are read get this part of what is
+/// left, and subscribers the rest: a subscriber is one for a moment only.
+const CONNECTIONS_SHARE: usize = 4;
+
+/// What each thread has open to be woken by: an epoll and an event descriptor.
+const FILES_PER_THREAD: usize = 2;
+
+/// Files besides: the standard streams, the runtime, signals, a key set or a certificate that is
+/// read, an upstream, a profile.
+const SPARE_FILES: usize = 24;
+
+/// Raises the limit of this process as far as it may be. Returns what it is then.
+#[cfg(unix)]
+pub(crate) fn raise_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { mut current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    if setrlimit(Resource::Nofile, raised).is_ok() {
+        current = maximum;
+    }
+    let files = current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+    files.min(FILES_MAX)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn raise_limit() -> usize {
+    FILES_MAX
+}
+
+/// More than one process serves well.
+const FILES_MAX: usize = 1 << 20;
