@@ -193,3 +193,6 @@ pub const FIRST_WORD_MAX: Duration = Duration::from_millis(500);
 
 /// At most one line in the log about requests for which the store could not be read in this time.
 pub const READ_FAILURE_LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// How often a request that lasts looks at the wall clock for the end of its token.
+pub(crate) const EXPIRY_LOOK: Duration = Duration::from_secs(60);

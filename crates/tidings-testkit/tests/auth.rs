@@ -176,3 +176,56 @@ fn an_address_that_is_taken_is_named() {
     let refused = Server::bind(config, server.engine().clone()).unwrap_err();
     assert!(refused.to_string().contains(&server.address().to_string()), "{refused}");
 }
+
+/// A token for everything that expires in a moment.
+fn short_lived() -> String {
+    let access = json!({ "publish": ["**"], "subscribe": ["**"] });
+    bearer(&token(&json!({ "mercure": access, "exp": seconds_from_now(2) })))
+}
+
+#[test]
+fn a_long_poll_ends_with_its_token() {
+    let server = server();
+    let headers = [("authorization", &*short_lived()), ("accept", "application/json")];
+    let answer = server.request("GET", "/events/a?wait=15s", &headers, "");
+    assert_eq!((answer.status(), answer.code().as_str()), (401, "token_invalid"));
+    assert!(answer.json()["detail"].as_str().unwrap().contains("expired"));
+    assert!(answer.header("www-authenticate").unwrap().contains("invalid_token"));
+}
+
+#[test]
+fn a_body_of_events_ends_with_its_token_and_says_what_was_published() {
+    let server = server();
+    for (media_type, event) in
+        [("application/x-ndjson", "{\"data\":\"x\"}\n"), ("text/event-stream", "data: x\n\n")]
+    {
+        let token = short_lived();
+        let mut publisher = server.connect();
+        let mut head = vec![("authorization", &*token), ("content-type", media_type)];
+        head.push(("transfer-encoding", "chunked"));
+        publisher.send(request("POST", "/events/a", &head, b""));
+        publisher.send(format!("{:x}\r\n{event}\r\n", event.len()));
+        let answer = publisher.response();
+        assert_eq!((answer.status(), answer.code().as_str()), (401, "token_invalid"));
+        let json = answer.json();
+        assert!(json["detail"].as_str().unwrap().contains("expired"), "{json}");
+        assert_eq!(json["published"], 1, "{json}");
+        assert!(json["last_id"].is_string(), "{json}");
+    }
+}
+
+#[test]
+fn a_body_that_is_not_whole_when_its_token_expires_publishes_nothing() {
+    let server = server();
+    for media_type in ["application/x-ndjson", "text/event-stream", "text/plain"] {
+        let token = short_lived();
+        let mut publisher = server.connect();
+        let head =
+            [("authorization", &*token), ("content-type", media_type), ("content-length", "100")];
+        publisher.send(request("POST", "/events/a", &head, b""));
+        publisher.send("{\"data\":\"x\"}\n");
+        let answer = publisher.response();
+        assert_eq!((answer.status(), answer.code().as_str()), (401, "token_invalid"));
+    }
+    assert_eq!(server.engine().status().bounds.head.get(), 0);
+}

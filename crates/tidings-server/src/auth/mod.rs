@@ -8,12 +8,14 @@ pub(crate) mod token;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use tidings_hub::{Grant, Matcher, Topic};
 
 use crate::clock;
+use crate::limits::EXPIRY_LOOK;
 use crate::problem::{Code, Problem};
 use crate::quota_key::Key;
 use crate::trace::{self, Step};
@@ -140,6 +142,20 @@ impl Caller {
 
     pub(crate) fn grant(&self) -> &Grant {
         &self.grant
+    }
+
+    /// Waits until the caller's token expires, for ever if it does not; then gives the 401 that
+    /// says so. The wall clock says when: it is looked at again after every [`EXPIRY_LOOK`], for it
+    /// may have been set meanwhile.
+    pub(crate) async fn expired(&self) -> Problem {
+        let Some(end) = self.grant.expires else { return std::future::pending().await };
+        loop {
+            let left = end.as_millis().saturating_sub(clock::now().as_millis());
+            if left == 0 {
+                return invalid(&InvalidToken::Expired);
+            }
+            tokio::time::sleep(Duration::from_millis(left).min(EXPIRY_LOOK)).await;
+        }
     }
 
     /// Whether the caller has its rights by nothing but being able to reach the hub.

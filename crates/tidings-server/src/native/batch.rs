@@ -35,7 +35,7 @@ pub(super) async fn publish(
         begun: Vec::new(),
     };
     let meter = super::meter(state, parts, &caller)?;
-    ingest(state, meter, body::announced_length(&parts.headers), body, &mut lines).await
+    ingest(state, &caller, meter, body::announced_length(&parts.headers), body, &mut lines).await
 }
 
 /// One line.

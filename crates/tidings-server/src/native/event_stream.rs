@@ -36,7 +36,7 @@ pub(super) async fn publish(
         number: 0,
     };
     let meter = super::meter(state, parts, &caller)?;
-    ingest(state, meter, body::announced_length(&parts.headers), body, &mut events).await
+    ingest(state, &caller, meter, body::announced_length(&parts.headers), body, &mut events).await
 }
 
 struct Events {

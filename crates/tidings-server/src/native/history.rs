@@ -29,7 +29,7 @@ pub(super) async fn history(
     parts: &Parts,
     raw_topic: Option<&str>,
 ) -> Result<Answer, Problem> {
-    let (mut query, _, interest) = super::reader(state, parts, raw_topic).await?;
+    let (mut query, caller, interest) = super::reader(state, parts, raw_topic).await?;
     let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Earliest);
     let limit = query.take("limit")?;
     let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;
@@ -48,6 +48,9 @@ pub(super) async fn history(
     if let (true, false, Some(wait)) = (page.records.is_empty(), is_reset, wait) {
         let deadline = Instant::now() + wait;
         tokio::select! {
+            biased;
+            // Nobody gets what came after the end of its token.
+            problem = caller.expired() => return Err(problem),
             waited = poll.wait(page.reached, deadline) => {
                 page = waited.map_err(|error| store_problem::not_read(&error))?;
             }

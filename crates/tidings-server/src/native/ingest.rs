@@ -38,6 +38,7 @@ use tidings_hub::{Appended, Draft};
 use tokio::time::{Instant, Sleep};
 
 use crate::answer::{self, Answer};
+use crate::auth::Caller;
 use crate::body::{self, RequestBody};
 use crate::error::BoxError;
 use crate::limiter::Meter;
@@ -100,6 +101,7 @@ fn not_published(error: &PublishError, places: &[Place]) -> Problem {
 /// the id of the last one (`last_id`).
 pub(super) async fn ingest(
     state: &State,
+    caller: &Caller,
     meter: Meter<'_>,
     announced_length: Option<u64>,
     body: RequestBody,
@@ -108,9 +110,9 @@ pub(super) async fn ingest(
     let mut summary = Summary::default();
     let done = match announced_length {
         Some(length) if length <= ATOMIC_BATCH_BYTES_MAX => {
-            whole(state, meter, body, source, &mut summary).await
+            whole(state, caller, meter, body, source, &mut summary).await
         }
-        _ => stream(state, meter, body, source, &mut summary).await,
+        _ => stream(state, caller, meter, body, source, &mut summary).await,
     };
     match done {
         Ok(()) => {
@@ -151,13 +153,15 @@ impl Summary {
 
 async fn whole(
     state: &State,
+    caller: &Caller,
     meter: Meter<'_>,
     body: RequestBody,
     source: &mut impl Source,
     summary: &mut Summary,
 ) -> Result<(), Problem> {
     let bytes_max = ATOMIC_BATCH_BYTES_MAX as usize;
-    let bytes = WholeBody::read(&state.body_room, body, bytes_max).await?;
+    let read = WholeBody::read(&state.body_room, body, bytes_max);
+    let bytes = super::before_expiry(caller, read).await?;
     let mut drafts = Vec::new();
     let mut rest = &bytes[..];
     let mut places = Vec::new();
@@ -179,6 +183,7 @@ async fn whole(
 
 async fn stream(
     state: &State,
+    caller: &Caller,
     meter: Meter<'_>,
     mut body: RequestBody,
     source: &mut impl Source,
@@ -202,9 +207,16 @@ async fn stream(
     let mut idle = pin!(tokio::time::sleep(idle_max));
     let mut read_last = Instant::now();
     let mut leaving = pin!(state.reached(Stage::Leaving));
+    let mut expired = pin!(caller.expired());
     std::future::poll_fn(|cx| {
         loop {
             flow.land(cx);
+            if flow.ended.is_none()
+                && let Poll::Ready(problem) = expired.as_mut().poll(cx)
+            {
+                flow.pause = None;
+                flow.end(Err(problem));
+            }
             if flow.is_paused(cx) {
                 if leaving.as_mut().poll(cx).is_pending() {
                     read_last = Instant::now(); // it is not the publisher who pauses

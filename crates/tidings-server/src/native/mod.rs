@@ -99,6 +99,18 @@ pub(crate) use end::end;
 pub(crate) use stats::stats;
 pub(crate) use topics::topics;
 
+/// What `work` gives, unless the caller's token expires before.
+async fn before_expiry<T>(
+    caller: &Caller,
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        problem = caller.expired() => Err(problem),
+    }
+}
+
 /// The topic of a path or a batch, to publish to.
 fn publish_topic(text: &str) -> Result<Topic, Problem> {
     let topic =
