@@ -86,6 +86,7 @@ fn both_faces_start_where_they_are_asked_to() {
     let cases = [
         ("last=2", vec!["7", "9"]),
         ("last=100", vec!["1", "3", "5", "7", "9"]),
+        ("last=10000", vec!["1", "3", "5", "7", "9"]),
         ("since=1h", vec!["1", "3", "5", "7", "9"]),
         ("since=2000-01-01T00:00:00Z", vec!["1", "3", "5", "7", "9"]),
         ("after=k7q2ma:6", vec!["7", "9"]),
@@ -101,6 +102,18 @@ fn both_faces_start_where_they_are_asked_to() {
     }
     assert_eq!(data(&server.get_json("/events/a?last=0").json()), [""; 0]);
     assert_eq!(data(&server.get_json("/events/a?since=2999-01-01T00:00:00Z").json()), [""; 0]);
+}
+
+#[test]
+fn last_beyond_its_bound_or_given_twice_is_answered_400() {
+    let server = with_ten_events();
+    for query in ["last=10001", "last=99999999999999999999", "last=-1", "last=2&last=3"] {
+        let target = format!("/events/a?{query}");
+        for accept in ["application/json", "text/event-stream"] {
+            let answer = server.request("GET", &target, &[("accept", accept)], "");
+            assert_eq!(answer.status(), 400, "{query} {accept}");
+        }
+    }
 }
 
 #[test]
