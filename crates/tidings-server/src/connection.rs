@@ -196,7 +196,7 @@ async fn http2<T: Transport>(stream: T, shared: &Shared, visit: Visit) {
     let _speaking = shared.state.counts.connection(Protocol::Http2);
     let activity = Activity::new();
     let service = Service::new(shared, &activity, None, &visit);
-    let io = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
+    let io = TokioIo::new(Socket::for_http2(stream, Arc::clone(&activity)));
     let mut connection = pin!(shared.protocols.http2.serve_connection(io, service));
 
     let state = &*shared.state;

@@ -76,6 +76,7 @@ mod client;
 mod clock;
 mod config;
 mod connection;
+mod control_frames;
 mod cors;
 mod counts;
 mod error;

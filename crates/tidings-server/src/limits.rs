@@ -196,3 +196,11 @@ pub const READ_FAILURE_LOG_PAUSE: Duration = Duration::from_secs(10);
 
 /// How often a request that lasts looks at the wall clock for the end of its token.
 pub(crate) const EXPIRY_LOOK: Duration = Duration::from_secs(60);
+
+/// `SETTINGS`, `PING` and empty `DATA` frames that one HTTP/2 connection may send at once: clients
+/// send a few, those that measure the line a ping for every round trip. At the edge: the connection
+/// is closed.
+pub(crate) const CONTROL_FRAMES_BURST: u32 = 1_000;
+
+/// How many more of them may come in a second.
+pub(crate) const CONTROL_FRAMES_PER_S: u32 = 100;

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::activity::Activity;
+use crate::control_frames::ControlFrames;
 
 /// What HTTP is spoken over.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -41,11 +42,18 @@ impl Transport for TlsStream<TcpStream> {
 pub(crate) struct Socket<T> {
     stream: T,
     activity: Arc<Activity>,
+    /// Of HTTP/2.
+    frames: Option<ControlFrames>,
 }
 
 impl<T: Transport> Socket<T> {
     pub(crate) fn new(stream: T, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
+        Self { stream, activity, frames: None }
+    }
+
+    /// The same, for HTTP/2: a flood of frames that bring nothing ends the connection.
+    pub(crate) fn for_http2(stream: T, activity: Arc<Activity>) -> Self {
+        Self { stream, activity, frames: Some(ControlFrames::new()) }
     }
 
     pub(crate) fn into_stream(self) -> T {
@@ -69,6 +77,12 @@ impl<T: Transport> AsyncRead for Socket<T> {
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = read {
             this.activity.note_read(buf.filled().len() - before);
+            if let Some(frames) = &mut this.frames
+                && frames.note(&buf.filled()[before..]).is_err()
+            {
+                tracing::debug!("a peer floods its connection with control frames");
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
         }
         read
     }

@@ -114,6 +114,29 @@ fn a_request_that_two_readers_would_cut_differently_smuggles_nothing() {
 }
 
 #[test]
+fn a_request_with_both_lengths_is_the_last_of_its_connection() {
+    let server = TestServer::start();
+    let inner = "POST /events/smuggled HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\nx";
+    let body = format!("1\r\nx\r\n0\r\n\r\n{inner}");
+    let length = ("content-length", "6");
+    let chunked = ("transfer-encoding", "chunked");
+    for fields in [[length, chunked], [chunked, length]] {
+        for is_second in [false, true] {
+            let mut connection = server.connect();
+            if is_second {
+                connection.send(request("GET", "/healthz", &[], b""));
+                assert_eq!(connection.response().status(), 200);
+            }
+            connection.send(request("POST", "/events/outer", &fields, body.as_bytes()));
+            let answer = connection.response();
+            assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+            assert!(connection.is_closed());
+        }
+    }
+    assert_eq!(topics(&server), ["outer"]);
+}
+
+#[test]
 fn lines_that_end_with_a_bare_line_feed_are_one_request_or_none() {
     let server = TestServer::start();
     let mut connection = server.connect();
@@ -157,6 +180,16 @@ fn floods_of_http_2_frames_are_cut_off_or_taken_and_keep_nobody_out() {
         frame(0xfa, 0, 0, b"unknown"),
     ] {
         flood(address, PREFACE, &again.repeat(100), 200);
+        still_serves(&server);
+    }
+    // What must be answered, or costs a turn, is not taken for ever.
+    for (kind, again) in [
+        (kind::PING, frame(6, 0, 0, b"pingping")),
+        (kind::SETTINGS, frame(4, 0, 0, &[0, 3, 0, 0, 0, 100])),
+    ] {
+        let answer = flood(address, PREFACE, &again.repeat(100), 1000);
+        let answered = frames(&answer).iter().filter(|frame| frame.kind == kind).count();
+        assert!(answered < 50_000, "{answered} of 100,000 were answered");
         still_serves(&server);
     }
     // A head that never ends (CVE-2024-27316): its client hears why it is ended.
