@@ -80,6 +80,7 @@ mod control_frames;
 mod cors;
 mod counts;
 mod error;
+mod event_retry;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzz;

@@ -1,6 +1,7 @@
 //! Every bound in the server: its default, why, what it costs, and what happens at the edge. Those
 //! that [`Config`](crate::Config) can change are its defaults.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The payload of one event, in bytes. An event is kept whole in memory a few times on its way
@@ -204,3 +205,9 @@ pub(crate) const CONTROL_FRAMES_BURST: u32 = 1_000;
 
 /// How many more of them may come in a second.
 pub(crate) const CONTROL_FRAMES_PER_S: u32 = 100;
+
+/// The reconnection time that an event can set for its subscribers (`retry`), shortest and longest.
+/// Shorter, and a hub that is away is asked in a storm by everybody; longer, and they never come
+/// back. At the edge: the nearest of the two is sent.
+pub const EVENT_RETRY: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60);

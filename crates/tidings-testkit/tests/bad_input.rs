@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidings_server::AllowedHosts;
 use tidings_testkit::http::{Response, request};
 use tidings_testkit::server::TestServer;
@@ -450,5 +450,38 @@ fn a_byte_beyond_ascii_voids_nothing_but_what_it_stands_in() {
         }
         let head = connection.head();
         assert_eq!((head.status, head.header("tidings-resume")), (200, Some("resumed")));
+    }
+}
+
+/// One value of `retry` is obeyed by all who are subscribed: nought makes them ask in a storm while
+/// the hub is away, and a century keeps them away.
+#[test]
+fn a_retry_from_a_publisher_has_a_floor_and_a_ceiling_on_every_door() {
+    let server = TestServer::start();
+    let ndjson = [("content-type", "application/x-ndjson")];
+    let sse = [("content-type", "text/event-stream")];
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    for (given, sent) in
+        [("0", 100), ("99", 100), ("500", 500), ("18446744073709551615", 86_400_000)]
+    {
+        let topic = format!("retry/{given}");
+        let path = format!("/events/{topic}");
+        server.post(&format!("{path}?retry={given}"), "x");
+        server.request("POST", &path, &ndjson, format!("{{\"retry\":{given},\"data\":\"x\"}}"));
+        server.request("POST", &path, &sse, format!("retry: {given}\ndata: x\n\n"));
+        server.request(
+            "POST",
+            "/.well-known/mercure",
+            &form,
+            format!("topic={topic}&data=x&retry={given}"),
+        );
+        let page = server.get_json(&path).json();
+        let events = page["events"].as_array().unwrap();
+        assert_eq!(events.len(), 4, "{page}");
+        for (door, event) in events.iter().enumerate() {
+            // To Mercure, nought means that there is none.
+            let expected = if (door, given) == (3, "0") { Value::Null } else { Value::from(sent) };
+            assert_eq!(event["retry"], expected, "door {door}, retry {given}");
+        }
     }
 }

@@ -32,7 +32,7 @@ fn with_ten_events() -> TestServer {
 #[test]
 fn a_page_tells_all_about_its_events_and_where_to_go_on() {
     let server = TestServer::start();
-    server.post("/events/a?event=chat&id=x&retry=5", "\"quoted\"\nüber");
+    server.post("/events/a?event=chat&id=x&retry=5000", "\"quoted\"\nüber");
     server.post("/events/a", "2");
     let page = server.get_json("/events/a?limit=1");
     assert_eq!(page.header("content-type"), Some("application/json"));
@@ -42,7 +42,7 @@ fn a_page_tells_all_about_its_events_and_where_to_go_on() {
     assert_eq!(event["id"], "x");
     assert_eq!(event["topic"], "a");
     assert_eq!(event["event"], "chat");
-    assert_eq!(event["retry"], 5);
+    assert_eq!(event["retry"], 5000);
     assert_eq!(event["data"], "\"quoted\"\nüber");
     let time = event["time"].as_str().unwrap();
     assert!(time.starts_with("20") && time.ends_with('Z') && time.len() == 24, "{time}");

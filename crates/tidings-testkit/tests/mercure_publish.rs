@@ -20,13 +20,14 @@ fn a_form_becomes_an_event_and_the_answer_is_its_id() {
     for token in [&tokens.zero, &tokens.one] {
         let mut stream = server
             .subscribe(&format!("{HUB}?topic=https://x/1"), &[("authorization", &bearer(token))]);
-        let form = "topic=https%3A%2F%2Fx%2F1&data=one%0D%0Atwo%0Dthree&type=t&retry=7&id=urn:my:1";
+        let form =
+            "topic=https%3A%2F%2Fx%2F1&data=one%0D%0Atwo%0Dthree&type=t&retry=700&id=urn:my:1";
         let answer = publish_as(&server, token, form);
         assert_eq!((answer.status(), answer.text()), (200, "urn:my:1"));
         assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
         assert_eq!(
             event(&mut stream),
-            "event: t\nretry: 7\nid: urn:my:1\ndata: one\ndata: two\ndata: three\n\n"
+            "event: t\nretry: 700\nid: urn:my:1\ndata: one\ndata: two\ndata: three\n\n"
         );
         let answer = publish_as(&server, token, "topic=https://x/1&retry=0&id=&type=");
         let id = answer.text().to_owned();

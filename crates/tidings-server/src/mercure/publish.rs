@@ -18,6 +18,7 @@ use super::text;
 use crate::answer::{self, Answer};
 use crate::body::{self, RequestBody};
 use crate::cors;
+use crate::event_retry;
 use crate::headers;
 use crate::limits::FIELD_BYTES_MAX;
 use crate::problem::Code;
@@ -167,7 +168,7 @@ fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Dra
         alternates: names.collect(),
         event_type: event_type(dialect, form)?,
         id: event_id(state, dialect, form)?,
-        retry_ms: retry_ms.filter(|ms| *ms > 0),
+        retry_ms: retry_ms.filter(|ms| *ms > 0).map(event_retry::bounded),
         visibility: match form.first("private") {
             Some(_) => Visibility::Private,
             None => Visibility::Public,

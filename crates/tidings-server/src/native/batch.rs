@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn lines_are_events_wherever_the_body_is_cut() {
         let text = "{\"topic\":\"a\",\"data\":\"x\\ny\"}\r\n\n  \n{\"event\":\"e\",\"id\":\"1\",\
-                    \"retry\":5,\"data\":{\"k\": [1, \"a b\"]}}";
+                    \"retry\":500,\"data\":{\"k\": [1, \"a b\"]}}";
         for size in 1..text.len() {
             let drafts = drafts(text, size).unwrap();
             assert_eq!(drafts.len(), 2, "pieces of {size}");
@@ -283,7 +283,7 @@ mod tests {
                 ("default", r#"{"k":[1,"a b"]}"#)
             );
             assert_eq!(drafts[1].event_type.as_ref().unwrap().as_str(), "e");
-            assert_eq!((drafts[1].once, drafts[1].retry_ms), (true, Some(5)));
+            assert_eq!((drafts[1].once, drafts[1].retry_ms), (true, Some(500)));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use tidings_hub::{Draft, Epoch, EventId, EventIdForm, EventType, Topic};
 
+use crate::event_retry;
 use crate::limits::FIELD_BYTES_MAX;
 use crate::problem::{Code, Problem};
 use crate::sendable_id;
@@ -42,7 +43,7 @@ impl Drafter {
             event_type: event_type.map(|text| self.event_type(text)).transpose()?,
             once: id.is_some(),
             id,
-            retry_ms,
+            retry_ms: retry_ms.map(event_retry::bounded),
             ..Draft::new(topic, data)
         })
     }
