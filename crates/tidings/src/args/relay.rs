@@ -13,7 +13,7 @@ pub(crate) struct RelayArgs {
     pub(crate) upstream_url: String,
     /// Where they go: a topic of the hub, with no other publisher
     pub(crate) topic: String,
-    /// Put this before the ids of the upstream, which must be unique in the whole hub
+    /// Put this before the ids of the upstream, which must be unique in the topic
     #[arg(long, value_name = "PREFIX")]
     pub(crate) id_prefix: Option<String>,
     /// Say how it stands this often; without it, each minute, or each second on a terminal

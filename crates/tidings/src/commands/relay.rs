@@ -9,9 +9,8 @@
 //! crash at any moment leaves at most one batch of which the relay does not know whether it is
 //! stored. The upstream sends that again, and the hub, which knows the ids, leaves out what it has.
 //!
-//! Ids belong to the whole hub. If an event of another topic has the id of one of ours, the hub
-//! would leave ours out as a duplicate; so duplicates are looked at one by one, and the relay ends
-//! rather than lose an event.
+//! An upstream that begins to count anew sends other events under ids that the topic has. The hub
+//! tells them from repetitions, by their content, and they are published under names of their own.
 
 mod names;
 mod report;
@@ -71,7 +70,8 @@ async fn relay(
     };
     let mut source = upstream.open(start.clone())?;
     let mut relay = Relay {
-        target: Target { topic: &args.topic, hub: &args.hub, publisher },
+        target: Target { topic: &args.topic, prefix, hub: &args.hub, publisher },
+        has_told_of_reuse: false,
         names: Names::new(prefix),
         batch: Vec::new(),
         batch_bytes: 0,
@@ -105,6 +105,8 @@ struct Relay<'a> {
     reached: Option<EventId>,
     since: SinceFile,
     report: Report,
+    /// Once is enough.
+    has_told_of_reuse: bool,
 }
 
 /// A batch on its way into the hub, and the upstream's last id as of its end.
@@ -203,6 +205,13 @@ impl<'a> Relay<'a> {
         for text in &outcome.left_out {
             self.report.say(text);
         }
+        if let Some(id) = outcome.reused.filter(|_| !self.has_told_of_reuse) {
+            self.has_told_of_reuse = true;
+            self.report.say(&format!(
+                "the upstream sends another event under the id {id:?} that the topic has already; \
+                 such events are published under names of their own"
+            ));
+        }
         self.report.last_id.clone_from(&reached);
         self.since.save(reached)?;
         self.report.look();
@@ -234,6 +243,8 @@ async fn outcome(storing: &mut Option<Storing<'_>>) -> Result<Outcome, CliError>
 #[derive(Clone)]
 struct Target<'a> {
     topic: &'a str,
+    /// Of the names of all events.
+    prefix: &'a str,
     hub: &'a HubUrl,
     publisher: Publisher,
 }
@@ -243,6 +254,8 @@ struct Target<'a> {
 struct Outcome {
     published: u64,
     duplicates: u64,
+    /// The first id that the topic has for another event.
+    reused: Option<String>,
     /// A sentence for each event that no hub would take.
     left_out: Vec<String>,
 }
@@ -258,12 +271,6 @@ impl Target<'_> {
         let all = self.publisher.publish_all(batch.iter().map(|event| (self.topic, event)));
         match all.await {
             Ok(summary) => {
-                if summary.duplicates > 0 {
-                    // All are stored; but are they all ours?
-                    for event in &batch {
-                        self.store_one(event, &mut Outcome::default()).await?;
-                    }
-                }
                 outcome.published = summary.published;
                 outcome.duplicates = summary.duplicates;
             }
@@ -277,10 +284,19 @@ impl Target<'_> {
         Ok(outcome)
     }
 
-    /// Publishes one event. If the hub has it already, this only makes sure that it is this one.
+    /// Publishes one event, under another name if the topic has its id for another event.
     async fn store_one(&self, event: &Event, outcome: &mut Outcome) -> Result<(), CliError> {
         let id = event.id.as_ref().map_or("", EventId::as_str);
-        match self.publisher.publish(self.topic, event).await {
+        let mut answer = self.publisher.publish(self.topic, event).await;
+        if let Err(PublishError::Refused(problem)) = &answer
+            && problem.code == ID_REUSED
+            && let Some(other) = names::another_name(event, self.prefix)
+        {
+            let renamed = Event { id: Some(other), ..event.clone() };
+            answer = self.publisher.publish(self.topic, &renamed).await;
+            outcome.reused.get_or_insert_with(|| id.to_owned());
+        }
+        match answer {
             Ok(published) if published.duplicate => outcome.duplicates += 1,
             Ok(_) => outcome.published += 1,
             Err(PublishError::Refused(problem)) if is_about_the_id(&problem) => {
@@ -298,16 +314,19 @@ impl Target<'_> {
     }
 }
 
+/// The problem of an id that the topic has for another event.
+const ID_REUSED: &str = "id_reused";
+
 /// Whether the hub would take another event.
 fn is_about_an_event(problem: &Problem) -> bool {
     matches!(
         problem.code.as_str(),
-        "invalid_field" | "invalid_line" | "event_too_large" | "id_reused"
+        "invalid_field" | "invalid_line" | "event_too_large" | ID_REUSED
     )
 }
 
 fn is_about_the_id(problem: &Problem) -> bool {
-    problem.code == "id_reused"
+    problem.code == ID_REUSED
         || problem.code == "invalid_field"
             && problem.members.get("field").is_some_and(|f| f == "id")
 }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -80,25 +83,82 @@ fn two_relays_of_one_upstream_publish_each_event_once() {
 }
 
 #[test]
-fn ids_that_two_upstreams_both_use_end_the_second_relay_unless_they_have_a_prefix() {
+fn two_upstreams_that_use_the_same_ids_lose_nothing_and_a_prefix_tells_them_apart() {
     let folder = Folder::new();
     let hub = Hub::serve(&folder, &[]);
     let (a, b) = (Origin::counting(90), Origin::counting(90));
     let _first = start(&hub, &a, "a", &[]);
+    let _second = start(&hub, &b, "b", &[]);
     eventually(|| history(&hub, "a", usize::MAX).len() == 120);
-    let (_, stderr, code) = said(&mut command(&hub, &b, "b", &[]));
-    assert_eq!(code, 5, "{stderr}");
-    assert!(stderr.contains("hint: give the ids of this upstream a prefix"), "{stderr}");
-    let prefixed = ["--id-prefix", "b/"];
-    let mut second = start(&hub, &b, "b", &prefixed);
     eventually(|| history(&hub, "b", usize::MAX).len() == 120);
-    second.kill();
-    let mut second = start(&hub, &b, "b", &prefixed);
+    let prefixed = ["--id-prefix", "b/"];
+    let mut third = start(&hub, &b, "c", &prefixed);
+    eventually(|| history(&hub, "c", usize::MAX).len() == 120);
+    third.kill();
+    let mut third = start(&hub, &b, "c", &prefixed);
     eventually(|| b.requests().last().unwrap().header("last-event-id") == Some("90"));
-    second.signal("TERM");
-    assert!(second.wait().success());
-    let stored = history(&hub, "b", usize::MAX);
+    third.signal("TERM");
+    assert!(third.wait().success());
+    let stored = history(&hub, "c", usize::MAX);
     assert_eq!((stored.len(), stored[0]["id"].as_str()), (120, Some("b/1")));
+}
+
+#[test]
+fn an_upstream_that_counts_from_one_again_loses_no_event() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let lives = Arc::new(AtomicU64::new(0));
+    let origin = Origin::start(move |_, socket| {
+        let life = lives.fetch_add(1, Ordering::Relaxed);
+        let events: String = (1..=3).map(|n| format!("id: {n}\ndata: {life}/{n}\n\n")).collect();
+        let _ = write!(socket, "{STREAM}{events}");
+        if life >= 2 {
+            hold(socket);
+        }
+    });
+    let mut relay = start(&hub, &origin, "t", &[]);
+    eventually(|| history(&hub, "t", usize::MAX).len() >= 9);
+    relay.signal("TERM");
+    assert!(relay.wait().success());
+    let stored = history(&hub, "t", usize::MAX);
+    let data: Vec<_> = stored.iter().map(|event| event["data"].as_str().unwrap()).collect();
+    assert_eq!(data, ["0/1", "0/2", "0/3", "1/1", "1/2", "1/3", "2/1", "2/2", "2/3"]);
+    let said = relay.stderr();
+    assert_eq!(said.matches("sends another event under the id").count(), 1, "{said}");
+}
+
+#[test]
+fn a_relay_of_a_relay_goes_on_where_it_was_whatever_the_ids_look_like() {
+    let folders = [Folder::new(), Folder::new()];
+    let [first, second] = [0, 1].map(|n| Hub::serve(&folders[n], &[]));
+    let more = Arc::new(AtomicU64::new(0));
+    let wanted = Arc::clone(&more);
+    let origin = Origin::start(move |_, socket| {
+        let _ = write!(socket, "{STREAM}data: 0\n\ndata: 1\n\n");
+        while wanted.load(Ordering::Relaxed) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = write!(socket, "data: 2\n\nid: 17\ndata: 3\n\ndata: 4\n\n");
+        while wanted.load(Ordering::Relaxed) == 1 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = write!(socket, "data: 5\n\nid: 18~\ndata: 6\n\n");
+        hold(socket);
+    });
+    let _relay = start(&first, &origin, "t", &[]);
+    let url = format!("http://{}/events/t?last=1000", first.address);
+    for (round, count) in [2, 5, 7].into_iter().enumerate() {
+        let mut relay = Process::spawn(second.command(&["relay", &url, "t"]).stdin(Stdio::null()));
+        eventually(|| history(&second, "t", usize::MAX).len() >= count);
+        relay.kill();
+        more.store(round as u64 + 1, Ordering::Relaxed);
+        // It comes while no second relay is there.
+        let next = [5, 7, 7][round];
+        eventually(|| history(&first, "t", usize::MAX).len() == next);
+    }
+    let stored = history(&second, "t", usize::MAX);
+    let data: Vec<_> = stored.iter().map(|event| event["data"].as_str().unwrap()).collect();
+    assert_eq!(data, ["0", "1", "2", "3", "4", "5", "6"]);
 }
 
 #[test]

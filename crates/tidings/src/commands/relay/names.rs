@@ -8,8 +8,13 @@
 //! What is known is the id before it, its content, and how many events of the same content came
 //! since that id. That is its name: `17~2gosa7pa2gw3f-0`. What comes before any id at all can never
 //! be resumed, so it does not come again: it is numbered, behind a name drawn by lot for this run:
-//! `~k3f0x9c2b1aay-0`. Where the upstream's id ends is thus seen from the name.
+//! `~k3f0x9c2b1aay-0`.
+//!
+//! So what follows the last `~` of a name is ours if it looks so. An upstream that is a hub with a
+//! relay before it has ids that look so too: to those, and to ids that end with a `~`, another `~`
+//! is added. Thus the upstream's id can be told from every name, and is never guessed.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -59,7 +64,7 @@ impl Names {
         let name = match (own, last) {
             (Some(own), _) => {
                 self.has_come = true;
-                format!("{}{own}", self.prefix)
+                format!("{}{}", self.prefix, kept(own.as_str()))
             }
             (None, Some(last)) => {
                 // A flood of events without ids of their own must not fill the memory.
@@ -94,12 +99,31 @@ impl Names {
 
 /// The upstream's id in the name of an event. `None` if there is none in it.
 pub(super) fn upstream_id(name: &str, prefix: &str) -> Option<EventId> {
-    let name = name.strip_prefix(prefix)?;
-    let id = match name.rsplit_once('~') {
-        Some((id, given)) if is_given(given) => id,
-        _ => name,
-    };
+    let (id, _) = parts(name.strip_prefix(prefix)?);
     EventId::new(id).ok().filter(|id| !id.as_str().is_empty())
+}
+
+/// Another name for an event whose name the topic has already, for an event that says something
+/// else: an upstream that counts from 1 again. `None` if the name was not the upstream's own.
+pub(super) fn another_name(event: &Event, prefix: &str) -> Option<EventId> {
+    let (id, is_own) = parts(event.id.as_ref()?.as_str().strip_prefix(prefix)?);
+    let name = format!("{prefix}{id}~{}-0", base36(content(event)));
+    EventId::new(name).ok().filter(|_| is_own)
+}
+
+/// An upstream's own id as a name: it must not look as if something of ours followed it.
+fn kept(id: &str) -> Cow<'_, str> {
+    let looks_ours = id.rsplit_once('~').is_some_and(|(_, end)| end.is_empty() || is_given(end));
+    if looks_ours { format!("{id}~").into() } else { id.into() }
+}
+
+/// The upstream's id in a name without its prefix, and whether the event had it as its own.
+fn parts(name: &str) -> (&str, bool) {
+    match name.rsplit_once('~') {
+        Some((id, "")) => (id, true),
+        Some((id, end)) if is_given(end) => (id, false),
+        _ => (name, true),
+    }
 }
 
 /// `2gosa7pa2gw3f-0`
@@ -232,6 +256,21 @@ mod tests {
         let expected = [None, Some("7"), Some("7"), Some("x~y"), Some("x~y")];
         assert_eq!(ids.collect::<Vec<_>>(), expected.map(|id| id.map(str::to_owned)));
         assert_eq!(upstream_id("other/7", "p/"), None);
+    }
+
+    #[test]
+    fn an_id_that_looks_like_a_name_is_told_from_one() {
+        let given = "2gosa7pa2gw3f-0";
+        let relayed = [format!("17~{given}"), format!("~{given}"), "a~".into(), "~~".into()];
+        for id in relayed.iter().map(String::as_str).chain(["b~c", "~", "17"]) {
+            let name = kept(id);
+            assert_eq!(upstream_id(&name, "").unwrap().as_str(), id);
+            let behind_it = format!("{id}~{given}");
+            assert_eq!(upstream_id(&behind_it, "").unwrap().as_str(), id);
+            // Also where a relay reads from a relay that reads from a relay.
+            assert_eq!(parts(&kept(&name)), (&*name, true));
+        }
+        assert_eq!((kept("b~c"), kept("17")), ("b~c".into(), "17".into()));
     }
 
     #[test]
