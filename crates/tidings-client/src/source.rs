@@ -96,7 +96,8 @@ impl EventSource {
         self.exchange = Exchange::None;
     }
 
-    /// Sets the [idle timeout](EventSourceBuilder::idle_timeout), or takes it away, from now on:
+    /// Sets the [idle timeout](crate::EventSourceBuilder::idle_timeout), or takes it away, from now
+    /// on:
     /// the head of an answer may tell how often its server gives a sign of life.
     pub fn set_idle_timeout(&mut self, timeout: Option<Duration>) {
         self.session.set_idle_timeout(timeout);

@@ -451,7 +451,7 @@ impl Engine {
         self.read(move |store| start.resolve(store, &interest)).await
     }
 
-    /// Topics in the order of their names; see [`Catalog::topics`].
+    /// Topics in the order of their names; see [`Catalog::topics`](tidings_hub::Catalog::topics).
     ///
     /// # Errors
     ///

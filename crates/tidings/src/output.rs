@@ -27,11 +27,11 @@ pub(crate) fn remark(text: &str) {
 }
 
 /// Writes text for people that was asked for, harmless if a terminal shows it. For the rest see
-/// [`print`].
+/// [`print()`].
 ///
 /// # Errors
 ///
-/// As for [`print`].
+/// As for [`print()`].
 pub(crate) fn print_text(text: &str) -> Result<bool, CliError> {
     match io::stdout().is_terminal() {
         true => print(harmless_lines(text).as_bytes()),
@@ -43,7 +43,7 @@ pub(crate) fn print_text(text: &str) -> Result<bool, CliError> {
 ///
 /// # Errors
 ///
-/// As for [`print`].
+/// As for [`print()`].
 pub(crate) fn print_json(text: &str) -> Result<bool, CliError> {
     match io::stdout().is_terminal() {
         true => print(harmless_json(text).as_bytes()),

@@ -17,7 +17,7 @@ impl Start {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Failed`] if the store cannot be read.
+    /// [`ReadError`] if the store cannot be read.
     pub fn resolve(&self, store: &dyn Log, interest: &Interest) -> Result<Resolved, ReadError> {
         let bounds = store.bounds();
         let oldest = bounds.first.previous();
