@@ -111,18 +111,23 @@ fn an_upstream_that_counts_from_one_again_loses_no_event() {
     let origin = Origin::start(move |_, socket| {
         let life = lives.fetch_add(1, Ordering::Relaxed);
         let events: String = (1..=3).map(|n| format!("id: {n}\ndata: {life}/{n}\n\n")).collect();
+        // An event without an id that says what the one before it says.
+        let events = format!("{events}data: {life}/3\n\n");
         let _ = write!(socket, "{STREAM}{events}");
         if life >= 2 {
             hold(socket);
         }
     });
     let mut relay = start(&hub, &origin, "t", &[]);
-    eventually(|| history(&hub, "t", usize::MAX).len() >= 9);
+    eventually(|| history(&hub, "t", usize::MAX).len() >= 12);
     relay.signal("TERM");
     assert!(relay.wait().success());
     let stored = history(&hub, "t", usize::MAX);
     let data: Vec<_> = stored.iter().map(|event| event["data"].as_str().unwrap()).collect();
-    assert_eq!(data, ["0/1", "0/2", "0/3", "1/1", "1/2", "1/3", "2/1", "2/2", "2/3"]);
+    assert_eq!(
+        data,
+        ["0/1", "0/2", "0/3", "0/3", "1/1", "1/2", "1/3", "1/3", "2/1", "2/2", "2/3", "2/3"]
+    );
     let said = relay.stderr();
     assert_eq!(said.matches("sends another event under the id").count(), 1, "{said}");
 }

@@ -107,7 +107,8 @@ pub(super) fn upstream_id(name: &str, prefix: &str) -> Option<EventId> {
 /// else: an upstream that counts from 1 again. `None` if the name was not the upstream's own.
 pub(super) fn another_name(event: &Event, prefix: &str) -> Option<EventId> {
     let (id, is_own) = parts(event.id.as_ref()?.as_str().strip_prefix(prefix)?);
-    let name = format!("{prefix}{id}~{}-0", base36(content(event)));
+    // Not the form of an event without an id, which may say the same.
+    let name = format!("{prefix}{id}~{}-{AGAIN}", base36(content(event)));
     EventId::new(name).ok().filter(|_| is_own)
 }
 
@@ -130,7 +131,9 @@ fn parts(name: &str) -> (&str, bool) {
 fn is_given(text: &str) -> bool {
     let is_digit = |b: u8| b.is_ascii_digit() || b.is_ascii_lowercase();
     text.split_once('-').is_some_and(|(word, number)| {
-        word.len() == WORD && word.bytes().all(is_digit) && number.parse::<u64>().is_ok()
+        word.len() == WORD
+            && word.bytes().all(is_digit)
+            && (number == AGAIN || number.parse::<u64>().is_ok())
     })
 }
 
@@ -159,6 +162,9 @@ fn base36(mut bits: u64) -> String {
     });
     digits.collect()
 }
+
+/// What stands in place of a count where the upstream gave an id again to another event.
+const AGAIN: &str = "again";
 
 /// As many digits to the base of 36 as 64 bits need.
 const WORD: usize = 13;
