@@ -89,7 +89,8 @@ def the_static_program_needs_nothing_in_an_empty_file_system():
             return processes[-1]
 
         hub = start("serve", "--listen", f"127.0.0.1:{port}", "--data", "/tmp/data",
-                    "--log", "warn", "--allowed-host", "by-file.test,by-dns.test")
+                    "--log", "warn", "--allowed-host", "by-file.test",
+                    "--allowed-host", "by-dns.test")
         hub.line_with("listening on")
         publish = ["curl", "-sS", "--fail", "-d", "hello", f"http://127.0.0.1:{port}/events/t"]
         subprocess.run(publish, check=True, stdout=subprocess.DEVNULL)
