@@ -165,15 +165,14 @@ fn commit(store: &dyn Log, jobs: Vec<Job>, verdicts: Vec<Verdict>, timings: &Tim
     let came = jobs.first().map_or(began, |job| job.came);
     let mut drafts = Vec::with_capacity(jobs.iter().map(|job| job.drafts.len()).sum());
     let mut shares = Vec::with_capacity(jobs.len());
-    for (mut job, verdict) in jobs.into_iter().zip(verdicts) {
-        job.drafts.truncate(verdict.count);
-        let job_drafts = std::mem::take(&mut job.drafts);
-        let Job { stream, answer, room, .. } = job;
+    for (job, verdict) in jobs.into_iter().zip(verdicts) {
+        let Job { drafts: mut own, stream, answer, room, .. } = job;
+        own.truncate(verdict.count);
         let mut share = Share { verdict, repeated: Vec::new(), stream, answer, _room: room };
         match &share.verdict.fates {
-            None => drafts.extend(job_drafts),
+            None => drafts.extend(own),
             Some(fates) => {
-                for (draft, fate) in job_drafts.into_iter().zip(fates) {
+                for (draft, fate) in own.into_iter().zip(fates) {
                     match fate {
                         Fate::Store => drafts.push(draft),
                         Fate::Repeats(_) | Fate::RepeatsNew(_) => share.repeated.extend(draft.id),

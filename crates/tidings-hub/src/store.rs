@@ -150,6 +150,19 @@ pub struct ReadQuery<'a> {
     pub bytes_max: usize,
 }
 
+impl ReadQuery<'_> {
+    /// Of the one record at `position`, however large it is.
+    pub fn one(position: Position) -> Self {
+        Self {
+            after: position.previous(),
+            upto: position,
+            interest: None,
+            records_max: 1,
+            bytes_max: usize::MAX,
+        }
+    }
+}
+
 /// What was read.
 #[derive(Clone, Debug, Default)]
 pub struct Page {

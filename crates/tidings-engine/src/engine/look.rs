@@ -193,13 +193,7 @@ impl Engine {
             else {
                 return Ok(None);
             };
-            let page = store.read(&ReadQuery {
-                after: position.previous(),
-                upto: position,
-                interest: None,
-                records_max: 1,
-                bytes_max: usize::MAX,
-            })?;
+            let page = store.read(&ReadQuery::one(position))?;
             Ok(page.records.into_iter().next())
         });
         match read.await {

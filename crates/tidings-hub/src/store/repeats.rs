@@ -168,13 +168,7 @@ fn stored(
     let Some(position) = store.catalog().find(id, &on)? else {
         return Ok(None);
     };
-    let page = store.read(&ReadQuery {
-        after: position.previous(),
-        upto: position,
-        interest: None,
-        records_max: 1,
-        bytes_max: usize::MAX,
-    });
+    let page = store.read(&ReadQuery::one(position));
     match page {
         Ok(page) => {
             let record = page.records.first();
