@@ -96,7 +96,8 @@ fn a_request_that_is_late_is_shut_out_before_its_publisher_is_told_that_nothing_
     world.link.next_append(Mishap::Late);
     assert!(matches!(world.append("late"), Err(AppendError::Away { .. })));
     world.link.deliver_late();
-    // Until the node has read what came late, an append finds its place taken and is to be repeated.
+    // Until the node has read what came late, an append finds its place taken and has to be
+    // repeated.
     let stored = (0..1000).any(|_| world.append("next").is_ok());
     assert!(stored);
     assert_eq!(world.all(), ["next"]);
