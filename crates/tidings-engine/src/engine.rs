@@ -387,7 +387,7 @@ impl Engine {
         let attach = Attach {
             interest: opening.interest,
             framing,
-            voice: attachment.voice,
+            control_style: attachment.control_style,
             audience: attachment.audience,
             position: opening.position,
             ended: opening.ended,

@@ -1,4 +1,4 @@
-use tidings_hub::{Audience, EventId, Interest, Outcome, Position, Timestamp, Topic, Voice};
+use tidings_hub::{Audience, ControlStyle, EventId, Interest, Outcome, Position, Timestamp, Topic};
 
 use crate::connection::ConnectionId;
 use crate::counters::Permit;
@@ -44,7 +44,7 @@ impl Opening {
 #[derive(Debug)]
 pub struct Attachment {
     /// How to speak to it.
-    pub voice: Voice,
+    pub control_style: ControlStyle,
     /// Blocks of the event stream to send before the first event: a comment, a `retry`, an id, a
     /// reset.
     pub preface: Vec<u8>,

@@ -151,7 +151,7 @@ impl Worker {
         if !is_left && !self.context.mailbox.is_waiting() {
             return;
         }
-        let frames = !self.shard.is_flooded() && self.batches.is_empty();
+        let frames = !self.shard.is_backlogged() && self.batches.is_empty();
         let gap = self.context.mailbox.take(&mut self.messages, &mut self.batches, frames);
         if let Some(upto) = gap
             && self.shard.head() < upto
@@ -164,7 +164,7 @@ impl Worker {
         {
             work += self.handle_message(message);
         }
-        while !self.shard.is_flooded()
+        while !self.shard.is_backlogged()
             && let Some(batch) = self.batches.pop_front()
         {
             let before = self.shard.deliveries();
@@ -272,7 +272,7 @@ impl Worker {
     /// Writes until nothing is left (then it returns true), or it is time to look around.
     fn write(&mut self) -> bool {
         for number in 1..=WRITES_PER_LOOK {
-            if number.is_multiple_of(WRITES_PER_PAUSE) && self.shard.is_pressed() {
+            if number.is_multiple_of(WRITES_PER_PAUSE) && self.shard.has_newer_frames() {
                 self.cpu_yield.maybe_yield();
             }
             let Some(transmit) = self.shard.poll_write() else { return true };

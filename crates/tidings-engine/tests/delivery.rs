@@ -14,8 +14,8 @@ use tidings_engine::{
     Attachment, Engine, EngineConfig, OpenError, Refusal, SubscriberBody, SubscriberHook, Verdict,
 };
 use tidings_hub::{
-    CloseReason, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Notice, StandingState, Start,
-    Topic, Voice,
+    CloseReason, ControlStyle, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Notice,
+    StandingState, Start, Topic,
 };
 
 fn config() -> EngineConfig {
@@ -38,7 +38,7 @@ fn draft(topic: &str, data: &str) -> Draft {
 
 fn attachment() -> Attachment {
     Attachment {
-        voice: Voice::Native,
+        control_style: ControlStyle::Native,
         preface: b": hi\n\n".to_vec(),
         expires: None,
         audience: None,

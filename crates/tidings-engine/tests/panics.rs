@@ -13,9 +13,9 @@ use tidings_engine::{
     SubscriberHook,
 };
 use tidings_hub::{
-    AppendError, Appended, Bounds, Catalog, Draft, Epoch, Health, Interest, Log, LogIdentity,
-    Matcher, MemoryStore, Notice, Page, Position, ReadError, ReadQuery, Start, Timestamp, Topic,
-    Voice,
+    AppendError, Appended, Bounds, Catalog, ControlStyle, Draft, Epoch, Health, Interest, Log,
+    LogIdentity, Matcher, MemoryStore, Notice, Page, Position, ReadError, ReadQuery, Start,
+    Timestamp, Topic,
 };
 use tokio::time::timeout;
 
@@ -89,7 +89,7 @@ async fn subscribe(
     let interest = Interest::new(vec![Matcher::All], Vec::new());
     let opening = engine.open(interest, start).await.unwrap();
     let attachment = Attachment {
-        voice: Voice::Native,
+        control_style: ControlStyle::Native,
         preface: Vec::new(),
         expires: None,
         audience: None,
@@ -181,7 +181,7 @@ async fn subscribers_of_a_worker_that_panicked_are_cut_off_and_none_waits_for_a_
         end(seated).await;
         end(trapped).await;
         let attachment = Attachment {
-            voice: Voice::Native,
+            control_style: ControlStyle::Native,
             preface: Vec::new(),
             expires: None,
             audience: None,

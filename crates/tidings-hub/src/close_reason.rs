@@ -6,21 +6,21 @@ pub enum CloseReason {
     PeerClosed,
     /// The connection broke: a reset, or an error on the socket.
     PeerReset,
-    /// The peer acknowledges nothing any more: it vanished without saying so.
+    /// The peer no longer acknowledges anything: it vanished without closing the connection.
     PeerVanished,
     /// Every topic it subscribed to was ended.
     TopicEnded,
-    /// What it may read ended: its token expired.
+    /// Its permission to read ended: its token expired.
     GrantExpired,
-    /// The connection reached the age at which connections are rotated.
+    /// The connection reached the maximum age, at which connections are rotated.
     AgeReached,
-    /// The hub is leaving.
+    /// The hub is shutting down.
     Draining,
     /// It was in the middle of an event when retention dropped that event.
     Overtaken,
-    /// Notices came faster than it took them, so that some are lost for it.
+    /// Notices came faster than it took them, so it has lost some.
     NoticesLost,
-    /// The store could not be read for it.
+    /// The store could not be read on its behalf.
     StoreFailed,
 }
 
@@ -76,7 +76,8 @@ impl CloseReason {
         !matches!(self, Self::TopicEnded)
     }
 
-    /// Whether the connection is already gone, so that nothing needs to be flushed or said.
+    /// Whether the connection is already gone, so that there is nobody left to flush or send
+    /// anything to.
     pub const fn is_peer(self) -> bool {
         matches!(self, Self::PeerClosed | Self::PeerReset | Self::PeerVanished)
     }

@@ -8,23 +8,23 @@ use crate::visibility::Visibility;
 pub struct Draft {
     /// The topic the event is about.
     pub topic: Topic,
-    /// Further topics that find the same event. Empty for nearly everybody.
+    /// Further topics under which the same event is found. Nearly always empty.
     pub alternates: Vec<Topic>,
     /// The type that `addEventListener` will see; `None` is the format's `message`.
     pub event_type: Option<EventType>,
-    /// An id the publisher brought; `None` lets the log make one.
+    /// The publisher's own id; `None` lets the log make one.
     pub id: Option<EventId>,
     /// If an event with the same [`id`](Self::id) on the same topic is still in the log, publish
-    /// nothing: answer with that one if it [says the same](Self::says_the_same), and refuse this
+    /// nothing: answer with that one if it [says the same](Self::says_the_same), and reject this
     /// one otherwise. This is what makes a publisher's retry safe.
     pub once: bool,
-    /// The reconnection time to send along, in milliseconds.
+    /// The reconnection time to send with it, in milliseconds.
     pub retry_ms: Option<u64>,
     /// The payload.
     pub data: Box<str>,
     /// Which readers may have it.
     pub visibility: Visibility,
-    /// What the event does beside being delivered.
+    /// What the event does besides being delivered.
     pub kind: Kind,
 }
 
@@ -49,8 +49,8 @@ impl Draft {
         std::iter::once(&self.topic).chain(&self.alternates)
     }
 
-    /// Whether `other` would reach the same subscribers as the same event: all is equal but how
-    /// each was published.
+    /// Whether `other` would reach the same subscribers as the same event: everything is equal
+    /// except how each was published.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let Self { topic, alternates, event_type, id, once: _, retry_ms, data, visibility, kind } =
             self;
@@ -74,13 +74,13 @@ impl Draft {
     }
 }
 
-/// What a record does beside being delivered.
+/// What a record does besides being delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// Nothing.
     #[default]
     Event,
-    /// It ends its topic: subscribers of nothing else are closed after it, later ones turned away,
+    /// It ends its topic: subscribers to nothing else are closed after it, and later ones rejected,
     /// until the next event on the topic.
     End,
 }

@@ -9,7 +9,7 @@ use crate::position::Position;
 use crate::store::{Log, Page};
 use crate::topic::Topic;
 
-/// Records of the log, as the bytes a subscriber gets.
+/// Records of the log, as the bytes that a subscriber gets.
 #[derive(Debug, Default)]
 pub struct EncodedPage {
     /// The frames, one after the other, in the subscriber's framing.
@@ -18,17 +18,17 @@ pub struct EncodedPage {
     pub ends: Vec<(Position, usize)>,
     /// How far the read came; see [`Page::reached`](crate::Page).
     pub reached: Position,
-    /// Topics of the interest whose end was the last that was known of them when the page was read,
-    /// if that end is no later than `reached`. A topic may end after somebody has asked for it and
-    /// before a shard has registered that: then only its history can tell.
+    /// Topics of the interest whose newest record, when the page was read, was an end no later than
+    /// `reached`. A topic may end after a subscriber asked for it and before a shard has registered
+    /// the subscriber: then only the topic's history shows it.
     pub ended: Vec<Topic>,
     /// Whether one of the records is the end of a topic.
     has_end: bool,
 }
 
 impl EncodedPage {
-    /// The bytes of `page`, of the log named `epoch`, for a subscriber who gets `framing`: the same
-    /// bytes, record for record, that a [`Frame`] of each would hold.
+    /// The bytes of `page`, of the log named `epoch`, for a subscriber that gets `framing`: record
+    /// for record the same bytes that a [`Frame`] of each would hold.
     pub fn encode(page: &Page, framing: Framing, epoch: Epoch) -> Self {
         let mut encoded = Self { reached: page.reached, ..Self::default() };
         for record in &page.records {
@@ -40,8 +40,9 @@ impl EncodedPage {
         encoded
     }
 
-    /// Adds what has ended of `interest`, if the page, which was to be read up to `upto`, can be
-    /// the last before its reader is live: asking the store takes as long as reading a short page.
+    /// Adds the topics of `interest` that have ended, if the page, which was to be read up to
+    /// `upto`, can be the last one before its reader is live: asking the store takes as long as
+    /// reading a short page.
     ///
     /// # Errors
     ///

@@ -1,11 +1,11 @@
 use std::error::Error;
 use std::fmt;
 
-/// The name a log is given when it is made.
+/// The name that a log gets when it is created.
 ///
-/// Six characters of `a-z0-9`, the first one a letter. Every event id carries it, so that an id of
-/// a log that was wiped or replaced is recognised instead of being taken for a place in the new
-/// one.
+/// Six characters of `a-z0-9`, the first one a letter. Every event id carries it, so that an id
+/// from a log that was wiped or replaced is recognised instead of being taken for a place in the
+/// new log.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch([u8; Epoch::LENGTH]);
 
@@ -13,7 +13,7 @@ impl Epoch {
     /// Characters in an epoch.
     pub const LENGTH: usize = 6;
 
-    /// An epoch made of `random`, which should differ for every log that is made.
+    /// An epoch made from `random`, which should differ for every log that is created.
     pub fn from_random(mut random: u64) -> Self {
         const DIGITS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
         let mut text = [0; Self::LENGTH];
@@ -55,7 +55,7 @@ impl fmt::Debug for Epoch {
     }
 }
 
-/// A text is no epoch.
+/// The text is not an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidEpoch;
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_epochs() {
+    fn other_texts_are_not_epochs() {
         for text in ["", "abc", "1bcdef", "abcdeF", "abcdefg", "abc-ef", "äbcde"] {
             assert_eq!(Epoch::parse(text), Err(InvalidEpoch));
         }

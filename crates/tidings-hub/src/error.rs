@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::limits::TOPIC_BYTES_MAX;
 use crate::position::Position;
 
-/// Why a text is no topic. The caller's fault.
+/// Why a text is not a topic. The caller's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidTopic {
@@ -19,7 +19,7 @@ pub enum InvalidTopic {
         /// Its length.
         bytes: usize,
     },
-    /// It holds a control character, which could break a line in someone's stream.
+    /// It contains a control character, which could break a line in someone's stream.
     ControlCharacter {
         /// Where, in bytes from the start.
         at: usize,
@@ -42,15 +42,15 @@ impl fmt::Display for InvalidTopic {
 
 impl Error for InvalidTopic {}
 
-/// Why a text is no matcher. The caller's fault.
+/// Why a text is not a matcher. The caller's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidMatcher {
-    /// Without its wildcards it would be no topic.
+    /// It would not be a topic even without its wildcards.
     Topic(InvalidTopic),
-    /// `**` stands elsewhere than in the last segment.
+    /// `**` is not the last segment.
     RestNotLast,
-    /// A `*` is only a part of its segment.
+    /// A `*` is only part of its segment.
     PartialWildcard,
 }
 
@@ -74,44 +74,44 @@ impl From<InvalidTopic> for InvalidMatcher {
     }
 }
 
-/// What a store met: an error of the system, of a file, of a network. Shared, so that one failure
-/// can be the answer to many.
+/// The underlying error: from the system, a file, a network. Shared, so that one failure can answer
+/// many requests.
 pub type StoreCause = Arc<dyn Error + Send + Sync>;
 
-/// Why a store did not accept drafts. Nothing of the batch can be read, unless a variant says
+/// Why a store did not accept drafts. No part of the batch can be read, unless a variant says
 /// otherwise.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// There is no room: a full disk, a quota, a limit on the size of files. Nothing was written.
-    /// The next append is tried again, and succeeds once there is room.
+    /// There is no room: a full disk, a quota, a limit on file sizes. Nothing was written. The next
+    /// append tries again, and succeeds once there is room.
     Full {
-        /// What had no room.
+        /// The error that reported it.
         source: StoreCause,
     },
-    /// The store cannot be reached or used at the moment. Nothing was written. The next append is
-    /// tried again.
+    /// The store cannot be reached or used at the moment. Nothing was written. The next append
+    /// tries again.
     Away {
-        /// When it is worth trying again.
+        /// How long to wait before trying again.
         retry: Duration,
         /// What failed.
         source: StoreCause,
     },
-    /// The drafts were sent, and whether they are stored is not known: they may show up in the log
-    /// later. Publish them again with the same ids.
+    /// The drafts were sent, but it is not known whether they are stored: they may show up in the
+    /// log later. Publish them again with the same ids.
     Undecided {
         /// Why there was no answer.
         source: StoreCause,
     },
-    /// What the log holds is not what was written to it, and the append cannot be decided without
-    /// it. Nothing was written.
+    /// The log does not hold what was written to it, and the append cannot be decided without that.
+    /// Nothing was written.
     Damaged {
         /// What is damaged.
         source: StoreCause,
     },
-    /// The store takes nothing more until it is opened anew: what it holds is no longer known. A
-    /// failed `fsync` is never tried again: what it was to write may be lost although a second call
-    /// succeeds.
+    /// The store takes nothing more until it is reopened: what it holds is no longer known. A
+    /// failed `fsync` is never retried: what it should have written may be lost even if a second
+    /// call succeeds.
     Poisoned {
         /// What failed, now or earlier.
         source: StoreCause,
@@ -126,7 +126,7 @@ pub enum AppendError {
 }
 
 impl AppendError {
-    /// One word for the kind of failure, for metrics, logs and programs.
+    /// A word for the kind of failure, for metrics, logs and programs.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Full { .. } => "full",
@@ -138,7 +138,7 @@ impl AppendError {
         }
     }
 
-    /// Whether only opening the store anew can help.
+    /// Whether only reopening the store can help.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Poisoned { .. })
     }
@@ -151,7 +151,7 @@ impl fmt::Display for AppendError {
             Self::Away { .. } => "the store cannot be used at the moment",
             Self::Undecided { .. } => "the store did not say whether the events are stored",
             Self::Damaged { .. } => "the store is damaged",
-            Self::Poisoned { .. } => "the store takes no more events until it is opened anew",
+            Self::Poisoned { .. } => "the store takes no more events until it is reopened",
             Self::TooLarge { bytes, bytes_max } => {
                 return write!(f, "an append of {bytes} bytes is more than {bytes_max}");
             }
@@ -172,7 +172,7 @@ impl Error for AppendError {
     }
 }
 
-/// Why a store did not read.
+/// Why a store could not read.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -183,12 +183,12 @@ pub enum ReadError {
     },
     /// The store cannot be reached or read at the moment.
     Away {
-        /// When it is worth trying again.
+        /// How long to wait before trying again.
         retry: Duration,
         /// What failed.
         source: StoreCause,
     },
-    /// What the log holds is not what was written to it.
+    /// The log does not hold what was written to it.
     Damaged {
         /// What is damaged.
         source: StoreCause,

@@ -14,7 +14,7 @@ pub enum Framing {
     /// As one chunk of an HTTP/1.1 chunked body (RFC 9112 §7.1), for a socket that is written
     /// directly.
     Chunked,
-    /// As it is, for a body that somebody else frames.
+    /// As it is, for a body that is framed elsewhere.
     Plain,
 }
 
@@ -31,7 +31,7 @@ impl Framing {
         }
     }
 
-    /// What ends a body in this framing.
+    /// The bytes that end a body in this framing.
     pub const fn end(self) -> &'static [u8] {
         match self {
             Self::Plain => b"",
@@ -40,7 +40,7 @@ impl Framing {
     }
 }
 
-/// A record as bytes on the wire: encoded once, shared by all who get it.
+/// A record as bytes on the wire: encoded once, shared by all its recipients.
 #[derive(Debug)]
 pub struct Frame {
     record: Arc<Record>,

@@ -14,7 +14,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Everything, for ever: what an open hub gives everybody.
+    /// Everything, for ever: what an open hub grants to everybody.
     pub fn everything() -> Self {
         Self { publish: vec![Matcher::All], subscribe: vec![Matcher::All], expires: None }
     }

@@ -10,13 +10,13 @@ use crate::position::Position;
 use crate::ring::Ring;
 use crate::topic::Topic;
 
-/// How the hub speaks to a subscriber between events.
+/// What the hub itself sends to a subscriber between events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Voice {
-    /// Heartbeats are id-only blocks, so that the cursor of a quiet topic keeps moving, and losses
-    /// are announced in the stream.
+pub enum ControlStyle {
+    /// Heartbeats are id-only blocks, so that the cursor of a quiet topic keeps moving, and lost
+    /// events are announced in the stream.
     Native,
-    /// Heartbeats are bare comments; the hub says nothing else of its own.
+    /// Heartbeats are bare comments; the hub sends nothing else of its own.
     Plain,
 }
 
@@ -25,43 +25,43 @@ pub enum Voice {
 pub(crate) struct GroupKey {
     pub(crate) interest: Interest,
     pub(crate) framing: Framing,
-    pub(crate) voice: Voice,
+    pub(crate) control_style: ControlStyle,
     /// Which notices they get.
     pub(crate) audience: Option<Audience>,
 }
 
-/// Subscribers who get the same bytes, and the recent ones of these bytes.
+/// Subscribers that get the same bytes, and the most recent of these bytes.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) key: Arc<GroupKey>,
     pub(crate) ring: Ring,
-    /// Members who are live and whose sinks take bytes: those a walk visits.
+    /// Members that are live and whose sinks take bytes: those that a walk visits.
     pub(crate) live: Vec<u32>,
-    /// Members in all.
+    /// All members.
     pub(crate) members: u32,
-    /// Live members whose sinks take no more for now; they hold the ring's frames.
+    /// Live members whose sinks are full for now; the ring keeps frames for them.
     pub(crate) blocked: u32,
     /// Members whose history is being read or written. While there are any, the ring forgets
-    /// nothing it has room for, so that they can arrive.
+    /// nothing it has room for, so that they can catch up with it.
     pub(crate) chasing: u32,
-    /// It stands in the queue of groups to be walked.
+    /// Whether it is in the queue of groups to be walked.
     pub(crate) dirty: bool,
     /// Next index of `live` to be visited.
     pub(crate) walk: usize,
-    /// Where the ring's head was when the walk began; a walk that missed somebody has none.
+    /// Where the ring's head was when the walk began; `None` if the walk missed a member.
     pub(crate) walk_goal: Option<u64>,
-    /// No live member is further back than this offset.
+    /// Lowest offset of all live members, or one below it.
     pub(crate) low: u64,
-    /// It was given a notice before.
+    /// Whether it has been given a notice before.
     pub(crate) is_noticed: bool,
-    /// Position of the last frame offered, to take a frame with several topics once.
+    /// Position of the last frame offered, so that a frame with several topics is taken once.
     pub(crate) offered: Position,
     /// For each wanted matcher, whether its topic has ended. Absent while none has.
     ended: Option<Box<[bool]>>,
 }
 
 impl Group {
-    /// Without members; every frame after `floor` is yet to come.
+    /// A group without members; every frame after `floor` is yet to come.
     pub(crate) fn new(key: Arc<GroupKey>, floor: Position) -> Self {
         Self {
             key,
@@ -91,25 +91,25 @@ impl Group {
         self.blocked == 0 && self.chasing == 0
     }
 
-    /// Adds a live member at `offset`; returns its slot.
+    /// Adds a live member at `offset` and returns its slot.
     pub(crate) fn push_live(&mut self, member: u32, offset: u64) -> u32 {
         self.live.push(member);
         self.low = self.low.min(offset);
         self.live.len() as u32 - 1
     }
 
-    /// Takes out the live member at `slot`; returns who stands there now.
+    /// Takes out the live member at `slot`; returns the member that is there now.
     pub(crate) fn remove_live(&mut self, slot: u32) -> Option<u32> {
         let slot = slot as usize;
         self.live.swap_remove(slot);
-        // Who moved from behind the walk to before it would not be visited: walk again.
+        // `swap_remove` moved a member not yet visited into a slot already passed: walk again.
         if slot < self.walk {
             self.walk_goal = None;
         }
         self.live.get(slot).copied()
     }
 
-    /// Notes that a topic has ended, or goes on, as `frame` says.
+    /// Notes that a topic has ended, or continues, as `frame` says.
     pub(crate) fn note(&mut self, frame: &Frame) {
         let ends = frame.record().kind == Kind::End;
         if ends || self.ended.is_some() {
@@ -119,7 +119,7 @@ impl Group {
         }
     }
 
-    /// Notes what was found ended when a member's history was read. Later events override it.
+    /// Notes the topics that had ended when a member's history was read. Later events override it.
     pub(crate) fn note_history(&mut self, page: &EncodedPage) {
         if self.offered <= page.reached {
             for topic in &page.ended {
@@ -128,7 +128,7 @@ impl Group {
         }
     }
 
-    /// Notes that `topic` has ended, or goes on.
+    /// Notes that `topic` has ended, or continues.
     pub(crate) fn note_topic(&mut self, topic: &Topic, ends: bool) {
         let wanted = self.key.interest.wanted();
         let Some(place) = wanted.iter().position(|matcher| matcher.as_exact() == Some(topic))
@@ -138,7 +138,7 @@ impl Group {
         self.ended.get_or_insert_with(|| vec![false; wanted.len()].into())[place] = ends;
     }
 
-    /// Whether everything the members want has ended.
+    /// Whether every topic that the members want has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.ended.as_ref().is_some_and(|ended| ended.iter().all(|ended| *ended))
             && self.key.interest.wanted().iter().all(|wanted| matches!(wanted, Matcher::Exact(_)))

@@ -1,8 +1,8 @@
 //! From a topic to the groups that want it.
 //!
-//! Exact topics are found by hash, segment patterns in a tree of their segments, so a publish costs
-//! what its topic matches and not how many subscribers or patterns there are. Custom matchers are
-//! the business of [`custom`].
+//! Exact topics are found by hash, and segment patterns in a tree of their segments, so the cost of
+//! a publish depends on what its topic matches and not on how many subscribers or patterns there
+//! are. Custom matchers are in [`custom`].
 
 mod custom;
 
@@ -27,7 +27,7 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Makes `group` findable by everything that `interest` wants.
+    /// Lets `group` be found by everything that `interest` wants.
     pub(crate) fn insert(&mut self, group: GroupId, interest: &Interest) {
         for matcher in interest.wanted() {
             match matcher {
@@ -41,7 +41,7 @@ impl Index {
         }
     }
 
-    /// Undoes [`insert`](Self::insert), to the last byte of memory.
+    /// Undoes [`insert`](Self::insert) and frees all its memory.
     pub(crate) fn remove(&mut self, group: GroupId, interest: &Interest) {
         for matcher in interest.wanted() {
             match matcher {
@@ -55,7 +55,7 @@ impl Index {
         }
     }
 
-    /// Calls `found` with every group that wants `topic`; with some more than once.
+    /// Calls `found` with every group that wants `topic`, with some of them more than once.
     pub(crate) fn find(&mut self, topic: &Topic, found: &mut impl FnMut(GroupId)) {
         self.all.each(found);
         if let Some(groups) = self.exact.get(topic) {
@@ -65,7 +65,7 @@ impl Index {
         self.custom.find(topic, found);
     }
 
-    /// Whether nobody wants anything.
+    /// Whether no group wants anything.
     #[cfg(test)]
     fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -88,14 +88,14 @@ fn remove_from<K: std::hash::Hash + Eq>(
     }
 }
 
-/// A tree with a step per segment.
+/// A tree with one level per segment.
 #[derive(Debug, Default)]
 struct Node {
     literal: HashMap<Box<str>, Node, RandomState>,
     star: Option<Box<Node>>,
     /// Groups whose pattern ends here.
     here: GroupSet,
-    /// Groups whose pattern goes on with `**`.
+    /// Groups whose pattern continues with `**`.
     rest: GroupSet,
 }
 
@@ -230,7 +230,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_index_finds_whom_the_matchers_would(
+        fn the_index_finds_the_groups_whose_matchers_match(
             wishes in proptest::collection::vec(proptest::collection::vec(pattern(), 1..4), 1..12),
             leaving in proptest::collection::vec(any::<bool>(), 12),
             topic in "[ab](/[ab]){0,4}",

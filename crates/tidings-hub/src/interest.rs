@@ -8,12 +8,13 @@ use crate::visibility::Visibility;
 /// What a subscriber wants and may have: the key by which subscribers form groups.
 ///
 /// An event is delivered if one of its topics matches one of the wanted matchers and, where its
-/// [`Visibility`] asks for it, one of its topics (not necessarily the same) matches one of the
+/// [`Visibility`] requires it, one of its topics (not necessarily the same one) matches one of the
 /// matchers for that visibility.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Interest {
     wanted: Arc<[Matcher]>,
-    /// Needed for events whose topics decide; `None` if what is wanted was found to be granted.
+    /// Needed for events whose topics decide; `None` if the grant was found to cover all that is
+    /// wanted.
     by_topic: Option<Arc<[Matcher]>>,
     /// Needed for public events; `None` if everybody may have them.
     public: Option<Arc<[Matcher]>>,
@@ -23,21 +24,21 @@ pub struct Interest {
 
 impl Interest {
     /// Wants `wanted`, all of which it may read, and may have private events on `private`. Order
-    /// and repetition carry no meaning.
+    /// and repetition do not matter.
     pub fn new(wanted: Vec<Matcher>, private: Vec<Matcher>) -> Self {
         let (wanted, private) = (canonical(wanted), canonical(private));
         Self { wanted, by_topic: None, public: None, private }
     }
 
-    /// The same for a reader whose wishes were not compared with its grant: of the events whose
-    /// topics decide it has those on the private matchers and those on `open`.
+    /// The same for a reader whose matchers were not compared with its grant: of the events whose
+    /// topics decide, it gets those on the private matchers and those on `open`.
     #[must_use]
     pub fn within_topics(self, open: &[Matcher]) -> Self {
         let readable = canonical(self.private.iter().chain(open).cloned().collect());
         Self { by_topic: Some(readable).filter(|readable| !has_all(readable)), ..self }
     }
 
-    /// The same for a reader that may have nothing beyond the private matchers, public or not.
+    /// The same for a reader that may have nothing outside the private matchers, public or not.
     #[must_use]
     pub fn within_grant(self) -> Self {
         let granted = Some(Arc::clone(&self.private)).filter(|granted| !has_all(granted));
@@ -74,14 +75,14 @@ impl Interest {
         needed.is_none_or(|needed| matches_any(needed, event))
     }
 
-    /// Whether an event that only its topic makes visible may be had on `topic`.
+    /// Whether it may have an event on `topic` whose visibility its topic decides.
     pub fn may_read(&self, topic: &Topic) -> bool {
         let needed = self.by_topic.as_ref();
         needed.is_none_or(|needed| needed.iter().any(|matcher| matcher.matches(topic)))
     }
 
-    /// Whether all events that are wanted and not private may be had: then a store need not look
-    /// at each.
+    /// Whether it may have every wanted event that is not private: then a store need not look at
+    /// each one.
     pub fn may_have_unless_private(&self) -> bool {
         self.by_topic.is_none() && self.public.is_none()
     }
@@ -100,7 +101,7 @@ fn has_all(matchers: &[Matcher]) -> bool {
     matchers.contains(&Matcher::All)
 }
 
-/// Sorts by the words and drops repetitions; a matcher for everything makes the others needless.
+/// Sorts by text and drops repetitions; a matcher for everything makes the others redundant.
 fn canonical(mut matchers: Vec<Matcher>) -> Arc<[Matcher]> {
     if has_all(&matchers) {
         return Arc::new([Matcher::All]);
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_wishes_in_another_order_are_the_same_interest() {
+    fn the_same_matchers_in_another_order_are_the_same_interest() {
         let one = Interest::new(vec![matcher("a"), matcher("b/*"), matcher("a")], vec![]);
         let other = Interest::new(vec![matcher("b/*"), matcher("a")], vec![]);
         assert_eq!(one, other);
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_of_topics_has_what_is_granted_open_or_public_and_nothing_else() {
+    fn a_reader_by_topic_gets_granted_open_and_public_events_and_nothing_else() {
         let all = || Interest::new(vec![Matcher::All], vec![matcher("mine/*")]);
         let reader = all().within_topics(&[matcher("news/**")]);
         for (event, expected) in [
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_held_to_its_grant_has_nothing_beyond_it() {
+    fn a_reader_held_to_its_grant_gets_nothing_beyond_it() {
         let all = |granted| Interest::new(vec![Matcher::All], granted);
         let reader = all(vec![matcher("mine/*")]).within_grant();
         for (topic, expected) in [("mine/1", true), ("other", false)] {
@@ -186,14 +187,14 @@ mod tests {
             assert_eq!(reader.admits(&draft(&[topic], true)), expected, "{topic}");
         }
         assert!(!all(Vec::new()).within_grant().admits(&public("mine/1")));
-        // One granted everything is of the same group as one that is not held.
+        // A reader granted everything is in the same group as one that is not held to its grant.
         let everything = || all(vec![Matcher::All]);
         assert_eq!(everything().within_grant(), everything());
         assert_eq!(everything().within_topics(&[]), everything());
     }
 
     #[test]
-    fn exact_topics_are_known_only_if_all_are_exact() {
+    fn exact_topics_are_known_only_if_every_matcher_is_exact() {
         let exact = Interest::new(vec![matcher("a"), matcher("b")], vec![]);
         assert_eq!(exact.exact_topics().map(|topics| topics.len()), Some(2));
         assert_eq!(Interest::new(vec![matcher("a"), matcher("b/*")], vec![]).exact_topics(), None);

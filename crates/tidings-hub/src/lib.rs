@@ -1,25 +1,26 @@
-//! The pure heart of the Tidings hub: what a topic, an event and a subscriber are, and who gets
-//! what, when.
+//! The pure core of the Tidings hub: what a topic, an event and a subscriber are, and which
+//! subscriber gets which event, and when.
 //!
 //! # The vocabulary
 //!
 //! A publisher offers a [`Draft`]: an event on one or more [`Topic`]s. The [`Log`] accepts it and
-//! gives it a [`Position`] in the log; from then on it is a [`Record`]. A record that somebody may
-//! want is encoded once into a [`Frame`], which all its readers share.
+//! gives it a [`Position`]; from then on it is a [`Record`]. A record that a subscriber may want is
+//! encoded once into a [`Frame`], which all its readers share.
 //!
-//! A subscriber asks with [`Matcher`]s, is allowed what its [`Grant`] says, and both together are
+//! A subscriber asks with [`Matcher`]s, its [`Grant`] says what it may have, and both together are
 //! its [`Interest`]. It starts where its [`Start`] says. One [`Shard`] owns it for life.
 //!
 //! # The two journeys
 //!
-//! *A publish* ends in the store. It meets no subscriber: the caller gets a position and goes.
+//! *A publish* ends in the store. It waits for no subscriber: the caller gets a position and is
+//! done.
 //!
 //! *A delivery* starts at the store's tail. Records come in log order, are encoded once, and are
 //! handed to every shard ([`Shard::handle_frames`]). The shard's index finds the groups of
-//! subscribers who want the frame, appends it to their rings, and [`Shard::poll_write`] says which
+//! subscribers that want the frame, appends it to their rings, and [`Shard::poll_write`] says which
 //! bytes go to which subscriber.
 //!
-//! # What this crate refuses to know
+//! # What this crate does not know
 //!
 //! HTTP, sockets, clocks, threads, files, runtimes and the environment (`clippy.toml` bans them).
 //! Time is an argument; inputs are `handle_*`, outputs are `poll_*`. The crate knows no storage
@@ -61,7 +62,7 @@ pub use error::{AppendError, InvalidMatcher, InvalidTopic, ReadError, StoreCause
 pub use former_name::FormerName;
 pub use frame::{Frame, Framing};
 pub use grant::Grant;
-pub use group::Voice;
+pub use group::ControlStyle;
 pub use interest::Interest;
 pub use matcher::{CustomMatcher, Matcher, SegmentPattern, TopicTest};
 pub use notice::{Audience, Notice};
@@ -85,7 +86,7 @@ pub use visibility::Visibility;
 
 pub use tidings_codec::{EventId, EventType};
 
-/// The examples in the README are tests, too.
+/// Compiles the README's examples as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

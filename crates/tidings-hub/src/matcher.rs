@@ -8,8 +8,8 @@ use crate::topic::Topic;
 
 /// What a subscriber asks for, and what a grant allows.
 ///
-/// Two matchers are equal when they were asked for in the same words; that is what lets subscribers
-/// who want the same thing share one group.
+/// Two matchers are equal when their texts are equal; this is what lets subscribers that want the
+/// same thing share one group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Matcher {
     /// Every topic.
@@ -18,17 +18,17 @@ pub enum Matcher {
     Exact(Topic),
     /// Topics by their segments.
     Segments(SegmentPattern),
-    /// A test that another protocol brings.
+    /// A test supplied by another protocol.
     Custom(CustomMatcher),
 }
 
 impl Matcher {
-    /// Reads a matcher in the words of the native API: a topic; `*` in place of one whole segment;
+    /// Parses a matcher in the native API's syntax: a topic; `*` in place of one whole segment;
     /// `**` as the final segment for one or more further segments. `**` alone is every topic.
     ///
     /// # Errors
     ///
-    /// [`InvalidMatcher`] if the text is no topic, or a `*` stands where it has no meaning.
+    /// [`InvalidMatcher`] if the text is not a topic, or a `*` has no meaning where it is.
     pub fn parse(text: &str) -> Result<Self, InvalidMatcher> {
         let topic = Topic::new(text)?;
         if !topic.has_wildcard() {
@@ -40,7 +40,7 @@ impl Matcher {
         SegmentPattern::parse(text).map(Self::Segments)
     }
 
-    /// Whether `topic` is asked for.
+    /// Whether it matches `topic`.
     pub fn matches(&self, topic: &Topic) -> bool {
         match self {
             Self::All => true,
@@ -50,8 +50,8 @@ impl Matcher {
         }
     }
 
-    /// Whether every topic this matcher can match is matched by `wider` too. Used to see whether a
-    /// grant covers what a subscriber asks for. Between two custom matchers only equality counts.
+    /// Whether `wider` matches every topic that this matcher can match. Used to see whether a grant
+    /// covers what a subscriber asks for. Between two custom matchers only equality counts.
     pub fn is_covered_by(&self, wider: &Self) -> bool {
         if self == wider {
             return true;
@@ -103,7 +103,7 @@ impl SegmentPattern {
         Ok(Self(text.into()))
     }
 
-    /// The segments, wildcards among them.
+    /// The segments, including wildcards.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')
     }
@@ -137,18 +137,19 @@ impl SegmentPattern {
     }
 }
 
-/// A test of topics that another protocol brings to the hub.
+/// A test of topics, supplied by another protocol.
 pub trait TopicTest: Send + Sync {
-    /// Whether `topic` is meant. Must take time linear in the topic, and always answer the same.
+    /// Whether it matches `topic`. Must take time linear in the topic's length, and always give the
+    /// same answer.
     fn matches(&self, topic: &str) -> bool;
 
-    /// Text that every matching topic begins with; the longer it is, the fewer topics are tested.
+    /// A prefix of every matching topic; the longer it is, the fewer topics are tested.
     fn literal_prefix(&self) -> &str {
         ""
     }
 }
 
-/// A [`TopicTest`] and the words it was asked for in.
+/// A [`TopicTest`] and the text it was made from.
 #[derive(Clone)]
 pub struct CustomMatcher {
     name: Arc<str>,
@@ -156,8 +157,8 @@ pub struct CustomMatcher {
 }
 
 impl CustomMatcher {
-    /// `test`, known by `name`. Two custom matchers with the same name are taken for the same test:
-    /// a protocol puts its dialect into the name.
+    /// `test`, known by `name`. Two custom matchers with the same name count as the same test: a
+    /// protocol puts its dialect into the name.
     ///
     /// # Errors
     ///
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_without_a_meaning_is_refused() {
+    fn a_star_without_a_meaning_is_rejected() {
         assert_eq!(Matcher::parse("a/**/b"), Err(InvalidMatcher::RestNotLast));
         assert_eq!(Matcher::parse("a/b*"), Err(InvalidMatcher::PartialWildcard));
         assert_eq!(Matcher::parse("a/***"), Err(InvalidMatcher::PartialWildcard));
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_covers_what_it_could_match() {
+    fn a_grant_covers_a_matcher_whose_every_topic_it_matches() {
         for (narrow, wide, expected) in [
             ("a/b", "a/b", true),
             ("a/b", "a/*", true),

@@ -6,33 +6,32 @@ use crate::draft::Draft;
 use crate::epoch::Epoch;
 use crate::position::Position;
 
-/// An event that is in no log: it goes to those who are subscribed now, and nobody ever reads it
-/// again.
+/// An event that is in no log: it goes to current subscribers and can never be read again.
 ///
-/// It has no position, and moves nobody's. So that a subscriber who breaks off behind it resumes
-/// where it was, its id is the position that the subscriber has reached, a `+`, and the notice's
-/// [tag](Self::tag): `k7q2ma:42+x7`. Whoever made the notice can read the tag out of what comes
-/// back.
+/// It has no position, and does not move a subscriber's. So that a subscriber that disconnects
+/// after it resumes where it was, its id is the position that the subscriber has reached, a `+`,
+/// and the notice's [tag](Self::tag): `k7q2ma:42+x7`. The maker of the notice can read the tag back
+/// from the id that the subscriber returns with.
 #[derive(Debug)]
 pub struct Notice {
-    /// Topics, type, payload, and who may have it. Its id and kind mean nothing.
+    /// Topics, type, payload and visibility. Its id and kind mean nothing.
     pub draft: Draft,
-    /// Recipients, among the subscribers that asked for it and may have it.
+    /// Which of the subscribers that asked for it and may have it will get it.
     pub audience: Audience,
-    /// What its ids end with.
+    /// The suffix of its ids.
     pub tag: Box<str>,
 }
 
-/// A kind of subscriber that notices are made for. What the number means is the business of whoever
-/// makes them.
+/// A kind of subscriber that notices are made for. The maker of the notices decides what the number
+/// means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Audience(pub u8);
 
-/// What stands between the position and the tag.
+/// Separates the position from the tag.
 const SEPARATOR: char = '+';
 
 impl Notice {
-    /// Appends the notice as an event for a subscriber who has everything up to `position`.
+    /// Appends the notice as an event for a subscriber that has everything up to `position`.
     pub fn encode(&self, out: &mut Vec<u8>, position: Position, epoch: Epoch) {
         let text = format!("{}{SEPARATOR}{}", position.event_id(epoch), self.tag);
         let id = EventId::new(&text).ok();
@@ -40,18 +39,18 @@ impl Notice {
         encode::event(out, id.as_ref(), event_type.as_ref(), *retry_ms, data);
     }
 
-    /// Divides the id of a notice into the id of a position and the tag.
+    /// Splits a notice's id into the id of a position and the tag.
     pub fn divide(id: &str) -> Option<(&str, &str)> {
         id.rsplit_once(SEPARATOR)
     }
 
-    /// What it costs to keep, in bytes.
+    /// Memory it takes, in bytes.
     pub fn cost(&self) -> usize {
         size_of::<Self>() + self.draft.cost() + self.tag.len()
     }
 }
 
-/// Notices that a subscriber cannot be given in the middle of an event, or while it reads history.
+/// Notices kept for a subscriber that is in the middle of an event or reads history.
 pub(crate) type Pending = Vec<Arc<Notice>>;
 
 #[cfg(test)]

@@ -49,19 +49,19 @@ impl fmt::Display for Position {
     }
 }
 
-/// What an event id that a client sends looks like to the log that reads it.
+/// The form of a client's event id, as seen by one log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventIdForm {
     /// `<epoch>:<position>` of this very log.
     Ours(Position),
-    /// The same form with the epoch of another log: this one was wiped, replaced or restored.
+    /// The same form with the epoch of another log: this log was wiped, replaced or restored.
     OtherEpoch(Epoch, Position),
-    /// No id that a log makes; perhaps one that a publisher brought.
+    /// Not an id that a log makes; perhaps a publisher's own.
     Foreign,
 }
 
 impl EventIdForm {
-    /// Reads `id` with the eyes of the log named `epoch`.
+    /// The form of `id` as seen by the log named `epoch`.
     pub fn of(id: &str, epoch: Epoch) -> Self {
         let Some((head, digits)) = id.split_once(':') else {
             return Self::Foreign;
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_another_log_is_told_from_a_publishers_own() {
+    fn an_id_of_another_log_is_distinguished_from_a_publishers_own() {
         let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
         let other = Epoch::parse("zzzzzz").expect("a valid epoch");
         let expected = EventIdForm::OtherEpoch(other, Position::new(42));

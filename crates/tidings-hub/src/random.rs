@@ -3,7 +3,7 @@
 pub struct Random(u64);
 
 impl Random {
-    /// A sequence of its own for every `seed`.
+    /// A separate sequence for every `seed`.
     pub fn new(seed: u64) -> Self {
         Self((seed ^ 0x9e37_79b9_7f4a_7c15) | 1)
     }
@@ -21,7 +21,7 @@ impl Random {
         ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// `value`, give or take up to `percent` percent.
+    /// `value`, ± up to `percent` percent.
     pub fn around(&mut self, value: u64, percent: u64) -> u64 {
         let spread = value.saturating_mul(percent) / 100;
         value - spread + self.below(2 * spread + 1)

@@ -7,7 +7,7 @@ use crate::epoch::Epoch;
 use crate::position::Position;
 use crate::timestamp::Timestamp;
 
-/// A draft that the store has accepted: it has a place in the log and a time, and never changes
+/// A draft that the store has accepted: it has a position in the log and a time, and never changes
 /// again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -17,8 +17,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// `draft`, accepted at `position` and `time`. Only a [`Log`](crate::Log) has a reason to
-    /// say this.
+    /// `draft`, accepted at `position` and `time`. Only a [`Log`](crate::Log) has a reason to call
+    /// this.
     pub fn new(draft: Draft, position: Position, time: Timestamp) -> Self {
         Self { position, time, draft }
     }
@@ -33,7 +33,7 @@ impl Record {
         self.time
     }
 
-    /// The id that subscribers see: the publisher's own, else the one the position makes.
+    /// The id that subscribers see: the publisher's own, or else one made from the position.
     pub fn event_id(&self, epoch: Epoch) -> EventId {
         match &self.draft.id {
             Some(id) => id.clone(),
@@ -42,7 +42,7 @@ impl Record {
     }
 }
 
-/// A record is a draft to everybody who only reads it.
+/// Code that only reads can treat a record as a draft.
 impl Deref for Record {
     type Target = Draft;
 

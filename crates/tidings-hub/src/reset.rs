@@ -12,9 +12,9 @@ pub struct Reset<'a> {
     pub reason: ResetReason,
     /// The id after which the subscriber asked to continue.
     pub requested: &'a str,
-    /// The oldest event there is now, or the next one to come.
+    /// The oldest event that is still there, or the next one to come.
     pub first: &'a EventId,
-    /// The id the event itself carries: where the subscriber stands now.
+    /// The event's own id: the subscriber's position after it.
     pub id: &'a EventId,
 }
 

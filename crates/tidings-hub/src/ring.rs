@@ -1,14 +1,15 @@
-//! The recent frames of one group, as the bytes that go out.
+//! The recent frames of one group, as the bytes that are sent.
 //!
 //! Every member of a group gets the same bytes in the same order, so the group keeps one copy of
 //! them and each member is an *offset* into it: a number that counts the group's bytes from its
-//! beginning. What a member still has to get is then one slice, whatever number of frames it spans,
-//! and one `write` sends it.
+//! beginning. The bytes that a member has yet to get are then one slice, however many frames it
+//! spans, and one `write` sends them.
 //!
 //! The ring forgets from the front: when all members have everything, or when it is full. A member
 //! whose offset lies before [`Ring::base`] has been *overtaken*: it must read the log instead, by
-//! position. The ring therefore knows where each frame ends, and can say of any offset which frame
-//! it lies in ([`Ring::locate`]) and of any position where to continue ([`Ring::offset_after`]).
+//! position. The ring therefore knows where each frame ends, and can tell for any offset which
+//! frame it lies in ([`Ring::locate`]) and for any position where to continue
+//! ([`Ring::offset_after`]).
 //!
 //! The *floor* is what makes joining safe: every frame of the group after the floor is in the ring.
 
@@ -18,7 +19,7 @@ use crate::position::Position;
 
 #[derive(Debug)]
 pub(crate) struct Ring {
-    /// The bytes held, behind `forgotten` that are not yet given back.
+    /// The bytes held, after `forgotten` bytes that are not yet freed.
     bytes: Vec<u8>,
     forgotten: usize,
     /// Offset of the first byte held.
@@ -34,22 +35,22 @@ struct FrameEnd {
     end: u64,
 }
 
-/// A place in the log to the byte.
+/// A place in the log, to the byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
     /// The last record that is wholly delivered.
     pub(crate) position: Position,
-    /// How many bytes of the next one are delivered too.
+    /// Bytes of the next one that are delivered too.
     pub(crate) skip: usize,
 }
 
 impl Ring {
-    /// Empty; every frame of the group after `floor` is yet to come.
+    /// An empty ring; every frame of the group after `floor` is yet to come.
     pub(crate) fn new(floor: Position) -> Self {
         Self { bytes: Vec::new(), forgotten: 0, base: 0, frames: VecDeque::new(), floor }
     }
 
-    /// Takes the group's next frame.
+    /// Adds the group's next frame.
     pub(crate) fn push(&mut self, position: Position, frame: &[u8]) {
         self.bytes.extend_from_slice(frame);
         self.frames.push_back(FrameEnd { position, end: self.head() });
@@ -62,7 +63,7 @@ impl Ring {
             return self.base;
         }
         let last_forgotten = self.frames.partition_point(|frame| frame.end < self.base + excess);
-        // Never the newest.
+        // Never forget the newest frame.
         match last_forgotten.min(self.frames.len().saturating_sub(2)) {
             n if n + 1 < self.frames.len() => self.frames[n].end,
             _ => self.base,
@@ -77,7 +78,7 @@ impl Ring {
             self.base = oldest.end;
             self.floor = oldest.position;
         }
-        // Moving the rest down once it is the smaller half costs each byte at most one move.
+        // Moving the rest down only once it is the smaller half moves each byte at most once.
         if self.forgotten > self.bytes.len() / 2 {
             self.bytes.copy_within(self.forgotten.., 0);
             self.bytes.truncate(self.bytes.len() - self.forgotten);
@@ -85,20 +86,20 @@ impl Ring {
         }
     }
 
-    /// Passes over a frame of the group that nobody waits for.
+    /// Passes over a frame that no member of the group waits for.
     pub(crate) fn pass(&mut self, position: Position) {
         self.forget_all();
         self.floor = position;
     }
 
-    /// Passes over frames it never saw: whoever holds an offset, even the newest, has been
+    /// Passes over frames it never saw: every member, even one at the newest offset, has been
     /// overtaken.
     pub(crate) fn break_off(&mut self, upto: Position) {
         self.pass(upto);
         self.base += 1;
     }
 
-    /// Forgets everything held, and gives the memory back.
+    /// Forgets everything held, and frees the memory.
     pub(crate) fn forget_all(&mut self) {
         if let Some(last) = self.frames.back() {
             self.base = last.end;
@@ -124,14 +125,14 @@ impl Ring {
         self.bytes.len() - self.forgotten
     }
 
-    /// What a member at `offset` still has to get; `None` if it has been overtaken.
+    /// The bytes that a member at `offset` has yet to get; `None` if it has been overtaken.
     pub(crate) fn since(&self, offset: u64) -> Option<&[u8]> {
         let skip = offset.checked_sub(self.base)?;
         Some(&self.bytes[self.forgotten + skip as usize..])
     }
 
-    /// Where a reader of the log who has everything up to `position` continues; `None` if frames it
-    /// needs are no longer here.
+    /// Where a reader of the log that has everything up to `position` continues; `None` if frames
+    /// it needs are no longer here.
     pub(crate) fn offset_after(&self, position: Position) -> Option<u64> {
         if position < self.floor {
             return None;
@@ -143,7 +144,7 @@ impl Ring {
         })
     }
 
-    /// Frames that a member at `offset` does not wholly have.
+    /// Number of frames that a member at `offset` does not have in full.
     pub(crate) fn frames_after(&self, offset: u64) -> u64 {
         if offset == self.head() {
             return 0;
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_ring_forgets_whole_frames_and_says_who_was_overtaken() {
+    fn a_full_ring_forgets_whole_frames_and_knows_which_members_were_overtaken() {
         let ring = ring(&[(11, "abc"), (15, "de"), (16, "fgh")], 5);
         assert_eq!((ring.base(), ring.head(), ring.len()), (3, 8, 5));
         assert_eq!(ring.since(2), None);
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emptied_ring_goes_on_where_it_was() {
+    fn an_emptied_ring_continues_where_it_was() {
         let mut ring = ring(&[(11, "abc")], 100);
         ring.forget_all();
         assert_eq!((ring.base(), ring.head()), (3, 3));
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_life_in_a_small_ring_keeps_the_bytes_right() {
+    fn a_small_ring_keeps_its_bytes_right_over_a_long_life() {
         let mut ring = Ring::new(Position::ZERO);
         let mut all = Vec::new();
         for n in 1..=1000_u64 {

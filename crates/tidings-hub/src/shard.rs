@@ -1,13 +1,13 @@
 //! One core's share of the subscribers, and everything that happens to them.
 //!
-//! The parts: this file is attaching, frames and closing; `seam` joins history to what is live;
-//! `write` decides whose bytes go out next; `beat` is what time brings; `notice` is what comes past
-//! the log; `look` is what can be asked.
+//! The parts: this file has attaching, frames and closing; `seam` joins history to live events;
+//! `write` decides whose bytes go out next; `heartbeat` has everything that time triggers; `notice`
+//! has the events that bypass the log; `status` answers questions about subscribers.
 
-mod beat;
-mod look;
+mod heartbeat;
 mod notice;
 mod seam;
+mod status;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -22,7 +22,7 @@ use tidings_codec::encode;
 use crate::close_reason::CloseReason;
 use crate::epoch::Epoch;
 use crate::frame::{Frame, Framing};
-use crate::group::{Group, GroupKey, Voice};
+use crate::group::{ControlStyle, Group, GroupKey};
 use crate::index::{GroupId, Index};
 use crate::interest::Interest;
 use crate::limits::{RING_BYTES_MAX, RING_BYTES_TIGHT};
@@ -33,8 +33,8 @@ use crate::subscriber::{Outbox, Phase, Subscriber, SubscriberId};
 use crate::timer::{Tick, TimerWheel};
 use crate::topic::Topic;
 
-pub use look::{Backlog, Skip, Standing, StandingState};
 pub use seam::ReadOrder;
+pub use status::{Backlog, Skip, Standing, StandingState};
 pub use write::Transmit;
 
 /// A shard's fixed configuration.
@@ -42,15 +42,16 @@ pub use write::Transmit;
 pub struct ShardConfig {
     /// The name of the log.
     pub epoch: Epoch,
-    /// The newest record at the start; frames after it will be handed in.
+    /// Position of the newest record at the start; frames after it will be handed in.
     pub head: Position,
     /// Heartbeat interval for idle subscribers in milliseconds, ±10 % jitter.
     pub heartbeat_ms: u64,
-    /// Age at which connections are closed so that they come back elsewhere, give or take a tenth.
+    /// Age in milliseconds, ±10 %, at which connections are closed so that clients reconnect,
+    /// perhaps to another node.
     pub connection_age_max_ms: Option<u64>,
-    /// Bytes that all rings keep together before they are shortened.
+    /// Bytes that all rings may keep together before they are shortened.
     pub rings_bytes_max: usize,
-    /// Where jitter comes from; the same seed and the same inputs give the same outputs.
+    /// Seed of the jitter; the same seed and the same inputs give the same outputs.
     pub seed: u64,
 }
 
@@ -59,34 +60,34 @@ pub struct ShardConfig {
 pub struct Attach {
     /// What it wants and may have.
     pub interest: Interest,
-    /// How its sink wants events wrapped.
+    /// Framing that its sink needs.
     pub framing: Framing,
-    /// How to speak to it.
-    pub voice: Voice,
-    /// Which notices it gets, if any.
+    /// Form of its heartbeats and announcements.
+    pub control_style: ControlStyle,
+    /// Audience whose notices it gets, if any.
     pub audience: Option<Audience>,
-    /// It gets what comes after this position.
+    /// Position after which it starts.
     pub position: Position,
     /// Topics of the interest that have ended by now.
     pub ended: Vec<Topic>,
     /// Bytes to send first, already framed.
     pub first: Vec<u8>,
-    /// When its grant ends, in the shard's milliseconds.
+    /// End of its grant, in the shard's milliseconds.
     pub expires_ms: Option<u64>,
 }
 
 /// A subscriber that is gone.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// Who. The shard no longer knows this id.
+    /// Its id, which the shard no longer knows.
     pub id: SubscriberId,
-    /// Why.
+    /// Why it was closed.
     pub reason: CloseReason,
-    /// Where it stood.
+    /// Its position and state when it was closed.
     pub standing: Standing,
-    /// What to send before closing, if the sink takes it at once: the end of the body, perhaps with
-    /// a word before it. `None` if the stream is in the middle of an event, or the peer is gone:
-    /// then just close.
+    /// Bytes to send before closing, if the sink takes them at once: the end of the body, perhaps
+    /// with a comment before it. `None` if the stream is in the middle of an event, or the peer is
+    /// gone: then just close.
     pub farewell: Option<Vec<u8>>,
 }
 
@@ -95,7 +96,7 @@ pub struct Closing {
 pub struct FrameBatch {
     /// The batch begins after this position.
     pub after: Position,
-    /// Frames of records that somebody may want.
+    /// Frames of records that some subscriber may want.
     pub frames: Vec<Arc<Frame>>,
     /// The batch ends with this position.
     pub upto: Position,
@@ -105,16 +106,16 @@ pub struct FrameBatch {
 ///
 /// # The order of polling
 ///
-/// Whoever drives a shard says what happened (`handle_*`, [`Self::attach`]) and then asks, until
+/// The driver of a shard reports what happened (`handle_*`, [`Self::attach`]) and then polls until
 /// there is nothing more:
 ///
 /// 1. [`Self::poll_write`], each answered by [`Self::handle_written`] before the next: bytes for
-///    sinks. Between two of them anything else may be handled; bytes that come meanwhile go out
+///    sinks. Between two of them anything else may be handled; bytes that arrive meanwhile go out
 ///    with the same walk.
-/// 2. [`Self::poll_read`]: history to be read, answered some time by [`Self::handle_page`].
-/// 3. [`Self::poll_probe`]: peers whose connection deserves a look.
+/// 2. [`Self::poll_read`]: history to be read, answered later by [`Self::handle_page`].
+/// 3. [`Self::poll_probe`]: peers whose connection should be checked.
 /// 4. [`Self::poll_close`]: subscribers that are gone, each with its one reason.
-/// 5. [`Self::poll_timeout`]: when to call [`Self::handle_time`] at the latest.
+/// 5. [`Self::poll_timeout`]: the latest time to call [`Self::handle_time`].
 #[derive(Debug)]
 pub struct Shard {
     config: ShardConfig,
@@ -132,22 +133,23 @@ pub struct Shard {
     ready: VecDeque<SubscriberId>,
     /// Groups with frames to write.
     dirty: VecDeque<GroupId>,
-    /// Writes from `ready` since groups had a slice of writes, and from `dirty` in that slice.
+    /// Number of writes from `ready` since groups last had a slice of writes, and from `dirty` in
+    /// that slice.
     own_in_a_row: usize,
     walked_in_a_row: usize,
-    /// What the last `poll_write` gave out.
+    /// The write that the last `poll_write` returned.
     writing: Option<(SubscriberId, write::Source, usize)>,
     behind: seam::Behind,
-    /// Those who start after a record that this shard has yet to see.
+    /// Subscribers that start after a record that this shard has yet to see.
     ahead: Vec<SubscriberId>,
-    /// Pages being read.
+    /// Number of pages being read.
     reading: usize,
     probes: VecDeque<SubscriberId>,
     closing: VecDeque<Closing>,
-    beat: beat::Beat,
+    heartbeat: heartbeat::Heartbeat,
     rings_bytes: usize,
     rings_bytes_max: usize,
-    /// See [`look`].
+    /// See [`status`].
     delivered: u64,
     skips: VecDeque<Skip>,
     flooded: bool,
@@ -158,7 +160,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Without subscribers, at time `now_ms`.
+    /// A shard without subscribers, at time `now_ms`.
     pub fn new(config: ShardConfig, now_ms: u64) -> Self {
         Self {
             now_ms,
@@ -180,7 +182,7 @@ impl Shard {
             reading: 0,
             probes: VecDeque::new(),
             closing: VecDeque::new(),
-            beat: beat::Beat::default(),
+            heartbeat: heartbeat::Heartbeat::default(),
             rings_bytes: 0,
             rings_bytes_max: config.rings_bytes_max,
             delivered: 0,
@@ -198,7 +200,7 @@ impl Shard {
         let key = GroupKey {
             interest: attach.interest,
             framing: attach.framing,
-            voice: attach.voice,
+            control_style: attach.control_style,
             audience: attach.audience,
         };
         let group = self.group_for(key);
@@ -208,7 +210,7 @@ impl Shard {
         self.groups[group as usize].members += 1;
         self.generation = self.generation.wrapping_add(1);
         let (closes_at, closes_for) = self.first_deadline(attach.expires_ms);
-        let outbox = Outbox { words: attach.first, ..Outbox::default() };
+        let outbox = Outbox { control: attach.first, ..Outbox::default() };
         let index = self.subscribers.insert(Subscriber {
             generation: self.generation,
             group,
@@ -216,12 +218,12 @@ impl Shard {
             phase: Phase::Behind,
             blocked: false,
             queued: false,
-            beat_due: false,
+            heartbeat_due: false,
             pages: 0,
             offset: 0,
             position: attach.position,
             skip: 0,
-            outbox: (!outbox.words.is_empty()).then(|| Box::new(outbox)),
+            outbox: (!outbox.control.is_empty()).then(|| Box::new(outbox)),
             last_sent: self.now(),
             timer: 0,
             closes_at,
@@ -238,7 +240,7 @@ impl Shard {
     ///
     /// # Panics
     ///
-    /// If they do not begin where the last ones ended: somebody would miss what lies between.
+    /// If they do not begin where the last ones ended: a subscriber would miss what lies between.
     pub fn handle_frames(&mut self, batch: &FrameBatch) {
         assert_eq!(batch.after, self.head, "frames come in log order, without gaps");
         for frame in &batch.frames {
@@ -248,8 +250,8 @@ impl Shard {
         self.admit_ahead();
     }
 
-    /// Records up to `upto` were dropped by retention before they could be handed in. Everybody
-    /// reads the log from where it stands, and so learns what that means for it.
+    /// Records up to `upto` were dropped by retention before they could be handed in. Every
+    /// subscriber reads the log from its own position, and so learns whether it missed anything.
     pub fn handle_gap(&mut self, upto: Position) {
         let live: Vec<_> = self.groups.iter().flat_map(|(_, group)| group.live.clone()).collect();
         for index in live {
@@ -280,7 +282,7 @@ impl Shard {
         self.head
     }
 
-    /// Subscribers there are.
+    /// Number of subscribers.
     pub fn len(&self) -> usize {
         self.subscribers.len()
     }
@@ -290,7 +292,7 @@ impl Shard {
         self.subscribers.is_empty()
     }
 
-    /// Subscribers that read the log instead of the ring.
+    /// Number of subscribers that read the log instead of the ring.
     pub fn catching_up(&self) -> usize {
         self.groups.iter().map(|(_, g)| g.members as usize - g.live.len()).sum()
     }
@@ -305,7 +307,7 @@ impl Shard {
         self.closing.pop_front()
     }
 
-    /// Puts `frame` into the rings of those who want it.
+    /// Puts `frame` into the rings of the groups that want it.
     fn offer(&mut self, frame: &Frame) {
         let mut found = std::mem::take(&mut self.found);
         for topic in frame.record().topics() {
@@ -337,12 +339,12 @@ impl Shard {
         self.found = found;
     }
 
-    /// Keeps the group's ring within its bound. Live members that
-    /// waited too long for a turn and lose their place continue from the log.
+    /// Keeps the group's ring within its bound. Live members that waited too long for a turn, and
+    /// so lose their place, continue from the log.
     fn trim(&mut self, id: GroupId) {
         let max = self.ring_bytes_max();
         let group = &mut self.groups[id as usize];
-        // What stalled members keep in the ring says nothing about those who are live.
+        // Bytes kept for stalled members say nothing about those that keep up.
         let unwritten = group.ring.head() - group.low;
         self.flooded |= unwritten > max as u64 / 2 && !group.live.is_empty();
         let point = group.ring.trim_point(max);
@@ -373,7 +375,7 @@ impl Shard {
         self.rings_bytes -= before - group.ring.len();
     }
 
-    /// Bytes that one ring may keep now, beside its newest frame.
+    /// Bytes that one ring may keep now, besides its newest frame.
     fn ring_bytes_max(&self) -> usize {
         match self.rings_bytes {
             all if all <= self.rings_bytes_max => RING_BYTES_MAX,
@@ -383,9 +385,9 @@ impl Shard {
     }
 
     /// Whether frames come faster than they are written: hand in no more until
-    /// [`poll_write`](Self::poll_write) has nothing left, and nobody who can keep up will be
+    /// [`poll_write`](Self::poll_write) has nothing left, so that no subscriber that can keep up is
     /// overtaken.
-    pub fn is_flooded(&self) -> bool {
+    pub fn is_backlogged(&self) -> bool {
         self.flooded
     }
 
@@ -401,7 +403,7 @@ impl Shard {
         id
     }
 
-    /// Takes the subscriber out of everything, and says so.
+    /// Removes the subscriber from everything and queues its [`Closing`].
     fn close(&mut self, id: SubscriberId, reason: CloseReason) {
         let Some(mut standing) = self.standing(id) else { return };
         standing.state = StandingState::Closed(reason);
@@ -415,7 +417,7 @@ impl Shard {
         group.members -= 1;
         if group.members == 0 {
             self.rings_bytes -= group.ring.len();
-            // If it stands in the queue of dirty groups, the walk passes over it.
+            // If it is in the queue of dirty groups, the walk passes over it.
             let group = self.groups.remove(subscriber.group as usize);
             self.index.remove(subscriber.group, &group.key.interest);
             self.by_key.remove(&group.key);
@@ -425,7 +427,7 @@ impl Shard {
         self.closing.push_back(Closing { id, reason, standing, farewell });
     }
 
-    /// What to say to a subscriber that is closed for `reason`.
+    /// The bytes that end the stream of a subscriber that is closed for `reason`.
     fn farewell(&mut self, id: SubscriberId, reason: CloseReason) -> Option<Vec<u8>> {
         let subscriber = self.get(id)?;
         let group = &self.groups[subscriber.group as usize];
@@ -440,24 +442,24 @@ impl Shard {
         if reason.is_peer() || !at_boundary {
             return None;
         }
-        let GroupKey { framing, voice, .. } = *group.key;
+        let GroupKey { framing, control_style, .. } = *group.key;
         let mut farewell = Vec::new();
-        if reason == CloseReason::Draining && voice == Voice::Native {
+        if reason == CloseReason::Draining && control_style == ControlStyle::Native {
             let retry_ms = 500 + self.random.below(2 * DRAIN_RETRY_MS);
-            let mut words = Vec::new();
-            encode::retry(&mut words, retry_ms);
-            framing.wrap(&mut farewell, &words);
+            let mut control = Vec::new();
+            encode::retry(&mut control, retry_ms);
+            framing.wrap(&mut farewell, &control);
         }
         if reason == CloseReason::GrantExpired {
-            let mut words = Vec::new();
-            encode::comment(&mut words, reason.sentence());
-            framing.wrap(&mut farewell, &words);
+            let mut control = Vec::new();
+            encode::comment(&mut control, reason.sentence());
+            framing.wrap(&mut farewell, &control);
         }
         farewell.extend_from_slice(framing.end());
         Some(farewell)
     }
 
-    /// Puts the subscriber into the queue of those with something to write.
+    /// Queues the subscriber for a write of its own.
     fn enqueue(&mut self, id: SubscriberId) {
         if let Some(subscriber) = self.get_mut(id)
             && !subscriber.queued
@@ -467,7 +469,7 @@ impl Shard {
         }
     }
 
-    /// Lets the group's ring forget, if every member has everything.
+    /// Empties the group's ring if every member has everything.
     fn settle(&mut self, group: GroupId) {
         let group = &mut self.groups[group as usize];
         if !group.dirty && group.is_settled() && group.ring.len() > 0 {
@@ -499,6 +501,6 @@ impl Shard {
     }
 }
 
-/// Subscribers of a hub that leaves come back after half a second to twice this, so that they do
-/// not all knock at once.
+/// Subscribers of a hub that shuts down reconnect after half a second to twice this time, so that
+/// they do not all arrive at once.
 const DRAIN_RETRY_MS: u64 = 2000;

@@ -1,4 +1,4 @@
-//! Where a subscriber asks to start, and the answer it gets.
+//! Where a subscriber asks to start, and where it does.
 
 use crate::position::Position;
 use crate::timestamp::Timestamp;
@@ -8,27 +8,27 @@ use crate::timestamp::Timestamp;
 pub enum Start {
     /// With the next event.
     Live,
-    /// After the event with this id. Any text: a client sends back what it was given, or makes it
-    /// up.
+    /// After the event with this id. It may be any text: a client sends back an id it was given, or
+    /// makes one up.
     ///
-    /// If several events have the id, it is the oldest one on a topic that is asked for; if none of
-    /// them is on such a topic, the oldest one of all. So nothing is lost, whichever was meant.
+    /// If several events have the id, the oldest one on a requested topic counts; if none of them
+    /// is on such a topic, the oldest of all. So nothing is lost, whichever was meant.
     After(String),
-    /// The same, but after the oldest event with the id on whatever topic: where publishers may
-    /// give one id to several events.
+    /// The same, but after the oldest event with the id on any topic, for protocols in which
+    /// publishers may give one id to several events.
     AfterOldest(String),
-    /// With the last events, this many.
+    /// With this many of the last events.
     Last(usize),
     /// With the first event at or after this moment.
     Since(Timestamp),
-    /// With the oldest event there is.
+    /// With the oldest event in the log.
     Earliest,
 }
 
-/// A start in terms of this log.
+/// A start as a position in this log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// Deliver what comes after this position.
+    /// Position after which events are delivered.
     pub position: Position,
     /// The outcome reported to the subscriber.
     pub outcome: Outcome,
@@ -45,13 +45,13 @@ pub enum Outcome {
     Reset {
         /// Why.
         reason: ResetReason,
-        /// The id it asked to continue after.
+        /// The id after which it asked to continue.
         requested: String,
     },
 }
 
 impl Outcome {
-    /// The word for the `Tidings-Resume` header.
+    /// The value of the `Tidings-Resume` header.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -66,15 +66,15 @@ impl Outcome {
 pub enum ResetReason {
     /// Events after the id have been dropped by retention.
     Expired,
-    /// The log never had that id, or no longer knows it.
+    /// The log never had the id, or no longer knows it.
     Unknown,
-    /// The id was made by another log: this one was wiped or replaced, or restored from a copy that
+    /// The id was made by another log: this one was wiped, replaced, or restored from a backup that
     /// is older than the id.
     Replaced,
 }
 
 impl ResetReason {
-    /// The word for the `tidings.reset` event.
+    /// The value in the `tidings.reset` event.
     pub fn name(self) -> &'static str {
         match self {
             Self::Expired => "expired",

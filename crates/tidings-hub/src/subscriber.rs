@@ -7,8 +7,8 @@ use crate::timer::Tick;
 
 /// One connection that reads events, as its shard knows it.
 ///
-/// The number of a closed subscriber is used again, with another generation: whoever holds an old
-/// id finds nobody.
+/// The number of a closed subscriber is reused with another generation, so an old id finds no
+/// subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SubscriberId {
     pub(crate) index: u32,
@@ -21,7 +21,7 @@ impl SubscriberId {
         self.index as usize
     }
 
-    /// The id as one number, for those who must hand it through a system call.
+    /// The id as one number, to be passed through a system call.
     pub fn to_u64(self) -> u64 {
         (u64::from(self.generation) << 32) | u64::from(self.index)
     }
@@ -34,27 +34,27 @@ impl SubscriberId {
 
 /// A subscriber is *live*, a place in its group's ring, or *catching up*, a place in the log.
 ///
-/// How slow it is changes nothing about its size: what a sink does not take is not kept but found
-/// again, in the ring or in the log.
+/// A slow subscriber is no larger than a fast one: bytes that a sink does not take are not kept but
+/// found again, in the ring or in the log.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     pub(crate) generation: u32,
     pub(crate) group: GroupId,
-    /// Index in the group's list of live members, while it stands there.
+    /// Index in the group's list of live members, while it is in it.
     pub(crate) slot: u32,
     pub(crate) phase: Phase,
-    /// Its sink takes no more for now.
+    /// Whether its sink is full for now.
     pub(crate) blocked: bool,
-    /// It stands in the queue of those with something to write.
+    /// Whether it is in the queue of subscribers with something to write.
     pub(crate) queued: bool,
-    pub(crate) beat_due: bool,
-    /// Pages of history read since it was last live: later ones are larger.
+    pub(crate) heartbeat_due: bool,
+    /// Number of pages of history read since it was last live: later ones are larger.
     pub(crate) pages: u8,
-    /// Live: what it has of the ring.
+    /// While live: ring offset up to which it has everything.
     pub(crate) offset: u64,
-    /// Catching up, or live and blocked: the last record it wholly has.
+    /// While catching up, or live and blocked: position of the last record it has in full.
     pub(crate) position: Position,
-    /// And how many bytes of the next one.
+    /// Bytes that it has of the next record.
     pub(crate) skip: u32,
     /// Bytes for it alone. Nearly always absent.
     pub(crate) outbox: Option<Box<Outbox>>,
@@ -67,7 +67,7 @@ pub(crate) struct Subscriber {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// It gets what comes into its group's ring.
+    /// It gets the frames that enter its group's ring.
     Live,
     /// It needs a page of history.
     Behind,
@@ -80,28 +80,28 @@ pub(crate) enum Phase {
 /// Bytes for one subscriber alone, in the order they go out.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// Words of the hub: the preface, a reset, the rest of a heartbeat. Small.
-    pub(crate) words: Vec<u8>,
-    pub(crate) words_sent: usize,
+    /// Control bytes from the hub itself: the preface, a reset, the rest of a heartbeat. Small.
+    pub(crate) control: Vec<u8>,
+    pub(crate) control_sent: usize,
     /// History, dropped as soon as the sink takes no more.
     pub(crate) page: Option<EncodedPage>,
     pub(crate) page_sent: usize,
-    /// What is to become words as soon as that is possible.
+    /// Notices to be turned into control bytes as soon as it is between two events.
     pub(crate) notices: Pending,
 }
 
 impl Outbox {
-    /// Whether nothing is in it, or to come into it.
+    /// Whether there is nothing in it and nothing to be put into it.
     pub(crate) fn is_empty(&self) -> bool {
         self.is_written() && self.notices.is_empty()
     }
 
     /// Whether everything in it was sent.
     pub(crate) fn is_written(&self) -> bool {
-        self.words_left().is_empty() && self.page.is_none()
+        self.control_left().is_empty() && self.page.is_none()
     }
 
-    pub(crate) fn words_left(&self) -> &[u8] {
-        &self.words[self.words_sent..]
+    pub(crate) fn control_left(&self) -> &[u8] {
+        &self.control[self.control_sent..]
     }
 }

@@ -1,9 +1,9 @@
-//! Every timer of a shard: a wheel of ticks.
+//! All timers of a shard: a wheel of ticks.
 //!
 //! A subscriber has one entry at a time: the earliest moment at which something is due for it. What
-//! is due is decided when the entry fires. So setting a timer is one push, sending an event touches
-//! no timer at all (the heartbeat that then finds it was not needed sets the next one), and an
-//! entry that was replaced by an earlier one is recognised by its tick and dropped.
+//! is due is decided when the entry fires. So setting a timer is one push; sending an event touches
+//! no timer at all (a heartbeat that turns out to be unnecessary sets the next timer); and an entry
+//! that was replaced by an earlier one is recognised by its tick and dropped.
 
 use crate::limits::{TICK_MS, TIMER_SLOTS};
 
@@ -14,7 +14,7 @@ pub(crate) type Tick = u32;
 pub(crate) struct TimerWheel<K> {
     /// Slot `t % TIMER_SLOTS` holds what is due at tick `t`, for the ticks within one turn.
     slots: Vec<Vec<(K, Tick)>>,
-    /// The next tick to be looked at.
+    /// The next tick to be processed.
     next: Tick,
     entries: usize,
 }
@@ -26,13 +26,13 @@ impl<K: Copy> TimerWheel<K> {
         Self { slots, next: now, entries: 0 }
     }
 
-    /// The tick in which a moment lies, given in milliseconds.
+    /// The tick that contains a moment given in milliseconds.
     pub(crate) fn tick(now_ms: u64) -> Tick {
         Tick::try_from(now_ms / TICK_MS).unwrap_or(Tick::MAX)
     }
 
-    /// Calls for `key` at `due`, or before if that is further away than one turn. Returns the tick
-    /// it will be.
+    /// Sets a timer for `key` at `due`, or earlier if that is further away than one turn. Returns
+    /// the tick it is set for.
     pub(crate) fn set(&mut self, key: K, due: Tick) -> Tick {
         let due = due.clamp(self.next, self.next.saturating_add(TIMER_SLOTS as Tick - 1));
         self.slots[due as usize % TIMER_SLOTS].push((key, due));
@@ -40,7 +40,7 @@ impl<K: Copy> TimerWheel<K> {
         due
     }
 
-    /// Takes out what is due up to and with `now`, in any order.
+    /// Takes out the entries that are due at or before `now`, in any order.
     pub(crate) fn expire(&mut self, now: Tick, due: &mut Vec<(K, Tick)>) {
         while self.next <= now {
             if self.entries == 0 {
@@ -68,7 +68,7 @@ impl<K: Copy> TimerWheel<K> {
     }
 }
 
-/// Entries for which a slot keeps its memory when it was emptied.
+/// Entries for which an emptied slot keeps its memory.
 const SLOT_KEPT_MAX: usize = 64;
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_set_fires_once_at_its_tick() {
+    fn a_timer_fires_once_at_its_tick() {
         let mut wheel = TimerWheel::new(100);
         assert_eq!(wheel.next_ms(), None);
         wheel.set('b', 105);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_far_away_fires_early_to_be_set_again() {
+    fn a_timer_far_away_fires_early_to_be_set_again() {
         let mut wheel = TimerWheel::new(0);
         let due_at = wheel.set('x', Tick::MAX);
         assert_eq!(due_at as usize, TIMER_SLOTS - 1);

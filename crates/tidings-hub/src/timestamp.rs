@@ -1,6 +1,6 @@
 /// A moment in wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// The hub reads no clock; whoever drives it brings the time.
+/// The hub reads no clock; its driver supplies the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(u64);
 

@@ -7,18 +7,18 @@ use crate::limits::TOPIC_BYTES_MAX;
 
 /// The name an event is published to.
 ///
-/// Any text of 1 to [`TOPIC_BYTES_MAX`] bytes without control characters. Segments are what stands
-/// between slashes; the hub gives them a meaning only when a [`Matcher`](crate::Matcher) with
-/// wildcards looks at them. Cloning is cheap: the text is shared.
+/// Any text of 1 to [`TOPIC_BYTES_MAX`] bytes without control characters. Segments are the parts
+/// between slashes; they have a meaning only to a [`Matcher`](crate::Matcher) with wildcards.
+/// Cloning is cheap: the text is shared.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Topic(Arc<str>);
 
 impl Topic {
-    /// Makes a topic of `name`.
+    /// Makes a topic from `name`.
     ///
     /// # Errors
     ///
-    /// [`InvalidTopic`] if it is empty, too long, or holds a control character.
+    /// [`InvalidTopic`] if it is empty, too long, or contains a control character.
     pub fn new(name: impl AsRef<str>) -> Result<Self, InvalidTopic> {
         let name = name.as_ref();
         if name.is_empty() {
@@ -38,7 +38,7 @@ impl Topic {
         &self.0
     }
 
-    /// Whether the name holds a `*`, which the native API reserves for matchers.
+    /// Whether the name contains a `*`, which the native API reserves for matchers.
     pub fn has_wildcard(&self) -> bool {
         self.0.contains('*')
     }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_break_a_line_is_refused_by_name() {
+    fn a_character_that_could_break_a_line_is_rejected() {
         assert_eq!(Topic::new(""), Err(InvalidTopic::Empty));
         for bad in ["a\nb", "a\rb", "a\0b", "a\u{85}b", "a\u{7f}b"] {
             assert_eq!(Topic::new(bad), Err(InvalidTopic::ControlCharacter { at: 1 }));

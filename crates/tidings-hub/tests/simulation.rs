@@ -4,7 +4,7 @@
 //! Every reader decodes the bytes it is sent, as a browser would, and checks each event against the
 //! log that the world remembers: exactly the events its matchers select, in order, once, from where
 //! it started, or a reset that says why. Nothing here depends on time or threads; a failing seed
-//! fails for ever. `SIMULATION_SEED` runs one, `SIMULATION_SEEDS` says how many.
+//! always fails. `SIMULATION_SEED` runs one seed, `SIMULATION_SEEDS` sets how many are run.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -18,8 +18,8 @@ use world::World;
 const STEPS: usize = 300;
 
 #[test]
-#[allow(clippy::disallowed_methods)] // the hub reads no environment; whoever hunts a seed does
-fn every_reader_gets_its_events_in_order_once_or_is_told_of_a_reset() {
+#[allow(clippy::disallowed_methods)] // the hub reads no environment, but the search for a seed does
+fn every_reader_gets_its_events_in_order_and_once_or_a_reset() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let (first, count) = match number("SIMULATION_SEED") {
         Some(seed) => (seed, 1),
@@ -43,7 +43,7 @@ fn every_reader_gets_its_events_in_order_once_or_is_told_of_a_reset() {
             }
         }
     }
-    // The world must not have been so kind that nothing was tried.
+    // The run must have exercised everything.
     if count > 100 {
         totals.assert_everything_happened();
     }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use mercure::{HUB, Tokens, bearer, event, id_of, post};
 use tidings_hub::{
-    AppendError, Appended, Attach, Bounds, Catalog, CustomMatcher, Draft, Epoch, Frame, FrameBatch,
-    Framing, Health, Interest, Log, LogIdentity, Matcher, MemoryStore, Page, Position, ReadError,
-    ReadQuery, Record, Shard, ShardConfig, Timestamp, Topic, TopicTest, Voice,
+    AppendError, Appended, Attach, Bounds, Catalog, ControlStyle, CustomMatcher, Draft, Epoch,
+    Frame, FrameBatch, Framing, Health, Interest, Log, LogIdentity, Matcher, MemoryStore, Page,
+    Position, ReadError, ReadQuery, Record, Shard, ShardConfig, Timestamp, Topic, TopicTest,
 };
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::http::{Connection, request};
@@ -283,7 +283,7 @@ fn attach(shard: &mut Shard, wanted: Matcher) {
     shard.attach(Attach {
         interest: Interest::new(vec![wanted], Vec::new()),
         framing: Framing::Chunked,
-        voice: Voice::Plain,
+        control_style: ControlStyle::Plain,
         audience: None,
         position: Position::ZERO,
         ended: Vec::new(),

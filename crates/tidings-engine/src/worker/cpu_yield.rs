@@ -5,7 +5,7 @@
 //! subscribers keeps its core for a whole time slice, some milliseconds, and a publish waits. But a
 //! delivery that waits gets cheaper, for it takes along what was published meanwhile, and a publish
 //! that waits does not. So while frames come for the very group it is writing to
-//! ([`Shard::is_pressed`](tidings_hub::Shard::is_pressed)), a worker offers its core to whoever
+//! ([`Shard::has_newer_frames`](tidings_hub::Shard::has_newer_frames)), a worker offers its core to whoever
 //! waits for one; if nobody does, that costs a system call.
 //!
 //! A scheduler takes such an offer for a whole time slice. Beside programs that never stop, every

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use http_body::Body;
 use tidings_hub::{
-    Attach, Draft, Epoch, Frame, Framing, Interest, Matcher, MemoryStore, Record, StandingState,
-    Timestamp, Topic, Voice,
+    Attach, ControlStyle, Draft, Epoch, Frame, Framing, Interest, Matcher, MemoryStore, Record,
+    StandingState, Timestamp, Topic,
 };
 
 use super::*;
@@ -65,7 +65,7 @@ impl Scene {
         let attach = Attach {
             interest: Interest::new(vec![Matcher::parse("a").unwrap()], Vec::new()),
             framing: Framing::Plain,
-            voice: Voice::Native,
+            control_style: ControlStyle::Native,
             audience: None,
             position: Position::ZERO,
             ended: Vec::new(),

@@ -1,9 +1,9 @@
 //! From a topic to the custom matchers that match it, without asking each.
 //!
-//! Two things keep the tests few. Matchers are kept by the text that all their topics begin with,
-//! so a topic is tested against those whose text it begins with; there is one look-up for each
-//! length such texts have. And what took many tests is remembered for the topic, until there is
-//! another matcher or one less.
+//! Two things keep the number of tests low. Matchers are kept by the prefix that all their topics
+//! share, so a topic is tested only against those with a prefix of its own; this takes one look-up
+//! for each length that such prefixes have. And a result that took many tests is remembered for the
+//! topic, until a matcher is added or removed.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,11 +20,11 @@ pub(super) struct CustomIndex {
     entries: Slab<Entry>,
     by_matcher: HashMap<CustomMatcher, Slot, RandomState>,
     by_prefix: HashMap<Box<str>, Vec<Slot>, RandomState>,
-    /// How many prefixes have each length, in bytes.
+    /// Number of prefixes by length in bytes.
     lengths: BTreeMap<usize, usize>,
-    /// What many tests found out about a topic.
+    /// Results that took many tests, by topic.
     known: HashMap<Topic, Box<[Slot]>, RandomState>,
-    /// Slots in `known`, all together.
+    /// Total number of slots in `known`.
     known_slots: usize,
 }
 
@@ -96,7 +96,7 @@ impl CustomIndex {
     }
 
     fn remember(&mut self, topic: &Topic, matching: Vec<Slot>) {
-        // Beginning anew now and then is cheaper than knowing who was asked for last.
+        // Starting over now and then is cheaper than tracking which topics were asked for last.
         if self.known.len() >= KNOWN_TOPICS_MAX
             || self.known_slots + matching.len() > KNOWN_MATCHES_MAX
         {
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use crate::matcher::TopicTest;
 
-    /// Matches what begins with one text and ends with another, and counts how often it is asked.
+    /// Matches topics that begin with one text and end with another, and counts its calls.
     struct Ends {
         first: String,
         last: String,
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_tested_against_those_whose_beginning_it_has() {
+    fn a_topic_is_tested_only_against_matchers_that_share_its_prefix() {
         let asked = Arc::default();
         let mut index = CustomIndex::default();
         for n in 0..10_000 {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_many_tests_is_asked_once_until_the_matchers_change() {
+    fn a_result_that_took_many_tests_is_remembered_until_the_matchers_change() {
         let asked = Arc::default();
         let mut index = CustomIndex::default();
         for n in 0..1_000 {
@@ -212,7 +212,7 @@ mod tests {
             assert_eq!(found(&mut index, "user/a/77"), [77]);
         }
         assert_eq!(asked.load(Ordering::Relaxed), 1_000);
-        // Another group with a matcher that is there changes nothing but the answer.
+        // Another group with a known matcher changes nothing but the answer.
         index.insert(&matcher("user/", "/77", &asked), 5_000);
         assert_eq!(found(&mut index, "user/a/77"), [77, 5_000]);
         assert_eq!(asked.load(Ordering::Relaxed), 1_000);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_has_a_bound() {
+    fn the_remembered_results_are_bounded() {
         let asked = Arc::default();
         let mut index = CustomIndex::default();
         for n in 0..KNOWN_TESTS_MIN as u32 {
@@ -237,7 +237,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_finds_whom_the_matchers_would(
+        fn it_finds_the_groups_whose_matchers_match(
             wishes in proptest::collection::vec(("[abé]{0,3}", "[abé]{0,2}"), 1..30),
             leaving in proptest::collection::vec(any::<bool>(), 30),
             topics in proptest::collection::vec("[abé]{1,5}", 1..6),

@@ -1,9 +1,9 @@
-//! Notices: events that are in no log, for those who are here now.
+//! Notices: events that are in no log, for current subscribers.
 //!
-//! A notice goes between two events, as words of the hub. A subscriber who is live and has taken
-//! whole events gets it at once; for any other it is kept until that is so. What is kept is bounded
-//! ([`NOTICES_PENDING_MAX`]); a subscriber that would need more is closed, and
-//! learns from the id it comes back with what it has missed.
+//! A notice goes between two events, as control bytes. A live subscriber that is not in the middle
+//! of an event gets it at once; for any other it is kept until then. What is kept is bounded
+//! ([`NOTICES_PENDING_MAX`]); a subscriber that would need more is closed, and learns from the id
+//! it comes back with what it has missed.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::subscriber::{Phase, SubscriberId};
 use super::Shard;
 
 impl Shard {
-    /// Gives `notice` to everybody of its audience who wants it and may have it. Returns how many
-    /// subscribers had to be looked at for it.
+    /// Gives `notice` to every subscriber of its audience that wants it and may have it. Returns
+    /// how many subscribers had to be looked at.
     pub fn handle_notice(&mut self, notice: &Arc<Notice>) -> usize {
         let mut looked_at = 0;
         let mut found = std::mem::take(&mut self.found);
@@ -36,7 +36,7 @@ impl Shard {
         looked_at
     }
 
-    /// Gives a subscriber who came just now what it has missed.
+    /// Gives a new subscriber the notices it has missed.
     pub fn handle_missed_notices(&mut self, id: SubscriberId, notices: Vec<Arc<Notice>>) {
         let Some((subscriber, group)) = self.group_of(id) else { return };
         if !notices.is_empty() {
@@ -46,8 +46,8 @@ impl Shard {
         }
     }
 
-    /// Notices were lost on their way here. Those who may have missed one are closed, so that they
-    /// come back and learn of it.
+    /// Notices were lost on their way here. Subscribers that may have missed one are closed, so
+    /// that they reconnect and learn of it.
     pub fn handle_lost_notices(&mut self) {
         let all = self.subscribers.iter();
         let noticed = all.filter(|(_, s)| self.groups[s.group as usize].is_noticed);
@@ -64,7 +64,7 @@ impl Shard {
         let members: Vec<u32> = if are_listed {
             group.live.clone()
         } else {
-            // Those who are not live stand in no list; there are few of them, and seldom.
+            // Members that are not live are in no list; there are rarely any, and then few.
             let all = self.subscribers.iter();
             all.filter(|(_, s)| s.group == group_id).map(|(index, _)| index as u32).collect()
         };
@@ -82,7 +82,7 @@ impl Shard {
         looked_at
     }
 
-    /// Turns the notices that wait for a subscriber into words, if it stands between two events.
+    /// Turns the notices kept for a subscriber into control bytes, if it is between two events.
     pub(super) fn release_notices(&mut self, id: SubscriberId) {
         let (head, epoch) = (self.head, self.config.epoch);
         let Some((subscriber, group)) = self.group_of(id) else { return };
@@ -102,9 +102,9 @@ impl Shard {
             position = cursor.position;
         }
         for notice in std::mem::take(&mut outbox.notices) {
-            let mut words = Vec::with_capacity(256);
-            notice.encode(&mut words, position, epoch);
-            group.key.framing.wrap(&mut outbox.words, &words);
+            let mut control = Vec::with_capacity(256);
+            notice.encode(&mut control, position, epoch);
+            group.key.framing.wrap(&mut outbox.control, &control);
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Joining history to what is live, without gap or repeat.
+//! Joining history to live events, without gap or repeat.
 //!
 //! # The argument
 //!
 //! A subscriber starts somewhere in the log and must end up in its group's ring. Let `p` be the
-//! last record it wholly has, `h` the last record handed to this shard, `f` the floor of its
+//! last record that it has in full, `h` the last record handed to this shard, `f` the floor of its
 //! group's ring.
 //!
-//! *Nothing passes unseen.* The subscriber is in its group before any of its history is read, and a
+//! *Nothing is missed.* The subscriber is in its group before any of its history is read, and a
 //! group sees every frame it wants from the moment it exists. So every wanted frame after `f` is in
-//! the ring, whatever happens meanwhile.
+//! the ring, whatever else happens.
 //!
 //! *Nothing comes twice.* History is read only up to `h`, never beyond, although the log may
 //! already hold more: what is after `h` will come through the ring. A read that reaches `r ≤ h`
@@ -18,20 +18,21 @@
 //! at the ring's offset after `p` ([`Ring::offset_after`](crate::ring::Ring::offset_after)), and is
 //! live. When `p < f`, the ring has already forgotten something it needs: another page is read.
 //!
-//! *It arrives.* While a page is being read or written for any member, the ring forgets nothing it
-//! has room for. So unless more than a whole ring of frames came during one page, `f` stays where
-//! it was when the page was ordered, the page reached at least that, and the subscriber joins.
+//! *It catches up.* While a page is being read or written for any member, the ring forgets nothing
+//! it has room for. So unless more than a whole ring of frames came during one page, `f` is still
+//! where it was when the page was ordered, the page reached at least that far, and the subscriber
+//! joins.
 //!
 //! *Leaving again.* A live subscriber whose sink is full keeps its offset, and with it the place in
-//! the log that the offset stands for, to the byte. If the ring forgets its offset meanwhile, it
-//! goes on from that place: history, minus the bytes of the first record that it has already.
-//! Encoding is the same everywhere, so the two halves of that record fit. The same holds for a page
-//! that its sink did not take to the end: the page is dropped and the place kept. Catching up after
-//! a stall, after a reconnect and after being overtaken are one and the same.
+//! the log that the offset stands for, to the byte. If the ring forgets that offset meanwhile, the
+//! subscriber continues from that place: history, minus the bytes of the first record that it
+//! already has. Encoding is the same everywhere, so the two halves of that record fit. The same
+//! holds for a page that its sink did not take to the end: the page is dropped and the place kept.
+//! Catching up after a stall, after a reconnect and after being overtaken all work the same way.
 //!
-//! *When retention was faster*, the read says so. Between two events the subscriber is told
-//! (`tidings.reset`) and goes on with the oldest record there is. In the middle of an event nothing
-//! can be told: the connection is closed, and the client's own reconnect learns of the loss.
+//! *When retention was faster*, the read says so. Between two events the subscriber gets a
+//! `tidings.reset` and continues with the oldest record there is. In the middle of an event nothing
+//! can be inserted: the connection is closed, and the client learns of the loss when it reconnects.
 
 use std::collections::VecDeque;
 
@@ -39,7 +40,7 @@ use crate::close_reason::CloseReason;
 use crate::encoded_page::EncodedPage;
 use crate::error::ReadError;
 use crate::frame::Framing;
-use crate::group::Voice;
+use crate::group::ControlStyle;
 use crate::interest::Interest;
 use crate::limits::{
     CATCH_UP_FIRST_PAGE_RECORDS, CATCH_UP_FIRST_READS_MAX, CATCH_UP_PAGE_RECORDS_MAX,
@@ -57,22 +58,22 @@ use super::{Shard, Skip};
 pub struct ReadOrder {
     /// The subscriber the page is for.
     pub id: SubscriberId,
-    /// What it wants and may have.
+    /// What the subscriber wants and may have.
     pub interest: Interest,
-    /// How to wrap the events.
+    /// Framing of the events.
     pub framing: Framing,
-    /// Begin after this position.
+    /// Position after which to begin.
     pub after: Position,
-    /// End with this one.
+    /// Position to end with.
     pub upto: Position,
-    /// Most records to read.
+    /// Maximum number of records to read.
     pub records_max: usize,
-    /// Whether it has got nothing since it came, or fell behind: it should not wait for the long
-    /// pages of others.
+    /// Whether the subscriber has received nothing since it arrived or fell behind: then it should
+    /// not wait for the long pages of others.
     pub is_first: bool,
 }
 
-/// Those who need a page of history, and wait for their turn.
+/// Subscribers that need a page of history and wait for their turn.
 #[derive(Debug, Default)]
 pub(super) struct Behind {
     for_first_page: VecDeque<SubscriberId>,
@@ -80,7 +81,7 @@ pub(super) struct Behind {
 }
 
 impl Behind {
-    /// The next subscriber to read for, if `reading` pages are being read.
+    /// The next subscriber to read for, given that `reading` pages are being read.
     fn next(&mut self, reading: usize) -> Option<SubscriberId> {
         if reading >= CATCH_UP_READS_MAX + CATCH_UP_FIRST_READS_MAX {
             return None;
@@ -122,7 +123,7 @@ impl Shard {
         }
     }
 
-    /// Puts somebody who is behind into the queue for a page.
+    /// Queues a subscriber that is behind for a page.
     pub(super) fn queue_for_page(&mut self, id: SubscriberId) {
         let Some(subscriber) = self.get(id) else { return };
         match subscriber.pages {
@@ -131,12 +132,12 @@ impl Shard {
         }
     }
 
-    /// What became of a [`ReadOrder`].
+    /// Takes the result of a [`ReadOrder`].
     pub fn handle_page(&mut self, id: SubscriberId, page: Result<EncodedPage, ReadError>) {
         self.reading -= 1;
         let Some((subscriber, group)) = self.group_of(id) else { return };
         if subscriber.blocked {
-            // Read again once its sink takes bytes.
+            // The page is read again once its sink takes bytes.
             self.rejoin(id);
             return;
         }
@@ -146,7 +147,8 @@ impl Shard {
                 subscriber.position = page.reached;
                 group.note_history(&page);
                 self.rejoin(id);
-                // There may be nothing to write, and yet something to do: the topic may have ended.
+                // Even with nothing to write there may be something to do: the topic may have
+                // ended.
                 self.enqueue(id);
             }
             Ok(page) => {
@@ -166,32 +168,32 @@ impl Shard {
         }
     }
 
-    /// Retention dropped what the subscriber needs next: tell it, and go on with `first`.
+    /// Retention dropped what the subscriber needs next: announce it, and continue with `first`.
     fn skip_to(&mut self, id: SubscriberId, first: Position) {
         let epoch = self.config.epoch;
         let Some((subscriber, group)) = self.group_of(id) else { return };
         let after = subscriber.position;
         let requested = after.event_id(epoch);
         subscriber.position = first.previous().max(subscriber.position);
-        if group.key.voice == Voice::Native {
-            let mut words = Vec::new();
+        if group.key.control_style == ControlStyle::Native {
+            let mut control = Vec::new();
             Reset {
                 reason: ResetReason::Expired,
                 requested: requested.as_str(),
                 first: &first.event_id(epoch),
                 id: &subscriber.position.event_id(epoch),
             }
-            .encode(&mut words);
+            .encode(&mut control);
             let outbox = subscriber.outbox.get_or_insert_default();
-            group.key.framing.wrap(&mut outbox.words, &words);
+            group.key.framing.wrap(&mut outbox.control, &control);
         }
         self.note_skip(Skip { id, after, first });
         self.rejoin(id);
         self.enqueue(id);
     }
 
-    /// Joins the ring if it holds everything the subscriber still needs; else asks for a page of
-    /// history. The subscriber is in no list when this is called.
+    /// Joins the ring if it holds everything that the subscriber still needs; otherwise asks for a
+    /// page of history. The subscriber is in no list when this is called.
     pub(super) fn catch_up(&mut self, id: SubscriberId) {
         let head = self.head;
         let Some((subscriber, group)) = self.group_of(id) else { return };
@@ -207,7 +209,7 @@ impl Shard {
             self.queue_for_page(id);
             return;
         };
-        // A frame of which it has a part is in the ring's next place.
+        // A frame that it has in part is the ring's next one.
         subscriber.offset = offset + u64::from(std::mem::take(&mut subscriber.skip));
         subscriber.phase = Phase::Live;
         subscriber.pages = 0;
@@ -220,10 +222,10 @@ impl Shard {
         }
     }
 
-    /// The shard's head has moved, perhaps to where somebody waits for it.
+    /// The shard's head has moved, perhaps far enough for a subscriber that starts ahead of it.
     pub(super) fn admit_ahead(&mut self) {
         for id in std::mem::take(&mut self.ahead) {
-            // It may have moved on by itself, or stand here twice.
+            // It may have moved on by itself, or be in this list twice.
             if self.get(id).is_some_and(|subscriber| subscriber.phase == Phase::Behind) {
                 self.catch_up(id);
                 self.enqueue(id);
@@ -257,7 +259,7 @@ impl Shard {
         self.enqueue(id);
     }
 
-    /// The sink takes no more. Whatever it was given beyond that is found again later.
+    /// The sink is full. The bytes it did not take are found again later.
     pub(super) fn block(&mut self, id: SubscriberId) {
         let Some((subscriber, group)) = self.group_of(id) else { return };
         if std::mem::replace(&mut subscriber.blocked, true) {
@@ -293,8 +295,8 @@ impl Shard {
         self.drop_empty_outbox(id);
     }
 
-    /// A page is done with, one way or the other: join the ring if that is possible, before the
-    /// ring may forget what it kept for this moment.
+    /// A page is finished, written or dropped: join the ring if possible, before the ring may
+    /// forget the frames it kept for this moment.
     pub(super) fn rejoin(&mut self, id: SubscriberId) {
         self.leave_phase(id);
         self.catch_up(id);
@@ -303,8 +305,7 @@ impl Shard {
         }
     }
 
-    /// Takes the subscriber out of the list or count that its phase has put it into; it is then
-    /// behind.
+    /// Removes the subscriber from the list or count of its phase; it is then behind.
     pub(super) fn leave_phase(&mut self, id: SubscriberId) {
         let Some((subscriber, group)) = self.group_of(id) else { return };
         let phase = std::mem::replace(&mut subscriber.phase, Phase::Behind);

@@ -1,4 +1,4 @@
-//! Scenarios: one shard, a clock moved by hand, sinks that take what they are told to.
+//! Scenarios: one shard, a clock moved by hand, sinks with a set amount of room.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,10 +19,10 @@ pub(super) struct Scene {
     pub(super) shard: Shard,
     now_ms: u64,
     store: MemoryStore,
-    /// Bytes a sink takes before it is full; absent is no limit.
+    /// Bytes that a sink takes before it is full; no entry means no limit.
     pub(super) room: HashMap<SubscriberId, usize>,
     written: HashMap<SubscriberId, Vec<u8>>,
-    /// Who was written to, in order.
+    /// Subscribers that were written to, in order.
     order: Vec<SubscriberId>,
     closed: Vec<Closing>,
 }
@@ -67,7 +67,7 @@ impl Scene {
             audience: None,
             interest: Interest::new(wanted, Vec::new()),
             framing: Framing::Plain,
-            voice: Voice::Native,
+            control_style: ControlStyle::Native,
             position: self.shard.head(),
             ended: Vec::new(),
             first: Vec::new(),
@@ -88,12 +88,12 @@ impl Scene {
         self.hand_in();
     }
 
-    /// Puts an event into the log, of which the shard is not told yet.
+    /// Puts an event into the log without handing it to the shard yet.
     fn append(&mut self, draft: Draft) {
         self.store.append(vec![draft], Timestamp::default()).expect("memory takes everything");
     }
 
-    /// Tells the shard of everything in the log.
+    /// Hands everything in the log to the shard.
     fn hand_in(&mut self) {
         let after = self.shard.head();
         let upto = self.store.bounds().head;
@@ -157,7 +157,7 @@ impl Scene {
         page.with_ended(&self.store, &order.interest, order.upto).expect("memory can be read")
     }
 
-    /// What was written to `id` since the last look.
+    /// The text written to `id` since the last call.
     pub(super) fn take(&mut self, id: SubscriberId) -> String {
         String::from_utf8(self.written.remove(&id).unwrap_or_default()).expect("UTF-8")
     }
@@ -174,7 +174,7 @@ fn an_event_reaches_its_subscribers_and_nobody_else() {
 }
 
 #[test]
-fn what_comes_while_others_are_written_goes_out_in_one_write() {
+fn frames_that_come_while_others_are_written_go_out_in_one_write() {
     let mut scene = Scene::new();
     let a = scene.attach("a");
     scene.publish("a", "1");
@@ -198,7 +198,7 @@ fn a_small_group_need_not_wait_for_a_large_one() {
 }
 
 #[test]
-fn a_live_event_does_not_wait_for_the_prefaces_of_a_crowd_nor_they_for_it() {
+fn live_events_and_the_prefaces_of_a_crowd_do_not_wait_for_each_other() {
     use crate::limits::OWN_WRITES_IN_A_ROW_MAX;
     let mut scene = Scene::new();
     let live: Vec<_> = (0..1000).map(|_| scene.attach("a")).collect();
@@ -216,7 +216,7 @@ fn a_live_event_does_not_wait_for_the_prefaces_of_a_crowd_nor_they_for_it() {
 }
 
 #[test]
-fn silence_is_broken_after_a_heartbeat_by_an_id_that_moved_on() {
+fn an_idle_subscriber_gets_a_heartbeat_with_the_newest_id() {
     let mut scene = Scene::new();
     let quiet = scene.attach("quiet");
     scene.publish("other", "x");
@@ -227,7 +227,7 @@ fn silence_is_broken_after_a_heartbeat_by_an_id_that_moved_on() {
 }
 
 #[test]
-fn who_was_just_sent_something_needs_no_heartbeat() {
+fn a_subscriber_that_was_just_sent_an_event_needs_no_heartbeat() {
     let mut scene = Scene::new();
     let busy = scene.attach("busy");
     for _ in 0..20 {
@@ -241,10 +241,10 @@ fn who_was_just_sent_something_needs_no_heartbeat() {
 }
 
 #[test]
-fn a_plain_voice_beats_with_a_comment() {
+fn a_plain_heartbeat_is_a_comment() {
     let mut scene = Scene::new();
     let plain = scene.attach_as("a", |attach| {
-        attach.voice = Voice::Plain;
+        attach.control_style = ControlStyle::Plain;
         attach.framing = Framing::Chunked;
     });
     scene.pass(17_000);
@@ -284,7 +284,7 @@ fn connections_are_rotated_at_their_age_and_not_all_at_once() {
 }
 
 #[test]
-fn a_drain_is_spread_over_its_window_and_tells_when_to_return() {
+fn a_drain_is_spread_over_its_window_and_says_when_to_return() {
     let mut scene = Scene::new();
     for _ in 0..100 {
         scene.attach("a");
@@ -301,7 +301,7 @@ fn a_drain_is_spread_over_its_window_and_tells_when_to_return() {
 }
 
 #[test]
-fn a_sink_that_is_full_in_the_middle_of_an_event_goes_on_in_the_middle() {
+fn a_sink_that_fills_up_in_the_middle_of_an_event_continues_from_there() {
     let mut scene = Scene::new();
     let id = scene.attach("a");
     scene.room.insert(id, 10);
@@ -317,7 +317,7 @@ fn a_sink_that_is_full_in_the_middle_of_an_event_goes_on_in_the_middle() {
 }
 
 #[test]
-fn who_is_overtaken_by_its_ring_goes_on_from_the_log_to_the_byte() {
+fn an_overtaken_subscriber_continues_from_the_log_to_the_byte() {
     let mut scene = Scene::new();
     let (slow, fast) = (scene.attach("a"), scene.attach("a"));
     scene.room.insert(slow, 1000);
@@ -338,22 +338,25 @@ fn who_is_overtaken_by_its_ring_goes_on_from_the_log_to_the_byte() {
 }
 
 #[test]
-fn what_a_stalled_member_keeps_in_the_ring_holds_up_nobody() {
+fn bytes_kept_for_a_stalled_member_hold_up_no_other() {
     let mut scene = Scene::new();
     let (stalled, live) = (scene.attach("a"), scene.attach("a"));
     scene.room.insert(stalled, 0);
     let large = "x".repeat(100_000);
     for _ in 0..30 {
         scene.publish("a", &large);
-        assert!(!scene.shard.is_flooded(), "who is live has everything but the last frame");
+        assert!(!scene.shard.is_backlogged(), "live members have everything but the last frame");
         scene.turn();
     }
-    assert!(scene.shard.rings_bytes() > RING_BYTES_MAX / 2, "the ring is kept for who is stalled");
+    assert!(
+        scene.shard.rings_bytes() > RING_BYTES_MAX / 2,
+        "the ring is kept for the stalled member"
+    );
     assert_eq!(scene.take(live).matches("data: x").count(), 30);
 }
 
 #[test]
-fn a_shard_is_pressed_while_frames_come_for_those_it_is_writing_to() {
+fn a_shard_knows_that_frames_have_come_for_the_group_it_is_writing_to() {
     let mut scene = Scene::new();
     scene.attach("a");
     scene.attach("a");
@@ -364,11 +367,14 @@ fn a_shard_is_pressed_while_frames_come_for_those_it_is_writing_to() {
     };
     scene.publish("a", "1");
     write_one(&mut scene);
-    assert!(!scene.shard.is_pressed(), "nothing has come since the walk began");
+    assert!(!scene.shard.has_newer_frames(), "nothing has come since the walk began");
     scene.publish("a", "2");
-    assert!(scene.shard.is_pressed(), "the one has to be written to again, the other gets both");
+    assert!(
+        scene.shard.has_newer_frames(),
+        "the one has to be written to again, the other gets both"
+    );
     scene.turn();
-    assert!(!scene.shard.is_pressed(), "everybody has everything");
+    assert!(!scene.shard.has_newer_frames(), "everybody has everything");
 }
 
 #[test]
@@ -420,7 +426,7 @@ fn the_first_page_of_history_is_short_and_later_ones_grow() {
 }
 
 #[test]
-fn who_has_nothing_yet_does_not_wait_for_the_long_pages_of_others() {
+fn a_first_page_does_not_wait_for_the_long_pages_of_others() {
     let mut scene = Scene::new();
     for n in 0..100 {
         scene.publish("a", &n.to_string());
@@ -450,7 +456,7 @@ fn who_has_nothing_yet_does_not_wait_for_the_long_pages_of_others() {
 }
 
 #[test]
-fn what_retention_dropped_is_told_between_two_events() {
+fn a_loss_to_retention_is_announced_between_two_events() {
     let mut scene = Scene::new();
     scene.publish("a", "1");
     scene.publish("a", "2");
@@ -483,7 +489,7 @@ fn an_event_cut_in_two_by_retention_breaks_the_connection() {
 }
 
 #[test]
-fn a_store_that_cannot_be_read_closes_who_needs_it_and_nobody_else() {
+fn a_store_that_cannot_be_read_closes_only_the_subscribers_that_need_it() {
     let mut scene = Scene::new();
     scene.publish("a", "1");
     let behind = scene.attach_as("a", |attach| attach.position = Position::ZERO);
@@ -499,7 +505,7 @@ fn a_store_that_cannot_be_read_closes_who_needs_it_and_nobody_else() {
 }
 
 #[test]
-fn an_ended_topic_closes_those_who_want_nothing_else() {
+fn an_ended_topic_closes_subscribers_that_want_nothing_else() {
     let mut scene = Scene::new();
     let (only, both) = (scene.attach("job"), scene.attach("**"));
     scene.publish_as("job", "done", Kind::End);
@@ -510,10 +516,11 @@ fn an_ended_topic_closes_those_who_want_nothing_else() {
 }
 
 #[test]
-fn who_reads_the_end_from_history_is_closed_too() {
+fn a_subscriber_that_reads_the_end_from_history_is_closed_too() {
     let mut scene = Scene::new();
     scene.publish_as("job", "done", Kind::End);
-    // Others go on: after the last record it wants there is still some log to look through.
+    // Other topics continue: after the last record it wants there is still some log to look
+    // through.
     scene.publish("other", "1");
     let id = scene.attach_as("job", |attach| {
         attach.position = Position::ZERO;
@@ -537,7 +544,7 @@ fn a_topic_that_ends_before_its_subscriber_is_registered_closes_it() {
 }
 
 #[test]
-fn a_topic_that_goes_on_after_its_end_closes_nobody() {
+fn a_topic_that_continues_after_its_end_closes_no_subscriber() {
     let mut scene = Scene::new();
     scene.publish_as("job", "done", Kind::End);
     let id = scene.attach_as("job", |attach| attach.position = Position::ZERO);
@@ -551,7 +558,7 @@ fn a_topic_that_goes_on_after_its_end_closes_nobody() {
 }
 
 #[test]
-fn who_starts_ahead_of_the_shard_gets_nothing_twice() {
+fn a_subscriber_that_starts_ahead_of_the_shard_gets_nothing_twice() {
     let mut scene = Scene::new();
     let ahead = scene.attach_as("a", |attach| attach.position = Position::new(2));
     for data in ["1", "2", "3"] {
@@ -562,7 +569,7 @@ fn who_starts_ahead_of_the_shard_gets_nothing_twice() {
 }
 
 #[test]
-fn an_old_id_finds_nobody() {
+fn an_old_id_finds_no_subscriber() {
     let mut scene = Scene::new();
     let gone = scene.attach("a");
     scene.shard.handle_closed(gone, CloseReason::PeerReset);

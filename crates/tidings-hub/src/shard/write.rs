@@ -1,10 +1,10 @@
 //! Whose bytes go out next.
 //!
-//! Two queues: subscribers with something of their own (words, a page of history, a heartbeat), and
-//! groups with new frames. A group is walked: each live member gets, in one write, everything
-//! between its place and the ring's head. Frames that come during a walk go out with it; those who
-//! were visited before they came are visited again. Big groups are walked in slices, so that a
-//! small one need not wait for them. The two queues take turns in slices too: neither a crowd of
+//! There are two queues: subscribers with something of their own (control bytes, a page of history,
+//! a heartbeat), and groups with new frames. A group is walked: each live member gets, in one
+//! write, everything between its place and the ring's head. Frames that arrive during a walk go out
+//! with it; members visited before that are visited again. Big groups are walked in slices, so that
+//! a small one need not wait for them. The two queues take turns in slices too: neither a crowd of
 //! new subscribers nor a flood of frames keeps the other waiting.
 
 use crate::close_reason::CloseReason;
@@ -17,19 +17,19 @@ use super::Shard;
 /// Bytes for one sink.
 #[derive(Debug)]
 pub struct Transmit<'a> {
-    /// Whose sink.
+    /// The subscriber whose sink gets them.
     pub id: SubscriberId,
-    /// What to write; never empty.
+    /// The bytes to write; never empty.
     pub bytes: &'a [u8],
 }
 
-/// Where bytes come from.
+/// The origin of a write's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    Words,
+    Control,
     Page,
     Ring,
-    Beat,
+    Heartbeat,
 }
 
 impl Shard {
@@ -41,22 +41,22 @@ impl Shard {
         let subscriber = &self.subscribers[id.index()];
         let group = &self.groups[subscriber.group as usize];
         let bytes = match (source, subscriber.outbox.as_deref()) {
-            (Source::Words, Some(outbox)) => outbox.words_left(),
+            (Source::Control, Some(outbox)) => outbox.control_left(),
             (Source::Page, Some(outbox)) => {
                 outbox.page.as_ref().map_or(&[][..], |page| &page.bytes[outbox.page_sent..])
             }
-            (Source::Beat, _) => self.beat.of(group.key.framing, group.key.voice),
+            (Source::Heartbeat, _) => self.heartbeat.of(group.key.framing, group.key.control_style),
             (Source::Ring, _) => group.ring.since(subscriber.offset).unwrap_or(&[]),
-            (Source::Words | Source::Page, None) => &[],
+            (Source::Control | Source::Page, None) => &[],
         };
         debug_assert!(!bytes.is_empty());
         self.writing = Some((id, source, bytes.len()));
         Some(Transmit { id, bytes })
     }
 
-    /// Whether frames have come for the group that is being walked since its walk began: then a
-    /// write that comes a little later takes more with it.
-    pub fn is_pressed(&self) -> bool {
+    /// Whether frames have arrived, since its walk began, for the group that is being walked: then
+    /// a slightly later write takes more with it.
+    pub fn has_newer_frames(&self) -> bool {
         let walked = self.dirty.front().and_then(|group| self.groups.get(*group as usize));
         walked.is_some_and(|group| group.walk_goal.is_some_and(|goal| goal < group.ring.head()))
     }
@@ -73,17 +73,17 @@ impl Shard {
         match (source, subscriber.outbox.as_deref_mut()) {
             (Source::Ring, _) => {
                 subscriber.offset += written as u64;
-                subscriber.beat_due = false;
+                subscriber.heartbeat_due = false;
             }
-            (Source::Words, Some(outbox)) => outbox.words_sent += written,
+            (Source::Control, Some(outbox)) => outbox.control_sent += written,
             (Source::Page, Some(outbox)) => outbox.page_sent += written,
-            (Source::Words | Source::Page, None) => {}
-            (Source::Beat, _) => self.finish_beat(id, written),
+            (Source::Control | Source::Page, None) => {}
+            (Source::Heartbeat, _) => self.finish_heartbeat(id, written),
         }
         if written < offered {
             self.block(id);
         } else if source == Source::Ring {
-            // What waited for the end of an event.
+            // Notices may have waited for the end of an event.
             if self.get(id).is_some_and(|subscriber| subscriber.outbox.is_some()) {
                 self.enqueue(id);
             }
@@ -127,7 +127,7 @@ impl Shard {
     fn next_own(&mut self) -> Option<(SubscriberId, Source)> {
         while let Some(id) = self.ready.front().copied() {
             self.release_notices(id);
-            // Frames are the walk's business: there, groups take turns.
+            // Frames are left to the walk, where groups take turns.
             if let Some(source) = self.source_of(id).filter(|source| *source != Source::Ring) {
                 return Some((id, source));
             }
@@ -149,7 +149,7 @@ impl Shard {
             };
             let group = self.groups.get(group_id as usize).filter(|group| group.dirty);
             let Some(group) = group else {
-                // It went away, and perhaps another one has its number.
+                // The group is gone, and perhaps another one has its number.
                 self.dirty.pop_front();
                 continue;
             };
@@ -164,7 +164,7 @@ impl Shard {
                     let group = &mut self.groups[group_id as usize];
                     group.walk += 1;
                     if group.walk.is_multiple_of(WALK_SLICE) {
-                        // The next group gets its turn; this one goes on afterwards.
+                        // The next group gets its turn; this one continues afterwards.
                         self.dirty.rotate_left(1);
                     }
                     self.close_if_over(id);
@@ -201,12 +201,12 @@ impl Shard {
         }
     }
 
-    /// What the subscriber has to get next.
+    /// The source of the subscriber's next write.
     fn source_of(&self, id: SubscriberId) -> Option<Source> {
         let subscriber = self.get(id).filter(|subscriber| !subscriber.blocked)?;
         if let Some(outbox) = subscriber.outbox.as_deref() {
-            if !outbox.words_left().is_empty() {
-                return Some(Source::Words);
+            if !outbox.control_left().is_empty() {
+                return Some(Source::Control);
             }
             if outbox.page.is_some() {
                 return Some(Source::Page);
@@ -218,10 +218,10 @@ impl Shard {
         if subscriber.offset < self.groups[subscriber.group as usize].ring.head() {
             return Some(Source::Ring);
         }
-        subscriber.beat_due.then_some(Source::Beat)
+        subscriber.heartbeat_due.then_some(Source::Heartbeat)
     }
 
-    /// Closes a subscriber who has everything of topics that have all ended.
+    /// Closes a subscriber that has everything from topics that have all ended.
     fn close_if_over(&mut self, id: SubscriberId) {
         let Some((subscriber, group)) = self.group_of(id) else { return };
         if subscriber.phase == Phase::Live

@@ -7,18 +7,18 @@ use crate::position::Position;
 use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 
-/// What is known of a log by topic, id and time.
+/// Access to a log by topic, id and time.
 ///
-/// Called by many threads at once, and never waits for an append in progress. Whatever
-/// [`Log::read`](super::Log::read) can read, it knows. A log that is held elsewhere hands out the
-/// catalog of the copy that it reads from.
+/// It is called by many threads at once, and never waits for an append in progress. It knows
+/// everything that [`Log::read`](super::Log::read) can read. A log that is held elsewhere hands out
+/// the catalog of the copy that it reads from.
 pub trait Catalog: Send + Sync {
-    /// The position of the oldest record with this publisher-given id that has a topic which one of
-    /// `on` matches.
+    /// The position of the oldest record with this publisher-given id and a topic that one of `on`
+    /// matches.
     ///
     /// Exact topics, and [`Matcher::All`], are answered exactly. For patterns the store may bound
-    /// how many topics it looks at: if more than that have the id, the answer may be an older
-    /// record with the id, on another topic.
+    /// how many topics it looks at: if more topics than that have the id, the answer may be an
+    /// older record with the id on another topic.
     ///
     /// # Errors
     ///
@@ -32,15 +32,15 @@ pub trait Catalog: Send + Sync {
     /// [`ReadError::Away`] and [`ReadError::Damaged`].
     fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError>;
 
-    /// The position after which the last `count` records begin that `interest` admits (fewer, if
-    /// the log holds fewer, or the store's bound on looking back is met).
+    /// The position after which the last `count` records admitted by `interest` begin (fewer, if
+    /// the log holds fewer, or if the store's bound on looking back is reached).
     ///
     /// # Errors
     ///
     /// [`ReadError::Away`] and [`ReadError::Damaged`].
     fn seek_last(&self, interest: &Interest, count: usize) -> Result<Position, ReadError>;
 
-    /// What is known of one topic; `None` if no record of it is in the log.
+    /// The state of one topic; `None` if no record of it is in the log.
     ///
     /// # Errors
     ///
@@ -60,24 +60,24 @@ pub trait Catalog: Send + Sync {
         count: usize,
     ) -> Result<Vec<TopicState>, ReadError>;
 
-    /// How many topics have records in the log. Cheap, as is [`has_topic`](Self::has_topic):
+    /// Number of topics with records in the log. Cheap, as is [`has_topic`](Self::has_topic):
     /// nothing is read. Shortly after the log was opened, and after retention has dropped
-    /// something, both may be late.
+    /// something, both may be out of date.
     fn topic_count(&self) -> usize;
 
     /// Whether a topic has records in the log.
     fn has_topic(&self, topic: &Topic) -> bool;
 }
 
-/// What is known of a topic with records in the log.
+/// The state of a topic with records in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicState {
     /// Its name.
     pub topic: Topic,
-    /// How many of its records are in the log.
+    /// Number of its records in the log.
     pub records: u64,
-    /// Its newest record.
+    /// Position of its newest record.
     pub last: Position,
-    /// The newest record ended the topic.
+    /// Whether the newest record ended the topic.
     pub ended: bool,
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::position::Position;
 
-/// The head of a log, and those who wait for it to move. What every
+/// The head of a log, and the threads that wait for it to move: what every
 /// [`Log::wait`](super::Log::wait) needs.
 #[derive(Debug)]
 pub struct HeadSignal {
@@ -12,17 +12,17 @@ pub struct HeadSignal {
 }
 
 impl HeadSignal {
-    /// The head stands at `head`.
+    /// A signal whose head is `head`.
     pub fn new(head: Position) -> Self {
         Self { head: Mutex::new(head), moved: Condvar::new() }
     }
 
-    /// Where the head is.
+    /// The current head.
     pub fn get(&self) -> Position {
         *self.lock()
     }
 
-    /// Moves the head and wakes who waits.
+    /// Moves the head and wakes the waiting threads.
     pub fn advance(&self, head: Position) {
         *self.lock() = head;
         self.moved.notify_all();

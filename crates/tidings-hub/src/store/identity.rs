@@ -2,12 +2,12 @@ use crate::epoch::Epoch;
 use crate::former_name::FormerName;
 use crate::position::{EventIdForm, Position};
 
-/// Which log this is, and which it was.
+/// The present and former names of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogIdentity {
-    /// The name the log was given when it was made.
+    /// The name that the log got when it was created.
     pub epoch: Epoch,
-    /// The names it had before it was restored from a copy, or lost its end; the latest first.
+    /// The names it had before it was restored from a backup, or lost its end; the latest first.
     pub former: Vec<FormerName>,
 }
 
@@ -17,8 +17,8 @@ impl LogIdentity {
         Self { epoch, former: Vec::new() }
     }
 
-    /// The place that `id` names if the log made it, under its name or a former one. It need not be
-    /// there: retention may have dropped it, or somebody made the id up.
+    /// The position that `id` names if the log made it, under its name or a former one. The record
+    /// need not be there: retention may have dropped it, or a client made the id up.
     pub fn position_of(&self, id: &str) -> Option<Position> {
         match EventIdForm::of(id, self.epoch) {
             EventIdForm::Ours(position) => Some(position),

@@ -21,9 +21,9 @@ use super::{
     RecentRecords, TopicState,
 };
 
-/// A log in memory: what the [`Log`] contract means, in the fewest words.
+/// A log in memory: the [`Log`] contract in its simplest form.
 ///
-/// It promises nothing over a restart. It keeps at most `bytes_max` bytes and records at most
+/// Nothing survives a restart. It keeps at most `bytes_max` bytes, and records that are at most
 /// `age_max` old; the newest record always stays.
 #[derive(Debug)]
 pub struct MemoryStore {
@@ -37,7 +37,7 @@ pub struct MemoryStore {
 #[derive(Debug)]
 struct Held {
     records: RecentRecords,
-    /// Ids that publishers brought, each with its records: nearly always one.
+    /// Publishers' own ids, each with its records: nearly always one.
     ids: HashMap<EventId, VecDeque<Position>>,
     /// The same by topic, for the many topics on which a publisher may use one id.
     ids_on_topics: HashMap<(EventId, Topic), VecDeque<Position>>,
@@ -203,7 +203,7 @@ impl Held {
     }
 }
 
-/// Takes the oldest record from those of a key.
+/// Removes the oldest record from those of a key.
 fn forget<K: Eq + Hash>(of: &mut HashMap<K, VecDeque<Position>>, key: K, position: Position) {
     if let Entry::Occupied(mut positions) = of.entry(key) {
         // A record that names a topic twice is there twice.

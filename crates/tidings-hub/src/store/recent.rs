@@ -15,8 +15,8 @@ use super::{Page, ReadQuery, TopicState};
 /// The newest records, held in memory: the whole log of the [`MemoryStore`](super::MemoryStore),
 /// the hot end of a log on disk.
 ///
-/// An unbroken run of positions, with an index by topic, so that reading one topic of many costs
-/// what that topic has. It forgets the oldest records first, when told to.
+/// An unbroken run of positions, with an index by topic, so that reading one topic of many costs no
+/// more than its own records. It forgets the oldest records first, on request.
 #[derive(Debug)]
 pub struct RecentRecords {
     records: VecDeque<Arc<Record>>,
@@ -33,12 +33,12 @@ struct TopicRecords {
 }
 
 impl RecentRecords {
-    /// Nothing yet; the first record to come is the one at `next`.
+    /// No records yet; the first to come is the one at `next`.
     pub fn starting_at(next: Position) -> Self {
         Self { records: VecDeque::new(), first: next, topics: BTreeMap::new(), cost: 0 }
     }
 
-    /// Takes the next record of the log.
+    /// Adds the next record of the log.
     ///
     /// # Panics
     ///
@@ -46,7 +46,7 @@ impl RecentRecords {
     pub fn push(&mut self, record: Arc<Record>) {
         assert_eq!(record.position(), self.head().next(), "records come in log order");
         for topic in record.topics() {
-            // Nearly always it is there already, and then its name need not be cloned.
+            // Nearly always the topic is there already, and then its name need not be cloned.
             let entry = match self.topics.get_mut(topic) {
                 Some(entry) => entry,
                 None => self.topics.entry(topic.clone()).or_default(),
@@ -61,7 +61,7 @@ impl RecentRecords {
         self.records.push_back(record);
     }
 
-    /// Forgets the oldest record. Returns it.
+    /// Forgets the oldest record and returns it.
     pub fn pop(&mut self) -> Option<Arc<Record>> {
         let record = self.records.pop_front()?;
         self.first = record.position().next();
@@ -100,7 +100,7 @@ impl RecentRecords {
         Position::new(self.first.get() + self.records.len() as u64).previous()
     }
 
-    /// What the records cost, in bytes.
+    /// Memory that the records take, in bytes.
     pub fn cost(&self) -> usize {
         self.cost
     }
@@ -111,8 +111,8 @@ impl RecentRecords {
         self.records.get(usize::try_from(place).ok()?)
     }
 
-    /// Reads; `None` if records after `query.after` are no longer held here. What no index narrows
-    /// down is looked at in parts of [`SCAN_RECORDS_MAX`].
+    /// Reads records; `None` if records after `query.after` are no longer held here. A query that
+    /// no index narrows down is answered in parts of [`SCAN_RECORDS_MAX`] records.
     pub fn read(&self, query: &ReadQuery<'_>) -> Option<Page> {
         if query.after < self.first.previous() {
             return None;
@@ -157,7 +157,7 @@ impl RecentRecords {
     }
 
     /// The position after which the last `count` admitted records begin, and how many there are;
-    /// looks at no more than [`SEEK_RECORDS_MAX`] of them.
+    /// looks at no more than [`SEEK_RECORDS_MAX`] records.
     pub fn seek_last(&self, interest: &Interest, count: usize) -> (Position, usize) {
         let (mut after, mut found) = (self.head(), 0);
         // `false` once there are enough.
@@ -192,7 +192,7 @@ impl RecentRecords {
         Position::new(self.first.get() + older as u64).previous()
     }
 
-    /// What is known of one topic.
+    /// The state of one topic.
     pub fn topic(&self, topic: &Topic) -> Option<TopicState> {
         let (topic, entry) = self.topics.get_key_value(topic)?;
         Some(entry.state(topic))
@@ -212,12 +212,12 @@ impl RecentRecords {
             .collect()
     }
 
-    /// How many topics there are.
+    /// Number of topics.
     pub fn topic_count(&self) -> usize {
         self.topics.len()
     }
 
-    /// Whether there are records of a topic.
+    /// Whether a topic has records.
     pub fn has_topic(&self, topic: &Topic) -> bool {
         self.topics.contains_key(topic)
     }

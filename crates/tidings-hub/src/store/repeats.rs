@@ -12,20 +12,20 @@ use crate::topic::Topic;
 
 use super::{Log, ReadQuery};
 
-/// Finds which drafts of one append repeat an event that is published already.
+/// Finds the drafts of one append that repeat an event already published.
 ///
-/// An id that a publisher brought belongs to its topic: the same id on another topic is another
-/// event. A draft with [`Draft::once`] and the id of an event on its topic is a repetition if it
-/// [says the same](Draft::says_the_same), and is refused if it does not. Of several events with the
-/// id on the topic (not every protocol forbids them) the oldest is the one that counts.
+/// A publisher's own id belongs to its topic: the same id on another topic is another event. A
+/// draft with [`Draft::once`] and the id of an event on its topic is a repetition if it [says the
+/// same](Draft::says_the_same), and is rejected if it does not. If several events on the topic have
+/// the id (not every protocol forbids that), the oldest one counts.
 ///
-/// Asked on the thread that appends, and in the order of the drafts; so between the question and
-/// the append nothing comes in between.
+/// The check runs on the thread that appends, in the order of the drafts, so nothing can be
+/// published between the check and the append.
 #[derive(Debug)]
 pub struct Repeats<'a> {
-    /// Drafts that will be stored with this append, by id and topic. Of several, the first.
+    /// Drafts that will be stored with this append, by id and topic; of several, the first.
     batch: HashMap<(&'a EventId, &'a Topic), New<'a>>,
-    /// How many drafts will be stored.
+    /// Number of drafts that will be stored.
     count: usize,
 }
 
@@ -36,10 +36,10 @@ struct New<'a> {
     draft: &'a Draft,
 }
 
-/// What is to become of a draft.
+/// What to do with a draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is to be stored.
+    /// Store it.
     Store,
     /// It repeats the record at this position.
     Repeats(Position),
@@ -53,14 +53,14 @@ pub enum Fate {
 pub enum CheckError {
     /// A draft has the id of an event on its topic, but other content. The publisher's fault.
     IdReused {
-        /// Which draft of those asked about, counted from 0.
+        /// Index of the draft among those checked.
         at: usize,
         /// Its topic.
         topic: Topic,
         /// Its id.
         id: EventId,
     },
-    /// Whether one is a repetition could not be found out.
+    /// The store could not be read, so whether a draft is a repetition is unknown.
     Read(ReadError),
 }
 
@@ -85,17 +85,17 @@ impl Error for CheckError {
 }
 
 impl<'a> Repeats<'a> {
-    /// Nothing is to be stored yet.
+    /// No drafts yet.
     pub fn new() -> Self {
         Self { batch: HashMap::new(), count: 0 }
     }
 
-    /// Looks at drafts that are appended together, behind those looked at before. Returns a fate
-    /// for each.
+    /// Checks drafts that are appended together, after those checked before. Returns a fate for
+    /// each.
     ///
     /// # Errors
     ///
-    /// [`CheckError`]: then the drafts are as if they had not been looked at.
+    /// [`CheckError`]: then it is as if the drafts had not been checked.
     pub fn check(&mut self, store: &dyn Log, drafts: &'a [Draft]) -> Result<Vec<Fate>, CheckError> {
         let count_before = self.count;
         let mut fates = Vec::with_capacity(drafts.len());
@@ -175,7 +175,7 @@ fn stored(
             let record = record.filter(|record| record.position() == position);
             Ok(record.map(|record| (position, record.says_the_same(draft))))
         }
-        // Retention has just dropped it: it is no longer known.
+        // Retention has just dropped it, so the id is no longer known.
         Err(ReadError::Expired { .. }) => Ok(None),
         Err(error) => Err(error),
     }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_with_other_content_is_refused_whatever_differs() {
+    fn an_id_with_other_content_is_rejected_whatever_differs() {
         let store = store(vec![draft("a", "5", "x")]);
         let retry = Draft { retry_ms: Some(1000), ..draft("a", "5", "x") };
         let typed = Draft { event_type: EventType::new("t").ok(), ..draft("a", "5", "x") };
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn drafts_that_were_refused_count_for_nothing() {
+    fn rejected_drafts_do_not_count() {
         let store = store(vec![draft("a", "5", "x")]);
         let refused = [draft("a", "6", "lost"), draft("a", "5", "other")];
         let next = [draft("a", "6", "kept"), draft("a", "6", "kept")];
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn two_updates_with_one_id_are_two_events_and_the_oldest_counts_for_a_repetition() {
+    fn two_updates_with_one_id_are_two_events_and_a_repetition_is_compared_with_the_oldest() {
         let update = |data| Draft { once: false, ..draft("a", "5", data) };
         let store = store(vec![update("x"), update("y")]);
         let drafts = [update("z"), update("x")];

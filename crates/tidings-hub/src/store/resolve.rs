@@ -1,4 +1,5 @@
-//! What subscribers ask of a log before they read it: where they start, and what has ended.
+//! The questions a subscriber asks a log before reading it: where to start, and which topics have
+//! ended.
 
 use tidings_codec::EventId;
 
@@ -13,7 +14,8 @@ use crate::topic::Topic;
 use super::Log;
 
 impl Start {
-    /// Finds the position that `self` means in `store`, and what to tell the subscriber.
+    /// Finds the position that `self` means in `store`, and the outcome to report to the
+    /// subscriber.
     ///
     /// # Errors
     ///
@@ -36,7 +38,7 @@ impl Start {
                     Some(position) if position > bounds.head => ResetReason::Unknown,
                     Some(position) => return Ok(resumed(position)),
                     None => {
-                        // An id of another hub's log is a publisher's own here, if that hub was
+                        // An id of another hub's log is a publisher's own id here if that hub was
                         // piped into this one.
                         if let Ok(id) = EventId::new(id)
                             && let Some(position) = self.find(store, interest, &id)?
@@ -51,7 +53,7 @@ impl Start {
                         }
                     }
                 };
-                // Everything that is left may have been missed, so everything that is left is sent.
+                // Any event still in the log may have been missed, so all of them are sent.
                 Ok(Resolved {
                     position: oldest,
                     outcome: Outcome::Reset { reason, requested: id.clone() },
@@ -62,7 +64,7 @@ impl Start {
 }
 
 impl Start {
-    /// The place of the event with a publisher's own id.
+    /// The position of the event with a publisher's own id.
     fn find(
         &self,
         store: &dyn Log,
@@ -79,9 +81,9 @@ impl Start {
     }
 }
 
-/// The start of a subscriber with an id of the log `epoch`, which this one is not. If this one was
-/// restored from a copy of that log, the id is of what came after the copy was made: all that the
-/// copy held was seen.
+/// The start of a subscriber with an id of `epoch`, another log. If this log was restored from a
+/// backup of that one, the id is newer than the backup, so the subscriber has seen everything the
+/// backup held.
 fn replaced(store: &dyn Log, epoch: Epoch, oldest: Position, id: &str) -> Resolved {
     let former = store.identity().former.iter().find(|name| name.epoch == epoch);
     let outcome = Outcome::Reset { reason: ResetReason::Replaced, requested: id.to_owned() };
@@ -89,9 +91,9 @@ fn replaced(store: &dyn Log, epoch: Epoch, oldest: Position, id: &str) -> Resolv
 }
 
 impl Interest {
-    /// The topics that have ended, each with the position of its end, if nothing but exact topics
-    /// is wanted: others have none that could be the last. The end of a topic that may not be read
-    /// is not told.
+    /// The topics that have ended, each with the position of its end, if only exact topics are
+    /// wanted: a pattern never ends, as it may match a new topic. The ends of topics that the
+    /// subscriber may not read are left out.
     ///
     /// # Errors
     ///

@@ -20,11 +20,11 @@ pub(crate) struct Reader {
     /// Bytes its sink takes before it is full.
     pub(crate) room: usize,
     pub(crate) blocked: bool,
-    /// What `Last-Event-ID` it would send.
+    /// The `Last-Event-ID` it would send.
     pub(crate) last_id: Option<String>,
     /// The place that id stands for.
     pub(crate) last_position: Option<Position>,
-    /// It has everything it wants up to here.
+    /// Position up to which it has everything it wants.
     pub(crate) cursor: Position,
     decoder: Decoder,
     /// Bytes of an unfinished chunk.
@@ -65,7 +65,7 @@ impl Reader {
         self.ended = false;
     }
 
-    /// Takes what fits; returns how much that is.
+    /// Takes as many bytes as fit; returns how many.
     pub(crate) fn take(
         &mut self,
         bytes: &[u8],
@@ -131,7 +131,7 @@ impl Reader {
         self.events += 1;
     }
 
-    /// An id without an event claims: nothing you want lies between.
+    /// An id without an event claims that no wanted event lies between.
     fn quiet_until(&mut self, position: Position, log: &[Record]) {
         if position <= self.cursor {
             return;

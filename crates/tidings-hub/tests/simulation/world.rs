@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tidings_codec::{EventId, encode};
 use tidings_hub::{
-    Attach, CloseReason, Draft, EncodedPage, Epoch, Frame, FrameBatch, Framing, Interest, Kind,
-    Log, Matcher, MemoryStore, Outcome, Random, ReadError, ReadOrder, ReadQuery, Record, Shard,
-    ShardConfig, Start, Timestamp, Topic, Visibility, Voice,
+    Attach, CloseReason, ControlStyle, Draft, EncodedPage, Epoch, Frame, FrameBatch, Framing,
+    Interest, Kind, Log, Matcher, MemoryStore, Outcome, Random, ReadError, ReadOrder, ReadQuery,
+    Record, Shard, ShardConfig, Start, Timestamp, Topic, Visibility,
 };
 
 use crate::reader::{Appetite, Reader};
@@ -16,7 +16,7 @@ use crate::reader::{Appetite, Reader};
 const TOPICS: [&str; 6] = ["a", "b", "a/x", "a/y", "b/x", "b/x/y"];
 const WISHES: [&str; 8] = ["a", "b", "a/x", "a/*", "b/**", "*", "**", "*/x"];
 
-/// How often what happened.
+/// Number of times each thing happened.
 #[derive(Default, Debug, Clone, Copy)]
 pub(crate) struct Counters {
     events: usize,
@@ -67,12 +67,12 @@ pub(crate) struct World {
     now_ms: u64,
     epoch: Epoch,
     store: MemoryStore,
-    /// Everything ever published, also what retention dropped.
+    /// Everything ever published, including what retention dropped.
     log: Vec<Record>,
     shards: Vec<Shard>,
     orders: Vec<VecDeque<ReadOrder>>,
     readers: Vec<Reader>,
-    /// Events that readers got of shards that are no more.
+    /// Events that readers got from shards that no longer exist.
     events_before: usize,
     pub(crate) counters: Counters,
 }
@@ -122,7 +122,7 @@ impl World {
         }
     }
 
-    /// Lets everybody eat, and everything arrive; then nobody may lack anything.
+    /// Lets all readers read and everything arrive; then no reader may lack anything.
     pub(crate) fn settle(&mut self) {
         for _ in 0..3000 {
             for reader in &mut self.readers {
@@ -146,7 +146,7 @@ impl World {
         for reader in self.readers.iter().filter(|reader| reader.connection.is_some()) {
             reader.assert_complete(&self.log);
             let ended = reader.interest.ended_topics(&self.store).unwrap().len();
-            assert_ne!(ended, reader.interest.wanted().len(), "who wants nothing else is closed");
+            assert_ne!(ended, reader.interest.wanted().len(), "a reader of nothing else is closed");
         }
         for shard in &self.shards {
             assert_eq!(shard.rings_bytes(), 0, "rings forget what everybody has");
@@ -157,7 +157,7 @@ impl World {
         self.counters.resets = self.readers.iter().map(|reader| reader.resets).sum();
     }
 
-    /// Events that all readers got.
+    /// Number of events that all readers got.
     fn events(&self) -> usize {
         self.readers.iter().map(|reader| reader.events).sum()
     }
@@ -231,10 +231,10 @@ impl World {
         draft
     }
 
-    /// Hands a shard what the store's tail has for it, or a part of that.
+    /// Hands a shard the records at the store's tail, or some of them.
     fn deliver(&mut self) {
         for shard in &mut self.shards {
-            if shard.is_flooded() {
+            if shard.is_backlogged() {
                 continue;
             }
             let after = shard.head();
@@ -265,7 +265,7 @@ impl World {
             assert!(!transmit.bytes.is_empty());
             let connection = Some((shard_index, transmit.id));
             let reader = self.readers.iter_mut().find(|reader| reader.connection == connection);
-            let reader = reader.expect("bytes for nobody");
+            let reader = reader.expect("bytes for no reader");
             assert!(!reader.blocked, "bytes for a sink that is full");
             let taken = reader.take(transmit.bytes, &self.log, first, self.epoch);
             self.counters.blocked += usize::from(reader.blocked);
@@ -293,7 +293,7 @@ impl World {
         }
     }
 
-    /// Readers eat, each as it can.
+    /// Readers take bytes, each as fast as it can.
     fn feed(&mut self) {
         for reader in &mut self.readers {
             let appetite = match reader.appetite {
@@ -382,7 +382,7 @@ impl World {
             audience: None,
             interest: reader.interest.clone(),
             framing: reader.framing,
-            voice: Voice::Native,
+            control_style: ControlStyle::Native,
             position: resolved.position,
             ended,
             first,

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening};
-use tidings_hub::{Matcher, Notice, Outcome, Position, Start, Voice};
+use tidings_hub::{ControlStyle, Matcher, Notice, Outcome, Position, Start};
 
 use super::access::{self, Role};
 use super::dialect::{self, Dialect, QUERY_BYTES_MAX, ZERO};
@@ -98,7 +98,7 @@ pub(super) async fn subscribe(
     let presence = &state.mercure.presence;
     let missed = place.missed(&opening).map(|since| (since, dialect, opening.interest.clone()));
     let attachment = Attachment {
-        voice: Voice::Plain,
+        control_style: ControlStyle::Plain,
         // So that there are bytes at once.
         preface: b":\n".to_vec(),
         expires: caller.access.expires,

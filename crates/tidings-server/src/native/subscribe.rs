@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening, Refusal};
-use tidings_hub::{Outcome, Reset, Start, Voice};
+use tidings_hub::{ControlStyle, Outcome, Reset, Start};
 
 use super::start;
 use crate::answer::{self, Answer};
@@ -60,7 +60,7 @@ pub(super) async fn subscribe(
     let mut headers = stream::stream_headers();
     headers.insert(TIDINGS_RESUME, HeaderValue::from_static(opening.outcome.name()));
     let attachment = Attachment {
-        voice: Voice::Native,
+        control_style: ControlStyle::Native,
         preface: preface(state, &opening),
         expires: caller.grant().expires,
         audience: None,

@@ -1,9 +1,9 @@
-//! Who has ended its side may still listen.
+//! A subscriber that has ended its sending side may still listen.
 
 use super::Scene;
 
 #[test]
-fn who_ended_its_side_is_asked_at_once_whether_it_still_listens() {
+fn a_subscriber_that_ended_its_side_is_probed_at_once() {
     let mut scene = Scene::new();
     let idle = scene.attach("idle");
     scene.publish("other", "x");
@@ -15,7 +15,7 @@ fn who_ended_its_side_is_asked_at_once_whether_it_still_listens() {
     scene.pass(2_000);
     assert_eq!(scene.take(idle), "", "once is enough");
 
-    // One that is blocked has bytes under way, which tell as well; it is asked later if not.
+    // A blocked one has bytes under way, which serve as a probe; it is probed later if they do not.
     let busy = scene.attach("busy");
     scene.room.insert(busy, 3);
     scene.publish("busy", "y");

@@ -1,4 +1,4 @@
-//! What comes past the log.
+//! Notices, which bypass the log.
 
 use crate::limits::NOTICES_PENDING_MAX;
 use crate::notice::Notice;
@@ -15,7 +15,7 @@ fn notice(topic: &str, data: &str, number: u32) -> Arc<Notice> {
 }
 
 impl Scene {
-    /// Somebody who wants `topic` and gets notices of it.
+    /// A subscriber that wants `topic` and gets notices on it.
     fn watch(&mut self, topic: &str) -> SubscriberId {
         let wanted = Matcher::parse(topic).expect("a valid matcher");
         self.attach_as(topic, |attach| {
@@ -30,7 +30,7 @@ impl Scene {
 }
 
 #[test]
-fn a_notice_reaches_those_who_are_meant_and_moves_nobodys_place() {
+fn a_notice_reaches_its_audience_and_moves_no_position() {
     let mut scene = Scene::new();
     let watcher = scene.watch("a");
     let other_topic = scene.watch("b");
@@ -88,7 +88,7 @@ fn a_notice_waits_for_the_end_of_history() {
 }
 
 #[test]
-fn who_takes_no_notices_is_closed_before_they_fill_the_memory() {
+fn a_subscriber_that_takes_no_notices_is_closed_before_they_fill_the_memory() {
     let mut scene = Scene::new();
     let (slow, quick) = (scene.watch("a"), scene.watch("a"));
     scene.turn();
@@ -103,7 +103,7 @@ fn who_takes_no_notices_is_closed_before_they_fill_the_memory() {
 }
 
 #[test]
-fn when_notices_were_lost_those_who_get_them_are_closed_and_nobody_else() {
+fn lost_notices_close_the_subscribers_that_get_notices_and_no_others() {
     let mut scene = Scene::new();
     let (watcher, quiet) = (scene.watch("a"), scene.watch("b"));
     scene.shard.handle_notice(&notice("a", "x", 1));

@@ -1,12 +1,12 @@
-//! What can be asked of a shard: how many, how far, and where one subscriber stands.
+//! Answers about a shard: how many subscribers it has, how far they are, and the state of each.
 //!
 //! # Deliveries, counted by the group
 //!
-//! A delivery is an event of which a subscriber's sink took the last byte. To count each when it
-//! happens would cost every write a search in the ring, so a frame counts for all live members of
-//! its group when it comes into their ring, and whoever leaves the ring gives back what it did not
-//! get. Joining, leaving and history are seldom, and there the numbers are at hand. In between, the
-//! count runs ahead by what the walk has yet to write: it is exact whenever
+//! A delivery is an event of which a subscriber's sink took the last byte. Counting each one as it
+//! happens would cost every write a search in the ring. So a frame counts for all live members of
+//! its group when it enters their ring, and when a member leaves the ring, the frames it did not
+//! get are subtracted. Joining, leaving and reading history are rare, and there the numbers are at
+//! hand. In between, the count runs ahead by what the walk has yet to write: it is exact whenever
 //! [`poll_write`](Shard::poll_write) has nothing left.
 
 use crate::close_reason::CloseReason;
@@ -18,16 +18,16 @@ use crate::topic::Topic;
 
 use super::Shard;
 
-/// Where a subscriber stands.
+/// A subscriber's position and state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// What it wants and may have.
     pub interest: Interest,
-    /// Its sink took every event it wants up to here.
+    /// Position up to which its sink took every event it wants.
     pub position: Position,
     /// How it is served.
     pub state: StandingState,
-    /// The newest record that the shard knows of.
+    /// Position of the newest record that the shard knows of.
     pub head: Position,
 }
 
@@ -36,7 +36,7 @@ pub struct Standing {
 pub enum StandingState {
     /// Events go to it as they come.
     Live,
-    /// Its sink is full: the peer, or the way to it, is slow.
+    /// Its sink is full: the peer, or the network to it, is slow.
     Blocked,
     /// It reads the log.
     CatchingUp,
@@ -45,7 +45,7 @@ pub enum StandingState {
 }
 
 impl StandingState {
-    /// The word in answers.
+    /// The name in API answers.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -56,41 +56,41 @@ impl StandingState {
     }
 }
 
-/// Retention was faster than a subscriber: what it missed.
+/// The events that a subscriber missed because retention had dropped them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Skip {
-    /// Who.
+    /// The subscriber.
     pub id: SubscriberId,
-    /// It had everything up to here.
+    /// Position up to which it had everything.
     pub after: Position,
-    /// It went on with this one.
+    /// Position of the record it continued with.
     pub first: Position,
 }
 
-/// Those of a shard who are not live.
+/// The subscribers of a shard that are behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Subscribers whose sinks are full.
+    /// Number of subscribers whose sinks are full.
     pub blocked: usize,
-    /// Subscribers who read the log.
+    /// Number of subscribers that read the log.
     pub catching_up: usize,
-    /// Records between the furthest of them and the newest record.
+    /// Number of records between the one furthest behind and the newest record.
     pub lag_max: u64,
     /// Bytes that all rings hold.
     pub rings_bytes: usize,
-    /// Groups there are.
+    /// Number of groups.
     pub groups: usize,
 }
 
 impl Shard {
-    /// Events given to subscribers since the shard began; see the head of this file's module for
-    /// when it is exact.
+    /// Number of events delivered since the shard began; the module's documentation says when it is
+    /// exact.
     pub fn deliveries(&self) -> u64 {
         self.delivered
     }
 
-    /// How many subscribers an event on `topic` reaches, if nothing but its topic decides. Costs a
-    /// look at each group that wants the topic.
+    /// Number of subscribers that an event on `topic` reaches, if only its topic decides. Looks at
+    /// each group that wants the topic.
     pub fn subscribers_of(&mut self, topic: &Topic) -> u64 {
         let mut found = std::mem::take(&mut self.found);
         self.index.find(topic, &mut |group| found.push(group));
@@ -105,8 +105,7 @@ impl Shard {
         count
     }
 
-    /// Those who are not live, and how far behind. Costs a look at every subscriber, if there are
-    /// any such.
+    /// The subscribers that are behind, and how far. Looks at every subscriber if any is behind.
     pub fn backlog(&self) -> Backlog {
         let mut backlog = Backlog {
             rings_bytes: self.rings_bytes,
@@ -128,7 +127,7 @@ impl Shard {
         backlog
     }
 
-    /// Where the subscriber `id` stands.
+    /// The position and state of the subscriber `id`.
     pub fn standing(&self, id: SubscriberId) -> Option<Standing> {
         let subscriber = self.get(id)?;
         let group = &self.groups[subscriber.group as usize];
@@ -147,8 +146,8 @@ impl Shard {
         })
     }
 
-    /// Who was just told that retention was faster. Only the last thousand are remembered
-    /// until somebody asks.
+    /// The next subscriber that was sent a reset because retention had dropped events it needed.
+    /// Only the last thousand are kept until they are polled.
     pub fn poll_skip(&mut self) -> Option<Skip> {
         self.skips.pop_front()
     }
@@ -170,7 +169,7 @@ impl Shard {
     }
 }
 
-/// Skips that wait for somebody who asks; at the edge the oldest is forgotten.
+/// Skips kept until they are polled; at the edge the oldest is forgotten.
 const SKIPS_MAX: usize = 1024;
 
 #[cfg(test)]
@@ -208,7 +207,7 @@ mod tests {
         scene.turn();
         assert_eq!(scene.shard.deliveries(), 4 + 3);
 
-        // History counts as what is live.
+        // History counts like live events.
         scene.attach_as("a", |attach| attach.position = Position::new(1));
         scene.turn();
         assert_eq!(scene.shard.deliveries(), 4 + 3 + 3);
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn subscribers_of_a_topic_are_those_whom_an_event_on_it_would_reach() {
+    fn subscribers_of_a_topic_are_those_that_an_event_on_it_would_reach() {
         let mut scene = Scene::new();
         for topics in ["a", "a", "a/*", "**", "b"] {
             scene.attach(topics);
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscriber_stands_where_its_sink_stopped() {
+    fn a_subscribers_position_is_where_its_sink_stopped() {
         let mut scene = Scene::new();
         let id = scene.attach("a");
         scene.room.insert(id, 30);

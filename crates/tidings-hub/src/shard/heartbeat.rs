@@ -1,10 +1,11 @@
-//! What time brings: heartbeats, the ends of grants and of connections, and looks at silent peers.
+//! Everything that time triggers: heartbeats, the ends of grants and of connections, and probes of
+//! silent peers.
 
 use tidings_codec::encode;
 
 use crate::close_reason::CloseReason;
 use crate::frame::Framing;
-use crate::group::Voice;
+use crate::group::ControlStyle;
 use crate::limits::{END_LOOK_MS, TICK_MS};
 use crate::position::Position;
 use crate::subscriber::{Phase, SubscriberId};
@@ -12,9 +13,9 @@ use crate::timer::{Tick, TimerWheel};
 
 use super::Shard;
 
-/// A heartbeat's bytes, made once for all who get it.
+/// A heartbeat's bytes, encoded once for all its recipients.
 #[derive(Debug, Default)]
-pub(super) struct Beat {
+pub(super) struct Heartbeat {
     position: Option<Position>,
     chunked: Vec<u8>,
     plain: Vec<u8>,
@@ -24,19 +25,20 @@ pub(super) struct Beat {
 /// A heartbeat without an id: a comment, which every client ignores.
 const COMMENT: &[u8] = b":\n";
 
-impl Beat {
-    pub(super) fn of(&self, framing: Framing, voice: Voice) -> &[u8] {
-        match (voice, framing) {
-            (Voice::Native, Framing::Chunked) => &self.chunked,
-            (Voice::Native, Framing::Plain) => &self.plain,
-            (Voice::Plain, Framing::Chunked) => &self.comment_chunked,
-            (Voice::Plain, Framing::Plain) => COMMENT,
+impl Heartbeat {
+    pub(super) fn of(&self, framing: Framing, control_style: ControlStyle) -> &[u8] {
+        match (control_style, framing) {
+            (ControlStyle::Native, Framing::Chunked) => &self.chunked,
+            (ControlStyle::Native, Framing::Plain) => &self.plain,
+            (ControlStyle::Plain, Framing::Chunked) => &self.comment_chunked,
+            (ControlStyle::Plain, Framing::Plain) => COMMENT,
         }
     }
 }
 
 impl Shard {
-    /// It is `now_ms`, in milliseconds that only grow. Call it at the beginning of a turn.
+    /// Moves the shard's time to `now_ms`, which never goes back. Call it at the beginning of a
+    /// turn.
     pub fn handle_time(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         let mut due = std::mem::take(&mut self.due);
@@ -49,12 +51,12 @@ impl Shard {
         self.due = due;
     }
 
-    /// When to call [`handle_time`](Self::handle_time) at the latest.
+    /// The latest time to call [`handle_time`](Self::handle_time).
     pub fn poll_timeout(&self) -> Option<u64> {
         self.timers.next_ms()
     }
 
-    /// The next silent peer to probe: is it still there?
+    /// The next silent peer whose connection should be checked.
     pub fn poll_probe(&mut self) -> Option<SubscriberId> {
         loop {
             let id = self.probes.pop_front()?;
@@ -64,19 +66,19 @@ impl Shard {
         }
     }
 
-    /// The peer of `id` has sent its last byte. It may have closed only its own side and still
-    /// listen, or be gone: whatever is sent to it now tells, so it is sent a heartbeat at once, or
-    /// in a moment if it has other things to read first.
+    /// The peer of `id` has sent its last byte. It may have closed only its sending side and still
+    /// listen, or be gone: the next write to it will show which, so it gets a heartbeat at once, or
+    /// soon if it has other things to read first.
     pub fn handle_end(&mut self, id: SubscriberId) {
         if self.is_idle(id) {
-            self.send_beat(id);
+            self.send_heartbeat(id);
             return;
         }
         let now = self.now();
         let quiet_after = ticks(self.config.heartbeat_ms * 9 / 10);
         let Some(subscriber) = self.get_mut(id) else { return };
         let due = (now + ticks(END_LOOK_MS)).min(subscriber.closes_at);
-        // So that it counts as quiet by then, unless it was sent something meanwhile.
+        // It then counts as quiet at `due`, unless it is sent something meanwhile.
         subscriber.last_sent = subscriber.last_sent.min(due.saturating_sub(quiet_after));
         let set = self.timers.set(id, due);
         if let Some(subscriber) = self.get_mut(id) {
@@ -84,7 +86,7 @@ impl Shard {
         }
     }
 
-    /// Closes everybody within `window_ms`, each at a moment of its own.
+    /// Closes all subscribers within `window_ms`, each at its own moment.
     pub fn drain(&mut self, window_ms: u64) {
         let now = self.now();
         let ids: Vec<_> = self.subscribers.iter().map(|(index, _)| self.id_at(index)).collect();
@@ -97,9 +99,9 @@ impl Shard {
         }
     }
 
-    /// When and why a new subscriber will be closed, if nothing happens before.
+    /// When and why a new subscriber will be closed, if nothing closes it earlier.
     pub(super) fn first_deadline(&mut self, expires_ms: Option<u64>) -> (Tick, CloseReason) {
-        // Not before its end: the tick in which it lies may have begun long ago.
+        // Not before the grant ends: the tick that contains its end may have begun long before.
         let expires = expires_ms.map_or(Tick::MAX, ticks);
         let aged = self.config.connection_age_max_ms.map_or(Tick::MAX, |age_max_ms| {
             TimerWheel::<SubscriberId>::tick(self.now_ms + self.random.around(age_max_ms, 10))
@@ -116,12 +118,12 @@ impl Shard {
         let heartbeat = ticks(self.random.around(self.config.heartbeat_ms, 10)).max(1);
         let now = self.now();
         let Some(subscriber) = self.get_mut(id) else { return };
-        // While bytes flow, the next heartbeat is due a heartbeat after the last of them.
-        let beat = match subscriber.last_sent.saturating_add(heartbeat) {
-            beat if beat > now => beat,
+        // While bytes flow, the next heartbeat is due one interval after the last of them.
+        let next = match subscriber.last_sent.saturating_add(heartbeat) {
+            next if next > now => next,
             _ => now.saturating_add(heartbeat),
         };
-        let due = beat.min(subscriber.closes_at);
+        let due = next.min(subscriber.closes_at);
         let set = self.timers.set(id, due);
         if let Some(subscriber) = self.get_mut(id) {
             subscriber.timer = set;
@@ -140,14 +142,14 @@ impl Shard {
         let quiet = now.saturating_sub(subscriber.last_sent) >= quiet_after;
         if quiet {
             if self.is_idle(id) {
-                self.send_beat(id);
+                self.send_heartbeat(id);
             }
             self.probes.push_back(id);
         }
         self.set_timer(id);
     }
 
-    /// Whether it has every frame there is for it, and nothing of its own to read.
+    /// Whether it has every frame it wants, and nothing of its own to read.
     fn is_idle(&mut self, id: SubscriberId) -> bool {
         self.group_of(id).is_some_and(|(subscriber, group)| {
             subscriber.phase == Phase::Live
@@ -157,38 +159,38 @@ impl Shard {
         })
     }
 
-    /// To one who is idle: the newest position is its cursor too.
-    fn send_beat(&mut self, id: SubscriberId) {
+    /// Sends a heartbeat to an idle subscriber, for which the newest position is its cursor too.
+    fn send_heartbeat(&mut self, id: SubscriberId) {
         if let Some(subscriber) = self.get_mut(id) {
-            subscriber.beat_due = true;
-            self.make_beat();
+            subscriber.heartbeat_due = true;
+            self.make_heartbeat();
             self.enqueue(id);
         }
     }
 
-    fn make_beat(&mut self) {
-        if self.beat.position == Some(self.head) {
+    fn make_heartbeat(&mut self) {
+        if self.heartbeat.position == Some(self.head) {
             return;
         }
-        let beat = &mut self.beat;
-        beat.position = Some(self.head);
-        beat.plain.clear();
-        encode::id_only(&mut beat.plain, &self.head.event_id(self.config.epoch));
-        beat.chunked.clear();
-        Framing::Chunked.wrap(&mut beat.chunked, &beat.plain);
-        beat.comment_chunked.clear();
-        Framing::Chunked.wrap(&mut beat.comment_chunked, COMMENT);
+        let heartbeat = &mut self.heartbeat;
+        heartbeat.position = Some(self.head);
+        heartbeat.plain.clear();
+        encode::id_only(&mut heartbeat.plain, &self.head.event_id(self.config.epoch));
+        heartbeat.chunked.clear();
+        Framing::Chunked.wrap(&mut heartbeat.chunked, &heartbeat.plain);
+        heartbeat.comment_chunked.clear();
+        Framing::Chunked.wrap(&mut heartbeat.comment_chunked, COMMENT);
     }
 
-    /// The sink took `written` bytes of a heartbeat; the rest becomes the subscriber's own.
-    pub(super) fn finish_beat(&mut self, id: SubscriberId, written: usize) {
+    /// The sink took `written` bytes of a heartbeat; the rest goes into the subscriber's outbox.
+    pub(super) fn finish_heartbeat(&mut self, id: SubscriberId, written: usize) {
         let Some(subscriber) = self.subscribers.get_mut(id.index()) else { return };
         let key = &self.groups[subscriber.group as usize].key;
-        let bytes = self.beat.of(key.framing, key.voice);
-        subscriber.beat_due = false;
+        let bytes = self.heartbeat.of(key.framing, key.control_style);
+        subscriber.heartbeat_due = false;
         if written > 0 && written < bytes.len() {
             let outbox = subscriber.outbox.get_or_insert_default();
-            outbox.words.extend_from_slice(&bytes[written..]);
+            outbox.control.extend_from_slice(&bytes[written..]);
         }
     }
 
