@@ -1,4 +1,4 @@
-//! What the disk store costs. Asserts first that it answers rightly, then times it.
+//! Costs of the disk store. Asserts first that its answers are right, then times it.
 //!
 //! `cargo bench -p tidings-store-disk [-- FOLDER]`; the folder says which disk is measured.
 
@@ -64,7 +64,7 @@ impl Bench {
                     n += batch;
                     store.append(drafts, Timestamp::from_millis(n)).unwrap();
                 };
-                // In turns, so that whatever else the machine does happens to both.
+                // In turns, so that other load on the machine affects both.
                 let (mut floor_spent, mut store_spent) = (Spent::default(), Spent::default());
                 for _ in 0..TURNS {
                     floor_spent.turn(batch, || floor.append());
@@ -150,7 +150,7 @@ impl Bench {
     }
 }
 
-/// Draws events ahead of time, so that making them is not what is measured.
+/// Makes events ahead of time, so that making them is not measured.
 struct Events {
     topics: Vec<Topic>,
     payloads: Vec<String>,
@@ -164,7 +164,7 @@ impl Events {
     }
 
     fn event(&self, n: u64) -> Draft {
-        // Spreads the topics without a pattern in their order.
+        // Spreads the topics in no particular order.
         let topic = (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20) % TOPICS;
         let topic = if n >= STORED { topic } else { (n * 7 + n / TOPICS) % TOPICS };
         Draft::new(self.topics[topic as usize].clone(), &*self.payloads[(n % 997) as usize])
@@ -189,7 +189,7 @@ fn page(
     store.read(&query(after, interest)).unwrap().records
 }
 
-/// One thread that does nothing but write the same bytes and sync.
+/// The floor: one thread that only writes the same bytes and syncs.
 struct Floor {
     file: File,
     bytes: Vec<u8>,
@@ -220,7 +220,7 @@ impl Floor {
     }
 }
 
-/// What one side took.
+/// Time that one side took.
 #[derive(Default)]
 struct Spent {
     events: u64,

@@ -1,12 +1,12 @@
-//! Zeros written ahead of the end of the log.
+//! Preallocation: zeros written ahead of the end of the log.
 //!
 //! A sync of bytes that overwrite others is cheaper than a sync of bytes that lengthen a file or
-//! take new blocks: the file system has nothing of its own to record, and its journal thread need
-//! not run. So the helper thread fills the next part of the segment with zeros before the writer
-//! comes there.
+//! take new blocks: the file system has no metadata to record, and its journal thread need not run.
+//! So the background thread fills the next part of the segment with zeros before the writer gets
+//! there.
 //!
-//! The part belongs to the helper while it works on it. A writer that is there first either takes
-//! the task back, if it was not begun, or waits until it is done.
+//! The part belongs to the background thread while it works on it. A writer that gets there first
+//! either takes the task back, if it was not begun, or waits until it is done.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +18,7 @@ use crate::segment::{SegmentLog, log_name};
 pub(crate) struct Ahead {
     log: Arc<SegmentLog>,
     from: u64,
-    /// Where the part ends.
+    /// Offset at which the part ends.
     pub(crate) to: u64,
     stage: Mutex<Stage>,
     finished: Condvar,
@@ -28,7 +28,7 @@ pub(crate) struct Ahead {
 enum Stage {
     Waiting,
     Working,
-    /// The writer took it back, or it did not work out.
+    /// The writer took it back, or filling it failed.
     Given,
     Done,
 }
@@ -39,11 +39,11 @@ impl Ahead {
         Arc::new(Self { log: Arc::clone(log), from, to, stage, finished: Condvar::new() })
     }
 
-    /// What the helper thread does.
+    /// Fills the part, on the background thread.
     ///
     /// # Errors
     ///
-    /// A sync failed. What the writer wrote meanwhile may be lost with it.
+    /// A sync failed. Bytes that the writer wrote meanwhile may be lost with it.
     pub(crate) fn work(&self, disk: &dyn Disk) -> Result<(), Fault> {
         {
             let mut stage = self.lock();
@@ -52,7 +52,7 @@ impl Ahead {
             }
             *stage = Stage::Working;
         }
-        // Whatever becomes of the helper: the writer does not wait without end.
+        // Whatever happens to the background thread, the writer does not wait for ever.
         let mut working = Working { ahead: self, outcome: Stage::Given };
         let done = self.fill(disk);
         if matches!(done, Ok(true)) {
@@ -61,9 +61,10 @@ impl Ahead {
         done.map(|_| ())
     }
 
-    /// `Ok(false)` if it cannot be written: perhaps the disk is full. The writer will find out.
+    /// `Ok(false)` if it cannot be written, perhaps because the disk is full: the writer will find
+    /// out.
     fn fill(&self, disk: &dyn Disk) -> Result<bool, Fault> {
-        // Through a handle of its own: the system reports a failed sync once to each, and the
+        // It uses its own handle: the system reports a failed sync once to each handle, and the
         // writer must not miss it.
         let Ok(file) = disk.open(&log_name(self.log.first)) else {
             return Ok(false);
@@ -76,7 +77,7 @@ impl Ahead {
         Ok(true)
     }
 
-    /// Whether the part can be written to, if nobody works on it any more.
+    /// Whether the part can be written to; `None` while the background thread works on it.
     pub(crate) fn outcome(&self) -> Option<bool> {
         match *self.lock() {
             Stage::Done => Some(true),
@@ -85,8 +86,8 @@ impl Ahead {
         }
     }
 
-    /// Takes the task back if it was not begun; waits for its end if it was. Then nobody works on
-    /// it. Returns whether it was done.
+    /// Takes the task back if it was not begun, or waits until it ends; afterwards no thread works
+    /// on it. Returns whether it was done.
     pub(crate) fn end(&self) -> bool {
         let mut stage = self.lock();
         if *stage == Stage::Waiting {
@@ -101,7 +102,7 @@ impl Ahead {
     }
 }
 
-/// The part while the helper has it. Says how that ended, also if the helper panics.
+/// The part while the background thread has it. Records the outcome, even if that thread panics.
 struct Working<'a> {
     ahead: &'a Ahead,
     outcome: Stage,

@@ -1,4 +1,4 @@
-//! The one writer: drafts become blocks, blocks become durable, then visible.
+//! The one writer: drafts become blocks, blocks become durable, and then visible.
 
 use std::io;
 use std::sync::Arc;
@@ -29,45 +29,46 @@ const GROWTH_BYTES: u64 = 64 << 10;
 /// Where the log ends.
 pub(crate) struct End {
     pub(crate) log: Arc<SegmentLog>,
-    /// Where the next block goes.
+    /// Offset of the next block.
     pub(crate) offset: u64,
-    /// Up to where the file can be written to: there are zeros.
+    /// Offset up to which the file is filled with zeros and can be written to.
     pub(crate) room: u64,
     pub(crate) next: Position,
-    /// Time of the newest record; the next one is not before.
+    /// Time of the newest record; the next one is no earlier.
     pub(crate) time: Timestamp,
 }
 
-/// Appends, seals and closes. There is one, and whoever uses it holds its lock.
+/// Appends, seals and closes. There is one, behind a lock.
 pub(crate) struct Writer {
     end: End,
     pub(crate) helper: Helper,
     buffer: Vec<u8>,
-    /// The part of the segment behind [`End::room`], while the helper fills it with zeros.
+    /// The part of the segment after [`End::room`], while the background thread fills it with
+    /// zeros.
     ahead: Option<Arc<Ahead>>,
-    /// Bytes written since the last sync was asked for.
+    /// Bytes written since the last sync was requested.
     unsynced: u64,
-    /// A segment that was made and not begun, because the one before could not be sealed. It has to
-    /// go before anything else is appended.
+    /// A segment that was created but not begun, because the one before it could not be sealed. It
+    /// must be removed before anything else is appended.
     leftover: Option<Position>,
-    /// What the last append that was refused had not done.
+    /// The step at which the last rejected append failed.
     missing: Missing,
 }
 
-/// What has to succeed before a log that refused an append takes events again.
+/// A step that must succeed before a log that rejected an append takes events again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Missing {
-    /// To end the segment and begin the next one.
+    /// Ending the segment and beginning the next one.
     Seal,
-    /// To write this many bytes.
+    /// Writing this many bytes.
     Bytes(usize),
 }
 
-/// An append in the making.
+/// An append being prepared.
 struct Batch {
     records: Vec<Arc<Record>>,
     cost: usize,
-    /// Where each block begins in the buffer, and how many records it has.
+    /// Each block's offset in the buffer and number of records.
     blocks: Vec<(usize, usize)>,
     appended: Vec<Appended>,
 }
@@ -100,7 +101,7 @@ impl Writer {
         appended.map_err(|error| shared.trouble.set(error))
     }
 
-    /// Finds out whether a log that refused an append can take events again.
+    /// Checks whether a log that rejected an append can take events again.
     pub(crate) fn probe(&mut self, shared: &Shared) -> Result<(), AppendError> {
         if shared.trouble.get().is_none() {
             return Ok(());
@@ -114,7 +115,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether anything can be appended at all.
+    /// Whether an append can be tried at all.
     fn ready(&mut self, shared: &Shared) -> Result<(), AppendError> {
         match shared.trouble.get() {
             Some(error) if error.is_final() => return Err(error),
@@ -146,11 +147,12 @@ impl Writer {
         self.publish(shared, batch, now)
     }
 
-    /// Whether the segment has no room for so much more. An empty one has room for anything.
+    /// Whether the segment has no room for this much more. An empty one has room for anything.
     fn is_full(&self, shared: &Shared, records: usize, cost: usize) -> bool {
         let state = shared.read_state();
         let index = &state.active.index;
-        // A segment says that its appends are synced: those that are not go into one of their own.
+        // The segment's header says whether its appends are synced, so a change of durability
+        // begins a new segment.
         let is_firmer = self.end.log.durability == Durability::Fsync
             && shared.config.durability == Durability::Os;
         index.records() > 0
@@ -160,7 +162,7 @@ impl Writer {
                 || index.keys() >= SEGMENT_KEYS_MAX)
     }
 
-    /// Makes records of the drafts and fills the buffer with their blocks.
+    /// Makes the drafts into records and fills the buffer with their blocks.
     fn encode(&mut self, shared: &Shared, drafts: Vec<Draft>, time: Timestamp) -> Batch {
         self.buffer.clear();
         self.buffer.shrink_to(APPEND_BUFFER_KEPT_BYTES);
@@ -200,7 +202,7 @@ impl Writer {
         batch
     }
 
-    /// Puts the buffer at the end of the log, as firmly as is promised.
+    /// Writes the buffer to the end of the log, as firmly as is promised.
     fn write(&mut self, shared: &Shared) -> Result<(), AppendError> {
         self.make_room(shared)?;
         let written = self.end.log.file.write_at(&self.buffer, self.end.offset);
@@ -218,12 +220,12 @@ impl Writer {
                 }
             }
         }
-        // What is in a file without a name is gone when the process is.
+        // A file without a name disappears with the process.
         log.see_linked().map_err(Fault::poisons)
     }
 
-    /// Takes back whatever a failed write left behind the end of the log. Then nothing happened,
-    /// and the next append can be tried.
+    /// Removes what a failed write left after the end of the log. Then it is as if nothing had
+    /// happened, and the next append can be tried.
     fn undo_unless_ok(
         &mut self,
         action: &'static str,
@@ -235,13 +237,13 @@ impl Writer {
         self.end_ahead();
         let End { log, offset, room, .. } = &mut self.end;
         let refused = log.io_fault(action, error).refuses();
-        // What is cut off reads as zeros when the file grows again.
+        // The part cut off reads as zeros when the file grows again.
         log.file.set_len(*offset).map_err(|error| log.io_fault("cut", error).poisons())?;
         *room = *offset;
         Err(refused)
     }
 
-    /// Writes zeros where the next block goes, to see whether they can be written.
+    /// Writes zeros at the place of the next block, to see whether that works.
     fn write_zeros(&mut self, bytes: usize) -> Result<(), AppendError> {
         let to = self.end.offset + bytes as u64;
         let written = self.end.log.file.write_at(&vec![0; bytes], self.end.offset);
@@ -250,8 +252,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Sees to it that the buffer can be written at the end of the log, and that there will be
-    /// zeros behind it.
+    /// Makes sure that the buffer can be written at the end of the log, and that there will be
+    /// zeros after it.
     fn make_room(&mut self, shared: &Shared) -> Result<(), AppendError> {
         let to = self.end.offset + self.buffer.len() as u64;
         if self.ahead.as_ref().is_some_and(|ahead| ahead.outcome().is_some()) || to > self.end.room
@@ -279,7 +281,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes what the helper has filled, or takes back what it has not begun.
+    /// Takes over the part that was filled, or takes back the task if it was not begun.
     fn end_ahead(&mut self) {
         if let Some(ahead) = self.ahead.take()
             && ahead.end()
@@ -288,7 +290,7 @@ impl Writer {
         }
     }
 
-    /// Shows the batch to the readers.
+    /// Makes the batch visible to readers.
     fn publish(
         &mut self,
         shared: &Shared,
@@ -331,11 +333,12 @@ impl Writer {
 
     /// Ends the segment and begins the next one.
     ///
-    /// The next file is there before the mark that seals this one: so a sealed segment without a
-    /// successor has lost it, and recovery can say so. If one of the two fails, both are undone.
+    /// The next file is created before the mark that seals this one: so if a sealed segment has no
+    /// successor, the successor was lost, and recovery can say so. If either step fails, both are
+    /// undone.
     fn seal(&mut self, shared: &Shared) -> Result<(), AppendError> {
         let Shared { disk, config, identity, .. } = shared;
-        // Whatever happens, there may be such a file.
+        // From here on the file may exist, whatever happens.
         self.leftover = Some(self.end.next);
         let created = SegmentLog::create(&**disk, self.end.next, identity.epoch, config.durability);
         let created =
@@ -344,7 +347,7 @@ impl Writer {
         {
             Ok(next) => next,
             Err(error) => {
-                // If it stays, the next append tries again.
+                // If it cannot be removed, the next append tries again.
                 let _ = self.remove_leftover(shared);
                 return Err(error);
             }
@@ -380,7 +383,7 @@ impl Writer {
         sealed.map_err(|error| shared.trouble.set(error))
     }
 
-    /// Removes the segment that was made and not begun, so that no power cut brings it back.
+    /// Removes the segment that was created but not begun, so that no power cut brings it back.
     fn remove_leftover(&mut self, shared: &Shared) -> Result<(), AppendError> {
         let Some(first) = self.leftover else {
             return Ok(());
@@ -396,8 +399,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes a block without records, cuts the file behind it, and syncs. Where the mark is, all
-    /// before it was synced: recovery relies on that.
+    /// Writes a block without records, cuts the file after it, and syncs. Everything before a mark
+    /// was synced: recovery relies on that.
     fn mark(&mut self, shared: &Shared, flag: u32) -> Result<(), AppendError> {
         self.end_ahead();
         let End { log, offset, next, time, .. } = &self.end;
@@ -422,12 +425,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Marks the log as closed in good order and waits for the helper thread.
+    /// Marks the log as cleanly closed and waits for the background thread.
     pub(crate) fn close(&mut self, shared: &Shared) {
         let closed = self.ready(shared).and_then(|()| self.mark(shared, CLOSED));
         if let Err(error) = closed {
             let reason = with_causes(&error);
-            tracing::warn!(reason, "the log was not closed in good order");
+            tracing::warn!(reason, "the log was not closed cleanly");
         }
         self.helper.stop();
     }

@@ -1,17 +1,17 @@
-//! Copying a log that is being written.
+//! Backing up a log while it is being written.
 //!
-//! # Why the copy is a log
+//! # Why the backup is a log
 //!
-//! A log only grows, at its end. Everything is copied *from the end to the beginning*: the newest
-//! segment first, and what may still be written in parts from its last to its first. So whatever is
-//! in the copy, all that was written before it is there as well, for it was read later. What is
-//! torn is at the very end: an append whose later parts came after they were looked for. That is
-//! what a crash leaves, too, and opening the copy takes it away.
+//! A log only grows, and only at its end. Everything is copied *from the end to the beginning*: the
+//! newest segment first, and a file that may still be written in parts, from its last to its first.
+//! So for any part in the backup, everything that was written before it is there as well, because
+//! it was read later. Only the very end can be torn: an append whose later parts were written after
+//! that place had been read. A crash leaves the same, and opening the backup removes it.
 //!
-//! Reading a file forwards would not do: between its first and its last part whole appends can
-//! come, and the copy would have them behind a hole, which is damage.
+//! Reading a file forwards would not work: whole appends can be written between reading its first
+//! and its last part, and the backup would then have them after a hole, which is damage.
 //!
-//! Retention may drop the oldest segments meanwhile: then the copy begins later.
+//! Retention may drop the oldest segments meanwhile: then the backup begins later.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -23,7 +23,7 @@ use tidings_hub::Position;
 use crate::name::FORMAT_FILE;
 use crate::segment::{index_name, log_name, position_in};
 
-/// Why there is no copy.
+/// Why there is no backup.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BackupError {
@@ -32,16 +32,16 @@ pub enum BackupError {
         /// The folder.
         path: PathBuf,
     },
-    /// What was to be made is there already.
+    /// The target already exists.
     Exists {
-        /// What.
+        /// The existing file or folder.
         path: PathBuf,
     },
     /// A file cannot be read or written.
     Io {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -50,7 +50,7 @@ impl fmt::Display for BackupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoLog { path } => write!(f, "there is no log in {}", path.display()),
-            Self::Exists { path } => write!(f, "{} is there already", path.display()),
+            Self::Exists { path } => write!(f, "{} already exists", path.display()),
             Self::Io { path, .. } => write!(f, "cannot copy {}", path.display()),
         }
     }
@@ -66,11 +66,11 @@ impl std::error::Error for BackupError {
 }
 
 /// Copies the log in the folder `from`, which may be in use, to the new folder `to`. Until it is
-/// whole the copy is called `to` with `.partial` behind it. Returns its bytes.
+/// complete, the backup's name has the suffix `.partial`. Returns its size in bytes.
 ///
 /// # Errors
 ///
-/// [`BackupError`]; what was copied by then stays there, unfinished.
+/// [`BackupError`]; the part copied so far stays there, unfinished.
 pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
     let names = fs::read_dir(from).map_err(at(from))?.map(|entry| {
         let name = entry.map_err(at(from))?.file_name();
@@ -95,7 +95,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
     segments.sort_unstable_by(|a, b| b.cmp(a));
     let mut bytes = 0;
     for (age, first) in segments.into_iter().enumerate() {
-        // Where there is an index the segment is whole, so the index is looked for first.
+        // A segment with an index is complete, so the index is looked for first.
         let index = index_name(first);
         match copy(&from.join(&index), &partial.join(&index)) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -103,19 +103,20 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
         }
         let log = log_name(first);
         let (source, target) = (from.join(&log), partial.join(&log));
-        // The newest is written, or the one before it while the newest is made ready.
+        // The newest segment is being written, or the one before it while the newest is being
+        // created.
         let copied =
             if age < 2 { copy_backwards(&source, &target) } else { copy(&source, &target) };
         match copied {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // Retention was there first, and drops in order: nothing older is left either.
+                // Retention has dropped it, and drops in order: nothing older is left either.
                 let _ = fs::remove_file(partial.join(index_name(first)));
                 break;
             }
             copied => bytes += copied.map_err(at(&source))?,
         }
     }
-    // Without it the folder is no log.
+    // Without it the folder is not a log.
     let (source, target) = (from.join(FORMAT_FILE), partial.join(FORMAT_FILE));
     bytes += copy(&source, &target).map_err(at(&source))?;
     let synced = File::open(&partial).and_then(|folder| folder.sync_all());
@@ -128,14 +129,14 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     move |source| BackupError::Io { path, source }
 }
 
-/// Copies a file that nobody writes.
+/// Copies a file that is not being written.
 fn copy(from: &Path, to: &Path) -> io::Result<u64> {
     let bytes = fs::copy(from, to)?;
     File::open(to)?.sync_all()?;
     Ok(bytes)
 }
 
-/// Copies a file that may be written, its last part first.
+/// Copies a file that may be being written, its last part first.
 fn copy_backwards(from: &Path, to: &Path) -> io::Result<u64> {
     let mut source = File::open(from)?;
     let length = source.metadata()?.len();
@@ -147,9 +148,9 @@ fn copy_backwards(from: &Path, to: &Path) -> io::Result<u64> {
         let start = end.saturating_sub(PART_BYTES as u64);
         part.clear();
         source.seek(SeekFrom::Start(start))?;
-        // Less than that if it was cut to what is in it.
+        // It is shorter if the file has since been cut to its content.
         Read::by_ref(&mut source).take(end - start).read_to_end(&mut part)?;
-        // Zeros need not be written: the file is made of them.
+        // Zeros need not be written: the file already consists of them.
         if part.iter().any(|byte| *byte != 0) {
             target.seek(SeekFrom::Start(start))?;
             target.write_all(&part)?;

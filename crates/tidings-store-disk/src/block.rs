@@ -1,4 +1,4 @@
-//! Blocks: what a segment consists of, and what is written, checked and read as a whole.
+//! Blocks: a segment consists of them, and each is written, checked and read as a whole.
 //!
 //! A commit (one `append`) becomes one or more blocks, written with one call. Each begins with a
 //! header of [`HEADER_BYTES`] bytes, little-endian:
@@ -15,12 +15,12 @@
 //! | 4 | number of records |
 //! | 4 | flags |
 //!
-//! The body follows, filled up with zeros to a multiple of [`ALIGN`]. A block without records is a
+//! The body follows, padded with zeros to a multiple of [`ALIGN`]. A block without records is a
 //! mark: it says that the segment was sealed or the log closed.
 //!
-//! The salt is drawn for each segment and no publisher knows it, so nobody can write an event whose
-//! payload passes for a block. That matters in recovery, which searches for blocks behind a broken
-//! one.
+//! Each segment has its own random salt, which no publisher knows, so nobody can publish an event
+//! whose payload passes for a block. That matters in recovery, which searches for blocks after a
+//! broken one.
 
 use tidings_hub::{Position, Timestamp};
 
@@ -34,12 +34,12 @@ const MAGIC: [u8; 4] = *b"TBlk";
 
 /// The block ends its commit.
 pub(crate) const LAST_OF_COMMIT: u32 = 1;
-/// Nothing more comes in this segment; the log goes on in the next.
+/// The segment ends here; the log continues in the next.
 pub(crate) const SEALED: u32 = 2;
-/// The log was closed in good order.
+/// The log was closed cleanly.
 pub(crate) const CLOSED: u32 = 4;
 
-/// What a block says of itself.
+/// A block's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) body_bytes: u32,
@@ -67,7 +67,7 @@ impl Header {
         bytes
     }
 
-    /// `None` if this is no header of a block of the segment with this salt, or a damaged one.
+    /// `None` if this is not a block header of the segment with this salt, or is damaged.
     pub(crate) fn decode(bytes: &[u8; HEADER_BYTES], salt: u64) -> Option<Self> {
         if bytes[..4] != MAGIC || u32_at(bytes, 4) != header_crc(salt, bytes) {
             return None;
@@ -97,13 +97,13 @@ impl Header {
         HEADER_BYTES + (self.body_bytes as usize).next_multiple_of(ALIGN)
     }
 
-    /// Whether `body` is what was written.
+    /// Whether `body` has the right length and checksum.
     pub(crate) fn admits(&self, body: &[u8]) -> bool {
         crc32fast::hash(body) == self.body_crc
     }
 }
 
-/// A block in the making, at the end of a buffer.
+/// A block being built at the end of a buffer.
 #[derive(Debug)]
 pub(crate) struct BlockBuilder {
     start: usize,
@@ -119,7 +119,7 @@ impl BlockBuilder {
         Self { start, first, count: 0 }
     }
 
-    /// Where in the buffer it begins.
+    /// Its offset in the buffer.
     pub(crate) fn start(&self) -> usize {
         self.start
     }
@@ -134,7 +134,7 @@ impl BlockBuilder {
         buffer.len() - self.start - HEADER_BYTES
     }
 
-    /// Fills in the header and fills up to the alignment.
+    /// Fills in the header and pads to the alignment.
     pub(crate) fn finish(self, buffer: &mut Vec<u8>, commit: Commit, flags: u32) {
         let body = &buffer[self.start + HEADER_BYTES..];
         let header = Header {
@@ -151,7 +151,7 @@ impl BlockBuilder {
     }
 }
 
-/// What the blocks of one commit have in common.
+/// Values shared by all blocks of one commit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Commit {
     pub(crate) first: Position,

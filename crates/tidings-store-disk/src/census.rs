@@ -1,12 +1,13 @@
-//! How many different topics the log has.
+//! Number of different topics in the log.
 //!
 //! Segments know their topics, but not which of them other segments have too. So every topic is
 //! counted once for the whole log, by a hash of its name, with the newest segment that has it: when
-//! that segment goes, the topic is gone. What the log was opened with is counted by the helper
-//! thread, so that opening it takes no longer; until that is done, the count is too low.
+//! that segment is dropped, so is the topic. Topics that were in the log when it was opened are
+//! counted by the background thread, so that opening takes no longer; until that is done, the count
+//! is too low.
 //!
-//! Two names with the same 64-bit hash count as one. Among a million names that happens once in
-//! thirty million logs, and the seed is another one in each process.
+//! Two names with the same 64-bit hash count as one. With a million names that happens once in
+//! thirty million logs, and each process uses a different seed.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,17 +18,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use tidings_hub::{Position, Topic};
 
-/// 17 bytes a topic, and as much again when the table has just grown.
+/// It takes 17 bytes per topic, and up to twice that when the table has just grown.
 #[derive(Default)]
 pub(crate) struct Census {
-    /// By hash: the first position of the newest segment that has the topic.
+    /// By hash of the topic: first position of the newest segment that has it.
     newest: Mutex<HashMap<u64, Position, Hashed>>,
     count: AtomicUsize,
     seed: RandomState,
 }
 
 impl Census {
-    /// The segment that begins at `first` has these topics.
+    /// Adds the topics of the segment that begins at `first`.
     pub(crate) fn add<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>, first: Position) {
         let mut newest = self.lock();
         for topic in topics {
@@ -37,8 +38,8 @@ impl Census {
         self.count.store(newest.len(), Ordering::Relaxed);
     }
 
-    /// The segment that begins at `first` is gone, and with it these topics, unless a newer one has
-    /// them too.
+    /// Removes the topics of the segment that begins at `first`, except those that a newer segment
+    /// has too.
     pub(crate) fn remove<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>, first: Position) {
         let mut newest = self.lock();
         for topic in topics {
@@ -55,7 +56,7 @@ impl Census {
         }
     }
 
-    /// How many topics there are.
+    /// Number of topics.
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
@@ -112,7 +113,7 @@ mod tests {
         let [one, two] = [1, 100].map(Position::new);
         let census = Census::default();
         census.add([&b, &c], two);
-        // Older ones are counted later when a log is opened.
+        // Older segments are counted later when a log is opened.
         census.add([&a, &b], one);
         assert_eq!(census.count(), 3);
         census.remove([&a, &b], one);

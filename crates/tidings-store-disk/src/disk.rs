@@ -1,7 +1,7 @@
-//! What the store asks of a disk.
+//! The operations that the store needs from a disk.
 //!
-//! Everything that touches a file goes through these two traits, so that the tests can bring a disk
-//! that loses what was not synced, tears what was half written, is full, or fails an `fsync`.
+//! Everything that touches a file goes through these two traits, so that tests can supply a disk
+//! that loses unsynced data, tears a write, is full, or fails an `fsync`.
 
 #[cfg(test)]
 pub(crate) mod simulated;
@@ -16,25 +16,25 @@ use spare::SpareFiles;
 
 /// One folder.
 pub(crate) trait Disk: Send + Sync {
-    /// Where a file is, for messages.
+    /// The path of a file, for messages.
     fn path(&self, name: &str) -> PathBuf;
 
     /// The names of all files.
     fn names(&self) -> io::Result<Vec<String>>;
 
-    /// Makes a file that was not there.
+    /// Creates a file that does not exist.
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Opens a file that is there; to be written too, if that is allowed.
+    /// Opens an existing file, for writing too if that is allowed.
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Gives a file another name, replacing the file that had it.
+    /// Renames a file, replacing any file with the new name.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
-    /// Removes a file. Its space comes back when nobody reads it any more.
+    /// Removes a file. Its space is freed when it has no more readers.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Makes creations, renamings and removals outlast a power cut.
+    /// Makes creations, renames and removals survive a power cut.
     fn sync(&self) -> io::Result<()>;
 
     /// Whether the folder is still where it was found.
@@ -43,7 +43,7 @@ pub(crate) trait Disk: Send + Sync {
     /// A text that differs after each power cut, if there is one.
     fn machine_run(&self) -> Option<String>;
 
-    /// Takes descriptors back into reserve that [`create`](Self::create) had to use.
+    /// Refills the reserve of descriptors that [`create`](Self::create) may have used.
     fn keep_spare_files(&self) {}
 }
 
@@ -52,19 +52,19 @@ pub(crate) trait DiskFile: Send + Sync {
     /// Its length.
     fn len(&self) -> io::Result<u64>;
 
-    /// Cuts it, or lengthens it with zeros.
+    /// Truncates it, or extends it with zeros.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
 
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Reads from `offset` until `into` is full or the file ends. Returns how much there was.
+    /// Reads from `offset` until `into` is full or the file ends. Returns the number of bytes read.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Makes what was written, and the length, outlast a power cut.
+    /// Makes written data and the length survive a power cut.
     fn sync(&self) -> io::Result<()>;
 
-    /// Whether the file still has a name: one that was removed while it was open has none.
+    /// Whether the file still has a name: a file removed while it was open has none.
     fn is_linked(&self) -> io::Result<bool>;
 }
 
@@ -72,7 +72,8 @@ pub(crate) trait DiskFile: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    /// The folder itself, wherever it is moved to; where the system lets folders be opened.
+    /// The folder itself, even after it is moved; `None` where the system does not let folders be
+    /// opened.
     handle: Option<File>,
     spare: SpareFiles,
 }
@@ -92,7 +93,7 @@ impl Disk for Folder {
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)? {
-            // A name that is no text is none of ours.
+            // A name that is not valid text is not one of ours.
             if let Ok(name) = entry?.file_name().into_string() {
                 names.push(name);
             }
@@ -104,7 +105,7 @@ impl Disk for Folder {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         let file = match options.open(self.path(name)) {
-            // Only what publishers wait for may use the reserve.
+            // Only files that publishers wait for may use the reserve.
             Err(_) if name.ends_with(".log") && self.spare.give_up_one() => {
                 options.open(self.path(name))?
             }
@@ -116,7 +117,7 @@ impl Disk for Folder {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.path(name);
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
-            // A file that may only be read is good enough for most: only the newest is written.
+            // Read-only access is enough for most files: only the newest is written.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
             opened => opened?,
         };
@@ -139,7 +140,7 @@ impl Disk for Folder {
         }
     }
 
-    // Elsewhere a folder cannot be opened as a file, and its entries are kept by the file system.
+    // Elsewhere a folder cannot be opened as a file, and the file system makes its entries durable.
     #[cfg(not(unix))]
     fn sync(&self) -> io::Result<()> {
         Ok(())

@@ -8,15 +8,15 @@ use tidings_hub::{AppendError, ReadError};
 
 use crate::limits::AWAY_RETRY;
 
-/// Why a log could not be opened. No record was changed or removed.
+/// Why a log could not be opened. No record has been changed or removed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The folder, or a file in it, could not be made, listed, read or written.
+    /// The folder, or a file in it, could not be created, listed, read or written.
     Io {
-        /// What was to be done, in words.
+        /// The action that failed, in words.
         action: &'static str,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
@@ -26,14 +26,14 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
-    /// The log was written by a newer version, or the folder holds something else.
+    /// The log was written by a newer version, or the folder contains something else.
     UnknownFormat {
-        /// The file that says so.
+        /// The file in question.
         path: PathBuf,
-        /// What it says.
+        /// The format that the file states.
         found: String,
     },
-    /// What is there is not what was written.
+    /// A file does not hold what was written to it.
     Damaged {
         /// The file.
         path: PathBuf,
@@ -46,7 +46,7 @@ impl OpenError {
     /// What the operator can do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Io { .. } => "see that the folder exists, is writable, and has room",
+            Self::Io { .. } => "make sure that the folder exists, is writable, and has room",
             Self::InUse { .. } => "stop the other process, or give this one a folder of its own",
             Self::UnknownFormat { .. } => {
                 "use the version that wrote the log, or give this one an empty folder"
@@ -67,7 +67,11 @@ impl fmt::Display for OpenError {
                 write!(f, "the log in {} is in use by another process", path.display())
             }
             Self::UnknownFormat { path, found } => {
-                write!(f, "{} is not of a format this version knows: {found}", path.display())
+                write!(
+                    f,
+                    "{} has a format that this version does not know: {found}",
+                    path.display()
+                )
             }
             Self::Damaged { path, what } => {
                 write!(f, "the log is damaged: {}: {what}", path.display())
@@ -88,13 +92,13 @@ impl Error for OpenError {
 /// Something went wrong with a file of an open log.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// The system refused.
+    /// The system reported an error.
     Io { action: &'static str, path: PathBuf, source: Arc<io::Error> },
-    /// What is there is not what was written; `what` says what, for the operator.
+    /// A file does not hold what was written to it; `what` tells the operator what is wrong.
     Damaged { path: PathBuf, what: String },
     /// The folder or the file being written was removed, moved or replaced.
     Misplaced { path: PathBuf, what: &'static str },
-    /// The helper thread has ended.
+    /// The background thread has ended.
     HelperEnded,
 }
 
@@ -107,7 +111,7 @@ impl Fault {
         Self::Damaged { path: path.to_owned(), what: what.to_string() }
     }
 
-    /// The answer to an append that changed nothing because of this, and may succeed later.
+    /// The answer to an append that this fault prevented and that may succeed later.
     pub(crate) fn refuses(self) -> AppendError {
         let source = Arc::new(self);
         match &*source {
@@ -117,7 +121,7 @@ impl Fault {
         }
     }
 
-    /// The answer to every append from now on: what the disk holds is not known any more.
+    /// The answer to every append from now on: what the disk holds is no longer known.
     pub(crate) fn poisons(self) -> AppendError {
         AppendError::Poisoned { source: Arc::new(self) }
     }
@@ -135,7 +139,7 @@ impl fmt::Display for Fault {
             Self::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
             Self::Damaged { path, what } => write!(f, "{} is damaged: {what}", path.display()),
             Self::Misplaced { path, what } => write!(f, "{} {what}", path.display()),
-            Self::HelperEnded => f.write_str("a thread of the store has ended"),
+            Self::HelperEnded => f.write_str("a background thread of the store has ended"),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The helper thread: slow work on files that no publisher should wait for.
+//! The background thread: slow work on files that no publisher should wait for.
 //!
-//! Work that fails is tried again: indexes and removals are found in what is to be done, not in the
-//! queue, so nothing is forgotten and nothing piles up twice.
+//! Work that fails is tried again: pending indexes and removals are found in the store's state, not
+//! in the queue, so nothing is forgotten and nothing is queued twice.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
@@ -21,26 +21,26 @@ use crate::name::Name;
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name};
 use crate::state::{SegmentRef, Shared};
 
-/// Something to do.
+/// A job for the background thread.
 pub(crate) enum Job {
-    /// Write the index of a segment that was just sealed, and free the memory it took.
+    /// Write the index of a segment that was just sealed, and free its memory.
     Index,
     /// Remove a segment that retention dropped.
     Remove(Arc<Sealed>),
     /// Fill a part of the segment with zeros.
     Fill(Arc<Ahead>),
-    /// Bring to the disk what the operating system was given.
+    /// Sync data that the operating system has.
     Sync(Arc<SegmentLog>),
 }
 
-/// The way to the thread.
+/// A handle to the background thread.
 pub(crate) struct Helper {
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Helper {
-    /// Starts the thread. It begins with the removal of the segments `dropped`.
+    /// Starts the thread, which first removes the segments `dropped`.
     pub(crate) fn start(shared: &Arc<Shared>, dropped: Vec<Position>) -> io::Result<Self> {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
         let shared = Arc::downgrade(shared);
@@ -59,7 +59,7 @@ impl Helper {
         }
     }
 
-    /// Hands over a job that may as well not be done; `false` if it will not be.
+    /// Hands over an optional job; `false` if it will not be done.
     pub(crate) fn try_send(&self, job: Job) -> bool {
         self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(job).is_ok())
     }
@@ -68,7 +68,7 @@ impl Helper {
     pub(crate) fn stop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // A panic there was reported when it happened.
+            // A panic of the thread was reported when it happened.
             let _ = thread.join();
         }
     }
@@ -102,7 +102,7 @@ fn serve(jobs: &Receiver<Job>, shared: &Weak<Shared>, dropped: Vec<Position>) {
     }
 }
 
-/// Says so if the thread panics: the log cannot work without it.
+/// Poisons the log if the thread panics: the log cannot work without it.
 struct Guard<'a>(&'a Weak<Shared>);
 
 impl Drop for Guard<'_> {
@@ -115,12 +115,12 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// What the thread has to do beside the job at hand.
+/// The thread's own state: work that is pending besides the current job.
 #[derive(Default)]
 struct Work {
-    /// The first positions of segments whose files are to be removed, the oldest first.
+    /// First positions of the segments whose files are to be removed, oldest first.
     removals: Vec<Position>,
-    /// Where the log begins according to its format file, if a removal failed.
+    /// Beginning of the log as noted in its format file, if a removal failed.
     noted: Position,
     removing: Backoff,
     indexing: Backoff,
@@ -147,7 +147,7 @@ impl Work {
         }
     }
 
-    /// What is done now and then.
+    /// Periodic work.
     fn look_around(&mut self, shared: &Shared) {
         shared.disk.keep_spare_files();
         shared.note_place();
@@ -156,7 +156,7 @@ impl Work {
         self.remove_dropped(shared);
     }
 
-    /// Tries everything once more, for nobody comes after this.
+    /// Tries everything once more before the thread ends.
     fn finish(&mut self, shared: &Shared) {
         self.removing = Backoff::default();
         self.indexing = Backoff::default();
@@ -164,7 +164,7 @@ impl Work {
         self.remove_dropped(shared);
     }
 
-    /// Counts the topics that the log was opened with. Other jobs come first.
+    /// Counts the topics that were in the log when it was opened. Other jobs come first.
     fn count(&mut self, shared: &Shared, jobs: &Receiver<Job>) {
         let sealed = shared.read_state().sealed.clone();
         for segment in &sealed {
@@ -177,7 +177,8 @@ impl Work {
                         Err(TryRecvError::Disconnected) => return false,
                     }
                 }
-                // One that retention has dropped meanwhile is taken out of the count by us, later.
+                // If retention has dropped it meanwhile, this thread will later subtract its
+                // topics.
                 let is_kept = shared.read_state().first() <= first;
                 if is_kept {
                     shared.census.add(page, first);
@@ -190,7 +191,7 @@ impl Work {
         }
     }
 
-    /// Writes the indexes that are in memory only.
+    /// Writes the indexes that are only in memory.
     fn write_indexes(&mut self, shared: &Shared) {
         if !self.indexing.is_due() {
             return;
@@ -203,17 +204,17 @@ impl Work {
             let written = shared.write_index(segment);
             outcome = outcome.and(written);
         }
-        self.indexing.note(shared, outcome, "an index cannot be written, and is held in memory");
+        self.indexing.note(shared, outcome, "an index cannot be written, and is kept in memory");
     }
 
     /// Removes the files of segments that retention dropped. Older ones must be gone for good
-    /// before newer ones go, or a power cut could leave a gap. Where an old one cannot be removed,
-    /// the format file says first that the log begins behind all of them.
+    /// before newer ones are removed, or a power cut could leave a gap. If an old one cannot be
+    /// removed, the format file first records that the log begins after all of them.
     fn remove_dropped(&mut self, shared: &Shared) {
         if !self.removing.is_due() {
             return;
         }
-        // What was left earlier is tried first, and what fails is left.
+        // Removals left from earlier are tried first; those that fail are left again.
         let mut outcome = Ok(());
         let mut left = Vec::new();
         for first in std::mem::take(&mut self.removals) {
@@ -228,8 +229,8 @@ impl Work {
         self.removing.note(shared, outcome, "a segment that retention dropped cannot be removed");
     }
 
-    /// Removes the files of one more segment, which need not wait until those that are left are
-    /// tried again.
+    /// Removes the files of one more segment, without waiting until failed removals are tried
+    /// again.
     fn remove(&mut self, shared: &Shared, first: Position) {
         let is_next = self.removals.is_empty();
         self.removals.push(first);
@@ -240,7 +241,7 @@ impl Work {
         }
     }
 
-    /// Notes on the disk where the log begins. Returns whether that is there.
+    /// Records on disk where the log begins. Returns whether that succeeded.
     fn note_beginning(&mut self, shared: &Shared) -> bool {
         let first = shared.read_state().first();
         if self.noted < first && shared.note_beginning(first).is_ok() {
@@ -253,7 +254,7 @@ impl Work {
 /// When to try again something that failed.
 #[derive(Default)]
 struct Backoff {
-    /// After the last failure: the wait, and its end.
+    /// After a failure: the length of the wait, and its end.
     failing: Option<(Duration, Instant)>,
 }
 
@@ -273,7 +274,7 @@ impl Backoff {
                 shared.count_background_failure();
                 if self.failing.is_none() {
                     let reason = with_causes(&fault);
-                    tracing::warn!(reason, "{what}; it is tried again");
+                    tracing::warn!(reason, "{what}; it will be tried again");
                 }
                 let wait = self
                     .failing
@@ -285,20 +286,20 @@ impl Backoff {
 }
 
 impl Shared {
-    /// Sees that the folder is where it was.
+    /// Checks that the folder is where it was.
     pub(crate) fn see_in_place(&self) -> Result<(), Fault> {
         match self.disk.is_in_place() {
             Ok(true) => Ok(()),
             Ok(false) => {
-                let what = "was moved or replaced while the log is open";
+                let what = "was moved or replaced while the log was open";
                 Err(Fault::Misplaced { path: self.config.path.clone(), what })
             }
             Err(error) => Err(Fault::io("find the folder", &self.config.path, error)),
         }
     }
 
-    /// Notes whether the files are where they were. The writer sees for itself that what it writes
-    /// has a name; this check is for hubs without publishers.
+    /// Checks whether the files are where they were. The writer makes its own check that its file
+    /// has a name; this one is for hubs without publishers.
     fn note_place(&self) {
         let log = Arc::clone(&self.read_state().active.log);
         if let Err(fault) = log.see_linked() {
@@ -322,7 +323,7 @@ impl Shared {
         let path = self.disk.path(&name);
         let file = written
             .map_err(|error| Fault::io("write the index", &path, error))?
-            .ok_or_else(|| Fault::damaged(&path, "it did not read back"))?;
+            .ok_or_else(|| Fault::damaged(&path, "it cannot be read back"))?;
         let on_disk = Arc::new(sealed.with_index(Index::File(Arc::new(file))));
         let mut state = self.write_state();
         if let Some(kept) = state.sealed.iter_mut().find(|kept| is_kept(kept)) {
@@ -331,18 +332,18 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes the topics of a segment that retention dropped out of the count.
+    /// Subtracts the topics of a segment that retention dropped.
     fn uncount(&self, sealed: &Arc<Sealed>) {
         let uncounted = self.each_page(sealed, |page| {
             self.census.remove(page, sealed.first());
             true
         });
         if let Err(fault) = uncounted {
-            tracing::warn!(reason = %fault, "topics that are gone will count until a restart");
+            tracing::warn!(reason = %fault, "dropped topics will be counted until a restart");
         }
     }
 
-    /// Says in the format file that the log begins at `first`.
+    /// Records in the format file that the log begins at `first`.
     fn note_beginning(&self, first: Position) -> io::Result<()> {
         let LogIdentity { epoch, former } = self.identity.clone();
         Name { epoch, former, kept_from: first }.write(&*self.disk)
@@ -361,7 +362,7 @@ impl Shared {
         self.disk.sync().map_err(|error| Fault::io("sync", &self.config.path, error))
     }
 
-    /// Calls `take` with the topics of a segment, some at a time, as long as it says to go on.
+    /// Calls `take` with the topics of a segment, some at a time, for as long as it returns `true`.
     fn each_page(
         &self,
         segment: &Arc<Sealed>,

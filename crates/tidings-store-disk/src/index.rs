@@ -1,8 +1,8 @@
-//! What finds records in one segment: by topic, by publisher-given id, by position, by time.
+//! The index of one segment: finds records by topic, publisher-given id, position and time.
 //!
-//! While a segment is written, its index is a [`MemoryIndex`]. When it is sealed, the helper thread
-//! writes the same content to an [`IndexFile`], and the memory is given back. An index is derived
-//! from its segment: one that is missing is made again when the log is opened.
+//! While a segment is being written, its index is a [`MemoryIndex`]. When it is sealed, the
+//! background thread writes the same content to an [`IndexFile`], and the memory is freed. An index
+//! is derived from its segment: a missing one is rebuilt when the log is opened.
 
 mod file;
 mod filter;
@@ -41,7 +41,7 @@ pub(crate) trait SegmentIndex {
         into: &mut Vec<Posting>,
     ) -> Result<(), Fault>;
 
-    /// What the segment holds of `topic`.
+    /// A summary of the segment's records on `topic`.
     fn topic(&self, topic: &Topic) -> Result<Option<TopicSummary>, Fault>;
 
     /// Topics in the order of their names, at most `count` that begin with `prefix` and come after
@@ -53,9 +53,9 @@ pub(crate) trait SegmentIndex {
         count: usize,
     ) -> Result<Vec<(Topic, TopicSummary)>, Fault>;
 
-    /// The place of the oldest record with this publisher-given id that has a topic which one of
-    /// `on` matches. Patterns are tried on at most [`ID_TOPICS_MAX`](crate::limits::ID_TOPICS_MAX)
-    /// topics: if more than that have the id, it is the oldest record with it on any topic.
+    /// The place of the oldest record with this publisher-given id and a topic that one of `on`
+    /// matches. Patterns are tried on at most [`ID_TOPICS_MAX`](crate::limits::ID_TOPICS_MAX)
+    /// topics: if more topics than that have the id, it is the oldest record with it on any topic.
     fn find(&self, id: &EventId, on: &[Matcher]) -> Result<Option<u32>, Fault>;
 
     /// The block that holds the record at `place`, which must be in the segment, and those before
@@ -69,9 +69,9 @@ pub(crate) trait SegmentIndex {
 /// A record on a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Posting {
-    /// Its place; the highest bit says that it is private.
+    /// Its place; the highest bit is set if it is private.
     place: u32,
-    /// Where its block begins in the segment file.
+    /// Offset of its block in the segment file.
     pub(crate) block: u32,
 }
 
@@ -105,7 +105,7 @@ impl Posting {
 pub(crate) struct BlockEntry {
     /// The place of its first record.
     pub(crate) place: u32,
-    /// Where it begins in the segment file.
+    /// Its offset in the segment file.
     pub(crate) offset: u32,
     /// The time of its records.
     pub(crate) time: Timestamp,
@@ -130,12 +130,12 @@ impl BlockEntry {
     }
 }
 
-/// What one segment holds of a topic.
+/// A summary of one segment's records on a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TopicSummary {
     pub(crate) records: u32,
     /// The place of its newest record.
     pub(crate) last: u32,
-    /// The newest record ended the topic.
+    /// Whether the newest record ended the topic.
     pub(crate) ended: bool,
 }

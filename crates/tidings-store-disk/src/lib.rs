@@ -4,40 +4,40 @@
 //!
 //! *Acknowledged means stored.* With [`Durability::Fsync`], when `append` returns, its records are
 //! on the disk (`fdatasync`); with [`Durability::Os`] they are with the operating system and
-//! survive the end of the process. Either way nobody reads a record before that.
+//! survive the end of the process. Either way no reader sees a record before that.
 //!
 //! *All or nothing.* After a crash a batch is there as a whole or not at all.
 //!
-//! *What can heal, heals.* A full disk, too few descriptors, a folder that cannot be written: the
-//! append is refused, what it wrote is cut off again, and the next one is tried. Indexes that
-//! cannot be written, and files that cannot be removed, are tried again in the background. Only a
-//! failed
+//! *It recovers where it can.* A full disk, too few descriptors, a folder that cannot be written:
+//! the append fails, what it wrote is cut off again, and the next one is tried. Indexes that cannot
+//! be written, and files that cannot be removed, are tried again in the background. Only a failed
 //! `fsync`, a torn write that cannot be cut off, and a folder that was removed end all appending
-//! until the log is opened anew, because what the disk holds is no longer known; reading goes on.
-//! What is wrong is in [`Log::health`].
+//! until the log is reopened, because what the disk holds is no longer known; reading continues.
+//! [`Log::health`] says what is wrong.
 //!
-//! *An index is derived.* A damaged one is made again from its segment by the thread that meets it.
+//! *An index is derived.* A damaged one is rebuilt from its segment by the thread that finds the
+//! damage.
 //!
-//! *Damage is reported, never repaired by forgetting.* Every block has a checksum. What is broken
-//! is named by file and place, with what to do about it: by [`DiskStore::open`] if it is in the
-//! part that is read then, else by the read that meets it. Only what a crash can leave at the very
-//! end of the log, an append that was never answered, is taken away, and a warning says so.
+//! *Damage is reported, never repaired by forgetting.* Every block has a checksum. Damage is
+//! reported by file and place, with what to do about it: by [`DiskStore::open`] if it is in the
+//! part that is read then, otherwise by the read that finds it. Only what a crash can leave at the
+//! very end of the log, an append that was never acknowledged, is removed, and a warning says so.
 //!
-//! *Space comes back.* Retention removes whole segment files.
+//! *Space is freed.* Retention removes whole segment files.
 //!
-//! # What it does not
+//! # What it does not guarantee
 //!
 //! It does not notice a disk that lies about `fsync`, or damage to the very last append of a log
-//! that was not closed in good order: that looks like an append that was never answered. It is one
+//! that was not closed cleanly: that looks like an append that was never acknowledged. It is one
 //! log for one process; it does not replicate.
 //!
 //! # How it is built
 //!
 //! The log is a sequence of segment files. Only the newest is written: each `append` is encoded
 //! into blocks and added with one write and one sync. While it is written, its index is in memory;
-//! when it is full, it is sealed, and a helper thread writes the index beside it. Opening reads the
-//! newest segment as a whole, and of the others the footer of their index. The newest records are
-//! held in memory too, so that subscribers who keep up never touch the disk.
+//! when it is full, it is sealed, and a background thread writes the index beside it. Opening reads
+//! all of the newest segment, and the index footers of the others. The newest records are held in
+//! memory too, so that subscribers that keep up never touch the disk.
 //!
 //! Why not an embedded database: `docs/decisions/0001-a-log-of-our-own.md`.
 
@@ -95,7 +95,7 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// Opens the log in `config.path`, or makes one.
+    /// Opens the log in `config.path`, or creates one.
     ///
     /// # Errors
     ///
@@ -198,7 +198,7 @@ impl Catalog for DiskStore {
 }
 
 impl Drop for DiskStore {
-    /// Marks the log as closed in good order and waits for the helper thread.
+    /// Marks the log as cleanly closed and waits for the background thread.
     fn drop(&mut self) {
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
         writer.close(&self.shared);
@@ -217,7 +217,7 @@ fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// The examples in the README are tests, too.
+/// Compiles the README's examples as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

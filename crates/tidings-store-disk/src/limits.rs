@@ -1,32 +1,30 @@
-//! Every bound in the disk store: its default, why, what it costs, and what happens at the edge.
+//! Every bound in the disk store: its default, the reason, the cost, and what happens at the edge.
 //!
 //! The memory of a store is the sum of: [`RECENT_BYTES_MAX`]; the index of the segment being
 //! written and of up to [`JOBS_MAX`] + 2 segments whose index is being written to disk (about 8
-//! bytes a record and 200 bytes a topic or id, held by [`SEGMENT_RECORDS_MAX`] and
-//! [`SEGMENT_KEYS_MAX`]: 2 MB each with ordinary events, 60 MB at the very worst);
-//! [`FILTER_BITS_PER_KEY`] for every topic and publisher-given id in the log; 17 to 39 bytes for
-//! every different topic in it, which is how they are counted; and what a read in progress holds.
-//! Two files are open per segment.
+//! bytes a record and 200 bytes a topic or id, bounded by [`SEGMENT_RECORDS_MAX`] and
+//! [`SEGMENT_KEYS_MAX`]: 2 MB each with ordinary events, 60 MB at worst); [`FILTER_BITS_PER_KEY`]
+//! for every topic and publisher-given id in the log; 17 to 39 bytes for every different topic, to
+//! count them; and what a read in progress holds. Two files are open per segment.
 
 use std::time::Duration;
 
-/// What the log may occupy, in bytes, indexes included. At the edge: the oldest segment is dropped.
+/// Bytes that the log may occupy, including indexes. At the edge: the oldest segment is dropped.
 pub const RETENTION_BYTES_DEFAULT: u64 = 1 << 30;
 
-/// How old an event may get. At the edge: the oldest segment is dropped when all of it is older.
-/// Segments span at most [`SEGMENT_AGE_SHARE`] of it, so that an event stays at most that much
+/// Maximum age of an event. At the edge: the oldest segment is dropped once all of it is older. A
+/// segment spans at most 1/[`SEGMENT_AGE_SHARE`] of this age, so an event stays at most that much
 /// longer.
 pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How many segments the log is meant to consist of: retention gives back one of so many parts at a
-/// time.
+/// Number of segments that a full log should have: retention frees one of them at a time.
 pub const SEGMENTS_AIM: u64 = 16;
 
-/// Smallest segment that [`SEGMENTS_AIM`] leads to: smaller ones would be all overhead.
+/// Smallest segment that [`SEGMENTS_AIM`] leads to, in bytes: smaller ones would be all overhead.
 pub const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 
-/// Largest segment that [`SEGMENTS_AIM`] leads to: one segment is read at the start (at about 1
-/// GB/s).
+/// Largest segment that [`SEGMENTS_AIM`] leads to, in bytes: one segment is read at the start (at
+/// about 1 GB/s).
 pub const SEGMENT_BYTES_MAX: u64 = 256 << 20;
 
 /// Records in one segment. Bounds the memory of its index. At the edge: a new segment begins.
@@ -36,38 +34,37 @@ pub const SEGMENT_RECORDS_MAX: usize = 1 << 20;
 /// edge: a new segment begins.
 pub const SEGMENT_KEYS_MAX: usize = 1 << 18;
 
-/// A segment spans at most this share of the retention age.
+/// A segment spans at most the retention age divided by this number.
 pub const SEGMENT_AGE_SHARE: u32 = 8;
 
 /// Bytes that are filled with zeros at a time, ahead of the end of a log with `fsync` (in small
 /// segments, a sixteenth of them). They make syncs cheaper; up to twice as many are on the disk
-/// while the log is open, and after a crash until it is written on.
+/// while the log is open, and after a crash until new events overwrite them.
 pub const AHEAD_BYTES_MAX: u64 = 1 << 20;
 
-/// Bytes of records in one block, unless a single record is larger. A block is what is checked and
-/// read as a whole: a larger one makes reading one topic of many dearer, a smaller one everything
+/// Bytes of records in one block, unless a single record is larger. A block is checked and read as
+/// a whole: larger blocks make reading one topic of many more expensive, smaller ones everything
 /// else.
 pub const BLOCK_BYTES_AIM: usize = 8 << 10;
 
-/// Bytes in one append. Far above what the hub ever collects. At the edge: the append is refused.
+/// Bytes in one append. Far above what the hub ever collects. At the edge: the append is rejected.
 pub const APPEND_BYTES_MAX: usize = 1 << 30;
 
-/// Bytes the append buffer keeps between two appends.
+/// Bytes that the append buffer keeps between two appends.
 pub const APPEND_BUFFER_KEPT_BYTES: usize = 8 << 20;
 
-/// The newest records, held in memory, in bytes: subscribers who are only a little behind are
-/// served from here. At the edge: the oldest of them are read from disk.
+/// Bytes of the newest records held in memory: subscribers that are only a little behind are served
+/// from here. At the edge: older records are read from disk.
 pub const RECENT_BYTES_MAX: usize = 64 << 20;
 
-/// Topics with one publisher-given id that are looked at for those a pattern matches. At the edge:
-/// a subscriber that resumes by such an id begins after the oldest event with it, and may get some
-/// again.
+/// Topics with one publisher-given id that are tested against a pattern. At the edge: a subscriber
+/// that resumes by such an id begins after the oldest event with it, and may get some again.
 pub const ID_TOPICS_MAX: usize = 4096;
 
 /// Index entries for one topic fetched at a time.
 pub const POSTINGS_PAGE: usize = 256;
 
-/// Exact topics looked up one by one in a read. A reader of more of them is served by scanning.
+/// Exact topics looked up one by one in a read. A reader of more topics is served by scanning.
 pub const EXACT_TOPICS_MAX: usize = 64;
 
 /// Blocks loaded in one read that follows the index. At the edge: the page ends, and the reader
@@ -81,7 +78,7 @@ pub const SCAN_RECORDS_MAX: usize = 8192;
 /// asks again.
 pub const SCAN_BYTES_MAX: usize = 2 << 20;
 
-/// Bytes asked of the disk at once when scanning.
+/// Bytes read from the disk at once when scanning.
 pub const SCAN_CHUNK_BYTES: usize = 128 << 10;
 
 /// Records looked at to find the last ones that a pattern admits. At the edge: fewer are found.
@@ -90,44 +87,45 @@ pub const SEEK_RECORDS_MAX: usize = 65_536;
 /// Blocks loaded to find the last records that an interest admits. At the edge: fewer are found.
 pub const SEEK_BLOCKS_MAX: usize = 4096;
 
-/// Bits per topic, per id, and per id and topic, in the filter that spares a lookup in a segment
-/// that does not have it: one lookup in a hundred is made in vain.
+/// Bits per topic, per id, and per pair of both, in the filter that saves looking into segments
+/// that do not have them: one look-up in a hundred is made in vain.
 pub const FILTER_BITS_PER_KEY: usize = 10;
 
-/// Tasks (an index to write, a file to remove) that wait for the helper thread. At the edge:
+/// Tasks (an index to write, a file to remove) that wait for the background thread. At the edge:
 /// `append` waits.
 pub const JOBS_MAX: usize = 2;
 
-/// Names that a log is known to have had: one for each time it was restored. A subscriber that was
-/// away for more than so many restores is told that events may be missing.
+/// Former names that a log remembers: one for each time it was restored. A subscriber that was away
+/// for more restores than that gets a reset.
 pub const FORMER_NAMES_MAX: usize = 16;
 
-/// Topics of a segment that are counted at a time; in between, the helper thread does what waits.
+/// Topics of a segment that are counted at a time; in between, the background thread does waiting
+/// jobs.
 pub const COUNT_PAGE: usize = 1024;
 
-/// When a store that cannot write at the moment is worth asking again. It looks by itself every
+/// Time after which to ask a store again that cannot write at the moment. It checks by itself every
 /// [`HELPER_TICK`].
 pub const AWAY_RETRY: Duration = Duration::from_secs(1);
 
-/// How often the helper thread sees whether the folder is still there, and whether work that failed
-/// is to be tried again.
+/// Interval at which the background thread checks whether the folder is still there, and whether
+/// failed work should be tried again.
 pub const HELPER_TICK: Duration = Duration::from_millis(500);
 
 /// Wait before work that failed in the background is tried again; it doubles with each failure, up
-/// to [`BACKGROUND_RETRY_MAX`]. What waits is bounded by the segments: one index each, held in
-/// memory until it is written, and one removal each.
+/// to [`BACKGROUND_RETRY_MAX`]. The number of waiting tasks is bounded by the segments: one index
+/// each, held in memory until it is written, and one removal each.
 pub const BACKGROUND_RETRY_MIN: Duration = Duration::from_millis(500);
 
-/// The longest such wait.
+/// Longest such wait.
 pub const BACKGROUND_RETRY_MAX: Duration = Duration::from_secs(30);
 
-/// At most one line in the log about whether events are taken in this time: a disk that is nearly
-/// full takes small events and refuses large ones.
+/// Minimum time between two log lines about whether events are taken: a disk that is nearly full
+/// takes small events and rejects large ones, in turns.
 pub const FAILURE_LOG_PAUSE: Duration = Duration::from_secs(10);
 
-/// Bytes that a store which had no room tries to write, at most, to see whether there is some.
+/// Most bytes that a full store tries to write to see whether there is room again.
 pub const PROBE_BYTES_MAX: usize = 1 << 20;
 
-/// Descriptors held back for the files of the next segment, so that a process that has run out of
-/// them can end one segment and begin another.
+/// Descriptors held in reserve for the files of the next segment, so that a process that has run
+/// out of them can end one segment and begin another.
 pub const SPARE_FILES: usize = 4;

@@ -1,4 +1,4 @@
-//! What the format file says: which log this is, and which it was.
+//! The format file: the log's present and former names.
 //!
 //! ```text
 //! tidings log
@@ -8,13 +8,12 @@
 //! kept from 1201
 //! ```
 //!
-//! Each time a log is restored from a copy, and each time acknowledged events at its end may be
-//! lost, it gets a new name, and a line with the old one and the newest position that both have;
-//! the latest such line is the first. Versions that do not know these lines do not read them.
+//! Each time a log is restored from a backup, and each time acknowledged events at its end may be
+//! lost, it gets a new name, and a line with the old one and the newest position that both share;
+//! the latest such line comes first. Versions that do not know these lines ignore them.
 //!
-//! The line `kept from` is there once a segment that retention dropped could not be removed:
-//! segments from before that position are no part of the log any more, and are removed in any
-//! order.
+//! The line `kept from` appears once a segment that retention dropped could not be removed:
+//! segments from before that position are no longer part of the log, and are removed in any order.
 
 use std::io;
 use std::path::PathBuf;
@@ -25,30 +24,30 @@ use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::limits::FORMER_NAMES_MAX;
 
-/// Says what the folder is, and names the log.
+/// The file that marks the folder as a log and names it.
 pub(crate) const FORMAT_FILE: &str = "format";
 
-/// A log's name, and those it had.
+/// A log's present and former names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
     pub(crate) epoch: Epoch,
-    /// The latest first.
+    /// Former names, the latest first.
     pub(crate) former: Vec<FormerName>,
-    /// Segments from before this position are no part of the log, although they may be there.
+    /// Position before which segments are no longer part of the log, although they may be there.
     pub(crate) kept_from: Position,
 }
 
-/// Why the words are no name.
+/// Why a text is not a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// They are those of another version, or of something else.
+    /// It is from another version, or something else.
     Format(String),
-    /// They are not what was written.
+    /// It is damaged.
     Damaged(&'static str),
 }
 
 impl Unreadable {
-    /// The words are in the file `path`.
+    /// The error for the file `path`.
     pub(crate) fn into_error(self, path: PathBuf) -> OpenError {
         match self {
             Self::Format(found) => OpenError::UnknownFormat { path, found },
@@ -68,7 +67,7 @@ impl Name {
         Self { epoch, former: Vec::new(), kept_from: Position::ZERO }
     }
 
-    /// The name of a log that begins as a copy of this one, up to `head`.
+    /// The name of a log that begins as a copy of this one up to `head`.
     pub(crate) fn renewed(&self, head: Position) -> Self {
         let before = FormerName { epoch: self.epoch, upto: head };
         let older =
@@ -77,13 +76,12 @@ impl Name {
         Self { former, kept_from: self.kept_from, ..Self::new() }
     }
 
-    /// What the log is called, and what it was called.
+    /// The present and former epochs.
     pub(crate) fn epochs(&self) -> impl Iterator<Item = Epoch> {
         std::iter::once(self.epoch).chain(self.former.iter().map(|name| name.epoch))
     }
 
-    /// Whether the name `epoch`, which the log had, may be among those that it does not know after
-    /// its next change.
+    /// Whether the former name `epoch` may be forgotten at the log's next change of name.
     pub(crate) fn will_forget(&self, epoch: Epoch) -> bool {
         self.epochs().take(FORMER_NAMES_MAX).all(|known| known != epoch)
     }
@@ -103,18 +101,19 @@ impl Name {
         let lines: Vec<_> = lines.collect();
         let kept_from = lines.iter().find_map(|line| line.strip_prefix("kept from "));
         let kept_from = kept_from.map_or(Ok(0), str::parse);
-        let kept_from = kept_from.map_err(|_| Unreadable::Damaged("a position in it is none"))?;
+        let kept_from =
+            kept_from.map_err(|_| Unreadable::Damaged("a position in it cannot be read"))?;
         let former = lines.iter().filter_map(|line| line.strip_prefix("formerly ")).map(|words| {
             let (epoch, upto) = words.split_once(' ')?;
             let upto = Position::new(upto.parse().ok()?);
             Some(FormerName { epoch: Epoch::parse(epoch).ok()?, upto })
         });
         let former = former.collect::<Option<Vec<_>>>();
-        let former = former.ok_or(Unreadable::Damaged("a former name in it is none"))?;
+        let former = former.ok_or(Unreadable::Damaged("a former name in it cannot be read"))?;
         Ok(Self { epoch, former, kept_from: Position::new(kept_from) })
     }
 
-    /// Says what the log in the folder is called, in place of what was said before.
+    /// Writes the format file, replacing the old one.
     pub(crate) fn write(&self, disk: &dyn Disk) -> io::Result<()> {
         let unfinished = format!("{FORMAT_FILE}.new");
         match disk.remove(&unfinished) {
@@ -153,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_reads_back_with_all_it_was() {
+    fn a_name_reads_back_with_all_former_names() {
         let mut name = Name::new();
         let mut epochs = vec![name.epoch];
         name.kept_from = Position::new(9);
@@ -164,7 +163,7 @@ mod tests {
         }
         assert_eq!(Name::parse(&name.to_string()), Ok(name.clone()));
         let former: Vec<_> = name.former.iter().map(|name| (name.epoch, name.upto.get())).collect();
-        // Of what a shorter copy did not hold, nothing is the same.
+        // Beyond the end of the shorter backup, nothing is the same.
         assert_eq!(former, [(epochs[1], 30), (epochs[2], 30), (epochs[3], 30)]);
     }
 
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn other_words_are_refused() {
+    fn other_texts_are_rejected() {
         let format = |words: &str| Err(Unreadable::Format(words.to_owned()));
         assert_eq!(Name::parse("tidings log\nformat 2\nepoch abcdef\n"), format("`format 2`"));
         assert_eq!(Name::parse(""), format("it does not say `tidings log`"));

@@ -1,8 +1,8 @@
 //! Reading records in log order.
 //!
-//! A reader of a few exact topics follows the index from record to record; anybody else scans.
-//! Either way the newest records come from memory, and a read that has looked at enough ends its
-//! page early.
+//! A reader of a few exact topics follows the index from record to record; any other reader scans.
+//! Either way the newest records come from memory, and a read that has looked at enough records
+//! ends its page early.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::record::{self, TopicTexts, View};
 use crate::segment::{Scanner, SegmentLog, Step};
 use crate::state::Shared;
 
-/// Records taken from memory before the lock is let go.
+/// Records taken from memory before the lock is released.
 const RECENT_AT_ONCE: usize = 256;
 
-/// Bytes asked of the disk for one block: nearly all are of this size.
+/// Bytes read from the disk for one block: nearly all blocks fit in it.
 pub(crate) const ONE_BLOCK_BYTES: usize = BLOCK_BYTES_AIM + 1024;
 
 impl Shared {
@@ -104,7 +104,7 @@ impl Shared {
         Ok(read.end(upto))
     }
 
-    /// Reads everything, and keeps what is admitted.
+    /// Reads everything, and keeps the records that are admitted.
     fn scan(&self, mut read: PageBuilder<'_>) -> Result<Page, ReadError> {
         let mut after = read.query.after;
         let mut budget = Budget { records: SCAN_RECORDS_MAX, bytes: SCAN_BYTES_MAX };
@@ -137,7 +137,8 @@ impl Shared {
         Ok(read.end(after))
     }
 
-    /// Scans one segment from the block at `offset`. Returns where the page became full, if it did.
+    /// Scans one segment from the block at `offset`. Returns the position at which the page became
+    /// full, if it did.
     fn scan_segment(
         &self,
         read: &mut PageBuilder<'_>,
@@ -152,7 +153,7 @@ impl Shared {
         let recent_from = self.read_state().recent.first();
         while *after < upto && after.next() < recent_from && !budget.is_spent() {
             let block = log.next_block(&mut scanner)?;
-            // A mark can stand between two blocks: the log was closed here once.
+            // There can be a mark between two blocks, where the log was once closed.
             if block.header.count > 0
                 && (block.header.first > after.next() || block.header.next() <= after.next())
             {
@@ -193,11 +194,11 @@ impl Shared {
 struct Run {
     log: Arc<SegmentLog>,
     postings: Vec<Posting>,
-    /// There are no others up to here.
+    /// Position up to which there are no others.
     last: Position,
 }
 
-/// How much a scan may still look at.
+/// What a scan may still look at.
 struct Budget {
     records: usize,
     bytes: usize,
@@ -209,7 +210,7 @@ impl Budget {
     }
 }
 
-/// A page in the making.
+/// A page being built.
 struct PageBuilder<'a> {
     query: &'a ReadQuery<'a>,
     upto: Position,
@@ -217,12 +218,12 @@ struct PageBuilder<'a> {
     bytes: usize,
 }
 
-/// What became of a record that was offered.
+/// The outcome of offering a record to a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Taken {
-    /// The page has it, or does not want it, and can have more.
+    /// The page has taken it, or does not want it, and can take more.
     AndGoOn,
-    /// The page has it and can have no more.
+    /// The page has taken it and can take no more.
     AndFull,
 }
 
@@ -268,14 +269,14 @@ impl PageBuilder<'_> {
     }
 }
 
-/// A block that was read and found right.
+/// A block that was read and checked.
 pub(crate) struct Block<'b> {
     pub(crate) header: Header,
     pub(crate) body: &'b [u8],
 }
 
 impl SegmentLog {
-    /// The block that `posting` is in.
+    /// The block that contains `posting`.
     pub(crate) fn load<'b>(
         &self,
         scanner: &'b mut Scanner<'_>,
@@ -285,7 +286,7 @@ impl SegmentLog {
         self.next_block(scanner)
     }
 
-    /// The next block, which must be there: it was visible before.
+    /// The next block, which must exist: it was visible before.
     pub(crate) fn next_block<'b>(&self, scanner: &'b mut Scanner<'_>) -> Result<Block<'b>, Fault> {
         let at = scanner.offset();
         match scanner.next().map_err(|error| self.io_fault("read", error))? {
@@ -316,7 +317,7 @@ impl SegmentLog {
         Fault::damaged(
             self.path(),
             format_args!(
-                "the block at byte {offset} is not what was written; what comes after it can be \
+                "the block at byte {offset} is not what was written; the events after it can be \
                  read, but to be whole again the folder must be restored from a copy"
             ),
         )
@@ -327,12 +328,12 @@ impl SegmentLog {
         self.note_misled();
         Fault::damaged(
             &self.path.with_extension("index"),
-            format_args!("it points elsewhere than to record {position}; it is made again"),
+            format_args!("it does not point to record {position}; it will be rebuilt"),
         )
     }
 
     /// The checksum is right, but the content makes no sense.
     pub(crate) fn unreadable(&self, position: Position) -> Fault {
-        Fault::damaged(self.path(), format_args!("record {position} cannot be understood"))
+        Fault::damaged(self.path(), format_args!("record {position} cannot be decoded"))
     }
 }

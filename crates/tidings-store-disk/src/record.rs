@@ -1,11 +1,11 @@
-//! How a record is written in a block.
+//! The form of a record in a block.
 //!
-//! A length (4 bytes, little-endian), then so many bytes: flags, the topic, what the flags announce
-//! (further topics, type, id, `retry`), and the payload to the end. Texts and numbers before the
-//! payload carry their length, or are, a variable-length number (LEB128: seven bits a byte, lowest
-//! first).
+//! A length (4 bytes, little-endian), then that many bytes: flags, the topic, the fields that the
+//! flags announce (further topics, type, id, `retry`), and the payload to the end. Numbers before
+//! the payload have variable length (LEB128: seven bits a byte, lowest first), and texts are
+//! preceded by their length as such a number.
 //!
-//! Position and time are the block's affair.
+//! Position and time are in the block's header.
 
 use std::collections::HashSet;
 
@@ -18,10 +18,10 @@ const HAS_ALTERNATES: u8 = 8;
 const HAS_TYPE: u8 = 16;
 const HAS_ID: u8 = 32;
 const HAS_RETRY: u8 = 64;
-/// With neither this nor [`PRIVATE`], its topics decide who may read it.
+/// With neither this nor [`PRIVATE`], the record's topics decide who may read it.
 const PUBLIC: u8 = 128;
 
-/// Writes `draft` to the end of `buffer`.
+/// Appends `draft` to `buffer`.
 pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
@@ -60,26 +60,26 @@ pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
     buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
-/// The record that begins `body`, and what follows it. `None` if the bytes are no record: since the
-/// block's checksum was right, they were written by something else.
+/// The record at the beginning of `body`, and the bytes after it. `None` if the bytes are not a
+/// record: since the block's checksum was right, something else wrote them.
 pub(crate) fn split(body: &[u8]) -> Option<(View<'_>, &[u8])> {
     let (length, rest) = body.split_first_chunk::<4>()?;
     let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
     Some((View::parse(record)?, rest))
 }
 
-/// What follows the record that begins `body`.
+/// The bytes after the record at the beginning of `body`.
 pub(crate) fn skip(body: &[u8]) -> Option<&[u8]> {
     let (length, rest) = body.split_first_chunk::<4>()?;
     rest.get(u32::from_le_bytes(*length) as usize..)
 }
 
-/// A written record, looked at where it lies.
+/// A view of an encoded record, without copying it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     flags: u8,
     topic: &'a str,
-    /// The further topics as written, without their number.
+    /// The further topics in encoded form, without their count.
     alternates: &'a [u8],
     event_type: Option<&'a str>,
     id: Option<&'a str>,
@@ -132,7 +132,7 @@ impl<'a> View<'a> {
         self.flags & ENDS_TOPIC != 0
     }
 
-    /// The draft without its payload: enough to say who wants it.
+    /// The draft without its payload: enough to decide who wants it.
     pub(crate) fn head(&self, topics: &mut TopicTexts) -> Option<Draft> {
         let mut all = self.topics();
         let mut draft = Draft::new(topics.share(all.next()?)?, "");
@@ -160,7 +160,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Topics met in one read, so that records on the same topic share its text.
+/// Topics seen in one read, so that records on the same topic share its text.
 #[derive(Debug, Default)]
 pub(crate) struct TopicTexts(HashSet<Topic, foldhash::fast::RandomState>);
 
@@ -254,7 +254,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(drafts in proptest::collection::vec(draft(), 1..5)) {
+        fn a_written_record_reads_back(drafts in proptest::collection::vec(draft(), 1..5)) {
             let mut buffer = Vec::new();
             for draft in &drafts {
                 encode(draft, &mut buffer);

@@ -1,27 +1,27 @@
-//! Opening a log: what is there, is it whole, and where does it end.
+//! Opening a log: finding what is there, whether it is intact, and where it ends.
 //!
 //! Only the newest segment was being written when the process ended, so only there can an append be
-//! half written. It was never answered, and is taken away. Everything else must be as it was
+//! half written. It was never acknowledged, and is removed. Everything else must be as it was
 //! written.
 //!
-//! How a half-written append is told from damage: an append is written only after the one before it
-//! was synced. So if behind a broken block there is a block of a *later* append, then the broken
-//! one was synced, and was damaged since.
+//! How a half-written append is distinguished from damage: an append is written only after the one
+//! before it was synced. So if there is a block of a *later* append after a broken block, then the
+//! broken one was synced, and has been damaged since.
 //!
 //! A log that is not synced at every append has no such order on the disk, but it has one in the
-//! memory of the operating system, which outlasts the process. So as long as the machine is still
-//! in the same run (the file [`RUN_FILE`] says in which the log was written), and also if a later
-//! block says that the log was closed, and so synced, the same holds. Only after a power cut can an
-//! earlier block be missing and a later one be there: then everything behind is given up, which is
-//! what [`Durability::Os`](crate::Durability::Os) promises no more than.
+//! memory of the operating system, which outlasts the process. So the same holds as long as the
+//! machine has not been restarted (the file [`RUN_FILE`] says in which run of the machine the log
+//! was written), and also if a later block says that the log was closed, and so synced. Only after
+//! a power cut can an earlier block be missing while a later one is there: then everything after it
+//! is given up; [`Durability::Os`](crate::Durability::Os) promises no more than that.
 //!
-//! The lost end may have been acknowledged and seen. Its positions are given again, so the log gets
-//! a new name, as it does when it is restored from a copy: a subscriber that comes with a lost
-//! position gets a reset. The same happens after a power cut that left no trace.
+//! The events lost may have been acknowledged and delivered. Their positions are used again, so the
+//! log gets a new name, as it does when it is restored from a backup: a subscriber that returns
+//! with a lost position gets a reset. The same happens after a power cut that left no trace.
 //!
-//! A new log is made in this order: the first segment, then the file [`FORMAT_FILE`]. So segments
-//! without that file are a log that was never finished, if they are empty, and otherwise a log that
-//! somebody damaged.
+//! A new log is created in this order: the first segment, then the file [`FORMAT_FILE`]. So
+//! segments without that file are a log whose creation was interrupted, if they are empty, and
+//! otherwise a log whose format file was removed.
 
 mod newest;
 
@@ -44,13 +44,13 @@ use crate::state::{Active, Shared};
 
 use newest::{Scan, scan};
 
-/// Says in which run of the machine the log was last written, if appends to it are not synced.
+/// Records in which run of the machine the log was last written, if its appends are not synced.
 const RUN_FILE: &str = "run";
 
 /// Locked as long as the log is open.
 pub(crate) const LOCK_FILE: &str = "lock";
 
-/// Makes the folder if it is not there, and locks it.
+/// Creates the folder if it does not exist, and locks it.
 pub(crate) fn open_folder(path: &Path) -> Result<(Folder, File), OpenError> {
     let fail = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
     make_folder(path).map_err(fail("make the folder"))?;
@@ -64,7 +64,7 @@ pub(crate) fn open_folder(path: &Path) -> Result<(Folder, File), OpenError> {
     }
 }
 
-/// Nobody else can look into a folder that is made here: events can be private.
+/// Creates a folder that only its owner can read: events can be private.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     let mut folder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -72,8 +72,8 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     folder.recursive(true).create(path)
 }
 
-/// Finds the log on `disk`, or makes one. Returns the segments, too, that are there and no part of
-/// it: they are to be removed.
+/// Finds the log on `disk`, or creates one. Also returns the segments that are there but not part
+/// of it, which are to be removed.
 pub(crate) fn recover(
     disk: Arc<dyn Disk>,
     config: DiskConfig,
@@ -100,17 +100,17 @@ pub(crate) fn recover(
     let (sealed, active, end) = folder.take_over(read, &name)?;
     let is_unsynced = [end.log.durability, config.durability].contains(&Durability::Os);
     if is_unsynced && let Err(error) = folder.note_run() {
-        // If this run does not end in good order, the log gets a new name.
-        tracing::warn!(%error, "cannot note in which run of the machine the log is written");
+        // Unless this run ends cleanly, the log gets a new name.
+        tracing::warn!(%error, "cannot record in which run of the machine the log is written");
     }
-    // A killed process may have left files behind whose names are not on the disk yet.
+    // A killed process may have left files whose names are not yet on the disk.
     disk.sync().map_err(folder.fail("sync the folder of", FORMAT_FILE))?;
     let dropped = Found::look(&*disk, &config)?.firsts();
     let dropped = dropped.into_iter().take_while(|first| *first < name.kept_from).collect();
     Ok((Shared::new(disk, config, name, sealed, active), end, dropped))
 }
 
-/// The index of a sealed segment, from the segment itself.
+/// The index of a sealed segment, rebuilt from the segment itself.
 pub(crate) fn index_again(sealed: &Sealed) -> Result<MemoryIndex, OpenError> {
     let scanned = scan(&sealed.log)?;
     let is_whole = scanned.is_sealed && scanned.next.previous() == sealed.last;
@@ -120,27 +120,27 @@ pub(crate) fn index_again(sealed: &Sealed) -> Result<MemoryIndex, OpenError> {
     })
 }
 
-/// The segment that goes on being written.
+/// The segment that is to be written next.
 struct Newest {
     log: Arc<SegmentLog>,
     scan: Scan,
-    /// The name of a segment that was made, but not begun.
+    /// Name of a segment that was created but not begun.
     unused: Option<String>,
 }
 
-/// All segments, as they were found.
+/// All segments that were found.
 struct Segments {
     sealed: VecDeque<Arc<Sealed>>,
     newest: Newest,
 }
 
 impl Segments {
-    /// The newest record there is.
+    /// Position of the newest record.
     fn head(&self) -> Position {
         self.newest.scan.next.previous()
     }
 
-    /// Whether behind the head there may have been acknowledged events.
+    /// Whether there may have been acknowledged events after the head.
     fn may_have_lost_events(&self, is_same_run: bool) -> bool {
         let Newest { log, scan, .. } = &self.newest;
         let may_be_short = !is_same_run && !scan.is_closed;
@@ -148,7 +148,7 @@ impl Segments {
     }
 }
 
-/// What is in the folder.
+/// The content of the folder.
 pub(crate) struct Found<'a> {
     disk: &'a dyn Disk,
     config: &'a DiskConfig,
@@ -185,7 +185,7 @@ impl<'a> Found<'a> {
         name.map(Some).map_err(|error| error.into_error(self.disk.path(FORMAT_FILE)))
     }
 
-    /// Makes an empty log.
+    /// Creates an empty log.
     fn make_log(&self) -> Result<Name, OpenError> {
         for first in self.firsts() {
             self.see_that_nothing_is_in(first)?;
@@ -200,12 +200,12 @@ impl<'a> Found<'a> {
             .map_err(self.fail("make", &name))?;
         made.write(self.disk).map_err(self.fail("write", FORMAT_FILE))?;
         let epoch = made.epoch;
-        tracing::debug!(path = %self.config.path.display(), %epoch, "made a new log");
+        tracing::debug!(path = %self.config.path.display(), %epoch, "created a new log");
         Ok(made)
     }
 
     /// A segment without the format file is allowed only if the process ended while the log was
-    /// made.
+    /// being created.
     fn see_that_nothing_is_in(&self, first: Position) -> Result<(), OpenError> {
         let name = log_name(first);
         let bytes = self.disk.open(&name).and_then(|file| file.len());
@@ -217,7 +217,7 @@ impl<'a> Found<'a> {
         Err(OpenError::Damaged { path: self.disk.path(FORMAT_FILE), what })
     }
 
-    /// Whether the machine has run all the time since the log was last written.
+    /// Whether the machine has been running without a break since the log was last written.
     fn is_same_run(&self) -> bool {
         let Some(run) = self.disk.machine_run() else {
             return false;
@@ -227,8 +227,8 @@ impl<'a> Found<'a> {
         read.is_ok_and(|read| text[..read] == *run.as_bytes())
     }
 
-    /// Notes in which run of the machine the log is written. It need not be synced: after a power
-    /// cut the next run is another one, whatever the file says.
+    /// Records in which run of the machine the log is written. It need not be synced: after a power
+    /// cut the next run is a different one, whatever the file says.
     fn note_run(&self) -> io::Result<()> {
         match self.disk.remove(RUN_FILE) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -240,19 +240,19 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// All segments of a copy that is being restored, the last one ready to be written.
+    /// All segments of a backup that is being restored, the last one ready to be written.
     pub(crate) fn segments(
         &self,
         name: &Name,
     ) -> Result<(VecDeque<Arc<Sealed>>, Active, End), OpenError> {
-        // A copy is made by a machine that runs.
+        // A backup is made by a running machine.
         let read = self.read_segments(name, true)?;
         self.take_over(read, name)
     }
 
-    /// Reads all segments. Nothing is changed, but that missing indexes are made.
+    /// Reads all segments. Nothing is changed, except that missing indexes are built.
     fn read_segments(&self, name: &Name, is_same_run: bool) -> Result<Segments, OpenError> {
-        // What was found before the log was made is out of date.
+        // The content found before the log was created is out of date.
         let found = Self::look(self.disk, self.config)?;
         let mut firsts = found.firsts();
         firsts.retain(|first| *first >= name.kept_from);
@@ -269,7 +269,7 @@ impl<'a> Found<'a> {
         Ok(Segments { sealed, newest })
     }
 
-    /// Makes the segments those of a log that is open: from here on, things are changed.
+    /// Makes the segments those of an open log: from here on, files are changed.
     fn take_over(
         &self,
         read: Segments,
@@ -283,7 +283,7 @@ impl<'a> Found<'a> {
         }
         newest::take_away_torn_end(&newest, &mut scanned)
             .map_err(self.fail("write to", &log_name(newest.first)))?;
-        // A header is written again only where it must be: for a moment there is half of one.
+        // A header is rewritten only where necessary: for a moment there is only half of one.
         for log in sealed.iter().map(|segment| &segment.log).chain([&newest]) {
             let epoch = if name.will_forget(log.epoch) { name.epoch } else { log.epoch };
             let is_empty = log.first == scanned.next;
@@ -311,7 +311,7 @@ impl<'a> Found<'a> {
         Ok((sealed, active, end))
     }
 
-    /// The segment that goes on being written. Takes it, and an empty one behind it, off `firsts`.
+    /// The segment that is to be written next. Takes it, and an empty one after it, off `firsts`.
     fn newest(&self, firsts: &mut Vec<Position>, name_of_log: &Name) -> Result<Newest, OpenError> {
         let Some(first) = firsts.pop() else {
             let what = "the log has no segment left".to_owned();
@@ -327,8 +327,8 @@ impl<'a> Found<'a> {
             && let Some(previous) = firsts.last()
             && !self.is_sealed(*previous, name_of_log)?
         {
-            // The process ended between making this segment and sealing the one before; or that
-            // failed, and the one before went on.
+            // The process ended between creating this segment and sealing the one before; or
+            // sealing failed, and the one before was written on.
             let newest = self.newest(firsts, name_of_log)?;
             if newest.scan.next < first && newest.log.durability == Durability::Fsync {
                 let (path, next) = (newest.log.path.clone(), newest.scan.next);
@@ -348,7 +348,7 @@ impl<'a> Found<'a> {
         Ok(Newest { log: Arc::new(log), scan, unused: None })
     }
 
-    /// Whether the segment ends with the mark that says so.
+    /// Whether the segment ends with a mark that seals it.
     fn is_sealed(&self, first: Position, name: &Name) -> Result<bool, OpenError> {
         match SegmentLog::open(self.disk, first, name)? {
             // Only a sealed segment has an index.
@@ -390,7 +390,7 @@ impl<'a> Found<'a> {
         }
         let mut scanned = scan(&log)?;
         if scanned.is_sealed && !scanned.is_torn {
-            // The process may have ended before the file was cut behind the mark.
+            // The process may have ended before the file was cut after the mark.
             newest::cut(&log, &mut scanned).map_err(self.fail("write to", &name))?;
         } else {
             return Err(damaged(format!("the block at byte {} is broken", scanned.stopped)));
@@ -399,7 +399,7 @@ impl<'a> Found<'a> {
             return Err(gap(scanned.next));
         }
         let index = index_name(first);
-        tracing::info!(index, "making an index again");
+        tracing::info!(index, "rebuilding an index");
         let mut sealed = Sealed {
             last: next.previous(),
             first_time: scanned.first_time,
@@ -413,14 +413,14 @@ impl<'a> Found<'a> {
             Ok(Some(index)) => Index::File(Arc::new(index)),
             Ok(None) => Index::Memory(Arc::new(scanned.index)),
             Err(error) => {
-                tracing::warn!(index, %error, "the index cannot be written, and is held in memory");
+                tracing::warn!(index, %error, "the index cannot be written, and is kept in memory");
                 Index::Memory(Arc::new(scanned.index))
             }
         };
         Ok(sealed)
     }
 
-    /// The index of a segment; `None` if there is none, or none that can be used.
+    /// The index of a segment; `None` if there is none, or it cannot be used.
     fn index_of(&self, log: &SegmentLog) -> Option<IndexFile> {
         let name = index_name(log.first);
         match IndexFile::open(self.disk, &name, log.salt) {
@@ -433,7 +433,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Removes unfinished files, and indexes whose segment is gone.
+    /// Removes unfinished files, and indexes without a segment.
     fn tidy(&self, sealed: &[Position]) {
         let is_left_over = |name: &&String| {
             let index = position_in(name, ".index");
@@ -441,7 +441,7 @@ impl<'a> Found<'a> {
         };
         for name in self.names.iter().filter(is_left_over) {
             if let Err(error) = self.disk.remove(name) {
-                tracing::warn!(name, %error, "cannot remove a file that is left over");
+                tracing::warn!(name, %error, "cannot remove a leftover file");
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Indexes that cannot be used are made anew.
+//! Rebuilding indexes that cannot be used.
 //!
-//! An index says nothing that its segment does not say. So a reader that finds a damaged one reads
-//! the segment, holds the new index in memory, and continues; the helper thread writes it over the
-//! damaged file. One reader does that, and those who come meanwhile wait for it. If the segment is
-//! damaged too, that is remembered for a while: reading it again for every question would be slow.
+//! An index contains nothing that its segment does not. So a reader that finds a damaged one reads
+//! the segment, keeps the new index in memory, and continues; the background thread writes it over
+//! the damaged file. One reader does that while others wait for it. If the segment is damaged too,
+//! that is remembered for a while: reading it again for every query would be slow.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::segment::{Index, Sealed};
 use crate::state::{SegmentRef, Shared};
 
 impl Shared {
-    /// Asks the index of `sealed`, and makes it anew if it cannot answer.
+    /// Queries the index of `sealed`, and rebuilds it if it cannot answer.
     pub(crate) fn ask_index<R>(
         &self,
         sealed: &Arc<Sealed>,
@@ -30,13 +30,13 @@ impl Shared {
         }
     }
 
-    /// Makes anew the index of every segment of which a reader found that its index leads astray.
+    /// Rebuilds each index that led a reader to the wrong place.
     pub(crate) fn remake_misleading(&self) {
         let misleading = |segment: &&Arc<Sealed>| segment.log.take_misled();
         let found: Vec<_> = self.read_state().sealed.iter().filter(misleading).cloned().collect();
         for sealed in found {
             let fault = Fault::damaged(&sealed.log.path.with_extension("index"), "it misleads");
-            // What comes of it was logged; the next reader will see.
+            // The outcome was logged, and the next reader will see it.
             let _ = self.remake_index(&sealed, fault);
         }
     }
@@ -46,7 +46,7 @@ impl Shared {
         let kept =
             self.read_state().sealed.iter().find(|kept| kept.first() == sealed.first()).cloned();
         if let Some(kept) = kept.as_ref().filter(|kept| !Arc::ptr_eq(kept, sealed)) {
-            // Somebody was faster.
+            // Another reader was faster.
             return Ok(Arc::clone(kept));
         }
         if let Some((when, fault)) = &*last
@@ -54,7 +54,7 @@ impl Shared {
         {
             return Err(fault.clone());
         }
-        tracing::warn!(reason = %fault, "an index cannot be used and is made again");
+        tracing::warn!(reason = %fault, "an index cannot be used and is being rebuilt");
         let scanned = match recovery::index_again(sealed) {
             Ok(index) => index,
             Err(error) => {

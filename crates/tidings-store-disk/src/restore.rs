@@ -1,19 +1,19 @@
-//! A copy becomes a log again, under a name of its own.
+//! Making a log from a backup, under a name of its own.
 //!
-//! # Why another name
+//! # Why a new name
 //!
-//! After the copy was made its original went on: positions were given, and subscribers saw them.
-//! The restored log gives the same positions to other events. Under the old name a subscriber that
-//! comes back with one of them would be sent on from there, without what it never saw. With a name
-//! of its own the log knows where such an id is from: up to the end of the copy ids of the old name
-//! are places in it ([`FormerName`](tidings_hub::FormerName)), and whoever comes with a later one
-//! is told that events are lost.
+//! After the backup was made, the original log continued: more positions were assigned, and
+//! subscribers saw them. The restored log gives the same positions to other events. Under the old
+//! name, a subscriber that comes back with such a position would continue from there, without
+//! events it never saw. With its own name the log knows where such an id comes from: up to the end
+//! of the backup, ids with the old name are places in it ([`FormerName`](tidings_hub::FormerName)),
+//! and a subscriber with a later one gets a reset.
 //!
 //! # Why every byte is read
 //!
-//! Opening a log reads the newest segment; damage in an older one is met when it is read, which may
-//! be long after the copy that was not damaged was thrown away. So the indexes are not taken over
-//! but made anew, and for that each block is checked and each record understood.
+//! Opening a log reads the newest segment; damage in an older one is found when it is read, which
+//! may be long after an undamaged backup was thrown away. So the indexes are not copied but
+//! rebuilt, which checks every block and decodes every record.
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
@@ -29,26 +29,26 @@ use crate::name::{FORMAT_FILE, Name};
 use crate::recovery::{Found, LOCK_FILE, open_folder};
 use crate::segment::{SegmentLog, log_name, position_in};
 
-/// Why nothing was restored. What was begun is removed again.
+/// Why nothing was restored. Unfinished files have been removed again.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// There is no copy of a log in the folder.
+    /// There is no backup of a log in the folder.
     NoLog {
         /// The folder.
         path: PathBuf,
     },
-    /// What should be a copy is a log that a hub has open.
+    /// The given backup is a log that a hub has open.
     InUse {
         /// The folder.
         path: PathBuf,
     },
-    /// The folder that the log should be in is not empty.
+    /// The target folder is not empty.
     NotEmpty {
-        /// Something that is in it.
+        /// An entry of the folder.
         path: PathBuf,
     },
-    /// The copy is damaged, or of another version.
+    /// The backup is damaged, or of another version.
     Copy(OpenError),
     /// The log cannot be written.
     Log(OpenError),
@@ -57,10 +57,10 @@ pub enum RestoreError {
 impl fmt::Display for RestoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoLog { path } => write!(f, "there is no copy of a log in {}", path.display()),
+            Self::NoLog { path } => write!(f, "there is no backup of a log in {}", path.display()),
             Self::InUse { path } => write!(f, "a hub has the log in {} open", path.display()),
-            Self::NotEmpty { path } => write!(f, "{} is there already", path.display()),
-            Self::Copy(_) => f.write_str("the copy cannot be used"),
+            Self::NotEmpty { path } => write!(f, "{} already exists", path.display()),
+            Self::Copy(_) => f.write_str("the backup cannot be used"),
             Self::Log(_) => f.write_str("the log cannot be written"),
         }
     }
@@ -75,21 +75,21 @@ impl std::error::Error for RestoreError {
     }
 }
 
-/// A log that was restored.
+/// A restored log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// What it is called.
+    /// Its new name.
     pub epoch: Epoch,
-    /// What it was called.
+    /// Its former name.
     pub former: Epoch,
-    /// The oldest record in it; the next to come if there is none.
+    /// Position of its oldest record, or of the next one to come.
     pub first: Position,
-    /// The newest record in it.
+    /// Position of its newest record.
     pub head: Position,
 }
 
-/// Makes the folder `to`, which is empty or not there, a log with the records of the copy in
-/// `from`. On Unix its files belong to whoever owns the folder.
+/// Makes the folder `to`, which must be empty or not exist, a log with the records of the backup in
+/// `from`. On Unix the folder's owner also owns its files.
 ///
 /// # Errors
 ///
@@ -132,7 +132,7 @@ fn read_name(from: &Path) -> Result<Name, RestoreError> {
     Name::parse(&text).map_err(|unreadable| RestoreError::Copy(unreadable.into_error(path)))
 }
 
-/// A log that is being written is no copy: `backup` makes one.
+/// A log that is being written is not a backup: `backup` makes one.
 fn see_that_nobody_writes(from: &Path) -> Result<(), RestoreError> {
     let path = from.join(LOCK_FILE);
     match File::open(&path).map(|lock| lock.try_lock()) {
@@ -148,7 +148,7 @@ fn see_that_nothing_is_in(to: &Path) -> Result<(), RestoreError> {
     let entries = fs::read_dir(to).map_err(|error| unwritten("list the folder", to, error))?;
     for entry in entries {
         let entry = entry.map_err(|error| unwritten("list the folder", to, error))?;
-        // A file system that was just made has one.
+        // A new file system has this entry.
         if entry.file_name() != "lost+found" {
             return Err(RestoreError::NotEmpty { path: entry.path() });
         }
@@ -159,7 +159,7 @@ fn see_that_nothing_is_in(to: &Path) -> Result<(), RestoreError> {
 /// Copies the segments, renames them, and reads all of them. The format file comes last: without
 /// it the folder is no log.
 fn fill(from: &Path, former: &Name, disk: &Folder, to: &Path) -> Result<Restored, RestoreError> {
-    // Complaints about the content are about the copy.
+    // Errors in the content are errors in the backup.
     let in_copy = |error: OpenError| match error {
         OpenError::Damaged { path, what } => {
             RestoreError::Copy(OpenError::Damaged { path: in_folder(from, &path), what })
@@ -178,7 +178,7 @@ fn fill(from: &Path, former: &Name, disk: &Folder, to: &Path) -> Result<Restored
         // The system copies blocks, or shares them, where it can.
         fs::copy(from.join(&name), to.join(&name))
             .map_err(|error| unwritten("copy a segment to", &to.join(&name), error))?;
-        // Half a header is what a segment begins with; nothing was in it.
+        // `None` is a segment with half a header: it was just being created and is empty.
         if let Some(log) = SegmentLog::open(disk, first, former).map_err(in_copy)? {
             log.rename(epoch, log.durability)
                 .map_err(|error| unwritten("write to", &log.path, error))?;
@@ -198,7 +198,7 @@ fn in_folder(folder: &Path, path: &Path) -> PathBuf {
     path.file_name().map_or_else(|| folder.to_owned(), |name| folder.join(name))
 }
 
-/// Whoever restores is not always who serves.
+/// The user that restores a log is not always the user that runs the hub.
 #[cfg(unix)]
 fn give_to_the_owner(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, chown};

@@ -1,4 +1,4 @@
-//! What is no longer kept: whole segments, oldest first.
+//! Retention: drops whole segments, oldest first.
 
 use tidings_hub::{AppendError, Timestamp};
 
@@ -14,7 +14,7 @@ impl Writer {
         let oldest_kept = now.as_millis().saturating_sub(millis(shared.config.retention_age));
         self.drop_while(shared, |_, oldest| oldest.last_time.as_millis() < oldest_kept);
         self.drop_what_is_too_much(shared);
-        // Now there may be room.
+        // There may be room now.
         self.probe(shared)?;
         if is_long_open(&shared.read_state(), shared, now) {
             self.seal_early(shared)?;
@@ -22,7 +22,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Drops the oldest segments until there is room for the one being written to become full.
+    /// Drops the oldest segments until the one being written has room to become full.
     pub(crate) fn drop_what_is_too_much(&mut self, shared: &Shared) {
         let config = &shared.config;
         self.drop_while(shared, |state, _| {
@@ -31,7 +31,7 @@ impl Writer {
         });
     }
 
-    /// Drops the oldest segments while `is_over` says so. The newest record always stays.
+    /// Drops the oldest segments while `is_over` returns `true`. The newest record always stays.
     fn drop_while(&mut self, shared: &Shared, is_over: impl Fn(&State, &Sealed) -> bool) {
         loop {
             let dropped = {

@@ -12,7 +12,7 @@ use crate::record::{self, TopicTexts};
 use crate::segment::SegmentLog;
 use crate::state::Shared;
 
-/// Blocks asked of an index at once when going back.
+/// Blocks read from an index at once when going backwards.
 const BLOCKS_AT_ONCE: usize = 64;
 
 impl Shared {
@@ -67,7 +67,7 @@ impl Shared {
         }
     }
 
-    /// Goes back by the index.
+    /// Goes backwards by the index.
     fn follow_back(&self, mut seek: Seek<'_>, topics: &[&Topic]) -> Result<Position, ReadError> {
         let mut blocks = SEEK_BLOCKS_MAX;
         let mut records = SEEK_RECORDS_MAX.max(seek.missing);
@@ -102,8 +102,7 @@ impl Shared {
         Ok(seek.found.previous())
     }
 
-    /// Some records on `topics` before `seek.below`. `None` if there is no segment that could have
-    /// any.
+    /// Some records on `topics` before `seek.below`. `None` if no segment can have any.
     fn postings_back(
         &self,
         seek: &Seek<'_>,
@@ -133,13 +132,13 @@ impl Shared {
         });
         match found {
             Ok(found) => Ok(Some(found)),
-            // Retention was faster.
+            // Retention has dropped them meanwhile.
             Err(ReadError::Expired { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Goes back record by record.
+    /// Goes backwards record by record.
     fn scan_back(&self, mut seek: Seek<'_>) -> Result<Position, ReadError> {
         let mut records = SEEK_RECORDS_MAX;
         let mut blocks = SEEK_BLOCKS_MAX;
@@ -218,22 +217,22 @@ impl Shared {
 struct RunBack {
     log: Arc<SegmentLog>,
     postings: Vec<Posting>,
-    /// There are no others down to here.
+    /// Position down to which there are no others.
     down_to: Position,
 }
 
-/// A search for the last so many records.
+/// A search for a number of last records.
 struct Seek<'a> {
     interest: &'a Interest,
     missing: usize,
-    /// Everything from here on was looked at.
+    /// Position from which everything has been looked at.
     below: Position,
-    /// The oldest record found.
+    /// Position of the oldest record found.
     found: Position,
 }
 
 impl Seek<'_> {
-    /// Counts a record; `true` if it was the last one missing.
+    /// Counts a record; `true` if it was the last one needed.
     fn found_at(&mut self, position: Position) -> bool {
         self.found = position;
         self.missing -= 1;

@@ -1,4 +1,4 @@
-//! Segments: the files the log consists of, each a run of positions.
+//! Segments: the files that the log consists of, each a run of positions.
 //!
 //! A segment file is named after its first position and begins with a header of [`HEADER_BYTES`]
 //! bytes, little-endian; then come [blocks](crate::block) and, in the segment being written, zeros.
@@ -40,17 +40,17 @@ const NOT_SYNCED: u16 = 1;
 pub(crate) struct SegmentLog {
     /// Position of its first record.
     pub(crate) first: Position,
-    /// What the headers of its blocks are salted with.
+    /// Salt of its block headers.
     pub(crate) salt: u64,
-    /// The name of the log in its header: that of the log, or one the log had.
+    /// Name of the log in its header: the present or a former one.
     pub(crate) epoch: Epoch,
-    /// What an append promised while it was written.
+    /// Durability of the appends in it.
     pub(crate) durability: Durability,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn DiskFile>,
-    /// Held while the index is made anew; when that last failed, and why.
+    /// Locked while the index is rebuilt; holds when and why that last failed.
     pub(crate) repair: Mutex<Option<(Instant, Fault)>>,
-    /// A reader was led to the wrong place by the index.
+    /// Whether the index led a reader to the wrong place.
     misled: AtomicBool,
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn index_name(first: Position) -> String {
     format!("{first:020}.index")
 }
 
-/// The position in a segment's name; `None` if the name is not one of a segment with this ending.
+/// The position in a segment's name; `None` if it is not a segment's name with this ending.
 pub(crate) fn position_in(name: &str, ending: &str) -> Option<Position> {
     let digits = name.strip_suffix(ending)?;
     let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -72,7 +72,7 @@ pub(crate) fn position_in(name: &str, ending: &str) -> Option<Position> {
 }
 
 impl SegmentLog {
-    /// Makes the segment that begins at `first`, so that it outlasts a power cut.
+    /// Creates the segment that begins at `first`, so that it survives a power cut.
     pub(crate) fn create(
         disk: &dyn Disk,
         first: Position,
@@ -97,8 +97,8 @@ impl SegmentLog {
         Ok(Self::of(file, disk.path(&name), first, salt, epoch, durability))
     }
 
-    /// Opens the segment that begins at `first`. `None` if it consists of half a header: the
-    /// process ended while the file was made, and nothing was in it.
+    /// Opens the segment that begins at `first`. `None` if it is only half a header: the process
+    /// ended while creating the file, and nothing was in it.
     pub(crate) fn open(
         disk: &dyn Disk,
         first: Position,
@@ -132,7 +132,7 @@ impl SegmentLog {
             return Err(damaged("it belongs to another log"));
         };
         if u64_at(&header, 24) != first.get() {
-            return Err(damaged("its name is that of another segment"));
+            return Err(damaged("it has the name of another segment"));
         }
         let not_synced = u16::from_le_bytes([header[22], header[23]]) & NOT_SYNCED != 0;
         let durability = if not_synced { Durability::Os } else { Durability::Fsync };
@@ -151,8 +151,8 @@ impl SegmentLog {
         Self { first, salt, epoch, durability, path, file, repair, misled }
     }
 
-    /// Makes the segment one of the log `epoch`, to which appends are as firm as `durability` says,
-    /// so that it outlasts a power cut.
+    /// Makes the segment part of the log `epoch`, with appends of this `durability`. The change
+    /// survives a power cut.
     pub(crate) fn rename(&self, epoch: Epoch, durability: Durability) -> io::Result<()> {
         if (self.epoch, self.durability) == (epoch, durability) {
             return Ok(());
@@ -172,24 +172,24 @@ impl SegmentLog {
         Scanner { log: self, chunk, buffer: Vec::new(), start: 0, end: 0, offset, loaded: None }
     }
 
-    /// Sees that the file still has a name.
+    /// Checks that the file still has a name.
     pub(crate) fn see_linked(&self) -> Result<(), Fault> {
         match self.file.is_linked() {
             Ok(true) => Ok(()),
             Ok(false) => {
-                let what = "was removed while the log is open";
+                let what = "was removed while the log was open";
                 Err(Fault::Misplaced { path: self.path.clone(), what })
             }
             Err(error) => Err(self.io_fault("look at", error)),
         }
     }
 
-    /// Notes that a reader was led to the wrong place by the index.
+    /// Notes that the index led a reader to the wrong place.
     pub(crate) fn note_misled(&self) {
         self.misled.store(true, Ordering::Relaxed);
     }
 
-    /// Whether that was noted since this was last asked.
+    /// Whether that has been noted since the last call.
     pub(crate) fn take_misled(&self) -> bool {
         self.misled.swap(false, Ordering::Relaxed)
     }
@@ -215,24 +215,24 @@ pub(crate) struct Scanner<'a> {
     log: &'a SegmentLog,
     chunk: usize,
     buffer: Vec<u8>,
-    /// What of the buffer is still to be looked at.
+    /// Beginning of the unread part of the buffer.
     start: usize,
     end: usize,
-    /// Where in the file `start` is.
+    /// Offset of `start` in the file.
     offset: u64,
     loaded: Option<u64>,
 }
 
-/// What a scanner finds.
+/// A scanner's next find.
 pub(crate) enum Step<'b> {
-    /// A block, whole and right.
+    /// A valid block.
     Block { offset: u64, header: Header, body: &'b [u8] },
     /// No block begins here.
     Stop,
 }
 
 impl Scanner<'_> {
-    /// Goes to another place. What was already read is not read again.
+    /// Goes to another place. Bytes that are in the buffer are not read again.
     pub(crate) fn seek(&mut self, offset: u64) {
         let buffer_at = self.offset - self.start as u64;
         let kept = buffer_at..=buffer_at + self.end as u64;
@@ -244,17 +244,17 @@ impl Scanner<'_> {
         self.offset = offset;
     }
 
-    /// Where the block begins that was read last, if there is one.
+    /// The offset of the block that was read last, if any.
     pub(crate) fn loaded(&self) -> Option<u64> {
         self.loaded
     }
 
-    /// Where it is.
+    /// Its current offset.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The block that begins here. Goes on behind it.
+    /// Returns the block that begins here and moves past it.
     pub(crate) fn next(&mut self) -> io::Result<Step<'_>> {
         let Some(header) = self.header()? else {
             return Ok(Step::Stop);
@@ -275,8 +275,7 @@ impl Scanner<'_> {
         Ok(Step::Block { offset, header, body: &self.buffer[body] })
     }
 
-    /// Some bytes from `offset` on, whatever they are: at most `count`, none at the end of the
-    /// file.
+    /// Some raw bytes from `offset` on: at most `count`, none at the end of the file.
     pub(crate) fn raw(&mut self, offset: u64, count: usize) -> io::Result<&[u8]> {
         (self.start, self.end) = (0, 0);
         self.offset = offset;
@@ -285,7 +284,7 @@ impl Scanner<'_> {
         Ok(&self.buffer[..self.end])
     }
 
-    /// The header of a block, if one is here. Stays.
+    /// The header of the block here, if there is one. Does not move.
     fn header(&mut self) -> io::Result<Option<Header>> {
         if !self.fill(block::HEADER_BYTES)? {
             return Ok(None);
@@ -323,7 +322,7 @@ pub(crate) struct Sealed {
     pub(crate) index: Index,
 }
 
-/// Where the index of a sealed segment is.
+/// The index of a sealed segment, in memory or on disk.
 #[derive(Clone)]
 pub(crate) enum Index {
     Memory(Arc<MemoryIndex>),
@@ -347,7 +346,7 @@ impl Sealed {
         }
     }
 
-    /// What its index file says of it.
+    /// The facts about it that its index file holds.
     pub(crate) fn indexed(&self) -> Indexed {
         Indexed {
             salt: self.log.salt,
@@ -358,7 +357,7 @@ impl Sealed {
         }
     }
 
-    /// What it occupies, as far as it is written.
+    /// Bytes that it and its index occupy, as far as they are written.
     pub(crate) fn bytes(&self) -> u64 {
         self.log_bytes
             + match &self.index {

@@ -13,22 +13,22 @@ use crate::name::Name;
 use crate::segment::{Sealed, SegmentLog};
 use crate::trouble::Trouble;
 
-/// What the writer, the readers and the helper thread share.
+/// State shared by the writer, the readers and the background thread.
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) config: DiskConfig,
     pub(crate) identity: LogIdentity,
     pub(crate) head: HeadSignal,
-    /// Held only for work in memory, never while the disk is asked.
+    /// Locked only for work in memory, never during disk access.
     state: RwLock<State>,
     pub(crate) census: Census,
     pub(crate) trouble: Trouble,
     background_failures: AtomicU64,
 }
 
-/// What can be read.
+/// The readable part of the log.
 pub(crate) struct State {
-    /// Oldest first.
+    /// Sealed segments, oldest first.
     pub(crate) sealed: VecDeque<Arc<Sealed>>,
     pub(crate) active: Active,
     pub(crate) recent: Recent,
@@ -39,9 +39,9 @@ pub(crate) struct State {
 pub(crate) struct Active {
     pub(crate) log: Arc<SegmentLog>,
     pub(crate) index: MemoryIndex,
-    /// Where its last block ends.
+    /// Offset at which its last block ends.
     pub(crate) bytes: u64,
-    /// Of its first and last record; both zero if there is none.
+    /// Times of its first and last record; both zero if there is none.
     pub(crate) first_time: Timestamp,
     pub(crate) last_time: Timestamp,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Recent {
 /// A segment as a reader sees it for a moment.
 pub(crate) struct SegmentRef<'a> {
     pub(crate) log: &'a Arc<SegmentLog>,
-    /// Its newest record; before its first position if there is none.
+    /// Position of its newest record; before its first position if there is none.
     pub(crate) last: Position,
     pub(crate) index: &'a dyn SegmentIndex,
 }
@@ -96,7 +96,7 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Expired`] if retention dropped it; or what `look` meets.
+    /// [`ReadError::Expired`] if retention dropped it; otherwise the error of `look`.
     pub(crate) fn with_segment<R>(
         &self,
         position: Position,
@@ -119,7 +119,7 @@ impl Shared {
         Ok(self.ask_index(&sealed, look)?)
     }
 
-    /// Counts a failure of work that no publisher waits for.
+    /// Counts a failed attempt at background work.
     pub(crate) fn count_background_failure(&self) {
         self.background_failures.fetch_add(1, Ordering::Relaxed);
     }
@@ -141,7 +141,7 @@ impl<'a> From<&'a Sealed> for SegmentRef<'a> {
 }
 
 impl State {
-    /// The oldest record, or the next to come.
+    /// Position of the oldest record, or of the next one to come.
     pub(crate) fn first(&self) -> Position {
         self.sealed.front().map_or(self.active.log.first, |segment| segment.first())
     }
@@ -193,14 +193,14 @@ impl Recent {
         self.records.range(start..end)
     }
 
-    /// Takes the next records of the log.
+    /// Adds the next records of the log.
     pub(crate) fn extend(&mut self, records: Vec<Arc<Record>>, cost: usize) {
         self.cost += cost;
         self.records.extend(records);
     }
 
-    /// Lets go of the oldest records until the rest costs at most `bytes_max`. The caller drops
-    /// them when it no longer holds the lock.
+    /// Removes the oldest records until the rest takes at most `bytes_max` bytes. The caller drops
+    /// them after releasing the lock.
     pub(crate) fn shrink(&mut self, bytes_max: usize) -> Vec<Arc<Record>> {
         let mut count = 0;
         while self.cost > bytes_max {

@@ -1,8 +1,8 @@
 //! The store on a simulated disk: power cuts, kills, full disks, failed syncs, flipped bytes.
 //!
-//! What every store must do is in the store suite (`tidings-testkit`); here is what only a disk can
-//! bring about. Each test prints the seed it fails with. The helper thread runs beside the test, so
-//! a seed repeats what the test does, not always the moment at which the helper does its part.
+//! The duties of every store are tested by the store suite (`tidings-testkit`); these tests cover
+//! what only a disk can cause. Each test prints the seed it fails with. The background thread runs
+//! beside the test, so a seed repeats what the test does, but not always the timing of that thread.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -20,7 +20,7 @@ use tidings_hub::{
 use crate::disk::simulated::{Dice, SimulatedDisk};
 use crate::{DiskConfig, DiskStore, OpenError};
 
-/// A configuration under which little data makes many segments.
+/// A configuration in which little data makes many segments.
 fn small(retention_bytes: u64) -> DiskConfig {
     DiskConfig {
         retention_bytes,
@@ -58,7 +58,7 @@ fn some_draft(dice: &mut Dice, n: u64) -> Draft {
     draft
 }
 
-/// All records from the first one on that is there.
+/// All records, from the oldest one still there.
 fn read_all(store: &DiskStore, interest: Option<&Interest>) -> Result<Vec<Arc<Record>>, ReadError> {
     let bounds = store.bounds();
     let mut records = Vec::new();
@@ -74,8 +74,8 @@ fn read_all(store: &DiskStore, interest: Option<&Interest>) -> Result<Vec<Arc<Re
     Ok(records)
 }
 
-/// What the log should hold: the drafts of all positions from 1 on. Those that retention dropped
-/// are ignored.
+/// The expected content of the log: the drafts of all positions from 1 on. Positions that retention
+/// dropped are ignored.
 struct Expected<'a>(&'a [Draft]);
 
 impl Expected<'_> {
@@ -83,7 +83,7 @@ impl Expected<'_> {
         &self.0[position.get() as usize - 1]
     }
 
-    /// Asks everything there is to ask. `Err` is what the store itself reports.
+    /// Runs every kind of query. `Err` is what the store itself reports.
     fn check(&self, store: &DiskStore) -> Result<(), ReadError> {
         let bounds = store.bounds();
         assert_eq!(bounds.head, Position::new(self.0.len() as u64));

@@ -1,4 +1,4 @@
-//! What is known of topics: the sum of what the segments know.
+//! The state of topics, merged from all segments.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -53,7 +53,7 @@ impl Shared {
                     }
                 }
             }
-            // And so it is with the first `count` of those seen so far.
+            // The same holds for the first `count` topics seen so far.
             while sums.len() > count {
                 sums.pop_last();
             }
@@ -84,7 +84,7 @@ fn state_of(topic: &Topic, first: Position, summary: TopicSummary) -> TopicState
     }
 }
 
-/// Adds what a newer segment knows.
+/// Merges the summary of a newer segment.
 fn merge(state: &mut TopicState, first: Position, summary: TopicSummary) {
     state.records += u64::from(summary.records);
     state.last = last_of(first, summary);

@@ -8,11 +8,12 @@ use tidings_hub::{AppendError, with_causes};
 
 use crate::limits::FAILURE_LOG_PAUSE;
 
-/// What keeps the log from taking events: what the last attempt to write met. One that is final
-/// stays.
+/// The failure that keeps the log from taking events: that of the last attempt to write, or an
+/// earlier one that is final.
 #[derive(Default)]
 pub(crate) struct Trouble {
-    /// A copy of `state.failure.is_some()`, for the appends of a log that is well.
+    /// A copy of `state.failure.is_some()`, which is cheap to read for the appends of a healthy
+    /// log.
     is_there: AtomicBool,
     state: Mutex<State>,
 }
@@ -20,7 +21,7 @@ pub(crate) struct Trouble {
 #[derive(Default)]
 struct State {
     failure: Option<AppendError>,
-    /// The last line in the log said that events are refused.
+    /// Whether the last log line said that events are rejected.
     is_announced: bool,
     logged: Option<Instant>,
 }
@@ -34,7 +35,7 @@ impl Trouble {
         self.lock().failure.clone()
     }
 
-    /// Notes why the log takes no events. Returns the reason, or the one that is final already.
+    /// Records why the log takes no events. Returns the reason, or an earlier one that is final.
     pub(crate) fn set(&self, error: AppendError) -> AppendError {
         let mut state = self.lock();
         if let Some(known) = state.failure.as_ref().filter(|known| known.is_final()) {
@@ -45,7 +46,7 @@ impl Trouble {
             let reason = with_causes(&error);
             match error.is_final() {
                 true => tracing::error!(reason, "the store failed and takes no more events"),
-                false => tracing::error!(reason, "the store refuses events until this is mended"),
+                false => tracing::error!(reason, "the store rejects events until this is fixed"),
             }
             state.is_announced = true;
         }
@@ -54,7 +55,7 @@ impl Trouble {
         error
     }
 
-    /// The log takes events, unless what it met is final.
+    /// Records that the log takes events, unless its failure is final.
     pub(crate) fn clear(&self) {
         if !self.is_there.load(Ordering::Acquire) {
             return;
@@ -77,7 +78,7 @@ impl Trouble {
 }
 
 impl State {
-    /// Whether the last line is old enough for another.
+    /// Whether the last log line is old enough for another.
     fn may_log(&mut self) -> bool {
         let may = self.logged.is_none_or(|then| then.elapsed() >= FAILURE_LOG_PAUSE);
         if may {
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_final_stays_and_everything_else_can_pass() {
+    fn a_final_failure_stays_and_any_other_can_pass() {
         let trouble = Trouble::default();
         assert!(trouble.get().is_none());
         trouble.set(away());

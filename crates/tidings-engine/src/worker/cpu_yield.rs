@@ -5,8 +5,8 @@
 //! subscribers keeps its core for a whole time slice, some milliseconds, and a publish waits. But a
 //! delivery that waits gets cheaper, for it takes along what was published meanwhile, and a publish
 //! that waits does not. So while frames come for the very group it is writing to
-//! ([`Shard::has_newer_frames`](tidings_hub::Shard::has_newer_frames)), a worker offers its core to whoever
-//! waits for one; if nobody does, that costs a system call.
+//! ([`Shard::has_newer_frames`](tidings_hub::Shard::has_newer_frames)), a worker offers its core to
+//! any thread that waits for one; if none does, that costs a system call.
 //!
 //! A scheduler takes such an offer for a whole time slice. Beside programs that never stop, every
 //! offer would cost milliseconds, so what is given away is bounded. Figures:

@@ -1,8 +1,8 @@
 //! A disk in memory that fails the way disks do.
 //!
-//! What was not synced can be lost in a power cut, in pieces of a sector and in any order. A write
-//! can stop half way because the machine did. The disk can be full. An `fsync` can fail, and what
-//! it was to write is then lost although nobody says so again.
+//! Unsynced data can be lost in a power cut, sector by sector and in any order. A write can stop
+//! half way because the machine did. The disk can be full. An `fsync` can fail, and the data it
+//! should have written is then lost, although later calls succeed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, DiskFile};
 
-/// What a disk writes as a whole or not at all.
+/// Bytes that a disk writes as a whole or not at all.
 const SECTOR: usize = 512;
 
 /// Numbers from a seed (splitmix64).
@@ -41,15 +41,15 @@ impl Dice {
 /// What goes wrong, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// After so many more changes the machine stops in the middle of one.
+    /// After this many more changes the machine stops in the middle of one.
     StopsAfter(u64),
-    /// After so many more bytes there is no room.
+    /// After this many more bytes there is no room.
     FullAfter(u64),
-    /// After so many more syncs one fails.
+    /// After this many more syncs one fails.
     SyncFailsAfter(u64),
-    /// The disk is full, and what was half written cannot be cut off again.
+    /// The disk is full, and half a write cannot be cut off again.
     FullAndStuck,
-    /// No file can be made or opened: the process has too many.
+    /// No file can be created or opened: the process has too many open.
     NoMoreFiles,
     /// No file can be removed or renamed.
     NoRemovals,
@@ -59,7 +59,7 @@ pub(crate) enum Trouble {
     Moved,
     /// Its files were removed.
     Removed,
-    /// A thread that looks for the folder panics.
+    /// The thread that checks the folder panics.
     Panics,
     None,
 }
@@ -70,12 +70,12 @@ pub(crate) struct SimulatedDisk(Arc<Mutex<Inner>>);
 struct Inner {
     /// The folder as programs see it.
     names: BTreeMap<String, Content>,
-    /// The folder as a power cut would leave it, and the changes it might leave out.
+    /// The folder as of its last sync; a power cut may also keep some of `changes`.
     synced_names: BTreeMap<String, Content>,
     changes: Vec<Change>,
     trouble: Trouble,
     dice: Dice,
-    /// Power cuts so far.
+    /// Number of power cuts so far.
     run: u64,
 }
 
@@ -92,7 +92,7 @@ struct FileContent {
     now: Vec<u8>,
     synced: Vec<u8>,
     pending: Vec<Pending>,
-    /// How many syncs have failed. Each handle is told of each once.
+    /// Number of failed syncs. Each handle reports each one once.
     failures: u64,
 }
 
@@ -123,8 +123,8 @@ impl SimulatedDisk {
         self.lock().trouble == Trouble::StopsAfter(0)
     }
 
-    /// The disk after the process was killed: everything is as programs last saw it. Whoever still
-    /// uses the old one no longer matters.
+    /// The disk after the process was killed: everything is as programs last saw it. The old disk
+    /// may still have users, which no longer matter.
     pub(crate) fn after_kill(&self) -> Self {
         self.copy(|content, _| content.clone())
     }
@@ -134,7 +134,7 @@ impl SimulatedDisk {
         let copy = self.copy(FileContent::after_power_cut);
         {
             let mut inner = copy.lock();
-            // The folder's changes are journalled: a power cut leaves out the last ones.
+            // The folder's changes are journalled: a power cut loses the last ones.
             let changes = inner.changes.len() as u64;
             let kept = inner.dice.below(changes + 1) as usize;
             let changes: Vec<_> = inner.changes.drain(..).take(kept).collect();
@@ -157,12 +157,12 @@ impl SimulatedDisk {
         content.now[at] ^= with;
     }
 
-    /// The machine was started again, and had lost nothing.
+    /// Restarts the machine without losing anything.
     pub(crate) fn next_run(&self) {
         self.lock().run += 1;
     }
 
-    /// Where the last byte is that is not zero.
+    /// The offset of the last byte that is not zero.
     pub(crate) fn last_byte(&self, name: &str) -> usize {
         lock(&self.lock().names[name]).now.iter().rposition(|byte| *byte != 0).unwrap_or(0)
     }
@@ -348,7 +348,7 @@ impl Disk for SimulatedDisk {
 
     fn is_in_place(&self) -> io::Result<bool> {
         let trouble = self.lock().trouble;
-        assert_ne!(trouble, Trouble::Panics, "so it is asked");
+        assert_ne!(trouble, Trouble::Panics, "the simulated check panics");
         Ok(!matches!(trouble, Trouble::Moved | Trouble::Removed))
     }
 
@@ -360,7 +360,7 @@ impl Disk for SimulatedDisk {
 struct SimulatedFile {
     disk: SimulatedDisk,
     content: Content,
-    /// Failures this handle was told of.
+    /// Number of failures that this handle has reported.
     told: AtomicU64,
 }
 
@@ -431,8 +431,7 @@ impl DiskFile for SimulatedFile {
             match left.checked_sub(1) {
                 Some(fewer) => *left = fewer,
                 None => {
-                    // What was to be written is forgotten: a later sync has nothing to do and
-                    // succeeds.
+                    // The pending data is lost: a later sync has nothing to do and succeeds.
                     content.pending.clear();
                     content.failures += 1;
                 }

@@ -3,13 +3,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::limits::SPARE_FILES;
 
-/// Descriptors held in reserve: when the process has no more of them, the log can still begin its
-/// next segments.
+/// File descriptors held in reserve: when the process has no more of them, the log can still begin
+/// its next segments.
 #[derive(Debug, Default)]
 pub(super) struct SpareFiles(Mutex<Vec<File>>);
 
 impl SpareFiles {
-    /// Holds as many as it should, or as there are.
+    /// Fills the reserve as far as the system allows.
     pub(super) fn fill(&self, folder: Option<&File>) {
         let mut held = self.lock();
         while held.len() < SPARE_FILES
@@ -19,7 +19,7 @@ impl SpareFiles {
         }
     }
 
-    /// Gives one back to the system; `false` if none is held.
+    /// Returns one to the system; `false` if none is held.
     pub(super) fn give_up_one(&self) -> bool {
         self.lock().pop().is_some()
     }

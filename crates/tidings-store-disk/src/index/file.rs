@@ -6,9 +6,9 @@
 //! | section | content |
 //! |---|---|
 //! | entries | the topics, then the [ids](super::ids), as [`keys`](super::keys) describes |
-//! | postings | 8 bytes a record and topic: place, where its block begins; topic after topic |
-//! | blocks | 16 bytes a block: place of its first record, where it begins, its time |
-//! | offsets | of the topics' entries, then of the ids' |
+//! | postings | 8 bytes per record and topic: its place, its block's offset; topic after topic |
+//! | blocks | 16 bytes per block: place of its first record, its offset, its time |
+//! | offsets | offsets of the topics' entries, then of the ids' |
 //! | filter | see [`filter`](super::filter) |
 
 use std::io;
@@ -31,10 +31,10 @@ const FOOTER_BYTES: usize = 104;
 
 const MAGIC: [u8; 8] = *b"TIDINGSI";
 
-/// Changes whenever the layout does. An index of another format is made again.
+/// Changes whenever the layout does. An index of another format is rebuilt.
 const FORMAT: u32 = 2;
 
-/// What the index says of its segment, and where its sections are.
+/// Facts about the segment, and the offsets of the index's sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Footer {
     /// Ties the index to its segment file.
@@ -48,7 +48,7 @@ pub(crate) struct Footer {
     pub(super) topics: u32,
     pub(super) ids: u32,
     pub(super) blocks: u32,
-    /// What the filter was made for.
+    /// Number of keys that the filter was made for.
     pub(super) filter_keys: u32,
     pub(super) postings_at: u64,
     pub(super) blocks_at: u64,
@@ -103,7 +103,7 @@ impl Footer {
     }
 }
 
-/// An index on disk. In memory is only its filter.
+/// An index on disk. Only its filter is in memory.
 pub(crate) struct IndexFile {
     source: PageReader,
     footer: Footer,
@@ -111,8 +111,8 @@ pub(crate) struct IndexFile {
 }
 
 impl IndexFile {
-    /// Opens the index in `name`. `None` if it is damaged, unfinished, of another format, or not
-    /// the one of the segment with this `salt`: then it must be made again.
+    /// Opens the index in `name`. `None` if it is damaged, unfinished, of another format, or
+    /// belongs to another segment than the one with this `salt`: then it must be rebuilt.
     pub(crate) fn open(disk: &dyn Disk, name: &str, salt: u64) -> io::Result<Option<Self>> {
         let Some(source) = PageReader::open(disk.open(name)?, disk.path(name))? else {
             return Ok(None);
@@ -123,7 +123,7 @@ impl IndexFile {
         let Some(footer) = footer.filter(|footer| footer.salt == salt) else {
             return Ok(None);
         };
-        // It lies between the offsets and the footer, filled up to whole words and to the page.
+        // It lies between the offsets and the footer, padded to whole words and to the page.
         let bytes = Filter::bytes_for(footer.filter_keys as usize);
         let filter = source.read(footer.filter_at, bytes).ok();
         let filter = filter.map(|bytes| Filter::from_bytes(&bytes));
@@ -155,13 +155,13 @@ impl IndexFile {
         self.topic_keys().get(&self.source, topic.as_str())
     }
 
-    /// The place of the oldest record with this id, on whatever topic.
+    /// The place of the oldest record with this id, on any topic.
     fn oldest_with(&self, id: &EventId) -> Result<Option<u32>, Fault> {
         let key = key_of_all(id);
         if !self.filter.may_hold(KeyKind::Id, &key) {
             return Ok(None);
         }
-        // That of all topics; if there is only one, that of this one.
+        // The entry for all topics; if there is only one topic, the entry for that one.
         let first = self.id_keys().first_from(&self.source, &key)?;
         Ok(first.filter(|entry| entry.text.starts_with(&key)).map(|entry| entry.place))
     }
@@ -221,7 +221,7 @@ impl IndexFile {
         Ok(each.map(|bytes| Posting::from_bytes(bytes.try_into().expect("eight"))).collect())
     }
 
-    /// How many postings of `entry` are before `place`.
+    /// Number of postings of `entry` before `place`.
     fn postings_before(&self, entry: &Entry, place: u32) -> Result<u32, Fault> {
         partition_point(entry.records, |number| {
             Ok(self.postings(entry, number, number + 1)?[0].place() < place)

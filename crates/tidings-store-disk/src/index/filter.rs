@@ -1,7 +1,8 @@
 //! A Bloom filter over the topics and ids of a sealed segment, held in memory.
 //!
-//! Most segments do not have the id or the topic that is looked for; the filter says so without
-//! asking the disk. Wrong in one case of a hundred, and then only by asking in vain.
+//! Most segments do not have the id or the topic that is looked for, and the filter knows that
+//! without reading the disk. It is wrong in one case out of a hundred, which costs one needless
+//! read.
 
 use crate::limits::FILTER_BITS_PER_KEY;
 
@@ -11,7 +12,7 @@ const PROBES: u64 = 7;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Filter(Vec<u64>);
 
-/// What a key is. The same text can be a topic and an id.
+/// The kind of a key. The same text can be a topic and an id.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum KeyKind {
     Topic,
@@ -19,12 +20,12 @@ pub(super) enum KeyKind {
 }
 
 impl Filter {
-    /// For `keys` keys.
+    /// A filter for `keys` keys.
     pub(super) fn new(keys: usize) -> Self {
         Self(vec![0; Self::bytes_for(keys) / 8])
     }
 
-    /// How many bytes it takes for `keys` keys.
+    /// Bytes that a filter takes for `keys` keys.
     pub(super) fn bytes_for(keys: usize) -> usize {
         (keys * FILTER_BITS_PER_KEY).div_ceil(64).max(1) * 8
     }
@@ -35,7 +36,7 @@ impl Filter {
         }
     }
 
-    /// `false` means: certainly not.
+    /// Whether it may hold the key; `false` is certain.
     pub(super) fn may_hold(&self, kind: KeyKind, key: &str) -> bool {
         self.bits(kind, key).all(|bit| self.0[bit / 64] & (1 << (bit % 64)) != 0)
     }
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_inserted_is_found_and_little_else() {
+    fn inserted_keys_are_found_and_few_others() {
         let mut filter = Filter::new(10_000);
         for n in 0..10_000 {
             filter.insert(KeyKind::Topic, &format!("topic/{n}"));

@@ -6,7 +6,7 @@ use crate::limits::ID_TOPICS_MAX;
 
 /// The records of a segment that have one publisher-given id: the oldest on each topic.
 ///
-/// An id nearly always has one topic. Where publishers count on each topic by itself, it can have
+/// An id nearly always has one topic. Where publishers count separately on each topic, it can have
 /// as many as there are topics.
 #[derive(Debug)]
 pub(super) enum IdPlaces {
@@ -19,7 +19,7 @@ impl IdPlaces {
         Self::One { topic: topic.clone(), place }
     }
 
-    /// Takes a record on `topic`, which is not older than those taken before. Says whether it is
+    /// Adds a record on `topic` that is not older than those added before. Returns whether it is
     /// the first one with the id on this topic.
     pub(super) fn add(&mut self, topic: &Topic, place: u32) -> bool {
         match self {
@@ -54,7 +54,7 @@ impl IdPlaces {
         }
     }
 
-    /// How many keys [`keys`](Self::keys) makes.
+    /// Number of keys that [`keys`](Self::keys) makes.
     pub(super) fn count(&self) -> usize {
         match self {
             Self::One { .. } => 1,
@@ -62,8 +62,8 @@ impl IdPlaces {
         }
     }
 
-    /// The keys under which an index file has these records, in order, each with its place: if
-    /// there are several topics, first that of all.
+    /// The keys under which an index file has these records, in order, each with its place; if
+    /// there are several topics, the key for all of them comes first.
     pub(super) fn keys(&self, id: &EventId) -> Vec<(String, u32)> {
         match self {
             Self::One { topic, place } => vec![(key(id, topic.as_str()), *place)],
@@ -90,7 +90,7 @@ pub(super) fn key(id: &EventId, topic: &str) -> String {
     format!("{id}\0{topic}")
 }
 
-/// The key of an id on all topics: no topic is empty, so it comes before those of each.
+/// The key of an id on all topics: no topic is empty, so it sorts before those of single topics.
 pub(super) fn key_of_all(id: &EventId) -> String {
     key(id, "")
 }

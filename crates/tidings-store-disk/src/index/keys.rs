@@ -1,7 +1,7 @@
-//! A sorted table of texts in an index file: the topics of a segment, or the ids.
+//! A sorted table of texts in an index file: the topics of a segment, or its ids.
 //!
-//! Entries lie one after the other, sorted; an array of their offsets (one more than there are
-//! entries: where the last one ends) makes them searchable. An entry is:
+//! Entries lie one after the other, sorted; an array of their offsets (and one more: the end of the
+//! last entry) makes them searchable. An entry is:
 //!
 //! | bytes | what | |
 //! |---|---|---|
@@ -20,7 +20,7 @@ use super::pages::PageReader;
 /// Bytes of an entry before its text.
 const FIXED_BYTES: usize = 13;
 
-/// Bytes of entries read at once when many follow each other.
+/// Bytes of entries read at once when reading many in a row.
 const RUN_BYTES: u64 = 64 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,12 +59,12 @@ impl Entry {
     }
 }
 
-/// Where a table is in its file.
+/// The location of a table in its file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys {
-    /// How many entries there are.
+    /// Number of entries.
     pub(super) count: u32,
-    /// Where the array of offsets begins.
+    /// Offset at which the array of offsets begins.
     pub(super) offsets: u64,
 }
 

@@ -10,16 +10,16 @@ use crate::error::Fault;
 use super::ids::IdPlaces;
 use super::{BlockEntry, Posting, SegmentIndex, TopicSummary};
 
-/// The index of a segment that is being written, or whose index file is.
+/// The index of a segment that is being written, or whose index file is still being written.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryIndex {
     topics: HashMap<Topic, TopicRecords, RandomState>,
-    /// The same topics in the order of their names. Touched only when a topic is new.
+    /// The same topics in the order of their names. Changed only when a topic is new.
     names: BTreeSet<Topic>,
-    /// Those that were new since [`take_new`](MemoryIndex::take_new).
+    /// Topics added since the last [`take_new`](MemoryIndex::take_new).
     new: Vec<Topic>,
     ids: HashMap<EventId, IdPlaces, RandomState>,
-    /// Keys that the ids make in an index file.
+    /// Number of keys that the ids will have in an index file.
     id_keys: usize,
     blocks: Vec<BlockEntry>,
     records: u32,
@@ -32,12 +32,12 @@ struct TopicRecords {
 }
 
 impl MemoryIndex {
-    /// Takes the next block.
+    /// Adds the next block.
     pub(crate) fn add_block(&mut self, block: BlockEntry) {
         self.blocks.push(block);
     }
 
-    /// Takes the next record; it is in the block taken last.
+    /// Adds the next record, which is in the block added last.
     pub(crate) fn add_record(&mut self, record: &Draft) {
         let block = self.blocks.last().expect("a record is in a block").offset;
         let place = self.records;
@@ -80,22 +80,22 @@ impl MemoryIndex {
         }
     }
 
-    /// The topics that this segment did not have when this was last asked.
+    /// The topics added since the last call.
     pub(crate) fn take_new(&mut self) -> Vec<Topic> {
         std::mem::take(&mut self.new)
     }
 
-    /// How many records there are.
+    /// Number of records.
     pub(crate) fn records(&self) -> u32 {
         self.records
     }
 
-    /// How many different topics there are, and ids on them.
+    /// Number of different topics, and of ids on them.
     pub(crate) fn keys(&self) -> usize {
         self.topics.len() + self.id_keys
     }
 
-    /// How many keys the filter of an index file has: each topic and each id, and the ids on their
+    /// Number of keys in the filter of an index file: each topic, each id, and each id on its
     /// topics.
     pub(super) fn filter_keys(&self) -> usize {
         self.keys() + self.ids.len()
@@ -117,8 +117,8 @@ impl MemoryIndex {
     /// The ids in the order of their keys, each with its records.
     pub(super) fn ids_in_order(&self) -> Vec<(&EventId, &IdPlaces)> {
         let mut ids: Vec<_> = self.ids.iter().collect();
-        // As their keys are sorted: an id that begins another one comes first, for what follows it
-        // in the key is a NUL.
+        // This is the order of their keys: an id that is a prefix of another comes first, because a
+        // NUL follows it in the key.
         ids.sort_unstable_by_key(|(id, _)| id.as_str());
         ids
     }

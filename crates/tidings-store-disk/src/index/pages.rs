@@ -1,7 +1,7 @@
 //! A file of pages, each with a checksum, addressed as if the checksums were not there.
 //!
-//! Nothing that was read from an index file can be wrong without notice: a page is [`PAGE_BYTES`]
-//! bytes of content and their CRC-32.
+//! No damage to an index file goes unnoticed: a page is [`PAGE_BYTES`] bytes of content and their
+//! CRC-32.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub(super) const PAGE_BYTES: usize = 4092;
 /// Bytes of a page in the file.
 const STRIDE: usize = PAGE_BYTES + 4;
 
-/// Bytes collected before they are written.
+/// Pages collected before they are written.
 const WRITE_PAGES: usize = 64;
 
 /// A file of pages being written from its beginning.
@@ -27,7 +27,7 @@ pub(super) struct PageWriter {
     page: Vec<u8>,
     /// Whole pages, not yet written.
     ready: Vec<u8>,
-    /// Where in the file they go.
+    /// Their offset in the file.
     written: u64,
 }
 
@@ -55,12 +55,12 @@ impl PageWriter {
         Ok(())
     }
 
-    /// Goes on with a new page, unless this one is new.
+    /// Begins a new page, unless the current one is empty.
     pub(super) fn align(&mut self) -> io::Result<()> {
         if self.page.is_empty() { Ok(()) } else { self.end_page() }
     }
 
-    /// Writes what is left, and brings it to the disk.
+    /// Writes what is left, and syncs the file.
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.align()?;
         self.flush()?;
@@ -106,7 +106,7 @@ impl PageReader {
         self.file_bytes
     }
 
-    /// The address behind the last page.
+    /// The address after the last page.
     pub(super) fn end(&self) -> u64 {
         self.file_bytes / STRIDE as u64 * PAGE_BYTES as u64
     }
@@ -114,7 +114,7 @@ impl PageReader {
     /// The `count` bytes at an address.
     pub(super) fn read(&self, address: u64, count: usize) -> Result<Vec<u8>, Fault> {
         let to = address.checked_add(count as u64).filter(|to| *to <= self.end());
-        let to = to.ok_or_else(|| self.damaged("it points behind its end"))?;
+        let to = to.ok_or_else(|| self.damaged("it points beyond its end"))?;
         let page = PAGE_BYTES as u64;
         let first = address / page;
         let pages = (to.div_ceil(page).max(first + 1) - first) as usize;
@@ -122,7 +122,7 @@ impl PageReader {
         let read = self.file.read_at(&mut raw, first * STRIDE as u64);
         let read = read.map_err(|error| Fault::io("read", &self.path, error))?;
         if read < raw.len() {
-            return Err(self.damaged("it was cut"));
+            return Err(self.damaged("it was truncated"));
         }
         let mut content = Vec::with_capacity(pages * PAGE_BYTES);
         for (n, page) in raw.chunks_exact(STRIDE).enumerate() {
@@ -140,6 +140,6 @@ impl PageReader {
     }
 
     pub(super) fn damaged(&self, what: &str) -> Fault {
-        Fault::damaged(&self.path, format_args!("{what}; it is made again"))
+        Fault::damaged(&self.path, format_args!("{what}; it will be rebuilt"))
     }
 }

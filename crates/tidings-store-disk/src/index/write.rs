@@ -11,7 +11,7 @@ use super::ids::key_of_all;
 use super::keys::Entry;
 use super::pages::PageWriter;
 
-/// What is known of the segment that the index belongs to.
+/// Facts about the segment that the index belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Indexed {
     pub(crate) salt: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Indexed {
     pub(crate) last_time: Timestamp,
 }
 
-/// Writes `index` to the file `name`, under another name until it is whole and synced.
+/// Writes `index` to the file `name`, under another name until it is complete and synced.
 pub(crate) fn write_index(
     disk: &dyn Disk,
     name: &str,
@@ -53,7 +53,7 @@ pub(crate) fn write_index(
     }
     let offsets_at = out.offset();
     for offset in topic_offsets.iter().chain(&id_offsets) {
-        // Entries hold texts that are in the segment too, and a segment is far below 4 GiB.
+        // Entries hold texts that are also in the segment, and a segment is far below 4 GiB.
         let offset = u32::try_from(*offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
         out.write(&offset.to_le_bytes())?;
     }
@@ -98,14 +98,13 @@ fn topics(index: &MemoryIndex) -> impl Iterator<Item = Entry> {
     })
 }
 
-/// An entry for each topic of an id that a publisher brought, and one for all of them if there are
-/// several.
+/// An entry for each topic of a publisher's own id, and one for all of them if there are several.
 fn ids(index: &MemoryIndex) -> impl Iterator<Item = Entry> {
     let keys = index.ids_in_order().into_iter().flat_map(|(id, places)| places.keys(id));
     keys.map(|(text, place)| Entry { text, place, records: 0, postings: 0, ended: false })
 }
 
-/// Writes `entries`. Returns where each begins, and where the last one ends.
+/// Writes `entries`. Returns the offset of each, and of the end of the last one.
 fn write_entries(
     out: &mut PageWriter,
     filter: &mut Filter,

@@ -12,37 +12,39 @@ use crate::index::{BlockEntry, MemoryIndex};
 use crate::record::{self, TopicTexts};
 use crate::segment::{HEADER_BYTES, Scanner, SegmentLog, Step};
 
-/// Bytes asked of the disk at once.
+/// Bytes read from the disk at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// What a segment holds.
+/// The content of a segment.
 pub(super) struct Scan {
     pub(super) index: MemoryIndex,
     /// The position after its last record.
     pub(super) next: Position,
     pub(super) first_time: Timestamp,
     pub(super) last_time: Timestamp,
-    /// Where the last complete append ends.
+    /// Offset at which the last complete append ends.
     pub(super) end: u64,
-    /// Where the first block that is not right begins.
+    /// Offset of the first block that is not valid.
     pub(super) stopped: u64,
     pub(super) file_bytes: u64,
     pub(super) is_sealed: bool,
-    /// Nothing was ever written behind its header.
+    /// Whether nothing was ever written after its header.
     pub(super) is_untouched: bool,
-    /// Behind `end` there is an append that was not completed.
+    /// Whether there is an incomplete append after `end`.
     pub(super) is_torn: bool,
-    /// The last thing written says that the log was closed in good order: all of it was synced.
+    /// Whether the last block written says that the log was closed cleanly, so that all of it was
+    /// synced.
     pub(super) is_closed: bool,
-    /// In a log that is not synced at every append: where behind a broken block a whole one is.
+    /// In a log that is not synced at every append: a valid block after a broken one.
     pub(super) later: Option<Later>,
 }
 
-/// A whole block behind a broken one.
+/// A valid block after a broken one.
 #[derive(Clone, Copy)]
 pub(super) struct Later {
     pub(super) offset: u64,
-    /// One of them says that the log was closed in good order: then the broken one was synced.
+    /// Whether one of them says that the log was closed cleanly: then the broken one had been
+    /// synced.
     pub(super) is_synced: bool,
 }
 
@@ -50,7 +52,7 @@ pub(super) struct Later {
 ///
 /// # Errors
 ///
-/// [`OpenError::Damaged`] if a block is broken that was once whole.
+/// [`OpenError::Damaged`] if a block that was once intact is broken.
 pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
     let fail = |source| OpenError::Io { action: "read", path: log.path.clone(), source };
     let mut scanner = log.scan(HEADER_BYTES as u64, CHUNK_BYTES);
@@ -68,7 +70,7 @@ pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
                 if !walk.take(offset, &header, body) {
                     return Err(OpenError::Damaged {
                         path: log.path.clone(),
-                        what: format!("the records at byte {offset} cannot be understood"),
+                        what: format!("the records at byte {offset} cannot be decoded"),
                     });
                 }
                 if walk.is_sealed {
@@ -108,7 +110,7 @@ pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
     })
 }
 
-/// A block was damaged after it was on the disk.
+/// The error for a block that was damaged after it was on the disk.
 pub(super) fn broken_before(log: &SegmentLog, stopped: u64, later: u64) -> OpenError {
     OpenError::Damaged {
         path: log.path.clone(),
@@ -118,8 +120,8 @@ pub(super) fn broken_before(log: &SegmentLog, stopped: u64, later: u64) -> OpenE
     }
 }
 
-/// Cuts off an append that was not completed, and makes sure that the rest is on the disk: the
-/// process may have ended between a write and its sync.
+/// Cuts off an incomplete append, and makes sure that the rest is on the disk: the process may have
+/// ended between a write and its sync.
 pub(super) fn take_away_torn_end(log: &SegmentLog, scan: &mut Scan) -> io::Result<()> {
     if scan.is_torn {
         if log.durability == Durability::Fsync {
@@ -132,14 +134,14 @@ pub(super) fn take_away_torn_end(log: &SegmentLog, scan: &mut Scan) -> io::Resul
                  was never answered, and is taken away"
             );
         }
-        // What is cut off reads as zeros when the file grows again, so it cannot be met a second
+        // The part cut off reads as zeros when the file grows again, so it cannot be found a second
         // time.
         return cut(log, scan);
     }
     log.file.sync()
 }
 
-/// Cuts the file behind what was found, and makes sure that the rest is on the disk.
+/// Cuts the file after the last complete append, and makes sure that the rest is on the disk.
 pub(super) fn cut(log: &SegmentLog, scan: &mut Scan) -> io::Result<()> {
     log.file.set_len(scan.end)?;
     scan.file_bytes = scan.end;
@@ -153,12 +155,12 @@ struct Walk {
     next: Position,
     first_time: Timestamp,
     last_time: Timestamp,
-    /// Where the last complete append ends.
+    /// Offset at which the last complete append ends.
     end: u64,
     is_sealed: bool,
     is_closed: bool,
     texts: TopicTexts,
-    /// The blocks of an append whose last block was not met yet.
+    /// Blocks of an append whose last block has not been seen yet.
     open: Vec<(BlockEntry, Vec<Draft>)>,
     /// The position after them.
     open_next: Position,
@@ -186,7 +188,7 @@ impl Walk {
             && (self.open.is_empty() || header.count > 0)
     }
 
-    /// Takes a block; `false` if its records cannot be understood.
+    /// Takes a block; `false` if its records cannot be decoded.
     fn take(&mut self, offset: u64, header: &Header, body: &[u8]) -> bool {
         let mut drafts = Vec::with_capacity(header.count as usize);
         let mut rest = body;
@@ -245,7 +247,7 @@ fn is_zero(scanner: &mut Scanner<'_>, from: u64, to: u64) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Where behind `stopped` there is a block that was written after the broken one was synced.
+/// Finds a block after `stopped` that was written after the broken one was synced.
 fn find_later(
     log: &SegmentLog,
     walk: &Walk,
@@ -269,7 +271,7 @@ fn find_later(
                 continue;
             };
             let offset = at + start as u64;
-            // A later append; or the first block of the one that should be at the end, elsewhere.
+            // It is a later append, or the first block of the one that should be at `stopped`.
             let begins_next = header.first == header.commit && header.count > 0;
             let is_later = header.commit > walk.next
                 || (header.commit == walk.next && begins_next && offset != walk.end);

@@ -58,7 +58,7 @@ fn resolve(store: &DiskStore, id: &str) -> Resolved {
 }
 
 #[test]
-fn a_restored_log_goes_on_from_ids_of_the_copy_and_tells_of_later_ones() {
+fn a_restored_log_resumes_ids_of_the_backup_and_resets_later_ones() {
     let place = Place::new();
     let original = place.open("original");
     publish(&original, 100);
@@ -113,7 +113,7 @@ fn a_log_that_is_restored_twice_knows_both_of_its_names() {
 }
 
 #[test]
-fn what_is_there_is_not_written_over() {
+fn an_existing_log_is_not_overwritten() {
     let place = Place::new();
     publish(&place.open("log"), 10);
     backup(&place.at("log"), &place.at("copy")).unwrap();
@@ -123,7 +123,7 @@ fn what_is_there_is_not_written_over() {
 }
 
 #[test]
-fn the_log_of_a_running_hub_and_a_folder_without_one_are_no_copies() {
+fn neither_a_running_hubs_log_nor_a_folder_without_a_log_is_a_backup() {
     let place = Place::new();
     let running = place.open("running");
     let error = restore(&place.at("running"), &place.at("log")).unwrap_err();
@@ -135,7 +135,7 @@ fn the_log_of_a_running_hub_and_a_folder_without_one_are_no_copies() {
 }
 
 #[test]
-fn damage_anywhere_in_the_copy_is_named_and_nothing_is_left_behind() {
+fn damage_anywhere_in_the_backup_is_reported_and_nothing_is_left_behind() {
     let place = Place::new();
     publish(&place.open("original"), 100);
     backup(&place.at("original"), &place.at("copy")).unwrap();

@@ -3,15 +3,16 @@ use crate::Durability;
 use crate::disk::Disk as _;
 use crate::disk::simulated::Trouble;
 
-/// Lives lived by default; `TIDINGS_SEEDS` asks for another number.
+/// Number of lives by default; `TIDINGS_SEEDS` sets another.
 const SEEDS: u64 = 30;
 
 fn seeds() -> u64 {
     std::env::var("TIDINGS_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap())
 }
 
-/// Appends, retention and reopening, with a kill or a power cut at any moment; then everything that
-/// was acknowledged is there, and an append that was not is there as a whole or not at all.
+/// Appends, retention and reopening, with a kill or a power cut at any moment; afterwards
+/// everything acknowledged is there, and an unacknowledged append is there as a whole or not at
+/// all.
 #[test]
 fn nothing_acknowledged_is_lost_by_a_power_cut() {
     for seed in 0..seeds() {
@@ -30,7 +31,7 @@ fn nothing_that_reached_the_operating_system_is_lost_by_a_kill() {
     }
 }
 
-/// Without `fsync` a power cut can take the end of the log, but leaves no gap, and nothing half.
+/// Without `fsync` a power cut can lose the end of the log, but leaves no gap and no half append.
 #[test]
 fn a_log_that_is_not_synced_loses_at_most_its_end() {
     for seed in 0..seeds() {
@@ -70,7 +71,7 @@ impl Life {
 
     fn live(&mut self, times: u64, with_power_cuts: bool) {
         for _ in 0..times {
-            // The first opening makes the log, which a crash may interrupt too.
+            // The first opening creates the log, which a crash may interrupt too.
             let trouble = match self.dice.below(3) {
                 0 => Trouble::None,
                 1 => Trouble::StopsAfter(1 + self.dice.below(12)),
@@ -116,7 +117,7 @@ impl Life {
                 Err(error) => {
                     assert!(self.disk.has_stopped(), "{error}");
                     self.unanswered = drafts;
-                    // What was acknowledged can still be read, and only that.
+                    // Everything acknowledged can still be read, and nothing else.
                     assert_eq!(store.bounds().head, Position::new(next - 1));
                     Expected(&self.acknowledged).check(store).unwrap();
                     assert!(store.append(vec![some_draft(&mut self.dice, 0)], at(0)).is_err());
@@ -129,7 +130,7 @@ impl Life {
         }
     }
 
-    /// What was unanswered when the process ended is there as a whole, or not at all.
+    /// An append that was unacknowledged when the process ended is there as a whole, or not at all.
     fn settle(&mut self, store: &DiskStore) {
         let unanswered = std::mem::take(&mut self.unanswered);
         if self.may_have_lost_its_end {
@@ -144,7 +145,7 @@ impl Life {
 }
 
 #[test]
-fn a_failed_sync_is_never_tried_again() {
+fn a_failed_sync_is_never_retried() {
     for seed in 0..30 {
         eprintln!("seed {seed}");
         let disk = SimulatedDisk::new(seed);
@@ -160,7 +161,8 @@ fn a_failed_sync_is_never_tried_again() {
                 Err(error) => break error,
             }
         };
-        // The sync that fails may be that of a file nothing was in yet: then it is made again.
+        // The failing sync may be that of a file that is still empty: then the file is created
+        // again.
         if !error.is_final() {
             assert_eq!(error.kind(), "away");
             continue;
@@ -170,7 +172,7 @@ fn a_failed_sync_is_never_tried_again() {
         assert!(reason.contains("/simulated"), "{reason}");
         Expected(&stored).check(&store).unwrap();
 
-        // The trouble is over; this store cannot know what is on the disk.
+        // The trouble is over, but this store cannot know what is on the disk.
         disk.set_trouble(Trouble::None);
         let again = store.append(vec![some_draft(&mut dice, 0)], at(1)).unwrap_err();
         assert_eq!(with_causes(&again), reason);
@@ -188,7 +190,7 @@ fn a_failed_sync_is_never_tried_again() {
 }
 
 impl Expected<'_> {
-    /// What is expected is there; an append that failed may be there too.
+    /// Everything expected is there; an append that failed may be there too.
     fn check_prefix(&self, store: &DiskStore) {
         let all = read_all(store, None).unwrap();
         assert!(self.0.iter().eq(all[..self.0.len()].iter().map(|record| &***record)));

@@ -5,7 +5,7 @@ use crate::Durability;
 use crate::disk::Disk as _;
 use tidings_hub::{CheckError, Fate, Repeats};
 
-/// A log of several segments, closed in good order.
+/// A log of several segments, closed cleanly.
 fn some_log(seed: u64) -> (SimulatedDisk, Vec<Draft>) {
     some_log_with(seed, &small(u64::MAX))
 }
@@ -30,7 +30,8 @@ fn names(disk: &SimulatedDisk, ending: &str) -> Vec<String> {
     disk.names().unwrap().into_iter().filter(|name| name.ends_with(ending)).collect()
 }
 
-/// Whatever byte of whatever file is changed: every answer is right, or an error that names a file.
+/// Whichever byte of whichever file is changed, every answer is right or is an error that names a
+/// file.
 #[test]
 fn a_changed_byte_never_makes_a_wrong_answer() {
     let (disk, drafts) = some_log(7);
@@ -76,7 +77,7 @@ fn a_missing_segment_is_named() {
             continue;
         }
         let Err(OpenError::Damaged { path, what }) = opened else {
-            panic!("{name} is missing, and nobody notices");
+            panic!("{name} is missing, and the store does not notice");
         };
         assert!(path.to_string_lossy().ends_with(".log"), "{path:?}");
         assert!(what.contains(&name[..20]) || what.contains("segment"), "{what}");
@@ -95,7 +96,7 @@ fn a_cut_segment_is_named() {
 }
 
 #[test]
-fn an_index_that_is_missing_is_made_again() {
+fn a_missing_index_is_rebuilt() {
     let (disk, drafts) = some_log(3);
     for name in names(&disk, ".index") {
         disk.remove(&name).unwrap();
@@ -125,7 +126,7 @@ fn a_newer_format_is_left_alone() {
 }
 
 #[test]
-fn a_segment_of_another_log_is_not_taken_in() {
+fn a_segment_of_another_log_is_not_accepted() {
     let (disk, _) = some_log(6);
     let (other, _) = some_log(7);
     let name = names(&disk, ".log").remove(1);
@@ -143,9 +144,9 @@ fn not_synced() -> DiskConfig {
     DiskConfig { durability: Durability::Os, ..small(u64::MAX) }
 }
 
-/// The log is closed, so it was synced, whatever its appends promise.
+/// The log is closed, so it was synced, whatever its durability.
 #[test]
-fn a_flipped_bit_in_a_closed_log_without_fsync_is_refused_and_cuts_nothing() {
+fn a_flipped_bit_in_a_closed_log_without_fsync_is_an_error_and_cuts_nothing() {
     let (disk, _) = some_log_with(8, &not_synced());
     let newest = names(&disk, ".log").pop().unwrap();
     for run in ["the same", "another"] {
@@ -159,9 +160,9 @@ fn a_flipped_bit_in_a_closed_log_without_fsync_is_refused_and_cuts_nothing() {
     }
 }
 
-/// As long as the machine runs, what was written is there, in the order in which it was written.
+/// As long as the machine runs, everything written is there, in the order in which it was written.
 #[test]
-fn whole_commits_behind_a_flipped_bit_are_refused_after_a_kill_and_cut_after_a_power_cut() {
+fn commits_after_a_flipped_bit_are_an_error_after_a_kill_and_cut_after_a_power_cut() {
     let (disk, drafts) = killed_log(9, &not_synced());
     let newest = names(&disk, ".log").pop().unwrap();
     let middle = disk.last_byte(&newest) / 2;
@@ -182,7 +183,7 @@ fn whole_commits_behind_a_flipped_bit_are_refused_after_a_kill_and_cut_after_a_p
     assert_ne!(store.identity().epoch, epoch);
     assert_eq!(store.identity().former[0].epoch, epoch);
     assert_eq!(store.identity().former[0].upto, head);
-    // What was lost is another event now; its old id is not taken for it.
+    // The lost event's position now has another event, and its old id is not taken for that one.
     store.append(vec![some_draft(&mut Dice(1), 0)], at(1_000_000)).unwrap();
     let lost = head.next().event_id(epoch);
     assert_eq!(store.identity().position_of(lost.as_str()), None);
@@ -190,7 +191,7 @@ fn whole_commits_behind_a_flipped_bit_are_refused_after_a_kill_and_cut_after_a_p
     assert_eq!(store.identity().position_of(kept.as_str()), Some(head));
     drop(store);
 
-    // And so it stays: opened again, all segments are of the new name.
+    // And so it stays: when it is reopened, all segments have the new name.
     let store = open(&cut, &not_synced()).unwrap();
     assert_eq!(store.identity().former.len(), 1);
     assert_eq!(store.bounds().head, head.next());
@@ -203,7 +204,8 @@ fn a_torn_end_without_fsync_gives_the_log_a_new_name_and_a_kill_alone_does_not()
     let store = open(&disk.after_kill(), &not_synced()).unwrap();
     assert_eq!((store.identity().epoch, store.bounds().head.get()), (epoch, drafts.len() as u64));
 
-    // The last acknowledged append is damaged: nothing tells it from one that was never answered.
+    // The last acknowledged append is damaged: nothing distinguishes it from one that was never
+    // acknowledged.
     let disk = disk.after_kill();
     let newest = names(&disk, ".log").pop().unwrap();
     let end = disk.last_byte(&newest);
@@ -215,7 +217,7 @@ fn a_torn_end_without_fsync_gives_the_log_a_new_name_and_a_kill_alone_does_not()
     assert_eq!(store.identity().position_of(head.next().event_id(epoch).as_str()), None);
 }
 
-/// Nothing is torn: the operating system just had not written the end out.
+/// Nothing is torn: the operating system just had not written out the end.
 #[test]
 fn a_power_cut_without_fsync_gives_the_log_a_new_name_even_if_it_left_no_trace() {
     let (disk, _) = killed_log(11, &not_synced());
@@ -232,7 +234,7 @@ fn a_power_cut_without_fsync_gives_the_log_a_new_name_even_if_it_left_no_trace()
 }
 
 #[test]
-fn a_log_that_goes_on_without_fsync_is_no_longer_taken_for_one_that_is_synced() {
+fn a_log_continued_without_fsync_no_longer_counts_as_synced() {
     let (disk, _) = killed_log(12, &small(u64::MAX));
     let epoch = open(&disk, &small(u64::MAX)).unwrap().identity().epoch;
     let store = open(&disk, &not_synced()).unwrap();
@@ -256,7 +258,7 @@ fn killed_log(seed: u64, config: &DiskConfig) -> (SimulatedDisk, Vec<Draft>) {
     (killed, drafts)
 }
 
-/// What the log is called, and what it was called.
+/// The log's present and former names.
 fn name_of(disk: &SimulatedDisk) -> (tidings_hub::Epoch, Vec<tidings_hub::FormerName>) {
     let mut text = vec![0; disk.length("format")];
     disk.open("format").unwrap().read_at(&mut text, 0).unwrap();
@@ -264,10 +266,10 @@ fn name_of(disk: &SimulatedDisk) -> (tidings_hub::Epoch, Vec<tidings_hub::Former
     (name.epoch, name.former)
 }
 
-/// An index is derived. Whatever byte of one is changed while the log is open, every answer is
-/// right, events are taken, and the file is whole again.
+/// An index is derived. Whichever byte of one is changed while the log is open, every answer is
+/// right, events are taken, and the file is rewritten.
 #[test]
-fn a_damaged_index_is_made_again_and_stops_nobody() {
+fn a_damaged_index_is_rebuilt_without_an_interruption() {
     let (disk, mut drafts) = some_log(13);
     let mut dice = Dice(13);
     for round in 0..40 {
@@ -296,8 +298,8 @@ fn a_damaged_index_is_made_again_and_stops_nobody() {
     }
 }
 
-/// Then nothing can say whether an id is there: an event that asks is refused, and publishing goes
-/// on.
+/// Then nothing can tell whether an id is there: an event that needs to know is rejected, and other
+/// publishing continues.
 #[test]
 fn a_segment_that_is_damaged_with_its_index_does_not_stop_publishing() {
     let (disk, drafts) = some_log(14);

@@ -1,6 +1,6 @@
-//! What a disk can do to a log that is open, and whether it heals without a restart.
+//! What a disk can do to an open log, and whether the log recovers without a restart.
 //!
-//! | cause | answer | heals |
+//! | cause | answer | recovers |
 //! |---|---|---|
 //! | full: an append, half written | `Full` | when there is room |
 //! | full, and the half cannot be cut off | `Poisoned` | no |
@@ -9,10 +9,10 @@
 //! | the folder was moved | `Away` | when it is back |
 //! | its files were removed | `Poisoned` | no |
 //! | the helper thread panics | `Poisoned` | no |
-//! | a sync fails | `Poisoned` | no (`a_failed_sync_is_never_tried_again`) |
+//! | a sync fails | `Poisoned` | no (`a_failed_sync_is_never_retried`) |
 //! | a file cannot be removed | none | when it can |
 //! | an index cannot be written | none | when it can |
-//! | an index is damaged | none | at once (`a_damaged_index_is_made_again_and_stops_nobody`) |
+//! | an index is damaged | none | at once (`a_damaged_index_is_rebuilt_without_an_interruption`) |
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ fn config(durability: Durability) -> DiskConfig {
     DiskConfig { durability, ..small(u64::MAX) }
 }
 
-/// Appends until one is refused. Returns what was stored, and why the last one was not.
+/// Appends until one fails. Returns why it failed; `stored` gets the drafts before it.
 fn until_refused(store: &DiskStore, dice: &mut Dice, stored: &mut Vec<Draft>) -> AppendError {
     for _ in 0..10_000 {
         let count = 1 + dice.below(9);
@@ -49,10 +49,9 @@ fn more(store: &DiskStore, dice: &mut Dice, stored: &mut Vec<Draft>, count: usiz
     }
 }
 
-/// Goes through one cause: what is refused is refused with `kind`, what was stored stays, and once
-/// the cause is gone the store takes events again, by an append or by itself, and a restart finds
-/// all of it.
-fn heals(seed: u64, durability: Durability, trouble: Trouble, kind: &str) {
+/// Tests one cause: failures are of `kind`, stored events stay, and once the cause is gone the
+/// store takes events again, by an append or by itself, and a restart finds all of them.
+fn recovers(seed: u64, durability: Durability, trouble: Trouble, kind: &str) {
     eprintln!("seed {seed}, {durability:?}, {trouble:?}");
     let disk = SimulatedDisk::new(seed);
     let config = config(durability);
@@ -89,19 +88,19 @@ fn heals(seed: u64, durability: Durability, trouble: Trouble, kind: &str) {
 }
 
 #[test]
-fn a_full_disk_refuses_events_and_takes_them_again_when_there_is_room() {
+fn a_full_disk_rejects_events_and_takes_them_again_when_there_is_room() {
     for seed in 0..20 {
         for durability in BOTH {
-            heals(seed, durability, Trouble::FullAfter(seed * 1_500), "full");
+            recovers(seed, durability, Trouble::FullAfter(seed * 1_500), "full");
         }
     }
 }
 
 #[test]
-fn a_process_without_descriptors_takes_events_until_its_segment_ends_and_again_when_it_has_some() {
+fn a_process_without_descriptors_takes_events_until_its_segment_ends_and_again_once_it_has_some() {
     for seed in 0..5 {
         for durability in BOTH {
-            heals(seed, durability, Trouble::NoMoreFiles, "away");
+            recovers(seed, durability, Trouble::NoMoreFiles, "away");
         }
     }
 }
@@ -182,16 +181,16 @@ fn an_event_is_not_acknowledged_into_a_file_that_was_removed() {
 }
 
 #[test]
-fn a_removed_folder_is_noticed_although_nobody_publishes() {
+fn a_removed_folder_is_noticed_even_without_a_publish() {
     let disk = SimulatedDisk::new(6);
     let store = open(&disk, &config(Durability::Fsync)).unwrap();
     disk.set_trouble(Trouble::Removed);
     eventually(|| store.health().failure.is_some_and(|failure| failure.is_final()));
 }
 
-/// Without it nothing could be sealed for long. Nobody waits for it, not even the end.
+/// Without the thread, sealing would soon block. Nothing waits for it, not even closing.
 #[test]
-fn a_helper_thread_that_panics_is_final_and_is_not_waited_for() {
+fn a_panic_of_the_background_thread_is_final_and_nothing_waits_for_it() {
     let disk = SimulatedDisk::new(8);
     let store = open(&disk, &config(Durability::Fsync)).unwrap();
     let (mut dice, mut stored) = (Dice(8), Vec::new());
@@ -206,7 +205,7 @@ fn a_helper_thread_that_panics_is_final_and_is_not_waited_for() {
 }
 
 #[test]
-fn a_file_that_cannot_be_removed_is_removed_later_and_stops_nobody() {
+fn a_file_that_cannot_be_removed_is_removed_later_without_an_interruption() {
     for durability in BOTH {
         let disk = SimulatedDisk::new(7);
         let config = DiskConfig { durability, ..small(60 << 10) };
@@ -214,9 +213,9 @@ fn a_file_that_cannot_be_removed_is_removed_later_and_stops_nobody() {
         let (mut dice, mut stored) = (Dice(7), Vec::new());
         disk.set_trouble(Trouble::NoRemovals);
         more(&store, &mut dice, &mut stored, 1_000);
-        // Indexes cannot be given their names either.
+        // Indexes cannot be renamed into place either.
         assert!(names(&disk, ".index").is_empty());
-        assert!(store.bounds().first > Position::new(1), "retention went on");
+        assert!(store.bounds().first > Position::new(1), "retention continued");
         eventually(|| store.health().background_failures > 1);
         assert!(store.health().failure.is_none());
         Expected(&stored).check(&store).unwrap();
@@ -233,10 +232,10 @@ fn a_file_that_cannot_be_removed_is_removed_later_and_stops_nobody() {
     }
 }
 
-/// The log begins behind it, on the disk as well: newer segments are removed although the oldest
-/// one stays, through kills and power cuts, and what was dropped does not come back.
+/// The log begins after the file, on disk as well: newer segments are removed although the oldest
+/// one stays, through kills and power cuts, and dropped events do not come back.
 #[test]
-fn an_old_file_that_stays_does_not_keep_the_folder_from_being_bounded() {
+fn an_old_file_that_stays_does_not_let_the_folder_grow_without_bound() {
     for seed in 0..4 {
         eprintln!("seed {seed}");
         let mut disk = SimulatedDisk::new(seed);
@@ -247,7 +246,7 @@ fn an_old_file_that_stays_does_not_keep_the_folder_from_being_bounded() {
             let store = open(&disk, &config).unwrap();
             more(&store, &mut dice, &mut stored, 400);
             Expected(&stored).check(&store).unwrap();
-            // The oldest, the kept ones, and at most two whose removal waits for the next try.
+            // The oldest, the kept ones, and at most two whose removal waits for the next attempt.
             let kept = (60 << 10) / (16 << 10);
             eventually(|| names(&disk, ".log").len() <= kept + 3);
             let first = store.bounds().first;
@@ -273,7 +272,7 @@ fn names(disk: &SimulatedDisk, ending: &str) -> Vec<String> {
 fn eventually(holds: impl Fn() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it does not come to hold");
+        assert!(began.elapsed() < Duration::from_secs(60), "the condition never holds");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
