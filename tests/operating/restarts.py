@@ -138,7 +138,7 @@ def subscribers_go_on_after_a_restore_or_are_told_what_they_lost():
 
         refused = subprocess.run([TIDINGS, "restore", "--data", data, copy],
                                  capture_output=True, text=True)
-        assert refused.returncode != 0 and "is there already" in refused.stderr, refused
+        assert refused.returncode != 0 and "already exists" in refused.stderr, refused
         shutil.rmtree(data)
         said = subprocess.run([TIDINGS, "restore", "--data", data, copy], check=True,
                               capture_output=True, text=True).stdout

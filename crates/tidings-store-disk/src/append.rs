@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use tidings_hub::{AppendError, Appended, Draft, Position, Record, Timestamp, with_causes};
 
-use crate::ahead::Ahead;
+use crate::background::{Background, Job};
 use crate::block::{BlockBuilder, CLOSED, Commit, LAST_OF_COMMIT, SEALED};
 use crate::config::Durability;
 use crate::error::Fault;
-use crate::helper::{Helper, Job};
 use crate::index::BlockEntry;
 use crate::limits::{
     APPEND_BUFFER_KEPT_BYTES, APPEND_BYTES_MAX, BLOCK_BYTES_AIM, PROBE_BYTES_MAX, SEGMENT_KEYS_MAX,
     SEGMENT_RECORDS_MAX,
 };
+use crate::preallocate::Preallocation;
 use crate::record;
 use crate::segment::{Index, Sealed, SegmentLog, log_name};
 use crate::state::{Active, Shared};
@@ -41,11 +41,11 @@ pub(crate) struct End {
 /// Appends, seals and closes. There is one, behind a lock.
 pub(crate) struct Writer {
     end: End,
-    pub(crate) helper: Helper,
+    pub(crate) background: Background,
     buffer: Vec<u8>,
     /// The part of the segment after [`End::room`], while the background thread fills it with
     /// zeros.
-    ahead: Option<Arc<Ahead>>,
+    preallocation: Option<Arc<Preallocation>>,
     /// Bytes written since the last sync was requested.
     unsynced: u64,
     /// A segment that was created but not begun, because the one before it could not be sealed. It
@@ -74,12 +74,12 @@ struct Batch {
 }
 
 impl Writer {
-    pub(crate) fn new(end: End, helper: Helper) -> Self {
+    pub(crate) fn new(end: End, background: Background) -> Self {
         Self {
             end,
-            helper,
+            background,
             buffer: Vec::new(),
-            ahead: None,
+            preallocation: None,
             unsynced: 0,
             leftover: None,
             missing: Missing::Bytes(0),
@@ -216,7 +216,7 @@ impl Writer {
                 self.unsynced += self.buffer.len() as u64;
                 if self.unsynced >= OS_SYNC_BYTES {
                     self.unsynced = 0;
-                    self.helper.try_send(Job::Sync(Arc::clone(log)));
+                    self.background.try_send(Job::Sync(Arc::clone(log)));
                 }
             }
         }
@@ -234,7 +234,7 @@ impl Writer {
         let Err(error) = done else {
             return Ok(());
         };
-        self.end_ahead();
+        self.end_preallocation();
         let End { log, offset, room, .. } = &mut self.end;
         let refused = log.io_fault(action, error).refuses();
         // The part cut off reads as zeros when the file grows again.
@@ -256,9 +256,13 @@ impl Writer {
     /// zeros after it.
     fn make_room(&mut self, shared: &Shared) -> Result<(), AppendError> {
         let to = self.end.offset + self.buffer.len() as u64;
-        if self.ahead.as_ref().is_some_and(|ahead| ahead.outcome().is_some()) || to > self.end.room
+        if self
+            .preallocation
+            .as_ref()
+            .is_some_and(|preallocation| preallocation.outcome().is_some())
+            || to > self.end.room
         {
-            self.end_ahead();
+            self.end_preallocation();
         }
         let End { log, room, .. } = &mut self.end;
         if to > *room {
@@ -269,24 +273,24 @@ impl Writer {
         }
         let part = shared.config.ahead_bytes();
         let is_wanted = shared.config.durability == Durability::Fsync
-            && self.ahead.is_none()
+            && self.preallocation.is_none()
             && *room - to < part
             && *room < shared.config.segment_bytes();
         if is_wanted {
-            let ahead = Ahead::new(log, *room, *room + part);
-            if self.helper.try_send(Job::Fill(Arc::clone(&ahead))) {
-                self.ahead = Some(ahead);
+            let preallocation = Preallocation::new(log, *room, *room + part);
+            if self.background.try_send(Job::Fill(Arc::clone(&preallocation))) {
+                self.preallocation = Some(preallocation);
             }
         }
         Ok(())
     }
 
     /// Takes over the part that was filled, or takes back the task if it was not begun.
-    fn end_ahead(&mut self) {
-        if let Some(ahead) = self.ahead.take()
-            && ahead.end()
+    fn end_preallocation(&mut self) {
+        if let Some(preallocation) = self.preallocation.take()
+            && preallocation.end()
         {
-            self.end.room = ahead.to;
+            self.end.room = preallocation.to;
         }
     }
 
@@ -325,7 +329,7 @@ impl Writer {
         };
         drop(forgotten);
         if !new.is_empty() {
-            shared.census.add(&new, first);
+            shared.topic_count.add(&new, first);
         }
         shared.head.advance(self.end.next.previous());
         Ok(batch.appended)
@@ -371,7 +375,7 @@ impl Writer {
                 index: Index::Memory(Arc::new(active.index)),
             }));
         }
-        self.helper.send(shared, Job::Index);
+        self.background.send(shared, Job::Index);
         self.drop_what_is_too_much(shared);
         Ok(())
     }
@@ -402,7 +406,7 @@ impl Writer {
     /// Writes a block without records, cuts the file after it, and syncs. Everything before a mark
     /// was synced: recovery relies on that.
     fn mark(&mut self, shared: &Shared, flag: u32) -> Result<(), AppendError> {
-        self.end_ahead();
+        self.end_preallocation();
         let End { log, offset, next, time, .. } = &self.end;
         self.buffer.clear();
         let commit = Commit { first: *next, time: *time, salt: log.salt };
@@ -432,6 +436,6 @@ impl Writer {
             let reason = with_causes(&error);
             tracing::warn!(reason, "the log was not closed cleanly");
         }
-        self.helper.stop();
+        self.background.stop();
     }
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use tidings_hub::Position;
 
-use crate::name::FORMAT_FILE;
+use crate::log_identity::FORMAT_FILE;
 use crate::segment::{index_name, log_name, position_in};
 
 /// Why there is no backup.

@@ -99,7 +99,7 @@ pub(crate) enum Fault {
     /// The folder or the file being written was removed, moved or replaced.
     Misplaced { path: PathBuf, what: &'static str },
     /// The background thread has ended.
-    HelperEnded,
+    BackgroundEnded,
 }
 
 impl Fault {
@@ -139,7 +139,7 @@ impl fmt::Display for Fault {
             Self::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
             Self::Damaged { path, what } => write!(f, "{} is damaged: {what}", path.display()),
             Self::Misplaced { path, what } => write!(f, "{} {what}", path.display()),
-            Self::HelperEnded => f.write_str("a background thread of the store has ended"),
+            Self::BackgroundEnded => f.write_str("a background thread of the store has ended"),
         }
     }
 }

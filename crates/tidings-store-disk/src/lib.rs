@@ -41,18 +41,17 @@
 //!
 //! Why not an embedded database: `docs/decisions/0001-a-log-of-our-own.md`.
 
-mod ahead;
 mod append;
+mod background;
 mod backup;
 mod block;
-mod census;
 mod config;
 mod disk;
 mod error;
-mod helper;
 mod index;
 pub mod limits;
-mod name;
+mod log_identity;
+mod preallocate;
 mod read;
 mod record;
 mod recovery;
@@ -64,6 +63,7 @@ mod segment;
 mod state;
 #[cfg(test)]
 mod tests;
+mod topic_count;
 mod topics;
 mod trouble;
 
@@ -83,7 +83,7 @@ pub use error::OpenError;
 pub use restore::{RestoreError, Restored, restore};
 
 use crate::append::Writer;
-use crate::helper::Helper;
+use crate::background::Background;
 use crate::state::Shared;
 
 /// A log in a folder. See the [crate](self) for what it guarantees.
@@ -113,14 +113,14 @@ impl DiskStore {
     ) -> Result<Self, OpenError> {
         let (shared, end, dropped) = recovery::recover(disk, config)?;
         let new = shared.write_state().active.index.take_new();
-        shared.census.add(&new, end.log.first);
+        shared.topic_count.add(&new, end.log.first);
         let shared = Arc::new(shared);
-        let helper = Helper::start(&shared, dropped).map_err(|source| OpenError::Io {
+        let background = Background::start(&shared, dropped).map_err(|source| OpenError::Io {
             action: "start a thread for the log in",
             path: shared.config.path.clone(),
             source,
         })?;
-        let writer = Writer::new(end, helper);
+        let writer = Writer::new(end, background);
         Ok(Self { shared, writer: Mutex::new(writer), _lock: lock })
     }
 }
@@ -189,11 +189,11 @@ impl Catalog for DiskStore {
     }
 
     fn topic_count(&self) -> usize {
-        self.shared.census.count()
+        self.shared.topic_count.count()
     }
 
     fn has_topic(&self, topic: &Topic) -> bool {
-        self.shared.census.has(topic)
+        self.shared.topic_count.has(topic)
     }
 }
 

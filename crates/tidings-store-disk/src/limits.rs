@@ -104,12 +104,12 @@ pub const FORMER_NAMES_MAX: usize = 16;
 pub const COUNT_PAGE: usize = 1024;
 
 /// Time after which to ask a store again that cannot write at the moment. It checks by itself every
-/// [`HELPER_TICK`].
+/// [`BACKGROUND_TICK`].
 pub const AWAY_RETRY: Duration = Duration::from_secs(1);
 
 /// Interval at which the background thread checks whether the folder is still there, and whether
 /// failed work should be tried again.
-pub const HELPER_TICK: Duration = Duration::from_millis(500);
+pub const BACKGROUND_TICK: Duration = Duration::from_millis(500);
 
 /// Wait before work that failed in the background is tried again; it doubles with each failure, up
 /// to [`BACKGROUND_RETRY_MAX`]. The number of waiting tasks is bounded by the segments: one index

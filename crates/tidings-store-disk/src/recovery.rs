@@ -23,7 +23,7 @@
 //! segments without that file are a log whose creation was interrupted, if they are empty, and
 //! otherwise a log whose format file was removed.
 
-mod newest;
+mod scan;
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -38,11 +38,11 @@ use crate::config::{DiskConfig, Durability};
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
 use crate::index::{IndexFile, MemoryIndex, write_index};
-use crate::name::{FORMAT_FILE, Name};
+use crate::log_identity::{FORMAT_FILE, LogName};
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name, position_in};
 use crate::state::{Active, Shared};
 
-use newest::{Scan, scan};
+use scan::{Scan, scan};
 
 /// Records in which run of the machine the log was last written, if its appends are not synced.
 const RUN_FILE: &str = "run";
@@ -174,23 +174,23 @@ impl<'a> Found<'a> {
     }
 
     /// The name of the log; `None` if there is none yet.
-    pub(crate) fn read_format(&self) -> Result<Option<Name>, OpenError> {
+    pub(crate) fn read_format(&self) -> Result<Option<LogName>, OpenError> {
         if !self.names.iter().any(|name| name == FORMAT_FILE) {
             return Ok(None);
         }
         let mut text = vec![0; 4096];
         let read = self.disk.open(FORMAT_FILE).and_then(|file| file.read_at(&mut text, 0));
         let read = read.map_err(self.fail("read", FORMAT_FILE))?;
-        let name = Name::parse(&String::from_utf8_lossy(&text[..read]));
+        let name = LogName::parse(&String::from_utf8_lossy(&text[..read]));
         name.map(Some).map_err(|error| error.into_error(self.disk.path(FORMAT_FILE)))
     }
 
     /// Creates an empty log.
-    fn make_log(&self) -> Result<Name, OpenError> {
+    fn make_log(&self) -> Result<LogName, OpenError> {
         for first in self.firsts() {
             self.see_that_nothing_is_in(first)?;
         }
-        let made = Name::new();
+        let made = LogName::new();
         let first = Position::new(1);
         let name = log_name(first);
         if self.names.contains(&name) {
@@ -243,7 +243,7 @@ impl<'a> Found<'a> {
     /// All segments of a backup that is being restored, the last one ready to be written.
     pub(crate) fn segments(
         &self,
-        name: &Name,
+        name: &LogName,
     ) -> Result<(VecDeque<Arc<Sealed>>, Active, End), OpenError> {
         // A backup is made by a running machine.
         let read = self.read_segments(name, true)?;
@@ -251,7 +251,7 @@ impl<'a> Found<'a> {
     }
 
     /// Reads all segments. Nothing is changed, except that missing indexes are built.
-    fn read_segments(&self, name: &Name, is_same_run: bool) -> Result<Segments, OpenError> {
+    fn read_segments(&self, name: &LogName, is_same_run: bool) -> Result<Segments, OpenError> {
         // The content found before the log was created is out of date.
         let found = Self::look(self.disk, self.config)?;
         let mut firsts = found.firsts();
@@ -259,7 +259,7 @@ impl<'a> Found<'a> {
         let newest = found.newest(&mut firsts, name)?;
         let Newest { log, scan, .. } = &newest;
         if let Some(later) = scan.later.filter(|later| is_same_run || later.is_synced) {
-            return Err(newest::broken_before(log, scan.stopped, later.offset));
+            return Err(scan::broken_before(log, scan.stopped, later.offset));
         }
         let mut sealed = VecDeque::new();
         for (n, first) in firsts.iter().enumerate() {
@@ -273,7 +273,7 @@ impl<'a> Found<'a> {
     fn take_over(
         &self,
         read: Segments,
-        name: &Name,
+        name: &LogName,
     ) -> Result<(VecDeque<Arc<Sealed>>, Active, End), OpenError> {
         let Segments { mut sealed, newest: Newest { log: newest, scan: mut scanned, unused } } =
             read;
@@ -281,7 +281,7 @@ impl<'a> Found<'a> {
             let removed = self.disk.remove(&name).and_then(|()| self.disk.sync());
             removed.map_err(self.fail("remove", &name))?;
         }
-        newest::take_away_torn_end(&newest, &mut scanned)
+        scan::take_away_torn_end(&newest, &mut scanned)
             .map_err(self.fail("write to", &log_name(newest.first)))?;
         // A header is rewritten only where necessary: for a moment there is only half of one.
         for log in sealed.iter().map(|segment| &segment.log).chain([&newest]) {
@@ -312,7 +312,11 @@ impl<'a> Found<'a> {
     }
 
     /// The segment that is to be written next. Takes it, and an empty one after it, off `firsts`.
-    fn newest(&self, firsts: &mut Vec<Position>, name_of_log: &Name) -> Result<Newest, OpenError> {
+    fn newest(
+        &self,
+        firsts: &mut Vec<Position>,
+        name_of_log: &LogName,
+    ) -> Result<Newest, OpenError> {
         let Some(first) = firsts.pop() else {
             let what = "the log has no segment left".to_owned();
             return Err(OpenError::Damaged { path: self.config.path.clone(), what });
@@ -349,7 +353,7 @@ impl<'a> Found<'a> {
     }
 
     /// Whether the segment ends with a mark that seals it.
-    fn is_sealed(&self, first: Position, name: &Name) -> Result<bool, OpenError> {
+    fn is_sealed(&self, first: Position, name: &LogName) -> Result<bool, OpenError> {
         match SegmentLog::open(self.disk, first, name)? {
             // Only a sealed segment has an index.
             Some(log) if self.index_of(&log).is_none() => Ok(scan(&log)?.is_sealed),
@@ -358,7 +362,7 @@ impl<'a> Found<'a> {
     }
 
     /// The segment that begins at `first`, and ends before `next`.
-    fn sealed(&self, first: Position, next: Position, log: &Name) -> Result<Sealed, OpenError> {
+    fn sealed(&self, first: Position, next: Position, log: &LogName) -> Result<Sealed, OpenError> {
         let name = log_name(first);
         let damaged = |what| OpenError::Damaged { path: self.disk.path(&name), what };
         let gap = |end: Position| {
@@ -391,7 +395,7 @@ impl<'a> Found<'a> {
         let mut scanned = scan(&log)?;
         if scanned.is_sealed && !scanned.is_torn {
             // The process may have ended before the file was cut after the mark.
-            newest::cut(&log, &mut scanned).map_err(self.fail("write to", &name))?;
+            scan::cut(&log, &mut scanned).map_err(self.fail("write to", &name))?;
         } else {
             return Err(damaged(format!("the block at byte {} is broken", scanned.stopped)));
         }

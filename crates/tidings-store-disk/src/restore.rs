@@ -25,7 +25,7 @@ use tidings_hub::{Epoch, Position};
 use crate::config::DiskConfig;
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
-use crate::name::{FORMAT_FILE, Name};
+use crate::log_identity::{FORMAT_FILE, LogName};
 use crate::recovery::{Found, LOCK_FILE, open_folder};
 use crate::segment::{SegmentLog, log_name, position_in};
 
@@ -120,7 +120,7 @@ pub fn restore(from: &Path, to: &Path) -> Result<Restored, RestoreError> {
     restored
 }
 
-fn read_name(from: &Path) -> Result<Name, RestoreError> {
+fn read_name(from: &Path) -> Result<LogName, RestoreError> {
     let path = from.join(FORMAT_FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -129,7 +129,7 @@ fn read_name(from: &Path) -> Result<Name, RestoreError> {
         }
         Err(error) => return Err(unread(&path, error)),
     };
-    Name::parse(&text).map_err(|unreadable| RestoreError::Copy(unreadable.into_error(path)))
+    LogName::parse(&text).map_err(|unreadable| RestoreError::Copy(unreadable.into_error(path)))
 }
 
 /// A log that is being written is not a backup: `backup` makes one.
@@ -158,7 +158,7 @@ fn see_that_nothing_is_in(to: &Path) -> Result<(), RestoreError> {
 
 /// Copies the segments, renames them, and reads all of them. The format file comes last: without
 /// it the folder is no log.
-fn fill(from: &Path, former: &Name, disk: &Folder, to: &Path) -> Result<Restored, RestoreError> {
+fn fill(from: &Path, former: &LogName, disk: &Folder, to: &Path) -> Result<Restored, RestoreError> {
     // Errors in the content are errors in the backup.
     let in_copy = |error: OpenError| match error {
         OpenError::Damaged { path, what } => {
@@ -171,7 +171,7 @@ fn fill(from: &Path, former: &Name, disk: &Folder, to: &Path) -> Result<Restored
     };
     let config = DiskConfig::new(to);
     let names = Folder::new(from).names().map_err(|error| unread(from, error))?;
-    let epoch = Name::new().epoch;
+    let epoch = LogName::new().epoch;
     let segments = names.iter().filter_map(|name| position_in(name, ".log"));
     for first in segments.filter(|first| *first >= former.kept_from) {
         let name = log_name(first);
@@ -185,10 +185,10 @@ fn fill(from: &Path, former: &Name, disk: &Folder, to: &Path) -> Result<Restored
         }
     }
     let found = Found::look(disk, &config).map_err(RestoreError::Log)?;
-    let (sealed, _, end) = found.segments(&Name::called(epoch)).map_err(in_copy)?;
+    let (sealed, _, end) = found.segments(&LogName::called(epoch)).map_err(in_copy)?;
     let head = end.next.previous();
     let first = sealed.front().map_or(end.log.first, |segment| segment.first());
-    let name = Name { epoch, ..former.renewed(head) };
+    let name = LogName { epoch, ..former.renewed(head) };
     name.write(disk).map_err(|error| unwritten("write", &to.join(FORMAT_FILE), error))?;
     Ok(Restored { epoch, former: former.epoch, first, head })
 }

@@ -3,7 +3,7 @@
 use tidings_hub::{AppendError, Timestamp};
 
 use crate::append::Writer;
-use crate::helper::Job;
+use crate::background::Job;
 use crate::limits::SEGMENT_AGE_SHARE;
 use crate::segment::Sealed;
 use crate::state::{Shared, State};
@@ -43,7 +43,7 @@ impl Writer {
                 }
             };
             match dropped {
-                Some(segment) => self.helper.send(shared, Job::Remove(segment)),
+                Some(segment) => self.background.send(shared, Job::Remove(segment)),
                 None => return,
             }
         }

@@ -27,7 +27,7 @@ use crate::config::Durability;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Fault, OpenError};
 use crate::index::{IndexFile, Indexed, MemoryIndex, SegmentIndex};
-use crate::name::Name;
+use crate::log_identity::LogName;
 
 /// Bytes before the first block.
 pub(crate) const HEADER_BYTES: usize = 64;
@@ -102,7 +102,7 @@ impl SegmentLog {
     pub(crate) fn open(
         disk: &dyn Disk,
         first: Position,
-        log: &Name,
+        log: &LogName,
     ) -> Result<Option<Self>, OpenError> {
         let name = log_name(first);
         let path = disk.path(&name);

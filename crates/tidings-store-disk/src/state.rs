@@ -4,13 +4,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tidings_hub::{HeadSignal, Health, LogIdentity, Position, ReadError, Record, Timestamp};
 
-use crate::census::Census;
 use crate::config::DiskConfig;
 use crate::disk::Disk;
 use crate::error::Fault;
 use crate::index::{MemoryIndex, SegmentIndex};
-use crate::name::Name;
+use crate::log_identity::LogName;
 use crate::segment::{Sealed, SegmentLog};
+use crate::topic_count::TopicCount;
 use crate::trouble::Trouble;
 
 /// State shared by the writer, the readers and the background thread.
@@ -21,7 +21,7 @@ pub(crate) struct Shared {
     pub(crate) head: HeadSignal,
     /// Locked only for work in memory, never during disk access.
     state: RwLock<State>,
-    pub(crate) census: Census,
+    pub(crate) topic_count: TopicCount,
     pub(crate) trouble: Trouble,
     background_failures: AtomicU64,
 }
@@ -66,7 +66,7 @@ impl Shared {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         config: DiskConfig,
-        name: Name,
+        name: LogName,
         sealed: VecDeque<Arc<Sealed>>,
         active: Active,
     ) -> Self {
@@ -78,7 +78,7 @@ impl Shared {
             identity: name.into(),
             head: HeadSignal::new(head),
             state: RwLock::new(State { sealed, active, recent, head }),
-            census: Census::default(),
+            topic_count: TopicCount::default(),
             trouble: Trouble::default(),
             background_failures: AtomicU64::new(0),
         }

@@ -262,7 +262,7 @@ fn killed_log(seed: u64, config: &DiskConfig) -> (SimulatedDisk, Vec<Draft>) {
 fn name_of(disk: &SimulatedDisk) -> (tidings_hub::Epoch, Vec<tidings_hub::FormerName>) {
     let mut text = vec![0; disk.length("format")];
     disk.open("format").unwrap().read_at(&mut text, 0).unwrap();
-    let name = crate::name::Name::parse(&String::from_utf8(text).unwrap()).unwrap();
+    let name = crate::log_identity::LogName::parse(&String::from_utf8(text).unwrap()).unwrap();
     (name.epoch, name.former)
 }
 

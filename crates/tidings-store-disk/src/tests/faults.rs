@@ -8,7 +8,7 @@
 //! | no descriptors at the end of a segment | `Away` | when there are some |
 //! | the folder was moved | `Away` | when it is back |
 //! | its files were removed | `Poisoned` | no |
-//! | the helper thread panics | `Poisoned` | no |
+//! | the background thread panics | `Poisoned` | no |
 //! | a sync fails | `Poisoned` | no (`a_failed_sync_is_never_retried`) |
 //! | a file cannot be removed | none | when it can |
 //! | an index cannot be written | none | when it can |

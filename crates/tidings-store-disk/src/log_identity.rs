@@ -29,7 +29,7 @@ pub(crate) const FORMAT_FILE: &str = "format";
 
 /// A log's present and former names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Name {
+pub(crate) struct LogName {
     pub(crate) epoch: Epoch,
     /// Former names, the latest first.
     pub(crate) former: Vec<FormerName>,
@@ -56,7 +56,7 @@ impl Unreadable {
     }
 }
 
-impl Name {
+impl LogName {
     /// The name of a log that was never restored.
     pub(crate) fn new() -> Self {
         Self::called(Epoch::from_random(crate::random()))
@@ -128,13 +128,13 @@ impl Name {
     }
 }
 
-impl From<Name> for LogIdentity {
-    fn from(Name { epoch, former, .. }: Name) -> Self {
+impl From<LogName> for LogIdentity {
+    fn from(LogName { epoch, former, .. }: LogName) -> Self {
         Self { epoch, former }
     }
 }
 
-impl std::fmt::Display for Name {
+impl std::fmt::Display for LogName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "tidings log\nformat 1\nepoch {}\n", self.epoch)?;
         for name in &self.former {
@@ -153,15 +153,15 @@ mod tests {
 
     #[test]
     fn a_name_reads_back_with_all_former_names() {
-        let mut name = Name::new();
+        let mut name = LogName::new();
         let mut epochs = vec![name.epoch];
         name.kept_from = Position::new(9);
         for head in [70, 100, 30] {
-            assert_eq!(Name::parse(&name.to_string()), Ok(name.clone()));
+            assert_eq!(LogName::parse(&name.to_string()), Ok(name.clone()));
             name = name.renewed(Position::new(head));
             epochs.insert(0, name.epoch);
         }
-        assert_eq!(Name::parse(&name.to_string()), Ok(name.clone()));
+        assert_eq!(LogName::parse(&name.to_string()), Ok(name.clone()));
         let former: Vec<_> = name.former.iter().map(|name| (name.epoch, name.upto.get())).collect();
         // Beyond the end of the shorter backup, nothing is the same.
         assert_eq!(former, [(epochs[1], 30), (epochs[2], 30), (epochs[3], 30)]);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_oldest_names_are_forgotten() {
-        let mut name = Name::new();
+        let mut name = LogName::new();
         for head in 0..40 {
             name = name.renewed(Position::new(head));
         }
@@ -180,8 +180,8 @@ mod tests {
     #[test]
     fn other_texts_are_rejected() {
         let format = |words: &str| Err(Unreadable::Format(words.to_owned()));
-        assert_eq!(Name::parse("tidings log\nformat 2\nepoch abcdef\n"), format("`format 2`"));
-        assert_eq!(Name::parse(""), format("it does not say `tidings log`"));
+        assert_eq!(LogName::parse("tidings log\nformat 2\nepoch abcdef\n"), format("`format 2`"));
+        assert_eq!(LogName::parse(""), format("it does not say `tidings log`"));
         for words in [
             "",
             "epoch",
@@ -189,7 +189,7 @@ mod tests {
             "epoch abcdef\nformerly abcdef x",
             "epoch abcdef\nkept from x",
         ] {
-            let parsed = Name::parse(&format!("tidings log\nformat 1\n{words}\n"));
+            let parsed = LogName::parse(&format!("tidings log\nformat 1\n{words}\n"));
             assert!(matches!(parsed, Err(Unreadable::Damaged(_))), "{words}");
         }
     }

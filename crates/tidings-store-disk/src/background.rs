@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use tidings_hub::{LogIdentity, Position, Topic, with_causes};
 
-use crate::ahead::Ahead;
 use crate::error::Fault;
 use crate::index::{IndexFile, write_index};
 use crate::limits::{
-    BACKGROUND_RETRY_MAX, BACKGROUND_RETRY_MIN, COUNT_PAGE, HELPER_TICK, JOBS_MAX,
+    BACKGROUND_RETRY_MAX, BACKGROUND_RETRY_MIN, BACKGROUND_TICK, COUNT_PAGE, JOBS_MAX,
 };
-use crate::name::Name;
+use crate::log_identity::LogName;
+use crate::preallocate::Preallocation;
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name};
 use crate::state::{SegmentRef, Shared};
 
@@ -28,18 +28,18 @@ pub(crate) enum Job {
     /// Remove a segment that retention dropped.
     Remove(Arc<Sealed>),
     /// Fill a part of the segment with zeros.
-    Fill(Arc<Ahead>),
+    Fill(Arc<Preallocation>),
     /// Sync data that the operating system has.
     Sync(Arc<SegmentLog>),
 }
 
 /// A handle to the background thread.
-pub(crate) struct Helper {
+pub(crate) struct Background {
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Helper {
+impl Background {
     /// Starts the thread, which first removes the segments `dropped`.
     pub(crate) fn start(shared: &Arc<Shared>, dropped: Vec<Position>) -> io::Result<Self> {
         let (jobs, waiting) = sync_channel(JOBS_MAX);
@@ -55,7 +55,7 @@ impl Helper {
         if let Some(jobs) = &self.jobs
             && jobs.send(job).is_err()
         {
-            shared.trouble.set(Fault::HelperEnded.poisons());
+            shared.trouble.set(Fault::BackgroundEnded.poisons());
         }
     }
 
@@ -84,7 +84,7 @@ fn serve(jobs: &Receiver<Job>, shared: &Weak<Shared>, dropped: Vec<Position>) {
     work.count(&counting, jobs);
     drop(counting);
     loop {
-        let job = match jobs.recv_timeout(HELPER_TICK) {
+        let job = match jobs.recv_timeout(BACKGROUND_TICK) {
             Ok(job) => Some(job),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => break,
@@ -110,7 +110,7 @@ impl Drop for Guard<'_> {
         if std::thread::panicking()
             && let Some(shared) = self.0.upgrade()
         {
-            shared.trouble.set(Fault::HelperEnded.poisons());
+            shared.trouble.set(Fault::BackgroundEnded.poisons());
         }
     }
 }
@@ -134,8 +134,8 @@ impl Work {
                 shared.uncount(&sealed);
                 self.remove(shared, sealed.first());
             }
-            Job::Fill(ahead) => {
-                if let Err(fault) = ahead.work(&*shared.disk) {
+            Job::Fill(part) => {
+                if let Err(fault) = part.work(&*shared.disk) {
                     shared.trouble.set(fault.poisons());
                 }
             }
@@ -181,7 +181,7 @@ impl Work {
                 // topics.
                 let is_kept = shared.read_state().first() <= first;
                 if is_kept {
-                    shared.census.add(page, first);
+                    shared.topic_count.add(page, first);
                 }
                 is_kept
             });
@@ -335,7 +335,7 @@ impl Shared {
     /// Subtracts the topics of a segment that retention dropped.
     fn uncount(&self, sealed: &Arc<Sealed>) {
         let uncounted = self.each_page(sealed, |page| {
-            self.census.remove(page, sealed.first());
+            self.topic_count.remove(page, sealed.first());
             true
         });
         if let Err(fault) = uncounted {
@@ -346,7 +346,7 @@ impl Shared {
     /// Records in the format file that the log begins at `first`.
     fn note_beginning(&self, first: Position) -> io::Result<()> {
         let LogIdentity { epoch, former } = self.identity.clone();
-        Name { epoch, former, kept_from: first }.write(&*self.disk)
+        LogName { epoch, former, kept_from: first }.write(&*self.disk)
     }
 
     fn remove(&self, first: Position) -> Result<(), Fault> {

@@ -15,7 +15,7 @@ use crate::error::Fault;
 use crate::segment::{SegmentLog, log_name};
 
 /// A part of a segment that is to be filled with zeros.
-pub(crate) struct Ahead {
+pub(crate) struct Preallocation {
     log: Arc<SegmentLog>,
     from: u64,
     /// Offset at which the part ends.
@@ -33,7 +33,7 @@ enum Stage {
     Done,
 }
 
-impl Ahead {
+impl Preallocation {
     pub(crate) fn new(log: &Arc<SegmentLog>, from: u64, to: u64) -> Arc<Self> {
         let stage = Mutex::new(Stage::Waiting);
         Arc::new(Self { log: Arc::clone(log), from, to, stage, finished: Condvar::new() })
@@ -53,7 +53,7 @@ impl Ahead {
             *stage = Stage::Working;
         }
         // Whatever happens to the background thread, the writer does not wait for ever.
-        let mut working = Working { ahead: self, outcome: Stage::Given };
+        let mut working = Working { part: self, outcome: Stage::Given };
         let done = self.fill(disk);
         if matches!(done, Ok(true)) {
             working.outcome = Stage::Done;
@@ -104,13 +104,13 @@ impl Ahead {
 
 /// The part while the background thread has it. Records the outcome, even if that thread panics.
 struct Working<'a> {
-    ahead: &'a Ahead,
+    part: &'a Preallocation,
     outcome: Stage,
 }
 
 impl Drop for Working<'_> {
     fn drop(&mut self) {
-        *self.ahead.lock() = self.outcome;
-        self.ahead.finished.notify_all();
+        *self.part.lock() = self.outcome;
+        self.part.finished.notify_all();
     }
 }

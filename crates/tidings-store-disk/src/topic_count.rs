@@ -20,14 +20,14 @@ use tidings_hub::{Position, Topic};
 
 /// It takes 17 bytes per topic, and up to twice that when the table has just grown.
 #[derive(Default)]
-pub(crate) struct Census {
+pub(crate) struct TopicCount {
     /// By hash of the topic: first position of the newest segment that has it.
     newest: Mutex<HashMap<u64, Position, Hashed>>,
     count: AtomicUsize,
     seed: RandomState,
 }
 
-impl Census {
+impl TopicCount {
     /// Adds the topics of the segment that begins at `first`.
     pub(crate) fn add<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>, first: Position) {
         let mut newest = self.lock();
@@ -111,26 +111,26 @@ mod tests {
     fn a_topic_counts_once_until_the_newest_segment_that_has_it_goes() {
         let [a, b, c] = ["a", "b", "c"].map(|name| Topic::new(name).unwrap());
         let [one, two] = [1, 100].map(Position::new);
-        let census = Census::default();
-        census.add([&b, &c], two);
+        let topic_count = TopicCount::default();
+        topic_count.add([&b, &c], two);
         // Older segments are counted later when a log is opened.
-        census.add([&a, &b], one);
-        assert_eq!(census.count(), 3);
-        census.remove([&a, &b], one);
-        assert_eq!(census.count(), 2);
-        assert_eq!([&a, &b, &c].map(|topic| census.has(topic)), [false, true, true]);
-        census.remove([&b, &c], two);
-        assert_eq!(census.count(), 0);
+        topic_count.add([&a, &b], one);
+        assert_eq!(topic_count.count(), 3);
+        topic_count.remove([&a, &b], one);
+        assert_eq!(topic_count.count(), 2);
+        assert_eq!([&a, &b, &c].map(|topic| topic_count.has(topic)), [false, true, true]);
+        topic_count.remove([&b, &c], two);
+        assert_eq!(topic_count.count(), 0);
     }
 
     #[test]
     fn memory_is_given_back() {
         let topics: Vec<_> = (0..10_000).map(|n| Topic::new(n.to_string()).unwrap()).collect();
-        let census = Census::default();
-        census.add(&topics, Position::new(1));
-        assert_eq!(census.count(), topics.len());
-        census.remove(&topics[10..], Position::new(1));
-        assert_eq!(census.count(), 10);
-        assert!(census.lock().capacity() < 1000);
+        let topic_count = TopicCount::default();
+        topic_count.add(&topics, Position::new(1));
+        assert_eq!(topic_count.count(), topics.len());
+        topic_count.remove(&topics[10..], Position::new(1));
+        assert_eq!(topic_count.count(), 10);
+        assert!(topic_count.lock().capacity() < 1000);
     }
 }
