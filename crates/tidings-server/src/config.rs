@@ -6,10 +6,8 @@ use crate::allowed_hosts::AllowedHosts;
 use crate::auth::{ApiKey, JwtKey};
 use crate::client::TrustedProxies;
 use crate::cors::Cors;
-use crate::error::ConfigError;
 use crate::limits;
-use crate::mercure::{self, MercureConfig};
-use crate::route;
+use crate::mercure::MercureConfig;
 use crate::tls::Tls;
 
 /// What the server is told once, at the start.
@@ -142,64 +140,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether the server can start with this.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`]: the first thing that is wrong.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        if self.listen.is_empty() {
-            return Err(ConfigError::NoAddress);
-        }
-        if self.tls.is_none() && !self.redirect.is_empty() {
-            return Err(ConfigError::RedirectWithoutTls);
-        }
-        if let (false, Some(address)) = (self.has_access_rules(), self.exposed()) {
-            return Err(ConfigError::Unprotected { address });
-        }
-        for (name, value) in [
-            ("head_max", self.head_max),
-            ("keep_alive", self.keep_alive),
-            ("body_idle_max", self.body_idle_max),
-            ("ingest_idle_max", self.ingest_idle_max),
-            ("retry", self.retry),
-            ("retry_refused", self.retry_refused),
-        ] {
-            if value.is_zero() {
-                return Err(ConfigError::Zero { name });
-            }
-        }
-        for (name, zero) in [
-            ("connections_max", self.connections_max == 0),
-            ("streams_max", self.streams_max == 0),
-            ("event_bytes_max", self.event_bytes_max == 0),
-            ("matchers_max", self.matchers_max == 0),
-        ] {
-            if zero {
-                return Err(ConfigError::Zero { name });
-            }
-        }
-        let heads = limits::HEAD_BYTES_MIN..=limits::READ_BYTES_MAX;
-        if !heads.contains(&self.head_bytes_max) {
-            let (bytes_min, bytes_max) = heads.into_inner();
-            return Err(ConfigError::HeadBytes { bytes_min, bytes_max });
-        }
-        if self.event_bytes_max > limits::EVENT_BYTES_CEILING {
-            return Err(ConfigError::EventTooLarge { bytes_max: limits::EVENT_BYTES_CEILING });
-        }
-        let mut paths = self.pages.iter().flat_map(|set| set.iter()).map(|file| file.path);
-        let is_taken = |path: &&'static str| {
-            route::Path::find(path).is_some() || mercure::has(&self.mercure, path)
-        };
-        if let Some(path) = paths.find(is_taken) {
-            return Err(ConfigError::PagePath { path });
-        }
-        if self.drain_max < self.drain_window {
-            return Err(ConfigError::DrainTooShort);
-        }
-        Ok(())
-    }
-
     /// Whether a request without a token may do everything.
     pub(crate) fn is_open(&self) -> bool {
         self.open || (self.has_no_keys() && !self.granted_by_application)
@@ -215,7 +155,7 @@ impl Config {
         self.subscribers_per_token_max.is_some() || self.publishes_per_second_max.is_some()
     }
 
-    fn has_access_rules(&self) -> bool {
+    pub(crate) fn has_access_rules(&self) -> bool {
         self.open || self.granted_by_application || !self.has_no_keys()
     }
 
@@ -223,57 +163,5 @@ impl Config {
     pub(crate) fn exposed(&self) -> Option<SocketAddr> {
         let mut addresses = self.listen.iter().copied();
         addresses.find(|address| !address.ip().to_canonical().is_loopback())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    fn listening_on(address: &str) -> Config {
-        Config { listen: vec![address.parse().unwrap()], ..Config::default() }
-    }
-
-    #[test]
-    fn the_defaults_are_sound() {
-        assert_eq!(Config::default().check(), Ok(()));
-    }
-
-    #[test]
-    fn an_address_that_others_can_reach_needs_keys_or_the_word_open() {
-        for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[::ffff:192.0.2.1]:80"] {
-            let mut config = listening_on(address);
-            assert!(matches!(config.check(), Err(ConfigError::Unprotected { .. })));
-            config.open = true;
-            assert_eq!(config.check(), Ok(()));
-        }
-        for address in ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
-            assert_eq!(listening_on(address).check(), Ok(()), "{address}");
-        }
-    }
-
-    #[test]
-    fn a_key_protects_an_address_and_closes_loopback() {
-        let mut config = listening_on("0.0.0.0:80");
-        config.jwt_keys = vec![JwtKey::hs256(&[7; 32]).unwrap()];
-        assert_eq!(config.check(), Ok(()));
-        assert!(!config.is_open());
-    }
-
-    #[test]
-    fn a_page_cannot_hide_the_api_or_be_hidden_by_it() {
-        for path in ["/events", "/events/a", "/healthz", "/.well-known/mercure"] {
-            let file = tidings_web::File { path, content_type: "text/plain", body: "" };
-            let config = Config { pages: vec![Box::leak(Box::new([file]))], ..Config::default() };
-            assert_eq!(config.check(), Err(ConfigError::PagePath { path }));
-        }
-    }
-
-    #[test]
-    fn a_zero_is_named() {
-        let config = Config { head_max: Duration::ZERO, ..Config::default() };
-        assert_eq!(config.check(), Err(ConfigError::Zero { name: "head_max" }));
     }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn serve(stream: TcpStream, mut visit: Visit, door: Door, share
 }
 
 async fn plain(stream: TcpStream, shared: &Shared, visit: Visit) {
-    let config = &shared.state.config;
+    let config = shared.state.config();
     let leaving = left_unheard(shared);
     let version = tokio::select! {
         version = timeout(config.head_max, speaks_http2(&stream)) => version,
@@ -70,7 +70,7 @@ async fn left_unheard(shared: &Shared) {
 }
 
 async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, visit: Visit) {
-    let config = &shared.state.config;
+    let config = shared.state.config();
     let leaving = left_unheard(shared);
     let handshake = async {
         if speaks_http(&stream).await? {
@@ -143,7 +143,7 @@ enum End {
 }
 
 async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
-    let _speaking = shared.state.counts.connection(Protocol::Http1);
+    let _speaking = shared.state.counts().connection(Protocol::Http1);
     let activity = Activity::new();
     let slot = Slot::new();
     let service = Service::new(shared, &activity, Some(Arc::clone(&slot)), &visit);
@@ -153,7 +153,7 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
     let state = &*shared.state;
     let mut leaving = pin!(state.reached(Stage::Leaving));
     let mut gone = pin!(state.reached(Stage::Gone));
-    let mut watch = pin!(Watch::new(&activity, &state.config));
+    let mut watch = pin!(Watch::new(&activity, state.config()));
     let mut left = false;
     let end = std::future::poll_fn(|cx| {
         loop {
@@ -182,7 +182,7 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
 
     let socket = connection.into_parts().io.into_inner();
     match end {
-        End::Taken => slot.hand_over(&state.engine, socket.into_stream(), visit.place.take()),
+        End::Taken => slot.hand_over(state.engine(), socket.into_stream(), visit.place.take()),
         End::SlowHead => {
             let problem = Problem::new(Code::RequestTimeout, "send the head of a request at once");
             Box::pin(refuse(socket.into_stream(), "408 Request Timeout", &problem)).await;
@@ -193,7 +193,7 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
 }
 
 async fn http2<T: Transport>(stream: T, shared: &Shared, visit: Visit) {
-    let _speaking = shared.state.counts.connection(Protocol::Http2);
+    let _speaking = shared.state.counts().connection(Protocol::Http2);
     let activity = Activity::new();
     let service = Service::new(shared, &activity, None, &visit);
     let io = TokioIo::new(Socket::for_http2(stream, Arc::clone(&activity)));
@@ -202,7 +202,7 @@ async fn http2<T: Transport>(stream: T, shared: &Shared, visit: Visit) {
     let state = &*shared.state;
     let mut leaving = pin!(state.reached(Stage::Leaving));
     let mut gone = pin!(state.reached(Stage::Gone));
-    let mut watch = pin!(Watch::new(&activity, &state.config));
+    let mut watch = pin!(Watch::new(&activity, state.config()));
     let mut left = false;
     std::future::poll_fn(|cx| {
         loop {

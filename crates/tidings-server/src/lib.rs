@@ -72,6 +72,7 @@ mod allowed_hosts;
 mod answer;
 mod auth;
 mod body;
+mod check;
 mod client;
 mod clock;
 mod config;
@@ -81,12 +82,17 @@ mod cors;
 mod counts;
 mod error;
 mod event_retry;
+mod face;
+mod faces;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzz;
+mod handler;
 mod handoff;
 mod headers;
 mod host;
+mod hub;
+mod hub_service;
 mod limiter;
 pub mod limits;
 mod listener;
@@ -104,7 +110,7 @@ mod redirect;
 mod response_body;
 mod room;
 mod route;
-mod route_label;
+mod route_counts;
 mod routes;
 mod sendable_id;
 mod server;
@@ -128,13 +134,14 @@ pub use client::TrustedProxies;
 pub use config::Config;
 pub use cors::Cors;
 pub use error::{BindError, ConfigError};
+pub use hub::Server;
+pub use hub_service::HubService;
 pub use mercure::{
     MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins, TokenReport,
     TokenUse, TokenVerdict,
 };
-pub use mount::{HubService, Peer};
+pub use mount::Peer;
 pub use response_body::Body;
-pub use server::Server;
 pub use tls::{Tls, TlsError};
 
 /// The examples in the README are tests, too.

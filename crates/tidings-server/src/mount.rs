@@ -2,8 +2,8 @@
 //!
 //! # How the engine gets the socket
 //!
-//! A request that came to a [`Server`](crate::Server) passes through the application's router and
-//! its layers and arrives here as any other. If the answer is an event stream, it goes back through
+//! A request that came to a server passes through the application's router and its layers and
+//! arrives here as any other. If the answer is an event stream, it goes back through
 //! the same layers as a response without a body, with the stream beside it among its extensions
 //! ([`Parked`]). The server takes the stream out, with whatever headers the layers have added, and
 //! hands it over as if there were no application. So layers may check, refuse and add headers, but
@@ -20,31 +20,22 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use tidings_engine::Engine;
-use tokio::sync::watch;
 use tower_service::Service;
 
 use crate::answer::{self, Answer};
 use crate::body::RequestBody;
 use crate::client::Client;
-use crate::config::Config;
-use crate::error::{BoxError, ConfigError};
+use crate::error::BoxError;
+use crate::handler::Handler;
 use crate::response_body::{Body, Response};
-use crate::routes;
-use crate::stage::Stage;
 use crate::state::State;
 use crate::stream::{self, Stream};
 
-/// The hub as a service, for a router of an application. Clones are the same hub.
-///
-/// Who may do what, the application says by an `Arc<Grant>` among the extensions of a request; a
-/// request without one is looked at as by a [`Server`](crate::Server): by its token. An application
-/// that knows its users by cookies must itself refuse to publish for pages of foreign origins.
+/// A [`Handler`] as a `tower` service, for a router of an application. Clones are the same hub.
 #[derive(Clone)]
-pub struct HubService {
+pub(crate) struct HandlerService {
     state: Arc<State>,
-    /// Of a hub without a server: as long as it is here, the hub is not leaving.
-    _stage: Option<Arc<watch::Sender<Stage>>>,
+    handler: Arc<dyn Handler>,
 }
 
 /// Who is at the other end of the connection of a request, for the limits by address: an extension
@@ -52,30 +43,14 @@ pub struct HubService {
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-impl HubService {
-    /// A hub for an application that serves connections itself. Of `config`, what concerns
-    /// listening and connections has no meaning; without keys, and unless it is
-    /// [open](Config::open), only the grants of the application count. When the application leaves,
-    /// it drains the engine.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`].
-    pub fn new(mut config: Config, engine: Engine) -> Result<Self, ConfigError> {
-        config.granted_by_application |= config.has_no_keys();
-        config.check()?;
-        let stage = watch::Sender::new(Stage::Serving);
-        let state = Arc::new(State::new(engine, config, stage.subscribe()));
-        Ok(Self { state, _stage: Some(Arc::new(stage)) })
-    }
-
-    /// The hub of a server.
-    pub(crate) fn of(state: &Arc<State>) -> Self {
-        Self { state: Arc::clone(state), _stage: None }
+impl HandlerService {
+    /// `handler` and the state it answers from.
+    pub(crate) fn new(handler: Arc<dyn Handler>, state: Arc<State>) -> Self {
+        Self { state, handler }
     }
 }
 
-impl<B> Service<Request<B>> for HubService
+impl<B> Service<Request<B>> for HandlerService
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
@@ -88,10 +63,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let state = Arc::clone(&self.state);
+        let Self { state, handler } = self.clone();
         let mut request = request.map(RequestBody::new);
         if let Some(Peer(peer)) = request.extensions().get().copied() {
-            let trusted = &state.config.trusted_proxies;
+            let trusted = &state.config().trusted_proxies;
             let client = Client::new(peer.ip(), false, request.headers(), trusted);
             request.extensions_mut().insert(client);
         }
@@ -100,7 +75,7 @@ where
         let is_awaited = awaited.is_some_and(|Awaited(by)| Arc::ptr_eq(&by, &state));
         let option = stream::connection_option(request.version(), request.headers());
         Box::pin(async move {
-            let mut stream = match routes::answer(&state, request).await {
+            let mut stream = match handler.handle(request).await {
                 Answer::Response(response) => return Ok(response),
                 Answer::Stream(stream) => stream,
             };
@@ -108,55 +83,57 @@ where
                 return Ok(Parked::response(stream));
             }
             stream.add_connection(option);
-            Ok(stream.into_response(&state.engine).await)
+            Ok(stream.into_response(state.engine()).await)
         })
     }
 }
 
-impl std::fmt::Debug for HubService {
+impl std::fmt::Debug for HandlerService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HubService").finish_non_exhaustive()
+        f.debug_struct("HandlerService").finish_non_exhaustive()
     }
 }
 
-/// An application that answers the requests of a server.
-pub(crate) type Application = Arc<
-    dyn Fn(Request<RequestBody>) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync,
->;
+/// An application with the hub mounted in it, as what answers the requests of a server. What it
+/// answers is an event stream again, if the hub within it gave one.
+pub(crate) struct Mounted<S> {
+    application: S,
+    state: Arc<State>,
+}
 
-/// Makes one of a service.
-pub(crate) fn application<S, B>(service: S) -> Application
+impl<S> Mounted<S> {
+    /// `application` before a server with this state.
+    pub(crate) fn new(application: S, state: Arc<State>) -> Self {
+        Self { application, state }
+    }
+}
+
+impl<S, B> Handler for Mounted<S>
 where
     S: Service<Request<RequestBody>, Response = http::Response<B>, Error = Infallible>,
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    Arc::new(move |request| {
-        let mut service = service.clone();
+    fn handle(
+        self: Arc<Self>,
+        mut request: Request<RequestBody>,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+        request.extensions_mut().insert(Awaited(Arc::clone(&self.state)));
+        let mut application = self.application.clone();
         Box::pin(async move {
-            let Ok(()) = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
-            let Ok(response) = service.call(request).await;
-            response.map(Body::other)
+            let Ok(()) = std::future::poll_fn(|cx| application.poll_ready(cx)).await;
+            let Ok(response) = application.call(request).await;
+            let mut response = response.map(Body::other);
+            let parked = response.extensions_mut().remove::<Parked>();
+            match parked.filter(|_| response.status() == StatusCode::OK).and_then(Parked::take) {
+                Some(mut stream) => {
+                    stream.headers = std::mem::take(response.headers_mut());
+                    Answer::Stream(stream)
+                }
+                None => Answer::Response(response),
+            }
         })
-    })
-}
-
-/// Asks an application. What it answers is an event stream again, if the hub within it gave one.
-pub(crate) async fn ask(
-    application: &Application,
-    state: &Arc<State>,
-    mut request: Request<RequestBody>,
-) -> Answer {
-    request.extensions_mut().insert(Awaited(Arc::clone(state)));
-    let mut response = application(request).await;
-    let parked = response.extensions_mut().remove::<Parked>();
-    match parked.filter(|_| response.status() == StatusCode::OK).and_then(Parked::take) {
-        Some(mut stream) => {
-            stream.headers = std::mem::take(response.headers_mut());
-            Answer::Stream(stream)
-        }
-        None => Answer::Response(response),
     }
 }
 

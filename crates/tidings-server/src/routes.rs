@@ -1,137 +1,185 @@
-//! From a request to what answers it: the API, the Mercure protocol, or a page.
+//! From a request to what answers it: the native API, a protocol beside it, or a page.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 
-use crate::admin;
+use crate::admin::{self, Pages};
 use crate::answer::{self, Answer};
 use crate::body::{self, RequestBody};
 use crate::client::Client;
 use crate::cors;
-use crate::mercure;
+use crate::face::Face;
+use crate::handler::Handler;
 use crate::native;
 use crate::problem::{Code, Problem};
 use crate::quota::Full;
-use crate::response_body::Response;
-use crate::route::{Meaning, Path, Route};
-use crate::route_label::{MERCURE, NONE, PAGE, label_name};
+use crate::route::{Meaning, PATHS, Path, Route};
+use crate::route_counts::RouteCounts;
 use crate::state::State;
 use crate::trace;
+
+/// Everything that the hub answers, and by what.
+pub(crate) struct Routes {
+    state: Arc<State>,
+    faces: Vec<Arc<dyn Face>>,
+    pages: Pages,
+    /// By the numbers of [`Target::number`].
+    counts: RouteCounts,
+    started: SystemTime,
+}
+
+impl Routes {
+    pub(crate) fn new(state: Arc<State>, faces: Vec<Arc<dyn Face>>, pages: Pages) -> Self {
+        let paths = PATHS.iter().map(|(path, _)| *path);
+        let names = paths.chain(faces.iter().map(|face| face.name())).chain(OTHER_NAMES);
+        let counts = RouteCounts::new(names);
+        Self { state, faces, pages, counts, started: SystemTime::now() }
+    }
+
+    /// What is at `path`: the API comes first, for a publish should not pay for the others, and no
+    /// other has one of its paths ([`Config::check`](crate::Config::check)).
+    fn find<'a>(&self, path: &'a str) -> Target<'a> {
+        if let Some(path) = Path::find(path) {
+            return Target::Api(path);
+        }
+        match self.faces.iter().position(|face| face.claims(path)) {
+            Some(face) => Target::Face(face),
+            None if self.pages.has(path) => Target::Page,
+            None => Target::Nothing,
+        }
+    }
+
+    async fn answer(&self, request: Request<RequestBody>) -> Answer {
+        let (parts, body) = request.into_parts();
+        let target = self.find(parts.uri.path());
+        let number = target.number(self.faces.len());
+        let (route, is_traced) = (self.counts.name(number), target.is_traced(&parts.method));
+        let answer = self.answer_at(&parts, body, target);
+        let mut answer = trace::request(&parts, route, is_traced, answer).await;
+        answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, answer::NOSNIFF);
+        self.counts.answered(number, answer.status());
+        answer
+    }
+
+    async fn answer_at(&self, parts: &Parts, body: RequestBody, target: Target<'_>) -> Answer {
+        let state = &*self.state;
+        let answered = match target {
+            Target::Face(face) => return self.faces[face].answer(state, parts, body).await,
+            Target::Api(path) => self.api(parts, body, path).await,
+            Target::Page => self.page(parts),
+            Target::Nothing => Err(Problem::new(
+                Code::NotFound,
+                "see /openapi.json for what there is; events are at /events",
+            )),
+        };
+        let mut answer =
+            answered.unwrap_or_else(|problem| Answer::Response(state.refuse(parts, problem)));
+        let origin = parts.headers.get(header::ORIGIN);
+        state.config().cors.apply(origin, answer.headers_mut());
+        answer
+    }
+
+    async fn api(
+        &self,
+        parts: &Parts,
+        body: RequestBody,
+        path: Path<'_>,
+    ) -> Result<Answer, Problem> {
+        let (state, methods) = (&*self.state, path.methods());
+        let route = match path.meaning(&parts.method) {
+            Meaning::Route(route) => route,
+            Meaning::Options => return options(state, parts, methods),
+            Meaning::Unknown => {
+                let detail = format!("{} knows {}", path.pattern(), allowed(methods));
+                return Err(Problem::new(Code::MethodNotAllowed, detail)
+                    .with_header(header::ALLOW, allow_header(methods)));
+            }
+        };
+        check_connection(parts, route)?;
+        body::check_coding(&parts.headers, &body)?;
+        match route {
+            Route::Read(topic) => native::read(state, parts, topic).await,
+            Route::Write(topic) => native::write(state, parts, topic, body).await,
+            Route::End(topic) => native::end(state, parts, topic).await,
+            Route::Topics => native::topics(state, parts).await,
+            Route::Stats => native::stats(state, parts).await,
+            Route::Metrics => admin::metrics(state, parts, &self.counts, self.started).await,
+            Route::Connection(id) => admin::connection(state, parts, id).await,
+            Route::Live => Ok(admin::live(state).await),
+            Route::Ready => Ok(admin::ready(state).await),
+            Route::OpenApi => Ok(admin::openapi()),
+        }
+    }
+
+    /// A static file.
+    fn page(&self, parts: &Parts) -> Result<Answer, Problem> {
+        if let Some(full) = Client::excess(parts) {
+            return Err(one_too_many(full));
+        }
+        let methods = &[Method::GET];
+        match parts.method {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return options(&self.state, parts, methods),
+            _ => {
+                return Err(Problem::new(Code::MethodNotAllowed, "this is a page")
+                    .with_header(header::ALLOW, allow_header(methods)));
+            }
+        }
+        let found = self.pages.answer(parts);
+        found.ok_or_else(|| Problem::new(Code::NotFound, "there was a page a moment ago"))
+    }
+}
+
+impl Handler for Routes {
+    fn handle(
+        self: Arc<Self>,
+        request: Request<RequestBody>,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+        Box::pin(async move { self.answer(request).await })
+    }
+}
 
 /// What answers a request.
 enum Target<'a> {
     /// An operation of the API, or a method that has none there.
     Api(Path<'a>),
-    /// The Mercure protocol, at its paths.
-    Mercure,
+    /// The protocol with this place in the list.
+    Face(usize),
     /// A static file.
     Page,
     Nothing,
 }
 
-impl<'a> Target<'a> {
-    /// Of what is at `path`: the API comes first, for a publish should not pay for the others, and
-    /// no other has one of its paths ([`Config::check`](crate::Config::check)).
-    fn find(state: &State, path: &'a str) -> Self {
-        match Path::find(path) {
-            Some(path) => Self::Api(path),
-            None if mercure::has(&state.config.mercure, path) => Self::Mercure,
-            None if state.pages.has(path) => Self::Page,
-            None => Self::Nothing,
-        }
-    }
+/// The names of what has no path of its own, in the order of [`Target::number`].
+const OTHER_NAMES: [&str; 2] = ["page", "none"];
 
-    fn label(&self) -> usize {
+impl Target<'_> {
+    /// The number by which its requests are counted: paths of the API, faces, and the others.
+    fn number(&self, faces: usize) -> usize {
         match self {
             Self::Api(path) => path.index,
-            Self::Mercure => MERCURE,
-            Self::Page => PAGE,
-            Self::Nothing => NONE,
+            Self::Face(face) => PATHS.len() + face,
+            Self::Page => PATHS.len() + faces,
+            Self::Nothing => PATHS.len() + faces + 1,
         }
     }
-}
 
-/// Answers a request. Whatever goes wrong is an answer too.
-pub(crate) async fn answer(state: &Arc<State>, request: Request<RequestBody>) -> Answer {
-    let (parts, body) = request.into_parts();
-    let target = Target::find(state, parts.uri.path());
-    let label = target.label();
-    let route = label_name(label);
-    let mut answer = trace::request(&parts, route, answer_at(state, &parts, body, target)).await;
-    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, answer::NOSNIFF);
-    state.counts.answered(label, answer.status());
-    answer
-}
-
-async fn answer_at(
-    state: &Arc<State>,
-    parts: &Parts,
-    body: RequestBody,
-    target: Target<'_>,
-) -> Answer {
-    let answered = match target {
-        Target::Mercure => return mercure::answer(state, parts, body).await,
-        Target::Api(path) => api(state, parts, body, path).await,
-        Target::Page => page(state, parts),
-        Target::Nothing => Err(Problem::new(
-            Code::NotFound,
-            "see /openapi.json for what there is; events are at /events",
-        )),
-    };
-    let mut answer =
-        answered.unwrap_or_else(|problem| Answer::Response(refuse(state, parts, problem)));
-    let origin = parts.headers.get(header::ORIGIN);
-    state.config.cors.apply(origin, answer.headers_mut());
-    answer
-}
-
-/// Notes that a request is refused, and says so to whoever sent it.
-pub(crate) fn refuse(state: &State, parts: &Parts, problem: Problem) -> Response {
-    tracing::debug!(
-        method = %parts.method,
-        path = parts.uri.path(),
-        client = Client::of(parts).map(|client| display(client.address)),
-        code = problem.code().name(),
-        detail = problem.detail(),
-        "refused"
-    );
-    state.counts.refused(problem.code());
-    trace::refused(problem.code().name());
-    problem.into_response()
-}
-
-async fn api(
-    state: &Arc<State>,
-    parts: &Parts,
-    body: RequestBody,
-    path: Path<'_>,
-) -> Result<Answer, Problem> {
-    let methods = path.methods();
-    let route = match path.meaning(&parts.method) {
-        Meaning::Route(route) => route,
-        Meaning::Options => return options(state, parts, methods),
-        Meaning::Unknown => {
-            let detail = format!("{} knows {}", path.pattern(), allowed(methods));
-            return Err(Problem::new(Code::MethodNotAllowed, detail)
-                .with_header(header::ALLOW, allow_header(methods)));
+    /// Whether its requests have spans. Those of probes, scrapers and readers of pages have none:
+    /// they come all the time, and nobody waits for them.
+    fn is_traced(&self, method: &Method) -> bool {
+        match self {
+            Self::Api(path) => !matches!(
+                path.meaning(method),
+                Meaning::Route(Route::Live | Route::Ready | Route::Metrics)
+            ),
+            Self::Page => false,
+            Self::Face(_) | Self::Nothing => true,
         }
-    };
-    check_connection(parts, route)?;
-    body::check_coding(&parts.headers, &body)?;
-    match route {
-        Route::Read(topic) => native::read(state, parts, topic).await,
-        Route::Write(topic) => native::write(state, parts, topic, body).await,
-        Route::End(topic) => native::end(state, parts, topic).await,
-        Route::Topics => native::topics(state, parts).await,
-        Route::Stats => native::stats(state, parts).await,
-        Route::Metrics => admin::metrics(state, parts).await,
-        Route::Connection(id) => admin::connection(state, parts, id).await,
-        Route::Live => Ok(admin::live(state).await),
-        Route::Ready => Ok(admin::ready(state).await),
-        Route::OpenApi => Ok(admin::openapi()),
     }
 }
 
@@ -162,27 +210,9 @@ fn one_too_many(full: Full) -> Problem {
     problem.with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
 }
 
-/// A static file.
-fn page(state: &State, parts: &Parts) -> Result<Answer, Problem> {
-    if let Some(full) = Client::excess(parts) {
-        return Err(one_too_many(full));
-    }
-    let methods = &[Method::GET];
-    match parts.method {
-        Method::GET | Method::HEAD => {}
-        Method::OPTIONS => return options(state, parts, methods),
-        _ => {
-            return Err(Problem::new(Code::MethodNotAllowed, "this is a page")
-                .with_header(header::ALLOW, allow_header(methods)));
-        }
-    }
-    let found = state.pages.answer(parts);
-    found.ok_or_else(|| Problem::new(Code::NotFound, "there was a page a moment ago"))
-}
-
 fn options(state: &State, parts: &Parts, methods: &[Method]) -> Result<Answer, Problem> {
     if cors::is_preflight(parts) {
-        return state.config.cors.preflight(parts, methods).map(Answer::Response);
+        return state.config().cors.preflight(parts, methods).map(Answer::Response);
     }
     let mut response = answer::empty(StatusCode::NO_CONTENT);
     response.headers_mut().insert(header::ALLOW, allow_header(methods));
@@ -211,7 +241,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::route::PATHS;
+    use crate::mercure;
 
     #[test]
     fn the_published_description_has_the_same_paths_and_methods() {

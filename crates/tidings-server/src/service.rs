@@ -4,25 +4,26 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Version};
 use hyper::body::{Body as _, Incoming};
 
-use crate::activity::Activity;
+use crate::activity::{Activity, Busy};
 use crate::answer::{Answer, NOSNIFF};
 use crate::body::RequestBody;
 use crate::client::Client;
+use crate::handler::Handler;
 use crate::handoff::Slot;
 use crate::host;
-use crate::mount::{self, Application};
 use crate::quota::Full;
 use crate::rebinding;
 use crate::redirect;
 use crate::response_body::Response;
-use crate::routes;
 use crate::shared::Shared;
 use crate::state::State;
+use crate::stream::Stream;
 use crate::visit::Visit;
 
 /// Answers the requests of one connection.
@@ -31,6 +32,7 @@ pub(crate) struct Service(Arc<Connection>);
 /// What the requests of one connection share.
 struct Connection {
     state: Arc<State>,
+    handler: Arc<dyn Handler>,
     activity: Arc<Activity>,
     /// Where an event stream asks for the socket; without it, streams are bodies.
     slot: Option<Arc<Slot>>,
@@ -38,7 +40,6 @@ struct Connection {
     is_secure: bool,
     excess: Option<Full>,
     redirect: Option<u16>,
-    application: Option<Application>,
 }
 
 impl Service {
@@ -48,16 +49,16 @@ impl Service {
         slot: Option<Arc<Slot>>,
         visit: &Visit,
     ) -> Self {
-        let direct = shared.state.engine.takes_sockets();
+        let direct = shared.state.engine().takes_sockets();
         Self(Arc::new(Connection {
             state: Arc::clone(&shared.state),
+            handler: Arc::clone(&shared.handler),
             activity: Arc::clone(activity),
             slot: slot.filter(|_| direct),
             peer: visit.peer,
             is_secure: visit.is_secure,
             excess: visit.excess,
             redirect: visit.redirect,
-            application: shared.application.clone(),
         }))
     }
 }
@@ -65,73 +66,139 @@ impl Service {
 impl hyper::service::Service<Request<Incoming>> for Service {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Responding;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Responding {
         let connection = Arc::clone(&self.0);
-        Box::pin(async move { Ok(connection.respond(request).await) })
+        let state = &connection.state;
+        let busy = connection.activity.begin();
+        let client = connection.client(request.headers());
+        request.extensions_mut().insert(client);
+        let host = host::check(request.version(), request.uri(), request.headers())
+            .and_then(|()| rebinding::check(state.config(), request.uri(), request.headers()));
+        let asked = Asked {
+            version: request.version(),
+            is_get: request.method() == Method::GET,
+            has_body: !request.body().is_end_stream(),
+            is_last: connection.excess.is_some() || host.is_err(),
+            connection_option: crate::stream::connection_option(
+                request.version(),
+                request.headers(),
+            ),
+        };
+        let answer = match (host, connection.redirect) {
+            (Err(problem), _) => {
+                let (parts, _) = request.into_parts();
+                now(state.refuse(&parts, problem))
+            }
+            (_, Some(port)) => now(redirect::answer(state.config(), &request, port)),
+            (_, None) => Arc::clone(&connection.handler).handle(request.map(RequestBody::from)),
+        };
+        Responding { connection, busy: Some(busy), asked, waits_for: Awaited::Answer(answer) }
+    }
+}
+
+fn now(response: Response) -> Boxed<Answer> {
+    Box::pin(std::future::ready(Answer::Response(response)))
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A request that is being answered. (By hand: HTTP/1.1 wants a future that can be moved, and one
+/// made of this and the handler's would be a second box for each request.)
+pub(crate) struct Responding {
+    connection: Arc<Connection>,
+    busy: Option<Busy>,
+    asked: Asked,
+    waits_for: Awaited,
+}
+
+/// What of a request matters to its answer's way out.
+struct Asked {
+    version: Version,
+    is_get: bool,
+    has_body: bool,
+    /// No further request of this connection is answered.
+    is_last: bool,
+    connection_option: Option<HeaderValue>,
+}
+
+enum Awaited {
+    Answer(Boxed<Answer>),
+    /// A shard that will feed the body.
+    Body(Boxed<Response>),
+    /// The end of this connection here: its socket is the stream's now.
+    Nothing,
+}
+
+impl Future for Responding {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match &mut this.waits_for {
+                Awaited::Answer(answer) => match std::task::ready!(answer.as_mut().poll(cx)) {
+                    Answer::Response(response) => {
+                        return Poll::Ready(Ok(this.finish(response)));
+                    }
+                    Answer::Stream(stream) => this.begin(stream),
+                },
+                Awaited::Body(response) => {
+                    let response = std::task::ready!(response.as_mut().poll(cx));
+                    return Poll::Ready(Ok(this.hold(response)));
+                }
+                Awaited::Nothing => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Responding {
+    /// A whole response leaves.
+    fn finish(&mut self, mut response: Response) -> Response {
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        let Asked { version, is_get, has_body, is_last, .. } = self.asked;
+        // Who is refused may not have been heard out, and nobody listens to the body of a GET.
+        if has_body && (is_get || !response.status().is_success()) {
+            self.connection.activity.note_unread();
+        }
+        if is_last && version <= Version::HTTP_11 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.hold(response)
+    }
+
+    /// An event stream begins: on the socket if it can have that, else as a body.
+    fn begin(&mut self, mut stream: Box<Stream>) {
+        stream.headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        stream.add_connection(self.asked.connection_option.take());
+        self.waits_for = match &self.connection.slot {
+            // HTTP/1.0 knows no chunks.
+            Some(slot) if self.asked.version == Version::HTTP_11 => {
+                slot.fill(stream);
+                Awaited::Nothing
+            }
+            _ => {
+                let state = Arc::clone(&self.connection.state);
+                Awaited::Body(Box::pin(async move { stream.into_response(state.engine()).await }))
+            }
+        };
+    }
+
+    /// The connection is busy until the response is sent.
+    fn hold(&mut self, response: Response) -> Response {
+        match self.busy.take() {
+            Some(busy) => response.map(|body| body.holding(busy)),
+            None => response,
+        }
     }
 }
 
 impl Connection {
-    async fn respond(&self, mut request: Request<Incoming>) -> Response {
-        let busy = self.activity.begin();
-        let version = request.version();
-        let is_get = request.method() == Method::GET;
-        let has_body = !request.body().is_end_stream();
-        let connection_option = crate::stream::connection_option(version, request.headers());
-        let client = self.client(request.headers());
-        request.extensions_mut().insert(client);
-        let host = host::check(version, request.uri(), request.headers())
-            .and_then(|()| rebinding::check(&self.state.config, request.uri(), request.headers()));
-        let is_last = self.excess.is_some() || host.is_err();
-        let mut answer = match (host, self.redirect, &self.application) {
-            (Err(problem), ..) => {
-                let (parts, _) = request.into_parts();
-                Answer::Response(routes::refuse(&self.state, &parts, problem))
-            }
-            (_, Some(port), _) => {
-                Answer::Response(redirect::answer(&self.state.config, &request, port))
-            }
-            (_, None, Some(application)) => {
-                mount::ask(application, &self.state, request.map(RequestBody::from)).await
-            }
-            (_, None, None) => routes::answer(&self.state, request.map(RequestBody::from)).await,
-        };
-        answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        let mut stream = match answer {
-            Answer::Response(response) => {
-                // Who is refused may not have been heard out, and nobody listens to the body of a
-                // GET.
-                if has_body && (is_get || !response.status().is_success()) {
-                    self.activity.note_unread();
-                }
-                let mut response = response.map(|body| body.holding(busy));
-                if is_last && version <= Version::HTTP_11 {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(header::CONNECTION, close);
-                }
-                return response;
-            }
-            Answer::Stream(stream) => stream,
-        };
-        stream.add_connection(connection_option);
-        match &self.slot {
-            // HTTP/1.0 knows no chunks.
-            Some(slot) if version == Version::HTTP_11 => {
-                slot.fill(stream);
-                std::future::pending().await
-            }
-            _ => {
-                let response = stream.into_response(&self.state.engine).await;
-                response.map(|body| body.holding(busy))
-            }
-        }
-    }
-
     /// Who sent a request with these headers.
     fn client(&self, headers: &HeaderMap) -> Client {
-        let trusted = &self.state.config.trusted_proxies;
+        let trusted = &self.state.config().trusted_proxies;
         let client = Client::new(self.peer, self.is_secure, headers, trusted);
         Client { excess: self.excess, ..client }
     }

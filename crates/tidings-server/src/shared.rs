@@ -6,11 +6,11 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::config::Config;
+use crate::handler::Handler;
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, PING_INTERVAL, PING_TIMEOUT, READ_BYTES_MAX, STREAM_SEND_BYTES_MAX,
     STREAM_WINDOW_BYTES,
 };
-use crate::mount::Application;
 use crate::room::Room;
 use crate::state::State;
 
@@ -19,8 +19,8 @@ use crate::state::State;
 pub(crate) struct Shared {
     pub(crate) state: Arc<State>,
     pub(crate) protocols: Arc<Protocols>,
-    /// What answers requests, if it is not the hub alone.
-    pub(crate) application: Option<Application>,
+    /// What answers requests.
+    pub(crate) handler: Arc<dyn Handler>,
     /// Room for connections.
     pub(crate) room: Arc<Room>,
 }

@@ -1,55 +1,83 @@
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use http::request::Parts;
 use tidings_engine::{Engine, PublishError, PublishStream, StreamError};
 use tidings_hub::{Appended, Draft, Grant};
 use tokio::sync::watch;
 
-use crate::admin::Pages;
 use crate::auth::Auth;
+use crate::client::Client;
 use crate::config::Config;
 use crate::counts::Counts;
-use crate::mercure;
+use crate::problem::Problem;
 use crate::quota::Quotas;
+use crate::response_body::Response;
 use crate::stage::Stage;
 use crate::trace::{self, Step};
 use crate::whole_body::BodyRoom;
 
-/// What a handler may reach.
+/// What everything that answers requests may reach.
 pub(crate) struct State {
-    pub(crate) engine: Engine,
-    pub(crate) config: Config,
-    pub(crate) auth: Auth,
-    pub(crate) pages: Pages,
-    pub(crate) quotas: Quotas,
-    pub(crate) counts: Arc<Counts>,
-    pub(crate) started: SystemTime,
-    pub(crate) mercure: mercure::Memory,
-    pub(crate) body_room: BodyRoom,
+    engine: Engine,
+    config: Config,
+    auth: Auth,
+    quotas: Quotas,
+    counts: Arc<Counts>,
+    body_room: BodyRoom,
     stage: watch::Receiver<Stage>,
+    /// Of a hub without a server: as long as it is here, the hub is not leaving.
+    _serving: Option<watch::Sender<Stage>>,
 }
 
 impl State {
+    /// For a server that says by `stage` how far its life has come.
     pub(crate) fn new(engine: Engine, config: Config, stage: watch::Receiver<Stage>) -> Self {
         let anonymous = config.is_open().then(|| Arc::new(Grant::everything()));
         let (api_keys, jwt_keys) = (config.api_keys.clone(), config.jwt_keys.clone());
         let auth = Auth::new(api_keys, jwt_keys, anonymous, config.counts_tokens());
-        let pages = Pages::new(&config.pages);
         let quotas = Quotas::new(&config);
-        let mercure = mercure::Memory::default();
         let body_room = BodyRoom::new(config.event_bytes_max, config.body_idle_max);
         Self {
             engine,
             config,
             auth,
-            pages,
             quotas,
             counts: Arc::default(),
-            started: SystemTime::now(),
-            mercure,
             body_room,
             stage,
+            _serving: None,
         }
+    }
+
+    /// For an application that serves connections itself: it drains the engine when it leaves.
+    pub(crate) fn without_server(engine: Engine, config: Config) -> Self {
+        let stage = watch::Sender::new(Stage::Serving);
+        Self { _serving: Some(stage.clone()), ..Self::new(engine, config, stage.subscribe()) }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    pub(crate) fn counts(&self) -> &Arc<Counts> {
+        &self.counts
+    }
+
+    /// Room for the bodies that are read whole.
+    pub(crate) fn body_room(&self) -> &BodyRoom {
+        &self.body_room
     }
 
     /// Hands events over to the log, and waits until they are there.
@@ -69,6 +97,21 @@ impl State {
     ) -> impl Future<Output = Result<Vec<Appended>, StreamError>> + Send + use<> {
         let step = Step::Commit { events: drafts.len() };
         trace::step(step, stream.clone().publish(drafts))
+    }
+
+    /// Notes that a request is refused, and says so to whoever sent it.
+    pub(crate) fn refuse(&self, parts: &Parts, problem: Problem) -> Response {
+        tracing::debug!(
+            method = %parts.method,
+            path = parts.uri.path(),
+            client = Client::of(parts).map(|client| display(client.address)),
+            code = problem.code().name(),
+            detail = problem.detail(),
+            "refused"
+        );
+        self.counts.refused(problem.code());
+        trace::refused(problem.code().name());
+        problem.into_response()
     }
 
     /// Whether the server is leaving.

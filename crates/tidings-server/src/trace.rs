@@ -32,7 +32,10 @@ mod nothing {
 
     /// Answers a request.
     #[inline(always)]
-    pub(crate) fn request<F: Future<Output = Answer>>(_: &Parts, _: &str, answer: F) -> F {
+    pub(crate) fn request<F>(_: &Parts, _: &'static str, _: bool, answer: F) -> F
+    where
+        F: Future<Output = Answer>,
+    {
         answer
     }
 

@@ -24,9 +24,9 @@ impl Visit {
     /// Lets in who has connected, or does not. Before anything is spent on the connection.
     pub(crate) fn begin(peer: SocketAddr, state: &State) -> Option<Self> {
         let peer = peer.ip().to_canonical();
-        let entrance = match state.config.trusted_proxies.contains(peer) {
+        let entrance = match state.config().trusted_proxies.contains(peer) {
             true => Entrance::Open(None),
-            false => state.quotas.enter(peer),
+            false => state.quotas().enter(peer),
         };
         let (place, excess) = match entrance {
             Entrance::Open(place) => (place, None),

@@ -19,7 +19,6 @@ const FULL_MOD_FILES: &[&str] = &[
     "crates/tidings-conformance/src/checks/mod.rs",
     "crates/tidings-server/src/admin/mod.rs",
     "crates/tidings-server/src/auth/mod.rs",
-    "crates/tidings-server/src/mercure/mod.rs",
     "crates/tidings-server/src/native/mod.rs",
     "crates/tidings/src/demos/mod.rs",
 ];

@@ -68,12 +68,12 @@ pub(crate) async fn connection(
     let event = query.take("event")?;
     let token = query.take("token")?;
     query.finish(&["event", "token"])?;
-    let caller = state.auth.identify(parts, token.as_deref()).await?;
+    let caller = state.auth().identify(parts, token.as_deref()).await?;
     caller.check_subscribe(&Matcher::All)?;
 
     let id = query::decode(raw_id, query::Plus::Itself)?.parse::<ConnectionId>();
     let id = id.map_err(|error| Problem::new(Code::ConnectionUnknown, error.to_string()))?;
-    let connection = state.engine.connection(id).await.ok_or_else(|| {
+    let connection = state.engine().connection(id).await.ok_or_else(|| {
         let detail = "it was never here, or went too long ago, or before the hub was restarted";
         Problem::new(Code::ConnectionUnknown, detail)
     })?;
@@ -86,7 +86,7 @@ pub(crate) async fn connection(
 }
 
 fn tell(state: &State, connection: &Connection) -> Told {
-    let epoch = state.engine.epoch();
+    let epoch = state.engine().epoch();
     let id = |position: Position| position.event_id(epoch).to_string();
     let standing = &connection.standing;
     let reason = match standing.state {
@@ -115,7 +115,7 @@ fn tell(state: &State, connection: &Connection) -> Told {
 }
 
 async fn judge(state: &State, connection: &Connection, id: String) -> Result<Event, Problem> {
-    let record = state.engine.record(id.clone()).await;
+    let record = state.engine().record(id.clone()).await;
     let record = record.map_err(|error| store_problem::not_read(&error))?;
     Ok(match record {
         Some(record) => {

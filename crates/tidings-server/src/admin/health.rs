@@ -13,13 +13,13 @@ use crate::state::State;
 /// ended, or does not answer any more. A store that failed is no such reason: what the hub has it
 /// still serves.
 pub(crate) async fn live(state: &State) -> Answer {
-    answer("ok", "failing", state.engine.failures().await)
+    answer("ok", "failing", state.engine().failures().await)
 }
 
 /// `GET /readyz`: whether the hub takes events and subscribers.
 pub(crate) async fn ready(state: &State) -> Answer {
-    let status = state.engine.status();
-    let mut reasons = state.engine.failures().await;
+    let status = state.engine().status();
+    let mut reasons = state.engine().failures().await;
     // What exactly failed is for the operator, who has the log.
     reasons.extend(status.store.failure.as_ref().map(|failure| match failure {
         AppendError::Full { .. } => Code::StoreFull.name(),

@@ -3,7 +3,7 @@
 //! Nothing is labelled by topic: topics are the publishers' to invent, and each would be a time
 //! series for ever. Whoever wants some asks for them by name, with `?topic=`.
 
-pub(crate) mod exposition;
+mod exposition;
 mod process;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,9 +14,11 @@ use tidings_engine::{Durations, Latencies, Status};
 use tidings_hub::{Backlog, Matcher, Topic};
 
 use crate::answer::{self, Answer};
+use crate::counts::Counts;
 use crate::limits::METRICS_TOPICS_MAX;
 use crate::problem::Problem;
 use crate::query::{self, Query};
+use crate::route_counts::RouteCounts;
 use crate::state::State;
 use crate::store_problem;
 use crate::tls::Tls;
@@ -28,12 +30,17 @@ use exposition::Kind::{Counter, Gauge};
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Who may see everything may see these.
-pub(crate) async fn metrics(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+pub(crate) async fn metrics(
+    state: &State,
+    parts: &Parts,
+    requests: &RouteCounts,
+    started: SystemTime,
+) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;
     let topics = query.take_all("topic");
     query.finish(&["topic", "token"])?;
-    let caller = state.auth.identify(parts, token.as_deref()).await?;
+    let caller = state.auth().identify(parts, token.as_deref()).await?;
     caller.check_subscribe(&Matcher::All)?;
     if topics.len() > METRICS_TOPICS_MAX {
         let detail = format!("ask for at most {METRICS_TOPICS_MAX} topics");
@@ -45,13 +52,15 @@ pub(crate) async fn metrics(state: &State, parts: &Parts) -> Result<Answer, Prob
     let topics = topics.collect::<Result<Vec<_>, Problem>>()?;
 
     let mut page = Exposition::default();
-    subscribers(&mut page, &state.engine.status(), &state.engine.backlog().await);
-    log(&mut page, &state.engine.status());
-    latencies(&mut page, &state.engine.latencies());
-    state.counts.write(&mut page);
-    certificate(&mut page, state.config.tls.as_ref());
+    subscribers(&mut page, &state.engine().status(), &state.engine().backlog().await);
+    log(&mut page, &state.engine().status());
+    latencies(&mut page, &state.engine().latencies());
+    connections(&mut page, state.counts());
+    answered(&mut page, requests);
+    refusals(&mut page, state.counts());
+    certificate(&mut page, state.config().tls.as_ref());
     of_topics(&mut page, state, &topics).await?;
-    process::write(&mut page, state.started).await;
+    process::write(&mut page, started).await;
     let mut response = answer::whole(StatusCode::OK, CONTENT_TYPE, page.into_text());
     response
         .headers_mut()
@@ -134,6 +143,40 @@ fn latencies(page: &mut Exposition, latencies: &Latencies) {
     histogram("tidings_commit_seconds", help, commits);
 }
 
+fn connections(page: &mut Exposition, counts: &Counts) {
+    let help = "Connections that HTTP is spoken on; a subscriber's that was taken over is none.";
+    page.family("tidings_connections", Gauge, help);
+    for (protocol, open, _) in counts.connections() {
+        page.sample(&[("protocol", protocol)], open as f64);
+    }
+    let help = "Connections that HTTP was ever spoken on.";
+    page.family("tidings_connections_total", Counter, help);
+    for (protocol, _, accepted) in counts.connections() {
+        page.sample(&[("protocol", protocol)], accepted as f64);
+    }
+}
+
+fn answered(page: &mut Exposition, requests: &RouteCounts) {
+    let help = "Requests that were answered, by route and class of status.";
+    page.family("tidings_requests_total", Counter, help);
+    for (route, status, count) in requests.iter() {
+        page.sample(&[("route", route), ("status", status)], count as f64);
+    }
+}
+
+fn refusals(page: &mut Exposition, counts: &Counts) {
+    let help = "Requests that were refused, by the code of the problem.";
+    page.family("tidings_refusals_total", Counter, help);
+    for (code, count) in counts.refusals() {
+        page.sample(&[("code", code.name())], count as f64);
+    }
+    let help = "Subscribers that were asked to come back later, by reason.";
+    page.family("tidings_turned_away_total", Counter, help);
+    for (reason, count) in counts.subscribers_turned_away() {
+        page.sample(&[("reason", reason.name())], count as f64);
+    }
+}
+
 fn certificate(page: &mut Exposition, tls: Option<&Tls>) {
     let help = "When the certificate that is shown now is no longer good.";
     page.family("tidings_tls_certificate_expiry_timestamp_seconds", Gauge, help);
@@ -147,7 +190,7 @@ async fn of_topics(page: &mut Exposition, state: &State, topics: &[Topic]) -> Re
     if topics.is_empty() {
         return Ok(());
     }
-    let subscribers = state.engine.subscribers_of(topics).await;
+    let subscribers = state.engine().subscribers_of(topics).await;
     page.family(
         "tidings_topic_subscribers",
         Gauge,
@@ -158,7 +201,7 @@ async fn of_topics(page: &mut Exposition, state: &State, topics: &[Topic]) -> Re
     }
     page.family("tidings_topic_events", Gauge, "Events of the topic in the log.");
     for topic in topics {
-        let known = state.engine.topics(topic.as_str().to_owned(), None, 1).await;
+        let known = state.engine().topics(topic.as_str().to_owned(), None, 1).await;
         let known = known.map_err(|error| store_problem::not_read(&error))?;
         let known = known.first().filter(|known| known.topic == *topic);
         page.sample(&[("topic", topic.as_str())], known.map_or(0, |known| known.records) as f64);

@@ -12,7 +12,7 @@ use crate::answer::{self, Answer};
 pub(crate) use connections::connection;
 pub(crate) use console::Pages;
 pub(crate) use health::{live, ready};
-pub(crate) use metrics::{exposition, metrics};
+pub(crate) use metrics::metrics;
 
 /// The description of the HTTP API (OpenAPI 3.2). Tests hold it to the routes and the problem
 /// codes.

@@ -3,21 +3,20 @@
 use std::sync::Arc;
 
 use super::claims::{self, Access, Claims, Unacceptable};
+use super::config::MercureConfig;
+use super::context::Context;
 use super::dialect::{AUTHORIZATION_BYTES_MIN, Dialect, ONE, ZERO};
 use super::form::Form;
+use super::memory::Mercure;
 use super::refusal::{Challenge, Refusal};
-use super::selector::Patterns;
 use super::site::Site;
 use crate::auth::token::{self, InvalidToken};
 use crate::auth::{JwtKey, cache};
 use crate::clock;
-use crate::config::Config;
 use crate::quota_key::Key;
-use crate::state::State;
 use crate::trace::{self, Step};
 use http::StatusCode;
 use http::header::{self, HeaderMap};
-use http::request::Parts;
 use tidings_hub::Grant;
 
 /// What a request is for decides whose keys count.
@@ -67,24 +66,21 @@ impl Caller {
 ///
 /// A 401, or in 1.0 for what is no token at all a 400. It says which check failed.
 pub(super) fn identify(
-    state: &State,
-    parts: &Parts,
-    site: &Site,
+    context: &Context<'_>,
     role: Role,
     spoken: Option<&'static Dialect>,
     query: &Form,
 ) -> impl Future<Output = Result<Caller, Refusal>> + Send {
-    trace::step(Step::Authenticate, caller(state, parts, site, role, spoken, query))
+    trace::step(Step::Authenticate, caller(context, role, spoken, query))
 }
 
 async fn caller(
-    state: &State,
-    parts: &Parts,
-    site: &Site,
+    context: &Context<'_>,
     role: Role,
     spoken: Option<&'static Dialect>,
     query: &Form,
 ) -> Result<Caller, Refusal> {
+    let Context { mercure, state, parts, .. } = *context;
     if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
         let (access, dialect) = (Arc::new(Access::of_grant(grant)), spoken.unwrap_or(&ZERO));
         return Ok(Caller { access, dialect, source: Some(Source::Header), token: None });
@@ -94,17 +90,17 @@ async fn caller(
         let status = dialect.malformed_credentials;
         Refusal::token(status, Challenge::InvalidRequest, what)
     })?;
-    let open = state.config.has_no_keys();
+    let open = state.config().has_no_keys();
     let Some((token, source)) = found.filter(|_| !open) else {
         let dialect = spoken.unwrap_or(&ZERO);
-        let access = anonymous(state, role).ok_or_else(|| {
+        let access = anonymous(context, role).ok_or_else(|| {
             let text = "a token is needed: send `Authorization: Bearer <token>`";
             Refusal::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text)
         })?;
         return Ok(Caller { access: Arc::new(access), dialect, source: None, token: None });
     };
-    let counted_as = state.auth.token_key(&token);
-    if let Some(grant) = state.auth.api_key(&token) {
+    let counted_as = state.auth().token_key(&token);
+    if let Some(grant) = state.auth().api_key(&token) {
         let (access, dialect) = (Arc::new(Access::of_grant(grant)), spoken.unwrap_or(&ZERO));
         return Ok(Caller { access, dialect, source: Some(source), token: counted_as });
     }
@@ -114,11 +110,15 @@ async fn caller(
         let text = "the Authorization header is too short for a signed token";
         return Err(Refusal::token(dialect.malformed_credentials, Challenge::InvalidRequest, text));
     }
-    let mut access = verified(state, site, role, &token, shape);
+    let mut access = verified(context, role, &token, shape);
     if matches!(access, Err(Unacceptable::Verification(InvalidToken::KeyUnknown)))
-        && JwtKey::refresh(keys(&state.config, role, &token, shape).unwrap_or_default()).await
+        && JwtKey::refresh(
+            keys(mercure.config(), &state.config().jwt_keys, role, &token, shape)
+                .unwrap_or_default(),
+        )
+        .await
     {
-        access = verified(state, site, role, &token, shape);
+        access = verified(context, role, &token, shape);
     }
     let access = access.map_err(|error| {
         Refusal::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, error.to_string())
@@ -127,45 +127,46 @@ async fn caller(
 }
 
 /// What those without a token may do.
-fn anonymous(state: &State, role: Role) -> Option<Access> {
-    if let Some(grant) = state.auth.anonymous() {
+fn anonymous(context: &Context<'_>, role: Role) -> Option<Access> {
+    let Context { mercure, state, .. } = *context;
+    if let Some(grant) = state.auth().anonymous() {
         return Some(Access::of_grant(grant));
     }
-    let listens = role == Role::Subscriber && state.config.mercure.anonymous;
+    let listens = role == Role::Subscriber && mercure.config().anonymous;
     listens.then(Access::default)
 }
 
 fn verified(
-    state: &State,
-    site: &Site,
+    context: &Context<'_>,
     role: Role,
     token: &str,
     shape: Option<&'static Dialect>,
 ) -> Result<Arc<Access>, Unacceptable> {
+    let Context { mercure, state, ref site, .. } = *context;
     // A token is good for a role, and for a name of the hub.
     let key = format!("{role:?} {} {token}", site.resource);
-    if let Some(access) = state.mercure.tokens.get(&key, clock::now()) {
+    if let Some(access) = mercure.tokens.get(&key, clock::now()) {
         return Ok(access);
     }
-    let (config, patterns) = (&state.config, &state.mercure.patterns);
-    let access = Arc::new(examined(config, patterns, site, role, token, shape)?);
-    state.mercure.tokens.keep(&key, &access, cache::until(access.expires));
+    let hub_keys = &state.config().jwt_keys;
+    let access = Arc::new(examined(mercure, hub_keys, site, role, token, shape)?);
+    mercure.tokens.keep(&key, &access, cache::until(access.expires));
     Ok(access)
 }
 
-/// What a token is good for, with the keys that are here.
+/// What a token is good for, with the keys that are here; `hub_keys` are those of all protocols.
 pub(super) fn examined(
-    config: &Config,
-    patterns: &Patterns,
+    mercure: &Mercure,
+    hub_keys: &[JwtKey],
     site: &Site,
     role: Role,
     token: &str,
     shape: Option<&'static Dialect>,
 ) -> Result<Access, Unacceptable> {
-    let keys = keys(config, role, token, shape).ok_or(Unacceptable::Issuer)?;
+    let keys = keys(mercure.config(), hub_keys, role, token, shape).ok_or(Unacceptable::Issuer)?;
     let claims = token::claims::<Claims>(token, keys)?;
     let access = match shape {
-        Some(dialect) if dialect.is_one => claims.one(site, patterns)?,
+        Some(dialect) if dialect.is_one => claims.one(site, &mercure.patterns)?,
         _ => claims.zero()?,
     };
     // A token that ends this very second has ended.
@@ -177,21 +178,22 @@ pub(super) fn examined(
 
 /// The keys that may have signed a token; `None` if its issuer has none.
 pub(super) fn keys<'a>(
-    config: &'a Config,
+    config: &'a MercureConfig,
+    hub_keys: &'a [JwtKey],
     role: Role,
     token: &str,
     shape: Option<&'static Dialect>,
 ) -> Option<&'a [JwtKey]> {
     match shape {
         Some(dialect) if dialect.is_one => issuer_keys(config, role, token),
-        _ => Some(own_keys(config, role)),
+        _ => Some(own_keys(config, hub_keys, role)),
     }
 }
 
 /// The keys of the issuer that a token names; whether it may use the name, its signature says.
-fn issuer_keys<'a>(config: &'a Config, role: Role, token: &str) -> Option<&'a [JwtKey]> {
+fn issuer_keys<'a>(config: &'a MercureConfig, role: Role, token: &str) -> Option<&'a [JwtKey]> {
     let name = claims::claimed_issuer(token)?;
-    let issuer = config.mercure.issuers.iter().find(|issuer| issuer.name == name)?;
+    let issuer = config.issuers.iter().find(|issuer| issuer.name == name)?;
     Some(match role {
         Role::Publisher => &issuer.keys.publisher,
         Role::Subscriber => &issuer.keys.subscriber,
@@ -199,13 +201,13 @@ fn issuer_keys<'a>(config: &'a Config, role: Role, token: &str) -> Option<&'a [J
 }
 
 /// The keys of 0.x tokens.
-fn own_keys(config: &Config, role: Role) -> &[JwtKey] {
-    let keys = &config.mercure.keys;
+fn own_keys<'a>(config: &'a MercureConfig, hub_keys: &'a [JwtKey], role: Role) -> &'a [JwtKey] {
+    let keys = &config.keys;
     let keys = match role {
         Role::Publisher => &keys.publisher,
         Role::Subscriber => &keys.subscriber,
     };
-    if keys.is_empty() { &config.jwt_keys } else { keys }
+    if keys.is_empty() { hub_keys } else { keys }
 }
 
 /// Headers with credentials in them.

@@ -18,7 +18,7 @@ pub(super) fn apply(state: &State, parts: &Parts, headers: &mut HeaderMap) {
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    let config = &state.config.cors;
+    let config = &state.config().cors;
     if config.depends_on_origin() {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }

@@ -3,22 +3,22 @@
 use serde_json::json;
 
 use super::claims::DETAIL_TYPE;
+use super::context::Context;
 use super::dialect::ONE;
-use super::site::Site;
 use crate::answer::{self, Answer};
-use crate::state::State;
 
-pub(super) fn metadata(state: &State, site: &Site) -> Answer {
+pub(super) fn metadata(context: &Context<'_>) -> Answer {
+    let (config, site) = (context.mercure.config(), &context.site);
     let mut document = json!({
         "resource": site.resource,
         "bearer_methods_supported": ["header"],
         "authorization_details_types_supported": [DETAIL_TYPE],
         "mercure_cookie": ONE.cookie,
     });
-    if state.config.mercure.subscriptions {
+    if config.subscriptions {
         document["mercure_subscriptions"] = json!(true);
     }
-    let issuers: Vec<_> = state.config.mercure.issuers.iter().map(|one| &one.name).collect();
+    let issuers: Vec<_> = config.issuers.iter().map(|one| &one.name).collect();
     if !issuers.is_empty() {
         document["authorization_servers"] = json!(issuers);
     }

@@ -1,6 +1,7 @@
 //! Where the protocol is.
 
-use super::config::MercureConfig;
+#[cfg(test)]
+use http::Method;
 
 /// Where the hub is.
 pub(super) const HUB: &str = "/.well-known/mercure";
@@ -8,9 +9,21 @@ pub(super) const HUB: &str = "/.well-known/mercure";
 /// Where its metadata is (RFC 9728 §3).
 pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource/.well-known/mercure";
 
-/// Whether a request to `path` is one of this protocol.
-pub(crate) fn has(config: &MercureConfig, path: &str) -> bool {
+/// What there is, and what can be done with it, for the published description. `QUERY` is not among
+/// the methods that one can name.
+#[cfg(test)]
+pub(crate) const ROUTES: &[(&str, &[Method])] = &[
+    (HUB, &[Method::GET, Method::POST]),
+    (METADATA, &[Method::GET]),
+    ("/.well-known/mercure/subscriptions", &[Method::GET]),
+    ("/.well-known/mercure/subscriptions/{topic}", &[Method::GET]),
+    ("/.well-known/mercure/subscriptions/{topic}/{subscriber}", &[Method::GET]),
+    ("/.well-known/mercure/subscriptions/{match_type}/{match}/{subscriber}", &[Method::GET]),
+];
+
+/// Whether `path` is one of this protocol.
+pub(super) fn has(path: &str) -> bool {
     let below = path.strip_prefix(HUB);
     let ours = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    config.enabled && (ours || path == METADATA)
+    ours || path == METADATA
 }

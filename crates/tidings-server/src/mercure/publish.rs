@@ -9,6 +9,7 @@ use tidings_engine::PublishError;
 use tidings_hub::{AppendError, Draft, EventId, EventIdForm, EventType, Topic, Visibility};
 
 use super::access::{self, Caller, Role};
+use super::context::Context;
 use super::dialect::{Dialect, TOPICS_MAX};
 use super::form::Form;
 use super::paths::HUB;
@@ -26,23 +27,19 @@ use crate::sendable_id;
 use crate::state::State;
 use crate::whole_body::WholeBody;
 
-pub(super) async fn publish(
-    state: &State,
-    parts: &Parts,
-    site: &Site,
-    body: RequestBody,
-) -> Result<Answer, Refusal> {
+pub(super) async fn publish(context: &Context<'_>, body: RequestBody) -> Result<Answer, Refusal> {
+    let Context { state, parts, ref site, .. } = *context;
     let query = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
-    let caller = access::identify(state, parts, site, Role::Publisher, None, &query).await?;
+    let caller = access::identify(context, Role::Publisher, None, &query).await?;
     let dialect = caller.dialect;
-    check_origin(state, parts, &caller)?;
+    check_origin(context, &caller)?;
     if caller.access.publish.is_none() {
         let text = "the token has no `publish` in its mercure claim";
         return Err(not_granted(dialect, text.into()));
     }
-    let meter = state.quotas.publisher(parts, caller.token).map_err(|wait| {
+    let meter = state.quotas().publisher(parts, caller.token).map_err(|wait| {
         let text = "this is more than may be published; publish fewer events per second";
-        super::too_many(text, wait)
+        Refusal::too_many(text, wait)
     })?;
     // The body keeps its room until the event is handed over.
     let (form, _body) = form(state, parts, dialect, body).await?;
@@ -77,20 +74,21 @@ pub(super) async fn publish(
 
 /// Keeps pages of foreign origins from publishing with what the browser of a visitor sends by
 /// itself.
-fn check_origin(state: &State, parts: &Parts, caller: &Caller) -> Result<(), Refusal> {
+fn check_origin(context: &Context<'_>, caller: &Caller) -> Result<(), Refusal> {
+    let Context { mercure, state, parts, .. } = *context;
     let status = caller.dialect.foreign_origin;
     if caller.needs_origin() {
         let origin = origin(parts).ok_or_else(|| {
             let text = "a token in a cookie needs an Origin or a Referer header beside it";
             Refusal::token(status, Challenge::InvalidRequest, text)
         })?;
-        let allowed = state.config.mercure.publish_origins.contains(&origin)
+        let allowed = mercure.config().publish_origins.contains(&origin)
             || cors::is_own(origin.as_bytes(), parts);
         if !allowed {
             let text = "pages of this origin may not publish with a cookie (publish origins)";
             return Err(Refusal::token(status, Challenge::InvalidRequest, text));
         }
-    } else if caller.is_anonymous() && state.config.cors.check_change(parts).is_err() {
+    } else if caller.is_anonymous() && state.config().cors.check_change(parts).is_err() {
         return Err(Refusal::new(StatusCode::FORBIDDEN, "pages of this origin may not publish"));
     }
     Ok(())
@@ -112,11 +110,11 @@ async fn form(
     dialect: &Dialect,
     body: RequestBody,
 ) -> Result<(Form, WholeBody), Refusal> {
-    let config = &state.config;
+    let config = state.config();
     // A byte can become three on its way through a form, and names take room too.
     let event_max = config.event_bytes_max.saturating_mul(3).saturating_add(64 << 10);
     let bytes_max = dialect.body_bytes_max.min(event_max);
-    let bytes = WholeBody::read(&state.body_room, body, bytes_max).await;
+    let bytes = WholeBody::read(state.body_room(), body, bytes_max).await;
     let bytes = bytes.map_err(|problem| match problem.code() {
         Code::EventTooLarge => too_large(dialect, bytes_max),
         Code::TooManyBodies => Refusal::unavailable(problem.code().title()),
@@ -161,8 +159,8 @@ fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Dra
     if data.contains('\0') {
         return Err(Refusal::bad_request("\"data\" holds NUL, which an event cannot: encode it"));
     }
-    if data.len() > state.config.event_bytes_max {
-        return Err(too_large(dialect, state.config.event_bytes_max));
+    if data.len() > state.config().event_bytes_max {
+        return Err(too_large(dialect, state.config().event_bytes_max));
     }
     Ok(Draft {
         alternates: names.collect(),
@@ -212,7 +210,7 @@ fn event_id(state: &State, dialect: &Dialect, form: &Form) -> Result<Option<Even
     if let Some(problem) = sendable_id::problem(&text) {
         return Err(Refusal::bad_request(format!("id: {problem}")));
     }
-    if matches!(EventIdForm::of(&text, state.engine.epoch()), EventIdForm::Ours(_)) {
+    if matches!(EventIdForm::of(&text, state.engine().epoch()), EventIdForm::Ours(_)) {
         return Err(Refusal::bad_request("this \"id\" is one that the hub gives"));
     }
     EventId::new(&*text).map(Some).map_err(|error| Refusal::bad_request(format!("id: {error}")))

@@ -2,12 +2,14 @@
 //! a challenge (RFC 6750 §3) that says which check failed.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use super::site::Site;
 use crate::answer;
+use crate::quota;
 use crate::response_body::Response;
 
 /// An error as a client sees it.
@@ -62,6 +64,12 @@ impl Refusal {
     pub(super) fn unavailable(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
+    }
+
+    /// A 429: the client has, or does, more than it may.
+    pub(super) fn too_many(text: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, text)
+            .with_header(header::RETRY_AFTER, quota::retry_after(wait).into())
     }
 
     /// About a token. The text must not hold any of it.

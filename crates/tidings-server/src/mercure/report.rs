@@ -5,7 +5,7 @@ use tidings_hub::{Matcher, Timestamp};
 
 use super::access::{self, Role};
 use super::claims;
-use super::selector::Patterns;
+use super::memory::Mercure;
 use super::site::Site;
 use crate::auth::token::InvalidToken;
 use crate::auth::{JwtKey, token};
@@ -78,13 +78,16 @@ impl TokenReport {
         };
         let site = Site::of_audiences(&config.mercure, &audiences);
         let mut verdicts = Vec::new();
+        let mercure = Mercure::new(config.mercure.clone());
         if config.mercure.enabled {
             for role in [Role::Publisher, Role::Subscriber] {
-                if let Some(keys) = access::keys(config, role, token, shape) {
+                if let Some(keys) =
+                    access::keys(mercure.config(), &config.jwt_keys, role, token, shape)
+                {
                     JwtKey::refresh(keys).await;
                 }
-                let patterns = Patterns::default();
-                let access = access::examined(config, &patterns, &site, role, token, shape);
+                let hub_keys = &config.jwt_keys;
+                let access = access::examined(&mercure, hub_keys, &site, role, token, shape);
                 verdicts.push(match access {
                     Ok(access) => {
                         let granted = match role {

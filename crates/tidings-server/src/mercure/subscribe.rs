@@ -10,13 +10,13 @@ use tidings_engine::{Attachment, OpenError, Opening};
 use tidings_hub::{ControlStyle, Matcher, Notice, Outcome, Position, Start};
 
 use super::access::{self, Role};
+use super::context::Context;
 use super::dialect::{self, Dialect, QUERY_BYTES_MAX, ZERO};
 use super::form::Form;
 use super::presence::Since;
 use super::publish::FORM;
 use super::refusal::Refusal;
 use super::selector::{MatchType, topic_selector};
-use super::site::Site;
 use super::subscription::{Kind, Subscription};
 use super::text;
 use crate::answer::{self, Answer};
@@ -38,27 +38,23 @@ pub(super) const MERCURE_LAST_EVENT_ID: HeaderName =
 /// Replay everything: an id to resume after, and the answer to one that is not known.
 pub(super) const EARLIEST: &str = "earliest";
 
-pub(super) async fn subscribe(
-    state: &State,
-    parts: &Parts,
-    site: &Site,
-    body: RequestBody,
-) -> Result<Answer, Refusal> {
+pub(super) async fn subscribe(context: &Context<'_>, body: RequestBody) -> Result<Answer, Refusal> {
+    let Context { mercure, state, parts, .. } = *context;
     let form = parameters(state, parts, body).await?;
     let spoken = match parts.method.as_str() {
         QUERY => Some(&dialect::ONE),
         _ => dialect::of_parameters(form.names()),
     };
-    let caller = access::identify(state, parts, site, Role::Subscriber, spoken, &form).await?;
+    let caller = access::identify(context, Role::Subscriber, spoken, &form).await?;
     let dialect = caller.dialect;
-    let wanted = if dialect.is_one { matchers(state, site, &form)? } else { selectors(&form)? };
+    let wanted = if dialect.is_one { matchers(context, &form)? } else { selectors(&form)? };
     let resume = Resume::of(&parts.headers, &form, dialect);
     let mut subscriptions = subscriptions(&wanted);
     for subscription in &mut subscriptions {
         subscription.payload = caller.access.payload(&subscription.words);
     }
     let wanted = wanted.into_iter().map(|wanted| wanted.matcher).collect();
-    let interest = caller.access.interest(wanted, &state.config.mercure.public);
+    let interest = caller.access.interest(wanted, &mercure.config().public);
 
     if parts.method == Method::HEAD {
         let mut response = answer::empty(StatusCode::OK);
@@ -69,12 +65,12 @@ pub(super) async fn subscribe(
         let reason = tidings_engine::Refusal::Draining.into();
         return Ok(come_back(state, parts.version, &resume, reason));
     }
-    let seat = match state.quotas.subscribe(parts, caller.token) {
+    let seat = match state.quotas().subscribe(parts, caller.token) {
         Ok(seat) => seat,
         Err(full) => return Ok(come_back(state, parts.version, &resume, full.into())),
     };
-    let place = resume.place(state);
-    let mut opening = match state.engine.open(interest, place.start()).await {
+    let place = resume.place(context);
+    let mut opening = match state.engine().open(interest, place.start()).await {
         Ok(opening) => opening,
         Err(OpenError::Refused(reason)) => {
             return Ok(come_back(state, parts.version, &resume, reason.into()));
@@ -94,8 +90,8 @@ pub(super) async fn subscribe(
         headers.insert(LAST_EVENT_ID, place.clone());
         headers.insert(MERCURE_LAST_EVENT_ID, place);
     }
-    let has_presence = state.config.mercure.subscriptions;
-    let presence = &state.mercure.presence;
+    let has_presence = mercure.config().subscriptions;
+    let presence = &mercure.presence;
     let missed = place.missed(&opening).map(|since| (since, dialect, opening.interest.clone()));
     let attachment = Attachment {
         control_style: ControlStyle::Plain,
@@ -103,7 +99,7 @@ pub(super) async fn subscribe(
         preface: b":\n".to_vec(),
         expires: caller.access.expires,
         audience: has_presence.then_some(dialect.audience),
-        hook: has_presence.then(|| presence.member(&state.engine, subscriptions, missed)),
+        hook: has_presence.then(|| presence.member(state.engine(), subscriptions, missed)),
     };
     Ok(Answer::Stream(Box::new(Stream { opening, attachment, headers })))
 }
@@ -115,7 +111,7 @@ async fn parameters(state: &State, parts: &Parts, body: RequestBody) -> Result<F
     if parts.method.as_str() != QUERY {
         return Ok(form);
     }
-    let bytes = WholeBody::read(&state.body_room, body, QUERY_BYTES_MAX).await;
+    let bytes = WholeBody::read(state.body_room(), body, QUERY_BYTES_MAX).await;
     let bytes = bytes.map_err(|problem| match problem.code() {
         Code::EventTooLarge => {
             let text = format!("a query has at most {QUERY_BYTES_MAX} bytes");
@@ -168,7 +164,7 @@ fn selectors(form: &Form) -> Result<Vec<Wanted>, Refusal> {
 }
 
 /// The matchers of a 1.0 subscriber.
-fn matchers(state: &State, site: &Site, form: &Form) -> Result<Vec<Wanted>, Refusal> {
+fn matchers(context: &Context<'_>, form: &Form) -> Result<Vec<Wanted>, Refusal> {
     let mut asked = Vec::new();
     for (name, value) in form.fields() {
         let kind = match name {
@@ -196,7 +192,7 @@ fn matchers(state: &State, site: &Site, form: &Form) -> Result<Vec<Wanted>, Refu
             let text = format!("a matcher holds the invisible character {c:?}");
             return Err(Refusal::bad_request(text));
         }
-        let matcher = state.mercure.patterns.matcher(kind, words, &site.url);
+        let matcher = context.mercure.patterns.matcher(kind, words, &context.site.url);
         let matcher =
             matcher.map_err(|error| Refusal::bad_request(format!("a matcher {error}")))?;
         Ok(Wanted { words: words.into(), kind: kind.into(), matcher })
@@ -240,7 +236,7 @@ impl Resume {
     }
 
     /// What that means here.
-    fn place(&self, state: &State) -> Place {
+    fn place(&self, context: &Context<'_>) -> Place {
         let id = match self {
             Self::No | Self::Nowhere => return Place::Here,
             Self::After(id) => id,
@@ -250,9 +246,9 @@ impl Resume {
         }
         // An id of a subscription event has a place in the log before it.
         match Notice::divide(id) {
-            Some((place, tag)) if state.engine.is_own(place) => Place::After {
+            Some((place, tag)) if context.state.engine().is_own(place) => Place::After {
                 id: place.to_owned(),
-                notice: Some(state.mercure.presence.number(tag)),
+                notice: Some(context.mercure.presence.number(tag)),
             },
             _ => Place::After { id: id.clone(), notice: None },
         }
@@ -264,7 +260,7 @@ impl Resume {
         let earliest = HeaderValue::from_static(EARLIEST);
         let here = || match opening.position {
             Position::ZERO => EARLIEST.to_owned(),
-            position => position.event_id(state.engine.epoch()).to_string(),
+            position => position.event_id(state.engine().epoch()).to_string(),
         };
         let place = match (self, &opening.outcome) {
             (Self::No, _) => return None,
@@ -334,10 +330,10 @@ fn headers() -> HeaderMap {
 /// good, so this is a stream that says when to come back, and ends. As nothing is sent, the place
 /// the client asked to go on from stays its place.
 fn come_back(state: &State, version: Version, resume: &Resume, reason: TurnedAway) -> Answer {
-    state.counts.turned_away(reason);
+    state.counts().turned_away(reason);
     trace::turned_away(reason.name());
     let mut body = b":\n".to_vec();
-    encode::retry(&mut body, jittered_ms(state.config.retry_refused));
+    encode::retry(&mut body, jittered_ms(state.config().retry_refused));
     let mut response = answer::whole(StatusCode::OK, stream::EVENT_STREAM, body);
     let all = response.headers_mut();
     all.extend(headers());

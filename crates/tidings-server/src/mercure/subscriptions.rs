@@ -6,13 +6,13 @@ use http::request::Parts;
 use tidings_hub::{Position, Topic};
 
 use super::access::{self, Caller, Role};
+use super::context::Context;
 use super::dialect::{Dialect, ONE, ZERO};
 use super::form::Form;
 use super::paths::HUB;
 use super::presence::Session;
 use super::refusal::{Challenge, Refusal};
 use super::selector::MatchType;
-use super::site::Site;
 use super::subscription::{Kind, SubscriberName, Subscription, collection};
 use crate::answer::{self, Answer};
 use crate::query::{Plus, decode};
@@ -28,28 +28,25 @@ struct Asked {
     subscriber: Option<String>,
 }
 
-pub(super) async fn subscriptions(
-    state: &State,
-    parts: &Parts,
-    site: &Site,
-) -> Result<Answer, Refusal> {
+pub(super) async fn subscriptions(context: &Context<'_>) -> Result<Answer, Refusal> {
+    let Context { mercure, state, parts, .. } = *context;
     let below = below(parts.uri.path()).unwrap_or_default();
     let query = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
     let spoken = spoken(&below);
-    let caller = access::identify(state, parts, site, Role::Subscriber, spoken, &query).await?;
+    let caller = access::identify(context, Role::Subscriber, spoken, &query).await?;
     let dialect = caller.dialect;
     check_granted(state, parts, &caller)?;
     let asked = Asked::of(&below, dialect)?;
 
     // Before the list: what happens meanwhile comes after the cursor.
-    let head = state.engine.head();
-    let (sessions, number) = state.mercure.presence.sessions();
+    let head = state.engine().head();
+    let (sessions, number) = mercure.presence.sessions();
     let cursor = match (head, number) {
         (Position::ZERO, 0) => super::subscribe::EARLIEST.to_owned(),
-        (head, 0) => head.event_id(state.engine.epoch()).to_string(),
+        (head, 0) => head.event_id(state.engine().epoch()).to_string(),
         (head, number) => {
-            let tag = state.mercure.presence.tag(number);
-            format!("{}+{tag}", head.event_id(state.engine.epoch()))
+            let tag = mercure.presence.tag(number);
+            format!("{}+{tag}", head.event_id(state.engine().epoch()))
         }
     };
     let found = sessions.iter().flat_map(|session| asked.of_session(session));
@@ -96,7 +93,7 @@ fn spoken(below: &[&str]) -> Option<&'static Dialect> {
 /// Whether a token grants what is asked for. That everybody may listen to public events is nothing
 /// to the list.
 fn check_granted(state: &State, parts: &Parts, caller: &Caller) -> Result<(), Refusal> {
-    if caller.is_anonymous() && state.auth.anonymous().is_none() {
+    if caller.is_anonymous() && state.auth().anonymous().is_none() {
         let text = "a token is needed: send `Authorization: Bearer <token>`";
         return Err(Refusal::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text));
     }

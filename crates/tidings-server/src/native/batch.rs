@@ -27,10 +27,10 @@ pub(super) async fn publish(
     let topic = raw_topic.map(|raw| super::own_topic(&caller, raw)).transpose()?;
     let mut lines = Lines {
         caller: &caller,
-        drafter: Drafter::new(state.engine.epoch()),
+        drafter: Drafter::new(state.engine().epoch()),
         topic,
         last_topic: None,
-        data_bytes_max: state.config.event_bytes_max,
+        data_bytes_max: state.config().event_bytes_max,
         number: 0,
         begun: Vec::new(),
     };

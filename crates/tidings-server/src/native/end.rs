@@ -21,14 +21,14 @@ pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result
 
     super::meter(state, parts, &caller)?.charge(1);
 
-    let states = state.engine.topics(topic.as_str().to_owned(), None, 1).await;
+    let states = state.engine().topics(topic.as_str().to_owned(), None, 1).await;
     let states = states.map_err(|error| store_problem::not_read(&error))?;
     let known = states.into_iter().find(|known| known.topic == topic).ok_or_else(|| {
         Problem::new(Code::TopicUnknown, "only a topic that has events can be ended")
     })?;
     let appended = if known.ended {
         // It is what was asked for.
-        let id = known.last.event_id(state.engine.epoch());
+        let id = known.last.event_id(state.engine().epoch());
         vec![Appended { position: known.last, id, duplicate: true }]
     } else {
         let data = json!({ "topic": topic.as_str() }).to_string();

@@ -25,12 +25,12 @@ pub(super) async fn publish(
     let caller = super::plain_writer(state, parts).await?;
     let topic = super::own_topic(&caller, raw_topic)?;
 
-    let data_bytes_max = state.config.event_bytes_max;
+    let data_bytes_max = state.config().event_bytes_max;
     // The decoder counts the other fields in.
     let event_bytes_max = data_bytes_max + 2 * FIELD_BYTES_MAX;
     let mut events = Events {
         topic,
-        drafter: Drafter::new(state.engine.epoch()),
+        drafter: Drafter::new(state.engine().epoch()),
         decoder: Decoder::new().with_event_bytes_max(event_bytes_max),
         data_bytes_max,
         number: 0,

@@ -34,13 +34,13 @@ pub(super) async fn history(
     let limit = query.take("limit")?;
     let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;
     let wait = query.take("wait")?;
-    let wait = wait.map(|text| wait_length(&text, state.config.wait_max)).transpose()?;
+    let wait = wait.map(|text| wait_length(&text, state.config().wait_max)).transpose()?;
     query.finish(&["topic", "last", "since", "after", "limit", "wait", "token"])?;
 
     if state.is_leaving() {
         return Err(Problem::new(Code::Draining, "ask again in a moment"));
     }
-    let engine = &state.engine;
+    let engine = state.engine();
     let poll = Poll { engine, interest, limit: limit.unwrap_or(PAGE_EVENTS) };
     let (resolved, mut page) =
         poll.first(start).await.map_err(|error| store_problem::not_read(&error))?;

@@ -160,7 +160,7 @@ async fn whole(
     summary: &mut Summary,
 ) -> Result<(), Problem> {
     let bytes_max = ATOMIC_BATCH_BYTES_MAX as usize;
-    let read = WholeBody::read(&state.body_room, body, bytes_max);
+    let read = WholeBody::read(state.body_room(), body, bytes_max);
     let bytes = super::before_expiry(caller, read).await?;
     let mut drafts = Vec::new();
     let mut rest = &bytes[..];
@@ -197,13 +197,13 @@ async fn stream(
         summary,
         chunk: Bytes::new(),
         ended: None,
-        parts: state.engine.publish_stream(),
+        parts: state.engine().publish_stream(),
         gathered: Vec::new(),
         places: Vec::new(),
         gathered_bytes: 0,
         flight: VecDeque::new(),
     };
-    let idle_max = state.config.ingest_idle_max;
+    let idle_max = state.config().ingest_idle_max;
     let mut idle = pin!(tokio::time::sleep(idle_max));
     let mut read_last = Instant::now();
     let mut leaving = pin!(state.reached(Stage::Leaving));

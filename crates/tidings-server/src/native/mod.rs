@@ -26,8 +26,6 @@ mod stats;
 mod subscribe;
 mod topics;
 
-use std::sync::Arc;
-
 use http::Method;
 use http::header;
 use http::request::Parts;
@@ -64,7 +62,7 @@ pub(crate) fn wants_stream(parts: &Parts) -> bool {
 
 /// `POST /events` and `POST /events/{topic}`.
 pub(crate) async fn write(
-    state: &Arc<State>,
+    state: &State,
     parts: &Parts,
     topic: Option<&str>,
     body: RequestBody,
@@ -135,9 +133,9 @@ async fn writer(
     parts: &Parts,
     query_token: Option<&str>,
 ) -> Result<Caller, Problem> {
-    let caller = state.auth.identify(parts, query_token).await?;
+    let caller = state.auth().identify(parts, query_token).await?;
     if caller.is_anonymous() {
-        state.config.cors.check_change(parts)?;
+        state.config().cors.check_change(parts)?;
     }
     Ok(caller)
 }
@@ -156,7 +154,7 @@ async fn plain_writer(state: &State, parts: &Parts) -> Result<Caller, Problem> {
 ///
 /// A 429 if it is used up.
 fn meter<'a>(state: &'a State, parts: &Parts, caller: &Caller) -> Result<Meter<'a>, Problem> {
-    state.quotas.publisher(parts, caller.token()).map_err(|wait| {
+    state.quotas().publisher(parts, caller.token()).map_err(|wait| {
         let seconds = quota::retry_after(wait);
         let detail = format!("publish again in {seconds} s, and fewer events per second");
         Problem::new(Code::TooManyPublishes, detail)
@@ -173,8 +171,8 @@ async fn reader<'a>(
 ) -> Result<(Query<'a>, Caller, Interest), Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;
-    let caller = state.auth.identify(parts, token.as_deref()).await?;
-    let interest = interest(raw_topic, &mut query, &caller, state.config.matchers_max)?;
+    let caller = state.auth().identify(parts, token.as_deref()).await?;
+    let interest = interest(raw_topic, &mut query, &caller, state.config().matchers_max)?;
     Ok((query, caller, interest))
 }
 

@@ -29,13 +29,13 @@ pub(super) async fn publish(
     let topic = super::own_topic(&caller, raw_topic)?;
     let meter = super::meter(state, parts, &caller)?;
 
-    let read = WholeBody::read(&state.body_room, body, state.config.event_bytes_max);
+    let read = WholeBody::read(state.body_room(), body, state.config().event_bytes_max);
     let bytes = super::before_expiry(&caller, read).await?;
     let data = str::from_utf8(&bytes).map_err(|error| {
         Problem::new(Code::InvalidUtf8, "the body must be UTF-8 text; encode other bytes as text")
             .with("at", error.valid_up_to())
     })?;
-    let mut drafter = Drafter::new(state.engine.epoch());
+    let mut drafter = Drafter::new(state.engine().epoch());
     let draft =
         drafter.draft(topic, event_type.as_deref(), id.as_deref(), retry_ms, data.into())?;
 

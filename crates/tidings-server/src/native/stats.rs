@@ -40,11 +40,11 @@ pub(crate) async fn stats(state: &State, parts: &Parts) -> Result<Answer, Proble
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;
     query.finish(&["token"])?;
-    let caller = state.auth.identify(parts, token.as_deref()).await?;
+    let caller = state.auth().identify(parts, token.as_deref()).await?;
     caller.check_subscribe(&Matcher::All)?;
 
-    let epoch = state.engine.epoch();
-    let status = state.engine.status();
+    let epoch = state.engine().epoch();
+    let status = state.engine().status();
     let closes =
         status.closes.iter().map(|(reason, count)| (reason.name().into(), (*count).into()));
     let stats = Stats {

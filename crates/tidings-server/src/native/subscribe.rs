@@ -37,11 +37,11 @@ pub(super) async fn subscribe(
     if state.is_leaving() {
         return Ok(come_back(state, parts.version, Refusal::Draining.into()));
     }
-    let place = match state.quotas.subscribe(parts, caller.token()) {
+    let place = match state.quotas().subscribe(parts, caller.token()) {
         Ok(place) => place,
         Err(full) => return Ok(come_back(state, parts.version, full.into())),
     };
-    let mut opening = match state.engine.open(interest, start).await {
+    let mut opening = match state.engine().open(interest, start).await {
         Ok(opening) => opening,
         Err(OpenError::Refused(reason)) => {
             return Ok(come_back(state, parts.version, reason.into()));
@@ -75,8 +75,8 @@ pub(super) async fn subscribe(
 fn preface(state: &State, opening: &Opening) -> Vec<u8> {
     let mut preface = Vec::with_capacity(256);
     encode::comment(&mut preface, "tidings");
-    encode::retry(&mut preface, jittered_ms(state.config.retry));
-    let id = opening.position.event_id(state.engine.epoch());
+    encode::retry(&mut preface, jittered_ms(state.config().retry));
+    let id = opening.position.event_id(state.engine().epoch());
     match &opening.outcome {
         Outcome::Reset { reason, requested } => {
             let first = &opening.first_id;
@@ -90,11 +90,11 @@ fn preface(state: &State, opening: &Opening) -> Vec<u8> {
 /// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for
 /// good, so this is a stream that says when to come back, and ends.
 fn come_back(state: &State, version: Version, reason: TurnedAway) -> Answer {
-    state.counts.turned_away(reason);
+    state.counts().turned_away(reason);
     trace::turned_away(reason.name());
     let mut body = Vec::with_capacity(128);
     encode::comment(&mut body, reason.sentence());
-    encode::retry(&mut body, jittered_ms(state.config.retry_refused));
+    encode::retry(&mut body, jittered_ms(state.config().retry_refused));
     let mut response = answer::whole(StatusCode::OK, EVENT_STREAM, body);
     let headers = response.headers_mut();
     headers.extend(stream::stream_headers());

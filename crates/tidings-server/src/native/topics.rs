@@ -42,18 +42,18 @@ pub(crate) async fn topics(state: &State, parts: &Parts) -> Result<Answer, Probl
     let after = after.map(|text| {
         Topic::new(&text).map_err(|error| query::bad_value("after", error.to_string()))
     });
-    let caller = state.auth.identify(parts, token.as_deref()).await?;
+    let caller = state.auth().identify(parts, token.as_deref()).await?;
 
     let after = after.transpose()?;
-    let states = state.engine.topics(prefix.into_owned(), after, limit).await;
+    let states = state.engine().topics(prefix.into_owned(), after, limit).await;
     let states = states.map_err(|error| store_problem::not_read(&error))?;
     // A page may have fewer than it could because of what the caller may not see; it never ends
     // early.
     let next = states.last().filter(|_| states.len() == limit).map(|state| state.topic.as_str());
-    let epoch = state.engine.epoch();
+    let epoch = state.engine().epoch();
     let visible: Vec<_> = states.iter().filter(|known| may_see(&caller, &known.topic)).collect();
     let names: Vec<_> = visible.iter().map(|known| known.topic.clone()).collect();
-    let subscribers = state.engine.subscribers_of(&names).await;
+    let subscribers = state.engine().subscribers_of(&names).await;
     let topics = visible.into_iter().zip(subscribers).map(|(known, subscribers)| Entry {
         topic: known.topic.as_str(),
         events: known.records,

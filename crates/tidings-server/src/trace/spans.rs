@@ -19,14 +19,14 @@ const TARGET: &str = "tidings_server::trace";
 /// Below what the log tells unless it is asked to.
 const LEVEL: Level = Level::DEBUG;
 
-/// Answers a request, within a span of its own. Probes, scrapers and pages have none: they come
-/// all the time, and nobody waits for them.
+/// Answers a request, within a span of its own if it is to have one.
 pub(crate) async fn request(
     parts: &Parts,
     route: &'static str,
+    is_traced: bool,
     answer: impl Future<Output = Answer>,
 ) -> Answer {
-    if ["/healthz", "/readyz", "/metrics", "page"].contains(&route) {
+    if !is_traced {
         return answer.await;
     }
     // What the application or the hub's caller is within is the parent, if there is such.

@@ -1,0 +1,110 @@
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use tidings_engine::Engine;
+use tower_service::Service;
+
+use crate::admin::Pages;
+use crate::body::RequestBody;
+use crate::config::Config;
+use crate::error::BindError;
+use crate::faces;
+use crate::hub_service::HubService;
+use crate::mount::Mounted;
+use crate::routes::Routes;
+use crate::server::HttpServer;
+
+/// The HTTP face of a hub: bound to its addresses, and not yet serving.
+pub struct Server {
+    http: HttpServer,
+    routes: Arc<Routes>,
+}
+
+impl Server {
+    /// Binds the addresses of `config`. From here on the system lets clients connect; they are
+    /// answered once [`serve`](Self::serve) runs.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`].
+    pub fn bind(config: Config, engine: Engine) -> Result<Self, BindError> {
+        Self::bind_with(config, engine, Vec::new())
+    }
+
+    /// The same with sockets that somebody else has bound and listens on, such as a supervisor that
+    /// keeps them over a restart. Each stands for its own address, which must be among those of
+    /// `config`.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`].
+    pub fn bind_with(
+        config: Config,
+        engine: Engine,
+        bound: Vec<TcpListener>,
+    ) -> Result<Self, BindError> {
+        config.check()?;
+        let (faces, pages) = (faces::of(&config), Pages::new(&config.pages));
+        let http = HttpServer::bind(config, engine, bound)?;
+        let routes = Arc::new(Routes::new(Arc::clone(http.state()), faces, pages));
+        Ok(Self { http, routes })
+    }
+
+    /// The addresses listened on, in the order of the configuration, with the ports that the system
+    /// chose.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.http.local_addrs()
+    }
+
+    /// The addresses from which everybody is sent on, as [`local_addrs`](Self::local_addrs).
+    pub fn redirect_addrs(&self) -> Vec<SocketAddr> {
+        self.http.redirect_addrs()
+    }
+
+    /// The first of [`local_addrs`](Self::local_addrs).
+    pub fn local_addr(&self) -> SocketAddr {
+        self.http.local_addrs()[0]
+    }
+
+    /// The hub as a service, to be mounted in the router of an application that is then
+    /// [served](Self::serve_application).
+    pub fn service(&self) -> HubService {
+        HubService::of(Arc::clone(&self.routes), Arc::clone(self.http.state()))
+    }
+
+    /// As [`serve`](Self::serve), with an application that answers all requests: a router in which
+    /// [`service`](Self::service) is mounted. Nothing of the hub is lost by that: subscribers over
+    /// HTTP/1.1 go to the engine with their sockets. Layers of the application may refuse requests
+    /// and add headers; they do not see the body of an event stream. Upgrades to other protocols
+    /// are not possible.
+    pub async fn serve_application<S, B>(self, application: S, shutdown: impl Future<Output = ()>)
+    where
+        S: Service<Request<RequestBody>, Response = http::Response<B>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+        B: Send + 'static,
+    {
+        let mounted = Mounted::new(application, Arc::clone(self.http.state()));
+        self.http.serve(Arc::new(mounted), shutdown).await;
+    }
+
+    /// Serves until `shutdown` is ready, then leaves: takes no more connections, lets the engine
+    /// tell its subscribers to come back ([`Config::drain_window`]), lets begun requests end, and
+    /// cuts what is left after [`Config::drain_max`]. The engine is drained, but not stopped.
+    ///
+    /// Must run on a tokio runtime with its I/O and timers enabled.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        self.http.serve(self.routes, shutdown).await;
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("http", &self.http).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,66 @@
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Request;
+use tidings_engine::Engine;
+use tower_service::Service;
+
+use crate::admin::Pages;
+use crate::config::Config;
+use crate::error::{BoxError, ConfigError};
+use crate::faces;
+use crate::mount::HandlerService;
+use crate::response_body::Response;
+use crate::routes::Routes;
+use crate::state::State;
+
+/// The hub as a service, for a router of an application. Clones are the same hub.
+///
+/// Who may do what, the application says by an `Arc<Grant>` among the extensions of a request; a
+/// request without one is looked at as by a [`Server`](crate::Server): by its token. An application
+/// that knows its users by cookies must itself refuse to publish for pages of foreign origins.
+#[derive(Clone, Debug)]
+pub struct HubService(HandlerService);
+
+impl HubService {
+    /// A hub for an application that serves connections itself. Of `config`, what concerns
+    /// listening and connections has no meaning; without keys, and unless it is
+    /// [open](Config::open), only the grants of the application count. When the application leaves,
+    /// it drains the engine.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`].
+    pub fn new(mut config: Config, engine: Engine) -> Result<Self, ConfigError> {
+        config.granted_by_application |= config.has_no_keys();
+        config.check()?;
+        let (faces, pages) = (faces::of(&config), Pages::new(&config.pages));
+        let state = Arc::new(State::without_server(engine, config));
+        Ok(Self::of(Arc::new(Routes::new(Arc::clone(&state), faces, pages)), state))
+    }
+
+    /// The hub that answers by `routes` from `state`.
+    pub(crate) fn of(routes: Arc<Routes>, state: Arc<State>) -> Self {
+        Self(HandlerService::new(routes, state))
+    }
+}
+
+impl<B> Service<Request<B>> for HubService
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.0.call(request)
+    }
+}

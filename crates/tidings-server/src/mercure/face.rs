@@ -1,0 +1,106 @@
+//! From a request to what answers it.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use super::context::Context;
+use super::memory::Mercure;
+use super::paths::{self, HUB, METADATA};
+use super::refusal::Refusal;
+use super::{cors, metadata, publish, subscribe, subscriptions};
+use crate::answer::{self, Answer};
+use crate::body::{self, RequestBody};
+use crate::client::Client;
+use crate::face::Face;
+use crate::quota::Full;
+use crate::state::State;
+use crate::trace;
+
+impl Face for Mercure {
+    fn name(&self) -> &'static str {
+        "mercure"
+    }
+
+    fn claims(&self, path: &str) -> bool {
+        paths::has(path)
+    }
+
+    fn answer<'a>(
+        &'a self,
+        state: &'a State,
+        parts: &'a Parts,
+        body: RequestBody,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+        Box::pin(answer(Context::new(self, state, parts), body))
+    }
+}
+
+async fn answer(context: Context<'_>, body: RequestBody) -> Answer {
+    let answered = dispatch(&context, body).await;
+    let Context { state, parts, site, .. } = &context;
+    let mut answer = answered.unwrap_or_else(|refusal| {
+        tracing::debug!(
+            method = %parts.method,
+            path = parts.uri.path(),
+            client = Client::of(parts).map(|client| display(client.address)),
+            status = refusal.status().as_u16(),
+            detail = refusal.text(),
+            "refused"
+        );
+        trace::refused(refusal.kind());
+        Answer::Response(refusal.into_response(site))
+    });
+    cors::apply(state, parts, answer.headers_mut());
+    answer
+}
+
+async fn dispatch(context: &Context<'_>, body: RequestBody) -> Result<Answer, Refusal> {
+    let parts = context.parts;
+    let method = &parts.method;
+    let subscribes = method == Method::GET || method.as_str() == subscribe::QUERY;
+    if let Some(full) = Client::excess(parts)
+        && !(subscribes && parts.uri.path() == HUB)
+    {
+        return Err(match full {
+            Full::Hub => Refusal::unavailable(full.sentence()),
+            _ => Refusal::too_many(full.sentence(), Duration::from_secs(10)),
+        });
+    }
+    body::check_coding(&parts.headers, &body).map_err(|problem| {
+        Refusal::new(problem.code().status(), problem.detail().to_owned())
+            .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+    })?;
+    match parts.uri.path() {
+        HUB if method == Method::POST => publish::publish(context, body).await,
+        HUB if method == Method::GET
+            || method == Method::HEAD
+            || method.as_str() == subscribe::QUERY =>
+        {
+            subscribe::subscribe(context, body).await
+        }
+        METADATA if method == Method::GET || method == Method::HEAD => {
+            Ok(metadata::metadata(context))
+        }
+        path if context.mercure.config().subscriptions && subscriptions::has(path) => match *method
+        {
+            Method::GET | Method::HEAD => subscriptions::subscriptions(context).await,
+            Method::OPTIONS => Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT))),
+            _ => Err(wrong_method("GET, HEAD, OPTIONS")),
+        },
+        HUB | METADATA if method == Method::OPTIONS => {
+            Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT)))
+        }
+        HUB => Err(wrong_method("GET, HEAD, QUERY, POST, OPTIONS")),
+        METADATA => Err(wrong_method("GET, HEAD, OPTIONS")),
+        _ => Err(Refusal::new(StatusCode::NOT_FOUND, "404 page not found")),
+    }
+}
+
+fn wrong_method(allowed: &'static str) -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+        .with_header(header::ALLOW, HeaderValue::from_static(allowed))
+}
