@@ -17,8 +17,9 @@ use crate::{Lost, RetryPolicy};
 ///
 /// Jitter makes a wait longer and never shorter: what the server has asked for is waited (HTML
 /// §9.2.3, "reestablish the connection", step 2). The cap holds with the jitter included, except
-/// that a server which asks for more than the cap is obeyed. If base and floor are both zero, so is
-/// every wait.
+/// that a server which asks for more than the cap is obeyed, up to 24 hours
+/// ([`RECONNECTION_TIME_MAX`](crate::limits::RECONNECTION_TIME_MAX)). If base and floor are both
+/// zero, so is every wait that the server does not set.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     base: Duration,
@@ -51,10 +52,11 @@ impl Backoff {
         }
     }
 
-    /// Always so long, whatever happens, unless the server asks for another time.
+    /// Always this long, whatever happens, unless the server asks for another time. As with every
+    /// other policy at least [`BACKOFF_MIN`], unless a shorter [`floor`](Self::floor) is set.
     #[must_use]
     pub fn constant(wait: Duration) -> Self {
-        Self::new().base(wait).floor(Duration::ZERO).cap(wait).jitter(0.0)
+        Self::new().base(wait).cap(wait).jitter(0.0)
     }
 
     /// The first wait, until the server sets another.
@@ -64,7 +66,9 @@ impl Backoff {
         self
     }
 
-    /// The shortest wait, whatever the server says.
+    /// The shortest wait, whatever the server says: [`BACKOFF_MIN`] unless set. With a shorter
+    /// floor, too, what the server asks for counts as 100 milliseconds or more
+    /// ([`RECONNECTION_TIME_MIN`](crate::limits::RECONNECTION_TIME_MIN)).
     #[must_use]
     pub fn floor(mut self, floor: Duration) -> Self {
         self.floor = floor.min(LONGEST);
@@ -194,6 +198,17 @@ mod tests {
     #[test]
     fn the_floor_holds_against_a_retry_of_zero() {
         assert_eq!(wait(&mut Backoff::new().jitter(0.0), 0, Some(0)), Some(100));
+    }
+
+    #[test]
+    fn a_constant_wait_has_the_same_floor_unless_a_shorter_one_is_set() {
+        let mut policy = Backoff::constant(Duration::ZERO);
+        assert_eq!(wait(&mut policy, 0, None), Some(100));
+        assert_eq!(wait(&mut policy, 0, Some(0)), Some(100));
+        assert_eq!(wait(&mut policy.floor(Duration::ZERO), 9, None), Some(0));
+        let mut policy = Backoff::constant(Duration::from_secs(2));
+        assert_eq!(wait(&mut policy, 9, None), Some(2000));
+        assert_eq!(wait(&mut policy, 9, Some(5000)), Some(5000));
     }
 
     #[test]

@@ -53,7 +53,9 @@ impl SourceHandle {
         self.0.view().last_event_id.clone()
     }
 
-    /// The reconnection time the server has set with `retry:`, if it has.
+    /// The reconnection time the server has set with `retry:`, if it has: from
+    /// [`RECONNECTION_TIME_MIN`](crate::limits::RECONNECTION_TIME_MIN) to
+    /// [`RECONNECTION_TIME_MAX`](crate::limits::RECONNECTION_TIME_MAX).
     #[must_use]
     pub fn reconnection_time(&self) -> Option<Duration> {
         self.0.view().reconnection_time

@@ -9,15 +9,21 @@ pub use tidings_codec::limits::EVENT_BYTES_MAX;
 /// *Why*: the standard asks for "a few seconds" (HTML §9.2.2), and browsers take 3 to 5.
 pub const RECONNECTION_TIME_DEFAULT: Duration = Duration::from_secs(3);
 
-/// The longest wait a server can impose with `retry:` or `Retry-After`: one hour.
+/// The longest wait a server can impose with `retry:` or `Retry-After`: 24 hours.
 ///
-/// *Why*: a server may well ask for more than our own [cap](BACKOFF_MAX), to shed load; but a
-/// typing error on its side must not silence a client for ever. *At the edge*: the hour is waited.
-pub const RECONNECTION_TIME_MAX: Duration = Duration::from_secs(60 * 60);
+/// *Why*: a server may well ask for more than our own [cap](BACKOFF_MAX), to shed load or because
+/// nothing is left to come back for, and a Tidings hub lets publishers ask for a day; but a typing
+/// error on its side must not silence a client for ever. *At the edge*: the 24 hours are waited.
+pub const RECONNECTION_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The shortest wait before reconnecting, unless told otherwise: 100 milliseconds.
+/// The shortest wait a server can impose with `retry:` or `Retry-After`: 100 milliseconds, as long
+/// as [`BACKOFF_MIN`]. *At the edge*: the 100 milliseconds are waited.
+pub const RECONNECTION_TIME_MIN: Duration = BACKOFF_MIN;
+
+/// The shortest wait before reconnecting, unless a [`floor`](crate::Backoff::floor) of its own is
+/// given: 100 milliseconds.
 ///
-/// *Why*: `retry: 0` is legal, and a server that says it and then closes every connection would
+/// *Why*: `retry: 0` is legal, and a server that sends it and then closes every connection would
 /// have us connect as fast as the machine can.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(100);
 

@@ -34,7 +34,8 @@ pub struct Lost<'a> {
     /// [`HEALTHY_AFTER`](crate::limits::HEALTHY_AFTER).
     pub retries: u32,
     /// The reconnection time the server has set with `retry:` (HTML §9.2.6), or with the
-    /// `Retry-After` of this answer if that is longer. Never more than
+    /// `Retry-After` of this answer if that is longer. Never less
+    /// than [`RECONNECTION_TIME_MIN`](crate::limits::RECONNECTION_TIME_MIN), never more than
     /// [`RECONNECTION_TIME_MAX`](crate::limits::RECONNECTION_TIME_MAX).
     pub reconnection_time: Option<Duration>,
 }

@@ -30,7 +30,8 @@ use crate::given_headers::replace_headers;
 use crate::hop::{Hop, strip_credentials};
 use crate::item::{Attempt, Item, Opened, Reconnecting, Resume};
 use crate::limits::{
-    HEALTHY_AFTER, RECONNECTION_TIME_MAX, REFUSAL_BODY_BYTES_MAX, REFUSAL_BODY_WAIT_MAX,
+    HEALTHY_AFTER, RECONNECTION_TIME_MAX, RECONNECTION_TIME_MIN, REFUSAL_BODY_BYTES_MAX,
+    REFUSAL_BODY_WAIT_MAX,
 };
 use crate::response::{Verdict, judge};
 use crate::retry_after::retry_after;
@@ -346,10 +347,9 @@ impl Session {
         self.last_event_id.as_ref()
     }
 
-    /// What the server has last asked for with `retry:`, within
-    /// [bounds](RECONNECTION_TIME_MAX).
+    /// What the server has last asked for with `retry:`, within [bounds](in_bounds).
     pub(crate) fn reconnection_time(&self) -> Option<Duration> {
-        self.decoder.reconnection_time().map(|time| time.min(RECONNECTION_TIME_MAX))
+        self.decoder.reconnection_time().map(in_bounds)
     }
 
     pub(crate) fn set_idle_timeout(&mut self, timeout: Option<Duration>) {
@@ -431,7 +431,7 @@ impl Session {
         if was_healthy {
             self.retries = 0;
         }
-        let reconnection_time = self.reconnection_time().max(retry_after);
+        let reconnection_time = self.reconnection_time().max(retry_after.map(in_bounds));
         let retries = self.retries;
         let lost = Lost { cause: &cause, retries, reconnection_time };
         let Some(wait) = self.config.policy.wait(&lost) else {
@@ -525,6 +525,11 @@ fn own(
         has_id: event.id().is_some(),
         retry_ms: event.retry_ms(),
     }
+}
+
+/// A wait that a server asks for, within what it can impose.
+fn in_bounds(wait: Duration) -> Duration {
+    wait.clamp(RECONNECTION_TIME_MIN, RECONNECTION_TIME_MAX)
 }
 
 /// Makes `kept` say what `text` says.

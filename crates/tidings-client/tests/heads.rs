@@ -40,7 +40,7 @@ fn stream(fields: &str) -> String {
 
 /// Reads up to the first event, or the end.
 async fn outcome(url: &str) -> Result<String, ReadError> {
-    let backoff = Backoff::constant(Duration::ZERO).retries_max(20);
+    let backoff = Backoff::constant(Duration::ZERO).floor(Duration::ZERO).retries_max(20);
     let mut source = EventSource::builder(url).retry_policy(backoff).open().unwrap();
     source.next_event().await.unwrap().map(|event| event.into_data())
 }
@@ -154,7 +154,10 @@ async fn a_retry_after_may_be_a_date() {
 async fn what_proxies_say_while_the_server_is_away_is_tried_again() {
     for status in [408, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530] {
         let (url, _requests) = server(format!("HTTP/1.1 {status} x\r\n\r\n")).await;
-        let backoff = Backoff::constant(Duration::ZERO).temporary_gateways().retries_max(2);
+        let backoff = Backoff::constant(Duration::ZERO)
+            .floor(Duration::ZERO)
+            .temporary_gateways()
+            .retries_max(2);
         let mut source = EventSource::builder(&url).retry_policy(backoff).open().unwrap();
         let error = source.next_event().await.unwrap().unwrap_err();
         assert!(matches!(error, ReadError::GaveUp { retries: 2, .. }), "{status}: {error:?}");

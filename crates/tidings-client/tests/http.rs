@@ -32,7 +32,7 @@ async fn streams() -> (Server, mpsc::UnboundedReceiver<(http::HeaderMap, Writer)
 
 fn source(url: &str) -> EventSource {
     EventSource::builder(url)
-        .retry_policy(Backoff::constant(Duration::from_millis(10)))
+        .retry_policy(Backoff::constant(Duration::from_millis(10)).floor(Duration::ZERO))
         .open()
         .unwrap()
 }

@@ -453,6 +453,18 @@ fn a_byte_beyond_ascii_voids_nothing_but_what_it_stands_in() {
     }
 }
 
+/// A hub that says "come back in a day" means it, and its own client comes back in a day.
+#[test]
+fn the_client_honours_every_retry_that_a_hub_lets_a_publisher_set() {
+    use tidings_client::limits::{RECONNECTION_TIME_MAX, RECONNECTION_TIME_MIN};
+    let bounds = tidings_server::limits::EVENT_RETRY;
+    assert_eq!(bounds, RECONNECTION_TIME_MIN..=RECONNECTION_TIME_MAX);
+    let reference = include_str!("../../../docs/reference/http.md");
+    let (shortest, longest) = (bounds.start().as_millis(), bounds.end().as_millis());
+    let doors = reference.matches(&format!("between {shortest} and {longest}")).count();
+    assert_eq!(doors, 4, "a body of each kind, a query and a form");
+}
+
 /// One value of `retry` is obeyed by all who are subscribed: nought makes them ask in a storm while
 /// the hub is away, and a century keeps them away.
 #[test]

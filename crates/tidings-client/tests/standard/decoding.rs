@@ -154,7 +154,10 @@ fn line_15_a_retry_of_digits_counts_at_once_even_without_an_event() {
     for (field, wait) in [
         ("retry: 3000", 3000),
         ("retry:03000", 3000),
-        ("retry:0", 0),
+        ("retry: 86400000", 86_400_000),
+        // The shortest and the longest that a server can impose.
+        ("retry:0", 100),
+        ("retry: 99", 100),
         ("retry: 5000\nretry: +5", 5000),
         ("retry: 5000\nretry: -1", 5000),
         ("retry: 5000\nretry: 1.5", 5000),
@@ -163,8 +166,8 @@ fn line_15_a_retry_of_digits_counts_at_once_even_without_an_event() {
         ("retry: 5000\nretry:", 5000),
         ("retry: 5000\nretry", 5000),
         ("retry: 5000\nretry: \u{661}", 5000),
-        // An hour is the longest a server can impose.
-        ("retry: 18446744073709551616", 3_600_000),
+        ("retry: 86400001", 86_400_000),
+        ("retry: 18446744073709551616", 86_400_000),
     ] {
         // Neither a blank line nor the rest of the block follows.
         let told = told(&[&format!("data: x\n\n{field}\n")]);

@@ -88,8 +88,8 @@ fn row_a_retry_is_ascii_digits_only() {
 
 #[test]
 fn row_a_retry_without_data_is_honoured() {
-    let told = told(&["data: 1\n\nretry: 40\n\n"]);
-    assert_eq!(told[2], "again in 40 ms: the server ended the response");
+    let told = told(&["data: 1\n\nretry: 140\n\n"]);
+    assert_eq!(told[2], "again in 140 ms: the server ended the response");
 }
 
 #[test]

@@ -249,12 +249,12 @@ fn line_38_two_connections_and_a_204_are_open_again_open_again_over() {
 fn line_45_a_priming_event_and_a_short_retry_make_a_poll() {
     run(async {
         let server = Server::new([
-            Answer::stream("id: p1\nretry: 50\ndata:\n\n"),
+            Answer::stream("id: p1\nretry: 150\ndata:\n\n"),
             Answer::stream("id: p2\ndata: answer\n\n"),
         ]);
         let told = all(&mut server.source().open().unwrap()).await;
         assert_eq!(told[1], "message #p1: ");
-        assert_eq!(told[2], "again in 50 ms: the server ended the response");
+        assert_eq!(told[2], "again in 150 ms: the server ended the response");
         assert_eq!(told[4], "message #p2: answer");
         assert_eq!(server.seen()[1].header("last-event-id"), Some(&b"p1"[..]));
     });
@@ -281,7 +281,7 @@ fn line_46_the_hubs_word_on_a_resume_reaches_the_caller() {
 #[test]
 fn line_47_the_getters_of_the_proposed_readable_stream_source_are_there() {
     run(async {
-        let server = Server::new([Answer::stream("id: 5\nretry: 70\ndata: 1\n\n").hangs()]);
+        let server = Server::new([Answer::stream("id: 5\nretry: 170\ndata: 1\n\n").hangs()]);
         let mut source = server.source().open().unwrap();
         let handle = source.handle();
         assert_eq!(handle.last_event_id(), None);
@@ -291,7 +291,7 @@ fn line_47_the_getters_of_the_proposed_readable_stream_source_are_there() {
         assert_eq!(handle.last_event_id().unwrap().as_str(), "5");
         let read = tokio::time::timeout(Duration::from_secs(1), source.next());
         assert!(read.await.is_err());
-        assert_eq!(handle.reconnection_time(), Some(Duration::from_millis(70)));
+        assert_eq!(handle.reconnection_time(), Some(Duration::from_millis(170)));
     });
 }
 
@@ -308,6 +308,39 @@ fn a_policy_may_take_a_refusal_for_temporary_and_honour_its_retry_after() {
         assert_eq!(told[0], "again in 7000 ms: the server answered 503 Service Unavailable");
         assert_eq!(told[2], "message: 1");
     });
+}
+
+#[test]
+fn a_retry_after_has_the_bounds_of_a_retry() {
+    for (seconds, wait) in [("0", 100), ("86400", 86_400_000), ("86401", 86_400_000)] {
+        run(async {
+            let server = Server::new([Answer::status(503).header("retry-after", seconds)]);
+            let policy = Backoff::constant(Duration::ZERO)
+                .floor(Duration::ZERO)
+                .temporary(http::StatusCode::SERVICE_UNAVAILABLE);
+            let mut source = server.source().retry_policy(policy).open().unwrap();
+            let expected =
+                format!("again in {wait} ms: the server answered 503 Service Unavailable");
+            assert_eq!(next(&mut source).await, expected);
+        });
+    }
+}
+
+#[test]
+fn the_reconnection_time_that_a_caller_sees_is_within_the_same_bounds() {
+    for (retry, millis) in
+        [("retry: 0\n", 100), ("retry: 500\n", 500), ("retry: 99999999999\n", 86_400_000)]
+    {
+        run(async {
+            let server = Server::new([Answer::stream(retry).hangs()]);
+            let mut source = server.source().open().unwrap();
+            next(&mut source).await;
+            let read = tokio::time::timeout(Duration::from_secs(1), source.next());
+            assert!(read.await.is_err());
+            let seen = source.handle().reconnection_time();
+            assert_eq!(seen, Some(Duration::from_millis(millis)), "{retry:?}");
+        });
+    }
 }
 
 #[test]
