@@ -75,12 +75,31 @@ impl Draft {
 }
 
 /// What a record does besides being delivered.
+///
+/// A record that ends its topic closes the subscribers to nothing else once they have it; later
+/// ones are rejected, until the next event on the topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// Nothing.
     #[default]
     Event,
-    /// It ends its topic: subscribers to nothing else are closed after it, and later ones rejected,
-    /// until the next event on the topic.
+    /// It is the last event of its topic, and its publisher's own.
+    LastEvent,
+    /// It ends its topic with an event of the hub, which subscribers that want nothing but
+    /// publishers' events do not get.
     End,
+    /// It ends its topic and is no event: no reader gets it.
+    SilentEnd,
+}
+
+impl Kind {
+    /// Whether the record ends its topic.
+    pub const fn ends_topic(self) -> bool {
+        matches!(self, Self::LastEvent | Self::End | Self::SilentEnd)
+    }
+
+    /// Whether there is anything to deliver.
+    pub const fn is_event(self) -> bool {
+        !matches!(self, Self::SilentEnd)
+    }
 }

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use crate::draft::Kind;
 use crate::epoch::Epoch;
 use crate::error::ReadError;
 use crate::frame::{Frame, Framing};
@@ -34,7 +33,7 @@ impl EncodedPage {
         for record in &page.records {
             let frame = Frame::encode(Arc::clone(record), epoch);
             encoded.bytes.extend_from_slice(frame.bytes(framing));
-            encoded.has_end |= record.kind == Kind::End;
+            encoded.has_end |= record.kind.ends_topic();
             encoded.ends.push((record.position(), encoded.bytes.len()));
         }
         encoded

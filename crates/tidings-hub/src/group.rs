@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use crate::draft::Kind;
 use crate::encoded_page::EncodedPage;
 use crate::frame::{Frame, Framing};
 use crate::interest::Interest;
@@ -111,7 +110,7 @@ impl Group {
 
     /// Notes that a topic has ended, or continues, as `frame` says.
     pub(crate) fn note(&mut self, frame: &Frame) {
-        let ends = frame.record().kind == Kind::End;
+        let ends = frame.record().kind.ends_topic();
         if ends || self.ended.is_some() {
             for topic in frame.record().topics() {
                 self.note_topic(topic, ends);

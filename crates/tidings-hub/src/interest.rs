@@ -57,7 +57,7 @@ impl Interest {
 
     /// Whether the event is to be delivered.
     pub fn admits(&self, event: &Draft) -> bool {
-        self.wants(event) && self.may_have(event)
+        event.kind.is_event() && self.wants(event) && self.may_have(event)
     }
 
     /// Whether one of the event's topics matches one of the matchers.

@@ -325,6 +325,11 @@ impl Shard {
                 group.ring.pass(frame.position());
                 continue;
             }
+            if !frame.record().kind.is_event() {
+                // Nothing to write, but perhaps somebody to close.
+                self.mark_dirty(id);
+                continue;
+            }
             let bytes = frame.bytes(group.key.framing);
             group.ring.push(frame.position(), bytes);
             self.rings_bytes += bytes.len();

@@ -12,7 +12,7 @@ mod memory;
 mod pages;
 mod write;
 
-use tidings_hub::{EventId, Matcher, Timestamp, Topic};
+use tidings_hub::{Draft, EventId, Matcher, Timestamp, Topic, Visibility};
 
 use crate::error::Fault;
 
@@ -69,25 +69,27 @@ pub(crate) trait SegmentIndex {
 /// A record on a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Posting {
-    /// Its place; the highest bit is set if it is private.
+    /// Its place; the highest bit says that only the record tells whether a reader gets it.
     place: u32,
     /// Offset of its block in the segment file.
     pub(crate) block: u32,
 }
 
-const PRIVATE: u32 = 1 << 31;
+const UNSETTLED: u32 = 1 << 31;
 
 impl Posting {
-    pub(crate) fn new(place: u32, private: bool, block: u32) -> Self {
-        Self { place: place | if private { PRIVATE } else { 0 }, block }
+    pub(crate) fn new(place: u32, record: &Draft, block: u32) -> Self {
+        let is_settled = record.visibility != Visibility::Private && record.kind.is_event();
+        Self { place: place | if is_settled { 0 } else { UNSETTLED }, block }
     }
 
     pub(crate) fn place(self) -> u32 {
-        self.place & !PRIVATE
+        self.place & !UNSETTLED
     }
 
-    pub(crate) fn is_private(self) -> bool {
-        self.place & PRIVATE != 0
+    /// Whether every reader of its topic gets it that may have what is not private.
+    pub(crate) fn is_settled(self) -> bool {
+        self.place & UNSETTLED == 0
     }
 
     fn to_bytes(self) -> [u8; 8] {

@@ -1,9 +1,16 @@
 //! The form of a record in a block.
 //!
+<<<<<<< HEAD
 //! A length (4 bytes, little-endian), then that many bytes: flags, the topic, the fields that the
 //! flags announce (further topics, type, id, `retry`), and the payload to the end. Numbers before
 //! the payload have variable length (LEB128: seven bits a byte, lowest first), and texts are
 //! preceded by their length as such a number.
+=======
+//! A length (4 bytes, little-endian), then as many bytes: flags, the topic, what the flags announce
+//! (further topics, type, id, `retry`), and the payload to the end. Texts and numbers before the
+//! payload carry their length, or are, a variable-length number (LEB128: seven bits a byte, lowest
+//! first).
+>>>>>>> 9ce62ef (hub, store-disk: a topic can end with its publisher's own event, or without one)
 //!
 //! Position and time are in the block's header.
 
@@ -20,13 +27,18 @@ const HAS_ID: u8 = 32;
 const HAS_RETRY: u8 = 64;
 /// With neither this nor [`PRIVATE`], the record's topics decide who may read it.
 const PUBLIC: u8 = 128;
+/// With both, another byte follows the flags, which holds the visibility (2 bits) and the kind (2
+/// bits): for kinds that [`ENDS_TOPIC`] cannot tell.
+const MORE: u8 = PRIVATE | PUBLIC;
 
 /// Appends `draft` to `buffer`.
 pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
+    let more = more_flags(draft);
     let mut flags = 0;
     for (set, flag) in [
+        (more.is_some(), MORE),
         (draft.visibility == Visibility::Private, PRIVATE),
         (draft.visibility == Visibility::Public, PUBLIC),
         (draft.kind == Kind::End, ENDS_TOPIC),
@@ -39,6 +51,7 @@ pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
         flags |= if set { flag } else { 0 };
     }
     buffer.push(flags);
+    buffer.extend(more);
     write_text(buffer, draft.topic.as_str());
     if !draft.alternates.is_empty() {
         write_number(buffer, draft.alternates.len() as u64);
@@ -60,8 +73,44 @@ pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
     buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
+<<<<<<< HEAD
 /// The record at the beginning of `body`, and the bytes after it. `None` if the bytes are not a
 /// record: since the block's checksum was right, something else wrote them.
+=======
+/// The byte that follows the flags, for the drafts that need it.
+fn more_flags(draft: &Draft) -> Option<u8> {
+    let kind = match draft.kind {
+        Kind::Event | Kind::End => return None,
+        Kind::LastEvent => 1,
+        Kind::SilentEnd => 2,
+    };
+    let visibility = match draft.visibility {
+        Visibility::ByTopic => 0,
+        Visibility::Private => 1,
+        Visibility::Public => 2,
+    };
+    Some(visibility | kind << 2)
+}
+
+/// What [`more_flags`] has written; `None` if it did not write it.
+fn read_more_flags(byte: u8) -> Option<(Visibility, Kind)> {
+    let visibility = match byte & 3 {
+        0 => Visibility::ByTopic,
+        1 => Visibility::Private,
+        2 => Visibility::Public,
+        _ => return None,
+    };
+    let kind = match byte >> 2 {
+        1 => Kind::LastEvent,
+        2 => Kind::SilentEnd,
+        _ => return None,
+    };
+    Some((visibility, kind))
+}
+
+/// The record at the beginning of `body`, and the bytes after it. `None` if the bytes are not a
+/// record: since the block's checksum was right, something else wrote them.
+>>>>>>> 9ce62ef (hub, store-disk: a topic can end with its publisher's own event, or without one)
 pub(crate) fn split(body: &[u8]) -> Option<(View<'_>, &[u8])> {
     let (length, rest) = body.split_first_chunk::<4>()?;
     let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
@@ -78,6 +127,8 @@ pub(crate) fn skip(body: &[u8]) -> Option<&[u8]> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     flags: u8,
+    visibility: Visibility,
+    kind: Kind,
     topic: &'a str,
     /// The further topics in encoded form, without their count.
     alternates: &'a [u8],
@@ -91,6 +142,18 @@ impl<'a> View<'a> {
     fn parse(mut bytes: &'a [u8]) -> Option<Self> {
         let (&flags, rest) = bytes.split_first()?;
         bytes = rest;
+        let (visibility, kind) = if flags & MORE == MORE {
+            let (&more, rest) = bytes.split_first()?;
+            bytes = rest;
+            read_more_flags(more)?
+        } else {
+            let visibility = match (flags & PRIVATE != 0, flags & PUBLIC != 0) {
+                (true, _) => Visibility::Private,
+                (false, true) => Visibility::Public,
+                (false, false) => Visibility::ByTopic,
+            };
+            (visibility, if flags & ENDS_TOPIC != 0 { Kind::End } else { Kind::Event })
+        };
         let topic = read_text(&mut bytes)?;
         let mut alternates: &[u8] = &[];
         if flags & HAS_ALTERNATES != 0 {
@@ -111,7 +174,17 @@ impl<'a> View<'a> {
             0 => None,
             _ => Some(read_number(&mut bytes)?),
         };
-        Some(Self { flags, topic, alternates, event_type, id, retry_ms, data: bytes })
+        Some(Self {
+            flags,
+            visibility,
+            kind,
+            topic,
+            alternates,
+            event_type,
+            id,
+            retry_ms,
+            data: bytes,
+        })
     }
 
     /// All topics, the canonical one first.
@@ -120,6 +193,7 @@ impl<'a> View<'a> {
         std::iter::once(self.topic).chain(std::iter::from_fn(move || read_text(&mut alternates)))
     }
 
+<<<<<<< HEAD
     fn visibility(&self) -> Visibility {
         match (self.flags & PRIVATE != 0, self.flags & PUBLIC != 0) {
             (true, _) => Visibility::Private,
@@ -133,6 +207,9 @@ impl<'a> View<'a> {
     }
 
     /// The draft without its payload: enough to decide who wants it.
+=======
+    /// The draft without its payload: enough to say who wants it.
+>>>>>>> 9ce62ef (hub, store-disk: a topic can end with its publisher's own event, or without one)
     pub(crate) fn head(&self, topics: &mut TopicTexts) -> Option<Draft> {
         let mut all = self.topics();
         let mut draft = Draft::new(topics.share(all.next()?)?, "");
@@ -149,8 +226,8 @@ impl<'a> View<'a> {
         };
         draft.once = self.flags & ONCE != 0;
         draft.retry_ms = self.retry_ms;
-        draft.visibility = self.visibility();
-        draft.kind = if self.ends_topic() { Kind::End } else { Kind::Event };
+        draft.visibility = self.visibility;
+        draft.kind = self.kind;
         Some(draft)
     }
 
@@ -230,7 +307,13 @@ mod tests {
             field(),
             proptest::option::of(any::<u64>()),
             text("(?s).{0,400}"),
-            any::<[bool; 2]>(),
+            any::<bool>(),
+            prop_oneof![
+                Just(Kind::Event),
+                Just(Kind::LastEvent),
+                Just(Kind::End),
+                Just(Kind::SilentEnd)
+            ],
             prop_oneof![
                 Just(Visibility::ByTopic),
                 Just(Visibility::Public),
@@ -238,16 +321,16 @@ mod tests {
             ],
         )
             .prop_map(
-                |(topic, alternates, event_type, id, retry_ms, data, flags, visibility)| Draft {
+                |(topic, alternates, event_type, id, retry_ms, data, once, kind, visibility)| Draft {
                     topic,
                     alternates,
                     event_type: event_type.map(|t| EventType::new(t).unwrap()),
                     id: id.map(|t| EventId::new(t).unwrap()),
-                    once: flags[0],
+                    once,
                     retry_ms,
                     data: data.into(),
                     visibility,
-                    kind: if flags[1] { Kind::End } else { Kind::Event },
+                    kind,
                 },
             )
     }

@@ -82,7 +82,7 @@ impl Shared {
             for posting in postings {
                 records = records.saturating_sub(1);
                 let position = position_of(&log, posting.place());
-                let admitted = if !posting.is_private() && not_private {
+                let admitted = if posting.is_settled() && not_private {
                     true
                 } else if let Some(record) = self.recent(position) {
                     seek.interest.admits(&record)

@@ -387,8 +387,16 @@ pub fn events_by_topic_are_not_for_every_reader(stores: &dyn Stores) {
 /// Ended topics.
 pub fn an_ended_topic_is_known_until_the_next_event(stores: &dyn Stores) {
     let mut store = stores.fresh(Retention::ALL);
-    let end = Draft { kind: Kind::End, ..draft("a", "") };
-    for (draft, ended) in [(draft("a", "1"), false), (end, true), (draft("a", "2"), false)] {
+    let end = |kind| Draft { kind, ..draft("a", "") };
+    for (draft, ended) in [
+        (draft("a", "1"), false),
+        (end(Kind::End), true),
+        (draft("a", "2"), false),
+        (end(Kind::LastEvent), true),
+        (draft("a", "3"), false),
+        (end(Kind::SilentEnd), true),
+        (draft("a", "4"), false),
+    ] {
         append(&*store, vec![draft, super::store_suite::draft("b", "")]);
         store = stores.reopened(store);
         let state = store.catalog().topic(&topic("a")).expect("found").expect("there");

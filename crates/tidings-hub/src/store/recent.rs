@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::draft::Kind;
 use crate::interest::Interest;
 use crate::limits::{SCAN_RECORDS_MAX, SEEK_RECORDS_MAX};
 use crate::position::Position;
@@ -55,7 +54,7 @@ impl RecentRecords {
             if entry.positions.back() != Some(&record.position()) {
                 entry.positions.push_back(record.position());
             }
-            entry.ended = record.kind == Kind::End;
+            entry.ended = record.kind.ends_topic();
         }
         self.cost += record.cost();
         self.records.push_back(record);

@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
 use foldhash::fast::RandomState;
-use tidings_hub::{Draft, EventId, Kind, Matcher, Timestamp, Topic, Visibility};
+use tidings_hub::{Draft, EventId, Matcher, Timestamp, Topic};
 
 use crate::error::Fault;
 
@@ -42,7 +42,7 @@ impl MemoryIndex {
         let block = self.blocks.last().expect("a record is in a block").offset;
         let place = self.records;
         self.records += 1;
-        let posting = Posting::new(place, record.visibility == Visibility::Private, block);
+        let posting = Posting::new(place, record, block);
         for topic in record.topics() {
             let entry = match self.topics.get_mut(topic) {
                 Some(entry) => entry,
@@ -56,7 +56,7 @@ impl MemoryIndex {
             if entry.postings.last().is_none_or(|last| last.place() != place) {
                 entry.postings.push(posting);
             }
-            entry.ended = record.kind == Kind::End;
+            entry.ended = record.kind.ends_topic();
         }
         if let Some(id) = &record.id {
             for topic in record.topics() {

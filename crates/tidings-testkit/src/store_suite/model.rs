@@ -72,7 +72,7 @@ impl Model {
             topic: topic.clone(),
             records: self.there().iter().filter(on_topic).count() as u64,
             last: last.position(),
-            ended: last.kind == Kind::End,
+            ended: last.kind.ends_topic(),
         })
     }
 
@@ -221,7 +221,7 @@ fn random_draft(dice: &mut Dice) -> Draft {
         draft.once = dice.one_in(2);
     }
     if dice.one_in(10) {
-        draft.kind = Kind::End;
+        draft.kind = [Kind::End, Kind::LastEvent, Kind::SilentEnd][dice.below(3) as usize];
     }
     draft.visibility = match dice.below(8) {
         0 | 1 => Visibility::Private,
