@@ -5,6 +5,7 @@
 //! again. No delay is added to make batches bigger: while one batch is being synced, the next one
 //! gathers by itself.
 
+mod run;
 mod stream;
 mod topics;
 mod verdict;
@@ -21,8 +22,9 @@ use crate::error::{PublishError, StreamError};
 use crate::limits::{COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, RETENTION_INTERVAL};
 use crate::timings::Timings;
 
-pub(crate) use stream::JobStream;
-use verdict::{Verdict, verdicts};
+use run::TopicEnd;
+pub(crate) use stream::{JobStream, OpenStreams};
+use verdict::{Judgement, Verdict, judge};
 
 /// The way to the committer.
 pub(crate) struct Committer {
@@ -31,6 +33,7 @@ pub(crate) struct Committer {
     /// Bytes the queue still takes. Publishers wait here when it is full.
     room: Arc<Semaphore>,
     topics_max: usize,
+    pub(crate) streams: Arc<OpenStreams>,
 }
 
 struct Queue {
@@ -45,6 +48,8 @@ struct Job {
     drafts: Vec<Draft>,
     cost: usize,
     came: Instant,
+    /// Its topics must have no events yet.
+    begins: bool,
     stream: Option<JobStream>,
     answer: oneshot::Sender<Result<Vec<Appended>, StreamError>>,
     /// Held until the job is answered, whether its publisher waits for that or not: what is queued
@@ -60,17 +65,21 @@ impl Committer {
             filled: Condvar::new(),
             room: Arc::new(Semaphore::new(COMMIT_QUEUE_BYTES_MAX)),
             topics_max,
+            streams: Arc::default(),
         }
     }
 
     /// Appends `drafts`, which came at `came`, together with what other publishers bring at the
-    /// same time. Those of a stream are appended up to the first one that is wrong.
+    /// same time; with `begins`, only if their topics have no events. Those of a stream are
+    /// appended up to the first one that is wrong.
     pub(crate) async fn append(
         &self,
         drafts: Vec<Draft>,
+        begins: bool,
         stream: Option<JobStream>,
         came: Instant,
     ) -> Result<Vec<Appended>, StreamError> {
+        let begins = begins || stream.as_ref().is_some_and(JobStream::take_begins);
         let cost = drafts.iter().map(Draft::cost).sum::<usize>();
         let permits = cost.clamp(1, COMMIT_QUEUE_BYTES_MAX) as u32;
         let room = Arc::clone(&self.room).acquire_many_owned(permits).await;
@@ -81,7 +90,7 @@ impl Committer {
             if queue.stopping {
                 return Err(PublishError::Stopping.into());
             }
-            queue.jobs.push_back(Job { drafts, cost, came, stream, answer, room });
+            queue.jobs.push_back(Job { drafts, cost, came, begins, stream, answer, room });
             if std::mem::take(&mut queue.idle) {
                 self.filled.notify_one();
             }
@@ -116,8 +125,8 @@ impl Committer {
         let mut retained = Instant::now();
         while let Some(jobs) = self.next_batch() {
             if !jobs.is_empty() {
-                let verdicts = verdicts(&**store, &jobs, self.topics_max);
-                commit(&**store, jobs, verdicts, timings);
+                let judgement = judge(&**store, &jobs, self.topics_max);
+                self.commit(&**store, jobs, judgement, timings);
             }
             if retained.elapsed() >= RETENTION_INTERVAL {
                 retained = Instant::now();
@@ -153,58 +162,69 @@ impl Committer {
         Some(queue.jobs.drain(..count).collect())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Appends all jobs' drafts in one batch and gives each its share of the answer.
-fn commit(store: &dyn Log, jobs: Vec<Job>, verdicts: Vec<Verdict>, timings: &Timings) {
-    let began = Instant::now();
-    // Jobs come in order.
-    let came = jobs.first().map_or(began, |job| job.came);
-    let mut drafts = Vec::with_capacity(jobs.iter().map(|job| job.drafts.len()).sum());
-    let mut shares = Vec::with_capacity(jobs.len());
-    for (job, verdict) in jobs.into_iter().zip(verdicts) {
-        let Job { drafts: mut own, stream, answer, room, .. } = job;
-        own.truncate(verdict.count);
-        let mut share = Share { verdict, repeated: Vec::new(), stream, answer, _room: room };
-        match &share.verdict.fates {
-            None => drafts.extend(own),
-            Some(fates) => {
-                for (draft, fate) in own.into_iter().zip(fates) {
-                    match fate {
-                        Fate::Store => drafts.push(draft),
-                        Fate::Repeats(_) | Fate::RepeatsNew(_) => share.repeated.extend(draft.id),
+    /// Appends all jobs' drafts in one batch and gives each its share of the answer.
+    fn commit(
+        &self,
+        store: &dyn Log,
+        jobs: Vec<Job>,
+        Judgement { verdicts, ends }: Judgement,
+        timings: &Timings,
+    ) {
+        let began = Instant::now();
+        // Jobs come in order.
+        let came = jobs.first().map_or(began, |job| job.came);
+        let mut drafts = Vec::with_capacity(jobs.iter().map(|job| job.drafts.len()).sum());
+        let mut shares = Vec::with_capacity(jobs.len());
+        for (job, verdict) in jobs.into_iter().zip(verdicts) {
+            let Job { drafts: mut own, stream, answer, room, .. } = job;
+            own.truncate(verdict.count);
+            let mut share = Share { verdict, repeated: Vec::new(), stream, answer, _room: room };
+            match &share.verdict.fates {
+                None => drafts.extend(own),
+                Some(fates) => {
+                    for (draft, fate) in own.into_iter().zip(fates) {
+                        match fate {
+                            Fate::Store => drafts.push(draft),
+                            Fate::Repeats(_) | Fate::RepeatsNew(_) => {
+                                share.repeated.extend(draft.id)
+                            }
+                        }
                     }
                 }
             }
+            shares.push(share);
         }
-        shares.push(share);
+        let appended = if drafts.is_empty() {
+            Ok(Vec::new())
+        } else {
+            timings.committing(came);
+            let appended = store.append(drafts, wall_clock());
+            let upto = appended.iter().flatten().map(|one| one.position).max();
+            timings.committed(upto, began.elapsed());
+            appended
+        };
+        match appended {
+            Ok(appended) => {
+                for TopicEnd { topic, by } in &ends {
+                    self.streams.end(topic, by.as_ref());
+                }
+                let mut next = 0;
+                for share in shares {
+                    share.answer(&appended, &mut next);
+                }
+            }
+            Err(error) => {
+                // The store has said why, once.
+                tracing::debug!(%error, "a batch was not stored");
+                for share in shares {
+                    share.fail(PublishError::Store(error.clone()));
+                }
+            }
+        }
     }
-    let appended = if drafts.is_empty() {
-        Ok(Vec::new())
-    } else {
-        timings.committing(came);
-        let appended = store.append(drafts, wall_clock());
-        let upto = appended.iter().flatten().map(|one| one.position).max();
-        timings.committed(upto, began.elapsed());
-        appended
-    };
-    match appended {
-        Ok(appended) => {
-            let mut next = 0;
-            for share in shares {
-                share.answer(&appended, &mut next);
-            }
-        }
-        Err(error) => {
-            // The store has said why, once.
-            tracing::debug!(%error, "a batch was not stored");
-            for share in shares {
-                share.fail(PublishError::Store(error.clone()));
-            }
-        }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,5 @@
 mod look;
+mod publish;
 
 use std::fmt;
 use std::net::TcpStream;
@@ -6,21 +7,21 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Appended, Attach, Draft, Epoch, Framing, Interest, Log, Notice, Page, Position, ReadError,
-    ReadQuery, Resolved, ShardConfig, Start, Topic, TopicState,
+    Attach, Epoch, Framing, Interest, Log, Notice, Page, Position, ReadError, ReadQuery, Resolved,
+    ShardConfig, Start, Topic, TopicState,
 };
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
 use crate::clock::Clock;
-use crate::committer::{Committer, JobStream};
+use crate::committer::Committer;
 use crate::connection::{Began, ClosedConnections, ConnectionId};
 use crate::counters::Counters;
-use crate::error::{OpenError, PublishError, StartError, StreamError};
+use crate::error::{OpenError, StartError};
 use crate::fanout;
 use crate::limits::{
     DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
@@ -39,6 +40,7 @@ use crate::sys::{self, Poller};
 use crate::worker::{Worker, WorkerContext};
 
 pub use look::{Latencies, Status};
+pub use publish::{PublishStream, Run};
 
 /// What the engine is told once, at the start.
 #[derive(Clone, Debug)]
@@ -115,26 +117,6 @@ struct Inner {
     /// The first thread that panicked.
     panicked: watch::Sender<Option<Box<str>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// A stream of drafts; made by [`Engine::publish_stream`]. What is wrong with one of them ends it:
-/// all before it are published, and nothing behind it, although the parts behind may have been
-/// handed over already.
-#[derive(Clone)]
-pub struct PublishStream {
-    engine: Engine,
-    stream: JobStream,
-}
-
-impl PublishStream {
-    /// Publishes the next part. Parts have the order in which their futures are first polled.
-    ///
-    /// # Errors
-    ///
-    /// [`StreamError`] says what is published of this part.
-    pub async fn publish(self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StreamError> {
-        self.engine.append(drafts, Some(self.stream)).await
-    }
 }
 
 impl Engine {
@@ -240,34 +222,6 @@ impl Engine {
         self.inner.store.bounds().head
     }
 
-    /// Stores `drafts`, in order, all or nothing, as firmly as the store promises. Returns one
-    /// entry per draft. They reach subscribers by the store's tail, soon after.
-    ///
-    /// # Errors
-    ///
-    /// [`PublishError`]; nothing was published.
-    pub async fn publish(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
-        self.append(drafts, None).await.map_err(|failed| failed.error)
-    }
-
-    /// Begins a stream of drafts that are published in several parts, in order.
-    pub fn publish_stream(&self) -> PublishStream {
-        PublishStream { engine: self.clone(), stream: JobStream::default() }
-    }
-
-    async fn append(
-        &self,
-        drafts: Vec<Draft>,
-        stream: Option<JobStream>,
-    ) -> Result<Vec<Appended>, StreamError> {
-        let came = Instant::now();
-        let appended = self.inner.committer.append(drafts, stream, came).await;
-        if appended.is_ok() {
-            self.inner.counters.timings.publishes.observe(came.elapsed());
-        }
-        appended
-    }
-
     /// Gives `notice` to those who are subscribed now; see [`Notice`]. It is stored nowhere.
     pub fn notify(&self, notice: &Arc<Notice>) {
         for mailbox in &self.inner.mailboxes {
@@ -289,14 +243,15 @@ impl Engine {
         let found = self.read(move |store| {
             let resolved = start.resolve(store, &interest)?;
             let ended = interest.ended_topics(store)?;
-            Ok((interest, resolved, ended, store.bounds().first))
+            let is_over = interest.wanted().len() == ended.len()
+                && has_all(store, &interest, resolved.position)?;
+            Ok((interest, resolved, ended, is_over, store.bounds().first))
         });
-        let (interest, resolved, ended, first) = found.await.map_err(OpenError::Store)?;
-        let Resolved { position, outcome } = resolved;
-        let all = interest.wanted().len() == ended.len();
-        if all && ended.iter().all(|(_, end)| *end <= position) {
+        let (interest, resolved, ended, is_over, first) = found.await.map_err(OpenError::Store)?;
+        if is_over {
             return Err(OpenError::Ended);
         }
+        let Resolved { position, outcome } = resolved;
         let ended = ended.into_iter().map(|(topic, _)| topic).collect();
         let first_id = first.event_id(self.epoch());
         let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
@@ -540,6 +495,21 @@ impl Inner {
     fn run(&self) -> u32 {
         self.config.seed as u32
     }
+}
+
+/// Whether a subscriber that has everything up to `position` has every event there is for it.
+fn has_all(store: &dyn Log, interest: &Interest, position: Position) -> Result<bool, ReadError> {
+    let (mut after, upto) = (position, store.bounds().head);
+    let interest = Some(interest);
+    while after < upto {
+        let query = ReadQuery { after, upto, interest, records_max: 1, bytes_max: usize::MAX };
+        let page = store.read(&query)?;
+        if !page.records.is_empty() {
+            return Ok(false);
+        }
+        after = page.reached;
+    }
+    Ok(true)
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -53,7 +53,17 @@ pub enum PublishError {
         /// Its id.
         id: EventId,
     },
-    /// Whether a draft repeats an event could not be found out.
+    /// They were to begin a topic that has events, or has ended.
+    TopicExists {
+        /// The topic.
+        topic: Topic,
+    },
+    /// The topic of their stream was ended by another publisher.
+    TopicEnded {
+        /// The topic.
+        topic: Topic,
+    },
+    /// Whether a draft repeats an event, or begins its topic, could not be found out.
     Unread(ReadError),
     /// Something before them in the same stream was not published.
     StreamBroken,
@@ -98,6 +108,8 @@ impl fmt::Display for PublishError {
             Self::IdReused { topic, id, .. } => {
                 write!(f, "an event on {topic} has the id {id}, and other content")
             }
+            Self::TopicExists { topic } => write!(f, "the topic {topic} has events or has ended"),
+            Self::TopicEnded { topic } => write!(f, "the topic {topic} was ended"),
             Self::Unread(_) => f.write_str("the store could not be asked for the id of the event"),
             Self::StreamBroken => f.write_str("an event before it was not published"),
             Self::Stopping => f.write_str("the hub is shutting down"),
@@ -112,6 +124,8 @@ impl Error for PublishError {
             Self::Unread(error) => Some(error),
             Self::TooManyTopics { .. }
             | Self::IdReused { .. }
+            | Self::TopicExists { .. }
+            | Self::TopicEnded { .. }
             | Self::StreamBroken
             | Self::Stopping => None,
         }

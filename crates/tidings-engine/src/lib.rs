@@ -39,7 +39,7 @@ mod timings;
 mod worker;
 
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
-pub use engine::{Engine, EngineConfig, Latencies, PublishStream, Status};
+pub use engine::{Engine, EngineConfig, Latencies, PublishStream, Run, Status};
 pub use error::{OpenError, PublishError, StartError, StreamError};
 pub use histogram::Durations;
 pub use hook::SubscriberHook;

@@ -1,16 +1,9 @@
 //! The form of a record in a block.
 //!
-<<<<<<< HEAD
 //! A length (4 bytes, little-endian), then that many bytes: flags, the topic, the fields that the
 //! flags announce (further topics, type, id, `retry`), and the payload to the end. Numbers before
 //! the payload have variable length (LEB128: seven bits a byte, lowest first), and texts are
 //! preceded by their length as such a number.
-=======
-//! A length (4 bytes, little-endian), then as many bytes: flags, the topic, what the flags announce
-//! (further topics, type, id, `retry`), and the payload to the end. Texts and numbers before the
-//! payload carry their length, or are, a variable-length number (LEB128: seven bits a byte, lowest
-//! first).
->>>>>>> 9ce62ef (hub, store-disk: a topic can end with its publisher's own event, or without one)
 //!
 //! Position and time are in the block's header.
 
@@ -73,10 +66,6 @@ pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
     buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
-<<<<<<< HEAD
-/// The record at the beginning of `body`, and the bytes after it. `None` if the bytes are not a
-/// record: since the block's checksum was right, something else wrote them.
-=======
 /// The byte that follows the flags, for the drafts that need it.
 fn more_flags(draft: &Draft) -> Option<u8> {
     let kind = match draft.kind {
@@ -110,7 +99,6 @@ fn read_more_flags(byte: u8) -> Option<(Visibility, Kind)> {
 
 /// The record at the beginning of `body`, and the bytes after it. `None` if the bytes are not a
 /// record: since the block's checksum was right, something else wrote them.
->>>>>>> 9ce62ef (hub, store-disk: a topic can end with its publisher's own event, or without one)
 pub(crate) fn split(body: &[u8]) -> Option<(View<'_>, &[u8])> {
     let (length, rest) = body.split_first_chunk::<4>()?;
     let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
@@ -193,23 +181,7 @@ impl<'a> View<'a> {
         std::iter::once(self.topic).chain(std::iter::from_fn(move || read_text(&mut alternates)))
     }
 
-<<<<<<< HEAD
-    fn visibility(&self) -> Visibility {
-        match (self.flags & PRIVATE != 0, self.flags & PUBLIC != 0) {
-            (true, _) => Visibility::Private,
-            (false, true) => Visibility::Public,
-            (false, false) => Visibility::ByTopic,
-        }
-    }
-
-    fn ends_topic(&self) -> bool {
-        self.flags & ENDS_TOPIC != 0
-    }
-
     /// The draft without its payload: enough to decide who wants it.
-=======
-    /// The draft without its payload: enough to say who wants it.
->>>>>>> 9ce62ef (hub, store-disk: a topic can end with its publisher's own event, or without one)
     pub(crate) fn head(&self, topics: &mut TopicTexts) -> Option<Draft> {
         let mut all = self.topics();
         let mut draft = Draft::new(topics.share(all.next()?)?, "");
@@ -321,16 +293,18 @@ mod tests {
             ],
         )
             .prop_map(
-                |(topic, alternates, event_type, id, retry_ms, data, once, kind, visibility)| Draft {
-                    topic,
-                    alternates,
-                    event_type: event_type.map(|t| EventType::new(t).unwrap()),
-                    id: id.map(|t| EventId::new(t).unwrap()),
-                    once,
-                    retry_ms,
-                    data: data.into(),
-                    visibility,
-                    kind,
+                |(topic, alternates, event_type, id, retry_ms, data, once, kind, visibility)| {
+                    Draft {
+                        topic,
+                        alternates,
+                        event_type: event_type.map(|t| EventType::new(t).unwrap()),
+                        id: id.map(|t| EventId::new(t).unwrap()),
+                        once,
+                        retry_ms,
+                        data: data.into(),
+                        visibility,
+                        kind,
+                    }
                 },
             )
     }

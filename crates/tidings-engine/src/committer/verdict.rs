@@ -1,8 +1,9 @@
 //! What of each job is appended: topics must have room, and ids must not be reused.
 
-use tidings_hub::{CheckError, Fate, Log, Repeats};
+use tidings_hub::{CheckError, Draft, Fate, Log, Repeats};
 
 use super::Job;
+use super::run::{Runs, TopicEnd};
 use super::topics::Topics;
 use crate::error::PublishError;
 
@@ -16,17 +17,45 @@ pub(super) struct Verdict {
     pub(super) error: Option<PublishError>,
 }
 
+impl Verdict {
+    fn refused(error: PublishError) -> Self {
+        Self { count: 0, fates: None, error: Some(error) }
+    }
+
+    /// Those of the job's drafts that are stored.
+    fn stored<'a>(&self, drafts: &'a [Draft]) -> impl Iterator<Item = &'a Draft> {
+        let is_stored = |at: usize| self.fates.as_ref().is_none_or(|all| all[at] == Fate::Store);
+        let drafts = drafts[..self.count].iter().enumerate();
+        drafts.filter(move |(at, _)| is_stored(*at)).map(|(_, draft)| draft)
+    }
+}
+
+/// What becomes of a batch.
+pub(super) struct Judgement {
+    /// One for each job.
+    pub(super) verdicts: Vec<Verdict>,
+    /// The topics that end with it.
+    pub(super) ends: Vec<TopicEnd>,
+}
+
 /// Judges the jobs in their order.
-pub(super) fn verdicts(store: &dyn Log, jobs: &[Job], topics_max: usize) -> Vec<Verdict> {
+pub(super) fn judge(store: &dyn Log, jobs: &[Job], topics_max: usize) -> Judgement {
     let mut topics = Topics::new(store, jobs, topics_max);
     // Most publishers bring no ids: then nothing is looked up.
     let asks = jobs.iter().any(|job| job.drafts.iter().any(|draft| draft.once));
     let mut repeats = asks.then(Repeats::new);
+    let mut runs = Runs::new(jobs);
     let mut verdicts = Vec::with_capacity(jobs.len());
     for job in jobs {
+        if let Err(error) = runs.check(store, job) {
+            if let Some(stream) = &job.stream {
+                stream.break_off();
+            }
+            verdicts.push(Verdict::refused(error));
+            continue;
+        }
         if job.stream.as_ref().is_some_and(|stream| stream.is_broken()) {
-            let error = Some(PublishError::StreamBroken);
-            verdicts.push(Verdict { count: 0, fates: None, error });
+            verdicts.push(Verdict::refused(PublishError::StreamBroken));
             continue;
         }
         let partly = job.stream.is_some();
@@ -42,9 +71,10 @@ pub(super) fn verdicts(store: &dyn Log, jobs: &[Job], topics_max: usize) -> Vec<
         if let (Some(stream), Some(_)) = (&job.stream, &verdict.error) {
             stream.break_off();
         }
+        runs.note(verdict.stored(&job.drafts), job.stream.as_ref());
         verdicts.push(verdict);
     }
-    verdicts
+    Judgement { verdicts, ends: runs.into_ends() }
 }
 
 fn check_ids<'a>(store: &dyn Log, repeats: &mut Repeats<'a>, job: &'a Job, verdict: &mut Verdict) {

@@ -33,7 +33,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use http_body::Body;
 use serde::Serialize;
-use tidings_engine::{PublishError, PublishStream, StreamError};
+use tidings_engine::{PublishError, PublishStream, Run, StreamError};
 use tidings_hub::{Appended, Draft};
 use tokio::time::{Instant, Sleep};
 
@@ -197,7 +197,7 @@ async fn stream(
         summary,
         chunk: Bytes::new(),
         ended: None,
-        parts: state.engine().publish_stream(),
+        parts: state.engine().publish_stream(Run::default()),
         gathered: Vec::new(),
         places: Vec::new(),
         gathered_bytes: 0,

@@ -1,0 +1,74 @@
+//! Runs of topics: what begins and what ends one within a batch.
+
+use std::collections::HashSet;
+
+use tidings_hub::{Draft, Log, Topic};
+
+use super::Job;
+use super::stream::JobStream;
+use crate::error::PublishError;
+
+/// The end of a topic that a batch holds.
+pub(super) struct TopicEnd {
+    pub(super) topic: Topic,
+    /// The stream it came with.
+    pub(super) by: Option<JobStream>,
+}
+
+/// What the jobs judged so far do to runs. Costs nothing where no job begins or ends any.
+pub(super) struct Runs {
+    /// Topics that have an event in this batch; noted only if a job of the batch must begin one.
+    named: Option<HashSet<Topic>>,
+    ends: Vec<TopicEnd>,
+}
+
+impl Runs {
+    pub(super) fn new(jobs: &[Job]) -> Self {
+        let begins = jobs.iter().any(|job| job.begins);
+        Self { named: begins.then(HashSet::new), ends: Vec::new() }
+    }
+
+    /// Why the run that `job` is part of, or begins, is not its.
+    pub(super) fn check(&self, store: &dyn Log, job: &Job) -> Result<(), PublishError> {
+        if let Some(stream) = &job.stream
+            && let Some(topic) = stream.topic()
+        {
+            let is_by_another = |end: &TopicEnd| {
+                end.topic == *topic && !end.by.as_ref().is_some_and(|by| by.is_same(stream))
+            };
+            if stream.is_ended() || self.ends.iter().any(is_by_another) {
+                return Err(PublishError::TopicEnded { topic: topic.clone() });
+            }
+        }
+        if let Some(named) = self.named.as_ref().filter(|_| job.begins) {
+            for topic in job.drafts.iter().flat_map(Draft::topics) {
+                let known = store.catalog().topic(topic).map_err(PublishError::Unread)?;
+                if known.is_some() || named.contains(topic) {
+                    return Err(PublishError::TopicExists { topic: topic.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what is appended of a job.
+    pub(super) fn note<'a>(
+        &mut self,
+        drafts: impl Iterator<Item = &'a Draft>,
+        by: Option<&JobStream>,
+    ) {
+        for draft in drafts {
+            if let Some(named) = &mut self.named {
+                named.extend(draft.topics().cloned());
+            }
+            if draft.kind.ends_topic() {
+                let end = |topic: &Topic| TopicEnd { topic: topic.clone(), by: by.cloned() };
+                self.ends.extend(draft.topics().map(end));
+            }
+        }
+    }
+
+    pub(super) fn into_ends(self) -> Vec<TopicEnd> {
+        self.ends
+    }
+}

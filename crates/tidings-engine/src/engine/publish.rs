@@ -1,0 +1,102 @@
+//! Publishing: single appends, streams of them, and runs of a topic.
+
+use std::time::Instant;
+
+use tidings_hub::{Appended, Draft, ReadError, Topic, TopicState};
+
+use super::Engine;
+use crate::committer::JobStream;
+use crate::error::{PublishError, StreamError};
+
+/// How a publisher's events are a run of their topic.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// The topic that they are about, if they are about one: once another publisher has ended it,
+    /// they are refused with [`PublishError::TopicEnded`].
+    pub topic: Option<Topic>,
+    /// They begin their topics, which must have no events and must not have ended: else they are
+    /// refused with [`PublishError::TopicExists`].
+    pub begins: bool,
+}
+
+/// A stream of drafts; made by [`Engine::publish_stream`]. What is wrong with one of them ends it:
+/// all before it are published, and nothing behind it, although the parts behind may have been
+/// handed over already.
+#[derive(Clone)]
+pub struct PublishStream {
+    engine: Engine,
+    stream: JobStream,
+}
+
+impl PublishStream {
+    /// Publishes the next part. Parts have the order in which their futures are first polled.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`] says what is published of this part.
+    pub async fn publish(self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StreamError> {
+        self.engine.append(drafts, false, Some(self.stream)).await
+    }
+
+    /// Waits until another publisher has ended the [topic](Run::topic) of the stream; for ever if
+    /// it is about none. From then on nothing more of it is published.
+    pub async fn topic_ended(&self) {
+        self.stream.ended().await;
+    }
+}
+
+impl Engine {
+    /// Stores `drafts`, in order, all or nothing, as firmly as the store promises. Returns one
+    /// entry per draft. They reach subscribers by the store's tail, soon after.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]; nothing was published.
+    pub async fn publish(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
+        self.append(drafts, false, None).await.map_err(|failed| failed.error)
+    }
+
+    /// The same, if the topics of `drafts` have no events and have not ended.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::TopicExists`] if one has, or another [`PublishError`]; nothing was
+    /// published.
+    pub async fn publish_first(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
+        self.append(drafts, true, None).await.map_err(|failed| failed.error)
+    }
+
+    /// Begins a stream of drafts that are published in several parts, in order.
+    pub fn publish_stream(&self, run: Run) -> PublishStream {
+        let stream = self.inner.committer.streams.open(run.topic, run.begins);
+        PublishStream { engine: self.clone(), stream }
+    }
+
+    /// Whether a [stream of drafts](Run) about `topic` is being published.
+    pub fn has_publisher(&self, topic: &Topic) -> bool {
+        self.inner.committer.streams.has(topic)
+    }
+
+    /// What is known of `topic`; `None` if it has no events.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store cannot be read.
+    pub async fn topic(&self, topic: Topic) -> Result<Option<TopicState>, ReadError> {
+        self.read(move |store| store.catalog().topic(&topic)).await
+    }
+
+    async fn append(
+        &self,
+        drafts: Vec<Draft>,
+        begins: bool,
+        stream: Option<JobStream>,
+    ) -> Result<Vec<Appended>, StreamError> {
+        let came = Instant::now();
+        let appended = self.inner.committer.append(drafts, begins, stream, came).await;
+        if appended.is_ok() {
+            self.inner.counters.timings.publishes.observe(came.elapsed());
+        }
+        appended
+    }
+}
