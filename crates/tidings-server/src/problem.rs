@@ -169,6 +169,10 @@ codes! {
     NotAcceptable NOT_ACCEPTABLE "not_acceptable" "No representation is acceptable to the client.";
     /// The id of the event is that of another event on its topic.
     IdReused CONFLICT "id_reused" "Another event on the topic has this id.";
+    /// The topic of the body was ended by somebody else while the body was being sent.
+    TopicEnded CONFLICT "topic_ended" "The topic was ended.";
+    /// The request may only begin a topic, and the topic has events or has ended.
+    TopicExists PRECONDITION_FAILED "topic_exists" "The topic has events or has ended.";
     /// The client took too long to send its request.
     RequestTimeout REQUEST_TIMEOUT "request_timeout" "The request took too long to arrive.";
     /// The event is larger than the hub takes.

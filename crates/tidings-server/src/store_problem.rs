@@ -24,6 +24,16 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
         )
         .with("topic", topic.as_str())
         .with("id", id.as_str()),
+        PublishError::TopicEnded { topic } => Problem::new(
+            Code::TopicEnded,
+            "stop: somebody has ended the topic; what came after its end is not published",
+        )
+        .with("topic", topic.as_str()),
+        PublishError::TopicExists { topic } => Problem::new(
+            Code::TopicExists,
+            "somebody else has begun the topic: read it, or publish without `If-None-Match`",
+        )
+        .with("topic", topic.as_str()),
         PublishError::Store(error) => not_stored(error),
         _ => not_stored_for_good(),
     }
