@@ -10,7 +10,7 @@ use http_body::Body;
 use tidings_engine::{
     Attachment, Engine, EngineConfig, OpenError, PublishError, Run, SubscriberBody,
 };
-use tidings_hub::{Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Start, Topic, Voice};
+use tidings_hub::{ControlStyle, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Start, Topic};
 
 fn engine() -> Engine {
     let epoch = Epoch::parse("k7q2ma").unwrap();
@@ -41,7 +41,7 @@ fn interest(name: &str) -> Interest {
 async fn subscribe(engine: &Engine, name: &str, start: Start) -> SubscriberBody {
     let opening = engine.open(interest(name), start).await.unwrap();
     let attachment = Attachment {
-        voice: Voice::Native,
+        control_style: ControlStyle::Native,
         preface: Vec::new(),
         expires: None,
         audience: None,
