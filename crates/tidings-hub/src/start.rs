@@ -11,11 +11,14 @@ pub enum Start {
     /// After the event with this id. It may be any text: a client sends back an id it was given, or
     /// makes one up.
     ///
-    /// If several events have the id, the oldest one on a requested topic counts; if none of them
-    /// is on such a topic, the oldest of all. So nothing is lost, whichever was meant.
+    /// A publisher's own id belongs to its topic. If several events have it, the oldest one on a
+    /// requested topic counts. If the log has it on other topics only, the oldest of these counts
+    /// as long as the log still holds its first record. Later that is not certain: a requested
+    /// topic may have had the id, and retention may have dropped that event, so events may be
+    /// missing and the outcome is a reset.
     After(String),
-    /// The same, but after the oldest event with the id on any topic, for protocols in which
-    /// publishers may give one id to several events.
+    /// The same, but an id is one for all topics, and several events can have it: after the oldest
+    /// event with the id on whatever topic, requested or not.
     AfterOldest(String),
     /// With this many of the last events.
     Last(usize),

@@ -130,6 +130,30 @@ fn an_unknown_id_is_said_to_be_and_everything_is_sent() {
     }
 }
 
+/// Two updates with one id are two events, and whoever saw the first may ask for fewer topics now.
+#[test]
+fn an_id_of_several_topics_resumes_after_the_oldest_update_with_it_whatever_is_requested() {
+    let server = TestServer::builder().config(mercure::configure).start();
+    for (topic, id) in [("a", "five"), ("b", "b1"), ("b", "five"), ("c", "end")] {
+        post(&server, &format!("topic={topic}&id={id}&data={id}"));
+    }
+    let token = bearer(&Tokens::everything().zero);
+    for (query, rest) in [
+        ("topic=a&topic=b", &["b1", "five"][..]),
+        ("topic=b", &["b1", "five"]),
+        ("topic=c", &["end"]),
+        ("topic=*", &["b1", "five", "end"]),
+    ] {
+        let mut connection = server.connect();
+        let headers = [("authorization", token.as_str()), ("last-event-id", "five")];
+        connection.send(request("GET", &format!("{HUB}?{query}"), &headers, b""));
+        assert_eq!(connection.head().header("last-event-id"), Some("five"), "{query}");
+        for data in rest {
+            assert!(event(&mut connection).ends_with(&format!("data: {data}\n\n")), "{query}");
+        }
+    }
+}
+
 /// Fault 5: who read slowly was dropped.
 #[test]
 fn a_slow_reader_loses_nothing() {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidings_testkit::http::{Connection, Response, request};
+use tidings_testkit::http::{Connection, request};
 use tidings_testkit::server::{EPOCH, TestServer, is_portable};
 
 fn id(position: u64) -> String {
@@ -176,92 +176,6 @@ fn a_topic_is_percent_decoded() {
     server.post("/events/gr%C3%BC%C3%9Fe%2F%25+x", "1");
     let topics = server.get_json("/topics").json();
     assert_eq!(topics["topics"][0]["topic"], "grüße/%+x");
-}
-
-#[test]
-fn an_id_of_the_publishers_own_is_published_once() {
-    let server = TestServer::start();
-    let first = server.post("/events/a?id=order-17", "x");
-    assert_eq!(first.json(), json!({ "id": "order-17" }));
-    let again = server.post("/events/a?id=order-17", "x");
-    assert_eq!(again.json(), json!({ "id": "order-17", "duplicate": true }));
-    let mut stream = server.subscribe("/events/a?last=10", &[]);
-    assert_eq!(stream.event(), Some("id: order-17\ndata: x\n\n".to_owned()));
-    server.post("/events/a", "y");
-    assert_eq!(stream.event(), Some(format!("id: {}\ndata: y\n\n", id(2))));
-    let mut resumed = server.subscribe("/events/a", &[("last-event-id", "order-17")]);
-    assert_eq!(resumed.event(), Some(format!("id: {}\ndata: y\n\n", id(2))));
-}
-
-#[test]
-fn an_id_on_another_topic_is_another_event_in_every_format() {
-    let server = TestServer::start();
-    let ndjson = [("content-type", "application/x-ndjson")];
-    let sse = [("content-type", "text/event-stream")];
-    let line = |topic: &str| format!("{{\"topic\":\"{topic}\",\"id\":\"5\",\"data\":\"one\"}}\n");
-    assert_eq!(server.post("/events/a?id=5", "one").json(), json!({ "id": "5" }));
-    assert_eq!(server.post("/events/b?id=5", "one").json(), json!({ "id": "5" }));
-    for again in [0, 1] {
-        for answer in [
-            server.request("POST", "/events", &ndjson, line("c")),
-            server.request("POST", "/events/d", &sse, "id: 5\ndata: one\n\n"),
-        ] {
-            let summary = answer.json();
-            assert_eq!(summary["duplicates"], again, "{summary}");
-            assert_eq!(summary["published"], 1 - again, "{summary}");
-        }
-    }
-    let both = line("e") + &line("f") + &line("e");
-    let summary = server.request("POST", "/events", &ndjson, both).json();
-    assert_eq!((&summary["published"], &summary["duplicates"]), (&json!(2), &json!(1)));
-    for topic in ["a", "b", "c", "d", "e", "f"] {
-        let page = server.get_json(&format!("/events/{topic}")).json();
-        let events = page["events"].as_array().unwrap();
-        assert_eq!((events.len(), &events[0]["data"]), (1, &json!("one")), "{topic}");
-    }
-}
-
-#[test]
-fn an_id_with_other_content_is_refused_by_line_and_topic_in_every_format() {
-    let server = TestServer::start();
-    let ndjson = [("content-type", "application/x-ndjson")];
-    let sse = [("content-type", "text/event-stream")];
-    server.post("/events/a?id=5&event=t&retry=2000", "one");
-    server.post("/events/b?id=5", "two");
-    let same = r#"{"id":"5","event":"t","retry":2000,"data":"one"}"#;
-    let repeated = server.request("POST", "/events/a", &ndjson, same).json();
-    assert_eq!((&repeated["published"], &repeated["duplicates"]), (&json!(0), &json!(1)));
-    let refused = |answer: Response, topic: &str, place: Option<(&str, u64)>| {
-        let problem = answer.json();
-        assert_eq!(
-            (answer.status(), problem["code"].as_str()),
-            (409, Some("id_reused")),
-            "{problem}"
-        );
-        assert_eq!((&problem["topic"], &problem["id"]), (&json!(topic), &json!("5")), "{problem}");
-        if let Some((kind, number)) = place {
-            assert_eq!(problem[kind], number, "{problem}");
-            let detail = problem["detail"].as_str().unwrap();
-            assert!(detail.starts_with(&format!("{kind} {number}: ")), "{detail}");
-            assert_eq!(problem["published"], 0, "{problem}");
-        }
-    };
-    for query in ["id=5&event=t&retry=2000", "id=5&event=u", "id=5&event=t", "id=5"] {
-        refused(server.post(&format!("/events/a?{query}"), "other"), "a", None);
-    }
-    refused(server.post("/events/a?id=5&event=t", "one"), "a", None);
-    refused(server.post("/events/a?id=5&retry=2000", "one"), "a", None);
-    let lines = "{\"topic\":\"c\",\"data\":1}\n\n{\"topic\":\"b\",\"id\":\"5\",\"data\":\"one\"}\n";
-    refused(server.request("POST", "/events", &ndjson, lines), "b", Some(("line", 3)));
-    let events = "data: before\n\nid: 5\ndata: other\n\n";
-    refused(server.request("POST", "/events/a", &sse, events), "a", Some(("event", 2)));
-    // Within one body, too.
-    let lines =
-        "{\"topic\":\"d\",\"id\":\"5\",\"data\":1}\n{\"topic\":\"d\",\"id\":\"5\",\"data\":2}";
-    refused(server.request("POST", "/events", &ndjson, lines), "d", Some(("line", 2)));
-    // What was refused left nothing.
-    let page = server.get_json("/events").json();
-    assert_eq!(page["events"].as_array().unwrap().len(), 2, "{page}");
 }
 
 #[test]

@@ -64,20 +64,22 @@ impl Start {
 }
 
 impl Start {
-    /// The position of the event with a publisher's own id.
+    /// The place of the event with a publisher's own id; `None` if the log does not have the id, or
+    /// if it is not certain that everything after the event that was meant comes after the place.
     fn find(
         &self,
         store: &dyn Log,
         interest: &Interest,
         id: &EventId,
     ) -> Result<Option<Position>, ReadError> {
-        let oldest = store.catalog().find(id, &[Matcher::All])?;
-        match self {
-            Self::After(_) if oldest.is_some() => {
-                Ok(store.catalog().find(id, interest.wanted())?.or(oldest))
-            }
-            _ => Ok(oldest),
+        let anywhere = store.catalog().find(id, &[Matcher::All])?;
+        if anywhere.is_none() || matches!(self, Self::AfterOldest(_)) {
+            return Ok(anywhere);
         }
+        let requested = store.catalog().find(id, interest.wanted())?;
+        // Asked for after the look-up: what retention drops meanwhile counts as dropped.
+        let is_whole = store.bounds().first.previous() == Position::ZERO;
+        Ok(requested.or(anywhere.filter(|_| is_whole)))
     }
 }
 
@@ -138,6 +140,77 @@ mod tests {
             let expected =
                 Resolved { position: Position::new(position), outcome: Outcome::Resumed };
             assert_eq!(resolve(id), expected, "{id}");
+        }
+    }
+
+    /// A log of which nothing is dropped, and one of which the first events are: each event has a
+    /// topic and an id.
+    fn log_of(events: &[(&str, &str)], is_whole: bool) -> MemoryStore {
+        let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
+        let bytes = if is_whole { 1 << 20 } else { 2000 };
+        let store = MemoryStore::new(epoch, bytes, Duration::from_secs(60));
+        let before = if is_whole { 0 } else { 20 };
+        let events = std::iter::repeat_n(("before", ""), before).chain(events.iter().copied());
+        let drafts = events.map(|(topic, id)| Draft {
+            id: EventId::new(id).ok().filter(|id| !id.as_str().is_empty()),
+            ..Draft::new(Topic::new(topic).expect("a valid topic"), "x")
+        });
+        store.append(drafts.collect(), Timestamp::default()).expect("memory takes everything");
+        store
+    }
+
+    fn requesting(topics: &[&str]) -> Interest {
+        let topics = topics.iter().map(|name| Matcher::parse(name).expect("a valid matcher"));
+        let topics: Vec<_> = topics.collect();
+        Interest::new(topics.clone(), topics)
+    }
+
+    #[test]
+    fn an_id_of_several_topics_is_that_of_the_oldest_event_on_a_requested_topic() {
+        let store = log_of(&[("c", "5"), ("a", "5"), ("b", ""), ("b", "5")], true);
+        let start = Start::After("5".to_owned());
+        for (requested, position) in [
+            (&["a"][..], 2),
+            (&["b"], 4),
+            (&["a", "b"], 2),
+            (&["b", "a", "d"], 2),
+            (&["*"], 1),
+            // No requested topic ever had the id: the caller had others before.
+            (&["d"], 1),
+            (&["d", "e/**"], 1),
+        ] {
+            let resolved = start.resolve(&store, &requesting(requested)).expect("memory");
+            let expected =
+                Resolved { position: Position::new(position), outcome: Outcome::Resumed };
+            assert_eq!(resolved, expected, "{requested:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_of_other_topics_resets_once_a_requested_topic_may_have_lost_its_own() {
+        let store = log_of(&[("b", ""), ("a", "5"), ("b", "")], false);
+        let oldest = store.bounds().first.previous();
+        assert!(oldest > Position::ZERO, "retention has dropped something");
+        let start = Start::After("5".to_owned());
+        let resolve = |start: &Start, requested| {
+            start.resolve(&store, &requesting(requested)).expect("memory can be read")
+        };
+        let requested = "5".to_owned();
+        let outcome = Outcome::Reset { reason: ResetReason::Unknown, requested };
+        assert_eq!(resolve(&start, &["b"]), Resolved { position: oldest, outcome });
+        let place = Resolved { position: Position::new(22), outcome: Outcome::Resumed };
+        assert_eq!(resolve(&start, &["a", "b"]), place);
+        // Where an id is one for all topics, there is nothing to be uncertain of.
+        assert_eq!(resolve(&Start::AfterOldest("5".to_owned()), &["b"]), place);
+    }
+
+    #[test]
+    fn an_id_that_is_one_for_all_topics_begins_after_its_oldest_event_whatever_is_requested() {
+        let store = log_of(&[("a", "5"), ("b", ""), ("b", "5")], true);
+        let start = Start::AfterOldest("5".to_owned());
+        for requested in [&["a", "b"][..], &["b"], &["c"]] {
+            let resolved = start.resolve(&store, &requesting(requested)).expect("memory");
+            assert_eq!(resolved.position, Position::new(1), "{requested:?}");
         }
     }
 
