@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tidings_hub::CloseReason;
 use tokio::sync::Notify;
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 use crate::timings::Timings;
 
 /// Shared by all workers. Written by a worker once per write at most.
@@ -27,9 +27,9 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Counts a subscriber in, if there is room for it.
-    pub(crate) fn admit(self: &Arc<Self>, subscribers_max: usize) -> Result<Permit, Refusal> {
+    pub(crate) fn admit(self: &Arc<Self>, subscribers_max: usize) -> Result<Permit, Rejection> {
         if self.draining.load(Ordering::Acquire) {
-            return Err(Refusal::Draining);
+            return Err(Rejection::Draining);
         }
         let admitted =
             self.subscribers.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
@@ -37,7 +37,7 @@ impl Counters {
             });
         match admitted {
             Ok(_) => Ok(Permit { counters: Arc::clone(self), held: None }),
-            Err(_) => Err(Refusal::AtCapacity),
+            Err(_) => Err(Rejection::AtCapacity),
         }
     }
 

@@ -31,7 +31,7 @@ use crate::mailbox::Mailbox;
 use crate::message::Message;
 use crate::message::{Newcomer, WayOut};
 use crate::on_panic::OnPanic;
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 use crate::replay::Replay;
 use crate::seat::ConnectionInfo;
 use crate::sink::{BodyPipe, SubscriberBody};
@@ -49,10 +49,10 @@ pub struct EngineConfig {
     pub shards: usize,
     /// A subscriber to whom nothing was sent for so long is sent a heartbeat, give or take a tenth.
     pub heartbeat: Duration,
-    /// Subscribers at once. At the edge: [`Refusal::AtCapacity`].
+    /// Subscribers at once. At the edge: [`Rejection::AtCapacity`].
     pub subscribers_max: usize,
     /// Subscribers let in per second, after as many at once; `None` is no limit. At the edge:
-    /// [`Refusal::TooFast`].
+    /// [`Rejection::TooFast`].
     pub subscribers_per_second_max: Option<NonZeroU32>,
     /// Topics that have events in the log. At the edge: [`PublishError::TooManyTopics`], for events
     /// on another one; a topic has its place until retention has dropped its last event.
@@ -236,9 +236,9 @@ impl Engine {
     /// [`OpenError`]: no room, ended, or the store cannot be read.
     pub async fn open(&self, interest: Interest, start: Start) -> Result<Opening, OpenError> {
         let permit = self.inner.counters.admit(self.inner.config.subscribers_max);
-        let permit = permit.map_err(OpenError::Refused)?;
+        let permit = permit.map_err(OpenError::Rejected)?;
         if !self.inner.admission.admit(self.inner.clock.now_ns()) {
-            return Err(OpenError::Refused(Refusal::TooFast));
+            return Err(OpenError::Rejected(Rejection::TooFast));
         }
         let found = self.read(move |store| {
             let resolved = start.resolve(store, &interest)?;

@@ -6,7 +6,7 @@ use std::io;
 
 use tidings_hub::{AppendError, Appended, EventId, ReadError, Topic};
 
-use crate::refusal::Refusal;
+use crate::rejection::Rejection;
 
 /// Why the engine did not start.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Error for PublishError {
 #[non_exhaustive]
 pub enum OpenError {
     /// There is no room now; the client should come back later.
-    Refused(Refusal),
+    Rejected(Rejection),
     /// Every topic asked for has ended, and the subscriber has seen the end: it should not come
     /// back.
     Ended,
@@ -148,7 +148,7 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(refusal) => f.write_str(refusal.sentence()),
+            Self::Rejected(rejection) => f.write_str(rejection.sentence()),
             Self::Ended => f.write_str("every topic asked for has ended"),
             Self::Store(_) => f.write_str("the start of the subscription could not be found"),
         }
@@ -159,7 +159,7 @@ impl Error for OpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Refused(_) | Self::Ended => None,
+            Self::Rejected(_) | Self::Ended => None,
         }
     }
 }

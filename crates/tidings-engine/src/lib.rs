@@ -29,7 +29,7 @@ pub mod limits;
 mod mailbox;
 mod message;
 mod on_panic;
-mod refusal;
+mod rejection;
 mod replay;
 mod seat;
 mod sink;
@@ -43,7 +43,7 @@ pub use engine::{Engine, EngineConfig, Latencies, PublishStream, Run, Status};
 pub use error::{OpenError, PublishError, StartError, StreamError};
 pub use histogram::Durations;
 pub use hook::SubscriberHook;
-pub use refusal::Refusal;
+pub use rejection::Rejection;
 pub use sink::{BrokenOff, SubscriberBody};
 pub use subscription::{Attachment, Opening};
 

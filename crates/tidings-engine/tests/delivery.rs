@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http_body::Body;
 use tidings_engine::{
-    Attachment, Engine, EngineConfig, OpenError, Refusal, SubscriberBody, SubscriberHook, Verdict,
+    Attachment, Engine, EngineConfig, OpenError, Rejection, SubscriberBody, SubscriberHook, Verdict,
 };
 use tidings_hub::{
     CloseReason, ControlStyle, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Notice,
@@ -287,13 +287,13 @@ async fn a_full_or_leaving_engine_refuses_and_a_drain_says_goodbye() {
     let mut one = socket_subscriber(&engine, "a", Start::Live).await;
     let held = engine.open(interest("a"), Start::Live).await.unwrap();
     let third = engine.open(interest("a"), Start::Live).await;
-    assert!(matches!(third, Err(OpenError::Refused(Refusal::AtCapacity))));
+    assert!(matches!(third, Err(OpenError::Rejected(Rejection::AtCapacity))));
     drop(held);
     assert!(engine.open(interest("a"), Start::Live).await.is_ok(), "a place was given back");
     engine.drain(Duration::from_millis(50)).await;
     assert_eq!(engine.status().subscribers, 0);
     let late = engine.open(interest("a"), Start::Live).await;
-    assert!(matches!(late, Err(OpenError::Refused(Refusal::Draining))));
+    assert!(matches!(late, Err(OpenError::Rejected(Rejection::Draining))));
     let text = tokio::task::spawn_blocking(move || read_chunks(&mut one, |_| false)).await;
     let text = text.unwrap();
     assert!(text.contains("\nretry: ") && text.ends_with("\n\n"), "{text:?}");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http_body::Body;
 use tidings_engine::{
-    Attachment, Engine, EngineConfig, OpenError, PublishError, Refusal, SubscriberBody,
+    Attachment, Engine, EngineConfig, OpenError, PublishError, Rejection, SubscriberBody,
     SubscriberHook,
 };
 use tidings_hub::{
@@ -108,7 +108,7 @@ async fn nobody_waits(engine: &Engine) {
     let published = engine.publish(vec![draft()]).await;
     assert!(matches!(published, Err(PublishError::Stopping)), "{published:?}");
     let opened = engine.open(Interest::new(vec![Matcher::All], Vec::new()), Start::Live).await;
-    assert!(matches!(opened, Err(OpenError::Refused(Refusal::Draining))), "{opened:?}");
+    assert!(matches!(opened, Err(OpenError::Rejected(Rejection::Draining))), "{opened:?}");
     assert!(engine.failures().await.contains(&"thread_ended"));
     engine.stop().await;
 }

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use http::HeaderMap;
 use http::request::Parts;
 use ipnet::IpNet;
+use tidings_engine::Rejection;
 
 use crate::error::ConfigError;
 use crate::headers::joined;
-use crate::quota::Full;
 
 /// The proxies whose word about their clients counts.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ pub(crate) struct Client {
     /// It used TLS, up to us or up to a proxy.
     pub(crate) is_secure: bool,
     /// Its connection is one too many: it is told so, and nothing else.
-    pub(crate) excess: Option<Full>,
+    pub(crate) excess: Option<Rejection>,
 }
 
 impl Client {
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// Why the connection over which the request came is one too many, if it is.
-    pub(crate) fn excess(parts: &Parts) -> Option<Full> {
+    pub(crate) fn excess(parts: &Parts) -> Option<Rejection> {
         Self::of(parts)?.excess
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use tidings_engine::Rejection;
+
 use crate::problem::Code;
-use crate::turned_away::TurnedAway;
 
 /// Shared by all connections.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub(crate) struct Counts {
     open: [AtomicU64; PROTOCOLS.len()],
     accepted: [AtomicU64; PROTOCOLS.len()],
     refused: [AtomicU64; Code::ALL.len()],
-    turned_away: [AtomicU64; TurnedAway::COUNT],
+    rejected: [AtomicU64; Rejection::ALL.len()],
 }
 
 /// What is spoken on a connection.
@@ -30,7 +31,7 @@ impl Default for Counts {
             open: Default::default(),
             accepted: Default::default(),
             refused: [const { AtomicU64::new(0) }; Code::ALL.len()],
-            turned_away: [const { AtomicU64::new(0) }; TurnedAway::COUNT],
+            rejected: [const { AtomicU64::new(0) }; Rejection::ALL.len()],
         }
     }
 }
@@ -49,9 +50,9 @@ impl Counts {
     }
 
     /// A subscriber was asked to come back later.
-    pub(crate) fn turned_away(&self, reason: TurnedAway) {
+    pub(crate) fn rejected(&self, reason: Rejection) {
         tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
-        self.turned_away[reason.index()].fetch_add(1, Relaxed);
+        self.rejected[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// Protocol, connections that it is spoken on now, and connections that it ever was spoken on.
@@ -68,10 +69,9 @@ impl Counts {
     }
 
     /// Subscribers that were asked to come back later, by reason.
-    pub(crate) fn subscribers_turned_away(&self) -> impl Iterator<Item = (TurnedAway, u64)> {
-        TurnedAway::all()
-            .zip(&self.turned_away)
-            .map(|(reason, count)| (reason, count.load(Relaxed)))
+    pub(crate) fn rejections(&self) -> impl Iterator<Item = (Rejection, u64)> {
+        let all = Rejection::ALL.iter().zip(&self.rejected);
+        all.map(|(reason, count)| (*reason, count.load(Relaxed)))
     }
 }
 

@@ -123,7 +123,6 @@ mod store_problem;
 mod stream;
 mod tls;
 mod trace;
-mod turned_away;
 mod visit;
 mod whole_body;
 

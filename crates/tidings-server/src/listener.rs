@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tidings_engine::Rejection;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::connection;
 use crate::error::BindError;
 use crate::limits::{ACCEPT_PAUSE, BACKLOG, RESERVE_TIME_MAX};
-use crate::quota::Full;
 use crate::room::Seat;
 use crate::shared::Shared;
 use crate::visit::{Door, Visit};
@@ -98,7 +98,7 @@ async fn serve(stream: TcpStream, mut visit: Visit, seat: Seat, door: Door, shar
             drop(permit);
         }
         Seat::Reserve(permit) => {
-            visit.excess.get_or_insert(Full::Hub);
+            visit.excess.get_or_insert(Rejection::HubConnections);
             let served = Box::pin(connection::serve(stream, visit, door, shared));
             let _ = tokio::time::timeout(RESERVE_TIME_MAX, served).await;
             drop(permit);

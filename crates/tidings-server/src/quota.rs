@@ -3,8 +3,6 @@
 //! Each bound is off unless it is configured. Keys are numbers made with a secret of this process,
 //! so nobody can choose a name that meets somebody else's.
 
-mod full;
-
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -12,14 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
+use tidings_engine::Rejection;
 
 use crate::client::{self, Client};
 use crate::config::Config;
 use crate::limiter::{Meter, Place, Rates, SHARED, Tally};
 use crate::limits::EXCESS_CONNECTIONS_MAX;
 use crate::quota_key::Key;
-
-pub(crate) use full::Full;
 
 /// All bounds by address and by token.
 #[derive(Debug)]
@@ -73,15 +70,15 @@ impl Quotas {
         &self,
         parts: &Parts,
         token: Option<Key>,
-    ) -> Result<Option<impl Send + use<>>, Full> {
-        if let Some(full) = Client::excess(parts) {
-            return Err(full);
+    ) -> Result<Option<impl Send + use<>>, Rejection> {
+        if let Some(rejection) = Client::excess(parts) {
+            return Err(rejection);
         }
         let address = Client::of(parts).map(|client| self.address(client.address));
         let by_address = Tally::enter_if(self.address_subscribers.as_ref(), address);
-        let by_address = by_address.ok_or(Full::Address)?;
+        let by_address = by_address.ok_or(Rejection::AddressSubscribers)?;
         let by_token = Tally::enter_if(self.token_subscribers.as_ref(), token);
-        let places = (by_address, by_token.ok_or(Full::Token)?);
+        let places = (by_address, by_token.ok_or(Rejection::TokenSubscribers)?);
         let is_counted = places.0.is_some() || places.1.is_some();
         Ok(is_counted.then_some(places))
     }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
+use tidings_engine::Rejection;
 
 use crate::admin::{self, Pages};
 use crate::answer::{self, Answer};
@@ -17,7 +18,6 @@ use crate::face::Face;
 use crate::handler::Handler;
 use crate::native;
 use crate::problem::{Code, Problem};
-use crate::quota::Full;
 use crate::route::{Meaning, PATHS, Path, Route};
 use crate::route_counts::RouteCounts;
 use crate::state::State;
@@ -118,8 +118,8 @@ impl Routes {
 
     /// A static file.
     fn page(&self, parts: &Parts) -> Result<Answer, Problem> {
-        if let Some(full) = Client::excess(parts) {
-            return Err(one_too_many(full));
+        if let Some(rejection) = Client::excess(parts) {
+            return Err(one_too_many(rejection));
         }
         let methods = &[Method::GET];
         match parts.method {
@@ -193,15 +193,15 @@ fn check_connection(parts: &Parts, route: Route<'_>) -> Result<(), Problem> {
         _ => false,
     };
     match Client::excess(parts).filter(|_| !may) {
-        Some(full) => Err(one_too_many(full)),
+        Some(rejection) => Err(one_too_many(rejection)),
         None => Ok(()),
     }
 }
 
 /// The answer on a connection that is one too many.
-fn one_too_many(full: Full) -> Problem {
-    let problem = match full {
-        Full::Hub => Problem::new(Code::HubFull, "send it again in a moment"),
+fn one_too_many(rejection: Rejection) -> Problem {
+    let problem = match rejection {
+        Rejection::HubConnections => Problem::new(Code::HubFull, "send it again in a moment"),
         _ => {
             let detail = "close one, or use one for several requests";
             Problem::new(Code::TooManyConnections, detail)

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Version};
 use hyper::body::{Body as _, Incoming};
+use tidings_engine::Rejection;
 
 use crate::activity::{Activity, Busy};
 use crate::answer::{Answer, NOSNIFF};
@@ -17,7 +18,6 @@ use crate::client::Client;
 use crate::handler::Handler;
 use crate::handoff::Slot;
 use crate::host;
-use crate::quota::Full;
 use crate::rebinding;
 use crate::redirect;
 use crate::response_body::Response;
@@ -38,7 +38,7 @@ struct Connection {
     slot: Option<Arc<Slot>>,
     peer: IpAddr,
     is_secure: bool,
-    excess: Option<Full>,
+    excess: Option<Rejection>,
     redirect: Option<u16>,
 }
 

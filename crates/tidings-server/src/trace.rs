@@ -9,10 +9,10 @@
 mod spans;
 
 #[cfg(feature = "otel")]
-pub(crate) use spans::{refused, request, step, turned_away};
+pub(crate) use spans::{refused, rejected, request, step};
 
 #[cfg(not(feature = "otel"))]
-pub(crate) use nothing::{refused, request, step, turned_away};
+pub(crate) use nothing::{refused, rejected, request, step};
 
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,5 +51,5 @@ mod nothing {
 
     /// The subscriber was asked to come back later.
     #[inline(always)]
-    pub(crate) fn turned_away(_: &str) {}
+    pub(crate) fn rejected(_: &str) {}
 }

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use tidings_engine::Rejection;
 use tokio_rustls::TlsAcceptor;
 
 use crate::limiter::Place;
-use crate::quota::{Entrance, Full};
+use crate::quota::Entrance;
 use crate::state::State;
 
 /// Who is connected, and how.
@@ -13,7 +14,7 @@ pub(crate) struct Visit {
     pub(crate) peer: IpAddr,
     pub(crate) is_secure: bool,
     /// It is one connection too many: every request is told so.
-    pub(crate) excess: Option<Full>,
+    pub(crate) excess: Option<Rejection>,
     /// Every request is sent to this port, where TLS is spoken.
     pub(crate) redirect: Option<u16>,
     /// Counts the connection until it is dropped.
@@ -30,9 +31,9 @@ impl Visit {
         };
         let (place, excess) = match entrance {
             Entrance::Open(place) => (place, None),
-            Entrance::Excess(place) => (Some(place), Some(Full::Connections)),
+            Entrance::Excess(place) => (Some(place), Some(Rejection::AddressConnections)),
             Entrance::Shut => {
-                let reason = Full::Connections.name();
+                let reason = Rejection::AddressConnections.name();
                 tracing::debug!(%peer, reason, "a connection was refused");
                 return None;
             }

@@ -172,7 +172,7 @@ fn refusals(page: &mut Exposition, counts: &Counts) {
     }
     let help = "Subscribers that were asked to come back later, by reason.";
     page.family("tidings_turned_away_total", Counter, help);
-    for (reason, count) in counts.subscribers_turned_away() {
+    for (reason, count) in counts.rejections() {
         page.sample(&[("reason", reason.name())], count as f64);
     }
 }

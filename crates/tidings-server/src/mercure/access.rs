@@ -6,9 +6,9 @@ use super::claims::{self, Access, Claims, Unacceptable};
 use super::config::MercureConfig;
 use super::context::Context;
 use super::dialect::{AUTHORIZATION_BYTES_MIN, Dialect, ONE, ZERO};
+use super::error_answer::{Challenge, ErrorAnswer};
 use super::form::Form;
 use super::memory::Mercure;
-use super::refusal::{Challenge, Refusal};
 use super::site::Site;
 use crate::auth::token::{self, InvalidToken};
 use crate::auth::{JwtKey, cache};
@@ -70,7 +70,7 @@ pub(super) fn identify(
     role: Role,
     spoken: Option<&'static Dialect>,
     query: &Form,
-) -> impl Future<Output = Result<Caller, Refusal>> + Send {
+) -> impl Future<Output = Result<Caller, ErrorAnswer>> + Send {
     trace::step(Step::Authenticate, caller(context, role, spoken, query))
 }
 
@@ -79,7 +79,7 @@ async fn caller(
     role: Role,
     spoken: Option<&'static Dialect>,
     query: &Form,
-) -> Result<Caller, Refusal> {
+) -> Result<Caller, ErrorAnswer> {
     let Context { mercure, state, parts, .. } = *context;
     if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
         let (access, dialect) = (Arc::new(Access::of_grant(grant)), spoken.unwrap_or(&ZERO));
@@ -88,14 +88,14 @@ async fn caller(
     let found = credentials(&parts.headers, spoken, query).map_err(|what| {
         let dialect = spoken.unwrap_or(&ZERO);
         let status = dialect.malformed_credentials;
-        Refusal::token(status, Challenge::InvalidRequest, what)
+        ErrorAnswer::token(status, Challenge::InvalidRequest, what)
     })?;
     let open = state.config().has_no_keys();
     let Some((token, source)) = found.filter(|_| !open) else {
         let dialect = spoken.unwrap_or(&ZERO);
         let access = anonymous(context, role).ok_or_else(|| {
             let text = "a token is needed: send `Authorization: Bearer <token>`";
-            Refusal::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text)
+            ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text)
         })?;
         return Ok(Caller { access: Arc::new(access), dialect, source: None, token: None });
     };
@@ -108,7 +108,11 @@ async fn caller(
     let dialect = spoken.or(shape).unwrap_or(&ZERO);
     if source == Source::Header && token.len() + "Bearer ".len() < AUTHORIZATION_BYTES_MIN {
         let text = "the Authorization header is too short for a signed token";
-        return Err(Refusal::token(dialect.malformed_credentials, Challenge::InvalidRequest, text));
+        return Err(ErrorAnswer::token(
+            dialect.malformed_credentials,
+            Challenge::InvalidRequest,
+            text,
+        ));
     }
     let mut access = verified(context, role, &token, shape);
     if matches!(access, Err(Unacceptable::Verification(InvalidToken::KeyUnknown)))
@@ -121,7 +125,7 @@ async fn caller(
         access = verified(context, role, &token, shape);
     }
     let access = access.map_err(|error| {
-        Refusal::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, error.to_string())
+        ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, error.to_string())
     })?;
     Ok(Caller { access, dialect, source: Some(source), token: counted_as })
 }

@@ -6,17 +6,17 @@ use std::time::Duration;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
+use tidings_engine::Rejection;
 
 use super::context::Context;
+use super::error_answer::ErrorAnswer;
 use super::memory::Mercure;
 use super::paths::{self, HUB, METADATA};
-use super::refusal::Refusal;
 use super::{cors, metadata, publish, subscribe, subscriptions};
 use crate::answer::{self, Answer};
 use crate::body::{self, RequestBody};
 use crate::client::Client;
 use crate::face::Face;
-use crate::quota::Full;
 use crate::state::State;
 use crate::trace;
 
@@ -58,20 +58,20 @@ async fn answer(context: Context<'_>, body: RequestBody) -> Answer {
     answer
 }
 
-async fn dispatch(context: &Context<'_>, body: RequestBody) -> Result<Answer, Refusal> {
+async fn dispatch(context: &Context<'_>, body: RequestBody) -> Result<Answer, ErrorAnswer> {
     let parts = context.parts;
     let method = &parts.method;
     let subscribes = method == Method::GET || method.as_str() == subscribe::QUERY;
-    if let Some(full) = Client::excess(parts)
+    if let Some(rejection) = Client::excess(parts)
         && !(subscribes && parts.uri.path() == HUB)
     {
-        return Err(match full {
-            Full::Hub => Refusal::unavailable(full.sentence()),
-            _ => Refusal::too_many(full.sentence(), Duration::from_secs(10)),
+        return Err(match rejection {
+            Rejection::HubConnections => ErrorAnswer::unavailable(rejection.sentence()),
+            _ => ErrorAnswer::too_many(rejection.sentence(), Duration::from_secs(10)),
         });
     }
     body::check_coding(&parts.headers, &body).map_err(|problem| {
-        Refusal::new(problem.code().status(), problem.detail().to_owned())
+        ErrorAnswer::new(problem.code().status(), problem.detail().to_owned())
             .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
     })?;
     match parts.uri.path() {
@@ -96,11 +96,11 @@ async fn dispatch(context: &Context<'_>, body: RequestBody) -> Result<Answer, Re
         }
         HUB => Err(wrong_method("GET, HEAD, QUERY, POST, OPTIONS")),
         METADATA => Err(wrong_method("GET, HEAD, OPTIONS")),
-        _ => Err(Refusal::new(StatusCode::NOT_FOUND, "404 page not found")),
+        _ => Err(ErrorAnswer::new(StatusCode::NOT_FOUND, "404 page not found")),
     }
 }
 
-fn wrong_method(allowed: &'static str) -> Refusal {
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+fn wrong_method(allowed: &'static str) -> ErrorAnswer {
+    ErrorAnswer::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
         .with_header(header::ALLOW, HeaderValue::from_static(allowed))
 }

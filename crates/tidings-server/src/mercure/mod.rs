@@ -27,6 +27,7 @@ mod config;
 mod context;
 mod cors;
 mod dialect;
+mod error_answer;
 mod face;
 mod form;
 #[cfg(fuzzing)]
@@ -37,7 +38,6 @@ mod metadata;
 mod paths;
 mod presence;
 mod publish;
-mod refusal;
 mod report;
 mod selector;
 mod site;

@@ -11,9 +11,9 @@ use tidings_hub::{AppendError, Draft, EventId, EventIdForm, EventType, Topic, Vi
 use super::access::{self, Caller, Role};
 use super::context::Context;
 use super::dialect::{Dialect, TOPICS_MAX};
+use super::error_answer::{Challenge, ErrorAnswer, PLAIN};
 use super::form::Form;
 use super::paths::HUB;
-use super::refusal::{Challenge, PLAIN, Refusal};
 use super::site::Site;
 use super::text;
 use crate::answer::{self, Answer};
@@ -27,7 +27,10 @@ use crate::sendable_id;
 use crate::state::State;
 use crate::whole_body::WholeBody;
 
-pub(super) async fn publish(context: &Context<'_>, body: RequestBody) -> Result<Answer, Refusal> {
+pub(super) async fn publish(
+    context: &Context<'_>,
+    body: RequestBody,
+) -> Result<Answer, ErrorAnswer> {
     let Context { state, parts, ref site, .. } = *context;
     let query = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
     let caller = access::identify(context, Role::Publisher, None, &query).await?;
@@ -39,7 +42,7 @@ pub(super) async fn publish(context: &Context<'_>, body: RequestBody) -> Result<
     }
     let meter = state.quotas().publisher(parts, caller.token).map_err(|wait| {
         let text = "this is more than may be published; publish fewer events per second";
-        Refusal::too_many(text, wait)
+        ErrorAnswer::too_many(text, wait)
     })?;
     // The body keeps its room until the event is handed over.
     let (form, _body) = form(state, parts, dialect, body).await?;
@@ -48,25 +51,25 @@ pub(super) async fn publish(context: &Context<'_>, body: RequestBody) -> Result<
 
     let appended = state.publish(vec![draft]).await.map_err(|error| match error {
         PublishError::Stopping => {
-            Refusal::unavailable("the hub is shutting down; publish again in a moment")
+            ErrorAnswer::unavailable("the hub is shutting down; publish again in a moment")
         }
         PublishError::TooManyTopics { topics_max } => {
             let text = format!("there are {topics_max} topics, and there is no room for another");
-            Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text)
+            ErrorAnswer::new(StatusCode::INSUFFICIENT_STORAGE, text)
         }
         PublishError::Store(AppendError::Full { .. }) => {
             let text = "the event is not stored: the hub has no room; publish again when it has";
-            Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text)
+            ErrorAnswer::new(StatusCode::INSUFFICIENT_STORAGE, text)
         }
         PublishError::Store(AppendError::Away { .. }) => {
-            Refusal::unavailable("the event is not stored; publish again in a moment")
+            ErrorAnswer::unavailable("the event is not stored; publish again in a moment")
         }
         PublishError::Store(AppendError::Undecided { .. }) => {
             let text = "it is not known whether the event is stored; publish it again with its id";
-            Refusal::unavailable(text)
+            ErrorAnswer::unavailable(text)
         }
         // The store has told the log why.
-        _ => Refusal::unavailable("the event is not stored; the operator must look at the log"),
+        _ => ErrorAnswer::unavailable("the event is not stored; the operator must look at the log"),
     })?;
     let id = appended.first().map_or(String::new(), |appended| appended.id.to_string());
     Ok(Answer::Response(answer::whole(StatusCode::OK, PLAIN, id)))
@@ -74,22 +77,25 @@ pub(super) async fn publish(context: &Context<'_>, body: RequestBody) -> Result<
 
 /// Keeps pages of foreign origins from publishing with what the browser of a visitor sends by
 /// itself.
-fn check_origin(context: &Context<'_>, caller: &Caller) -> Result<(), Refusal> {
+fn check_origin(context: &Context<'_>, caller: &Caller) -> Result<(), ErrorAnswer> {
     let Context { mercure, state, parts, .. } = *context;
     let status = caller.dialect.foreign_origin;
     if caller.needs_origin() {
         let origin = origin(parts).ok_or_else(|| {
             let text = "a token in a cookie needs an Origin or a Referer header beside it";
-            Refusal::token(status, Challenge::InvalidRequest, text)
+            ErrorAnswer::token(status, Challenge::InvalidRequest, text)
         })?;
         let allowed = mercure.config().publish_origins.contains(&origin)
             || cors::is_own(origin.as_bytes(), parts);
         if !allowed {
             let text = "pages of this origin may not publish with a cookie (publish origins)";
-            return Err(Refusal::token(status, Challenge::InvalidRequest, text));
+            return Err(ErrorAnswer::token(status, Challenge::InvalidRequest, text));
         }
     } else if caller.is_anonymous() && state.config().cors.check_change(parts).is_err() {
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "pages of this origin may not publish"));
+        return Err(ErrorAnswer::new(
+            StatusCode::FORBIDDEN,
+            "pages of this origin may not publish",
+        ));
     }
     Ok(())
 }
@@ -109,7 +115,7 @@ async fn form(
     parts: &Parts,
     dialect: &Dialect,
     body: RequestBody,
-) -> Result<(Form, WholeBody), Refusal> {
+) -> Result<(Form, WholeBody), ErrorAnswer> {
     let config = state.config();
     // A byte can become three on its way through a form, and names take room too.
     let event_max = config.event_bytes_max.saturating_mul(3).saturating_add(64 << 10);
@@ -117,25 +123,27 @@ async fn form(
     let bytes = WholeBody::read(state.body_room(), body, bytes_max).await;
     let bytes = bytes.map_err(|problem| match problem.code() {
         Code::EventTooLarge => too_large(dialect, bytes_max),
-        Code::TooManyBodies => Refusal::unavailable(problem.code().title()),
-        code => Refusal::new(code.status(), problem.detail().to_owned()),
+        Code::TooManyBodies => ErrorAnswer::unavailable(problem.code().title()),
+        code => ErrorAnswer::new(code.status(), problem.detail().to_owned()),
     })?;
     if body::media_type(&parts.headers) != FORM {
         return Ok((Form::default(), bytes));
     }
-    let form = Form::parse(&bytes).map_err(|_| Refusal::bad_request("Bad Request"))?;
+    let form = Form::parse(&bytes).map_err(|_| ErrorAnswer::bad_request("Bad Request"))?;
     Ok((form, bytes))
 }
 
 /// What is published, checked in the order in which clients are used to hear of errors.
-fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Draft, Refusal> {
+fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Draft, ErrorAnswer> {
     let dialect = caller.dialect;
     let topics = form.all("topic").count();
     if topics == 0 {
-        return Err(Refusal::bad_request("Missing \"topic\" parameter"));
+        return Err(ErrorAnswer::bad_request("Missing \"topic\" parameter"));
     }
     if topics > TOPICS_MAX {
-        return Err(Refusal::bad_request(format!("more than {TOPICS_MAX} \"topic\" parameters")));
+        return Err(ErrorAnswer::bad_request(format!(
+            "more than {TOPICS_MAX} \"topic\" parameters"
+        )));
     }
     let retry_ms = form.text("retry").filter(|text| !text.is_empty());
     let retry_ms = retry_ms.map(|text| retry(&text)).transpose()?;
@@ -143,7 +151,7 @@ fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Dra
     for bytes in form.all("topic") {
         let text = value(dialect, "topic", bytes)?;
         let topic = Topic::new(&*text);
-        names.push(topic.map_err(|error| Refusal::bad_request(format!("topic: {error}")))?);
+        names.push(topic.map_err(|error| ErrorAnswer::bad_request(format!("topic: {error}")))?);
     }
     if let Some(topic) = names.iter().find(|topic| !caller.access.may_publish(topic)) {
         let text = format!("the token does not cover the topic {:?}", topic.as_str());
@@ -153,11 +161,13 @@ fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Dra
 
     let mut names = names.into_iter();
     let Some(canonical) = names.next() else {
-        return Err(Refusal::bad_request("Missing \"topic\" parameter"));
+        return Err(ErrorAnswer::bad_request("Missing \"topic\" parameter"));
     };
     let data = value(dialect, "data", form.first("data").unwrap_or_default())?;
     if data.contains('\0') {
-        return Err(Refusal::bad_request("\"data\" holds NUL, which an event cannot: encode it"));
+        return Err(ErrorAnswer::bad_request(
+            "\"data\" holds NUL, which an event cannot: encode it",
+        ));
     }
     if data.len() > state.config().event_bytes_max {
         return Err(too_large(dialect, state.config().event_bytes_max));
@@ -176,44 +186,44 @@ fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Dra
 }
 
 /// Refuses what the hub keeps for itself.
-fn check_names(dialect: &Dialect, site: &Site, names: &[Topic]) -> Result<(), Refusal> {
+fn check_names(dialect: &Dialect, site: &Site, names: &[Topic]) -> Result<(), ErrorAnswer> {
     for topic in names {
         let name = topic.as_str();
         let reserved = if dialect.is_one { site.is_reserved(name) } else { name.contains(HUB) };
         if reserved {
             let text = format!("the topic {name:?} is in the hub's own namespace");
-            return Err(Refusal::new(dialect.reserved_namespace, text));
+            return Err(ErrorAnswer::new(dialect.reserved_namespace, text));
         }
         if dialect.is_one && name == "*" {
-            return Err(Refusal::bad_request("`*` is no topic"));
+            return Err(ErrorAnswer::bad_request("`*` is no topic"));
         }
         check_seen(dialect, "topic", name)?;
     }
     Ok(())
 }
 
-fn event_type(dialect: &Dialect, form: &Form) -> Result<Option<EventType>, Refusal> {
+fn event_type(dialect: &Dialect, form: &Form) -> Result<Option<EventType>, ErrorAnswer> {
     let Some(text) = short(dialect, form, "type")? else { return Ok(None) };
     if dialect.is_one && text == "mercure" || text.starts_with("tidings.") {
-        return Err(Refusal::bad_request("this \"type\" is one of the hub's own"));
+        return Err(ErrorAnswer::bad_request("this \"type\" is one of the hub's own"));
     }
     let event_type = EventType::new(&*text);
-    event_type.map(Some).map_err(|error| Refusal::bad_request(format!("type: {error}")))
+    event_type.map(Some).map_err(|error| ErrorAnswer::bad_request(format!("type: {error}")))
 }
 
-fn event_id(state: &State, dialect: &Dialect, form: &Form) -> Result<Option<EventId>, Refusal> {
+fn event_id(state: &State, dialect: &Dialect, form: &Form) -> Result<Option<EventId>, ErrorAnswer> {
     let Some(text) = short(dialect, form, "id")? else { return Ok(None) };
     if dialect.is_one && (text.starts_with('#') || text == "earliest") {
         let text = "an \"id\" is not `earliest` and has no `#` at its front";
-        return Err(Refusal::bad_request(text));
+        return Err(ErrorAnswer::bad_request(text));
     }
     if let Some(problem) = sendable_id::problem(&text) {
-        return Err(Refusal::bad_request(format!("id: {problem}")));
+        return Err(ErrorAnswer::bad_request(format!("id: {problem}")));
     }
     if matches!(EventIdForm::of(&text, state.engine().epoch()), EventIdForm::Ours(_)) {
-        return Err(Refusal::bad_request("this \"id\" is one that the hub gives"));
+        return Err(ErrorAnswer::bad_request("this \"id\" is one that the hub gives"));
     }
-    EventId::new(&*text).map(Some).map_err(|error| Refusal::bad_request(format!("id: {error}")))
+    EventId::new(&*text).map(Some).map_err(|error| ErrorAnswer::bad_request(format!("id: {error}")))
 }
 
 /// A field that every delivery carries; one that is empty is as good as absent.
@@ -221,11 +231,11 @@ fn short<'a>(
     dialect: &Dialect,
     form: &'a Form,
     name: &str,
-) -> Result<Option<Cow<'a, str>>, Refusal> {
+) -> Result<Option<Cow<'a, str>>, ErrorAnswer> {
     let Some(bytes) = form.first(name).filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
     if bytes.len() > FIELD_BYTES_MAX {
         let text = format!("\"{name}\" has more than {FIELD_BYTES_MAX} bytes");
-        return Err(Refusal::bad_request(text));
+        return Err(ErrorAnswer::bad_request(text));
     }
     let text = value(dialect, name, bytes)?;
     check_seen(dialect, name, &text)?;
@@ -234,36 +244,36 @@ fn short<'a>(
 
 /// A value as text. Where the dialect takes any bytes, those that are no UTF-8 become what every
 /// reader of an event stream would make of them (HTML §9.2.6).
-fn value<'a>(dialect: &Dialect, name: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, Refusal> {
+fn value<'a>(dialect: &Dialect, name: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, ErrorAnswer> {
     let text = String::from_utf8_lossy(bytes);
     if dialect.strict_text && matches!(text, Cow::Owned(_)) {
-        return Err(Refusal::bad_request(format!("\"{name}\" is not UTF-8")));
+        return Err(ErrorAnswer::bad_request(format!("\"{name}\" is not UTF-8")));
     }
     Ok(text)
 }
 
-fn check_seen(dialect: &Dialect, name: &str, text: &str) -> Result<(), Refusal> {
+fn check_seen(dialect: &Dialect, name: &str, text: &str) -> Result<(), ErrorAnswer> {
     match text::unseen(text) {
         Some(c) if dialect.strict_text => {
-            Err(Refusal::bad_request(format!("\"{name}\" holds the invisible character {c:?}")))
+            Err(ErrorAnswer::bad_request(format!("\"{name}\" holds the invisible character {c:?}")))
         }
         _ => Ok(()),
     }
 }
 
-fn retry(text: &str) -> Result<u64, Refusal> {
+fn retry(text: &str) -> Result<u64, ErrorAnswer> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| digits);
-    number.ok_or_else(|| Refusal::bad_request("Invalid \"retry\" parameter"))
+    number.ok_or_else(|| ErrorAnswer::bad_request("Invalid \"retry\" parameter"))
 }
 
-fn not_granted(dialect: &Dialect, text: String) -> Refusal {
-    Refusal::token(dialect.not_granted, Challenge::InsufficientScope, text)
+fn not_granted(dialect: &Dialect, text: String) -> ErrorAnswer {
+    ErrorAnswer::token(dialect.not_granted, Challenge::InsufficientScope, text)
 }
 
-fn too_large(dialect: &Dialect, bytes_max: usize) -> Refusal {
+fn too_large(dialect: &Dialect, bytes_max: usize) -> ErrorAnswer {
     let text = format!("the hub takes at most {bytes_max} bytes");
-    Refusal::new(dialect.body_too_large, text)
+    ErrorAnswer::new(dialect.body_too_large, text)
 }
 
 /// The one media type that is read.

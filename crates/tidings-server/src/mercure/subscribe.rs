@@ -6,16 +6,16 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
-use tidings_engine::{Attachment, OpenError, Opening};
+use tidings_engine::{Attachment, OpenError, Opening, Rejection};
 use tidings_hub::{ControlStyle, Matcher, Notice, Outcome, Position, Start};
 
 use super::access::{self, Role};
 use super::context::Context;
 use super::dialect::{self, Dialect, QUERY_BYTES_MAX, ZERO};
+use super::error_answer::ErrorAnswer;
 use super::form::Form;
 use super::presence::Since;
 use super::publish::FORM;
-use super::refusal::Refusal;
 use super::selector::{MatchType, topic_selector};
 use super::subscription::{Kind, Subscription};
 use super::text;
@@ -26,7 +26,6 @@ use crate::problem::Code;
 use crate::state::State;
 use crate::stream::{self, Stream};
 use crate::trace;
-use crate::turned_away::TurnedAway;
 use crate::whole_body::WholeBody;
 
 /// What a 0.x client reads to see where its stream begins.
@@ -38,7 +37,10 @@ pub(super) const MERCURE_LAST_EVENT_ID: HeaderName =
 /// Replay everything: an id to resume after, and the answer to one that is not known.
 pub(super) const EARLIEST: &str = "earliest";
 
-pub(super) async fn subscribe(context: &Context<'_>, body: RequestBody) -> Result<Answer, Refusal> {
+pub(super) async fn subscribe(
+    context: &Context<'_>,
+    body: RequestBody,
+) -> Result<Answer, ErrorAnswer> {
     let Context { mercure, state, parts, .. } = *context;
     let form = parameters(state, parts, body).await?;
     let spoken = match parts.method.as_str() {
@@ -62,18 +64,18 @@ pub(super) async fn subscribe(context: &Context<'_>, body: RequestBody) -> Resul
         return Ok(Answer::Response(response));
     }
     if state.is_leaving() {
-        let reason = tidings_engine::Refusal::Draining.into();
+        let reason = Rejection::Draining;
         return Ok(come_back(state, parts.version, &resume, reason));
     }
     let seat = match state.quotas().subscribe(parts, caller.token) {
         Ok(seat) => seat,
-        Err(full) => return Ok(come_back(state, parts.version, &resume, full.into())),
+        Err(reason) => return Ok(come_back(state, parts.version, &resume, reason)),
     };
     let place = resume.place(context);
     let mut opening = match state.engine().open(interest, place.start()).await {
         Ok(opening) => opening,
-        Err(OpenError::Refused(reason)) => {
-            return Ok(come_back(state, parts.version, &resume, reason.into()));
+        Err(OpenError::Rejected(reason)) => {
+            return Ok(come_back(state, parts.version, &resume, reason));
         }
         // The only answer that keeps a browser from coming back (HTML §9.2.3).
         Err(OpenError::Ended) => {
@@ -81,7 +83,7 @@ pub(super) async fn subscribe(context: &Context<'_>, body: RequestBody) -> Resul
         }
         Err(error) => {
             tracing::error!(%error, "a subscription was not opened");
-            return Err(Refusal::unavailable("Service Unavailable"));
+            return Err(ErrorAnswer::unavailable("Service Unavailable"));
         }
     };
     opening.hold(seat);
@@ -106,7 +108,7 @@ pub(super) async fn subscribe(context: &Context<'_>, body: RequestBody) -> Resul
 
 /// The parameters of the query and, of a `QUERY` request (RFC 10008), those of the body behind
 /// them.
-async fn parameters(state: &State, parts: &Parts, body: RequestBody) -> Result<Form, Refusal> {
+async fn parameters(state: &State, parts: &Parts, body: RequestBody) -> Result<Form, ErrorAnswer> {
     let mut form = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
     if parts.method.as_str() != QUERY {
         return Ok(form);
@@ -115,19 +117,19 @@ async fn parameters(state: &State, parts: &Parts, body: RequestBody) -> Result<F
     let bytes = bytes.map_err(|problem| match problem.code() {
         Code::EventTooLarge => {
             let text = format!("a query has at most {QUERY_BYTES_MAX} bytes");
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+            ErrorAnswer::new(StatusCode::PAYLOAD_TOO_LARGE, text)
         }
-        Code::TooManyBodies => Refusal::unavailable(problem.code().title()),
-        code => Refusal::new(code.status(), problem.detail().to_owned()),
+        Code::TooManyBodies => ErrorAnswer::unavailable(problem.code().title()),
+        code => ErrorAnswer::new(code.status(), problem.detail().to_owned()),
     })?;
     if bytes.is_empty() {
         return Ok(form);
     }
     if body::media_type(&parts.headers) != FORM {
-        return Err(Refusal::bad_request(format!("the body of a QUERY is `{FORM}`")));
+        return Err(ErrorAnswer::bad_request(format!("the body of a QUERY is `{FORM}`")));
     }
     let more = Form::parse(&bytes);
-    form.append(more.map_err(|_| Refusal::bad_request("the body of the QUERY is malformed"))?);
+    form.append(more.map_err(|_| ErrorAnswer::bad_request("the body of the QUERY is malformed"))?);
     Ok(form)
 }
 
@@ -151,12 +153,12 @@ fn subscriptions(wanted: &[Wanted]) -> Vec<Subscription> {
 }
 
 /// The topic selectors of a 0.x subscriber.
-fn selectors(form: &Form) -> Result<Vec<Wanted>, Refusal> {
+fn selectors(form: &Form) -> Result<Vec<Wanted>, ErrorAnswer> {
     check_count(&ZERO, form.all("topic").count())?;
     let selector = |bytes| {
         let words = String::from_utf8_lossy(bytes);
         let matcher = topic_selector(&words)
-            .map_err(|error| Refusal::bad_request(format!("a topic selector {error}")))?;
+            .map_err(|error| ErrorAnswer::bad_request(format!("a topic selector {error}")))?;
         let kind = Kind::of_selector(&matcher);
         Ok(Wanted { words: words.into(), kind, matcher })
     };
@@ -164,7 +166,7 @@ fn selectors(form: &Form) -> Result<Vec<Wanted>, Refusal> {
 }
 
 /// The matchers of a 1.0 subscriber.
-fn matchers(context: &Context<'_>, form: &Form) -> Result<Vec<Wanted>, Refusal> {
+fn matchers(context: &Context<'_>, form: &Form) -> Result<Vec<Wanted>, ErrorAnswer> {
     let mut asked = Vec::new();
     for (name, value) in form.fields() {
         let kind = match name {
@@ -172,11 +174,11 @@ fn matchers(context: &Context<'_>, form: &Form) -> Result<Vec<Wanted>, Refusal> 
             b"match_urlpattern" => MatchType::UrlPattern,
             b"topic" => {
                 let text = "`topic` is a parameter of another version; use `match`";
-                return Err(Refusal::bad_request(text));
+                return Err(ErrorAnswer::bad_request(text));
             }
             name if dialect::is_match_name(name) => {
                 let name = String::from_utf8_lossy(name);
-                return Err(Refusal::bad_request(format!(
+                return Err(ErrorAnswer::bad_request(format!(
                     "{name:?} is no parameter that is known"
                 )));
             }
@@ -186,26 +188,26 @@ fn matchers(context: &Context<'_>, form: &Form) -> Result<Vec<Wanted>, Refusal> 
     }
     check_count(&dialect::ONE, asked.len())?;
     let matcher = |(kind, bytes): (MatchType, &[u8])| {
-        let words =
-            str::from_utf8(bytes).map_err(|_| Refusal::bad_request("a matcher is not UTF-8"))?;
+        let words = str::from_utf8(bytes)
+            .map_err(|_| ErrorAnswer::bad_request("a matcher is not UTF-8"))?;
         if let Some(c) = text::unseen(words) {
             let text = format!("a matcher holds the invisible character {c:?}");
-            return Err(Refusal::bad_request(text));
+            return Err(ErrorAnswer::bad_request(text));
         }
         let matcher = context.mercure.patterns.matcher(kind, words, &context.site.url);
         let matcher =
-            matcher.map_err(|error| Refusal::bad_request(format!("a matcher {error}")))?;
+            matcher.map_err(|error| ErrorAnswer::bad_request(format!("a matcher {error}")))?;
         Ok(Wanted { words: words.into(), kind: kind.into(), matcher })
     };
     asked.into_iter().map(matcher).collect()
 }
 
-fn check_count(dialect: &Dialect, count: usize) -> Result<(), Refusal> {
+fn check_count(dialect: &Dialect, count: usize) -> Result<(), ErrorAnswer> {
     if count == 0 {
-        return Err(Refusal::bad_request(dialect.wanted_missing));
+        return Err(ErrorAnswer::bad_request(dialect.wanted_missing));
     }
     if count > dialect.wanted_max {
-        return Err(Refusal::bad_request(dialect.wanted_too_many));
+        return Err(ErrorAnswer::bad_request(dialect.wanted_too_many));
     }
     Ok(())
 }
@@ -329,9 +331,9 @@ fn headers() -> HeaderMap {
 /// The answer when there is no room now. Any status but 200 would end a browser's `EventSource` for
 /// good, so this is a stream that says when to come back, and ends. As nothing is sent, the place
 /// the client asked to go on from stays its place.
-fn come_back(state: &State, version: Version, resume: &Resume, reason: TurnedAway) -> Answer {
-    state.counts().turned_away(reason);
-    trace::turned_away(reason.name());
+fn come_back(state: &State, version: Version, resume: &Resume, reason: Rejection) -> Answer {
+    state.counts().rejected(reason);
+    trace::rejected(reason.name());
     let mut body = b":\n".to_vec();
     encode::retry(&mut body, jittered_ms(state.config().retry_refused));
     let mut response = answer::whole(StatusCode::OK, stream::EVENT_STREAM, body);

@@ -8,10 +8,10 @@ use tidings_hub::{Position, Topic};
 use super::access::{self, Caller, Role};
 use super::context::Context;
 use super::dialect::{Dialect, ONE, ZERO};
+use super::error_answer::{Challenge, ErrorAnswer};
 use super::form::Form;
 use super::paths::HUB;
 use super::presence::Session;
-use super::refusal::{Challenge, Refusal};
 use super::selector::MatchType;
 use super::subscription::{Kind, SubscriberName, Subscription, collection};
 use crate::answer::{self, Answer};
@@ -28,7 +28,7 @@ struct Asked {
     subscriber: Option<String>,
 }
 
-pub(super) async fn subscriptions(context: &Context<'_>) -> Result<Answer, Refusal> {
+pub(super) async fn subscriptions(context: &Context<'_>) -> Result<Answer, ErrorAnswer> {
     let Context { mercure, state, parts, .. } = *context;
     let below = below(parts.uri.path()).unwrap_or_default();
     let query = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
@@ -58,7 +58,7 @@ pub(super) async fn subscriptions(context: &Context<'_>) -> Result<Answer, Refus
             found.find_map(|(subscriber, one)| one.alone(dialect, subscriber, &cursor))
         }
     };
-    let body = body.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "Not Found"))?;
+    let body = body.ok_or_else(|| ErrorAnswer::new(StatusCode::NOT_FOUND, "Not Found"))?;
     Ok(Answer::Response(respond(parts, dialect, &cursor, body)))
 }
 
@@ -92,10 +92,10 @@ fn spoken(below: &[&str]) -> Option<&'static Dialect> {
 
 /// Whether a token grants what is asked for. That everybody may listen to public events is nothing
 /// to the list.
-fn check_granted(state: &State, parts: &Parts, caller: &Caller) -> Result<(), Refusal> {
+fn check_granted(state: &State, parts: &Parts, caller: &Caller) -> Result<(), ErrorAnswer> {
     if caller.is_anonymous() && state.auth().anonymous().is_none() {
         let text = "a token is needed: send `Authorization: Bearer <token>`";
-        return Err(Refusal::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text));
+        return Err(ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text));
     }
     let path = parts.uri.path();
     let with_query = parts.uri.path_and_query().map(|target| target.as_str());
@@ -110,22 +110,22 @@ fn check_granted(state: &State, parts: &Parts, caller: &Caller) -> Result<(), Re
         return Ok(());
     }
     let text = format!("the token does not grant `subscribe` on {path:?}");
-    Err(Refusal::token(caller.dialect.not_granted, Challenge::InsufficientScope, text))
+    Err(ErrorAnswer::token(caller.dialect.not_granted, Challenge::InsufficientScope, text))
 }
 
 impl Asked {
-    fn of(below: &[&str], dialect: &Dialect) -> Result<Self, Refusal> {
+    fn of(below: &[&str], dialect: &Dialect) -> Result<Self, ErrorAnswer> {
         let plus = if dialect.is_one { Plus::Itself } else { Plus::Space };
         let decoded = |segment: &str| {
             let text = decode(segment, plus);
             text.map(std::borrow::Cow::into_owned)
-                .map_err(|_| Refusal::bad_request("the path is not percent-encoded UTF-8"))
+                .map_err(|_| ErrorAnswer::bad_request("the path is not percent-encoded UTF-8"))
         };
         let (kind, rest) = match below {
             [] => return Ok(Self::default()),
             [kind, rest @ ..] if dialect.is_one => {
                 let kind = MatchType::named(kind);
-                let kind = kind.ok_or_else(|| Refusal::bad_request("no such match type"))?;
+                let kind = kind.ok_or_else(|| ErrorAnswer::bad_request("no such match type"))?;
                 (Some(kind.into()), rest)
             }
             _ => (None, below),
@@ -133,7 +133,7 @@ impl Asked {
         let (words, subscriber) = match rest {
             [words] => (decoded(words)?, None),
             [words, subscriber] => (decoded(words)?, Some(decoded(subscriber)?)),
-            _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "404 page not found")),
+            _ => return Err(ErrorAnswer::new(StatusCode::NOT_FOUND, "404 page not found")),
         };
         Ok(Self { words: Some(words), kind, subscriber })
     }

@@ -4,7 +4,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
-use tidings_engine::{Attachment, OpenError, Opening, Refusal};
+use tidings_engine::{Attachment, OpenError, Opening, Rejection};
 use tidings_hub::{ControlStyle, Outcome, Reset, Start};
 
 use super::start;
@@ -15,7 +15,6 @@ use crate::state::State;
 use crate::store_problem;
 use crate::stream::{self, EVENT_STREAM, Stream};
 use crate::trace;
-use crate::turned_away::TurnedAway;
 
 /// Says which of three a stream is: `live`, `resumed` or `reset`.
 pub(super) const TIDINGS_RESUME: HeaderName = HeaderName::from_static("tidings-resume");
@@ -35,16 +34,16 @@ pub(super) async fn subscribe(
         return Ok(Answer::Response(response));
     }
     if state.is_leaving() {
-        return Ok(come_back(state, parts.version, Refusal::Draining.into()));
+        return Ok(come_back(state, parts.version, Rejection::Draining));
     }
     let place = match state.quotas().subscribe(parts, caller.token()) {
         Ok(place) => place,
-        Err(full) => return Ok(come_back(state, parts.version, full.into())),
+        Err(reason) => return Ok(come_back(state, parts.version, reason)),
     };
     let mut opening = match state.engine().open(interest, start).await {
         Ok(opening) => opening,
-        Err(OpenError::Refused(reason)) => {
-            return Ok(come_back(state, parts.version, reason.into()));
+        Err(OpenError::Rejected(reason)) => {
+            return Ok(come_back(state, parts.version, reason));
         }
         // The only answer that keeps a browser from coming back (HTML §9.2.3).
         Err(OpenError::Ended) => {
@@ -89,9 +88,9 @@ fn preface(state: &State, opening: &Opening) -> Vec<u8> {
 
 /// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for
 /// good, so this is a stream that says when to come back, and ends.
-fn come_back(state: &State, version: Version, reason: TurnedAway) -> Answer {
-    state.counts().turned_away(reason);
-    trace::turned_away(reason.name());
+fn come_back(state: &State, version: Version, reason: Rejection) -> Answer {
+    state.counts().rejected(reason);
+    trace::rejected(reason.name());
     let mut body = Vec::with_capacity(128);
     encode::comment(&mut body, reason.sentence());
     encode::retry(&mut body, jittered_ms(state.config().retry_refused));

@@ -108,6 +108,6 @@ pub(crate) fn refused(kind: &str) {
 }
 
 /// The subscriber was asked to come back later.
-pub(crate) fn turned_away(reason: &str) {
+pub(crate) fn rejected(reason: &str) {
     Span::current().record("tidings.turned_away", reason);
 }

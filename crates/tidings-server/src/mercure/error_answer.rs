@@ -14,7 +14,7 @@ use crate::response_body::Response;
 
 /// An error as a client sees it.
 #[derive(Debug)]
-pub(super) struct Refusal(Box<Parts>);
+pub(super) struct ErrorAnswer(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
@@ -45,7 +45,7 @@ impl Challenge {
     }
 }
 
-impl Refusal {
+impl ErrorAnswer {
     pub(super) fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Parts {
             status,
