@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tidings_engine::{Engine, EngineConfig};
 use tidings_hub::{Epoch, Grant, Matcher, MemoryStore};
-use tidings_server::{Config, HubService, Server};
+use tidings_server::{Config, HttpConfig, HubService, Server};
 
 /// The application. Below `/hub` is the hub, with all its paths.
 pub fn application(hub: HubService) -> Router {
@@ -53,8 +53,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         axum::serve(listener, application(hub)).await?;
     } else {
         // The hub owns it: TLS, limits, draining, and subscribers served by the engine itself.
-        let config =
-            Config { listen: vec![address], granted_by_application: true, ..Config::default() };
+        let config = HttpConfig {
+            listen: vec![address],
+            granted_by_application: true,
+            ..HttpConfig::default()
+        };
         let server = Server::bind(config, engine.clone())?;
         let application = application(server.service());
         let leave = std::future::pending(); // or a signal

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::activity::{Activity, Doing};
-use crate::config::Config;
+use crate::config::HttpConfig;
 use crate::counts::Protocol;
 use crate::handoff::Slot;
 use crate::limits::{FIRST_WORD_MAX, LINGER_MAX, TLS_SEND_BYTES_MAX};
@@ -244,7 +244,7 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(activity: &'a Activity, config: &Config) -> Self {
+    fn new(activity: &'a Activity, config: &HttpConfig) -> Self {
         Self {
             activity,
             head_max: config.head_max,

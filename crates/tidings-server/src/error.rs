@@ -25,7 +25,7 @@ pub enum ConfigError {
     },
     /// The setting must be more than zero.
     Zero {
-        /// The field of [`Config`](crate::Config).
+        /// The field of the configuration.
         name: &'static str,
     },
     /// `event_bytes_max` is more than clients can be expected to take.

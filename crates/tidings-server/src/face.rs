@@ -19,6 +19,11 @@ pub(crate) trait Face: Debug + Send + Sync + 'static {
     /// Whether `path` is one of this protocol. The answer for a path never changes.
     fn claims(&self, path: &str) -> bool;
 
+    /// Whether it has keys of its own. Then a hub without any other is not open to everybody.
+    fn has_keys(&self) -> bool {
+        false
+    }
+
     /// Answers a request to a path that this protocol [claims](Self::claims). Whatever goes wrong
     /// is an answer too.
     fn answer<'a>(

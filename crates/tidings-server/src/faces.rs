@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config::Config;
 use crate::face::Face;
+use crate::hub_config::Config;
 use crate::mercure::Mercure;
 
 /// The faces of a hub of this configuration.

@@ -8,11 +8,12 @@ use http::Request;
 use tidings_engine::Engine;
 use tower_service::Service;
 
-use crate::admin::Pages;
 use crate::body::RequestBody;
-use crate::config::Config;
+#[cfg(doc)]
+use crate::config::HttpConfig;
 use crate::error::BindError;
 use crate::faces;
+use crate::hub_config::Config;
 use crate::hub_service::HubService;
 use crate::mount::Mounted;
 use crate::routes::Routes;
@@ -31,7 +32,7 @@ impl Server {
     /// # Errors
     ///
     /// [`BindError`].
-    pub fn bind(config: Config, engine: Engine) -> Result<Self, BindError> {
+    pub fn bind(config: impl Into<Config>, engine: Engine) -> Result<Self, BindError> {
         Self::bind_with(config, engine, Vec::new())
     }
 
@@ -43,14 +44,16 @@ impl Server {
     ///
     /// [`BindError`].
     pub fn bind_with(
-        config: Config,
+        config: impl Into<Config>,
         engine: Engine,
         bound: Vec<TcpListener>,
     ) -> Result<Self, BindError> {
+        let config = config.into();
         config.check()?;
-        let (faces, pages) = (faces::of(&config), Pages::new(&config.pages));
-        let http = HttpServer::bind(config, engine, bound)?;
-        let routes = Arc::new(Routes::new(Arc::clone(http.state()), faces, pages));
+        let faces = faces::of(&config);
+        let has_face_keys = faces.iter().any(|face| face.has_keys());
+        let http = HttpServer::bind(config.http.clone(), has_face_keys, engine, bound)?;
+        let routes = Arc::new(Routes::new(Arc::clone(http.state()), faces, &config));
         Ok(Self { http, routes })
     }
 
@@ -94,8 +97,9 @@ impl Server {
     }
 
     /// Serves until `shutdown` is ready, then leaves: takes no more connections, lets the engine
-    /// tell its subscribers to come back ([`Config::drain_window`]), lets begun requests end, and
-    /// cuts what is left after [`Config::drain_max`]. The engine is drained, but not stopped.
+    /// tell its subscribers to come back ([`HttpConfig::drain_window`]), lets begun requests end,
+    /// and cuts what is left after [`HttpConfig::drain_max`]. The engine is drained, but not
+    /// stopped.
     ///
     /// Must run on a tokio runtime with its I/O and timers enabled.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {

@@ -8,10 +8,11 @@ use http::Request;
 use tidings_engine::Engine;
 use tower_service::Service;
 
-use crate::admin::Pages;
-use crate::config::Config;
+#[cfg(doc)]
+use crate::config::HttpConfig;
 use crate::error::{BoxError, ConfigError};
 use crate::faces;
+use crate::hub_config::Config;
 use crate::mount::HandlerService;
 use crate::response_body::Response;
 use crate::routes::Routes;
@@ -28,18 +29,20 @@ pub struct HubService(HandlerService);
 impl HubService {
     /// A hub for an application that serves connections itself. Of `config`, what concerns
     /// listening and connections has no meaning; without keys, and unless it is
-    /// [open](Config::open), only the grants of the application count. When the application leaves,
-    /// it drains the engine.
+    /// [open](HttpConfig::open), only the grants of the application count. When the application
+    /// leaves, it drains the engine.
     ///
     /// # Errors
     ///
     /// [`ConfigError`].
-    pub fn new(mut config: Config, engine: Engine) -> Result<Self, ConfigError> {
-        config.granted_by_application |= config.has_no_keys();
+    pub fn new(config: impl Into<Config>, engine: Engine) -> Result<Self, ConfigError> {
+        let mut config = config.into();
+        let faces = faces::of(&config);
+        let has_face_keys = faces.iter().any(|face| face.has_keys());
+        config.http.granted_by_application |= !(config.http.has_keys() || has_face_keys);
         config.check()?;
-        let (faces, pages) = (faces::of(&config), Pages::new(&config.pages));
-        let state = Arc::new(State::without_server(engine, config));
-        Ok(Self::of(Arc::new(Routes::new(Arc::clone(&state), faces, pages)), state))
+        let state = Arc::new(State::without_server(engine, config.http.clone(), has_face_keys));
+        Ok(Self::of(Arc::new(Routes::new(Arc::clone(&state), faces, &config)), state))
     }
 
     /// The hub that answers by `routes` from `state`.

@@ -7,13 +7,13 @@
 //!
 //! use tidings_engine::{Engine, EngineConfig};
 //! use tidings_hub::{Epoch, MemoryStore};
-//! use tidings_server::{Config, Server};
+//! use tidings_server::{HttpConfig, Server};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = MemoryStore::new(Epoch::from_random(7), 64 << 20, Duration::from_secs(3600));
 //! let engine = Engine::start(Arc::new(store), EngineConfig::default())?;
-//! let config = Config { listen: vec!["127.0.0.1:0".parse()?], ..Config::default() };
+//! let config = HttpConfig { listen: vec!["127.0.0.1:0".parse()?], ..HttpConfig::default() };
 //! let server = Server::bind(config, engine.clone())?;
 //! println!("listening on {}", server.local_addr());
 //! # let shutdown = std::future::ready(());
@@ -92,6 +92,7 @@ mod handoff;
 mod headers;
 mod host;
 mod hub;
+mod hub_config;
 mod hub_service;
 mod limiter;
 pub mod limits;
@@ -130,10 +131,11 @@ pub use allowed_hosts::AllowedHosts;
 pub use auth::{ApiKey, JwtKey};
 pub use body::RequestBody;
 pub use client::TrustedProxies;
-pub use config::Config;
+pub use config::HttpConfig;
 pub use cors::Cors;
 pub use error::{BindError, ConfigError};
 pub use hub::Server;
+pub use hub_config::Config;
 pub use hub_service::HubService;
 pub use mercure::{
     MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins, TokenReport,

@@ -13,7 +13,7 @@ use http::request::Parts;
 use tidings_engine::Rejection;
 
 use crate::client::{self, Client};
-use crate::config::Config;
+use crate::config::HttpConfig;
 use crate::limiter::{Meter, Place, Rates, SHARED, Tally};
 use crate::limits::EXCESS_CONNECTIONS_MAX;
 use crate::quota_key::Key;
@@ -41,7 +41,7 @@ pub(crate) enum Entrance {
 }
 
 impl Quotas {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &HttpConfig) -> Self {
         let tally = |max: Option<NonZeroU32>| max.map(|max| Arc::new(Tally::new(max.get())));
         Self {
             hasher: RandomState::new(),

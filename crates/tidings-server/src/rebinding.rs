@@ -13,7 +13,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::Authority;
 
 use crate::allowed_hosts::canonical;
-use crate::config::Config;
+use crate::config::HttpConfig;
 use crate::problem::{Code, Problem};
 
 /// Refuses a request to an open hub that came by a foreign name.
@@ -21,8 +21,13 @@ use crate::problem::{Code, Problem};
 /// # Errors
 ///
 /// A 421 that says what to set.
-pub(crate) fn check(config: &Config, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-    if !config.is_open() || config.allowed_hosts.is_every() {
+pub(crate) fn check(
+    config: &HttpConfig,
+    is_open: bool,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
+    if !is_open || config.allowed_hosts.is_every() {
         return Ok(());
     }
     let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
@@ -41,7 +46,7 @@ pub(crate) fn check(config: &Config, uri: &Uri, headers: &HeaderMap) -> Result<(
     if is_named { Ok(()) } else { Err(not_allowed("")) }
 }
 
-fn allows(config: &Config, host: &str) -> bool {
+fn allows(config: &HttpConfig, host: &str) -> bool {
     let name = canonical(host);
     if let Ok(address) = name.parse::<IpAddr>() {
         // No name server answers for an address. Whoever opened a hub to others' machines wants to
@@ -59,12 +64,12 @@ fn is_local_name(name: &str) -> bool {
 }
 
 /// A browser shows nobody's page under a name whose certificate it has not seen.
-fn has_certificate(config: &Config, name: &str) -> bool {
+fn has_certificate(config: &HttpConfig, name: &str) -> bool {
     config.tls.as_ref().is_some_and(|tls| tls.covers(name))
 }
 
 /// Whether a reader may be sent to `host`: it is the hub's own, as far as anybody can tell.
-pub(crate) fn is_own_host(config: &Config, host: &str) -> bool {
+pub(crate) fn is_own_host(config: &HttpConfig, host: &str) -> bool {
     let name = canonical(host);
     let is_loopback = name.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     is_loopback
@@ -97,17 +102,17 @@ mod tests {
     use crate::allowed_hosts::AllowedHosts;
     use crate::auth::JwtKey;
 
-    fn allowed(config: &Config, target: &str, host: Option<&str>) -> bool {
+    fn allowed(config: &HttpConfig, target: &str, host: Option<&str>) -> bool {
         let mut headers = HeaderMap::new();
         if let Some(host) = host {
             headers.insert(header::HOST, host.parse().unwrap());
         }
-        check(config, &target.parse().unwrap(), &headers).is_ok()
+        check(config, config.is_open(false), &target.parse().unwrap(), &headers).is_ok()
     }
 
     #[test]
     fn an_open_hub_answers_to_loopback_names_and_addresses_and_to_no_others() {
-        let open = Config::default();
+        let open = HttpConfig::default();
         for host in [
             "localhost",
             "LOCALHOST:8080",
@@ -147,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_target_counts_beside_the_header() {
-        let open = Config::default();
+        let open = HttpConfig::default();
         assert!(allowed(&open, "http://localhost:1/", None));
         assert!(allowed(&open, "http://localhost/", Some("127.0.0.1")));
         assert!(!allowed(&open, "http://evil.example/", Some("localhost")));
@@ -157,19 +162,22 @@ mod tests {
     #[test]
     fn hosts_of_the_list_are_answered_to_with_any_port_and_in_any_case() {
         let allowed_hosts = AllowedHosts::new(["Hub.Example", "192.0.2.1", "2001:db8::1"]).unwrap();
-        let open = Config { allowed_hosts, ..Config::default() };
+        let open = HttpConfig { allowed_hosts, ..HttpConfig::default() };
         for host in ["hub.example", "HUB.example.:81", "192.0.2.1:80", "[2001:DB8:0::1]:80"] {
             assert!(allowed(&open, "/", Some(host)), "{host}");
         }
         assert!(!allowed(&open, "/", Some("x.hub.example")));
-        let all = Config { allowed_hosts: AllowedHosts::new(["*"]).unwrap(), ..Config::default() };
+        let all = HttpConfig {
+            allowed_hosts: AllowedHosts::new(["*"]).unwrap(),
+            ..HttpConfig::default()
+        };
         assert!(allowed(&all, "/", Some("evil.example")) && allowed(&all, "/", None));
     }
 
     #[test]
     fn a_hub_with_keys_is_not_concerned() {
         let jwt_keys = vec![JwtKey::hs256(&[7; 32]).unwrap()];
-        let mut config = Config { jwt_keys, ..Config::default() };
+        let mut config = HttpConfig { jwt_keys, ..HttpConfig::default() };
         assert!(allowed(&config, "/", Some("hub.example")));
         // Unless everybody may do everything all the same.
         config.open = true;
@@ -179,7 +187,7 @@ mod tests {
     #[test]
     fn a_hub_on_an_address_of_the_network_answers_to_addresses() {
         let listen = vec![SocketAddr::from(([0, 0, 0, 0], 80))];
-        let open = Config { open: true, listen, ..Config::default() };
+        let open = HttpConfig { open: true, listen, ..HttpConfig::default() };
         assert!(allowed(&open, "/", Some("192.168.1.5:8080")));
         assert!(!allowed(&open, "/", Some("evil.example")));
     }

@@ -5,7 +5,7 @@ use http::uri::Authority;
 use http::{Method, Request, StatusCode};
 
 use crate::answer;
-use crate::config::Config;
+use crate::config::HttpConfig;
 use crate::problem::{Code, Problem};
 use crate::rebinding;
 use crate::response_body::Response;
@@ -13,7 +13,7 @@ use crate::response_body::Response;
 /// Sends a reader to the same place behind TLS, at `port`. A request that changes something is
 /// refused: it has carried its token over the network in the clear, and whoever sent it should
 /// notice. For the same reason a token in the query is not sent on.
-pub(crate) fn answer<B>(config: &Config, request: &Request<B>, port: u16) -> Response {
+pub(crate) fn answer<B>(config: &HttpConfig, request: &Request<B>, port: u16) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     match location(config, request, port).filter(|_| reads) {
         Some(Ok(location)) => {
@@ -33,7 +33,7 @@ pub(crate) fn tls_required() -> Problem {
 
 /// Where the same place is behind TLS; `None` if the request names no host.
 fn location<B>(
-    config: &Config,
+    config: &HttpConfig,
     request: &Request<B>,
     port: u16,
 ) -> Option<Result<HeaderValue, Problem>> {
@@ -75,8 +75,11 @@ mod tests {
     use super::*;
     use crate::allowed_hosts::AllowedHosts;
 
-    fn config() -> Config {
-        Config { allowed_hosts: AllowedHosts::new(["hub.example"]).unwrap(), ..Config::default() }
+    fn config() -> HttpConfig {
+        HttpConfig {
+            allowed_hosts: AllowedHosts::new(["hub.example"]).unwrap(),
+            ..HttpConfig::default()
+        }
     }
 
     fn to(host: &str, target: &str, port: u16) -> Option<String> {

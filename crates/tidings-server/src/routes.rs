@@ -16,7 +16,8 @@ use crate::client::Client;
 use crate::cors;
 use crate::face::Face;
 use crate::handler::Handler;
-use crate::native;
+use crate::hub_config::Config;
+use crate::native::{self, Bounds};
 use crate::problem::{Code, Problem};
 use crate::route::{Meaning, PATHS, Path, Route};
 use crate::route_counts::RouteCounts;
@@ -26,6 +27,7 @@ use crate::trace;
 /// Everything that the hub answers, and by what.
 pub(crate) struct Routes {
     state: Arc<State>,
+    bounds: Bounds,
     faces: Vec<Arc<dyn Face>>,
     pages: Pages,
     /// By the numbers of [`Target::number`].
@@ -34,11 +36,17 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    pub(crate) fn new(state: Arc<State>, faces: Vec<Arc<dyn Face>>, pages: Pages) -> Self {
+    pub(crate) fn new(state: Arc<State>, faces: Vec<Arc<dyn Face>>, config: &Config) -> Self {
         let paths = PATHS.iter().map(|(path, _)| *path);
         let names = paths.chain(faces.iter().map(|face| face.name())).chain(OTHER_NAMES);
         let counts = RouteCounts::new(names);
-        Self { state, faces, pages, counts, started: SystemTime::now() }
+        let bounds = Bounds {
+            wait_max: config.wait_max,
+            ingest_idle_max: config.ingest_idle_max,
+            matchers_max: config.matchers_max,
+        };
+        let pages = Pages::new(&config.pages);
+        Self { state, bounds, faces, pages, counts, started: SystemTime::now() }
     }
 
     /// What is at `path`: the API comes first, for a publish should not pay for the others, and no
@@ -103,8 +111,8 @@ impl Routes {
         check_connection(parts, route)?;
         body::check_coding(&parts.headers, &body)?;
         match route {
-            Route::Read(topic) => native::read(state, parts, topic).await,
-            Route::Write(topic) => native::write(state, parts, topic, body).await,
+            Route::Read(topic) => native::read(state, &self.bounds, parts, topic).await,
+            Route::Write(topic) => native::write(state, &self.bounds, parts, topic, body).await,
             Route::End(topic) => native::end(state, parts, topic).await,
             Route::Topics => native::topics(state, parts).await,
             Route::Stats => native::stats(state, parts).await,

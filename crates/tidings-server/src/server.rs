@@ -5,7 +5,7 @@ use tidings_engine::Engine;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::Config;
+use crate::config::HttpConfig;
 use crate::error::BindError;
 use crate::handler::Handler;
 use crate::listener::Listener;
@@ -28,17 +28,19 @@ pub(crate) struct HttpServer {
 impl HttpServer {
     /// Binds the addresses of `config`. From here on the system lets clients connect; they are
     /// answered once [`serve`](Self::serve) runs. Sockets that somebody else has bound and listens
-    /// on come as `bound`; each stands for its own address.
+    /// on come as `bound`; each stands for its own address. `has_face_keys` says whether a protocol
+    /// has keys of its own.
     ///
     /// # Errors
     ///
     /// [`BindError`].
     pub(crate) fn bind(
-        config: Config,
+        config: HttpConfig,
+        has_face_keys: bool,
         engine: Engine,
         mut bound: Vec<TcpListener>,
     ) -> Result<Self, BindError> {
-        config.check()?;
+        config.check(has_face_keys)?;
         let all: Vec<_> = config.listen.iter().chain(&config.redirect).copied().collect();
         let door = match &config.tls {
             Some(tls) => Door::Tls(Arc::clone(tls.config()).into()),
@@ -58,7 +60,7 @@ impl HttpServer {
         let stage = watch::Sender::new(Stage::Serving);
         let protocols = Protocols::new(&config, engine.takes_sockets());
         let room = Arc::new(Room::new(config.connections_max));
-        let state = Arc::new(State::new(engine, config, stage.subscribe()));
+        let state = Arc::new(State::new(engine, config, has_face_keys, stage.subscribe()));
         Ok(Self { listeners, redirects, state, protocols, room, stage })
     }
 
@@ -79,9 +81,9 @@ impl HttpServer {
     }
 
     /// Answers requests by `handler` until `shutdown` is ready, then leaves: takes no more
-    /// connections, lets the engine tell its subscribers to come back ([`Config::drain_window`]),
-    /// lets begun requests end, and cuts what is left after [`Config::drain_max`]. The engine is
-    /// drained, but not stopped.
+    /// connections, lets the engine tell its subscribers to come back
+    /// ([`HttpConfig::drain_window`]), lets begun requests end, and cuts what is left after
+    /// [`HttpConfig::drain_max`]. The engine is drained, but not stopped.
     ///
     /// Must run on a tokio runtime with its I/O and timers enabled.
     pub(crate) async fn serve(self, handler: Arc<dyn Handler>, shutdown: impl Future<Output = ()>) {

@@ -74,8 +74,9 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let busy = connection.activity.begin();
         let client = connection.client(request.headers());
         request.extensions_mut().insert(client);
-        let host = host::check(request.version(), request.uri(), request.headers())
-            .and_then(|()| rebinding::check(state.config(), request.uri(), request.headers()));
+        let (config, uri, headers) = (state.config(), request.uri(), request.headers());
+        let host = host::check(request.version(), uri, headers)
+            .and_then(|()| rebinding::check(config, state.is_open(), uri, headers));
         let asked = Asked {
             version: request.version(),
             is_get: request.method() == Method::GET,

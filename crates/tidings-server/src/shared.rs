@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::config::Config;
+use crate::config::HttpConfig;
 use crate::handler::Handler;
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, PING_INTERVAL, PING_TIMEOUT, READ_BYTES_MAX, STREAM_SEND_BYTES_MAX,
@@ -38,7 +38,7 @@ pub(crate) struct Protocols {
 }
 
 impl Protocols {
-    pub(crate) fn new(config: &Config, takes_sockets: bool) -> Self {
+    pub(crate) fn new(config: &HttpConfig, takes_sockets: bool) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             // Ours tells a slow head from an idle connection.

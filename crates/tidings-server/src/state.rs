@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::auth::Auth;
 use crate::client::Client;
-use crate::config::Config;
+use crate::config::HttpConfig;
 use crate::counts::Counts;
 use crate::problem::Problem;
 use crate::quota::Quotas;
@@ -19,8 +19,9 @@ use crate::whole_body::BodyRoom;
 /// What everything that answers requests may reach.
 pub(crate) struct State {
     engine: Engine,
-    config: Config,
+    config: HttpConfig,
     auth: Auth,
+    is_open: bool,
     quotas: Quotas,
     counts: Arc<Counts>,
     body_room: BodyRoom,
@@ -30,9 +31,16 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// For a server that says by `stage` how far its life has come.
-    pub(crate) fn new(engine: Engine, config: Config, stage: watch::Receiver<Stage>) -> Self {
-        let anonymous = config.is_open().then(|| Arc::new(Grant::everything()));
+    /// For a server that says by `stage` how far its life has come. `has_face_keys` says whether a
+    /// protocol has keys of its own.
+    pub(crate) fn new(
+        engine: Engine,
+        config: HttpConfig,
+        has_face_keys: bool,
+        stage: watch::Receiver<Stage>,
+    ) -> Self {
+        let is_open = config.is_open(has_face_keys);
+        let anonymous = is_open.then(|| Arc::new(Grant::everything()));
         let (api_keys, jwt_keys) = (config.api_keys.clone(), config.jwt_keys.clone());
         let auth = Auth::new(api_keys, jwt_keys, anonymous, config.counts_tokens());
         let quotas = Quotas::new(&config);
@@ -41,6 +49,7 @@ impl State {
             engine,
             config,
             auth,
+            is_open,
             quotas,
             counts: Arc::default(),
             body_room,
@@ -50,21 +59,29 @@ impl State {
     }
 
     /// For an application that serves connections itself: it drains the engine when it leaves.
-    pub(crate) fn without_server(engine: Engine, config: Config) -> Self {
+    pub(crate) fn without_server(engine: Engine, config: HttpConfig, has_face_keys: bool) -> Self {
         let stage = watch::Sender::new(Stage::Serving);
-        Self { _serving: Some(stage.clone()), ..Self::new(engine, config, stage.subscribe()) }
+        Self {
+            _serving: Some(stage.clone()),
+            ..Self::new(engine, config, has_face_keys, stage.subscribe())
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    pub(crate) fn config(&self) -> &HttpConfig {
         &self.config
     }
 
     pub(crate) fn auth(&self) -> &Auth {
         &self.auth
+    }
+
+    /// Whether a request without a token may do everything.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     pub(crate) fn quotas(&self) -> &Quotas {

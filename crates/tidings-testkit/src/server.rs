@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidings_engine::{Engine, EngineConfig};
 use tidings_hub::{Epoch, Log, MemoryStore};
-use tidings_server::{Config, Server};
+use tidings_server::{Config, HttpConfig, Server};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -92,12 +92,12 @@ impl TestServer {
     /// The same, to be changed.
     pub fn builder() -> Builder {
         Builder {
-            config: Config {
+            config: Config::from(HttpConfig {
                 listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
                 drain_window: Duration::ZERO,
                 drain_max: Duration::from_secs(5),
-                ..Config::default()
-            },
+                ..HttpConfig::default()
+            }),
             engine: EngineConfig { seed: 1, portable: is_portable(), ..EngineConfig::default() },
             store: memory(EPOCH),
         }

@@ -56,8 +56,8 @@ fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
 fn heads_and_bodies_that_dribble_in_are_ended_and_keep_nobody_out() {
     let server = TestServer::builder()
         .config(|config| {
-            config.head_max = Duration::from_millis(300);
-            config.body_idle_max = Duration::from_millis(300);
+            config.http.head_max = Duration::from_millis(300);
+            config.http.body_idle_max = Duration::from_millis(300);
         })
         .start();
     let mut slow: Vec<_> = (0..200)
@@ -219,7 +219,7 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 
 #[test]
 fn a_stream_too_many_is_refused_and_the_others_go_on() {
-    let server = TestServer::builder().config(|config| config.streams_max = 10).start();
+    let server = TestServer::builder().config(|config| config.http.streams_max = 10).start();
     let mut peer = Peer::connect(server.address(), &[]);
     let settings = peer.until(|frame| frame.kind == kind::SETTINGS);
     assert!(settings.payload.chunks(6).any(|one| one == [0, 3, 0, 0, 0, 10]), "{settings:?}");

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tidings_server::{ApiKey, BindError, Config, ConfigError, JwtKey, Server};
+use tidings_server::{ApiKey, BindError, ConfigError, HttpConfig, JwtKey, Server};
 use tidings_testkit::http::request;
 use tidings_testkit::server::TestServer;
 use tidings_testkit::token::hs256;
@@ -17,8 +17,9 @@ const KEY: &str = "key-0123456789abcdef";
 fn server() -> TestServer {
     TestServer::builder()
         .config(|config| {
-            config.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()];
-            config.api_keys = vec![ApiKey::new("door", KEY, &["door/*"], &["door/**"]).unwrap()];
+            config.http.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()];
+            config.http.api_keys =
+                vec![ApiKey::new("door", KEY, &["door/*"], &["door/**"]).unwrap()];
         })
         .start()
 }
@@ -161,7 +162,7 @@ fn an_open_hub_on_loopback_does_not_mind_a_token() {
 fn an_address_that_others_can_reach_is_not_bound_without_keys() {
     let server = TestServer::start();
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    let config = Config { listen: vec![everywhere], ..Config::default() };
+    let config = HttpConfig { listen: vec![everywhere], ..HttpConfig::default() };
     let refused = Server::bind(config, server.engine().clone()).unwrap_err();
     let BindError::Config(ConfigError::Unprotected { address }) = refused else {
         panic!("{refused:?}");
@@ -172,7 +173,7 @@ fn an_address_that_others_can_reach_is_not_bound_without_keys() {
 #[test]
 fn an_address_that_is_taken_is_named() {
     let server = TestServer::start();
-    let config = Config { listen: vec![server.address()], ..Config::default() };
+    let config = HttpConfig { listen: vec![server.address()], ..HttpConfig::default() };
     let refused = Server::bind(config, server.engine().clone()).unwrap_err();
     assert!(refused.to_string().contains(&server.address().to_string()), "{refused}");
 }

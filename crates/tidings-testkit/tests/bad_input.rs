@@ -72,7 +72,7 @@ fn what_is_not_utf_8_is_refused() {
 
 #[test]
 fn a_body_over_the_limit_is_refused_whether_it_says_its_length_or_not() {
-    let server = TestServer::builder().config(|config| config.event_bytes_max = 1000).start();
+    let server = TestServer::builder().config(|config| config.http.event_bytes_max = 1000).start();
     assert_eq!(server.post("/events/a", "x".repeat(1000)).status(), 200);
     let refused = |answer: Response| {
         assert_eq!((answer.status(), answer.code().as_str()), (413, "event_too_large"));
@@ -232,8 +232,9 @@ fn paths_methods_and_types_that_are_not_there_have_their_status() {
 
 #[test]
 fn a_head_that_dribbles_in_is_answered_408() {
-    let server =
-        TestServer::builder().config(|config| config.head_max = Duration::from_millis(100)).start();
+    let server = TestServer::builder()
+        .config(|config| config.http.head_max = Duration::from_millis(100))
+        .start();
     for begin in ["GET /healthz HTTP/1.1\r\nho", "P", "G"] {
         let mut connection = server.connect();
         connection.send(begin);
@@ -260,7 +261,7 @@ fn a_head_that_dribbles_in_is_answered_408() {
 fn a_body_that_pauses_is_answered_408_and_leaves_nothing() {
     let server = TestServer::builder()
         .config(|config| {
-            config.body_idle_max = Duration::from_millis(50);
+            config.http.body_idle_max = Duration::from_millis(50);
             config.ingest_idle_max = Duration::from_millis(50);
         })
         .start();
@@ -318,7 +319,7 @@ fn a_request_in_no_known_language_is_answered_400() {
 #[test]
 fn a_request_for_no_host_for_two_or_for_none_that_can_be_is_refused() {
     let every = AllowedHosts::new(["*"]).unwrap();
-    let server = TestServer::builder().config(|config| config.allowed_hosts = every).start();
+    let server = TestServer::builder().config(|config| config.http.allowed_hosts = every).start();
     let cases = [
         ("GET /healthz HTTP/1.1\r\n\r\n", 400),
         ("GET /healthz HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", 400),

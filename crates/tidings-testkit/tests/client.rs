@@ -196,7 +196,7 @@ fn a_stream_of_many_events_arrives_whole_and_in_order() {
 /// The address of a server that is gone can be taken again.
 fn start_at(address: SocketAddr, store: &Arc<dyn Log>) -> TestServer {
     let builder = TestServer::builder().store(store.clone());
-    builder.config(|config| config.listen = vec![address]).start()
+    builder.config(|config| config.http.listen = vec![address]).start()
 }
 
 #[test]

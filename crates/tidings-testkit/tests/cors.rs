@@ -12,7 +12,7 @@ const METHOD: (&str, &str) = ("access-control-request-method", "POST");
 
 fn server(origins: &[&str], credentials: bool) -> TestServer {
     let cors = Cors::new(origins, credentials).unwrap();
-    TestServer::builder().config(|config| config.cors = cors).start()
+    TestServer::builder().config(|config| config.http.cors = cors).start()
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn streams_pages_and_problems_can_be_read_by_an_allowed_page() {
     for portable in [false, true] {
         let cors = Cors::new(["https://app.example"], true).unwrap();
         let server = TestServer::builder()
-            .config(|config| config.cors = cors)
+            .config(|config| config.http.cors = cors)
             .engine(|engine| engine.portable = portable)
             .start();
         let mut stream = server.connect();

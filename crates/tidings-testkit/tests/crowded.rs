@@ -41,7 +41,7 @@ fn eventually(mut ask: impl FnMut() -> Response, wanted: impl Fn(&Response) -> b
 
 #[test]
 fn a_body_that_drips_without_a_pause_is_ended_and_nothing_of_it_is_published() {
-    let server = server(|config| config.body_idle_max = Duration::from_millis(400));
+    let server = server(|config| config.http.body_idle_max = Duration::from_millis(400));
     let chunked = "POST /events/drip HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n";
     let mut in_chunks = server.connect();
     in_chunks.send(format!("{chunked}\r\n"));
@@ -76,7 +76,7 @@ fn a_body_that_drips_without_a_pause_is_ended_and_nothing_of_it_is_published() {
 
 #[test]
 fn a_body_that_comes_slowly_but_fast_enough_is_published() {
-    let server = server(|config| config.body_idle_max = Duration::from_millis(400));
+    let server = server(|config| config.http.body_idle_max = Duration::from_millis(400));
     let mut connection = begun(&server, "/events/t", 64 << 10, 16 << 10);
     // More than the pause that one may make, in all.
     for _ in 0..48 {
@@ -88,7 +88,7 @@ fn a_body_that_comes_slowly_but_fast_enough_is_published() {
 
 #[test]
 fn bodies_in_the_making_share_one_room_and_one_too_many_is_told_to_come_back() {
-    let server = server(|config| config.body_idle_max = Duration::from_secs(1));
+    let server = server(|config| config.http.body_idle_max = Duration::from_secs(1));
     let count = BODIES_BYTES_MAX / EVENT_BYTES_MAX;
     // Fast enough for some seconds, and then a little from time to time.
     let mut holders: Vec<_> =
@@ -120,7 +120,7 @@ fn bodies_in_the_making_share_one_room_and_one_too_many_is_told_to_come_back() {
 
 #[test]
 fn a_full_hub_answers_probes_and_tells_everybody_else_to_come_back() {
-    let server = server(|config| config.connections_max = 2);
+    let server = server(|config| config.http.connections_max = 2);
     let full = [(); 2].map(|()| begun(&server, "/events/slow", 1000, 1));
     let refused = eventually(|| server.post("/events/t", "x"), |answer| answer.status() != 200);
     assert_eq!((refused.status(), &*refused.code()), (503, "hub_full"));
@@ -152,7 +152,7 @@ fn a_full_hub_answers_probes_and_tells_everybody_else_to_come_back() {
 
 #[test]
 fn connections_beyond_the_bound_that_say_nothing_are_cut_and_probes_get_in() {
-    let server = server(|config| config.connections_max = 1);
+    let server = server(|config| config.http.connections_max = 1);
     let _full = begun(&server, "/events/slow", 1000, 1);
     eventually(|| server.post("/events/t", "x"), |answer| answer.status() == 503);
     let mut silent: Vec<_> = (0..2 * RESERVE_CONNECTIONS).map(|_| server.connect()).collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidings_engine::{Engine, EngineConfig};
 use tidings_hub::{Epoch, MemoryStore};
-use tidings_server::{Config, HubService, Server};
+use tidings_server::{Config, HttpConfig, HubService, Server};
 use tidings_testkit::http::{Connection, Response, request};
 use tidings_testkit::server::is_portable;
 use tokio::runtime::Runtime;
@@ -29,11 +29,11 @@ impl Application {
     /// the portable engine subscribers count too.)
     fn served_by_the_hub() -> Self {
         Self::start(|engine| {
-            let config = Config {
+            let config = HttpConfig {
                 listen: vec![([127, 0, 0, 1], 0).into()],
                 granted_by_application: true,
                 connections_max: if is_portable() { 10 } else { 1 },
-                ..Config::default()
+                ..HttpConfig::default()
             };
             let server = Server::bind(config, engine).unwrap();
             let address = server.local_addr();
@@ -134,7 +134,8 @@ fn subscribers_of_an_application_that_the_hub_serves_are_the_engines() {
 fn a_hub_whose_application_grants_nothing_lets_nobody_in() {
     let application = Application::start(|engine| {
         let hub = HubService::new(Config::default(), engine).unwrap();
-        let config = Config { listen: vec![([127, 0, 0, 1], 0).into()], ..Config::default() };
+        let config =
+            HttpConfig { listen: vec![([127, 0, 0, 1], 0).into()], ..HttpConfig::default() };
         let other = Engine::start(
             Arc::new(MemoryStore::new(Epoch::from_random(8), 1 << 20, Duration::from_secs(60))),
             EngineConfig::default(),

@@ -22,7 +22,7 @@ fn configure(config: &mut tidings_server::Config) {
     let key = |name: &str, publish: &[&str], subscribe: &[&str]| {
         ApiKey::new(name, &format!("key-called-{name}-0123"), publish, subscribe).unwrap()
     };
-    config.api_keys = vec![
+    config.http.api_keys = vec![
         key("publisher", &["**"], &[]),
         key("narrow", &["**"], &["mine/*"]),
         key("everything", &["**"], &["**"]),
@@ -207,7 +207,7 @@ fn what_is_published_natively_is_public_over_mercure_where_the_settings_say_so()
 #[test]
 fn a_key_publishes_within_its_grant_on_both_doors() {
     let key = ApiKey::new("k", "0123456789abcdef", &["mine/*"], &["mine/*"]).unwrap();
-    let server = TestServer::builder().config(|config| config.api_keys = vec![key]).start();
+    let server = TestServer::builder().config(|config| config.http.api_keys = vec![key]).start();
     let key = ("authorization", "Bearer 0123456789abcdef");
     for (topic, status) in [("mine/1", 200), ("other", 403)] {
         let answer = server.request("POST", &format!("/events/{topic}"), &[key], "x");

@@ -87,13 +87,13 @@ fn the_authority_of_http_2_is_a_host_too() {
 #[test]
 fn hosts_of_the_list_and_hubs_with_keys_are_answered_for() {
     let listed = TestServer::builder()
-        .config(|config| config.allowed_hosts = AllowedHosts::new(["hub.example"]).unwrap())
+        .config(|config| config.http.allowed_hosts = AllowedHosts::new(["hub.example"]).unwrap())
         .start();
     for (host, status) in [("HUB.example:8080", 200), ("evil.example", 421)] {
         assert_eq!(listed.request("GET", "/stats", &[("host", host)], "").status(), status);
     }
     let key = ApiKey::new("all", "0123456789abcdef", &["**"], &["**"]).unwrap();
-    let keyed = TestServer::builder().config(|config| config.api_keys = vec![key]).start();
+    let keyed = TestServer::builder().config(|config| config.http.api_keys = vec![key]).start();
     let mut connection = keyed.connect();
     let bearer = ("authorization", "Bearer 0123456789abcdef");
     connection.send(request("GET", "/stats", &[bearer, ("host", "any.example")], b""));

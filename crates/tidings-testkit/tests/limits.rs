@@ -19,7 +19,7 @@ fn server(change: impl FnOnce(&mut Config)) -> TestServer {
 
 fn with_keys(config: &mut Config) {
     let key = |key: &str| ApiKey::new(key, key, &["**"], &["**"]).unwrap();
-    config.api_keys = KEYS.iter().map(|text| key(text)).collect();
+    config.http.api_keys = KEYS.iter().map(|text| key(text)).collect();
 }
 
 fn at_most(count: u32) -> Option<NonZeroU32> {
@@ -48,7 +48,7 @@ fn is_too_many(answer: &Response, code: &str) {
 
 #[test]
 fn an_address_with_too_many_connections_is_told_so_and_then_shut_out() {
-    let server = server(|config| config.connections_per_address_max = at_most(3));
+    let server = server(|config| config.http.connections_per_address_max = at_most(3));
     let stream = server.subscribe("/events/t", &[]);
     let mut idle = server.connect();
     idle.send(request("GET", "/healthz", &[], b""));
@@ -89,8 +89,8 @@ fn an_address_with_too_many_connections_is_told_so_and_then_shut_out() {
 #[test]
 fn a_trusted_proxy_may_have_any_number_of_connections() {
     let server = server(|config| {
-        config.connections_per_address_max = at_most(1);
-        config.trusted_proxies = TrustedProxies::new(&["127.0.0.0/8"]).unwrap();
+        config.http.connections_per_address_max = at_most(1);
+        config.http.trusted_proxies = TrustedProxies::new(&["127.0.0.0/8"]).unwrap();
     });
     let _streams = [(); 3].map(|()| server.subscribe("/events/t", &[]));
     assert_eq!(server.post("/events/t", "x").status(), 200);
@@ -102,8 +102,8 @@ fn subscribers_are_counted_by_the_address_behind_a_trusted_proxy() {
         let server = TestServer::builder()
             .engine(|engine| engine.portable |= portable)
             .config(|config| {
-                config.subscribers_per_address_max = at_most(2);
-                config.trusted_proxies = TrustedProxies::new(&["127.0.0.1"]).unwrap();
+                config.http.subscribers_per_address_max = at_most(2);
+                config.http.trusted_proxies = TrustedProxies::new(&["127.0.0.1"]).unwrap();
             })
             .start();
         let from = |address| is_let_in(&server, &[("x-forwarded-for", address)]);
@@ -124,7 +124,7 @@ fn subscribers_are_counted_by_the_address_behind_a_trusted_proxy() {
 
 #[test]
 fn a_stranger_is_not_believed_whom_it_speaks_for() {
-    let server = server(|config| config.subscribers_per_address_max = at_most(1));
+    let server = server(|config| config.http.subscribers_per_address_max = at_most(1));
     let _stream = is_let_in(&server, &[("x-forwarded-for", "203.0.113.1")]).unwrap();
     assert!(is_let_in(&server, &[("x-forwarded-for", "203.0.113.2")]).is_none());
 }
@@ -133,7 +133,7 @@ fn a_stranger_is_not_believed_whom_it_speaks_for() {
 fn a_token_has_so_many_subscribers_and_another_one_its_own() {
     let server = server(|config| {
         with_keys(config);
-        config.subscribers_per_token_max = at_most(1);
+        config.http.subscribers_per_token_max = at_most(1);
     });
     let [one, two] = KEYS.map(|key| format!("Bearer {key}"));
     let first = is_let_in(&server, &[("authorization", &one)]).unwrap();
@@ -152,7 +152,7 @@ fn a_token_has_so_many_subscribers_and_another_one_its_own() {
 fn who_publishes_too_fast_gets_429_and_hears_when_to_try_again() {
     let server = server(|config| {
         with_keys(config);
-        config.publishes_per_second_max = at_most(1);
+        config.http.publishes_per_second_max = at_most(1);
     });
     let [one, two] = KEYS.map(|key| format!("Bearer {key}"));
     let post = |target: &str, key: &str, body: &str| {
@@ -186,8 +186,8 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[test]
 fn without_a_token_publishers_are_known_by_their_address() {
     let server = server(|config| {
-        config.publishes_per_second_max = at_most(1);
-        config.trusted_proxies = TrustedProxies::new(&["127.0.0.1"]).unwrap();
+        config.http.publishes_per_second_max = at_most(1);
+        config.http.trusted_proxies = TrustedProxies::new(&["127.0.0.1"]).unwrap();
     });
     let post = |address| {
         server.request("POST", "/events/t", &[("x-forwarded-for", address)], "x").status()
@@ -199,7 +199,7 @@ fn without_a_token_publishers_are_known_by_their_address() {
 
 #[test]
 fn a_stream_of_events_that_comes_too_fast_is_read_more_slowly_and_nothing_is_lost() {
-    let server = server(|config| config.publishes_per_second_max = at_most(100));
+    let server = server(|config| config.http.publishes_per_second_max = at_most(100));
     let started = Instant::now();
     let mut connection = server.connect();
     let headers = [("content-type", "application/x-ndjson"), ("transfer-encoding", "chunked")];
@@ -216,7 +216,7 @@ fn a_stream_of_events_that_comes_too_fast_is_read_more_slowly_and_nothing_is_los
 #[test]
 fn heads_topics_and_patterns_have_the_bounds_that_are_configured() {
     let server = server(|config| {
-        config.head_bytes_max = 4096;
+        config.http.head_bytes_max = 4096;
         config.matchers_max = 2;
     });
     let refused = server.get_json("/events?topic=a&topic=b&topic=c");

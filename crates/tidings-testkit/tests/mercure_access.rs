@@ -299,7 +299,7 @@ fn the_metadata_says_how_to_get_in() {
 #[test]
 fn without_keys_of_its_own_a_role_uses_the_hubs() {
     let server = TestServer::builder()
-        .config(|config| config.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()])
+        .config(|config| config.http.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()])
         .start();
     post(&server, "topic=a");
     let token = bearer(&Tokens::everything().zero);
@@ -328,7 +328,7 @@ fn the_face_can_be_turned_off() {
 fn a_null_is_as_good_as_absent_and_an_unknown_extension_is_refused_on_both_doors() {
     // One key for both.
     let server = TestServer::builder()
-        .config(|config| config.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()])
+        .config(|config| config.http.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()])
         .start();
     let statuses = |token: &str| {
         let token = bearer(token);

@@ -63,7 +63,7 @@ fn an_allowed_page_reads_streams_and_refusals_and_where_a_stream_begins() {
 #[test]
 fn a_star_allows_every_page_without_credentials() {
     let server = TestServer::builder()
-        .config(|config| config.cors = Cors::new(["*"], false).unwrap())
+        .config(|config| config.http.cors = Cors::new(["*"], false).unwrap())
         .start();
     let answer = server.request("OPTIONS", HUB, &[OTHER, METHOD], "");
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));

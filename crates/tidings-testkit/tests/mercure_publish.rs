@@ -140,7 +140,7 @@ fn a_body_that_is_too_large_has_the_status_of_its_dialect() {
     assert_eq!(status(&server, &tokens.one, &form).0, 413);
     let server = TestServer::builder().config(|config| {
         mercure::configure(config);
-        config.event_bytes_max = 2 << 20;
+        config.http.event_bytes_max = 2 << 20;
     });
     assert_eq!(status(&server.start(), &tokens.zero, &form).0, 200);
 }

@@ -370,7 +370,7 @@ fn subscribers_do_not_use_up_the_connections() {
     if is_portable() {
         return; // there, a subscriber's connection stays with the HTTP library
     }
-    let server = TestServer::builder().config(|config| config.connections_max = 1).start();
+    let server = TestServer::builder().config(|config| config.http.connections_max = 1).start();
     let mut streams = [(); 5].map(|()| server.subscribe("/events/a", &[]));
     server.post("/events/a", "x");
     for stream in &mut streams {
@@ -464,8 +464,8 @@ fn curl_speaks_http_2_with_prior_knowledge() {
 fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let server = TestServer::builder()
         .config(|config| {
-            config.keep_alive = Duration::from_millis(50);
-            config.head_max = Duration::from_millis(50);
+            config.http.keep_alive = Duration::from_millis(50);
+            config.http.head_max = Duration::from_millis(50);
         })
         .start();
     let mut idle = server.connect();

@@ -139,8 +139,8 @@ fn a_vanished_peer_is_found_and_a_stalled_one_is_not_taken_for_it() {
     };
     let server = TestServer::builder()
         .config(|config| {
-            config.listen = vec![SocketAddr::new(SERVER.parse().unwrap(), 0)];
-            config.open = true;
+            config.http.listen = vec![SocketAddr::new(SERVER.parse().unwrap(), 0)];
+            config.http.open = true;
         })
         .engine(|engine| {
             engine.heartbeat = Duration::from_millis(200);

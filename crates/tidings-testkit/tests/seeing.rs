@@ -93,7 +93,7 @@ fn only_who_may_read_everything_may_see_others() {
             let key = |name: &str, key: &str, subscribe: &[&str]| {
                 ApiKey::new(name, key, &[], subscribe).unwrap()
             };
-            config.api_keys = vec![
+            config.http.api_keys = vec![
                 key("all", "everything-to-read", &["**"]),
                 key("some", "something-to-read", &["a/*"]),
             ];

@@ -108,7 +108,7 @@ pub(crate) fn place(config: &mut Config, table: &JwtKeyTable) -> Result<(), CliE
     })?;
     let Some(issuer) = &table.issuer else {
         match table.role {
-            None => config.jwt_keys.push(key),
+            None => config.http.jwt_keys.push(key),
             Some(_) => add(&mut config.mercure.keys, table.role, &key),
         }
         return Ok(());
@@ -119,7 +119,8 @@ pub(crate) fn place(config: &mut Config, table: &JwtKeyTable) -> Result<(), CliE
 
 /// Lets the hub's own keys sign the 1.0 tokens of these issuers too.
 pub(crate) fn trust_issuers(config: &mut Config, issuers: &[String]) {
-    let own = |keys: &Vec<JwtKey>| if keys.is_empty() { &config.jwt_keys } else { keys }.clone();
+    let own =
+        |keys: &Vec<JwtKey>| if keys.is_empty() { &config.http.jwt_keys } else { keys }.clone();
     let publisher = own(&config.mercure.keys.publisher);
     let subscriber = own(&config.mercure.keys.subscriber);
     for issuer in issuers {

@@ -3,8 +3,8 @@
 use tidings_hub::Matcher;
 use tidings_server::limits::CONNECTIONS_MAX;
 use tidings_server::{
-    AllowedHosts, Config, ConfigError, Cors, MercureConfig, MercureResource, PublishOrigins,
-    TrustedProxies,
+    AllowedHosts, Config, ConfigError, Cors, HttpConfig, MercureConfig, MercureResource,
+    PublishOrigins, TrustedProxies,
 };
 
 use crate::certificate::CertificateFiles;
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 ///
 /// The values do not fit together, or a file cannot be read.
 pub(crate) fn server_config(settings: &Settings) -> Result<Config, CliError> {
-    let mut config = Config {
+    let http = HttpConfig {
         listen: settings.listen.clone(),
         tls: CertificateFiles::of(settings)?.map(|files| files.load()).transpose()?,
         redirect: settings.redirect_listen.clone(),
@@ -28,13 +28,11 @@ pub(crate) fn server_config(settings: &Settings) -> Result<Config, CliError> {
             .map_err(|error| misset(settings, "allowed-host", &error))?,
         api_keys: settings.keys.iter().map(keys::api_key).collect::<Result<_, _>>()?,
         jwt_keys: keys::of_secret(settings)?.into_iter().collect(),
-        mercure: mercure_config(settings)?,
         cors: Cors::new(&settings.cors_origin, settings.cors_credentials)
             .map_err(|error| misset(settings, "cors-origin", &error))?,
         retry: settings.retry,
         retry_refused: settings.retry_refused,
         event_bytes_max: usize::try_from(settings.max_event_bytes).unwrap_or(usize::MAX),
-        matchers_max: settings.max_matchers,
         publishes_per_second_max: settings.max_publish_rate,
         trusted_proxies: TrustedProxies::new(&settings.trusted_proxy)
             .map_err(|error| misset(settings, "trusted-proxy", &error))?,
@@ -46,10 +44,16 @@ pub(crate) fn server_config(settings: &Settings) -> Result<Config, CliError> {
         head_bytes_max: settings.max_head_bytes.try_into().unwrap_or(usize::MAX),
         head_max: settings.max_head_time,
         body_idle_max: settings.max_body_pause,
-        ingest_idle_max: settings.max_ingest_pause,
         keep_alive: settings.max_idle,
         drain_window: settings.drain_window,
         drain_max: settings.max_drain,
+        ..HttpConfig::default()
+    };
+    let mut config = Config {
+        http,
+        mercure: mercure_config(settings)?,
+        matchers_max: settings.max_matchers,
+        ingest_idle_max: settings.max_ingest_pause,
         ..Config::default()
     };
     for table in &settings.jwt_keys {

@@ -30,7 +30,7 @@ const RULES: &[Rule] = &[
             "crates/tidings/tests/",
             // The doors to the room.
             "crates/tidings-server/src/lib.rs",
-            "crates/tidings-server/src/config.rs",
+            "crates/tidings-server/src/hub_config.rs",
             "crates/tidings-server/src/check.rs",
             "crates/tidings-server/src/faces.rs",
             "crates/tidings-server/src/routes.rs",

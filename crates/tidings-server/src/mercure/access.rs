@@ -90,7 +90,7 @@ async fn caller(
         let status = dialect.malformed_credentials;
         ErrorAnswer::token(status, Challenge::InvalidRequest, what)
     })?;
-    let open = state.config().has_no_keys();
+    let open = !(state.config().has_keys() || mercure.config().has_keys());
     let Some((token, source)) = found.filter(|_| !open) else {
         let dialect = spoken.unwrap_or(&ZERO);
         let access = anonymous(context, role).ok_or_else(|| {

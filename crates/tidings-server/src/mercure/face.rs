@@ -29,6 +29,10 @@ impl Face for Mercure {
         paths::has(path)
     }
 
+    fn has_keys(&self) -> bool {
+        self.config().has_keys()
+    }
+
     fn answer<'a>(
         &'a self,
         state: &'a State,

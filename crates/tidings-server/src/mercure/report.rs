@@ -9,7 +9,7 @@ use super::memory::Mercure;
 use super::site::Site;
 use crate::auth::token::InvalidToken;
 use crate::auth::{JwtKey, token};
-use crate::config::Config;
+use crate::hub_config::Config;
 
 /// What a token says, and what a hub of some configuration makes of it.
 ///
@@ -82,11 +82,11 @@ impl TokenReport {
         if config.mercure.enabled {
             for role in [Role::Publisher, Role::Subscriber] {
                 if let Some(keys) =
-                    access::keys(mercure.config(), &config.jwt_keys, role, token, shape)
+                    access::keys(mercure.config(), &config.http.jwt_keys, role, token, shape)
                 {
                     JwtKey::refresh(keys).await;
                 }
-                let hub_keys = &config.jwt_keys;
+                let hub_keys = &config.http.jwt_keys;
                 let access = access::examined(&mercure, hub_keys, &site, role, token, shape);
                 verdicts.push(match access {
                     Ok(access) => {
@@ -121,11 +121,11 @@ impl TokenReport {
 
 /// What the native API makes of it.
 async fn native(config: &Config, token: &str) -> [TokenVerdict; 2] {
-    JwtKey::refresh(&config.jwt_keys).await;
-    let grant = if config.jwt_keys.is_empty() && config.api_keys.is_empty() {
+    JwtKey::refresh(&config.http.jwt_keys).await;
+    let grant = if config.http.jwt_keys.is_empty() && config.http.api_keys.is_empty() {
         Err("the hub has no keys for it: see `jwt-secret`".to_owned())
     } else {
-        token::granted(token, &config.api_keys, &config.jwt_keys)
+        token::granted(token, &config.http.api_keys, &config.http.jwt_keys)
             .map_err(|error: InvalidToken| error.to_string())
     };
     let expires = grant.as_ref().ok().and_then(|grant| grant.expires);

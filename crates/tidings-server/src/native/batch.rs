@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tidings_hub::{Draft, Topic};
 
+use super::bounds::Bounds;
 use super::fields::Drafter;
 use super::ingest::{Place, Source, ingest};
 use crate::answer::Answer;
@@ -19,6 +20,7 @@ use crate::state::State;
 
 pub(super) async fn publish(
     state: &State,
+    bounds: &Bounds,
     parts: &Parts,
     raw_topic: Option<&str>,
     body: RequestBody,
@@ -35,7 +37,8 @@ pub(super) async fn publish(
         begun: Vec::new(),
     };
     let meter = super::meter(state, parts, &caller)?;
-    ingest(state, &caller, meter, body::announced_length(&parts.headers), body, &mut lines).await
+    let length = body::announced_length(&parts.headers);
+    ingest(state, bounds, &caller, meter, length, body, &mut lines).await
 }
 
 /// One line.

@@ -8,6 +8,7 @@ use http::request::Parts;
 use tidings_codec::{Decoder, EventRef, EventType, Item};
 use tidings_hub::{Draft, Topic};
 
+use super::bounds::Bounds;
 use super::fields::{Drafter, RESERVED_PREFIX};
 use super::ingest::{Place, Source, ingest};
 use crate::answer::Answer;
@@ -18,6 +19,7 @@ use crate::state::State;
 
 pub(super) async fn publish(
     state: &State,
+    bounds: &Bounds,
     parts: &Parts,
     raw_topic: &str,
     body: RequestBody,
@@ -36,7 +38,8 @@ pub(super) async fn publish(
         number: 0,
     };
     let meter = super::meter(state, parts, &caller)?;
-    ingest(state, &caller, meter, body::announced_length(&parts.headers), body, &mut events).await
+    let length = body::announced_length(&parts.headers);
+    ingest(state, bounds, &caller, meter, length, body, &mut events).await
 }
 
 struct Events {

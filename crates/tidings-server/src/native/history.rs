@@ -14,6 +14,7 @@ use tidings_hub::{
 };
 use tokio::time::{Instant, timeout_at};
 
+use super::bounds::Bounds;
 use super::start;
 use super::subscribe::TIDINGS_RESUME;
 use crate::answer::{self, Answer};
@@ -26,15 +27,16 @@ use crate::store_problem;
 
 pub(super) async fn history(
     state: &State,
+    bounds: &Bounds,
     parts: &Parts,
     raw_topic: Option<&str>,
 ) -> Result<Answer, Problem> {
-    let (mut query, caller, interest) = super::reader(state, parts, raw_topic).await?;
+    let (mut query, caller, interest) = super::reader(state, bounds, parts, raw_topic).await?;
     let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Earliest);
     let limit = query.take("limit")?;
     let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;
     let wait = query.take("wait")?;
-    let wait = wait.map(|text| wait_length(&text, state.config().wait_max)).transpose()?;
+    let wait = wait.map(|text| wait_length(&text, bounds.wait_max)).transpose()?;
     query.finish(&["topic", "last", "since", "after", "limit", "wait", "token"])?;
 
     if state.is_leaving() {

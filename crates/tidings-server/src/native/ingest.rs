@@ -37,6 +37,7 @@ use tidings_engine::{PublishError, PublishStream, Run, StreamError};
 use tidings_hub::{Appended, Draft};
 use tokio::time::{Instant, Sleep};
 
+use super::bounds::Bounds;
 use crate::answer::{self, Answer};
 use crate::auth::Caller;
 use crate::body::{self, RequestBody};
@@ -101,6 +102,7 @@ fn not_published(error: &PublishError, places: &[Place]) -> Problem {
 /// the id of the last one (`last_id`).
 pub(super) async fn ingest(
     state: &State,
+    bounds: &Bounds,
     caller: &Caller,
     meter: Meter<'_>,
     announced_length: Option<u64>,
@@ -112,7 +114,7 @@ pub(super) async fn ingest(
         Some(length) if length <= ATOMIC_BATCH_BYTES_MAX => {
             whole(state, caller, meter, body, source, &mut summary).await
         }
-        _ => stream(state, caller, meter, body, source, &mut summary).await,
+        _ => stream(state, bounds, caller, meter, body, source, &mut summary).await,
     };
     match done {
         Ok(()) => {
@@ -183,6 +185,7 @@ async fn whole(
 
 async fn stream(
     state: &State,
+    bounds: &Bounds,
     caller: &Caller,
     meter: Meter<'_>,
     mut body: RequestBody,
@@ -203,7 +206,7 @@ async fn stream(
         gathered_bytes: 0,
         flight: VecDeque::new(),
     };
-    let idle_max = state.config().ingest_idle_max;
+    let idle_max = bounds.ingest_idle_max;
     let mut idle = pin!(tokio::time::sleep(idle_max));
     let mut read_last = Instant::now();
     let mut leaving = pin!(state.reached(Stage::Leaving));

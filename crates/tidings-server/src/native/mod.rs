@@ -15,6 +15,7 @@
 
 mod accept;
 mod batch;
+mod bounds;
 mod end;
 mod event_stream;
 mod fields;
@@ -45,12 +46,13 @@ use accept::Face;
 /// `GET /events` and `GET /events/{topic}`.
 pub(crate) async fn read(
     state: &State,
+    bounds: &Bounds,
     parts: &Parts,
     topic: Option<&str>,
 ) -> Result<Answer, Problem> {
     match accept::face(&parts.headers)? {
-        Face::EventStream => subscribe::subscribe(state, parts, topic).await,
-        Face::Json => history::history(state, parts, topic).await,
+        Face::EventStream => subscribe::subscribe(state, bounds, parts, topic).await,
+        Face::Json => history::history(state, bounds, parts, topic).await,
     }
 }
 
@@ -63,16 +65,17 @@ pub(crate) fn wants_stream(parts: &Parts) -> bool {
 /// `POST /events` and `POST /events/{topic}`.
 pub(crate) async fn write(
     state: &State,
+    bounds: &Bounds,
     parts: &Parts,
     topic: Option<&str>,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
     match (body::media_type(&parts.headers).as_str(), topic) {
         ("application/x-ndjson" | "application/ndjson" | "application/jsonl", topic) => {
-            batch::publish(state, parts, topic, body).await
+            batch::publish(state, bounds, parts, topic, body).await
         }
         ("text/event-stream", Some(topic)) => {
-            event_stream::publish(state, parts, topic, body).await
+            event_stream::publish(state, bounds, parts, topic, body).await
         }
         (_, Some(topic)) => publish::publish(state, parts, topic, body).await,
         (_, None) => Err(Problem::new(
@@ -93,6 +96,7 @@ pub(crate) fn fuzz_headers(headers: &header::HeaderMap) {
 
 #[cfg(fuzzing)]
 pub use batch::fuzz_ndjson;
+pub(crate) use bounds::Bounds;
 pub(crate) use end::end;
 pub(crate) use stats::stats;
 pub(crate) use topics::topics;
@@ -166,13 +170,14 @@ fn meter<'a>(state: &'a State, parts: &Parts, caller: &Caller) -> Result<Meter<'
 /// What every reader's request begins with: what is left of its query, who asks, and for what.
 async fn reader<'a>(
     state: &State,
+    bounds: &Bounds,
     parts: &'a Parts,
     raw_topic: Option<&str>,
 ) -> Result<(Query<'a>, Caller, Interest), Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;
     let caller = state.auth().identify(parts, token.as_deref()).await?;
-    let interest = interest(raw_topic, &mut query, &caller, state.config().matchers_max)?;
+    let interest = interest(raw_topic, &mut query, &caller, bounds.matchers_max)?;
     Ok((query, caller, interest))
 }
 

@@ -7,6 +7,7 @@ use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening, Rejection};
 use tidings_hub::{ControlStyle, Outcome, Reset, Start};
 
+use super::bounds::Bounds;
 use super::start;
 use crate::answer::{self, Answer};
 use crate::clock::jittered_ms;
@@ -21,10 +22,11 @@ pub(super) const TIDINGS_RESUME: HeaderName = HeaderName::from_static("tidings-r
 
 pub(super) async fn subscribe(
     state: &State,
+    bounds: &Bounds,
     parts: &Parts,
     raw_topic: Option<&str>,
 ) -> Result<Answer, Problem> {
-    let (mut query, caller, interest) = super::reader(state, parts, raw_topic).await?;
+    let (mut query, caller, interest) = super::reader(state, bounds, parts, raw_topic).await?;
     let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Live);
     query.finish(&["topic", "last", "since", "after", "token"])?;
 

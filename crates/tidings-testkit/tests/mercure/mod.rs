@@ -24,12 +24,12 @@ const NATIVE_SECRET: &[u8] = b"the secret of the native API, long enough";
 pub(crate) fn configure(config: &mut Config) {
     let key = || vec![JwtKey::hs256(SECRET).unwrap()];
     let keys = MercureKeys { publisher: key(), subscriber: key() };
-    config.jwt_keys = vec![JwtKey::hs256(NATIVE_SECRET).unwrap()];
+    config.http.jwt_keys = vec![JwtKey::hs256(NATIVE_SECRET).unwrap()];
     config.mercure.keys = keys.clone();
     config.mercure.issuers = vec![MercureIssuer { name: ISSUER.into(), keys }];
     config.mercure.resource = Some(MercureResource::new(RESOURCE).unwrap());
     config.mercure.publish_origins = PublishOrigins::new(["https://app.example"]).unwrap();
-    config.cors = Cors::new(["https://app.example"], false).unwrap();
+    config.http.cors = Cors::new(["https://app.example"], false).unwrap();
 }
 
 pub(crate) fn drop_in() -> TestServer {

@@ -50,10 +50,10 @@ fn describe(settings: &Settings, config: &Config) -> String {
         line(format_args!("[[jwt-keys]] {:<31} # {}", format!("{what:?}"), key.origin));
     }
     line(format_args!(""));
-    let addresses: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
-    let tls = if config.tls.is_some() { " with TLS" } else { "" };
+    let addresses: Vec<_> = config.http.listen.iter().map(ToString::to_string).collect();
+    let tls = if config.http.tls.is_some() { " with TLS" } else { "" };
     line(format_args!("listening on {}{tls}", addresses.join(", ")));
-    if let Some(left) = config.tls.as_ref().and_then(Tls::expires).and_then(Left::until) {
+    if let Some(left) = config.http.tls.as_ref().and_then(Tls::expires).and_then(Left::until) {
         let renew = if left.is_little() { "; renew it" } else { "" };
         line(format_args!("the certificate: {left}{renew}"));
     }
@@ -72,9 +72,9 @@ fn access(config: &Config) -> String {
     let mercure = &config.mercure;
     let of_mercure = mercure.issuers.iter().map(|issuer| &issuer.keys).chain([&mercure.keys]);
     let of_mercure = of_mercure.map(|keys| keys.publisher.len() + keys.subscriber.len());
-    let signing = of_mercure.sum::<usize>() + config.jwt_keys.len();
-    let sent = config.api_keys.len();
-    match (config.open, sent + signing) {
+    let signing = of_mercure.sum::<usize>() + config.http.jwt_keys.len();
+    let sent = config.http.api_keys.len();
+    match (config.http.open, sent + signing) {
         (true, _) => "everybody may do everything, on any address".to_owned(),
         (false, 0) => "whoever is on this machine may do everything".to_owned(),
         (false, _) => format!("keys that are sent: {sent}; keys that sign tokens: {signing}"),

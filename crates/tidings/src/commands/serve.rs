@@ -48,12 +48,13 @@ pub(super) fn run_with(
     // Before anything is made or opened.
     let files = OpenFiles::divide(&settings, open_files::raise_limit())?;
     let mut server_config = server_config(&settings)?;
-    server_config.connections_max = files.connections;
+    server_config.http.connections_max = files.connections;
     server_config.pages.extend(pages);
-    let has_keys = !(server_config.api_keys.is_empty() && server_config.jwt_keys.is_empty());
+    let has_keys =
+        !(server_config.http.api_keys.is_empty() && server_config.http.jwt_keys.is_empty());
     if let Some(key) = own_key.filter(|_| has_keys) {
         let key = ApiKey::new("its own", key, &["**"], &["**"]);
-        server_config.api_keys.push(key.expect("long enough, and for everything"));
+        server_config.http.api_keys.push(key.expect("long enough, and for everything"));
     }
     let telemetry = Telemetry::start(&settings.log, settings.log_json)?;
     tracing::info!("open files: {files}");
@@ -72,7 +73,7 @@ pub(super) fn run_with(
         signals::survive_file_size_limit();
     }
     let store = stores::open(&settings)?;
-    let certificate = CertificateFiles::of(&settings)?.zip(server_config.tls.clone());
+    let certificate = CertificateFiles::of(&settings)?.zip(server_config.http.tls.clone());
     let failed = runtime.block_on(async {
         let signals = Signals::new()?;
         let hangup = Hangup::new()?;

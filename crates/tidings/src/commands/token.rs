@@ -192,7 +192,7 @@ fn config_of(args: &TokenArgs) -> Result<Config, CliError> {
         let key = JwtKey::with_algorithm(&args.algorithm, &secret).map_err(|error| {
             CliError::new(ExitCode::Configuration, error.to_string()).hint(keys::SECRET_HINT)
         })?;
-        config.jwt_keys = vec![key];
+        config.http.jwt_keys = vec![key];
         keys::trust_issuers(&mut config, args.issuer.as_slice());
     }
     Ok(config)
