@@ -1,9 +1,10 @@
-//! Asserts the answer, then times it: the decoder over every workload, and the encoder.
+//! Times the decoder on every workload, and the encoder, after asserting that the answers are
+//! right.
 //!
-//! `cargo bench -p tidings-codec`; with a word, only what has it in its name. How other decoders do
-//! is in `bench/codec`.
+//! `cargo bench -p tidings-codec [WORD]`; with a word, only workloads with it in their names. Other
+//! decoders are measured in `bench/codec`.
 
-#![allow(clippy::print_stdout)] // a table for people
+#![allow(clippy::print_stdout)] // prints a table
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // a bench has a clock
 
 mod workloads;

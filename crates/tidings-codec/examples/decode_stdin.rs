@@ -1,7 +1,7 @@
 //! Prints the events of a stream on standard input:
 //! `curl -N URL | cargo run --example decode_stdin`.
 
-#![allow(clippy::print_stdout)] // an example speaks to people
+#![allow(clippy::print_stdout)] // an example prints its result
 
 use std::io::{self, Read};
 

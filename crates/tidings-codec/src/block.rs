@@ -1,4 +1,4 @@
-//! `Block`: the buffers in which the lines up to the next blank line gather.
+//! `Block`: the buffers that collect the lines up to the next blank line.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,27 +11,27 @@ use crate::field::Field;
 use crate::head::Head;
 use crate::limits::BUFFER_BYTES_KEPT_MAX;
 
-/// What has been said since the last blank line, within the limit.
+/// The fields since the last blank line, within the limit.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     /// The data buffer: the values of the data lines, joined by LF. Without the LF after the last
-    /// one, which the standard appends to take it off again.
+    /// one, which the standard appends and then removes.
     pub(crate) data: Vec<u8>,
-    /// There was a data line. (One that is empty leaves the data buffer empty.)
+    /// Whether there was a data line. (An empty one leaves the data buffer empty.)
     pub(crate) has_data: bool,
-    /// What else the block says.
+    /// The other fields of the block.
     pub(crate) head: Head,
-    /// Something has been said, be it only what broke the limit.
+    /// Whether there was any field, even one that broke the limit.
     touched: bool,
-    /// It broke the limit: no event will come of it, and its data is not kept.
+    /// Whether it broke the limit: then it makes no event, and its data is not kept.
     pub(crate) too_large: bool,
-    /// The limit.
+    /// Maximum size of an event, in bytes.
     pub(crate) bytes_max: usize,
-    /// The reconnection time of the source: the last one that any block gave.
+    /// The source's reconnection time: the last one in any block.
     pub(crate) reconnection_time: Option<Duration>,
 }
 
-/// The block just broke the limit. Says no more, so that a result of it fits in a register.
+/// The block just broke the limit. Holds nothing more, so that a `Result` of it fits in a register.
 #[derive(Debug)]
 pub(crate) struct TooLarge;
 
@@ -58,7 +58,7 @@ impl Block {
         self.touched = true;
     }
 
-    /// Adds to the line of the data buffer begun last.
+    /// Appends to the current line of the data buffer.
     #[inline]
     pub(crate) fn append_data(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
         if !self.has_room(piece.len()) {
@@ -68,7 +68,7 @@ impl Block {
         Ok(())
     }
 
-    /// Adds a line to the data buffer, which has one.
+    /// Adds a line to the data buffer, which already has one.
     #[inline]
     pub(crate) fn append_line(&mut self, value: &[u8]) -> Result<(), TooLarge> {
         if !self.has_room(b"\n".len() + value.len()) {
@@ -80,7 +80,7 @@ impl Block {
         Ok(())
     }
 
-    /// Copies a data line that was left lying in the chunk, for which there is room.
+    /// Copies a data line that was held in the chunk, for which there is room.
     #[inline]
     pub(crate) fn keep(&mut self, held: Option<&[u8]>) {
         if let Some(value) = held {
@@ -89,7 +89,7 @@ impl Block {
         }
     }
 
-    /// A field that is not data, and its whole value.
+    /// Sets a field other than data to its complete value.
     pub(crate) fn set(&mut self, field: Field, value: &[u8]) {
         self.touched = true;
         match field {
@@ -116,7 +116,7 @@ impl Block {
         self.data.len() + self.head.len() + bytes <= self.bytes_max
     }
 
-    /// It is larger than it may be: the data goes, and what is yet to come of it will be skipped.
+    /// The block is too large: drops its data, and the rest of it will be skipped.
     #[cold]
     pub(crate) fn fail(&mut self) -> TooLarge {
         self.data = Vec::new();
@@ -126,13 +126,13 @@ impl Block {
         TooLarge
     }
 
-    /// Nothing has been said.
+    /// Whether the block has no fields yet.
     #[inline]
     pub(crate) fn is_clear(&self) -> bool {
         !self.touched
     }
 
-    /// Forgets what was said, but not the last event id and the reconnection time.
+    /// Forgets the block, but not the last event id and the reconnection time.
     pub(crate) fn clear(&mut self) {
         recycle(&mut self.data);
         self.has_data = false;
@@ -142,7 +142,7 @@ impl Block {
     }
 }
 
-/// Empties a buffer, and gives its memory back if that is much.
+/// Empties a buffer, and frees its memory if there is much of it.
 #[inline]
 pub(crate) fn recycle(buffer: &mut Vec<u8>) {
     if buffer.capacity() > BUFFER_BYTES_KEPT_MAX {
@@ -152,7 +152,7 @@ pub(crate) fn recycle(buffer: &mut Vec<u8>) {
 }
 
 /// The value of a `retry` field, if it is a number: ASCII digits and nothing else, at least one.
-/// One that does not fit is taken for the largest that does.
+/// A number too large for a `u64` becomes the largest `u64`.
 fn retry_ms(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_buffer_is_given_back_and_a_small_one_kept() {
+    fn a_huge_buffer_is_freed_and_a_small_one_kept() {
         let mut block = Block::new(usize::MAX);
         for (size, kept) in [(1000, true), (BUFFER_BYTES_KEPT_MAX + 1, false)] {
             block.keep(Some(&alloc::vec![b'x'; size]));

@@ -3,7 +3,7 @@
 //! # The standard's algorithm, and ours
 //!
 //! The standard (HTML §9.2.6) reads a stream line by line. A line is a field name, a colon, and a
-//! value with at most one leading space taken off. Each known name has its buffer:
+//! value, from which at most one leading space is removed. Each known name has its buffer:
 //!
 //! ```text
 //! data     append the value and LF to the data buffer
@@ -15,28 +15,29 @@
 //!
 //! A blank line dispatches: the id buffer becomes the last event id; then, if there was any data
 //! line, there is an event; then data and type are cleared. The id buffer is *not* cleared, so an
-//! id holds for the events after it. What no blank line follows before the stream ends is dropped,
-//! but for its `retry`.
+//! id holds for the events after it. A block that no blank line follows before the stream ends is
+//! dropped, except for its `retry`.
 //!
-//! We do the same, in an order that never looks at a byte twice and seldom copies one. Three ideas:
+//! We do the same, in an order that never looks at a byte twice and seldom copies one. There are
+//! three ideas:
 //!
-//! 1. *A line that lies inside one chunk* is handled where it lies. If it is the only data line of
-//!    its event, and the blank line is in the chunk as well, the event's data is lent straight out
-//!    of the chunk: one search for the end of the line, one check that it is UTF-8, no copy. It is
-//!    `held` until we know.
-//! 2. *A line that the end of a chunk cuts* is not kept whole to be parsed later. [`Place`] says
-//!    how far into the line we are: the first few bytes of a name, the value of a known field, or
-//!    something to skip. Data is appended to the data buffer as it comes; it is scanned once and
+//! 1. *A line that lies inside one chunk* is handled in place. If it is the only data line of its
+//!    event, and the blank line is in the chunk as well, the event's data is lent straight from the
+//!    chunk: one search for the end of the line, one check that it is UTF-8, no copy. Until we
+//!    know, the line is `held`.
+//! 2. *A line that is cut by the end of a chunk* is not kept whole to be parsed later. [`Place`]
+//!    says how far into the line we are: the first few bytes of a name, the value of a known field,
+//!    or something to skip. Data is appended to the data buffer as it comes; it is scanned once and
 //!    copied once, however small the pieces. So the time is linear in the bytes, and an ignored
 //!    line may be endless and takes no memory.
 //! 3. *UTF-8 is checked where text is handed out*, once per value: when the event is dispatched.
 //!    Lines may be cut before they are decoded (see [`line`](crate::line)). Ill-formed sequences
 //!    become U+FFFD one by one as the Encoding standard says; only then is there a copy.
 //!
-//! The id buffer and the last event id are two strings that change places on dispatch. The id
-//! buffer need not hold the last id when it is not set: that a block without `id` leaves the last
-//! event id alone is the same as setting it to what it already was. This also makes the id survive
-//! a reconnection, which the letter of the standard forgets and every browser does.
+//! The id buffer and the last event id are two strings that are swapped on dispatch. The id buffer
+//! need not hold the last id when it is not set: a block without `id` leaves the last event id
+//! alone, which is the same as setting it to what it already was. This also makes the id survive a
+//! reconnection, which the text of the standard overlooks and every browser does.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -51,8 +52,8 @@ use crate::{DecodeError, EventId, EventRef, Item};
 
 /// Turns the bytes of an event stream into events.
 ///
-/// It does no I/O: give it the chunks of a response body as they come, of any size, and take out
-/// what they complete. One decoder serves one event source for all its connections.
+/// It does no I/O: pass it the chunks of a response body as they arrive, of any size, and take out
+/// the items that they complete. One decoder serves one event source for all its connections.
 ///
 /// ```
 /// use tidings_codec::{Decoder, Item};
@@ -75,44 +76,45 @@ pub struct Decoder {
     comments_wanted: bool,
     edge: Edge,
     place: Place,
-    /// The name of a cut line so far.
+    /// The part of a cut line's name received so far.
     name: Name,
-    /// What the value of a cut line is for.
+    /// The field of a cut line.
     field: Field,
-    /// The value of a cut line so far, unless it is data.
+    /// The part of a cut line's value received so far, unless it is data.
     value: Vec<u8>,
     block: Block,
-    /// The block has been dispatched, but what was lent out borrows from it: it will be cleared
-    /// when we are called again.
+    /// Whether the block has been dispatched. The item lent out borrows from it, so it is cleared
+    /// on the next call.
     spent: bool,
-    /// What was lent out, where it was not UTF-8.
+    /// The repaired text that is lent out where the data was not UTF-8.
     mended: String,
 }
 
-/// How far into a line the chunks so far have come.
+/// How far into a line the chunks so far reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Not at all: the next byte begins a line.
     Start,
     /// Into the name.
     Name,
-    /// Just behind the colon, where one space is not part of the value.
+    /// Just after the colon, where one space is not part of the value.
     Colon,
     /// Into a value that is data.
     Data,
     /// Into another value.
     Value,
-    /// Into a line that will be ignored, whatever else is in it.
+    /// Into a line that will be ignored, whatever it contains.
     Ignored,
 }
 
-/// What a step came upon.
+/// What a step found.
 enum Step<'c> {
     /// The end of the chunk.
     MoreInput,
-    /// The end of an event, with its data if that is in the chunk; else it is in the data buffer.
+    /// The end of an event, with its data if that is in the chunk; otherwise the data is in the
+    /// data buffer.
     Event(Option<&'c [u8]>),
-    /// A comment; if it is not in the chunk, it is in the value buffer.
+    /// A comment, if it is in the chunk; otherwise it is in the value buffer.
     Comment(Option<&'c [u8]>),
 }
 
@@ -133,28 +135,28 @@ impl Decoder {
         }
     }
 
-    /// Hands out comments too. They come at once, before the event whose lines surround them.
+    /// Returns comments too. Each comes at once, before the event whose lines surround it.
     #[must_use]
     pub fn with_comments(mut self) -> Self {
         self.comments_wanted = true;
         self
     }
 
-    /// Sets the most bytes kept for one event. See [`EVENT_BYTES_MAX`].
+    /// Sets the maximum number of bytes kept for one event. See [`EVENT_BYTES_MAX`].
     #[must_use]
     pub fn with_event_bytes_max(mut self, bytes_max: usize) -> Self {
         self.block.bytes_max = bytes_max;
         self
     }
 
-    /// Starts from a last event id that is already known: the one that was sent with the request.
+    /// Starts from a known last event id: the one that was sent with the request.
     #[must_use]
     pub fn with_last_event_id(mut self, id: &EventId) -> Self {
         self.block.head.set_last_event_id(id.as_str());
         self
     }
 
-    /// Takes bytes from the front of `input` until something is complete, and lends it out. `None`
+    /// Takes bytes from the front of `input` until an item is complete, and lends it out. `None`
     /// means that all of `input` has been taken, and more is needed.
     ///
     /// # Errors
@@ -165,7 +167,7 @@ impl Decoder {
         &'s mut self,
         input: &mut &'c [u8],
     ) -> Result<Option<Item<'s>>, DecodeError> {
-        // The end of a chunk, and a piece of a long line, need no more than this.
+        // This is all that the end of a chunk, or a piece of a long line, needs.
         if input.is_empty() {
             return Ok(None);
         }
@@ -182,7 +184,7 @@ impl Decoder {
         self.next_item(input)
     }
 
-    /// Takes the whole chunk, which is tiny and begins in data, if the line does not end in it.
+    /// Takes the whole chunk, which is tiny and begins within data, if the line does not end in it.
     #[inline]
     fn swallow(&mut self, input: &mut &[u8]) -> bool {
         let swallowed = self.block.has_room(input.len()) && line_end_within_16(input).is_none();
@@ -192,9 +194,9 @@ impl Decoder {
         swallowed
     }
 
-    /// The stream has ended, by itself or by accident: drops the block that no blank line ended,
-    /// and makes ready for the next connection of the same source, which may open with a byte order
-    /// mark of its own. The last event id and the reconnection time stay.
+    /// Call it when a stream has ended, for whatever reason: it drops an unfinished block and
+    /// prepares for the next connection to the same source, which may begin with a byte order mark
+    /// of its own. The last event id and the reconnection time are kept.
     pub fn end_of_stream(&mut self) {
         self.edge = Edge::default();
         self.place = Place::Start;
@@ -204,21 +206,21 @@ impl Decoder {
         self.block.clear();
     }
 
-    /// The last event id string: what a client that reconnects sends as `Last-Event-ID`, or leaves
-    /// out if it is empty.
+    /// The last event id, which a reconnecting client sends as `Last-Event-ID`, or leaves out if it
+    /// is empty.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         self.block.head.last_event_id()
     }
 
-    /// The reconnection time, if the source has ever given one. A number too large for 64 bits of
-    /// milliseconds counts as the largest that is not.
+    /// The reconnection time, if the source has ever given one. A number of milliseconds that does
+    /// not fit in 64 bits counts as the largest that does.
     #[must_use]
     pub fn reconnection_time(&self) -> Option<Duration> {
         self.block.reconnection_time
     }
 
-    /// Steps on, and lends out what was found.
+    /// Takes a step, and lends out the item it found.
     fn next_item<'s, 'c: 's>(
         &'s mut self,
         input: &mut &'c [u8],
@@ -239,7 +241,7 @@ impl Decoder {
         })
     }
 
-    /// Reads on to the next thing there is to hand out.
+    /// Reads up to the next item.
     #[inline]
     fn step<'c>(&mut self, input: &mut &'c [u8]) -> Result<Step<'c>, TooLarge> {
         if self.spent {
@@ -255,9 +257,9 @@ impl Decoder {
         if self.place != Place::Start && self.resume(input)? {
             return Ok(Step::Comment(None));
         }
-        // The only data line so far of this block, if it lies in this chunk.
+        // The block's only data line so far, if it lies in this chunk.
         let mut held = None;
-        // We are at the start of a line, or at the end of the chunk.
+        // Here we are at the start of a line, or at the end of the chunk.
         while let Some(&first) = input.first() {
             match first {
                 b'd' if input.starts_with(b"data:") => {
@@ -300,7 +302,7 @@ impl Decoder {
         }
         self.block.keep(held);
         if !input.is_empty() {
-            // The chunk ends within the line, which therefore cannot be complete in it.
+            // The chunk ends within this line.
             self.place = Place::Name;
             self.name.clear();
             self.resume(input)?;
@@ -308,7 +310,7 @@ impl Decoder {
         Ok(Step::MoreInput)
     }
 
-    /// A line of data that lies in the chunk.
+    /// Handles a line of data that lies in the chunk.
     #[inline]
     fn data_line<'c>(
         &mut self,
@@ -325,7 +327,7 @@ impl Decoder {
         self.further_data_line(value, held)
     }
 
-    /// A line of data that is not the first of its block, or not wanted.
+    /// Handles a line of data that is not the first of its block, or is not wanted.
     fn further_data_line<'c>(
         &mut self,
         value: &'c [u8],
@@ -338,14 +340,14 @@ impl Decoder {
         self.block.append_line(value)
     }
 
-    /// A line that lies in the chunk and is not blank and does not begin with `data:`. Gives the
-    /// comment, if it is one and it is wanted.
+    /// Handles a line that lies in the chunk, is not blank and does not begin with `data:`. Returns
+    /// the comment, if it is one and comments are wanted.
     fn other_line<'c>(
         &mut self,
         line: &'c [u8],
         held: &mut Option<&'c [u8]>,
     ) -> Result<Option<&'c [u8]>, TooLarge> {
-        // One byte more than a name can have, for the colon.
+        // One byte more than the longest name, for the colon.
         let start = &line[..line.len().min(Name::BYTES_MAX + 1)];
         let (name, value) = match start.iter().position(|&byte| byte == b':') {
             Some(colon) => {
@@ -372,7 +374,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// A blank line. True if it makes an event of the block.
+    /// Handles a blank line. Returns whether the block is an event.
     #[inline]
     fn dispatch(&mut self, held: bool) -> bool {
         if self.block.is_clear() {
@@ -388,8 +390,8 @@ impl Decoder {
         is_event
     }
 
-    /// Goes on within a line that is cut, to its end or the end of the chunk. True if it was a
-    /// comment and is complete.
+    /// Continues a cut line, to its end or the end of the chunk. Returns whether this completes a
+    /// comment.
     fn resume(&mut self, input: &mut &[u8]) -> Result<bool, TooLarge> {
         while !input.is_empty() {
             match self.place {
@@ -423,7 +425,7 @@ impl Decoder {
         Ok(false)
     }
 
-    /// A line of data that is cut, and lies in the chunk from its name on.
+    /// Handles a cut line of data whose name is in this chunk.
     fn cut_data<'c>(
         &mut self,
         value: &[u8],
@@ -442,7 +444,7 @@ impl Decoder {
         Ok(Step::MoreInput)
     }
 
-    /// The name of a line that is cut is known.
+    /// Begins the value of a cut line, whose name is now known.
     fn begin_value(&mut self, field: Option<Field>) {
         let wanted = field.filter(|field| match field {
             Field::Data => !self.block.too_large,
@@ -462,8 +464,8 @@ impl Decoder {
         self.place = Place::Colon;
     }
 
-    /// Takes what is left of the line from `input`, with its end if that is there: then we are at
-    /// the start of a line.
+    /// Takes the rest of the line from `input`, with its end if that is there: then we are at the
+    /// start of a line.
     #[inline]
     fn take_piece<'c>(&mut self, input: &mut &'c [u8]) -> &'c [u8] {
         let Some(len) = unlikely_line_end(input) else {
@@ -476,20 +478,20 @@ impl Decoder {
         piece
     }
 
-    /// A piece of a line of data that is cut. True if nothing is left of the chunk.
+    /// Handles a piece of a cut line of data. Returns whether nothing is left of the chunk.
     fn data_piece(&mut self, input: &mut &[u8]) -> Result<bool, TooLarge> {
         let piece = self.take_piece(input);
         self.append_data(piece)?;
         Ok(input.is_empty())
     }
 
-    /// Adds to a line of data that is cut.
+    /// Appends to a cut line of data.
     #[inline]
     fn append_data(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
         self.block.append_data(piece).inspect_err(|_| self.ignore_line())
     }
 
-    /// A piece of a value that is not data. True if it completes a comment.
+    /// Handles a piece of a value that is not data. Returns whether it completes a comment.
     fn value_piece(&mut self, input: &mut &[u8]) -> Result<bool, TooLarge> {
         let field = self.field;
         let piece = self.take_piece(input);
@@ -520,7 +522,7 @@ impl Decoder {
         DecodeError::EventTooLarge { bytes_max: self.block.bytes_max }
     }
 
-    /// Skips the rest of the line, if there is a rest.
+    /// Skips the rest of the line, if there is any.
     fn ignore_line(&mut self) {
         self.value = Vec::new();
         if self.place != Place::Start {
@@ -535,15 +537,15 @@ impl Default for Decoder {
     }
 }
 
-/// Below this vector instructions do not pay.
+/// Below this length, vector instructions do not pay.
 const SHORT_TEXT_BYTES: usize = 64;
-/// From here on they always do.
+/// From this length on, they always do.
 const LONG_TEXT_BYTES: usize = 256;
 
-/// The bytes as text, lent as they are if they are UTF-8.
+/// The bytes as text: as they are if they are valid UTF-8, otherwise repaired in `mended`.
 fn text<'a>(bytes: &'a [u8], mended: &'a mut String) -> &'a str {
-    // ASCII is checked fastest by the standard library, unless it is long; other text by simdutf8,
-    // unless it is short.
+    // The standard library checks ASCII fastest, unless it is long; simdutf8 checks other text
+    // fastest, unless it is short.
     let short = bytes.len() < SHORT_TEXT_BYTES;
     let checked =
         if short || (bytes.len() < LONG_TEXT_BYTES && bytes[..SHORT_TEXT_BYTES].is_ascii()) {

@@ -4,7 +4,7 @@
 //! (HTML §9.2.5). Whatever has been written so far is therefore always a valid stream, and blocks
 //! may be written in any order. Each function grows the buffer at most once.
 //!
-//! Fields stand in the order `event`, `retry`, `id`, `data`, each with one space after its colon:
+//! Fields are in the order `event`, `retry`, `id`, `data`, each with one space after its colon:
 //! that space is the format's own and not part of the value, so a value may begin with a space.
 
 use alloc::vec::Vec;
@@ -14,15 +14,15 @@ use memchr::memchr2_iter;
 use crate::line::line_end;
 use crate::{EventId, EventType, copy};
 
-/// The most digits a `u64` has in base ten.
+/// Maximum number of decimal digits of a `u64`.
 const U64_DIGITS_MAX: usize = 20;
 
 /// Appends one event.
 ///
 /// `data` may be any text. LF, CRLF and CR each end a line of it, and each line becomes a `data`
-/// field of its own; at the other end the lines are joined by LF. **A CR or CRLF in `data` thus
-/// arrives as LF**: the format has no way to carry a CR. Text without CR arrives as it was sent,
-/// empty text, a trailing line break and leading spaces included.
+/// field of its own; the client joins the lines with LF. **So a CR or CRLF in `data` arrives as
+/// LF**: the format has no way to carry a CR. Text without CR arrives as it was sent, including
+/// empty text, a trailing line break and leading spaces.
 ///
 /// ```
 /// use tidings_codec::encode;
@@ -39,7 +39,7 @@ pub fn event(
     data: &str,
 ) {
     let head_len = head_len_max(id, event_type, retry_ms);
-    // The usual event has one line: found by one look at the data, written by one copy of it.
+    // Most events have one line: one search through the data finds that, and one copy writes it.
     let Some(first_break) = line_end(data.as_bytes()) else {
         out.reserve(head_len + b"data: \n\n".len() + data.len());
         head(out, id, event_type, retry_ms);
@@ -55,8 +55,8 @@ pub fn event(
     out.push(b'\n');
 }
 
-/// How many bytes [`event`] will append, or a few more: at most 19 for a retry with fewer than
-/// twenty digits, and 7 for each CRLF in `data`.
+/// Number of bytes that [`event`] will append, or a few more: at most 19 for a retry with fewer
+/// than twenty digits, and 7 for each CRLF in `data`.
 #[must_use]
 pub fn event_len_max(
     id: Option<&EventId>,
@@ -84,8 +84,8 @@ pub fn comment(out: &mut Vec<u8>, text: &str) {
     out.push(b'\n');
 }
 
-/// Appends a block that tells clients how long to wait, in milliseconds, before they reconnect, and
-/// is no event (HTML §9.2.6, field `retry`).
+/// Appends a block that sets the time clients wait before they reconnect, in milliseconds, and is
+/// not an event (HTML §9.2.6, field `retry`).
 ///
 /// ```
 /// use tidings_codec::encode;
@@ -100,11 +100,11 @@ pub fn retry(out: &mut Vec<u8>, ms: u64) {
     out.push(b'\n');
 }
 
-/// Appends a block that moves the client's last event id and is no event.
+/// Appends a block that moves the client's last event id and is not an event.
 ///
 /// By the standard a block without data sets the last event id and dispatches nothing (HTML §9.2.6,
-/// dispatch, steps 1 and 2). So a client that has had no event yet, or none for long, still
-/// comes back to the right place.
+/// dispatch, steps 1 and 2). So a client that has received no event yet, or none for a long time,
+/// still comes back to the right place.
 ///
 /// ```
 /// use tidings_codec::{EventId, encode};
@@ -186,7 +186,7 @@ fn lines(out: &mut Vec<u8>, prefix: &[u8], mut text: &[u8]) {
     out.push(b'\n');
 }
 
-/// How many bytes [`lines`] will write, or a few more: a CRLF is taken for two line breaks.
+/// Number of bytes that [`lines`] will write, or a few more: a CRLF counts as two line breaks.
 fn lines_len_max(prefix: &[u8], text: &[u8]) -> usize {
     let breaks = memchr2_iter(b'\r', b'\n', text).count();
     (text.len() - breaks) + (breaks + 1) * (prefix.len() + b"\n".len())
@@ -205,14 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn fields_stand_in_the_order_event_retry_id_data() {
+    fn fields_are_in_the_order_event_retry_id_data() {
         let (id, event_type) = (EventId::new("7").unwrap(), EventType::new("tick").unwrap());
         let mut out = Vec::new();
         event(&mut out, Some(&id), Some(&event_type), Some(u64::MAX), "x");
         assert_eq!(out, b"event: tick\nretry: 18446744073709551615\nid: 7\ndata: x\n\n");
     }
 
-    /// Checklist 42: a field per line, whatever ended it, and always the format's own space.
+    /// Checklist 42: one field per line, whatever its line ending, and always the format's own
+    /// space.
     #[test]
     fn every_kind_of_line_break_starts_a_new_data_line() {
         assert_eq!(encoded("a\nb\rc\r\nd"), b"data: a\ndata: b\ndata: c\ndata: d\n\n");
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_foretold_is_never_too_small() {
+    fn the_predicted_length_is_never_too_small() {
         let (id, event_type) = (EventId::new("7").unwrap(), EventType::new("tick").unwrap());
         for data in ["", "a", "a\nb", "\r\n", "\r\n\r\n", "a\r\rb\n"] {
             let mut out = Vec::new();

@@ -1,33 +1,33 @@
-//! What can be wrong with a field to be sent, and with a stream being read.
+//! Errors in a field to be sent, and in a stream being read.
 
 use core::error::Error;
 use core::fmt;
 
 /// Why a string cannot be an [`EventId`](crate::EventId) or an [`EventType`](crate::EventType).
 ///
-/// The caller is to blame, or whoever the caller had the string from. A hub that lets one of these
-/// pass lets its publishers write fields, and whole events, in other people's names.
+/// The caller is to blame, or the source of the caller's string. A hub that let one of these pass
+/// would let its publishers forge fields, and whole events, in other people's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidField {
     /// The string is empty. On the wire an empty id or type means "forget the last one", which is
-    /// something a stream does, and not the id or type of an event: leave the field out instead.
+    /// not the id or type of an event: leave the field out instead.
     Empty,
-    /// The string has a CR or LF, which would end the line and begin a field of the writer's
+    /// The string has a CR or LF, which would end the line and begin a field of its author's
     /// choice.
     LineBreak {
-        /// Where it stands, in bytes from the start.
+        /// Its position, in bytes from the start.
         at: usize,
     },
     /// The string has a U+0000. Clients ignore an id that has one (HTML §9.2.6, field `id`).
     Nul {
-        /// Where it stands, in bytes from the start.
+        /// Its position, in bytes from the start.
         at: usize,
     },
 }
 
 impl InvalidField {
-    /// Looks for the first thing that may not stand in an id or a type.
+    /// Looks for the first character that is not allowed in an id or a type.
     pub(crate) fn check(value: &str) -> Result<(), Self> {
         if value.is_empty() {
             return Err(Self::Empty);
@@ -52,20 +52,20 @@ impl fmt::Display for InvalidField {
 
 impl Error for InvalidField {}
 
-/// Why a stream could not be decoded as it came.
+/// Why a stream could not be decoded.
 ///
-/// There is little to go wrong, for the standard gives every sequence of bytes a meaning.
+/// Little can go wrong, because the standard gives every sequence of bytes a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// An event is larger than this decoder may keep. The peer is to blame, or the limit: see
     /// [`limits::EVENT_BYTES_MAX`](crate::limits::EVENT_BYTES_MAX).
     ///
-    /// The event is lost and this is the only word of it, but the decoder is sound: call it again
-    /// and it goes on behind the event. The event's id still becomes the last event id, so that a
-    /// client which reconnects does not ask for the same event again, for ever.
+    /// The event is lost and this is its only report, but the decoder is still usable: call it
+    /// again and it continues after the event. The event's id still becomes the last event id, so
+    /// that a client that reconnects does not request the same event again, for ever.
     EventTooLarge {
-        /// The limit it broke, in bytes.
+        /// The limit that it broke, in bytes.
         bytes_max: usize,
     },
 }

@@ -1,11 +1,11 @@
-//! `Event`: everything one event can say.
+//! `Event`: all fields of one event.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::{EventId, EventType, encode};
 
-/// One event, owned: to be encoded, or kept after it was decoded.
+/// One event, owned: to be encoded, or to be kept after decoding.
 ///
 /// ```
 /// use tidings_codec::{Event, EventId, EventType};
@@ -21,25 +21,25 @@ use crate::{EventId, EventType, encode};
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Event {
-    /// The name under which the event can be asked for again.
+    /// The id after which a client can resume.
     pub id: Option<EventId>,
-    /// What kind of event it is; none means [`message`](EventType::DEFAULT).
+    /// Type of the event; `None` means [`message`](EventType::DEFAULT).
     pub event_type: Option<EventType>,
-    /// How long, in milliseconds, clients shall wait from now on before they reconnect. Not a
-    /// `Duration`, because the wire knows whole milliseconds only.
+    /// Time in milliseconds that clients wait from now on before they reconnect. Not a `Duration`,
+    /// because the wire format has only whole milliseconds.
     pub retry_ms: Option<u64>,
-    /// The payload: any text. CR and CRLF arrive as LF (see [`encode::event`]).
+    /// Payload: any text. CR and CRLF arrive as LF (see [`encode::event`]).
     pub data: String,
 }
 
 impl Event {
-    /// An event that is nothing but its payload.
+    /// An event with only a payload.
     #[must_use]
     pub fn new(data: impl Into<String>) -> Self {
         Self { data: data.into(), ..Self::default() }
     }
 
-    /// Appends the event as it goes on the wire. See [`encode::event`].
+    /// Appends the event in its wire format. See [`encode::event`].
     pub fn encode(&self, out: &mut Vec<u8>) {
         encode::event(out, self.id.as_ref(), self.event_type.as_ref(), self.retry_ms, &self.data);
     }

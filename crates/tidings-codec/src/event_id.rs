@@ -1,4 +1,4 @@
-//! `EventId`: the name under which an event can be asked for again.
+//! `EventId`: the id after which a client can resume.
 
 use alloc::sync::Arc;
 use core::borrow::Borrow;
@@ -7,11 +7,11 @@ use core::str::FromStr;
 
 use crate::InvalidField;
 
-/// The id of an event: what a client sends back as `Last-Event-ID` to say how far it came.
+/// The id of an event, which a client sends back as `Last-Event-ID` to say how far it got.
 ///
-/// Never empty, never with CR, LF or U+0000, so writing one to a stream cannot end its line, and no
-/// client will ignore it (HTML §9.2.6, field `id`). Any other text is allowed; but an id with
-/// control characters cannot travel in the request header, so those are best avoided.
+/// It is never empty and never contains CR, LF or U+0000, so writing one to a stream cannot end its
+/// line, and no client will ignore it (HTML §9.2.6, field `id`). Any other text is allowed; but an
+/// id with control characters cannot be sent in the request header, so they are best avoided.
 ///
 /// Clones share the text.
 ///
@@ -27,7 +27,7 @@ use crate::InvalidField;
 pub struct EventId(Arc<str>);
 
 impl EventId {
-    /// Takes any text that can be an id.
+    /// Makes an id from `id`.
     ///
     /// # Errors
     ///
@@ -38,8 +38,8 @@ impl EventId {
         Ok(Self(Arc::from(id)))
     }
 
-    /// An id as the decoder has it: without CR and LF, which end lines, and without U+0000, which
-    /// makes an id be ignored. `None` if it is empty.
+    /// An id from the decoder: it has no CR or LF, which end lines, and no U+0000, with which an id
+    /// is ignored. `None` if it is empty.
     pub(crate) fn from_decoded(id: &str) -> Option<Self> {
         debug_assert!(matches!(InvalidField::check(id), Ok(()) | Err(InvalidField::Empty)));
         (!id.is_empty()).then(|| Self(Arc::from(id)))
@@ -88,16 +88,16 @@ impl fmt::Debug for EventId {
 mod tests {
     use super::*;
 
-    /// Checklist 43: what would break out of the line, or be ignored, cannot be built.
+    /// Checklist 43: an id that would break out of its line, or be ignored, cannot be built.
     #[test]
-    fn an_id_cannot_hold_a_line_break_or_nul() {
+    fn an_id_cannot_contain_a_line_break_or_nul() {
         assert_eq!(EventId::new("a\rb"), Err(InvalidField::LineBreak { at: 1 }));
         assert_eq!(EventId::new("\n"), Err(InvalidField::LineBreak { at: 0 }));
         assert_eq!(EventId::new("12\0"), Err(InvalidField::Nul { at: 2 }));
     }
 
     #[test]
-    fn an_empty_id_is_refused_by_its_own_name() {
+    fn an_empty_id_has_an_error_of_its_own() {
         assert_eq!(EventId::new(""), Err(InvalidField::Empty));
     }
 

@@ -1,4 +1,4 @@
-//! `EventType`: the name by which a client chooses who handles an event.
+//! `EventType`: the name by which a client chooses an event's handler.
 
 use alloc::sync::Arc;
 use core::borrow::Borrow;
@@ -9,9 +9,9 @@ use crate::InvalidField;
 
 /// The type of an event: in a browser, the name given to `addEventListener`.
 ///
-/// Never empty, never with CR, LF or U+0000. An event without a type is a
-/// [`message`](Self::DEFAULT). (The standard would let U+0000 pass here. We refuse it, because
-/// nobody means it and too many programs cut a string there.)
+/// It is never empty and never contains CR, LF or U+0000. An event without a type is a
+/// [`message`](Self::DEFAULT). (The standard would allow U+0000 here. We reject it, because nobody
+/// needs it and too many programs cut a string there.)
 ///
 /// Clones share the text.
 ///
@@ -30,7 +30,7 @@ impl EventType {
     /// The type of an event that names none (HTML §9.2.6, dispatch).
     pub const DEFAULT: &'static str = "message";
 
-    /// Takes any text that can be a type.
+    /// Makes a type from `event_type`.
     ///
     /// # Errors
     ///
@@ -41,8 +41,8 @@ impl EventType {
         Ok(Self(Arc::from(event_type)))
     }
 
-    /// A type as the decoder has it: without CR and LF, which end lines. U+0000 becomes U+FFFD.
-    /// `None` if it is empty.
+    /// A type from the decoder: it has no CR or LF, which end lines. U+0000 becomes U+FFFD. `None`
+    /// if it is empty.
     pub(crate) fn from_decoded(event_type: &str) -> Option<Self> {
         match InvalidField::check(event_type) {
             Ok(()) => Some(Self(Arc::from(event_type))),
@@ -94,16 +94,16 @@ impl fmt::Debug for EventType {
 mod tests {
     use super::*;
 
-    /// Checklist 43: what would break out of the line cannot be built.
+    /// Checklist 43: a type that would break out of its line cannot be built.
     #[test]
-    fn a_type_cannot_hold_a_line_break_or_nul() {
+    fn a_type_cannot_contain_a_line_break_or_nul() {
         assert_eq!(EventType::new("a\rb"), Err(InvalidField::LineBreak { at: 1 }));
         assert_eq!(EventType::new("end\n\ndata: x"), Err(InvalidField::LineBreak { at: 3 }));
         assert_eq!(EventType::new("\0"), Err(InvalidField::Nul { at: 0 }));
     }
 
     #[test]
-    fn an_empty_type_is_refused_by_its_own_name() {
+    fn an_empty_type_has_an_error_of_its_own() {
         assert_eq!(EventType::new(""), Err(InvalidField::Empty));
     }
 }

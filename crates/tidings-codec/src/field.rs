@@ -1,22 +1,22 @@
-//! The names a line may begin with.
+//! The field names that a line may begin with.
 
-/// What the value of a line is for.
+/// The field that a line sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     /// `data`: a line of the payload.
     Data,
     /// `event`: the type.
     Event,
-    /// `id`: what the last event id will be.
+    /// `id`: the next last event id.
     Id,
     /// `retry`: the reconnection time.
     Retry,
-    /// No name but a colon: a comment.
+    /// An empty name and a colon: a comment.
     Comment,
 }
 
 impl Field {
-    /// Names are exact: no other case, no spaces, no marks (HTML §9.2.6, process the field).
+    /// Names match exactly, including case (HTML §9.2.6, process the field).
     #[inline]
     pub(crate) fn from_name(name: &[u8]) -> Option<Self> {
         match name {
@@ -30,7 +30,7 @@ impl Field {
     }
 }
 
-/// The name of a line that is cut, as far as it has come.
+/// The part of a cut line's name received so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Name {
     bytes: [u8; Name::BYTES_MAX],
@@ -38,7 +38,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// The longest name there is, in bytes.
+    /// Length of the longest name, in bytes.
     pub(crate) const BYTES_MAX: usize = b"event".len();
 
     pub(crate) fn clear(&mut self) {
@@ -46,7 +46,7 @@ impl Name {
     }
 
     /// Takes bytes from the front of `input` up to a colon, a line end or the end of the chunk, or
-    /// until there are more than any name has.
+    /// until they exceed the longest name.
     pub(crate) fn take(&mut self, input: &mut &[u8]) {
         while let Some((&byte, rest)) = input.split_first()
             && self.len < Self::BYTES_MAX

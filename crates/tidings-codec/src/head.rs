@@ -1,22 +1,22 @@
-//! `Head`: what a block says besides its data, and the last event id.
+//! `Head`: a block's fields other than data, and the last event id.
 
 use alloc::string::String;
 use core::mem;
 
 use crate::limits::BUFFER_BYTES_KEPT_MAX;
 
-/// The buffers for type and ids. The lines up to the next blank line are a block.
+/// The buffers for type, ids and retry. A block is the lines up to the next blank line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Head {
     /// The type buffer.
     pub(crate) event_type: String,
-    /// The id buffer. Once it is committed it is the last event id before.
+    /// The id buffer. After a commit it holds the previous last event id.
     id: String,
-    /// The block has an id that counts.
+    /// Whether the block has a valid id.
     pub(crate) has_id: bool,
-    /// The reconnection time the block gives.
+    /// The block's reconnection time, in milliseconds.
     pub(crate) retry_ms: Option<u64>,
-    /// The last event id string.
+    /// The last event id.
     last_event_id: String,
 }
 
@@ -28,13 +28,13 @@ impl Head {
         self.has_id = true;
     }
 
-    /// Sets the last event id, as if some event had.
+    /// Sets the last event id, as if by an event.
     pub(crate) fn set_last_event_id(&mut self, id: &str) {
         self.last_event_id.clear();
         self.last_event_id.push_str(id);
     }
 
-    /// The block is complete: its id, if it has one, becomes the last event id.
+    /// Makes the id of the complete block, if it has one, the last event id.
     #[inline]
     pub(crate) fn commit_id(&mut self) {
         if self.has_id {
@@ -51,19 +51,19 @@ impl Head {
         self.retry_ms = None;
     }
 
-    /// The bytes kept for the block.
+    /// Number of bytes kept for the block.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.event_type.len() + self.id.len()
     }
 
-    /// The last event id string.
+    /// The last event id.
     pub(crate) fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
 }
 
-/// Empties a buffer, and gives its memory back if that is much.
+/// Empties a buffer, and frees its memory if there is much of it.
 #[inline]
 fn recycle(buffer: &mut String) {
     if buffer.capacity() > BUFFER_BYTES_KEPT_MAX {

@@ -1,4 +1,4 @@
-//! `Item`: what the decoder hands out.
+//! `Item`: the output of the decoder.
 
 use core::fmt;
 
@@ -6,21 +6,21 @@ use crate::copy;
 use crate::head::Head;
 use crate::{Event, EventId, EventType};
 
-/// Something that was in the stream, lent until the decoder is called again.
+/// An event or comment from the stream, lent until the decoder is called again.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Item<'a> {
-    /// An event to dispatch.
+    /// A complete event.
     Event(EventRef<'a>),
-    /// A comment, without its colon and the one space that may follow it. Only from a decoder that
-    /// was [asked for comments](crate::Decoder::with_comments).
+    /// A comment, without its colon and the one space that may follow it. Only from a decoder [with
+    /// comments](crate::Decoder::with_comments).
     Comment(&'a str),
 }
 
-/// An event that was decoded, lent until the decoder is called again.
+/// A decoded event, lent until the decoder is called again.
 ///
-/// It tells apart what the event *is* to a client ([`last_event_id`](Self::last_event_id),
-/// [`to_owned`](Self::to_owned)) and what its sender *wrote*, for those who pass events on
+/// It distinguishes what the event *is* to a client ([`last_event_id`](Self::last_event_id),
+/// [`to_owned`](Self::to_owned)) from what its sender *wrote*, for programs that pass events on
 /// ([`id`](Self::id), [`retry_ms`](Self::retry_ms), [`to_sent`](Self::to_sent)).
 #[derive(Clone, Copy)]
 pub struct EventRef<'a> {
@@ -40,8 +40,8 @@ impl<'a> EventRef<'a> {
         self.data
     }
 
-    /// The type; [`message`](EventType::DEFAULT) if the sender named none. The standard lets U+0000
-    /// stand in it.
+    /// The type; [`message`](EventType::DEFAULT) if the sender named none. By the standard it may
+    /// contain U+0000.
     #[must_use]
     pub fn event_type(&self) -> &'a str {
         match self.head.event_type.as_str() {
@@ -50,29 +50,29 @@ impl<'a> EventRef<'a> {
         }
     }
 
-    /// The last event id when the event was dispatched: its own, or else the last one before it
-    /// that was given. Empty if there was none, or an empty one took it back.
+    /// The last event id when the event was dispatched: its own, or else the last one before it.
+    /// Empty if there was none, or if an empty one has reset it.
     #[must_use]
     pub fn last_event_id(&self) -> &'a str {
         self.head.last_event_id()
     }
 
-    /// The id that stands in the event itself, if one does. It may be empty.
+    /// The id in the event itself, if any. It may be empty.
     #[must_use]
     pub fn id(&self) -> Option<&'a str> {
         self.head.has_id.then(|| self.head.last_event_id())
     }
 
-    /// The reconnection time that stands in the event itself, if one does, in milliseconds.
+    /// The reconnection time in the event itself, if any, in milliseconds.
     #[must_use]
     pub fn retry_ms(&self) -> Option<u64> {
         self.head.retry_ms
     }
 
-    /// The event as a client sees it: its id is the last event id, and a reconnection time, which
-    /// is the connection's business, is not part of it.
+    /// The event as a client sees it: its id is the last event id, and the reconnection time, which
+    /// concerns the connection, is left out.
     ///
-    /// U+0000 in the type, which an [`EventType`] cannot hold, becomes U+FFFD.
+    /// U+0000 in the type, which an [`EventType`] cannot contain, becomes U+FFFD.
     #[must_use]
     pub fn to_owned(&self) -> Event {
         Event {
@@ -83,8 +83,8 @@ impl<'a> EventRef<'a> {
         }
     }
 
-    /// The event as it was sent: only with the id and the reconnection time that stand in it. This
-    /// is the one to publish again. An empty id counts as none; U+0000 in the type as above.
+    /// The event as it was sent: only with its own id and reconnection time. This is the form to
+    /// publish again. An empty id counts as none; U+0000 in the type becomes U+FFFD.
     #[must_use]
     pub fn to_sent(&self) -> Event {
         Event {

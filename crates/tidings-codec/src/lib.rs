@@ -1,20 +1,20 @@
-//! Bytes to server-sent events and back: the `text/event-stream` format, no I/O.
+//! Bytes to server-sent events and back: the `text/event-stream` format, without I/O.
 //!
 //! An event stream is UTF-8 text that never ends. A line is a field: a name, a colon, a value. A
-//! blank line ends the event whose fields stand before it:
+//! blank line ends the event whose fields are above it:
 //!
 //! ```text
-//! event: score          what kind of event; "message" if not given
-//! id: 42                what a client that was cut off asks to be resumed from
+//! event: score          the type of event; "message" if not given
+//! id: 42                the id after which a client that lost its connection resumes
 //! data: {"home": 2,     the payload; several lines of data are one payload
 //! data:  "away": 1}
 //!
 //! : ping                a comment, which keeps the connection alive
 //! ```
 //!
-//! The rules are those of the HTML Living Standard, §9.2 "Server-sent events", to the letter: what
-//! its tests and others hold a client to is in `tests/vectors`, and a transliteration of its
-//! algorithm judges the decoder on random streams.
+//! The rules are exactly those of the HTML Living Standard, §9.2 "Server-sent events":
+//! `tests/vectors` has the cases from its test suite and others, and a literal transcription of its
+//! algorithm checks the decoder on random streams.
 //!
 //! # Encode one
 //!
@@ -36,7 +36,7 @@
 //!
 //! # Decode one
 //!
-//! Chunks go in as they come, cut anywhere; events are lent out as soon as their last byte is
+//! Chunks go in as they arrive, cut anywhere; events are lent out as soon as their last byte is
 //! there.
 //!
 //! ```
@@ -55,12 +55,12 @@
 //! # Ok::<(), tidings_codec::DecodeError>(())
 //! ```
 //!
-//! # What it refuses to know
+//! # What it does not know
 //!
 //! No socket, no clock, no thread, no file, no runtime: it is `no_std` with `alloc`, and its
-//! `clippy.toml` keeps it so. Which answers open a stream, and how long to wait before the next
-//! attempt, is the client's business; what is in the data, everybody else's. The feature `std`, on
-//! by default, only lets the dependencies ask the processor what it can do.
+//! `clippy.toml` keeps it so. Which responses open a stream, and how long to wait before the next
+//! attempt, is up to the client; what is in the data is up to the application. The feature `std`,
+//! on by default, only lets dependencies detect the processor's features.
 
 #![no_std]
 
@@ -87,7 +87,7 @@ pub use event_id::EventId;
 pub use event_type::EventType;
 pub use item::{EventRef, Item};
 
-/// The examples in the README are tests, too.
+/// Compiles the README's examples as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

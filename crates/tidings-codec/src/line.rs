@@ -1,39 +1,39 @@
 //! Where lines end, and what must be remembered when a chunk ends first.
 //!
-//! A line ends at LF, at CR, or at CR LF taken together; at nothing else, whatever Unicode says
-//! about line separators (HTML §9.2.6). All three are single bytes below 0x80 and so is the colon.
-//! No byte of a longer UTF-8 sequence is below 0x80, so lines and fields can be cut out of the
-//! bytes first and decoded one by one later, and the text is the same as if all had been decoded
-//! first.
+//! A line ends at LF, at CR, or at CR LF taken together, and at nothing else, whatever Unicode says
+//! about line separators (HTML §9.2.6). CR, LF and the colon are single bytes below 0x80. No byte
+//! of a longer UTF-8 sequence is below 0x80, so lines and fields can be cut out of the bytes first
+//! and decoded one by one later, and the text is the same as if all had been decoded first.
 //!
-//! Two things may straddle the edge between chunks:
+//! Two things may span the edge between chunks:
 //!
-//! - *CR LF*. The line ends at the CR, at once, for an event must not wait for a byte that may
+//! - *CR LF*. The line ends at the CR, at once, because an event must not wait for a byte that may
 //!   never come. If the CR is the last byte of the chunk, we remember to swallow one LF.
-//! - *The byte order mark* (EF BB BF) that may open a stream and is then no part of it. We remember
-//!   how much of it has been seen. If it turns out to be none, the bytes taken for it are the start
-//!   of the first line, and since no known field begins with EF that line will be ignored. So the
-//!   bytes need not be kept: it is enough to know that there were some.
+//! - *The byte order mark* (EF BB BF), which may begin a stream and is then not part of it. We
+//!   remember how much of it has been seen. If it turns out not to be one, the bytes taken for it
+//!   are the start of the first line, and since no known field begins with EF, that line will be
+//!   ignored. So the bytes need not be kept: it is enough to know that there were some.
 
 use memchr::memchr2;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
-/// What the end of the last chunk left open.
+/// The state left open by the end of the last chunk.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Edge {
-    /// How many bytes of a byte order mark opened the stream; three once that is settled.
+    /// Number of bytes of a byte order mark seen at the start; three once that is settled.
     mark_bytes: u8,
-    /// The last byte was a CR that ended a line.
+    /// Whether the last byte was a CR that ended a line.
     after_cr: bool,
 }
 
-/// What an [`Edge`] makes of the first bytes of a chunk.
+/// The meaning of the first bytes of a chunk.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
-    /// The rest of the chunk goes on where the last one ended.
+    /// The rest of the chunk continues where the last one ended.
     Clean,
-    /// As above, but what looked like a byte order mark was the start of a line, now behind us.
+    /// The same, but what looked like a byte order mark was the start of a line, and has been
+    /// consumed.
     NotAMark,
 }
 
@@ -43,7 +43,7 @@ impl Edge {
         self.after_cr || usize::from(self.mark_bytes) < BYTE_ORDER_MARK.len()
     }
 
-    /// Removes from the front of `input` what belongs to the edge.
+    /// Removes the bytes that belong to the edge from the front of `input`.
     pub(crate) fn settle(&mut self, input: &mut &[u8]) -> Settled {
         while let Some(expected) = BYTE_ORDER_MARK.get(usize::from(self.mark_bytes)) {
             let Some((first, rest)) = input.split_first() else {
@@ -82,11 +82,11 @@ impl Edge {
     }
 }
 
-/// Where the line that `bytes` begins with ends, if it ends there.
+/// The end of the first line in `bytes`, if it ends there.
 ///
-/// memchr is faster than anything on long lines, but to call on it takes longer than to look at a
-/// short line, or the end of a chunk, here: a word of eight bytes at a time. What does not fill the
-/// last word is looked at in one that overlaps the word before.
+/// memchr is fastest on long lines, but calling it takes longer than scanning a short line, or the
+/// end of a chunk, here: one word of eight bytes at a time. The bytes that do not fill the last
+/// word are scanned in a word that overlaps the one before.
 #[inline]
 pub(crate) fn line_end(bytes: &[u8]) -> Option<usize> {
     let Some(head) = bytes.first_chunk::<16>() else {
@@ -103,7 +103,7 @@ pub(crate) fn line_end(bytes: &[u8]) -> Option<usize> {
     memchr2(b'\r', b'\n', &bytes[16..]).map(|at| 16 + at)
 }
 
-/// As [`line_end`], where it is likely that the line does not end in `bytes`.
+/// Like [`line_end`], for when the line probably does not end in `bytes`.
 #[inline]
 pub(crate) fn unlikely_line_end(bytes: &[u8]) -> Option<usize> {
     match (bytes.first_chunk(), bytes.last_chunk()) {
@@ -116,8 +116,8 @@ pub(crate) fn unlikely_line_end(bytes: &[u8]) -> Option<usize> {
 #[inline]
 fn end_in_block(block: &[u8; 32]) -> Option<usize> {
     let words = block.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
-    // Most texts have no other characters below 0x10 than line ends: to look for any is enough at
-    // first, and takes a third of the time.
+    // Most texts have no characters below 0x10 except line ends: looking for any of them is enough
+    // at first, and takes a third of the time.
     let low = words.clone().fold(0, |low, word| low | (word.wrapping_sub(ONES * 0x10) & !word));
     if low & HIGHS == 0 {
         return None;
@@ -128,7 +128,7 @@ fn end_in_block(block: &[u8; 32]) -> Option<usize> {
     })
 }
 
-/// As [`line_end`], in fewer than 16 bytes.
+/// Like [`line_end`], for fewer than 16 bytes.
 #[inline]
 pub(crate) fn line_end_within_16(bytes: &[u8]) -> Option<usize> {
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_end_is_found_wherever_it_stands() {
+    fn a_line_end_is_found_wherever_it_is() {
         // Several words of the fast search; Miri needs an hour for more than two.
         let longest = if cfg!(miri) { 40 } else { 200 };
         for len in 0..longest {

@@ -1,5 +1,5 @@
-//! Whatever we encode we decode, at every chunk boundary; and on any bytes at all, the decoder
-//! hears what the standard says.
+//! Everything we encode is decoded again, at every chunk boundary; and for any bytes at all, the
+//! decoder finds what the standard says.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,7 +9,7 @@ mod oracle;
 use proptest::prelude::*;
 use tidings_codec::{Decoder, Event, EventId, EventType, Item, encode};
 
-/// Text as people send it, and text that makes trouble.
+/// Ordinary text, and text that causes trouble.
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -34,7 +34,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     )
 }
 
-/// Bytes that are mostly made of what the format is made of.
+/// Bytes made mostly of the format's own characters.
 fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => Just(&b"data"[..]),
@@ -63,7 +63,7 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// As it arrives at the other end: CR and CRLF are LF.
+/// The data as it arrives: with LF for CR and CRLF.
 fn normalised(data: &str) -> String {
     data.replace("\r\n", "\n").replace('\r', "\n")
 }
@@ -73,7 +73,7 @@ proptest! {
 
     /// Checklist 42 and 44: for text without CR this is the identity.
     #[test]
-    fn what_is_encoded_is_decoded_at_any_cut(
+    fn encoded_events_are_decoded_at_any_cut(
         events in proptest::collection::vec(any_event(), 0..6),
         seed: u64,
     ) {
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn an_event_is_as_long_as_foretold_and_grows_the_buffer_once(event in any_event()) {
+    fn an_event_has_the_predicted_length_and_grows_the_buffer_once(event in any_event()) {
         let len_max = encode::event_len_max(
             event.id.as_ref(),
             event.event_type.as_ref(),
@@ -148,7 +148,7 @@ proptest! {
 
     /// Checklist 33, 34 and 36: one decoder, several connections.
     #[test]
-    fn what_a_connection_leaves_behind_holds_for_the_next(
+    fn state_from_one_connection_holds_for_the_next(
         first in any_stream(),
         second in any_stream(),
         seed: u64,
@@ -161,9 +161,9 @@ proptest! {
         prop_assert_eq!(two, expected);
     }
 
-    /// The limit counts what the event is, not how it was cut.
+    /// The limit counts the event's bytes, however it was cut.
     #[test]
-    fn the_limit_is_met_by_the_same_streams_at_any_cut(
+    fn the_same_streams_exceed_the_limit_at_any_cut(
         stream in any_stream(),
         bytes_max in 0_usize..100,
         seed: u64,
@@ -183,7 +183,7 @@ proptest! {
             }
             (errors, events, decoder.last_event_id().to_owned())
         };
-        // A last line that nothing ends would count in one cut and not yet in another.
+        // A last line without an end would count in one cut and not yet in another.
         let ended = [&stream[..], b"\n\n"].concat();
         prop_assert_eq!(errors(vec![&ended]), errors(chunks::cut_at_random(&ended, seed)));
     }

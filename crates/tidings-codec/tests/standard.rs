@@ -1,4 +1,4 @@
-//! What the HTML standard says an event stream means, case by case (`vectors/`), and when.
+//! The HTML standard's interpretation of event streams, case by case (`vectors/`), and its timing.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ fn decoder_for(case: &Case) -> Decoder {
     }
 }
 
-/// Every way of cutting that all streams are tried with: bytes, pairs, triples, whole, and random.
+/// The cuts that all streams are tested with: bytes, pairs, triples, whole, and random.
 fn all_cuts(bytes: &[u8]) -> Vec<(String, Vec<&[u8]>)> {
     let mut cuts = vec![("whole".to_owned(), vec![bytes])];
     for size in [1, 2, 3, 7] {
@@ -32,7 +32,7 @@ fn all_cuts(bytes: &[u8]) -> Vec<(String, Vec<&[u8]>)> {
 }
 
 #[test]
-fn every_vector_is_heard_as_expected_at_every_cut() {
+fn every_vector_is_decoded_as_expected_at_every_cut() {
     for case in vectors::all() {
         for (cut, chunks) in all_cuts(&case.wire) {
             let mut decoder = decoder_for(&case).with_comments();
@@ -74,7 +74,7 @@ fn no_two_vectors_have_the_same_name() {
     }
 }
 
-/// Feeds byte after byte; says after how many of them something was heard.
+/// Feeds byte after byte; returns the counts of bytes after which an item was found.
 fn heard_after(wire: &[u8]) -> Vec<usize> {
     let mut decoder = Decoder::new().with_comments();
     let mut after = Vec::new();
@@ -88,7 +88,7 @@ fn heard_after(wire: &[u8]) -> Vec<usize> {
 
 /// Checklist 5.
 #[test]
-fn an_event_is_heard_with_the_first_byte_of_its_blank_line() {
+fn an_event_is_decoded_at_the_first_byte_of_its_blank_line() {
     assert_eq!(heard_after(b"data:a\n\ndata:b\n\n"), [8, 16]);
     assert_eq!(heard_after(b"data:a\r\rdata:b\r\r"), [8, 16]);
     // Not one byte later: the CR is enough, the LF after it is swallowed.
@@ -97,7 +97,7 @@ fn an_event_is_heard_with_the_first_byte_of_its_blank_line() {
 
 /// Checklist 8.
 #[test]
-fn a_comment_is_heard_with_the_end_of_its_line() {
+fn a_comment_is_decoded_at_the_end_of_its_line() {
     assert_eq!(heard_after(b":a\n:b\r\n:c\rdata:x\n:d\n\n"), [3, 6, 10, 20, 21]);
 }
 
@@ -142,9 +142,10 @@ fn a_line_end_is_not_completed_by_the_next_connection() {
     assert_eq!(outcome.heard.len(), 1);
 }
 
-/// Checklist 21: a client that closes stops asking, and then nothing more is dispatched.
+/// Checklist 21: a client that closes stops calling the decoder, and then nothing more is
+/// dispatched.
 #[test]
-fn nothing_is_dispatched_that_is_not_asked_for() {
+fn nothing_is_dispatched_until_it_is_asked_for() {
     let mut decoder = Decoder::new();
     let mut input = &b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n"[..];
     assert!(decoder.next(&mut input).unwrap().is_some());
@@ -162,7 +163,7 @@ fn an_event_within_a_chunk_is_lent_and_not_copied() {
 }
 
 #[test]
-fn an_owned_event_is_what_a_client_sees_and_a_sent_one_what_was_written() {
+fn an_owned_event_is_the_clients_view_and_a_sent_one_the_senders() {
     let mut decoder = Decoder::new();
     let mut input = &b"id: 7\n\nretry: 5\nevent: a\0b\ndata: x\n\n"[..];
     let Some(Item::Event(event)) = decoder.next(&mut input).unwrap() else { panic!("an event") };
@@ -194,7 +195,7 @@ fn heard_with_room_for_ten(wire: &[u8]) -> (Vec<String>, String) {
 }
 
 #[test]
-fn an_event_over_the_limit_is_one_error_and_decoding_goes_on() {
+fn an_event_over_the_limit_is_one_error_and_decoding_continues() {
     let wire = b"data: 0123456789\n\ndata: 0123456789!\ndata: more\n\ndata: next\n\n";
     assert_eq!(heard_with_room_for_ten(wire).0, ["0123456789", "!", "next"]);
 }
@@ -222,7 +223,7 @@ fn an_id_or_a_type_over_the_limit_is_one_error_too() {
 }
 
 #[test]
-fn what_is_ignored_may_be_endless() {
+fn ignored_lines_may_be_endless() {
     let mut wire = b"unknown: ".to_vec();
     wire.resize(5_000, b'x');
     wire.extend_from_slice(b"\n: ");

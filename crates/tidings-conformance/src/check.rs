@@ -5,14 +5,14 @@ use crate::dialect::Dialect;
 use crate::ended::Ended;
 use crate::world::World;
 
-/// One thing that clients may rely on.
+/// One property that clients may rely on.
 #[derive(Clone, Copy)]
 pub struct Check {
-    /// Its name, by which reports are compared.
+    /// Stable name, by which reports are compared.
     pub name: &'static str,
-    /// It as a sentence.
+    /// The property, as a sentence.
     pub sentence: &'static str,
-    /// The section of the specification.
+    /// Section of the specification.
     pub section: &'static str,
     pub(crate) dialects: &'static [Dialect],
     pub(crate) runs: for<'a> fn(&'a World, Dialect) -> Running<'a>,
@@ -21,14 +21,14 @@ pub struct Check {
 /// A check under way.
 pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Ended>> + Send + 'a>>;
 
-/// What became of a check.
+/// The outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is so.
+    /// The property holds.
     Pass,
-    /// It is not so: what was seen instead.
+    /// It does not hold: what was seen instead.
     Fail(String),
-    /// It could not be tried: why.
+    /// It could not be checked: why.
     Skipped(String),
 }
 
@@ -52,7 +52,7 @@ impl fmt::Debug for Check {
     }
 }
 
-/// Ends a check that `condition` does not hold in.
+/// Fails the check unless `condition` holds.
 macro_rules! ensure {
     ($condition:expr, $($words:tt)+) => {
         if !$condition {

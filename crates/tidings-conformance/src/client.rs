@@ -1,4 +1,4 @@
-//! HTTP, as the checks speak it.
+//! The HTTP client of the checks.
 
 use std::error::Error;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::ended::Ended;
 use crate::event_stream::{Event, Reader};
 use crate::limits::{BYTES_MAX, PATIENCE, SILENCE};
 
-/// There is no hub to be checked.
+/// There is no hub to check.
 #[derive(Debug)]
 pub struct Unreachable {
     pub(crate) what: String,
@@ -52,7 +52,7 @@ impl Client {
             .https_or_http()
             .enable_all_versions()
             .build();
-        // A connection for each: what one check leaves behind is nothing to the next.
+        // Each check has its own connection, so that none affects the next.
         let builder = &mut legacy::Client::builder(TokioExecutor::new());
         Ok(Self(builder.pool_max_idle_per_host(0).build(connector)))
     }
@@ -62,8 +62,8 @@ impl Client {
         &self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Cause> {
-        // Some servers answer 403 to a request that does not say who asks, and any coding is fine
-        // for one that does not say which it reads.
+        // Some servers answer 403 to a request without `User-Agent`, and without `Accept-Encoding`
+        // any coding would be allowed.
         for (name, value) in [(USER_AGENT, USER_AGENT_VALUE), (ACCEPT_ENCODING, "identity")] {
             request.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
         }
@@ -71,7 +71,7 @@ impl Client {
     }
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -93,7 +93,7 @@ impl Answer {
 
     pub(crate) fn json(&self) -> Result<Value, Ended> {
         serde_json::from_str(&self.body)
-            .map_err(|error| Ended::Failed(format!("the body is no JSON ({error})")))
+            .map_err(|error| Ended::Failed(format!("the body is not JSON ({error})")))
     }
 }
 
@@ -120,7 +120,7 @@ impl Stream {
     /// The next event, which must come.
     pub(crate) async fn event(&mut self) -> Result<Event, Ended> {
         let found = self.event_until(Instant::now() + PATIENCE).await;
-        found.ok_or_else(|| Ended::Failed("an event that must come does not".to_owned()))
+        found.ok_or_else(|| Ended::Failed("an expected event does not come".to_owned()))
     }
 
     /// Whether nothing comes for a while.
@@ -128,7 +128,7 @@ impl Stream {
         self.event_until(Instant::now() + SILENCE).await.is_none()
     }
 
-    /// Whether anything comes, be it a comment.
+    /// Whether anything comes, even a comment.
     pub(crate) async fn begins(&mut self) -> bool {
         let deadline = Instant::now() + PATIENCE;
         while !self.reader.is_begun {

@@ -10,10 +10,10 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Both.
+    /// Both dialects.
     pub const ALL: [Self; 2] = [Self::Zero, Self::One];
 
-    /// The parameter that asks for one topic.
+    /// The parameter for one topic.
     pub(crate) const fn topic_parameter(self) -> &'static str {
         match self {
             Self::Zero => "topic",
@@ -21,7 +21,7 @@ impl Dialect {
         }
     }
 
-    /// The parameter that says where to go on.
+    /// The parameter for the id to resume after.
     pub(crate) const fn resume_parameter(self) -> &'static str {
         match self {
             Self::Zero => "lastEventID",
@@ -45,8 +45,8 @@ impl Dialect {
         }
     }
 
-    /// The statuses of a publish whose token covers not every topic. The text of draft 7 says 403,
-    /// its hubs say 401.
+    /// Statuses of a publish whose token does not cover every topic. The text of draft 7 says 403,
+    /// its hubs answer 401.
     pub(crate) const fn not_granted(self) -> &'static [u16] {
         match self {
             Self::Zero => &[401, 403],

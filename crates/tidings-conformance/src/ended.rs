@@ -1,4 +1,4 @@
-/// How a check ends that does not pass.
+/// Why a check did not pass.
 #[derive(Debug)]
 pub(crate) enum Ended {
     Failed(String),

@@ -1,20 +1,20 @@
-//! What an event stream is (HTML §9.2.6), as far as the checks need it.
+//! Event streams (HTML §9.2.6), as far as the checks need them.
 
-/// An event, with every field as it stood.
+/// An event, with every field as received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) id: Option<String>,
     pub(crate) event: Option<String>,
     pub(crate) retry: Option<String>,
-    /// Lines, joined.
+    /// Data lines, joined.
     pub(crate) data: Option<String>,
 }
 
-/// Bytes on their way to events.
+/// Splits bytes into events.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     buffer: Vec<u8>,
-    /// Whether there was anything at all.
+    /// Whether any byte has come.
     pub(crate) is_begun: bool,
 }
 
@@ -28,7 +28,7 @@ impl Reader {
         self.buffer.len()
     }
 
-    /// The next block that has data, as events have.
+    /// The next event: a block that has data.
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
             let end = self.buffer.windows(2).position(|two| two == b"\n\n")?;

@@ -1,17 +1,17 @@
-//! Whether a hub speaks the Mercure protocol: checks that run against any hub by its URL.
+//! Checks whether a hub speaks the Mercure protocol, against any hub by its URL.
 //!
-//! Every check is one sentence of what a client may rely on, with the section of the specification
-//! it comes from: draft 7 for the dialect 0.x, draft 8 for 1.0. It passes, fails with what was seen
-//! instead, or is skipped because the hub is not set up for it.
+//! Every check is one sentence that a client may rely on, with its section of the specification:
+//! draft 7 for the dialect 0.x, draft 8 for 1.0. It passes, fails with what was seen instead, or is
+//! skipped because the hub is not set up for it.
 //!
-//! The checks know nothing of how a hub is made. They speak HTTP, mint tokens with the key that the
-//! hub was given, use topics that nobody else has, and leave the hub as they found it, but for some
-//! events in its history.
+//! The checks know nothing about a hub's implementation. They speak HTTP, sign tokens with the
+//! hub's key, use unique topics, and leave the hub as they found it, except for some events in its
+//! history.
 //!
-//! # How
+//! # Usage
 //!
-//! A [`Plan`] says which hub and with which keys; [`run`] tries every [`Check`] of the dialects
-//! asked for, one after the other, and gives a [`Report`].
+//! A [`Plan`] names the hub and its keys; [`run`] runs every [`Check`] of the requested dialects,
+//! one after the other, and returns a [`Report`].
 
 mod check;
 mod checks;
@@ -33,12 +33,11 @@ pub use report::{Finding, Report};
 
 use world::World;
 
-/// Runs the checks of `dialects` against the hub of `plan`, and tells `seen` of each finding as it
-/// comes.
+/// Runs the checks of `dialects` against the hub of `plan`, and calls `seen` with each finding.
 ///
 /// # Errors
 ///
-/// [`Unreachable`] if there is no hub to be checked.
+/// [`Unreachable`] if there is no hub to check.
 pub async fn run(
     plan: &Plan,
     dialects: &[Dialect],

@@ -2,18 +2,18 @@ use std::fmt;
 
 use url::Url;
 
-/// Which hub, and with which keys.
+/// The hub to check, and its keys.
 #[derive(Clone)]
 pub struct Plan {
-    /// The hub's URL, with or without `/.well-known/mercure`.
+    /// URL of the hub, with or without `/.well-known/mercure`.
     pub url: Url,
     /// The secret of publishers' tokens (HS256).
     pub publisher_secret: Vec<u8>,
     /// The secret of subscribers' tokens (HS256).
     pub subscriber_secret: Vec<u8>,
-    /// Who issues 1.0 tokens. Without it the checks that need one are skipped.
+    /// Issuer of 1.0 tokens. Without it, checks that need one are skipped.
     pub issuer: Option<String>,
-    /// For which hub they are; without it, for its URL.
+    /// Audience of 1.0 tokens; `None` means the hub's URL.
     pub audience: Option<String>,
 }
 
@@ -37,5 +37,5 @@ impl fmt::Debug for Plan {
     }
 }
 
-/// Where a hub is.
+/// Path of a hub.
 pub(crate) const HUB: &str = "/.well-known/mercure";

@@ -5,21 +5,21 @@ use serde::Serialize;
 use crate::check::{Check, Outcome};
 use crate::dialect::Dialect;
 
-/// What became of all checks.
+/// The results of all checks.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// In the order in which they ran.
+    /// Findings in the order in which the checks ran.
     pub findings: Vec<Finding>,
 }
 
-/// What became of one check.
+/// The result of one check.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The check.
     pub check: Check,
-    /// In which dialect it ran.
+    /// The dialect in which it ran.
     pub dialect: Dialect,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
@@ -30,7 +30,7 @@ impl Finding {
 }
 
 impl Report {
-    /// How many passed, failed, and were skipped.
+    /// Numbers of checks that passed, failed, and were skipped.
     pub fn counts(&self) -> (usize, usize, usize) {
         let count = |is: fn(&Outcome) -> bool| {
             self.findings.iter().filter(|finding| is(&finding.outcome)).count()
@@ -42,7 +42,7 @@ impl Report {
         )
     }
 
-    /// As JSON, for programs.
+    /// The report as JSON, for programs.
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
         struct Document<'a> {

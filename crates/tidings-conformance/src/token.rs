@@ -1,4 +1,4 @@
-//! Tokens of both shapes, right and wrong.
+//! Tokens of both dialects, valid and invalid.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::dialect::Dialect;
 use crate::plan::Plan;
 
-/// What a token is to allow.
+/// The permissions of a token.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rights<'a> {
     /// Topics; `*` is every one.
@@ -27,14 +27,14 @@ impl<'a> Rights<'a> {
     }
 }
 
-/// Which of the hub's keys.
+/// One of the hub's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Publisher,
     Subscriber,
 }
 
-/// The claims of a token that is right in everything.
+/// The claims of a valid token.
 pub(crate) fn claims(plan: &Plan, dialect: Dialect, rights: &Rights<'_>) -> Value {
     let end = now() + 3600;
     match dialect {
@@ -86,14 +86,14 @@ pub(crate) fn sign(plan: &Plan, dialect: Dialect, role: Role, claims: &Value) ->
 
 /// Signs `claims` with another secret.
 pub(crate) fn sign_with(secret: &[u8], dialect: Dialect, claims: &Value) -> String {
-    // It fails if it was installed before, which is as well.
+    // It fails if a provider is already installed, which is just as good.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     let mut header = Header::new(Algorithm::HS256);
     if dialect == Dialect::One {
         header.typ = Some("at+jwt".to_owned());
     }
     jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(secret))
-        .expect("HS256 signs whatever is JSON")
+        .expect("HS256 signs any JSON")
 }
 
 /// Seconds since 1970.

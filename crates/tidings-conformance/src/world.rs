@@ -1,4 +1,4 @@
-//! A hub to be checked, and what can be asked of it.
+//! The hub to check, and requests to it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ use crate::ended::Ended;
 use crate::plan::{HUB, Plan};
 use crate::token::{self, Rights, Role};
 
-/// The hub, and a name for everything that is made there.
+/// The hub, and unique names for this run.
 pub(crate) struct World {
     pub(crate) plan: Plan,
     client: Client,
@@ -25,11 +25,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(plan: &Plan) -> Result<Self, Unreachable> {
         let failed = |cause: Cause| Unreachable {
-            what: "no HTTP client can be had".to_owned(),
+            what: "cannot create an HTTP client".to_owned(),
             cause: Some(cause),
         };
         if !matches!(plan.url.scheme(), "http" | "https") {
-            let what = format!("{} is no http or https URL", plan.url);
+            let what = format!("{} is not an http or https URL", plan.url);
             return Err(Unreachable { what, cause: None });
         }
         let mut random = [0; 6];
@@ -43,7 +43,7 @@ impl World {
         })
     }
 
-    /// Whether there is a hub at all.
+    /// Checks that there is a hub at all.
     pub(crate) async fn knock(&self) -> Result<(), Unreachable> {
         let request = self.request("GET", HUB, &[], Vec::new());
         let answer = async { self.client.send(request?).await };
@@ -58,13 +58,13 @@ impl World {
         Ok(())
     }
 
-    /// A topic that nobody else has.
+    /// A unique topic.
     pub(crate) fn topic(&self) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         format!("https://conformance.example/{}/{number}", self.run)
     }
 
-    /// The topics, and everything else below a path of their own.
+    /// The path below which all topics of this run are.
     pub(crate) fn folder(&self) -> String {
         self.topic() + "/"
     }
@@ -75,7 +75,7 @@ impl World {
         format!("urn:conformance:{}:{number}", self.run)
     }
 
-    /// A token that is right in everything, or nothing if there can be none.
+    /// A valid token; skips the check if there can be none.
     pub(crate) fn token(
         &self,
         dialect: Dialect,
@@ -95,7 +95,7 @@ impl World {
         self.token(dialect, Role::Subscriber, &Rights::subscribe(&["*"]))
     }
 
-    /// Somebody who may listen to what is public.
+    /// A token for a subscriber to public events.
     pub(crate) fn listener(&self, dialect: Dialect) -> Result<String, Ended> {
         self.token(dialect, Role::Subscriber, &Rights::subscribe(&["urn:conformance:nothing"]))
     }
@@ -108,7 +108,7 @@ impl World {
         Ok(())
     }
 
-    /// Any request.
+    /// Sends any request.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -121,7 +121,7 @@ impl World {
         answer.await.map_err(|cause| broken(&cause))
     }
 
-    /// Any request that is answered by a stream, or should be.
+    /// Sends a request that should be answered by a stream.
     pub(crate) async fn open(
         &self,
         method: &str,
@@ -141,7 +141,7 @@ impl World {
         self.send("POST", HUB, &headers, encoded(form)).await
     }
 
-    /// Publishes with every right; the id.
+    /// Publishes with full permissions. Returns the id.
     pub(crate) async fn publish(
         &self,
         dialect: Dialect,
@@ -150,12 +150,12 @@ impl World {
         let answer = self.post(&self.publisher(dialect)?, form).await?;
         if answer.status != 200 {
             let (status, body) = (answer.status, answer.body);
-            return Err(Ended::Failed(format!("a publish is answered with {status}: {body}")));
+            return Err(Ended::Failed(format!("the answer to a publish is {status}: {body}")));
         }
         Ok(answer.body)
     }
 
-    /// Subscribes with a token; the stream has begun.
+    /// Subscribes with a token, and waits until the stream has begun.
     pub(crate) async fn subscribe(
         &self,
         token: &str,
@@ -177,16 +177,16 @@ impl World {
         let mut stream = self.open("GET", &target(query), &all, Vec::new()).await?;
         if stream.status != 200 {
             let status = stream.status;
-            return Err(Ended::Failed(format!("a subscription is answered with {status}")));
+            return Err(Ended::Failed(format!("the answer to a subscription is {status}")));
         }
         if !stream.begins().await {
-            let why = "nothing comes after the head of a stream: it may not be flushed";
+            let why = "nothing comes after the response's head: the stream may not be flushed";
             return Err(Ended::Failed(why.to_owned()));
         }
         Ok(stream)
     }
 
-    /// What a hub gave may be no value of a header.
+    /// A value that the hub sent may not be valid in a header.
     fn request(
         &self,
         method: &str,
@@ -218,5 +218,5 @@ pub(crate) fn target(query: &[(&str, &str)]) -> String {
 }
 
 fn broken(cause: &Cause) -> Ended {
-    Ended::Failed(format!("the exchange broke off: {cause}"))
+    Ended::Failed(format!("the exchange was cut short: {cause}"))
 }

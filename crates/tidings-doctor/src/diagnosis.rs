@@ -1,4 +1,4 @@
-//! From what was seen to what is wrong. Pure: everything measured is an argument.
+//! From observations to problems. Pure: everything measured is an argument.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::probe::{Head, NoAnswer};
 
 use Severity::{Advice, Error, Warning};
 
-/// Says what is wrong.
+/// Finds out what is wrong.
 pub fn diagnose(observed: &Observed) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     match &observed.first {
@@ -48,19 +48,19 @@ fn no_answer(diagnosis: &mut Diagnosis, observed: &Observed) {
     let taken = taken(observed);
     if taken > 0 {
         let evidence = format!(
-            "{taken} events were published and taken, and in {listened} not one byte came, not \
-             even the head of an answer"
+            "{taken} events were published and accepted, but in {listened} not a single byte \
+             came, not even the head of a response"
         );
-        let title = "The stream is held back on its way, most likely by a proxy.";
+        let title = "The stream is held back on the way, most likely by a proxy.";
         diagnosis.find("buffered", Error, title, evidence, fixes::BUFFERING);
         return;
     }
-    let title = "There is no answer: the server says nothing until there is an event, or a \
+    let title = "There is no response: the server sends nothing until there is an event, or a \
                  proxy holds the stream back.";
-    let evidence = format!("in {listened} not one byte came, not even the head of an answer");
+    let evidence = format!("in {listened} not a single byte came, not even the head of a response");
     let both = [fixes::BUFFERING, fixes::FIRST_BYTES].concat();
     diagnosis.find("no-answer", Error, title, evidence, &both);
-    diagnosis.leave("which of the two it is: --publish would tell");
+    diagnosis.leave("which of the two it is (--publish would show)");
 }
 
 fn not_a_stream(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
@@ -73,13 +73,13 @@ fn not_a_stream(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
         let found = found.map_or("there is no Content-Type".to_owned(), |found| {
             format!("Content-Type: {found}")
         });
-        let title = "The answer is no event stream; an EventSource gives up for good.";
+        let title = "The response is not an event stream; an EventSource gives up for good.";
         diagnosis.find("content-type", Error, title, found, fixes::CONTENT_TYPE);
     } else {
-        let title = "The answer is a refusal; any status but 200 ends an EventSource for good.";
+        let title = "The request was rejected; any status but 200 ends an EventSource for good.";
         let mut evidence = status.to_string();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            evidence.push_str("; who asks may have to say so with --header or ?token=");
+            evidence.push_str("; a token may be needed, with --header or ?token=");
         }
         diagnosis.find("status", Error, title, evidence, &[]);
     }
@@ -87,13 +87,13 @@ fn not_a_stream(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
 }
 
 fn compressed_unasked(diagnosis: &mut Diagnosis, head: &Head) {
-    let title = "The stream is compressed although it was asked for uncompressed; most programs \
-                 cannot read it.";
+    let title = "The stream is compressed although the request asked for no compression; most \
+                 programs cannot read it.";
     let coding = head.coding().unwrap_or_default();
     let evidence =
-        format!("Content-Encoding: {coding}, to a request with Accept-Encoding: identity");
+        format!("Content-Encoding: {coding}, for a request with Accept-Encoding: identity");
     diagnosis.find("compressed-unasked", Error, title, evidence, fixes::COMPRESSION);
-    diagnosis.leave("anything else: what came cannot be read");
+    diagnosis.leave("anything else: the stream cannot be read");
 }
 
 fn head_of_a_stream(diagnosis: &mut Diagnosis, head: &Head) {
@@ -102,7 +102,7 @@ fn head_of_a_stream(diagnosis: &mut Diagnosis, head: &Head) {
     let charset = charset.split_once("charset=").map(|(_, name)| name.trim_matches('"').to_owned());
     match charset {
         Some(name) if !name.starts_with("utf-8") && !name.starts_with("utf8") => {
-            let title = "Another charset than UTF-8 is announced; clients read UTF-8 all the same.";
+            let title = "A charset other than UTF-8 is announced; clients read UTF-8 all the same.";
             let evidence = format!("Content-Type: {media_type}");
             diagnosis.find("charset", Warning, title, evidence, fixes::CONTENT_TYPE);
         }
@@ -110,9 +110,9 @@ fn head_of_a_stream(diagnosis: &mut Diagnosis, head: &Head) {
     }
     let cache = head.header(CACHE_CONTROL).unwrap_or_default();
     if ["no-cache", "no-store"].iter().any(|word| cache.contains(word)) {
-        diagnosis.pass("not to be cached");
+        diagnosis.pass("not cacheable");
     } else {
-        let title = "A cache on the way may keep the stream and give it to somebody else.";
+        let title = "A cache on the way may store the stream and give it to another client.";
         let evidence = match cache.as_str() {
             "" => "there is no Cache-Control".to_owned(),
             cache => format!("Cache-Control: {cache}"),
@@ -120,7 +120,8 @@ fn head_of_a_stream(diagnosis: &mut Diagnosis, head: &Head) {
         diagnosis.find("cacheable", Warning, title, evidence, fixes::CACHE);
     }
     if let Some(length) = head.header(CONTENT_LENGTH) {
-        let title = "The answer announces its length: it is a whole document and no open stream.";
+        let title = "The response announces its length: it is a complete document, not an open \
+                     stream.";
         let evidence = format!("Content-Length: {length}");
         diagnosis.find("content-length", Warning, title, evidence, fixes::BUFFERING);
     }
@@ -132,12 +133,12 @@ fn head_of_a_stream(diagnosis: &mut Diagnosis, head: &Head) {
 }
 
 fn first_bytes(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
-    let title = "The stream begins late: until its first bytes nobody knows that it is there, and \
-                 a proxy may hold back the head as well.";
+    let title = "The stream begins late: until its first bytes no client knows that it is open, \
+                 and a proxy may hold back the head as well.";
     let took = head.took;
     match observed.watch.first_byte {
         _ if took > AT_ONCE => {
-            let evidence = format!("the head of the answer took {}", seconds(took));
+            let evidence = format!("the head of the response took {}", seconds(took));
             diagnosis.find("late-first-bytes", Warning, title, evidence, fixes::FIRST_BYTES);
         }
         Some(at) if at.saturating_sub(head.at) <= AT_ONCE => {
@@ -155,14 +156,14 @@ fn first_bytes(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
 }
 
 fn buffering(diagnosis: &mut Diagnosis, observed: &Observed) {
-    let title = "Events are held back on their way, most likely by a proxy, and come in clumps.";
+    let title = "Events are held back on the way, most likely by a proxy, and arrive in bursts.";
     let watch = &observed.watch;
     if let Some(delays) = delays(observed) {
         let worst = delays.iter().copied().max().unwrap_or_default();
         let is_whole = delays.len() == taken(observed);
         if is_whole && worst <= AT_ONCE {
             return diagnosis.pass(format!(
-                "{} published events came at once, the slowest after {}",
+                "{} published events came promptly, the slowest after {}",
                 delays.len(),
                 seconds(worst)
             ));
@@ -170,16 +171,17 @@ fn buffering(diagnosis: &mut Diagnosis, observed: &Observed) {
         let last_taken = observed.published.last().map(|last| last.taken + AT_ONCE);
         let heard_later = watch.last_byte > last_taken;
         if delays.is_empty() && heard_later {
-            let title = "Published events do not come in this stream, although it is alive: is it \
-                         another topic?";
-            let evidence = format!("{} were published and taken", taken(observed));
+            let title = "Published events do not arrive on this stream, although it is alive: is \
+                         it another topic?";
+            let evidence = format!("{} were published and accepted", taken(observed));
             diagnosis.find("not-delivered", Warning, title, evidence, &[]);
         } else {
             let came = match delays.len() {
                 0 => "none came".to_owned(),
                 some => format!("{some} came, the slowest after {}", seconds(worst)),
             };
-            let evidence = format!("{} events were published and taken; {came}", taken(observed));
+            let evidence =
+                format!("{} events were published and accepted; {came}", taken(observed));
             diagnosis.find("buffered", Error, title, evidence, fixes::BUFFERING);
         }
         return;
@@ -190,7 +192,7 @@ fn buffering(diagnosis: &mut Diagnosis, observed: &Observed) {
     let most = heartbeats.iter().map(|clump| clump.comments.max(clump.id_only)).max().unwrap_or(0);
     if let Some((pause, bytes)) = watch.cuts.iter().max() {
         let evidence = format!(
-            "{} times a block was cut in its middle; once its rest came {} later, after {bytes} \
+            "a block was cut in the middle {} times; once the rest came {} later, after {bytes} \
              bytes",
             watch.cuts.len(),
             seconds(*pause)
@@ -199,7 +201,10 @@ fn buffering(diagnosis: &mut Diagnosis, observed: &Observed) {
         return diagnosis.find("buffered", severity, title, evidence, fixes::BUFFERING);
     }
     if heartbeats.len() >= 2 || most >= 3 {
-        let evidence = format!("{most} heartbeats came at one moment, and no server makes them so");
+        let evidence = format!(
+            "{most} heartbeats came at one moment, and no server sends \
+             them that way"
+        );
         return diagnosis.find("buffered", Error, title, evidence, fixes::BUFFERING);
     }
     let spread = |clump: &crate::watch::Clump| {
@@ -210,7 +215,7 @@ fn buffering(diagnosis: &mut Diagnosis, observed: &Observed) {
         watch.clumps.iter().filter_map(spread).filter(|spread| *spread >= SPREAD).collect();
     if let Some(worst) = spreads.iter().max() {
         let evidence = format!(
-            "{} times events came together whose own times are up to {} apart",
+            "events whose own times are up to {1} apart came together {0} times",
             spreads.len(),
             seconds(*worst)
         );
@@ -218,9 +223,9 @@ fn buffering(diagnosis: &mut Diagnosis, observed: &Observed) {
     }
     if watch.clumps.len() >= ENOUGH_CLUMPS {
         let clumps = watch.clumps.len();
-        diagnosis.pass(format!("no trace of buffering in what came at {clumps} different moments"));
+        diagnosis.pass(format!("no trace of buffering in bursts at {clumps} different moments"));
     } else {
-        diagnosis.leave("buffering: too little came to see it; --publish would tell");
+        diagnosis.leave("buffering: too few events came to see it (--publish would show)");
     }
 }
 
@@ -230,21 +235,21 @@ fn compression(diagnosis: &mut Diagnosis, observed: &Observed) {
     if first + 2 * AT_ONCE > observed.listened {
         return;
     }
-    let title = "Compression holds events back from clients that offer to read it, as browsers do.";
+    let title = "Compression holds events back from clients that accept it, as browsers do.";
     if browser.head.is_none() {
-        let evidence = "with `Accept-Encoding: gzip` there was no answer, without it there was";
+        let evidence = "with `Accept-Encoding: gzip` there was no response, without it there was";
         diagnosis.find("compression-holds-back", Error, title, evidence, fixes::COMPRESSION);
         return;
     }
     let Some(encoding) = &browser.encoding else {
-        return diagnosis.pass("not compressed, also if that is offered");
+        return diagnosis.pass("not compressed, even if the client accepts it");
     };
     let last_seen = watch.seen.iter().flatten().max().copied();
     let is_behind =
         last_seen.is_some_and(|seen| browser.last_byte.is_none_or(|last| last + AT_ONCE < seen));
     if browser.bytes <= EMPTY_COMPRESSED_BYTES || is_behind {
         let evidence = format!(
-            "Content-Encoding: {encoding}; {} bytes came that way, and {} bytes without it",
+            "Content-Encoding: {encoding}; {} bytes came with it, and {} bytes without it",
             browser.bytes, watch.bytes
         );
         diagnosis.find("compression-holds-back", Error, title, evidence, fixes::COMPRESSION);
@@ -271,7 +276,7 @@ fn endings(diagnosis: &mut Diagnosis, observed: &Observed) {
     let longest = silent.iter().map(|(silence, ..)| *silence).max().unwrap_or_default();
     let is_regular = longest - shortest <= (longest / 5).max(IDLE_MIN / 2);
     if silent.len() >= 2 && is_regular {
-        let title = "A connection that is silent for a while is cut: that is somebody's timeout, \
+        let title = "A connection that is silent for a while is cut by a timeout on the way, \
                      shorter than the heartbeat of the stream.";
         let evidence =
             format!("{} connections, each cut after {} of silence", silent.len(), seconds(longest));
@@ -286,7 +291,7 @@ fn endings(diagnosis: &mut Diagnosis, observed: &Observed) {
         let lasted = ended.iter().map(|(_, lasted, _)| *lasted).max().unwrap_or_default();
         let broken = ended.iter().filter(|(.., broken)| *broken).count();
         let mut evidence = format!(
-            "{} connections ended, {broken} of them in no good order; the longest lasted {}",
+            "{} connections ended, {broken} of them uncleanly; the longest lasted {}",
             ended.len(),
             seconds(lasted)
         );
@@ -295,7 +300,7 @@ fn endings(diagnosis: &mut Diagnosis, observed: &Observed) {
         if let Some((_, Ending::Broken(why))) = endings.next_back() {
             evidence.push_str(&format!("; the last: {why}"));
         }
-        let title = "The stream ends by itself, and subscribers come back again and again.";
+        let title = "The stream ends by itself, and subscribers reconnect again and again.";
         let severity = if broken > 0 || ended.len() > 2 { Warning } else { Advice };
         diagnosis.find("ends", severity, title, evidence, &[]);
     }
@@ -350,9 +355,9 @@ fn cors(diagnosis: &mut Diagnosis, observed: &Observed) {
     let Some(head) = &observed.browser.head else { return };
     let (is_allowed, allowed) = allows(head);
     if !is_allowed {
-        let title = format!("Pages of {origin} are not let in: their EventSource fails at once.");
+        let title = format!("Pages of {origin} are not allowed: their EventSource fails at once.");
         let evidence = match allowed.as_str() {
-            "" => "the answer has no Access-Control-Allow-Origin".to_owned(),
+            "" => "the response has no Access-Control-Allow-Origin".to_owned(),
             allowed => format!("Access-Control-Allow-Origin: {allowed}"),
         };
         return diagnosis.find("cors", Error, title, evidence, fixes::CORS);
@@ -364,52 +369,61 @@ fn cors(diagnosis: &mut Diagnosis, observed: &Observed) {
         allowed.contains("last-event-id") || allowed.trim() == "*"
     });
     if may == Some(true) {
-        return diagnosis.pass(format!("pages of {origin} are let in"));
+        return diagnosis.pass(format!("pages of {origin} are allowed"));
     }
-    let title = "A page that sends a token, or a last id that is long or unusual, asks first, \
-                 and is not let in.";
+    let title = "A page that sends a token, or a long or unusual last id, sends a preflight \
+                 request, which is rejected.";
     let evidence = match &observed.preflight {
-        Some(head) => format!("OPTIONS is answered {}", head.status),
-        None => "OPTIONS is not answered".to_owned(),
+        Some(head) => format!("the response to OPTIONS is {}", head.status),
+        None => "there is no response to OPTIONS".to_owned(),
     };
     diagnosis.find("cors-preflight", Advice, title, evidence, fixes::PREFLIGHT);
 }
 
 fn resume(diagnosis: &mut Diagnosis, observed: &Observed) {
-    let lost = "What is sent while a subscriber is away, if only for a second, is lost.";
+    let lost = "Events sent while a subscriber is away, if only for a second, are lost.";
     match &observed.resume {
-        Resume::Works => diagnosis.pass("who comes back gets what was missed"),
+        Resume::Works => diagnosis.pass("a returning subscriber gets what it missed"),
         Resume::Claimed => {
-            diagnosis.pass("who comes back is resumed, by the server's word (Tidings-Resume)");
+            diagnosis.pass(
+                "a returning subscriber is resumed, according to the server \
+                            (Tidings-Resume)",
+            );
         }
         Resume::Ignored { asked_after, expected } => {
             let evidence =
-                format!("asked for what came after {asked_after:?}, it did not send {expected:?}");
-            let title = format!("`Last-Event-ID` is not heeded. {lost}");
+                format!("asked to resume after {asked_after:?}, it did not send {expected:?}");
+            let title = format!("`Last-Event-ID` is ignored. {lost}");
             return diagnosis.find("no-resume", Warning, title, evidence, fixes::RESUME);
         }
         Resume::NoIds => {
             let evidence = format!("{} events, none with an id", observed.watch.events);
-            let title = format!("Events have no ids, so nobody can say what was missed. {lost}");
+            let title = format!(
+                "Events have no ids, so a client cannot say what it missed. \
+                                 {lost}"
+            );
             return diagnosis.find("no-ids", Warning, title, evidence, fixes::IDS);
         }
         Resume::Refused(status) => {
-            let title = "Whoever comes back with a last id is refused; a browser then stays away.";
+            let title = "A subscriber that returns with a last id is rejected; a browser then \
+                         stays away.";
             return diagnosis.find("resume-refused", Error, title, status, fixes::RESUME);
         }
         Resume::Untried => {
-            diagnosis.leave("whether it resumes: too little came; --publish would tell");
+            diagnosis.leave("whether it resumes: too few events came (--publish would show)");
         }
     }
     match &observed.unknown {
-        Unknown::Told(how) => diagnosis.pass(format!("losses are announced ({how})")),
+        Unknown::Told(how) => diagnosis.pass(format!("lost events are announced ({how})")),
         Unknown::Silence => {
-            let title = "Whoever comes back too late is not told that events are missing.";
-            let evidence = "with an id that cannot exist, the stream began as if all were well";
+            let title = "A subscriber that returns too late does not learn that events are \
+                         missing.";
+            let evidence = "with an id that cannot exist, the stream began as if nothing were \
+                            missing";
             diagnosis.find("silent-losses", Advice, title, evidence, fixes::LOSSES);
         }
         Unknown::Refused(status) => {
-            let title = "Whoever comes back with an id that is not known is refused; a browser \
+            let title = "A subscriber that returns with an unknown id is rejected; a browser \
                          then stays away.";
             diagnosis.find("unknown-id-refused", Warning, title, status, fixes::LOSSES);
         }
@@ -417,12 +431,12 @@ fn resume(diagnosis: &mut Diagnosis, observed: &Observed) {
     }
 }
 
-/// How many provoked events the other side has taken.
+/// Number of published events that the server accepted.
 fn taken(observed: &Observed) -> usize {
     observed.published.iter().filter(|published| published.problem.is_none()).count()
 }
 
-/// How long those that came took; `None` if none was provoked.
+/// Delays of the published events that came; `None` if none was published.
 fn delays(observed: &Observed) -> Option<Vec<Duration>> {
     if taken(observed) == 0 {
         return None;
@@ -432,7 +446,7 @@ fn delays(observed: &Observed) -> Option<Vec<Duration>> {
     Some(pairs.filter_map(|(p, seen)| seen.map(|seen| seen.saturating_sub(p.taken))).collect())
 }
 
-/// A duration as it is shown: `350 ms`, `2.1 s`.
+/// A duration for display: `350 ms`, `2.1 s`.
 pub fn seconds(duration: Duration) -> String {
     match duration.as_millis() {
         ms @ 0..1000 => format!("{ms} ms"),
@@ -440,20 +454,21 @@ pub fn seconds(duration: Duration) -> String {
     }
 }
 
-/// Longer than any network, shorter than anybody's patience.
+/// Delay up to which an event counts as prompt: longer than any network takes.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// How far apart the times of events are that should not have come together.
+/// Difference of event times above which events should not have come together.
 const SPREAD: Duration = Duration::from_secs(2);
 
-/// From how many moments on nothing wrong means that nothing is.
+/// Number of bursts from which on the absence of signs means that there is no buffering.
 const ENOUGH_CLUMPS: usize = 3;
 
-/// A shorter silence before the end is none.
+/// Minimum silence before the end that counts as silence.
 const IDLE_MIN: Duration = Duration::from_millis(700);
 
-/// A silence that wants a heartbeat; the standard has one every 15 seconds or so (HTML §9.2.7).
+/// Silence above which a heartbeat is missing; the standard recommends one every 15 seconds or so
+/// (HTML §9.2.7).
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
-/// What an empty compressed body may have: the head of gzip has 10 bytes.
+/// Bytes that an empty compressed body may have: the gzip header has 10 bytes.
 const EMPTY_COMPRESSED_BYTES: u64 = 20;

@@ -1,21 +1,21 @@
-//! What the doctor has to say: findings, what was all right, and what could not be judged.
+//! The doctor's results: findings, passed checks, and checks that could not be made.
 
 use serde::Serialize;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
     Advice,
-    /// It works now, and will not always.
+    /// It works now, but will not always.
     Warning,
     /// Subscribers do not get their events, or not in time.
     Error,
 }
 
 impl Severity {
-    /// Its name, as it is shown.
+    /// Its name, for display.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Advice => "advice",
@@ -25,38 +25,39 @@ impl Severity {
     }
 }
 
-/// One thing that could be better.
+/// One problem.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// A name for programs; it does not change.
+    /// Stable name for programs.
     pub code: &'static str,
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
-    /// What is wrong, and what comes of it.
+    /// The problem and its consequence.
     pub title: String,
-    /// How it was seen.
+    /// Observations that show it.
     pub evidence: String,
-    /// Where to change what.
+    /// Lines to change.
     pub fixes: Vec<Fix>,
 }
 
 /// A line to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Fix {
-    /// `nginx`, `Caddy`, `HAProxy`, `cloud`, or `server` for what sends the stream.
+    /// Place of the change: `nginx`, `Caddy`, `HAProxy`, `cloud`, or `server` for the program that
+    /// sends the stream.
     pub at: &'static str,
-    /// The line itself, with a word where it belongs.
+    /// The line itself, with a comment on where it belongs.
     pub line: &'static str,
 }
 
-/// Everything there is to say.
+/// All results of a run.
 #[derive(Debug, Default, Serialize)]
 pub struct Diagnosis {
-    /// The worst first.
+    /// Problems, the worst first.
     pub findings: Vec<Finding>,
-    /// What was looked at and is as it should be.
+    /// Checks that passed.
     pub passed: Vec<String>,
-    /// What could not be told, and why.
+    /// Checks that could not be made, and why.
     pub unjudged: Vec<String>,
 }
 

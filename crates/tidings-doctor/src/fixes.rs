@@ -1,4 +1,4 @@
-//! The lines to change, by what they change.
+//! The lines to change, by problem.
 
 use crate::finding::Fix;
 
@@ -6,25 +6,29 @@ const fn fix(at: &'static str, line: &'static str) -> Fix {
     Fix { at, line }
 }
 
-/// A proxy that gathers a response before it passes it on.
+/// A proxy that buffers a response before it passes it on.
 pub(crate) const BUFFERING: &[Fix] = &[
     fix("nginx", "proxy_buffering off; proxy_http_version 1.1;   # in the stream's location"),
     fix("Caddy", "flush_interval -1   # in the stream's reverse_proxy"),
     fix("HAProxy", "no filter or Lua that waits for the whole response; no `compression` for it"),
     fix("cloud", "AWS: an ALB, no REST API; Azure Application Gateway: response buffering off"),
-    fix("server", "send `X-Accel-Buffering: no`; nginx heeds it but for proxy_ignore_headers"),
+    fix(
+        "server",
+        "send `X-Accel-Buffering: no`; nginx obeys it unless proxy_ignore_headers says \
+         otherwise",
+    ),
 ];
 
-/// A body that is compressed on its way.
+/// A body that is compressed on the way.
 pub(crate) const COMPRESSION: &[Fix] = &[
     fix("nginx", "gzip off;   # in the location, or take text/event-stream off gzip_types"),
-    fix("Caddy", "match header Content-Type text/html*   # in encode: the rest stays plain"),
+    fix("Caddy", "match header Content-Type text/html*   # in encode: the rest stays uncompressed"),
     fix("HAProxy", "compression type text/html text/css   # and not text/event-stream"),
     fix("cloud", "Cloudflare and others obey `Cache-Control: no-transform`"),
     fix("server", "send `Cache-Control: no-transform`; in Express, keep compression() off it"),
 ];
 
-/// A connection that is cut because it was silent.
+/// A silent connection that is cut.
 pub(crate) const IDLE: &[Fix] = &[
     fix("nginx", "proxy_read_timeout 1h;   # 60s unless set"),
     fix("Caddy", "read_timeout 0   # in reverse_proxy's `transport http`; none unless set"),
@@ -33,12 +37,12 @@ pub(crate) const IDLE: &[Fix] = &[
     fix("server", "send a comment such as `: ping` every 15 seconds"),
 ];
 
-/// Streams that are told apart by connections.
+/// A browser's limit of connections per host.
 pub(crate) const HTTP2: &[Fix] = &[
     fix("nginx", "listen 443 ssl; http2 on;   # before 1.25.1: listen 443 ssl http2;"),
     fix("Caddy", "app.example   # a host name as the site's address: HTTPS, and HTTP/2 with it"),
     fix("HAProxy", "bind :443 ssl crt app.pem alpn h2,http/1.1"),
-    fix("cloud", "most load balancers speak it on HTTPS listeners, unless told not to"),
+    fix("cloud", "most load balancers speak it on HTTPS listeners by default"),
     fix("server", "or share one connection between tabs in a worker (tidings.js does)"),
 ];
 
@@ -50,13 +54,13 @@ pub(crate) const CORS: &[Fix] = &[
     fix("HAProxy", "http-response set-header Access-Control-Allow-Origin https://app.example"),
 ];
 
-/// Questions that a browser asks before the request.
+/// Preflight requests.
 pub(crate) const PREFLIGHT: &[Fix] = &[fix(
     "server",
     "answer OPTIONS with 204 and Access-Control-Allow-Headers: Last-Event-ID, Authorization",
 )];
 
-/// What only the sender of the stream can change.
+/// Problems that only the sender of the stream can fix.
 pub(crate) const CONTENT_TYPE: &[Fix] =
     &[fix("server", "Content-Type: text/event-stream"), fix("nginx", "is it the right location?")];
 pub(crate) const CACHE: &[Fix] = &[
@@ -74,4 +78,4 @@ pub(crate) const RESUME: &[Fix] = &[
     fix("nginx", "proxy_pass_request_headers on;   # the default: does the header arrive?"),
 ];
 pub(crate) const LOSSES: &[Fix] =
-    &[fix("server", "tell a subscriber whose id is not known, by an event of its own")];
+    &[fix("server", "send a subscriber with an unknown id an event that says so")];

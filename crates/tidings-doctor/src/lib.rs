@@ -1,13 +1,13 @@
-//! What is wrong with an event stream, from where its subscribers are.
+//! Diagnoses an event stream from where its subscribers are.
 //!
-//! It works with any event stream, by its URL, and knows nothing of how a hub is made.
+//! It works with any event stream, by its URL, and knows nothing about the server's implementation.
 //!
-//! # How
+//! # How it works
 //!
-//! [`observe`] does everything that is done on the network: it listens as a program and as a
-//! browser would, provokes events, comes back with the last id. What it makes of the bytes and
-//! their times is the [`Watch`]. [`diagnose`] is pure: it says what follows from all that, and
-//! which lines of a proxy's configuration change it.
+//! [`observe`] does everything on the network: it listens as a program and as a browser would,
+//! publishes events, and reconnects with the last id. [`Watch`] interprets the bytes and their
+//! times. [`diagnose`] is pure: it draws the conclusions, and names the lines of a proxy's
+//! configuration to change.
 
 mod diagnosis;
 mod finding;

@@ -15,20 +15,20 @@ use url::Url;
 use crate::probe::{Answer, Asked, Head, Next, NoAnswer};
 use crate::watch::{Watch, is_reset};
 
-/// What was seen.
+/// Everything that was observed.
 pub struct Observed {
-    /// The stream, as it was asked for.
+    /// URL of the stream, as requested.
     pub url: Url,
-    /// How long it was listened.
+    /// Time spent listening.
     pub listened: Duration,
-    /// The first answer.
+    /// The first response.
     pub first: Result<Head, NoAnswer>,
-    /// What came, and when.
+    /// The bytes that came, and when.
     pub watch: Watch,
-    /// Every connection, in order.
+    /// All connections, in order.
     pub connections: Vec<Connection>,
     pub(crate) browser: Browser,
-    /// The events that were provoked, in order.
+    /// The events that were published, in order.
     pub published: Vec<Published>,
     pub(crate) resume: Resume,
     pub(crate) unknown: Unknown,
@@ -36,12 +36,12 @@ pub struct Observed {
     pub(crate) preflight: Option<Head>,
 }
 
-/// A connection to the stream, from the head of the answer on.
+/// A connection to the stream, from the head of the response on.
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) opened: Duration,
     pub(crate) last_byte: Duration,
-    /// When and how it ended, unless it was we who ended it.
+    /// When and how it ended, unless the doctor ended it.
     pub(crate) ended: Option<(Duration, Ending)>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum Ending {
     Broken(String),
 }
 
-/// What a client that reads compressed bodies saw at the same time, as browsers are.
+/// What a client that accepts compression, as browsers do, saw at the same time.
 #[derive(Debug, Default)]
 pub(crate) struct Browser {
     pub(crate) head: Option<Head>,
@@ -60,33 +60,33 @@ pub(crate) struct Browser {
     pub(crate) last_byte: Option<Duration>,
 }
 
-/// An event that was provoked.
+/// An event that was published as a test.
 #[derive(Debug)]
 pub struct Published {
-    /// When the other side had taken it.
+    /// Time at which the server had accepted it.
     pub taken: Duration,
-    /// What it said instead.
+    /// The server's error, if it did not accept it.
     pub problem: Option<String>,
 }
 
-/// Whether the stream goes on where it was.
+/// Whether the stream resumes where it was.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Resume {
-    /// What came after the id came again, or was caught up on.
+    /// The events after the id came.
     Works,
-    /// The server says that it does; there was nothing to catch up on.
+    /// The server says so; there was nothing to catch up on.
     Claimed,
-    /// It does not.
+    /// It does not resume.
     Ignored { asked_after: String, expected: String },
-    /// The answer was none: a status.
+    /// The request was rejected with this status.
     Refused(String),
-    /// There are events, and they have no ids.
+    /// There are events, but they have no ids.
     NoIds,
-    /// Too little came to try it.
+    /// Too few events came to try it.
     Untried,
 }
 
-/// What is said to somebody whose id is not known.
+/// The answer to an unknown id.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
     Told(String),
@@ -95,15 +95,15 @@ pub(crate) enum Unknown {
     Untried,
 }
 
-/// How events are provoked.
+/// How test events are published.
 pub struct Provoke {
-    /// Where to post.
+    /// URL to post to.
     pub url: Url,
-    /// Sent with each post.
+    /// Headers of each post.
     pub headers: HeaderMap,
-    /// The body of a post; `{}` in it stands for the text that is looked for.
+    /// Body of a post; `{}` in it stands for the text to look for.
     pub body: String,
-    /// By which they are known.
+    /// Text that identifies the events of this run.
     pub mark: String,
 }
 
@@ -129,13 +129,13 @@ impl Provoke {
         let answer = sent.map_err(|_| format!("no answer within {POST_WAIT_MAX:?}"))?;
         let answer = answer.map_err(|error| error.to_string())?;
         let status = answer.status();
-        // Read to its end, for some take a request back whose answer nobody wants.
+        // Read to the end, because some servers cancel a request whose response is not read.
         let _ = Limited::new(answer.into_body(), 64 << 10).collect().await;
         if status.is_success() { Ok(()) } else { Err(status.to_string()) }
     }
 }
 
-/// Listens, and tries what there is to try.
+/// Listens, and runs all tests.
 pub async fn observe(
     asked: &Asked,
     duration: Duration,
@@ -157,7 +157,7 @@ pub async fn observe(
     let (mut resume, mut unknown, mut preflight) = (Resume::Untried, Unknown::Untried, None);
     if is_stream {
         resume = try_resume(asked, &watch, provoke).await;
-        // Who resumes nobody has nothing to tell of losses.
+        // A server that does not resume has no losses to announce.
         if matches!(resume, Resume::Works | Resume::Claimed | Resume::Untried) {
             unknown = try_unknown(asked).await;
         }
@@ -180,7 +180,7 @@ pub async fn observe(
     }
 }
 
-/// Listens as a program does, and comes back when the connection ends.
+/// Listens as a program does, and reconnects when the connection ends.
 async fn listen(
     asked: &Asked,
     until: Instant,
@@ -236,7 +236,7 @@ async fn listen(
     (first, connections)
 }
 
-/// Listens as a browser does, which takes compressed bodies; only the timing is looked at.
+/// Listens as a browser does, which accepts compressed bodies; only the timing matters.
 async fn browse(asked: &Asked, until: Instant, origin: Option<&str>) -> Browser {
     let mut more = vec![(ACCEPT_ENCODING, "gzip, deflate, br, zstd")];
     more.extend(origin.map(|origin| (ORIGIN, origin)));
@@ -269,8 +269,8 @@ async fn try_resume(asked: &Asked, watch: &Watch, provoke: Option<&Provoke>) -> 
     if watch.last_id.is_empty() {
         return if watch.events > 0 { Resume::NoIds } else { Resume::Untried };
     }
-    // Whoever provokes an event while nobody listens knows what has to come. Otherwise the last
-    // event but one is where to come back to, and the last one is what has to come.
+    // An event published while nobody listens is the one that must come. Otherwise, resume after
+    // the last event but one, and the last one must come.
     let (after, expected) = match provoke {
         Some(provoke) => {
             if provoke.publish(PROVOKED, asked.started).await.problem.is_some() {
@@ -312,7 +312,7 @@ async fn try_unknown(asked: &Asked) -> Unknown {
         Ok(answer) => return Unknown::Refused(answer.head.status.to_string()),
         Err(_) => return Unknown::Untried,
     };
-    // What hubs say in the head: ours, and others by the id from which they really begin.
+    // Headers in which hubs report it: ours, and others by the id from which they really begin.
     for name in ["tidings-resume", "last-event-id"] {
         if let Some(value) = answer.head.header(name).filter(|value| value != "live") {
             return Unknown::Told(format!("{name}: {value}"));
@@ -334,12 +334,12 @@ async fn try_preflight(asked: &Asked, origin: &str) -> Option<Head> {
         (ACCESS_CONTROL_REQUEST_METHOD, "GET"),
         (ACCESS_CONTROL_REQUEST_HEADERS, "authorization,last-event-id"),
     ];
-    // A browser asks this without the headers it asks about.
+    // A browser sends a preflight without the headers it asks about.
     let bare = Asked { url: asked.url.clone(), headers: HeaderMap::new(), started: asked.started };
     bare.ask(Method::OPTIONS, &more, until).await.ok().map(|answer| answer.head)
 }
 
-/// Reads until what has been read `suffices`; returns it.
+/// Reads until the text read so far `suffices`; returns it.
 async fn read_until(
     answer: &mut Answer,
     until: Instant,
@@ -357,9 +357,9 @@ async fn read_until(
     None
 }
 
-/// Names and values of the lines that are whole.
+/// Names and values of the complete lines.
 fn lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    // A byte order mark may stand at the beginning (HTML §9.2.6).
+    // There may be a byte order mark at the beginning (HTML §9.2.6).
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().filter_map(|line| {
@@ -370,18 +370,18 @@ fn lines(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// How many events are provoked, when the first, and how long after each the next.
+/// Number of test events, the time of the first, and the time between them.
 pub(crate) const PROVOKED: usize = 5;
 const PROVOKE_AFTER: Duration = Duration::from_millis(500);
 const PROVOKE_EVERY: Duration = Duration::from_millis(200);
 
-/// How long a post may take.
+/// Timeout of a post.
 const POST_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How long each of the shorter attempts listens, and how much it reads.
+/// Time that each of the shorter tests listens, and bytes that it reads.
 const TRY_FOR: Duration = Duration::from_secs(3);
 const TRY_BYTES_MAX: usize = 4 << 20;
 
-/// How often a connection that ends is made again, and how soon.
+/// Maximum number of connections, and time between them.
 const CONNECTIONS_MAX: usize = 8;
 const COME_BACK_AFTER: Duration = Duration::from_millis(200);

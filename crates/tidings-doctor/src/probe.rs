@@ -1,4 +1,4 @@
-//! One request for the stream, and what comes of it, with the time.
+//! One request for the stream, and its response, with times.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -13,37 +13,37 @@ use tidings_client::{Body, HttpTransport, Transport as _, TransportError};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-/// What is asked for, again and again.
+/// The request that is repeated.
 pub struct Asked {
     /// The stream.
     pub url: Url,
-    /// Sent with every request.
+    /// Headers of every request.
     pub headers: HeaderMap,
-    /// Times are told from here.
+    /// Start of the run, from which times are measured.
     pub started: Instant,
 }
 
-/// The head of an answer, and its body still to come.
+/// The head of a response, and its body still to come.
 pub(crate) struct Answer {
     pub(crate) head: Head,
     body: Body,
 }
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Clone, Debug)]
 pub struct Head {
     pub(crate) at: Duration,
-    /// How long it took.
+    /// Time it took.
     pub took: Duration,
-    /// The status.
+    /// Status.
     pub status: StatusCode,
-    /// The version of HTTP.
+    /// HTTP version.
     pub version: Version,
-    /// The fields.
+    /// Header fields.
     pub headers: HeaderMap,
-    /// Where redirects led.
+    /// URL after redirects.
     pub url: Url,
-    /// The statuses of the redirects that led there.
+    /// Statuses of the redirects on the way.
     pub redirects: Vec<StatusCode>,
 }
 
@@ -60,7 +60,7 @@ impl Head {
         self.status == StatusCode::OK && essence == "text/event-stream"
     }
 
-    /// How the body is compressed, if it is.
+    /// The body's content coding, if any.
     pub(crate) fn coding(&self) -> Option<String> {
         self.header(CONTENT_ENCODING).filter(|coding| {
             let mut codings = coding.split(',').map(str::trim);
@@ -69,28 +69,28 @@ impl Head {
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub enum NoAnswer {
-    /// Not by the time until which it was waited for.
+    /// It did not come in time.
     Late,
-    /// The network, or the other side, failed.
+    /// The network, or the server, failed.
     Failed(String),
 }
 
 /// The next thing that happens to a body.
 pub(crate) enum Next {
     Bytes(Bytes),
-    /// It ended in good order.
+    /// It ended cleanly.
     End,
-    /// It broke off.
+    /// It was cut short.
     Broken(String),
-    /// The time is over.
+    /// Time is up.
     Late,
 }
 
 impl Asked {
-    /// Asks, with `more` headers, on a connection of its own, and follows redirects.
+    /// Sends the request, with `more` headers, on a new connection, and follows redirects.
     pub(crate) async fn ask(
         &self,
         method: Method,
@@ -148,7 +148,7 @@ impl Asked {
 }
 
 impl Answer {
-    /// What comes next of the body, and when it came.
+    /// The next part of the body, and when it came.
     pub(crate) async fn next(&mut self, until: Instant) -> (Next, Instant) {
         loop {
             let frame = timeout_at(until, self.body.frame()).await;
@@ -178,5 +178,5 @@ fn sentence(error: &TransportError) -> String {
     text
 }
 
-/// By the standard (Fetch §4.4).
+/// Maximum number of redirects, by the standard (Fetch §4.4).
 const REDIRECTS_MAX: usize = 20;

@@ -1,26 +1,26 @@
-//! A stream in time: which bytes came when, and what they were.
+//! A stream over time: which bytes came when, and what they were.
 //!
-//! A sender writes whole blocks, as they happen, and pauses between them. Somebody who gathers
-//! bytes until a buffer is full, or until some time has passed, leaves traces that need no clock of
-//! the sender's:
+//! A sender writes whole blocks, as they happen, and pauses between them. A proxy that gathers
+//! bytes until a buffer is full, or until some time has passed, leaves traces that show without the
+//! sender's clock:
 //!
-//! - a *clump* (what arrives without a pause) that ends in the middle of a block: a sender does not
-//!   pause there, a full buffer does;
-//! - a clump with several heartbeats: they are a heartbeat apart where they are made.
+//! - a *clump* (bytes that arrive without a pause) that ends in the middle of a block: a sender
+//!   does not pause there, but a full buffer does;
+//! - a clump with several heartbeats: the sender makes them one interval apart.
 //!
 //! Where events carry a time, in the id or the data, there is a third: the times within one clump
 //! are far apart. Only differences of such times are used, so it does not matter whose clock is
-//! right. What comes right after the connection may well be history, which arrives together
-//! although it was made apart; it does not count.
+//! right. Bytes right after the connection may well be history, which arrives together although it
+//! was made at different times; they do not count.
 
 use std::time::Duration;
 
-/// What came of a stream, over all its connections.
+/// Everything received from a stream, over all its connections.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// Bytes, on all connections.
+    /// Number of bytes, on all connections.
     pub bytes: u64,
-    /// Events: blocks with data.
+    /// Number of events: blocks with data.
     pub events: u64,
     pub(crate) comments: u64,
     pub(crate) id_only: u64,
@@ -30,34 +30,35 @@ pub struct Watch {
     pub(crate) ids: Vec<String>,
     /// The last event ID, as a browser would have it.
     pub(crate) last_id: String,
-    /// When the first byte came.
+    /// Time of the first byte.
     pub first_byte: Option<Duration>,
     pub(crate) last_byte: Option<Duration>,
-    /// Within a connection, from its answer on.
+    /// Longest pause within a connection, from its response on.
     pub longest_pause: Duration,
-    /// Clumps, but for the first after each connection.
+    /// Clumps, except the first of each connection.
     pub(crate) clumps: Vec<Clump>,
-    /// Pauses in the middle of a block: how long, and how many bytes came before, since the pause
-    /// before that.
+    /// Pauses in the middle of a block: their length, and the number of bytes since the previous
+    /// pause.
     pub(crate) cuts: Vec<(Duration, usize)>,
-    /// When each of the expected texts was seen in an event.
+    /// Time at which each of the expected texts was seen in an event.
     pub seen: Vec<Option<Duration>>,
     expected: Vec<String>,
 
     clump: Option<Clump>,
     is_settled: bool,
     opened: Duration,
-    /// Of the wall clock, in milliseconds, at the start.
+    /// Wall-clock time at the start, in milliseconds.
     epoch_ms: i64,
 
     line: Vec<u8>,
-    /// It is the first of its connection, where a byte order mark may stand (HTML §9.2.6).
+    /// Whether it is the first line of its connection, which may begin with a byte order mark (HTML
+    /// §9.2.6).
     is_first_line: bool,
     after_cr: bool,
     block: Block,
 }
 
-/// What arrived without a pause.
+/// Bytes that arrived without a pause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Clump {
     pub(crate) begin: Duration,
@@ -66,7 +67,7 @@ pub(crate) struct Clump {
     pub(crate) events: u32,
     pub(crate) comments: u32,
     pub(crate) id_only: u32,
-    /// The earliest and the latest time in its events, in milliseconds.
+    /// Earliest and latest time in its events, in milliseconds.
     pub(crate) times: Option<(i64, i64)>,
 }
 
@@ -80,13 +81,13 @@ struct Block {
 }
 
 impl Watch {
-    /// A watch that looks for the texts `expected` in events. `epoch_ms` is the wall clock at the
-    /// start, to know times when it sees them.
+    /// A watch that looks for the texts `expected` in events. `epoch_ms` is the wall-clock time at
+    /// the start, to recognise times in events.
     pub(crate) fn new(expected: Vec<String>, epoch_ms: i64) -> Self {
         Self { seen: vec![None; expected.len()], expected, epoch_ms, ..Self::default() }
     }
 
-    /// A new connection was answered. An unfinished block of the one before is dropped.
+    /// Begins a new connection. An unfinished block of the one before is dropped.
     pub(crate) fn open(&mut self, at: Duration) {
         self.finish_clump();
         self.line.clear();
@@ -97,7 +98,7 @@ impl Watch {
         self.is_settled = false;
     }
 
-    /// Bytes arrived.
+    /// Takes bytes that arrived.
     pub(crate) fn feed(&mut self, at: Duration, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -140,12 +141,12 @@ impl Watch {
         }
     }
 
-    /// Nothing more will come.
+    /// Ends the watch.
     pub(crate) fn finish(&mut self) {
         self.finish_clump();
     }
 
-    /// Comments, and blocks with nothing but an id.
+    /// Number of comments and of blocks with only an id.
     pub fn heartbeats(&self) -> u64 {
         self.comments + self.id_only
     }
@@ -156,7 +157,7 @@ impl Watch {
 
     fn finish_clump(&mut self) {
         let Some(clump) = self.clump.take() else { return };
-        // History comes first, and all at once.
+        // The first clump may be history, which comes all at once.
         if self.is_settled && self.clumps.len() < KEPT_MAX {
             self.clumps.push(clump);
         }
@@ -247,8 +248,8 @@ pub(crate) fn is_reset(event_type: &str) -> bool {
     ["reset", "gap", "lost", "missed"].iter().any(|word| event_type.contains(word))
 }
 
-/// A time near `now_ms` that stands in a text: seconds or milliseconds since 1970, or as RFC 3339
-/// has it. In milliseconds since 1970.
+/// A time near `now_ms` in a text: seconds or milliseconds since 1970, or RFC 3339. Returns
+/// milliseconds since 1970.
 fn time_in(text: &str, now_ms: i64) -> Option<i64> {
     let is_near = |ms: &i64| (ms - now_ms).abs() < DAY_MS;
     let digits = text.split(|c: char| !c.is_ascii_digit()).find_map(|run| {
@@ -273,21 +274,22 @@ fn time_in(text: &str, now_ms: i64) -> Option<i64> {
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What is closer together than this is one clump.
+/// Bytes closer together than this are one clump.
 const CLUMP_PAUSE: Duration = Duration::from_millis(100);
 
-/// A pause inside a block that is no accident of the network.
+/// A pause inside a block that is too long to be an accident of the network.
 const CUT_PAUSE: Duration = Duration::from_millis(500);
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// How much of a line or of an event is looked at. At the edge: the rest is counted and not read.
+/// Bytes of a line or an event that are examined. At the edge: the rest is counted but not
+/// examined.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
-/// How many clumps and cuts are kept. At the edge: enough is known.
+/// Clumps and cuts that are kept. At the edge: enough is known.
 const KEPT_MAX: usize = 10_000;
 
-/// How many ids are kept.
+/// Ids that are kept.
 const IDS_KEPT: usize = 16;
 
 #[cfg(test)]
@@ -318,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_at_the_beginning_of_a_connection_is_no_part_of_a_field() {
+    fn a_byte_order_mark_at_the_beginning_of_a_connection_is_not_part_of_a_field() {
         let watch = watch(&[(1, "\u{feff}id: 1\ndata: a\n\n\u{feff}id: 2\ndata: b\n\n")]);
         assert_eq!((watch.events, watch.last_id.as_str()), (2, "1"));
         let mut again = watch;
@@ -328,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_inside_a_block_is_a_cut_and_one_between_blocks_is_none() {
+    fn a_pause_inside_a_block_is_a_cut_and_one_between_blocks_is_not() {
         let watch = watch(&[(0, "data: a\n\n"), (900, "data: b\n\nda"), (2000, "ta: c\n\n")]);
         assert_eq!(watch.cuts, [(Duration::from_millis(1100), 11)]);
         // A comment need not be followed by a blank line.
@@ -353,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_no_times_of_today_are_none() {
+    fn numbers_that_are_not_recent_times_are_ignored() {
         for text in ["1234567890", "order 18000000000001", "12T30", "éT", "T"] {
             assert_eq!(time_in(text, 1_800_000_000_000), None, "{text}");
         }

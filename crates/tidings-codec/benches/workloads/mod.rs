@@ -1,6 +1,6 @@
-//! What decoders are timed with, and the right answers. Also used by `bench/codec`.
+//! The workloads that decoders are timed with, and the right answers. Also used by `bench/codec`.
 
-/// A stream of one block over and over, and how it is cut.
+/// A stream that repeats one block, and the size of its chunks.
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
     /// The size of all chunks but the last, in bytes.
@@ -8,7 +8,7 @@ pub(crate) struct Workload {
     block: Box<dyn Fn() -> String>,
 }
 
-/// What a decoder found: enough to know that it did the work.
+/// A summary of a decoder's output: enough to know that it did the work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) events: usize,
@@ -83,7 +83,7 @@ pub(crate) fn all() -> Vec<Workload> {
     ]
 }
 
-/// As models send them: a delta in an envelope, with this many bytes of data.
+/// An event as language models send them: a delta in an envelope, with this many bytes of data.
 fn json_event(bytes: usize) -> String {
     let head = "{\"id\":\"chatcmpl-9x2Yb\",\"object\":\"chat.completion.chunk\",\
                 \"created\":1726000000,\
@@ -94,7 +94,7 @@ fn json_event(bytes: usize) -> String {
     format!("data: {head}{}{tail}\n\n", &tokens[..fill])
 }
 
-/// Every field there is, and this many bytes of data.
+/// An event with every field, and this many bytes of data.
 fn named_event(bytes: usize) -> String {
     let words = "word".repeat(bytes / 4);
     format!("retry: 3000\nid: 42\nevent: message\ndata: payload data: {words}\n\n")

@@ -1,10 +1,10 @@
-//! The decoder, fed a stream cut to pieces.
+//! Feeds the decoder a stream cut into pieces.
 
 use tidings_codec::{DecodeError, Decoder, Item};
 
 use crate::oracle::{Heard, Outcome};
 
-/// Feeds `decoder` the chunks and ends the stream; writes down all there is to hear.
+/// Feeds `decoder` the chunks and ends the stream; returns everything it found.
 pub(crate) fn decode<'a>(
     decoder: &mut Decoder,
     chunks: impl IntoIterator<Item = &'a [u8]>,
@@ -20,7 +20,7 @@ pub(crate) fn decode<'a>(
     Ok(Outcome { heard, last_event_id: decoder.last_event_id().to_owned(), retry_ms })
 }
 
-/// Feeds `decoder` one chunk; appends what there is to hear.
+/// Feeds `decoder` one chunk; appends everything it found.
 pub(crate) fn hear(
     decoder: &mut Decoder,
     chunk: &[u8],
@@ -44,7 +44,7 @@ pub(crate) fn hear(
     Ok(())
 }
 
-/// Cuts `bytes` at random: mostly into small pieces, some empty. The same seed cuts the same.
+/// Cuts `bytes` at random: mostly into small pieces, some empty. The same seed makes the same cuts.
 pub(crate) fn cut_at_random(bytes: &[u8], seed: u64) -> Vec<&[u8]> {
     let mut state = seed | 1;
     let mut random = move |below: u64| {

@@ -1,25 +1,26 @@
-//! The standard's algorithm, word for word and without thought for speed: the judge of the decoder.
+//! The standard's algorithm, word for word and without regard to speed: the reference for the
+//! decoder.
 //!
-//! It takes the whole stream at once, so nothing in it can go wrong at the edge between chunks. The
-//! quotations are of HTML §9.2.6, "Interpreting an event stream", and §9.2.5.
+//! It takes the whole stream at once, so nothing can go wrong at the edges of chunks. The
+//! quotations are from HTML §9.2.6, "Interpreting an event stream", and §9.2.5.
 
-/// What there is to hear in a stream, in order.
+/// One item of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Heard {
     Event {
         event_type: String,
         data: String,
         last_event_id: String,
-        /// The id of the block itself, for those who pass events on; not in the standard.
+        /// The id of the block itself, for programs that pass events on; not in the standard.
         id: Option<String>,
         /// Likewise the reconnection time.
         retry_ms: Option<u64>,
     },
-    /// The standard says to ignore these; we can hand them out, less one space.
+    /// The standard says to ignore comments; we can return them, less one space.
     Comment(String),
 }
 
-/// All of a stream, and what stays when it has ended.
+/// All items of a stream, and the state after its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub heard: Vec<Heard>,
@@ -27,7 +28,7 @@ pub(crate) struct Outcome {
     pub retry_ms: Option<u64>,
 }
 
-/// What a client makes of one connection, given the last event id it came with.
+/// A client's view of one connection, given its last event id from before.
 pub(crate) fn interpret(stream: &[u8], last_event_id: &str) -> Outcome {
     // "Streams must be decoded using the UTF-8 decode algorithm." It "strips one leading UTF-8 Byte
     // Order Mark, if any".
@@ -62,8 +63,8 @@ pub(crate) fn interpret(stream: &[u8], last_event_id: &str) -> Outcome {
     }
     // "Once the end of the file is reached, any pending data must be discarded. (If the file ends
     // in the middle of an event, before the final empty line, the incomplete event is not
-    // dispatched.)" Nor is a line processed that nothing ended, for `stream = [ bom ] *event` has
-    // it end so.
+    // dispatched.)" Nor is a line without a line end processed, because `stream = [ bom ] *event`
+    // requires the end.
     source.outcome
 }
 

@@ -8,7 +8,7 @@ const FILES: [(&str, &str); 3] = [
     ("dispatch.txt", include_str!("dispatch.txt")),
 ];
 
-/// A stream and what is to be heard in it.
+/// A stream and the items it should decode to.
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -18,7 +18,7 @@ pub(crate) struct Case {
     pub(crate) expected: Outcome,
 }
 
-/// All cases there are.
+/// All cases.
 pub(crate) fn all() -> Vec<Case> {
     FILES
         .iter()
@@ -29,7 +29,7 @@ pub(crate) fn all() -> Vec<Case> {
         .collect()
 }
 
-/// The vectors say nothing about what stands in the block itself.
+/// The vectors say nothing about the block's own fields.
 pub(crate) fn without_block_fields(mut outcome: Outcome) -> Outcome {
     for heard in &mut outcome.heard {
         if let Heard::Event { id, retry_ms, .. } = heard {

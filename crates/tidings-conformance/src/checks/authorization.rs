@@ -1,4 +1,4 @@
-//! Tokens: where they are found, and which are refused.
+//! Tokens: where they are accepted, and which are rejected.
 
 use serde_json::{Value, json};
 
@@ -15,42 +15,44 @@ use super::{ONE, ZERO};
 pub(super) const CHECKS: &[Check] = checks! {
     needs_a_token_to_publish [ZERO, ONE] "Authorization" "a publish without a token is a 401";
     refuses_a_foreign_signature [ZERO, ONE] "Authorization"
-        "a token that another key has signed is a 401";
-    refuses_an_expired_token [ZERO, ONE] "Authorization" "a token whose `exp` is past is a 401";
-    refuses_an_early_token [ZERO, ONE] "Authorization" "a token whose `nbf` is to come is a 401";
+        "a token signed with another key is a 401";
+    refuses_an_expired_token [ZERO, ONE] "Authorization"
+        "a token whose `exp` is in the past is a 401";
+    refuses_an_early_token [ZERO, ONE] "Authorization"
+        "a token whose `nbf` is in the future is a 401";
     refuses_no_signature [ZERO, ONE] "Authorization" "a token with `alg: none` is a 401";
     refuses_bad_tokens_of_subscribers [ZERO, ONE] "Authorization"
         "a subscriber with a bad token is a 401, even where none is needed";
     refuses_other_schemes [ZERO, ONE] "Authorization"
-        "an Authorization header that is no bearer token is refused";
+        "an Authorization header without a bearer token is rejected";
     covers_every_topic [ZERO, ONE] "Authorization"
-        "a publish is refused unless the token covers each of its topics";
+        "a publish is rejected unless the token covers each of its topics";
     needs_a_grant_to_publish [ZERO, ONE] "Authorization"
-        "a token that only subscribes does not publish";
+        "a token that only permits subscribing cannot publish";
     takes_tokens_of_cookies [ZERO, ONE] "Authorization" "a subscriber's token may be in a cookie";
     needs_an_origin_with_a_cookie [ZERO, ONE] "Authorization"
-        "a publish with a cookie and without an origin is refused";
+        "a publish with a cookie and without an origin is rejected";
     takes_tokens_of_queries [ZERO] "Authorization" "a token may be in `?authorization=`";
     takes_the_namespaced_claim [ZERO] "Authorization"
-        "the claim may be called https://mercure.rocks/";
+        "the claim may be named https://mercure.rocks/";
     needs_an_end [ONE] "Authorization" "a token without `exp` is a 401";
-    needs_a_known_issuer [ONE] "Authorization" "a token of an issuer that is not known is a 401";
+    needs_a_known_issuer [ONE] "Authorization" "a token from an unknown issuer is a 401";
     needs_its_own_audience [ONE] "Authorization" "a token for another audience is a 401";
     takes_one_of_several_audiences [ONE] "Authorization" "the hub may be one of several audiences";
     refuses_broken_details [ONE] "Authorization"
-        "one malformed entry of authorization_details refuses the token";
-    ignores_details_of_others [ONE] "Authorization" "entries of other types change nothing";
+        "a token with a malformed entry in authorization_details is rejected";
+    ignores_details_of_others [ONE] "Authorization" "entries of other types are ignored";
     says_how_to_get_in [ONE] "Authorization"
-        "a 401 and a 403 have a challenge that points to the metadata";
+        "a 401 or 403 has a challenge that points to the metadata";
     describes_itself [ONE] "Authorization" "the metadata names the resource (RFC 9728)";
 };
 
-/// What a publish with this token is answered.
+/// The answer to a publish with this token.
 async fn publish_with(world: &World, token: &str) -> Result<Answer, Ended> {
     world.post(token, &[("topic", &world.topic()), ("data", "x")]).await
 }
 
-/// The claims of a good publisher's token, changed.
+/// The claims of a valid publisher's token, changed.
 fn changed(
     world: &World,
     dialect: Dialect,
@@ -62,7 +64,7 @@ fn changed(
     Ok(token::sign(&world.plan, dialect, Role::Publisher, &claims))
 }
 
-/// A publish with this token is a 401, and one with a good token is none.
+/// Checks that a publish with this token is a 401, and one with a valid token is not.
 async fn is_refused(world: &World, dialect: Dialect, token: &str) -> Result<(), Ended> {
     let good = publish_with(world, &world.publisher(dialect)?).await?.status;
     ensure!(good == 200, "a good token is answered with {good}");

@@ -9,7 +9,7 @@ mod subscription;
 use crate::check::Check;
 use crate::dialect::Dialect;
 
-/// All of them, in the order in which they are reported.
+/// All checks, in the order in which they are reported.
 pub(crate) fn all() -> impl Iterator<Item = &'static Check> {
     [
         publication::CHECKS,

@@ -1,4 +1,4 @@
-//! Who is subscribed. A hub may be without it; then these are skipped.
+//! Presence: the list of subscriptions. A hub may not have it; then these checks are skipped.
 
 use std::time::Duration;
 
@@ -18,20 +18,20 @@ use super::{ONE, ZERO};
 
 pub(super) const CHECKS: &[Check] = checks! {
     lists_subscriptions [ZERO, ONE] "Active subscriptions"
-        "the list holds every subscription, in the words of its subscriber";
+        "the list has every subscription, as its subscriber wrote it";
     finds_one_subscription [ZERO, ONE] "Active subscriptions"
-        "each is a document of its own at its id";
+        "each subscription is a document at the URL of its id";
     finds_no_strangers [ZERO, ONE] "Active subscriptions"
-        "a topic nobody asked for has an empty list, a subscriber who is not there a 404";
+        "a topic without subscribers has an empty list, and an unknown subscriber is a 404";
     forgets_who_is_gone [ZERO, ONE] "Active subscriptions"
-        "a subscriber who is gone is not on the list";
+        "a subscriber that has left is not on the list";
     shows_payloads [ZERO, ONE] "Active subscriptions" "the token's payload is shown";
     keeps_the_list_from_strangers [ZERO, ONE] "Active subscriptions"
         "the list needs a token that grants its path";
     answers_unchanged_lists [ZERO, ONE] "Active subscriptions"
         "a list that has not changed is a 304 to its ETag";
     has_a_cursor [ZERO, ONE] "Active subscriptions"
-        "the list says which event it is up to date with";
+        "the list names the last event that it includes";
     tells_who_comes_and_goes [ZERO, ONE] "Subscription events"
         "each subscription is an event when it begins and when it ends";
     tells_nobody_else [ZERO, ONE] "Subscription events" "these events are private";
@@ -39,7 +39,7 @@ pub(super) const CHECKS: &[Check] = checks! {
 
 const API: &str = "/.well-known/mercure/subscriptions";
 
-/// The list, or what else is at `path`.
+/// The list, or another document, at `path`.
 async fn get(
     world: &World,
     dialect: Dialect,
@@ -56,7 +56,7 @@ async fn get(
     Ok(answer)
 }
 
-/// The subscriptions on the list with these words.
+/// The listed subscriptions with this text.
 async fn listed(world: &World, dialect: Dialect, words: &str) -> Result<Vec<Value>, Ended> {
     let answer = get(world, dialect, API, &[]).await?;
     ensure!(answer.status == 200, "the status is {}: {}", answer.status, answer.body);
@@ -72,7 +72,7 @@ async fn subscribed(
     topic: &str,
     payload: Option<Value>,
 ) -> Result<(Stream, Value), Ended> {
-    // Before there is anybody: is there a list?
+    // Checks that there is a list, before subscribing.
     get(world, dialect, API, &[]).await?;
     let topics = [topic];
     let rights = Rights { payload, ..Rights::subscribe(&topics) };
@@ -83,7 +83,7 @@ async fn subscribed(
         if let Some(found) = listed(world, dialect, topic).await?.pop() {
             return Ok((stream, found));
         }
-        ensure!(Instant::now() < deadline, "it does not come onto the list");
+        ensure!(Instant::now() < deadline, "it does not appear on the list");
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -120,7 +120,7 @@ async fn finds_one_subscription(world: &World, dialect: Dialect) -> Result<(), E
     let expected =
         if dialect == Dialect::Zero { "application/ld+json" } else { "application/json" };
     ensure!(media_type.starts_with(expected), "its type is {media_type}");
-    // Without the subscriber it is the list of its topic.
+    // Without the last segment, the path is the list of its topic.
     let of_topic = id.rsplit_once('/').map_or(id, |(path, _)| path);
     let json = get(world, dialect, of_topic, &[]).await?.json()?;
     let count = json["subscriptions"].as_array().map_or(0, Vec::len);
@@ -182,7 +182,7 @@ async fn answers_unchanged_lists(world: &World, dialect: Dialect) -> Result<(), 
         return Err(Ended::Failed("there is no ETag".to_owned()));
     };
     let again = get(world, dialect, API, &[("if-none-match", tag)]).await?;
-    // Others may come and go meanwhile.
+    // Other subscribers may come and go meanwhile.
     let is_same = again.header("etag") == Some(tag);
     ensure!(!is_same || again.status == 304, "the status is {}", again.status);
     let (_stream, _) = subscribed(world, dialect, &world.topic(), None).await?;
@@ -227,7 +227,7 @@ async fn tells_who_comes_and_goes(world: &World, dialect: Dialect) -> Result<(),
             let event = watcher.event().await?;
             let json: Value = serde_json::from_str(&event.data.unwrap_or_default())
                 .map_err(|error| Ended::Failed(format!("an event is no JSON: {error}")))?;
-            // Others come and go, too.
+            // Other subscribers come and go, too.
             if json[dialect.topic_parameter()] != topic.as_str() {
                 continue;
             }

@@ -11,9 +11,9 @@ use super::{ONE, ZERO};
 
 pub(super) const CHECKS: &[Check] = checks! {
     answers_with_the_id [ZERO, ONE] "Publication"
-        "a publish is answered with 200 and the id of the event, and nothing else";
+        "the answer to a publish is 200 and the event's id, and nothing else";
     keeps_the_publishers_id [ZERO, ONE] "Publication"
-        "an id that the publisher brings is the event's id";
+        "a publisher's own id is the event's id";
     carries_every_field [ZERO, ONE] "Publication"
         "type, retry, id and data of several lines arrive as they were sent";
     carries_no_data [ZERO, ONE] "Publication"
@@ -21,18 +21,18 @@ pub(super) const CHECKS: &[Check] = checks! {
     takes_any_of_its_topics [ZERO, ONE] "Publication"
         "an event with several topics reaches the subscribers of each, once";
     needs_a_topic [ZERO, ONE] "Publication" "a publish without a topic is a 400";
-    needs_a_number_as_retry [ZERO, ONE] "Publication" "a retry that is no number is a 400";
+    needs_a_number_as_retry [ZERO, ONE] "Publication" "a retry that is not a number is a 400";
     refuses_line_ends_in_ids [ZERO, ONE] "Publication"
-        "an id with a line end, which would forge fields, is a 400";
-    refuses_line_ends_in_types [ZERO, ONE] "Publication" "so is a type with one";
+        "an id with a line break, which would forge fields, is a 400";
+    refuses_line_ends_in_types [ZERO, ONE] "Publication" "a type with a line break is a 400";
     reserves_its_own_namespace [ZERO, ONE] "Publication"
         "topics below the hub's own path cannot be published to";
-    refuses_everything_as_a_topic [ONE] "Publication" "`*` is no topic";
-    reserves_its_own_type [ONE] "Publication" "the type `mercure` is the hub's";
+    refuses_everything_as_a_topic [ONE] "Publication" "`*` is not a topic";
+    reserves_its_own_type [ONE] "Publication" "the type `mercure` is reserved";
     reserves_ids_of_its_own [ONE] "Publication"
-        "an id that begins with `#`, and the id `earliest`, are refused";
-    reads_forms_only [ZERO, ONE] "Publication" "a JSON body is not taken for an event";
-    knows_no_other_methods [ZERO] "The hub" "a method that the hub has not is a 405";
+        "an id that begins with `#`, and the id `earliest`, are rejected";
+    reads_forms_only [ZERO, ONE] "Publication" "a JSON body is not accepted as an event";
+    knows_no_other_methods [ZERO] "The hub" "a method that the hub does not have is a 405";
 };
 
 async fn answers_with_the_id(world: &World, dialect: Dialect) -> Result<(), Ended> {
@@ -99,7 +99,7 @@ async fn takes_any_of_its_topics(world: &World, dialect: Dialect) -> Result<(), 
     Ok(())
 }
 
-/// A publish that is refused with one of `statuses`.
+/// Checks that a publish is rejected with one of `statuses`.
 async fn refused(
     world: &World,
     dialect: Dialect,

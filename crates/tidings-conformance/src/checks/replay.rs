@@ -1,4 +1,4 @@
-//! Coming back.
+//! Resuming and replay.
 
 use crate::check::{Check, checks, ensure};
 use crate::client::Stream;
@@ -10,24 +10,26 @@ use super::{ONE, ZERO};
 
 pub(super) const CHECKS: &[Check] = checks! {
     resumes_by_header [ZERO, ONE] "Reconciliation"
-        "Last-Event-ID resumes behind that event: everything once, in order, then what is new";
-    resumes_by_parameter [ZERO, ONE] "Reconciliation" "so does the query parameter";
-    prefers_the_header [ZERO, ONE] "Reconciliation" "of the two the header counts";
+        "Last-Event-ID resumes after that event: everything once, in order, then new events";
+    resumes_by_parameter [ZERO, ONE] "Reconciliation" "the query parameter resumes in the same way";
+    prefers_the_header [ZERO, ONE] "Reconciliation"
+        "the header takes precedence over the parameter";
     resumes_by_a_publishers_id [ZERO, ONE] "Reconciliation"
-        "an id that a publisher brought resumes too";
-    replays_everything [ZERO, ONE] "Reconciliation" "`earliest` replays all there is";
+        "a publisher's own id resumes too";
+    replays_everything [ZERO, ONE] "Reconciliation" "`earliest` replays the whole history";
     says_where_it_begins [ZERO, ONE] "Reconciliation"
-        "the answer's header is the id that was asked for, if it is known";
+        "the answer's header is the requested id, if it is known";
     says_when_something_may_be_lost [ZERO, ONE] "Reconciliation"
-        "and `earliest`, if it is not";
+        "the answer's header is `earliest` if the id is unknown";
     replays_no_private_events [ZERO, ONE] "Reconciliation"
-        "a replay holds no private event that is not granted";
+        "a replay has no private event without a grant";
     begins_with_what_comes [ZERO, ONE] "Reconciliation" "without an id nothing is replayed";
     answers_an_empty_id [ONE] "Reconciliation"
-        "an empty id is answered with where the stream begins";
+        "the answer to an empty id says where the stream begins";
 };
 
-/// Four events on a topic of their own, each with its number as data; their ids.
+/// Publishes four events on a new topic, each with its number as data. Returns the topic and their
+/// ids.
 async fn published(world: &World, dialect: Dialect) -> Result<(String, Vec<String>), Ended> {
     let topic = world.topic();
     let mut ids = Vec::new();
@@ -51,7 +53,8 @@ async fn resume(
     world.subscribe_with(&token, &query, &headers).await
 }
 
-/// The stream's next events are exactly the published ones from `first` on, and a new one.
+/// Checks that the stream's next events are exactly the published ones from `first` on, and a new
+/// one.
 async fn goes_on(
     world: &World,
     dialect: Dialect,
@@ -68,7 +71,7 @@ async fn goes_on(
         ensure!(event.id.as_ref() == Some(id), "its id is {:?}, not {id:?}", event.id);
     }
     let event = stream.event().await?;
-    ensure!(event.id == Some(new), "{:?} comes instead of what is new", event.data);
+    ensure!(event.id == Some(new), "{:?} comes instead of the new event", event.data);
     ensure!(stream.is_silent().await, "something comes twice");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Subscribing, and who is sent what.
+//! Subscribing, and which events a subscriber gets.
 
 use crate::check::{Check, checks, ensure};
 use crate::client::Stream;
@@ -13,7 +13,7 @@ use super::{ONE, ZERO};
 pub(super) const CHECKS: &[Check] = checks! {
     is_an_event_stream [ZERO, ONE] "Subscription"
         "a subscription is a 200 of the type text/event-stream that begins at once";
-    is_not_stored_by_caches [ZERO, ONE] "Subscription" "no cache may keep it";
+    is_not_stored_by_caches [ZERO, ONE] "Subscription" "caches may not store the stream";
     matches_a_topic [ZERO, ONE] "Topic selectors, matchers"
         "a topic matches itself, byte for byte, and nothing else";
     matches_everything [ZERO, ONE] "Topic selectors, matchers" "`*` matches every topic";
@@ -24,29 +24,31 @@ pub(super) const CHECKS: &[Check] = checks! {
         "`match_urlpattern` matches by the URL Pattern standard";
     takes_match_exact_for_match [ONE] "Topic matchers" "`match_exact` is `match`";
     combines_topics [ZERO, ONE] "Subscription"
-        "a subscriber may ask for several, and gets an event once";
+        "a subscriber to several topics gets each event once";
     needs_a_topic_to_subscribe_to [ZERO, ONE] "Subscription" "a subscription to nothing is a 400";
-    refuses_too_many [ZERO, ONE] "Subscription" "one to more than the hub allows is a 400";
-    refuses_unknown_matchers [ONE] "Topic matchers" "a match type that is not known is a 400";
-    refuses_broken_patterns [ONE] "Topic matchers" "a URL pattern that is none is a 400";
+    refuses_too_many [ZERO, ONE] "Subscription"
+        "a subscription to more topics than the hub allows is a 400";
+    refuses_unknown_matchers [ONE] "Topic matchers" "an unknown match type is a 400";
+    refuses_broken_patterns [ONE] "Topic matchers" "an invalid URL pattern is a 400";
     takes_a_query_request [ONE] "Subscription"
-        "the method QUERY subscribes by the form in its body";
+        "the method QUERY subscribes with the form in its body";
     withholds_private_events [ZERO, ONE] "Authorization"
-        "a private event does not reach who has no grant for it";
-    delivers_private_events [ZERO, ONE] "Authorization" "and reaches who has one";
+        "a private event does not reach a subscriber without a grant for it";
+    delivers_private_events [ZERO, ONE] "Authorization"
+        "a private event reaches a subscriber with a grant for it";
     grants_by_any_topic [ZERO, ONE] "Authorization"
-        "a grant for one topic of an event is enough, whichever topic was asked for";
+        "a grant for any one topic of an event is enough, whichever topic was requested";
     grants_do_not_subscribe [ZERO, ONE] "Authorization" "a grant alone subscribes to nothing";
 };
 
-/// A stream on one topic of somebody who may have what is public.
+/// A stream on one topic, with a token that grants only public events.
 async fn listen(world: &World, dialect: Dialect, words: &[&str]) -> Result<Stream, Ended> {
     let token = world.listener(dialect)?;
     let query: Vec<_> = words.iter().map(|words| (dialect.topic_parameter(), *words)).collect();
     world.subscribe(&token, &query).await
 }
 
-/// The next event has this data.
+/// Checks that the next event has this data.
 async fn next_is(stream: &mut Stream, expected: &str) -> Result<(), Ended> {
     let data = stream.event().await?.data.unwrap_or_default();
     ensure!(data == expected, "{data:?} comes instead of {expected:?}");
@@ -84,7 +86,7 @@ async fn matches_everything(world: &World, dialect: Dialect) -> Result<(), Ended
     let mut stream = listen(world, dialect, &["*"]).await?;
     let data = world.id();
     world.publish(dialect, &[("topic", &world.topic()), ("data", &data)]).await?;
-    // Others may publish at the same time.
+    // Other clients may publish at the same time.
     while stream.event().await?.data.as_deref() != Some(&*data) {}
     Ok(())
 }
@@ -143,7 +145,7 @@ async fn combines_topics(world: &World, dialect: Dialect) -> Result<(), Ended> {
     Ok(())
 }
 
-/// The status of a request for these.
+/// The status of a subscription with this query.
 async fn status_of(world: &World, dialect: Dialect, query: &[(&str, &str)]) -> Result<u16, Ended> {
     let authorization = format!("Bearer {}", world.listener(dialect)?);
     let headers = [(BEARER, authorization.as_str())];
@@ -200,7 +202,7 @@ async fn withholds_private_events(world: &World, dialect: Dialect) -> Result<(),
     next_is(&mut stream, "public").await
 }
 
-/// A stream on `wanted` of somebody with a grant for `granted`.
+/// A stream on `wanted`, with a grant for `granted`.
 async fn with_grant(
     world: &World,
     dialect: Dialect,

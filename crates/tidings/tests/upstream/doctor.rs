@@ -29,14 +29,14 @@ fn a_hub_without_a_proxy_has_nothing_but_the_limit_of_http_1() {
             "not compressed",
             "not cut",
             "heartbeats; the longest silence",
-            "pages of https://app.example are let in",
-            "losses are announced",
+            "pages of https://app.example are allowed",
+            "lost events are announced",
             if words.len() > 2 {
-                "5 published events came at once"
+                "5 published events came promptly"
             } else {
                 "no trace of buffering"
             },
-            if words.len() > 2 { "gets what was missed" } else { "by the server's word" },
+            if words.len() > 2 { "gets what it missed" } else { "according to the server" },
         ] {
             assert!(passed.contains(part), "{part}: {found:#}");
         }
@@ -202,7 +202,7 @@ fn people_are_told_in_words_and_secrets_stay_where_they_are() {
     doctor.args(["doctor", &origin.url(), "--for", "500ms", "-H", "Authorization: Bearer secret"]);
     let (stdout, stderr, code) = said(&mut doctor);
     assert_eq!((stderr.as_str(), code), ("", 8));
-    assert!(stdout.contains("error: The answer is a refusal"), "{stdout}");
+    assert!(stdout.contains("error: The request was rejected"), "{stdout}");
     assert!(!stdout.contains("secret") && !stdout.contains('\u{9b}'), "{stdout}");
     assert_eq!(origin.requests()[0].header("authorization"), Some("Bearer secret"));
     assert_eq!(said(tidings().args(["doctor", "nonsense"])).2, 2);
