@@ -2,79 +2,27 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod hooked_log;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hooked_log::{Call, HookedLog};
 use http_body::Body;
 use tidings_engine::{
     Attachment, Engine, EngineConfig, OpenError, PublishError, Rejection, SubscriberBody,
     SubscriberHook,
 };
-use tidings_hub::{
-    AppendError, Appended, Bounds, Catalog, ControlStyle, Draft, Epoch, Health, Interest, Log,
-    LogIdentity, Matcher, MemoryStore, Notice, Page, Position, ReadError, ReadQuery, Start,
-    Timestamp, Topic,
-};
+use tidings_hub::{ControlStyle, Draft, Interest, Matcher, Notice, Position, Start, Topic};
 use tokio::time::timeout;
 
-/// What a [`FaultyLog`] cannot do without a panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    Append,
-    ReadTail,
-    ReadHistory,
-    Nothing,
-}
-
-struct FaultyLog {
-    inner: MemoryStore,
-    fault: Fault,
-}
-
-impl Log for FaultyLog {
-    fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
-        assert_ne!(self.fault, Fault::Append);
-        self.inner.append(drafts, now)
-    }
-
-    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
-        let is_history = query.interest.is_some();
-        assert_ne!(self.fault, if is_history { Fault::ReadHistory } else { Fault::ReadTail });
-        self.inner.read(query)
-    }
-
-    fn identity(&self) -> &LogIdentity {
-        self.inner.identity()
-    }
-
-    fn bounds(&self) -> Bounds {
-        self.inner.bounds()
-    }
-
-    fn wait(&self, after: Position, timeout: Duration) -> Position {
-        self.inner.wait(after, timeout)
-    }
-
-    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
-        self.inner.retain(now)
-    }
-
-    fn health(&self) -> Health {
-        self.inner.health()
-    }
-
-    fn catalog(&self) -> &dyn Catalog {
-        self.inner.catalog()
-    }
-}
-
-fn engine(fault: Fault) -> Engine {
-    let epoch = Epoch::parse("k7q2ma").unwrap();
-    let inner = MemoryStore::new(epoch, usize::MAX, Duration::MAX);
+/// An engine whose log panics when it is asked for `fault`.
+fn engine(fault: Option<Call>) -> Engine {
+    let log = HookedLog::new(move |call| assert_ne!(Some(call), fault));
     let config = EngineConfig { shards: 1, ..EngineConfig::default() };
-    Engine::start(Arc::new(FaultyLog { inner, fault }), config).unwrap()
+    Engine::start(Arc::new(log), config).unwrap()
 }
 
 fn draft() -> Draft {
@@ -118,7 +66,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_does_not_wait_for_a_committer_that_panicked() {
     timeout(PATIENCE, async {
-        let engine = engine(Fault::Append);
+        let engine = engine(Some(Call::Append));
         let (first, second) =
             tokio::join!(engine.publish(vec![draft()]), engine.publish(vec![draft()]));
         assert!(first.is_err() && second.is_err());
@@ -132,7 +80,7 @@ async fn a_publisher_does_not_wait_for_a_committer_that_panicked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fan_out_that_panicked_is_told_of() {
     timeout(PATIENCE, async {
-        let engine = engine(Fault::ReadTail);
+        let engine = engine(Some(Call::ReadTail));
         let _body = subscribe(&engine, Start::Live, None).await;
         engine.publish(vec![draft()]).await.unwrap();
         assert_eq!(&*engine.thread_panicked().await, "fanout");
@@ -145,7 +93,7 @@ async fn a_fan_out_that_panicked_is_told_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_does_not_wait_for_history_from_a_thread_that_panicked() {
     timeout(PATIENCE, async {
-        let engine = engine(Fault::ReadHistory);
+        let engine = engine(Some(Call::ReadHistory));
         engine.publish(vec![draft()]).await.unwrap();
         // The fan-out has passed it, so it is history.
         engine.wait(Position::ZERO).await;
@@ -172,7 +120,7 @@ impl SubscriberHook for Trap {
 #[tokio::test(flavor = "multi_thread")]
 async fn subscribers_of_a_worker_that_panicked_are_cut_off_and_none_waits_for_a_seat() {
     timeout(PATIENCE, async {
-        let engine = engine(Fault::Nothing);
+        let engine = engine(None);
         let seated = subscribe(&engine, Start::Live, None).await;
         let interest = Interest::new(vec![Matcher::All], Vec::new());
         let late = engine.open(interest, Start::Live).await.unwrap();
