@@ -9,14 +9,15 @@ const HANGS = `
 if (typeof document === "undefined") fetch("/hang").then(() => { for (;;); });
 `;
 
-const MODULE = new URL("../../crates/tidings-web/assets/npm/tidings.js", import.meta.url);
+const MODULES = new URL("../../crates/tidings-web/assets/npm/", import.meta.url);
 
 export const STREAM = { "content-type": "text/event-stream" };
 
 /**
- * Serves tidings.js, a page elsewhere, and under `/events` what `answer(response, n, request)`
- * does with the n-th request, counted from 1. `requests` are those for `/events` so far, `open`
- * says how many of them are not over, and `hang` makes the workers hang for ever that run now.
+ * Serves tidings.js and its parts, a page elsewhere, and under `/events` what
+ * `answer(response, n, request)` does with the n-th request, counted from 1. `requests` are those
+ * for `/events` so far, `open` says how many of them are not over, and `hang` makes the workers
+ * hang for ever that run now.
  */
 export async function startScript(answer) {
   const requests = [];
@@ -25,7 +26,10 @@ export async function startScript(answer) {
   const server = createServer((request, response) => {
     if (request.url === "/tidings.js") {
       response.setHeader("content-type", "text/javascript");
-      response.end(readFileSync(MODULE) + HANGS);
+      response.end(readFileSync(new URL("tidings.js", MODULES)) + HANGS);
+    } else if (/^\/tidings\/[a-z_]+\.js$/.test(request.url)) {
+      response.setHeader("content-type", "text/javascript");
+      response.end(readFileSync(new URL(`.${request.url}`, MODULES)));
     } else if (request.url === "/hang") {
       workers.push(response);
     } else if (request.url.startsWith("/events")) {

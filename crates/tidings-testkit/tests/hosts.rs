@@ -12,9 +12,10 @@ const JSON: (&str, &str) = ("accept", "application/json");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 /// Every route, and every way to change something.
-const REQUESTS: [(&str, &str, (&str, &str)); 19] = [
+const REQUESTS: [(&str, &str, (&str, &str)); 20] = [
     ("GET", "/", JSON),
     ("GET", "/tidings.js", JSON),
+    ("GET", "/tidings/stream.js", JSON),
     ("GET", "/events?topic=**", STREAM),
     ("GET", "/events/a", STREAM),
     ("GET", "/events/a", JSON),

@@ -14,7 +14,7 @@ mod file;
 
 pub use file::File;
 
-/// The console at `/`, what it is made of, and `tidings.js`.
+/// The console at `/`, what it is made of, and `tidings.js` with its parts.
 pub const CONSOLE: &[File] = &[
     file::html("/", include_str!("../assets/index.html")),
     file::css("/tidings.css", include_str!("../assets/tidings.css")),
@@ -29,6 +29,14 @@ pub const CONSOLE: &[File] = &[
     file::script("/console/hub.js", include_str!("../assets/console/hub.js")),
     file::script("/console/publish.js", include_str!("../assets/console/publish.js")),
     file::script("/tidings.js", include_str!("../assets/npm/tidings.js")),
+    file::script("/tidings/connection.js", include_str!("../assets/npm/tidings/connection.js")),
+    file::script("/tidings/event_blocks.js", include_str!("../assets/npm/tidings/event_blocks.js")),
+    file::script("/tidings/exchange.js", include_str!("../assets/npm/tidings/exchange.js")),
+    file::script("/tidings/feed.js", include_str!("../assets/npm/tidings/feed.js")),
+    file::script("/tidings/hosts.js", include_str!("../assets/npm/tidings/hosts.js")),
+    file::script("/tidings/limits.js", include_str!("../assets/npm/tidings/limits.js")),
+    file::script("/tidings/stream.js", include_str!("../assets/npm/tidings/stream.js")),
+    file::script("/tidings/waits.js", include_str!("../assets/npm/tidings/waits.js")),
     file::text("/tidings.d.ts", include_str!("../assets/npm/tidings.d.ts")),
 ];
 
@@ -94,6 +102,36 @@ mod tests {
                 assert!(!file.body.contains("style=\""), "{}: the policy forbids it", file.path);
                 assert!(!file.body.contains("<script>"), "{}: the policy forbids it", file.path);
             }
+        }
+    }
+
+    #[test]
+    fn every_module_a_script_imports_is_there() {
+        let paths: Vec<_> = all().map(|file| file.path).collect();
+        let mut imports = 0;
+        for script in all().filter(|file| file.content_type.starts_with("text/javascript")) {
+            let (folder, _) = script.path.rsplit_once('/').expect("an absolute path");
+            for line in script.body.lines() {
+                let named = line.split_once("from \"").or_else(|| line.split_once("import \""));
+                let Some(target) = named.and_then(|(_, rest)| rest.strip_suffix("\";")) else {
+                    continue;
+                };
+                // Modules name what is beside or below them, or begin at the root.
+                let beside = target.strip_prefix("./").map(|rest| format!("{folder}/{rest}"));
+                let path = beside.unwrap_or_else(|| target.to_owned());
+                assert!(paths.contains(&&*path), "{}: {target}", script.path);
+                imports += 1;
+            }
+        }
+        assert!(imports >= 20, "{imports} imports were looked at");
+    }
+
+    #[test]
+    fn every_part_of_tidings_js_is_named_by_it_so_that_all_are_fetched_at_once() {
+        let body = |path| all().find(|file| file.path == path).expect("it is served").body;
+        for part in all().filter(|file| file.path.starts_with("/tidings/")) {
+            let named = format!("\".{}\";", part.path);
+            assert!(body("/tidings.js").contains(&named), "{named}");
         }
     }
 

@@ -1,0 +1,92 @@
+// The shared side: what all pages have in common.
+
+import { MEMBER_SILENCE_MS } from "./limits.js";
+import { Feed, keyOf } from "./feed.js";
+
+export class Exchange {
+  #feeds = new Map();
+  /** A port for each connection of a page: `{ port, heard, member }`. */
+  #guests = new Set();
+  #over;
+  #sweeper;
+
+  /** `over` is called when the exchange has ended. */
+  constructor(over) {
+    this.#over = over;
+    this.#sweeper = setInterval(() => {
+      for (const guest of this.#guests) {
+        if (Date.now() - guest.heard > MEMBER_SILENCE_MS) this.#part(guest);
+      }
+    }, MEMBER_SILENCE_MS / 4);
+  }
+
+  /** Answers what comes through the port of one connection. */
+  admit(port) {
+    const guest = { port, heard: Date.now(), member: undefined };
+    this.#guests.add(guest);
+    port.onmessage = ({ data }) => {
+      guest.heard = Date.now();
+      this.#guests.add(guest);
+      const { member } = guest;
+      switch (data.do) {
+        case "join":
+          this.#part(guest);
+          this.#guests.add(guest);
+          this.#join(guest, data);
+          break;
+        case "types":
+          for (const type of data.types) member?.types.add(type);
+          break;
+        case "token":
+          if (member?.feed.retoken(member, data.token)) this.#rekey(member.feed);
+          break;
+        case "ping":
+          port.postMessage({ is: "pong", known: Boolean(member) });
+          break;
+        case "leave":
+          this.#part(guest);
+          break;
+        case "retire":
+          this.#part(guest);
+          this.#retire();
+      }
+    };
+  }
+
+  #join(guest, wish) {
+    let feed = this.#feeds.get(keyOf(wish));
+    const isNew = !feed;
+    if (isNew) {
+      feed = new Feed(wish, () => this.#remove(feed));
+      this.#feeds.set(feed.key, feed);
+    }
+    guest.member = { port: guest.port, feed, types: new Set(wish.types), held: undefined };
+    feed.admit(guest.member, isNew ? undefined : wish);
+  }
+
+  /** Tabs that come with the feed's new token share it; those with the old one do not. */
+  #rekey(feed) {
+    this.#remove(feed);
+    if (!this.#feeds.has(feed.key)) this.#feeds.set(feed.key, feed);
+  }
+
+  #remove(feed) {
+    for (const [key, other] of this.#feeds) if (other === feed) this.#feeds.delete(key);
+  }
+
+  #part(guest) {
+    this.#guests.delete(guest);
+    guest.member?.feed.part(guest.member);
+    guest.member = undefined;
+  }
+
+  /** One page took this exchange for dead: all move on to the next, and this one ends. */
+  #retire() {
+    clearInterval(this.#sweeper);
+    for (const guest of [...this.#guests]) {
+      guest.port.postMessage({ is: "retired" });
+      this.#part(guest);
+    }
+    this.#over();
+  }
+}

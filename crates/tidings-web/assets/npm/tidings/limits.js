@@ -1,0 +1,55 @@
+// What page and worker agree on, and every bound.
+
+/** Part of every worker's name. A version for each change of what page and worker exchange. */
+export const NAME = "tidings/2";
+
+/** Values of `readyState`, the same as those of EventSource. */
+export const CONNECTING = 0;
+export const OPEN = 1;
+export const CLOSED = 2;
+
+/** Silence of a worker, in milliseconds, after which a page takes it for dead. */
+export const PATIENCE_MS = 12_000;
+
+/** The least `patience`, in milliseconds: a page asks three times in this time. */
+export const PATIENCE_MS_MIN = 300;
+
+/** Silence of a page, in milliseconds, after which it is gone; hidden pages ping once a minute. */
+export const MEMBER_SILENCE_MS = 200_000;
+
+/** Event ids that a page remembers, to recognise repeats after its worker died. */
+export const RECENT_IDS = 256;
+
+/** Longest time for a worker to start, in milliseconds. */
+export const GREETING_MS = 4_000;
+
+/** Names to try for a worker: one that hangs keeps its name. */
+export const NAMES_MAX = 2;
+
+/** Reconnection time until the stream sets one with `retry`, in milliseconds. */
+export const RETRY_MS = 3_000;
+
+/** Bounds of a reconnection time that the stream sets, in milliseconds. The longest is a day. */
+export const RETRY_MS_MIN = 100;
+export const RETRY_MS_MAX = 24 * 60 * 60 * 1000;
+
+/** Longest wait between attempts of our own choice, in milliseconds. */
+export const WAIT_MS_MAX = 30_000;
+
+/** Longest wait for the head of an answer, in milliseconds. */
+export const ANSWER_MS = 60_000;
+
+/** Longest wait for the page's `token` function, in milliseconds. */
+export const TOKEN_MS = 30_000;
+
+/** Events of history read at once. */
+export const PAGE_EVENTS = 1000;
+
+/** Live events held back for a tab that still reads history. More, and history is read again. */
+export const HELD_EVENTS_MAX = 10_000;
+
+/** Longest event, in characters: a hub cannot be set to accept a longer one. */
+export const EVENT_CHARS_MAX = 16 * 1024 * 1024;
+
+/** Longest problem that is read from a refusal, in bytes. */
+export const PROBLEM_BYTES_MAX = 64 * 1024;

@@ -1,0 +1,203 @@
+// One event stream, read with fetch.
+
+import { ANSWER_MS, PROBLEM_BYTES_MAX, RETRY_MS, RETRY_MS_MAX, RETRY_MS_MIN } from "./limits.js";
+import { EventBlocks } from "./event_blocks.js";
+import { backoff, pause } from "./waits.js";
+
+/** The type of the event by which a hub says that events may be missing. */
+export const RESET = "tidings.reset";
+
+/**
+ * Reads one event stream, over as many connections as it takes, and tells what happens: `open` with
+ * the value of `Tidings-Resume`, `event`, `id`, `error` (it will be asked for again), `token` (this
+ * one was refused, it waits for `retoken`), and `closed` (for good).
+ */
+export class Stream {
+  token;
+  lastId;
+  #wish;
+  #tell;
+  /** What the stream has set with `retry`, in milliseconds, within its bounds. */
+  #retry = RETRY_MS;
+  #stop = new AbortController();
+  #retokened;
+
+  constructor(wish, tell) {
+    this.#wish = wish;
+    this.#tell = tell;
+    this.token = wish.token;
+    this.lastId = wish.after ?? "";
+    this.#run();
+  }
+
+  close() {
+    this.#tell = () => {};
+    this.#stop.abort();
+    this.#retokened?.();
+  }
+
+  /** Asks again, with this token. */
+  retoken(token) {
+    this.token = token;
+    this.#retokened?.();
+  }
+
+  /** The same topics as a page of JSON. */
+  async history(start) {
+    const answer = await this.#fetch("application/json", start, this.#stop.signal);
+    return { status: answer.status, ok: answer.ok, body: answer.ok && (await answer.json()) };
+  }
+
+  async #run() {
+    // Failures since the stream was last open, and refusals of tokens among them.
+    let failures = 0;
+    let refusals = 0;
+    while (!this.#stop.signal.aborted) {
+      const outcome = await this.#attempt();
+      if (this.#stop.signal.aborted) return;
+      if (outcome.closed) return this.#tell("closed", outcome.closed);
+      if (outcome.wasOpen) failures = refusals = 0;
+      else failures += 1;
+      if (outcome.refused) {
+        refusals += 1;
+        this.#tell("token", outcome.refused.problem);
+        await new Promise((resolve) => (this.#retokened = resolve));
+        // A fresh token is tried at once; one after another that is refused, ever more slowly.
+        if (refusals === 1) continue;
+      } else {
+        this.#tell("error", outcome.lost);
+      }
+      const wait = Math.max(backoff(this.#retry, failures), outcome.retryAfter ?? 0);
+      await pause(Math.min(wait * (1 + Math.random() / 4), RETRY_MS_MAX), this.#stop.signal);
+    }
+  }
+
+  /** One connection, from the request to the end of its body, and what became of it. */
+  async #attempt() {
+    const attempt = new AbortController();
+    const abort = () => attempt.abort();
+    this.#stop.signal.addEventListener("abort", abort);
+    const late = setTimeout(abort, ANSWER_MS);
+    try {
+      const start = this.lastId ? { after: this.lastId } : { last: this.#wish.last };
+      const answer = await this.#fetch("text/event-stream", start, attempt.signal);
+      const { status } = answer;
+      if (status === 204) return { closed: { reason: "ended" } };
+      if (status !== 200) return await refused(answer);
+      if (!isEventStream(answer)) return { closed: otherAnswer(answer) };
+      clearTimeout(late);
+      this.#tell("open", answer.headers.get("tidings-resume"));
+      return { wasOpen: true, ...(await this.#read(answer.body)) };
+    } catch {
+      return { lost: { reason: "connection lost" } };
+    } finally {
+      clearTimeout(late);
+      this.#stop.signal.removeEventListener("abort", abort);
+      abort();
+    }
+  }
+
+  #fetch(accept, start, signal) {
+    const { url, topics, withCredentials } = this.#wish;
+    const query = new URLSearchParams();
+    for (const topic of topics) query.append("topic", topic);
+    for (const [name, value] of Object.entries(start)) {
+      if (value !== undefined) query.set(name, value);
+    }
+    const text = query.toString();
+    return fetch(`${url}/events${text && `?${text}`}`, {
+      headers: { accept, ...(this.token && { authorization: `Bearer ${this.token}` }) },
+      credentials: withCredentials ? "include" : "same-origin",
+      cache: "no-store",
+      signal,
+    });
+  }
+
+  /** Reads events until the connection breaks, and says how it broke. */
+  async #read(body) {
+    const { origin } = new URL(this.#wish.url);
+    const blocks = new EventBlocks((field, value) => {
+      if (field !== "retry" || !/^[0-9]+$/.test(value)) return;
+      this.#retry = Math.min(Math.max(Number(value), RETRY_MS_MIN), RETRY_MS_MAX);
+    });
+    blocks.dispatch = ({ type, data, id }) => {
+      if (id !== undefined) this.lastId = id;
+      if (data !== undefined) {
+        const message = { is: "event", type: type || "message", data, lastEventId: this.lastId };
+        this.#tell("event", { ...message, origin });
+      } else if (id) {
+        this.#tell("id", id);
+      }
+    };
+    const decoder = new TextDecoder();
+    const reader = body.getReader();
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        blocks.push(decoder.decode(value, { stream: true }));
+      }
+    } catch (error) {
+      // The stream would bring the same event again.
+      if (error instanceof RangeError) return { closed: { reason: "event too large" } };
+    }
+    return { lost: { reason: "connection lost" } };
+  }
+}
+
+/** What follows from an answer that is no stream: ask again, with another token, or never. */
+async function refused(answer) {
+  const { status } = answer;
+  // The same request would be answered the same, but for these.
+  if ([408, 425, 429].includes(status) || status >= 500) {
+    return { lost: { reason: "connection lost", status }, retryAfter: retryAfter(answer) };
+  }
+  const problem = await problemOf(answer);
+  if (status === 401) return { refused: { problem } };
+  return { closed: { reason: "refused", status, problem } };
+}
+
+/** A server that answers with a page, such as one to log in, would do so again. */
+function otherAnswer(answer) {
+  const { status, url } = answer;
+  return {
+    reason: "not an event stream",
+    status,
+    contentType: answer.headers.get("content-type") ?? "",
+    // Where it came from, if the request was sent elsewhere. The query may hold secrets.
+    ...(answer.redirected && { redirectedTo: url.split(/[?#]/)[0] }),
+  };
+}
+
+function isEventStream(answer) {
+  return /^\s*text\/event-stream\s*([;,]|$)/i.test(answer.headers.get("content-type") ?? "");
+}
+
+/** The hub's problem details (RFC 9457), if the answer has any. */
+async function problemOf(answer) {
+  if (!/^application\/([\w.-]+\+)?json\b/i.test(answer.headers.get("content-type") ?? "")) return;
+  const decoder = new TextDecoder();
+  const reader = answer.body.getReader();
+  let text = "";
+  for (let bytes = 0; bytes <= PROBLEM_BYTES_MAX; ) {
+    const { done, value } = await reader.read();
+    if (done) return parsed(text);
+    bytes += value.length;
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
+/** `Retry-After` in milliseconds: seconds, or a date. */
+function retryAfter(answer) {
+  const text = answer.headers.get("retry-after") ?? "";
+  const ms = /^[0-9]+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return ms > 0 ? Math.min(ms, RETRY_MS_MAX) : 0;
+}
+
+export function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+// Waits that end.
+
+import { WAIT_MS_MAX } from "./limits.js";
+
+/** What a promise gives, or an error if that takes longer. */
+export function within(ms, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** A wait in milliseconds that doubles with each failure after the first; at least `base`. */
+export function backoff(base, failures) {
+  return Math.min(base * 2 ** Math.max(0, failures - 1), Math.max(base, WAIT_MS_MAX));
+}
+
+/** Waits, but not longer than until the signal. */
+export function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const over = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", over);
+      resolve();
+    };
+    const timer = setTimeout(over, ms);
+    signal.addEventListener("abort", over);
+    if (signal.aborted) over();
+  });
+}
