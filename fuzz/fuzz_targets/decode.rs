@@ -1,6 +1,6 @@
-//! Any bytes, cut anywhere, mean to the decoder what they mean to the standard.
+//! The decoder interprets any bytes, cut anywhere, as the standard does.
 //!
-//! The first eight bytes of the input say how to cut, the rest is the stream.
+//! The first eight bytes of the input decide the cuts; the rest is the stream.
 
 #![no_main]
 
@@ -23,13 +23,13 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(outcome.expect("no event is too large"), expected);
     }
 
-    // A small limit may cost events, but neither panics nor goes round in circles.
+    // With a small limit the decoder may lose events, but neither panics nor loops.
     let mut decoder = Decoder::new().with_event_bytes_max(usize::from(seed[0]));
     for mut piece in chunks::cut_at_random(stream, u64::from_le_bytes(*seed)) {
         let mut calls = 0;
         while !matches!(decoder.next(&mut piece), Ok(None)) {
             calls += 1;
-            assert!(calls <= 2 * stream.len() + 2, "it does not get on");
+            assert!(calls <= 2 * stream.len() + 2, "it makes no progress");
         }
     }
 });

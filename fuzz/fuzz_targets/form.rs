@@ -1,4 +1,4 @@
-//! Any bytes are a form and a query, or a refusal.
+//! Any bytes are parsed as a form and as a query, or rejected.
 
 #![no_main]
 

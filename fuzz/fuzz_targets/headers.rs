@@ -1,4 +1,4 @@
-//! Any headers say who sent a request and what is wanted, and strangers are not believed.
+//! Any headers give a client address and a request target, and untrusted ones are ignored.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes are a batch of events, or a refusal, wherever they are cut.
+//! Any bytes, cut anywhere, are parsed as a batch of events, or rejected.
 
 #![no_main]
 

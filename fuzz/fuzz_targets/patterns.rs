@@ -1,5 +1,5 @@
-//! Any words are a pattern of some kind, or a refusal, and matching takes no time to speak of. The
-//! first line of the input is the pattern, the others are topics.
+//! Any text is a pattern of some kind, or rejected, and matching is fast. The first line of the
+//! input is the pattern, the others are topics.
 
 #![no_main]
 

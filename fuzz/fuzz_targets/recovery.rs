@@ -1,8 +1,8 @@
-//! Whatever has become of the files of a log, opening it gives the events that were there, or an
+//! Whatever damage the files of a log have, opening it gives the events that were there, or an
 //! error.
 //!
-//! A small log is made once. Each input is a list of damages to a copy of its files, six bytes
-//! each: which file, what is done, where, with what.
+//! A small log is created once. Each input is a list of changes to a copy of its files, six bytes
+//! each: the file, the kind of change, its place and its value.
 
 #![no_main]
 
@@ -57,7 +57,7 @@ fuzz_target!(|input: &[u8]| {
     }
     if let Ok(store) = DiskStore::open(config(&folder)) {
         look(&store);
-        // It is a log like any other: what is appended now is there.
+        // It is a log like any other: an event appended now can be read.
         if store.append(vec![draft(7)], Timestamp::from_millis(10_000)).is_ok() {
             look(&store);
         }
@@ -82,7 +82,7 @@ fn look(store: &DiskStore) {
                 record.data.split(' ').nth(1).expect("a number").parse().expect("one");
             assert_eq!(&*record.data, &*draft(number).data);
         }
-        assert!(page.reached > after, "it gets on");
+        assert!(page.reached > after, "it makes progress");
         after = page.reached;
     }
     let _: Position = after;
@@ -103,7 +103,7 @@ fn config(folder: &Path) -> DiskConfig {
     }
 }
 
-/// An empty folder, in memory where there is one there. The one before is no longer needed.
+/// An empty folder, in memory where possible. The previous one is no longer needed.
 fn folder() -> PathBuf {
     let shared = Path::new("/dev/shm");
     let root = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };

@@ -1,5 +1,5 @@
-//! No bytes are a token that nobody signed, and any claims of one that somebody did are understood
-//! or refused.
+//! No bytes are accepted as a token without a valid signature, and any claims in a signed token are
+//! understood or rejected.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! The default file and the reference pages in `docs/reference`, from what the built program says
-//! about itself.
+//! Generates the default file and the reference pages in `docs/reference` from the built program's
+//! own output.
 
 use std::fs;
 use std::process::Command;
@@ -7,9 +7,9 @@ use std::process::Command;
 use crate::reference;
 use crate::tree;
 
-/// Writes the default file and the pages; with `check`, only says which differ.
+/// Writes the default file and the pages; with `check`, only reports which differ.
 pub(crate) fn run(check: bool) -> Vec<String> {
-    // The program that is asked for the pages has the default file inside.
+    // The default file comes first, because it is built into the program that prints the pages.
     let written = default_file().map(|file| update(vec![file], check)).and_then(|mut problems| {
         problems.extend(update(pages()?, check));
         Ok(problems)
@@ -24,7 +24,7 @@ fn update(files: Vec<(&'static str, String)>, check: bool) -> Vec<String> {
             continue;
         }
         if check {
-            problems.push(format!("{path}: is not what the program says: `cargo xtask generate`"));
+            problems.push(format!("{path}: differs from the program; run `cargo xtask generate`"));
         } else if let Err(error) = write(path, &text) {
             problems.push(format!("{path}: {error}"));
         } else {
@@ -82,7 +82,7 @@ NOTE
 - [Environment variables and exit codes](environment.md)
 ";
 
-/// What the program prints.
+/// The output of the program.
 fn help(words: &[&str]) -> Result<String, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

@@ -1,5 +1,5 @@
 //! Chores of the repository: `cargo xtask tidy`, `cargo xtask generate`.
-#![allow(clippy::print_stdout, clippy::print_stderr)] // a program for people
+#![allow(clippy::print_stdout, clippy::print_stderr)] // prints its results
 
 mod generate;
 mod reference;

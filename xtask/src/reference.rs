@@ -6,7 +6,7 @@ use serde_json::Value;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// A section for each request: what it is for, its parameters, what it takes, what it answers.
+/// A section for each request: its purpose, parameters, body and responses.
 pub(crate) fn http(api: &Value, note: &str) -> String {
     let mut page = format!(
         "# The HTTP API\n\n{note}\n\n{} The same for programs: `/openapi.json` of a running hub.\n",
@@ -68,7 +68,7 @@ fn bounds(schema: &Value) -> String {
     format!("{}{}", bound("default", "Unless given:"), bound("maximum", "At most"))
 }
 
-/// What a `$ref` refers to.
+/// The target of a `$ref`.
 fn resolve<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
     let reference = value["$ref"].as_str().and_then(|text| text.strip_prefix('#'));
     reference.and_then(|pointer| api.pointer(pointer)).unwrap_or(value)

@@ -1,4 +1,4 @@
-//! What a reader would stumble over, and what would let the rooms grow into each other.
+//! Checks of what would make a reader stumble, or let packages grow into each other.
 
 mod arrows;
 mod circles;
@@ -28,10 +28,10 @@ pub(crate) fn run() -> Vec<String> {
     problems
 }
 
-/// Lines of a source file. More is a continent: it began as the natural home of one idea.
+/// Maximum number of lines in a source file. A longer one no longer holds one idea.
 const LINES_MAX: usize = 600;
 
-/// Files that are longer all the same. This list may only shrink.
+/// Exceptions to this limit. The list may only shrink.
 const LONG: [&str; 0] = [];
 
 fn sizes(files: &[String]) -> Vec<String> {
@@ -41,9 +41,9 @@ fn sizes(files: &[String]) -> Vec<String> {
         let lines = tree::read(path).map_or(0, |text| text.lines().count());
         let is_exception = LONG.contains(&path.as_str());
         if lines > LINES_MAX && !is_exception {
-            problems.push(format!("{path}: {lines} lines, more than {LINES_MAX}: divide it"));
+            problems.push(format!("{path}: {lines} lines, more than {LINES_MAX}: split it"));
         } else if lines <= LINES_MAX && is_exception {
-            problems.push(format!("{path}: is short now; take it off the list LONG"));
+            problems.push(format!("{path}: is short enough now; remove it from LONG"));
         }
     }
     problems

@@ -9,7 +9,8 @@ pub(crate) fn root() -> PathBuf {
     package.parent().expect("xtask lies in the root").to_owned()
 }
 
-/// Paths of all files, relative to the root, with `/`, sorted; without what is built or installed.
+/// Paths of all files, relative to the root, with `/`, sorted; without build output and installed
+/// files.
 pub(crate) fn files() -> Vec<String> {
     let mut files = Vec::new();
     walk(&root(), "", &mut files);
@@ -37,7 +38,7 @@ fn is_left_out(name: &str, path: &str) -> bool {
     hidden || built || matches!(path, "bench/out" | "fuzz/corpus" | "fuzz/artifacts")
 }
 
-/// The text of a file; `None` if it is no text.
+/// The text of a file; `None` if it is not text.
 pub(crate) fn read(path: &str) -> Option<String> {
     fs::read_to_string(root().join(path)).ok()
 }

@@ -21,7 +21,7 @@ impl Client {
         }
     }
 
-    /// Reads so many events. How many there were, and how many bytes of data.
+    /// Reads this many events. Returns the numbers of events and of bytes of data.
     pub async fn read(self, url: &str, events: u64) -> (u64, u64) {
         match self {
             Self::Tidings => tidings(url, events).await,

@@ -1,10 +1,10 @@
-//! How many events a second one client reads: ours, `eventsource-client` and `reqwest-eventsource`,
-//! in turn in one run, from a server in this process that does nothing but write the same bytes.
+//! Events a second that one client reads: ours, `eventsource-client` and `reqwest-eventsource`, in
+//! turn in one run, from a server in this process that only writes the same bytes.
 //!
-//! `cargo run --release [-- EVENTS ROUNDS]`. Each client runs alone on a thread with a runtime of
-//! its own kind; the server has another. What counts is the client thread's own CPU time: events
-//! per second of one core. The wall clock stands beside it. An event is 100 bytes on the wire, id
-//! and blank line included.
+//! `cargo run --release [-- EVENTS ROUNDS]`. Each client runs alone on a thread with its kind of
+//! runtime; the server has another thread. The main figure is events per second of the client
+//! thread's own CPU time; events per second of wall-clock time are beside it. An event is 100 bytes
+//! on the wire, including id and blank line.
 
 mod clients;
 mod server;
@@ -57,13 +57,13 @@ fn run(client: Client, framing: Framing, events: u64) -> Spent {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (cpu, wall) = (thread_cpu(), Instant::now());
-        // In a task, as in most programs: what `block_on` drives itself costs a look at the sockets
-        // each time it wakes, whichever client it is.
+        // In a task, as in most programs: a future that `block_on` drives itself polls the sockets
+        // on each wake-up, whichever client it is.
         let reading = async move { client.read(&url, events).await };
         let done = runtime.block_on(runtime.spawn(reading));
         let (count, bytes) = done.expect("the client did not panic");
         let spent = Spent { cpu: thread_cpu() - cpu, wall: wall.elapsed() };
-        // A fast client that skips events would be none.
+        // A client that is fast because it skips events does not count.
         assert_eq!(count, events, "{} lost events", client.name());
         assert_eq!(bytes, events * server::DATA_BYTES as u64);
         spent

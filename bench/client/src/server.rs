@@ -3,16 +3,17 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-/// An event on the wire, blank line included.
+/// Bytes of an event on the wire, including its blank line.
 pub const EVENT_BYTES: usize = 100;
 /// `id: 0000000000\ndata: …\n\n`
 pub const DATA_BYTES: usize = EVENT_BYTES - "id: 0000000000\n".len() - "data: \n\n".len();
 
 #[derive(Debug, Clone, Copy)]
 pub enum Framing {
-    /// HTTP chunks of some 64 KiB, many events in each.
+    /// HTTP chunks of about 64 KiB, with many events in each.
     Batches,
-    /// Each event an HTTP chunk of its own, as a hub writes that encodes an event once for all.
+    /// One HTTP chunk per event, as written by a hub that encodes an event once for all
+    /// subscribers.
     EventByEvent,
 }
 
@@ -35,7 +36,7 @@ impl Server {
         let address = listener.local_addr().expect("its address");
         std::thread::spawn(move || {
             let (stream, _) = listener.accept().expect("a client");
-            // An error here is the client's going, which it may when it has all.
+            // An error here means that the client has left, which it may once it has everything.
             let _ = serve(stream, framing, events);
         });
         Self { address }

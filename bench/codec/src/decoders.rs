@@ -1,8 +1,8 @@
 //! Every decoder behind one signature: all chunks in, the answer out.
 //!
-//! Each is used in the way that is fastest for it. Those that only come as a `Stream` are polled
-//! without a runtime, over chunks that are always ready. All get their chunks as `Bytes`, each
-//! cloned as if it had just arrived.
+//! Each is used in its fastest way. Those that exist only as a `Stream` are polled without a
+//! runtime, over chunks that are always ready. All get their chunks as `Bytes`, each cloned as if
+//! it had just arrived.
 
 use std::hint::black_box;
 use std::pin::{Pin, pin};
@@ -15,7 +15,7 @@ use tidings_codec::{Decoder, Item};
 
 use crate::workloads::Answer;
 
-/// Decodes all chunks. `None`: gave up at the deadline.
+/// Decodes all chunks. `None` if it gave up at the deadline.
 pub(crate) type Run = fn(&[Bytes], Instant) -> Option<Answer>;
 
 pub(crate) const ALL: [(&str, Run); 6] = [
@@ -27,7 +27,7 @@ pub(crate) const ALL: [(&str, Run); 6] = [
     ("eventsource-stream 0.2.3", eventsource_stream),
 ];
 
-/// Cuts a stream; all chunks are of one allocation.
+/// Cuts a stream; all chunks share one allocation.
 pub(crate) fn cut(wire: Vec<u8>, chunk: usize) -> Vec<Bytes> {
     let wire = Bytes::from(wire);
     (0..wire.len())
@@ -100,7 +100,7 @@ fn eventsource_stream(chunks: &[Bytes], deadline: Instant) -> Option<Answer> {
     drain(stream, |answer, event: eventsource_stream::Event| answer.add(black_box(&event.data)))
 }
 
-/// Polls until the stream ends. `None` if it ended in an error: only the deadline makes one.
+/// Polls until the stream ends. `None` if it ended in an error, which only the deadline causes.
 fn drain<E, T>(
     stream: impl Stream<Item = Result<T, E>>,
     count: impl Fn(&mut Answer, T),
@@ -118,7 +118,7 @@ fn drain<E, T>(
     }
 }
 
-/// The chunks, with a look at the clock now and then.
+/// The chunks, with an occasional check of the clock.
 struct Timed<'a> {
     chunks: std::slice::Iter<'a, Bytes>,
     until_look: u32,

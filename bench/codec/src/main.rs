@@ -4,11 +4,11 @@
 //! `cargo run --release`, in this folder; `cargo run --release -- keep` for the workloads whose
 //! names contain "keep"; with one more word, only for the decoders whose names contain that.
 //!
-//! Each figure is the median of several samples. Decoders are sampled in turns, so that all share
-//! the machine's moods; each sample is a process of its own, so that none inherits the heap of
-//! another, and what is counted is its CPU time, so that what else runs on the machine matters
-//! less. A decoder that has not finished one pass in five seconds is given up; one that finds
-//! something else than the right answer is said to be wrong.
+//! Each figure is the median of several samples. Decoders are sampled in turns, so that changes in
+//! the machine's speed affect all of them; each sample is a separate process, so that none inherits
+//! another's heap, and its CPU time is measured, so that other load matters less. A decoder that
+//! has not finished one pass in five seconds is stopped; one with a wrong answer is marked as
+//! wrong.
 
 mod decoders;
 #[path = "../../../crates/tidings-codec/benches/workloads/mod.rs"]
@@ -23,7 +23,7 @@ use workloads::Workload;
 const SAMPLES: usize = 9;
 const SAMPLE_TIME: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The first word of the arguments of a process that takes one sample.
+/// First argument of a process that takes one sample.
 const SAMPLE: &str = "--sample";
 
 fn main() {
@@ -56,7 +56,7 @@ fn table(workload_filter: &str, decoder_filter: &str) {
     }
 }
 
-/// What each decoder makes of a workload: a speed, or why there is none.
+/// Each decoder's speed on a workload, or why there is none.
 fn row(workload: usize, decoder_filter: &str) -> [String; decoders::ALL.len()] {
     let myself = std::env::current_exe().expect("a program knows its file");
     let mut speeds: [Vec<f64>; decoders::ALL.len()] = Default::default();
@@ -92,7 +92,7 @@ fn sample(workload: &Workload, decoder: usize) -> String {
     let (wire, expected) = workload.build();
     let wire_bytes = wire.len();
     let chunks = decoders::cut(wire, workload.chunk);
-    // A first pass to see the answer, to warm up, and to know how many passes make a sample.
+    // A first pass checks the answer, warms up, and shows how many passes make a sample.
     let start = Instant::now();
     match run(&chunks, start + PATIENCE) {
         None if start.elapsed() >= PATIENCE => return "> 5 s".to_owned(),

@@ -1,9 +1,9 @@
-//! The floor: what a fan-out costs at the least.
+//! The floor: the least that a fan-out can cost.
 //!
-//! It keeps every socket that sends a `GET`, and for each `POST` gives one `write(2)` to every
+//! It keeps every socket that sends a `GET`, and for each `POST` makes one `write(2)` to every
 //! socket it keeps, one after the other, before it answers. There are no topics, no history, no
 //! queues, no timers and no readiness; a subscriber that does not read holds up all others. The
-//! bytes are those Tidings sends: one HTTP chunk with an id and a data line.
+//! bytes are the same as those of Tidings: one HTTP chunk with an id and a data line.
 //!
 //!     tidings-floor [ADDRESS]        127.0.0.1:3900 unless given
 
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Who gets what is published, and how much has been.
+/// The subscribers' sockets, and the number of events published.
 #[derive(Default)]
 struct Hub {
     sockets: Vec<TcpStream>,
@@ -31,7 +31,7 @@ fn main() -> io::Result<()> {
     eprintln!("the floor is at {address}");
     let hub = Arc::new(Mutex::new(Hub::default()));
     for stream in listener.incoming() {
-        // A refused accept (no files left) concerns one connection.
+        // A failed accept (no files left) affects one connection.
         let Ok(stream) = stream else { continue };
         if let Err(error) = greet(stream, &hub) {
             eprintln!("a connection failed: {error}");
@@ -40,8 +40,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the first request: a subscriber joins the hub, a publisher gets the one publishing
-/// thread's attention.
+/// Reads the first request: a subscriber joins the hub, and a publisher is served on this thread.
 fn greet(stream: TcpStream, hub: &Arc<Mutex<Hub>>) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     stream.set_nodelay(true)?;
@@ -63,7 +62,7 @@ fn greet(stream: TcpStream, hub: &Arc<Mutex<Hub>>) -> io::Result<()> {
     Ok(())
 }
 
-/// Publishes what one connection posts, until it ends.
+/// Publishes everything that one connection posts, until it ends.
 fn publisher(stream: TcpStream, hub: &Mutex<Hub>) -> io::Result<()> {
     let mut answers = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
@@ -100,7 +99,7 @@ impl Hub {
         self.frame.extend_from_slice(data);
         self.frame.extend_from_slice(b"\n\n\r\n");
         let frame = &self.frame;
-        // A blocking socket takes all of it in one call; who is gone fails.
+        // A blocking socket takes all of it in one call; a closed one fails.
         self.sockets.retain_mut(|socket| socket.write_all(frame).is_ok());
     }
 }

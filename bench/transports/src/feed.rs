@@ -1,4 +1,4 @@
-//! The plain server's events: the last few, and a way to hear of the next.
+//! The plain server's events: the last few, and a way to wait for the next.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use tokio::sync::{broadcast, watch};
 
-/// Events that a poller may be behind.
+/// Number of events by which a poller may be behind.
 const KEPT: usize = 1000;
 
 pub struct Feed {
@@ -35,7 +35,7 @@ impl Feed {
         self.head.send_replace(id);
     }
 
-    /// `{"next": 7, "events": ["…"]}`: what came after `after`.
+    /// `{"next": 7, "events": ["…"]}`: the events after `after`.
     pub fn page(&self, after: u64) -> String {
         let kept = self.kept.lock().expect("nobody panics with it");
         let mut page = format!("{{\"next\": {}, \"events\": [", *self.head.borrow());

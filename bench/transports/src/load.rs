@@ -1,6 +1,6 @@
-//! A thousand clients, as sparing as can be: they send what each transport asks for, and look in
-//! what comes for the time that each event carries. Bytes are those of HTTP and WebSocket, without
-//! TCP's and IP's own headers.
+//! A thousand clients, as light as possible: they send what each transport needs, and look in what
+//! arrives for the time that each event carries. Byte counts are those of HTTP and WebSocket,
+//! without TCP and IP headers.
 
 use std::fs::read_to_string;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// A short poller asks this often.
+/// Interval of a short poller.
 const SHORT_POLL: Duration = Duration::from_secs(1);
 
 /// Payload of an event, in bytes.
@@ -28,12 +28,12 @@ pub struct Plan {
     pub server_pid: u32,
 }
 
-/// How one server speaks one transport.
+/// One server's form of one transport.
 #[derive(Clone, Copy)]
 pub struct Dialect {
     path: &'static str,
     headers: &'static str,
-    /// What precedes the place to go on from, in an answer; polls only.
+    /// Text before the position to continue from, in an answer; polls only.
     next: &'static str,
     polls: Option<Duration>,
     publish: &'static str,
@@ -62,12 +62,12 @@ impl Dialect {
     }
 }
 
-/// The key is that of the standard's example; nobody checks its chance.
+/// The key is that of the standard's example; no server checks its randomness.
 const WEBSOCKET: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// What a browser sends with every request, in about this many bytes: it is part of what polling
-/// costs.
+/// Headers that a browser sends with every request, of about this size: they are part of the cost
+/// of polling.
 const BROWSER: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, \
      like Gecko) Chrome/156.0.0.0 Safari/537.36\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
      Accept-Language: en-US,en;q=0.9\r\nReferer: http://127.0.0.1/\r\n";
@@ -98,7 +98,7 @@ pub async fn run(plan: Plan) -> Result<String, Failed> {
     for number in 0..plan.clients {
         let (dialect, address, count, start) =
             (plan.dialect, plan.address, Arc::clone(&count), start.clone());
-        // Short pollers do not all ask in the same moment.
+        // Short pollers do not all ask at the same moment.
         let wait = dialect.polls.unwrap_or_default().mul_f64(number as f64 / plan.clients as f64);
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
@@ -168,13 +168,13 @@ async fn publish(publisher: &mut TcpStream, plan: &Plan, count: &Count) -> Resul
     Ok(())
 }
 
-/// Where pollers begin: after all there is.
+/// The position at which pollers begin: after all events.
 async fn place(plan: &Plan) -> Result<String, Failed> {
     if plan.dialect.polls.is_none() {
         return Ok(String::new());
     }
     let mut socket = TcpStream::connect(plan.address).await?;
-    // Neither long nor short: an address that answers at once.
+    // The address of a poll that answers at once.
     let path = plan.dialect.path.replace("wait=30s&", "").replace("/long", "/short");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{}\r\n", plan.dialect.headers);
     socket.write_all(request.as_bytes()).await?;
@@ -219,7 +219,7 @@ async fn client(
     }
 }
 
-/// Reads until a response with a `Content-Length` is whole; returns its length.
+/// Reads until a response with a `Content-Length` is complete; returns its length.
 async fn whole(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize, Failed> {
     loop {
         if let Some(end) = find(buffer, b"\r\n\r\n") {
@@ -254,8 +254,7 @@ impl Count {
         }
     }
 
-    /// Notes how late each event is that stands in `bytes`; returns how many bytes have been looked
-    /// through.
+    /// Records the latency of each event in `bytes`; returns the number of bytes searched.
     fn find_events(&self, bytes: &[u8]) -> usize {
         let now = self.began.elapsed().as_nanos() as u64;
         let mut used = 0;

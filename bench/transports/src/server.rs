@@ -1,6 +1,6 @@
-//! A server as the tutorials write it: hyper for HTTP, tokio-tungstenite for WebSocket, a broadcast
-//! channel between them. A WebSocket arrives on the same port: its first bytes are looked at before
-//! anybody reads them.
+//! A server as in tutorials: hyper for HTTP, tokio-tungstenite for WebSocket, a broadcast channel
+//! between them. A WebSocket arrives on the same port: its first bytes are peeked at before they
+//! are read.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -24,7 +24,7 @@ use crate::feed::Feed;
 type Body = BoxBody<Bytes, Infallible>;
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long a long poll waits before it answers with nothing.
+/// Time that a long poll waits before it answers with no events.
 const LONG_POLL: Duration = Duration::from_secs(30);
 
 #[tokio::main]

@@ -1,12 +1,12 @@
-//! What an idle stream costs the hub, in its own memory, by protocol.
+//! Memory that an idle stream costs the hub, by protocol.
 //!
 //! ```sh
 //! cargo run --release -p tidings-bench --example idle -- ADDRESS PID KIND STREAMS PER_CONNECTION
 //! ```
 //!
-//! KIND is `h1`, `h1s`, `h2` or `h2s`; an `s` is TLS, whatever the certificate. A tenth of the
-//! streams is opened first, so that what is needed only once does not count; the figure is the
-//! growth of the hub's anonymous memory (`RssAnon`) over the rest, divided by their number.
+//! KIND is `h1`, `h1s`, `h2` or `h2s`; `s` means TLS, with any certificate. A tenth of the streams
+//! is opened first, so that one-time allocations do not count; the figure is the growth of the
+//! hub's anonymous memory (`RssAnon`) over the rest, divided by their number.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ async fn main() {
         while open.iter().map(Vec::len).sum::<usize>() < goal {
             open.push(connect(address, kind, each).await);
         }
-        // Until buffers of the handshakes are given back.
+        // Waits until the handshakes' buffers are freed.
         tokio::time::sleep(Duration::from_secs(3)).await;
         after.push(anonymous_bytes(pid));
     }
@@ -108,7 +108,7 @@ fn anonymous_bytes(pid: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// Trusts whatever is shown: this measures, and has no secrets.
+/// Trusts any certificate: this only measures, and has no secrets.
 #[derive(Debug)]
 struct Anything(CryptoProvider);
 

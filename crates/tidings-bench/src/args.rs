@@ -8,29 +8,29 @@ use crate::plan::{Plan, Publish};
 use crate::target::Target;
 use crate::template::Template;
 
-/// Measure a server of event streams: this hub or any other.
+/// Measure a server of event streams, this hub or any other.
 ///
-/// Opens subscribers, publishes, and judges what arrives: deliveries, latency, losses, repeats,
-/// order. With --pid it also says what the server spent: CPU per delivery, memory per subscriber.
+/// Opens subscribers, publishes, and checks what arrives: deliveries, latency, losses, repeats,
+/// order. With --pid it also reports the server's cost: CPU per delivery, memory per subscriber.
 ///
-/// In URLs, headers and bodies {topic} is the topic, {data} the payload, {id} an id of the event's
-/// own, {n} a number.
+/// In URLs, headers and bodies, {topic} is the topic, {data} the payload, {id} an id unique to the
+/// event, {n} a number.
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = EXAMPLES)]
 pub struct BenchArgs {
     /// Where to subscribe
     #[arg(long, default_value = "http://127.0.0.1:3000/events/{topic}", value_name = "URL")]
     pub url: String,
-    /// Further header of a subscribe request, or with @FILE those in a file; may be repeated
+    /// Additional header of a subscribe request, or @FILE for those in a file; may be repeated
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     pub headers: Vec<String>,
     /// Connections to hold
     #[arg(long, short = 'n', default_value_t = 100, value_name = "N")]
     pub subscribers: usize,
-    /// So many of them never read
+    /// Number of subscribers that never read
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub stalled: usize,
-    /// Come back like an EventSource when a connection ends: after `retry`, with Last-Event-ID
+    /// Reconnect like an EventSource when a connection ends: after `retry`, with Last-Event-ID
     #[arg(long, alias = "restart")]
     pub reconnect: bool,
     /// Send this Last-Event-ID with the first request
@@ -42,18 +42,18 @@ pub struct BenchArgs {
     /// Threads that read
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub threads: usize,
-    /// Loopback addresses to connect from [default: as many as the ports require]
+    /// Loopback addresses to connect from [default: as many as ports require]
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub source_addresses: Option<usize>,
 
-    /// Topics that the subscribers are spread over
+    /// Number of topics that the subscribers are spread over
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub topics: usize,
     /// Name of a topic
     #[arg(long, default_value = "bench-{n}", value_name = "NAME")]
     pub topic_template: String,
 
-    /// Events a second, or `max`: the next when the last is answered; 0 publishes nothing
+    /// Events a second; `max` sends the next once the last is answered; 0 publishes nothing
     #[arg(long, short, default_value = "10", value_name = "RATE")]
     pub rate: String,
     /// Where to publish [default: the subscribe URL]
@@ -62,7 +62,7 @@ pub struct BenchArgs {
     /// Method of a publish request
     #[arg(long, default_value = "POST", value_name = "METHOD")]
     pub publish_method: String,
-    /// Further header of a publish request, or with @FILE those in a file; may be repeated
+    /// Additional header of a publish request, or @FILE for those in a file; may be repeated
     #[arg(long = "publish-header", value_name = "NAME: VALUE")]
     pub publish_headers: Vec<String>,
     /// Body of a publish request
@@ -74,10 +74,10 @@ pub struct BenchArgs {
     /// Connections that publish
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub publishers: usize,
-    /// Requests under way on each of them
+    /// Requests in flight on each of them
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub pipeline: usize,
-    /// Events in one request, the body repeated with a line end after each
+    /// Events in one request: the body is repeated, with a line end after each
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub batch: usize,
     /// Publish only to the first N topics [default: all]
@@ -90,7 +90,7 @@ pub struct BenchArgs {
     /// Seconds measured
     #[arg(long, short, default_value_t = 10.0, value_name = "SECONDS")]
     pub duration: f64,
-    /// Seconds for all to connect
+    /// Seconds until all must be connected
     #[arg(long, default_value_t = 60.0, hide_short_help = true, value_name = "SECONDS")]
     pub connect_timeout: f64,
     /// Seconds between the last connection and the first event
@@ -100,10 +100,10 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 5.0, hide_short_help = true, value_name = "SECONDS")]
     pub grace: f64,
 
-    /// Process of the server, its children included; may be repeated
+    /// Process of the server, including its children; may be repeated
     #[arg(long = "pid", value_name = "PID")]
     pub pids: Vec<u32>,
-    /// Fail (exit code 1) on any loss, repeat, fault of order or refused publish
+    /// Fail (exit code 1) on any loss, repeat, ordering fault or failed publish
     #[arg(long)]
     pub verify: bool,
     /// Print the report as JSON
@@ -134,7 +134,7 @@ Examples:
 ";
 
 impl BenchArgs {
-    /// What was typed, as a plan.
+    /// Checks the arguments and makes them a plan.
     ///
     /// # Errors
     ///
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_may_be_max_or_nought_but_not_less() {
+    fn a_rate_may_be_max_or_zero_but_not_negative() {
         let rate = |text| {
             plan(&[&format!("--rate={text}")]).map(|plan| plan.publish.map(|each| each.rate))
         };
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_with_a_line_end_is_refused() {
+    fn a_header_with_a_line_end_is_rejected() {
         assert!(matches!(plan(&["--header", "a: b\nc: d"]), Err(PlanError::Header(_))));
     }
 }

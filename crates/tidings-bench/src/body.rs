@@ -1,40 +1,40 @@
-/// Takes the framing off a response body, in pieces of any size.
+/// Removes the framing from a response body, in pieces of any size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     /// No framing: the body ends with the connection.
     UntilClose,
-    /// `Content-Length`: so many bytes are left.
+    /// `Content-Length`: this many bytes are left.
     Length(u64),
     /// Chunks (RFC 9112 §7.1).
     Chunked(Chunk),
-    /// All of it was read.
+    /// All of it has been read.
     Ended,
 }
 
-/// Where in the chunked coding we are.
+/// The place in the chunked coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chunk {
     /// In the digits of a size.
     Size(u64),
-    /// Behind them: an extension, and the end of the line.
+    /// After them: an extension, and the end of the line.
     SizeEnd(u64),
-    /// So many bytes of the chunk are left.
+    /// This many bytes of the chunk are left.
     Data(u64),
-    /// In the line end behind a chunk.
+    /// In the line end after a chunk.
     DataEnd,
-    /// Behind the last chunk: trailers; how many bytes the line has.
+    /// After the last chunk, in the trailers, with this many bytes of the current line.
     Trailer(u32),
 }
 
-/// The framing is not HTTP.
+/// The framing is not valid HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
 impl Body {
     pub(crate) const CHUNKED: Self = Self::Chunked(Chunk::Size(0));
 
-    /// Takes the next piece of content off `input`; empty when more input is needed or the body has
-    /// ended, and what is left of `input` then belongs to the next response.
+    /// Takes the next piece of content from `input`. It is empty when more input is needed or the
+    /// body has ended; the rest of `input` then belongs to the next response.
     pub(crate) fn take<'a>(&mut self, input: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
         match self {
             Self::Ended => Ok(&[]),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_that_is_no_chunk_is_refused() {
+    fn a_malformed_chunk_is_an_error() {
         let mut body = Body::CHUNKED;
         assert_eq!(body.take(&mut &b"zz\r\n"[..]), Err(Malformed));
     }

@@ -19,7 +19,7 @@ impl Clock {
         nanos(self.base.elapsed())
     }
 
-    /// How long until `ns`; nothing if it is past.
+    /// Time until `ns`; zero if it is past.
     pub(crate) fn until(self, ns: u64) -> Duration {
         Duration::from_nanos(ns.saturating_sub(self.now_ns()))
     }

@@ -3,13 +3,13 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// Why what was asked for cannot be run.
+/// Why the arguments are not a valid plan.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// A URL is not one this program can use.
+    /// This program cannot use a URL.
     Url {
-        /// What was given.
+        /// The URL.
         url: String,
         /// What is wrong with it.
         why: &'static str,
@@ -18,7 +18,7 @@ pub enum PlanError {
     OutOfBounds {
         /// The flag.
         name: &'static str,
-        /// What it may be.
+        /// The allowed values.
         allowed: String,
     },
     /// A header is not `Name: value`.
@@ -27,28 +27,28 @@ pub enum PlanError {
     Contradiction(&'static str),
     /// The process may not hold that many files.
     TooManyFiles {
-        /// Files needed: one per connection, and some to spare.
+        /// Files needed: one per connection, and some spare.
         needed: usize,
         /// Files allowed.
         allowed: usize,
     },
 }
 
-/// Why a run that began has no result.
+/// Why a run that started has no result.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The system refused a thread, a socket or a poller.
+    /// The system could not provide a thread, a socket or a poller.
     Resources(io::Error),
     /// Not all subscribers were connected in time.
     NotConnected {
-        /// How many were.
+        /// Number that were connected.
         connected: usize,
-        /// How many there should be.
+        /// Number that should have been.
         wanted: usize,
-        /// How long was waited.
+        /// Time waited.
         waited: Duration,
-        /// What the last failure said.
+        /// Message of the last failure.
         last: Option<String>,
     },
 }
@@ -72,7 +72,7 @@ impl fmt::Display for PlanError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resources(_) => f.write_str("the system gave no thread, socket or poller"),
+            Self::Resources(_) => f.write_str("the system provided no thread, socket or poller"),
             Self::NotConnected { connected, wanted, waited, last } => {
                 write!(f, "{connected} of {wanted} subscribers connected within {waited:?}")?;
                 match last {

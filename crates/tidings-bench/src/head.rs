@@ -1,6 +1,6 @@
 use crate::body::Body;
 
-/// What the generator needs to know of a response head.
+/// The parts of a response head that the generator needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The status code.
@@ -13,7 +13,7 @@ pub(crate) struct Head {
     pub(crate) resume: Option<Resume>,
 }
 
-/// What Tidings says of a resumed connection.
+/// What Tidings says about a resumed connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resume {
     Live,
@@ -21,12 +21,12 @@ pub(crate) enum Resume {
     Reset,
 }
 
-/// The length of the head in `bytes`, its blank line included.
+/// The length of the head in `bytes`, including its blank line.
 pub(crate) fn end(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// Reads a head (RFC 9112) that [`end`] found the end of; `None` if it is not one.
+/// Parses a head (RFC 9112) whose end [`end`] found; `None` if it is not one.
 pub(crate) fn parse(head: &[u8]) -> Option<Head> {
     let text = str::from_utf8(head).ok()?;
     let mut lines = text.split("\r\n");
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn framing_is_read_from_whichever_header_gives_it() {
+    fn framing_is_read_from_the_header_that_gives_it() {
         let head = parsed("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
         assert_eq!((head.status, head.body, head.close), (200, Body::CHUNKED, false));
         let head =
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_http_is_no_head() {
+    fn bytes_that_are_not_http_are_not_a_head() {
         assert_eq!(parse(b"SSH-2.0-x\r\n\r\n"), None);
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::error::PlanError;
 
-/// What the generator calls itself.
+/// The generator's name.
 pub(crate) const USER_AGENT: &str = concat!("tidings/", env!("CARGO_PKG_VERSION"));
 
-/// The lines of headers that were given, `Name: value` each.
+/// The header lines of the given headers, `Name: value` each.
 pub(crate) fn read(headers: &[String]) -> Result<String, PlanError> {
     let mut lines = String::new();
     for header in headers {
@@ -19,7 +19,7 @@ pub(crate) fn read(headers: &[String]) -> Result<String, PlanError> {
     Ok(lines)
 }
 
-/// Appends the line of a header of our own, unless `given` has one of that name.
+/// Appends the line of a default header, unless `given` has one of that name.
 pub(crate) fn push_unless_given(request: &mut Vec<u8>, given: &str, name: &str, value: &str) {
     let names = given.lines().filter_map(|line| line.split_once(':'));
     if names.into_iter().any(|(found, _)| found.trim().eq_ignore_ascii_case(name)) {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_of_our_own_gives_way_to_one_that_was_given() {
+    fn a_given_header_replaces_a_default_one() {
         let given = read(&["accept: a/b".to_owned(), "X: y".to_owned()]).expect("headers");
         let mut request = Vec::new();
         push_unless_given(&mut request, &given, "Accept", "text/event-stream");

@@ -1,7 +1,7 @@
 use crate::limits::GAPS_MAX;
 use crate::payload::Header;
 
-/// What one subscriber was owed and what it got, lane by lane.
+/// Compares the events one subscriber should get with those it got, lane by lane.
 #[derive(Debug)]
 pub(crate) struct Judge {
     lanes: Box<[Lane]>,
@@ -11,22 +11,22 @@ pub(crate) struct Judge {
 struct Lane {
     /// One past the greatest number seen.
     next: u64,
-    /// Numbers below `next` that did not come: ranges, ascending.
+    /// Ranges of numbers below `next` that did not come, ascending.
     gaps: Vec<std::ops::Range<u64>>,
-    /// Numbers in gaps that were forgotten because there were too many.
+    /// Number of events in gaps that were forgotten because there were too many gaps.
     forgotten: u64,
 }
 
-/// What an arrival is.
+/// The kind of an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// For the first time, in order or leaving a gap.
+    /// It arrives for the first time, in order or after a gap.
     First,
-    /// For the first time, but after one that was published later.
+    /// It arrives for the first time, but after one that was published later.
     Late,
-    /// Again.
+    /// It has arrived before.
     Duplicate,
-    /// Of a lane this subscriber does not follow: a fault of the server's routing.
+    /// It is on a lane that this subscriber does not follow: the server routed it wrongly.
     Stray,
 }
 
@@ -60,8 +60,8 @@ impl Judge {
         Verdict::Late
     }
 
-    /// How many of a lane's first `published` events never came, those in `unknown` (ascending) not
-    /// counted.
+    /// Number of a lane's first `published` events that never came, not counting those in `unknown`
+    /// (ascending).
     pub(crate) fn losses(&self, lane: usize, published: u64, unknown: &[u64]) -> u64 {
         let Some(lane) = self.lanes.get(lane) else { return published };
         let missing = |range: &std::ops::Range<u64>| {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_unknown_fate_are_no_loss() {
+    fn events_of_unknown_fate_are_not_losses() {
         let mut judge = Judge::new(1);
         arrive(&mut judge, 0);
         arrive(&mut judge, 3);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_is_stray() {
+    fn an_event_of_another_topic_is_stray() {
         let mut judge = Judge::new(1);
         assert_eq!(
             judge.judge(Header { run: 1, lane: 1, number: 0, intended_ns: 0 }),

@@ -1,14 +1,14 @@
-/// Who publishes what: publishers, topics, and the numbering of events.
+/// The assignment of topics to publishers, and the numbering of events.
 ///
-/// Where there are at least as many topics as publishers, each topic belongs to one publisher, and
-/// a publisher goes round its topics. Otherwise each publisher has one topic, and a topic has
-/// several publishers: its *lanes*. Either way the `k`-th event of a publisher has its place
-/// without anybody counting.
+/// Where there are at least as many topics as publishers, each topic belongs to one publisher,
+/// which goes round its topics. Otherwise each publisher has one topic, and a topic has several
+/// publishers: its *lanes*. Either way the place of a publisher's `k`-th event can be calculated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lanes {
     publishers: usize,
     topics: usize,
-    /// Events in a row on one topic: as many as one request carries, if its URL names the topic.
+    /// Number of consecutive events on one topic: as many as one request carries, if its URL names
+    /// the topic.
     run: u64,
 }
 
@@ -25,7 +25,7 @@ impl Lanes {
         Self { publishers: publishers.max(1), topics: topics.max(1), run: run.max(1) }
     }
 
-    /// Lanes of a topic; some may stay empty.
+    /// Number of lanes of a topic; some may stay empty.
     pub(crate) fn per_topic(self) -> usize {
         self.publishers.div_ceil(self.topics)
     }
@@ -43,7 +43,7 @@ impl Lanes {
         Place { topic, lane: 0, number: round / slots * self.run + within }
     }
 
-    /// How many events a lane has, after its publisher made the first `total(publisher)` of its
+    /// Number of events on a lane, once each publisher has made its first `total(publisher)`
     /// events.
     pub(crate) fn published(self, topic: usize, lane: usize, total: impl Fn(usize) -> u64) -> u64 {
         if topic >= self.topics {
@@ -60,7 +60,7 @@ impl Lanes {
         own * self.run + if rounds % slots == slot { within } else { 0 }
     }
 
-    /// How many topics a publisher goes round.
+    /// Number of topics that a publisher goes round.
     fn slots(self, publisher: usize) -> u64 {
         (self.topics - publisher).div_ceil(self.publishers) as u64
     }

@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use crate::clock::nanos;
 use crate::limits::LATENCY_MAX;
 
-/// Times from intention to arrival: microseconds to minutes, to three digits.
+/// Times from intended sending to arrival: microseconds to minutes, with three significant digits.
 #[derive(Clone, Debug)]
 pub(crate) struct Latency {
     nanos: Histogram<u64>,
@@ -29,7 +29,7 @@ impl Latency {
         self.nanos.len()
     }
 
-    /// The time that `percent` of all stayed below.
+    /// The time that `percent` of all samples stayed below.
     pub(crate) fn percentile(&self, percent: f64) -> Duration {
         Duration::from_nanos(self.nanos.value_at_percentile(percent))
     }

@@ -1,10 +1,10 @@
-//! A load generator for servers of Server-Sent Events: the `tidings bench` command, and the
-//! yardstick of this project.
+//! A load generator for servers of Server-Sent Events: the `tidings bench` command, and this
+//! project's measure of performance.
 //!
-//! It holds subscribers, publishes over HTTP/1.1, and judges every event that arrives: whether it
-//! came, came once, came in order, and how long after it was meant to be sent. It knows no server
-//! in particular: where to subscribe and how to publish are templates, so that peers are measured
-//! by the same program.
+//! It holds subscribers, publishes over HTTP/1.1, and checks every event: whether it arrived, once,
+//! in order, and how long after its intended time of sending. It knows no server in particular:
+//! where to subscribe and how to publish are templates, so that other servers are measured by the
+//! same program.
 //!
 //! ```no_run
 //! # use clap::Parser;
@@ -20,13 +20,13 @@
 //!
 //! # How it measures
 //!
-//! - Publisher and subscribers are one process with one monotonic clock. A payload carries the time
-//!   at which the schedule wanted it sent, so a server that keeps the publisher waiting is charged
-//!   for the wait (this is what correction for *coordinated omission* means).
-//! - Each event has a number on its lane (`payload`), so each subscriber can tell losses, repeats
-//!   and faults of order apart, for the whole run and not only for the measured time.
-//! - A subscriber is a socket and some 300 bytes; a thread reads all of its sockets through one
-//!   buffer, allocates nothing per event, and takes some millions of events a second.
+//! - Publisher and subscribers are one process with one monotonic clock. A payload carries its
+//!   scheduled time of sending, so when a server keeps the publisher waiting, the wait counts (this
+//!   is what correction for *coordinated omission* means).
+//! - Each event has a number on its lane (`payload`), so each subscriber can distinguish losses,
+//!   repeats and ordering faults, over the whole run and not only the measured time.
+//! - A subscriber is a socket and about 300 bytes; a thread reads all of its sockets through one
+//!   buffer, allocates nothing per event, and handles some millions of events a second.
 //!
 //! # What it does not do
 //!

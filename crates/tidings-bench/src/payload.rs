@@ -1,36 +1,35 @@
-//! What the publisher writes and the subscribers judge.
+//! The payload that the publisher writes and the subscribers check.
 //!
 //! A payload is `~<run>-<lane>-<number>-<intended time>~` and padding up to the wanted length. The
-//! run tells events apart from those an earlier bench left in the server's history. A *lane* is one
-//! publisher on one topic: on a lane events are numbered from nought without gaps, so a subscriber
-//! can tell losses, repeats and faults of order apart without asking anybody. The intended time
-//! (nanoseconds of the run's clock) is when the schedule wanted the event sent, not when it was: a
-//! server that makes the publisher wait is charged for the wait.
+//! run distinguishes events from those that an earlier run left in the server's history. A *lane*
+//! is one publisher on one topic: events on a lane are numbered from 0 without gaps, so a
+//! subscriber can distinguish losses, repeats and ordering faults by itself. The intended time
+//! (nanoseconds of the run's clock) is the scheduled time of sending, not the actual one: when a
+//! server makes the publisher wait, the wait counts.
 //!
-//! Only characters that neither JSON nor a form need escape are used. Servers that wrap payloads,
-//! or put several into one `data` line, are read all the same: what counts is each marker within
-//! `data`.
+//! Only characters that need no escaping in JSON or forms are used. Servers that wrap payloads, or
+//! put several into one `data` line, are supported too: each marker within `data` counts.
 
 /// Opens and closes the header of a payload.
 pub(crate) const MARK: u8 = b'~';
 
-/// What the header says.
+/// The header of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// Which bench.
+    /// Number of the run.
     pub(crate) run: u32,
-    /// Which publisher on the topic.
+    /// Number of the publisher on the topic.
     pub(crate) lane: u32,
-    /// Counted on the lane, from nought.
+    /// Number of the event on the lane, from 0.
     pub(crate) number: u64,
-    /// When the event was to be sent.
+    /// Scheduled time of sending, in nanoseconds.
     pub(crate) intended_ns: u64,
 }
 
 /// Longest text between two marks: two `u32` and two `u64` in decimal, and dashes.
 pub(crate) const HEADER_TEXT_MAX: usize = 2 * (10 + 1) + 19 + 1 + 19;
 
-/// Appends a payload of `bytes` bytes, or as many as the header takes.
+/// Appends a payload of `bytes` bytes, or just the header if that is longer.
 pub(crate) fn write(header: Header, bytes: usize, out: &mut Vec<u8>) {
     use std::io::Write as _;
     let start = out.len();
@@ -40,7 +39,7 @@ pub(crate) fn write(header: Header, bytes: usize, out: &mut Vec<u8>) {
     out.resize(padded, b'x');
 }
 
-/// Reads what stands between two marks.
+/// Parses the text between two marks.
 pub(crate) fn parse(text: &[u8]) -> Option<Header> {
     let (run, rest) = number(text)?;
     let (lane, rest) = number(rest.strip_prefix(b"-")?)?;
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_refused() {
+    fn text_that_is_not_a_header_is_rejected() {
         for text in
             ["", "1", "1-2-3", "1-2-3-", "1-2-3-4-5", "a-1-2-3", "0-1-2-99999999999999999999"]
         {

@@ -7,42 +7,42 @@ use crate::process;
 use crate::target::Target;
 use crate::template::{Template, Values};
 
-/// What to do: complete and checked.
+/// A complete and checked plan of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Where to subscribe.
+    /// Target of subscribe requests.
     pub subscribe: Target,
-    /// Further headers of a subscribe request, each ending in CR LF.
+    /// Additional headers of a subscribe request, each ending in CR LF.
     pub subscribe_headers: String,
-    /// Connections held.
+    /// Number of connections to hold.
     pub subscribers: usize,
-    /// How many of them never read what they are sent.
+    /// Number of them that never read.
     pub stalled: usize,
-    /// Threads that read.
+    /// Number of threads that read.
     pub threads: usize,
-    /// Connections being opened at once.
+    /// Number of connections being opened at once.
     pub connects: usize,
-    /// Loopback addresses to connect from; 0 leaves the choice to the system.
+    /// Number of loopback addresses to connect from; 0 leaves the choice to the system.
     pub source_addresses: usize,
-    /// Come back like an `EventSource` when a connection ends.
+    /// Whether to reconnect like an `EventSource` when a connection ends.
     pub reconnect: bool,
-    /// Sent with the first request already.
+    /// `Last-Event-ID` of the first request.
     pub last_event_id: Option<String>,
-    /// Topics that subscribers are spread over.
+    /// Number of topics that subscribers are spread over.
     pub topics: usize,
-    /// The name of topic `{n}`.
+    /// Name of topic `{n}`.
     pub topic: Template,
-    /// What is published, if anything is.
+    /// What to publish; `None` publishes nothing.
     pub publish: Option<Publish>,
     /// Time before measuring.
     pub warmup: Duration,
-    /// Time measured.
+    /// Measured time.
     pub duration: Duration,
-    /// Time for all to connect.
+    /// Time until all must be connected.
     pub connect_timeout: Duration,
     /// Time between the last connection and the first event.
     pub settle: Duration,
-    /// How long to wait for missing events while none arrives.
+    /// Time without an arrival after which missing events are lost.
     pub grace: Duration,
     /// Processes of the server, whose CPU and memory are measured.
     pub pids: Vec<u32>,
@@ -51,30 +51,30 @@ pub struct Plan {
 /// What to publish, and how.
 #[derive(Clone, Debug)]
 pub struct Publish {
-    /// Where to.
+    /// Target of publish requests.
     pub target: Target,
-    /// `POST` as a rule.
+    /// Method, usually `POST`.
     pub method: String,
-    /// Further headers, each ending in CR LF.
+    /// Additional headers, each ending in CR LF.
     pub headers: String,
-    /// One event: `{data}` is the payload.
+    /// Body for one event; `{data}` is the payload.
     pub body: Template,
-    /// Bytes of a payload.
+    /// Bytes in a payload.
     pub payload_bytes: usize,
-    /// Connections.
+    /// Number of connections that publish.
     pub publishers: usize,
-    /// Requests under way on each connection.
+    /// Requests in flight on each connection.
     pub pipeline: usize,
     /// Events in one request, a line each.
     pub batch: usize,
     /// Events a second over all connections; `None` sends the next when the last is answered.
     pub rate: Option<f64>,
-    /// How many of the topics are published to, beginning with the first.
+    /// Number of topics to publish to, beginning with the first.
     pub topics: usize,
 }
 
 impl Plan {
-    /// Checks what no single field can say.
+    /// Checks bounds and combinations of fields.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl Plan {
         }
     }
 
-    /// Source addresses that suffice for the subscribers, if the target is on loopback.
+    /// Number of source addresses that the subscribers need if the target is on loopback.
     pub fn source_addresses_needed(subscribers: usize) -> usize {
         if subscribers < SUBSCRIBERS_PER_ADDRESS / 2 {
             return 0;

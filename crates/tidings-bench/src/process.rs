@@ -1,24 +1,23 @@
-//! What the server costs, as Linux tells it under `/proc`. Elsewhere there is nothing to read, and
-//! the report leaves these figures out.
+//! The server's cost, read from `/proc` on Linux. Elsewhere the report leaves these figures out.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::time::Duration;
 
-/// Clock ticks per second in `/proc/PID/stat`: 100 on every Linux that userspace sees.
+/// Clock ticks per second in `/proc/PID/stat`: always 100 as seen from user space.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// One look at a server: its processes and all their children.
+/// A sample of a server: its processes and all their descendants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
-    /// User and system time spent so far, waited-for children included.
+    /// User and system time so far, including that of children waited for.
     pub(crate) cpu: Duration,
-    /// Memory of its own, and its share of what it shares except for files: anonymous, shared and
-    /// swapped.
+    /// Private memory, and a proportional share of shared memory except files: anonymous, shared
+    /// and swapped.
     pub(crate) memory_bytes: u64,
 }
 
-/// Looks at the processes `pids` and their descendants; `None` if none of them is there.
+/// Samples the processes `pids` and their descendants; `None` if none of them exists.
 pub(crate) fn sample(pids: &[u32]) -> Option<Sample> {
     let mut sum = None;
     for pid in family(pids) {
@@ -35,7 +34,7 @@ pub(crate) fn own_cpu() -> Option<Duration> {
     Some(stat(std::process::id())?.1)
 }
 
-/// How many files this process may hold.
+/// Number of files that this process may open.
 pub(crate) fn files_max() -> Option<usize> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
@@ -57,7 +56,7 @@ fn sample_one(pid: u32) -> Option<Sample> {
 /// Parent and CPU time of a process.
 fn stat(pid: u32) -> Option<(u32, Duration)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses, and may hold anything.
+    // The second field is the program's name in parentheses, which may contain anything.
     let mut fields = stat.get(stat.rfind(')')? + 2..)?.split(' ');
     let parent = fields.nth(1)?.parse().ok()?;
     let ticks: u64 = fields.skip(9).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_gone_gives_no_sample() {
+    fn a_process_that_has_ended_gives_no_sample() {
         assert_eq!(sample(&[u32::MAX]), None);
     }
 }

@@ -7,30 +7,30 @@ use crate::body::Body;
 use crate::head;
 use crate::limits::HEAD_BYTES_MAX;
 
-/// One keep-alive connection that publishes: requests go in, answers come out in their order.
+/// One keep-alive connection that publishes: requests go in, answers come out in the same order.
 #[derive(Default)]
 pub(crate) struct Publisher {
     stream: Option<TcpStream>,
-    /// The handshake is done, as far as we know.
+    /// Whether the handshake is done, as far as we know.
     writable: bool,
     out: Vec<u8>,
     written: usize,
     input: Vec<u8>,
-    /// Of the response being read: its status, what is left of it, and whether the connection ends
+    /// The response being read: its status, the rest of its body, and whether the connection ends
     /// with it.
     response: Option<(u16, Body, bool)>,
-    /// Asked and not answered, oldest first.
+    /// Requests in flight, oldest first.
     flights: VecDeque<Flight>,
-    /// How many of its events have been sent, or tried.
+    /// Number of its events that have been sent, or attempted.
     pub(crate) next: u64,
-    /// Not before this may it connect again.
+    /// Earliest time at which it may reconnect.
     pub(crate) rests_until_ns: u64,
 }
 
-/// A request under way.
+/// A request in flight.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flight {
-    /// Its first event, and how many there are.
+    /// Its first event, and its number of events.
     pub(crate) first: u64,
     pub(crate) events: u64,
     pub(crate) intended_ns: u64,
@@ -53,19 +53,19 @@ impl Publisher {
     }
 
     pub(crate) fn connected(&mut self, stream: TcpStream) -> &mut TcpStream {
-        // Small requests that wait for each other's acknowledgement would measure Nagle.
+        // Otherwise Nagle's algorithm would delay small requests, and be measured.
         let _ = stream.set_nodelay(true);
         self.writable = false;
         self.stream.insert(stream)
     }
 
-    /// Puts a request in line; `write` appends it.
+    /// Queues a request, which `write` appends.
     pub(crate) fn ask(&mut self, flight: Flight, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.out);
         self.flights.push_back(flight);
     }
 
-    /// The socket can be written, for the first time or again.
+    /// Notes that the socket is writable, for the first time or again.
     pub(crate) fn writable(&mut self) {
         self.writable = true;
     }
@@ -89,7 +89,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Reads what has come and gives each answer to `answered`.
+    /// Reads what has arrived and passes each answer to `answered`.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
@@ -149,7 +149,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Lets go of the connection; what was under way has an unknown fate.
+    /// Drops the connection; requests in flight have an unknown fate.
     pub(crate) fn disconnect(&mut self) -> impl Iterator<Item = Flight> + use<> {
         self.stream = None;
         self.writable = false;

@@ -22,15 +22,15 @@ use crate::template::Values;
 
 /// The thread that publishes, over all its connections.
 ///
-/// With a rate, events have their times: the `i`-th is due `i / rate` after the start, and says so
-/// in its payload, however late it is really sent. Without one, the next request is sent when one
-/// is answered.
+/// With a rate, events are scheduled: the `i`-th is due `i / rate` after the start, and says so in
+/// its payload, however late it is really sent. Without one, the next request is sent when one is
+/// answered.
 pub(crate) struct Publishing {
     plan: Arc<Plan>,
     publish: Publish,
     shared: Arc<Shared>,
     lanes: Lanes,
-    /// When the first event is due.
+    /// Time at which the first event is due.
     start_ns: u64,
     poll: Poll,
     publishers: Vec<Publisher>,
@@ -41,20 +41,20 @@ pub(crate) struct Publishing {
     tally: PublishTally,
 }
 
-/// What was published, and what became of it.
+/// Counts of published events and their outcomes.
 pub(crate) struct PublishTally {
-    /// From the intended time to the answer, of requests answered in the measured time.
+    /// Time from the intended time to the answer, for requests answered in the measured time.
     pub(crate) latency: Latency,
     /// Events and requests acknowledged in the measured time.
     pub(crate) events: u64,
     pub(crate) requests: u64,
-    /// Events refused, or whose fate is not known because the connection ended: over the whole run.
+    /// Events rejected, or of unknown fate because the connection ended, over the whole run.
     pub(crate) unknown_events: u64,
-    /// The last status that was no success.
+    /// Last status that was not a success.
     pub(crate) refused_status: Option<u16>,
     /// Numbers of such events, by topic and lane, ascending.
     pub(crate) unknown: HashMap<(usize, usize), Vec<u64>>,
-    /// Events of each publisher.
+    /// Number of events by publisher.
     pub(crate) totals: Vec<u64>,
 }
 
@@ -89,7 +89,7 @@ impl Publishing {
         })
     }
 
-    /// Publishes until told to stop, and then waits for the answers that are missing.
+    /// Publishes until the run stops, then waits for the outstanding answers.
     pub(crate) fn run(mut self) -> io::Result<PublishTally> {
         let mut events = Events::with_capacity(POLL_EVENTS);
         let mut last_answers_by = None;
@@ -106,7 +106,8 @@ impl Publishing {
             }
             let wait = if stopping { TICK } else { self.wait() };
             if wait < Duration::from_millis(1) && !wait.is_zero() {
-                // The poller counts in milliseconds; a schedule does not.
+                // The poller's timeout has a resolution of milliseconds, which is too coarse for a
+                // schedule.
                 thread::sleep(wait);
                 self.poll(&mut events, Duration::ZERO)?;
             } else {
@@ -135,7 +136,7 @@ impl Publishing {
         }
     }
 
-    /// When the next event of a publisher is due; at once without a schedule.
+    /// Time at which a publisher's next event is due; at once without a schedule.
     fn due_ns(&self, index: usize) -> u64 {
         let Some(rate) = self.publish.rate else { return 0 };
         let place =
@@ -151,7 +152,7 @@ impl Publishing {
         due.min().map_or(TICK, |ns| self.shared.clock.until(ns)).min(TICK)
     }
 
-    /// Sends what is due, as far as the pipeline has room.
+    /// Sends events that are due, as far as the pipeline has room.
     fn ask_due(&mut self, index: usize, now_ns: u64) {
         if self.publishers[index].rests_until_ns > now_ns {
             return;
@@ -236,7 +237,7 @@ impl Publishing {
         });
     }
 
-    /// A socket can be read or written.
+    /// Handles a socket that is readable or writable.
     fn turn(&mut self, index: usize) {
         let now_ns = self.shared.clock.now_ns();
         let measured = self.shared.measured(now_ns);
@@ -263,7 +264,7 @@ impl Publishing {
         }
     }
 
-    /// Drops a connection that broke.
+    /// Drops a broken connection.
     fn disconnect(&mut self, index: usize) {
         for flight in self.publishers[index].disconnect() {
             self.unknown(index, flight);
@@ -272,7 +273,7 @@ impl Publishing {
         self.publishers[index].rests_until_ns = rest;
     }
 
-    /// The events of a request may or may not have been published.
+    /// Records that the events of a request may or may not have been published.
     fn unknown(&mut self, index: usize, flight: Flight) {
         for k in flight.first..flight.first + flight.events {
             self.tally.unknown_events += 1;

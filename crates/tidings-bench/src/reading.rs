@@ -16,45 +16,45 @@ use crate::plan::Plan;
 use crate::shared::Shared;
 use crate::subscriber::{Life, Progress, Subscriber};
 
-/// A thread's share of the subscribers: opens them, reads them, brings them back.
+/// A thread's share of the subscribers: opens, reads and reconnects them.
 ///
-/// One buffer serves all; an event costs its share of a `read`, two or three `memchr` and a step of
-/// a histogram, and allocates nothing. The poller is edge-triggered: a `read` that does not fill
-/// the buffer has emptied the socket.
+/// One buffer serves all; an event costs its share of a `read`, two or three `memchr` calls and a
+/// histogram update, and allocates nothing. The poller is edge-triggered: a `read` that does not
+/// fill the buffer has emptied the socket.
 pub(crate) struct Reader {
     plan: Arc<Plan>,
     shared: Arc<Shared>,
     poll: Poll,
     subscribers: Vec<Subscriber>,
-    /// Whom to open when; times of the run's clock.
+    /// Subscribers to open, by time on the run's clock.
     due: BinaryHeap<Reverse<(u64, usize)>>,
     opening: usize,
     buffer: Vec<u8>,
     tally: Tally,
 }
 
-/// What a thread has seen.
+/// Counts of one thread.
 pub(crate) struct Tally {
-    /// From the intended time to arrival, of what arrived in the measured time.
+    /// Time from the intended time to arrival, for events that arrived in the measured time.
     pub(crate) latency: Latency,
-    /// From the first packet to the response head, of the first connections.
+    /// Time from the first packet to the response head, for first connections.
     pub(crate) connect: Latency,
-    /// From the first packet to the first event.
+    /// Time from the first packet to the first event.
     pub(crate) first_event: Latency,
     pub(crate) delivered: u64,
     pub(crate) duplicates: u64,
     pub(crate) late: u64,
     pub(crate) strays: u64,
-    /// Attempts that failed and were made again.
+    /// Failed attempts that were retried.
     pub(crate) connect_retries: u64,
     /// Connections that ended before the run did.
     pub(crate) lost: u64,
-    /// Connections that came back.
+    /// Reconnections.
     pub(crate) returned: u64,
-    /// What the server said to those that came back with an id.
+    /// Reconnections with an id, by the server's answer.
     pub(crate) resumed: u64,
     pub(crate) reset: u64,
-    /// The server told them not to come back.
+    /// Subscribers that the server told not to reconnect.
     pub(crate) ended: u64,
     pub(crate) first_connect_ns: Option<u64>,
     pub(crate) last_connect_ns: Option<u64>,
@@ -62,7 +62,7 @@ pub(crate) struct Tally {
     pub(crate) last_return_ns: Option<u64>,
 }
 
-/// What a thread leaves behind.
+/// The result of a thread.
 pub(crate) struct Read {
     pub(crate) subscribers: Vec<Subscriber>,
     pub(crate) tally: Tally,
@@ -129,7 +129,7 @@ impl Reader {
         }
     }
 
-    /// The socket of a subscriber can be read or written.
+    /// Handles a subscriber's socket that is readable or writable.
     fn turn(&mut self, index: usize) {
         let subscriber = &mut self.subscribers[index];
         if matches!(subscriber.life, Life::Connecting(_)) {
@@ -155,7 +155,7 @@ impl Reader {
         }
     }
 
-    /// Bytes are in the buffer; `false` if the connection is over.
+    /// Handles bytes in the buffer; `false` if the connection is over.
     fn arrived(&mut self, index: usize, bytes: usize) -> bool {
         let now_ns = self.shared.clock.now_ns();
         let (shared, tally) = (&self.shared, &mut self.tally);
@@ -165,7 +165,7 @@ impl Reader {
         let progress = subscriber.take(&self.buffer[..bytes], &mut |judge, header| {
             any = true;
             if header.run != shared.run {
-                return; // history of another bench
+                return; // history of another run
             }
             match judge.judge(header) {
                 Verdict::First => {}
@@ -234,17 +234,17 @@ impl Reader {
         }
     }
 
-    /// It has asked, and will never look at the answer.
+    /// Handles a stalled subscriber: it has sent its request and never reads the answer.
     fn stalled(&mut self, index: usize) {
         if let Some(stream) = self.subscribers[index].stream() {
-            // Without it the thread would be woken for what it will not read.
+            // Otherwise the thread would be woken for bytes it will not read.
             let _ = self.poll.registry().deregister(stream);
         }
         self.opening -= 1;
         self.shared.connected.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// No stream came of it: again, a little later.
+    /// Schedules another attempt after a failed one.
     fn failed(&mut self, index: usize, why: impl FnOnce() -> String) {
         self.shared.note_failure(why);
         self.opening -= 1;
@@ -253,7 +253,7 @@ impl Reader {
         self.due.push(Reverse((self.shared.clock.now_ns() + nanos(REFUSED_WAIT), index)));
     }
 
-    /// 204: an `EventSource` does not come back.
+    /// Handles 204, after which an `EventSource` does not reconnect.
     fn told_to_stay_away(&mut self, index: usize) {
         self.opening -= 1;
         self.tally.ended += 1;
@@ -261,7 +261,7 @@ impl Reader {
         self.subscribers[index].life = Life::Over;
     }
 
-    /// The connection ended.
+    /// Handles the end of a connection.
     fn gone(&mut self, index: usize) {
         if !matches!(self.subscribers[index].life, Life::Open(..)) {
             return self.failed(index, || "the connection ended before the response".to_owned());

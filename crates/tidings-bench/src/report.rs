@@ -4,51 +4,52 @@ use serde::Serialize;
 
 use crate::latency::Latency;
 
-/// What a run found. Serialised, it is the JSON of `--json`; displayed, the table.
+/// The result of a run. Serialised, it is the JSON of `--json`; displayed, the table.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// The subscribe URL's host and path.
     pub server: String,
-    /// Seconds measured.
+    /// Measured time, in seconds.
     pub seconds: f64,
-    /// How the subscribers got in.
+    /// Connecting the subscribers.
     pub connect: Connect,
-    /// What the publishers saw; absent when nothing was published.
+    /// Publishing; absent when nothing was published.
     pub publish: Option<Published>,
-    /// What the subscribers saw; absent when nothing was published or nobody listened.
+    /// Deliveries; absent when nothing was published or there were no readers.
     pub deliveries: Option<Deliveries>,
-    /// How the subscribers came back; absent without `--reconnect`.
+    /// Reconnections; absent without `--reconnect`.
     pub returns: Option<Returns>,
-    /// From connecting to the first event; absent without `--last-event-id`.
+    /// Time from connecting to the first event; absent without `--last-event-id`.
     pub first_event_ms: Option<Percentiles>,
-    /// What the server spent; absent without `--pid`.
+    /// Cost of the server; absent without `--pid`.
     pub process: Option<Process>,
-    /// Cores the generator kept busy: near the number of its threads, it measured itself.
+    /// Cores that the generator kept busy: if this is near the number of its threads, it measured
+    /// itself.
     pub generator_cores: Option<f64>,
 }
 
-/// How the subscribers got in.
+/// Connecting the subscribers.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Connect {
     /// Connections that were open when publishing began.
     pub subscribers: usize,
-    /// Of them, those that never read.
+    /// Number of them that never read.
     pub stalled: usize,
     /// Connections opened per second.
     pub per_second: f64,
-    /// From the first packet to the response head.
+    /// Time from the first packet to the response head.
     pub ms: Percentiles,
-    /// Attempts that failed and were made again.
+    /// Failed attempts that were retried.
     pub retries: u64,
     /// Connections that ended before the run did.
     pub lost: u64,
-    /// Subscribers told by 204 not to come back.
+    /// Subscribers told by 204 not to reconnect.
     pub ended: u64,
 }
 
-/// What the publishers saw.
+/// Publishing, as seen by the publishers.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Published {
@@ -60,15 +61,15 @@ pub struct Published {
     pub requests_per_second: f64,
     /// Events per second.
     pub events_per_second: f64,
-    /// From the intended time to the answer.
+    /// Time from the intended time to the answer.
     pub ms: Percentiles,
-    /// Events refused, or of unknown fate because the connection broke, over the whole run.
+    /// Events rejected, or of unknown fate because the connection broke, over the whole run.
     pub unknown: u64,
-    /// The last status that was no success.
+    /// Last status that was not a success.
     pub refused_status: Option<u16>,
 }
 
-/// What the subscribers saw.
+/// Deliveries, as seen by the subscribers.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Deliveries {
@@ -76,39 +77,39 @@ pub struct Deliveries {
     pub count: u64,
     /// The same per second.
     pub per_second: f64,
-    /// From the intended time of publishing to arrival.
+    /// Time from the intended time of publishing to arrival.
     pub ms: Percentiles,
-    /// Over the whole run: what should have arrived.
+    /// Deliveries expected over the whole run.
     pub expected: u64,
-    /// Never arrived.
+    /// Deliveries that never arrived.
     pub losses: u64,
-    /// Arrived more than once.
+    /// Arrivals after the first one of an event.
     pub duplicates: u64,
-    /// Arrived after an event that was published later.
+    /// Arrivals after an event that was published later.
     pub order_faults: u64,
-    /// Arrived at subscribers of other topics.
+    /// Arrivals at subscribers of other topics.
     pub strays: u64,
-    /// How long after the last publish the last event came.
+    /// Time between the last publish and the last arrival, in seconds.
     pub drain_seconds: f64,
 }
 
-/// How the subscribers came back.
+/// Reconnections of subscribers.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Returns {
-    /// Connections that ended, and those that came back.
+    /// Connections that ended.
     pub lost: u64,
-    /// Returns.
+    /// Reconnections.
     pub returned: u64,
-    /// Answers that said the subscription goes on where it was.
+    /// Answers that said the subscription continues where it was.
     pub resumed: u64,
     /// Answers that said it cannot.
     pub reset: u64,
-    /// From the first end to the last return.
+    /// Time from the first end to the last reconnection, in seconds.
     pub seconds: Option<f64>,
 }
 
-/// What the server spent.
+/// Cost of the server.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Process {
@@ -118,13 +119,13 @@ pub struct Process {
     pub cpu_us_per_delivery: Option<f64>,
     /// CPU time for each event published.
     pub cpu_us_per_event: Option<f64>,
-    /// Own memory before the first connection, shared files not counted.
+    /// Private memory before the first connection, without shared files.
     pub memory_before_bytes: u64,
     /// The same with all connected and idle.
     pub memory_connected_bytes: u64,
     /// The same at the end of the measured time.
     pub memory_end_bytes: u64,
-    /// Growth from connecting, for each subscriber.
+    /// Growth of memory through connecting, per subscriber.
     pub memory_per_subscriber_bytes: Option<f64>,
 }
 
@@ -140,7 +141,7 @@ pub struct Percentiles {
     pub p99: f64,
     /// 99.9 %.
     pub p999: f64,
-    /// The greatest.
+    /// Maximum.
     pub max: f64,
 }
 

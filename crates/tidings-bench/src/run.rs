@@ -15,13 +15,13 @@ use crate::reading::{Read, Reader, Tally};
 use crate::report::{Connect, Deliveries, Percentiles, Process, Published, Report, Returns};
 use crate::shared::Shared;
 
-/// Carries out `plan` and reports. What happens is written to `progress` once a second, over one
+/// Runs `plan` and reports the result. Once a second the status is written to `progress`, over one
 /// line.
 ///
 /// # Errors
 ///
-/// [`RunError`] if the system or the server does not let it begin. Whatever happens after that is
-/// in the report.
+/// [`RunError`] if the system or the server does not let the run begin. Later failures are in the
+/// report.
 pub fn run(plan: Plan, progress: Option<&mut dyn Write>) -> Result<Report, RunError> {
     let plan = Arc::new(plan);
     let shared = Arc::new(Shared::new(run_number()));
@@ -61,13 +61,13 @@ pub fn run(plan: Plan, progress: Option<&mut dyn Write>) -> Result<Report, RunEr
     Ok(report(&plan, &tally, &measured, losses, before))
 }
 
-/// What was seen from outside the readers.
+/// Measurements from outside the readers.
 struct Measured {
     connected: usize,
     published: Option<PublishTally>,
     expected: u64,
     drain: Duration,
-    /// With all connected, at the beginning and at the end of the measured time.
+    /// Samples with all connected, and at the beginning and the end of the measured time.
     idle: Option<Sample>,
     from: Option<Sample>,
     to: Option<Sample>,
@@ -147,7 +147,7 @@ fn measure(
     })
 }
 
-/// How many deliveries the events make whose fate is known.
+/// Number of deliveries expected from events of known fate.
 fn expected(plan: &Plan, published: &PublishTally) -> u64 {
     let Some(lanes) = plan.lanes() else { return 0 };
     let mut readers: HashMap<usize, u64> = HashMap::new();
@@ -232,7 +232,7 @@ fn process(
     before: Option<Sample>,
 ) -> Option<Process> {
     let (before, idle) = (before?, measured.idle?);
-    // A restarted server has other processes: then there is no difference to take.
+    // A restarted server has new processes: then there is no difference to calculate.
     let (from, to) = (measured.from.unwrap_or(idle), measured.to.unwrap_or(idle));
     let cpu_us = to.cpu.saturating_sub(from.cpu).as_secs_f64() * 1e6;
     let per = |count: u64| (count > 0).then(|| cpu_us / count as f64);
@@ -249,12 +249,12 @@ fn process(
     })
 }
 
-/// Says how it goes, and waits meanwhile.
+/// Shows progress while waiting.
 struct Watch<'a> {
     shared: Arc<Shared>,
     progress: Option<&'a mut dyn Write>,
     next_ns: u64,
-    /// Time, received and published when it last spoke.
+    /// Time, received and published at the last line.
     earlier: (u64, u64, u64),
 }
 
@@ -274,7 +274,8 @@ impl Watch<'_> {
         }
     }
 
-    /// Waits until all has arrived or nothing more does; the time of the last arrival.
+    /// Waits until everything has arrived or nothing more does. Returns the time of the last
+    /// arrival.
     fn drain(&mut self, plan: &Plan, expected: u64) -> u64 {
         let received = |watch: &Self| watch.shared.received.load(Ordering::Relaxed);
         let mut last_ns = self.shared.clock.now_ns();
@@ -318,7 +319,7 @@ impl Watch<'_> {
     }
 }
 
-/// A number that another bench on the same server hardly has.
+/// A number that another run on the same server is unlikely to have.
 fn run_number() -> u32 {
     let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (time.subsec_nanos() ^ (time.as_secs() as u32).rotate_left(16)).wrapping_add(std::process::id())

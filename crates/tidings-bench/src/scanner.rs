@@ -7,30 +7,30 @@ use crate::payload::{self, HEADER_TEXT_MAX, Header, MARK};
 
 /// Finds our payloads in one event stream, as cheaply as it can.
 ///
-/// It knows lines, and of the fields `data`, `id` and `retry` as much as a run needs; it is no
-/// decoder (that is `tidings-codec`). A payload counts when its block ends, as with an
-/// `EventSource`: what a broken connection leaves half-received was not received. Where a server
-/// puts several payloads into one block, all but the last count at once. Lines end with LF or CR
-/// LF; no server under test sends a lone CR.
+/// It handles lines, and the fields `data`, `id` and `retry` as far as a run needs them; it is not
+/// a full decoder (that is `tidings-codec`). A payload counts when its block ends, as with an
+/// `EventSource`: a block that a broken connection left half received does not count. Where a
+/// server puts several payloads into one block, all but the last count at once. Lines end with LF
+/// or CR LF; no server under test sends a lone CR.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
     line: Line,
-    /// Bytes of the line's beginning, or of a header, that a read cut.
+    /// Bytes of a line's beginning, or of a header, that was cut by the end of a read.
     carry: Carry,
-    /// Seen, and waiting for the end of its block.
+    /// A payload that waits for the end of its block.
     pending: Option<Header>,
-    /// Only where connections come back.
+    /// Only present where connections resume.
     ids: Option<Box<Ids>>,
 }
 
-/// The last event id, and the wait that the server asked for.
+/// The last event id, and the server's retry time.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
-    /// Of the last complete block.
+    /// Id of the last complete block.
     pub(crate) last: Vec<u8>,
-    /// Of the block being read.
+    /// Id of the block being read.
     new: Option<Vec<u8>>,
-    /// From `retry:`.
+    /// Time from `retry:`.
     pub(crate) retry: Option<Duration>,
 }
 
@@ -40,9 +40,9 @@ enum Line {
     Start,
     /// In `data`, outside a header.
     Data,
-    /// In `data`, behind the mark that may open a header.
+    /// In `data`, after the mark that may open a header.
     Header,
-    /// In `id`, `retry`: kept whole, in `Ids::new` or the carry.
+    /// In `id` or `retry`, which are kept whole, in `Ids::new` or the carry.
     Id,
     Retry,
     Other,
@@ -55,20 +55,20 @@ struct Carry {
 }
 
 impl Ids {
-    /// As if `id` had been the last one received.
+    /// A state as if `id` had been the last id received.
     pub(crate) fn starting_at(id: &str) -> Self {
         Self { last: id.as_bytes().to_vec(), ..Self::default() }
     }
 }
 
 impl Scanner {
-    /// A scanner that remembers ids, for connections that resume; `ids` is what an earlier
-    /// connection knew.
+    /// A scanner that remembers ids, for connections that resume; `ids` is the state of an earlier
+    /// connection.
     pub(crate) fn resuming(ids: Box<Ids>) -> Self {
         Self { ids: Some(ids), ..Self::default() }
     }
 
-    /// What is to be kept when the connection ends: not the unfinished block.
+    /// The state to keep when the connection ends, without the unfinished block.
     pub(crate) fn into_ids(self) -> Option<Box<Ids>> {
         self.ids.map(|mut ids| {
             ids.new = None;
@@ -76,7 +76,7 @@ impl Scanner {
         })
     }
 
-    /// Reads the next piece of the stream and gives each payload to `received`.
+    /// Reads the next piece of the stream and passes each payload to `received`.
     pub(crate) fn feed(&mut self, mut input: &[u8], received: &mut impl FnMut(Header)) {
         while !input.is_empty() {
             input = match self.line {
@@ -93,10 +93,10 @@ impl Scanner {
         }
     }
 
-    /// The beginning of a line: which field is it?
+    /// Finds out which field a line begins with.
     fn start<'a>(&mut self, input: &'a [u8], received: &mut impl FnMut(Header)) -> &'a [u8] {
         if self.carry.len == 0 && input.len() >= PREFIX {
-            // Almost always: nothing is cut.
+            // Almost always nothing is cut.
             let (line, skip) = field(&input[..PREFIX]);
             return self.begin(line, &input[skip..], received);
         }
@@ -107,7 +107,7 @@ impl Scanner {
             if byte == b'\n' || usize::from(self.carry.len) == PREFIX {
                 let carried = self.carry.take();
                 let (line, skip) = field(carried.bytes());
-                // What was carried beyond the field's name belongs to its value.
+                // Carried bytes after the field's name belong to its value.
                 let value = carried;
                 let mut value = &value.bytes()[skip..];
                 if let Some(begun) = line {
@@ -174,7 +174,7 @@ impl Scanner {
         let window = &input[..input.len().min(room + 1)];
         let Some(at) = memchr2(MARK, b'\n', window) else {
             if window.len() > room {
-                // Too long for a header: the mark was somebody's text.
+                // It is too long for a header: the mark was ordinary text.
                 self.carry.take();
                 self.line = Line::Data;
             } else {
@@ -245,7 +245,7 @@ impl Scanner {
 }
 
 impl Carry {
-    /// Appends what fits: what is carried beyond that is no header, and a retry is short.
+    /// Appends as much as fits: anything longer is not a header, and a retry is short.
     fn extend(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|&byte| self.push(byte));
     }
@@ -272,10 +272,10 @@ impl Default for Carry {
     }
 }
 
-/// So many bytes tell the fields apart.
+/// Number of bytes that distinguish the fields.
 const PREFIX: usize = 6;
 
-/// Which field a line begins with and how many bytes of it to pass over; `None` for the blank line.
+/// The field that a line begins with, and the number of bytes to skip; `None` for the blank line.
 fn field(prefix: &[u8]) -> (Option<Line>, usize) {
     match prefix {
         [b'\n', ..] => (None, 1),
@@ -287,7 +287,7 @@ fn field(prefix: &[u8]) -> (Option<Line>, usize) {
     }
 }
 
-/// A field's value: without the one space before it and a CR behind it.
+/// A field's value, without the one space before it and a CR after it.
 fn trim(value: &[u8]) -> &[u8] {
     let value = value.strip_prefix(b" ").unwrap_or(value);
     value.strip_suffix(b"\r").unwrap_or(value)

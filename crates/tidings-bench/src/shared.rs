@@ -3,17 +3,17 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Clock;
 
-/// What the threads of a run tell each other. Everything is a counter or a flag: nobody waits here.
+/// State shared by the threads of a run. Everything is a counter or a flag: no thread waits here.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
-    /// Tells this run's events from those of others.
+    /// Distinguishes this run's events from those of others.
     pub(crate) run: u32,
-    /// Subscribers end.
+    /// Set when subscribers should end.
     pub(crate) stop: AtomicBool,
-    /// Publishers end: no further request is begun.
+    /// Set when publishers should end: no further request is begun.
     pub(crate) stop_publishing: AtomicBool,
-    /// What is measured lies between these times.
+    /// Beginning and end of the measured time.
     window_from_ns: AtomicU64,
     window_to_ns: AtomicU64,
     /// Subscribers connected now.
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) received: AtomicU64,
     /// Events acknowledged to the publisher, from the beginning of the run.
     pub(crate) published: AtomicU64,
-    /// What the last failure said.
+    /// Message of the last failure.
     last_failure: Mutex<Option<String>>,
 }
 
@@ -48,7 +48,7 @@ impl Shared {
         self.window_to_ns.store(to_ns, Ordering::Relaxed);
     }
 
-    /// Whether `now_ns` is in the time that is measured.
+    /// Whether `now_ns` is in the measured time.
     pub(crate) fn measured(&self, now_ns: u64) -> bool {
         now_ns >= self.window_from_ns.load(Ordering::Relaxed)
             && now_ns < self.window_to_ns.load(Ordering::Relaxed)

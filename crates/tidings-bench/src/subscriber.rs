@@ -14,36 +14,36 @@ use crate::plan::Plan;
 use crate::scanner::{Ids, Scanner};
 use crate::template::Values;
 
-/// One connection that reads events, and what it is owed over all its lives.
+/// A subscriber: one connection at a time, and the check of its events over all its connections.
 pub(crate) struct Subscriber {
-    /// Its number among all.
+    /// Its number among all subscribers.
     pub(crate) number: usize,
     pub(crate) topic: usize,
-    /// Never reads.
+    /// Whether it never reads.
     pub(crate) stalled: bool,
     pub(crate) judge: Judge,
     pub(crate) life: Life,
-    /// What it knows between two connections.
+    /// State kept between two connections.
     ids: Option<Box<Ids>>,
-    /// When it last began to connect.
+    /// Time at which it last began to connect.
     pub(crate) began_ns: u64,
-    /// It was connected before: the next connection is a return.
+    /// Whether it has been connected before, so that the next connection is a reconnection.
     pub(crate) known: bool,
-    /// Since this connection began.
+    /// Whether it got an event on this connection.
     pub(crate) got_event: bool,
 }
 
-/// Where a connection stands.
+/// The state of a connection.
 pub(crate) enum Life {
     /// Not connected.
     Out,
-    /// The handshake is under way.
+    /// The handshake is in progress.
     Connecting(TcpStream),
-    /// The request is sent; bytes of the head so far.
+    /// The request is sent; the bytes of the head received so far.
     Asked(TcpStream, Vec<u8>),
     /// Events arrive.
     Open(TcpStream, Box<Reading>),
-    /// It will not come back.
+    /// It will not reconnect.
     Over,
 }
 
@@ -53,15 +53,15 @@ pub(crate) struct Reading {
     scanner: Scanner,
 }
 
-/// What became of bytes that arrived.
+/// The result of bytes that arrived.
 pub(crate) enum Progress {
     /// More is needed.
     Going,
-    /// The head came, and it was this.
+    /// The head is complete.
     Opened(Head),
-    /// The answer was not a stream.
+    /// The response is not a stream.
     Refused(Option<Head>),
-    /// The body ended; with its head, if that came only now.
+    /// The body ended; with its head, if that has only just come.
     Ended(Option<Head>),
 }
 
@@ -132,7 +132,7 @@ impl Subscriber {
             request.extend_from_slice(b"\r\n");
         }
         request.extend_from_slice(b"\r\n");
-        // A fresh socket has room for a request; one that has not is as good as broken.
+        // A new socket has room for a request; one that does not is as good as broken.
         if stream.write(&request)? < request.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -151,7 +151,7 @@ impl Subscriber {
         }
     }
 
-    /// Takes bytes that arrived and gives each event to `received`.
+    /// Takes bytes that arrived and passes each event to `received`.
     pub(crate) fn take(
         &mut self,
         mut input: &[u8],
@@ -188,7 +188,7 @@ impl Subscriber {
         }
     }
 
-    /// The connection is gone; what it knew is kept.
+    /// Drops the connection and keeps its state.
     pub(crate) fn disconnect(&mut self) -> Option<TcpStream> {
         match std::mem::replace(&mut self.life, Life::Out) {
             Life::Connecting(stream) | Life::Asked(stream, _) => Some(stream),
@@ -200,7 +200,7 @@ impl Subscriber {
         }
     }
 
-    /// The wait the server asked for.
+    /// The retry time set by the server.
     pub(crate) fn retry(&self) -> Option<std::time::Duration> {
         self.ids.as_ref()?.retry
     }
@@ -221,14 +221,14 @@ impl Reading {
     }
 }
 
-/// Begins a connection from the source address that is this subscriber's.
+/// Begins a connection from this subscriber's source address.
 fn connect(plan: &Plan, number: usize) -> io::Result<TcpStream> {
     let address = plan.subscribe.address;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     if plan.source_addresses > 0 && matches!(address.ip(), IpAddr::V4(ip) if ip.is_loopback()) {
-        // Other addresses for each process: the ports of the run before are not free for a minute
-        // (TIME_WAIT), and those of 127.0.0.1 are for everybody else.
+        // Each process uses other addresses: the ports of the previous run are not free for a
+        // minute (TIME_WAIT), and those of 127.0.0.1 are left to other programs.
         let [.., high, low] = std::process::id().to_be_bytes();
         let last = u8::try_from(number % plan.source_addresses).expect("at most 250") + 1;
         let source = SocketAddr::from((Ipv4Addr::new(127, high.max(1), low, last), 0));

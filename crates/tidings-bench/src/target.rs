@@ -3,18 +3,19 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use crate::error::PlanError;
 use crate::template::Template;
 
-/// A server's address and the path to ask for there.
+/// A server's address and the path to request there.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub(crate) address: SocketAddr,
-    /// For the `Host` header.
+    /// Value of the `Host` header.
     pub(crate) authority: String,
     /// Path and query.
     pub(crate) path: Template,
 }
 
 impl Target {
-    /// Reads `http://host[:port]/path?query`; places in path and query are filled for each request.
+    /// Parses `http://host[:port]/path?query`; placeholders in path and query are filled for each
+    /// request.
     ///
     /// # Errors
     ///
@@ -35,7 +36,7 @@ impl Target {
             with_port.to_socket_addrs().map_err(|_| refused("its host has no address"))?;
         let address = addresses.next().ok_or_else(|| refused("its host has no address"))?;
         if path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-            return Err(refused("its path holds a blank or a control character"));
+            return Err(refused("its path contains a blank or a control character"));
         }
         let path = Template::new(if path.is_empty() { "/" } else { path });
         Ok(Self { address, authority: authority.to_owned(), path })
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_authority_and_path_are_taken_apart() {
+    fn a_url_is_split_into_address_authority_and_path() {
         let target = Target::parse("http://127.0.0.1:3000/events/{topic}?x=1").expect("a URL");
         assert_eq!(target.address, SocketAddr::from(([127, 0, 0, 1], 3000)));
         assert_eq!(target.authority, "127.0.0.1:3000");
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_and_blanks_are_refused() {
+    fn other_schemes_and_blanks_are_rejected() {
         assert!(Target::parse("https://127.0.0.1/").is_err());
         assert!(Target::parse("http://127.0.0.1/a b").is_err());
     }

@@ -1,7 +1,7 @@
 use std::fmt;
 
-/// Text with places to fill: `{topic}`, `{data}`, `{id}` and `{n}`. Any other brace is text, so
-/// JSON needs no escaping.
+/// Text with placeholders: `{topic}`, `{data}`, `{id}` and `{n}`. Any other brace is text, so JSON
+/// needs no escaping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
@@ -13,7 +13,7 @@ enum Piece {
     Place(Place),
 }
 
-/// What can be filled in.
+/// A placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Topic,
@@ -22,7 +22,7 @@ enum Place {
     Number,
 }
 
-/// What the places of a [`Template`] stand for this time.
+/// The values of a [`Template`]'s placeholders for one request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Values<'a> {
     /// `{topic}`
@@ -36,7 +36,7 @@ pub(crate) struct Values<'a> {
 }
 
 impl Template {
-    /// Reads the places of `text`. Every text is a template.
+    /// Finds the placeholders in `text`. Every text is a template.
     pub fn new(text: &str) -> Self {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -53,7 +53,7 @@ impl Template {
         Self { pieces }
     }
 
-    /// Whether `{topic}` or its number occurs.
+    /// Whether it contains `{topic}` or `{n}`.
     pub(crate) fn names_topic(&self) -> bool {
         let names = |piece: &Piece| matches!(piece, Piece::Place(Place::Topic | Place::Number));
         self.pieces.iter().any(names)
@@ -117,14 +117,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_places_are_filled_and_other_braces_are_text() {
+    fn placeholders_are_filled_and_other_braces_are_text() {
         let template = Template::new(r#"{"t":"{topic}","d":"{data}","x":{y},"n":{n}}"#);
         let values = Values { topic: "a", data: b"b", id: "c", number: 7 };
         assert_eq!(template.text(&values), r#"{"t":"a","d":"b","x":{y},"n":7}"#);
     }
 
     #[test]
-    fn a_template_is_shown_as_it_was_written() {
+    fn a_template_is_displayed_as_it_was_written() {
         let text = "/events/{topic}?id={id}";
         assert_eq!(Template::new(text).to_string(), text);
     }

@@ -1,11 +1,11 @@
-/// A file as a server serves it. All are text.
+/// A file to be served. All are text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct File {
-    /// The path it is served under, from the root of the server.
+    /// Path under which it is served, from the root of the server.
     pub path: &'static str,
-    /// Its media type, for `Content-Type`.
+    /// Media type, for `Content-Type`.
     pub content_type: &'static str,
-    /// What is in it.
+    /// Content.
     pub body: &'static str,
 }
 
@@ -24,12 +24,12 @@ pub(crate) const fn script(path: &'static str, body: &'static str) -> File {
     File { path, content_type: "text/javascript; charset=utf-8", body }
 }
 
-/// A picture.
+/// An image.
 pub(crate) const fn svg(path: &'static str, body: &'static str) -> File {
     File { path, content_type: "image/svg+xml", body }
 }
 
-/// Something to read.
+/// A text file.
 pub(crate) const fn text(path: &'static str, body: &'static str) -> File {
     File { path, content_type: "text/plain; charset=utf-8", body }
 }

@@ -1,9 +1,8 @@
 //! Console, demo pages and tidings.js: static files embedded in the Tidings binary.
 //!
-//! Plain HTML, CSS and ES modules as they stand in `assets/`: no build step, nothing loaded from
-//! elsewhere. The pages use the hub's public API and the browser's own `EventSource`, and this
-//! crate knows nothing of either: a server is given lists of [`File`]s and serves them under their
-//! paths.
+//! Plain HTML, CSS and ES modules from `assets/`: no build step, nothing loaded from elsewhere. The
+//! pages use the hub's public API and the browser's own `EventSource`; this crate knows nothing
+//! about either. It only provides lists of [`File`]s for a server to serve under their paths.
 //!
 //! ```
 //! let page = tidings_web::CONSOLE.iter().find(|file| file.path == "/").expect("a front page");
@@ -14,7 +13,7 @@ mod file;
 
 pub use file::File;
 
-/// The console at `/`, what it is made of, and `tidings.js` with its parts.
+/// The console at `/`, its assets, and `tidings.js` with its parts.
 pub const CONSOLE: &[File] = &[
     file::html("/", include_str!("../assets/index.html")),
     file::css("/tidings.css", include_str!("../assets/tidings.css")),
@@ -40,7 +39,7 @@ pub const CONSOLE: &[File] = &[
     file::text("/tidings.d.ts", include_str!("../assets/npm/tidings.d.ts")),
 ];
 
-/// The demo pages under `/demo/`. Each is nothing without its publisher, which `tidings demo` runs.
+/// The demo pages under `/demo/`. They need their publishers, which `tidings demo` runs.
 pub const DEMO: &[File] = &[
     file::html("/demo/", include_str!("../assets/demo/index.html")),
     file::css("/demo/demo.css", include_str!("../assets/demo/demo.css")),
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_is_absolute_and_there_once() {
+    fn every_path_is_absolute_and_unique() {
         let mut paths: Vec<_> = all().map(|file| file.path).collect();
         assert!(paths.iter().all(|path| path.starts_with('/')), "{paths:?}");
         let count = paths.len();
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn every_module_a_script_imports_is_there() {
+    fn every_module_that_a_script_imports_exists() {
         let paths: Vec<_> = all().map(|file| file.path).collect();
         let mut imports = 0;
         for script in all().filter(|file| file.content_type.starts_with("text/javascript")) {
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_tidings_js_is_named_by_it_so_that_all_are_fetched_at_once() {
+    fn tidings_js_imports_all_its_parts_so_that_they_are_fetched_at_once() {
         let body = |path| all().find(|file| file.path == path).expect("it is served").body;
         for part in all().filter(|file| file.path.starts_with("/tidings/")) {
             let named = format!("\".{}\";", part.path);
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_a_page_names_is_there() {
+    fn every_file_that_a_page_names_exists() {
         let paths: Vec<_> = all().map(|file| file.path).collect();
         for page in all().filter(|file| file.content_type.starts_with("text/html")) {
             for attribute in ["src=\"", "href=\""] {

@@ -1,5 +1,4 @@
-//! Which package may depend on which: the drawing in ARCHITECTURE.md, held against Cargo's own
-//! word.
+//! Checks Cargo's dependency graph against the drawing in ARCHITECTURE.md.
 
 use std::process::Command;
 
@@ -7,7 +6,7 @@ use serde_json::Value;
 
 use crate::tree;
 
-/// A package, and those of ours that it may depend on. Whatever is not here may not be.
+/// Each package, and the packages of the workspace that it may depend on. No others are allowed.
 const ARROWS: [(&str, &[&str]); 13] = [
     ("tidings-codec", &[]),
     ("tidings-web", &[]),
@@ -69,11 +68,11 @@ fn wrong_arrows(package: &Package) -> Vec<String> {
     };
     let wrong = package.dependencies.iter().filter(|on| !allowed.contains(&on.as_str()));
     wrong
-        .map(|on| format!("{name}: depends on {on}, against the arrows of ARCHITECTURE.md"))
+        .map(|on| format!("{name}: depends on {on}, which ARCHITECTURE.md does not allow"))
         .collect()
 }
 
-/// The packages of the workspace, each with those of them it depends on, for whatever purpose.
+/// The packages of the workspace, each with those of them that it depends on, for any purpose.
 fn packages(metadata: &Value) -> impl Iterator<Item = Package> {
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
     let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();

@@ -1,5 +1,5 @@
-//! Circles among the files of a package: files that use one another cannot be read, moved or
-//! tested apart.
+//! Circles among the files of a package: files that use one another cannot be read, moved or tested
+//! separately.
 //!
 //! An arrow runs from a file to the file that defines a name it uses, however the name was
 //! re-exported on the way. A parent's arrows to its own descendants do not count: a module may
@@ -10,11 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::modules::{Arrow, Modules};
 use crate::tree;
 
-/// Files that are in a circle all the same, those of one circle in one row. This list may only
-/// shrink.
+/// Known circles, one per row. The list may only shrink.
 const CIRCLES: &[&[&str]] = &[];
 
-/// Files called `mod.rs` that define more than constants all the same. This list may only shrink.
+/// Files named `mod.rs` that still define more than constants. The list may only shrink.
 const FULL_MOD_FILES: &[&str] = &[
     "crates/tidings-conformance/src/checks/mod.rs",
     "crates/tidings-server/src/admin/mod.rs",
@@ -43,17 +42,17 @@ pub(super) fn check(files: &[String]) -> Vec<String> {
     problems
 }
 
-/// The file with which a package of the workspace begins.
+/// Whether this is the root file of a package.
 fn is_root(path: &str) -> bool {
     (path.starts_with("crates/") || path.starts_with("xtask/"))
         && (path.ends_with("/src/lib.rs") || path.ends_with("/src/main.rs"))
 }
 
-/// Files that all lead to one another.
+/// Files that all depend on one another.
 #[derive(Debug, PartialEq, Eq)]
 struct Circle {
     files: BTreeSet<String>,
-    /// One way around, as an example.
+    /// One path around the circle, as an example.
     way: Vec<Arrow>,
 }
 
@@ -100,7 +99,7 @@ fn reached_from<'a>(next: &BTreeMap<&'a str, Vec<&'a Arrow>>, file: &str) -> BTr
     reached
 }
 
-/// The shortest way from `file` back to it.
+/// The shortest path from `file` back to itself.
 fn way_around(next: &BTreeMap<&str, Vec<&Arrow>>, file: &str) -> Vec<Arrow> {
     let mut ways: Vec<Vec<&Arrow>> = vec![Vec::new()];
     let mut seen = BTreeSet::new();
@@ -140,12 +139,12 @@ fn complain_of_circles(circles: &[Circle], exceptions: &[&[&str]]) -> Vec<String
     let listed = exceptions.iter().flat_map(|files| files.iter());
     let freed = listed.filter(|file| !in_circles.iter().any(|known| known == *file));
     problems.extend(freed.map(|file| {
-        format!("{file}: is in no circle any more; take it off CIRCLES in xtask tidy/circles")
+        format!("{file}: is no longer in a circle; remove it from CIRCLES in xtask tidy/circles")
     }));
     problems
 }
 
-/// Files called `mod.rs` that define more than constants: drawers that a reader does not open.
+/// Files named `mod.rs` that define more than constants: a reader does not look for code there.
 fn full_mod_files(modules: &Modules) -> impl Iterator<Item = &str> {
     let is_full = |kinds: &[&str]| kinds.iter().any(|kind| !matches!(*kind, "const" | "static"));
     let mod_files = modules.iter().filter(|module| module.file.ends_with("/mod.rs"));
@@ -154,11 +153,10 @@ fn full_mod_files(modules: &Modules) -> impl Iterator<Item = &str> {
 
 fn complain_of_mod_files(full: &BTreeSet<String>, exceptions: &[&str]) -> Vec<String> {
     let new = full.iter().filter(|file| !exceptions.contains(&file.as_str()));
-    let new = new.map(|file| format!("{file}: a mod.rs defines nothing but constants"));
+    let new = new.map(|file| format!("{file}: a mod.rs may define only constants"));
     let emptied = exceptions.iter().filter(|file| !full.contains(**file));
-    let emptied = emptied.map(|file| {
-        format!("{file}: has only constants now; take it off FULL_MOD_FILES in xtask tidy/circles")
-    });
+    let emptied = emptied
+        .map(|file| format!("{file}: has only constants now; remove it from FULL_MOD_FILES"));
     new.chain(emptied).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The index of decisions: each page is in it, under its title, and no two have one number.
+//! The index of decisions: each page is in it, under its title, and no two pages share a number.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ fn number(name: &str) -> Option<&str> {
     (is_number && rest.ends_with(".md")).then_some(number)
 }
 
-/// The line by which the index names a page.
+/// A page's line in the index.
 fn entry(name: &str, number: &str, text: &str) -> String {
     let title = text.lines().next().unwrap_or_default().trim_start_matches("# ");
     format!("| [{number}]({name}) | {title} |")

@@ -1,10 +1,10 @@
-//! Turns of phrase that make a reader stop: a relative clause without its noun, words that nobody
-//! says. They are looked for in comments, help, messages and documents.
+//! Turns of phrase that make a reader stop: a relative clause without its noun, or words that no
+//! native speaker would use here. They are looked for in comments, help, messages and documents.
 
 use crate::tree;
 
-/// An idiom in lower case, what to say instead, and how often it is in the repository all the same.
-/// These numbers may only shrink.
+/// An idiom in lower case, what to say instead, and the number of places that still have it. These
+/// numbers may only shrink.
 struct Idiom {
     words: &'static str,
     instead: &'static str,
@@ -41,22 +41,22 @@ pub(super) fn check(files: &[String]) -> Vec<String> {
 }
 
 impl Idiom {
-    /// A problem if there are more than are known.
+    /// A problem if there are more places than `known`.
     fn complain(&self, places: &[String]) -> Option<String> {
         let Self { words, instead, known } = *self;
         let found = places.len();
         if found < known {
-            println!("tidy: {words:?} is there {found} times: lower it in xtask tidy/idioms");
+            println!("tidy: {words:?} occurs {found} times: lower its number in xtask tidy/idioms");
         }
         (found > known).then(|| {
             let places = places.join(", ");
-            format!("{words:?}: say {instead}; {found} times, {known} are known: {places}")
+            format!("{words:?}: say {instead}; {found} places, {known} are allowed: {places}")
         })
     }
 }
 
-/// The lines on which `idiom` begins, also where it goes on in the next line of a comment. `who is`
-/// is meant at the beginning of a sentence that is no question.
+/// The lines on which `idiom` begins, even where it continues on the next line of a comment. `who
+/// is` counts only at the beginning of a sentence that is not a question.
 fn find(text: &str, idiom: &str) -> Vec<usize> {
     let wanted: Vec<_> = idiom.split(' ').collect();
     let words: Vec<_> =
@@ -93,7 +93,8 @@ fn bare(word: &str) -> &str {
 fn is_looked_at(path: &str) -> bool {
     [".rs", ".md", ".toml", ".js", ".sh", ".html"].iter().any(|end| path.ends_with(end))
         && path != "xtask/src/tidy/idioms.rs"
-        // What was decided, and what was said of a release, stays as it was said.
+        // The pages of the reference are generated from texts that are checked where they are
+        // written.
         && !path.starts_with("docs/reference/")
 }
 
@@ -113,13 +114,13 @@ mod tests {
         assert_eq!(idiom.complain(&[place(1)]), None);
         let problem = idiom.complain(&[place(1), place(2)]).unwrap_or_default();
         assert!(
-            problem.contains("say that long; 2 times, 1 are known: a.rs:1, a.rs:2"),
+            problem.contains("say that long; 2 places, 1 are allowed: a.rs:1, a.rs:2"),
             "{problem}"
         );
     }
 
     #[test]
-    fn words_that_only_look_like_an_idiom_are_none() {
+    fn words_that_only_resemble_an_idiom_are_not_found() {
         assert!(find("as long. So many", "long so").is_empty(), "another sentence");
         assert!(find("fn is_told() { told(so, long) }", "so long").is_empty(), "code");
         assert!(find("deared, whomever", "dear").is_empty(), "longer words");

@@ -1,5 +1,5 @@
-//! Links between the files of the repository: each leads to a file, and to a heading of it if it
-//! names one.
+//! Links between files of the repository: the target file exists, and so does the heading if the
+//! link names one.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -12,7 +12,7 @@ pub(super) fn check(files: &[String]) -> Vec<String> {
         let Some(text) = tree::read(path) else { continue };
         for (number, target) in targets(&text) {
             if !leads_somewhere(path, target) {
-                problems.push(format!("{path}:{number}: {target} is not there"));
+                problems.push(format!("{path}:{number}: {target} does not exist"));
             }
         }
     }
@@ -42,7 +42,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn leads_somewhere(path: &str, target: &str) -> bool {
     let target = target.split(' ').next().unwrap_or_default();
     if target.contains(':') {
-        return true; // out of the house
+        return true; // outside the repository
     }
     let (file, heading) = match target.split_once('#') {
         Some((file, heading)) => (file, Some(heading)),
@@ -58,7 +58,7 @@ fn leads_somewhere(path: &str, target: &str) -> bool {
     }
 }
 
-/// Where a relative link of the file at `path` leads.
+/// The target of a relative link in the file at `path`.
 fn place(path: &str, target: &str) -> PathBuf {
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
     let mut place = tree::root();
@@ -74,8 +74,8 @@ fn place(path: &str, target: &str) -> PathBuf {
     place
 }
 
-/// What a link to this line says, if it is a heading: its letters, digits and hyphens in lower
-/// case, hyphens for spaces.
+/// The anchor of this line, if it is a heading: its letters, digits and hyphens in lower case, with
+/// hyphens for spaces.
 fn anchor(line: &str) -> Option<String> {
     let heading =
         line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))?;
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_heading_is_linked_to_by_its_words() {
+    fn a_heading_has_an_anchor_made_from_its_words() {
         assert_eq!(
             anchor("## Why did `it` not get that?").as_deref(),
             Some("why-did-it-not-get-that")
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_a_file_or_heading_that_is_not_there_is_found() {
+    fn a_link_to_a_missing_file_or_heading_is_found() {
         assert!(leads_somewhere("docs/guides/relay.md", "../../README.md#how-fast"));
         assert!(leads_somewhere("README.md", "docs/guides"));
         assert!(leads_somewhere("README.md", "#install"));

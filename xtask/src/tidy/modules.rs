@@ -1,7 +1,8 @@
 //! `Modules`: the modules of a package, their files, and the names each one defines or imports.
 //!
-//! This is as much of Rust's name resolution as it takes to say which file defines a name. Test
-//! code is left out. What is not found (another package, a local variable, a method) is no file.
+//! This is as much of Rust's name resolution as it takes to find the file that defines a name. Test
+//! code is left out. A name that is not found (in another package, a local variable, a method) is
+//! ignored.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, UseTree};
 
-/// Imports that lead through imports, at most; a program that compiles has no endless ones.
+/// Maximum length of a chain of imports; a program that compiles has no endless ones.
 const IMPORTS_MAX: usize = 16;
 
 /// The path of a module inside its package: empty for the root.
@@ -21,23 +22,23 @@ pub(super) struct Modules {
     modules: BTreeMap<Path, Module>,
 }
 
-/// One module, which may be a part of a file.
+/// One module, which may be part of a file.
 #[derive(Debug, Default)]
 pub(super) struct Module {
-    /// Where it is, such as `src/answer.rs`.
+    /// Path of its file, such as `src/answer.rs`.
     pub(super) file: String,
-    /// The kinds of items it defines itself, other than modules and imports.
+    /// Kinds of the items that it defines itself, other than modules and imports.
     pub(super) defines: Vec<&'static str>,
     names: Vec<String>,
-    /// A name, and the path it was imported from.
+    /// Imported names, each with the path it comes from.
     imports: Vec<(String, Vec<String>)>,
-    /// Paths of which everything is imported.
+    /// Paths of glob imports.
     globs: Vec<Vec<String>>,
     /// Every path written in it.
     paths: Vec<Vec<String>>,
 }
 
-/// A file that uses a name which another file defines.
+/// A use of a name in one file that another file defines.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Arrow {
     pub(super) from: String,
@@ -52,12 +53,12 @@ impl std::fmt::Display for Arrow {
 }
 
 impl Modules {
-    /// Reads the modules below the root file `root`, `src/lib.rs` or `src/main.rs`; `text` gives
+    /// Reads the modules below the root file `root`, `src/lib.rs` or `src/main.rs`; `text` returns
     /// the text of a file.
     ///
     /// # Errors
     ///
-    /// A file is missing or is not Rust.
+    /// A message if a file is missing or is not Rust.
     pub(super) fn read(root: &str, text: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
         let mut modules = Self::default();
         modules.read_file(Vec::new(), root, text)?;
@@ -95,7 +96,7 @@ impl Modules {
         file: &str,
         text: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(), String> {
-        let source = text(file).ok_or_else(|| format!("{file}: is not there"))?;
+        let source = text(file).ok_or_else(|| format!("{file}: does not exist"))?;
         let parsed = syn::parse_file(&source).map_err(|error| format!("{file}: {error}"))?;
         self.read_items(path, file, &parsed.items, text)
     }
@@ -137,7 +138,7 @@ impl Modules {
         Ok(())
     }
 
-    /// The module that defines what `written` means in the module `at`.
+    /// The module that defines the path `written` in the module `at`.
     fn resolve(&self, at: &[String], written: &[String], imports_left: usize) -> Option<Path> {
         let (mut at, mut names) = (at, written);
         while let Some((first, rest)) = names.split_first() {
@@ -155,7 +156,7 @@ impl Modules {
     /// The same for `names` that begin in the module `at`.
     fn descend(&self, at: &[String], names: &[String], imports_left: usize) -> Option<Path> {
         let module = self.modules.get(at)?;
-        let (first, rest) = names.split_first()?; // a module alone is no name that a file defines
+        let (first, rest) = names.split_first()?; // a module alone is not a name of a file
         if module.names.contains(first) {
             return Some(at.to_vec());
         }
@@ -258,7 +259,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Collects the paths in code: those that are parsed, and those in the arguments of macros.
+/// Collects the paths in code: parsed ones, and those in the arguments of macros.
 struct PathReader<'a>(&'a mut Vec<Vec<String>>);
 
 impl<'ast> Visit<'ast> for PathReader<'_> {
@@ -311,7 +312,7 @@ impl PathReader<'_> {
         self.finish(&mut names);
     }
 
-    /// Notes a path. A name alone is one that an import or a definition has brought.
+    /// Records a path. A single name comes from an import or a definition.
     fn finish(&mut self, names: &mut Vec<String>) {
         let names = std::mem::take(names);
         if names.len() > 1 {

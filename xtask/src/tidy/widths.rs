@@ -1,4 +1,4 @@
-//! Lines are at most a hundred columns wide, those of Markdown too, but for the rows of its tables.
+//! Lines are at most a hundred columns wide, in Markdown too, except for the rows of tables.
 
 use crate::tree;
 
@@ -30,7 +30,7 @@ fn is_whole(line: &str) -> bool {
     line.trim_start().starts_with(['|', '#'])
 }
 
-/// A line that is one long word, such as a URL, cannot be broken.
+/// Whether a line is too wide. One long word, such as a URL, cannot be broken.
 fn is_wide(line: &str) -> bool {
     line.chars().count() > COLUMNS_MAX
         && line.trim_start_matches(['/', '!', '#', ' ']).split(' ').count() > 1

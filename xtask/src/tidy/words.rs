@@ -1,9 +1,9 @@
-//! Words that belong to one room: another protocol's, a storage product's, the machine's on which
-//! somebody works.
+//! Words that belong in one place: those of another protocol, of a storage product, of a
+//! developer's machine.
 
 use crate::tree;
 
-/// A word, in lower case, with where it is looked for and where it may be.
+/// A word in lower case, where it is looked for, and where it is allowed.
 struct Rule {
     word: &'static str,
     within: &'static [&'static str],
@@ -28,7 +28,7 @@ const RULES: &[Rule] = &[
             "crates/tidings/src/args.rs",
             "crates/tidings/src/commands/check.rs",
             "crates/tidings/tests/",
-            // The doors to the room.
+            // The module's callers.
             "crates/tidings-server/src/lib.rs",
             "crates/tidings-server/src/hub_config.rs",
             "crates/tidings-server/src/check.rs",
@@ -38,7 +38,7 @@ const RULES: &[Rule] = &[
             // A suite for any hub.
             "crates/tidings-conformance/",
             "crates/tidings/src/commands/conformance.rs",
-            // A peer in measurements.
+            // Mercure is one of the servers measured.
             "crates/tidings-bench/",
             "crates/tidings-testkit/",
             "crates/tidings-web/",
@@ -87,7 +87,7 @@ const RULES: &[Rule] = &[
         word: "/home/",
         within: &["crates/", "docs/", "xtask/", "scripts/", "examples/", "deploy/", "README.md"],
         except: &["xtask/src/tidy/words.rs"],
-        why: "no paths of anybody's machine",
+        why: "no paths of a developer's machine",
     },
 ];
 

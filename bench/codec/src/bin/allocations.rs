@@ -1,7 +1,7 @@
 //! Counts the allocations of each decoder per event; prints a table in Markdown.
 //!
-//! `cargo run --release --bin allocations`, in this folder. Apart from the timings, because
-//! counting slows those down that allocate.
+//! `cargo run --release --bin allocations`, in this folder. Separate from the timings, because
+//! counting slows down decoders that allocate.
 
 #[path = "../decoders.rs"]
 mod decoders;

@@ -1,4 +1,4 @@
-//! The report as a table for people: each part writes its rows, what is absent none.
+//! The report as a table for people: each part that is present writes its rows.
 
 use std::fmt;
 
@@ -44,7 +44,7 @@ impl Connect {
         row(f, "subscribers", format_args!("{all}{stalled}, connected at {rate}/s"))?;
         row(f, "  connect", &self.ms)?;
         if retries + lost + ended > 0 {
-            let text = format!("{retries} attempts repeated, {lost} lost, {ended} ended by 204");
+            let text = format!("{retries} attempts retried, {lost} lost, {ended} ended by 204");
             row(f, "  trouble", text)?;
         }
         Ok(())
@@ -94,7 +94,8 @@ impl Returns {
         let Self { lost, returned, resumed, reset, seconds } = self;
         let time = seconds.map_or(String::new(), |time| format!(" within {time:.1} s"));
         let text = format!(
-            "{lost} connections lost, {returned} came back{time} ({resumed} resumed, {reset} reset)"
+            "{lost} connections lost, {returned} reconnected{time} ({resumed} resumed, {reset} \
+             reset)"
         );
         row(f, "reconnected", text)
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Reads a package that is made of these files.
+/// Reads a package with these files.
 fn modules(files: &[(&str, &str)]) -> Modules {
     let text = |path: &str| {
         let file = files.iter().find(|(name, _)| *name == path);
@@ -11,7 +11,7 @@ fn modules(files: &[(&str, &str)]) -> Modules {
     Modules::read("src/lib.rs", &text).unwrap()
 }
 
-/// The circles of a package that is made of these files.
+/// The circles of a package with these files.
 fn circles(files: &[(&str, &str)]) -> Vec<Circle> {
     find(&modules(files).arrows())
 }
@@ -38,7 +38,7 @@ fn two_files_that_use_one_another_are_a_circle() {
 }
 
 #[test]
-fn a_longer_circle_is_found_whole_and_files_beside_it_are_not_in_it() {
+fn a_longer_circle_is_found_whole_without_its_neighbours() {
     let found = circles(&[
         ("src/lib.rs", "mod a; mod b; mod c; mod above; mod below;"),
         ("src/above.rs", "use crate::a::A;"),
@@ -110,7 +110,7 @@ fn tests_do_not_count() {
 }
 
 #[test]
-fn an_exception_holds_for_its_files_only_and_has_to_go_with_its_circle() {
+fn an_exception_covers_only_its_files_and_must_go_with_its_circle() {
     let two = &[
         ("src/lib.rs", "mod a; mod b;"),
         ("src/a.rs", "use crate::b::B; pub struct A;"),
@@ -125,7 +125,7 @@ fn an_exception_holds_for_its_files_only_and_has_to_go_with_its_circle() {
 }
 
 #[test]
-fn a_mod_file_defines_nothing_but_constants() {
+fn a_mod_file_may_define_only_constants() {
     let modules = modules(&[
         ("src/lib.rs", "mod drawer; mod list; pub struct Root;"),
         ("src/drawer/mod.rs", "mod inner; pub const MAX: usize = 1; fn helper() {}"),
