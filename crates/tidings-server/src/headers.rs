@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_beyond_ascii_voids_nothing_but_what_it_stands_in() {
+    fn a_byte_beyond_ascii_invalidates_only_its_own_header() {
         let mut headers = HeaderMap::new();
         assert_eq!(joined(&headers, header::ACCEPT, ", "), "");
         headers.append(header::ACCEPT, value(b"a/b, c/\xe9"));

@@ -1,4 +1,4 @@
-//! HTTP/1.1 as bytes: a client that can be as wrong as a test needs it to be, and forgives nothing.
+//! HTTP/1.1 as bytes: a client that can be as wrong as a test needs, and tolerates no errors.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// After this time of waiting, a test has failed.
+/// Time to wait before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The bytes of a request, with `Host` and, for a body, `Content-Length` unless `headers` have one
@@ -93,7 +93,7 @@ impl Response {
     }
 }
 
-/// A connection, and what has come over it and was not yet asked for.
+/// A connection, and the bytes received but not yet consumed.
 pub struct Connection {
     stream: TcpStream,
     raw: Vec<u8>,
@@ -112,7 +112,7 @@ impl Connection {
         Self { stream, raw: Vec::new(), text: Vec::new(), chunked: false, ended: false }
     }
 
-    /// Sends bytes. That the other side takes them is not its duty.
+    /// Sends bytes, whether or not the peer takes them.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref());
     }
@@ -148,7 +148,7 @@ impl Connection {
         head
     }
 
-    /// The next answer, whole.
+    /// The next complete answer.
     pub fn response(&mut self) -> Response {
         let head = self.head();
         let length = head.header("content-length").map(|text| text.parse().expect("a length"));
@@ -183,7 +183,7 @@ impl Connection {
         }
     }
 
-    /// The next block that is an event: it has data.
+    /// The next event: a block with data.
     pub fn event(&mut self) -> Option<String> {
         loop {
             let block = self.block()?;
@@ -193,7 +193,7 @@ impl Connection {
         }
     }
 
-    /// Reads on until `wanted` is in the stream; `false` if the stream ends without it.
+    /// Reads until `wanted` is in the stream; `false` if the stream ends without it.
     pub fn reads(&mut self, wanted: &[u8]) -> bool {
         while find(&self.text, wanted).is_none() {
             if !self.more() {
@@ -212,7 +212,7 @@ impl Connection {
         String::from_utf8(bytes).expect("UTF-8")
     }
 
-    /// Whether there is something to read now, or the other side has closed the connection.
+    /// Whether there is something to read now, or the peer has closed the connection.
     pub fn has_input(&mut self) -> bool {
         self.stream.set_nonblocking(true).expect("no waiting");
         let has_input = !self.raw.is_empty() || self.stream.peek(&mut [0]).is_ok();
@@ -220,12 +220,12 @@ impl Connection {
         has_input
     }
 
-    /// Whether the other side closes the connection without sending more.
+    /// Whether the peer closes the connection without sending more.
     pub fn is_closed(&mut self) -> bool {
         self.raw.is_empty() && !self.fill()
     }
 
-    /// Reads more of a body that has no length; says whether there is more.
+    /// Reads more of a body without a length; returns whether there is more.
     fn more(&mut self) -> bool {
         if self.ended {
             return false;
@@ -254,7 +254,7 @@ impl Connection {
         !self.ended
     }
 
-    /// Reads what there is; `false` at the end.
+    /// Reads available bytes; `false` at the end.
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 16 << 10];
         match self.stream.read(&mut buffer) {

@@ -1,10 +1,10 @@
-//! HTTP/2 as frames (RFC 9113): a client that can be as wrong as a test needs it to be.
+//! HTTP/2 as frames (RFC 9113): a client that can be as wrong as a test needs.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// After this time of waiting, a test has failed.
+/// Time to wait before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The beginning of a connection: preface and empty settings (RFC 9113 §3.4).
@@ -24,10 +24,10 @@ pub mod kind {
     pub const CONTINUATION: u8 = 9;
 }
 
-/// Of data and of a head: nothing follows on the stream. Of settings and pings: an answer.
+/// Flag of data and heads: nothing follows on the stream. Flag of settings and pings: an answer.
 pub const END_STREAM: u8 = 1;
 
-/// Of a head: it is whole.
+/// Flag of a head: it is complete.
 pub const END_HEADERS: u8 = 4;
 
 /// The bytes of a frame (RFC 9113 §4.1).
@@ -45,7 +45,7 @@ pub fn get(path: &str) -> Vec<u8> {
     get_from(path, &[("\x01", "localhost")])
 }
 
-/// The same with other fields behind the path: each a name as bytes of a literal without indexing,
+/// The same with other fields after the path: each a name as bytes of a literal without indexing,
 /// and a value.
 pub fn get_from(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut head = b"\x82\x86".to_vec();
@@ -62,21 +62,21 @@ pub fn get_from(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
 pub struct Frame {
     /// See [`kind`].
     pub kind: u8,
-    /// Whatever the kind makes of them.
+    /// Flags, whose meaning depends on the kind.
     pub flags: u8,
-    /// 0: the connection.
+    /// Stream id; 0 is the connection.
     pub stream: u32,
-    /// The rest.
+    /// Payload.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
-    /// Whether the stream ends with it in good order.
+    /// Whether it ends the stream cleanly.
     pub fn ends_stream(&self) -> bool {
         matches!(self.kind, kind::DATA | kind::HEADERS) && self.flags & END_STREAM != 0
     }
 
-    /// The code of an error: of a reset, or of a goodbye.
+    /// The error code of a reset or a goodbye.
     pub fn error(&self) -> Option<u32> {
         let at = match self.kind {
             kind::RST_STREAM => 0,
@@ -88,7 +88,7 @@ impl Frame {
     }
 }
 
-/// All whole frames in `bytes`.
+/// All complete frames in `bytes`.
 pub fn frames(mut bytes: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let Some((frame, rest)) = split(bytes) {
@@ -106,7 +106,7 @@ fn split(bytes: &[u8]) -> Option<(Frame, &[u8])> {
     Some((Frame { kind: head[3], flags: head[4], stream, payload: payload.to_vec() }, rest))
 }
 
-/// A connection, in the clear, with prior knowledge.
+/// A connection without TLS, with prior knowledge.
 pub struct Peer {
     stream: TcpStream,
     bytes: Vec<u8>,
@@ -123,18 +123,18 @@ impl Peer {
             payload.extend(name.to_be_bytes());
             payload.extend(value.to_be_bytes());
         }
-        // The magic words alone; these settings take the place of the empty ones.
+        // Only the magic; these settings replace the empty ones.
         peer.send(&PREFACE[..24]);
         peer.send(&frame(kind::SETTINGS, 0, 0, &payload));
         peer
     }
 
-    /// Sends bytes. That the other side takes them is not its duty.
+    /// Sends bytes, whether or not the peer takes them.
     pub fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// Asks for `path`, with nothing behind the head.
+    /// Requests `path`, with nothing after the head.
     pub fn ask(&mut self, stream: u32, path: &str) {
         self.send(&frame(kind::HEADERS, END_HEADERS | END_STREAM, stream, &get(path)));
     }
@@ -156,10 +156,10 @@ impl Peer {
         }
     }
 
-    /// Reads on until a frame is as `wanted` says.
+    /// Reads until a frame satisfies `wanted`.
     pub fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Frame {
         loop {
-            let frame = self.next_frame().expect("it ends without what is wanted");
+            let frame = self.next_frame().expect("it ends without the wanted frame");
             if wanted(&frame) {
                 return frame;
             }

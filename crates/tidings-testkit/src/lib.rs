@@ -1,4 +1,4 @@
-//! The simulated world, the store suite and the end-to-end tests of Tidings
+//! The simulated world, the store suite and the end-to-end tests of Tidings.
 
 pub mod http;
 pub mod http2;

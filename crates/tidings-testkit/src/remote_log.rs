@@ -1,12 +1,12 @@
-//! A log that is held elsewhere: what a hub over a shared engine will have to live with, before
-//! there is such an engine.
+//! A log that is held elsewhere: the conditions of a hub over a shared engine, before there is such
+//! an engine.
 //!
 //! Every node follows the [`Journal`] into a copy of its own and serves everything from there; only
 //! appends go over the [`Link`]. An append is answered after the copy has it, so positions are
-//! those of the log and not a guess. What is not answered is decided where that is possible: the
-//! writer looks at the place where its entry should be, and if nothing is there, puts a barrier
-//! into it, so that an entry that is still on its way can no longer land. Where the journal cannot
-//! be asked, the append is [`Undecided`](AppendError::Undecided).
+//! those of the log and not a guess. If there is no answer, the outcome is decided where possible:
+//! the writer looks at the place where its entry should be, and if nothing is there, puts a barrier
+//! into it, so that an entry that is still on its way can no longer land. If the journal cannot be
+//! reached, the append is [`Undecided`](AppendError::Undecided).
 
 mod journal;
 mod link;
@@ -30,10 +30,10 @@ pub use link::{Link, Mishap};
 
 use crate::store_suite::Retention;
 
-/// How long an append waits until the copy has what the journal took.
+/// Time that an append waits until the copy has its entry.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long the follower waits before it looks again.
+/// Time that the follower waits before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// One node's view of a [`Journal`].
@@ -54,21 +54,21 @@ struct Node {
     is_closing: AtomicBool,
 }
 
-/// How far the copy has come.
+/// Progress of the copy.
 #[derive(Debug, Default)]
 struct Applied {
     entries: usize,
-    /// What became of the entries that this node waits for, by nonce.
+    /// Outcomes of the entries that this node waits for, by nonce.
     wanted: HashMap<u64, Option<Vec<Appended>>>,
 }
 
 impl RemoteLog {
-    /// Opens the log behind `link`: begins to follow it, and waits until the copy has what was
-    /// there.
+    /// Opens the log behind `link`: begins to follow it, and waits until the copy has all existing
+    /// entries.
     ///
     /// # Panics
     ///
-    /// If there can be no thread.
+    /// If the thread cannot be started.
     pub fn open(journal: &Journal, link: &Arc<Link>, retention: Retention) -> Self {
         static OPENED: AtomicU64 = AtomicU64::new(1);
         let bytes = usize::try_from(retention.bytes).unwrap_or(usize::MAX);
@@ -123,7 +123,7 @@ impl Log for RemoteLog {
     }
 
     fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
-        // It is an append too, and so finds out whether the journal is there again.
+        // It is an append too, and so finds out whether the journal can be reached again.
         self.node.note(self.node.append(Content::Retained(now)))?;
         Ok(())
     }
@@ -155,14 +155,14 @@ impl Node {
         appended
     }
 
-    /// Finds out what became of an entry to which there was no answer.
+    /// Finds out the outcome of an entry without an answer.
     fn decide(&self, nonce: u64, place: usize) -> Result<Vec<Appended>, AppendError> {
         let undecided = |error| AppendError::Undecided { source: Arc::new(error) };
         if self.link.get(place).map_err(undecided)?.is_none() {
             let nonce = self.nonces.fetch_add(1, Ordering::Relaxed);
             match self.link.append(place, Entry { nonce, content: Content::Barrier }) {
                 Ok(_) => return Err(away(LinkError::NoAnswer)),
-                // It arrived at this moment.
+                // It has arrived just now.
                 Err(LinkError::Behind) => {}
                 Err(error) => return Err(undecided(error)),
             }
@@ -173,7 +173,7 @@ impl Node {
         }
     }
 
-    /// Waits until the copy has the entry, which is in the journal. Returns what became of it.
+    /// Waits until the copy has the entry, which is in the journal. Returns its outcome.
     fn applied(&self, nonce: u64) -> Result<Vec<Appended>, AppendError> {
         let deadline = Instant::now() + PATIENCE;
         let mut applied = self.lock();
@@ -183,7 +183,7 @@ impl Node {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                // It is stored, but under which positions cannot be said.
+                // It is stored, but its positions are unknown.
                 return Err(AppendError::Undecided { source: Arc::new(LinkError::Down) });
             }
             let waited = self.advanced.wait_timeout(applied, left);
@@ -191,13 +191,13 @@ impl Node {
         }
     }
 
-    /// Waits until the copy has that many entries.
+    /// Waits until the copy has this many entries.
     fn wait_for(&self, entries: usize) {
         let waited = self.advanced.wait_while(self.lock(), |applied| applied.entries < entries);
         drop(waited);
     }
 
-    /// The thread: brings what is in the journal into the copy, in order, until the node closes.
+    /// The thread: copies entries from the journal, in order, until the node closes.
     fn follow(&self) {
         let mut next = 0;
         while !self.is_closing.load(Ordering::Relaxed) {
@@ -222,9 +222,9 @@ impl Node {
         }
     }
 
-    /// Notes whether the journal takes appends.
+    /// Records whether the journal takes appends.
     fn note<T>(&self, appended: Result<T, AppendError>) -> Result<T, AppendError> {
-        // Whether another writer was faster says nothing against the journal.
+        // That another writer was faster is not a failure of the journal.
         let failure = appended.as_ref().err().cloned().filter(|_| self.link.len().is_err());
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         appended

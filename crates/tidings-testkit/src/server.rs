@@ -1,4 +1,4 @@
-//! A real server on a port of its own, in this process.
+//! A real server on its own port, in this process.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 
 use crate::http::{Connection, Response, request};
 
-/// The name of the log of every [`TestServer`] that was not given a store.
+/// The name of the log of every [`TestServer`] without a given store.
 pub const EPOCH: &str = "k7q2ma";
 
-/// What a [`TestServer`] is to be.
+/// The configuration of a [`TestServer`].
 pub struct Builder {
     config: Config,
     engine: EngineConfig,
@@ -89,7 +89,7 @@ impl TestServer {
         Self::builder().start()
     }
 
-    /// The same, to be changed.
+    /// A builder for a server with other settings.
     pub fn builder() -> Builder {
         Builder {
             config: Config::from(HttpConfig {
@@ -103,7 +103,7 @@ impl TestServer {
         }
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -123,7 +123,7 @@ impl TestServer {
         Connection::open(self.address)
     }
 
-    /// One request on a connection of its own, and the whole answer.
+    /// Sends one request on a new connection. Returns the complete answer.
     pub fn request(
         &self,
         method: &str,
@@ -141,12 +141,12 @@ impl TestServer {
         self.request("GET", target, &[("accept", "application/json")], "")
     }
 
-    /// `POST` of a text.
+    /// `POST`s a text.
     pub fn post(&self, target: &str, body: impl AsRef<[u8]>) -> Response {
         self.request("POST", target, &[], body)
     }
 
-    /// Subscribes as a browser would; the head of the answer has been read.
+    /// Subscribes as a browser would, and reads the head of the answer.
     pub fn subscribe(&self, target: &str, headers: &[(&str, &str)]) -> Connection {
         let mut connection = self.connect();
         let mut all = vec![("accept", "text/event-stream"), ("cache-control", "no-cache")];
@@ -157,7 +157,7 @@ impl TestServer {
         connection
     }
 
-    /// Asks the server to leave, and waits until it has.
+    /// Shuts the server down, and waits until it has ended.
     pub fn stop(mut self) {
         self.leave();
     }
@@ -186,7 +186,7 @@ fn memory(epoch: &str) -> Arc<dyn Log> {
     Arc::new(MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600)))
 }
 
-/// Whether `TIDINGS_TEST_ENGINE=portable` asks for subscribers to be served through response
+/// Whether `TIDINGS_TEST_ENGINE=portable` is set: then subscribers are served through response
 /// bodies, as on systems where workers cannot own sockets. The end-to-end tests pass either way.
 pub fn is_portable() -> bool {
     std::env::var_os("TIDINGS_TEST_ENGINE").is_some_and(|engine| engine == "portable")

@@ -1,10 +1,10 @@
 //! The [`Log`] contract as tests, for every store.
 //!
-//! [`store_suite!`](macro@crate::store_suite) makes one test of each function here. A store says
-//! how it is made in [`Stores`]; the rest is the same for all. Tests with random data print their
-//! seed and compare the store with a [`Model`] that keeps everything in a list.
+//! [`store_suite!`](macro@crate::store_suite) makes one test from each function here. [`Stores`]
+//! says how a kind of store is created; the rest is the same for all. Tests with random data print
+//! their seed and compare the store with a [`Model`] that keeps everything in a list.
 
-#![allow(clippy::print_stderr)] // A failing test says its seed.
+#![allow(clippy::print_stderr)] // A failing test prints its seed.
 
 mod ids;
 mod model;
@@ -20,21 +20,20 @@ use tidings_hub::{
 };
 
 pub use ids::{
-    a_draft_that_repeats_an_event_is_known_and_one_that_says_something_else_refused,
-    an_id_belongs_to_its_topic, an_id_on_very_many_topics_is_found_on_each,
-    the_oldest_record_with_an_id_is_found,
+    a_repeated_draft_is_recognised_and_one_with_other_content_rejected, an_id_belongs_to_its_topic,
+    an_id_on_very_many_topics_is_found_on_each, the_oldest_record_with_an_id_is_found,
 };
 pub use model::Model;
 pub use random::Dice;
 
 use ids::{fates, find};
 
-/// What a store under test is asked to keep.
+/// The retention of a store under test.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// At most so many bytes.
+    /// Most bytes to keep.
     pub bytes: u64,
-    /// No longer than this.
+    /// Maximum age of an event.
     pub age: Duration,
 }
 
@@ -43,13 +42,13 @@ impl Retention {
     pub const ALL: Self = Self { bytes: 1 << 40, age: Duration::from_secs(1 << 32) };
 }
 
-/// How a kind of store is made.
+/// Creates stores of one kind.
 pub trait Stores {
     /// A new, empty log.
     fn fresh(&self, retention: Retention) -> Arc<dyn Log>;
 
-    /// The same log, closed and opened again; for a store that does not outlast its process, the
-    /// same store.
+    /// The same log, closed and reopened; for a store that does not outlive its process, the same
+    /// store.
     fn reopened(&self, store: Arc<dyn Log>) -> Arc<dyn Log>;
 }
 
@@ -70,19 +69,19 @@ macro_rules! store_suite {
                 every_field_of_an_event_is_kept,
                 an_empty_append_changes_nothing,
                 time_never_goes_back_along_the_log,
-                a_draft_that_repeats_an_event_is_known_and_one_that_says_something_else_refused,
+                a_repeated_draft_is_recognised_and_one_with_other_content_rejected,
                 the_oldest_record_with_an_id_is_found,
                 an_id_belongs_to_its_topic,
                 an_id_on_very_many_topics_is_found_on_each,
                 a_page_ends_where_its_query_says,
                 a_page_has_at_least_one_record_however_large,
                 a_pattern_that_matches_nothing_is_read_to_the_end,
-                reading_before_the_oldest_record_is_refused,
+                reading_before_the_oldest_record_is_an_error,
                 private_records_need_a_grant,
                 events_by_topic_are_not_for_every_reader,
                 an_ended_topic_is_known_until_the_next_event,
                 topics_come_in_pages_in_order,
-                waiting_ends_with_the_next_record_or_with_the_time,
+                waiting_ends_with_the_next_record_or_at_the_timeout,
                 readers_see_every_record_in_order_while_others_append,
                 retention_by_bytes_drops_the_oldest,
                 retention_by_age_drops_the_old,
@@ -103,7 +102,7 @@ macro_rules! store_suite {
 ///
 /// # Panics
 ///
-/// If it is none.
+/// If it is not a valid topic.
 pub fn topic(name: &str) -> Topic {
     Topic::new(name).expect("a valid topic")
 }
@@ -139,7 +138,7 @@ fn read(store: &dyn Log, query: ReadQuery<'_>) -> Page {
     store.read(&query).expect("the store can be read")
 }
 
-/// Reads page after page up to the head.
+/// Reads pages up to the head.
 fn read_on(store: &dyn Log, mut query: ReadQuery<'_>) -> Vec<Arc<Record>> {
     let mut records = Vec::new();
     let upto = query.upto.min(store.bounds().head);
@@ -275,7 +274,7 @@ pub fn a_page_ends_where_its_query_says(stores: &dyn Stores) {
     assert_eq!(page.records.len(), 3, "the third crosses the limit and ends the page");
 }
 
-/// A limit never stops a reader.
+/// A limit never keeps a reader from making progress.
 pub fn a_page_has_at_least_one_record_however_large(stores: &dyn Stores) {
     let store = stores.fresh(Retention::ALL);
     append(&*store, vec![draft("a", &"x".repeat(100_000)), draft("a", "y")]);
@@ -283,7 +282,7 @@ pub fn a_page_has_at_least_one_record_however_large(stores: &dyn Stores) {
     assert_eq!((positions(&page.records), page.reached.get()), (vec![1], 1));
 }
 
-/// Pages can be empty, but a reader comes to the end.
+/// Pages can be empty, but a reader reaches the end.
 pub fn a_pattern_that_matches_nothing_is_read_to_the_end(stores: &dyn Stores) {
     let mut store = stores.fresh(Retention::ALL);
     for _ in 0..20 {
@@ -304,8 +303,8 @@ pub fn a_pattern_that_matches_nothing_is_read_to_the_end(stores: &dyn Stores) {
     }
 }
 
-/// Expired reads name the oldest record there is.
-pub fn reading_before_the_oldest_record_is_refused(stores: &dyn Stores) {
+/// Expired reads name the oldest remaining record.
+pub fn reading_before_the_oldest_record_is_an_error(stores: &dyn Stores) {
     let store = stores.fresh(Retention { bytes: 256 << 10, ..Retention::ALL });
     fill(&*store, 4_000);
     let first = store.bounds().first;
@@ -355,7 +354,7 @@ pub fn private_records_need_a_grant(stores: &dyn Stores) {
     }
 }
 
-/// Events whose topics decide, for readers whose wishes were not compared with a grant.
+/// Events whose topics decide, for readers whose matchers were not compared with a grant.
 pub fn events_by_topic_are_not_for_every_reader(stores: &dyn Stores) {
     let store = stores.fresh(Retention::ALL);
     let public = |on: &str| Draft { visibility: Visibility::Public, ..draft(on, "x") };
@@ -436,7 +435,7 @@ pub fn topics_come_in_pages_in_order(stores: &dyn Stores) {
 }
 
 /// Tails.
-pub fn waiting_ends_with_the_next_record_or_with_the_time(stores: &dyn Stores) {
+pub fn waiting_ends_with_the_next_record_or_at_the_timeout(stores: &dyn Stores) {
     let store = stores.fresh(Retention::ALL);
     assert_eq!(store.wait(Position::ZERO, Duration::ZERO), Position::ZERO);
     thread::scope(|scope| {
@@ -499,7 +498,7 @@ pub fn retention_by_bytes_drops_the_oldest(stores: &dyn Stores) {
     assert_eq!(bounds.head, Position::new(4_000));
     assert!(bounds.first > Position::new(1));
     assert!(bounds.first < Position::new(3_500), "no more is dropped than needed: {bounds:?}");
-    // What is known of topics and ids is known of what is left.
+    // Topics and ids are known only from the remaining records.
     let left = bounds.head.get() + 1 - bounds.first.get();
     let states = store.catalog().topics("", None, 100).expect("found");
     assert_eq!(states.iter().map(|state| state.records).sum::<u64>(), left);
@@ -507,7 +506,7 @@ pub fn retention_by_bytes_drops_the_oldest(stores: &dyn Stores) {
         assert_eq!(find(&*store, "id-1", on), None);
         assert_eq!(find(&*store, "id-3999", on), Some(Position::new(4_000)));
     }
-    // A repeated draft is a new one if what it repeats is gone.
+    // A repeated draft is a new event if the one it repeats is gone.
     let again = Draft { id: EventId::new("id-1").ok(), once: true, ..draft("topic/1", "x") };
     assert_eq!(fates(&*store, &[again]), Ok(vec![Fate::Store]));
     let store = stores.reopened(store);
@@ -545,7 +544,7 @@ pub fn the_newest_record_always_stays(stores: &dyn Stores) {
     assert_eq!(store.bounds().head, Position::new(3));
 }
 
-/// 4,000 of these are more than a megabyte.
+/// 4,000 of these events are more than a megabyte.
 fn fill(store: &dyn Log, count: u64) {
     for n in (0..count).step_by(20) {
         let event = |n: u64| Draft {

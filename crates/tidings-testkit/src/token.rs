@@ -13,7 +13,7 @@ pub fn hs256_typed(claims: &Value, secret: &[u8], typ: &str) -> String {
     signed(&json!({"alg": "HS256", "typ": typ}), claims, secret)
 }
 
-/// The same with extensions that have to be understood (`crit`, RFC 7515 §4.1.11).
+/// The same with extensions that must be understood (`crit`, RFC 7515 §4.1.11).
 pub fn hs256_critical(claims: &Value, secret: &[u8], crit: &Value) -> String {
     signed(&json!({"alg": "HS256", "typ": "JWT", "crit": crit}), claims, secret)
 }

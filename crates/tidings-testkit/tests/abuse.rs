@@ -1,4 +1,4 @@
-//! Clients that mean no good, over real sockets: whatever they do, the hub goes on serving others.
+//! Malicious clients, over real sockets: whatever they do, the hub keeps serving others.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use tidings_testkit::http2::{
 };
 use tidings_testkit::server::TestServer;
 
-/// Somebody else subscribes, publishes, and has the event.
+/// Checks that another client can subscribe, publish, and get the event.
 fn still_serves(server: &TestServer) {
     let mut stream = server.subscribe("/events/others", &[]);
     assert_eq!(server.post("/events/others", "still here").status(), 200);
@@ -26,9 +26,9 @@ fn topics(server: &TestServer) -> Vec<String> {
     topics.map(|topic| topic["topic"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Writes until the other side takes no more, or `count` times; then reads to the end, or until
-/// nothing more comes. (A portable engine reads nothing behind a subscription, so it sees no end
-/// there: the subscriber lives on, and gets a heartbeat every 15 seconds.)
+/// Writes until the server takes no more, or `count` times; then reads to the end, or until nothing
+/// more comes. (A portable engine reads nothing after a subscription, so it sees no end there: the
+/// subscriber stays, and gets a heartbeat every 15 seconds.)
 fn flood(address: SocketAddr, begin: &[u8], again: &[u8], count: usize) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
@@ -44,7 +44,7 @@ fn flood(address: SocketAddr, begin: &[u8], again: &[u8], count: usize) -> Vec<u
 }
 
 #[test]
-fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
+fn a_thousand_silent_connections_keep_no_other_client_out() {
     let server = TestServer::start();
     let silent: Vec<_> = (0..1000).map(|_| server.connect()).collect();
     still_serves(&server);
@@ -53,7 +53,7 @@ fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
 }
 
 #[test]
-fn heads_and_bodies_that_dribble_in_are_ended_and_keep_nobody_out() {
+fn heads_and_bodies_that_trickle_in_are_ended_and_keep_no_other_client_out() {
     let server = TestServer::builder()
         .config(|config| {
             config.http.head_max = Duration::from_millis(300);
@@ -72,7 +72,7 @@ fn heads_and_bodies_that_dribble_in_are_ended_and_keep_nobody_out() {
         .collect();
     still_serves(&server);
     for connection in &mut slow {
-        // One more byte does not begin a head's time anew.
+        // One more byte does not restart a head's timeout.
         connection.send("b");
         assert_eq!(connection.head().status, 408);
     }
@@ -80,7 +80,7 @@ fn heads_and_bodies_that_dribble_in_are_ended_and_keep_nobody_out() {
 }
 
 #[test]
-fn a_request_that_two_readers_would_cut_differently_smuggles_nothing() {
+fn an_ambiguous_request_smuggles_nothing() {
     let server = TestServer::start();
     let inner = "POST /events/smuggled HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\nx";
     let chunked = format!("0\r\n\r\n{inner}");
@@ -94,15 +94,15 @@ fn a_request_that_two_readers_would_cut_differently_smuggles_nothing() {
         format!("{head}transfer-encoding: identity, chunked, gzip\r\n\r\n{chunked}"),
         format!("{head}transfer-encoding: xchunked\r\n\r\n{chunked}"),
         format!("{head}transfer-encoding : chunked\r\n\r\n{chunked}"),
-        // Lengths that contradict each other, or are none.
+        // Lengths that contradict each other, or are invalid.
         format!("{head}content-length: 0\r\ncontent-length: {length}\r\n\r\n{chunked}"),
         format!("{head}content-length: +{length}\r\n\r\n{chunked}"),
         format!("{head}content-length: {length}, {length}\r\n\r\n{chunked}"),
-        // A header that goes on in the next line, and one that a lone CR would end.
+        // A header that continues on the next line, and one that a lone CR would end.
         format!("{head}x: y\r\n transfer-encoding: chunked\r\n\r\n{inner}"),
         format!("{head}x: y\rtransfer-encoding: chunked\r\n\r\n{inner}"),
         format!("{head}x: y\0z\r\n\r\n{inner}"),
-        // Sizes of chunks that overflow, or are none.
+        // Chunk sizes that overflow, or are invalid.
         format!("{head}transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n{inner}"),
         format!("{head}transfer-encoding: chunked\r\n\r\n-1\r\n{inner}"),
     ];
@@ -147,7 +147,7 @@ fn lines_that_end_with_a_bare_line_feed_are_one_request_or_none() {
 }
 
 #[test]
-fn what_is_sent_on_after_a_subscription_does_not_become_a_request() {
+fn bytes_sent_after_a_subscription_do_not_become_a_request() {
     let server = TestServer::start();
     let subscribe = request("GET", "/events/a", &[], b"");
     let publish = request("POST", "/events/behind", &[], b"x");
@@ -158,10 +158,10 @@ fn what_is_sent_on_after_a_subscription_does_not_become_a_request() {
 }
 
 #[test]
-fn floods_of_http_2_frames_are_cut_off_or_taken_and_keep_nobody_out() {
+fn floods_of_http_2_frames_are_cut_off_or_taken_and_keep_no_other_client_out() {
     let server = TestServer::start();
     let address = server.address();
-    // Requests that are taken back at once (CVE-2023-44487).
+    // Requests that are reset at once (CVE-2023-44487).
     let resets: Vec<u8> = (0..20_000)
         .flat_map(|number| {
             let stream = 2 * number + 1;
@@ -182,7 +182,7 @@ fn floods_of_http_2_frames_are_cut_off_or_taken_and_keep_nobody_out() {
         flood(address, PREFACE, &again.repeat(100), 200);
         still_serves(&server);
     }
-    // What must be answered, or costs a turn, is not taken for ever.
+    // Frames that must be answered, or cost time, are not accepted for ever.
     for (kind, again) in [
         (kind::PING, frame(6, 0, 0, b"pingping")),
         (kind::SETTINGS, frame(4, 0, 0, &[0, 3, 0, 0, 0, 100])),
@@ -192,7 +192,7 @@ fn floods_of_http_2_frames_are_cut_off_or_taken_and_keep_nobody_out() {
         assert!(answered < 50_000, "{answered} of 100,000 were answered");
         still_serves(&server);
     }
-    // A head that never ends (CVE-2024-27316): its client hears why it is ended.
+    // A head that never ends (CVE-2024-27316): the client learns why it is ended.
     let open = [PREFACE, &frame(1, 1, 1, &get("/healthz"))].concat();
     let more = frame(9, 0, 1, &b"\x00\x01x\x01y".repeat(1000));
     let answer = flood(address, &open, &more, 200);
@@ -218,7 +218,7 @@ const ENHANCE_YOUR_CALM: u32 = 11;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
 #[test]
-fn a_stream_too_many_is_refused_and_the_others_go_on() {
+fn one_stream_too_many_is_rejected_and_the_others_continue() {
     let server = TestServer::builder().config(|config| config.http.streams_max = 10).start();
     let mut peer = Peer::connect(server.address(), &[]);
     let settings = peer.until(|frame| frame.kind == kind::SETTINGS);
@@ -247,7 +247,7 @@ fn a_stream_too_many_is_refused_and_the_others_go_on() {
     }
 }
 
-/// Without a window nothing may be sent, for ever. What waits then must not be the server's memory.
+/// Without a window nothing may ever be sent. Waiting events must not fill the server's memory.
 #[test]
 fn subscribers_that_never_open_their_window_hold_a_bounded_part_and_lose_nothing() {
     const STREAMS: u32 = 100;
@@ -264,7 +264,7 @@ fn subscribers_that_never_open_their_window_hold_a_bounded_part_and_lose_nothing
     for number in 0..EVENTS {
         let event = format!("{number} {}", "x".repeat(50_000));
         assert_eq!(server.post("/events/big", &event).status(), 200);
-        // Somebody who reads does not notice.
+        // A client that reads is not affected.
         assert!(reader.event().unwrap().contains(&format!("data: {number} ")));
     }
     // 10 MB were published to each of a hundred; this is what the hub keeps for them.
@@ -275,7 +275,7 @@ fn subscribers_that_never_open_their_window_hold_a_bounded_part_and_lose_nothing
     };
     assert!(figure("tidings_rings_bytes ") <= f64::from(4 << 20), "{page}");
     assert!(figure("tidings_subscribers_blocked ") >= f64::from(STREAMS), "{page}");
-    // One of them reads after all: everything is there, in order.
+    // One of them reads after all, and gets everything in order.
     peer.send(&frame(kind::WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()));
     peer.send(&frame(kind::WINDOW_UPDATE, 0, 1, &(1_u32 << 30).to_be_bytes()));
     let mut text = Vec::new();
@@ -296,7 +296,7 @@ fn subscribers_that_never_open_their_window_hold_a_bounded_part_and_lose_nothing
 }
 
 #[test]
-fn a_server_that_leaves_says_goodbye_and_ends_its_streams_in_good_order() {
+fn a_server_that_shuts_down_says_goodbye_and_ends_its_streams_cleanly() {
     let server = TestServer::start();
     let mut peer = Peer::connect(server.address(), &[]);
     for stream in [1, 3] {
@@ -313,7 +313,7 @@ fn a_server_that_leaves_says_goodbye_and_ends_its_streams_in_good_order() {
         if frame.ends_stream() {
             ended.push(frame.stream);
         }
-        // h2 asks by a ping whether its goodbye has been heard (RFC 9113 §6.8).
+        // h2 checks with a ping that its goodbye has arrived (RFC 9113 §6.8).
         if frame.kind == kind::PING && frame.flags == 0 {
             peer.send(&self::frame(kind::PING, 1, 0, &frame.payload));
         }
@@ -325,7 +325,7 @@ fn a_server_that_leaves_says_goodbye_and_ends_its_streams_in_good_order() {
 }
 
 #[test]
-fn a_request_over_http_2_says_which_host_it_is_for_too() {
+fn a_request_over_http_2_must_name_its_host_too() {
     /// `:status: 400` and `:status: 200` of the static table (RFC 7541 appendix A).
     const BAD: u8 = 0x8c;
     const GOOD: u8 = 0x88;
@@ -349,7 +349,7 @@ fn a_request_over_http_2_says_which_host_it_is_for_too() {
 }
 
 #[test]
-fn bytes_of_chance_are_no_request_of_any_kind() {
+fn random_bytes_are_not_a_request_of_any_kind() {
     let server = TestServer::start();
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for round in 0..200 {

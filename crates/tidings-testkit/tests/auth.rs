@@ -1,4 +1,4 @@
-//! Who may do what, and what those are told who may not.
+//! Authorization, and the answers to requests without permission.
 
 #![allow(clippy::unwrap_used)]
 
@@ -90,7 +90,7 @@ fn without_topics_a_subscriber_gets_what_it_may_read() {
 }
 
 #[test]
-fn a_line_for_a_topic_that_is_not_granted_is_named() {
+fn a_line_for_a_topic_without_a_grant_is_named() {
     let server = server();
     let key = bearer(KEY);
     let headers = [("authorization", key.as_str()), ("content-type", "application/x-ndjson")];
@@ -101,7 +101,7 @@ fn a_line_for_a_topic_that_is_not_granted_is_named() {
 }
 
 #[test]
-fn a_token_that_is_not_good_is_told_why() {
+fn a_bad_token_is_rejected_with_the_reason() {
     let server = server();
     let access = json!({ "publish": ["**"] });
     let cases = [
@@ -122,7 +122,7 @@ fn a_token_that_is_not_good_is_told_why() {
 }
 
 #[test]
-fn event_source_brings_its_token_in_the_query() {
+fn event_source_sends_its_token_in_the_query() {
     let server = server();
     let token = token(&json!({ "https://mercure.rocks/": { "subscribe": ["a"] } }));
     server.subscribe(&format!("/events/a?token={token}"), &[]);
@@ -149,7 +149,7 @@ fn a_token_cannot_be_a_cross_site_request() {
 }
 
 #[test]
-fn an_open_hub_on_loopback_does_not_mind_a_token() {
+fn an_open_hub_on_loopback_accepts_any_token() {
     let server = TestServer::start();
     let answer = server.request("POST", "/events/a", &[("authorization", "Bearer any")], "x");
     assert_eq!(answer.status(), 200);
@@ -171,7 +171,7 @@ fn an_address_that_others_can_reach_is_not_bound_without_keys() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_named() {
+fn an_address_in_use_is_named() {
     let server = TestServer::start();
     let config = HttpConfig { listen: vec![server.address()], ..HttpConfig::default() };
     let refused = Server::bind(config, server.engine().clone()).unwrap_err();
@@ -195,7 +195,7 @@ fn a_long_poll_ends_with_its_token() {
 }
 
 #[test]
-fn a_body_of_events_ends_with_its_token_and_says_what_was_published() {
+fn a_stream_of_events_ends_with_its_token_and_says_how_much_was_published() {
     let server = server();
     for (media_type, event) in
         [("application/x-ndjson", "{\"data\":\"x\"}\n"), ("text/event-stream", "data: x\n\n")]
@@ -216,7 +216,7 @@ fn a_body_of_events_ends_with_its_token_and_says_what_was_published() {
 }
 
 #[test]
-fn a_body_that_is_not_whole_when_its_token_expires_publishes_nothing() {
+fn a_body_that_is_incomplete_when_its_token_expires_publishes_nothing() {
     let server = server();
     for media_type in ["application/x-ndjson", "text/event-stream", "text/plain"] {
         let token = short_lived();

@@ -1,4 +1,4 @@
-//! What is wrong with a request, each with its answer; and that nothing of it is left behind.
+//! Bad requests, each with its answer; and a check that they leave nothing behind.
 
 #![allow(clippy::unwrap_used)]
 
@@ -45,7 +45,7 @@ fn a_payload_of_any_text_cannot_forge_fields() {
 }
 
 #[test]
-fn an_id_of_the_hubs_own_form_is_refused() {
+fn an_id_of_the_hubs_own_form_is_rejected() {
     let server = TestServer::start();
     assert_eq!(server.post("/events/a?id=k7q2ma:5", "x").code(), "invalid_field");
     assert_eq!(server.post("/events/a?event=tidings.reset", "x").code(), "invalid_field");
@@ -57,7 +57,7 @@ fn an_id_of_the_hubs_own_form_is_refused() {
 }
 
 #[test]
-fn what_is_not_utf_8_is_refused() {
+fn a_body_that_is_not_utf_8_is_rejected() {
     let server = TestServer::start();
     let answer = server.post("/events/a", b"good \xff bad");
     assert_eq!((answer.status(), answer.code().as_str()), (400, "invalid_utf8"));
@@ -71,7 +71,7 @@ fn what_is_not_utf_8_is_refused() {
 }
 
 #[test]
-fn a_body_over_the_limit_is_refused_whether_it_says_its_length_or_not() {
+fn a_body_over_the_limit_is_rejected_with_or_without_a_length() {
     let server = TestServer::builder().config(|config| config.http.event_bytes_max = 1000).start();
     assert_eq!(server.post("/events/a", "x".repeat(1000)).status(), 200);
     let refused = |answer: Response| {
@@ -79,7 +79,7 @@ fn a_body_over_the_limit_is_refused_whether_it_says_its_length_or_not() {
         assert_eq!(answer.json()["bytes_max"], 1000);
     };
     refused(server.post("/events/b", "x".repeat(1001)));
-    // Much more than fits into the buffers between: the answer must arrive all the same.
+    // Much more than fits into the buffers on the way: the answer must arrive all the same.
     refused(server.post("/events/b", "x".repeat(10_000_000)));
     let chunk = format!("7d0\r\n{}\r\n0\r\n\r\n", "x".repeat(2000));
     let mut connection = server.connect();
@@ -94,7 +94,7 @@ fn a_body_over_the_limit_is_refused_whether_it_says_its_length_or_not() {
 }
 
 #[test]
-fn a_head_over_the_limit_is_refused() {
+fn a_head_over_the_limit_is_rejected() {
     let server = TestServer::start();
     let long = "x".repeat(40_000);
     assert_eq!(server.request("GET", "/healthz", &[("x", &long)], "").status(), 431);
@@ -104,7 +104,7 @@ fn a_head_over_the_limit_is_refused() {
 }
 
 #[test]
-fn a_topic_that_is_none_is_refused() {
+fn an_invalid_topic_is_rejected() {
     let server = TestServer::start();
     let long = "x".repeat(4097);
     for topic in ["", &long, "a%0Ab", "a%00", "%7F", "a/*", "**", "a*b"] {
@@ -164,7 +164,7 @@ fn a_stream_of_events_stops_at_its_bad_line_and_says_how_far_it_came() {
 
 /// The publisher is still sending when the answer goes out; it must be able to read it.
 #[test]
-fn a_long_stream_of_events_gets_its_refusal_too() {
+fn a_long_stream_of_events_gets_its_rejection_too() {
     let server = TestServer::start();
     let mut connection = server.connect();
     connection.send(request("POST", "/events/a", &[NDJSON, CHUNKED], b""));
@@ -180,7 +180,7 @@ fn a_long_stream_of_events_gets_its_refusal_too() {
 }
 
 #[test]
-fn parameters_that_are_unknown_or_cannot_be_are_named() {
+fn unknown_and_invalid_parameters_are_named() {
     let server = TestServer::start();
     let cases = [
         ("GET", "/events/a?lastt=1", "invalid_query", "lastt"),
@@ -214,7 +214,7 @@ fn parameters_that_are_unknown_or_cannot_be_are_named() {
 }
 
 #[test]
-fn paths_methods_and_types_that_are_not_there_have_their_status() {
+fn unknown_paths_methods_and_types_have_their_status() {
     let server = TestServer::start();
     assert_eq!(server.get_json("/nowhere").code(), "not_found");
     let answer = server.request("PUT", "/events/a", &[], "x");
@@ -231,7 +231,7 @@ fn paths_methods_and_types_that_are_not_there_have_their_status() {
 }
 
 #[test]
-fn a_head_that_dribbles_in_is_answered_408() {
+fn a_head_that_trickles_in_is_answered_408() {
     let server = TestServer::builder()
         .config(|config| config.http.head_max = Duration::from_millis(100))
         .start();
@@ -239,7 +239,7 @@ fn a_head_that_dribbles_in_is_answered_408() {
         let mut connection = server.connect();
         connection.send(begin);
         if begin == "P" {
-            // Perhaps HTTP/2, perhaps a POST: there is nobody to answer yet.
+            // It may be HTTP/2 or a POST: there is no request to answer yet.
             assert!(connection.is_closed());
             continue;
         }
@@ -253,7 +253,7 @@ fn a_head_that_dribbles_in_is_answered_408() {
     assert_eq!(connection.response().status(), 200);
     connection.send("GET /");
     assert_eq!(connection.response().status(), 408);
-    // Who says nothing at all is not answered.
+    // A client that sends nothing at all gets no answer.
     assert!(server.connect().is_closed());
 }
 
@@ -270,7 +270,7 @@ fn a_body_that_pauses_is_answered_408_and_leaves_nothing() {
     let answer = connection.response();
     assert_eq!((answer.status(), answer.code().as_str()), (408, "request_timeout"));
     nothing_is_stored(&server);
-    // Of a stream, what came before the pause is there.
+    // From a stream, the events before the pause are published.
     let mut connection = server.connect();
     connection.send(request("POST", "/events/a", &[NDJSON, CHUNKED], b""));
     connection.send("d\r\n{\"data\":\"1\"}\n\r\n");
@@ -282,7 +282,7 @@ fn a_body_that_pauses_is_answered_408_and_leaves_nothing() {
 }
 
 #[test]
-fn a_body_that_breaks_off_leaves_nothing() {
+fn a_body_that_is_cut_short_leaves_nothing() {
     let server = TestServer::start();
     let cut = [
         request("POST", "/events/a", &[("content-length", "10")], b"half"),
@@ -301,7 +301,7 @@ fn a_body_that_breaks_off_leaves_nothing() {
 }
 
 #[test]
-fn a_request_in_no_known_language_is_answered_400() {
+fn a_request_in_an_unknown_protocol_is_answered_400() {
     let server = TestServer::start();
     for garbage in ["\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", "hello\r\n\r\n", "GET / HTTP/9\r\n\r\n"]
     {
@@ -317,7 +317,7 @@ fn a_request_in_no_known_language_is_answered_400() {
 }
 
 #[test]
-fn a_request_for_no_host_for_two_or_for_none_that_can_be_is_refused() {
+fn a_request_with_no_host_two_hosts_or_an_invalid_host_is_rejected() {
     let every = AllowedHosts::new(["*"]).unwrap();
     let server = TestServer::builder().config(|config| config.http.allowed_hosts = every).start();
     let cases = [
@@ -367,7 +367,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 #[test]
-fn nul_never_enters_a_stream_by_any_door() {
+fn nul_never_enters_a_stream_by_any_route() {
     let server = TestServer::start();
     let ndjson = [("content-type", "application/x-ndjson")];
     let stream = [("content-type", "text/event-stream")];
@@ -396,7 +396,7 @@ fn nul_never_enters_a_stream_by_any_door() {
 }
 
 #[test]
-fn a_compressed_body_is_refused_on_every_door_and_says_what_is_read() {
+fn a_compressed_body_is_rejected_on_every_route_and_the_answer_says_what_is_accepted() {
     let server = TestServer::start();
     for coding in ["gzip", "GZIP", "br, identity", "x\u{e9}"] {
         for (method, target, kind) in [
@@ -421,7 +421,7 @@ fn a_compressed_body_is_refused_on_every_door_and_says_what_is_read() {
 }
 
 #[test]
-fn a_byte_beyond_ascii_voids_nothing_but_what_it_stands_in() {
+fn a_byte_beyond_ascii_invalidates_only_its_own_header() {
     let server = TestServer::start();
     let body = "{\"topic\":\"a\",\"id\":\"\u{e9}\"}\n";
     let length = body.len().to_string();
@@ -454,9 +454,9 @@ fn a_byte_beyond_ascii_voids_nothing_but_what_it_stands_in() {
     }
 }
 
-/// A hub that says "come back in a day" means it, and its own client comes back in a day.
+/// When a hub says "come back in a day", its own client comes back in a day.
 #[test]
-fn the_client_honours_every_retry_that_a_hub_lets_a_publisher_set() {
+fn the_client_obeys_every_retry_that_a_hub_lets_a_publisher_set() {
     use tidings_client::limits::{RECONNECTION_TIME_MAX, RECONNECTION_TIME_MIN};
     let bounds = tidings_server::limits::EVENT_RETRY;
     assert_eq!(bounds, RECONNECTION_TIME_MIN..=RECONNECTION_TIME_MAX);
@@ -466,10 +466,10 @@ fn the_client_honours_every_retry_that_a_hub_lets_a_publisher_set() {
     assert_eq!(doors, 4, "a body of each kind, a query and a form");
 }
 
-/// One value of `retry` is obeyed by all who are subscribed: nought makes them ask in a storm while
-/// the hub is away, and a century keeps them away.
+/// All subscribers obey a `retry`: zero makes them reconnect in a storm while the hub is down, and
+/// a century keeps them away.
 #[test]
-fn a_retry_from_a_publisher_has_a_floor_and_a_ceiling_on_every_door() {
+fn a_retry_from_a_publisher_has_a_floor_and_a_ceiling_on_every_route() {
     let server = TestServer::start();
     let ndjson = [("content-type", "application/x-ndjson")];
     let sse = [("content-type", "text/event-stream")];
@@ -492,9 +492,9 @@ fn a_retry_from_a_publisher_has_a_floor_and_a_ceiling_on_every_door() {
         let events = page["events"].as_array().unwrap();
         assert_eq!(events.len(), 4, "{page}");
         for (door, event) in events.iter().enumerate() {
-            // To Mercure, nought means that there is none.
+            // In Mercure, zero means that there is none.
             let expected = if (door, given) == (3, "0") { Value::Null } else { Value::from(sent) };
-            assert_eq!(event["retry"], expected, "door {door}, retry {given}");
+            assert_eq!(event["retry"], expected, "route {door}, retry {given}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Our client and our hub: what one promises is what the other does.
+//! Our client against our hub: each keeps the promises that the other relies on.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,8 +14,8 @@ use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_testkit::server::{EPOCH, TestServer};
 use tokio::runtime::Runtime;
 
-/// The server has a runtime of its own, which cannot be left from within another: so the test holds
-/// one too, and enters it only for the client's part.
+/// The server has a runtime, which cannot be dropped inside another. So the test has its own
+/// runtime, and enters it only for the client's part.
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
@@ -27,7 +27,7 @@ fn source(url: &str) -> EventSource {
         .unwrap()
 }
 
-/// The hub asks for seconds; the test has none to lose.
+/// The hub asks for seconds, but the test does not wait.
 fn do_not_wait(source: &EventSource, lost: &Reconnecting) {
     if !lost.wait.is_zero() {
         source.handle().restart();
@@ -55,7 +55,7 @@ async fn data(source: &mut EventSource) -> String {
 }
 
 #[test]
-fn what_is_published_arrives_as_it_was() {
+fn a_published_event_arrives_unchanged() {
     let server = TestServer::start();
     runtime().block_on(async {
         let mut source = source(&server.url("/events/room/1"));
@@ -74,7 +74,7 @@ fn what_is_published_arrives_as_it_was() {
 }
 
 #[test]
-fn an_id_is_published_once_and_one_that_is_assigned_comes_back() {
+fn an_id_is_published_once_and_an_assigned_one_is_returned() {
     let server = TestServer::start();
     runtime().block_on(async {
         let publisher = Publisher::new(&server.url("")).unwrap();
@@ -116,7 +116,7 @@ fn url_encoded(text: &str) -> String {
 }
 
 #[test]
-fn a_refusal_has_the_hubs_code() {
+fn a_rejection_has_the_hubs_code() {
     let server = TestServer::start();
     runtime().block_on(async {
         let publisher = Publisher::new(&server.url("")).unwrap();
@@ -132,7 +132,7 @@ fn a_refusal_has_the_hubs_code() {
 }
 
 #[test]
-fn a_publish_there_is_no_room_for_is_refused_at_once_and_not_tried_again() {
+fn a_publish_without_room_is_rejected_at_once_and_not_retried() {
     let server = TestServer::builder().engine(|engine| engine.topics_max = 1).start();
     let refused = || {
         let page = server.get_json("/metrics").text().to_owned();
@@ -164,7 +164,7 @@ fn a_publish_there_is_no_room_for_is_refused_at_once_and_not_tried_again() {
 }
 
 #[test]
-fn a_stream_of_many_events_arrives_whole_and_in_order() {
+fn a_stream_of_many_events_arrives_complete_and_in_order() {
     const EVENTS: u64 = 40_000;
     let server = TestServer::start();
     let url = server.url("/events/many");
@@ -193,14 +193,14 @@ fn a_stream_of_many_events_arrives_whole_and_in_order() {
     reader.join().unwrap();
 }
 
-/// The address of a server that is gone can be taken again.
+/// A server on the address of one that has ended.
 fn start_at(address: SocketAddr, store: &Arc<dyn Log>) -> TestServer {
     let builder = TestServer::builder().store(store.clone());
     builder.config(|config| config.http.listen = vec![address]).start()
 }
 
 #[test]
-fn nothing_is_missed_or_doubled_when_the_hub_is_replaced_under_both_ends() {
+fn nothing_is_lost_or_doubled_when_the_hub_is_replaced_under_both_ends() {
     let epoch = Epoch::parse(EPOCH).unwrap();
     let store: Arc<dyn Log> =
         Arc::new(MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600)));
@@ -221,7 +221,7 @@ fn nothing_is_missed_or_doubled_when_the_hub_is_replaced_under_both_ends() {
         });
         server.stop();
         server = start_at(address, &store);
-        // While the source does not look, there is more.
+        // Another event comes while the source is not polled.
         let unseen = Event::new(format!("{round}.unseen"));
         runtime.block_on(async {
             publisher.publish("a", &unseen).await.unwrap();
@@ -231,7 +231,7 @@ fn nothing_is_missed_or_doubled_when_the_hub_is_replaced_under_both_ends() {
 }
 
 #[test]
-fn a_source_resumes_from_an_id_and_is_told_if_that_cannot_be() {
+fn a_source_resumes_from_an_id_and_learns_if_that_is_impossible() {
     let server = TestServer::start();
     runtime().block_on(async {
         let publisher = Publisher::builder(&server.url("")).assign_ids(false).build().unwrap();

@@ -1,5 +1,5 @@
-//! The contract service, spoken to as the outside suite speaks to it: one scenario for each group
-//! of its tests and each of its capabilities.
+//! The contract service, used as the outside suite uses it: one scenario for each group of its
+//! tests and each of its capabilities.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,7 +36,7 @@ struct Harness {
     answers: Arc<Mutex<Vec<Response<Pieces>>>>,
 }
 
-/// The service, as a process.
+/// The service process.
 struct Service {
     process: Child,
     url: String,
@@ -50,7 +50,7 @@ impl Drop for Service {
     }
 }
 
-/// A request for the stream, and what to answer it with, piece by piece.
+/// A request for the stream, and a sender for its answer, piece by piece.
 struct Connection {
     method: Method,
     headers: HeaderMap,
@@ -148,7 +148,7 @@ impl Harness {
         harness
     }
 
-    /// None if the service does not answer.
+    /// `None` if the service does not answer.
     async fn request(
         &mut self,
         method: Method,
@@ -167,7 +167,7 @@ impl Harness {
         Some((head.status, head.headers, body))
     }
 
-    /// Opens a stream; the location by which to command it.
+    /// Opens a stream. Returns the location by which to control it.
     async fn open(&mut self, mut params: Value) -> String {
         params["tag"] = "test".into();
         params["streamUrl"] = format!("http://{}/stream", self.address).into();
@@ -216,7 +216,7 @@ async fn start_service() -> Service {
 }
 
 #[tokio::test]
-async fn it_says_what_it_can_do_and_quits_when_told() {
+async fn it_lists_its_capabilities_and_quits_on_request() {
     let mut harness = Harness::start().await;
     let (status, _, about) = harness.request(Method::GET, "/", Value::Null).await.unwrap();
     assert_eq!(status, StatusCode::OK);
@@ -228,7 +228,7 @@ async fn it_says_what_it_can_do_and_quits_when_told() {
 }
 
 #[tokio::test]
-async fn impossible_requests_are_refused() {
+async fn impossible_requests_are_rejected() {
     let mut harness = Harness::start().await;
     for (method, path, body, expected) in [
         (Method::POST, "/", json!({ "streamUrl": "http://localhost/" }), 400),
@@ -355,7 +355,7 @@ async fn a_read_timeout_is_an_error_and_leads_to_a_new_connection() {
 }
 
 #[tokio::test]
-async fn restart_leads_to_a_new_connection_and_is_no_error() {
+async fn restart_leads_to_a_new_connection_and_is_not_an_error() {
     let mut harness = Harness::start().await;
     let location = harness.open(json!({ "initialDelayMs": 0 })).await;
     let first = harness.connection().await;
@@ -400,7 +400,7 @@ async fn a_204_is_the_end() {
     harness.open(json!({ "initialDelayMs": 0 })).await;
     harness.connection().await;
     assert_eq!(harness.message().await["kind"], "error");
-    // Had it come back, it would have done so before this other one came.
+    // If it had reconnected, it would have done so before this other one.
     harness.open(json!({ "headers": { "other": "1" } })).await;
     assert_eq!(harness.connection().await.header("other"), Some("1"));
 }

@@ -1,4 +1,4 @@
-//! M7: web pages of other origins.
+//! M7: web pages from other origins.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,7 +36,7 @@ fn a_preflight_is_answered_204_with_what_is_allowed() {
 }
 
 #[test]
-fn a_preflight_of_another_origin_is_refused_and_says_what_to_do() {
+fn a_preflight_from_another_origin_is_rejected_and_says_what_to_do() {
     let server = server(&["https://app.example"], true);
     let answer = server.request("OPTIONS", "/events/a", &[OTHER, METHOD], "");
     assert_eq!((answer.status(), answer.code().as_str()), (403, "origin_not_allowed"));
@@ -72,7 +72,7 @@ fn streams_pages_and_problems_can_be_read_by_an_allowed_page() {
 }
 
 #[test]
-fn other_origins_and_programs_get_no_permission_but_caches_are_warned() {
+fn other_origins_and_programs_get_no_permission_but_caches_get_vary() {
     let server = server(&["https://app.example"], false);
     for headers in [&[OTHER][..], &[]] {
         let answer = server.request("GET", "/healthz", headers, "");
@@ -93,8 +93,8 @@ fn a_star_allows_every_page_without_credentials() {
     assert_eq!(server.request("POST", "/events/a", &[OTHER], "x").status(), 200);
 }
 
-/// An open hub on a developer's machine must not be published to by any page the developer looks
-/// at: such a `POST` needs no preflight.
+/// No page that a developer looks at may publish to an open hub on the developer's machine: such a
+/// `POST` needs no preflight.
 #[test]
 fn without_a_token_a_page_of_a_foreign_origin_changes_nothing() {
     let server = TestServer::start();

@@ -1,4 +1,4 @@
-//! More than the hub has room for, over real sockets: bodies that do not come, connections beyond
+//! More than the hub has room for, over real sockets: bodies that never come, connections beyond
 //! the bound.
 
 #![allow(clippy::unwrap_used)]
@@ -17,7 +17,7 @@ fn server(change: impl FnOnce(&mut Config)) -> TestServer {
     TestServer::builder().config(change).start()
 }
 
-/// A request whose body is announced, and of which so much is sent.
+/// A request with an announced body, of which only `sent` bytes are sent.
 fn begun(server: &TestServer, target: &str, length: usize, sent: usize) -> Connection {
     let length = length.to_string();
     let headers =
@@ -27,7 +27,7 @@ fn begun(server: &TestServer, target: &str, length: usize, sent: usize) -> Conne
     connection
 }
 
-/// Asks until the answer is as wanted.
+/// Repeats a request until the answer is as wanted.
 fn eventually(mut ask: impl FnMut() -> Response, wanted: impl Fn(&Response) -> bool) -> Response {
     let since = Instant::now();
     loop {
@@ -40,7 +40,7 @@ fn eventually(mut ask: impl FnMut() -> Response, wanted: impl Fn(&Response) -> b
 }
 
 #[test]
-fn a_body_that_drips_without_a_pause_is_ended_and_nothing_of_it_is_published() {
+fn a_body_that_drips_without_a_pause_is_ended_and_none_of_it_is_published() {
     let server = server(|config| config.http.body_idle_max = Duration::from_millis(400));
     let chunked = "POST /events/drip HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n";
     let mut in_chunks = server.connect();
@@ -54,7 +54,7 @@ fn a_body_that_drips_without_a_pause_is_ended_and_nothing_of_it_is_published() {
     ));
     let mercure = begun(&server, "/.well-known/mercure", 100_000, 0);
     let native = begun(&server, "/events/drip", 100_000, 0);
-    // Never is there a pause that would be too long, and the end would be far away.
+    // No pause is too long, and the end is far away.
     std::thread::scope(|scope| {
         for (mut connection, drop) in
             [(native, "a"), (mercure, "a"), (batch, " "), (in_chunks, "1\r\na\r\n")]
@@ -78,7 +78,7 @@ fn a_body_that_drips_without_a_pause_is_ended_and_nothing_of_it_is_published() {
 fn a_body_that_comes_slowly_but_fast_enough_is_published() {
     let server = server(|config| config.http.body_idle_max = Duration::from_millis(400));
     let mut connection = begun(&server, "/events/t", 64 << 10, 16 << 10);
-    // More than the pause that one may make, in all.
+    // In total more than the longest allowed pause.
     for _ in 0..48 {
         std::thread::sleep(Duration::from_millis(20));
         connection.send(vec![b'b'; 1 << 10]);
@@ -87,10 +87,10 @@ fn a_body_that_comes_slowly_but_fast_enough_is_published() {
 }
 
 #[test]
-fn bodies_in_the_making_share_one_room_and_one_too_many_is_told_to_come_back() {
+fn incomplete_bodies_share_a_bound_and_one_too_many_is_asked_to_come_back() {
     let server = server(|config| config.http.body_idle_max = Duration::from_secs(1));
     let count = BODIES_BYTES_MAX / EVENT_BYTES_MAX;
-    // Fast enough for some seconds, and then a little from time to time.
+    // Fast enough for some seconds, and then a byte from time to time.
     let mut holders: Vec<_> =
         (0..count).map(|_| begun(&server, "/events/big", EVENT_BYTES_MAX, 128 << 10)).collect();
     let done = AtomicBool::new(false);
@@ -111,7 +111,7 @@ fn bodies_in_the_making_share_one_room_and_one_too_many_is_told_to_come_back() {
         assert_eq!(mercure.status(), 503);
         assert!(mercure.header("retry-after").is_some());
     });
-    // One waits, and has its turn as soon as there is room.
+    // One request waits, and gets its turn as soon as there is room.
     let mut waiting = begun(&server, "/events/t", 1, 1);
     drop(holders);
     let answer = waiting.response();
@@ -119,7 +119,7 @@ fn bodies_in_the_making_share_one_room_and_one_too_many_is_told_to_come_back() {
 }
 
 #[test]
-fn a_full_hub_answers_probes_and_tells_everybody_else_to_come_back() {
+fn a_full_hub_answers_probes_and_asks_every_other_client_to_come_back() {
     let server = server(|config| config.http.connections_max = 2);
     let full = [(); 2].map(|()| begun(&server, "/events/slow", 1000, 1));
     let refused = eventually(|| server.post("/events/t", "x"), |answer| answer.status() != 200);
@@ -127,7 +127,7 @@ fn a_full_hub_answers_probes_and_tells_everybody_else_to_come_back() {
     assert!(refused.header("retry-after").is_some());
     assert_eq!(refused.header("connection"), Some("close"));
 
-    // Many more bodies that do not come are answered, and so keep nobody out.
+    // Many more unfinished bodies are answered, and so keep no other client out.
     let _more: Vec<_> = (0..50).map(|_| begun(&server, "/events/slow", 1000, 1)).collect();
     for probe in ["/healthz", "/readyz"] {
         let answer = server.request("GET", probe, &[], "");
@@ -151,7 +151,7 @@ fn a_full_hub_answers_probes_and_tells_everybody_else_to_come_back() {
 }
 
 #[test]
-fn connections_beyond_the_bound_that_say_nothing_are_cut_and_probes_get_in() {
+fn silent_connections_beyond_the_bound_are_cut_and_probes_get_in() {
     let server = server(|config| config.http.connections_max = 1);
     let _full = begun(&server, "/events/slow", 1000, 1);
     eventually(|| server.post("/events/t", "x"), |answer| answer.status() == 503);

@@ -1,4 +1,4 @@
-//! The hub inside an application, both ways, by the example that the documentation shows.
+//! The hub inside an application, both ways, using the documentation's example.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,8 +25,8 @@ struct Application {
 }
 
 impl Application {
-    /// The hub owns the listener; it has room for one connection that is not a subscriber's. (With
-    /// the portable engine subscribers count too.)
+    /// The hub owns the listener; it has room for one connection besides those of subscribers.
+    /// (With the portable engine subscribers count too.)
     fn served_by_the_hub() -> Self {
         Self::start(|engine| {
             let config = HttpConfig {
@@ -94,7 +94,7 @@ impl Drop for Application {
 }
 
 #[test]
-fn users_of_the_application_have_what_the_application_grants_them() {
+fn users_of_the_application_get_what_it_grants_them() {
     for application in [Application::served_by_the_hub(), Application::serving_itself()] {
         assert_eq!(application.ask("POST", "/hub/events/users/ada", "", "x").status(), 401);
         let foreign = application.ask("POST", "/hub/events/users/bob", "ada", "x");
@@ -116,7 +116,7 @@ fn subscribers_of_an_application_that_the_hub_serves_are_the_engines() {
         return;
     }
     let application = Application::served_by_the_hub();
-    // There is room for one connection on which HTTP is spoken; these have left it.
+    // There is room for one HTTP connection; subscribers do not take it.
     let mut streams: Vec<_> = (0..3)
         .map(|_| {
             let mut stream = application.send("GET", "/hub/events/users/ada", "ada", "");
@@ -131,7 +131,7 @@ fn subscribers_of_an_application_that_the_hub_serves_are_the_engines() {
 }
 
 #[test]
-fn a_hub_whose_application_grants_nothing_lets_nobody_in() {
+fn a_hub_whose_application_grants_nothing_rejects_every_request() {
     let application = Application::start(|engine| {
         let hub = HubService::new(Config::default(), engine).unwrap();
         let config =
@@ -159,7 +159,7 @@ fn a_request_without_a_host_does_not_reach_an_application_that_the_hub_serves() 
     connection.send(bytes);
     let refused = connection.response();
     assert_eq!((refused.status(), refused.code().as_str()), (400, "invalid_host"));
-    // Of connections that an application serves, the application is the judge.
+    // For connections that an application serves, the application decides.
     let application = Application::serving_itself();
     let mut connection = Connection::open(application.address);
     connection.send(bytes);

@@ -1,4 +1,4 @@
-//! Every way to read, with every credential that should not see it.
+//! Every way to read, with every credential that should not grant it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -55,7 +55,7 @@ fn narrow_credentials() -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
-/// Every way to read, as a target and what is accepted.
+/// Every way to read, as a target and an `Accept` header.
 fn reading_routes(epoch: &str) -> Vec<(String, &'static str)> {
     let mut routes = Vec::new();
     for path in [
@@ -104,7 +104,7 @@ fn reading_routes(epoch: &str) -> Vec<(String, &'static str)> {
     routes
 }
 
-/// A stream that a request has become, or its answer's text.
+/// The stream that a request opened, or its answer's text.
 enum Answered {
     Stream(Box<Connection>),
     Text(String),
@@ -142,7 +142,7 @@ fn nothing_published_natively_is_read_with_a_credential_that_does_not_grant_it()
                 Answered::Stream(stream) => streams.push((target.clone(), name, stream)),
                 Answered::Text(text) => {
                     assert!(!text.contains("contraband"), "{name}: {target}: {text}");
-                    // What was asked for may be named; that there is such a topic, not.
+                    // The answer may name the requested topic, but not reveal that it exists.
                     let tells = target.starts_with("/topics") && text.contains("secret/a");
                     assert!(!tells, "{name}: {target}: {text}");
                 }
@@ -151,7 +151,7 @@ fn nothing_published_natively_is_read_with_a_credential_that_does_not_grant_it()
     }
     assert!(streams.len() > 100, "{} streams were opened", streams.len());
 
-    // Those who may read it do, by either door: so it would have been there to be read.
+    // Credentials with a grant do read it, on both faces: so it was there to be read.
     let mut granted = Vec::new();
     for (target, credential) in [
         ("/events?topic=secret/*&last=100", bearer("key-called-everything-0123")),
@@ -178,7 +178,7 @@ fn nothing_published_natively_is_read_with_a_credential_that_does_not_grant_it()
 }
 
 #[test]
-fn what_is_published_natively_is_public_over_mercure_where_the_settings_say_so() {
+fn native_events_are_public_over_mercure_where_the_settings_say_so() {
     let server = TestServer::builder()
         .config(|config| {
             configure(config);
@@ -205,7 +205,7 @@ fn what_is_published_natively_is_public_over_mercure_where_the_settings_say_so()
 }
 
 #[test]
-fn a_key_publishes_within_its_grant_on_both_doors() {
+fn a_key_publishes_within_its_grant_on_both_faces() {
     let key = ApiKey::new("k", "0123456789abcdef", &["mine/*"], &["mine/*"]).unwrap();
     let server = TestServer::builder().config(|config| config.http.api_keys = vec![key]).start();
     let key = ("authorization", "Bearer 0123456789abcdef");
@@ -222,7 +222,7 @@ fn a_key_publishes_within_its_grant_on_both_doors() {
 }
 
 #[test]
-fn the_end_of_a_topic_is_not_told_to_those_who_may_not_read_it() {
+fn the_end_of_a_topic_is_hidden_from_readers_without_a_grant() {
     let server = server();
     let all = native_token();
     let all = [("authorization", all.as_str())];
@@ -239,8 +239,8 @@ fn the_end_of_a_topic_is_not_told_to_those_who_may_not_read_it() {
 }
 
 #[test]
-fn a_log_from_before_events_said_where_they_are_public_opens_nothing() {
-    // Such a record has neither mark, as one that is published natively now.
+fn a_log_from_before_visibility_was_recorded_opens_nothing() {
+    // Such a record has neither mark, like one that is published natively now.
     let store = MemoryStore::new(Epoch::parse("k7q2ma").unwrap(), 1 << 20, Duration::from_secs(60));
     let topic = tidings_hub::Topic::new("secret/a").unwrap();
     let now = tidings_hub::Timestamp::from_millis(1);

@@ -30,7 +30,7 @@ fn with_ten_events() -> TestServer {
 }
 
 #[test]
-fn a_page_tells_all_about_its_events_and_where_to_go_on() {
+fn a_page_has_all_fields_of_its_events_and_says_where_to_continue() {
     let server = TestServer::start();
     server.post("/events/a?event=chat&id=x&retry=5000", "\"quoted\"\nüber");
     server.post("/events/a", "2");
@@ -75,13 +75,13 @@ fn pages_follow_each_other_without_gap_or_repetition() {
             assert_eq!(seen, expected);
         }
     }
-    // Where nothing matched, `next` still moves on.
+    // Where nothing matched, `next` still advances.
     let page = server.get_json("/events/nothing").json();
     assert_eq!(page["next"], id(10));
 }
 
 #[test]
-fn both_faces_start_where_they_are_asked_to() {
+fn both_faces_start_where_the_request_says() {
     let server = with_ten_events();
     let cases = [
         ("last=2", vec!["7", "9"]),
@@ -149,7 +149,7 @@ fn the_answer_says_whether_it_is_live_resumed_or_reset() {
 }
 
 #[test]
-fn a_reader_whose_place_is_lost_is_told_so_in_the_stream_and_given_what_there_is() {
+fn a_reader_whose_place_is_lost_gets_a_reset_and_everything_there_is() {
     let server = with_ten_events();
     for (requested, reason) in
         [("k7q2ma:11", "unknown"), ("zzzzzz:3", "replaced"), ("gone \"x\" ü", "unknown")]
@@ -174,7 +174,7 @@ fn a_reader_whose_place_is_lost_is_told_so_in_the_stream_and_given_what_there_is
 }
 
 #[test]
-fn a_reader_older_than_the_log_is_told_so() {
+fn a_reader_older_than_the_log_gets_a_reset() {
     let epoch = Epoch::parse(EPOCH).unwrap();
     let store = MemoryStore::new(epoch, 2000, Duration::from_secs(3600));
     let server = TestServer::builder().store(Arc::new(store)).start();
@@ -194,13 +194,13 @@ fn a_long_poll_answers_as_soon_as_there_is_an_event() {
     let accept = [("accept", "application/json")];
     let mut poll = server.connect();
     poll.send(request("GET", "/events/a?after=k7q2ma:10&wait=50s", &accept, b""));
-    // Not what it waits for.
+    // This is not the event it waits for.
     server.post("/events/b", "11");
     server.post("/events/a", "12");
     let page = poll.response().json();
     assert_eq!(data(&page), ["12"]);
     assert_eq!(page["next"], id(12));
-    // What is there already is answered at once.
+    // A poll for an existing event is answered at once.
     let page = server.get_json("/events/a?after=k7q2ma:10&wait=50s").json();
     assert_eq!(data(&page), ["12"]);
 }

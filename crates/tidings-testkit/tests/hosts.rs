@@ -1,4 +1,4 @@
-//! DNS rebinding: an open hub answers only where the host is its own.
+//! DNS rebinding: an open hub answers only for its own hosts.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,7 +36,7 @@ const REQUESTS: [(&str, &str, (&str, &str)); 20] = [
 ];
 
 #[test]
-fn a_page_whose_name_means_loopback_reaches_nothing_of_an_open_hub() {
+fn a_page_whose_name_resolves_to_loopback_cannot_reach_an_open_hub() {
     let server = TestServer::start();
     assert_eq!(server.post("/events/a", "secret").status(), 200);
     for (method, target, header) in REQUESTS {
@@ -54,7 +54,7 @@ fn a_page_whose_name_means_loopback_reaches_nothing_of_an_open_hub() {
 }
 
 #[test]
-fn a_host_in_another_place_or_in_none_opens_no_way_around() {
+fn a_missing_host_or_one_in_another_place_is_no_way_around_the_check() {
     let server = TestServer::start();
     for bytes in [
         "GET /stats HTTP/1.0\r\n\r\n",
@@ -86,7 +86,7 @@ fn the_authority_of_http_2_is_a_host_too() {
 }
 
 #[test]
-fn hosts_of_the_list_and_hubs_with_keys_are_answered_for() {
+fn allowed_hosts_and_hubs_with_keys_answer() {
     let listed = TestServer::builder()
         .config(|config| config.http.allowed_hosts = AllowedHosts::new(["hub.example"]).unwrap())
         .start();
@@ -102,7 +102,7 @@ fn hosts_of_the_list_and_hubs_with_keys_are_answered_for() {
 }
 
 #[test]
-fn every_answer_forbids_to_guess_its_type() {
+fn every_answer_forbids_guessing_its_type() {
     let server = TestServer::start();
     for (method, target, header) in REQUESTS {
         for host in ["localhost", "evil.example", "a b"] {

@@ -1,4 +1,4 @@
-//! What one address and one token may have, each bound with the answer it has at its edge.
+//! Limits per address and per token, each with its answer at the edge.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,17 +26,17 @@ fn at_most(count: u32) -> Option<NonZeroU32> {
     NonZeroU32::new(count)
 }
 
-/// Asks for a stream; whether there is one, or the subscriber is told to come back later.
+/// Requests a stream. `None` if the answer is to come back later.
 fn is_let_in(server: &TestServer, headers: &[(&str, &str)]) -> Option<Connection> {
     let mut connection = server.connect();
     connection.send(request("GET", "/events/t", headers, b""));
     let head = connection.head();
-    // Whatever else it is, a browser must not be turned away for good.
+    // Whatever the answer is, it must not keep a browser away for good.
     assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
     if head.header("connection") != Some("close") {
         return Some(connection);
     }
-    assert!(connection.reads(b"retry: "), "it is told when to come back");
+    assert!(connection.reads(b"retry: "), "it says when to come back");
     None
 }
 
@@ -47,7 +47,7 @@ fn is_too_many(answer: &Response, code: &str) {
 }
 
 #[test]
-fn an_address_with_too_many_connections_is_told_so_and_then_shut_out() {
+fn an_address_with_too_many_connections_gets_an_answer_and_then_none() {
     let server = server(|config| config.http.connections_per_address_max = at_most(3));
     let stream = server.subscribe("/events/t", &[]);
     let mut idle = server.connect();
@@ -65,14 +65,15 @@ fn an_address_with_too_many_connections_is_told_so_and_then_shut_out() {
     assert_eq!(server.request("POST", mercure, &[], "topic=a").status(), 429);
     assert_eq!(server.request("GET", &format!("{mercure}?topic=a"), &[], "").status(), 200);
 
-    // So many more are heard out; then connecting is all that they can.
+    // This many more are answered; beyond that a connection is closed at once.
     let silent: Vec<_> = (0..64).map(|_| server.connect()).collect();
     let mut shut = server.connect();
     shut.send(request("GET", "/healthz", &[], b""));
     assert!(shut.is_closed());
     drop((silent, shut));
 
-    // Who is served already does not notice; whoever leaves makes room, a subscriber too.
+    // Connections already served are not affected; each one that ends makes room, a subscriber's
+    // too.
     idle.send(request("POST", "/events/t", &[], b"x"));
     assert_eq!(idle.response().status(), 200);
     drop(stream);
@@ -110,7 +111,11 @@ fn subscribers_are_counted_by_the_address_behind_a_trusted_proxy() {
         let first = [from("203.0.113.1"), from("203.0.113.1")];
         assert!(first.iter().all(Option::is_some));
         assert!(from("203.0.113.1").is_none());
-        assert!(from("8.8.8.8, 203.0.113.1").is_none(), "what a client says of itself is nothing");
+        assert!(
+            from("8.8.8.8, 203.0.113.1").is_none(),
+            "what a client claims about itself does \
+                      not count"
+        );
         assert!(from("203.0.113.2").is_some(), "another address has its own");
         let second = [from("2001:db8::1"), from("2001:db8::2")];
         assert!(second.iter().all(Option::is_some));
@@ -123,14 +128,14 @@ fn subscribers_are_counted_by_the_address_behind_a_trusted_proxy() {
 }
 
 #[test]
-fn a_stranger_is_not_believed_whom_it_speaks_for() {
+fn forwarded_headers_from_an_untrusted_address_are_ignored() {
     let server = server(|config| config.http.subscribers_per_address_max = at_most(1));
     let _stream = is_let_in(&server, &[("x-forwarded-for", "203.0.113.1")]).unwrap();
     assert!(is_let_in(&server, &[("x-forwarded-for", "203.0.113.2")]).is_none());
 }
 
 #[test]
-fn a_token_has_so_many_subscribers_and_another_one_its_own() {
+fn each_token_has_its_own_limit_of_subscribers() {
     let server = server(|config| {
         with_keys(config);
         config.http.subscribers_per_token_max = at_most(1);
@@ -149,7 +154,7 @@ fn a_token_has_so_many_subscribers_and_another_one_its_own() {
 }
 
 #[test]
-fn who_publishes_too_fast_gets_429_and_hears_when_to_try_again() {
+fn a_publisher_that_is_too_fast_gets_429_and_the_time_to_try_again() {
     let server = server(|config| {
         with_keys(config);
         config.http.publishes_per_second_max = at_most(1);
@@ -178,13 +183,18 @@ fn who_publishes_too_fast_gets_429_and_hears_when_to_try_again() {
         &[("authorization", &two), ("accept", "application/json")],
         "",
     );
-    assert_eq!(page.json()["events"].as_array().unwrap().len(), 2, "what is refused is not stored");
+    assert_eq!(
+        page.json()["events"].as_array().unwrap().len(),
+        2,
+        "rejected events are not \
+                            stored"
+    );
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[test]
-fn without_a_token_publishers_are_known_by_their_address() {
+fn without_a_token_publishers_are_limited_by_address() {
     let server = server(|config| {
         config.http.publishes_per_second_max = at_most(1);
         config.http.trusted_proxies = TrustedProxies::new(&["127.0.0.1"]).unwrap();
@@ -198,7 +208,7 @@ fn without_a_token_publishers_are_known_by_their_address() {
 }
 
 #[test]
-fn a_stream_of_events_that_comes_too_fast_is_read_more_slowly_and_nothing_is_lost() {
+fn a_stream_of_events_that_comes_too_fast_is_slowed_down_and_nothing_is_lost() {
     let server = server(|config| config.http.publishes_per_second_max = at_most(100));
     let started = Instant::now();
     let mut connection = server.connect();
@@ -214,7 +224,7 @@ fn a_stream_of_events_that_comes_too_fast_is_read_more_slowly_and_nothing_is_los
 }
 
 #[test]
-fn heads_topics_and_patterns_have_the_bounds_that_are_configured() {
+fn heads_topics_and_patterns_have_the_configured_bounds() {
     let server = server(|config| {
         config.http.head_bytes_max = 4096;
         config.matchers_max = 2;
@@ -238,7 +248,7 @@ fn topics(server: &TestServer) -> (f64, Vec<String>) {
 }
 
 #[test]
-fn one_topic_too_many_is_refused_whole_and_the_others_go_on() {
+fn one_topic_too_many_is_rejected_whole_and_the_others_continue() {
     let server = TestServer::builder().engine(|engine| engine.topics_max = 3).start();
     for topic in ["a", "b", "c"] {
         assert_eq!(server.post(&format!("/events/{topic}"), "x").status(), 200);
@@ -259,7 +269,7 @@ fn one_topic_too_many_is_refused_whole_and_the_others_go_on() {
     let answer = server.request("POST", mercure, &form, "topic=a&topic=f&data=x");
     assert_eq!(answer.status(), 507, "{}", answer.text());
     assert_eq!(server.engine().status().bounds.head, head);
-    // What is there goes on, in every way; and a topic that has ended is there.
+    // Existing topics continue to work in every way, including one that has ended.
     assert_eq!(server.post("/events/a", "x").status(), 200);
     assert_eq!(server.request("POST", mercure, &form, "topic=a&topic=b&data=x").status(), 200);
     assert_eq!(server.request("DELETE", "/events/c", &[], "").status(), 200);
@@ -275,15 +285,15 @@ fn a_topic_whose_last_event_is_gone_gives_its_place_to_another() {
     assert_eq!(server.post("/events/old", "x").status(), 200);
     assert_eq!(server.post("/events/a", "x").status(), 200);
     assert_eq!(server.post("/events/new", "x").status(), 507);
-    // It takes the room of everything before it.
+    // It takes up the room of everything before it.
     assert_eq!(server.post("/events/a", "x".repeat(5000)).status(), 200);
     assert_eq!(topics(&server), (1.0, vec!["a".into()]));
     assert_eq!(server.post("/events/new", "x").status(), 200);
 }
 
-/// Many at once, so that the committer meets them in batches.
+/// Many at once, so that the committer takes them in batches.
 #[test]
-fn publishers_at_the_same_time_make_no_more_topics_than_there_may_be() {
+fn concurrent_publishers_make_no_more_topics_than_allowed() {
     let server = TestServer::builder().engine(|engine| engine.topics_max = 10).start();
     let made: usize = std::thread::scope(|scope| {
         let publish = |number: usize| {
@@ -295,6 +305,6 @@ fn publishers_at_the_same_time_make_no_more_topics_than_there_may_be() {
     });
     let (counted, names) = topics(&server);
     assert_eq!((counted, names.len()), (10.0, 10));
-    // Two on each topic: whichever came first made it.
+    // There are two on each topic: whichever came first made it.
     assert_eq!(made, 20);
 }

@@ -1,4 +1,5 @@
-//! Who may do what by the rules of the Mercure protocol, and what those are told who may not.
+//! Authorization by the rules of the Mercure protocol, and the answers to requests without
+//! permission.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +26,7 @@ fn seconds_from_now(seconds: i64) -> i64 {
     i64::try_from(now).unwrap() + seconds
 }
 
-/// The status of a refusal, and what it says, in its body and its challenge alike.
+/// The status and text of a rejection; the text is the same in body and challenge.
 fn refusal(answer: &Response) -> (u16, String) {
     let challenge = answer.header("www-authenticate").unwrap_or_else(|| panic!("{answer:?}"));
     assert!(challenge.starts_with("Bearer "), "{challenge}");
@@ -69,7 +70,7 @@ fn a_malformed_header_is_401_in_0_x_and_400_in_1_0() {
 }
 
 #[test]
-fn a_token_that_is_not_good_is_told_which_check_failed() {
+fn a_bad_token_is_rejected_with_the_check_that_failed() {
     let server = drop_in();
     let claim = json!({ "mercure": { "publish": ["*"], "subscribe": ["*"] } });
     let with = |name: &str, value: Value| {
@@ -119,7 +120,7 @@ fn a_token_that_is_not_good_is_told_which_check_failed() {
             assert_eq!(status, 401, "{reason}: {said}");
             assert!(said.contains("error=\"invalid_token\""), "{said}");
             assert_eq!(said.matches(reason).count(), 2, "{reason}: {said}");
-            assert!(!said.contains(&token), "nothing of the token is told");
+            assert!(!said.contains(&token), "no part of the token is revealed");
         }
     }
 }
@@ -157,7 +158,7 @@ fn a_1_0_token_may_have_entries_and_actions_of_others_and_several_audiences() {
 }
 
 #[test]
-fn without_a_configured_name_the_audience_is_what_the_request_was_sent_to() {
+fn without_a_configured_name_the_audience_is_the_requests_own_url() {
     let server = TestServer::builder()
         .config(|config| {
             mercure::configure(config);
@@ -181,7 +182,7 @@ fn without_a_configured_name_the_audience_is_what_the_request_was_sent_to() {
 }
 
 #[test]
-fn publishers_and_subscribers_have_keys_of_their_own() {
+fn publishers_and_subscribers_have_separate_keys() {
     let server = mercure::with_separate_keys();
     let claims = json!({ "mercure": { "publish": ["*"], "subscribe": ["*"] } });
     let publisher = bearer(&zero(&claims));
@@ -195,7 +196,7 @@ fn publishers_and_subscribers_have_keys_of_their_own() {
 }
 
 #[test]
-fn anonymous_subscribers_have_public_events_and_bad_tokens_are_not_anonymous() {
+fn anonymous_subscribers_get_public_events_and_bad_tokens_are_not_anonymous() {
     let server = TestServer::builder()
         .config(|config| {
             mercure::configure(config);
@@ -224,7 +225,7 @@ fn the_query_carries_a_token_in_0_x_only() {
 }
 
 #[test]
-fn a_cookie_publishes_only_from_pages_that_may() {
+fn a_cookie_publishes_only_from_allowed_pages() {
     let server = drop_in();
     let tokens = Tokens::everything();
     for (cookie, refused) in [
@@ -243,7 +244,7 @@ fn a_cookie_publishes_only_from_pages_that_may() {
         assert_eq!(publish(&[("origin", "https://app.example")]), 200);
         assert_eq!(publish(&[("referer", "https://app.example/page?x")]), 200);
         assert_eq!(publish(&[("origin", "http://localhost")]), 200, "the hub's own origin");
-        // What cannot change anything is not asked where it comes from.
+        // A request that cannot change anything needs no origin.
         let headers = [("cookie", cookie.as_str()), ("origin", "https://evil.example")];
         server.subscribe(&format!("{HUB}?topic=a"), &headers);
         server.subscribe(&format!("{HUB}?match=a"), &headers);
@@ -297,7 +298,7 @@ fn the_metadata_says_how_to_get_in() {
 }
 
 #[test]
-fn without_keys_of_its_own_a_role_uses_the_hubs() {
+fn a_role_without_keys_uses_the_hubs_keys() {
     let server = TestServer::builder()
         .config(|config| config.http.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()])
         .start();
@@ -325,7 +326,7 @@ fn the_face_can_be_turned_off() {
 }
 
 #[test]
-fn a_null_is_as_good_as_absent_and_an_unknown_extension_is_refused_on_both_doors() {
+fn a_null_claim_counts_as_absent_and_an_unknown_extension_is_rejected_on_both_faces() {
     // One key for both.
     let server = TestServer::builder()
         .config(|config| config.http.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()])
@@ -347,7 +348,7 @@ fn a_null_is_as_good_as_absent_and_an_unknown_extension_is_refused_on_both_doors
     ] {
         assert_eq!(statuses(&zero(&claims)), (200, 200), "{claims}");
     }
-    // The token is good, and grants nothing.
+    // The token is valid, but grants nothing.
     assert_eq!(statuses(&zero(&json!({"mercure": {"subscribe": null}}))), (403, 200));
     let claims = json!({"mercure": {"subscribe": ["a"]}});
     for crit in [json!(["exp"]), json!(["b64", "x"]), json!([])] {

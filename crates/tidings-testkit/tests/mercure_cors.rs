@@ -14,7 +14,7 @@ const OTHER: (&str, &str) = ("origin", "https://elsewhere.example");
 const METHOD: (&str, &str) = ("access-control-request-method", "GET");
 
 #[test]
-fn a_preflight_is_answered_204_with_exactly_what_is_listed() {
+fn a_preflight_is_answered_204_with_exactly_the_listed_headers() {
     let server = drop_in();
     let answer = server.request("OPTIONS", HUB, &[PAGE, METHOD], "");
     assert_eq!((answer.status(), answer.body.len()), (204, 0));
@@ -30,7 +30,7 @@ fn a_preflight_is_answered_204_with_exactly_what_is_listed() {
 }
 
 #[test]
-fn a_foreign_page_is_permitted_nothing() {
+fn a_page_from_another_origin_gets_no_permission() {
     let server = drop_in();
     let preflight = server.request("OPTIONS", HUB, &[OTHER, METHOD], "");
     assert_eq!(preflight.status(), 204);
@@ -42,7 +42,7 @@ fn a_foreign_page_is_permitted_nothing() {
 }
 
 #[test]
-fn an_allowed_page_reads_streams_and_refusals_and_where_a_stream_begins() {
+fn an_allowed_page_can_read_streams_rejections_and_where_a_stream_begins() {
     let server = drop_in();
     let token = bearer(&Tokens::everything().zero);
     let mut stream = server.connect();
@@ -72,7 +72,7 @@ fn a_star_allows_every_page_without_credentials() {
 }
 
 #[test]
-fn without_origins_nothing_is_said() {
+fn without_configured_origins_there_are_no_cors_headers() {
     let server = TestServer::start();
     let answer = server.request("GET", HUB, &[PAGE], "");
     assert_eq!(answer.status(), 400);

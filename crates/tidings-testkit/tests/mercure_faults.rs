@@ -28,7 +28,7 @@ fn subscribe(server: &TestServer, query: &str) -> Connection {
     server.subscribe(&format!("{HUB}?{query}"), &[("authorization", &token)])
 }
 
-/// Publishes `count` events past HTTP, which is not what is looked at.
+/// Publishes `count` events without HTTP, which is not tested here.
 fn publish_many(server: &TestServer, topic: &str, count: usize) {
     let topic = Topic::new(topic).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -39,7 +39,7 @@ fn publish_many(server: &TestServer, topic: &str, count: usize) {
     }
 }
 
-/// A folder that is gone with its owner.
+/// A folder that is removed with its owner.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -62,9 +62,9 @@ impl Drop for Folder {
     }
 }
 
-/// Fault 1: after a restart nothing was replayed until somebody published.
+/// Fault 1: after a restart nothing was replayed until the next publish.
 #[test]
-fn a_stream_goes_on_across_a_restart_before_anything_new_is_published() {
+fn a_stream_resumes_across_a_restart_before_anything_new_is_published() {
     let folder = Folder::new();
     let ids = {
         let server = with(folder.open());
@@ -83,10 +83,10 @@ fn a_stream_goes_on_across_a_restart_before_anything_new_is_published() {
     assert_eq!(event(&mut connection), format!("id: {}\ndata: 3\n\n", ids[2]));
 }
 
-/// Fault 2: an id was looked for among the oldest 10,000 only, and 1,000 events were replayed at
-/// the most.
+/// Fault 2: an id was looked for only among the oldest 10,000, and at most 1,000 events were
+/// replayed.
 #[test]
-fn an_old_id_and_a_long_replay_are_no_limits() {
+fn an_old_id_is_found_and_a_long_replay_is_complete() {
     let server = TestServer::builder().config(mercure::configure).start();
     publish_many(&server, "a", 12_000);
     let id = id_of(&post(&server, "topic=a&data=mine&id=urn:mine"));
@@ -102,7 +102,7 @@ fn an_old_id_and_a_long_replay_are_no_limits() {
     assert!(event(&mut all).contains("data: mine"));
 }
 
-/// Fault 3: the size of the history was a wish.
+/// Fault 3: the size of the history was not enforced.
 #[test]
 fn history_is_kept_within_its_size() {
     const BYTES: usize = 1 << 20;
@@ -114,9 +114,9 @@ fn history_is_kept_within_its_size() {
     assert!(status.bounds.first > Position::new(1));
 }
 
-/// Fault 4: an id that is not known was answered with nothing at all.
+/// Fault 4: an unknown id was answered with nothing at all.
 #[test]
-fn an_unknown_id_is_said_to_be_and_everything_is_sent() {
+fn an_unknown_id_is_reported_and_everything_is_sent() {
     let server = TestServer::builder().config(mercure::configure).start();
     post(&server, "topic=a&data=1");
     let token = bearer(&Tokens::everything().zero);
@@ -130,7 +130,8 @@ fn an_unknown_id_is_said_to_be_and_everything_is_sent() {
     }
 }
 
-/// Two updates with one id are two events, and whoever saw the first may ask for fewer topics now.
+/// Two updates with one id are two events, and a client that saw the first may now request fewer
+/// topics.
 #[test]
 fn an_id_of_several_topics_resumes_after_the_oldest_update_with_it_whatever_is_requested() {
     let server = TestServer::builder().config(mercure::configure).start();
@@ -154,7 +155,7 @@ fn an_id_of_several_topics_resumes_after_the_oldest_update_with_it_whatever_is_r
     }
 }
 
-/// Fault 5: who read slowly was dropped.
+/// Fault 5: slow readers were dropped.
 #[test]
 fn a_slow_reader_loses_nothing() {
     let server = TestServer::builder().config(mercure::configure).start();
@@ -165,15 +166,15 @@ fn a_slow_reader_loses_nothing() {
     }
 }
 
-/// Fault 5: who was gone stayed in the books.
+/// Fault 5: closed subscribers were still counted.
 #[test]
-fn who_is_gone_is_counted_by_its_reason() {
+fn a_closed_subscriber_is_counted_by_its_reason() {
     let server = TestServer::builder().config(mercure::configure).start();
     let gone = subscribe(&server, "topic=a");
     assert_eq!(server.engine().status().subscribers, 1);
     drop(gone);
     let mut witness = subscribe(&server, "topic=a");
-    // Whoever is gone is noticed by itself; these only pass the time.
+    // Closed connections are noticed without events; these only pass the time.
     while server.engine().status().subscribers > 1 {
         post(&server, "topic=a&data=x");
         event(&mut witness);
@@ -186,7 +187,7 @@ fn who_is_gone_is_counted_by_its_reason() {
 
 /// Fault 6: subscribing waited for publishing, and delivery too.
 #[test]
-fn subscribers_are_let_in_and_served_while_a_publish_waits_for_its_disk() {
+fn subscribers_are_accepted_and_served_while_a_publish_waits_for_the_disk() {
     let slow = Arc::new(SlowDisk::new());
     let server = with(Arc::clone(&slow) as Arc<dyn Log>);
     let id = id_of(&post(&server, "topic=a&data=1"));
@@ -205,7 +206,7 @@ fn subscribers_are_let_in_and_served_while_a_publish_waits_for_its_disk() {
 
 /// Fault 7: the first publish on a topic looked at every subscriber and all its selectors.
 #[test]
-fn a_publish_asks_few_of_many_topics_and_templates() {
+fn a_publish_tests_few_of_many_topics_and_templates() {
     let asked = Arc::new(AtomicU64::new(0));
     let mut shard = shard();
     for number in 0..10_000 {
@@ -228,9 +229,9 @@ fn a_publish_asks_few_of_many_topics_and_templates() {
     assert!((1..=4).contains(&asked), "{asked} of 10,000 templates were asked");
 }
 
-/// Fault 8: an event was written anew for every subscriber.
+/// Fault 8: an event was encoded again for every subscriber.
 #[test]
-fn an_event_is_encoded_once_for_all_who_want_it() {
+fn an_event_is_encoded_once_for_all_its_subscribers() {
     let mut shard = shard();
     for _ in 0..100 {
         attach(&mut shard, Matcher::Exact(Topic::new("a").unwrap()));
@@ -246,7 +247,7 @@ fn an_event_is_encoded_once_for_all_who_want_it() {
     assert!(places.iter().all(|place| *place == places[0]), "all are given the same bytes");
 }
 
-/// Fault 9: presence cost an fsync per topic and connection, and drove events out of the history.
+/// Fault 9: presence cost an fsync per topic and connection, and pushed events out of the history.
 #[test]
 fn presence_costs_the_store_nothing() {
     let slow = Arc::new(SlowDisk::new());
@@ -254,7 +255,7 @@ fn presence_costs_the_store_nothing() {
     let mut watcher = subscribe(&server, "topic=*");
     assert!(event(&mut watcher).contains("\"active\": true"), "its own");
     let before = server.engine().status();
-    // Whatever came to the disk now would wait for ever.
+    // From here on any write to disk would wait for ever.
     slow.hold();
     for _ in 0..20 {
         let here = subscribe(&server, "topic=a&topic=b");
@@ -274,7 +275,7 @@ fn presence_costs_the_store_nothing() {
     slow.release();
 }
 
-/// A test that counts how often it is asked.
+/// A topic test that counts its calls.
 struct Counting {
     prefix: String,
     asked: Arc<AtomicU64>,

@@ -1,5 +1,5 @@
-//! Who is subscribed, by the presence API and by subscription events, in both dialects (Mercure,
-//! draft 7 §"Active Subscriptions", draft 8 the same).
+//! Presence, by its API and by subscription events, in both dialects (Mercure, draft 7 §"Active
+//! Subscriptions", draft 8 the same).
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use tidings_testkit::server::TestServer;
 
 const API: &str = "/.well-known/mercure/subscriptions";
 
-/// Everything below the API, in 0.x words and in 1.0 words.
+/// Everything below the API, in 0.x syntax and in 1.0 syntax.
 const ZERO_EVENTS: &str = "/.well-known/mercure/subscriptions{/topic}{/subscriber}";
 const ONE_EVENTS: &str = "/.well-known/mercure/subscriptions/*";
 
@@ -34,7 +34,7 @@ fn watcher() -> String {
     one(&json!([detail(&["subscribe"], ONE_EVENTS, "urlpattern")]))
 }
 
-/// Subscribes to subscription events in 0.x, and has what it was told of itself out of the way.
+/// Subscribes to subscription events in 0.x, and reads the event about itself.
 fn watch_zero(server: &TestServer) -> Connection {
     let token = zero(&json!({ "mercure": { "subscribe": [ZERO_EVENTS] } }));
     let topic = ZERO_EVENTS.replace('{', "%7B").replace('}', "%7D");
@@ -128,7 +128,7 @@ fn a_one_0_subscriber_is_listed_with_the_kind_of_its_matcher() {
 
     let answer = get(&server, API, &watcher(), &[]);
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
-    // The API itself is not below itself: that needs a matcher of its own.
+    // The API's root is not below itself: it needs another matcher.
     assert_eq!(answer.status(), 403, "{}", answer.text());
     let all = Tokens::everything().one;
     let answer = get(&server, API, &all, &[]);
@@ -156,7 +156,7 @@ fn a_one_0_subscriber_is_listed_with_the_kind_of_its_matcher() {
 }
 
 #[test]
-fn the_list_is_for_those_whose_token_grants_it() {
+fn the_list_needs_a_token_that_grants_it() {
     let server = TestServer::builder()
         .config(|config| {
             mercure::configure(config);
@@ -179,7 +179,7 @@ fn the_list_is_for_those_whose_token_grants_it() {
 }
 
 #[test]
-fn nothing_new_is_a_304() {
+fn an_unchanged_list_is_a_304() {
     let server = drop_in();
     for token in [Tokens::everything().zero, Tokens::everything().one] {
         let first = get(&server, API, &token, &[]);
@@ -199,7 +199,7 @@ fn nothing_new_is_a_304() {
 }
 
 #[test]
-fn coming_and_going_are_events_in_the_words_of_whoever_watches() {
+fn subscribing_and_leaving_are_events_in_the_watchers_dialect() {
     for is_one in [false, true] {
         let server = drop_in();
         let mut watcher = watcher_of(&server, is_one);
@@ -242,7 +242,7 @@ fn subscription_events_are_private() {
 }
 
 #[test]
-fn who_resumes_after_a_subscription_event_misses_none() {
+fn a_watcher_that_resumes_after_a_subscription_event_misses_none() {
     for is_one in [false, true] {
         let server = drop_in();
         let mut watcher = watcher_of(&server, is_one);
@@ -305,7 +305,7 @@ fn the_cursor_of_the_list_is_where_its_events_begin() {
 }
 
 #[test]
-fn ids_of_another_process_say_that_something_may_be_lost() {
+fn an_id_of_another_process_shows_that_events_may_be_lost() {
     let server = drop_in();
     post(&server, "topic=a&data=1");
     let token = bearer(&Tokens::everything().zero);
@@ -314,7 +314,7 @@ fn ids_of_another_process_say_that_something_may_be_lost() {
     connection.send(request("GET", &format!("{HUB}?topic=a"), &headers, b""));
     assert_eq!(connection.head().header("last-event-id"), Some("k7q2ma:1"), "not what was asked");
     post(&server, "topic=a&data=2");
-    assert!(event(&mut connection).ends_with("data: 2\n\n"), "and it goes on there");
+    assert!(event(&mut connection).ends_with("data: 2\n\n"), "and it continues there");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn only_the_first_of_a_field_counts_and_the_query_does_not() {
 }
 
 #[test]
-fn what_is_no_form_has_no_topic() {
+fn a_body_that_is_not_a_form_has_no_topic() {
     let server = drop_in();
     let token = bearer(&Tokens::everything().zero);
     for content_type in ["application/json", "multipart/form-data; boundary=x", ""] {
@@ -132,7 +132,7 @@ fn errors_of_a_1_0_publish_have_their_statuses() {
 }
 
 #[test]
-fn a_body_that_is_too_large_has_the_status_of_its_dialect() {
+fn a_body_that_is_too_large_gets_its_dialects_status() {
     let server = drop_in();
     let tokens = Tokens::everything();
     let form = format!("topic=a&data={}", "x".repeat((1 << 20) + 1));
@@ -160,7 +160,7 @@ fn a_token_must_cover_every_topic() {
         let challenge = answer.header("www-authenticate").unwrap();
         assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
     }
-    // Rights are checked before the namespace is.
+    // Permissions are checked before the namespace.
     let (status_zero, _) = status(&server, &tokens.zero, "topic=/.well-known/mercure/x");
     let (status_one, _) = status(&server, &tokens.one, "topic=/.well-known/mercure/x");
     assert_eq!((status_zero, status_one), (401, 403));
@@ -190,7 +190,7 @@ fn a_namespaced_claim_wins() {
 }
 
 #[test]
-fn what_is_published_here_can_be_read_there() {
+fn an_event_published_over_mercure_can_be_read_natively() {
     let server = drop_in();
     let id = id_of(&post(&server, "topic=news/today&data=x"));
     let key = mercure::native_token();
@@ -210,7 +210,7 @@ fn an_open_hub_takes_forms_from_programs_but_not_from_foreign_pages() {
 }
 
 #[test]
-fn an_id_that_no_client_could_send_back_is_refused_on_every_way_in() {
+fn an_id_that_no_client_could_send_back_is_rejected_on_every_route() {
     let server = drop_in();
     let tokens = Tokens::everything();
     let native = mercure::native_token();

@@ -10,7 +10,7 @@ use tidings_server::Config;
 use tidings_testkit::http::{Connection, Response, request};
 use tidings_testkit::server::TestServer;
 
-/// An open hub would do for most; this one has everything.
+/// An open hub would be enough for most tests; this one has every feature.
 fn get(server: &TestServer, query: &str) -> Response {
     let token = bearer(&Tokens::everything().zero);
     server.request("GET", &format!("{HUB}?{query}"), &[("authorization", &token)], "")
@@ -62,7 +62,7 @@ fn the_answer_begins_at_once_and_has_the_headers_clients_expect() {
             ] {
                 assert_eq!(head.header(name), Some(value), "{name}");
             }
-            assert_eq!(head.header("last-event-id"), None, "nobody asked to go on");
+            assert_eq!(head.header("last-event-id"), None, "the request did not resume");
             let id = id_of(&post(&server, "topic=a&data=x"));
             let first = stream.block().unwrap();
             assert_eq!(first, format!(":\nid: {id}\ndata: x\n\n"), "a comment, then the event");
@@ -87,7 +87,7 @@ fn heartbeats_are_bare_comments() {
 
 #[test]
 fn selectors_of_0_x_and_matchers_of_1_0_choose_topics() {
-    // Whoever wants and may have everything would hear of subscriptions too.
+    // A subscriber to everything with every grant would get subscription events too.
     let quiet = |config: &mut Config| {
         mercure::configure(config);
         config.mercure.subscriptions = false;
@@ -124,7 +124,7 @@ fn selectors_of_0_x_and_matchers_of_1_0_choose_topics() {
 }
 
 #[test]
-fn exact_means_exact() {
+fn exact_matchers_match_nothing_else() {
     let server = drop_in();
     let mut stream = subscribe(&server, "match=https://x.example/%7Bid%7D", &[]);
     post(&server, "topic=https://x.example/1&data=0");
@@ -214,7 +214,7 @@ fn other_paths_and_methods_are_404_and_405() {
 }
 
 #[test]
-fn a_stream_goes_on_after_the_id_it_is_given_by_header_or_parameter() {
+fn a_stream_resumes_after_the_id_in_header_or_parameter() {
     let server = drop_in();
     let own = id_of(&post(&server, "topic=a&data=1&id=urn:my:1"));
     let ours = id_of(&post(&server, "topic=a&data=2"));
@@ -285,7 +285,7 @@ fn private_events_need_a_grant_for_any_of_their_topics() {
         post(&server, &format!("{book}&data=4"));
         assert!(event(&mut stream).ends_with("data: 3\n\n"), "{topic}");
         assert!(event(&mut stream).ends_with("data: 4\n\n"), "{topic}");
-        // The same for what is replayed.
+        // The same holds for replayed events.
         let headers = [("authorization", &*bearer(&token)), ("last-event-id", "earliest")];
         let mut again = server.subscribe(&target, &headers);
         assert!(event(&mut again).ends_with("data: 3\n\n"), "{topic}");
@@ -303,7 +303,7 @@ fn a_grant_does_not_limit_public_events() {
 }
 
 #[test]
-fn who_finds_no_room_is_told_when_to_come_back() {
+fn a_subscriber_without_room_learns_when_to_come_back() {
     let server = TestServer::builder()
         .config(mercure::configure)
         .engine(|engine| engine.subscribers_max = 0)

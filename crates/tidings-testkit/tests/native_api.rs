@@ -32,7 +32,7 @@ fn a_publish_is_answered_with_its_id_and_reaches_subscribers() {
 
 /// M1, on the side of HTTP/1.1.
 #[test]
-fn a_stream_has_the_headers_of_the_mission_and_opens_with_a_comment_a_retry_and_an_id() {
+fn a_stream_has_the_specified_headers_and_begins_with_a_comment_a_retry_and_an_id() {
     for server in both_engines() {
         server.post("/events/a", "before");
         let mut connection = server.connect();
@@ -57,7 +57,7 @@ fn a_stream_has_the_headers_of_the_mission_and_opens_with_a_comment_a_retry_and_
 }
 
 #[test]
-fn both_ways_out_have_the_same_head_and_the_same_bytes() {
+fn both_engines_send_the_same_head_and_the_same_bytes() {
     let [direct, portable] = both_engines().map(|server| {
         server.post("/events/a", "one");
         let mut stream = server.connect();
@@ -78,7 +78,7 @@ fn both_ways_out_have_the_same_head_and_the_same_bytes() {
 fn a_connection_that_was_used_before_can_become_a_stream() {
     let server = TestServer::start();
     let mut connection = server.connect();
-    // Pipelined, so that the stream is asked for before the answers have been read.
+    // Pipelined, so that the stream is requested before the answers have been read.
     let mut requests = request("POST", "/events/a", &[], b"one");
     requests.extend(request("POST", "/events/a", &[], b"two"));
     requests.extend(request("GET", "/events/a?last=5", &[], b""));
@@ -90,14 +90,14 @@ fn a_connection_that_was_used_before_can_become_a_stream() {
     assert_eq!(connection.event(), Some(format!("id: {}\ndata: two\n\n", id(2))));
 }
 
-/// The socket is not taken from under an answer that its reader has not made room for.
+/// The socket is not handed over while an answer still waits for its reader.
 #[test]
 fn answers_that_wait_for_their_reader_go_out_before_the_stream() {
     let server = TestServer::start();
     server.post("/events/a", "x".repeat(1 << 20));
     let mut connection = server.connect();
     let accept = [("accept", "application/json")];
-    // More than the buffers between hold.
+    // More than the buffers on the way hold.
     let pages = 16;
     let mut requests = request("GET", "/events/a", &accept, b"").repeat(pages);
     requests.extend(request("GET", "/events/a", &[], b""));
@@ -110,7 +110,7 @@ fn answers_that_wait_for_their_reader_go_out_before_the_stream() {
     assert_eq!(connection.block().as_deref(), Some(": tidings\n\n"));
 }
 
-/// M6, at the server's door: whoever leaves while being let in leaves nothing behind.
+/// M6, in the server: a client that leaves while it is being accepted leaves nothing behind.
 #[test]
 fn a_subscriber_that_leaves_is_forgotten() {
     for server in both_engines() {
@@ -140,7 +140,7 @@ fn http_1_0_gets_a_stream_without_chunks() {
 }
 
 #[test]
-fn head_says_what_get_would() {
+fn head_has_the_headers_of_get() {
     let server = TestServer::start();
     let mut connection = server.connect();
     connection.send(request("HEAD", "/events/a", &[], b""));
@@ -179,13 +179,13 @@ fn a_topic_is_percent_decoded() {
 }
 
 #[test]
-fn a_stream_of_events_ends_at_an_id_that_is_reused_and_nothing_behind_it_is_published() {
+fn a_stream_of_events_ends_at_a_reused_id_and_nothing_after_it_is_published() {
     let server = TestServer::start();
     server.post("/events/a?id=600", "another");
     let headers = [("content-type", "application/x-ndjson"), ("transfer-encoding", "chunked")];
     let mut publisher = server.connect();
     publisher.send(request("POST", "/events/a", &headers, b""));
-    // Several batches are on their way when the first one is found wrong.
+    // Several batches are in flight when the first one turns out to be wrong.
     let line = |n: u64| format!("{{\"id\":\"{n}\",\"data\":\"{n:01000}\"}}\n");
     let lines: String = (1..=5000).map(line).collect();
     publisher.send(chunk(&lines));
@@ -203,7 +203,7 @@ fn a_stream_of_events_ends_at_an_id_that_is_reused_and_nothing_behind_it_is_publ
 }
 
 #[test]
-fn a_reader_resumes_after_the_oldest_event_with_its_id_on_a_topic_it_asks_for() {
+fn a_reader_resumes_after_the_oldest_event_with_its_id_on_a_requested_topic() {
     let server = TestServer::start();
     for (topic, id) in [("x", "1"), ("a", "1"), ("b", "1"), ("a", "2"), ("b", "2"), ("x", "9")] {
         server.post(&format!("/events/{topic}?id={id}"), format!("{topic}{id}"));
@@ -262,7 +262,7 @@ fn a_stream_of_events_is_published_as_it_comes() {
     let headers = [("content-type", "application/x-ndjson"), ("transfer-encoding", "chunked")];
     publisher.send(request("POST", "/events/a", &headers, b""));
     for number in 1..=3 {
-        // Each is there before the next is sent.
+        // Each event arrives before the next is sent.
         publisher.send(chunk(&format!("{{\"data\":{number}}}\n")));
         assert_eq!(stream.event(), Some(format!("id: {}\ndata: {number}\n\n", id(number))));
     }
@@ -293,7 +293,7 @@ fn a_long_stream_of_events_keeps_its_order() {
 }
 
 #[test]
-fn one_hub_is_piped_into_another() {
+fn one_hub_can_be_piped_into_another() {
     let upstream = TestServer::builder().epoch("upstrm").start();
     let downstream = TestServer::start();
     let sse = [("content-type", "text/event-stream")];
@@ -315,7 +315,7 @@ fn one_hub_is_piped_into_another() {
 
 /// M5.
 #[test]
-fn an_ended_topic_sends_a_last_event_and_turns_browsers_away() {
+fn an_ended_topic_sends_a_last_event_and_keeps_browsers_away() {
     for server in both_engines() {
         assert_eq!(server.request("DELETE", "/events/a", &[], "").code(), "topic_unknown");
         server.post("/events/a", "x");
@@ -333,17 +333,17 @@ fn an_ended_topic_sends_a_last_event_and_turns_browsers_away() {
         assert_eq!(again.status(), 204);
         let resumed = [("accept", "text/event-stream"), ("last-event-id", &id(2))];
         assert_eq!(server.request("GET", "/events/a", &resumed, "").status(), 204);
-        // Who has not seen the end gets it first.
+        // A subscriber that has not seen the end gets it first.
         let mut behind = server.subscribe("/events/a", &[("last-event-id", &id(1))]);
         assert_eq!(behind.event(), Some(last.clone()));
         assert_eq!(behind.event(), None);
-        // Ending it again changes nothing; publishing to it begins it again.
+        // Ending it again changes nothing; publishing to it reopens it.
         assert_eq!(server.request("DELETE", "/events/a", &[], "").json()["duplicate"], true);
         server.post("/events/a", "y");
         let mut revived = server.subscribe("/events/a", &[]);
         server.post("/events/a", "z");
         assert_eq!(revived.event(), Some(format!("id: {}\ndata: z\n\n", id(4))));
-        // Who subscribes to more than the topic stays.
+        // A subscriber to more than the topic stays connected.
         assert_eq!(wider.event(), Some(last));
         assert_eq!(wider.event(), Some(format!("id: {}\ndata: y\n\n", id(3))));
     }
@@ -368,7 +368,7 @@ fn a_subscriber_without_room_is_asked_to_come_back() {
 #[test]
 fn subscribers_do_not_use_up_the_connections() {
     if is_portable() {
-        return; // there, a subscriber's connection stays with the HTTP library
+        return; // in that engine, a subscriber's connection stays with the HTTP library
     }
     let server = TestServer::builder().config(|config| config.http.connections_max = 1).start();
     let mut streams = [(); 5].map(|()| server.subscribe("/events/a", &[]));
@@ -376,7 +376,7 @@ fn subscribers_do_not_use_up_the_connections() {
     for stream in &mut streams {
         assert!(stream.event().unwrap().ends_with("data: x\n\n"));
     }
-    // Who comes while somebody else is being served is served next.
+    // A connection that arrives while another is being served is served next.
     let mut first = server.connect();
     first.send(request("GET", "/healthz", &[], b""));
     assert_eq!(first.response().status(), 200);
@@ -387,7 +387,7 @@ fn subscribers_do_not_use_up_the_connections() {
 }
 
 #[test]
-fn a_leaving_server_ends_its_streams_and_finishes_what_was_begun() {
+fn a_server_that_shuts_down_ends_its_streams_and_finishes_begun_requests() {
     let server = TestServer::start();
     let mut stream = server.subscribe("/events/a", &[]);
     let mut polling = server.connect();
@@ -398,7 +398,7 @@ fn a_leaving_server_ends_its_streams_and_finishes_what_was_begun() {
     publisher.send(request("POST", "/events/a", &headers, b""));
     publisher.send(chunk("{\"data\":1}\n"));
     stream.event().unwrap();
-    // The long poll has its event, the stream of events is told how far it came.
+    // The long poll gets its event, and the stream of events learns how far it got.
     assert_eq!(polling.response().json()["events"][0]["data"], "1");
     server.stop();
     let stopped = publisher.response();
@@ -408,7 +408,7 @@ fn a_leaving_server_ends_its_streams_and_finishes_what_was_begun() {
 }
 
 #[test]
-fn the_hub_says_how_it_is_and_what_it_knows() {
+fn the_hub_reports_its_health_and_its_topics() {
     let server = TestServer::start();
     assert_eq!(server.get_json("/healthz").json(), json!({ "status": "ok" }));
     assert_eq!(server.get_json("/readyz").json(), json!({ "status": "ready" }));
@@ -430,7 +430,7 @@ fn the_hub_says_how_it_is_and_what_it_knows() {
     assert_eq!(page, json!({ "topics": [entry("b/2", 2, 4)] }));
 }
 
-/// M1, on the side of HTTP/2, with a client that is not ours.
+/// M1, over HTTP/2, with an independent client.
 #[test]
 fn curl_speaks_http_2_with_prior_knowledge() {
     let server = TestServer::start();
@@ -444,7 +444,7 @@ fn curl_speaks_http_2_with_prior_knowledge() {
     };
     let url = server.url("/events/a");
     assert_eq!(curl(&["--data", "one", &url]), format!("{{\"id\":\"{}\"}}\n", id(1)));
-    // The stream is ended by the hub, so that curl ends.
+    // The hub ends the stream, so that curl ends.
     curl(&["--request", "DELETE", &url]);
     let answer = curl(&["--include", &format!("{url}?last=2")]);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

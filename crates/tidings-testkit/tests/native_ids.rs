@@ -1,4 +1,4 @@
-//! Ids that publishers give, as users of the native API see them: repeats, reuse, and resuming.
+//! Publishers' own ids in the native API: repeats, reuse, and resuming.
 
 #![allow(clippy::unwrap_used)]
 
@@ -93,12 +93,12 @@ fn an_id_that_only_other_topics_have_is_a_reset_once_old_events_are_dropped() {
     assert_eq!(connection.head().header("tidings-resume"), Some("reset"));
     let reset = std::iter::from_fn(|| connection.event()).find(|e| e.contains("tidings.reset"));
     assert!(reset.unwrap().contains("\"unknown\""));
-    // Everything that is left of the topic, and not only what came after the other topic's event.
+    // All remaining events of the topic, not only those after the other topic's event.
     assert!(connection.event().unwrap().contains("xxx"));
 }
 
 #[test]
-fn an_id_with_other_content_is_refused_by_line_and_topic_in_every_format() {
+fn an_id_with_other_content_is_rejected_by_line_and_topic_in_every_format() {
     let server = TestServer::start();
     let ndjson = [("content-type", "application/x-ndjson")];
     let sse = [("content-type", "text/event-stream")];
@@ -135,7 +135,7 @@ fn an_id_with_other_content_is_refused_by_line_and_topic_in_every_format() {
     let lines =
         "{\"topic\":\"d\",\"id\":\"5\",\"data\":1}\n{\"topic\":\"d\",\"id\":\"5\",\"data\":2}";
     refused(server.request("POST", "/events", &ndjson, lines), "d", Some(("line", 2)));
-    // What was refused left nothing.
+    // The rejected events left nothing.
     let page = server.get_json("/events").json();
     assert_eq!(page["events"].as_array().unwrap().len(), 2, "{page}");
 }

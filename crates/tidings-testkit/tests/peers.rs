@@ -1,8 +1,8 @@
-//! Peers that stall and peers that vanish: the first stay, the second are found.
+//! Peers that stall stay connected; peers that vanish are found.
 //!
 //! A peer vanishes when its machine loses power or its network: no FIN, no reset, packets go
-//! nowhere. That is made with a network namespace whose link is taken down, which needs root;
-//! without it the test says so and does nothing.
+//! nowhere. The test takes down the link of a network namespace, which needs root; without root it
+//! says so and is skipped.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -18,7 +18,7 @@ use tidings_testkit::server::{TestServer, is_portable};
 const SERVER: &str = "10.213.77.1";
 const CLIENT: &str = "10.213.77.2";
 
-/// A namespace of our own, with a link to us; taken away at the end.
+/// A network namespace with a link to this one; removed at the end.
 struct Elsewhere {
     name: String,
 }
@@ -48,7 +48,7 @@ impl Elsewhere {
         format!("td{}b", std::process::id() % 1_000_000)
     }
 
-    /// `curl` over there, listening to `url`.
+    /// `curl` in the namespace, subscribed to `url`.
     fn listen(&self, url: &str) -> Child {
         Command::new("ip")
             .args(["netns", "exec", &self.name, "curl", "-sN", url])
@@ -57,7 +57,7 @@ impl Elsewhere {
             .unwrap()
     }
 
-    /// Nothing comes from there any more.
+    /// Cuts the link, so that nothing more comes from there.
     fn vanish(&self) {
         assert!(ip(&format!("-n {} link set {} down", self.name, self.theirs())));
     }
@@ -93,15 +93,18 @@ fn closes(server: &TestServer, reason: CloseReason) -> u64 {
 }
 
 #[test]
-fn a_subscriber_that_ends_its_sending_side_goes_on_to_get_events() {
+fn a_subscriber_that_ends_its_sending_side_still_gets_events() {
     if is_portable() {
-        eprintln!("SKIPPED: a response body sees its connection go only by the end of that side");
+        eprintln!(
+            "SKIPPED: a response body notices a closed connection only by the end of that \
+                   side"
+        );
         return;
     }
     let server = TestServer::start();
     let mut half_closed = server.connect();
     half_closed.send(request("GET", "/events/a", &[], b""));
-    // At once, as `nc` does behind its standard input.
+    // At once, as `nc` does at the end of its standard input.
     half_closed.finish();
     assert_eq!(half_closed.head().status, 200);
     let mut later = server.subscribe("/events/a", &[]);
@@ -128,13 +131,13 @@ fn a_subscriber_that_closes_is_noticed_without_an_event() {
 }
 
 #[test]
-fn a_vanished_peer_is_found_and_a_stalled_one_is_not_taken_for_it() {
+fn a_vanished_peer_is_found_and_a_stalled_one_stays() {
     if is_portable() {
         eprintln!("SKIPPED: a response body does not see its connection");
         return;
     }
     let Some(elsewhere) = Elsewhere::make() else {
-        eprintln!("SKIPPED: no network namespace can be made here (needs root and iproute2)");
+        eprintln!("SKIPPED: cannot create a network namespace here (needs root and iproute2)");
         return;
     };
     let server = TestServer::builder()
@@ -148,7 +151,7 @@ fn a_vanished_peer_is_found_and_a_stalled_one_is_not_taken_for_it() {
         })
         .start();
 
-    // The stalled one: lives, but reads nothing, while far more is sent than its window takes.
+    // The stalled peer is alive but reads nothing, while far more is sent than fits its window.
     let mut stalled = TcpStream::connect(server.address()).unwrap();
     stalled.write_all(b"GET /events/a HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut vanishing = elsewhere.listen(&server.url("/events/a"));

@@ -1,5 +1,5 @@
-//! What a log that is held elsewhere can do to a hub: outages, answers that are lost, answers and
-//! requests that come late. (That it is a log at all, the store suite says: `stores.rs`.)
+//! What a log that is held elsewhere can do to a hub: outages, lost answers, late answers and
+//! requests. (The store suite checks that it is a log: `stores.rs`.)
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -60,13 +60,13 @@ fn data(log: &dyn Log) -> Vec<String> {
 fn eventually(holds: impl Fn() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(20), "it does not come to hold");
+        assert!(began.elapsed() < Duration::from_secs(20), "the condition never holds");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
 #[test]
-fn an_outage_refuses_events_for_a_while_and_serves_what_is_there() {
+fn an_outage_rejects_events_for_a_while_and_still_serves_readers() {
     let world = World::new();
     world.append("one").unwrap();
     world.link.down();
@@ -74,7 +74,7 @@ fn an_outage_refuses_events_for_a_while_and_serves_what_is_there() {
     assert_eq!(world.log.health().failure.unwrap().kind(), "away");
     assert_eq!(world.all(), ["one"]);
     world.link.up();
-    // Nobody has to publish for that.
+    // No publish is needed for that.
     world.log.retain(Timestamp::default()).unwrap();
     assert!(world.log.health().failure.is_none());
     world.append("two").unwrap();
@@ -82,7 +82,7 @@ fn an_outage_refuses_events_for_a_while_and_serves_what_is_there() {
 }
 
 #[test]
-fn an_answer_that_is_lost_is_asked_for_and_the_event_is_there_once() {
+fn a_lost_answer_is_recovered_and_the_event_is_there_once() {
     let world = World::new();
     world.link.next_append(Mishap::AnswerLost);
     assert_eq!(world.append("one").unwrap(), Position::new(1));
@@ -91,12 +91,12 @@ fn an_answer_that_is_lost_is_asked_for_and_the_event_is_there_once() {
 }
 
 #[test]
-fn a_request_that_is_late_is_shut_out_before_its_publisher_is_told_that_nothing_is_stored() {
+fn a_late_request_is_shut_out_before_its_publisher_learns_that_nothing_is_stored() {
     let world = World::new();
     world.link.next_append(Mishap::Late);
     assert!(matches!(world.append("late"), Err(AppendError::Away { .. })));
     world.link.deliver_late();
-    // Until the node has read what came late, an append finds its place taken and has to be
+    // Until the node has read the late entry, an append finds its place taken and has to be
     // repeated.
     let stored = (0..1000).any(|_| world.append("next").is_ok());
     assert!(stored);
@@ -104,7 +104,7 @@ fn a_request_that_is_late_is_shut_out_before_its_publisher_is_told_that_nothing_
 }
 
 #[test]
-fn what_cannot_be_asked_for_is_undecided_and_comes_once_or_never() {
+fn an_outcome_that_cannot_be_found_out_is_undecided_and_the_event_comes_once_or_never() {
     for (mishap, arrives) in [
         (Mishap::AnswerLostThenDown, true),
         (Mishap::LateThenDown, true),
@@ -116,7 +116,7 @@ fn what_cannot_be_asked_for_is_undecided_and_comes_once_or_never() {
         let undecided = world.append("two");
         assert!(matches!(undecided, Err(AppendError::Undecided { .. })), "{undecided:?}");
         assert_eq!(world.log.health().failure.unwrap().kind(), "undecided");
-        assert_eq!(world.all(), ["one"], "nobody sees what may not be there");
+        assert_eq!(world.all(), ["one"], "no reader sees an undecided event");
         world.link.up();
         if arrives {
             world.link.deliver_late();
@@ -136,7 +136,7 @@ fn two_nodes_have_one_order_and_the_slower_writer_loses_nothing() {
     let (_link, other) = node(&world.journal);
     for n in 0..20 {
         let log: &dyn Log = if n % 2 == 0 { &*world.log } else { &*other };
-        // One that was overtaken is told so, and has stored nothing.
+        // An append that was overtaken fails and has stored nothing.
         while log.append(vec![draft("t", &n.to_string())], at(n)).is_err() {}
     }
     let expected: Vec<_> = (0..20).map(|n| n.to_string()).collect();
@@ -144,7 +144,7 @@ fn two_nodes_have_one_order_and_the_slower_writer_loses_nothing() {
 }
 
 #[test]
-fn publishers_are_told_by_status_and_code_what_became_of_their_event() {
+fn publishers_learn_the_fate_of_their_event_by_status_and_code() {
     let world = World::new();
     let server = TestServer::builder().store(Arc::clone(&world.log) as Arc<dyn Log>).start();
     let publish = || server.post("/events/t", "x");
@@ -165,7 +165,7 @@ fn publishers_are_told_by_status_and_code_what_became_of_their_event() {
 }
 
 #[test]
-fn a_publisher_that_repeats_what_was_undecided_with_its_id_has_one_event() {
+fn a_publisher_that_repeats_an_undecided_event_with_its_id_has_one_event() {
     for arrives in [true, false] {
         let world = World::new();
         let server = TestServer::builder().store(Arc::clone(&world.log) as Arc<dyn Log>).start();

@@ -1,4 +1,4 @@
-//! What operators see: counters, connections, metrics.
+//! The operators' view: counters, connections, metrics.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ fn subscribe(server: &TestServer, target: &str) -> (Connection, String) {
     (connection, head.header("tidings-connection").expect("a name").to_owned())
 }
 
-/// Asks until the answer is as `wanted` says.
+/// Asks until the answer satisfies `wanted`.
 fn until(ask: impl Fn() -> Value, wanted: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..2000 {
         let answer = ask();
@@ -34,11 +34,11 @@ fn until(ask: impl Fn() -> Value, wanted: impl Fn(&Value) -> bool) -> Value {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("it never came to be: {}", ask());
+    panic!("the answer never satisfied the condition: {}", ask());
 }
 
 #[test]
-fn topics_tell_how_many_would_get_an_event_and_stats_how_many_got_one() {
+fn topics_report_how_many_would_get_an_event_and_stats_how_many_got_one() {
     let server = TestServer::start();
     let mut streams: Vec<_> =
         ["/events/a", "/events/a", "/events/*", "/events/b"].map(|t| subscribe(&server, t)).into();
@@ -54,7 +54,7 @@ fn topics_tell_how_many_would_get_an_event_and_stats_how_many_got_one() {
 }
 
 #[test]
-fn a_connection_tells_where_it_stands_and_why_it_went() {
+fn a_connection_reports_its_position_and_why_it_was_closed() {
     let server = TestServer::start();
     let (stream, name) = subscribe(&server, "/events/a?topic=b");
     server.post("/events/a", "1");
@@ -71,10 +71,10 @@ fn a_connection_tells_where_it_stands_and_why_it_went() {
     assert_eq!(verdict(&id(9)), "not_in_log");
     drop(stream);
     let told = until(|| ask(""), |told| told["state"] == "closed");
-    // It went with bytes unread; an HTTP library does not tell that from a clean end.
+    // It closed with bytes unread, which an HTTP library does not distinguish from a clean end.
     let reason = if is_portable() { "peer_closed" } else { "peer_reset" };
     assert_eq!(told["reason"], reason);
-    // As text they cannot be compared: a fraction may have any number of digits.
+    // They cannot be compared as text: a fraction may have any number of digits.
     let moment = |name: &str| told[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
     assert!(moment("closed").is_some() && moment("closed") >= moment("since"), "{told}");
     server.post("/events/a", "3");
@@ -87,7 +87,7 @@ fn a_connection_tells_where_it_stands_and_why_it_went() {
 }
 
 #[test]
-fn only_who_may_read_everything_may_see_others() {
+fn only_a_token_for_everything_may_see_other_connections() {
     let server = TestServer::builder()
         .config(|config| {
             let key = |name: &str, key: &str, subscribe: &[&str]| {
@@ -125,7 +125,7 @@ fn value(page: &str, sample: &str) -> f64 {
 }
 
 #[test]
-fn the_metrics_say_what_happened() {
+fn the_metrics_report_what_happened() {
     let server = TestServer::start();
     let (mut live, _) = subscribe(&server, "/events/a");
     let (gone, _) = subscribe(&server, "/events/a");
@@ -139,7 +139,7 @@ fn the_metrics_say_what_happened() {
     let page =
         (0..1000).map(|_| page()).find(|page| value(page, "tidings_delivery_seconds_count") > 0.0);
     let page = page.expect("a delivery is timed once everybody was written");
-    // An HTTP library does not tell a peer that went with bytes unread from a clean end.
+    // An HTTP library does not distinguish a peer that closed with bytes unread from a clean end.
     let (socket, reason) =
         if is_portable() { ("body", "peer_closed") } else { ("socket", "peer_reset") };
     for (sample, expected) in [
@@ -166,15 +166,15 @@ fn the_metrics_say_what_happened() {
     assert!(!server.get_json("/metrics").text().contains("topic=\""), "no topic unless asked for");
 }
 
-/// Debian's packages are for Debian's Python, which need not be the first in the path.
+/// Debian's packages are for Debian's Python, which may not be the first in the path.
 fn debians_python() -> &'static str {
     let debians = "/usr/bin/python3";
     if std::path::Path::new(debians).exists() { debians } else { "python3" }
 }
 
-/// Held by the parser of Prometheus' own Python client, where it is installed.
+/// Checked by the parser of Prometheus' own Python client, where it is installed.
 #[test]
-fn the_metrics_are_read_by_a_parser_that_is_not_ours() {
+fn the_metrics_are_read_by_an_independent_parser() {
     let server = TestServer::start();
     server.post("/events/a", "x");
     let page = server.get_json("/metrics?topic=a").text().to_owned();
@@ -190,7 +190,7 @@ fn the_metrics_are_read_by_a_parser_that_is_not_ours() {
     python.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = python.wait_with_output().unwrap();
     if output.status.code() == Some(77) {
-        // `scripts/test` says so, loudly.
+        // `scripts/test` reports that.
         return;
     }
     assert!(output.status.success());
@@ -199,7 +199,7 @@ fn the_metrics_are_read_by_a_parser_that_is_not_ours() {
 }
 
 #[test]
-fn the_dashboard_and_the_documentation_know_the_metrics_there_are() {
+fn the_dashboard_and_the_documentation_have_exactly_the_existing_metrics() {
     let server = TestServer::start();
     let families = families(server.get_json("/metrics?topic=a").text());
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");

@@ -1,4 +1,4 @@
-//! The store contract, once per store; and what only a store on disk can get wrong.
+//! The store contract, once per store; and tests that apply only to a store on disk.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -33,7 +33,8 @@ impl Stores for MemoryStores {
     }
 }
 
-/// Logs that are held elsewhere, a moment away. Opened again, a node follows from the beginning.
+/// Logs that are held elsewhere, with some latency. When reopened, a node follows from the
+/// beginning.
 #[derive(Default)]
 struct RemoteStores {
     last: std::sync::Mutex<Option<(Arc<Journal>, Retention)>>,
@@ -62,8 +63,8 @@ impl Stores for RemoteStores {
     }
 }
 
-/// Disk stores, each in a folder of its own. Segments are small, so that there are several; little
-/// is held in memory, so that the disk is read.
+/// Disk stores, each in its own folder. Segments are small, so that there are several; little is
+/// held in memory, so that the disk is read.
 struct DiskStores {
     durability: Durability,
     folder: Folder,
@@ -106,7 +107,7 @@ impl Stores for DiskStores {
     }
 }
 
-/// A folder that is removed in the end.
+/// A folder that is removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {

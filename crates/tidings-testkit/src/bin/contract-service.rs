@@ -1,5 +1,6 @@
-//! Our client, dressed for the outside suite of SSE clients, `launchdarkly/sse-contract-tests`: the
-//! suite tells this service over HTTP which streams to open, and is told over HTTP what came of it.
+//! Our client as a service for `launchdarkly/sse-contract-tests`, an outside test suite for SSE
+//! clients: the suite tells this service over HTTP which streams to open, and gets the results over
+//! HTTP.
 //!
 //! `contract-service --port 8000`, then the suite with `-url http://localhost:8000`.
 
@@ -27,8 +28,8 @@ use tidings_client::{
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-/// All the suite knows of, but `event-type-listeners`: that is for clients which must be told in
-/// advance which types will come.
+/// All capabilities of the suite except `event-type-listeners`, which is for clients that must know
+/// the types in advance.
 const CAPABILITIES: [&str; 10] = [
     "bom",
     "comments",
@@ -82,14 +83,14 @@ async fn accept(listener: TcpListener, service: Arc<Service>) {
                 let service = service.clone();
                 async move { Ok::<_, Infallible>(service.answer(request).await) }
             });
-            // An error here is the suite's going.
+            // An error here means that the suite has left.
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
             let _ = connection.await;
         });
     }
 }
 
-/// The streams the suite has asked for.
+/// The streams that the suite has opened.
 #[derive(Default)]
 struct Service {
     sources: Mutex<HashMap<u64, SourceHandle>>,
@@ -170,7 +171,7 @@ fn status(status: StatusCode) -> Response<Full<Bytes>> {
     response
 }
 
-/// The source the suite asks for, and where to report. None if it asks for something impossible.
+/// The source that the suite requests, and where to report. `None` if the request is impossible.
 fn open(params: &Value) -> Option<(EventSource, String)> {
     let text = |name: &str| params[name].as_str();
     let time = |name: &str| params[name].as_u64().map(Duration::from_millis);
@@ -178,7 +179,7 @@ fn open(params: &Value) -> Option<(EventSource, String)> {
     let mut builder =
         EventSource::builder(text("streamUrl")?).comments(true).event_bytes_max(EVENT_BYTES_MAX);
     if let Some(delay) = time("initialDelayMs") {
-        // What the suite says is the wait; zero is no wait at all.
+        // The wait is as the suite says; zero means none at all.
         let policy = Backoff::new().base(delay).floor(Duration::ZERO).jitter(0.0);
         builder = builder.retry_policy(policy);
     }
@@ -200,7 +201,7 @@ fn open(params: &Value) -> Option<(EventSource, String)> {
     Some((builder.open().ok()?, callbacks))
 }
 
-/// Reports what comes of a source, one callback after the other.
+/// Reports the items of a source, one callback after the other.
 async fn tell(mut source: EventSource, callbacks: String) {
     let transport = HttpTransport::new();
     let mut number = 1;
@@ -216,7 +217,8 @@ async fn tell(mut source: EventSource, callbacks: String) {
             }),
             Ok(Item::Comment(text)) => json!({ "kind": "comment", "comment": text }),
             Ok(Item::Reconnecting(lost)) => match &lost.cause {
-                // Neither is an error, and where the suite awaits an event it accepts nothing else.
+                // Neither is an error, and where the suite expects an event it accepts nothing
+                // else.
                 Cause::Ended | Cause::Restarted => continue,
                 cause => json!({ "kind": "error", "error": cause.to_string() }),
             },
@@ -228,10 +230,10 @@ async fn tell(mut source: EventSource, callbacks: String) {
             .body(Body::from(Bytes::from(message.to_string())));
         number += 1;
         let Ok(request) = request else {
-            return eprintln!("{callbacks} is no place for callbacks");
+            return eprintln!("{callbacks} is not a callback URL");
         };
         if let Err(error) = transport.send(request).await {
-            return eprintln!("nobody takes callbacks at {callbacks}: {error}");
+            return eprintln!("cannot send callbacks to {callbacks}: {error}");
         }
     }
 }

@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 
 use tidings_hub::{Draft, Epoch, Timestamp};
 
-/// A log held elsewhere, as an engine with compare-and-set holds it: a sequence of entries, each
-/// appended only if the writer knows how many there are. It never fails; what fails is the
-/// [`Link`](super::Link) to it.
+/// A log held elsewhere, as by an engine with compare-and-set: a sequence of entries, each appended
+/// only if the writer knows how many there are. It never fails; only the [`Link`](super::Link) to
+/// it does.
 #[derive(Debug)]
 pub struct Journal {
     pub(super) epoch: Epoch,
@@ -13,21 +13,21 @@ pub struct Journal {
     grown: Condvar,
 }
 
-/// What the journal holds.
+/// An entry of the journal.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// Tells the writer whether an entry is its own.
+    /// Number by which a writer recognises its own entry.
     pub(super) nonce: u64,
     pub(super) content: Content,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    /// What one append brought.
+    /// The drafts of one append.
     Drafts { drafts: Vec<Draft>, time: Timestamp },
-    /// What is older than retention allows at this moment is dropped, on every node.
+    /// Every node drops events that are older than retention allows at this moment.
     Retained(Timestamp),
-    /// Takes the place of an entry whose fate was not known: now it is.
+    /// Takes the place of an entry whose fate was unknown, and so decides it.
     Barrier,
 }
 
@@ -41,7 +41,7 @@ impl Journal {
         Self { epoch, entries: Mutex::default(), grown: Condvar::new() }
     }
 
-    /// Appends if there are exactly `expected` entries. Returns how many there are then.
+    /// Appends if there are exactly `expected` entries. Returns the new number of entries.
     pub(super) fn append(&self, expected: usize, entry: Entry) -> Result<usize, Behind> {
         let mut entries = self.lock();
         if entries.len() != expected {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::journal::{Behind, Entry, Journal};
 
-/// The way from a node to the [`Journal`], and what can go wrong on it.
+/// The link from a node to the [`Journal`], and its failures.
 #[derive(Debug)]
 pub struct Link {
     journal: Arc<Journal>,
@@ -16,13 +16,13 @@ pub struct Link {
 struct State {
     latency: Duration,
     is_down: bool,
-    /// What becomes of the next requests to append.
+    /// The mishap that the next request to append meets.
     next: Option<Mishap>,
     /// Requests that are still on their way.
     late: Vec<(usize, Entry)>,
 }
 
-/// What becomes of a request to append.
+/// A failure of a request to append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mishap {
     /// It is carried out; the answer is lost.
@@ -35,12 +35,12 @@ pub enum Mishap {
     LateThenDown,
 }
 
-/// Why a request had no good answer.
+/// Why a request failed.
 #[derive(Debug)]
 pub(super) enum LinkError {
     /// It was not sent.
     Down,
-    /// It was sent, and nothing came back.
+    /// It was sent, but nothing came back.
     NoAnswer,
     /// There are more entries than the writer knows: nothing was appended.
     Behind,
@@ -81,12 +81,12 @@ impl Link {
         self.lock().is_down = false;
     }
 
-    /// Lets the next request to append meet with `mishap`.
+    /// Makes the next request to append meet `mishap`.
     pub fn next_append(&self, mishap: Mishap) {
         self.lock().next = Some(mishap);
     }
 
-    /// Requests that were late arrive now. Those that no longer fit are refused by the journal.
+    /// Delivers late requests. The journal rejects those that no longer fit.
     pub fn deliver_late(&self) {
         let late = std::mem::take(&mut self.lock().late);
         for (expected, entry) in late {
@@ -118,7 +118,7 @@ impl Link {
         }
     }
 
-    /// The entry with this number, if it is there.
+    /// The entry with this number, if it exists.
     pub(super) fn get(&self, number: usize) -> Result<Option<Entry>, LinkError> {
         self.pass()?;
         Ok(self.journal.get(number))
@@ -130,7 +130,7 @@ impl Link {
         Ok(self.journal.len())
     }
 
-    /// Waits until there is something after the first `known` entries, or `patience` is over.
+    /// Waits for entries after the first `known`, or until `patience` is over.
     pub(super) fn wait(&self, known: usize, patience: Duration) {
         match self.is_down() {
             true => thread::sleep(patience),

@@ -1,13 +1,11 @@
-//! What a log knows of the ids that publishers give.
+//! A log's knowledge of publishers' own ids.
 
 use tidings_hub::{CheckError, Draft, EventId, Fate, Log, Matcher, Position, Repeats};
 
 use super::{Retention, Stores, append, draft, topic};
 
 /// `once`, within a batch, across batches, across reopening.
-pub fn a_draft_that_repeats_an_event_is_known_and_one_that_says_something_else_refused(
-    stores: &dyn Stores,
-) {
+pub fn a_repeated_draft_is_recognised_and_one_with_other_content_rejected(stores: &dyn Stores) {
     let once = |id: &str, data: &str| with_id(Draft { once: true, ..draft("a", data) }, id);
     let mut store = stores.fresh(Retention::ALL);
     append(&*store, vec![draft("a", "0"), once("1", "x"), once("2", "y")]);
@@ -23,7 +21,7 @@ pub fn a_draft_that_repeats_an_event_is_known_and_one_that_says_something_else_r
     }
 }
 
-/// What is to become of drafts; the number of the first one whose id is reused.
+/// The fates of drafts, or the number of the first one whose id is reused.
 pub(super) fn fates(store: &dyn Log, drafts: &[Draft]) -> Result<Vec<Fate>, usize> {
     Repeats::new().check(store, drafts).map_err(|error| match error {
         CheckError::IdReused { at, .. } => at,
@@ -49,7 +47,7 @@ pub fn an_id_belongs_to_its_topic(stores: &dyn Stores) {
         vec![
             draft("a", ""),
             with_id(draft("a", ""), "5"),
-            // Ids of which one begins the other.
+            // Ids of which one is a prefix of the other.
             with_id(draft("a", ""), "55"),
             with_id(both, "5"),
         ],
@@ -90,7 +88,7 @@ pub fn an_id_on_very_many_topics_is_found_on_each(stores: &dyn Stores) {
             assert_eq!(find(&*store, "1", &[&format!("t/{n}")]), Some(Position::new(n)));
         }
         assert_eq!(find(&*store, "1", &["t/0"]), None);
-        // By pattern, perhaps an older one.
+        // A pattern may find an older one.
         assert_eq!(find(&*store, "1", &["t/*"]), Some(Position::new(1)));
         assert_eq!(find(&*store, "1", &["**"]), Some(Position::new(1)));
         store = stores.reopened(store);
@@ -108,6 +106,6 @@ pub fn the_oldest_record_with_an_id_is_found(stores: &dyn Stores) {
     assert_eq!(find("x"), Some(Position::new(2)));
     assert_eq!(find("y"), Some(Position::new(3)));
     assert_eq!(find("z"), None);
-    // A topic is no id, and an id that the log makes is found without being looked for.
+    // A topic is not an id, and an id that the log makes is not looked up here.
     assert_eq!(find("a"), None);
 }

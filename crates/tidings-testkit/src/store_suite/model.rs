@@ -8,16 +8,16 @@ use tidings_hub::{
 
 use super::{Dice, Retention, Stores, at, interest, topic};
 
-/// A store as it would be if it cost nothing: a list.
+/// A store without regard to cost: a list.
 #[derive(Debug, Default)]
 pub struct Model {
     records: Vec<Record>,
-    /// How many of them retention dropped. The store decides; it may only ever drop the oldest.
+    /// Number of records that retention dropped. The store decides, but may only drop the oldest.
     dropped: usize,
 }
 
 impl Model {
-    /// What the store should answer to an append.
+    /// The answer that the store should give to an append.
     fn append(&mut self, drafts: &[Draft], now: Timestamp) -> Vec<Position> {
         let now = self.records.last().map_or(now, |last| now.max(last.time()));
         let mut positions = Vec::new();
@@ -29,7 +29,7 @@ impl Model {
         positions
     }
 
-    /// What the store should know of a draft before it is appended.
+    /// The fate that the store should find for a draft.
     fn fate(&self, draft: &Draft) -> Result<Fate, ()> {
         let Some(id) = draft.id.as_ref().filter(|_| draft.once) else {
             return Ok(Fate::Store);
@@ -160,7 +160,7 @@ fn ask(store: &dyn Log, model: &Model, dice: &mut Dice) {
     assert_eq!(store.catalog().topics(prefix, behind.as_ref(), count).expect("found"), expected);
 }
 
-/// Waits, for a count may be a little late.
+/// Waits, because a count may be a little late.
 fn count_comes_to(store: &dyn Log, expected: usize) {
     let begun = Instant::now();
     while store.catalog().topic_count() != expected {

@@ -1,4 +1,4 @@
-/// Random numbers from a seed (splitmix64): the same seed, the same test.
+/// Random numbers from a seed (splitmix64): the same seed makes the same test.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 

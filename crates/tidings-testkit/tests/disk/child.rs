@@ -1,6 +1,6 @@
-//! Stores in processes of their own, which end badly.
+//! Stores in separate processes, which end badly.
 //!
-//! A child is this very test program, asked to run [`child_appends`] only.
+//! A child is this test program, running only [`child_appends`].
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -13,12 +13,13 @@ use super::{Folder, check, event};
 
 const KILLS: u64 = 60;
 
-/// The folder a child appends to.
+/// The variable with the folder that a child appends to.
 const FOLDER: &str = "TIDINGS_TEST_FOLDER";
-/// Whether it asks for `fsync`.
+/// The variable that says whether it uses `fsync`.
 const FSYNC: &str = "TIDINGS_TEST_FSYNC";
 
-/// Not a test by itself: what a child does. Appends without end, and says what was acknowledged.
+/// Not a test by itself, but the child's work: appends without end, and prints what was
+/// acknowledged.
 #[test]
 fn child_appends() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
@@ -30,7 +31,7 @@ fn child_appends() {
     };
     let store = DiskStore::open(config).unwrap();
     let mut dice = Dice::new(u64::from(std::process::id()));
-    // Ends the line that the test harness began.
+    // Ends the line begun by the test harness.
     println!();
     for _ in 0..1_000_000 {
         let next = store.bounds().head.get() + 1;
@@ -39,7 +40,7 @@ fn child_appends() {
         match store.append(drafts.collect(), at(next)) {
             Ok(appended) => println!("acknowledged {}", appended[appended.len() - 1].position),
             Err(error @ AppendError::Full { .. }) => {
-                // Reading goes on.
+                // Reading still works.
                 let bounds = check(&store);
                 assert_eq!(bounds.head.next(), Position::new(next));
                 let failure = store.health().failure.unwrap();
@@ -90,7 +91,7 @@ fn no_acknowledged_event_is_lost_by_kill_9() {
                 }
             }
             child.kill().unwrap();
-            // What it said before it was gone counts too.
+            // Lines it printed before it ended count too.
             for line in lines {
                 if let Some(position) = line.unwrap().strip_prefix("acknowledged ") {
                     acknowledged = position.parse().unwrap();
@@ -110,10 +111,9 @@ fn no_acknowledged_event_is_lost_by_kill_9() {
     }
 }
 
-/// The largest file a child may write is a stand-in for a full disk: the write fails the same way,
-/// half done.
+/// A limit on file size stands in for a full disk: the write fails the same way, half done.
 #[test]
-fn a_disk_that_takes_no_more_refuses_events_with_a_reason_and_serves_readers() {
+fn a_full_disk_rejects_events_with_a_reason_and_still_serves_readers() {
     // In units of 512 bytes: less than a segment.
     for blocks in [140, 170, 200] {
         let folder = Folder::new();
@@ -126,7 +126,7 @@ fn a_disk_that_takes_no_more_refuses_events_with_a_reason_and_serves_readers() {
         let failed = said("failed ").unwrap();
         assert!(failed.contains(".log") && failed.contains("large"), "{failed}");
         let acknowledged = said("acknowledged ").unwrap().parse().unwrap();
-        // With room again, it goes on.
+        // With room again, it continues.
         let store = DiskStore::open(folder.config()).unwrap();
         assert!(check(&store).head >= Position::new(acknowledged));
         super::fill(&store, 20);

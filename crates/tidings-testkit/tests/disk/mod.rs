@@ -23,7 +23,7 @@ fn event(position: u64) -> String {
     format!("{position:0>200}")
 }
 
-/// Sees that every event from `first` on up to the head is there and is right. Returns the bounds.
+/// Checks that every event from `first` up to the head is there and is right. Returns the bounds.
 fn check(store: &DiskStore) -> Bounds {
     let bounds = store.bounds();
     let mut after = bounds.first.previous();
@@ -61,7 +61,7 @@ fn a_wiped_folder_is_another_log() {
 }
 
 #[test]
-fn two_stores_on_one_folder_are_refused_by_name() {
+fn two_stores_on_one_folder_are_an_error_that_names_it() {
     let folder = Folder::new();
     let store = DiskStore::open(folder.config()).unwrap();
     let error = DiskStore::open(folder.config()).unwrap_err();
@@ -72,7 +72,7 @@ fn two_stores_on_one_folder_are_refused_by_name() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_named() {
+fn a_folder_that_cannot_be_created_is_named() {
     let folder = Folder::new();
     fs::write(folder.path().join("file"), "").unwrap();
     let mut config = folder.config();
@@ -83,7 +83,7 @@ fn a_folder_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn retention_gives_the_disk_its_space_back() {
+fn retention_frees_disk_space() {
     let folder = Folder::new();
     let config = tidings_store_disk::DiskConfig { retention_bytes: 1 << 20, ..folder.config() };
     let store = DiskStore::open(config).unwrap();
@@ -94,7 +94,7 @@ fn retention_gives_the_disk_its_space_back() {
     assert!(occupied(&folder) <= 1 << 20, "{} bytes", occupied(&folder));
 }
 
-/// Bytes that the folder's files take of the disk.
+/// Bytes that the folder's files occupy on disk.
 fn occupied(folder: &Folder) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let entries = fs::read_dir(folder.path()).unwrap();
@@ -102,7 +102,7 @@ fn occupied(folder: &Folder) -> u64 {
 }
 
 #[test]
-fn a_reader_of_a_dropped_segment_is_told_so() {
+fn a_reader_of_a_dropped_segment_gets_an_expired_error() {
     let folder = Folder::new();
     let config = tidings_store_disk::DiskConfig { retention_bytes: 1 << 20, ..folder.config() };
     let store = DiskStore::open(config).unwrap();
@@ -147,7 +147,7 @@ fn a_damaged_file_is_named_with_what_to_do() {
         .collect();
     logs.sort();
 
-    // In the newest segment, it shows at once.
+    // In the newest segment, damage shows at once.
     let newest = logs.last().unwrap();
     let whole = fs::read(newest).unwrap();
     let mut damaged = whole.clone();
@@ -159,7 +159,7 @@ fn a_damaged_file_is_named_with_what_to_do() {
     assert_eq!(fs::read(newest).unwrap(), damaged, "nothing is changed");
     fs::write(newest, &whole).unwrap();
 
-    // In an older one, when it is read; the rest can be read, and events are taken.
+    // In an older one, damage shows when it is read; the rest can be read, and events are taken.
     let whole = fs::read(&logs[1]).unwrap();
     let mut damaged = whole.clone();
     damaged[whole.len() / 2] ^= 1;

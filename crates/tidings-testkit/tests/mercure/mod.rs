@@ -91,7 +91,7 @@ pub(crate) fn zero_of_subscriber(claims: &Value) -> String {
     hs256(claims, SUBSCRIBER_SECRET)
 }
 
-/// A 1.0 token that is right in everything, with these `authorization_details`.
+/// A valid 1.0 token with these `authorization_details`.
 pub(crate) fn one(details: &Value) -> String {
     one_with(json!({ "authorization_details": details }))
 }
@@ -100,7 +100,7 @@ pub(crate) fn one(details: &Value) -> String {
 pub(crate) fn one_with(mut changes: Value) -> String {
     let mut claims = json!({ "iss": ISSUER, "aud": [RESOURCE], "exp": 4_000_000_000_u64 });
     claims.as_object_mut().unwrap().append(changes.as_object_mut().unwrap());
-    // What is null shall not be there.
+    // Null values are removed.
     claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     hs256_typed(&claims, SECRET, "at+jwt")
 }
@@ -119,14 +119,14 @@ pub(crate) fn publish_as(server: &TestServer, token: &str, form: &str) -> Respon
     server.request("POST", HUB, &[("authorization", &authorization), FORM], form)
 }
 
-/// Publishes with every right.
+/// Publishes with full permissions.
 pub(crate) fn post(server: &TestServer, form: &str) -> Response {
     let answer = publish_as(server, &Tokens::everything().zero, form);
     assert_eq!(answer.status(), 200, "{}", answer.text());
     answer
 }
 
-/// The id of what was published.
+/// The id of the published event.
 pub(crate) fn id_of(answer: &Response) -> String {
     answer.text().to_owned()
 }
