@@ -21,6 +21,7 @@ use crate::clock::wall_clock;
 use crate::error::{PublishError, StreamError};
 use crate::limits::{COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, RETENTION_INTERVAL};
 use crate::timings::Timings;
+use crate::topic_share::TopicShare;
 
 use run::TopicEnd;
 pub(crate) use stream::{JobStream, OpenStreams};
@@ -50,6 +51,8 @@ struct Job {
     came: Instant,
     /// Its topics must have no events yet.
     begins: bool,
+    /// Bounds the topics that it begins.
+    topic_share: Option<Arc<TopicShare>>,
     stream: Option<JobStream>,
     answer: oneshot::Sender<Result<Vec<Appended>, StreamError>>,
     /// Held until the job is answered, whether its publisher waits for that or not: what is queued
@@ -70,12 +73,14 @@ impl Committer {
     }
 
     /// Appends `drafts`, which came at `came`, together with what other publishers bring at the
-    /// same time; with `begins`, only if their topics have no events. Those of a stream are
-    /// appended up to the first one that is wrong.
+    /// same time; with `begins`, only if their topics have no events; with a `topic_share`, only
+    /// if it has room for the topics that they begin. Those of a stream are appended up to the
+    /// first one that is wrong.
     pub(crate) async fn append(
         &self,
         drafts: Vec<Draft>,
         begins: bool,
+        topic_share: Option<Arc<TopicShare>>,
         stream: Option<JobStream>,
         came: Instant,
     ) -> Result<Vec<Appended>, StreamError> {
@@ -90,7 +95,8 @@ impl Committer {
             if queue.stopping {
                 return Err(PublishError::Stopping.into());
             }
-            queue.jobs.push_back(Job { drafts, cost, came, begins, stream, answer, room });
+            let job = Job { drafts, cost, came, begins, topic_share, stream, answer, room };
+            queue.jobs.push_back(job);
             if std::mem::take(&mut queue.idle) {
                 self.filled.notify_one();
             }

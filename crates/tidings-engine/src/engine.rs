@@ -37,6 +37,7 @@ use crate::seat::ConnectionInfo;
 use crate::sink::{BodyPipe, SubscriberBody};
 use crate::subscription::{Attachment, Opening};
 use crate::sys::{self, Poller};
+use crate::topic_share::TopicShare;
 use crate::worker::{Worker, WorkerContext};
 
 pub use look::{Latencies, Status};
@@ -95,6 +96,8 @@ impl Default for EngineConfig {
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
+    /// Bounds the topics that are begun through this handle.
+    topic_share: Option<Arc<TopicShare>>,
 }
 
 struct Inner {
@@ -151,7 +154,7 @@ impl Engine {
             store,
             config,
         });
-        let engine = Self { inner };
+        let engine = Self { inner, topic_share: None };
         engine.start_threads(pollers, bounds.head)?;
         Ok(engine)
     }

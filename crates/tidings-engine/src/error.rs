@@ -44,6 +44,12 @@ pub enum PublishError {
         /// So many there may be.
         topics_max: usize,
     },
+    /// An event is on a topic that has no events yet, and its publisher's
+    /// [share of topics](crate::TopicShare) is used up.
+    TopicShareFull {
+        /// The bound of the share.
+        topics_max: usize,
+    },
     /// A draft has the id of an event on its topic, but other content.
     IdReused {
         /// Which draft, counted from 0.
@@ -105,6 +111,9 @@ impl fmt::Display for PublishError {
             Self::TooManyTopics { topics_max } => {
                 write!(f, "there are {topics_max} topics already")
             }
+            Self::TopicShareFull { topics_max } => {
+                write!(f, "the publisher has begun {topics_max} topics already")
+            }
             Self::IdReused { topic, id, .. } => {
                 write!(f, "an event on {topic} has the id {id}, and other content")
             }
@@ -123,6 +132,7 @@ impl Error for PublishError {
             Self::Store(error) => Some(error),
             Self::Unread(error) => Some(error),
             Self::TooManyTopics { .. }
+            | Self::TopicShareFull { .. }
             | Self::IdReused { .. }
             | Self::TopicExists { .. }
             | Self::TopicEnded { .. }

@@ -36,6 +36,7 @@ mod sink;
 mod subscription;
 mod sys;
 mod timings;
+mod topic_share;
 mod worker;
 
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
@@ -46,6 +47,7 @@ pub use hook::SubscriberHook;
 pub use rejection::Rejection;
 pub use sink::{BrokenOff, SubscriberBody};
 pub use subscription::{Attachment, Opening};
+pub use topic_share::TopicShare;
 
 /// The examples in the README are tests, too.
 #[cfg(doctest)]

@@ -139,3 +139,7 @@ pub const QUESTION_PATIENCE: Duration = Duration::from_secs(2);
 /// count them; what they hold counts for retention. At the edge: an event on another topic is
 /// refused, others are taken.
 pub const TOPICS_MAX: usize = 1_000_000;
+
+/// Topics of a full [`TopicShare`](crate::TopicShare) that are looked up when another one is to
+/// begin: some microseconds of the committer. At the edge: the next try looks up the next ones.
+pub const TOPIC_SHARE_LOOKS_MAX: usize = 256;

@@ -49,6 +49,8 @@ rejections! {
     AddressSubscribers "address_subscribers" "this address has as many subscribers as it may";
     /// The client's token has the configured number of subscribers.
     TokenSubscribers "token_subscribers" "this token has as many subscribers as it may";
+    /// The client's key has the configured number of subscribers and long polls.
+    KeyConnections "key_connections" "the key of this token has as many connections as it may";
 }
 
 #[cfg(test)]

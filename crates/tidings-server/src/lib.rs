@@ -94,11 +94,13 @@ mod host;
 mod hub;
 mod hub_config;
 mod hub_service;
+mod key_share;
 mod limiter;
 pub mod limits;
 mod listener;
 mod log_limit;
 mod mercure;
+mod meter;
 mod mount;
 mod native;
 mod origin;
@@ -137,6 +139,7 @@ pub use error::{BindError, ConfigError};
 pub use hub::Server;
 pub use hub_config::Config;
 pub use hub_service::HubService;
+pub use key_share::KeyLimits;
 pub use mercure::{
     MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins, TokenReport,
     TokenUse, TokenVerdict,

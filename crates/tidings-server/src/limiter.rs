@@ -5,7 +5,7 @@
 //! [`RATES_MAX`].
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -63,13 +63,15 @@ impl Drop for Place {
     }
 }
 
-/// An allowance of events for everybody, that refills at a steady rate up to one second's worth.
+/// An allowance of events, or of bytes, for everybody, that refills at a steady rate up to one
+/// second's worth.
 ///
 /// By the generic cell rate algorithm (ITU-T I.371): one number per publisher, the moment at which
 /// its allowance would be full again. It may be overdrawn by one request; the next waits for it.
 #[derive(Debug)]
 pub(crate) struct Rates {
-    per_second: u32,
+    per_second: u64,
+    started: Instant,
     table: Mutex<Table>,
 }
 
@@ -86,13 +88,25 @@ const SECOND_NS: u64 = 1_000_000_000;
 pub(crate) const SHARED: Key = 0;
 
 impl Rates {
-    pub(crate) fn new(per_second: NonZeroU32) -> Self {
-        Self { per_second: per_second.get(), table: Mutex::default() }
+    pub(crate) fn new(per_second: impl Into<NonZeroU64>) -> Self {
+        let per_second = per_second.into().get();
+        Self { per_second, started: Instant::now(), table: Mutex::default() }
     }
 
-    /// Takes `events` from the allowance of `key` at `now_ns`. Returns how long until there is room
+    /// What is there after a second without any charge.
+    pub(crate) fn per_second(&self) -> usize {
+        usize::try_from(self.per_second).unwrap_or(usize::MAX)
+    }
+
+    /// Takes `count` from the allowance of `key` now. Returns how long until there is room for one
+    /// more.
+    pub(crate) fn charge_now(&self, key: Key, count: usize) -> Duration {
+        self.charge(key, count, self.started.elapsed().as_nanos().try_into().unwrap_or(u64::MAX))
+    }
+
+    /// Takes `count` from the allowance of `key` at `now_ns`. Returns how long until there is room
     /// for one more.
-    fn charge(&self, key: Key, events: usize, now_ns: u64) -> Duration {
+    fn charge(&self, key: Key, count: usize, now_ns: u64) -> Duration {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let Table { full_at_ns: moments, swept_at_ns } = &mut *table;
         let has_room =
@@ -102,41 +116,25 @@ impl Rates {
             moments.retain(|_, full_at_ns| *full_at_ns > now_ns);
         }
         let key = if has_room(moments) { key } else { SHARED };
-        let interval_ns = SECOND_NS / u64::from(self.per_second);
+        let interval_ns = SECOND_NS / self.per_second;
+        let cost_ns = count as u128 * u128::from(SECOND_NS) / u128::from(self.per_second);
+        let cost_ns = u64::try_from(cost_ns).unwrap_or(u64::MAX);
         let full_at_ns = moments.get(&key).copied().unwrap_or(0).max(now_ns);
-        let full_at_ns = full_at_ns.saturating_add(interval_ns.saturating_mul(events as u64));
-        if events > 0 {
+        let full_at_ns = full_at_ns.saturating_add(cost_ns);
+        if count > 0 {
             moments.insert(key, full_at_ns);
         }
-        let room_at_ns = (full_at_ns + interval_ns).saturating_sub(SECOND_NS.max(interval_ns));
+        let room_at_ns =
+            full_at_ns.saturating_add(interval_ns).saturating_sub(SECOND_NS.max(interval_ns));
         Duration::from_nanos(room_at_ns.saturating_sub(now_ns))
-    }
-}
-
-/// One publisher's allowance.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Meter<'a> {
-    pub(crate) rates: Option<(&'a Rates, Key)>,
-    pub(crate) started: Instant,
-}
-
-impl Meter<'_> {
-    /// Takes so many events from the allowance. Returns how long to wait before the next one.
-    pub(crate) fn charge(&self, events: usize) -> Duration {
-        let Some((rates, key)) = self.rates else { return Duration::ZERO };
-        let now_ns = self.started.elapsed().as_nanos().try_into().unwrap_or(u64::MAX);
-        rates.charge(key, events, now_ns)
-    }
-
-    /// The most events that should be taken at once, so that what is taken is evenly spread.
-    pub(crate) fn events_max(&self) -> usize {
-        self.rates.map_or(usize::MAX, |(rates, _)| rates.per_second as usize)
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::num::NonZeroU32;
 
     use super::*;
 
@@ -169,6 +167,14 @@ mod tests {
         assert_eq!(admitted(SECOND_NS / 10 - 1), 0);
         assert_eq!(admitted(SECOND_NS / 2), 5);
         assert_eq!(admitted(100 * SECOND_NS), 10, "a long pause saves up no more");
+    }
+
+    #[test]
+    fn a_rate_of_more_than_one_in_a_nanosecond_is_kept_to() {
+        let rates = Rates::new(NonZeroU64::new(4_000_000_000).unwrap());
+        assert!(rates.charge(1, 4_000_000_000, 0).is_zero(), "the next one is due at once");
+        assert_eq!(rates.charge(1, 4_000_000_000, 0), Duration::from_secs(1));
+        assert!(rates.charge(1, usize::MAX, SECOND_NS) > Duration::from_secs(1_000_000_000));
     }
 
     #[test]

@@ -180,12 +180,13 @@ codes! {
     /// The body is of a type that cannot be published here.
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type"
         "This kind of body is not understood.";
-    /// The address of the client has too many connections.
+    /// The address of the client, or its key, has too many connections.
     TooManyConnections TOO_MANY_REQUESTS "too_many_connections"
-        "This address has too many connections.";
-    /// The token, or the address of a client without one, has published more than it may.
+        "There are too many connections.";
+    /// The token, its key, or the address of a client without one has published more than it may.
     TooManyPublishes TOO_MANY_REQUESTS "too_many_publishes" "This is more than may be published.";
-    /// The event is on a topic that has none yet, and there are as many topics as there may be.
+    /// The event is on a topic that has none yet, and there are as many topics as there may be: in
+    /// all, or begun with the key.
     TooManyTopics INSUFFICIENT_STORAGE "too_many_topics" "There is no room for another topic.";
     /// Bodies that others send fill the room that there is for all of them.
     TooManyBodies SERVICE_UNAVAILABLE "too_many_bodies"

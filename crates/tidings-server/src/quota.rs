@@ -7,22 +7,23 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::request::Parts;
 use tidings_engine::Rejection;
 
 use crate::client::{self, Client};
 use crate::config::HttpConfig;
-use crate::limiter::{Meter, Place, Rates, SHARED, Tally};
+use crate::key_share::KeyShare;
+use crate::limiter::{Place, Rates, SHARED, Tally};
 use crate::limits::EXCESS_CONNECTIONS_MAX;
+use crate::meter::Meter;
 use crate::quota_key::Key;
 
 /// All bounds by address and by token.
 #[derive(Debug)]
 pub(crate) struct Quotas {
     hasher: RandomState,
-    started: Instant,
     connections: Option<Arc<Tally>>,
     address_subscribers: Option<Arc<Tally>>,
     token_subscribers: Option<Arc<Tally>>,
@@ -45,7 +46,6 @@ impl Quotas {
         let tally = |max: Option<NonZeroU32>| max.map(|max| Arc::new(Tally::new(max.get())));
         Self {
             hasher: RandomState::new(),
-            started: Instant::now(),
             connections: tally(config.connections_per_address_max),
             address_subscribers: tally(config.subscribers_per_address_max),
             token_subscribers: tally(config.subscribers_per_token_max),
@@ -70,6 +70,7 @@ impl Quotas {
         &self,
         parts: &Parts,
         token: Option<Key>,
+        share: Option<&KeyShare>,
     ) -> Result<Option<impl Send + use<>>, Rejection> {
         if let Some(rejection) = Client::excess(parts) {
             return Err(rejection);
@@ -78,25 +79,28 @@ impl Quotas {
         let by_address = Tally::enter_if(self.address_subscribers.as_ref(), address);
         let by_address = by_address.ok_or(Rejection::AddressSubscribers)?;
         let by_token = Tally::enter_if(self.token_subscribers.as_ref(), token);
-        let places = (by_address, by_token.ok_or(Rejection::TokenSubscribers)?);
-        let is_counted = places.0.is_some() || places.1.is_some();
+        let by_token = by_token.ok_or(Rejection::TokenSubscribers)?;
+        let by_key = KeyShare::connect(share)?;
+        let is_counted = by_address.is_some() || by_token.is_some() || by_key.is_some();
+        let places = (by_address, by_token, by_key);
         Ok(is_counted.then_some(places))
     }
 
     /// Lets somebody publish, or says how long to wait. Those without a token are known by their
     /// address.
-    pub(crate) fn publisher(
-        &self,
+    pub(crate) fn publisher<'a>(
+        &'a self,
         parts: &Parts,
         token: Option<Key>,
-    ) -> Result<Meter<'_>, Duration> {
+        share: Option<&'a KeyShare>,
+    ) -> Result<Meter<'a>, Duration> {
         let key = || {
             let address = Client::of(parts).map(|client| client.address);
             token.or_else(|| address.map(|address| self.address(address))).unwrap_or(SHARED)
         };
         let rates = self.publishes.as_ref().map(|rates| (rates, key()));
-        let meter = Meter { rates, started: self.started };
-        match meter.charge(0) {
+        let meter = Meter::new(rates, share);
+        match meter.charge(&[]) {
             Duration::ZERO => Ok(meter),
             wait => Err(wait),
         }

@@ -9,6 +9,7 @@ use crate::auth::Auth;
 use crate::client::Client;
 use crate::config::HttpConfig;
 use crate::counts::Counts;
+use crate::key_share::KeyShare;
 use crate::problem::Problem;
 use crate::quota::Quotas;
 use crate::response_body::Response;
@@ -97,13 +98,21 @@ impl State {
         &self.body_room
     }
 
-    /// Hands events over to the log, and waits until they are there.
+    /// The engine for a publisher with this share.
+    pub(crate) fn engine_for(&self, share: Option<&KeyShare>) -> Engine {
+        self.engine.with_topic_share(share.and_then(KeyShare::topics).cloned())
+    }
+
+    /// Hands events over to the log, and waits until they are there. They begin topics within the
+    /// share of their publisher.
     pub(crate) fn publish(
         &self,
+        share: Option<&KeyShare>,
         drafts: Vec<Draft>,
-    ) -> impl Future<Output = Result<Vec<Appended>, PublishError>> + Send {
+    ) -> impl Future<Output = Result<Vec<Appended>, PublishError>> + Send + use<> {
         let step = Step::Commit { events: drafts.len() };
-        trace::step(step, self.engine.publish(drafts))
+        let engine = self.engine_for(share);
+        trace::step(step, async move { engine.publish(drafts).await })
     }
 
     /// The same for the next part of a stream.

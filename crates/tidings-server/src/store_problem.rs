@@ -18,6 +18,12 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
             "publish to a topic that has events, or wait until retention has dropped another",
         )
         .with("topics_max", *topics_max),
+        PublishError::TopicShareFull { topics_max } => Problem::new(
+            Code::TooManyTopics,
+            "the key of this token has begun as many topics as it may: publish to a topic that has \
+             events, or wait until retention has dropped one of them",
+        )
+        .with("topics_max", *topics_max),
         PublishError::IdReused { topic, id, .. } => Problem::new(
             Code::IdReused,
             "give the event another id; to repeat one, repeat all of it: data, type and `retry`",

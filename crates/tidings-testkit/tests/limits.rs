@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidings_hub::{Epoch, MemoryStore};
-use tidings_server::{ApiKey, Config, TrustedProxies};
+use serde_json::json;
+use tidings_hub::{Draft, Epoch, MemoryStore, Topic};
+use tidings_server::{ApiKey, Config, JwtKey, KeyLimits, TrustedProxies};
 use tidings_testkit::http::{Connection, Response, request};
 use tidings_testkit::server::{EPOCH, TestServer};
+use tidings_testkit::token::hs256;
 
 const KEYS: [&str; 2] = ["key-of-the-first-one", "key-of-the-second-one"];
 
@@ -153,6 +155,185 @@ fn each_token_has_its_own_limit_of_subscribers() {
     }
 }
 
+const SIGNING: &[u8; 32] = b"a secret of the one who signs us";
+
+/// An API key and two tokens of one signing key; each of the two keys is within `limits`.
+fn with_limited_keys(config: &mut Config, limits: KeyLimits) -> [Vec<String>; 2] {
+    let key = ApiKey::new("k", KEYS[0], &["**"], &["**"]).unwrap();
+    config.http.api_keys = vec![key.with_limits(limits)];
+    config.http.jwt_keys = vec![JwtKey::hs256(SIGNING).unwrap().with_limits(limits)];
+    let token = |name: &str| {
+        let grant =
+            json!({"sub": name, "mercure": {"publish": ["*", "**"], "subscribe": ["*", "**"]}});
+        format!("Bearer {}", hs256(&grant, SIGNING))
+    };
+    [vec![format!("Bearer {}", KEYS[0])], vec![token("one"), token("two")]]
+}
+
+/// The first and the last bearer of each key, who may be the same, on a hub of its own.
+fn for_each_limited_key(limits: KeyLimits, check: impl Fn(&TestServer, &str, &str)) {
+    for number in 0..2 {
+        let mut bearers = Vec::new();
+        let server = server(|config| bearers = with_limited_keys(config, limits)[number].clone());
+        check(&server, &bearers[0], bearers.last().unwrap());
+    }
+}
+
+/// Publishes as somebody without a key.
+fn publish_inside(server: &TestServer, topic: &str, data: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let draft = Draft::new(Topic::new(topic).unwrap(), data);
+    runtime.block_on(server.engine().publish(vec![draft])).unwrap();
+}
+
+#[test]
+fn a_key_has_its_share_of_streams_and_long_polls_on_both_faces() {
+    let limits = KeyLimits { connections_max: at_most(1), ..KeyLimits::default() };
+    for_each_limited_key(limits, |server, one, two| {
+        let first = is_let_in(server, &[("authorization", one)]).unwrap();
+        assert!(is_let_in(server, &[("authorization", two)]).is_none());
+        let target = "/.well-known/mercure?topic=t";
+        let mercure = server.request("GET", target, &[("authorization", two)], "");
+        assert!(mercure.text().contains("retry: "), "{mercure:?}");
+        let json = [("authorization", two), ("accept", "application/json")];
+        let poll = server.request("GET", "/events/t?wait=1s", &json, "");
+        is_too_many(&poll, "too_many_connections");
+        let page = server.request("GET", "/events/t", &json, "");
+        assert_eq!(page.status(), 200, "a page does not wait");
+        drop(first);
+        while is_let_in(server, &[("authorization", two)]).is_none() {
+            std::thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn a_key_that_publishes_more_bytes_than_it_may_gets_429_by_every_door() {
+    // One event of this size pays for the rest of the test.
+    let limits = KeyLimits { publish_bytes_max: NonZeroU64::new(1000), ..KeyLimits::default() };
+    for_each_limited_key(limits, |server, one, two| {
+        let post = |target: &str, key: &str, kind: &str, body: &str| {
+            let headers = [("authorization", key), ("content-type", kind)];
+            server.request("POST", target, &headers, body)
+        };
+        let mercure = "/.well-known/mercure";
+        assert_eq!(post("/events/t", one, "text/plain", "x").status(), 200);
+        let large = format!("topic=t&data={}", "x".repeat(600_000));
+        assert_eq!(post(mercure, one, FORM, &large).status(), 200, "it may be overdrawn once");
+        let head = server.engine().status().bounds.head;
+
+        let refused = post("/events/t", two, "text/plain", "x");
+        is_too_many(&refused, "too_many_publishes");
+        let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((60..=600).contains(&seconds), "{seconds}");
+        is_too_many(&post("/events", two, NDJSON, "{\"topic\":\"t\"}\n"), "too_many_publishes");
+        let stream = post("/events/t", two, "text/event-stream", "data: x\n\n");
+        is_too_many(&stream, "too_many_publishes");
+        let refused = post(mercure, two, FORM, "topic=t&data=x");
+        assert_eq!(refused.status(), 429);
+        assert!(refused.header("retry-after").is_some());
+        assert_eq!(server.engine().status().bounds.head, head, "nothing of it is stored");
+        let page = [("authorization", two), ("accept", "application/json")];
+        assert_eq!(server.request("GET", "/events/t", &page, "").status(), 200);
+    });
+}
+
+#[test]
+fn a_stream_with_more_bytes_than_its_key_may_publish_is_read_more_slowly() {
+    let limits = KeyLimits { publish_bytes_max: NonZeroU64::new(100_000), ..KeyLimits::default() };
+    let mut bearers = Vec::new();
+    let server = server(|config| bearers = with_limited_keys(config, limits)[1].clone());
+    let started = Instant::now();
+    let mut connection = server.connect();
+    let headers = [
+        ("authorization", &*bearers[0]),
+        ("content-type", NDJSON),
+        ("transfer-encoding", "chunked"),
+    ];
+    connection.send(request("POST", "/events/t", &headers, b""));
+    let line = format!("{{\"data\":\"{}\"}}\n", "x".repeat(9_000));
+    let lines = line.repeat(26);
+    connection.send(format!("{:x}\r\n{lines}\r\n0\r\n\r\n", lines.len()));
+    let answer = connection.response();
+    assert_eq!((answer.status(), &answer.json()["published"]), (200, &26.into()));
+    // 234,000 bytes: one second's worth at once, the second overdraws, the rest waits for it.
+    assert!(started.elapsed() >= Duration::from_millis(990));
+}
+
+#[test]
+fn a_key_begins_no_more_topics_than_it_may_by_any_door_and_uses_others_freely() {
+    let limits = KeyLimits { topics_max: at_most(2), ..KeyLimits::default() };
+    for_each_limited_key(limits, |server, one, two| {
+        publish_inside(server, "old", "x");
+        let post = |target: &str, key: &str, kind: &str, body: &str| {
+            let headers = [("authorization", key), ("content-type", kind)];
+            server.request("POST", target, &headers, body)
+        };
+        let mercure = "/.well-known/mercure";
+        assert_eq!(post("/events/a", one, "text/plain", "x").status(), 200);
+        let both = post(mercure, two, FORM, "topic=old&topic=b&data=x");
+        assert_eq!(both.status(), 200, "{}", both.text());
+
+        let head = server.engine().status().bounds.head;
+        let is_refused = |answer: Response| {
+            assert_eq!((answer.status(), answer.code().as_str()), (507, "too_many_topics"));
+            assert_eq!(answer.json()["topics_max"], 2);
+            assert!(answer.json()["detail"].as_str().unwrap().contains("the key"));
+        };
+        is_refused(post("/events/c", two, "text/plain", "x"));
+        is_refused(post("/events", one, NDJSON, "{\"topic\":\"a\"}\n{\"topic\":\"c\"}\n"));
+        is_refused(post("/events/c", one, "text/event-stream", "data: x\n\n"));
+        let answer = post(mercure, one, FORM, "topic=a&topic=c&data=x");
+        assert_eq!(answer.status(), 507, "{}", answer.text());
+        assert_eq!(server.engine().status().bounds.head, head, "nothing of it is stored");
+
+        for topic in ["a", "b", "old"] {
+            let answer = post(&format!("/events/{topic}"), two, "text/plain", "x");
+            assert_eq!(answer.status(), 200, "{topic}: {}", answer.text());
+        }
+        publish_inside(server, "c", "x");
+        let answer = post("/events/c", one, "text/plain", "x");
+        assert_eq!(answer.status(), 200, "somebody else has begun it");
+    });
+}
+
+#[test]
+fn a_topic_that_retention_has_dropped_gives_its_place_in_the_share_of_its_key() {
+    let epoch = Epoch::parse(EPOCH).unwrap();
+    let store = Arc::new(MemoryStore::new(epoch, 5000, Duration::from_secs(3600)));
+    let limits = KeyLimits { topics_max: at_most(1), ..KeyLimits::default() };
+    let change = |config: &mut Config| {
+        let key = ApiKey::new("k", KEYS[0], &["**"], &["**"]).unwrap();
+        config.http.api_keys = vec![key.with_limits(limits)];
+    };
+    let server = TestServer::builder().store(store).config(change).start();
+    let bearer = format!("Bearer {}", KEYS[0]);
+    let post = |target: &str, body: String| {
+        server.request("POST", target, &[("authorization", &bearer)], body).status()
+    };
+    assert_eq!(post("/events/old", "x".into()), 200);
+    assert_eq!(post("/events/new", "x".into()), 507);
+    publish_inside(&server, "other", &"x".repeat(5000));
+    assert_eq!(post("/events/new", "x".into()), 200);
+}
+
+#[test]
+fn publishers_with_one_key_at_the_same_time_begin_no_more_topics_than_they_may() {
+    let limits = KeyLimits { topics_max: at_most(10), ..KeyLimits::default() };
+    for_each_limited_key(limits, |server, one, _| {
+        let made: usize = std::thread::scope(|scope| {
+            let publish = |number: usize| {
+                let headers = [("authorization", one)];
+                let target = format!("/events/{}", number / 2);
+                move || server.request("POST", &target, &headers, "x").status() == 200
+            };
+            let threads: Vec<_> = (0..64).map(|number| scope.spawn(publish(number))).collect();
+            threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
+        });
+        assert_eq!(made, 20, "two on each topic: whichever came first made it");
+    });
+}
+
 #[test]
 fn a_publisher_that_is_too_fast_gets_429_and_the_time_to_try_again() {
     let server = server(|config| {
@@ -190,6 +371,8 @@ fn a_publisher_that_is_too_fast_gets_429_and_the_time_to_try_again() {
                             stored"
     );
 }
+
+const NDJSON: &str = "application/x-ndjson";
 
 const FORM: &str = "application/x-www-form-urlencoded";
 

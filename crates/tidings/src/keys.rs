@@ -83,10 +83,12 @@ fn read_secret(path: &Path) -> Result<Vec<u8>, CliError> {
 pub(crate) fn api_key(table: &KeyTable) -> Result<ApiKey, CliError> {
     let text = text(table.key.as_deref(), table.key_file.as_deref())?;
     let text = String::from_utf8_lossy(&text);
-    ApiKey::new(&table.name, &text, &table.publish, &table.subscribe).map_err(|error| {
+    let key = ApiKey::new(&table.name, &text, &table.publish, &table.subscribe);
+    let key = key.map_err(|error| {
         let message = format!("{}: the key {:?} is wrong", table.origin, table.name);
         CliError::new(ExitCode::Configuration, message).because(error)
-    })
+    })?;
+    Ok(key.with_limits(table.limits))
 }
 
 /// Puts a key that signs tokens where it belongs in `config`.
@@ -106,6 +108,7 @@ pub(crate) fn place(config: &mut Config, table: &JwtKeyTable) -> Result<(), CliE
         let message = format!("{}: the key is wrong", table.origin);
         CliError::new(ExitCode::Configuration, message).because(error)
     })?;
+    let key = key.with_limits(table.limits);
     let Some(issuer) = &table.issuer else {
         match table.role {
             None => config.http.jwt_keys.push(key),

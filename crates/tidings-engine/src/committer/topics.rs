@@ -1,20 +1,24 @@
-//! The bound on topics: whose events may still be appended.
+//! The bounds on topics: whose events may still be appended.
 //!
 //! As long as there is room for every topic that a batch names, whether it is there already or not,
-//! nobody looks any up: a bound that is far away costs an addition for each publisher. Close to it,
-//! each topic is looked up.
+//! and no publisher has a share of its own, no topic is looked up: a bound that is far away costs
+//! an addition for each publisher. Else each topic is looked up.
 
 use std::collections::HashSet;
 
 use tidings_hub::{Draft, Log, Topic};
 
 use super::Job;
+use crate::error::PublishError;
 
 /// The topics that a batch makes, and how many it may.
 pub(super) struct Topics {
-    /// `None` if there is room for all.
+    topics_max: usize,
+    /// Topics that may be made; `None` if there is room for all that the batch names.
     room: Option<usize>,
     made: HashSet<Topic>,
+    /// Whether a publisher of the batch has a share of its own.
+    has_shares: bool,
 }
 
 impl Topics {
@@ -23,31 +27,61 @@ impl Topics {
             |job: &Job| job.drafts.iter().map(|draft| draft.topics().count()).sum::<usize>();
         let room = topics_max.saturating_sub(store.catalog().topic_count());
         let is_close = jobs.iter().map(named).sum::<usize>() > room;
-        Self { room: is_close.then_some(room), made: HashSet::new() }
+        let has_shares = jobs.iter().any(|job| job.topic_share.is_some());
+        Self { topics_max, room: is_close.then_some(room), made: HashSet::new(), has_shares }
     }
 
-    /// How many of `drafts`, from the first on, have a place for all of their topics. If not all
-    /// have, they make no topics, unless `partly` is set.
-    pub(super) fn fitting(&mut self, store: &dyn Log, drafts: &[Draft], partly: bool) -> usize {
-        let Some(room) = self.room else {
-            return drafts.len();
-        };
-        let mut made_now = Vec::new();
-        for (at, draft) in drafts.iter().enumerate() {
-            for topic in draft.topics() {
-                if self.made.contains(topic) || store.catalog().has_topic(topic) {
-                    continue;
+    /// Whether all drafts of `job` have a place for their topics; else how many have, from the
+    /// first on, and why the next one has not. Then the job makes no topics, unless `partly` is
+    /// set: then those of the drafts that have a place.
+    pub(super) fn check(
+        &mut self,
+        store: &dyn Log,
+        job: &Job,
+        partly: bool,
+    ) -> Result<(), (usize, PublishError)> {
+        if self.room.is_none() && !self.has_shares {
+            return Ok(());
+        }
+        let mut made_by_job = Vec::new();
+        for (at, draft) in job.drafts.iter().enumerate() {
+            let kept = if partly { made_by_job.len() } else { 0 };
+            if let Err(error) = self.make(store, job, draft, &mut made_by_job) {
+                for topic in made_by_job.drain(kept..).rev() {
+                    self.made.remove(&topic);
+                    job.topic_share.iter().for_each(|share| share.take_back(&topic));
                 }
-                if self.made.len() >= room {
-                    if !partly {
-                        made_now.iter().for_each(|topic| _ = self.made.remove(topic));
-                    }
-                    return at;
-                }
-                self.made.insert(topic.clone());
-                made_now.push(topic.clone());
+                return Err((at, error));
             }
         }
-        drafts.len()
+        Ok(())
+    }
+
+    /// Makes the topics of `draft` that are not there.
+    fn make(
+        &mut self,
+        store: &dyn Log,
+        job: &Job,
+        draft: &Draft,
+        made_by_job: &mut Vec<Topic>,
+    ) -> Result<(), PublishError> {
+        for topic in draft.topics() {
+            let is_there =
+                |topic: &Topic| self.made.contains(topic) || store.catalog().has_topic(topic);
+            if is_there(topic) {
+                continue;
+            }
+            if self.room.is_some_and(|room| self.made.len() >= room) {
+                return Err(PublishError::TooManyTopics { topics_max: self.topics_max });
+            }
+            if let Some(share) = &job.topic_share
+                && !share.begin(topic, is_there)
+            {
+                return Err(PublishError::TopicShareFull { topics_max: share.topics_max() });
+            }
+            self.made.insert(topic.clone());
+            made_by_job.push(topic.clone());
+        }
+        Ok(())
     }
 }

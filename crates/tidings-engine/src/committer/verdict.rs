@@ -60,10 +60,9 @@ pub(super) fn judge(store: &dyn Log, jobs: &[Job], topics_max: usize) -> Judgeme
         }
         let partly = job.stream.is_some();
         let mut verdict = Verdict { count: job.drafts.len(), fates: None, error: None };
-        let count = topics.fitting(store, &job.drafts, partly);
-        if count < verdict.count {
+        if let Err((count, error)) = topics.check(store, job, partly) {
             verdict.count = if partly { count } else { 0 };
-            verdict.error = Some(PublishError::TooManyTopics { topics_max });
+            verdict.error = Some(error);
         }
         if let Some(repeats) = &mut repeats {
             check_ids(store, repeats, job, &mut verdict);

@@ -1,5 +1,6 @@
 //! Publishing: single appends, streams of them, and runs of a topic.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tidings_hub::{Appended, Draft, ReadError, Topic, TopicState};
@@ -7,6 +8,7 @@ use tidings_hub::{Appended, Draft, ReadError, Topic, TopicState};
 use super::Engine;
 use crate::committer::JobStream;
 use crate::error::{PublishError, StreamError};
+use crate::topic_share::TopicShare;
 
 /// How a publisher's events are a run of their topic.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,12 @@ impl PublishStream {
 }
 
 impl Engine {
+    /// The same engine for publishers that begin topics within `share` only.
+    #[must_use]
+    pub fn with_topic_share(&self, share: Option<Arc<TopicShare>>) -> Self {
+        Self { topic_share: share, ..self.clone() }
+    }
+
     /// Stores `drafts`, in order, all or nothing, as firmly as the store promises. Returns one
     /// entry per draft. They reach subscribers by the store's tail, soon after.
     ///
@@ -93,7 +101,8 @@ impl Engine {
         stream: Option<JobStream>,
     ) -> Result<Vec<Appended>, StreamError> {
         let came = Instant::now();
-        let appended = self.inner.committer.append(drafts, begins, stream, came).await;
+        let share = self.topic_share.clone();
+        let appended = self.inner.committer.append(drafts, begins, share, stream, came).await;
         if appended.is_ok() {
             self.inner.counters.timings.publishes.observe(came.elapsed());
         }

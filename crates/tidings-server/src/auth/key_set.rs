@@ -3,7 +3,7 @@
 //! # When it is read
 //!
 //! Verifying a token never waits: it takes the keys that are here. Where these are too old, or none
-//! of them fits, [`claims`](super::token::claims) says so, and whoever can wait has the set
+//! of them fits, [`signed`](super::token::signed) says so, and whoever can wait has the set
 //! [read again](KeySet::refresh) and verifies once more. However many want that at once, one
 //! request is made (the others wait for it), and none within [`KEY_SET_PAUSE`] of the last: tokens
 //! with invented key ids cost the owner of the set nothing.

@@ -11,6 +11,7 @@ use tidings_hub::{Grant, Matcher};
 use super::key_set::KeySet;
 use super::plain_key::PlainKey;
 use crate::error::ConfigError;
+use crate::key_share::{KeyLimits, KeyShare};
 
 /// A key that may be presented as it is, and what its bearer may do.
 ///
@@ -20,6 +21,7 @@ pub struct ApiKey {
     name: String,
     digest: [u8; digest::SHA256_OUTPUT_LEN],
     grant: Arc<Grant>,
+    share: Option<Arc<KeyShare>>,
 }
 
 impl ApiKey {
@@ -52,7 +54,19 @@ impl ApiKey {
                 subscribe: matchers(subscribe)?,
                 expires: None,
             }),
+            share: None,
         })
+    }
+
+    /// The same key within `limits` for all of its bearers together. Clones share them.
+    #[must_use]
+    pub fn with_limits(self, limits: KeyLimits) -> Self {
+        Self { share: KeyShare::new(limits), ..self }
+    }
+
+    /// What its bearers have together, where that is bounded.
+    pub(crate) fn share(&self) -> Option<&Arc<KeyShare>> {
+        self.share.as_ref()
     }
 
     /// The name in logs.
@@ -95,7 +109,10 @@ impl fmt::Debug for ApiKey {
 ///
 /// The algorithms belong to the key, never to the token: a token cannot choose how it is checked.
 #[derive(Clone, Debug)]
-pub struct JwtKey(pub(super) Kind);
+pub struct JwtKey {
+    pub(super) kind: Kind,
+    pub(super) share: Option<Arc<KeyShare>>,
+}
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
@@ -147,7 +164,7 @@ impl JwtKey {
         };
         let invalid = |_| ConfigError::PublicKey { algorithm: algorithm.to_owned() };
         let key = PlainKey::new(decoding.map_err(invalid)?, vec![parsed]);
-        Ok(Self(Kind::One(Box::new(key))))
+        Ok(Self { kind: Kind::One(Box::new(key)), share: None })
     }
 
     /// The public keys of the set at `url` (a JWK Set, RFC 7517 §5): RSA keys, elliptic curve keys
@@ -166,14 +183,21 @@ impl JwtKey {
         let algorithm = algorithm.map(parse).transpose()?;
         let set = KeySet::new(url, algorithm);
         let set = set.ok_or_else(|| ConfigError::KeySetUrl { text: url.to_owned() })?;
-        Ok(Self(Kind::Set(Arc::new(set))))
+        Ok(Self { kind: Kind::Set(Arc::new(set)), share: None })
+    }
+
+    /// The same key within `limits` for the bearers of all tokens together that it, or a key of its
+    /// set, has signed. Clones share them.
+    #[must_use]
+    pub fn with_limits(self, limits: KeyLimits) -> Self {
+        Self { share: KeyShare::new(limits), ..self }
     }
 
     /// Reads what is at a URL anew, if it is time. Says whether there is anything new to be tried.
     pub(crate) async fn refresh(keys: &[Self]) -> bool {
         let mut is_new = false;
         for key in keys {
-            if let Kind::Set(set) = &key.0 {
+            if let Kind::Set(set) = &key.kind {
                 is_new |= set.refresh().await;
             }
         }

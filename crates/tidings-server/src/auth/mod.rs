@@ -15,12 +15,13 @@ use http::request::Parts;
 use tidings_hub::{Grant, Matcher, Topic};
 
 use crate::clock;
+use crate::key_share::KeyShare;
 use crate::limits::EXPIRY_LOOK;
 use crate::problem::{Code, Problem};
 use crate::quota_key::Key;
 use crate::trace::{self, Step};
 use cache::TokenCache;
-use token::InvalidToken;
+use token::{InvalidToken, Signed};
 
 pub use keys::{ApiKey, JwtKey};
 
@@ -29,7 +30,7 @@ pub use keys::{ApiKey, JwtKey};
 pub(crate) struct Auth {
     api_keys: Vec<ApiKey>,
     jwt_keys: Vec<JwtKey>,
-    known: TokenCache<Grant>,
+    known: TokenCache<Signed<Arc<Grant>>>,
     /// There if tokens have bounds of their own.
     counted: Option<RandomState>,
     /// What a request without a token may do; nothing if this is not there.
@@ -60,9 +61,9 @@ impl Auth {
         self.anonymous.as_ref()
     }
 
-    /// What the API key `token` grants, if it is one.
-    pub(crate) fn api_key(&self, token: &str) -> Option<&Arc<Grant>> {
-        ApiKey::find(&self.api_keys, token).map(ApiKey::grant)
+    /// The API key that `token` is, if it is one.
+    pub(crate) fn api_key(&self, token: &str) -> Option<&ApiKey> {
+        ApiKey::find(&self.api_keys, token)
     }
 
     /// Finds out who sent a request: by the grant that an application has put into its extensions,
@@ -82,7 +83,7 @@ impl Auth {
 
     async fn caller(&self, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
         if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
-            return Ok(Caller::with(Arc::clone(grant), None));
+            return Ok(Caller::new(Arc::clone(grant), None, None));
         }
         let keyless = self.api_keys.is_empty() && self.jwt_keys.is_empty();
         let header = bearer(&parts.headers);
@@ -98,18 +99,24 @@ impl Auth {
         };
         let counted_as = self.token_key(token);
         if let Some(key) = ApiKey::find(&self.api_keys, token) {
-            return Ok(Caller::with(Arc::clone(key.grant()), counted_as));
+            let share = key.share().cloned();
+            return Ok(Caller::new(Arc::clone(key.grant()), counted_as, share));
         }
-        if let Some(grant) = self.known.get(token, clock::now()) {
-            return Ok(Caller::with(grant, counted_as));
+        if let Some(known) = self.known.get(token, clock::now()) {
+            let share = known.share.clone();
+            return Ok(Caller::new(Arc::clone(&known.says), counted_as, share));
         }
         let mut verified = token::verify(token, &self.jwt_keys);
-        if verified == Err(InvalidToken::KeyUnknown) && JwtKey::refresh(&self.jwt_keys).await {
+        if matches!(verified, Err(InvalidToken::KeyUnknown))
+            && JwtKey::refresh(&self.jwt_keys).await
+        {
             verified = token::verify(token, &self.jwt_keys);
         }
-        let grant = Arc::new(verified.map_err(|error| invalid(&error))?);
-        self.known.keep(token, &grant, cache::until(grant.expires));
-        Ok(Caller::with(grant, counted_as))
+        let Signed { says, share } = verified.map_err(|error| invalid(&error))?;
+        let grant = Arc::new(says);
+        let known = Arc::new(Signed { says: Arc::clone(&grant), share: share.clone() });
+        self.known.keep(token, &known, cache::until(grant.expires));
+        Ok(Caller::new(grant, counted_as, share))
     }
 
     /// What a token is counted as, where tokens have bounds.
@@ -124,20 +131,27 @@ pub(crate) struct Caller {
     grant: Arc<Grant>,
     anonymous: bool,
     token: Option<Key>,
+    /// What all who have the same key have together, where that is bounded.
+    share: Option<Arc<KeyShare>>,
 }
 
 impl Caller {
-    fn with(grant: Arc<Grant>, token: Option<Key>) -> Self {
-        Self { grant, anonymous: false, token }
+    fn new(grant: Arc<Grant>, token: Option<Key>, share: Option<Arc<KeyShare>>) -> Self {
+        Self { grant, anonymous: false, token, share }
     }
 
     pub(crate) fn anonymous(grant: Arc<Grant>) -> Self {
-        Self { grant, anonymous: true, token: None }
+        Self { grant, anonymous: true, token: None, share: None }
     }
 
     /// What the caller's token is counted as, if it is.
     pub(crate) fn token(&self) -> Option<Key> {
         self.token
+    }
+
+    /// What all who have the caller's key have together, where that is bounded.
+    pub(crate) fn share(&self) -> Option<&KeyShare> {
+        self.share.as_deref()
     }
 
     pub(crate) fn grant(&self) -> &Grant {

@@ -1,6 +1,7 @@
 //! JSON Web Tokens: whether one is good, and what it grants.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::errors::ErrorKind;
@@ -12,6 +13,7 @@ use tidings_hub::{Grant, Matcher, Timestamp};
 use super::keys::{ApiKey, JwtKey, Kind};
 use super::plain_key::PlainKey;
 use crate::clock;
+use crate::key_share::KeyShare;
 
 /// What we read of a token's claims.
 #[derive(Deserialize)]
@@ -82,9 +84,17 @@ impl fmt::Display for InvalidToken {
     }
 }
 
+/// What a token says, and the share of the key that signed it.
+#[derive(Debug)]
+pub(crate) struct Signed<T> {
+    pub(crate) says: T,
+    pub(crate) share: Option<Arc<KeyShare>>,
+}
+
 /// What `token` grants, if one of `keys` signed it and it is valid now.
-pub(super) fn verify(token: &str, keys: &[JwtKey]) -> Result<Grant, InvalidToken> {
-    claims::<Claims>(token, keys).and_then(grant)
+pub(super) fn verify(token: &str, keys: &[JwtKey]) -> Result<Signed<Grant>, InvalidToken> {
+    let Signed { says, share } = signed::<Claims>(token, keys)?;
+    Ok(Signed { says: grant(says)?, share })
 }
 
 /// What `token` grants on the native API.
@@ -95,12 +105,21 @@ pub(crate) fn granted(
 ) -> Result<Grant, InvalidToken> {
     match ApiKey::find(api_keys, token) {
         Some(key) => Ok(Grant::clone(key.grant())),
-        None => verify(token, jwt_keys),
+        None => verify(token, jwt_keys).map(|signed| signed.says),
     }
 }
 
 /// What `token` says, if one of `keys` signed it and it is valid now.
+#[cfg(any(test, fuzzing))]
 pub(crate) fn claims<T: DeserializeOwned>(token: &str, keys: &[JwtKey]) -> Result<T, InvalidToken> {
+    signed(token, keys).map(|signed| signed.says)
+}
+
+/// The same with the share of its key.
+pub(crate) fn signed<T: DeserializeOwned>(
+    token: &str,
+    keys: &[JwtKey],
+) -> Result<Signed<T>, InvalidToken> {
     let header = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken::Unknown)?;
     if header.crit.is_some() {
         return Err(InvalidToken::Critical);
@@ -108,7 +127,7 @@ pub(crate) fn claims<T: DeserializeOwned>(token: &str, keys: &[JwtKey]) -> Resul
     let mut attempt = Attempt { token, found: None, refusal: InvalidToken::Algorithm };
     let mut is_unsure = false;
     for key in keys {
-        match &key.0 {
+        match &key.kind {
             Kind::One(key) => {
                 attempt.with(key);
             }
@@ -122,7 +141,7 @@ pub(crate) fn claims<T: DeserializeOwned>(token: &str, keys: &[JwtKey]) -> Resul
             }
         }
         if let Some(found) = attempt.found {
-            return found;
+            return found.map(|says| Signed { says, share: key.share.clone() });
         }
     }
     Err(if is_unsure { InvalidToken::KeyUnknown } else { attempt.refusal })
@@ -209,6 +228,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn verify(token: &str, keys: &[JwtKey]) -> Result<Grant, InvalidToken> {
+        super::verify(token, keys).map(|signed| signed.says)
+    }
 
     const SECRET: &[u8] = &[7; 64];
 

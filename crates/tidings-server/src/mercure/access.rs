@@ -10,9 +10,10 @@ use super::error_answer::{Challenge, ErrorAnswer};
 use super::form::Form;
 use super::memory::Mercure;
 use super::site::Site;
-use crate::auth::token::{self, InvalidToken};
+use crate::auth::token::{self, InvalidToken, Signed};
 use crate::auth::{JwtKey, cache};
 use crate::clock;
+use crate::key_share::KeyShare;
 use crate::quota_key::Key;
 use crate::trace::{self, Step};
 use http::StatusCode;
@@ -36,6 +37,8 @@ pub(super) struct Caller {
     source: Option<Source>,
     /// What the token is counted as, if it is.
     pub(super) token: Option<Key>,
+    /// What all who have the same key have together, where that is bounded.
+    share: Option<Arc<KeyShare>>,
 }
 
 /// Where a token can be.
@@ -47,6 +50,11 @@ enum Source {
 }
 
 impl Caller {
+    /// What all who have the caller's key have together, where that is bounded.
+    pub(super) fn share(&self) -> Option<&KeyShare> {
+        self.share.as_deref()
+    }
+
     /// Whether a browser would have sent this request for any page that asked it to: then where the
     /// page comes from must be looked at.
     pub(super) fn needs_origin(&self) -> bool {
@@ -83,7 +91,8 @@ async fn caller(
     let Context { mercure, state, parts, .. } = *context;
     if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
         let (access, dialect) = (Arc::new(Access::of_grant(grant)), spoken.unwrap_or(&ZERO));
-        return Ok(Caller { access, dialect, source: Some(Source::Header), token: None });
+        let source = Some(Source::Header);
+        return Ok(Caller { access, dialect, source, token: None, share: None });
     }
     let found = credentials(&parts.headers, spoken, query).map_err(|what| {
         let dialect = spoken.unwrap_or(&ZERO);
@@ -97,12 +106,18 @@ async fn caller(
             let text = "a token is needed: send `Authorization: Bearer <token>`";
             ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text)
         })?;
-        return Ok(Caller { access: Arc::new(access), dialect, source: None, token: None });
+        let access = Arc::new(access);
+        return Ok(Caller { access, dialect, source: None, token: None, share: None });
     };
     let counted_as = state.auth().token_key(&token);
-    if let Some(grant) = state.auth().api_key(&token) {
-        let (access, dialect) = (Arc::new(Access::of_grant(grant)), spoken.unwrap_or(&ZERO));
-        return Ok(Caller { access, dialect, source: Some(source), token: counted_as });
+    if let Some(key) = state.auth().api_key(&token) {
+        return Ok(Caller {
+            access: Arc::new(Access::of_grant(key.grant())),
+            dialect: spoken.unwrap_or(&ZERO),
+            source: Some(source),
+            token: counted_as,
+            share: key.share().cloned(),
+        });
     }
     let shape = claims::shape(&token);
     let dialect = spoken.or(shape).unwrap_or(&ZERO);
@@ -114,20 +129,26 @@ async fn caller(
             text,
         ));
     }
-    let mut access = verified(context, role, &token, shape);
-    if matches!(access, Err(Unacceptable::Verification(InvalidToken::KeyUnknown)))
+    let mut signed = verified(context, role, &token, shape);
+    if matches!(signed, Err(Unacceptable::Verification(InvalidToken::KeyUnknown)))
         && JwtKey::refresh(
             keys(mercure.config(), &state.config().jwt_keys, role, &token, shape)
                 .unwrap_or_default(),
         )
         .await
     {
-        access = verified(context, role, &token, shape);
+        signed = verified(context, role, &token, shape);
     }
-    let access = access.map_err(|error| {
+    let signed = signed.map_err(|error| {
         ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, error.to_string())
     })?;
-    Ok(Caller { access, dialect, source: Some(source), token: counted_as })
+    Ok(Caller {
+        access: Arc::clone(&signed.says),
+        dialect,
+        source: Some(source),
+        token: counted_as,
+        share: signed.share.clone(),
+    })
 }
 
 /// What those without a token may do.
@@ -145,17 +166,18 @@ fn verified(
     role: Role,
     token: &str,
     shape: Option<&'static Dialect>,
-) -> Result<Arc<Access>, Unacceptable> {
+) -> Result<Arc<Signed<Arc<Access>>>, Unacceptable> {
     let Context { mercure, state, ref site, .. } = *context;
     // A token is good for a role, and for a name of the hub.
     let key = format!("{role:?} {} {token}", site.resource);
-    if let Some(access) = mercure.tokens.get(&key, clock::now()) {
-        return Ok(access);
+    if let Some(signed) = mercure.tokens.get(&key, clock::now()) {
+        return Ok(signed);
     }
     let hub_keys = &state.config().jwt_keys;
-    let access = Arc::new(examined(mercure, hub_keys, site, role, token, shape)?);
-    mercure.tokens.keep(&key, &access, cache::until(access.expires));
-    Ok(access)
+    let Signed { says, share } = examined(mercure, hub_keys, site, role, token, shape)?;
+    let signed = Arc::new(Signed { says: Arc::new(says), share });
+    mercure.tokens.keep(&key, &signed, cache::until(signed.says.expires));
+    Ok(signed)
 }
 
 /// What a token is good for, with the keys that are here; `hub_keys` are those of all protocols.
@@ -166,9 +188,9 @@ pub(super) fn examined(
     role: Role,
     token: &str,
     shape: Option<&'static Dialect>,
-) -> Result<Access, Unacceptable> {
+) -> Result<Signed<Access>, Unacceptable> {
     let keys = keys(mercure.config(), hub_keys, role, token, shape).ok_or(Unacceptable::Issuer)?;
-    let claims = token::claims::<Claims>(token, keys)?;
+    let Signed { says: claims, share } = token::signed::<Claims>(token, keys)?;
     let access = match shape {
         Some(dialect) if dialect.is_one => claims.one(site, &mercure.patterns)?,
         _ => claims.zero()?,
@@ -176,7 +198,7 @@ pub(super) fn examined(
     // A token that ends this very second has ended.
     match access.expires {
         Some(end) if end <= clock::now() => Err(InvalidToken::Expired.into()),
-        _ => Ok(access),
+        _ => Ok(Signed { says: access, share }),
     }
 }
 

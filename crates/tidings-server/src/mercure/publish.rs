@@ -40,21 +40,25 @@ pub(super) async fn publish(
         let text = "the token has no `publish` in its mercure claim";
         return Err(not_granted(dialect, text.into()));
     }
-    let meter = state.quotas().publisher(parts, caller.token).map_err(|wait| {
-        let text = "this is more than may be published; publish fewer events per second";
+    let meter = state.quotas().publisher(parts, caller.token, caller.share()).map_err(|wait| {
+        let text = "this is more than may be published; publish less per second";
         ErrorAnswer::too_many(text, wait)
     })?;
     // The body keeps its room until the event is handed over.
     let (form, _body) = form(state, parts, dialect, body).await?;
-    let draft = draft(state, site, &caller, &form)?;
-    meter.charge(1);
+    let drafts = vec![draft(state, site, &caller, &form)?];
+    meter.charge(&drafts);
 
-    let appended = state.publish(vec![draft]).await.map_err(|error| match error {
+    let appended = state.publish(caller.share(), drafts).await.map_err(|error| match error {
         PublishError::Stopping => {
             ErrorAnswer::unavailable("the hub is shutting down; publish again in a moment")
         }
         PublishError::TooManyTopics { topics_max } => {
             let text = format!("there are {topics_max} topics, and there is no room for another");
+            ErrorAnswer::new(StatusCode::INSUFFICIENT_STORAGE, text)
+        }
+        PublishError::TopicShareFull { topics_max } => {
+            let text = format!("{topics_max} topics were begun with this key, and no more may be");
             ErrorAnswer::new(StatusCode::INSUFFICIENT_STORAGE, text)
         }
         PublishError::Store(AppendError::Full { .. }) => {

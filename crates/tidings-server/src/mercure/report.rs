@@ -91,14 +91,14 @@ impl TokenReport {
                 verdicts.push(match access {
                     Ok(access) => {
                         let granted = match role {
-                            Role::Publisher => access.publish.as_deref(),
-                            Role::Subscriber => Some(&*access.subscribe),
+                            Role::Publisher => access.says.publish.as_deref(),
+                            Role::Subscriber => Some(&*access.says.subscribe),
                         };
                         let missing = "the token has no `publish` in its mercure claim";
                         TokenVerdict {
                             usage: usage(role),
                             outcome: granted.map(own_words).ok_or_else(|| missing.to_owned()),
-                            expires: access.expires,
+                            expires: access.says.expires,
                         }
                     }
                     Err(error) => TokenVerdict {

@@ -67,7 +67,7 @@ pub(super) async fn subscribe(
         let reason = Rejection::Draining;
         return Ok(come_back(state, parts.version, &resume, reason));
     }
-    let seat = match state.quotas().subscribe(parts, caller.token) {
+    let seat = match state.quotas().subscribe(parts, caller.token, caller.share()) {
         Ok(seat) => seat,
         Err(reason) => return Ok(come_back(state, parts.version, &resume, reason)),
     };

@@ -19,7 +19,7 @@ pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result
     let caller = super::plain_writer(state, parts).await?;
     let topic = super::own_topic(&caller, raw_topic)?;
 
-    super::meter(state, parts, &caller)?.charge(1);
+    let meter = super::meter(state, parts, &caller)?;
 
     let states = state.engine().topics(topic.as_str().to_owned(), None, 1).await;
     let states = states.map_err(|error| store_problem::not_read(&error))?;
@@ -37,7 +37,9 @@ pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result
             kind: Kind::End,
             ..Draft::new(topic, data)
         };
-        let appended = state.publish(vec![draft]).await;
+        let drafts = vec![draft];
+        meter.charge(&drafts);
+        let appended = state.publish(caller.share(), drafts).await;
         appended.map_err(|error| store_problem::not_published(&error))?
     };
     Ok(Answer::Response(answer::json(acknowledgement(&appended))))

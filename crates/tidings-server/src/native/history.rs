@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use http::header::RETRY_AFTER;
 use http::request::Parts;
 use serde::Serialize;
 use serde_json::json;
-use tidings_engine::Engine;
+use tidings_engine::{Engine, Rejection};
 use tidings_hub::{
     Interest, Outcome, Page, Position, ReadError, Record, Resolved, Start, Timestamp,
 };
@@ -18,12 +19,15 @@ use super::bounds::Bounds;
 use super::start;
 use super::subscribe::TIDINGS_RESUME;
 use crate::answer::{self, Answer};
+use crate::key_share::KeyShare;
 use crate::limits::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_PAUSE};
 use crate::problem::{Code, Problem};
 use crate::query;
+use crate::quota;
 use crate::stage::Stage;
 use crate::state::State;
 use crate::store_problem;
+use crate::trace;
 
 pub(super) async fn history(
     state: &State,
@@ -48,6 +52,8 @@ pub(super) async fn history(
         poll.first(start).await.map_err(|error| store_problem::not_read(&error))?;
     let is_reset = matches!(resolved.outcome, Outcome::Reset { .. });
     if let (true, false, Some(wait)) = (page.records.is_empty(), is_reset, wait) {
+        let place = KeyShare::connect(caller.share());
+        let _place = place.map_err(|reason| too_many(state, reason))?;
         let deadline = Instant::now() + wait;
         tokio::select! {
             biased;
@@ -65,6 +71,15 @@ pub(super) async fn history(
     let outcome = HeaderValue::from_static(resolved.outcome.name());
     response.headers_mut().insert(TIDINGS_RESUME, outcome);
     Ok(Answer::Response(response))
+}
+
+/// The answer to a long poll beyond the share of its key.
+fn too_many(state: &State, reason: Rejection) -> Problem {
+    state.counts().rejected(reason);
+    trace::rejected(reason.name());
+    let wait = quota::retry_after(state.config().retry_refused);
+    Problem::new(Code::TooManyConnections, format!("{}; try again later", reason.sentence()))
+        .with_header(RETRY_AFTER, HeaderValue::from(wait))
 }
 
 struct Poll<'a> {

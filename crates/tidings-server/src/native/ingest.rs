@@ -11,8 +11,8 @@
 //! it is. The first thing that is wrong ends the stream: everything before it is published, in
 //! order, nothing after it is.
 //!
-//! A publisher with an allowance of events per second that sends a stream is not refused when it is
-//! used up: its body is read as fast as it may come.
+//! A publisher with an allowance of events or bytes per second that sends a stream is not refused
+//! when it is used up: its body is read as fast as it may come.
 //!
 //! # When a batch is handed over
 //!
@@ -42,10 +42,10 @@ use crate::answer::{self, Answer};
 use crate::auth::Caller;
 use crate::body::{self, RequestBody};
 use crate::error::BoxError;
-use crate::limiter::Meter;
 use crate::limits::{
     ATOMIC_BATCH_BYTES_MAX, INGEST_BATCH_BYTES_MAX, INGEST_BATCH_EVENTS_MAX, INGEST_BATCHES_MAX,
 };
+use crate::meter::Meter;
 use crate::problem::{Code, Problem};
 use crate::stage::Stage;
 use crate::state::State;
@@ -176,8 +176,8 @@ async fn whole(
         places.push(source.place());
     }
     if !drafts.is_empty() {
-        meter.charge(drafts.len());
-        let appended = state.publish(drafts).await;
+        meter.charge(&drafts);
+        let appended = state.publish(caller.share(), drafts).await;
         summary.add(&appended.map_err(|error| not_published(&error, &places))?);
     }
     Ok(())
@@ -200,7 +200,7 @@ async fn stream(
         summary,
         chunk: Bytes::new(),
         ended: None,
-        parts: state.engine().publish_stream(Run::default()),
+        parts: state.engine_for(caller.share()).publish_stream(Run::default()),
         gathered: Vec::new(),
         places: Vec::new(),
         gathered_bytes: 0,
@@ -377,7 +377,7 @@ impl<S: Source> Flow<'_, S> {
         }
         self.gathered_bytes = 0;
         let batch = std::mem::take(&mut self.gathered);
-        let wait = self.meter.charge(batch.len());
+        let wait = self.meter.charge(&batch);
         self.pause = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
         self.gathered.reserve(batch.len());
         let places = std::mem::take(&mut self.places);
@@ -419,7 +419,7 @@ impl<S: Source> Flow<'_, S> {
 
     fn is_full(&self) -> bool {
         self.gathered.len() >= INGEST_BATCH_EVENTS_MAX.min(self.meter.events_max())
-            || self.gathered_bytes >= INGEST_BATCH_BYTES_MAX
+            || self.gathered_bytes >= INGEST_BATCH_BYTES_MAX.min(self.meter.bytes_max())
     }
 
     fn can_gather(&self) -> bool {

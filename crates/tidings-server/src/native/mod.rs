@@ -35,7 +35,7 @@ use tidings_hub::{Interest, Matcher, Topic};
 use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::body::{self, RequestBody};
-use crate::limiter::Meter;
+use crate::meter::Meter;
 use crate::problem::{Code, Problem};
 use crate::query::{self, Plus, Query};
 use crate::quota;
@@ -152,15 +152,15 @@ async fn plain_writer(state: &State, parts: &Parts) -> Result<Caller, Problem> {
     writer(state, parts, token.as_deref()).await
 }
 
-/// The caller's allowance of events.
+/// The caller's allowance of events and bytes.
 ///
 /// # Errors
 ///
 /// A 429 if it is used up.
-fn meter<'a>(state: &'a State, parts: &Parts, caller: &Caller) -> Result<Meter<'a>, Problem> {
-    state.quotas().publisher(parts, caller.token()).map_err(|wait| {
+fn meter<'a>(state: &'a State, parts: &Parts, caller: &'a Caller) -> Result<Meter<'a>, Problem> {
+    state.quotas().publisher(parts, caller.token(), caller.share()).map_err(|wait| {
         let seconds = quota::retry_after(wait);
-        let detail = format!("publish again in {seconds} s, and fewer events per second");
+        let detail = format!("publish again in {seconds} s, and less per second");
         Problem::new(Code::TooManyPublishes, detail)
             .with("retry_after_ms", u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
             .with_header(header::RETRY_AFTER, seconds.into())

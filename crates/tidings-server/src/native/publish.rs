@@ -39,8 +39,9 @@ pub(super) async fn publish(
     let draft =
         drafter.draft(topic, event_type.as_deref(), id.as_deref(), retry_ms, data.into())?;
 
-    meter.charge(1);
-    let appended = state.publish(vec![draft]).await;
+    let drafts = vec![draft];
+    meter.charge(&drafts);
+    let appended = state.publish(caller.share(), drafts).await;
     let appended = appended.map_err(|error| store_problem::not_published(&error))?;
     Ok(Answer::Response(answer::json(acknowledgement(&appended))))
 }

@@ -38,7 +38,7 @@ pub(super) async fn subscribe(
     if state.is_leaving() {
         return Ok(come_back(state, parts.version, Rejection::Draining));
     }
-    let place = match state.quotas().subscribe(parts, caller.token()) {
+    let place = match state.quotas().subscribe(parts, caller.token(), caller.share()) {
         Ok(place) => place,
         Err(reason) => return Ok(come_back(state, parts.version, reason)),
     };

@@ -6,6 +6,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use tidings_server::KeyLimits;
+
 use super::layer::{Given, JwtKeyTable, Layer, Origin, Role, SettingProblem};
 
 /// The variables, each with what it does: for the reference.
@@ -54,6 +56,7 @@ pub(crate) fn drop_in(get: impl Fn(&str) -> Option<String>) -> Layer {
             url: None,
             role: Some(role),
             issuer: None,
+            limits: KeyLimits::default(),
             origin: Origin::Environment(key.to_owned()),
         });
     }
@@ -105,6 +108,7 @@ fn directive(layer: &mut Layer, line: &str) {
                 url: Some(url.clone()),
                 role: Some(if is_publisher { Role::Publisher } else { Role::Subscriber }),
                 issuer: None,
+                limits: KeyLimits::default(),
                 origin,
             });
         }

@@ -5,13 +5,18 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use tidings_server::KeyLimits;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::default_file::DEFAULT_FILE;
-use super::keys::{JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLES, likely};
+use super::keys::{
+    JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLES, MAX_CONNECTIONS,
+    MAX_PUBLISH_BYTES, MAX_TOPICS, likely,
+};
 use super::layer::{Given, JwtKeyTable, KeyTable, Layer, Origin, Role, SettingProblem};
 use super::table::{self, settings};
+use super::value;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 
@@ -137,6 +142,7 @@ impl Reader<'_> {
             key_file: take_one(&mut entries, "key-file").map(|file| self.beside(&file)),
             publish: entries.remove("publish").unwrap_or_default(),
             subscribe: entries.remove("subscribe").unwrap_or_default(),
+            limits: self.key_limits(&span, &mut entries),
             origin: self.place(span.clone()),
         };
         if key.name.is_empty() {
@@ -165,6 +171,7 @@ impl Reader<'_> {
             url: take_one(&mut entries, "url"),
             role,
             issuer: take_one(&mut entries, "issuer"),
+            limits: self.key_limits(&span, &mut entries),
             origin: self.place(span.clone()),
         };
         if key.algorithm.is_empty() && key.url.is_none() {
@@ -176,6 +183,38 @@ impl Reader<'_> {
             self.wrong(span, message);
         }
         Some(key)
+    }
+
+    /// What the bearers of a key may have together.
+    fn key_limits(
+        &mut self,
+        span: &Range<usize>,
+        entries: &mut BTreeMap<&'static str, Vec<String>>,
+    ) -> KeyLimits {
+        KeyLimits {
+            connections_max: self.limit(span, entries, MAX_CONNECTIONS, value::unlimited_or_count),
+            publish_bytes_max: self.limit(
+                span,
+                entries,
+                MAX_PUBLISH_BYTES,
+                value::unlimited_or_bytes,
+            ),
+            topics_max: self.limit(span, entries, MAX_TOPICS, value::unlimited_or_count),
+        }
+    }
+
+    /// One of them; `None` is no limit.
+    fn limit<T>(
+        &mut self,
+        span: &Range<usize>,
+        entries: &mut BTreeMap<&'static str, Vec<String>>,
+        name: &str,
+        parse: impl Fn(&str) -> Result<Option<T>, String>,
+    ) -> Option<T> {
+        let parsed = parse(&take_one(entries, name)?);
+        let limit =
+            parsed.map_err(|problem| self.wrong(span.clone(), format!("{name}: {problem}")));
+        limit.ok().flatten()
     }
 
     /// The texts of a table, by name. `None` if one cannot be read.

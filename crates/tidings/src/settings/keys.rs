@@ -4,14 +4,41 @@
 pub(super) const KEY_TABLES: &str = "keys";
 
 /// What a table of [`KEY_TABLES`] may have.
-pub(super) const KEY_TABLE_KEYS: [&str; 5] = ["name", "key", "key-file", "publish", "subscribe"];
+pub(super) const KEY_TABLE_KEYS: [&str; 8] = [
+    "name",
+    "key",
+    "key-file",
+    "publish",
+    "subscribe",
+    MAX_CONNECTIONS,
+    MAX_PUBLISH_BYTES,
+    MAX_TOPICS,
+];
 
 /// The other tables: keys that sign tokens.
 pub(super) const JWT_KEY_TABLES: &str = "jwt-keys";
 
 /// What a table of [`JWT_KEY_TABLES`] may have.
-pub(super) const JWT_KEY_TABLE_KEYS: [&str; 6] =
-    ["algorithm", "key", "key-file", "url", "role", "issuer"];
+pub(super) const JWT_KEY_TABLE_KEYS: [&str; 9] = [
+    "algorithm",
+    "key",
+    "key-file",
+    "url",
+    "role",
+    "issuer",
+    MAX_CONNECTIONS,
+    MAX_PUBLISH_BYTES,
+    MAX_TOPICS,
+];
+
+/// In a table of either kind: subscribers and long polls at once with the key.
+pub(super) const MAX_CONNECTIONS: &str = "max-connections";
+
+/// In a table of either kind: bytes that may be published per second with the key.
+pub(super) const MAX_PUBLISH_BYTES: &str = "max-publish-bytes";
+
+/// In a table of either kind: topics that may be begun with the key.
+pub(super) const MAX_TOPICS: &str = "max-topics";
 
 /// The name among `names` that was probably meant by `typed`.
 pub(crate) fn likely<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use tidings_server::KeyLimits;
+
 /// What one source says: a file, the environment, the command line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Layer {
@@ -30,6 +32,7 @@ pub(crate) struct KeyTable {
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) publish: Vec<String>,
     pub(crate) subscribe: Vec<String>,
+    pub(crate) limits: KeyLimits,
     pub(crate) origin: Origin,
 }
 
@@ -45,6 +48,7 @@ pub(crate) struct JwtKeyTable {
     pub(crate) url: Option<String>,
     pub(crate) role: Option<Role>,
     pub(crate) issuer: Option<String>,
+    pub(crate) limits: KeyLimits,
     pub(crate) origin: Origin,
 }
 

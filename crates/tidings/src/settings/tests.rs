@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::num::{NonZeroU32, NonZeroU64};
+
+use tidings_server::KeyLimits;
 
 use super::*;
 
@@ -176,4 +179,32 @@ fn a_demo_leaves_nothing_behind_unless_it_is_told_where_or_how_firmly() {
     }
     let both = [("store", "memory"), ("data", "here")];
     assert_eq!(settings(vec![demo(), layer(&both, &flag)]).store, StoreKind::Memory);
+}
+
+#[test]
+fn a_key_may_have_limits_which_are_numbers_or_unlimited() {
+    for table in ["[[keys]]\nname = \"a\"\nkey = \"x\"", "[[jwt-keys]]\nurl = \"https://x\""] {
+        let limits = |line: &str| {
+            let layer = read("share", &format!("{table}\n{line}"))?;
+            let keys = layer.keys.iter().map(|key| key.limits);
+            let jwt_keys = layer.jwt_keys.iter().map(|key| key.limits);
+            Ok::<_, String>(keys.chain(jwt_keys).next().unwrap())
+        };
+        let none = KeyLimits::default();
+        let five = KeyLimits {
+            connections_max: NonZeroU32::new(5),
+            publish_bytes_max: NonZeroU64::new(64 << 10),
+            topics_max: NonZeroU32::new(7),
+        };
+        assert_eq!(limits(""), Ok(none), "off unless they are set");
+        let all = "max-connections = 5\nmax-publish-bytes = \"64KiB\"\nmax-topics = 7";
+        assert_eq!(limits(all), Ok(five));
+        for name in ["max-connections", "max-publish-bytes", "max-topics"] {
+            assert_eq!(limits(&format!("{name} = \"unlimited\"")), Ok(none));
+            for wrong in ["0", "\"many\"", "-1", "true"] {
+                let error = limits(&format!("{name} = {wrong}")).unwrap_err();
+                assert!(error.contains(&format!("{name}: ")), "{wrong}: {error}");
+            }
+        }
+    }
 }

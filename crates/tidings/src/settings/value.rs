@@ -1,7 +1,7 @@
 //! What the texts of settings mean. Errors are fragments that say what would be right.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -90,6 +90,13 @@ pub(super) fn unlimited_or_count(text: &str) -> Result<Option<NonZeroU32>, Strin
             .parse()
             .map(Some)
             .map_err(|_| format!("{text:?} is neither \"unlimited\" nor a number of at least 1")),
+    }
+}
+
+pub(super) fn unlimited_or_bytes(text: &str) -> Result<Option<NonZeroU64>, String> {
+    match text {
+        "unlimited" => Ok(None),
+        _ => parse_bytes(text).map(NonZeroU64::new),
     }
 }
 

@@ -103,7 +103,7 @@ async fn refresh(key: &JwtKey) -> bool {
 
 /// As if the last try were long ago.
 fn let_time_pass(key: &JwtKey) {
-    let Kind::Set(set) = &key.0 else { panic!("one key") };
+    let Kind::Set(set) = &key.kind else { panic!("one key") };
     set.lock().tried = None;
 }
 

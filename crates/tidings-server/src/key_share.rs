@@ -1,0 +1,58 @@
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
+
+use tidings_engine::{Rejection, TopicShare};
+
+use crate::limiter::{Place, Rates, SHARED, Tally};
+
+/// Bounds on what all bearers of one key have of a hub together; `None` is no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyLimits {
+    /// Subscribers and long polls at once. At the edge: a subscriber is told to come back later, a
+    /// long poll is answered 429.
+    pub connections_max: Option<NonZeroU32>,
+    /// Bytes of events published per second. At the edge: 429, or a stream of events is read more
+    /// slowly.
+    pub publish_bytes_max: Option<NonZeroU64>,
+    /// Topics begun with the key that have events ([`TopicShare`]). At the edge: 507 for an event
+    /// on another new one.
+    pub topics_max: Option<NonZeroU32>,
+}
+
+/// What all bearers of one key have together, where that is bounded.
+#[derive(Debug)]
+pub(crate) struct KeyShare {
+    connections: Option<Arc<Tally>>,
+    publish_bytes: Option<Rates>,
+    topics: Option<Arc<TopicShare>>,
+}
+
+impl KeyShare {
+    /// `None` if nothing is bounded.
+    pub(crate) fn new(limits: KeyLimits) -> Option<Arc<Self>> {
+        let KeyLimits { connections_max, publish_bytes_max, topics_max } = limits;
+        (limits != KeyLimits::default()).then(|| {
+            Arc::new(Self {
+                connections: connections_max.map(|max| Arc::new(Tally::new(max.get()))),
+                publish_bytes: publish_bytes_max.map(Rates::new),
+                topics: topics_max.map(|max| Arc::new(TopicShare::new(max))),
+            })
+        })
+    }
+
+    /// Counts a subscriber or a long poll in.
+    pub(crate) fn connect(share: Option<&Self>) -> Result<Option<Place>, Rejection> {
+        let tally = share.and_then(|share| share.connections.as_ref());
+        Tally::enter_if(tally, Some(SHARED)).ok_or(Rejection::KeyConnections)
+    }
+
+    /// The allowance of bytes.
+    pub(crate) fn publish_bytes(&self) -> Option<&Rates> {
+        self.publish_bytes.as_ref()
+    }
+
+    /// The topics that may be begun.
+    pub(crate) fn topics(&self) -> Option<&Arc<TopicShare>> {
+        self.topics.as_ref()
+    }
+}

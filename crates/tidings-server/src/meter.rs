@@ -1,0 +1,40 @@
+use std::time::Duration;
+
+use tidings_hub::Draft;
+
+use crate::key_share::KeyShare;
+use crate::limiter::{Rates, SHARED};
+use crate::quota_key::Key;
+
+/// One publisher's allowance: events of its token or address, bytes of its key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meter<'a> {
+    events: Option<(&'a Rates, Key)>,
+    bytes: Option<&'a Rates>,
+}
+
+impl<'a> Meter<'a> {
+    pub(crate) fn new(events: Option<(&'a Rates, Key)>, share: Option<&'a KeyShare>) -> Self {
+        Self { events, bytes: share.and_then(KeyShare::publish_bytes) }
+    }
+
+    /// Takes `drafts` from the allowance. Returns how long to wait before the next one.
+    pub(crate) fn charge(&self, drafts: &[Draft]) -> Duration {
+        let events = self.events.map(|(rates, key)| rates.charge_now(key, drafts.len()));
+        let bytes = self.bytes.map(|rates| {
+            let bytes = drafts.iter().map(Draft::cost).sum();
+            rates.charge_now(SHARED, bytes)
+        });
+        events.max(bytes).unwrap_or_default()
+    }
+
+    /// The most events that should be taken at once, so that what is taken is evenly spread.
+    pub(crate) fn events_max(&self) -> usize {
+        self.events.map_or(usize::MAX, |(rates, _)| rates.per_second())
+    }
+
+    /// The same for bytes.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes.map_or(usize::MAX, Rates::per_second)
+    }
+}
