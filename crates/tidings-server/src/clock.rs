@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidings_hub::Timestamp;
 
+use crate::limits::EXPIRY_LOOK;
+
 /// Milliseconds around `base`, half of it up or down: what came at once shall not come back at
 /// once.
 pub(crate) fn jittered_ms(base: Duration) -> u64 {
@@ -18,6 +20,18 @@ pub(crate) fn jittered_ms(base: Duration) -> u64 {
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp::from_millis(since.as_millis().try_into().unwrap_or(u64::MAX))
+}
+
+/// Waits until the wall clock is at `end`. The clock is looked at again after every
+/// [`EXPIRY_LOOK`], for it may be set meanwhile.
+pub(crate) async fn reached(end: Timestamp) {
+    loop {
+        let left = end.as_millis().saturating_sub(now().as_millis());
+        if left == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(left).min(EXPIRY_LOOK)).await;
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use mercure::{
 };
 use serde_json::{Value, json};
 use tidings_server::JwtKey;
-use tidings_testkit::http::Response;
+use tidings_testkit::http::{Response, request};
 use tidings_testkit::server::TestServer;
 use tidings_testkit::token::{hs256, hs256_typed};
 
@@ -273,6 +273,30 @@ fn a_stream_ends_when_its_token_does() {
         assert!(seconds_from_now(0) >= end, "not a moment before");
         assert!(!stream.reads(b"data"), "nothing was published");
     }
+}
+
+#[test]
+fn an_update_that_is_not_whole_when_its_token_expires_is_not_published() {
+    let server = drop_in();
+    let end = seconds_from_now(2);
+    let claims = json!({ "mercure": { "publish": ["*"] }, "exp": end });
+    let details = json!([detail(&["publish"], "*", "exact")]);
+    let ending = one_with(json!({ "authorization_details": details, "exp": end }));
+    let publishers = [zero(&claims), ending].map(|token| {
+        let authorization = bearer(&token);
+        let head = [("authorization", &*authorization), FORM, ("content-length", "100")];
+        let mut publisher = server.connect();
+        publisher.send(request("POST", HUB, &head, b"topic=a&data=x"));
+        publisher
+    });
+    for mut publisher in publishers {
+        let answer = publisher.response();
+        let (status, said) = refusal(&answer);
+        assert_eq!(status, 401);
+        assert!(said.contains("expired") && said.contains("invalid_token"), "{said}");
+        assert!(seconds_from_now(0) >= end, "not a moment before");
+    }
+    assert_eq!(server.engine().status().bounds.head.get(), 0);
 }
 
 #[test]

@@ -39,8 +39,8 @@ pub(crate) struct KeySet {
     /// Keys for other algorithms are not used.
     algorithm: Option<Algorithm>,
     known: Mutex<Known>,
-    /// Held by whoever reads the set.
-    reading: tokio::sync::Mutex<()>,
+    /// Held while the set is read.
+    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 enum Place {
@@ -74,7 +74,7 @@ impl KeySet {
             "file" => Place::File(parsed.to_file_path().ok()?),
             _ => return None,
         };
-        let (known, reading) = (Mutex::default(), tokio::sync::Mutex::default());
+        let (known, reading) = (Mutex::default(), Arc::default());
         Some(Self { place, algorithm, known, reading })
     }
 
@@ -100,9 +100,9 @@ impl KeySet {
 
     /// Reads the set anew, or waits for whoever does. Says whether there is anything new to be
     /// tried; what went wrong goes to the log.
-    pub(crate) async fn refresh(&self) -> bool {
+    pub(crate) async fn refresh(self: &Arc<Self>) -> bool {
         let before = self.lock().read;
-        let _reading = self.reading.lock().await;
+        let reading = Arc::clone(&self.reading).lock_owned().await;
         {
             let mut known = self.lock();
             if known.read != before {
@@ -114,6 +114,18 @@ impl KeySet {
             }
             known.tried = Some(Instant::now());
         }
+        // In a task of its own: the request that asked may be cancelled, and the others, who may
+        // not try again for a while, need the answer all the same.
+        let set = Arc::clone(self);
+        let anew = tokio::spawn(async move {
+            let _reading = reading;
+            set.read_anew().await
+        });
+        anew.await.unwrap_or(false)
+    }
+
+    /// Reads the set. Says whether that went well.
+    async fn read_anew(&self) -> bool {
         let read = match tokio::time::timeout(KEY_SET_WAIT_MAX, self.read()).await {
             Ok(read) => read,
             Err(elapsed) => Err(elapsed.into()),

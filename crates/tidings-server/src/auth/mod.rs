@@ -8,7 +8,6 @@ pub(crate) mod token;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -16,7 +15,6 @@ use tidings_hub::{Grant, Matcher, Topic};
 
 use crate::clock;
 use crate::key_share::KeyShare;
-use crate::limits::EXPIRY_LOOK;
 use crate::problem::{Code, Problem};
 use crate::quota_key::Key;
 use crate::trace::{self, Step};
@@ -159,17 +157,11 @@ impl Caller {
     }
 
     /// Waits until the caller's token expires, for ever if it does not; then gives the 401 that
-    /// says so. The wall clock says when: it is looked at again after every [`EXPIRY_LOOK`], for it
-    /// may have been set meanwhile.
+    /// says so.
     pub(crate) async fn expired(&self) -> Problem {
         let Some(end) = self.grant.expires else { return std::future::pending().await };
-        loop {
-            let left = end.as_millis().saturating_sub(clock::now().as_millis());
-            if left == 0 {
-                return invalid(&InvalidToken::Expired);
-            }
-            tokio::time::sleep(Duration::from_millis(left).min(EXPIRY_LOOK)).await;
-        }
+        clock::reached(end).await;
+        invalid(&InvalidToken::Expired)
     }
 
     /// Whether the caller has its rights by nothing but being able to reach the hub.

@@ -61,6 +61,14 @@ impl Caller {
         self.source == Some(Source::Cookie)
     }
 
+    /// Waits until the caller's token expires, for ever if it does not; then gives the 401 that
+    /// says so.
+    pub(super) async fn expired(&self) -> ErrorAnswer {
+        let Some(end) = self.access.expires else { return std::future::pending().await };
+        clock::reached(end).await;
+        invalid(&InvalidToken::Expired.into())
+    }
+
     /// Whether the caller has its rights by nothing but being able to reach the hub.
     pub(super) fn is_anonymous(&self) -> bool {
         self.source.is_none()
@@ -139,9 +147,7 @@ async fn caller(
     {
         signed = verified(context, role, &token, shape);
     }
-    let signed = signed.map_err(|error| {
-        ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, error.to_string())
-    })?;
+    let signed = signed.map_err(|error| invalid(&error))?;
     Ok(Caller {
         access: Arc::clone(&signed.says),
         dialect,
@@ -149,6 +155,10 @@ async fn caller(
         token: counted_as,
         share: signed.share.clone(),
     })
+}
+
+fn invalid(error: &Unacceptable) -> ErrorAnswer {
+    ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, error.to_string())
 }
 
 /// What those without a token may do.

@@ -45,7 +45,11 @@ pub(super) async fn publish(
         ErrorAnswer::too_many(text, wait)
     })?;
     // The body keeps its room until the event is handed over.
-    let (form, _body) = form(state, parts, dialect, body).await?;
+    let (form, _body) = tokio::select! {
+        biased;
+        read = form(state, parts, dialect, body) => read,
+        expired = caller.expired() => Err(expired),
+    }?;
     let drafts = vec![draft(state, site, &caller, &form)?];
     meter.charge(&drafts);
 

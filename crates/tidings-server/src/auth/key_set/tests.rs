@@ -128,6 +128,37 @@ async fn a_set_is_read_when_the_first_token_comes_and_once_however_many_wait() {
 }
 
 #[tokio::test]
+async fn a_set_is_read_to_the_end_although_the_request_that_asked_is_cancelled() {
+    let pair = Pair::new("one");
+    let web = Web::with(&json!({ "keys": [pair.jwk()] }));
+    let key = web.key();
+    // The server answers when it can read its document.
+    let (document, (release, released)) = (Arc::clone(&web.document), std::sync::mpsc::channel());
+    let (locked, is_locked) = std::sync::mpsc::channel();
+    let holder = std::thread::spawn(move || {
+        let _held = document.lock();
+        locked.send(()).unwrap();
+        released.recv().unwrap();
+    });
+    is_locked.recv().unwrap();
+    let asked = |key: JwtKey| tokio::spawn(async move { refresh(&key).await });
+    let first = asked(key.clone());
+    while web.requests() == 0 {
+        tokio::task::yield_now().await;
+    }
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+
+    let second = asked(key.clone());
+    tokio::task::yield_now().await;
+    release.send(()).unwrap();
+    assert!(second.await.unwrap(), "it has the answer that the first one waited for");
+    assert!(verified(&pair.token(), &key).is_ok());
+    assert_eq!(web.requests(), 1);
+    holder.join().unwrap();
+}
+
+#[tokio::test]
 async fn a_new_key_is_found_and_an_old_one_is_gone() {
     let (old, new) = (Pair::new("old"), Pair::new("new"));
     let web = Web::with(&json!({ "keys": [old.jwk()] }));
