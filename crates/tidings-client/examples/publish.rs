@@ -1,5 +1,4 @@
-//! Publishes each line of the standard input:
-//! `cargo run --example publish -- http://127.0.0.1:8080 x`
+//! Publishes each line of standard input: `cargo run --example publish -- http://127.0.0.1:8080 x`
 
 #![allow(clippy::print_stdout)]
 

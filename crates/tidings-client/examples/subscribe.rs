@@ -1,5 +1,5 @@
-//! Prints what an event source says:
-//! `cargo run --example subscribe -- http://127.0.0.1:8080/events/x`
+//! Prints the items of an event source: `cargo run --example subscribe --
+//! http://127.0.0.1:8080/events/x`
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,4 +1,4 @@
-//! `Backoff`: how long to wait, from the server's `retry`, growth and jitter.
+//! `Backoff`: the wait before a retry, from the server's `retry`, growth and jitter.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -8,16 +8,16 @@ use http::{HeaderMap, StatusCode};
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, RECONNECTION_TIME_DEFAULT};
 use crate::{Lost, RetryPolicy};
 
-/// Waits that double with every attempt in vain, and differ from client to client.
+/// Waits that double with every failed attempt, and differ from client to client.
 ///
 /// ```text
 /// base = the server's retry:, or else our own; at least the floor
 /// wait = base · 2^retries, at most the cap; plus up to `jitter` times as much
 /// ```
 ///
-/// Jitter makes a wait longer and never shorter: what the server has asked for is waited (HTML
-/// §9.2.3, "reestablish the connection", step 2). The cap holds with the jitter included, except
-/// that a server which asks for more than the cap is obeyed, up to 24 hours
+/// Jitter makes a wait longer and never shorter, so the client always waits as long as the server
+/// has asked (HTML §9.2.3, "reestablish the connection", step 2). The cap includes the jitter, but
+/// a server that asks for more than the cap is obeyed, up to 24 hours
 /// ([`RECONNECTION_TIME_MAX`](crate::limits::RECONNECTION_TIME_MAX)). If base and floor are both
 /// zero, so is every wait that the server does not set.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Backoff {
         Self::with_seed(RandomState::new().hash_one(0))
     }
 
-    /// The same, but with jitter that can be foretold: for tests.
+    /// The same, but with predictable jitter, for tests.
     #[must_use]
     pub fn with_seed(seed: u64) -> Self {
         Self {
@@ -52,8 +52,8 @@ impl Backoff {
         }
     }
 
-    /// Always this long, whatever happens, unless the server asks for another time. As with every
-    /// other policy at least [`BACKOFF_MIN`], unless a shorter [`floor`](Self::floor) is set.
+    /// Always the same wait, unless the server sets another. As in every policy it is at least
+    /// [`BACKOFF_MIN`], unless a shorter [`floor`](Self::floor) is set.
     #[must_use]
     pub fn constant(wait: Duration) -> Self {
         Self::new().base(wait).cap(wait).jitter(0.0)
@@ -66,8 +66,8 @@ impl Backoff {
         self
     }
 
-    /// The shortest wait, whatever the server says: [`BACKOFF_MIN`] unless set. With a shorter
-    /// floor, too, what the server asks for counts as 100 milliseconds or more
+    /// The shortest wait, whatever the server says: [`BACKOFF_MIN`] unless set. Even with a shorter
+    /// floor, a wait set by the server counts as at least 100 milliseconds
     /// ([`RECONNECTION_TIME_MIN`](crate::limits::RECONNECTION_TIME_MIN)).
     #[must_use]
     pub fn floor(mut self, floor: Duration) -> Self {
@@ -82,30 +82,30 @@ impl Backoff {
         self
     }
 
-    /// How much longer than need be a wait may get by chance, as a fraction of it: 0 to 1.
+    /// Maximum random extension of a wait, as a fraction of it: 0 to 1.
     #[must_use]
     pub fn jitter(mut self, fraction: f64) -> Self {
         self.jitter = fraction.clamp(0.0, 1.0);
         self
     }
 
-    /// Gives up after so many attempts in vain. A healthy connection starts the count anew.
+    /// Gives up after this many failed attempts in a row. A healthy connection resets the count.
     #[must_use]
     pub fn retries_max(mut self, retries: u32) -> Self {
         self.retries_max = Some(retries);
         self
     }
 
-    /// Takes for temporary, too, what proxies say while the server behind them is away or has too
-    /// much to do: 408, 429, 502 to 504, 520 to 524, 529 and 530. The standard would have us give
-    /// up.
+    /// Also treats as temporary the statuses that proxies send while the server behind them is down
+    /// or overloaded: 408, 429, 502 to 504, 520 to 524, 529 and 530. By the standard the source
+    /// would give up.
     #[must_use]
     pub fn temporary_gateways(self) -> Self {
         let statuses = GATEWAY_STATUSES.into_iter().filter_map(|code| code.try_into().ok());
         statuses.fold(self, Self::temporary)
     }
 
-    /// Takes answers with this status for temporary, too.
+    /// Also treats answers with this status as temporary.
     #[must_use]
     pub fn temporary(mut self, status: StatusCode) -> Self {
         self.temporary.push(status);
@@ -113,8 +113,8 @@ impl Backoff {
     }
 }
 
-/// What proxies say while the server behind them is away or has too much to do: 408, 429, 502, 503
-/// and 504; 520 to 524 and 530, which Cloudflare adds to them; and 529, which several add.
+/// Statuses that proxies send while the server behind them is down or overloaded: 408, 429, 502,
+/// 503 and 504; 520 to 524 and 530, which Cloudflare adds; and 529, which several add.
 const GATEWAY_STATUSES: [u16; 12] = [408, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530];
 
 impl Default for Backoff {
@@ -130,8 +130,7 @@ impl RetryPolicy for Backoff {
         }
         let base = lost.reconnection_time.unwrap_or(self.base).max(self.floor);
         let grown = base.saturating_mul(2u32.saturating_pow(lost.retries));
-        // So that there is room for jitter below the cap: at the cap clients must not fall into
-        // step.
+        // This leaves room for jitter below the cap: even at the cap, clients must not synchronise.
         let plain = grown.min(self.cap.div_f64(1.0 + self.jitter)).max(base);
         Some(plain.saturating_add(plain.mul_f64(self.jitter * self.dice.roll())))
     }
@@ -141,7 +140,7 @@ impl RetryPolicy for Backoff {
     }
 }
 
-/// Numbers by chance (SplitMix64), good enough to spread clients over time and for nothing else.
+/// Random numbers (SplitMix64), good enough to spread clients over time and for nothing else.
 #[derive(Debug, Clone)]
 struct Dice(u64);
 
@@ -158,7 +157,7 @@ impl Dice {
     }
 }
 
-/// More than a century: for ever, in numbers that can be doubled and have fractions.
+/// More than a century: practically for ever, but a number that can be doubled and multiplied.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `Body`: what a request or an answer carries.
+//! `Body`: the body of a request or an answer.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ enum Kind {
 }
 
 impl Body {
-    /// A body that is empty.
+    /// An empty body.
     #[must_use]
     pub const fn empty() -> Self {
         Self(Kind::Bytes(Bytes::new()))
@@ -31,7 +31,7 @@ impl Body {
         Self(Kind::Stream(Box::pin(body)))
     }
 
-    /// The next bytes. None: the body has ended in good order. Trailers are passed over.
+    /// The next bytes. `None` if the body has ended cleanly. Trailers are skipped.
     pub(crate) fn poll_bytes(
         &mut self,
         cx: &mut Context<'_>,

@@ -8,26 +8,26 @@ use http::StatusCode;
 
 use crate::TransportError;
 
-/// Why a connection, or the attempt to make one, is over, although the source is not.
+/// Why a connection, or an attempt to connect, has ended, although the source continues.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The server ended the response in good order.
+    /// The server ended the response cleanly.
     Ended,
-    /// The network or the peer failed us, while connecting or later.
+    /// The network or the peer failed, while connecting or later.
     Network(TransportError),
     /// Nothing came for as long as the idle timeout, not even a comment.
     Idle(Duration),
-    /// The answer was a refusal which the retry policy takes to be temporary.
+    /// The server rejected the request with a status that the retry policy considers temporary.
     Refused(StatusCode),
-    /// The caller's hook could not prepare the attempt.
+    /// The caller's hook failed to prepare the attempt.
     Unprepared(Box<dyn Error + Send + Sync>),
     /// The caller asked for a new connection.
     Restarted,
 }
 
 impl Cause {
-    /// The status of the answer, if an answer is the cause.
+    /// The status of the answer, if that is the cause.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         match self {

@@ -11,19 +11,19 @@ use crate::limits::REDIRECTS_MAX;
 use crate::response::content_coding;
 use crate::{Cause, TransportError};
 
-/// Why an event source could not be opened: something the caller gave makes no request.
+/// Why an event source could not be opened: a value given by the caller is invalid.
 ///
-/// Whatever goes wrong on the network comes later, as a [`ReadError`] or not at all.
+/// Network errors come later, as a [`ReadError`], or are retried.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL cannot be requested.
     Url(InvalidUrl),
-    /// A header has a name that is none.
+    /// A header has an invalid name.
     HeaderName(http::header::InvalidHeaderName),
     /// A header has a value that cannot be sent.
     HeaderValue(InvalidHeaderValue),
-    /// A header gives a `Last-Event-ID` that is none, for it is not UTF-8.
+    /// A given `Last-Event-ID` header is invalid because it is not UTF-8.
     LastEventId,
     /// The store of the last event id could not be read.
     LastIdStore(std::io::Error),
@@ -67,7 +67,7 @@ pub enum InvalidUrl {
     Syntax(url::ParseError),
     /// It is a URL, but neither `http` nor `https`.
     Scheme,
-    /// It is a URL, but not one that fits a request line.
+    /// It is a URL that does not fit a request line.
     RequestLine(InvalidUri),
 }
 
@@ -93,34 +93,34 @@ impl Error for InvalidUrl {
 
 /// Why an event source ended for good. It is the last thing its stream yields.
 ///
-/// Only what the standard calls failing the connection (HTML §9.2.3) ends a source that may
-/// reconnect; the rest of these occur in one-shot mode, or when the retry policy gives up.
+/// A source that may reconnect ends only where the standard fails the connection (HTML §9.2.3); the
+/// other variants occur in one-shot mode, or when the retry policy gives up.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The server answered with a status other than 200. With 204 it asks us not to come back.
+    /// The server answered with a status other than 200. 204 asks the client not to reconnect.
     Status(Box<Refusal>),
-    /// The server answered 200, but not with an event stream: its `Content-Type` is another, or it
-    /// has none, or the body is compressed although we did not offer to read that.
+    /// The server answered 200, but not with an event stream: it has another `Content-Type` or
+    /// none, or the body is compressed although the request did not allow that.
     NotAnEventStream(Box<Refusal>),
-    /// The server sent us on, but not to anywhere we can go.
+    /// The server redirected to a place that cannot be requested.
     Redirect {
         /// What is wrong with the redirect.
         problem: RedirectProblem,
         /// The answer that redirects.
         refusal: Box<Refusal>,
     },
-    /// There was an answer, and its head cannot be read: it is not HTTP, or has more fields than
-    /// are [taken](crate::limits::ANSWER_FIELDS_MAX).
+    /// There was an answer whose head cannot be read: it is not HTTP, or has more fields than are
+    /// [accepted](crate::limits::ANSWER_FIELDS_MAX).
     Malformed(TransportError),
     /// The retry policy gave up.
     GaveUp {
-        /// How often in a row it had been tried again, in vain.
+        /// Number of retries in a row that failed.
         retries: u32,
         /// How the last attempt ended.
         cause: Cause,
     },
-    /// In one-shot mode: what ended the only attempt.
+    /// In one-shot mode: the cause that ended the only attempt.
     Broken(Cause),
 }
 
@@ -179,14 +179,14 @@ impl fmt::Display for ReadError {
                 f.write_str("the answer is not an event stream")?;
                 match refusal.headers.get(http::header::CONTENT_TYPE) {
                     Some(found) => write!(f, " but {found:?}"),
-                    None => f.write_str(", for it has no content type"),
+                    None => f.write_str(": it has no content type"),
                 }
             }
             Self::Redirect { .. } => f.write_str("the server redirected to nowhere"),
             Self::Malformed(_) => f.write_str("the answer cannot be read"),
             Self::GaveUp { retries: 0, .. } => f.write_str("could not connect, and may not retry"),
             Self::GaveUp { retries, .. } => write!(f, "gave up after {retries} retries"),
-            Self::Broken(_) => f.write_str("the stream broke off"),
+            Self::Broken(_) => f.write_str("the stream was cut short"),
         }
     }
 }
@@ -202,7 +202,7 @@ impl Error for ReadError {
     }
 }
 
-/// An answer that is no event stream.
+/// An answer that is not an event stream.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Refusal {
@@ -215,7 +215,7 @@ pub struct Refusal {
     /// The beginning of its body: at most
     /// [`REFUSAL_BODY_BYTES_MAX`](crate::limits::REFUSAL_BODY_BYTES_MAX) bytes.
     pub body: Vec<u8>,
-    /// Whether `body` is not all of the body: it was too long, too slow, or broke off.
+    /// Whether `body` is incomplete because the body was too long, too slow, or cut short.
     pub body_is_cut: bool,
 }
 
@@ -229,7 +229,7 @@ pub enum RedirectProblem {
     NotText,
     /// Its `Location` cannot be requested.
     Location(InvalidUrl),
-    /// It is one redirect too many: see [`REDIRECTS_MAX`].
+    /// There were too many redirects: see [`REDIRECTS_MAX`].
     TooMany,
 }
 

@@ -1,12 +1,12 @@
-//! `GivenHeaders`: headers as a caller gives them, one by one.
+//! `GivenHeaders`: headers set by a caller, one by one.
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::OpenError;
 
-/// Headers as a caller gives them to a builder, whose methods cannot fail: what is wrong with one
-/// is kept until the end.
+/// Headers set by a caller on a builder, whose methods cannot fail: the first error is kept until
+/// the end.
 pub(crate) struct GivenHeaders {
     map: HeaderMap,
     problem: Option<OpenError>,
@@ -17,7 +17,7 @@ impl GivenHeaders {
         Self { map: HeaderMap::new(), problem: None }
     }
 
-    /// Puts a header in the place of one of the same name.
+    /// Sets a header, replacing one of the same name.
     pub(crate) fn insert(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let name = HeaderName::from_bytes(name.as_ref()).map_err(OpenError::HeaderName);
         let value = HeaderValue::from_bytes(value.as_ref()).map_err(OpenError::HeaderValue);
@@ -32,7 +32,7 @@ impl GivenHeaders {
         }
     }
 
-    /// Puts headers in the place of those of the same names. All values of a name are kept.
+    /// Sets headers, replacing those of the same names. All values of a name are kept.
     pub(crate) fn replace(&mut self, headers: HeaderMap) {
         replace_headers(&mut self.map, headers);
     }
@@ -42,12 +42,12 @@ impl GivenHeaders {
         self.insert(AUTHORIZATION, format!("Bearer {token}"));
     }
 
-    /// All of them, and unless they were given: `Authorization` with what stood in the URL, and
-    /// `Accept-Encoding: identity`, for nothing here reads compressed bodies.
+    /// All headers, with two defaults: `Authorization` with the URL's credentials, and
+    /// `Accept-Encoding: identity`, because this crate reads no compressed bodies.
     ///
     /// # Errors
     ///
-    /// What is wrong with the first one that is wrong.
+    /// The first error in a header.
     pub(crate) fn finish(self, credentials: Option<String>) -> Result<HeaderMap, OpenError> {
         if let Some(problem) = self.problem {
             return Err(problem);
@@ -63,7 +63,7 @@ impl GivenHeaders {
     }
 }
 
-/// Puts `new` in the place of the headers of the same names.
+/// Replaces the headers of the same names with `new`.
 pub(crate) fn replace_headers(headers: &mut HeaderMap, new: HeaderMap) {
     let mut name = None;
     for (next_name, mut value) in new {

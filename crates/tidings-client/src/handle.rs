@@ -1,4 +1,4 @@
-//! `SourceHandle`: reach a source from outside the task that reads it.
+//! `SourceHandle`: controls a source from outside the task that reads it.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,38 +7,38 @@ use std::time::Duration;
 
 use tidings_codec::EventId;
 
-/// What a source is doing (HTML §9.2.2, `readyState`).
+/// The state of a source (HTML §9.2.2, `readyState`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReadyState {
-    /// It has no connection, but is making one, or waiting to.
+    /// It is connecting, or waiting to.
     Connecting,
     /// It has a connection.
     Open,
-    /// It is over, and will not connect again.
+    /// It has ended, and will not connect again.
     Closed,
 }
 
-/// Reaches a source from outside the task that reads it: to close or restart it, and to see how it
-/// is.
+/// Controls a source from outside the task that reads it: closes or restarts it, and reads its
+/// state.
 ///
-/// Clones reach the same source.
+/// Clones control the same source.
 #[derive(Debug, Clone)]
 pub struct SourceHandle(pub(crate) Arc<Shared>);
 
 impl SourceHandle {
     /// Closes the source for good: the connection is dropped and nothing more is yielded, not even
-    /// what has arrived already.
+    /// items that have already arrived.
     pub fn close(&self) {
         self.0.order(Order::CLOSE);
     }
 
-    /// Drops the connection, or the wait for one, and connects anew at once. A source that is
-    /// closed stays so.
+    /// Drops the connection, or the wait for one, and reconnects at once. A closed source stays
+    /// closed.
     pub fn restart(&self) {
         self.0.order(Order::RESTART);
     }
 
-    /// What the source is doing. After [`close`](Self::close) it is closed at once.
+    /// The state of the source. After [`close`](Self::close) it is closed at once.
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {
         if self.0.orders.load(Ordering::Acquire) & Order::CLOSE != 0 {
@@ -53,7 +53,7 @@ impl SourceHandle {
         self.0.view().last_event_id.clone()
     }
 
-    /// The reconnection time the server has set with `retry:`, if it has: from
+    /// The reconnection time that the server has set with `retry:`, if any: from
     /// [`RECONNECTION_TIME_MIN`](crate::limits::RECONNECTION_TIME_MIN) to
     /// [`RECONNECTION_TIME_MAX`](crate::limits::RECONNECTION_TIME_MAX).
     #[must_use]
@@ -62,7 +62,7 @@ impl SourceHandle {
     }
 }
 
-/// What has been ordered and is not done yet, as bits.
+/// Pending orders, as bits.
 pub(crate) struct Order;
 
 impl Order {
@@ -70,7 +70,7 @@ impl Order {
     pub(crate) const RESTART: u8 = 2;
 }
 
-/// What a source and its handles share.
+/// State shared by a source and its handles.
 #[derive(Debug)]
 pub(crate) struct Shared {
     orders: AtomicU8,
@@ -111,12 +111,12 @@ impl Shared {
     pub(crate) fn take_orders(&self) -> u8 {
         match self.orders.load(Ordering::Acquire) {
             0 => 0,
-            // A closed source stays closed for those who look.
+            // A closed source stays closed to observers.
             _ => self.orders.fetch_and(Order::CLOSE, Ordering::AcqRel),
         }
     }
 
-    /// Whether there are no orders; if so, whoever gives one will wake this task.
+    /// Whether there are no orders; if so, the next one will wake this task.
     pub(crate) fn fall_asleep(&self, cx: &Context<'_>) -> bool {
         let mut view = self.view();
         match &mut view.sleeper {
@@ -127,7 +127,7 @@ impl Shared {
         self.orders.load(Ordering::Acquire) == 0
     }
 
-    /// What is locked here are a few fields that are valid at all times.
+    /// Locks the view, whose few fields are valid at all times.
     pub(crate) fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }

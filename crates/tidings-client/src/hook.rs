@@ -1,4 +1,4 @@
-//! `Hook`: what a caller does before each attempt.
+//! `Hook`: a callback before each attempt.
 
 use std::error::Error;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! `Hop`: the request to make next, as redirects change it.
+//! `Hop`: the next request to make, as changed by redirects.
 
 use bytes::Bytes;
 use http::header::{
@@ -18,9 +18,9 @@ pub(crate) struct Hop {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Where a chain of nothing but permanent redirects, from the first request on, has led so far.
+    /// Target of the chain of redirects so far, if all of them are permanent.
     pub(crate) moved_to: Option<Target>,
-    /// No redirect so far was a temporary one, or changed the method.
+    /// Whether no redirect so far was temporary or changed the method.
     is_permanent: bool,
     redirects: u32,
 }
@@ -39,7 +39,7 @@ impl Hop {
         let location = answer.get(LOCATION).ok_or(RedirectProblem::NoLocation)?;
         let location =
             std::str::from_utf8(location.as_bytes()).map_err(|_| RedirectProblem::NotText)?.trim();
-        // Resolved, an empty one would be the URL that has just redirected.
+        // An empty one would resolve to the URL that has just redirected.
         if location.is_empty() {
             return Err(RedirectProblem::NoLocation);
         }
@@ -76,20 +76,20 @@ impl Hop {
     }
 }
 
-/// Which URL a source asks when it reconnects. The standard does not say, and browsers differ
-/// (whatwg/html issue 503).
+/// The URL that a source requests when it reconnects. The standard does not say, and browsers
+/// differ (whatwg/html issue 503).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RememberRedirects {
-    /// Always the one it was given.
+    /// Always the original URL.
     Never,
-    /// The one that permanent redirects (301, 308) led to; not the one that temporary ones did.
+    /// The target of permanent redirects (301, 308), but not of temporary ones.
     #[default]
     Permanent,
-    /// The one that answered last.
+    /// The URL that answered last.
     Always,
 }
 
-/// What is meant for one origin must not reach another (Fetch §4.4, step 13).
+/// Credentials for one origin must not reach another (Fetch §4.4, step 13).
 pub(crate) fn strip_credentials(headers: &mut HeaderMap) {
     for secret in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
         headers.remove(secret);

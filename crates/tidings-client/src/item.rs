@@ -1,4 +1,4 @@
-//! `Item`: what a source yields.
+//! `Item`: the output of a source.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use tidings_codec::{DecodeError, EventId};
 
 use crate::{Cause, MessageEvent};
 
-/// Something that happened to an event source that lives on. Its end is no item but the error, or
-/// the end, of the stream.
+/// Something that happened to an event source that continues. Its end is not an item but the error,
+/// or the end, of the stream.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Item {
-    /// A connection stands: the server answered with an event stream (HTML §9.2.3, "announce the
+    /// A connection is open: the server answered with an event stream (HTML §9.2.3, "announce the
     /// connection").
     Open(Box<Opened>),
     /// An event.
     Event(MessageEvent),
     /// A comment, as soon as its line has ended, without its colon and one space after it. Only
-    /// from a source that was [asked for comments](crate::EventSourceBuilder::comments).
+    /// from a source [with comments](crate::EventSourceBuilder::comments).
     Comment(String),
     /// An event was left out because it is larger than the
-    /// [limit](crate::EventSourceBuilder::event_bytes_max). The source goes on behind it.
+    /// [limit](crate::EventSourceBuilder::event_bytes_max). The source continues after it.
     Skipped(DecodeError),
-    /// The connection is lost, or was not made, and will be tried again (HTML §9.2.3, "reestablish
-    /// the connection").
+    /// The connection was lost, or could not be made, and will be retried (HTML §9.2.3,
+    /// "reestablish the connection").
     Reconnecting(Box<Reconnecting>),
 }
 
@@ -39,7 +39,7 @@ impl Item {
     }
 }
 
-/// What is known of a connection that was just made.
+/// Details of a connection that was just made.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Opened {
@@ -47,11 +47,11 @@ pub struct Opened {
     pub url: String,
     /// The headers of its answer.
     pub headers: HeaderMap,
-    /// From where it was asked to resume.
+    /// The place from which it was asked to resume.
     pub resume: Resume,
 }
 
-/// Whether a request said how far the source had come.
+/// Whether a request said how far the source had got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resume {
@@ -60,31 +60,30 @@ pub enum Resume {
     /// The request had this id as its `Last-Event-ID`.
     From(EventId),
     /// There was a last event id, but it has control characters, which no header can carry. So the
-    /// request had none, and the server does not know how far the source had come.
+    /// request had none, and the server does not know how far the source had got.
     Impossible(EventId),
 }
 
-/// Why a connection is to be made again, and when.
+/// Why the source reconnects, and when.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Reconnecting {
-    /// Why the last one is over.
+    /// Why the last connection ended.
     pub cause: Cause,
-    /// How long until the next attempt.
+    /// Time until the next attempt.
     pub wait: Duration,
-    /// How often in a row it has been tried again in vain so far.
+    /// Number of failed retries in a row so far.
     pub retries: u32,
 }
 
-/// An attempt to connect that is about to be made: what a
-/// [hook](crate::EventSourceBuilder::on_attempt) may want to know.
+/// An attempt to connect that is about to be made, as passed to a
+/// [hook](crate::EventSourceBuilder::on_attempt).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// How often in a row it has been tried again in vain so far.
+    /// Number of failed retries in a row so far.
     pub retries: u32,
-    /// The status of the answer to the last attempt, if that was a refusal: 401 may mean that it is
-    /// time for a fresh token.
+    /// Status of the last answer, if it was a rejection: 401 may mean that a new token is needed.
     pub refused: Option<StatusCode>,
     /// The last event id that will be sent.
     pub last_event_id: Option<EventId>,

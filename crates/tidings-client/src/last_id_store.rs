@@ -1,4 +1,4 @@
-//! `LastIdStore`: where a last event id outlives the process.
+//! `LastIdStore`: storage for a last event id that outlives the process.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -6,31 +6,31 @@ use std::path::PathBuf;
 
 use tidings_codec::EventId;
 
-/// Keeps the last event id where it outlives the process, so that a program that is started again
-/// goes on where it was.
+/// Stores the last event id so that it outlives the process, and a restarted program continues
+/// where it was.
 ///
-/// An id is saved when the program comes back for more and everything before has been handed to it:
+/// An id is saved when the program asks for the next item, after it has received everything before:
 /// so an event whose handling was cut short arrives again. Calls are made on the task that reads
 /// the source, and should be quick.
 pub trait LastIdStore: Send + 'static {
-    /// The id saved last, if there is one.
+    /// The last id saved, if any.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being read. The source is then not opened: it must not begin in the
+    /// The error that prevents reading it. The source is then not opened: it must not begin in the
     /// wrong place.
     fn load(&mut self) -> io::Result<Option<EventId>>;
 
-    /// Saves an id in the place of the one before. None: the server took the id back.
+    /// Saves an id, replacing the previous one. `None` if the server has reset the id.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being saved. The source goes on, and the next id is saved again; a
-    /// store that wants more said about it says so itself.
+    /// The error that prevents saving it. The source continues, and tries again with the next id; a
+    /// store that wants the error reported must do so itself.
     fn save(&mut self, id: Option<&EventId>) -> io::Result<()>;
 }
 
-/// A last event id in a file of its own. It is replaced whole, never half.
+/// A last event id in a file of its own, which is replaced atomically.
 ///
 /// A crash of the machine, as opposed to the program, may bring back an older id.
 #[derive(Debug, Clone)]
@@ -39,8 +39,8 @@ pub struct LastIdFile {
 }
 
 impl LastIdFile {
-    /// Keeps the id in the file at `path`, which need not exist yet. Beside it, a file with `.new`
-    /// added to its name comes and goes.
+    /// Keeps the id in the file at `path`, which need not exist yet. A temporary file with the
+    /// suffix `.new` is written beside it.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }

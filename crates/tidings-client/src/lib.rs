@@ -19,26 +19,26 @@
 //! # }
 //! ```
 //!
-//! An [`EventSource`] does what a browser's does, line by line of the HTML standard (§9.2), and
-//! what a program needs on top: headers, other methods with a body, a fresh token for each attempt
-//! ([`on_attempt`](EventSourceBuilder::on_attempt)), a last event id that outlives the process
-//! ([`LastIdStore`]), a policy for retries ([`RetryPolicy`], [`Backoff`]), an idle timeout, a limit
-//! for the size of an event, and a mode for streams that happen once
+//! An [`EventSource`] does what a browser's does, following the HTML standard (§9.2) line by line,
+//! and adds what a program needs: headers, other methods with a body, a fresh token for each
+//! attempt ([`on_attempt`](EventSourceBuilder::on_attempt)), a last event id that outlives the
+//! process ([`LastIdStore`]), a policy for retries ([`RetryPolicy`], [`Backoff`]), an idle timeout,
+//! a limit for the size of an event, and a mode for streams that happen once
 //! ([`one_shot`](EventSourceBuilder::one_shot)).
 //!
 //! # Publish
 //!
 //! A [`Publisher`] publishes to the hub's native API: [one event](Publisher::publish),
-//! [several](Publisher::publish_all), or [a stream of them](Publisher::stream). It tries again what
-//! fails on its way, and yet publishes nothing twice.
+//! [several](Publisher::publish_all), or [a stream of them](Publisher::stream). It retries failed
+//! requests, and yet publishes nothing twice.
 //!
-//! # How it is made
+//! # How it is built
 //!
-//! The rules live in a state machine that knows no socket and no clock; [`EventSource`] is a thin
-//! edge that drives it over a [`Transport`]. The default one is [`HttpTransport`]: HTTP/1.1 and
-//! HTTP/2, TLS by rustls.
+//! The rules are in a state machine without sockets and clocks; [`EventSource`] is a thin layer
+//! that drives it over a [`Transport`]. The default one is [`HttpTransport`]: HTTP/1.1 and HTTP/2,
+//! TLS by rustls.
 
-/// Tells `tracing`, if the feature is on.
+/// Logs through `tracing`, if the feature is on.
 macro_rules! trace {
     ($($message:tt)*) => {{
         #[cfg(feature = "tracing")]

@@ -14,7 +14,7 @@ pub struct MessageEvent {
     pub(crate) event_type: Option<EventType>,
     pub(crate) last_event_id: Option<EventId>,
     pub(crate) origin: Arc<str>,
-    /// Whether the last event id stands in the event itself.
+    /// Whether the event itself has the last event id.
     pub(crate) has_id: bool,
     pub(crate) retry_ms: Option<u64>,
 }
@@ -49,7 +49,7 @@ impl MessageEvent {
     }
 
     /// The last event id when the event was dispatched: its own, or else the last one before it.
-    /// None if there was none or the server took it back; a browser then says `""`.
+    /// `None` if there was none or the server has reset it; a browser then has `""`.
     #[must_use]
     pub fn last_event_id(&self) -> Option<&EventId> {
         self.last_event_id.as_ref()
@@ -61,8 +61,7 @@ impl MessageEvent {
         &self.origin
     }
 
-    /// The event as it was sent, to be passed on: only with the id and the reconnection time that
-    /// stand in it.
+    /// The event as it was sent, to be passed on: only with its own id and reconnection time.
     #[must_use]
     pub fn into_sent(self) -> Event {
         Event {
@@ -74,8 +73,8 @@ impl MessageEvent {
     }
 }
 
-/// Why the payload of an event could not be read as JSON. Its sender is to blame, or the type it is
-/// to be read as.
+/// Why the payload of an event could not be read as JSON. The sender is to blame, or the requested
+/// type.
 #[derive(Debug)]
 pub struct JsonError {
     event_type: String,

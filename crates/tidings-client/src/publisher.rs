@@ -1,4 +1,4 @@
-//! `Publisher`: publish to the native API, once and only once.
+//! `Publisher`: publishes to the native API, exactly once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ use exchange::{Replay, with_retries};
 
 /// Publishes events to a hub.
 ///
-/// A publish that fails on its way is tried again, and yet never published twice: every event
-/// carries an id, and a hub that has an event with that id already says so and publishes nothing.
-/// An event without an id is given one here, unless [told not to](PublisherBuilder::assign_ids):
-/// then it is tried again only if it certainly was not published.
+/// A failed publish is retried, and yet never published twice: every event has an id, and a hub
+/// that already has an event with that id says so and publishes nothing. An event without an id
+/// gets one here, unless [that is turned off](PublisherBuilder::assign_ids): then it is retried
+/// only if it was certainly not published.
 ///
 /// Clones share the connections.
 ///
@@ -64,7 +64,7 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// [`OpenError`] if it is no `http` or `https` URL.
+    /// [`OpenError`] if it is not an `http` or `https` URL.
     pub fn new(hub: &str) -> Result<Self, OpenError> {
         Self::builder(hub).build()
     }
@@ -73,19 +73,19 @@ impl Publisher {
         Self(Arc::new(inner))
     }
 
-    /// Begins to say how to publish.
+    /// A builder for a publisher with other settings.
     pub fn builder(hub: &str) -> PublisherBuilder {
         PublisherBuilder::new(hub)
     }
 
     /// Publishes one event, and waits until it is stored.
     ///
-    /// Not cancel-safe: dropping the future breaks off the request, and the event may be published
-    /// or not. To publish it again is safe if it has an id of its own.
+    /// Not cancel-safe: dropping the future aborts the request, and the event may or may not be
+    /// published. Publishing it again is safe if it has its own id.
     ///
     /// # Errors
     ///
-    /// [`PublishError`], which tells whether the event may be published all the same.
+    /// [`PublishError`], which says whether the event may have been published.
     pub async fn publish(&self, topic: &str, event: &Event) -> Result<Published, PublishError> {
         let assigned = self.id_for(event);
         let id = assigned.as_ref().or(event.id.as_ref());
@@ -106,13 +106,12 @@ impl Publisher {
 
     /// Publishes several events in one request, in this order, and waits until they are stored.
     ///
-    /// Not cancel-safe: dropping the future breaks off the request, and any number of the events
-    /// from the first on may be published. To publish them again is safe if all have ids of their
-    /// own.
+    /// Not cancel-safe: dropping the future aborts the request, and any number of the events from
+    /// the first on may be published. Publishing them again is safe if all have their own ids.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]. If the hub refuses one of the events, those before it may be published.
+    /// [`PublishError`]. If the hub rejects one of the events, those before it may be published.
     pub async fn publish_all<'a>(
         &self,
         events: impl IntoIterator<Item = (&'a str, &'a Event)>,
@@ -170,7 +169,7 @@ impl fmt::Debug for Publisher {
     }
 }
 
-/// Ids that no one else gives: a name drawn by lot for this publisher, and a number.
+/// Unique ids: a random name for this publisher, and a number.
 struct Ids {
     name: String,
     next: AtomicU64,

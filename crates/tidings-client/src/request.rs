@@ -19,7 +19,7 @@ use crate::session::{LAST_EVENT_ID, Session, SessionConfig};
 use crate::target::Target;
 use crate::{Attempt, Backoff, EventSource, HttpTransport, LastIdStore, RetryPolicy, Transport};
 
-/// What to ask for, and how to go on asking. Made by [`EventSource::builder`].
+/// The request of a source, and how it reconnects. Made by [`EventSource::builder`].
 #[must_use = "a source must be opened"]
 pub struct EventSourceBuilder {
     url: String,
@@ -39,16 +39,16 @@ pub struct EventSourceBuilder {
 }
 
 impl EventSource {
-    /// Opens a source that asks for `url` and nothing special.
+    /// Opens a source on `url` with default settings.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] if it is no `http` or `https` URL.
+    /// [`OpenError`] if it is not an `http` or `https` URL.
     pub fn open(url: &str) -> Result<Self, OpenError> {
         Self::builder(url).open()
     }
 
-    /// Begins to say what to ask for.
+    /// A builder for a source with other settings.
     pub fn builder(url: &str) -> EventSourceBuilder {
         EventSourceBuilder::new(url)
     }
@@ -74,7 +74,7 @@ impl EventSourceBuilder {
         }
     }
 
-    /// Asks with another method than GET. Every attempt does.
+    /// Uses a method other than GET, in every attempt.
     pub fn method(mut self, method: Method) -> Self {
         self.method = method;
         self
@@ -86,16 +86,15 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Sends a header, in the place of one of the same name. It may well be `Accept`.
-    /// `Last-Event-ID` says where to begin, as [`last_event_id`](Self::last_event_id) does, and
-    /// follows the events from then on.
+    /// Sends a header, replacing one of the same name, even `Accept`. `Last-Event-ID` says where to
+    /// begin, like [`last_event_id`](Self::last_event_id), and follows the events from then on.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.insert(name, value);
         self
     }
 
-    /// Sends headers with every request, in the place of those of the same names; of several values
-    /// for one name, all are sent.
+    /// Sends headers with every request, replacing those of the same names; several values of one
+    /// name are all sent.
     pub fn headers(mut self, headers: HeaderMap) -> Self {
         self.headers.replace(headers);
         self
@@ -109,14 +108,14 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Asks for what came after this id. A [store](Self::last_id_store) that has one comes first;
-    /// a `Last-Event-ID` given as a header comes last.
+    /// Resumes after this id. An id in a [store](Self::last_id_store) takes precedence; one given
+    /// as a header does not.
     pub fn last_event_id(mut self, id: EventId) -> Self {
         self.last_event_id = Some(id);
         self
     }
 
-    /// Keeps the last event id where it outlives the process.
+    /// Stores the last event id so that it outlives the process.
     pub fn last_id_store(mut self, store: impl LastIdStore) -> Self {
         self.last_id_store = Some(Box::new(store));
         self
@@ -128,44 +127,44 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Never reconnects. The end of the response is the end of the source, and whatever else would
-    /// have it reconnect is an error. For responses that are streams but happen once, such as an
-    /// answer of a language model.
+    /// Never reconnects. The end of the response is the end of the source, and any other reason to
+    /// reconnect is an error. For streams that happen once, such as an answer from a language
+    /// model.
     pub fn one_shot(mut self) -> Self {
         self.one_shot = true;
         self
     }
 
-    /// The most bytes of one event: [16 MiB](EVENT_BYTES_MAX) unless set. A larger one is
-    /// [left out](crate::Item::Skipped).
+    /// Maximum size of one event: [16 MiB](EVENT_BYTES_MAX) by default. A larger one is [left
+    /// out](crate::Item::Skipped).
     pub fn event_bytes_max(mut self, bytes: usize) -> Self {
         self.event_bytes_max = bytes;
         self
     }
 
-    /// Takes a connection for lost when nothing has come for so long, not even a comment: several
-    /// times the server's heartbeat. Unless set there is no such limit (the standard has none), and
-    /// a peer that has vanished is found by the kernel, in about two minutes.
+    /// Considers a connection lost when nothing has come for this long, not even a comment. Set it
+    /// to several times the server's heartbeat. By default there is no such limit (the standard has
+    /// none), and the kernel finds a vanished peer in about two minutes.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = Some(timeout);
         self
     }
 
-    /// Decides whether and when to reconnect: [`Backoff`] unless set.
+    /// Sets the policy that decides whether and when to reconnect: [`Backoff`] by default.
     pub fn retry_policy(mut self, policy: impl RetryPolicy) -> Self {
         self.policy = Box::new(policy);
         self
     }
 
-    /// Decides which URL to reconnect to after redirects.
+    /// Sets which URL to reconnect to after redirects.
     pub fn remember_redirects(mut self, remember: RememberRedirects) -> Self {
         self.remember_redirects = remember;
         self
     }
 
-    /// Calls `hook` before each attempt. The headers it returns take the place of those of the same
-    /// names: a fresh token, say. But for `Last-Event-ID`: the source knows how far it has come. If
-    /// the hook fails, so has the attempt, and the retry policy is asked.
+    /// Calls `hook` before each attempt. The headers it returns, such as a new token, replace those
+    /// of the same names, except `Last-Event-ID`: the source knows how far it has got. If the hook
+    /// fails, the attempt has failed, and the retry policy decides.
     pub fn on_attempt<H, F>(mut self, mut hook: H) -> Self
     where
         H: FnMut(Attempt) -> F + Send + 'static,
@@ -175,24 +174,24 @@ impl EventSourceBuilder {
         self
     }
 
-    /// Sends by another transport: one that is shared, perhaps. Unless set, each source has an
-    /// [`HttpTransport`] of its own.
+    /// Uses another transport, for example a shared one. By default each source has its own
+    /// [`HttpTransport`].
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
     }
 
-    /// Opens the source. It connects when it is first read.
+    /// Opens the source, which connects when it is first read.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] if what was given makes no request.
+    /// [`OpenError`] if a given value is invalid.
     pub fn open(mut self) -> Result<EventSource, OpenError> {
         let (target, credentials) = Target::parse(&self.url)?;
         let mut headers = self.headers.finish(credentials)?;
         let given_id = headers.remove(LAST_EVENT_ID).map(|value| given_id(&value)).transpose()?;
-        // What the standard has every source send (HTML §9.2.2, step 9; Fetch §4.6 for the cache
-        // mode `no-store`).
+        // Headers that the standard requires (HTML §9.2.2, step 9; Fetch §4.6 for the cache mode
+        // `no-store`).
         for (name, value) in
             [(ACCEPT, "text/event-stream"), (CACHE_CONTROL, "no-cache"), (PRAGMA, "no-cache")]
         {
@@ -231,7 +230,7 @@ impl EventSourceBuilder {
     }
 }
 
-/// The id in a `Last-Event-ID` that was given as a header. An empty one is none.
+/// The id in a given `Last-Event-ID` header; `None` if it is empty.
 fn given_id(value: &HeaderValue) -> Result<Option<EventId>, OpenError> {
     let text = String::from_utf8(value.as_bytes().to_vec());
     let text = text.map_err(|_| OpenError::LastEventId)?;

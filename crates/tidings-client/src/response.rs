@@ -1,18 +1,18 @@
-//! Which answers mean open, go elsewhere, or give up.
+//! Which answers open a stream, redirect it, or end the source.
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
-/// What an answer means to an event source (HTML §9.2.3).
+/// The meaning of an answer to an event source (HTML §9.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is an event stream.
     Open,
-    /// It is a redirect, to be followed before anyone hears of it (Fetch §4.4).
+    /// It is a redirect, which is followed silently (Fetch §4.4).
     Redirect,
-    /// It has another status than 200.
+    /// It has a status other than 200.
     WrongStatus,
-    /// It is something else than an event stream.
+    /// It is not an event stream.
     NotAnEventStream,
 }
 
@@ -25,9 +25,9 @@ pub(crate) fn judge(status: StatusCode, headers: &HeaderMap) -> Verdict {
     }
 }
 
-/// Whether the essence of the content type is right. Parameters, `charset` among them, say nothing:
-/// an event stream is always UTF-8 (HTML §9.2.5). Of several headers the last one that is a MIME
-/// type counts (Fetch §2.2.2, "extract a MIME type").
+/// Whether the essence of the content type is right. Parameters, including `charset`, do not
+/// matter: an event stream is always UTF-8 (HTML §9.2.5). Of several headers the last one that is a
+/// MIME type counts (Fetch §2.2.2, "extract a MIME type").
 fn is_event_stream(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONTENT_TYPE)
@@ -50,7 +50,7 @@ fn essence(value: &[u8]) -> Option<&[u8]> {
     (is_token(kind) && is_token(subtype)).then_some(essence)
 }
 
-/// The coding of a body that is compressed (RFC 9110 §8.4). We ask for none; read as a stream it
+/// The coding of a compressed body (RFC 9110 §8.4). We ask for none; read as a stream, such a body
 /// would be a long silence.
 pub(crate) fn content_coding(headers: &HeaderMap) -> Option<String> {
     let codings = headers.get_all(CONTENT_ENCODING).iter();

@@ -1,4 +1,4 @@
-//! `Retry-After`: when a server wants to be asked again.
+//! `Retry-After`: the wait that a server asks for.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,13 +10,13 @@ use crate::limits::RECONNECTION_TIME_MAX;
 /// The wait that an answer asks for, in either of the two forms (RFC 9110 §10.2.3): a number of
 /// seconds, or a date.
 ///
-/// A date is read by the clock of the server that wrote it, its `Date` header, so that a clock that
-/// is wrong on one side does no harm; without one it is read by `wall_clock`. A date that is past
-/// means now. What is neither form says nothing.
+/// A date is compared with the server's own clock, its `Date` header, so that a wrong clock does no
+/// harm; without that header it is compared with `wall_clock`. A date in the past means now. Any
+/// other form is ignored.
 pub(crate) fn retry_after(headers: &HeaderMap, wall_clock: SystemTime) -> Option<Duration> {
     let text = text(headers, RETRY_AFTER)?;
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are more than the longest wait.
+        // A number too large to parse is longer than the longest wait.
         text.parse().map_or(Duration::MAX, Duration::from_secs)
     } else {
         let at = httpdate::parse_http_date(text).ok()?;

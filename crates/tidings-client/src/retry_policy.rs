@@ -1,4 +1,4 @@
-//! `RetryPolicy`: who decides whether, and when, a lost connection is made again.
+//! `RetryPolicy`: decides whether, and when, to reconnect.
 
 use std::time::Duration;
 
@@ -6,31 +6,31 @@ use http::{HeaderMap, StatusCode};
 
 use crate::Cause;
 
-/// Decides whether, and when, a lost connection is made again.
+/// Decides whether, and when, to reconnect.
 ///
-/// The default is [`Backoff`](crate::Backoff). A policy is asked once for every connection that is
-/// lost and every attempt that fails, unless the source is over anyway: closed, refused, or in
-/// one-shot mode. It must answer at once, and its word is final: the source adds nothing to a wait.
+/// The default is [`Backoff`](crate::Backoff). It is called once for every lost connection and
+/// every failed attempt, unless the source has ended anyway: closed, rejected, or in one-shot mode.
+/// It must return at once, and its answer is final: the source adds nothing to a wait.
 pub trait RetryPolicy: Send + 'static {
-    /// How long to wait before the next attempt. None: give up for good.
+    /// The wait before the next attempt; `None` gives up for good.
     fn wait(&mut self, lost: &Lost<'_>) -> Option<Duration>;
 
     /// Whether an answer with a status other than 200 may be temporary, so that
-    /// [`wait`](Self::wait) shall be asked. By the standard none is (HTML §9.2.3).
+    /// [`wait`](Self::wait) is called. By the standard none is (HTML §9.2.3).
     fn is_temporary(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         let _ = (status, headers);
         false
     }
 }
 
-/// What a [`RetryPolicy`] knows of a lost connection.
+/// A lost connection, as a [`RetryPolicy`] sees it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Lost<'a> {
     /// Why it was lost.
     pub cause: &'a Cause,
-    /// How often in a row it has been tried again in vain. 0 for the first attempt of all, and for
-    /// a connection that had been healthy: it brought an event, or stayed open for
+    /// Number of failed retries in a row. 0 for the very first attempt, and for a connection that
+    /// was healthy: it brought an event, or stayed open for
     /// [`HEALTHY_AFTER`](crate::limits::HEALTHY_AFTER).
     pub retries: u32,
     /// The reconnection time the server has set with `retry:` (HTML §9.2.6), or with the

@@ -10,12 +10,12 @@
 //!              └──────────────── error, silence ─────────────────────────┘
 //! ```
 //!
-//! *Refusing* is closed to everyone outside: the answer has already ended the source, and only the
+//! *Refusing* looks closed from outside: the answer has already ended the source, and only the
 //! beginning of its body is still awaited, to be part of the error.
 //!
-//! Where a body breaks off in good order or not, the unterminated block at its end is dropped, and
-//! the last event id stays what the last blank line made it (HTML §9.2.6). That one string is all
-//! that a source remembers from connection to connection, besides the reconnection time.
+//! When a body ends, cleanly or not, the unterminated block at its end is dropped, and the last
+//! event id stays what the last blank line made it (HTML §9.2.6). That string and the reconnection
+//! time are all that a source remembers from one connection to the next.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -41,7 +41,7 @@ use crate::{Cause, Lost, MessageEvent, ReadyState, RememberRedirects, RetryPolic
 
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// What stays the same for the life of a source.
+/// Settings that do not change during the life of a source.
 pub(crate) struct SessionConfig {
     pub(crate) target: Target,
     pub(crate) method: Method,
@@ -53,41 +53,41 @@ pub(crate) struct SessionConfig {
     pub(crate) policy: Box<dyn RetryPolicy>,
 }
 
-/// What the edge shall do, now. A command takes the place of whatever the edge was doing before: it
-/// drops the connection or the request under way, if there is one.
+/// What the driver must do now. A command replaces whatever the driver was doing before: it drops
+/// the current connection or request, if there is one.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Ask the caller's hook for headers, and hand them to [`Session::handle_prepared`].
     Prepare(Attempt),
     /// Send this, and hand the answer to [`Session::handle_head`].
     Send(Box<Request<Bytes>>),
-    /// Nothing more.
+    /// Only drop.
     Drop,
 }
 
 /// An event source without its I/O.
 ///
-/// Whoever drives it calls `handle_*` with what has happened, and after each such call polls, in
-/// this order: [`poll_command`](Self::poll_command), so that a connection that is over goes at
-/// once; then [`poll_item`](Self::poll_item), until it yields nothing; then
+/// The driver calls `handle_*` with what has happened, and after each such call polls in this
+/// order: [`poll_command`](Self::poll_command), so that a finished connection is dropped at once;
+/// then [`poll_item`](Self::poll_item), until it yields nothing; then
 /// [`poll_timeout`](Self::poll_timeout). More of a body is handed in only when `poll_item` has
-/// yielded nothing: so nothing piles up here.
+/// yielded nothing, so nothing piles up here.
 pub(crate) struct Session {
     config: SessionConfig,
     decoder: Decoder,
     phase: Phase,
-    /// What has arrived and is not decoded yet.
+    /// Received bytes that are not decoded yet.
     input: Bytes,
-    /// What to say before anything that is in the input.
+    /// An item to yield before those in the input.
     notice: Option<Item>,
     command: Option<Command>,
     end: Option<Result<(), ReadError>>,
 
-    /// Where to connect to next: the URL given, unless a redirect is remembered.
+    /// Next URL to connect to: the one given, unless a redirect is remembered.
     target: Target,
     retries: u32,
     refused: Option<StatusCode>,
-    /// When something last came from the peer, or was last sent to it.
+    /// Time at which bytes last came from the peer, or were last sent to it.
     last_heard: Instant,
     origin: Arc<str>,
 
@@ -134,7 +134,7 @@ impl Session {
         session
     }
 
-    /// The hook has answered: with headers that take the place of the source's own, or not at all.
+    /// Handles the hook's result: headers that replace the source's own, or an error.
     pub(crate) fn handle_prepared(
         &mut self,
         now: Instant,
@@ -149,7 +149,7 @@ impl Session {
         };
         let mut headers = self.config.headers.clone();
         replace_headers(&mut headers, prepared);
-        // The hook and the caller speak to the URL given. One we were moved to may be elsewhere.
+        // The hook's and the caller's headers are for the URL given. A redirect may lead elsewhere.
         if self.target.origin() != self.config.target.origin() {
             strip_credentials(&mut headers);
         }
@@ -292,7 +292,7 @@ impl Session {
         self.end = Some(Ok(()));
     }
 
-    /// The next thing to tell the caller. When the source is over: its end, once.
+    /// The next item for the caller; once the source has ended, its end, once.
     #[inline]
     pub(crate) fn poll_item(&mut self) -> Option<Result<Item, ReadError>> {
         if self.notice.is_some() {
@@ -328,7 +328,7 @@ impl Session {
         }
     }
 
-    /// Whether the source is over, and has said all it has to say.
+    /// Whether the source has ended, and has yielded everything.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Closed) && self.end.as_ref().is_none_or(Result::is_ok)
     }
@@ -341,13 +341,13 @@ impl Session {
         }
     }
 
-    /// The last event id as far as items have been yielded. Empty is none.
+    /// The last event id as of the items yielded so far; `None` if it is empty.
     pub(crate) fn last_event_id(&mut self) -> Option<&EventId> {
         refresh(&mut self.last_event_id, self.decoder.last_event_id());
         self.last_event_id.as_ref()
     }
 
-    /// What the server has last asked for with `retry:`, within [bounds](in_bounds).
+    /// The server's last `retry:`, within [bounds](in_bounds).
     pub(crate) fn reconnection_time(&self) -> Option<Duration> {
         self.decoder.reconnection_time().map(in_bounds)
     }
@@ -418,7 +418,7 @@ impl Session {
             _ => false,
         };
         if !matches!(self.phase, Phase::Open { .. }) {
-            // A place we were moved to and that does not answer is not worth remembering.
+            // A redirect to a place that does not answer is not worth remembering.
             self.target = self.config.target.clone();
         }
         self.drop_connection();
@@ -495,8 +495,8 @@ impl Session {
     }
 }
 
-/// The event as the caller's own, in as few allocations as can be: an id or a type that is the same
-/// as last time is shared.
+/// The event as an owned value, with as few allocations as possible: an id or a type that is the
+/// same as last time is shared.
 #[inline]
 fn own(
     event: EventRef<'_>,
@@ -527,12 +527,12 @@ fn own(
     }
 }
 
-/// A wait that a server asks for, within what it can impose.
+/// A wait that a server asks for, within the bounds that it may impose.
 fn in_bounds(wait: Duration) -> Duration {
     wait.clamp(RECONNECTION_TIME_MIN, RECONNECTION_TIME_MAX)
 }
 
-/// Makes `kept` say what `text` says.
+/// Updates `kept` to `text`.
 #[inline]
 fn refresh(kept: &mut Option<EventId>, text: &str) {
     if kept.as_ref().map_or("", EventId::as_str) != text {
@@ -546,7 +546,7 @@ fn header_value(id: &EventId) -> Option<HeaderValue> {
     HeaderValue::from_bytes(id.as_str().as_bytes()).ok()
 }
 
-/// What stands in for a wait that no clock can count: a century.
+/// Replaces a wait that no clock can represent: a century.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
-//! `ShownUrl`: a URL as it may be shown.
+//! `ShownUrl`: a URL for display, without secrets.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use url::Url;
 
-/// A URL as it may be shown, to people or in a log: without what is secret in it.
+/// A URL for display, to people or in a log, without its secrets.
 ///
 /// The user and password are replaced by `***`, as is the value of every parameter of the query
 /// whose name speaks of a secret (`token`, `authorization`, `api_key`, …); a fragment is left out.
-/// A text that is no URL, such as one with a mistake in it, loses everything before its last `@`.
+/// A text that is not a URL, for example because of a typing error, loses everything before its
+/// last `@`.
 ///
 /// ```
 /// use tidings_client::ShownUrl;
@@ -63,14 +64,14 @@ fn shown_pair(pair: &str) -> Cow<'_, str> {
     pair.into()
 }
 
-/// For what cannot be taken apart: rather too little of it than too much.
+/// For text that cannot be parsed: shows too little rather than too much.
 fn without_credentials(text: &str) -> Cow<'_, str> {
     let Some((before, rest)) = text.rsplit_once('@') else { return text.into() };
     let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
     format!("{scheme}***@{rest}").into()
 }
 
-/// What stands in the names of parameters whose values are secrets.
+/// Parts of the names of parameters whose values are secrets.
 const SECRET_NAMES: [&str; 12] = [
     "token", "auth", "secret", "passw", "pwd", "key", "jwt", "sig", "cred", "session", "code",
     "bearer",

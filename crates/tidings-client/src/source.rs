@@ -23,12 +23,12 @@ use crate::{
 /// An event source: a subscription that outlives its connections.
 ///
 /// It is a [`Stream`] of [`Item`]s. Losing a connection is an item like any other; the source then
-/// waits, connects again and says how far it had come. An error is always the end: the server has
-/// refused for good (HTML §9.2.3, "fail the connection"), or the retry policy has given up. After
-/// [`close`](Self::close) the stream just ends.
+/// waits, reconnects and says how far it had got. An error is always the end: the server has
+/// rejected the source for good (HTML §9.2.3, "fail the connection"), or the retry policy has given
+/// up. After [`close`](Self::close) the stream just ends.
 ///
-/// Nothing happens unless the source is read: it starts no task of its own, and takes no more from
-/// the network than it is asked for.
+/// Nothing happens unless the source is read: it starts no task, and takes no more from the network
+/// than is read from it.
 ///
 /// It needs a tokio runtime with time enabled.
 pub struct EventSource {
@@ -41,7 +41,7 @@ pub struct EventSource {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-/// What is under way on the network.
+/// The current exchange on the network.
 enum Exchange {
     None,
     Preparing(HookFuture),
@@ -69,14 +69,14 @@ impl EventSource {
         }
     }
 
-    /// The next item. None: the source is over.
+    /// The next item; `None` if the source has ended.
     ///
     /// Cancel-safe: dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Result<Item, ReadError>> {
         std::future::poll_fn(|cx| self.poll_item(cx)).await
     }
 
-    /// The next event, passing over everything else.
+    /// The next event, skipping other items.
     ///
     /// Cancel-safe: dropping the future loses no event.
     pub async fn next_event(&mut self) -> Option<Result<MessageEvent, ReadError>> {
@@ -96,20 +96,19 @@ impl EventSource {
         self.exchange = Exchange::None;
     }
 
-    /// Sets the [idle timeout](crate::EventSourceBuilder::idle_timeout), or takes it away, from now
-    /// on:
-    /// the head of an answer may tell how often its server gives a sign of life.
+    /// Sets or removes the [idle timeout](crate::EventSourceBuilder::idle_timeout) from now on: the
+    /// head of an answer may say how often its server sends heartbeats.
     pub fn set_idle_timeout(&mut self, timeout: Option<Duration>) {
         self.session.set_idle_timeout(timeout);
     }
 
-    /// A handle, to reach the source while another task reads it.
+    /// A handle to control the source while another task reads it.
     #[must_use]
     pub fn handle(&self) -> SourceHandle {
         SourceHandle(self.shared.clone())
     }
 
-    /// What the source is doing.
+    /// The state of the source.
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {
         self.session.ready_state()
@@ -146,7 +145,7 @@ impl EventSource {
         }
     }
 
-    /// Does what the handles have ordered.
+    /// Carries out the orders of the handles.
     #[inline]
     fn obey(&mut self) {
         let orders = self.shared.take_orders();
@@ -158,7 +157,7 @@ impl EventSource {
     }
 
     fn execute(&mut self, command: Command) {
-        // First of all the old connection goes.
+        // The old connection is dropped first.
         self.exchange = Exchange::None;
         match command {
             Command::Drop => {}
@@ -176,7 +175,7 @@ impl EventSource {
         }
     }
 
-    /// Ready: the session has heard something new.
+    /// Ready when the session has new input.
     fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.exchange {
             Exchange::None => return Poll::Pending,
@@ -218,8 +217,8 @@ impl EventSource {
         Poll::Ready(())
     }
 
-    /// Ready: a deadline has come. Asked only when there is nothing to read: what has arrived in
-    /// time counts, however late it is looked at.
+    /// Ready when a deadline has passed. Polled only when there is nothing to read: bytes that
+    /// arrived in time count, however late they are read.
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.session.poll_timeout() else {
             return Poll::Pending;
@@ -237,7 +236,7 @@ impl EventSource {
         Poll::Ready(())
     }
 
-    /// Tells the handles what an item says about the source.
+    /// Updates the handles' view with an item.
     #[inline]
     fn show(&mut self, item: &Result<Item, ReadError>) {
         if let Ok(Item::Event(event)) = item {
@@ -301,7 +300,7 @@ impl fmt::Debug for EventSource {
     }
 }
 
-/// The caller's store, and what is in it.
+/// The caller's store, and its current content.
 struct SavedIds {
     store: Box<dyn LastIdStore>,
     saved: Option<EventId>,
@@ -319,7 +318,7 @@ impl SavedIds {
     }
 }
 
-/// The clock of the async edge: tokio's, which tests can stop.
+/// The driver's clock: tokio's, which tests can stop.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

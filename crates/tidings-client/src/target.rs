@@ -20,7 +20,7 @@ pub(crate) struct Target {
     origin: Arc<str>,
 }
 
-/// The credentials that stood in a URL, as the value of an `Authorization` header.
+/// The credentials in a URL, as the value of an `Authorization` header.
 pub(crate) type BasicCredentials = String;
 
 impl Target {

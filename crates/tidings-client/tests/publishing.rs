@@ -1,4 +1,4 @@
-//! The publisher, against a hub that knows ids and a network that fails in every way.
+//! The publisher, against a hub that recognises ids and a network that fails in every way.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,12 +16,12 @@ use tidings_client::{
 };
 use tokio::time::Instant;
 
-/// What becomes of one request.
+/// The fate of one request.
 #[derive(Debug, Clone)]
 enum Fate {
     /// No connection.
     Unconnected,
-    /// It is lost on its way, after so many lines of it.
+    /// It is lost on the way, after this many lines.
     LostAfter(usize),
     /// It is done, but the answer is lost.
     AnswerLost,

@@ -113,11 +113,7 @@ fn subscribers_are_counted_by_the_address_behind_a_trusted_proxy() {
         let first = [from("203.0.113.1"), from("203.0.113.1")];
         assert!(first.iter().all(Option::is_some));
         assert!(from("203.0.113.1").is_none());
-        assert!(
-            from("8.8.8.8, 203.0.113.1").is_none(),
-            "what a client claims about itself does \
-                      not count"
-        );
+        assert!(from("8.8.8.8, 203.0.113.1").is_none(), "a client's own claim does not count");
         assert!(from("203.0.113.2").is_some(), "another address has its own");
         let second = [from("2001:db8::1"), from("2001:db8::2")];
         assert!(second.iter().all(Option::is_some));
@@ -367,8 +363,7 @@ fn a_publisher_that_is_too_fast_gets_429_and_the_time_to_try_again() {
     assert_eq!(
         page.json()["events"].as_array().unwrap().len(),
         2,
-        "rejected events are not \
-                            stored"
+        "rejected events are not stored"
     );
 }
 

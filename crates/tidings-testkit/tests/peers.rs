@@ -95,10 +95,7 @@ fn closes(server: &TestServer, reason: CloseReason) -> u64 {
 #[test]
 fn a_subscriber_that_ends_its_sending_side_still_gets_events() {
     if is_portable() {
-        eprintln!(
-            "SKIPPED: a response body notices a closed connection only by the end of that \
-                   side"
-        );
+        eprintln!("SKIPPED: a response body sees a connection close only by the end of that side");
         return;
     }
     let server = TestServer::start();

@@ -1,4 +1,4 @@
-//! What the hub says to a publish.
+//! The hub's answer to a publish.
 
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -13,8 +13,8 @@ use crate::Refusal;
 pub struct Published {
     /// The id under which subscribers receive it.
     pub id: EventId,
-    /// Whether the hub had an event with this id before, and so published nothing now. Never so for
-    /// an id that the publisher assigned: there it was an earlier try of this same publish.
+    /// Whether the hub already had an event with this id, and so published nothing now. Never set
+    /// for an id that the publisher assigned: then it was an earlier attempt of the same publish.
     pub duplicate: bool,
 }
 
@@ -22,10 +22,10 @@ pub struct Published {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Summary {
-    /// How many were published.
+    /// Number of events published.
     pub published: u64,
-    /// How many were there before, by their ids, and so were not published again. If a request had
-    /// to be tried again, that counts what the first try had published.
+    /// Number of events that the hub already had, by their ids, and so did not publish again. After
+    /// a retry this includes events that the first attempt published.
     pub duplicates: u64,
     /// The id of the first.
     pub first_id: Option<EventId>,
@@ -34,7 +34,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// How many of the events are stored now: all that were sent.
+    /// Number of events stored now: all that were sent.
     #[must_use]
     pub fn stored(&self) -> u64 {
         self.published + self.duplicates
@@ -84,7 +84,7 @@ impl Answer {
         read.ok_or_else(|| self.not_understood())
     }
 
-    /// The answer to so many events, which must be all stored.
+    /// The answer to this many events, all of which must be stored.
     pub(super) fn summary(self, events: usize) -> Result<Summary, PublishError> {
         let id = |text: Option<String>| text.and_then(|text| EventId::new(text).ok());
         let read = serde_json::from_slice::<Several>(&self.body).ok();

@@ -13,7 +13,7 @@ use crate::limits::{PUBLISH_RETRIES_MAX, PUBLISH_WAIT_MAX};
 use crate::target::Target;
 use crate::{HttpTransport, OpenError, Publisher, Transport};
 
-/// Where to publish, and how hard to try. Made by [`Publisher::builder`].
+/// Where to publish, and how often to retry. Made by [`Publisher::builder`].
 #[must_use = "a publisher must be built"]
 pub struct PublisherBuilder {
     hub: String,
@@ -36,14 +36,14 @@ impl PublisherBuilder {
         }
     }
 
-    /// Sends a header with every publish, in the place of one of the same name.
+    /// Sends a header with every publish, replacing one of the same name.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.insert(name, value);
         self
     }
 
-    /// Sends headers with every publish, in the place of those of the same names; of several values
-    /// for one name all are sent.
+    /// Sends headers with every publish, replacing those of the same names; several values of one
+    /// name are all sent.
     pub fn headers(mut self, headers: HeaderMap) -> Self {
         self.headers.replace(headers);
         self
@@ -55,15 +55,14 @@ impl PublisherBuilder {
         self
     }
 
-    /// Whether an event without an id is given one, so that it can be tried again whatever has
-    /// become of the first try. On unless set. Without it, the hub numbers such events its own,
-    /// shorter way.
+    /// Whether an event without an id gets one, so that it can be retried whatever happened to the
+    /// first attempt. On by default. Otherwise the hub assigns its own, shorter ids.
     pub fn assign_ids(mut self, assign: bool) -> Self {
         self.assign_ids = assign;
         self
     }
 
-    /// How often a publish is tried again: [5 times](PUBLISH_RETRIES_MAX) unless set.
+    /// How often a publish is retried: [5 times](PUBLISH_RETRIES_MAX) by default.
     pub fn retries_max(mut self, retries: u32) -> Self {
         self.retries_max = retries;
         self
@@ -75,7 +74,7 @@ impl PublisherBuilder {
         self
     }
 
-    /// Sends by another transport: one that is shared, perhaps.
+    /// Uses another transport, for example a shared one.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -85,7 +84,7 @@ impl PublisherBuilder {
     ///
     /// # Errors
     ///
-    /// [`OpenError`] if what was given makes no request.
+    /// [`OpenError`] if a given value is invalid.
     pub fn build(self) -> Result<Publisher, OpenError> {
         let (hub, credentials) = Target::parse(&self.hub)?;
         let headers = self.headers.finish(credentials)?;
@@ -103,8 +102,8 @@ impl PublisherBuilder {
     }
 }
 
-/// Sixty-four bits by chance (the keys of a `RandomState` are the system's), in thirteen letters
-/// and digits: short, for every subscriber receives it.
+/// Sixty-four random bits (the system provides the keys of a `RandomState`), in thirteen letters
+/// and digits: short, because every subscriber receives it.
 fn random_name() -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut bits = RandomState::new().hash_one(0);

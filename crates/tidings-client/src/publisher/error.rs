@@ -14,8 +14,8 @@ use crate::{Cause, Refusal, ShownUrl};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The hub refused. A single event is then not published; of several, those before the one it
-    /// objects to may be.
+    /// The hub rejected the request. A single event is then not published; of several, those before
+    /// the rejected one may be.
     Refused(Box<Problem>),
     /// The hub could not be reached. Nothing is published.
     Unreached {
@@ -24,23 +24,23 @@ pub enum PublishError {
         /// How often it was tried again.
         retries: u32,
     },
-    /// The hub was reached, but it is not known what has become of the events: they may be
-    /// published, or not. To publish them again with the same ids is safe.
+    /// The hub was reached, but the fate of the events is unknown: they may or may not be
+    /// published. Publishing them again with the same ids is safe.
     Unanswered {
         /// Why the last try failed.
         cause: Cause,
         /// How often it was tried again.
         retries: u32,
     },
-    /// Something answered with success that does not speak the hub's API.
+    /// A server that does not speak the hub's API answered with success.
     NotAHub(Box<Refusal>),
-    /// This [stream](crate::PublishStream) has failed before, and publishes nothing any more. What
-    /// became of its events, that first error says.
+    /// This [stream](crate::PublishStream) has failed before, and publishes nothing more. The first
+    /// error says what happened to its events.
     AlreadyFailed,
 }
 
 impl PublishError {
-    /// What the hub objects to, if it does.
+    /// The hub's problem, if it rejected the request.
     #[must_use]
     pub fn problem(&self) -> Option<&Problem> {
         match self {
@@ -58,7 +58,7 @@ impl fmt::Display for PublishError {
             n => write!(f, ", even with {n} more tries"),
         };
         match self {
-            Self::Refused(_) => f.write_str("the hub refused"),
+            Self::Refused(_) => f.write_str("the hub rejected the request"),
             Self::Unreached { retries, .. } => {
                 f.write_str("the hub cannot be reached")?;
                 tries(f, retries)
@@ -90,7 +90,8 @@ impl Error for PublishError {
     }
 }
 
-/// What the hub objects to: problem details (RFC 9457), or as much as the answer has of them.
+/// The hub's reason for a rejection: problem details (RFC 9457), or as much of them as the answer
+/// has.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Problem {
@@ -100,22 +101,22 @@ pub struct Problem {
     /// The URL that answered, after redirects.
     #[serde(skip)]
     pub url: String,
-    /// What it is, in a word for programs; empty if the answer says none.
+    /// Code for programs; empty if the answer has none.
     #[serde(default)]
     pub code: String,
-    /// What it is, in a sentence.
+    /// The problem in a sentence.
     #[serde(default)]
     pub title: String,
-    /// What it is in this case, and what to do.
+    /// The problem in this case, and what to do.
     #[serde(default)]
     pub detail: String,
-    /// Everything else the answer says.
+    /// All other members of the answer.
     #[serde(flatten)]
     pub members: Map<String, Value>,
 }
 
 impl Problem {
-    /// Reads the body of an answer; whatever it is, something comes of it.
+    /// Reads the body of an answer, whatever it is.
     pub(super) fn from_answer(status: StatusCode, url: &str, body: &[u8]) -> Self {
         let problem = serde_json::from_slice(body).ok();
         let mut problem: Self = problem.unwrap_or_else(|| Self {
@@ -131,7 +132,7 @@ impl Problem {
         problem
     }
 
-    /// Says where a redirect leads that was not followed; the page that comes with it says less.
+    /// Describes a redirect that was not followed; the body that comes with it says less.
     pub(super) fn redirect(&mut self, location: Option<&str>) {
         self.title = "a redirect that a publish does not follow".to_owned();
         self.detail = match location {

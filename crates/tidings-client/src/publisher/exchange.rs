@@ -1,4 +1,4 @@
-//! One publish, tried as often as is safe.
+//! One publish, retried as often as is safe.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::retry_after::{retry_after, wall_clock};
 use crate::target::Target;
 use crate::{Backoff, Body, Cause, Lost, Publisher, RetryPolicy, Transport};
 
-/// Whether a request may be made again although the first may have been heard.
+/// Whether a request may be repeated although the first one may have arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Replay {
-    /// Every event has an id by which the hub knows it again.
+    /// Every event has an id by which the hub recognises it.
     Safe,
-    /// It is one event, without an id: it may, if the hub has refused the first.
+    /// It is one event without an id: it may be repeated if the hub rejected the first attempt.
     IfRefused,
-    /// They are several, not all with an id: a hub that refuses may have published some of them.
+    /// There are several events, not all with ids: a hub that rejects them may have published some.
     IfUnheard,
 }
 
@@ -47,41 +47,41 @@ impl Replay {
     }
 }
 
-/// How a try failed.
+/// Why an attempt failed.
 #[derive(Debug)]
 pub(super) struct Failure {
     cause: Cause,
-    /// What the hub said about it, if it said something.
+    /// The hub's problem, if it sent one.
     problem: Option<Box<Problem>>,
-    /// Whether nothing of the request has left this machine, for certain.
+    /// Whether it is certain that nothing of the request was sent.
     is_unheard: bool,
-    /// Whether the hub has declined to do what the request asks, for certain.
+    /// Whether it is certain that the hub did not carry out the request.
     is_refused: bool,
-    /// Whether to try again has any prospect.
+    /// Whether a retry may succeed.
     is_passing: bool,
     retry_after: Option<Duration>,
-    /// Where the same request is to be made instead: 307 or 308.
+    /// Target of a 307 or 308, to which the same request must be sent.
     moved_to: Option<Box<Moved>>,
 }
 
-/// Where a redirect leads.
+/// The target of a redirect.
 #[derive(Debug)]
 struct Moved {
     target: Target,
-    /// Whether that is of the origin that the headers are meant for, too.
+    /// Whether it has the origin for which the headers are meant.
     is_same_origin: bool,
 }
 
-/// Counts the tries of one publish, and decides whether there is another and where it goes.
+/// Counts the attempts of one publish, and decides whether there is another and where it goes.
 pub(super) struct Tries {
     policy: Backoff,
     retries: u32,
-    /// Where redirects have led, and how many there were.
+    /// Target of the redirects so far, and their number.
     moved_to: Option<Target>,
     redirects: u32,
-    /// A redirect has left the origin that the headers were given for.
+    /// Whether a redirect has left the origin that the headers were given for.
     has_left_origin: bool,
-    /// No try so far has been heard.
+    /// Whether no attempt so far has reached the hub.
     all_unheard: bool,
 }
 
@@ -98,7 +98,7 @@ impl Tries {
         }
     }
 
-    /// The request, sent where redirects have led.
+    /// The request, directed to where redirects have led.
     pub(super) fn direct(&self, mut request: Request<Body>) -> Request<Body> {
         if let Some(target) = &self.moved_to {
             *request.uri_mut() = target.uri().clone();
@@ -109,17 +109,17 @@ impl Tries {
         request
     }
 
-    /// How long to wait before the next try.
+    /// The wait before the next attempt.
     ///
     /// # Errors
     ///
-    /// There is none: that is the end of the publish.
+    /// The publish has failed: there is no next attempt.
     pub(super) fn wait(
         &mut self,
         mut failure: Failure,
         replay: Replay,
     ) -> Result<Duration, PublishError> {
-        // Nothing was done where it was redirected from, so it may be sent again whatever it is.
+        // The redirecting server did nothing, so any request may be sent again.
         if self.redirects < REDIRECTS_MAX
             && let Some(moved) = failure.moved_to.take()
         {
@@ -150,8 +150,8 @@ impl Tries {
     fn give_up(&self, failure: Failure) -> PublishError {
         let (cause, retries) = (failure.cause, self.retries);
         match failure.problem {
-            // The hub's word about this try says nothing of an earlier one that was not answered;
-            // with ids, though, an earlier success would have made this try one too.
+            // The hub's answer to this attempt says nothing about an earlier unanswered one; but
+            // with ids, an earlier success would have made this attempt succeed too.
             Some(problem) => PublishError::Refused(problem),
             None if self.all_unheard => PublishError::Unreached { cause, retries },
             None => PublishError::Unanswered { cause, retries },
@@ -178,7 +178,7 @@ pub(super) async fn with_retries(
     }
 }
 
-/// One try.
+/// One attempt.
 pub(super) async fn exchange(
     transport: &dyn Transport,
     request: Request<Body>,
@@ -190,7 +190,7 @@ pub(super) async fn exchange(
     while let Some(piece) = std::future::poll_fn(|cx| body.poll_bytes(cx)).await {
         match piece {
             Ok(piece) => bytes.extend_from_slice(&piece),
-            // The status of an error says enough; a success must be heard out.
+            // The status of an error says enough, but a success must be read completely.
             Err(_) if !head.status.is_success() => break,
             Err(error) => return Err(Failure::network(error)),
         }
@@ -254,13 +254,13 @@ impl Failure {
     }
 }
 
-/// Answers that are given before anything is done.
+/// Whether such an answer is given before anything is done.
 fn is_refused(status: StatusCode) -> bool {
     status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE
 }
 
-/// Answers that may be others in a moment. Room is not found in one: a request that was answered
-/// with 507 must not be repeated until somebody asks for it again (RFC 4918 §11.5).
+/// Whether a later attempt may get another answer. 507 is not among them: such a request must not
+/// be repeated automatically (RFC 4918 §11.5).
 fn is_passing(status: StatusCode) -> bool {
     let is_lasting =
         matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::INSUFFICIENT_STORAGE);

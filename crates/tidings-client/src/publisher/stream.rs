@@ -1,9 +1,9 @@
-//! `PublishStream`: publish without end, in little memory.
+//! `PublishStream`: publishes an endless stream in little memory.
 //!
-//! The hub answers a request once, at its end. Were the whole stream one request, all of it would
-//! have to be kept in case it must be sent again. So it is cut into *segments*, each a request of
-//! its own. The lines of a segment are kept until its answer is there. If the request fails before
-//! that, a new one begins with all of them; the hub knows the events it has already by their ids.
+//! The hub answers a request once, at its end. If the whole stream were one request, all of it
+//! would have to be kept for a retry. So it is cut into *segments*, each a separate request. The
+//! lines of a segment are kept until its answer arrives. If the request fails before that, a new
+//! one begins with all of them; the hub recognises the events it already has by their ids.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -27,9 +27,9 @@ use crate::{Body, Publisher, TransportError};
 
 /// A stream of events being published, in the order they are given. Made by [`Publisher::stream`].
 ///
-/// Events are on their way at once, but they are known to be stored only when
-/// [`flush`](Self::flush) or [`finish`](Self::finish) has returned. Dropping the stream breaks off
-/// the request under way; what it carried may or may not be published.
+/// Events are sent at once, but they are known to be stored only when [`flush`](Self::flush) or
+/// [`finish`](Self::finish) has returned. Dropping the stream aborts the current request; its
+/// events may or may not be published.
 ///
 /// After an error every further call returns [`PublishError::AlreadyFailed`].
 ///
@@ -46,16 +46,16 @@ pub struct PublishStream {
     stored: Summary,
 }
 
-/// What becomes of the segment now. Whatever takes time is held here and not in the future of a
-/// call, so that a future can be dropped.
+/// The state of the current segment. Everything that takes time is held here and not in the future
+/// of a call, so that a future can be dropped.
 enum Phase {
     /// There is no request; the next one begins with the whole segment.
     Idle,
     /// A request whose body is being written.
     Writing { pieces: mpsc::Sender<Bytes>, answer: AbortOnDrop },
-    /// A request whose body has ended, and when its answer is overdue.
+    /// A request whose body has ended, and the deadline of its answer.
     Answering { answer: AbortOnDrop, deadline: Instant },
-    /// A request has failed; when the next one may begin.
+    /// A request has failed; the next one may begin at `until`.
     Waiting { until: Instant },
     /// A request has failed for good.
     Failed,
@@ -65,7 +65,7 @@ enum Phase {
 struct Segment {
     lines: Vec<u8>,
     events: usize,
-    /// How many bytes of `lines` have gone into the request, and how many events that is.
+    /// Bytes of `lines` that have gone into the request, and the number of events in them.
     given: usize,
     events_given: usize,
     replay: Replay,
@@ -78,18 +78,18 @@ impl PublishStream {
         Self { publisher, segment, phase: Phase::Idle, stored: Summary::default() }
     }
 
-    /// Gives one event. Waits for room only: for the network, and every so often for an answer.
+    /// Sends one event. Waits only for room: for the network, and from time to time for an answer.
     ///
-    /// Cancel-safe: if the future is dropped before it has returned, the event was not given.
+    /// Cancel-safe: if the future is dropped before it has returned, the event was not taken.
     ///
     /// # Errors
     ///
-    /// [`PublishError`] about events given earlier. This one is then not given.
+    /// [`PublishError`] about earlier events. This one is then not taken.
     pub async fn send(&mut self, topic: &str, event: &Event) -> Result<(), PublishError> {
         while !self.has_room() {
             self.advance().await?;
         }
-        // From here on nothing waits: either all of this happens, or none.
+        // From here on nothing waits: either all of this happens, or nothing.
         let assigned = self.publisher.id_for(event);
         let id = assigned.as_ref().or(event.id.as_ref());
         self.segment.replay = self.segment.replay.and(Replay::if_named(id.is_some()));
@@ -103,10 +103,9 @@ impl PublishStream {
         Ok(())
     }
 
-    /// Waits until everything given so far is stored.
+    /// Waits until everything sent so far is stored.
     ///
-    /// Cancel-safe: if the future is dropped, what was under way stays under way, and a later call
-    /// waits for it.
+    /// Cancel-safe: if the future is dropped, the request continues, and a later call waits for it.
     ///
     /// # Errors
     ///
@@ -120,7 +119,7 @@ impl PublishStream {
 
     /// Ends the stream: waits until everything is stored.
     ///
-    /// Not cancel-safe: dropping the future drops the stream, and with it the request under way. To
+    /// Not cancel-safe: dropping the future drops the stream, and with it the current request. To
     /// wait for a limited time, put the limit around [`flush`](Self::flush), and finish after it.
     ///
     /// # Errors
@@ -136,7 +135,7 @@ impl PublishStream {
         let Phase::Writing { pieces, .. } = &self.phase else { return false };
         let is_busy = pieces.capacity() == 0;
         let is_open = !pieces.is_closed() && !self.segment.is_full();
-        // While the network is busy, small lines are gathered to be sent as one piece.
+        // While the network is busy, small lines are collected into one piece.
         is_open && (!is_busy || self.segment.waiting_bytes() < PUBLISH_PIECE_BYTES)
     }
 
@@ -151,7 +150,8 @@ impl PublishStream {
                     permit.send(self.segment.give_all());
                     return Ok(());
                 }
-                // All is given; or nobody reads the body any more, after a pause or in trouble.
+                // Everything has been sent, or the body is no longer read, after a pause or a
+                // failure.
                 self.end_request();
             }
             Phase::Answering { answer, deadline } => {
@@ -183,7 +183,7 @@ impl PublishStream {
         }
     }
 
-    /// Takes in how a request ended.
+    /// Handles the outcome of a request.
     fn conclude(&mut self, outcome: Result<Answer, Failure>) -> Result<Phase, PublishError> {
         let failure = match outcome {
             Ok(answer) => {
@@ -216,12 +216,12 @@ impl Segment {
         self.events >= PUBLISH_SEGMENT_EVENTS_MAX || self.lines.len() >= PUBLISH_SEGMENT_BYTES_MAX
     }
 
-    /// How much has not gone into the request yet.
+    /// Number of bytes that have not gone into the request yet.
     fn waiting_bytes(&self) -> usize {
         self.lines.len() - self.given
     }
 
-    /// All that has not gone into the request yet, which counts as given from now on.
+    /// All bytes that have not gone into the request yet, and counts them as sent.
     fn give_all(&mut self) -> Bytes {
         let piece = Bytes::copy_from_slice(&self.lines[self.given..]);
         self.given = self.lines.len();
@@ -229,7 +229,7 @@ impl Segment {
         piece
     }
 
-    /// What was given is stored, and need not be kept.
+    /// Drops the lines that are stored.
     fn forget_given(&mut self, publisher: &Publisher) {
         let mut rest = Self::new(publisher);
         rest.lines = self.lines.split_off(self.given);
@@ -242,8 +242,7 @@ impl Segment {
 }
 
 impl Phase {
-    /// Begins a request, in a task of its own: it makes progress whatever the caller does
-    /// meanwhile.
+    /// Begins a request in a separate task, so that it makes progress whatever the caller does.
     fn begin(publisher: &Publisher, tries: &Tries) -> Self {
         let (pieces, receiver) = mpsc::channel(PUBLISH_PIECES_WAITING_MAX);
         let request = publisher.lines_request(Body::stream(Pieces::new(receiver)));
@@ -299,7 +298,7 @@ impl http_body::Body for Pieces {
                 return Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))));
             }
             ready!(self.pause.as_mut().poll(cx));
-            // What has been put in meanwhile still comes out; after that, nothing goes in any more.
+            // Pieces already in the channel still come out; after that, none can be added.
             self.receiver.close();
         }
     }

@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tidings_codec::{Event, EventId};
 use url::form_urlencoded::Serializer;
 
-/// `/events/{topic}?event=&id=&retry=`. None if the topic would not arrive as it is: there are
+/// `/events/{topic}?event=&id=&retry=`. `None` if the topic might not arrive unchanged: there are
 /// clients, proxies and servers that merge slashes and resolve `.` and `..`.
 pub(super) fn with_query(topic: &str, event: &Event, id: Option<&EventId>) -> Option<String> {
     let is_faithful = |segment| !matches!(segment, "" | "." | "..");
@@ -31,7 +31,7 @@ pub(super) fn with_query(topic: &str, event: &Event, id: Option<&EventId>) -> Op
     Some(path)
 }
 
-/// What is encoded in a topic: all but the unreserved characters (RFC 3986 §2.3) and its slashes.
+/// Characters that are encoded in a topic: all except unreserved ones (RFC 3986 §2.3) and slashes.
 const IN_A_PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 

@@ -23,13 +23,13 @@ impl TransportError {
         Self { kind: Kind::Connect, cause: cause.into() }
     }
 
-    /// The exchange broke off. How much of the request has arrived is not known.
+    /// The exchange was cut short. It is not known how much of the request has arrived.
     pub fn exchange(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: Kind::Exchange, cause: cause.into() }
     }
 
-    /// There was an answer, and its head cannot be read: it is not HTTP, or has more fields than
-    /// are [taken](crate::limits::ANSWER_FIELDS_MAX). It would be the same another time.
+    /// There was an answer whose head cannot be read: it is not HTTP, or has more fields than are
+    /// [accepted](crate::limits::ANSWER_FIELDS_MAX). A retry would get the same.
     pub fn malformed(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: Kind::Malformed, cause: cause.into() }
     }
@@ -46,7 +46,7 @@ impl TransportError {
         self.kind == Kind::Malformed
     }
 
-    /// Sorts an error by the word of hyper, wherever in its causes that stands.
+    /// Classifies an error by hyper's error, wherever it is among the causes.
     pub(crate) fn sort(is_connect: bool, error: impl Error + Send + Sync + 'static) -> Self {
         if is_connect {
             return Self::connect(error);

@@ -29,12 +29,12 @@ use crate::{Body, SendFuture, Transport, TransportError};
 
 /// The default transport: HTTP/1.1 and HTTP/2 over TCP or TLS, with a pool of connections.
 ///
-/// Over TLS the two sides agree on the version (ALPN). Without TLS it is HTTP/1.1, unless
+/// Over TLS, client and server negotiate the version (ALPN). Without TLS it is HTTP/1.1, unless
 /// [`http2_prior_knowledge`](Self::http2_prior_knowledge) says otherwise. Sources that share a
 /// transport share HTTP/2 connections too. Clones share the pool.
 ///
-/// A request without a `User-Agent` goes out with `tidings/` and the version, and one without an
-/// `Accept-Encoding` with `identity`: what arrives is handed on as it is.
+/// A request without a `User-Agent` is sent with `tidings/` and the version, and one without an
+/// `Accept-Encoding` with `identity`: received bytes are passed on unchanged.
 ///
 /// It needs a tokio runtime.
 #[derive(Clone)]
@@ -51,14 +51,14 @@ impl HttpTransport {
         Self::with_version(Version::Negotiated)
     }
 
-    /// A transport that speaks HTTP/2 at once, also without TLS (RFC 9113 §3.3).
+    /// A transport that speaks HTTP/2 at once, even without TLS (RFC 9113 §3.3).
     #[must_use]
     pub fn http2_prior_knowledge() -> Self {
         Self::with_version(Version::Http2)
     }
 
-    /// A transport with TLS of the caller's making: other roots, a client certificate. Its list of
-    /// application protocols must be empty; it is filled in here.
+    /// A transport with the caller's TLS configuration: other roots, a client certificate. Its list
+    /// of application protocols must be empty; it is filled in here.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn with_tls(config: rustls::ClientConfig) -> Self {
@@ -88,8 +88,8 @@ impl Default for HttpTransport {
 
 impl Transport for HttpTransport {
     fn send(&self, mut request: Request<Body>) -> SendFuture {
-        // Some servers answer 403 to a request that does not say who asks; and one that does not
-        // say which codings it can read may be answered in any (RFC 9110 §12.5.3).
+        // Some servers answer 403 to a request without `User-Agent`; and without `Accept-Encoding`
+        // an answer may have any coding (RFC 9110 §12.5.3).
         for (name, value) in [(USER_AGENT, USER_AGENT_VALUE), (ACCEPT_ENCODING, "identity")] {
             request.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
         }
@@ -117,8 +117,8 @@ impl fmt::Debug for HttpTransport {
 #[cfg(feature = "tls")]
 type TlsClient = Client<InTime<HttpsConnector<HttpConnector>>, Body>;
 
-/// Made when it is first needed, for it reads the trusted certificates from files, and plain HTTP
-/// must not fail where there are none.
+/// Created when it is first needed, because it reads the trusted certificates from files, and plain
+/// HTTP must not fail where there are none.
 #[cfg(feature = "tls")]
 struct Tls {
     version: Version,
@@ -133,7 +133,7 @@ impl Tls {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        // Named, and not the process's default: that one may not be installed, or be two.
+        // Named explicitly: a process default may not be installed, or may be ambiguous.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -153,9 +153,9 @@ fn tcp() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
-    // Shared out among the addresses of a name, so that a dead one does not use up all the time.
+    // Shared among the addresses of a name, so that a dead one does not use up all the time.
     connector.set_connect_timeout(Some(CONNECT_WAIT_MAX));
-    // A peer that has vanished without a word is noticed, though a stream may be silent for long.
+    // Finds a vanished peer although a stream may be silent for a long time.
     connector.set_keepalive(Some(TCP_KEEPALIVE));
     connector.set_keepalive_interval(Some(TCP_KEEPALIVE / 4));
     connector.set_keepalive_retries(Some(4));

@@ -1,15 +1,15 @@
-//! `ReqwestTransport`: a `reqwest::Client` the program has already.
+//! `ReqwestTransport`: an existing `reqwest::Client`.
 
 use http::Request;
 use http_body_util::BodyExt;
 
 use crate::{Body, FinalUrl, SendFuture, Transport, TransportError};
 
-/// Sends by a [`reqwest::Client`].
+/// Sends with a [`reqwest::Client`].
 ///
 /// Give it a client whose redirect policy is [none](reqwest::redirect::Policy::none): the source
 /// follows redirects by the standard, and knows which may be remembered. A client that follows them
-/// itself works, but is not held to that. A timeout for whole requests would end every stream, and
+/// itself works, but not by those rules. A timeout for whole requests would end every stream, and
 /// so must not be set.
 #[derive(Debug, Clone)]
 pub struct ReqwestTransport(reqwest::Client);

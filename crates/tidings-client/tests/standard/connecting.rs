@@ -159,7 +159,7 @@ fn line_26_an_answer_of_another_content_type_fails_for_ever() {
     run(async {
         let server = Server::new([Answer::status(200).send("data: no\n\n")]);
         let told = all(&mut server.source().open().unwrap()).await;
-        let expected = "over: the answer is not an event stream, for it has no content type";
+        let expected = "over: the answer is not an event stream: it has no content type";
         assert_eq!(told, [expected]);
     });
 }

@@ -1,5 +1,5 @@
-//! A world for an event source: a server that says what a script tells it to, and a clock that
-//! stands still but for sleepers.
+//! A world for an event source: a server that follows a script, and a clock that moves only while
+//! all tasks sleep.
 
 #![allow(dead_code, unreachable_pub)]
 #![allow(clippy::unwrap_used)]
@@ -54,7 +54,7 @@ impl Answer {
         Self::status(200).header("content-type", "text/event-stream").send(body)
     }
 
-    /// The same, in pieces of so many bytes.
+    /// The same, in pieces of this many bytes.
     pub fn stream_in_pieces(body: impl AsRef<[u8]>, size: usize) -> Self {
         let empty = Self::stream("");
         body.as_ref().chunks(size).fold(empty, Self::send)
@@ -96,7 +96,7 @@ impl Answer {
         self
     }
 
-    /// The head comes so much later.
+    /// The head comes this much later.
     pub fn delayed(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
@@ -150,7 +150,7 @@ impl Server {
         self.0.lock().unwrap().open
     }
 
-    /// A source with waits that can be foretold: no jitter.
+    /// A source with predictable waits: no jitter.
     pub fn source(&self) -> EventSourceBuilder {
         self.source_at("http://server/events")
     }
@@ -266,7 +266,7 @@ pub fn line(item: &Item) -> String {
     }
 }
 
-/// All a source says, to its end.
+/// All items of a source, to its end.
 pub async fn all(source: &mut EventSource) -> Vec<String> {
     let mut lines = Vec::new();
     while let Some(item) = source.next().await {
@@ -278,7 +278,7 @@ pub async fn all(source: &mut EventSource) -> Vec<String> {
     lines
 }
 
-/// The next thing a source says.
+/// The next item of a source.
 pub async fn next(source: &mut EventSource) -> String {
     match source.next().await {
         Some(Ok(item)) => line(&item),
@@ -287,7 +287,7 @@ pub async fn next(source: &mut EventSource) -> String {
     }
 }
 
-/// All a source says when the server sends these streams, one a connection, then 204.
+/// All items of a source when the server sends these streams, one per connection, then 204.
 pub fn told(streams: &[&str]) -> Vec<String> {
     run(async {
         let server = Server::new(streams.iter().map(Answer::stream));
