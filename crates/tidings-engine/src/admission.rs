@@ -1,8 +1,8 @@
-//! How fast subscribers are let in.
+//! The rate at which subscribers are admitted.
 //!
-//! A hub that comes back is knocked at by everybody at once. Letting them in at a steady rate, and
-//! asking the others to come back in a moment (a soft refusal with a jittered `retry:`), keeps
-//! those who are in served meanwhile.
+//! When a hub restarts, all its subscribers reconnect at once. Admitting them at a steady rate, and
+//! asking the others to come back in a moment (a rejection with a jittered `retry:`), keeps the
+//! admitted ones served meanwhile.
 //!
 //! The rule is the generic cell rate algorithm (ITU-T I.371): one number, the moment at which the
 //! allowance would be full again, moves on by one interval with each admission, and may be at most
@@ -14,23 +14,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// An allowance that refills at a steady rate, up to one second's worth.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    /// Nanoseconds per admission; 0 admits everybody.
+    /// Nanoseconds per admission; 0 admits all.
     interval_ns: u64,
-    /// When the allowance is full again, in nanoseconds of the clock that [`admit`](Self::admit) is
-    /// given.
+    /// Time at which the allowance is full again, in nanoseconds of the clock passed to
+    /// [`admit`](Self::admit).
     full_at_ns: AtomicU64,
 }
 
 const SECOND_NS: u64 = 1_000_000_000;
 
 impl Admission {
-    /// Lets in so many a second; `None` is no limit.
+    /// Admits this many a second; `None` is no limit.
     pub(crate) fn new(per_second: Option<NonZeroU32>) -> Self {
         let interval_ns = per_second.map_or(0, |rate| SECOND_NS / u64::from(rate.get()));
         Self { interval_ns, full_at_ns: AtomicU64::new(0) }
     }
 
-    /// Whether one more may come in at `now_ns`.
+    /// Whether one more is admitted at `now_ns`.
     pub(crate) fn admit(&self, now_ns: u64) -> bool {
         let next = |full_at_ns: u64| {
             let full_at_ns = full_at_ns.max(now_ns) + self.interval_ns;

@@ -1,9 +1,9 @@
 //! The one thread that writes to the store.
 //!
-//! Publishers put their drafts into a queue and wait. The committer takes everything that is there,
+//! Publishers put their drafts into a queue and wait. The committer takes everything in the queue,
 //! up to a batch, appends it with one call (one `fsync`), answers all of its publishers, and looks
 //! again. No delay is added to make batches bigger: while one batch is being synced, the next one
-//! gathers by itself.
+//! collects by itself.
 
 mod run;
 mod stream;
@@ -27,11 +27,11 @@ use run::TopicEnd;
 pub(crate) use stream::{JobStream, OpenStreams};
 use verdict::{Judgement, Verdict, judge};
 
-/// The way to the committer.
+/// A handle to the committer.
 pub(crate) struct Committer {
     queue: Mutex<Queue>,
     filled: Condvar,
-    /// Bytes the queue still takes. Publishers wait here when it is full.
+    /// Bytes that the queue still takes. Publishers wait here when it is full.
     room: Arc<Semaphore>,
     topics_max: usize,
     pub(crate) streams: Arc<OpenStreams>,
@@ -40,7 +40,7 @@ pub(crate) struct Committer {
 struct Queue {
     jobs: VecDeque<Job>,
     stopping: bool,
-    /// The committer sleeps and wants to be woken.
+    /// Whether the committer sleeps and must be woken.
     idle: bool,
 }
 
@@ -55,8 +55,8 @@ struct Job {
     topic_share: Option<Arc<TopicShare>>,
     stream: Option<JobStream>,
     answer: oneshot::Sender<Result<Vec<Appended>, StreamError>>,
-    /// Held until the job is answered, whether its publisher waits for that or not: what is queued
-    /// and what is being synced is in memory either way.
+    /// Held until the job is answered, whether or not its publisher still waits: queued drafts, and
+    /// those being synced, are in memory either way.
     room: OwnedSemaphorePermit,
 }
 
@@ -113,8 +113,8 @@ impl Committer {
         self.filled.notify_one();
     }
 
-    /// Answers all publishers that nothing was stored, as far as anybody knows: there is no
-    /// committer any more.
+    /// Answers all publishers that nothing was stored, as far as is known: there is no committer
+    /// any more.
     pub(crate) fn abandon(&self) {
         let jobs = {
             let mut queue = self.lock();
@@ -144,7 +144,7 @@ impl Committer {
         }
     }
 
-    /// What is to be appended together; nothing after a while without publishes; `None` at the end.
+    /// The jobs to append together; empty after a while without publishes; `None` at the end.
     fn next_batch(&self) -> Option<Vec<Job>> {
         let mut queue = self.lock();
         if queue.jobs.is_empty() && !queue.stopping {
@@ -234,7 +234,7 @@ impl Committer {
     }
 }
 
-/// What one job waits for.
+/// One job's part of a batch.
 struct Share {
     verdict: Verdict,
     /// The ids of its drafts that are repetitions, in order.
@@ -267,7 +267,7 @@ impl Share {
                 each.collect()
             }
         };
-        // A publisher that went away meanwhile does not hear the answer; its events are stored.
+        // A publisher that has left does not get the answer, but its events are stored.
         let _ = self.answer.send(match self.verdict.error {
             None => Ok(appended),
             Some(error) => Err(StreamError { appended, error }),

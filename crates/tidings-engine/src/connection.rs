@@ -1,4 +1,4 @@
-//! Who is, and was, connected: so that an operator can ask why a subscriber did not get an event.
+//! Present and past connections, so that an operator can ask why a subscriber did not get an event.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,7 +15,8 @@ use crate::limits::{CLOSED_BYTES_MAX, CLOSED_MAX};
 /// The name of one subscriber's connection, for as long as the process runs: `5f21c0de-1a`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionId {
-    /// Differs from process to process, so that nobody is taken for somebody of before a restart.
+    /// Differs from process to process, so that a connection is not confused with one from before a
+    /// restart.
     pub(crate) run: u32,
     pub(crate) number: u64,
 }
@@ -26,7 +27,7 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// The text is no [`ConnectionId`].
+/// The text is not a [`ConnectionId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidConnectionId;
 
@@ -57,14 +58,14 @@ impl FromStr for ConnectionId {
 pub enum Began {
     /// With the next event.
     Live,
-    /// Where it was asked to.
+    /// Where the client asked to continue.
     Resumed,
     /// With a reset: it could not continue where it was asked to.
     Reset,
 }
 
 impl Began {
-    /// The word of the `Tidings-Resume` header.
+    /// The value of the `Tidings-Resume` header.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -84,27 +85,27 @@ impl From<&Outcome> for Began {
     }
 }
 
-/// What is known of a connection that is, or was until lately.
+/// Details of a present or recently ended connection.
 #[derive(Clone, Debug)]
 pub struct Connection {
     /// Its name.
     pub id: ConnectionId,
-    /// What it wants, and how far it came.
+    /// What it wants, and how far it got.
     pub standing: Standing,
     /// How it began.
     pub began: Began,
-    /// It gets what comes after this position.
+    /// Position after which it started.
     pub started: Position,
-    /// When it came.
+    /// Time at which it connected.
     pub since: Timestamp,
-    /// When it went.
+    /// Time at which it closed; `None` while it is connected.
     pub closed: Option<Timestamp>,
     /// Whether a worker writes its socket; otherwise the HTTP library does.
     pub direct: bool,
-    /// Who is at the other end of its socket, which may be a proxy. Only while it is connected.
+    /// Address of its peer, which may be a proxy. Only while it is connected.
     pub peer: Option<SocketAddr>,
-    /// The last time that retention was faster: it had everything up to the first of the two
-    /// positions, and went on with the second.
+    /// The last events it missed because of retention: it had everything up to the first position,
+    /// and continued with the second.
     pub skipped: Option<(Position, Position)>,
 }
 
@@ -158,7 +159,7 @@ impl Verdict {
 }
 
 impl Connection {
-    /// What became of `record` here.
+    /// What happened to `record` on this connection.
     pub fn verdict(&self, record: &Record) -> Verdict {
         let Standing { interest, position, state, .. } = &self.standing;
         let at = record.position();
@@ -175,7 +176,7 @@ impl Connection {
     }
 }
 
-/// Connections that ended lately.
+/// Recently ended connections.
 #[derive(Debug, Default)]
 pub(crate) struct ClosedConnections(Mutex<Remembered>);
 

@@ -1,4 +1,4 @@
-//! What the engine counts.
+//! Counters of the engine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -114,7 +114,7 @@ impl Counters {
 /// A subscriber's place; dropping it makes room for another.
 pub(crate) struct Permit {
     counters: Arc<Counters>,
-    /// What others keep as long as the subscriber is here. Few have any, so it is one word.
+    /// Guards held for the subscriber's lifetime; rare, so boxed to one pointer.
     held: Option<Box<Box<dyn Send>>>,
 }
 

@@ -43,33 +43,33 @@ use crate::worker::{Worker, WorkerContext};
 pub use look::{Latencies, Status};
 pub use publish::{PublishStream, Run};
 
-/// What the engine is told once, at the start.
+/// The configuration of an engine, fixed at the start.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Threads that serve subscribers.
+    /// Number of threads that serve subscribers.
     pub shards: usize,
-    /// A subscriber to whom nothing was sent for so long is sent a heartbeat, give or take a tenth.
+    /// Heartbeat interval for idle subscribers, ±10 % jitter.
     pub heartbeat: Duration,
-    /// Subscribers at once. At the edge: [`Rejection::AtCapacity`].
+    /// Maximum number of subscribers. At the edge: [`Rejection::AtCapacity`].
     pub subscribers_max: usize,
-    /// Subscribers let in per second, after as many at once; `None` is no limit. At the edge:
-    /// [`Rejection::TooFast`].
+    /// Subscribers admitted per second, after a burst of the same size; `None` is no limit. At the
+    /// edge: [`Rejection::TooFast`].
     pub subscribers_per_second_max: Option<NonZeroU32>,
-    /// Topics that have events in the log. At the edge: [`PublishError::TooManyTopics`], for events
-    /// on another one; a topic has its place until retention has dropped its last event.
+    /// Maximum number of topics with events in the log. At the edge:
+    /// [`PublishError::TooManyTopics`], for events on other topics; a topic counts until retention
+    /// has dropped its last event.
     pub topics_max: usize,
-    /// Serve every subscriber through a response body, as on systems where workers cannot own
-    /// sockets.
+    /// Whether to serve every subscriber through a response body, as on systems where workers
+    /// cannot own sockets.
     pub portable: bool,
-    /// Age at which connections are rotated, give or take a tenth; `None` never does.
+    /// Age at which connections are rotated, ±10 %; `None` never rotates them.
     pub connection_age_max: Option<Duration>,
-    /// How long a peer may acknowledge nothing, whatever its kernel is asked, before it counts as
-    /// gone.
+    /// Time without an acknowledgement, despite probes, after which a peer counts as gone.
     pub peer_patience: Duration,
     /// Bytes of recent frames kept for subscribers, in all shards together, before they are
-    /// shortened. At the edge: who is behind reads the log instead.
+    /// shortened. At the edge: subscribers that are behind read the log instead.
     pub rings_bytes_max: usize,
-    /// Where jitter comes from.
+    /// Seed of the jitter.
     pub seed: u64,
 }
 
@@ -109,7 +109,7 @@ struct Inner {
     mailboxes: Vec<Arc<Mailbox>>,
     counters: Arc<Counters>,
     admission: Admission,
-    /// The number of the next connection. It also says whose turn it is to get a subscriber.
+    /// Number of the next connection. It also decides which worker gets the next subscriber.
     next_connection: AtomicU64,
     past: Arc<ClosedConnections>,
     reads: Arc<Semaphore>,
@@ -127,7 +127,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if a thread cannot be had.
+    /// [`StartError`] if a thread cannot be started.
     pub fn start(store: Arc<dyn Log>, config: EngineConfig) -> Result<Self, StartError> {
         let bounds = store.bounds();
         let mut pollers = Vec::new();
@@ -220,19 +220,19 @@ impl Engine {
         self.inner.store.identity().position_of(id).is_some()
     }
 
-    /// The newest record there is.
+    /// Position of the newest record.
     pub fn head(&self) -> Position {
         self.inner.store.bounds().head
     }
 
-    /// Gives `notice` to those who are subscribed now; see [`Notice`]. It is stored nowhere.
+    /// Sends `notice` to current subscribers; see [`Notice`]. It is not stored.
     pub fn notify(&self, notice: &Arc<Notice>) {
         for mailbox in &self.inner.mailboxes {
             mailbox.post_notice(notice);
         }
     }
 
-    /// Finds where a subscriber starts, and holds a place for it until the opening is dropped.
+    /// Finds where a subscriber starts, and reserves a place for it until the opening is dropped.
     ///
     /// # Errors
     ///
@@ -317,8 +317,9 @@ impl Engine {
         self.attach(mailbox, opening, attachment, Framing::Chunked, first, way_out);
     }
 
-    /// Makes a response body that a worker feeds, for connections that somebody else frames. It is
-    /// there once the subscriber has its seat: a client that knows it is subscribed is counted.
+    /// Makes a response body that a worker feeds, for connections that are framed elsewhere. It is
+    /// returned once the subscriber has its seat, so a client that knows it is subscribed is
+    /// counted.
     pub async fn attach_body(
         &self,
         opening: Opening,
@@ -363,7 +364,7 @@ impl Engine {
         mailbox.post(Message::Attach(Box::new(newcomer)));
     }
 
-    /// Connections differ little in cost and live long: in turn is fair enough.
+    /// Connections differ little in cost and live long, so taking turns is fair enough.
     fn choose_shard(&self, connection: ConnectionId) -> &Arc<Mailbox> {
         let turn = connection.number % self.inner.mailboxes.len() as u64;
         &self.inner.mailboxes[turn as usize]
@@ -400,7 +401,7 @@ impl Engine {
         moved.map_or(after, |head| *head)
     }
 
-    /// The position that `start` means, and what to tell who asked.
+    /// The position that `start` means, and the outcome to report to the subscriber.
     ///
     /// # Errors
     ///
@@ -423,15 +424,15 @@ impl Engine {
         self.read(move |store| store.catalog().topics(&prefix, after.as_ref(), count)).await
     }
 
-    /// Leaves gracefully: new subscribers are refused, and those connected are told to come back
-    /// and closed, spread over `window`. Returns when the last one is gone.
+    /// Shuts down gracefully: new subscribers are rejected, and those connected are asked to come
+    /// back and closed, spread over `window`. Returns when the last one is closed.
     pub async fn drain(&self, window: Duration) {
         self.inner.counters.start_draining();
         for mailbox in &self.inner.mailboxes {
             mailbox.post(Message::Drain { window_ms: millis(window) });
         }
         let emptied = self.inner.counters.emptied();
-        // Who has not gone by then does not take its farewell.
+        // A subscriber that is still there by then does not take its last bytes.
         let _ = tokio::time::timeout(window + DRAIN_GRACE, emptied).await;
     }
 
@@ -448,14 +449,14 @@ impl Engine {
         let threads = std::mem::take(&mut *threads.lock().unwrap_or_else(PoisonError::into_inner));
         let joined = tokio::task::spawn_blocking(|| {
             for thread in threads {
-                // A thread that panicked has said so on its own.
+                // A thread that panicked has already reported it.
                 let _ = thread.join();
             }
         });
         let _ = joined.await;
     }
 
-    /// Runs `read` where waiting for a disk holds up nobody else.
+    /// Runs `read` where waiting for a disk does not block other work.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Log) -> Result<T, ReadError> + Send + 'static,
@@ -464,7 +465,7 @@ impl Engine {
         let permit = permit.expect("the semaphore is never closed");
         let inner = Arc::clone(&self.inner);
         let task = tokio::task::spawn_blocking(move || {
-            // The read goes on when nobody waits for it any more, and counts until it is done.
+            // The read continues after its caller has stopped waiting, and counts until it is done.
             let _permit = permit;
             read(&*inner.store)
         });
@@ -481,7 +482,8 @@ impl fmt::Debug for Engine {
 }
 
 impl Inner {
-    /// Ends what waits for a thread that has panicked: the engine does not work without it.
+    /// Ends everything that waits for a thread that has panicked: the engine does not work without
+    /// it.
     fn give_up(&self, thread: &str) {
         tracing::error!(thread, "a thread of the hub panicked; the hub has to be started again");
         self.counters.start_draining();
@@ -494,7 +496,7 @@ impl Inner {
         });
     }
 
-    /// What tells the connections of this process from those of the one before.
+    /// Distinguishes this process's connections from those of the previous one.
     fn run(&self) -> u32 {
         self.config.seed as u32
     }

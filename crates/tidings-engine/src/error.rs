@@ -32,16 +32,16 @@ impl Error for StartError {
     }
 }
 
-/// Why drafts were not published. Nothing of them is in the log.
+/// Why drafts were not published. None of them is in the log.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PublishError {
     /// The store did not take them.
     Store(AppendError),
-    /// An event is on a topic that has no events yet, and there are as many topics as there may be
+    /// An event is on a topic that has no events yet, and the maximum number of topics is reached
     /// ([`EngineConfig::topics_max`](crate::EngineConfig)).
     TooManyTopics {
-        /// So many there may be.
+        /// Maximum number of topics.
         topics_max: usize,
     },
     /// An event is on a topic that has no events yet, and its publisher's
@@ -52,7 +52,7 @@ pub enum PublishError {
     },
     /// A draft has the id of an event on its topic, but other content.
     IdReused {
-        /// Which draft, counted from 0.
+        /// Index of the draft.
         at: usize,
         /// Its topic.
         topic: Topic,
@@ -69,9 +69,10 @@ pub enum PublishError {
         /// The topic.
         topic: Topic,
     },
-    /// Whether a draft repeats an event, or begins its topic, could not be found out.
+    /// The store could not be read, so whether a draft repeats an event, or begins its topic, is
+    /// unknown.
     Unread(ReadError),
-    /// Something before them in the same stream was not published.
+    /// An earlier draft of the same stream was not published.
     StreamBroken,
     /// The engine is shutting down and takes no more.
     Stopping,
@@ -80,9 +81,9 @@ pub enum PublishError {
 /// Why the rest of a stream's drafts was not published.
 #[derive(Debug)]
 pub struct StreamError {
-    /// Those before the first one that is wrong; they are published.
+    /// Drafts before the first wrong one; they are published.
     pub appended: Vec<Appended>,
-    /// What is wrong with that one. Nothing behind it is published, now or later.
+    /// Error in the first wrong one. Nothing after it is published, now or later.
     pub error: PublishError,
 }
 
@@ -148,7 +149,7 @@ impl Error for PublishError {
 pub enum OpenError {
     /// There is no room now; the client should come back later.
     Rejected(Rejection),
-    /// Every topic asked for has ended, and the subscriber has seen the end: it should not come
+    /// Every requested topic has ended, and the subscriber has seen the end: it should not come
     /// back.
     Ended,
     /// The store could not be read.

@@ -1,12 +1,12 @@
 //! Follows the store's tail, encodes each record once, and posts it to every worker.
 //!
-//! It is the only way an event reaches subscribers, also when it was published a moment ago on the
-//! same machine: one order everywhere, and nothing is delivered that is not in the log.
+//! This is the only way an event reaches subscribers, even if it was published a moment ago on the
+//! same machine: so there is one order everywhere, and nothing is delivered that is not in the log.
 //!
-//! While nobody listens there is nothing to read or encode, and waking threads for each batch would
-//! only slow the publishers down. Then the fan-out looks at the log now and then, and tells the
-//! workers how far it went. Somebody who arrives between two looks finds a gap where these records
-//! were, and reads the log.
+//! Without subscribers there is nothing to read or encode, and waking threads for each batch would
+//! only slow down publishers. Then the fan-out checks the log from time to time, and tells the
+//! workers how far it got. A subscriber that arrives between two checks finds a gap where these
+//! records were, and reads the log.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,8 +29,8 @@ pub(crate) fn run(
     counters: &Counters,
     stopping: &AtomicBool,
 ) {
-    // Workers that had no room: the next batches are offered to them without waiting, until there
-    // is some.
+    // Workers whose mailboxes were full: the next batches are offered to them without waiting,
+    // until there is room.
     let mut left_behind = vec![false; mailboxes.len()];
     let mut is_failing = false;
     while !stopping.load(Ordering::Acquire) {
@@ -54,15 +54,18 @@ pub(crate) fn run(
                 Arc::new(batch)
             }
             Err(ReadError::Expired { first }) => {
-                // Retention was faster. Workers see that the next batch does not begin where the
-                // last one ended, and find out for themselves.
+                // Retention has dropped records. Workers see that the next batch does not begin
+                // where the last one ended, and read the log themselves.
                 after = first.previous();
                 continue;
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_failing, true) {
                     let reason = with_causes(&error);
-                    tracing::error!(reason, "the store's tail cannot be read; it is tried again");
+                    tracing::error!(
+                        reason,
+                        "the store's tail cannot be read; it will be tried again"
+                    );
                 }
                 std::thread::sleep(TAIL_PATIENCE);
                 continue;

@@ -1,25 +1,25 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// How often something took how long. Written by many threads, read seldom.
+/// A histogram of durations. Written by many threads, read seldom.
 #[derive(Debug, Default)]
 pub(crate) struct Histogram {
-    /// One more than there are bounds: the last takes what is longer than all.
+    /// One more than there are bounds: the last counts durations longer than all of them.
     counts: [AtomicU64; Histogram::BOUNDS.len() + 1],
     sum_ns: AtomicU64,
 }
 
-/// What a histogram held when it was looked at.
+/// A snapshot of a histogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Durations {
-    /// For each bound how many took that long or less; the last counts all.
+    /// For each bound, the number of durations up to it; the last entry counts all.
     pub cumulative: Vec<(Option<Duration>, u64)>,
-    /// All of them together.
+    /// Sum of all durations.
     pub sum: Duration,
 }
 
 impl Histogram {
-    /// From a tenth of a millisecond, a write on a good disk, to where people give up.
+    /// From a tenth of a millisecond, a write on a good disk, to a wait at which people give up.
     const BOUNDS: [Duration; 16] = {
         let us = Duration::from_micros;
         let ms = Duration::from_millis;
@@ -43,7 +43,7 @@ impl Histogram {
         ]
     };
 
-    /// Something took `duration`.
+    /// Counts a `duration`.
     pub(crate) fn observe(&self, duration: Duration) {
         let place = Self::BOUNDS.partition_point(|bound| *bound < duration);
         self.counts[place].fetch_add(1, Relaxed);

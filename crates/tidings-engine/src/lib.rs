@@ -1,16 +1,16 @@
-//! What drives the hub: threads, mailboxes and sockets.
+//! The driver of the hub: threads, mailboxes and sockets.
 //!
 //! # What a core does in one turn
 //!
-//! Each [`Shard`](tidings_hub::Shard) lives on a thread of its own. A turn of that thread: take
-//! what sockets report; drain the mailbox (new frames, new subscribers, pages of history); let the
+//! Each [`Shard`](tidings_hub::Shard) lives on a thread of its own. A turn of that thread: handle
+//! the sockets' events; drain the mailbox (new frames, new subscribers, pages of history); let the
 //! shard say which bytes go where, and write them; sleep until a socket, the mailbox or a timer
-//! calls.
+//! wakes it.
 //!
-//! Beside the shards there are: the *committer*, one thread that turns the publishes of all
+//! Besides the shards there are the *committer*, one thread that turns the publishes of all
 //! connections into batches for the store (one `fsync` for many); the *fan-out*, one thread that
 //! follows the store's tail and encodes each record once; and a few *replay* threads that read
-//! history for those who catch up.
+//! history for subscribers that are catching up.
 //!
 //! [`Engine`] is the only type that the server sees.
 
@@ -49,7 +49,7 @@ pub use sink::{BrokenOff, SubscriberBody};
 pub use subscription::{Attachment, Opening};
 pub use topic_share::TopicShare;
 
-/// The examples in the README are tests, too.
+/// Compiles the README's examples as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

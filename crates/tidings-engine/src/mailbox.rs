@@ -1,9 +1,9 @@
-//! The bounded way into one worker.
+//! The bounded queue into one worker.
 //!
 //! Frames have a bound in bytes, and the fan-out decides what to do when it is reached. Notices
-//! have a bound in number, and the worker is told when some were lost. Everything else is bounded
-//! by what causes it: attachments by the subscribers allowed, pages by the reads a shard orders,
-//! words from bodies by the bodies there are.
+//! have a bound in number, and the worker gets a message when some were lost. Everything else is
+//! bounded by its cause: attachments by the number of subscribers, pages by the reads that a shard
+//! orders, messages from bodies by the number of bodies.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,9 +19,9 @@ use crate::sys::Bell;
 
 pub(crate) struct Mailbox {
     bell: Bell,
-    /// The worker sleeps, or is about to: ring.
+    /// Whether the worker sleeps, or is about to, so that the bell must be rung.
     asleep: AtomicBool,
-    /// Something lies in the box. Lets the worker look between two writes without taking the lock.
+    /// Whether there is mail. Lets the worker check between two writes without taking the lock.
     waiting: AtomicBool,
     contents: Mutex<Contents>,
     emptied: Condvar,
@@ -35,9 +35,9 @@ struct Contents {
     /// Of the messages.
     notices: usize,
     notices_lost: bool,
-    /// Records up to here were left out, for nobody listened.
+    /// Position up to which records were left out because there were no subscribers.
     gap: Option<Position>,
-    /// Nobody will look into the box any more.
+    /// Whether the worker has ended.
     closed: bool,
 }
 
@@ -63,15 +63,15 @@ impl Mailbox {
                 None
             }
         };
-        // Outside of the lock: what a message holds may post when it is dropped.
+        // Outside the lock, because dropping a message may post another one.
         match rejected {
             Some(message) => drop(message),
             None => self.wake(),
         }
     }
 
-    /// The worker has ended: drops what lies in the box, and what is posted from now on. Whoever
-    /// waits for an answer, or for a seat, learns it by that.
+    /// Closes the box of a worker that has ended: drops its mail, and everything posted from now
+    /// on. Tasks that wait for an answer, or for a seat, learn of the end by that.
     pub(crate) fn close(&self) {
         let left = {
             let mut contents = self.lock();
@@ -133,14 +133,14 @@ impl Mailbox {
         true
     }
 
-    /// Whether something lies in the box.
+    /// Whether there is mail.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// Takes out all messages, unless some of those taken before are left; and the frames too if
-    /// `frames`. Returns up to where records were left out: frames before that may be skipped, for
-    /// a gap makes everybody read the log.
+    /// Takes out all messages, unless some of those taken before are left, and also the frames if
+    /// `frames` is set. Returns the position up to which records were left out: frames before that
+    /// may be skipped, because a gap makes every subscriber read the log.
     pub(crate) fn take(
         &self,
         messages: &mut VecDeque<Message>,
@@ -167,11 +167,12 @@ impl Mailbox {
         gap
     }
 
-    /// Says that the worker is about to sleep. Returns whether it may: nothing has come meanwhile.
+    /// Announces that the worker is about to sleep. Returns whether it may, because nothing has
+    /// come meanwhile.
     pub(crate) fn fall_asleep(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
-        // Whoever posts stores `waiting` and then looks at `asleep`; we do it the other way round.
-        // So either we see the post here, or the poster sees us and rings.
+        // A poster stores `waiting` and then loads `asleep`; here it is the other way round. So
+        // either we see the post here, or the poster sees us and rings.
         let may = !self.waiting.load(Ordering::SeqCst);
         if !may {
             self.asleep.store(false, Ordering::SeqCst);

@@ -56,7 +56,7 @@ pub(crate) enum Question {
     Ping(Sender<()>),
     /// How many subscribers an event on each of these topics would reach.
     Subscribers(Arc<[Topic]>, Sender<Vec<u64>>),
-    /// Who is not live, and how far behind.
+    /// The subscribers that are behind, and how far.
     Backlog(Sender<Backlog>),
     /// What is known of this connection. Costs a look at every seat.
     Connection(ConnectionId, Sender<Option<Connection>>),

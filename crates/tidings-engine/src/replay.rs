@@ -1,4 +1,4 @@
-//! Reads history for those who catch up, away from the workers.
+//! Reads history for subscribers that are catching up, away from the workers.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,7 +23,8 @@ pub(crate) struct Replay {
 
 #[derive(Default)]
 struct Orders {
-    /// First pages: a record each. They go before the others, of which one takes milliseconds.
+    /// First pages, of one record each. They go before the others, each of which takes
+    /// milliseconds.
     first: VecDeque<(Arc<Mailbox>, ReadOrder)>,
     further: VecDeque<(Arc<Mailbox>, ReadOrder)>,
     /// First pages given out since the last further one.
@@ -36,7 +37,7 @@ impl Orders {
         self.first.is_empty() && self.further.is_empty()
     }
 
-    /// However many come, those who came before them get their pages too.
+    /// However many first pages come, earlier orders get their turn too.
     fn next(&mut self) -> Option<(Arc<Mailbox>, ReadOrder)> {
         if (self.in_a_row < FIRST_IN_A_ROW_MAX || self.further.is_empty())
             && let Some(first) = self.first.pop_front()
@@ -50,7 +51,7 @@ impl Orders {
 }
 
 impl Replay {
-    /// Reads what is ordered, and posts the page to `mailbox`.
+    /// Queues a read, whose page will be posted to `mailbox`.
     pub(crate) fn order(&self, mailbox: &Arc<Mailbox>, order: ReadOrder) {
         let mut orders = self.lock();
         if orders.stopping {

@@ -1,4 +1,4 @@
-//! Where a subscriber's frames leave the house.
+//! Sinks, through which a subscriber's frames leave the process.
 
 mod body;
 mod socket;
@@ -13,17 +13,17 @@ pub use body::{BrokenOff, SubscriberBody};
 pub(crate) use socket::SocketSink;
 pub(crate) use tls::TlsSink;
 
-/// What a look at a peer's side brought.
+/// The result of reading from a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// Nothing that matters.
     Nothing,
-    /// Its end, for the first time. It may have closed only its own side and still listen, or be
-    /// gone: only what is written to it tells.
+    /// Its end, for the first time. It may have closed only its sending side and still listen, or
+    /// be gone: only a write to it will show which.
     End,
 }
 
-/// One way out.
+/// A subscriber's sink.
 pub(crate) enum Sink {
     /// An HTTP/1.1 connection that was taken back from the HTTP library.
     Socket(SocketSink),
@@ -43,7 +43,7 @@ impl Sink {
         }
     }
 
-    /// There is room again: sends what was already taken.
+    /// Sends bytes that were already taken, when there is room again.
     pub(crate) fn flush(&mut self) -> Result<(), CloseReason> {
         match self {
             Self::Tls(socket) => socket.flush().map(|_| ()),
@@ -51,7 +51,8 @@ impl Sink {
         }
     }
 
-    /// Takes what the peer sent; says when it has ended its side. Bodies are told in other ways.
+    /// Reads what the peer sent; reports when it has ended its side. Bodies learn of that in other
+    /// ways.
     pub(crate) fn drain(&mut self) -> Result<Heard, CloseReason> {
         match self {
             Self::Socket(socket) => socket.drain(),
@@ -60,7 +61,7 @@ impl Sink {
         }
     }
 
-    /// Why a connection is gone that can neither be read nor written.
+    /// The reason of a connection that can be neither read nor written.
     pub(crate) fn broken(&self) -> CloseReason {
         match self {
             Self::Socket(socket) => socket.broken(),
@@ -69,8 +70,8 @@ impl Sink {
         }
     }
 
-    /// Ends the stream: says `farewell` if that is possible at once. Without one the stream breaks
-    /// off.
+    /// Ends the stream: sends `farewell` if that is possible at once. Without one the stream is cut
+    /// short.
     pub(crate) fn finish(self, farewell: Option<&[u8]>) {
         match self {
             Self::Socket(socket) => socket.finish(farewell),
@@ -79,8 +80,8 @@ impl Sink {
         }
     }
 
-    /// Looks whether the peer has been gone for `patience`. Bodies cannot know; their connection's
-    /// own keep-alive does.
+    /// Whether the peer has been gone for `patience`. Bodies cannot know; they rely on their
+    /// connection's keep-alive.
     pub(crate) fn has_vanished(&self, patience: Duration) -> bool {
         match self {
             Self::Socket(socket) => socket.has_vanished(patience),

@@ -10,7 +10,7 @@ use crate::hook::SubscriberHook;
 pub struct Opening {
     /// What is wanted.
     pub interest: Interest,
-    /// Deliver what comes after this position.
+    /// Position after which events are delivered.
     pub position: Position,
     /// Which of the three this connection is.
     pub outcome: Outcome,
@@ -40,7 +40,7 @@ impl Opening {
     }
 }
 
-/// What a subscriber brings beside its [`Opening`].
+/// A subscriber's settings besides its [`Opening`].
 #[derive(Debug)]
 pub struct Attachment {
     /// How to speak to it.
@@ -48,9 +48,9 @@ pub struct Attachment {
     /// Blocks of the event stream to send before the first event: a comment, a `retry`, an id, a
     /// reset.
     pub preface: Vec<u8>,
-    /// When to close it because its grant ends.
+    /// End of its grant, at which it is closed.
     pub expires: Option<Timestamp>,
-    /// Which notices it gets, if any.
+    /// Audience whose notices it gets, if any.
     pub audience: Option<Audience>,
     /// Who goes with it.
     pub hook: Option<Box<dyn SubscriberHook>>,

@@ -1,8 +1,7 @@
-//! What the operating system must do for a worker, and the only home of `unsafe` and of platform
-//! conditions.
+//! Operating system services for workers; `unsafe` code and platform conditions are only here.
 //!
-//! A [`Poller`] is what a worker sleeps on: it wakes for a socket that can be read or written, for
-//! a [`Bell`] that another thread rings, and for a timeout. On Linux it is epoll and an eventfd.
+//! A worker sleeps on a [`Poller`]: it wakes for a socket that can be read or written, for a
+//! [`Bell`] that another thread rings, and for a timeout. On Linux it is epoll and an eventfd.
 //! Elsewhere it has the bell and the timeout only: [`SOCKETS`] says so, and the engine then serves
 //! HTTP/1.1 through response bodies as well.
 
@@ -25,7 +24,7 @@ pub(crate) struct Event {
     pub(crate) readable: bool,
     /// There is room to write, or an error.
     pub(crate) writable: bool,
-    /// Neither side can be used any more: the peer reset the connection.
+    /// Whether the peer reset the connection, so that neither side can be used any more.
     pub(crate) broken: bool,
 }
 

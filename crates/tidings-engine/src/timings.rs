@@ -1,9 +1,9 @@
-//! How long things take, and how that is known of deliveries.
+//! Timings of publishes, commits and deliveries.
 //!
 //! A publish is timed by its publisher, a commit by the committer. A delivery begins in one thread
-//! and ends in another: the committer notes up to which position everything that was published by
-//! when is stored, and a worker looks that up once for a batch of frames, when the last of its live
-//! subscribers has been written.
+//! and ends in another: the committer records each batch's last position and time of publishing,
+//! and a worker looks that up once per batch of frames, when the last of its live subscribers has
+//! been written to.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,7 +40,7 @@ impl Timings {
         self.lock().underway = Some(came);
     }
 
-    /// That batch took so long; everything up to `upto` is stored. `None` if it failed.
+    /// The batch took `took`, and everything up to `upto` is stored; `None` if it failed.
     pub(crate) fn committed(&self, upto: Option<Position>, took: Duration) {
         let mut recent = self.lock();
         let came = recent.underway.take();

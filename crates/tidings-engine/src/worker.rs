@@ -54,7 +54,7 @@ pub(crate) struct Worker {
     shard: Shard,
     /// By the subscriber's index.
     seats: Vec<Option<Seat>>,
-    /// For whom retention was faster the last time, and what they missed. Seldom anybody.
+    /// Subscribers that last missed events because of retention, and which; rarely any.
     skips: HashMap<SubscriberId, (Position, Position)>,
     /// Deliveries that were reported.
     delivered: u64,
@@ -90,7 +90,7 @@ impl Worker {
         }
     }
 
-    /// The thread: turns until it is told to stop.
+    /// The thread: turns until the engine stops.
     pub(crate) fn run(mut self) {
         let mut happened = Vec::new();
         loop {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tidings_hub::Topic;
 use tokio::sync::Notify;
 
-/// One publisher's events in several jobs, in order. When something is wrong with one of them,
-/// nothing behind it is published, although further jobs are in the queue by then.
+/// One publisher's events in several jobs, in order. If one of them is wrong, nothing after it is
+/// published, although further jobs may be in the queue by then.
 #[derive(Clone, Debug)]
 pub(crate) struct JobStream(Arc<State>);
 
@@ -34,7 +34,7 @@ impl JobStream {
         self.0.topic.as_ref()
     }
 
-    /// Nothing more of it is published. Only the committer says so, and only it asks.
+    /// Stops the stream: nothing more of it is published. Only the committer sets and reads this.
     pub(super) fn break_off(&self) {
         self.0.broken.store(true, Ordering::Relaxed);
     }

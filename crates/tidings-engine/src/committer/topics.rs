@@ -11,7 +11,7 @@ use tidings_hub::{Draft, Log, Topic};
 use super::Job;
 use crate::error::PublishError;
 
-/// The topics that a batch makes, and how many it may.
+/// The new topics of a batch, and how many there may be.
 pub(super) struct Topics {
     topics_max: usize,
     /// Topics that may be made; `None` if there is room for all that the batch names.

@@ -1,4 +1,4 @@
-//! What of each job is appended: topics must have room, and ids must not be reused.
+//! Which drafts of each job are appended: topics must have room, and ids must not be reused.
 
 use tidings_hub::{CheckError, Draft, Fate, Log, Repeats};
 
@@ -7,13 +7,13 @@ use super::run::{Runs, TopicEnd};
 use super::topics::Topics;
 use crate::error::PublishError;
 
-/// What of a job is appended, and what is wrong with the rest.
+/// The drafts of a job that are appended, and the error in the rest.
 pub(super) struct Verdict {
-    /// How many of its drafts are published, from the first on.
+    /// Number of its drafts that are published, from the first on.
     pub(super) count: usize,
-    /// What becomes of each of them. `None`: all are stored.
+    /// Fate of each of them. `None` if all are stored.
     pub(super) fates: Option<Vec<Fate>>,
-    /// Why the others are not.
+    /// Why the others are not published.
     pub(super) error: Option<PublishError>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Judgement {
 /// Judges the jobs in their order.
 pub(super) fn judge(store: &dyn Log, jobs: &[Job], topics_max: usize) -> Judgement {
     let mut topics = Topics::new(store, jobs, topics_max);
-    // Most publishers bring no ids: then nothing is looked up.
+    // Most publishers set no ids: then nothing is looked up.
     let asks = jobs.iter().any(|job| job.drafts.iter().any(|draft| draft.once));
     let mut repeats = asks.then(Repeats::new);
     let mut runs = Runs::new(jobs);

@@ -1,4 +1,4 @@
-//! What operators ask of an engine.
+//! The state of an engine, for operators.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -18,47 +18,47 @@ use crate::limits::{QUESTION_PATIENCE, STORE_LOOK_INTERVAL, TOPICS_PER_QUESTION_
 use crate::message::Message;
 use crate::message::Question;
 
-/// What `/readyz` and the metrics want to know.
+/// The state reported by `/readyz` and the metrics.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// How the store is.
+    /// Health of the store.
     pub store: Health,
-    /// The hub is leaving.
+    /// Whether the hub is shutting down.
     pub draining: bool,
-    /// Subscribers connected now.
+    /// Number of subscribers connected now.
     pub subscribers: usize,
-    /// Those of them that a worker serves: by a socket of its own, and by a response body.
+    /// Numbers of those that a worker serves through its own socket, and through a response body.
     pub sinks: [usize; 2],
-    /// How many subscribers were closed, for each reason.
+    /// Number of closed subscribers by reason.
     pub closes: Vec<(CloseReason, u64)>,
-    /// Events given to subscribers, since the start.
+    /// Number of events delivered to subscribers since the start.
     pub deliveries: u64,
-    /// Writes to subscribers, since the start.
+    /// Number of writes to subscribers since the start.
     pub writes: u64,
-    /// Bytes written to subscribers, since the start.
+    /// Bytes written to subscribers since the start.
     pub bytes_written: u64,
-    /// What of the log can be read.
+    /// Range of the log that can be read.
     pub bounds: Bounds,
-    /// Topics that have events in the log.
+    /// Number of topics with events in the log.
     pub topics: usize,
-    /// So many there may be.
+    /// Maximum number of topics.
     pub topics_max: usize,
 }
 
-/// How long things took, since the start.
+/// Latencies since the start.
 #[derive(Clone, Debug)]
 pub struct Latencies {
-    /// Publishes: from the engine's taking them to the answer.
+    /// Publishes: from arrival in the engine to the answer.
     pub publishes: Durations,
-    /// Deliveries, one for each batch and worker: from the first publish of the batch until the
-    /// last live subscriber was written.
+    /// Deliveries, one per batch and worker: from the first publish of the batch to the write to
+    /// the last live subscriber.
     pub deliveries: Durations,
-    /// Batches appended to the store, and made as firm as it promises.
+    /// Commits: batches appended to the store, as firmly as it promises.
     pub commits: Durations,
 }
 
 impl Engine {
-    /// How things stand.
+    /// The current state.
     pub fn status(&self) -> Status {
         let store = &self.inner.store;
         let counters = &self.inner.counters;
@@ -89,9 +89,9 @@ impl Engine {
     }
 
     /// Waits until one of the engine's threads has panicked, and returns its name. From then on the
-    /// engine turns new subscribers and publishes away, and nothing waits for the thread; only a
-    /// new engine, or better a new process, serves again. What becomes of the process is up to the
-    /// caller.
+    /// engine rejects new subscribers and publishes, and nothing waits for the thread; only a new
+    /// engine, or better a new process, serves again. The caller decides what happens to the
+    /// process.
     pub async fn thread_panicked(&self) -> Box<str> {
         let mut panicked = self.inner.panicked.subscribe();
         match panicked.wait_for(Option::is_some).await.as_deref() {
@@ -101,8 +101,8 @@ impl Engine {
         }
     }
 
-    /// What is broken for good, so that only a new process will help: nothing, if all is well. A
-    /// worker has [`QUESTION_PATIENCE`] to answer.
+    /// Permanent failures, which only a new process can fix; empty if all is well. A worker has
+    /// [`QUESTION_PATIENCE`] to answer.
     pub async fn failures(&self) -> Vec<&'static str> {
         let mut failures = Vec::new();
         if self.inner.stopping.load(Ordering::Acquire) {
@@ -119,13 +119,13 @@ impl Engine {
         failures
     }
 
-    /// Whether a thread has ended that should not.
+    /// Whether a thread has ended unexpectedly.
     fn has_lost_thread(&self) -> bool {
         let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner);
         self.inner.panicked.borrow().is_some() || threads.iter().any(JoinHandle::is_finished)
     }
 
-    /// How long things took.
+    /// The latencies since the start.
     pub fn latencies(&self) -> Latencies {
         let timings = &self.inner.counters.timings;
         Latencies {
@@ -135,8 +135,8 @@ impl Engine {
         }
     }
 
-    /// For each of `topics` how many subscribers an event on it would reach, if nothing but
-    /// its topic decides.
+    /// For each of `topics`, the number of subscribers that an event on it would reach if only its
+    /// topic decides.
     pub async fn subscribers_of(&self, topics: &[Topic]) -> Vec<u64> {
         let mut all = Vec::with_capacity(topics.len());
         // A part at a time, so that workers deliver in between.
@@ -152,7 +152,7 @@ impl Engine {
         all
     }
 
-    /// Who is not live, and how far behind; the sum over all workers.
+    /// The subscribers that are behind, and how far; the sum over all workers.
     pub async fn backlog(&self) -> Backlog {
         let mut sum = Backlog::default();
         for one in self.ask_all(Question::Backlog).await {
@@ -165,11 +165,11 @@ impl Engine {
         sum
     }
 
-    /// What is known of the connection `id`, if it is there or went lately.
+    /// Details of the connection `id`, if it is connected or ended recently.
     pub async fn connection(&self, id: ConnectionId) -> Option<Connection> {
         let ask = |answer| Question::Connection(id, answer);
         let present = self.ask_all(ask).await.into_iter().flatten().next();
-        // It may have gone while it was asked for.
+        // It may have closed during the query.
         present.or_else(|| self.inner.past.find(id))
     }
 
@@ -202,13 +202,14 @@ impl Engine {
         }
     }
 
-    /// Asks every worker, and waits for all answers. One that has stopped, or is stuck, gives none.
+    /// Queries every worker, and waits for all answers. A worker that has stopped, or is stuck,
+    /// gives none.
     async fn ask_all<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Question) -> Vec<T> {
         self.ask_all_within(&self.inner.questions, question).await
     }
 
-    /// The same within the bound of `questions`: what nobody waits for any more still counts until
-    /// every worker has seen it.
+    /// The same within the bound of `questions`: an abandoned query still counts until every worker
+    /// has seen it.
     async fn ask_all_within<T>(
         &self,
         questions: &Arc<Semaphore>,

@@ -21,9 +21,9 @@ pub struct Run {
     pub begins: bool,
 }
 
-/// A stream of drafts; made by [`Engine::publish_stream`]. What is wrong with one of them ends it:
-/// all before it are published, and nothing behind it, although the parts behind may have been
-/// handed over already.
+/// A stream of drafts; made by [`Engine::publish_stream`]. The first wrong draft ends it: all
+/// drafts before it are published, and none after it, although later parts may already have been
+/// handed over.
 #[derive(Clone)]
 pub struct PublishStream {
     engine: Engine,
@@ -64,7 +64,7 @@ impl Engine {
         self.append(drafts, false, None).await.map_err(|failed| failed.error)
     }
 
-    /// The same, if the topics of `drafts` have no events and have not ended.
+    /// The same, but only if the topics of `drafts` have no events and have not ended.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Engine {
         self.inner.committer.streams.has(topic)
     }
 
-    /// What is known of `topic`; `None` if it has no events.
+    /// The state of `topic`; `None` if it has no events.
     ///
     /// # Errors
     ///

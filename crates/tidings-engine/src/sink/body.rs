@@ -1,8 +1,8 @@
 //! A response body that a shard feeds.
 //!
-//! Between the two stands a small buffer. The shard fills it, and is told of room when it was full
-//! and the HTTP library has taken what was there. So a body looks to the shard like a socket with a
-//! small send buffer.
+//! There is a small buffer between the two. The shard fills it, and gets a message when it was full
+//! and the HTTP library has emptied it. So a body looks to the shard like a socket with a small
+//! send buffer.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +14,9 @@ use tidings_hub::{CloseReason, SubscriberId};
 
 use crate::limits::BODY_BYTES_MAX;
 
-/// What a body tells the worker whose shard feeds it.
+/// Messages from a body to the worker whose shard feeds it.
 pub(crate) trait BodyEvents: Send + Sync {
-    /// There is room again, after the shard had more than there was room for.
+    /// There is room again, after the shard had more bytes than fitted.
     fn writable(&self, id: SubscriberId);
 
     /// The body was dropped.
@@ -39,11 +39,11 @@ struct State {
     /// Set once the shard knows the subscriber.
     id: Option<SubscriberId>,
     buffer: Vec<u8>,
-    /// The shard had more than there was room for.
+    /// Whether the shard had more bytes than fitted.
     full: bool,
-    /// The shard has said its last.
+    /// Whether the shard has finished the stream.
     finished: bool,
-    /// The stream breaks off in the middle of an event.
+    /// Whether the stream was cut in the middle of an event.
     broken: bool,
     /// The body was dropped.
     dropped: bool,
@@ -92,7 +92,7 @@ impl BodyPipe {
 }
 
 impl Drop for BodyPipe {
-    /// What was not finished breaks off: nobody is left waiting for a shard that is gone.
+    /// Cuts an unfinished stream short, so that no reader waits for a shard that is gone.
     fn drop(&mut self) {
         let mut state = self.0.lock();
         if !state.finished {

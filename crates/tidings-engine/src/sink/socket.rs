@@ -39,8 +39,8 @@ impl SocketSink {
         }
     }
 
-    /// Takes what the peer sent, and throws it away: a subscriber has nothing more to say. When
-    /// it has ended its side, it may still listen.
+    /// Reads what the peer sent, and discards it: a subscriber has nothing more to send. A peer
+    /// that has ended its sending side may still listen.
     pub(crate) fn drain(&mut self) -> Result<Heard, CloseReason> {
         let mut scratch = [0; 4096];
         loop {
@@ -62,8 +62,8 @@ impl SocketSink {
         }
     }
 
-    /// A peer that closes its connection is first heard to end its side, and then answers what is
-    /// sent to it with a reset; that is no other end than what it wanted.
+    /// A peer that closes its connection first ends its sending side, and then answers writes with
+    /// a reset; that still counts as its own close.
     pub(crate) fn broken(&self) -> CloseReason {
         if self.ended { CloseReason::PeerClosed } else { CloseReason::PeerReset }
     }

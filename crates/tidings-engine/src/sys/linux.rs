@@ -1,4 +1,4 @@
-//! epoll, eventfd and what TCP knows of a peer.
+//! epoll, eventfd and TCP's state of a peer.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -63,8 +63,8 @@ impl Poller {
                 i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
             }
         };
-        // SAFETY: the buffer has room for `EVENTS_MAX` entries, which is what the kernel is told;
-        // it lives beyond the call.
+        // SAFETY: the buffer has room for `EVENTS_MAX` entries, the number passed to the kernel; it
+        // outlives the call.
         let count = unsafe {
             libc::epoll_wait(
                 self.epoll.as_raw_fd(),
@@ -148,8 +148,8 @@ pub(crate) fn prepare(socket: &TcpStream, unsent_bytes_max: u32) -> io::Result<(
 }
 
 /// Whether the peer's kernel has left [`PEER_QUESTIONS`] retransmissions or window probes in a row
-/// unanswered, and has been silent for `patience`: it is gone, not slow. A slow peer's kernel goes
-/// on answering.
+/// unanswered, and has been silent for `patience`: it is gone, not slow. A slow peer's kernel keeps
+/// answering.
 pub(crate) fn has_vanished(socket: &TcpStream, patience: Duration) -> io::Result<bool> {
     // SAFETY: `tcp_info` is plain numbers, for which all zeroes are values.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };

@@ -1,5 +1,5 @@
-//! What a worker is asked from outside. Questions come by the mailbox and are answered between two
-//! turns, so that whoever asks never touches a shard.
+//! Queries to a worker from outside. They come through the mailbox and are answered between two
+//! turns, so that no other thread touches a shard.
 
 use tidings_hub::{Standing, SubscriberId};
 
@@ -63,7 +63,7 @@ impl Worker {
         }
     }
 
-    /// Notes who was told that retention was faster.
+    /// Records the subscribers that got a reset because of retention.
     pub(super) fn note_skips(&mut self) {
         while let Some(skip) = self.shard.poll_skip() {
             let id: SubscriberId = skip.id;

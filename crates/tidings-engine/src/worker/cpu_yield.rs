@@ -1,10 +1,10 @@
-//! Giving way to other threads when it makes one's own work cheaper.
+//! Yielding to other threads when that makes this thread's own work cheaper.
 //!
 //! Publishes are taken, stored and answered by other threads than those that deliver. Where there
 //! are fewer cores than threads with something to do, a worker that writes to a thousand
 //! subscribers keeps its core for a whole time slice, some milliseconds, and a publish waits. But a
-//! delivery that waits gets cheaper, for it takes along what was published meanwhile, and a publish
-//! that waits does not. So while frames come for the very group it is writing to
+//! delivery that waits gets cheaper, because it includes what was published meanwhile, and a
+//! publish that waits does not. So while frames come for the very group it is writing to
 //! ([`Shard::has_newer_frames`](tidings_hub::Shard::has_newer_frames)), a worker offers its core to
 //! any thread that waits for one; if none does, that costs a system call.
 //!
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{COURTESY_MAX, COURTESY_WINDOW};
 
-/// How much a worker has given away lately.
+/// The time that a worker has given away lately.
 pub(super) struct CpuYield {
     window: Instant,
     given: Duration,
@@ -27,7 +27,7 @@ impl CpuYield {
         Self { window: Instant::now(), given: Duration::ZERO }
     }
 
-    /// Lets others go first, if that has not cost too much lately.
+    /// Yields to other threads, if that has not cost too much lately.
     pub(super) fn maybe_yield(&mut self) {
         let began = Instant::now();
         if began - self.window >= COURTESY_WINDOW {
