@@ -1,4 +1,7 @@
+use httparse::ParserConfig;
+
 use crate::body::Body;
+use crate::limits::HEAD_FIELDS_MAX;
 
 /// The parts of a response head that the generator needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,28 +29,32 @@ pub(crate) fn end(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// Parses a head (RFC 9112) whose end [`end`] found; `None` if it is not one.
-pub(crate) fn parse(head: &[u8]) -> Option<Head> {
-    let text = str::from_utf8(head).ok()?;
-    let mut lines = text.split("\r\n");
-    let mut status_line = lines.next()?.split(' ');
-    let http_10 = match status_line.next()? {
-        "HTTP/1.1" => false,
-        "HTTP/1.0" => true,
-        _ => return None,
-    };
-    let status = status_line.next()?.parse().ok()?;
-    let mut head = Head { status, body: Body::UntilClose, close: http_10, resume: None };
+/// Parses a head whose end [`end`] found; `None` if it is not one, or has more than
+/// [`HEAD_FIELDS_MAX`] fields.
+pub(crate) fn parse(bytes: &[u8]) -> Option<Head> {
+    let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS_MAX];
+    let mut response = httparse::Response::new(&mut fields);
+    // What is measured may be any server: what other clients read counts as a head.
+    ParserConfig::default()
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
+        .parse_response(&mut response, bytes)
+        .ok()?;
+    let (status, is_http_10) = (response.code?, response.version? == 0);
+    let mut head = Head { status, body: Body::UntilClose, close: is_http_10, resume: None };
     let (mut chunked, mut length) = (false, None);
-    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-        let value = value.trim();
-        if name.eq_ignore_ascii_case("transfer-encoding") {
+    for field in response.headers.iter() {
+        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        // A field that is not text is none of those that count.
+        let Ok(value) = str::from_utf8(field.value).map(str::trim) else { continue };
+        if is("transfer-encoding") {
             chunked = value.eq_ignore_ascii_case("chunked");
-        } else if name.eq_ignore_ascii_case("content-length") {
+        } else if is("content-length") {
             length = Some(value.parse().ok()?);
-        } else if name.eq_ignore_ascii_case("connection") {
+        } else if is("connection") {
             head.close = value.eq_ignore_ascii_case("close");
-        } else if name.eq_ignore_ascii_case("tidings-resume") {
+        } else if is("tidings-resume") {
             head.resume = match value {
                 "live" => Some(Resume::Live),
                 "resumed" => Some(Resume::Resumed),
@@ -87,7 +94,28 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_http_are_not_a_head() {
-        assert_eq!(parse(b"SSH-2.0-x\r\n\r\n"), None);
+    fn a_field_that_is_not_text_voids_no_head() {
+        let head = parse(b"HTTP/1.1 200 OK\r\nX-Who: J\xf6rg\r\nContent-Length: 3\r\n\r\n");
+        assert_eq!(head.expect("a head").body, Body::Length(3));
+    }
+
+    #[test]
+    fn an_http_1_0_connection_ends_with_its_response_unless_that_says_otherwise() {
+        assert!(parsed("HTTP/1.0 200 OK\r\n\r\n").close);
+        assert!(!parsed("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n").close);
+    }
+
+    #[test]
+    fn what_is_not_http_is_no_head() {
+        let many = "x: y\r\n".repeat(HEAD_FIELDS_MAX + 1);
+        for text in [
+            "SSH-2.0-x\r\n\r\n",
+            "HTTP/2.0 200 OK\r\n\r\n",
+            "HTTP/1.1 ok\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            &format!("HTTP/1.1 200 OK\r\n{many}\r\n"),
+        ] {
+            assert_eq!(parse(text.as_bytes()), None, "{text:?}");
+        }
     }
 }

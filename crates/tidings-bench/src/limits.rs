@@ -11,6 +11,9 @@ pub(crate) const READ_BYTES: usize = 256 * 1024;
 /// failed.
 pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;
 
+/// Most fields of a response head. At the edge: the connection counts as failed.
+pub(crate) const HEAD_FIELDS_MAX: usize = 128;
+
 /// Longest event id remembered for `Last-Event-ID`, in bytes. At the edge: the id is ignored.
 pub(crate) const EVENT_ID_BYTES_MAX: usize = 1024;
 
