@@ -19,7 +19,7 @@ pub(crate) struct RelayArgs {
     /// Say how it stands this often; without it, each minute, or each second on a terminal
     #[arg(long, value_name = "DURATION")]
     pub(crate) report_every: Option<String>,
-    /// Say nothing but errors
+    /// Say nothing but errors, and which events are left out or get another id
     #[arg(long, short)]
     pub(crate) quiet: bool,
     #[command(flatten)]

@@ -24,7 +24,7 @@ use tidings_client::{
 };
 use tokio::time::Instant;
 
-use self::names::Names;
+use self::names::{Names, PREFIX_BYTES_MAX};
 use self::report::Report;
 use super::publish::{cannot_open, cannot_publish};
 use crate::args::{HubUrl, RelayArgs};
@@ -61,6 +61,11 @@ async fn relay(
     }
     let publisher = publisher.build().map_err(|error| cannot_open(error, &args.hub))?;
     let prefix = args.id_prefix.as_deref().unwrap_or_default();
+    if prefix.len() > PREFIX_BYTES_MAX {
+        let message = format!("--id-prefix is longer than {PREFIX_BYTES_MAX} bytes");
+        return Err(CliError::new(ExitCode::Usage, message)
+            .hint("an id of the hub holds 1024 bytes, with the prefix and the upstream's id"));
+    }
     let (start, from) = match since.id() {
         Some(id) => (Some(id.clone()), "the since-file"),
         None => match start::last_relayed(&args.hub, &args.topic, prefix).await? {
@@ -203,11 +208,11 @@ impl<'a> Relay<'a> {
         self.report.duplicates += outcome.duplicates;
         self.report.left_out += outcome.left_out.len() as u64;
         for text in &outcome.left_out {
-            self.report.say(text);
+            self.report.warn(text);
         }
         if let Some(id) = outcome.reused.filter(|_| !self.has_told_of_reuse) {
             self.has_told_of_reuse = true;
-            self.report.say(&format!(
+            self.report.warn(&format!(
                 "the upstream sends another event under the id {id:?} that the topic has already; \
                  such events are published under names of their own"
             ));
@@ -288,9 +293,10 @@ impl Target<'_> {
     async fn store_one(&self, event: &Event, outcome: &mut Outcome) -> Result<(), CliError> {
         let id = event.id.as_ref().map_or("", EventId::as_str);
         let mut answer = self.publisher.publish(self.topic, event).await;
-        if let Err(PublishError::Refused(problem)) = &answer
+        let mut others = names::other_names(event, self.prefix);
+        while let Err(PublishError::Refused(problem)) = &answer
             && problem.code == ID_REUSED
-            && let Some(other) = names::another_name(event, self.prefix)
+            && let Some(other) = others.next()
         {
             let renamed = Event { id: Some(other), ..event.clone() };
             answer = self.publisher.publish(self.topic, &renamed).await;

@@ -133,6 +133,42 @@ fn an_upstream_that_counts_from_one_again_loses_no_event() {
 }
 
 #[test]
+fn an_event_whose_other_name_is_taken_gets_a_further_one_and_quiet_does_not_hide_it() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let mut taken = vec!["1".to_owned()];
+    // Each round finds the names taken that the round before had given.
+    for round in 0..3 {
+        let topic = format!("t{round}");
+        for id in &taken {
+            hub.curl(&["--data", "other"], &format!("/events/{topic}?id={id}"));
+        }
+        let connections = AtomicU64::new(0);
+        let origin = Origin::start(move |_, socket| {
+            // All of it twice, and then an event that shows that all has been seen.
+            let events = "retry: 100\nid: 1\ndata: b\n\ndata: ping\n\n";
+            if connections.fetch_add(1, Ordering::Relaxed) == 0 {
+                let _ = write!(socket, "{STREAM}{events}");
+            } else {
+                let _ = write!(socket, "{STREAM}{events}id: 2\ndata: end\n\n");
+                hold(socket);
+            }
+        });
+        let mut relay = start(&hub, &origin, &topic, &["--quiet"]);
+        eventually(|| history(&hub, &topic, usize::MAX).iter().any(|e| e["data"] == "end"));
+        relay.signal("TERM");
+        assert!(relay.wait().success());
+        let given = history(&hub, &topic, usize::MAX).split_off(taken.len());
+        let data: Vec<_> = given.iter().map(|event| event["data"].as_str().unwrap()).collect();
+        assert_eq!(data, ["b", "ping", "end"], "round {round}");
+        let said = relay.stderr();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains("sends another event under the id"), "{said}");
+        taken.extend(given[..2].iter().map(|event| event["id"].as_str().unwrap().to_owned()));
+    }
+}
+
+#[test]
 fn a_relay_of_a_relay_goes_on_where_it_was_whatever_the_ids_look_like() {
     let folders = [Folder::new(), Folder::new()];
     let [first, second] = [0, 1].map(|n| Hub::serve(&folders[n], &[]));

@@ -54,7 +54,12 @@ impl Names {
 
     /// The event as it is published.
     pub(super) fn name(&mut self, event: MessageEvent) -> Event {
-        let last = event.last_event_id().filter(|id| is_fit(id.as_str())).cloned();
+        let upstream = event.last_event_id().cloned();
+        let is_fit = upstream.as_ref().is_none_or(|id| is_fit(id.as_str(), &self.prefix));
+        // An id that no hub takes leaves the last one that is fit: what came after that comes again
+        // if the relay is started again, and has the same name again.
+        let last = if is_fit { upstream.clone() } else { self.last.clone() };
+        let unfit = upstream.filter(|_| !is_fit);
         let mut event = event.into_sent();
         if last != self.last {
             self.last.clone_from(&last);
@@ -71,7 +76,7 @@ impl Names {
                 if self.alike.len() >= ALIKE_MAX {
                     self.alike.clear();
                 }
-                let content = content(&event);
+                let content = content(&event, unfit.as_ref());
                 let count = self.alike.entry(content).or_insert(0);
                 let name = format!("{}{last}~{}-{count}", self.prefix, base36(content));
                 *count += 1;
@@ -103,13 +108,21 @@ pub(super) fn upstream_id(name: &str, prefix: &str) -> Option<EventId> {
     EventId::new(id).ok().filter(|id| !id.as_str().is_empty())
 }
 
-/// Another name for an event whose name the topic has already, for an event that says something
-/// else: an upstream that counts from 1 again. `None` if the name was not the upstream's own.
-pub(super) fn another_name(event: &Event, prefix: &str) -> Option<EventId> {
-    let (id, is_own) = parts(event.id.as_ref()?.as_str().strip_prefix(prefix)?);
-    // Not the form of an event without an id, which may say the same.
-    let name = format!("{prefix}{id}~{}-{AGAIN}", base36(content(event)));
-    EventId::new(name).ok().filter(|_| is_own)
+/// Other names for an event whose name the topic has already, for an event that says something
+/// else: an upstream that counts from 1 again, or contents that look the same in 64 bits. They are
+/// to be tried in this order, so that the same event always gets the same name.
+pub(super) fn other_names(event: &Event, prefix: &str) -> impl Iterator<Item = EventId> + use<> {
+    let name = event.id.as_ref().map_or("", EventId::as_str);
+    let first = match parts(name.strip_prefix(prefix).unwrap_or(name)) {
+        // Not the form of an event without an id, which may say the same.
+        (id, true) => format!("{prefix}{id}~{}-{AGAIN}", base36(content(event, None))),
+        (_, false) => format!("{name}-{AGAIN}"),
+    };
+    let more = (1..OTHER_NAMES_MAX).map({
+        let first = first.clone();
+        move |n| format!("{first}-{n}")
+    });
+    std::iter::once(first).chain(more).filter_map(|name| EventId::new(name).ok())
 }
 
 /// An upstream's own id as a name: it must not look as if something of ours followed it.
@@ -127,26 +140,36 @@ fn parts(name: &str) -> (&str, bool) {
     }
 }
 
-/// `2gosa7pa2gw3f-0`
+/// `2gosa7pa2gw3f-0`, `2gosa7pa2gw3f-again`, `2gosa7pa2gw3f-0-again`, and the latter two with a
+/// number behind.
 fn is_given(text: &str) -> bool {
     let is_digit = |b: u8| b.is_ascii_digit() || b.is_ascii_lowercase();
-    text.split_once('-').is_some_and(|(word, number)| {
-        word.len() == WORD
-            && word.bytes().all(is_digit)
-            && (number == AGAIN || number.parse::<u64>().is_ok())
-    })
+    let is_number = |text: &str| text.parse::<u64>().is_ok();
+    let mut parts = text.split('-');
+    let is_word = |word: &str| word.len() == WORD && word.bytes().all(is_digit);
+    parts.next().is_some_and(is_word)
+        && match parts.collect::<Vec<_>>()[..] {
+            [AGAIN] => true,
+            [number] | [AGAIN, number] | [number, AGAIN] => is_number(number),
+            [count, AGAIN, number] => is_number(count) && is_number(number),
+            _ => false,
+        }
 }
 
 /// Whether a hub can take the id, with what may be added to it.
-fn is_fit(id: &str) -> bool {
+fn is_fit(id: &str, prefix: &str) -> bool {
     let is_plain = !id.chars().any(char::is_control) && id.trim_matches(' ') == id;
-    is_plain && !id.is_empty() && id.len() <= ID_BYTES_MAX
+    let room = HUB_ID_BYTES_MAX.saturating_sub(ADDED_BYTES_MAX + prefix.len());
+    is_plain && !id.is_empty() && id.len() <= room
 }
 
-/// What an event says, in 64 bits that are the same in every version of this program (FNV-1a).
-fn content(event: &Event) -> u64 {
+/// What an event says, in 64 bits that are the same in every version of this program (FNV-1a). With
+/// the id of the upstream that it came with or after, if no hub can take that.
+fn content(event: &Event, unfit: Option<&EventId>) -> u64 {
     let event_type = event.event_type.as_ref().map_or("", EventType::as_str);
     let bytes = event_type.bytes().chain([0]).chain(event.data.bytes());
+    let bytes =
+        bytes.chain(unfit.into_iter().flat_map(|id| [0].into_iter().chain(id.as_str().bytes())));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
@@ -169,9 +192,18 @@ const AGAIN: &str = "again";
 /// As many digits to the base of 36 as 64 bits need.
 const WORD: usize = 13;
 
-/// The longest id of an upstream that is kept; a hub takes 1,024 bytes, with prefix and all. At the
-/// edge: the event counts as one without an id.
-const ID_BYTES_MAX: usize = 768;
+/// The longest id that a hub takes. At the edge: an id of the upstream that has no room with what
+/// may be added to it is not kept, and its event counts as one without an id.
+const HUB_ID_BYTES_MAX: usize = 1024;
+
+/// The most that is put behind an id: `~2gosa7pa2gw3f-18446744073709551615-again-15`.
+const ADDED_BYTES_MAX: usize = 48;
+
+/// The longest prefix. At the edge: the relay does not start.
+pub(super) const PREFIX_BYTES_MAX: usize = 256;
+
+/// How many other names an event is tried under. At the edge: the relay ends with an error.
+const OTHER_NAMES_MAX: usize = 16;
 
 /// How many contents are told apart since one id. At the edge: counting begins anew, and one of
 /// several events of the same content may be left out.
@@ -267,7 +299,16 @@ mod tests {
     #[test]
     fn an_id_that_looks_like_a_name_is_told_from_one() {
         let given = "2gosa7pa2gw3f-0";
-        let relayed = [format!("17~{given}"), format!("~{given}"), "a~".into(), "~~".into()];
+        let relayed = [
+            format!("17~{given}"),
+            format!("17~{given}-again"),
+            format!("17~{given}-again-3"),
+            "17~2gosa7pa2gw3f-again".into(),
+            "17~2gosa7pa2gw3f-again-15".into(),
+            format!("~{given}"),
+            "a~".into(),
+            "~~".into(),
+        ];
         for id in relayed.iter().map(String::as_str).chain(["b~c", "~", "17"]) {
             let name = kept(id);
             assert_eq!(upstream_id(&name, "").unwrap().as_str(), id);
@@ -277,6 +318,44 @@ mod tests {
             assert_eq!(parts(&kept(&name)), (&*name, true));
         }
         assert_eq!((kept("b~c"), kept("17")), ("b~c".into(), "17".into()));
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_for_a_hub_leaves_the_one_before_and_its_event_is_known_again() {
+        for (bytes, is_kept) in [(976, true), (977, false), (1024, false), (5000, false)] {
+            let long = "x".repeat(bytes);
+            let text = format!("id: 7\ndata: a\n\nid: {long}\ndata: b\n\nid: {long}2\ndata: b\n\n");
+            let text: &'static str = Box::leak(text.into_boxed_str());
+            let given = names(&mut Names::new(""), &[text]);
+            assert_eq!(given[1] == long, is_kept, "{bytes}");
+            assert_ne!(given[1], given[2], "{bytes}");
+            assert!(given.iter().all(|name| name.len() <= 1024 - 3 - "again-15".len()));
+            let resumed = upstream_id(&given[1], "").unwrap();
+            assert_eq!(resumed.as_str(), if is_kept { &*long } else { "7" });
+            assert_eq!(names(&mut Names::new(""), &[text]), given, "the same when it comes again");
+        }
+        let prefix = "p".repeat(PREFIX_BYTES_MAX);
+        let long = "x".repeat(1024 - 48 - PREFIX_BYTES_MAX);
+        let text: &'static str = Box::leak(format!("id: {long}\ndata: a\n\n").into_boxed_str());
+        let given = names(&mut Names::new(&prefix), &[text]);
+        assert_eq!(given, [format!("{prefix}{long}")]);
+    }
+
+    #[test]
+    fn every_other_name_differs_fits_and_holds_the_id_of_the_upstream() {
+        let longest = "x".repeat(976);
+        for name in ["5", &*longest, "5~2gosa7pa2gw3f-18446744073709551615", "a~~"] {
+            let event = Event { id: EventId::new(name).ok(), ..Event::new("x") };
+            let mut others: Vec<_> = other_names(&event, "").collect();
+            assert_eq!(others.len(), OTHER_NAMES_MAX);
+            for other in &others {
+                assert!(other.as_str().len() <= HUB_ID_BYTES_MAX);
+                assert_eq!(upstream_id(other.as_str(), ""), upstream_id(name, ""), "{other:?}");
+            }
+            others.sort_unstable_by_key(ToString::to_string);
+            others.dedup();
+            assert_eq!(others.len(), OTHER_NAMES_MAX);
+        }
     }
 
     #[test]

@@ -81,6 +81,13 @@ impl Report {
         self.story.remark(text);
     }
 
+    /// Says what the operator must know, also with `--quiet`: an event is left out, or has another
+    /// id than the upstream gave it.
+    pub(super) fn warn(&mut self, text: &str) {
+        self.clear();
+        output::remark(text);
+    }
+
     /// The last word.
     pub(super) fn finish(&mut self) {
         let line = self.line(self.received, self.started.elapsed());
