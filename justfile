@@ -8,7 +8,7 @@ run *args:
 demo:
     cargo run --release -p tidings -- demo
 
-# The quick look before a commit.
+# The quick check before a commit.
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
@@ -17,7 +17,7 @@ check:
 test *steps:
     scripts/test {{steps}}
 
-# Sizes, columns, crate arrows, words outside their room, dead links.
+# Sizes, columns, crate arrows, words outside their place, dead links.
 tidy:
     cargo run -q -p xtask -- tidy
 

@@ -1,1 +1,1 @@
-"""What bench/run is made of: the servers, the scenarios, and the records."""
+"""The parts of bench/run: the servers, the scenarios, and the records."""

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is got, started, subscribed to and published to.
+"""The servers that are compared: how each is installed, started, subscribed to and published to.
 
 Every server runs on a port of loopback, with its data in a fresh folder, and with the settings that
 its own documentation gives for production, as far as they concern what is measured. Where we depart

@@ -1,4 +1,4 @@
-"""What becomes of figures: a table on the screen, and a file."""
+"""Output of figures: a table on the screen, and a file."""
 
 import datetime
 import os

@@ -95,7 +95,7 @@ def latency(generator, peers):
         names = ("p50", "p99", "p999", "max")
         return {f"{name}_ms": milliseconds[name] for name in names} | {"faults": faults(report)}
 
-    # The disk has its turn in every round, for its bad moments come and go.
+    # The disk has its turn in every round, because its bad moments come and go.
     disk = {"fdatasync alone": lambda: sync_alone(generator.seconds)}
     return repeat(generator, each(peers, measure) | disk)
 
@@ -194,7 +194,8 @@ def independence(generator, peers):
     topics or patterns."""
     (peer,) = peers.values()
     address = f"http://127.0.0.1:{peer.port}/events"
-    # Who listens to patterns has a topic besides, for one of them is to hear the publisher.
+    # Subscribers to patterns have a topic as well, because one of them must get the publisher's
+    # events.
     plain, patterns = f"{address}/{{topic}}", f"{address}?topic=x{{n}}/**&topic={{topic}}"
 
     def measure(count, url):
@@ -310,7 +311,7 @@ def stalled(generator, peers):
     """1,000 subscribers alone, and beside 1,000 that never read; 50 events a second of 1,000
     bytes: what do those who read notice?"""
     def measure(peer):
-        # Who does not read is written to until its socket is full, which takes some seconds.
+        # A stalled reader is written to until its socket is full, which takes some seconds.
         flags = ("--rate", 50, "--payload-bytes", 1000, "--warmup", 5)
         with Running(peer) as running:
             alone = generator.run(running, "-n", 1000, *flags)

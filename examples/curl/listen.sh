@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints what is published to a topic. When the connection breaks it goes on after the last event,
-# and so it does when it is started again. `tidings subscribe --since-file` does this and more.
+# Prints the events of a topic. After a broken connection, or a restart, it continues after the last
+# event. `tidings subscribe --since-file` does this and more.
 set -eu
 url=http://127.0.0.1:3000/events/hello
 last=hello.id

@@ -1,4 +1,4 @@
-// A backend that publishes, and tells each visitor's page what it may listen to.
+// A backend that publishes, and gives each visitor's page a token for its topics.
 //
 //   npm install express jsonwebtoken
 //   export TIDINGS_JWT_SECRET=$(openssl rand -hex 32)
@@ -25,7 +25,7 @@ app.post("/orders/:id", express.json(), async (request, response) => {
 });
 
 app.get("/token", (request, response) => {
-  // Your session knows who is asking, and whose orders these are.
+  // Your session identifies the user, and the user's orders.
   const subscribe = ["orders/7"];
   response.type("text").send(jwt.sign({ mercure: { subscribe } }, SECRET, { expiresIn: "10m" }));
 });

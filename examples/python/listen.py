@@ -1,4 +1,4 @@
-"""Listens, and after a broken connection goes on where it was.
+"""Listens, and continues where it was after a broken connection.
 
 pip install httpx-sse; python3 listen.py
 """

@@ -9,7 +9,7 @@ HUB = "http://127.0.0.1:3000"
 
 
 def publish(topic, data):
-    """The event's id, once it is on disk. If it is refused, the HTTPError's body says why."""
+    """The event's id, once it is on disk. If it is rejected, the HTTPError's body says why."""
     headers = {"Content-Type": "application/json"}
     if token := os.environ.get("TIDINGS_TOKEN"):  # for a hub with keys
         headers["Authorization"] = f"Bearer {token}"

@@ -1,4 +1,4 @@
-// tidings.js and servers that answer with something else than a stream, or with a bad one.
+// tidings.js and servers that answer with something other than a stream, or with a bad one.
 
 import { heard, openPage } from "./browser.js";
 import { equal, ok, pause, test, until } from "./harness.js";
@@ -32,7 +32,7 @@ async function begin(page, options = {}, token = undefined) {
 /** Waits for the connection's end, and gives what it said. */
 const closed = (page) => until("closed", async () => (await heard(page, "closed"))[0]);
 
-test("answers: a login page never opens the connection, which says what it got", async () => {
+test("answers: a login page never opens the connection, which reports what it got", async () => {
   const script = await startScript((response) => {
     response.writeHead(302, { location: "/login?return=secret" });
     response.end();
@@ -75,7 +75,7 @@ test("answers: the media type decides, with its parameters and in any case", asy
   }
 });
 
-test("answers: what a status means: ended, refused for good, or asked again", async () => {
+test("answers: a status means ended, rejected for good, or retried", async () => {
   const problem = { code: "forbidden", title: "not yours", detail: "ask for another" };
   const json = { "content-type": "application/problem+json" };
   for (const status of [201, 400, 401, 403, 404, 204]) {
@@ -105,7 +105,7 @@ test("answers: what a status means: ended, refused for good, or asked again", as
     const page = await openPage(script.url);
     await begin(page, { worker: "page" });
     await until("both", async () => (await heard(page)).length === 2);
-    ok((await heard(page, "error")).some((error) => error.status === status), `${status} is told`);
+    ok((await heard(page, "error")).some((error) => error.status === status), `${status}`);
     equal((await heard(page, "resumed")).length, 1, `${status}: resumed`);
     ok(script.requests[2].url.includes("after=a%3A1"), script.requests[2].url);
     await page.close();
@@ -138,14 +138,14 @@ async function waitAfter(head, body, options = {}) {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-test("answers: retry is honoured from 100 ms to a day, and so is Retry-After", async () => {
+test("answers: retry is obeyed from 100 ms to a day, and so is Retry-After", async () => {
   const stream = (retry) => waitAfter({ headers: STREAM }, `retry: ${retry}\n\n`);
   const between = (wait, least, most) =>
     ok(wait >= least && wait <= most, `${wait} ms is not within ${least} and ${most}`);
   between(await stream("600000"), 600_000, 750_000);
   between(await stream("0"), 100, 125);
   between(await stream("99999999999999999999"), DAY_MS, DAY_MS);
-  // What is no number of digits is ignored.
+  // A value that is not digits is ignored.
   for (const bad of ["-5", "1e3", "10s", "", "٣"]) between(await stream(bad), 3000, 3750);
   const busy = (after) => waitAfter({ status: 503, headers: { "retry-after": after } }, "");
   between(await busy("120"), 120_000, 150_000);
@@ -154,7 +154,7 @@ test("answers: retry is honoured from 100 ms to a day, and so is Retry-After", a
   between(await busy("soon"), 3000, 3750);
 });
 
-test("answers: a stream that ends at once with retry 0 is not asked for in a storm", async () => {
+test("answers: a stream that ends at once with retry 0 is not requested in a storm", async () => {
   const script = await startScript((response) => {
     response.writeHead(200, STREAM);
     response.end("retry: 0\n\n");
@@ -166,7 +166,7 @@ test("answers: a stream that ends at once with retry 0 is not asked for in a sto
   ok(Math.min(...gaps) >= 80, `${gaps} ms between attempts`);
 });
 
-test("answers: a token function that rejects or throws is told, and called again", async () => {
+test("answers: a token function that rejects or throws is reported, and called again", async () => {
   const script = await startScript((response) => {
     response.writeHead(200, STREAM);
     response.write("data: in\n\n");
@@ -196,7 +196,7 @@ test("answers: a token function that rejects or throws is told, and called again
   const never = "return window.asked++ === 0 ? new Promise(() => {}) : 'settled'";
   await begin(page, {}, never);
   await until("the event", async () => (await heard(page)).length === 1);
-  ok((await heard(page, "error"))[0].error.includes("no answer within"), "it is told");
+  ok((await heard(page, "error"))[0].error.includes("no answer within"), "it is reported");
   await page.evaluate(() => window.source.close());
 
   // Closed while the function fails: it is not called again, and nothing is sent.
@@ -210,7 +210,7 @@ test("answers: a token function that rejects or throws is told, and called again
   equal(script.requests.length, requests, "requests");
 });
 
-test("answers: a token function that rejects after a refusal is called again", async () => {
+test("answers: a token function that rejects after a rejected token is called again", async () => {
   const problem = { code: "unauthorized", title: "expired" };
   const script = await startScript((response, _, request) => {
     const isFresh = request.headers.authorization === "Bearer fresh";
@@ -241,7 +241,7 @@ test("answers: a token function that rejects after a refusal is called again", a
   equal(await closed(third), { reason: "refused", status: 401, problem });
 });
 
-test("answers: tokens that are all refused are not tried in a storm", async () => {
+test("answers: tokens that are all rejected are not tried in a storm", async () => {
   const script = await startScript((response) => {
     response.writeHead(401);
     response.end();
@@ -253,7 +253,7 @@ test("answers: tokens that are all refused are not tried in a storm", async () =
   equal(script.requests.length, 2, "requests, of which the third comes after three seconds");
 });
 
-test("answers: options that cannot be meant are errors at once", async () => {
+test("answers: invalid options are errors at once", async () => {
   const script = await startScript((response) => response.end());
   const page = await openPage(script.url);
   const message = (url, options) =>

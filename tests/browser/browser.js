@@ -1,4 +1,4 @@
-// Chromium as it is installed, headless and with nothing of its own to say to the world.
+// Chromium as it is installed, headless and without network traffic of its own.
 
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -67,7 +67,7 @@ export async function devtools(page) {
   return page.context().newCDPSession(page);
 }
 
-/** In the page: an EventSource as `window.source`, and what it tells in `window.heard`. */
+/** In the page: an EventSource as `window.source`, and its events in `window.heard`. */
 export async function listen(page, address, options = {}) {
   await page.evaluate(
     ({ address, types = [], ...init }) => {
@@ -83,7 +83,7 @@ export async function listen(page, address, options = {}) {
   );
 }
 
-/** What `listen` or `connect` heard of one type: data, or as many times as it came. */
+/** The events of one type that `listen` or `connect` heard: their data, or their number. */
 export async function heard(page, type = "message") {
   return page.evaluate(
     (type) => window.heard.filter((one) => one.type === type).map((one) => one.data),
@@ -91,7 +91,7 @@ export async function heard(page, type = "message") {
   );
 }
 
-/** In the page: a connection as `window.source`, and what it tells in `window.heard`. */
+/** In the page: a connection as `window.source`, and its events in `window.heard`. */
 export async function connect(page, options, { hub = "", types = [] } = {}) {
   await page.evaluate(
     async ({ hub, options, types }) => {

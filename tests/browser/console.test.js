@@ -70,7 +70,7 @@ test("events of every type are shown; filter, pause and publish work by keyboard
   ok(snippet.includes(`new EventSource("${hub.url}/events/a/2")`), snippet);
 });
 
-test("the console tells how many listen to each topic, and what reaches them", async () => {
+test("the console shows the subscribers of each topic, and the deliveries to them", async () => {
   const hub = await startHub();
   const page = await openPage(hub.url);
   await page.getByText("connected", { exact: true }).first().waitFor();
@@ -78,7 +78,7 @@ test("the console tells how many listen to each topic, and what reaches them", a
   await own.evaluate(() => {
     window.sources = ["/events/a", "/events/a", "/events/b"].map((path) => new EventSource(path));
   });
-  // The two consoles listen to everything.
+  // The two consoles subscribe to everything.
   await until("all", async () => (await hub.subscribers()) === 5);
   await hub.publish("a", "1");
   await hub.publish("b", "1");

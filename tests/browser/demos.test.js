@@ -36,7 +36,7 @@ test("every demo page moves, and shows its source and its publisher's", async ()
   equal(page.problems, []);
 });
 
-test("chat reaches the other tab, and somebody answers", async () => {
+test("chat reaches the other tab, and gets an answer", async () => {
   const hub = await startHub([], "demo");
   const [one, two] = [
     await openPage(`${hub.url}/demo/chat`),
@@ -70,7 +70,7 @@ test("a job ends with `event: end`, and stays ended", async () => {
   equal(await text(page, "#step"), "done");
 });
 
-test("an assistant's answer goes on over a reload and in a second tab", async () => {
+test("an assistant's answer continues after a reload and in a second tab", async () => {
   const hub = await startHub([], "demo");
   const first = await openPage(`${hub.url}/demo/assistant`);
   const answer = (page) => text(page, "#answer");

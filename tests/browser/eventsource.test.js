@@ -16,7 +16,7 @@ test("every event arrives once and in order over a crash and a restart of the hu
   await until("five events", async () => (await heard(page)).length === 5);
   await hub.kill("SIGKILL");
   await hub.start();
-  // The browser is not back yet: these it must find in history.
+  // The browser has not reconnected yet: it must find these in history.
   for (let n = 6; n <= 10; n += 1) await hub.publish("news", `${n}`);
   await until("ten events", async () => (await heard(page)).length >= 10);
   await hub.publish("news", "11");
@@ -28,7 +28,7 @@ test("every event arrives once and in order over a crash and a restart of the hu
   equal(await heard(page, "tidings.reset"), [], "no reset");
 });
 
-test("blocks with nothing but an id move the last event id, and dispatch no event", async () => {
+test("blocks with only an id move the last event id, and dispatch no event", async () => {
   const hub = await startHub(["--retry", "300ms", "--heartbeat", "1s"]);
   const page = await openPage(hub.url + BLANK);
   const network = await devtools(page);
@@ -68,7 +68,7 @@ test("a log that was replaced is announced as tidings.reset", async () => {
   await until("the next event", async () => (await heard(page)).includes("after"));
 });
 
-test("after DELETE the browser gets `end`, is answered 204, and stays away", async () => {
+test("after DELETE the browser gets `end`, then a 204, and stays away", async () => {
   const hub = await startHub(["--retry", "200ms"]);
   const page = await openPage(hub.url + BLANK);
   const statuses = [];

@@ -17,7 +17,7 @@ async function openFirefox() {
     executablePath,
     userDataDir,
     headless: true,
-    // Nothing of its own to say to the world.
+    // No network traffic of its own.
     extraPrefsFirefox: {
       "app.normandy.enabled": false,
       "app.update.enabled": false,

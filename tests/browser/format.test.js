@@ -1,4 +1,4 @@
-// The parser of tidings.js against the vectors that the Rust codec is held to, without a browser.
+// The parser of tidings.js against the vectors of the Rust codec, without a browser.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { EventBlocks } from "../../crates/tidings-web/assets/npm/tidings.js";
@@ -58,7 +58,7 @@ function text(escaped) {
   return decoder.decode(Uint8Array.from(unescaped(escaped)));
 }
 
-/** What a page hears when these pieces of bytes arrive. */
+/** The events that a page gets when these pieces of bytes arrive. */
 function hear(pieces, seed = "") {
   const outcome = { events: [], lastEventId: seed, retry: undefined };
   const blocks = new EventBlocks((field, value) => {
@@ -89,7 +89,7 @@ function* cuts(wire) {
   }
 }
 
-test("format: every vector of the codec is heard the same at every cut", async () => {
+test("format: every vector of the codec is parsed the same at every cut", async () => {
   const all = cases();
   ok(all.length > 50, `${all.length} vectors`);
   for (const { name, wire, seed, events, lastEventId, retry } of all) {
@@ -125,7 +125,7 @@ test("format: line ends of short streams are the same in all ways to cut them", 
 });
 
 test("format: each character of a long line is looked at a bounded number of times", async () => {
-  // Counted in the parser's own splitting, for a clock would tell of the machine.
+  // Counted in the parser's own splitting, because a clock would measure the machine.
   const split = String.prototype.split;
   let looked = 0;
   String.prototype.split = function (...rest) {
@@ -147,7 +147,7 @@ test("format: each character of a long line is looked at a bounded number of tim
   }
 });
 
-test("format: an event without end is an error, and comments without end are none", async () => {
+test("format: an endless event is an error, and endless comments are not", async () => {
   const endless = new EventBlocks();
   const piece = "x".repeat(1 << 20);
   let error;

@@ -1,5 +1,5 @@
-// A test is a sentence and a function. They run one after the other, for they share a machine of
-// two cores.
+// A test is a sentence and a function. Tests run one after the other, because they share a machine
+// of two cores.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,26 +7,26 @@ import { join } from "node:path";
 
 const tests = [];
 
-/** `fn` gets nothing; what it opens it gives to `after`, which is undone in reverse. */
+/** `fn` gets no arguments; what it opens it passes to `after`, to be undone in reverse. */
 export function test(sentence, fn) {
   tests.push({ sentence, fn });
 }
 
 const undo = [];
 
-/** Registers what ends with the test. */
+/** Registers something to end with the test. */
 export function after(fn) {
   undo.push(fn);
 }
 
-/** A new folder, which is gone after the test. */
+/** A new folder, removed after the test. */
 export function temporaryFolder() {
   const folder = mkdtempSync(join(tmpdir(), "tidings-test-"));
   after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** The path of a new file with this text, which is gone after the test. */
+/** The path of a new file with this text, removed after the test. */
 export function temporaryFile(name, text) {
   const file = join(temporaryFolder(), name);
   writeFileSync(file, text);
@@ -45,7 +45,7 @@ export function ok(value, what) {
   if (!value) throw new Error(what);
 }
 
-/** Waits until `fn` gives something true. */
+/** Waits until `fn` returns something true. */
 export async function until(what, fn, ms = 10_000) {
   const deadline = Date.now() + ms;
   let last;

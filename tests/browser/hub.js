@@ -17,7 +17,7 @@ export async function startHub(options = [], command = "serve") {
   return hub;
 }
 
-/** Starts one that lets nobody in without a key; `key` may do everything. */
+/** Starts one that rejects requests without a key; `key` may do everything. */
 export async function startHubWithKey(options = []) {
   const key = "a-key-for-the-browser-tests";
   const table = `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`;

@@ -13,7 +13,7 @@ function token(words) {
   return text.trim();
 }
 
-test("a cookie listens to private events and publishes from the hub's own pages", async () => {
+test("with a cookie the hub's own pages get private events and publish", async () => {
   const secret = temporaryFile("secret", SECRET);
   const hub = await startHub(["--jwt-secret-file", secret, "--retry", "300ms"]);
   const page = await openPage(`${hub.url}/healthz`);

@@ -1,4 +1,4 @@
-// A server that answers as a test says: what no real hub would do on demand.
+// A server that answers as a test says, to do what no real hub does on demand.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";

@@ -76,7 +76,7 @@ test("a worker that dies is replaced, and nothing is missed or repeated", async 
   equal(await hub.subscribers(), 1, "connections");
 });
 
-test("a broken connection is told as error and then resumed; a new log as reset", async () => {
+test("a broken connection is reported as error and then resumed; a new log as reset", async () => {
   const hub = await startHub(["--retry", "300ms"]);
   const page = await openPage(hub.url + BLANK);
   await connect(page, { topics: ["news"] });
@@ -120,7 +120,7 @@ test("a topic that ends closes the connection, and says so", async () => {
   equal(await page.evaluate(() => window.source.readyState), 2);
 });
 
-test("a tab that comes later gets the history it asks for, and then what is live", async () => {
+test("a tab that joins later gets the history it asks for, and then live events", async () => {
   const hub = await startHub();
   const first = await openPage(hub.url + BLANK);
   await connect(first, { topics: ["news"] });
@@ -135,7 +135,7 @@ test("a tab that comes later gets the history it asks for, and then what is live
   equal(await hub.subscribers(), 1);
 });
 
-test("a token goes into the header of a fetch; a wrong one is refused", async () => {
+test("a token goes into the header of a fetch; a wrong one is rejected", async () => {
   const { hub, key } = await startHubWithKey(["--retry", "300ms"]);
   const page = await openPage(hub.url + BLANK);
   const requests = [];
@@ -178,7 +178,7 @@ test("a token goes into the header of a fetch; a wrong one is refused", async ()
   equal([closed[0].reason, closed[0].status], ["refused", 401]);
 });
 
-test("where there is no shared worker, a worker of its own or the page will do", async () => {
+test("where there is no shared worker, a dedicated worker or the page is used", async () => {
   const hub = await startHub();
   for (const worker of ["dedicated", "page"]) {
     const page = await openPage(hub.url + BLANK);

@@ -6,7 +6,7 @@ import { openBrowser } from "./browser.js";
 import { Skipped, after, equal, temporaryFolder, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
 
-/** A key and a certificate for 127.0.0.1 that nobody has signed. */
+/** A key and a self-signed certificate for 127.0.0.1. */
 function selfSigned() {
   const folder = temporaryFolder();
   const [key, certificate] = [join(folder, "key.pem"), join(folder, "cert.pem")];

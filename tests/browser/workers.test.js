@@ -4,7 +4,7 @@ import { connect, heard, openPage } from "./browser.js";
 import { equal, ok, test, until } from "./harness.js";
 import { STREAM, startScript } from "./script.js";
 
-/** A stream that tells each subscriber where it stands, and never ends. */
+/** A stream that tells each subscriber its position, and never ends. */
 const quiet = () => startScript((response) => {
   response.writeHead(200, { ...STREAM, "tidings-resume": "live" });
   response.write("id: a:1\n\n");
@@ -53,7 +53,7 @@ test("workers: a shared worker that hung ends, and all tabs share the next one",
   await browser.send("Target.sendMessageToTarget", { sessionId, message });
   await until("lost", async () => (await heard(page, "error")).length === 1);
   equal((await heard(page, "error"))[0].reason, "worker lost");
-  // The tab that was patient is moved as well, when the worker comes to its senses.
+  // The tab that was patient is moved as well, when the worker responds again.
   await until("moved", async () => (await heard(patient, "error")).length === 1, 15_000);
   await until("one worker", async () => (await sharedWorkers(page)).length === 1);
   await until("one stream", () => script.open() === 1);
@@ -87,7 +87,7 @@ test("workers: heartbeats move the id that the next worker begins after", async 
   await until("the first", async () => (await id()) === "a:1");
   stream.write("id: a:99\n\n");
   await until("the second", async () => (await id()) === "a:99");
-  // A tab that comes later knows it as well.
+  // A tab that joins later knows it as well.
   const other = await openPage(script.url);
   await connect(other, { topics: ["news"] });
   await until("there too", async () =>
@@ -96,8 +96,8 @@ test("workers: heartbeats move the id that the next worker begins after", async 
 });
 
 /**
- * A hub whose stream and history answer when a test says so. `log` adds events to history, `send`
- * sends them to the stream. The first question for history is answered by `release`.
+ * A hub whose stream and history answer on a test's command. `log` adds events to history, `send`
+ * sends them to the stream. The first request for history is answered by `release`.
  */
 async function twoFaces() {
   const history = [];
@@ -152,7 +152,7 @@ async function twoFaces() {
   return { log, send, passed, join, later, release: () => release() };
 }
 
-test("workers: a tab catches up while more arrives than is held back for it", async () => {
+test("workers: a tab catches up while more events arrive than are held back for it", async () => {
   const { log, send, passed, join, later, release } = await twoFaces();
   log(1, 12_000);
   send(1, 10);

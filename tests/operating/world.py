@@ -96,7 +96,7 @@ class Process:
 
 
 class Publishing:
-    """Numbers published to `t` one after the other, by curl, until it is told to stop."""
+    """Numbers published to `t` one after the other, by curl, until it is stopped."""
 
     def __init__(self, url, enter=()):
         self.url = url

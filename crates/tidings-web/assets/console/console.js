@@ -47,7 +47,7 @@ function listen() {
   tail.listen(wanted.length ? wanted : ["**"]);
 }
 
-/** Asks again and again, but not while nobody looks, and slowly while the hub does not answer. */
+/** Polls repeatedly, but not while the page is hidden, and slowly while the hub does not answer. */
 function repeat(every, ask) {
   const turn = async () => {
     let wait = every;

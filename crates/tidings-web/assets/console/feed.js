@@ -1,9 +1,8 @@
-// What the tail shows, from two faces of one URL.
+// The events that the tail shows, from two forms of one URL.
 //
-// The browser's EventSource says at once that an event came. It does not say of which topic, and
-// tells only of types it was asked to listen for. So, at most twice a second, a page of history
-// (the same URL as JSON) fills in topic and time, and brings what was missed because its type was
-// not known: from then on it is.
+// The browser's EventSource reports an event at once, but not its topic, and only types that have
+// listeners. So, at most twice a second, a page of history (the same URL as JSON) fills in topic
+// and time, and brings events of unknown types, which get listeners from then on.
 
 import { hub } from "./hub.js";
 
@@ -14,7 +13,7 @@ const LOOK_MS = 500;
 
 export class Feed {
   events = [];
-  /** Since the beginning. */
+  /** Number of events since the beginning. */
   count = 0;
   #topics;
   #tell;
@@ -52,8 +51,8 @@ export class Feed {
     this.#source.onopen = () => {
       const again = this.#wasOpen;
       this.#wasOpen = true;
-      // The stream of a hub that lost its place begins with `tidings.reset`; else it goes on where
-      // it was.
+      // If the hub lost our place, the stream begins with `tidings.reset`; otherwise it continues
+      // where it was.
       this.#fresh = again;
       this.#tell("open");
       if (again) setTimeout(() => this.#resumed(), 300);
@@ -70,7 +69,7 @@ export class Feed {
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
   }
 
-  /** The hub's newest id: if it moved and nothing came, there may be types not listened for. */
+  /** The hub's newest id: if it moved and nothing came, there may be types without listeners. */
   set head(id) {
     if (this.#head && this.#head !== id) this.#incomplete += 1;
     this.#head = id;
@@ -114,13 +113,13 @@ export class Feed {
     this.#looking = true;
     this.#incomplete = 0;
     try {
-      // After the newest event that is whole; when too many came since, only the newest.
+      // After the newest complete event; if too many came since, only the newest.
       const whole = this.events.findIndex((event) => event.topic !== undefined);
       const far = whole < 0 || whole >= KEPT;
       const start = far ? { last: KEPT } : { after: this.events[whole].id };
       this.#take(await hub.ask(hub.events(this.#topics, { ...start, limit: 1000 })));
     } catch {
-      // The stream tells what happened to the hub.
+      // The stream will report what happened to the hub.
     } finally {
       this.#looking = false;
     }
@@ -146,7 +145,7 @@ export class Feed {
   }
 }
 
-/** The number in an id the hub made. */
+/** The number in an id made by the hub. */
 function place(event) {
   return Number(event.id.slice(event.id.indexOf(":") + 1)) || 0;
 }

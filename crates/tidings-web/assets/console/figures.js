@@ -1,4 +1,4 @@
-// The hub's counters, asked for once a second, as figures and lines.
+// The hub's counters, polled once a second, as figures and lines.
 
 import { Chart, bytes, compact } from "/chart.js";
 import { hub } from "./hub.js";

@@ -12,7 +12,7 @@ export const hub = {
     else sessionStorage.removeItem(KEY);
   },
 
-  /** Asks for JSON. Fails with a `Refused` if the hub says no. */
+  /** Requests JSON. Fails with a `Refused` if the hub rejects the request. */
   async ask(path, { headers, ...options } = {}) {
     const answer = await fetch(path, {
       ...options,
@@ -27,7 +27,7 @@ export const hub = {
     return answer.json();
   },
 
-  /** The address of events: EventSource cannot set headers, so the token stands in the query. */
+  /** The URL of events: EventSource cannot set headers, so the token is in the query. */
   events(topics, more = {}) {
     const query = new URLSearchParams(topics.map((topic) => ["topic", topic]));
     for (const [name, value] of Object.entries(more)) query.set(name, value);

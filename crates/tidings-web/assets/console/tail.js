@@ -12,7 +12,7 @@ const WORDS = {
   open: "connected",
   lost: "connection lost, the browser tries again",
   closed: "the hub ended the stream for good",
-  refused: "the hub refused",
+  refused: "the hub rejected the request",
 };
 
 export class Tail {
@@ -25,7 +25,7 @@ export class Tail {
   #parts;
   #onState;
 
-  /** `parts`: the elements; `onState(is, words, error)` is told of the connection. */
+  /** `parts`: the elements; `onState(is, words, error)` gets the state of the connection. */
   constructor(parts, onState) {
     this.#parts = parts;
     this.#onState = onState;
@@ -74,7 +74,7 @@ export class Tail {
     } else {
       const words = what === "refused" ? `${WORDS.refused}: ${detail.message}` : WORDS[what];
       this.#onState(what === "refused" ? "closed" : what, WORDS[what], detail);
-      // Every failed try says so; once is enough.
+      // Every failed attempt reports it; once is enough.
       if (this.#notes[0]?.is !== what || what === "open") this.#note(what, words);
     }
   }

@@ -1,10 +1,10 @@
-// The topics there are, the busiest first.
+// All topics, the busiest first.
 
 import { compact } from "/chart.js";
 import { hub } from "./hub.js";
 
 const SHOWN = 100;
-/** A rate is taken over this time: a topic with an event every few seconds must not flicker. */
+/** Time over which a rate is measured: a topic with an event every few seconds must not flicker. */
 const WINDOW_MS = 6000;
 
 export class Topics {
@@ -12,7 +12,7 @@ export class Topics {
   #choose;
   #before = new Map();
 
-  /** `choose(topic)`: somebody wants to see this one. */
+  /** `choose(topic)`: called when the user selects a topic. */
   constructor(parts, choose) {
     this.#parts = parts;
     this.#choose = choose;
@@ -27,7 +27,7 @@ export class Topics {
     rates.sort((a, b) => b.rate - a.rate || b.events - a.events || (a.topic < b.topic ? -1 : 1));
     const counted = topics.some((entry) => entry.subscribers !== undefined);
     this.#parts.audienceHead.hidden = !counted;
-    // Somebody with the keyboard on a topic keeps it.
+    // A topic with the keyboard focus keeps it.
     const held = document.activeElement?.dataset?.topic;
     this.#parts.rows.replaceChildren(
       ...rates.slice(0, SHOWN).map((entry) => this.#row(entry, counted)),

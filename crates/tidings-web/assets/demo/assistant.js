@@ -3,8 +3,8 @@ import { watch } from "/demo/demo.js";
 const answer = document.querySelector("#answer");
 const note = document.querySelector("#note");
 
-// The answer's id stands in the address: a reload, or a second tab, asks for the same topic from
-// its beginning.
+// The answer's id is in the URL: a reload, or a second tab, subscribes to the same topic from its
+// beginning.
 if (location.hash) listen(location.hash.slice(1));
 
 document.querySelector("#ask").addEventListener("submit", async (event) => {

@@ -1,5 +1,4 @@
-// What the demo pages have in common: the way to the others, the state of the stream, and the
-// sources.
+// Shared parts of the demo pages: the navigation, the state of the stream, and the sources.
 
 const DEMOS = {
   counter: "Counter",
@@ -17,7 +16,7 @@ const DEMOS = {
 const here = document.body.dataset.demo;
 const state = make("span", { className: "state", role: "status" });
 
-/** Shows what becomes of an EventSource, or of a connection of tidings.js. */
+/** Shows the state of an EventSource, or of a connection of tidings.js. */
 export function watch(source) {
   const show = (is, words) => {
     state.dataset.is = is;

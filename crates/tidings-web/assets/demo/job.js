@@ -4,7 +4,7 @@ const bar = document.querySelector("#bar");
 const step = document.querySelector("#step");
 const log = (text) => document.querySelector("#log").append(make("li", { textContent: text }));
 
-// The job's id stands in the address, so that a reload finds it again.
+// The job's id is in the URL, so that a reload finds it again.
 if (location.hash) follow(location.hash.slice(1));
 
 document.querySelector("#start").addEventListener("click", async () => {
@@ -30,7 +30,7 @@ function follow(id) {
     log("event: end");
   });
 
-  // Nobody calls close(): the browser comes back, is answered 204, and gives up.
+  // No close() is needed: the browser reconnects, gets a 204, and gives up.
   source.addEventListener("error", () => {
     const over = source.readyState === EventSource.CLOSED;
     log(

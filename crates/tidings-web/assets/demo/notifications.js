@@ -15,7 +15,7 @@ for (const degree of ["info", "warning", "alert"]) {
   });
 }
 
-// What is read in one tab is read in all.
+// A notification read in one tab is read in all.
 const tabs = new BroadcastChannel("read");
 tabs.onmessage = read;
 document.querySelector("#read").addEventListener("click", () => {

@@ -7,18 +7,19 @@
 // Four parts. A `Connection` is what a page holds. An `Exchange` is what all pages share: it lives
 // in a SharedWorker (else in a Worker, else in the page) and keeps one `Feed` for each set of
 // topics. A feed passes on what its `Stream` reads: one event stream, read with fetch. EventSource
-// would do less: it cannot set a header, hides the answer's status and media type, and reconnects
-// as often as a stream's `retry` says, be that at once or never.
+// can do less: it cannot set a header, hides the response's status and media type, and reconnects
+// exactly as a stream's `retry` says, even at once or never.
 //
 // This file is the page's module and the worker's script; the parts are in the folder `tidings`
-// beside it. Page and worker exchange small objects: `do` is what the page wants, `is` what the
-// exchange reports.
+// beside it. Page and worker exchange small objects: `do` is the page's order, `is` the exchange's
+// report.
 
 import { Connection } from "./tidings/connection.js";
 import { EventBlocks } from "./tidings/event_blocks.js";
 import { Exchange } from "./tidings/exchange.js";
 import { NAME } from "./tidings/limits.js";
-// What these import, named here so that a browser fetches all parts at once and not one by one.
+// Modules that these import, listed here so that a browser fetches all parts at once and not one by
+// one.
 import "./tidings/hosts.js";
 import "./tidings/feed.js";
 import "./tidings/stream.js";

@@ -1,4 +1,4 @@
-// The page's side: what `connect` returns.
+// The page's side: the object that `connect` returns.
 
 import {
   CLOSED,
@@ -17,17 +17,17 @@ import { backoff, pause, within } from "./waits.js";
 export class Connection extends EventTarget {
   #url;
   #options;
-  /** Kinds of host that are still to be tried, the best first. */
+  /** Kinds of host not yet tried, the best first. */
   #kinds;
-  /** Where the stream is read now: `{ port, end }`. */
+  /** Where the stream is read at present: `{ port, end }`. */
   #host;
   /** Part of the worker's name: a dead one must not be found again. */
   #generation = 1;
   #types = new Set(["message"]);
-  /** The last ids that arrived, and whether what comes may be a repeat of these. */
+  /** The last ids that arrived, and whether the next events may repeat them. */
   #recent = [];
   #doubtful = false;
-  /** When the worker last reported something. */
+  /** Time of the worker's last report. */
   #heard = 0;
   /** The host for which a token is being fetched. */
   #joining;
@@ -56,7 +56,7 @@ export class Connection extends EventTarget {
     this.host = undefined;
     this.#leave = () => this.#host?.port.postMessage({ do: "leave" });
     globalThis.addEventListener?.("pagehide", this.#leave);
-    // A page that comes back from the back/forward cache had left.
+    // A page restored from the back/forward cache had left before.
     this.#back = (event) => event.persisted && this.#join();
     globalThis.addEventListener?.("pageshow", this.#back);
     this.#start();
@@ -148,9 +148,9 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * The page's token; `undefined` if it has none, or none but the one that was just refused. A
-   * function that fails, or does not settle, is an error like a lost connection: it is told, and
-   * the function called again.
+   * The page's token; `undefined` if it has none, or only the one that was just rejected. A
+   * function that fails, or does not settle, is an error like a lost connection: it is reported,
+   * and the function is called again.
    */
   async #token(refused = false, problem = undefined) {
     const { token } = this.#options;
@@ -189,7 +189,7 @@ export class Connection extends EventTarget {
     this.#heard = Date.now();
     switch (message.is) {
       case "pong":
-        // It took us for gone while we slept.
+        // It considered this page gone while it slept.
         if (!message.known) this.#join();
         break;
       case "open":
@@ -254,10 +254,10 @@ export class Connection extends EventTarget {
   }
 }
 
-/** Types that tell of the connection itself. */
+/** Types of events about the connection itself. */
 const LIFE = new Set(["open", "resumed", "reset", "closed", "error"]);
 
-/** The token, or an error that says what one is: anything else could not be put into a header. */
+/** The token, or an error that says what a token is: nothing else fits into a header. */
 function checkedToken(token) {
   if (token !== undefined && token !== null && !/^[\x21-\x7e]+$/.test(token)) {
     throw new TypeError("a token is printable ASCII without spaces");

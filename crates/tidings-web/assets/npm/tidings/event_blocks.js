@@ -4,29 +4,29 @@ import { EVENT_CHARS_MAX } from "./limits.js";
 
 /**
  * The event stream format (HTML standard, section 9.2.6), for text that comes in pieces of any
- * size. Takes time in proportion to the text: each character is looked at once, and a line or a
- * block is put together when it is complete. The decoder of the bytes drops the byte order mark, as
+ * size. It takes time in proportion to the text: each character is looked at once, and a line or a
+ * block is assembled when it is complete. The decoder of the bytes drops the byte order mark, as
  * `TextDecoder` does.
  */
 export class EventBlocks {
   dispatch = () => {};
   #other;
-  /** The pieces of the line that is not complete. */
+  /** Pieces of the incomplete line. */
   #line = [];
   /** The last piece ended with CR: a LF at the start of the next one ends no line. */
   #afterCr = false;
-  /** Lines of data of the block that is not complete. */
+  /** Data lines of the incomplete block. */
   #data = [];
   #type;
   #id;
-  /** Characters of line and block so far. */
+  /** Number of characters of line and block so far. */
   #chars = 0;
 
   constructor(other = () => {}) {
     this.#other = other;
   }
 
-  /** Takes the next piece. Throws a RangeError if a line or an event gets too long. */
+  /** Takes the next piece. Throws a RangeError if a line or an event is too long. */
   push(text) {
     if (text === "") return;
     if (this.#afterCr && text[0] === "\n") text = text.slice(1);

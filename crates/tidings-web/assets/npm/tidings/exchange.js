@@ -1,4 +1,4 @@
-// The shared side: what all pages have in common.
+// The shared side, which all pages use together.
 
 import { MEMBER_SILENCE_MS } from "./limits.js";
 import { Feed, keyOf } from "./feed.js";
@@ -20,7 +20,7 @@ export class Exchange {
     }, MEMBER_SILENCE_MS / 4);
   }
 
-  /** Answers what comes through the port of one connection. */
+  /** Handles messages from the port of one connection. */
   admit(port) {
     const guest = { port, heard: Date.now(), member: undefined };
     this.#guests.add(guest);
@@ -64,7 +64,7 @@ export class Exchange {
     feed.admit(guest.member, isNew ? undefined : wish);
   }
 
-  /** Tabs that come with the feed's new token share it; those with the old one do not. */
+  /** Tabs that join with the feed's new token share it; those with the old one do not. */
   #rekey(feed) {
     this.#remove(feed);
     if (!this.#feeds.has(feed.key)) this.#feeds.set(feed.key, feed);
@@ -80,7 +80,7 @@ export class Exchange {
     guest.member = undefined;
   }
 
-  /** One page took this exchange for dead: all move on to the next, and this one ends. */
+  /** A page considered this exchange dead: all pages move on to the next, and this one ends. */
   #retire() {
     clearInterval(this.#sweeper);
     for (const guest of [...this.#guests]) {

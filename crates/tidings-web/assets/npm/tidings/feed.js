@@ -3,21 +3,21 @@
 import { HELD_EVENTS_MAX, PAGE_EVENTS } from "./limits.js";
 import { RESET, Stream, parsed } from "./stream.js";
 
-/** What connections must agree on to share a feed. */
+/** Values that must be equal for connections to share a feed. */
 export function keyOf({ url, topics, withCredentials, token }) {
   return JSON.stringify([url, [...topics].sort(), withCredentials, token ?? null]);
 }
 
-/** One event stream, and the pages that get what comes. */
+/** One event stream, and the pages that get its events. */
 export class Feed {
   #members = new Set();
   #wish;
   #gone;
   #stream;
   #isOpen = false;
-  /** The stream has just come back, and may yet begin with a reset. */
+  /** Whether the stream has just reconnected, and may yet begin with a reset. */
   #resuming = false;
-  /** The refusal of the token, while the pages are asked for another. */
+  /** The rejection of the token, while the pages are asked for another. */
   #refusal;
 
   /** `gone` is called when the feed has ended. */
@@ -31,7 +31,7 @@ export class Feed {
     return keyOf({ ...this.#wish, token: this.#stream.token });
   }
 
-  /** Takes a page in; with its `wish` if the feed began without it. */
+  /** Adds a page; with its `wish` if the feed began without it. */
   admit(member, wish) {
     this.#members.add(member);
     if (!wish) return;
@@ -42,7 +42,7 @@ export class Feed {
     else if (lastEventId) member.port.postMessage({ is: "id", lastEventId });
   }
 
-  /** Lets a page go. The last one ends the feed. */
+  /** Removes a page. The last one ends the feed. */
   part(member) {
     this.#members.delete(member);
     if (this.#members.size > 0) return;
@@ -51,8 +51,8 @@ export class Feed {
   }
 
   /**
-   * What a page answered when asked for another token, and whether it is used. A page that has none
-   * is closed.
+   * Handles a page's answer when it was asked for another token; returns whether it is used. A page
+   * without one is closed.
    */
   retoken(member, token) {
     if (!this.#refusal) return false;
@@ -67,9 +67,9 @@ export class Feed {
   }
 
   /**
-   * Sends history to a page that came later, and then what was live meanwhile. Both have the log's
-   * order, but either may be ahead of the other: live events up to the last one that history has
-   * are not sent after it, and what history has is not sent again when it comes live.
+   * Sends history to a page that joined later, and then the live events that came meanwhile. Both
+   * are in the log's order, but either may be ahead of the other: live events up to the last one in
+   * history are not sent after it, and events in history are not sent again when they come live.
    */
   async #catchUp(member, wish) {
     member.held = [];
@@ -121,7 +121,7 @@ export class Feed {
       case "open":
         this.#isOpen = true;
         this.#all({ is: "open" });
-        // Without the hub's word for it, the stream's beginning tells: either a reset, or not.
+        // Without the hub's header, the beginning of the stream shows it: it is a reset, or not.
         this.#resuming = Boolean(this.#stream.lastId) && detail !== "live";
         if (detail === "resumed") this.#resumed();
         break;
@@ -163,7 +163,7 @@ export class Feed {
         this.#send(member, message);
         continue;
       }
-      // What is dropped here is in the history, which is then read on to its end.
+      // Events dropped here are in the history, which is then read to its end.
       member.isOverfull ||= held.length === HELD_EVENTS_MAX;
       if (held.length === HELD_EVENTS_MAX) held.length = 0;
       held.push(message);
@@ -191,7 +191,7 @@ export class Feed {
   }
 }
 
-/** Adds an id to those that history has sent; the oldest is forgotten when there are too many. */
+/** Adds an id to those that history has sent; with too many, the oldest is forgotten. */
 function remember(ids, id) {
   ids.add(id);
   if (ids.size > HELD_EVENTS_MAX) ids.delete(ids.values().next().value);

@@ -4,9 +4,9 @@ import { GREETING_MS } from "./limits.js";
 import { Exchange } from "./exchange.js";
 
 /**
- * How to reach an exchange: each gives a port, and where that is possible a way to end its thread,
- * or fails. The best is first. The script's URL is written out where a worker is made: bundlers
- * look for these very words.
+ * Ways to reach an exchange, the best first: each returns a port, and where possible a way to end
+ * its thread, or fails. The script's URL is written out where a worker is made, because bundlers
+ * look for exactly this expression.
  */
 export const HOSTS = {
   async shared(name) {

@@ -1,6 +1,6 @@
-// What page and worker agree on, and every bound.
+// Constants that page and worker share, and every bound.
 
-/** Part of every worker's name. A version for each change of what page and worker exchange. */
+/** Part of every worker's name. It changes whenever the messages of page and worker do. */
 export const NAME = "tidings/2";
 
 /** Values of `readyState`, the same as those of EventSource. */
@@ -8,10 +8,10 @@ export const CONNECTING = 0;
 export const OPEN = 1;
 export const CLOSED = 2;
 
-/** Silence of a worker, in milliseconds, after which a page takes it for dead. */
+/** Silence of a worker, in milliseconds, after which a page considers it dead. */
 export const PATIENCE_MS = 12_000;
 
-/** The least `patience`, in milliseconds: a page asks three times in this time. */
+/** Minimum `patience`, in milliseconds: a page pings three times in this time. */
 export const PATIENCE_MS_MIN = 300;
 
 /** Silence of a page, in milliseconds, after which it is gone; hidden pages ping once a minute. */
@@ -33,10 +33,10 @@ export const RETRY_MS = 3_000;
 export const RETRY_MS_MIN = 100;
 export const RETRY_MS_MAX = 24 * 60 * 60 * 1000;
 
-/** Longest wait between attempts of our own choice, in milliseconds. */
+/** Longest wait between attempts unless the stream sets one, in milliseconds. */
 export const WAIT_MS_MAX = 30_000;
 
-/** Longest wait for the head of an answer, in milliseconds. */
+/** Longest wait for the head of a response, in milliseconds. */
 export const ANSWER_MS = 60_000;
 
 /** Longest wait for the page's `token` function, in milliseconds. */
@@ -45,11 +45,11 @@ export const TOKEN_MS = 30_000;
 /** Events of history read at once. */
 export const PAGE_EVENTS = 1000;
 
-/** Live events held back for a tab that still reads history. More, and history is read again. */
+/** Live events held back for a tab that still reads history. With more, history is read again. */
 export const HELD_EVENTS_MAX = 10_000;
 
-/** Longest event, in characters: a hub cannot be set to accept a longer one. */
+/** Longest event, in characters: no hub can be configured to accept a longer one. */
 export const EVENT_CHARS_MAX = 16 * 1024 * 1024;
 
-/** Longest problem that is read from a refusal, in bytes. */
+/** Longest problem that is read from a rejection, in bytes. */
 export const PROBLEM_BYTES_MAX = 64 * 1024;

@@ -4,20 +4,20 @@ import { ANSWER_MS, PROBLEM_BYTES_MAX, RETRY_MS, RETRY_MS_MAX, RETRY_MS_MIN } fr
 import { EventBlocks } from "./event_blocks.js";
 import { backoff, pause } from "./waits.js";
 
-/** The type of the event by which a hub says that events may be missing. */
+/** Type of the event with which a hub announces that events may be missing. */
 export const RESET = "tidings.reset";
 
 /**
- * Reads one event stream, over as many connections as it takes, and tells what happens: `open` with
- * the value of `Tidings-Resume`, `event`, `id`, `error` (it will be asked for again), `token` (this
- * one was refused, it waits for `retoken`), and `closed` (for good).
+ * Reads one event stream, over as many connections as needed, and reports what happens: `open` with
+ * the value of `Tidings-Resume`, `event`, `id`, `error` (it will reconnect), `token` (the token was
+ * rejected, it waits for `retoken`), and `closed` (for good).
  */
 export class Stream {
   token;
   lastId;
   #wish;
   #tell;
-  /** What the stream has set with `retry`, in milliseconds, within its bounds. */
+  /** The stream's last `retry`, in milliseconds, within its bounds. */
   #retry = RETRY_MS;
   #stop = new AbortController();
   #retokened;
@@ -36,7 +36,7 @@ export class Stream {
     this.#retokened?.();
   }
 
-  /** Asks again, with this token. */
+  /** Reconnects with this token. */
   retoken(token) {
     this.token = token;
     this.#retokened?.();
@@ -49,7 +49,7 @@ export class Stream {
   }
 
   async #run() {
-    // Failures since the stream was last open, and refusals of tokens among them.
+    // Failures since the stream was last open, and rejections of tokens among them.
     let failures = 0;
     let refusals = 0;
     while (!this.#stop.signal.aborted) {
@@ -62,7 +62,7 @@ export class Stream {
         refusals += 1;
         this.#tell("token", outcome.refused.problem);
         await new Promise((resolve) => (this.#retokened = resolve));
-        // A fresh token is tried at once; one after another that is refused, ever more slowly.
+        // A new token is tried at once; after several rejections in a row, more and more slowly.
         if (refusals === 1) continue;
       } else {
         this.#tell("error", outcome.lost);
@@ -72,7 +72,7 @@ export class Stream {
     }
   }
 
-  /** One connection, from the request to the end of its body, and what became of it. */
+  /** One connection, from the request to the end of its body, and its outcome. */
   async #attempt() {
     const attempt = new AbortController();
     const abort = () => attempt.abort();
@@ -113,7 +113,7 @@ export class Stream {
     });
   }
 
-  /** Reads events until the connection breaks, and says how it broke. */
+  /** Reads events until the connection breaks, and returns how it broke. */
   async #read(body) {
     const { origin } = new URL(this.#wish.url);
     const blocks = new EventBlocks((field, value) => {
@@ -138,17 +138,17 @@ export class Stream {
         blocks.push(decoder.decode(value, { stream: true }));
       }
     } catch (error) {
-      // The stream would bring the same event again.
+      // The stream would send the same event again.
       if (error instanceof RangeError) return { closed: { reason: "event too large" } };
     }
     return { lost: { reason: "connection lost" } };
   }
 }
 
-/** What follows from an answer that is no stream: ask again, with another token, or never. */
+/** The consequence of a response that is not a stream: reconnect, with another token, or never. */
 async function refused(answer) {
   const { status } = answer;
-  // The same request would be answered the same, but for these.
+  // Any other status would be the same for the same request.
   if ([408, 425, 429].includes(status) || status >= 500) {
     return { lost: { reason: "connection lost", status }, retryAfter: retryAfter(answer) };
   }
@@ -157,14 +157,14 @@ async function refused(answer) {
   return { closed: { reason: "refused", status, problem } };
 }
 
-/** A server that answers with a page, such as one to log in, would do so again. */
+/** A server that answers with a page, such as a login page, would do so again. */
 function otherAnswer(answer) {
   const { status, url } = answer;
   return {
     reason: "not an event stream",
     status,
     contentType: answer.headers.get("content-type") ?? "",
-    // Where it came from, if the request was sent elsewhere. The query may hold secrets.
+    // The final URL, if the request was redirected. The query may contain secrets.
     ...(answer.redirected && { redirectedTo: url.split(/[?#]/)[0] }),
   };
 }
@@ -173,7 +173,7 @@ function isEventStream(answer) {
   return /^\s*text\/event-stream\s*([;,]|$)/i.test(answer.headers.get("content-type") ?? "");
 }
 
-/** The hub's problem details (RFC 9457), if the answer has any. */
+/** The hub's problem details (RFC 9457), if the response has any. */
 async function problemOf(answer) {
   if (!/^application\/([\w.-]+\+)?json\b/i.test(answer.headers.get("content-type") ?? "")) return;
   const decoder = new TextDecoder();

@@ -1,8 +1,8 @@
-// Waits that end.
+// Bounded waits.
 
 import { WAIT_MS_MAX } from "./limits.js";
 
-/** What a promise gives, or an error if that takes longer. */
+/** The result of a promise, or an error if it takes longer. */
 export function within(ms, promise) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -16,7 +16,7 @@ export function backoff(base, failures) {
   return Math.min(base * 2 ** Math.max(0, failures - 1), Math.max(base, WAIT_MS_MAX));
 }
 
-/** Waits, but not longer than until the signal. */
+/** Waits, but at most until the signal. */
 export function pause(ms, signal) {
   return new Promise((resolve) => {
     const over = () => {
