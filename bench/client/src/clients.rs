@@ -35,7 +35,7 @@ async fn tidings(url: &str, events: u64) -> (u64, u64) {
     let mut source = tidings_client::EventSource::open(url).expect("a url");
     let (mut count, mut bytes) = (0, 0);
     while count < events {
-        let item = source.next().await.expect("a stream that goes on");
+        let item = source.next().await.expect("the stream continues");
         if let tidings_client::Item::Event(event) = item.expect("no error") {
             assert_eq!(event.last_event_id().map_or(0, |id| id.as_str().len()), 10);
             count += 1;
@@ -53,7 +53,7 @@ async fn eventsource_client(url: &str, events: u64) -> (u64, u64) {
     let mut stream = client.stream();
     let (mut count, mut bytes) = (0, 0);
     while count < events {
-        let item = stream.next().await.expect("a stream that goes on");
+        let item = stream.next().await.expect("the stream continues");
         if let SSE::Event(event) = item.expect("no error") {
             assert_eq!(event.id.map_or(0, |id| id.len()), 10);
             count += 1;
@@ -67,7 +67,7 @@ async fn reqwest_eventsource(url: &str, events: u64) -> (u64, u64) {
     let mut source = reqwest_eventsource::EventSource::get(url);
     let (mut count, mut bytes) = (0, 0);
     while count < events {
-        let item = source.next().await.expect("a stream that goes on");
+        let item = source.next().await.expect("the stream continues");
         if let reqwest_eventsource::Event::Message(event) = item.expect("no error") {
             assert_eq!(event.id.len(), 10);
             count += 1;

@@ -25,7 +25,7 @@ impl Feed {
     }
 
     pub fn publish(&self, data: Bytes) {
-        let mut kept = self.kept.lock().expect("nobody panics with it");
+        let mut kept = self.kept.lock().expect("no thread panics while it holds the lock");
         let id = *self.head.borrow() + 1;
         kept.push_back((id, data.clone()));
         if kept.len() > KEPT {
@@ -37,7 +37,7 @@ impl Feed {
 
     /// `{"next": 7, "events": ["…"]}`: the events after `after`.
     pub fn page(&self, after: u64) -> String {
-        let kept = self.kept.lock().expect("nobody panics with it");
+        let kept = self.kept.lock().expect("no thread panics while it holds the lock");
         let mut page = format!("{{\"next\": {}, \"events\": [", *self.head.borrow());
         for (place, (_, data)) in kept.iter().filter(|(id, _)| *id > after).enumerate() {
             if place > 0 {

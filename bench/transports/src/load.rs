@@ -123,7 +123,7 @@ pub async fn run(plan: Plan) -> Result<String, Failed> {
     let ticks = cpu_ticks(plan.server_pid)? - cpu;
     count.counting.store(0, Relaxed);
 
-    let mut late = count.late.lock().expect("nobody panics with it").clone();
+    let mut late = count.late.lock().expect("no thread panics with it").clone();
     late.sort_unstable();
     let at = |part: f64| late.get(((late.len() as f64 * part) as usize).min(late.len().max(1) - 1));
     let ms = |part: f64| at(part).map_or(f64::NAN, |nanos| *nanos as f64 / 1e6);
@@ -265,7 +265,8 @@ impl Count {
             };
             let sent = std::str::from_utf8(&digits[..end]).unwrap_or("").parse::<u64>();
             if let (Ok(sent), 1, b';') = (sent, self.counting.load(Relaxed), digits[end]) {
-                self.late.lock().expect("nobody panics with it").push(now.saturating_sub(sent));
+                self.late.lock().expect("no thread panics while it holds the \
+                                         lock").push(now.saturating_sub(sent));
             }
             used += at + 2 + end;
         }

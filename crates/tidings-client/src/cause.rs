@@ -45,7 +45,7 @@ impl fmt::Display for Cause {
             Self::Idle(wait) => write!(f, "nothing was received for {wait:?}"),
             Self::Refused(status) => write!(f, "the server answered {status}"),
             Self::Unprepared(_) => f.write_str("the attempt could not be prepared"),
-            Self::Restarted => f.write_str("a new connection was asked for"),
+            Self::Restarted => f.write_str("a new connection was requested"),
         }
     }
 }

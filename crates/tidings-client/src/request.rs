@@ -1,4 +1,4 @@
-//! `EventSourceBuilder`: what to ask for, and how to go on asking.
+//! `EventSourceBuilder`: the request of a source, and how it reconnects.
 
 use std::error::Error;
 use std::future::Future;

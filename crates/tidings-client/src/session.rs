@@ -217,7 +217,7 @@ impl Session {
         self.last_heard = now;
         match &mut self.phase {
             Phase::Open { .. } => {
-                debug_assert!(self.input.is_empty(), "poll_item was not asked for all it has");
+                debug_assert!(self.input.is_empty(), "poll_item still has items");
                 self.input = bytes;
             }
             Phase::Refusing { body, .. } => {

@@ -69,9 +69,9 @@ fn a_hook_that_fails_is_an_attempt_in_vain() {
             })
             .open()
             .unwrap();
-        let told = all(&mut source).await;
+        let transcript = all(&mut source).await;
         assert_eq!(
-            told[..3],
+            transcript[..3],
             ["again in 3000 ms: the attempt could not be prepared", "open", "message: 1"]
         );
     });
@@ -151,8 +151,8 @@ fn a_one_shot_source_takes_no_refusal_for_temporary() {
         let server = Server::new([Answer::status(503)]);
         let policy = Backoff::new().temporary(StatusCode::SERVICE_UNAVAILABLE);
         let mut source = server.source().retry_policy(policy).one_shot().open().unwrap();
-        let told = all(&mut source).await;
-        assert_eq!(told, ["over: the server answered 503 Service Unavailable"]);
+        let transcript = all(&mut source).await;
+        assert_eq!(transcript, ["over: the server answered 503 Service Unavailable"]);
     });
 }
 
@@ -168,7 +168,7 @@ fn restart_cuts_a_wait_short_and_resumes() {
         }
         assert!(next(&mut source).await.starts_with("again in 3000 ms"));
         handle.restart();
-        assert_eq!(next(&mut source).await, "again in 0 ms: a new connection was asked for");
+        assert_eq!(next(&mut source).await, "again in 0 ms: a new connection was requested");
         assert_eq!(next(&mut source).await, "open");
         let second = &server.seen()[1];
         assert_eq!(second.at, Duration::ZERO);

@@ -125,7 +125,7 @@ async fn a_certificate_nobody_vouches_for_is_refused() {
     assert!(chain.iter().any(|text| text.contains("certificate")), "{chain:?}");
 }
 
-/// The clock goes on by itself when everybody waits.
+/// The clock advances by itself while all tasks wait.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_says_nothing_to_tls_is_given_up() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

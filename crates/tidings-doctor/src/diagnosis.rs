@@ -20,7 +20,7 @@ pub fn diagnose(observed: &Observed) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     match &observed.first {
         Err(NoAnswer::Failed(why)) => {
-            diagnosis.find("unreachable", Error, "Nobody answers.", why, &[]);
+            diagnosis.find("unreachable", Error, "There is no connection to the server.", why, &[]);
         }
         Err(NoAnswer::Late) => no_answer(&mut diagnosis, observed),
         Ok(head) if head.is_event_stream() && head.coding().is_some() => {
@@ -255,7 +255,7 @@ fn compression(diagnosis: &mut Diagnosis, observed: &Observed) {
         diagnosis.find("compression-holds-back", Error, title, evidence, fixes::COMPRESSION);
     } else {
         let title = "The stream is compressed for browsers. It flows now, and stops to when \
-                     somebody forgets to flush.";
+                     a server or proxy forgets to flush.";
         let evidence = format!("Content-Encoding: {encoding}");
         diagnosis.find("compressed", Advice, title, evidence, fixes::COMPRESSION);
     }
@@ -414,7 +414,7 @@ fn resume(diagnosis: &mut Diagnosis, observed: &Observed) {
         }
     }
     match &observed.unknown {
-        Unknown::Told(how) => diagnosis.pass(format!("lost events are announced ({how})")),
+        Unknown::Announced(how) => diagnosis.pass(format!("lost events are announced ({how})")),
         Unknown::Silence => {
             let title = "A subscriber that returns too late does not learn that events are \
                          missing.";

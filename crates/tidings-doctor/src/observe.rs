@@ -89,7 +89,7 @@ pub(crate) enum Resume {
 /// The answer to an unknown id.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
-    Told(String),
+    Announced(String),
     Silence,
     Refused(String),
     Untried,
@@ -315,14 +315,14 @@ async fn try_unknown(asked: &Asked) -> Unknown {
     // Headers in which hubs report it: ours, and others by the id from which they really begin.
     for name in ["tidings-resume", "last-event-id"] {
         if let Some(value) = answer.head.header(name).filter(|value| value != "live") {
-            return Unknown::Told(format!("{name}: {value}"));
+            return Unknown::Announced(format!("{name}: {value}"));
         }
     }
-    let told = read_until(&mut answer, until, |text| {
+    let announced = read_until(&mut answer, until, |text| {
         lines(text).any(|(name, value)| name == "event" && is_reset(value))
     });
-    match told.await {
-        Some(_) => Unknown::Told("an event that says so".to_owned()),
+    match announced.await {
+        Some(_) => Unknown::Announced("an event that says so".to_owned()),
         None => Unknown::Silence,
     }
 }

@@ -76,8 +76,7 @@ impl CloseReason {
         !matches!(self, Self::TopicEnded)
     }
 
-    /// Whether the connection is already gone, so that there is nobody left to flush or send
-    /// anything to.
+    /// Whether the connection is already gone, so that nothing can be flushed or sent.
     pub const fn is_peer(self) -> bool {
         matches!(self, Self::PeerClosed | Self::PeerReset | Self::PeerVanished)
     }

@@ -83,12 +83,12 @@ pub enum Kind {
     /// Nothing.
     #[default]
     Event,
-    /// It is the last event of its topic, and its publisher's own.
+    /// The publisher's own last event of its topic, which ends the topic.
     LastEvent,
-    /// It ends its topic with an event of the hub, which subscribers that want nothing but
-    /// publishers' events do not get.
+    /// Ends its topic with an event of the hub, which subscribers that want only publishers' events
+    /// do not get.
     End,
-    /// It ends its topic and is no event: no reader gets it.
+    /// Ends its topic without an event: no reader gets it.
     SilentEnd,
 }
 
@@ -98,7 +98,7 @@ impl Kind {
         matches!(self, Self::LastEvent | Self::End | Self::SilentEnd)
     }
 
-    /// Whether there is anything to deliver.
+    /// Whether it is an event to be delivered.
     pub const fn is_event(self) -> bool {
         !matches!(self, Self::SilentEnd)
     }

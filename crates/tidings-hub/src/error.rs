@@ -176,7 +176,7 @@ impl Error for AppendError {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// Records after the position asked for have been dropped by retention.
+    /// Records after the requested position have been dropped by retention.
     Expired {
         /// The first record that is still there, or the next one to come.
         first: Position,

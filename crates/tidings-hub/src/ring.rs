@@ -246,7 +246,7 @@ mod tests {
             assert_eq!(ring.base(), point);
             let base = ring.base() as usize;
             assert_eq!(ring.since(ring.base()), Some(&all[base..]));
-            assert!(ring.bytes.len() <= 2 * 64 + frame.len(), "forgotten bytes are given back");
+            assert!(ring.bytes.len() <= 2 * 64 + frame.len(), "forgotten bytes are freed");
         }
     }
 }

@@ -326,7 +326,7 @@ impl Shard {
                 continue;
             }
             if !frame.record().kind.is_event() {
-                // Nothing to write, but perhaps somebody to close.
+                // There is nothing to write, but perhaps a subscriber to close.
                 self.mark_dirty(id);
                 continue;
             }

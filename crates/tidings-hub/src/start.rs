@@ -17,8 +17,8 @@ pub enum Start {
     /// topic may have had the id, and retention may have dropped that event, so events may be
     /// missing and the outcome is a reset.
     After(String),
-    /// The same, but an id is one for all topics, and several events can have it: after the oldest
-    /// event with the id on whatever topic, requested or not.
+    /// The same, but for protocols in which an id is one for all topics, and several events can
+    /// have it: after the oldest event with the id on any topic, requested or not.
     AfterOldest(String),
     /// With this many of the last events.
     Last(usize),

@@ -53,7 +53,7 @@ impl OpenError {
             }
             Self::Damaged { .. } => {
                 "restore the folder from a copy; or move it away, and a new, empty log begins: \
-                 subscribers are then told that events may be missing"
+                 subscribers then get a reset"
             }
         }
     }

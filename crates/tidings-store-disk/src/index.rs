@@ -69,7 +69,7 @@ pub(crate) trait SegmentIndex {
 /// A record on a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Posting {
-    /// Its place; the highest bit says that only the record tells whether a reader gets it.
+    /// Its place; with the highest bit set, only the record shows whether a reader gets it.
     place: u32,
     /// Offset of its block in the segment file.
     pub(crate) block: u32,
@@ -87,7 +87,7 @@ impl Posting {
         self.place & !UNSETTLED
     }
 
-    /// Whether every reader of its topic gets it that may have what is not private.
+    /// Whether it goes to every reader of its topic that may have events that are not private.
     pub(crate) fn is_settled(self) -> bool {
         self.place & UNSETTLED == 0
     }

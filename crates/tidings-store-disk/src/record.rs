@@ -20,8 +20,8 @@ const HAS_ID: u8 = 32;
 const HAS_RETRY: u8 = 64;
 /// With neither this nor [`PRIVATE`], the record's topics decide who may read it.
 const PUBLIC: u8 = 128;
-/// With both, another byte follows the flags, which holds the visibility (2 bits) and the kind (2
-/// bits): for kinds that [`ENDS_TOPIC`] cannot tell.
+/// With both, another byte follows the flags, with the visibility (2 bits) and the kind (2 bits),
+/// for kinds that [`ENDS_TOPIC`] cannot express.
 const MORE: u8 = PRIVATE | PUBLIC;
 
 /// Appends `draft` to `buffer`.
@@ -81,7 +81,7 @@ fn more_flags(draft: &Draft) -> Option<u8> {
     Some(visibility | kind << 2)
 }
 
-/// What [`more_flags`] has written; `None` if it did not write it.
+/// Decodes a byte of [`more_flags`]; `None` if it is not one.
 fn read_more_flags(byte: u8) -> Option<(Visibility, Kind)> {
     let visibility = match byte & 3 {
         0 => Visibility::ByTopic,

@@ -175,7 +175,7 @@ fn for_each_limited_key(limits: KeyLimits, check: impl Fn(&TestServer, &str, &st
     }
 }
 
-/// Publishes as somebody without a key.
+/// Publishes without a key.
 fn publish_inside(server: &TestServer, topic: &str, data: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let draft = Draft::new(Topic::new(topic).unwrap(), data);
@@ -289,7 +289,7 @@ fn a_key_begins_no_more_topics_than_it_may_by_any_door_and_uses_others_freely() 
         }
         publish_inside(server, "c", "x");
         let answer = post("/events/c", one, "text/plain", "x");
-        assert_eq!(answer.status(), 200, "somebody else has begun it");
+        assert_eq!(answer.status(), 200, "another client has begun it");
     });
 }
 

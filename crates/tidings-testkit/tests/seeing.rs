@@ -60,23 +60,23 @@ fn a_connection_reports_its_position_and_why_it_was_closed() {
     server.post("/events/a", "1");
     server.post("/events/c", "2");
     let ask = |more: &str| server.get_json(&format!("/connections/{name}{more}")).json();
-    let told = until(|| ask(""), |told| told["written_id"] == id(2));
-    assert_eq!(told["state"], "live");
-    assert_eq!(told["resume"], "live");
-    assert_eq!(told["topics"], json!(["a", "b"]));
-    assert_eq!(told["start_id"], id(0));
+    let answer = until(|| ask(""), |answer| answer["written_id"] == id(2));
+    assert_eq!(answer["state"], "live");
+    assert_eq!(answer["resume"], "live");
+    assert_eq!(answer["topics"], json!(["a", "b"]));
+    assert_eq!(answer["start_id"], id(0));
     let verdict = |event: &str| ask(&format!("?event={event}"))["event"]["verdict"].clone();
     assert_eq!(verdict(&id(1)), "written");
     assert_eq!(verdict(&id(2)), "not_wanted");
     assert_eq!(verdict(&id(9)), "not_in_log");
     drop(stream);
-    let told = until(|| ask(""), |told| told["state"] == "closed");
+    let answer = until(|| ask(""), |answer| answer["state"] == "closed");
     // It closed with bytes unread, which an HTTP library does not distinguish from a clean end.
     let reason = if is_portable() { "peer_closed" } else { "peer_reset" };
-    assert_eq!(told["reason"], reason);
+    assert_eq!(answer["reason"], reason);
     // They cannot be compared as text: a fraction may have any number of digits.
-    let moment = |name: &str| told[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
-    assert!(moment("closed").is_some() && moment("closed") >= moment("since"), "{told}");
+    let moment = |name: &str| answer[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    assert!(moment("closed").is_some() && moment("closed") >= moment("since"), "{answer}");
     server.post("/events/a", "3");
     assert_eq!(verdict(&id(3)), "closed_before");
 
@@ -163,7 +163,7 @@ fn the_metrics_report_what_happened() {
     }
     assert!(value(&page, "process_resident_memory_bytes") > 1e6);
     assert!(value(&page, "process_open_fds") > 3.0);
-    assert!(!server.get_json("/metrics").text().contains("topic=\""), "no topic unless asked for");
+    assert!(!server.get_json("/metrics").text().contains("topic=\""), "no topic unless requested");
 }
 
 /// Debian's packages are for Debian's Python, which may not be the first in the path.

@@ -95,8 +95,8 @@ fn line_23_credentials_in_the_url_become_a_header() {
 fn line_24_a_network_error_while_connecting_is_tried_again() {
     run(async {
         let server = Server::new([Answer::no_connection(), Answer::stream("data: 1\n\n")]);
-        let told = all(&mut server.source().open().unwrap()).await;
-        assert_eq!(told[..3], ["again in 3000 ms: network error", "open", "message: 1"]);
+        let transcript = all(&mut server.source().open().unwrap()).await;
+        assert_eq!(transcript[..3], ["again in 3000 ms: network error", "open", "message: 1"]);
     });
 }
 
@@ -158,9 +158,9 @@ fn line_26_an_answer_of_another_content_type_fails_for_ever() {
     }
     run(async {
         let server = Server::new([Answer::status(200).send("data: no\n\n")]);
-        let told = all(&mut server.source().open().unwrap()).await;
+        let transcript = all(&mut server.source().open().unwrap()).await;
         let expected = "over: the answer is not an event stream: it has no content type";
-        assert_eq!(told, [expected]);
+        assert_eq!(transcript, [expected]);
     });
 }
 
@@ -271,9 +271,9 @@ fn line_29_the_end_of_the_body_and_a_broken_body_both_lead_to_a_new_connection()
             Answer::stream("data: 2\n\ndata: half").breaks(),
             Answer::stream("data: 3\n\n"),
         ]);
-        let told = all(&mut server.source().open().unwrap()).await;
+        let transcript = all(&mut server.source().open().unwrap()).await;
         assert_eq!(
-            told,
+            transcript,
             [
                 "open",
                 "message: 1",

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use tidings_client::Item;
 
-use crate::world::{Answer, Server, all, events, next, run, told};
+use crate::world::{Answer, Server, all, events, next, run, transcript};
 
 #[test]
 fn line_01_the_stream_is_utf8_whatever_its_charset_says() {
-    let told = run(async {
+    let transcript = run(async {
         let answer = Answer::status(200)
             .header("content-type", "text/event-stream;charset=windows-1252")
             .send("data: ok…\n\n");
         let server = Server::new([answer]);
         all(&mut server.source().one_shot().open().unwrap()).await
     });
-    assert_eq!(told, ["open", "message: ok…"]);
+    assert_eq!(transcript, ["open", "message: ok…"]);
 }
 
 #[test]
@@ -32,9 +32,9 @@ fn line_02_one_byte_order_mark_is_stripped_and_only_at_the_start() {
 
 #[test]
 fn line_02_each_connection_may_begin_with_a_byte_order_mark() {
-    let told = told(&["\u{feff}data: 1\n\n", "\u{feff}data: 2\n\n"]);
-    assert_eq!(told[1], "message: 1");
-    assert_eq!(told[4], "message: 2");
+    let transcript = transcript(&["\u{feff}data: 1\n\n", "\u{feff}data: 2\n\n"]);
+    assert_eq!(transcript[1], "message: 1");
+    assert_eq!(transcript[4], "message: 2");
 }
 
 #[test]
@@ -79,9 +79,9 @@ fn line_06_a_block_that_the_end_cuts_off_is_dropped_with_its_id() {
         run(async {
             let stream = format!("id: 1\ndata: 1\n\n{cut}");
             let server = Server::new([Answer::stream(stream)]);
-            let told = all(&mut server.source().open().unwrap()).await;
-            assert_eq!(told[1], "message #1: 1");
-            assert!(told[2].starts_with("again"), "{cut:?}");
+            let transcript = all(&mut server.source().open().unwrap()).await;
+            assert_eq!(transcript[1], "message #1: 1");
+            assert!(transcript[2].starts_with("again"), "{cut:?}");
             assert_eq!(server.seen()[1].header("last-event-id"), Some(&b"1"[..]));
         });
     }
@@ -170,9 +170,9 @@ fn line_15_a_retry_of_digits_counts_at_once_even_without_an_event() {
         ("retry: 18446744073709551616", 86_400_000),
     ] {
         // Neither a blank line nor the rest of the block follows.
-        let told = told(&[&format!("data: x\n\n{field}\n")]);
+        let transcript = transcript(&[&format!("data: x\n\n{field}\n")]);
         let expected = format!("again in {wait} ms: the server ended the response");
-        assert_eq!(told[2], expected, "{field:?}");
+        assert_eq!(transcript[2], expected, "{field:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidings_client::Backoff;
 
-use crate::world::{Answer, Server, all, events, next, run, told};
+use crate::world::{Answer, Server, all, events, next, run, transcript};
 
 #[test]
 fn row_a_byte_order_mark_at_the_start_is_stripped() {
@@ -77,19 +77,19 @@ fn row_the_id_of_an_unterminated_block_is_dropped() {
 
 #[test]
 fn row_the_id_survives_a_reconnection_for_events_without_one() {
-    assert_eq!(told(&["id: 1\ndata: 1\n\n", "data: 2\n\n"])[4], "message #1: 2");
+    assert_eq!(transcript(&["id: 1\ndata: 1\n\n", "data: 2\n\n"])[4], "message #1: 2");
 }
 
 #[test]
 fn row_a_retry_is_ascii_digits_only() {
-    let told = told(&["retry: +5\ndata: 1\n\n"]);
-    assert_eq!(told[2], "again in 3000 ms: the server ended the response");
+    let transcript = transcript(&["retry: +5\ndata: 1\n\n"]);
+    assert_eq!(transcript[2], "again in 3000 ms: the server ended the response");
 }
 
 #[test]
 fn row_a_retry_without_data_is_honoured() {
-    let told = told(&["data: 1\n\nretry: 140\n\n"]);
-    assert_eq!(told[2], "again in 140 ms: the server ended the response");
+    let transcript = transcript(&["data: 1\n\nretry: 140\n\n"]);
+    assert_eq!(transcript[2], "again in 140 ms: the server ended the response");
 }
 
 #[test]
@@ -114,8 +114,8 @@ fn row_an_event_has_a_size_limit_and_breaking_it_is_told_and_survived() {
         let stream = format!("data: 1\n\nid: 7\ndata: {long}\n\ndata: 3\n\n");
         let server = Server::new([Answer::stream_in_pieces(stream, 100)]);
         let source = server.source().event_bytes_max(1000);
-        let told = all(&mut source.open().unwrap()).await;
-        assert_eq!(told[..4], ["open", "message: 1", "skipped", "message #7: 3"]);
+        let transcript = all(&mut source.open().unwrap()).await;
+        assert_eq!(transcript[..4], ["open", "message: 1", "skipped", "message #7: 3"]);
         assert_eq!(server.seen()[1].header("last-event-id"), Some(&b"7"[..]));
     });
 }
@@ -137,8 +137,8 @@ fn row_the_status_must_be_200() {
     run(async {
         let answer = Answer::status(201).header("content-type", "text/event-stream");
         let server = Server::new([answer.send("data: no\n\n")]);
-        let told = all(&mut server.source().open().unwrap()).await;
-        assert_eq!(told, ["over: the server answered 201 Created"]);
+        let transcript = all(&mut server.source().open().unwrap()).await;
+        assert_eq!(transcript, ["over: the server answered 201 Created"]);
     });
 }
 
@@ -147,8 +147,11 @@ fn row_the_content_type_must_be_text_event_stream() {
     run(async {
         let answer = Answer::status(200).header("content-type", "text/event-stream-not");
         let server = Server::new([answer.send("data: no\n\n")]);
-        let told = all(&mut server.source().open().unwrap()).await;
-        assert_eq!(told, ["over: the answer is not an event stream but \"text/event-stream-not\""]);
+        let transcript = all(&mut server.source().open().unwrap()).await;
+        assert_eq!(
+            transcript,
+            ["over: the answer is not an event stream but \"text/event-stream-not\""]
+        );
     });
 }
 
@@ -156,8 +159,8 @@ fn row_the_content_type_must_be_text_event_stream() {
 fn row_a_204_stops_the_source_for_ever() {
     run(async {
         let server = Server::new([Answer::status(204), Answer::stream("data: no\n\n")]);
-        let told = all(&mut server.source().open().unwrap()).await;
-        assert_eq!(told, ["over: the server ended the stream (204)"]);
+        let transcript = all(&mut server.source().open().unwrap()).await;
+        assert_eq!(transcript, ["over: the server ended the stream (204)"]);
         assert_eq!(server.seen().len(), 1);
     });
 }
@@ -205,8 +208,8 @@ fn row_backoff_grows_with_clean_closes_and_failures_alike_and_resets() {
         ]);
         let policy = Backoff::new().base(Duration::from_millis(100)).jitter(0.0);
         let mut source = server.source().retry_policy(policy).open().unwrap();
-        let told = all(&mut source).await;
-        let waits: Vec<_> = told
+        let transcript = all(&mut source).await;
+        let waits: Vec<_> = transcript
             .iter()
             .filter(|line| line.starts_with("again"))
             .map(|line| line.split(' ').nth(2).unwrap())

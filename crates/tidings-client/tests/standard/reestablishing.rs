@@ -6,7 +6,7 @@ use tidings_client::{
     Backoff, Cause, EventId, Item, ReadError, ReadyState, RememberRedirects, Resume,
 };
 
-use crate::world::{Answer, Server, all, next, run, told};
+use crate::world::{Answer, Server, all, next, run, transcript};
 
 #[test]
 fn line_30_losing_a_connection_is_told_and_the_source_is_connecting() {
@@ -36,8 +36,8 @@ fn line_31_the_reconnection_time_is_waited() {
 
 #[test]
 fn line_31_waits_grow_while_attempts_are_in_vain_and_an_event_resets_them() {
-    let told = told(&["", "", "", "data: 1\n\n", ""]);
-    let waits: Vec<_> = told.iter().filter(|line| line.starts_with("again")).collect();
+    let transcript = transcript(&["", "", "", "data: 1\n\n", ""]);
+    let waits: Vec<_> = transcript.iter().filter(|line| line.starts_with("again")).collect();
     let waits: Vec<_> = waits.iter().map(|line| line.split(' ').nth(2).unwrap()).collect();
     assert_eq!(waits, ["3000", "6000", "12000", "3000", "6000"]);
 }
@@ -50,8 +50,8 @@ fn line_31_a_connection_that_stays_open_long_enough_resets_the_waits() {
             Answer::stream("").wait(Duration::from_secs(9)),
             Answer::stream("").wait(Duration::from_secs(10)),
         ]);
-        let told = all(&mut server.source().open().unwrap()).await;
-        let waits: Vec<_> = told
+        let transcript = all(&mut server.source().open().unwrap()).await;
+        let waits: Vec<_> = transcript
             .iter()
             .filter(|line| line.starts_with("again"))
             .map(|line| line.split(' ').nth(2).unwrap())
@@ -71,8 +71,8 @@ fn line_32_a_source_closed_during_the_wait_does_not_connect() {
             handle.close();
             assert_eq!(handle.ready_state(), ReadyState::Closed);
         });
-        let told = all(&mut source).await;
-        assert_eq!(told.len(), 3);
+        let transcript = all(&mut source).await;
+        assert_eq!(transcript.len(), 3);
         assert_eq!(server.seen().len(), 1);
     });
 }
@@ -126,8 +126,8 @@ fn line_33_a_source_may_begin_with_an_id() {
         let server = Server::new([Answer::stream("data: 1\n\n")]);
         let mut source = server.source().last_event_id(EventId::new("41").unwrap()).open().unwrap();
         assert_eq!(source.last_event_id().unwrap().as_str(), "41");
-        let told = all(&mut source).await;
-        assert_eq!(told[1], "message #41: 1");
+        let transcript = all(&mut source).await;
+        assert_eq!(transcript[1], "message #41: 1");
         for request in server.seen() {
             assert_eq!(request.header("last-event-id"), Some(&b"41"[..]));
         }
@@ -142,9 +142,9 @@ fn line_34_the_id_outlives_connections_that_give_none() {
             Answer::stream("data: 2\n\n"),
             Answer::stream("data: 3\n\n"),
         ]);
-        let told = all(&mut server.source().open().unwrap()).await;
-        assert_eq!(told[4], "message #1: 2");
-        assert_eq!(told[7], "message #1: 3");
+        let transcript = all(&mut server.source().open().unwrap()).await;
+        assert_eq!(transcript[4], "message #1: 2");
+        assert_eq!(transcript[7], "message #1: 3");
         for request in &server.seen()[1..] {
             assert_eq!(request.header("last-event-id"), Some(&b"1"[..]));
         }
@@ -200,8 +200,8 @@ fn line_35_a_remembered_url_that_no_longer_answers_is_forgotten() {
 
 #[test]
 fn line_36_the_reconnection_time_lasts_for_the_life_of_the_source() {
-    let told = told(&["retry: 700\ndata: 1\n\n", "data: 2\n\n", "data: 3\n\n"]);
-    let waits: Vec<_> = told.iter().filter(|line| line.starts_with("again")).collect();
+    let transcript = transcript(&["retry: 700\ndata: 1\n\n", "data: 2\n\n", "data: 3\n\n"]);
+    let waits: Vec<_> = transcript.iter().filter(|line| line.starts_with("again")).collect();
     assert_eq!(waits.len(), 3);
     assert!(waits.iter().all(|line| line.starts_with("again in 700 ms")));
 }
@@ -240,8 +240,8 @@ fn line_37_dropping_a_source_aborts_the_request_too() {
 
 #[test]
 fn line_38_two_connections_and_a_204_are_open_again_open_again_over() {
-    let told = told(&["data: opened\n\n", "data: reconnected\n\n"]);
-    let kinds: Vec<_> = told.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    let transcript = transcript(&["data: opened\n\n", "data: reconnected\n\n"]);
+    let kinds: Vec<_> = transcript.iter().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(kinds, ["open", "message:", "again", "open", "message:", "again", "over:"]);
 }
 
@@ -252,10 +252,10 @@ fn line_45_a_priming_event_and_a_short_retry_make_a_poll() {
             Answer::stream("id: p1\nretry: 150\ndata:\n\n"),
             Answer::stream("id: p2\ndata: answer\n\n"),
         ]);
-        let told = all(&mut server.source().open().unwrap()).await;
-        assert_eq!(told[1], "message #p1: ");
-        assert_eq!(told[2], "again in 150 ms: the server ended the response");
-        assert_eq!(told[4], "message #p2: answer");
+        let transcript = all(&mut server.source().open().unwrap()).await;
+        assert_eq!(transcript[1], "message #p1: ");
+        assert_eq!(transcript[2], "again in 150 ms: the server ended the response");
+        assert_eq!(transcript[4], "message #p2: answer");
         assert_eq!(server.seen()[1].header("last-event-id"), Some(&b"p1"[..]));
     });
 }
@@ -304,9 +304,9 @@ fn a_policy_may_take_a_refusal_for_temporary_and_honour_its_retry_after() {
         ]);
         let policy = Backoff::new().jitter(0.0).temporary(http::StatusCode::SERVICE_UNAVAILABLE);
         let mut source = server.source().retry_policy(policy).open().unwrap();
-        let told = all(&mut source).await;
-        assert_eq!(told[0], "again in 7000 ms: the server answered 503 Service Unavailable");
-        assert_eq!(told[2], "message: 1");
+        let transcript = all(&mut source).await;
+        assert_eq!(transcript[0], "again in 7000 ms: the server answered 503 Service Unavailable");
+        assert_eq!(transcript[2], "message: 1");
     });
 }
 

@@ -42,9 +42,9 @@ fn line_40_a_connection_without_any_sign_of_life_is_lost() {
             Answer::stream("").delayed(Duration::from_secs(60)),
         ]);
         let source = server.source().idle_timeout(Duration::from_secs(20));
-        let told = all(&mut source.open().unwrap()).await;
+        let transcript = all(&mut source.open().unwrap()).await;
         assert_eq!(
-            told,
+            transcript,
             [
                 "open",
                 "message: 1",
@@ -73,8 +73,8 @@ fn line_40_what_arrived_in_time_counts_however_late_it_is_read() {
 fn line_41_a_204_on_reconnecting_ends_the_source() {
     run(async {
         let server = Server::new([Answer::stream("event: end\ndata:\n\n"), Answer::status(204)]);
-        let told = all(&mut server.source().open().unwrap()).await;
-        assert_eq!(told.last().unwrap(), "over: the server ended the stream (204)");
+        let transcript = all(&mut server.source().open().unwrap()).await;
+        assert_eq!(transcript.last().unwrap(), "over: the server ended the stream (204)");
         assert_eq!(server.seen().len(), 2);
     });
 }

@@ -174,7 +174,7 @@ where
         async move {
             let (head, body) = request.into_parts();
             let Ok(body) = body.collect().await else {
-                // The request broke off: nobody waits for an answer.
+                // The request was cut short: no client waits for an answer.
                 return std::future::pending().await;
             };
             let request = Request::from_parts(head, body.to_bytes());

@@ -288,7 +288,7 @@ pub async fn next(source: &mut EventSource) -> String {
 }
 
 /// All items of a source when the server sends these streams, one per connection, then 204.
-pub fn told(streams: &[&str]) -> Vec<String> {
+pub fn transcript(streams: &[&str]) -> Vec<String> {
     run(async {
         let server = Server::new(streams.iter().map(Answer::stream));
         all(&mut server.source().open().unwrap()).await

@@ -16,7 +16,7 @@ pub(crate) struct Handlers {
     visits: Visits,
 }
 
-/// How often each path with its query was asked for, and whether that is going on.
+/// How often each path with its query was requested, and whether a request is in progress.
 #[derive(Clone, Default)]
 struct Visits(Arc<Mutex<HashMap<String, u32>>>);
 

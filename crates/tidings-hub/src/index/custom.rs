@@ -96,7 +96,7 @@ impl CustomIndex {
     }
 
     fn remember(&mut self, topic: &Topic, matching: Vec<Slot>) {
-        // Starting over now and then is cheaper than tracking which topics were asked for last.
+        // Starting over now and then is cheaper than tracking which topics were used last.
         if self.known.len() >= KNOWN_TOPICS_MAX
             || self.known_slots + matching.len() > KNOWN_MATCHES_MAX
         {

@@ -295,7 +295,8 @@ fn a_drain_is_spread_over_its_window_and_says_when_to_return() {
     scene.pass(5_200);
     assert_eq!(scene.closed.len(), 100);
     for closing in &scene.closed {
-        let farewell = closing.farewell.as_deref().expect("nobody is in the middle of an event");
+        let farewell =
+            closing.farewell.as_deref().expect("no subscriber is in the middle of an event");
         assert!(farewell.starts_with(b"retry: "), "{:?}", farewell.escape_ascii().to_string());
     }
 }
@@ -437,7 +438,7 @@ fn a_first_page_does_not_wait_for_the_long_pages_of_others() {
     }
     let mut further = Vec::new();
     while further.len() < CATCH_UP_READS_MAX {
-        let order = scene.shard.poll_read().expect("somebody is behind");
+        let order = scene.shard.poll_read().expect("one subscriber is behind");
         if !order.is_first {
             further.push(order);
             continue;
@@ -512,7 +513,7 @@ fn an_ended_topic_closes_subscribers_that_want_nothing_else() {
     scene.turn();
     assert_eq!(scene.closed.len(), 1);
     assert_eq!((scene.closed[0].id, scene.closed[0].reason), (only, CloseReason::TopicEnded));
-    assert_eq!(scene.take(only), scene.take(both), "both were told");
+    assert_eq!(scene.take(only), scene.take(both), "both got the same bytes");
 }
 
 #[test]

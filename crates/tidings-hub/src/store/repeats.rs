@@ -70,7 +70,7 @@ impl fmt::Display for CheckError {
             Self::IdReused { topic, id, .. } => {
                 write!(f, "an event on {topic} has the id {id}, and other content")
             }
-            Self::Read(_) => f.write_str("the store could not be asked for an id"),
+            Self::Read(_) => f.write_str("an id could not be looked up in the store"),
         }
     }
 }

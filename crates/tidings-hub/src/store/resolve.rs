@@ -64,8 +64,8 @@ impl Start {
 }
 
 impl Start {
-    /// The place of the event with a publisher's own id; `None` if the log does not have the id, or
-    /// if it is not certain that everything after the event that was meant comes after the place.
+    /// The position of the event with a publisher's own id; `None` if the log does not have the id,
+    /// or if events after the one that was meant may be before that position.
     fn find(
         &self,
         store: &dyn Log,
@@ -77,7 +77,7 @@ impl Start {
             return Ok(anywhere);
         }
         let requested = store.catalog().find(id, interest.wanted())?;
-        // Asked for after the look-up: what retention drops meanwhile counts as dropped.
+        // Read after the look-up: records that retention drops meanwhile count as dropped.
         let is_whole = store.bounds().first.previous() == Position::ZERO;
         Ok(requested.or(anywhere.filter(|_| is_whole)))
     }
@@ -143,8 +143,8 @@ mod tests {
         }
     }
 
-    /// A log of which nothing is dropped, and one of which the first events are: each event has a
-    /// topic and an id.
+    /// A log of events, each with a topic and an id; unless `is_whole`, its first events have been
+    /// dropped.
     fn log_of(events: &[(&str, &str)], is_whole: bool) -> MemoryStore {
         let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
         let bytes = if is_whole { 1 << 20 } else { 2000 };
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(resolve(&start, &["b"]), Resolved { position: oldest, outcome });
         let place = Resolved { position: Position::new(22), outcome: Outcome::Resumed };
         assert_eq!(resolve(&start, &["a", "b"]), place);
-        // Where an id is one for all topics, there is nothing to be uncertain of.
+        // Where an id is one for all topics, there is no uncertainty.
         assert_eq!(resolve(&Start::AfterOldest("5".to_owned()), &["b"]), place);
     }
 

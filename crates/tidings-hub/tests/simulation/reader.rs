@@ -170,7 +170,7 @@ fn position_of(id: &str, log: &[Record], epoch: tidings_hub::Epoch) -> Position 
         _ => {
             let brought =
                 |record: &&Record| record.id.as_ref().is_some_and(|own| own.as_str() == id);
-            log.iter().find(brought).expect("an id nobody made").position()
+            log.iter().find(brought).expect("an id that was never made").position()
         }
     }
 }

@@ -361,13 +361,13 @@ struct SimulatedFile {
     disk: SimulatedDisk,
     content: Content,
     /// Number of failures that this handle has reported.
-    told: AtomicU64,
+    reported: AtomicU64,
 }
 
 impl SimulatedFile {
     fn open(disk: &SimulatedDisk, content: Content) -> Arc<dyn DiskFile> {
-        let told = AtomicU64::new(lock(&content).failures);
-        Arc::new(Self { disk: disk.clone(), content, told })
+        let reported = AtomicU64::new(lock(&content).failures);
+        Arc::new(Self { disk: disk.clone(), content, reported })
     }
 }
 
@@ -437,7 +437,7 @@ impl DiskFile for SimulatedFile {
                 }
             }
         }
-        if self.told.swap(content.failures, Ordering::Relaxed) < content.failures {
+        if self.reported.swap(content.failures, Ordering::Relaxed) < content.failures {
             return Err(io::Error::other("input/output error"));
         }
         content.synced = content.now.clone();

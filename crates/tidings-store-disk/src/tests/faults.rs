@@ -71,7 +71,7 @@ fn recovers(seed: u64, durability: Durability, trouble: Trouble, kind: &str) {
         disk.set_trouble(Trouble::None);
         if round == 0 {
             store.retain(at(1)).unwrap();
-            assert!(store.health().failure.is_none(), "nobody published");
+            assert!(store.health().failure.is_none(), "it recovers without a publish");
         }
         more(&store, &mut dice, &mut stored, 5);
         assert!(store.health().failure.is_none());
