@@ -27,7 +27,7 @@ pub(super) async fn run(hub: Hub) -> Result<(), Ended> {
 }
 
 async fn write(hub: Hub, topic: String, answer: &'static str) -> Result<(), Ended> {
-    let mut pipe = Pipe::open(&hub, &topic).await?;
+    let mut pipe = Pipe::open(&hub, &topic)?;
     for word in answer.split_inclusive(' ') {
         pipe.write(&format!("event: word\ndata: {word}\n\n")).await?;
         tokio::time::sleep(Duration::from_millis(60 + below(140) as u64)).await;

@@ -1,57 +1,59 @@
-//! HTTP by hand, for the two things a `Publisher` does not do: pipe an event stream in, and end a
-//! topic.
+//! The two things a `Publisher` does not do: pipe an event stream in, and end a topic.
 
-use std::io::{Error, Result};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use http_body_util::channel::{Channel, Sender};
+use tidings_client::{Body, HttpTransport, Transport as _, TransportError};
+use tokio::task::JoinHandle;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
-use super::Hub;
+use super::{Ended, Hub};
 
 /// A `POST` of `text/event-stream` whose body is still being written.
-pub(super) struct Pipe(TcpStream);
+pub(super) struct Pipe {
+    blocks: Sender<Bytes, TransportError>,
+    answer: JoinHandle<Result<(), Ended>>,
+}
 
 impl Pipe {
     /// Begins one.
-    pub(super) async fn open(hub: &Hub, topic: &str) -> Result<Self> {
-        let head = "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n";
-        Ok(Self(send(hub, "POST", topic, head).await?))
+    pub(super) fn open(hub: &Hub, topic: &str) -> Result<Self, Ended> {
+        let (blocks, body) = Channel::new(1);
+        let request = request(hub, Method::POST, topic)
+            .header(header::CONTENT_TYPE, "text/event-stream")
+            .body(Body::stream(body))?;
+        Ok(Self { blocks, answer: tokio::spawn(send(request)) })
     }
 
     /// Writes a block of the stream: it is published at once.
-    pub(super) async fn write(&mut self, block: &str) -> Result<()> {
-        let chunk = format!("{:x}\r\n{block}\r\n", block.len());
-        self.0.write_all(chunk.as_bytes()).await
+    pub(super) async fn write(&mut self, block: &str) -> Result<(), Ended> {
+        Ok(self.blocks.send_data(Bytes::copy_from_slice(block.as_bytes())).await?)
     }
 
     /// Ends the stream, and waits until the hub has all of it.
-    pub(super) async fn finish(mut self) -> Result<()> {
-        self.0.write_all(b"0\r\n\r\n").await?;
-        answer(self.0).await
+    pub(super) async fn finish(self) -> Result<(), Ended> {
+        drop(self.blocks);
+        self.answer.await?
     }
 }
 
-/// Ends a topic: its subscribers get `event: end` and are told not to come back.
-pub(super) async fn end(hub: &Hub, topic: &str) -> Result<()> {
-    answer(send(hub, "DELETE", topic, "").await?).await
+/// Ends a topic: its subscribers get `event: end` and do not come back.
+pub(super) async fn end(hub: &Hub, topic: &str) -> Result<(), Ended> {
+    send(request(hub, Method::DELETE, topic).body(Body::empty())?).await
 }
 
-async fn send(hub: &Hub, method: &str, topic: &str, headers: &str) -> Result<TcpStream> {
-    let address = hub.url.trim_start_matches("http://");
-    let mut socket = TcpStream::connect(address).await?;
-    socket.set_nodelay(true)?;
-    let start = format!("{method} /events/{topic} HTTP/1.1\r\nHost: {address}\r\n");
-    let key = format!("Authorization: Bearer {}\r\n", hub.key);
-    let head = format!("{start}{key}{headers}Connection: close\r\n\r\n");
-    socket.write_all(head.as_bytes()).await?;
-    Ok(socket)
+fn request(hub: &Hub, method: Method, topic: &str) -> http::request::Builder {
+    Request::builder()
+        .method(method)
+        .uri(format!("{}/events/{topic}", hub.url))
+        .header(header::AUTHORIZATION, format!("Bearer {}", hub.key))
 }
 
-async fn answer(mut socket: TcpStream) -> Result<()> {
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await?;
-    if answer.starts_with("HTTP/1.1 200 ") {
+async fn send(request: Request<Body>) -> Result<(), Ended> {
+    let answer = HttpTransport::new().send(request).await?;
+    if answer.status() == StatusCode::OK {
         return Ok(());
     }
-    Err(Error::other(answer))
+    let body = answer.into_body().collect().await?.to_bytes();
+    Err(String::from_utf8_lossy(&body).into())
 }
