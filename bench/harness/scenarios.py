@@ -43,7 +43,7 @@ class Generator:
 
 
 def fan_out(generator, peers):
-    """10,000 subscribers of one topic, 100 bytes: what the server's CPU pays for each delivery."""
+    """10,000 subscribers of one topic, 100 bytes: the server's CPU time per delivery."""
     rates = (5, 10)
 
     def measure(peer):
@@ -158,7 +158,7 @@ def topics(generator, peers):
 
 
 def publish(generator, peers):
-    """64 connections, 200 bytes, one event a request, nobody listening."""
+    """64 connections, 200 bytes, one event per request, no subscribers."""
     def measure(peer):
         with Running(peer) as running:
             flags = ("-n", 0, "--publishers", 64, "--payload-bytes", 200, "--rate", "max")
@@ -190,7 +190,7 @@ def stream(generator, peers):
 
 
 def independence(generator, peers):
-    """What one publisher pays for a topic of one subscriber, while others listen to other
+    """The cost of a publish on a topic with one subscriber, while others subscribe to other
     topics or patterns."""
     (peer,) = peers.values()
     address = f"http://127.0.0.1:{peer.port}/events"
@@ -219,8 +219,8 @@ def independence(generator, peers):
 
 
 def resume(generator, peers):
-    """1,000,000 stored events on 1,000 topics; a subscriber of one comes back from the middle:
-    when has it the first?"""
+    """1,000,000 stored events on 1,000 topics; a subscriber of one resumes from the middle:
+    time until its first event."""
     (peer,) = peers.values()
     events, count = 1_000_000, 1000
 
@@ -265,8 +265,8 @@ def publish_one(port, topic):
 
 
 def restart(generator, peers):
-    """The server is restarted under its subscribers, with 20 events a second: does everybody
-    come back and miss nothing?"""
+    """The server is restarted under its subscribers, with 20 events a second: all subscribers
+    must reconnect and miss nothing."""
     subscribers = 2000 if generator.quick else 10_000
 
     def measure(peer):
@@ -309,7 +309,7 @@ def restart(generator, peers):
 
 def stalled(generator, peers):
     """1,000 subscribers alone, and beside 1,000 that never read; 50 events a second of 1,000
-    bytes: what do those who read notice?"""
+    bytes: the effect on those that read."""
     def measure(peer):
         # A stalled reader is written to until its socket is full, which takes some seconds.
         flags = ("--rate", 50, "--payload-bytes", 1000, "--warmup", 5)

@@ -265,8 +265,7 @@ impl Count {
             };
             let sent = std::str::from_utf8(&digits[..end]).unwrap_or("").parse::<u64>();
             if let (Ok(sent), 1, b';') = (sent, self.counting.load(Relaxed), digits[end]) {
-                self.late.lock().expect("no thread panics while it holds the \
-                                         lock").push(now.saturating_sub(sent));
+                self.late.lock().expect("no thread panics with it").push(now.saturating_sub(sent));
             }
             used += at + 2 + end;
         }
