@@ -206,6 +206,29 @@ impl Decoder {
         self.block.clear();
     }
 
+    /// Bytes held of an event that is not complete yet, and of the last event id.
+    #[must_use]
+    pub fn bytes_held(&self) -> usize {
+        let block = if self.spent { 0 } else { self.block.data.len() + self.block.head.len() };
+        self.value.len() + block + self.block.head.last_event_id().len()
+    }
+
+    /// Frees the memory that events before have left for those to come. For a stream that pauses.
+    pub fn release(&mut self) {
+        if self.spent {
+            self.spent = false;
+            self.block.clear();
+        }
+        self.mended = String::new();
+        if self.value.is_empty() {
+            self.value = Vec::new();
+        }
+        if self.block.data.is_empty() {
+            self.block.data = Vec::new();
+        }
+        self.block.head.release();
+    }
+
     /// The last event id, which a reconnecting client sends as `Last-Event-ID`, or leaves out if it
     /// is empty.
     #[must_use]

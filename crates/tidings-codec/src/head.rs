@@ -51,6 +51,15 @@ impl Head {
         self.retry_ms = None;
     }
 
+    /// Frees the buffers that are empty.
+    pub(crate) fn release(&mut self) {
+        for buffer in [&mut self.event_type, &mut self.id] {
+            if buffer.is_empty() {
+                *buffer = String::new();
+            }
+        }
+    }
+
     /// Number of bytes kept for the block.
     #[inline]
     pub(crate) fn len(&self) -> usize {

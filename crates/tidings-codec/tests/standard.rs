@@ -231,3 +231,20 @@ fn ignored_lines_may_be_endless() {
     wire.extend_from_slice(b"\n: short\ndata: y\n\n");
     assert_eq!(heard_with_room_for_ten(&wire).0, [":", "y"]);
 }
+
+#[test]
+fn a_decoder_says_how_much_it_holds_and_frees_it_when_the_event_is_over() {
+    let mut decoder = Decoder::new();
+    let mut feed = |text: &str| {
+        let mut input = text.as_bytes();
+        while decoder.next(&mut input).unwrap().is_some() {}
+        let held = decoder.bytes_held();
+        decoder.release();
+        assert_eq!(decoder.bytes_held(), held, "what is begun stays");
+        held
+    };
+    assert_eq!(feed(&format!("data:{}", "x".repeat(1000))), 1000);
+    assert_eq!(feed("y\nevent:abc\n"), 1004);
+    assert_eq!(feed("\n"), 0);
+    assert_eq!(feed("id:1\ndata:x\n\n"), 1, "the last event id");
+}

@@ -8,8 +8,8 @@ use crate::limiter::{Place, Rates, SHARED, Tally};
 /// Bounds on what all bearers of one key have of a hub together; `None` is no bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyLimits {
-    /// Subscribers and long polls at once. At the edge: a subscriber is told to come back later, a
-    /// long poll is answered 429.
+    /// Subscribers and long polls at once. At the edge: a subscriber is asked to come back later,
+    /// a long poll is answered 429.
     pub connections_max: Option<NonZeroU32>,
     /// Bytes of events published per second. At the edge: 429, or a stream of events is read more
     /// slowly.

@@ -124,6 +124,7 @@ mod stage;
 mod state;
 mod store_problem;
 mod stream;
+mod stream_room;
 mod tls;
 mod trace;
 mod visit;

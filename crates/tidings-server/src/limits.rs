@@ -28,13 +28,19 @@ pub const INGEST_BATCH_BYTES_MAX: usize = 256 << 10;
 pub const INGEST_BATCH_EVENTS_MAX: usize = 1024;
 
 /// Batches of one stream of events that wait for the store at once. More than one, so that reading
-/// goes on while a disk is written; a stream thus costs at most five batches, about 3 MiB. At the
-/// edge: the stream is not read on, and its publisher waits.
+/// goes on while a disk is written; a stream thus costs at most five batches, about 3 MiB, which
+/// count in the room for bodies ([`BODIES_BYTES_MAX`]). At the edge: the stream is not read on, and
+/// its publisher waits.
 pub const INGEST_BATCHES_MAX: usize = 4;
 
 /// Time between two parts of a stream of events. Long, for a stream may well be somebody's idle
 /// pipe; not for ever, for the peer may be gone. At the edge: 408.
 pub const INGEST_IDLE_MAX: Duration = Duration::from_secs(3600);
+
+/// What a stream of events may hold without counting in the room for bodies
+/// ([`BODIES_BYTES_MAX`]): the usual line that is cut by the end of a packet. At the edge: it takes
+/// room, and the event that is begun must come at the lowest rate ([`BODY_RATE_MIN`]).
+pub const STREAM_BYTES_FREE: usize = 4 << 10;
 
 /// Time between two parts of any other body. At the edge: 408.
 pub const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
@@ -44,9 +50,10 @@ pub const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 /// body of a megabyte takes two minutes at the most. At the edge: 408.
 pub const BODY_RATE_MIN: usize = 8 << 10;
 
-/// All bodies that are read whole, at once, in bytes: 64 of the longest, or some thousands of the
-/// usual. More where a single one may be longer ([`EVENT_BYTES_MAX`] times four). At the edge: a
-/// body is not read on until there is room, and after [`BODY_IDLE_MAX`] 503.
+/// All bodies that are read whole, and what streams of events hold, at once, in bytes: 64 of the
+/// longest, or some thousands of the usual. More where a single one may be longer
+/// ([`EVENT_BYTES_MAX`] times four). At the edge: a body is not read on until there is room, and
+/// after [`BODY_IDLE_MAX`] 503.
 pub const BODIES_BYTES_MAX: usize = 64 << 20;
 
 /// Time for a request head, from its first byte on. At the edge: 408, and the connection is closed.

@@ -80,7 +80,7 @@ impl Deref for WholeBody {
     }
 }
 
-/// Room for all whole bodies at once.
+/// Room for all whole bodies, and for what streams of events hold, at once.
 #[derive(Debug)]
 pub(crate) struct BodyRoom {
     bytes: Arc<Semaphore>,
@@ -93,6 +93,16 @@ impl BodyRoom {
         let longest = event_bytes_max.saturating_mul(4);
         let bytes = BODIES_BYTES_MAX.max(longest).min(Semaphore::MAX_PERMITS);
         Self { bytes: Arc::new(Semaphore::new(bytes)), idle_max }
+    }
+
+    /// A permit for each byte.
+    pub(crate) fn bytes(&self) -> &Arc<Semaphore> {
+        &self.bytes
+    }
+
+    /// Time that a body may pause, and wait for room.
+    pub(crate) fn idle_max(&self) -> Duration {
+        self.idle_max
     }
 }
 
@@ -176,11 +186,11 @@ impl Pace {
     }
 }
 
-fn too_slow() -> Problem {
+pub(crate) fn too_slow() -> Problem {
     let detail = format!("send the body faster than {BODY_RATE_MIN} bytes a second");
     Problem::new(Code::RequestTimeout, detail)
 }
 
-fn no_room() -> Problem {
+pub(crate) fn no_room() -> Problem {
     Problem::new(Code::TooManyBodies, "send it again in a moment")
 }

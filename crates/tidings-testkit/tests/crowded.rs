@@ -28,7 +28,10 @@ fn begun(server: &TestServer, target: &str, length: usize, sent: usize) -> Conne
 }
 
 /// Repeats a request until the answer is as wanted.
-fn eventually(mut ask: impl FnMut() -> Response, wanted: impl Fn(&Response) -> bool) -> Response {
+fn eventually(
+    mut ask: impl FnMut() -> Response,
+    mut wanted: impl FnMut(&Response) -> bool,
+) -> Response {
     let since = Instant::now();
     loop {
         let answer = ask();
@@ -116,6 +119,67 @@ fn incomplete_bodies_share_a_bound_and_one_too_many_is_asked_to_come_back() {
     drop(holders);
     let answer = waiting.response();
     assert_eq!(answer.status(), 200, "{answer:?}");
+}
+
+/// A stream of events that has begun one, of which `sent` bytes are sent.
+fn begun_event(server: &TestServer, media_type: &str, begin: &str, sent: usize) -> Connection {
+    let headers = [("content-type", media_type), ("transfer-encoding", "chunked")];
+    let mut connection = server.connect();
+    connection.send(request("POST", "/events/big", &headers, b""));
+    let begin = format!("{begin}{}", "a".repeat(sent));
+    connection.send(format!("{:x}\r\n{begin}\r\n", begin.len()));
+    connection
+}
+
+/// The beginnings of an event in either format for streams.
+const BEGINNINGS: [(&str, &str); 2] =
+    [("application/x-ndjson", "{\"data\":\""), ("text/event-stream", "data:")];
+
+#[test]
+fn streams_of_events_share_the_room_of_the_other_bodies() {
+    for (media_type, begin) in BEGINNINGS {
+        let server = server(|config| config.http.body_idle_max = Duration::from_secs(1));
+        let sent = EVENT_BYTES_MAX * 7 / 8;
+        let holder = || begun_event(&server, media_type, begin, sent);
+        let mut holders: Vec<_> = (0..BODIES_BYTES_MAX / sent).map(|_| holder()).collect();
+        let large = vec![b'x'; EVENT_BYTES_MAX];
+        // One that had to wait too long itself may be gone.
+        let refused = eventually(
+            || server.post("/events/t", &large),
+            |answer| {
+                holders.extend((answer.status() == 200).then(holder));
+                answer.status() != 200
+            },
+        );
+        assert_eq!((refused.status(), &*refused.code()), (503, "too_many_bodies"));
+        // A stream that needs more room gets the same answer, with what came before.
+        let line = "{\"data\":\"first\"}\n";
+        let mut stream = begun_event(&server, "application/x-ndjson", line, 0);
+        let part = format!("{{\"data\":\"{}", "a".repeat(EVENT_BYTES_MAX + (8 << 10)));
+        stream.send(format!("{:x}\r\n{part}\r\n", part.len()));
+        let refused = stream.response();
+        assert_eq!((refused.status(), &*refused.code()), (503, "too_many_bodies"));
+        assert!(refused.header("retry-after").is_some());
+        assert_eq!(refused.json()["published"], 1);
+        drop(holders);
+        eventually(|| server.post("/events/t", &large), |answer| answer.status() == 200);
+    }
+}
+
+#[test]
+fn an_event_that_a_stream_has_begun_must_come_to_its_end() {
+    for (media_type, begin) in BEGINNINGS {
+        let server = server(|config| config.http.body_idle_max = Duration::from_millis(200));
+        let mut large = begun_event(&server, media_type, begin, 8 << 10);
+        // A short beginning may wait as long as a stream may pause.
+        let mut short = begun_event(&server, media_type, begin, 100);
+        let refused = large.response();
+        assert_eq!((refused.status(), &*refused.code()), (408, "request_timeout"));
+        let end = if media_type == "text/event-stream" { "\n\n" } else { "\"}\n" };
+        short.send(format!("{:x}\r\n{end}\r\n0\r\n\r\n", end.len()));
+        let answer = short.response();
+        assert_eq!((answer.status(), &answer.json()["published"]), (200, &1.into()));
+    }
 }
 
 #[test]

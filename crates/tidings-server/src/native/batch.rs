@@ -111,6 +111,16 @@ impl Source for Lines<'_> {
     fn place(&self) -> Place {
         Place { kind: "line", number: self.number }
     }
+
+    fn bytes_held(&self) -> usize {
+        self.begun.len()
+    }
+
+    fn release(&mut self) {
+        if self.begun.is_empty() {
+            self.begun = Vec::new();
+        }
+    }
 }
 
 impl Lines<'_> {

@@ -80,6 +80,14 @@ impl Source for Events {
     fn place(&self) -> Place {
         Place { kind: "event", number: self.number }
     }
+
+    fn bytes_held(&self) -> usize {
+        self.decoder.bytes_held()
+    }
+
+    fn release(&mut self) {
+        self.decoder.release();
+    }
 }
 
 fn draft(

@@ -8,8 +8,8 @@
 //! *As it comes.* A long body, or one that does not say, is a stream: events are gathered as they
 //! arrive and handed to the store in batches, while reading goes on. Up to a few batches are under
 //! way; then the body is not read further, TCP tells the publisher to wait, and memory stays what
-//! it is. The first thing that is wrong ends the stream: everything before it is published, in
-//! order, nothing after it is.
+//! it is. What is held counts in the room for all bodies ([`StreamRoom`]). The first thing that is
+//! wrong ends the stream: everything before it is published, in order, nothing after it is.
 //!
 //! A publisher with an allowance of events or bytes per second that sends a stream is not refused
 //! when it is used up: its body is read as fast as it may come.
@@ -50,6 +50,7 @@ use crate::problem::{Code, Problem};
 use crate::stage::Stage;
 use crate::state::State;
 use crate::store_problem;
+use crate::stream_room::StreamRoom;
 use crate::whole_body::WholeBody;
 
 /// A format that events are read from.
@@ -71,6 +72,12 @@ pub(super) trait Source {
 
     /// Where the event is that was complete last.
     fn place(&self) -> Place;
+
+    /// Bytes held of an event that is not complete.
+    fn bytes_held(&self) -> usize;
+
+    /// Frees the memory that large events have left. Called when there is nothing to be read.
+    fn release(&mut self);
 }
 
 /// Where in a body an event is.
@@ -205,7 +212,9 @@ async fn stream(
         places: Vec::new(),
         gathered_bytes: 0,
         flight: VecDeque::new(),
+        flight_bytes: 0,
     };
+    let mut room = StreamRoom::new(state.body_room());
     let idle_max = bounds.ingest_idle_max;
     let mut idle = pin!(tokio::time::sleep(idle_max));
     let mut read_last = Instant::now();
@@ -214,6 +223,7 @@ async fn stream(
     std::future::poll_fn(|cx| {
         loop {
             flow.land(cx);
+            room.shrink(flow.bytes_held());
             if flow.ended.is_none()
                 && let Poll::Ready(problem) = expired.as_mut().poll(cx)
             {
@@ -223,6 +233,7 @@ async fn stream(
             if flow.is_paused(cx) {
                 if leaving.as_mut().poll(cx).is_pending() {
                     read_last = Instant::now(); // it is not the publisher who pauses
+                    room.forgive();
                     return Poll::Pending;
                 }
                 flow.pause = None;
@@ -240,6 +251,24 @@ async fn stream(
             }
             if flow.is_full() || flow.ended.is_some() {
                 return Poll::Pending; // batches are under way; the first to land wakes us
+            }
+            match room.poll_grow(cx, flow.bytes_held()) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(problem)) => {
+                    flow.end(Err(problem));
+                    continue;
+                }
+                // What goes into the store gives its room back.
+                Poll::Pending if flow.flight.is_empty() && flow.launch(cx) => continue,
+                Poll::Pending if leaving.as_mut().poll(cx).is_ready() => {
+                    flow.end(Err(draining()));
+                    continue;
+                }
+                Poll::Pending => {
+                    read_last = Instant::now();
+                    room.forgive();
+                    return Poll::Pending;
+                }
             }
             match poll_chunk(&mut body, cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
@@ -260,7 +289,14 @@ async fn stream(
                 }
                 // The store has nothing of ours to do, so what there is need not wait for more.
                 Poll::Pending if flow.flight.is_empty() && flow.launch(cx) => {}
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    flow.source.release();
+                    let (number, bytes) = flow.unfinished();
+                    let Poll::Ready(problem) = room.poll_too_slow(cx, number, bytes) else {
+                        return Poll::Pending;
+                    };
+                    flow.end(Err(problem));
+                }
             }
         }
     })
@@ -301,6 +337,7 @@ enum Batch<'a> {
 struct Landing {
     outcome: Result<Vec<Appended>, StreamError>,
     places: Vec<Place>,
+    bytes: usize,
 }
 
 /// A stream of events under way.
@@ -323,6 +360,7 @@ struct Flow<'a, S> {
     gathered_bytes: usize,
     /// Batches that the store has been given, in their order.
     flight: VecDeque<Batch<'a>>,
+    flight_bytes: usize,
 }
 
 impl<S: Source> Flow<'_, S> {
@@ -337,13 +375,15 @@ impl<S: Source> Flow<'_, S> {
         }
         while let Some(Batch::Landed(_)) = self.flight.front() {
             match self.flight.pop_front() {
-                Some(Batch::Landed(Landing { outcome: Ok(appended), .. })) => {
+                Some(Batch::Landed(Landing { outcome: Ok(appended), bytes, .. })) => {
+                    self.flight_bytes -= bytes;
                     self.summary.add(&appended);
                 }
-                Some(Batch::Landed(Landing { outcome: Err(failed), places })) => {
+                Some(Batch::Landed(Landing { outcome: Err(failed), places, .. })) => {
                     self.summary.add(&failed.appended);
                     // Nothing behind it is published.
                     self.flight.clear();
+                    self.flight_bytes = 0;
                     self.gathered.clear();
                     self.places.clear();
                     self.gathered_bytes = 0;
@@ -375,7 +415,7 @@ impl<S: Source> Flow<'_, S> {
         if self.gathered.is_empty() || self.flight.len() == INGEST_BATCHES_MAX {
             return false;
         }
-        self.gathered_bytes = 0;
+        let bytes = std::mem::take(&mut self.gathered_bytes);
         let batch = std::mem::take(&mut self.gathered);
         let wait = self.meter.charge(&batch);
         self.pause = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
@@ -383,7 +423,8 @@ impl<S: Source> Flow<'_, S> {
         let places = std::mem::take(&mut self.places);
         self.places.reserve(places.len());
         let outcome = self.state.publish_next(&self.parts, batch);
-        let landing = async move { Landing { outcome: outcome.await, places } };
+        let landing = async move { Landing { outcome: outcome.await, places, bytes } };
+        self.flight_bytes += bytes;
         self.flight.push_back(Batch::Flying(Box::pin(landing)));
         self.land(cx);
         true
@@ -415,6 +456,17 @@ impl<S: Source> Flow<'_, S> {
             }
             Err(problem) => Err(problem),
         });
+    }
+
+    /// What of the body is in memory.
+    fn bytes_held(&self) -> usize {
+        let events = self.gathered_bytes + self.flight_bytes;
+        self.source.bytes_held() + self.chunk.len() + events
+    }
+
+    /// The number of the event that is not complete, and the bytes there are of it.
+    fn unfinished(&self) -> (u64, usize) {
+        (self.source.place().number, self.source.bytes_held())
     }
 
     fn is_full(&self) -> bool {
