@@ -120,6 +120,29 @@ pub fn id_only(out: &mut Vec<u8>, id: &EventId) {
     out.push(b'\n');
 }
 
+/// Appends a block without data, which sets what it holds (the last event id, the time to wait
+/// before reconnecting) and is no event to clients that follow the standard (HTML §9.2.6, dispatch,
+/// step 2). Its type is for those that show every block.
+///
+/// ```
+/// use tidings_codec::{EventType, encode};
+///
+/// let mut wire = Vec::new();
+/// let block_type = EventType::new("tidings.open").unwrap();
+/// encode::block(&mut wire, None, Some(&block_type), Some(250));
+/// assert_eq!(wire, b"event: tidings.open\nretry: 250\n\n");
+/// ```
+pub fn block(
+    out: &mut Vec<u8>,
+    id: Option<&EventId>,
+    block_type: Option<&EventType>,
+    retry_ms: Option<u64>,
+) {
+    out.reserve(head_len_max(id, block_type, retry_ms) + b"\n".len());
+    head(out, id, block_type, retry_ms);
+    out.push(b'\n');
+}
+
 /// The fields before `data`.
 fn head(
     out: &mut Vec<u8>,
@@ -132,11 +155,11 @@ fn head(
         out.extend_from_slice(event_type.as_str().as_bytes());
         out.push(b'\n');
     }
-    if let Some(ms) = retry_ms {
-        retry_line(out, ms);
-    }
     if let Some(id) = id {
         id_line(out, id);
+    }
+    if let Some(ms) = retry_ms {
+        retry_line(out, ms);
     }
 }
 
@@ -205,11 +228,11 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_in_the_order_event_retry_id_data() {
+    fn fields_are_in_the_order_event_id_retry_data() {
         let (id, event_type) = (EventId::new("7").unwrap(), EventType::new("tick").unwrap());
         let mut out = Vec::new();
         event(&mut out, Some(&id), Some(&event_type), Some(u64::MAX), "x");
-        assert_eq!(out, b"event: tick\nretry: 18446744073709551615\nid: 7\ndata: x\n\n");
+        assert_eq!(out, b"event: tick\nid: 7\nretry: 18446744073709551615\ndata: x\n\n");
     }
 
     /// Checklist 42: one field per line, whatever its line ending, and always the format's own

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustls::ServerConnection;
 use tidings_hub::{
     Attach, Epoch, Framing, Interest, Log, Notice, Page, Position, ReadError, ReadQuery, Resolved,
-    ShardConfig, Start, Topic, TopicState,
+    ShardConfig, Start, StreamForm, Topic, TopicState,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -345,8 +345,11 @@ impl Engine {
     ) {
         let attach = Attach {
             interest: opening.interest,
-            framing,
-            control_style: attachment.control_style,
+            form: StreamForm {
+                framing,
+                control_style: attachment.control_style,
+                event_form: attachment.event_form,
+            },
             audience: attachment.audience,
             position: opening.position,
             ended: opening.ended,

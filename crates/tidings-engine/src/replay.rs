@@ -93,9 +93,10 @@ impl Replay {
                 tracing::debug!(%error, "history could not be read for a subscriber");
             }
             let page = page.and_then(|page| {
-                EncodedPage::encode(&page, order.framing, store.identity().epoch).with_ended(
+                EncodedPage::encode(&page, order.form, store.identity().epoch).with_ended(
                     store,
                     &order.interest,
+                    order.form,
                     order.upto,
                 )
             });
@@ -126,7 +127,9 @@ fn fail(mailbox: &Mailbox, order: &ReadOrder) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use tidings_hub::{Framing, Interest, Matcher, Position, SubscriberId};
+    use tidings_hub::{
+        ControlStyle, EventForm, Framing, Interest, Matcher, Position, StreamForm, SubscriberId,
+    };
 
     use super::*;
     use crate::sys::Poller;
@@ -135,7 +138,11 @@ mod tests {
         ReadOrder {
             id: SubscriberId::from_u64(number),
             interest: Interest::new(vec![Matcher::All], Vec::new()),
-            framing: Framing::Plain,
+            form: StreamForm {
+                framing: Framing::Plain,
+                control_style: ControlStyle::Native,
+                event_form: EventForm::AsPublished,
+            },
             after: Position::ZERO,
             upto: Position::new(1),
             records_max: 1,

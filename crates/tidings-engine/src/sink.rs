@@ -6,7 +6,7 @@ mod tls;
 
 use std::time::Duration;
 
-use tidings_hub::CloseReason;
+use tidings_hub::{CloseReason, Farewell};
 
 pub(crate) use body::{BodyEvents, BodyPipe};
 pub use body::{BrokenOff, SubscriberBody};
@@ -72,7 +72,7 @@ impl Sink {
 
     /// Ends the stream: sends `farewell` if that is possible at once. Without one the stream is cut
     /// short.
-    pub(crate) fn finish(self, farewell: Option<&[u8]>) {
+    pub(crate) fn finish(self, farewell: Option<&Farewell>) {
         match self {
             Self::Socket(socket) => socket.finish(farewell),
             Self::Tls(socket) => socket.finish(farewell),

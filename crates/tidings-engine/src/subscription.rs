@@ -1,4 +1,6 @@
-use tidings_hub::{Audience, ControlStyle, EventId, Interest, Outcome, Position, Timestamp, Topic};
+use tidings_hub::{
+    Audience, ControlStyle, EventForm, EventId, Interest, Outcome, Position, Timestamp, Topic,
+};
 
 use crate::connection::ConnectionId;
 use crate::counters::Permit;
@@ -45,6 +47,8 @@ impl Opening {
 pub struct Attachment {
     /// How to speak to it.
     pub control_style: ControlStyle,
+    /// How the publishers' events are encoded.
+    pub event_form: EventForm,
     /// Blocks of the event stream to send before the first event: a comment, a `retry`, an id, a
     /// reset.
     pub preface: Vec<u8>,

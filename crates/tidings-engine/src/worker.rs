@@ -337,7 +337,7 @@ impl Worker {
             self.skips.remove(&id);
             self.context.counters.left(connection.direct);
             self.context.past.remember(connection);
-            seat.sink.finish(farewell.as_deref());
+            seat.sink.finish(farewell.as_ref());
         }
     }
 

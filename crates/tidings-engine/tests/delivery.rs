@@ -14,8 +14,8 @@ use tidings_engine::{
     Attachment, Engine, EngineConfig, OpenError, Rejection, SubscriberBody, SubscriberHook, Verdict,
 };
 use tidings_hub::{
-    CloseReason, ControlStyle, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Notice,
-    StandingState, Start, Topic,
+    CloseReason, ControlStyle, Draft, Epoch, EventForm, Interest, Kind, Matcher, MemoryStore,
+    Notice, StandingState, Start, Topic,
 };
 
 fn config() -> EngineConfig {
@@ -39,6 +39,7 @@ fn draft(topic: &str, data: &str) -> Draft {
 fn attachment() -> Attachment {
     Attachment {
         control_style: ControlStyle::Native,
+        event_form: EventForm::AsPublished,
         preface: b": hi\n\n".to_vec(),
         expires: None,
         audience: None,
@@ -58,7 +59,7 @@ async fn socket_subscriber(engine: &Engine, topics: &str, start: Start) -> TcpSt
 }
 
 /// Reads the head and then chunks until `enough`, or the end of the body; returns what the chunks
-/// held.
+/// held, with `[cut]` behind it if the body was cut.
 fn read_chunks(client: &mut TcpStream, enough: impl Fn(&str) -> bool) -> String {
     let mut head = [0; 8];
     client.read_exact(&mut head).unwrap();
@@ -68,7 +69,11 @@ fn read_chunks(client: &mut TcpStream, enough: impl Fn(&str) -> bool) -> String 
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
             let mut byte = [0];
-            client.read_exact(&mut byte).unwrap();
+            if client.read(&mut byte).unwrap() == 0 {
+                assert!(line.is_empty(), "cut between two chunks");
+                body.push_str("[cut]");
+                return body;
+            }
             line.push(byte[0]);
         }
         let size = std::str::from_utf8(&line[..line.len() - 2]).unwrap();
@@ -262,7 +267,7 @@ async fn an_ended_topic_ends_its_streams_and_turns_others_away() {
     end.kind = Kind::End;
     let ended = engine.publish(vec![end]).await.unwrap().remove(0);
     let text = tokio::task::spawn_blocking(move || read_chunks(&mut client, |_| false)).await;
-    assert!(text.unwrap().ends_with("data: half\n\nid: k7q2ma:2\ndata: done\n\n"));
+    assert!(text.unwrap().ends_with("data: half\n\nid: k7q2ma:2\nretry: 86400000\ndata: done\n\n"));
     assert_eq!(closes(&engine, CloseReason::TopicEnded), 1);
 
     let open = |start| engine.open(interest("job"), start);
@@ -272,7 +277,7 @@ async fn an_ended_topic_ends_its_streams_and_turns_others_away() {
     // Who has not seen the end yet gets what it missed, and then the end.
     let mut late = socket_subscriber(&engine, "job", after("k7q2ma:1")).await;
     let text = tokio::task::spawn_blocking(move || read_chunks(&mut late, |_| false)).await;
-    assert_eq!(text.unwrap(), ": hi\n\nid: k7q2ma:2\ndata: done\n\n");
+    assert_eq!(text.unwrap(), ": hi\n\nid: k7q2ma:2\nretry: 86400000\ndata: done\n\n");
     // Who wants more than the topic stays, and the topic can begin again.
     engine.publish(vec![draft("job", "again")]).await.unwrap();
     assert!(open(Start::Live).await.is_ok());
@@ -296,7 +301,8 @@ async fn a_full_or_leaving_engine_refuses_and_a_drain_says_goodbye() {
     assert!(matches!(late, Err(OpenError::Rejected(Rejection::Draining))));
     let text = tokio::task::spawn_blocking(move || read_chunks(&mut one, |_| false)).await;
     let text = text.unwrap();
-    assert!(text.contains("\nretry: ") && text.ends_with("\n\n"), "{text:?}");
+    assert!(text.contains("event: tidings.open\nretry: "), "{text:?}");
+    assert!(text.ends_with("\n\n[cut]"), "{text:?}");
     engine.stop().await;
 }
 

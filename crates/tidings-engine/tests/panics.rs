@@ -15,7 +15,9 @@ use tidings_engine::{
     Attachment, Engine, EngineConfig, OpenError, PublishError, Rejection, SubscriberBody,
     SubscriberHook,
 };
-use tidings_hub::{ControlStyle, Draft, Interest, Matcher, Notice, Position, Start, Topic};
+use tidings_hub::{
+    ControlStyle, Draft, EventForm, Interest, Matcher, Notice, Position, Start, Topic,
+};
 use tokio::time::timeout;
 
 /// An engine whose log panics when it is asked for `fault`.
@@ -38,6 +40,7 @@ async fn subscribe(
     let opening = engine.open(interest, start).await.unwrap();
     let attachment = Attachment {
         control_style: ControlStyle::Native,
+        event_form: EventForm::AsPublished,
         preface: Vec::new(),
         expires: None,
         audience: None,
@@ -130,6 +133,7 @@ async fn subscribers_of_a_worker_that_panicked_are_cut_off_and_none_waits_for_a_
         end(trapped).await;
         let attachment = Attachment {
             control_style: ControlStyle::Native,
+            event_form: EventForm::AsPublished,
             preface: Vec::new(),
             expires: None,
             audience: None,

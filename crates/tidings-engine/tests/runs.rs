@@ -10,7 +10,9 @@ use http_body::Body;
 use tidings_engine::{
     Attachment, Engine, EngineConfig, OpenError, PublishError, Run, SubscriberBody,
 };
-use tidings_hub::{ControlStyle, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Start, Topic};
+use tidings_hub::{
+    ControlStyle, Draft, Epoch, EventForm, Interest, Kind, Matcher, MemoryStore, Start, Topic,
+};
 
 fn engine() -> Engine {
     let epoch = Epoch::parse("k7q2ma").unwrap();
@@ -42,6 +44,7 @@ async fn subscribe(engine: &Engine, name: &str, start: Start) -> SubscriberBody 
     let opening = engine.open(interest(name), start).await.unwrap();
     let attachment = Attachment {
         control_style: ControlStyle::Native,
+        event_form: EventForm::AsPublished,
         preface: Vec::new(),
         expires: None,
         audience: None,

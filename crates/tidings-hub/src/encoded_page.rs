@@ -1,17 +1,20 @@
 use std::sync::Arc;
 
+use crate::draft::Kind;
 use crate::epoch::Epoch;
 use crate::error::ReadError;
-use crate::frame::{Frame, Framing};
+use crate::frame::Frame;
 use crate::interest::Interest;
 use crate::position::Position;
+use crate::record::Record;
 use crate::store::{Log, Page};
+use crate::stream_form::StreamForm;
 use crate::topic::Topic;
 
 /// Records of the log, as the bytes that a subscriber gets.
 #[derive(Debug, Default)]
 pub struct EncodedPage {
-    /// The frames, one after the other, in the subscriber's framing.
+    /// The frames, one after the other, in the form of the subscriber's stream.
     pub bytes: Vec<u8>,
     /// Where each ends in `bytes`.
     pub ends: Vec<(Position, usize)>,
@@ -21,20 +24,33 @@ pub struct EncodedPage {
     /// `reached`. A topic may end after a subscriber asked for it and before a shard has registered
     /// the subscriber: then only the topic's history shows it.
     pub ended: Vec<Topic>,
+    /// Whether the first record is an end of the hub's own, of which there are two forms.
+    pub(crate) begins_with_end: bool,
     /// Whether one of the records is the end of a topic.
     has_end: bool,
+    /// The last frame, if it is the end of a topic.
+    last_end: Option<Frame>,
+    /// Whether the stream ends with the page: everything that its reader wants had ended.
+    pub(crate) is_last: bool,
 }
 
 impl EncodedPage {
-    /// The bytes of `page`, of the log named `epoch`, for a subscriber that gets `framing`: record
-    /// for record the same bytes that a [`Frame`] of each would hold.
-    pub fn encode(page: &Page, framing: Framing, epoch: Epoch) -> Self {
-        let mut encoded = Self { reached: page.reached, ..Self::default() };
+    /// The bytes of `page`, of the log named `epoch`, in `form`: record for record the same bytes
+    /// that a [`Frame`] of each would hold.
+    pub fn encode(page: &Page, form: StreamForm, epoch: Epoch) -> Self {
+        let is_own_end = |record: &Arc<Record>| record.kind == Kind::End;
+        let mut encoded = Self {
+            reached: page.reached,
+            begins_with_end: page.records.first().is_some_and(is_own_end),
+            ..Self::default()
+        };
         for record in &page.records {
             let frame = Frame::encode(Arc::clone(record), epoch);
-            encoded.bytes.extend_from_slice(frame.bytes(framing));
-            encoded.has_end |= record.kind.ends_topic();
+            encoded.bytes.extend_from_slice(frame.bytes(form));
+            let ends_topic = record.kind.ends_topic();
+            encoded.has_end |= ends_topic;
             encoded.ends.push((record.position(), encoded.bytes.len()));
+            encoded.last_end = ends_topic.then_some(frame);
         }
         encoded
     }
@@ -50,6 +66,7 @@ impl EncodedPage {
         mut self,
         store: &dyn Log,
         interest: &Interest,
+        form: StreamForm,
         upto: Position,
     ) -> Result<Self, ReadError> {
         if !self.has_end && self.reached < upto {
@@ -57,6 +74,15 @@ impl EncodedPage {
         }
         let ended = interest.ended_topics(store)?.into_iter();
         self.ended = ended.filter(|(_, at)| *at <= self.reached).map(|(topic, _)| topic).collect();
+        if self.ended.len() == interest.wanted().len()
+            && let Some(last) = self.last_end.take()
+        {
+            self.is_last = true;
+            self.ends.pop();
+            self.bytes.truncate(self.ends.last().map_or(0, |(_, end)| *end));
+            self.bytes.extend_from_slice(&last.last_bytes(form));
+            self.ends.push((last.position(), self.bytes.len()));
+        }
         Ok(self)
     }
 }

@@ -1,51 +1,49 @@
-use std::io::Write;
+use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tidings_codec::encode;
 
+use crate::draft::Kind;
 use crate::epoch::Epoch;
+use crate::framing::Framing;
+use crate::json;
+use crate::limits::END_RETRY_MS;
 use crate::position::Position;
 use crate::record::Record;
+use crate::stream_form::{ControlStyle, EventForm, StreamForm};
 
-/// How an event is wrapped on its way to a sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Framing {
-    /// As one chunk of an HTTP/1.1 chunked body (RFC 9112 §7.1), for a socket that is written
-    /// directly.
-    Chunked,
-    /// As it is, for a body that is framed elsewhere.
-    Plain,
-}
-
-impl Framing {
-    /// Appends `inner`, wrapped, to `out`.
-    pub fn wrap(self, out: &mut Vec<u8>, inner: &[u8]) {
-        match self {
-            Self::Plain => out.extend_from_slice(inner),
-            Self::Chunked => {
-                let _ = write!(out, "{:x}\r\n", inner.len()); // a Vec takes every write
-                out.extend_from_slice(inner);
-                out.extend_from_slice(b"\r\n");
-            }
-        }
-    }
-
-    /// The bytes that end a body in this framing.
-    pub const fn end(self) -> &'static [u8] {
-        match self {
-            Self::Plain => b"",
-            Self::Chunked => b"0\r\n\r\n",
-        }
-    }
-}
-
-/// A record as bytes on the wire: encoded once, shared by all its recipients.
+/// A record as bytes on the wire: encoded once in each form that is asked for, shared by all its
+/// recipients.
 #[derive(Debug)]
 pub struct Frame {
     record: Arc<Record>,
+    epoch: Epoch,
+    as_published: Framed,
+    envelope: OnceLock<Framed>,
+}
+
+/// An event with the framing of a chunk around it.
+#[derive(Debug)]
+struct Framed {
     bytes: Box<[u8]>,
     inner: Range<usize>,
+}
+
+impl Framed {
+    fn new(event: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(event.len() + CHUNK_OVERHEAD_BYTES);
+        Framing::Chunked.wrap(&mut bytes, event);
+        let end = bytes.len() - b"\r\n".len();
+        Self { inner: end - event.len()..end, bytes: bytes.into() }
+    }
+
+    fn get(&self, framing: Framing) -> &[u8] {
+        match framing {
+            Framing::Chunked => &self.bytes,
+            Framing::Plain => &self.bytes[self.inner.clone()],
+        }
+    }
 }
 
 impl Frame {
@@ -59,10 +57,7 @@ impl Frame {
             record.retry_ms,
             &record.data,
         );
-        let mut bytes = Vec::with_capacity(event.len() + CHUNK_OVERHEAD_BYTES);
-        Framing::Chunked.wrap(&mut bytes, &event);
-        let end = bytes.len() - b"\r\n".len();
-        Self { record, inner: end - event.len()..end, bytes: bytes.into() }
+        Self { record, epoch, as_published: Framed::new(&event), envelope: OnceLock::new() }
     }
 
     /// The record.
@@ -75,13 +70,55 @@ impl Frame {
         self.record.position()
     }
 
-    /// The bytes for a sink that wants `framing`.
-    pub fn bytes(&self, framing: Framing) -> &[u8] {
-        match framing {
-            Framing::Chunked => &self.bytes,
-            Framing::Plain => &self.bytes[self.inner.clone()],
+    /// The bytes in `form`; empty if a stream of that form has nothing of the record.
+    pub fn bytes(&self, form: StreamForm) -> &[u8] {
+        let StreamForm { framing, control_style, event_form } = form;
+        match (self.record.kind, control_style, event_form) {
+            (Kind::SilentEnd, ..) | (Kind::End, ControlStyle::Nothing, _) => &[],
+            (Kind::End, ..) | (_, _, EventForm::AsPublished) => self.as_published.get(framing),
+            (Kind::Event | Kind::LastEvent, _, EventForm::Envelope) => {
+                let wrap = || Framed::new(&envelope(&self.record, self.epoch));
+                self.envelope.get_or_init(wrap).get(framing)
+            }
         }
     }
+
+    /// The bytes in `form` for a stream that ends with the record: an end of the hub's own says
+    /// that there is nothing to come back for.
+    pub fn last_bytes(&self, form: StreamForm) -> Cow<'_, [u8]> {
+        if self.record.kind != Kind::End || form.control_style != ControlStyle::Native {
+            return self.bytes(form).into();
+        }
+        let mut event = Vec::new();
+        encode::event(
+            &mut event,
+            Some(&self.record.event_id(self.epoch)),
+            self.record.event_type.as_ref(),
+            Some(END_RETRY_MS),
+            &self.record.data,
+        );
+        Framed::new(&event).get(form.framing).to_vec().into()
+    }
+}
+
+/// The event as a message whose data says which event it is of which topic.
+fn envelope(record: &Record, epoch: Epoch) -> Vec<u8> {
+    let id = record.event_id(epoch);
+    let mut data = String::with_capacity(128 + record.data.len());
+    data.push_str("{\"id\":");
+    json::push_string(&mut data, id.as_str());
+    data.push_str(",\"topic\":");
+    json::push_string(&mut data, record.topic.as_str());
+    data.push_str(",\"event\":");
+    json::push_string(&mut data, record.event_type_or_default());
+    data.push_str(",\"data\":");
+    json::push_string(&mut data, &record.data);
+    data.push_str(",\"time\":");
+    json::push_string(&mut data, &record.time().rfc3339());
+    data.push('}');
+    let mut event = Vec::new();
+    encode::event(&mut event, Some(&id), None, record.retry_ms, &data);
+    event
 }
 
 /// A chunk's size in hexadecimal and two line ends.
@@ -90,18 +127,75 @@ const CHUNK_OVERHEAD_BYTES: usize = 16 + 4;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Draft, Timestamp, Topic};
+    use crate::{Draft, EventType, Timestamp, Topic};
+
+    const AS_PUBLISHED: StreamForm = StreamForm {
+        framing: Framing::Plain,
+        control_style: ControlStyle::Native,
+        event_form: EventForm::AsPublished,
+    };
+
+    fn frame(kind: Kind, data: &str) -> Frame {
+        let mut draft = Draft::new(Topic::new("a").expect("a valid topic"), data);
+        draft.kind = kind;
+        draft.event_type = (kind == Kind::End).then(|| EventType::new("end").expect("a word"));
+        let record = Record::new(draft, Position::new(7), Timestamp::from_millis(1_000));
+        Frame::encode(Arc::new(record), Epoch::parse("k7q2ma").expect("valid"))
+    }
 
     #[test]
     fn both_framings_hold_the_same_event() {
-        let draft = Draft::new(Topic::new("a").expect("a valid topic"), "hello\nworld");
-        let record = Record::new(draft, Position::new(7), Timestamp::default());
-        let frame = Frame::encode(Arc::new(record), Epoch::parse("k7q2ma").expect("valid"));
+        let frame = frame(Kind::Event, "hello\nworld");
         let plain = b"id: k7q2ma:7\ndata: hello\ndata: world\n\n";
-        assert_eq!(frame.bytes(Framing::Plain), plain);
+        assert_eq!(frame.bytes(AS_PUBLISHED), plain);
         let mut chunk = Vec::new();
         Framing::Chunked.wrap(&mut chunk, plain);
-        assert_eq!(frame.bytes(Framing::Chunked), chunk);
+        let chunked = StreamForm { framing: Framing::Chunked, ..AS_PUBLISHED };
+        assert_eq!(frame.bytes(chunked), chunk);
         assert!(chunk.starts_with(b"26\r\nid: "), "38 bytes are 0x26");
+    }
+
+    #[test]
+    fn an_envelope_holds_all_that_is_known_of_the_event_and_the_ends_of_the_hub_have_none() {
+        let envelope = StreamForm { event_form: EventForm::Envelope, ..AS_PUBLISHED };
+        let expected = concat!(
+            "id: k7q2ma:7\n",
+            r#"data: {"id":"k7q2ma:7","topic":"a","event":"message","data":"a \"b\"\nc","#,
+            r#""time":"1970-01-01T00:00:01.000Z"}"#,
+            "\n\n"
+        );
+        for kind in [Kind::Event, Kind::LastEvent] {
+            let frame = frame(kind, "a \"b\"\nc");
+            assert_eq!(str::from_utf8(frame.bytes(envelope)), Ok(expected));
+            assert_eq!(*frame.last_bytes(envelope), *expected.as_bytes());
+        }
+        let end = frame(Kind::End, "{}");
+        assert_eq!(end.bytes(envelope), b"event: end\nid: k7q2ma:7\ndata: {}\n\n");
+    }
+
+    #[test]
+    fn an_end_keeps_clients_from_coming_back_only_where_the_stream_ends_with_it() {
+        let end = frame(Kind::End, "{}");
+        assert_eq!(end.bytes(AS_PUBLISHED), b"event: end\nid: k7q2ma:7\ndata: {}\n\n");
+        let last = b"event: end\nid: k7q2ma:7\nretry: 86400000\ndata: {}\n\n";
+        assert_eq!(*end.last_bytes(AS_PUBLISHED), last[..]);
+        let comments = StreamForm { control_style: ControlStyle::Comments, ..AS_PUBLISHED };
+        assert_eq!(*end.last_bytes(comments), *end.bytes(AS_PUBLISHED));
+    }
+
+    #[test]
+    fn a_stream_without_control_blocks_has_no_ends_and_none_has_a_silent_one() {
+        let nothing = StreamForm { control_style: ControlStyle::Nothing, ..AS_PUBLISHED };
+        for (kind, form, is_there) in [
+            (Kind::End, nothing, false),
+            (Kind::End, AS_PUBLISHED, true),
+            (Kind::LastEvent, nothing, true),
+            (Kind::SilentEnd, nothing, false),
+            (Kind::SilentEnd, AS_PUBLISHED, false),
+        ] {
+            let frame = frame(kind, "x");
+            assert_eq!(!frame.bytes(form).is_empty(), is_there, "{kind:?} {form:?}");
+            assert_eq!(!frame.last_bytes(form).is_empty(), is_there, "{kind:?} {form:?}");
+        }
     }
 }

@@ -1,30 +1,20 @@
 use std::sync::Arc;
 
 use crate::encoded_page::EncodedPage;
-use crate::frame::{Frame, Framing};
+use crate::frame::Frame;
 use crate::interest::Interest;
 use crate::matcher::Matcher;
 use crate::notice::Audience;
 use crate::position::Position;
 use crate::ring::Ring;
+use crate::stream_form::StreamForm;
 use crate::topic::Topic;
-
-/// What the hub itself sends to a subscriber between events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ControlStyle {
-    /// Heartbeats are id-only blocks, so that the cursor of a quiet topic keeps moving, and lost
-    /// events are announced in the stream.
-    Native,
-    /// Heartbeats are bare comments; the hub sends nothing else of its own.
-    Plain,
-}
 
 /// What subscribers must have in common to get the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct GroupKey {
     pub(crate) interest: Interest,
-    pub(crate) framing: Framing,
-    pub(crate) control_style: ControlStyle,
+    pub(crate) form: StreamForm,
     /// Which notices they get.
     pub(crate) audience: Option<Audience>,
 }
@@ -57,6 +47,9 @@ pub(crate) struct Group {
     pub(crate) offered: Position,
     /// For each wanted matcher, whether its topic has ended. Absent while none has.
     ended: Option<Box<[bool]>>,
+    /// Offset after the newest frame with which everything that the members want had ended: a member
+    /// that gets to it ends there, although a topic may have begun again meanwhile.
+    pub(crate) ends_at: Option<u64>,
 }
 
 impl Group {
@@ -76,6 +69,7 @@ impl Group {
             is_noticed: false,
             offered: floor,
             ended: None,
+            ends_at: None,
         }
     }
 
@@ -135,6 +129,12 @@ impl Group {
             return;
         };
         self.ended.get_or_insert_with(|| vec![false; wanted.len()].into())[place] = ends;
+    }
+
+    /// How many bytes a member at `offset` has yet to get before its stream ends; `None` if no end
+    /// is ahead.
+    pub(crate) fn bytes_to_end(&self, offset: u64) -> Option<usize> {
+        self.ends_at?.checked_sub(offset).filter(|left| *left > 0).map(|left| left as usize)
     }
 
     /// Whether every topic that the members want has ended.

@@ -33,13 +33,16 @@ mod epoch;
 mod error;
 mod former_name;
 mod frame;
+mod framing;
 mod grant;
 mod group;
 mod index;
 mod interest;
+mod json;
 pub mod limits;
 mod matcher;
 mod notice;
+mod opening_block;
 mod position;
 mod random;
 mod record;
@@ -48,6 +51,7 @@ mod ring;
 mod shard;
 mod start;
 mod store;
+mod stream_form;
 mod subscriber;
 mod timer;
 mod timestamp;
@@ -60,18 +64,19 @@ pub use encoded_page::EncodedPage;
 pub use epoch::{Epoch, InvalidEpoch};
 pub use error::{AppendError, InvalidMatcher, InvalidTopic, ReadError, StoreCause, with_causes};
 pub use former_name::FormerName;
-pub use frame::{Frame, Framing};
+pub use frame::Frame;
+pub use framing::Framing;
 pub use grant::Grant;
-pub use group::ControlStyle;
 pub use interest::Interest;
 pub use matcher::{CustomMatcher, Matcher, SegmentPattern, TopicTest};
 pub use notice::{Audience, Notice};
+pub use opening_block::{OPENING_TYPE, opening_block};
 pub use position::{EventIdForm, Position};
 pub use random::Random;
 pub use record::Record;
 pub use reset::Reset;
 pub use shard::{
-    Attach, Backlog, Closing, FrameBatch, ReadOrder, Shard, ShardConfig, Skip, Standing,
+    Attach, Backlog, Closing, Farewell, FrameBatch, ReadOrder, Shard, ShardConfig, Skip, Standing,
     StandingState, Transmit,
 };
 pub use start::{Outcome, ResetReason, Resolved, Start};
@@ -79,6 +84,7 @@ pub use store::{
     Appended, Bounds, Catalog, CheckError, Fate, HeadSignal, Health, Log, LogIdentity, MemoryStore,
     Page, ReadQuery, RecentRecords, Repeats, TopicState,
 };
+pub use stream_form::{ControlStyle, EventForm, StreamForm};
 pub use subscriber::SubscriberId;
 pub use timestamp::Timestamp;
 pub use topic::Topic;

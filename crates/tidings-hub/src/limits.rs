@@ -86,3 +86,8 @@ pub const SCAN_RECORDS_MAX: usize = 8192;
 /// Records that may be looked at to find the last ones that an interest admits. At the edge: fewer
 /// are found.
 pub const SEEK_RECORDS_MAX: usize = 65_536;
+
+/// The time to wait before a reconnection that an event stream announces with the last end of its
+/// topics, in milliseconds: a day. By the standard a client comes back even then (HTML §9.2.3), once,
+/// and is answered 204; whoever reconnects without end is held off.
+pub const END_RETRY_MS: u64 = 86_400_000;

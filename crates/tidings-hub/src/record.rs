@@ -1,6 +1,6 @@
 use std::ops::Deref;
 
-use tidings_codec::EventId;
+use tidings_codec::{EventId, EventType};
 
 use crate::draft::Draft;
 use crate::epoch::Epoch;
@@ -31,6 +31,11 @@ impl Record {
     /// When the store accepted it.
     pub fn time(&self) -> Timestamp {
         self.time
+    }
+
+    /// The type that subscribers see: what no publisher named is a `message`.
+    pub fn event_type_or_default(&self) -> &str {
+        self.draft.event_type.as_ref().map_or(EventType::DEFAULT, EventType::as_str)
     }
 
     /// The id that subscribers see: the publisher's own, or else one made from the position.

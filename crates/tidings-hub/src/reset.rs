@@ -1,7 +1,6 @@
-use std::fmt::Write;
-
 use tidings_codec::{EventId, EventType, encode};
 
+use crate::json;
 use crate::start::ResetReason;
 
 /// The event that tells a subscriber it may have missed something: `event: tidings.reset`, with a
@@ -26,29 +25,14 @@ impl Reset<'_> {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let event_type = EventType::new(Self::EVENT_TYPE).expect("a word and a dot");
         let mut data = String::from("{\"reason\":");
-        push_json_string(&mut data, self.reason.name());
+        json::push_string(&mut data, self.reason.name());
         data.push_str(",\"requested\":");
-        push_json_string(&mut data, self.requested);
+        json::push_string(&mut data, self.requested);
         data.push_str(",\"first\":");
-        push_json_string(&mut data, self.first.as_str());
+        json::push_string(&mut data, self.first.as_str());
         data.push('}');
         encode::event(out, Some(self.id), Some(&event_type), None, &data);
     }
-}
-
-/// Appends `text` as a JSON string (RFC 8259 §7).
-fn push_json_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c)); // a String takes every write
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]
@@ -68,7 +52,7 @@ mod tests {
         .encode(&mut out);
         let expected = concat!(
             "event: tidings.reset\nid: k7q2ma:2\n",
-            r#"data: {"reason":"unknown","requested":"a\"b\\c\u000d\u000ad\u0085é","#,
+            r#"data: {"reason":"unknown","requested":"a\"b\\c\r\nd\u0085é","#,
             r#""first":"k7q2ma:3"}"#,
             "\n\n"
         );

@@ -17,18 +17,19 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use slab::Slab;
-use tidings_codec::encode;
 
 use crate::close_reason::CloseReason;
 use crate::epoch::Epoch;
-use crate::frame::{Frame, Framing};
-use crate::group::{ControlStyle, Group, GroupKey};
+use crate::frame::Frame;
+use crate::group::{Group, GroupKey};
 use crate::index::{GroupId, Index};
 use crate::interest::Interest;
 use crate::limits::{RING_BYTES_MAX, RING_BYTES_TIGHT};
 use crate::notice::Audience;
+use crate::opening_block::opening_block;
 use crate::position::Position;
 use crate::random::Random;
+use crate::stream_form::{ControlStyle, StreamForm};
 use crate::subscriber::{Outbox, Phase, Subscriber, SubscriberId};
 use crate::timer::{Tick, TimerWheel};
 use crate::topic::Topic;
@@ -60,10 +61,8 @@ pub struct ShardConfig {
 pub struct Attach {
     /// What it wants and may have.
     pub interest: Interest,
-    /// Framing that its sink needs.
-    pub framing: Framing,
-    /// Form of its heartbeats and announcements.
-    pub control_style: ControlStyle,
+    /// The form of its stream.
+    pub form: StreamForm,
     /// Audience whose notices it gets, if any.
     pub audience: Option<Audience>,
     /// Position after which it starts.
@@ -85,10 +84,18 @@ pub struct Closing {
     pub reason: CloseReason,
     /// Its position and state when it was closed.
     pub standing: Standing,
-    /// Bytes to send before closing, if the sink takes them at once: the end of the body, perhaps
-    /// with a comment before it. `None` if the stream is in the middle of an event, or the peer is
-    /// gone: then just close.
-    pub farewell: Option<Vec<u8>>,
+    /// `None` if the stream is in the middle of an event, or the peer is gone: then just close.
+    pub farewell: Option<Farewell>,
+}
+
+/// How a stream ends between two events.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Farewell {
+    /// Bytes to send before closing, if the sink takes them at once.
+    pub bytes: Vec<u8>,
+    /// Whether the body is complete: every topic of the stream has ended. Otherwise the connection
+    /// is cut, so that the client comes back.
+    pub is_end: bool,
 }
 
 /// Frames in log order.
@@ -197,12 +204,8 @@ impl Shard {
     /// Takes a subscriber for life. It is registered before its history is read: from here on no
     /// frame passes it unseen.
     pub fn attach(&mut self, attach: Attach) -> SubscriberId {
-        let key = GroupKey {
-            interest: attach.interest,
-            framing: attach.framing,
-            control_style: attach.control_style,
-            audience: attach.audience,
-        };
+        let key =
+            GroupKey { interest: attach.interest, form: attach.form, audience: attach.audience };
         let group = self.group_for(key);
         for topic in &attach.ended {
             self.groups[group as usize].note_topic(topic, true);
@@ -325,13 +328,20 @@ impl Shard {
                 group.ring.pass(frame.position());
                 continue;
             }
-            if !frame.record().kind.is_event() {
-                // There is nothing to write, but perhaps a subscriber to close.
+            let is_last = group.is_over();
+            let bytes = match is_last {
+                true => frame.last_bytes(group.key.form),
+                false => frame.bytes(group.key.form).into(),
+            };
+            if is_last {
+                group.ends_at = Some(group.ring.head() + bytes.len() as u64);
+            }
+            if bytes.is_empty() {
+                // Nothing to write, but perhaps subscribers to close.
                 self.mark_dirty(id);
                 continue;
             }
-            let bytes = frame.bytes(group.key.framing);
-            group.ring.push(frame.position(), bytes);
+            group.ring.push(frame.position(), &bytes);
             self.rings_bytes += bytes.len();
             self.delivered += group.live.len() as u64;
             if group.ring.len() > self.ring_bytes_max().min(RING_BYTES_TIGHT) {
@@ -432,8 +442,8 @@ impl Shard {
         self.closing.push_back(Closing { id, reason, standing, farewell });
     }
 
-    /// The bytes that end the stream of a subscriber that is closed for `reason`.
-    fn farewell(&mut self, id: SubscriberId, reason: CloseReason) -> Option<Vec<u8>> {
+    /// How the stream of a subscriber ends that is closed for `reason`; `None` if it breaks off.
+    fn farewell(&mut self, id: SubscriberId, reason: CloseReason) -> Option<Farewell> {
         let subscriber = self.get(id)?;
         let group = &self.groups[subscriber.group as usize];
         let at_boundary = subscriber.outbox.as_ref().is_none_or(|outbox| outbox.is_written())
@@ -447,21 +457,29 @@ impl Shard {
         if reason.is_peer() || !at_boundary {
             return None;
         }
-        let GroupKey { framing, control_style, .. } = *group.key;
-        let mut farewell = Vec::new();
-        if reason == CloseReason::Draining && control_style == ControlStyle::Native {
-            let retry_ms = 500 + self.random.below(2 * DRAIN_RETRY_MS);
-            let mut control = Vec::new();
-            encode::retry(&mut control, retry_ms);
-            framing.wrap(&mut farewell, &control);
+        let StreamForm { framing, control_style, .. } = group.key.form;
+        if reason == CloseReason::TopicEnded {
+            return Some(Farewell { bytes: framing.end().to_vec(), is_end: true });
         }
-        if reason == CloseReason::GrantExpired {
-            let mut control = Vec::new();
-            encode::comment(&mut control, reason.sentence());
-            framing.wrap(&mut farewell, &control);
+        let mut control = Vec::new();
+        match (reason, control_style) {
+            (CloseReason::Draining, ControlStyle::Native) => {
+                opening_block(&mut control, None, 500 + self.random.below(2 * DRAIN_RETRY_MS));
+            }
+            (CloseReason::Draining, ControlStyle::Nothing) => {
+                let retry_ms = 500 + self.random.below(2 * DRAIN_RETRY_MS);
+                control = format!("retry: {retry_ms}\n").into_bytes();
+            }
+            (CloseReason::GrantExpired, ControlStyle::Native | ControlStyle::Comments) => {
+                control = format!(": {}\n", reason.sentence()).into_bytes();
+            }
+            _ => {}
         }
-        farewell.extend_from_slice(framing.end());
-        Some(farewell)
+        let mut bytes = Vec::new();
+        if !control.is_empty() {
+            framing.wrap(&mut bytes, &control);
+        }
+        Some(Farewell { bytes, is_end: false })
     }
 
     /// Queues the subscriber for a write of its own.

@@ -101,6 +101,8 @@ pub struct Connection {
     text: Vec<u8>,
     chunked: bool,
     ended: bool,
+    /// The body in chunks ended without its last chunk.
+    was_cut: bool,
 }
 
 impl Connection {
@@ -109,7 +111,14 @@ impl Connection {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        Self { stream, raw: Vec::new(), text: Vec::new(), chunked: false, ended: false }
+        Self {
+            stream,
+            raw: Vec::new(),
+            text: Vec::new(),
+            chunked: false,
+            ended: false,
+            was_cut: false,
+        }
     }
 
     /// Sends bytes, whether or not the peer takes them.
@@ -203,6 +212,13 @@ impl Connection {
         true
     }
 
+    /// Reads to the end of the stream; returns whether it was cut, which asks the client to come
+    /// back, instead of ended.
+    pub fn is_cut(&mut self) -> bool {
+        while self.more() {}
+        self.was_cut
+    }
+
     /// The next `length` bytes.
     pub fn bytes(&mut self, length: usize) -> String {
         while self.raw.len() < length {
@@ -238,7 +254,12 @@ impl Connection {
         let size_end = loop {
             match find(&self.raw, b"\r\n") {
                 Some(at) => break at,
-                None => assert!(self.fill(), "closed within a chunk's size"),
+                None if self.fill() => {}
+                None => {
+                    assert!(self.raw.is_empty(), "closed within a chunk's size");
+                    (self.ended, self.was_cut) = (true, true);
+                    return false;
+                }
             }
         };
         let size = str::from_utf8(&self.raw[..size_end]).expect("digits");

@@ -272,6 +272,7 @@ fn a_stream_ends_when_its_token_does() {
         assert!(stream.reads(b": the subscriber's token expired\n"), "it says why");
         assert!(seconds_from_now(0) >= end, "not a moment before");
         assert!(!stream.reads(b"data"), "nothing was published");
+        assert!(stream.is_cut(), "the topic has not ended");
     }
 }
 

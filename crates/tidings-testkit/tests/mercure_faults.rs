@@ -12,8 +12,9 @@ use std::time::Duration;
 use mercure::{HUB, Tokens, bearer, event, id_of, post};
 use tidings_hub::{
     AppendError, Appended, Attach, Bounds, Catalog, ControlStyle, CustomMatcher, Draft, Epoch,
-    Frame, FrameBatch, Framing, Health, Interest, Log, LogIdentity, Matcher, MemoryStore, Page,
-    Position, ReadError, ReadQuery, Record, Shard, ShardConfig, Timestamp, Topic, TopicTest,
+    EventForm, Frame, FrameBatch, Framing, Health, Interest, Log, LogIdentity, Matcher,
+    MemoryStore, Page, Position, ReadError, ReadQuery, Record, Shard, ShardConfig, StreamForm,
+    Timestamp, Topic, TopicTest,
 };
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::http::{Connection, request};
@@ -307,8 +308,11 @@ fn shard() -> Shard {
 fn attach(shard: &mut Shard, wanted: Matcher) {
     shard.attach(Attach {
         interest: Interest::new(vec![wanted], Vec::new()),
-        framing: Framing::Chunked,
-        control_style: ControlStyle::Plain,
+        form: StreamForm {
+            framing: Framing::Chunked,
+            control_style: ControlStyle::Comments,
+            event_form: EventForm::AsPublished,
+        },
         audience: None,
         position: Position::ZERO,
         ended: Vec::new(),

@@ -27,7 +27,7 @@ fn a_form_becomes_an_event_and_the_answer_is_its_id() {
         assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
         assert_eq!(
             event(&mut stream),
-            "event: t\nretry: 700\nid: urn:my:1\ndata: one\ndata: two\ndata: three\n\n"
+            "event: t\nid: urn:my:1\nretry: 700\ndata: one\ndata: two\ndata: three\n\n"
         );
         let answer = publish_as(&server, token, "topic=https://x/1&retry=0&id=&type=");
         let id = answer.text().to_owned();

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::Frame;
-use tidings_hub::{CloseReason, SubscriberId};
+use tidings_hub::{CloseReason, Farewell, SubscriberId};
 
 use crate::limits::BODY_BYTES_MAX;
 
@@ -43,8 +43,10 @@ struct State {
     full: bool,
     /// Whether the shard has finished the stream.
     finished: bool,
-    /// Whether the stream was cut in the middle of an event.
+    /// The stream is cut: its client should come back.
     broken: bool,
+    /// The last poll gave bytes that the HTTP library may not have written yet.
+    unflushed: bool,
     /// The body was dropped.
     dropped: bool,
     waker: Option<Waker>,
@@ -81,12 +83,13 @@ impl BodyPipe {
         Ok(taken)
     }
 
-    pub(crate) fn finish(self, farewell: Option<&[u8]>) {
+    pub(crate) fn finish(self, farewell: Option<&Farewell>) {
         // Without one it breaks off, as a pipe does that is dropped.
         let Some(farewell) = farewell else { return };
         let mut state = self.0.lock();
-        state.buffer.extend_from_slice(farewell);
+        state.buffer.extend_from_slice(&farewell.bytes);
         state.finished = true;
+        state.broken = !farewell.is_end;
         wake(state);
     }
 }
@@ -130,11 +133,18 @@ impl http_body::Body for SubscriberBody {
         if !state.buffer.is_empty() {
             let bytes = Bytes::from(std::mem::take(&mut state.buffer));
             let writable = std::mem::take(&mut state.full).then_some(state.id).flatten();
+            state.unflushed = true;
             drop(state);
             if let Some(id) = writable {
                 self.0.events.writable(id);
             }
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        // An error makes the HTTP library forget what it has not written: let it write that first.
+        if std::mem::take(&mut state.unflushed) && state.broken {
+            drop(state);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if state.finished {
             return Poll::Ready(std::mem::take(&mut state.broken).then_some(Err(BrokenOff)));
@@ -170,13 +180,14 @@ impl State {
     }
 }
 
-/// The stream ended in the middle of an event: the connection must not look as if it ended well.
+/// The stream was cut, in the middle of an event or between two: the connection must not look as if
+/// every topic of the stream had ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokenOff;
 
 impl std::fmt::Display for BrokenOff {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the event stream broke off in the middle of an event")
+        f.write_str("the event stream was cut")
     }
 }
 

@@ -2,7 +2,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use tidings_hub::CloseReason;
+use tidings_hub::{CloseReason, Farewell};
 
 use super::Heard;
 use crate::limits::{PEER_BYTES_MAX, UNSENT_BYTES_MAX};
@@ -68,10 +68,10 @@ impl SocketSink {
         if self.ended { CloseReason::PeerClosed } else { CloseReason::PeerReset }
     }
 
-    pub(crate) fn finish(mut self, farewell: Option<&[u8]>) {
+    pub(crate) fn finish(mut self, farewell: Option<&Farewell>) {
         if let Some(farewell) = farewell {
             // What does not fit at once is lost: the peer sees a broken stream and comes back.
-            let _ = self.write(farewell);
+            let _ = self.write(&farewell.bytes);
             let _ = self.socket.shutdown(Shutdown::Write);
         }
     }

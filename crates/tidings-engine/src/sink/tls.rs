@@ -3,7 +3,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use rustls::{ProtocolVersion, ServerConnection};
-use tidings_hub::CloseReason;
+use tidings_hub::{CloseReason, Farewell};
 
 use super::Heard;
 use crate::limits::{PEER_BYTES_MAX, SEALED_BYTES_MAX, UNSENT_BYTES_MAX};
@@ -102,10 +102,10 @@ impl TlsSink {
         if self.0.ended { CloseReason::PeerClosed } else { CloseReason::PeerReset }
     }
 
-    pub(crate) fn finish(mut self, farewell: Option<&[u8]>) {
+    pub(crate) fn finish(mut self, farewell: Option<&Farewell>) {
         if let Some(farewell) = farewell {
             // What does not fit at once is lost: the peer sees a broken stream and comes back.
-            if self.write(farewell) == Ok(farewell.len()) {
+            if self.write(&farewell.bytes) == Ok(farewell.bytes.len()) {
                 // A stream that ends without this was cut off (RFC 8446 §6.1).
                 self.0.tls.send_close_notify();
                 let _ = self.flush();

@@ -7,15 +7,15 @@ use std::task::{Context, Poll, Waker};
 
 use http_body::Body;
 use tidings_hub::{
-    Attach, ControlStyle, Draft, Epoch, Frame, Framing, Interest, Matcher, MemoryStore, Record,
-    StandingState, Timestamp, Topic,
+    Attach, ControlStyle, Draft, Epoch, EventForm, Frame, Framing, Interest, Matcher, MemoryStore,
+    Record, StandingState, StreamForm, Timestamp, Topic,
 };
 
 use super::*;
 use crate::connection::Began;
 use crate::connection::{Connection, ConnectionId};
 use crate::seat::ConnectionInfo;
-use crate::sink::{BodyPipe, SubscriberBody};
+use crate::sink::{BodyPipe, BrokenOff, SubscriberBody};
 
 const RUN: u32 = 7;
 
@@ -64,8 +64,11 @@ impl Scene {
         self.next_number += 1;
         let attach = Attach {
             interest: Interest::new(vec![Matcher::parse("a").unwrap()], Vec::new()),
-            framing: Framing::Plain,
-            control_style: ControlStyle::Native,
+            form: StreamForm {
+                framing: Framing::Plain,
+                control_style: ControlStyle::Native,
+                event_form: EventForm::AsPublished,
+            },
             audience: None,
             position: Position::ZERO,
             ended: Vec::new(),
@@ -97,13 +100,17 @@ impl Scene {
     }
 }
 
+/// In place of what a body holds that was cut.
+const CUT: &str = "[cut]";
+
 /// What a body holds now; `None` if it has ended.
 fn read(body: &mut SubscriberBody) -> Option<String> {
     match pin!(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Some(frame)) => {
-            let bytes = frame.unwrap().into_data().unwrap();
+        Poll::Ready(Some(Ok(frame))) => {
+            let bytes = frame.into_data().unwrap();
             Some(String::from_utf8(bytes.into()).unwrap())
         }
+        Poll::Ready(Some(Err(BrokenOff))) => Some(CUT.to_owned()),
         Poll::Ready(None) => None,
         Poll::Pending => Some(String::new()),
     }
@@ -188,6 +195,8 @@ fn those_who_are_there_when_the_worker_stops_are_counted_out_too() {
     assert_eq!((counters.sinks()[1], counters.subscribers()), (0, 0));
     let closed = past.find(ConnectionId { run: RUN, number }).unwrap();
     assert_eq!(closed.standing.state, StandingState::Closed(CloseReason::Draining));
-    assert!(read(&mut body).unwrap().starts_with(": hi\n\nretry: "), "it is asked to come back");
-    assert_eq!(read(&mut body), None, "and ends well");
+    let text = read(&mut body).unwrap();
+    assert!(text.starts_with(": hi\n\nevent: tidings.open\nretry: "), "it is asked to come back");
+    assert_eq!(read(&mut body).unwrap(), "", "what was said can be written");
+    assert_eq!(read(&mut body).unwrap(), CUT);
 }

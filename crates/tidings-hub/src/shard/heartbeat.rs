@@ -4,10 +4,10 @@
 use tidings_codec::encode;
 
 use crate::close_reason::CloseReason;
-use crate::frame::Framing;
-use crate::group::ControlStyle;
+use crate::framing::Framing;
 use crate::limits::{END_LOOK_MS, TICK_MS};
 use crate::position::Position;
+use crate::stream_form::{ControlStyle, StreamForm};
 use crate::subscriber::{Phase, SubscriberId};
 use crate::timer::{Tick, TimerWheel};
 
@@ -26,12 +26,14 @@ pub(super) struct Heartbeat {
 const COMMENT: &[u8] = b":\n";
 
 impl Heartbeat {
-    pub(super) fn of(&self, framing: Framing, control_style: ControlStyle) -> &[u8] {
-        match (control_style, framing) {
+    pub(super) fn of(&self, form: StreamForm) -> &[u8] {
+        match (form.control_style, form.framing) {
             (ControlStyle::Native, Framing::Chunked) => &self.chunked,
             (ControlStyle::Native, Framing::Plain) => &self.plain,
-            (ControlStyle::Plain, Framing::Chunked) => &self.comment_chunked,
-            (ControlStyle::Plain, Framing::Plain) => COMMENT,
+            (ControlStyle::Comments | ControlStyle::Nothing, Framing::Chunked) => {
+                &self.comment_chunked
+            }
+            (ControlStyle::Comments | ControlStyle::Nothing, Framing::Plain) => COMMENT,
         }
     }
 }
@@ -186,7 +188,7 @@ impl Shard {
     pub(super) fn finish_heartbeat(&mut self, id: SubscriberId, written: usize) {
         let Some(subscriber) = self.subscribers.get_mut(id.index()) else { return };
         let key = &self.groups[subscriber.group as usize].key;
-        let bytes = self.heartbeat.of(key.framing, key.control_style);
+        let bytes = self.heartbeat.of(key.form);
         subscriber.heartbeat_due = false;
         if written > 0 && written < bytes.len() {
             let outbox = subscriber.outbox.get_or_insert_default();

@@ -104,7 +104,7 @@ impl Shard {
         for notice in std::mem::take(&mut outbox.notices) {
             let mut control = Vec::with_capacity(256);
             notice.encode(&mut control, position, epoch);
-            group.key.framing.wrap(&mut outbox.control, &control);
+            group.key.form.framing.wrap(&mut outbox.control, &control);
         }
     }
 }

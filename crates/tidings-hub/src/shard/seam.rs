@@ -39,8 +39,6 @@ use std::collections::VecDeque;
 use crate::close_reason::CloseReason;
 use crate::encoded_page::EncodedPage;
 use crate::error::ReadError;
-use crate::frame::Framing;
-use crate::group::ControlStyle;
 use crate::interest::Interest;
 use crate::limits::{
     CATCH_UP_FIRST_PAGE_RECORDS, CATCH_UP_FIRST_READS_MAX, CATCH_UP_PAGE_RECORDS_MAX,
@@ -49,6 +47,7 @@ use crate::limits::{
 use crate::position::Position;
 use crate::reset::Reset;
 use crate::start::ResetReason;
+use crate::stream_form::{ControlStyle, StreamForm};
 use crate::subscriber::{Phase, SubscriberId};
 
 use super::{Shard, Skip};
@@ -60,8 +59,8 @@ pub struct ReadOrder {
     pub id: SubscriberId,
     /// What the subscriber wants and may have.
     pub interest: Interest,
-    /// Framing of the events.
-    pub framing: Framing,
+    /// The form of the stream.
+    pub form: StreamForm,
     /// Position after which to begin.
     pub after: Position,
     /// Position to end with.
@@ -112,7 +111,7 @@ impl Shard {
             let order = ReadOrder {
                 id,
                 interest: group.key.interest.clone(),
-                framing: group.key.framing,
+                form: group.key.form,
                 after: subscriber.position,
                 upto,
                 records_max: records_max.min(CATCH_UP_PAGE_RECORDS_MAX),
@@ -151,6 +150,10 @@ impl Shard {
                 // ended.
                 self.enqueue(id);
             }
+            // It has a part of one of the two forms of an end, and which one is not known here.
+            Ok(page) if mid_event && page.begins_with_end => {
+                self.close(id, CloseReason::Overtaken);
+            }
             Ok(page) => {
                 group.note_history(&page);
                 let skip = std::mem::take(&mut subscriber.skip) as usize;
@@ -172,10 +175,15 @@ impl Shard {
     fn skip_to(&mut self, id: SubscriberId, first: Position) {
         let epoch = self.config.epoch;
         let Some((subscriber, group)) = self.group_of(id) else { return };
+        if group.key.form.control_style == ControlStyle::Nothing {
+            // Nothing can be announced: the reconnection of the client learns of the loss.
+            self.close(id, CloseReason::Overtaken);
+            return;
+        }
         let after = subscriber.position;
         let requested = after.event_id(epoch);
         subscriber.position = first.previous().max(subscriber.position);
-        if group.key.control_style == ControlStyle::Native {
+        if group.key.form.control_style == ControlStyle::Native {
             let mut control = Vec::new();
             Reset {
                 reason: ResetReason::Expired,
@@ -185,7 +193,7 @@ impl Shard {
             }
             .encode(&mut control);
             let outbox = subscriber.outbox.get_or_insert_default();
-            group.key.framing.wrap(&mut outbox.control, &control);
+            group.key.form.framing.wrap(&mut outbox.control, &control);
         }
         self.note_skip(Skip { id, after, first });
         self.rejoin(id);

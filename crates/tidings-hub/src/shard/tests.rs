@@ -7,7 +7,7 @@ use crate::encoded_page::EncodedPage;
 use crate::limits::CATCH_UP_READS_MAX;
 use crate::timestamp::Timestamp;
 
-use crate::{Draft, Kind, Log, Matcher, MemoryStore, ReadError, ReadQuery};
+use crate::{Draft, EventForm, Framing, Kind, Log, Matcher, MemoryStore, ReadError, ReadQuery};
 
 use super::*;
 
@@ -66,8 +66,11 @@ impl Scene {
         let mut attach = Attach {
             audience: None,
             interest: Interest::new(wanted, Vec::new()),
-            framing: Framing::Plain,
-            control_style: ControlStyle::Native,
+            form: StreamForm {
+                framing: Framing::Plain,
+                control_style: ControlStyle::Native,
+                event_form: EventForm::AsPublished,
+            },
             position: self.shard.head(),
             ended: Vec::new(),
             first: Vec::new(),
@@ -153,8 +156,9 @@ impl Scene {
         {
             page.reached = last.position();
         }
-        let page = EncodedPage::encode(&page, order.framing, self.shard.config.epoch);
-        page.with_ended(&self.store, &order.interest, order.upto).expect("memory can be read")
+        let page = EncodedPage::encode(&page, order.form, self.shard.config.epoch);
+        page.with_ended(&self.store, &order.interest, order.form, order.upto)
+            .expect("memory can be read")
     }
 
     /// The text written to `id` since the last call.
@@ -244,8 +248,8 @@ fn a_subscriber_that_was_just_sent_an_event_needs_no_heartbeat() {
 fn a_plain_heartbeat_is_a_comment() {
     let mut scene = Scene::new();
     let plain = scene.attach_as("a", |attach| {
-        attach.control_style = ControlStyle::Plain;
-        attach.framing = Framing::Chunked;
+        attach.form.control_style = ControlStyle::Comments;
+        attach.form.framing = Framing::Chunked;
     });
     scene.pass(17_000);
     assert_eq!(scene.take(plain), "2\r\n:\n\r\n");
@@ -256,12 +260,13 @@ fn a_grant_that_ends_ends_the_stream_between_two_events() {
     let mut scene = Scene::new();
     let id = scene.attach_as("a", |attach| {
         attach.expires_ms = Some(5_000);
-        attach.framing = Framing::Chunked;
+        attach.form.framing = Framing::Chunked;
     });
     scene.pass(4_950);
     assert!(scene.closed.is_empty());
     scene.pass(200);
-    let farewell = Some(b"22\r\n: the subscriber's token expired\n\n\r\n0\r\n\r\n".to_vec());
+    let bytes = b"21\r\n: the subscriber's token expired\n\r\n".to_vec();
+    let farewell = Some(Farewell { bytes, is_end: false });
     let [closing] = &scene.closed[..] else { panic!("one is closed") };
     assert_eq!((closing.id, closing.reason), (id, CloseReason::GrantExpired));
     assert_eq!(closing.farewell, farewell);
@@ -295,9 +300,10 @@ fn a_drain_is_spread_over_its_window_and_says_when_to_return() {
     scene.pass(5_200);
     assert_eq!(scene.closed.len(), 100);
     for closing in &scene.closed {
-        let farewell =
-            closing.farewell.as_deref().expect("no subscriber is in the middle of an event");
-        assert!(farewell.starts_with(b"retry: "), "{:?}", farewell.escape_ascii().to_string());
+        let farewell = closing.farewell.as_ref().expect("it is between two events");
+        let text = str::from_utf8(&farewell.bytes).expect("UTF-8");
+        assert!(text.starts_with("event: tidings.open\nretry: ") && text.ends_with("\n\n"));
+        assert!(!farewell.is_end, "whoever is drained comes back");
     }
 }
 
@@ -513,7 +519,8 @@ fn an_ended_topic_closes_subscribers_that_want_nothing_else() {
     scene.turn();
     assert_eq!(scene.closed.len(), 1);
     assert_eq!((scene.closed[0].id, scene.closed[0].reason), (only, CloseReason::TopicEnded));
-    assert_eq!(scene.take(only), scene.take(both), "both got the same bytes");
+    assert_eq!(scene.take(only), "id: k7q2ma:1\nretry: 86400000\ndata: done\n\n");
+    assert_eq!(scene.take(both), "id: k7q2ma:1\ndata: done\n\n");
 }
 
 #[test]
@@ -545,7 +552,7 @@ fn a_topic_that_ends_before_its_subscriber_is_registered_closes_it() {
 }
 
 #[test]
-fn a_topic_that_continues_after_its_end_closes_no_subscriber() {
+fn an_end_that_was_the_last_when_it_was_read_ends_the_stream_although_the_topic_began_again() {
     let mut scene = Scene::new();
     scene.publish_as("job", "done", Kind::End);
     let id = scene.attach_as("job", |attach| attach.position = Position::ZERO);
@@ -554,8 +561,90 @@ fn a_topic_that_continues_after_its_end_closes_no_subscriber() {
     scene.publish("job", "again");
     scene.shard.handle_page(order.id, Ok(page));
     scene.turn();
+    assert_eq!(scene.take(id), "id: k7q2ma:1\nretry: 86400000\ndata: done\n\n");
+    assert_eq!(scene.closed[0].reason, CloseReason::TopicEnded);
+}
+
+#[test]
+fn an_end_in_the_middle_of_history_ends_nothing() {
+    let mut scene = Scene::new();
+    scene.publish_as("job", "done", Kind::End);
+    scene.publish("job", "again");
+    let id = scene.attach_as("job", |attach| attach.position = Position::ZERO);
+    scene.turn();
     assert_eq!(scene.closed, []);
-    assert!(scene.take(id).ends_with("data: again\n\n"));
+    let expected = "id: k7q2ma:1\ndata: done\n\nid: k7q2ma:2\ndata: again\n\n";
+    assert_eq!(scene.take(id), expected);
+}
+
+#[test]
+fn a_stream_ends_with_its_topic_although_the_next_run_has_begun_before_the_end_was_written() {
+    for kind in [Kind::End, Kind::LastEvent] {
+        let mut scene = Scene::new();
+        let (live, slow) = (scene.attach("job"), scene.attach("job"));
+        scene.room.insert(slow, 4);
+        scene.publish_as("job", "done", kind);
+        scene.publish("job", "again");
+        scene.turn();
+        let next = scene.attach("job");
+        scene.publish("job", "more");
+        scene.room.remove(&slow);
+        scene.shard.handle_writable(slow);
+        scene.turn();
+        let reasons: Vec<_> = scene.closed.iter().map(|one| (one.id, one.reason)).collect();
+        assert_eq!(reasons, [(live, CloseReason::TopicEnded), (slow, CloseReason::TopicEnded)]);
+        for id in [live, slow] {
+            let text = scene.take(id);
+            assert!(text.ends_with("data: done\n\n"), "{text}");
+            assert_eq!(text.contains("retry: 86400000\n"), kind == Kind::End, "{text}");
+        }
+        assert_eq!(scene.take(next), "id: k7q2ma:3\ndata: more\n\n");
+    }
+}
+
+#[test]
+fn only_the_last_end_of_several_topics_ends_the_stream_and_keeps_clients_from_coming_back() {
+    let mut scene = Scene::new();
+    let both = scene.attach_as("a", |attach| {
+        let topics = ["a", "b"].map(|topic| Matcher::parse(topic).expect("a valid matcher"));
+        attach.interest = Interest::new(topics.to_vec(), Vec::new());
+    });
+    scene.publish_as("b", "done", Kind::End);
+    scene.turn();
+    assert_eq!(scene.take(both), "id: k7q2ma:1\ndata: done\n\n");
+    assert_eq!(scene.closed, []);
+    scene.publish_as("a", "done", Kind::End);
+    scene.turn();
+    assert_eq!(scene.take(both), "id: k7q2ma:2\nretry: 86400000\ndata: done\n\n");
+    let farewell = Some(Farewell { bytes: Vec::new(), is_end: true });
+    assert_eq!(
+        (scene.closed[0].reason, &scene.closed[0].farewell),
+        (CloseReason::TopicEnded, &farewell)
+    );
+}
+
+#[test]
+fn a_stream_without_control_blocks_is_cut_where_events_are_lost_and_ends_without_a_word() {
+    let nothing = |attach: &mut Attach| attach.form.control_style = ControlStyle::Nothing;
+    let mut scene = Scene::new();
+    let id = scene.attach_as("job", nothing);
+    scene.pass(17_000);
+    scene.publish_as("job", "done", Kind::End);
+    scene.turn();
+    assert_eq!(scene.take(id), ":\n", "a heartbeat, and no end");
+    let farewell = Some(Farewell { bytes: Vec::new(), is_end: true });
+    assert_eq!(scene.closed[0].farewell, farewell);
+
+    let lost = scene.attach_as("a", |attach| {
+        nothing(attach);
+        attach.position = Position::ZERO;
+    });
+    let order = scene.shard.poll_read().expect("it is behind");
+    let first = Position::new(9);
+    scene.shard.handle_page(order.id, Err(ReadError::Expired { first }));
+    scene.turn();
+    assert_eq!((scene.closed[1].id, scene.closed[1].reason), (lost, CloseReason::Overtaken));
+    assert_eq!(scene.take(lost), "");
 }
 
 #[test]

@@ -45,8 +45,11 @@ impl Shard {
             (Source::Page, Some(outbox)) => {
                 outbox.page.as_ref().map_or(&[][..], |page| &page.bytes[outbox.page_sent..])
             }
-            (Source::Heartbeat, _) => self.heartbeat.of(group.key.framing, group.key.control_style),
-            (Source::Ring, _) => group.ring.since(subscriber.offset).unwrap_or(&[]),
+            (Source::Heartbeat, _) => self.heartbeat.of(group.key.form),
+            (Source::Ring, _) => {
+                let bytes = group.ring.since(subscriber.offset).unwrap_or(&[]);
+                &bytes[..group.bytes_to_end(subscriber.offset).unwrap_or(bytes.len())]
+            }
             (Source::Control | Source::Page, None) => &[],
         };
         debug_assert!(!bytes.is_empty());
@@ -82,6 +85,8 @@ impl Shard {
         }
         if written < offered {
             self.block(id);
+        } else if source == Source::Ring && self.is_at_end(id) {
+            self.close(id, CloseReason::TopicEnded);
         } else if source == Source::Ring {
             // Notices may have waited for the end of an event.
             if self.get(id).is_some_and(|subscriber| subscriber.outbox.is_some()) {
@@ -100,6 +105,10 @@ impl Shard {
                 subscriber.position = page.reached;
                 self.delivered += page.ends.len() as u64;
                 self.rejoin(id);
+                if page.is_last {
+                    self.close(id, CloseReason::TopicEnded);
+                    return;
+                }
             }
         }
         self.drop_empty_outbox(id);
@@ -219,6 +228,13 @@ impl Shard {
             return Some(Source::Ring);
         }
         subscriber.heartbeat_due.then_some(Source::Heartbeat)
+    }
+
+    /// Whether the subscriber has just got the last event of its topics.
+    fn is_at_end(&mut self, id: SubscriberId) -> bool {
+        self.group_of(id).is_some_and(|(subscriber, group)| {
+            group.ends_at == Some(subscriber.offset) && subscriber.phase == Phase::Live
+        })
     }
 
     /// Closes a subscriber that has everything from topics that have all ended.

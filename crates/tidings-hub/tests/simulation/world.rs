@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tidings_codec::{EventId, encode};
 use tidings_hub::{
-    Attach, CloseReason, ControlStyle, Draft, EncodedPage, Epoch, Frame, FrameBatch, Framing,
-    Interest, Kind, Log, Matcher, MemoryStore, Outcome, Random, ReadError, ReadOrder, ReadQuery,
-    Record, Shard, ShardConfig, Start, Timestamp, Topic, Visibility,
+    Attach, CloseReason, ControlStyle, Draft, EncodedPage, Epoch, EventForm, Frame, FrameBatch,
+    Framing, Interest, Kind, Log, Matcher, MemoryStore, Outcome, Random, ReadError, ReadOrder,
+    ReadQuery, Record, Shard, ShardConfig, Start, StreamForm, Timestamp, Topic, Visibility,
 };
 
 use crate::reader::{Appetite, Reader};
@@ -334,9 +334,10 @@ impl World {
                     page.reached = last.position();
                 }
                 let page = page.and_then(|page| {
-                    EncodedPage::encode(&page, order.framing, self.epoch).with_ended(
+                    EncodedPage::encode(&page, order.form, self.epoch).with_ended(
                         &self.store,
                         &order.interest,
+                        order.form,
                         order.upto,
                     )
                 });
@@ -381,8 +382,11 @@ impl World {
         let id = self.shards[shard].attach(Attach {
             audience: None,
             interest: reader.interest.clone(),
-            framing: reader.framing,
-            control_style: ControlStyle::Native,
+            form: StreamForm {
+                framing: reader.framing,
+                control_style: ControlStyle::Native,
+                event_form: EventForm::AsPublished,
+            },
             position: resolved.position,
             ended,
             first,

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening, Rejection};
-use tidings_hub::{ControlStyle, Matcher, Notice, Outcome, Position, Start};
+use tidings_hub::{ControlStyle, EventForm, Matcher, Notice, Outcome, Position, Start};
 
 use super::access::{self, Role};
 use super::context::Context;
@@ -96,7 +96,8 @@ pub(super) async fn subscribe(
     let presence = &mercure.presence;
     let missed = place.missed(&opening).map(|since| (since, dialect, opening.interest.clone()));
     let attachment = Attachment {
-        control_style: ControlStyle::Plain,
+        control_style: ControlStyle::Comments,
+        event_form: EventForm::AsPublished,
         // So that there are bytes at once.
         preface: b":\n".to_vec(),
         expires: caller.access.expires,

@@ -10,9 +10,7 @@ use http::request::Parts;
 use serde::Serialize;
 use serde_json::json;
 use tidings_engine::{Engine, Rejection};
-use tidings_hub::{
-    Interest, Outcome, Page, Position, ReadError, Record, Resolved, Start, Timestamp,
-};
+use tidings_hub::{Interest, Outcome, Page, Position, ReadError, Record, Resolved, Start};
 use tokio::time::{Instant, timeout_at};
 
 use super::bounds::Bounds;
@@ -169,10 +167,10 @@ fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, id: &str) {
         id,
         topic: record.topic.as_str(),
         alternates: record.alternates.iter().map(tidings_hub::Topic::as_str).collect(),
-        event: record.event_type.as_ref().map_or("message", |event_type| event_type.as_str()),
+        event: record.event_type_or_default(),
         data: &record.data,
         retry: record.retry_ms,
-        time: rfc3339(record.time()),
+        time: record.time().rfc3339(),
     };
     write(json, &event);
 }
@@ -181,27 +179,8 @@ fn write(json: &mut Vec<u8>, value: &impl Serialize) {
     serde_json::to_writer(json, value).expect("texts and numbers only, into a Vec");
 }
 
-/// Always with milliseconds, so that times compare as texts.
-fn rfc3339(time: Timestamp) -> String {
-    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    format!("{time:.3}")
-}
-
 fn wait_length(text: &str, max: Duration) -> Result<Duration, Problem> {
     query::duration(text).filter(|wait| *wait <= max).ok_or_else(|| {
         query::bad_value("wait", format!("`wait` is a duration such as 30s, at most {max:?}"))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_milliseconds_and_a_zone() {
-        assert_eq!(rfc3339(Timestamp::from_millis(1_000)), "1970-01-01T00:00:01.000Z");
-        assert_eq!(rfc3339(Timestamp::from_millis(1)), "1970-01-01T00:00:00.001Z");
-        assert!(rfc3339(Timestamp::from_millis(u64::MAX)).ends_with('Z'));
-    }
 }

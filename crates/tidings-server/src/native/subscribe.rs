@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening, Rejection};
-use tidings_hub::{ControlStyle, Outcome, Reset, Start};
+use tidings_hub::{ControlStyle, EventForm, Outcome, Reset, Start};
 
 use super::bounds::Bounds;
 use super::start;
@@ -62,6 +62,7 @@ pub(super) async fn subscribe(
     headers.insert(TIDINGS_RESUME, HeaderValue::from_static(opening.outcome.name()));
     let attachment = Attachment {
         control_style: ControlStyle::Native,
+        event_form: EventForm::AsPublished,
         preface: preface(state, &opening),
         expires: caller.grant().expires,
         audience: None,
