@@ -14,11 +14,12 @@ pub struct StreamForm {
 /// What the hub sends to a subscriber besides the publishers' events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ControlStyle {
-    /// Heartbeats are id-only blocks, so that the cursor of a quiet topic keeps moving. Lost events,
-    /// the end of a topic and the time to wait before a reconnection are announced in the stream.
+    /// Heartbeats are id-only blocks, so that the cursor of a quiet topic keeps moving. Lost
+    /// events, the end of a topic and the time to wait before a reconnection are announced in the
+    /// stream.
     Native,
-    /// Heartbeats are bare comments. The end of a topic is an event like others, and nothing else is
-    /// announced.
+    /// Heartbeats are bare comments. The end of a topic is an event like others, and nothing else
+    /// is announced.
     Comments,
     /// Heartbeats are bare comments, and no block is the hub's own: where events are lost the stream
     /// is cut.
@@ -30,7 +31,7 @@ pub enum ControlStyle {
 pub enum EventForm {
     /// With the type and the data that the publisher gave.
     AsPublished,
-    /// As messages whose data is a JSON object with `id`, `topic`, `event`, `data` and `time`. Events
-    /// of the hub itself are not wrapped, so that no publisher can forge them.
+    /// As messages whose data is a JSON object with `id`, `topic`, `event`, `data` and `time`.
+    /// Events of the hub itself are not wrapped, so that no publisher can forge them.
     Envelope,
 }
