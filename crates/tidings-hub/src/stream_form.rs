@@ -21,8 +21,8 @@ pub enum ControlStyle {
     /// Heartbeats are bare comments. The end of a topic is an event like others, and nothing else
     /// is announced.
     Comments,
-    /// Heartbeats are bare comments, and no block is the hub's own: where events are lost the stream
-    /// is cut.
+    /// Heartbeats are bare comments, and no block is the hub's own: where events are lost the
+    /// stream is cut.
     Nothing,
 }
 
