@@ -47,8 +47,8 @@ pub(crate) struct Group {
     pub(crate) offered: Position,
     /// For each wanted matcher, whether its topic has ended. Absent while none has.
     ended: Option<Box<[bool]>>,
-    /// Offset after the newest frame with which everything that the members want had ended: a member
-    /// that gets to it ends there, although a topic may have begun again meanwhile.
+    /// Offset after the newest frame with which everything that the members want had ended: the
+    /// stream of a member that gets to it ends there, even if a topic has begun again meanwhile.
     pub(crate) ends_at: Option<u64>,
 }
 

@@ -88,6 +88,6 @@ pub const SCAN_RECORDS_MAX: usize = 8192;
 pub const SEEK_RECORDS_MAX: usize = 65_536;
 
 /// The time to wait before a reconnection that a stream announces with the last end of its topics,
-/// in milliseconds: a day. By the standard a client comes back even then (HTML §9.2.3), once, and is
-/// answered 204; a client that would reconnect for ever is held off.
+/// in milliseconds: a day. By the standard a client comes back even then (HTML §9.2.3), once, and
+/// is answered 204; a client that would reconnect for ever is held off.
 pub const END_RETRY_MS: u64 = 86_400_000;
