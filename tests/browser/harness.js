@@ -1,22 +1,30 @@
 // A test is a sentence and a function. Tests run one after the other, because they share a machine
-// of two cores.
+// of two cores; those that mostly wait may ask to run together.
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const tests = [];
 
-/** `fn` gets no arguments; what it opens it passes to `after`, to be undone in reverse. */
-export function test(sentence, fn) {
-  tests.push({ sentence, fn });
+/** Tests in progress at a time, at most, among those that run together. */
+const TOGETHER_MAX = 5;
+
+/**
+ * `fn` gets no arguments; what it opens it passes to `after`, to be undone in reverse. A test that
+ * is `together` runs beside its neighbours in the file that are, too.
+ */
+export function test(sentence, fn, { together = false } = {}) {
+  tests.push({ sentence, fn, together });
 }
 
-const undo = [];
+/** What the test in progress has to undo. */
+const undo = new AsyncLocalStorage();
 
 /** Registers something to end with the test. */
 export function after(fn) {
-  undo.push(fn);
+  undo.getStore().push(fn);
 }
 
 /** A new folder, removed after the test. */
@@ -66,38 +74,50 @@ export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Runs all tests whose sentence contains `wanted`, and returns how many failed. */
 export async function run(wanted = "") {
-  let [passed, failed, skipped] = [0, 0, 0];
-  for (const { sentence, fn } of tests.filter(({ sentence }) => sentence.includes(wanted))) {
-    const started = Date.now();
-    let problem;
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const rest = tests.filter(({ sentence }) => sentence.includes(wanted));
+  while (rest.length) {
+    const alone = rest.findIndex(({ together }) => !together);
+    const neighbours = rest.splice(0, alone === -1 ? rest.length : Math.max(alone, 1));
+    const worker = async () => {
+      while (neighbours.length) counts[await undo.run([], runOne, neighbours.shift())] += 1;
+    };
+    await Promise.all(Array.from({ length: TOGETHER_MAX }, worker));
+  }
+  const skipped = counts.skipped ? `, ${counts.skipped} skipped` : "";
+  console.log(`\n${counts.passed} passed, ${counts.failed} failed${skipped}`);
+  return counts.failed;
+}
+
+/** Runs a test, undoes what it did, says how it went, and returns that in one word. */
+async function runOne({ sentence, fn }) {
+  const started = Date.now();
+  let problem;
+  try {
+    await withLimit(fn(), process.env.PICTURES ? 120_000 : 60_000);
+  } catch (error) {
+    problem = error;
+  }
+  const mine = undo.getStore();
+  while (mine.length) {
     try {
-      await withLimit(fn(), process.env.PICTURES ? 120_000 : 60_000);
+      await mine.pop()();
     } catch (error) {
-      problem = error;
-    }
-    while (undo.length) {
-      try {
-        await undo.pop()();
-      } catch (error) {
-        problem ??= error;
-      }
-    }
-    const seconds = ((Date.now() - started) / 1000).toFixed(1);
-    if (problem instanceof Skipped) {
-      skipped += 1;
-      console.log(`skipped ${sentence}: ${problem.message}`);
-    } else if (problem) {
-      failed += 1;
-      const stack = problem.stack.replaceAll("\n", "\n        ");
-      console.log(`FAILED  ${sentence} (${seconds} s)\n        ${stack}`);
-    } else {
-      passed += 1;
-      console.log(`ok      ${sentence} (${seconds} s)`);
+      problem ??= error;
     }
   }
-  const rest = skipped ? `, ${skipped} skipped` : "";
-  console.log(`\n${passed} passed, ${failed} failed${rest}`);
-  return failed;
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  if (problem instanceof Skipped) {
+    console.log(`skipped ${sentence}: ${problem.message}`);
+    return "skipped";
+  }
+  if (problem) {
+    const stack = problem.stack.replaceAll("\n", "\n        ");
+    console.log(`FAILED  ${sentence} (${seconds} s)\n        ${stack}`);
+    return "failed";
+  }
+  console.log(`ok      ${sentence} (${seconds} s)`);
+  return "passed";
 }
 
 function withLimit(promise, ms) {

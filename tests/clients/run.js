@@ -1,10 +1,15 @@
 // node run.js [PART OF A SENTENCE]
 
+import { closeBrowser } from "../browser/browser.js";
 import { run } from "../browser/harness.js";
 
 await import("./eventsource.test.js");
 await import("./polyfill.test.js");
+await import("./readers.test.js");
+await import("./pages.test.js");
 await import("./python.test.js");
 await import("./examples.test.js");
 
-process.exit((await run(process.argv[2])) ? 1 : 0);
+const failed = await run(process.argv[2]);
+await closeBrowser();
+process.exit(failed ? 1 : 0);
