@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_payload_is_as_long_as_asked_and_reads_back() {
+    fn a_payload_has_the_requested_length_and_can_be_parsed() {
         let header = Header { run: 9, lane: 3, number: 42, intended_ns: 1_234_567_890 };
         let mut out = Vec::new();
         write(header, 100, &mut out);

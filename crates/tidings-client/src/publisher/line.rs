@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_one_line_whatever_is_in_the_data() {
+    fn an_event_is_one_line_whatever_its_data_contains() {
         let mut event = Event::new("two\nlines\r\"");
         event.retry_ms = Some(7);
         let line = encode("a/b", &event, Some(&EventId::new("i").unwrap()));

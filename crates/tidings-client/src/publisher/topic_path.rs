@@ -1,4 +1,4 @@
-//! From a topic to the path of its publishes.
+//! The path to which events on a topic are published.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tidings_codec::{Event, EventId};
@@ -51,14 +51,14 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_would_not_arrive_as_it_is_has_no_path() {
+    fn a_topic_that_might_not_arrive_unchanged_has_no_path() {
         for topic in ["", "/", "a//b", "a/", "../admin", "a/./b", "https://h/x"] {
             assert_eq!(with_query(topic, &Event::new(""), None), None, "{topic}");
         }
     }
 
     #[test]
-    fn fields_other_than_the_data_stand_in_the_query() {
+    fn fields_other_than_the_data_are_in_the_query() {
         let mut event = Event::new("x");
         event.event_type = Some(EventType::new("a&b").unwrap());
         event.retry_ms = Some(5);

@@ -31,7 +31,7 @@ impl World {
         Self { now, session }
     }
 
-    /// From a wish to connect to a request.
+    /// Takes the session from its first command to a sent request.
     fn request(&mut self) -> Request<Bytes> {
         let command = self.session.poll_command();
         assert!(matches!(command, Some(Command::Prepare(_))), "{command:?}");
@@ -65,7 +65,7 @@ impl World {
         self.session.handle_timeout(self.now);
     }
 
-    fn wait_told(&mut self) -> Duration {
+    fn reported_wait(&mut self) -> Duration {
         match self.session.poll_item() {
             Some(Ok(Item::Reconnecting(lost))) => lost.wait,
             other => panic!("{other:?}"),
@@ -74,12 +74,12 @@ impl World {
 }
 
 #[test]
-fn a_lost_connection_is_dropped_and_wished_for_again_when_the_wait_is_over() {
+fn a_lost_connection_is_dropped_and_requested_again_after_the_wait() {
     let mut world = World::new();
     world.open();
     world.session.handle_body_end(world.now);
     assert!(matches!(world.session.poll_command(), Some(Command::Drop)));
-    assert_eq!(world.wait_told(), Duration::from_secs(3));
+    assert_eq!(world.reported_wait(), Duration::from_secs(3));
     assert_eq!(world.session.poll_timeout(), Some(world.now + Duration::from_secs(3)));
     world.pass(Duration::from_millis(2999));
     assert!(world.session.poll_command().is_none());
@@ -104,7 +104,7 @@ fn a_timeout_that_has_not_come_changes_nothing() {
 }
 
 #[test]
-fn events_are_decoded_one_by_one_as_they_are_asked_for() {
+fn events_are_decoded_one_by_one_on_request() {
     let mut world = World::new();
     world.open();
     let two = Bytes::from_static(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
@@ -135,7 +135,7 @@ fn events_share_ids_types_and_origins_that_do_not_change() {
 }
 
 #[test]
-fn a_type_with_nul_is_mended_and_not_lost() {
+fn nul_in_a_type_is_replaced() {
     let mut world = World::new();
     world.open();
     let stream = Bytes::from_static(b"event: a\0b\ndata: 1\n\n");
@@ -147,7 +147,7 @@ fn a_type_with_nul_is_mended_and_not_lost() {
 }
 
 #[test]
-fn what_comes_too_late_is_passed_over() {
+fn input_after_close_is_ignored() {
     let mut world = World::new();
     world.open();
     world.session.handle_close();
@@ -166,7 +166,7 @@ fn what_comes_too_late_is_passed_over() {
 }
 
 #[test]
-fn a_wait_longer_than_any_clock_is_a_very_long_one() {
+fn an_overflowing_wait_becomes_a_very_long_one() {
     struct Never;
     impl RetryPolicy for Never {
         fn wait(&mut self, _: &Lost<'_>) -> Option<Duration> {
@@ -181,7 +181,7 @@ fn a_wait_longer_than_any_clock_is_a_very_long_one() {
 }
 
 #[test]
-fn a_refusal_closes_the_source_before_its_body_is_read() {
+fn a_rejection_closes_the_source_before_its_body_is_read() {
     let mut world = World::new();
     world.request();
     world.answer(404);
