@@ -10,8 +10,8 @@ use crate::InvalidField;
 /// The type of an event: in a browser, the name given to `addEventListener`.
 ///
 /// It is never empty and never contains CR, LF or U+0000. An event without a type is a
-/// [`message`](Self::DEFAULT). (The standard would allow U+0000 here. We reject it, because nobody
-/// needs it and too many programs cut a string there.)
+/// [`message`](Self::DEFAULT). (The standard would allow U+0000 here. We reject it, because too
+/// many programs cut a string there.)
 ///
 /// Clones share the text.
 ///

@@ -269,8 +269,8 @@ async fn try_resume(asked: &Asked, watch: &Watch, provoke: Option<&Provoke>) -> 
     if watch.last_id.is_empty() {
         return if watch.events > 0 { Resume::NoIds } else { Resume::Untried };
     }
-    // An event published while nobody listens is the one that must come. Otherwise, resume after
-    // the last event but one, and the last one must come.
+    // An event published while there is no subscriber is the one that must come. Otherwise, resume
+    // after the last event but one, and the last one must come.
     let (after, expected) = match provoke {
         Some(provoke) => {
             if provoke.publish(PROVOKED, asked.started).await.problem.is_some() {

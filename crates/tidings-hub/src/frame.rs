@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_keeps_clients_from_coming_back_only_where_the_stream_ends_with_it() {
+    fn an_end_stops_reconnections_only_where_the_stream_ends_with_it() {
         let end = frame(Kind::End, "{}");
         assert_eq!(end.bytes(AS_PUBLISHED), b"event: end\nid: k7q2ma:7\ndata: {}\n\n");
         let last = b"event: end\nid: k7q2ma:7\nretry: 86400000\ndata: {}\n\n";

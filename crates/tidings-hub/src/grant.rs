@@ -14,7 +14,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Everything, for ever: what an open hub grants to everybody.
+    /// Everything, for ever: what an open hub grants to every client.
     pub fn everything() -> Self {
         Self { publish: vec![Matcher::All], subscribe: vec![Matcher::All], expires: None }
     }

@@ -16,7 +16,7 @@ pub struct Interest {
     /// Needed for events whose topics decide; `None` if the grant was found to cover all that is
     /// wanted.
     by_topic: Option<Arc<[Matcher]>>,
-    /// Needed for public events; `None` if everybody may have them.
+    /// Needed for public events; `None` if every subscriber may have them.
     public: Option<Arc<[Matcher]>>,
     /// Needed for private events.
     private: Arc<[Matcher]>,

@@ -85,13 +85,13 @@ fn a_bad_token_is_rejected_with_the_check_that_failed() {
     };
     let foreign = json!({ "iss": ISSUER, "aud": RESOURCE, "exp": 4_000_000_000_u64 });
     let cases = [
-        (hs256(&claim, b"a secret of somebody else, of 32 bytes"), "signature"),
+        (hs256(&claim, b"a secret of another issuer, of 32 bytes"), "signature"),
         (with("exp", json!(seconds_from_now(-2))), "expired (exp)"),
         (with("nbf", json!(seconds_from_now(60))), "not valid yet (nbf)"),
         (zero(&json!({ "mercure": { "publish": "*" } })), "mercure claim"),
         (zero(&json!({ "mercure": { "publish": vec!["a"; 1001] } })), "1000 selectors"),
         ("x".repeat(60), "neither a known key nor"),
-        (hs256_typed(&foreign, b"a secret of somebody else, of 32 bytes", "at+jwt"), "signature"),
+        (hs256_typed(&foreign, b"a secret of another issuer, of 32 bytes", "at+jwt"), "signature"),
         (ours(json!({ "iss": "https://other.example" })), "(iss)"),
         (ours(json!({ "iss": null })), "(iss)"),
         (ours(json!({ "aud": "https://other.example" })), "(aud)"),
@@ -209,7 +209,7 @@ fn anonymous_subscribers_get_public_events_and_bad_tokens_are_not_anonymous() {
         post(&server, "topic=a&data=2");
         assert!(event(&mut stream).ends_with("data: 2\n\n"));
     }
-    let bad = bearer(&hs256(&json!({}), b"a secret of somebody else, of 32 bytes"));
+    let bad = bearer(&hs256(&json!({}), b"a secret of another issuer, of 32 bytes"));
     assert_eq!(get(&server, "topic=a", &[("authorization", &bad)]).status(), 401);
     assert_eq!(server.request("POST", HUB, &[FORM], "topic=a").status(), 401);
 }

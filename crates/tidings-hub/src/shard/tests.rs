@@ -304,7 +304,7 @@ fn a_drain_is_spread_over_its_window_and_says_when_to_return() {
         let farewell = closing.farewell.as_ref().expect("it is between two events");
         let text = str::from_utf8(&farewell.bytes).expect("UTF-8");
         assert!(text.starts_with("event: tidings.open\nretry: ") && text.ends_with("\n\n"));
-        assert!(!farewell.is_end, "whoever is drained comes back");
+        assert!(!farewell.is_end, "a drained subscriber comes back");
     }
 }
 
@@ -342,7 +342,7 @@ fn an_overtaken_subscriber_continues_from_the_log_to_the_byte() {
     scene.turn();
     received.push_str(&scene.take(slow));
     assert!(received == scene.take(fast), "the slow one has what the fast one has");
-    assert_eq!(scene.shard.rings_bytes(), 0, "everybody has everything");
+    assert_eq!(scene.shard.rings_bytes(), 0, "all subscribers have everything");
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn a_shard_knows_that_frames_have_come_for_the_group_it_is_writing_to() {
         "the one has to be written to again, the other gets both"
     );
     scene.turn();
-    assert!(!scene.shard.has_newer_frames(), "everybody has everything");
+    assert!(!scene.shard.has_newer_frames(), "all subscribers have everything");
 }
 
 #[test]

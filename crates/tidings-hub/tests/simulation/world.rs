@@ -149,7 +149,7 @@ impl World {
             assert_ne!(ended, reader.interest.wanted().len(), "a reader of nothing else is closed");
         }
         for shard in &self.shards {
-            assert_eq!(shard.rings_bytes(), 0, "rings forget what everybody has");
+            assert_eq!(shard.rings_bytes(), 0, "rings drop what all subscribers have");
         }
         self.counters.events = self.events();
         let delivered: u64 = self.shards.iter().map(Shard::deliveries).sum();

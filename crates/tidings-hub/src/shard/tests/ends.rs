@@ -15,7 +15,7 @@ fn an_ended_topic_closes_subscribers_that_want_nothing_else() {
 }
 
 #[test]
-fn a_subscriber_that_reads_the_end_from_history_is_closed_too() {
+fn a_subscriber_that_reads_the_end_from_history_is_also_closed() {
     let mut scene = Scene::new();
     scene.publish_as("job", "done", Kind::End);
     // Other topics continue: after the last record it wants there is still some log to look
@@ -94,7 +94,7 @@ fn a_stream_ends_with_its_topic_although_the_next_run_has_begun_before_the_end_w
 }
 
 #[test]
-fn only_the_last_end_of_several_topics_ends_the_stream_and_keeps_clients_from_coming_back() {
+fn only_the_last_end_of_several_topics_ends_the_stream_and_stops_reconnections() {
     let mut scene = Scene::new();
     let both = scene.attach_as("a", |attach| {
         let topics = ["a", "b"].map(|topic| Matcher::parse(topic).expect("a valid matcher"));
@@ -115,7 +115,7 @@ fn only_the_last_end_of_several_topics_ends_the_stream_and_keeps_clients_from_co
 }
 
 #[test]
-fn a_stream_without_control_blocks_is_cut_where_events_are_lost_and_ends_without_a_word() {
+fn a_stream_without_control_blocks_is_cut_where_events_are_lost_and_its_end_is_not_announced() {
     let nothing = |attach: &mut Attach| attach.form.control_style = ControlStyle::Nothing;
     let mut scene = Scene::new();
     let id = scene.attach_as("job", nothing);
