@@ -1,0 +1,124 @@
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use tidings_engine::Engine;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config::HttpConfig;
+use crate::error::BindError;
+use crate::handler::Handler;
+use crate::listener::Listener;
+use crate::room::Room;
+use crate::shared::{Protocols, Shared};
+use crate::stage::Stage;
+use crate::state::State;
+use crate::visit::Door;
+
+/// An HTTP server in front of an engine: bound to its addresses, and not yet serving.
+pub(crate) struct HttpServer {
+    listeners: Vec<Listener>,
+    redirects: Vec<Listener>,
+    state: Arc<State>,
+    protocols: Protocols,
+    room: Arc<Room>,
+    stage: watch::Sender<Stage>,
+}
+
+impl HttpServer {
+    /// Binds the addresses of `config`. From here on the system lets clients connect; they are
+    /// answered once [`serve`](Self::serve) runs. Sockets that somebody else has bound and listens
+    /// on come as `bound`; each stands for its own address. `has_face_keys` says whether a protocol
+    /// has keys of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`].
+    pub(crate) fn bind(
+        config: HttpConfig,
+        has_face_keys: bool,
+        engine: Engine,
+        mut bound: Vec<TcpListener>,
+    ) -> Result<Self, BindError> {
+        config.check(has_face_keys)?;
+        let all: Vec<_> = config.listen.iter().chain(&config.redirect).copied().collect();
+        let door = match &config.tls {
+            Some(tls) => Door::Tls(Arc::clone(tls.config()).into()),
+            None => Door::Plain,
+        };
+        let mut bind = |address: &SocketAddr| {
+            let same = |one: &TcpListener| one.local_addr().is_ok_and(|bound| bound == *address);
+            match bound.iter().position(same) {
+                Some(place) => Listener::adopt(bound.swap_remove(place), *address, door.clone()),
+                None => Listener::bind(*address, &all, door.clone()),
+            }
+        };
+        let listeners = config.listen.iter().map(&mut bind).collect::<Result<Vec<_>, _>>()?;
+        let door = Door::Redirect { port: listeners[0].local_addr().port() };
+        let bind = |address: &SocketAddr| Listener::bind(*address, &all, door.clone());
+        let redirects = config.redirect.iter().map(bind).collect::<Result<_, _>>()?;
+        let stage = watch::Sender::new(Stage::Serving);
+        let protocols = Protocols::new(&config, engine.takes_sockets());
+        let room = Arc::new(Room::new(config.connections_max));
+        let state = Arc::new(State::new(engine, config, has_face_keys, stage.subscribe()));
+        Ok(Self { listeners, redirects, state, protocols, room, stage })
+    }
+
+    /// What the requests of this server are answered from.
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// The addresses listened on, in the order of the configuration, with the ports that the system
+    /// chose.
+    pub(crate) fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(Listener::local_addr).collect()
+    }
+
+    /// The addresses from which everybody is sent on, as [`local_addrs`](Self::local_addrs).
+    pub(crate) fn redirect_addrs(&self) -> Vec<SocketAddr> {
+        self.redirects.iter().map(Listener::local_addr).collect()
+    }
+
+    /// Answers requests by `handler` until `shutdown` is ready, then leaves: takes no more
+    /// connections, lets the engine tell its subscribers to come back
+    /// ([`HttpConfig::drain_window`]), lets begun requests end, and cuts what is left after
+    /// [`HttpConfig::drain_max`]. The engine is drained, but not stopped.
+    ///
+    /// Must run on a tokio runtime with its I/O and timers enabled.
+    pub(crate) async fn serve(self, handler: Arc<dyn Handler>, shutdown: impl Future<Output = ()>) {
+        let Self { listeners, redirects, state, protocols, room, stage } = self;
+        let shared = Shared { state, handler, protocols: Arc::new(protocols), room };
+        let mut accepting = JoinSet::new();
+        for listener in listeners.into_iter().chain(redirects) {
+            match listener.start() {
+                Ok(listener) => {
+                    accepting.spawn(listener.run(shared.clone()));
+                }
+                Err(error) => tracing::error!(%error, "an address cannot be served"),
+            }
+        }
+        shutdown.await;
+
+        accepting.shutdown().await;
+        stage.send_replace(Stage::Leaving);
+        let config = shared.state.config();
+        let left = tokio::time::timeout(config.drain_max, async {
+            shared.state.engine().drain(config.drain_window).await;
+            shared.room.emptied().await;
+        });
+        if left.await.is_err() {
+            let cut = shared.room.connections();
+            tracing::warn!(connections = cut, "not everybody left in time; they are cut off");
+        }
+        stage.send_replace(Stage::Gone);
+    }
+}
+
+impl std::fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (listeners, redirects) = (&self.listeners, &self.redirects);
+        let mut out = f.debug_struct("HttpServer");
+        out.field("listeners", listeners).field("redirects", redirects).finish_non_exhaustive()
+    }
+}
