@@ -4,4 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| tidings_server::fuzz::form(input));
+fuzz_target!(|input: &[u8]| {
+    tidings_mercure::fuzz::form(input);
+    tidings_http::fuzz::query(input);
+});

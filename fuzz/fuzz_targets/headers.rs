@@ -4,4 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| tidings_server::fuzz::headers(input));
+fuzz_target!(|input: &[u8]| {
+    let headers = tidings_http::fuzz::headers(input);
+    tidings_server::fuzz::headers(&headers);
+    tidings_mercure::fuzz::headers(&headers);
+});

@@ -4,5 +4,18 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use tidings_hub::{Matcher, Topic};
 
-fuzz_target!(|input: &str| tidings_server::fuzz::patterns(input));
+fuzz_target!(|input: &str| {
+    let mut lines = input.lines();
+    let Some(words) = lines.next() else { return };
+    let topics: Vec<_> = lines.filter_map(|line| Topic::new(line).ok()).collect();
+    if let Ok(matcher) = Matcher::parse(words) {
+        assert_eq!(Matcher::parse(&matcher.to_string()), Ok(matcher.clone()));
+        for topic in &topics {
+            let is_itself = matcher.as_exact() == Some(topic);
+            assert!(matcher.matches(topic) || !is_itself);
+        }
+    }
+    tidings_mercure::fuzz::patterns(words, &topics);
+});

@@ -5,4 +5,10 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| tidings_server::fuzz::token(input));
+fuzz_target!(|input: &[u8]| {
+    if let Ok(text) = str::from_utf8(input) {
+        tidings_mercure::fuzz::shape(text);
+    }
+    let signed = tidings_http::fuzz::token(input);
+    tidings_mercure::fuzz::claims(&signed, tidings_http::fuzz::keys());
+});

@@ -8,7 +8,7 @@ use crate::response_body::{Body, Response};
 use crate::stream::Stream;
 
 /// What a handler gives back.
-pub(crate) enum Answer {
+pub enum Answer {
     /// A whole response.
     Response(Response),
     /// An event stream that an engine will write; which way is not the handler's business.
@@ -17,7 +17,7 @@ pub(crate) enum Answer {
 
 impl Answer {
     /// The status, whichever it is.
-    pub(crate) fn status(&self) -> StatusCode {
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Response(response) => response.status(),
             Self::Stream(_) => StatusCode::OK,
@@ -25,7 +25,7 @@ impl Answer {
     }
 
     /// The headers, whichever it is.
-    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
         match self {
             Self::Response(response) => response.headers_mut(),
             Self::Stream(stream) => &mut stream.headers,
@@ -35,14 +35,10 @@ impl Answer {
 
 /// What `X-Content-Type-Options` says in every answer: nothing of a publisher's is to be taken for
 /// another type than it is sent with.
-pub(crate) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+pub const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// A response with a body that is there already.
-pub(crate) fn whole(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response {
+pub fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = http::Response::new(Body::whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -50,21 +46,21 @@ pub(crate) fn whole(
 }
 
 /// A JSON answer that nobody keeps.
-pub(crate) fn json(body: impl Into<Bytes>) -> Response {
+pub fn json(body: impl Into<Bytes>) -> Response {
     let mut response = whole(StatusCode::OK, "application/json", body);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 /// A response without a body.
-pub(crate) fn empty(status: StatusCode) -> Response {
+pub fn empty(status: StatusCode) -> Response {
     let mut response = http::Response::new(Body::whole(Bytes::new()));
     *response.status_mut() = status;
     response
 }
 
 /// Methods as a header value.
-pub(crate) fn list(methods: &[Method]) -> HeaderValue {
+pub fn list(methods: &[Method]) -> HeaderValue {
     let names: Vec<_> = methods.iter().map(Method::as_str).collect();
     HeaderValue::from_str(&names.join(", ")).expect("methods are tokens")
 }

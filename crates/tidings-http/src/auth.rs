@@ -1,10 +1,10 @@
 //! Who is asking, and what they may do.
 
-pub(crate) mod cache;
+pub mod cache;
 mod key_set;
 mod keys;
 mod plain_key;
-pub(crate) mod token;
+pub mod token;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub use keys::{ApiKey, JwtKey};
 
 /// All keys, and what those without one may do.
 #[derive(Debug)]
-pub(crate) struct Auth {
+pub struct Auth {
     api_keys: Vec<ApiKey>,
     jwt_keys: Vec<JwtKey>,
     known: TokenCache<Signed<Arc<Grant>>>,
@@ -55,12 +55,12 @@ impl Auth {
     }
 
     /// What a request without a token may do.
-    pub(crate) fn anonymous(&self) -> Option<&Arc<Grant>> {
+    pub fn anonymous(&self) -> Option<&Arc<Grant>> {
         self.anonymous.as_ref()
     }
 
     /// The API key that `token` is, if it is one.
-    pub(crate) fn api_key(&self, token: &str) -> Option<&ApiKey> {
+    pub fn api_key(&self, token: &str) -> Option<&ApiKey> {
         ApiKey::find(&self.api_keys, token)
     }
 
@@ -71,7 +71,7 @@ impl Auth {
     /// # Errors
     ///
     /// A 401 that says why.
-    pub(crate) fn identify(
+    pub fn identify(
         &self,
         parts: &Parts,
         query_token: Option<&str>,
@@ -118,14 +118,14 @@ impl Auth {
     }
 
     /// What a token is counted as, where tokens have bounds.
-    pub(crate) fn token_key(&self, token: &str) -> Option<Key> {
+    pub fn token_key(&self, token: &str) -> Option<Key> {
         self.counted.as_ref().map(|hasher| hasher.hash_one(token))
     }
 }
 
 /// Who is asking.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller {
+pub struct Caller {
     grant: Arc<Grant>,
     anonymous: bool,
     token: Option<Key>,
@@ -138,41 +138,43 @@ impl Caller {
         Self { grant, anonymous: false, token, share }
     }
 
-    pub(crate) fn anonymous(grant: Arc<Grant>) -> Self {
+    /// A caller without a token, which may do what `grant` says.
+    pub fn anonymous(grant: Arc<Grant>) -> Self {
         Self { grant, anonymous: true, token: None, share: None }
     }
 
     /// What the caller's token is counted as, if it is.
-    pub(crate) fn token(&self) -> Option<Key> {
+    pub fn token(&self) -> Option<Key> {
         self.token
     }
 
     /// What all who have the caller's key have together, where that is bounded.
-    pub(crate) fn share(&self) -> Option<&KeyShare> {
+    pub fn share(&self) -> Option<&KeyShare> {
         self.share.as_deref()
     }
 
-    pub(crate) fn grant(&self) -> &Grant {
+    /// What the caller may do.
+    pub fn grant(&self) -> &Grant {
         &self.grant
     }
 
     /// Waits until the caller's token expires, for ever if it does not; then gives the 401 that
     /// says so.
-    pub(crate) async fn expired(&self) -> Problem {
+    pub async fn expired(&self) -> Problem {
         let Some(end) = self.grant.expires else { return std::future::pending().await };
         clock::reached(end).await;
         invalid(&InvalidToken::Expired)
     }
 
     /// Whether the caller has its rights by nothing but being able to reach the hub.
-    pub(crate) fn is_anonymous(&self) -> bool {
+    pub fn is_anonymous(&self) -> bool {
         self.anonymous
     }
 
     /// # Errors
     ///
     /// A 403 that names the topic.
-    pub(crate) fn check_publish(&self, topic: &Topic) -> Result<(), Problem> {
+    pub fn check_publish(&self, topic: &Topic) -> Result<(), Problem> {
         if self.grant.may_publish(topic) {
             return Ok(());
         }
@@ -182,7 +184,7 @@ impl Caller {
     /// # Errors
     ///
     /// A 403 that names the matcher.
-    pub(crate) fn check_subscribe(&self, matcher: &Matcher) -> Result<(), Problem> {
+    pub fn check_subscribe(&self, matcher: &Matcher) -> Result<(), Problem> {
         if self.grant.may_subscribe(matcher) {
             return Ok(());
         }
@@ -201,7 +203,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 }
 
 /// A 403 for a caller whose grant does not reach.
-pub(crate) fn forbidden(detail: String) -> Problem {
+pub fn forbidden(detail: String) -> Problem {
     let challenge =
         HeaderValue::from_static(r#"Bearer realm="tidings", error="insufficient_scope""#);
     Problem::new(Code::NotGranted, detail).with_header(header::WWW_AUTHENTICATE, challenge)

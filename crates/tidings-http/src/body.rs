@@ -73,12 +73,12 @@ impl Body for RequestBody {
 }
 
 /// The length that the body says it has.
-pub(crate) fn announced_length(headers: &HeaderMap) -> Option<u64> {
+pub fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers::first(headers, header::CONTENT_LENGTH)?.parse().ok()
 }
 
 /// The media type of the body in lower case, without parameters; empty if none is given.
-pub(crate) fn media_type(headers: &HeaderMap) -> String {
+pub fn media_type(headers: &HeaderMap) -> String {
     let value = headers::first(headers, header::CONTENT_TYPE).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or("");
     essence.trim().to_ascii_lowercase()
@@ -89,7 +89,7 @@ pub(crate) fn media_type(headers: &HeaderMap) -> String {
 /// # Errors
 ///
 /// A 415 that says which coding is read (RFC 9110 §15.5.16).
-pub(crate) fn check_coding(headers: &HeaderMap, body: &RequestBody) -> Result<(), Problem> {
+pub fn check_coding(headers: &HeaderMap, body: &RequestBody) -> Result<(), Problem> {
     let codings = headers::joined(headers, header::CONTENT_ENCODING, ", ");
     let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
     if codings.split(',').map(str::trim).all(is_plain) || body.is_end_stream() {
@@ -100,19 +100,22 @@ pub(crate) fn check_coding(headers: &HeaderMap, body: &RequestBody) -> Result<()
         .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
 }
 
-pub(crate) fn too_large(bytes_max: usize) -> Problem {
+/// The problem of an event that is longer than `bytes_max`.
+pub fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::EventTooLarge, format!("send at most {bytes_max} bytes as one event"))
         .with("bytes_max", bytes_max)
 }
 
-pub(crate) fn timed_out(idle_max: Duration) -> Problem {
+/// The problem of a body that paused for longer than `idle_max`.
+pub fn timed_out(idle_max: Duration) -> Problem {
     Problem::new(
         Code::RequestTimeout,
         format!("send the body without a pause of more than {} s", idle_max.as_secs_f32()),
     )
 }
 
-pub(crate) fn broken(error: &(dyn Error + Send + Sync)) -> Problem {
+/// The problem of a body that broke off. The log has the cause.
+pub fn broken(error: &(dyn Error + Send + Sync)) -> Problem {
     tracing::debug!(%error, "a request's body broke off");
     Problem::new(Code::TruncatedBody, "send the whole body again")
 }

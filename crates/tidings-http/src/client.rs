@@ -39,10 +39,11 @@ impl TrustedProxies {
 
 /// Who sent a request, as far as addresses go. It travels with the request, as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Client {
-    pub(crate) address: IpAddr,
+pub struct Client {
+    /// The address it comes from, as far as proxies that are trusted say.
+    pub address: IpAddr,
     /// It used TLS, up to us or up to a proxy.
-    pub(crate) is_secure: bool,
+    pub is_secure: bool,
     /// Its connection is one too many: it is told so, and nothing else.
     pub(crate) excess: Option<Rejection>,
 }
@@ -77,17 +78,17 @@ impl Client {
     }
 
     /// The client of a request; unknown where an application that mounts the hub does not say.
-    pub(crate) fn of(parts: &Parts) -> Option<&Self> {
+    pub fn of(parts: &Parts) -> Option<&Self> {
         parts.extensions.get()
     }
 
     /// Whether the request came over TLS.
-    pub(crate) fn used_tls(parts: &Parts) -> bool {
+    pub fn used_tls(parts: &Parts) -> bool {
         Self::of(parts).is_some_and(|client| client.is_secure)
     }
 
     /// Why the connection over which the request came is one too many, if it is.
-    pub(crate) fn excess(parts: &Parts) -> Option<Rejection> {
+    pub fn excess(parts: &Parts) -> Option<Rejection> {
         Self::of(parts)?.excess
     }
 }

@@ -9,7 +9,7 @@ use crate::limits::EXPIRY_LOOK;
 
 /// Milliseconds around `base`, half of it up or down: what came at once shall not come back at
 /// once.
-pub(crate) fn jittered_ms(base: Duration) -> u64 {
+pub fn jittered_ms(base: Duration) -> u64 {
     let base = u64::try_from(base.as_millis()).unwrap_or(u64::MAX / 4).max(1);
     // Fresh keys make a fresh number; nothing here is a secret.
     let random = RandomState::new().hash_one(base);
@@ -17,14 +17,14 @@ pub(crate) fn jittered_ms(base: Duration) -> u64 {
 }
 
 /// Wall-clock time; a clock before 1970 counts as 1970.
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp::from_millis(since.as_millis().try_into().unwrap_or(u64::MAX))
 }
 
 /// Waits until the wall clock is at `end`. The clock is looked at again after every
 /// [`EXPIRY_LOOK`], for it may be set meanwhile.
-pub(crate) async fn reached(end: Timestamp) {
+pub async fn reached(end: Timestamp) {
     loop {
         let left = end.as_millis().saturating_sub(now().as_millis());
         if left == 0 {

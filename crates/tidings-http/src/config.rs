@@ -130,7 +130,7 @@ impl HttpConfig {
     /// # Errors
     ///
     /// [`ConfigError`]: the first thing that is wrong.
-    pub(crate) fn check(&self, has_face_keys: bool) -> Result<(), ConfigError> {
+    pub fn check(&self, has_face_keys: bool) -> Result<(), ConfigError> {
         if self.listen.is_empty() {
             return Err(ConfigError::NoAddress);
         }
@@ -175,7 +175,7 @@ impl HttpConfig {
     }
 
     /// Whether there is any key.
-    pub(crate) fn has_keys(&self) -> bool {
+    pub fn has_keys(&self) -> bool {
         !(self.api_keys.is_empty() && self.jwt_keys.is_empty())
     }
 

@@ -65,7 +65,7 @@ impl Cors {
     }
 
     /// What `Access-Control-Allow-Origin` says to a page of `origin`, if it may use the hub.
-    pub(crate) fn allow_origin(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+    pub fn allow_origin(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         let origin = origin.filter(|origin| self.allows(origin.as_bytes()))?;
         Some(match &self.origins {
             Origins::Any => HeaderValue::from_static("*"),
@@ -74,12 +74,12 @@ impl Cors {
     }
 
     /// Whether answers to pages of different origins differ.
-    pub(crate) fn depends_on_origin(&self) -> bool {
+    pub fn depends_on_origin(&self) -> bool {
         matches!(&self.origins, Origins::Named(named) if !named.is_empty())
     }
 
     /// Adds to any answer what lets a page of the request's origin read it.
-    pub(crate) fn apply(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    pub fn apply(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         match &self.origins {
             Origins::Named(named) if named.is_empty() => return,
             Origins::Named(_) => {
@@ -99,11 +99,7 @@ impl Cors {
 
     /// Answers a preflight request for a resource with `methods`; the rest is for
     /// [`apply`](Self::apply).
-    pub(crate) fn preflight(
-        &self,
-        request: &Parts,
-        methods: &[Method],
-    ) -> Result<Response, Problem> {
+    pub fn preflight(&self, request: &Parts, methods: &[Method]) -> Result<Response, Problem> {
         let origin = request.headers.get(header::ORIGIN);
         if origin.is_none_or(|origin| !self.allows(origin.as_bytes())) {
             return Err(not_allowed(origin));
@@ -127,7 +123,7 @@ impl Cors {
     /// # Errors
     ///
     /// A [`Problem`] if the origin is neither the hub's own nor allowed.
-    pub(crate) fn check_change(&self, request: &Parts) -> Result<(), Problem> {
+    pub fn check_change(&self, request: &Parts) -> Result<(), Problem> {
         let Some(origin) = request.headers.get(header::ORIGIN) else {
             return Ok(());
         };
@@ -145,7 +141,7 @@ impl Default for Origins {
 }
 
 /// Whether `origin` has the authority that the request was sent to.
-pub(crate) fn is_own(origin: &[u8], request: &Parts) -> bool {
+pub fn is_own(origin: &[u8], request: &Parts) -> bool {
     let host = request.headers.get(header::HOST).map(HeaderValue::as_bytes);
     let authority = request.uri.authority().map(|a| a.as_str().as_bytes());
     let own = authority.or(host).and_then(|own| str::from_utf8(own).ok());
@@ -179,7 +175,7 @@ const EXPOSED: &str = "tidings-resume, tidings-connection, retry-after, www-auth
 const PREFLIGHT_SECONDS: &str = "7200";
 
 /// Whether this is a preflight request, and not just somebody's `OPTIONS`.
-pub(crate) fn is_preflight(request: &Parts) -> bool {
+pub fn is_preflight(request: &Parts) -> bool {
     let has = |name: HeaderName| request.headers.contains_key(name);
     request.method == Method::OPTIONS
         && has(header::ORIGIN)

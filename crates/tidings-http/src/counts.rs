@@ -9,7 +9,7 @@ use crate::problem::Code;
 
 /// Shared by all connections.
 #[derive(Debug)]
-pub(crate) struct Counts {
+pub struct Counts {
     open: [AtomicU64; PROTOCOLS.len()],
     accepted: [AtomicU64; PROTOCOLS.len()],
     refused: [AtomicU64; Code::ALL.len()],
@@ -50,13 +50,13 @@ impl Counts {
     }
 
     /// A subscriber was asked to come back later.
-    pub(crate) fn rejected(&self, reason: Rejection) {
+    pub fn rejected(&self, reason: Rejection) {
         tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
         self.rejected[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// Protocol, connections that it is spoken on now, and connections that it ever was spoken on.
-    pub(crate) fn connections(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
+    pub fn connections(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
         let counts = self.open.iter().zip(&self.accepted);
         PROTOCOLS.iter().zip(counts).map(|(protocol, (open, accepted))| {
             (*protocol, open.load(Relaxed), accepted.load(Relaxed))
@@ -64,12 +64,12 @@ impl Counts {
     }
 
     /// Requests that were refused, by the code of the problem.
-    pub(crate) fn refusals(&self) -> impl Iterator<Item = (Code, u64)> {
+    pub fn refusals(&self) -> impl Iterator<Item = (Code, u64)> {
         Code::ALL.iter().zip(&self.refused).map(|(code, count)| (*code, count.load(Relaxed)))
     }
 
     /// Subscribers that were asked to come back later, by reason.
-    pub(crate) fn rejections(&self) -> impl Iterator<Item = (Rejection, u64)> {
+    pub fn rejections(&self) -> impl Iterator<Item = (Rejection, u64)> {
         let all = Rejection::ALL.iter().zip(&self.rejected);
         all.map(|(reason, count)| (*reason, count.load(Relaxed)))
     }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use tidings_hub::InvalidMatcher;
 
 /// Any error, as bodies have them.
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Why a configuration is no configuration. The operator's fault; the server does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use crate::limits::EVENT_RETRY;
 
 /// What is sent for a reconnection time of `ms` milliseconds: the same, within [`EVENT_RETRY`].
-pub(crate) fn bounded(ms: u64) -> u64 {
+pub fn bounded(ms: u64) -> u64 {
     let millis =
         |duration: std::time::Duration| duration.as_millis().try_into().unwrap_or(u64::MAX);
     ms.clamp(millis(*EVENT_RETRY.start()), millis(*EVENT_RETRY.end()))

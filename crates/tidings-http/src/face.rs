@@ -12,7 +12,7 @@ use crate::state::State;
 /// A protocol that speaks about the hub's topics at paths of its own.
 ///
 /// The native API has the first say about a path; a face is asked before static files are.
-pub(crate) trait Face: Debug + Send + Sync + 'static {
+pub trait Face: Debug + Send + Sync + 'static {
     /// Its name in the metrics: the `route` of its requests.
     fn name(&self) -> &'static str;
 

@@ -12,7 +12,7 @@ use crate::body::RequestBody;
 ///
 /// A server has one for all its connections, and calls it for every request it lets in. The future
 /// is the one allocation that a request costs before it is looked at.
-pub(crate) trait Handler: Send + Sync + 'static {
+pub trait Handler: Send + Sync + 'static {
     /// Answers a request. Whatever goes wrong is an answer too.
     fn handle(
         self: Arc<Self>,

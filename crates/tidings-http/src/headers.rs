@@ -10,18 +10,18 @@ use http::header::{AsHeaderName, HeaderMap, HeaderName, HeaderValue};
 pub(crate) const TIDINGS_CONNECTION: HeaderName = HeaderName::from_static("tidings-connection");
 
 /// A value as text.
-pub(crate) fn text(value: &HeaderValue) -> Cow<'_, str> {
+pub fn text(value: &HeaderValue) -> Cow<'_, str> {
     String::from_utf8_lossy(value.as_bytes())
 }
 
 /// The first value of the header `name`.
-pub(crate) fn first(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Cow<'_, str>> {
+pub fn first(headers: &HeaderMap, name: impl AsHeaderName) -> Option<Cow<'_, str>> {
     headers.get(name).map(text)
 }
 
 /// All values of the header `name`, joined: a list means the same in one line or in several
 /// (RFC 9110 §5.3). Empty if there is none.
-pub(crate) fn joined<'a>(
+pub fn joined<'a>(
     headers: &'a HeaderMap,
     name: impl AsHeaderName,
     separator: &str,
@@ -33,7 +33,7 @@ pub(crate) fn joined<'a>(
 
 /// An event id that a client sends back. It is UTF-8 (HTML §9.2.3); a client that writes its
 /// headers in Latin-1 means the characters with those numbers.
-pub(crate) fn event_id(value: &HeaderValue) -> Cow<'_, str> {
+pub fn event_id(value: &HeaderValue) -> Cow<'_, str> {
     match str::from_utf8(value.as_bytes()) {
         Ok(id) => Cow::Borrowed(id),
         Err(_) => Cow::Owned(value.as_bytes().iter().copied().map(char::from).collect()),

@@ -21,7 +21,7 @@ pub(crate) struct Tally {
 
 /// One of the things that a [`Tally`] counts; dropping it counts it out.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     tally: Arc<Tally>,
     key: Key,
 }

@@ -33,7 +33,7 @@ use crate::stream::{self, Stream};
 
 /// A [`Handler`] as a `tower` service, for a router of an application. Clones are the same hub.
 #[derive(Clone)]
-pub(crate) struct HandlerService {
+pub struct HandlerService {
     state: Arc<State>,
     handler: Arc<dyn Handler>,
 }
@@ -45,7 +45,7 @@ pub struct Peer(pub SocketAddr);
 
 impl HandlerService {
     /// `handler` and the state it answers from.
-    pub(crate) fn new(handler: Arc<dyn Handler>, state: Arc<State>) -> Self {
+    pub fn new(handler: Arc<dyn Handler>, state: Arc<State>) -> Self {
         Self { state, handler }
     }
 }
@@ -96,14 +96,14 @@ impl std::fmt::Debug for HandlerService {
 
 /// An application with the hub mounted in it, as what answers the requests of a server. What it
 /// answers is an event stream again, if the hub within it gave one.
-pub(crate) struct Mounted<S> {
+pub struct Mounted<S> {
     application: S,
     state: Arc<State>,
 }
 
 impl<S> Mounted<S> {
     /// `application` before a server with this state.
-    pub(crate) fn new(application: S, state: Arc<State>) -> Self {
+    pub fn new(application: S, state: Arc<State>) -> Self {
         Self { application, state }
     }
 }

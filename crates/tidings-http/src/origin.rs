@@ -5,7 +5,7 @@ use url::Url;
 
 /// `text` in the form browsers send: scheme and host in lower case, no default port. `None` if it
 /// is no origin: it has no scheme, or a path, or a user.
-pub(crate) fn canonical(text: &str) -> Option<String> {
+pub fn canonical(text: &str) -> Option<String> {
     if text == "null" {
         return Some(text.to_owned()); // what pages from files and in sandboxes send
     }

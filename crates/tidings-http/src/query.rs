@@ -8,14 +8,14 @@ use crate::problem::{Code, Problem};
 /// The parameters of a query in their order, decoded as forms are (URL standard,
 /// application/x-www-form-urlencoded).
 #[derive(Debug)]
-pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Query<'a> {
     /// # Errors
     ///
     /// A 400 if a percent sign is not followed by two hexadecimal digits, or the bytes are not
     /// UTF-8.
-    pub(crate) fn parse(raw: Option<&'a str>) -> Result<Self, Problem> {
+    pub fn parse(raw: Option<&'a str>) -> Result<Self, Problem> {
         let pairs = raw.unwrap_or("").split('&').filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -29,7 +29,7 @@ impl<'a> Query<'a> {
     /// # Errors
     ///
     /// A 400 if it is there more than once.
-    pub(crate) fn take(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
+    pub fn take(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
         let mut values = self.take_all(name);
         match values.len() {
             0 | 1 => Ok(values.pop()),
@@ -41,7 +41,7 @@ impl<'a> Query<'a> {
     }
 
     /// Takes all parameters `name` out.
-    pub(crate) fn take_all(&mut self, name: &str) -> Vec<Cow<'a, str>> {
+    pub fn take_all(&mut self, name: &str) -> Vec<Cow<'a, str>> {
         let taken = self.0.extract_if(.., |(key, _)| key == name);
         taken.map(|(_, value)| value).collect()
     }
@@ -51,7 +51,7 @@ impl<'a> Query<'a> {
     /// # Errors
     ///
     /// A 400 that names the first parameter left.
-    pub(crate) fn finish(self, known: &[&str]) -> Result<(), Problem> {
+    pub fn finish(self, known: &[&str]) -> Result<(), Problem> {
         match self.0.first() {
             None => Ok(()),
             Some((name, _)) => Err(Problem::new(
@@ -69,7 +69,7 @@ impl<'a> Query<'a> {
 
 /// What a `+` stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Plus {
+pub enum Plus {
     /// Itself, as in a path.
     Itself,
     /// A space, as in a form.
@@ -81,7 +81,7 @@ pub(crate) enum Plus {
 /// # Errors
 ///
 /// A 400 if a percent sign is not followed by two hexadecimal digits, or the bytes are not UTF-8.
-pub(crate) fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, Problem> {
+pub fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, Problem> {
     let special = |byte: &u8| *byte == b'%' || (plus == Plus::Space && *byte == b'+');
     if !text.as_bytes().iter().any(special) {
         return Ok(Cow::Borrowed(text));
@@ -117,7 +117,7 @@ pub(crate) fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, Problem> {
 /// # Errors
 ///
 /// A 400 that says so.
-pub(crate) fn number(name: &str, text: &str, min: usize, max: usize) -> Result<usize, Problem> {
+pub fn number(name: &str, text: &str, min: usize, max: usize) -> Result<usize, Problem> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let value = text.parse().ok().filter(|n| digits && (min..=max).contains(n));
     value.ok_or_else(|| {
@@ -126,7 +126,7 @@ pub(crate) fn number(name: &str, text: &str, min: usize, max: usize) -> Result<u
 }
 
 /// A duration such as `30s`, `10m`, `1h30m`, `250ms` or `7d`.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {
@@ -151,7 +151,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A 400 about the value of the parameter `name`.
-pub(crate) fn bad_value(name: &str, detail: String) -> Problem {
+pub fn bad_value(name: &str, detail: String) -> Problem {
     Problem::new(Code::InvalidParameter, detail).with("parameter", name)
 }
 

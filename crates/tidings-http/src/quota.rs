@@ -18,11 +18,11 @@ use crate::key_share::KeyShare;
 use crate::limiter::{Place, Rates, SHARED, Tally};
 use crate::limits::EXCESS_CONNECTIONS_MAX;
 use crate::meter::Meter;
-use crate::quota_key::Key;
+pub use crate::quota_key::Key;
 
 /// All bounds by address and by token.
 #[derive(Debug)]
-pub(crate) struct Quotas {
+pub struct Quotas {
     hasher: RandomState,
     connections: Option<Arc<Tally>>,
     address_subscribers: Option<Arc<Tally>>,
@@ -66,7 +66,7 @@ impl Quotas {
 
     /// Counts a subscriber in. What is returned, if there is anything to count, counts it for as
     /// long as it is kept.
-    pub(crate) fn subscribe(
+    pub fn subscribe(
         &self,
         parts: &Parts,
         token: Option<Key>,
@@ -88,7 +88,7 @@ impl Quotas {
 
     /// Lets somebody publish, or says how long to wait. Those without a token are known by their
     /// address.
-    pub(crate) fn publisher<'a>(
+    pub fn publisher<'a>(
         &'a self,
         parts: &Parts,
         token: Option<Key>,
@@ -112,6 +112,6 @@ impl Quotas {
 }
 
 /// A wait as `Retry-After` says it: whole seconds, at least one (RFC 9110 §10.2.3).
-pub(crate) fn retry_after(wait: Duration) -> u64 {
+pub fn retry_after(wait: Duration) -> u64 {
     wait.as_secs() + 1
 }

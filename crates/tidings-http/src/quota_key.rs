@@ -1,2 +1,2 @@
 /// A token, or an address, as a number.
-pub(crate) type Key = u64;
+pub type Key = u64;

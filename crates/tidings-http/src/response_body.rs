@@ -13,7 +13,7 @@ use crate::activity::Busy;
 use crate::error::BoxError;
 
 /// A response as the HTTP library sends it.
-pub(crate) type Response = http::Response<Body>;
+pub type Response = http::Response<Body>;
 
 /// The body of a response of the hub.
 pub struct Body {

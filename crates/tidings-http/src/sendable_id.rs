@@ -6,7 +6,7 @@
 //! answered with the whole history.
 
 /// Why no client could send `id` back, if so.
-pub(crate) fn problem(id: &str) -> Option<&'static str> {
+pub fn problem(id: &str) -> Option<&'static str> {
     if id.chars().any(char::is_control) {
         return Some("an id cannot hold control characters: no client could send it back");
     }

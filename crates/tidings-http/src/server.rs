@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::visit::Door;
 
 /// An HTTP server in front of an engine: bound to its addresses, and not yet serving.
-pub(crate) struct HttpServer {
+pub struct HttpServer {
     listeners: Vec<Listener>,
     redirects: Vec<Listener>,
     state: Arc<State>,
@@ -34,7 +34,7 @@ impl HttpServer {
     /// # Errors
     ///
     /// [`BindError`].
-    pub(crate) fn bind(
+    pub fn bind(
         config: HttpConfig,
         has_face_keys: bool,
         engine: Engine,
@@ -65,18 +65,18 @@ impl HttpServer {
     }
 
     /// What the requests of this server are answered from.
-    pub(crate) fn state(&self) -> &Arc<State> {
+    pub fn state(&self) -> &Arc<State> {
         &self.state
     }
 
     /// The addresses listened on, in the order of the configuration, with the ports that the system
     /// chose.
-    pub(crate) fn local_addrs(&self) -> Vec<SocketAddr> {
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.listeners.iter().map(Listener::local_addr).collect()
     }
 
     /// The addresses from which everybody is sent on, as [`local_addrs`](Self::local_addrs).
-    pub(crate) fn redirect_addrs(&self) -> Vec<SocketAddr> {
+    pub fn redirect_addrs(&self) -> Vec<SocketAddr> {
         self.redirects.iter().map(Listener::local_addr).collect()
     }
 
@@ -86,7 +86,7 @@ impl HttpServer {
     /// [`HttpConfig::drain_max`]. The engine is drained, but not stopped.
     ///
     /// Must run on a tokio runtime with its I/O and timers enabled.
-    pub(crate) async fn serve(self, handler: Arc<dyn Handler>, shutdown: impl Future<Output = ()>) {
+    pub async fn serve(self, handler: Arc<dyn Handler>, shutdown: impl Future<Output = ()>) {
         let Self { listeners, redirects, state, protocols, room, stage } = self;
         let shared = Shared { state, handler, protocols: Arc::new(protocols), room };
         let mut accepting = JoinSet::new();

@@ -1,3 +1,5 @@
+//! What everything that answers requests may reach.
+
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -18,7 +20,7 @@ use crate::trace::{self, Step};
 use crate::whole_body::BodyRoom;
 
 /// What everything that answers requests may reach.
-pub(crate) struct State {
+pub struct State {
     engine: Engine,
     config: HttpConfig,
     auth: Auth,
@@ -60,7 +62,7 @@ impl State {
     }
 
     /// For an application that serves connections itself: it drains the engine when it leaves.
-    pub(crate) fn without_server(engine: Engine, config: HttpConfig, has_face_keys: bool) -> Self {
+    pub fn without_server(engine: Engine, config: HttpConfig, has_face_keys: bool) -> Self {
         let stage = watch::Sender::new(Stage::Serving);
         Self {
             _serving: Some(stage.clone()),
@@ -68,15 +70,18 @@ impl State {
         }
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
+    /// The engine that keeps and delivers events.
+    pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    pub(crate) fn config(&self) -> &HttpConfig {
+    /// How the server is configured.
+    pub fn config(&self) -> &HttpConfig {
         &self.config
     }
 
-    pub(crate) fn auth(&self) -> &Auth {
+    /// Keys and tokens, and what callers may do.
+    pub fn auth(&self) -> &Auth {
         &self.auth
     }
 
@@ -85,27 +90,29 @@ impl State {
         self.is_open
     }
 
-    pub(crate) fn quotas(&self) -> &Quotas {
+    /// What one address and one token may have.
+    pub fn quotas(&self) -> &Quotas {
         &self.quotas
     }
 
-    pub(crate) fn counts(&self) -> &Arc<Counts> {
+    /// What the server counts.
+    pub fn counts(&self) -> &Arc<Counts> {
         &self.counts
     }
 
     /// Room for the bodies that are read whole.
-    pub(crate) fn body_room(&self) -> &BodyRoom {
+    pub fn body_room(&self) -> &BodyRoom {
         &self.body_room
     }
 
     /// The engine for a publisher with this share.
-    pub(crate) fn engine_for(&self, share: Option<&KeyShare>) -> Engine {
+    pub fn engine_for(&self, share: Option<&KeyShare>) -> Engine {
         self.engine.with_topic_share(share.and_then(KeyShare::topics).cloned())
     }
 
     /// Hands events over to the log, and waits until they are there. They begin topics within the
     /// share of their publisher.
-    pub(crate) fn publish(
+    pub fn publish(
         &self,
         share: Option<&KeyShare>,
         drafts: Vec<Draft>,
@@ -116,7 +123,7 @@ impl State {
     }
 
     /// The same for the next part of a stream.
-    pub(crate) fn publish_next(
+    pub fn publish_next(
         &self,
         stream: &PublishStream,
         drafts: Vec<Draft>,
@@ -126,7 +133,7 @@ impl State {
     }
 
     /// Notes that a request is refused, and says so to whoever sent it.
-    pub(crate) fn refuse(&self, parts: &Parts, problem: Problem) -> Response {
+    pub fn refuse(&self, parts: &Parts, problem: Problem) -> Response {
         tracing::debug!(
             method = %parts.method,
             path = parts.uri.path(),
@@ -141,12 +148,12 @@ impl State {
     }
 
     /// Whether the server is leaving.
-    pub(crate) fn is_leaving(&self) -> bool {
+    pub fn is_leaving(&self) -> bool {
         *self.stage.borrow() > Stage::Serving
     }
 
     /// Waits until `stage` is reached. A server that was dropped is gone.
-    pub(crate) fn reached(&self, stage: Stage) -> impl Future<Output = ()> + Send + use<> {
+    pub fn reached(&self, stage: Stage) -> impl Future<Output = ()> + Send + use<> {
         let mut receiver = self.stage.clone();
         async move {
             let _ = receiver.wait_for(|now| *now >= stage).await;

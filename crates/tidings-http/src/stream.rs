@@ -8,11 +8,13 @@ use crate::headers::TIDINGS_CONNECTION;
 use crate::response_body::{Body, Response};
 
 /// An event stream about to begin.
-pub(crate) struct Stream {
-    pub(crate) opening: Opening,
-    pub(crate) attachment: Attachment,
+pub struct Stream {
+    /// The subscription that the engine has opened.
+    pub opening: Opening,
+    /// How the engine speaks to the subscriber.
+    pub attachment: Attachment,
     /// The response's headers, without those that belong to one connection.
-    pub(crate) headers: HeaderMap,
+    pub headers: HeaderMap,
 }
 
 impl Stream {
@@ -57,7 +59,7 @@ impl Stream {
 }
 
 /// The headers of every event stream.
-pub(crate) fn stream_headers() -> HeaderMap {
+pub fn stream_headers() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     for (name, value) in [
         (header::CONTENT_TYPE, EVENT_STREAM),
@@ -75,7 +77,7 @@ pub(crate) fn stream_headers() -> HeaderMap {
 }
 
 /// The media type of event streams.
-pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+pub const EVENT_STREAM: &str = "text/event-stream";
 
 /// What an event stream over HTTP/1.1 says about its connection; HTTP/2 forbids to say it (RFC 9113
 /// §8.2.2), and in HTTP/1.0 it has another meaning.

@@ -9,18 +9,21 @@
 mod spans;
 
 #[cfg(feature = "otel")]
-pub(crate) use spans::{refused, rejected, request, step};
+pub use spans::{refused, rejected, request, step};
 
 #[cfg(not(feature = "otel"))]
-pub(crate) use nothing::{refused, rejected, request, step};
+pub use nothing::{refused, rejected, request, step};
 
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// Who is asking, and what that one may do.
     Authenticate,
-    /// So many events are in the log, as firmly as they must be.
-    Commit { events: usize },
+    /// That events are in the log, as firmly as they must be.
+    Commit {
+        /// The number of events.
+        events: usize,
+    },
 }
 
 #[cfg(not(feature = "otel"))]
@@ -32,7 +35,7 @@ mod nothing {
 
     /// Answers a request.
     #[inline(always)]
-    pub(crate) fn request<F>(_: &Parts, _: &'static str, _: bool, answer: F) -> F
+    pub fn request<F>(_: &Parts, _: &'static str, _: bool, answer: F) -> F
     where
         F: Future<Output = Answer>,
     {
@@ -41,15 +44,15 @@ mod nothing {
 
     /// Waits.
     #[inline(always)]
-    pub(crate) fn step<F: Future>(_: Step, waiting: F) -> F {
+    pub fn step<F: Future>(_: Step, waiting: F) -> F {
         waiting
     }
 
     /// The request was refused, in a word.
     #[inline(always)]
-    pub(crate) fn refused(_: &str) {}
+    pub fn refused(_: &str) {}
 
     /// The subscriber was asked to come back later.
     #[inline(always)]
-    pub(crate) fn rejected(_: &str) {}
+    pub fn rejected(_: &str) {}
 }

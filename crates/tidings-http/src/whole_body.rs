@@ -18,7 +18,7 @@ use crate::problem::{Code, Problem};
 /// A body that was read whole. It takes up its room until it is dropped: it must live until what
 /// was made of it is handed on.
 #[derive(Debug)]
-pub(crate) struct WholeBody {
+pub struct WholeBody {
     bytes: Bytes,
     _room: Held,
 }
@@ -31,7 +31,7 @@ impl WholeBody {
     /// A 413 if it is longer (before any of it is read, if it says so itself), a 408 if it pauses
     /// for too long or comes too slowly, a 400 if it does not arrive whole, a 503 if there is no
     /// room for it in time.
-    pub(crate) async fn read(
+    pub async fn read(
         room: &BodyRoom,
         mut body: RequestBody,
         bytes_max: usize,
@@ -82,7 +82,7 @@ impl Deref for WholeBody {
 
 /// Room for all whole bodies, and for what streams of events hold, at once.
 #[derive(Debug)]
-pub(crate) struct BodyRoom {
+pub struct BodyRoom {
     bytes: Arc<Semaphore>,
     idle_max: Duration,
 }

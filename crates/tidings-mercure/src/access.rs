@@ -2,41 +2,44 @@
 
 use std::sync::Arc;
 
-use super::claims::{self, Access, Claims, Unacceptable};
-use super::config::MercureConfig;
-use super::context::Context;
-use super::dialect::{AUTHORIZATION_BYTES_MIN, Dialect, ONE, ZERO};
-use super::error_answer::{Challenge, ErrorAnswer};
-use super::form::Form;
-use super::memory::Mercure;
-use super::site::Site;
-use crate::auth::token::{self, InvalidToken, Signed};
-use crate::auth::{JwtKey, cache};
-use crate::clock;
-use crate::key_share::KeyShare;
-use crate::quota_key::Key;
-use crate::trace::{self, Step};
+use tidings_http::auth::token::{self, InvalidToken, Signed};
+use tidings_http::auth::{JwtKey, cache};
+use tidings_http::clock;
+use tidings_http::key_share::KeyShare;
+use tidings_http::quota::Key;
+use tidings_http::trace::{self, Step};
+
+use crate::claims::{self, Access, Claims, Unacceptable};
+use crate::config::MercureConfig;
+use crate::context::Context;
+use crate::dialect::{AUTHORIZATION_BYTES_MIN, Dialect, ONE, ZERO};
+use crate::error_answer::{Challenge, ErrorAnswer};
+use crate::form::Form;
+use crate::mercure::Mercure;
+use crate::site::Site;
 use http::StatusCode;
 use http::header::{self, HeaderMap};
 use tidings_hub::Grant;
 
 /// What a request is for decides whose keys count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub enum Role {
+    /// Publishing.
     Publisher,
+    /// Subscribing, and reading the list of subscriptions.
     Subscriber,
 }
 
 /// Who is asking.
 #[derive(Debug)]
-pub(super) struct Caller {
-    pub(super) access: Arc<Access>,
+pub(crate) struct Caller {
+    pub(crate) access: Arc<Access>,
     /// The dialect of the request.
-    pub(super) dialect: &'static Dialect,
+    pub(crate) dialect: &'static Dialect,
     /// Where the token was; without one there was none.
     source: Option<Source>,
     /// What the token is counted as, if it is.
-    pub(super) token: Option<Key>,
+    pub(crate) token: Option<Key>,
     /// What all who have the same key have together, where that is bounded.
     share: Option<Arc<KeyShare>>,
 }
@@ -51,26 +54,26 @@ enum Source {
 
 impl Caller {
     /// What all who have the caller's key have together, where that is bounded.
-    pub(super) fn share(&self) -> Option<&KeyShare> {
+    pub(crate) fn share(&self) -> Option<&KeyShare> {
         self.share.as_deref()
     }
 
     /// Whether a browser would have sent this request for any page that asked it to: then where the
     /// page comes from must be looked at.
-    pub(super) fn needs_origin(&self) -> bool {
+    pub(crate) fn needs_origin(&self) -> bool {
         self.source == Some(Source::Cookie)
     }
 
     /// Waits until the caller's token expires, for ever if it does not; then gives the 401 that
     /// says so.
-    pub(super) async fn expired(&self) -> ErrorAnswer {
+    pub(crate) async fn expired(&self) -> ErrorAnswer {
         let Some(end) = self.access.expires else { return std::future::pending().await };
         clock::reached(end).await;
         invalid(&InvalidToken::Expired.into())
     }
 
     /// Whether the caller has its rights by nothing but being able to reach the hub.
-    pub(super) fn is_anonymous(&self) -> bool {
+    pub(crate) fn is_anonymous(&self) -> bool {
         self.source.is_none()
     }
 }
@@ -81,7 +84,7 @@ impl Caller {
 /// # Errors
 ///
 /// A 401, or in 1.0 for what is no token at all a 400. It says which check failed.
-pub(super) fn identify(
+pub(crate) fn identify(
     context: &Context<'_>,
     role: Role,
     spoken: Option<&'static Dialect>,
@@ -191,7 +194,7 @@ fn verified(
 }
 
 /// What a token is good for, with the keys that are here; `hub_keys` are those of all protocols.
-pub(super) fn examined(
+pub(crate) fn examined(
     mercure: &Mercure,
     hub_keys: &[JwtKey],
     site: &Site,
@@ -213,7 +216,7 @@ pub(super) fn examined(
 }
 
 /// The keys that may have signed a token; `None` if its issuer has none.
-pub(super) fn keys<'a>(
+pub(crate) fn keys<'a>(
     config: &'a MercureConfig,
     hub_keys: &'a [JwtKey],
     role: Role,
@@ -248,7 +251,7 @@ fn own_keys<'a>(config: &'a MercureConfig, hub_keys: &'a [JwtKey], role: Role) -
 
 /// Headers with credentials in them.
 #[cfg(fuzzing)]
-pub(super) fn fuzz_credentials(headers: &HeaderMap) {
+pub(crate) fn fuzz_credentials(headers: &HeaderMap) {
     for spoken in [None, Some(&ZERO), Some(&ONE)] {
         let _ = credentials(headers, spoken, &Form::default());
     }
@@ -265,7 +268,7 @@ fn credentials(
         if values.next().is_some() {
             return Err("there is more than one Authorization header");
         }
-        let value = crate::headers::text(value);
+        let value = tidings_http::headers::text(value);
         let token = bearer(&value).ok_or("the Authorization header is not `Bearer <token>`")?;
         return Ok(Some((token.to_owned(), Source::Header)));
     }
@@ -291,7 +294,7 @@ fn bearer(value: &str) -> Option<&str> {
 
 /// The value of the first cookie `name` (RFC 6265 §4.2.1).
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let cookies = crate::headers::joined(headers, header::COOKIE, "; ");
+    let cookies = tidings_http::headers::joined(headers, header::COOKIE, "; ");
     let mut pairs = cookies.split(';').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| key.trim() == name)?;
     let value = value.trim();

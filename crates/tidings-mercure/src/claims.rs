@@ -5,25 +5,25 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
+use tidings_http::auth::token::InvalidToken;
 use tidings_hub::limits::TOPIC_BYTES_MAX;
 use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
-use super::dialect::{CLAIM_SELECTORS_MAX, DETAILS_MAX, Dialect, ONE, ZERO};
-use super::selector::{MatchType, Patterns, topic_selector};
-use super::site::Site;
-use crate::auth::token::InvalidToken;
+use crate::dialect::{CLAIM_SELECTORS_MAX, DETAILS_MAX, Dialect, ONE, ZERO};
+use crate::selector::{MatchType, Patterns, topic_selector};
+use crate::site::Site;
 
 /// What the bearer of a token may do here.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Access {
+pub(crate) struct Access {
     /// Topics that it may publish to; `None` if it may not publish at all.
-    pub(super) publish: Option<Vec<Matcher>>,
+    pub(crate) publish: Option<Vec<Matcher>>,
     /// Topics whose private events it may have.
-    pub(super) subscribe: Vec<Matcher>,
+    pub(crate) subscribe: Vec<Matcher>,
     /// Whether `subscribe` is all that it may read: then public events are no exception.
     is_held_to_grant: bool,
     /// When it ends; its streams end then too.
-    pub(super) expires: Option<Timestamp>,
+    pub(crate) expires: Option<Timestamp>,
     /// What it says about its bearer's subscriptions.
     payload: Payload,
 }
@@ -40,13 +40,13 @@ enum Payload {
 }
 
 impl Access {
-    pub(super) fn may_publish(&self, topic: &Topic) -> bool {
+    pub(crate) fn may_publish(&self, topic: &Topic) -> bool {
         let mut matchers = self.publish.iter().flatten();
         matchers.any(|matcher| matcher.matches(topic))
     }
 
     /// What an API key, an application or an open hub gives: the same as on the native API.
-    pub(super) fn of_grant(grant: &Grant) -> Self {
+    pub(crate) fn of_grant(grant: &Grant) -> Self {
         Self {
             publish: Some(grant.publish.clone()),
             subscribe: grant.subscribe.clone(),
@@ -58,13 +58,13 @@ impl Access {
 
     /// What a subscriber that asks for `wanted` gets. By the protocol it may ask for anything, and
     /// is sent what it may have: public events, those of the topics in `open`, and what is granted.
-    pub(super) fn interest(&self, wanted: Vec<Matcher>, open: &[Matcher]) -> Interest {
+    pub(crate) fn interest(&self, wanted: Vec<Matcher>, open: &[Matcher]) -> Interest {
         let interest = Interest::new(wanted, self.subscribe.clone());
         if self.is_held_to_grant { interest.within_grant() } else { interest.within_topics(open) }
     }
 
     /// What the token says about a subscription with these words.
-    pub(super) fn payload(&self, words: &str) -> Option<Arc<Value>> {
+    pub(crate) fn payload(&self, words: &str) -> Option<Arc<Value>> {
         match &self.payload {
             Payload::None => None,
             Payload::All(payload) => Some(Arc::clone(payload)),
@@ -85,7 +85,7 @@ impl Access {
 
 /// The claims of both shapes; what the other shape has may be anything.
 #[derive(Deserialize)]
-pub(super) struct Claims {
+pub(crate) struct Claims {
     #[serde(default)]
     exp: Option<f64>,
     #[serde(default)]
@@ -130,11 +130,11 @@ struct TopicMatcher {
 }
 
 /// The type of our entries.
-pub(super) const DETAIL_TYPE: &str = "https://mercure.rocks/authorization-detail";
+pub(crate) const DETAIL_TYPE: &str = "https://mercure.rocks/authorization-detail";
 
 /// Why a token is not accepted. The texts hold nothing of the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unacceptable {
+pub(crate) enum Unacceptable {
     /// Its signature or its times.
     Verification(InvalidToken),
     /// No issuer of this name is configured, or it names none.
@@ -188,7 +188,7 @@ impl From<InvalidToken> for Unacceptable {
 }
 
 /// The dialect that the shape of `token` speaks; `None` if it has no shape. Nothing is verified.
-pub(super) fn shape(token: &str) -> Option<&'static Dialect> {
+pub(crate) fn shape(token: &str) -> Option<&'static Dialect> {
     let header = jsonwebtoken::decode_header(token).ok()?;
     let is_access_token = header.typ.is_some_and(|typ| {
         let typ = typ.to_ascii_lowercase();
@@ -197,20 +197,15 @@ pub(super) fn shape(token: &str) -> Option<&'static Dialect> {
     Some(if is_access_token { &ONE } else { &ZERO })
 }
 
-/// All that a token says. Nothing is verified.
-pub(super) fn claimed(token: &str) -> Option<Value> {
-    jsonwebtoken::dangerous::insecure_decode::<Value>(token).ok().map(|data| data.claims)
-}
-
 /// What the issuer of a 1.0 token says it is called. Nothing is verified.
-pub(super) fn claimed_issuer(token: &str) -> Option<String> {
+pub(crate) fn claimed_issuer(token: &str) -> Option<String> {
     let claims = jsonwebtoken::dangerous::insecure_decode::<Claims>(token).ok()?.claims;
     claims.iss.as_str().map(str::to_owned)
 }
 
 impl Claims {
     /// As a 0.x token.
-    pub(super) fn zero(self) -> Result<Access, Unacceptable> {
+    pub(crate) fn zero(self) -> Result<Access, Unacceptable> {
         let expires = self.expires();
         let claim = if self.namespaced.is_null() { self.mercure } else { self.namespaced };
         let rights: Option<Rights> =
@@ -228,7 +223,7 @@ impl Claims {
     }
 
     /// As a 1.0 token, of the issuer whose key it was verified with.
-    pub(super) fn one(self, site: &Site, patterns: &Patterns) -> Result<Access, Unacceptable> {
+    pub(crate) fn one(self, site: &Site, patterns: &Patterns) -> Result<Access, Unacceptable> {
         let expires = self.expires().ok_or(Unacceptable::Endless)?;
         let is_ours = |audience: &Value| audience.as_str().is_some_and(|aud| site.is_audience(aud));
         let meant = match &self.aud {

@@ -1,14 +1,14 @@
+use tidings_http::auth::JwtKey;
+use tidings_http::error::ConfigError;
+use tidings_http::origin;
 use tidings_hub::Matcher;
 use url::Url;
-
-use crate::auth::JwtKey;
-use crate::error::ConfigError;
-use crate::origin;
 
 /// What the Mercure face is told once, at the start.
 ///
 /// The default is on and uses the hub's own keys
-/// ([`Config::jwt_keys`](crate::Config::jwt_keys)) for publishers and subscribers alike.
+/// ([`HttpConfig::jwt_keys`](tidings_http::HttpConfig::jwt_keys)) for publishers and subscribers
+/// alike.
 #[derive(Clone, Debug)]
 pub struct MercureConfig {
     /// Whether `/.well-known/mercure` is there.
@@ -75,8 +75,8 @@ pub struct MercureIssuer {
 /// An absolute URL that names a hub.
 #[derive(Clone, Debug)]
 pub struct MercureResource {
-    pub(super) text: String,
-    pub(super) url: Url,
+    pub(crate) text: String,
+    pub(crate) url: Url,
 }
 
 impl MercureResource {
@@ -125,7 +125,7 @@ impl PublishOrigins {
     }
 
     /// Whether pages of `origin`, as browsers write it, are among them.
-    pub(super) fn contains(&self, origin: &str) -> bool {
+    pub(crate) fn contains(&self, origin: &str) -> bool {
         let origin = origin::canonical(origin).unwrap_or_else(|| origin.to_ascii_lowercase());
         self.0.iter().any(|(before, after)| match after {
             None => origin == *before,

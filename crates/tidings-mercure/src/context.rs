@@ -1,20 +1,20 @@
 use http::request::Parts;
+use tidings_http::state::State;
 
-use super::memory::Mercure;
-use super::site::Site;
-use crate::state::State;
+use crate::mercure::Mercure;
+use crate::site::Site;
 
 /// One request, and what answering it takes.
-pub(super) struct Context<'a> {
-    pub(super) mercure: &'a Mercure,
-    pub(super) state: &'a State,
-    pub(super) parts: &'a Parts,
+pub(crate) struct Context<'a> {
+    pub(crate) mercure: &'a Mercure,
+    pub(crate) state: &'a State,
+    pub(crate) parts: &'a Parts,
     /// What the hub is called by whoever sent it.
-    pub(super) site: Site,
+    pub(crate) site: Site,
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(mercure: &'a Mercure, state: &'a State, parts: &'a Parts) -> Self {
+    pub(crate) fn new(mercure: &'a Mercure, state: &'a State, parts: &'a Parts) -> Self {
         let site = Site::of(mercure.config(), parts);
         Self { mercure, state, parts, site }
     }

@@ -2,15 +2,14 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-
-use crate::cors;
-use crate::state::State;
+use tidings_http::cors;
+use tidings_http::state::State;
 
 /// Adds to any answer what lets pages of the allowed origins read it.
 ///
 /// The origins are the hub's; credentials go with every one that is named, since in this protocol a
 /// cookie is a way to bring a token.
-pub(super) fn apply(state: &State, parts: &Parts, headers: &mut HeaderMap) {
+pub(crate) fn apply(state: &State, parts: &Parts, headers: &mut HeaderMap) {
     for (name, value) in [
         ("x-frame-options", "DENY"),
         ("x-xss-protection", "1; mode=block"),

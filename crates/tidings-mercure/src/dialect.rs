@@ -9,50 +9,50 @@ use tidings_hub::Audience;
 
 /// What is so in one dialect and not so in the other.
 #[derive(Debug)]
-pub(super) struct Dialect {
+pub(crate) struct Dialect {
     /// The cookie that carries a token.
-    pub(super) cookie: &'static str,
+    pub(crate) cookie: &'static str,
     /// Whether `?authorization=` carries a token.
-    pub(super) token_in_query: bool,
+    pub(crate) token_in_query: bool,
     /// The parameters that carry the id to resume after, in any case (a polyfill that many pages
     /// have writes `lastEventId`), the first one present wins; the header `Last-Event-ID` wins over
     /// all.
-    pub(super) resume_parameters: &'static [&'static str],
+    pub(crate) resume_parameters: &'static [&'static str],
     /// Whether an id to resume after that is empty is answered like one that is not.
-    pub(super) answers_empty_resume: bool,
+    pub(crate) answers_empty_resume: bool,
     /// Most topic selectors or matchers of one subscriber.
-    pub(super) wanted_max: usize,
+    pub(crate) wanted_max: usize,
     /// What is said if there is none.
-    pub(super) wanted_missing: &'static str,
+    pub(crate) wanted_missing: &'static str,
     /// What is said if there are too many.
-    pub(super) wanted_too_many: &'static str,
+    pub(crate) wanted_too_many: &'static str,
     /// A publish or subscribe parameter, an id, a type is valid UTF-8 and holds nothing unseen.
-    pub(super) strict_text: bool,
+    pub(crate) strict_text: bool,
     /// Most bytes of a publish request's body, before any bound that the operator set.
-    pub(super) body_bytes_max: usize,
-    pub(super) body_too_large: StatusCode,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) body_too_large: StatusCode,
     /// An `Authorization` header that is none of ours, or is there twice.
-    pub(super) malformed_credentials: StatusCode,
+    pub(crate) malformed_credentials: StatusCode,
     /// A cookie that came without an origin, or from one that may not publish.
-    pub(super) foreign_origin: StatusCode,
+    pub(crate) foreign_origin: StatusCode,
     /// A token that does not cover every topic of a publish.
-    pub(super) not_granted: StatusCode,
+    pub(crate) not_granted: StatusCode,
     /// A topic in the hub's own namespace.
-    pub(super) reserved_namespace: StatusCode,
+    pub(crate) reserved_namespace: StatusCode,
     /// Who is meant by subscription events in this dialect's form.
-    pub(super) audience: Audience,
+    pub(crate) audience: Audience,
     /// The type of these events.
-    pub(super) subscription_event_type: Option<&'static str>,
+    pub(crate) subscription_event_type: Option<&'static str>,
     /// The type of the presence API's documents.
-    pub(super) subscription_media_type: &'static str,
+    pub(crate) subscription_media_type: &'static str,
     /// What a space becomes in the path of a subscription.
-    pub(super) escaped_space: &'static str,
+    pub(crate) escaped_space: &'static str,
     /// Whether a token needs an end, an issuer and an audience (RFC 9068), and `*` is no topic.
-    pub(super) is_one: bool,
+    pub(crate) is_one: bool,
 }
 
 /// Draft 7 and hubs up to 0.24.
-pub(super) static ZERO: Dialect = Dialect {
+pub(crate) static ZERO: Dialect = Dialect {
     cookie: "mercureAuthorization",
     token_in_query: true,
     resume_parameters: &["lastEventID", "Last-Event-ID"],
@@ -75,7 +75,7 @@ pub(super) static ZERO: Dialect = Dialect {
 };
 
 /// Draft 8 and hub 1.0.
-pub(super) static ONE: Dialect = Dialect {
+pub(crate) static ONE: Dialect = Dialect {
     cookie: "__Secure-mercure_access_token",
     token_in_query: false,
     resume_parameters: &["last_event_id"],
@@ -98,23 +98,23 @@ pub(super) static ONE: Dialect = Dialect {
 };
 
 /// Most topics of one publish.
-pub(super) const TOPICS_MAX: usize = 1000;
+pub(crate) const TOPICS_MAX: usize = 1000;
 
 /// Most topic selectors in one claim of a 0.x token.
-pub(super) const CLAIM_SELECTORS_MAX: usize = 1000;
+pub(crate) const CLAIM_SELECTORS_MAX: usize = 1000;
 
 /// Most of our entries in the `authorization_details` of a 1.0 token, and most matchers in all of
 /// them together.
-pub(super) const DETAILS_MAX: usize = 100;
+pub(crate) const DETAILS_MAX: usize = 100;
 
 /// Most bytes of the body of a `QUERY` request.
-pub(super) const QUERY_BYTES_MAX: usize = 1 << 20;
+pub(crate) const QUERY_BYTES_MAX: usize = 1 << 20;
 
 /// Fewest characters of a whole `Authorization` header; a shorter token cannot have a signature.
-pub(super) const AUTHORIZATION_BYTES_MIN: usize = 48;
+pub(crate) const AUTHORIZATION_BYTES_MIN: usize = 48;
 
 /// The dialect that the names of a subscribe request's parameters speak, if they say.
-pub(super) fn of_parameters<'a>(names: impl Iterator<Item = &'a [u8]>) -> Option<&'static Dialect> {
+pub(crate) fn of_parameters<'a>(names: impl Iterator<Item = &'a [u8]>) -> Option<&'static Dialect> {
     let mut found = None;
     for name in names {
         if is_match_name(name) || name == b"last_event_id" {
@@ -128,7 +128,7 @@ pub(super) fn of_parameters<'a>(names: impl Iterator<Item = &'a [u8]>) -> Option
 }
 
 /// Whether 1.0 has this parameter, or keeps it for later.
-pub(super) fn is_match_name(name: &[u8]) -> bool {
+pub(crate) fn is_match_name(name: &[u8]) -> bool {
     name.get(..5).is_some_and(|head| head.eq_ignore_ascii_case(b"match"))
 }
 

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
+use tidings_http::answer;
+use tidings_http::quota;
+use tidings_http::response_body::Response;
 
-use super::site::Site;
-use crate::answer;
-use crate::quota;
-use crate::response_body::Response;
+use crate::site::Site;
 
 /// An error as a client sees it.
 #[derive(Debug)]
-pub(super) struct ErrorAnswer(Box<Parts>);
+pub(crate) struct ErrorAnswer(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
@@ -26,7 +26,7 @@ struct Parts {
 
 /// The `error` of a challenge (RFC 6750 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub(crate) enum Challenge {
     /// There was no token: no error, says the standard.
     Missing,
     InvalidRequest,
@@ -46,7 +46,7 @@ impl Challenge {
 }
 
 impl ErrorAnswer {
-    pub(super) fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Parts {
             status,
             text: text.into(),
@@ -56,24 +56,24 @@ impl ErrorAnswer {
     }
 
     /// A 400.
-    pub(super) fn bad_request(text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn bad_request(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)
     }
 
     /// A 503: another try, in a moment, may find the hub well.
-    pub(super) fn unavailable(text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn unavailable(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
     }
 
     /// A 429: the client has, or does, more than it may.
-    pub(super) fn too_many(text: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
+    pub(crate) fn too_many(text: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, text)
             .with_header(header::RETRY_AFTER, quota::retry_after(wait).into())
     }
 
     /// About a token. The text must not hold any of it.
-    pub(super) fn token(
+    pub(crate) fn token(
         status: StatusCode,
         challenge: Challenge,
         text: impl Into<Cow<'static, str>>,
@@ -85,26 +85,26 @@ impl ErrorAnswer {
 
     /// Adds a header that goes with the status.
     #[must_use]
-    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);
         self
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.0.status
     }
 
     /// What kind of refusal it is, in a word: the error of its challenge, or else its status.
-    pub(super) fn kind(&self) -> &str {
+    pub(crate) fn kind(&self) -> &str {
         let error = self.0.challenge.and_then(Challenge::error);
         error.unwrap_or_else(|| self.0.status.as_str())
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.0.text
     }
 
-    pub(super) fn into_response(self, site: &Site) -> Response {
+    pub(crate) fn into_response(self, site: &Site) -> Response {
         let Parts { status, text, challenge, headers } = *self.0;
         let body = match (challenge, status.canonical_reason()) {
             // The words clients may have been made to look for come first.
@@ -142,4 +142,4 @@ fn www_authenticate(challenge: Challenge, text: &str, site: &Site) -> HeaderValu
 }
 
 /// The media type of texts.
-pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
+pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";

@@ -7,18 +7,18 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use tidings_engine::Rejection;
+use tidings_http::answer::{self, Answer};
+use tidings_http::body::{self, RequestBody};
+use tidings_http::client::Client;
+use tidings_http::face::Face;
+use tidings_http::state::State;
+use tidings_http::trace;
 
-use super::context::Context;
-use super::error_answer::ErrorAnswer;
-use super::memory::Mercure;
-use super::paths::{self, HUB, METADATA};
-use super::{cors, metadata, publish, subscribe, subscriptions};
-use crate::answer::{self, Answer};
-use crate::body::{self, RequestBody};
-use crate::client::Client;
-use crate::face::Face;
-use crate::state::State;
-use crate::trace;
+use crate::context::Context;
+use crate::error_answer::ErrorAnswer;
+use crate::mercure::Mercure;
+use crate::paths::{self, HUB, METADATA};
+use crate::{cors, metadata, publish, subscribe, subscriptions};
 
 impl Face for Mercure {
     fn name(&self) -> &'static str {

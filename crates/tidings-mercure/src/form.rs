@@ -5,57 +5,57 @@ use std::borrow::Cow;
 
 /// The fields of a form or a query, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Form(Vec<(Vec<u8>, Vec<u8>)>);
+pub(crate) struct Form(Vec<(Vec<u8>, Vec<u8>)>);
 
 /// A percent sign is not followed by two hexadecimal digits, or a `;` stands where no reader agrees
 /// on its meaning.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 impl Form {
     /// Reads all of `raw`, or nothing.
-    pub(super) fn parse(raw: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn parse(raw: &[u8]) -> Result<Self, Malformed> {
         pairs(raw).map(|pair| pair.ok_or(Malformed)).collect::<Result<_, _>>().map(Self)
     }
 
     /// Reads what can be read of `raw`.
-    pub(super) fn parse_leniently(raw: &[u8]) -> Self {
+    pub(crate) fn parse_leniently(raw: &[u8]) -> Self {
         Self(pairs(raw).flatten().collect())
     }
 
     /// Appends the fields of `other`.
-    pub(super) fn append(&mut self, mut other: Self) {
+    pub(crate) fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
     }
 
     /// The names of all fields, as they stand.
-    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().map(|(name, _)| name.as_slice())
     }
 
     /// Every field, in order.
-    pub(super) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.0.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
     }
 
     /// All values of the field `name`.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.fields().filter(move |(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
     }
 
     /// The first value of the field `name`.
-    pub(super) fn first(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn first(&self, name: &str) -> Option<&[u8]> {
         self.all(name).next()
     }
 
     /// The first value of a field that is called so in whatever case.
-    pub(super) fn first_in_any_case(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn first_in_any_case(&self, name: &str) -> Option<&[u8]> {
         let mut fields = self.fields();
         fields.find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
     /// The first value of the field `name`, as text; bytes that are none become U+FFFD.
-    pub(super) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.first(name).map(String::from_utf8_lossy)
     }
 }

@@ -1,24 +1,26 @@
-//! This protocol's part of [`crate::fuzz`].
+//! What the fuzz targets in `fuzz/` call of this protocol.
 
 use http::HeaderMap;
+use tidings_http::auth::{JwtKey, token};
 use tidings_hub::Topic;
 use url::Url;
 
-use super::access;
-use super::claims::{self, Claims};
-use super::form::Form;
-use super::selector::{MatchType, Patterns, topic_selector};
-use super::template::Template;
-use crate::auth::{JwtKey, token};
+use crate::access;
+use crate::claims::{self, Claims};
+use crate::form::Form;
+use crate::selector::{MatchType, Patterns, topic_selector};
+use crate::template::Template;
 
-pub(crate) fn form(input: &[u8]) {
+/// A form: its two readers agree where the strict one accepts.
+pub fn form(input: &[u8]) {
     let lenient = Form::parse_leniently(input);
     if let Ok(strict) = Form::parse(input) {
         assert!(strict.fields().eq(lenient.fields()));
     }
 }
 
-pub(crate) fn patterns(words: &str, topics: &[Topic]) {
+/// Words as a pattern of either dialect: what is found by its beginning is what matches.
+pub fn patterns(words: &str, topics: &[Topic]) {
     if let Ok(template) = Template::parse(words) {
         for topic in topics.iter().filter(|topic| template.matches(topic.as_str())) {
             assert!(topic.as_str().starts_with(template.literal_prefix()), "it is looked up by it");
@@ -33,15 +35,18 @@ pub(crate) fn patterns(words: &str, topics: &[Topic]) {
     }
 }
 
-pub(crate) fn shape(text: &str) -> bool {
+/// Any text as a token that nobody has looked at.
+pub fn shape(text: &str) {
     let _ = claims::claimed_issuer(text);
-    claims::shape(text).is_some()
+    let _ = claims::shape(text);
 }
 
-pub(crate) fn claims(text: &str, keys: &[JwtKey]) {
+/// A token that one of `keys` signed.
+pub fn claims(text: &str, keys: &[JwtKey]) {
     let _ = token::claims::<Claims>(text, keys).map(Claims::zero);
 }
 
-pub(crate) fn headers(headers: &HeaderMap) {
+/// Headers with credentials in them.
+pub fn headers(headers: &HeaderMap) {
     access::fuzz_credentials(headers);
 }

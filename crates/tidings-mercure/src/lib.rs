@@ -1,15 +1,16 @@
-//! The Mercure protocol, at `/.well-known/mercure`: every client of that protocol works with this
-//! hub unchanged, whichever of its two dialects it speaks.
+//! The Mercure protocol, a face of the Tidings hub at `/.well-known/mercure`: every client of that
+//! protocol works with this hub unchanged, whichever of its two dialects it speaks.
 //!
 //! # How
 //!
-//! [`face`] is where a request comes in; [`dialect`] is the table of what differs. A `POST` is a
-//! form that becomes an event ([`publish`]); a `GET`, or a `QUERY`, becomes an event stream
-//! ([`subscribe`]). Who may do what, a token says ([`access`] finds it, [`claims`] reads it). Who
-//! is subscribed, [`presence`] knows and [`subscriptions`] answers. The words topics are asked for
-//! with become matchers of the hub ([`selector`], [`template`], [`url_pattern`]); behind this
-//! module nobody knows that there is such a protocol. Its topics are the hub's topics: what is
-//! published here can be read at `/events`, and the other way round.
+//! [`Mercure`] is the [`Face`](tidings_http::Face) by which a request comes in; [`dialect`] is the
+//! table of what differs. A `POST` is a form that becomes an event ([`publish`]); a `GET`, or a
+//! `QUERY`, becomes an event stream ([`subscribe`]). Who may do what, a token says ([`access`]
+//! finds it, [`claims`] reads it). Who is subscribed, [`presence`] knows and [`subscriptions`]
+//! answers. The words topics are asked for with become matchers of the hub ([`selector`],
+//! [`template`], [`url_pattern`]); behind this module nobody knows that there is such a protocol.
+//! Its topics are the hub's topics: what is published here can be read at `/events`, and the other
+//! way round.
 //!
 //! # Where it is not like the reference hub
 //!
@@ -21,6 +22,8 @@
 //! publishers do not bring are the hub's own short ones, not UUIDs: they are URIs all the same, and
 //! need no index.
 
+#![allow(rustdoc::private_intra_doc_links)]
+
 mod access;
 mod claims;
 mod config;
@@ -31,14 +34,14 @@ mod error_answer;
 mod face;
 mod form;
 #[cfg(fuzzing)]
-pub(crate) mod fuzz;
+#[doc(hidden)]
+pub mod fuzz;
 mod limits;
-mod memory;
+mod mercure;
 mod metadata;
 mod paths;
 mod presence;
 mod publish;
-mod report;
 mod selector;
 mod site;
 mod subscribe;
@@ -47,10 +50,15 @@ mod subscriptions;
 mod template;
 mod text;
 mod url_pattern;
+mod verdict;
 
-pub(crate) use memory::Mercure;
-#[cfg(test)]
-pub(crate) use paths::ROUTES;
-pub use report::{TokenReport, TokenUse, TokenVerdict};
-
+pub use access::Role;
 pub use config::{MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins};
+pub use mercure::Mercure;
+pub use paths::ROUTES;
+pub use verdict::{Verdict, version};
+
+/// The examples in the README are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,23 +1,25 @@
 use std::sync::Arc;
 
-use super::claims::Access;
-use super::config::MercureConfig;
-use super::presence::Presence;
-use super::selector::Patterns;
-use crate::auth::cache::TokenCache;
-use crate::auth::token::Signed;
+use tidings_http::auth::cache::TokenCache;
+use tidings_http::auth::token::Signed;
+
+use crate::claims::Access;
+use crate::config::MercureConfig;
+use crate::presence::Presence;
+use crate::selector::Patterns;
 
 /// The Mercure protocol of one hub: how it is configured, and what need not be found out again.
 #[derive(Debug)]
-pub(crate) struct Mercure {
+pub struct Mercure {
     config: MercureConfig,
-    pub(super) tokens: TokenCache<Signed<Arc<Access>>>,
-    pub(super) patterns: Patterns,
-    pub(super) presence: Arc<Presence>,
+    pub(crate) tokens: TokenCache<Signed<Arc<Access>>>,
+    pub(crate) patterns: Patterns,
+    pub(crate) presence: Arc<Presence>,
 }
 
 impl Mercure {
-    pub(crate) fn new(config: MercureConfig) -> Self {
+    /// The protocol with this configuration. It is enabled by being among the faces of a hub.
+    pub fn new(config: MercureConfig) -> Self {
         Self {
             config,
             tokens: TokenCache::default(),
@@ -26,7 +28,7 @@ impl Mercure {
         }
     }
 
-    pub(super) fn config(&self) -> &MercureConfig {
+    pub(crate) fn config(&self) -> &MercureConfig {
         &self.config
     }
 }

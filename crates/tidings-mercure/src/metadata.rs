@@ -1,13 +1,13 @@
 //! The metadata of the hub as a protected resource (RFC 9728).
 
 use serde_json::json;
+use tidings_http::answer::{self, Answer};
 
-use super::claims::DETAIL_TYPE;
-use super::context::Context;
-use super::dialect::ONE;
-use crate::answer::{self, Answer};
+use crate::claims::DETAIL_TYPE;
+use crate::context::Context;
+use crate::dialect::ONE;
 
-pub(super) fn metadata(context: &Context<'_>) -> Answer {
+pub(crate) fn metadata(context: &Context<'_>) -> Answer {
     let (config, site) = (context.mercure.config(), &context.site);
     let mut document = json!({
         "resource": site.resource,

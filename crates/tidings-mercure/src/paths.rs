@@ -1,18 +1,16 @@
 //! Where the protocol is.
 
-#[cfg(test)]
 use http::Method;
 
 /// Where the hub is.
-pub(super) const HUB: &str = "/.well-known/mercure";
+pub(crate) const HUB: &str = "/.well-known/mercure";
 
 /// Where its metadata is (RFC 9728 §3).
-pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource/.well-known/mercure";
+pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource/.well-known/mercure";
 
 /// What there is, and what can be done with it, for the published description. `QUERY` is not among
 /// the methods that one can name.
-#[cfg(test)]
-pub(crate) const ROUTES: &[(&str, &[Method])] = &[
+pub const ROUTES: &[(&str, &[Method])] = &[
     (HUB, &[Method::GET, Method::POST]),
     (METADATA, &[Method::GET]),
     ("/.well-known/mercure/subscriptions", &[Method::GET]),
@@ -22,7 +20,7 @@ pub(crate) const ROUTES: &[(&str, &[Method])] = &[
 ];
 
 /// Whether `path` is one of this protocol.
-pub(super) fn has(path: &str) -> bool {
+pub(crate) fn has(path: &str) -> bool {
     let below = path.strip_prefix(HUB);
     let ours = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     ours || path == METADATA

@@ -27,13 +27,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidings_engine::{Engine, SubscriberHook};
 use tidings_hub::{Draft, EventType, Interest, Notice, Position, Topic, Visibility};
 
-use super::dialect::{Dialect, ONE, ZERO};
-use super::limits::{NOTICES_KEPT_BYTES_MAX, NOTICES_KEPT_MAX};
-use super::subscription::{SubscriberName, Subscription};
+use crate::dialect::{Dialect, ONE, ZERO};
+use crate::limits::{NOTICES_KEPT_BYTES_MAX, NOTICES_KEPT_MAX};
+use crate::subscription::{SubscriberName, Subscription};
 
 /// The list.
 #[derive(Debug)]
-pub(super) struct Presence {
+pub(crate) struct Presence {
     /// By which notices of another process are told from those of this one.
     process: Box<str>,
     state: Mutex<State>,
@@ -54,9 +54,9 @@ struct State {
 
 /// A subscriber that is here, and what it is subscribed to.
 #[derive(Debug)]
-pub(super) struct Session {
-    pub(super) subscriber: SubscriberName,
-    pub(super) subscriptions: Box<[Subscription]>,
+pub(crate) struct Session {
+    pub(crate) subscriber: SubscriberName,
+    pub(crate) subscriptions: Box<[Subscription]>,
 }
 
 #[derive(Debug)]
@@ -69,7 +69,7 @@ struct Kept {
 
 /// Where somebody wants to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Since {
+pub(crate) enum Since {
     /// After this notice.
     Notice(u64),
     /// With what came after this place in the log.
@@ -79,7 +79,7 @@ pub(super) enum Since {
 impl Presence {
     /// A subscriber that will be here once it has its seat in `engine`. With `missed`, it is then
     /// given the notices from there that it wants.
-    pub(super) fn member(
+    pub(crate) fn member(
         self: &Arc<Self>,
         engine: &Engine,
         subscriptions: Vec<Subscription>,
@@ -97,19 +97,19 @@ impl Presence {
     }
 
     /// Those who are here, and the number of the last notice that is part of that.
-    pub(super) fn sessions(&self) -> (Vec<Arc<Session>>, u64) {
+    pub(crate) fn sessions(&self) -> (Vec<Arc<Session>>, u64) {
         let state = self.lock();
         (state.sessions.values().cloned().collect(), state.last_notice)
     }
 
     /// What ids of the notice `number` end with.
-    pub(super) fn tag(&self, number: u64) -> String {
+    pub(crate) fn tag(&self, number: u64) -> String {
         format!("{}-{number}", self.process)
     }
 
     /// The number in `tag`, if it is a tag of this process and everything after that notice is
     /// still kept.
-    pub(super) fn number(&self, tag: &str) -> Option<u64> {
+    pub(crate) fn number(&self, tag: &str) -> Option<u64> {
         let (process, number) = tag.split_once('-')?;
         let number = number.parse().ok().filter(|_| *process == *self.process)?;
         let state = self.lock();

@@ -6,28 +6,28 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use tidings_engine::PublishError;
+use tidings_http::answer::{self, Answer};
+use tidings_http::body::{self, RequestBody};
+use tidings_http::cors;
+use tidings_http::event_retry;
+use tidings_http::headers;
+use tidings_http::limits::FIELD_BYTES_MAX;
+use tidings_http::problem::Code;
+use tidings_http::sendable_id;
+use tidings_http::state::State;
+use tidings_http::whole_body::WholeBody;
 use tidings_hub::{AppendError, Draft, EventId, EventIdForm, EventType, Topic, Visibility};
 
-use super::access::{self, Caller, Role};
-use super::context::Context;
-use super::dialect::{Dialect, TOPICS_MAX};
-use super::error_answer::{Challenge, ErrorAnswer, PLAIN};
-use super::form::Form;
-use super::paths::HUB;
-use super::site::Site;
-use super::text;
-use crate::answer::{self, Answer};
-use crate::body::{self, RequestBody};
-use crate::cors;
-use crate::event_retry;
-use crate::headers;
-use crate::limits::FIELD_BYTES_MAX;
-use crate::problem::Code;
-use crate::sendable_id;
-use crate::state::State;
-use crate::whole_body::WholeBody;
+use crate::access::{self, Caller, Role};
+use crate::context::Context;
+use crate::dialect::{Dialect, TOPICS_MAX};
+use crate::error_answer::{Challenge, ErrorAnswer, PLAIN};
+use crate::form::Form;
+use crate::paths::HUB;
+use crate::site::Site;
+use crate::text;
 
-pub(super) async fn publish(
+pub(crate) async fn publish(
     context: &Context<'_>,
     body: RequestBody,
 ) -> Result<Answer, ErrorAnswer> {
@@ -285,4 +285,4 @@ fn too_large(dialect: &Dialect, bytes_max: usize) -> ErrorAnswer {
 }
 
 /// The one media type that is read.
-pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";

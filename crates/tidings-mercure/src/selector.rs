@@ -13,20 +13,20 @@ use tidings_hub::limits::TOPIC_BYTES_MAX;
 use tidings_hub::{CustomMatcher, Matcher, Topic, TopicTest};
 use url::Url;
 
-use super::limits::PATTERNS_KEPT_MAX;
-use super::template::{NoTemplate, Template};
-use super::url_pattern::Pattern;
+use crate::limits::PATTERNS_KEPT_MAX;
+use crate::template::{NoTemplate, Template};
+use crate::url_pattern::Pattern;
 
 /// How the words of a 1.0 matcher are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MatchType {
+pub(crate) enum MatchType {
     Exact,
     UrlPattern,
 }
 
 impl MatchType {
     /// The type called `name`; case matters.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "exact" => Some(Self::Exact),
             "urlpattern" => Some(Self::UrlPattern),
@@ -37,7 +37,7 @@ impl MatchType {
 
 /// Why words cannot be matched with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InvalidSelector {
+pub(crate) enum InvalidSelector {
     TooLong,
     TooManyExpressions,
     NoPattern,
@@ -57,7 +57,7 @@ impl fmt::Display for InvalidSelector {
 
 /// The words of a 0.x topic selector: everything, a topic, or a URI Template that matches its own
 /// text too.
-pub(super) fn topic_selector(words: &str) -> Result<Matcher, InvalidSelector> {
+pub(crate) fn topic_selector(words: &str) -> Result<Matcher, InvalidSelector> {
     if words == "*" {
         return Ok(Matcher::All);
     }
@@ -78,11 +78,11 @@ pub(super) fn topic_selector(words: &str) -> Result<Matcher, InvalidSelector> {
 
 /// Patterns that were compiled before. They are large, and many subscribers have the same.
 #[derive(Debug, Default)]
-pub(super) struct Patterns(Mutex<HashMap<String, Matcher>>);
+pub(crate) struct Patterns(Mutex<HashMap<String, Matcher>>);
 
 impl Patterns {
     /// The words of a 1.0 matcher, resolved against the hub's URL.
-    pub(super) fn matcher(
+    pub(crate) fn matcher(
         &self,
         match_type: MatchType,
         words: &str,

@@ -2,30 +2,30 @@
 
 use http::header;
 use http::request::Parts;
+use tidings_http::client::Client;
 use url::Url;
 
-use super::config::MercureConfig;
-use super::paths::{HUB, METADATA};
-use crate::client::Client;
+use crate::config::MercureConfig;
+use crate::paths::{HUB, METADATA};
 
 /// The hub's own URL.
 #[derive(Clone, Debug)]
-pub(super) struct Site {
+pub(crate) struct Site {
     /// As the operator wrote it, or as the request was sent.
-    pub(super) resource: String,
-    pub(super) url: Url,
+    pub(crate) resource: String,
+    pub(crate) url: Url,
     /// Whether the operator wrote it.
     is_configured: bool,
 }
 
 impl Site {
-    pub(super) fn of(config: &MercureConfig, parts: &Parts) -> Self {
+    pub(crate) fn of(config: &MercureConfig, parts: &Parts) -> Self {
         if let Some(resource) = &config.resource {
             let (resource, url) = (resource.text.clone(), resource.url.clone());
             return Self { resource, url, is_configured: true };
         }
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-        let host = crate::headers::first(&parts.headers, header::HOST);
+        let host = tidings_http::headers::first(&parts.headers, header::HOST);
         let scheme = if Client::used_tls(parts) { "https" } else { "http" };
         let authority = authority.or(host.as_deref()).unwrap_or("localhost");
         let resource = format!("{scheme}://{authority}{HUB}");
@@ -37,7 +37,7 @@ impl Site {
 
     /// As a hub of this configuration is called by those who issued a token for `audiences`: the
     /// hub itself knows only when it is asked.
-    pub(super) fn of_audiences(config: &MercureConfig, audiences: &[&str]) -> Self {
+    pub(crate) fn of_audiences(config: &MercureConfig, audiences: &[&str]) -> Self {
         if let Some(resource) = &config.resource {
             let (resource, url) = (resource.text.clone(), resource.url.clone());
             return Self { resource, url, is_configured: true };
@@ -58,7 +58,7 @@ impl Site {
 
     /// Whether a token for `audience` is meant for this hub. Nobody behind a proxy knows by which
     /// scheme a request began its way, so unless it is configured both are this hub's.
-    pub(super) fn is_audience(&self, audience: &str) -> bool {
+    pub(crate) fn is_audience(&self, audience: &str) -> bool {
         if audience == self.resource {
             return true;
         }
@@ -70,7 +70,7 @@ impl Site {
     }
 
     /// Where the metadata is (RFC 9728 §3.1).
-    pub(super) fn metadata_url(&self) -> String {
+    pub(crate) fn metadata_url(&self) -> String {
         let mut url = self.url.clone();
         url.set_query(None);
         url.set_fragment(None);
@@ -79,7 +79,7 @@ impl Site {
     }
 
     /// Whether `topic`, taken for a URL, is the hub or something below it, however it is written.
-    pub(super) fn is_reserved(&self, topic: &str) -> bool {
+    pub(crate) fn is_reserved(&self, topic: &str) -> bool {
         let Ok(url) = self.url.join(topic) else { return false };
         if url.origin() != self.url.origin() {
             return false;

@@ -7,37 +7,37 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening, Rejection};
+use tidings_http::answer::{self, Answer};
+use tidings_http::body::{self, RequestBody};
+use tidings_http::clock::jittered_ms;
+use tidings_http::problem::Code;
+use tidings_http::state::State;
+use tidings_http::stream::{self, Stream};
+use tidings_http::trace;
+use tidings_http::whole_body::WholeBody;
 use tidings_hub::{ControlStyle, EventForm, Matcher, Notice, Outcome, Position, Start};
 
-use super::access::{self, Role};
-use super::context::Context;
-use super::dialect::{self, Dialect, QUERY_BYTES_MAX, ZERO};
-use super::error_answer::ErrorAnswer;
-use super::form::Form;
-use super::presence::Since;
-use super::publish::FORM;
-use super::selector::{MatchType, topic_selector};
-use super::subscription::{Kind, Subscription};
-use super::text;
-use crate::answer::{self, Answer};
-use crate::body::{self, RequestBody};
-use crate::clock::jittered_ms;
-use crate::problem::Code;
-use crate::state::State;
-use crate::stream::{self, Stream};
-use crate::trace;
-use crate::whole_body::WholeBody;
+use crate::access::{self, Role};
+use crate::context::Context;
+use crate::dialect::{self, Dialect, QUERY_BYTES_MAX, ZERO};
+use crate::error_answer::ErrorAnswer;
+use crate::form::Form;
+use crate::presence::Since;
+use crate::publish::FORM;
+use crate::selector::{MatchType, topic_selector};
+use crate::subscription::{Kind, Subscription};
+use crate::text;
 
 /// What a 0.x client reads to see where its stream begins.
-pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The same for a 1.0 client.
-pub(super) const MERCURE_LAST_EVENT_ID: HeaderName =
+pub(crate) const MERCURE_LAST_EVENT_ID: HeaderName =
     HeaderName::from_static("mercure-last-event-id");
 
 /// Replay everything: an id to resume after, and the answer to one that is not known.
-pub(super) const EARLIEST: &str = "earliest";
+pub(crate) const EARLIEST: &str = "earliest";
 
-pub(super) async fn subscribe(
+pub(crate) async fn subscribe(
     context: &Context<'_>,
     body: RequestBody,
 ) -> Result<Answer, ErrorAnswer> {
@@ -226,7 +226,7 @@ enum Resume {
 
 impl Resume {
     fn of(headers: &HeaderMap, form: &Form, dialect: &Dialect) -> Self {
-        let header = headers.get(LAST_EVENT_ID).map(crate::headers::event_id);
+        let header = headers.get(LAST_EVENT_ID).map(tidings_http::headers::event_id);
         let parameters = dialect.resume_parameters.iter();
         let parameters = parameters.filter_map(|name| form.first_in_any_case(name));
         let parameters = parameters.map(String::from_utf8_lossy);
@@ -353,4 +353,4 @@ fn come_back(state: &State, version: Version, resume: &Resume, reason: Rejection
 }
 
 /// A `GET` with a body (RFC 10008).
-pub(super) const QUERY: &str = "QUERY";
+pub(crate) const QUERY: &str = "QUERY";

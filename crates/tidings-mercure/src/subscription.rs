@@ -8,17 +8,17 @@ use serde::Serialize;
 use serde_json::Value;
 use tidings_hub::Matcher;
 
-use super::dialect::{Dialect, ONE, ZERO};
-use super::paths::HUB;
-use super::selector::MatchType;
+use crate::dialect::{Dialect, ONE, ZERO};
+use crate::paths::HUB;
+use crate::selector::MatchType;
 
 /// What a subscriber is called: a UUID (RFC 9562 §5.4).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct SubscriberName([u8; 16]);
+pub(crate) struct SubscriberName([u8; 16]);
 
 impl SubscriberName {
     /// A new one.
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let mut bytes = [0; 16];
         // Without randomness no name is better than another; there is no token in it.
         let _ = rand::fill(&mut bytes);
@@ -49,7 +49,7 @@ impl fmt::Debug for SubscriberName {
 
 /// How the words of a subscription are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Exact,
     UrlPattern,
     /// Which 1.0 has no name for.
@@ -58,12 +58,12 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Of a 0.x topic selector that has become this matcher.
-    pub(super) fn of_selector(matcher: &Matcher) -> Self {
+    pub(crate) fn of_selector(matcher: &Matcher) -> Self {
         if matches!(matcher, Matcher::Custom(_)) { Self::Template } else { Self::Exact }
     }
 
     /// The 1.0 name.
-    pub(super) const fn name(self) -> Option<&'static str> {
+    pub(crate) const fn name(self) -> Option<&'static str> {
         match self {
             Self::Exact => Some("exact"),
             Self::UrlPattern => Some("urlpattern"),
@@ -83,17 +83,17 @@ impl From<MatchType> for Kind {
 
 /// What a subscriber is subscribed to, in its words.
 #[derive(Clone, Debug)]
-pub(super) struct Subscription {
-    pub(super) words: Box<str>,
-    pub(super) kind: Kind,
+pub(crate) struct Subscription {
+    pub(crate) words: Box<str>,
+    pub(crate) kind: Kind,
     /// What its token says about it.
-    pub(super) payload: Option<Arc<Value>>,
+    pub(crate) payload: Option<Arc<Value>>,
 }
 
 impl Subscription {
     /// Where it is in the presence API, which is also the topic of its events. `None` if the
     /// dialect cannot name it.
-    pub(super) fn path(&self, dialect: &Dialect, subscriber: SubscriberName) -> Option<String> {
+    pub(crate) fn path(&self, dialect: &Dialect, subscriber: SubscriberName) -> Option<String> {
         let mut path = format!("{HUB}/subscriptions/");
         if dialect.is_one {
             path.push_str(self.kind.name()?);
@@ -106,7 +106,7 @@ impl Subscription {
     }
 
     /// The payload of its event.
-    pub(super) fn event(
+    pub(crate) fn event(
         &self,
         dialect: &Dialect,
         subscriber: SubscriberName,
@@ -116,7 +116,7 @@ impl Subscription {
     }
 
     /// As a document of its own, that is up to date with `cursor`.
-    pub(super) fn alone(
+    pub(crate) fn alone(
         &self,
         dialect: &Dialect,
         subscriber: SubscriberName,
@@ -233,7 +233,7 @@ struct OneCollection<'a> {
 }
 
 /// The document of several, at `id`, that is up to date with `cursor`.
-pub(super) fn collection<'a>(
+pub(crate) fn collection<'a>(
     dialect: &Dialect,
     id: &str,
     cursor: &str,

@@ -3,21 +3,21 @@
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
+use tidings_http::answer::{self, Answer};
+use tidings_http::query::{Plus, decode};
+use tidings_http::response_body::Response;
+use tidings_http::state::State;
 use tidings_hub::{Position, Topic};
 
-use super::access::{self, Caller, Role};
-use super::context::Context;
-use super::dialect::{Dialect, ONE, ZERO};
-use super::error_answer::{Challenge, ErrorAnswer};
-use super::form::Form;
-use super::paths::HUB;
-use super::presence::Session;
-use super::selector::MatchType;
-use super::subscription::{Kind, SubscriberName, Subscription, collection};
-use crate::answer::{self, Answer};
-use crate::query::{Plus, decode};
-use crate::response_body::Response;
-use crate::state::State;
+use crate::access::{self, Caller, Role};
+use crate::context::Context;
+use crate::dialect::{Dialect, ONE, ZERO};
+use crate::error_answer::{Challenge, ErrorAnswer};
+use crate::form::Form;
+use crate::paths::HUB;
+use crate::presence::Session;
+use crate::selector::MatchType;
+use crate::subscription::{Kind, SubscriberName, Subscription, collection};
 
 /// What a path asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ struct Asked {
     subscriber: Option<String>,
 }
 
-pub(super) async fn subscriptions(context: &Context<'_>) -> Result<Answer, ErrorAnswer> {
+pub(crate) async fn subscriptions(context: &Context<'_>) -> Result<Answer, ErrorAnswer> {
     let Context { mercure, state, parts, .. } = *context;
     let below = below(parts.uri.path()).unwrap_or_default();
     let query = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
@@ -63,7 +63,7 @@ pub(super) async fn subscriptions(context: &Context<'_>) -> Result<Answer, Error
 }
 
 /// Whether `path` is one of ours.
-pub(super) fn has(path: &str) -> bool {
+pub(crate) fn has(path: &str) -> bool {
     below(path).is_some_and(|segments| segments.len() <= 3)
 }
 
@@ -159,7 +159,7 @@ impl Asked {
 fn respond(parts: &Parts, dialect: &Dialect, cursor: &str, body: String) -> Response {
     // 0.x clients are used to a bare one.
     let tag = if dialect.is_one { format!("\"{cursor}\"") } else { cursor.to_owned() };
-    let known = crate::headers::joined(&parts.headers, header::IF_NONE_MATCH, ", ");
+    let known = tidings_http::headers::joined(&parts.headers, header::IF_NONE_MATCH, ", ");
     let is_known = known.split(',').any(|tag| {
         let tag = tag.trim();
         let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');

@@ -21,7 +21,7 @@
 
 /// A URI Template to match with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Template {
+pub(crate) struct Template {
     parts: Vec<Part>,
 }
 
@@ -53,7 +53,7 @@ enum Charset {
 
 /// Why a text with a brace is no template that can be matched with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoTemplate {
+pub(crate) enum NoTemplate {
     /// It is not in the grammar.
     Malformed,
     /// It has more than [`Template::EXPRESSIONS_MAX`] expressions.
@@ -62,9 +62,9 @@ pub(super) enum NoTemplate {
 
 impl Template {
     /// Most expressions in a template: they multiply the cost of a match. At the edge: refused.
-    pub(super) const EXPRESSIONS_MAX: usize = 16;
+    pub(crate) const EXPRESSIONS_MAX: usize = 16;
 
-    pub(super) fn parse(text: &str) -> Result<Self, NoTemplate> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NoTemplate> {
         let mut parts = Vec::new();
         let mut rest = text;
         loop {
@@ -91,14 +91,14 @@ impl Template {
     }
 
     /// Text that every expansion begins with.
-    pub(super) fn literal_prefix(&self) -> &str {
+    pub(crate) fn literal_prefix(&self) -> &str {
         match self.parts.first() {
             Some(Part::Literal(literal)) => literal,
             _ => "",
         }
     }
 
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         // Most texts are told by their ends.
         if let Some(Part::Literal(literal)) = self.parts.last()
             && !text.ends_with(&**literal)

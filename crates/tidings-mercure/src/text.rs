@@ -2,7 +2,7 @@
 
 /// The first character of `text` that is a control character (C0, DEL, C1) or of Unicode's category
 /// Cf (format): those that nobody sees.
-pub(super) fn unseen(text: &str) -> Option<char> {
+pub(crate) fn unseen(text: &str) -> Option<char> {
     text.chars().find(|c| c.is_control() || is_format(*c))
 }
 

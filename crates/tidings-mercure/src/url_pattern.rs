@@ -8,17 +8,17 @@ use urlpattern::{
     RegexSyntax, UrlPattern, UrlPatternInit, UrlPatternMatchInput, UrlPatternOptions, quirks,
 };
 
-use super::limits::PATTERN_PROGRAM_BYTES_MAX;
+use crate::limits::PATTERN_PROGRAM_BYTES_MAX;
 
 /// A compiled pattern, and the URL that relative topics are relative to.
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     pattern: UrlPattern<Bounded>,
     hub: Url,
 }
 
 impl Pattern {
     /// `None` if `words` are no pattern, or one whose program would be too large.
-    pub(super) fn compile(words: &str, hub: &Url) -> Option<Self> {
+    pub(crate) fn compile(words: &str, hub: &Url) -> Option<Self> {
         let init = UrlPatternInit::parse_constructor_string::<Bounded>(words, Some(hub.clone()));
         let options = UrlPatternOptions::default();
         let pattern = quirks::parse_pattern_as_lib::<Bounded>(init.ok()?, options).ok()?;

@@ -1,8 +1,9 @@
 //! Whether a configuration fits together.
 
-use crate::error::ConfigError;
+use tidings_http::error::ConfigError;
+
+use crate::config::Config;
 use crate::faces;
-use crate::hub_config::Config;
 use crate::route;
 
 impl Config {

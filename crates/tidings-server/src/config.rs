@@ -1,8 +1,11 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::HttpConfig;
+use tidings_http::{Face, HttpConfig};
+#[cfg(feature = "mercure")]
+use tidings_mercure::MercureConfig;
+
 use crate::limits;
-use crate::mercure::MercureConfig;
 
 /// How a hub is configured.
 ///
@@ -14,7 +17,10 @@ pub struct Config {
     /// Addresses, TLS, keys, and the bounds of connections and requests.
     pub http: HttpConfig,
     /// The Mercure protocol, at `/.well-known/mercure`.
+    #[cfg(feature = "mercure")]
     pub mercure: MercureConfig,
+    /// Further protocols, each at paths of its own.
+    pub faces: Vec<Arc<dyn Face>>,
     /// Static files to serve: the console unless set. Of two with the same path the later wins.
     pub pages: Vec<&'static [tidings_web::File]>,
     /// The longest a long poll (`?wait=`) may ask to wait. At the edge: 400.
@@ -30,7 +36,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             http: HttpConfig::default(),
+            #[cfg(feature = "mercure")]
             mercure: MercureConfig::default(),
+            faces: Vec::new(),
             pages: vec![tidings_web::CONSOLE],
             wait_max: limits::WAIT_MAX,
             ingest_idle_max: limits::INGEST_IDLE_MAX,

@@ -2,15 +2,22 @@
 
 use std::sync::Arc;
 
-use crate::face::Face;
-use crate::hub_config::Config;
-use crate::mercure::Mercure;
+use tidings_http::Face;
+
+use crate::config::Config;
 
 /// The faces of a hub of this configuration.
 pub(crate) fn of(config: &Config) -> Vec<Arc<dyn Face>> {
-    let mut faces: Vec<Arc<dyn Face>> = Vec::new();
-    if config.mercure.enabled {
-        faces.push(Arc::new(Mercure::new(config.mercure.clone())));
-    }
-    faces
+    config.faces.iter().cloned().chain(mercure(config)).collect()
+}
+
+#[cfg(feature = "mercure")]
+fn mercure(config: &Config) -> Option<Arc<dyn Face>> {
+    let mercure = || tidings_mercure::Mercure::new(config.mercure.clone());
+    config.mercure.enabled.then(|| Arc::new(mercure()) as _)
+}
+
+#[cfg(not(feature = "mercure"))]
+fn mercure(_: &Config) -> Option<Arc<dyn Face>> {
+    None
 }

@@ -6,17 +6,17 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Request;
 use tidings_engine::Engine;
+#[cfg(doc)]
+use tidings_http::HttpConfig;
+use tidings_http::error::{BoxError, ConfigError};
+use tidings_http::mount::HandlerService;
+use tidings_http::response_body::Response;
+use tidings_http::state::State;
 use tower_service::Service;
 
-#[cfg(doc)]
-use crate::config::HttpConfig;
-use crate::error::{BoxError, ConfigError};
+use crate::config::Config;
 use crate::faces;
-use crate::hub_config::Config;
-use crate::mount::HandlerService;
-use crate::response_body::Response;
 use crate::routes::Routes;
-use crate::state::State;
 
 /// The hub as a service, for a router of an application. Clones are the same hub.
 ///

@@ -1,4 +1,4 @@
-//! The HTTP face of the Tidings hub: everything between a socket and the
+//! The Tidings hub over HTTP: the native API and the protocols beside it, in front of an
 //! [`Engine`](tidings_engine::Engine).
 //!
 //! ```
@@ -54,11 +54,9 @@
 //!
 //! # A request travels
 //!
-//! A [listener] accepts the connection; [connection] finds out which HTTP is spoken and
-//! lets hyper parse; [routes] is the URL map; a file in [native] per verb reads the request, checks
-//! the caller's [grant](auth), and gives an [answer]. An answer that is an event stream leaves by
-//! one of two ways with the same headers: over HTTP/1.1 the socket is [handed](handoff) to the
-//! engine; else the engine feeds a response body.
+//! [tidings-http](tidings_http) turns what a socket sends into requests. [routes] is the URL map; a
+//! file in [native] per verb reads the request, checks the caller's grant, and gives an answer.
+//! Protocols beside the native API are [faces].
 //!
 //! # What this crate refuses to know
 //!
@@ -66,88 +64,36 @@
 //! reach subscribers.
 #![allow(rustdoc::private_intra_doc_links)]
 
-mod activity;
 mod admin;
-mod allowed_hosts;
-mod answer;
-mod auth;
-mod body;
 mod check;
-mod client;
-mod clock;
 mod config;
-mod connection;
-mod control_frames;
-mod cors;
-mod counts;
-mod error;
-mod event_retry;
-mod face;
 mod faces;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzz;
-mod handler;
-mod handoff;
-mod headers;
-mod host;
-mod hub;
-mod hub_config;
 mod hub_service;
-mod key_share;
-mod limiter;
 pub mod limits;
-mod listener;
 mod log_limit;
-mod mercure;
-mod meter;
-mod mount;
 mod native;
-mod origin;
-mod problem;
-mod query;
-mod quota;
-mod quota_key;
-mod rebinding;
-mod redirect;
-mod response_body;
-mod room;
 mod route;
 mod route_counts;
 mod routes;
-mod sendable_id;
 mod server;
-mod service;
-mod shared;
-mod socket;
-mod stage;
-mod state;
 mod store_problem;
-mod stream;
-mod stream_room;
-mod tls;
-mod trace;
-mod visit;
-mod whole_body;
+mod token_report;
 
-pub use allowed_hosts::AllowedHosts;
-pub use auth::{ApiKey, JwtKey};
-pub use body::RequestBody;
-pub use client::TrustedProxies;
-pub use config::HttpConfig;
-pub use cors::Cors;
-pub use error::{BindError, ConfigError};
-pub use hub::Server;
-pub use hub_config::Config;
+pub use config::Config;
 pub use hub_service::HubService;
-pub use key_share::KeyLimits;
-pub use mercure::{
-    MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins, TokenReport,
-    TokenUse, TokenVerdict,
+pub use server::Server;
+pub use tidings_http::{
+    AllowedHosts, ApiKey, BindError, Body, ConfigError, Cors, Face, HttpConfig, JwtKey, KeyLimits,
+    Peer, RequestBody, Tls, TlsError, TrustedProxies,
 };
-pub use mount::Peer;
-pub use response_body::Body;
-pub use tls::{Tls, TlsError};
+#[cfg(feature = "mercure")]
+pub use tidings_mercure::{
+    MercureConfig, MercureIssuer, MercureKeys, MercureResource, PublishOrigins,
+};
+pub use token_report::{TokenReport, TokenUse, TokenVerdict};
 
 /// The examples in the README are tests, too.
 #[cfg(doctest)]

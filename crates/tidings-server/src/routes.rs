@@ -8,21 +8,21 @@ use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use tidings_engine::Rejection;
+use tidings_http::answer::{self, Answer};
+use tidings_http::body::{self, RequestBody};
+use tidings_http::client::Client;
+use tidings_http::cors;
+use tidings_http::face::Face;
+use tidings_http::handler::Handler;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::state::State;
+use tidings_http::trace;
 
 use crate::admin::{self, Pages};
-use crate::answer::{self, Answer};
-use crate::body::{self, RequestBody};
-use crate::client::Client;
-use crate::cors;
-use crate::face::Face;
-use crate::handler::Handler;
-use crate::hub_config::Config;
+use crate::config::Config;
 use crate::native::{self, Bounds};
-use crate::problem::{Code, Problem};
 use crate::route::{Meaning, PATHS, Path, Route};
 use crate::route_counts::RouteCounts;
-use crate::state::State;
-use crate::trace;
 
 /// Everything that the hub answers, and by what.
 pub(crate) struct Routes {
@@ -244,29 +244,35 @@ fn allow_header(methods: &[Method]) -> HeaderValue {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::collections::BTreeSet;
-
     use serde_json::Value;
 
     use super::*;
-    use crate::mercure;
+
+    fn description() -> Value {
+        serde_json::from_str(admin::OPENAPI).unwrap()
+    }
 
     #[test]
+    #[cfg(feature = "mercure")]
     fn the_published_description_has_the_same_paths_and_methods() {
-        let json: Value = serde_json::from_str(admin::OPENAPI).unwrap();
-        let mut described = BTreeSet::new();
-        for (path, item) in json["paths"].as_object().unwrap() {
+        let mut described = std::collections::BTreeSet::new();
+        for (path, item) in description()["paths"].as_object().unwrap() {
             for method in item.as_object().unwrap().keys().filter(|key| *key != "parameters") {
                 described.insert((path.clone(), method.to_ascii_uppercase()));
             }
         }
-        let routed: BTreeSet<_> = [PATHS, mercure::ROUTES]
-            .into_iter()
-            .flatten()
-            .flat_map(|(path, methods)| {
-                methods.iter().map(|method| ((*path).to_owned(), method.to_string()))
-            })
-            .collect();
-        assert_eq!(described, routed);
+        let routed = [PATHS, tidings_mercure::ROUTES].into_iter().flatten();
+        let routed = routed.flat_map(|(path, methods)| {
+            methods.iter().map(|method| ((*path).to_owned(), method.to_string()))
+        });
+        assert_eq!(described, routed.collect());
+    }
+
+    #[test]
+    fn the_published_description_lists_every_code() {
+        let listed =
+            &description()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
+        let names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(listed, &Value::from(names));
     }
 }

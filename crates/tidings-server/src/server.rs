@@ -6,18 +6,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Request;
 use tidings_engine::Engine;
+#[cfg(doc)]
+use tidings_http::HttpConfig;
+use tidings_http::HttpServer;
+use tidings_http::body::RequestBody;
+use tidings_http::error::BindError;
+use tidings_http::mount::Mounted;
 use tower_service::Service;
 
-use crate::body::RequestBody;
-#[cfg(doc)]
-use crate::config::HttpConfig;
-use crate::error::BindError;
+use crate::config::Config;
 use crate::faces;
-use crate::hub_config::Config;
 use crate::hub_service::HubService;
-use crate::mount::Mounted;
 use crate::routes::Routes;
-use crate::server::HttpServer;
 
 /// The HTTP face of a hub: bound to its addresses, and not yet serving.
 pub struct Server {

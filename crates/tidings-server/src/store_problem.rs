@@ -2,12 +2,12 @@
 
 use http::header;
 use tidings_engine::PublishError;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::quota;
 use tidings_hub::{AppendError, ReadError, with_causes};
 
 use crate::limits::READ_FAILURE_LOG_PAUSE;
 use crate::log_limit::LogLimit;
-use crate::problem::{Code, Problem};
-use crate::quota;
 
 /// The answer to a publisher whose event was not stored. The store has told the log why.
 pub(crate) fn not_published(error: &PublishError) -> Problem {

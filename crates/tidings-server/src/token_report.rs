@@ -1,15 +1,11 @@
 //! What a hub would make of a token: for people who wonder.
 
 use serde_json::Value;
+use tidings_http::JwtKey;
+use tidings_http::auth::token::{self, InvalidToken};
 use tidings_hub::{Matcher, Timestamp};
 
-use super::access::{self, Role};
-use super::claims;
-use super::memory::Mercure;
-use super::site::Site;
-use crate::auth::token::InvalidToken;
-use crate::auth::{JwtKey, token};
-use crate::hub_config::Config;
+use crate::config::Config;
 
 /// What a token says, and what a hub of some configuration makes of it.
 ///
@@ -68,52 +64,12 @@ impl TokenReport {
     /// Of `token`, for a hub of this configuration. Reads key sets at URLs.
     pub async fn of(config: &Config, token: &str) -> Self {
         token::install_cryptography();
-        let header = jsonwebtoken::decode_header(token).ok();
-        let shape = claims::shape(token);
-        let said = claims::claimed(token);
-        let audiences: Vec<&str> = match said.as_ref().map(|claims| &claims["aud"]) {
-            Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
-            Some(Value::String(one)) => vec![one],
-            _ => Vec::new(),
-        };
-        let site = Site::of_audiences(&config.mercure, &audiences);
-        let mut verdicts = Vec::new();
-        let mercure = Mercure::new(config.mercure.clone());
-        if config.mercure.enabled {
-            for role in [Role::Publisher, Role::Subscriber] {
-                if let Some(keys) =
-                    access::keys(mercure.config(), &config.http.jwt_keys, role, token, shape)
-                {
-                    JwtKey::refresh(keys).await;
-                }
-                let hub_keys = &config.http.jwt_keys;
-                let access = access::examined(&mercure, hub_keys, &site, role, token, shape);
-                verdicts.push(match access {
-                    Ok(access) => {
-                        let granted = match role {
-                            Role::Publisher => access.says.publish.as_deref(),
-                            Role::Subscriber => Some(&*access.says.subscribe),
-                        };
-                        let missing = "the token has no `publish` in its mercure claim";
-                        TokenVerdict {
-                            usage: usage(role),
-                            outcome: granted.map(own_words).ok_or_else(|| missing.to_owned()),
-                            expires: access.says.expires,
-                        }
-                    }
-                    Err(error) => TokenVerdict {
-                        usage: usage(role),
-                        outcome: Err(error.to_string()),
-                        expires: None,
-                    },
-                });
-            }
-        }
+        let mut verdicts = mercure::verdicts(config, token).await;
         verdicts.extend(native(config, token).await);
         Self {
-            version: shape.map(|dialect| if dialect.is_one { "1.0" } else { "0.x" }),
-            algorithm: header.map(|header| format!("{:?}", header.alg)),
-            claims: said,
+            version: mercure::version(token),
+            algorithm: token::claimed_algorithm(token),
+            claims: token::claimed(token),
             verdicts,
         }
     }
@@ -139,30 +95,43 @@ async fn native(config: &Config, token: &str) -> [TokenVerdict; 2] {
     ]
 }
 
-const fn usage(role: Role) -> TokenUse {
-    match role {
-        Role::Publisher => TokenUse::MercurePublish,
-        Role::Subscriber => TokenUse::MercureSubscribe,
+fn words(matchers: &[Matcher]) -> Vec<String> {
+    matchers.iter().map(Matcher::to_string).collect()
+}
+
+#[cfg(feature = "mercure")]
+mod mercure {
+    use tidings_mercure::{Role, Verdict};
+
+    use super::{Config, TokenUse, TokenVerdict};
+
+    pub(super) use tidings_mercure::version;
+
+    pub(super) async fn verdicts(config: &Config, token: &str) -> Vec<TokenVerdict> {
+        if !config.mercure.enabled {
+            return Vec::new();
+        }
+        let verdicts = Verdict::of(&config.mercure, &config.http.jwt_keys, token).await;
+        let verdict = |Verdict { role, outcome, expires }| {
+            let usage = match role {
+                Role::Publisher => TokenUse::MercurePublish,
+                Role::Subscriber => TokenUse::MercureSubscribe,
+            };
+            TokenVerdict { usage, outcome, expires }
+        };
+        verdicts.into_iter().map(verdict).collect()
     }
 }
 
-/// As the token has them. All of it is `*` in this protocol, where `**` is a topic like others.
-fn own_words(matchers: &[Matcher]) -> Vec<String> {
-    let own = |matcher: &Matcher| match matcher {
-        Matcher::All => "*".to_owned(),
-        other => words(std::slice::from_ref(other)).concat(),
-    };
-    matchers.iter().map(own).collect()
-}
+#[cfg(not(feature = "mercure"))]
+mod mercure {
+    use super::{Config, TokenVerdict};
 
-/// As the token has them: ours have a name before.
-fn words(matchers: &[Matcher]) -> Vec<String> {
-    let words = |matcher: &Matcher| {
-        let text = matcher.to_string();
-        match text.strip_prefix("mercure ") {
-            Some(named) => named.split_once(' ').map_or(named, |(_, words)| words).to_owned(),
-            None => text,
-        }
-    };
-    matchers.iter().map(words).collect()
+    pub(super) fn version(_: &str) -> Option<&'static str> {
+        None
+    }
+
+    pub(super) async fn verdicts(_: &Config, _: &str) -> Vec<TokenVerdict> {
+        Vec::new()
+    }
 }

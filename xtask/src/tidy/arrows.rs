@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::tree;
 
-/// Each package, and the packages of the workspace that it may depend on. No others are allowed.
-const ARROWS: [(&str, &[&str]); 13] = [
+/// A package, and those of ours that it may depend on. Whatever is not here may not be.
+const ARROWS: [(&str, &[&str]); 15] = [
     ("tidings-codec", &[]),
     ("tidings-web", &[]),
     ("tidings-bench", &[]),
@@ -17,7 +17,19 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("tidings-doctor", &["tidings-client"]),
     ("tidings-engine", &["tidings-hub"]),
     ("tidings-store-disk", &["tidings-hub"]),
-    ("tidings-server", &["tidings-codec", "tidings-hub", "tidings-engine", "tidings-web"]),
+    ("tidings-http", &["tidings-codec", "tidings-hub", "tidings-engine"]),
+    ("tidings-mercure", &["tidings-codec", "tidings-hub", "tidings-engine", "tidings-http"]),
+    (
+        "tidings-server",
+        &[
+            "tidings-codec",
+            "tidings-engine",
+            "tidings-http",
+            "tidings-hub",
+            "tidings-mercure",
+            "tidings-web",
+        ],
+    ),
     (
         "tidings",
         &[

@@ -17,7 +17,6 @@ const CIRCLES: &[&[&str]] = &[];
 const FULL_MOD_FILES: &[&str] = &[
     "crates/tidings-conformance/src/checks/mod.rs",
     "crates/tidings-server/src/admin/mod.rs",
-    "crates/tidings-server/src/auth/mod.rs",
     "crates/tidings-server/src/native/mod.rs",
     "crates/tidings/src/demos/mod.rs",
 ];

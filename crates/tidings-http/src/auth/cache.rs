@@ -1,3 +1,5 @@
+//! Tokens that were found good, so that they need not be verified with every request.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +14,7 @@ use crate::limits::{TOKEN_KEPT, TOKENS_KEPT_MAX};
 /// Only good tokens are kept, so nobody without one can fill this. What the clock can change is
 /// looked at every time.
 #[derive(Debug)]
-pub(crate) struct TokenCache<T> {
+pub struct TokenCache<T> {
     known: Mutex<HashMap<Box<str>, Known<T>>>,
 }
 
@@ -21,13 +23,13 @@ type Known<T> = (Arc<T>, Option<Timestamp>);
 
 impl<T> TokenCache<T> {
     /// What `token` grants, if it is known and has not expired.
-    pub(crate) fn get(&self, token: &str, now: Timestamp) -> Option<Arc<T>> {
+    pub fn get(&self, token: &str, now: Timestamp) -> Option<Arc<T>> {
         let (grant, until) = self.lock().get(token).cloned()?;
         until.is_none_or(|end| now < end).then_some(grant)
     }
 
     /// Keeps a good token, and what it grants until `until`.
-    pub(crate) fn keep(&self, token: &str, grant: &Arc<T>, until: Option<Timestamp>) {
+    pub fn keep(&self, token: &str, grant: &Arc<T>, until: Option<Timestamp>) {
         let mut grants = self.lock();
         // Beginning anew now and then is cheaper than remembering who was here last.
         if grants.len() >= TOKENS_KEPT_MAX {
@@ -48,7 +50,7 @@ impl<T> Default for TokenCache<T> {
 }
 
 /// How long what is known of a token that ends at `expires` may be relied on.
-pub(crate) fn until(expires: Option<Timestamp>) -> Option<Timestamp> {
+pub fn until(expires: Option<Timestamp>) -> Option<Timestamp> {
     let kept = clock::now().as_millis().saturating_add(TOKEN_KEPT.as_millis() as u64);
     let kept = Timestamp::from_millis(kept);
     Some(expires.map_or(kept, |end| end.min(kept)))

@@ -65,7 +65,7 @@ impl ApiKey {
     }
 
     /// What its bearers have together, where that is bounded.
-    pub(crate) fn share(&self) -> Option<&Arc<KeyShare>> {
+    pub fn share(&self) -> Option<&Arc<KeyShare>> {
         self.share.as_ref()
     }
 
@@ -194,7 +194,7 @@ impl JwtKey {
     }
 
     /// Reads what is at a URL anew, if it is time. Says whether there is anything new to be tried.
-    pub(crate) async fn refresh(keys: &[Self]) -> bool {
+    pub async fn refresh(keys: &[Self]) -> bool {
         let mut is_new = false;
         for key in keys {
             if let Kind::Set(set) = &key.kind {

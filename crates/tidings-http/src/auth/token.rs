@@ -47,7 +47,7 @@ struct Access {
 
 /// Why a token is not accepted. The texts hold no quotes: they go into a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InvalidToken {
+pub enum InvalidToken {
     /// It is neither a key nor a JSON Web Token.
     Unknown,
     /// No key signed it.
@@ -86,9 +86,11 @@ impl fmt::Display for InvalidToken {
 
 /// What a token says, and the share of the key that signed it.
 #[derive(Debug)]
-pub(crate) struct Signed<T> {
-    pub(crate) says: T,
-    pub(crate) share: Option<Arc<KeyShare>>,
+pub struct Signed<T> {
+    /// The claims, or what was made of them.
+    pub says: T,
+    /// What all bearers of the key have together, where that is bounded.
+    pub share: Option<Arc<KeyShare>>,
 }
 
 /// What `token` grants, if one of `keys` signed it and it is valid now.
@@ -98,7 +100,7 @@ pub(super) fn verify(token: &str, keys: &[JwtKey]) -> Result<Signed<Grant>, Inva
 }
 
 /// What `token` grants on the native API.
-pub(crate) fn granted(
+pub fn granted(
     token: &str,
     api_keys: &[ApiKey],
     jwt_keys: &[JwtKey],
@@ -111,12 +113,12 @@ pub(crate) fn granted(
 
 /// What `token` says, if one of `keys` signed it and it is valid now.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn claims<T: DeserializeOwned>(token: &str, keys: &[JwtKey]) -> Result<T, InvalidToken> {
+pub fn claims<T: DeserializeOwned>(token: &str, keys: &[JwtKey]) -> Result<T, InvalidToken> {
     signed(token, keys).map(|signed| signed.says)
 }
 
 /// The same with the share of its key.
-pub(crate) fn signed<T: DeserializeOwned>(
+pub fn signed<T: DeserializeOwned>(
     token: &str,
     keys: &[JwtKey],
 ) -> Result<Signed<T>, InvalidToken> {
@@ -189,8 +191,19 @@ fn valid_now<T: DeserializeOwned>(claims: Value) -> Result<T, InvalidToken> {
     serde_json::from_value(claims).map_err(|_| InvalidToken::Claims)
 }
 
+/// All that a token says, true or not. Nothing is verified.
+pub fn claimed(token: &str) -> Option<Value> {
+    jsonwebtoken::dangerous::insecure_decode::<Value>(token).ok().map(|data| data.claims)
+}
+
+/// The algorithm that a token says it is signed with. Nothing is verified.
+pub fn claimed_algorithm(token: &str) -> Option<String> {
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    Some(format!("{:?}", header.alg))
+}
+
 /// Without this, or with a second implementation compiled in, the first token would be a panic.
-pub(crate) fn install_cryptography() {
+pub fn install_cryptography() {
     // It fails if it was installed before: by another server in this process.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }

@@ -20,7 +20,7 @@ const TARGET: &str = "tidings_server::trace";
 const LEVEL: Level = Level::DEBUG;
 
 /// Answers a request, within a span of its own if it is to have one.
-pub(crate) async fn request(
+pub async fn request(
     parts: &Parts,
     route: &'static str,
     is_traced: bool,
@@ -94,7 +94,7 @@ fn join(span: &Span, headers: &HeaderMap) {
 }
 
 /// Waits, within a span below that of the request.
-pub(crate) async fn step<F: Future>(step: Step, waiting: F) -> F::Output {
+pub async fn step<F: Future>(step: Step, waiting: F) -> F::Output {
     let span = match step {
         Step::Authenticate => tracing::span!(target: TARGET, LEVEL, "authenticate"),
         Step::Commit { events } => tracing::span!(target: TARGET, LEVEL, "commit", events),
@@ -103,11 +103,11 @@ pub(crate) async fn step<F: Future>(step: Step, waiting: F) -> F::Output {
 }
 
 /// The request was refused, in a word that stands for all of its kind.
-pub(crate) fn refused(kind: &str) {
+pub fn refused(kind: &str) {
     Span::current().record("error.type", kind);
 }
 
 /// The subscriber was asked to come back later.
-pub(crate) fn rejected(reason: &str) {
+pub fn rejected(reason: &str) {
     Span::current().record("tidings.turned_away", reason);
 }

@@ -4,12 +4,12 @@
 use http::request::Parts;
 use serde::Serialize;
 use tidings_engine::{Connection, ConnectionId};
+use tidings_http::answer::{self, Answer};
+use tidings_http::problem::{Code, Problem};
+use tidings_http::query::{self, Query};
+use tidings_http::state::State;
 use tidings_hub::{Matcher, Position, StandingState, Timestamp};
 
-use crate::answer::{self, Answer};
-use crate::problem::{Code, Problem};
-use crate::query::{self, Query};
-use crate::state::State;
 use crate::store_problem;
 
 #[derive(Serialize)]

@@ -9,9 +9,8 @@ use aws_lc_rs::digest;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
+use tidings_http::answer::{self, Answer};
 use tidings_web::File;
-
-use crate::answer::{self, Answer};
 
 /// The files there are, by path.
 #[derive(Debug)]
@@ -78,7 +77,7 @@ fn tag(body: &str) -> HeaderValue {
 /// Whether the client has the version that `tag` names (`If-None-Match`, RFC 9110 §13.1.2).
 fn holds(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let tag = tag.to_str().unwrap_or_default();
-    crate::headers::joined(headers, header::IF_NONE_MATCH, ", ")
+    tidings_http::headers::joined(headers, header::IF_NONE_MATCH, ", ")
         .split(',')
         .map(|held| held.trim().trim_start_matches("W/"))
         .any(|held| held == tag || held == "*")
@@ -89,7 +88,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::response_body::Response;
+    use tidings_http::response_body::Response;
 
     fn get(path: &str, held: Option<&str>) -> Option<Response> {
         let mut request = http::Request::get(path);

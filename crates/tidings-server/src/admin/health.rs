@@ -3,11 +3,10 @@
 
 use http::StatusCode;
 use serde_json::json;
+use tidings_http::answer::{self, Answer};
+use tidings_http::problem::Code;
+use tidings_http::state::State;
 use tidings_hub::AppendError;
-
-use crate::answer::{self, Answer};
-use crate::problem::Code;
-use crate::state::State;
 
 /// `GET /healthz`: whether the hub works. If it does not, only a new process will: a thread of it
 /// ended, or does not answer any more. A store that failed is no such reason: what the hub has it

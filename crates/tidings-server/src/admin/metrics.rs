@@ -11,17 +11,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::StatusCode;
 use http::request::Parts;
 use tidings_engine::{Durations, Latencies, Status};
+use tidings_http::Tls;
+use tidings_http::answer::{self, Answer};
+use tidings_http::counts::Counts;
+use tidings_http::problem::Problem;
+use tidings_http::query::{self, Query};
+use tidings_http::state::State;
 use tidings_hub::{Backlog, Matcher, Topic};
 
-use crate::answer::{self, Answer};
-use crate::counts::Counts;
 use crate::limits::METRICS_TOPICS_MAX;
-use crate::problem::Problem;
-use crate::query::{self, Query};
 use crate::route_counts::RouteCounts;
-use crate::state::State;
 use crate::store_problem;
-use crate::tls::Tls;
 
 use exposition::Exposition;
 use exposition::Kind::{Counter, Gauge};

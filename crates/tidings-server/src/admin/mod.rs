@@ -6,8 +6,7 @@ mod health;
 mod metrics;
 
 use http::StatusCode;
-
-use crate::answer::{self, Answer};
+use tidings_http::answer::{self, Answer};
 
 pub(crate) use connections::connection;
 pub(crate) use console::Pages;

@@ -1,8 +1,7 @@
 //! Which face of a URL the client wants (RFC 9110 §12.5.1).
 
 use http::header::{self, HeaderMap};
-
-use crate::problem::{Code, Problem};
+use tidings_http::problem::{Code, Problem};
 
 /// The representations of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub(super) fn face(headers: &HeaderMap) -> Result<Face, Problem> {
     }
     let mut stream = Quality::default();
     let mut json = Quality::default();
-    for range in crate::headers::joined(headers, header::ACCEPT, ", ").split(',') {
+    for range in tidings_http::headers::joined(headers, header::ACCEPT, ", ").split(',') {
         let (media, quality) = media_range(range);
         stream.consider(&media, "text/event-stream", "text/*", quality);
         json.consider(&media, "application/json", "application/*", quality);

@@ -7,16 +7,16 @@ use http::request::Parts;
 use memchr::memchr;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use tidings_http::answer::Answer;
+use tidings_http::auth::Caller;
+use tidings_http::body::{self, RequestBody};
+use tidings_http::problem::{Code, Problem};
+use tidings_http::state::State;
 use tidings_hub::{Draft, Topic};
 
 use super::bounds::Bounds;
 use super::fields::Drafter;
 use super::ingest::{Place, Source, ingest};
-use crate::answer::Answer;
-use crate::auth::Caller;
-use crate::body::{self, RequestBody};
-use crate::problem::{Code, Problem};
-use crate::state::State;
 
 pub(super) async fn publish(
     state: &State,

@@ -4,12 +4,12 @@
 
 use http::request::Parts;
 use serde_json::json;
+use tidings_http::answer::{self, Answer};
+use tidings_http::problem::{Code, Problem};
+use tidings_http::state::State;
 use tidings_hub::{Appended, Draft, EventType, Kind};
 
 use super::publish::acknowledgement;
-use crate::answer::{self, Answer};
-use crate::problem::{Code, Problem};
-use crate::state::State;
 use crate::store_problem;
 
 /// The type of the last event.

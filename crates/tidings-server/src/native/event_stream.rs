@@ -6,16 +6,16 @@
 
 use http::request::Parts;
 use tidings_codec::{Decoder, EventRef, EventType, Item};
+use tidings_http::answer::Answer;
+use tidings_http::body::{self, RequestBody};
+use tidings_http::problem::Problem;
+use tidings_http::state::State;
 use tidings_hub::{Draft, Topic};
 
 use super::bounds::Bounds;
 use super::fields::{Drafter, RESERVED_PREFIX};
 use super::ingest::{Place, Source, ingest};
-use crate::answer::Answer;
-use crate::body::{self, RequestBody};
 use crate::limits::FIELD_BYTES_MAX;
-use crate::problem::Problem;
-use crate::state::State;
 
 pub(super) async fn publish(
     state: &State,

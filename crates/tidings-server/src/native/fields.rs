@@ -1,11 +1,11 @@
 //! The fields of an event as publishers give them, checked.
 
+use tidings_http::event_retry;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::sendable_id;
 use tidings_hub::{Draft, Epoch, EventId, EventIdForm, EventType, Topic};
 
-use crate::event_retry;
 use crate::limits::FIELD_BYTES_MAX;
-use crate::problem::{Code, Problem};
-use crate::sendable_id;
 
 /// Makes drafts of what one publisher sends, and remembers what it sends again and again.
 pub(super) struct Drafter {

@@ -10,22 +10,22 @@ use http::request::Parts;
 use serde::Serialize;
 use serde_json::json;
 use tidings_engine::{Engine, Rejection};
+use tidings_http::answer::{self, Answer};
+use tidings_http::key_share::KeyShare;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::query;
+use tidings_http::quota;
+use tidings_http::stage::Stage;
+use tidings_http::state::State;
+use tidings_http::trace;
 use tidings_hub::{Interest, Outcome, Page, Position, ReadError, Record, Resolved, Start};
 use tokio::time::{Instant, timeout_at};
 
 use super::bounds::Bounds;
 use super::start;
 use super::subscribe::TIDINGS_RESUME;
-use crate::answer::{self, Answer};
-use crate::key_share::KeyShare;
 use crate::limits::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_PAUSE};
-use crate::problem::{Code, Problem};
-use crate::query;
-use crate::quota;
-use crate::stage::Stage;
-use crate::state::State;
 use crate::store_problem;
-use crate::trace;
 
 pub(super) async fn history(
     state: &State,

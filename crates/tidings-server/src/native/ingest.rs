@@ -34,24 +34,24 @@ use bytes::{Buf, Bytes};
 use http_body::Body;
 use serde::Serialize;
 use tidings_engine::{PublishError, PublishStream, Run, StreamError};
+use tidings_http::answer::{self, Answer};
+use tidings_http::auth::Caller;
+use tidings_http::body::{self, RequestBody};
+use tidings_http::error::BoxError;
+use tidings_http::meter::Meter;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::stage::Stage;
+use tidings_http::state::State;
+use tidings_http::stream_room::StreamRoom;
+use tidings_http::whole_body::WholeBody;
 use tidings_hub::{Appended, Draft};
 use tokio::time::{Instant, Sleep};
 
 use super::bounds::Bounds;
-use crate::answer::{self, Answer};
-use crate::auth::Caller;
-use crate::body::{self, RequestBody};
-use crate::error::BoxError;
 use crate::limits::{
     ATOMIC_BATCH_BYTES_MAX, INGEST_BATCH_BYTES_MAX, INGEST_BATCH_EVENTS_MAX, INGEST_BATCHES_MAX,
 };
-use crate::meter::Meter;
-use crate::problem::{Code, Problem};
-use crate::stage::Stage;
-use crate::state::State;
 use crate::store_problem;
-use crate::stream_room::StreamRoom;
-use crate::whole_body::WholeBody;
 
 /// A format that events are read from.
 pub(super) trait Source {

@@ -30,16 +30,15 @@ mod topics;
 use http::Method;
 use http::header;
 use http::request::Parts;
+use tidings_http::answer::Answer;
+use tidings_http::auth::Caller;
+use tidings_http::body::{self, RequestBody};
+use tidings_http::meter::Meter;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::query::{self, Plus, Query};
+use tidings_http::quota;
+use tidings_http::state::State;
 use tidings_hub::{Interest, Matcher, Topic};
-
-use crate::answer::Answer;
-use crate::auth::Caller;
-use crate::body::{self, RequestBody};
-use crate::meter::Meter;
-use crate::problem::{Code, Problem};
-use crate::query::{self, Plus, Query};
-use crate::quota;
-use crate::state::State;
 
 use accept::Face;
 
@@ -87,7 +86,7 @@ pub(crate) async fn write(
 
 /// Headers that say what a reader wants.
 #[cfg(fuzzing)]
-pub(crate) fn fuzz_headers(headers: &header::HeaderMap) {
+pub fn fuzz_headers(headers: &header::HeaderMap) {
     let _ = accept::face(headers);
     if let Ok(mut query) = Query::parse(None) {
         let _ = start::take(&mut query, headers);
@@ -203,7 +202,9 @@ fn interest(
     let granted = &caller.grant().subscribe;
     if asked.is_empty() {
         if granted.is_empty() {
-            return Err(crate::auth::forbidden("the token allows no topic to be read".into()));
+            return Err(tidings_http::auth::forbidden(
+                "the token allows no topic to be read".into(),
+            ));
         }
         return Ok(Interest::new(granted.clone(), granted.clone()));
     }

@@ -1,16 +1,16 @@
 //! `POST /events/{topic}`: the body as one event.
 
 use http::request::Parts;
+use tidings_http::answer::{self, Answer};
+use tidings_http::body::RequestBody;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::query::{self, Query};
+use tidings_http::state::State;
+use tidings_http::whole_body::WholeBody;
 use tidings_hub::Appended;
 
 use super::fields::Drafter;
-use crate::answer::{self, Answer};
-use crate::body::RequestBody;
-use crate::problem::{Code, Problem};
-use crate::query::{self, Query};
-use crate::state::State;
 use crate::store_problem;
-use crate::whole_body::WholeBody;
 
 pub(super) async fn publish(
     state: &State,

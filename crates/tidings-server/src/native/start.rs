@@ -1,12 +1,12 @@
 //! Where a reader starts: `Last-Event-ID`, `?after=`, `?last=`, `?since=`.
 
 use http::header::HeaderMap;
+use tidings_http::clock;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::query::{self, Query};
 use tidings_hub::{Start, Timestamp};
 
-use crate::clock;
 use crate::limits::LAST_MAX;
-use crate::problem::{Code, Problem};
-use crate::query::{self, Query};
 
 /// Takes the start out of a request; `None` if it names none.
 ///
@@ -37,7 +37,7 @@ pub(super) fn take(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Option<
     } else {
         None
     };
-    let header = headers.get("last-event-id").map(crate::headers::event_id);
+    let header = headers.get("last-event-id").map(tidings_http::headers::event_id);
     let header = header.filter(|id| !id.is_empty());
     Ok(header.map(|id| Start::After(id.into_owned())).or(start))
 }

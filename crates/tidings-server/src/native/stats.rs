@@ -7,12 +7,11 @@
 use http::request::Parts;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tidings_http::answer::{self, Answer};
+use tidings_http::problem::Problem;
+use tidings_http::query::Query;
+use tidings_http::state::State;
 use tidings_hub::Matcher;
-
-use crate::answer::{self, Answer};
-use crate::problem::Problem;
-use crate::query::Query;
-use crate::state::State;
 
 #[derive(Serialize)]
 struct Stats {

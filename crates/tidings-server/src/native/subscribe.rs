@@ -5,17 +5,17 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
 use tidings_engine::{Attachment, OpenError, Opening, Rejection};
+use tidings_http::answer::{self, Answer};
+use tidings_http::clock::jittered_ms;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::state::State;
+use tidings_http::stream::{self, EVENT_STREAM, Stream};
+use tidings_http::trace;
 use tidings_hub::{ControlStyle, EventForm, Outcome, Reset, Start};
 
 use super::bounds::Bounds;
 use super::start;
-use crate::answer::{self, Answer};
-use crate::clock::jittered_ms;
-use crate::problem::{Code, Problem};
-use crate::state::State;
 use crate::store_problem;
-use crate::stream::{self, EVENT_STREAM, Stream};
-use crate::trace;
 
 /// Says which of three a stream is: `live`, `resumed` or `reset`.
 pub(super) const TIDINGS_RESUME: HeaderName = HeaderName::from_static("tidings-resume");

@@ -2,14 +2,14 @@
 
 use http::request::Parts;
 use serde::Serialize;
+use tidings_http::answer::{self, Answer};
+use tidings_http::auth::Caller;
+use tidings_http::problem::Problem;
+use tidings_http::query::{self, Query};
+use tidings_http::state::State;
 use tidings_hub::{Matcher, Topic};
 
-use crate::answer::{self, Answer};
-use crate::auth::Caller;
 use crate::limits::{TOPICS, TOPICS_MAX};
-use crate::problem::Problem;
-use crate::query::{self, Query};
-use crate::state::State;
 use crate::store_problem;
 
 #[derive(Serialize)]

@@ -62,7 +62,7 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
         Ok(_) if !text.is_empty() => Ok(text.to_owned()),
         _ => Err(format!(
             "{text:?} is no log filter: give error, warn, info, debug, trace or off, \
-             or a list such as warn,tidings_server=debug"
+             or a list such as warn,tidings=debug"
         )),
     }
 }

@@ -12,7 +12,7 @@ pub(super) const SECTION: Section = Section {
             help: "Log level on standard error: error, warn, info, debug, ... [info]",
             note: "Log level on standard error: \"error\", \"warn\", \"info\", \"debug\", \
              \"trace\", \"off\"; or by part of the program: \
-             \"warn,tidings_server=debug\".",
+             \"warn,tidings=debug\".",
         },
         Setting {
             name: "log-format",

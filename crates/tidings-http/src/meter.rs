@@ -1,3 +1,5 @@
+//! What one publisher may publish per second.
+
 use std::time::Duration;
 
 use tidings_hub::Draft;
@@ -8,7 +10,7 @@ use crate::quota_key::Key;
 
 /// One publisher's allowance: events of its token or address, bytes of its key.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Meter<'a> {
+pub struct Meter<'a> {
     events: Option<(&'a Rates, Key)>,
     bytes: Option<&'a Rates>,
 }
@@ -19,7 +21,7 @@ impl<'a> Meter<'a> {
     }
 
     /// Takes `drafts` from the allowance. Returns how long to wait before the next one.
-    pub(crate) fn charge(&self, drafts: &[Draft]) -> Duration {
+    pub fn charge(&self, drafts: &[Draft]) -> Duration {
         let events = self.events.map(|(rates, key)| rates.charge_now(key, drafts.len()));
         let bytes = self.bytes.map(|rates| {
             let bytes = drafts.iter().map(Draft::cost).sum();
@@ -29,12 +31,12 @@ impl<'a> Meter<'a> {
     }
 
     /// The most events that should be taken at once, so that what is taken is evenly spread.
-    pub(crate) fn events_max(&self) -> usize {
+    pub fn events_max(&self) -> usize {
         self.events.map_or(usize::MAX, |(rates, _)| rates.per_second())
     }
 
     /// The same for bytes.
-    pub(crate) fn bytes_max(&self) -> usize {
+    pub fn bytes_max(&self) -> usize {
         self.bytes.map_or(usize::MAX, Rates::per_second)
     }
 }

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 use crate::whole_body::{BodyRoom, no_room, too_slow};
 
 /// What one stream of events takes up.
-pub(crate) struct StreamRoom {
+pub struct StreamRoom {
     room: Arc<Semaphore>,
     idle_max: Duration,
     held: Option<OwnedSemaphorePermit>,
@@ -40,7 +40,8 @@ struct Unfinished {
 }
 
 impl StreamRoom {
-    pub(crate) fn new(room: &BodyRoom) -> Self {
+    /// Nothing of `room` yet.
+    pub fn new(room: &BodyRoom) -> Self {
         Self {
             room: Arc::clone(room.bytes()),
             idle_max: room.idle_max(),
@@ -51,7 +52,7 @@ impl StreamRoom {
     }
 
     /// Gives back what is not needed for `bytes`.
-    pub(crate) fn shrink(&mut self, bytes: usize) {
+    pub fn shrink(&mut self, bytes: usize) {
         let surplus = self.held().saturating_sub(counted(bytes));
         if surplus > 0 {
             drop(self.held.as_mut().and_then(|held| held.split(surplus)));
@@ -64,11 +65,7 @@ impl StreamRoom {
     /// # Errors
     ///
     /// A 503 if there was none for as long as a body may pause.
-    pub(crate) fn poll_grow(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: usize,
-    ) -> Poll<Result<(), Problem>> {
+    pub fn poll_grow(&mut self, cx: &mut Context<'_>, bytes: usize) -> Poll<Result<(), Problem>> {
         let more = counted(bytes).saturating_sub(self.held());
         let Ok(permits) = u32::try_from(more) else { return Poll::Ready(Err(no_room())) };
         if more == 0 {
@@ -104,7 +101,7 @@ impl StreamRoom {
 
     /// Ready if an event of which there are `bytes`, the one with this `number`, does not come to
     /// its end fast enough.
-    pub(crate) fn poll_too_slow(
+    pub fn poll_too_slow(
         &mut self,
         cx: &mut Context<'_>,
         number: u64,
@@ -129,7 +126,7 @@ impl StreamRoom {
     }
 
     /// The publisher cannot send more, so the time is not its own.
-    pub(crate) fn forgive(&mut self) {
+    pub fn forgive(&mut self) {
         self.unfinished = None;
     }
 

@@ -1,3 +1,5 @@
+//! Bounds on what all bearers of one key have of a hub together.
+
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
@@ -21,14 +23,14 @@ pub struct KeyLimits {
 
 /// What all bearers of one key have together, where that is bounded.
 #[derive(Debug)]
-pub(crate) struct KeyShare {
+pub struct KeyShare {
     connections: Option<Arc<Tally>>,
     publish_bytes: Option<Rates>,
     topics: Option<Arc<TopicShare>>,
 }
 
 impl KeyShare {
-    /// `None` if nothing is bounded.
+    /// The share that `limits` bound; `None` if nothing is bounded.
     pub(crate) fn new(limits: KeyLimits) -> Option<Arc<Self>> {
         let KeyLimits { connections_max, publish_bytes_max, topics_max } = limits;
         (limits != KeyLimits::default()).then(|| {
@@ -40,8 +42,12 @@ impl KeyShare {
         })
     }
 
-    /// Counts a subscriber or a long poll in.
-    pub(crate) fn connect(share: Option<&Self>) -> Result<Option<Place>, Rejection> {
+    /// Counts a subscriber or a long poll in, until what is returned is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::KeyConnections`] if there are as many as there may be.
+    pub fn connect(share: Option<&Self>) -> Result<Option<Place>, Rejection> {
         let tally = share.and_then(|share| share.connections.as_ref());
         Tally::enter_if(tally, Some(SHARED)).ok_or(Rejection::KeyConnections)
     }
@@ -52,7 +58,7 @@ impl KeyShare {
     }
 
     /// The topics that may be begun.
-    pub(crate) fn topics(&self) -> Option<&Arc<TopicShare>> {
+    pub fn topics(&self) -> Option<&Arc<TopicShare>> {
         self.topics.as_ref()
     }
 }
