@@ -4,9 +4,10 @@
 import { openPage } from "../browser/browser.js";
 import { equal, ok, pause, test, until } from "../browser/harness.js";
 import { startHub } from "../browser/hub.js";
+import { startSite } from "../browser/site.js";
 
 const TOPIC = "pages/board";
-const ADDRESS = `/events/${TOPIC}`;
+const PATH = `/events/${TOPIC}`;
 const BUNDLES = new URL("node_modules/", import.meta.url).pathname;
 
 /** How long a reader of an ended topic is watched. */
@@ -22,26 +23,28 @@ const CLIENTS = [
   {
     name: "htmx 4",
     closesWhenHidden: true,
-    html:
+    crossesOrigins: true,
+    html: (address) =>
+      `<meta name="htmx-config" content='{"mode":"cors"}'>` +
       script("htmx.org/dist/htmx.js") +
       script("htmx.org/dist/ext/hx-sse.js") +
-      `<div id="list" hx-sse:connect="${ADDRESS}" hx-sse:close="end" hx-swap="beforeend"></div>`,
+      `<div id="list" hx-sse:connect="${address}" hx-sse:close="end" hx-swap="beforeend"></div>`,
     event: paragraph,
   },
   {
     name: "htmx 2",
-    html:
+    html: (address) =>
       script("htmx2/dist/htmx.js") +
       script("htmx-ext-sse/sse.js") +
-      `<div id="list" hx-ext="sse" sse-connect="${ADDRESS}" sse-swap="message" sse-close="end"
+      `<div id="list" hx-ext="sse" sse-connect="${address}" sse-swap="message" sse-close="end"
         hx-swap="beforeend"></div>`,
     event: paragraph,
   },
   {
     name: "Turbo 8",
-    html:
+    html: (address) =>
       script("@hotwired/turbo/dist/turbo.es2017-umd.js") +
-      `<turbo-stream-source src="${ADDRESS}"></turbo-stream-source><div id="list"></div>`,
+      `<turbo-stream-source src="${address}"></turbo-stream-source><div id="list"></div>`,
     event: (n) => ({
       data:
         `<turbo-stream action="append" target="list"><template><p>${n}</p></template>` +
@@ -51,11 +54,12 @@ const CLIENTS = [
   {
     name: "fetch-event-source",
     closesWhenHidden: true,
+    crossesOrigins: true,
     // It takes the blocks that only set an id for messages without data.
-    html: `<div id="list"></div><script type="module">
+    html: (address) => `<div id="list"></div><script type="module">
       import { fetchEventSource } from "/bundles/@microsoft/fetch-event-source/lib/esm/index.js";
       const append = ${APPEND};
-      fetchEventSource("${ADDRESS}", {
+      fetchEventSource("${address}", {
         onmessage: ({ event, data }) => { if (!event && data) append(data); },
       });
     </script>`,
@@ -63,13 +67,14 @@ const CLIENTS = [
   },
 ];
 
-/** A hub and the client's page, which listens. */
-async function open(client) {
-  const hub = await startHub(["--retry", "300ms"]);
+/** A hub and the client's page, which listens; of the hub's origin, or of `site`. */
+async function open(client, site) {
+  const allowed = site ? ["--cors-origin", site] : [];
+  const hub = await startHub(["--retry", "300ms", ...allowed]);
   const page = await openPage();
   const requests = [];
   page.on("request", (request) => {
-    if (new URL(request.url()).pathname === ADDRESS) requests.push(request);
+    if (new URL(request.url()).pathname === PATH) requests.push(request);
   });
   await page.route("**/bundles/**", (route) => {
     const path = new URL(route.request().url()).pathname.replace("/bundles/", "");
@@ -77,10 +82,14 @@ async function open(client) {
     const file = /\.js$/.test(path) ? path : `${path}.js`;
     return route.fulfill({ path: BUNDLES + file, contentType: "text/javascript" });
   });
-  await page.route("**/page", (route) =>
-    route.fulfill({ body: `<!doctype html>${client.html}`, contentType: "text/html" }),
-  );
-  await page.goto(`${hub.url}/page`);
+  if (site) {
+    await page.goto(site);
+    await page.setContent(`<!doctype html>${client.html(hub.url + PATH)}`);
+  } else {
+    const body = `<!doctype html>${client.html(PATH)}`;
+    await page.route("**/page", (route) => route.fulfill({ body, contentType: "text/html" }));
+    await page.goto(`${hub.url}/page`);
+  }
   await until("it listens", async () => (await hub.subscribers()) === 1);
   return {
     hub,
@@ -107,6 +116,20 @@ function hide(page, hidden) {
   }, hidden);
 }
 
+/** Every event arrives once although the hub was ended by the signal, and started again. */
+async function restart(client, signal, site) {
+  const { hub, publish, list } = await open(client, site);
+  await publish(1, 5);
+  await until("five events", async () => (await list()).length === 5);
+  await hub.kill(signal);
+  await hub.start();
+  await publish(6, 10);
+  await until("ten events", async () => (await list()).length >= 10, 30_000);
+  await publish(11, 11);
+  await until("the last", async () => (await list()).includes("11"));
+  equal(await list(), numbers(11));
+}
+
 const numbers = (last) => Array.from({ length: last }, (_, n) => `${n + 1}`);
 
 for (const client of CLIENTS) {
@@ -114,16 +137,13 @@ for (const client of CLIENTS) {
 
   for (const signal of ["SIGKILL", "SIGTERM"]) {
     together(`every event is in the page once over ${signal} of the hub`, async () => {
-      const { hub, publish, list } = await open(client);
-      await publish(1, 5);
-      await until("five events", async () => (await list()).length === 5);
-      await hub.kill(signal);
-      await hub.start();
-      await publish(6, 10);
-      await until("ten events", async () => (await list()).length >= 10, 30_000);
-      await publish(11, 11);
-      await until("the last", async () => (await list()).includes("11"));
-      equal(await list(), numbers(11));
+      await restart(client, signal);
+    });
+  }
+
+  if (client.crossesOrigins) {
+    together("a page of another origin has every event once over SIGKILL of the hub", async () => {
+      await restart(client, "SIGKILL", await startSite());
     });
   }
 
