@@ -50,6 +50,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "tidings-client",
             "tidings-codec",
             "tidings-engine",
+            "tidings-http",
             "tidings-hub",
             "tidings-server",
             "tidings-store-disk",
