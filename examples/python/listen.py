@@ -28,6 +28,8 @@ while True:
                 if event.data:  # without: a heartbeat, which only moves the id
                     print(event.id, event.event, event.data, flush=True)
                 last_id = event.id
+                if event.event == "end":  # its `retry` keeps away those that would come back
+                    raise SystemExit
     except httpx.TransportError as error:
         print(f"(again in {wait:.0f} s: {error})", flush=True)
     time.sleep(wait)
