@@ -45,6 +45,11 @@ pub fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Byt
     response
 }
 
+/// A response whose body is cut after `body`: it says to clients that they should come back.
+pub fn cut(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    whole(status, content_type, Bytes::new()).map(|_| Body::cut(body))
+}
+
 /// A JSON answer that nobody keeps.
 pub fn json(body: impl Into<Bytes>) -> Response {
     let mut response = whole(StatusCode::OK, "application/json", body);

@@ -107,12 +107,8 @@ impl Cors {
         let mut response = answer::empty(StatusCode::NO_CONTENT);
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, answer::list(methods));
-        for (name, value) in [
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED),
-            (header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(request));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
         Ok(response)
     }
 
@@ -165,7 +161,18 @@ fn canonical(text: &str) -> Result<String, ConfigError> {
     known.ok_or_else(|| ConfigError::Origin { text: text.to_owned() })
 }
 
-/// Request headers that pages may set.
+/// The headers that a page asks to set: pages of an allowed origin may set any, for the hub heeds
+/// only those it knows, and clients add headers of their own.
+fn allowed_headers(request: &Parts) -> HeaderValue {
+    let asked = request.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+    let is_list = |value: &&HeaderValue| {
+        let mut names = value.as_bytes().split(|byte| *byte == b',');
+        names.all(|name| HeaderName::from_bytes(name.trim_ascii()).is_ok())
+    };
+    asked.filter(is_list).cloned().unwrap_or(HeaderValue::from_static(ALLOWED))
+}
+
+/// Request headers that pages may set which do not ask for any.
 const ALLOWED: &str = "authorization, content-type, last-event-id, cache-control";
 
 /// Response headers that pages may read, beside those that everybody may.

@@ -92,6 +92,7 @@ pub mod limits;
 mod listener;
 pub mod meter;
 pub mod mount;
+pub mod open_stream;
 pub mod origin;
 pub mod problem;
 pub mod query;

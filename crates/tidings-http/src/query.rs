@@ -46,6 +46,24 @@ impl<'a> Query<'a> {
         taken.map(|(_, value)| value).collect()
     }
 
+    /// Takes the parameter `name` out, which has no value; says whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// A 400 if it is there more than once, or has a value.
+    pub fn flag(&mut self, name: &str) -> Result<bool, Problem> {
+        match self.take(name)? {
+            None => Ok(false),
+            Some(value) if value.is_empty() => Ok(true),
+            Some(_) => Err(bad_value(name, format!("`{name}` has no value: leave out `=…`"))),
+        }
+    }
+
+    /// The names of the parameters that are left, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+
     /// Says that there should be nothing left; `known` is what could have been.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use tidings_engine::SubscriberBody;
+use tidings_engine::{BrokenOff, SubscriberBody};
 
 use crate::activity::Busy;
 use crate::error::BoxError;
@@ -24,6 +24,7 @@ pub struct Body {
 
 enum Content {
     Whole(Bytes),
+    Cut(Cut),
     Stream(SubscriberBody),
     /// An application's.
     Other(UnsyncBoxBody<Bytes, BoxError>),
@@ -33,6 +34,11 @@ impl Body {
     /// Everything, at once.
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         Self { content: Content::Whole(bytes.into()), _busy: None }
+    }
+
+    /// These bytes, and then an end that looks like none: the connection is cut.
+    pub fn cut(bytes: impl Into<Bytes>) -> Self {
+        Self { content: Content::Cut(Cut::Begun(bytes.into())), _busy: None }
     }
 
     /// What a shard will send.
@@ -66,6 +72,7 @@ impl http_body::Body for Body {
         match &mut self.get_mut().content {
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Cut(cut) => cut.poll_frame(cx),
             Content::Stream(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
@@ -76,6 +83,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_empty(),
+            Content::Cut(_) => false,
             Content::Stream(body) => body.is_end_stream(),
             Content::Other(body) => body.is_end_stream(),
         }
@@ -84,8 +92,35 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Cut(_) => SizeHint::default(),
             Content::Stream(body) => body.size_hint(),
             Content::Other(body) => body.size_hint(),
+        }
+    }
+}
+
+/// A body that is cut.
+enum Cut {
+    /// With these bytes before it.
+    Begun(Bytes),
+    /// An error makes the HTTP library forget what it has not written: it may write that first.
+    Flushing,
+    /// Nothing more comes.
+    Done,
+}
+
+impl Cut {
+    fn poll_frame(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match std::mem::replace(self, Self::Done) {
+            Self::Begun(bytes) => {
+                *self = Self::Flushing;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Flushing => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Self::Done => Poll::Ready(Some(Err(BrokenOff.into()))),
         }
     }
 }

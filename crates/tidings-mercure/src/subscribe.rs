@@ -2,18 +2,18 @@
 
 use std::collections::HashSet;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, StatusCode, Version};
 use tidings_codec::encode;
-use tidings_engine::{Attachment, OpenError, Opening, Rejection};
-use tidings_http::answer::{self, Answer};
+use tidings_engine::{Attachment, Opening, Rejection};
+use tidings_http::answer::Answer;
 use tidings_http::body::{self, RequestBody};
-use tidings_http::clock::jittered_ms;
+use tidings_http::open_stream::{StreamFace, StreamRequest, open_stream};
 use tidings_http::problem::Code;
+use tidings_http::response_body::Response;
 use tidings_http::state::State;
-use tidings_http::stream::{self, Stream};
-use tidings_http::trace;
+use tidings_http::stream;
 use tidings_http::whole_body::WholeBody;
 use tidings_hub::{ControlStyle, EventForm, Matcher, Notice, Outcome, Position, Start};
 
@@ -58,53 +58,69 @@ pub(crate) async fn subscribe(
     let wanted = wanted.into_iter().map(|wanted| wanted.matcher).collect();
     let interest = caller.access.interest(wanted, &mercure.config().public);
 
-    if parts.method == Method::HEAD {
-        let mut response = answer::empty(StatusCode::OK);
-        *response.headers_mut() = headers();
-        return Ok(Answer::Response(response));
-    }
-    if state.is_leaving() {
-        let reason = Rejection::Draining;
-        return Ok(come_back(state, parts.version, &resume, reason));
-    }
-    let seat = match state.quotas().subscribe(parts, caller.token, caller.share()) {
-        Ok(seat) => seat,
-        Err(reason) => return Ok(come_back(state, parts.version, &resume, reason)),
-    };
     let place = resume.place(context);
-    let mut opening = match state.engine().open(interest, place.start()).await {
-        Ok(opening) => opening,
-        Err(OpenError::Rejected(reason)) => {
-            return Ok(come_back(state, parts.version, &resume, reason));
-        }
-        // The only answer that keeps a browser from coming back (HTML §9.2.3).
-        Err(OpenError::Ended) => {
-            return Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT)));
-        }
-        Err(error) => {
-            tracing::error!(%error, "a subscription was not opened");
-            return Err(ErrorAnswer::unavailable("Service Unavailable"));
-        }
-    };
-    opening.hold(seat);
-    let mut headers = headers();
-    if let Some(place) = resume.answer(state, &place, &opening) {
-        headers.insert(LAST_EVENT_ID, place.clone());
-        headers.insert(MERCURE_LAST_EVENT_ID, place);
+    let start = place.start();
+    let face = MercureStream { context, caller: &caller, resume: &resume, place, subscriptions };
+    let request =
+        StreamRequest { start, interest, token: caller.token, share: caller.share(), face };
+    open_stream(state, parts, request).await.map_err(|error| {
+        tracing::error!(%error, "a subscription was not opened");
+        ErrorAnswer::unavailable("Service Unavailable")
+    })
+}
+
+/// The protocol's way to speak on a stream.
+struct MercureStream<'a> {
+    context: &'a Context<'a>,
+    caller: &'a access::Caller,
+    resume: &'a Resume,
+    place: Place,
+    subscriptions: Vec<Subscription>,
+}
+
+impl StreamFace for MercureStream<'_> {
+    fn headers(&self) -> HeaderMap {
+        headers()
     }
-    let has_presence = mercure.config().subscriptions;
-    let presence = &mercure.presence;
-    let missed = place.missed(&opening).map(|since| (since, dialect, opening.interest.clone()));
-    let attachment = Attachment {
-        control_style: ControlStyle::Comments,
-        event_form: EventForm::AsPublished,
-        // So that there are bytes at once.
-        preface: b":\n".to_vec(),
-        expires: caller.access.expires,
-        audience: has_presence.then_some(dialect.audience),
-        hook: has_presence.then(|| presence.member(state.engine(), subscriptions, missed)),
-    };
-    Ok(Answer::Stream(Box::new(Stream { opening, attachment, headers })))
+
+    fn begin(
+        self,
+        state: &State,
+        opening: &Opening,
+        headers: &mut HeaderMap,
+    ) -> Result<Attachment, Box<Response>> {
+        let Self { context, caller, resume, place, subscriptions } = self;
+        if let Some(place) = resume.answer(state, &place, opening) {
+            headers.insert(LAST_EVENT_ID, place.clone());
+            headers.insert(MERCURE_LAST_EVENT_ID, place);
+        }
+        let dialect = caller.dialect;
+        let has_presence = context.mercure.config().subscriptions;
+        let missed = place.missed(opening).map(|since| (since, dialect, opening.interest.clone()));
+        let member = || context.mercure.presence.member(state.engine(), subscriptions, missed);
+        Ok(Attachment {
+            control_style: ControlStyle::Comments,
+            event_form: EventForm::AsPublished,
+            // So that there are bytes at once.
+            preface: b":\n".to_vec(),
+            expires: caller.access.expires,
+            audience: has_presence.then_some(dialect.audience),
+            hook: has_presence.then(member),
+        })
+    }
+
+    /// As nothing is sent, the place the client asked to continue from stays its place.
+    fn reject(&self, _: Rejection, retry_ms: u64, headers: &mut HeaderMap) -> Vec<u8> {
+        if let Resume::After(id) = self.resume
+            && let Ok(place) = HeaderValue::from_bytes(id.as_bytes())
+        {
+            headers.insert(LAST_EVENT_ID, place.clone());
+            headers.insert(MERCURE_LAST_EVENT_ID, place);
+        }
+        let mut body = b":\n".to_vec();
+        encode::retry(&mut body, retry_ms);
+        body
+    }
 }
 
 /// The parameters of the query and, of a `QUERY` request (RFC 10008), those of the body behind
@@ -327,29 +343,6 @@ fn headers() -> HeaderMap {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     headers
-}
-
-/// The answer when there is no room now. Any status but 200 would end a browser's `EventSource` for
-/// good, so this is a stream that says when to come back, and ends. As nothing is sent, the place
-/// the client asked to go on from stays its place.
-fn come_back(state: &State, version: Version, resume: &Resume, reason: Rejection) -> Answer {
-    state.counts().rejected(reason);
-    trace::rejected(reason.name());
-    let mut body = b":\n".to_vec();
-    encode::retry(&mut body, jittered_ms(state.config().retry_refused));
-    let mut response = answer::whole(StatusCode::OK, stream::EVENT_STREAM, body);
-    let all = response.headers_mut();
-    all.extend(headers());
-    if let Resume::After(id) = resume
-        && let Ok(place) = HeaderValue::from_bytes(id.as_bytes())
-    {
-        all.insert(LAST_EVENT_ID, place.clone());
-        all.insert(MERCURE_LAST_EVENT_ID, place);
-    }
-    if version <= Version::HTTP_11 {
-        all.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    Answer::Response(response)
 }
 
 /// A `GET` with a body (RFC 10008).

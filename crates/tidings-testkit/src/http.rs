@@ -192,6 +192,19 @@ impl Connection {
         }
     }
 
+    /// The same, but what is left at the end of the stream counts as a block.
+    pub fn block_or_rest(&mut self) -> Option<String> {
+        loop {
+            if find(&self.text, b"\n\n").is_some() {
+                return self.block();
+            }
+            if !self.more() {
+                let rest = std::mem::take(&mut self.text);
+                return (!rest.is_empty()).then(|| String::from_utf8(rest).expect("UTF-8"));
+            }
+        }
+    }
+
     /// The next event: a block with data.
     pub fn event(&mut self) -> Option<String> {
         loop {

@@ -36,6 +36,21 @@ fn a_preflight_is_answered_204_with_what_is_allowed() {
 }
 
 #[test]
+fn a_page_of_an_allowed_origin_may_set_the_headers_that_it_asks_for() {
+    let server = server(&["https://app.example"], false);
+    for asked in ["datastar-request,last-event-id", "hx-request, hx-target", "if-none-match"] {
+        let asked = ("access-control-request-headers", asked);
+        let answer = server.request("OPTIONS", "/events/a", &[PAGE, METHOD, asked], "");
+        assert_eq!(answer.header("access-control-allow-headers"), Some(asked.1));
+        assert_eq!(answer.header("access-control-max-age"), Some("7200"));
+    }
+    // What is no list of names is not repeated.
+    let asked = ("access-control-request-headers", "a b, c");
+    let answer = server.request("OPTIONS", "/events/a", &[PAGE, METHOD, asked], "");
+    assert!(!answer.header("access-control-allow-headers").unwrap().contains("a b"));
+}
+
+#[test]
 fn a_preflight_from_another_origin_is_rejected_and_says_what_to_do() {
     let server = server(&["https://app.example"], true);
     let answer = server.request("OPTIONS", "/events/a", &[OTHER, METHOD], "");

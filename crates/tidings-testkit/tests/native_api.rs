@@ -32,7 +32,7 @@ fn a_publish_is_answered_with_its_id_and_reaches_subscribers() {
 
 /// M1, on the side of HTTP/1.1.
 #[test]
-fn a_stream_has_the_specified_headers_and_begins_with_a_comment_a_retry_and_an_id() {
+fn a_stream_has_the_specified_headers_and_begins_with_one_block_of_an_id_and_a_retry() {
     for server in both_engines() {
         server.post("/events/a", "before");
         let mut connection = server.connect();
@@ -48,11 +48,10 @@ fn a_stream_has_the_specified_headers_and_begins_with_a_comment_a_retry_and_an_i
             head.header("cache-control").unwrap().split(", ").any(|option| option == "no-cache")
         );
         assert!(head.header("date").unwrap().ends_with(" GMT"));
-        assert_eq!(connection.block().as_deref(), Some(": tidings\n\n"));
-        let retry = connection.block().unwrap();
-        let ms: u64 = retry.trim().strip_prefix("retry: ").unwrap().parse().unwrap();
+        let block = connection.block().unwrap();
+        let before = format!("event: tidings.open\nid: {}\nretry: ", id(1));
+        let ms: u64 = block.strip_prefix(&before).unwrap().trim().parse().unwrap();
         assert!((1000..=3000).contains(&ms), "{ms}");
-        assert_eq!(connection.block(), Some(format!("id: {}\n\n", id(1))));
     }
 }
 
@@ -65,10 +64,14 @@ fn both_engines_send_the_same_head_and_the_same_bytes() {
         let mut head = stream.head();
         head.headers.retain(|(name, _)| name != "date");
         head.headers.sort();
-        let blocks: Vec<_> = (0..4).filter_map(|_| stream.block()).collect();
+        let blocks: Vec<_> = (0..2).filter_map(|_| stream.block()).collect();
         (
             head.headers,
-            blocks.into_iter().filter(|block| !block.starts_with("retry")).collect::<Vec<_>>(),
+            // The time to wait differs, in number and so in nothing else.
+            blocks
+                .into_iter()
+                .map(|block| block.split("retry").next().unwrap().to_owned())
+                .collect::<Vec<_>>(),
         )
     });
     assert_eq!(direct, portable);
@@ -107,7 +110,7 @@ fn answers_that_wait_for_their_reader_go_out_before_the_stream() {
         assert_eq!(page.json()["events"][0]["data"].as_str().unwrap().len(), 1 << 20);
     }
     assert_eq!(connection.head().header("content-type"), Some("text/event-stream"));
-    assert_eq!(connection.block().as_deref(), Some(": tidings\n\n"));
+    assert!(connection.block().unwrap().starts_with("event: tidings.open\n"));
 }
 
 /// M6, in the server: a client that leaves while it is being accepted leaves nothing behind.
@@ -359,10 +362,11 @@ fn a_subscriber_without_room_is_asked_to_come_back() {
     let answer = second.response();
     assert_eq!((answer.status(), answer.header("connection")), (200, Some("close")));
     assert_eq!(answer.header("content-type"), Some("text/event-stream"));
-    let (comment, retry) = answer.text().split_once("\n\n").unwrap();
-    assert!(comment.starts_with(": "), "{comment}");
-    let ms: u64 = retry.trim().strip_prefix("retry: ").unwrap().parse().unwrap();
+    let block = answer.text().strip_prefix("event: tidings.open\n: ").unwrap();
+    let (_, retry) = block.split_once("\nretry: ").unwrap();
+    let ms: u64 = retry.trim().parse().unwrap();
     assert!((5_000..=15_000).contains(&ms));
+    assert!(second.is_cut(), "a clean end would say that there is no more");
     assert!(second.is_closed());
 }
 

@@ -3,17 +3,14 @@
 //! published to it again.
 
 use http::request::Parts;
-use serde_json::json;
 use tidings_http::answer::{self, Answer};
 use tidings_http::problem::{Code, Problem};
 use tidings_http::state::State;
 use tidings_hub::{Appended, Draft, EventType, Kind};
 
+use super::end_block::{END, end_data};
 use super::publish::acknowledgement;
 use crate::store_problem;
-
-/// The type of the last event.
-const END: &str = "end";
 
 pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result<Answer, Problem> {
     let caller = super::plain_writer(state, parts).await?;
@@ -31,7 +28,7 @@ pub(crate) async fn end(state: &State, parts: &Parts, raw_topic: &str) -> Result
         let id = known.last.event_id(state.engine().epoch());
         vec![Appended { position: known.last, id, duplicate: true }]
     } else {
-        let data = json!({ "topic": topic.as_str() }).to_string();
+        let data = end_data(&topic);
         let draft = Draft {
             event_type: Some(EventType::new(END).expect("a word")),
             kind: Kind::End,

@@ -34,12 +34,14 @@ pub(super) async fn history(
     raw_topic: Option<&str>,
 ) -> Result<Answer, Problem> {
     let (mut query, caller, interest) = super::reader(state, bounds, parts, raw_topic).await?;
-    let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Earliest);
+    let cursor = start::cursor(&mut query, &parts.headers)?;
+    let start = start::take(&mut query)?;
+    let start = cursor.or(start).unwrap_or(Start::Earliest);
     let limit = query.take("limit")?;
     let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;
     let wait = query.take("wait")?;
     let wait = wait.map(|text| wait_length(&text, bounds.wait_max)).transpose()?;
-    query.finish(&["topic", "last", "since", "after", "limit", "wait", "token"])?;
+    query.finish(&["topic", "from", "last", "since", "after", "limit", "wait", "token"])?;
 
     if state.is_leaving() {
         return Err(Problem::new(Code::Draining, "ask again in a moment"));

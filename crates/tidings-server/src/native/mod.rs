@@ -17,6 +17,7 @@ mod accept;
 mod batch;
 mod bounds;
 mod end;
+mod end_block;
 mod event_stream;
 mod fields;
 mod history;
@@ -24,6 +25,8 @@ mod ingest;
 mod publish;
 mod start;
 mod stats;
+mod stream_options;
+mod stream_query;
 mod subscribe;
 mod topics;
 
@@ -89,7 +92,7 @@ pub(crate) async fn write(
 pub fn fuzz_headers(headers: &header::HeaderMap) {
     let _ = accept::face(headers);
     if let Ok(mut query) = Query::parse(None) {
-        let _ = start::take(&mut query, headers);
+        let _ = start::cursor(&mut query, headers);
     }
 }
 

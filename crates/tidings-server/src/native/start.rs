@@ -1,4 +1,6 @@
-//! Where a reader starts: `Last-Event-ID`, `?after=`, `?last=`, `?since=`.
+//! Where a reader starts: `Last-Event-ID`, `?from=`, `?last=`, `?since=`, `?after=`.
+
+use std::borrow::Cow;
 
 use http::header::HeaderMap;
 use tidings_http::clock;
@@ -8,27 +10,57 @@ use tidings_hub::{Start, Timestamp};
 
 use crate::limits::LAST_MAX;
 
-/// Takes the start out of a request; `None` if it names none.
+/// Takes out of a request the id that its client was given last; `None` if it has none.
 ///
-/// `Last-Event-ID` wins over the query: a browser that reconnects sends it with the URL it began
-/// with. What comes with it can be any text that was once in a stream, so nothing about it is an
-/// error here.
+/// It wins over where the query asks to start ([`take`]): a client that reconnects sends it with the
+/// URL it began with, and one that cannot set headers appends it to that URL. What comes with it can
+/// be any text that was once in a stream, so nothing about it is an error here. The header wins over
+/// the query.
+///
+/// # Errors
+///
+/// A 400 if a parameter is there twice.
+pub(super) fn cursor(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Option<Start>, Problem> {
+    let header = headers.get("last-event-id").map(tidings_http::headers::event_id);
+    let mut cursor = header.filter(|id| !id.is_empty());
+    for name in CURSORS {
+        let given = query.take(name)?.filter(|id| !id.is_empty());
+        cursor = cursor.or(given.map(|id| Cow::Owned(id.into_owned())));
+    }
+    Ok(cursor.map(|id| Start::After(id.into_owned())))
+}
+
+/// How clients spell the last event id in a query.
+const CURSORS: [&str; 3] = ["lastEventId", "last_event_id", "lastEventID"];
+
+/// Takes out of a query where to start; `None` if it does not say.
 ///
 /// # Errors
 ///
 /// A 400 for a value that cannot be understood, or for two parameters that contradict each other.
-pub(super) fn take(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Option<Start>, Problem> {
+pub(super) fn take(query: &mut Query<'_>) -> Result<Option<Start>, Problem> {
+    let from = query.take("from")?;
     let after = query.take("after")?.filter(|id| !id.is_empty());
     let last = query.take("last")?;
     let since = query.take("since")?;
-    let given = [after.is_some(), last.is_some(), since.is_some()];
+    let given = [from.is_some(), after.is_some(), last.is_some(), since.is_some()];
     if given.iter().filter(|given| **given).count() > 1 {
         return Err(Problem::new(
             Code::InvalidQuery,
-            "give only one of `after`, `last` and `since`",
+            "give only one of `from`, `after`, `last` and `since`",
         ));
     }
-    let start = if let Some(id) = after {
+    let start = if let Some(from) = from {
+        Some(match &*from {
+            "start" => Start::Earliest,
+            "now" => Start::Live,
+            "" => {
+                let detail = "`from` is `start`, `now` or the id of an event".to_owned();
+                return Err(query::bad_value("from", detail));
+            }
+            _ => Start::After(from.into_owned()),
+        })
+    } else if let Some(id) = after {
         Some(Start::After(id.into_owned()))
     } else if let Some(count) = last {
         Some(Start::Last(query::number("last", &count, 0, LAST_MAX)?))
@@ -37,9 +69,7 @@ pub(super) fn take(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Option<
     } else {
         None
     };
-    let header = headers.get("last-event-id").map(tidings_http::headers::event_id);
-    let header = header.filter(|id| !id.is_empty());
-    Ok(header.map(|id| Start::After(id.into_owned())).or(start))
+    Ok(start)
 }
 
 /// `2026-10-12T08:00:00Z`, or how long ago: `10m`.
@@ -68,7 +98,8 @@ mod tests {
     fn start(query: &str, header: &str) -> Result<Option<Start>, Problem> {
         let mut headers = HeaderMap::new();
         headers.insert("last-event-id", http::HeaderValue::from_bytes(header.as_bytes()).unwrap());
-        take(&mut Query::parse(Some(query)).unwrap(), &headers)
+        let mut query = Query::parse(Some(query)).unwrap();
+        Ok(cursor(&mut query, &headers)?.or(take(&mut query)?))
     }
 
     #[test]
@@ -77,6 +108,27 @@ mod tests {
         assert_eq!(start("after=x", "").unwrap(), Some(Start::After("x".into())));
         assert_eq!(start("after=", "").unwrap(), None);
         assert_eq!(start("last=3", "ü").unwrap(), Some(Start::After("ü".into())));
+    }
+
+    #[test]
+    fn an_id_in_the_query_wins_over_where_the_url_began() {
+        for name in CURSORS {
+            let after = Some(Start::After("x".into()));
+            for began in ["last=5", "since=1h", "from=start", "after=y"] {
+                assert_eq!(start(&format!("{began}&{name}=x"), "").unwrap(), after);
+            }
+            assert_eq!(start(&format!("{name}=x"), "y").unwrap(), Some(Start::After("y".into())));
+            assert_eq!(start(&format!("last=5&{name}="), "").unwrap(), Some(Start::Last(5)));
+        }
+    }
+
+    #[test]
+    fn from_is_a_word_or_an_id() {
+        assert_eq!(start("from=start", "").unwrap(), Some(Start::Earliest));
+        assert_eq!(start("from=now", "").unwrap(), Some(Start::Live));
+        assert_eq!(start("from=k7q2ma:7", "").unwrap(), Some(Start::After("k7q2ma:7".into())));
+        assert_eq!(start("from=", "").unwrap_err().code(), Code::InvalidParameter);
+        assert_eq!(start("from=now&last=1", "").unwrap_err().code(), Code::InvalidQuery);
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! `GET /events` and `GET /events/{topic}` as an event stream.
 
-use http::header::{self, HeaderName, HeaderValue};
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, StatusCode, Version};
-use tidings_codec::encode;
-use tidings_engine::{Attachment, OpenError, Opening, Rejection};
+use tidings_engine::{Attachment, Engine, OpenError, Opening, Rejection};
 use tidings_http::answer::{self, Answer};
 use tidings_http::clock::jittered_ms;
+use tidings_http::open_stream::{StreamFace, StreamRequest, open_stream};
 use tidings_http::problem::{Code, Problem};
+use tidings_http::response_body::Response;
 use tidings_http::state::State;
-use tidings_http::stream::{self, EVENT_STREAM, Stream};
-use tidings_http::trace;
-use tidings_hub::{ControlStyle, EventForm, Outcome, Reset, Start};
+use tidings_http::stream;
+use tidings_hub::{
+    Interest, OPENING_TYPE, Outcome, ReadError, Reset, Start, Timestamp, Topic, opening_block,
+};
 
 use super::bounds::Bounds;
 use super::start;
+use super::stream_options::StreamOptions;
+use super::stream_query;
 use crate::store_problem;
 
 /// Says which of three a stream is: `live`, `resumed` or `reset`.
@@ -27,81 +31,150 @@ pub(super) async fn subscribe(
     raw_topic: Option<&str>,
 ) -> Result<Answer, Problem> {
     let (mut query, caller, interest) = super::reader(state, bounds, parts, raw_topic).await?;
-    let start = start::take(&mut query, &parts.headers)?.unwrap_or(Start::Live);
-    query.finish(&["topic", "last", "since", "after", "token"])?;
+    let cursor = start::cursor(&mut query, &parts.headers)?;
+    let start = start::take(&mut query)?;
+    let options = StreamOptions::take(&mut query)?;
+    stream_query::finish(query)?;
 
-    if parts.method == Method::HEAD {
-        let mut response = answer::empty(StatusCode::OK);
-        *response.headers_mut() = stream::stream_headers();
-        return Ok(Answer::Response(response));
-    }
-    if state.is_leaving() {
-        return Ok(come_back(state, parts.version, Rejection::Draining));
-    }
-    let place = match state.quotas().subscribe(parts, caller.token(), caller.share()) {
-        Ok(place) => place,
-        Err(reason) => return Ok(come_back(state, parts.version, reason)),
-    };
-    let mut opening = match state.engine().open(interest, start).await {
-        Ok(opening) => opening,
-        Err(OpenError::Rejected(reason)) => {
-            return Ok(come_back(state, parts.version, reason));
-        }
-        // The only answer that keeps a browser from coming back (HTML §9.2.3).
-        Err(OpenError::Ended) => {
-            return Ok(Answer::Response(answer::empty(StatusCode::NO_CONTENT)));
-        }
-        Err(OpenError::Store(error)) => return Err(store_problem::not_read(&error)),
-        Err(error) => {
-            tracing::error!(%error, "a subscription was not opened");
-            return Err(Problem::new(Code::StoreFailed, "try again later"));
-        }
-    };
-    opening.hold(place);
-    let mut headers = stream::stream_headers();
-    headers.insert(TIDINGS_RESUME, HeaderValue::from_static(opening.outcome.name()));
-    let attachment = Attachment {
-        control_style: ControlStyle::Native,
-        event_form: EventForm::AsPublished,
-        preface: preface(state, &opening),
+    let is_htmx = parts.headers.contains_key("hx-request") && !options.is_plain;
+    let face = NativeStream {
+        options,
+        ended_topic: is_htmx.then(|| first_topic(&interest)).flatten(),
         expires: caller.grant().expires,
-        audience: None,
-        hook: None,
     };
-    Ok(Answer::Stream(Box::new(Stream { opening, attachment, headers })))
-}
-
-/// What a stream begins with: a comment, so that there are bytes at once; how long to wait before
-/// reconnecting; and the place in the log as the last event id, so that a stream that breaks before
-/// its first event resumes.
-fn preface(state: &State, opening: &Opening) -> Vec<u8> {
-    let mut preface = Vec::with_capacity(256);
-    encode::comment(&mut preface, "tidings");
-    encode::retry(&mut preface, jittered_ms(state.config().retry));
-    let id = opening.position.event_id(state.engine().epoch());
-    match &opening.outcome {
-        Outcome::Reset { reason, requested } => {
-            let first = &opening.first_id;
-            Reset { reason: *reason, requested, first, id: &id }.encode(&mut preface);
+    // A reader that was cut in the last second still gets the end.
+    if options.if_open && cursor.is_none() {
+        let topics = interest.exact_topics().ok_or_else(|| {
+            let detail = "`if=open` is about topics: leave out patterns, or `if`";
+            Problem::new(Code::InvalidQuery, detail)
+        })?;
+        let open = is_any_open(state.engine(), topics).await;
+        if !open.map_err(|error| store_problem::not_read(&error))? {
+            return Ok(Answer::Response(face.ended(state)));
         }
-        Outcome::Live | Outcome::Resumed => encode::id_only(&mut preface, &id),
     }
-    preface
+    let request = StreamRequest {
+        start: cursor.or(start).unwrap_or(Start::Live),
+        interest,
+        token: caller.token(),
+        share: caller.share(),
+        face,
+    };
+    open_stream(state, parts, request).await.map_err(|error| match error {
+        OpenError::Store(error) => store_problem::not_read(&error),
+        error => {
+            tracing::error!(%error, "a subscription was not opened");
+            Problem::new(Code::StoreFailed, "try again later")
+        }
+    })
 }
 
-/// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for
-/// good, so this is a stream that says when to come back, and ends.
-fn come_back(state: &State, version: Version, reason: Rejection) -> Answer {
-    state.counts().rejected(reason);
-    trace::rejected(reason.name());
-    let mut body = Vec::with_capacity(128);
-    encode::comment(&mut body, reason.sentence());
-    encode::retry(&mut body, jittered_ms(state.config().retry_refused));
-    let mut response = answer::whole(StatusCode::OK, EVENT_STREAM, body);
-    let headers = response.headers_mut();
-    headers.extend(stream::stream_headers());
-    if version <= Version::HTTP_11 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+/// Whether one of `topics` has begun, or is about to, and has not ended.
+async fn is_any_open(engine: &Engine, topics: Vec<&Topic>) -> Result<bool, ReadError> {
+    for topic in topics {
+        let known = engine.topic(topic.clone()).await?;
+        if known.is_some_and(|known| !known.ended) || engine.has_publisher(topic) {
+            return Ok(true);
+        }
     }
-    Answer::Response(response)
+    Ok(false)
+}
+
+fn first_topic(interest: &Interest) -> Option<Topic> {
+    interest.exact_topics()?.first().map(|topic| Topic::clone(topic))
+}
+
+/// The native way to speak on a stream.
+struct NativeStream {
+    options: StreamOptions,
+    /// The topic whose end is told in place of a 204, for a client that would take no other word
+    /// for it.
+    ended_topic: Option<Topic>,
+    expires: Option<Timestamp>,
+}
+
+impl StreamFace for NativeStream {
+    fn headers(&self) -> HeaderMap {
+        stream::stream_headers()
+    }
+
+    fn begin(
+        self,
+        state: &State,
+        opening: &Opening,
+        headers: &mut HeaderMap,
+    ) -> Result<Attachment, Box<Response>> {
+        let name = HeaderValue::from_static(opening.outcome.name());
+        let preface = preface(state, opening, self.options).map_err(|problem| {
+            let mut response = problem.into_response();
+            response.headers_mut().insert(TIDINGS_RESUME, name.clone());
+            Box::new(response)
+        })?;
+        headers.insert(TIDINGS_RESUME, name);
+        Ok(Attachment {
+            control_style: self.options.control_style(),
+            event_form: self.options.event_form(),
+            preface,
+            expires: self.expires,
+            audience: None,
+            hook: None,
+        })
+    }
+
+    fn reject(&self, reason: Rejection, retry_ms: u64, _: &mut HeaderMap) -> Vec<u8> {
+        if self.options.is_plain {
+            return retry_line(retry_ms);
+        }
+        let why = reason.sentence();
+        format!("event: {OPENING_TYPE}\n: {why}\nretry: {retry_ms}\n\n").into_bytes()
+    }
+
+    fn ended(&self, state: &State) -> Response {
+        let Some(topic) = &self.ended_topic else {
+            return answer::empty(StatusCode::NO_CONTENT);
+        };
+        let id = state.engine().head().event_id(state.engine().epoch());
+        let block = super::end_block::last_block(&id, topic);
+        let mut response = answer::whole(StatusCode::OK, stream::EVENT_STREAM, block);
+        response.headers_mut().extend(stream::stream_headers());
+        response
+    }
+}
+
+/// What a stream begins with: the place in the log as the last event id, so that a stream that
+/// breaks before its first event resumes, and how long to wait before reconnecting.
+///
+/// # Errors
+///
+/// A 410 if events are lost for a reader that wants no word of the hub's own.
+fn preface(state: &State, opening: &Opening, options: StreamOptions) -> Result<Vec<u8>, Problem> {
+    let retry_ms = jittered_ms(state.config().retry);
+    let reset = match &opening.outcome {
+        Outcome::Reset { reason, requested } => Some((*reason, requested)),
+        Outcome::Live | Outcome::Resumed => None,
+    };
+    if options.is_plain {
+        return match reset {
+            None => Ok(retry_line(retry_ms)),
+            Some((reason, requested)) => Err(Problem::new(
+                Code::CursorLost,
+                "begin anew: with `from=start` everything that is kept, with `from=now` what comes",
+            )
+            .with("reason", reason.name())
+            .with("requested", requested.as_str())
+            .with("first", opening.first_id.as_str())),
+        };
+    }
+    let mut preface = Vec::with_capacity(256);
+    let id = opening.position.event_id(state.engine().epoch());
+    opening_block(&mut preface, Some(&id), retry_ms);
+    if let Some((reason, requested)) = reset {
+        Reset { reason, requested, first: &opening.first_id, id: &id }.encode(&mut preface);
+    }
+    Ok(preface)
+}
+
+/// The time to wait as a line that belongs to the block of the first event.
+fn retry_line(retry_ms: u64) -> Vec<u8> {
+    format!("retry: {retry_ms}\n").into_bytes()
 }

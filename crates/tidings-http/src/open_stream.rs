@@ -1,0 +1,117 @@
+//! How an event stream is opened, whatever protocol it is of.
+//!
+//! A protocol says what is wanted and how its streams are spoken ([`StreamFace`]); the rest is the
+//! same for all: `HEAD`, draining, quotas, the start in the log, rejections, topics that have ended.
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode, Version};
+use tidings_engine::{Attachment, OpenError, Opening, Rejection};
+use tidings_hub::{Interest, Start};
+
+use crate::answer::{self, Answer};
+use crate::clock::jittered_ms;
+use crate::key_share::KeyShare;
+use crate::quota::Key;
+use crate::response_body::Response;
+use crate::state::State;
+use crate::stream::{EVENT_STREAM, Stream};
+use crate::trace;
+
+/// How a protocol speaks on its event streams.
+pub trait StreamFace: Send {
+    /// The headers of every stream, of the answer to `HEAD`, and of a rejection.
+    fn headers(&self) -> HeaderMap;
+
+    /// What the stream of `opening` begins with, and what becomes of it. It may add `headers`.
+    ///
+    /// # Errors
+    ///
+    /// An answer in place of the stream, if this protocol cannot speak of how it would begin.
+    fn begin(
+        self,
+        state: &State,
+        opening: &Opening,
+        headers: &mut HeaderMap,
+    ) -> Result<Attachment, Box<Response>>;
+
+    /// The bytes of a stream that has no room for `reason`: they tell its client to come back in
+    /// `retry_ms` milliseconds. It may add `headers`.
+    fn reject(&self, reason: Rejection, retry_ms: u64, headers: &mut HeaderMap) -> Vec<u8>;
+
+    /// The answer where every topic has ended and the client has all there is. By default 204, the
+    /// only one that keeps a browser from coming back (HTML §9.2.3).
+    fn ended(&self, state: &State) -> Response {
+        let _ = state;
+        answer::empty(StatusCode::NO_CONTENT)
+    }
+}
+
+/// A request for an event stream, once its protocol has understood it.
+pub struct StreamRequest<'a, F> {
+    /// What is wanted and may be had.
+    pub interest: Interest,
+    /// Where to begin.
+    pub start: Start,
+    /// What the token is counted as, if it is.
+    pub token: Option<Key>,
+    /// What all bearers of the key have together, where that is bounded.
+    pub share: Option<&'a KeyShare>,
+    /// How the stream is spoken.
+    pub face: F,
+}
+
+/// Opens the stream that `request` asks for, or answers why not.
+///
+/// # Errors
+///
+/// [`OpenError::Store`] if the log cannot be read, which each protocol says in its own way.
+pub async fn open_stream<F: StreamFace>(
+    state: &State,
+    parts: &Parts,
+    request: StreamRequest<'_, F>,
+) -> Result<Answer, OpenError> {
+    let StreamRequest { interest, start, token, share, face } = request;
+    if parts.method == Method::HEAD {
+        let mut response = answer::empty(StatusCode::OK);
+        *response.headers_mut() = face.headers();
+        return Ok(Answer::Response(response));
+    }
+    let rejected = |reason| Ok(reject(state, parts.version, &face, reason));
+    if state.is_leaving() {
+        return rejected(Rejection::Draining);
+    }
+    let place = match state.quotas().subscribe(parts, token, share) {
+        Ok(place) => place,
+        Err(reason) => return rejected(reason),
+    };
+    let mut opening = match state.engine().open(interest, start).await {
+        Ok(opening) => opening,
+        Err(OpenError::Rejected(reason)) => return rejected(reason),
+        Err(OpenError::Ended) => return Ok(Answer::Response(face.ended(state))),
+        Err(error) => return Err(error),
+    };
+    opening.hold(place);
+    let mut headers = face.headers();
+    Ok(match face.begin(state, &opening, &mut headers) {
+        Ok(attachment) => Answer::Stream(Box::new(Stream { opening, attachment, headers })),
+        Err(response) => Answer::Response(*response),
+    })
+}
+
+/// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for
+/// good, so this is a stream that says when to come back. It is cut: a clean end would tell clients
+/// that are built on fetch that there is no more.
+fn reject(state: &State, version: Version, face: &impl StreamFace, reason: Rejection) -> Answer {
+    state.counts().rejected(reason);
+    trace::rejected(reason.name());
+    let mut headers = face.headers();
+    let retry_ms = jittered_ms(state.config().retry_refused);
+    let body = face.reject(reason, retry_ms, &mut headers);
+    let mut response = answer::cut(StatusCode::OK, EVENT_STREAM, body);
+    response.headers_mut().extend(headers);
+    if version <= Version::HTTP_11 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Answer::Response(response)
+}
