@@ -87,7 +87,7 @@ fn a_drain_cuts_and_says_when_to_come_back() {
         let last = text.trim_end().rsplit("\n\n").next().unwrap();
         assert!(was_cut && last.starts_with("event: tidings.open\nretry: "), "{text}");
         let (text, was_cut) = rest(plain);
-        assert!(was_cut && text.lines().all(|line| is_retry_line(line)), "{text}");
+        assert!(was_cut && text.lines().all(is_retry_line), "{text}");
         assert_eq!(text.lines().count(), 2, "one at the beginning, one at the end: {text}");
         assert!(rest(mercure).1);
     }
@@ -156,9 +156,9 @@ fn a_plain_reader_whose_cursor_is_lost_is_answered_410() {
     assert_eq!((answer.status(), answer.code().as_str()), (410, "cursor_lost"));
     assert_eq!(answer.json()["reason"], "unknown");
     assert_eq!(answer.json()["first"], id(1));
-    // The same reader without `plain` is told in its stream.
-    let mut told = open(&server, "/events/a", &[("last-event-id", "k7q2ma:99")]);
-    assert!(told.reads(b"event: tidings.reset\n"));
+    // Without `plain` the stream itself says so.
+    let mut stream = open(&server, "/events/a", &[("last-event-id", "k7q2ma:99")]);
+    assert!(stream.reads(b"event: tidings.reset\n"));
 }
 
 #[test]

@@ -12,10 +12,10 @@ use crate::limits::LAST_MAX;
 
 /// Takes out of a request the id that its client was given last; `None` if it has none.
 ///
-/// It wins over where the query asks to start ([`take`]): a client that reconnects sends it with the
-/// URL it began with, and one that cannot set headers appends it to that URL. What comes with it can
-/// be any text that was once in a stream, so nothing about it is an error here. The header wins over
-/// the query.
+/// It wins over where the query asks to start ([`take`]): a client that reconnects sends it with
+/// the URL it began with, and one that cannot set headers appends it to that URL. What comes with
+/// it can be any text that was once in a stream, so nothing about it is an error here. The header
+/// wins over the query.
 ///
 /// # Errors
 ///

@@ -87,8 +87,7 @@ fn first_topic(interest: &Interest) -> Option<Topic> {
 /// The native way to speak on a stream.
 struct NativeStream {
     options: StreamOptions,
-    /// The topic whose end is told in place of a 204, for a client that would take no other word
-    /// for it.
+    /// The topic whose end stands in a block in place of a 204, for a client that heeds only that.
     ended_topic: Option<Topic>,
     expires: Option<Timestamp>,
 }
