@@ -1,7 +1,8 @@
 //! How an event stream is opened, whatever protocol it is of.
 //!
 //! A protocol says what is wanted and how its streams are spoken ([`StreamFace`]); the rest is the
-//! same for all: `HEAD`, draining, quotas, the start in the log, rejections, topics that have ended.
+//! same for all: `HEAD`, draining, quotas, the start in the log, rejections, topics that have
+//! ended.
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;

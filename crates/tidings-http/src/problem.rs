@@ -180,7 +180,7 @@ codes! {
     TopicExists PRECONDITION_FAILED "topic_exists" "The topic has events or has ended.";
     /// The client took too long to send its request.
     RequestTimeout REQUEST_TIMEOUT "request_timeout" "The request took too long to arrive.";
-    /// Events after the id are no longer there, or may be missing, and the stream has no word for it.
+    /// Events after the id may be missing, and the form of the stream has no word for that.
     CursorLost GONE "cursor_lost" "Events after this id may be lost.";
     /// The event is larger than the hub takes.
     EventTooLarge PAYLOAD_TOO_LARGE "event_too_large" "The event is too large.";
