@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::limits::LINGER_MAX;
+
 /// Notes on one connection, written by its parts, read by the task that drives it.
 #[derive(Debug)]
 pub(crate) struct Activity {
@@ -21,8 +23,9 @@ pub(crate) struct Activity {
     in_head: AtomicBool,
     /// The peer has sent its last byte.
     at_end: AtomicBool,
-    /// A request was answered although not all of it had been read.
-    left_unread: AtomicBool,
+    /// A request was answered although not all of it had been read: milliseconds for which the rest
+    /// of it is read; 0 if there was none.
+    linger_ms: AtomicU64,
     /// The last write was not taken: part of an answer waits in a buffer.
     write_waits: AtomicBool,
 }
@@ -46,7 +49,7 @@ impl Activity {
             since_ms: AtomicU64::new(0),
             in_head: AtomicBool::new(false),
             at_end: AtomicBool::new(false),
-            left_unread: AtomicBool::new(false),
+            linger_ms: AtomicU64::new(0),
             write_waits: AtomicBool::new(false),
         })
     }
@@ -71,14 +74,21 @@ impl Activity {
         self.write_waits.store(waits, Relaxed);
     }
 
-    pub(crate) fn note_unread(&self) {
-        self.left_unread.store(true, Relaxed);
+    /// A request was answered although not all of it had been read; the rest is read for so long.
+    pub(crate) fn note_unread(&self, linger: Duration) {
+        let linger_ms = linger.as_millis().try_into().unwrap_or(u64::MAX);
+        self.linger_ms.store(linger_ms, Relaxed);
     }
 
-    /// Whether the peer may be sending what nobody will read.
-    pub(crate) fn may_be_sending(&self) -> bool {
-        let begun = self.left_unread.load(Relaxed) || self.in_head.load(Relaxed);
-        begun && !self.at_end.load(Relaxed)
+    /// How long to read what the peer may still be sending; `None` if it sends nothing.
+    pub(crate) fn linger(&self) -> Option<Duration> {
+        if self.at_end.load(Relaxed) {
+            return None;
+        }
+        match self.linger_ms.load(Relaxed) {
+            0 => self.in_head.load(Relaxed).then_some(LINGER_MAX),
+            linger_ms => Some(Duration::from_millis(linger_ms)),
+        }
     }
 
     pub(crate) fn write_waits(&self) -> bool {
@@ -115,6 +125,7 @@ impl Drop for Busy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::STOP_LINGER_MAX;
 
     #[test]
     fn a_connection_is_idle_then_in_a_head_then_in_a_request_then_idle() {
@@ -132,10 +143,10 @@ mod tests {
     #[test]
     fn a_peer_may_be_sending_until_it_has_ended() {
         let activity = Activity::new();
-        assert!(!activity.may_be_sending());
-        activity.note_unread();
-        assert!(activity.may_be_sending());
+        assert_eq!(activity.linger(), None);
+        activity.note_unread(STOP_LINGER_MAX);
+        assert_eq!(activity.linger(), Some(STOP_LINGER_MAX));
         activity.note_read(0);
-        assert!(!activity.may_be_sending());
+        assert_eq!(activity.linger(), None);
     }
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http::header::{self, HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -14,6 +15,7 @@ use hyper::body::Incoming;
 
 use crate::error::BoxError;
 use crate::headers;
+use crate::http2_body::{Leftover, Unfinished};
 use crate::problem::{Code, Problem};
 
 /// The body of a request: the HTTP library's own, or one that an application hands on.
@@ -22,7 +24,8 @@ pub struct RequestBody(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Http(Incoming),
+    Http1(Incoming),
+    Http2(Unfinished),
     Other(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -33,11 +36,15 @@ impl RequestBody {
     {
         Self(Kind::Other(body.map_err(Into::into).boxed_unsync()))
     }
-}
 
-impl From<Incoming> for RequestBody {
-    fn from(body: Incoming) -> Self {
-        Self(Kind::Http(body))
+    /// The body of a request that the HTTP library has read. Over HTTP/2, what is not read of it
+    /// goes to what is returned as well.
+    pub(crate) fn received(body: Incoming, version: Version) -> (Self, Option<Leftover>) {
+        if version != Version::HTTP_2 || body.is_end_stream() {
+            return (Self(Kind::Http1(body)), None);
+        }
+        let (body, leftover) = Unfinished::new(body);
+        (Self(Kind::Http2(body)), Some(leftover))
     }
 }
 
@@ -50,23 +57,26 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().0 {
-            Kind::Http(body) => Pin::new(body)
+            Kind::Http1(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
+            Kind::Http2(body) => body.poll_frame(cx),
             Kind::Other(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Http(body) => body.is_end_stream(),
+            Kind::Http1(body) => body.is_end_stream(),
+            Kind::Http2(body) => body.is_end_stream(),
             Kind::Other(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Http(body) => body.size_hint(),
+            Kind::Http1(body) => body.size_hint(),
+            Kind::Http2(body) => body.size_hint(),
             Kind::Other(body) => body.size_hint(),
         }
     }

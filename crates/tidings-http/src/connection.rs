@@ -187,8 +187,12 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
             let problem = Problem::new(Code::RequestTimeout, "send the head of a request at once");
             Box::pin(refuse(socket.into_stream(), "408 Request Timeout", &problem)).await;
         }
-        End::Done if activity.may_be_sending() => Box::pin(linger(socket.into_stream())).await,
-        End::Done | End::Closed => {}
+        End::Done => {
+            if let Some(time) = activity.linger() {
+                Box::pin(linger(socket.into_stream(), time)).await;
+            }
+        }
+        End::Closed => {}
     }
 }
 
@@ -294,17 +298,17 @@ async fn refuse<T: Transport>(mut stream: T, status: &str, problem: &Problem) {
     );
     tracing::debug!(code = problem.code().name(), detail = problem.detail(), "refused");
     let _ = timeout(LINGER_MAX, stream.write_all(answer.as_bytes())).await;
-    linger(stream).await;
+    linger(stream, LINGER_MAX).await;
 }
 
-/// Ends our side and reads what still comes for a while. A socket closed with bytes unread is
+/// Ends our side and reads what still comes for this time. A socket closed with bytes unread is
 /// reset, and a reset takes the answer with it that the peer has yet to read.
-async fn linger<T: Transport>(mut stream: T) {
+async fn linger<T: Transport>(mut stream: T, time: Duration) {
     let read_to_end = async {
         stream.shutdown().await?;
         let mut waste = vec![0; 16 << 10];
         while stream.read(&mut waste).await? > 0 {}
         io::Result::Ok(())
     };
-    let _ = timeout(LINGER_MAX, read_to_end).await;
+    let _ = timeout(time, read_to_end).await;
 }

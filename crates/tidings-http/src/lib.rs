@@ -86,6 +86,7 @@ pub mod handler;
 mod handoff;
 pub mod headers;
 mod host;
+mod http2_body;
 pub mod key_share;
 mod limiter;
 pub mod limits;

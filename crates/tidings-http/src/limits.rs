@@ -117,6 +117,11 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// so long: else the system would reset the connection and the client never see the answer.
 pub const LINGER_MAX: Duration = Duration::from_secs(2);
 
+/// The same after the answer to a publisher whose topic somebody else has ended. Short, for some
+/// clients look at an answer only when they can no longer write. At the edge: the connection is
+/// reset.
+pub const STOP_LINGER_MAX: Duration = Duration::from_millis(50);
+
 /// Tokens that are remembered as good. Each costs its own length and its matchers, about 1 KiB. At
 /// the edge: all are forgotten, and verified again when they come.
 pub const TOKENS_KEPT_MAX: usize = 1024;

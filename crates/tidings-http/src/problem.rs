@@ -2,6 +2,7 @@
 //! and what to do. The private cause goes to the log and nowhere else.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -20,7 +21,13 @@ struct Parts {
     detail: Cow<'static, str>,
     members: Map<String, Value>,
     headers: HeaderMap,
+    linger: Option<Linger>,
 }
+
+/// Set on a response that leaves before its request has come whole: its connection ends, and what
+/// still comes is read for this time, not for [`LINGER_MAX`](crate::limits::LINGER_MAX).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Linger(pub(crate) Duration);
 
 impl Problem {
     /// A problem of a kind, and what to do about this one.
@@ -30,6 +37,7 @@ impl Problem {
             detail: detail.into(),
             members: Map::new(),
             headers: HeaderMap::new(),
+            linger: None,
         }))
     }
 
@@ -44,6 +52,13 @@ impl Problem {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);
+        self
+    }
+
+    /// Ends the connection of a publisher that is still sending, after this time.
+    #[must_use]
+    pub fn reading_on_for(mut self, time: Duration) -> Self {
+        self.0.linger = Some(Linger(time));
         self
     }
 
@@ -79,6 +94,9 @@ impl Problem {
     pub fn into_response(self) -> Response {
         let status = self.0.code.status();
         let mut response = answer::whole(status, PROBLEM_JSON, self.to_json());
+        if let Some(linger) = self.0.linger {
+            response.extensions_mut().insert(linger);
+        }
         let headers = response.headers_mut();
         headers.extend(self.0.headers);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

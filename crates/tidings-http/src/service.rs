@@ -18,6 +18,9 @@ use crate::client::Client;
 use crate::handler::Handler;
 use crate::handoff::Slot;
 use crate::host;
+use crate::http2_body::Leftover;
+use crate::limits::LINGER_MAX;
+use crate::problem::Linger;
 use crate::rebinding;
 use crate::redirect;
 use crate::response_body::Response;
@@ -87,15 +90,23 @@ impl hyper::service::Service<Request<Incoming>> for Service {
                 request.headers(),
             ),
         };
+        let mut leftover = None;
         let answer = match (host, connection.redirect) {
             (Err(problem), _) => {
                 let (parts, _) = request.into_parts();
                 now(state.refuse(&parts, problem))
             }
             (_, Some(port)) => now(redirect::answer(state.config(), &request, port)),
-            (_, None) => Arc::clone(&connection.handler).handle(request.map(RequestBody::from)),
+            (_, None) => {
+                let (parts, body) = request.into_parts();
+                let (body, rest) = RequestBody::received(body, parts.version);
+                leftover = rest;
+                let request = Request::from_parts(parts, body);
+                Arc::clone(&connection.handler).handle(request)
+            }
         };
-        Responding { connection, busy: Some(busy), asked, waits_for: Awaited::Answer(answer) }
+        let waits_for = Awaited::Answer(answer);
+        Responding { connection, busy: Some(busy), asked, leftover, waits_for }
     }
 }
 
@@ -111,6 +122,8 @@ pub(crate) struct Responding {
     connection: Arc<Connection>,
     busy: Option<Busy>,
     asked: Asked,
+    /// Over HTTP/2, what is not read of the body.
+    leftover: Option<Leftover>,
     waits_for: Awaited,
 }
 
@@ -160,11 +173,16 @@ impl Responding {
     fn finish(&mut self, mut response: Response) -> Response {
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         let Asked { version, is_get, has_body, is_last, .. } = self.asked;
+        let linger = response.extensions_mut().remove::<Linger>();
+        let linger_max = linger.map_or(LINGER_MAX, |linger| linger.0);
+        if let Some(leftover) = self.leftover.take() {
+            leftover.read_on_for(linger_max);
+        }
         // Who is refused may not have been heard out, and nobody listens to the body of a GET.
         if has_body && (is_get || !response.status().is_success()) {
-            self.connection.activity.note_unread();
+            self.connection.activity.note_unread(linger_max);
         }
-        if is_last && version <= Version::HTTP_11 {
+        if (is_last || linger.is_some()) && version <= Version::HTTP_11 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         self.hold(response)
