@@ -44,9 +44,19 @@ struct Queue {
     idle: bool,
 }
 
-/// One publisher's drafts: appended together or not at all, unless they are part of a stream.
+/// What is appended of drafts of which one is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taking {
+    /// None of them.
+    AllOrNothing,
+    /// Those before the wrong one.
+    UpToTheFirstWrongOne,
+}
+
+/// One publisher's drafts.
 struct Job {
     drafts: Vec<Draft>,
+    taking: Taking,
     cost: usize,
     came: Instant,
     /// Its topics must have no events yet.
@@ -74,14 +84,14 @@ impl Committer {
 
     /// Appends `drafts`, which came at `came`, together with what other publishers bring at the
     /// same time; with `begins`, only if their topics have no events; with a `topic_share`, only
-    /// if it has room for the topics that they begin. Those of a stream are appended up to the
-    /// first one that is wrong.
+    /// if it has room for the topics that they begin.
     pub(crate) async fn append(
         &self,
         drafts: Vec<Draft>,
         begins: bool,
         topic_share: Option<Arc<TopicShare>>,
         stream: Option<JobStream>,
+        taking: Taking,
         came: Instant,
     ) -> Result<Vec<Appended>, StreamError> {
         let begins = begins || stream.as_ref().is_some_and(JobStream::take_begins);
@@ -95,7 +105,7 @@ impl Committer {
             if queue.stopping {
                 return Err(PublishError::Stopping.into());
             }
-            let job = Job { drafts, cost, came, begins, topic_share, stream, answer, room };
+            let job = Job { drafts, taking, cost, came, begins, topic_share, stream, answer, room };
             queue.jobs.push_back(job);
             if std::mem::take(&mut queue.idle) {
                 self.filled.notify_one();

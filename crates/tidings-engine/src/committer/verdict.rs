@@ -2,9 +2,9 @@
 
 use tidings_hub::{CheckError, Draft, Fate, Log, Repeats};
 
-use super::Job;
 use super::run::{Runs, TopicEnd};
 use super::topics::Topics;
+use super::{Job, Taking};
 use crate::error::PublishError;
 
 /// The drafts of a job that are appended, and the error in the rest.
@@ -58,7 +58,7 @@ pub(super) fn judge(store: &dyn Log, jobs: &[Job], topics_max: usize) -> Judgeme
             verdicts.push(Verdict::refused(PublishError::StreamBroken));
             continue;
         }
-        let partly = job.stream.is_some();
+        let partly = job.taking == Taking::UpToTheFirstWrongOne;
         let mut verdict = Verdict { count: job.drafts.len(), fates: None, error: None };
         if let Err((count, error)) = topics.check(store, job, partly) {
             verdict.count = if partly { count } else { 0 };
@@ -87,7 +87,7 @@ fn check_ids<'a>(store: &dyn Log, repeats: &mut Repeats<'a>, job: &'a Job, verdi
     verdict.count = 0;
     verdict.error = Some(match error {
         CheckError::IdReused { at, topic, id } => {
-            if job.stream.is_some()
+            if job.taking == Taking::UpToTheFirstWrongOne
                 && let Ok(fates) = repeats.check(store, &job.drafts[..at])
             {
                 (verdict.count, verdict.fates) = (at, Some(fates));
