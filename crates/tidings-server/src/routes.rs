@@ -113,7 +113,7 @@ impl Routes {
         match route {
             Route::Read(topic) => native::read(state, &self.bounds, parts, topic).await,
             Route::Write(topic) => native::write(state, &self.bounds, parts, topic, body).await,
-            Route::End(topic) => native::end(state, parts, topic).await,
+            Route::End(topic) => native::end(state, parts, topic, body).await,
             Route::Topics => native::topics(state, parts).await,
             Route::Stats => native::stats(state, parts).await,
             Route::Metrics => admin::metrics(state, parts, &self.counts, self.started).await,

@@ -6,7 +6,7 @@ use tidings_http::problem::{Code, Problem};
 use tidings_http::quota;
 use tidings_hub::{AppendError, ReadError, with_causes};
 
-use crate::limits::READ_FAILURE_LOG_PAUSE;
+use crate::limits::{READ_FAILURE_LOG_PAUSE, STOP_LINGER_MAX};
 use crate::log_limit::LogLimit;
 
 /// The answer to a publisher whose event was not stored. The store has told the log why.
@@ -34,7 +34,8 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
             Code::TopicEnded,
             "stop: somebody has ended the topic; what came after its end is not published",
         )
-        .with("topic", topic.as_str()),
+        .with("topic", topic.as_str())
+        .reading_on_for(STOP_LINGER_MAX),
         PublishError::TopicExists { topic } => Problem::new(
             Code::TopicExists,
             "somebody else has begun the topic: read it, or publish without `If-None-Match`",

@@ -16,7 +16,7 @@ use tidings_hub::{Draft, Topic};
 
 use super::bounds::Bounds;
 use super::fields::Drafter;
-use super::ingest::{Place, Source, ingest};
+use super::ingest::{Place, Publication, Source, ingest};
 
 pub(super) async fn publish(
     state: &State,
@@ -25,12 +25,17 @@ pub(super) async fn publish(
     raw_topic: Option<&str>,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    let caller = super::plain_writer(state, parts).await?;
+    let (caller, terms) = super::stream_writer(state, parts).await?;
     let topic = raw_topic.map(|raw| super::own_topic(&caller, raw)).transpose()?;
+    match &topic {
+        Some(topic) => terms.check_begins(state, topic).await?,
+        None => terms.check_unused()?,
+    }
     let mut lines = Lines {
         caller: &caller,
         drafter: Drafter::new(state.engine().epoch()),
-        topic,
+        topic: topic.clone(),
+        one_topic: terms.begins,
         last_topic: None,
         data_bytes_max: state.config().event_bytes_max,
         number: 0,
@@ -38,7 +43,8 @@ pub(super) async fn publish(
     };
     let meter = super::meter(state, parts, &caller)?;
     let length = body::announced_length(&parts.headers);
-    ingest(state, bounds, &caller, meter, length, body, &mut lines).await
+    let publication = Publication { state, bounds, caller: &caller, meter, length, topic, terms };
+    ingest(publication, body, &mut lines).await
 }
 
 /// One line.
@@ -75,6 +81,8 @@ struct Lines<'a> {
     drafter: Drafter,
     /// For lines that name none.
     topic: Option<Topic>,
+    /// Whether lines may name no other.
+    one_topic: bool,
     /// The last one that a line named; it was checked.
     last_topic: Option<Topic>,
     data_bytes_max: usize,
@@ -170,6 +178,13 @@ impl Lines<'_> {
             (None, Some(topic), _) => Ok(topic.clone()),
             (None, None, _) => {
                 Err(Problem::new(Code::InvalidLine, "give a `topic`, or post to /events/{topic}"))
+            }
+            (Some(named), Some(topic), _) if self.one_topic => {
+                if *named.0 == *topic.as_str() {
+                    return Ok(topic.clone());
+                }
+                let detail = "with `If-None-Match: *` every line is on the topic in the path";
+                Err(Problem::new(Code::InvalidLine, detail))
             }
             (Some(named), _, Some(last)) if *named.0 == *last.as_str() => Ok(last.clone()),
             (Some(named), ..) => {

@@ -14,7 +14,7 @@ use tidings_hub::{Draft, Topic};
 
 use super::bounds::Bounds;
 use super::fields::{Drafter, RESERVED_PREFIX};
-use super::ingest::{Place, Source, ingest};
+use super::ingest::{Place, Publication, Source, ingest};
 use crate::limits::FIELD_BYTES_MAX;
 
 pub(super) async fn publish(
@@ -24,14 +24,15 @@ pub(super) async fn publish(
     raw_topic: &str,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    let caller = super::plain_writer(state, parts).await?;
+    let (caller, terms) = super::stream_writer(state, parts).await?;
     let topic = super::own_topic(&caller, raw_topic)?;
+    terms.check_begins(state, &topic).await?;
 
     let data_bytes_max = state.config().event_bytes_max;
     // The decoder counts the other fields in.
     let event_bytes_max = data_bytes_max + 2 * FIELD_BYTES_MAX;
     let mut events = Events {
-        topic,
+        topic: topic.clone(),
         drafter: Drafter::new(state.engine().epoch()),
         decoder: Decoder::new().with_event_bytes_max(event_bytes_max),
         data_bytes_max,
@@ -39,7 +40,9 @@ pub(super) async fn publish(
     };
     let meter = super::meter(state, parts, &caller)?;
     let length = body::announced_length(&parts.headers);
-    ingest(state, bounds, &caller, meter, length, body, &mut events).await
+    let topic = Some(topic);
+    let publication = Publication { state, bounds, caller: &caller, meter, length, topic, terms };
+    ingest(publication, body, &mut events).await
 }
 
 struct Events {

@@ -1,7 +1,10 @@
 //! The fields of an event as publishers give them, checked.
 
+use std::borrow::Cow;
+
 use tidings_http::event_retry;
 use tidings_http::problem::{Code, Problem};
+use tidings_http::query::{self, Query};
 use tidings_http::sendable_id;
 use tidings_hub::{Draft, Epoch, EventId, EventIdForm, EventType, Topic};
 
@@ -58,6 +61,50 @@ impl Drafter {
             }
         }
     }
+}
+
+/// The fields of an event whose data is the body of its request: they stand in the query.
+pub(super) struct QueryFields<'a> {
+    event_type: Option<Cow<'a, str>>,
+    id: Option<Cow<'a, str>>,
+    retry_ms: Option<u64>,
+}
+
+impl<'a> QueryFields<'a> {
+    /// # Errors
+    ///
+    /// A 400 if one is there twice, or `retry` is no number.
+    pub(super) fn take(query: &mut Query<'a>) -> Result<Self, Problem> {
+        let (event_type, id) = (query.take("event")?, query.take("id")?);
+        let retry_ms = query.take("retry")?.map(|text| retry_ms(&text)).transpose()?;
+        Ok(Self { event_type, id, retry_ms })
+    }
+
+    /// Whether none is given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.event_type.is_none() && self.id.is_none() && self.retry_ms.is_none()
+    }
+
+    /// The event on `topic` with `body` as its data.
+    ///
+    /// # Errors
+    ///
+    /// A 400 that names the field, or says where the body is not UTF-8.
+    pub(super) fn draft(&self, epoch: Epoch, topic: Topic, body: &[u8]) -> Result<Draft, Problem> {
+        let data = str::from_utf8(body).map_err(|error| {
+            let detail = "the body must be UTF-8 text; encode other bytes as text";
+            Problem::new(Code::InvalidUtf8, detail).with("at", error.valid_up_to())
+        })?;
+        let (event_type, id) = (self.event_type.as_deref(), self.id.as_deref());
+        Drafter::new(epoch).draft(topic, event_type, id, self.retry_ms, data.into())
+    }
+}
+
+fn retry_ms(text: &str) -> Result<u64, Problem> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or_else(|| {
+        query::bad_value("retry", "`retry` is a whole number of milliseconds".into())
+    })
 }
 
 /// Event types that begin so are the hub's own words to its subscribers.

@@ -44,10 +44,11 @@ use tidings_http::stage::Stage;
 use tidings_http::state::State;
 use tidings_http::stream_room::StreamRoom;
 use tidings_http::whole_body::WholeBody;
-use tidings_hub::{Appended, Draft};
+use tidings_hub::{Appended, Draft, Kind, Topic};
 use tokio::time::{Instant, Sleep};
 
 use super::bounds::Bounds;
+use super::run_terms::RunTerms;
 use crate::limits::{
     ATOMIC_BATCH_BYTES_MAX, INGEST_BATCH_BYTES_MAX, INGEST_BATCH_EVENTS_MAX, INGEST_BATCHES_MAX,
 };
@@ -101,6 +102,44 @@ fn not_published(error: &PublishError, places: &[Place]) -> Problem {
     }
 }
 
+/// How the events of a body are published.
+pub(super) struct Publication<'a> {
+    pub(super) state: &'a State,
+    pub(super) bounds: &'a Bounds,
+    pub(super) caller: &'a Caller,
+    pub(super) meter: Meter<'a>,
+    /// Length that the body says it has.
+    pub(super) length: Option<u64>,
+    /// The topic in the path.
+    pub(super) topic: Option<Topic>,
+    pub(super) terms: RunTerms,
+}
+
+impl Publication<'_> {
+    /// The stream that the events are to the engine.
+    fn open(&self) -> PublishStream {
+        let run = Run { topic: self.topic.clone(), begins: self.terms.begins };
+        self.state.engine_for(self.caller.share()).publish_stream(run)
+    }
+
+    /// What a body that ended well adds to its events.
+    fn end(&self) -> Option<Draft> {
+        let topic = self.topic.as_ref().filter(|_| self.terms.ends)?;
+        Some(Draft { kind: Kind::SilentEnd, ..Draft::new(topic.clone(), "") })
+    }
+
+    /// The problem of a publisher whose topic somebody else has ended.
+    fn stopped(&self) -> Problem {
+        match &self.topic {
+            Some(topic) => {
+                let topic = topic.clone();
+                store_problem::not_published(&PublishError::TopicEnded { topic })
+            }
+            None => draining(), // nothing ends what is about no topic
+        }
+    }
+}
+
 /// Publishes all events of `body`.
 ///
 /// # Errors
@@ -108,20 +147,16 @@ fn not_published(error: &PublishError, places: &[Place]) -> Problem {
 /// The first thing that is wrong, with how many events were published before it (`published`) and
 /// the id of the last one (`last_id`).
 pub(super) async fn ingest(
-    state: &State,
-    bounds: &Bounds,
-    caller: &Caller,
-    meter: Meter<'_>,
-    announced_length: Option<u64>,
+    publication: Publication<'_>,
     body: RequestBody,
     source: &mut (impl Source + Send),
 ) -> Result<Answer, Problem> {
     let mut summary = Summary::default();
-    let done = match announced_length {
+    let done = match publication.length {
         Some(length) if length <= ATOMIC_BATCH_BYTES_MAX => {
-            whole(state, caller, meter, body, source, &mut summary).await
+            whole(&publication, body, source, &mut summary).await
         }
-        _ => stream(state, bounds, caller, meter, body, source, &mut summary).await,
+        _ => stream(&publication, body, source, &mut summary).await,
     };
     match done {
         Ok(()) => {
@@ -161,16 +196,20 @@ impl Summary {
 }
 
 async fn whole(
-    state: &State,
-    caller: &Caller,
-    meter: Meter<'_>,
+    publication: &Publication<'_>,
     body: RequestBody,
     source: &mut impl Source,
     summary: &mut Summary,
 ) -> Result<(), Problem> {
+    let Publication { state, caller, meter, .. } = *publication;
     let bytes_max = ATOMIC_BATCH_BYTES_MAX as usize;
+    let events = publication.open();
     let read = WholeBody::read(state.body_room(), body, bytes_max);
-    let bytes = super::before_expiry(caller, read).await?;
+    let bytes = tokio::select! {
+        biased;
+        bytes = super::before_expiry(caller, read) => bytes?,
+        () = events.topic_ended() => return Err(publication.stopped()),
+    };
     let mut drafts = Vec::new();
     let mut rest = &bytes[..];
     let mut places = Vec::new();
@@ -182,23 +221,24 @@ async fn whole(
         drafts.push(draft);
         places.push(source.place());
     }
+    drafts.extend(publication.end());
     if !drafts.is_empty() {
         meter.charge(&drafts);
-        let appended = state.publish(caller.share(), drafts).await;
-        summary.add(&appended.map_err(|error| not_published(&error, &places))?);
+        let appended = state.publish_whole(&events, drafts).await;
+        let appended = appended.map_err(|error| not_published(&error, &places))?;
+        summary.add(&appended[..places.len()]);
     }
     Ok(())
 }
 
 async fn stream(
-    state: &State,
-    bounds: &Bounds,
-    caller: &Caller,
-    meter: Meter<'_>,
+    publication: &Publication<'_>,
     mut body: RequestBody,
     source: &mut impl Source,
     summary: &mut Summary,
 ) -> Result<(), Problem> {
+    let Publication { state, bounds, caller, meter, .. } = *publication;
+    let parts = publication.open();
     let mut flow = Flow {
         state,
         meter,
@@ -207,7 +247,8 @@ async fn stream(
         summary,
         chunk: Bytes::new(),
         ended: None,
-        parts: state.engine_for(caller.share()).publish_stream(Run::default()),
+        end: publication.end(),
+        parts: parts.clone(),
         gathered: Vec::new(),
         places: Vec::new(),
         gathered_bytes: 0,
@@ -220,6 +261,7 @@ async fn stream(
     let mut read_last = Instant::now();
     let mut leaving = pin!(state.reached(Stage::Leaving));
     let mut expired = pin!(caller.expired());
+    let mut stopped = pin!(parts.topic_ended());
     std::future::poll_fn(|cx| {
         loop {
             flow.land(cx);
@@ -229,6 +271,11 @@ async fn stream(
             {
                 flow.pause = None;
                 flow.end(Err(problem));
+            }
+            if flow.ended.is_none() && stopped.as_mut().poll(cx).is_ready() {
+                flow.pause = None;
+                flow.drop_gathered(); // it would not be taken
+                flow.end(Err(publication.stopped()));
             }
             if flow.is_paused(cx) {
                 if leaving.as_mut().poll(cx).is_pending() {
@@ -352,6 +399,8 @@ struct Flow<'a, S> {
     chunk: Bytes,
     /// There will be no more events: the body is over, or something is wrong.
     ended: Option<Result<(), Problem>>,
+    /// What follows the last event, if the body ends well.
+    end: Option<Draft>,
     /// How the batches go to the store: if one is refused, those behind it are, too.
     parts: PublishStream,
     gathered: Vec<Draft>,
@@ -375,23 +424,28 @@ impl<S: Source> Flow<'_, S> {
         }
         while let Some(Batch::Landed(_)) = self.flight.front() {
             match self.flight.pop_front() {
-                Some(Batch::Landed(Landing { outcome: Ok(appended), bytes, .. })) => {
+                Some(Batch::Landed(Landing { outcome: Ok(appended), places, bytes })) => {
                     self.flight_bytes -= bytes;
-                    self.summary.add(&appended);
+                    // What ends the topic has no place in the body.
+                    self.summary.add(&appended[..places.len()]);
                 }
                 Some(Batch::Landed(Landing { outcome: Err(failed), places, .. })) => {
                     self.summary.add(&failed.appended);
                     // Nothing behind it is published.
                     self.flight.clear();
                     self.flight_bytes = 0;
-                    self.gathered.clear();
-                    self.places.clear();
-                    self.gathered_bytes = 0;
+                    self.drop_gathered();
                     self.ended = Some(Err(not_published(&failed.error, &places)));
                 }
                 _ => {}
             }
         }
+    }
+
+    fn drop_gathered(&mut self) {
+        self.gathered.clear();
+        self.places.clear();
+        self.gathered_bytes = 0;
     }
 
     /// Makes drafts of what has been read, until the batch is full.
@@ -452,6 +506,12 @@ impl<S: Source> Flow<'_, S> {
         self.ended = Some(match last {
             Ok(draft) => {
                 draft.into_iter().for_each(|draft| self.push(draft));
+                if result.is_ok()
+                    && let Some(end) = self.end.take()
+                {
+                    self.gathered_bytes += end.cost();
+                    self.gathered.push(end);
+                }
                 result
             }
             Err(problem) => Err(problem),

@@ -23,6 +23,7 @@ mod fields;
 mod history;
 mod ingest;
 mod publish;
+mod run_terms;
 mod start;
 mod stats;
 mod stream_options;
@@ -100,6 +101,7 @@ pub fn fuzz_headers(headers: &header::HeaderMap) {
 pub use batch::fuzz_ndjson;
 pub(crate) use bounds::Bounds;
 pub(crate) use end::end;
+use run_terms::RunTerms;
 pub(crate) use stats::stats;
 pub(crate) use topics::topics;
 
@@ -146,12 +148,13 @@ async fn writer(
     Ok(caller)
 }
 
-/// The same for a request whose query holds nothing but, perhaps, a token.
-async fn plain_writer(state: &State, parts: &Parts) -> Result<Caller, Problem> {
+/// The same for a body of many events, whose query holds nothing but the terms of a run and a token.
+async fn stream_writer(state: &State, parts: &Parts) -> Result<(Caller, RunTerms), Problem> {
     let mut query = Query::parse(parts.uri.query())?;
+    let terms = RunTerms::take(&mut query, &parts.headers)?;
     let token = query.take("token")?;
-    query.finish(&["token"])?;
-    writer(state, parts, token.as_deref()).await
+    query.finish(&["end", "token"])?;
+    Ok((writer(state, parts, token.as_deref()).await?, terms))
 }
 
 /// The caller's allowance of events and bytes.
