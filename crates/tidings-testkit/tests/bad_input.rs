@@ -463,7 +463,7 @@ fn the_client_obeys_every_retry_that_a_hub_lets_a_publisher_set() {
     let reference = include_str!("../../../docs/reference/http.md");
     let (shortest, longest) = (bounds.start().as_millis(), bounds.end().as_millis());
     let doors = reference.matches(&format!("between {shortest} and {longest}")).count();
-    assert_eq!(doors, 4, "a body of each kind, a query and a form");
+    assert_eq!(doors, 5, "a body of each kind, a query of each method and a form");
 }
 
 /// All subscribers obey a `retry`: zero makes them reconnect in a storm while the hub is down, and

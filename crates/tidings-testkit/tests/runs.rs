@@ -392,12 +392,15 @@ fn one_of_many_publishers_begins_a_topic() {
     }
 }
 
+/// Method, target, headers and body of a request; the status of its answer, and a word of it.
+type Refusal<'a> = (&'a str, &'a str, &'a [&'a str], &'a str, u16, &'a str);
+
 #[test]
 fn what_cannot_be_meant_is_refused_and_says_what_to_do() {
     for hub in hubs() {
         let line = "{\"topic\":\"run\"}\n";
         let other = "{\"data\":\"x\"}\n{\"topic\":\"other\"}\n";
-        let rows: &[(&str, &str, &[&str], &str, u16, &str)] = &[
+        let rows: &[Refusal<'_>] = &[
             ("POST", "/events?end", &[NDJSON], line, 400, "/events/{topic}"),
             ("POST", "/events", &[NDJSON, FIRST], line, 400, "/events/{topic}"),
             ("POST", "/events/run?end=1", &[], "x", 400, "without a value"),

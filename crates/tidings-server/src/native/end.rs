@@ -36,10 +36,10 @@ pub(crate) async fn end(
 
     let read = WholeBody::read(state.body_room(), body, state.config().event_bytes_max);
     let bytes = super::before_expiry(&caller, read).await?;
-    let last = match bytes.is_empty() {
-        true if fields.is_empty() => own_last_event(&topic),
-        true => return Err(no_data()),
-        false => {
+    let last = match (bytes.is_empty(), fields.any()) {
+        (true, None) => own_last_event(&topic),
+        (true, Some(name)) => return Err(no_data(name)),
+        (false, _) => {
             check_media_type(parts)?;
             let draft = fields.draft(state.engine().epoch(), topic.clone(), &bytes)?;
             Draft { kind: Kind::LastEvent, ..draft }
@@ -59,9 +59,9 @@ fn own_last_event(topic: &Topic) -> Draft {
     }
 }
 
-fn no_data() -> Problem {
-    let detail = "send the data of the last event as the body, or no `event`, `id` and `retry`";
-    Problem::new(Code::InvalidQuery, detail)
+fn no_data(name: &str) -> Problem {
+    let detail = format!("send the data of the last event as the body, or leave `{name}` out");
+    Problem::new(Code::InvalidQuery, detail).with("parameter", name)
 }
 
 /// The body is one event. What is many elsewhere must not become the text of one.

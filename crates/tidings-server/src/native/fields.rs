@@ -80,9 +80,14 @@ impl<'a> QueryFields<'a> {
         Ok(Self { event_type, id, retry_ms })
     }
 
-    /// Whether none is given.
-    pub(super) fn is_empty(&self) -> bool {
-        self.event_type.is_none() && self.id.is_none() && self.retry_ms.is_none()
+    /// The name of one that is given.
+    pub(super) fn any(&self) -> Option<&'static str> {
+        let given = [
+            ("event", self.event_type.is_some()),
+            ("id", self.id.is_some()),
+            ("retry", self.retry_ms.is_some()),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
     }
 
     /// The event on `topic` with `body` as its data.
