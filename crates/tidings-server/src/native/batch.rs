@@ -254,6 +254,7 @@ fn drafts(body: &[u8], size: usize) -> Result<Vec<Draft>, Problem> {
         caller: &caller,
         drafter: Drafter::new(tidings_hub::Epoch::parse("k7q2ma").expect("an epoch")),
         topic: Some(Topic::new("default").expect("a topic")),
+        one_topic: false,
         last_topic: None,
         data_bytes_max: 1000,
         number: 0,
