@@ -74,7 +74,7 @@ impl Activity {
         self.write_waits.store(waits, Relaxed);
     }
 
-    /// A request was answered although not all of it had been read; the rest is read for so long.
+    /// A request was answered although not all of it had been read; the rest is read for `linger`.
     pub(crate) fn note_unread(&self, linger: Duration) {
         let linger_ms = linger.as_millis().try_into().unwrap_or(u64::MAX);
         self.linger_ms.store(linger_ms, Relaxed);

@@ -15,7 +15,7 @@ const IDIOMS: &[Idiom] = &[
     Idiom { words: "who is", instead: "name the subject: a rejected request", known: 11 },
     Idiom { words: "what is told", instead: "name what is logged or sent", known: 0 },
     Idiom { words: "is told", instead: "name who says what: the log, the answer", known: 14 },
-    Idiom { words: "so many", instead: "this many", known: 6 },
+    Idiom { words: "so many", instead: "this many", known: 5 },
     Idiom { words: "so long", instead: "that long", known: 2 },
     Idiom { words: "moreover", instead: "also", known: 0 },
     Idiom { words: "lest", instead: "so that … not", known: 0 },

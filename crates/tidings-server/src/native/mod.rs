@@ -148,7 +148,7 @@ async fn writer(
     Ok(caller)
 }
 
-/// The same for a body of many events, whose query holds nothing but the terms of a run and a token.
+/// The same for a body of many events, whose query holds only the terms of a run and a token.
 async fn stream_writer(state: &State, parts: &Parts) -> Result<(Caller, RunTerms), Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let terms = RunTerms::take(&mut query, &parts.headers)?;
