@@ -14,6 +14,7 @@ use tidings_client::{
     Backoff, Cause, EventId, EventSource, Item, MessageEvent, Opened, ReadError, Reconnecting,
     Refusal, ShownUrl,
 };
+use tidings_hub::limits::END_RETRY_MS;
 
 pub(crate) use self::headers::given as given_headers;
 pub(crate) use self::headers::take_last_event_id;
@@ -112,10 +113,25 @@ impl<'a> Upstream<'a> {
         self.after.clone()
     }
 
-    /// A Tidings hub gives a sign of life every so often; whether it is one, its answer says.
-    pub(crate) fn adapt(&self, source: &mut EventSource, opened: &Opened) {
-        if self.args.idle_timeout.is_none() && opened.headers.contains_key("tidings-resume") {
-            source.set_idle_timeout(Some(HUB_IDLE_TIMEOUT));
+    /// Heeds what a Tidings hub does beyond what the standard asks of a server.
+    pub(crate) fn adapt(&self, source: &mut EventSource, item: &Item) {
+        match item {
+            // It gives a sign of life every so often; whether it is one, its answer says.
+            Item::Open(opened) => {
+                if self.args.idle_timeout.is_none() && opened.headers.contains_key("tidings-resume")
+                {
+                    source.set_idle_timeout(Some(HUB_IDLE_TIMEOUT));
+                }
+            }
+            // With the end of the last topic it asks for a day of patience, for the sake of clients
+            // that would reconnect for ever. It answers 204 at once as well.
+            Item::Reconnecting(next) if matches!(next.cause, Cause::Ended) => {
+                let handle = source.handle();
+                if handle.reconnection_time() == Some(Duration::from_millis(END_RETRY_MS)) {
+                    handle.restart();
+                }
+            }
+            _ => {}
         }
     }
 

@@ -18,9 +18,9 @@ fn the_three_commands_of_the_readme_do_what_it_says() {
     assert_eq!(hub.history, format!("history in {} ({promise})", data.display()));
 
     let mut listener = hub.listen(&[], "/events/hello");
-    assert_eq!(listener.line(), ": tidings");
-    listener.line_with("retry: ");
+    assert_eq!(listener.line(), "event: tidings.open");
     let start = listener.line_with("id: ");
+    listener.line_with("retry: ");
     let id = hub.publish("hello", "world");
     assert_eq!(listener.line_with("id: "), format!("id: {id}"));
     assert_eq!(listener.line(), "data: world");
@@ -52,6 +52,7 @@ fn a_history_that_was_wiped_is_not_taken_for_the_old_one() {
 
     let hub = Hub::serve(&folder, &[]);
     let mut listener = hub.listen(&["-H", &format!("Last-Event-ID: {id}")], "/events/t");
+    assert_eq!(listener.line_with("event: "), "event: tidings.open");
     assert_eq!(listener.line_with("event: "), "event: tidings.reset");
     let data: serde_json::Value = serde_json::from_str(&listener.values("data: ", 1)[0]).unwrap();
     assert_eq!((&data["reason"], &data["requested"]), (&"replaced".into(), &id.into()));
@@ -169,6 +170,7 @@ fn the_demo_counts_and_tells_the_time() {
     assert_eq!(number(&values[2]), number(&values[1]) + 1);
 
     let mut clock = hub.listen(&[], "/events/clock");
+    assert_eq!(clock.line_with("event: "), "event: tidings.open");
     assert_eq!(clock.line_with("event: "), "event: connecttime");
     let dates = clock.values("data: ", 2);
     assert!(dates.iter().all(|date| date.ends_with(" GMT")), "{dates:?}");
@@ -215,7 +217,7 @@ fn a_hub_without_subscribers_leaves_at_once_and_with_them_says_goodbye() {
     let mut listener = hub.listen(&[], "/events/t");
     listener.line_with("id: ");
     hub.process.signal("TERM");
-    assert_eq!(listener.wait().code(), Some(0), "the stream ended in good order");
+    assert_eq!(listener.wait().code(), Some(18), "curl sees that the stream was cut");
     assert_eq!(hub.process.wait().code(), Some(0));
 
     let mut hub = Hub::serve(&folder, &["--drain-window", "1h", "--max-drain", "2h"]);

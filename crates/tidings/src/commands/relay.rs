@@ -157,8 +157,8 @@ impl<'a> Relay<'a> {
             match item {
                 Some(Ok(Item::Event(event))) => self.take(event),
                 Some(Ok(item)) => {
-                    if let Item::Open(opened) = &item {
-                        upstream.adapt(source, opened);
+                    upstream.adapt(source, &item);
+                    if let Item::Open(_) = &item {
                         self.names.connected();
                     }
                     if let Item::Skipped(_) = &item {

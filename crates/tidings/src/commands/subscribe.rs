@@ -139,9 +139,7 @@ impl Subscriber<'_> {
                     }
                 }
                 Some(Ok(item)) => {
-                    if let Item::Open(opened) = &item {
-                        self.upstream.adapt(&mut source, opened);
-                    }
+                    self.upstream.adapt(&mut source, &item);
                     self.story.tell(&item);
                 }
                 Some(Err(error)) => {
