@@ -19,6 +19,8 @@ pub(crate) use client::{HubUrl, PublishArgs, SubscribeArgs, TraceArgs};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use health::HealthArgs;
 pub(crate) use hub::HubArgs;
+#[cfg(test)]
+pub(crate) use hub::{flags, typed};
 pub(crate) use relay::RelayArgs;
 pub(crate) use upstream::UpstreamArgs;
 

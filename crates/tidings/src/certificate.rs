@@ -28,7 +28,8 @@ impl CertificateFiles {
     ///
     /// Only one of the two is named.
     pub(crate) fn of(settings: &Settings) -> Result<Option<Self>, CliError> {
-        let (given, missing) = match (&settings.tls_cert, &settings.tls_key) {
+        let paths = &settings.hub.certificate;
+        let (given, missing) = match (&paths.certificate, &paths.key) {
             (None, None) => return Ok(None),
             (Some(certificate), Some(key)) => {
                 return Ok(Some(Self { certificate: certificate.clone(), key: key.clone() }));

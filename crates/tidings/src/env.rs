@@ -5,7 +5,7 @@
 
 use std::env;
 
-use crate::settings::{Given, Layer, Origin, drop_in, settings};
+use crate::settings::{Given, Layer, Origin, SETTINGS, Table, drop_in};
 
 /// Variables that are not settings of a hub, each with what it does: for the reference.
 pub(crate) const OTHERS: [(&str, &str); 4] = [
@@ -17,10 +17,15 @@ pub(crate) const OTHERS: [(&str, &str); 4] = [
 
 /// The settings of the environment. A variable that is empty counts as not there.
 pub(crate) fn layer() -> Layer {
-    let mut layer = drop_in(text);
-    for setting in settings() {
+    layer_of(SETTINGS, text)
+}
+
+/// The settings of `table` among the variables that `get` finds.
+pub(crate) fn layer_of(table: Table, get: impl Fn(&str) -> Option<String>) -> Layer {
+    let mut layer = drop_in(&get);
+    for setting in table.settings() {
         let variable = setting.variable();
-        let Some(value) = text(&variable) else { continue };
+        let Some(value) = get(&variable) else { continue };
         let texts = match setting.is_list() {
             true => value.split(',').map(|text| text.trim().to_owned()).collect(),
             false => vec![value],

@@ -19,7 +19,7 @@ pub(crate) const SECRET_HINT: &str = "make one: openssl rand -base64 48 > jwt-se
 ///
 /// Its file cannot be read, or there are two.
 pub(crate) fn jwt_secret(settings: &Settings) -> Result<Option<Vec<u8>>, CliError> {
-    match (&settings.jwt_secret, &settings.jwt_secret_file) {
+    match (&settings.hub.jwt_secret.text, &settings.hub.jwt_secret.file) {
         (Some(_), Some(_)) => {
             let places = ["jwt-secret", "jwt-secret-file"].map(|key| settings.origin(key));
             let message = "there are both a jwt-secret and a jwt-secret-file";

@@ -6,8 +6,8 @@ use tidings_server::limits::{CONNECTIONS_MAX, RESERVE_CONNECTIONS};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::settings::Settings;
-use crate::{stores, threads};
+use crate::hub_config::HubConfig;
+use crate::stores;
 
 /// What the open files of a hub are for. Together they are no more than the process may have: who
 /// comes when a bound is reached can then still be told so.
@@ -23,50 +23,50 @@ pub(crate) struct OpenFiles {
 }
 
 /// Whether an HTTP/1.1 subscriber leaves the connections on which requests are read.
-fn subscribers_take_sockets(settings: &Settings) -> bool {
-    cfg!(target_os = "linux") && !settings.portable
+fn subscribers_take_sockets(hub: &HubConfig) -> bool {
+    cfg!(target_os = "linux") && !hub.engine.portable
 }
 
 impl OpenFiles {
-    /// Divides `limit` as `settings` say; what they leave open gets what is left.
+    /// Divides `limit` as `hub` says; what it leaves open gets what is left.
     ///
     /// # Errors
     ///
     /// It is not enough.
-    pub(crate) fn divide(settings: &Settings, limit: usize) -> Result<Self, CliError> {
-        let files = Self::share_out(settings, limit);
-        if files.is_enough() { Ok(files) } else { Err(files.too_many(settings)) }
+    pub(crate) fn divide(hub: &HubConfig, limit: usize) -> Result<Self, CliError> {
+        let files = Self::share_out(hub, limit);
+        if files.is_enough() { Ok(files) } else { Err(files.too_many(hub)) }
     }
 
     /// The same, and whether it is enough is another question.
-    pub(crate) fn share_out(settings: &Settings, limit: usize) -> Self {
-        let threads = threads::workers(settings) + threads::shards(settings);
-        let addresses = settings.listen.len() + settings.redirect_listen.len();
+    pub(crate) fn share_out(hub: &HubConfig, limit: usize) -> Self {
+        let threads = hub.runtime.workers + hub.engine.shards;
+        let addresses = hub.server.http.listen.len() + hub.server.http.redirect.len();
         // Each address has a connection that waits for room, too.
-        let other = stores::files_max(settings)
+        let other = stores::files_max(&hub.store)
             + 2 * addresses
             + FILES_PER_THREAD * threads
             + RESERVE_CONNECTIONS
             + SPARE_FILES;
         let left = limit.saturating_sub(other);
-        if !subscribers_take_sockets(settings) {
-            let connections = settings.max_connections.unwrap_or(left.clamp(1, CONNECTIONS_MAX));
-            let subscribers = settings.max_subscribers.unwrap_or(left.max(1));
+        if !subscribers_take_sockets(hub) {
+            let connections = hub.runtime.connections_max.unwrap_or(left.clamp(1, CONNECTIONS_MAX));
+            let subscribers = hub.runtime.subscribers_max.unwrap_or(left.max(1));
             return Self { limit, subscribers, connections, other, shared: true };
         }
         let of_connections = |files: usize| files.clamp(1, CONNECTIONS_MAX);
-        let (subscribers, connections) = match (settings.max_subscribers, settings.max_connections)
-        {
-            (Some(subscribers), None) => {
-                (subscribers, of_connections(left.saturating_sub(subscribers)))
-            }
-            (subscribers, connections) => {
-                let connections =
-                    connections.unwrap_or_else(|| of_connections(left / CONNECTIONS_SHARE));
-                let rest = left.saturating_sub(connections).max(1);
-                (subscribers.unwrap_or(rest), connections)
-            }
-        };
+        let (subscribers, connections) =
+            match (hub.runtime.subscribers_max, hub.runtime.connections_max) {
+                (Some(subscribers), None) => {
+                    (subscribers, of_connections(left.saturating_sub(subscribers)))
+                }
+                (subscribers, connections) => {
+                    let connections =
+                        connections.unwrap_or_else(|| of_connections(left / CONNECTIONS_SHARE));
+                    let rest = left.saturating_sub(connections).max(1);
+                    (subscribers.unwrap_or(rest), connections)
+                }
+            };
         Self { limit, subscribers, connections, other, shared: false }
     }
 
@@ -79,10 +79,10 @@ impl OpenFiles {
         subscribers.saturating_add(self.connections).saturating_add(self.other)
     }
 
-    fn too_many(&self, settings: &Settings) -> CliError {
+    fn too_many(&self, hub: &HubConfig) -> CliError {
         let needed = self.needed();
         let message = format!("the hub may have {} files open, and needs {self}", self.limit);
-        let lower = match (settings.max_subscribers, settings.max_connections) {
+        let lower = match (hub.runtime.subscribers_max, hub.runtime.connections_max) {
             (None, None) => "",
             (Some(_), None) => ", or lower max-subscribers",
             (None, Some(_)) => ", or lower max-connections",

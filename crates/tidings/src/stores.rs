@@ -1,57 +1,44 @@
-//! Where history is kept: a configured name becomes a store. The only place that knows which stores
-//! there are.
+//! Where history is kept: a configured name becomes a store. The only place that opens one.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use tidings_hub::{Epoch, Log, MemoryStore};
-use tidings_store_disk::{DiskConfig, DiskStore};
+use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 
-use crate::durability::Durability;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::settings::{Settings, format_bytes, format_duration};
+use crate::hub_config::StoreConfig;
+use crate::settings::{format_bytes, format_duration};
 use crate::store_kind::StoreKind;
 
-/// Opens the store that `settings` name.
+/// Opens the store that `config` names.
 ///
 /// # Errors
 ///
 /// The folder cannot be had.
-pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Log>, CliError> {
-    match settings.store {
-        StoreKind::Disk => open_disk(settings),
+pub(crate) fn open(config: &StoreConfig) -> Result<Arc<dyn Log>, CliError> {
+    let StoreConfig { kind, disk } = config;
+    match kind {
+        StoreKind::Disk => open_disk(disk.clone()),
         StoreKind::Memory => {
-            let bytes_max = usize::try_from(settings.retention_bytes).unwrap_or(usize::MAX);
+            let bytes_max = usize::try_from(disk.retention_bytes).unwrap_or(usize::MAX);
             let epoch = Epoch::from_random(random());
-            Ok(Arc::new(MemoryStore::new(epoch, bytes_max, settings.retention_age)))
+            Ok(Arc::new(MemoryStore::new(epoch, bytes_max, disk.retention_age)))
         }
     }
 }
 
 /// Files that the store has open.
-pub(crate) fn files_max(settings: &Settings) -> usize {
-    match settings.store {
-        StoreKind::Disk => disk_config(settings).files_max(),
+pub(crate) fn files_max(config: &StoreConfig) -> usize {
+    match config.kind {
+        StoreKind::Disk => config.disk.files_max(),
         StoreKind::Memory => 0,
     }
 }
 
-fn disk_config(settings: &Settings) -> DiskConfig {
-    DiskConfig {
-        durability: match settings.durability {
-            Durability::Fsync => tidings_store_disk::Durability::Fsync,
-            Durability::Os => tidings_store_disk::Durability::Os,
-        },
-        retention_bytes: settings.retention_bytes,
-        retention_age: settings.retention_age,
-        recent_bytes_max: usize::try_from(settings.recent_bytes).unwrap_or(usize::MAX),
-        ..DiskConfig::new(&settings.data)
-    }
-}
-
-fn open_disk(settings: &Settings) -> Result<Arc<dyn Log>, CliError> {
-    match DiskStore::open(disk_config(settings)) {
+fn open_disk(config: DiskConfig) -> Result<Arc<dyn Log>, CliError> {
+    match DiskStore::open(config) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => {
             let hint = error.hint();
@@ -62,21 +49,22 @@ fn open_disk(settings: &Settings) -> Result<Arc<dyn Log>, CliError> {
 }
 
 /// One line about where history is kept.
-pub(crate) fn describe(settings: &Settings) -> String {
-    let place = match settings.store {
+pub(crate) fn describe(config: &StoreConfig) -> String {
+    let StoreConfig { kind, disk } = config;
+    let place = match kind {
         StoreKind::Memory => "memory".to_owned(),
-        StoreKind::Disk if settings.data.is_absolute() => settings.data.display().to_string(),
-        StoreKind::Disk => format!("./{}", settings.data.display()),
+        StoreKind::Disk if disk.path.is_absolute() => disk.path.display().to_string(),
+        StoreKind::Disk => format!("./{}", disk.path.display()),
     };
-    let promise = match (settings.store, settings.durability) {
+    let promise = match (kind, disk.durability) {
         (StoreKind::Disk, Durability::Fsync) => "every event on disk before it is acknowledged",
         (StoreKind::Disk, Durability::Os) => "a power cut can take the last seconds",
         (StoreKind::Memory, _) => "gone when the hub stops",
     };
     format!(
         "history in {place} ({}, {}, {promise})",
-        format_bytes(settings.retention_bytes),
-        format_duration(settings.retention_age)
+        format_bytes(disk.retention_bytes),
+        format_duration(disk.retention_age)
     )
 }
 

@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::error::CliError;
+use crate::hub_config::LogConfig;
 use crate::output;
 
 /// Logging and tracing, for as long as this value lives.
@@ -20,15 +21,15 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Begins to log what `filter` lets through. To be called once, and not on a runtime.
+    /// Begins to log as `config` says. To be called once, and not on a runtime.
     ///
     /// # Errors
     ///
     /// The environment asks for traces, and not in a way that is possible.
-    pub(crate) fn start(filter: &str, json: bool) -> Result<Self, CliError> {
+    pub(crate) fn start(config: &LogConfig) -> Result<Self, CliError> {
         #[cfg(feature = "otel")]
         let traces = traces::Traces::start()?;
-        let log = log(json).with_filter(EnvFilter::new(filter));
+        let log = log(config.json).with_filter(EnvFilter::new(&config.filter));
         let registry = tracing_subscriber::registry().with(log);
         #[cfg(feature = "otel")]
         let registry = registry.with(traces.as_ref().map(traces::Traces::layer));

@@ -1,18 +1,16 @@
-//! How many threads a hub has.
+//! How many threads a hub has unless its settings say so.
 
 use std::thread::available_parallelism;
 
-use crate::settings::Settings;
-
 /// Threads that answer requests.
-pub(crate) fn workers(settings: &Settings) -> usize {
-    settings.workers.unwrap_or_else(processors)
+pub(crate) fn workers_default() -> usize {
+    processors()
 }
 
 /// Threads that write to subscribers.
-pub(crate) fn shards(settings: &Settings) -> usize {
+pub(crate) fn shards_default() -> usize {
     // One is left to requests, the committer and the kernel: docs/decisions/0004.
-    settings.shards.unwrap_or_else(|| (processors() - 1).max(1))
+    (processors() - 1).max(1)
 }
 
 fn processors() -> usize {

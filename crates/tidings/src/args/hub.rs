@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::settings::{Given, Layer, Origin, Setting, Value, settings};
+use crate::settings::{Given, Layer, Origin, SETTINGS, Setting, Table, Value};
 
 /// `tidings serve`, `tidings demo`. What is not given has its default elsewhere.
 #[derive(Clone, Debug)]
@@ -35,8 +35,7 @@ impl HubArgs {
 
 impl Args for HubArgs {
     fn augment_args(command: Command) -> Command {
-        let flags = settings().filter(|setting| setting.has_flag()).map(flag);
-        FileArgs::augment_args(command.args(flags))
+        FileArgs::augment_args(command.args(flags(SETTINGS)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -47,15 +46,7 @@ impl Args for HubArgs {
 impl FromArgMatches for HubArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let file = FileArgs::from_arg_matches(matches)?;
-        let mut layer = Layer::default();
-        for setting in settings().filter(|setting| setting.has_flag()) {
-            if let Some(texts) = matches.get_many::<String>(setting.name) {
-                let origin = Origin::Flag(format!("--{}", setting.name));
-                layer
-                    .values
-                    .insert(setting.name, Given { texts: texts.cloned().collect(), origin });
-            }
-        }
+        let layer = typed(SETTINGS, matches);
         let FileArgs { config, print_default_config } = file;
         Ok(Self { layer, config, print_default_config })
     }
@@ -66,6 +57,23 @@ impl FromArgMatches for HubArgs {
     }
 }
 
+/// The flags of the settings of `table`.
+pub(crate) fn flags(table: Table) -> impl Iterator<Item = Arg> {
+    table.settings().filter(|setting| setting.has_flag()).map(flag)
+}
+
+/// What was typed of the settings of `table`.
+pub(crate) fn typed(table: Table, matches: &ArgMatches) -> Layer {
+    let mut layer = Layer::default();
+    for setting in table.settings().filter(|setting| setting.has_flag()) {
+        if let Some(texts) = matches.get_many::<String>(setting.name) {
+            let origin = Origin::Flag(format!("--{}", setting.name));
+            layer.values.insert(setting.name, Given { texts: texts.cloned().collect(), origin });
+        }
+    }
+    layer
+}
+
 fn flag(setting: &'static Setting) -> Arg {
     let flag = Arg::new(setting.name)
         .long(setting.name)
@@ -73,7 +81,7 @@ fn flag(setting: &'static Setting) -> Arg {
         .help_heading(setting.heading)
         .hide_short_help(!setting.is_common);
     match setting.value {
-        Value::One(name) => flag.value_name(name).action(ArgAction::Set),
+        Value::One(name) | Value::Path(name) => flag.value_name(name).action(ArgAction::Set),
         Value::List(name) => flag.value_name(name).action(ArgAction::Append),
         Value::Switch | Value::Secret => flag
             .value_name("BOOL")

@@ -11,7 +11,7 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::open_files::{self, OpenFiles};
 use crate::server_config::server_config;
-use crate::settings::{DEFAULT_FILE, Settings, read_file};
+use crate::settings::{DEFAULT_FILE, Effective, Settings, read_file};
 use crate::{env, output, stores};
 
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
@@ -32,7 +32,10 @@ fn describe(settings: &Settings, config: &Config) -> String {
     let mut line = |line: std::fmt::Arguments<'_>| {
         writeln!(text, "{line}").expect("a String takes every write");
     };
-    for effective in &settings.effective {
+    let is_first = |effective: &&Effective| FIRST.contains(&effective.key);
+    let first = settings.effective.iter().filter(is_first);
+    let rest = settings.effective.iter().filter(|effective| !is_first(effective));
+    for effective in first.chain(rest) {
         let value = format!("{} = {}", effective.key, effective.shown);
         line(format_args!("{value:<44} # {}", effective.origin));
     }
@@ -57,8 +60,8 @@ fn describe(settings: &Settings, config: &Config) -> String {
         let renew = if left.is_little() { "; renew it" } else { "" };
         line(format_args!("the certificate: {left}{renew}"));
     }
-    line(format_args!("{}", stores::describe(settings)));
-    let files = OpenFiles::share_out(settings, open_files::raise_limit());
+    line(format_args!("{}", stores::describe(&settings.hub.store)));
+    let files = OpenFiles::share_out(&settings.hub, open_files::raise_limit());
     line(format_args!("open files: {files}"));
     if !files.is_enough() {
         let limit = files.limit;
@@ -67,6 +70,9 @@ fn describe(settings: &Settings, config: &Config) -> String {
     line(format_args!("{}", access(config)));
     text
 }
+
+/// The settings that stand above all others: where history is kept, and how firmly.
+const FIRST: [&str; 3] = ["data", "store", "durability"];
 
 fn access(config: &Config) -> String {
     let mercure = &config.mercure;

@@ -45,11 +45,11 @@ const READY: &str = "ready";
 fn served_here(args: &HealthArgs) -> Result<String, CliError> {
     let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let settings = Settings::resolve(vec![file, env::layer()]).map_err(CliError::settings)?;
-    let first = settings.listen.first().ok_or_else(|| {
+    let first = settings.hub.server.http.listen.first().ok_or_else(|| {
         CliError::new(ExitCode::Usage, "the configuration has no address to listen on")
             .hint("say which hub is meant, with --url or TIDINGS_URL")
     })?;
-    let scheme = if settings.tls_cert.is_some() { "https" } else { "http" };
+    let scheme = if settings.hub.certificate.certificate.is_some() { "https" } else { "http" };
     Ok(format!("{scheme}://{}", reached_at(*first)))
 }
 

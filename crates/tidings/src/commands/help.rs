@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 use crate::args::{Cli, HelpArgs};
 use crate::error::CliError;
 use crate::exit_code::{self, ExitCode};
-use crate::settings::{DROP_IN_VARIABLES, settings, written_default_file};
+use crate::settings::{DROP_IN_VARIABLES, SETTINGS, settings, written_default_file};
 use crate::{env, output};
 
 pub(super) fn run(args: &HelpArgs) -> Result<ExitCode, CliError> {
@@ -17,7 +17,7 @@ pub(super) fn run(args: &HelpArgs) -> Result<ExitCode, CliError> {
         Some("commands") => commands(),
         Some("environment") => environment(),
         // For `cargo xtask generate`; people use `tidings check --defaults`.
-        Some("default-file") => written_default_file(),
+        Some("default-file") => written_default_file(SETTINGS),
         Some("exit-codes") => format!("{}\n", exit_code::TABLE),
         Some(name) => command(name)?,
     };

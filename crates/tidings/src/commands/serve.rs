@@ -13,13 +13,14 @@ use crate::args::HubArgs;
 use crate::certificate::CertificateFiles;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::hub_config::HubConfig;
 use crate::open_files::{self, OpenFiles};
 use crate::runtime::no_runtime;
 use crate::server_config::server_config;
 use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
 use crate::signals::{self, Hangup, Signals};
 use crate::telemetry::Telemetry;
-use crate::{env, output, stores, supervisor, threads};
+use crate::{env, output, stores, supervisor};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     run_with(args, Layer::default(), &[], None, |_, _| None)
@@ -43,10 +44,11 @@ pub(super) fn run_with(
     let mut settings = Settings::resolve(layers).map_err(CliError::settings)?;
     let bound = supervisor::listeners()?;
     if !bound.is_empty() {
-        settings.listen = bound.iter().filter_map(|one| one.local_addr().ok()).collect();
+        let addresses = bound.iter().filter_map(|one| one.local_addr().ok());
+        settings.hub.server.http.listen = addresses.collect();
     }
     // Before anything is made or opened.
-    let files = OpenFiles::divide(&settings, open_files::raise_limit())?;
+    let files = OpenFiles::divide(&settings.hub, open_files::raise_limit())?;
     let mut server_config = server_config(&settings)?;
     server_config.http.connections_max = files.connections;
     server_config.pages.extend(pages);
@@ -56,23 +58,23 @@ pub(super) fn run_with(
         let key = ApiKey::new("its own", key, &["**"], &["**"]);
         server_config.http.api_keys.push(key.expect("long enough, and for everything"));
     }
-    let telemetry = Telemetry::start(&settings.log, settings.log_json)?;
+    let telemetry = Telemetry::start(&settings.hub.log)?;
     tracing::info!("open files: {files}");
     for advice in &settings.outdated {
         tracing::warn!("a setting is outdated: {advice}");
     }
 
     let runtime = Builder::new_multi_thread()
-        .worker_threads(threads::workers(&settings))
+        .worker_threads(settings.hub.runtime.workers)
         .enable_all()
         .build()
         .map_err(no_runtime)?;
-    let engine_config = engine_config(&settings, &files);
+    let engine_config = engine_config(&settings.hub, &files);
     {
         let _runtime = runtime.enter();
         signals::survive_file_size_limit();
     }
-    let store = stores::open(&settings)?;
+    let store = stores::open(&settings.hub.store)?;
     let certificate = CertificateFiles::of(&settings)?.zip(server_config.http.tls.clone());
     let failed = runtime.block_on(async {
         let signals = Signals::new()?;
@@ -87,7 +89,7 @@ pub(super) fn run_with(
                 return Err(cannot_bind(error));
             }
         };
-        announce(&settings, &server)?;
+        announce(&settings.hub, &server)?;
         supervisor::say_ready();
         tokio::spawn(reload(certificate, hangup));
         let beside = beside(&engine, &server);
@@ -116,18 +118,11 @@ pub(super) fn run_with(
     }
 }
 
-fn engine_config(settings: &Settings, files: &OpenFiles) -> EngineConfig {
+fn engine_config(hub: &HubConfig, files: &OpenFiles) -> EngineConfig {
     EngineConfig {
-        shards: threads::shards(settings),
-        heartbeat: settings.heartbeat,
         subscribers_max: files.subscribers,
-        subscribers_per_second_max: settings.max_arrival_rate,
-        topics_max: settings.max_topics.map_or(usize::MAX, |count| count.get() as usize),
-        peer_patience: settings.peer_patience,
-        rings_bytes_max: usize::try_from(settings.ring_bytes).unwrap_or(usize::MAX),
-        portable: settings.portable,
-        connection_age_max: settings.max_connection_age,
         seed: stores::random(),
+        ..hub.engine.clone()
     }
 }
 
@@ -177,10 +172,10 @@ async fn reload(certificate: Option<(CertificateFiles, Tls)>, hangup: Hangup) {
 }
 
 /// The lines that everybody wants to see: where it is, and where history is.
-fn announce(settings: &Settings, server: &Server) -> Result<(), CliError> {
+fn announce(hub: &HubConfig, server: &Server) -> Result<(), CliError> {
     let (addresses, redirects) = (server.local_addrs(), server.redirect_addrs());
-    let history = stores::describe(settings);
-    if settings.log_json {
+    let history = stores::describe(&hub.store);
+    if hub.log.json {
         for address in addresses {
             tracing::info!(%address, "listening");
         }
@@ -190,7 +185,7 @@ fn announce(settings: &Settings, server: &Server) -> Result<(), CliError> {
         tracing::info!("{history}");
         return Ok(());
     }
-    let scheme = if settings.tls_cert.is_some() { "https" } else { "http" };
+    let scheme = if hub.certificate.certificate.is_some() { "https" } else { "http" };
     let urls: Vec<_> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
     let mut lines = format!("listening on {}\n{history}\n", urls.join(", "));
     for address in redirects {

@@ -6,17 +6,17 @@
 use std::fmt::Write as _;
 
 use super::setting::{Default, Setting};
-use super::table::SECTIONS;
+use super::table::Table;
 
 /// The default configuration, as it is printed, copied, and read.
 pub(crate) const DEFAULT_FILE: &str = include_str!("../../default.toml");
 
 const COLUMNS: usize = 100;
 
-/// The default file as the table makes it.
-pub(crate) fn written() -> String {
+/// The default file as `table` makes it.
+pub(crate) fn written(table: Table) -> String {
     let mut text = HEAD.trim_start().to_owned();
-    for section in SECTIONS {
+    for section in table.sections {
         let title = format!("# ---- {} ", section.title);
         let rule = "-".repeat(COLUMNS - 2 - title.len());
         write!(text, "\n{title}{rule}\n\n").expect("a String takes every write");

@@ -8,7 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tidings_server::KeyLimits;
 
-use super::layer::{Given, JwtKeyTable, Layer, Origin, Role, SettingProblem};
+use super::given::Given;
+use super::layer::{JwtKeyTable, Layer, Role, SettingProblem};
+use super::origin::Origin;
 
 /// The variables, each with what it does: for the reference.
 pub(crate) const DROP_IN_VARIABLES: [(&str, &str); 6] = [

@@ -9,13 +9,15 @@ use tidings_server::KeyLimits;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::default_file::DEFAULT_FILE;
+use super::default_file::written;
+use super::given::Given;
 use super::keys::{
     JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLES, MAX_CONNECTIONS,
     MAX_PUBLISH_BYTES, MAX_TOPICS, likely,
 };
-use super::layer::{Given, JwtKeyTable, KeyTable, Layer, Origin, Role, SettingProblem};
-use super::table::{self, settings};
+use super::layer::{JwtKeyTable, KeyTable, Layer, Role, SettingProblem};
+use super::origin::Origin;
+use super::table::{SETTINGS, Table};
 use super::value;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -30,14 +32,22 @@ pub(crate) fn read_file(path: &Path) -> Result<Layer, CliError> {
         let message = format!("the configuration file {} cannot be read", path.display());
         CliError::new(ExitCode::Configuration, message).because(error)
     })?;
-    Reader { path, text: &text, problems: Vec::new() }.read().map_err(CliError::settings)
+    read(SETTINGS, path, &text).map_err(CliError::settings)
 }
 
-/// The layer at the bottom.
-pub(super) fn defaults() -> Layer {
-    let text = DEFAULT_FILE;
-    let reader = Reader { path: Path::new("default.toml"), text, problems: Vec::new() };
-    let mut layer = reader.read().expect("the default file is sound; a test reads it");
+/// Reads `text`, which stands in the file at `path`, with the settings of `table`.
+///
+/// # Errors
+///
+/// Everything that is wrong in it.
+pub(super) fn read(table: Table, path: &Path, text: &str) -> Result<Layer, Vec<SettingProblem>> {
+    Reader { table, path, text, problems: Vec::new() }.read()
+}
+
+/// The layer at the bottom: the defaults of `table`.
+pub(super) fn defaults(table: Table) -> Layer {
+    let layer = read(table, Path::new("default.toml"), &written(table));
+    let mut layer = layer.expect("the default file is sound; a test reads it");
     for given in layer.values.values_mut() {
         given.origin = Origin::Default;
     }
@@ -45,6 +55,7 @@ pub(super) fn defaults() -> Layer {
 }
 
 struct Reader<'a> {
+    table: Table,
     path: &'a Path,
     text: &'a str,
     problems: Vec<SettingProblem>,
@@ -52,8 +63,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(mut self) -> Result<Layer, Vec<SettingProblem>> {
-        let table = match DeTable::parse(self.text) {
-            Ok(table) => table.into_inner(),
+        let entries = match DeTable::parse(self.text) {
+            Ok(entries) => entries.into_inner(),
             Err(error) => {
                 let message = error.message().lines().collect::<Vec<_>>().join(", ");
                 let origin = self.place(error.span().unwrap_or(0..0));
@@ -61,20 +72,20 @@ impl Reader<'_> {
             }
         };
         let mut layer = Layer::default();
-        for (name, value) in &table {
+        for (name, value) in &entries {
             let text: &str = name.get_ref();
             if text == KEY_TABLES {
                 layer.keys = self.tables(text, value, Self::key_table);
             } else if text == JWT_KEY_TABLES {
                 layer.jwt_keys = self.tables(text, value, Self::jwt_key_table);
-            } else if let Some(setting) = table::named(text) {
+            } else if let Some(setting) = self.table.named(text) {
                 if let Some(texts) = self.texts(setting.name, setting.is_list(), value) {
                     let origin = self.place(name.span());
                     layer.values.insert(setting.name, Given { texts, origin });
                 }
             } else {
-                let names =
-                    settings().map(|setting| setting.name).chain([KEY_TABLES, JWT_KEY_TABLES]);
+                let names = self.table.settings().map(|setting| setting.name);
+                let names = names.chain([KEY_TABLES, JWT_KEY_TABLES]);
                 self.unknown(name.span(), text, names);
             }
         }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tidings_server::KeyLimits;
+
+use super::given::Given;
+use super::origin::Origin;
 
 /// What one source says: a file, the environment, the command line.
 #[derive(Clone, Debug, Default)]
@@ -14,13 +17,6 @@ pub(crate) struct Layer {
     pub(crate) jwt_keys: Vec<JwtKeyTable>,
     /// What was wrong already where it stands.
     pub(crate) problems: Vec<SettingProblem>,
-}
-
-/// The texts of one setting, and where they stand. A setting that is no list has one.
-#[derive(Clone, Debug)]
-pub(crate) struct Given {
-    pub(crate) texts: Vec<String>,
-    pub(crate) origin: Origin,
 }
 
 /// One table of `[[keys]]`.
@@ -57,51 +53,6 @@ pub(crate) struct JwtKeyTable {
 pub(crate) enum Role {
     Publisher,
     Subscriber,
-}
-
-/// Where a value stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// In the default file.
-    Default,
-    /// In what `tidings demo` prefers.
-    Demo,
-    /// In a file, at a line and a column, both counted from 1.
-    File {
-        path: PathBuf,
-        line: usize,
-        column: usize,
-    },
-    Environment(String),
-    Flag(String),
-}
-
-impl Origin {
-    pub(crate) fn is_flag(&self) -> bool {
-        matches!(self, Self::Flag(_))
-    }
-
-    /// Where relative paths begin.
-    pub(crate) fn folder(&self) -> &Path {
-        match self {
-            Self::File { path, .. } => path.parent().unwrap_or(Path::new("")),
-            _ => Path::new(""),
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::Demo => f.write_str("demo"),
-            Self::File { path, line, column } => {
-                write!(f, "{}:{line}:{column}", path.display())
-            }
-            Self::Environment(name) => f.write_str(name),
-            Self::Flag(name) => f.write_str(name),
-        }
-    }
 }
 
 /// A setting that cannot be understood.

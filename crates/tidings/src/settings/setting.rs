@@ -1,5 +1,10 @@
 //! `Setting`: a row of the [table](super::table) of settings.
 
+use super::given::Given;
+use super::invalid_value::InvalidValue;
+use super::value;
+use crate::hub_config::HubConfig;
+
 /// Settings that stand together in the default file.
 #[derive(Debug)]
 pub(super) struct Section {
@@ -23,6 +28,8 @@ pub(crate) struct Setting {
     /// What is said above it in the default file. Empty: the note of the setting before it is about
     /// this one, too.
     pub(crate) note: &'static str,
+    /// Writes what was given where it counts; nothing else knows this setting.
+    pub(super) set: fn(&mut HubConfig, &Given) -> Result<(), InvalidValue>,
 }
 
 /// What can be given for a setting.
@@ -30,6 +37,9 @@ pub(crate) struct Setting {
 pub(crate) enum Value {
     /// One text, called so in the help.
     One(&'static str),
+    /// The path of a file or a folder, called so in the help. A relative one in a configuration
+    /// file begins in the folder of that file.
+    Path(&'static str),
     /// Any number of texts, each called so in the help.
     List(&'static str),
     /// `true` or `false`. The flag alone is `true`.
@@ -55,6 +65,22 @@ impl Setting {
 
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.value, Value::List(_))
+    }
+
+    /// What was given, as TOML, for people; a path as it is found, a secret not at all.
+    pub(super) fn shown(&self, given: &Given) -> String {
+        match self.value {
+            Value::Secret => "(not shown)".to_owned(),
+            Value::One(_) | Value::Switch => value::quote(given.text()),
+            Value::Path(_) => {
+                let path = given.origin.folder().join(given.text());
+                value::quote(&path.display().to_string())
+            }
+            Value::List(_) => {
+                let texts: Vec<_> = given.texts.iter().map(|text| value::quote(text)).collect();
+                format!("[{}]", texts.join(", "))
+            }
+        }
     }
 
     pub(crate) fn has_flag(&self) -> bool {

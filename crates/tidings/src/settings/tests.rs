@@ -1,11 +1,18 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tidings_server::KeyLimits;
+use tidings_store_disk::Durability;
 
+use super::setting::Section;
 use super::*;
+use crate::args::{flags, typed};
+use crate::{env, threads};
 
 fn settings(layers: Vec<Layer>) -> Settings {
     Settings::resolve(layers).unwrap_or_else(|problems| panic!("{problems:?}"))
@@ -32,35 +39,116 @@ fn read(name: &str, text: &str) -> Result<Layer, String> {
 #[test]
 fn the_default_file_is_what_the_table_makes_and_is_short() {
     settings(Vec::new());
-    assert!(DEFAULT_FILE == written_default_file(), "cargo xtask generate");
+    assert!(DEFAULT_FILE == written_default_file(SETTINGS), "cargo xtask generate");
     assert!(DEFAULT_FILE.lines().count() < 200);
     assert!(DEFAULT_FILE.lines().all(|line| line.chars().count() <= 100));
 }
 
 #[test]
-fn the_default_file_says_what_the_other_rooms_default_to() {
-    let settings = settings(Vec::new());
-    let config = tidings_server::Config::default();
-    assert_eq!(settings.retry, config.http.retry);
-    assert_eq!(settings.retry_refused, config.http.retry_refused);
-    assert_eq!(settings.max_event_bytes, config.http.event_bytes_max as u64);
-    assert_eq!(settings.max_connections, None);
-    assert_eq!(settings.max_ingest_pause, config.ingest_idle_max);
-    assert_eq!(settings.max_matchers, config.matchers_max);
-    assert_eq!(settings.max_streams, config.http.streams_max as usize);
-    assert_eq!(settings.max_head_bytes, config.http.head_bytes_max as u64);
-    assert_eq!(settings.max_head_time, config.http.head_max);
-    assert_eq!(settings.max_body_pause, config.http.body_idle_max);
-    assert_eq!(settings.max_idle, config.http.keep_alive);
-    let engine = tidings_engine::EngineConfig::default();
-    assert_eq!(settings.max_topics.map(|count| count.get() as usize), Some(engine.topics_max));
-    assert_eq!(settings.ring_bytes, engine.rings_bytes_max as u64);
-    assert_eq!(settings.drain_window, config.http.drain_window);
-    assert_eq!(settings.max_drain, config.http.drain_max);
-    let disk = tidings_store_disk::DiskConfig::new("x");
-    assert_eq!(settings.retention_bytes, disk.retention_bytes);
-    assert_eq!(settings.retention_age, disk.retention_age);
-    assert_eq!(settings.recent_bytes, disk.recent_bytes_max as u64);
+fn the_default_file_says_what_the_libraries_default_to() {
+    let hub = settings(Vec::new()).hub;
+    let mut libraries = HubConfig::default();
+    // A library does not choose these for the programs it is part of.
+    libraries.server.http.listen = vec![([127, 0, 0, 1], 3000).into()];
+    libraries.engine.shards = threads::shards_default();
+    libraries.store.disk.path = "tidings-data".into();
+    libraries.log.filter = "info".to_owned();
+    assert_eq!(format!("{hub:#?}"), format!("{libraries:#?}"));
+}
+
+#[test]
+fn every_row_writes_its_own_value() {
+    let mut written = BTreeMap::from([(format!("{:?}", settings(Vec::new()).hub), "no row")]);
+    for setting in SETTINGS.settings() {
+        let origin = Origin::Flag("--flag".to_owned());
+        let changed = VALUES.iter().find_map(|text| {
+            let mut hub = settings(Vec::new()).hub;
+            let given = Given { texts: vec![(*text).to_owned()], origin: origin.clone() };
+            (setting.set)(&mut hub, &given).ok()?;
+            Some(format!("{hub:?}")).filter(|hub| written.get(hub) != Some(&"no row"))
+        });
+        let changed = changed.unwrap_or_else(|| panic!("{} changes nothing", setting.name));
+        let other = written.insert(changed, setting.name);
+        assert_eq!(other, None, "{} writes what another row writes", setting.name);
+    }
+}
+
+/// For each setting one of these is a value other than its default.
+const VALUES: [&str; 14] = [
+    "true",
+    "false",
+    "77",
+    "77s",
+    "os",
+    "memory",
+    "portable",
+    "json",
+    "debug",
+    "127.0.0.1:77",
+    "192.0.2.0/24",
+    "https://hub.example/x",
+    "hub.example",
+    "news/**",
+];
+
+/// A setting that is nowhere but here; the field it writes is there without one.
+const TOY: Table = Table {
+    sections: &[Section {
+        title: "Toys",
+        settings: &[Setting {
+            name: "max-wait",
+            heading: None,
+            value: Value::One("DURATION"),
+            default: setting::Default::Is("\"20s\""),
+            is_common: true,
+            help: "How long a long poll may wait [20s]",
+            note: "How long a long poll may wait.",
+            set: |hub, given| {
+                hub.server.wait_max = given.duration()?;
+                Ok(())
+            },
+        }],
+    }],
+};
+
+#[test]
+fn a_new_setting_needs_nothing_but_its_row() {
+    let default_file = written_default_file(TOY);
+    assert!(default_file.contains("# How long a long poll may wait.\nmax-wait = \"20s\"\n"));
+    let wait_max = |layers| {
+        let settings =
+            Settings::resolve_in(TOY, layers).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        assert_eq!(settings.effective[0].key, "max-wait");
+        settings.hub.server.wait_max
+    };
+    assert_eq!(wait_max(Vec::new()), Duration::from_secs(20));
+
+    let read = |text| file::read(TOY, Path::new("hub.toml"), text);
+    let in_file = read("max-wait = \"3s\"").unwrap();
+    assert_eq!(wait_max(vec![in_file.clone()]), Duration::from_secs(3));
+    let wrong = Settings::resolve_in(TOY, vec![read("max-wait = 3").unwrap()]).unwrap_err();
+    assert!(wrong[0].to_string().starts_with("hub.toml:1:1: max-wait: \"3\" is no duration"));
+    let unknown = read("max-wai = 3").unwrap_err();
+    assert_eq!(unknown[0].hint.as_deref(), Some("did you mean `max-wait`?"));
+
+    let variables = |name: &str| (name == "TIDINGS_MAX_WAIT").then(|| "4s".to_owned());
+    let in_environment = env::layer_of(TOY, variables);
+    assert_eq!(wait_max(vec![in_file.clone(), in_environment]), Duration::from_secs(4));
+
+    let mut command = clap::Command::new("hub").args(flags(TOY));
+    assert!(command.render_help().to_string().contains("--max-wait <DURATION>"));
+    let typed = typed(TOY, &command.get_matches_from(["hub", "--max-wait", "5s"]));
+    assert_eq!(wait_max(vec![in_file, typed]), Duration::from_secs(5));
+}
+
+#[test]
+fn every_value_of_a_list_that_is_wrong_is_named() {
+    let layer = read("list", "listen = [\"x\", \"127.0.0.1:1\", \"y\"]").unwrap();
+    let problems = Settings::resolve(vec![layer]).unwrap_err();
+    let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("listen: \"x\" is no address"), "{}", texts[0]);
+    assert!(texts[1].contains("listen: \"y\" is no address"), "{}", texts[1]);
 }
 
 #[test]
@@ -87,8 +175,8 @@ fn the_later_layer_wins_and_its_origin_is_remembered() {
         layer(&[("retry", "4s")], &flag),
     ];
     let settings = settings(layers);
-    assert_eq!(settings.retry, Duration::from_secs(4));
-    assert_eq!(settings.heartbeat, Duration::from_secs(9));
+    assert_eq!(settings.hub.server.http.retry, Duration::from_secs(4));
+    assert_eq!(settings.hub.engine.heartbeat, Duration::from_secs(9));
     assert_eq!(settings.origin("retry"), flag);
     assert_eq!(settings.origin("heartbeat"), variable);
     assert_eq!(settings.origin("data"), Origin::Default);
@@ -125,15 +213,15 @@ fn a_relative_path_in_a_file_begins_in_the_folder_of_the_file() {
         origin: Origin::File { path: "/etc/tidings/hub.toml".into(), line: 1, column: 1 },
     };
     let layer = Layer { values: [("data", given)].into(), ..Layer::default() };
-    assert_eq!(settings(vec![layer]).data, PathBuf::from("/etc/tidings/history"));
-    assert_eq!(settings(Vec::new()).data, PathBuf::from("tidings-data"));
+    assert_eq!(settings(vec![layer]).hub.store.disk.path, PathBuf::from("/etc/tidings/history"));
+    assert_eq!(settings(Vec::new()).hub.store.disk.path, PathBuf::from("tidings-data"));
 }
 
 #[test]
 fn secrets_are_not_shown() {
     let layer = layer(&[("jwt-secret", "hush")], &Origin::Environment("X".to_owned()));
     let settings = settings(vec![layer]);
-    assert_eq!(settings.jwt_secret.as_deref(), Some("hush"));
+    assert_eq!(settings.hub.jwt_secret.text.as_deref(), Some("hush"));
     assert!(settings.effective.iter().all(|effective| !effective.shown.contains("hush")));
 }
 
@@ -157,12 +245,15 @@ fn a_key_that_signs_tokens_has_one_place() {
 fn which_store_it_is_is_a_setting_and_the_old_way_to_say_memory_holds_with_a_warning() {
     let flag = Origin::Flag("--durability".to_owned());
     let memory = settings(vec![layer(&[("store", "memory")], &flag)]);
-    assert_eq!((memory.store, memory.outdated.len()), (StoreKind::Memory, 0));
+    assert_eq!((memory.hub.store.kind, memory.outdated.len()), (StoreKind::Memory, 0));
     let disk = settings(vec![layer(&[("durability", "os")], &flag)]);
-    assert_eq!((disk.store, disk.durability), (StoreKind::Disk, Durability::Os));
+    assert_eq!(
+        (disk.hub.store.kind, disk.hub.store.disk.durability),
+        (StoreKind::Disk, Durability::Os)
+    );
 
     let old = settings(vec![layer(&[("durability", "memory")], &flag)]);
-    assert_eq!(old.store, StoreKind::Memory);
+    assert_eq!(old.hub.store.kind, StoreKind::Memory);
     assert_eq!(old.outdated, ["--durability: say store = \"memory\" instead"]);
     let both = layer(&[("durability", "memory"), ("store", "disk")], &flag);
     let problems = Settings::resolve(vec![both]).unwrap_err();
@@ -173,12 +264,12 @@ fn which_store_it_is_is_a_setting_and_the_old_way_to_say_memory_holds_with_a_war
 fn a_demo_leaves_nothing_behind_unless_it_is_told_where_or_how_firmly() {
     let flag = Origin::Flag("--flag".to_owned());
     let demo = || layer(&[("store", "memory")], &Origin::Demo);
-    assert_eq!(settings(vec![demo()]).store, StoreKind::Memory);
+    assert_eq!(settings(vec![demo()]).hub.store.kind, StoreKind::Memory);
     for given in [("data", "here"), ("durability", "fsync"), ("store", "disk")] {
-        assert_eq!(settings(vec![demo(), layer(&[given], &flag)]).store, StoreKind::Disk);
+        assert_eq!(settings(vec![demo(), layer(&[given], &flag)]).hub.store.kind, StoreKind::Disk);
     }
     let both = [("store", "memory"), ("data", "here")];
-    assert_eq!(settings(vec![demo(), layer(&both, &flag)]).store, StoreKind::Memory);
+    assert_eq!(settings(vec![demo(), layer(&both, &flag)]).hub.store.kind, StoreKind::Memory);
 }
 
 #[test]

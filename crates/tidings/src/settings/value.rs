@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use tidings_store_disk::Durability;
 use tracing_subscriber::EnvFilter;
 
-use crate::durability::Durability;
 use crate::store_kind::StoreKind;
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {

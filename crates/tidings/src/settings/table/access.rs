@@ -1,3 +1,5 @@
+use tidings_server::AllowedHosts;
+
 use crate::settings::setting::{Default, Section, Setting, Value};
 
 pub(super) const SECTION: Section = Section {
@@ -11,6 +13,10 @@ pub(super) const SECTION: Section = Section {
             is_common: true,
             help: "Everybody may do everything, on any address",
             note: "Everybody may publish and subscribe to everything, on any address.",
+            set: |hub, given| {
+                hub.server.http.open = given.switch()?;
+                Ok(())
+            },
         },
         Setting {
             name: "allowed-host",
@@ -23,6 +29,10 @@ pub(super) const SECTION: Section = Section {
              beside loopback names and addresses: [\"hub.example\"], or [\"*\"] for \
              every host. Also hosts to which `redirect-listen` sends readers, beside \
              those of the certificate.",
+            set: |hub, given| {
+                hub.server.http.allowed_hosts = AllowedHosts::new(&given.texts)?;
+                Ok(())
+            },
         },
         Setting {
             name: "jwt-secret",
@@ -34,15 +44,23 @@ pub(super) const SECTION: Section = Section {
             note: "A secret, at least 32 bytes, that signs JSON Web Tokens with HS256: in the \
              file, or better in a file of its own. The claim `mercure` says what the \
              bearer may do; `tidings token` mints tokens.",
+            set: |hub, given| {
+                hub.jwt_secret.text = Some(given.text().to_owned());
+                Ok(())
+            },
         },
         Setting {
             name: "jwt-secret-file",
             heading: Some("Access"),
-            value: Value::One("FILE"),
+            value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/jwt-secret""#),
             is_common: true,
             help: "A file with the secret that signs tokens",
             note: "",
+            set: |hub, given| {
+                hub.jwt_secret.file = Some(given.path()?);
+                Ok(())
+            },
         },
         Setting {
             name: "cors-origin",
@@ -53,6 +71,10 @@ pub(super) const SECTION: Section = Section {
             help: "An origin whose web pages may use the hub, or *; may be repeated",
             note: "Which web pages of other origins may use the hub: \
              [\"https://app.example\"], or [\"*\"] for all.",
+            set: |hub, given| {
+                hub.cors.origins = given.texts.clone();
+                Ok(())
+            },
         },
         Setting {
             name: "cors-credentials",
@@ -62,6 +84,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "They may send cookies along",
             note: "Whether they may send cookies and the like along. Not together with \"*\".",
+            set: |hub, given| {
+                hub.cors.credentials = given.switch()?;
+                Ok(())
+            },
         },
     ],
 };

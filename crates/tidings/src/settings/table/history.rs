@@ -1,4 +1,6 @@
 use crate::settings::setting::{Default, Section, Setting, Value};
+use crate::settings::value;
+use crate::store_kind::StoreKind;
 
 pub(super) const SECTION: Section = Section {
     title: "History",
@@ -13,6 +15,10 @@ pub(super) const SECTION: Section = Section {
                    [disk]",
             note: "Where it is kept: \"disk\", in the folder above, or \"memory\", and gone \
              when the hub stops.",
+            set: |hub, given| {
+                hub.store.kind = given.read(value::store)?;
+                Ok(())
+            },
         },
         Setting {
             name: "durability",
@@ -24,6 +30,13 @@ pub(super) const SECTION: Section = Section {
              crash [fsync]",
             note: "What an acknowledged event on disk survives: \"fsync\", a power cut; \
              \"os\", a crash of the hub.",
+            set: |hub, given| {
+                match given.read(value::durability)? {
+                    Some(durability) => hub.store.disk.durability = durability,
+                    None => hub.store.kind = StoreKind::Memory,
+                }
+                Ok(())
+            },
         },
         Setting {
             name: "retention-bytes",
@@ -34,6 +47,10 @@ pub(super) const SECTION: Section = Section {
             help: "How much history is kept [1GiB]",
             note: "How much history is kept, and how long. Whichever ends first, the oldest \
              events go.",
+            set: |hub, given| {
+                hub.store.disk.retention_bytes = given.bytes()?;
+                Ok(())
+            },
         },
         Setting {
             name: "retention-age",
@@ -43,6 +60,10 @@ pub(super) const SECTION: Section = Section {
             is_common: true,
             help: "How long history is kept [7d]",
             note: "",
+            set: |hub, given| {
+                hub.store.disk.retention_age = given.duration()?;
+                Ok(())
+            },
         },
         Setting {
             name: "recent-bytes",
@@ -52,6 +73,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "How much of the newest history is held in memory [64MiB]",
             note: "The newest history, held in memory for subscribers who are a little behind.",
+            set: |hub, given| {
+                hub.store.disk.recent_bytes_max = given.memory_bytes()?;
+                Ok(())
+            },
         },
         Setting {
             name: "ring-bytes",
@@ -61,6 +86,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "How much of it is held ready for those who read along [128MiB]",
             note: "Memory for the events that live subscribers are being sent.",
+            set: |hub, given| {
+                hub.engine.rings_bytes_max = given.memory_bytes()?;
+                Ok(())
+            },
         },
     ],
 };

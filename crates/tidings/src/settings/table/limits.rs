@@ -11,6 +11,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "The payload of one event [1MiB]",
             note: "The payload of one event. More is refused with 413.",
+            set: |hub, given| {
+                hub.server.http.event_bytes_max = given.memory_bytes()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-matchers",
@@ -20,6 +24,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "Topics and patterns of one subscription [100]",
             note: "Topics and patterns of one subscription. More are refused with 400.",
+            set: |hub, given| {
+                hub.server.matchers_max = given.count()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-publish-rate",
@@ -31,6 +39,10 @@ pub(super) const SECTION: Section = Section {
             note: "Events per second that may be published with one token, or from one \
              address without one, after as many at once. More are refused with 429; a \
              stream of events is read more slowly. \"unlimited\".",
+            set: |hub, given| {
+                hub.server.http.publishes_per_second_max = given.unlimited_or_count()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-topics",
@@ -41,6 +53,11 @@ pub(super) const SECTION: Section = Section {
             help: "Topics that have events in the log [1000000]",
             note: "Topics that have events in the log. An event on one more is refused with \
              507. \"unlimited\".",
+            set: |hub, given| {
+                let count = given.unlimited_or_count()?;
+                hub.engine.topics_max = count.map_or(usize::MAX, |count| count.get() as usize);
+                Ok(())
+            },
         },
         Setting {
             name: "max-connections",
@@ -52,6 +69,10 @@ pub(super) const SECTION: Section = Section {
             note: "Connections at once on which requests are read; subscribers who have their \
              stream do not count, except over HTTP/2. Above it only probes are answered. \
              \"auto\": a quarter of the open files, at most 16384.",
+            set: |hub, given| {
+                hub.runtime.connections_max = given.auto_or_count()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-connections-per-address",
@@ -64,6 +85,10 @@ pub(super) const SECTION: Section = Section {
              trusted proxies; and subscribers, also behind a proxy; and subscribers \
              with one token. Above it a subscriber is asked to retry later, and any \
              other request gets 429.",
+            set: |hub, given| {
+                hub.server.http.connections_per_address_max = given.unlimited_or_count()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-subscribers-per-address",
@@ -74,6 +99,10 @@ pub(super) const SECTION: Section = Section {
             help: "Subscribers at once from one address, also behind a trusted proxy \
                    [unlimited]",
             note: "",
+            set: |hub, given| {
+                hub.server.http.subscribers_per_address_max = given.unlimited_or_count()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-subscribers-per-token",
@@ -83,6 +112,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "Subscribers at once with one token [unlimited]",
             note: "",
+            set: |hub, given| {
+                hub.server.http.subscribers_per_token_max = given.unlimited_or_count()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-streams",
@@ -92,6 +125,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "Streams at once on one HTTP/2 connection [1024]",
             note: "Streams at once on one HTTP/2 connection. Others wait.",
+            set: |hub, given| {
+                hub.server.http.streams_max = given.count()?.try_into().unwrap_or(u32::MAX);
+                Ok(())
+            },
         },
         Setting {
             name: "max-head-bytes",
@@ -104,6 +141,10 @@ pub(super) const SECTION: Section = Section {
              how long a body may pause, before the answer is 408; the same for a \
              publisher's stream of events; and how long a connection without a request \
              is kept.",
+            set: |hub, given| {
+                hub.server.http.head_bytes_max = given.memory_bytes()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-head-time",
@@ -113,6 +154,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "How long the head of a request may take [10s]",
             note: "",
+            set: |hub, given| {
+                hub.server.http.head_max = given.duration()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-body-pause",
@@ -122,6 +167,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "How long the body of a request may pause [30s]",
             note: "",
+            set: |hub, given| {
+                hub.server.http.body_idle_max = given.duration()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-ingest-pause",
@@ -131,6 +180,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "How long a publisher's stream of events may pause [1h]",
             note: "",
+            set: |hub, given| {
+                hub.server.ingest_idle_max = given.duration()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-idle",
@@ -140,6 +193,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "How long a connection without a request is kept [75s]",
             note: "",
+            set: |hub, given| {
+                hub.server.http.keep_alive = given.duration()?;
+                Ok(())
+            },
         },
         Setting {
             name: "drain-window",
@@ -152,6 +209,10 @@ pub(super) const SECTION: Section = Section {
              told to come back, so that not all come back at once, and the time after \
              which whoever is still there is cut. With nobody connected it ends at \
              once.",
+            set: |hub, given| {
+                hub.server.http.drain_window = given.duration_or_zero()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-drain",
@@ -161,6 +222,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "When those still there are cut [15s]",
             note: "",
+            set: |hub, given| {
+                hub.server.http.drain_max = given.duration_or_zero()?;
+                Ok(())
+            },
         },
     ],
 };

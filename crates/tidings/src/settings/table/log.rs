@@ -1,4 +1,5 @@
 use crate::settings::setting::{Default, Section, Setting, Value};
+use crate::settings::value;
 
 pub(super) const SECTION: Section = Section {
     title: "The log",
@@ -13,6 +14,10 @@ pub(super) const SECTION: Section = Section {
             note: "Log level on standard error: \"error\", \"warn\", \"info\", \"debug\", \
              \"trace\", \"off\"; or by part of the program: \
              \"warn,tidings=debug\".",
+            set: |hub, given| {
+                hub.log.filter = given.read(value::log_filter)?;
+                Ok(())
+            },
         },
         Setting {
             name: "log-format",
@@ -22,6 +27,10 @@ pub(super) const SECTION: Section = Section {
             is_common: true,
             help: "Log format: human or json [human]",
             note: "\"human\" or \"json\".",
+            set: |hub, given| {
+                hub.log.json = given.read(value::log_json)?;
+                Ok(())
+            },
         },
     ],
 };

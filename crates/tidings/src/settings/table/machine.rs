@@ -1,4 +1,6 @@
 use crate::settings::setting::{Default, Section, Setting, Value};
+use crate::settings::value;
+use crate::threads;
 
 pub(super) const SECTION: Section = Section {
     title: "The machine",
@@ -12,6 +14,10 @@ pub(super) const SECTION: Section = Section {
             help: "Threads that write to subscribers [auto: one for each processor but one]",
             note: "Threads that write to subscribers, and threads that answer requests. \
              \"auto\": by the processors.",
+            set: |hub, given| {
+                hub.engine.shards = given.auto_or_count()?.unwrap_or_else(threads::shards_default);
+                Ok(())
+            },
         },
         Setting {
             name: "workers",
@@ -21,6 +27,11 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "Threads that answer requests [auto: one for each processor]",
             note: "",
+            set: |hub, given| {
+                hub.runtime.workers =
+                    given.auto_or_count()?.unwrap_or_else(threads::workers_default);
+                Ok(())
+            },
         },
         Setting {
             name: "engine",
@@ -32,6 +43,10 @@ pub(super) const SECTION: Section = Section {
             note: "\"auto\": on Linux the shards write to HTTP/1.1 sockets themselves. \
              \"portable\": everything passes through the HTTP library, as on other \
              systems.",
+            set: |hub, given| {
+                hub.engine.portable = given.read(value::portable)?;
+                Ok(())
+            },
         },
     ],
 };

@@ -1,4 +1,7 @@
+use tidings_server::TrustedProxies;
+
 use crate::settings::setting::{Default, Section, Setting, Value};
+use crate::settings::value;
 
 pub(super) const SECTION: Section = Section {
     title: "Where",
@@ -13,25 +16,37 @@ pub(super) const SECTION: Section = Section {
             note: "Addresses to listen on, HTTP/1.1 and HTTP/2. An address that others than \
              this machine can reach needs keys (below), or `open`. Port 0 lets the \
              system choose.",
+            set: |hub, given| {
+                hub.server.http.listen = given.each(value::address)?;
+                Ok(())
+            },
         },
         Setting {
             name: "tls-cert",
             heading: Some("TLS"),
-            value: Value::One("FILE"),
+            value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/cert.pem""#),
             is_common: true,
             help: "A file with the certificate chain, in PEM: speak TLS",
             note: "Files with a certificate chain and its key, in PEM: then these addresses \
              speak TLS. The files are read again when they change, and on SIGHUP.",
+            set: |hub, given| {
+                hub.certificate.certificate = Some(given.path()?);
+                Ok(())
+            },
         },
         Setting {
             name: "tls-key",
             heading: Some("TLS"),
-            value: Value::One("FILE"),
+            value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/key.pem""#),
             is_common: true,
             help: "A file with its private key, in PEM",
             note: "",
+            set: |hub, given| {
+                hub.certificate.key = Some(given.path()?);
+                Ok(())
+            },
         },
         Setting {
             name: "redirect-listen",
@@ -43,6 +58,10 @@ pub(super) const SECTION: Section = Section {
                    repeated",
             note: "Addresses without TLS, from which readers are sent to the first one with \
                    it.",
+            set: |hub, given| {
+                hub.server.http.redirect = given.each(value::address)?;
+                Ok(())
+            },
         },
         Setting {
             name: "trusted-proxy",
@@ -54,17 +73,25 @@ pub(super) const SECTION: Section = Section {
              be repeated",
             note: "Proxies, by address or network, whose X-Forwarded-For and \
              X-Forwarded-Proto are believed.",
+            set: |hub, given| {
+                hub.server.http.trusted_proxies = TrustedProxies::new(&given.texts)?;
+                Ok(())
+            },
         },
         Setting {
             name: "data",
             heading: None,
-            value: Value::One("DIR"),
+            value: Value::Path("DIR"),
             default: Default::Is(r#""tidings-data""#),
             is_common: true,
             help: "The folder that holds the history [tidings-data]",
             note: "The folder that holds the history, made if it is not there, for one hub at \
              a time. A relative path begins in the current folder; in a file of your \
              own, in the folder of that file.",
+            set: |hub, given| {
+                hub.store.disk.path = given.path()?;
+                Ok(())
+            },
         },
     ],
 };

@@ -1,4 +1,5 @@
 use crate::settings::setting::{Default, Section, Setting, Value};
+use crate::settings::value;
 
 pub(super) const SECTION: Section = Section {
     title: "Subscribers",
@@ -12,6 +13,10 @@ pub(super) const SECTION: Section = Section {
             help: "Subscribers at once [auto: by the limit of open files]",
             note: "Subscribers at once. One above the limit is asked to retry later. \"auto\": the \
              system's limit of open files, less what the hub itself needs.",
+            set: |hub, given| {
+                hub.runtime.subscribers_max = given.auto_or_count()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-arrival-rate",
@@ -22,6 +27,10 @@ pub(super) const SECTION: Section = Section {
             help: "Subscribers let in per second [unlimited]",
             note: "Subscribers let in per second, after as many at once: when all come back \
              together, the rest are told to wait a moment. \"unlimited\", or a number.",
+            set: |hub, given| {
+                hub.engine.subscribers_per_second_max = given.unlimited_or_count()?;
+                Ok(())
+            },
         },
         Setting {
             name: "heartbeat",
@@ -31,6 +40,10 @@ pub(super) const SECTION: Section = Section {
             is_common: true,
             help: "A silence that ends with a heartbeat [15s]",
             note: "Heartbeat interval for idle subscribers, ±10 % jitter.",
+            set: |hub, given| {
+                hub.engine.heartbeat = given.duration()?;
+                Ok(())
+            },
         },
         Setting {
             name: "retry",
@@ -41,6 +54,10 @@ pub(super) const SECTION: Section = Section {
             help: "How long those who lost their connection wait [2s]",
             note: "How long a subscriber whose connection is lost waits before it comes back, \
              give or take half.",
+            set: |hub, given| {
+                hub.server.http.retry = given.duration()?;
+                Ok(())
+            },
         },
         Setting {
             name: "retry-refused",
@@ -50,6 +67,10 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "How long a subscriber rejected for lack of room waits before it retries [10s]",
             note: "The same, for a subscriber rejected for lack of room.",
+            set: |hub, given| {
+                hub.server.http.retry_refused = given.duration()?;
+                Ok(())
+            },
         },
         Setting {
             name: "peer-patience",
@@ -60,6 +81,10 @@ pub(super) const SECTION: Section = Section {
             help: "When a subscriber that acknowledges nothing counts as gone [60s]",
             note: "How long a subscriber's system may acknowledge nothing before it counts as \
              gone.",
+            set: |hub, given| {
+                hub.engine.peer_patience = given.duration()?;
+                Ok(())
+            },
         },
         Setting {
             name: "max-connection-age",
@@ -71,6 +96,10 @@ pub(super) const SECTION: Section = Section {
             note: "Connections older than this are told to come back: through a load \
              balancer, perhaps to another hub. \"never\": they live as long as they \
              live.",
+            set: |hub, given| {
+                hub.engine.connection_age_max = given.read(value::never_or_duration)?;
+                Ok(())
+            },
         },
     ],
 };

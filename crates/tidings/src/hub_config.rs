@@ -1,0 +1,95 @@
+//! `HubConfig`: everything a hub is configured with, as its parts take it.
+
+use std::path::PathBuf;
+
+use tidings_engine::EngineConfig;
+use tidings_server::Config;
+use tidings_store_disk::DiskConfig;
+
+use crate::store_kind::StoreKind;
+use crate::threads;
+
+/// The configuration of a hub's parts. Each row of the table of settings writes into it.
+#[derive(Clone, Debug)]
+pub(crate) struct HubConfig {
+    /// The server's, before certificate and keys are read: see
+    /// [`server_config`](crate::server_config::server_config).
+    pub(crate) server: Config,
+    pub(crate) engine: EngineConfig,
+    pub(crate) store: StoreConfig,
+    pub(crate) runtime: RuntimeConfig,
+    pub(crate) log: LogConfig,
+    pub(crate) certificate: CertificatePaths,
+    pub(crate) jwt_secret: SecretSource,
+    pub(crate) cors: CorsConfig,
+    /// Issuers whose tokens are signed with the hub's own keys.
+    pub(crate) issuers: Vec<String>,
+}
+
+/// Where history is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreConfig {
+    pub(crate) kind: StoreKind,
+    /// A store in memory keeps as many bytes, for as long, as this one would.
+    pub(crate) disk: DiskConfig,
+}
+
+/// What the process has for requests and subscribers.
+#[derive(Clone, Debug)]
+pub(crate) struct RuntimeConfig {
+    /// Threads that answer requests.
+    pub(crate) workers: usize,
+    /// `None`: as many as files may be open.
+    pub(crate) subscribers_max: Option<usize>,
+    /// `None`: a share of the files that may be open.
+    pub(crate) connections_max: Option<usize>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogConfig {
+    pub(crate) filter: String,
+    pub(crate) json: bool,
+}
+
+/// The files of the certificate; one needs the other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CertificatePaths {
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// The secret that signs tokens, or its file; one excludes the other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SecretSource {
+    pub(crate) text: Option<String>,
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Web pages of other origins; not all of them may send credentials.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CorsConfig {
+    pub(crate) origins: Vec<String>,
+    pub(crate) credentials: bool,
+}
+
+impl Default for HubConfig {
+    /// The defaults of the libraries. Those of the table are written over them.
+    fn default() -> Self {
+        Self {
+            server: Config::default(),
+            engine: EngineConfig::default(),
+            store: StoreConfig { kind: StoreKind::Disk, disk: DiskConfig::new("") },
+            runtime: RuntimeConfig {
+                workers: threads::workers_default(),
+                subscribers_max: None,
+                connections_max: None,
+            },
+            log: LogConfig::default(),
+            certificate: CertificatePaths::default(),
+            jwt_secret: SecretSource::default(),
+            cors: CorsConfig::default(),
+            issuers: Vec::new(),
+        }
+    }
+}
