@@ -25,7 +25,7 @@ use crate::error::{OpenError, StartError};
 use crate::fanout;
 use crate::limits::{
     DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
-    RINGS_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX,
+    RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX,
 };
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -54,7 +54,7 @@ pub struct EngineConfig {
     pub subscribers_max: usize,
     /// Subscribers admitted per second, after a burst of the same size; `None` is no limit. At the
     /// edge: [`Rejection::TooFast`].
-    pub subscribers_per_second_max: Option<NonZeroU32>,
+    pub arrival_rate_max: Option<NonZeroU32>,
     /// Maximum number of topics with events in the log. At the edge:
     /// [`PublishError::TooManyTopics`], for events on other topics; a topic counts until retention
     /// has dropped its last event.
@@ -68,7 +68,7 @@ pub struct EngineConfig {
     pub peer_patience: Duration,
     /// Bytes of recent frames kept for subscribers, in all shards together, before they are
     /// shortened. At the edge: subscribers that are behind read the log instead.
-    pub rings_bytes_max: usize,
+    pub ring_bytes_max: usize,
     /// Seed of the jitter.
     pub seed: u64,
 }
@@ -80,12 +80,12 @@ impl Default for EngineConfig {
             shards: 2,
             heartbeat: Duration::from_secs(15),
             subscribers_max: 15_000,
-            subscribers_per_second_max: None,
+            arrival_rate_max: None,
             topics_max: TOPICS_MAX,
             portable: false,
             connection_age_max: None,
             peer_patience: PEER_PATIENCE,
-            rings_bytes_max: RINGS_BYTES_MAX,
+            ring_bytes_max: RING_BYTES_MAX,
             seed: 0,
         }
     }
@@ -141,7 +141,7 @@ impl Engine {
             replay: Arc::default(),
             mailboxes: mailboxes.collect(),
             counters: Arc::default(),
-            admission: Admission::new(config.subscribers_per_second_max),
+            admission: Admission::new(config.arrival_rate_max),
             next_connection: AtomicU64::new(0),
             past: Arc::default(),
             reads: Arc::new(Semaphore::new(STORE_READS_MAX)),
@@ -177,7 +177,7 @@ impl Engine {
                 head,
                 heartbeat_ms: millis(inner.config.heartbeat),
                 connection_age_max_ms: inner.config.connection_age_max.map(millis),
-                rings_bytes_max: inner.config.rings_bytes_max / inner.mailboxes.len(),
+                ring_bytes_max: inner.config.ring_bytes_max / inner.mailboxes.len(),
                 seed: inner.config.seed.wrapping_add(number as u64),
             };
             let worker = Worker::new(context, poller, config);

@@ -101,7 +101,7 @@ pub const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of recent frames that all shards keep together for subscribers that are a little behind.
 /// At the edge: they are shortened, and subscribers further behind read the log.
-pub const RINGS_BYTES_MAX: usize = 128 << 20;
+pub const RING_BYTES_MAX: usize = 128 << 20;
 
 /// Bytes that a subscriber may send after its request: it should send none, but a client may
 /// pipeline a request. At the edge: the connection is closed.

@@ -116,11 +116,11 @@ pub fn too_large(bytes_max: usize) -> Problem {
         .with("bytes_max", bytes_max)
 }
 
-/// The problem of a body that paused for longer than `idle_max`.
-pub fn timed_out(idle_max: Duration) -> Problem {
+/// The problem of a body that paused for longer than `pause_max`.
+pub fn timed_out(pause_max: Duration) -> Problem {
     Problem::new(
         Code::RequestTimeout,
-        format!("send the body without a pause of more than {} s", idle_max.as_secs_f32()),
+        format!("send the body without a pause of more than {} s", pause_max.as_secs_f32()),
     )
 }
 

@@ -52,7 +52,7 @@ pub struct HttpConfig {
     /// How long the body of any other request may pause, and how long it may take beside the time
     /// that it earns by its length ([`BODY_RATE_MIN`](limits::BODY_RATE_MIN)); also how long one
     /// waits for room. At the edge: 408 or 503, and nothing of it is published.
-    pub body_idle_max: Duration,
+    pub body_pause_max: Duration,
     /// The head of a request, in bytes. At the edge: 431.
     pub head_bytes_max: usize,
     /// Proxies whose word about the addresses of their clients counts.
@@ -70,11 +70,11 @@ pub struct HttpConfig {
     /// Events per second published with one token, or by one address without a token, after as many
     /// at once. At the edge: 429 that says when to try again; a stream of events is read as fast as
     /// it may come.
-    pub publishes_per_second_max: Option<NonZeroU32>,
+    pub publish_rate_max: Option<NonZeroU32>,
     /// How long the head of a request may take. At the edge: 408.
-    pub head_max: Duration,
+    pub head_time_max: Duration,
     /// How long a connection without a request is kept. At the edge: it is closed.
-    pub keep_alive: Duration,
+    pub idle_max: Duration,
     /// Connections at once that HTTP is spoken on; subscribers whose sockets the engine has taken
     /// over do not count (see `EngineConfig::subscribers_max`). At the edge: on a few more
     /// ([`RESERVE_CONNECTIONS`](limits::RESERVE_CONNECTIONS)) probes are answered and others told
@@ -106,15 +106,15 @@ impl Default for HttpConfig {
             retry: Duration::from_secs(2),
             retry_refused: Duration::from_secs(10),
             event_bytes_max: limits::EVENT_BYTES_MAX,
-            body_idle_max: limits::BODY_IDLE_MAX,
+            body_pause_max: limits::BODY_PAUSE_MAX,
             head_bytes_max: limits::HEAD_BYTES_MAX,
             trusted_proxies: TrustedProxies::default(),
             connections_per_address_max: None,
             subscribers_per_address_max: None,
             subscribers_per_token_max: None,
-            publishes_per_second_max: None,
-            head_max: limits::HEAD_MAX,
-            keep_alive: limits::KEEP_ALIVE,
+            publish_rate_max: None,
+            head_time_max: limits::HEAD_TIME_MAX,
+            idle_max: limits::IDLE_MAX,
             connections_max: limits::CONNECTIONS_MAX,
             streams_max: limits::STREAMS_MAX,
             drain_window: Duration::from_secs(5),
@@ -142,9 +142,9 @@ impl HttpConfig {
             return Err(ConfigError::Unprotected { address });
         }
         for (name, is_zero) in [
-            ("head_max", self.head_max.is_zero()),
-            ("keep_alive", self.keep_alive.is_zero()),
-            ("body_idle_max", self.body_idle_max.is_zero()),
+            ("head_time_max", self.head_time_max.is_zero()),
+            ("idle_max", self.idle_max.is_zero()),
+            ("body_pause_max", self.body_pause_max.is_zero()),
             ("retry", self.retry.is_zero()),
             ("retry_refused", self.retry_refused.is_zero()),
             ("connections_max", self.connections_max == 0),
@@ -181,7 +181,7 @@ impl HttpConfig {
 
     /// Whether tokens have bounds of their own.
     pub(crate) fn counts_tokens(&self) -> bool {
-        self.subscribers_per_token_max.is_some() || self.publishes_per_second_max.is_some()
+        self.subscribers_per_token_max.is_some() || self.publish_rate_max.is_some()
     }
 
     /// An address that others than this machine can reach.
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_zero_is_named() {
-        let config = HttpConfig { head_max: Duration::ZERO, ..HttpConfig::default() };
-        assert_eq!(config.check(false), Err(ConfigError::Zero { name: "head_max" }));
+        let config = HttpConfig { head_time_max: Duration::ZERO, ..HttpConfig::default() };
+        assert_eq!(config.check(false), Err(ConfigError::Zero { name: "head_time_max" }));
     }
 }

@@ -51,7 +51,7 @@ async fn plain(stream: TcpStream, shared: &Shared, visit: Visit) {
     let config = shared.state.config();
     let leaving = left_unheard(shared);
     let version = tokio::select! {
-        version = timeout(config.head_max, speaks_http2(&stream)) => version,
+        version = timeout(config.head_time_max, speaks_http2(&stream)) => version,
         () = leaving => return,
     };
     match version {
@@ -80,7 +80,7 @@ async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, vis
         acceptor.accept_with(stream, limit).await.map(Ok)
     };
     let shaken = tokio::select! {
-        shaken = timeout(config.head_max, handshake) => shaken,
+        shaken = timeout(config.head_time_max, handshake) => shaken,
         () = leaving => return,
     };
     match shaken {
@@ -242,8 +242,8 @@ async fn http2<T: Transport>(stream: T, shared: &Shared, visit: Visit) {
 /// Looks at a connection from time to time.
 struct Watch<'a> {
     activity: &'a Activity,
-    head_max: Duration,
-    keep_alive: Duration,
+    head_time_max: Duration,
+    idle_max: Duration,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -251,15 +251,15 @@ impl<'a> Watch<'a> {
     fn new(activity: &'a Activity, config: &HttpConfig) -> Self {
         Self {
             activity,
-            head_max: config.head_max,
-            keep_alive: config.keep_alive,
-            timer: Box::pin(tokio::time::sleep(config.head_max)),
+            head_time_max: config.head_time_max,
+            idle_max: config.idle_max,
+            timer: Box::pin(tokio::time::sleep(config.head_time_max)),
         }
     }
 
     fn rearm(self: Pin<&mut Self>) {
         let this = self.get_mut();
-        this.timer.as_mut().reset(Instant::now() + this.head_max);
+        this.timer.as_mut().reset(Instant::now() + this.head_time_max);
     }
 
     /// Ready when the connection has been idle, or slow, for too long.
@@ -268,15 +268,15 @@ impl<'a> Watch<'a> {
         while this.timer.as_mut().poll(cx).is_ready() {
             // Never further than a head may take: that one may begin right after we have looked.
             let next = match this.activity.doing() {
-                Doing::Head(length) if length >= this.head_max => {
+                Doing::Head(length) if length >= this.head_time_max => {
                     return Poll::Ready(End::SlowHead);
                 }
-                Doing::Idle(length) if length >= this.keep_alive => {
+                Doing::Idle(length) if length >= this.idle_max => {
                     return Poll::Ready(End::Closed);
                 }
-                Doing::Head(length) => this.head_max - length,
-                Doing::Idle(length) => this.head_max.min(this.keep_alive - length),
-                Doing::Request => this.head_max,
+                Doing::Head(length) => this.head_time_max - length,
+                Doing::Idle(length) => this.head_time_max.min(this.idle_max - length),
+                Doing::Request => this.head_time_max,
             };
             this.timer.as_mut().reset(Instant::now() + next + TIMER_GRAIN);
         }

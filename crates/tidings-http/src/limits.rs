@@ -22,25 +22,25 @@ pub const FIELD_BYTES_MAX: usize = 1024;
 pub const STREAM_BYTES_FREE: usize = 4 << 10;
 
 /// Time between two parts of any other body. At the edge: 408.
-pub const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
+pub const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// The lowest rate at which a body that is read whole must come, in bytes a second, once it has
-/// paused for [`BODY_IDLE_MAX`] in all: a telephone at the edge of its network sends faster, and a
+/// paused for [`BODY_PAUSE_MAX`] in all: a telephone at the edge of its network sends faster, and a
 /// body of a megabyte takes two minutes at the most. At the edge: 408.
 pub const BODY_RATE_MIN: usize = 8 << 10;
 
 /// All bodies that are read whole, and what streams of events hold, at once, in bytes: 64 of the
 /// longest, or some thousands of the usual. More where a single one may be longer
 /// ([`EVENT_BYTES_MAX`] times four). At the edge: a body is not read on until there is room, and
-/// after [`BODY_IDLE_MAX`] 503.
+/// after [`BODY_PAUSE_MAX`] 503.
 pub const BODIES_BYTES_MAX: usize = 64 << 20;
 
 /// Time for a request head, from its first byte on. At the edge: 408, and the connection is closed.
-pub const HEAD_MAX: Duration = Duration::from_secs(10);
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Time without a request after which a connection is closed. More than the minute that proxies
 /// commonly keep theirs, so that they are the ones to close.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+pub const IDLE_MAX: Duration = Duration::from_secs(75);
 
 /// A request head, in bytes: a topic of the longest kind, percent-encoded, and a token. Also what
 /// is read of a body at a time. At the edge: 431.

@@ -49,7 +49,7 @@ impl Quotas {
             connections: tally(config.connections_per_address_max),
             address_subscribers: tally(config.subscribers_per_address_max),
             token_subscribers: tally(config.subscribers_per_token_max),
-            publishes: config.publishes_per_second_max.map(Rates::new),
+            publishes: config.publish_rate_max.map(Rates::new),
         }
     }
 

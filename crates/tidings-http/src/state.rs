@@ -47,7 +47,7 @@ impl State {
         let (api_keys, jwt_keys) = (config.api_keys.clone(), config.jwt_keys.clone());
         let auth = Auth::new(api_keys, jwt_keys, anonymous, config.counts_tokens());
         let quotas = Quotas::new(&config);
-        let body_room = BodyRoom::new(config.event_bytes_max, config.body_idle_max);
+        let body_room = BodyRoom::new(config.event_bytes_max, config.body_pause_max);
         Self {
             engine,
             config,

@@ -19,7 +19,7 @@ use crate::whole_body::{BodyRoom, no_room, too_slow};
 /// What one stream of events takes up.
 pub struct StreamRoom {
     room: Arc<Semaphore>,
-    idle_max: Duration,
+    pause_max: Duration,
     held: Option<OwnedSemaphorePermit>,
     waiting: Option<Waiting>,
     unfinished: Option<Unfinished>,
@@ -44,7 +44,7 @@ impl StreamRoom {
     pub fn new(room: &BodyRoom) -> Self {
         Self {
             room: Arc::clone(room.bytes()),
-            idle_max: room.idle_max(),
+            pause_max: room.pause_max(),
             held: None,
             waiting: None,
             unfinished: None,
@@ -80,7 +80,7 @@ impl StreamRoom {
         let waiting = self.waiting.get_or_insert_with(|| Waiting {
             bytes: more,
             permit: acquire(),
-            end: Box::pin(tokio::time::sleep(self.idle_max)),
+            end: Box::pin(tokio::time::sleep(self.pause_max)),
         });
         // Batches have landed meanwhile: less is needed.
         if waiting.bytes != more {
@@ -118,10 +118,10 @@ impl StreamRoom {
         let unfinished = self.unfinished.get_or_insert_with(|| Unfinished {
             number,
             since: Instant::now(),
-            end: Box::pin(tokio::time::sleep(self.idle_max)),
+            end: Box::pin(tokio::time::sleep(self.pause_max)),
         });
         let earned = Duration::from_secs_f64(bytes as f64 / BODY_RATE_MIN as f64);
-        unfinished.end.as_mut().reset(unfinished.since + self.idle_max + earned);
+        unfinished.end.as_mut().reset(unfinished.since + self.pause_max + earned);
         unfinished.end.as_mut().poll(cx).map(|()| too_slow())
     }
 

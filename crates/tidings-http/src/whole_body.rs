@@ -41,7 +41,7 @@ impl WholeBody {
             return Err(body::too_large(bytes_max));
         }
         let announced = announced as usize;
-        let mut pace = Pace::begin(room.idle_max);
+        let mut pace = Pace::begin(room.pause_max);
         let mut held = Held::default();
         let mut first = Bytes::new();
         let mut whole = BytesMut::new();
@@ -84,15 +84,15 @@ impl Deref for WholeBody {
 #[derive(Debug)]
 pub struct BodyRoom {
     bytes: Arc<Semaphore>,
-    idle_max: Duration,
+    pause_max: Duration,
 }
 
 impl BodyRoom {
-    pub(crate) fn new(event_bytes_max: usize, idle_max: Duration) -> Self {
+    pub(crate) fn new(event_bytes_max: usize, pause_max: Duration) -> Self {
         // The longest body is a form, in which a byte can become three.
         let longest = event_bytes_max.saturating_mul(4);
         let bytes = BODIES_BYTES_MAX.max(longest).min(Semaphore::MAX_PERMITS);
-        Self { bytes: Arc::new(Semaphore::new(bytes)), idle_max }
+        Self { bytes: Arc::new(Semaphore::new(bytes)), pause_max }
     }
 
     /// A permit for each byte.
@@ -101,8 +101,8 @@ impl BodyRoom {
     }
 
     /// Time that a body may pause, and wait for room.
-    pub(crate) fn idle_max(&self) -> Duration {
-        self.idle_max
+    pub(crate) fn pause_max(&self) -> Duration {
+        self.pause_max
     }
 }
 
@@ -137,7 +137,7 @@ impl Held {
 
 /// How fast a body comes, and how long it may still take.
 struct Pace {
-    idle_max: Duration,
+    pause_max: Duration,
     begun: Instant,
     received: usize,
     /// Time for which the body was not read because there was no room. Not the sender's.
@@ -145,19 +145,19 @@ struct Pace {
 }
 
 impl Pace {
-    fn begin(idle_max: Duration) -> Self {
-        Self { idle_max, begun: Instant::now(), received: 0, waited: Duration::ZERO }
+    fn begin(pause_max: Duration) -> Self {
+        Self { pause_max, begun: Instant::now(), received: 0, waited: Duration::ZERO }
     }
 
     /// The next part of `body` that is data.
     async fn next_chunk(&mut self, body: &mut RequestBody) -> Result<Option<Bytes>, Problem> {
-        let pause_end = Instant::now() + self.idle_max;
+        let pause_end = Instant::now() + self.pause_max;
         let earned = Duration::from_secs_f64(self.received as f64 / BODY_RATE_MIN as f64);
-        let end = self.begun + self.waited + self.idle_max + earned;
+        let end = self.begun + self.waited + self.pause_max + earned;
         loop {
             let frame = tokio::time::timeout_at(pause_end.min(end), body.frame()).await;
             let frame = frame.map_err(|_| match pause_end <= end {
-                true => body::timed_out(self.idle_max),
+                true => body::timed_out(self.pause_max),
                 false => too_slow(),
             })?;
             match frame {
@@ -179,7 +179,7 @@ impl Pace {
         room: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Problem> {
         let since = Instant::now();
-        let left = self.idle_max.saturating_sub(self.waited);
+        let left = self.pause_max.saturating_sub(self.waited);
         let permit = tokio::time::timeout(left, room).await;
         self.waited += since.elapsed();
         permit.ok().and_then(Result::ok).ok_or_else(no_room)

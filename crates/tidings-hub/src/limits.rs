@@ -36,15 +36,15 @@ pub const TIMER_SLOTS: usize = 512;
 
 /// Bytes a group keeps of its recent frames. A member that falls further behind reads the log
 /// instead. At 150 bytes a frame, that is 7,000 frames.
-pub const RING_BYTES_MAX: usize = 1 << 20;
+pub const GROUP_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes that all rings of a shard keep together, unless configured otherwise. At the edge: each
-/// group that gets a frame is held to [`RING_BYTES_TIGHT`], and over twice the bound to its newest
+/// group that gets a frame is held to [`GROUP_BYTES_TIGHT`], and over twice the bound to its newest
 /// frame; members further behind read the log.
-pub const RINGS_BYTES_MAX: usize = 64 << 20;
+pub const RING_BYTES_MAX: usize = 64 << 20;
 
 /// Bytes that a group keeps while the shard's rings together are over their bound.
-pub const RING_BYTES_TIGHT: usize = 16 << 10;
+pub const GROUP_BYTES_TIGHT: usize = 16 << 10;
 
 /// Concurrent reads of the log for subscribers that are catching up, per shard. The others wait
 /// their turn; live subscribers are not affected.

@@ -24,7 +24,7 @@ use crate::frame::Frame;
 use crate::group::{Group, GroupKey};
 use crate::index::{GroupId, Index};
 use crate::interest::Interest;
-use crate::limits::{RING_BYTES_MAX, RING_BYTES_TIGHT};
+use crate::limits::{GROUP_BYTES_MAX, GROUP_BYTES_TIGHT};
 use crate::notice::Audience;
 use crate::opening_block::opening_block;
 use crate::position::Position;
@@ -51,7 +51,7 @@ pub struct ShardConfig {
     /// perhaps to another node.
     pub connection_age_max_ms: Option<u64>,
     /// Bytes that all rings may keep together before they are shortened.
-    pub rings_bytes_max: usize,
+    pub ring_bytes_max: usize,
     /// Seed of the jitter; the same seed and the same inputs give the same outputs.
     pub seed: u64,
 }
@@ -155,7 +155,7 @@ pub struct Shard {
     closing: VecDeque<Closing>,
     heartbeat: heartbeat::Heartbeat,
     rings_bytes: usize,
-    rings_bytes_max: usize,
+    ring_bytes_max: usize,
     /// See [`status`].
     delivered: u64,
     skips: VecDeque<Skip>,
@@ -191,7 +191,7 @@ impl Shard {
             closing: VecDeque::new(),
             heartbeat: heartbeat::Heartbeat::default(),
             rings_bytes: 0,
-            rings_bytes_max: config.rings_bytes_max,
+            ring_bytes_max: config.ring_bytes_max,
             delivered: 0,
             skips: VecDeque::new(),
             random: Random::new(config.seed),
@@ -344,7 +344,7 @@ impl Shard {
             group.ring.push(frame.position(), &bytes);
             self.rings_bytes += bytes.len();
             self.delivered += group.live.len() as u64;
-            if group.ring.len() > self.ring_bytes_max().min(RING_BYTES_TIGHT) {
+            if group.ring.len() > self.group_bytes_max().min(GROUP_BYTES_TIGHT) {
                 self.trim(id);
             }
             if !self.groups[id as usize].live.is_empty() {
@@ -357,7 +357,7 @@ impl Shard {
     /// Keeps the group's ring within its bound. Live members that waited too long for a turn, and
     /// so lose their place, continue from the log.
     fn trim(&mut self, id: GroupId) {
-        let max = self.ring_bytes_max();
+        let max = self.group_bytes_max();
         let group = &mut self.groups[id as usize];
         // Bytes kept for stalled members say nothing about those that keep up.
         let unwritten = group.ring.head() - group.low;
@@ -391,10 +391,10 @@ impl Shard {
     }
 
     /// Bytes that one ring may keep now, besides its newest frame.
-    fn ring_bytes_max(&self) -> usize {
+    fn group_bytes_max(&self) -> usize {
         match self.rings_bytes {
-            all if all <= self.rings_bytes_max => RING_BYTES_MAX,
-            all if all / 2 <= self.rings_bytes_max => RING_BYTES_TIGHT,
+            all if all <= self.ring_bytes_max => GROUP_BYTES_MAX,
+            all if all / 2 <= self.ring_bytes_max => GROUP_BYTES_TIGHT,
             _ => 0,
         }
     }

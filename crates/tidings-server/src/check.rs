@@ -16,7 +16,7 @@ impl Config {
         let faces = faces::of(self);
         self.http.check(faces.iter().any(|face| face.has_keys()))?;
         for (name, is_zero) in [
-            ("ingest_idle_max", self.ingest_idle_max.is_zero()),
+            ("ingest_pause_max", self.ingest_pause_max.is_zero()),
             ("matchers_max", self.matchers_max == 0),
         ] {
             if is_zero {
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_zero_is_named() {
-        let config = Config { ingest_idle_max: Duration::ZERO, ..Config::default() };
-        assert_eq!(config.check(), Err(ConfigError::Zero { name: "ingest_idle_max" }));
+        let config = Config { ingest_pause_max: Duration::ZERO, ..Config::default() };
+        assert_eq!(config.check(), Err(ConfigError::Zero { name: "ingest_pause_max" }));
     }
 }

@@ -27,7 +27,7 @@ pub struct Config {
     pub wait_max: Duration,
     /// How long a publisher's stream of events may pause. At the edge: 408; what came before is
     /// published.
-    pub ingest_idle_max: Duration,
+    pub ingest_pause_max: Duration,
     /// Topics and patterns of one native subscription. At the edge: 400.
     pub matchers_max: usize,
 }
@@ -41,7 +41,7 @@ impl Default for Config {
             faces: Vec::new(),
             pages: vec![tidings_web::CONSOLE],
             wait_max: limits::WAIT_MAX,
-            ingest_idle_max: limits::INGEST_IDLE_MAX,
+            ingest_pause_max: limits::INGEST_PAUSE_MAX,
             matchers_max: limits::MATCHERS_MAX,
         }
     }

@@ -25,7 +25,7 @@ pub const INGEST_BATCHES_MAX: usize = 4;
 
 /// Time between two parts of a stream of events. Long, for a stream may well be somebody's idle
 /// pipe; not for ever, for the peer may be gone. At the edge: 408.
-pub const INGEST_IDLE_MAX: Duration = Duration::from_secs(3600);
+pub const INGEST_PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 /// Topics that one request for metrics may ask about: each is a time series. At the edge: 400.
 pub const METRICS_TOPICS_MAX: usize = 64;

@@ -42,7 +42,7 @@ impl Routes {
         let counts = RouteCounts::new(names);
         let bounds = Bounds {
             wait_max: config.wait_max,
-            ingest_idle_max: config.ingest_idle_max,
+            ingest_pause_max: config.ingest_pause_max,
             matchers_max: config.matchers_max,
         };
         let pages = Pages::new(&config.pages);

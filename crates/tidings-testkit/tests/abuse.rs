@@ -59,8 +59,8 @@ fn a_thousand_silent_connections_keep_no_other_client_out() {
 fn heads_and_bodies_that_trickle_in_are_ended_and_keep_no_other_client_out() {
     let server = TestServer::builder()
         .config(|config| {
-            config.http.head_max = Duration::from_millis(300);
-            config.http.body_idle_max = Duration::from_millis(300);
+            config.http.head_time_max = Duration::from_millis(300);
+            config.http.body_pause_max = Duration::from_millis(300);
         })
         .start();
     let mut slow: Vec<_> = (0..200)
@@ -255,7 +255,7 @@ fn one_stream_too_many_is_rejected_and_the_others_continue() {
 fn subscribers_that_never_open_their_window_hold_a_bounded_part_and_lose_nothing() {
     const STREAMS: u32 = 100;
     const EVENTS: usize = 200;
-    let server = TestServer::builder().engine(|engine| engine.rings_bytes_max = 1 << 20).start();
+    let server = TestServer::builder().engine(|engine| engine.ring_bytes_max = 1 << 20).start();
     let mut peer = Peer::connect(server.address(), &[(INITIAL_WINDOW_SIZE, 0)]);
     for number in 0..STREAMS {
         peer.ask(2 * number + 1, "/events/big");

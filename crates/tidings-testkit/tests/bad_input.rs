@@ -233,7 +233,7 @@ fn unknown_paths_methods_and_types_have_their_status() {
 #[test]
 fn a_head_that_trickles_in_is_answered_408() {
     let server = TestServer::builder()
-        .config(|config| config.http.head_max = Duration::from_millis(100))
+        .config(|config| config.http.head_time_max = Duration::from_millis(100))
         .start();
     for begin in ["GET /healthz HTTP/1.1\r\nho", "P", "G"] {
         let mut connection = server.connect();
@@ -261,8 +261,8 @@ fn a_head_that_trickles_in_is_answered_408() {
 fn a_body_that_pauses_is_answered_408_and_leaves_nothing() {
     let server = TestServer::builder()
         .config(|config| {
-            config.http.body_idle_max = Duration::from_millis(50);
-            config.ingest_idle_max = Duration::from_millis(50);
+            config.http.body_pause_max = Duration::from_millis(50);
+            config.ingest_pause_max = Duration::from_millis(50);
         })
         .start();
     let mut connection = server.connect();

@@ -44,7 +44,7 @@ fn eventually(
 
 #[test]
 fn a_body_that_drips_without_a_pause_is_ended_and_none_of_it_is_published() {
-    let server = server(|config| config.http.body_idle_max = Duration::from_millis(400));
+    let server = server(|config| config.http.body_pause_max = Duration::from_millis(400));
     let chunked = "POST /events/drip HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n";
     let mut in_chunks = server.connect();
     in_chunks.send(format!("{chunked}\r\n"));
@@ -79,7 +79,7 @@ fn a_body_that_drips_without_a_pause_is_ended_and_none_of_it_is_published() {
 
 #[test]
 fn a_body_that_comes_slowly_but_fast_enough_is_published() {
-    let server = server(|config| config.http.body_idle_max = Duration::from_millis(400));
+    let server = server(|config| config.http.body_pause_max = Duration::from_millis(400));
     let mut connection = begun(&server, "/events/t", 64 << 10, 16 << 10);
     // In total more than the longest allowed pause.
     for _ in 0..48 {
@@ -91,7 +91,7 @@ fn a_body_that_comes_slowly_but_fast_enough_is_published() {
 
 #[test]
 fn incomplete_bodies_share_a_bound_and_one_too_many_is_asked_to_come_back() {
-    let server = server(|config| config.http.body_idle_max = Duration::from_secs(1));
+    let server = server(|config| config.http.body_pause_max = Duration::from_secs(1));
     let count = BODIES_BYTES_MAX / EVENT_BYTES_MAX;
     // Fast enough for some seconds, and then a byte from time to time.
     let mut holders: Vec<_> =
@@ -138,7 +138,7 @@ const BEGINNINGS: [(&str, &str); 2] =
 #[test]
 fn streams_of_events_share_the_room_of_the_other_bodies() {
     for (media_type, begin) in BEGINNINGS {
-        let server = server(|config| config.http.body_idle_max = Duration::from_secs(1));
+        let server = server(|config| config.http.body_pause_max = Duration::from_secs(1));
         let sent = EVENT_BYTES_MAX * 7 / 8;
         let holder = || begun_event(&server, media_type, begin, sent);
         let mut holders: Vec<_> = (0..BODIES_BYTES_MAX / sent).map(|_| holder()).collect();
@@ -169,7 +169,7 @@ fn streams_of_events_share_the_room_of_the_other_bodies() {
 #[test]
 fn an_event_that_a_stream_has_begun_must_come_to_its_end() {
     for (media_type, begin) in BEGINNINGS {
-        let server = server(|config| config.http.body_idle_max = Duration::from_millis(200));
+        let server = server(|config| config.http.body_pause_max = Duration::from_millis(200));
         let mut large = begun_event(&server, media_type, begin, 8 << 10);
         // A short beginning may wait as long as a stream may pause.
         let mut short = begun_event(&server, media_type, begin, 100);

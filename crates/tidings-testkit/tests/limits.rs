@@ -334,7 +334,7 @@ fn publishers_with_one_key_at_the_same_time_begin_no_more_topics_than_they_may()
 fn a_publisher_that_is_too_fast_gets_429_and_the_time_to_try_again() {
     let server = server(|config| {
         with_keys(config);
-        config.http.publishes_per_second_max = at_most(1);
+        config.http.publish_rate_max = at_most(1);
     });
     let [one, two] = KEYS.map(|key| format!("Bearer {key}"));
     let post = |target: &str, key: &str, body: &str| {
@@ -374,7 +374,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[test]
 fn without_a_token_publishers_are_limited_by_address() {
     let server = server(|config| {
-        config.http.publishes_per_second_max = at_most(1);
+        config.http.publish_rate_max = at_most(1);
         config.http.trusted_proxies = TrustedProxies::new(&["127.0.0.1"]).unwrap();
     });
     let post = |address| {
@@ -387,7 +387,7 @@ fn without_a_token_publishers_are_limited_by_address() {
 
 #[test]
 fn a_stream_of_events_that_comes_too_fast_is_slowed_down_and_nothing_is_lost() {
-    let server = server(|config| config.http.publishes_per_second_max = at_most(100));
+    let server = server(|config| config.http.publish_rate_max = at_most(100));
     let started = Instant::now();
     let mut connection = server.connect();
     let headers = [("content-type", "application/x-ndjson"), ("transfer-encoding", "chunked")];

@@ -299,7 +299,7 @@ fn shard() -> Shard {
         head: Position::ZERO,
         heartbeat_ms: 15_000,
         connection_age_max_ms: None,
-        rings_bytes_max: 64 << 20,
+        ring_bytes_max: 64 << 20,
         seed: 7,
     };
     Shard::new(config, 0)

@@ -469,8 +469,8 @@ fn curl_speaks_http_2_with_prior_knowledge() {
 fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let server = TestServer::builder()
         .config(|config| {
-            config.http.keep_alive = Duration::from_millis(50);
-            config.http.head_max = Duration::from_millis(50);
+            config.http.idle_max = Duration::from_millis(50);
+            config.http.head_time_max = Duration::from_millis(50);
         })
         .start();
     let mut idle = server.connect();

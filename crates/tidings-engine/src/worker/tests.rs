@@ -49,7 +49,7 @@ impl Scene {
             head: Position::ZERO,
             heartbeat_ms: 15_000,
             connection_age_max_ms: None,
-            rings_bytes_max: 1 << 20,
+            ring_bytes_max: 1 << 20,
             seed: 7,
         };
         let (counters, past) = (Arc::clone(&context.counters), Arc::clone(&context.past));

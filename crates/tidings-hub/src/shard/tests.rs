@@ -39,7 +39,7 @@ impl Scene {
             head: Position::ZERO,
             heartbeat_ms: 15_000,
             connection_age_max_ms: None,
-            rings_bytes_max: crate::limits::RINGS_BYTES_MAX,
+            ring_bytes_max: crate::limits::RING_BYTES_MAX,
             seed: 7,
         };
         change(&mut config);
@@ -334,7 +334,7 @@ fn an_overtaken_subscriber_continues_from_the_log_to_the_byte() {
         scene.publish("a", &large);
         scene.turn();
     }
-    assert!(scene.shard.rings_bytes() <= RING_BYTES_MAX, "the ring keeps its bound");
+    assert!(scene.shard.rings_bytes() <= GROUP_BYTES_MAX, "the ring keeps its bound");
     let mut received = scene.take(slow);
     assert_eq!(received.len(), 1000);
     scene.room.remove(&slow);
@@ -357,7 +357,7 @@ fn bytes_kept_for_a_stalled_member_hold_up_no_other() {
         scene.turn();
     }
     assert!(
-        scene.shard.rings_bytes() > RING_BYTES_MAX / 2,
+        scene.shard.rings_bytes() > GROUP_BYTES_MAX / 2,
         "the ring is kept for the stalled member"
     );
     assert_eq!(scene.take(live).matches("data: x").count(), 30);
@@ -388,7 +388,7 @@ fn a_shard_knows_that_frames_have_come_for_the_group_it_is_writing_to() {
 #[test]
 fn the_rings_of_many_slow_groups_keep_their_bound_together() {
     const BOUND: usize = 40_000;
-    let mut scene = Scene::with(|config| config.rings_bytes_max = BOUND);
+    let mut scene = Scene::with(|config| config.ring_bytes_max = BOUND);
     let topics: Vec<_> = (0..10).map(|number| format!("topic-{number}")).collect();
     let slow: Vec<_> = topics.iter().map(|topic| scene.attach(topic)).collect();
     for id in &slow {

@@ -172,7 +172,7 @@ impl World {
             head: self.store.bounds().head,
             heartbeat_ms: 15_000,
             connection_age_max_ms: None,
-            rings_bytes_max: tidings_hub::limits::RINGS_BYTES_MAX,
+            ring_bytes_max: tidings_hub::limits::RING_BYTES_MAX,
             seed: self.random.next_u64(),
         };
         self.shards = (0..2).map(|_| Shard::new(config.clone(), self.now_ms)).collect();

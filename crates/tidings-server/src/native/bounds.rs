@@ -5,6 +5,6 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) wait_max: Duration,
-    pub(crate) ingest_idle_max: Duration,
+    pub(crate) ingest_pause_max: Duration,
     pub(crate) matchers_max: usize,
 }

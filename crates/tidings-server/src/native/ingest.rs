@@ -256,8 +256,8 @@ async fn stream(
         flight_bytes: 0,
     };
     let mut room = StreamRoom::new(state.body_room());
-    let idle_max = bounds.ingest_idle_max;
-    let mut idle = pin!(tokio::time::sleep(idle_max));
+    let pause_max = bounds.ingest_pause_max;
+    let mut idle = pin!(tokio::time::sleep(pause_max));
     let mut read_last = Instant::now();
     let mut leaving = pin!(state.reached(Stage::Leaving));
     let mut expired = pin!(caller.expired());
@@ -328,10 +328,10 @@ async fn stream(
                     flow.end(Err(draining()));
                 }
                 Poll::Pending if idle.as_mut().poll(cx).is_ready() => {
-                    if read_last.elapsed() >= idle_max {
-                        flow.end(Err(body::timed_out(idle_max)));
+                    if read_last.elapsed() >= pause_max {
+                        flow.end(Err(body::timed_out(pause_max)));
                     } else {
-                        idle.as_mut().reset(read_last + idle_max);
+                        idle.as_mut().reset(read_last + pause_max);
                     }
                 }
                 // The store has nothing of ours to do, so what there is need not wait for more.

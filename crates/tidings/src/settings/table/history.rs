@@ -87,7 +87,7 @@ pub(super) const SECTION: Section = Section {
             help: "How much of it is held ready for those who read along [128MiB]",
             note: "Memory for the events that live subscribers are being sent.",
             set: |hub, given| {
-                hub.engine.rings_bytes_max = given.memory_bytes()?;
+                hub.engine.ring_bytes_max = given.memory_bytes()?;
                 Ok(())
             },
         },

@@ -40,7 +40,7 @@ pub(super) const SECTION: Section = Section {
              address without one, after as many at once. More are refused with 429; a \
              stream of events is read more slowly. \"unlimited\".",
             set: |hub, given| {
-                hub.server.http.publishes_per_second_max = given.unlimited_or_count()?;
+                hub.server.http.publish_rate_max = given.unlimited_or_count()?;
                 Ok(())
             },
         },
@@ -155,7 +155,7 @@ pub(super) const SECTION: Section = Section {
             help: "How long the head of a request may take [10s]",
             note: "",
             set: |hub, given| {
-                hub.server.http.head_max = given.duration()?;
+                hub.server.http.head_time_max = given.duration()?;
                 Ok(())
             },
         },
@@ -168,7 +168,7 @@ pub(super) const SECTION: Section = Section {
             help: "How long the body of a request may pause [30s]",
             note: "",
             set: |hub, given| {
-                hub.server.http.body_idle_max = given.duration()?;
+                hub.server.http.body_pause_max = given.duration()?;
                 Ok(())
             },
         },
@@ -181,7 +181,7 @@ pub(super) const SECTION: Section = Section {
             help: "How long a publisher's stream of events may pause [1h]",
             note: "",
             set: |hub, given| {
-                hub.server.ingest_idle_max = given.duration()?;
+                hub.server.ingest_pause_max = given.duration()?;
                 Ok(())
             },
         },
@@ -194,7 +194,7 @@ pub(super) const SECTION: Section = Section {
             help: "How long a connection without a request is kept [75s]",
             note: "",
             set: |hub, given| {
-                hub.server.http.keep_alive = given.duration()?;
+                hub.server.http.idle_max = given.duration()?;
                 Ok(())
             },
         },

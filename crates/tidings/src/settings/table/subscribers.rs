@@ -28,7 +28,7 @@ pub(super) const SECTION: Section = Section {
             note: "Subscribers let in per second, after as many at once: when all come back \
              together, the rest are told to wait a moment. \"unlimited\", or a number.",
             set: |hub, given| {
-                hub.engine.subscribers_per_second_max = given.unlimited_or_count()?;
+                hub.engine.arrival_rate_max = given.unlimited_or_count()?;
                 Ok(())
             },
         },
