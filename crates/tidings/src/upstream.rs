@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 use tidings_client::{
-    Backoff, Cause, EventId, EventSource, Item, MessageEvent, Opened, ReadError, Reconnecting,
-    Refusal, ShownUrl,
+    Backoff, Cause, EventId, EventSource, Item, MessageEvent, ReadError, Reconnecting, Refusal,
+    ShownUrl,
 };
 use tidings_hub::limits::END_RETRY_MS;
 
@@ -117,11 +117,11 @@ impl<'a> Upstream<'a> {
     pub(crate) fn adapt(&self, source: &mut EventSource, item: &Item) {
         match item {
             // It gives a sign of life every so often; whether it is one, its answer says.
-            Item::Open(opened) => {
-                if self.args.idle_timeout.is_none() && opened.headers.contains_key("tidings-resume")
-                {
-                    source.set_idle_timeout(Some(HUB_IDLE_TIMEOUT));
-                }
+            Item::Open(opened)
+                if self.args.idle_timeout.is_none()
+                    && opened.headers.contains_key("tidings-resume") =>
+            {
+                source.set_idle_timeout(Some(HUB_IDLE_TIMEOUT));
             }
             // With the end of the last topic it asks for a day of patience, for the sake of clients
             // that would reconnect for ever. It answers 204 at once as well.
