@@ -146,6 +146,25 @@ fn a_watcher_whose_pipe_is_closed_ends_quietly() {
 }
 
 #[test]
+fn a_watcher_of_several_topics_sees_which_one_an_event_is_of() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let id = hub.publish("rooms/1", "one");
+    let (text, ..) = said(&mut hub.command(&["subscribe", "rooms/*", "--last", "1", "-n", "1"]));
+    assert_eq!(text, format!("{id}  rooms/1  one\n"));
+    let words = ["subscribe", "rooms/1", "--last", "1", "-n", "1", "--json"];
+    let (json, ..) = said(&mut hub.command(&words));
+    let event: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&event["id"], &event["topic"]), (&id.as_str().into(), &"rooms/1".into()));
+    assert_eq!((&event["event"], &event["data"]), (&"message".into(), &"one".into()));
+    assert!(event["time"].as_str().unwrap().ends_with('Z'));
+    // What programs pass on stays as it was sent.
+    let (raw, ..) =
+        said(&mut hub.command(&["subscribe", "rooms/*", "--last", "1", "-n", "1", "--raw"]));
+    assert_eq!(raw, format!("id: {id}\ndata: one\n\n"));
+}
+
+#[test]
 fn a_topic_that_ends_ends_its_watcher() {
     let folder = Folder::new();
     let hub = Hub::serve(&folder, &["--retry", "100ms"]);

@@ -31,7 +31,10 @@ pub(super) fn run(args: SubscribeArgs) -> Result<ExitCode, CliError> {
         since,
         sink: match &args.exec {
             Some(command) => Sink::Exec(Exec::new(command)),
-            None => Sink::Print { format: Format::new(args.raw, args.json), unshown: Vec::new() },
+            None => Sink::Print {
+                format: Format::new(args.raw, args.json, names_topics(&args)),
+                unshown: Vec::new(),
+            },
         },
         reached: None,
     };
@@ -74,8 +77,19 @@ fn events_url(args: &SubscribeArgs) -> Option<String> {
     if let Some(since) = &args.since {
         query.append_pair("since", since);
     }
+    if names_topics(args) {
+        query.append_pair("envelope", "json");
+    }
     drop(query);
     Some(url.into())
+}
+
+/// Whether each event is shown with its topic: where it can be of several, and where programs read.
+fn names_topics(args: &SubscribeArgs) -> bool {
+    let mut topics = args.targets.iter().chain(&args.topic);
+    let is_one = topics.next().is_some_and(|topic| !topic.contains('*')) && topics.next().is_none();
+    let is_of_hub = !args.targets.iter().any(|target| is_url(target));
+    is_of_hub && args.exec.is_none() && !args.raw && (args.json || !is_one)
 }
 
 struct Subscriber<'a> {

@@ -1,58 +1,108 @@
 //! How an event is printed.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tidings_client::MessageEvent;
 
 use crate::foreign_text::{harmless, harmless_json, harmless_lines};
 use crate::output::Palette;
 use crate::upstream::RESET;
 
-/// One of the ways to print.
+/// How events are printed.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Format {
-    /// For people: id, type, data.
-    Human { palette: Palette, is_terminal: bool },
-    /// One JSON object a line.
-    Json { is_terminal: bool },
-    /// The event stream itself.
-    Raw { is_terminal: bool },
+pub(super) struct Format {
+    style: Style,
+    /// Whether the hub was asked to wrap each event, so that its topic is known.
+    is_wrapped: bool,
+    is_terminal: bool,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    /// For people: id, topic, type, data.
+    Human(Palette),
+    /// One JSON object a line.
+    Json,
+    /// The event stream itself.
+    Raw,
+}
+
+/// What is printed of an event.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-    event: &'a str,
-    data: &'a str,
+    id: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<Cow<'a, str>>,
+    event: Cow<'a, str>,
+    data: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<Cow<'a, str>>,
+}
+
+/// The data of an event that the hub has wrapped (`?envelope=json`).
+#[derive(Deserialize)]
+struct Envelope {
+    id: String,
+    topic: String,
+    event: String,
+    data: String,
+    time: String,
+}
+
+impl<'a> Line<'a> {
+    fn new(event: &'a MessageEvent, is_wrapped: bool) -> Self {
+        // The hub's own events have no envelope.
+        if is_wrapped
+            && event.event_type() == USUAL
+            && let Ok(inner) = serde_json::from_str::<Envelope>(event.data())
+        {
+            return Self {
+                id: Some(inner.id.into()),
+                topic: Some(inner.topic.into()),
+                event: inner.event.into(),
+                data: inner.data.into(),
+                time: Some(inner.time.into()),
+            };
+        }
+        Self {
+            id: event.last_event_id().map(|id| id.as_str().into()),
+            topic: None,
+            event: event.event_type().into(),
+            data: event.data().into(),
+            time: None,
+        }
+    }
 }
 
 impl Format {
-    pub(super) fn new(raw: bool, json: bool) -> Self {
-        let is_terminal = io::stdout().is_terminal();
-        match (raw, json) {
-            (true, _) => Self::Raw { is_terminal },
-            (_, true) => Self::Json { is_terminal },
-            _ => Self::Human { palette: Palette::for_stdout(), is_terminal },
-        }
+    pub(super) fn new(raw: bool, json: bool, is_wrapped: bool) -> Self {
+        let style = match (raw, json) {
+            (true, _) => Style::Raw,
+            (_, true) => Style::Json,
+            _ => Style::Human(Palette::for_stdout()),
+        };
+        Self { style, is_wrapped, is_terminal: io::stdout().is_terminal() }
     }
 
     /// Appends `event` to `out`.
     pub(super) fn write(self, out: &mut Vec<u8>, event: MessageEvent) {
-        match self {
-            Self::Human { palette, is_terminal } => {
-                out.extend_from_slice(human(&event, palette, is_terminal).as_bytes());
+        let Self { style, is_wrapped, is_terminal } = self;
+        match style {
+            Style::Human(palette) => {
+                let line = Line::new(&event, is_wrapped);
+                out.extend_from_slice(human(&line, palette, is_terminal).as_bytes());
             }
-            Self::Json { is_terminal } => {
-                let id = event.last_event_id().map(AsRef::as_ref);
-                let line = Line { id, event: event.event_type(), data: event.data() };
+            Style::Json => {
+                let line = Line::new(&event, is_wrapped);
                 let json = serde_json::to_string(&line).expect("texts only, into a String");
                 let shown = if is_terminal { harmless_json(&json) } else { json.as_str().into() };
                 out.extend_from_slice(shown.as_bytes());
                 out.push(b'\n');
             }
-            Self::Raw { is_terminal } => {
+            Style::Raw => {
                 let begin = out.len();
                 event.into_sent().encode(out);
                 if is_terminal {
@@ -65,25 +115,24 @@ impl Format {
     }
 }
 
-/// `id  type  data`; no type if it is the usual one; further lines of data stand below the first.
-fn human(event: &MessageEvent, palette: Palette, is_terminal: bool) -> String {
+/// `id  topic  type  data`; no topic if it is not known, and no type if it is the usual one; further
+/// lines of data are below the first.
+fn human(line: &Line<'_>, palette: Palette, is_terminal: bool) -> String {
     let shown = |text: &str| if is_terminal { harmless(text) } else { text.to_owned() };
     let Palette { dim, accent, warning, plain } = palette;
-    let mut head = String::new();
+    let mut text = String::new();
     let mut indent = 0;
-    if let Some(id) = event.last_event_id() {
-        let id = shown(id.as_str());
-        indent += id.chars().count() + 2;
-        head = format!("{dim}{id}{plain}  ");
+    let colour = if line.event == RESET { warning } else { accent };
+    let event_type = (line.event != USUAL).then_some(&line.event);
+    for (column, colour) in
+        [(line.id.as_ref(), dim), (line.topic.as_ref(), dim), (event_type, colour)]
+    {
+        let Some(column) = column else { continue };
+        let column = shown(column);
+        indent += column.chars().count() + 2;
+        text.push_str(&format!("{colour}{column}{plain}  "));
     }
-    if event.event_type() != USUAL {
-        let event_type = shown(event.event_type());
-        indent += event_type.chars().count() + 2;
-        let colour = if event.event_type() == RESET { warning } else { accent };
-        head.push_str(&format!("{colour}{event_type}{plain}  "));
-    }
-    let mut text = head;
-    for (number, line) in event.data().split('\n').enumerate() {
+    for (number, line) in line.data.split('\n').enumerate() {
         if number > 0 {
             text.push('\n');
             text.push_str(&" ".repeat(indent));
