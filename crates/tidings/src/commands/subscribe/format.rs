@@ -115,8 +115,8 @@ impl Format {
     }
 }
 
-/// `id  topic  type  data`; no topic if it is not known, and no type if it is the usual one; further
-/// lines of data are below the first.
+/// `id  topic  type  data`; no topic if it is not known, and no type if it is the usual one;
+/// further lines of data are below the first.
 fn human(line: &Line<'_>, palette: Palette, is_terminal: bool) -> String {
     let shown = |text: &str| if is_terminal { harmless(text) } else { text.to_owned() };
     let Palette { dim, accent, warning, plain } = palette;
