@@ -1,8 +1,8 @@
 //! What a connection is doing, so that one timer can tell the idle from the slow.
 //!
-//! The HTTP library has a timer for request heads, but one that also runs while no request is under
-//! way, and that is made anew for every request. Here nothing is set: requests leave a note of when
-//! they came and went, and a timer per connection looks at the notes every few seconds.
+//! The HTTP library has a timer for request heads, but it also runs while no request is in
+//! progress, and every request creates a new one. Here no timer is set per request: requests record
+//! when they began and ended, and one timer per connection reads these records every few seconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -10,23 +10,23 @@ use std::time::{Duration, Instant};
 
 use crate::limits::LINGER_MAX;
 
-/// Notes on one connection, written by its parts, read by the task that drives it.
+/// The records of one connection, written by its parts, read by the task that drives it.
 #[derive(Debug)]
 pub(crate) struct Activity {
     started: Instant,
-    /// Requests that have not been answered to the end.
+    /// Requests whose answers are not complete.
     busy: AtomicUsize,
-    /// When the last of them ended, or the first byte of the next one came; in milliseconds from
+    /// When the last request ended or the first byte of the next one arrived, in milliseconds since
     /// the start.
     since_ms: AtomicU64,
-    /// Bytes of a request have come whose head is not complete.
+    /// A request head has begun to arrive and is not complete.
     in_head: AtomicBool,
     /// The peer has sent its last byte.
     at_end: AtomicBool,
     /// A request was answered although not all of it had been read: milliseconds for which the rest
     /// of it is read; 0 if there was none.
     linger_ms: AtomicU64,
-    /// The last write was not taken: part of an answer waits in a buffer.
+    /// The last write was incomplete: part of an answer waits in a buffer.
     write_waits: AtomicBool,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Activity {
 pub(crate) enum Doing {
     /// At least one request is being answered.
     Request,
-    /// A request head has begun to come.
+    /// A request head has begun to arrive.
     Head(Duration),
     /// Nothing.
     Idle(Duration),
@@ -54,14 +54,15 @@ impl Activity {
         })
     }
 
-    /// A request's head is complete. It is under way until what is returned is dropped.
+    /// A request's head is complete. The request is in progress until the returned guard is
+    /// dropped.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Relaxed);
         self.in_head.store(false, Relaxed);
         Busy(Arc::clone(self))
     }
 
-    /// So many bytes were read; none is the end.
+    /// Records that `bytes` bytes were read; zero is the end.
     pub(crate) fn note_read(&self, bytes: usize) {
         if bytes == 0 {
             self.at_end.store(true, Relaxed);
@@ -110,7 +111,7 @@ impl Activity {
     }
 }
 
-/// A request is under way as long as this exists.
+/// A request in progress, for as long as this exists.
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Activity>);
 

@@ -4,7 +4,7 @@ use http::uri::Authority;
 
 use crate::error::ConfigError;
 
-/// Hosts by which a hub may be asked for, beside loopback names and addresses.
+/// Host names under which an open hub answers, besides loopback names and addresses.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedHosts {
     names: Vec<String>,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_host_is_refused() {
+    fn text_that_is_not_a_host_is_rejected() {
         for text in ["", "http://a", "a/b", "a:80", "*.example", "a b", "user@a", "[::1]:80"] {
             assert!(AllowedHosts::new([text]).is_err(), "{text:?}");
         }

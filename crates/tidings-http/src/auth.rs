@@ -1,4 +1,4 @@
-//! Who is asking, and what they may do.
+//! Authentication: the sender of a request, and what it may do.
 
 pub mod cache;
 mod key_set;
@@ -23,21 +23,21 @@ use token::{InvalidToken, Signed};
 
 pub use keys::{ApiKey, JwtKey};
 
-/// All keys, and what those without one may do.
+/// All keys, and the grant of requests without a token.
 #[derive(Debug)]
 pub struct Auth {
     api_keys: Vec<ApiKey>,
     jwt_keys: Vec<JwtKey>,
     known: TokenCache<Signed<Arc<Grant>>>,
-    /// There if tokens have bounds of their own.
+    /// Hashes tokens to count them; present if limits apply per token.
     counted: Option<RandomState>,
-    /// What a request without a token may do; nothing if this is not there.
+    /// Grant of requests without a token; `None` grants nothing.
     anonymous: Option<Arc<Grant>>,
 }
 
 impl Auth {
-    /// With these keys. A request without a token may do what `anonymous` says. If `counts_tokens`
-    /// is set, each caller has a key under which its token can be counted.
+    /// Authenticates with these keys; requests without a token have the grant `anonymous`. If
+    /// `counts_tokens` is set, each caller has a key by which its token is counted.
     pub(crate) fn new(
         api_keys: Vec<ApiKey>,
         jwt_keys: Vec<JwtKey>,
@@ -54,19 +54,19 @@ impl Auth {
         }
     }
 
-    /// What a request without a token may do.
+    /// Grant of requests without a token.
     pub fn anonymous(&self) -> Option<&Arc<Grant>> {
         self.anonymous.as_ref()
     }
 
-    /// The API key that `token` is, if it is one.
+    /// The API key that equals `token`, if there is one.
     pub fn api_key(&self, token: &str) -> Option<&ApiKey> {
         ApiKey::find(&self.api_keys, token)
     }
 
-    /// Finds out who sent a request: by the grant that an application has put into its extensions,
-    /// by its `Authorization: Bearer` (RFC 6750 §2.1), else by the
-    /// token that stood in its query, for `EventSource` cannot set headers.
+    /// Identifies the sender of a request: by the grant that an application has put into its
+    /// extensions, else by its `Authorization: Bearer` (RFC 6750 §2.1), else by the token in its
+    /// query, because `EventSource` cannot set headers.
     ///
     /// # Errors
     ///
@@ -117,19 +117,19 @@ impl Auth {
         Ok(Caller::new(grant, counted_as, share))
     }
 
-    /// What a token is counted as, where tokens have bounds.
+    /// The key by which a token is counted, if limits apply per token.
     pub fn token_key(&self, token: &str) -> Option<Key> {
         self.counted.as_ref().map(|hasher| hasher.hash_one(token))
     }
 }
 
-/// Who is asking.
+/// The sender of a request, and what it may do.
 #[derive(Clone, Debug)]
 pub struct Caller {
     grant: Arc<Grant>,
     anonymous: bool,
     token: Option<Key>,
-    /// What all who have the same key have together, where that is bounded.
+    /// Limits shared by all callers with the same key, if any.
     share: Option<Arc<KeyShare>>,
 }
 
@@ -143,12 +143,12 @@ impl Caller {
         Self { grant, anonymous: true, token: None, share: None }
     }
 
-    /// What the caller's token is counted as, if it is.
+    /// The key by which the caller's token is counted, if it is.
     pub fn token(&self) -> Option<Key> {
         self.token
     }
 
-    /// What all who have the caller's key have together, where that is bounded.
+    /// Limits shared by all callers with this caller's key, if any.
     pub fn share(&self) -> Option<&KeyShare> {
         self.share.as_deref()
     }
@@ -158,7 +158,7 @@ impl Caller {
         &self.grant
     }
 
-    /// Waits until the caller's token expires, for ever if it does not; then gives the 401 that
+    /// Waits until the caller's token expires (forever if it does not), then returns the 401 that
     /// says so.
     pub async fn expired(&self) -> Problem {
         let Some(end) = self.grant.expires else { return std::future::pending().await };
@@ -166,7 +166,7 @@ impl Caller {
         invalid(&InvalidToken::Expired)
     }
 
-    /// Whether the caller has its rights by nothing but being able to reach the hub.
+    /// Whether the caller sent no token, and has its rights only because it can reach the hub.
     pub fn is_anonymous(&self) -> bool {
         self.anonymous
     }
@@ -202,7 +202,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' ').to_owned())
 }
 
-/// A 403 for a caller whose grant does not reach.
+/// A 403 for a caller whose grant does not cover its request.
 pub fn forbidden(detail: String) -> Problem {
     let challenge =
         HeaderValue::from_static(r#"Bearer realm="tidings", error="insufficient_scope""#);
@@ -251,7 +251,7 @@ mod tests {
         parts
     }
 
-    /// Keys that are here need no waiting.
+    /// Keys that are loaded need no waiting.
     fn identify(auth: &Auth, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match std::pin::pin!(auth.identify(parts, query_token)).poll(&mut context) {

@@ -18,7 +18,7 @@ use crate::headers;
 use crate::http2_body::{Leftover, Unfinished};
 use crate::problem::{Code, Problem};
 
-/// The body of a request: the HTTP library's own, or one that an application hands on.
+/// The body of a request: the HTTP library's own, or one that an application passes on.
 #[derive(Debug)]
 pub struct RequestBody(Kind);
 
@@ -82,7 +82,7 @@ impl Body for RequestBody {
     }
 }
 
-/// The length that the body says it has.
+/// The announced length of the body.
 pub fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers::first(headers, header::CONTENT_LENGTH)?.parse().ok()
 }
@@ -94,23 +94,23 @@ pub fn media_type(headers: &HeaderMap) -> String {
     essence.trim().to_ascii_lowercase()
 }
 
-/// Whether the body is as it stands, and not compressed: what cannot be read must not be stored.
+/// Checks that the body is not compressed: a payload that cannot be read must not be stored.
 ///
 /// # Errors
 ///
-/// A 415 that says which coding is read (RFC 9110 §15.5.16).
+/// A 415 that names the accepted coding (RFC 9110 §15.5.16).
 pub fn check_coding(headers: &HeaderMap, body: &RequestBody) -> Result<(), Problem> {
     let codings = headers::joined(headers, header::CONTENT_ENCODING, ", ");
     let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
     if codings.split(',').map(str::trim).all(is_plain) || body.is_end_stream() {
         return Ok(());
     }
-    let detail = "send the body as it is, without `Content-Encoding`";
+    let detail = "send the body uncompressed, without `Content-Encoding`";
     Err(Problem::new(Code::UnsupportedMediaType, detail)
         .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")))
 }
 
-/// The problem of an event that is longer than `bytes_max`.
+/// The problem for an event that is longer than `bytes_max`.
 pub fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::EventTooLarge, format!("send at most {bytes_max} bytes as one event"))
         .with("bytes_max", bytes_max)
@@ -124,8 +124,8 @@ pub fn timed_out(pause_max: Duration) -> Problem {
     )
 }
 
-/// The problem of a body that broke off. The log has the cause.
+/// The problem for a body that broke off. The cause is logged.
 pub fn broken(error: &(dyn Error + Send + Sync)) -> Problem {
-    tracing::debug!(%error, "a request's body broke off");
+    tracing::debug!(%error, "request body broke off");
     Problem::new(Code::TruncatedBody, "send the whole body again")
 }

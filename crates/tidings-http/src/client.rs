@@ -1,4 +1,4 @@
-//! Where a request comes from: the address of its sender, also behind proxies that are trusted.
+//! The address of a request's sender, also behind trusted proxies.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -10,7 +10,7 @@ use tidings_engine::Rejection;
 use crate::error::ConfigError;
 use crate::headers::joined;
 
-/// The proxies whose word about their clients counts.
+/// Proxies that are trusted to name their clients.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
@@ -37,21 +37,21 @@ impl TrustedProxies {
     }
 }
 
-/// Who sent a request, as far as addresses go. It travels with the request, as an extension.
+/// The sender of a request, as far as addresses go. It travels with the request as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// The address it comes from, as far as proxies that are trusted say.
+    /// Address of the client, according to trusted proxies.
     pub address: IpAddr,
-    /// It used TLS, up to us or up to a proxy.
+    /// Whether it used TLS, to the hub or to a proxy.
     pub is_secure: bool,
-    /// Its connection is one too many: it is told so, and nothing else.
+    /// Why its connection exceeds a limit; every request on it is rejected for this reason.
     pub(crate) excess: Option<Rejection>,
 }
 
 impl Client {
-    /// The client behind `peer`. A trusted proxy appends the address of whoever it speaks for to
-    /// `X-Forwarded-For`; the nearest one that is not itself trusted is the client, and what stands
-    /// before it is only its own word.
+    /// The client behind `peer`. A trusted proxy appends the address of its client to
+    /// `X-Forwarded-For`; the nearest address that is not itself trusted is the client, and entries
+    /// before it are only that client's claims.
     pub(crate) fn new(
         peer: IpAddr,
         is_secure: bool,
@@ -77,7 +77,7 @@ impl Client {
         client
     }
 
-    /// The client of a request; unknown where an application that mounts the hub does not say.
+    /// The client of a request; `None` if an application that mounts the hub does not say.
     pub fn of(parts: &Parts) -> Option<&Self> {
         parts.extensions.get()
     }
@@ -87,13 +87,14 @@ impl Client {
         Self::of(parts).is_some_and(|client| client.is_secure)
     }
 
-    /// Why the connection over which the request came is one too many, if it is.
+    /// Why the request's connection exceeds a limit, if it does.
     pub fn excess(parts: &Parts) -> Option<Rejection> {
         Self::of(parts)?.excess
     }
 }
 
-/// What counts as one address: of IPv6 the network, for a single machine has all of it (RFC 6177).
+/// The prefix that counts as one address: for IPv6 the network, because one machine has all of it
+/// (RFC 6177).
 pub(crate) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not_believed() {
+    fn an_untrusted_peer_is_not_believed() {
         let said = [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")];
         assert_eq!(client("198.51.100.1", &said), ("198.51.100.1".into(), false));
         assert_eq!(client("::ffff:198.51.100.1", &said), ("198.51.100.1".into(), false));
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_named() {
+    fn an_invalid_network_is_named() {
         for text in ["", "localhost", "10.0.0.0/33", "10.0.0.0/8/8"] {
             let refused = TrustedProxies::new(&[text]).unwrap_err();
             assert_eq!(refused, ConfigError::Network { text: text.to_owned() });

@@ -1,4 +1,4 @@
-//! Wall-clock time, and waits that are not all the same.
+//! Wall-clock time, and waits with jitter.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,11 +7,10 @@ use tidings_hub::Timestamp;
 
 use crate::limits::EXPIRY_LOOK;
 
-/// Milliseconds around `base`, half of it up or down: what came at once shall not come back at
-/// once.
+/// `base` in milliseconds, ±50 % jitter: clients that left together should not return together.
 pub fn jittered_ms(base: Duration) -> u64 {
     let base = u64::try_from(base.as_millis()).unwrap_or(u64::MAX / 4).max(1);
-    // Fresh keys make a fresh number; nothing here is a secret.
+    // Fresh hash keys give a random number; nothing here is secret.
     let random = RandomState::new().hash_one(base);
     base / 2 + random % base.saturating_add(1)
 }
@@ -22,8 +21,8 @@ pub fn now() -> Timestamp {
     Timestamp::from_millis(since.as_millis().try_into().unwrap_or(u64::MAX))
 }
 
-/// Waits until the wall clock is at `end`. The clock is looked at again after every
-/// [`EXPIRY_LOOK`], for it may be set meanwhile.
+/// Waits until the wall clock reaches `end`. Checks the clock again after every [`EXPIRY_LOOK`],
+/// because it may be set in the meantime.
 pub async fn reached(end: Timestamp) {
     loop {
         let left = end.as_millis().saturating_sub(now().as_millis());

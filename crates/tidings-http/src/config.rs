@@ -10,84 +10,86 @@ use crate::error::ConfigError;
 use crate::limits;
 use crate::tls::Tls;
 
-/// How the HTTP server in front of a hub is configured.
+/// Configuration of the HTTP server in front of a hub.
 ///
 /// Every field has a default; [`check`](Self::check) says whether they fit together. Keys and
-/// origins cannot be built wrong, so what is left to check are numbers and the rule about open
-/// addresses.
+/// origins cannot be built with invalid values, so only numbers and the rule about open addresses
+/// are left to check.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Addresses to listen on, HTTP/1.1 and HTTP/2; port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
-    /// Speak TLS at all of these addresses. Without it, HTTP is in the clear.
+    /// TLS at all of these addresses; without it, HTTP in the clear.
     pub tls: Option<Tls>,
-    /// Addresses at which HTTP is in the clear and readers are sent to the first address of
+    /// Addresses that accept HTTP in the clear and redirect readers to the first address of
     /// [`listen`](Self::listen). Only with [`tls`](Self::tls).
     pub redirect: Vec<SocketAddr>,
-    /// Lets everybody publish and subscribe to everything, on any address. Without it, and without
-    /// keys, only loopback addresses can be listened on. If there are keys, a token that is sent
-    /// all the same must be good.
+    /// Lets anyone publish and subscribe to everything, on any address. Without it, and without
+    /// keys, the server can listen only on loopback addresses. If there are keys, a token that is
+    /// sent must still be valid.
     pub open: bool,
-    /// Hosts by which an open hub may be asked for, beside loopback names and addresses: by any
-    /// other name a web page of any site could reach it (DNS rebinding). At the edge: 421. Also
-    /// hosts to which [`redirect`](Self::redirect) sends readers beside those of the certificate.
+    /// Hosts under which an open hub answers, besides loopback names and addresses: under any other
+    /// name, a web page of any site could reach it (DNS rebinding). At the edge: 421. Also hosts to
+    /// which [`redirect`](Self::redirect) sends readers, besides those of the certificate.
     pub allowed_hosts: AllowedHosts,
-    /// An application says who may do what, by an `Arc<Grant>` among the extensions of a request
-    /// (see [`HubService`](crate::HubService)). A request without one needs a token, also where
-    /// there are no keys.
+    /// An application authorizes requests with an `Arc<Grant>` in their extensions (see
+    /// `tidings_server::HubService`). A request without one needs a token, even if there are no
+    /// keys.
     pub granted_by_application: bool,
-    /// Keys that may be presented as they are. With any key configured, of either kind, a request
-    /// without a token is refused, on loopback addresses too (unless [`open`](Self::open)).
+    /// Keys that are sent as they are. With any key configured, of either kind, a request without a
+    /// token is rejected, on loopback addresses too (unless [`open`](Self::open)).
     pub api_keys: Vec<ApiKey>,
     /// Keys that sign JSON Web Tokens.
     pub jwt_keys: Vec<JwtKey>,
-    /// Which web pages of other origins may use the hub.
+    /// Web pages of other origins that may use the hub.
     pub cors: Cors,
-    /// What `retry:` tells subscribers to wait before they reconnect, give or take half of it.
+    /// Reconnection time sent to subscribers in `retry:`, ±50 % jitter.
     pub retry: Duration,
-    /// What `retry:` tells subscribers for whom there is no room now, give or take half of it.
+    /// Reconnection time sent to rejected subscribers in `retry:`, ±50 % jitter.
     pub retry_refused: Duration,
-    /// The longest payload of one event, in bytes. At the edge: 413.
+    /// Maximum payload of one event, in bytes. At the edge: 413.
     pub event_bytes_max: usize,
-    /// How long the body of any other request may pause, and how long it may take beside the time
-    /// that it earns by its length ([`BODY_RATE_MIN`](limits::BODY_RATE_MIN)); also how long one
-    /// waits for room. At the edge: 408 or 503, and nothing of it is published.
+    /// Maximum pause within the body of any other request, and its maximum duration beyond the time
+    /// that its length allows ([`BODY_RATE_MIN`](limits::BODY_RATE_MIN)); also the maximum wait for
+    /// room. At the edge: 408 or 503, and none of it is published.
     pub body_pause_max: Duration,
-    /// The head of a request, in bytes. At the edge: 431.
+    /// Maximum size of a request head, in bytes. At the edge: 431.
     pub head_bytes_max: usize,
-    /// Proxies whose word about the addresses of their clients counts.
+    /// Proxies that are trusted to name the addresses of their clients.
     pub trusted_proxies: TrustedProxies,
-    /// Connections at once from one address (of IPv6: from one /64), subscribers with their own
-    /// connection among them; trusted proxies may have any number. At the edge: a subscriber is
-    /// told to come back later, others get 429, and beyond
-    /// [`EXCESS_CONNECTIONS_MAX`](limits::EXCESS_CONNECTIONS_MAX) more are closed without a word.
+    /// Maximum concurrent connections from one address (for IPv6: one /64), including subscribers
+    /// with a connection of their own; trusted proxies may have any number. At the edge: a
+    /// subscriber is asked to come back later, other requests get 429, and connections beyond
+    /// [`EXCESS_CONNECTIONS_MAX`](limits::EXCESS_CONNECTIONS_MAX) more are closed without an
+    /// answer.
     pub connections_per_address_max: Option<NonZeroU32>,
-    /// Subscribers at once from one address, also behind a trusted proxy. At the edge: one more is
-    /// told to come back later.
+    /// Maximum concurrent subscribers from one address, also behind a trusted proxy. At the edge:
+    /// further ones are asked to come back later.
     pub subscribers_per_address_max: Option<NonZeroU32>,
-    /// Subscribers at once with one token. At the edge: one more is told to come back later.
+    /// Maximum concurrent subscribers with one token. At the edge: further ones are asked to come
+    /// back later.
     pub subscribers_per_token_max: Option<NonZeroU32>,
-    /// Events per second published with one token, or by one address without a token, after as many
-    /// at once. At the edge: 429 that says when to try again; a stream of events is read as fast as
-    /// it may come.
+    /// Maximum events per second published with one token, or from one address without a token; as
+    /// many may come in a burst. At the edge: 429 that says when to try again; a stream of events
+    /// is read no faster than this.
     pub publish_rate_max: Option<NonZeroU32>,
-    /// How long the head of a request may take. At the edge: 408.
+    /// Maximum time for a request head to arrive. At the edge: 408.
     pub head_time_max: Duration,
-    /// How long a connection without a request is kept. At the edge: it is closed.
+    /// Maximum idle time of a connection between requests. At the edge: it is closed.
     pub idle_max: Duration,
-    /// Connections at once that HTTP is spoken on; subscribers whose sockets the engine has taken
-    /// over do not count (see `EngineConfig::subscribers_max`). At the edge: on a few more
-    /// ([`RESERVE_CONNECTIONS`](limits::RESERVE_CONNECTIONS)) probes are answered and others told
-    /// to come back; the system's queue holds the rest.
+    /// Maximum concurrent HTTP connections; subscribers whose sockets the engine has taken over do
+    /// not count (see `EngineConfig::subscribers_max`). At the edge: on a few more
+    /// ([`RESERVE_CONNECTIONS`](limits::RESERVE_CONNECTIONS)) probes are answered and other clients
+    /// asked to come back; the rest wait in the system's queue.
     pub connections_max: usize,
-    /// Streams at once on one HTTP/2 connection. At the edge: the client waits with further
+    /// Maximum concurrent streams on one HTTP/2 connection. At the edge: the client delays further
     /// requests.
     pub streams_max: u32,
-    /// When the hub leaves: the time over which subscribers are told to come back, so that they do
-    /// not all come back at once.
+    /// Time over which a shutdown closes its subscribers, so that they do not all reconnect at
+    /// once.
     pub drain_window: Duration,
-    /// When the hub leaves: the time after which connections that are still there are cut. More
-    /// than [`drain_window`](Self::drain_window).
+    /// Time after which a shutdown cuts the remaining connections. At least
+    /// [`drain_window`](Self::drain_window).
     pub drain_max: Duration,
 }
 
@@ -184,7 +186,7 @@ impl HttpConfig {
         self.subscribers_per_token_max.is_some() || self.publish_rate_max.is_some()
     }
 
-    /// An address that others than this machine can reach.
+    /// An address that other machines can reach.
     pub(crate) fn exposed(&self) -> Option<SocketAddr> {
         let mut addresses = self.listen.iter().copied();
         addresses.find(|address| !address.ip().to_canonical().is_loopback())

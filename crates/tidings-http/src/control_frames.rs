@@ -1,7 +1,7 @@
-//! How many HTTP/2 frames a peer sends that ask for an answer and bring nothing.
+//! A limit on HTTP/2 frames that demand an answer and carry nothing.
 //!
-//! `SETTINGS` and `PING` must be answered, and an empty `DATA` costs a turn: whoever sends nothing
-//! else keeps a core busy. The HTTP library bounds what they hold in memory, not how many there are
+//! `SETTINGS` and `PING` must be answered, and an empty `DATA` costs a turn: a peer that sends
+//! nothing else keeps a core busy. The HTTP library limits their memory, not their number
 //! (CVE-2019-9512, 9515, 9518). Frames are counted from their heads alone (RFC 9113 §4.1).
 
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::limits::{CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S};
 
 const HEAD_BYTES: usize = 9;
-/// What a client says before its first frame (RFC 9113 §3.4).
+/// Length of the preface that a client sends before its first frame (RFC 9113 §3.4).
 const PREFACE_BYTES: usize = 24;
 
 const DATA: u8 = 0;
@@ -17,20 +17,20 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const END_STREAM: u8 = 1;
 
-/// Reads along on one connection.
+/// Counts the control frames of one connection as its bytes pass.
 #[derive(Debug)]
 pub(crate) struct ControlFrames {
-    /// Bytes that belong to no head: the preface, or the rest of a frame.
+    /// Bytes to skip until the next frame head: the rest of the preface or of a frame.
     skip: usize,
     head: [u8; HEAD_BYTES],
-    /// Bytes of the head that have come.
+    /// Bytes of the head received so far.
     head_bytes: usize,
-    /// Control frames that may come now.
+    /// Control frames that are allowed now.
     left: u32,
     refilled: Instant,
 }
 
-/// There were more of them than any client needs.
+/// The peer sent more control frames than any client needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flood;
 
@@ -86,7 +86,7 @@ impl ControlFrames {
     }
 }
 
-/// After this time all that were counted are forgotten.
+/// Time after which the whole allowance is available again.
 const FULL_AFTER: Duration =
     Duration::from_secs((CONTROL_FRAMES_BURST / CONTROL_FRAMES_PER_S) as u64);
 
@@ -101,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_bring_nothing_are_counted_however_they_are_cut() {
+    fn control_frames_are_counted_however_their_bytes_are_split() {
         let preface = [0; PREFACE_BYTES];
         for (kind, flags, payload, is_counted) in [
             (PING, 0, &b"pingping"[..], true),
             (SETTINGS, 0, b"", true),
             (DATA, 0, b"", true),
             (DATA, END_STREAM, b"", false),
-            // What is in a frame is no frame.
+            // Bytes within a frame are not frames.
             (DATA, 0, &[0, 0, 0, PING, 0, 0, 0, 0, 0], false),
             (8, 0, &[0, 0, 0, 1], false),
         ] {

@@ -1,4 +1,4 @@
-//! What the server counts: connections, and what it refuses.
+//! Counters of the server: connections and rejections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,7 +16,7 @@ pub struct Counts {
     rejected: [AtomicU64; Rejection::ALL.len()],
 }
 
-/// What is spoken on a connection.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Http1,
@@ -37,25 +37,25 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// A connection is there as long as what is returned.
+    /// Counts a connection until the returned guard is dropped.
     pub(crate) fn connection(self: &Arc<Self>, protocol: Protocol) -> Speaking {
         self.open[protocol as usize].fetch_add(1, Relaxed);
         self.accepted[protocol as usize].fetch_add(1, Relaxed);
         Speaking(Arc::clone(self), protocol)
     }
 
-    /// A request was refused.
+    /// Counts a rejected request.
     pub(crate) fn refused(&self, code: Code) {
         self.refused[code as usize].fetch_add(1, Relaxed);
     }
 
-    /// A subscriber was asked to come back later.
+    /// Counts a subscriber that was asked to come back later.
     pub fn rejected(&self, reason: Rejection) {
         tracing::debug!(reason = reason.name(), "a subscriber was asked to come back later");
         self.rejected[reason as usize].fetch_add(1, Relaxed);
     }
 
-    /// Protocol, connections that it is spoken on now, and connections that it ever was spoken on.
+    /// For each protocol: its name, open connections, and connections in total.
     pub fn connections(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
         let counts = self.open.iter().zip(&self.accepted);
         PROTOCOLS.iter().zip(counts).map(|(protocol, (open, accepted))| {
@@ -63,7 +63,7 @@ impl Counts {
         })
     }
 
-    /// Requests that were refused, by the code of the problem.
+    /// Rejected requests, by the code of the problem.
     pub fn refusals(&self) -> impl Iterator<Item = (Code, u64)> {
         Code::ALL.iter().zip(&self.refused).map(|(code, count)| (*code, count.load(Relaxed)))
     }
@@ -75,7 +75,7 @@ impl Counts {
     }
 }
 
-/// Somebody speaks HTTP as long as this exists.
+/// An open HTTP connection, for as long as this exists.
 #[derive(Debug)]
 pub(crate) struct Speaking(Arc<Counts>, Protocol);
 

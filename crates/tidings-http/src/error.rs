@@ -1,4 +1,4 @@
-//! What can go wrong, one enum per operation. (What a client is told is in `problem.rs`.)
+//! Errors, one enum per operation. (Errors as clients see them are in `problem.rs`.)
 
 use std::error::Error;
 use std::fmt;
@@ -7,18 +7,18 @@ use std::net::SocketAddr;
 
 use tidings_hub::InvalidMatcher;
 
-/// Any error, as bodies have them.
+/// Any error: the error type of bodies.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a configuration is no configuration. The operator's fault; the server does not start.
+/// Why a configuration is invalid. The operator's fault; the server does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// There is no address to listen on.
     NoAddress,
-    /// There are addresses to send readers away from, and no TLS to send them to.
+    /// There are addresses to redirect from, and no TLS to redirect to.
     RedirectWithoutTls,
-    /// Others than this machine can reach the address, and nothing keeps them from publishing.
+    /// Other machines can reach the address, and nothing keeps them from publishing.
     Unprotected {
         /// The address.
         address: SocketAddr,
@@ -28,16 +28,16 @@ pub enum ConfigError {
         /// The field of the configuration.
         name: &'static str,
     },
-    /// `event_bytes_max` is more than clients can be expected to take.
+    /// `event_bytes_max` is more than clients can be expected to accept.
     EventTooLarge {
-        /// The most it can be, in bytes.
+        /// Maximum value, in bytes.
         bytes_max: usize,
     },
     /// `head_bytes_max` is too little for a token, or more than is read at a time.
     HeadBytes {
-        /// The least it can be, in bytes.
+        /// Minimum value, in bytes.
         bytes_min: usize,
-        /// The most it can be, in bytes.
+        /// Maximum value, in bytes.
         bytes_max: usize,
     },
     /// A static file has the path of something that the server answers itself.
@@ -64,44 +64,44 @@ pub enum ConfigError {
         /// The name.
         name: String,
     },
-    /// A text is no public key in PEM of the kind its algorithm uses.
+    /// The text is not a public key in PEM of the kind that its algorithm uses.
     PublicKey {
         /// The name of the algorithm.
         algorithm: String,
     },
-    /// A text is no absolute `http` or `https` URL.
+    /// The text is not an absolute `http` or `https` URL.
     Url {
         /// The text.
         text: String,
     },
-    /// A text is no URL of a key set.
+    /// The text is not the URL of a key set.
     KeySetUrl {
         /// The text.
         text: String,
     },
-    /// A text is neither an address nor a network.
+    /// The text is neither an address nor a network.
     Network {
         /// The text.
         text: String,
     },
-    /// A key's topic matcher is none.
+    /// A topic matcher of a key is invalid.
     Matcher {
         /// The text.
         text: String,
         /// What is wrong with it.
         error: InvalidMatcher,
     },
-    /// A text is no host such as `hub.example`.
+    /// The text is not a host such as `hub.example`.
     Host {
         /// The text.
         text: String,
     },
-    /// A text is no web origin such as `https://example.com`.
+    /// The text is not a web origin such as `https://example.com`.
     Origin {
         /// The text.
         text: String,
     },
-    /// Every origin may use the hub, with the credentials of whoever looks at its page.
+    /// Every origin may use the hub with the credentials of its visitors.
     AnyOriginWithCredentials,
 }
 
@@ -138,29 +138,29 @@ impl fmt::Display for ConfigError {
             }
             Self::Algorithm { name } => write!(
                 f,
-                "{name:?} is no supported algorithm: HS256, HS384, HS512, RS256, RS384, RS512, \
+                "{name:?} is not a supported algorithm: HS256, HS384, HS512, RS256, RS384, RS512, \
                  ES256, ES384 and EdDSA are"
             ),
             Self::PublicKey { algorithm } => {
-                write!(f, "the key for {algorithm} is no public key of that kind in PEM")
+                write!(f, "the key for {algorithm} is not a public key of that kind in PEM")
             }
-            Self::Url { text } => write!(f, "{text:?} is no http or https URL"),
-            Self::KeySetUrl { text } => write!(f, "{text:?} is no http, https or file URL"),
+            Self::Url { text } => write!(f, "{text:?} is not an http or https URL"),
+            Self::KeySetUrl { text } => write!(f, "{text:?} is not an http, https or file URL"),
             Self::Network { text } => {
                 write!(f, "{text:?} is neither an address nor a network such as 10.0.0.0/8")
             }
-            Self::Matcher { text, .. } => write!(f, "{text:?} is no topic matcher"),
+            Self::Matcher { text, .. } => write!(f, "{text:?} is not a topic matcher"),
             Self::Host { text } => write!(
                 f,
-                "{text:?} is no host: give a name or an address without a port, or * for all"
+                "{text:?} is not a host: give a name or an address without a port, or * for all"
             ),
             Self::Origin { text } => write!(
                 f,
-                "{text:?} is no origin: give scheme, host and perhaps port, as in \
+                "{text:?} is not an origin: give scheme, host and port if any, as in \
                  https://example.com"
             ),
             Self::AnyOriginWithCredentials => {
-                f.write_str("credentials can be allowed only for origins that are named")
+                f.write_str("credentials can be allowed only for named origins")
             }
         }
     }
@@ -181,11 +181,11 @@ impl Error for ConfigError {
 pub enum BindError {
     /// The configuration is wrong.
     Config(ConfigError),
-    /// An address cannot be listened on: another process has it, or this one may not.
+    /// An address cannot be bound: another process has it, or this one lacks permission.
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
 }
@@ -194,7 +194,7 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(_) => f.write_str("the configuration is wrong"),
-            Self::Listen { address, .. } => write!(f, "{address} cannot be listened on"),
+            Self::Listen { address, .. } => write!(f, "cannot bind {address}"),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The `retry` of an event, which steers everybody who is subscribed.
+//! The `retry` of an event, which sets the reconnection time of all its subscribers.
 
 use crate::limits::EVENT_RETRY;
 
-/// What is sent for a reconnection time of `ms` milliseconds: the same, within [`EVENT_RETRY`].
+/// The reconnection time `ms`, in milliseconds, clamped to [`EVENT_RETRY`].
 pub fn bounded(ms: u64) -> u64 {
     let millis =
         |duration: std::time::Duration| duration.as_millis().try_into().unwrap_or(u64::MAX);

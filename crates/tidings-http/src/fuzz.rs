@@ -1,5 +1,5 @@
-//! What the fuzz targets in `fuzz/` call: what reads bytes of strangers, with what must hold
-//! whatever they are. Compiled for them only.
+//! Entry points for the fuzz targets in `fuzz/`: readers of untrusted bytes, with the properties
+//! that hold for every input. Compiled for fuzzing only.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -25,8 +25,8 @@ pub fn query(input: &[u8]) {
     }
 }
 
-/// Bytes as a token: nothing that this hub has not signed is good. The same bytes as the claims of
-/// a token that it has signed: they are refused or understood. Gives that token.
+/// The bytes as a token: a token that this hub has not signed is not valid. The same bytes as the
+/// claims of a token that it has signed: they are rejected or understood. Returns that token.
 pub fn token(input: &[u8]) -> String {
     if let Ok(text) = str::from_utf8(input) {
         assert!(token::granted(text, &[], keys()).is_err(), "nobody signed it");
@@ -48,7 +48,7 @@ pub fn keys() -> &'static [JwtKey] {
     &KEYS
 }
 
-/// Lines `name: value` as the headers of a request. Gives them.
+/// Lines `name: value` as the headers of a request. Returns them.
 pub fn headers(input: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in input.split(|byte| *byte == b'\n').take(20) {

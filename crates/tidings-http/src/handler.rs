@@ -1,4 +1,4 @@
-//! What answers the requests of a server.
+//! The trait of what answers the requests of a server.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::body::RequestBody;
 
 /// Answers requests: the hub's own routes, or an application with the hub mounted in it.
 ///
-/// A server has one for all its connections, and calls it for every request it lets in. The future
-/// is the one allocation that a request costs before it is looked at.
+/// A server has one handler for all its connections, and calls it for every request that it admits.
+/// The boxed future is the only allocation of a request before it is read.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers a request. Whatever goes wrong is an answer too.
+    /// Answers a request. An error is an answer too.
     fn handle(
         self: Arc<Self>,
         request: Request<RequestBody>,

@@ -3,26 +3,26 @@
 //!
 //! # How
 //!
-//! The library parses the request, so there is one HTTP parser to trust, and everything a request
-//! goes through (limits, access, CORS) it goes through here too. When the handler has an event
-//! stream to give, it puts it into the connection's [`Slot`] and never answers. The task that
-//! drives the connection looks into the slot after every turn, and when it is filled takes the
-//! connection apart, drops the library's half, and gives the socket and the response's head to the
-//! engine. From then on a shard writes the socket: no task, no waker, no HTTP buffers.
+//! The library parses the request, so there is only one HTTP parser to trust, and every check of a
+//! request (limits, access, CORS) applies here too. When the handler has an event stream to give,
+//! it puts it into the connection's [`Slot`] and never answers. The task that drives the connection
+//! looks into the slot after every turn, and when it is filled takes the connection apart, drops
+//! the library's half, and gives the socket and the response's head to the engine. From then on a
+//! shard writes the socket: no task, no waker, no HTTP buffers.
 //!
 //! # Why nothing is lost
 //!
-//! An earlier answer on the same connection may still wait in the library's write buffer when the
-//! socket did not take all of it. The library of today reads no further request before that is out,
-//! but does not promise so. What it does in any case is to flush at the end of every turn: the
-//! buffer is empty unless the last write was refused. That is noted, and then the socket is left
-//! with the library for another turn.
+//! An earlier answer on the same connection may still wait in the library's write buffer if the
+//! socket did not accept all of it. The current library reads no further request before that is
+//! sent, but does not promise so. In any case it flushes at the end of every turn: the buffer is
+//! empty unless the last write was incomplete. That is recorded, and then the socket is left with
+//! the library for another turn.
 //!
-//! Bytes that the client sent behind its request are dropped with the library's read buffer: an
+//! Bytes that the client sent after its request are dropped with the library's read buffer: an
 //! event stream has no end after which a next answer could come.
 //!
-//! Under TLS the same happens one layer up: the engine is given the socket with the TLS connection,
-//! and in it what is sealed and unsent. It sends that first.
+//! Under TLS the same happens one layer up: the engine gets the socket with the TLS connection,
+//! including records that are encrypted and not sent. It sends these first.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +54,7 @@ impl Slot {
         self.filled.load(Ordering::Acquire)
     }
 
-    /// Gives the socket to the engine, with what counts the connection.
+    /// Hands the socket to the engine, with the guard that counts the connection.
     pub(crate) fn hand_over(&self, engine: &Engine, socket: impl Transport, place: Option<Place>) {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(stream) = stream else { return };
@@ -66,7 +66,7 @@ impl Slot {
             Ok(Wire::Tls(socket, tls)) => {
                 engine.attach_tls_socket(opening, attachment, head, socket, tls);
             }
-            Err(error) => tracing::warn!(%error, "a socket could not be taken over"),
+            Err(error) => tracing::warn!(%error, "cannot hand over a socket"),
         }
     }
 }

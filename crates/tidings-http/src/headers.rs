@@ -1,6 +1,6 @@
-//! The names of the hub's own headers, and header values as text. Values are bytes (RFC 9110
-//! §5.5): those that are no UTF-8 become U+FFFD, which no grammar knows, so they void what they
-//! stand in and nothing beside it.
+//! The names of the hub's own headers, and header values as text. Values are bytes (RFC 9110 §5.5):
+//! invalid UTF-8 becomes U+FFFD, which no grammar allows, so it invalidates its own header and no
+//! other.
 
 use std::borrow::Cow;
 
@@ -31,8 +31,8 @@ pub fn joined<'a>(
     values.fold(first, |list, value| Cow::Owned(list.into_owned() + separator + &value))
 }
 
-/// An event id that a client sends back. It is UTF-8 (HTML §9.2.3); a client that writes its
-/// headers in Latin-1 means the characters with those numbers.
+/// An event id that a client sends back. It is UTF-8 (HTML §9.2.3); from a client that writes its
+/// headers in Latin-1, each byte is a character.
 pub fn event_id(value: &HeaderValue) -> Cow<'_, str> {
     match str::from_utf8(value.as_bytes()) {
         Ok(id) => Cow::Borrowed(id),

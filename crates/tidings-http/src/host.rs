@@ -1,7 +1,7 @@
-//! Which host a request is for: one, and one that can be (RFC 9112 §3.2, RFC 9113 §8.3.1).
+//! The host that a request names: exactly one, and a valid one (RFC 9112 §3.2, RFC 9113 §8.3.1).
 //!
-//! The hub itself is the same under every name. But what stands before it may choose by the name,
-//! and where the two would read different names from one request, somebody is being deceived.
+//! The hub itself is the same under every name. But a proxy in front of it may choose by the name,
+//! and if the two read different names from one request, one of them is being deceived.
 
 use std::net::Ipv6Addr;
 
@@ -10,24 +10,24 @@ use http::{Uri, Version};
 
 use crate::problem::{Code, Problem};
 
-/// Whether the request says which host it is for, as its version of HTTP demands. Asked of requests
-/// whose connections we serve; in a foreign server it is for that to ask.
+/// Checks that the request names its host as its version of HTTP requires. Only for requests on
+/// connections that we serve; another server has to check its own.
 pub(crate) fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let mut named = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
     let host = named.next();
     let wrong = if named.next().is_some() {
         "send one `Host`, not several"
     } else if host.is_some_and(|host| !is_host(host)) {
-        "`Host` is a name or an address, perhaps with a port: send `Host: hub.example:8080`"
+        "`Host` must be a name or an address, with a port if any: send `Host: hub.example:8080`"
     } else if version >= Version::HTTP_2 {
         let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
         match (authority, host) {
             (None, None) => "send `:authority`",
             (Some(authority), _) if !is_host(authority) => {
-                "`:authority` is a name or an address, perhaps with a port"
+                "`:authority` must be a name or an address, with a port if any"
             }
             (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
-                "`Host` says another host than `:authority`: send only `:authority`"
+                "`Host` and `:authority` name different hosts: send only `:authority`"
             }
             _ => return Ok(()),
         }
@@ -115,7 +115,7 @@ mod tests {
         for (version, none) in [(Version::HTTP_11, false), (Version::HTTP_10, true)] {
             assert!(checked(version, "/", &["a"]));
             assert_eq!(checked(version, "/", &[]), none);
-            // The target does not stand in for it.
+            // The target does not replace it.
             assert_eq!(checked(version, "http://a/", &[]), none);
             assert!(!checked(version, "/", &["a", "a"]));
             assert!(!checked(version, "/", &["a b"]));

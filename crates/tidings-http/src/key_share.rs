@@ -1,4 +1,4 @@
-//! Bounds on what all bearers of one key have of a hub together.
+//! Limits that all bearers of one key share.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -7,21 +7,21 @@ use tidings_engine::{Rejection, TopicShare};
 
 use crate::limiter::{Place, Rates, SHARED, Tally};
 
-/// Bounds on what all bearers of one key have of a hub together; `None` is no bound.
+/// Limits that all bearers of one key share; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyLimits {
-    /// Subscribers and long polls at once. At the edge: a subscriber is asked to come back later,
-    /// a long poll is answered 429.
+    /// Maximum concurrent subscribers and long polls. At the edge: a subscriber is asked to come
+    /// back later, a long poll gets 429.
     pub connections_max: Option<NonZeroU32>,
-    /// Bytes of events published per second. At the edge: 429, or a stream of events is read more
-    /// slowly.
+    /// Maximum bytes of events published per second. At the edge: 429, or a stream of events is
+    /// read more slowly.
     pub publish_bytes_max: Option<NonZeroU64>,
-    /// Topics begun with the key that have events ([`TopicShare`]). At the edge: 507 for an event
-    /// on another new one.
+    /// Maximum topics begun with the key that have events ([`TopicShare`]). At the edge: 507 for an
+    /// event on another new topic.
     pub topics_max: Option<NonZeroU32>,
 }
 
-/// What all bearers of one key have together, where that is bounded.
+/// What all bearers of one key use together, counted against their limits.
 #[derive(Debug)]
 pub struct KeyShare {
     connections: Option<Arc<Tally>>,
@@ -30,7 +30,7 @@ pub struct KeyShare {
 }
 
 impl KeyShare {
-    /// The share that `limits` bound; `None` if nothing is bounded.
+    /// The share for `limits`; `None` if nothing is limited.
     pub(crate) fn new(limits: KeyLimits) -> Option<Arc<Self>> {
         let KeyLimits { connections_max, publish_bytes_max, topics_max } = limits;
         (limits != KeyLimits::default()).then(|| {
@@ -42,11 +42,11 @@ impl KeyShare {
         })
     }
 
-    /// Counts a subscriber or a long poll in, until what is returned is dropped.
+    /// Counts a subscriber or a long poll until the returned place is dropped.
     ///
     /// # Errors
     ///
-    /// [`Rejection::KeyConnections`] if there are as many as there may be.
+    /// [`Rejection::KeyConnections`] if the limit is reached.
     pub fn connect(share: Option<&Self>) -> Result<Option<Place>, Rejection> {
         let tally = share.and_then(|share| share.connections.as_ref());
         Tally::enter_if(tally, Some(SHARED)).ok_or(Rejection::KeyConnections)
@@ -57,7 +57,7 @@ impl KeyShare {
         self.publish_bytes.as_ref()
     }
 
-    /// The topics that may be begun.
+    /// The share of topics.
     pub fn topics(&self) -> Option<&Arc<TopicShare>> {
         self.topics.as_ref()
     }

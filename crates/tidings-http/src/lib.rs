@@ -1,5 +1,5 @@
-//! What is between a socket and the answer to a request: everything of the Tidings hub that
-//! concerns HTTP and is of no one protocol.
+//! The HTTP layer of the Tidings hub: everything between a socket and the answer to a request that
+//! is not specific to one protocol.
 //!
 //! # A request travels
 //!
@@ -8,8 +8,8 @@
 //! identifies the caller ([`auth`]), reads the body ([`whole_body`]), charges the caller
 //! ([`quota`]), asks the [`Engine`](tidings_engine::Engine), and gives an
 //! [`Answer`](answer::Answer) or a [`Problem`](problem::Problem). An answer that is an event stream
-//! leaves by one of two ways with the same headers: over HTTP/1.1 the socket is handed to the
-//! engine; else the engine feeds a response body. All that a handler may reach is in
+//! is sent in one of two ways with the same headers: over HTTP/1.1 the socket is handed to the
+//! engine; otherwise the engine feeds a response body. Everything that a handler can use is in
 //! [`State`](state::State).
 //!
 //! A protocol beside the native API is a [`Face`]. An application with the hub in its router is a
@@ -17,7 +17,7 @@
 //!
 //! # Example
 //!
-//! A server that knows one path:
+//! A server with one path:
 //!
 //! ```
 //! use std::pin::Pin;

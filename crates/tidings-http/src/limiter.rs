@@ -1,8 +1,7 @@
-//! Counting what somebody has, and how fast somebody goes.
+//! Limits on how many of something a client has at once, and on its rate.
 //!
-//! What is remembered is bounded by what there is: a [`Tally`] has an entry for each key that holds
-//! something now, and [`Rates`] one for each that was charged in the last second, up to
-//! [`RATES_MAX`].
+//! Memory is bounded: a [`Tally`] has an entry for each key that holds something now, and [`Rates`]
+//! one for each that was charged in the last second, up to [`RATES_MAX`].
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -12,14 +11,14 @@ use std::time::{Duration, Instant};
 use crate::limits::RATES_MAX;
 use crate::quota_key::Key;
 
-/// How many of something everybody has now.
+/// How many of something each key has now, up to a maximum.
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) max: u32,
     counts: Mutex<HashMap<Key, u32>>,
 }
 
-/// One of the things that a [`Tally`] counts; dropping it counts it out.
+/// One of the things that a [`Tally`] counts, until it is dropped.
 #[derive(Debug)]
 pub struct Place {
     tally: Arc<Tally>,
@@ -31,7 +30,8 @@ impl Tally {
         Self { max, counts: Mutex::default() }
     }
 
-    /// Counts one in, unless there are the most and `more` already; says how many there are then.
+    /// Counts one more for `key`, unless it has the maximum plus `more` already; returns how many
+    /// it then has.
     pub(crate) fn enter(self: &Arc<Self>, key: Key, more: u32) -> Option<(Place, u32)> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(key).or_insert(0);
@@ -42,7 +42,7 @@ impl Tally {
         Some((Place { tally: Arc::clone(self), key }, *count))
     }
 
-    /// The same where there may be no bound, or nobody known to be counted. `None` if it is full.
+    /// The same where there may be no limit or no known key. `None` if the limit is reached.
     pub(crate) fn enter_if(tally: Option<&Arc<Self>>, key: Option<Key>) -> Option<Option<Place>> {
         match tally.zip(key) {
             Some((tally, key)) => tally.enter(key, 0).map(|(place, _)| Some(place)),
@@ -63,8 +63,8 @@ impl Drop for Place {
     }
 }
 
-/// An allowance of events, or of bytes, for everybody, that refills at a steady rate up to one
-/// second's worth.
+/// An allowance of events or bytes for each key, which refills at a steady rate up to one second's
+/// worth.
 ///
 /// By the generic cell rate algorithm (ITU-T I.371): one number per publisher, the moment at which
 /// its allowance would be full again. It may be overdrawn by one request; the next waits for it.
@@ -78,13 +78,13 @@ pub(crate) struct Rates {
 #[derive(Debug, Default)]
 struct Table {
     full_at_ns: HashMap<Key, u64>,
-    /// Who has paid back is forgotten when the table is full, at the most once a second.
+    /// When a full table last forgot the keys with a full allowance: at most once a second.
     swept_at_ns: Option<u64>,
 }
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// The allowance of those who are not known, or came when the table was full.
+/// The key of publishers that are unknown, or came when the table was full.
 pub(crate) const SHARED: Key = 0;
 
 impl Rates {
@@ -93,7 +93,7 @@ impl Rates {
         Self { per_second, started: Instant::now(), table: Mutex::default() }
     }
 
-    /// What is there after a second without any charge.
+    /// The full allowance: one second's worth.
     pub(crate) fn per_second(&self) -> usize {
         usize::try_from(self.per_second).unwrap_or(usize::MAX)
     }
@@ -145,12 +145,12 @@ mod tests {
         let second = tally.enter(7, 0).unwrap();
         assert_eq!((first.1, second.1), (1, 2));
         assert!(tally.enter(7, 0).is_none());
-        assert!(tally.enter(8, 0).is_some(), "another one is not concerned");
+        assert!(tally.enter(8, 0).is_some(), "another key is not affected");
         assert_eq!(tally.enter(7, 1).map(|(_, count)| count), Some(3));
         drop(first);
         assert!(tally.enter(7, 0).is_some());
         drop(second);
-        assert!(tally.counts.lock().unwrap().is_empty(), "nobody is remembered who has nothing");
+        assert!(tally.counts.lock().unwrap().is_empty(), "a key that holds nothing is forgotten");
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
     fn an_allowance_that_a_batch_has_overdrawn_is_paid_back() {
         let rates = Rates::new(NonZeroU32::new(10).unwrap());
         assert_eq!(rates.charge(1, 30, 0), Duration::from_millis(2100));
-        assert!(rates.charge(2, 0, 0).is_zero(), "by nobody else");
+        assert!(rates.charge(2, 0, 0).is_zero(), "another key is not affected");
         assert!(!rates.charge(1, 0, 2 * SECOND_NS).is_zero());
         assert!(rates.charge(1, 0, 2 * SECOND_NS + SECOND_NS / 10).is_zero());
     }
@@ -195,18 +195,21 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_rates_does_not_grow_for_ever() {
+    fn the_table_of_rates_does_not_grow_forever() {
         let rates = Rates::new(NonZeroU32::new(1).unwrap());
         for key in 1..=2 * RATES_MAX as u64 {
             rates.charge(key, 1, 0);
         }
         let late = 2 * RATES_MAX as u64 + 1;
-        assert!(!rates.charge(late, 0, 0).is_zero(), "who is too late shares with the others");
+        assert!(
+            !rates.charge(late, 0, 0).is_zero(),
+            "a key that comes too late shares with the others"
+        );
         assert!(rates.table.lock().unwrap().full_at_ns.len() <= RATES_MAX + 1);
         assert!(rates.charge(late, 1, SECOND_NS) == Duration::from_secs(1));
         assert!(
             rates.table.lock().unwrap().full_at_ns.len() <= 2,
-            "who has paid back is forgotten"
+            "a key with a full allowance is forgotten"
         );
     }
 }

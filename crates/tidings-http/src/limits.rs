@@ -4,24 +4,24 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// The payload of one event, in bytes. An event is kept whole in memory a few times on its way
-/// (request, draft, frame), and a subscriber takes it whole. At the edge: 413.
+/// Maximum payload of one event, in bytes. An event is in memory a few times on its way (request,
+/// draft, frame), and a subscriber receives it whole. At the edge: 413.
 pub const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// What [`EVENT_BYTES_MAX`] can be raised to: what our own decoder accepts, less room for the other
 /// fields.
 pub const EVENT_BYTES_CEILING: usize = tidings_codec::limits::EVENT_BYTES_MAX - (64 << 10);
 
-/// An event type or id that a publisher brings, in bytes. Each delivery carries them; an id comes
-/// back in a request head. At the edge: 400.
+/// Maximum event type or id of a publisher, in bytes. Each delivery carries them; an id comes back
+/// in a request head. At the edge: 400.
 pub const FIELD_BYTES_MAX: usize = 1024;
 
-/// What a stream of events may hold without counting in the room for bodies
-/// ([`BODIES_BYTES_MAX`]): the usual line that is cut by the end of a packet. At the edge: it takes
-/// room, and the event that is begun must come at the lowest rate ([`BODY_RATE_MIN`]).
+/// Bytes that a stream of events may hold without counting in the room for bodies
+/// ([`BODIES_BYTES_MAX`]): a typical line, cut by the end of a packet. At the edge: it takes room,
+/// and the unfinished event must arrive at the minimum rate ([`BODY_RATE_MIN`]).
 pub const STREAM_BYTES_FREE: usize = 4 << 10;
 
-/// Time between two parts of any other body. At the edge: 408.
+/// Maximum time between two parts of any other body. At the edge: 408.
 pub const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// The lowest rate at which a body that is read whole must come, in bytes a second, once it has
@@ -35,86 +35,85 @@ pub const BODY_RATE_MIN: usize = 8 << 10;
 /// after [`BODY_PAUSE_MAX`] 503.
 pub const BODIES_BYTES_MAX: usize = 64 << 20;
 
-/// Time for a request head, from its first byte on. At the edge: 408, and the connection is closed.
+/// Maximum time for a request head, from its first byte. At the edge: 408, and the connection is
+/// closed.
 pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Time without a request after which a connection is closed. More than the minute that proxies
 /// commonly keep theirs, so that they are the ones to close.
 pub const IDLE_MAX: Duration = Duration::from_secs(75);
 
-/// A request head, in bytes: a topic of the longest kind, percent-encoded, and a token. Also what
-/// is read of a body at a time. At the edge: 431.
+/// Maximum request head, in bytes: the longest topic, percent-encoded, and a token. Also the bytes
+/// of a body that are read at a time. At the edge: 431.
 pub const HEAD_BYTES_MAX: usize = 32 << 10;
 
 /// What [`HEAD_BYTES_MAX`] can be lowered to: room for a token.
 pub const HEAD_BYTES_MIN: usize = 4 << 10;
 
-/// What is read from an HTTP/1.1 connection at a time, in bytes. What [`HEAD_BYTES_MAX`] can be
-/// raised to.
+/// Bytes that are read from an HTTP/1.1 connection at a time. What [`HEAD_BYTES_MAX`] can be raised
+/// to.
 pub const READ_BYTES_MAX: usize = 64 << 10;
 
-/// Fields of a request head. The HTTP library's own bound, which it keeps on the stack as long as
-/// nobody sets another. At the edge: 431.
+/// Maximum fields in a request head. This is the HTTP library's own limit, for which it uses the
+/// stack. At the edge: 431.
 pub const HEAD_FIELDS_MAX: usize = 100;
 
-/// Connections at once. Each costs a task and buffers, about 16 KiB. At the edge: new ones have
-/// the places of [`RESERVE_CONNECTIONS`].
+/// Maximum concurrent connections. Each costs a task and buffers, about 16 KiB. At the edge: new
+/// ones take the places of [`RESERVE_CONNECTIONS`].
 pub const CONNECTIONS_MAX: usize = 16_384;
 
-/// Connections beyond [`CONNECTIONS_MAX`] on which only probes are answered, and everybody else
-/// learns when to come back: a hub that is full is neither dead nor silent. At the edge: new
-/// ones wait in the system's queue.
+/// Connections beyond [`CONNECTIONS_MAX`] on which only probes are answered, and other clients are
+/// asked to come back later: a full hub is neither dead nor silent. At the edge: new ones wait in
+/// the system's queue.
 pub const RESERVE_CONNECTIONS: usize = 32;
 
-/// How long one of [`RESERVE_CONNECTIONS`] lasts, from its first byte to its last: a probe is one
+/// Maximum time for one of [`RESERVE_CONNECTIONS`], from its first byte to its last: a probe is one
 /// small request. At the edge: it is cut.
 pub const RESERVE_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// Connections that one address may have beyond its bound
-/// ([`HttpConfig::connections_per_address_max`](crate::HttpConfig)) and be told so. At the edge: a
-/// new one is closed at once.
+/// Connections beyond the limit of one address
+/// ([`HttpConfig::connections_per_address_max`](crate::HttpConfig)) whose requests are still
+/// answered, with the reason. At the edge: a new one is closed at once.
 pub const EXCESS_CONNECTIONS_MAX: u32 = 16;
 
-/// Publishers whose rate is remembered, where there is a bound for it: those of the last second.
+/// Maximum publishers whose rate is tracked, if there is a limit for it: those of the last second.
 /// Each costs about 32 bytes. At the edge: further ones share one allowance.
 pub const RATES_MAX: usize = 65_536;
 
 /// Connections that the system holds until they are accepted: a burst of reconnecting subscribers.
-/// The system has a bound of its own (`net.core.somaxconn`). At the edge: a connect is tried again,
-/// a second later.
+/// The system has a limit of its own (`net.core.somaxconn`). At the edge: a client's connect is
+/// retried a second later.
 pub const BACKLOG: i32 = 4096;
 
-/// How long the listener waits after it could not accept, at first and at the most: it doubles.
+/// Pause of the listener after a failed accept, first and maximum: it doubles.
 pub const ACCEPT_PAUSE: (Duration, Duration) =
     (Duration::from_millis(10), Duration::from_millis(1000));
 
-/// Streams at once on one HTTP/2 connection: a proxy may send all its subscribers through one. Each
-/// costs about 3 KiB. At the edge: the client waits.
+/// Maximum concurrent streams on one HTTP/2 connection: a proxy may send all its subscribers
+/// through one. Each costs about 3 KiB. At the edge: the client waits.
 pub const STREAMS_MAX: u32 = 1024;
 
-/// What one HTTP/2 stream may have unsent, in bytes: more would only be memory that a slow reader
-/// holds.
+/// Maximum unsent bytes of one HTTP/2 stream: more would only be memory that a slow reader holds.
 pub const STREAM_SEND_BYTES_MAX: usize = 32 << 10;
 
-/// What a TLS connection may hold that is not sealed or not sent, in bytes: one record (RFC 8446
-/// §5.1). At the edge: HTTP waits, and with it whoever writes.
+/// Maximum bytes that a TLS connection holds before encrypting or sending them: one record (RFC
+/// 8446 §5.1). At the edge: HTTP waits, and so does the writer.
 pub const TLS_SEND_BYTES_MAX: usize = 16 << 10;
 
-/// What an HTTP/2 client may send before we have read it, in bytes: per stream, and per connection.
+/// Bytes that an HTTP/2 client may send before we have read them: per stream, and per connection.
 pub const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 
 /// See [`STREAM_WINDOW_BYTES`].
 pub const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 
-/// A silent HTTP/2 connection is asked so often whether it is still there, and cut if no answer
-/// comes in time.
+/// Interval of pings on a silent HTTP/2 connection, which is cut if no answer arrives in time.
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// See [`PING_INTERVAL`].
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// After an answer that did not need the rest of the request, the rest is read and thrown away for
-/// so long: else the system would reset the connection and the client never see the answer.
+/// How long the rest of a request is read and discarded after an answer that did not need it:
+/// otherwise the system would reset the connection, and the client would never see the answer.
 pub const LINGER_MAX: Duration = Duration::from_secs(2);
 
 /// The same after the answer to a publisher whose topic somebody else has ended. Short, for some
@@ -122,48 +121,47 @@ pub const LINGER_MAX: Duration = Duration::from_secs(2);
 /// reset.
 pub const STOP_LINGER_MAX: Duration = Duration::from_millis(50);
 
-/// Tokens that are remembered as good. Each costs its own length and its matchers, about 1 KiB. At
-/// the edge: all are forgotten, and verified again when they come.
+/// Maximum verified tokens that are remembered. Each costs its own length and its matchers, about 1
+/// KiB. At the edge: all are forgotten, and verified again on their next use.
 pub const TOKENS_KEPT_MAX: usize = 1024;
 
-/// How old the keys of a set that is read from a URL become before it is read again.
+/// Age at which the keys of a set at a URL are read again.
 pub const KEY_SET_AGE_MAX: Duration = Duration::from_secs(600);
 
-/// How long after one try to read a key set the next one is made. At the edge: tokens are verified
-/// with the keys that are known.
+/// Minimum time between two attempts to read a key set. At the edge: tokens are verified with the
+/// known keys.
 pub const KEY_SET_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long reading a key set may take, during which the requests that need it wait. At the edge:
-/// the same.
+/// Maximum time to read a key set, while the requests that need it wait. At the edge: the same.
 pub const KEY_SET_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Bytes of a key set. At the edge: it is not read.
+/// Maximum size of a key set, in bytes. At the edge: it is not read.
 pub const KEY_SET_BYTES_MAX: usize = 256 << 10;
 
-/// Keys of a set. At the edge: the rest is not used.
+/// Maximum keys of a set. At the edge: the rest are not used.
 pub const KEY_SET_KEYS_MAX: usize = 100;
 
-/// How long a good token is good without another look: the time after which a key that was taken
-/// back is of no more use.
+/// How long a verified token is accepted without verifying it again: the time after which a revoked
+/// key no longer works.
 pub const TOKEN_KEPT: Duration = Duration::from_secs(60);
 
-/// When the server leaves: how long those who have connected, and said nothing yet, may take for
-/// their first word. At the edge: they are cut.
+/// During a shutdown, the maximum time for the first byte of a connection that has sent nothing
+/// yet. At the edge: it is cut.
 pub const FIRST_WORD_MAX: Duration = Duration::from_millis(500);
 
-/// How often a request that lasts looks at the wall clock for the end of its token.
+/// How often a long-lived request checks whether its token has expired by the wall clock.
 pub(crate) const EXPIRY_LOOK: Duration = Duration::from_secs(60);
 
-/// `SETTINGS`, `PING` and empty `DATA` frames that one HTTP/2 connection may send at once: clients
-/// send a few, those that measure the line a ping for every round trip. At the edge: the connection
-/// is closed.
+/// `SETTINGS`, `PING` and empty `DATA` frames that one HTTP/2 connection may send in a burst:
+/// clients send a few, or a ping for every round trip if they measure the connection. At the edge:
+/// the connection is closed.
 pub(crate) const CONTROL_FRAMES_BURST: u32 = 1_000;
 
-/// How many more of them may come in a second.
+/// How many more of them may come per second.
 pub(crate) const CONTROL_FRAMES_PER_S: u32 = 100;
 
-/// The reconnection time that an event can set for its subscribers (`retry`), shortest and longest.
-/// Shorter, and a hub that is away is asked in a storm by everybody; longer, and they never come
-/// back. At the edge: the nearest of the two is sent.
+/// Shortest and longest reconnection time that an event can set for its subscribers (`retry`). Any
+/// shorter, and all of them would storm a hub that is down; any longer, and they would never come
+/// back. At the edge: the nearer of the two is sent.
 pub const EVENT_RETRY: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60);

@@ -15,7 +15,7 @@ use crate::room::Seat;
 use crate::shared::Shared;
 use crate::visit::{Door, Visit};
 
-/// An address that is listened on.
+/// A bound address that is listened on.
 pub(crate) struct Listener {
     socket: std::net::TcpListener,
     address: SocketAddr,
@@ -47,27 +47,27 @@ impl Listener {
         Ok(Self { socket, address, door })
     }
 
-    /// With the port that the system chose.
+    /// The address, with the port that the system chose.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Enters the runtime.
+    /// Registers it with the runtime.
     pub(crate) fn start(self) -> io::Result<Accepting> {
         let listener = TcpListener::from_std(self.socket)?;
         Ok(Accepting { listener, door: self.door })
     }
 }
 
-/// A listener that runs.
+/// A running listener.
 pub(crate) struct Accepting {
     listener: TcpListener,
     door: Door,
 }
 
 impl Accepting {
-    /// Accepts for ever. What goes wrong with one connection is that connection's; what goes wrong
-    /// with all (descriptors or memory run out) passes, so it waits a little and tries again.
+    /// Accepts connections forever. An error of one connection concerns only that one; an error of
+    /// all (descriptors or memory run out) is temporary, so it waits a little and tries again.
     pub(crate) async fn run(self, shared: Shared) {
         let mut pause = ACCEPT_PAUSE.0;
         loop {
@@ -90,7 +90,7 @@ impl Accepting {
     }
 }
 
-/// Serves a connection to its end; on a seat of the reserve, for a moment.
+/// Serves a connection until it ends; on a reserve seat, only for a moment.
 async fn serve(stream: TcpStream, mut visit: Visit, seat: Seat, door: Door, shared: Shared) {
     match seat {
         Seat::Regular(permit) => {
@@ -114,10 +114,10 @@ impl std::fmt::Debug for Listener {
 
 fn listening_socket(address: SocketAddr, all: &[SocketAddr]) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restarted server need not wait for the connections of the one before to be forgotten.
+    // A restarted server need not wait until the system forgets the connections of its predecessor.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
-    // `[::]` takes IPv4 too, unless somebody asked for that by name.
+    // `[::]` accepts IPv4 too, unless an IPv4 address with the same port is configured.
     let v4_too = all.iter().any(|other| other.is_ipv4() && other.port() == address.port());
     if address.is_ipv6() && v4_too {
         socket.set_only_v6(true)?;
@@ -129,22 +129,21 @@ fn listening_socket(address: SocketAddr, all: &[SocketAddr]) -> io::Result<std::
     Ok(socket.into())
 }
 
-/// Sets what connections inherit from the socket that accepts them, so that it need not be said for
-/// each. A socket that refuses an option is still a socket.
+/// Sets the options that connections inherit from the listening socket, so that they need not be
+/// set for each. A socket that rejects an option still works.
 fn prepare(socket: &Socket) {
-    // An answer is written at once and must leave at once.
+    // An answer is written as a whole and should be sent at once.
     if let Err(error) = socket.set_tcp_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was not set");
     }
-    // A publisher's stream may be silent for an hour; a peer that is gone should not be waited for
-    // so long.
+    // A publisher's stream may be silent for an hour; a peer that is gone should be noticed sooner.
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
     if let Err(error) = socket.set_tcp_keepalive(&keepalive) {
         tracing::debug!(%error, "TCP keep-alive was not set");
     }
 }
 
-/// Silence after which TCP asks whether the peer is there.
+/// Idle time after which TCP probes the peer.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 fn is_of_one_connection(error: &io::Error) -> bool {
@@ -159,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_inherits_what_the_listener_was_told() {
+    fn a_connection_inherits_the_options_of_its_listener() {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = listening_socket(address, &[address]).unwrap();
         let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! What one publisher may publish per second.
+//! How much one publisher may publish per second.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl<'a> Meter<'a> {
         events.max(bytes).unwrap_or_default()
     }
 
-    /// The most events that should be taken at once, so that what is taken is evenly spread.
+    /// Maximum events to take at once, so that they are spread evenly.
     pub fn events_max(&self) -> usize {
         self.events.map_or(usize::MAX, |(rates, _)| rates.per_second())
     }

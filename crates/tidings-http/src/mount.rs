@@ -2,14 +2,14 @@
 //!
 //! # How the engine gets the socket
 //!
-//! A request that came to a server passes through the application's router and its layers and
-//! arrives here as any other. If the answer is an event stream, it goes back through
-//! the same layers as a response without a body, with the stream beside it among its extensions
-//! ([`Parked`]). The server takes the stream out, with whatever headers the layers have added, and
-//! hands it over as if there were no application. So layers may check, refuse and add headers, but
-//! what they do to the body of an event stream does not happen.
+//! A request to a server passes through the application's router and its layers and arrives here
+//! like any other. If the answer is an event stream, it returns through the same layers as a
+//! response without a body, with the stream in its extensions ([`Parked`]). The server takes the
+//! stream out, with the headers that the layers have added, and hands it over as if there were no
+//! application. So layers may check and reject requests and add headers, but changes to the body of
+//! an event stream have no effect.
 //!
-//! Where the application serves connections itself nobody waits for a parked stream, and the
+//! If the application serves connections itself, no server waits for a parked stream, and the
 //! response has a body that a shard feeds.
 
 use std::convert::Infallible;
@@ -31,15 +31,16 @@ use crate::response_body::{Body, Response};
 use crate::state::State;
 use crate::stream::{self, Stream};
 
-/// A [`Handler`] as a `tower` service, for a router of an application. Clones are the same hub.
+/// A [`Handler`] as a `tower` service, for the router of an application. Clones refer to the same
+/// hub.
 #[derive(Clone)]
 pub struct HandlerService {
     state: Arc<State>,
     handler: Arc<dyn Handler>,
 }
 
-/// Who is at the other end of the connection of a request, for the limits by address: an extension
-/// of requests by which an application that serves connections itself says so.
+/// The peer address of a request's connection, for limits per address: a request extension that is
+/// set by an application that serves connections itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
@@ -94,8 +95,8 @@ impl std::fmt::Debug for HandlerService {
     }
 }
 
-/// An application with the hub mounted in it, as what answers the requests of a server. What it
-/// answers is an event stream again, if the hub within it gave one.
+/// An application with the hub mounted in it, as the handler of a server. Its answer is an event
+/// stream again if the hub within it gave one.
 pub struct Mounted<S> {
     application: S,
     state: Arc<State>,
@@ -137,11 +138,11 @@ where
     }
 }
 
-/// Among the extensions of a request: the server of this hub waits for a parked stream.
+/// A request extension: the server of this hub waits for a parked stream.
 #[derive(Clone)]
 struct Awaited(Arc<State>);
 
-/// An event stream among the extensions of its response.
+/// A response extension: the event stream.
 #[derive(Clone)]
 struct Parked(Arc<Mutex<Option<Box<Stream>>>>);
 

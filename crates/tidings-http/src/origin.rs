@@ -1,10 +1,10 @@
-//! Origins of web pages, as they are compared (RFC 6454 §4 and §5): by scheme, host and port, where
-//! a default port is as good as none and names have no case.
+//! Origins of web pages, compared by scheme, host and port (RFC 6454 §4 and §5); a default port
+//! counts as none, and names are case-insensitive.
 
 use url::Url;
 
 /// `text` in the form browsers send: scheme and host in lower case, no default port. `None` if it
-/// is no origin: it has no scheme, or a path, or a user.
+/// is not an origin: it has no scheme, or it has a path or a user.
 pub fn canonical(text: &str) -> Option<String> {
     if text == "null" {
         return Some(text.to_owned()); // what pages from files and in sandboxes send
@@ -15,7 +15,7 @@ pub fn canonical(text: &str) -> Option<String> {
         return None;
     }
     if !matches!(&*scheme.to_ascii_lowercase(), "http" | "https") {
-        // Extensions and apps have schemes of their own, whose ports nobody knows.
+        // Extensions and apps have schemes of their own, with unknown default ports.
         let parsed: http::uri::Authority = authority.parse().ok()?;
         return Some(format!("{scheme}://{parsed}").to_ascii_lowercase());
     }
@@ -23,13 +23,13 @@ pub fn canonical(text: &str) -> Option<String> {
     url.map(|url| url.origin().ascii_serialization())
 }
 
-/// Whether two origins are one.
+/// Whether two origins are the same.
 pub(crate) fn are_same(one: &str, other: &str) -> bool {
     one == other || canonical(one).is_some_and(|one| canonical(other) == Some(one))
 }
 
-/// Whether a page of `origin` is one of the host that a request was sent to. A hub behind a proxy
-/// does not know by which scheme the request began its way, so the page's own counts.
+/// Whether `origin` is that of the host that a request was sent to. A hub behind a proxy does not
+/// know which scheme the client used, so the scheme of the page counts.
 pub(crate) fn is_of_host(origin: &str, authority: &str) -> bool {
     match origin.split_once("://") {
         Some((scheme, _)) if matches!(&*scheme.to_ascii_lowercase(), "http" | "https") => {

@@ -1,5 +1,5 @@
-//! What clients are told when something is wrong (RFC 9457): status, stable code, public sentence,
-//! and what to do. The private cause goes to the log and nowhere else.
+//! Errors as clients see them (RFC 9457): status, stable code, public sentence, and what to do. The
+//! private cause goes to the log and nowhere else.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::answer;
 use crate::response_body::Response;
 
-/// An error as a client sees it. One word long, so that what goes well is not slowed by it.
+/// An error as a client sees it. Boxed to one pointer, so that success stays fast.
 #[derive(Debug)]
 pub struct Problem(Box<Parts>);
 
@@ -30,7 +30,7 @@ struct Parts {
 pub(crate) struct Linger(pub(crate) Duration);
 
 impl Problem {
-    /// A problem of a kind, and what to do about this one.
+    /// A problem with this code, and what to do about it.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Parts {
             code,
@@ -62,14 +62,14 @@ impl Problem {
         self
     }
 
-    /// Says which of many is meant: line 17, or event 17.
+    /// Names the item that is wrong, such as line 17 or event 17.
     #[must_use]
     pub fn at(mut self, kind: &str, number: u64) -> Self {
         self.0.detail = format!("{kind} {number}: {}", self.0.detail).into();
         self.with(kind, number)
     }
 
-    /// What kind of problem it is.
+    /// The kind of problem.
     pub fn code(&self) -> Code {
         self.0.code
     }
@@ -113,7 +113,7 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// Every kind of problem. The names are part of the interface and are never changed.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $status:ident $name:literal $title:literal;)*) => {
-        /// What kind of problem it is.
+        /// The kind of problem.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code {
             $($(#[$doc])* $variant,)*
@@ -148,35 +148,34 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The path or a `topic` names no topic one can publish to.
-    InvalidTopic BAD_REQUEST "invalid_topic" "This is no topic.";
-    /// The path or `?topic=` names no topic or pattern one can subscribe to.
-    InvalidMatcher BAD_REQUEST "invalid_matcher" "This is no topic or topic pattern.";
+    /// The path or a `topic` is not a topic that one can publish to.
+    InvalidTopic BAD_REQUEST "invalid_topic" "This is not a valid topic.";
+    /// The path or `?topic=` is not a topic or pattern that one can subscribe to.
+    InvalidMatcher BAD_REQUEST "invalid_matcher" "This is not a valid topic or topic pattern.";
     /// An event type or id is empty, too long, reserved, or holds a character that would break the
     /// stream.
     InvalidField BAD_REQUEST "invalid_field" "An event cannot have this type or id.";
-    /// The query has a parameter that is not known, is there twice, or has no meaning together with
-    /// another.
+    /// The query has a parameter that is unknown, repeated, or in conflict with another.
     InvalidQuery BAD_REQUEST "invalid_query" "The query is not understood.";
-    /// A parameter of the query has a value that it cannot have.
-    InvalidParameter BAD_REQUEST "invalid_parameter" "A parameter has a value it cannot have.";
+    /// A parameter of the query has an invalid value.
+    InvalidParameter BAD_REQUEST "invalid_parameter" "A parameter has an invalid value.";
     /// Text that must be UTF-8 is not.
     InvalidUtf8 BAD_REQUEST "invalid_utf8" "The text is not UTF-8.";
-    /// A line of a batch is no event; `line` says which.
-    InvalidLine BAD_REQUEST "invalid_line" "A line of the batch is no event.";
+    /// A line of a batch is not a valid event; `line` says which.
+    InvalidLine BAD_REQUEST "invalid_line" "A line of the batch is not a valid event.";
     /// The request was not sent over TLS.
-    TlsRequired BAD_REQUEST "tls_required" "Only TLS is spoken here.";
-    /// The request does not say which host it is for, or says it twice, or names what can be none.
-    InvalidHost BAD_REQUEST "invalid_host" "It is not clear which host is meant.";
-    /// An open hub was asked for by a foreign name.
+    TlsRequired BAD_REQUEST "tls_required" "Only TLS is accepted here.";
+    /// The request names no host, more than one, or an invalid one.
+    InvalidHost BAD_REQUEST "invalid_host" "The request does not name one valid host.";
+    /// An open hub was requested under a foreign name.
     HostNotAllowed MISDIRECTED_REQUEST "host_not_allowed" "The hub does not answer for this host.";
-    /// The body ended before its announced end, or is not framed as HTTP says.
-    TruncatedBody BAD_REQUEST "truncated_body" "The body did not arrive whole.";
-    /// There is no token, and one is needed.
-    TokenRequired UNAUTHORIZED "token_required" "A token is needed.";
-    /// There is a token, and it is not good; the detail says why.
+    /// The body ended before its announced end, or violates the framing of HTTP.
+    TruncatedBody BAD_REQUEST "truncated_body" "The body is incomplete.";
+    /// There is no token, and one is required.
+    TokenRequired UNAUTHORIZED "token_required" "A token is required.";
+    /// The token is not valid; the detail says why.
     TokenInvalid UNAUTHORIZED "token_invalid" "The token is not accepted.";
-    /// The token is good but not for this topic.
+    /// The token is valid, but not for this topic.
     NotGranted FORBIDDEN "not_granted" "The token does not allow this.";
     /// A web page of another origin tried to use the hub.
     OriginNotAllowed FORBIDDEN "origin_not_allowed" "Pages of this origin may not use the hub.";
@@ -184,15 +183,16 @@ codes! {
     NotFound NOT_FOUND "not_found" "There is nothing here.";
     /// The topic has no events.
     TopicUnknown NOT_FOUND "topic_unknown" "The topic has no events.";
-    /// No subscriber has, or lately had, this name.
+    /// No current or recent subscriber has this name.
     ConnectionUnknown NOT_FOUND "connection_unknown" "There is no such connection.";
-    /// The path does not know this method; `Allow` says which it knows.
-    MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "This method has no meaning here.";
+    /// The path does not support this method; `Allow` lists those that it does.
+    MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed"
+        "This path does not support the method.";
     /// The client accepts neither an event stream nor JSON.
     NotAcceptable NOT_ACCEPTABLE "not_acceptable" "No representation is acceptable to the client.";
     /// The id of the event is that of another event on its topic.
     IdReused CONFLICT "id_reused" "Another event on the topic has this id.";
-    /// The topic of the body was ended by somebody else while the body was being sent.
+    /// Another client ended the topic of the body while the body was being sent.
     TopicEnded CONFLICT "topic_ended" "The topic was ended.";
     /// The request may only begin a topic, and the topic has events or has ended.
     TopicExists PRECONDITION_FAILED "topic_exists" "The topic has events or has ended.";
@@ -200,32 +200,32 @@ codes! {
     RequestTimeout REQUEST_TIMEOUT "request_timeout" "The request took too long to arrive.";
     /// Events after the id may be missing, and the form of the stream has no word for that.
     CursorLost GONE "cursor_lost" "Events after this id may be lost.";
-    /// The event is larger than the hub takes.
+    /// The event is larger than the hub accepts.
     EventTooLarge PAYLOAD_TOO_LARGE "event_too_large" "The event is too large.";
     /// The body is of a type that cannot be published here.
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type"
-        "This kind of body is not understood.";
+        "This type of body is not supported.";
     /// The address of the client, or its key, has too many connections.
     TooManyConnections TOO_MANY_REQUESTS "too_many_connections"
         "There are too many connections.";
     /// The token, its key, or the address of a client without one has published more than it may.
-    TooManyPublishes TOO_MANY_REQUESTS "too_many_publishes" "This is more than may be published.";
-    /// The event is on a topic that has none yet, and there are as many topics as there may be: in
-    /// all, or begun with the key.
+    TooManyPublishes TOO_MANY_REQUESTS "too_many_publishes" "The limit for publishing is reached.";
+    /// The event is on a new topic, and the maximum number of topics is reached: in total, or begun
+    /// with the key.
     TooManyTopics INSUFFICIENT_STORAGE "too_many_topics" "There is no room for another topic.";
-    /// Bodies that others send fill the room that there is for all of them.
+    /// The room that all request bodies share is full.
     TooManyBodies SERVICE_UNAVAILABLE "too_many_bodies"
-        "The hub receives too much at the moment.";
-    /// The hub has as many connections as it may; only probes are answered on another.
-    HubFull SERVICE_UNAVAILABLE "hub_full" "The hub has as many connections as it may.";
+        "The hub is receiving too much at the moment.";
+    /// The hub has reached its maximum of connections; only probes are answered on another.
+    HubFull SERVICE_UNAVAILABLE "hub_full" "The hub has reached its maximum of connections.";
     /// The hub is shutting down.
     Draining SERVICE_UNAVAILABLE "draining" "The hub is shutting down.";
-    /// There is no room for another event. Publishing goes on by itself when there is.
+    /// There is no room for another event. Publishing resumes by itself when there is.
     StoreFull INSUFFICIENT_STORAGE "store_full" "The hub has no room for another event.";
-    /// Events cannot be stored or read at the moment. It is tried again with the next request.
+    /// Events cannot be stored or read at the moment. The next request tries again.
     StoreUnavailable SERVICE_UNAVAILABLE "store_unavailable"
         "The hub cannot reach its events at the moment.";
-    /// The store failed. Its operator must look.
+    /// The store failed. The operator has to act.
     StoreFailed SERVICE_UNAVAILABLE "store_failed" "The hub cannot reach its events.";
 }
 

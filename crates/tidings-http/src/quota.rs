@@ -1,7 +1,7 @@
-//! What one address and one token may have of the hub.
+//! Limits per address and per token.
 //!
-//! Each bound is off unless it is configured. Keys are numbers made with a secret of this process,
-//! so nobody can choose a name that meets somebody else's.
+//! Each limit is off unless it is configured. Keys are hashes with a secret of this process, so a
+//! client cannot choose one that collides with another's.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ use crate::limits::EXCESS_CONNECTIONS_MAX;
 use crate::meter::Meter;
 pub use crate::quota_key::Key;
 
-/// All bounds by address and by token.
+/// All limits per address and per token.
 #[derive(Debug)]
 pub struct Quotas {
     hasher: RandomState,
@@ -30,14 +30,14 @@ pub struct Quotas {
     publishes: Option<Rates>,
 }
 
-/// What becomes of a new connection.
+/// How a new connection is treated.
 #[derive(Debug)]
 pub(crate) enum Entrance {
-    /// It is served. What is in it counts it for as long as it is kept.
+    /// It is served, and counted for as long as the place is kept.
     Open(Option<Place>),
-    /// Its address has too many: it is told so.
+    /// Its address has too many: its requests are rejected with that reason.
     Excess(Place),
-    /// Its address has far too many: it is closed without a word.
+    /// Its address has far too many: it is closed without an answer.
     Shut,
 }
 
@@ -53,7 +53,7 @@ impl Quotas {
         }
     }
 
-    /// What becomes of a new connection from `peer`.
+    /// Decides how a new connection from `peer` is treated.
     pub(crate) fn enter(&self, peer: IpAddr) -> Entrance {
         let Some(tally) = &self.connections else { return Entrance::Open(None) };
         let key = self.address(peer);
@@ -64,8 +64,8 @@ impl Quotas {
         }
     }
 
-    /// Counts a subscriber in. What is returned, if there is anything to count, counts it for as
-    /// long as it is kept.
+    /// Counts a subscriber for as long as the returned place is kept, if there is anything to
+    /// count.
     pub fn subscribe(
         &self,
         parts: &Parts,
@@ -86,8 +86,8 @@ impl Quotas {
         Ok(is_counted.then_some(places))
     }
 
-    /// Lets somebody publish, or says how long to wait. Those without a token are known by their
-    /// address.
+    /// Admits a publisher, or returns how long to wait. Publishers without a token are known by
+    /// their address.
     pub fn publisher<'a>(
         &'a self,
         parts: &Parts,
@@ -111,7 +111,7 @@ impl Quotas {
     }
 }
 
-/// A wait as `Retry-After` says it: whole seconds, at least one (RFC 9110 §10.2.3).
+/// A wait as the value of `Retry-After`: whole seconds, at least one (RFC 9110 §10.2.3).
 pub fn retry_after(wait: Duration) -> u64 {
     wait.as_secs() + 1
 }

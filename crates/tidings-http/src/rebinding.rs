@@ -1,10 +1,10 @@
-//! Which hosts an open hub answers for.
+//! The hosts under which an open hub answers.
 //!
-//! A hub without keys trusts everybody who can reach it. By DNS rebinding a web page of any site
-//! can: its own name is made to mean 127.0.0.1, and then the hub is of the page's own origin to the
-//! browser that shows it. What the browser cannot hide is the name, for it stands in `Host`. So an
-//! open hub answers only where the host is one that no stranger's name server answers for: a
-//! loopback name or address, or a host of the operator's list.
+//! A hub without keys trusts every client that can reach it. Through DNS rebinding, a web page of
+//! any site can: its own name is made to resolve to 127.0.0.1, and to the browser the hub then has
+//! the page's own origin. But the browser still sends that name in `Host`. So an open hub answers
+//! only under hosts that no foreign name server controls: a loopback name or address, or a host on
+//! the operator's list.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ use crate::allowed_hosts::canonical;
 use crate::config::HttpConfig;
 use crate::problem::{Code, Problem};
 
-/// Refuses a request to an open hub that came by a foreign name.
+/// Rejects a request to an open hub under a foreign name.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ pub(crate) fn check(
     }
     let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
     let host = host.map(|host| str::from_utf8(host).ok().and_then(|host| host.parse().ok()));
-    // Both, for a target in absolute form may name another host than `Host` does.
+    // Both, because a target in absolute form may name another host than `Host`.
     let named = [host, uri.authority().cloned().map(Some)];
     let mut is_named = false;
     for authority in named.into_iter().flatten() {
@@ -49,13 +49,13 @@ pub(crate) fn check(
 fn allows(config: &HttpConfig, host: &str) -> bool {
     let name = canonical(host);
     if let Ok(address) = name.parse::<IpAddr>() {
-        // No name server answers for an address. Whoever opened a hub to others' machines wants to
-        // be reached by those that it has there.
+        // No name server controls an address. An operator who opened a hub to other machines wants
+        // it to answer at its addresses there.
         return address.to_canonical().is_loopback()
             || config.exposed().is_some()
             || config.allowed_hosts.has(host);
     }
-    // The names below `localhost` are all this machine's (RFC 6761 §6.3).
+    // All names below `localhost` mean this machine (RFC 6761 §6.3).
     is_local_name(&name) || config.allowed_hosts.has(host) || has_certificate(config, &name)
 }
 
@@ -63,12 +63,12 @@ fn is_local_name(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// A browser shows nobody's page under a name whose certificate it has not seen.
+/// A browser shows no page under a name without a certificate for that name.
 fn has_certificate(config: &HttpConfig, name: &str) -> bool {
     config.tls.as_ref().is_some_and(|tls| tls.covers(name))
 }
 
-/// Whether a reader may be sent to `host`: it is the hub's own, as far as anybody can tell.
+/// Whether a reader may be redirected to `host`: it is the hub's own, as far as can be known.
 pub(crate) fn is_own_host(config: &HttpConfig, host: &str) -> bool {
     let name = canonical(host);
     let is_loopback = name.parse().is_ok_and(|address: IpAddr| address.is_loopback());
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_of_the_list_are_answered_to_with_any_port_and_in_any_case() {
+    fn hosts_on_the_list_are_accepted_with_any_port_and_in_any_case() {
         let allowed_hosts = AllowedHosts::new(["Hub.Example", "192.0.2.1", "2001:db8::1"]).unwrap();
         let open = HttpConfig { allowed_hosts, ..HttpConfig::default() };
         for host in ["hub.example", "HUB.example.:81", "192.0.2.1:80", "[2001:DB8:0::1]:80"] {
@@ -175,11 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn a_hub_with_keys_is_not_concerned() {
+    fn a_hub_with_keys_answers_under_any_host_unless_it_is_open() {
         let jwt_keys = vec![JwtKey::hs256(&[7; 32]).unwrap()];
         let mut config = HttpConfig { jwt_keys, ..HttpConfig::default() };
         assert!(allowed(&config, "/", Some("hub.example")));
-        // Unless everybody may do everything all the same.
+        // Unless it is open all the same.
         config.open = true;
         assert!(!allowed(&config, "/", Some("hub.example")));
     }

@@ -1,4 +1,4 @@
-//! What is answered where only TLS should be spoken, and is not.
+//! Answers to requests without TLS where only TLS is accepted.
 
 use http::header::{self, HeaderValue};
 use http::uri::Authority;
@@ -10,9 +10,9 @@ use crate::problem::{Code, Problem};
 use crate::rebinding;
 use crate::response_body::Response;
 
-/// Sends a reader to the same place behind TLS, at `port`. A request that changes something is
-/// refused: it has carried its token over the network in the clear, and whoever sent it should
-/// notice. For the same reason a token in the query is not sent on.
+/// Redirects a reader to the same path with TLS, at `port`. A request that changes something is
+/// rejected: it has carried its token over the network in the clear, and its sender should notice.
+/// For the same reason a token in the query is not passed on.
 pub(crate) fn answer<B>(config: &HttpConfig, request: &Request<B>, port: u16) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     match location(config, request, port).filter(|_| reads) {
@@ -26,12 +26,12 @@ pub(crate) fn answer<B>(config: &HttpConfig, request: &Request<B>, port: u16) ->
     }
 }
 
-/// The problem of somebody who does not speak TLS.
+/// The problem for a request without TLS.
 pub(crate) fn tls_required() -> Problem {
     Problem::new(Code::TlsRequired, "use an https URL")
 }
 
-/// Where the same place is behind TLS; `None` if the request names no host.
+/// The same URL with TLS; `None` if the request names no host.
 fn location<B>(
     config: &HttpConfig,
     request: &Request<B>,
@@ -40,7 +40,8 @@ fn location<B>(
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let named: Option<Authority> = host.and_then(|host| host.parse().ok());
     let host = request.uri().authority().or(named.as_ref())?.host();
-    // Anybody can be made to ask for the hub by another's name, and would be sent there.
+    // A client can be tricked into asking for the hub under a foreign name, and would be redirected
+    // there.
     if !rebinding::is_own_host(config, host) {
         let detail = format!(
             "use an https URL of the hub; {host:?} is neither a name of its certificate nor an \
@@ -65,7 +66,7 @@ fn without_tokens(query: &str) -> Option<String> {
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
-/// Of both APIs.
+/// The parameters of both APIs.
 const TOKEN_PARAMETERS: [&str; 2] = ["token", "authorization"];
 
 #[cfg(test)]
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_behind_tls_has_the_same_host_path_and_query() {
+    fn the_redirect_has_the_same_host_path_and_query() {
         let found = to("hub.example", "/events/a%20b?last=3", 443);
         assert_eq!(found.as_deref(), Some("https://hub.example/events/a%20b?last=3"));
         assert_eq!(to("hub.example:8080", "/", 8443).as_deref(), Some("https://hub.example:8443/"));
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_the_query_is_not_sent_on() {
+    fn a_token_in_the_query_is_not_passed_on() {
         for (query, expected) in [
             ("?token=s3", ""),
             ("?last=3&token=s3", "?last=3"),
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_sent_to_a_host_that_is_not_the_hubs() {
+    fn a_request_is_not_redirected_to_a_foreign_host() {
         for host in ["evil.example", "hub.example.evil", "192.0.2.1"] {
             assert_eq!(to(host, "/events", 443), None, "{host}");
             let request = Request::get("/").header(header::HOST, host).body(()).unwrap();
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_something_is_not_sent_on() {
+    fn a_request_that_changes_something_is_not_redirected() {
         let request = Request::post("/events/a").header(header::HOST, "x").body(()).unwrap();
         assert_eq!(answer(&config(), &request, 443).status(), StatusCode::BAD_REQUEST);
     }

@@ -13,11 +13,11 @@ pub(crate) struct Room {
     reserve: Arc<Semaphore>,
 }
 
-/// What a connection takes up until it is dropped.
+/// The seat of a connection, taken until it is dropped.
 pub(crate) enum Seat {
     /// It is served.
     Regular(OwnedSemaphorePermit),
-    /// The regular ones are taken: only probes are answered, and not for long.
+    /// The regular seats are taken: only probes are answered, and not for long.
     Reserve(OwnedSemaphorePermit),
 }
 
@@ -31,7 +31,8 @@ impl Room {
         }
     }
 
-    /// Waits until there is any room. It is not kept: who waits for a connection holds none.
+    /// Waits until there is any room, without taking it: a listener that waits for a connection
+    /// holds no seat.
     pub(crate) async fn wait(&self) {
         if self.regular.available_permits() + self.reserve.available_permits() == 0 {
             self.enter().await;
@@ -50,14 +51,14 @@ impl Room {
         }
     }
 
-    /// Waits until everybody has left.
+    /// Waits until all connections have ended.
     pub(crate) async fn emptied(&self) {
         let all = self.connections_max as u32;
         let _regular = self.regular.acquire_many(all).await;
         let _reserve = self.reserve.acquire_many(RESERVE_CONNECTIONS as u32).await;
     }
 
-    /// Connections that are open.
+    /// Number of open connections.
     pub(crate) fn connections(&self) -> usize {
         self.connections_max + RESERVE_CONNECTIONS
             - self.regular.available_permits()

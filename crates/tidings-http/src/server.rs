@@ -27,9 +27,9 @@ pub struct HttpServer {
 
 impl HttpServer {
     /// Binds the addresses of `config`. From here on the system lets clients connect; they are
-    /// answered once [`serve`](Self::serve) runs. Sockets that somebody else has bound and listens
-    /// on come as `bound`; each stands for its own address. `has_face_keys` says whether a protocol
-    /// has keys of its own.
+    /// answered once [`serve`](Self::serve) runs. `bound` are sockets that are bound and listening
+    /// already; each stands for its own address. `has_face_keys` says whether a protocol has keys
+    /// of its own.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl HttpServer {
         Ok(Self { listeners, redirects, state, protocols, room, stage })
     }
 
-    /// What the requests of this server are answered from.
+    /// The state that the requests of this server share.
     pub fn state(&self) -> &Arc<State> {
         &self.state
     }
@@ -75,15 +75,15 @@ impl HttpServer {
         self.listeners.iter().map(Listener::local_addr).collect()
     }
 
-    /// The addresses from which everybody is sent on, as [`local_addrs`](Self::local_addrs).
+    /// The addresses that only redirect, in the form of [`local_addrs`](Self::local_addrs).
     pub fn redirect_addrs(&self) -> Vec<SocketAddr> {
         self.redirects.iter().map(Listener::local_addr).collect()
     }
 
-    /// Answers requests by `handler` until `shutdown` is ready, then leaves: takes no more
-    /// connections, lets the engine tell its subscribers to come back
-    /// ([`HttpConfig::drain_window`]), lets begun requests end, and cuts what is left after
-    /// [`HttpConfig::drain_max`]. The engine is drained, but not stopped.
+    /// Answers requests with `handler` until `shutdown` is ready, then shuts down: accepts no more
+    /// connections, lets the engine ask its subscribers to come back
+    /// ([`HttpConfig::drain_window`]), finishes requests in progress, and cuts the remaining
+    /// connections after [`HttpConfig::drain_max`]. The engine is drained, but not stopped.
     ///
     /// Must run on a tokio runtime with its I/O and timers enabled.
     pub async fn serve(self, handler: Arc<dyn Handler>, shutdown: impl Future<Output = ()>) {
@@ -95,7 +95,7 @@ impl HttpServer {
                 Ok(listener) => {
                     accepting.spawn(listener.run(shared.clone()));
                 }
-                Err(error) => tracing::error!(%error, "an address cannot be served"),
+                Err(error) => tracing::error!(%error, "cannot serve an address"),
             }
         }
         shutdown.await;
@@ -109,7 +109,7 @@ impl HttpServer {
         });
         if left.await.is_err() {
             let cut = shared.room.connections();
-            tracing::warn!(connections = cut, "not everybody left in time; they are cut off");
+            tracing::warn!(connections = cut, "connections did not end in time and are cut");
         }
         stage.send_replace(Stage::Gone);
     }

@@ -1,4 +1,4 @@
-//! What answers the requests of one connection.
+//! The service that answers the requests of one connection.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -37,7 +37,7 @@ struct Connection {
     state: Arc<State>,
     handler: Arc<dyn Handler>,
     activity: Arc<Activity>,
-    /// Where an event stream asks for the socket; without it, streams are bodies.
+    /// Where an event stream requests the socket; without it, streams are bodies.
     slot: Option<Arc<Slot>>,
     peer: IpAddr,
     is_secure: bool,
@@ -116,8 +116,8 @@ fn now(response: Response) -> Boxed<Answer> {
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A request that is being answered. (By hand: HTTP/1.1 wants a future that can be moved, and one
-/// made of this and the handler's would be a second box for each request.)
+/// A request that is being answered. (Written by hand: HTTP/1.1 requires a future that can be
+/// moved, and an `async` block around the handler's would cost a second box per request.)
 pub(crate) struct Responding {
     connection: Arc<Connection>,
     busy: Option<Busy>,
@@ -127,7 +127,7 @@ pub(crate) struct Responding {
     waits_for: Awaited,
 }
 
-/// What of a request matters to its answer's way out.
+/// What the way out of an answer depends on in its request.
 struct Asked {
     version: Version,
     is_get: bool,
@@ -139,9 +139,9 @@ struct Asked {
 
 enum Awaited {
     Answer(Boxed<Answer>),
-    /// A shard that will feed the body.
+    /// The shard that will feed the body.
     Body(Boxed<Response>),
-    /// The end of this connection here: its socket is the stream's now.
+    /// The end of this connection here: its socket now belongs to the stream.
     Nothing,
 }
 
@@ -169,7 +169,7 @@ impl Future for Responding {
 }
 
 impl Responding {
-    /// A whole response leaves.
+    /// Finishes a whole response.
     fn finish(&mut self, mut response: Response) -> Response {
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         let Asked { version, is_get, has_body, is_last, .. } = self.asked;
@@ -178,7 +178,7 @@ impl Responding {
         if let Some(leftover) = self.leftover.take() {
             leftover.read_on_for(linger_max);
         }
-        // Who is refused may not have been heard out, and nobody listens to the body of a GET.
+        // A rejected request, or a GET, may leave its body unread.
         if has_body && (is_get || !response.status().is_success()) {
             self.connection.activity.note_unread(linger_max);
         }
@@ -188,12 +188,12 @@ impl Responding {
         self.hold(response)
     }
 
-    /// An event stream begins: on the socket if it can have that, else as a body.
+    /// Begins an event stream: on the socket if that is possible, otherwise as a body.
     fn begin(&mut self, mut stream: Box<Stream>) {
         stream.headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         stream.add_connection(self.asked.connection_option.take());
         self.waits_for = match &self.connection.slot {
-            // HTTP/1.0 knows no chunks.
+            // HTTP/1.0 has no chunks.
             Some(slot) if self.asked.version == Version::HTTP_11 => {
                 slot.fill(stream);
                 Awaited::Nothing
@@ -215,7 +215,7 @@ impl Responding {
 }
 
 impl Connection {
-    /// Who sent a request with these headers.
+    /// The client that sent a request with these headers.
     fn client(&self, headers: &HeaderMap) -> Client {
         let trusted = &self.state.config().trusted_proxies;
         let client = Client::new(self.peer, self.is_secure, headers, trusted);

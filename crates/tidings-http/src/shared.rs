@@ -19,7 +19,7 @@ use crate::state::State;
 pub(crate) struct Shared {
     pub(crate) state: Arc<State>,
     pub(crate) protocols: Arc<Protocols>,
-    /// What answers requests.
+    /// The handler of all requests.
     pub(crate) handler: Arc<dyn Handler>,
     /// Room for connections.
     pub(crate) room: Arc<Room>,
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// How the two versions of HTTP are spoken.
+/// The settings of the two versions of HTTP.
 pub(crate) struct Protocols {
     pub(crate) http1: http1::Builder,
     pub(crate) http2: http2::Builder<TokioExecutor>,
@@ -41,12 +41,12 @@ impl Protocols {
     pub(crate) fn new(config: &HttpConfig, takes_sockets: bool) -> Self {
         let mut http1 = http1::Builder::new();
         http1
-            // Ours tells a slow head from an idle connection.
+            // Our own timer tells a slow head from an idle connection.
             .header_read_timeout(None)
             .max_header_size(config.head_bytes_max)
             .max_buf_size(READ_BYTES_MAX)
-            // A client may end its side once it has sent its request. But the library sees a
-            // subscriber go only by the same sign.
+            // A client may end its side once it has sent its request. But the library notices that
+            // a subscriber left only by the same sign.
             .half_close(takes_sockets);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2

@@ -11,7 +11,7 @@ use tokio_rustls::server::TlsStream;
 use crate::activity::Activity;
 use crate::control_frames::ControlFrames;
 
-/// What HTTP is spoken over.
+/// A transport of HTTP.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Takes it out of the runtime.
     fn into_wire(self) -> io::Result<Wire>;
@@ -31,18 +31,18 @@ impl Transport for TcpStream {
 
 impl Transport for TlsStream<TcpStream> {
     fn into_wire(self) -> io::Result<Wire> {
-        // What is sealed and unsent goes along with the connection.
+        // Records that are encrypted and not sent go along with the connection.
         let (stream, tls) = self.into_inner();
         Ok(Wire::Tls(stream.into_std()?, Box::new(tls)))
     }
 }
 
-/// A connection under HTTP's feet that notes what passes.
+/// The transport below HTTP, which records its activity.
 #[derive(Debug)]
 pub(crate) struct Socket<T> {
     stream: T,
     activity: Arc<Activity>,
-    /// Of HTTP/2.
+    /// Only for HTTP/2.
     frames: Option<ControlFrames>,
 }
 
@@ -80,7 +80,7 @@ impl<T: Transport> AsyncRead for Socket<T> {
             if let Some(frames) = &mut this.frames
                 && frames.note(&buf.filled()[before..]).is_err()
             {
-                tracing::debug!("a peer floods its connection with control frames");
+                tracing::debug!("closing a connection that is flooded with control frames");
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
         }

@@ -1,11 +1,11 @@
-//! How far the life of a server has come.
+//! The stages of a server's life.
 
-/// How far the server's life has come.
+/// The stages of a server's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Connections and requests are taken.
+    /// Connections and requests are accepted.
     Serving,
-    /// What has begun is finished; nothing new is begun.
+    /// Requests in progress are finished; no new ones are accepted.
     Leaving,
     /// Connections end now.
     Gone,

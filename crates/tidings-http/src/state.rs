@@ -1,4 +1,4 @@
-//! What everything that answers requests may reach.
+//! The state shared by everything that answers requests.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::stage::Stage;
 use crate::trace::{self, Step};
 use crate::whole_body::BodyRoom;
 
-/// What everything that answers requests may reach.
+/// The state shared by everything that answers requests.
 pub struct State {
     engine: Engine,
     config: HttpConfig,
@@ -29,13 +29,13 @@ pub struct State {
     counts: Arc<Counts>,
     body_room: BodyRoom,
     stage: watch::Receiver<Stage>,
-    /// Of a hub without a server: as long as it is here, the hub is not leaving.
+    /// For a hub without a server: while this exists, the hub is not shutting down.
     _serving: Option<watch::Sender<Stage>>,
 }
 
 impl State {
-    /// For a server that says by `stage` how far its life has come. `has_face_keys` says whether a
-    /// protocol has keys of its own.
+    /// For a server that publishes its progress as `stage`. `has_face_keys` says whether a protocol
+    /// has keys of its own.
     pub(crate) fn new(
         engine: Engine,
         config: HttpConfig,
@@ -61,7 +61,7 @@ impl State {
         }
     }
 
-    /// For an application that serves connections itself: it drains the engine when it leaves.
+    /// For an application that serves connections itself: it drains the engine when it shuts down.
     pub fn without_server(engine: Engine, config: HttpConfig, has_face_keys: bool) -> Self {
         let stage = watch::Sender::new(Stage::Serving);
         Self {
@@ -90,12 +90,12 @@ impl State {
         self.is_open
     }
 
-    /// What one address and one token may have.
+    /// Limits per address and per token.
     pub fn quotas(&self) -> &Quotas {
         &self.quotas
     }
 
-    /// What the server counts.
+    /// The counters of the server.
     pub fn counts(&self) -> &Arc<Counts> {
         &self.counts
     }
@@ -110,8 +110,8 @@ impl State {
         self.engine.with_topic_share(share.and_then(KeyShare::topics).cloned())
     }
 
-    /// Hands events over to the log, and waits until they are there. They begin topics within the
-    /// share of their publisher.
+    /// Appends events to the log, and waits until they are stored. New topics count in the share of
+    /// their publisher.
     pub fn publish(
         &self,
         share: Option<&KeyShare>,
@@ -153,7 +153,7 @@ impl State {
         trace::step(step, stream.clone().publish(drafts))
     }
 
-    /// Notes that a request is refused, and says so to whoever sent it.
+    /// Logs and counts a rejected request, and returns its response.
     pub fn refuse(&self, parts: &Parts, problem: Problem) -> Response {
         tracing::debug!(
             method = %parts.method,
@@ -161,19 +161,19 @@ impl State {
             client = Client::of(parts).map(|client| display(client.address)),
             code = problem.code().name(),
             detail = problem.detail(),
-            "refused"
+            "request rejected"
         );
         self.counts.refused(problem.code());
         trace::refused(problem.code().name());
         problem.into_response()
     }
 
-    /// Whether the server is leaving.
+    /// Whether the server is shutting down.
     pub fn is_leaving(&self) -> bool {
         *self.stage.borrow() > Stage::Serving
     }
 
-    /// Waits until `stage` is reached. A server that was dropped is gone.
+    /// Waits until `stage` is reached. A dropped server counts as gone.
     pub fn reached(&self, stage: Stage) -> impl Future<Output = ()> + Send + use<> {
         let mut receiver = self.stage.clone();
         async move {

@@ -1,8 +1,8 @@
-//! The part of the room for bodies that a body has which is published as it comes.
+//! The part of the room for bodies that is taken by a body that is published as it arrives.
 //!
 //! It grows and shrinks with what is in memory: an unfinished event, and events on their way into
-//! the store. So an idle stream takes nothing, and what makes nothing of its part, an event that is
-//! begun and not brought to its end, must come as fast as a body that is read whole.
+//! the store. So an idle stream takes nothing, and an event that is begun and not completed, which
+//! holds its part for nothing, must arrive as fast as a body that is read whole.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::limits::{BODY_RATE_MIN, STREAM_BYTES_FREE};
 use crate::problem::Problem;
 use crate::whole_body::{BodyRoom, no_room, too_slow};
 
-/// What one stream of events takes up.
+/// The room that one stream of events takes.
 pub struct StreamRoom {
     room: Arc<Semaphore>,
     pause_max: Duration,
@@ -25,14 +25,14 @@ pub struct StreamRoom {
     unfinished: Option<Unfinished>,
 }
 
-/// More room is wanted than there is.
+/// A wait for more room than there is.
 struct Waiting {
     bytes: usize,
     permit: Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>,
     end: Pin<Box<Sleep>>,
 }
 
-/// A large event is begun.
+/// A large event that is not complete.
 struct Unfinished {
     number: u64,
     since: Instant,
@@ -40,7 +40,7 @@ struct Unfinished {
 }
 
 impl StreamRoom {
-    /// Nothing of `room` yet.
+    /// Takes none of `room` yet.
     pub fn new(room: &BodyRoom) -> Self {
         Self {
             room: Arc::clone(room.bytes()),
@@ -59,8 +59,8 @@ impl StreamRoom {
         }
     }
 
-    /// Makes it enough for `bytes`; pending while there is no room, and then nothing more should be
-    /// read.
+    /// Takes enough for `bytes`; pending while there is no room, and nothing more should be read
+    /// until then.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl StreamRoom {
             permit: acquire(),
             end: Box::pin(tokio::time::sleep(self.pause_max)),
         });
-        // Batches have landed meanwhile: less is needed.
+        // Batches were stored in the meantime: less is needed.
         if waiting.bytes != more {
             waiting.bytes = more;
             waiting.permit = acquire();
@@ -99,8 +99,7 @@ impl StreamRoom {
         waiting.end.as_mut().poll(cx).map(|()| Err(no_room()))
     }
 
-    /// Ready if an event of which there are `bytes`, the one with this `number`, does not come to
-    /// its end fast enough.
+    /// Ready if event `number`, of which `bytes` have arrived, is not completed fast enough.
     pub fn poll_too_slow(
         &mut self,
         cx: &mut Context<'_>,
@@ -125,7 +124,7 @@ impl StreamRoom {
         unfinished.end.as_mut().poll(cx).map(|()| too_slow())
     }
 
-    /// The publisher cannot send more, so the time is not its own.
+    /// The publisher cannot send more, so the time is not charged to it.
     pub fn forgive(&mut self) {
         self.unfinished = None;
     }

@@ -1,8 +1,8 @@
-//! TLS (RFC 8446, RFC 5246): one certificate, which can be exchanged while connections are open.
+//! TLS (RFC 8446, RFC 5246): one certificate, which can be replaced while connections are open.
 //!
-//! A session is resumed by a ticket that only this process can read (RFC 8446 §2.2), so nothing is
-//! remembered for clients that are away, and when all come back at once most handshakes do without
-//! a signature. The keys of tickets change by themselves every few hours.
+//! A session is resumed with a ticket that only this process can read (RFC 8446 §2.2), so no state
+//! is kept for clients that are away, and when all of them come back at once most handshakes need
+//! no signature. The keys of tickets change every few hours.
 
 mod expiry;
 
@@ -20,8 +20,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-/// How connections are encrypted: versions, protocols, and the certificate that is shown now.
-/// Clones share the certificate.
+/// How connections are encrypted: versions, protocols, and the current certificate. Clones share
+/// the certificate.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ServerConfig>,
@@ -35,7 +35,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// [`TlsError`]: the two are not what they should be, or do not belong together.
+    /// [`TlsError`]: one of the two is invalid, or they do not belong together.
     pub fn new(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let provider = Arc::new(default_provider());
         let shown = Arc::new(Shown(RwLock::new(pair(certificates, key, &provider)?)));
@@ -50,8 +50,8 @@ impl Tls {
         Ok(Self { config: Arc::new(config), shown, provider })
     }
 
-    /// Shows another certificate from the next handshake on; says whether it is another.
-    /// Connections that are open stay as they are. On an error the one before stays.
+    /// Uses another certificate from the next handshake on; returns whether it differs. Open
+    /// connections stay as they are. On an error the current certificate stays.
     ///
     /// # Errors
     ///
@@ -64,14 +64,14 @@ impl Tls {
         Ok(is_another)
     }
 
-    /// When the certificate that is shown now ceases to be good (`notAfter`, RFC 5280 §4.1.2.5);
-    /// not when those above it in its chain do. `None` if that could not be read.
+    /// Expiry of the current certificate (`notAfter`, RFC 5280 §4.1.2.5), not of those above it in
+    /// its chain. `None` if that could not be read.
     pub fn expires(&self) -> Option<SystemTime> {
         let shown = self.shown.0.read().unwrap_or_else(PoisonError::into_inner);
         shown.cert.first().and_then(expiry::not_after)
     }
 
-    /// Whether the certificate that is shown now is one for `host`, a name or an address.
+    /// Whether the current certificate is valid for `host`, a name or an address.
     pub(crate) fn covers(&self, host: &str) -> bool {
         let Ok(name) = ServerName::try_from(host) else { return false };
         let shown = self.shown.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +92,7 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// The certificate of now.
+/// The current certificate.
 struct Shown(RwLock<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Shown {
@@ -107,7 +107,7 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// The name by which a handshake agrees on HTTP/2.
+/// The ALPN name of HTTP/2.
 pub(crate) const HTTP2: &[u8] = b"h2";
 
 /// Why a certificate and a key cannot be used. The operator's fault, unless it says otherwise.
@@ -120,7 +120,7 @@ pub enum TlsError {
     Key(pem::Error),
     /// Certificate and key do not belong together, or the library cannot use them.
     Pair(rustls::Error),
-    /// The cryptographic library failed. Nobody's fault here.
+    /// The cryptographic library failed. Not the operator's fault.
     Library(rustls::Error),
 }
 
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_that_does_not_belong_together_is_refused_and_the_old_one_stays() {
+    fn a_pair_that_does_not_belong_together_is_rejected_and_the_old_one_stays() {
         let ((one, one_key), (two, two_key)) = (made(), made());
         let tls = Tls::new(one.as_bytes(), one_key.as_bytes()).unwrap();
         let before = shown(&tls);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_and_what_is_no_key_is_named() {
+    fn an_invalid_certificate_and_an_invalid_key_are_named() {
         let (certificate, key) = made();
         let error = |certificate: &str, key: &str| {
             Tls::new(certificate.as_bytes(), key.as_bytes()).unwrap_err()

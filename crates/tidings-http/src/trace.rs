@@ -1,9 +1,9 @@
 //! Spans: how long a request took, and what it waited for.
 //!
-//! A request has one span, which joins the trace of whoever sent it (W3C Trace Context), and one
-//! below it for each thing it waits for: that its token is verified, that its events are in the
-//! log. They are spans of the `tracing` library, of the target `tidings_server::trace`; where they
-//! go is the program's business. Without the feature `otel` nothing of this is compiled.
+//! A request has one span, which joins the trace of its sender (W3C Trace Context), and a child
+//! span for each thing that it waits for: the verification of its token, the storing of its events.
+//! They are spans of the `tracing` library with the target `tidings_server::trace`; the program
+//! decides where they go. Without the feature `otel` none of this is compiled.
 
 #[cfg(feature = "otel")]
 mod spans;
@@ -17,9 +17,9 @@ pub use nothing::{refused, rejected, request, step};
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Who is asking, and what that one may do.
+    /// Authentication of the caller.
     Authenticate,
-    /// That events are in the log, as firmly as they must be.
+    /// Storing events, as durably as configured.
     Commit {
         /// The number of events.
         events: usize,
@@ -48,11 +48,11 @@ mod nothing {
         waiting
     }
 
-    /// The request was refused, in a word.
+    /// Records that the request was rejected, with a word for the reason.
     #[inline(always)]
     pub fn refused(_: &str) {}
 
-    /// The subscriber was asked to come back later.
+    /// Records that the subscriber was asked to come back later.
     #[inline(always)]
     pub fn rejected(_: &str) {}
 }

@@ -1,4 +1,4 @@
-//! A connection that was let in, before anything is spoken on it.
+//! A connection that was admitted, before its first byte.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,20 +9,20 @@ use crate::limiter::Place;
 use crate::quota::Entrance;
 use crate::state::State;
 
-/// Who is connected, and how.
+/// An accepted connection, and how its requests are treated.
 pub(crate) struct Visit {
     pub(crate) peer: IpAddr,
     pub(crate) is_secure: bool,
-    /// It is one connection too many: every request is told so.
+    /// Why it exceeds a limit, if it does: every request is rejected for this reason.
     pub(crate) excess: Option<Rejection>,
-    /// Every request is sent to this port, where TLS is spoken.
+    /// The port with TLS to which every request is redirected, if any.
     pub(crate) redirect: Option<u16>,
     /// Counts the connection until it is dropped.
     pub(crate) place: Option<Place>,
 }
 
 impl Visit {
-    /// Lets in who has connected, or does not. Before anything is spent on the connection.
+    /// Admits a new connection, or does not. Called before anything is spent on it.
     pub(crate) fn begin(peer: SocketAddr, state: &State) -> Option<Self> {
         let peer = peer.ip().to_canonical();
         let entrance = match state.config().trusted_proxies.contains(peer) {
@@ -34,7 +34,7 @@ impl Visit {
             Entrance::Excess(place) => (Some(place), Some(Rejection::AddressConnections)),
             Entrance::Shut => {
                 let reason = Rejection::AddressConnections.name();
-                tracing::debug!(%peer, reason, "a connection was refused");
+                tracing::debug!(%peer, reason, "connection rejected");
                 return None;
             }
         };
@@ -42,13 +42,13 @@ impl Visit {
     }
 }
 
-/// What is spoken behind an address.
+/// What a listening address serves.
 #[derive(Clone)]
 pub(crate) enum Door {
     /// HTTP in the clear.
     Plain,
     /// HTTP under TLS.
     Tls(TlsAcceptor),
-    /// HTTP in the clear, by which everybody is sent to this port.
+    /// HTTP in the clear that redirects every request to this port.
     Redirect { port: u16 },
 }

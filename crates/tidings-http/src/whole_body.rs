@@ -1,5 +1,5 @@
-//! Bodies that are read whole before anything is done with them: at a lowest rate, and all of them
-//! together within one room.
+//! Bodies that are read whole before they are used: at a minimum rate, and within the room that all
+//! of them share.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::body::{self, RequestBody};
 use crate::limits::{BODIES_BYTES_MAX, BODY_RATE_MIN};
 use crate::problem::{Code, Problem};
 
-/// A body that was read whole. It takes up its room until it is dropped: it must live until what
-/// was made of it is handed on.
+/// A body that was read whole. It takes up its room until it is dropped, so it must live until
+/// whatever was made of it is handed over.
 #[derive(Debug)]
 pub struct WholeBody {
     bytes: Bytes,
@@ -28,9 +28,9 @@ impl WholeBody {
     ///
     /// # Errors
     ///
-    /// A 413 if it is longer (before any of it is read, if it says so itself), a 408 if it pauses
-    /// for too long or comes too slowly, a 400 if it does not arrive whole, a 503 if there is no
-    /// room for it in time.
+    /// A 413 if it is longer (before any of it is read, if its announced length says so), a 408 if
+    /// it pauses for too long or arrives too slowly, a 400 if it is incomplete, a 503 if there is
+    /// no room for it in time.
     pub async fn read(
         room: &BodyRoom,
         mut body: RequestBody,
@@ -51,8 +51,8 @@ impl WholeBody {
                 return Err(body::too_large(bytes_max));
             }
             if length > held.bytes {
-                // Whole at once if its length is known: bodies that each have a part of the room
-                // would wait for one another.
+                // All of it at once if its length is known: bodies that each hold a part of the
+                // room would wait for one another.
                 let wanted = (2 * held.bytes).min(bytes_max).max(announced).max(length);
                 held.grow(room, wanted, &mut pace).await?;
             }
@@ -106,7 +106,7 @@ impl BodyRoom {
     }
 }
 
-/// The part of the room that one body has.
+/// The part of the room that one body holds.
 #[derive(Debug, Default)]
 struct Held {
     bytes: usize,
@@ -114,7 +114,7 @@ struct Held {
 }
 
 impl Held {
-    /// Makes it `bytes`, and waits for them if need be: meanwhile the body is not read on.
+    /// Makes it `bytes`, waiting for them if necessary; meanwhile the body is not read.
     async fn grow(
         &mut self,
         room: &BodyRoom,
@@ -135,12 +135,12 @@ impl Held {
     }
 }
 
-/// How fast a body comes, and how long it may still take.
+/// How fast a body arrives, and how long it may still take.
 struct Pace {
     pause_max: Duration,
     begun: Instant,
     received: usize,
-    /// Time for which the body was not read because there was no room. Not the sender's.
+    /// Time for which the body was not read because there was no room; not charged to the sender.
     waited: Duration,
 }
 
@@ -173,7 +173,7 @@ impl Pace {
         }
     }
 
-    /// Waits for room, in all as long as the body itself may pause.
+    /// Waits for room, in total as long as the body itself may pause.
     async fn wait_for<T, E>(
         &mut self,
         room: impl Future<Output = Result<T, E>>,

@@ -1,4 +1,4 @@
-//! Who is asking, by the rules of either dialect.
+//! Authentication by the rules of either dialect.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap};
 use tidings_hub::Grant;
 
-/// What a request is for decides whose keys count.
+/// What a request is for, which decides the keys that apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Publishing.
@@ -30,17 +30,17 @@ pub enum Role {
     Subscriber,
 }
 
-/// Who is asking.
+/// The sender of a request, and what it may do.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) access: Arc<Access>,
     /// The dialect of the request.
     pub(crate) dialect: &'static Dialect,
-    /// Where the token was; without one there was none.
+    /// Where the token was; `None` if there was none.
     source: Option<Source>,
-    /// What the token is counted as, if it is.
+    /// The key by which the token is counted, if it is.
     pub(crate) token: Option<Key>,
-    /// What all who have the same key have together, where that is bounded.
+    /// Limits shared by all callers with the same key, if any.
     share: Option<Arc<KeyShare>>,
 }
 
@@ -53,18 +53,18 @@ enum Source {
 }
 
 impl Caller {
-    /// What all who have the caller's key have together, where that is bounded.
+    /// Limits shared by all callers with this caller's key, if any.
     pub(crate) fn share(&self) -> Option<&KeyShare> {
         self.share.as_deref()
     }
 
-    /// Whether a browser would have sent this request for any page that asked it to: then where the
-    /// page comes from must be looked at.
+    /// Whether a browser would have sent this request for any page that asked it to: then the
+    /// origin of the page must be checked.
     pub(crate) fn needs_origin(&self) -> bool {
         self.source == Some(Source::Cookie)
     }
 
-    /// Waits until the caller's token expires, for ever if it does not; then gives the 401 that
+    /// Waits until the caller's token expires (forever if it does not), then returns the 401 that
     /// says so.
     pub(crate) async fn expired(&self) -> ErrorAnswer {
         let Some(end) = self.access.expires else { return std::future::pending().await };
@@ -72,18 +72,19 @@ impl Caller {
         invalid(&InvalidToken::Expired.into())
     }
 
-    /// Whether the caller has its rights by nothing but being able to reach the hub.
+    /// Whether the caller sent no token, and has its rights only because it can reach the hub.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.source.is_none()
     }
 }
 
-/// Finds out who sent a request: by its header, else by its query, else by its cookie. The first of
-/// them that is there counts. `spoken` is the dialect of its parameters, if they say.
+/// Identifies the sender of a request: by its header, else by its query, else by its cookie. The
+/// first of them that is present counts. `spoken` is the dialect of its parameters, if they
+/// determine it.
 ///
 /// # Errors
 ///
-/// A 401, or in 1.0 for what is no token at all a 400. It says which check failed.
+/// A 401, or in 1.0 a 400 for credentials that are not a token. It says which check failed.
 pub(crate) fn identify(
     context: &Context<'_>,
     role: Role,
@@ -114,7 +115,7 @@ async fn caller(
     let Some((token, source)) = found.filter(|_| !open) else {
         let dialect = spoken.unwrap_or(&ZERO);
         let access = anonymous(context, role).ok_or_else(|| {
-            let text = "a token is needed: send `Authorization: Bearer <token>`";
+            let text = "a token is required: send `Authorization: Bearer <token>`";
             ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text)
         })?;
         let access = Arc::new(access);
@@ -164,7 +165,7 @@ fn invalid(error: &Unacceptable) -> ErrorAnswer {
     ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, error.to_string())
 }
 
-/// What those without a token may do.
+/// Access without a token.
 fn anonymous(context: &Context<'_>, role: Role) -> Option<Access> {
     let Context { mercure, state, .. } = *context;
     if let Some(grant) = state.auth().anonymous() {
@@ -181,7 +182,7 @@ fn verified(
     shape: Option<&'static Dialect>,
 ) -> Result<Arc<Signed<Arc<Access>>>, Unacceptable> {
     let Context { mercure, state, ref site, .. } = *context;
-    // A token is good for a role, and for a name of the hub.
+    // A token is valid for a role, and for a name of the hub.
     let key = format!("{role:?} {} {token}", site.resource);
     if let Some(signed) = mercure.tokens.get(&key, clock::now()) {
         return Ok(signed);
@@ -193,7 +194,7 @@ fn verified(
     Ok(signed)
 }
 
-/// What a token is good for, with the keys that are here; `hub_keys` are those of all protocols.
+/// What a token grants, verified with the loaded keys; `hub_keys` are those of all protocols.
 pub(crate) fn examined(
     mercure: &Mercure,
     hub_keys: &[JwtKey],
@@ -229,7 +230,7 @@ pub(crate) fn keys<'a>(
     }
 }
 
-/// The keys of the issuer that a token names; whether it may use the name, its signature says.
+/// The keys of the issuer that a token names; the signature proves whether it may use the name.
 fn issuer_keys<'a>(config: &'a MercureConfig, role: Role, token: &str) -> Option<&'a [JwtKey]> {
     let name = claims::claimed_issuer(token)?;
     let issuer = config.issuers.iter().find(|issuer| issuer.name == name)?;
@@ -341,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_none_of_ours_is_not_passed_over() {
+    fn a_malformed_authorization_header_is_not_ignored() {
         for value in ["Basic eDp5", "Bearer", "Bearer ", "token"] {
             assert!(found(&[(header::AUTHORIZATION, value)], None, "authorization=q").is_err());
         }

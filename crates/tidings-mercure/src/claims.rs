@@ -1,4 +1,4 @@
-//! What a good token says, in either shape.
+//! The claims of a verified token, in either shape.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,24 +18,24 @@ use crate::site::Site;
 pub(crate) struct Access {
     /// Topics that it may publish to; `None` if it may not publish at all.
     pub(crate) publish: Option<Vec<Matcher>>,
-    /// Topics whose private events it may have.
+    /// Topics whose private events it may receive.
     pub(crate) subscribe: Vec<Matcher>,
-    /// Whether `subscribe` is all that it may read: then public events are no exception.
+    /// Whether it may read only `subscribe`, and no public events on other topics.
     is_held_to_grant: bool,
-    /// When it ends; its streams end then too.
+    /// When it expires; its streams end then too.
     pub(crate) expires: Option<Timestamp>,
-    /// What it says about its bearer's subscriptions.
+    /// The payload for its bearer's subscriptions.
     payload: Payload,
 }
 
-/// What a token says about its bearer, for those who look at presence.
+/// The payload of a token about its bearer, which presence shows.
 #[derive(Clone, Debug, Default)]
 enum Payload {
     #[default]
     None,
-    /// About all of them (0.x).
+    /// For all subscriptions (0.x).
     All(Arc<Value>),
-    /// About those that these grants to subscribe cover, the first one that does (1.0).
+    /// For the subscriptions that a grant covers; the first grant that does counts (1.0).
     Granted(Vec<(Vec<Matcher>, Option<Arc<Value>>)>),
 }
 
@@ -45,7 +45,7 @@ impl Access {
         matchers.any(|matcher| matcher.matches(topic))
     }
 
-    /// What an API key, an application or an open hub gives: the same as on the native API.
+    /// Access by an API key, an application or an open hub: the same as on the native API.
     pub(crate) fn of_grant(grant: &Grant) -> Self {
         Self {
             publish: Some(grant.publish.clone()),
@@ -56,20 +56,21 @@ impl Access {
         }
     }
 
-    /// What a subscriber that asks for `wanted` gets. By the protocol it may ask for anything, and
-    /// is sent what it may have: public events, those of the topics in `open`, and what is granted.
+    /// What a subscriber that asks for `wanted` receives. The protocol lets it ask for anything; it
+    /// is sent what it may receive: public events, events of the topics in `open`, and what is
+    /// granted.
     pub(crate) fn interest(&self, wanted: Vec<Matcher>, open: &[Matcher]) -> Interest {
         let interest = Interest::new(wanted, self.subscribe.clone());
         if self.is_held_to_grant { interest.within_grant() } else { interest.within_topics(open) }
     }
 
-    /// What the token says about a subscription with these words.
+    /// The token's payload for a subscription with these words.
     pub(crate) fn payload(&self, words: &str) -> Option<Arc<Value>> {
         match &self.payload {
             Payload::None => None,
             Payload::All(payload) => Some(Arc::clone(payload)),
             Payload::Granted(grants) => {
-                // `*` is no topic, but what grants everything grants it too.
+                // `*` is not a topic, but a grant for everything covers it too.
                 let topic = Topic::new(words).ok();
                 let covers = |matcher: &Matcher| match (&topic, matcher) {
                     (_, Matcher::All) => true,
@@ -83,7 +84,7 @@ impl Access {
     }
 }
 
-/// The claims of both shapes; what the other shape has may be anything.
+/// The claims of both shapes; the claims of the other shape may be anything.
 #[derive(Deserialize)]
 pub(crate) struct Claims {
     #[serde(default)]
@@ -94,14 +95,14 @@ pub(crate) struct Claims {
     aud: Value,
     #[serde(default)]
     mercure: Value,
-    /// The same under a name that issuers allow who want claims to be URLs.
+    /// The same under a URL, for issuers that require the names of claims to be URLs.
     #[serde(default, rename = "https://mercure.rocks/")]
     namespaced: Value,
     #[serde(default)]
     authorization_details: Value,
 }
 
-/// What the claim of a 0.x token holds.
+/// The claim of a 0.x token.
 #[derive(Deserialize)]
 struct Rights {
     #[serde(default)]
@@ -112,7 +113,7 @@ struct Rights {
     payload: Option<Value>,
 }
 
-/// What an entry of the `authorization_details` of a 1.0 token holds (RFC 9396 §2).
+/// An entry of the `authorization_details` of a 1.0 token (RFC 9396 §2).
 #[derive(Deserialize)]
 struct Detail {
     actions: Vec<String>,
@@ -132,26 +133,26 @@ struct TopicMatcher {
 /// The type of our entries.
 pub(crate) const DETAIL_TYPE: &str = "https://mercure.rocks/authorization-detail";
 
-/// Why a token is not accepted. The texts hold nothing of the token.
+/// Why a token is not accepted. The texts contain no part of the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unacceptable {
     /// Its signature or its times.
     Verification(InvalidToken),
     /// No issuer of this name is configured, or it names none.
     Issuer,
-    /// It is meant for somebody else.
+    /// It is meant for another audience.
     Audience,
-    /// It has no end.
+    /// It has no expiry.
     Endless,
     /// The `mercure` claim is malformed.
     Claim,
     /// The claim has too many selectors.
     TooManySelectors,
-    /// A selector of the claim cannot be matched with.
+    /// A selector of the claim is invalid.
     Selector(String),
-    /// The `authorization_details` are no array, or too many.
+    /// The `authorization_details` are not an array, or too many.
     Details,
-    /// One of our entries in them is wrong: which, and in what.
+    /// One of our entries in them is invalid: its place, and why.
     Detail(usize, String),
 }
 
@@ -163,7 +164,7 @@ impl fmt::Display for Unacceptable {
                 f.write_str("the issuer of the token is not one that the hub knows (iss)")
             }
             Self::Audience => f.write_str("the token is meant for another audience (aud)"),
-            Self::Endless => f.write_str("the token has no end (exp)"),
+            Self::Endless => f.write_str("the token has no expiry (exp)"),
             Self::Claim => f.write_str("the mercure claim of the token is malformed"),
             Self::TooManySelectors => {
                 write!(f, "a claim of the token has more than {CLAIM_SELECTORS_MAX} selectors")
@@ -171,8 +172,8 @@ impl fmt::Display for Unacceptable {
             Self::Selector(what) => write!(f, "a selector of the token {what}"),
             Self::Details => write!(
                 f,
-                "authorization_details of the token is no array, or has more than {DETAILS_MAX} \
-                 entries or matchers"
+                "authorization_details of the token is not an array, or has more than \
+                 {DETAILS_MAX} entries or matchers"
             ),
             Self::Detail(place, what) => {
                 write!(f, "entry {place} of authorization_details of the token {what}")
@@ -187,7 +188,7 @@ impl From<InvalidToken> for Unacceptable {
     }
 }
 
-/// The dialect that the shape of `token` speaks; `None` if it has no shape. Nothing is verified.
+/// The dialect of `token` by its shape; `None` if it has neither shape. Nothing is verified.
 pub(crate) fn shape(token: &str) -> Option<&'static Dialect> {
     let header = jsonwebtoken::decode_header(token).ok()?;
     let is_access_token = header.typ.is_some_and(|typ| {
@@ -197,7 +198,7 @@ pub(crate) fn shape(token: &str) -> Option<&'static Dialect> {
     Some(if is_access_token { &ONE } else { &ZERO })
 }
 
-/// What the issuer of a 1.0 token says it is called. Nothing is verified.
+/// The issuer that a 1.0 token claims. Nothing is verified.
 pub(crate) fn claimed_issuer(token: &str) -> Option<String> {
     let claims = jsonwebtoken::dangerous::insecure_decode::<Claims>(token).ok()?.claims;
     claims.iss.as_str().map(str::to_owned)

@@ -4,30 +4,30 @@ use tidings_http::origin;
 use tidings_hub::Matcher;
 use url::Url;
 
-/// What the Mercure face is told once, at the start.
+/// Configuration of the Mercure protocol, fixed at the start.
 ///
 /// The default is on and uses the hub's own keys
 /// ([`HttpConfig::jwt_keys`](tidings_http::HttpConfig::jwt_keys)) for publishers and subscribers
 /// alike.
 #[derive(Clone, Debug)]
 pub struct MercureConfig {
-    /// Whether `/.well-known/mercure` is there.
+    /// Whether `/.well-known/mercure` is served.
     pub enabled: bool,
-    /// Whether those without a token may subscribe to public events.
+    /// Whether clients without a token may subscribe to public events.
     pub anonymous: bool,
-    /// Topics whose events are public here although they were published on the native API. What is
-    /// published there on other topics is for those with a grant.
+    /// Topics whose events are public here although they were published on the native API. Events
+    /// published there on other topics require a grant.
     pub public: Vec<Matcher>,
-    /// Whether there is presence: who is subscribed can be asked for and listened to.
+    /// Enables the presence API and subscription events.
     pub subscriptions: bool,
     /// Keys of 0.x tokens. A role without any uses the hub's own.
     pub keys: MercureKeys,
-    /// Those whose 1.0 tokens are accepted.
+    /// Issuers whose 1.0 tokens are accepted.
     pub issuers: Vec<MercureIssuer>,
     /// The URL by which 1.0 tokens name this hub (`aud`), and against which relative topics are
-    /// resolved. Without it, it is what the request was sent to.
+    /// resolved. Without it, the URL that the request was sent to.
     pub resource: Option<MercureResource>,
-    /// Pages that may publish with nothing but a cookie, beside those of the hub's own origin.
+    /// Pages that may publish with only a cookie, besides those of the hub's own origin.
     pub publish_origins: PublishOrigins,
 }
 
@@ -54,19 +54,19 @@ impl MercureConfig {
     }
 }
 
-/// Keys by what their tokens are for: a publisher's token is nothing to a subscriber's key.
+/// Keys by the role of their tokens: a subscriber's key does not accept a publisher's token.
 #[derive(Clone, Debug, Default)]
 pub struct MercureKeys {
-    /// For those who publish.
+    /// For publishers.
     pub publisher: Vec<JwtKey>,
-    /// For those who subscribe.
+    /// For subscribers.
     pub subscriber: Vec<JwtKey>,
 }
 
-/// Somebody who issues 1.0 tokens (RFC 9068).
+/// An issuer of 1.0 tokens (RFC 9068).
 #[derive(Clone, Debug)]
 pub struct MercureIssuer {
-    /// What its tokens have as `iss`, byte for byte.
+    /// The `iss` of its tokens, byte for byte.
     pub name: String,
     /// Its keys; no others are tried for its tokens.
     pub keys: MercureKeys,
@@ -92,7 +92,7 @@ impl MercureResource {
     }
 }
 
-/// Origins of web pages, of which a part may be a wildcard.
+/// Origins of web pages, each with at most one wildcard.
 #[derive(Clone, Debug, Default)]
 pub struct PublishOrigins(Vec<(String, Option<String>)>);
 
@@ -113,7 +113,7 @@ impl PublishOrigins {
             if lower.is_empty() || lower.matches('*').count() > 1 {
                 return Err(ConfigError::Origin { text: text.to_owned() });
             }
-            // A port that the scheme has anyway says nothing.
+            // The default port of the scheme is left out.
             let default_port = if lower.starts_with("https:") { ":443" } else { ":80" };
             let lower = lower.strip_suffix(default_port).unwrap_or(&lower);
             Ok(match lower.split_once('*') {
@@ -130,7 +130,7 @@ impl PublishOrigins {
         self.0.iter().any(|(before, after)| match after {
             None => origin == *before,
             Some(after) => {
-                // The wildcard stands for something.
+                // The wildcard stands for at least one character.
                 origin.len() > before.len() + after.len()
                     && origin.starts_with(before.as_str())
                     && origin.ends_with(after.as_str())

@@ -9,7 +9,7 @@ pub(crate) struct Context<'a> {
     pub(crate) mercure: &'a Mercure,
     pub(crate) state: &'a State,
     pub(crate) parts: &'a Parts,
-    /// What the hub is called by whoever sent it.
+    /// The URL of the hub, as the sender of the request knows it.
     pub(crate) site: Site,
 }
 

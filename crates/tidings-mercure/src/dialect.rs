@@ -7,7 +7,7 @@
 use http::StatusCode;
 use tidings_hub::Audience;
 
-/// What is so in one dialect and not so in the other.
+/// The differences between the dialects.
 #[derive(Debug)]
 pub(crate) struct Dialect {
     /// The cookie that carries a token.
@@ -18,28 +18,28 @@ pub(crate) struct Dialect {
     /// have writes `lastEventId`), the first one present wins; the header `Last-Event-ID` wins over
     /// all.
     pub(crate) resume_parameters: &'static [&'static str],
-    /// Whether an id to resume after that is empty is answered like one that is not.
+    /// Whether an empty id to resume after is answered like any other id.
     pub(crate) answers_empty_resume: bool,
-    /// Most topic selectors or matchers of one subscriber.
+    /// Maximum topic selectors or matchers of one subscriber.
     pub(crate) wanted_max: usize,
-    /// What is said if there is none.
+    /// The error if there is none.
     pub(crate) wanted_missing: &'static str,
-    /// What is said if there are too many.
+    /// The error if there are too many.
     pub(crate) wanted_too_many: &'static str,
-    /// A publish or subscribe parameter, an id, a type is valid UTF-8 and holds nothing unseen.
+    /// Whether parameters, ids and types must be valid UTF-8 without invisible characters.
     pub(crate) strict_text: bool,
-    /// Most bytes of a publish request's body, before any bound that the operator set.
+    /// Maximum body of a publish request, in bytes, before any limit set by the operator.
     pub(crate) body_bytes_max: usize,
     pub(crate) body_too_large: StatusCode,
-    /// An `Authorization` header that is none of ours, or is there twice.
+    /// Status for an `Authorization` header that is malformed or repeated.
     pub(crate) malformed_credentials: StatusCode,
-    /// A cookie that came without an origin, or from one that may not publish.
+    /// Status for a cookie without an origin, or from an origin that may not publish.
     pub(crate) foreign_origin: StatusCode,
-    /// A token that does not cover every topic of a publish.
+    /// Status for a token that does not cover every topic of a publish.
     pub(crate) not_granted: StatusCode,
-    /// A topic in the hub's own namespace.
+    /// Status for a topic in the hub's own namespace.
     pub(crate) reserved_namespace: StatusCode,
-    /// Who is meant by subscription events in this dialect's form.
+    /// The audience of subscription events in the form of this dialect.
     pub(crate) audience: Audience,
     /// The type of these events.
     pub(crate) subscription_event_type: Option<&'static str>,
@@ -97,23 +97,24 @@ pub(crate) static ONE: Dialect = Dialect {
     is_one: true,
 };
 
-/// Most topics of one publish.
+/// Maximum topics of one publish.
 pub(crate) const TOPICS_MAX: usize = 1000;
 
-/// Most topic selectors in one claim of a 0.x token.
+/// Maximum topic selectors in one claim of a 0.x token.
 pub(crate) const CLAIM_SELECTORS_MAX: usize = 1000;
 
-/// Most of our entries in the `authorization_details` of a 1.0 token, and most matchers in all of
-/// them together.
+/// Maximum number of our entries in the `authorization_details` of a 1.0 token, and of matchers in
+/// all of them together.
 pub(crate) const DETAILS_MAX: usize = 100;
 
-/// Most bytes of the body of a `QUERY` request.
+/// Maximum body of a `QUERY` request, in bytes.
 pub(crate) const QUERY_BYTES_MAX: usize = 1 << 20;
 
-/// Fewest characters of a whole `Authorization` header; a shorter token cannot have a signature.
+/// Minimum length of a whole `Authorization` header, in bytes; a shorter token cannot have a
+/// signature.
 pub(crate) const AUTHORIZATION_BYTES_MIN: usize = 48;
 
-/// The dialect that the names of a subscribe request's parameters speak, if they say.
+/// The dialect of a subscribe request by the names of its parameters, if they determine it.
 pub(crate) fn of_parameters<'a>(names: impl Iterator<Item = &'a [u8]>) -> Option<&'static Dialect> {
     let mut found = None;
     for name in names {
@@ -127,7 +128,7 @@ pub(crate) fn of_parameters<'a>(names: impl Iterator<Item = &'a [u8]>) -> Option
     found
 }
 
-/// Whether 1.0 has this parameter, or keeps it for later.
+/// Whether 1.0 defines or reserves this parameter.
 pub(crate) fn is_match_name(name: &[u8]) -> bool {
     name.get(..5).is_some_and(|head| head.eq_ignore_ascii_case(b"match"))
 }

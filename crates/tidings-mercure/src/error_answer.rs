@@ -1,5 +1,5 @@
-//! What Mercure clients are told when something is wrong: a status, a line of text, and for tokens
-//! a challenge (RFC 6750 §3) that says which check failed.
+//! Errors as Mercure clients see them: a status, a line of text, and for tokens a challenge (RFC
+//! 6750 §3) that says which check failed.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -27,7 +27,7 @@ struct Parts {
 /// The `error` of a challenge (RFC 6750 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
-    /// There was no token: no error, says the standard.
+    /// There was no token: by the standard, this has no error code.
     Missing,
     InvalidRequest,
     InvalidToken,
@@ -60,19 +60,19 @@ impl ErrorAnswer {
         Self::new(StatusCode::BAD_REQUEST, text)
     }
 
-    /// A 503: another try, in a moment, may find the hub well.
+    /// A 503: a retry in a moment may succeed.
     pub(crate) fn unavailable(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
     }
 
-    /// A 429: the client has, or does, more than it may.
+    /// A 429: the client exceeds a limit.
     pub(crate) fn too_many(text: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, text)
             .with_header(header::RETRY_AFTER, quota::retry_after(wait).into())
     }
 
-    /// About a token. The text must not hold any of it.
+    /// An error about a token. The text must not contain any of it.
     pub(crate) fn token(
         status: StatusCode,
         challenge: Challenge,
@@ -94,7 +94,7 @@ impl ErrorAnswer {
         self.0.status
     }
 
-    /// What kind of refusal it is, in a word: the error of its challenge, or else its status.
+    /// The kind of rejection in one word: the error of its challenge, or else its status.
     pub(crate) fn kind(&self) -> &str {
         let error = self.0.challenge.and_then(Challenge::error);
         error.unwrap_or_else(|| self.0.status.as_str())
@@ -107,7 +107,7 @@ impl ErrorAnswer {
     pub(crate) fn into_response(self, site: &Site) -> Response {
         let Parts { status, text, challenge, headers } = *self.0;
         let body = match (challenge, status.canonical_reason()) {
-            // The words clients may have been made to look for come first.
+            // The words that clients may look for come first.
             (Some(_), Some(reason)) => format!("{reason}: {text}\n"),
             _ => format!("{text}\n"),
         };
@@ -127,7 +127,7 @@ fn www_authenticate(challenge: Challenge, text: &str, site: &Site) -> HeaderValu
     let full = match challenge.error() {
         None => format!(r#"Bearer resource_metadata="{metadata}""#),
         Some(error) => {
-            // What cannot stand in the text of a challenge (RFC 6750 §3).
+            // Replaces what the text of a challenge cannot contain (RFC 6750 §3).
             let description: String = text
                 .chars()
                 .map(|c| if matches!(c, ' '..='~') && c != '"' && c != '\\' { c } else { '\'' })

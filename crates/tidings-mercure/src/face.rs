@@ -1,4 +1,4 @@
-//! From a request to what answers it.
+//! From a request to the code that answers it.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -53,7 +53,7 @@ async fn answer(context: Context<'_>, body: RequestBody) -> Answer {
             client = Client::of(parts).map(|client| display(client.address)),
             status = refusal.status().as_u16(),
             detail = refusal.text(),
-            "refused"
+            "request rejected"
         );
         trace::refused(refusal.kind());
         Answer::Response(refusal.into_response(site))

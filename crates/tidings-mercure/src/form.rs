@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded` (URL standard §5.1), as bytes: what of it must be text
+//! `application/x-www-form-urlencoded` (URL standard §5.1), as bytes: which of them must be text
 //! depends on the dialect.
 
 use std::borrow::Cow;
@@ -7,8 +7,8 @@ use std::borrow::Cow;
 #[derive(Debug, Default)]
 pub(crate) struct Form(Vec<(Vec<u8>, Vec<u8>)>);
 
-/// A percent sign is not followed by two hexadecimal digits, or a `;` stands where no reader agrees
-/// on its meaning.
+/// A percent sign is not followed by two hexadecimal digits, or there is a `;`, on whose meaning
+/// parsers disagree.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
@@ -48,13 +48,13 @@ impl Form {
         self.all(name).next()
     }
 
-    /// The first value of a field that is called so in whatever case.
+    /// The first value of the field `name`, in any case.
     pub(crate) fn first_in_any_case(&self, name: &str) -> Option<&[u8]> {
         let mut fields = self.fields();
         fields.find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
-    /// The first value of the field `name`, as text; bytes that are none become U+FFFD.
+    /// The first value of the field `name`, as text; invalid UTF-8 becomes U+FFFD.
     pub(crate) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.first(name).map(String::from_utf8_lossy)
     }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_refused_or_passed_over() {
+    fn malformed_input_is_rejected_or_skipped() {
         for bad in [&b"a=%"[..], b"a=%4", b"a=%zz", b"a;b", b"%=a"] {
             assert_eq!(Form::parse(bad).unwrap_err(), Malformed);
             let mut query = bad.to_vec();

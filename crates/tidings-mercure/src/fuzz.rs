@@ -1,4 +1,4 @@
-//! What the fuzz targets in `fuzz/` call of this protocol.
+//! Entry points of this protocol for the fuzz targets in `fuzz/`.
 
 use http::HeaderMap;
 use tidings_http::auth::{JwtKey, token};
@@ -19,7 +19,7 @@ pub fn form(input: &[u8]) {
     }
 }
 
-/// Words as a pattern of either dialect: what is found by its beginning is what matches.
+/// Words as a pattern of either dialect: whatever matches begins with the literal prefix.
 pub fn patterns(words: &str, topics: &[Topic]) {
     if let Ok(template) = Template::parse(words) {
         for topic in topics.iter().filter(|topic| template.matches(topic.as_str())) {
@@ -35,7 +35,7 @@ pub fn patterns(words: &str, topics: &[Topic]) {
     }
 }
 
-/// Any text as a token that nobody has looked at.
+/// Any text as an unverified token.
 pub fn shape(text: &str) {
     let _ = claims::claimed_issuer(text);
     let _ = claims::shape(text);

@@ -5,21 +5,21 @@
 //!
 //! [`Mercure`] is the [`Face`](tidings_http::Face) by which a request comes in; [`dialect`] is the
 //! table of what differs. A `POST` is a form that becomes an event ([`publish`]); a `GET`, or a
-//! `QUERY`, becomes an event stream ([`subscribe`]). Who may do what, a token says ([`access`]
-//! finds it, [`claims`] reads it). Who is subscribed, [`presence`] knows and [`subscriptions`]
-//! answers. The words topics are asked for with become matchers of the hub ([`selector`],
-//! [`template`], [`url_pattern`]); behind this module nobody knows that there is such a protocol.
+//! `QUERY`, becomes an event stream ([`subscribe`]). A token says what its bearer may do
+//! ([`access`] finds it, [`claims`] reads it). [`presence`] lists the current subscribers, and
+//! [`subscriptions`] answers with the list. The selectors of subscribers become matchers of the hub
+//! ([`selector`], [`template`], [`url_pattern`]); no code behind this crate knows of the protocol.
 //! Its topics are the hub's topics: what is published here can be read at `/events`, and the other
 //! way round.
 //!
 //! # Where it is not like the reference hub
 //!
-//! It tells more: a refusal says which check failed, both dialects' resume headers are sent and may
-//! be read by pages of other origins, and a client that asks to go on after an id that is gone is
-//! sent everything there is. Who cannot be let in just now is told to come back in a stream that
-//! ends, since another status would end a browser's `EventSource` for good. Who cannot publish
-//! since the store failed is told so with 503 and when to come back, not with 500. Ids that
-//! publishers do not bring are the hub's own short ones, not UUIDs: they are URIs all the same, and
+//! It reports more: a rejection says which check failed, the resume headers of both dialects are
+//! sent and may be read by pages of other origins, and a client that resumes after an id that is
+//! gone is sent the whole history. A subscriber for which there is no room gets a stream that asks
+//! it to come back and ends, because another status would end a browser's `EventSource` for good. A
+//! publisher whose event cannot be stored gets 503 with the time to come back, not 500. Events
+//! without an id of their publisher get the hub's own short ids, not UUIDs: these are URIs too, and
 //! need no index.
 
 #![allow(rustdoc::private_intra_doc_links)]

@@ -8,7 +8,7 @@ use crate::config::MercureConfig;
 use crate::presence::Presence;
 use crate::selector::Patterns;
 
-/// The Mercure protocol of one hub: how it is configured, and what need not be found out again.
+/// The Mercure protocol of one hub: its configuration, its presence and its caches.
 #[derive(Debug)]
 pub struct Mercure {
     config: MercureConfig,

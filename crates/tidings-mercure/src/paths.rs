@@ -1,15 +1,14 @@
-//! Where the protocol is.
+//! The paths of the protocol.
 
 use http::Method;
 
-/// Where the hub is.
+/// The path of the hub.
 pub(crate) const HUB: &str = "/.well-known/mercure";
 
-/// Where its metadata is (RFC 9728 §3).
+/// The path of its metadata (RFC 9728 §3).
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource/.well-known/mercure";
 
-/// What there is, and what can be done with it, for the published description. `QUERY` is not among
-/// the methods that one can name.
+/// Paths and methods for the published description, which cannot name `QUERY`.
 pub const ROUTES: &[(&str, &[Method])] = &[
     (HUB, &[Method::GET, Method::POST]),
     (METADATA, &[Method::GET]),
@@ -19,7 +18,7 @@ pub const ROUTES: &[(&str, &[Method])] = &[
     ("/.well-known/mercure/subscriptions/{match_type}/{match}/{subscriber}", &[Method::GET]),
 ];
 
-/// Whether `path` is one of this protocol.
+/// Whether `path` belongs to this protocol.
 pub(crate) fn has(path: &str) -> bool {
     let below = path.strip_prefix(HUB);
     let ours = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

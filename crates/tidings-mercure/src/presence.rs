@@ -1,24 +1,24 @@
-//! Who is subscribed now.
+//! The current subscribers.
 //!
 //! # Apart from the history
 //!
-//! Presence is a fact about this process, and lives and ends with it: a list of the subscribers
-//! that are here, and the last of the events that said so. Nothing of it is stored, so that a
-//! connection costs no `fsync` and drives no event out of the history, and a hub that was killed
-//! starts with nobody. Subscription events are [notices](tidings_hub::Notice): they go past the log
-//! to those who are subscribed.
+//! Presence describes this process, and begins and ends with it: a list of the current subscribers,
+//! and the most recent events about them. None of it is stored, so that a connection costs no
+//! `fsync` and drives no event out of the history, and a hub that was killed starts with an empty
+//! list. Subscription events are [notices](tidings_hub::Notice): they bypass the log and go to the
+//! current subscribers.
 //!
-//! # Who has left
+//! # Leaving
 //!
 //! A [`Member`] goes with each subscriber through the engine, which drops it when the subscriber is
-//! gone, for whatever reason. So there is no way to leave that could be forgotten.
+//! gone, for whatever reason. So no way of leaving can be missed.
 //!
 //! # Resuming
 //!
-//! Ids of notices have the number of the notice behind the place in the log. A subscriber who comes
-//! back with one, or with the cursor of the presence API, is given the later ones, as long as they
-//! are kept; and if they are not, the id in the answer's header is another than the one that was
-//! asked for, by which the protocol says that something may be lost.
+//! The id of a notice is a position in the log followed by the number of the notice. A subscriber
+//! that resumes with one, or with the cursor of the presence API, gets the later notices if they
+//! are still kept; if not, the id in the answer's header differs from the requested one, by which
+//! the protocol says that events may be lost.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -34,16 +34,16 @@ use crate::subscription::{SubscriberName, Subscription};
 /// The list.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    /// By which notices of another process are told from those of this one.
+    /// Distinguishes notices of this process from those of another.
     process: Box<str>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those who are here, in the order in which they came.
+    /// The current subscribers, in the order in which they came.
     sessions: BTreeMap<u64, Arc<Session>>,
-    /// The number of the next of them.
+    /// The number of the next subscriber.
     next_session: u64,
     /// The number of the last notice.
     last_notice: u64,
@@ -52,7 +52,7 @@ struct State {
     kept_bytes: usize,
 }
 
-/// A subscriber that is here, and what it is subscribed to.
+/// A current subscriber and its subscriptions.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) subscriber: SubscriberName,
@@ -62,23 +62,23 @@ pub(crate) struct Session {
 #[derive(Debug)]
 struct Kept {
     number: u64,
-    /// How far the log was when it had been sent.
+    /// The head of the log when it had been sent.
     at: Position,
     notice: Arc<Notice>,
 }
 
-/// Where somebody wants to go on.
+/// Where a subscriber resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Since {
     /// After this notice.
     Notice(u64),
-    /// With what came after this place in the log.
+    /// After this position in the log.
     Place(Position),
 }
 
 impl Presence {
-    /// A subscriber that will be here once it has its seat in `engine`. With `missed`, it is then
-    /// given the notices from there that it wants.
+    /// A subscriber that is listed once `engine` has admitted it. With `missed`, it then gets the
+    /// matching notices from there on.
     pub(crate) fn member(
         self: &Arc<Self>,
         engine: &Engine,
@@ -96,13 +96,13 @@ impl Presence {
         })
     }
 
-    /// Those who are here, and the number of the last notice that is part of that.
+    /// The current subscribers, and the number of the last notice that the list includes.
     pub(crate) fn sessions(&self) -> (Vec<Arc<Session>>, u64) {
         let state = self.lock();
         (state.sessions.values().cloned().collect(), state.last_notice)
     }
 
-    /// What ids of the notice `number` end with.
+    /// The end of the id of the notice `number`.
     pub(crate) fn tag(&self, number: u64) -> String {
         format!("{}-{number}", self.process)
     }
@@ -133,7 +133,8 @@ impl Presence {
         }
     }
 
-    /// Tells everybody, while nobody else does: so notices are in the order of their numbers.
+    /// Sends a notice to all subscribers, under the lock, so that notices are sent in the order of
+    /// their numbers.
     fn announce(&self, state: &mut State, engine: &Engine, session: &Session, active: bool) {
         for subscription in &session.subscriptions {
             for dialect in [&ZERO, &ONE] {
@@ -168,7 +169,7 @@ impl Presence {
 
 impl Default for Presence {
     fn default() -> Self {
-        // Fresh keys make a fresh number.
+        // Fresh hash keys give a random number.
         let random = RandomState::new().hash_one(0) as u32;
         Self { process: format!("{random:x}").into(), state: Mutex::default() }
     }
@@ -200,13 +201,13 @@ fn notice(
     Some(Notice { draft, audience: dialect.audience, tag: tag.into() })
 }
 
-/// Goes with a subscriber.
+/// Guards the place of a subscriber in the list.
 #[derive(Debug)]
 struct Member {
     presence: Arc<Presence>,
     engine: Engine,
     session: Arc<Session>,
-    /// In the list, since it arrived.
+    /// Its number in the list, once it has arrived.
     number: Option<u64>,
     missed: Option<Box<(Since, &'static Dialect, Interest)>>,
 }

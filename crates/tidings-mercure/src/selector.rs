@@ -1,9 +1,9 @@
 //! From the words of either dialect to the hub's matchers.
 //!
-//! What is one topic becomes [`Matcher::Exact`], which the hub finds by hash; `*` becomes
-//! [`Matcher::All`]. Only templates and patterns are tests of our own. Their names say which they
-//! are, and for patterns against which URL they are resolved: the hub takes tests of one name for
-//! one test.
+//! A single topic becomes [`Matcher::Exact`], which the hub finds by hash; `*` becomes
+//! [`Matcher::All`]. Only templates and patterns are tests of our own. The name of a test includes
+//! its kind and, for patterns, the URL that they are resolved against: the hub treats tests with
+//! the same name as the same test.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,7 +35,7 @@ impl MatchType {
     }
 }
 
-/// Why words cannot be matched with.
+/// Why words are not a valid selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InvalidSelector {
     TooLong,
@@ -50,7 +50,7 @@ impl fmt::Display for InvalidSelector {
             Self::TooManyExpressions => {
                 write!(f, "has more than {} expressions", Template::EXPRESSIONS_MAX)
             }
-            Self::NoPattern => f.write_str("is no URL pattern, or too large a one"),
+            Self::NoPattern => f.write_str("is not a URL pattern, or is too large"),
         }
     }
 }
@@ -76,7 +76,7 @@ pub(crate) fn topic_selector(words: &str) -> Result<Matcher, InvalidSelector> {
     exact(words)
 }
 
-/// Patterns that were compiled before. They are large, and many subscribers have the same.
+/// Compiled patterns, kept for reuse: they are large, and many subscribers have the same.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns(Mutex<HashMap<String, Matcher>>);
 
@@ -112,7 +112,7 @@ impl Patterns {
     }
 }
 
-/// Words that mean themselves. What no topic can be called matches none.
+/// Words that match only themselves. Words that are not a valid topic match nothing.
 fn exact(words: &str) -> Result<Matcher, InvalidSelector> {
     Topic::new(words).map(Matcher::Exact).or_else(|_| custom("nothing", words, Nothing))
 }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_matched_with_is_refused() {
+    fn an_invalid_selector_is_rejected() {
         let pattern = |words| Patterns::default().matcher(MatchType::UrlPattern, words, &hub());
         assert_eq!(pattern("https://x/:id(").unwrap_err(), InvalidSelector::NoPattern);
         let huge = "https://x.example/(((a{1000}){1000}){1000})";

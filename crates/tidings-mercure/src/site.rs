@@ -1,4 +1,4 @@
-//! What the hub is called by whoever sent a request.
+//! The URL of the hub, as the sender of a request knows it.
 
 use http::header;
 use http::request::Parts;
@@ -35,8 +35,8 @@ impl Site {
         }
     }
 
-    /// As a hub of this configuration is called by those who issued a token for `audiences`: the
-    /// hub itself knows only when it is asked.
+    /// The URL of a hub with this configuration to the issuer of a token for `audiences`: the hub
+    /// itself learns its URL only from a request.
     pub(crate) fn of_audiences(config: &MercureConfig, audiences: &[&str]) -> Self {
         if let Some(resource) = &config.resource {
             let (resource, url) = (resource.text.clone(), resource.url.clone());
@@ -49,15 +49,15 @@ impl Site {
         parsed.unwrap_or_else(Self::unnamed)
     }
 
-    /// For a request that was sent to nobody.
+    /// For a request that names no host.
     fn unnamed() -> Self {
         let resource = format!("http://localhost{HUB}");
         let url = Url::parse(&resource).expect("a constant URL");
         Self { resource, url, is_configured: false }
     }
 
-    /// Whether a token for `audience` is meant for this hub. Nobody behind a proxy knows by which
-    /// scheme a request began its way, so unless it is configured both are this hub's.
+    /// Whether a token for `audience` is meant for this hub. Behind a proxy the scheme that the
+    /// client used is unknown, so unless the URL is configured both schemes match.
     pub(crate) fn is_audience(&self, audience: &str) -> bool {
         if audience == self.resource {
             return true;
@@ -78,7 +78,7 @@ impl Site {
         url.into()
     }
 
-    /// Whether `topic`, taken for a URL, is the hub or something below it, however it is written.
+    /// Whether `topic`, read as a URL, is the hub or something below it, in any spelling.
     pub(crate) fn is_reserved(&self, topic: &str) -> bool {
         let Ok(url) = self.url.join(topic) else { return false };
         if url.origin() != self.url.origin() {
@@ -89,7 +89,7 @@ impl Site {
     }
 }
 
-/// Percent-encoded characters that need not be (RFC 3986 §2.3), as they are.
+/// Decodes percent-encoded characters that need no encoding (RFC 3986 §2.3).
 fn unreserved_decoded(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;

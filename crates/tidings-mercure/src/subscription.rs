@@ -1,4 +1,4 @@
-//! One thing that one subscriber is subscribed to, and how either dialect writes that.
+//! One subscription of one subscriber, and how either dialect writes it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::dialect::{Dialect, ONE, ZERO};
 use crate::paths::HUB;
 use crate::selector::MatchType;
 
-/// What a subscriber is called: a UUID (RFC 9562 §5.4).
+/// The name of a subscriber: a UUID (RFC 9562 §5.4).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SubscriberName([u8; 16]);
 
@@ -20,7 +20,7 @@ impl SubscriberName {
     /// A new one.
     pub(crate) fn random() -> Self {
         let mut bytes = [0; 16];
-        // Without randomness no name is better than another; there is no token in it.
+        // Without randomness any name will do; it is not a secret.
         let _ = rand::fill(&mut bytes);
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
@@ -52,12 +52,12 @@ impl fmt::Debug for SubscriberName {
 pub(crate) enum Kind {
     Exact,
     UrlPattern,
-    /// Which 1.0 has no name for.
+    /// A URI Template, for which 1.0 has no name.
     Template,
 }
 
 impl Kind {
-    /// Of a 0.x topic selector that has become this matcher.
+    /// The kind of a 0.x topic selector that has become this matcher.
     pub(crate) fn of_selector(matcher: &Matcher) -> Self {
         if matches!(matcher, Matcher::Custom(_)) { Self::Template } else { Self::Exact }
     }
@@ -81,18 +81,18 @@ impl From<MatchType> for Kind {
     }
 }
 
-/// What a subscriber is subscribed to, in its words.
+/// A subscription, in the words of the subscriber.
 #[derive(Clone, Debug)]
 pub(crate) struct Subscription {
     pub(crate) words: Box<str>,
     pub(crate) kind: Kind,
-    /// What its token says about it.
+    /// The payload of the token for it.
     pub(crate) payload: Option<Arc<Value>>,
 }
 
 impl Subscription {
-    /// Where it is in the presence API, which is also the topic of its events. `None` if the
-    /// dialect cannot name it.
+    /// Its path in the presence API, which is also the topic of its events. `None` if the dialect
+    /// cannot name it.
     pub(crate) fn path(&self, dialect: &Dialect, subscriber: SubscriberName) -> Option<String> {
         let mut path = format!("{HUB}/subscriptions/");
         if dialect.is_one {
@@ -115,7 +115,7 @@ impl Subscription {
         self.document(dialect, subscriber, active, Role::Alone(None))
     }
 
-    /// As a document of its own, that is up to date with `cursor`.
+    /// As a document of its own, current as of `cursor`.
     pub(crate) fn alone(
         &self,
         dialect: &Dialect,
@@ -177,7 +177,7 @@ impl Subscription {
 
 #[derive(Clone, Copy)]
 enum Role<'a> {
-    /// By itself, perhaps with the cursor it is up to date with.
+    /// By itself, with the cursor it is current as of, if any.
     Alone(Option<&'a str>),
     /// In a collection.
     Member,
@@ -232,7 +232,7 @@ struct OneCollection<'a> {
     subscriptions: Vec<One<'a>>,
 }
 
-/// The document of several, at `id`, that is up to date with `cursor`.
+/// The document of several at `id`, current as of `cursor`.
 pub(crate) fn collection<'a>(
     dialect: &Dialect,
     id: &str,

@@ -38,7 +38,7 @@ pub(crate) async fn subscriptions(context: &Context<'_>) -> Result<Answer, Error
     check_granted(state, parts, &caller)?;
     let asked = Asked::of(&below, dialect)?;
 
-    // Before the list: what happens meanwhile comes after the cursor.
+    // Read before the list: what happens in between comes after the cursor.
     let head = state.engine().head();
     let (sessions, number) = mercure.presence.sessions();
     let cursor = match (head, number) {
@@ -77,7 +77,7 @@ fn below(path: &str) -> Option<Vec<&str>> {
     segments.iter().all(|segment| !segment.is_empty()).then_some(segments)
 }
 
-/// The dialect of a path, if it says: with a topic and a subscriber it could be either.
+/// The dialect of a path, if it determines one: with a topic and a subscriber it could be either.
 fn spoken(below: &[&str]) -> Option<&'static Dialect> {
     match below {
         [] => None,
@@ -90,11 +90,11 @@ fn spoken(below: &[&str]) -> Option<&'static Dialect> {
     }
 }
 
-/// Whether a token grants what is asked for. That everybody may listen to public events is nothing
-/// to the list.
+/// Checks that the token grants what is requested. That anyone may receive public events does not
+/// include the list.
 fn check_granted(state: &State, parts: &Parts, caller: &Caller) -> Result<(), ErrorAnswer> {
     if caller.is_anonymous() && state.auth().anonymous().is_none() {
-        let text = "a token is needed: send `Authorization: Bearer <token>`";
+        let text = "a token is required: send `Authorization: Bearer <token>`";
         return Err(ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text));
     }
     let path = parts.uri.path();
@@ -138,7 +138,7 @@ impl Asked {
         Ok(Self { words: Some(words), kind, subscriber })
     }
 
-    /// The subscriptions of `session` that are meant.
+    /// The subscriptions of `session` that are requested.
     fn of_session<'a>(
         &self,
         session: &'a Session,
@@ -157,7 +157,7 @@ impl Asked {
 }
 
 fn respond(parts: &Parts, dialect: &Dialect, cursor: &str, body: String) -> Response {
-    // 0.x clients are used to a bare one.
+    // 0.x clients expect a bare one.
     let tag = if dialect.is_one { format!("\"{cursor}\"") } else { cursor.to_owned() };
     let known = tidings_http::headers::joined(&parts.headers, header::IF_NONE_MATCH, ", ");
     let is_known = known.split(',').any(|tag| {

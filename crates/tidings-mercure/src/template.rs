@@ -1,23 +1,23 @@
-//! URI Templates (RFC 6570) read backwards: not expanded, but asked whether a text could be an
+//! URI Templates (RFC 6570) in reverse: not expanded, but tested whether a text could be an
 //! expansion of one.
 //!
 //! # What is matched
 //!
-//! Literal text must be there byte for byte. Each expression in braces stands for nothing, or for
-//! its operator's first character followed by values. Values are what deployed Mercure clients
-//! depend on, and a little more than what RFC 6570 would ever write: any number of unreserved
-//! characters, commas and percent-encoded bytes; with `=` where pairs are written (`;`, `?`, `&`,
-//! and a first variable with `*`); with every reserved character for `+` and `#`. So `{id}` never
-//! crosses a slash, and a missing value is a match. What variables are called means nothing, nor do
-//! lengths (`{v:3}`).
+//! Literal text must match byte for byte. Each expression in braces stands for nothing, or for its
+//! operator's first character followed by values. Values are what deployed Mercure clients depend
+//! on, and a little more than what RFC 6570 would ever write: any number of unreserved characters,
+//! commas and percent-encoded bytes; with `=` where pairs are written (`;`, `?`, `&`, and a first
+//! variable with `*`); with every reserved character for `+` and `#`. So `{id}` never crosses a
+//! slash, and a missing value is a match. The names of variables have no meaning, nor do lengths
+//! (`{v:3}`).
 //!
 //! # How
 //!
-//! A place in the text is *reached* if what stands before it can come from the parts so far. A part
+//! A place in the text is *reached* if the text before it can come from the parts so far. A part
 //! takes the reached places to those after it, in one pass over the text. Expressions whose values
 //! are separated by a character that no value can hold (`/`, `;`, `&`) also count how many they
-//! have; only the fewest for each place is of interest. So a match costs at most the length of the
-//! text times the number of parts, without any program to compile or to keep.
+//! have; only the smallest number for each place matters. So a match costs at most the length of
+//! the text times the number of parts, without any program to compile or to keep.
 
 /// A URI Template to match with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,15 +35,15 @@ enum Part {
 struct Expression {
     /// What the expansion begins with, if there is any.
     first: Option<u8>,
-    /// What stands between values and in none; `None` if values can hold it, for then one value is
-    /// as good as many.
+    /// The separator between values, which no value contains; `None` if values can contain it,
+    /// because then one value is as good as many.
     separator: Option<u8>,
-    /// Most separators: one less than there are variables, or any number.
+    /// Maximum separators: one less than there are variables, or any number.
     separators_max: u32,
     charset: Charset,
 }
 
-/// What values are made of, beside percent-encoded bytes.
+/// The characters of values, besides percent-encoded bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Charset {
     Unreserved,
@@ -51,17 +51,17 @@ enum Charset {
     UnreservedAndReserved,
 }
 
-/// Why a text with a brace is no template that can be matched with.
+/// Why a text with a brace is not a template that can be matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoTemplate {
-    /// It is not in the grammar.
+    /// It does not follow the grammar.
     Malformed,
     /// It has more than [`Template::EXPRESSIONS_MAX`] expressions.
     TooManyExpressions,
 }
 
 impl Template {
-    /// Most expressions in a template: they multiply the cost of a match. At the edge: refused.
+    /// Maximum expressions in a template: they multiply the cost of a match. At the edge: rejected.
     pub(crate) const EXPRESSIONS_MAX: usize = 16;
 
     pub(crate) fn parse(text: &str) -> Result<Self, NoTemplate> {
@@ -99,7 +99,7 @@ impl Template {
     }
 
     pub(crate) fn matches(&self, text: &str) -> bool {
-        // Most texts are told by their ends.
+        // Most texts are ruled out by their ends.
         if let Some(Part::Literal(literal)) = self.parts.last()
             && !text.ends_with(&**literal)
         {
@@ -139,7 +139,7 @@ fn pass_literal(literal: &[u8], text: &[u8], reached: &mut [bool]) -> bool {
 }
 
 impl Expression {
-    /// What stands between the braces (RFC 6570 §2.2).
+    /// Parses the text between the braces (RFC 6570 §2.2).
     fn parse(inner: &str) -> Option<Self> {
         let operator = inner.bytes().next().filter(|byte| b"+#./;?&".contains(byte));
         let list = &inner[usize::from(operator.is_some())..];
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_grammar_is_no_template() {
+    fn text_outside_the_grammar_is_not_a_template() {
         for text in [
             "{",
             "}",
@@ -354,7 +354,7 @@ mod tests {
         assert_eq!(Template::parse(&many), Err(NoTemplate::TooManyExpressions));
     }
 
-    /// The same facts as a regular expression, which knows nothing of our passes.
+    /// The same rules as a regular expression, which shares nothing with our passes.
     fn oracle(template: &str) -> Regex {
         let mut pattern = String::from("^");
         let mut rest = template;

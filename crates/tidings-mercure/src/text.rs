@@ -1,7 +1,7 @@
-//! What text may hold in the 1.0 dialect.
+//! The characters that text may contain in the 1.0 dialect.
 
 /// The first character of `text` that is a control character (C0, DEL, C1) or of Unicode's category
-/// Cf (format): those that nobody sees.
+/// Cf (format): an invisible character.
 pub(crate) fn unseen(text: &str) -> Option<char> {
     text.chars().find(|c| c.is_control() || is_format(*c))
 }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_sees_is_found() {
+    fn invisible_characters_are_found() {
         for bad in ["a\n", "\u{7f}", "\u{85}", "a\u{200b}b", "\u{feff}", "\u{202e}"] {
             assert!(unseen(bad).is_some(), "{bad:?}");
         }

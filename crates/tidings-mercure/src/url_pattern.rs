@@ -17,7 +17,7 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// `None` if `words` are no pattern, or one whose program would be too large.
+    /// `None` if `words` are not a pattern, or its program would be too large.
     pub(crate) fn compile(words: &str, hub: &Url) -> Option<Self> {
         let init = UrlPatternInit::parse_constructor_string::<Bounded>(words, Some(hub.clone()));
         let options = UrlPatternOptions::default();
@@ -33,7 +33,7 @@ impl TopicTest for Pattern {
     }
 }
 
-/// A regular expression that takes linear time, and not more memory than it should.
+/// A regular expression that takes linear time and bounded memory.
 #[derive(Debug)]
 struct Bounded(Regex);
 
@@ -52,7 +52,7 @@ impl RegExp for Bounded {
     }
 
     fn matches<'a>(&self, text: &'a str) -> Option<Vec<Option<&'a str>>> {
-        // Nobody asks what the groups held.
+        // The contents of groups are not used.
         self.0.is_match(text).then(Vec::new)
     }
 
@@ -68,7 +68,7 @@ mod tests {
     /// Found by `cargo fuzz run patterns`: the library counted below zero. See the profiles in the
     /// workspace's `Cargo.toml`.
     #[test]
-    fn a_bracket_that_closes_nothing_is_no_reason_to_panic() {
+    fn an_unmatched_closing_bracket_does_not_panic() {
         let hub = Url::parse("https://hub.example/").expect("a URL");
         for words in ["*:]", "*:]\0\0\u{11}\0", "https://]:80/", "https://*.example]/:id"] {
             if let Some(pattern) = Pattern::compile(words, &hub) {

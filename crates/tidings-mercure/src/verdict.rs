@@ -1,4 +1,4 @@
-//! What a hub would make of a token, for people who wonder.
+//! What a hub would decide about a token, for diagnosis.
 
 use serde_json::Value;
 use tidings_http::JwtKey;
@@ -11,14 +11,14 @@ use crate::config::MercureConfig;
 use crate::mercure::Mercure;
 use crate::site::Site;
 
-/// Whether a token is good in one role.
+/// Whether a token is valid in one role.
 #[derive(Debug)]
 pub struct Verdict {
-    /// In which.
+    /// The role.
     pub role: Role,
     /// The topics, in the words of the token; or which check failed.
     pub outcome: Result<Vec<String>, String>,
-    /// When the token ends.
+    /// When the token expires.
     pub expires: Option<Timestamp>,
 }
 
@@ -59,13 +59,14 @@ impl Verdict {
     }
 }
 
-/// The version of the protocol that `token` is for by its shape, `0.x` or `1.0`; `None` if it is no
-/// JSON Web Token.
+/// The version of the protocol that `token` is for by its shape, `0.x` or `1.0`; `None` if it is
+/// not a JSON Web Token.
 pub fn version(token: &str) -> Option<&'static str> {
     claims::shape(token).map(|dialect| if dialect.is_one { "1.0" } else { "0.x" })
 }
 
-/// As the token has them. All of it is `*` in this protocol, where `**` is a topic like others.
+/// The matchers in the words of the token. Everything is `*` in this protocol, where `**` is an
+/// ordinary topic.
 fn own_words(matchers: &[Matcher]) -> Vec<String> {
     let own = |matcher: &Matcher| match matcher {
         Matcher::All => "*".to_owned(),
@@ -74,7 +75,7 @@ fn own_words(matchers: &[Matcher]) -> Vec<String> {
     matchers.iter().map(own).collect()
 }
 
-/// As the token has them: ours have a name before.
+/// The matchers in the words of the token: ours have a prefix.
 fn words(matchers: &[Matcher]) -> Vec<String> {
     let words = |matcher: &Matcher| {
         let text = matcher.to_string();

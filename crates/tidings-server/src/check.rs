@@ -1,4 +1,4 @@
-//! Whether a configuration fits together.
+//! Validation of a configuration.
 
 use tidings_http::error::ConfigError;
 
@@ -7,7 +7,7 @@ use crate::faces;
 use crate::route;
 
 impl Config {
-    /// Whether the hub can start with this.
+    /// Checks that the hub can start with this configuration.
     ///
     /// # Errors
     ///

@@ -7,11 +7,11 @@ use tidings_mercure::MercureConfig;
 
 use crate::limits;
 
-/// How a hub is configured.
+/// Configuration of a hub.
 ///
 /// Every field has a default; [`check`](Self::check) says whether they fit together. Keys and
-/// origins cannot be built wrong, so what is left to check are numbers and the rule about open
-/// addresses. Where only the server is configured, an [`HttpConfig`] does in its place.
+/// origins cannot be built with invalid values, so only numbers and the rule about open addresses
+/// are left to check. If only the server is configured, an [`HttpConfig`] is enough.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Addresses, TLS, keys, and the bounds of connections and requests.
@@ -23,12 +23,12 @@ pub struct Config {
     pub faces: Vec<Arc<dyn Face>>,
     /// Static files to serve: the console unless set. Of two with the same path the later wins.
     pub pages: Vec<&'static [tidings_web::File]>,
-    /// The longest a long poll (`?wait=`) may ask to wait. At the edge: 400.
+    /// Maximum wait of a long poll (`?wait=`). At the edge: 400.
     pub wait_max: Duration,
-    /// How long a publisher's stream of events may pause. At the edge: 408; what came before is
+    /// Maximum pause of a publisher's stream of events. At the edge: 408; the events before it are
     /// published.
     pub ingest_pause_max: Duration,
-    /// Topics and patterns of one native subscription. At the edge: 400.
+    /// Maximum topics and patterns of one native subscription. At the edge: 400.
     pub matchers_max: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The protocols beside the native API: the one place that knows which there are.
+//! The protocols beside the native API: the only place that lists them.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tidings_http::Face;
 
 use crate::config::Config;
 
-/// The faces of a hub of this configuration.
+/// The faces of a hub with this configuration.
 pub(crate) fn of(config: &Config) -> Vec<Arc<dyn Face>> {
     config.faces.iter().cloned().chain(mercure(config)).collect()
 }

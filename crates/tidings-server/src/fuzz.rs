@@ -1,3 +1,3 @@
-//! What the fuzz targets in `fuzz/` call of the native API.
+//! Entry points of the native API for the fuzz targets in `fuzz/`.
 
 pub use crate::native::{fuzz_headers as headers, fuzz_ndjson as ndjson};

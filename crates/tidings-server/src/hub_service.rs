@@ -18,19 +18,19 @@ use crate::config::Config;
 use crate::faces;
 use crate::routes::Routes;
 
-/// The hub as a service, for a router of an application. Clones are the same hub.
+/// The hub as a service, for the router of an application. Clones refer to the same hub.
 ///
-/// Who may do what, the application says by an `Arc<Grant>` among the extensions of a request; a
-/// request without one is looked at as by a [`Server`](crate::Server): by its token. An application
-/// that knows its users by cookies must itself refuse to publish for pages of foreign origins.
+/// The application authorizes a request with an `Arc<Grant>` in its extensions; a request without
+/// one is authorized by its token, as by a [`Server`](crate::Server). An application that knows its
+/// users by cookies must itself keep pages of foreign origins from publishing.
 #[derive(Clone, Debug)]
 pub struct HubService(HandlerService);
 
 impl HubService {
-    /// A hub for an application that serves connections itself. Of `config`, what concerns
-    /// listening and connections has no meaning; without keys, and unless it is
+    /// A hub for an application that serves connections itself. The parts of `config` about
+    /// listening and connections have no effect; without keys, and unless it is
     /// [open](HttpConfig::open), only the grants of the application count. When the application
-    /// leaves, it drains the engine.
+    /// shuts down, it drains the engine.
     ///
     /// # Errors
     ///

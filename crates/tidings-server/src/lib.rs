@@ -26,7 +26,7 @@
 //! # In an application
 //!
 //! The hub is also a [`tower` service](HubService), for a router of an application that has paths
-//! and users of its own. What a user may do, the application puts into the request:
+//! and users of its own. The application puts the rights of a user into the request:
 //!
 //! ```
 //! use axum::{Router, extract::Request, middleware, routing::get};
@@ -47,9 +47,9 @@
 //! }
 //! ```
 //!
-//! Give it to [`Server::serve_application`] with [`Server::service`] inside, and nothing is lost:
+//! Pass it to [`Server::serve_application`] with [`Server::service`] inside to keep everything:
 //! TLS, limits, draining, and subscribers whose sockets the engine takes. Or serve it yourself with
-//! [`HubService::new`]: then streams are response bodies, at the price in memory that your HTTP
+//! [`HubService::new`]: then streams are response bodies, with the memory cost that your HTTP
 //! server has for them. `examples/axum.rs` does both.
 //!
 //! # A request travels

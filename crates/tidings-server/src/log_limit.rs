@@ -1,7 +1,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Keeps what happens with every request from filling the log: one line in a while stands for all.
+/// Keeps errors of every request from filling the log: at most one line per interval.
 #[derive(Debug)]
 pub(crate) struct LogLimit {
     pause: Duration,
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_stands_for_all_of_a_while() {
+    fn at_most_one_line_is_written_per_interval() {
         let limit = LogLimit::new(Duration::MAX);
         assert!(limit.admits());
         assert!(!limit.admits());

@@ -3,7 +3,7 @@
 
 use http::Method;
 
-/// What there is, and the methods each path knows. `HEAD` goes with `GET`, and `OPTIONS` with
+/// All paths, and the methods that each supports. `HEAD` goes with `GET`, and `OPTIONS` with
 /// everything. Allow, the labels of the metrics and the published description come from here.
 pub(crate) const PATHS: &[(&str, &[Method])] = &[
     (EVENTS, &[Method::GET, Method::POST]),
@@ -54,7 +54,7 @@ pub(crate) enum Meaning<'a> {
     Route(Route<'a>),
     /// `OPTIONS`: what can be done here.
     Options,
-    /// Nothing: the path does not know the method.
+    /// Nothing: the path does not support the method.
     Unknown,
 }
 

@@ -1,10 +1,10 @@
-//! How many requests were answered, by route and by class of status.
+//! Counts of answered requests, by route and class of status.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::StatusCode;
 
-/// Requests that were answered.
+/// Counters of answered requests.
 #[derive(Debug)]
 pub(crate) struct RouteCounts {
     routes: Vec<(&'static str, [AtomicU64; CLASSES.len()])>,
@@ -23,13 +23,13 @@ impl RouteCounts {
         self.routes[route].0
     }
 
-    /// A request for the route with this number was answered.
+    /// Counts an answered request for the route with this number.
     pub(crate) fn answered(&self, route: usize, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
         self.routes[route].1[class].fetch_add(1, Relaxed);
     }
 
-    /// Route, class of status, and how many requests, where there were any.
+    /// Route, class of status and number of requests, where there were any.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         self.routes
             .iter()

@@ -1,4 +1,4 @@
-//! From a request to what answers it: the native API, a protocol beside it, or a page.
+//! From a request to the code that answers it: the native API, a protocol beside it, or a page.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::native::{self, Bounds};
 use crate::route::{Meaning, PATHS, Path, Route};
 use crate::route_counts::RouteCounts;
 
-/// Everything that the hub answers, and by what.
+/// All routes of the hub.
 pub(crate) struct Routes {
     state: Arc<State>,
     bounds: Bounds,
@@ -49,8 +49,8 @@ impl Routes {
         Self { state, bounds, faces, pages, counts, started: SystemTime::now() }
     }
 
-    /// What is at `path`: the API comes first, for a publish should not pay for the others, and no
-    /// other has one of its paths ([`Config::check`](crate::Config::check)).
+    /// What is at `path`. The API comes first, because a publish should not pay for the others, and
+    /// no other has one of its paths ([`Config::check`](crate::Config::check)).
     fn find<'a>(&self, path: &'a str) -> Target<'a> {
         if let Some(path) = Path::find(path) {
             return Target::Api(path);
@@ -82,7 +82,7 @@ impl Routes {
             Target::Page => self.page(parts),
             Target::Nothing => Err(Problem::new(
                 Code::NotFound,
-                "see /openapi.json for what there is; events are at /events",
+                "see /openapi.json for all paths; events are at /events",
             )),
         };
         let mut answer =
@@ -103,7 +103,7 @@ impl Routes {
             Meaning::Route(route) => route,
             Meaning::Options => return options(state, parts, methods),
             Meaning::Unknown => {
-                let detail = format!("{} knows {}", path.pattern(), allowed(methods));
+                let detail = format!("{} supports {}", path.pattern(), allowed(methods));
                 return Err(Problem::new(Code::MethodNotAllowed, detail)
                     .with_header(header::ALLOW, allow_header(methods)));
             }
@@ -134,12 +134,15 @@ impl Routes {
             Method::GET | Method::HEAD => {}
             Method::OPTIONS => return options(&self.state, parts, methods),
             _ => {
-                return Err(Problem::new(Code::MethodNotAllowed, "this is a page")
-                    .with_header(header::ALLOW, allow_header(methods)));
+                return Err(Problem::new(
+                    Code::MethodNotAllowed,
+                    "a page supports GET, HEAD, OPTIONS",
+                )
+                .with_header(header::ALLOW, allow_header(methods)));
             }
         }
         let found = self.pages.answer(parts);
-        found.ok_or_else(|| Problem::new(Code::NotFound, "there was a page a moment ago"))
+        found.ok_or_else(|| Problem::new(Code::NotFound, "this page no longer exists"))
     }
 }
 
@@ -163,7 +166,7 @@ enum Target<'a> {
     Nothing,
 }
 
-/// The names of what has no path of its own, in the order of [`Target::number`].
+/// The names of targets without a path of their own, in the order of [`Target::number`].
 const OTHER_NAMES: [&str; 2] = ["page", "none"];
 
 impl Target<'_> {
@@ -178,7 +181,7 @@ impl Target<'_> {
     }
 
     /// Whether its requests have spans. Those of probes, scrapers and readers of pages have none:
-    /// they come all the time, and nobody waits for them.
+    /// they are frequent, and how long they take matters little.
     fn is_traced(&self, method: &Method) -> bool {
         match self {
             Self::Api(path) => !matches!(
@@ -191,9 +194,9 @@ impl Target<'_> {
     }
 }
 
-/// Whether a connection beyond a bound may do this. A subscriber hears of it in its
-/// stream, for another status would end a browser's `EventSource` for good; and a probe asks for
-/// the hub, not for itself.
+/// Rejects a request on a connection beyond a limit. But a subscriber is rejected within its
+/// stream, because another status would end a browser's `EventSource` for good, and a probe is
+/// answered, because it asks about the hub.
 fn check_connection(parts: &Parts, route: Route<'_>) -> Result<(), Problem> {
     let may = match route {
         Route::Live | Route::Ready => true,
@@ -206,7 +209,7 @@ fn check_connection(parts: &Parts, route: Route<'_>) -> Result<(), Problem> {
     }
 }
 
-/// The answer on a connection that is one too many.
+/// The answer on a connection beyond a limit.
 fn one_too_many(rejection: Rejection) -> Problem {
     let problem = match rejection {
         Rejection::HubConnections => Problem::new(Code::HubFull, "send it again in a moment"),

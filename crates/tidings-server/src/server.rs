@@ -36,9 +36,8 @@ impl Server {
         Self::bind_with(config, engine, Vec::new())
     }
 
-    /// The same with sockets that somebody else has bound and listens on, such as a supervisor that
-    /// keeps them over a restart. Each stands for its own address, which must be among those of
-    /// `config`.
+    /// The same with sockets that are bound and listening already, such as those that a supervisor
+    /// keeps over a restart. The address of each must be among those of `config`.
     ///
     /// # Errors
     ///
@@ -63,7 +62,7 @@ impl Server {
         self.http.local_addrs()
     }
 
-    /// The addresses from which everybody is sent on, as [`local_addrs`](Self::local_addrs).
+    /// The addresses that only redirect, in the form of [`local_addrs`](Self::local_addrs).
     pub fn redirect_addrs(&self) -> Vec<SocketAddr> {
         self.http.redirect_addrs()
     }
@@ -80,8 +79,8 @@ impl Server {
     }
 
     /// As [`serve`](Self::serve), with an application that answers all requests: a router in which
-    /// [`service`](Self::service) is mounted. Nothing of the hub is lost by that: subscribers over
-    /// HTTP/1.1 go to the engine with their sockets. Layers of the application may refuse requests
+    /// [`service`](Self::service) is mounted. The hub loses nothing by that: subscribers over
+    /// HTTP/1.1 go to the engine with their sockets. Layers of the application may reject requests
     /// and add headers; they do not see the body of an event stream. Upgrades to other protocols
     /// are not possible.
     pub async fn serve_application<S, B>(self, application: S, shutdown: impl Future<Output = ()>)
@@ -96,10 +95,10 @@ impl Server {
         self.http.serve(Arc::new(mounted), shutdown).await;
     }
 
-    /// Serves until `shutdown` is ready, then leaves: takes no more connections, lets the engine
-    /// tell its subscribers to come back ([`HttpConfig::drain_window`]), lets begun requests end,
-    /// and cuts what is left after [`HttpConfig::drain_max`]. The engine is drained, but not
-    /// stopped.
+    /// Serves until `shutdown` is ready, then shuts down: accepts no more connections, lets the
+    /// engine ask its subscribers to come back ([`HttpConfig::drain_window`]), finishes requests in
+    /// progress, and cuts the remaining connections after [`HttpConfig::drain_max`]. The engine is
+    /// drained, but not stopped.
     ///
     /// Must run on a tokio runtime with its I/O and timers enabled.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {

@@ -1,4 +1,4 @@
-//! What clients are told when the store cannot take an event or cannot be read.
+//! Answers to clients when the store cannot take an event or cannot be read.
 
 use http::header;
 use tidings_engine::PublishError;
@@ -9,7 +9,7 @@ use tidings_hub::{AppendError, ReadError, with_causes};
 use crate::limits::{READ_FAILURE_LOG_PAUSE, STOP_LINGER_MAX};
 use crate::log_limit::LogLimit;
 
-/// The answer to a publisher whose event was not stored. The store has told the log why.
+/// The answer to a publisher whose event was not stored. The store has logged why.
 pub(crate) fn not_published(error: &PublishError) -> Problem {
     match error {
         PublishError::Stopping => Problem::new(Code::Draining, "publish again in a moment"),
@@ -32,13 +32,13 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
         .with("id", id.as_str()),
         PublishError::TopicEnded { topic } => Problem::new(
             Code::TopicEnded,
-            "stop: somebody has ended the topic; what came after its end is not published",
+            "stop: another client has ended the topic; events after its end are not published",
         )
         .with("topic", topic.as_str())
         .reading_on_for(STOP_LINGER_MAX),
         PublishError::TopicExists { topic } => Problem::new(
             Code::TopicExists,
-            "somebody else has begun the topic: read it, or publish without `If-None-Match`",
+            "another client has begun the topic: read it, or publish without `If-None-Match`",
         )
         .with("topic", topic.as_str()),
         PublishError::Store(error) => not_stored(error),
@@ -74,11 +74,11 @@ fn not_stored_for_good() -> Problem {
     Problem::new(Code::StoreFailed, "the event is not stored; the operator must look at the log")
 }
 
-/// The answer to a reader for whom the store cannot be read.
+/// The answer to a reader when the store cannot be read.
 pub(crate) fn not_read(error: &ReadError) -> Problem {
     static LIMIT: LogLimit = LogLimit::new(READ_FAILURE_LOG_PAUSE);
     if LIMIT.admits() {
-        tracing::warn!(reason = with_causes(error), "the store cannot be read");
+        tracing::warn!(reason = with_causes(error), "cannot read the store");
     }
     match error {
         ReadError::Away { retry, .. } => {

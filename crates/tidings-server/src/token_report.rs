@@ -1,4 +1,4 @@
-//! What a hub would make of a token: for people who wonder.
+//! What a hub would decide about a token, for diagnosis.
 
 use serde_json::Value;
 use tidings_http::JwtKey;
@@ -7,35 +7,36 @@ use tidings_hub::{Matcher, Timestamp};
 
 use crate::config::Config;
 
-/// What a token says, and what a hub of some configuration makes of it.
+/// The claims of a token, and what a hub with some configuration decides about it.
 ///
-/// It is what the hub itself would decide, by the same code, now.
+/// It is the decision that the hub itself would make now, by the same code.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TokenReport {
-    /// The version of the protocol by its shape, `0.x` or `1.0`; `None` if it is no JSON Web Token.
+    /// The version of the protocol by its shape, `0.x` or `1.0`; `None` if it is not a JSON Web
+    /// Token.
     pub version: Option<&'static str>,
-    /// The algorithm that it says it is signed with.
+    /// The algorithm that it claims to be signed with.
     pub algorithm: Option<String>,
-    /// Everything it says, true or not.
+    /// Everything that it claims, true or not.
     pub claims: Option<Value>,
-    /// What it is good for.
+    /// The decision for each use.
     pub verdicts: Vec<TokenVerdict>,
 }
 
-/// Whether a token is good for one thing.
+/// Whether a token is valid for one use.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TokenVerdict {
-    /// What for.
+    /// The use.
     pub usage: TokenUse,
     /// The topics, in the words of the token; or which check failed.
     pub outcome: Result<Vec<String>, String>,
-    /// When it ends.
+    /// When it expires.
     pub expires: Option<Timestamp>,
 }
 
-/// What a token can be good for.
+/// A use of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenUse {
     /// Publishing over Mercure.
@@ -49,11 +50,11 @@ pub enum TokenUse {
 }
 
 impl TokenUse {
-    /// In words.
+    /// The use in words.
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::MercurePublish => "publish over Mercure",
-            Self::MercureSubscribe => "have private events over Mercure",
+            Self::MercureSubscribe => "receive private events over Mercure",
             Self::NativePublish => "publish to /events",
             Self::NativeSubscribe => "subscribe to /events",
         }
@@ -61,7 +62,7 @@ impl TokenUse {
 }
 
 impl TokenReport {
-    /// Of `token`, for a hub of this configuration. Reads key sets at URLs.
+    /// Examines `token` for a hub with this configuration. Reads key sets at URLs.
     pub async fn of(config: &Config, token: &str) -> Self {
         token::install_cryptography();
         let mut verdicts = mercure::verdicts(config, token).await;

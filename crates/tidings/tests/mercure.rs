@@ -148,7 +148,7 @@ fn an_inspected_token_says_why_it_would_be_refused() {
     let issuer = ["--issuer", "https://a"];
     assert!(inspect(&issued("https://x"), &issuer).contains("another audience (aud)"));
     let good = inspect(&issued(&audience), &issuer);
-    assert!(good.contains("have private events over Mercure: *, until "), "{good}");
+    assert!(good.contains("receive private events over Mercure: *, until "), "{good}");
     let mut piped = tidings();
     piped.args(["token", "--secret", SECRET, "--inspect", "-"]).stdin(Stdio::piped());
     let mut process = Process::spawn(&mut piped);

@@ -1,4 +1,4 @@
-//! Tokens that were found good, so that they need not be verified with every request.
+//! Verified tokens, so that a token need not be verified with every request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,11 +8,11 @@ use tidings_hub::Timestamp;
 use crate::clock;
 use crate::limits::{TOKEN_KEPT, TOKENS_KEPT_MAX};
 
-/// Tokens that were found good, so that a publisher who sends the same one with every event pays
-/// for its signature once.
+/// Verified tokens, so that a publisher that sends the same one with every event pays for its
+/// signature once.
 ///
-/// Only good tokens are kept, so nobody without one can fill this. What the clock can change is
-/// looked at every time.
+/// Only valid tokens are kept, so clients without one cannot fill this. Whatever depends on the
+/// clock is checked every time.
 #[derive(Debug)]
 pub struct TokenCache<T> {
     known: Mutex<HashMap<Box<str>, Known<T>>>,
@@ -28,10 +28,10 @@ impl<T> TokenCache<T> {
         until.is_none_or(|end| now < end).then_some(grant)
     }
 
-    /// Keeps a good token, and what it grants until `until`.
+    /// Keeps a valid token, and what it grants until `until`.
     pub fn keep(&self, token: &str, grant: &Arc<T>, until: Option<Timestamp>) {
         let mut grants = self.lock();
-        // Beginning anew now and then is cheaper than remembering who was here last.
+        // Starting over now and then is cheaper than tracking which tokens were used last.
         if grants.len() >= TOKENS_KEPT_MAX {
             grants.clear();
         }
@@ -49,7 +49,7 @@ impl<T> Default for TokenCache<T> {
     }
 }
 
-/// How long what is known of a token that ends at `expires` may be relied on.
+/// How long a verified token that expires at `expires` is accepted without verifying it again.
 pub fn until(expires: Option<Timestamp>) -> Option<Timestamp> {
     let kept = clock::now().as_millis().saturating_add(TOKEN_KEPT.as_millis() as u64);
     let kept = Timestamp::from_millis(kept);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_does_not_grow_for_ever() {
+    fn the_cache_does_not_grow_forever() {
         let cache = TokenCache::default();
         for number in 0..3 * TOKENS_KEPT_MAX {
             cache.keep(&number.to_string(), &Arc::new(1), None);

@@ -2,13 +2,13 @@
 //!
 //! # When it is read
 //!
-//! Verifying a token never waits: it takes the keys that are here. Where these are too old, or none
-//! of them fits, [`signed`](super::token::signed) says so, and whoever can wait has the set
-//! [read again](KeySet::refresh) and verifies once more. However many want that at once, one
-//! request is made (the others wait for it), and none within [`KEY_SET_PAUSE`] of the last: tokens
-//! with invented key ids cost the owner of the set nothing.
+//! Verifying a token never waits: it uses the keys that are loaded. If these are too old, or none
+//! of them fits, [`signed`](super::token::signed) says so, and a caller that can wait has the set
+//! [read again](KeySet::refresh) and verifies once more. However many callers want that at once,
+//! only one request is made (the others wait for it), and none within [`KEY_SET_PAUSE`] of the
+//! last: tokens with invented key ids cost the owner of the set nothing.
 //!
-//! While the set cannot be read, the keys that were read last stay good: an issuer that is down
+//! While the set cannot be read, the keys that were read last stay valid: an issuer that is down
 //! does not take its subscribers with it.
 
 use std::error::Error;
@@ -65,8 +65,7 @@ struct NamedKey {
 }
 
 impl KeySet {
-    /// The set at `url`, of which nothing is read yet. `None` if that is no `http`, `https` or
-    /// `file` URL.
+    /// The set at `url`, not yet read. `None` if that is not an `http`, `https` or `file` URL.
     pub(crate) fn new(url: &str, algorithm: Option<Algorithm>) -> Option<Self> {
         let parsed = url::Url::parse(url).ok()?;
         let place = match parsed.scheme() {
@@ -78,7 +77,7 @@ impl KeySet {
         Some(Self { place, algorithm, known, reading })
     }
 
-    /// Whether the keys that are here are too old to be used without having been looked for again.
+    /// Whether the loaded keys are too old to be used without reading the set again.
     pub(super) fn is_due(&self) -> bool {
         let known = self.lock();
         let is_old = match (&self.place, known.read) {
@@ -98,8 +97,8 @@ impl KeySet {
         keys.iter().filter(fits).any(|named| accepts(&named.key))
     }
 
-    /// Reads the set anew, or waits for whoever does. Says whether there is anything new to be
-    /// tried; what went wrong goes to the log.
+    /// Reads the set again, or waits for the task that is reading it. Returns whether it is worth
+    /// verifying again; errors go to the log.
     pub(crate) async fn refresh(self: &Arc<Self>) -> bool {
         let before = self.lock().read;
         let reading = Arc::clone(&self.reading).lock_owned().await;
@@ -114,8 +113,8 @@ impl KeySet {
             }
             known.tried = Some(Instant::now());
         }
-        // In a task of its own: the request that asked may be cancelled, and the others, who may
-        // not try again for a while, need the answer all the same.
+        // In a task of its own: the request that asked may be cancelled, but the others, which may
+        // not try again for a while, still need the result.
         let set = Arc::clone(self);
         let anew = tokio::spawn(async move {
             let _reading = reading;
@@ -124,7 +123,7 @@ impl KeySet {
         anew.await.unwrap_or(false)
     }
 
-    /// Reads the set. Says whether that went well.
+    /// Reads the set. Returns whether that succeeded.
     async fn read_anew(&self) -> bool {
         let read = match tokio::time::timeout(KEY_SET_WAIT_MAX, self.read()).await {
             Ok(read) => read,
@@ -132,14 +131,14 @@ impl KeySet {
         };
         match read {
             Ok(keys) => {
-                tracing::debug!(set = ?self, keys = keys.len(), "a key set was read");
+                tracing::debug!(set = ?self, keys = keys.len(), "key set read");
                 let mut known = self.lock();
                 known.keys = keys.into();
                 known.read = Some(Instant::now());
                 true
             }
             Err(error) => {
-                tracing::warn!(set = ?self, error, "a key set cannot be read");
+                tracing::warn!(set = ?self, error, "cannot read a key set");
                 false
             }
         }
@@ -152,7 +151,7 @@ impl KeySet {
         };
         let set: Set = serde_json::from_slice(&text)?;
         let keys = set.keys.into_iter().take(KEY_SET_KEYS_MAX);
-        // A key of a kind that is not known is not for us (RFC 7517 §5).
+        // Keys of unknown kinds are ignored (RFC 7517 §5).
         let keys = keys.filter_map(|key| serde_json::from_value(key).ok());
         Ok(keys.filter_map(|jwk| NamedKey::of(&jwk, self.algorithm)).collect())
     }
@@ -171,7 +170,7 @@ impl Known {
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            // Not its user, nor its query: they may hold secrets, and this stands in the log.
+            // Without user and query: they may hold secrets, and this goes to the log.
             Place::Url(url) => {
                 let scheme = url.scheme_str().unwrap_or_default();
                 let host = url.host().unwrap_or_default();
@@ -184,8 +183,8 @@ impl fmt::Debug for KeySet {
 }
 
 impl NamedKey {
-    /// A key that verifies signatures by an algorithm that is accepted. A secret in a set is not
-    /// one: whoever can read the set could sign with it.
+    /// A key that verifies signatures with an accepted algorithm. A secret in a set is not such a
+    /// key: anyone who can read the set could sign with it.
     fn of(jwk: &Jwk, wanted: Option<Algorithm>) -> Option<Self> {
         if matches!(&jwk.common.public_key_use, Some(usage) if *usage != PublicKeyUse::Signature) {
             return None;
@@ -201,7 +200,7 @@ impl NamedKey {
             _ => return None,
         };
         let named: Option<Algorithm> = match jwk.common.key_algorithm {
-            // For encryption, or not known.
+            // An algorithm for encryption or an unknown one is no reason to use the key.
             Some(name) => Some(name.to_string().parse().ok()?),
             None => None,
         };
@@ -227,7 +226,7 @@ async fn get(url: &Uri) -> Result<Bytes, Cause> {
     let json = http::HeaderValue::from_static("application/jwk-set+json, application/json");
     let headers = request.headers_mut();
     headers.insert(http::header::ACCEPT, json);
-    // Some servers answer 403 to a request that does not say who asks.
+    // Some servers answer 403 to a request without `User-Agent`.
     let agent = concat!("tidings/", env!("CARGO_PKG_VERSION"));
     headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static(agent));
     let identity = http::HeaderValue::from_static("identity");
@@ -241,7 +240,7 @@ async fn get(url: &Uri) -> Result<Bytes, Cause> {
 
 type HttpClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
-/// Made when it is first needed, for it reads the certificates that the system trusts.
+/// Created on first use, because it reads the certificates that the system trusts.
 fn client() -> Result<&'static HttpClient, Cause> {
     static CLIENT: OnceLock<HttpClient> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
@@ -252,7 +251,7 @@ fn client() -> Result<&'static HttpClient, Cause> {
         .https_or_http()
         .enable_all_versions()
         .build();
-    // Sets are read seldom: no connection is kept for the next time.
+    // Sets are read rarely, so no connection is kept for the next time.
     let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
     Ok(CLIENT.get_or_init(|| client))
 }

@@ -1,4 +1,4 @@
-//! What tokens are checked against.
+//! Keys that tokens are checked against.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::plain_key::PlainKey;
 use crate::error::ConfigError;
 use crate::key_share::{KeyLimits, KeyShare};
 
-/// A key that may be presented as it is, and what its bearer may do.
+/// A key that is sent as it is, and what its bearer may do.
 ///
 /// Only a digest of the key is kept.
 #[derive(Clone)]
@@ -28,8 +28,8 @@ impl ApiKey {
     /// Fewest characters of a key.
     pub const LENGTH_MIN: usize = 16;
 
-    /// The key `key`, called `name` in logs, for whoever may publish to and subscribe to these
-    /// topics (in the words of [`Matcher::parse`]).
+    /// The key `key`, called `name` in logs, whose bearer may publish and subscribe to these topics
+    /// (in the syntax of [`Matcher::parse`]).
     ///
     /// # Errors
     ///
@@ -58,13 +58,13 @@ impl ApiKey {
         })
     }
 
-    /// The same key within `limits` for all of its bearers together. Clones share them.
+    /// The same key with `limits` that all of its bearers share. Clones share them too.
     #[must_use]
     pub fn with_limits(self, limits: KeyLimits) -> Self {
         Self { share: KeyShare::new(limits), ..self }
     }
 
-    /// What its bearers have together, where that is bounded.
+    /// Limits shared by its bearers, if any.
     pub fn share(&self) -> Option<&Arc<KeyShare>> {
         self.share.as_ref()
     }
@@ -79,8 +79,8 @@ impl ApiKey {
         &self.grant
     }
 
-    /// The key among `keys` that `token` is. Takes the same time whichever it is, and however much
-    /// of it is right.
+    /// The key among `keys` that equals `token`. Takes the same time whichever it is, and however
+    /// much of it is right.
     pub(crate) fn find<'a>(keys: &'a [Self], token: &str) -> Option<&'a Self> {
         if keys.is_empty() {
             return None;
@@ -124,7 +124,7 @@ impl JwtKey {
     /// Fewest bytes of a secret for HS256: as many as the digest has (RFC 7518 §3.2).
     pub const HS256_BYTES_MIN: usize = 32;
 
-    /// A secret shared with those who sign tokens with HS256.
+    /// A secret shared with the issuers that sign tokens with HS256.
     ///
     /// # Errors
     ///
@@ -186,14 +186,14 @@ impl JwtKey {
         Ok(Self { kind: Kind::Set(Arc::new(set)), share: None })
     }
 
-    /// The same key within `limits` for the bearers of all tokens together that it, or a key of its
-    /// set, has signed. Clones share them.
+    /// The same key with `limits` that the bearers of all tokens signed with it, or with a key of
+    /// its set, share. Clones share them too.
     #[must_use]
     pub fn with_limits(self, limits: KeyLimits) -> Self {
         Self { share: KeyShare::new(limits), ..self }
     }
 
-    /// Reads what is at a URL anew, if it is time. Says whether there is anything new to be tried.
+    /// Reads key sets at URLs again if they are due. Returns whether it is worth verifying again.
     pub async fn refresh(keys: &[Self]) -> bool {
         let mut is_new = false;
         for key in keys {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_protects_nothing_is_refused() {
+    fn a_key_that_protects_nothing_is_rejected() {
         for weak in ["short", "0123456789 bcdef", "0123456789äbcdef"] {
             assert!(ApiKey::new::<&str>("k", weak, &[], &[]).is_err(), "{weak}");
         }
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_kind_is_refused_by_name() {
+    fn a_key_of_another_kind_is_rejected_by_name() {
         let public = signed().remove(3).1;
         for (algorithm, key) in [
             ("RS256", public.as_bytes()),

@@ -13,11 +13,11 @@ impl PlainKey {
     pub(super) fn new(decoding: DecodingKey, algorithms: Vec<Algorithm>) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.algorithms = algorithms;
-        // We look at its times ourselves: a `null` is as good as none.
+        // We check its times ourselves: `null` counts as absent.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.required_spec_claims.clear();
-        // The hub has no name to be found among the audience.
+        // The hub has no name that could be in the audience.
         validation.validate_aud = false;
         Self { decoding, validation }
     }

@@ -1,4 +1,4 @@
-//! JSON Web Tokens: whether one is good, and what it grants.
+//! JSON Web Tokens: whether a token is valid, and what it grants.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::plain_key::PlainKey;
 use crate::clock;
 use crate::key_share::KeyShare;
 
-/// What we read of a token's claims.
+/// The claims of a token that we use.
 #[derive(Deserialize)]
 struct Claims {
     /// Seconds since the epoch, perhaps with a fraction (RFC 7519 §2, NumericDate).
@@ -23,12 +23,12 @@ struct Claims {
     exp: Option<f64>,
     #[serde(default)]
     mercure: Option<Access>,
-    /// The same under a name that issuers allow who want claims to be URLs.
+    /// The same under a URL, for issuers that require the names of claims to be URLs.
     #[serde(default, rename = "https://mercure.rocks/")]
     namespaced: Option<Access>,
 }
 
-/// When a token holds, in seconds since the epoch.
+/// When a token is valid, in seconds since the epoch.
 #[derive(Deserialize)]
 struct Times {
     #[serde(default)]
@@ -45,22 +45,22 @@ struct Access {
     subscribe: Option<Vec<String>>,
 }
 
-/// Why a token is not accepted. The texts hold no quotes: they go into a header.
+/// Why a token is not accepted. The texts contain no quotes because they go into a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidToken {
     /// It is neither a key nor a JSON Web Token.
     Unknown,
     /// No key signed it.
     Signature,
-    /// No key of a set signed it, as far as the set is known: it may be read anew.
+    /// No known key of a set signed it; reading the set again may help.
     KeyUnknown,
-    /// It asks for extensions that have to be understood (`crit`, RFC 7515 §4.1.11); none is.
+    /// It requires extensions (`crit`, RFC 7515 §4.1.11); none is supported.
     Critical,
-    /// Its algorithm is none that a key is used with.
+    /// No key is used with its algorithm.
     Algorithm,
-    /// Its `exp` is past.
+    /// Its `exp` is in the past.
     Expired,
-    /// Its `nbf` is to come.
+    /// Its `nbf` is in the future.
     NotYetValid,
     /// A claim is not of the type it must be.
     Claims,
@@ -89,7 +89,7 @@ impl fmt::Display for InvalidToken {
 pub struct Signed<T> {
     /// The claims, or what was made of them.
     pub says: T,
-    /// What all bearers of the key have together, where that is bounded.
+    /// Limits shared by all bearers of the key, if any.
     pub share: Option<Arc<KeyShare>>,
 }
 
@@ -134,7 +134,7 @@ pub fn signed<T: DeserializeOwned>(
                 attempt.with(key);
             }
             Kind::Set(set) => {
-                // No set has secrets.
+                // Sets contain no secrets.
                 if is_secret(header.alg) {
                     continue;
                 }
@@ -149,26 +149,26 @@ pub fn signed<T: DeserializeOwned>(
     Err(if is_unsure { InvalidToken::KeyUnknown } else { attempt.refusal })
 }
 
-/// A token on its way from key to key.
+/// Verification of a token with one key after another.
 struct Attempt<'a, T> {
     token: &'a str,
-    /// What the key that signed it says.
+    /// The result of the key that signed it.
     found: Option<Result<T, InvalidToken>>,
-    /// What the others say.
+    /// The best reason of the other keys.
     refusal: InvalidToken,
 }
 
 impl<T: DeserializeOwned> Attempt<'_, T> {
-    /// Whether this is the key.
+    /// Tries a key. Returns whether it is the one that signed the token.
     fn with(&mut self, key: &PlainKey) -> bool {
         let decoded = jsonwebtoken::decode::<Value>(self.token, key.decoding(), key.validation());
         match decoded {
             Ok(data) => self.found = Some(valid_now(data.claims)),
             Err(error) => match error.kind() {
-                // These are read only once the signature is right.
+                // Claims are read only once the signature is valid.
                 ErrorKind::Json(_) => self.found = Some(Err(InvalidToken::Claims)),
-                // That a key of the token's own algorithm did not sign it says more than that
-                // others have another algorithm.
+                // A failed signature with the token's own algorithm says more than keys with other
+                // algorithms.
                 ErrorKind::InvalidSignature => self.refusal = InvalidToken::Signature,
                 _ => {}
             },
@@ -177,8 +177,8 @@ impl<T: DeserializeOwned> Attempt<'_, T> {
     }
 }
 
-/// What signed claims say, if their times say that they hold now. A token without an end is a thing
-/// people have; one with an end is held to it.
+/// The content of signed claims, if they are valid now. Tokens without an expiry are common and
+/// accepted; an expiry that is present is enforced.
 fn valid_now<T: DeserializeOwned>(claims: Value) -> Result<T, InvalidToken> {
     let times = Times::deserialize(&claims).map_err(|_| InvalidToken::Claims)?;
     let now = clock::now().as_millis() as f64 / 1000.0;
@@ -191,7 +191,7 @@ fn valid_now<T: DeserializeOwned>(claims: Value) -> Result<T, InvalidToken> {
     serde_json::from_value(claims).map_err(|_| InvalidToken::Claims)
 }
 
-/// All that a token says, true or not. Nothing is verified.
+/// All claims of a token. Nothing is verified.
 pub fn claimed(token: &str) -> Option<Value> {
     jsonwebtoken::dangerous::insecure_decode::<Value>(token).ok().map(|data| data.claims)
 }
@@ -202,7 +202,7 @@ pub fn claimed_algorithm(token: &str) -> Option<String> {
     Some(format!("{:?}", header.alg))
 }
 
-/// Without this, or with a second implementation compiled in, the first token would be a panic.
+/// Without this, or with a second implementation compiled in, the first token would cause a panic.
 pub fn install_cryptography() {
     // It fails if it was installed before: by another server in this process.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
@@ -218,12 +218,12 @@ fn grant(claims: Claims) -> Result<Grant, InvalidToken> {
     })
 }
 
-/// What is no matcher of ours may be one of another protocol's: it grants nothing here, which is
+/// A text that is not a matcher here may be one in another protocol: it grants nothing, which is
 /// safe.
 fn matchers(texts: &[String]) -> Vec<Matcher> {
     let matcher = |text: &String| {
         Matcher::parse(text)
-            .inspect_err(|error| tracing::debug!(text, %error, "a token's selector is not used"))
+            .inspect_err(|error| tracing::debug!(text, %error, "ignoring a selector of a token"))
             .ok()
     };
     texts.iter().filter_map(matcher).collect()
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_that_must_be_understood_are_not_passed_over() {
+    fn required_extensions_are_not_ignored() {
         install_cryptography();
         let claims = json!({"mercure": {"subscribe": ["**"]}});
         for names in [vec!["exp".to_owned()], vec!["b64".into(), "x".into()], vec![]] {

@@ -1,12 +1,12 @@
-//! Until when a certificate is good.
+//! The expiry of a certificate.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
 use simple_asn1::ASN1Block::{self, Explicit, GeneralizedTime, Sequence, UTCTime};
 
-/// `notAfter` (RFC 5280 §4.1.2.5); `None` if the certificate is written in a way that this reader
-/// does not know. Nothing but notices depends on it: it is clients who judge certificates.
+/// `notAfter` (RFC 5280 §4.1.2.5); `None` if the certificate is encoded in a way that this reader
+/// does not know. Only notices depend on it: clients judge certificates themselves.
 pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
     let blocks = simple_asn1::from_der(certificate).ok()?;
     let [Sequence(_, certificate)] = &blocks[..] else { return None };
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_has_no_end() {
+    fn data_that_is_not_a_certificate_has_no_expiry() {
         let certificate = expiring(2030);
         for cut in 0..certificate.len() {
             assert_eq!(not_after(&CertificateDer::from(&certificate[..cut])), None);

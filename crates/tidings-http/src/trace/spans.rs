@@ -1,4 +1,4 @@
-//! The spans, named as OpenTelemetry's conventions for HTTP servers have it.
+//! The spans, named by OpenTelemetry's conventions for HTTP servers.
 
 use http::request::Parts;
 use http::{HeaderMap, Version};
@@ -13,10 +13,10 @@ use super::Step;
 use crate::answer::Answer;
 use crate::client::Client;
 
-/// By which a subscriber of `tracing` finds these spans.
+/// The target by which a subscriber of `tracing` finds these spans.
 const TARGET: &str = "tidings_server::trace";
 
-/// Below what the log tells unless it is asked to.
+/// Below the default level of the log.
 const LEVEL: Level = Level::DEBUG;
 
 /// Answers a request, within a span of its own if it is to have one.
@@ -29,7 +29,7 @@ pub async fn request(
     if !is_traced {
         return answer.await;
     }
-    // What the application or the hub's caller is within is the parent, if there is such.
+    // A span of the application or of the hub's caller is the parent, if there is one.
     let is_first = Span::current().is_none();
     let span = begin(parts, route);
     if span.is_disabled() {
@@ -88,12 +88,12 @@ fn join(span: &Span, headers: &HeaderMap) {
     let context =
         global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(headers)));
     if context.span().span_context().is_valid() {
-        // It fails only where nobody takes the span.
+        // It fails only if no subscriber records the span.
         let _ = span.set_parent(context);
     }
 }
 
-/// Waits, within a span below that of the request.
+/// Waits within a child span of the request's span.
 pub async fn step<F: Future>(step: Step, waiting: F) -> F::Output {
     let span = match step {
         Step::Authenticate => tracing::span!(target: TARGET, LEVEL, "authenticate"),
@@ -102,12 +102,12 @@ pub async fn step<F: Future>(step: Step, waiting: F) -> F::Output {
     waiting.instrument(span).await
 }
 
-/// The request was refused, in a word that stands for all of its kind.
+/// Records that the request was rejected, with a word for the kind of reason.
 pub fn refused(kind: &str) {
     Span::current().record("error.type", kind);
 }
 
-/// The subscriber was asked to come back later.
+/// Records that the subscriber was asked to come back later.
 pub fn rejected(reason: &str) {
     Span::current().record("tidings.turned_away", reason);
 }

@@ -1,5 +1,5 @@
-//! `GET /connections/{id}`: where a subscriber stands, what it skipped, why it went; and with
-//! `?event=`, why it got that event, or did not.
+//! `GET /connections/{id}`: the state of a subscriber, what it skipped, and why it was closed; with
+//! `?event=`, why it received that event, or did not.
 
 use http::request::Parts;
 use serde::Serialize;
@@ -13,11 +13,11 @@ use tidings_hub::{Matcher, Position, StandingState, Timestamp};
 use crate::store_problem;
 
 #[derive(Serialize)]
-struct Told {
+struct Report {
     id: String,
     /// `live`, `blocked`, `catching_up` or `closed`.
     state: &'static str,
-    /// Why it was closed, by the names of the metrics, and for people.
+    /// Why it was closed: the name in the metrics, and a sentence for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,18 +25,18 @@ struct Told {
     since: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     closed: Option<String>,
-    /// Who writes to it: `socket`, a worker itself; `body`, the HTTP library.
+    /// What writes to it: `socket`, a worker itself; `body`, the HTTP library.
     sink: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
     topics: Vec<String>,
-    /// As the `Tidings-Resume` header said.
+    /// As in the `Tidings-Resume` header.
     resume: &'static str,
-    /// It gets what comes after this.
+    /// It receives the events after this id.
     start_id: String,
-    /// Everything up to this was written to it.
+    /// Everything up to this id was written to it.
     written_id: String,
-    /// The newest event.
+    /// Id of the newest event.
     head_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<Skipped>,
@@ -58,7 +58,7 @@ struct Event {
     because: &'static str,
 }
 
-/// Who may see everything may see these.
+/// Requires permission to subscribe to everything.
 pub(crate) async fn connection(
     state: &State,
     parts: &Parts,
@@ -74,10 +74,11 @@ pub(crate) async fn connection(
     let id = query::decode(raw_id, query::Plus::Itself)?.parse::<ConnectionId>();
     let id = id.map_err(|error| Problem::new(Code::ConnectionUnknown, error.to_string()))?;
     let connection = state.engine().connection(id).await.ok_or_else(|| {
-        let detail = "it was never here, or went too long ago, or before the hub was restarted";
+        let detail =
+            "it never existed, was closed too long ago, or was closed before the hub was restarted";
         Problem::new(Code::ConnectionUnknown, detail)
     })?;
-    let mut told = tell(state, &connection);
+    let mut told = report(state, &connection);
     if let Some(id) = event {
         told.event = Some(judge(state, &connection, id.into_owned()).await?);
     }
@@ -85,7 +86,7 @@ pub(crate) async fn connection(
     Ok(Answer::Response(answer::json(body)))
 }
 
-fn tell(state: &State, connection: &Connection) -> Told {
+fn report(state: &State, connection: &Connection) -> Report {
     let epoch = state.engine().epoch();
     let id = |position: Position| position.event_id(epoch).to_string();
     let standing = &connection.standing;
@@ -93,7 +94,7 @@ fn tell(state: &State, connection: &Connection) -> Told {
         StandingState::Closed(reason) => Some(reason),
         _ => None,
     };
-    Told {
+    Report {
         id: connection.id.to_string(),
         state: standing.state.name(),
         reason: reason.map(|reason| reason.name()),
@@ -131,7 +132,7 @@ async fn judge(state: &State, connection: &Connection, id: String) -> Result<Eve
             id,
             topics: Vec::new(),
             verdict: "not_in_log",
-            because: "no event with this id is in the log: it never was, or retention dropped it",
+            because: "no event in the log has this id: there was none, or retention dropped it",
         },
     })
 }

@@ -1,7 +1,7 @@
 //! Static files: the console and whatever pages the configuration adds.
 //!
-//! What a browser has it asks for again with the tag it was given, and gets 304: a new version of
-//! the hub is seen at once, and an unchanged file costs one small answer.
+//! A browser asks for a cached file again with its entity tag, and gets 304: a new version of the
+//! hub shows at once, and an unchanged file costs one small answer.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use http::request::Parts;
 use tidings_http::answer::{self, Answer};
 use tidings_web::File;
 
-/// The files there are, by path.
+/// All files, by path.
 #[derive(Debug)]
 pub(crate) struct Pages {
     by_path: HashMap<&'static str, Page>,
@@ -32,7 +32,7 @@ impl Pages {
         Self { by_path: pages.collect() }
     }
 
-    /// Whether there is something at `path`.
+    /// Whether there is a file at `path`.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.by_path.contains_key(path)
     }
@@ -58,7 +58,7 @@ impl Pages {
     }
 }
 
-/// What the pages may do: use files and events of this hub, and nothing else.
+/// The pages may use files and events of this hub, and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";

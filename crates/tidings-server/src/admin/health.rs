@@ -1,5 +1,5 @@
-//! `GET /healthz` and `GET /readyz`: what those ask who restart the hub, and those who send it
-//! traffic.
+//! `GET /healthz` and `GET /readyz`: probes of supervisors that restart the hub, and of load
+//! balancers that send it traffic.
 
 use http::StatusCode;
 use serde_json::json;
@@ -8,9 +8,9 @@ use tidings_http::problem::Code;
 use tidings_http::state::State;
 use tidings_hub::AppendError;
 
-/// `GET /healthz`: whether the hub works. If it does not, only a new process will: a thread of it
-/// ended, or does not answer any more. A store that failed is no such reason: what the hub has it
-/// still serves.
+/// `GET /healthz`: whether the hub works. If it does not, only a new process will: one of its
+/// threads ended or does not respond. A failed store is not such a reason: the hub still serves the
+/// events that it has.
 pub(crate) async fn live(state: &State) -> Answer {
     answer("ok", "failing", state.engine().failures().await)
 }
@@ -19,7 +19,7 @@ pub(crate) async fn live(state: &State) -> Answer {
 pub(crate) async fn ready(state: &State) -> Answer {
     let status = state.engine().status();
     let mut reasons = state.engine().failures().await;
-    // What exactly failed is for the operator, who has the log.
+    // What exactly failed is for the operator, in the log.
     reasons.extend(status.store.failure.as_ref().map(|failure| match failure {
         AppendError::Full { .. } => Code::StoreFull.name(),
         AppendError::Away { .. } | AppendError::Undecided { .. } => Code::StoreUnavailable.name(),

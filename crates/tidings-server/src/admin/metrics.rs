@@ -1,7 +1,7 @@
-//! `GET /metrics`: the hub's figures in the text format of Prometheus (version 0.0.4).
+//! `GET /metrics`: the hub's metrics in the text format of Prometheus (version 0.0.4).
 //!
-//! Nothing is labelled by topic: topics are the publishers' to invent, and each would be a time
-//! series for ever. Whoever wants some asks for them by name, with `?topic=`.
+//! Nothing is labelled by topic, because publishers can invent any number of topics, and each would
+//! be a time series forever. Request some by name, with `?topic=`.
 
 mod exposition;
 mod process;
@@ -29,7 +29,7 @@ use exposition::Kind::{Counter, Gauge};
 /// What scrapers expect; the parameters belong to the format.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Who may see everything may see these.
+/// Requires permission to subscribe to everything.
 pub(crate) async fn metrics(
     state: &State,
     parts: &Parts,
@@ -70,25 +70,23 @@ pub(crate) async fn metrics(
 
 fn subscribers(page: &mut Exposition, status: &Status, backlog: &Backlog) {
     let [sockets, bodies] = status.sinks;
-    page.family("tidings_subscribers", Gauge, "Subscribers connected now, by who writes to them.");
+    let help = "Subscribers connected now; socket: written by a worker itself (HTTP/1.1), body: by \
+                the HTTP library (HTTP/2).";
+    page.family("tidings_subscribers", Gauge, help);
     page.sample(&[("sink", "socket")], sockets as f64);
     page.sample(&[("sink", "body")], bodies as f64);
-    let help = "Subscribers that take nothing now: the peer, or the way to it, is slow.";
+    let help = "Subscribers whose sockets are full: the peer or the network to it is slow.";
     page.one("tidings_subscribers_blocked", Gauge, help, backlog.blocked as f64);
     let help = "Subscribers that read the log.";
     page.one("tidings_subscribers_catching_up", Gauge, help, backlog.catching_up as f64);
     let help =
-        "Events of the log, of whatever topic, that lie before the subscriber furthest behind.";
+        "Events of the log, on any topic, between the subscriber furthest behind and the newest.";
     page.one("tidings_subscribers_lag_events_max", Gauge, help, backlog.lag_max as f64);
     let help = "Sets of subscribers with the same subscription.";
     page.one("tidings_groups", Gauge, help, backlog.groups as f64);
     let help = "Bytes of events that wait in memory for subscribers.";
     page.one("tidings_rings_bytes", Gauge, help, backlog.rings_bytes as f64);
-    page.family(
-        "tidings_subscribers_closed_total",
-        Counter,
-        "Subscribers that are gone, by reason.",
-    );
+    page.family("tidings_subscribers_closed_total", Counter, "Closed subscriptions by reason.");
     for (reason, count) in &status.closes {
         page.sample(&[("reason", reason.name())], *count as f64);
     }
@@ -102,30 +100,30 @@ fn subscribers(page: &mut Exposition, status: &Status, backlog: &Backlog) {
 
 fn log(page: &mut Exposition, status: &Status) {
     let (first, head) = (status.bounds.first.get(), status.bounds.head.get());
-    let help = "Events ever published to this log.";
+    let help = "Events ever published to this log, restarts included.";
     page.one("tidings_published_total", Counter, help, head as f64);
     let help = "Events that retention dropped.";
     page.one("tidings_expired_total", Counter, help, first.saturating_sub(1) as f64);
     let help = "Events in the log.";
     page.one("tidings_log_events", Gauge, help, (head + 1).saturating_sub(first) as f64);
-    page.one("tidings_log_bytes", Gauge, "Bytes the log occupies.", status.store.bytes as f64);
+    page.one("tidings_log_bytes", Gauge, "Bytes that the log occupies.", status.store.bytes as f64);
     let help = "Topics that have events in the log.";
     page.one("tidings_topics", Gauge, help, status.topics as f64);
-    let help = "So many topics there may be.";
+    let help = "Maximum number of topics (max-topics).";
     page.one("tidings_topics_max", Gauge, help, status.topics_max as f64);
     let failure = status.store.failure.as_ref();
-    let help = "Whether the store takes no events at the moment.";
+    let help = "1: no events are taken at the moment.";
     page.one("tidings_store_failed", Gauge, help, f64::from(u8::from(failure.is_some())));
-    let help = "Why the store takes no events: 1 for the reason that holds.";
+    let help = "Why no events are taken: 1 for the current reason.";
     page.family("tidings_store_failure", Gauge, help);
     for reason in ["full", "away", "undecided", "damaged", "poisoned"] {
         let holds = failure.is_some_and(|failure| failure.kind() == reason);
         page.sample(&[("reason", reason)], f64::from(u8::from(holds)));
     }
-    let help = "Failed attempts to write an index or to remove a file; each is tried again.";
+    let help = "Failed attempts to write an index or to remove a file. Each is tried again.";
     let failures = status.store.background_failures as f64;
     page.one("tidings_store_background_failures_total", Counter, help, failures);
-    let help = "Whether the hub is leaving.";
+    let help = "1: the hub is shutting down.";
     page.one("tidings_draining", Gauge, help, f64::from(u8::from(status.draining)));
 }
 
@@ -134,22 +132,21 @@ fn latencies(page: &mut Exposition, latencies: &Latencies) {
     let mut histogram = |name: &'static str, help: &'static str, durations: &Durations| {
         page.histogram(name, help, durations);
     };
-    let help = "From a publish's taking to its answer, of those that went well.";
+    let help = "From the arrival of a successful publish to its answer.";
     histogram("tidings_publish_seconds", help, publishes);
-    let help =
-        "From the first publish of a batch until the last live subscriber of a worker was written.";
+    let help = "From the first publish of a batch to the write to a worker's last live subscriber.";
     histogram("tidings_delivery_seconds", help, deliveries);
-    let help = "A batch of events appended to the log, and made as firm as it must be.";
+    let help = "Writing one batch to the log, as durably as configured.";
     histogram("tidings_commit_seconds", help, commits);
 }
 
 fn connections(page: &mut Exposition, counts: &Counts) {
-    let help = "Connections that HTTP is spoken on; a subscriber's that was taken over is none.";
+    let help = "Open HTTP connections, without subscribers whose sockets a worker has taken over.";
     page.family("tidings_connections", Gauge, help);
     for (protocol, open, _) in counts.connections() {
         page.sample(&[("protocol", protocol)], open as f64);
     }
-    let help = "Connections that HTTP was ever spoken on.";
+    let help = "HTTP connections in total since the start.";
     page.family("tidings_connections_total", Counter, help);
     for (protocol, _, accepted) in counts.connections() {
         page.sample(&[("protocol", protocol)], accepted as f64);
@@ -157,7 +154,7 @@ fn connections(page: &mut Exposition, counts: &Counts) {
 }
 
 fn answered(page: &mut Exposition, requests: &RouteCounts) {
-    let help = "Requests that were answered, by route and class of status.";
+    let help = "Requests answered, by route and class of status.";
     page.family("tidings_requests_total", Counter, help);
     for (route, status, count) in requests.iter() {
         page.sample(&[("route", route), ("status", status)], count as f64);
@@ -165,12 +162,12 @@ fn answered(page: &mut Exposition, requests: &RouteCounts) {
 }
 
 fn refusals(page: &mut Exposition, counts: &Counts) {
-    let help = "Requests that were refused, by the code of the problem.";
+    let help = "Rejected requests, by the code of the problem.";
     page.family("tidings_refusals_total", Counter, help);
     for (code, count) in counts.refusals() {
         page.sample(&[("code", code.name())], count as f64);
     }
-    let help = "Subscribers that were asked to come back later, by reason.";
+    let help = "Subscribers asked to come back later, by reason.";
     page.family("tidings_turned_away_total", Counter, help);
     for (reason, count) in counts.rejections() {
         page.sample(&[("reason", reason.name())], count as f64);
@@ -178,7 +175,7 @@ fn refusals(page: &mut Exposition, counts: &Counts) {
 }
 
 fn certificate(page: &mut Exposition, tls: Option<&Tls>) {
-    let help = "When the certificate that is shown now is no longer good.";
+    let help = "Expiry of the current certificate.";
     page.family("tidings_tls_certificate_expiry_timestamp_seconds", Gauge, help);
     let since = |end: SystemTime| end.duration_since(UNIX_EPOCH).unwrap_or_default();
     if let Some(end) = tls.and_then(Tls::expires) {
@@ -194,7 +191,7 @@ async fn of_topics(page: &mut Exposition, state: &State, topics: &[Topic]) -> Re
     page.family(
         "tidings_topic_subscribers",
         Gauge,
-        "Subscribers an event on the topic would reach.",
+        "Subscribers that an event on the topic would reach.",
     );
     for (topic, count) in topics.iter().zip(subscribers) {
         page.sample(&[("topic", topic.as_str())], count as f64);

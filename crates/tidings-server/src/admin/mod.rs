@@ -1,4 +1,4 @@
-//! What the hub says about itself.
+//! The routes for operators: health, metrics, connections, console, description of the API.
 
 mod connections;
 mod console;
@@ -13,7 +13,7 @@ pub(crate) use console::Pages;
 pub(crate) use health::{live, ready};
 pub(crate) use metrics::metrics;
 
-/// The description of the HTTP API (OpenAPI 3.2). Tests hold it to the routes and the problem
+/// The description of the HTTP API (OpenAPI 3.2). Tests compare it with the routes and the problem
 /// codes.
 pub(crate) const OPENAPI: &str = include_str!("../../openapi.json");
 

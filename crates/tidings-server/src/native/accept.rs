@@ -1,4 +1,4 @@
-//! Which face of a URL the client wants (RFC 9110 §12.5.1).
+//! Content negotiation: the face of a URL that the client wants (RFC 9110 §12.5.1).
 
 use http::header::{self, HeaderMap};
 use tidings_http::problem::{Code, Problem};
@@ -10,7 +10,7 @@ pub(super) enum Face {
     Json,
 }
 
-/// The face the client prefers; the event stream if it does not care.
+/// The face that the client prefers; the event stream if it has no preference.
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub(super) fn face(headers: &HeaderMap) -> Result<Face, Problem> {
     }
 }
 
-/// How much one representation is wanted, in thousandths: the closest range that names it counts.
+/// Quality of one representation, in thousandths: the most specific range that includes it counts.
 #[derive(Default)]
 struct Quality {
     closeness: u8,
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_for_whoever_does_not_care() {
+    fn a_client_without_a_preference_gets_a_stream() {
         assert_eq!(face(&HeaderMap::new()).unwrap(), Face::EventStream);
         for accept in [
             "*/*",
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_for_whoever_prefers_it() {
+    fn a_client_that_prefers_json_gets_json() {
         for accept in [
             "application/json",
             "application/json, */*;q=0.1",
@@ -107,12 +107,12 @@ mod tests {
         ] {
             assert_eq!(wants(accept).unwrap(), Face::Json, "{accept}");
         }
-        // The closest range decides, not the first.
+        // The most specific range decides, not the first.
         assert_eq!(wants("*/*, text/event-stream;q=0.2").unwrap(), Face::Json);
     }
 
     #[test]
-    fn nothing_else_is_to_be_had() {
+    fn a_client_that_accepts_neither_is_rejected() {
         for accept in ["text/html", "image/*", "text/event-stream;q=0"] {
             assert_eq!(wants(accept).unwrap_err().code(), Code::NotAcceptable, "{accept}");
         }

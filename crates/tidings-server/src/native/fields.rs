@@ -1,4 +1,4 @@
-//! The fields of an event as publishers give them, checked.
+//! Validation of the fields of an event that a publisher sends.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use tidings_hub::{Draft, Epoch, EventId, EventIdForm, EventType, Topic};
 
 use crate::limits::FIELD_BYTES_MAX;
 
-/// Makes drafts of what one publisher sends, and remembers what it sends again and again.
+/// Makes drafts from the input of one publisher, and remembers values that it repeats.
 pub(super) struct Drafter {
     epoch: Epoch,
     last_type: Option<EventType>,
@@ -38,7 +38,7 @@ impl Drafter {
         if data.contains('\0') {
             return Err(invalid(
                 "data",
-                "an event cannot hold NUL: encode it, as in JSON `\\u0000`",
+                "an event cannot contain NUL: encode it, as in JSON `\\u0000`",
             ));
         }
         let id = id.map(|id| event_id(id, self.epoch)).transpose()?;
@@ -112,13 +112,13 @@ fn retry_ms(text: &str) -> Result<u64, Problem> {
     })
 }
 
-/// Event types that begin so are the hub's own words to its subscribers.
+/// The prefix of event types that are reserved for the hub's own events.
 pub(super) const RESERVED_PREFIX: &str = "tidings.";
 
 fn event_type(text: &str) -> Result<EventType, Problem> {
     check_length("event", text)?;
     if text.starts_with(RESERVED_PREFIX) {
-        return Err(invalid("event", "types that begin with `tidings.` are the hub's own"));
+        return Err(invalid("event", "types that begin with `tidings.` are reserved for the hub"));
     }
     EventType::new(text).map_err(|error| invalid("event", format!("the event type {error}")))
 }
@@ -130,7 +130,10 @@ fn event_id(text: &str, epoch: Epoch) -> Result<EventId, Problem> {
         return Err(invalid("id", problem));
     }
     if matches!(EventIdForm::of(text, epoch), EventIdForm::Ours(_)) {
-        return Err(invalid("id", "this id is one that the hub gives; choose another or none"));
+        return Err(invalid(
+            "id",
+            "this id has the form of the hub's own ids; choose another or none",
+        ));
     }
     Ok(id)
 }
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_a_stream_or_not_come_back_is_refused() {
+    fn a_field_that_would_break_a_stream_or_a_resume_is_rejected() {
         let long = "x".repeat(FIELD_BYTES_MAX + 1);
         for id in ["", "a\nb", "a\rb", "a\0b", "a\u{1}b", " a", "a ", "k7q2ma:5", &long] {
             assert_eq!(draft(None, Some(id)).unwrap_err().code(), Code::InvalidField, "{id:?}");

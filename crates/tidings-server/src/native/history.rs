@@ -1,5 +1,5 @@
-//! `GET /events` and `GET /events/{topic}` as JSON: pages of history, and long polls for those who
-//! cannot stream.
+//! `GET /events` and `GET /events/{topic}` as JSON: pages of history, and long polls for clients
+//! that cannot stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,12 +57,13 @@ pub(super) async fn history(
         let deadline = Instant::now() + wait;
         tokio::select! {
             biased;
-            // Nobody gets what came after the end of its token.
+            // A caller gets no events from after the expiry of its token.
             problem = caller.expired() => return Err(problem),
             waited = poll.wait(page.reached, deadline) => {
                 page = waited.map_err(|error| store_problem::not_read(&error))?;
             }
-            // An empty page is a good answer, and its reader comes back to whoever is there then.
+            // An empty page is a valid answer, and its reader comes back to whichever hub is there
+            // then.
             () = state.reached(Stage::Leaving) => {}
         }
     }
@@ -89,8 +90,8 @@ struct Poll<'a> {
 }
 
 impl Poll<'_> {
-    /// Finds the start and reads the page there. Retention may drop what was just found: then it is
-    /// found anew.
+    /// Finds the start and reads the page there. If retention drops what was just found, it looks
+    /// again.
     async fn first(&self, start: Start) -> Result<(Resolved, Page), ReadError> {
         let mut resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
         for _ in 0..RESOLVE_TRIES {
@@ -125,7 +126,7 @@ impl Poll<'_> {
     }
 }
 
-/// How often a start is found anew.
+/// How often it looks for a start.
 const RESOLVE_TRIES: usize = 3;
 
 #[derive(Serialize)]

@@ -1,8 +1,8 @@
-//! `GET /stats`: the hub's counters as JSON, for the console and for people with `curl`.
+//! `GET /stats`: the hub's counters as JSON, for the console and for `curl`.
 //!
-//! Figures that only grow (`published`, `deliveries`, `writes`, `bytes_written`, `closes`) count
-//! from the beginning: of the log for the first, of the process for the others. Whoever wants a
-//! rate asks twice.
+//! Counters that only grow (`published`, `deliveries`, `writes`, `bytes_written`, `closes`) count
+//! from the beginning: of the log for the first, of the process for the others. To get a rate, ask
+//! twice.
 
 use http::request::Parts;
 use serde::Serialize;
@@ -22,19 +22,19 @@ struct Stats {
     /// Ids of the oldest event there is, and of the newest.
     first_id: String,
     last_id: String,
-    /// Bytes the log occupies.
+    /// Bytes that the log occupies.
     store_bytes: u64,
     /// Events given to subscribers.
     deliveries: u64,
     /// Writes to subscribers, and their bytes. Under load one write carries many events.
     writes: u64,
     bytes_written: u64,
-    /// Subscribers that are gone, by reason.
+    /// Closed subscriptions by reason.
     closes: Map<String, Value>,
     draining: bool,
 }
 
-/// Who may see everything may see these.
+/// Requires permission to subscribe to everything.
 pub(crate) async fn stats(state: &State, parts: &Parts) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let token = query.take("token")?;

@@ -15,7 +15,7 @@ use crate::store_problem;
 #[derive(Serialize)]
 struct Topics<'a> {
     topics: Vec<Entry<'a>>,
-    /// Where to go on; not there at the end.
+    /// Where the next page begins; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<&'a str>,
 }
@@ -26,7 +26,7 @@ struct Entry<'a> {
     events: u64,
     last_id: String,
     ended: bool,
-    /// How many subscribers an event published on it here would reach now.
+    /// Number of subscribers that an event published on it here would reach now.
     subscribers: u64,
 }
 
@@ -47,8 +47,8 @@ pub(crate) async fn topics(state: &State, parts: &Parts) -> Result<Answer, Probl
     let after = after.transpose()?;
     let states = state.engine().topics(prefix.into_owned(), after, limit).await;
     let states = states.map_err(|error| store_problem::not_read(&error))?;
-    // A page may have fewer than it could because of what the caller may not see; it never ends
-    // early.
+    // A page may be shorter than `limit` because of topics that the caller may not see; the list
+    // never ends early.
     let next = states.last().filter(|_| states.len() == limit).map(|state| state.topic.as_str());
     let epoch = state.engine().epoch();
     let visible: Vec<_> = states.iter().filter(|known| may_see(&caller, &known.topic)).collect();

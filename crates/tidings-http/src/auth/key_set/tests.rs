@@ -174,7 +174,7 @@ async fn a_new_key_is_found_and_an_old_one_is_gone() {
 }
 
 #[tokio::test]
-async fn what_was_read_stays_good_while_the_set_cannot_be_had() {
+async fn keys_already_read_stay_valid_while_the_set_cannot_be_read() {
     let pair = Pair::new("one");
     let web = Web::with(&json!({ "keys": [pair.jwk()] }));
     let key = web.key();
@@ -210,7 +210,7 @@ async fn only_public_keys_for_signatures_are_used() {
 }
 
 #[tokio::test]
-async fn whoever_owns_a_set_is_told_who_asks() {
+async fn a_request_for_a_key_set_has_a_user_agent() {
     let web = Web::with(&json!({ "keys": [] }));
     refresh(&web.key()).await;
     let asked = web.asked.lock().unwrap().clone();

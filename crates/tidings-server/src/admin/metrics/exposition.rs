@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use tidings_engine::Durations;
 
-/// A page of metrics in the making: families, each with its samples right behind it.
+/// A page of metrics being written: families, each followed by its samples.
 #[derive(Debug, Default)]
 pub(crate) struct Exposition {
     text: String,
@@ -74,7 +74,7 @@ impl Exposition {
     }
 
     fn write(&mut self, text: std::fmt::Arguments<'_>) {
-        self.text.write_fmt(text).expect("a String takes every write");
+        self.text.write_fmt(text).expect("writing to a String cannot fail");
     }
 }
 

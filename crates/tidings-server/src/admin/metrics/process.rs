@@ -1,5 +1,5 @@
-//! What the system says of this process, by the names that every Prometheus client uses. Read from
-//! `/proc`; where there is none, only the start is told.
+//! Metrics of this process, by the names that every Prometheus client uses. Read from `/proc`;
+//! without it, there is only the start time.
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,12 +11,12 @@ use super::exposition::Kind::{Counter, Gauge};
 
 pub(super) async fn write(page: &mut Exposition, started: SystemTime) {
     let since = started.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let help = "When the process began, in seconds since 1970.";
+    let help = "Start time of the process, in seconds since 1970.";
     page.one("process_start_time_seconds", Gauge, help, since.as_secs_f64().floor());
-    page.family("tidings_build_info", Gauge, "The version that runs.");
+    page.family("tidings_build_info", Gauge, "The running version.");
     page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    // Counting open files can take a while where there are many: one request at a time has it done,
-    // and keeps its turn until it is, also when the request has been given up.
+    // Counting open files can take a while if there are many: one request at a time does it, and
+    // keeps its turn until it is done, even if the client gives up.
     static TURN: Semaphore = Semaphore::const_new(1);
     let Ok(turn) = TURN.acquire().await else { return };
     let read = move || {
@@ -28,11 +28,11 @@ pub(super) async fn write(page: &mut Exposition, started: SystemTime) {
         (
             "process_resident_memory_bytes",
             Gauge,
-            "Memory the process occupies, in bytes.",
+            "Resident memory of the process, in bytes.",
             figures.resident_bytes,
         ),
-        ("process_open_fds", Gauge, "Files and sockets that are open.", figures.open_files),
-        ("process_max_fds", Gauge, "Files and sockets that may be open.", figures.open_files_max),
+        ("process_open_fds", Gauge, "Open files and sockets.", figures.open_files),
+        ("process_max_fds", Gauge, "Maximum open files and sockets.", figures.open_files_max),
         (
             "process_cpu_seconds_total",
             Counter,
@@ -97,7 +97,7 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     Some((user + system) / TICKS_PER_SECOND)
 }
 
-/// What Linux tells user space, whatever the kernel's own clock does (`USER_HZ`).
+/// The rate that Linux reports to user space, whatever the kernel's own clock does (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
 #[cfg(test)]
