@@ -58,6 +58,12 @@ export class Stream {
       if (outcome.closed) return this.#tell("closed", outcome.closed);
       if (outcome.wasOpen) failures = refusals = 0;
       else failures += 1;
+      // With the end of the last topic the hub asks for a day of patience, for the sake of clients
+      // that would reconnect for ever. It answers 204 at once as well.
+      if (outcome.isWhole && this.#retry === RETRY_MS_MAX) {
+        this.#retry = RETRY_MS;
+        continue;
+      }
       if (outcome.refused) {
         refusals += 1;
         this.#tell("token", outcome.refused.problem);
@@ -131,9 +137,11 @@ export class Stream {
     };
     const decoder = new TextDecoder();
     const reader = body.getReader();
+    let isWhole = false;
     try {
       for (;;) {
         const { done, value } = await reader.read();
+        isWhole = done;
         if (done) break;
         blocks.push(decoder.decode(value, { stream: true }));
       }
@@ -141,7 +149,7 @@ export class Stream {
       // The stream would send the same event again.
       if (error instanceof RangeError) return { closed: { reason: "event too large" } };
     }
-    return { lost: { reason: "connection lost" } };
+    return { lost: { reason: "connection lost" }, isWhole };
   }
 }
 
