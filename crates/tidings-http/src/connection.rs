@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::accepted::{Accepted, Door};
 use crate::activity::{Activity, Doing};
 use crate::config::HttpConfig;
 use crate::counts::Protocol;
@@ -29,25 +30,24 @@ use crate::shared::Shared;
 use crate::socket::{Socket, Transport};
 use crate::stage::Stage;
 use crate::tls;
-use crate::visit::{Door, Visit};
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, mut visit: Visit, door: Door, shared: Shared) {
+pub(crate) async fn serve(stream: TcpStream, mut accepted: Accepted, door: Door, shared: Shared) {
     match door {
-        Door::Plain => plain(stream, &shared, visit).await,
+        Door::Plain => plain(stream, &shared, accepted).await,
         Door::Redirect { port } => {
-            visit.redirect = Some(port);
-            plain(stream, &shared, visit).await;
+            accepted.redirect = Some(port);
+            plain(stream, &shared, accepted).await;
         }
         // Each on the heap, so that what TLS needs does not make every task larger.
         Door::Tls(acceptor) => {
-            visit.is_secure = true;
-            Box::pin(over_tls(stream, acceptor, &shared, visit)).await;
+            accepted.is_secure = true;
+            Box::pin(over_tls(stream, acceptor, &shared, accepted)).await;
         }
     }
 }
 
-async fn plain(stream: TcpStream, shared: &Shared, visit: Visit) {
+async fn plain(stream: TcpStream, shared: &Shared, accepted: Accepted) {
     let config = shared.state.config();
     let leaving = left_unheard(shared);
     let version = tokio::select! {
@@ -55,8 +55,8 @@ async fn plain(stream: TcpStream, shared: &Shared, visit: Visit) {
         () = leaving => return,
     };
     match version {
-        Ok(Ok(false)) => http1(stream, shared, visit).await,
-        Ok(Ok(true)) => http2(stream, shared, visit).await,
+        Ok(Ok(false)) => http1(stream, shared, accepted).await,
+        Ok(Ok(true)) => http2(stream, shared, accepted).await,
         // Nothing useful was said.
         Ok(Err(_)) | Err(_) => {}
     }
@@ -69,7 +69,7 @@ async fn left_unheard(shared: &Shared) {
     tokio::time::sleep(FIRST_WORD_MAX).await;
 }
 
-async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, visit: Visit) {
+async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, accepted: Accepted) {
     let config = shared.state.config();
     let leaving = left_unheard(shared);
     let handshake = async {
@@ -85,9 +85,9 @@ async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, vis
     };
     match shaken {
         Ok(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2) => {
-            Box::pin(http2(stream, shared, visit)).await;
+            Box::pin(http2(stream, shared, accepted)).await;
         }
-        Ok(Ok(Ok(stream))) => Box::pin(http1(stream, shared, visit)).await,
+        Ok(Ok(Ok(stream))) => Box::pin(http1(stream, shared, accepted)).await,
         Ok(Ok(Err(stream))) => {
             refuse(stream, "400 Bad Request", &redirect::tls_required()).await;
         }
@@ -142,11 +142,11 @@ enum End {
     Taken,
 }
 
-async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
+async fn http1<T: Transport>(stream: T, shared: &Shared, mut accepted: Accepted) {
     let _speaking = shared.state.counts().connection(Protocol::Http1);
     let activity = Activity::new();
     let slot = Slot::new();
-    let service = Service::new(shared, &activity, Some(Arc::clone(&slot)), &visit);
+    let service = Service::new(shared, &activity, Some(Arc::clone(&slot)), &accepted);
     let io = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
     let mut connection = shared.protocols.http1.serve_connection(io, service);
 
@@ -182,7 +182,7 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
 
     let socket = connection.into_parts().io.into_inner();
     match end {
-        End::Taken => slot.hand_over(state.engine(), socket.into_stream(), visit.place.take()),
+        End::Taken => slot.hand_over(state.engine(), socket.into_stream(), accepted.place.take()),
         End::SlowHead => {
             let problem = Problem::new(Code::RequestTimeout, "send the head of a request at once");
             Box::pin(refuse(socket.into_stream(), "408 Request Timeout", &problem)).await;
@@ -196,10 +196,10 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut visit: Visit) {
     }
 }
 
-async fn http2<T: Transport>(stream: T, shared: &Shared, visit: Visit) {
+async fn http2<T: Transport>(stream: T, shared: &Shared, accepted: Accepted) {
     let _speaking = shared.state.counts().connection(Protocol::Http2);
     let activity = Activity::new();
-    let service = Service::new(shared, &activity, None, &visit);
+    let service = Service::new(shared, &activity, None, &accepted);
     let io = TokioIo::new(Socket::for_http2(stream, Arc::clone(&activity)));
     let mut connection = pin!(shared.protocols.http2.serve_connection(io, service));
 

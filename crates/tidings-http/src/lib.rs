@@ -64,6 +64,7 @@
 //! an [`HttpConfig`] arrives complete.
 #![allow(rustdoc::private_intra_doc_links)]
 
+mod accepted;
 mod activity;
 mod allowed_hosts;
 pub mod answer;
@@ -114,7 +115,6 @@ pub mod stream;
 pub mod stream_room;
 mod tls;
 pub mod trace;
-mod visit;
 pub mod whole_body;
 
 pub use allowed_hosts::AllowedHosts;

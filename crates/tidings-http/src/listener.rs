@@ -8,12 +8,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tidings_engine::Rejection;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::accepted::{Accepted, Door};
 use crate::connection;
 use crate::error::BindError;
 use crate::limits::{ACCEPT_PAUSE, BACKLOG, RESERVE_TIME_MAX};
 use crate::room::Seat;
 use crate::shared::Shared;
-use crate::visit::{Door, Visit};
 
 /// A bound address that is listened on.
 pub(crate) struct Listener {
@@ -75,9 +75,9 @@ impl Accepting {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     pause = ACCEPT_PAUSE.0;
-                    let Some(visit) = Visit::begin(peer, &shared.state) else { continue };
+                    let Some(accepted) = Accepted::begin(peer, &shared.state) else { continue };
                     let seat = shared.room.enter().await;
-                    tokio::spawn(serve(stream, visit, seat, self.door.clone(), shared.clone()));
+                    tokio::spawn(serve(stream, accepted, seat, self.door.clone(), shared.clone()));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -91,15 +91,15 @@ impl Accepting {
 }
 
 /// Serves a connection until it ends; on a reserve seat, only for a moment.
-async fn serve(stream: TcpStream, mut visit: Visit, seat: Seat, door: Door, shared: Shared) {
+async fn serve(stream: TcpStream, mut accepted: Accepted, seat: Seat, door: Door, shared: Shared) {
     match seat {
         Seat::Regular(permit) => {
-            connection::serve(stream, visit, door, shared).await;
+            connection::serve(stream, accepted, door, shared).await;
             drop(permit);
         }
         Seat::Reserve(permit) => {
-            visit.excess.get_or_insert(Rejection::HubConnections);
-            let served = Box::pin(connection::serve(stream, visit, door, shared));
+            accepted.excess.get_or_insert(Rejection::HubConnections);
+            let served = Box::pin(connection::serve(stream, accepted, door, shared));
             let _ = tokio::time::timeout(RESERVE_TIME_MAX, served).await;
             drop(permit);
         }

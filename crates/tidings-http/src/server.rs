@@ -5,6 +5,7 @@ use tidings_engine::Engine;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::accepted::Door;
 use crate::config::HttpConfig;
 use crate::error::BindError;
 use crate::handler::Handler;
@@ -13,7 +14,6 @@ use crate::room::Room;
 use crate::shared::{Protocols, Shared};
 use crate::stage::Stage;
 use crate::state::State;
-use crate::visit::Door;
 
 /// An HTTP server in front of an engine: bound to its addresses, and not yet serving.
 pub struct HttpServer {

@@ -11,6 +11,7 @@ use http::{Method, Request, Version};
 use hyper::body::{Body as _, Incoming};
 use tidings_engine::Rejection;
 
+use crate::accepted::Accepted;
 use crate::activity::{Activity, Busy};
 use crate::answer::{Answer, NOSNIFF};
 use crate::body::RequestBody;
@@ -27,7 +28,6 @@ use crate::response_body::Response;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::stream::Stream;
-use crate::visit::Visit;
 
 /// Answers the requests of one connection.
 pub(crate) struct Service(Arc<Connection>);
@@ -50,7 +50,7 @@ impl Service {
         shared: &Shared,
         activity: &Arc<Activity>,
         slot: Option<Arc<Slot>>,
-        visit: &Visit,
+        accepted: &Accepted,
     ) -> Self {
         let direct = shared.state.engine().takes_sockets();
         Self(Arc::new(Connection {
@@ -58,10 +58,10 @@ impl Service {
             handler: Arc::clone(&shared.handler),
             activity: Arc::clone(activity),
             slot: slot.filter(|_| direct),
-            peer: visit.peer,
-            is_secure: visit.is_secure,
-            excess: visit.excess,
-            redirect: visit.redirect,
+            peer: accepted.peer,
+            is_secure: accepted.is_secure,
+            excess: accepted.excess,
+            redirect: accepted.redirect,
         }))
     }
 }

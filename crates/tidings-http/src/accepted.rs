@@ -10,7 +10,7 @@ use crate::quota::Entrance;
 use crate::state::State;
 
 /// An accepted connection, and how its requests are treated.
-pub(crate) struct Visit {
+pub(crate) struct Accepted {
     pub(crate) peer: IpAddr,
     pub(crate) is_secure: bool,
     /// Why it exceeds a limit, if it does: every request is rejected for this reason.
@@ -21,7 +21,7 @@ pub(crate) struct Visit {
     pub(crate) place: Option<Place>,
 }
 
-impl Visit {
+impl Accepted {
     /// Admits a new connection, or does not. Called before anything is spent on it.
     pub(crate) fn begin(peer: SocketAddr, state: &State) -> Option<Self> {
         let peer = peer.ip().to_canonical();
