@@ -44,7 +44,7 @@ impl Accepted {
 
 /// What a listening address serves.
 #[derive(Clone)]
-pub(crate) enum Door {
+pub(crate) enum ListenerKind {
     /// HTTP in the clear.
     Plain,
     /// HTTP under TLS.

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::accepted::{Accepted, Door};
+use crate::accepted::{Accepted, ListenerKind};
 use crate::activity::{Activity, Doing};
 use crate::config::HttpConfig;
 use crate::counts::Protocol;
@@ -32,15 +32,20 @@ use crate::stage::Stage;
 use crate::tls;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, mut accepted: Accepted, door: Door, shared: Shared) {
-    match door {
-        Door::Plain => plain(stream, &shared, accepted).await,
-        Door::Redirect { port } => {
+pub(crate) async fn serve(
+    stream: TcpStream,
+    mut accepted: Accepted,
+    kind: ListenerKind,
+    shared: Shared,
+) {
+    match kind {
+        ListenerKind::Plain => plain(stream, &shared, accepted).await,
+        ListenerKind::Redirect { port } => {
             accepted.redirect = Some(port);
             plain(stream, &shared, accepted).await;
         }
         // Each on the heap, so that what TLS needs does not make every task larger.
-        Door::Tls(acceptor) => {
+        ListenerKind::Tls(acceptor) => {
             accepted.is_secure = true;
             Box::pin(over_tls(stream, acceptor, &shared, accepted)).await;
         }

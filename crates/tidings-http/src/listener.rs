@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tidings_engine::Rejection;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::accepted::{Accepted, Door};
+use crate::accepted::{Accepted, ListenerKind};
 use crate::connection;
 use crate::error::BindError;
 use crate::limits::{ACCEPT_PAUSE, BACKLOG, RESERVE_TIME_MAX};
@@ -19,7 +19,7 @@ use crate::shared::Shared;
 pub(crate) struct Listener {
     socket: std::net::TcpListener,
     address: SocketAddr,
-    door: Door,
+    kind: ListenerKind,
 }
 
 impl Listener {
@@ -27,24 +27,24 @@ impl Listener {
     pub(crate) fn bind(
         address: SocketAddr,
         all: &[SocketAddr],
-        door: Door,
+        kind: ListenerKind,
     ) -> Result<Self, BindError> {
         let failed = |error| BindError::Listen { address, error };
         let socket = listening_socket(address, all).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address, door })
+        Ok(Self { socket, address, kind })
     }
 
     /// Takes over a socket that is bound to `address`, and listens.
     pub(crate) fn adopt(
         socket: std::net::TcpListener,
         address: SocketAddr,
-        door: Door,
+        kind: ListenerKind,
     ) -> Result<Self, BindError> {
         prepare(&socket2::SockRef::from(&socket));
         let adopted = socket.set_nonblocking(true);
         adopted.map_err(|error| BindError::Listen { address, error })?;
-        Ok(Self { socket, address, door })
+        Ok(Self { socket, address, kind })
     }
 
     /// The address, with the port that the system chose.
@@ -55,14 +55,14 @@ impl Listener {
     /// Registers it with the runtime.
     pub(crate) fn start(self) -> io::Result<Accepting> {
         let listener = TcpListener::from_std(self.socket)?;
-        Ok(Accepting { listener, door: self.door })
+        Ok(Accepting { listener, kind: self.kind })
     }
 }
 
 /// A running listener.
 pub(crate) struct Accepting {
     listener: TcpListener,
-    door: Door,
+    kind: ListenerKind,
 }
 
 impl Accepting {
@@ -77,7 +77,7 @@ impl Accepting {
                     pause = ACCEPT_PAUSE.0;
                     let Some(accepted) = Accepted::begin(peer, &shared.state) else { continue };
                     let seat = shared.room.enter().await;
-                    tokio::spawn(serve(stream, accepted, seat, self.door.clone(), shared.clone()));
+                    tokio::spawn(serve(stream, accepted, seat, self.kind.clone(), shared.clone()));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -91,15 +91,21 @@ impl Accepting {
 }
 
 /// Serves a connection until it ends; on a reserve seat, only for a moment.
-async fn serve(stream: TcpStream, mut accepted: Accepted, seat: Seat, door: Door, shared: Shared) {
+async fn serve(
+    stream: TcpStream,
+    mut accepted: Accepted,
+    seat: Seat,
+    kind: ListenerKind,
+    shared: Shared,
+) {
     match seat {
         Seat::Regular(permit) => {
-            connection::serve(stream, accepted, door, shared).await;
+            connection::serve(stream, accepted, kind, shared).await;
             drop(permit);
         }
         Seat::Reserve(permit) => {
             accepted.excess.get_or_insert(Rejection::HubConnections);
-            let served = Box::pin(connection::serve(stream, accepted, door, shared));
+            let served = Box::pin(connection::serve(stream, accepted, kind, shared));
             let _ = tokio::time::timeout(RESERVE_TIME_MAX, served).await;
             drop(permit);
         }

@@ -5,7 +5,7 @@ use tidings_engine::Engine;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::accepted::Door;
+use crate::accepted::ListenerKind;
 use crate::config::HttpConfig;
 use crate::error::BindError;
 use crate::handler::Handler;
@@ -42,20 +42,20 @@ impl HttpServer {
     ) -> Result<Self, BindError> {
         config.check(has_face_keys)?;
         let all: Vec<_> = config.listen.iter().chain(&config.redirect).copied().collect();
-        let door = match &config.tls {
-            Some(tls) => Door::Tls(Arc::clone(tls.config()).into()),
-            None => Door::Plain,
+        let kind = match &config.tls {
+            Some(tls) => ListenerKind::Tls(Arc::clone(tls.config()).into()),
+            None => ListenerKind::Plain,
         };
         let mut bind = |address: &SocketAddr| {
             let same = |one: &TcpListener| one.local_addr().is_ok_and(|bound| bound == *address);
             match bound.iter().position(same) {
-                Some(place) => Listener::adopt(bound.swap_remove(place), *address, door.clone()),
-                None => Listener::bind(*address, &all, door.clone()),
+                Some(place) => Listener::adopt(bound.swap_remove(place), *address, kind.clone()),
+                None => Listener::bind(*address, &all, kind.clone()),
             }
         };
         let listeners = config.listen.iter().map(&mut bind).collect::<Result<Vec<_>, _>>()?;
-        let door = Door::Redirect { port: listeners[0].local_addr().port() };
-        let bind = |address: &SocketAddr| Listener::bind(*address, &all, door.clone());
+        let kind = ListenerKind::Redirect { port: listeners[0].local_addr().port() };
+        let bind = |address: &SocketAddr| Listener::bind(*address, &all, kind.clone());
         let redirects = config.redirect.iter().map(bind).collect::<Result<_, _>>()?;
         let stage = watch::Sender::new(Stage::Serving);
         let protocols = Protocols::new(&config, engine.takes_sockets());
