@@ -6,7 +6,7 @@ use tidings_engine::Rejection;
 use tokio_rustls::TlsAcceptor;
 
 use crate::limiter::Place;
-use crate::quota::Entrance;
+use crate::quota::Admission;
 use crate::state::State;
 
 /// An accepted connection, and how its requests are treated.
@@ -26,13 +26,13 @@ impl Accepted {
     pub(crate) fn begin(peer: SocketAddr, state: &State) -> Option<Self> {
         let peer = peer.ip().to_canonical();
         let entrance = match state.config().trusted_proxies.contains(peer) {
-            true => Entrance::Open(None),
+            true => Admission::Open(None),
             false => state.quotas().enter(peer),
         };
         let (place, excess) = match entrance {
-            Entrance::Open(place) => (place, None),
-            Entrance::Excess(place) => (Some(place), Some(Rejection::AddressConnections)),
-            Entrance::Shut => {
+            Admission::Open(place) => (place, None),
+            Admission::Excess(place) => (Some(place), Some(Rejection::AddressConnections)),
+            Admission::Shut => {
                 let reason = Rejection::AddressConnections.name();
                 tracing::debug!(%peer, reason, "connection rejected");
                 return None;

@@ -95,7 +95,7 @@ impl Client {
 
 /// The prefix that counts as one address: for IPv6 the network, because one machine has all of it
 /// (RFC 6177).
-pub(crate) fn household(address: IpAddr) -> IpAddr {
+pub(crate) fn rate_limit_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_counts_as_one_address() {
-        let of = |text: &str| household(text.parse().unwrap()).to_string();
+        let of = |text: &str| rate_limit_prefix(text.parse().unwrap()).to_string();
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(of("192.0.2.7"), "192.0.2.7");
         assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");

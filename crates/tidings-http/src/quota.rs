@@ -32,7 +32,7 @@ pub struct Quotas {
 
 /// How a new connection is treated.
 #[derive(Debug)]
-pub(crate) enum Entrance {
+pub(crate) enum Admission {
     /// It is served, and counted for as long as the place is kept.
     Open(Option<Place>),
     /// Its address has too many: its requests are rejected with that reason.
@@ -54,13 +54,13 @@ impl Quotas {
     }
 
     /// Decides how a new connection from `peer` is treated.
-    pub(crate) fn enter(&self, peer: IpAddr) -> Entrance {
-        let Some(tally) = &self.connections else { return Entrance::Open(None) };
+    pub(crate) fn enter(&self, peer: IpAddr) -> Admission {
+        let Some(tally) = &self.connections else { return Admission::Open(None) };
         let key = self.address(peer);
         match tally.enter(key, EXCESS_CONNECTIONS_MAX) {
-            Some((place, count)) if count <= tally.max => Entrance::Open(Some(place)),
-            Some((place, _)) => Entrance::Excess(place),
-            None => Entrance::Shut,
+            Some((place, count)) if count <= tally.max => Admission::Open(Some(place)),
+            Some((place, _)) => Admission::Excess(place),
+            None => Admission::Shut,
         }
     }
 
@@ -107,7 +107,7 @@ impl Quotas {
     }
 
     fn address(&self, address: IpAddr) -> Key {
-        self.hasher.hash_one(client::household(address))
+        self.hasher.hash_one(client::rate_limit_prefix(address))
     }
 }
 
