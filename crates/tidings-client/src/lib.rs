@@ -60,12 +60,12 @@ mod error;
 mod given_headers;
 mod handle;
 mod hook;
-mod hop;
 mod item;
 mod last_id_store;
 pub mod limits;
 mod message_event;
 mod publisher;
+mod redirect;
 mod request;
 mod response;
 mod retry_after;
@@ -81,13 +81,13 @@ pub use body::Body;
 pub use cause::Cause;
 pub use error::{InvalidUrl, OpenError, ReadError, RedirectProblem, Refusal};
 pub use handle::{ReadyState, SourceHandle};
-pub use hop::RememberRedirects;
 pub use item::{Attempt, Item, Opened, Reconnecting, Resume};
 pub use last_id_store::{LastIdFile, LastIdStore};
 pub use message_event::{JsonError, MessageEvent};
 pub use publisher::{
     Problem, PublishError, PublishStream, Published, Publisher, PublisherBuilder, Summary,
 };
+pub use redirect::RememberRedirects;
 pub use request::EventSourceBuilder;
 pub use retry_policy::{Lost, RetryPolicy};
 pub use shown_url::ShownUrl;

@@ -27,12 +27,12 @@ use tidings_codec::{Decoder, EventId, EventRef, EventType};
 
 use crate::error::{ReadError, Refusal};
 use crate::given_headers::replace_headers;
-use crate::hop::{Hop, strip_credentials};
 use crate::item::{Attempt, Item, Opened, Reconnecting, Resume};
 use crate::limits::{
     HEALTHY_AFTER, RECONNECTION_TIME_MAX, RECONNECTION_TIME_MIN, REFUSAL_BODY_BYTES_MAX,
     REFUSAL_BODY_WAIT_MAX,
 };
+use crate::redirect::{Hop, strip_credentials};
 use crate::response::{Verdict, judge};
 use crate::retry_after::retry_after;
 use crate::target::Target;

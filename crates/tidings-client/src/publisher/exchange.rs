@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::error::{Problem, PublishError};
-use crate::hop::strip_credentials;
 use crate::limits::{PUBLISH_ANSWER_BYTES_MAX, PUBLISH_BACKOFF, REDIRECTS_MAX};
+use crate::redirect::strip_credentials;
 use crate::retry_after::{retry_after, wall_clock};
 use crate::target::Target;
 use crate::{Backoff, Body, Cause, Lost, Publisher, RetryPolicy, Transport};

@@ -1,4 +1,4 @@
-//! `Hop`: the next request to make, as changed by redirects.
+//! Following redirects: the next request to make, as each redirect changes it.
 
 use bytes::Bytes;
 use http::header::{
