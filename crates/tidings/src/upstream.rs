@@ -197,15 +197,15 @@ pub(crate) fn read_body(data: &str) -> Result<Vec<u8>, CliError> {
     }
 }
 
-/// Tells what becomes of the connection.
-pub(crate) struct Story {
+/// Reports on standard error what happens to the connection.
+pub(crate) struct ConnectionReport {
     pub(crate) is_quiet: bool,
     was_lost: bool,
     /// How often the connection was lost and made again.
     pub(crate) reconnections: u64,
 }
 
-impl Story {
+impl ConnectionReport {
     pub(crate) fn new(is_quiet: bool) -> Self {
         Self { is_quiet, was_lost: false, reconnections: 0 }
     }

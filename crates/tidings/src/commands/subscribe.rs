@@ -17,7 +17,7 @@ use crate::exit_code::ExitCode;
 use crate::output;
 use crate::runtime::client_runtime;
 use crate::signals::Signals;
-use crate::upstream::{SinceFile, Story, Upstream, is_url};
+use crate::upstream::{ConnectionReport, SinceFile, Upstream, is_url};
 
 pub(super) fn run(args: SubscribeArgs) -> Result<ExitCode, CliError> {
     let upstream = Upstream::new(url(&args)?, &args.upstream, &args.hub, args.once)?;
@@ -27,7 +27,7 @@ pub(super) fn run(args: SubscribeArgs) -> Result<ExitCode, CliError> {
     let subscriber = Subscriber {
         upstream,
         left: args.count.unwrap_or(u64::MAX),
-        story: Story::new(args.quiet),
+        connection: ConnectionReport::new(args.quiet),
         since,
         sink: match &args.exec {
             Some(command) => Sink::Exec(Exec::new(command)),
@@ -96,7 +96,7 @@ struct Subscriber<'a> {
     upstream: Upstream<'a>,
     /// How many events are still wanted.
     left: u64,
-    story: Story,
+    connection: ConnectionReport,
     since: SinceFile,
     sink: Sink,
     /// The last id as of the last event that came.
@@ -154,12 +154,12 @@ impl Subscriber<'_> {
                 }
                 Some(Ok(item)) => {
                     self.upstream.adapt(&mut source, &item);
-                    self.story.tell(&item);
+                    self.connection.tell(&item);
                 }
                 Some(Err(error)) => {
                     self.show(source.last_event_id())?;
                     self.upstream.end(error)?;
-                    self.story.remark("the stream has ended");
+                    self.connection.remark("the stream has ended");
                     return Ok(ExitCode::Success);
                 }
                 None => {
@@ -174,7 +174,7 @@ impl Subscriber<'_> {
 
     async fn take(&mut self, event: MessageEvent) -> Result<Wanted, CliError> {
         self.left -= 1;
-        self.story.tell_reset(&event);
+        self.connection.tell_reset(&event);
         self.reached = event.last_event_id().cloned();
         match &mut self.sink {
             Sink::Print { format, unshown } => {

@@ -8,7 +8,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::TICK;
 use crate::output;
-use crate::upstream::Story;
+use crate::upstream::ConnectionReport;
 
 /// The counters, and who hears of them when.
 pub(super) struct Report {
@@ -17,7 +17,7 @@ pub(super) struct Report {
     pub(super) duplicates: u64,
     pub(super) left_out: u64,
     pub(super) last_id: Option<EventId>,
-    story: Story,
+    connection: ConnectionReport,
     started: Instant,
     ticks: Interval,
     is_drawn_over: bool,
@@ -39,7 +39,7 @@ impl Report {
             duplicates: 0,
             left_out: 0,
             last_id: None,
-            story: Story::new(is_quiet),
+            connection: ConnectionReport::new(is_quiet),
             started: now,
             ticks: ticks(),
             is_drawn_over: is_terminal,
@@ -68,17 +68,17 @@ impl Report {
     /// Tells of an item that is no event.
     pub(super) fn tell(&mut self, item: &Item) {
         self.clear();
-        self.story.tell(item);
+        self.connection.tell(item);
     }
 
     /// Tells if the upstream has lost events.
     pub(super) fn tell_reset(&mut self, event: &MessageEvent) {
-        self.story.tell_reset(event);
+        self.connection.tell_reset(event);
     }
 
     pub(super) fn say(&mut self, text: &str) {
         self.clear();
-        self.story.remark(text);
+        self.connection.remark(text);
     }
 
     /// Says what the operator must know, also with `--quiet`: an event is left out, or has another
@@ -98,7 +98,7 @@ impl Report {
     pub(super) fn look(&mut self) {
         let now = Instant::now();
         let past = now.duration_since(self.said);
-        if self.story.is_quiet || past < self.every {
+        if self.connection.is_quiet || past < self.every {
             return;
         }
         let new = self.received - self.received_then;
@@ -118,7 +118,7 @@ impl Report {
         for (count, what) in [
             (self.duplicates, "were there before"),
             (self.left_out, "left out"),
-            (self.story.reconnections, "reconnections"),
+            (self.connection.reconnections, "reconnections"),
         ] {
             if count > 0 {
                 line.push_str(&format!(", {count} {what}"));
