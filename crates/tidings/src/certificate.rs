@@ -90,7 +90,7 @@ impl CertificateFiles {
         let certificate = self.certificate.display();
         match left.is_none() {
             false => tracing::warn!(%certificate, %left, "renew the certificate"),
-            true => tracing::error!(%certificate, %left, "renew the certificate: nobody trusts it"),
+            true => tracing::error!(%certificate, %left, "the certificate has expired; renew it"),
         }
     }
 
@@ -106,12 +106,12 @@ impl CertificateFiles {
         });
         match &shown {
             Ok(false) if !is_asked => {}
-            Ok(_) => tracing::info!(%certificate, "the certificate was loaded again"),
+            Ok(_) => tracing::info!(%certificate, "certificate reloaded"),
             Err(reason) => tracing::error!(
                 %certificate,
                 key = %self.key.display(),
                 %reason,
-                "the new certificate is refused; the old one stays"
+                "cannot use the new certificate; the old one stays in use"
             ),
         }
         shown == Ok(true)

@@ -12,6 +12,7 @@ mod hub_config;
 mod keys;
 mod open_files;
 mod output;
+mod random;
 mod runtime;
 mod server_config;
 mod settings;

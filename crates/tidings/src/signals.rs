@@ -21,7 +21,7 @@ impl Hangup {
     pub(crate) fn new() -> Result<Self, CliError> {
         use tokio::signal::unix::{SignalKind, signal};
         let signal = signal(SignalKind::hangup()).map_err(|error| {
-            CliError::new(ExitCode::Failure, "signals cannot be heard").because(error)
+            CliError::new(ExitCode::Failure, "cannot listen for signals").because(error)
         })?;
         Ok(Self { signal: signal.into() })
     }
@@ -80,7 +80,7 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| {
             signal(kind).map_err(|error| {
-                CliError::new(ExitCode::Failure, "signals cannot be heard").because(error)
+                CliError::new(ExitCode::Failure, "cannot listen for signals").because(error)
             })
         };
         Ok(Self {

@@ -1,6 +1,5 @@
 //! Where history is kept: a configured name becomes a store. The only place that opens one.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use tidings_hub::{Epoch, Log, MemoryStore};
@@ -9,6 +8,7 @@ use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::hub_config::StoreConfig;
+use crate::random;
 use crate::settings::{format_bytes, format_duration};
 use crate::store_kind::StoreKind;
 
@@ -16,14 +16,14 @@ use crate::store_kind::StoreKind;
 ///
 /// # Errors
 ///
-/// The folder cannot be had.
+/// The folder cannot be opened, or the system has no random numbers.
 pub(crate) fn open(config: &StoreConfig) -> Result<Arc<dyn Log>, CliError> {
     let StoreConfig { kind, disk } = config;
     match kind {
         StoreKind::Disk => open_disk(disk.clone()),
         StoreKind::Memory => {
             let bytes_max = usize::try_from(disk.retention_bytes).unwrap_or(usize::MAX);
-            let epoch = Epoch::from_random(random());
+            let epoch = Epoch::from_random(u64::from_ne_bytes(random::bytes()?));
             Ok(Arc::new(MemoryStore::new(epoch, bytes_max, disk.retention_age)))
         }
     }
@@ -66,10 +66,4 @@ pub(crate) fn describe(config: &StoreConfig) -> String {
         format_bytes(disk.retention_bytes),
         format_duration(disk.retention_age)
     )
-}
-
-/// A number that nobody can foretell: the standard library takes the seeds of its hash maps from
-/// the operating system.
-pub(crate) fn random() -> u64 {
-    RandomState::new().hash_one(0)
 }

@@ -36,7 +36,7 @@ pub(crate) fn say_ready() {
     say(sd_notify::NotifyState::Ready);
 }
 
-/// The hub leaves.
+/// The hub is shutting down.
 pub(crate) fn say_stopping() {
     #[cfg(unix)]
     say(sd_notify::NotifyState::Stopping);
@@ -45,6 +45,6 @@ pub(crate) fn say_stopping() {
 #[cfg(unix)]
 fn say(what: sd_notify::NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[what]) {
-        tracing::warn!(%error, "the supervisor does not listen");
+        tracing::warn!(%error, "cannot notify the supervisor");
     }
 }

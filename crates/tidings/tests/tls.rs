@@ -199,7 +199,7 @@ fn a_certificate_is_replaced_while_a_thousand_streams_stay_open() {
     // Only the certificate: now the files do not belong together.
     fs::write(&scene.certificate, &new.pem).unwrap();
     hub.process.signal("HUP");
-    eventually(|| scene.says("the new certificate is refused; the old one stays"));
+    eventually(|| scene.says("cannot use the new certificate; the old one stays in use"));
     let shown = |config: &Arc<ClientConfig>| {
         let mut peer = Peer::connect(&hub.address, config);
         peer.subscribe("other");
@@ -209,7 +209,7 @@ fn a_certificate_is_replaced_while_a_thousand_streams_stay_open() {
 
     fs::write(&scene.key, &new.key).unwrap();
     hub.process.signal("HUP");
-    eventually(|| scene.says("the certificate was loaded again"));
+    eventually(|| scene.says("certificate reloaded"));
     assert_eq!(shown(&trusting(&[&new])), new.der);
 
     let mut publisher = Peer::connect(&hub.address, &trusting(&[&new]));
@@ -227,7 +227,7 @@ fn files_that_change_are_noticed_without_a_signal() {
     let scene = Scene::start(&old, &[]);
     fs::write(&scene.key, &new.key).unwrap();
     fs::write(&scene.certificate, &new.pem).unwrap();
-    eventually(|| scene.says("the certificate was loaded again"));
+    eventually(|| scene.says("certificate reloaded"));
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn who_comes_back_resumes_its_session_also_after_the_certificate_was_replaced() 
     fs::write(&scene.key, &new.key).unwrap();
     fs::write(&scene.certificate, &new.pem).unwrap();
     scene.hub.process.signal("HUP");
-    eventually(|| scene.says("the certificate was loaded again"));
+    eventually(|| scene.says("certificate reloaded"));
     assert_eq!(handshake(), Some(HandshakeKind::Resumed));
 }
 

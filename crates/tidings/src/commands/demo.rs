@@ -11,15 +11,13 @@ use crate::args::HubArgs;
 use crate::demos;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::random;
 use crate::settings::{Given, Layer, Origin};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     let pages = [tidings_web::DEMO, demos::SOURCES];
-    // Nobody else hears it, nor can guess it.
-    let mut secret = [0_u8; 32];
-    getrandom::fill(&mut secret).map_err(|error| {
-        CliError::new(ExitCode::CannotStart, "the system has no random numbers").because(error)
-    })?;
+    // The key of this run, which nobody else hears or can guess.
+    let secret: [u8; 32] = random::bytes()?;
     let key: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     serve::run_with(args, preferences(), &pages, Some(&key), |engine, server| {
         let url = format!("http://{}", server.local_addr());
@@ -66,7 +64,7 @@ async fn publish(engine: Engine, url: String, key: String) {
             continue;
         }
         if let Err(error) = engine.publish(drafts).await {
-            tracing::warn!(%error, "the demo publishes no more");
+            tracing::warn!(%error, "the demo has stopped publishing");
             return;
         }
     }

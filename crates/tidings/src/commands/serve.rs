@@ -20,7 +20,7 @@ use crate::server_config::server_config;
 use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
 use crate::signals::{self, Hangup, Signals};
 use crate::telemetry::Telemetry;
-use crate::{env, output, stores, supervisor};
+use crate::{env, output, random, stores, supervisor};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     run_with(args, Layer::default(), &[], None, |_, _| None)
@@ -69,7 +69,7 @@ pub(super) fn run_with(
         .enable_all()
         .build()
         .map_err(no_runtime)?;
-    let engine_config = engine_config(&settings.hub, &files);
+    let engine_config = engine_config(&settings.hub, &files)?;
     {
         let _runtime = runtime.enter();
         signals::survive_file_size_limit();
@@ -94,9 +94,9 @@ pub(super) fn run_with(
         tokio::spawn(reload(certificate, hangup));
         let beside = beside(&engine, &server);
         let failed = Arc::default();
-        server.serve(told_to_leave(signals, engine.clone(), Arc::clone(&failed), beside)).await;
+        server.serve(shutdown_begun(signals, engine.clone(), Arc::clone(&failed), beside)).await;
         engine.stop().await;
-        tracing::info!("the hub has left");
+        tracing::info!("shutdown complete");
         Ok(Arc::into_inner(failed).and_then(OnceLock::into_inner))
     })?;
     // So that the log is closed in good order, with nobody left who could use it.
@@ -105,25 +105,22 @@ pub(super) fn run_with(
     telemetry.end();
     match failed {
         Some(Failure::Store(failure)) => {
-            Err(CliError::new(ExitCode::StoreFailed, "the history failed").because(failure).hint(
-                "start the hub again: what was acknowledged is looked for in the data folder",
-            ))
+            Err(CliError::new(ExitCode::StoreFailed, "the history failed")
+                .because(failure)
+                .hint("restart the hub: it recovers acknowledged events from the data folder"))
         }
         Some(Failure::Thread(name)) => {
             let message = format!("the thread {name} panicked");
             Err(CliError::new(ExitCode::ThreadPanicked, message)
-                .hint("start the hub again, and report what the log says of the panic"))
+                .hint("restart the hub, and report the panic with what the log says about it"))
         }
         None => Ok(ExitCode::Success),
     }
 }
 
-fn engine_config(hub: &HubConfig, files: &OpenFiles) -> EngineConfig {
-    EngineConfig {
-        subscribers_max: files.subscribers,
-        seed: stores::random(),
-        ..hub.engine.clone()
-    }
+fn engine_config(hub: &HubConfig, files: &OpenFiles) -> Result<EngineConfig, CliError> {
+    let seed = u64::from_ne_bytes(random::bytes()?);
+    Ok(EngineConfig { subscribers_max: files.subscribers, seed, ..hub.engine.clone() })
 }
 
 /// Why only a new process can help.
@@ -134,7 +131,7 @@ enum Failure {
 
 /// Waits for the first signal, or until only a new process can help; and ends what runs beside the
 /// hub: it may be a subscriber itself, and would be waited for.
-async fn told_to_leave(
+async fn shutdown_begun(
     signals: Signals,
     engine: Engine,
     failed: Arc<OnceLock<Failure>>,
@@ -154,7 +151,7 @@ async fn told_to_leave(
         }
     }
     supervisor::say_stopping();
-    tracing::info!("leaving; a second signal ends the hub at once");
+    tracing::info!("shutting down; a second signal ends the hub at once");
     if let Some(task) = beside {
         task.abort();
     }
@@ -166,7 +163,7 @@ async fn reload(certificate: Option<(CertificateFiles, Tls)>, hangup: Hangup) {
         Some((files, tls)) => files.follow(tls, || hangup.next()).await,
         None => loop {
             hangup.next().await;
-            tracing::info!("there is no certificate to be loaded again");
+            tracing::info!("nothing to reload: the hub has no certificate");
         },
     }
 }
