@@ -62,6 +62,11 @@ pub const REPLAY_THREADS: usize = 2;
 /// subscriber's first missed event waits for one page of another subscriber.
 pub const FIRST_IN_A_ROW_MAX: usize = 16;
 
+/// Subscribers that a worker closes in a turn: each is a system call or two. When a topic of many
+/// subscribers ends, or many leave at once, events of the others go out in between. At the edge:
+/// the rest is closed in the next turn.
+pub const CLOSES_PER_TURN_MAX: usize = 256;
+
 /// Units of work that a worker takes out of its mailbox before it writes again: about a
 /// millisecond. A message counts as one, a new subscriber as [`ATTACH_WORK`], a notice as one for
 /// each subscriber looked at. At the edge: the rest waits for the next turn, and frames do not wait

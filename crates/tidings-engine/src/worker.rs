@@ -25,7 +25,9 @@ use crate::clock::{Clock, wall_clock};
 use crate::connection::ClosedConnections;
 use crate::counters::Counters;
 use crate::frames::next_batch;
-use crate::limits::{ATTACH_WORK, MAIL_WORK_PER_TURN, WRITES_PER_LOOK, WRITES_PER_PAUSE};
+use crate::limits::{
+    ATTACH_WORK, CLOSES_PER_TURN_MAX, MAIL_WORK_PER_TURN, WRITES_PER_LOOK, WRITES_PER_PAUSE,
+};
 use crate::mailbox::Mailbox;
 use crate::message::{Message, Newcomer, WayOut};
 use crate::replay::Replay;
@@ -54,6 +56,8 @@ pub(crate) struct Worker {
     shard: Shard,
     /// By the subscriber's index.
     seats: Vec<Option<Seat>>,
+    /// Seats whose number was given away before their subscriber was closed here.
+    displaced: HashMap<SubscriberId, Seat>,
     /// Subscribers that last missed events because of retention, and which; rarely any.
     skips: HashMap<SubscriberId, (Position, Position)>,
     /// Deliveries that were reported.
@@ -78,6 +82,7 @@ impl Worker {
             poller,
             shard,
             seats: Vec::new(),
+            displaced: HashMap::new(),
             skips: HashMap::new(),
             delivered: 0,
             cpu_yield: CpuYield::new(),
@@ -112,7 +117,7 @@ impl Worker {
     }
 
     /// Handles what `happened` and what came by mail, and writes. Returns whether nothing is left
-    /// to be written.
+    /// to be written or closed.
     fn turn(&mut self, happened: &mut Vec<Event>) -> bool {
         self.shard.handle_time(self.context.clock.now_ms());
         for event in happened.drain(..) {
@@ -123,8 +128,8 @@ impl Worker {
         self.report(idle);
         self.order_reads();
         self.probe();
-        self.close();
-        idle
+        let is_left = self.close(CLOSES_PER_TURN_MAX);
+        idle && !is_left
     }
 
     fn handle_event(&mut self, event: Event) {
@@ -208,9 +213,6 @@ impl Worker {
                 return;
             }
         };
-        // The shard gives a new subscriber a number that is free, and the seat of that number must
-        // be free too: a subscriber that was closed a moment ago leaves it first.
-        self.close();
         let id = self.shard.attach(attach);
         self.context.counters.seated(!matches!(sink, Sink::Body(_)));
         let missed = hook.as_mut().map(|hook| hook.arrived());
@@ -223,7 +225,12 @@ impl Worker {
         if self.seats.len() <= id.index() {
             self.seats.resize_with(id.index() + 1, || None);
         }
-        self.seats[id.index()] = Some(Seat { id, sink, info, _permit: permit, _hook: hook });
+        let seat = Seat { id, sink, info, _permit: permit, _hook: hook };
+        // The shard gives a new subscriber a number that is free. The subscriber that had it may be
+        // yet to be closed here.
+        if let Some(closing) = self.seats[id.index()].replace(seat) {
+            self.displaced.insert(closing.id, closing);
+        }
         if let Some(missed) = missed {
             self.shard.handle_missed_notices(id, missed);
         }
@@ -318,14 +325,17 @@ impl Worker {
         }
     }
 
-    fn close(&mut self) {
+    /// Closes at most `closes_max` subscribers; returns whether more may be left.
+    fn close(&mut self, closes_max: usize) -> bool {
         self.note_skips();
-        while let Some(Closing { id, reason, standing, farewell }) = self.shard.poll_close() {
+        for _ in 0..closes_max {
+            let Some(Closing { id, reason, standing, farewell }) = self.shard.poll_close() else {
+                return false;
+            };
             self.context.counters.closed(reason);
             let seat = self.seats.get_mut(id.index());
-            let Some(seat) = seat.and_then(|seat| seat.take_if(|seat| seat.id == id)) else {
-                continue;
-            };
+            let seat = seat.and_then(|seat| seat.take_if(|seat| seat.id == id));
+            let Some(seat) = seat.or_else(|| self.displaced.remove(&id)) else { continue };
             let mut connection = self.describe(&seat, standing);
             connection.closed = Some(wall_clock());
             tracing::debug!(
@@ -339,6 +349,7 @@ impl Worker {
             self.context.past.remember(connection);
             seat.sink.finish(farewell.as_ref());
         }
+        true
     }
 
     /// Closes those who are still here when the worker stops: like all others, with a reason.
@@ -346,7 +357,7 @@ impl Worker {
         for id in self.seats.iter().flatten().map(|seat| seat.id) {
             self.shard.handle_closed(id, CloseReason::Draining);
         }
-        self.close();
+        self.close(usize::MAX);
     }
 
     fn sleep(&mut self, idle: bool, happened: &mut Vec<Event>) -> io::Result<()> {

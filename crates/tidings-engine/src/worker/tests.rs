@@ -91,6 +91,12 @@ impl Scene {
         self.worker.turn(&mut Vec::new())
     }
 
+    /// The part of a turn before subscribers are closed.
+    fn turn_without_closing(&mut self) {
+        self.worker.take_mail();
+        self.worker.write();
+    }
+
     fn bodies(&self) -> usize {
         self.counters.sinks()[1]
     }
@@ -199,4 +205,31 @@ fn those_who_are_there_when_the_worker_stops_are_counted_out_too() {
     assert!(text.starts_with(": hi\n\nevent: tidings.open\nretry: "), "it is asked to come back");
     assert_eq!(read(&mut body).unwrap(), "", "what was said can be written");
     assert_eq!(read(&mut body).unwrap(), CUT);
+}
+
+#[test]
+fn a_crowd_that_leaves_at_once_keeps_no_event_from_the_others() {
+    let mut scene = Scene::new();
+    let count = 3 * CLOSES_PER_TURN_MAX + 1;
+    let bodies: Vec<_> = (0..count).map(|_| scene.post_body("").1).collect();
+    while scene.bodies() < count {
+        scene.turn();
+    }
+    drop(bodies);
+    for turn in 1..=3 {
+        assert!(!scene.turn(), "there is more to close");
+        // Newcomers have come since, one in each turn before.
+        assert_eq!(scene.bodies(), count + turn - 1 - turn * CLOSES_PER_TURN_MAX);
+        // A newcomer gets the number of a subscriber that is yet to be closed here.
+        let (_, mut body) = scene.post_body(": hi\n\n");
+        scene.turn_without_closing();
+        assert_eq!(read(&mut body).unwrap(), ": hi\n\n");
+        drop(body);
+    }
+    while scene.bodies() > 0 {
+        scene.turn();
+    }
+    let closes = scene.counters.closes().into_iter().map(|(_, count)| count).sum::<u64>();
+    assert_eq!(closes, scene.next_number, "each with one reason");
+    assert!(scene.worker.displaced.is_empty());
 }
