@@ -68,18 +68,18 @@ fn comment(text: &str) -> String {
 
 /// What stands before the settings.
 const HEAD: &str = r#"
-# The default configuration of Tidings, which is inside the program: `tidings check --defaults`
+# The default configuration of Tidings, built into the program: `tidings check --defaults`
 # prints it. A file of your own needs only the lines that differ: `tidings serve --config FILE`.
 #
-# Where a value comes from, the later winning over the earlier:
+# Where a value comes from, each source overriding those before it:
 #
 #   1. this file
 #   2. the file given with --config, or by TIDINGS_CONFIG
 #   3. the environment: `retention-age` is TIDINGS_RETENTION_AGE; lists have commas
 #   4. the command line: `retention-age` is --retention-age
 #
-# `tidings check FILE` says what a file means, and where each value comes from. A key that is not
-# known is an error. Durations: 500ms, 15s, 10m, 1h30m, 7d. Sizes: 4096, 64KiB, 1GiB, 10GB.
+# `tidings check FILE` shows what a file means, and where each value comes from. Unknown keys are
+# errors. Durations: 500ms, 15s, 10m, 1h30m, 7d. Sizes: 4096, 64KiB, 1GiB, 10GB.
 "#;
 
 /// What stands after the settings: tables, which have to come last.

@@ -24,11 +24,11 @@ pub(super) const SECTION: Section = Section {
             value: Value::List("HOST"),
             default: Default::Is("[]"),
             is_common: true,
-            help: "A host by which a hub without keys may be asked for, or *; may be repeated",
-            note: "Hosts by which a hub that is open, or has no keys, may be asked for, \
-             beside loopback names and addresses: [\"hub.example\"], or [\"*\"] for \
-             every host. Also hosts to which `redirect-listen` sends readers, beside \
-             those of the certificate.",
+            help: "A host name for a hub without keys, or *; may be repeated",
+            note: "Host names under which a hub that is open, or has no keys, answers, in \
+                   addition to loopback names and addresses: [\"hub.example\"], or [\"*\"] for \
+                   every host. `redirect-listen` redirects to them as well, besides the names in \
+                   the certificate.",
             set: |hub, given| {
                 hub.server.http.allowed_hosts = AllowedHosts::new(&given.texts)?;
                 Ok(())
@@ -82,8 +82,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::Switch,
             default: Default::Is("false"),
             is_common: false,
-            help: "They may send cookies along",
-            note: "Whether they may send cookies and the like along. Not together with \"*\".",
+            help: "Allow these pages to send cookies",
+            note: "Whether these pages may send cookies and other credentials. Cannot be combined \
+                   with \"*\".",
             set: |hub, given| {
                 hub.cors.credentials = given.switch()?;
                 Ok(())

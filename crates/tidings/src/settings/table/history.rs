@@ -11,10 +11,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("STORE"),
             default: Default::Is(r#""disk""#),
             is_common: true,
-            help: "Where history is kept: disk, or memory, which is gone when the hub stops \
-                   [disk]",
-            note: "Where it is kept: \"disk\", in the folder above, or \"memory\", and gone \
-             when the hub stops.",
+            help: "Where history is kept: disk, or memory, which is lost when the hub stops [disk]",
+            note: "Where it is kept: \"disk\", in the folder above, or \"memory\", lost when the \
+                   hub stops.",
             set: |hub, given| {
                 hub.store.kind = given.read(value::store)?;
                 Ok(())
@@ -45,8 +44,8 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""1GiB""#),
             is_common: true,
             help: "How much history is kept [1GiB]",
-            note: "How much history is kept, and how long. Whichever ends first, the oldest \
-             events go.",
+            note: "Size and age of the history. The oldest events are dropped when either is \
+                   reached.",
             set: |hub, given| {
                 hub.store.disk.retention_bytes = given.bytes()?;
                 Ok(())
@@ -71,8 +70,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("SIZE"),
             default: Default::Is(r#""64MiB""#),
             is_common: false,
-            help: "How much of the newest history is held in memory [64MiB]",
-            note: "The newest history, held in memory for subscribers who are a little behind.",
+            help: "Bytes of the newest history held in memory [64MiB]",
+            note: "The newest history, held in memory for subscribers that are a little behind.",
             set: |hub, given| {
                 hub.store.disk.recent_bytes_max = given.memory_bytes()?;
                 Ok(())
@@ -84,8 +83,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("SIZE"),
             default: Default::Is(r#""128MiB""#),
             is_common: false,
-            help: "How much of it is held ready for those who read along [128MiB]",
-            note: "Memory for the events that live subscribers are being sent.",
+            help: "Memory for the events being sent to live subscribers [128MiB]",
+            note: "Memory for the events being sent to live subscribers.",
             set: |hub, given| {
                 hub.engine.ring_bytes_max = given.memory_bytes()?;
                 Ok(())

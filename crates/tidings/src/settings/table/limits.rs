@@ -10,7 +10,7 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""1MiB""#),
             is_common: false,
             help: "The payload of one event [1MiB]",
-            note: "The payload of one event. More is refused with 413.",
+            note: "Payload of one event. A larger one is rejected with 413.",
             set: |hub, given| {
                 hub.server.http.event_bytes_max = given.memory_bytes()?;
                 Ok(())
@@ -23,7 +23,7 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is("100"),
             is_common: false,
             help: "Topics and patterns of one subscription [100]",
-            note: "Topics and patterns of one subscription. More are refused with 400.",
+            note: "Topics and patterns in one subscription. More are rejected with 400.",
             set: |hub, given| {
                 hub.server.matchers_max = given.count()?;
                 Ok(())
@@ -36,9 +36,9 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""unlimited""#),
             is_common: false,
             help: "Events per second that one token may publish [unlimited]",
-            note: "Events per second that may be published with one token, or from one \
-             address without one, after as many at once. More are refused with 429; a \
-             stream of events is read more slowly. \"unlimited\".",
+            note: "Events per second published with one token, or from one address without a \
+                   token, after a burst of the same size. More are rejected with 429; a stream of \
+                   events is read more slowly. \"unlimited\".",
             set: |hub, given| {
                 hub.server.http.publish_rate_max = given.unlimited_or_count()?;
                 Ok(())
@@ -51,8 +51,8 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is("1000000"),
             is_common: false,
             help: "Topics that have events in the log [1000000]",
-            note: "Topics that have events in the log. An event on one more is refused with \
-             507. \"unlimited\".",
+            note: "Topics that have events in the log. An event on one more is rejected with 507. \
+                   \"unlimited\".",
             set: |hub, given| {
                 let count = given.unlimited_or_count()?;
                 hub.engine.topics_max = count.map_or(usize::MAX, |count| count.get() as usize);
@@ -66,9 +66,9 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""auto""#),
             is_common: false,
             help: "Connections at once on which requests are read [auto: by open files]",
-            note: "Connections at once on which requests are read; subscribers who have their \
-             stream do not count, except over HTTP/2. Above it only probes are answered. \
-             \"auto\": a quarter of the open files, at most 16384.",
+            note: "Connections at once on which requests are read; established HTTP/1.1 \
+                   subscribers do not count. Above the limit only probes are answered. \"auto\": \
+                   a quarter of the open files, at most 16384.",
             set: |hub, given| {
                 hub.runtime.connections_max = given.auto_or_count()?;
                 Ok(())
@@ -81,10 +81,10 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""unlimited""#),
             is_common: false,
             help: "Connections at once from one address [unlimited]",
-            note: "Connections at once from one address, with all their subscribers, except \
-             trusted proxies; and subscribers, also behind a proxy; and subscribers \
-             with one token. Above it a subscriber is asked to retry later, and any \
-             other request gets 429.",
+            note: "Connections at once from one address, subscribers included, trusted proxies \
+                   excepted; subscribers from one address, also behind a proxy; and subscribers \
+                   with one token. Above the limit a subscriber is asked to retry later, and any \
+                   other request gets 429.",
             set: |hub, given| {
                 hub.server.http.connections_per_address_max = given.unlimited_or_count()?;
                 Ok(())
@@ -124,7 +124,7 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is("1024"),
             is_common: false,
             help: "Streams at once on one HTTP/2 connection [1024]",
-            note: "Streams at once on one HTTP/2 connection. Others wait.",
+            note: "Streams at once on one HTTP/2 connection. Further ones wait.",
             set: |hub, given| {
                 hub.server.http.streams_max = given.count()?.try_into().unwrap_or(u32::MAX);
                 Ok(())
@@ -136,11 +136,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("SIZE"),
             default: Default::Is(r#""32KiB""#),
             is_common: false,
-            help: "The head of a request [32KiB]",
-            note: "The head of a request, more is refused with 431; how long it may take, and \
-             how long a body may pause, before the answer is 408; the same for a \
-             publisher's stream of events; and how long a connection without a request \
-             is kept.",
+            help: "Size of a request head [32KiB]",
+            note: "Size of a request head, above which it is rejected with 431; time for a head, \
+                   and pauses in a body or in a publisher's stream of events, after which the \
+                   answer is 408; and the time after which an idle connection is closed.",
             set: |hub, given| {
                 hub.server.http.head_bytes_max = given.memory_bytes()?;
                 Ok(())
@@ -152,7 +151,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""10s""#),
             is_common: false,
-            help: "How long the head of a request may take [10s]",
+            help: "Time for a request head [10s]",
             note: "",
             set: |hub, given| {
                 hub.server.http.head_time_max = given.duration()?;
@@ -165,7 +164,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""30s""#),
             is_common: false,
-            help: "How long the body of a request may pause [30s]",
+            help: "Longest pause in a request body [30s]",
             note: "",
             set: |hub, given| {
                 hub.server.http.body_pause_max = given.duration()?;
@@ -178,7 +177,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""1h""#),
             is_common: false,
-            help: "How long a publisher's stream of events may pause [1h]",
+            help: "Longest pause in a publisher's stream of events [1h]",
             note: "",
             set: |hub, given| {
                 hub.server.ingest_pause_max = given.duration()?;
@@ -191,7 +190,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""75s""#),
             is_common: false,
-            help: "How long a connection without a request is kept [75s]",
+            help: "Time after which an idle connection is closed [75s]",
             note: "",
             set: |hub, given| {
                 hub.server.http.idle_max = given.duration()?;
@@ -204,11 +203,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""5s""#),
             is_common: false,
-            help: "Over how long subscribers are sent away when the hub leaves [5s]",
-            note: "When the hub leaves (SIGTERM, Ctrl-C): the time over which subscribers are \
-             told to come back, so that not all come back at once, and the time after \
-             which whoever is still there is cut. With nobody connected it ends at \
-             once.",
+            help: "Time over which subscribers are disconnected at shutdown [5s]",
+            note: "Shutdown (SIGTERM, Ctrl-C): the time over which subscribers are asked to \
+                   reconnect, so that they do not all come back at once, and the time after which \
+                   remaining connections are cut. Without connections it ends at once.",
             set: |hub, given| {
                 hub.server.http.drain_window = given.duration_or_zero()?;
                 Ok(())
@@ -220,7 +218,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""15s""#),
             is_common: false,
-            help: "When those still there are cut [15s]",
+            help: "Time after which remaining connections are cut at shutdown [15s]",
             note: "",
             set: |hub, given| {
                 hub.server.http.drain_max = given.duration_or_zero()?;

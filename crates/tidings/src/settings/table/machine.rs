@@ -12,8 +12,8 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""auto""#),
             is_common: true,
             help: "Threads that write to subscribers [auto: one for each processor but one]",
-            note: "Threads that write to subscribers, and threads that answer requests. \
-             \"auto\": by the processors.",
+            note: "Threads that write to subscribers, and threads that answer requests. \"auto\": \
+                   by the processors.",
             set: |hub, given| {
                 hub.engine.shards = given.auto_or_count()?.unwrap_or_else(threads::shards_default);
                 Ok(())
@@ -39,10 +39,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("WHICH"),
             default: Default::Is(r#""auto""#),
             is_common: true,
-            help: "Who writes to HTTP/1.1 sockets: auto or portable [auto]",
-            note: "\"auto\": on Linux the shards write to HTTP/1.1 sockets themselves. \
-             \"portable\": everything passes through the HTTP library, as on other \
-             systems.",
+            help: "What writes to HTTP/1.1 sockets: auto or portable [auto]",
+            note: "\"auto\": on Linux the shards write to HTTP/1.1 sockets directly. \
+                   \"portable\": everything goes through the HTTP library, as on other systems.",
             set: |hub, given| {
                 hub.engine.portable = given.read(value::portable)?;
                 Ok(())

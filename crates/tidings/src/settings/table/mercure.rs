@@ -12,7 +12,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::Switch,
             default: Default::Is("true"),
             is_common: false,
-            help: "Speak the Mercure protocol, too, at /.well-known/mercure [true]",
+            help: "Serve the Mercure protocol at /.well-known/mercure [true]",
             note: "The Mercure protocol, versions 0.x and 1.0 at once, at \
                    /.well-known/mercure.",
             set: |hub, given| {
@@ -26,8 +26,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::Switch,
             default: Default::Is("false"),
             is_common: false,
-            help: "Those without a token may subscribe to public events",
-            note: "Those without a token may subscribe to public events.",
+            help: "Allow subscribing to public events without a token",
+            note: "Subscribers without a token may read public events.",
             set: |hub, given| {
                 hub.server.mercure.anonymous = given.switch()?;
                 Ok(())
@@ -39,11 +39,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::List("TOPIC"),
             default: Default::Is("[]"),
             is_common: false,
-            help: "Topics that are public over Mercure though published natively; may be \
-                   repeated",
-            note: "Topics, or patterns such as \"news/**\", that everybody who may subscribe \
-             over Mercure can read, although they are published on the native API. \
-             Other topics of it need a token that grants them.",
+            help: "A topic published natively that is public over Mercure; may be repeated",
+            note: "Topics, or patterns such as \"news/**\", that are published on the native API \
+                   and are public over Mercure. Other native topics need a token that grants \
+                   them.",
             set: |hub, given| {
                 hub.server.mercure.public = given.each(matcher)?;
                 Ok(())
@@ -69,8 +68,8 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is("[]"),
             is_common: false,
             help: "An issuer whose 1.0 tokens the hub's own keys sign; may be repeated",
-            note: "Issuers (`iss`) whose 1.0 tokens are signed with the hub's own keys. An \
-             issuer with keys of its own stands in its [[jwt-keys]] table below.",
+            note: "Issuers (`iss`) whose 1.0 tokens are signed with the hub's own keys. An issuer \
+                   with its own keys is configured in a [[jwt-keys]] table below.",
             set: |hub, given| {
                 hub.issuers = given.texts.clone();
                 Ok(())
@@ -83,8 +82,8 @@ pub(super) const SECTION: Section = Section {
             default: Default::Example(r#""https://example.com/.well-known/mercure""#),
             is_common: false,
             help: "The URL by which 1.0 tokens name this hub",
-            note: "The URL by which 1.0 tokens name this hub. Without it, it is what a \
-             request was sent to.",
+            note: "The URL by which 1.0 tokens name this hub. Unless set, it is the URL of the \
+                   request.",
             set: |hub, given| {
                 hub.server.mercure.resource = Some(MercureResource::new(given.text())?);
                 Ok(())
@@ -97,8 +96,8 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is("[]"),
             is_common: false,
             help: "An origin whose pages may publish with a cookie; may be repeated",
-            note: "Pages that may publish with nothing but a cookie, beside the hub's own; a \
-             part may be `*`.",
+            note: "Origins, besides the hub's own, whose pages may publish with a cookie alone; a \
+                   part may be `*`.",
             set: |hub, given| {
                 hub.server.mercure.publish_origins = PublishOrigins::new(&given.texts)?;
                 Ok(())

@@ -27,9 +27,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/cert.pem""#),
             is_common: true,
-            help: "A file with the certificate chain, in PEM: speak TLS",
-            note: "Files with a certificate chain and its key, in PEM: then these addresses \
-             speak TLS. The files are read again when they change, and on SIGHUP.",
+            help: "A file with the certificate chain, in PEM; turns on TLS",
+            note: "Files with a certificate chain and its private key, in PEM: these addresses \
+                   then speak TLS. The files are read again when they change, and on SIGHUP.",
             set: |hub, given| {
                 hub.certificate.certificate = Some(given.path()?);
                 Ok(())
@@ -54,10 +54,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::List("ADDRESS"),
             default: Default::Is("[]"),
             is_common: false,
-            help: "An address without TLS that sends readers to the one with it; may be \
-                   repeated",
-            note: "Addresses without TLS, from which readers are sent to the first one with \
-                   it.",
+            help: "An address without TLS that redirects to the one with TLS; may be repeated",
+            note: "Addresses without TLS that redirect to the first address with TLS.",
             set: |hub, given| {
                 hub.server.http.redirect = given.each(value::address)?;
                 Ok(())
@@ -69,10 +67,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::List("NETWORK"),
             default: Default::Is("[]"),
             is_common: false,
-            help: "A proxy, by address or network, that says truly who its clients are; may \
-             be repeated",
-            note: "Proxies, by address or network, whose X-Forwarded-For and \
-             X-Forwarded-Proto are believed.",
+            help: "A proxy, by address or network, whose X-Forwarded-For is trusted; may be \
+                   repeated",
+            note: "Proxies, by address or network, whose X-Forwarded-For and X-Forwarded-Proto \
+                   are trusted.",
             set: |hub, given| {
                 hub.server.http.trusted_proxies = TrustedProxies::new(&given.texts)?;
                 Ok(())
@@ -85,9 +83,9 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""tidings-data""#),
             is_common: true,
             help: "The folder that holds the history [tidings-data]",
-            note: "The folder that holds the history, made if it is not there, for one hub at \
-             a time. A relative path begins in the current folder; in a file of your \
-             own, in the folder of that file.",
+            note: "The folder that holds the history, created if it does not exist; one hub at a \
+                   time can use it. A relative path starts at the current folder; in a file of \
+                   your own, at the folder of that file.",
             set: |hub, given| {
                 hub.store.disk.path = given.path()?;
                 Ok(())

@@ -24,9 +24,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("N"),
             default: Default::Is(r#""unlimited""#),
             is_common: false,
-            help: "Subscribers let in per second [unlimited]",
-            note: "Subscribers let in per second, after as many at once: when all come back \
-             together, the rest are told to wait a moment. \"unlimited\", or a number.",
+            help: "Subscribers admitted per second [unlimited]",
+            note: "Subscribers admitted per second, after a burst of the same size. When all \
+                   reconnect at once, the rest are asked to retry shortly. \"unlimited\", or a \
+                   number.",
             set: |hub, given| {
                 hub.engine.arrival_rate_max = given.unlimited_or_count()?;
                 Ok(())
@@ -38,7 +39,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""15s""#),
             is_common: true,
-            help: "A silence that ends with a heartbeat [15s]",
+            help: "Heartbeat interval for idle subscribers [15s]",
             note: "Heartbeat interval for idle subscribers, ±10 % jitter.",
             set: |hub, given| {
                 hub.engine.heartbeat = given.duration()?;
@@ -51,9 +52,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""2s""#),
             is_common: true,
-            help: "How long those who lost their connection wait [2s]",
-            note: "How long a subscriber whose connection is lost waits before it comes back, \
-             give or take half.",
+            help: "Reconnection delay of subscribers [2s]",
+            note: "Reconnection delay of a subscriber that lost its connection, ±50 % jitter.",
             set: |hub, given| {
                 hub.server.http.retry = given.duration()?;
                 Ok(())
@@ -65,7 +65,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""10s""#),
             is_common: false,
-            help: "How long a subscriber rejected for lack of room waits before it retries [10s]",
+            help: "Reconnection delay of subscribers rejected for lack of room [10s]",
             note: "The same, for a subscriber rejected for lack of room.",
             set: |hub, given| {
                 hub.server.http.retry_refused = given.duration()?;
@@ -78,9 +78,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""60s""#),
             is_common: false,
-            help: "When a subscriber that acknowledges nothing counts as gone [60s]",
-            note: "How long a subscriber's system may acknowledge nothing before it counts as \
-             gone.",
+            help: "Time without an acknowledgement after which a subscriber is gone [60s]",
+            note: "Time without a TCP acknowledgement after which a subscriber counts as gone.",
             set: |hub, given| {
                 hub.engine.peer_patience = given.duration()?;
                 Ok(())
@@ -92,10 +91,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""never""#),
             is_common: true,
-            help: "Older connections are told to come back [never]",
-            note: "Connections older than this are told to come back: through a load \
-             balancer, perhaps to another hub. \"never\": they live as long as they \
-             live.",
+            help: "Age at which connections are asked to reconnect [never]",
+            note: "Age at which connections are asked to reconnect: through a load balancer, \
+                   perhaps to another hub. \"never\": no limit.",
             set: |hub, given| {
                 hub.engine.connection_age_max = given.read(value::never_or_duration)?;
                 Ok(())
