@@ -3,6 +3,7 @@
 mod arrows;
 mod circles;
 mod decisions;
+mod header_names;
 mod idioms;
 mod links;
 mod modules;
@@ -19,6 +20,7 @@ pub(crate) fn run() -> Vec<String> {
     problems.extend(arrows::check());
     problems.extend(circles::check(&files));
     problems.extend(words::check(&files));
+    problems.extend(header_names::check(&files));
     problems.extend(idioms::check(&files));
     problems.extend(links::check(&files));
     problems.extend(decisions::check(&files));

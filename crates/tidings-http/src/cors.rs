@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 
 use crate::answer;
 use crate::error::ConfigError;
+use crate::headers::{ACCEPTED, EXPOSED};
 use crate::origin;
 use crate::problem::{Code, Problem};
 use crate::response_body::Response;
@@ -94,7 +95,7 @@ impl Cors {
             headers
                 .insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.clone());
     }
 
     /// Answers a preflight request for a resource with `methods`; the rest is for
@@ -169,14 +170,8 @@ fn allowed_headers(request: &Parts) -> HeaderValue {
         let mut names = value.as_bytes().split(|byte| *byte == b',');
         names.all(|name| HeaderName::from_bytes(name.trim_ascii()).is_ok())
     };
-    asked.filter(is_list).cloned().unwrap_or(HeaderValue::from_static(ALLOWED))
+    asked.filter(is_list).cloned().unwrap_or_else(|| ACCEPTED.clone())
 }
-
-/// Request headers that pages may set which do not ask for any.
-const ALLOWED: &str = "authorization, content-type, last-event-id, cache-control";
-
-/// Response headers that pages may read, beside those that everybody may.
-const EXPOSED: &str = "tidings-resume, tidings-connection, retry-after, www-authenticate, allow";
 
 /// How long a browser may remember a preflight: two hours, the most that any remembers.
 const PREFLIGHT_SECONDS: &str = "7200";

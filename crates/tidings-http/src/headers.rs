@@ -3,11 +3,62 @@
 //! other.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use http::header::{AsHeaderName, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    ALLOW, AUTHORIZATION, AsHeaderName, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 
-/// What names an event stream to those who ask about it.
-pub(crate) const TIDINGS_CONNECTION: HeaderName = HeaderName::from_static("tidings-connection");
+/// What pages of allowed origins may do with a header.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PageAccess {
+    /// Read it in responses.
+    Exposed,
+    /// Set it in requests, even if their preflight names no headers.
+    Accepted,
+}
+
+/// A row with texts defines a name and its documentation; the others are names of the `http` crate.
+/// Every row says what pages may do with its header, so that no header can be forgotten there.
+macro_rules! headers {
+    ($($name:ident $($text:literal $doc:literal)? $access:ident;)*) => {
+        $($(#[doc = $doc] pub const $name: HeaderName = HeaderName::from_static($text);)?)*
+
+        /// The headers of the table, in its order.
+        fn rows() -> Vec<(HeaderName, PageAccess)> {
+            vec![$(($name, PageAccess::$access)),*]
+        }
+    };
+}
+
+headers! {
+    TIDINGS_RESUME "tidings-resume"
+        "Whether an answer begins with the next event, at the requested start, or could not: \
+         `live`, `resumed` or `reset`." Exposed;
+    TIDINGS_CONNECTION "tidings-connection"
+        "The name of an event stream, by which operators ask about it." Exposed;
+    RETRY_AFTER Exposed;
+    WWW_AUTHENTICATE Exposed;
+    ALLOW Exposed;
+    AUTHORIZATION Accepted;
+    CONTENT_TYPE Accepted;
+    LAST_EVENT_ID "last-event-id"
+        "The id of the event after which a subscriber resumes." Accepted;
+    CACHE_CONTROL Accepted;
+}
+
+/// Response headers that pages of allowed origins may read, besides those that every page may.
+pub(crate) static EXPOSED: LazyLock<HeaderValue> = LazyLock::new(|| list(PageAccess::Exposed));
+
+/// Request headers that such pages may set, if their preflight names none.
+pub(crate) static ACCEPTED: LazyLock<HeaderValue> = LazyLock::new(|| list(PageAccess::Accepted));
+
+fn list(wanted: PageAccess) -> HeaderValue {
+    let rows = rows().into_iter().filter(|(_, access)| *access == wanted);
+    let names: Vec<_> = rows.map(|(name, _)| name.to_string()).collect();
+    HeaderValue::from_str(&names.join(", ")).expect("names of headers are visible ASCII")
+}
 
 /// A value as text.
 pub fn text(value: &HeaderValue) -> Cow<'_, str> {
@@ -50,6 +101,15 @@ mod tests {
 
     fn value(bytes: &[u8]) -> HeaderValue {
         HeaderValue::from_bytes(bytes).unwrap()
+    }
+
+    #[test]
+    fn pages_may_use_the_headers_of_the_table_and_no_others() {
+        assert_eq!(
+            *EXPOSED,
+            "tidings-resume, tidings-connection, retry-after, www-authenticate, allow"
+        );
+        assert_eq!(*ACCEPTED, "authorization, content-type, last-event-id, cache-control");
     }
 
     #[test]

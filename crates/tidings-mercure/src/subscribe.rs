@@ -9,6 +9,7 @@ use tidings_codec::encode;
 use tidings_engine::{Attachment, Opening, Rejection};
 use tidings_http::answer::Answer;
 use tidings_http::body::{self, RequestBody};
+use tidings_http::headers::LAST_EVENT_ID;
 use tidings_http::open_stream::{StreamFace, StreamRequest, open_stream};
 use tidings_http::problem::Code;
 use tidings_http::response_body::Response;
@@ -28,9 +29,7 @@ use crate::selector::{MatchType, topic_selector};
 use crate::subscription::{Kind, Subscription};
 use crate::text;
 
-/// What a 0.x client reads to see where its stream begins.
-pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// The same for a 1.0 client.
+/// Where a stream begins, to a 1.0 client; a 0.x client reads it from [`LAST_EVENT_ID`].
 pub(crate) const MERCURE_LAST_EVENT_ID: HeaderName =
     HeaderName::from_static("mercure-last-event-id");
 

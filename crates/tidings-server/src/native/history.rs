@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use tidings_engine::{Engine, Rejection};
 use tidings_http::answer::{self, Answer};
+use tidings_http::headers::TIDINGS_RESUME;
 use tidings_http::key_share::KeyShare;
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query;
@@ -23,7 +24,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::bounds::Bounds;
 use super::start;
-use super::subscribe::TIDINGS_RESUME;
 use crate::limits::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_PAUSE};
 use crate::store_problem;
 

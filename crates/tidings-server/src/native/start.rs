@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::header::HeaderMap;
 use tidings_http::clock;
+use tidings_http::headers::{self, LAST_EVENT_ID};
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::{self, Query};
 use tidings_hub::{Start, Timestamp};
@@ -21,7 +22,7 @@ use crate::limits::LAST_MAX;
 ///
 /// A 400 if a parameter is there twice.
 pub(super) fn cursor(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Option<Start>, Problem> {
-    let header = headers.get("last-event-id").map(tidings_http::headers::event_id);
+    let header = headers.get(LAST_EVENT_ID).map(headers::event_id);
     let mut cursor = header.filter(|id| !id.is_empty());
     for name in CURSORS {
         let given = query.take(name)?.filter(|id| !id.is_empty());

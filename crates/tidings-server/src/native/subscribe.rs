@@ -1,11 +1,12 @@
 //! `GET /events` and `GET /events/{topic}` as an event stream.
 
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use tidings_engine::{Attachment, Engine, OpenError, Opening, Rejection};
 use tidings_http::answer::{self, Answer};
 use tidings_http::clock::jittered_ms;
+use tidings_http::headers::TIDINGS_RESUME;
 use tidings_http::open_stream::{StreamFace, StreamRequest, open_stream};
 use tidings_http::problem::{Code, Problem};
 use tidings_http::response_body::Response;
@@ -20,9 +21,6 @@ use super::start;
 use super::stream_options::StreamOptions;
 use super::stream_query;
 use crate::store_problem;
-
-/// Says which of three a stream is: `live`, `resumed` or `reset`.
-pub(super) const TIDINGS_RESUME: HeaderName = HeaderName::from_static("tidings-resume");
 
 pub(super) async fn subscribe(
     state: &State,
