@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import puppeteer from "puppeteer-core";
 import { connect, heard, listen } from "./browser.js";
-import { Skipped, after, equal, temporaryFolder, test, until } from "./harness.js";
+import { Skipped, after, equal, pause, temporaryFolder, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
 
 const PLACES = [process.env.FIREFOX, "/usr/bin/firefox-esr", "/usr/bin/firefox"];
@@ -43,6 +43,8 @@ test("Firefox: every event arrives once and in order over a restart of the hub",
   const open = await openFirefox();
   const hub = await startHub(["--retry", "300ms"]);
   const page = await open(`${hub.url}/tidings.d.ts`);
+  let requests = 0;
+  page.on("request", (request) => (requests += request.url().includes("/events/") ? 1 : 0));
   await listen(page, "/events/news", { types: ["alarm"] });
   await until("open", async () => (await heard(page, "open")).length === 1);
   await hub.publish("news", "1");
@@ -54,7 +56,11 @@ test("Firefox: every event arrives once and in order over a restart of the hub",
   await until("the alarm", async () => (await heard(page, "alarm")).length === 1, 20_000);
   equal(await heard(page), ["1", "2"]);
   await hub.end("news");
-  await until("closed", () => page.evaluate(() => window.source.readyState === 2), 20_000);
+  await until("the end", async () => (await heard(page, "end")).length === 1, 20_000);
+  await until("its stream's close", async () => (await hub.subscribers()) === 0);
+  const asked = requests;
+  await pause(1500);
+  equal(requests, asked, "requests after the end");
 });
 
 test("Firefox: tabs share one connection with tidings.js, and the console moves", async () => {
