@@ -25,6 +25,7 @@ use crate::topic_share::TopicShare;
 
 use run::TopicEnd;
 pub(crate) use stream::{JobStream, OpenStreams};
+pub(crate) use topics::topic_count;
 use verdict::{Judgement, Verdict, judge};
 
 /// A handle to the committer.

@@ -1,5 +1,6 @@
 mod look;
 mod publish;
+mod will;
 
 use std::fmt;
 use std::net::TcpStream;
@@ -38,10 +39,12 @@ use crate::sink::{BodyPipe, SubscriberBody};
 use crate::subscription::{Attachment, Opening};
 use crate::sys::{self, Poller};
 use crate::topic_share::TopicShare;
+use crate::wills::Wills;
 use crate::worker::{Worker, WorkerContext};
 
 pub use look::{Latencies, Status};
 pub use publish::{PublishStream, Run};
+pub use will::{LastWill, OpenWill};
 
 /// The configuration of an engine, fixed at the start.
 #[derive(Clone, Debug)]
@@ -120,6 +123,7 @@ struct Inner {
     /// The first thread that panicked.
     panicked: watch::Sender<Option<Box<str>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    wills: Arc<Wills>,
 }
 
 impl Engine {
@@ -151,6 +155,7 @@ impl Engine {
             stopping: AtomicBool::new(false),
             panicked: watch::Sender::new(None),
             threads: Mutex::default(),
+            wills: Arc::default(),
             store,
             config,
         });
@@ -195,7 +200,9 @@ impl Engine {
         let committer = Arc::clone(inner);
         self.spawn("committer", move || {
             committer.committer.run(&committer.store, &committer.counters.timings);
-        })
+        })?;
+        let engine = self.clone();
+        self.spawn("wills", move || engine.carry_out_wills(head))
     }
 
     fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
@@ -424,7 +431,13 @@ impl Engine {
         after: Option<Topic>,
         count: usize,
     ) -> Result<Vec<TopicState>, ReadError> {
-        self.read(move |store| store.catalog().topics(&prefix, after.as_ref(), count)).await
+        self.read(move |store| {
+            let mut topics = store.catalog().topics(&prefix, after.as_ref(), count + 1)?;
+            topics.retain(|state| !state.topic.is_of_notes());
+            topics.truncate(count);
+            Ok(topics)
+        })
+        .await
     }
 
     /// Shuts down gracefully: new subscribers are rejected, and those connected are asked to come
@@ -444,6 +457,7 @@ impl Engine {
         self.inner.counters.start_draining();
         self.inner.stopping.store(true, Ordering::Release);
         self.inner.committer.stop();
+        self.inner.wills.stop();
         self.inner.replay.stop();
         for mailbox in &self.inner.mailboxes {
             mailbox.post(Message::Stop);

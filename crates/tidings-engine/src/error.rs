@@ -69,6 +69,11 @@ pub enum PublishError {
         /// The topic.
         topic: Topic,
     },
+    /// As many last wills wait as may.
+    TooManyWills {
+        /// Maximum number of wills.
+        wills_max: usize,
+    },
     /// The store could not be read, so whether a draft repeats an event, or begins its topic, is
     /// unknown.
     Unread(ReadError),
@@ -120,6 +125,7 @@ impl fmt::Display for PublishError {
             }
             Self::TopicExists { topic } => write!(f, "the topic {topic} has events or has ended"),
             Self::TopicEnded { topic } => write!(f, "the topic {topic} was ended"),
+            Self::TooManyWills { wills_max } => write!(f, "{wills_max} last wills wait already"),
             Self::Unread(_) => f.write_str("the store could not be asked for the id of the event"),
             Self::StreamBroken => f.write_str("an event before it was not published"),
             Self::Stopping => f.write_str("the hub is shutting down"),
@@ -137,6 +143,7 @@ impl Error for PublishError {
             | Self::IdReused { .. }
             | Self::TopicExists { .. }
             | Self::TopicEnded { .. }
+            | Self::TooManyWills { .. }
             | Self::StreamBroken
             | Self::Stopping => None,
         }

@@ -37,10 +37,11 @@ mod subscription;
 mod sys;
 mod timings;
 mod topic_share;
+mod wills;
 mod worker;
 
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
-pub use engine::{Engine, EngineConfig, Latencies, PublishStream, Run, Status};
+pub use engine::{Engine, EngineConfig, LastWill, Latencies, OpenWill, PublishStream, Run, Status};
 pub use error::{OpenError, PublishError, StartError, StreamError};
 pub use histogram::Durations;
 pub use hook::SubscriberHook;

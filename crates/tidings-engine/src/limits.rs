@@ -147,6 +147,10 @@ pub const QUESTION_PATIENCE: Duration = Duration::from_secs(2);
 /// are taken.
 pub const TOPICS_MAX: usize = 1_000_000;
 
+/// Last wills that wait for what becomes of their publishers. Each costs its text, a few KiB at
+/// most. At the edge: another is rejected.
+pub const WILLS_MAX: usize = 10_000;
+
 /// Topics of a full [`TopicShare`](crate::TopicShare) that are looked up when another one is to
 /// begin: some microseconds of the committer. At the edge: the next try looks up the next ones.
 pub const TOPIC_SHARE_LOOKS_MAX: usize = 256;

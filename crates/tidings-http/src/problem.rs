@@ -216,6 +216,8 @@ codes! {
     /// The room that all request bodies share is full.
     TooManyBodies SERVICE_UNAVAILABLE "too_many_bodies"
         "The hub is receiving too much at the moment.";
+    /// The maximum number of last wills waits.
+    TooManyWills SERVICE_UNAVAILABLE "too_many_wills" "There is no room for another last will.";
     /// The hub has reached its maximum of connections; only probes are answered on another.
     HubFull SERVICE_UNAVAILABLE "hub_full" "The hub has reached its maximum of connections.";
     /// The hub is shutting down.

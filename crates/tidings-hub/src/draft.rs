@@ -90,6 +90,8 @@ pub enum Kind {
     End,
     /// Ends its topic without an event: no reader gets it.
     SilentEnd,
+    /// A note of the hub to itself, on [its own topic](Topic::of_notes): no reader gets it.
+    Note,
 }
 
 impl Kind {
@@ -100,6 +102,6 @@ impl Kind {
 
     /// Whether it is an event to be delivered.
     pub const fn is_event(self) -> bool {
-        !matches!(self, Self::SilentEnd)
+        !matches!(self, Self::SilentEnd | Self::Note)
     }
 }

@@ -74,7 +74,7 @@ impl Frame {
     pub fn bytes(&self, form: StreamForm) -> &[u8] {
         let StreamForm { framing, control_style, event_form } = form;
         match (self.record.kind, control_style, event_form) {
-            (Kind::SilentEnd, ..) | (Kind::End, ControlStyle::Nothing, _) => &[],
+            (Kind::SilentEnd | Kind::Note, ..) | (Kind::End, ControlStyle::Nothing, _) => &[],
             (Kind::End, ..) | (_, _, EventForm::AsPublished) => self.as_published.get(framing),
             (Kind::Event | Kind::LastEvent, _, EventForm::Envelope) => {
                 let wrap = || Framed::new(&envelope(&self.record, self.epoch));

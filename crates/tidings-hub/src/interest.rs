@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::draft::Draft;
+use crate::draft::{Draft, Kind};
 use crate::matcher::Matcher;
 use crate::topic::Topic;
 use crate::visibility::Visibility;
@@ -20,6 +20,8 @@ pub struct Interest {
     public: Option<Arc<[Matcher]>>,
     /// Needed for private events.
     private: Arc<[Matcher]>,
+    /// Whether it is the hub's own, for its notes.
+    notes: bool,
 }
 
 impl Interest {
@@ -27,7 +29,7 @@ impl Interest {
     /// and repetition do not matter.
     pub fn new(wanted: Vec<Matcher>, private: Vec<Matcher>) -> Self {
         let (wanted, private) = (canonical(wanted), canonical(private));
-        Self { wanted, by_topic: None, public: None, private }
+        Self { wanted, by_topic: None, public: None, private, notes: false }
     }
 
     /// The same for a reader whose matchers were not compared with its grant: of the events whose
@@ -50,6 +52,11 @@ impl Interest {
         Self::new(vec![Matcher::All], vec![Matcher::All])
     }
 
+    /// The hub's own interest in its [notes](Kind::Note).
+    pub fn notes() -> Self {
+        Self { notes: true, ..Self::new(vec![Matcher::Exact(Topic::of_notes())], Vec::new()) }
+    }
+
     /// The matchers, in canonical order.
     pub fn wanted(&self) -> &[Matcher] {
         &self.wanted
@@ -57,7 +64,8 @@ impl Interest {
 
     /// Whether the event is to be delivered.
     pub fn admits(&self, event: &Draft) -> bool {
-        event.kind.is_event() && self.wants(event) && self.may_have(event)
+        let is_readable = event.kind.is_event() || (self.notes && event.kind == Kind::Note);
+        is_readable && self.wants(event) && self.may_have(event)
     }
 
     /// Whether one of the event's topics matches one of the matchers.

@@ -13,6 +13,9 @@ use crate::limits::TOPIC_BYTES_MAX;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Topic(Arc<str>);
 
+/// A control character keeps it apart from all other names.
+const NOTES: &str = "\u{1}notes";
+
 impl Topic {
     /// Makes a topic from `name`.
     ///
@@ -31,6 +34,26 @@ impl Topic {
             Some((at, _)) => Err(InvalidTopic::ControlCharacter { at }),
             None => Ok(Self(name.into())),
         }
+    }
+
+    /// The topic of the hub's [notes](crate::Kind::Note) to itself. Its name is one that no
+    /// publisher and no reader can use.
+    pub fn of_notes() -> Self {
+        Self(NOTES.into())
+    }
+
+    /// Whether it is [that one](Self::of_notes).
+    pub fn is_of_notes(&self) -> bool {
+        &*self.0 == NOTES
+    }
+
+    /// Makes a topic from the `name` of one that was stored.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTopic`] if no topic can have it.
+    pub fn stored(name: &str) -> Result<Self, InvalidTopic> {
+        if name == NOTES { Ok(Self::of_notes()) } else { Self::new(name) }
     }
 
     /// The name.
@@ -71,6 +94,14 @@ impl Borrow<str> for Topic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_topic_of_notes_can_be_stored_and_not_named() {
+        let notes = Topic::of_notes();
+        assert!(notes.is_of_notes() && Topic::new(notes.as_str()).is_err());
+        assert_eq!(Topic::stored(notes.as_str()), Ok(notes));
+        assert!(Topic::stored("\u{1}").is_err() && Topic::stored("a").is_ok());
+    }
 
     #[test]
     fn a_topic_is_any_text_without_control_characters() {

@@ -2,6 +2,7 @@
 //! at the edge. Those that [`Config`](crate::Config) can change are its defaults. The bounds of
 //! connections and requests, in `tidings-http`, are here too.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub use tidings_http::limits::*;
@@ -26,6 +27,18 @@ pub const INGEST_BATCHES_MAX: usize = 4;
 /// Maximum time between two parts of a stream of events. Long, because a stream may be an idle
 /// pipe; not forever, because the peer may be gone. At the edge: 408.
 pub const INGEST_PAUSE_MAX: Duration = Duration::from_secs(3600);
+
+/// The data of a last will, in bytes: it stands in the URL, and is kept in memory as long as its
+/// publisher is there. At the edge: 400.
+pub const WILL_BYTES_MAX: usize = 4 << 10;
+
+/// Time that others have to go on after a publisher was lost, before its last will is carried out:
+/// long enough to start a program again.
+pub const WILL_LOST: Duration = Duration::from_secs(30);
+
+/// What `?lost=` may ask for. At the edge: 400.
+pub const WILL_LOST_RANGE: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60);
 
 /// Maximum topics in one request for metrics: each is a time series. At the edge: 400.
 pub const METRICS_TOPICS_MAX: usize = 64;

@@ -41,6 +41,10 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
             "another client has begun the topic: read it, or publish without `If-None-Match`",
         )
         .with("topic", topic.as_str()),
+        PublishError::TooManyWills { wills_max } => {
+            Problem::new(Code::TooManyWills, "publish without `will`, or again in a moment")
+                .with("wills_max", *wills_max)
+        }
         PublishError::Store(error) => not_stored(error),
         _ => not_stored_for_good(),
     }

@@ -72,6 +72,7 @@ fn more_flags(draft: &Draft) -> Option<u8> {
         Kind::Event | Kind::End => return None,
         Kind::LastEvent => 1,
         Kind::SilentEnd => 2,
+        Kind::Note => 3,
     };
     let visibility = match draft.visibility {
         Visibility::ByTopic => 0,
@@ -92,6 +93,7 @@ fn read_more_flags(byte: u8) -> Option<(Visibility, Kind)> {
     let kind = match byte >> 2 {
         1 => Kind::LastEvent,
         2 => Kind::SilentEnd,
+        3 => Kind::Note,
         _ => return None,
     };
     Some((visibility, kind))
@@ -218,7 +220,7 @@ impl TopicTexts {
         if let Some(topic) = self.0.get(text) {
             return Some(topic.clone());
         }
-        let topic = Topic::new(text).ok()?;
+        let topic = Topic::stored(text).ok()?;
         self.0.insert(topic.clone());
         Some(topic)
     }
@@ -284,7 +286,8 @@ mod tests {
                 Just(Kind::Event),
                 Just(Kind::LastEvent),
                 Just(Kind::End),
-                Just(Kind::SilentEnd)
+                Just(Kind::SilentEnd),
+                Just(Kind::Note)
             ],
             prop_oneof![
                 Just(Visibility::ByTopic),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tidings_hub::{Draft, Log, Topic};
+use tidings_hub::{Draft, Kind, Log, Topic};
 
 use super::Job;
 use super::stream::JobStream;
@@ -41,7 +41,8 @@ impl Runs {
             }
         }
         if let Some(named) = self.named.as_ref().filter(|_| job.begins) {
-            for topic in job.drafts.iter().flat_map(Draft::topics) {
+            let events = job.drafts.iter().filter(|draft| draft.kind != Kind::Note);
+            for topic in events.flat_map(Draft::topics) {
                 let known = store.catalog().topic(topic).map_err(PublishError::Unread)?;
                 if known.is_some() || named.contains(topic) {
                     return Err(PublishError::TopicExists { topic: topic.clone() });

@@ -11,6 +11,12 @@ use tidings_hub::{Draft, Log, Topic};
 use super::Job;
 use crate::error::PublishError;
 
+/// Number of topics in the log, without that of the hub's notes.
+pub(crate) fn topic_count(store: &dyn Log) -> usize {
+    let catalog = store.catalog();
+    catalog.topic_count().saturating_sub(usize::from(catalog.has_topic(&Topic::of_notes())))
+}
+
 /// The new topics of a batch, and how many there may be.
 pub(super) struct Topics {
     topics_max: usize,
@@ -25,7 +31,7 @@ impl Topics {
     pub(super) fn new(store: &dyn Log, jobs: &[Job], topics_max: usize) -> Self {
         let named =
             |job: &Job| job.drafts.iter().map(|draft| draft.topics().count()).sum::<usize>();
-        let room = topics_max.saturating_sub(store.catalog().topic_count());
+        let room = topics_max.saturating_sub(topic_count(store));
         let is_close = jobs.iter().map(named).sum::<usize>() > room;
         let has_shares = jobs.iter().any(|job| job.topic_share.is_some());
         Self { topics_max, room: is_close.then_some(room), made: HashSet::new(), has_shares }
@@ -65,7 +71,7 @@ impl Topics {
         draft: &Draft,
         made_by_job: &mut Vec<Topic>,
     ) -> Result<(), PublishError> {
-        for topic in draft.topics() {
+        for topic in draft.topics().filter(|topic| !topic.is_of_notes()) {
             let is_there =
                 |topic: &Topic| self.made.contains(topic) || store.catalog().has_topic(topic);
             if is_there(topic) {

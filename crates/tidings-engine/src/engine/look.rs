@@ -5,13 +5,14 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use tidings_hub::{
-    AppendError, Backlog, Bounds, CloseReason, EventId, Health, Matcher, ReadError, ReadQuery,
-    Record, Topic,
+    AppendError, Backlog, Bounds, CloseReason, EventId, Health, Kind, Matcher, ReadError,
+    ReadQuery, Record, Topic,
 };
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::Engine;
+use crate::committer::topic_count;
 use crate::connection::{Connection, ConnectionId};
 use crate::histogram::Durations;
 use crate::limits::{QUESTION_PATIENCE, STORE_LOOK_INTERVAL, TOPICS_PER_QUESTION_MAX};
@@ -72,7 +73,7 @@ impl Engine {
             writes: counters.writes(),
             bytes_written: counters.bytes_written(),
             bounds: store.bounds(),
-            topics: store.catalog().topic_count(),
+            topics: topic_count(&**store),
             topics_max: self.inner.config.topics_max,
         }
     }
@@ -194,7 +195,7 @@ impl Engine {
                 return Ok(None);
             };
             let page = store.read(&ReadQuery::one(position))?;
-            Ok(page.records.into_iter().next())
+            Ok(page.records.into_iter().find(|record| record.kind != Kind::Note))
         });
         match read.await {
             Err(ReadError::Expired { .. }) => Ok(None),

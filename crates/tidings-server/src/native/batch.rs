@@ -43,7 +43,12 @@ pub(super) async fn publish(
     };
     let meter = super::meter(state, parts, &caller)?;
     let length = body::announced_length(&parts.headers);
-    let publication = Publication { state, bounds, caller: &caller, meter, length, topic, terms };
+    let will = match &topic {
+        Some(topic) => terms.leave_will(state, &caller, meter, topic).await?,
+        None => None,
+    };
+    let publication =
+        Publication { state, bounds, caller: &caller, meter, length, topic, terms, will };
     ingest(publication, body, &mut lines).await
 }
 

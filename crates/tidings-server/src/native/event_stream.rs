@@ -40,8 +40,10 @@ pub(super) async fn publish(
     };
     let meter = super::meter(state, parts, &caller)?;
     let length = body::announced_length(&parts.headers);
+    let will = terms.leave_will(state, &caller, meter, &topic).await?;
     let topic = Some(topic);
-    let publication = Publication { state, bounds, caller: &caller, meter, length, topic, terms };
+    let publication =
+        Publication { state, bounds, caller: &caller, meter, length, topic, terms, will };
     ingest(publication, body, &mut events).await
 }
 

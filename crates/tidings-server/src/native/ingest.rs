@@ -33,7 +33,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use http_body::Body;
 use serde::Serialize;
-use tidings_engine::{PublishError, PublishStream, Run, StreamError};
+use tidings_engine::{OpenWill, PublishError, PublishStream, Run, StreamError};
 use tidings_http::answer::{self, Answer};
 use tidings_http::auth::Caller;
 use tidings_http::body::{self, RequestBody};
@@ -48,7 +48,7 @@ use tidings_hub::{Appended, Draft, Kind, Topic};
 use tokio::time::{Instant, Sleep};
 
 use super::bounds::Bounds;
-use super::run_terms::RunTerms;
+use super::run_terms::{self, RunTerms};
 use crate::limits::{
     ATOMIC_BATCH_BYTES_MAX, INGEST_BATCH_BYTES_MAX, INGEST_BATCH_EVENTS_MAX, INGEST_BATCHES_MAX,
 };
@@ -112,7 +112,8 @@ pub(super) struct Publication<'a> {
     pub(super) length: Option<u64>,
     /// The topic in the path.
     pub(super) topic: Option<Topic>,
-    pub(super) terms: RunTerms,
+    pub(super) terms: RunTerms<'a>,
+    pub(super) will: Option<OpenWill>,
 }
 
 impl Publication<'_> {
@@ -123,9 +124,10 @@ impl Publication<'_> {
     }
 
     /// What a body that ended well adds to its events.
-    fn end(&self) -> Option<Draft> {
-        let topic = self.topic.as_ref().filter(|_| self.terms.ends)?;
-        Some(Draft { kind: Kind::SilentEnd, ..Draft::new(topic.clone(), "") })
+    fn end(&self) -> Vec<Draft> {
+        let topic = self.topic.as_ref().filter(|_| self.terms.ends);
+        let end = |topic: &Topic| Draft { kind: Kind::SilentEnd, ..Draft::new(topic.clone(), "") };
+        topic.map(end).into_iter().chain(self.will.as_ref().map(OpenWill::crossed_out)).collect()
     }
 
     /// The problem of a publisher whose topic somebody else has ended.
@@ -158,6 +160,7 @@ pub(super) async fn ingest(
         }
         _ => stream(&publication, body, source, &mut summary).await,
     };
+    run_terms::settle(publication.will, done.as_ref().err());
     match done {
         Ok(()) => {
             let json = serde_json::to_vec(&summary).expect("texts and numbers only");
@@ -400,7 +403,7 @@ struct Flow<'a, S> {
     /// There will be no more events: the body is over, or something is wrong.
     ended: Option<Result<(), Problem>>,
     /// What follows the last event, if the body ends well.
-    end: Option<Draft>,
+    end: Vec<Draft>,
     /// How the batches go to the store: if one is refused, those behind it are, too.
     parts: PublishStream,
     gathered: Vec<Draft>,
@@ -506,11 +509,9 @@ impl<S: Source> Flow<'_, S> {
         self.ended = Some(match last {
             Ok(draft) => {
                 draft.into_iter().for_each(|draft| self.push(draft));
-                if result.is_ok()
-                    && let Some(end) = self.end.take()
-                {
-                    self.gathered_bytes += end.cost();
-                    self.gathered.push(end);
+                if result.is_ok() {
+                    self.gathered_bytes += self.end.iter().map(Draft::cost).sum::<usize>();
+                    self.gathered.append(&mut self.end);
                 }
                 result
             }

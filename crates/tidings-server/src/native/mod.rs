@@ -149,11 +149,14 @@ async fn writer(
 }
 
 /// The same for a body of many events, whose query holds only the terms of a run and a token.
-async fn stream_writer(state: &State, parts: &Parts) -> Result<(Caller, RunTerms), Problem> {
+async fn stream_writer<'a>(
+    state: &State,
+    parts: &'a Parts,
+) -> Result<(Caller, RunTerms<'a>), Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let terms = RunTerms::take(&mut query, &parts.headers)?;
     let token = query.take("token")?;
-    query.finish(&["end", "token"])?;
+    query.finish(&[&run_terms::PARAMETERS[..], &["token"]].concat())?;
     Ok((writer(state, parts, token.as_deref()).await?, terms))
 }
 

@@ -1,6 +1,7 @@
 //! `POST /events/{topic}`: the body as one event.
 
 use http::request::Parts;
+use tidings_engine::OpenWill;
 use tidings_http::answer::{self, Answer};
 use tidings_http::body::RequestBody;
 use tidings_http::problem::Problem;
@@ -10,7 +11,7 @@ use tidings_http::whole_body::WholeBody;
 use tidings_hub::{Appended, Kind};
 
 use super::fields::QueryFields;
-use super::run_terms::RunTerms;
+use super::run_terms::{self, RunTerms};
 use crate::store_problem;
 
 pub(super) async fn publish(
@@ -23,12 +24,14 @@ pub(super) async fn publish(
     let fields = QueryFields::take(&mut query)?;
     let terms = RunTerms::take(&mut query, &parts.headers)?;
     let token = query.take("token")?;
-    query.finish(&["event", "id", "retry", "end", "token"])?;
+    let known = [&["event", "id", "retry"], &run_terms::PARAMETERS[..], &["token"]];
+    query.finish(&known.concat())?;
 
     let caller = super::writer(state, parts, token.as_deref()).await?;
     let topic = super::own_topic(&caller, raw_topic)?;
     terms.check_begins(state, &topic).await?;
     let meter = super::meter(state, parts, &caller)?;
+    let will = terms.leave_will(state, &caller, meter, &topic).await?;
 
     let read = WholeBody::read(state.body_room(), body, state.config().event_bytes_max);
     let bytes = super::before_expiry(&caller, read).await?;
@@ -37,14 +40,16 @@ pub(super) async fn publish(
         draft.kind = Kind::LastEvent;
     }
 
-    let drafts = vec![draft];
+    let mut drafts = vec![draft];
     meter.charge(&drafts);
+    drafts.extend(will.as_ref().map(OpenWill::crossed_out));
     let appended = match terms.begins {
         false => state.publish(caller.share(), drafts).await,
         true => state.publish_first(caller.share(), drafts).await,
     };
-    let appended = appended.map_err(|error| store_problem::not_published(&error))?;
-    Ok(Answer::Response(answer::json(acknowledgement(&appended))))
+    let appended = appended.map_err(|error| store_problem::not_published(&error));
+    run_terms::settle(will, appended.as_ref().err());
+    Ok(Answer::Response(answer::json(acknowledgement(&appended?))))
 }
 
 /// `{"id":"k7q2ma:42"}`, and whether the event was there before.

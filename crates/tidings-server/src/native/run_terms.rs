@@ -1,31 +1,57 @@
-//! What a publisher says about its topic as a run: whether the request begins it, and whether the
-//! end of the body ends it.
+//! What a publisher says about its topic as a run: whether the request begins it, whether the end of
+//! the body ends it, and what ends it if the publisher is lost.
+
+use std::borrow::Cow;
+use std::time::Duration;
 
 use http::header::{self, HeaderMap};
-use tidings_engine::PublishError;
+use tidings_engine::{LastWill, OpenWill, PublishError};
+use tidings_http::auth::Caller;
 use tidings_http::headers;
+use tidings_http::meter::Meter;
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::{self, Query};
 use tidings_http::state::State;
-use tidings_hub::Topic;
+use tidings_hub::{Draft, Topic};
 
+use super::fields::Drafter;
+use crate::limits::{WILL_BYTES_MAX, WILL_LOST, WILL_LOST_RANGE};
 use crate::store_problem;
 
 /// What a request says about the run that its topic is.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RunTerms {
+#[derive(Debug)]
+pub(super) struct RunTerms<'a> {
     /// `If-None-Match: *`: it begins the topic, or nothing is published.
     pub(super) begins: bool,
     /// `?end`: where the body ends well, the topic ends.
     pub(super) ends: bool,
+    /// `?will=`: what ends the topic if its publisher is lost.
+    will: Option<WillTerms<'a>>,
 }
 
-impl RunTerms {
+/// A last will as it stands in a query.
+#[derive(Debug)]
+struct WillTerms<'a> {
+    event_type: Option<Cow<'a, str>>,
+    data: Cow<'a, str>,
+    lost: Duration,
+}
+
+/// The parameters that say it.
+pub(super) const PARAMETERS: [&str; 4] = ["end", "will", "will-event", "lost"];
+
+impl<'a> RunTerms<'a> {
     /// # Errors
     ///
     /// A 400 for any other `If-None-Match`, or a flag with a value.
-    pub(super) fn take(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Self, Problem> {
-        Ok(Self { begins: begins(headers)?, ends: flag(query, "end")? })
+    pub(super) fn take(query: &mut Query<'a>, headers: &HeaderMap) -> Result<Self, Problem> {
+        let (begins, ends) = (begins(headers)?, flag(query, "end")?);
+        let will = WillTerms::take(query)?;
+        if will.is_some() && !ends {
+            let detail = "add `end`: a last will is for a topic that ends with the body";
+            return Err(Problem::new(Code::InvalidQuery, detail).with("parameter", "will"));
+        }
+        Ok(Self { begins, ends, will })
     }
 
     /// For a request that names no topic in its path.
@@ -33,7 +59,7 @@ impl RunTerms {
     /// # Errors
     ///
     /// A 400 if it says anything about a run.
-    pub(super) fn check_unused(self) -> Result<(), Problem> {
+    pub(super) fn check_unused(&self) -> Result<(), Problem> {
         if self.ends {
             let detail = "post to /events/{topic}: `?end` ends the topic in the path";
             return Err(Problem::new(Code::InvalidQuery, detail).with("parameter", "end"));
@@ -52,7 +78,7 @@ impl RunTerms {
     /// # Errors
     ///
     /// A 412 if it has events, or has ended.
-    pub(super) async fn check_begins(self, state: &State, topic: &Topic) -> Result<(), Problem> {
+    pub(super) async fn check_begins(&self, state: &State, topic: &Topic) -> Result<(), Problem> {
         if !self.begins {
             return Ok(());
         }
@@ -64,6 +90,70 @@ impl RunTerms {
                 Err(store_problem::not_published(&exists))
             }
         }
+    }
+}
+
+impl RunTerms<'_> {
+    /// Leaves the will, if there is one, for `topic`.
+    ///
+    /// # Errors
+    ///
+    /// A 400 if it can be no event, a 503 if it cannot be kept.
+    pub(super) async fn leave_will(
+        &self,
+        state: &State,
+        caller: &Caller,
+        meter: Meter<'_>,
+        topic: &Topic,
+    ) -> Result<Option<OpenWill>, Problem> {
+        let Some(WillTerms { event_type, data, lost }) = &self.will else { return Ok(None) };
+        let mut drafter = Drafter::new(state.engine().epoch());
+        let data = data.as_ref().into();
+        let draft = drafter.draft(topic.clone(), event_type.as_deref(), None, None, data)?;
+        meter.charge(std::slice::from_ref(&draft));
+        let Draft { topic, event_type, data, .. } = draft;
+        let will = LastWill { topic, event_type, data, patience: *lost };
+        let left = state.engine_for(caller.share()).leave_will(will).await;
+        left.map(Some).map_err(|error| store_problem::not_published(&error))
+    }
+}
+
+impl<'a> WillTerms<'a> {
+    fn take(query: &mut Query<'a>) -> Result<Option<Self>, Problem> {
+        let (data, event_type) = (query.take("will")?, query.take("will-event")?);
+        let lost = query.take("lost")?;
+        let Some(data) = data else {
+            let Some(name) = event_type.map(|_| "will-event").or(lost.map(|_| "lost")) else {
+                return Ok(None);
+            };
+            let detail = format!("`{name}` has a meaning only together with `will`");
+            return Err(Problem::new(Code::InvalidQuery, detail).with("parameter", name));
+        };
+        if data.len() > WILL_BYTES_MAX {
+            let detail = format!("a last will can have at most {WILL_BYTES_MAX} bytes");
+            return Err(query::bad_value("will", detail));
+        }
+        let lost = match lost.as_deref() {
+            None => WILL_LOST,
+            Some(text) => query::duration(text)
+                .filter(|lost| WILL_LOST_RANGE.contains(lost))
+                .ok_or_else(|| {
+                    let detail = "`lost` is a duration from 100ms to 24h, such as `30s`";
+                    query::bad_value("lost", detail.into())
+                })?,
+        };
+        Ok(Some(Self { event_type, data, lost }))
+    }
+}
+
+/// What becomes of a will with the answer to its publisher: whoever was refused a topic that is
+/// another's was not lost, and anything else that is no good end counts as a loss.
+pub(super) fn settle(will: Option<OpenWill>, problem: Option<&Problem>) {
+    let Some(will) = will else { return };
+    match problem.map(Problem::code) {
+        None => will.done(),
+        Some(Code::TopicEnded | Code::TopicExists) => will.withdraw(),
+        Some(_) => drop(will),
     }
 }
 

@@ -196,7 +196,7 @@ impl IndexFile {
                 return true;
             }
             topics += 1;
-            match Topic::new(name) {
+            match Topic::stored(name) {
                 Ok(topic) if matches_any(on, &topic) => {
                     found = Some(found.unwrap_or(entry.place).min(entry.place));
                 }
@@ -292,7 +292,7 @@ impl SegmentIndex for IndexFile {
             if !entry.text.starts_with(prefix) {
                 return false;
             }
-            match Topic::new(&entry.text) {
+            match Topic::stored(&entry.text) {
                 Ok(topic) => found.push((topic, entry.summary())),
                 Err(_) => damaged = true,
             }

@@ -1,0 +1,177 @@
+//! Hubs over both protocols and on both engines, and producers whose bodies are sent as they are
+//! made.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tidings_hub::Topic;
+use tidings_testkit::http::Connection;
+use tidings_testkit::server::{EPOCH, TestServer};
+
+pub const NDJSON: &str = "content-type: application/x-ndjson";
+pub const EVENT_STREAM: &str = "content-type: text/event-stream";
+pub const FIRST: &str = "if-none-match: *";
+
+/// A hub, and the protocol by which it is asked.
+pub struct Hub {
+    pub server: TestServer,
+    pub protocol: &'static str,
+}
+
+/// Every protocol on every engine.
+pub fn hubs() -> Vec<Hub> {
+    let rows = [false, true].into_iter().flat_map(|portable| {
+        ["--http1.1", "--http2-prior-knowledge"].map(|protocol| (portable, protocol))
+    });
+    rows.map(|(portable, protocol)| {
+        let server = TestServer::builder().engine(|c| c.portable = portable).start();
+        Hub { server, protocol }
+    })
+    .collect()
+}
+
+impl Hub {
+    pub fn curl(&self, method: &str, target: &str, headers: &[&str]) -> Command {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--max-time", "60", self.protocol]);
+        curl.args(["-X", method, "--write-out", "\n%{http_code}", "-H", "expect:"]);
+        for header in headers {
+            curl.args(["-H", header]);
+        }
+        curl.arg(self.server.url(target)).stdout(Stdio::piped());
+        curl
+    }
+
+    /// Sends a request; returns the status and the JSON of the answer.
+    pub fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> (u16, Value) {
+        let mut curl = self.curl(method, target, headers);
+        if !body.is_empty() {
+            curl.args(["--data-binary", body]);
+        }
+        answer(&curl.output().unwrap().stdout)
+    }
+
+    pub fn post(&self, target: &str, headers: &[&str], body: &str) -> (u16, Value) {
+        self.ask("POST", target, headers, body)
+    }
+
+    /// Begins a body that is sent as it is made.
+    pub fn produce(&self, target: &str, headers: &[&str]) -> Producer {
+        let mut curl = self.curl("POST", target, headers);
+        let mut child =
+            curl.args(["-T", "."]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let body = child.stdin.take();
+        Producer { child, body }
+    }
+
+    /// Type and data of all events on `topic`.
+    pub fn events(&self, topic: &str) -> Vec<(String, String)> {
+        let page = self.server.get_json(&format!("/events/{topic}")).json();
+        let text = |value: &Value| value.as_str().unwrap_or("message").to_owned();
+        let events = page["events"].as_array().unwrap().iter();
+        events.map(|event| (text(&event["event"]), text(&event["data"]))).collect()
+    }
+
+    pub fn data(&self, topic: &str) -> Vec<String> {
+        self.events(topic).into_iter().map(|(_, data)| data).collect()
+    }
+
+    /// `None` if there is no such topic.
+    pub fn is_ended(&self, topic: &str) -> Option<bool> {
+        let state = self.server.engine().topic(Topic::new(topic).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(state).unwrap().map(|state| state.ended)
+    }
+
+    pub fn has_publisher(&self, topic: &str) -> bool {
+        self.server.engine().has_publisher(&Topic::new(topic).unwrap())
+    }
+}
+
+pub fn answer(output: &[u8]) -> (u16, Value) {
+    let text = String::from_utf8_lossy(output);
+    let (body, status) = text.rsplit_once('\n').expect("an answer");
+    (status.parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+/// A program that sends a body as it makes it.
+pub struct Producer {
+    child: Child,
+    body: Option<ChildStdin>,
+}
+
+impl Producer {
+    pub fn send(&mut self, part: &str) {
+        let body = self.body.as_mut().unwrap();
+        body.write_all(part.as_bytes()).unwrap();
+        body.flush().unwrap();
+    }
+
+    /// Ends the body.
+    pub fn finish(mut self) -> (u16, Value) {
+        drop(self.body.take());
+        self.answer()
+    }
+
+    /// The answer while the body goes on with lines that hold no event. (curl does not look for
+    /// one over HTTP/2 as long as it has nothing to send.)
+    pub fn answer_while_sending(mut self) -> (u16, Value) {
+        let mut body = self.body.take().unwrap();
+        let sending = std::thread::spawn(move || {
+            while body.write_all(b"\n").is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let answer = self.answer();
+        sending.join().unwrap();
+        answer
+    }
+
+    pub fn answer(mut self) -> (u16, Value) {
+        let mut output = Vec::new();
+        self.child.stdout.take().unwrap().read_to_end(&mut output).unwrap();
+        self.child.wait().unwrap();
+        answer(&output)
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// Waits until `is_so`.
+pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// `text` as an event of a format.
+pub fn event(format: &str, data: &str) -> String {
+    match format {
+        NDJSON => json!({ "data": data }).to_string() + "\n",
+        _ => format!("data: {data}\n\n"),
+    }
+}
+
+/// The data of a stream's events until its end, and whether it was cut.
+pub fn read_to_end(mut stream: Connection) -> (Vec<String>, bool) {
+    let mut all = Vec::new();
+    while let Some(event) = stream.event() {
+        let data = event.lines().filter_map(|line| line.strip_prefix("data: "));
+        all.push(data.collect::<Vec<_>>().join("\n"));
+    }
+    (all, stream.is_cut())
+}
+
+pub fn id(position: u64) -> String {
+    format!("{EPOCH}:{position}")
+}
