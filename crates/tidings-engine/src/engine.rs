@@ -44,7 +44,7 @@ use crate::worker::{Worker, WorkerContext};
 
 pub use look::{Latencies, Status};
 pub use publish::{PublishStream, Run};
-pub use will::{LastWill, OpenWill};
+pub use will::OpenWill;
 
 /// The configuration of an engine, fixed at the start.
 #[derive(Clone, Debug)]

@@ -41,7 +41,7 @@ mod wills;
 mod worker;
 
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
-pub use engine::{Engine, EngineConfig, LastWill, Latencies, OpenWill, PublishStream, Run, Status};
+pub use engine::{Engine, EngineConfig, Latencies, OpenWill, PublishStream, Run, Status};
 pub use error::{OpenError, PublishError, StartError, StreamError};
 pub use histogram::Durations;
 pub use hook::SubscriberHook;
@@ -49,6 +49,7 @@ pub use rejection::Rejection;
 pub use sink::{BrokenOff, SubscriberBody};
 pub use subscription::{Attachment, Opening};
 pub use topic_share::TopicShare;
+pub use wills::LastWill;
 
 /// Compiles the README's examples as doc tests.
 #[cfg(doctest)]

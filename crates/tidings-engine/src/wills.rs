@@ -5,6 +5,7 @@
 //! it is carried out. A hub that starts reads the notes and goes on where it was killed: publishers
 //! of the process before are lost, and whoever goes on has the whole time to do so.
 
+mod last_will;
 mod note;
 
 use std::collections::BTreeMap;
@@ -16,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use tidings_hub::{Interest, Log, Position, ReadError, ReadQuery};
 
-use crate::engine::LastWill;
 use crate::error::PublishError;
 use crate::limits::{PAGE_BYTES_MAX, PAGE_RECORDS_MAX, WILLS_MAX};
 use crate::topic_share::TopicShare;
 
+pub use last_will::LastWill;
 pub(crate) use note::Note;
 
 /// The wills that wait, by the positions of their notes.

@@ -1,28 +1,14 @@
 //! Last wills of publishers: left, crossed out, and carried out.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tidings_hub::{Draft, EventType, Kind, Position, ReadError, Topic, with_causes};
+use tidings_hub::{Draft, Kind, Position, ReadError, Topic, with_causes};
 
 use super::{Engine, Run};
 use crate::error::PublishError;
 use crate::limits::{READ_RETRY, RETENTION_INTERVAL};
-use crate::wills::{Note, Stage, Waiting, Wills, block_on, read_waiting};
-
-/// What is published as the last event of a topic if its publisher is lost, and nobody publishes to
-/// the topic or ends it in time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastWill {
-    /// The topic that ends with it.
-    pub topic: Topic,
-    /// The type of the event.
-    pub event_type: Option<EventType>,
-    /// Its data.
-    pub data: Box<str>,
-    /// Time that others have to go on, from the loss on.
-    pub patience: Duration,
-}
+use crate::wills::{LastWill, Note, Stage, Waiting, Wills, block_on, read_waiting};
 
 /// A will that is in the log, whose publisher is there. The publisher is lost when this is dropped.
 #[derive(Debug)]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tidings_hub::{Draft, Kind, Position, Record, Topic};
 
-use crate::engine::LastWill;
+use super::last_will::LastWill;
 
 /// What the log says about wills. A will is known by the position of its note.
 #[derive(Debug, PartialEq)]

@@ -1,5 +1,5 @@
-//! What a publisher says about its topic as a run: whether the request begins it, whether the end of
-//! the body ends it, and what ends it if the publisher is lost.
+//! What a publisher says about its topic as a run: whether the request begins it, whether the end
+//! of the body ends it, and what ends it if the publisher is lost.
 
 use std::borrow::Cow;
 use std::time::Duration;
