@@ -279,7 +279,7 @@ fn trace_says_why_a_subscriber_did_not_get_an_event() {
     drop(listener);
     world::eventually(|| trace(&wanted).0.contains("closed: "));
     let (_, stderr, code) = said(&mut hub.command(&["trace", "00000000-0"]));
-    assert!(code == 5 && stderr.contains("never here"), "{stderr}");
+    assert!(code == 5 && stderr.contains("never existed"), "{stderr}");
 }
 
 #[test]
