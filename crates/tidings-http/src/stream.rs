@@ -68,7 +68,7 @@ pub fn stream_headers() -> HeaderMap {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // nginx gathers responses unless it is told not to.
+    // nginx buffers responses unless this header turns that off.
     headers.insert(
         header::HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),

@@ -102,7 +102,7 @@ fn a_bad_token_is_rejected_with_the_check_that_failed() {
         (one(&json!([detail(&["publish"], "", "exact")])), "entry 0"),
         (one(&json!([detail(&["publish"], "a", "Exact")])), "match_type"),
         (one(&json!([detail(&["publish"], "a", "regexp")])), "match_type"),
-        (one(&json!([detail(&["publish"], "https://x/:a(", "urlpattern")])), "no URL pattern"),
+        (one(&json!([detail(&["publish"], "https://x/:a(", "urlpattern")])), "not a URL pattern"),
         (one(&json!([detail(&[""], "a", "exact")])), "action"),
         (one(&json!([{ "type": "other" }, with_topics(json!(["a"]))])), "entry 1"),
         (one(&json!([with_topics(json!([]))])), "entry 0"),

@@ -148,7 +148,7 @@ fn errors_have_their_statuses_and_texts() {
         ("match=a%00", 400, "invisible"),
         ("match=a%e2%80%8b", 400, "invisible"),
         ("match=%ff", 400, "UTF-8"),
-        ("match_urlpattern=https://x.example/:id(", 400, "no URL pattern"),
+        ("match_urlpattern=https://x.example/:id(", 400, "not a URL pattern"),
         (&format!("match={}", "x".repeat(4097)), 400, "4096"),
     ] {
         let answer = get(&server, query);

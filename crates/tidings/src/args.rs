@@ -59,30 +59,30 @@ pub(crate) enum Command {
     /// Publish the events of another event stream to a topic
     #[command(long_about = relay::RELAY_ABOUT, after_long_help = relay::RELAY_EXAMPLES)]
     Relay(RelayArgs),
-    /// Find out what is wrong with an event stream, from where its subscribers are
+    /// Diagnose an event stream, from where its subscribers are
     #[command(long_about = doctor::DOCTOR_ABOUT, after_long_help = doctor::DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Say where a subscriber stands, why it went, and what became of an event there
+    /// Show the state of a subscriber, why it was closed, and what became of an event there
     #[command(long_about = client::TRACE_ABOUT, after_long_help = client::TRACE_EXAMPLES)]
     Trace(TraceArgs),
-    /// Say whether a hub is ready, by the exit code too
+    /// Check whether a hub is ready, for health checks
     #[command(long_about = health::HEALTH_ABOUT, after_long_help = health::HEALTH_EXAMPLES)]
     Health(HealthArgs),
     /// Copy the log of a hub, which may be in use
     #[command(long_about = BACKUP_ABOUT, after_long_help = BACKUP_EXAMPLES)]
     Backup(BackupArgs),
-    /// Make a log of a copy
+    /// Restore a log from a backup
     #[command(long_about = RESTORE_ABOUT, after_long_help = RESTORE_EXAMPLES)]
     Restore(RestoreArgs),
     /// Measure a hub, this one or another: deliveries, latency, losses, CPU, memory
     Bench(BenchArgs),
-    /// Mint a token that says what its bearer may publish and subscribe to
+    /// Mint a token for publishing and subscribing
     #[command(after_long_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
     /// Check whether a hub, any hub, speaks the Mercure protocol
     #[command(after_long_help = CONFORMANCE_EXAMPLES)]
     Conformance(ConformanceArgs),
-    /// Say what a configuration file means, or what is wrong with it
+    /// Check a configuration file, and show what it means
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
     /// Print completions for a shell
@@ -209,7 +209,7 @@ Examples:
   tidings help environment           every variable the program reads
   tidings help commands              their names, one a line";
 
-/// The secret that signs tokens, as `tidings token` and `tidings conformance` are told it;
+/// The secret that signs tokens, as an argument of `tidings token` and `tidings conformance`;
 /// [`keys::given`](crate::keys::given) reads it.
 #[derive(Args, Debug)]
 pub(crate) struct SecretArgs {
@@ -242,7 +242,7 @@ pub(crate) struct TokenArgs {
     /// The version of Mercure it is for; 0.x is also what /events understands
     #[arg(long, value_name = "VERSION", default_value = "0.x", hide_short_help = true)]
     pub(crate) mercure_version: MercureVersion,
-    /// Who issues a 1.0 token: one of the hub's `mercure-issuer`
+    /// The issuer of a 1.0 token: one of the hub's `mercure-issuer`
     #[arg(long, value_name = "ISSUER", hide_short_help = true)]
     pub(crate) issuer: Option<String>,
     /// The hub that a 1.0 token is for: its URL
@@ -251,13 +251,13 @@ pub(crate) struct TokenArgs {
     /// The subject of a 1.0 token
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) subject: Option<String>,
-    /// What others are told of its subscriptions, as JSON
+    /// The payload that presence shows with its subscriptions, as JSON
     #[arg(long, value_name = "JSON", hide_short_help = true)]
     pub(crate) payload: Option<String>,
     /// The algorithm; with RS…, ES… and EdDSA the secret is a private key in PEM
     #[arg(long, value_name = "NAME", default_value = "HS256", hide_short_help = true)]
     pub(crate) algorithm: String,
-    /// Say what this token is good for, and why it is not; `-` reads it from standard input
+    /// Show what this token allows, or why it is invalid; `-` reads it from standard input
     #[arg(long, value_name = "TOKEN", conflicts_with_all = ["publish", "subscribe", "expires"])]
     pub(crate) inspect: Option<String>,
     #[command(flatten)]
@@ -287,7 +287,7 @@ pub(crate) struct ConformanceArgs {
     /// An issuer whose 1.0 tokens this secret signs; without it most checks of 1.0 are skipped
     #[arg(long, value_name = "ISSUER")]
     pub(crate) issuer: Option<String>,
-    /// By which URL 1.0 tokens name the hub [the one it is reached at]
+    /// The URL by which 1.0 tokens name the hub [the one it is reached at]
     #[arg(long, value_name = "URL")]
     pub(crate) audience: Option<String>,
     /// Check only this version

@@ -45,7 +45,7 @@ impl CertificateFiles {
     ///
     /// # Errors
     ///
-    /// They cannot be read, or are not what they should be.
+    /// They cannot be read, or are invalid.
     pub(crate) fn load(&self) -> Result<Tls, CliError> {
         let failed = |cause: Box<dyn Error + Send + Sync>| {
             let Self { certificate, key } = self;
@@ -58,7 +58,7 @@ impl CertificateFiles {
         Tls::new(&certificate, &key).map_err(|error| failed(error.into()))
     }
 
-    /// Shows what the files have whenever they have changed, and when `asked` is ready. Never ends.
+    /// Loads the files again whenever they have changed, and when `asked` is ready. Never ends.
     pub(crate) async fn follow<F: Future<Output = ()>>(self, tls: Tls, asked: impl Fn() -> F) {
         let hasher = RandomState::new();
         // Not what they hold now: they may have changed since they were loaded.
@@ -80,7 +80,7 @@ impl CertificateFiles {
         }
     }
 
-    /// Says in the log that the certificate must be renewed, once a day while it must.
+    /// Logs once a day that the certificate must be renewed, while it must.
     fn note_expiry(&self, tls: &Tls, noted: &mut Option<Instant>) {
         let Some(left) = tls.expires().and_then(Left::until) else { return };
         if !left.is_little() || noted.is_some_and(|at| at.elapsed() < NOTE_INTERVAL) {
@@ -94,7 +94,7 @@ impl CertificateFiles {
         }
     }
 
-    /// Shows what the files have; says whether that is another certificate.
+    /// Loads the files; returns whether the certificate has changed.
     fn show(&self, tls: &Tls, is_asked: bool) -> bool {
         let certificate = self.certificate.display();
         let read = self.read().map_err(|error| error.to_string());
@@ -117,8 +117,8 @@ impl CertificateFiles {
         shown == Ok(true)
     }
 
-    /// A number for what the files hold. Files are compared, not their times: a link that is turned
-    /// to another folder, as container systems do it, changes no time.
+    /// A number for what the files hold. Contents are compared, not times: switching a link to
+    /// another folder, as container systems do, changes no time.
     async fn fingerprint(&self, hasher: &RandomState) -> u64 {
         let (files, hasher) = (self.clone(), hasher.clone());
         // A file may be on a disk that is far away.
@@ -133,16 +133,16 @@ impl CertificateFiles {
     }
 }
 
-/// How often the files are looked at.
+/// How often the files are checked.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often the log says that the certificate must be renewed.
 const NOTE_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a certificate is still good.
+/// How long a certificate is still valid.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Left {
-    /// Less than nothing once it is over.
+    /// Negative once it has expired.
     seconds: i64,
     end: jiff::Timestamp,
 }
@@ -161,7 +161,7 @@ impl Left {
         self.seconds < 14 * DAY
     }
 
-    /// Whether it is over.
+    /// Whether it has expired.
     pub(crate) fn is_none(self) -> bool {
         self.seconds <= 0
     }

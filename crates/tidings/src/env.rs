@@ -35,7 +35,7 @@ pub(crate) fn layer_of(table: Table, get: impl Fn(&str) -> Option<String>) -> La
     layer
 }
 
-/// What is no text cannot be any of our values, and is refused as such.
+/// A value that is not text is not valid for any setting, and is rejected as such.
 fn text(variable: &str) -> Option<String> {
     let value = env::var_os(variable)?.to_string_lossy().into_owned();
     (!value.is_empty()).then_some(value)

@@ -1,4 +1,4 @@
-//! What the program says when it cannot go on: one sentence, its causes, a hint, an exit code.
+//! Errors that end the program: one sentence, its causes, a hint, an exit code.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use crate::exit_code::ExitCode;
 use crate::foreign_text::presentable;
 use crate::settings::SettingProblem;
 
-/// An expected end of the program that is no success.
+/// An expected end of the program other than success.
 #[derive(Debug)]
 pub(crate) struct CliError {
     code: ExitCode,
@@ -45,7 +45,7 @@ impl CliError {
         self
     }
 
-    /// Adds what the person can do.
+    /// Adds a hint on what to do.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

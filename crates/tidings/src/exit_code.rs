@@ -7,7 +7,7 @@ use std::process;
 pub(crate) enum ExitCode {
     /// It did what it was asked to.
     Success,
-    /// It failed while it was at it.
+    /// It failed while running.
     Failure,
     /// The command line is wrong.
     Usage,
@@ -15,7 +15,7 @@ pub(crate) enum ExitCode {
     Configuration,
     /// It cannot start: an address, a folder or a file is not available.
     CannotStart,
-    /// The hub, or another server, refused what was asked of it.
+    /// The hub, or another server, rejected the request.
     Refused,
     /// The hub, or another server, cannot be reached.
     Unreached,
@@ -23,12 +23,12 @@ pub(crate) enum ExitCode {
     Warnings,
     /// `doctor` has errors.
     Errors,
-    /// The store failed while the hub was serving, and takes no more events: only a new start can
+    /// The store failed while the hub was serving, and takes no more events: only a restart can
     /// find out what is on the disk.
     StoreFailed,
     /// A thread of the hub panicked while it was serving.
     ThreadPanicked,
-    /// A second signal came while the hub was leaving.
+    /// A second signal interrupted the shutdown.
     CutShort,
 }
 

@@ -1,4 +1,4 @@
-//! Text that others chose, as it may be shown: an id, a header, what a server says about an error.
+//! Makes text from others safe to print: an id, a header, a server's error message.
 
 use std::borrow::Cow;
 

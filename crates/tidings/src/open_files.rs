@@ -1,4 +1,4 @@
-//! How many files, and so sockets, the hub may have open, and what it needs them for.
+//! The limit of open files, and so sockets, and how the hub divides it.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use crate::exit_code::ExitCode;
 use crate::hub_config::HubConfig;
 use crate::stores;
 
-/// What the open files of a hub are for. Together they are no more than the process may have: who
-/// comes when a bound is reached can then still be told so.
+/// What the open files of a hub are for. Together they are no more than the process may have, so
+/// that a client above one of the limits can still get an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OpenFiles {
     pub(crate) limit: usize,
@@ -104,8 +104,8 @@ impl fmt::Display for OpenFiles {
     }
 }
 
-/// Without a word in the settings, connections on which requests are read get this part of what is
-/// left, and subscribers the rest: a subscriber is one for a moment only.
+/// Unless the settings say otherwise, connections on which requests are read get this part of what
+/// is left, and subscribers the rest: a subscriber is one for a moment only.
 const CONNECTIONS_SHARE: usize = 4;
 
 /// What each thread has open to be woken by: an epoll and an event descriptor.

@@ -14,7 +14,7 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::foreign_text::{harmless_json, harmless_lines, presentable};
 
-/// Tells why the program ends.
+/// Prints why the program ends.
 #[allow(clippy::print_stderr)] // this is the place
 pub(crate) fn complain(error: &CliError) {
     eprintln!("{error}");

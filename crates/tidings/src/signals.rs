@@ -1,4 +1,4 @@
-//! The signals by which people and supervisors tell a program to leave.
+//! The signals by which people and supervisors stop a program.
 
 use std::process;
 
@@ -16,7 +16,7 @@ impl Hangup {
     ///
     /// # Errors
     ///
-    /// The system does not let us.
+    /// The system does not allow it.
     #[cfg(unix)]
     pub(crate) fn new() -> Result<Self, CliError> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -52,7 +52,7 @@ pub(crate) fn survive_file_size_limit() {
     use tokio::signal::unix::{SignalKind, signal};
     /// `SIGXFSZ`, where it is not 31 as on MIPS.
     const FILE_SIZE: i32 = 25;
-    // Whoever listens to a signal takes its default away, for as long as the process lives.
+    // Listening to a signal removes its default action for the life of the process.
     if let Err(error) = signal(SignalKind::from_raw(FILE_SIZE)) {
         tracing::debug!(%error, "a limit on the size of files would end the hub");
     }
@@ -74,7 +74,7 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// The system does not let us.
+    /// The system does not allow it.
     #[cfg(unix)]
     pub(crate) fn new() -> Result<Self, CliError> {
         use tokio::signal::unix::{SignalKind, signal};

@@ -42,7 +42,7 @@ fn open_disk(config: DiskConfig) -> Result<Arc<dyn Log>, CliError> {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => {
             let hint = error.hint();
-            let message = "the history cannot be opened";
+            let message = "cannot open the history";
             Err(CliError::new(ExitCode::CannotStart, message).because(error).hint(hint))
         }
     }

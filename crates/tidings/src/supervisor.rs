@@ -1,5 +1,5 @@
 //! What a supervisor gives a hub, and what the hub reports to it: systemd's socket activation
-//! (`sd_listen_fds(3)`) and notices (`sd_notify(3)`). Elsewhere there is nothing of that.
+//! (`sd_listen_fds(3)`) and notices (`sd_notify(3)`). On other systems this does nothing.
 
 use std::net::TcpListener;
 
@@ -9,7 +9,7 @@ use crate::error::CliError;
 ///
 /// # Errors
 ///
-/// There is one that is no TCP socket.
+/// One of them is not a TCP socket.
 #[cfg(unix)]
 pub(crate) fn listeners() -> Result<Vec<TcpListener>, CliError> {
     use crate::exit_code::ExitCode;
@@ -17,7 +17,7 @@ pub(crate) fn listeners() -> Result<Vec<TcpListener>, CliError> {
     let mut listeners = Vec::new();
     for place in 0..given.len() {
         let taken = given.take_tcp_listener(place).map_err(|error| {
-            let message = "a socket that the supervisor gives cannot be used";
+            let message = "cannot use a socket from the supervisor";
             CliError::new(ExitCode::CannotStart, message).because(error)
         })?;
         listeners.extend(taken);

@@ -40,7 +40,7 @@ impl Telemetry {
         Ok(Self {})
     }
 
-    /// Gives away what is still on its way.
+    /// Sends what is still queued.
     pub(crate) fn end(self) {
         #[cfg(feature = "otel")]
         if let Some(traces) = self.traces {

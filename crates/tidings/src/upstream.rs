@@ -263,7 +263,7 @@ impl ConnectionReport {
 /// The type of the hub's own event that says that others may be missing.
 pub(crate) const RESET: &str = "tidings.reset";
 
-/// Three heartbeats of a hub that was not told otherwise: two may be late.
+/// Three heartbeats of a hub by default: two may be late.
 const HUB_IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
 fn lost_sentence(lost: &Reconnecting) -> String {

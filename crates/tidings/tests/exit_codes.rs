@@ -47,10 +47,13 @@ fn a_file_with_an_unknown_key_stops_the_start_and_names_the_likely_one() {
 #[test]
 fn a_wrong_value_is_a_usage_error_on_the_command_line_and_a_configuration_error_elsewhere() {
     let (_, stderr, code) = said(tidings().args(["serve", "--heartbeat", "15"]));
-    assert!(stderr.starts_with("error: --heartbeat: \"15\" is no duration"), "{stderr}");
+    assert!(stderr.starts_with("error: --heartbeat: \"15\" is not a duration"), "{stderr}");
     assert_eq!(code, 2);
     let (_, stderr, code) = said(tidings().arg("check").env("TIDINGS_RETENTION_BYTES", "lots"));
-    assert!(stderr.starts_with("error: TIDINGS_RETENTION_BYTES: \"lots\" is no size"), "{stderr}");
+    assert!(
+        stderr.starts_with("error: TIDINGS_RETENTION_BYTES: \"lots\" is not a size"),
+        "{stderr}"
+    );
     assert_eq!(code, 3);
     assert_eq!(said(tidings().args(["serve", "--hartbeat", "15s"])).2, 2);
     assert_eq!(said(&mut tidings()).2, 2);
@@ -237,7 +240,7 @@ fn lines_for_which_there_is_no_room_end_the_publishing_and_say_why() {
     let hub = Hub::serve(&folder, &["--max-topics", "1"]);
     let mut lines = hub.command(&["publish", "first", "--json"]);
     let mut publisher = Process::spawn(lines.stdin(Stdio::piped()));
-    // So many are confirmed before the next is read: the hub is known to be there.
+    // This many are confirmed before the next is read: the hub is known to be there.
     publisher.write(&"{\"data\":\"1\"}\n".repeat(1000));
     publisher.write("{\"topic\":\"second\",\"data\":\"2\"}\n");
     publisher.close_stdin();

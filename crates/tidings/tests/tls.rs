@@ -30,7 +30,7 @@ impl Pair {
     }
 }
 
-/// One that is good for so many days from now.
+/// A certificate that is valid for `days` days from now.
 fn expiring(days: i32) -> Pair {
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let mut params = rcgen::CertificateParams::new(names).unwrap();

@@ -45,7 +45,7 @@ impl Collector {
         spans
     }
 
-    /// The spans with this name, once there are so many.
+    /// The spans with this name, once there are `count` of them.
     fn named(&self, name: &str, count: usize) -> Vec<Value> {
         let named = || {
             let spans = self.spans().into_iter().map(|(_, span)| span);

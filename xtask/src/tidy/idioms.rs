@@ -14,8 +14,8 @@ struct Idiom {
 const IDIOMS: &[Idiom] = &[
     Idiom { words: "who is", instead: "name the subject: a rejected request", known: 0 },
     Idiom { words: "what is told", instead: "name what is logged or sent", known: 0 },
-    Idiom { words: "is told", instead: "name who says what: the log, the answer", known: 2 },
-    Idiom { words: "so many", instead: "this many", known: 3 },
+    Idiom { words: "is told", instead: "name who says what: the log, the answer", known: 0 },
+    Idiom { words: "so many", instead: "this many", known: 0 },
     Idiom { words: "so long", instead: "that long", known: 0 },
     Idiom { words: "moreover", instead: "also", known: 0 },
     Idiom { words: "lest", instead: "so that … not", known: 0 },

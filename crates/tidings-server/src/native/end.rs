@@ -1,8 +1,9 @@
-//! `DELETE /events/{topic}`: the topic ends. Its streams get its last event and close; later ones
-//! are turned away with 204, which is how a browser is told not to come back, until something is
-//! published to it again. Whoever is still sending a body of events to it is stopped.
+//! `DELETE /events/{topic}`: the topic ends. Its streams get its last event and close. Later ones
+//! are rejected with 204, after which a browser does not come back, until something is published to
+//! the topic again. A publisher that is still sending a body of events to it is stopped.
 //!
-//! The last event is the body of the request, if it has one; else the hub's own, of type `end`.
+//! The last event is the body of the request, if it has one; otherwise the hub's own, of type
+//! `end`.
 
 use http::request::Parts;
 use tidings_engine::{PublishError, Run};

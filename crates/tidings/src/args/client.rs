@@ -6,7 +6,7 @@ use url::Url;
 
 use super::upstream::UpstreamArgs;
 
-/// Which hub, and who is asking.
+/// The hub, and the token for it.
 #[derive(Args, Debug)]
 pub(crate) struct HubUrl {
     /// The hub
@@ -23,7 +23,7 @@ pub(crate) struct HubUrl {
 }
 
 impl HubUrl {
-    /// The hub, as it may be shown.
+    /// The URL of the hub, without secrets.
     pub(crate) fn shown(&self) -> ShownUrl<'_> {
         ShownUrl(&self.url)
     }
@@ -83,7 +83,7 @@ pub(crate) struct SubscribeArgs {
     /// Run CMD in a shell for each event, with the data on its standard input
     #[arg(long, value_name = "CMD", conflicts_with_all = ["raw", "json"])]
     pub(crate) exec: Option<String>,
-    /// Stop when the response ends, and never ask again
+    /// Stop when the response ends, without reconnecting
     #[arg(long)]
     pub(crate) once: bool,
     /// Stop after N events
@@ -156,7 +156,7 @@ Examples:
   tidings subscribe --once https://llm.example/v1/chat -H @key.txt -d @prompt.json";
 
 pub(super) const TRACE_ABOUT: &str = "\
-Say where a subscriber stands, why it went, and what became of an event there
+Show the state of a subscriber, why it was closed, and what became of an event there
 
 The hub remembers some thousands of connections that have ended. A token must cover everything \
 (`**`), as for the hub's other figures.";

@@ -16,7 +16,7 @@ pub(crate) struct DoctorArgs {
     /// Send a header, "Name: value", or with @FILE those in a file, one a line; may be repeated
     #[arg(long, short = 'H', value_name = "HEADER")]
     pub(crate) header: Vec<String>,
-    /// Provoke events: post to this URL what the stream shall then bring
+    /// Publish test events: post them to this URL, and expect them in the stream
     #[arg(long, value_name = "URL")]
     pub(crate) publish: Option<String>,
     /// The body of such a post; {} stands for the text that is looked for in the stream
@@ -31,7 +31,7 @@ pub(crate) struct DoctorArgs {
 }
 
 pub(super) const DOCTOR_ABOUT: &str = "\
-Find out what is wrong with an event stream, from where its subscribers are
+Diagnose an event stream, from where its subscribers are
 
 It listens as a program and as a browser would, measures when the bytes come, comes back with the \
 last id, and says what is wrong, how it can be seen, and which line of nginx, Caddy, HAProxy or a \

@@ -16,7 +16,7 @@ pub(crate) struct HealthArgs {
 }
 
 pub(super) const HEALTH_ABOUT: &str = "\
-Say whether a hub is ready, by the exit code too
+Check whether a hub is ready, for health checks
 
 Ready is a hub that takes events and subscribers, as `GET /readyz` tells; it needs no token. One \
 line says `ready`, or `not ready` and why. The exit code is 0 if it is ready, and 1 if it is not, \

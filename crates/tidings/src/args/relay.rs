@@ -16,10 +16,10 @@ pub(crate) struct RelayArgs {
     /// Put this before the ids of the upstream, which must be unique in the topic
     #[arg(long, value_name = "PREFIX")]
     pub(crate) id_prefix: Option<String>,
-    /// Say how it stands this often; without it, each minute, or each second on a terminal
+    /// Report progress this often; without it, each minute, or each second on a terminal
     #[arg(long, value_name = "DURATION")]
     pub(crate) report_every: Option<String>,
-    /// Say nothing but errors, and which events are left out or get another id
+    /// Print only errors, and which events are left out or get another id
     #[arg(long, short)]
     pub(crate) quiet: bool,
     #[command(flatten)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// What to ask for, and how to go on asking.
+/// What to request, and how to reconnect.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Asking")]
 pub(crate) struct UpstreamArgs {
@@ -17,13 +17,13 @@ pub(crate) struct UpstreamArgs {
     /// Send a body, or with @FILE what is in a file
     #[arg(long, short = 'd', value_name = "BODY")]
     pub(crate) data: Option<String>,
-    /// Keep the id of the last event in FILE, and go on from there when started again
+    /// Keep the id of the last event in FILE, and resume from there when started again
     #[arg(long, value_name = "FILE")]
     pub(crate) since_file: Option<PathBuf>,
     /// Begin after the event with this id
     #[arg(long, value_name = "ID", group = "start")]
     pub(crate) after: Option<String>,
-    /// Connect anew after such a silence, or "never"; without it, after 45s if it is a Tidings hub
+    /// Reconnect after a silence of this long, or "never"; without it, after 45s from a Tidings hub
     #[arg(long, value_name = "DURATION")]
     pub(crate) idle_timeout: Option<String>,
     /// Give up after this many failed attempts; without it, never

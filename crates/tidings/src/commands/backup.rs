@@ -11,11 +11,11 @@ pub(super) fn run(args: &BackupArgs) -> Result<ExitCode, CliError> {
     let copied = tidings_store_disk::backup(&args.data, &args.to);
     let bytes = copied.map_err(|error| {
         let hint = match &error {
-            BackupError::NoLog { .. } => "give the folder that `tidings serve --data` has",
-            BackupError::Exists { .. } => "a copy is never written over: give another name",
-            _ => "is there room, and may it be read?",
+            BackupError::NoLog { .. } => "give the folder of `tidings serve --data`",
+            BackupError::Exists { .. } => "a backup never overwrites: give another name",
+            _ => "check free space and permissions",
         };
-        CliError::new(ExitCode::Failure, "there is no backup").because(error).hint(hint)
+        CliError::new(ExitCode::Failure, "the backup failed").because(error).hint(hint)
     })?;
     let text = format!("{bytes} bytes copied to {}\n", args.to.display());
     output::print(text.as_bytes())?;

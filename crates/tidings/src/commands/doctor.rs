@@ -68,8 +68,9 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
 }
 
 fn url(text: &str) -> Result<Url, CliError> {
-    let wrong =
-        || CliError::new(ExitCode::Usage, format!("{:?} is no http or https URL", ShownUrl(text)));
+    let wrong = || {
+        CliError::new(ExitCode::Usage, format!("{:?} is not an http or https URL", ShownUrl(text)))
+    };
     let url = Url::parse(text).map_err(|error| wrong().because(error))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(wrong());

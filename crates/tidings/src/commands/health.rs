@@ -1,5 +1,5 @@
-//! `tidings health`: whether a hub is ready, for who can only run a program and look at its exit
-//! code.
+//! `tidings health`: whether a hub is ready, for supervisors that can only run a program and check
+//! its exit code.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -35,10 +35,10 @@ pub(super) fn run(args: &HealthArgs) -> Result<ExitCode, CliError> {
     Ok(if state == READY { ExitCode::Success } else { ExitCode::Failure })
 }
 
-/// A hub that is well answers at once; one whose workers do not, takes two seconds for each.
+/// A healthy hub answers at once; one whose workers do not respond takes two seconds for each.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a hub that is well says, and what is then printed.
+/// The answer of a hub that is ready, and the line that is printed for it.
 const READY: &str = "ready";
 
 /// The hub that `tidings serve` is, or would be, with this configuration and environment.
@@ -53,7 +53,7 @@ fn served_here(args: &HealthArgs) -> Result<String, CliError> {
     Ok(format!("{scheme}://{}", reached_at(*first)))
 }
 
-/// By which address this machine reaches what listens at `address`.
+/// The address by which this machine reaches a hub that listens at `address`.
 fn reached_at(address: SocketAddr) -> String {
     let port = address.port();
     match address {
@@ -100,7 +100,7 @@ async fn ask(hub: &str, url: &Url) -> Result<String, CliError> {
 /// The answer of a hub is a line.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// It is no more healthy than one that is not ready, so the exit code is the same.
+/// A hub that cannot be reached counts as not ready, so the exit code is the same.
 fn unreached(hub: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
     CliError::new(ExitCode::Failure, format!("cannot ask {}", ShownUrl(hub)))
         .because(error)
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_listens_everywhere_is_asked_at_home() {
+    fn a_hub_on_every_address_is_asked_on_loopback() {
         let at = |text: &str| reached_at(text.parse().expect("an address"));
         assert_eq!(at("0.0.0.0:3000"), "127.0.0.1:3000");
         assert_eq!(at("[::]:80"), "localhost:80");

@@ -1,4 +1,4 @@
-//! `tidings restore`: make a log of a copy.
+//! `tidings restore`: restore a log from a backup.
 
 use tidings_store_disk::{OpenError, RestoreError};
 

@@ -99,7 +99,7 @@ pub(super) fn run_with(
         tracing::info!("shutdown complete");
         Ok(Arc::into_inner(failed).and_then(OnceLock::into_inner))
     })?;
-    // So that the log is closed in good order, with nobody left who could use it.
+    // So that the log is closed in good order, when nothing can use it any more.
     drop(runtime);
     drop(store);
     telemetry.end();
@@ -129,8 +129,8 @@ enum Failure {
     Thread(Box<str>),
 }
 
-/// Waits for the first signal, or until only a new process can help; and ends what runs beside the
-/// hub: it may be a subscriber itself, and would be waited for.
+/// Waits for the first signal, or until only a new process can help; then ends what runs beside the
+/// hub, because it may be a subscriber itself, which the shutdown would wait for.
 async fn shutdown_begun(
     signals: Signals,
     engine: Engine,
@@ -168,7 +168,7 @@ async fn reload(certificate: Option<(CertificateFiles, Tls)>, hangup: Hangup) {
     }
 }
 
-/// The lines that everybody wants to see: where it is, and where history is.
+/// Prints the addresses of the hub, and where history is kept.
 fn announce(hub: &HubConfig, server: &Server) -> Result<(), CliError> {
     let (addresses, redirects) = (server.local_addrs(), server.redirect_addrs());
     let history = stores::describe(&hub.store);
@@ -188,7 +188,7 @@ fn announce(hub: &HubConfig, server: &Server) -> Result<(), CliError> {
     for address in redirects {
         lines += &format!("redirecting from http://{address}\n");
     }
-    // Whether somebody reads it does not matter to the hub.
+    // The hub runs whether or not its output is read.
     output::print(lines.as_bytes())?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! `tidings token`: mint a token (RFC 7519) that a hub with the same key accepts, or say what one
-//! is good for.
+//! `tidings token`: mint a token (RFC 7519) that a hub with the same key accepts, or show what one
+//! allows.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -163,7 +163,7 @@ fn secret(args: &TokenArgs) -> Result<Vec<u8>, CliError> {
     })
 }
 
-/// Says what `token` is good for at a hub with these settings.
+/// Prints what `token` allows at a hub with these settings.
 fn inspect(args: &TokenArgs, token: &str) -> Result<ExitCode, CliError> {
     let mut read = String::new();
     let token = match token {

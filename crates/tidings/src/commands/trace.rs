@@ -1,4 +1,5 @@
-//! `tidings trace`: where a subscriber stands, why it went, and what became of an event there.
+//! `tidings trace`: the state of a subscriber, why it was closed, and what became of an event
+//! there.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub(super) fn run(args: &TraceArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::Success)
 }
 
-/// A hub that is well answers at once.
+/// A healthy hub answers at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A hundred topics of four kilobytes each, as JSON may write them, and some words.

@@ -127,7 +127,7 @@ fn a_new_setting_needs_nothing_but_its_row() {
     let in_file = read("max-wait = \"3s\"").unwrap();
     assert_eq!(wait_max(vec![in_file.clone()]), Duration::from_secs(3));
     let wrong = Settings::resolve_in(TOY, vec![read("max-wait = 3").unwrap()]).unwrap_err();
-    assert!(wrong[0].to_string().starts_with("hub.toml:1:1: max-wait: \"3\" is no duration"));
+    assert!(wrong[0].to_string().starts_with("hub.toml:1:1: max-wait: \"3\" is not a duration"));
     let unknown = read("max-wai = 3").unwrap_err();
     assert_eq!(unknown[0].hint.as_deref(), Some("did you mean `max-wait`?"));
 
@@ -147,8 +147,8 @@ fn every_value_of_a_list_that_is_wrong_is_named() {
     let problems = Settings::resolve(vec![layer]).unwrap_err();
     let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), 2, "{texts:?}");
-    assert!(texts[0].contains("listen: \"x\" is no address"), "{}", texts[0]);
-    assert!(texts[1].contains("listen: \"y\" is no address"), "{}", texts[1]);
+    assert!(texts[0].contains("listen: \"x\" is not an address"), "{}", texts[0]);
+    assert!(texts[1].contains("listen: \"y\" is not an address"), "{}", texts[1]);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_value_that_is_wrong_is_named_by_its_place_and_key() {
     let layer = read("value", "open = true\nheartbeat = 15\n").unwrap();
     let problems = Settings::resolve(vec![layer]).unwrap_err();
     let text = problems[0].to_string();
-    assert!(text.contains("hub.toml:2:1: heartbeat: \"15\" is no duration"), "{text}");
+    assert!(text.contains("hub.toml:2:1: heartbeat: \"15\" is not a duration"), "{text}");
 }
 
 #[test]

@@ -11,7 +11,9 @@ use crate::store_kind::StoreKind;
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        format!("{text:?} is no address: give IP and port, such as 127.0.0.1:3000 or [::1]:3000")
+        format!(
+            "{text:?} is not an address: give IP and port, such as 127.0.0.1:3000 or [::1]:3000"
+        )
     })
 }
 
@@ -61,7 +63,7 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
     match EnvFilter::try_new(text) {
         Ok(_) if !text.is_empty() => Ok(text.to_owned()),
         _ => Err(format!(
-            "{text:?} is no log filter: give error, warn, info, debug, trace or off, \
+            "{text:?} is not a log filter: give error, warn, info, debug, trace or off, \
              or a list such as warn,tidings=debug"
         )),
     }
@@ -70,7 +72,7 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
 pub(super) fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
-        _ => Err(format!("{text:?} is no number of at least 1")),
+        _ => Err(format!("{text:?} is not a number of at least 1")),
     }
 }
 
@@ -116,7 +118,9 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 /// `1h30m`: numbers with units, the larger before the smaller.
 pub(super) fn parse_duration_or_zero(text: &str) -> Result<Duration, String> {
     let invalid = || {
-        format!("{text:?} is no duration: give a number with a unit, such as 500ms, 15s, 1h30m, 7d")
+        format!(
+            "{text:?} is not a duration: give a number with a unit, such as 500ms, 15s, 1h30m, 7d"
+        )
     };
     if text == "0" {
         return Ok(Duration::ZERO);
@@ -156,7 +160,7 @@ pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
         Some(0) => Err("must be more than zero".to_owned()),
         Some(bytes) => Ok(bytes),
         None => Err(format!(
-            "{text:?} is no size: give a number of bytes, or such as 64KiB, 1GiB, 10GB"
+            "{text:?} is not a size: give a number of bytes, or such as 64KiB, 1GiB, 10GB"
         )),
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn json(observed: &Observed, diagnosis: &Diagnosis) -> Value {
     })
 }
 
-/// Who answered, by its own words.
+/// The server that answered, by its own words.
 fn by(head: &Head) -> Option<String> {
     let told = ["server", "via"].into_iter().filter_map(|name| head.header(name));
     let told: Vec<_> = told.collect();
@@ -90,7 +90,7 @@ fn by(head: &Head) -> Option<String> {
     Some(told).filter(|told| !told.is_empty())
 }
 
-/// The lines of a finding, those for who answered first.
+/// The lines of a finding, those for the server that answered first.
 fn sorted(finding: &Finding, observed: &Observed) -> Vec<Fix> {
     let by = observed.first.as_ref().ok().and_then(by).unwrap_or_default().to_ascii_lowercase();
     let mut fixes = finding.fixes.clone();

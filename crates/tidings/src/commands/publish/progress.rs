@@ -1,4 +1,4 @@
-//! The line that tells a person how far it is.
+//! The progress line, for people.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::output;
 
-/// Counts what is sent, and draws it where a person watches and has time to.
+/// Counts what is sent, and draws the number on a terminal if the input takes long enough.
 pub(super) struct Progress {
     started: Instant,
     ticks: Interval,
@@ -31,7 +31,7 @@ impl Progress {
             sent: 0,
             waiting_since: None,
             has_complained: false,
-            // Who types the lines needs nobody to count them.
+            // A person who types the lines needs no count.
             is_watched: io::stderr().is_terminal() && !io::stdin().is_terminal(),
             is_drawn: false,
             drawn: Instant::now(),

@@ -10,7 +10,7 @@ use super::TICK;
 use crate::output;
 use crate::upstream::ConnectionReport;
 
-/// The counters, and who hears of them when.
+/// The counters, and when they are reported.
 pub(super) struct Report {
     pub(super) received: u64,
     pub(super) published: u64,
@@ -65,13 +65,13 @@ impl Report {
         self.look();
     }
 
-    /// Tells of an item that is no event.
+    /// Reports an item that is not an event.
     pub(super) fn tell(&mut self, item: &Item) {
         self.clear();
         self.connection.tell(item);
     }
 
-    /// Tells if the upstream has lost events.
+    /// Reports if the upstream has lost events.
     pub(super) fn tell_reset(&mut self, event: &MessageEvent) {
         self.connection.tell_reset(event);
     }
