@@ -79,6 +79,7 @@ macro_rules! store_suite {
                 reading_before_the_oldest_record_is_an_error,
                 private_records_need_a_grant,
                 events_by_topic_are_not_for_every_reader,
+                notes_are_found_again_and_are_no_events,
                 an_ended_topic_is_known_until_the_next_event,
                 topics_come_in_pages_in_order,
                 waiting_ends_with_the_next_record_or_at_the_timeout,
@@ -380,6 +381,32 @@ pub fn events_by_topic_are_not_for_every_reader(stores: &dyn Stores) {
             let last = expected.last().map(|last| Position::new(last - 1));
             assert!(last.is_none_or(|last| after == last), "{reader:?}: {after:?}");
         }
+    }
+}
+
+/// Notes of the hub.
+pub fn notes_are_found_again_and_are_no_events(stores: &dyn Stores) {
+    let mut store = stores.fresh(Retention::ALL);
+    let note = Draft { kind: Kind::Note, ..Draft::new(Topic::of_notes(), "note") };
+    append(&*store, vec![draft("a", "1"), note.clone(), draft("a", "2"), note]);
+    for _ in 0..2 {
+        let read = |interest: &Interest| {
+            let bounds = store.bounds();
+            let query = ReadQuery {
+                after: Position::ZERO,
+                upto: bounds.head,
+                interest: Some(interest),
+                records_max: 10,
+                bytes_max: usize::MAX,
+            };
+            let page = store.read(&query).expect("a page");
+            page.records.iter().map(|record| record.position().get()).collect::<Vec<_>>()
+        };
+        assert_eq!(read(&Interest::notes()), [2, 4]);
+        assert_eq!(read(&Interest::everything()), [1, 3]);
+        let named = Interest::new(vec![Matcher::Exact(Topic::of_notes())], vec![Matcher::All]);
+        assert!(read(&named).is_empty(), "no reader gets one");
+        store = stores.reopened(store);
     }
 }
 

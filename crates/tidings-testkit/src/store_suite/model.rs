@@ -221,7 +221,8 @@ fn random_draft(dice: &mut Dice) -> Draft {
         draft.once = dice.one_in(2);
     }
     if dice.one_in(10) {
-        draft.kind = [Kind::End, Kind::LastEvent, Kind::SilentEnd][dice.below(3) as usize];
+        let kinds = [Kind::End, Kind::LastEvent, Kind::SilentEnd, Kind::Note];
+        draft.kind = kinds[dice.below(4) as usize];
     }
     draft.visibility = match dice.below(8) {
         0 | 1 => Visibility::Private,
