@@ -77,6 +77,7 @@ const INDEX: &str = "\
 NOTE
 
 - [The HTTP API](http.md): every request, its parameters and answers
+- [What your client does](clients.md) with streams, cuts and ends
 - [The command line](cli.md): every command and option
 - [The configuration](configuration.md): every setting, with its default and what it means
 - [Environment variables and exit codes](environment.md)
