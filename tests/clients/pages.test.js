@@ -1,14 +1,18 @@
 // The libraries that listen in a page: each with the real hub under it, in Chromium, as its own
 // documentation has it. Every page ends up with one <p> in #list for each event.
 
+import { existsSync } from "node:fs";
 import { openPage } from "../browser/browser.js";
-import { equal, ok, pause, test, until } from "../browser/harness.js";
+import { equal, ok, pause, Skipped, test, until } from "../browser/harness.js";
 import { startHub } from "../browser/hub.js";
 import { startSite } from "../browser/site.js";
 
 const TOPIC = "pages/board";
 const PATH = `/events/${TOPIC}`;
 const BUNDLES = new URL("node_modules/", import.meta.url).pathname;
+
+/** Datastar is not on npm; `starhtml` from PyPI brings it. */
+const DATASTAR = process.env.DATASTAR ?? "";
 
 /** How long a reader of an ended topic is watched. */
 const SILENCE = 5_000;
@@ -65,10 +69,37 @@ const CLIENTS = [
     </script>`,
     event: paragraph,
   },
+  {
+    name: "event-source-polyfill",
+    html: (address) =>
+      script("event-source-polyfill/src/eventsource.js") +
+      `<div id="list"></div><script>
+        const append = ${APPEND};
+        const source = new EventSourcePolyfill("${address}?last=1");
+        source.onmessage = ({ data }) => append(data);
+      </script>`,
+    event: paragraph,
+  },
+  {
+    name: "Datastar",
+    closesWhenHidden: true,
+    crossesOrigins: true,
+    needs: () => {
+      if (!existsSync(DATASTAR)) throw new Skipped("PyPI's starhtml could not be installed");
+    },
+    html: (address) =>
+      `<script type="module" src="/datastar/datastar.js"></script>` +
+      `<div data-init="@get('${address}')"></div><div id="list"></div>`,
+    event: (n) => ({
+      type: "datastar-patch-elements",
+      data: `selector #list\nmode append\nelements <p>${n}</p>`,
+    }),
+  },
 ];
 
 /** A hub and the client's page, which listens; of the hub's origin, or of `site`. */
 async function open(client, site) {
+  client.needs?.();
   const allowed = site ? ["--cors-origin", site] : [];
   const hub = await startHub(["--retry", "300ms", ...allowed]);
   const page = await openPage();
@@ -81,6 +112,10 @@ async function open(client, site) {
     // The modules of fetch-event-source leave out the end of their files' names.
     const file = /\.js$/.test(path) ? path : `${path}.js`;
     return route.fulfill({ path: BUNDLES + file, contentType: "text/javascript" });
+  });
+  await page.route("**/datastar/**", (route) => {
+    const path = new URL(route.request().url()).pathname.replace("/datastar/", "");
+    return route.fulfill({ path: `${DATASTAR}/${path}`, contentType: "text/javascript" });
   });
   if (site) {
     await page.goto(site);
