@@ -142,6 +142,24 @@ for (const [name, program, json] of [
   });
 }
 
+for (const [name, program] of [
+  ["fetch/run.mjs", () => process.execPath],
+  ["python/run.py", PYTHON],
+]) {
+  test(`${name} begins a run, streams into it and ends it, once`, async () => {
+    const hub = await startHub();
+    const printed = await finish(hub, program(), name);
+    ok(printed.startsWith("200"), printed);
+    const words = ["Streams", "that", "end"].map((data) => ["message", data]);
+    equal(await history(hub, "runs/7"), words);
+    const open = await fetch(`${hub.url}/events/runs/7?from=start&if=open`);
+    equal(open.status, 204, "whether it runs");
+    const again = await finish(hub, program(), name);
+    ok(again.startsWith("412"), again);
+    equal(await history(hub, "runs/7"), words, "after a second run of the same name");
+  });
+}
+
 test("express/server.mjs publishes orders, and its token lets a visitor read one", async () => {
   const hub = await startMercure();
   const folder = temporaryFolder();

@@ -7,6 +7,10 @@ await import("./eventsource.test.js");
 await import("./polyfill.test.js");
 await import("./readers.test.js");
 await import("./pages.test.js");
+await import("./ai.test.js");
+await import("./llm.test.js");
+await import("./adapters.test.js");
+await import("./stop.test.js");
 await import("./python.test.js");
 await import("./examples.test.js");
 

@@ -1,0 +1,149 @@
+// The AI SDK: its server half produces through examples/ai-sdk/route.mjs, its client half watches,
+// as `useChat` does in a page.
+
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import * as ai7 from "ai";
+import * as ai6 from "ai6";
+import { after, equal, ok, pause, temporaryFolder, test, until } from "../browser/harness.js";
+import { startHub } from "../browser/hub.js";
+
+const VERSIONS = { ai: ai7, ai6 };
+const BROKE_OFF = "the answer broke off";
+
+const words = (count) => Array.from({ length: count }, (_, n) => `${n + 1} `).join("");
+
+/** Starts the producer of a run as a process; the lines it prints, and when. */
+function produce(hub, version, id, count) {
+  const folder = temporaryFolder();
+  const from = (name) => readFileSync(new URL(name, import.meta.url), "utf8");
+  const route = from("../../examples/ai-sdk/route.mjs");
+  const mine = {
+    "http://127.0.0.1:3000": hub.url,
+    'from "ai"': `from "${version}"`,
+    '"5s"': '"1s"',
+  };
+  const text = Object.entries(mine).reduce((text, [one, other]) => {
+    ok(text.includes(one), `route.mjs speaks of ${one}`);
+    return text.replaceAll(one, other);
+  }, route);
+  writeFileSync(join(folder, "route.mjs"), text);
+  writeFileSync(join(folder, "producer.mjs"), from("ai-producer.mjs"));
+  symlinkSync(new URL("node_modules", import.meta.url), join(folder, "node_modules"));
+  const child = spawn(process.execPath, [join(folder, "producer.mjs"), id, `${count}`], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const lines = [];
+  child.stdout.on("data", (piece) => {
+    for (const line of `${piece}`.split("\n").filter(Boolean)) lines.push({ line, at: Date.now() });
+  });
+  const kill = () => child.kill("SIGKILL");
+  after(kill);
+  return { kill, said: (word) => lines.find(({ line }) => line.startsWith(word)) };
+}
+
+/** A tab that has opened the chat: state and transport as `useChat` has them. */
+function openChat({ AbstractChat, DefaultChatTransport }, api) {
+  const state = {
+    status: "ready",
+    error: undefined,
+    messages: [],
+    pushMessage: (message) => (state.messages = [...state.messages, message]),
+    popMessage: () => (state.messages = state.messages.slice(0, -1)),
+    replaceMessage: (n, message) => (state.messages = state.messages.with(n, message)),
+    snapshot: (thing) => structuredClone(thing),
+  };
+  const transport = new DefaultChatTransport({ prepareReconnectToStreamRequest: () => ({ api }) });
+  return new (class extends AbstractChat {})({ id: "chat", state, transport });
+}
+
+/** What the tab shows. */
+const textOf = (chat) =>
+  (chat.messages.at(-1)?.parts ?? [])
+    .filter(({ type }) => type === "text")
+    .map(({ text }) => text)
+    .join("");
+
+/**
+ * Watches a run to its end, as a page that is loaded again after every error: what it shows then.
+ * `cuts` counts the errors that were no word of the producer's.
+ */
+function watch(sdk, hub, id, query = "from=start&if=open") {
+  const tab = { chat: undefined, cuts: 0 };
+  tab.end = (async () => {
+    for (;;) {
+      tab.chat = openChat(sdk, `${hub.url}/events/chats/${id}?${query}`);
+      await tab.chat.resumeStream();
+      const error = tab.chat.error?.message;
+      if (!error || error === BROKE_OFF) return { text: textOf(tab.chat), error };
+      tab.cuts += 1;
+      query = "from=start";
+      await pause(200);
+    }
+  })();
+  return tab;
+}
+
+/** A hub, a producer of `count` words, and two tabs that see its words. */
+async function open(version, count) {
+  const hub = await startHub(["--retry", "300ms"]);
+  const sdk = VERSIONS[version];
+  const producer = produce(hub, version, "1", count);
+  await until("it writes", () => producer.said("writing"));
+  await until("the run has begun", async () => (await hub.stats()).last_id);
+  const tabs = [watch(sdk, hub, "1"), watch(sdk, hub, "1")];
+  await until("both tabs show words", () => tabs.every(({ chat }) => textOf(chat).length > 10));
+  return { hub, sdk, producer, tabs };
+}
+
+for (const version of Object.keys(VERSIONS)) {
+  const together = (sentence, fn) => test(`${version}: ${sentence}`, fn, { together: true });
+
+  together("two tabs, a reload in the middle and a latecomer show the same answer", async () => {
+    const { hub, sdk, tabs } = await open(version, 100);
+    await tabs[1].chat.stop(); // the user closes the tab, and opens it again
+    tabs[1] = watch(sdk, hub, "1");
+    const whole = { text: words(100), error: undefined };
+    for (const tab of tabs) equal(await tab.end, whole);
+    equal(await watch(sdk, hub, "1", "from=start").end, whole, "a latecomer");
+    equal(await watch(sdk, hub, "1").end, { text: "", error: undefined }, "nothing runs");
+  });
+
+  together("a producer lost to kill -9 is the same error in both tabs", async () => {
+    const { producer, tabs } = await open(version, 10_000);
+    producer.kill();
+    const [one, other] = await Promise.all(tabs.map(({ end }) => end));
+    equal(one, other);
+    equal(one.error, BROKE_OFF);
+    ok(words(10_000).startsWith(one.text) && one.text.length > 10, one.text);
+  });
+
+  for (const signal of ["SIGKILL", "SIGTERM"]) {
+    together(`${signal} of the hub never shows half an answer as whole`, async () => {
+      const { hub, tabs } = await open(version, 10_000);
+      await hub.kill(signal);
+      await hub.start();
+      const [one, other] = await Promise.all(tabs.map(({ end }) => end));
+      equal(one, other);
+      equal(one.error, BROKE_OFF);
+      ok(tabs.every(({ cuts }) => cuts > 0), "both tabs saw the cut");
+    });
+  }
+
+  together("Stop in one tab ends the producer, and both tabs show the same", async () => {
+    const { hub, sdk, producer, tabs } = await open(version, 10_000);
+    const address = `${hub.url}/events/chats/1`;
+    const answer = await fetch(address, { method: "DELETE", body: '{"type":"abort"}' });
+    equal(answer.status, 200);
+    const stopped = (await until("it stops", () => producer.said("stopped"), 2_000)).line;
+    equal(stopped, "stopped 409");
+    const [one, other] = await Promise.all(tabs.map(({ end }) => end));
+    equal(one, other);
+    equal(one.error, undefined);
+    equal(await watch(sdk, hub, "1").end, { text: "", error: undefined }, "nothing runs");
+    const second = produce(hub, version, "1", 10);
+    const refused = (await until("the second stops", () => second.said("stopped"))).line;
+    equal(refused, "stopped 412");
+  });
+}
