@@ -16,14 +16,15 @@ function example(name) {
 
 const PIECES = ["one\n", "two ⚡", " three\r\n", "four"];
 
-/** A stream of the pieces, one every 50 ms. */
-function slowly(pieces) {
+/** A stream of the pieces, one every 50 ms, which ends after `released`. */
+function slowly(pieces, released) {
   return new ReadableStream({
     async start(controller) {
       for (const piece of pieces) {
         controller.enqueue(piece);
         await pause(50);
       }
+      await released;
       controller.close();
     },
   });
@@ -74,12 +75,15 @@ test(
     const context = createHubContext(hub.url);
     equal(await context.hasExistingStream("1"), null);
     equal(await context.resumeExistingStream("1"), undefined);
-    const producer = await context.resumableStream("1", () => slowly(PIECES));
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    const producer = await context.resumableStream("1", () => slowly(PIECES, released));
     equal(await context.hasExistingStream("1"), true);
     const joiner = await context.resumableStream("1", () => {
       throw new Error("a second generation");
     });
     const skipping = await context.resumeExistingStream("1", 6);
+    release();
     const whole = PIECES.join("");
     const read = await Promise.all([producer, joiner, skipping].map(text));
     equal(read, [whole, whole, whole.slice(6)]);

@@ -91,7 +91,11 @@ async function open(version, count) {
   const sdk = VERSIONS[version];
   const producer = produce(hub, version, "1", count);
   await until("it writes", () => producer.said("writing"));
-  await until("the run has begun", async () => (await hub.stats()).last_id);
+  await until("the run has begun", async () => {
+    const headers = { accept: "application/json" };
+    const page = await fetch(`${hub.url}/events/chats/1?from=start`, { headers });
+    return (await page.json()).events?.length > 0;
+  });
   const tabs = [watch(sdk, hub, "1"), watch(sdk, hub, "1")];
   await until("both tabs show words", () => tabs.every(({ chat }) => textOf(chat).length > 10));
   return { hub, sdk, producer, tabs };
@@ -143,7 +147,7 @@ for (const version of Object.keys(VERSIONS)) {
     equal(one.error, undefined);
     equal(await watch(sdk, hub, "1").end, { text: "", error: undefined }, "nothing runs");
     const second = produce(hub, version, "1", 10);
-    const refused = (await until("the second stops", () => second.said("stopped"))).line;
+    const refused = (await until("the second stops", () => second.said("stopped"), 20_000)).line;
     equal(refused, "stopped 412");
   });
 }

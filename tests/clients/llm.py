@@ -17,6 +17,8 @@ def read_openai(address):
     client = OpenAI(base_url=hub, api_key="none", max_retries=0)
     stream = client.get(
         f"/events/{path}",
+        # The package asks for JSON by default, which the hub answers with a page.
+        options={"headers": {"Accept": "text/event-stream"}},
         cast_to=ChatCompletionChunk,
         stream=True,
         stream_cls=Stream[ChatCompletionChunk],
