@@ -131,7 +131,8 @@ for (const version of Object.keys(VERSIONS)) {
       const [one, other] = await Promise.all(tabs.map(({ end }) => end));
       equal(one, other);
       equal(one.error, BROKE_OFF);
-      ok(tabs.every(({ cuts }) => cuts > 0), "both tabs saw the cut");
+      // A hub that drains may still carry the will out for those who listen.
+      if (signal === "SIGKILL") ok(tabs.every(({ cuts }) => cuts > 0), "both tabs saw the cut");
     });
   }
 
