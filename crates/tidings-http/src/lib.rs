@@ -10,7 +10,7 @@
 //! [`Answer`](answer::Answer) or a [`Problem`](problem::Problem). An answer that is an event stream
 //! is sent in one of two ways with the same headers: over HTTP/1.1 the socket is handed to the
 //! engine; otherwise the engine feeds a response body. Everything that a handler can use is in
-//! [`State`](state::State).
+//! [`State`].
 //!
 //! A protocol beside the native API is a [`Face`]. An application with the hub in its router is a
 //! handler too ([`mount`]).
