@@ -116,7 +116,10 @@ test("answers: a status means ended, rejected for good, or retried", async () =>
 async function waitAfter(head, body, options = {}) {
   const script = await startScript((response, n) => {
     response.writeHead(n === 1 ? (head.status ?? 200) : 200, n === 1 ? head.headers : STREAM);
-    if (n === 1) response.end(body);
+    // A stream that ends whole may be over; one that is cut is not.
+    if (n === 1 && options.isCut) response.write(body);
+    else if (n === 1) response.end(body);
+    if (n === 1 && options.isCut) setTimeout(() => response.destroy(), 300);
   });
   const page = await openPage(script.url);
   await page.evaluate(() => {
@@ -139,7 +142,8 @@ async function waitAfter(head, body, options = {}) {
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 test("answers: retry is obeyed from 100 ms to a day, and so is Retry-After", async () => {
-  const stream = (retry) => waitAfter({ headers: STREAM }, `retry: ${retry}\n\n`);
+  const stream = (retry) =>
+    waitAfter({ headers: STREAM }, `retry: ${retry}\n\n`, { isCut: true });
   const between = (wait, least, most) =>
     ok(wait >= least && wait <= most, `${wait} ms is not within ${least} and ${most}`);
   between(await stream("600000"), 600_000, 750_000);
@@ -152,6 +156,18 @@ test("answers: retry is obeyed from 100 ms to a day, and so is Retry-After", asy
   const inAnHour = new Date(Date.now() + 3_600_000).toUTCString();
   between(await busy(inAnHour), 3_500_000, 4_500_000);
   between(await busy("soon"), 3000, 3750);
+});
+
+test("answers: a server whose streams end whole with a day's retry gets two requests", async () => {
+  const script = await startScript((response) => {
+    response.writeHead(200, STREAM);
+    response.end("retry: 86400000\n\n");
+  });
+  const page = await openPage(script.url);
+  await begin(page, { worker: "page" });
+  await until("the error", async () => (await heard(page, "error")).length > 0);
+  await pause(500);
+  equal(script.requests.length, 2);
 });
 
 test("answers: a stream that ends at once with retry 0 is not requested in a storm", async () => {

@@ -18,10 +18,6 @@ const state = make("span", { className: "state", role: "status" });
 
 /** Shows the state of an EventSource, or of a connection of tidings.js. */
 export function watch(source) {
-  const show = (is, words) => {
-    state.dataset.is = is;
-    state.textContent = words;
-  };
   show("connecting", "connecting");
   source.addEventListener("open", () => show("open", "connected"));
   source.addEventListener("resumed", () => show("open", "connected, nothing missed"));
@@ -31,6 +27,17 @@ export function watch(source) {
   });
   source.addEventListener("closed", () => show("closed", "ended"));
   return source;
+}
+
+/** Closes a source that `watch` shows, whose topic has ended. */
+export function closeEnded(source) {
+  source.close();
+  show("closed", "ended");
+}
+
+function show(is, words) {
+  state.dataset.is = is;
+  state.textContent = words;
 }
 
 /** An element with properties and children. */

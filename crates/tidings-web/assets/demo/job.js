@@ -1,4 +1,4 @@
-import { make, watch } from "/demo/demo.js";
+import { closeEnded, make, watch } from "/demo/demo.js";
 
 const bar = document.querySelector("#bar");
 const step = document.querySelector("#step");
@@ -28,10 +28,12 @@ function follow(id) {
     bar.value = 100;
     step.textContent = "done";
     log("event: end");
+    // Without this the browser would ask once more, a day later.
+    closeEnded(source);
   });
 
-  // No close() is needed: the browser reconnects, gets a 204, and gives up.
   source.addEventListener("error", () => {
+    // 204: a job that ended, whose events are no longer kept.
     const over = source.readyState === EventSource.CLOSED;
     log(
       over

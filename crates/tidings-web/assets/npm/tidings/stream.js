@@ -7,6 +7,9 @@ import { backoff, pause } from "./waits.js";
 /** Type of the event with which a hub announces that events may be missing. */
 export const RESET = "tidings.reset";
 
+/** Type of a hub's first block. It has an id even where a reset comes next. */
+const OPEN = "tidings.open";
+
 /**
  * Reads one event stream, over as many connections as needed, and reports what happens: `open` with
  * the value of `Tidings-Resume`, `event`, `id`, `error` (it will reconnect), `token` (the token was
@@ -52,6 +55,7 @@ export class Stream {
     // Failures since the stream was last open, and rejections of tokens among them.
     let failures = 0;
     let refusals = 0;
+    let wasEnd = false;
     while (!this.#stop.signal.aborted) {
       const outcome = await this.#attempt();
       if (this.#stop.signal.aborted) return;
@@ -59,8 +63,11 @@ export class Stream {
       if (outcome.wasOpen) failures = refusals = 0;
       else failures += 1;
       // With the end of the last topic the hub asks for a day of patience, for the sake of clients
-      // that would reconnect for ever. It answers 204 at once as well.
-      if (outcome.isWhole && this.#retry === RETRY_MS_MAX) {
+      // that would reconnect for ever. It answers 204 at once as well; a server that does not is
+      // given its day.
+      const isEnd = outcome.isWhole && this.#retry === RETRY_MS_MAX && !wasEnd;
+      wasEnd = isEnd;
+      if (isEnd) {
         this.#retry = RETRY_MS;
         continue;
       }
@@ -131,7 +138,7 @@ export class Stream {
       if (data !== undefined) {
         const message = { is: "event", type: type || "message", data, lastEventId: this.lastId };
         this.#tell("event", { ...message, origin });
-      } else if (id) {
+      } else if (id && type !== OPEN) {
         this.#tell("id", id);
       }
     };
