@@ -262,7 +262,6 @@ impl Engine {
             return Err(OpenError::Ended);
         }
         let Resolved { position, outcome } = resolved;
-        let ended = ended.into_iter().map(|(topic, _)| topic).collect();
         let first_id = first.event_id(self.epoch());
         let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
         let connection = ConnectionId { run: self.inner.run(), number };

@@ -67,8 +67,8 @@ pub struct Attach {
     pub audience: Option<Audience>,
     /// Position after which it starts.
     pub position: Position,
-    /// Topics of the interest that have ended by now.
-    pub ended: Vec<Topic>,
+    /// Topics of the interest that have ended, each with the position of its end.
+    pub ended: Vec<(Topic, Position)>,
     /// Bytes to send first, already framed.
     pub first: Vec<u8>,
     /// End of its grant, in the shard's milliseconds.
@@ -207,7 +207,9 @@ impl Shard {
         let key =
             GroupKey { interest: attach.interest, form: attach.form, audience: attach.audience };
         let group = self.group_for(key);
-        for topic in &attach.ended {
+        // The store may be ahead of this shard: an end that is yet to be handed in comes with its
+        // frame, and behind the events before it.
+        for (topic, _) in attach.ended.iter().filter(|(_, at)| *at <= self.head) {
             self.groups[group as usize].note_topic(topic, true);
         }
         self.groups[group as usize].members += 1;

@@ -2,6 +2,7 @@
 //! ended, cut if its client should come back.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -158,7 +159,45 @@ fn a_plain_reader_whose_cursor_is_lost_is_answered_410() {
     assert_eq!(answer.json()["first"], id(1));
     // Without `plain` the stream itself says so.
     let mut stream = open(&server, "/events/a", &[("last-event-id", "k7q2ma:99")]);
+    assert!(stream.block().unwrap().starts_with("event: tidings.open\nretry: "), "and no id");
     assert!(stream.reads(b"event: tidings.reset\n"));
+}
+
+#[test]
+fn a_client_that_always_asks_for_json_gets_the_stream_that_its_url_is_of() {
+    let server = TestServer::start();
+    server.post("/events/a", "one");
+    let mut stream = server.connect();
+    let accept = [("accept", "application/json")];
+    stream.send(request("GET", "/events/a?plain&from=start", &accept, b""));
+    assert_eq!(stream.head().header("content-type"), Some("text/event-stream"));
+    assert!(stream.reads(b"data: one\n\n"));
+}
+
+#[test]
+fn a_reader_that_comes_with_the_end_gets_every_event_before_the_clean_end() {
+    let server = TestServer::start();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Others publish, so that deliveries are behind what is stored.
+        for writer in 0..2 {
+            let (server, is_over) = (&server, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    server.post(&format!("/events/busy/{writer}"), "x");
+                }
+            });
+        }
+        for round in 0..200 {
+            let topic = format!("/events/run/{round}");
+            server.post(&topic, "half");
+            server.request("DELETE", &topic, &[], "the rest");
+            let (text, was_cut) = rest(open(&server, &format!("{topic}?from=start"), &[]));
+            assert!(text.contains("data: half\n") && !was_cut, "{round}: {text}");
+            assert!(text.contains("data: the rest\n"), "{round}: {text}");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

@@ -377,7 +377,6 @@ impl World {
         let mut first = Vec::new();
         reader.framing.wrap(&mut first, &words);
         let ended = reader.interest.ended_topics(&self.store).unwrap();
-        let ended = ended.into_iter().map(|(topic, _)| topic).collect();
         let shard = self.random.below(5) as usize / 4;
         let id = self.shards[shard].attach(Attach {
             audience: None,

@@ -53,15 +53,24 @@ pub(crate) async fn read(
     parts: &Parts,
     topic: Option<&str>,
 ) -> Result<Answer, Problem> {
-    match accept::face(&parts.headers)? {
+    match face(parts)? {
         Face::EventStream => subscribe::subscribe(state, bounds, parts, topic).await,
         Face::Json => history::history(state, bounds, parts, topic).await,
     }
 }
 
+/// What a read is one of. Clients that read streams with a library for JSON ask for JSON whatever
+/// they expect; what only streams have is in their URL.
+fn face(parts: &Parts) -> Result<Face, Problem> {
+    match accept::face(&parts.headers)? {
+        Face::Json if stream_query::is_of_stream(parts.uri.query()) => Ok(Face::EventStream),
+        face => Ok(face),
+    }
+}
+
 /// Whether a read is one of an event stream.
 pub(crate) fn wants_stream(parts: &Parts) -> bool {
-    let is_stream = matches!(accept::face(&parts.headers), Ok(Face::EventStream));
+    let is_stream = matches!(face(parts), Ok(Face::EventStream));
     parts.method == Method::GET && is_stream
 }
 

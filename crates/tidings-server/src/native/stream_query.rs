@@ -29,6 +29,15 @@ const OF_HISTORY: [&str; 2] = ["limit", "wait"];
 /// What known clients add.
 const OF_CLIENTS: [&str; 4] = ["_", "datastar", "stream_mode", "cancel_on_disconnect"];
 
+/// Parameters that only streams have.
+const OF_STREAMS: [&str; 3] = ["if", "plain", "envelope"];
+
+/// Whether a query asks for what only an event stream can be.
+pub(super) fn is_of_stream(query: Option<&str>) -> bool {
+    let names = query.unwrap_or("").split('&').map(|pair| pair.split('=').next().unwrap_or(pair));
+    names.into_iter().any(|name| OF_STREAMS.contains(&name))
+}
+
 /// Takes what is left of a query for none of the hub's business.
 ///
 /// # Errors

@@ -164,7 +164,8 @@ fn preface(state: &State, opening: &Opening, options: StreamOptions) -> Result<V
     }
     let mut preface = Vec::with_capacity(256);
     let id = opening.position.event_id(state.engine().epoch());
-    opening_block(&mut preface, Some(&id), retry_ms);
+    // Before a reset it sets no id: a reader that is cut between the two asks again as it did.
+    opening_block(&mut preface, reset.is_none().then_some(&id), retry_ms);
     if let Some((reason, requested)) = reset {
         Reset { reason, requested, first: &opening.first_id, id: &id }.encode(&mut preface);
     }

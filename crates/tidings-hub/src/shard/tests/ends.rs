@@ -23,7 +23,7 @@ fn a_subscriber_that_reads_the_end_from_history_is_also_closed() {
     scene.publish("other", "1");
     let id = scene.attach_as("job", |attach| {
         attach.position = Position::ZERO;
-        attach.ended = vec![Topic::new("job").expect("a valid topic")];
+        attach.ended = vec![(Topic::new("job").expect("a valid topic"), Position::new(1))];
     });
     scene.turn();
     assert_eq!(scene.closed.len(), 1);
@@ -136,4 +136,24 @@ fn a_stream_without_control_blocks_is_cut_where_events_are_lost_and_its_end_is_n
     scene.turn();
     assert_eq!((scene.closed[1].id, scene.closed[1].reason), (lost, CloseReason::Overtaken));
     assert_eq!(scene.take(lost), "");
+}
+
+#[test]
+fn an_end_that_the_shard_has_yet_to_see_closes_nobody_before_the_events_in_front_of_it() {
+    let mut scene = Scene::new();
+    scene.publish("other", "1");
+    let job = Topic::new("job").expect("a valid topic");
+    // The store has both already, and a subscriber from the start asks for them.
+    let ended = vec![(job, Position::new(3))];
+    let id = scene.attach_as("job", |attach| {
+        attach.position = Position::ZERO;
+        attach.ended = ended;
+    });
+    scene.turn();
+    assert_eq!(scene.closed, []);
+    scene.publish("job", "half");
+    scene.publish_as("job", "done", Kind::LastEvent);
+    scene.turn();
+    assert_eq!(scene.take(id), "id: k7q2ma:2\ndata: half\n\nid: k7q2ma:3\ndata: done\n\n");
+    assert_eq!(scene.closed[0].reason, CloseReason::TopicEnded);
 }
