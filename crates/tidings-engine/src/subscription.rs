@@ -22,8 +22,8 @@ pub struct Opening {
     pub connection: ConnectionId,
     /// Everything that is there is sent.
     pub(crate) from_the_oldest: bool,
-    /// Topics of the subscription that have ended, each with the position of its end. When all have, the subscriber is closed once it
-    /// has the end.
+    /// Topics of the subscription that have ended, each with the position of its end. When all
+    /// have, the subscriber is closed once it has the end.
     pub(crate) ended: Vec<(Topic, Position)>,
     pub(crate) permit: Permit,
 }
