@@ -59,8 +59,8 @@ pub struct EngineConfig {
     /// edge: [`Rejection::TooFast`].
     pub arrival_rate_max: Option<NonZeroU32>,
     /// Maximum number of topics with events in the log. At the edge:
-    /// [`PublishError::TooManyTopics`], for events on other topics; a topic counts until retention
-    /// has dropped its last event.
+    /// [`TooManyTopics`](crate::PublishError::TooManyTopics), for events on other topics; a topic
+    /// counts until retention has dropped its last event.
     pub topics_max: usize,
     /// Whether to serve every subscriber through a response body, as on systems where workers
     /// cannot own sockets.
