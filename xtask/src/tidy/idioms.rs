@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(find(text, "so long"), [1]);
         assert_eq!(find(text, "what is told"), [3]);
         assert_eq!(find(text, "whom"), [3]);
-        let idiom = Idiom { words: "so long", instead: "that long", known: 0 };
+        let idiom = Idiom { words: "so long", instead: "that long", known: 1 };
         let place = |number: usize| format!("a.rs:{number}");
         assert_eq!(idiom.complain(&[place(1)]), None);
         let problem = idiom.complain(&[place(1), place(2)]).unwrap_or_default();
