@@ -155,7 +155,8 @@ fn subscribers_have_a_span_until_they_are_let_in_or_not() {
     assert_eq!(attribute(&opened, "tidings.resume").as_deref(), Some("live"));
     // Its publisher has no trace: it is the first of one.
     assert!(opened["parentSpanId"].as_str().is_none_or(str::is_empty));
-    hub.curl(&[], "/events/a");
+    let cut = hub.listen(&[], "/events/a").wait();
+    assert_eq!(cut.code(), Some(18), "curl sees that the stream is cut");
     hub.curl(&["-H", "accept: image/png"], "/events/b");
     hub.curl(&["-d", "data=x"], "/.well-known/mercure");
     hub.curl(&[], "/healthz");
