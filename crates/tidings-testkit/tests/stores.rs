@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidings_hub::{Epoch, Log, MemoryStore};
-use tidings_store_disk::{DiskConfig, DiskStore, Durability};
+use tidings_store_disk::{DiskConfig, DiskStore, Durability, OpenError};
 use tidings_testkit::remote_log::{Journal, Link, RemoteLog};
 use tidings_testkit::store_suite;
 use tidings_testkit::store_suite::{Retention, Stores};
@@ -89,7 +89,16 @@ impl DiskStores {
             segment_bytes: Some(24 << 10),
             ..DiskConfig::new(folder)
         };
-        Arc::new(DiskStore::open(config).unwrap())
+        // Another test of this process starts a child, which holds the lock of every folder between
+        // its fork and its exec.
+        let opened = (0..200).find_map(|_| match DiskStore::open(config.clone()) {
+            Err(OpenError::InUse { .. }) => {
+                std::thread::sleep(Duration::from_millis(10));
+                None
+            }
+            opened => Some(opened),
+        });
+        Arc::new(opened.expect("the lock was released").unwrap())
     }
 }
 
