@@ -100,7 +100,7 @@ def the_way_through(name):
         processes.append(stream)
         stream.line_with("HTTP/2 200")
         stream.line_with("content-type: text/event-stream")
-        stream.line_with(": tidings")
+        stream.line_with("event: tidings.open")
         for data in ["one", "two", "three"]:
             hub.publish("t", data)
             stream.line_with(f"data: {data}")
@@ -178,7 +178,7 @@ def nginx_with_its_defaults_does_not_buffer_what_the_hub_sends():
             ["curl", "-sf", f"http://127.0.0.1:{port}/readyz"], capture_output=True,
         ).returncode == 0)
         stream = curl(f"http://127.0.0.1:{port}/events/t")
-        stream.line_with(": tidings")
+        stream.line_with("event: tidings.open")
         for data in ["one", "two", "three"]:
             hub.publish("t", data)
             stream.line_with(f"data: {data}")
