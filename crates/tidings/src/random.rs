@@ -1,4 +1,9 @@
-//! Random numbers of the operating system: for secrets, and for what two hubs must not share.
+//! Random numbers: for secrets, and for what two hubs must not share.
+//!
+//! They come from the cryptography of TLS, which asks the kernel itself: a static program in an
+//! empty file system has no `/dev/urandom`, and the usual crate looks for it there.
+
+use aws_lc_rs::rand;
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -10,11 +15,8 @@ use crate::exit_code::ExitCode;
 /// The system has none.
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], CliError> {
     let mut bytes = [0; N];
-    match getrandom::fill(&mut bytes) {
+    match rand::fill(&mut bytes) {
         Ok(()) => Ok(bytes),
-        Err(error) => {
-            let message = "the system has no random numbers";
-            Err(CliError::new(ExitCode::CannotStart, message).because(error))
-        }
+        Err(_) => Err(CliError::new(ExitCode::CannotStart, "the system has no random numbers")),
     }
 }
