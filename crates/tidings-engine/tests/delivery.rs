@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attachment;
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::pin::Pin;
@@ -9,13 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use attachment::attachment;
 use http_body::Body;
 use tidings_engine::{
     Attachment, Engine, EngineConfig, OpenError, Rejection, SubscriberBody, SubscriberHook, Verdict,
 };
 use tidings_hub::{
-    CloseReason, ControlStyle, Draft, Epoch, EventForm, Interest, Kind, Matcher, MemoryStore,
-    Notice, StandingState, Start, Topic,
+    CloseReason, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Notice, StandingState, Start,
+    Topic,
 };
 
 fn config() -> EngineConfig {
@@ -36,15 +39,8 @@ fn draft(topic: &str, data: &str) -> Draft {
     Draft::new(Topic::new(topic).unwrap(), data)
 }
 
-fn attachment() -> Attachment {
-    Attachment {
-        control_style: ControlStyle::Native,
-        event_form: EventForm::AsPublished,
-        preface: b": hi\n\n".to_vec(),
-        expires: None,
-        audience: None,
-        hook: None,
-    }
+fn greeting() -> Attachment {
+    Attachment { preface: b": hi\n\n".to_vec(), ..attachment() }
 }
 
 /// A connection whose server side was handed to the engine.
@@ -54,7 +50,7 @@ async fn socket_subscriber(engine: &Engine, topics: &str, start: Start) -> TcpSt
     client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let (server, _) = listener.accept().unwrap();
     let opening = engine.open(interest(topics), start).await.unwrap();
-    engine.attach_socket(opening, attachment(), b"HEAD\r\n\r\n".to_vec(), server);
+    engine.attach_socket(opening, greeting(), b"HEAD\r\n\r\n".to_vec(), server);
     client
 }
 
@@ -118,7 +114,7 @@ async fn both_sinks_carry_the_same_bytes() {
     engine.publish(vec![draft("a", "before")]).await.unwrap();
     let mut client = socket_subscriber(&engine, "a", Start::Earliest).await;
     let opening = engine.open(interest("a"), Start::Earliest).await.unwrap();
-    let mut body = engine.attach_body(opening, attachment()).await;
+    let mut body = engine.attach_body(opening, greeting()).await;
     let large = "x\n".repeat(200_000);
     for data in ["one", "two\nlines", "", &large, "last"] {
         engine.publish(vec![draft("a", data), draft("b", "unwanted")]).await.unwrap();
@@ -181,7 +177,7 @@ async fn a_body_is_there_once_its_subscriber_is_listed() {
     let listed = Arc::new(AtomicBool::new(false));
     let hook: Box<dyn SubscriberHook> = Box::new(SlowList(Arc::clone(&listed)));
     let opening = engine.open(interest("a"), Start::Live).await.unwrap();
-    let attachment = Attachment { hook: Some(hook), ..attachment() };
+    let attachment = Attachment { hook: Some(hook), ..greeting() };
     let _body = engine.attach_body(opening, attachment).await;
     assert!(listed.load(Ordering::SeqCst));
     engine.stop().await;
@@ -194,7 +190,7 @@ async fn who_leaves_is_noticed_and_forgotten() {
     let closed = socket_subscriber(&engine, "a", Start::Live).await;
     let mut chatty = socket_subscriber(&engine, "a", Start::Live).await;
     let opening = engine.open(interest("a"), Start::Live).await.unwrap();
-    let body = engine.attach_body(opening, attachment()).await;
+    let body = engine.attach_body(opening, greeting()).await;
     until(|| engine.status().subscribers == 4).await;
     // Something must have come that can be left unread.
     let gone = tokio::task::spawn_blocking(move || gone.peek(&mut [0]).map(|_| gone));
@@ -325,7 +321,7 @@ async fn an_operator_sees_who_is_there_how_far_they_are_and_why_they_went() {
     let mut live = socket_subscriber(&engine, "a", Start::Live).await;
     let opening = engine.open(interest("*"), Start::Earliest).await.unwrap();
     let (id, unknown) = (opening.connection, "0-ffff".parse().unwrap());
-    let mut body = engine.attach_body(opening, attachment()).await;
+    let mut body = engine.attach_body(opening, greeting()).await;
     until(|| engine.status().subscribers == 2).await;
     engine.publish(vec![draft("a", "one"), draft("b/c", "unwanted")]).await.unwrap();
     read_body(&mut body, |text| text.ends_with("data: one\n\n")).await;

@@ -4,20 +4,21 @@
 
 mod hooked_log;
 
+mod attachment;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use attachment::attachment;
 use hooked_log::{Call, HookedLog};
 use http_body::Body;
 use tidings_engine::{
     Attachment, Engine, EngineConfig, OpenError, PublishError, Rejection, SubscriberBody,
     SubscriberHook,
 };
-use tidings_hub::{
-    ControlStyle, Draft, EventForm, Interest, Matcher, Notice, Position, Start, Topic,
-};
+use tidings_hub::{Draft, Interest, Matcher, Notice, Position, Start, Topic};
 use tokio::time::timeout;
 
 /// An engine whose log panics when it is asked for `fault`.
@@ -38,14 +39,7 @@ async fn subscribe(
 ) -> SubscriberBody {
     let interest = Interest::new(vec![Matcher::All], Vec::new());
     let opening = engine.open(interest, start).await.unwrap();
-    let attachment = Attachment {
-        control_style: ControlStyle::Native,
-        event_form: EventForm::AsPublished,
-        preface: Vec::new(),
-        expires: None,
-        audience: None,
-        hook,
-    };
+    let attachment = Attachment { hook, ..attachment() };
     engine.attach_body(opening, attachment).await
 }
 
@@ -131,15 +125,7 @@ async fn subscribers_of_a_worker_that_panicked_are_cut_off_and_none_waits_for_a_
         assert_eq!(&*engine.thread_panicked().await, "worker-0");
         end(seated).await;
         end(trapped).await;
-        let attachment = Attachment {
-            control_style: ControlStyle::Native,
-            event_form: EventForm::AsPublished,
-            preface: Vec::new(),
-            expires: None,
-            audience: None,
-            hook: None,
-        };
-        end(engine.attach_body(late, attachment).await).await;
+        end(engine.attach_body(late, attachment()).await).await;
         assert_eq!(engine.status().subscribers, 0, "every place is free again");
         nobody_waits(&engine).await;
     })

@@ -2,17 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attachment;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use attachment::attachment;
 use http_body::Body;
 use tidings_engine::{
-    Attachment, Engine, EngineConfig, OpenError, PublishError, Run, SubscriberBody,
+    Engine, EngineConfig, OpenError, PublishError, PublishStream, Run, SubscriberBody,
 };
-use tidings_hub::{
-    ControlStyle, Draft, Epoch, EventForm, Interest, Kind, Matcher, MemoryStore, Start, Topic,
-};
+use tidings_hub::{Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Start, Topic};
 
 fn engine() -> Engine {
     let epoch = Epoch::parse("k7q2ma").unwrap();
@@ -36,21 +37,18 @@ fn about(name: &str) -> Run {
     Run { topic: Some(topic(name)), begins: false }
 }
 
+/// A stream of events that must begin their topics, and is about none.
+fn first(engine: &Engine) -> PublishStream {
+    engine.publish_stream(Run { topic: None, begins: true })
+}
+
 fn interest(name: &str) -> Interest {
     Interest::new(vec![Matcher::Exact(topic(name))], Vec::new())
 }
 
 async fn subscribe(engine: &Engine, name: &str, start: Start) -> SubscriberBody {
     let opening = engine.open(interest(name), start).await.unwrap();
-    let attachment = Attachment {
-        control_style: ControlStyle::Native,
-        event_form: EventForm::AsPublished,
-        preface: Vec::new(),
-        expires: None,
-        audience: None,
-        hook: None,
-    };
-    engine.attach_body(opening, attachment).await
+    engine.attach_body(opening, attachment()).await
 }
 
 /// Everything that comes until the stream ends.
@@ -105,7 +103,7 @@ async fn only_one_of_many_publishers_begins_a_topic_and_none_once_it_has_ended()
         tokio::spawn(async move {
             let draft = draft("run", &n.to_string());
             if n % 2 == 0 {
-                return engine.publish_first(vec![draft]).await;
+                return first(&engine).publish_whole(vec![draft]).await;
             }
             let stream = engine.publish_stream(Run { begins: true, ..about("run") });
             stream.publish(vec![draft]).await.map_err(|failed| failed.error)
@@ -123,8 +121,8 @@ async fn only_one_of_many_publishers_begins_a_topic_and_none_once_it_has_ended()
     assert_eq!(engine.head().get(), 1, "nothing of the others is stored");
 
     engine.publish(vec![end("ended", Kind::SilentEnd)]).await.unwrap();
-    let first = engine.publish_first(vec![draft("ended", "x")]).await;
-    assert!(matches!(first, Err(PublishError::TopicExists { .. })));
+    let late = first(&engine).publish_whole(vec![draft("ended", "x")]).await;
+    assert!(matches!(late, Err(PublishError::TopicExists { .. })));
     engine.stop().await;
 }
 

@@ -30,6 +30,9 @@ pub const END_STREAM: u8 = 1;
 /// Flag of a head: it is complete.
 pub const END_HEADERS: u8 = 4;
 
+/// The error code of a stream that is cut (RFC 9113 §7).
+pub const INTERNAL_ERROR: u32 = 2;
+
 /// The bytes of a frame (RFC 9113 §4.1).
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();

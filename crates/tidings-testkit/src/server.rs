@@ -89,6 +89,12 @@ impl TestServer {
         Self::builder().start()
     }
 
+    /// A server for each way by which an event stream leaves it: sockets that the engine writes,
+    /// and bodies that the HTTP library writes.
+    pub fn both_engines() -> [Self; 2] {
+        [false, true].map(|portable| Self::builder().engine(|c| c.portable = portable).start())
+    }
+
     /// A builder for a server with other settings.
     pub fn builder() -> Builder {
         Builder {

@@ -8,12 +8,9 @@ use std::time::Duration;
 
 use tidings_testkit::http::request;
 use tidings_testkit::http2::{
-    END_HEADERS, Frame, PREFACE, Peer, frame, frames, get, get_from, kind,
+    END_HEADERS, Frame, INTERNAL_ERROR, PREFACE, Peer, frame, frames, get, get_from, kind,
 };
 use tidings_testkit::server::TestServer;
-
-/// The error code of a stream that is cut (RFC 9113 §7).
-const INTERNAL_ERROR: u32 = 2;
 
 /// Checks that another client can subscribe, publish, and get the event.
 fn still_serves(server: &TestServer) {

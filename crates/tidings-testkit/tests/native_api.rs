@@ -13,14 +13,9 @@ fn id(position: u64) -> String {
     format!("{EPOCH}:{position}")
 }
 
-/// Both ways by which an event stream leaves the server.
-fn both_engines() -> [TestServer; 2] {
-    [false, true].map(|portable| TestServer::builder().engine(|c| c.portable = portable).start())
-}
-
 #[test]
 fn a_publish_is_answered_with_its_id_and_reaches_subscribers() {
-    for server in both_engines() {
+    for server in TestServer::both_engines() {
         let mut stream = server.subscribe("/events/room/1", &[]);
         let answer = server.post("/events/room/1?event=chat&retry=700", "two\nlines");
         assert_eq!((answer.status(), answer.json()), (200, json!({ "id": id(1) })));
@@ -33,7 +28,7 @@ fn a_publish_is_answered_with_its_id_and_reaches_subscribers() {
 /// M1, on the side of HTTP/1.1.
 #[test]
 fn a_stream_has_the_specified_headers_and_begins_with_one_block_of_an_id_and_a_retry() {
-    for server in both_engines() {
+    for server in TestServer::both_engines() {
         server.post("/events/a", "before");
         let mut connection = server.connect();
         connection.send(request("GET", "/events/a", &[("accept", "text/event-stream")], b""));
@@ -57,7 +52,7 @@ fn a_stream_has_the_specified_headers_and_begins_with_one_block_of_an_id_and_a_r
 
 #[test]
 fn both_engines_send_the_same_head_and_the_same_bytes() {
-    let [direct, portable] = both_engines().map(|server| {
+    let [direct, portable] = TestServer::both_engines().map(|server| {
         server.post("/events/a", "one");
         let mut stream = server.connect();
         stream.send(request("GET", "/events/a?last=1", &[("accept", "text/event-stream")], b""));
@@ -116,7 +111,7 @@ fn answers_that_wait_for_their_reader_go_out_before_the_stream() {
 /// M6, in the server: a client that leaves while it is being accepted leaves nothing behind.
 #[test]
 fn a_subscriber_that_leaves_is_forgotten() {
-    for server in both_engines() {
+    for server in TestServer::both_engines() {
         for number in 0..200 {
             let mut connection = server.connect();
             connection.send(request("GET", "/events/a", &[], b""));
@@ -319,7 +314,7 @@ fn one_hub_can_be_piped_into_another() {
 /// M5.
 #[test]
 fn an_ended_topic_sends_a_last_event_and_keeps_browsers_away() {
-    for server in both_engines() {
+    for server in TestServer::both_engines() {
         assert_eq!(server.request("DELETE", "/events/a", &[], "").code(), "topic_unknown");
         server.post("/events/a", "x");
         let mut stream = server.subscribe("/events/a", &[]);

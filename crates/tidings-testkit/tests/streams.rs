@@ -8,17 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidings_testkit::http::{Connection, Response, request};
-use tidings_testkit::http2::{Peer, kind};
+use tidings_testkit::http2::{INTERNAL_ERROR, Peer, kind};
 use tidings_testkit::server::TestServer;
 
 const SSE: (&str, &str) = ("accept", "text/event-stream");
-/// The error code of a stream that is cut (RFC 9113 §7).
-const INTERNAL_ERROR: u32 = 2;
-
-/// Both ways by which an event stream leaves the server.
-fn both_engines() -> [TestServer; 2] {
-    [false, true].map(|portable| TestServer::builder().engine(|c| c.portable = portable).start())
-}
 
 fn id(position: u64) -> String {
     format!("k7q2ma:{position}")
@@ -58,7 +51,7 @@ fn is_retry_line(line: &str) -> bool {
 
 #[test]
 fn a_stream_ends_clean_if_all_its_topics_have_ended_and_only_then() {
-    for server in both_engines() {
+    for server in TestServer::both_engines() {
         for topic in ["a", "b"] {
             server.post(&format!("/events/{topic}"), "x");
         }
@@ -79,7 +72,7 @@ fn a_stream_ends_clean_if_all_its_topics_have_ended_and_only_then() {
 
 #[test]
 fn a_drain_cuts_and_says_when_to_come_back() {
-    for server in both_engines() {
+    for server in TestServer::both_engines() {
         let default = open(&server, "/events/a", &[]);
         let plain = open(&server, "/events/a?plain", &[]);
         let mercure = open(&server, "/.well-known/mercure?topic=a", &[]);
@@ -202,7 +195,7 @@ fn a_reader_that_comes_with_the_end_gets_every_event_before_the_clean_end() {
 
 #[test]
 fn an_envelope_says_which_event_it_is_of_which_topic() {
-    for server in both_engines() {
+    for server in TestServer::both_engines() {
         server.post("/events/rooms/1?event=chat", "history");
         let mut stream = server.subscribe("/events/rooms/*?envelope=json&from=start", &[]);
         server.post("/events/rooms/2?id=own", "{\"a\":1}\nb");
@@ -232,7 +225,7 @@ fn an_envelope_says_which_event_it_is_of_which_topic() {
 
 #[test]
 fn a_reader_may_begin_with_all_that_is_kept_with_what_comes_or_after_an_event() {
-    for server in both_engines() {
+    for server in TestServer::both_engines() {
         for data in ["one", "two"] {
             server.post("/events/a", data);
         }
@@ -259,7 +252,7 @@ fn a_reader_may_begin_with_all_that_is_kept_with_what_comes_or_after_an_event() 
 
 #[test]
 fn a_reader_may_ask_only_for_a_run_that_is_open() {
-    for server in both_engines() {
+    for server in TestServer::both_engines() {
         assert_eq!(get(&server, "/events/a?if=open", &[]).status(), 204, "not begun");
         server.post("/events/a", "one");
         let mut stream = server.subscribe("/events/a?if=open&from=start", &[]);

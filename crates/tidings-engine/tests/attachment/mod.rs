@@ -1,0 +1,14 @@
+use tidings_engine::Attachment;
+use tidings_hub::{ControlStyle, EventForm};
+
+/// The native way to speak, with nothing before the first event.
+pub(crate) fn attachment() -> Attachment {
+    Attachment {
+        control_style: ControlStyle::Native,
+        event_form: EventForm::AsPublished,
+        preface: Vec::new(),
+        expires: None,
+        audience: None,
+        hook: None,
+    }
+}
