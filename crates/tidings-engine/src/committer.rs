@@ -84,18 +84,16 @@ impl Committer {
     }
 
     /// Appends `drafts`, which came at `came`, together with what other publishers bring at the
-    /// same time; with `begins`, only if their topics have no events; with a `topic_share`, only
-    /// if it has room for the topics that they begin.
+    /// same time; with a `topic_share`, only if it has room for the topics that they begin.
     pub(crate) async fn append(
         &self,
         drafts: Vec<Draft>,
-        begins: bool,
         topic_share: Option<Arc<TopicShare>>,
         stream: Option<JobStream>,
         taking: Taking,
         came: Instant,
     ) -> Result<Vec<Appended>, StreamError> {
-        let begins = begins || stream.as_ref().is_some_and(JobStream::take_begins);
+        let begins = stream.as_ref().is_some_and(JobStream::take_begins);
         let cost = drafts.iter().map(Draft::cost).sum::<usize>();
         let permits = cost.clamp(1, COMMIT_QUEUE_BYTES_MAX) as u32;
         let room = Arc::clone(&self.room).acquire_many_owned(permits).await;

@@ -55,7 +55,7 @@ impl<'a> Query<'a> {
         match self.take(name)? {
             None => Ok(false),
             Some(value) if value.is_empty() => Ok(true),
-            Some(_) => Err(bad_value(name, format!("`{name}` has no value: leave out `=…`"))),
+            Some(_) => Err(bad_value(name, format!("write `{name}` without a value: `?{name}`"))),
         }
     }
 

@@ -122,17 +122,6 @@ impl State {
         trace::step(step, async move { engine.publish(drafts).await })
     }
 
-    /// The same, but only if the topics of the events have no events and have not ended.
-    pub fn publish_first(
-        &self,
-        share: Option<&KeyShare>,
-        drafts: Vec<Draft>,
-    ) -> impl Future<Output = Result<Vec<Appended>, PublishError>> + Send + use<> {
-        let step = Step::Commit { events: drafts.len() };
-        let engine = self.engine_for(share);
-        trace::step(step, async move { engine.publish_first(drafts).await })
-    }
-
     /// The same for all that a stream has, together or not at all.
     pub fn publish_whole(
         &self,

@@ -37,7 +37,7 @@ impl PublishStream {
     ///
     /// [`StreamError`] says what is published of this part.
     pub async fn publish(self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StreamError> {
-        self.engine.append(drafts, false, Some(self.stream), Taking::UpToTheFirstWrongOne).await
+        self.engine.append(drafts, Some(self.stream), Taking::UpToTheFirstWrongOne).await
     }
 
     /// Publishes the next part all or nothing.
@@ -46,7 +46,7 @@ impl PublishStream {
     ///
     /// [`PublishError`]; nothing of this part was published, and nothing after it is.
     pub async fn publish_whole(self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
-        let appended = self.engine.append(drafts, false, Some(self.stream), Taking::AllOrNothing);
+        let appended = self.engine.append(drafts, Some(self.stream), Taking::AllOrNothing);
         appended.await.map_err(|failed| failed.error)
     }
 
@@ -71,17 +71,7 @@ impl Engine {
     ///
     /// [`PublishError`]; nothing was published.
     pub async fn publish(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
-        self.append(drafts, false, None, Taking::AllOrNothing).await.map_err(|failed| failed.error)
-    }
-
-    /// The same, but only if the topics of `drafts` have no events and have not ended.
-    ///
-    /// # Errors
-    ///
-    /// [`PublishError::TopicExists`] if one has, or another [`PublishError`]; nothing was
-    /// published.
-    pub async fn publish_first(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, PublishError> {
-        self.append(drafts, true, None, Taking::AllOrNothing).await.map_err(|failed| failed.error)
+        self.append(drafts, None, Taking::AllOrNothing).await.map_err(|failed| failed.error)
     }
 
     /// Begins a stream of drafts that are published in several parts, in order.
@@ -107,14 +97,12 @@ impl Engine {
     async fn append(
         &self,
         drafts: Vec<Draft>,
-        begins: bool,
         stream: Option<JobStream>,
         taking: Taking,
     ) -> Result<Vec<Appended>, StreamError> {
         let came = Instant::now();
         let share = self.topic_share.clone();
-        let appended =
-            self.inner.committer.append(drafts, begins, share, stream, taking, came).await;
+        let appended = self.inner.committer.append(drafts, share, stream, taking, came).await;
         if appended.is_ok() {
             self.inner.counters.timings.publishes.observe(came.elapsed());
         }

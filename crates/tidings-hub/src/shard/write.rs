@@ -69,14 +69,17 @@ impl Shard {
     pub fn handle_written(&mut self, written: usize) {
         let Some((id, source, offered)) = self.writing.take() else { return };
         let now = self.now();
-        let Some(subscriber) = self.get_mut(id) else { return };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         if written > 0 {
             subscriber.last_sent = now;
         }
+        // Whether it has just got the last event of its topics.
+        let mut is_at_end = false;
         match (source, subscriber.outbox.as_deref_mut()) {
             (Source::Ring, _) => {
                 subscriber.offset += written as u64;
                 subscriber.heartbeat_due = false;
+                is_at_end = group.ends_at == Some(subscriber.offset);
             }
             (Source::Control, Some(outbox)) => outbox.control_sent += written,
             (Source::Page, Some(outbox)) => outbox.page_sent += written,
@@ -85,7 +88,7 @@ impl Shard {
         }
         if written < offered {
             self.block(id);
-        } else if source == Source::Ring && self.is_at_end(id) {
+        } else if is_at_end {
             self.close(id, CloseReason::TopicEnded);
         } else if source == Source::Ring {
             // Notices may have waited for the end of an event.
@@ -228,13 +231,6 @@ impl Shard {
             return Some(Source::Ring);
         }
         subscriber.heartbeat_due.then_some(Source::Heartbeat)
-    }
-
-    /// Whether the subscriber has just got the last event of its topics.
-    fn is_at_end(&mut self, id: SubscriberId) -> bool {
-        self.group_of(id).is_some_and(|(subscriber, group)| {
-            group.ends_at == Some(subscriber.offset) && subscriber.phase == Phase::Live
-        })
     }
 
     /// Closes a subscriber that has everything from topics that have all ended.

@@ -9,13 +9,14 @@ use http::request::Parts;
 use tidings_engine::{PublishError, Run};
 use tidings_http::answer::{self, Answer};
 use tidings_http::auth::Caller;
-use tidings_http::body::{self, RequestBody};
+use tidings_http::body::RequestBody;
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::Query;
 use tidings_http::state::State;
 use tidings_http::whole_body::WholeBody;
 use tidings_hub::{Appended, Draft, EventType, Kind, Topic, TopicState};
 
+use super::body_form::BodyForm;
 use super::end_block::{END, end_data};
 use super::fields::QueryFields;
 use super::publish::acknowledgement;
@@ -67,15 +68,12 @@ fn no_data(name: &str) -> Problem {
 
 /// The body is one event. What is many elsewhere must not become the text of one.
 fn check_media_type(parts: &Parts) -> Result<(), Problem> {
-    match body::media_type(&parts.headers).as_str() {
-        "application/x-ndjson"
-        | "application/ndjson"
-        | "application/jsonl"
-        | "text/event-stream" => Err(Problem::new(
+    match BodyForm::of(&parts.headers) {
+        BodyForm::One => Ok(()),
+        BodyForm::Lines | BodyForm::Events => Err(Problem::new(
             Code::UnsupportedMediaType,
             "the body of a DELETE is the data of one event: post several to /events/{topic}?end",
         )),
-        _ => Ok(()),
     }
 }
 

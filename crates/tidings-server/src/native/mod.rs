@@ -15,6 +15,7 @@
 
 mod accept;
 mod batch;
+mod body_form;
 mod bounds;
 mod end;
 mod end_block;
@@ -36,7 +37,7 @@ use http::header;
 use http::request::Parts;
 use tidings_http::answer::Answer;
 use tidings_http::auth::Caller;
-use tidings_http::body::{self, RequestBody};
+use tidings_http::body::RequestBody;
 use tidings_http::meter::Meter;
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::{self, Plus, Query};
@@ -45,6 +46,7 @@ use tidings_http::state::State;
 use tidings_hub::{Interest, Matcher, Topic};
 
 use accept::Face;
+use body_form::BodyForm;
 
 /// `GET /events` and `GET /events/{topic}`.
 pub(crate) async fn read(
@@ -82,15 +84,13 @@ pub(crate) async fn write(
     topic: Option<&str>,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    match (body::media_type(&parts.headers).as_str(), topic) {
-        ("application/x-ndjson" | "application/ndjson" | "application/jsonl", topic) => {
-            batch::publish(state, bounds, parts, topic, body).await
-        }
-        ("text/event-stream", Some(topic)) => {
+    match (BodyForm::of(&parts.headers), topic) {
+        (BodyForm::Lines, topic) => batch::publish(state, bounds, parts, topic, body).await,
+        (BodyForm::Events, Some(topic)) => {
             event_stream::publish(state, bounds, parts, topic, body).await
         }
-        (_, Some(topic)) => publish::publish(state, parts, topic, body).await,
-        (_, None) => Err(Problem::new(
+        (BodyForm::One, Some(topic)) => publish::publish(state, parts, topic, body).await,
+        (BodyForm::One | BodyForm::Events, None) => Err(Problem::new(
             Code::UnsupportedMediaType,
             "post one event to /events/{topic}, or a batch as `application/x-ndjson`",
         )),

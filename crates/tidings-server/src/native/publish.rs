@@ -1,7 +1,7 @@
 //! `POST /events/{topic}`: the body as one event.
 
 use http::request::Parts;
-use tidings_engine::OpenWill;
+use tidings_engine::{OpenWill, Run};
 use tidings_http::answer::{self, Answer};
 use tidings_http::body::RequestBody;
 use tidings_http::problem::Problem;
@@ -45,7 +45,11 @@ pub(super) async fn publish(
     drafts.extend(will.as_ref().map(OpenWill::crossed_out));
     let appended = match terms.begins {
         false => state.publish(caller.share(), drafts).await,
-        true => state.publish_first(caller.share(), drafts).await,
+        true => {
+            let run = Run { topic: None, begins: true };
+            let first = state.engine_for(caller.share()).publish_stream(run);
+            state.publish_whole(&first, drafts).await
+        }
     };
     let appended = appended.map_err(|error| store_problem::not_published(&error));
     run_terms::settle(will, appended.as_ref().err());

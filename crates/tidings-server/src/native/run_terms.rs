@@ -45,7 +45,7 @@ impl<'a> RunTerms<'a> {
     ///
     /// A 400 for any other `If-None-Match`, or a flag with a value.
     pub(super) fn take(query: &mut Query<'a>, headers: &HeaderMap) -> Result<Self, Problem> {
-        let (begins, ends) = (begins(headers)?, flag(query, "end")?);
+        let (begins, ends) = (begins(headers)?, query.flag("end")?);
         let will = WillTerms::take(query)?;
         if will.is_some() && !ends {
             let detail = "add `end`: a last will is for a topic that ends with the body";
@@ -172,15 +172,4 @@ fn begins(headers: &HeaderMap) -> Result<bool, Problem> {
 
 fn precondition(detail: &'static str) -> Problem {
     Problem::new(Code::InvalidParameter, detail).with("header", "If-None-Match")
-}
-
-/// Whether the query has this parameter, which has no value.
-fn flag(query: &mut Query<'_>, name: &str) -> Result<bool, Problem> {
-    match query.take(name)?.as_deref() {
-        None => Ok(false),
-        Some("") => Ok(true),
-        Some(_) => {
-            Err(query::bad_value(name, format!("write `{name}` without a value: `?{name}`")))
-        }
-    }
 }

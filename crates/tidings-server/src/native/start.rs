@@ -32,7 +32,7 @@ pub(super) fn cursor(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Optio
 }
 
 /// How clients spell the last event id in a query.
-const CURSORS: [&str; 3] = ["lastEventId", "last_event_id", "lastEventID"];
+pub(super) const CURSORS: [&str; 3] = ["lastEventId", "last_event_id", "lastEventID"];
 
 /// Takes out of a query where to start; `None` if it does not say.
 ///

@@ -7,30 +7,19 @@
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::Query;
 
-/// The parameters of a stream.
-const KNOWN: [&str; 12] = [
-    "topic",
-    "from",
-    "last",
-    "since",
-    "after",
-    "if",
-    "plain",
-    "envelope",
-    "token",
-    "lastEventId",
-    "last_event_id",
-    "lastEventID",
-];
+use super::start;
+
+/// Parameters that streams have as pages of history do, beside the spellings of the last event id.
+const OF_BOTH: [&str; 6] = ["topic", "from", "last", "since", "after", "token"];
+
+/// Parameters that only streams have.
+const OF_STREAMS: [&str; 3] = ["if", "plain", "envelope"];
 
 /// Parameters of the same URL where it is read as JSON.
 const OF_HISTORY: [&str; 2] = ["limit", "wait"];
 
 /// What known clients add.
 const OF_CLIENTS: [&str; 4] = ["_", "datastar", "stream_mode", "cancel_on_disconnect"];
-
-/// Parameters that only streams have.
-const OF_STREAMS: [&str; 3] = ["if", "plain", "envelope"];
 
 /// Whether a query asks for what only an event stream can be.
 pub(super) fn is_of_stream(query: Option<&str>) -> bool {
@@ -55,7 +44,8 @@ pub(super) fn finish(query: Query<'_>) -> Result<(), Problem> {
                 format!("`{name}` is for pages of history: ask for `Accept: application/json`");
             return refused(detail);
         }
-        if let Some(meant) = KNOWN.into_iter().find(|known| is_slip(name, known)) {
+        let mut known = OF_BOTH.iter().chain(&OF_STREAMS).chain(&start::CURSORS);
+        if let Some(meant) = known.find(|known| is_slip(name, known)) {
             let detail =
                 format!("there is no parameter `{}` here; `{meant}` is one", name.escape_debug());
             return refused(detail);
