@@ -186,7 +186,7 @@ impl Writer {
                 batch.blocks.push((block.start(), 0));
                 block
             });
-            record::encode(&draft, &mut self.buffer);
+            record::encode_draft(&draft, &mut self.buffer);
             block.count_record();
             batch.blocks.last_mut().expect("one is open").1 += 1;
             let record = Record::new(draft, position, time);

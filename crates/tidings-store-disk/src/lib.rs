@@ -80,6 +80,7 @@ use tidings_hub::{
 pub use backup::{BackupError, backup};
 pub use config::{DiskConfig, Durability};
 pub use error::OpenError;
+pub use record::{decode_drafts, encode_draft};
 pub use restore::{RestoreError, Restored, restore};
 
 use crate::append::Writer;

@@ -24,8 +24,12 @@ const PUBLIC: u8 = 128;
 /// for kinds that [`ENDS_TOPIC`] cannot express.
 const MORE: u8 = PRIVATE | PUBLIC;
 
-/// Appends `draft` to `buffer`.
-pub(crate) fn encode(draft: &Draft, buffer: &mut Vec<u8>) {
+/// Appends `draft` to `buffer`, in the form in which the log stores it.
+///
+/// # Panics
+///
+/// If it takes 4 GiB.
+pub fn encode_draft(draft: &Draft, buffer: &mut Vec<u8>) {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
     let more = more_flags(draft);
@@ -97,6 +101,21 @@ fn read_more_flags(byte: u8) -> Option<(Visibility, Kind)> {
         _ => return None,
     };
     Some((visibility, kind))
+}
+
+/// The drafts that [`encode_draft`] made into `bytes`, one after the other. `None` if anything else
+/// did.
+pub fn decode_drafts(mut bytes: &[u8]) -> Option<Vec<Draft>> {
+    let mut texts = TopicTexts::default();
+    let mut drafts = Vec::new();
+    while !bytes.is_empty() {
+        let (view, rest) = split(bytes)?;
+        let mut draft = view.head(&mut texts)?;
+        draft.data = view.data()?.into();
+        drafts.push(draft);
+        bytes = rest;
+    }
+    Some(drafts)
 }
 
 /// The record at the beginning of `body`, and the bytes after it. `None` if the bytes are not a
@@ -317,7 +336,7 @@ mod tests {
         fn a_written_record_reads_back(drafts in proptest::collection::vec(draft(), 1..5)) {
             let mut buffer = Vec::new();
             for draft in &drafts {
-                encode(draft, &mut buffer);
+                encode_draft(draft, &mut buffer);
             }
             let mut rest = &buffer[..];
             let mut topics = TopicTexts::default();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::tree;
 
 /// A package, and those of ours that it may depend on. Whatever is not here may not be.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("tidings-codec", &[]),
     ("tidings-web", &[]),
     ("tidings-bench", &[]),
@@ -17,6 +17,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("tidings-doctor", &["tidings-client"]),
     ("tidings-engine", &["tidings-hub"]),
     ("tidings-store-disk", &["tidings-hub"]),
+    ("tidings-store-shared", &["tidings-hub", "tidings-store-disk"]),
     ("tidings-http", &["tidings-codec", "tidings-hub", "tidings-engine"]),
     ("tidings-mercure", &["tidings-codec", "tidings-hub", "tidings-engine", "tidings-http"]),
     (
@@ -54,6 +55,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "tidings-hub",
             "tidings-server",
             "tidings-store-disk",
+            "tidings-store-shared",
             "tidings-web",
         ],
     ),
