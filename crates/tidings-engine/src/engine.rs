@@ -1,5 +1,5 @@
-mod look;
 mod publish;
+mod status;
 mod will;
 
 use std::fmt;
@@ -36,14 +36,14 @@ use crate::rejection::Rejection;
 use crate::replay::Replay;
 use crate::seat::ConnectionInfo;
 use crate::sink::{BodyPipe, SubscriberBody};
-use crate::subscription::{Attachment, Opening};
+use crate::subscription::{PendingSubscription, SubscribeOptions};
 use crate::sys::{self, Poller};
 use crate::topic_share::TopicShare;
 use crate::wills::Wills;
 use crate::worker::{Worker, WorkerContext};
 
-pub use look::{Latencies, Status};
 pub use publish::{PublishStream, Run};
+pub use status::{Latencies, Status};
 pub use will::OpenWill;
 
 /// The configuration of an engine, fixed at the start.
@@ -239,12 +239,16 @@ impl Engine {
         }
     }
 
-    /// Finds where a subscriber starts, and reserves a place for it until the opening is dropped.
+    /// Finds where a subscriber starts, and reserves a place for it until what this returns is dropped.
     ///
     /// # Errors
     ///
     /// [`OpenError`]: no room, ended, or the store cannot be read.
-    pub async fn open(&self, interest: Interest, start: Start) -> Result<Opening, OpenError> {
+    pub async fn open(
+        &self,
+        interest: Interest,
+        start: Start,
+    ) -> Result<PendingSubscription, OpenError> {
         let permit = self.inner.counters.admit(self.inner.config.subscribers_max);
         let permit = permit.map_err(OpenError::Rejected)?;
         if !self.inner.admission.admit(self.inner.clock.now_ns()) {
@@ -266,7 +270,7 @@ impl Engine {
         let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
         let connection = ConnectionId { run: self.inner.run(), number };
         let from_the_oldest = position < first;
-        let opening = Opening {
+        let pending = PendingSubscription {
             interest,
             position,
             outcome,
@@ -276,7 +280,7 @@ impl Engine {
             ended,
             permit,
         };
-        Ok(opening)
+        Ok(pending)
     }
 
     /// Whether [`attach_socket`](Self::attach_socket) may be used.
@@ -289,38 +293,38 @@ impl Engine {
     /// chunks.
     pub fn attach_socket(
         &self,
-        opening: Opening,
-        attachment: Attachment,
+        pending: PendingSubscription,
+        options: SubscribeOptions,
         head: Vec<u8>,
         socket: TcpStream,
     ) {
-        self.attach_wire(opening, attachment, head, WayOut::Socket(socket));
+        self.attach_wire(pending, options, head, WayOut::Socket(socket));
     }
 
     /// The same for a connection under TLS, whose handshake is over: the worker seals what it
     /// writes.
     pub fn attach_tls_socket(
         &self,
-        opening: Opening,
-        attachment: Attachment,
+        pending: PendingSubscription,
+        options: SubscribeOptions,
         head: Vec<u8>,
         socket: TcpStream,
         tls: Box<ServerConnection>,
     ) {
-        self.attach_wire(opening, attachment, head, WayOut::Tls(socket, tls));
+        self.attach_wire(pending, options, head, WayOut::Tls(socket, tls));
     }
 
     fn attach_wire(
         &self,
-        opening: Opening,
-        attachment: Attachment,
+        pending: PendingSubscription,
+        options: SubscribeOptions,
         head: Vec<u8>,
         way_out: WayOut,
     ) {
         let mut first = head;
-        Framing::Chunked.wrap(&mut first, &attachment.preface);
-        let mailbox = self.choose_shard(opening.connection);
-        self.attach(mailbox, opening, attachment, Framing::Chunked, first, way_out);
+        Framing::Chunked.wrap(&mut first, &options.preface);
+        let mailbox = self.choose_shard(pending.connection);
+        self.attach(mailbox, pending, options, Framing::Chunked, first, way_out);
     }
 
     /// Makes a response body that a worker feeds, for connections that are framed elsewhere. It is
@@ -328,14 +332,14 @@ impl Engine {
     /// counted.
     pub async fn attach_body(
         &self,
-        opening: Opening,
-        mut attachment: Attachment,
+        pending: PendingSubscription,
+        mut options: SubscribeOptions,
     ) -> SubscriberBody {
-        let mailbox = self.choose_shard(opening.connection);
+        let mailbox = self.choose_shard(pending.connection);
         let (pipe, body) = BodyPipe::new(Arc::<Mailbox>::clone(mailbox));
-        let first = std::mem::take(&mut attachment.preface);
+        let first = std::mem::take(&mut options.preface);
         let way_out = WayOut::Body(pipe);
-        self.attach(mailbox, opening, attachment, Framing::Plain, first, way_out);
+        self.attach(mailbox, pending, options, Framing::Plain, first, way_out);
         body.seated().await;
         body
     }
@@ -343,33 +347,33 @@ impl Engine {
     fn attach(
         &self,
         mailbox: &Mailbox,
-        opening: Opening,
-        attachment: Attachment,
+        pending: PendingSubscription,
+        options: SubscribeOptions,
         framing: Framing,
         first: Vec<u8>,
         way_out: WayOut,
     ) {
         let attach = Attach {
-            interest: opening.interest,
+            interest: pending.interest,
             form: StreamForm {
                 framing,
-                control_style: attachment.control_style,
-                event_form: attachment.event_form,
+                control_style: options.control_style,
+                event_form: options.event_form,
             },
-            audience: attachment.audience,
-            position: opening.position,
-            ended: opening.ended,
+            audience: options.audience,
+            position: pending.position,
+            ended: pending.ended,
             first,
-            expires_ms: attachment.expires.map(|moment| self.inner.clock.at(moment)),
+            expires_ms: options.expires.map(|moment| self.inner.clock.at(moment)),
         };
         let info = ConnectionInfo {
-            number: opening.connection.number,
-            started: opening.position,
+            number: pending.connection.number,
+            started: pending.position,
             since_s: (self.inner.clock.now_ms() / 1000).try_into().unwrap_or(u32::MAX),
-            began: Began::from(&opening.outcome),
+            began: Began::from(&pending.outcome),
         };
         let newcomer =
-            Newcomer { attach, way_out, info, permit: opening.permit, hook: attachment.hook };
+            Newcomer { attach, way_out, info, permit: pending.permit, hook: options.hook };
         mailbox.post(Message::Attach(Box::new(newcomer)));
     }
 

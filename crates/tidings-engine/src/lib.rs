@@ -47,7 +47,7 @@ pub use histogram::Durations;
 pub use hook::SubscriberHook;
 pub use rejection::Rejection;
 pub use sink::{BrokenOff, SubscriberBody};
-pub use subscription::{Attachment, Opening};
+pub use subscription::{PendingSubscription, SubscribeOptions};
 pub use topic_share::TopicShare;
 pub use wills::LastWill;
 

@@ -9,7 +9,7 @@ use crate::hook::SubscriberHook;
 /// A subscription whose start has been found: what to tell the subscriber, and the place held for
 /// it.
 #[derive(Debug)]
-pub struct Opening {
+pub struct PendingSubscription {
     /// What is wanted.
     pub interest: Interest,
     /// Position after which events are delivered.
@@ -28,7 +28,7 @@ pub struct Opening {
     pub(crate) permit: Permit,
 }
 
-impl Opening {
+impl PendingSubscription {
     /// Whether everything that is there will be sent.
     pub fn is_from_the_oldest(&self) -> bool {
         self.from_the_oldest
@@ -42,9 +42,9 @@ impl Opening {
     }
 }
 
-/// A subscriber's settings besides its [`Opening`].
+/// A subscriber's settings besides its [`PendingSubscription`].
 #[derive(Debug)]
-pub struct Attachment {
+pub struct SubscribeOptions {
     /// How to speak to it.
     pub control_style: ControlStyle,
     /// How the publishers' events are encoded.

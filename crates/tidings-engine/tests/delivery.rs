@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod attachment;
+mod subscribe_options;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use attachment::attachment;
 use http_body::Body;
+use subscribe_options::subscribe_options;
 use tidings_engine::{
-    Attachment, Engine, EngineConfig, OpenError, Rejection, SubscriberBody, SubscriberHook, Verdict,
+    Engine, EngineConfig, OpenError, Rejection, SubscribeOptions, SubscriberBody, SubscriberHook,
+    Verdict,
 };
 use tidings_hub::{
     CloseReason, Draft, Epoch, Interest, Kind, Matcher, MemoryStore, Notice, StandingState, Start,
@@ -39,8 +40,8 @@ fn draft(topic: &str, data: &str) -> Draft {
     Draft::new(Topic::new(topic).unwrap(), data)
 }
 
-fn greeting() -> Attachment {
-    Attachment { preface: b": hi\n\n".to_vec(), ..attachment() }
+fn greeting() -> SubscribeOptions {
+    SubscribeOptions { preface: b": hi\n\n".to_vec(), ..subscribe_options() }
 }
 
 /// A connection whose server side was handed to the engine.
@@ -49,8 +50,8 @@ async fn socket_subscriber(engine: &Engine, topics: &str, start: Start) -> TcpSt
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let (server, _) = listener.accept().unwrap();
-    let opening = engine.open(interest(topics), start).await.unwrap();
-    engine.attach_socket(opening, greeting(), b"HEAD\r\n\r\n".to_vec(), server);
+    let pending = engine.open(interest(topics), start).await.unwrap();
+    engine.attach_socket(pending, greeting(), b"HEAD\r\n\r\n".to_vec(), server);
     client
 }
 
@@ -113,8 +114,8 @@ async fn both_sinks_carry_the_same_bytes() {
     let engine = engine(config());
     engine.publish(vec![draft("a", "before")]).await.unwrap();
     let mut client = socket_subscriber(&engine, "a", Start::Earliest).await;
-    let opening = engine.open(interest("a"), Start::Earliest).await.unwrap();
-    let mut body = engine.attach_body(opening, greeting()).await;
+    let pending = engine.open(interest("a"), Start::Earliest).await.unwrap();
+    let mut body = engine.attach_body(pending, greeting()).await;
     let large = "x\n".repeat(200_000);
     for data in ["one", "two\nlines", "", &large, "last"] {
         engine.publish(vec![draft("a", data), draft("b", "unwanted")]).await.unwrap();
@@ -176,9 +177,9 @@ async fn a_body_is_there_once_its_subscriber_is_listed() {
     let engine = engine(config());
     let listed = Arc::new(AtomicBool::new(false));
     let hook: Box<dyn SubscriberHook> = Box::new(SlowList(Arc::clone(&listed)));
-    let opening = engine.open(interest("a"), Start::Live).await.unwrap();
-    let attachment = Attachment { hook: Some(hook), ..greeting() };
-    let _body = engine.attach_body(opening, attachment).await;
+    let pending = engine.open(interest("a"), Start::Live).await.unwrap();
+    let options = SubscribeOptions { hook: Some(hook), ..greeting() };
+    let _body = engine.attach_body(pending, options).await;
     assert!(listed.load(Ordering::SeqCst));
     engine.stop().await;
 }
@@ -189,8 +190,8 @@ async fn who_leaves_is_noticed_and_forgotten() {
     let gone = socket_subscriber(&engine, "a", Start::Live).await;
     let closed = socket_subscriber(&engine, "a", Start::Live).await;
     let mut chatty = socket_subscriber(&engine, "a", Start::Live).await;
-    let opening = engine.open(interest("a"), Start::Live).await.unwrap();
-    let body = engine.attach_body(opening, greeting()).await;
+    let pending = engine.open(interest("a"), Start::Live).await.unwrap();
+    let body = engine.attach_body(pending, greeting()).await;
     until(|| engine.status().subscribers == 4).await;
     // Something must have come that can be left unread.
     let gone = tokio::task::spawn_blocking(move || gone.peek(&mut [0]).map(|_| gone));
@@ -319,9 +320,9 @@ async fn an_operator_sees_who_is_there_how_far_they_are_and_why_they_went() {
     let engine = engine(config());
     engine.publish(vec![draft("a", "before")]).await.unwrap();
     let mut live = socket_subscriber(&engine, "a", Start::Live).await;
-    let opening = engine.open(interest("*"), Start::Earliest).await.unwrap();
-    let (id, unknown) = (opening.connection, "0-ffff".parse().unwrap());
-    let mut body = engine.attach_body(opening, greeting()).await;
+    let pending = engine.open(interest("*"), Start::Earliest).await.unwrap();
+    let (id, unknown) = (pending.connection, "0-ffff".parse().unwrap());
+    let mut body = engine.attach_body(pending, greeting()).await;
     until(|| engine.status().subscribers == 2).await;
     engine.publish(vec![draft("a", "one"), draft("b/c", "unwanted")]).await.unwrap();
     read_body(&mut body, |text| text.ends_with("data: one\n\n")).await;

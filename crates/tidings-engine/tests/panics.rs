@@ -4,18 +4,18 @@
 
 mod hooked_log;
 
-mod attachment;
+mod subscribe_options;
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use attachment::attachment;
 use hooked_log::{Call, HookedLog};
 use http_body::Body;
+use subscribe_options::subscribe_options;
 use tidings_engine::{
-    Attachment, Engine, EngineConfig, OpenError, PublishError, Rejection, SubscriberBody,
+    Engine, EngineConfig, OpenError, PublishError, Rejection, SubscribeOptions, SubscriberBody,
     SubscriberHook,
 };
 use tidings_hub::{Draft, Interest, Matcher, Notice, Position, Start, Topic};
@@ -38,9 +38,9 @@ async fn subscribe(
     hook: Option<Box<dyn SubscriberHook>>,
 ) -> SubscriberBody {
     let interest = Interest::new(vec![Matcher::All], Vec::new());
-    let opening = engine.open(interest, start).await.unwrap();
-    let attachment = Attachment { hook, ..attachment() };
-    engine.attach_body(opening, attachment).await
+    let pending = engine.open(interest, start).await.unwrap();
+    let options = SubscribeOptions { hook, ..subscribe_options() };
+    engine.attach_body(pending, options).await
 }
 
 /// Reads until the body ends, well or not.
@@ -125,7 +125,7 @@ async fn subscribers_of_a_worker_that_panicked_are_cut_off_and_none_waits_for_a_
         assert_eq!(&*engine.thread_panicked().await, "worker-0");
         end(seated).await;
         end(trapped).await;
-        end(engine.attach_body(late, attachment()).await).await;
+        end(engine.attach_body(late, subscribe_options()).await).await;
         assert_eq!(engine.status().subscribers, 0, "every place is free again");
         nobody_waits(&engine).await;
     })

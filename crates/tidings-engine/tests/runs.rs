@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod attachment;
+mod subscribe_options;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use attachment::attachment;
 use http_body::Body;
+use subscribe_options::subscribe_options;
 use tidings_engine::{
     Engine, EngineConfig, OpenError, PublishError, PublishStream, Run, SubscriberBody,
 };
@@ -47,8 +47,8 @@ fn interest(name: &str) -> Interest {
 }
 
 async fn subscribe(engine: &Engine, name: &str, start: Start) -> SubscriberBody {
-    let opening = engine.open(interest(name), start).await.unwrap();
-    engine.attach_body(opening, attachment()).await
+    let pending = engine.open(interest(name), start).await.unwrap();
+    engine.attach_body(pending, subscribe_options()).await
 }
 
 /// Everything that comes until the stream ends.

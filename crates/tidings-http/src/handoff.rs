@@ -59,12 +59,12 @@ impl Slot {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(stream) = stream else { return };
         let head = stream.http1_head();
-        let Stream { mut opening, attachment, .. } = *stream;
-        opening.hold(place);
+        let Stream { mut pending, options, .. } = *stream;
+        pending.hold(place);
         match socket.into_wire() {
-            Ok(Wire::Plain(socket)) => engine.attach_socket(opening, attachment, head, socket),
+            Ok(Wire::Plain(socket)) => engine.attach_socket(pending, options, head, socket),
             Ok(Wire::Tls(socket, tls)) => {
-                engine.attach_tls_socket(opening, attachment, head, socket, tls);
+                engine.attach_tls_socket(pending, options, head, socket, tls);
             }
             Err(error) => tracing::warn!(%error, "cannot hand over a socket"),
         }

@@ -7,7 +7,7 @@
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
-use tidings_engine::{Attachment, OpenError, Opening, Rejection};
+use tidings_engine::{OpenError, PendingSubscription, Rejection, SubscribeOptions};
 use tidings_hub::{Interest, Start};
 
 use crate::answer::{self, Answer};
@@ -24,7 +24,7 @@ pub trait StreamFace: Send {
     /// The headers of every stream, of the answer to `HEAD`, and of a rejection.
     fn headers(&self) -> HeaderMap;
 
-    /// What the stream of `opening` begins with, and what becomes of it. It may add `headers`.
+    /// What the stream of `pending` begins with, and what becomes of it. It may add `headers`.
     ///
     /// # Errors
     ///
@@ -32,9 +32,9 @@ pub trait StreamFace: Send {
     fn begin(
         self,
         state: &State,
-        opening: &Opening,
+        pending: &PendingSubscription,
         headers: &mut HeaderMap,
-    ) -> Result<Attachment, Box<Response>>;
+    ) -> Result<SubscribeOptions, Box<Response>>;
 
     /// The bytes of a stream that has no room for `reason`: they tell its client to come back in
     /// `retry_ms` milliseconds. It may add `headers`.
@@ -86,16 +86,16 @@ pub async fn open_stream<F: StreamFace>(
         Ok(place) => place,
         Err(reason) => return rejected(reason),
     };
-    let mut opening = match state.engine().open(interest, start).await {
-        Ok(opening) => opening,
+    let mut pending = match state.engine().open(interest, start).await {
+        Ok(pending) => pending,
         Err(OpenError::Rejected(reason)) => return rejected(reason),
         Err(OpenError::Ended) => return Ok(Answer::Response(face.ended(state))),
         Err(error) => return Err(error),
     };
-    opening.hold(place);
+    pending.hold(place);
     let mut headers = face.headers();
-    Ok(match face.begin(state, &opening, &mut headers) {
-        Ok(attachment) => Answer::Stream(Box::new(Stream { opening, attachment, headers })),
+    Ok(match face.begin(state, &pending, &mut headers) {
+        Ok(options) => Answer::Stream(Box::new(Stream { pending, options, headers })),
         Err(response) => Answer::Response(*response),
     })
 }

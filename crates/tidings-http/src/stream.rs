@@ -2,7 +2,7 @@
 
 use http::Version;
 use http::header::{self, HeaderMap, HeaderValue};
-use tidings_engine::{Attachment, Engine, Opening};
+use tidings_engine::{Engine, PendingSubscription, SubscribeOptions};
 
 use crate::headers::TIDINGS_CONNECTION;
 use crate::response_body::{Body, Response};
@@ -10,9 +10,9 @@ use crate::response_body::{Body, Response};
 /// An event stream about to begin.
 pub struct Stream {
     /// The subscription that the engine has opened.
-    pub opening: Opening,
+    pub pending: PendingSubscription,
     /// How the engine speaks to the subscriber.
-    pub attachment: Attachment,
+    pub options: SubscribeOptions,
     /// The response's headers, without those that belong to one connection.
     pub headers: HeaderMap,
 }
@@ -20,7 +20,7 @@ pub struct Stream {
 impl Stream {
     /// Adds the headers about the connection: its name, and what HTTP/1.1 says of it.
     pub(crate) fn add_connection(&mut self, option: Option<HeaderValue>) {
-        let name = self.opening.connection.to_string();
+        let name = self.pending.connection.to_string();
         let name = HeaderValue::try_from(name).expect("hexadecimal digits and a hyphen");
         self.headers.insert(TIDINGS_CONNECTION, name);
         if let Some(option) = option {
@@ -30,7 +30,7 @@ impl Stream {
 
     /// The response for a connection that somebody else writes.
     pub(crate) async fn into_response(self, engine: &Engine) -> Response {
-        let body = engine.attach_body(self.opening, self.attachment).await;
+        let body = engine.attach_body(self.pending, self.options).await;
         let mut response = http::Response::new(Body::stream(body));
         *response.headers_mut() = self.headers;
         response

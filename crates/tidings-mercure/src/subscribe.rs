@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use tidings_codec::encode;
-use tidings_engine::{Attachment, Opening, Rejection};
+use tidings_engine::{PendingSubscription, Rejection, SubscribeOptions};
 use tidings_http::answer::Answer;
 use tidings_http::body::{self, RequestBody};
 use tidings_http::headers::LAST_EVENT_ID;
@@ -85,19 +85,19 @@ impl StreamFace for MercureStream<'_> {
     fn begin(
         self,
         state: &State,
-        opening: &Opening,
+        pending: &PendingSubscription,
         headers: &mut HeaderMap,
-    ) -> Result<Attachment, Box<Response>> {
+    ) -> Result<SubscribeOptions, Box<Response>> {
         let Self { context, caller, resume, place, subscriptions } = self;
-        if let Some(place) = resume.answer(state, &place, opening) {
+        if let Some(place) = resume.answer(state, &place, pending) {
             headers.insert(LAST_EVENT_ID, place.clone());
             headers.insert(MERCURE_LAST_EVENT_ID, place);
         }
         let dialect = caller.dialect;
         let has_presence = context.mercure.config().subscriptions;
-        let missed = place.missed(opening).map(|since| (since, dialect, opening.interest.clone()));
+        let missed = place.missed(pending).map(|since| (since, dialect, pending.interest.clone()));
         let member = || context.mercure.presence.member(state.engine(), subscriptions, missed);
-        Ok(Attachment {
+        Ok(SubscribeOptions {
             control_style: ControlStyle::Comments,
             event_form: EventForm::AsPublished,
             // So that there are bytes at once.
@@ -274,15 +274,20 @@ impl Resume {
 
     /// The id of the event before the first one that will be sent. If it is not the one asked for,
     /// the client knows that it may have lost some.
-    fn answer(&self, state: &State, place: &Place, opening: &Opening) -> Option<HeaderValue> {
+    fn answer(
+        &self,
+        state: &State,
+        place: &Place,
+        pending: &PendingSubscription,
+    ) -> Option<HeaderValue> {
         let earliest = HeaderValue::from_static(EARLIEST);
-        let here = || match opening.position {
+        let here = || match pending.position {
             Position::ZERO => EARLIEST.to_owned(),
             position => position.event_id(state.engine().epoch()).to_string(),
         };
-        let place = match (self, &opening.outcome) {
+        let place = match (self, &pending.outcome) {
             (Self::No, _) => return None,
-            (_, Outcome::Reset { .. }) if opening.is_from_the_oldest() => return Some(earliest),
+            (_, Outcome::Reset { .. }) if pending.is_from_the_oldest() => return Some(earliest),
             (_, Outcome::Reset { .. }) => here(),
             (Self::Nowhere, _) => here(),
             (Self::After(id), _) => match place {
@@ -319,11 +324,11 @@ impl Place {
     }
 
     /// The subscription events that are missed.
-    fn missed(&self, opening: &Opening) -> Option<Since> {
+    fn missed(&self, pending: &PendingSubscription) -> Option<Since> {
         match self {
             Self::Here => None,
             Self::After { notice: Some(Some(number)), .. } => Some(Since::Notice(*number)),
-            Self::Earliest | Self::After { .. } => Some(Since::Place(opening.position)),
+            Self::Earliest | Self::After { .. } => Some(Since::Place(pending.position)),
         }
     }
 }

@@ -45,8 +45,8 @@ pub async fn request(
         span.record("otel.status_code", "ERROR");
     }
     if let Answer::Stream(stream) = &answer {
-        span.record("tidings.resume", stream.opening.outcome.name());
-        span.record("tidings.connection", display(&stream.opening.connection));
+        span.record("tidings.resume", stream.pending.outcome.name());
+        span.record("tidings.connection", display(&stream.pending.connection));
     }
     answer
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
-use tidings_engine::{Attachment, Engine, OpenError, Opening, Rejection};
+use tidings_engine::{Engine, OpenError, PendingSubscription, Rejection, SubscribeOptions};
 use tidings_http::answer::{self, Answer};
 use tidings_http::clock::jittered_ms;
 use tidings_http::headers::TIDINGS_RESUME;
@@ -98,17 +98,17 @@ impl StreamFace for NativeStream {
     fn begin(
         self,
         state: &State,
-        opening: &Opening,
+        pending: &PendingSubscription,
         headers: &mut HeaderMap,
-    ) -> Result<Attachment, Box<Response>> {
-        let name = HeaderValue::from_static(opening.outcome.name());
-        let preface = preface(state, opening, self.options).map_err(|problem| {
+    ) -> Result<SubscribeOptions, Box<Response>> {
+        let name = HeaderValue::from_static(pending.outcome.name());
+        let preface = preface(state, pending, self.options).map_err(|problem| {
             let mut response = problem.into_response();
             response.headers_mut().insert(TIDINGS_RESUME, name.clone());
             Box::new(response)
         })?;
         headers.insert(TIDINGS_RESUME, name);
-        Ok(Attachment {
+        Ok(SubscribeOptions {
             control_style: self.options.control_style(),
             event_form: self.options.event_form(),
             preface,
@@ -144,9 +144,13 @@ impl StreamFace for NativeStream {
 /// # Errors
 ///
 /// A 410 if events are lost for a reader that wants no word of the hub's own.
-fn preface(state: &State, opening: &Opening, options: StreamOptions) -> Result<Vec<u8>, Problem> {
+fn preface(
+    state: &State,
+    pending: &PendingSubscription,
+    options: StreamOptions,
+) -> Result<Vec<u8>, Problem> {
     let retry_ms = jittered_ms(state.config().retry);
-    let reset = match &opening.outcome {
+    let reset = match &pending.outcome {
         Outcome::Reset { reason, requested } => Some((*reason, requested)),
         Outcome::Live | Outcome::Resumed => None,
     };
@@ -159,15 +163,15 @@ fn preface(state: &State, opening: &Opening, options: StreamOptions) -> Result<V
             )
             .with("reason", reason.name())
             .with("requested", requested.as_str())
-            .with("first", opening.first_id.as_str())),
+            .with("first", pending.first_id.as_str())),
         };
     }
     let mut preface = Vec::with_capacity(256);
-    let id = opening.position.event_id(state.engine().epoch());
+    let id = pending.position.event_id(state.engine().epoch());
     // Before a reset it sets no id: a reader that is cut between the two asks again as it did.
     opening_block(&mut preface, reset.is_none().then_some(&id), retry_ms);
     if let Some((reason, requested)) = reset {
-        Reset { reason, requested, first: &opening.first_id, id: &id }.encode(&mut preface);
+        Reset { reason, requested, first: &pending.first_id, id: &id }.encode(&mut preface);
     }
     Ok(preface)
 }
