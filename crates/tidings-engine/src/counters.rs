@@ -46,7 +46,7 @@ impl Counters {
     }
 
     /// A worker serves one more, by its socket if `direct`.
-    pub(crate) fn seated(&self, direct: bool) {
+    pub(crate) fn attached(&self, direct: bool) {
         self.sinks[usize::from(!direct)].fetch_add(1, Ordering::Relaxed);
     }
 

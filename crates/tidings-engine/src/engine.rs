@@ -3,6 +3,7 @@ mod status;
 mod will;
 
 use std::fmt;
+use std::io;
 use std::net::TcpStream;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Attach, Epoch, Framing, Interest, Log, Notice, Page, Position, ReadError, ReadQuery, Resolved,
+    Attach, Epoch, Interest, Log, Notice, Page, Position, ReadError, ReadQuery, Resolved,
     ShardConfig, Start, StreamForm, Topic, TopicState,
 };
 use tokio::sync::{Semaphore, watch};
@@ -30,13 +31,13 @@ use crate::limits::{
 };
 use crate::mailbox::Mailbox;
 use crate::message::Message;
-use crate::message::{Newcomer, WayOut};
 use crate::on_panic::OnPanic;
+use crate::pending_subscription::PendingSubscription;
 use crate::rejection::Rejection;
 use crate::replay::Replay;
-use crate::seat::ConnectionInfo;
-use crate::sink::{BodyPipe, SubscriberBody};
-use crate::subscription::{PendingSubscription, SubscribeOptions};
+use crate::sink::{BodyPipe, Sink, SocketSink, SubscriberBody, TlsSink};
+use crate::subscribe_options::SubscribeOptions;
+use crate::subscription::{ConnectionInfo, Subscription};
 use crate::sys::{self, Poller};
 use crate::topic_share::TopicShare;
 use crate::wills::Wills;
@@ -239,7 +240,7 @@ impl Engine {
         }
     }
 
-    /// Finds where a subscriber starts, and reserves a place for it until what this returns is dropped.
+    /// Finds where a subscriber starts, and reserves a place for it until the result is dropped.
     ///
     /// # Errors
     ///
@@ -270,7 +271,7 @@ impl Engine {
         let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
         let connection = ConnectionId { run: self.inner.run(), number };
         let from_the_oldest = position < first;
-        let pending = PendingSubscription {
+        Ok(PendingSubscription {
             interest,
             position,
             outcome,
@@ -279,8 +280,7 @@ impl Engine {
             from_the_oldest,
             ended,
             permit,
-        };
-        Ok(pending)
+        })
     }
 
     /// Whether [`attach_socket`](Self::attach_socket) may be used.
@@ -298,7 +298,7 @@ impl Engine {
         head: Vec<u8>,
         socket: TcpStream,
     ) {
-        self.attach_wire(pending, options, head, WayOut::Socket(socket));
+        self.attach_wire(pending, options, head, SocketSink::new(socket).map(Sink::Socket));
     }
 
     /// The same for a connection under TLS, whose handshake is over: the worker seals what it
@@ -311,7 +311,7 @@ impl Engine {
         socket: TcpStream,
         tls: Box<ServerConnection>,
     ) {
-        self.attach_wire(pending, options, head, WayOut::Tls(socket, tls));
+        self.attach_wire(pending, options, head, TlsSink::new(socket, *tls).map(Sink::Tls));
     }
 
     fn attach_wire(
@@ -319,40 +319,39 @@ impl Engine {
         pending: PendingSubscription,
         options: SubscribeOptions,
         head: Vec<u8>,
-        way_out: WayOut,
+        sink: io::Result<Sink>,
     ) {
-        let mut first = head;
-        Framing::Chunked.wrap(&mut first, &options.preface);
-        let mailbox = self.choose_shard(pending.connection);
-        self.attach(mailbox, pending, options, Framing::Chunked, first, way_out);
+        match sink {
+            Ok(sink) => self.attach(pending, options, head, sink),
+            Err(error) => tracing::debug!(%error, "a connection broke before it could be served"),
+        }
     }
 
     /// Makes a response body that a worker feeds, for connections that are framed elsewhere. It is
-    /// returned once the subscriber has its seat, so a client that knows it is subscribed is
+    /// returned once the subscriber is attached, so a client that knows it is subscribed is
     /// counted.
     pub async fn attach_body(
         &self,
         pending: PendingSubscription,
-        mut options: SubscribeOptions,
+        options: SubscribeOptions,
     ) -> SubscriberBody {
         let mailbox = self.choose_shard(pending.connection);
         let (pipe, body) = BodyPipe::new(Arc::<Mailbox>::clone(mailbox));
-        let first = std::mem::take(&mut options.preface);
-        let way_out = WayOut::Body(pipe);
-        self.attach(mailbox, pending, options, Framing::Plain, first, way_out);
-        body.seated().await;
+        self.attach(pending, options, Vec::new(), Sink::Body(pipe));
+        body.attached().await;
         body
     }
 
     fn attach(
         &self,
-        mailbox: &Mailbox,
         pending: PendingSubscription,
         options: SubscribeOptions,
-        framing: Framing,
-        first: Vec<u8>,
-        way_out: WayOut,
+        head: Vec<u8>,
+        sink: Sink,
     ) {
+        let framing = sink.framing();
+        let mut first = head;
+        framing.wrap(&mut first, &options.preface);
         let attach = Attach {
             interest: pending.interest,
             form: StreamForm {
@@ -372,9 +371,9 @@ impl Engine {
             since_s: (self.inner.clock.now_ms() / 1000).try_into().unwrap_or(u32::MAX),
             began: Began::from(&pending.outcome),
         };
-        let newcomer =
-            Newcomer { attach, way_out, info, permit: pending.permit, hook: options.hook };
-        mailbox.post(Message::Attach(Box::new(newcomer)));
+        let subscription = Subscription { sink, info, _permit: pending.permit, hook: options.hook };
+        let mailbox = self.choose_shard(pending.connection);
+        mailbox.post(Message::Attach(Box::new((attach, subscription))));
     }
 
     /// Connections differ little in cost and live long, so taking turns is fair enough.

@@ -3,12 +3,12 @@ use std::sync::Arc;
 
 use tidings_hub::Notice;
 
-/// Goes with a subscriber, and is dropped when the subscriber is gone, however that came.
+/// Lives as long as a subscriber, and is dropped when the subscriber is gone, for whatever reason.
 ///
-/// Both happen on the thread that serves the subscriber, between two turns: what is done there must
-/// be short.
+/// Both its method and its `drop` run on the thread that serves the subscriber, between two writes:
+/// they must be short.
 pub trait SubscriberHook: Send + fmt::Debug {
-    /// The subscriber has its seat: what is published, and given notice of, from now on reaches it.
-    /// Returns notices from before that it is to be given too.
+    /// The subscriber is attached: every event and notice from now on reaches it. Returns earlier
+    /// notices that it is to get as well.
     fn arrived(&mut self) -> Vec<Arc<Notice>>;
 }

@@ -29,10 +29,11 @@ pub mod limits;
 mod mailbox;
 mod message;
 mod on_panic;
+mod pending_subscription;
 mod rejection;
 mod replay;
-mod seat;
 mod sink;
+mod subscribe_options;
 mod subscription;
 mod sys;
 mod timings;
@@ -45,9 +46,10 @@ pub use engine::{Engine, EngineConfig, Latencies, OpenWill, PublishStream, Run, 
 pub use error::{OpenError, PublishError, StartError, StreamError};
 pub use histogram::Durations;
 pub use hook::SubscriberHook;
+pub use pending_subscription::PendingSubscription;
 pub use rejection::Rejection;
 pub use sink::{BrokenOff, SubscriberBody};
-pub use subscription::{PendingSubscription, SubscribeOptions};
+pub use subscribe_options::SubscribeOptions;
 pub use topic_share::TopicShare;
 pub use wills::LastWill;
 

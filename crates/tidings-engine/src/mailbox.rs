@@ -71,7 +71,7 @@ impl Mailbox {
     }
 
     /// Closes the box of a worker that has ended: drops its mail, and everything posted from now
-    /// on. Tasks that wait for an answer, or for a seat, learn of the end by that.
+    /// on. Tasks that wait for an answer, or to be attached, learn of the end by that.
     pub(crate) fn close(&self) {
         let left = {
             let mut contents = self.lock();

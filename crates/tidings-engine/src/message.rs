@@ -1,9 +1,7 @@
 //! What is posted to a worker.
 
-use std::net::TcpStream;
 use std::sync::Arc;
 
-use rustls::ServerConnection;
 use tidings_hub::{
     Attach, Backlog, CloseReason, EncodedPage, Notice, ReadError, SubscriberId, Topic,
 };
@@ -11,13 +9,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot::Sender;
 
 use crate::connection::{Connection, ConnectionId};
-use crate::counters::Permit;
-use crate::hook::SubscriberHook;
-use crate::seat::ConnectionInfo;
-use crate::sink::BodyPipe;
+use crate::subscription::Subscription;
 
 pub(crate) enum Message {
-    Attach(Box<Newcomer>),
+    /// A new subscriber.
+    Attach(Box<(Attach, Subscription)>),
     Page(SubscriberId, Result<EncodedPage, ReadError>),
     /// A body has room again.
     Writable(SubscriberId),
@@ -35,21 +31,6 @@ pub(crate) enum Message {
     Stop,
 }
 
-/// A subscriber on its way to its shard.
-pub(crate) struct Newcomer {
-    pub(crate) attach: Attach,
-    pub(crate) way_out: WayOut,
-    pub(crate) info: ConnectionInfo,
-    pub(crate) permit: Permit,
-    pub(crate) hook: Option<Box<dyn SubscriberHook>>,
-}
-
-pub(crate) enum WayOut {
-    Socket(TcpStream),
-    Tls(TcpStream, Box<ServerConnection>),
-    Body(BodyPipe),
-}
-
 /// What can be asked.
 pub(crate) enum Question {
     /// Whether it is there.
@@ -58,7 +39,7 @@ pub(crate) enum Question {
     Subscribers(Arc<[Topic]>, Sender<Vec<u64>>),
     /// The subscribers that are behind, and how far.
     Backlog(Sender<Backlog>),
-    /// What is known of this connection. Costs a look at every seat.
+    /// What is known of this connection. Costs a look at every subscriber.
     Connection(ConnectionId, Sender<Option<Connection>>),
 }
 

@@ -4,9 +4,12 @@ mod body;
 mod socket;
 mod tls;
 
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use tidings_hub::{CloseReason, Farewell};
+use tidings_hub::{CloseReason, Farewell, Framing, SubscriberId};
+
+use crate::sys::{Event, Poller};
 
 pub(crate) use body::{BodyEvents, BodyPipe};
 pub use body::{BrokenOff, SubscriberBody};
@@ -34,6 +37,48 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
+    /// The framing of the bytes it takes.
+    pub(crate) fn framing(&self) -> Framing {
+        match self {
+            Self::Socket(_) | Self::Tls(_) => Framing::Chunked,
+            Self::Body(_) => Framing::Plain,
+        }
+    }
+
+    /// Whether the worker writes the connection itself.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.socket().is_some()
+    }
+
+    /// Address of the peer, which may be a proxy. Bodies do not know it.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.socket()?.peer_addr().ok()
+    }
+
+    /// The subscriber is attached as `id`: from now on its events are reported under that id.
+    pub(crate) fn attached(&self, id: SubscriberId, poller: &Poller) -> Result<(), CloseReason> {
+        let listen = |socket: &TcpStream| {
+            poller.add(socket, id.to_u64()).map_err(|_| CloseReason::PeerReset)
+        };
+        match self {
+            Self::Socket(socket) => listen(socket.socket()),
+            Self::Tls(socket) => listen(socket.socket()),
+            Self::Body(body) => body.attached(id),
+        }
+    }
+
+    /// Reads and sends what `event` says can be; reports whether the peer has ended its side.
+    pub(crate) fn handle_event(&mut self, event: Event) -> Result<Heard, CloseReason> {
+        let heard = if event.readable { self.drain()? } else { Heard::Nothing };
+        if event.broken {
+            return Err(self.broken());
+        }
+        if event.writable {
+            self.flush()?;
+        }
+        Ok(heard)
+    }
+
     /// Takes as many of `bytes` as there is room for now.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, CloseReason> {
         match self {
@@ -44,7 +89,7 @@ impl Sink {
     }
 
     /// Sends bytes that were already taken, when there is room again.
-    pub(crate) fn flush(&mut self) -> Result<(), CloseReason> {
+    fn flush(&mut self) -> Result<(), CloseReason> {
         match self {
             Self::Tls(socket) => socket.flush().map(|_| ()),
             Self::Socket(_) | Self::Body(_) => Ok(()),
@@ -53,7 +98,7 @@ impl Sink {
 
     /// Reads what the peer sent; reports when it has ended its side. Bodies learn of that in other
     /// ways.
-    pub(crate) fn drain(&mut self) -> Result<Heard, CloseReason> {
+    fn drain(&mut self) -> Result<Heard, CloseReason> {
         match self {
             Self::Socket(socket) => socket.drain(),
             Self::Tls(socket) => socket.drain(),
@@ -62,7 +107,7 @@ impl Sink {
     }
 
     /// The reason of a connection that can be neither read nor written.
-    pub(crate) fn broken(&self) -> CloseReason {
+    fn broken(&self) -> CloseReason {
         match self {
             Self::Socket(socket) => socket.broken(),
             Self::Tls(socket) => socket.broken(),
@@ -87,6 +132,14 @@ impl Sink {
             Self::Socket(socket) => socket.has_vanished(patience),
             Self::Tls(socket) => socket.has_vanished(patience),
             Self::Body(_) => false,
+        }
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Socket(socket) => Some(socket.socket()),
+            Self::Tls(socket) => Some(socket.socket()),
+            Self::Body(_) => None,
         }
     }
 }

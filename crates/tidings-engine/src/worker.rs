@@ -13,12 +13,12 @@ mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidings_hub::{
-    CloseReason, Closing, FrameBatch, Log, Position, ReadError, Shard, ShardConfig, SubscriberId,
+    Attach, CloseReason, Closing, FrameBatch, Log, Position, ReadError, Shard, ShardConfig,
+    SubscriberId, Transmit,
 };
 
 use crate::clock::{Clock, wall_clock};
@@ -29,10 +29,10 @@ use crate::limits::{
     ATTACH_WORK, CLOSES_PER_TURN_MAX, MAIL_WORK_PER_TURN, WRITES_PER_LOOK, WRITES_PER_PAUSE,
 };
 use crate::mailbox::Mailbox;
-use crate::message::{Message, Newcomer, WayOut};
+use crate::message::Message;
 use crate::replay::Replay;
-use crate::seat::Seat;
-use crate::sink::{Heard, Sink, SocketSink, TlsSink};
+use crate::sink::Heard;
+use crate::subscription::Subscription;
 use crate::sys::{Event, Poller};
 
 use cpu_yield::CpuYield;
@@ -53,11 +53,7 @@ pub(crate) struct WorkerContext {
 pub(crate) struct Worker {
     context: WorkerContext,
     poller: Poller,
-    shard: Shard,
-    /// By the subscriber's index.
-    seats: Vec<Option<Seat>>,
-    /// Seats whose number was given away before their subscriber was closed here.
-    displaced: HashMap<SubscriberId, Seat>,
+    shard: Shard<Subscription>,
     /// Subscribers that last missed events because of retention, and which; rarely any.
     skips: HashMap<SubscriberId, (Position, Position)>,
     /// Deliveries that were reported.
@@ -81,8 +77,6 @@ impl Worker {
             context,
             poller,
             shard,
-            seats: Vec::new(),
-            displaced: HashMap::new(),
             skips: HashMap::new(),
             delivered: 0,
             cpu_yield: CpuYield::new(),
@@ -134,11 +128,8 @@ impl Worker {
 
     fn handle_event(&mut self, event: Event) {
         let id = SubscriberId::from_u64(event.token);
-        let Some(seat) = self.seats.get_mut(id.index()).and_then(Option::as_mut) else { return };
-        if seat.id != id {
-            return; // the seat was given to somebody else meanwhile
-        }
-        match look(&mut seat.sink, event) {
+        let Some(subscription) = self.shard.owner_mut(id) else { return };
+        match subscription.sink.handle_event(event) {
             Ok(Heard::Nothing) => {}
             Ok(Heard::End) => self.shard.handle_end(id),
             Err(reason) => {
@@ -183,8 +174,9 @@ impl Worker {
     /// Returns how much work it was; see [`MAIL_WORK_PER_TURN`].
     fn handle_message(&mut self, message: Message) -> usize {
         match message {
-            Message::Attach(newcomer) => {
-                self.attach(*newcomer);
+            Message::Attach(new) => {
+                let (attach, subscription) = *new;
+                self.attach(attach, subscription);
                 return ATTACH_WORK;
             }
             Message::Page(id, page) => self.shard.handle_page(id, page),
@@ -199,48 +191,22 @@ impl Worker {
         1
     }
 
-    fn attach(&mut self, newcomer: Newcomer) {
-        let Newcomer { attach, way_out, info, permit, mut hook } = newcomer;
-        let sink = match way_out {
-            WayOut::Body(body) => Ok(Sink::Body(body)),
-            WayOut::Socket(socket) => SocketSink::new(socket).map(Sink::Socket),
-            WayOut::Tls(socket, tls) => TlsSink::new(socket, *tls).map(Sink::Tls),
-        };
-        let sink = match sink {
-            Ok(sink) => sink,
-            Err(error) => {
-                tracing::debug!(%error, "a connection broke before it could be served");
-                return;
-            }
-        };
-        let id = self.shard.attach(attach);
-        self.context.counters.seated(!matches!(sink, Sink::Body(_)));
-        let missed = hook.as_mut().map(|hook| hook.arrived());
+    /// The order matters: first the shard knows the subscriber, so that no event passes it; then it
+    /// is counted and its hook called; only then may its client learn that it is subscribed.
+    fn attach(&mut self, attach: Attach, subscription: Subscription) {
+        let is_direct = subscription.sink.is_direct();
+        let id = self.shard.attach(attach, subscription);
+        self.context.counters.attached(is_direct);
+        let Some(subscription) = self.shard.owner_mut(id) else { return };
+        let missed = subscription.hook.as_mut().map(|hook| hook.arrived());
         // From here the client may know that it is subscribed.
-        let ready = match &sink {
-            Sink::Body(body) => body.seated(id),
-            Sink::Socket(socket) => self.listen(socket.socket(), id),
-            Sink::Tls(socket) => self.listen(socket.socket(), id),
-        };
-        if self.seats.len() <= id.index() {
-            self.seats.resize_with(id.index() + 1, || None);
-        }
-        let seat = Seat { id, sink, info, _permit: permit, _hook: hook };
-        // The shard gives a new subscriber a number that is free. The subscriber that had it may be
-        // yet to be closed here.
-        if let Some(closing) = self.seats[id.index()].replace(seat) {
-            self.displaced.insert(closing.id, closing);
-        }
+        let ready = subscription.sink.attached(id, &self.poller);
         if let Some(missed) = missed {
             self.shard.handle_missed_notices(id, missed);
         }
         if let Err(reason) = ready {
             self.shard.handle_closed(id, reason);
         }
-    }
-
-    fn listen(&self, socket: &TcpStream, id: SubscriberId) -> Result<(), CloseReason> {
-        self.poller.add(socket, id.to_u64()).map_err(|_| CloseReason::PeerReset)
     }
 
     /// Hands frames to the shard. If some were left out before them, because this worker was too
@@ -282,10 +248,8 @@ impl Worker {
             if number.is_multiple_of(WRITES_PER_PAUSE) && self.shard.has_newer_frames() {
                 self.cpu_yield.maybe_yield();
             }
-            let Some(transmit) = self.shard.poll_write() else { return true };
-            let id = transmit.id;
-            let seat = self.seats[id.index()].as_mut().expect("every subscriber has a seat");
-            match seat.sink.write(transmit.bytes) {
+            let Some(Transmit { id, owner, bytes }) = self.shard.poll_write() else { return true };
+            match owner.sink.write(bytes) {
                 Ok(written) => {
                     self.context.counters.wrote(written);
                     self.shard.handle_written(written);
@@ -317,9 +281,8 @@ impl Worker {
 
     fn probe(&mut self) {
         let patience = self.context.peer_patience;
-        while let Some(id) = self.shard.poll_probe() {
-            let seat = self.seats.get(id.index()).and_then(Option::as_ref);
-            if seat.is_some_and(|seat| seat.id == id && seat.sink.has_vanished(patience)) {
+        while let Some((id, subscription)) = self.shard.poll_probe() {
+            if subscription.sink.has_vanished(patience) {
                 self.shard.handle_closed(id, CloseReason::PeerVanished);
             }
         }
@@ -329,14 +292,10 @@ impl Worker {
     fn close(&mut self, closes_max: usize) -> bool {
         self.note_skips();
         for _ in 0..closes_max {
-            let Some(Closing { id, reason, standing, farewell }) = self.shard.poll_close() else {
-                return false;
-            };
+            let Some(closing) = self.shard.poll_close() else { return false };
+            let Closing { id, owner: subscription, reason, standing, farewell } = closing;
             self.context.counters.closed(reason);
-            let seat = self.seats.get_mut(id.index());
-            let seat = seat.and_then(|seat| seat.take_if(|seat| seat.id == id));
-            let Some(seat) = seat.or_else(|| self.displaced.remove(&id)) else { continue };
-            let mut connection = self.describe(&seat, standing);
+            let mut connection = self.describe(id, &subscription, standing);
             connection.closed = Some(wall_clock());
             tracing::debug!(
                 connection = %connection.id,
@@ -347,14 +306,15 @@ impl Worker {
             self.skips.remove(&id);
             self.context.counters.left(connection.direct);
             self.context.past.remember(connection);
-            seat.sink.finish(farewell.as_ref());
+            subscription.sink.finish(farewell.as_ref());
         }
         true
     }
 
-    /// Closes those who are still here when the worker stops: like all others, with a reason.
+    /// Closes the subscribers that are left when the worker stops: like all others, with a reason.
     fn close_all(&mut self) {
-        for id in self.seats.iter().flatten().map(|seat| seat.id) {
+        let all: Vec<_> = self.shard.owners().map(|(id, _)| id).collect();
+        for id in all {
             self.shard.handle_closed(id, CloseReason::Draining);
         }
         self.close(usize::MAX);
@@ -372,18 +332,6 @@ impl Worker {
         self.context.mailbox.wake_up();
         result
     }
-}
-
-/// Reads and sends what `event` says can be.
-fn look(sink: &mut Sink, event: Event) -> Result<Heard, CloseReason> {
-    let heard = if event.readable { sink.drain()? } else { Heard::Nothing };
-    if event.broken {
-        return Err(sink.broken());
-    }
-    if event.writable {
-        sink.flush()?;
-    }
-    Ok(heard)
 }
 
 impl Drop for Worker {

@@ -115,15 +115,15 @@ impl SubscriberHook for Trap {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn subscribers_of_a_worker_that_panicked_are_cut_off_and_none_waits_for_a_seat() {
+async fn subscribers_of_a_worker_that_panicked_are_cut_off_and_none_waits_to_be_attached() {
     timeout(PATIENCE, async {
         let engine = engine(None);
-        let seated = subscribe(&engine, Start::Live, None).await;
+        let subscribed = subscribe(&engine, Start::Live, None).await;
         let interest = Interest::new(vec![Matcher::All], Vec::new());
         let late = engine.open(interest, Start::Live).await.unwrap();
         let trapped = subscribe(&engine, Start::Live, Some(Box::new(Trap))).await;
         assert_eq!(&*engine.thread_panicked().await, "worker-0");
-        end(seated).await;
+        end(subscribed).await;
         end(trapped).await;
         end(engine.attach_body(late, subscribe_options()).await).await;
         assert_eq!(engine.status().subscribers, 0, "every place is free again");

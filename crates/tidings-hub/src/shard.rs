@@ -1,9 +1,11 @@
 //! One core's share of the subscribers, and everything that happens to them.
 //!
-//! The parts: this file has attaching, frames and closing; `seam` joins history to live events;
+//! The parts: this file has attaching, owners and frames; `seam` joins history to live events;
 //! `write` decides whose bytes go out next; `heartbeat` has everything that time triggers; `notice`
-//! has the events that bypass the log; `status` answers questions about subscribers.
+//! has the events that bypass the log; `close` ends subscriptions; `status` answers questions about
+//! subscribers.
 
+mod close;
 mod heartbeat;
 mod notice;
 mod seam;
@@ -18,7 +20,6 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use slab::Slab;
 
-use crate::close_reason::CloseReason;
 use crate::epoch::Epoch;
 use crate::frame::Frame;
 use crate::group::{Group, GroupKey};
@@ -26,14 +27,14 @@ use crate::index::{GroupId, Index};
 use crate::interest::Interest;
 use crate::limits::{GROUP_BYTES_MAX, GROUP_BYTES_TIGHT};
 use crate::notice::Audience;
-use crate::opening_block::opening_block;
 use crate::position::Position;
 use crate::random::Random;
-use crate::stream_form::{ControlStyle, StreamForm};
+use crate::stream_form::StreamForm;
 use crate::subscriber::{Outbox, Phase, Subscriber, SubscriberId};
 use crate::timer::{Tick, TimerWheel};
 use crate::topic::Topic;
 
+pub use close::{Closing, Farewell};
 pub use seam::ReadOrder;
 pub use status::{Backlog, Skip, Standing, StandingState};
 pub use write::Transmit;
@@ -75,29 +76,6 @@ pub struct Attach {
     pub expires_ms: Option<u64>,
 }
 
-/// A subscriber that is gone.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Closing {
-    /// Its id, which the shard no longer knows.
-    pub id: SubscriberId,
-    /// Why it was closed.
-    pub reason: CloseReason,
-    /// Its position and state when it was closed.
-    pub standing: Standing,
-    /// `None` if the stream is in the middle of an event, or the peer is gone: then just close.
-    pub farewell: Option<Farewell>,
-}
-
-/// How a stream ends between two events.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Farewell {
-    /// Bytes to send before closing, if the sink takes them at once.
-    pub bytes: Vec<u8>,
-    /// Whether the body is complete: every topic of the stream has ended. Otherwise the connection
-    /// is cut, so that the client comes back.
-    pub is_end: bool,
-}
-
 /// Frames in log order.
 #[derive(Debug)]
 pub struct FrameBatch {
@@ -110,6 +88,14 @@ pub struct FrameBatch {
 }
 
 /// One core's share of the subscribers.
+///
+/// # Owners
+///
+/// With each subscriber the shard keeps an `S`, its *owner*: whatever the driver needs to reach it,
+/// such as its socket. The shard never looks into it. It lends the owner with the bytes to write,
+/// and gives it back with the [`Closing`]. So a driver keeps no table of its own, and bytes cannot
+/// reach the owner of another subscriber: an id finds an owner only while its subscriber is here,
+/// although the number in it is used again.
 ///
 /// # The order of polling
 ///
@@ -124,12 +110,15 @@ pub struct FrameBatch {
 /// 4. [`Self::poll_close`]: subscribers that are gone, each with its one reason.
 /// 5. [`Self::poll_timeout`]: the latest time to call [`Self::handle_time`].
 #[derive(Debug)]
-pub struct Shard {
+pub struct Shard<S> {
     config: ShardConfig,
     now_ms: u64,
     /// The last record that was handed in.
     head: Position,
     subscribers: Slab<Subscriber>,
+    /// By the subscriber's index, beside the subscribers and not in them: a walk that only compares
+    /// places in the ring then touches less memory.
+    owners: Vec<Option<S>>,
     /// Generation of the next subscriber.
     generation: u32,
     groups: Slab<Group>,
@@ -152,7 +141,7 @@ pub struct Shard {
     /// Number of pages being read.
     reading: usize,
     probes: VecDeque<SubscriberId>,
-    closing: VecDeque<Closing>,
+    closing: VecDeque<Closing<S>>,
     heartbeat: heartbeat::Heartbeat,
     rings_bytes: usize,
     ring_bytes_max: usize,
@@ -166,13 +155,14 @@ pub struct Shard {
     due: Vec<(SubscriberId, Tick)>,
 }
 
-impl Shard {
+impl<S> Shard<S> {
     /// A shard without subscribers, at time `now_ms`.
     pub fn new(config: ShardConfig, now_ms: u64) -> Self {
         Self {
             now_ms,
             head: config.head,
             subscribers: Slab::new(),
+            owners: Vec::new(),
             generation: 0,
             groups: Slab::new(),
             by_key: HashMap::default(),
@@ -201,9 +191,9 @@ impl Shard {
         }
     }
 
-    /// Takes a subscriber for life. It is registered before its history is read: from here on no
-    /// frame passes it unseen.
-    pub fn attach(&mut self, attach: Attach) -> SubscriberId {
+    /// Takes a subscriber for life, and its owner. It is registered before its history is read:
+    /// from here on no frame passes it unseen.
+    pub fn attach(&mut self, attach: Attach, owner: S) -> SubscriberId {
         let key =
             GroupKey { interest: attach.interest, form: attach.form, audience: attach.audience };
         let group = self.group_for(key);
@@ -234,6 +224,10 @@ impl Shard {
             closes_at,
             closes_for,
         });
+        match self.owners.get_mut(index) {
+            Some(place) => *place = Some(owner),
+            None => self.owners.push(Some(owner)),
+        }
         let id = self.id_at(index);
         self.catch_up(id);
         self.set_timer(id);
@@ -277,9 +271,24 @@ impl Shard {
         self.admit_ahead();
     }
 
-    /// The sink of `id` is gone, for `reason`.
-    pub fn handle_closed(&mut self, id: SubscriberId, reason: CloseReason) {
-        self.close(id, reason);
+    /// The owner of the subscriber `id`, unless it is closed.
+    pub fn owner_mut(&mut self, id: SubscriberId) -> Option<&mut S> {
+        self.get(id)?;
+        self.owners[id.index()].as_mut()
+    }
+
+    /// All subscribers with their owners. Those that are closed are in [`Self::closings`].
+    pub fn owners(&self) -> impl Iterator<Item = (SubscriberId, &S)> {
+        self.subscribers.iter().filter_map(|(index, _)| {
+            let owner = self.owners[index].as_ref()?;
+            Some((self.id_at(index), owner))
+        })
+    }
+
+    /// Gives all owners back, also those of closed subscribers that were not polled.
+    pub fn into_owners(self) -> impl Iterator<Item = S> {
+        let closed = self.closing.into_iter().map(|closing| closing.owner);
+        closed.chain(self.owners.into_iter().flatten())
     }
 
     /// The last record that was handed in.
@@ -305,11 +314,6 @@ impl Shard {
     /// Bytes that all rings hold.
     pub fn rings_bytes(&self) -> usize {
         self.rings_bytes
-    }
-
-    /// The next closed subscriber, with its reason.
-    pub fn poll_close(&mut self) -> Option<Closing> {
-        self.closing.pop_front()
     }
 
     /// Puts `frame` into the rings of the groups that want it.
@@ -420,70 +424,6 @@ impl Shard {
         id
     }
 
-    /// Removes the subscriber from everything and queues its [`Closing`].
-    fn close(&mut self, id: SubscriberId, reason: CloseReason) {
-        let Some(mut standing) = self.standing(id) else { return };
-        standing.state = StandingState::Closed(reason);
-        let farewell = self.farewell(id, reason);
-        self.leave_phase(id);
-        let subscriber = self.subscribers.remove(id.index());
-        if self.writing.as_ref().is_some_and(|(writing, ..)| *writing == id) {
-            self.writing = None;
-        }
-        let group = &mut self.groups[subscriber.group as usize];
-        group.members -= 1;
-        if group.members == 0 {
-            self.rings_bytes -= group.ring.len();
-            // If it is in the queue of dirty groups, the walk passes over it.
-            let group = self.groups.remove(subscriber.group as usize);
-            self.index.remove(subscriber.group, &group.key.interest);
-            self.by_key.remove(&group.key);
-        } else {
-            self.settle(subscriber.group);
-        }
-        self.closing.push_back(Closing { id, reason, standing, farewell });
-    }
-
-    /// How the stream of a subscriber ends that is closed for `reason`; `None` if it breaks off.
-    fn farewell(&mut self, id: SubscriberId, reason: CloseReason) -> Option<Farewell> {
-        let subscriber = self.get(id)?;
-        let group = &self.groups[subscriber.group as usize];
-        let at_boundary = subscriber.outbox.as_ref().is_none_or(|outbox| outbox.is_written())
-            && match subscriber.phase {
-                Phase::Live => {
-                    subscriber.offset >= group.ring.base()
-                        && group.ring.locate(subscriber.offset).skip == 0
-                }
-                _ => subscriber.skip == 0,
-            };
-        if reason.is_peer() || !at_boundary {
-            return None;
-        }
-        let StreamForm { framing, control_style, .. } = group.key.form;
-        if reason == CloseReason::TopicEnded {
-            return Some(Farewell { bytes: framing.end().to_vec(), is_end: true });
-        }
-        let mut control = Vec::new();
-        match (reason, control_style) {
-            (CloseReason::Draining, ControlStyle::Native) => {
-                opening_block(&mut control, None, 500 + self.random.below(2 * DRAIN_RETRY_MS));
-            }
-            (CloseReason::Draining, ControlStyle::Nothing) => {
-                let retry_ms = 500 + self.random.below(2 * DRAIN_RETRY_MS);
-                control = format!("retry: {retry_ms}\n").into_bytes();
-            }
-            (CloseReason::GrantExpired, ControlStyle::Native | ControlStyle::Comments) => {
-                control = format!(": {}\n", reason.sentence()).into_bytes();
-            }
-            _ => {}
-        }
-        let mut bytes = Vec::new();
-        if !control.is_empty() {
-            framing.wrap(&mut bytes, &control);
-        }
-        Some(Farewell { bytes, is_end: false })
-    }
-
     /// Queues the subscriber for a write of its own.
     fn enqueue(&mut self, id: SubscriberId) {
         if let Some(subscriber) = self.get_mut(id)
@@ -525,7 +465,3 @@ impl Shard {
         Some((subscriber, group))
     }
 }
-
-/// Subscribers of a hub that shuts down reconnect after half a second to twice this time, so that
-/// they do not all arrive at once.
-const DRAIN_RETRY_MS: u64 = 2000;

@@ -293,7 +293,7 @@ impl TopicTest for Counting {
     }
 }
 
-fn shard() -> Shard {
+fn shard() -> Shard<()> {
     let config = ShardConfig {
         epoch: Epoch::from_random(7),
         head: Position::ZERO,
@@ -305,8 +305,8 @@ fn shard() -> Shard {
     Shard::new(config, 0)
 }
 
-fn attach(shard: &mut Shard, wanted: Matcher) {
-    shard.attach(Attach {
+fn attach(shard: &mut Shard<()>, wanted: Matcher) {
+    let attach = Attach {
         interest: Interest::new(vec![wanted], Vec::new()),
         form: StreamForm {
             framing: Framing::Chunked,
@@ -318,10 +318,11 @@ fn attach(shard: &mut Shard, wanted: Matcher) {
         ended: Vec::new(),
         first: Vec::new(),
         expires_ms: None,
-    });
+    };
+    shard.attach(attach, ());
 }
 
-fn hand_in(shard: &mut Shard, topic: &str, data: &str) {
+fn hand_in(shard: &mut Shard<()>, topic: &str, data: &str) {
     let draft = Draft::new(Topic::new(topic).unwrap(), data);
     let record = Record::new(draft, Position::new(1), Timestamp::default());
     let frame = Arc::new(Frame::encode(Arc::new(record), Epoch::from_random(7)));

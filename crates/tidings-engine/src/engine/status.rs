@@ -16,8 +16,7 @@ use crate::committer::topic_count;
 use crate::connection::{Connection, ConnectionId};
 use crate::histogram::Durations;
 use crate::limits::{QUESTION_PATIENCE, STORE_LOOK_INTERVAL, TOPICS_PER_QUESTION_MAX};
-use crate::message::Message;
-use crate::message::Question;
+use crate::message::{Message, Question};
 
 /// The state reported by `/readyz` and the metrics.
 #[derive(Clone, Debug)]

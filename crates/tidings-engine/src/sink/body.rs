@@ -59,9 +59,9 @@ impl BodyPipe {
         (Self(Arc::clone(&shared)), SubscriberBody(shared))
     }
 
-    /// The shard knows the subscriber as `id`, and so does whoever counts subscribers. Fails if the
-    /// body is gone already.
-    pub(crate) fn seated(&self, id: SubscriberId) -> Result<(), CloseReason> {
+    /// The shard knows the subscriber as `id`, and it is counted. Fails if the body is gone
+    /// already.
+    pub(crate) fn attached(&self, id: SubscriberId) -> Result<(), CloseReason> {
         let mut state = self.0.lock();
         state.id = Some(id);
         if state.dropped {
@@ -107,8 +107,8 @@ impl Drop for BodyPipe {
 }
 
 impl SubscriberBody {
-    /// Waits until the subscriber has its seat, or never will.
-    pub(crate) async fn seated(&self) {
+    /// Waits until the subscriber is attached to its shard, or never will be.
+    pub(crate) async fn attached(&self) {
         std::future::poll_fn(|cx| {
             let mut state = self.0.lock();
             if state.id.is_some() || state.finished {

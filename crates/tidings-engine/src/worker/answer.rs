@@ -4,10 +4,10 @@
 use tidings_hub::{Standing, SubscriberId};
 
 use super::Worker;
+use crate::clock::wall_clock;
 use crate::connection::{Connection, ConnectionId};
 use crate::message::Question;
-use crate::seat::Seat;
-use crate::sink::Sink;
+use crate::subscription::Subscription;
 
 impl Worker {
     pub(super) fn answer(&mut self, question: Question) {
@@ -36,20 +36,29 @@ impl Worker {
         if id.run != self.context.run {
             return None;
         }
-        let mut seats = self.seats.iter().flatten();
-        let seat = seats.find(|seat| seat.info.number == id.number)?;
-        let mut connection = self.describe(seat, self.shard.standing(seat.id)?);
-        connection.peer = match &seat.sink {
-            Sink::Socket(socket) => socket.socket().peer_addr().ok(),
-            Sink::Tls(socket) => socket.socket().peer_addr().ok(),
-            Sink::Body(_) => None,
-        };
+        let is_wanted = |subscription: &Subscription| subscription.info.number == id.number;
+        let open = self.shard.owners().find(|(_, subscription)| is_wanted(subscription));
+        if let Some((subscriber, subscription)) = open {
+            let standing = self.shard.standing(subscriber)?;
+            let mut connection = self.describe(subscriber, subscription, standing);
+            connection.peer = subscription.sink.peer();
+            return Some(connection);
+        }
+        // It may be closed, and wait for the turn that ends its stream.
+        let closing = self.shard.closings().find(|closing| is_wanted(&closing.owner))?;
+        let mut connection = self.describe(closing.id, &closing.owner, closing.standing.clone());
+        connection.closed = Some(wall_clock());
         Some(connection)
     }
 
     /// A subscriber's connection, as far as the worker knows it.
-    pub(super) fn describe(&self, seat: &Seat, standing: Standing) -> Connection {
-        let info = seat.info;
+    pub(super) fn describe(
+        &self,
+        id: SubscriberId,
+        subscription: &Subscription,
+        standing: Standing,
+    ) -> Connection {
+        let info = subscription.info;
         Connection {
             id: ConnectionId { run: self.context.run, number: info.number },
             standing,
@@ -57,19 +66,19 @@ impl Worker {
             started: info.started,
             since: self.context.clock.wall(u64::from(info.since_s) * 1000),
             closed: None,
-            direct: !matches!(seat.sink, Sink::Body(_)),
+            direct: subscription.sink.is_direct(),
             peer: None,
-            skipped: self.skips.get(&seat.id).copied(),
+            skipped: self.skips.get(&id).copied(),
         }
     }
 
     /// Records the subscribers that got a reset because of retention.
     pub(super) fn note_skips(&mut self) {
         while let Some(skip) = self.shard.poll_skip() {
-            let id: SubscriberId = skip.id;
-            self.skips.insert(id, (skip.after, skip.first));
-            if let Some(seat) = self.seats.get(id.index()).and_then(Option::as_ref) {
-                let connection = ConnectionId { run: self.context.run, number: seat.info.number };
+            self.skips.insert(skip.id, (skip.after, skip.first));
+            if let Some(subscription) = self.shard.owner_mut(skip.id) {
+                let number = subscription.info.number;
+                let connection = ConnectionId { run: self.context.run, number };
                 tracing::debug!(%connection, after = %skip.after, first = %skip.first,
                     "retention was faster than a subscriber");
             }

@@ -7,15 +7,15 @@ use std::task::{Context, Poll, Waker};
 
 use http_body::Body;
 use tidings_hub::{
-    Attach, ControlStyle, Draft, Epoch, EventForm, Frame, Framing, Interest, Matcher, MemoryStore,
-    Record, StandingState, StreamForm, Timestamp, Topic,
+    ControlStyle, Draft, Epoch, EventForm, Frame, Framing, Interest, Matcher, MemoryStore, Record,
+    StandingState, StreamForm, Timestamp, Topic,
 };
 
 use super::*;
 use crate::connection::Began;
 use crate::connection::{Connection, ConnectionId};
-use crate::seat::ConnectionInfo;
-use crate::sink::{BodyPipe, BrokenOff, SubscriberBody};
+use crate::sink::{BodyPipe, BrokenOff, Sink, SubscriberBody};
+use crate::subscription::ConnectionInfo;
 
 const RUN: u32 = 7;
 
@@ -77,13 +77,13 @@ impl Scene {
         };
         let info =
             ConnectionInfo { number, started: Position::ZERO, since_s: 0, began: Began::Live };
-        self.mailbox.post(Message::Attach(Box::new(Newcomer {
-            attach,
-            way_out: WayOut::Body(pipe),
+        let subscription = Subscription {
+            sink: Sink::Body(pipe),
             info,
-            permit: self.counters.admit(usize::MAX).unwrap(),
+            _permit: self.counters.admit(usize::MAX).unwrap(),
             hook: None,
-        })));
+        };
+        self.mailbox.post(Message::Attach(Box::new((attach, subscription))));
         (number, body)
     }
 
@@ -231,5 +231,5 @@ fn a_crowd_that_leaves_at_once_keeps_no_event_from_the_others() {
     }
     let closes = scene.counters.closes().into_iter().map(|(_, count)| count).sum::<u64>();
     assert_eq!(closes, scene.next_number, "each with one reason");
-    assert!(scene.worker.displaced.is_empty());
+    assert_eq!(scene.worker.shard.closings().count(), 0);
 }

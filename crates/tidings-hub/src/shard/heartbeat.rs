@@ -38,7 +38,7 @@ impl Heartbeat {
     }
 }
 
-impl Shard {
+impl<S> Shard<S> {
     /// Moves the shard's time to `now_ms`, which never goes back. Call it at the beginning of a
     /// turn.
     pub fn handle_time(&mut self, now_ms: u64) {
@@ -59,11 +59,11 @@ impl Shard {
     }
 
     /// The next silent peer whose connection should be checked.
-    pub fn poll_probe(&mut self) -> Option<SubscriberId> {
+    pub fn poll_probe(&mut self) -> Option<(SubscriberId, &S)> {
         loop {
             let id = self.probes.pop_front()?;
             if self.get(id).is_some() {
-                return Some(id);
+                return Some((id, self.owners[id.index()].as_ref()?));
             }
         }
     }

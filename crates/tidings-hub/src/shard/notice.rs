@@ -15,7 +15,7 @@ use crate::subscriber::{Phase, SubscriberId};
 
 use super::Shard;
 
-impl Shard {
+impl<S> Shard<S> {
     /// Gives `notice` to every subscriber of its audience that wants it and may have it. Returns
     /// how many subscribers had to be looked at.
     pub fn handle_notice(&mut self, notice: &Arc<Notice>) -> usize {

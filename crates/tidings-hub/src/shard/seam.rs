@@ -92,7 +92,7 @@ impl Behind {
     }
 }
 
-impl Shard {
+impl<S> Shard<S> {
     /// The next page of history to be read.
     pub fn poll_read(&mut self) -> Option<ReadOrder> {
         loop {

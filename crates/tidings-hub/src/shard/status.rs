@@ -82,7 +82,7 @@ pub struct Backlog {
     pub groups: usize,
 }
 
-impl Shard {
+impl<S> Shard<S> {
     /// Number of events delivered since the shard began; the module's documentation says when it is
     /// exact.
     pub fn deliveries(&self) -> u64 {

@@ -16,9 +16,11 @@ use super::Shard;
 
 /// Bytes for one sink.
 #[derive(Debug)]
-pub struct Transmit<'a> {
+pub struct Transmit<'a, S> {
     /// The subscriber whose sink gets them.
     pub id: SubscriberId,
+    /// Its owner.
+    pub owner: &'a mut S,
     /// The bytes to write; never empty.
     pub bytes: &'a [u8],
 }
@@ -32,10 +34,10 @@ pub(super) enum Source {
     Heartbeat,
 }
 
-impl Shard {
+impl<S> Shard<S> {
     /// The next bytes to write. Answer with [`handle_written`](Self::handle_written) (or
     /// [`handle_closed`](Self::handle_closed)) before asking again.
-    pub fn poll_write(&mut self) -> Option<Transmit<'_>> {
+    pub fn poll_write(&mut self) -> Option<Transmit<'_, S>> {
         debug_assert!(self.writing.is_none(), "the last write was answered");
         let (id, source) = self.next_write()?;
         let subscriber = &self.subscribers[id.index()];
@@ -54,7 +56,8 @@ impl Shard {
         };
         debug_assert!(!bytes.is_empty());
         self.writing = Some((id, source, bytes.len()));
-        Some(Transmit { id, bytes })
+        let owner = self.owners[id.index()].as_mut().expect("every subscriber has an owner");
+        Some(Transmit { id, owner, bytes })
     }
 
     /// Whether frames have arrived, since its walk began, for the group that is being walked: then

@@ -1,4 +1,5 @@
-//! A reader: a sink of limited appetite, a decoder, and the judge of what arrives.
+//! A reader: a sink of limited appetite, a decoder, and the judge of what arrives. While it is
+//! connected, its shard owns it.
 
 use tidings_codec::{Decoder, Item};
 use tidings_hub::{EventIdForm, Framing, Interest, Position, Record, SubscriberId};
@@ -15,8 +16,11 @@ pub(crate) struct Reader {
     pub(crate) interest: Interest,
     pub(crate) appetite: Appetite,
     pub(crate) framing: Framing,
-    /// The shard it is connected to, and its id there.
-    pub(crate) connection: Option<(usize, SubscriberId)>,
+    /// Its id in its shard, while it is connected.
+    pub(crate) id: Option<SubscriberId>,
+    /// The comment that its stream begins with, and no other stream.
+    greeting: String,
+    is_greeted: bool,
     /// Bytes its sink takes before it is full.
     pub(crate) room: usize,
     pub(crate) blocked: bool,
@@ -29,7 +33,6 @@ pub(crate) struct Reader {
     decoder: Decoder,
     /// Bytes of an unfinished chunk.
     chunk: Vec<u8>,
-    pub(crate) ended: bool,
     pub(crate) events: usize,
     pub(crate) resets: usize,
 }
@@ -40,29 +43,30 @@ impl Reader {
             interest,
             appetite,
             framing,
-            connection: None,
+            id: None,
+            greeting: String::new(),
+            is_greeted: false,
             room: 0,
             blocked: false,
             last_id: None,
             last_position: None,
             cursor: Position::ZERO,
-            decoder: Decoder::new(),
+            decoder: Decoder::new().with_comments(),
             chunk: Vec::new(),
-            ended: false,
             events: 0,
             resets: 0,
         }
     }
 
-    /// A new connection that starts after `position`.
-    pub(crate) fn connected(&mut self, shard: usize, id: SubscriberId, position: Position) {
-        self.connection = Some((shard, id));
+    /// Before a new connection that starts after `position`, with the comment `greeting`.
+    pub(crate) fn connect(&mut self, greeting: String, position: Position) {
+        self.greeting = greeting;
+        self.is_greeted = false;
         self.cursor = position;
         self.blocked = false;
         self.room = 0;
-        self.decoder = Decoder::new();
+        self.decoder = Decoder::new().with_comments();
         self.chunk.clear();
-        self.ended = false;
     }
 
     /// Takes as many bytes as fit; returns how many.
@@ -98,7 +102,16 @@ impl Reader {
     ) {
         let mut decoder = std::mem::take(&mut self.decoder);
         while let Some(item) = decoder.next(&mut input).unwrap() {
-            let Item::Event(event) = item else { continue };
+            let event = match item {
+                Item::Event(event) => event,
+                Item::Comment(greeting) => {
+                    assert_eq!(greeting, self.greeting, "another reader's stream");
+                    assert!(!std::mem::replace(&mut self.is_greeted, true), "greeted twice");
+                    continue;
+                }
+                _ => continue,
+            };
+            assert!(self.is_greeted, "a stream without its beginning");
             let position = position_of(event.last_event_id(), log, epoch);
             if event.event_type() == "tidings.reset" {
                 self.reset_to(position, log, first);

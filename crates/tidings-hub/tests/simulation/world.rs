@@ -8,7 +8,8 @@ use tidings_codec::{EventId, encode};
 use tidings_hub::{
     Attach, CloseReason, ControlStyle, Draft, EncodedPage, Epoch, EventForm, Frame, FrameBatch,
     Framing, Interest, Kind, Log, Matcher, MemoryStore, Outcome, Random, ReadError, ReadOrder,
-    ReadQuery, Record, Shard, ShardConfig, Start, StreamForm, Timestamp, Topic, Visibility,
+    ReadQuery, Record, Shard, ShardConfig, Start, StreamForm, SubscriberId, Timestamp, Topic,
+    Visibility,
 };
 
 use crate::reader::{Appetite, Reader};
@@ -29,6 +30,9 @@ pub(crate) struct Counters {
     blocked: usize,
     gaps: usize,
     beats_possible: usize,
+    vanished: usize,
+    /// A new connection got the number of one whose close was not handled yet.
+    numbers_reused: usize,
 }
 
 impl Counters {
@@ -43,6 +47,8 @@ impl Counters {
         self.blocked += other.blocked;
         self.gaps += other.gaps;
         self.beats_possible += other.beats_possible;
+        self.vanished += other.vanished;
+        self.numbers_reused += other.numbers_reused;
     }
 
     pub(crate) fn assert_everything_happened(&self) {
@@ -57,6 +63,8 @@ impl Counters {
             self.blocked,
             self.gaps,
             self.beats_possible,
+            self.vanished,
+            self.numbers_reused,
         ];
         assert!(all.iter().all(|count| *count > 0), "something never happened: {self:?}");
     }
@@ -69,9 +77,14 @@ pub(crate) struct World {
     store: MemoryStore,
     /// Everything ever published, including what retention dropped.
     log: Vec<Record>,
-    shards: Vec<Shard>,
+    /// Each owns the readers that are connected to it.
+    shards: Vec<Shard<Reader>>,
     orders: Vec<VecDeque<ReadOrder>>,
-    readers: Vec<Reader>,
+    /// Readers that are not connected.
+    away: Vec<Reader>,
+    readers_count: usize,
+    /// Connections made so far.
+    connections: usize,
     /// Events that readers got from shards that no longer exist.
     events_before: usize,
     pub(crate) counters: Counters,
@@ -91,7 +104,9 @@ impl World {
             log: Vec::new(),
             shards: Vec::new(),
             orders: Vec::new(),
-            readers: Vec::new(),
+            away: Vec::new(),
+            readers_count: 0,
+            connections: 0,
             events_before: 0,
             counters: Counters::default(),
         };
@@ -99,8 +114,9 @@ impl World {
         let interests = [world.make_interest(), world.make_interest()];
         for _ in 0..1 + world.below(8) {
             let reader = world.make_reader(&interests);
-            world.readers.push(reader);
+            world.away.push(reader);
         }
+        world.readers_count = world.away.len();
         world
     }
 
@@ -125,10 +141,10 @@ impl World {
     /// Lets all readers read and everything arrive; then no reader may lack anything.
     pub(crate) fn settle(&mut self) {
         for _ in 0..3000 {
-            for reader in &mut self.readers {
-                reader.appetite = Appetite::Fast;
+            for (shard, id) in self.connected() {
+                self.shards[shard].owner_mut(id).unwrap().appetite = Appetite::Fast;
             }
-            let before: Vec<_> = self.readers.iter().map(|reader| reader.cursor).collect();
+            let before: Vec<_> = self.readers().map(|reader| reader.cursor).collect();
             self.feed();
             self.deliver();
             self.deliver();
@@ -138,12 +154,12 @@ impl World {
             }
             let idle = self.orders.iter().all(VecDeque::is_empty)
                 && self.shards.iter().all(|shard| shard.head() == self.store.bounds().head)
-                && self.readers.iter().map(|reader| reader.cursor).eq(before);
+                && self.readers().map(|reader| reader.cursor).eq(before);
             if idle {
                 break;
             }
         }
-        for reader in self.readers.iter().filter(|reader| reader.connection.is_some()) {
+        for (_, reader) in self.shards.iter().flat_map(Shard::owners) {
             reader.assert_complete(&self.log);
             let ended = reader.interest.ended_topics(&self.store).unwrap().len();
             assert_ne!(ended, reader.interest.wanted().len(), "a reader of nothing else is closed");
@@ -154,12 +170,30 @@ impl World {
         self.counters.events = self.events();
         let delivered: u64 = self.shards.iter().map(Shard::deliveries).sum();
         assert_eq!(delivered as usize, self.events() - self.events_before, "deliveries counted");
-        self.counters.resets = self.readers.iter().map(|reader| reader.resets).sum();
+        self.counters.resets = self.readers().map(|reader| reader.resets).sum();
+        assert_eq!(self.readers().count(), self.readers_count, "no owner is lost");
     }
 
     /// Number of events that all readers got.
     fn events(&self) -> usize {
-        self.readers.iter().map(|reader| reader.events).sum()
+        self.readers().map(|reader| reader.events).sum()
+    }
+
+    /// All readers, wherever they are.
+    fn readers(&self) -> impl Iterator<Item = &Reader> {
+        let connected = self.shards.iter().flat_map(|shard| {
+            let closed = shard.closings().map(|closing| &closing.owner);
+            shard.owners().map(|(_, reader)| reader).chain(closed)
+        });
+        self.away.iter().chain(connected)
+    }
+
+    /// The shards and ids of all subscribers.
+    fn connected(&self) -> Vec<(usize, SubscriberId)> {
+        let ids = |(number, shard): (usize, &Shard<Reader>)| -> Vec<_> {
+            shard.owners().map(|(id, _)| (number, id)).collect()
+        };
+        self.shards.iter().enumerate().flat_map(ids).collect()
     }
 
     fn below(&mut self, bound: u64) -> usize {
@@ -263,30 +297,28 @@ impl World {
         for _ in 0..writes {
             let Some(transmit) = shard.poll_write() else { break };
             assert!(!transmit.bytes.is_empty());
-            let connection = Some((shard_index, transmit.id));
-            let reader = self.readers.iter_mut().find(|reader| reader.connection == connection);
-            let reader = reader.expect("bytes for no reader");
+            let reader = transmit.owner;
+            assert_eq!(reader.id, Some(transmit.id), "bytes for another reader");
             assert!(!reader.blocked, "bytes for a sink that is full");
             let taken = reader.take(transmit.bytes, &self.log, first, self.epoch);
             self.counters.blocked += usize::from(reader.blocked);
             shard.handle_written(taken);
         }
         while let Some(closing) = shard.poll_close() {
-            let connection = Some((shard_index, closing.id));
-            let reader = self.readers.iter_mut().find(|reader| reader.connection == connection);
-            let Some(reader) = reader else { continue };
-            reader.connection = None;
+            let mut reader = closing.owner;
+            assert_eq!(reader.id.take(), Some(closing.id), "the close of another reader");
             match closing.reason {
                 CloseReason::TopicEnded => {
                     assert!(closing.farewell.is_some(), "an ended stream ends between two events");
-                    reader.ended = true;
                 }
                 CloseReason::Overtaken => self.counters.overtaken += 1,
+                CloseReason::PeerReset => self.counters.vanished += 1,
                 other => panic!("closed for {other:?}"),
             }
+            self.away.push(reader);
         }
-        while let Some(id) = shard.poll_probe() {
-            assert!(self.readers.iter().any(|r| r.connection == Some((shard_index, id))));
+        while let Some((id, reader)) = shard.poll_probe() {
+            assert_eq!(reader.id, Some(id), "a probe of another reader");
         }
         while let Some(order) = shard.poll_read() {
             self.orders[shard_index].push_back(order);
@@ -295,7 +327,8 @@ impl World {
 
     /// Readers take bytes, each as fast as it can.
     fn feed(&mut self) {
-        for reader in &mut self.readers {
+        for (shard, id) in self.connected() {
+            let reader = self.shards[shard].owner_mut(id).unwrap();
             let appetite = match reader.appetite {
                 Appetite::Fast => 1_000_000,
                 Appetite::Slow => self.random.below(2000),
@@ -305,9 +338,7 @@ impl World {
                 },
             };
             reader.room = appetite as usize;
-            if let (true, true, Some((shard, id))) =
-                (reader.blocked, reader.room > 0, reader.connection)
-            {
+            if reader.blocked && reader.room > 0 {
                 reader.blocked = false;
                 self.shards[shard].handle_writable(id);
             }
@@ -347,18 +378,18 @@ impl World {
     }
 
     fn connect(&mut self) {
-        let Some(at) = (0..self.readers.len()).find(|n| self.readers[*n].connection.is_none())
-        else {
+        if self.away.is_empty() {
             return;
-        };
+        }
+        let at = self.below(self.away.len() as u64);
+        let mut reader = self.away.swap_remove(at);
         let dice = self.below(4);
-        let start = match (&self.readers[at].last_id, dice) {
+        let start = match (&reader.last_id, dice) {
             (Some(id), 1..) => Start::After(id.clone()),
             (_, 0) => Start::Live,
             (_, 1) => Start::Earliest,
             _ => Start::Last(self.below(20)),
         };
-        let reader = &mut self.readers[at];
         let resolved = start.resolve(&self.store, &reader.interest).unwrap();
         let bounds = self.store.bounds();
         match (&start, &resolved.outcome) {
@@ -372,13 +403,15 @@ impl World {
             }
             _ => {}
         }
-        let mut words = Vec::new();
+        let greeting = self.connections.to_string();
+        self.connections += 1;
+        let mut words = format!(": {greeting}\n").into_bytes();
         encode::id_only(&mut words, &resolved.position.event_id(self.epoch));
         let mut first = Vec::new();
         reader.framing.wrap(&mut first, &words);
         let ended = reader.interest.ended_topics(&self.store).unwrap();
-        let shard = self.random.below(5) as usize / 4;
-        let id = self.shards[shard].attach(Attach {
+        reader.connect(greeting, resolved.position);
+        let attach = Attach {
             audience: None,
             interest: reader.interest.clone(),
             form: StreamForm {
@@ -390,13 +423,18 @@ impl World {
             ended,
             first,
             expires_ms: None,
-        });
-        reader.connected(shard, id, resolved.position);
+        };
+        let shard = self.random.below(5) as usize / 4;
+        let shard = &mut self.shards[shard];
+        let id = shard.attach(attach, reader);
+        shard.owner_mut(id).unwrap().id = Some(id);
+        let is_reused = shard.closings().any(|closing| closing.id.index() == id.index());
+        self.counters.numbers_reused += usize::from(is_reused);
     }
 
     fn vanish(&mut self) {
-        let at = self.below(self.readers.len() as u64);
-        if let Some((shard, id)) = self.readers[at].connection.take() {
+        let at = self.below(self.readers_count as u64);
+        if let Some((shard, id)) = self.connected().get(at).copied() {
             self.shards[shard].handle_closed(id, CloseReason::PeerReset);
         }
     }
@@ -411,8 +449,11 @@ impl World {
 
     /// The hub is killed and started again over the same store.
     fn restart(&mut self) {
-        for reader in &mut self.readers {
-            reader.connection = None;
+        for shard in std::mem::take(&mut self.shards) {
+            self.away.extend(shard.into_owners());
+        }
+        for reader in &mut self.away {
+            reader.id = None;
         }
         self.start_shards();
         self.events_before = self.events();

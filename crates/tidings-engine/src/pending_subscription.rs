@@ -1,0 +1,39 @@
+use tidings_hub::{EventId, Interest, Outcome, Position, Topic};
+
+use crate::connection::ConnectionId;
+use crate::counters::Permit;
+
+/// A subscription whose start has been found, and the place held for its subscriber.
+#[derive(Debug)]
+pub struct PendingSubscription {
+    /// What is wanted.
+    pub interest: Interest,
+    /// Position after which events are delivered.
+    pub position: Position,
+    /// Which of the three this connection is.
+    pub outcome: Outcome,
+    /// The oldest event there is, for a `tidings.reset`.
+    pub first_id: EventId,
+    /// The name of the connection.
+    pub connection: ConnectionId,
+    /// Everything that is there is sent.
+    pub(crate) from_the_oldest: bool,
+    /// Topics of the subscription that have ended, each with the position of its end. When all
+    /// have, the subscriber is closed once it has the end.
+    pub(crate) ended: Vec<(Topic, Position)>,
+    pub(crate) permit: Permit,
+}
+
+impl PendingSubscription {
+    /// Whether everything that is there will be sent.
+    pub fn is_from_the_oldest(&self) -> bool {
+        self.from_the_oldest
+    }
+
+    /// Keeps `what` until the subscriber is gone: its place in a count of somebody else's.
+    pub fn hold(&mut self, what: Option<impl Send + 'static>) {
+        if let Some(what) = what {
+            self.permit.hold(what);
+        }
+    }
+}
