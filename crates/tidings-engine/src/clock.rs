@@ -14,6 +14,12 @@ impl Clock {
         Self { began: Instant::now(), began_wall: wall_clock() }
     }
 
+    /// Lets `duration` pass at once.
+    #[cfg(test)]
+    pub(crate) fn advance(&mut self, duration: Duration) {
+        self.began = self.began.checked_sub(duration).expect("the machine is older than that");
+    }
+
     /// Milliseconds since the engine began; they only grow.
     pub(crate) fn now_ms(&self) -> u64 {
         self.began.elapsed().as_millis().try_into().unwrap_or(u64::MAX)

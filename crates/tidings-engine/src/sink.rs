@@ -1,6 +1,8 @@
 //! Sinks, through which a subscriber's frames leave the process.
 
 mod body;
+#[cfg(test)]
+mod scripted;
 mod socket;
 mod tls;
 
@@ -9,10 +11,12 @@ use std::time::Duration;
 
 use tidings_hub::{CloseReason, Farewell, Framing, SubscriberId};
 
-use crate::sys::{Event, Poller};
+use crate::sys::{Event, SocketEvents};
 
 pub(crate) use body::{BodyEvents, BodyPipe};
 pub use body::{BrokenOff, SubscriberBody};
+#[cfg(test)]
+pub(crate) use scripted::{Peer, ScriptedSink};
 pub(crate) use socket::SocketSink;
 pub(crate) use tls::TlsSink;
 
@@ -34,6 +38,9 @@ pub(crate) enum Sink {
     Tls(TlsSink),
     /// A response body that the HTTP library asks for bytes.
     Body(BodyPipe),
+    /// Whatever a test wants.
+    #[cfg(test)]
+    Scripted(ScriptedSink),
 }
 
 impl Sink {
@@ -42,6 +49,8 @@ impl Sink {
         match self {
             Self::Socket(_) | Self::Tls(_) => Framing::Chunked,
             Self::Body(_) => Framing::Plain,
+            #[cfg(test)]
+            Self::Scripted(_) => Framing::Plain,
         }
     }
 
@@ -56,7 +65,11 @@ impl Sink {
     }
 
     /// The subscriber is attached as `id`: from now on its events are reported under that id.
-    pub(crate) fn attached(&self, id: SubscriberId, poller: &Poller) -> Result<(), CloseReason> {
+    pub(crate) fn attached(
+        &self,
+        id: SubscriberId,
+        poller: &impl SocketEvents,
+    ) -> Result<(), CloseReason> {
         let listen = |socket: &TcpStream| {
             poller.add(socket, id.to_u64()).map_err(|_| CloseReason::PeerReset)
         };
@@ -64,6 +77,8 @@ impl Sink {
             Self::Socket(socket) => listen(socket.socket()),
             Self::Tls(socket) => listen(socket.socket()),
             Self::Body(body) => body.attached(id),
+            #[cfg(test)]
+            Self::Scripted(sink) => sink.attached(id),
         }
     }
 
@@ -85,6 +100,8 @@ impl Sink {
             Self::Socket(socket) => socket.write(bytes),
             Self::Tls(socket) => socket.write(bytes),
             Self::Body(body) => body.write(bytes),
+            #[cfg(test)]
+            Self::Scripted(sink) => sink.write(bytes),
         }
     }
 
@@ -93,6 +110,8 @@ impl Sink {
         match self {
             Self::Tls(socket) => socket.flush().map(|_| ()),
             Self::Socket(_) | Self::Body(_) => Ok(()),
+            #[cfg(test)]
+            Self::Scripted(_) => Ok(()),
         }
     }
 
@@ -103,6 +122,8 @@ impl Sink {
             Self::Socket(socket) => socket.drain(),
             Self::Tls(socket) => socket.drain(),
             Self::Body(_) => Ok(Heard::Nothing),
+            #[cfg(test)]
+            Self::Scripted(sink) => sink.drain(),
         }
     }
 
@@ -112,6 +133,8 @@ impl Sink {
             Self::Socket(socket) => socket.broken(),
             Self::Tls(socket) => socket.broken(),
             Self::Body(_) => CloseReason::PeerClosed,
+            #[cfg(test)]
+            Self::Scripted(sink) => sink.broken(),
         }
     }
 
@@ -122,6 +145,8 @@ impl Sink {
             Self::Socket(socket) => socket.finish(farewell),
             Self::Tls(socket) => socket.finish(farewell),
             Self::Body(body) => body.finish(farewell),
+            #[cfg(test)]
+            Self::Scripted(sink) => sink.finish(farewell),
         }
     }
 
@@ -132,6 +157,8 @@ impl Sink {
             Self::Socket(socket) => socket.has_vanished(patience),
             Self::Tls(socket) => socket.has_vanished(patience),
             Self::Body(_) => false,
+            #[cfg(test)]
+            Self::Scripted(sink) => sink.has_vanished(),
         }
     }
 
@@ -140,6 +167,8 @@ impl Sink {
             Self::Socket(socket) => Some(socket.socket()),
             Self::Tls(socket) => Some(socket.socket()),
             Self::Body(_) => None,
+            #[cfg(test)]
+            Self::Scripted(_) => None,
         }
     }
 }

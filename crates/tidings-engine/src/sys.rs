@@ -5,6 +5,12 @@
 //! Elsewhere it has the bell and the timeout only: [`SOCKETS`] says so, and the engine then serves
 //! HTTP/1.1 through response bodies as well.
 
+use std::io;
+use std::net::TcpStream;
+use std::time::Duration;
+
+#[cfg(test)]
+mod fake;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(any(not(target_os = "linux"), test))]
@@ -14,6 +20,28 @@ mod portable;
 pub(crate) use linux::{Bell, Poller, SOCKETS, has_vanished, prepare};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use portable::{Bell, Poller, SOCKETS, has_vanished, prepare};
+
+#[cfg(test)]
+pub(crate) use fake::FakePoller;
+
+/// What a worker needs of its [`Poller`], so that a test can be one.
+pub(crate) trait SocketEvents {
+    /// Reports on `socket` under `token` until it is closed.
+    fn add(&self, socket: &TcpStream, token: u64) -> io::Result<()>;
+
+    /// Sleeps for `timeout` at the most (`None`: for ever), and gives what happened to `happened`.
+    fn wait(&mut self, timeout: Option<Duration>, happened: &mut Vec<Event>) -> io::Result<()>;
+}
+
+impl SocketEvents for Poller {
+    fn add(&self, socket: &TcpStream, token: u64) -> io::Result<()> {
+        Self::add(self, socket, token)
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, happened: &mut Vec<Event>) -> io::Result<()> {
+        Self::wait(self, timeout, happened)
+    }
+}
 
 /// What a [`Poller`] reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

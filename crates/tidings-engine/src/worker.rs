@@ -33,7 +33,7 @@ use crate::message::Message;
 use crate::replay::Replay;
 use crate::sink::Heard;
 use crate::subscription::Subscription;
-use crate::sys::{Event, Poller};
+use crate::sys::{Event, Poller, SocketEvents};
 
 use cpu_yield::CpuYield;
 
@@ -50,9 +50,9 @@ pub(crate) struct WorkerContext {
     pub(crate) peer_patience: Duration,
 }
 
-pub(crate) struct Worker {
+pub(crate) struct Worker<P: SocketEvents = Poller> {
     context: WorkerContext,
-    poller: Poller,
+    poller: P,
     shard: Shard<Subscription>,
     /// Subscribers that last missed events because of retention, and which; rarely any.
     skips: HashMap<SubscriberId, (Position, Position)>,
@@ -70,8 +70,8 @@ pub(crate) struct Worker {
     is_blind: bool,
 }
 
-impl Worker {
-    pub(crate) fn new(context: WorkerContext, poller: Poller, config: ShardConfig) -> Self {
+impl<P: SocketEvents> Worker<P> {
+    pub(crate) fn new(context: WorkerContext, poller: P, config: ShardConfig) -> Self {
         let shard = Shard::new(config, context.clock.now_ms());
         Self {
             context,
@@ -334,7 +334,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl<P: SocketEvents> Drop for Worker<P> {
     /// However the worker ends, also by a panic: nobody waits for it.
     fn drop(&mut self) {
         self.context.mailbox.close();

@@ -8,8 +8,9 @@ use crate::clock::wall_clock;
 use crate::connection::{Connection, ConnectionId};
 use crate::message::Question;
 use crate::subscription::Subscription;
+use crate::sys::SocketEvents;
 
-impl Worker {
+impl<P: SocketEvents> Worker<P> {
     pub(super) fn answer(&mut self, question: Question) {
         // A question that is no longer waited for costs nothing but this look.
         if question.is_abandoned() {
