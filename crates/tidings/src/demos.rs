@@ -25,16 +25,16 @@ use tokio::task::JoinSet;
 
 /// The publishers' sources, for the pages to show.
 pub(crate) const SOURCES: &[File] = &[
-    source("/demo/assistant.rs", include_str!("assistant.rs")),
-    source("/demo/chat.rs", include_str!("chat.rs")),
-    source("/demo/clock.rs", include_str!("clock.rs")),
-    source("/demo/counter.rs", include_str!("counter.rs")),
-    source("/demo/job.rs", include_str!("job.rs")),
-    source("/demo/monitor.rs", include_str!("monitor.rs")),
-    source("/demo/news.rs", include_str!("news.rs")),
-    source("/demo/notifications.rs", include_str!("notifications.rs")),
-    source("/demo/prices.rs", include_str!("prices.rs")),
-    source("/demo/scores.rs", include_str!("scores.rs")),
+    source("/demo/assistant.rs", include_str!("demos/assistant.rs")),
+    source("/demo/chat.rs", include_str!("demos/chat.rs")),
+    source("/demo/clock.rs", include_str!("demos/clock.rs")),
+    source("/demo/counter.rs", include_str!("demos/counter.rs")),
+    source("/demo/job.rs", include_str!("demos/job.rs")),
+    source("/demo/monitor.rs", include_str!("demos/monitor.rs")),
+    source("/demo/news.rs", include_str!("demos/news.rs")),
+    source("/demo/notifications.rs", include_str!("demos/notifications.rs")),
+    source("/demo/prices.rs", include_str!("demos/prices.rs")),
+    source("/demo/scores.rs", include_str!("demos/scores.rs")),
 ];
 
 const fn source(path: &'static str, body: &'static str) -> File {
