@@ -149,8 +149,8 @@ impl Caller {
     }
 
     /// Limits shared by all callers with this caller's key, if any.
-    pub fn share(&self) -> Option<&KeyShare> {
-        self.share.as_deref()
+    pub fn share(&self) -> Option<&Arc<KeyShare>> {
+        self.share.as_ref()
     }
 
     /// What the caller may do.

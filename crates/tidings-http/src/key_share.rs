@@ -47,7 +47,7 @@ impl KeyShare {
     /// # Errors
     ///
     /// [`Rejection::KeyConnections`] if the limit is reached.
-    pub fn connect(share: Option<&Self>) -> Result<Option<Place>, Rejection> {
+    pub fn connect(share: Option<&Arc<Self>>) -> Result<Option<Place>, Rejection> {
         let tally = share.and_then(|share| share.connections.as_ref());
         Tally::enter_if(tally, Some(SHARED)).ok_or(Rejection::KeyConnections)
     }

@@ -1,5 +1,6 @@
 //! How much one publisher may publish per second.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_hub::Draft;
@@ -9,21 +10,21 @@ use crate::limiter::{Rates, SHARED};
 use crate::quota_key::Key;
 
 /// One publisher's allowance: events of its token or address, bytes of its key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Meter<'a> {
     events: Option<(&'a Rates, Key)>,
-    bytes: Option<&'a Rates>,
+    share: Option<Arc<KeyShare>>,
 }
 
 impl<'a> Meter<'a> {
-    pub(crate) fn new(events: Option<(&'a Rates, Key)>, share: Option<&'a KeyShare>) -> Self {
-        Self { events, bytes: share.and_then(KeyShare::publish_bytes) }
+    pub(crate) fn new(events: Option<(&'a Rates, Key)>, share: Option<Arc<KeyShare>>) -> Self {
+        Self { events, share }
     }
 
     /// Takes `drafts` from the allowance. Returns how long to wait before the next one.
     pub fn charge(&self, drafts: &[Draft]) -> Duration {
         let events = self.events.map(|(rates, key)| rates.charge_now(key, drafts.len()));
-        let bytes = self.bytes.map(|rates| {
+        let bytes = self.bytes().map(|rates| {
             let bytes = drafts.iter().map(Draft::cost).sum();
             rates.charge_now(SHARED, bytes)
         });
@@ -37,6 +38,10 @@ impl<'a> Meter<'a> {
 
     /// The same for bytes.
     pub fn bytes_max(&self) -> usize {
-        self.bytes.map_or(usize::MAX, Rates::per_second)
+        self.bytes().map_or(usize::MAX, Rates::per_second)
+    }
+
+    fn bytes(&self) -> Option<&Rates> {
+        self.share.as_ref().and_then(|share| share.publish_bytes())
     }
 }

@@ -4,6 +4,8 @@
 //! same for all: `HEAD`, draining, quotas, the start in the log, rejections, topics that have
 //! ended.
 
+use std::sync::Arc;
+
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
@@ -57,7 +59,7 @@ pub struct StreamRequest<'a, F> {
     /// What the token is counted as, if it is.
     pub token: Option<Key>,
     /// What all bearers of the key have together, where that is bounded.
-    pub share: Option<&'a KeyShare>,
+    pub share: Option<&'a Arc<KeyShare>>,
     /// How the stream is spoken.
     pub face: F,
 }

@@ -69,7 +69,7 @@ impl<'a> Query<'a> {
     /// # Errors
     ///
     /// A 400 that names the first parameter left.
-    pub fn finish(self, known: &[&str]) -> Result<(), Problem> {
+    pub fn finish(&self, known: &[&str]) -> Result<(), Problem> {
         match self.0.first() {
             None => Ok(()),
             Some((name, _)) => Err(Problem::new(

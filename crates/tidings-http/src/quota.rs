@@ -70,7 +70,7 @@ impl Quotas {
         &self,
         parts: &Parts,
         token: Option<Key>,
-        share: Option<&KeyShare>,
+        share: Option<&Arc<KeyShare>>,
     ) -> Result<Option<impl Send + use<>>, Rejection> {
         if let Some(rejection) = Client::excess(parts) {
             return Err(rejection);
@@ -88,18 +88,18 @@ impl Quotas {
 
     /// Admits a publisher, or returns how long to wait. Publishers without a token are known by
     /// their address.
-    pub fn publisher<'a>(
-        &'a self,
+    pub fn publisher(
+        &self,
         parts: &Parts,
         token: Option<Key>,
-        share: Option<&'a KeyShare>,
-    ) -> Result<Meter<'a>, Duration> {
+        share: Option<&Arc<KeyShare>>,
+    ) -> Result<Meter<'_>, Duration> {
         let key = || {
             let address = Client::of(parts).map(|client| client.address);
             token.or_else(|| address.map(|address| self.address(address))).unwrap_or(SHARED)
         };
         let rates = self.publishes.as_ref().map(|rates| (rates, key()));
-        let meter = Meter::new(rates, share);
+        let meter = Meter::new(rates, share.cloned());
         match meter.charge(&[]) {
             Duration::ZERO => Ok(meter),
             wait => Err(wait),

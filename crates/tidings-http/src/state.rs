@@ -106,15 +106,15 @@ impl State {
     }
 
     /// The engine for a publisher with this share.
-    pub fn engine_for(&self, share: Option<&KeyShare>) -> Engine {
-        self.engine.with_topic_share(share.and_then(KeyShare::topics).cloned())
+    pub fn engine_for(&self, share: Option<&Arc<KeyShare>>) -> Engine {
+        self.engine.with_topic_share(share.and_then(|share| share.topics().cloned()))
     }
 
     /// Appends events to the log, and waits until they are stored. New topics count in the share of
     /// their publisher.
     pub fn publish(
         &self,
-        share: Option<&KeyShare>,
+        share: Option<&Arc<KeyShare>>,
         drafts: Vec<Draft>,
     ) -> impl Future<Output = Result<Vec<Appended>, PublishError>> + Send + use<> {
         let step = Step::Commit { events: drafts.len() };

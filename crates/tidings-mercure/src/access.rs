@@ -54,8 +54,8 @@ enum Source {
 
 impl Caller {
     /// Limits shared by all callers with this caller's key, if any.
-    pub(crate) fn share(&self) -> Option<&KeyShare> {
-        self.share.as_deref()
+    pub(crate) fn share(&self) -> Option<&Arc<KeyShare>> {
+        self.share.as_ref()
     }
 
     /// Whether a browser would have sent this request for any page that asked it to: then the

@@ -54,9 +54,11 @@
 //!
 //! # A request travels
 //!
-//! [tidings-http](tidings_http) turns what a socket sends into requests. [routes] is the URL map; a
-//! file in [native] per verb reads the request, checks the caller's grant, and gives an answer.
-//! Protocols beside the native API are [faces].
+//! [tidings-http](tidings_http) turns what a socket sends into requests. [routes] is the URL map;
+//! it identifies the sender of a request to the API, and hands a
+//! [`RequestContext`](request::RequestContext) to the verb: a file in [native] or [admin] that
+//! reads the request, checks the caller's grant, and gives an answer. Protocols beside the native
+//! API are [faces].
 //!
 //! # What this crate refuses to know
 //!
@@ -65,6 +67,7 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod admin;
+mod bounds;
 mod check;
 mod config;
 mod faces;
@@ -75,6 +78,7 @@ mod hub_service;
 pub mod limits;
 mod log_limit;
 mod native;
+mod request;
 mod route;
 mod route_counts;
 mod routes;

@@ -19,8 +19,10 @@ use tidings_http::state::State;
 use tidings_http::trace;
 
 use crate::admin::{self, Pages};
+use crate::bounds::Bounds;
 use crate::config::Config;
-use crate::native::{self, Bounds};
+use crate::native;
+use crate::request::RequestContext;
 use crate::route::{Meaning, PATHS, Path, Route};
 use crate::route_counts::RouteCounts;
 
@@ -110,14 +112,15 @@ impl Routes {
         };
         check_connection(parts, route)?;
         body::check_coding(&parts.headers, &body)?;
+        let context = || RequestContext::new(state, &self.bounds, parts);
         match route {
-            Route::Read(topic) => native::read(state, &self.bounds, parts, topic).await,
-            Route::Write(topic) => native::write(state, &self.bounds, parts, topic, body).await,
-            Route::End(topic) => native::end(state, parts, topic, body).await,
-            Route::Topics => native::topics(state, parts).await,
-            Route::Stats => native::stats(state, parts).await,
-            Route::Metrics => admin::metrics(state, parts, &self.counts, self.started).await,
-            Route::Connection(id) => admin::connection(state, parts, id).await,
+            Route::Read(topic) => native::read(context().await?, topic).await,
+            Route::Write(topic) => native::write(context().await?, topic, body).await,
+            Route::End(topic) => native::end(context().await?, topic, body).await,
+            Route::Topics => native::topics(context().await?).await,
+            Route::Stats => native::stats(&context().await?),
+            Route::Metrics => admin::metrics(context().await?, &self.counts, self.started).await,
+            Route::Connection(id) => admin::connection(context().await?, id).await,
             Route::Live => Ok(admin::live(state).await),
             Route::Ready => Ok(admin::ready(state).await),
             Route::OpenApi => Ok(admin::openapi()),

@@ -13,17 +13,9 @@ use crate::tree;
 /// Known circles, one per row. The list may only shrink.
 const CIRCLES: &[&[&str]] = &[];
 
-/// Files named `mod.rs` that still define more than constants. The list may only shrink.
-const FULL_MOD_FILES: &[&str] = &[
-    "crates/tidings-conformance/src/checks/mod.rs",
-    "crates/tidings-server/src/admin/mod.rs",
-    "crates/tidings-server/src/native/mod.rs",
-    "crates/tidings/src/demos/mod.rs",
-];
-
 pub(super) fn check(files: &[String]) -> Vec<String> {
     let mut problems = Vec::new();
-    let (mut circles, mut full) = (Vec::new(), BTreeSet::new());
+    let mut circles = Vec::new();
     for root in files.iter().filter(|path| is_root(path)) {
         let package = root.split_once("src/").map_or("", |(package, _)| package);
         let text = |path: &str| tree::read(&format!("{package}{path}"));
@@ -31,13 +23,15 @@ pub(super) fn check(files: &[String]) -> Vec<String> {
             Ok(modules) => {
                 let found = find(&modules.arrows()).into_iter();
                 circles.extend(found.map(|circle| circle.of(package)));
-                full.extend(full_mod_files(&modules).map(|file| format!("{package}{file}")));
+                problems
+                    .extend(full_mod_files(&modules).map(|file| {
+                        format!("{package}{file}: a mod.rs may define only constants")
+                    }));
             }
             Err(problem) => problems.push(format!("{package}{problem}")),
         }
     }
     problems.extend(complain_of_circles(&circles, CIRCLES));
-    problems.extend(complain_of_mod_files(&full, FULL_MOD_FILES));
     problems
 }
 
@@ -148,15 +142,6 @@ fn full_mod_files(modules: &Modules) -> impl Iterator<Item = &str> {
     let is_full = |kinds: &[&str]| kinds.iter().any(|kind| !matches!(*kind, "const" | "static"));
     let mod_files = modules.iter().filter(|module| module.file.ends_with("/mod.rs"));
     mod_files.filter(move |module| is_full(&module.defines)).map(|module| module.file.as_str())
-}
-
-fn complain_of_mod_files(full: &BTreeSet<String>, exceptions: &[&str]) -> Vec<String> {
-    let new = full.iter().filter(|file| !exceptions.contains(&file.as_str()));
-    let new = new.map(|file| format!("{file}: a mod.rs may define only constants"));
-    let emptied = exceptions.iter().filter(|file| !full.contains(**file));
-    let emptied = emptied
-        .map(|file| format!("{file}: has only constants now; remove it from FULL_MOD_FILES"));
-    new.chain(emptied).collect()
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! `GET /connections/{id}`: the state of a subscriber, what it skipped, and why it was closed; with
 //! `?event=`, why it received that event, or did not.
 
-use http::request::Parts;
 use serde::Serialize;
 use tidings_engine::{Connection, ConnectionId};
 use tidings_http::answer::{self, Answer};
 use tidings_http::problem::{Code, Problem};
-use tidings_http::query::{self, Query};
+use tidings_http::query;
 use tidings_http::state::State;
 use tidings_hub::{Matcher, Position, StandingState, Timestamp};
 
+use crate::request::RequestContext;
 use crate::store_problem;
 
 #[derive(Serialize)]
@@ -60,17 +60,14 @@ struct Event {
 
 /// Requires permission to subscribe to everything.
 pub(crate) async fn connection(
-    state: &State,
-    parts: &Parts,
+    mut context: RequestContext<'_>,
     raw_id: &str,
 ) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let event = query.take("event")?;
-    let token = query.take("token")?;
-    query.finish(&["event", "token"])?;
-    let caller = state.auth().identify(parts, token.as_deref()).await?;
-    caller.check_subscribe(&Matcher::All)?;
+    context.require_all()?;
+    let event = context.query.take("event")?;
+    context.finish_query(&["event"])?;
 
+    let state = context.state;
     let id = query::decode(raw_id, query::Plus::Itself)?.parse::<ConnectionId>();
     let id = id.map_err(|error| Problem::new(Code::ConnectionUnknown, error.to_string()))?;
     let connection = state.engine().connection(id).await.ok_or_else(|| {

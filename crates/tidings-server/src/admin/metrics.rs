@@ -9,17 +9,17 @@ mod process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::StatusCode;
-use http::request::Parts;
 use tidings_engine::{Durations, Latencies, Status};
 use tidings_http::Tls;
 use tidings_http::answer::{self, Answer};
 use tidings_http::counts::Counts;
 use tidings_http::problem::Problem;
-use tidings_http::query::{self, Query};
+use tidings_http::query;
 use tidings_http::state::State;
-use tidings_hub::{Backlog, Matcher, Topic};
+use tidings_hub::{Backlog, Topic};
 
 use crate::limits::METRICS_TOPICS_MAX;
+use crate::request::RequestContext;
 use crate::route_counts::RouteCounts;
 use crate::store_problem;
 
@@ -31,17 +31,13 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Requires permission to subscribe to everything.
 pub(crate) async fn metrics(
-    state: &State,
-    parts: &Parts,
+    mut context: RequestContext<'_>,
     requests: &RouteCounts,
     started: SystemTime,
 ) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let token = query.take("token")?;
-    let topics = query.take_all("topic");
-    query.finish(&["topic", "token"])?;
-    let caller = state.auth().identify(parts, token.as_deref()).await?;
-    caller.check_subscribe(&Matcher::All)?;
+    context.require_all()?;
+    let topics = context.query.take_all("topic");
+    context.finish_query(&["topic"])?;
     if topics.len() > METRICS_TOPICS_MAX {
         let detail = format!("ask for at most {METRICS_TOPICS_MAX} topics");
         return Err(query::bad_value("topic", detail));
@@ -51,6 +47,7 @@ pub(crate) async fn metrics(
         .map(|text| Topic::new(text).map_err(|error| query::bad_value("topic", error.to_string())));
     let topics = topics.collect::<Result<Vec<_>, Problem>>()?;
 
+    let state = context.state;
     let mut page = Exposition::default();
     subscribers(&mut page, &state.engine().status(), &state.engine().backlog().await);
     log(&mut page, &state.engine().status());

@@ -4,20 +4,12 @@ mod connections;
 mod console;
 mod health;
 mod metrics;
-
-use http::StatusCode;
-use tidings_http::answer::{self, Answer};
+mod openapi;
 
 pub(crate) use connections::connection;
 pub(crate) use console::Pages;
 pub(crate) use health::{live, ready};
 pub(crate) use metrics::metrics;
-
-/// The description of the HTTP API (OpenAPI 3.2). Tests compare it with the routes and the problem
-/// codes.
-pub(crate) const OPENAPI: &str = include_str!("../../openapi.json");
-
-/// `GET /openapi.json`.
-pub(crate) fn openapi() -> Answer {
-    Answer::Response(answer::whole(StatusCode::OK, "application/json", OPENAPI))
-}
+#[cfg(test)]
+pub(crate) use openapi::OPENAPI;
+pub(crate) use openapi::openapi;

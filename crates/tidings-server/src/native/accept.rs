@@ -1,23 +1,23 @@
-//! Content negotiation: the face of a URL that the client wants (RFC 9110 §12.5.1).
+//! Content negotiation: the representation of events that the client wants (RFC 9110 §12.5.1).
 
 use http::header::{self, HeaderMap};
 use tidings_http::problem::{Code, Problem};
 
 /// The representations of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Face {
+pub(super) enum Representation {
     EventStream,
     Json,
 }
 
-/// The face that the client prefers; the event stream if it has no preference.
+/// The one that the client prefers; the event stream if it has no preference.
 ///
 /// # Errors
 ///
 /// A 406 if it wants neither.
-pub(super) fn face(headers: &HeaderMap) -> Result<Face, Problem> {
+pub(super) fn representation(headers: &HeaderMap) -> Result<Representation, Problem> {
     if !headers.contains_key(header::ACCEPT) {
-        return Ok(Face::EventStream);
+        return Ok(Representation::EventStream);
     }
     let mut stream = Quality::default();
     let mut json = Quality::default();
@@ -31,8 +31,8 @@ pub(super) fn face(headers: &HeaderMap) -> Result<Face, Problem> {
             Code::NotAcceptable,
             "accept `text/event-stream` for a stream, or `application/json` for pages of history",
         )),
-        (stream, json) if json > stream => Ok(Face::Json),
-        _ => Ok(Face::EventStream),
+        (stream, json) if json > stream => Ok(Representation::Json),
+        _ => Ok(Representation::EventStream),
     }
 }
 
@@ -76,15 +76,15 @@ mod tests {
 
     use super::*;
 
-    fn wants(accept: &str) -> Result<Face, Problem> {
+    fn wants(accept: &str) -> Result<Representation, Problem> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, accept.parse().unwrap());
-        face(&headers)
+        representation(&headers)
     }
 
     #[test]
     fn a_client_without_a_preference_gets_a_stream() {
-        assert_eq!(face(&HeaderMap::new()).unwrap(), Face::EventStream);
+        assert_eq!(representation(&HeaderMap::new()).unwrap(), Representation::EventStream);
         for accept in [
             "*/*",
             "text/event-stream",
@@ -93,7 +93,7 @@ mod tests {
             "application/json;q=0.5, text/event-stream",
             "text/*",
         ] {
-            assert_eq!(wants(accept).unwrap(), Face::EventStream, "{accept}");
+            assert_eq!(wants(accept).unwrap(), Representation::EventStream, "{accept}");
         }
     }
 
@@ -105,10 +105,10 @@ mod tests {
             "application/json, text/plain, */*;q=0.9",
             "application/*",
         ] {
-            assert_eq!(wants(accept).unwrap(), Face::Json, "{accept}");
+            assert_eq!(wants(accept).unwrap(), Representation::Json, "{accept}");
         }
         // The most specific range decides, not the first.
-        assert_eq!(wants("*/*, text/event-stream;q=0.2").unwrap(), Face::Json);
+        assert_eq!(wants("*/*, text/event-stream;q=0.2").unwrap(), Representation::Json);
     }
 
     #[test]

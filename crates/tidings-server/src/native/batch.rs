@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use http::request::Parts;
 use memchr::memchr;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -11,45 +10,39 @@ use tidings_http::answer::Answer;
 use tidings_http::auth::Caller;
 use tidings_http::body::{self, RequestBody};
 use tidings_http::problem::{Code, Problem};
-use tidings_http::state::State;
 use tidings_hub::{Draft, Topic};
 
-use super::bounds::Bounds;
 use super::fields::Drafter;
 use super::ingest::{Place, Publication, Source, ingest};
+use super::publish_request::PublishRequest;
+use super::publish_topic::publish_topic;
+use super::run_terms::RunTerms;
 
 pub(super) async fn publish(
-    state: &State,
-    bounds: &Bounds,
-    parts: &Parts,
-    raw_topic: Option<&str>,
+    mut request: PublishRequest<'_>,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    let (caller, terms) = super::stream_writer(state, parts).await?;
-    let topic = raw_topic.map(|raw| super::own_topic(&caller, raw)).transpose()?;
-    match &topic {
+    let terms = RunTerms::take_only(&mut request.context)?;
+    let state = request.context.state;
+    match &request.topic {
         Some(topic) => terms.check_begins(state, topic).await?,
         None => terms.check_unused()?,
     }
     let mut lines = Lines {
-        caller: &caller,
+        caller: &request.context.caller,
         drafter: Drafter::new(state.engine().epoch()),
-        topic: topic.clone(),
+        topic: request.topic.clone(),
         one_topic: terms.begins,
         last_topic: None,
         data_bytes_max: state.config().event_bytes_max,
         number: 0,
         begun: Vec::new(),
     };
-    let meter = super::meter(state, parts, &caller)?;
-    let length = body::announced_length(&parts.headers);
-    let will = match &topic {
-        Some(topic) => terms.leave_will(state, &caller, meter, topic).await?,
+    let will = match &request.topic {
+        Some(topic) => terms.leave_will(&request, topic).await?,
         None => None,
     };
-    let publication =
-        Publication { state, bounds, caller: &caller, meter, length, topic, terms, will };
-    ingest(publication, body, &mut lines).await
+    ingest(Publication { request: &request, terms, will }, body, &mut lines).await
 }
 
 /// One line.
@@ -193,8 +186,7 @@ impl Lines<'_> {
             }
             (Some(named), _, Some(last)) if *named.0 == *last.as_str() => Ok(last.clone()),
             (Some(named), ..) => {
-                let topic = super::publish_topic(&named.0)?;
-                self.caller.check_publish(&topic)?;
+                let topic = publish_topic(self.caller, &named.0)?;
                 self.last_topic = Some(topic.clone());
                 Ok(topic)
             }

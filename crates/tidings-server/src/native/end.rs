@@ -1,55 +1,51 @@
-//! `DELETE /events/{topic}`: the topic ends. Its streams get its last event and close. Later ones
-//! are rejected with 204, after which a browser does not come back, until something is published to
-//! the topic again. A publisher that is still sending a body of events to it is stopped.
+//! `DELETE /events/{topic}`: ends the topic. Its streams get its last event and close. Later ones
+//! get 204, after which a browser does not reconnect, until something is published to the topic
+//! again. A publisher that is still sending a body of events to it is stopped.
 //!
-//! The last event is the body of the request, if it has one; otherwise the hub's own, of type
+//! The last event is the body of the request, if it has one; otherwise the hub makes one, of type
 //! `end`.
 
 use http::request::Parts;
 use tidings_engine::{PublishError, Run};
 use tidings_http::answer::{self, Answer};
-use tidings_http::auth::Caller;
 use tidings_http::body::RequestBody;
 use tidings_http::problem::{Code, Problem};
-use tidings_http::query::Query;
 use tidings_http::state::State;
-use tidings_http::whole_body::WholeBody;
 use tidings_hub::{Appended, Draft, EventType, Kind, Topic, TopicState};
 
 use super::body_form::BodyForm;
 use super::end_block::{END, end_data};
 use super::fields::QueryFields;
 use super::publish::acknowledgement;
+use super::publish_request::PublishRequest;
+use super::publish_topic::path_topic;
+use crate::request::RequestContext;
 use crate::store_problem;
 
 pub(crate) async fn end(
-    state: &State,
-    parts: &Parts,
+    context: RequestContext<'_>,
     raw_topic: &str,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let fields = QueryFields::take(&mut query)?;
-    let token = query.take("token")?;
-    query.finish(&["event", "id", "retry", "token"])?;
-    let caller = super::writer(state, parts, token.as_deref()).await?;
-    let topic = super::own_topic(&caller, raw_topic)?;
-    let meter = super::meter(state, parts, &caller)?;
+    let state = context.state;
+    let topic = path_topic(&context.caller, raw_topic)?;
+    let mut request = PublishRequest::new(context, Some(topic.clone()))?;
+    let fields = QueryFields::take(&mut request.context.query)?;
+    request.context.finish_query(&["event", "id", "retry"])?;
 
-    let read = WholeBody::read(state.body_room(), body, state.config().event_bytes_max);
-    let bytes = super::before_expiry(&caller, read).await?;
+    let bytes = request.read_body(body, state.config().event_bytes_max).await?;
     let last = match (bytes.is_empty(), fields.any()) {
         (true, None) => own_last_event(&topic),
         (true, Some(name)) => return Err(no_data(name)),
         (false, _) => {
-            check_media_type(parts)?;
+            check_media_type(request.context.parts)?;
             let draft = fields.draft(state.engine().epoch(), topic.clone(), &bytes)?;
             Draft { kind: Kind::LastEvent, ..draft }
         }
     };
     let drafts = vec![last];
-    meter.charge(&drafts);
-    let appended = append(state, &caller, &topic, drafts).await?;
+    request.meter.charge(&drafts);
+    let appended = append(&request, &topic, drafts).await?;
     Ok(Answer::Response(answer::json(acknowledgement(&[appended]))))
 }
 
@@ -66,7 +62,7 @@ fn no_data(name: &str) -> Problem {
     Problem::new(Code::InvalidQuery, detail).with("parameter", name)
 }
 
-/// The body is one event. What is many elsewhere must not become the text of one.
+/// Rejects a body that would be several events elsewhere: it must not become the text of one.
 fn check_media_type(parts: &Parts) -> Result<(), Problem> {
     match BodyForm::of(&parts.headers) {
         BodyForm::One => Ok(()),
@@ -77,13 +73,13 @@ fn check_media_type(parts: &Parts) -> Result<(), Problem> {
     }
 }
 
-/// Ends `topic`, unless it has ended: then what was asked for is done already.
+/// Ends `topic`. If it has ended already, there is nothing to do.
 async fn append(
-    state: &State,
-    caller: &Caller,
+    request: &PublishRequest<'_>,
     topic: &Topic,
     drafts: Vec<Draft>,
 ) -> Result<Appended, Problem> {
+    let state = request.context.state;
     match known(state, topic).await? {
         Some(known) if known.ended => return Ok(repeated(state, &known)),
         None if !state.engine().has_publisher(topic) => {
@@ -92,9 +88,9 @@ async fn append(
         }
         _ => {}
     }
-    // From here on nobody ends the topic without our knowing.
+    // From here on the engine tells this run if another request ends the topic, so look again.
     let run = Run { topic: Some(topic.clone()), begins: false };
-    let stream = state.engine_for(caller.share()).publish_stream(run);
+    let stream = request.engine().publish_stream(run);
     if let Some(known) = known(state, topic).await?.filter(|known| known.ended) {
         return Ok(repeated(state, &known));
     }

@@ -4,28 +4,25 @@
 //! An event keeps the id it brings, so piping the same stream twice publishes its events once. What
 //! an upstream hub says about itself (types that begin with `tidings.`) is not passed on.
 
-use http::request::Parts;
 use tidings_codec::{Decoder, EventRef, EventType, Item};
 use tidings_http::answer::Answer;
 use tidings_http::body::{self, RequestBody};
 use tidings_http::problem::Problem;
-use tidings_http::state::State;
 use tidings_hub::{Draft, Topic};
 
-use super::bounds::Bounds;
 use super::fields::{Drafter, RESERVED_PREFIX};
 use super::ingest::{Place, Publication, Source, ingest};
+use super::publish_request::PublishRequest;
+use super::run_terms::RunTerms;
 use crate::limits::FIELD_BYTES_MAX;
 
 pub(super) async fn publish(
-    state: &State,
-    bounds: &Bounds,
-    parts: &Parts,
-    raw_topic: &str,
+    mut request: PublishRequest<'_>,
+    topic: Topic,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    let (caller, terms) = super::stream_writer(state, parts).await?;
-    let topic = super::own_topic(&caller, raw_topic)?;
+    let terms = RunTerms::take_only(&mut request.context)?;
+    let state = request.context.state;
     terms.check_begins(state, &topic).await?;
 
     let data_bytes_max = state.config().event_bytes_max;
@@ -38,13 +35,8 @@ pub(super) async fn publish(
         data_bytes_max,
         number: 0,
     };
-    let meter = super::meter(state, parts, &caller)?;
-    let length = body::announced_length(&parts.headers);
-    let will = terms.leave_will(state, &caller, meter, &topic).await?;
-    let topic = Some(topic);
-    let publication =
-        Publication { state, bounds, caller: &caller, meter, length, topic, terms, will };
-    ingest(publication, body, &mut events).await
+    let will = terms.leave_will(&request, &topic).await?;
+    ingest(Publication { request: &request, terms, will }, body, &mut events).await
 }
 
 struct Events {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::RETRY_AFTER;
-use http::request::Parts;
 use serde::Serialize;
 use serde_json::json;
 use tidings_engine::{Engine, Rejection};
@@ -22,27 +21,27 @@ use tidings_http::trace;
 use tidings_hub::{Interest, Outcome, Page, Position, ReadError, Record, Resolved, Start};
 use tokio::time::{Instant, timeout_at};
 
-use super::bounds::Bounds;
-use super::start;
+use super::{interest, start};
 use crate::limits::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_PAUSE};
+use crate::request::RequestContext;
 use crate::store_problem;
 
 pub(super) async fn history(
-    state: &State,
-    bounds: &Bounds,
-    parts: &Parts,
+    mut context: RequestContext<'_>,
     raw_topic: Option<&str>,
 ) -> Result<Answer, Problem> {
-    let (mut query, caller, interest) = super::reader(state, bounds, parts, raw_topic).await?;
-    let cursor = start::cursor(&mut query, &parts.headers)?;
-    let start = start::take(&mut query)?;
+    let interest = interest::take(&mut context, raw_topic)?;
+    let query = &mut context.query;
+    let cursor = start::cursor(query, &context.parts.headers)?;
+    let start = start::take(query)?;
     let start = cursor.or(start).unwrap_or(Start::Earliest);
     let limit = query.take("limit")?;
     let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;
     let wait = query.take("wait")?;
-    let wait = wait.map(|text| wait_length(&text, bounds.wait_max)).transpose()?;
-    query.finish(&["topic", "from", "last", "since", "after", "limit", "wait", "token"])?;
+    let wait = wait.map(|text| wait_length(&text, context.bounds.wait_max)).transpose()?;
+    context.finish_query(&["topic", "from", "last", "since", "after", "limit", "wait"])?;
 
+    let RequestContext { state, caller, .. } = context;
     if state.is_leaving() {
         return Err(Problem::new(Code::Draining, "ask again in a moment"));
     }

@@ -1,53 +1,45 @@
 //! `POST /events/{topic}`: the body as one event.
 
-use http::request::Parts;
 use tidings_engine::{OpenWill, Run};
 use tidings_http::answer::{self, Answer};
 use tidings_http::body::RequestBody;
 use tidings_http::problem::Problem;
-use tidings_http::query::Query;
-use tidings_http::state::State;
-use tidings_http::whole_body::WholeBody;
-use tidings_hub::{Appended, Kind};
+use tidings_hub::{Appended, Kind, Topic};
 
 use super::fields::QueryFields;
+use super::publish_request::PublishRequest;
 use super::run_terms::{self, RunTerms};
 use crate::store_problem;
 
 pub(super) async fn publish(
-    state: &State,
-    parts: &Parts,
-    raw_topic: &str,
+    mut request: PublishRequest<'_>,
+    topic: Topic,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let fields = QueryFields::take(&mut query)?;
-    let terms = RunTerms::take(&mut query, &parts.headers)?;
-    let token = query.take("token")?;
-    let known = [&["event", "id", "retry"], &run_terms::PARAMETERS[..], &["token"]];
-    query.finish(&known.concat())?;
+    let context = &mut request.context;
+    let fields = QueryFields::take(&mut context.query)?;
+    let terms = RunTerms::take(&mut context.query, &context.parts.headers)?;
+    let known = [&["event", "id", "retry"], &run_terms::PARAMETERS[..]];
+    context.finish_query(&known.concat())?;
 
-    let caller = super::writer(state, parts, token.as_deref()).await?;
-    let topic = super::own_topic(&caller, raw_topic)?;
+    let state = context.state;
     terms.check_begins(state, &topic).await?;
-    let meter = super::meter(state, parts, &caller)?;
-    let will = terms.leave_will(state, &caller, meter, &topic).await?;
+    let will = terms.leave_will(&request, &topic).await?;
 
-    let read = WholeBody::read(state.body_room(), body, state.config().event_bytes_max);
-    let bytes = super::before_expiry(&caller, read).await?;
+    let bytes = request.read_body(body, state.config().event_bytes_max).await?;
     let mut draft = fields.draft(state.engine().epoch(), topic, &bytes)?;
     if terms.ends {
         draft.kind = Kind::LastEvent;
     }
 
     let mut drafts = vec![draft];
-    meter.charge(&drafts);
+    request.meter.charge(&drafts);
     drafts.extend(will.as_ref().map(OpenWill::crossed_out));
     let appended = match terms.begins {
-        false => state.publish(caller.share(), drafts).await,
+        false => state.publish(request.context.caller.share(), drafts).await,
         true => {
             let run = Run { topic: None, begins: true };
-            let first = state.engine_for(caller.share()).publish_stream(run);
+            let first = request.engine().publish_stream(run);
             state.publish_whole(&first, drafts).await
         }
     };

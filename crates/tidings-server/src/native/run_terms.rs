@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap};
 use tidings_engine::{LastWill, OpenWill, PublishError};
-use tidings_http::auth::Caller;
 use tidings_http::headers;
-use tidings_http::meter::Meter;
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::{self, Query};
 use tidings_http::state::State;
 use tidings_hub::{Draft, Topic};
 
 use super::fields::Drafter;
+use super::publish_request::PublishRequest;
 use crate::limits::{WILL_BYTES_MAX, WILL_LOST, WILL_LOST_RANGE};
+use crate::request::RequestContext;
 use crate::store_problem;
 
 /// What a request says about the run that its topic is.
@@ -52,6 +52,17 @@ impl<'a> RunTerms<'a> {
             return Err(Problem::new(Code::InvalidQuery, detail).with("parameter", "will"));
         }
         Ok(Self { begins, ends, will })
+    }
+
+    /// The terms of a request whose query has no other parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take), and a 400 for any other parameter.
+    pub(super) fn take_only(context: &mut RequestContext<'a>) -> Result<Self, Problem> {
+        let terms = Self::take(&mut context.query, &context.parts.headers)?;
+        context.finish_query(&PARAMETERS)?;
+        Ok(terms)
     }
 
     /// For a request that names no topic in its path.
@@ -101,19 +112,17 @@ impl RunTerms<'_> {
     /// A 400 if it can be no event, a 503 if it cannot be kept.
     pub(super) async fn leave_will(
         &self,
-        state: &State,
-        caller: &Caller,
-        meter: Meter<'_>,
+        request: &PublishRequest<'_>,
         topic: &Topic,
     ) -> Result<Option<OpenWill>, Problem> {
         let Some(WillTerms { event_type, data, lost }) = &self.will else { return Ok(None) };
-        let mut drafter = Drafter::new(state.engine().epoch());
+        let mut drafter = Drafter::new(request.context.state.engine().epoch());
         let data = data.as_ref().into();
         let draft = drafter.draft(topic.clone(), event_type.as_deref(), None, None, data)?;
-        meter.charge(std::slice::from_ref(&draft));
+        request.meter.charge(std::slice::from_ref(&draft));
         let Draft { topic, event_type, data, .. } = draft;
         let will = LastWill { topic, event_type, data, patience: *lost };
-        let left = state.engine_for(caller.share()).leave_will(will).await;
+        let left = request.engine().leave_will(will).await;
         left.map(Some).map_err(|error| store_problem::not_published(&error))
     }
 }

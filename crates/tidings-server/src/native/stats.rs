@@ -4,14 +4,12 @@
 //! from the beginning: of the log for the first, of the process for the others. To get a rate, ask
 //! twice.
 
-use http::request::Parts;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tidings_http::answer::{self, Answer};
 use tidings_http::problem::Problem;
-use tidings_http::query::Query;
-use tidings_http::state::State;
-use tidings_hub::Matcher;
+
+use crate::request::RequestContext;
 
 #[derive(Serialize)]
 struct Stats {
@@ -35,15 +33,12 @@ struct Stats {
 }
 
 /// Requires permission to subscribe to everything.
-pub(crate) async fn stats(state: &State, parts: &Parts) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let token = query.take("token")?;
-    query.finish(&["token"])?;
-    let caller = state.auth().identify(parts, token.as_deref()).await?;
-    caller.check_subscribe(&Matcher::All)?;
+pub(crate) fn stats(context: &RequestContext<'_>) -> Result<Answer, Problem> {
+    context.require_all()?;
+    context.finish_query(&[])?;
 
-    let epoch = state.engine().epoch();
-    let status = state.engine().status();
+    let engine = context.state.engine();
+    let (epoch, status) = (engine.epoch(), engine.status());
     let closes =
         status.closes.iter().map(|(reason, count)| (reason.name().into(), (*count).into()));
     let stats = Stats {

@@ -32,7 +32,7 @@ pub(super) fn is_of_stream(query: Option<&str>) -> bool {
 /// # Errors
 ///
 /// A 400 that names the parameter that was meant.
-pub(super) fn finish(query: Query<'_>) -> Result<(), Problem> {
+pub(super) fn finish(query: &Query<'_>) -> Result<(), Problem> {
     for name in query.names() {
         let refused =
             |detail| Err(Problem::new(Code::InvalidQuery, detail).with("parameter", name));
@@ -83,7 +83,7 @@ mod tests {
         for query in
             ["", "datastar=%7B%7D", "_=1", "stream_mode=a&cancel_on_disconnect=0", "htmx=1", "v=2"]
         {
-            assert!(finish(Query::parse(Some(query)).unwrap()).is_ok(), "{query}");
+            assert!(finish(&Query::parse(Some(query)).unwrap()).is_ok(), "{query}");
         }
     }
 
@@ -101,7 +101,7 @@ mod tests {
             ("envelop=json", "`envelope`"),
             ("wait=30s", "`wait`"),
         ] {
-            let refused = finish(Query::parse(Some(query)).unwrap());
+            let refused = finish(&Query::parse(Some(query)).unwrap());
             match refused {
                 Err(problem) => assert!(problem.detail().contains(meant), "{}", problem.detail()),
                 Ok(()) => assert_eq!(query, "last-event-id=x", "two edits"),

@@ -2,7 +2,6 @@
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
-use http::request::Parts;
 use tidings_engine::{Engine, OpenError, PendingSubscription, Rejection, SubscribeOptions};
 use tidings_http::answer::{self, Answer};
 use tidings_http::clock::jittered_ms;
@@ -16,23 +15,21 @@ use tidings_hub::{
     Interest, OPENING_TYPE, Outcome, ReadError, Reset, Start, Timestamp, Topic, opening_block,
 };
 
-use super::bounds::Bounds;
-use super::start;
 use super::stream_options::StreamOptions;
-use super::stream_query;
+use super::{interest, start, stream_query};
+use crate::request::RequestContext;
 use crate::store_problem;
 
 pub(super) async fn subscribe(
-    state: &State,
-    bounds: &Bounds,
-    parts: &Parts,
+    mut context: RequestContext<'_>,
     raw_topic: Option<&str>,
 ) -> Result<Answer, Problem> {
-    let (mut query, caller, interest) = super::reader(state, bounds, parts, raw_topic).await?;
+    let interest = interest::take(&mut context, raw_topic)?;
+    let RequestContext { state, parts, mut query, caller, .. } = context;
     let cursor = start::cursor(&mut query, &parts.headers)?;
     let start = start::take(&mut query)?;
     let options = StreamOptions::take(&mut query)?;
-    stream_query::finish(query)?;
+    stream_query::finish(&query)?;
 
     let is_htmx = parts.headers.contains_key("hx-request") && !options.is_plain;
     let face = NativeStream {

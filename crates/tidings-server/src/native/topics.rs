@@ -1,15 +1,14 @@
 //! `GET /topics`: which topics have events.
 
-use http::request::Parts;
 use serde::Serialize;
 use tidings_http::answer::{self, Answer};
 use tidings_http::auth::Caller;
 use tidings_http::problem::Problem;
-use tidings_http::query::{self, Query};
-use tidings_http::state::State;
+use tidings_http::query;
 use tidings_hub::{Matcher, Topic};
 
 use crate::limits::{TOPICS, TOPICS_MAX};
+use crate::request::RequestContext;
 use crate::store_problem;
 
 #[derive(Serialize)]
@@ -30,21 +29,19 @@ struct Entry<'a> {
     subscribers: u64,
 }
 
-pub(crate) async fn topics(state: &State, parts: &Parts) -> Result<Answer, Problem> {
-    let mut query = Query::parse(parts.uri.query())?;
-    let prefix = query.take("prefix")?.unwrap_or_default();
-    let after = query.take("after")?;
-    let limit = query.take("limit")?;
-    let token = query.take("token")?;
-    query.finish(&["prefix", "after", "limit", "token"])?;
+pub(crate) async fn topics(mut context: RequestContext<'_>) -> Result<Answer, Problem> {
+    let prefix = context.query.take("prefix")?.unwrap_or_default();
+    let after = context.query.take("after")?;
+    let limit = context.query.take("limit")?;
+    context.finish_query(&["prefix", "after", "limit"])?;
     let limit = limit.map(|text| query::number("limit", &text, 1, TOPICS_MAX)).transpose()?;
     let limit = limit.unwrap_or(TOPICS);
     let after = after.map(|text| {
         Topic::new(&text).map_err(|error| query::bad_value("after", error.to_string()))
     });
-    let caller = state.auth().identify(parts, token.as_deref()).await?;
-
     let after = after.transpose()?;
+
+    let RequestContext { state, caller, .. } = context;
     let states = state.engine().topics(prefix.into_owned(), after, limit).await;
     let states = states.map_err(|error| store_problem::not_read(&error))?;
     // A page may be shorter than `limit` because of topics that the caller may not see; the list

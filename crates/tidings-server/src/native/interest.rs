@@ -1,0 +1,44 @@
+use tidings_http::auth;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::query::{self, Plus};
+use tidings_hub::{Interest, Matcher};
+
+use crate::request::RequestContext;
+
+/// Takes out of a reader's request what it asks for, by the path or by `?topic=`: everything it may
+/// read if it names nothing.
+///
+/// # Errors
+///
+/// A 400 for what is no matcher, or for too many; a 403 for what the caller may not read.
+pub(super) fn take(
+    context: &mut RequestContext<'_>,
+    raw_topic: Option<&str>,
+) -> Result<Interest, Problem> {
+    let matchers_max = context.bounds.matchers_max;
+    let mut asked = Vec::new();
+    if let Some(raw) = raw_topic {
+        asked.push(query::decode(raw, Plus::Itself)?);
+    }
+    asked.extend(context.query.take_all("topic"));
+    if asked.len() > matchers_max {
+        let detail =
+            format!("ask for at most {matchers_max} topics, or for a pattern that covers them");
+        return Err(query::bad_value("topic", detail).with("matchers_max", matchers_max));
+    }
+    let granted = &context.caller.grant().subscribe;
+    if asked.is_empty() {
+        if granted.is_empty() {
+            return Err(auth::forbidden("the token allows no topic to be read".into()));
+        }
+        return Ok(Interest::new(granted.clone(), granted.clone()));
+    }
+    let mut wanted = Vec::with_capacity(asked.len());
+    for text in asked {
+        let matcher = Matcher::parse(&text)
+            .map_err(|error| Problem::new(Code::InvalidMatcher, error.to_string()))?;
+        context.caller.check_subscribe(&matcher)?;
+        wanted.push(matcher);
+    }
+    Ok(Interest::new(wanted, granted.clone()))
+}

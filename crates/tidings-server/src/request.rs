@@ -1,0 +1,62 @@
+use http::request::Parts;
+use tidings_http::auth::Caller;
+use tidings_http::problem::Problem;
+use tidings_http::query::Query;
+use tidings_http::state::State;
+use tidings_hub::Matcher;
+
+use crate::bounds::Bounds;
+
+/// A request to the API whose sender is known. The routes build it once and hand it on, so every
+/// operation that needs a grant has one.
+pub(crate) struct RequestContext<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) bounds: &'a Bounds,
+    pub(crate) parts: &'a Parts,
+    /// The parameters that were not taken yet.
+    pub(crate) query: Query<'a>,
+    /// The sender, and what it may do.
+    pub(crate) caller: Caller,
+}
+
+impl<'a> RequestContext<'a> {
+    /// Identifies the sender of a request. This comes first, so an unauthorized client learns
+    /// nothing about what else is wrong with its request.
+    ///
+    /// # Errors
+    ///
+    /// A 400 if the query cannot be read, a 401 that says why the sender is unknown, and a 403 for
+    /// a page of a foreign origin that would change something without a token.
+    pub(crate) async fn new(
+        state: &'a State,
+        bounds: &'a Bounds,
+        parts: &'a Parts,
+    ) -> Result<Self, Problem> {
+        let mut query = Query::parse(parts.uri.query())?;
+        let token = query.take("token")?;
+        let caller = state.auth().identify(parts, token.as_deref()).await?;
+        if caller.is_anonymous() && !parts.method.is_safe() {
+            state.config().cors.check_change(parts)?;
+        }
+        Ok(Self { state, bounds, parts, query, caller })
+    }
+
+    /// Checks that every parameter was taken; `known` are those that could have been there, beside
+    /// the token.
+    ///
+    /// # Errors
+    ///
+    /// A 400 that names the first parameter left.
+    pub(crate) fn finish_query(&self, known: &[&str]) -> Result<(), Problem> {
+        self.query.finish(&[known, &["token"]].concat())
+    }
+
+    /// Checks that the caller may subscribe to everything.
+    ///
+    /// # Errors
+    ///
+    /// A 403.
+    pub(crate) fn require_all(&self) -> Result<(), Problem> {
+        self.caller.check_subscribe(&Matcher::All)
+    }
+}
