@@ -22,7 +22,7 @@ pub(crate) struct Accepted {
 }
 
 impl Accepted {
-    /// Admits a new connection, or does not. Called before anything is spent on it.
+    /// Admits a new connection, or rejects it. Called before any work is done for it.
     pub(crate) fn begin(peer: SocketAddr, state: &State) -> Option<Self> {
         let peer = peer.ip().to_canonical();
         let entrance = match state.config().trusted_proxies.contains(peer) {
@@ -42,7 +42,7 @@ impl Accepted {
     }
 }
 
-/// What a listening address serves.
+/// The protocol of a listening address.
 #[derive(Clone)]
 pub(crate) enum ListenerKind {
     /// HTTP in the clear.

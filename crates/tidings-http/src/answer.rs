@@ -1,4 +1,4 @@
-//! What handlers give back.
+//! Answers to requests, and the common kinds of responses.
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -7,16 +7,16 @@ use http::{Method, StatusCode};
 use crate::response_body::{Body, Response};
 use crate::stream::Stream;
 
-/// What a handler gives back.
+/// The answer to a request.
 pub enum Answer {
     /// A whole response.
     Response(Response),
-    /// An event stream that an engine will write; which way is not the handler's business.
+    /// An event stream, which the engine writes: to the socket itself, or through the HTTP library.
     Stream(Box<Stream>),
 }
 
 impl Answer {
-    /// The status, whichever it is.
+    /// Its status.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Response(response) => response.status(),
@@ -24,7 +24,7 @@ impl Answer {
         }
     }
 
-    /// The headers, whichever it is.
+    /// Its headers.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         match self {
             Self::Response(response) => response.headers_mut(),
@@ -33,11 +33,11 @@ impl Answer {
     }
 }
 
-/// What `X-Content-Type-Options` says in every answer: nothing of a publisher's is to be taken for
-/// another type than it is sent with.
+/// The value of `X-Content-Type-Options` in every answer: a browser must not guess a type from
+/// bytes that a publisher chose.
 pub const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// A response with a body that is there already.
+/// A response with a complete body.
 pub fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = http::Response::new(Body::whole(body));
     *response.status_mut() = status;
@@ -45,12 +45,12 @@ pub fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Byt
     response
 }
 
-/// A response whose body is cut after `body`: it says to clients that they should come back.
+/// A response that is cut after `body`, so that its client reconnects.
 pub fn cut(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     whole(status, content_type, Bytes::new()).map(|_| Body::cut(body))
 }
 
-/// A JSON answer that nobody keeps.
+/// A JSON response that no cache may store.
 pub fn json(body: impl Into<Bytes>) -> Response {
     let mut response = whole(StatusCode::OK, "application/json", body);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

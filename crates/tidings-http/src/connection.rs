@@ -1,7 +1,7 @@
 //! One connection, from its first byte to its last.
 //!
-//! A connection ends in one of these ways: its peer is done with it; it is idle, or slow to send a
-//! head, for too long; the server leaves; or an event stream takes its socket away (see
+//! A connection ends in one of these ways: its peer closes it; it is idle, or slow to send a
+//! request head, for too long; the server shuts down; or an event stream takes its socket over (see
 //! [`handoff`](crate::handoff)).
 
 use std::io;
@@ -44,7 +44,7 @@ pub(crate) async fn serve(
             accepted.redirect = Some(port);
             plain(stream, &shared, accepted).await;
         }
-        // Each on the heap, so that what TLS needs does not make every task larger.
+        // On the heap, so that the state of TLS does not make the task of every connection larger.
         ListenerKind::Tls(acceptor) => {
             accepted.is_secure = true;
             Box::pin(over_tls(stream, acceptor, &shared, accepted)).await;
@@ -62,13 +62,14 @@ async fn plain(stream: TcpStream, shared: &Shared, accepted: Accepted) {
     match version {
         Ok(Ok(false)) => http1(stream, shared, accepted).await,
         Ok(Ok(true)) => http2(stream, shared, accepted).await,
-        // Nothing useful was said.
+        // The peer said nothing, or left.
         Ok(Err(_)) | Err(_) => {}
     }
 }
 
-/// The server leaves, and who has just connected has said nothing for a while: its request may have
-/// been on its way when it was accepted, and would be lost.
+/// Ready once the server is shutting down and a new connection has had time for its first bytes:
+/// its request may have been on the way when the connection was accepted, and would otherwise be
+/// lost.
 async fn left_unheard(shared: &Shared) {
     shared.state.reached(Stage::Leaving).await;
     tokio::time::sleep(FIRST_WORD_MAX).await;
@@ -96,8 +97,8 @@ async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, acc
         Ok(Ok(Err(stream))) => {
             refuse(stream, "400 Bad Request", &redirect::tls_required()).await;
         }
-        Ok(Err(error)) => tracing::debug!(%error, "no TLS connection came about"),
-        Err(_) => tracing::debug!("a TLS handshake took too long"),
+        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+        Err(_) => tracing::debug!("TLS handshake timed out"),
     }
 }
 
@@ -114,7 +115,7 @@ async fn speaks_http(stream: &TcpStream) -> io::Result<bool> {
 /// Whether the connection begins like HTTP/2 with prior knowledge (RFC 9113 §3.3). Takes no bytes
 /// from it.
 async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
-    /// No method begins so.
+    /// No HTTP/1.1 method begins with these bytes.
     const PREFACE: &[u8] = b"PRI ";
     let mut begin = [0; PREFACE.len()];
     loop {
@@ -128,7 +129,7 @@ async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
         if length == PREFACE.len() {
             return Ok(true);
         }
-        // Seldom: so few bytes in a packet. There is no way to wait for more than what is there.
+        // Packets this short are rare. Nothing wakes a task when more bytes than these are there.
         tokio::time::sleep(PEEK_PAUSE).await;
     }
 }
@@ -137,13 +138,13 @@ const PEEK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a connection is no longer served here.
 enum End {
-    /// Both sides are done with it, or it broke.
+    /// Both sides have closed it, or it broke.
     Done,
     /// A request head took too long.
     SlowHead,
-    /// No request came for too long, or the server is gone.
+    /// No request came for too long, or the shutdown has cut it.
     Closed,
-    /// An event stream is to be written to its socket.
+    /// The engine takes over its socket for an event stream.
     Taken,
 }
 
@@ -168,7 +169,7 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut accepted: Accepted)
                 }
                 return Poll::Ready(End::Done);
             }
-            // An earlier answer that waits in the library's buffer must go out first.
+            // An earlier answer in the library's buffer must be written first.
             if slot.is_filled() && !activity.write_waits() {
                 return Poll::Ready(End::Taken);
             }
@@ -232,7 +233,7 @@ async fn http2<T: Transport>(stream: T, shared: &Shared, accepted: Accepted) {
             match watch.as_mut().poll(cx) {
                 Poll::Ready(_) if left => return Poll::Ready(()),
                 Poll::Ready(_) => {
-                    // Says goodbye; if the peer does not even take that, the next time is the last.
+                    // The peer gets a GOAWAY, and another period to take it.
                     left = true;
                     connection.as_mut().graceful_shutdown();
                     watch.as_mut().rearm();
@@ -244,7 +245,7 @@ async fn http2<T: Transport>(stream: T, shared: &Shared, accepted: Accepted) {
     .await;
 }
 
-/// Looks at a connection from time to time.
+/// The timer of a connection, for its idle time and for the time of a request head.
 struct Watch<'a> {
     activity: &'a Activity,
     head_time_max: Duration,
@@ -271,7 +272,7 @@ impl<'a> Watch<'a> {
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<End> {
         let this = self.get_mut();
         while this.timer.as_mut().poll(cx).is_ready() {
-            // Never further than a head may take: that one may begin right after we have looked.
+            // At most the time of one head, because one may begin right after this check.
             let next = match this.activity.doing() {
                 Doing::Head(length) if length >= this.head_time_max => {
                     return Poll::Ready(End::SlowHead);
@@ -289,10 +290,11 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Timers have a grain of a millisecond; one that comes too early would be set for nothing again.
+/// Timers round to a millisecond. One that fired too early would only be set again.
 const TIMER_GRAIN: Duration = Duration::from_millis(2);
 
-/// Answers a connection on which no whole request was read. By hand, for the library has seen none.
+/// Answers a connection on which no complete request was read. The HTTP library knows of none, so
+/// the response is written by hand.
 async fn refuse<T: Transport>(mut stream: T, status: &str, problem: &Problem) {
     let json = problem.to_json();
     let answer = format!(
@@ -301,13 +303,13 @@ async fn refuse<T: Transport>(mut stream: T, status: &str, problem: &Problem) {
          content-length: {}\r\n\r\n{json}",
         json.len()
     );
-    tracing::debug!(code = problem.code().name(), detail = problem.detail(), "refused");
+    tracing::debug!(code = problem.code().name(), detail = problem.detail(), "connection rejected");
     let _ = timeout(LINGER_MAX, stream.write_all(answer.as_bytes())).await;
     linger(stream, LINGER_MAX).await;
 }
 
-/// Ends our side and reads what still comes for this time. A socket closed with bytes unread is
-/// reset, and a reset takes the answer with it that the peer has yet to read.
+/// Closes our direction and discards what still arrives for this time. Closing a socket with unread
+/// bytes resets it, and a reset would take with it an answer that the peer has not read yet.
 async fn linger<T: Transport>(mut stream: T, time: Duration) {
     let read_to_end = async {
         stream.shutdown().await?;

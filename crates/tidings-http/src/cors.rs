@@ -14,7 +14,7 @@ use crate::response_body::Response;
 /// The origins whose pages may use the hub.
 ///
 /// Without any, browsers let only pages of the hub's own origin read its answers, and the hub
-/// refuses to be published to from others.
+/// rejects anonymous publishes from pages of other origins.
 #[derive(Clone, Debug, Default)]
 pub struct Cors {
     origins: Origins,
@@ -65,7 +65,7 @@ impl Cors {
         }
     }
 
-    /// What `Access-Control-Allow-Origin` says to a page of `origin`, if it may use the hub.
+    /// The value of `Access-Control-Allow-Origin` for a page of `origin`, if it may use the hub.
     pub fn allow_origin(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         let origin = origin.filter(|origin| self.allows(origin.as_bytes()))?;
         Some(match &self.origins {
@@ -74,17 +74,17 @@ impl Cors {
         })
     }
 
-    /// Whether answers to pages of different origins differ.
+    /// Whether an answer depends on the origin of the page.
     pub fn depends_on_origin(&self) -> bool {
         matches!(&self.origins, Origins::Named(named) if !named.is_empty())
     }
 
-    /// Adds to any answer what lets a page of the request's origin read it.
+    /// Adds the headers that let a page of the request's origin read an answer, if it may.
     pub fn apply(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         match &self.origins {
             Origins::Named(named) if named.is_empty() => return,
             Origins::Named(_) => {
-                // Caches must not give one origin the answer for another, nor for none.
+                // A cache must not give one origin the answer meant for another, or for none.
                 headers.append(header::VARY, HeaderValue::from_static("origin"));
             }
             Origins::Any => {}
@@ -98,8 +98,8 @@ impl Cors {
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.clone());
     }
 
-    /// Answers a preflight request for a resource with `methods`; the rest is for
-    /// [`apply`](Self::apply).
+    /// Answers a preflight request for a resource with `methods`. The headers that say which origin
+    /// is allowed come from [`apply`](Self::apply).
     pub fn preflight(&self, request: &Parts, methods: &[Method]) -> Result<Response, Problem> {
         let origin = request.headers.get(header::ORIGIN);
         if origin.is_none_or(|origin| !self.allows(origin.as_bytes())) {
@@ -113,9 +113,8 @@ impl Cors {
         Ok(response)
     }
 
-    /// Refuses what a page of a foreign origin tries to change with no other right than that it
-    /// runs in the browser of somebody who can reach the hub. CORS alone would only keep the page
-    /// from reading the answer.
+    /// Rejects an anonymous change from a page of a foreign origin, which could reach the hub only
+    /// because the browser of a visitor can. CORS alone would hide just the answer from that page.
     ///
     /// # Errors
     ///
@@ -162,8 +161,8 @@ fn canonical(text: &str) -> Result<String, ConfigError> {
     known.ok_or_else(|| ConfigError::Origin { text: text.to_owned() })
 }
 
-/// The headers that a page asks to set: pages of an allowed origin may set any, for the hub heeds
-/// only those it knows, and clients add headers of their own.
+/// The headers that a page asks to set. A page of an allowed origin may set any: clients add
+/// headers of their own, and the hub ignores those it does not know.
 fn allowed_headers(request: &Parts) -> HeaderValue {
     let asked = request.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
     let is_list = |value: &&HeaderValue| {
@@ -173,10 +172,10 @@ fn allowed_headers(request: &Parts) -> HeaderValue {
     asked.filter(is_list).cloned().unwrap_or_else(|| ACCEPTED.clone())
 }
 
-/// How long a browser may remember a preflight: two hours, the most that any remembers.
+/// Time for which a browser may cache a preflight: two hours, the maximum that browsers accept.
 const PREFLIGHT_SECONDS: &str = "7200";
 
-/// Whether this is a preflight request, and not just somebody's `OPTIONS`.
+/// Whether this is a preflight request, rather than any other `OPTIONS`.
 pub fn is_preflight(request: &Parts) -> bool {
     let has = |name: HeaderName| request.headers.contains_key(name);
     request.method == Method::OPTIONS

@@ -10,7 +10,7 @@ use http::header::{
     HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 
-/// What pages of allowed origins may do with a header.
+/// The access that pages of allowed origins have to a header.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PageAccess {
     /// Read it in responses.

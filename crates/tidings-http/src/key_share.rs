@@ -21,7 +21,7 @@ pub struct KeyLimits {
     pub topics_max: Option<NonZeroU32>,
 }
 
-/// What all bearers of one key use together, counted against their limits.
+/// The usage of all bearers of one key together, counted against their limits.
 #[derive(Debug)]
 pub struct KeyShare {
     connections: Option<Arc<Tally>>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// draft, frame), and a subscriber receives it whole. At the edge: 413.
 pub const EVENT_BYTES_MAX: usize = 1 << 20;
 
-/// What [`EVENT_BYTES_MAX`] can be raised to: what our own decoder accepts, less room for the other
+/// The highest value for [`EVENT_BYTES_MAX`]: what our own decoder accepts, less room for the other
 /// fields.
 pub const EVENT_BYTES_CEILING: usize = tidings_codec::limits::EVENT_BYTES_MAX - (64 << 10);
 
@@ -47,7 +47,7 @@ pub const IDLE_MAX: Duration = Duration::from_secs(75);
 /// of a body that are read at a time. At the edge: 431.
 pub const HEAD_BYTES_MAX: usize = 32 << 10;
 
-/// What [`HEAD_BYTES_MAX`] can be lowered to: room for a token.
+/// The lowest value for [`HEAD_BYTES_MAX`]: room for a token.
 pub const HEAD_BYTES_MIN: usize = 4 << 10;
 
 /// Bytes that are read from an HTTP/1.1 connection at a time. What [`HEAD_BYTES_MAX`] can be raised

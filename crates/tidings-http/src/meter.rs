@@ -1,4 +1,4 @@
-//! How much one publisher may publish per second.
+//! The allowance of one publisher: events and bytes per second.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! How an event stream is opened, whatever protocol it is of.
+//! Opens event streams, for every protocol.
 //!
-//! A protocol says what is wanted and how its streams are spoken ([`StreamFace`]); the rest is the
+//! A protocol parses the request and decides how its streams look ([`StreamFace`]); the rest is the
 //! same for all: `HEAD`, draining, quotas, the start in the log, rejections, topics that have
 //! ended.
 
@@ -21,16 +21,16 @@ use crate::state::State;
 use crate::stream::{EVENT_STREAM, Stream};
 use crate::trace;
 
-/// How a protocol speaks on its event streams.
+/// The form of a protocol's event streams.
 pub trait StreamFace: Send {
     /// The headers of every stream, of the answer to `HEAD`, and of a rejection.
     fn headers(&self) -> HeaderMap;
 
-    /// What the stream of `pending` begins with, and what becomes of it. It may add `headers`.
+    /// The first bytes of the stream of `pending`, and its options. It may add `headers`.
     ///
     /// # Errors
     ///
-    /// An answer in place of the stream, if this protocol cannot speak of how it would begin.
+    /// An answer in place of the stream, if this protocol cannot express how it would begin.
     fn begin(
         self,
         state: &State,
@@ -38,29 +38,29 @@ pub trait StreamFace: Send {
         headers: &mut HeaderMap,
     ) -> Result<SubscribeOptions, Box<Response>>;
 
-    /// The bytes of a stream that has no room for `reason`: they tell its client to come back in
+    /// The bytes of a stream that is rejected for `reason`: they ask its client to reconnect after
     /// `retry_ms` milliseconds. It may add `headers`.
     fn reject(&self, reason: Rejection, retry_ms: u64, headers: &mut HeaderMap) -> Vec<u8>;
 
-    /// The answer where every topic has ended and the client has all there is. By default 204, the
-    /// only one that keeps a browser from coming back (HTML §9.2.3).
+    /// The answer where every topic has ended and the client has all events. By default 204, the
+    /// only status after which a browser does not reconnect (HTML §9.2.3).
     fn ended(&self, state: &State) -> Response {
         let _ = state;
         answer::empty(StatusCode::NO_CONTENT)
     }
 }
 
-/// A request for an event stream, once its protocol has understood it.
+/// A request for an event stream, as parsed by its protocol.
 pub struct StreamRequest<'a, F> {
-    /// What is wanted and may be had.
+    /// The wanted matchers, and those that the caller may read.
     pub interest: Interest,
     /// Where to begin.
     pub start: Start,
-    /// What the token is counted as, if it is.
+    /// The key by which the token is counted, if it is.
     pub token: Option<Key>,
-    /// What all bearers of the key have together, where that is bounded.
+    /// Limits shared by all callers with the same key, if any.
     pub share: Option<&'a Arc<KeyShare>>,
-    /// How the stream is spoken.
+    /// The form of the stream.
     pub face: F,
 }
 
@@ -68,7 +68,7 @@ pub struct StreamRequest<'a, F> {
 ///
 /// # Errors
 ///
-/// [`OpenError::Store`] if the log cannot be read, which each protocol says in its own way.
+/// [`OpenError::Store`] if the log cannot be read; each protocol has its own answer for that.
 pub async fn open_stream<F: StreamFace>(
     state: &State,
     parts: &Parts,
@@ -102,9 +102,9 @@ pub async fn open_stream<F: StreamFace>(
     })
 }
 
-/// The answer when there is no room. Any status but 200 would end a browser's `EventSource` for
-/// good, so this is a stream that says when to come back. It is cut: a clean end would tell clients
-/// that are built on fetch that there is no more.
+/// The answer to a rejected subscriber. Any status but 200 would end a browser's `EventSource` for
+/// good, so this is a stream that says when to reconnect. It is cut, because clients built on fetch
+/// take a clean end for the end of the events.
 fn reject(state: &State, version: Version, face: &impl StreamFace, reason: Rejection) -> Answer {
     state.counts().rejected(reason);
     trace::rejected(reason.name());

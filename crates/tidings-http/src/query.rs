@@ -1,4 +1,4 @@
-//! Queries and percent-encoding: what stands in a URL, as text.
+//! Queries and percent-encoding: the parts of a URL as text.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl<'a> Query<'a> {
         decoded.collect::<Result<_, Problem>>().map(Self)
     }
 
-    /// Takes the parameter `name` out.
+    /// Takes out the parameter `name`.
     ///
     /// # Errors
     ///
@@ -40,13 +40,13 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Takes all parameters `name` out.
+    /// Takes out all parameters `name`.
     pub fn take_all(&mut self, name: &str) -> Vec<Cow<'a, str>> {
         let taken = self.0.extract_if(.., |(key, _)| key == name);
         taken.map(|(_, value)| value).collect()
     }
 
-    /// Takes the parameter `name` out, which has no value; says whether it was there.
+    /// Takes out the parameter `name`, which has no value. Returns whether it was there.
     ///
     /// # Errors
     ///
@@ -59,16 +59,16 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// The names of the parameters that are left, in their order.
+    /// The names of the remaining parameters, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| &**name)
     }
 
-    /// Says that there should be nothing left; `known` is what could have been.
+    /// Checks that no parameter is left; `known` are the parameters that exist.
     ///
     /// # Errors
     ///
-    /// A 400 that names the first parameter left.
+    /// A 400 that names the first remaining parameter.
     pub fn finish(&self, known: &[&str]) -> Result<(), Problem> {
         match self.0.first() {
             None => Ok(()),
@@ -85,7 +85,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// What a `+` stands for.
+/// The meaning of a `+`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Plus {
     /// Itself, as in a path.
@@ -134,7 +134,7 @@ pub fn decode(text: &str, plus: Plus) -> Result<Cow<'_, str>, Problem> {
 ///
 /// # Errors
 ///
-/// A 400 that says so.
+/// A 400 with the bounds.
 pub fn number(name: &str, text: &str, min: usize, max: usize) -> Result<usize, Problem> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let value = text.parse().ok().filter(|n| digits && (min..=max).contains(n));

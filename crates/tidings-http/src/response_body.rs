@@ -1,4 +1,4 @@
-//! The body of a response: whole, a stream that a shard feeds, or an application's.
+//! The body of a response: complete, fed by a shard, or from an application.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,7 +18,7 @@ pub type Response = http::Response<Body>;
 /// The body of a response of the hub.
 pub struct Body {
     content: Content,
-    /// Dropped with the body: then the request has been answered.
+    /// Marks the connection as busy until the body is dropped.
     _busy: Option<Busy>,
 }
 
@@ -26,27 +26,27 @@ enum Content {
     Whole(Bytes),
     Cut(Cut),
     Stream(SubscriberBody),
-    /// An application's.
+    /// From an application.
     Other(UnsyncBoxBody<Bytes, BoxError>),
 }
 
 impl Body {
-    /// Everything, at once.
+    /// A complete body.
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         Self { content: Content::Whole(bytes.into()), _busy: None }
     }
 
-    /// These bytes, and then an end that looks like none: the connection is cut.
+    /// A body that ends in an error after these bytes, so that the connection is cut.
     pub fn cut(bytes: impl Into<Bytes>) -> Self {
         Self { content: Content::Cut(Cut::Begun(bytes.into())), _busy: None }
     }
 
-    /// What a shard will send.
+    /// A stream that a shard feeds.
     pub(crate) fn stream(body: SubscriberBody) -> Self {
         Self { content: Content::Stream(body), _busy: None }
     }
 
-    /// What an application answers.
+    /// The body of an application's response.
     pub(crate) fn other<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -55,7 +55,7 @@ impl Body {
         Self { content: Content::Other(body), _busy: None }
     }
 
-    /// Keeps the connection busy until this is sent.
+    /// Keeps the connection busy until the body is sent.
     pub(crate) fn holding(self, busy: Busy) -> Self {
         Self { _busy: Some(busy), ..self }
     }
@@ -99,13 +99,14 @@ impl http_body::Body for Body {
     }
 }
 
-/// A body that is cut.
+/// The states of a body that is cut.
 enum Cut {
-    /// With these bytes before it.
+    /// These bytes come before the cut.
     Begun(Bytes),
-    /// An error makes the HTTP library forget what it has not written: it may write that first.
+    /// An error makes the HTTP library drop bytes that it has not written yet, so it gets one poll
+    /// to write them.
     Flushing,
-    /// Nothing more comes.
+    /// The next poll is the error.
     Done,
 }
 

@@ -1,4 +1,4 @@
-//! What all connections of a server share.
+//! The state that all connections of a server share.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::limits::{
 use crate::room::Room;
 use crate::state::State;
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) state: Arc<State>,

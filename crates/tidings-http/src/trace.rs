@@ -14,7 +14,7 @@ pub use spans::{refused, rejected, request, step};
 #[cfg(not(feature = "otel"))]
 pub use nothing::{refused, rejected, request, step};
 
-/// What a request waits for.
+/// A thing that a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Authentication of the caller.

@@ -32,11 +32,11 @@ pub const INGEST_PAUSE_MAX: Duration = Duration::from_secs(3600);
 /// publisher is there. At the edge: 400.
 pub const WILL_BYTES_MAX: usize = 4 << 10;
 
-/// Time that others have to go on after a publisher was lost, before its last will is carried out:
-/// long enough to start a program again.
+/// Time between the loss of a publisher and its last will, in which another may take its place:
+/// enough to restart a program.
 pub const WILL_LOST: Duration = Duration::from_secs(30);
 
-/// What `?lost=` may ask for. At the edge: 400.
+/// Range of `?lost=`. At the edge: 400.
 pub const WILL_LOST_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60);
 

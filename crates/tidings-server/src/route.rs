@@ -48,7 +48,7 @@ pub(crate) enum Route<'a> {
     OpenApi,
 }
 
-/// What a method means at a path of the API.
+/// The meaning of a method at a path of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning<'a> {
     Route(Route<'a>),
@@ -92,7 +92,7 @@ impl<'a> Path<'a> {
         PATHS[self.index].1
     }
 
-    /// What `method` means here.
+    /// The meaning of `method` here.
     pub(crate) fn meaning(&self, method: &Method) -> Meaning<'a> {
         let is_read = method == Method::GET || method == Method::HEAD;
         Meaning::Route(match (self.pattern(), method) {

@@ -51,8 +51,8 @@ impl Routes {
         Self { state, bounds, faces, pages, counts, started: SystemTime::now() }
     }
 
-    /// What is at `path`. The API comes first, because a publish should not pay for the others, and
-    /// no other has one of its paths ([`Config::check`](crate::Config::check)).
+    /// The target of `path`. The API comes first, because a publish should not pay for the others,
+    /// and no other has one of its paths ([`Config::check`](crate::Config::check)).
     fn find<'a>(&self, path: &'a str) -> Target<'a> {
         if let Some(path) = Path::find(path) {
             return Target::Api(path);
@@ -158,7 +158,7 @@ impl Handler for Routes {
     }
 }
 
-/// What answers a request.
+/// The part of the hub that answers a request.
 enum Target<'a> {
     /// An operation of the API, or a method that has none there.
     Api(Path<'a>),
@@ -183,8 +183,8 @@ impl Target<'_> {
         }
     }
 
-    /// Whether its requests have spans. Those of probes, scrapers and readers of pages have none:
-    /// they are frequent, and how long they take matters little.
+    /// Whether its requests have spans. Probes, scrapes and pages have none: they are frequent, and
+    /// their duration matters little.
     fn is_traced(&self, method: &Method) -> bool {
         match self {
             Self::Api(path) => !matches!(

@@ -25,7 +25,7 @@ struct Report {
     since: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     closed: Option<String>,
-    /// What writes to it: `socket`, a worker itself; `body`, the HTTP library.
+    /// The writer of its bytes: `socket`, a worker; `body`, the HTTP library.
     sink: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
@@ -75,11 +75,11 @@ pub(crate) async fn connection(
             "it never existed, was closed too long ago, or was closed before the hub was restarted";
         Problem::new(Code::ConnectionUnknown, detail)
     })?;
-    let mut told = report(state, &connection);
+    let mut report = report(state, &connection);
     if let Some(id) = event {
-        told.event = Some(judge(state, &connection, id.into_owned()).await?);
+        report.event = Some(judge(state, &connection, id.into_owned()).await?);
     }
-    let body = serde_json::to_vec(&told).expect("texts only");
+    let body = serde_json::to_vec(&report).expect("texts only");
     Ok(Answer::Response(answer::json(body)))
 }
 

@@ -19,7 +19,7 @@ pub(crate) async fn live(state: &State) -> Answer {
 pub(crate) async fn ready(state: &State) -> Answer {
     let status = state.engine().status();
     let mut reasons = state.engine().failures().await;
-    // What exactly failed is for the operator, in the log.
+    // The log has the cause, for the operator.
     reasons.extend(status.store.failure.as_ref().map(|failure| match failure {
         AppendError::Full { .. } => Code::StoreFull.name(),
         AppendError::Away { .. } | AppendError::Undecided { .. } => Code::StoreUnavailable.name(),

@@ -26,7 +26,7 @@ use crate::store_problem;
 use exposition::Exposition;
 use exposition::Kind::{Counter, Gauge};
 
-/// What scrapers expect; the parameters belong to the format.
+/// The media type of the format, with the parameters that scrapers expect.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Requires permission to subscribe to everything.

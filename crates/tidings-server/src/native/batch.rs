@@ -1,4 +1,4 @@
-//! `POST` of `application/x-ndjson`: a batch or an endless stream of events, one JSON object a
+//! `POST` of `application/x-ndjson`: a batch or an endless stream of events, one JSON object per
 //! line.
 
 use std::borrow::Cow;
@@ -68,7 +68,7 @@ const EXPECTED: &str = "a line is a JSON object with topic, event, id, retry, da
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// `null` is a value like others.
+/// A field that is there: `null` is a value like any other.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
 }
@@ -77,16 +77,16 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 struct Lines<'a> {
     caller: &'a Caller,
     drafter: Drafter,
-    /// For lines that name none.
+    /// The topic of lines that name none.
     topic: Option<Topic>,
-    /// Whether lines may name no other.
+    /// Whether lines may name only that topic.
     one_topic: bool,
-    /// The last one that a line named; it was checked.
+    /// The topic that a line named last; the caller may publish to it.
     last_topic: Option<Topic>,
     data_bytes_max: usize,
-    /// Of the line that was begun last, from 1.
+    /// Number of the last complete line, from 1.
     number: u64,
-    /// A line whose end has not come.
+    /// The part of an incomplete line that has arrived.
     begun: Vec<u8>,
 }
 
@@ -156,7 +156,7 @@ impl Lines<'_> {
     }
 
     fn draft(&mut self, line: &[u8]) -> Result<Draft, Problem> {
-        // The JSON reader would take the fields from an array as well, in their order.
+        // The JSON reader would also accept an array with the values of the fields in order.
         if !line.trim_ascii_start().starts_with(b"{") {
             return Err(Problem::new(Code::InvalidLine, EXPECTED));
         }
@@ -193,13 +193,14 @@ impl Lines<'_> {
         }
     }
 
-    /// Room for data of which every second byte is escaped, and for the other fields.
+    /// Maximum length of a line, in bytes: data of which every byte is escaped, and the other
+    /// fields.
     fn line_bytes_max(&self) -> usize {
         2 * self.data_bytes_max + (16 << 10)
     }
 }
 
-/// The payload that a JSON value is: the text of a string, the compact text of anything else.
+/// The payload for a JSON value: the text of a string, the compact text of any other value.
 fn text_of(value: &RawValue) -> Result<Cow<'_, str>, Problem> {
     let raw = value.get();
     if !raw.starts_with('"') {
@@ -214,7 +215,7 @@ fn text_of(value: &RawValue) -> Result<Cow<'_, str>, Problem> {
     }
 }
 
-/// Takes out the whitespace between the tokens of a valid JSON text.
+/// Removes the whitespace between the tokens of a valid JSON text.
 fn compact(json: &str) -> Cow<'_, str> {
     if !json.bytes().any(|byte| byte.is_ascii_whitespace()) {
         return Cow::Borrowed(json);
@@ -235,7 +236,8 @@ fn compact(json: &str) -> Cow<'_, str> {
     Cow::Owned(compact)
 }
 
-/// What the JSON reader says, with its column; the line is ours to count.
+/// The message of the JSON reader with its column. It saw a single line, so its line number is
+/// useless.
 fn not_json(error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
@@ -267,18 +269,18 @@ fn drafts(body: &[u8], size: usize) -> Result<Vec<Draft>, Problem> {
     Ok(drafts)
 }
 
-/// Bytes as a batch: wherever they are cut, they mean the same.
+/// Parses bytes as a batch, whole and in pieces: the result must be the same.
 #[cfg(fuzzing)]
 pub fn fuzz_ndjson(input: &[u8]) {
-    let told = |size: usize| match drafts(input, size) {
+    let result = |size: usize| match drafts(input, size) {
         Ok(drafts) => format!("{drafts:?}"),
-        // Of a line that is too long, how much had come differs.
+        // The pieces decide how much of a long line had arrived.
         Err(problem) if problem.code() == Code::EventTooLarge => "too large".to_owned(),
         Err(problem) => format!("{:?} {}", problem.code(), problem.detail()),
     };
-    let whole = told(input.len().max(1));
+    let whole = result(input.len().max(1));
     for size in [1, 7] {
-        assert_eq!(told(size), whole, "pieces of {size}");
+        assert_eq!(result(size), whole, "pieces of {size}");
     }
 }
 

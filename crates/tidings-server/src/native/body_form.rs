@@ -1,12 +1,12 @@
 use http::HeaderMap;
 use tidings_http::body;
 
-/// What the body of a write is, by its `Content-Type`.
+/// The form of a write's body, by its `Content-Type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyForm {
     /// One event.
     One,
-    /// A JSON object a line, each an event.
+    /// A JSON object per line, each an event.
     Lines,
     /// An event stream.
     Events,

@@ -1,8 +1,9 @@
-//! `POST` of `text/event-stream` to `/events/{topic}`: the format both ways, so that one stream can
-//! be piped into another.
+//! `POST` of `text/event-stream` to `/events/{topic}`: one format in both directions, so that one
+//! stream can be piped into another.
 //!
-//! An event keeps the id it brings, so piping the same stream twice publishes its events once. What
-//! an upstream hub says about itself (types that begin with `tidings.`) is not passed on.
+//! An event keeps its id, so piping the same stream twice publishes its events once. The events by
+//! which an upstream hub describes the stream itself (types that begin with `tidings.`) are
+//! dropped.
 
 use tidings_codec::{Decoder, EventRef, EventType, Item};
 use tidings_http::answer::Answer;
@@ -26,7 +27,7 @@ pub(super) async fn publish(
     terms.check_begins(state, &topic).await?;
 
     let data_bytes_max = state.config().event_bytes_max;
-    // The decoder counts the other fields in.
+    // The decoder's limit includes the other fields.
     let event_bytes_max = data_bytes_max + 2 * FIELD_BYTES_MAX;
     let mut events = Events {
         topic: topic.clone(),
@@ -44,7 +45,7 @@ struct Events {
     drafter: Drafter,
     decoder: Decoder,
     data_bytes_max: usize,
-    /// Of the last event, from 1.
+    /// Number of the last event, from 1.
     number: u64,
 }
 
@@ -69,7 +70,7 @@ impl Source for Events {
         }
     }
 
-    /// An event without the blank line that ends it is none (HTML §9.2.6).
+    /// An event without a blank line at its end is discarded (HTML §9.2.6).
     fn finish(&mut self) -> Result<Option<Draft>, Problem> {
         Ok(None)
     }

@@ -1,4 +1,4 @@
-//! Validation of the fields of an event that a publisher sends.
+//! Validation of a publisher's event fields.
 
 use std::borrow::Cow;
 
@@ -10,14 +10,14 @@ use tidings_hub::{Draft, Epoch, EventId, EventIdForm, EventType, Topic};
 
 use crate::limits::FIELD_BYTES_MAX;
 
-/// Makes drafts from the input of one publisher, and remembers values that it repeats.
+/// Makes drafts from the input of one publisher. It keeps the last event type, which often repeats.
 pub(super) struct Drafter {
     epoch: Epoch,
     last_type: Option<EventType>,
 }
 
 impl Drafter {
-    /// For the log named `epoch`.
+    /// A drafter for the log named `epoch`.
     pub(super) fn new(epoch: Epoch) -> Self {
         Self { epoch, last_type: None }
     }
@@ -63,7 +63,7 @@ impl Drafter {
     }
 }
 
-/// The fields of an event whose data is the body of its request: they stand in the query.
+/// The fields in the query of a request whose body is the data of one event.
 pub(super) struct QueryFields<'a> {
     event_type: Option<Cow<'a, str>>,
     id: Option<Cow<'a, str>>,
@@ -73,14 +73,14 @@ pub(super) struct QueryFields<'a> {
 impl<'a> QueryFields<'a> {
     /// # Errors
     ///
-    /// A 400 if one is there twice, or `retry` is no number.
+    /// A 400 if one is repeated, or `retry` is not a number.
     pub(super) fn take(query: &mut Query<'a>) -> Result<Self, Problem> {
         let (event_type, id) = (query.take("event")?, query.take("id")?);
         let retry_ms = query.take("retry")?.map(|text| retry_ms(&text)).transpose()?;
         Ok(Self { event_type, id, retry_ms })
     }
 
-    /// The name of one that is given.
+    /// The name of a field that was given, if any.
     pub(super) fn any(&self) -> Option<&'static str> {
         let given = [
             ("event", self.event_type.is_some()),

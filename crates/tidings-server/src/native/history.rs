@@ -61,8 +61,7 @@ pub(super) async fn history(
             waited = poll.wait(page.reached, deadline) => {
                 page = waited.map_err(|error| store_problem::not_read(&error))?;
             }
-            // An empty page is a valid answer, and its reader comes back to whichever hub is there
-            // then.
+            // An empty page is a valid answer, and its reader asks again, perhaps another hub.
             () = state.reached(Stage::Leaving) => {}
         }
     }
@@ -89,7 +88,7 @@ struct Poll<'a> {
 }
 
 impl Poll<'_> {
-    /// Finds the start and reads the page there. If retention drops what was just found, it looks
+    /// Finds the start and reads the page there. If retention drops the start meanwhile, it looks
     /// again.
     async fn first(&self, start: Start) -> Result<(Resolved, Page), ReadError> {
         let mut resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
@@ -104,8 +103,8 @@ impl Poll<'_> {
         self.read(resolved.position).await.map(|page| (resolved, page))
     }
 
-    /// Waits until there is something to read, or `deadline`; then the page is empty, and says how
-    /// far it looked.
+    /// Waits for events until `deadline`. Without any, the page is empty and ends where the search
+    /// ended.
     async fn wait(&self, mut after: Position, deadline: Instant) -> Result<Page, ReadError> {
         loop {
             if timeout_at(deadline, self.engine.wait(after)).await.is_err() {
@@ -125,7 +124,7 @@ impl Poll<'_> {
     }
 }
 
-/// How often it looks for a start.
+/// Maximum attempts to find a start that retention has not dropped.
 const RESOLVE_TRIES: usize = 3;
 
 #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! `POST /events/{topic}`: the body as one event.
+//! `POST /events/{topic}`: publishes the body as one event.
 
 use tidings_engine::{OpenWill, Run};
 use tidings_http::answer::{self, Answer};
@@ -48,7 +48,7 @@ pub(super) async fn publish(
     Ok(Answer::Response(answer::json(acknowledgement(&appended?))))
 }
 
-/// `{"id":"k7q2ma:42"}`, and whether the event was there before.
+/// `{"id":"k7q2ma:42"}`, with `"duplicate":true` if the event was in the log before.
 pub(super) fn acknowledgement(appended: &[Appended]) -> Vec<u8> {
     let mut json = Vec::with_capacity(64);
     if let Some(appended) = appended.first() {

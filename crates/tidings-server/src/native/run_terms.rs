@@ -1,5 +1,5 @@
-//! What a publisher says about its topic as a run: whether the request begins it, whether the end
-//! of the body ends it, and what ends it if the publisher is lost.
+//! The terms of a run: whether a request begins its topic, whether the end of the body ends it, and
+//! which event ends it if the publisher is lost.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -18,18 +18,18 @@ use crate::limits::{WILL_BYTES_MAX, WILL_LOST, WILL_LOST_RANGE};
 use crate::request::RequestContext;
 use crate::store_problem;
 
-/// What a request says about the run that its topic is.
+/// The terms of one request.
 #[derive(Debug)]
 pub(super) struct RunTerms<'a> {
-    /// `If-None-Match: *`: it begins the topic, or nothing is published.
+    /// `If-None-Match: *`: the request begins the topic, or publishes nothing.
     pub(super) begins: bool,
-    /// `?end`: where the body ends well, the topic ends.
+    /// `?end`: the topic ends with the body, if that is complete.
     pub(super) ends: bool,
-    /// `?will=`: what ends the topic if its publisher is lost.
+    /// `?will=`: the event that ends the topic if its publisher is lost.
     will: Option<WillTerms<'a>>,
 }
 
-/// A last will as it stands in a query.
+/// A last will in a query.
 #[derive(Debug)]
 struct WillTerms<'a> {
     event_type: Option<Cow<'a, str>>,
@@ -37,7 +37,7 @@ struct WillTerms<'a> {
     lost: Duration,
 }
 
-/// The parameters that say it.
+/// Their parameters.
 pub(super) const PARAMETERS: [&str; 4] = ["end", "will", "will-event", "lost"];
 
 impl<'a> RunTerms<'a> {
@@ -69,7 +69,7 @@ impl<'a> RunTerms<'a> {
     ///
     /// # Errors
     ///
-    /// A 400 if it says anything about a run.
+    /// A 400 if it has any terms.
     pub(super) fn check_unused(&self) -> Result<(), Problem> {
         if self.ends {
             let detail = "post to /events/{topic}: `?end` ends the topic in the path";
@@ -83,8 +83,8 @@ impl<'a> RunTerms<'a> {
         Ok(())
     }
 
-    /// Whether the topic can be begun, as far as is known before the body is read. The commit
-    /// decides.
+    /// Rejects a request to begin a topic that exists before its body is read. It is only a first
+    /// check; the commit decides.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl RunTerms<'_> {
     ///
     /// # Errors
     ///
-    /// A 400 if it can be no event, a 503 if it cannot be kept.
+    /// A 400 if the will is not a valid event, a 503 if it cannot be kept.
     pub(super) async fn leave_will(
         &self,
         request: &PublishRequest<'_>,
@@ -155,8 +155,8 @@ impl<'a> WillTerms<'a> {
     }
 }
 
-/// What becomes of a will with the answer to its publisher: whoever was refused a topic that is
-/// another's was not lost, and anything else that is no good end counts as a loss.
+/// Settles a will once its publisher has its answer. A publisher that was rejected because the
+/// topic is another's was not lost; any other failure counts as a loss.
 pub(super) fn settle(will: Option<OpenWill>, problem: Option<&Problem>) {
     let Some(will) = will else { return };
     match problem.map(Problem::code) {

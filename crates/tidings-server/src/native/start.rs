@@ -1,4 +1,4 @@
-//! Where a reader starts: `Last-Event-ID`, `?from=`, `?last=`, `?since=`, `?after=`.
+//! The start of a read: `Last-Event-ID`, `?from=`, `?last=`, `?since=`, `?after=`.
 
 use std::borrow::Cow;
 
@@ -11,16 +11,15 @@ use tidings_hub::{Start, Timestamp};
 
 use crate::limits::LAST_MAX;
 
-/// Takes out of a request the id that its client was given last; `None` if it has none.
+/// Takes the id of the client's last event out of a request; `None` if there is none.
 ///
-/// It wins over where the query asks to start ([`take`]): a client that reconnects sends it with
-/// the URL it began with, and one that cannot set headers appends it to that URL. What comes with
-/// it can be any text that was once in a stream, so nothing about it is an error here. The header
-/// wins over the query.
+/// It overrides the start in the query ([`take`]): a client that reconnects sends the id with its
+/// original URL, and one that cannot set headers appends it to that URL. The id can be any text
+/// that was once in a stream, so no value is an error here. The header overrides the query.
 ///
 /// # Errors
 ///
-/// A 400 if a parameter is there twice.
+/// A 400 if a parameter is repeated.
 pub(super) fn cursor(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Option<Start>, Problem> {
     let header = headers.get(LAST_EVENT_ID).map(headers::event_id);
     let mut cursor = header.filter(|id| !id.is_empty());
@@ -31,14 +30,14 @@ pub(super) fn cursor(query: &mut Query<'_>, headers: &HeaderMap) -> Result<Optio
     Ok(cursor.map(|id| Start::After(id.into_owned())))
 }
 
-/// How clients spell the last event id in a query.
+/// The names that clients use for the last event id in a query.
 pub(super) const CURSORS: [&str; 3] = ["lastEventId", "last_event_id", "lastEventID"];
 
-/// Takes out of a query where to start; `None` if it does not say.
+/// Takes the start out of a query; `None` if it names none.
 ///
 /// # Errors
 ///
-/// A 400 for a value that cannot be understood, or for two parameters that contradict each other.
+/// A 400 for an invalid value, or for two parameters that contradict each other.
 pub(super) fn take(query: &mut Query<'_>) -> Result<Option<Start>, Problem> {
     let from = query.take("from")?;
     let after = query.take("after")?.filter(|id| !id.is_empty());
@@ -73,7 +72,7 @@ pub(super) fn take(query: &mut Query<'_>) -> Result<Option<Start>, Problem> {
     Ok(start)
 }
 
-/// `2026-10-12T08:00:00Z`, or how long ago: `10m`.
+/// A time: absolute (`2026-10-12T08:00:00Z`), or a duration before now (`10m`).
 fn moment(text: &str) -> Result<Timestamp, Problem> {
     if let Some(ago) = query::duration(text) {
         let ago = ago.as_millis().try_into().unwrap_or(u64::MAX);
@@ -84,7 +83,8 @@ fn moment(text: &str) -> Result<Timestamp, Problem> {
     let moment = parsed.map_err(|_| {
         query::bad_value(
             "since",
-            "`since` is a time such as 2026-10-12T08:00:00Z, or how long ago, such as 10m".into(),
+            "`since` is a time such as 2026-10-12T08:00:00Z, or a duration before now such as 10m"
+                .into(),
         )
     })?;
     Ok(Timestamp::from_millis(moment.as_millisecond().try_into().unwrap_or(0)))

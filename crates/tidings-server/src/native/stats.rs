@@ -1,8 +1,7 @@
-//! `GET /stats`: the hub's counters as JSON, for the console and for `curl`.
+//! `GET /stats`: counters of the hub as JSON, for the console and for `curl`.
 //!
-//! Counters that only grow (`published`, `deliveries`, `writes`, `bytes_written`, `closes`) count
-//! from the beginning: of the log for the first, of the process for the others. To get a rate, ask
-//! twice.
+//! `published` counts from the beginning of the log; `deliveries`, `writes`, `bytes_written` and
+//! `closes` count from the start of the process. Ask twice to get a rate.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -17,7 +16,7 @@ struct Stats {
     subscribers: usize,
     /// Events ever published to this log.
     published: u64,
-    /// Ids of the oldest event there is, and of the newest.
+    /// Ids of the oldest event in the log, and of the newest.
     first_id: String,
     last_id: String,
     /// Bytes that the log occupies.

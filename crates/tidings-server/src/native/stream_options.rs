@@ -1,17 +1,17 @@
-//! What a reader of an event stream may choose: `?plain`, `?envelope=json`, `?if=open`.
+//! Options of a native event stream: `?plain`, `?envelope=json`, `?if=open`.
 
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::{self, Query};
 use tidings_hub::{ControlStyle, EventForm};
 
-/// How a native stream is spoken.
+/// The options of one native stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StreamOptions {
-    /// Without blocks of the hub's own, for readers that take each block for an event.
+    /// No blocks besides events, for readers that parse every block as one.
     pub(super) is_plain: bool,
-    /// Every event a message that names its topic.
+    /// Every event becomes a message that names its topic.
     pub(super) has_envelope: bool,
-    /// Only if a topic has begun and not ended.
+    /// The stream opens only if a topic has begun and not ended.
     pub(super) if_open: bool,
 }
 
@@ -20,7 +20,7 @@ impl StreamOptions {
     ///
     /// # Errors
     ///
-    /// A 400 for values that are not known, and for options that exclude each other.
+    /// A 400 for unknown values, and for options that exclude each other.
     pub(super) fn take(query: &mut Query<'_>) -> Result<Self, Problem> {
         let is_plain = query.flag("plain")?;
         let has_envelope = one_value(query, "envelope", "json")?;
@@ -41,7 +41,7 @@ impl StreamOptions {
     }
 }
 
-/// Whether the parameter `name` is there, which can have one value only.
+/// Whether the parameter `name`, whose only value is `value`, was given.
 fn one_value(query: &mut Query<'_>, name: &str, value: &str) -> Result<bool, Problem> {
     match query.take(name)? {
         None => Ok(false),

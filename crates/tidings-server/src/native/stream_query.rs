@@ -1,37 +1,38 @@
-//! What else may be in the query of an event stream: anything that is no slip.
+//! Unknown parameters in the query of an event stream are ignored, unless they look like typing
+//! errors.
 //!
-//! Clients add parameters of their own to the URL they are given, and a browser cannot be asked to
-//! leave one out. A parameter that is almost one of ours is a slip all the same: ignoring it would
-//! begin the stream at another place than was meant.
+//! Clients add parameters of their own to a URL, and a browser cannot be configured to leave them
+//! out. But a name that is almost one of ours is a mistake: ignoring it would start the stream
+//! somewhere else than was meant.
 
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::Query;
 
 use super::start;
 
-/// Parameters that streams have as pages of history do, beside the spellings of the last event id.
+/// Parameters of both streams and pages of history, besides the last event id.
 const OF_BOTH: [&str; 6] = ["topic", "from", "last", "since", "after", "token"];
 
-/// Parameters that only streams have.
+/// Parameters of streams only.
 const OF_STREAMS: [&str; 3] = ["if", "plain", "envelope"];
 
-/// Parameters of the same URL where it is read as JSON.
+/// Parameters of pages of history only.
 const OF_HISTORY: [&str; 2] = ["limit", "wait"];
 
-/// What known clients add.
+/// Parameters that known clients add.
 const OF_CLIENTS: [&str; 4] = ["_", "datastar", "stream_mode", "cancel_on_disconnect"];
 
-/// Whether a query asks for what only an event stream can be.
+/// Whether a query has a parameter that only streams have.
 pub(super) fn is_of_stream(query: Option<&str>) -> bool {
     let names = query.unwrap_or("").split('&').map(|pair| pair.split('=').next().unwrap_or(pair));
     names.into_iter().any(|name| OF_STREAMS.contains(&name))
 }
 
-/// Takes what is left of a query for none of the hub's business.
+/// Ignores the remaining parameters of a query.
 ///
 /// # Errors
 ///
-/// A 400 that names the parameter that was meant.
+/// A 400 for a probable typing error, which names the parameter that was meant.
 pub(super) fn finish(query: &Query<'_>) -> Result<(), Problem> {
     for name in query.names() {
         let refused =
@@ -54,8 +55,8 @@ pub(super) fn finish(query: &Query<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether `name` becomes `known` by one edit: another case, or a letter more, less, other, or two
-/// in the wrong order.
+/// Whether `name` becomes `known` by one edit: a change of case, or one letter inserted, deleted,
+/// replaced, or swapped with the next.
 fn is_slip(name: &str, known: &str) -> bool {
     if name.eq_ignore_ascii_case(known) {
         return true;

@@ -37,7 +37,7 @@ pub(super) async fn subscribe(
         ended_topic: is_htmx.then(|| first_topic(&interest)).flatten(),
         expires: caller.grant().expires,
     };
-    // A reader that was cut in the last second still gets the end.
+    // A client that resumes still gets the end that it has missed.
     if options.if_open && cursor.is_none() {
         let topics = interest.exact_topics().ok_or_else(|| {
             let detail = "`if=open` is about topics: leave out patterns, or `if`";
@@ -58,13 +58,13 @@ pub(super) async fn subscribe(
     open_stream(state, parts, request).await.map_err(|error| match error {
         OpenError::Store(error) => store_problem::not_read(&error),
         error => {
-            tracing::error!(%error, "a subscription was not opened");
+            tracing::error!(%error, "cannot open a subscription");
             Problem::new(Code::StoreFailed, "try again later")
         }
     })
 }
 
-/// Whether one of `topics` has begun, or is about to, and has not ended.
+/// Whether one of `topics` has begun, or has a publisher, and has not ended.
 async fn is_any_open(engine: &Engine, topics: Vec<&Topic>) -> Result<bool, ReadError> {
     for topic in topics {
         let known = engine.topic(topic.clone()).await?;
@@ -79,10 +79,10 @@ fn first_topic(interest: &Interest) -> Option<Topic> {
     interest.exact_topics()?.first().map(|topic| Topic::clone(topic))
 }
 
-/// The native way to speak on a stream.
+/// The form of native streams.
 struct NativeStream {
     options: StreamOptions,
-    /// The topic whose end stands in a block in place of a 204, for a client that heeds only that.
+    /// The ended topic for which a client that ignores 204 gets an `end` block instead.
     ended_topic: Option<Topic>,
     expires: Option<Timestamp>,
 }
@@ -135,12 +135,12 @@ impl StreamFace for NativeStream {
     }
 }
 
-/// What a stream begins with: the place in the log as the last event id, so that a stream that
-/// breaks before its first event resumes, and how long to wait before reconnecting.
+/// The first bytes of a stream: its place in the log as the last event id, so that a stream that
+/// breaks before its first event resumes, and the reconnection time.
 ///
 /// # Errors
 ///
-/// A 410 if events are lost for a reader that wants no word of the hub's own.
+/// A 410 if events are lost for a plain stream, which cannot say so.
 fn preface(
     state: &State,
     pending: &PendingSubscription,
@@ -165,7 +165,8 @@ fn preface(
     }
     let mut preface = Vec::with_capacity(256);
     let id = pending.position.event_id(state.engine().epoch());
-    // Before a reset it sets no id: a reader that is cut between the two asks again as it did.
+    // Before a reset it sets no id, so that a client that is cut between the two asks for the same
+    // place again and still learns of the loss.
     opening_block(&mut preface, reset.is_none().then_some(&id), retry_ms);
     if let Some((reason, requested)) = reset {
         Reset { reason, requested, first: &pending.first_id, id: &id }.encode(&mut preface);
@@ -173,7 +174,7 @@ fn preface(
     Ok(preface)
 }
 
-/// The time to wait as a line that belongs to the block of the first event.
+/// The reconnection time as a line of the first event's block.
 fn retry_line(retry_ms: u64) -> Vec<u8> {
     format!("retry: {retry_ms}\n").into_bytes()
 }

@@ -1,4 +1,4 @@
-//! `GET /topics`: which topics have events.
+//! `GET /topics`: the topics that have events.
 
 use serde::Serialize;
 use tidings_http::answer::{self, Answer};

@@ -9,7 +9,7 @@ pub(crate) struct Exposition {
     family: &'static str,
 }
 
-/// What a family's values mean.
+/// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Only grows; its name ends with `_total`.
