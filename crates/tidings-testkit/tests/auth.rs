@@ -74,6 +74,31 @@ fn a_key_allows_its_topics_and_no_others() {
 }
 
 #[test]
+fn a_client_without_a_valid_token_learns_nothing_else_about_its_request() {
+    let server = server();
+    let json = ("accept", "text/html");
+    let lines = ("content-type", "application/x-ndjson");
+    for (method, target, header) in [
+        ("GET", "/events/a?nonsense=1&last=x", json),
+        ("GET", "/events/**/a", json),
+        ("POST", "/events/a?nonsense=1", json),
+        ("POST", "/events/*", lines),
+        ("POST", "/events", json),
+        ("DELETE", "/events/a?will=x", json),
+        ("GET", "/topics?limit=x", json),
+        ("GET", "/stats?nonsense=1", json),
+        ("GET", "/metrics?nonsense=1", json),
+        ("GET", "/connections/nonsense?nonsense=1", json),
+    ] {
+        for token in [None, Some(("authorization", "Bearer nonsense"))] {
+            let headers: Vec<_> = token.into_iter().chain([header]).collect();
+            let answer = server.request(method, target, &headers, "");
+            assert_eq!(answer.status(), 401, "{method} {target}: {}", answer.code());
+        }
+    }
+}
+
+#[test]
 fn without_topics_a_subscriber_gets_what_it_may_read() {
     let server = server();
     let everything = bearer(&token(&json!({ "mercure": { "publish": ["**"], "subscribe": [] } })));
