@@ -8,15 +8,19 @@ import { join } from "node:path";
 
 const tests = [];
 
-/** Tests in progress at a time, at most, among those that run together. */
-const TOGETHER_MAX = 5;
+/** How a test runs: at most `max` of its neighbours at a time, each for `seconds` at most. */
+const ALONE = { max: 1, seconds: 60 };
+const TOGETHER = { max: 5, seconds: 60 };
+const WATCH = { max: 24, seconds: 150 };
 
 /**
  * `fn` gets no arguments; what it opens it passes to `after`, to be undone in reverse. A test that
- * is `together` runs beside its neighbours in the file that are, too.
+ * is `together` runs beside its neighbours that are, too. So does a `watch`, which spends nearly
+ * all of its time waiting for something that must not happen: neighbours wait side by side.
  */
-export function test(sentence, fn, { together = false } = {}) {
-  tests.push({ sentence, fn, together });
+export function test(sentence, fn, { together = false, watch = false } = {}) {
+  const how = (watch && WATCH) || (together && TOGETHER) || ALONE;
+  tests.push({ sentence, fn, how });
 }
 
 /** What the test in progress has to undo. */
@@ -77,12 +81,13 @@ export async function run(wanted = "") {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const rest = tests.filter(({ sentence }) => sentence.includes(wanted));
   while (rest.length) {
-    const alone = rest.findIndex(({ together }) => !together);
-    const neighbours = rest.splice(0, alone === -1 ? rest.length : Math.max(alone, 1));
+    const { how } = rest[0];
+    const other = rest.findIndex((one) => one.how !== how);
+    const neighbours = rest.splice(0, other === -1 ? rest.length : other);
     const worker = async () => {
       while (neighbours.length) counts[await undo.run([], runOne, neighbours.shift())] += 1;
     };
-    await Promise.all(Array.from({ length: TOGETHER_MAX }, worker));
+    await Promise.all(Array.from({ length: how.max }, worker));
   }
   const skipped = counts.skipped ? `, ${counts.skipped} skipped` : "";
   console.log(`\n${counts.passed} passed, ${counts.failed} failed${skipped}`);
@@ -90,11 +95,11 @@ export async function run(wanted = "") {
 }
 
 /** Runs a test, undoes what it did, says how it went, and returns that in one word. */
-async function runOne({ sentence, fn }) {
+async function runOne({ sentence, fn, how }) {
   const started = Date.now();
   let problem;
   try {
-    await withLimit(fn(), process.env.PICTURES ? 120_000 : 60_000);
+    await withLimit(fn(), (process.env.PICTURES ? 2 : 1) * how.seconds * 1000);
   } catch (error) {
     problem = error;
   }

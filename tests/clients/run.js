@@ -7,6 +7,7 @@ await import("./eventsource.test.js");
 await import("./polyfill.test.js");
 await import("./readers.test.js");
 await import("./pages.test.js");
+await import("./silence.test.js");
 await import("./ai.test.js");
 await import("./llm.test.js");
 await import("./adapters.test.js");
