@@ -101,14 +101,27 @@ impl Frame {
     }
 }
 
-/// The event as a message whose data says which event it is of which topic.
+/// The event as a message whose data says which event it is of which topic. With an id of the
+/// publisher's own it also says the record's position: a reader of several topics cannot tell by
+/// such ids which of two events is the later one.
 fn envelope(record: &Record, epoch: Epoch) -> Vec<u8> {
     let id = record.event_id(epoch);
     let mut data = String::with_capacity(128 + record.data.len());
     data.push_str("{\"id\":");
     json::push_string(&mut data, id.as_str());
+    if record.id.is_some() {
+        data.push_str(",\"position\":");
+        json::push_string(&mut data, record.position().event_id(epoch).as_str());
+    }
     data.push_str(",\"topic\":");
     json::push_string(&mut data, record.topic.as_str());
+    for (place, topic) in record.alternates.iter().enumerate() {
+        data.push_str(if place == 0 { ",\"alternates\":[" } else { "," });
+        json::push_string(&mut data, topic.as_str());
+    }
+    if !record.alternates.is_empty() {
+        data.push(']');
+    }
     data.push_str(",\"event\":");
     json::push_string(&mut data, record.event_type_or_default());
     data.push_str(",\"data\":");
@@ -127,7 +140,7 @@ const CHUNK_OVERHEAD_BYTES: usize = 16 + 4;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Draft, EventType, Timestamp, Topic};
+    use crate::{Draft, EventId, EventType, Timestamp, Topic};
 
     const AS_PUBLISHED: StreamForm = StreamForm {
         framing: Framing::Plain,
@@ -171,6 +184,24 @@ mod tests {
         }
         let end = frame(Kind::End, "{}");
         assert_eq!(end.bytes(envelope), b"event: end\nid: k7q2ma:7\ndata: {}\n\n");
+    }
+
+    #[test]
+    fn an_envelope_has_the_position_of_an_event_with_another_id_and_its_other_topics() {
+        let topic = |name| Topic::new(name).expect("a valid topic");
+        let mut draft = Draft::new(topic("a"), "1");
+        draft.id = Some(EventId::new("own").expect("a word"));
+        draft.alternates = vec![topic("b"), topic("c")];
+        let record = Record::new(draft, Position::new(7), Timestamp::from_millis(1_000));
+        let frame = Frame::encode(Arc::new(record), Epoch::parse("k7q2ma").expect("valid"));
+        let envelope = StreamForm { event_form: EventForm::Envelope, ..AS_PUBLISHED };
+        let expected = concat!(
+            "id: own\n",
+            r#"data: {"id":"own","position":"k7q2ma:7","topic":"a","alternates":["b","c"],"#,
+            r#""event":"message","data":"1","time":"1970-01-01T00:00:01.000Z"}"#,
+            "\n\n"
+        );
+        assert_eq!(str::from_utf8(frame.bytes(envelope)), Ok(expected));
     }
 
     #[test]

@@ -213,9 +213,15 @@ fn an_envelope_says_which_event_it_is_of_which_topic() {
             json!({ "id": id(1), "topic": "rooms/1", "event": "chat", "data": "history" });
         assert_eq!(first, expected);
         assert!(block.starts_with(&format!("id: {}\n", id(1))), "{block}");
-        let expected =
-            json!({ "id": "own", "topic": "rooms/2", "event": "message", "data": "{\"a\":1}\nb" });
+        // With an id of the publisher's own the place in the log is told beside it.
+        let expected = json!({
+            "id": "own", "position": id(2), "topic": "rooms/2", "event": "message",
+            "data": "{\"a\":1}\nb"
+        });
         assert_eq!(next().0, expected);
+        let accept = [("accept", "application/json")];
+        let page = server.request("GET", "/events/rooms/2", &accept, "");
+        assert_eq!(page.json()["events"][0]["position"], id(2));
         // The hub's own words are not wrapped, so that no publisher can forge them.
         let mut ended = server.subscribe("/events/rooms/1?envelope=json", &[]);
         server.request("DELETE", "/events/rooms/1", &[], "");

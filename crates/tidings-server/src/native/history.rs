@@ -18,7 +18,7 @@ use tidings_http::quota;
 use tidings_http::stage::Stage;
 use tidings_http::state::State;
 use tidings_http::trace;
-use tidings_hub::{Interest, Outcome, Page, Position, ReadError, Record, Resolved, Start};
+use tidings_hub::{EventId, Interest, Outcome, Page, Position, ReadError, Record, Resolved, Start};
 use tokio::time::{Instant, timeout_at};
 
 use super::{interest, start};
@@ -130,6 +130,9 @@ const RESOLVE_TRIES: usize = 3;
 #[derive(Serialize)]
 struct Event<'a> {
     id: &'a str,
+    /// Where the id is the publisher's own: the id that the hub would have made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<&'a str>,
     topic: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alternates: Vec<&'a str>,
@@ -146,7 +149,9 @@ fn render(page: &Page, outcome: &Outcome, engine: &Engine) -> Vec<u8> {
     let mut json = b"{\"events\":[".to_vec();
     for (place, record) in page.records.iter().enumerate() {
         json.extend_from_slice(if place == 0 { b"\n" } else { b",\n" });
-        write_event(&mut json, record, record.event_id(epoch).as_str());
+        let position = record.id.is_some().then(|| record.position().event_id(epoch));
+        let position = position.as_ref().map(EventId::as_str);
+        write_event(&mut json, record, record.event_id(epoch).as_str(), position);
     }
     json.extend_from_slice(b"],\n\"next\":");
     write(&mut json, &page.reached.event_id(epoch).as_str());
@@ -163,9 +168,10 @@ fn render(page: &Page, outcome: &Outcome, engine: &Engine) -> Vec<u8> {
     json
 }
 
-fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, id: &str) {
+fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, id: &str, position: Option<&str>) {
     let event = Event {
         id,
+        position,
         topic: record.topic.as_str(),
         alternates: record.alternates.iter().map(tidings_hub::Topic::as_str).collect(),
         event: record.event_type_or_default(),
