@@ -32,14 +32,23 @@ impl Pages {
         Self { by_path: pages.collect() }
     }
 
-    /// Whether there is a file at `path`.
+    /// Whether there is a file at `path`, or would be with a slash at its end.
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.by_path.contains_key(path)
+        self.by_path.contains_key(path) || self.is_folder(path)
     }
 
-    /// `GET` of one of the files.
+    /// `GET` of one of the files. A folder without its slash is redirected to the one with it.
     pub(crate) fn answer(&self, parts: &Parts) -> Option<Answer> {
-        let page = self.by_path.get(parts.uri.path())?;
+        let path = parts.uri.path();
+        if self.is_folder(path) {
+            // Relative to what the client asked for, in case a router has taken off a prefix.
+            let (_, name) = path.rsplit_once('/')?;
+            let mut response = answer::empty(StatusCode::PERMANENT_REDIRECT);
+            let target = HeaderValue::try_from(format!("{name}/")).ok()?;
+            response.headers_mut().insert(header::LOCATION, target);
+            return Some(Answer::Response(response));
+        }
+        let page = self.by_path.get(path)?;
         let mut response = if holds(&parts.headers, &page.tag) {
             answer::empty(StatusCode::NOT_MODIFIED)
         } else {
@@ -55,6 +64,10 @@ impl Pages {
             headers.insert(name, HeaderValue::from_static(value));
         }
         Some(Answer::Response(response))
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        !path.ends_with('/') && self.by_path.contains_key(&*format!("{path}/"))
     }
 }
 
@@ -96,7 +109,7 @@ mod tests {
             request = request.header(header::IF_NONE_MATCH, held);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        match Pages::new(&[tidings_web::CONSOLE]).answer(&parts)? {
+        match Pages::new(&[tidings_web::CONSOLE, tidings_web::DEMO]).answer(&parts)? {
             Answer::Response(response) => Some(response),
             Answer::Stream(_) => None,
         }
@@ -113,5 +126,14 @@ mod tests {
         }
         assert_eq!(get("/", Some("\"x\"")).unwrap().status(), StatusCode::OK);
         assert!(get("/nowhere", None).is_none());
+    }
+
+    #[test]
+    fn a_folder_without_its_slash_is_redirected_to_it() {
+        let response = get("/demo", None).unwrap();
+        assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT);
+        assert_eq!(response.headers()[header::LOCATION], "demo/");
+        assert!(get("/demo/counter/", None).is_none());
+        assert!(get("/dem", None).is_none());
     }
 }
