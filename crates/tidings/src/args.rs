@@ -49,6 +49,7 @@ pub(crate) enum Command {
     Serve(HubArgs),
     /// Run a hub that publishes a counter and a clock, to try things with
     #[command(long_about = DEMO_ABOUT, after_long_help = DEMO_EXAMPLES)]
+    #[command(mut_args(hub::of_a_demo))]
     Demo(HubArgs),
     /// Publish an event, or each line of standard input as one
     #[command(long_about = client::PUBLISH_ABOUT, after_long_help = client::PUBLISH_EXAMPLES)]
@@ -123,8 +124,9 @@ On the topic `counter`, `Message N` every two seconds; on `clock`, the date ever
 somebody connects, `counter` says `Connected to server`, and `clock` has an event of the type \
 `connecttime`. At /demo/ there are pages for more: news, prices, scores, chat, a job, this machine.
 
-It is `tidings serve` with two other defaults: history is kept in memory only, and web pages of \
-any origin may use it. All options of `serve` are there.";
+It is `tidings serve` with two other defaults: history is kept in memory, and is gone when the \
+demo stops, unless --data, --store or --durability say otherwise; and web pages of any origin may \
+use it. All options of `serve` are there.";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:

@@ -1,5 +1,6 @@
 //! `tidings serve`: run a hub until it is asked to stop.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use tidings_engine::{Engine, EngineConfig};
@@ -89,7 +90,8 @@ pub(super) fn run_with(
                 return Err(cannot_bind(error));
             }
         };
-        announce(&settings.hub, &server)?;
+        let has_demos = pages.iter().copied().flatten().any(|file| file.path == DEMOS);
+        announce(&settings.hub, &server, has_demos)?;
         supervisor::say_ready();
         tokio::spawn(reload(certificate, hangup));
         let beside = beside(&engine, &server);
@@ -168,8 +170,8 @@ async fn reload(certificate: Option<(CertificateFiles, Tls)>, hangup: Hangup) {
     }
 }
 
-/// Prints the addresses of the hub, and where history is kept.
-fn announce(hub: &HubConfig, server: &Server) -> Result<(), CliError> {
+/// Prints the addresses of the hub, where history is kept, and what to open in a browser.
+fn announce(hub: &HubConfig, server: &Server, has_demos: bool) -> Result<(), CliError> {
     let (addresses, redirects) = (server.local_addrs(), server.redirect_addrs());
     let history = stores::describe(&hub.store);
     if hub.log.json {
@@ -188,9 +190,25 @@ fn announce(hub: &HubConfig, server: &Server) -> Result<(), CliError> {
     for address in redirects {
         lines += &format!("redirecting from http://{address}\n");
     }
+    let front = format!("{scheme}://{}", host_for_browsers(server.local_addr()));
+    if has_demos {
+        lines += &format!("demos at {front}{DEMOS}\n");
+    }
+    lines += &format!("console at {front}/\n");
     // The hub runs whether or not its output is read.
     output::print(lines.as_bytes())?;
     Ok(())
+}
+
+/// The path of the list of demo pages.
+const DEMOS: &str = "/demo/";
+
+/// Where a browser on this machine finds a server that listens at `address`.
+fn host_for_browsers(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("localhost:{}", address.port()),
+        false => address.to_string(),
+    }
 }
 
 fn cannot_bind(error: BindError) -> CliError {
