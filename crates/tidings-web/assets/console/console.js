@@ -1,5 +1,5 @@
 // The console: a tail of events, the topics, the hub's figures, and a form to publish. It uses the
-// public API and the browser's own EventSource, like any other page could.
+// public API and tidings.js, like any other page could.
 
 import { Figures } from "./figures.js";
 import { hub } from "./hub.js";
@@ -96,9 +96,6 @@ element("token-forget").addEventListener("click", () => {
 
 publishing(element);
 listen();
-repeat(1000, async () => {
-  const stats = await figures.refresh();
-  tail.head = stats.last_id;
-});
+repeat(1000, () => figures.refresh());
 repeat(2000, () => topics.refresh());
 fetch("/demo/", { method: "HEAD" }).then((answer) => (element("demos").hidden = !answer.ok));

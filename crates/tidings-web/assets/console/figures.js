@@ -24,7 +24,6 @@ export class Figures {
     }
   }
 
-  /** Returns the hub's answer. */
   async refresh() {
     const stats = await hub.ask("/stats");
     const now = performance.now();
@@ -37,11 +36,10 @@ export class Figures {
       stats.deliveries < before.stats.deliveries ||
       stats.published < before.stats.published
     )
-      return stats;
+      return;
     const rate = (name) => ((stats[name] - before.stats[name]) * 1000) / (now - before.now);
     this.#lines.published(rate("published"));
     this.#lines.deliveries(rate("deliveries"));
     this.#lines.bytes(rate("bytes_written"));
-    return stats;
   }
 }

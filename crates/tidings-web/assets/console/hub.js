@@ -27,19 +27,6 @@ export const hub = {
     return answer.json();
   },
 
-  /** The URL of events: EventSource cannot set headers, so the token is in the query. */
-  events(topics, more = {}) {
-    const query = new URLSearchParams(topics.map((topic) => ["topic", topic]));
-    for (const [name, value] of Object.entries(more)) query.set(name, value);
-    return `/events?${query}`;
-  },
-
-  source(topics, more = {}) {
-    return new EventSource(
-      this.events(topics, { ...more, ...(this.token && { token: this.token }) }),
-    );
-  },
-
   /** The path of a topic: its slashes stay. */
   topic(name) {
     return `/events/${name.split("/").map(encodeURIComponent).join("/")}`;

@@ -10,7 +10,7 @@ const TEXT_MAX = 600;
 const WORDS = {
   connecting: "connecting",
   open: "connected",
-  lost: "connection lost, the browser tries again",
+  lost: "connection lost, trying again",
   closed: "the hub ended the stream for good",
   refused: "the hub rejected the request",
 };
@@ -54,10 +54,6 @@ export class Tail {
     this.#onState("connecting", WORDS.connecting);
     this.#feed = new Feed(topics, (what, detail) => this.#hear(what, detail));
     this.#draw(true);
-  }
-
-  set head(id) {
-    if (this.#feed) this.#feed.head = id;
   }
 
   #hear(what, detail) {
@@ -143,7 +139,7 @@ function row(line) {
     cell("words", line.text).colSpan = 4;
     return tr;
   }
-  cell("topic", line.topic ?? "…");
+  cell("topic", line.topic ?? "");
   cell("type", line.type);
   cell(
     "data",

@@ -4,23 +4,33 @@ import { connect } from "/tidings.js";
 const lines = document.querySelector("#lines");
 const name = document.querySelector("#name");
 const text = document.querySelector("#text");
+const why = document.querySelector("#why");
 name.value = sessionStorage.getItem("name") ?? `Guest ${Math.floor(Math.random() * 90) + 10}`;
+begin();
 
-const chat = watch(connect("", { topics: "demo/chat", last: 30 }));
+function begin() {
+  lines.replaceChildren();
+  const chat = watch(connect("", { topics: "demo/chat", last: 30, multiplex: true }), begin);
 
-chat.addEventListener("message", (event) => {
-  const line = JSON.parse(event.data);
-  lines.append(make("li", {}, make("b", { textContent: line.name }), `  ${line.text}`));
-  if (lines.children.length > 100) lines.firstChild.remove();
-  lines.lastChild.scrollIntoView({ block: "nearest" });
-});
+  chat.onmessage = (event) => {
+    const line = JSON.parse(event.data);
+    lines.append(make("li", {}, make("b", { textContent: line.name }), `  ${line.text}`));
+    if (lines.children.length > 100) lines.firstChild.remove();
+    lines.lastChild.scrollIntoView({ block: "nearest" });
+  };
+}
 
-document.querySelector("#say").addEventListener("submit", (event) => {
+document.querySelector("#say").addEventListener("submit", async (event) => {
   event.preventDefault();
   sessionStorage.setItem("name", name.value);
-  fetch("/events/demo/chat", {
-    method: "POST",
-    body: JSON.stringify({ name: name.value, text: text.value }),
-  });
-  text.value = "";
+  const line = { name: name.value, text: text.value };
+  why.textContent = "";
+  try {
+    const answer = await fetch("/events/demo/chat", { method: "POST", body: JSON.stringify(line) });
+    if (!answer.ok) throw new Error((await answer.json()).detail);
+    // What was typed meanwhile stays.
+    if (text.value === line.text) text.value = "";
+  } catch (error) {
+    why.textContent = `Not sent: ${error.message}. Your text is still there: try again.`;
+  }
 });

@@ -1,7 +1,12 @@
 import { watch } from "/demo/demo.js";
+import { connect } from "/tidings.js";
 
-const source = watch(new EventSource("/events/demo/counter?last=1"));
+begin();
 
-source.onmessage = (event) => {
-  document.querySelector("#count").textContent = event.data;
-};
+function begin() {
+  const source = watch(connect("", { topics: "demo/counter", last: 1, multiplex: true }), begin);
+
+  source.onmessage = (event) => {
+    document.querySelector("#count").textContent = event.data;
+  };
+}

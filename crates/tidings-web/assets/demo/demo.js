@@ -16,26 +16,32 @@ const DEMOS = {
 const here = document.body.dataset.demo;
 const state = make("span", { className: "state", role: "status" });
 
-/** Shows the state of an EventSource, or of a connection of tidings.js. */
-export function watch(source) {
+/** Time before what is shown is loaded again, in milliseconds. */
+const AGAIN_MS = 500;
+
+/**
+ * Shows the state of a connection of tidings.js. After a reset events may be missing, so the
+ * connection is closed and `again` is called to show everything anew.
+ */
+export function watch(source, again) {
   show("connecting", "connecting");
   source.addEventListener("open", () => show("open", "connected"));
   source.addEventListener("resumed", () => show("open", "connected, nothing missed"));
-  source.addEventListener("error", () => {
-    if (source.readyState === EventSource.CLOSED) show("closed", "ended");
-    else show("lost", "connection lost, trying again");
+  source.addEventListener("error", () => show("lost", "connection lost, trying again"));
+  source.addEventListener("reset", ({ detail }) => {
+    source.close();
+    show("lost", `events may be missing (${detail.reason}): loading again`);
+    setTimeout(again, AGAIN_MS);
   });
-  source.addEventListener("closed", () => show("closed", "ended"));
+  source.addEventListener("closed", ({ detail }) => {
+    if (detail.reason === "ended") show("closed", "ended");
+    else if (detail.reason !== "closed here") show("closed", detail.problem?.detail ?? detail.reason);
+  });
   return source;
 }
 
-/** Closes a source that `watch` shows, whose topic has ended. */
-export function closeEnded(source) {
-  source.close();
-  show("closed", "ended");
-}
-
-function show(is, words) {
+/** Shows a state: connecting, open, lost or closed, and what that means. */
+export function show(is, words) {
   state.dataset.is = is;
   state.textContent = words;
 }

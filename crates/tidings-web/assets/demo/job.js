@@ -1,4 +1,5 @@
-import { closeEnded, make, watch } from "/demo/demo.js";
+import { make, watch } from "/demo/demo.js";
+import { connect } from "/tidings.js";
 
 const bar = document.querySelector("#bar");
 const step = document.querySelector("#step");
@@ -16,7 +17,9 @@ document.querySelector("#start").addEventListener("click", async () => {
 });
 
 function follow(id) {
-  const source = watch(new EventSource(`/events/demo/jobs/${id}?last=1`));
+  const source = watch(connect("", { topics: `demo/jobs/${id}`, last: 1 }), () => {
+    step.textContent = "the hub no longer knows this job: start another";
+  });
 
   source.addEventListener("progress", (event) => {
     const { percent, step: what } = JSON.parse(event.data);
@@ -24,22 +27,12 @@ function follow(id) {
     step.textContent = `${what}, ${percent} %`;
   });
 
-  source.addEventListener("end", () => {
+  source.addEventListener("end", () => log("event: end"));
+  source.onerror = () => log("the connection is lost; the page comes back");
+  source.onclosed = ({ detail }) => {
+    if (detail.reason !== "ended") return;
     bar.value = 100;
     step.textContent = "done";
-    log("event: end");
-    // Without this the browser would ask once more, a day later.
-    closeEnded(source);
-  });
-
-  source.addEventListener("error", () => {
-    // 204: a job that ended, whose events are no longer kept.
-    const over = source.readyState === EventSource.CLOSED;
-    log(
-      over
-        ? "the hub said 204: this stream is closed for good"
-        : "the stream closed, the browser comes back",
-    );
-    if (over) step.textContent = "done";
-  });
+    log("this stream is closed for good");
+  };
 }

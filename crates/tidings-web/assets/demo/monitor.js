@@ -1,7 +1,7 @@
 import { Chart, bytes } from "/chart.js";
 import { watch } from "/demo/demo.js";
+import { connect } from "/tidings.js";
 
-const source = watch(new EventSource("/events/demo/monitor?last=120"));
 const percent = (value) => `${value.toFixed(0)} %`;
 const figures = {
   cpu: line("cpu", percent),
@@ -10,14 +10,20 @@ const figures = {
   hub: line("hub", bytes),
 };
 
-source.onmessage = (event) => {
-  const now = JSON.parse(event.data);
-  document.querySelector("#host").textContent = now.host;
-  figures.cpu(now.cpu_percent);
-  figures.load(now.load);
-  figures.memory(now.memory_used);
-  figures.hub(now.hub_memory);
-};
+begin();
+
+function begin() {
+  const source = watch(connect("", { topics: "demo/monitor", last: 120, multiplex: true }), begin);
+
+  source.onmessage = (event) => {
+    const now = JSON.parse(event.data);
+    document.querySelector("#host").textContent = now.host;
+    figures.cpu(now.cpu_percent);
+    figures.load(now.load);
+    figures.memory(now.memory_used);
+    figures.hub(now.hub_memory);
+  };
+}
 
 function line(name, format) {
   const chart = new Chart(document.querySelector(`#${name}-chart`), { format });

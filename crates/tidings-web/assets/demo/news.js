@@ -1,10 +1,16 @@
 import { make, watch } from "/demo/demo.js";
+import { connect } from "/tidings.js";
 
 const list = document.querySelector("#news");
-const source = watch(new EventSource("/events/demo/news?last=8"));
+begin();
 
-source.onmessage = (event) => {
-  const { section, title } = JSON.parse(event.data);
-  list.prepend(make("li", {}, make("span", { className: "tag", textContent: section }), title));
-  if (list.children.length > 12) list.lastChild.remove();
-};
+function begin() {
+  list.replaceChildren();
+  const source = watch(connect("", { topics: "demo/news", last: 8, multiplex: true }), begin);
+
+  source.onmessage = (event) => {
+    const { section, title } = JSON.parse(event.data);
+    list.prepend(make("li", {}, make("span", { className: "tag", textContent: section }), title));
+    if (list.children.length > 12) list.lastChild.remove();
+  };
+}

@@ -2,17 +2,23 @@ import { make, watch } from "/demo/demo.js";
 import { connect } from "/tidings.js";
 
 const list = document.querySelector("#notes");
-const notes = watch(connect("", { topics: "demo/notifications", last: 10 }));
+begin();
 
-for (const degree of ["info", "warning", "alert"]) {
-  notes.addEventListener(degree, (event) => {
-    const { text } = JSON.parse(event.data);
-    const tag = make("span", { className: "tag", textContent: degree });
-    tag.dataset.is = degree;
-    list.prepend(make("li", {}, tag, text));
-    if (list.children.length > 12) list.lastChild.remove();
-    count();
-  });
+function begin() {
+  list.replaceChildren();
+  const wanted = { topics: "demo/notifications", last: 10, multiplex: true };
+  const notes = watch(connect("", wanted), begin);
+
+  for (const degree of ["info", "warning", "alert"]) {
+    notes.addEventListener(degree, (event) => {
+      const { text } = JSON.parse(event.data);
+      const tag = make("span", { className: "tag", textContent: degree });
+      tag.dataset.is = degree;
+      list.prepend(make("li", {}, tag, text));
+      if (list.children.length > 12) list.lastChild.remove();
+      count();
+    });
+  }
 }
 
 // A notification read in one tab is read in all.

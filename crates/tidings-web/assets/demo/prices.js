@@ -1,14 +1,21 @@
 import { Chart } from "/chart.js";
 import { make, watch } from "/demo/demo.js";
+import { connect } from "/tidings.js";
 
 const tiles = new Map();
-const source = watch(new EventSource("/events?topic=demo/prices/*&last=480"));
+begin();
 
-source.onmessage = (event) => {
-  const { symbol, price } = JSON.parse(event.data);
-  if (!tiles.has(symbol)) tiles.set(symbol, tile(symbol));
-  tiles.get(symbol)(price);
-};
+function begin() {
+  tiles.clear();
+  document.querySelector("#prices").replaceChildren();
+  const source = watch(connect("", { topics: "demo/prices/*", last: 480, multiplex: true }), begin);
+
+  source.onmessage = (event) => {
+    const symbol = event.topic.split("/").at(-1);
+    if (!tiles.has(symbol)) tiles.set(symbol, tile(symbol));
+    tiles.get(symbol)(JSON.parse(event.data).price);
+  };
+}
 
 function tile(symbol) {
   const now = make("output");

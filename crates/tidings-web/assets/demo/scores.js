@@ -1,23 +1,30 @@
 import { make, watch } from "/demo/demo.js";
+import { connect } from "/tidings.js";
 
 const rows = new Map();
 const goals = document.querySelector("#goals");
-const source = watch(new EventSource("/events/demo/scores?last=60"));
+begin();
 
-source.addEventListener("kickoff", ({ data }) => {
-  show(JSON.parse(data), "playing");
+function begin() {
+  rows.clear();
+  document.querySelector("#matches").replaceChildren();
   goals.replaceChildren();
-});
-source.addEventListener("fulltime", ({ data }) => show(JSON.parse(data), "full time"));
-source.addEventListener("goal", ({ data }) => {
-  const goal = JSON.parse(data);
-  show(goal, `playing, ${goal.minute}′`);
-  const { home, away, score, minute } = goal;
-  goals.prepend(
-    make("li", { textContent: `${minute}′  ${home} ${score[0]} : ${score[1]} ${away}` }),
-  );
-  if (goals.children.length > 10) goals.lastChild.remove();
-});
+  const source = watch(connect("", { topics: "demo/scores", last: 60, multiplex: true }), begin);
+
+  source.addEventListener("kickoff", ({ data }) => {
+    show(JSON.parse(data), "playing");
+    goals.replaceChildren();
+  });
+  source.addEventListener("fulltime", ({ data }) => show(JSON.parse(data), "full time"));
+  source.addEventListener("goal", ({ data }) => {
+    const goal = JSON.parse(data);
+    show(goal, `playing, ${goal.minute}′`);
+    const { home, away, score, minute } = goal;
+    const text = `${minute}′  ${home} ${score[0]} : ${score[1]} ${away}`;
+    goals.prepend(make("li", { textContent: text }));
+    if (goals.children.length > 10) goals.lastChild.remove();
+  });
+}
 
 function show({ home, away, score }, state) {
   const match = `${home} – ${away}`;

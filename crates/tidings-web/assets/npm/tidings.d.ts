@@ -6,11 +6,20 @@ export interface ConnectOptions {
   last?: number;
   /** Begin after the event with this id. */
   after?: string;
+  /** Begin with all that is kept (`start`), with the next event (`now`, the default), or after an id. */
+  from?: "start" | "now" | (string & {});
+  /**
+   * Share one stream with all connections to this hub that have `multiplex`, whatever their topics. For
+   * topics that do not end: such a stream ends when the topics of all its connections have.
+   */
+  multiplex?: boolean;
   /**
    * A token for the `Authorization` header: printable ASCII without spaces. A function is called at the
    * start, and again with the hub's problem details when the hub refuses the token; the connection is
    * closed if it then gives none, or the same again. A function that throws, rejects, or does not settle
-   * within 30 seconds is an `error` with the reason `no token`, and is called again after a wait.
+   * within 30 seconds is an `error` with the reason `no token`, and is called again after a wait. It is
+   * also called without a problem half a minute before a JSON Web Token expires, and the stream goes on
+   * with what it returns.
    */
   token?: string | ((problem?: unknown) => string | undefined | Promise<string | undefined>);
   /** Send cookies to a hub of another origin. */
@@ -71,6 +80,16 @@ interface LifeEvents {
   closed: CustomEvent<ClosedDetail>;
 }
 
+/** An event of the hub. */
+export interface TopicEvent extends MessageEvent<string> {
+  /** The topic it was published to; `undefined` where a server does not say it. */
+  readonly topic: string | undefined;
+  /** When the hub stored it. */
+  readonly time: Date | undefined;
+}
+
+type Handler<E> = ((this: Connection, event: E) => void) | null;
+
 /**
  * A stream of events. A type that is no member of `LifeEvents` is a type of the hub's events; an event
  * without a type is a `message`.
@@ -80,6 +99,14 @@ export class Connection extends EventTarget {
   readonly readyState: 0 | 1 | 2;
   readonly lastEventId: string;
   readonly host: "shared" | "dedicated" | "page" | undefined;
+  /** Is called with every event of the hub, whatever its type, also if that is one of `LifeEvents`. */
+  onevent: Handler<TopicEvent>;
+  onmessage: Handler<TopicEvent>;
+  onopen: Handler<LifeEvents["open"]>;
+  onresumed: Handler<LifeEvents["resumed"]>;
+  onreset: Handler<LifeEvents["reset"]>;
+  onerror: Handler<LifeEvents["error"]>;
+  onclosed: Handler<LifeEvents["closed"]>;
   addEventListener<K extends keyof LifeEvents>(
     type: K,
     listener: (this: Connection, event: LifeEvents[K]) => void,
@@ -87,7 +114,7 @@ export class Connection extends EventTarget {
   ): void;
   addEventListener(
     type: string,
-    listener: (this: Connection, event: MessageEvent<string>) => void,
+    listener: (this: Connection, event: TopicEvent) => void,
     options?: boolean | AddEventListenerOptions,
   ): void;
   close(): void;

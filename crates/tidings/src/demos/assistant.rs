@@ -1,13 +1,13 @@
 //! Answers questions word by word. The answers are written beforehand; what is real is how they
 //! travel: each is piped in as `text/event-stream`, as a language model's would be, on a topic of
-//! its own that ends.
+//! its own that ends with it, or when a viewer stops it.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::chance::below;
-use super::request::{self, Pipe};
+use super::request::Run;
 use super::{Ended, Hub};
 
 pub(super) async fn run(hub: Hub) -> Result<(), Ended> {
@@ -27,14 +27,14 @@ pub(super) async fn run(hub: Hub) -> Result<(), Ended> {
 }
 
 async fn write(hub: Hub, topic: String, answer: &'static str) -> Result<(), Ended> {
-    let mut pipe = Pipe::open(&hub, &topic)?;
+    let mut run = Run::open(&hub, &topic, "The%20answer%20broke%20off")?;
     for word in answer.split_inclusive(' ') {
-        pipe.write(&format!("event: word\ndata: {word}\n\n")).await?;
+        // Stopped by a viewer: there is nothing left to write to.
+        run.write(&format!("event: word\ndata: {word}\n\n")).await?;
         tokio::time::sleep(Duration::from_millis(60 + below(140) as u64)).await;
     }
-    pipe.finish().await?;
-    request::end(&hub, &topic).await?;
-    Ok(())
+    run.write("event: done\ndata: all said\n\n").await?;
+    run.finish().await
 }
 
 fn answer_to(question: &str) -> &'static str {
@@ -54,7 +54,7 @@ fn answer_to(question: &str) -> &'static str {
         "I am a few paragraphs in a program, so I cannot tell you much about that. But look at \
          how the words arrive: the program pipes an event stream into the hub with one POST, \
          each word an event. The hub stores it and passes it on to every page that shows this \
-         answer. When the last word is said, the topic ends, and the browser does not \
-         come back. Ask me about reloading this page, or about WebSockets."
+         answer. When the last word is said, the topic ends, and no page comes back. Ask \
+         me about reloading this page, or about WebSockets."
     }
 }

@@ -1,4 +1,4 @@
-//! The two things a `Publisher` does not do: pipe an event stream in, and end a topic.
+//! The two things a `Publisher` does not do: pipe a run in, and end a topic.
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -9,28 +9,36 @@ use tokio::task::JoinHandle;
 
 use super::{Ended, Hub};
 
-/// A `POST` of `text/event-stream` whose body is still being written.
-pub(super) struct Pipe {
+/// A run: a topic that one producer begins, streams into, and ends.
+pub(super) struct Run {
     blocks: Sender<Bytes, TransportError>,
     answer: JoinHandle<Result<(), Ended>>,
 }
 
-impl Pipe {
-    /// Begins one.
-    pub(super) fn open(hub: &Hub, topic: &str) -> Result<Self, Ended> {
+impl Run {
+    /// Begins one. If the producer is lost, its last will `will`, of the type `lost`, ends the topic
+    /// some seconds later. If there is such a run already, the hub refuses this one with 412.
+    pub(super) fn open(hub: &Hub, topic: &str, will: &str) -> Result<Self, Ended> {
         let (blocks, body) = Channel::new(1);
-        let request = request(hub, Method::POST, topic)
+        let terms = format!("end&will={will}&will-event=lost&lost=3s");
+        let request = request(hub, Method::POST, &format!("{topic}?{terms}"))
             .header(header::CONTENT_TYPE, "text/event-stream")
+            .header(header::IF_NONE_MATCH, "*")
             .body(Body::stream(body))?;
         Ok(Self { blocks, answer: tokio::spawn(send(request)) })
     }
 
-    /// Writes a block of the stream: it is published at once.
+    /// Writes a block of the stream: it is published at once. Fails when somebody has ended the
+    /// topic: the hub answers then, with 409, without waiting for the rest.
     pub(super) async fn write(&mut self, block: &str) -> Result<(), Ended> {
+        if self.answer.is_finished() {
+            (&mut self.answer).await??;
+            return Err("the hub answered before the end".into());
+        }
         Ok(self.blocks.send_data(Bytes::copy_from_slice(block.as_bytes())).await?)
     }
 
-    /// Ends the stream, and waits until the hub has all of it.
+    /// Ends the stream and with it the topic, and waits until the hub has all of it.
     pub(super) async fn finish(self) -> Result<(), Ended> {
         drop(self.blocks);
         self.answer.await?

@@ -8,13 +8,20 @@ import {
   OPEN,
   PATIENCE_MS,
   PATIENCE_MS_MIN,
-  RECENT_IDS,
   TOKEN_MS,
 } from "./limits.js";
 import { HOSTS, Silent } from "./hosts.js";
 import { backoff, pause, within } from "./waits.js";
 
 export class Connection extends EventTarget {
+  /** Handlers, as an EventSource has them; `onevent` hears events of every type. */
+  onevent = null;
+  onmessage = null;
+  onopen = null;
+  onresumed = null;
+  onreset = null;
+  onerror = null;
+  onclosed = null;
   #url;
   #options;
   /** Kinds of host not yet tried, the best first. */
@@ -23,23 +30,25 @@ export class Connection extends EventTarget {
   #host;
   /** Part of the worker's name: a dead one must not be found again. */
   #generation = 1;
-  #types = new Set(["message"]);
-  /** The last ids that arrived, and whether the next events may repeat them. */
-  #recent = [];
-  #doubtful = false;
+  /** The id to resume after. */
+  #cursor;
   /** Time of the worker's last report. */
   #heard = 0;
   /** The host for which a token is being fetched. */
   #joining;
   #timer;
   #closing = new AbortController();
-  #leave;
-  #back;
 
   constructor(url, options) {
     super();
     this.#url = url;
-    this.#options = { topics: [], withCredentials: false, patience: PATIENCE_MS, ...options };
+    this.#options = {
+      topics: [],
+      withCredentials: false,
+      patience: PATIENCE_MS,
+      multiplex: false,
+      ...options,
+    };
     const { worker, patience, token, after } = this.#options;
     const kinds = Object.keys(HOSTS);
     if (worker !== undefined && !kinds.includes(worker)) {
@@ -51,14 +60,17 @@ export class Connection extends EventTarget {
     if (typeof token !== "function") checkedToken(token);
     this.#kinds = kinds.slice(Math.max(0, kinds.indexOf(worker)));
     this.readyState = CONNECTING;
-    this.lastEventId = after ?? "";
+    this.#cursor = this.lastEventId = after ?? "";
     /** Where the stream is read: "shared", "dedicated" or "page". */
     this.host = undefined;
-    this.#leave = () => this.#host?.port.postMessage({ do: "leave" });
-    globalThis.addEventListener?.("pagehide", this.#leave);
+    for (const type of ["message", ...LIFE]) {
+      this.addEventListener(type, (event) => this[`on${type}`]?.(event));
+    }
+    const { signal } = this.#closing;
+    globalThis.addEventListener?.("pagehide", () => this.#leave(), { signal });
     // A page restored from the back/forward cache had left before.
-    this.#back = (event) => event.persisted && this.#join();
-    globalThis.addEventListener?.("pageshow", this.#back);
+    const back = (event) => event.persisted && this.#join();
+    globalThis.addEventListener?.("pageshow", back, { signal });
     this.#start();
   }
 
@@ -66,17 +78,13 @@ export class Connection extends EventTarget {
     return this.#url;
   }
 
-  addEventListener(type, ...rest) {
-    super.addEventListener(type, ...rest);
-    if (!this.#types.has(type) && !LIFE.has(type)) {
-      this.#types.add(type);
-      this.#host?.port.postMessage({ do: "types", types: [type] });
-    }
-  }
-
   /** Ends this connection; the shared stream ends with the last one that uses it. */
   close() {
     this.#end({ reason: "closed here" });
+  }
+
+  #leave() {
+    this.#host?.port.postMessage({ do: "leave" });
   }
 
   async #start() {
@@ -94,14 +102,17 @@ export class Connection extends EventTarget {
 
   /** A host of this kind, or `undefined` where there can be none. */
   async #reach(kind) {
+    let why;
     for (let names = 0; names < NAMES_MAX; names += 1) {
       try {
         return await HOSTS[kind](`${NAME}.${this.#generation}`);
       } catch (error) {
-        if (!(error instanceof Silent)) return undefined;
+        why = error;
+        if (!(error instanceof Silent)) break;
         this.#generation += 1;
       }
     }
+    if (kind === "shared" && globalThis.document) warn(why);
     return undefined;
   }
 
@@ -134,32 +145,32 @@ export class Connection extends EventTarget {
     const token = await this.#token();
     if (this.#joining === host) this.#joining = undefined;
     if (this.#host !== host || this.readyState === CLOSED) return;
-    const { topics, withCredentials, last } = this.#options;
+    const { topics, withCredentials, multiplex, last, from } = this.#options;
+    const after = this.#cursor;
     host.port.postMessage({
       do: "join",
       url: this.#url,
       topics: [topics].flat(),
       withCredentials,
+      multiplex,
       token,
-      types: [...this.#types],
-      after: this.lastEventId,
-      last: this.lastEventId ? undefined : last,
+      ...(after ? { after } : { last, from }),
     });
   }
 
   /**
-   * The page's token; `undefined` if it has none, or only the one that was just rejected. A
-   * function that fails, or does not settle, is an error like a lost connection: it is reported,
-   * and the function is called again.
+   * The page's token; `undefined` if it has none, or none in place of one that was rejected or is
+   * about to expire. A function that fails, or does not settle, is an error like a lost connection:
+   * it is reported, and the function is called again; but not while the old token serves.
    */
-  async #token(refused = false, problem = undefined) {
+  async #token({ isOther, isEarly, problem } = {}) {
     const { token } = this.#options;
-    if (typeof token !== "function") return refused ? undefined : token;
+    if (typeof token !== "function") return isOther ? undefined : token;
     for (let failures = 1; this.readyState !== CLOSED; failures += 1) {
       try {
         return checkedToken(await within(TOKEN_MS, token(problem)));
       } catch (error) {
-        if (this.readyState === CLOSED) break;
+        if (isEarly || this.readyState === CLOSED) break;
         this.readyState = CONNECTING;
         this.#tell("error", { reason: "no token", error: String(error) });
       }
@@ -179,7 +190,6 @@ export class Connection extends EventTarget {
     port.close();
     end?.();
     this.#generation += 1;
-    this.#doubtful = true;
     this.readyState = CONNECTING;
     this.#tell("error", { reason: "worker lost" });
     this.#start();
@@ -202,14 +212,14 @@ export class Connection extends EventTarget {
         break;
       case "token": {
         const { port } = this.#host;
-        port.postMessage({ do: "token", token: await this.#token(true, message.detail) });
+        const token = await this.#token({ isOther: true, ...message.detail });
+        port.postMessage({ do: "token", token });
         break;
       }
       case "resumed":
         this.#tell("resumed", { lastEventId: this.lastEventId });
         break;
       case "reset":
-        this.#doubtful = false;
         this.#tell("reset", message.detail);
         break;
       case "closed":
@@ -219,22 +229,20 @@ export class Connection extends EventTarget {
         this.#revive();
         break;
       case "id":
-        this.lastEventId = message.lastEventId;
+        this.#cursor = this.lastEventId = message.lastEventId;
         break;
       case "event":
         this.#deliver(message);
     }
   }
 
-  #deliver({ type, data, lastEventId, origin }) {
-    if (lastEventId) {
-      if (this.#doubtful && this.#recent.includes(lastEventId)) return;
-      this.#doubtful = false;
-      this.lastEventId = lastEventId;
-      this.#recent.push(lastEventId);
-      if (this.#recent.length > RECENT_IDS) this.#recent.shift();
-    }
-    this.dispatchEvent(new MessageEvent(type, { data, lastEventId, origin }));
+  #deliver({ type, cursor, ...fields }) {
+    if (cursor) this.#cursor = cursor;
+    if (fields.lastEventId) this.lastEventId = fields.lastEventId;
+    const event = new TopicEvent(type, fields);
+    // No publisher can make a page believe that its connection is lost.
+    if (!LIFE.includes(type)) this.dispatchEvent(event);
+    this.onevent?.(event);
   }
 
   #end(detail) {
@@ -244,8 +252,6 @@ export class Connection extends EventTarget {
     this.#closing.abort();
     this.#leave();
     this.#host?.port.close();
-    globalThis.removeEventListener?.("pagehide", this.#leave);
-    globalThis.removeEventListener?.("pageshow", this.#back);
     this.#tell("closed", detail);
   }
 
@@ -254,8 +260,25 @@ export class Connection extends EventTarget {
   }
 }
 
+/** An event of the hub, which knows its topic and when it was published. */
+class TopicEvent extends MessageEvent {
+  constructor(type, { topic, time, ...init }) {
+    super(type, init);
+    this.topic = topic;
+    this.time = time === undefined ? undefined : new Date(time);
+  }
+}
+
 /** Types of events about the connection itself. */
-const LIFE = new Set(["open", "resumed", "reset", "closed", "error"]);
+const LIFE = ["open", "resumed", "reset", "error", "closed"];
+
+let warned = false;
+
+/** Says once that this page's connections are not shared with other tabs. */
+function warn({ message }) {
+  if (!warned) console.warn(`tidings.js: tabs cannot share a connection here: ${message}`);
+  warned = true;
+}
 
 /** The token, or an error that says what a token is: nothing else fits into a header. */
 function checkedToken(token) {

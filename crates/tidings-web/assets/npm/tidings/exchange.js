@@ -2,6 +2,7 @@
 
 import { MEMBER_SILENCE_MS } from "./limits.js";
 import { Feed, keyOf } from "./feed.js";
+import { Member } from "./member.js";
 
 export class Exchange {
   #feeds = new Map();
@@ -13,29 +14,21 @@ export class Exchange {
   /** `over` is called when the exchange has ended. */
   constructor(over) {
     this.#over = over;
-    this.#sweeper = setInterval(() => {
-      for (const guest of this.#guests) {
-        if (Date.now() - guest.heard > MEMBER_SILENCE_MS) this.#part(guest);
-      }
-    }, MEMBER_SILENCE_MS / 4);
   }
 
   /** Handles messages from the port of one connection. */
   admit(port) {
     const guest = { port, heard: Date.now(), member: undefined };
-    this.#guests.add(guest);
+    this.#add(guest);
     port.onmessage = ({ data }) => {
       guest.heard = Date.now();
-      this.#guests.add(guest);
+      this.#add(guest);
       const { member } = guest;
       switch (data.do) {
         case "join":
           this.#part(guest);
-          this.#guests.add(guest);
+          this.#add(guest);
           this.#join(guest, data);
-          break;
-        case "types":
-          for (const type of data.types) member?.types.add(type);
           break;
         case "token":
           if (member?.feed.retoken(member, data.token)) this.#rekey(member.feed);
@@ -53,15 +46,35 @@ export class Exchange {
     };
   }
 
+  /** Adds a guest. While there are some, those that have fallen silent are looked for. */
+  #add(guest) {
+    this.#guests.add(guest);
+    this.#sweeper ??= setInterval(() => {
+      for (const one of this.#guests) {
+        if (Date.now() - one.heard > MEMBER_SILENCE_MS) this.#part(one);
+      }
+    }, MEMBER_SILENCE_MS / 4);
+  }
+
   #join(guest, wish) {
     let feed = this.#feeds.get(keyOf(wish));
     const isNew = !feed;
     if (isNew) {
-      feed = new Feed(wish, () => this.#remove(feed));
+      feed = new Feed(wish, {
+        gone: () => this.#remove(feed),
+        eject: (member, alone) => this.#eject(member, alone),
+      });
       this.#feeds.set(feed.key, feed);
     }
-    guest.member = { port: guest.port, feed, types: new Set(wish.types), held: undefined };
-    feed.admit(guest.member, isNew ? undefined : wish);
+    guest.member = new Member(guest.port, feed, wish);
+    feed.admit(guest.member, isNew);
+  }
+
+  /** Moves a member to a feed of its own. */
+  #eject(member, wish) {
+    for (const guest of this.#guests) {
+      if (guest.member === member) this.#join(guest, wish);
+    }
   }
 
   /** Tabs that join with the feed's new token share it; those with the old one do not. */
@@ -78,11 +91,13 @@ export class Exchange {
     this.#guests.delete(guest);
     guest.member?.feed.part(guest.member);
     guest.member = undefined;
+    if (this.#guests.size > 0) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
   }
 
   /** A page considered this exchange dead: all pages move on to the next, and this one ends. */
   #retire() {
-    clearInterval(this.#sweeper);
     for (const guest of [...this.#guests]) {
       guest.port.postMessage({ is: "retired" });
       this.#part(guest);

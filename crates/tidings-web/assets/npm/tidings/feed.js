@@ -1,11 +1,15 @@
 // One stream, and the pages that share it.
 
-import { HELD_EVENTS_MAX, PAGE_EVENTS } from "./limits.js";
-import { RESET, Stream, parsed } from "./stream.js";
+import { NARROW_MS, PAGE_EVENTS, RENEW_MS, TIMER_MS_MAX, TOKEN_MS, WIDEN_MS } from "./limits.js";
+import { expiryOf } from "./expiry.js";
+import { messageOf, parsed, positionIn } from "./messages.js";
+import { RESET, Stream } from "./stream.js";
+import { setOf, union } from "./topics.js";
 
 /** Values that must be equal for connections to share a feed. */
-export function keyOf({ url, topics, withCredentials, token }) {
-  return JSON.stringify([url, [...topics].sort(), withCredentials, token ?? null]);
+export function keyOf({ url, topics, withCredentials, token, multiplex }) {
+  const wanted = multiplex ? null : setOf(topics);
+  return JSON.stringify([url, wanted, withCredentials, token ?? null]);
 }
 
 /** One event stream, and the pages that get its events. */
@@ -13,122 +17,180 @@ export class Feed {
   #members = new Set();
   #wish;
   #gone;
+  #eject;
   #stream;
   #isOpen = false;
   /** Whether the stream has just reconnected, and may yet begin with a reset. */
   #resuming = false;
   /** The rejection of the token, while the pages are asked for another. */
   #refusal;
+  /** Pages that may still be asked for the token that replaces one about to expire. */
+  #askable;
+  #renewal;
+  #widening;
+  #narrowing;
 
-  /** `gone` is called when the feed has ended. */
-  constructor(wish, gone) {
+  /**
+   * `gone` is called when the feed has ended, and `eject` with a member for which the stream cannot
+   * be shared, and what it then wants.
+   */
+  constructor(wish, { gone, eject }) {
     this.#wish = wish;
     this.#gone = gone;
-    this.#stream = new Stream(wish, (what, detail) => this.#hear(what, detail));
+    this.#eject = eject;
+    this.#begin(wish);
   }
 
   get key() {
     return keyOf({ ...this.#wish, token: this.#stream.token });
   }
 
-  /** Adds a page; with its `wish` if the feed began without it. */
-  admit(member, wish) {
+  /** Adds a page. For the first one the stream has begun as it wished. */
+  admit(member, isFirst) {
+    const { wish } = member;
+    const isServed = !wish.multiplex || this.#has(wish.topics);
     this.#members.add(member);
-    if (!wish) return;
-    if (this.#isOpen) member.port.postMessage({ is: "open" });
-    if (this.#refusal) member.port.postMessage({ is: "token", detail: this.#refusal.problem });
-    const lastEventId = this.#stream.lastId;
-    if (wish.after ? wish.after !== lastEventId : wish.last > 0) this.#catchUp(member, wish);
-    else if (lastEventId) member.port.postMessage({ is: "id", lastEventId });
+    if (isFirst) return;
+    if (this.#refusal) member.tell("token", this.#refusal);
+    if (!isServed) {
+      this.#widen(member);
+      return;
+    }
+    if (this.#isOpen) member.opened();
+    const { cursor } = this.#stream;
+    const start = startOf(wish);
+    if (start && start.after !== cursor) this.#catchUp(member, start);
+    else if (cursor) member.moved(cursor);
   }
 
   /** Removes a page. The last one ends the feed. */
   part(member) {
     this.#members.delete(member);
-    if (this.#members.size > 0) return;
-    this.#stream.close();
-    this.#gone();
+    if (this.#members.size === 0) {
+      clearTimeout(this.#renewal);
+      clearTimeout(this.#narrowing);
+      this.#stream.close();
+      this.#gone();
+    } else if (this.#wish.multiplex) {
+      clearTimeout(this.#narrowing);
+      this.#narrowing = setTimeout(() => this.#regroup(), NARROW_MS);
+    }
   }
 
   /**
    * Handles a page's answer when it was asked for another token; returns whether it is used. A page
-   * without one is closed.
+   * without one is closed, if the hub has refused the one in use.
    */
   retoken(member, token) {
-    if (!this.#refusal) return false;
-    if (!token || token === this.#stream.token) {
-      member.port.postMessage({ is: "closed", detail: this.#refusal });
+    const isOther = Boolean(token) && token !== this.#stream.token;
+    if (this.#refusal && !isOther) {
+      member.tell("closed", this.#refusal);
       this.part(member);
-      return false;
+    } else if (this.#askable && !isOther) {
+      this.#ask();
     }
-    this.#refusal = undefined;
+    if (!isOther || !(this.#refusal || this.#askable)) return false;
+    this.#refusal = this.#askable = undefined;
     this.#stream.retoken(token);
+    this.#renewLater();
     return true;
+  }
+
+  #begin(wish) {
+    this.#stream = new Stream(wish, (what, detail) => this.#hear(what, detail));
+    this.#renewLater();
+  }
+
+  /** Whether the stream brings exactly these topics to a page that has all of its history. */
+  #has(topics) {
+    const set = setOf(topics);
+    return [...this.#members].some(({ wish, held }) => !held && setOf(wish.topics) === set);
+  }
+
+  /**
+   * Adds a page with other topics: the stream begins again with all that is wanted, after the event
+   * it had come to, and the page gets what it has not had of these.
+   */
+  async #widen(member) {
+    member.held = [];
+    await this.#stream.placed;
+    await this.#regroup();
+    if (!this.#members.has(member)) return;
+    if (this.#isOpen) member.opened();
+    // From where a page begins that wants no history: the stream may begin somewhat earlier.
+    await this.#catchUp(member, startOf(member.wish) ?? { from: "now" });
+  }
+
+  /** Reads the topics that the pages want now; resolves when the stream was told so. */
+  #regroup() {
+    this.#widening ??= new Promise((resolve) => setTimeout(resolve, WIDEN_MS)).then(() => {
+      this.#widening = undefined;
+      const topics = union([...this.#members].map(({ wish }) => wish.topics));
+      if (this.#members.size && setOf(topics) !== setOf(this.#stream.topics)) {
+        this.#stream.restart(topics);
+      }
+    });
+    return this.#widening;
   }
 
   /**
    * Sends history to a page that joined later, and then the live events that came meanwhile. Both
-   * are in the log's order, but either may be ahead of the other: live events up to the last one in
-   * history are not sent after it, and events in history are not sent again when they come live.
+   * are in the log's order, but either may be ahead of the other: a member gets no event that is
+   * not later than those it has.
    */
-  async #catchUp(member, wish) {
-    member.held = [];
-    member.sent = new Set();
-    let start = wish.after ? { after: wish.after } : { last: wish.last };
+  async #catchUp(member, start) {
+    member.held ??= [];
+    const { after } = start;
     let isReset = false;
     try {
       for (let more = true; more && this.#members.has(member); ) {
         member.isOverfull = false;
-        const page = await this.#history(start);
+        const page = await this.#history(member.wish.topics, start);
         if (page.reset) {
           isReset = true;
-          member.port.postMessage({ is: "reset", detail: page.reset });
+          member.tell("reset", page.reset);
         }
-        for (const message of page.messages) this.#send(member, message);
-        for (const { lastEventId } of page.messages) remember(member.sent, lastEventId);
-        const known = member.held.findLastIndex(({ lastEventId }) => member.sent.has(lastEventId));
-        member.held.splice(0, known + 1);
+        for (const message of page.messages) member.send(message);
+        member.position = positionIn(page.next);
         start = { after: page.next };
         more = page.messages.length === PAGE_EVENTS || member.isOverfull;
       }
-      if (wish.after && !isReset) member.port.postMessage({ is: "resumed" });
+      if (after && !isReset) member.tell("resumed");
     } catch (error) {
-      member.port.postMessage({
-        is: "reset",
-        detail: { reason: "unread", requested: wish.after, error: String(error) },
-      });
+      member.tell("reset", { reason: "unread", requested: after, error: String(error) });
     }
     const { held } = member;
     member.held = undefined;
     if (!this.#members.has(member)) return;
-    for (const message of held) this.#send(member, message);
-    if (held.length > 0) member.sent = undefined;
+    if (this.#isOpen) member.opened();
+    for (const message of held) member.send(message);
   }
 
   /** One page of history. */
-  async #history(start) {
-    const { status, ok, body } = await this.#stream.history({ ...start, limit: PAGE_EVENTS });
-    if (!ok) throw new Error(`history: ${status}`);
+  async #history(topics, start) {
+    const answer = await this.#stream.history(topics, { ...start, limit: PAGE_EVENTS });
+    if (!answer.ok) throw new Error(`history: ${answer.status}`);
+    const { events, reset, next } = await answer.json();
     const { origin } = new URL(this.#wish.url);
-    const messages = body.events.map(({ id, event, data }) => {
-      return { is: "event", type: event, data, lastEventId: id, origin };
-    });
-    return { messages, reset: body.reset, next: body.next };
+    return { messages: events.map((event) => messageOf(event, origin)), reset, next };
   }
 
   #hear(what, detail) {
     switch (what) {
       case "open":
-        this.#isOpen = true;
-        this.#all({ is: "open" });
         // Without the hub's header, the beginning of the stream shows it: it is a reset, or not.
-        this.#resuming = Boolean(this.#stream.lastId) && detail !== "live";
+        // Of a stream that began again for its topics or its token, pages hear nothing.
+        this.#resuming = Boolean(this.#stream.cursor) && detail !== "live" && !this.#isOpen;
+        this.#isOpen = true;
+        for (const member of this.#members) {
+          if (!member.held) member.opened();
+        }
         if (detail === "resumed") this.#resumed();
         break;
       case "id":
         this.#resumed();
         for (const member of this.#members) {
-          if (!member.held) member.port.postMessage({ is: "id", lastEventId: detail });
+          if (!member.held) member.moved(detail);
         }
         break;
       case "event":
@@ -140,59 +202,101 @@ export class Feed {
       case "token":
         this.#down({ reason: "token refused", status: 401 });
         this.#refusal = { reason: "refused", status: 401, problem: detail };
-        this.#all({ is: "token", detail });
+        this.#all("token", this.#refusal);
         break;
       case "closed":
-        this.#all({ is: "closed", detail });
-        for (const member of [...this.#members]) this.part(member);
+        this.#close(detail);
     }
   }
 
   #event(message) {
-    if (message.type === RESET) {
+    if (message.type === RESET && message.topic === undefined) {
       this.#resuming = false;
-      this.#all({ is: "reset", detail: parsed(message.data) ?? { reason: "unknown" } });
+      // Another log counts from its own beginning.
+      for (const member of this.#members) member.position = NaN;
+      this.#all("reset", parsed(message.data) ?? { reason: "unknown" });
       return;
     }
     this.#resumed();
-    for (const member of this.#members) {
-      const { held } = member;
-      if (!held) {
-        if (member.sent?.has(message.lastEventId)) continue;
-        member.sent = undefined;
-        this.#send(member, message);
-        continue;
-      }
-      // Events dropped here are in the history, which is then read to its end.
-      member.isOverfull ||= held.length === HELD_EVENTS_MAX;
-      if (held.length === HELD_EVENTS_MAX) held.length = 0;
-      held.push(message);
+    for (const member of this.#members) member.take(message);
+  }
+
+  /**
+   * The stream is over for good. If the hub rejected what several pages want together, it may be
+   * the topics of one: those that came last get a stream of their own, and the others go on.
+   */
+  #close(detail) {
+    const members = [...this.#members];
+    const latest = members.at(-1);
+    const set = latest && setOf(latest.wish.topics);
+    const sharing = members.filter(({ wish }) => setOf(wish.topics) !== set);
+    if (detail.reason !== "refused" || sharing.length === 0) {
+      this.#all("closed", detail);
+      for (const member of members) this.part(member);
+      return;
+    }
+    const { cursor, token } = this.#stream;
+    this.#stream.close();
+    this.#begin({
+      ...this.#wish,
+      token,
+      after: cursor,
+      topics: union(sharing.map(({ wish }) => wish.topics)),
+    });
+    for (const member of members) {
+      if (sharing.includes(member)) continue;
+      this.#members.delete(member);
+      const start = member.cursor ? { after: member.cursor } : {};
+      this.#eject(member, { ...member.wish, ...start, token, multiplex: false });
     }
   }
 
-  #send(member, message) {
-    if (member.types.has(message.type)) member.port.postMessage(message);
+  /** Asks for another token when this one is about to expire. */
+  #renewLater() {
+    clearTimeout(this.#renewal);
+    const left = expiryOf(this.#stream.token) - Date.now();
+    const wait = Math.max(left - RENEW_MS, left / 2);
+    // A token without an expiry, or one that is too far away for a timer, is not renewed.
+    if (!(wait > 0 && wait < TIMER_MS_MAX)) return;
+    this.#renewal = setTimeout(() => {
+      this.#askable = [...this.#members];
+      this.#ask();
+    }, wait);
+  }
+
+  /** Asks one page after the other, until one has another token. */
+  #ask() {
+    clearTimeout(this.#renewal);
+    const member = this.#askable.shift();
+    if (!member) {
+      this.#askable = undefined;
+      return;
+    }
+    member.tell("token", { isEarly: true });
+    this.#renewal = setTimeout(() => this.#ask(), 2 * TOKEN_MS);
   }
 
   #resumed() {
     if (!this.#resuming) return;
     this.#resuming = false;
-    this.#all({ is: "resumed" });
+    this.#all("resumed");
   }
 
   #down(detail) {
     this.#isOpen = false;
     this.#resuming = false;
-    this.#all({ is: "error", detail });
+    for (const member of this.#members) member.isOpen = false;
+    this.#all("error", detail);
   }
 
-  #all(message) {
-    for (const member of this.#members) member.port.postMessage(message);
+  #all(is, detail) {
+    for (const member of this.#members) member.tell(is, detail);
   }
 }
 
-/** Adds an id to those that history has sent; with too many, the oldest is forgotten. */
-function remember(ids, id) {
-  ids.add(id);
-  if (ids.size > HELD_EVENTS_MAX) ids.delete(ids.values().next().value);
+/** Where in history a page wants to begin, as parameters; `undefined` if with what comes. */
+function startOf({ after, last, from }) {
+  if (after) return { after };
+  if (last > 0) return { last };
+  return from && from !== "now" ? { from } : undefined;
 }

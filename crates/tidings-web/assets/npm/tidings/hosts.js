@@ -3,17 +3,16 @@
 import { GREETING_MS } from "./limits.js";
 import { Exchange } from "./exchange.js";
 
+/** How workers are started: `shared` and `dedicated`, and the URL of their `script` if it is known. */
+export const WORKERS = {};
+
 /**
  * Ways to reach an exchange, the best first: each returns a port, and where possible a way to end
- * its thread, or fails. The script's URL is written out where a worker is made, because bundlers
- * look for exactly this expression.
+ * its thread, or fails.
  */
 export const HOSTS = {
   async shared(name) {
-    const worker = new SharedWorker(new URL("../tidings.js", import.meta.url), {
-      type: "module",
-      name,
-    });
+    const worker = WORKERS.shared(name);
     worker.port.start();
     await greeting(worker, worker.port);
     return { port: worker.port };
@@ -50,14 +49,14 @@ let dedicated;
 let local;
 
 async function startWorker(name) {
-  const script = new URL("../tidings.js", import.meta.url);
   let worker;
   let blob;
   try {
-    worker = new Worker(new URL("../tidings.js", import.meta.url), { type: "module", name });
-  } catch {
+    worker = WORKERS.dedicated(name);
+  } catch (error) {
+    if (!WORKERS.script) throw error;
     // A script of another origin cannot be a worker's script, but a worker may import it.
-    const text = `import ${JSON.stringify(script.href)};`;
+    const text = `import ${JSON.stringify(WORKERS.script)};`;
     blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
     worker = new Worker(blob, { type: "module", name });
   }

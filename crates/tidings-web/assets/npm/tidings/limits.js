@@ -1,7 +1,7 @@
 // Constants that page and worker share, and every bound.
 
 /** Part of every worker's name. It changes whenever the messages of page and worker do. */
-export const NAME = "tidings/2";
+export const NAME = "tidings/3";
 
 /** Values of `readyState`, the same as those of EventSource. */
 export const CONNECTING = 0;
@@ -16,9 +16,6 @@ export const PATIENCE_MS_MIN = 300;
 
 /** Silence of a page, in milliseconds, after which it is gone; hidden pages ping once a minute. */
 export const MEMBER_SILENCE_MS = 200_000;
-
-/** Event ids that a page remembers, to recognise repeats after its worker died. */
-export const RECENT_IDS = 256;
 
 /** Longest time for a worker to start, in milliseconds. */
 export const GREETING_MS = 4_000;
@@ -41,6 +38,18 @@ export const ANSWER_MS = 60_000;
 
 /** Longest wait for the page's `token` function, in milliseconds. */
 export const TOKEN_MS = 30_000;
+
+/** Time before a token expires at which the page is asked for another, in milliseconds. */
+export const RENEW_MS = 30_000;
+
+/** Longest time that a timer takes, in milliseconds: 24 days. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** Time in which connections that are opened together become one request, in milliseconds. */
+export const WIDEN_MS = 20;
+
+/** Time after which a stream leaves out topics that nobody wants any more, in milliseconds. */
+export const NARROW_MS = 5_000;
 
 /** Events of history read at once. */
 export const PAGE_EVENTS = 1000;

@@ -2,6 +2,7 @@
 
 import { ANSWER_MS, PROBLEM_BYTES_MAX, RETRY_MS, RETRY_MS_MAX, RETRY_MS_MIN } from "./limits.js";
 import { EventBlocks } from "./event_blocks.js";
+import { envelopeIn, messageOf, parsed } from "./messages.js";
 import { backoff, pause } from "./waits.js";
 
 /** Type of the event with which a hub announces that events may be missing. */
@@ -10,45 +11,68 @@ export const RESET = "tidings.reset";
 /** Type of a hub's first block. It has an id even where a reset comes next. */
 const OPEN = "tidings.open";
 
+/** Type of the event with which a hub ends a topic. */
+const END = "end";
+
 /**
  * Reads one event stream, over as many connections as needed, and reports what happens: `open` with
  * the value of `Tidings-Resume`, `event`, `id`, `error` (it will reconnect), `token` (the token was
- * rejected, it waits for `retoken`), and `closed` (for good).
+ * rejected, it waits for `retoken`), and `closed` (for good). Of a `restart` it reports no more than
+ * `open`.
  */
 export class Stream {
   token;
-  lastId;
+  topics;
+  /** The id to resume after: the hub's own where it is known. */
+  cursor;
+  /** Resolves when there is a cursor. */
+  placed;
+  #place;
   #wish;
   #tell;
   /** The stream's last `retry`, in milliseconds, within its bounds. */
   #retry = RETRY_MS;
   #stop = new AbortController();
+  #attempting;
+  #isAgain = false;
   #retokened;
 
   constructor(wish, tell) {
     this.#wish = wish;
     this.#tell = tell;
     this.token = wish.token;
-    this.lastId = wish.after ?? "";
+    this.topics = wish.topics;
+    this.cursor = wish.after ?? "";
+    this.placed = new Promise((resolve) => (this.#place = resolve));
+    if (this.cursor) this.#place();
     this.#run();
   }
 
   close() {
     this.#tell = () => {};
     this.#stop.abort();
+    this.#attempting?.abort();
     this.#retokened?.();
+    this.#place();
   }
 
-  /** Reconnects with this token. */
+  /** Continues with this token. */
   retoken(token) {
     this.token = token;
-    this.#retokened?.();
+    if (this.#retokened) this.#retokened();
+    else this.restart(this.topics);
   }
 
-  /** The same topics as a page of JSON. */
-  async history(start) {
-    const answer = await this.#fetch("application/json", start, this.#stop.signal);
-    return { status: answer.status, ok: answer.ok, body: answer.ok && (await answer.json()) };
+  /** Continues with these topics. */
+  restart(topics) {
+    this.topics = topics;
+    this.#isAgain = true;
+    this.#attempting?.abort();
+  }
+
+  /** A page of history as JSON. */
+  history(topics, start) {
+    return this.#fetch("application/json", topics, start, this.#stop.signal);
   }
 
   async #run() {
@@ -57,8 +81,10 @@ export class Stream {
     let refusals = 0;
     let wasEnd = false;
     while (!this.#stop.signal.aborted) {
+      this.#isAgain = false;
       const outcome = await this.#attempt();
       if (this.#stop.signal.aborted) return;
+      if (this.#isAgain) continue;
       if (outcome.closed) return this.#tell("closed", outcome.closed);
       if (outcome.wasOpen) failures = refusals = 0;
       else failures += 1;
@@ -75,6 +101,7 @@ export class Stream {
         refusals += 1;
         this.#tell("token", outcome.refused.problem);
         await new Promise((resolve) => (this.#retokened = resolve));
+        this.#retokened = undefined;
         // A new token is tried at once; after several rejections in a row, more and more slowly.
         if (refusals === 1) continue;
       } else {
@@ -87,13 +114,13 @@ export class Stream {
 
   /** One connection, from the request to the end of its body, and its outcome. */
   async #attempt() {
-    const attempt = new AbortController();
-    const abort = () => attempt.abort();
-    this.#stop.signal.addEventListener("abort", abort);
-    const late = setTimeout(abort, ANSWER_MS);
+    const attempt = (this.#attempting = new AbortController());
+    const late = setTimeout(() => attempt.abort(), ANSWER_MS);
     try {
-      const start = this.lastId ? { after: this.lastId } : { last: this.#wish.last };
-      const answer = await this.#fetch("text/event-stream", start, attempt.signal);
+      const { last, from } = this.#wish;
+      const start = this.cursor ? { after: this.cursor } : { last, from };
+      const terms = { ...start, envelope: "json" };
+      const answer = await this.#fetch("text/event-stream", this.topics, terms, attempt.signal);
       const { status } = answer;
       if (status === 204) return { closed: { reason: "ended" } };
       if (status !== 200) return await refused(answer);
@@ -105,16 +132,15 @@ export class Stream {
       return { lost: { reason: "connection lost" } };
     } finally {
       clearTimeout(late);
-      this.#stop.signal.removeEventListener("abort", abort);
-      abort();
+      attempt.abort();
     }
   }
 
-  #fetch(accept, start, signal) {
-    const { url, topics, withCredentials } = this.#wish;
+  #fetch(accept, topics, terms, signal) {
+    const { url, withCredentials } = this.#wish;
     const query = new URLSearchParams();
     for (const topic of topics) query.append("topic", topic);
-    for (const [name, value] of Object.entries(start)) {
+    for (const [name, value] of Object.entries(terms)) {
       if (value !== undefined) query.set(name, value);
     }
     const text = query.toString();
@@ -133,14 +159,20 @@ export class Stream {
       if (field !== "retry" || !/^[0-9]+$/.test(value)) return;
       this.#retry = Math.min(Math.max(Number(value), RETRY_MS_MIN), RETRY_MS_MAX);
     });
+    let lastId = this.cursor;
     blocks.dispatch = ({ type, data, id }) => {
-      if (id !== undefined) this.lastId = id;
+      if (id !== undefined) this.cursor = lastId = id;
       if (data !== undefined) {
-        const message = { is: "event", type: type || "message", data, lastEventId: this.lastId };
-        this.#tell("event", { ...message, origin });
+        // The hub's own events have no envelope, nor has any event of a server that knows none.
+        const isBare = type && type !== "message";
+        const inner = isBare ? undefined : envelopeIn(data);
+        const message = inner ? messageOf(inner, origin) : bare(type, data, lastId, origin);
+        this.cursor = message.cursor;
+        this.#tell("event", message);
       } else if (id && type !== OPEN) {
         this.#tell("id", id);
       }
+      if (this.cursor) this.#place();
     };
     const decoder = new TextDecoder();
     const reader = body.getReader();
@@ -209,10 +241,10 @@ function retryAfter(answer) {
   return ms > 0 ? Math.min(ms, RETRY_MS_MAX) : 0;
 }
 
-export function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** An event without an envelope. Only the hub's own `end` says, in its data, which topic it is of. */
+function bare(type, data, id, origin) {
+  const named = type === END ? parsed(data)?.topic : undefined;
+  const topic = typeof named === "string" ? named : undefined;
+  const message = { is: "event", type: type || "message", data, topic };
+  return { ...message, lastEventId: id, cursor: id, origin };
 }
