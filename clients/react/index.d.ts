@@ -1,0 +1,32 @@
+import type { ClosedDetail, ConnectOptions, Connection, ErrorDetail, TopicEvent } from "@tidings-hub/tidings";
+
+/** Options of `connect`; with `topics: null` nothing is opened. */
+export type HookOptions = Omit<ConnectOptions, "topics"> & { topics?: string | string[] | null };
+
+export interface ConnectionState {
+  /**
+   * - `idle`: not mounted yet, rendered on a server, or `topics` is `null`.
+   * - `connecting`: for the first time.
+   * - `open`: events come as they are published.
+   * - `lost`: the connection broke, and is opened again; `detail` says why.
+   * - `closed`: it is over; `detail` says why.
+   */
+  status: "idle" | "connecting" | "open" | "lost" | "closed";
+  detail: ErrorDetail | ClosedDetail | undefined;
+  /** Where the stream is read. */
+  host: Connection["host"];
+}
+
+/** Functions that are called with what happens; the latest ones of each rendering. */
+export type Handlers = Partial<
+  Pick<Connection, "onevent" | "onopen" | "onresumed" | "onreset" | "onerror" | "onclosed">
+>;
+
+/** Listens while the component is mounted. */
+export function useConnection(url: string, options?: HookOptions, handlers?: Handlers): ConnectionState;
+
+/** The latest events, the newest last; at most `keep` of them (100). After a reset it begins again. */
+export function useEvents(
+  url: string,
+  options?: HookOptions & { keep?: number },
+): { events: TopicEvent[]; status: ConnectionState["status"]; detail: ConnectionState["detail"] };

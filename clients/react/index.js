@@ -1,0 +1,86 @@
+// React hooks for tidings.js. A component that is unmounted, or whose topics change, hears nothing of
+// its old connection any more, whatever is still on its way; nothing is opened while a server renders.
+
+import { useEffect, useRef, useState } from "react";
+import { connect } from "@tidings-hub/tidings";
+
+/** Events that `useEvents` keeps unless it is told otherwise. */
+const KEEP = 100;
+
+/** Time after a reset before the history is read again, in milliseconds. */
+const AGAIN_MS = 500;
+
+/**
+ * Listens while the component is mounted, and returns the state of its connection. `handlers` may be
+ * other functions at each rendering: the latest are called, and the connection stays.
+ */
+export function useConnection(url, options = {}, handlers = {}) {
+  const [state, setState] = useState(IDLE);
+  const latest = useRef({ options, handlers });
+  useEffect(() => {
+    latest.current = { options, handlers };
+  });
+  // What makes another connection; functions are no part of it, for they are new at each rendering.
+  const { token, ...terms } = options;
+  const key = JSON.stringify([url, terms, typeof token === "function" ? true : token]);
+  const isOff = options.topics === null;
+
+  useEffect(() => {
+    if (isOff) return undefined;
+    const { token } = latest.current.options;
+    const connection = connect(url, {
+      ...latest.current.options,
+      token: typeof token === "function" ? (problem) => latest.current.options.token(problem) : token,
+    });
+    let isOver = false;
+    const tell = (status, detail) => setState({ status, detail, host: connection.host });
+    const on = (name, act) => {
+      connection[name] = (event) => {
+        if (isOver) return;
+        act?.(event);
+        latest.current.handlers[name]?.(event);
+      };
+    };
+    setState(CONNECTING);
+    on("onevent");
+    on("onopen", () => tell("open"));
+    on("onresumed");
+    on("onreset");
+    on("onerror", ({ detail }) => tell("lost", detail));
+    on("onclosed", ({ detail }) => tell("closed", detail));
+    return () => {
+      isOver = true;
+      connection.close();
+      setState(IDLE);
+    };
+  }, [key, isOff]);
+
+  return state;
+}
+
+/**
+ * The latest events of some topics, the newest last, and the state of the connection. After a reset
+ * it begins again with the history that `options` ask for.
+ */
+export function useEvents(url, { keep = KEEP, ...options } = {}) {
+  const [round, setRound] = useState(0);
+  const [heard, setHeard] = useState(NOTHING);
+  const key = JSON.stringify([url, options.topics, round]);
+  const { status, detail } = useConnection(
+    url,
+    { ...options, round },
+    {
+      onevent: (event) =>
+        setHeard((before) => {
+          const events = before.key === key ? before.events : [];
+          return { key, events: [...events, event].slice(-keep) };
+        }),
+      onreset: () => setTimeout(() => setRound((before) => before + 1), AGAIN_MS),
+    },
+  );
+  return { events: heard.key === key ? heard.events : NOTHING.events, status, detail };
+}
+
+const IDLE = { status: "idle", detail: undefined, host: undefined };
+const CONNECTING = { ...IDLE, status: "connecting" };
+const NOTHING = { key: "", events: [] };
