@@ -66,7 +66,62 @@ test("a job ends with `event: end`, and stays ended", async () => {
   equal(asked, 0, "requests afterwards");
   await page.reload();
   await page.locator("#log").getByText("event: end").waitFor();
-  equal(await text(page, "#step"), "done");
+  await until("done", async () => (await text(page, "#step")) === "done");
+});
+
+test("seven and more tabs of demos load, for they share one connection", async () => {
+  const hub = await startHub([], "demo");
+  const own = await until("the publishers listen", async () => {
+    const subscribers = await hub.subscribers();
+    return subscribers === 3 && subscribers;
+  });
+  const pages = [];
+  for (const name of Object.keys(SIGNS)) pages.push([name, await openPage(`${hub.url}/demo/${name}`)]);
+  ok(pages.length >= 7, `${pages.length} tabs`);
+  for (const [name, page] of pages) await until(`${name} moves`, () => SIGNS[name](page), 12_000);
+  pages.push(["the console", await openPage(hub.url)]);
+  await pages.at(-1)[1].locator("#rows tr:not(.note)").first().waitFor();
+  await until("one connection", async () => (await hub.subscribers()) === own + 1);
+  for (const [name, page] of pages) equal(page.problems, [], name);
+});
+
+test("every demo begins again where events may be missing", async () => {
+  const hub = await startHub(["--store", "memory", "--retry", "300ms"], "demo");
+  const pages = [];
+  for (const name of Object.keys(SIGNS)) {
+    pages.push([name, await openPage(`${hub.url}/demo/${name}`)]);
+    await until(`${name} moves`, () => SIGNS[name](pages.at(-1)[1]), 12_000);
+  }
+  const resets = pages.map(([, page]) => page.getByText("events may be missing").waitFor());
+  await hub.kill();
+  await hub.start();
+  await Promise.all(resets);
+  for (const [name, page] of pages) {
+    await until(`${name} is connected`, async () => /connected/.test(await text(page, ".state")));
+    await until(`${name} moves again`, () => SIGNS[name](page), 12_000);
+    equal(page.problems, [], name);
+  }
+  // What is shown is of the new log only.
+  const [, counter] = pages.find(([name]) => name === "counter");
+  ok(Number(await text(counter, "#count")) < 60, "the counter counts from its beginning");
+});
+
+test("/demo leads to the demos, and the program prints what to open", async () => {
+  const hub = await startHub([], "demo");
+  const page = await openPage(`${hub.url}/demo`);
+  equal(page.url(), `${hub.url}/demo/`);
+  ok(hub.said.includes(`demos at ${hub.url}/demo/\n`), hub.said);
+  ok(hub.said.includes(`console at ${hub.url}/\n`), hub.said);
+});
+
+test("the chat keeps what could not be sent, and says why", async () => {
+  const hub = await startHub([], "demo");
+  const page = await openPage(`${hub.url}/demo/chat`);
+  await page.route("**/events/demo/chat", (route) => route.abort());
+  await page.locator("#text").fill("do not lose me");
+  await page.keyboard.press("Enter");
+  await page.getByText(/^Not sent:/).waitFor();
+  equal(await page.locator("#text").inputValue(), "do not lose me");
 });
 
 test("an assistant's answer continues after a reload and in a second tab", async () => {
@@ -88,11 +143,61 @@ test("an assistant's answer continues after a reload and in a second tab", async
     1500,
   );
   for (const page of [first, second])
-    await page.getByText(/words, \d+ events/).waitFor({ timeout: 30_000 });
+    await page.locator("#note", { hasText: /words, each an event/ }).waitFor({ timeout: 30_000 });
   const [a, b] = [await answer(first), await answer(second)];
   equal(a, b);
   ok(
     a.startsWith("Every word of this answer is an event") && a.endsWith("nothing comes twice."),
     a,
   );
+});
+
+/** Asks, and waits for some words; the page, and its answer so far. */
+async function ask(hub) {
+  const page = await openPage(`${hub.url}/demo/assistant`);
+  await page.getByRole("button", { name: "Ask" }).click();
+  const answer = () => text(page, "#answer");
+  await until("some words", async () => (await answer()).split(" ").length > 8);
+  return { page, answer };
+}
+
+test("Stop in the second tab ends an assistant's answer in both, and at its producer", async () => {
+  const hub = await startHub([], "demo");
+  const { page: first, answer } = await ask(hub);
+  const opening = first.waitForEvent("popup");
+  await first.getByRole("link", { name: "second tab" }).click();
+  const second = await opening;
+  after(() => second.close());
+  await until("the same", async () => (await text(second, "#answer")).split(" ").length > 8);
+  await second.getByRole("button", { name: "Stop" }).click();
+  for (const page of [first, second]) await page.locator("#note", { hasText: /^stopped after \d+ words/ }).waitFor();
+  const stopped = await answer();
+  equal(await text(second, "#answer"), stopped);
+  // The producer writes no more: the topic has ended with the body of the DELETE.
+  const topic = `demo/answers/${new URL(first.url()).hash.slice(1)}`;
+  const url = `${hub.url}/events/${topic}?last=1`;
+  const last = async () => {
+    const answer = await fetch(url, { headers: { accept: "application/json" } });
+    return (await answer.json()).events[0];
+  };
+  await first.waitForTimeout(700);
+  equal([(await last()).event, (await last()).data], ["stopped", "stopped here"]);
+  await first.reload();
+  await first.locator("#note", { hasText: /^stopped after/ }).waitFor();
+  equal(await answer(), stopped);
+});
+
+test("words that came while an assistant's connection was cut are shown, and marked", async () => {
+  const hub = await startHub([], "demo");
+  const { page, answer } = await ask(hub);
+  await page.getByRole("button", { name: "Cut the connection" }).click();
+  await page.getByText("cut; back in 4 s").waitFor();
+  const before = await answer();
+  await page.waitForTimeout(1000);
+  equal(await answer(), before, "while it is cut");
+  await page.locator("#note", { hasText: /\d+ words came meanwhile/ }).waitFor();
+  ok((await count(page, "#answer mark")) > 5, "marked words");
+  await page.locator("#note", { hasText: /words, each an event/ }).waitFor({ timeout: 30_000 });
+  const whole = await answer();
+  ok(whole.startsWith(before) && whole.endsWith("nothing comes twice."), whole);
 });

@@ -31,6 +31,8 @@ class Hub {
   #child;
   #folder = mkdtempSync(join(tmpdir(), "tidings-hub-"));
   port = 0;
+  /** What it has printed. */
+  said = "";
 
   constructor(command, options) {
     this.#command = command;
@@ -55,13 +57,13 @@ class Hub {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#child = child;
+    this.said = "";
     this.port = await new Promise((resolve, reject) => {
-      let text = "";
       child.once("error", reject);
-      child.once("exit", (code) => reject(new Error(`the hub ended with ${code}: ${text}`)));
+      child.once("exit", (code) => reject(new Error(`the hub ended with ${code}: ${this.said}`)));
       child.stdout.on("data", (piece) => {
-        text += piece;
-        const found = text.match(/listening on https?:\/\/127\.0\.0\.1:(\d+)/);
+        this.said += piece;
+        const found = this.said.match(/listening on https?:\/\/127\.0\.0\.1:(\d+)/);
         if (found) resolve(Number(found[1]));
       });
     });

@@ -124,12 +124,16 @@ async function twoFaces() {
   const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n);
   const log = (from, to) =>
     history.push(
-      ...numbers(from, to).map((n) => ({ id: `a:${n}`, event: "message", data: `${n}` })),
+      ...numbers(from, to).map((n) => {
+        return { id: `a:${n}`, topic: "news", event: "message", data: `${n}` };
+      }),
     );
+  const envelope = (n) =>
+    JSON.stringify({ id: `a:${n}`, topic: "news", event: "message", data: `${n}` });
   const send = (from, to) =>
     stream.write(
       numbers(from, to)
-        .map((n) => `id: a:${n}\ndata: ${n}\n\n`)
+        .map((n) => `id: a:${n}\ndata: ${envelope(n)}\n\n`)
         .join(""),
     );
   const page = await openPage(script.url);
