@@ -1,18 +1,19 @@
-// React hooks for tidings.js. A component that is unmounted, or whose topics change, hears nothing of
-// its old connection any more, whatever is still on its way; nothing is opened while a server renders.
+// React hooks for tidings.js. A component that is unmounted, or whose topics change, hears nothing
+// of its old connection any more, whatever is still on its way; nothing is opened while a server
+// renders.
 
 import { useEffect, useRef, useState } from "react";
 import { connect } from "@tidings-hub/tidings";
 
-/** Events that `useEvents` keeps unless it is told otherwise. */
+/** Events that `useEvents` keeps unless `keep` is given. */
 const KEEP = 100;
 
 /** Time after a reset before the history is read again, in milliseconds. */
 const AGAIN_MS = 500;
 
 /**
- * Listens while the component is mounted, and returns the state of its connection. `handlers` may be
- * other functions at each rendering: the latest are called, and the connection stays.
+ * Listens while the component is mounted, and returns the state of its connection. `handlers` may
+ * be other functions at each rendering: the latest are called, and the connection stays.
  */
 export function useConnection(url, options = {}, handlers = {}) {
   const [state, setState] = useState(IDLE);
@@ -30,7 +31,8 @@ export function useConnection(url, options = {}, handlers = {}) {
     const { token } = latest.current.options;
     const connection = connect(url, {
       ...latest.current.options,
-      token: typeof token === "function" ? (problem) => latest.current.options.token(problem) : token,
+      token:
+        typeof token === "function" ? (problem) => latest.current.options.token(problem) : token,
     });
     let isOver = false;
     const tell = (status, detail) => setState({ status, detail, host: connection.host });

@@ -50,12 +50,16 @@ async function serve(folder) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-const app = (hub) => temporaryFile("app.js", `
+const app = (hub) =>
+  temporaryFile(
+    "app.js",
+    `
   import { connect } from "@tidings-hub/tidings";
   window.heard = [];
   window.source = connect("${hub.url}", { topics: "news" });
   window.source.onmessage = ({ data }) => window.heard.push({ type: "message", data });
-`);
+`,
+  );
 
 test("bundles: with esbuild tabs share one connection through the second entry", async () => {
   const hub = await startHub(["--cors-origin", "*"]);
@@ -70,7 +74,7 @@ test("bundles: with esbuild tabs share one connection through the second entry",
   for (const page of pages) await until("it", async () => (await heard(page))[0] === "bundled");
 });
 
-test("bundles: without it the page has a connection of its own, and is told so", async () => {
+test("bundles: without it the page has its own connection, and the console says so", async () => {
   const hub = await startHub(["--cors-origin", "*"]);
   const site = await serve(await bundle({ app: app(hub) }));
   const page = await openPage();

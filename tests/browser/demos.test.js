@@ -76,7 +76,8 @@ test("seven and more tabs of demos load, for they share one connection", async (
     return subscribers === 3 && subscribers;
   });
   const pages = [];
-  for (const name of Object.keys(SIGNS)) pages.push([name, await openPage(`${hub.url}/demo/${name}`)]);
+  for (const name of Object.keys(SIGNS))
+    pages.push([name, await openPage(`${hub.url}/demo/${name}`)]);
   ok(pages.length >= 7, `${pages.length} tabs`);
   for (const [name, page] of pages) await until(`${name} moves`, () => SIGNS[name](page), 12_000);
   pages.push(["the console", await openPage(hub.url)]);
@@ -170,7 +171,8 @@ test("Stop in the second tab ends an assistant's answer in both, and at its prod
   after(() => second.close());
   await until("the same", async () => (await text(second, "#answer")).split(" ").length > 8);
   await second.getByRole("button", { name: "Stop" }).click();
-  for (const page of [first, second]) await page.locator("#note", { hasText: /^stopped after \d+ words/ }).waitFor();
+  for (const page of [first, second])
+    await page.locator("#note", { hasText: /^stopped after \d+ words/ }).waitFor();
   const stopped = await answer();
   equal(await text(second, "#answer"), stopped);
   // The producer writes no more: the topic has ended with the body of the DELETE.

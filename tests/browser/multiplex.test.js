@@ -18,7 +18,7 @@ async function listen(page, options) {
 
 const all = (page) => page.evaluate(() => window.all);
 
-test("multiplex: connections with different topics share one stream, and hear their own", async () => {
+test("multiplex: with different topics they share a stream, and hear their own", async () => {
   const hub = await startHub();
   const topics = { one: "a/1", two: ["a/*", "b"], three: [], four: "c/**" };
   const pages = {};
@@ -38,11 +38,14 @@ test("multiplex: connections with different topics share one stream, and hear th
   equal(await hub.subscribers(), 1);
 });
 
-test("multiplex: who joins gets its history and nothing older, with ids that topics share", async () => {
+test("multiplex: one that joins gets its history and nothing older, with shared ids", async () => {
   const hub = await startHub(["--retry", "300ms"]);
   const publish = async (topic, from, to) => {
     for (let n = from; n <= to; n += 1) {
-      const answer = await fetch(`${hub.url}/events/${topic}?id=${n}`, { method: "POST", body: `${n}` });
+      const answer = await fetch(`${hub.url}/events/${topic}?id=${n}`, {
+        method: "POST",
+        body: `${n}`,
+      });
       equal(answer.status, 200);
     }
   };
@@ -78,7 +81,7 @@ test("multiplex: who joins gets its history and nothing older, with ids that top
   equal(await hub.subscribers(), 1);
 });
 
-test("multiplex: topics that nobody wants any more leave the stream, and nothing is lost", async () => {
+test("multiplex: topics that nobody wants leave the stream, and nothing is lost", async () => {
   const hub = await startHub();
   const [stays, goes] = [await openPage(hub.url + BLANK), await openPage(hub.url + BLANK)];
   const requests = [];
@@ -107,7 +110,8 @@ test("multiplex: a topic that a token may not read costs the others nothing", as
     ["narrow", ["a/**", "c"]],
   ].map(([key, subscribe]) => {
     const granted = JSON.stringify(subscribe);
-    return `[[keys]]\nname = "${key}"\nkey = "the-only-key-for-${key}"\npublish = ["**"]\nsubscribe = ${granted}\n`;
+    const named = `name = "${key}"\nkey = "the-only-key-for-${key}"\npublish = ["**"]`;
+    return `[[keys]]\n${named}\nsubscribe = ${granted}\n`;
   });
   const hub = await startHub(["--config", temporaryFile("hub.toml", keys.join(""))]);
   const token = "the-only-key-for-narrow";
@@ -195,7 +199,7 @@ test("tokens: one that is about to expire is renewed without an error at any pag
   });
 });
 
-test("tidings.js: handlers as properties, and each event knows its topic and its time", async () => {
+test("tidings.js: handlers as properties; each event knows its topic and its time", async () => {
   const hub = await startHub();
   const page = await openPage(hub.url + BLANK);
   const began = Date.now();
@@ -225,14 +229,17 @@ test("tidings.js: handlers as properties, and each event knows its topic and its
   });
   equal(handlers, ["function", null]);
   const noted = await page.evaluate(() => window.heard);
-  equal(noted.map((one) => one.slice(0, 4)), [
-    ["onopen", "open", null, null],
-    ["onmessage", "message", "rooms/7", '{"topic":"forged"}'],
-    ["onevent", "message", "rooms/7", '{"topic":"forged"}'],
-    // The connection has not closed: somebody has published an event with this type.
-    ["onevent", "closed", "rooms/8", "loud"],
-    ["onclosed", "closed here"],
-  ]);
+  equal(
+    noted.map((one) => one.slice(0, 4)),
+    [
+      ["onopen", "open", null, null],
+      ["onmessage", "message", "rooms/7", '{"topic":"forged"}'],
+      ["onevent", "message", "rooms/7", '{"topic":"forged"}'],
+      // The connection has not closed: somebody has published an event with this type.
+      ["onevent", "closed", "rooms/8", "loud"],
+      ["onclosed", "closed here"],
+    ],
+  );
   ok(Math.abs(noted[1][4] - began) < 60_000, `${noted[1][4]}`);
 });
 

@@ -18,7 +18,7 @@ function run(body) {
   return { lines: () => text.split("\n").filter(Boolean), ended };
 }
 
-test("node: it listens, resumes over kill -9, and lets the program end when it is closed", async () => {
+test("node: it listens, resumes over kill -9, and closed it lets the program end", async () => {
   const hub = await startHub(["--retry", "300ms"]);
   const { lines, ended } = run(`
     const connection = connect("${hub.url}", { topics: "news/*" });

@@ -8,6 +8,10 @@ import { startHub } from "./hub.js";
 const PACKAGE = new URL("../../clients/react/index.js", import.meta.url).pathname;
 const MODULES = new URL("node_modules/", import.meta.url).pathname;
 
+/** What the server's half of React needs in a module. */
+const REQUIRE = `import { createRequire } from "node:module";
+const require = createRequire(import.meta.url);`;
+
 /** A bundle of the component, which finds the hooks and React. */
 async function bundle(source) {
   const { outputFiles } = await build({
@@ -76,7 +80,7 @@ const NEWS = `
 const shown = (page) => page.locator("li").allTextContents();
 const status = (page) => page.locator("#status").textContent();
 
-test("react: under StrictMode each event is shown once, and other topics replace them", async () => {
+test("react: under StrictMode each event is shown once; other topics replace them", async () => {
   const hub = await startHub();
   for (const n of [1, 2, 3, 4]) await hub.publish("news/a", `${n}`);
   const page = await open(hub, NEWS);
@@ -86,7 +90,10 @@ test("react: under StrictMode each event is shown once, and other topics replace
   await until("one connection", async () => (await hub.subscribers()) === 1);
   for (const n of [5, 6, 7]) await hub.publish("news/a", `${n}`);
   await until("the latest five", async () => (await shown(page)).at(-1) === "news/a 7");
-  equal(await shown(page), [3, 4, 5, 6, 7].map((n) => `news/a ${n}`));
+  equal(
+    await shown(page),
+    [3, 4, 5, 6, 7].map((n) => `news/a ${n}`),
+  );
   await hub.publish("news/b", "other");
   await page.evaluate(() => window.setTopics("news/b"));
   await until("the other topic", async () => (await shown(page)).includes("news/b other"));
@@ -125,15 +132,21 @@ test("react: after a reset the list begins again", async () => {
   await hub.kill();
   await hub.start();
   await hub.publish("news/a", "after");
-  await until("only what there is", async () => {
-    const all = await shown(page);
-    return all.length === 1 && all[0] === "news/a after";
-  }, 20_000);
+  await until(
+    "only what there is",
+    async () => {
+      const all = await shown(page);
+      return all.length === 1 && all[0] === "news/a after";
+    },
+    20_000,
+  );
 });
 
-test("react: handlers are those of the latest rendering, and none is called after unmounting", async () => {
+test("react: the latest handlers are called, and none after unmounting", async () => {
   const hub = await startHub();
-  const page = await open(hub, `
+  const page = await open(
+    hub,
+    `
     import { StrictMode, useState } from "react";
     import { createRoot } from "react-dom/client";
     import { useConnection } from "@tidings-hub/react";
@@ -151,7 +164,8 @@ test("react: handlers are those of the latest rendering, and none is called afte
       return <p id="status">{status}</p>;
     }
     createRoot(document.querySelector("#root")).render(<StrictMode><App /></StrictMode>);
-  `);
+  `,
+  );
   await until("open", async () => (await status(page)) === "open");
   await hub.publish("news", "1", { event: "alarm" });
   await until("one", () => page.evaluate(() => window.heard.length === 1));
@@ -174,10 +188,12 @@ test("react: handlers are those of the latest rendering, and none is called afte
 test("react: a server renders it without opening anything", async () => {
   const source = NEWS.replace(/import \{ createRoot \}.*\n/, "")
     .replace(/createRoot[^]*$/, "")
-    .concat(`
+    .concat(
+      `
       import { renderToString } from "react-dom/server";
       export const html = renderToString(<StrictMode><App /></StrictMode>);
-    `)
+    `,
+    )
     .replaceAll("window.", "globalThis.");
   const { outputFiles } = await build({
     stdin: { contents: source, loader: "jsx", resolveDir: MODULES },
@@ -188,11 +204,13 @@ test("react: a server renders it without opening anything", async () => {
     jsx: "automatic",
     logLevel: "silent",
     nodePaths: [MODULES],
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    banner: { js: REQUIRE },
     alias: {
       "@tidings-hub/react": PACKAGE,
-      "@tidings-hub/tidings": new URL("../../crates/tidings-web/assets/npm/tidings.js", import.meta.url)
-        .pathname,
+      "@tidings-hub/tidings": new URL(
+        "../../crates/tidings-web/assets/npm/tidings.js",
+        import.meta.url,
+      ).pathname,
     },
   });
   const { html } = await import(temporaryFile("server.mjs", outputFiles[0].text));

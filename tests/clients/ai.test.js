@@ -13,7 +13,7 @@ import { startHub } from "../browser/hub.js";
 const VERSIONS = { ai: ai7, ai6 };
 const BROKE_OFF = "the answer broke off";
 
-/** Rounds of random kills for each version, and what their moments are made of: set it to repeat. */
+/** Rounds of random kills for each version; `AI_SEED` repeats those of an earlier run. */
 const ROUNDS = 4;
 const RUN_WORDS = 100;
 const SEED = Number(process.env.AI_SEED ?? randomInt(1_000_000));
@@ -154,7 +154,9 @@ async function killAtRandom(version, round) {
   const [one, other] = await Promise.all(tabs.map(({ end }) => end));
   const late = await watch(sdk, hub, "1", "from=start").end;
   const what = `AI_SEED=${SEED}, round ${round} (${told})`;
-  console.log(`        ${version}, ${what}: ${one.error ?? "whole"}, ${one.text.length} characters`);
+  console.log(
+    `        ${version}, ${what}: ${one.error ?? "whole"}, ${one.text.length} characters`,
+  );
   equal(one, other, what);
   equal(one, late, `${what}, a latecomer`);
   const whole = words(RUN_WORDS);

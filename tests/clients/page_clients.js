@@ -1,5 +1,5 @@
-// The libraries that listen in a page, each as its own documentation has it, with the real hub under
-// it, in Chromium. Every page ends up with one <p> in #list for each event.
+// The libraries that listen in a page, each as its own documentation has it, with the real hub
+// under it, in Chromium. Every page ends up with one <p> in #list for each event.
 
 import { existsSync } from "node:fs";
 import { openPage } from "../browser/browser.js";

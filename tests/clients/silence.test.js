@@ -1,5 +1,5 @@
-// Silence after the end: whoever listened to a topic that has ended leaves the hub alone. All clients
-// are watched side by side, in one wait.
+// Silence after the end: whoever listened to a topic that has ended leaves the hub alone. All
+// clients are watched side by side, in one wait.
 
 import { equal, ok, pause, test, until } from "../browser/harness.js";
 import { startHub } from "../browser/hub.js";
@@ -17,7 +17,9 @@ const FOR_EVER = 1;
 
 const watch = (name, most, fn) => {
   const within = `for ${SILENCE_MS / 1000} s once the topic has ended`;
-  const sentence = most ? `at most ${most} request is sent ${within}` : `no request is sent ${within}`;
+  const sentence = most
+    ? `at most ${most} request is sent ${within}`
+    : `no request is sent ${within}`;
   test(`${name}: ${sentence}`, fn, { watch: true });
 };
 

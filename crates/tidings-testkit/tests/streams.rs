@@ -213,7 +213,7 @@ fn an_envelope_says_which_event_it_is_of_which_topic() {
             json!({ "id": id(1), "topic": "rooms/1", "event": "chat", "data": "history" });
         assert_eq!(first, expected);
         assert!(block.starts_with(&format!("id: {}\n", id(1))), "{block}");
-        // With an id of the publisher's own the place in the log is told beside it.
+        // With an id of the publisher's own the place in the log stands beside it.
         let expected = json!({
             "id": "own", "position": id(2), "topic": "rooms/2", "event": "message",
             "data": "{\"a\":1}\nb"

@@ -40,7 +40,8 @@ export class Feed {
     this.#connection.onclosed = ({ detail }) => {
       const { reason, status, problem } = detail;
       if (reason === "ended") this.#tell("closed");
-      else this.#tell("refused", { status, code: problem?.code, message: problem?.detail ?? reason });
+      else
+        this.#tell("refused", { status, code: problem?.code, message: problem?.detail ?? reason });
     };
   }
 

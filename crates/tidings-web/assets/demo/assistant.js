@@ -9,7 +9,8 @@ const element = (id) => document.getElementById(id);
 const topic = (id) => `demo/answers/${id}`;
 let run;
 
-// The answer's id is in the URL: a reload, or a second tab, shows the same answer from its beginning.
+// The answer's id is in the URL: a reload, or a second tab, shows the same answer from its
+// beginning.
 if (location.hash) reopen(location.hash.slice(1));
 
 element("ask").addEventListener("submit", async (event) => {
@@ -40,7 +41,9 @@ element("cut").addEventListener("click", () => {
 });
 
 async function reopen(id) {
-  const answer = await fetch(`/events/${topic(id)}?last=1`, { headers: { accept: "application/json" } });
+  const answer = await fetch(`/events/${topic(id)}?last=1`, {
+    headers: { accept: "application/json" },
+  });
   if ((await answer.json()).events?.length) begin(id);
   else element("note").textContent = "The hub no longer has this answer: ask again.";
 }

@@ -35,7 +35,8 @@ export function watch(source, again) {
   });
   source.addEventListener("closed", ({ detail }) => {
     if (detail.reason === "ended") show("closed", "ended");
-    else if (detail.reason !== "closed here") show("closed", detail.problem?.detail ?? detail.reason);
+    else if (detail.reason !== "closed here")
+      show("closed", detail.problem?.detail ?? detail.reason);
   });
   return source;
 }

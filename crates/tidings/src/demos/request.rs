@@ -16,8 +16,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Begins one. If the producer is lost, its last will `will`, of the type `lost`, ends the topic
-    /// some seconds later. If there is such a run already, the hub refuses this one with 412.
+    /// Begins one. If the producer is lost, its last will `will`, of the type `lost`, ends the
+    /// topic some seconds later. If there is such a run already, the hub refuses this one with 412.
     pub(super) fn open(hub: &Hub, topic: &str, will: &str) -> Result<Self, Ended> {
         let (blocks, body) = Channel::new(1);
         let terms = format!("end&will={will}&will-event=lost&lost=3s");

@@ -143,7 +143,7 @@ export class Feed {
     const { after } = start;
     let isReset = false;
     try {
-      for (let more = true; more && this.#members.has(member); ) {
+      for (let more = true; more && this.#members.has(member);) {
         member.isOverfull = false;
         const page = await this.#history(member.wish.topics, start);
         if (page.reset) {

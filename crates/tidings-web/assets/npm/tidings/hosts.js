@@ -3,7 +3,7 @@
 import { GREETING_MS } from "./limits.js";
 import { Exchange } from "./exchange.js";
 
-/** How workers are started: `shared` and `dedicated`, and the URL of their `script` if it is known. */
+/** How workers are started, `shared` and `dedicated`; the URL of their `script` if it is known. */
 export const WORKERS = {};
 
 /**

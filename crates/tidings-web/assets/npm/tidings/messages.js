@@ -1,9 +1,9 @@
 // Events as the exchange sends them to pages.
 
 /**
- * An event of the hub, from an envelope (`?envelope=json`) or a page of history, which have the same
- * fields. `cursor` is the id to resume after: the hub's own, because a publisher's id can stand on
- * several topics. `position` is its number, greater for later events.
+ * An event of the hub, from an envelope (`?envelope=json`) or a page of history, which have the
+ * same fields. `cursor` is the id to resume after: the hub's own, because a publisher's id can
+ * stand on several topics. `position` is its number, greater for later events.
  */
 export function messageOf({ id, position, topic, alternates, event, data, time }, origin) {
   const cursor = position ?? id;

@@ -17,8 +17,8 @@ const END = "end";
 /**
  * Reads one event stream, over as many connections as needed, and reports what happens: `open` with
  * the value of `Tidings-Resume`, `event`, `id`, `error` (it will reconnect), `token` (the token was
- * rejected, it waits for `retoken`), and `closed` (for good). Of a `restart` it reports no more than
- * `open`.
+ * rejected, it waits for `retoken`), and `closed` (for good). Of a `restart` it reports no more
+ * than `open`.
  */
 export class Stream {
   token;
@@ -226,7 +226,7 @@ async function problemOf(answer) {
   const decoder = new TextDecoder();
   const reader = answer.body.getReader();
   let text = "";
-  for (let bytes = 0; bytes <= PROBLEM_BYTES_MAX; ) {
+  for (let bytes = 0; bytes <= PROBLEM_BYTES_MAX;) {
     const { done, value } = await reader.read();
     if (done) return parsed(text);
     bytes += value.length;
@@ -241,7 +241,7 @@ function retryAfter(answer) {
   return ms > 0 ? Math.min(ms, RETRY_MS_MAX) : 0;
 }
 
-/** An event without an envelope. Only the hub's own `end` says, in its data, which topic it is of. */
+/** An event without an envelope. Only the hub's own `end` says which topic it is of. */
 function bare(type, data, id, origin) {
   const named = type === END ? parsed(data)?.topic : undefined;
   const topic = typeof named === "string" ? named : undefined;
