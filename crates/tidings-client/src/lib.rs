@@ -85,7 +85,8 @@ pub use item::{Attempt, Item, Opened, Reconnecting, Resume};
 pub use last_id_store::{LastIdFile, LastIdStore};
 pub use message_event::{JsonError, MessageEvent};
 pub use publisher::{
-    Problem, PublishError, PublishStream, Published, Publisher, PublisherBuilder, Summary,
+    Problem, PublishError, PublishRun, PublishStream, Published, Publisher, PublisherBuilder,
+    RunBuilder, Summary,
 };
 pub use redirect::RememberRedirects;
 pub use request::EventSourceBuilder;

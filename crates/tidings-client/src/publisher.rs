@@ -17,12 +17,14 @@ mod builder;
 mod error;
 mod exchange;
 mod line;
+mod run;
 mod stream;
 mod topic_path;
 
 pub use answer::{Published, Summary};
 pub use builder::PublisherBuilder;
 pub use error::{Problem, PublishError};
+pub use run::{PublishRun, RunBuilder};
 pub use stream::PublishStream;
 
 use exchange::{Replay, with_retries};
@@ -136,6 +138,28 @@ impl Publisher {
     /// Begins to publish a stream of events, of any length, in little memory.
     pub fn stream(&self) -> PublishStream {
         PublishStream::new(self.clone())
+    }
+
+    /// A run: a topic that this publisher alone begins, streams into and ends. Readers get all of
+    /// it whenever they come, and know that it has ended; whoever ends the topic before stops the
+    /// publisher.
+    ///
+    /// ```no_run
+    /// use tidings_client::{Event, Publisher};
+    ///
+    /// # async fn run(publisher: Publisher) -> Result<(), tidings_client::PublishError> {
+    /// let run = publisher.run("runs/7").will(Event::new("the producer was lost"));
+    /// run.check().await?; // nobody has begun it
+    /// let mut run = run.begin();
+    /// for word in ["Streams", "that", "end"] {
+    ///     run.send(&Event::new(word)).await?;
+    /// }
+    /// run.finish().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run(&self, topic: &str) -> RunBuilder {
+        RunBuilder::new(self.clone(), topic)
     }
 
     /// An id for an event that has none, if this publisher gives ids.

@@ -110,7 +110,7 @@ impl Answer {
         read.ok_or_else(|| self.not_understood())
     }
 
-    fn not_understood(self) -> PublishError {
+    pub(super) fn not_understood(self) -> PublishError {
         PublishError::NotAHub(Box::new(Refusal {
             url: self.url,
             status: self.status,

@@ -148,14 +148,7 @@ impl Tries {
     }
 
     fn give_up(&self, failure: Failure) -> PublishError {
-        let (cause, retries) = (failure.cause, self.retries);
-        match failure.problem {
-            // The hub's answer to this attempt says nothing about an earlier unanswered one; but
-            // with ids, an earlier success would have made this attempt succeed too.
-            Some(problem) => PublishError::Refused(problem),
-            None if self.all_unheard => PublishError::Unreached { cause, retries },
-            None => PublishError::Unanswered { cause, retries },
-        }
+        failure.into_error(self.all_unheard, self.retries)
     }
 }
 
@@ -229,6 +222,24 @@ impl Moved {
 }
 
 impl Failure {
+    /// The error of a request that is not to be sent again.
+    pub(super) fn without_retry(self) -> PublishError {
+        let is_unheard = self.is_unheard;
+        self.into_error(is_unheard, 0)
+    }
+
+    /// The error after this many retries, of which all or not all certainly were not heard.
+    fn into_error(self, all_unheard: bool, retries: u32) -> PublishError {
+        let cause = self.cause;
+        match self.problem {
+            // The hub's answer to this attempt says nothing about an earlier unanswered one; but
+            // with ids, an earlier success would have made this attempt succeed too.
+            Some(problem) => PublishError::Refused(problem),
+            None if all_unheard => PublishError::Unreached { cause, retries },
+            None => PublishError::Unanswered { cause, retries },
+        }
+    }
+
     pub(super) fn network(error: crate::TransportError) -> Self {
         Self {
             is_unheard: error.is_connect(),

@@ -253,11 +253,12 @@ impl Phase {
     }
 }
 
-struct AbortOnDrop(JoinHandle<Result<Answer, Failure>>);
+/// A request in a task of its own, which ends with this.
+pub(super) struct AbortOnDrop(pub(super) JoinHandle<Result<Answer, Failure>>);
 
 impl AbortOnDrop {
     /// Cancel-safe; must not be called again once it has returned.
-    async fn outcome(&mut self) -> Result<Answer, Failure> {
+    pub(super) async fn outcome(&mut self) -> Result<Answer, Failure> {
         match (&mut self.0).await {
             Ok(outcome) => outcome,
             Err(error) => Err(Failure::network(TransportError::exchange(error))),

@@ -4,11 +4,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tidings_codec::{Event, EventId};
 use url::form_urlencoded::Serializer;
 
-/// `/events/{topic}?event=&id=&retry=`. `None` if the topic might not arrive unchanged: there are
-/// clients, proxies and servers that merge slashes and resolve `.` and `..`.
+/// `/events/{topic}?event=&id=&retry=`. `None` if the topic might not arrive unchanged.
 pub(super) fn with_query(topic: &str, event: &Event, id: Option<&EventId>) -> Option<String> {
-    let is_faithful = |segment| !matches!(segment, "" | "." | "..");
-    if !topic.split('/').all(is_faithful) {
+    if !is_faithful(topic) {
         return None;
     }
     let mut path = String::from("/events/");
@@ -29,6 +27,34 @@ pub(super) fn with_query(topic: &str, event: &Event, id: Option<&EventId>) -> Op
         path.push_str(&query);
     }
     Some(path)
+}
+
+/// `/events/{topic}?…` of a request about a run, which needs its topic in the path. A topic that
+/// might not arrive unchanged has its slashes and dots encoded, too.
+pub(super) fn of_run(topic: &str, query: &[(&str, String)]) -> String {
+    let mut path = String::from("/events/");
+    if is_faithful(topic) {
+        path.extend(utf8_percent_encode(topic, IN_A_PATH));
+    } else {
+        path.extend(utf8_percent_encode(topic, NON_ALPHANUMERIC));
+    }
+    let mut separator = '?';
+    for (name, value) in query {
+        path.push(separator);
+        path.push_str(name);
+        if !value.is_empty() {
+            path.push('=');
+            path.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
+        }
+        separator = '&';
+    }
+    path
+}
+
+/// Whether a topic arrives as it is: there are clients, proxies and servers that merge slashes and
+/// resolve `.` and `..`.
+fn is_faithful(topic: &str) -> bool {
+    topic.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
 /// Characters that are encoded in a topic: all except unreserved ones (RFC 3986 §2.3) and slashes.

@@ -14,6 +14,7 @@
 
 mod names;
 mod report;
+mod run;
 mod start;
 
 use std::pin::Pin;
@@ -44,7 +45,11 @@ pub(super) fn run(args: &RelayArgs) -> Result<ExitCode, CliError> {
     let every = args.report_every.as_deref().map(parse_duration).transpose();
     let every =
         every.map_err(|why| CliError::new(ExitCode::Usage, format!("--report-every: {why}")))?;
-    let upstream = Upstream::new(args.upstream_url.clone(), &args.upstream, &args.hub, false)?;
+    let url = args.upstream_url.clone();
+    let upstream = Upstream::new(url, &args.upstream, &args.hub, args.end)?;
+    if args.end {
+        return client_runtime()?.block_on(run::relay(args, &upstream, every));
+    }
     let since = SinceFile::open(args.upstream.since_file.as_deref())?;
     client_runtime()?.block_on(relay(args, upstream, since, every))
 }
@@ -55,11 +60,7 @@ async fn relay(
     since: SinceFile,
     report_every: Option<Duration>,
 ) -> Result<ExitCode, CliError> {
-    let mut publisher = Publisher::builder(&args.hub.url).assign_ids(false).retries_max(RETRIES);
-    if let Some(token) = &args.hub.token {
-        publisher = publisher.bearer_token(token);
-    }
-    let publisher = publisher.build().map_err(|error| cannot_open(error, &args.hub))?;
+    let publisher = publisher(&args.hub, RETRIES)?;
     let prefix = args.id_prefix.as_deref().unwrap_or_default();
     if prefix.len() > PREFIX_BYTES_MAX {
         let message = format!("--id-prefix is longer than {PREFIX_BYTES_MAX} bytes");
@@ -98,6 +99,14 @@ async fn relay(
     };
     relay.report.finish();
     done.map(|()| ExitCode::Success)
+}
+
+fn publisher(hub: &HubUrl, retries_max: u32) -> Result<Publisher, CliError> {
+    let mut publisher = Publisher::builder(&hub.url).assign_ids(false).retries_max(retries_max);
+    if let Some(token) = &hub.token {
+        publisher = publisher.bearer_token(token);
+    }
+    publisher.build().map_err(|error| cannot_open(error, hub))
 }
 
 struct Relay<'a> {
@@ -339,6 +348,9 @@ fn is_about_the_id(problem: &Problem) -> bool {
 
 /// How often a batch is tried before the relay gives up: about a day. Meanwhile the upstream waits.
 const RETRIES: u32 = 20_000;
+
+/// How often a hub that does not answer is asked whether a run can begin: a few seconds.
+const RETRIES_OF_A_RUN: u32 = 5;
 
 /// How much is published at once: about what a hub stores whole or not at all. More gains nothing,
 /// for the next batch grows while this one is stored. At the edge: the upstream waits.

@@ -6,6 +6,7 @@ mod doctor;
 mod nginx;
 mod origin;
 mod relay;
+mod relay_run;
 mod shown;
 mod subscribe;
 #[path = "../world/mod.rs"]

@@ -89,16 +89,20 @@ impl Names {
             }
         };
         event.id = EventId::new(name).ok();
-        // How long to wait before coming back is the hub's to say.
-        event.retry_ms = None;
-        // The hub keeps these words for itself; but whether something is lost upstream matters here
-        // too.
-        if let Some(word) =
-            event.event_type.as_ref().and_then(|t| t.as_str().strip_prefix("tidings."))
-        {
-            event.event_type = EventType::new(format!("upstream.{word}")).ok();
-        }
+        strip(&mut event);
         event
+    }
+}
+
+/// Takes from an event what an upstream cannot say to the readers of the hub.
+pub(super) fn strip(event: &mut Event) {
+    // How long to wait before coming back is the hub's to say.
+    event.retry_ms = None;
+    // The hub keeps these words for itself; but whether something is lost upstream matters here
+    // too.
+    if let Some(word) = event.event_type.as_ref().and_then(|t| t.as_str().strip_prefix("tidings."))
+    {
+        event.event_type = EventType::new(format!("upstream.{word}")).ok();
     }
 }
 
