@@ -1,27 +1,16 @@
 // The clients of language models read runs from the hub, with a quiet time in the middle.
 
-import { spawn } from "node:child_process";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { Client } from "@langchain/langgraph-sdk";
-import { after, equal, pause, Skipped, test, until } from "../browser/harness.js";
+import { equal, ok, pause, test, until } from "../browser/harness.js";
 import { startHub } from "../browser/hub.js";
+import { python, read } from "./llm.js";
 
 /** Several heartbeats long. */
 const QUIET = 2_500;
 
 const startQuietHub = () => startHub(["--heartbeat", "500ms", "--retry", "300ms"]);
-
-/** What a client in Python read, and its exit code when it has ended. */
-function read(client, address) {
-  const python = process.env.PYTHON;
-  if (!python) throw new Skipped("the Python packages could not be installed");
-  const script = new URL("llm.py", import.meta.url).pathname;
-  const child = spawn(python, [script, client, address], { stdio: ["ignore", "pipe", "inherit"] });
-  after(() => child.kill("SIGKILL"));
-  let text = "";
-  child.stdout.on("data", (piece) => (text += piece));
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  return { gone, events: () => text.split("\n").filter(Boolean).map((line) => JSON.parse(line)) };
-}
 
 async function stop(hub, topic, event, body) {
   const query = event ? `?event=${event}` : "";
@@ -102,3 +91,40 @@ test(
   },
   { together: true },
 );
+
+/** The text of a run, by the parts of its messages. */
+const text = (events) =>
+  events.filter(([event]) => event === "messages").map(([, [{ content }]]) => content).join("");
+
+test("langgraph: a graph streams into the hub, and both SDKs join over a quiet time", async () => {
+  const script = new URL("langgraph_run.py", import.meta.url).pathname;
+  const interpreter = python();
+  const hub = await startQuietHub();
+  const reader = read("langgraph-sdk", `${hub.url}/events`);
+  const { runs } = new Client({ apiUrl: `${hub.url}/events` });
+  const joined = [];
+  const join = async (all, options) => {
+    for await (const { id, event, data } of runs.joinStream("t1", "r1", options)) {
+      all.push([event, data, id]);
+    }
+  };
+  const over = join(joined);
+  await until("both listen", async () => (await hub.subscribers()) === 2, 20_000);
+  const words = [script, hub.url, "threads/t1/runs/r1/stream", `${QUIET / 1000}`];
+  const run = promisify(execFile)(interpreter, words, { timeout: 50_000 });
+  // A third comes in the quiet time, and has seen the first part before.
+  await until("the first node is done", () => text(joined).endsWith("think. "), 30_000);
+  const late = [joined.find(([event]) => event === "values")];
+  const lateIsOver = join(late, { lastEventId: late[0][2] });
+  const { stdout } = await run;
+  const said = JSON.parse(stdout).join("");
+  await Promise.all([over, lateIsOver]);
+  equal(await reader.gone, 0, "exit code of the reader in Python");
+  equal(text(joined), said, "@langchain/langgraph-sdk");
+  equal(text(reader.events()), said, "langgraph-sdk");
+  equal(text(late), said, "who joined late");
+  const last = (events) => events.filter(([event]) => event === "values").pop()[1].messages;
+  for (const events of [joined, late, reader.events()]) {
+    ok(last(events).length === 3, "the state at the end");
+  }
+});
