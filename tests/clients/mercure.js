@@ -17,14 +17,19 @@ export async function startMercure(options = []) {
   const secret = join(folder, "secret");
   writeFileSync(secret, SECRET);
   const hub = await startHub(["--jwt-secret-file", secret, "--retry", "300ms", ...options]);
+  const rights = ["--publish", "*", "--subscribe", "*", "--subscribe", "**"];
+  const authorization = `Bearer ${token(rights)}`;
   return Object.assign(hub, {
+    async stats() {
+      return (await fetch(`${hub.url}/stats`, { headers: { authorization } })).json();
+    },
     mercure: (query = {}) => `${hub.url}${HUB}?${new URLSearchParams(query)}`,
     /** Publishes with every right; the id. */
     async post(fields) {
       const answer = await fetch(hub.url + HUB, {
         method: "POST",
         body: new URLSearchParams(fields),
-        headers: { authorization: `Bearer ${token(["--publish", "*"])}` },
+        headers: { authorization },
       });
       equal(answer.status, 200, `publishing to ${fields.topic}`);
       return answer.text();
