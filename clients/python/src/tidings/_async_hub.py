@@ -1,0 +1,277 @@
+"""``AsyncHub``: publish and subscribe, for code with ``async``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from types import TracebackType
+from typing import (
+    Any,
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+)
+
+import httpx
+
+from . import _requests as requests
+from ._errors import HubUnreachable, RunStopped
+from ._events import Data, Event, Lost, Outgoing, Published, Summary, Will, as_line, as_text
+from ._hub import ANSWER_BYTES_MAX, PUBLISH_TIMEOUT, STREAM_TIMEOUT, log
+from ._session import Session, Start
+
+
+Token = str | Callable[[], str | None | Awaitable[str | None]] | None
+
+
+class AsyncHub:
+    """A hub, at the URL without ``/events``.
+
+    ``token`` goes into the ``Authorization`` header; a function, which may be async, is asked for
+    it at each request. Tasks may share a hub.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:3000",
+        *,
+        token: Token = None,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._ids = requests.Ids()
+        self._is_own = client is None
+        self._client = client or httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
+
+    async def publish(
+        self, topic: str, data: Data, *, event: str | None = None, id: str | None = None
+    ) -> Published:
+        """Publishes one event, and waits until it is stored."""
+        said = await self._post(
+            requests.path(topic),
+            params=requests.event_query(event, id or self._ids.next()),
+            content=as_text(data).encode(),
+            content_type=requests.TEXT,
+        )
+        return requests.published(said, is_assigned=id is None)
+
+    async def publish_all(self, topic: str, items: Iterable[Data | Outgoing]) -> Summary:
+        """Publishes several events of a topic in one request, in this order."""
+        body = requests.batch(items, self._ids)
+        said = await self._post(requests.path(topic), content=body, content_type=requests.LINES)
+        return requests.summary(said)
+
+    async def end(self, topic: str, data: Data = None, *, event: str | None = None) -> None:
+        """Ends a topic. ``data``, unless ``None``, is its last event."""
+        content = None if data is None else as_text(data).encode()
+        params = requests.event_query(event, None)
+        await self._exchange("DELETE", requests.path(topic), params=params, content=content)
+
+    async def run(
+        self, topic: str, items: AsyncIterable[Data | Outgoing], *, will: Will | Data = None
+    ) -> Summary:
+        """Begins a topic, streams ``items`` into it as they come, and ends it.
+
+        ``items`` is not asked for anything if the topic exists (``TopicExists``). If somebody ends
+        the topic (``RunStopped``), that is noticed with the next item.
+        """
+        path, once = requests.path(topic), {"If-None-Match": "*"}
+        await self._post(path, content=b"", content_type=requests.LINES, headers=once)
+        last_will = will if isinstance(will, Will) or will is None else Will(will)
+        headers = {**await self._headers(), **once, "Content-Type": requests.LINES}
+        lines = (as_line(item) async for item in items)
+        try:
+            answer = await self._client.post(
+                self._url + path,
+                params=requests.run_query(last_will),
+                content=lines,
+                headers=headers,
+                timeout=STREAM_TIMEOUT,
+            )
+        except httpx.TransportError as error:
+            await self._raise_if_stopped(topic)
+            raise HubUnreachable(f"the run in {topic!r} broke off") from error
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
+        return requests.summary(requests.answer(answer.status_code, answer.content))
+
+    def subscribe(
+        self,
+        *topics: str,
+        start: Start = "now",
+        last: int | None = None,
+        since: str | None = None,
+        after: str | None = None,
+        on_lost: Callable[[Lost], None] | None = None,
+    ) -> AsyncStream:
+        """The events of topics and patterns (``*`` one segment, a final ``**`` the rest), as they
+        come, until all topics have ended."""
+        session = Session(
+            topics, start=start, last=last, since=since, after=after, on_lost=on_lost
+        )
+        return AsyncStream(self, session)
+
+    async def close(self) -> None:
+        """Closes the connections, unless the client was given."""
+        if self._is_own:
+            await self._client.aclose()
+
+    async def __aenter__(self) -> AsyncHub:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _headers(self) -> dict[str, str]:
+        token = self._token() if callable(self._token) else self._token
+        if inspect.isawaitable(token):
+            token = await token
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def _post(
+        self,
+        path: str,
+        *,
+        content: bytes,
+        content_type: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
+        every = {"Content-Type": content_type, **(headers or {})}
+        return await self._exchange("POST", path, params=params, content=content, headers=every)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
+        """A request that may be sent again: it changes nothing the second time."""
+        waits = iter(requests.waits())
+        while True:
+            error: httpx.TransportError | None = None
+            try:
+                answer = await self._client.request(
+                    method,
+                    self._url + path,
+                    params=params,
+                    content=content,
+                    headers={**await self._headers(), **(headers or {})},
+                    timeout=PUBLISH_TIMEOUT,
+                )
+                if not requests.is_passing(answer.status_code):
+                    return requests.answer(answer.status_code, answer.content)
+            except httpx.TransportError as failure:
+                error = failure
+            wait = next(waits, None)
+            if wait is not None:
+                await asyncio.sleep(wait)
+            elif error is not None:
+                raise HubUnreachable(f"{self._url} does not answer") from error
+            else:
+                return requests.answer(answer.status_code, answer.content)
+
+    async def _raise_if_stopped(self, topic: str) -> None:
+        """Asks whether the topic has ended, where the connection broke before the answer came."""
+        params = {"if": "open", "from": "now", "plain": ""}
+        url = self._url + requests.path(topic)
+        try:
+            headers = await self._headers()
+            async with self._client.stream(
+                "GET", url, params=params, headers=headers, timeout=PUBLISH_TIMEOUT
+            ) as answer:
+                status = answer.status_code
+        except httpx.TransportError:
+            return
+        if status == 204:
+            raise RunStopped(409, {"code": "topic_ended", "title": "The topic has ended"})
+
+
+class AsyncStream(AsyncIterator[Event]):
+    """The events of a subscription. Made by ``AsyncHub.subscribe``; a context manager closes it."""
+
+    def __init__(self, hub: AsyncHub, session: Session) -> None:
+        self._hub = hub
+        self._session = session
+        self._events = self._run()
+        # Before the next connection, in seconds.
+        self._wait = 0.0
+
+    @property
+    def last_id(self) -> str | None:
+        """The place in the stream, to begin after with ``after=``."""
+        return self._session.last_id
+
+    async def __anext__(self) -> Event:
+        return await anext(self._events)
+
+    async def close(self) -> None:
+        """Ends the subscription."""
+        await self._events.aclose()
+
+    async def __aenter__(self) -> AsyncStream:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _run(self) -> AsyncGenerator[Event, None]:
+        while True:
+            try:
+                async with contextlib.aclosing(self._connection()) as connection:
+                    async for event in connection:
+                        yield event
+                wait = self._wait
+            except httpx.TransportError as error:
+                wait = self._session.lost()
+                log.info("no connection to the hub (%r); again in %.1f s", error, wait)
+            if self._session.is_over:
+                return
+            await asyncio.sleep(wait)
+
+    async def _connection(self) -> AsyncGenerator[Event, None]:
+        hub, session = self._hub, self._session
+        headers = {**await hub._headers(), **session.headers()}
+        async with hub._client.stream(
+            "GET",
+            hub._url + "/events",
+            params=session.params,
+            headers=headers,
+            timeout=STREAM_TIMEOUT,
+        ) as answer:
+            if not session.is_stream(answer.status_code, answer.headers):
+                body = bytearray()
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if len(body) >= ANSWER_BYTES_MAX:
+                        break
+                self._wait = session.answered(
+                    answer.status_code, answer.headers, bytes(body)
+                )
+                return
+            session.opened()
+            async for chunk in answer.aiter_bytes():
+                for event in session.feed(chunk):
+                    yield event
+            session.ended()

@@ -1,0 +1,86 @@
+"""What is published, and what is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence, Union
+
+# What can be the data of an event. A string is sent as it is, anything else as JSON.
+Data = Union[str, int, float, bool, None, Mapping[str, Any], Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event that was read."""
+
+    id: str
+    topic: str
+    event: str
+    data: str
+    # When the hub stored it, in RFC 3339.
+    time: str
+
+    def json(self) -> Any:
+        """The data, read as JSON."""
+        return json.loads(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event to publish among others, where data alone does not say everything."""
+
+    data: Data
+    event: str | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """The event that ends a run if its publisher is lost for ``lost`` (such as ``"30s"``)."""
+
+    data: Data
+    event: str | None = None
+    lost: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event that is stored. ``duplicate``: the hub had it before, and published nothing."""
+
+    id: str
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Several events that are stored."""
+
+    published: int
+    duplicates: int = 0
+    first_id: str | None = None
+    last_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Events after ``requested`` are gone: ``expired``, ``replaced`` or ``unknown``."""
+
+    reason: str
+    requested: str
+
+
+def as_text(data: Data) -> str:
+    """The data as it stands on the wire."""
+    return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+
+
+def as_line(item: Data | Outgoing, id: str | None = None) -> bytes:
+    """One event as a line of NDJSON, for the topic in the path."""
+    outgoing = item if isinstance(item, Outgoing) else Outgoing(item)
+    line = {"data": as_text(outgoing.data)}
+    if outgoing.event is not None:
+        line["event"] = outgoing.event
+    if (own := outgoing.id or id) is not None:
+        line["id"] = own
+    return json.dumps(line).encode() + b"\n"

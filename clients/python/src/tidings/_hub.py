@@ -1,0 +1,260 @@
+"""``Hub``: publish and subscribe, for code without ``async``."""
+
+from __future__ import annotations
+
+import logging
+import time
+from types import TracebackType
+from typing import Any, Callable, Generator, Iterable, Iterator, Mapping
+
+import httpx
+
+from . import _requests as requests
+from ._errors import HubUnreachable, RunStopped
+from ._events import Data, Event, Lost, Outgoing, Published, Summary, Will, as_line, as_text
+from ._session import SILENCE_MAX, Session, Start
+
+log = logging.getLogger("tidings")
+
+PUBLISH_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+STREAM_TIMEOUT = httpx.Timeout(30.0, connect=10.0, read=SILENCE_MAX, pool=None)
+
+# Bytes of an answer that are read, unless it is a stream.
+ANSWER_BYTES_MAX = 1 << 20
+
+
+class Hub:
+    """A hub, at the URL without ``/events``.
+
+    ``token`` goes into the ``Authorization`` header; a function is asked for it at each request.
+    Threads may share a hub.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:3000",
+        *,
+        token: str | Callable[[], str | None] | None = None,
+        client: httpx.Client | None = None,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._ids = requests.Ids()
+        self._is_own = client is None
+        self._client = client or httpx.Client(limits=httpx.Limits(max_connections=None))
+
+    def publish(
+        self, topic: str, data: Data, *, event: str | None = None, id: str | None = None
+    ) -> Published:
+        """Publishes one event, and waits until it is stored."""
+        said = self._post(
+            requests.path(topic),
+            params=requests.event_query(event, id or self._ids.next()),
+            content=as_text(data).encode(),
+            content_type=requests.TEXT,
+        )
+        return requests.published(said, is_assigned=id is None)
+
+    def publish_all(self, topic: str, items: Iterable[Data | Outgoing]) -> Summary:
+        """Publishes several events of a topic in one request, in this order."""
+        body = requests.batch(items, self._ids)
+        said = self._post(requests.path(topic), content=body, content_type=requests.LINES)
+        return requests.summary(said)
+
+    def end(self, topic: str, data: Data = None, *, event: str | None = None) -> None:
+        """Ends a topic. ``data``, unless ``None``, is its last event."""
+        content = None if data is None else as_text(data).encode()
+        params = requests.event_query(event, None)
+        self._exchange("DELETE", requests.path(topic), params=params, content=content)
+
+    def run(
+        self, topic: str, items: Iterable[Data | Outgoing], *, will: Will | Data = None
+    ) -> Summary:
+        """Begins a topic, streams ``items`` into it as they come, and ends it.
+
+        ``items`` is not asked for anything if the topic exists (``TopicExists``). If somebody ends
+        the topic (``RunStopped``), that is noticed with the next item.
+        """
+        path, once = requests.path(topic), {"If-None-Match": "*"}
+        self._post(path, content=b"", content_type=requests.LINES, headers=once)
+        last_will = will if isinstance(will, Will) or will is None else Will(will)
+        headers = {**self._headers(), **once, "Content-Type": requests.LINES}
+        lines = (as_line(item) for item in items)
+        try:
+            answer = self._client.post(
+                self._url + path,
+                params=requests.run_query(last_will),
+                content=lines,
+                headers=headers,
+                timeout=STREAM_TIMEOUT,
+            )
+        except httpx.TransportError as error:
+            self._raise_if_stopped(topic)
+            raise HubUnreachable(f"the run in {topic!r} broke off") from error
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
+        return requests.summary(requests.answer(answer.status_code, answer.content))
+
+    def subscribe(
+        self,
+        *topics: str,
+        start: Start = "now",
+        last: int | None = None,
+        since: str | None = None,
+        after: str | None = None,
+        on_lost: Callable[[Lost], None] | None = None,
+    ) -> Stream:
+        """The events of topics and patterns (``*`` one segment, a final ``**`` the rest), as they
+        come, until all topics have ended."""
+        session = Session(
+            topics, start=start, last=last, since=since, after=after, on_lost=on_lost
+        )
+        return Stream(self, session)
+
+    def close(self) -> None:
+        """Closes the connections, unless the client was given."""
+        if self._is_own:
+            self._client.close()
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _headers(self) -> dict[str, str]:
+        token = self._token() if callable(self._token) else self._token
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _post(
+        self,
+        path: str,
+        *,
+        content: bytes,
+        content_type: str,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
+        every = {"Content-Type": content_type, **(headers or {})}
+        return self._exchange("POST", path, params=params, content=content, headers=every)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Mapping[str, Any]:
+        """A request that may be sent again: it changes nothing the second time."""
+        waits = iter(requests.waits())
+        while True:
+            error: httpx.TransportError | None = None
+            try:
+                answer = self._client.request(
+                    method,
+                    self._url + path,
+                    params=params,
+                    content=content,
+                    headers={**self._headers(), **(headers or {})},
+                    timeout=PUBLISH_TIMEOUT,
+                )
+                if not requests.is_passing(answer.status_code):
+                    return requests.answer(answer.status_code, answer.content)
+            except httpx.TransportError as failure:
+                error = failure
+            wait = next(waits, None)
+            if wait is not None:
+                time.sleep(wait)
+            elif error is not None:
+                raise HubUnreachable(f"{self._url} does not answer") from error
+            else:
+                return requests.answer(answer.status_code, answer.content)
+
+    def _raise_if_stopped(self, topic: str) -> None:
+        """Asks whether the topic has ended, where the connection broke before the answer came."""
+        params = {"if": "open", "from": "now", "plain": ""}
+        url = self._url + requests.path(topic)
+        try:
+            with self._client.stream(
+                "GET", url, params=params, headers=self._headers(), timeout=PUBLISH_TIMEOUT
+            ) as answer:
+                status = answer.status_code
+        except httpx.TransportError:
+            return
+        if status == 204:
+            raise RunStopped(409, {"code": "topic_ended", "title": "The topic has ended"})
+
+
+class Stream(Iterator[Event]):
+    """The events of a subscription. Made by ``Hub.subscribe``; a context manager closes it."""
+
+    def __init__(self, hub: Hub, session: Session) -> None:
+        self._hub = hub
+        self._session = session
+        self._events = self._run()
+
+    @property
+    def last_id(self) -> str | None:
+        """The place in the stream, to begin after with ``after=``."""
+        return self._session.last_id
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def close(self) -> None:
+        """Ends the subscription."""
+        self._events.close()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self) -> Generator[Event, None, None]:
+        while True:
+            try:
+                wait = yield from self._connection()
+            except httpx.TransportError as error:
+                wait = self._session.lost()
+                log.info("no connection to the hub (%r); again in %.1f s", error, wait)
+            if self._session.is_over:
+                return
+            time.sleep(wait)
+
+    def _connection(self) -> Generator[Event, None, float]:
+        hub, session = self._hub, self._session
+        headers = {**hub._headers(), **session.headers()}
+        with hub._client.stream(
+            "GET",
+            hub._url + "/events",
+            params=session.params,
+            headers=headers,
+            timeout=STREAM_TIMEOUT,
+        ) as answer:
+            if not session.is_stream(answer.status_code, answer.headers):
+                body = bytearray()
+                for chunk in answer.iter_bytes():
+                    body += chunk
+                    if len(body) >= ANSWER_BYTES_MAX:
+                        break
+                return session.answered(answer.status_code, answer.headers, bytes(body))
+            session.opened()
+            for chunk in answer.iter_bytes():
+                yield from session.feed(chunk)
+            session.ended()
+            return 0.0

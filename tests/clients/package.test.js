@@ -1,0 +1,56 @@
+// The Python package of `clients/python`: built, installed and used as its users do.
+
+import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { equal, ok, temporaryFolder, test } from "../browser/harness.js";
+import { PROGRAM, startHub } from "../browser/hub.js";
+import { python } from "./llm.js";
+
+const SOURCE = new URL("../../clients/python", import.meta.url).pathname;
+
+/** Runs Python in the folder of the package; what it printed. */
+async function run(words, env = {}) {
+  const environment = { ...process.env, PYTHONDONTWRITEBYTECODE: "1", ...env };
+  const options = { cwd: SOURCE, env: environment, timeout: 58_000 };
+  return promisify(execFile)(python(), words, options).then(
+    ({ stdout }) => stdout,
+    ({ message, stdout, stderr }) => {
+      throw new Error(`${message}\n${stdout}\n${stderr}`);
+    },
+  );
+}
+
+test("tidings (Python): its tests pass, sync and async, against the hub", async () => {
+  const env = { TIDINGS: PROGRAM, PYTHONPATH: join(SOURCE, "src") };
+  // Where one hangs, it says where.
+  const words = ["-q", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=25", "tests"];
+  const printed = await run(["-m", "pytest", ...words], env);
+  ok(/\d+ passed/.test(printed) && !/failed|skipped/.test(printed), printed);
+});
+
+test("tidings (Python): its types are complete", async () => {
+  const cache = temporaryFolder();
+  await run(["-m", "mypy", "--strict", "--cache-dir", cache, "src/tidings"]);
+});
+
+test("tidings (Python): its wheel is built, and does what its page says", async () => {
+  const [wheels, place] = [temporaryFolder(), temporaryFolder()];
+  const pip = ["-m", "pip", "--disable-pip-version-check", "-q"];
+  await run([...pip, "wheel", "--no-deps", "-w", wheels, SOURCE]);
+  const names = readdirSync(wheels);
+  equal(names, ["tidings-0.1.0-py3-none-any.whl"]);
+  await run([...pip, "install", "--no-deps", "--target", place, join(wheels, names[0])]);
+  const hub = await startHub();
+  const script = `
+from tidings import Hub
+with Hub("${hub.url}") as hub:
+    hub.publish("orders/7", {"state": "sent"}, event="changed")
+    for event in hub.subscribe("orders/*", last=10):
+        print(event.topic, event.event, event.json())
+        break
+`;
+  const printed = await run(["-c", script], { PYTHONPATH: place });
+  equal(printed, "orders/7 changed {'state': 'sent'}\n");
+});
