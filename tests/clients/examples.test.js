@@ -3,12 +3,12 @@
 
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { EventSource } from "eventsource";
 import { after, equal, ok, Skipped, temporaryFolder, test, until } from "../browser/harness.js";
 import { startHub, startHubWithKey } from "../browser/hub.js";
+import { freePort } from "./free_port.js";
 import { listen, SECRET, startMercure } from "./mercure.js";
 
 const PATIENCE = 50_000;
@@ -193,12 +193,3 @@ test("express/server.mjs publishes orders, and its token lets a visitor read one
   equal(other.status, 403, "another's order");
   await other.body.cancel();
 });
-
-/** A port that nobody uses now. */
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "localhost", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

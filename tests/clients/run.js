@@ -10,10 +10,14 @@ await import("./pages.test.js");
 await import("./silence.test.js");
 await import("./ai.test.js");
 await import("./llm.test.js");
+await import("./relay.test.js");
+await import("./laravel.test.js");
 await import("./adapters.test.js");
 await import("./stop.test.js");
 await import("./python.test.js");
 await import("./examples.test.js");
+await import("./recipes.test.js");
+await import("./package.test.js");
 
 const failed = await run(process.argv[2]);
 await closeBrowser();

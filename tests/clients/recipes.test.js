@@ -1,0 +1,226 @@
+// The recipes of `docs/guides/recipes.md`, as they stand on the page: each is run as an application
+// of its framework, and its page in Chromium. Laravel, Rails and Spring are not run: their packages
+// cannot be installed here, or take longer than all the rest.
+
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
+import { dirname, join } from "node:path";
+import { openPage } from "../browser/browser.js";
+import { after, equal, ok, Skipped, temporaryFolder, test, until } from "../browser/harness.js";
+import { freePort } from "./free_port.js";
+import { python } from "./llm.js";
+import { SECRET, startMercure } from "./mercure.js";
+
+const PAGE = readFileSync(new URL("../../docs/guides/recipes.md", import.meta.url), "utf8");
+const LINES_MAX = 30;
+
+/** The code in the section of a framework: its blocks in their order. */
+function recipe(title) {
+  const section = PAGE.split(/^## /m).find((text) => text.startsWith(`${title}\n`));
+  ok(section, `the page has a section ${title}`);
+  return [...section.matchAll(/^```\w+\n(.*?)^```$/gms)].map(([, code]) => code);
+}
+
+const DJANGO = `
+import sys
+from django.conf import settings
+settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="of-the-test")
+import django
+django.setup()
+import views
+from django.core.management import execute_from_command_line
+from django.urls import path
+urlpatterns = [path("hub", views.read), path("orders", views.order)]
+if __name__ == "__main__":
+    execute_from_command_line([sys.argv[0], "runserver", "--noreload", "127.0.0.1:" + sys.argv[1]])
+`;
+
+// What Next.js does for route handlers: it calls them with a request that has cookies.
+const NEXT = `
+import { createServer } from "node:http";
+import { GET } from "./app/hub/route.js";
+import { POST } from "./app/orders/route.js";
+createServer(async (incoming, outgoing) => {
+  const { method, headers } = incoming;
+  let body = "";
+  for await (const piece of incoming) body += piece;
+  const request = new Request("http://x" + incoming.url, { method, headers, body: body || null });
+  const user = /user=(\\w+)/.exec(headers.cookie)?.[1];
+  request.cookies = { get: () => user && { value: user } };
+  const answer = await (method === "GET" ? GET : POST)(request);
+  outgoing.writeHead(answer.status, Object.fromEntries(answer.headers));
+  outgoing.end(await answer.text());
+}).listen(process.env.PORT, "127.0.0.1");
+`;
+
+const GO = `package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+func user(r *http.Request) string {
+	if cookie, err := r.Cookie("user"); err == nil {
+		return cookie.Value
+	}
+	return ""
+}
+
+func login(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if user(r) == "" {
+			w.WriteHeader(401)
+			return
+		}
+		next(w, r)
+	}
+}
+
+func main() {
+	http.HandleFunc("GET /hub", login(read))
+	http.HandleFunc("POST /orders", login(order))
+	panic(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil))
+}
+
+`;
+
+/** By framework: writes the files of the recipe, and says what to run. */
+const FRAMEWORKS = {
+  FastAPI: ([app]) => ({
+    files: { "app.py": app },
+    run: (port) => [python(), "-m", "uvicorn", "app:app", "--port", port],
+  }),
+  Django: ([views]) => ({
+    files: { "views.py": views, "app.py": DJANGO },
+    run: (port) => [python(), "app.py", port],
+  }),
+  Express: ([app]) => ({
+    files: { "app.mjs": app },
+    run: () => [process.execPath, "app.mjs"],
+  }),
+  "Next.js": ([hub, orders, user]) => ({
+    files: {
+      "app/hub/route.js": hub,
+      "app/orders/route.js": orders,
+      "app/user.js": user,
+      "package.json": '{ "type": "module" }',
+      "server.js": NEXT,
+    },
+    run: () => [process.execPath, "server.js"],
+  }),
+  Go: ([code]) => ({
+    files: { "main.go": GO + code, "go.mod": "module recipe\n\ngo 1.22\n" },
+    prepare: [
+      ["go", "get", "github.com/golang-jwt/jwt/v5@v5.3.0"],
+      ["go", "build", "-o", "recipe"],
+    ],
+    run: () => ["./recipe"],
+  }),
+};
+
+async function start(title, hub) {
+  const { files, prepare = [], run } = FRAMEWORKS[title](recipe(title));
+  const folder = temporaryFolder();
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  }
+  symlinkSync(new URL("node_modules", import.meta.url).pathname, join(folder, "node_modules"));
+  for (const [program, ...words] of prepare) {
+    const done = spawnSync(program, words, { cwd: folder, encoding: "utf8", timeout: 50_000 });
+    if (done.error) throw new Skipped(`${program} is not here`);
+    equal(done.status, 0, `${program} ${words}: ${done.stderr}`);
+  }
+  const port = `${await freePort()}`;
+  const env = { ...process.env, PORT: port, TIDINGS_URL: hub.url, TIDINGS_JWT_SECRET: SECRET };
+  const [program, ...words] = run(port);
+  const child = spawn(program, words, { cwd: folder, env, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (piece) => (said += piece));
+  after(() => child.kill("SIGKILL"));
+  // By its name where it listens on that, which may be either protocol's loopback.
+  const site = `http://localhost:${port}`;
+  const answers = async () => (await fetch(`${site}/hub`)).status;
+  await until(`${title} answers`, answers, 30_000).catch((error) => {
+    throw new Error(`${error.message}\n${said}`);
+  });
+  return site;
+}
+
+for (const title of Object.keys(FRAMEWORKS)) {
+  test(`recipe for ${title}: it publishes, and its users read their own topics`, async () => {
+    const lines = recipe(title).join("").split("\n").length - 1;
+    ok(lines <= LINES_MAX, `${lines} lines`);
+    const hub = await startMercure();
+    const site = await start(title, hub);
+    equal((await fetch(`${site}/hub`)).status, 401, "without a login");
+    const as = (user) => ({ cookie: `user=${user}`, "content-type": "application/json" });
+    const { topic, token } = await (await fetch(`${site}/hub`, { headers: as("7") })).json();
+    equal(topic, "users/7/**");
+    const body = JSON.stringify({ article: "ü" });
+    const ordered = await fetch(`${site}/orders`, { method: "POST", headers: as("7"), body });
+    equal(ordered.status, 200, await ordered.text());
+    const history = async (wanted) => {
+      const headers = { authorization: `Bearer ${token}`, accept: "application/json" };
+      return fetch(`${hub.url}/events?topic=${wanted}`, { headers });
+    };
+    const { events } = await (await history("users/7/**")).json();
+    equal(events.map(({ topic }) => topic), ["users/7/orders"]);
+    equal(JSON.parse(events[0].data), { article: "ü" });
+    equal((await history("users/8/**")).status, 403, "another's topics");
+    const headers = { authorization: `Bearer ${token}` };
+    const address = `${hub.url}/events/users/7/orders`;
+    const forged = await fetch(address, { method: "POST", headers, body });
+    equal(forged.status, 403, "publishing with a reader's token");
+  });
+}
+
+test("the page of the recipes shows what is published, without a token in any URL", async () => {
+  const [html] = [...PAGE.matchAll(/^```html\n(.*?)^```$/gms)].map(([, code]) => code);
+  // The application's origin must be known before the hub, and the hub's before the page.
+  const site = { application: "", html };
+  const server = createServer((incoming, outgoing) => {
+    if (incoming.url === "/") {
+      outgoing.setHeader("content-type", "text/html");
+      return outgoing.end(site.html);
+    }
+    const { method, headers } = incoming;
+    const passed = httpRequest(site.application + incoming.url, { method, headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(outgoing);
+    });
+    incoming.pipe(passed);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  const hub = await startMercure(["--cors-origin", origin]);
+  site.html = html.replaceAll("http://127.0.0.1:3000", hub.url);
+  site.application = await start("Express", hub);
+
+  const page = await openPage();
+  await page.context().addCookies([{ name: "user", value: "7", url: origin }]);
+  const urls = [];
+  page.on("request", (request) => urls.push(request.url()));
+  await page.goto(origin);
+  await until("it listens", async () => (await hub.stats()).subscribers === 1);
+  const ordered = await page.evaluate(async () => {
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify({ article: 1 });
+    return (await fetch("/orders", { method: "POST", headers, body })).status;
+  });
+  equal(ordered, 200);
+  const shown = () => page.evaluate(() => list.textContent);
+  await until("it is shown", async () => (await shown()) === '{"article":1}\n');
+  ok(!urls.some((url) => url.includes("token")), urls.join("\n"));
+  equal(page.problems, []);
+});
