@@ -32,6 +32,8 @@ class Peer:
     # What an acknowledged event survives: the figures of publishing mean little without it.
     durability = "memory"
     port = 0
+    # Who subscribes where connections are cut: one from npm, and one in Chromium.
+    clients = ("eventsource", "chromium")
 
     def missing(self):
         """Why it cannot be run here, or None."""
@@ -161,6 +163,29 @@ class Express(Peer):
         return json.loads(package.read_text())["version"]
 
 
+class SocketIo(Peer):
+    """Not a server of event streams: only for what any client can count."""
+
+    name, title, port = "socketio", "Socket.IO", 3907
+    clients = ("socket.io", "chromium-socket.io")
+
+    def missing(self):
+        if not shutil.which("node"):
+            return "node is not here"
+        folder = BENCH / "cuts/node_modules/socket.io"
+        return None if folder.exists() else "npm could not install socket.io"
+
+    def command(self, folder):
+        return ["node", BENCH / "cuts/socketio.js", str(self.port)]
+
+    def environment(self):
+        return {"NODE_ENV": "production"}
+
+    def version(self):
+        package = BENCH / "cuts/node_modules/socket.io/package.json"
+        return json.loads(package.read_text())["version"]
+
+
 class Mercure(Peer):
     name, title, durability, port = "mercure", "Mercure", "fsync", 3905
 
@@ -271,7 +296,8 @@ class Running:
 
 def all_peers(binary):
     return [
-        Tidings(binary), Floor(), Nchan(), DurableStreams(), Express(), Mercure(), Centrifugo(),
+        Tidings(binary), Floor(), Nchan(), DurableStreams(), Express(), SocketIo(), Mercure(),
+        Centrifugo(),
     ]  # fmt: skip
 
 

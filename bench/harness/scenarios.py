@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 
-from .peers import OUT, Running
+from .peers import BENCH, OUT, Running
 
 NDJSON = ["--publish-header", "Content-Type: application/x-ndjson"]
 
@@ -331,6 +331,28 @@ def stalled(generator, peers):
     return repeat(generator, each(peers, measure))
 
 
+def cuts(generator, peers):
+    """One subscriber whose connection is reset every 2 s for a minute, 20 events a second: what
+    has reached it 15 s after the last cut."""
+    seconds = 20 if generator.quick else 60
+
+    def measure(peer):
+        row = {"twice": 0}
+        for column, client in zip(("npm", "chromium"), peer.clients, strict=True):
+            with Running(peer) as running:
+                flags = (*running.peer.flags(), "--client", client, "--seconds", str(seconds))
+                command = ["node", str(BENCH / "cuts/measure.js"), *flags]
+                done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            if done.returncode != 0:
+                raise RuntimeError(f"{peer.title}: {client}: {done.stderr.strip()[-500:]}")
+            report = json.loads(done.stdout)
+            row[f"{column}_percent"] = 100 * report["share"]
+            row["twice"] += report["twice"]
+        return row
+
+    return repeat(generator, each(peers, measure))
+
+
 def each(peers, measure):
     """The turn of each server in a round."""
     return {name: functools.partial(measure, peer) for name, peer in peers.items()}
@@ -419,5 +441,10 @@ SCENARIOS = {
         ("p99_ms", "Latency p99 beside stalled readers", "ms", "less"),
         ("memory_growth_mib", "Memory growth beside stalled readers", "MiB", "less"),
         ("lost", "Events lost", "", "less"),
+    ]),
+    "cuts": (cuts, ("tidings", "nchan", "express", "socketio", "mercure", "centrifugo"), [
+        ("npm_percent", "Delivered, npm's client", "%", "more"),
+        ("chromium_percent", "Delivered, in Chromium", "%", "more"),
+        ("twice", "Events twice", "", "less"),
     ]),
 }  # fmt: skip
