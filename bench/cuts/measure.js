@@ -7,7 +7,7 @@
 //
 // Clients, as they come: `eventsource` and `socket.io` from npm, in this process; `chromium` and
 // `chromium-socket.io`, in Chromium. They reach the server through a proxy on loopback that resets
-// whatever is connected every so many seconds; the publisher does not. Afterwards nothing is cut
+// whatever is connected, every two seconds; the publisher does not. Afterwards nothing is cut
 // any more, and the client has time to fetch what it missed.
 
 import { existsSync, readFileSync } from "node:fs";

@@ -53,8 +53,9 @@ resumed by anybody: what it sends while the relay is away is lost.
 
 With --end it is about a response that happens once, such as the answer of a language model: the \
 hub is asked whether the topic is new (else the upstream is not asked at all), and the end of the \
-response ends the topic. A response that breaks off leaves the topic open, unless there is a --will. \
-If somebody ends the topic meanwhile, the connection to the upstream is closed: that is Stop.";
+response ends the topic. A response that breaks off leaves the topic open, unless there is a \
+--will. If somebody ends the topic meanwhile, the connection to the upstream is closed: that is \
+Stop.";
 
 pub(super) const RELAY_EXAMPLES: &str = "\
 Examples:
