@@ -40,6 +40,11 @@ pub enum ConfigError {
         /// Maximum value, in bytes.
         bytes_max: usize,
     },
+    /// Two protocols have the same name, or one has the name of a route.
+    FaceName {
+        /// The name.
+        name: &'static str,
+    },
     /// A static file has the path of something that the server answers itself.
     PagePath {
         /// The path.
@@ -118,6 +123,9 @@ impl fmt::Display for ConfigError {
                  configure a key, listen on a loopback address, or say that the hub is open"
             ),
             Self::Zero { name } => write!(f, "{name} must be more than zero"),
+            Self::FaceName { name } => {
+                write!(f, "a protocol needs another name than {name:?}, which is taken")
+            }
             Self::PagePath { path } => {
                 write!(f, "no static file can be at {path}: the hub answers there itself")
             }

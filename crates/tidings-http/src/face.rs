@@ -13,7 +13,7 @@ use crate::state::State;
 ///
 /// Paths of the native API come before those of a face, and these before static files.
 pub trait Face: Debug + Send + Sync + 'static {
-    /// Its name in the metrics: the `route` of its requests.
+    /// Its name in the metrics: the `route` of its requests. No two protocols can have the same.
     fn name(&self) -> &'static str;
 
     /// Whether `path` belongs to this protocol. The answer for a path never changes.

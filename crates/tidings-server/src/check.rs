@@ -1,10 +1,12 @@
 //! Validation of a configuration.
 
+use std::collections::BTreeSet;
+
 use tidings_http::error::ConfigError;
 
 use crate::config::Config;
 use crate::faces;
-use crate::route;
+use crate::{route, routes};
 
 impl Config {
     /// Checks that the hub can start with this configuration.
@@ -23,6 +25,10 @@ impl Config {
                 return Err(ConfigError::Zero { name });
             }
         }
+        let mut names = BTreeSet::new();
+        if let Some(name) = routes::names(&faces).find(|name| !names.insert(*name)) {
+            return Err(ConfigError::FaceName { name });
+        }
         let mut paths = self.pages.iter().flat_map(|set| set.iter()).map(|file| file.path);
         let is_taken = |path: &&'static str| {
             route::Path::find(path).is_some() || faces.iter().any(|face| face.claims(path))
@@ -38,7 +44,13 @@ impl Config {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::pin::Pin;
+    use std::sync::Arc;
     use std::time::Duration;
+
+    use http::request::Parts;
+    use tidings_http::answer::Answer;
+    use tidings_http::{Face, RequestBody, State};
 
     use super::*;
 
@@ -53,6 +65,41 @@ mod tests {
             let file = tidings_web::File { path, content_type: "text/plain", body: "" };
             let config = Config { pages: vec![Box::leak(Box::new([file]))], ..Config::default() };
             assert_eq!(config.check(), Err(ConfigError::PagePath { path }));
+        }
+    }
+
+    #[derive(Debug)]
+    struct Named(&'static str);
+
+    impl Face for Named {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        fn claims(&self, _: &str) -> bool {
+            false
+        }
+
+        fn answer<'a>(
+            &'a self,
+            _: &'a State,
+            _: &'a Parts,
+            _: RequestBody,
+        ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+            unreachable!("it claims no path")
+        }
+    }
+
+    #[test]
+    fn two_protocols_cannot_have_one_name_nor_a_protocol_that_of_a_route() {
+        let config = |names: &[&'static str]| {
+            let faces = names.iter().map(|name| Arc::new(Named(name)) as Arc<dyn Face>);
+            Config { faces: faces.collect(), ..Config::default() }
+        };
+        assert_eq!(config(&["a", "b"]).check(), Ok(()));
+        for names in [&["a", "b", "a"][..], &["/events"], &["page"], &["none"], &["mercure"]] {
+            let name = names.last().copied().unwrap();
+            assert_eq!(config(names).check(), Err(ConfigError::FaceName { name }));
         }
     }
 

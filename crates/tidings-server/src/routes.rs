@@ -39,9 +39,7 @@ pub(crate) struct Routes {
 
 impl Routes {
     pub(crate) fn new(state: Arc<State>, faces: Vec<Arc<dyn Face>>, config: &Config) -> Self {
-        let paths = PATHS.iter().map(|(path, _)| *path);
-        let names = paths.chain(faces.iter().map(|face| face.name())).chain(OTHER_NAMES);
-        let counts = RouteCounts::new(names);
+        let counts = RouteCounts::new(names(&faces));
         let bounds = Bounds {
             wait_max: config.wait_max,
             ingest_pause_max: config.ingest_pause_max,
@@ -167,6 +165,12 @@ enum Target<'a> {
     /// A static file.
     Page,
     Nothing,
+}
+
+/// The names of all targets, in the order of [`Target::number`].
+pub(crate) fn names(faces: &[Arc<dyn Face>]) -> impl Iterator<Item = &'static str> {
+    let paths = PATHS.iter().map(|(path, _)| *path);
+    paths.chain(faces.iter().map(|face| face.name())).chain(OTHER_NAMES)
 }
 
 /// The names of targets without a path of their own, in the order of [`Target::number`].

@@ -5,7 +5,9 @@
 
 use std::env;
 
-use crate::settings::{Given, Layer, Origin, SETTINGS, Table, drop_in};
+use crate::settings::{
+    DROP_IN_VARIABLES, Given, Layer, Origin, SETTINGS, Setting, SettingProblem, Table, drop_in,
+};
 
 /// Variables that are not settings of a hub, each with what it does: for the reference.
 pub(crate) const OTHERS: [(&str, &str); 4] = [
@@ -15,9 +17,19 @@ pub(crate) const OTHERS: [(&str, &str); 4] = [
     ("NO_COLOR", "if it is set to anything, nothing is coloured (no-color.org)"),
 ];
 
-/// The settings of the environment. A variable that is empty counts as not there.
+/// The settings of the environment. An empty variable counts as absent, and one that is not UTF-8
+/// is a problem.
 pub(crate) fn layer() -> Layer {
-    layer_of(SETTINGS, text)
+    let mut layer =
+        layer_of(SETTINGS, |variable| env::var(variable).ok().filter(|value| !value.is_empty()));
+    let variables = SETTINGS.settings().map(Setting::variable);
+    let variables = variables.chain(DROP_IN_VARIABLES.iter().map(|(name, _)| (*name).to_owned()));
+    let is_text =
+        |variable: &String| env::var_os(variable).is_none_or(|value| value.to_str().is_some());
+    layer.problems.extend(variables.filter(|variable| !is_text(variable)).map(|variable| {
+        SettingProblem::at(Origin::Environment(variable), "the value is not UTF-8")
+    }));
+    layer
 }
 
 /// The settings of `table` among the variables that `get` finds.
@@ -33,10 +45,4 @@ pub(crate) fn layer_of(table: Table, get: impl Fn(&str) -> Option<String>) -> La
         layer.values.insert(setting.name, Given { texts, origin: Origin::Environment(variable) });
     }
     layer
-}
-
-/// A value that is not text is not valid for any setting, and is rejected as such.
-fn text(variable: &str) -> Option<String> {
-    let value = env::var_os(variable)?.to_string_lossy().into_owned();
-    (!value.is_empty()).then_some(value)
 }

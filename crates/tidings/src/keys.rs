@@ -1,4 +1,4 @@
-//! Keys and secrets: from where the settings say they are, to the server's configuration.
+//! Keys and secrets: read from the places that the settings name, for the server's configuration.
 
 use std::fs;
 use std::path::Path;
@@ -10,14 +10,14 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{JwtKeyTable, KeyTable, Role, Settings};
 
-/// How to get a secret that is one.
+/// How to make a good secret.
 pub(crate) const SECRET_HINT: &str = "make one: openssl rand -base64 48 > jwt-secret";
 
-/// The secret that signs tokens, from wherever it stands.
+/// The secret that signs tokens, if the settings name one.
 ///
 /// # Errors
 ///
-/// Its file cannot be read, or there are two.
+/// Its file cannot be read, or the settings name two.
 pub(crate) fn jwt_secret(settings: &Settings) -> Result<Option<Vec<u8>>, CliError> {
     match (&settings.hub.jwt_secret.text, &settings.hub.jwt_secret.file) {
         (Some(_), Some(_)) => {
@@ -43,7 +43,7 @@ pub(crate) fn given(args: &SecretArgs) -> Result<Option<Vec<u8>>, CliError> {
 ///
 /// # Errors
 ///
-/// It cannot be had, or is too short.
+/// Its file cannot be read, or it is too short.
 pub(crate) fn of_secret(settings: &Settings) -> Result<Option<JwtKey>, CliError> {
     let Some(secret) = jwt_secret(settings)? else { return Ok(None) };
     JwtKey::hs256(&secret).map(Some).map_err(|error| {
@@ -51,7 +51,7 @@ pub(crate) fn of_secret(settings: &Settings) -> Result<Option<JwtKey>, CliError>
     })
 }
 
-/// A secret that is written out or stands in a file; where both are, the text counts.
+/// A secret as text or in a file; the text takes precedence.
 fn secret(text: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, CliError> {
     match (text, file) {
         (Some(text), _) => Ok(Some(text.as_bytes().to_vec())),
@@ -60,7 +60,7 @@ fn secret(text: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, Cl
     }
 }
 
-/// A secret in a file of its own; the line feed at its end is not part of it.
+/// The secret in a file, without the line feed at the end.
 fn read_secret(path: &Path) -> Result<Vec<u8>, CliError> {
     let mut secret = fs::read(path).map_err(|error| {
         let message = format!("the secret in {} cannot be read", path.display());
@@ -75,14 +75,19 @@ fn read_secret(path: &Path) -> Result<Vec<u8>, CliError> {
     Ok(secret)
 }
 
-/// A key that is sent as it is.
+/// An API key.
 ///
 /// # Errors
 ///
-/// It cannot be had, or is not good enough.
+/// Its file cannot be read or is not UTF-8, or the key is too weak.
 pub(crate) fn api_key(table: &KeyTable) -> Result<ApiKey, CliError> {
-    let text = text(table.key.as_deref(), table.key_file.as_deref())?;
-    let text = String::from_utf8_lossy(&text);
+    let bytes = text(table.key.as_deref(), table.key_file.as_deref())?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let message = format!("{}: the key {:?} is not UTF-8", table.origin, table.name);
+        CliError::new(ExitCode::Configuration, message)
+            .because(error.utf8_error())
+            .hint("an API key is visible ASCII, such as what `openssl rand -base64 24` prints")
+    })?;
     let key = ApiKey::new(&table.name, &text, &table.publish, &table.subscribe);
     let key = key.map_err(|error| {
         let message = format!("{}: the key {:?} is wrong", table.origin, table.name);
@@ -91,11 +96,11 @@ pub(crate) fn api_key(table: &KeyTable) -> Result<ApiKey, CliError> {
     Ok(key.with_limits(table.limits))
 }
 
-/// Puts a key that signs tokens where it belongs in `config`.
+/// Adds a key that signs tokens to `config`: to the hub's keys, those of Mercure, or an issuer's.
 ///
 /// # Errors
 ///
-/// It cannot be had, or is not good enough.
+/// Its file cannot be read, or the key is invalid.
 pub(crate) fn place(config: &mut Config, table: &JwtKeyTable) -> Result<(), CliError> {
     let key = match &table.url {
         Some(url) => JwtKey::at_url(url, Some(&*table.algorithm).filter(|name| !name.is_empty())),
@@ -120,7 +125,7 @@ pub(crate) fn place(config: &mut Config, table: &JwtKeyTable) -> Result<(), CliE
     Ok(())
 }
 
-/// Lets the hub's own keys sign the 1.0 tokens of these issuers too.
+/// Makes the hub's own keys valid for 1.0 tokens of these issuers too.
 pub(crate) fn trust_issuers(config: &mut Config, issuers: &[String]) {
     let own =
         |keys: &Vec<JwtKey>| if keys.is_empty() { &config.http.jwt_keys } else { keys }.clone();

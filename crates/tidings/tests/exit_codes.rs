@@ -84,9 +84,61 @@ fn check_says_what_a_file_means_and_where_each_value_comes_from() {
     assert!(line("retry = \"5s\"").ends_with("# TIDINGS_RETRY"));
     assert!(line("heartbeat = \"15s\"").ends_with("# default"));
     assert!(line("  publish = ").contains("a/*"));
-    assert!(line("keys that are sent: 1; keys that sign tokens: 1").is_ascii());
+    assert!(line("API keys: 1; keys that sign tokens: 1").is_ascii());
     for secret in ["0123456789abcdef", SECRET] {
         assert!(!stdout.contains(secret), "secrets are not shown");
+    }
+}
+
+#[test]
+fn check_shows_everything_about_a_key_but_its_secret() {
+    let folder = Folder::new();
+    folder.file("door.key", "0123456789abcdef\n");
+    let limits = "max-connections = 5\nmax-publish-bytes = \"64KiB\"\nmax-topics = 7\n";
+    let api = "[[keys]]\nname = \"door\"\nkey-file = \"door.key\"\nsubscribe = [\"a/**\"]\n";
+    let signing = "[[jwt-keys]]\nalgorithm = \"HS256\"\nissuer = \"https://login.example\"\n\
+                   role = \"subscriber\"\nkey = \"a secret of at least thirty-two bytes\"\n";
+    let config = folder.file("hub.toml", &format!("{api}{limits}{signing}{limits}{signing}"));
+    let (stdout, stderr, code) = said(tidings().arg("check").arg(config));
+    assert_eq!((stderr.as_str(), code), ("", 0));
+    let tables: Vec<_> = stdout.split("[[").skip(1).collect();
+    let [door, limited, free] = tables[..] else { panic!("three tables in {stdout}") };
+    for line in ["publish = []", "subscribe = [\"a/**\"]", "door.key\""] {
+        assert!(door.contains(line), "{line} in {door}");
+    }
+    for table in [limited, free] {
+        let lines = ["\"HS256\"", "role = \"subscriber\"", "issuer = \"https://login.example\""];
+        assert!(lines.iter().all(|line| table.contains(line)), "{table}");
+    }
+    for (table, values) in [(door, ["5", "65536", "7"]), (free, ["\"unlimited\""; 3])] {
+        let names = ["max-connections", "max-publish-bytes", "max-topics"];
+        for (name, value) in names.iter().zip(values) {
+            assert!(table.contains(&format!("  {name} = {value}\n")), "{name} in {table}");
+        }
+    }
+    assert!(limited.contains("max-topics = 7\n"));
+    assert!(!stdout.contains("0123456789") && !stdout.contains("thirty-two"));
+}
+
+#[cfg(unix)]
+#[test]
+fn bytes_that_are_not_utf_8_are_rejected_and_not_read_as_something_else() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let folder = Folder::new();
+    std::fs::write(folder.path().join("door.key"), b"0123456789abcdef\xff").unwrap();
+    let text = "[[keys]]\nname = \"door\"\nkey-file = \"door.key\"\n";
+    let config = folder.file("hub.toml", text);
+    let (_, stderr, code) = said(tidings().arg("check").arg(config));
+    assert!(stderr.contains(":1:1: the key \"door\" is not UTF-8"), "{stderr}");
+    assert!(stderr.contains("hint: an API key is visible ASCII"), "{stderr}");
+    assert_eq!(code, 3);
+    for variable in ["TIDINGS_JWT_SECRET", "TIDINGS_DATA", "MERCURE_PUBLISHER_JWT_KEY"] {
+        let value = OsStr::from_bytes(b"a secret of thirty-two bytes or more\xff");
+        let (_, stderr, code) = said(tidings().arg("check").env(variable, value));
+        assert!(stderr.contains(&format!("{variable}: the value is not UTF-8")), "{stderr}");
+        assert_eq!(code, 3);
     }
 }
 

@@ -1,8 +1,9 @@
 //! `tidings check`: what a configuration means, or what is wrong with it.
 
+mod keys;
+
 use std::fmt::Write as _;
 
-use tidings_client::ShownUrl;
 use tidings_server::{Config, Tls};
 
 use crate::args::CheckArgs;
@@ -26,7 +27,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::Success)
 }
 
-/// Every value with its origin, and then the sense of it.
+/// Every value with its origin, and then what they mean together.
 fn describe(settings: &Settings, config: &Config) -> String {
     let mut text = String::new();
     let mut line = |line: std::fmt::Arguments<'_>| {
@@ -42,15 +43,9 @@ fn describe(settings: &Settings, config: &Config) -> String {
     for advice in &settings.outdated {
         line(format_args!("outdated: {advice}"));
     }
-    for key in &settings.keys {
-        line(format_args!("[[keys]] {:<35} # {}", format!("{:?}", key.name), key.origin));
-        line(format_args!("  publish = {:?}", key.publish));
-        line(format_args!("  subscribe = {:?}", key.subscribe));
-    }
-    for key in &settings.jwt_keys {
-        let url = key.url.as_ref().map(|url| ShownUrl(url).to_string());
-        let what = url.as_ref().unwrap_or(&key.algorithm);
-        line(format_args!("[[jwt-keys]] {:<31} # {}", format!("{what:?}"), key.origin));
+    let api_keys = settings.keys.iter().flat_map(keys::api_key);
+    for shown in api_keys.chain(settings.jwt_keys.iter().flat_map(keys::jwt_key)) {
+        line(format_args!("{shown}"));
     }
     line(format_args!(""));
     let addresses: Vec<_> = config.http.listen.iter().map(ToString::to_string).collect();
@@ -65,13 +60,13 @@ fn describe(settings: &Settings, config: &Config) -> String {
     line(format_args!("open files: {files}"));
     if !files.is_enough() {
         let limit = files.limit;
-        line(format_args!("with the limit of open files here, {limit}, the hub would not start"));
+        line(format_args!("the hub would not start here: {limit} open files are too few"));
     }
     line(format_args!("{}", access(config)));
     text
 }
 
-/// The settings that stand above all others: where history is kept, and how firmly.
+/// The settings that come first: where history is kept, and how durably.
 const FIRST: [&str; 3] = ["data", "store", "durability"];
 
 fn access(config: &Config) -> String {
@@ -81,8 +76,10 @@ fn access(config: &Config) -> String {
     let signing = of_mercure.sum::<usize>() + config.http.jwt_keys.len();
     let sent = config.http.api_keys.len();
     match (config.http.open, sent + signing) {
-        (true, _) => "everybody may do everything, on any address".to_owned(),
-        (false, 0) => "whoever is on this machine may do everything".to_owned(),
-        (false, _) => format!("keys that are sent: {sent}; keys that sign tokens: {signing}"),
+        (true, _) => "anyone may publish and subscribe to everything, on any address".to_owned(),
+        (false, 0) => {
+            "any program on this machine may publish and subscribe to everything".to_owned()
+        }
+        (false, _) => format!("API keys: {sent}; keys that sign tokens: {signing}"),
     }
 }
