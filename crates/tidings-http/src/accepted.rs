@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use tidings_engine::Rejection;
 use tokio_rustls::TlsAcceptor;
 
-use crate::limiter::Place;
+use crate::concurrency_limit::Permit;
 use crate::quota::Admission;
 use crate::state::State;
 
@@ -18,27 +18,27 @@ pub(crate) struct Accepted {
     /// The port with TLS to which every request is redirected, if any.
     pub(crate) redirect: Option<u16>,
     /// Counts the connection until it is dropped.
-    pub(crate) place: Option<Place>,
+    pub(crate) permit: Option<Permit>,
 }
 
 impl Accepted {
     /// Admits a new connection, or rejects it. Called before any work is done for it.
     pub(crate) fn begin(peer: SocketAddr, state: &State) -> Option<Self> {
         let peer = peer.ip().to_canonical();
-        let entrance = match state.config().trusted_proxies.contains(peer) {
+        let admission = match state.config().trusted_proxies.contains(peer) {
             true => Admission::Open(None),
-            false => state.quotas().enter(peer),
+            false => state.quotas().admit(peer),
         };
-        let (place, excess) = match entrance {
-            Admission::Open(place) => (place, None),
-            Admission::Excess(place) => (Some(place), Some(Rejection::AddressConnections)),
+        let (permit, excess) = match admission {
+            Admission::Open(permit) => (permit, None),
+            Admission::Excess(permit) => (Some(permit), Some(Rejection::AddressConnections)),
             Admission::Shut => {
                 let reason = Rejection::AddressConnections.name();
                 tracing::debug!(%peer, reason, "connection rejected");
                 return None;
             }
         };
-        Some(Self { peer, is_secure: false, excess, redirect: None, place })
+        Some(Self { peer, is_secure: false, excess, redirect: None, permit })
     }
 }
 

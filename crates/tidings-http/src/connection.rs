@@ -188,7 +188,7 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut accepted: Accepted)
 
     let socket = connection.into_parts().io.into_inner();
     match end {
-        End::Taken => slot.hand_over(state.engine(), socket.into_stream(), accepted.place.take()),
+        End::Taken => slot.hand_over(state.engine(), socket.into_stream(), accepted.permit.take()),
         End::SlowHead => {
             let problem = Problem::new(Code::RequestTimeout, "send the head of a request at once");
             Box::pin(refuse(socket.into_stream(), "408 Request Timeout", &problem)).await;

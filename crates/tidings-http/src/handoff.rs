@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tidings_engine::Engine;
 
-use crate::limiter::Place;
+use crate::concurrency_limit::Permit;
 use crate::socket::{Transport, Wire};
 use crate::stream::Stream;
 
@@ -55,12 +55,17 @@ impl Slot {
     }
 
     /// Hands the socket to the engine, with the guard that counts the connection.
-    pub(crate) fn hand_over(&self, engine: &Engine, socket: impl Transport, place: Option<Place>) {
+    pub(crate) fn hand_over(
+        &self,
+        engine: &Engine,
+        socket: impl Transport,
+        permit: Option<Permit>,
+    ) {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(stream) = stream else { return };
         let head = stream.http1_head();
         let Stream { mut pending, options, .. } = *stream;
-        pending.hold(place);
+        pending.hold(permit);
         match socket.into_wire() {
             Ok(Wire::Plain(socket)) => engine.attach_socket(pending, options, head, socket),
             Ok(Wire::Tls(socket, tls)) => {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tidings_engine::{Rejection, TopicShare};
 
-use crate::limiter::{Place, Rates, SHARED, Tally};
+use crate::concurrency_limit::{ConcurrencyLimit, Permit};
+use crate::quota_key::SHARED;
+use crate::rate_limiter::RateLimiter;
 
 /// Limits that all bearers of one key share; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,8 +26,8 @@ pub struct KeyLimits {
 /// The usage of all bearers of one key together, counted against their limits.
 #[derive(Debug)]
 pub struct KeyShare {
-    connections: Option<Arc<Tally>>,
-    publish_bytes: Option<Rates>,
+    connections: Option<Arc<ConcurrencyLimit>>,
+    publish_bytes: Option<RateLimiter>,
     topics: Option<Arc<TopicShare>>,
 }
 
@@ -35,25 +37,25 @@ impl KeyShare {
         let KeyLimits { connections_max, publish_bytes_max, topics_max } = limits;
         (limits != KeyLimits::default()).then(|| {
             Arc::new(Self {
-                connections: connections_max.map(|max| Arc::new(Tally::new(max.get()))),
-                publish_bytes: publish_bytes_max.map(Rates::new),
+                connections: connections_max.map(|max| Arc::new(ConcurrencyLimit::new(max.get()))),
+                publish_bytes: publish_bytes_max.map(RateLimiter::new),
                 topics: topics_max.map(|max| Arc::new(TopicShare::new(max))),
             })
         })
     }
 
-    /// Counts a subscriber or a long poll until the returned place is dropped.
+    /// Counts a subscriber or a long poll until the returned permit is dropped.
     ///
     /// # Errors
     ///
     /// [`Rejection::KeyConnections`] if the limit is reached.
-    pub fn connect(share: Option<&Arc<Self>>) -> Result<Option<Place>, Rejection> {
-        let tally = share.and_then(|share| share.connections.as_ref());
-        Tally::enter_if(tally, Some(SHARED)).ok_or(Rejection::KeyConnections)
+    pub fn connect(share: Option<&Arc<Self>>) -> Result<Option<Permit>, Rejection> {
+        let limit = share.and_then(|share| share.connections.as_ref());
+        ConcurrencyLimit::acquire_if(limit, Some(SHARED)).ok_or(Rejection::KeyConnections)
     }
 
     /// The allowance of bytes.
-    pub(crate) fn publish_bytes(&self) -> Option<&Rates> {
+    pub(crate) fn publish_bytes(&self) -> Option<&RateLimiter> {
         self.publish_bytes.as_ref()
     }
 

@@ -84,8 +84,8 @@ pub async fn open_stream<F: StreamFace>(
     if state.is_leaving() {
         return rejected(Rejection::Draining);
     }
-    let place = match state.quotas().subscribe(parts, token, share) {
-        Ok(place) => place,
+    let permit = match state.quotas().subscribe(parts, token, share) {
+        Ok(permit) => permit,
         Err(reason) => return rejected(reason),
     };
     let mut pending = match state.engine().open(interest, start).await {
@@ -94,7 +94,7 @@ pub async fn open_stream<F: StreamFace>(
         Err(OpenError::Ended) => return Ok(Answer::Response(face.ended(state))),
         Err(error) => return Err(error),
     };
-    pending.hold(place);
+    pending.hold(permit);
     let mut headers = face.headers();
     Ok(match face.begin(state, &pending, &mut headers) {
         Ok(options) => Answer::Stream(Box::new(Stream { pending, options, headers })),

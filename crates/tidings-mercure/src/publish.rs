@@ -40,10 +40,11 @@ pub(crate) async fn publish(
         let text = "the token has no `publish` in its mercure claim";
         return Err(not_granted(dialect, text.into()));
     }
-    let meter = state.quotas().publisher(parts, caller.token, caller.share()).map_err(|wait| {
-        let text = "this is more than may be published; publish less per second";
-        ErrorAnswer::too_many(text, wait)
-    })?;
+    let allowance =
+        state.quotas().publisher(parts, caller.token, caller.share()).map_err(|wait| {
+            let text = "this is more than may be published; publish less per second";
+            ErrorAnswer::too_many(text, wait)
+        })?;
     // The body keeps its room until the event is handed over.
     let (form, _body) = tokio::select! {
         biased;
@@ -51,7 +52,7 @@ pub(crate) async fn publish(
         expired = caller.expired() => Err(expired),
     }?;
     let drafts = vec![draft(state, site, &caller, &form)?];
-    meter.charge(&drafts);
+    allowance.charge(&drafts);
 
     let appended = state.publish(caller.share(), drafts).await.map_err(|error| match error {
         PublishError::Stopping => {

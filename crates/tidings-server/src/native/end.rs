@@ -44,7 +44,7 @@ pub(crate) async fn end(
         }
     };
     let drafts = vec![last];
-    request.meter.charge(&drafts);
+    request.allowance.charge(&drafts);
     let appended = append(&request, &topic, drafts).await?;
     Ok(Answer::Response(answer::json(acknowledgement(&[appended]))))
 }

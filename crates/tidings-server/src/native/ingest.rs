@@ -143,7 +143,7 @@ async fn whole(
     }
     drafts.extend(publication.end());
     if !drafts.is_empty() {
-        request.meter.charge(&drafts);
+        request.allowance.charge(&drafts);
         let appended = request.context.state.publish_whole(&events, drafts).await;
         let appended = appended.map_err(|error| place::not_published(&error, &places))?;
         // What ends the topic has no place in the body, and is not counted.

@@ -33,7 +33,7 @@ pub(super) async fn publish(
     }
 
     let mut drafts = vec![draft];
-    request.meter.charge(&drafts);
+    request.allowance.charge(&drafts);
     drafts.extend(will.as_ref().map(OpenWill::crossed_out));
     let appended = match terms.begins {
         false => state.publish(request.context.caller.share(), drafts).await,

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use http::header;
 use tidings_engine::Engine;
+use tidings_http::allowance::Allowance;
 use tidings_http::body::RequestBody;
-use tidings_http::meter::Meter;
 use tidings_http::problem::{Code, Problem};
 use tidings_http::quota;
 use tidings_http::whole_body::WholeBody;
@@ -17,7 +17,7 @@ pub(super) struct PublishRequest<'a> {
     /// The topic in the path; the caller may publish to it.
     pub(super) topic: Option<Topic>,
     /// The caller's allowance of events and bytes.
-    pub(super) meter: Meter<'a>,
+    pub(super) allowance: Allowance<'a>,
 }
 
 impl<'a> PublishRequest<'a> {
@@ -29,9 +29,9 @@ impl<'a> PublishRequest<'a> {
     pub(super) fn new(context: RequestContext<'a>, topic: Option<Topic>) -> Result<Self, Problem> {
         let caller = &context.caller;
         let quotas = context.state.quotas();
-        let meter = quotas.publisher(context.parts, caller.token(), caller.share());
-        let meter = meter.map_err(too_many)?;
-        Ok(Self { context, topic, meter })
+        let allowance = quotas.publisher(context.parts, caller.token(), caller.share());
+        let allowance = allowance.map_err(too_many)?;
+        Ok(Self { context, topic, allowance })
     }
 
     /// The engine, in which new topics count towards the caller's share.

@@ -119,7 +119,7 @@ impl RunTerms<'_> {
         let mut drafter = Drafter::new(request.context.state.engine().epoch());
         let data = data.as_ref().into();
         let draft = drafter.draft(topic.clone(), event_type.as_deref(), None, None, data)?;
-        request.meter.charge(std::slice::from_ref(&draft));
+        request.allowance.charge(std::slice::from_ref(&draft));
         let Draft { topic, event_type, data, .. } = draft;
         let will = LastWill { topic, event_type, data, patience: *lost };
         let left = request.engine().leave_will(will).await;

@@ -138,7 +138,7 @@ impl<'a, S: Source> Flow<'a, S> {
         }
         let bytes = std::mem::take(&mut self.gathered_bytes);
         let batch = std::mem::take(&mut self.gathered);
-        let wait = self.request.meter.charge(&batch);
+        let wait = self.request.allowance.charge(&batch);
         self.pause = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
         // The next batch will probably be about as long.
         self.gathered.reserve(batch.len());
@@ -205,9 +205,9 @@ impl<'a, S: Source> Flow<'a, S> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        let meter = &self.request.meter;
-        self.gathered.len() >= INGEST_BATCH_EVENTS_MAX.min(meter.events_max())
-            || self.gathered_bytes >= INGEST_BATCH_BYTES_MAX.min(meter.bytes_max())
+        let allowance = &self.request.allowance;
+        self.gathered.len() >= INGEST_BATCH_EVENTS_MAX.min(allowance.events_max())
+            || self.gathered_bytes >= INGEST_BATCH_BYTES_MAX.min(allowance.bytes_max())
     }
 
     pub(super) fn can_gather(&self) -> bool {

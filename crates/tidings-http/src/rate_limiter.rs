@@ -1,75 +1,22 @@
-//! Limits on how many of something a client has at once, and on its rate.
-//!
-//! Memory is bounded: a [`Tally`] has an entry for each key that holds something now, and [`Rates`]
-//! one for each that was charged in the last second, up to [`RATES_MAX`].
+//! A limit on the rate of something, for each client.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits::RATES_MAX;
-use crate::quota_key::Key;
-
-/// How many of something each key has now, up to a maximum.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    pub(crate) max: u32,
-    counts: Mutex<HashMap<Key, u32>>,
-}
-
-/// One of the things that a [`Tally`] counts, until it is dropped.
-#[derive(Debug)]
-pub struct Place {
-    tally: Arc<Tally>,
-    key: Key,
-}
-
-impl Tally {
-    pub(crate) fn new(max: u32) -> Self {
-        Self { max, counts: Mutex::default() }
-    }
-
-    /// Counts one more for `key`, unless it has the maximum plus `more` already; returns how many
-    /// it then has.
-    pub(crate) fn enter(self: &Arc<Self>, key: Key, more: u32) -> Option<(Place, u32)> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(key).or_insert(0);
-        if *count >= self.max.saturating_add(more) {
-            return None;
-        }
-        *count += 1;
-        Some((Place { tally: Arc::clone(self), key }, *count))
-    }
-
-    /// The same where there may be no limit or no known key. `None` if the limit is reached.
-    pub(crate) fn enter_if(tally: Option<&Arc<Self>>, key: Option<Key>) -> Option<Option<Place>> {
-        match tally.zip(key) {
-            Some((tally, key)) => tally.enter(key, 0).map(|(place, _)| Some(place)),
-            None => Some(None),
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.tally.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.key);
-            }
-        }
-    }
-}
+use crate::quota_key::{Key, SHARED};
 
 /// An allowance of events or bytes for each key, which refills at a steady rate up to one second's
 /// worth.
 ///
-/// By the generic cell rate algorithm (ITU-T I.371): one number per publisher, the moment at which
-/// its allowance would be full again. It may be overdrawn by one request; the next waits for it.
+/// By the generic cell rate algorithm (ITU-T I.371): one number per key, the moment at which its
+/// allowance would be full again. One request may overdraw it; the next waits until that is paid
+/// back. Memory is bounded: there is an entry for each key that was charged in the last second, up
+/// to [`RATES_MAX`].
 #[derive(Debug)]
-pub(crate) struct Rates {
+pub(crate) struct RateLimiter {
     per_second: u64,
     started: Instant,
     table: Mutex<Table>,
@@ -84,10 +31,7 @@ struct Table {
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// The key of publishers that are unknown, or came when the table was full.
-pub(crate) const SHARED: Key = 0;
-
-impl Rates {
+impl RateLimiter {
     pub(crate) fn new(per_second: impl Into<NonZeroU64>) -> Self {
         let per_second = per_second.into().get();
         Self { per_second, started: Instant::now(), table: Mutex::default() }
@@ -98,14 +42,14 @@ impl Rates {
         usize::try_from(self.per_second).unwrap_or(usize::MAX)
     }
 
-    /// Takes `count` from the allowance of `key` now. Returns how long until there is room for one
+    /// Takes `count` from the allowance of `key` now. Returns the time until there is room for one
     /// more.
     pub(crate) fn charge_now(&self, key: Key, count: usize) -> Duration {
         self.charge(key, count, self.started.elapsed().as_nanos().try_into().unwrap_or(u64::MAX))
     }
 
-    /// Takes `count` from the allowance of `key` at `now_ns`. Returns how long until there is room
-    /// for one more.
+    /// Takes `count` from the allowance of `key` at `now_ns`. Returns the time until there is
+    /// room for one more.
     fn charge(&self, key: Key, count: usize, now_ns: u64) -> Duration {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let Table { full_at_ns: moments, swept_at_ns } = &mut *table;
@@ -139,23 +83,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_given_up_to_the_bound_and_given_back() {
-        let tally = Arc::new(Tally::new(2));
-        let first = tally.enter(7, 0).unwrap();
-        let second = tally.enter(7, 0).unwrap();
-        assert_eq!((first.1, second.1), (1, 2));
-        assert!(tally.enter(7, 0).is_none());
-        assert!(tally.enter(8, 0).is_some(), "another key is not affected");
-        assert_eq!(tally.enter(7, 1).map(|(_, count)| count), Some(3));
-        drop(first);
-        assert!(tally.enter(7, 0).is_some());
-        drop(second);
-        assert!(tally.counts.lock().unwrap().is_empty(), "a key that holds nothing is forgotten");
-    }
-
-    #[test]
     fn a_second_s_worth_may_come_at_once_and_then_the_rate() {
-        let rates = Rates::new(NonZeroU32::new(10).unwrap());
+        let rates = RateLimiter::new(NonZeroU32::new(10).unwrap());
         let admitted = |now_ns| {
             std::iter::from_fn(|| {
                 rates.charge(1, 0, now_ns).is_zero().then(|| rates.charge(1, 1, now_ns))
@@ -171,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_rate_of_more_than_one_in_a_nanosecond_is_kept_to() {
-        let rates = Rates::new(NonZeroU64::new(4_000_000_000).unwrap());
+        let rates = RateLimiter::new(NonZeroU64::new(4_000_000_000).unwrap());
         assert!(rates.charge(1, 4_000_000_000, 0).is_zero(), "the next one is due at once");
         assert_eq!(rates.charge(1, 4_000_000_000, 0), Duration::from_secs(1));
         assert!(rates.charge(1, usize::MAX, SECOND_NS) > Duration::from_secs(1_000_000_000));
@@ -179,7 +108,7 @@ mod tests {
 
     #[test]
     fn an_allowance_that_a_batch_has_overdrawn_is_paid_back() {
-        let rates = Rates::new(NonZeroU32::new(10).unwrap());
+        let rates = RateLimiter::new(NonZeroU32::new(10).unwrap());
         assert_eq!(rates.charge(1, 30, 0), Duration::from_millis(2100));
         assert!(rates.charge(2, 0, 0).is_zero(), "another key is not affected");
         assert!(!rates.charge(1, 0, 2 * SECOND_NS).is_zero());
@@ -188,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_rate_of_one_lets_one_in_each_second() {
-        let rates = Rates::new(NonZeroU32::new(1).unwrap());
+        let rates = RateLimiter::new(NonZeroU32::new(1).unwrap());
         assert!(rates.charge(1, 0, 0).is_zero());
         assert_eq!(rates.charge(1, 1, 0), Duration::from_secs(1));
         assert!(rates.charge(1, 0, SECOND_NS).is_zero());
@@ -196,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_table_of_rates_does_not_grow_forever() {
-        let rates = Rates::new(NonZeroU32::new(1).unwrap());
+        let rates = RateLimiter::new(NonZeroU32::new(1).unwrap());
         for key in 1..=2 * RATES_MAX as u64 {
             rates.charge(key, 1, 0);
         }

@@ -6,22 +6,25 @@ use std::time::Duration;
 use tidings_hub::Draft;
 
 use crate::key_share::KeyShare;
-use crate::limiter::{Rates, SHARED};
-use crate::quota_key::Key;
+use crate::quota_key::{Key, SHARED};
+use crate::rate_limiter::RateLimiter;
 
 /// One publisher's allowance: events of its token or address, bytes of its key.
 #[derive(Debug)]
-pub struct Meter<'a> {
-    events: Option<(&'a Rates, Key)>,
+pub struct Allowance<'a> {
+    events: Option<(&'a RateLimiter, Key)>,
     share: Option<Arc<KeyShare>>,
 }
 
-impl<'a> Meter<'a> {
-    pub(crate) fn new(events: Option<(&'a Rates, Key)>, share: Option<Arc<KeyShare>>) -> Self {
+impl<'a> Allowance<'a> {
+    pub(crate) fn new(
+        events: Option<(&'a RateLimiter, Key)>,
+        share: Option<Arc<KeyShare>>,
+    ) -> Self {
         Self { events, share }
     }
 
-    /// Takes `drafts` from the allowance. Returns how long to wait before the next one.
+    /// Takes `drafts` from the allowance. Returns the time to wait before the next one.
     pub fn charge(&self, drafts: &[Draft]) -> Duration {
         let events = self.events.map(|(rates, key)| rates.charge_now(key, drafts.len()));
         let bytes = self.bytes().map(|rates| {
@@ -38,10 +41,10 @@ impl<'a> Meter<'a> {
 
     /// The same for bytes.
     pub fn bytes_max(&self) -> usize {
-        self.bytes().map_or(usize::MAX, Rates::per_second)
+        self.bytes().map_or(usize::MAX, RateLimiter::per_second)
     }
 
-    fn bytes(&self) -> Option<&Rates> {
+    fn bytes(&self) -> Option<&RateLimiter> {
         self.share.as_ref().and_then(|share| share.publish_bytes())
     }
 }
