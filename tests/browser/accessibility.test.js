@@ -10,6 +10,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 
 const PAGES = [
   "/",
+  "/docs/api",
   "/demo/",
   ...[
     "counter",

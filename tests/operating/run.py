@@ -5,6 +5,7 @@ import time
 import traceback
 
 import world
+import kubernetes_files  # noqa: F401
 import packages  # noqa: F401
 import proxies  # noqa: F401
 import restarts  # noqa: F401

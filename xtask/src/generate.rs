@@ -1,9 +1,10 @@
 //! Generates the default file and the reference pages in `docs/reference` from the built program's
-//! own output.
+//! own output, and the page of the API from its description.
 
 use std::fs;
 use std::process::Command;
 
+use crate::api_page;
 use crate::reference;
 use crate::tree;
 
@@ -66,6 +67,7 @@ fn pages() -> Result<Vec<(&'static str, String)>, String> {
         ("docs/reference/configuration.md", settings),
         ("docs/reference/environment.md", environment),
         ("docs/reference/http.md", reference::http(&openapi, NOTE)),
+        ("crates/tidings-web/assets/docs/api.html", api_page::page(&openapi)),
     ])
 }
 

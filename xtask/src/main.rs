@@ -1,8 +1,10 @@
 //! Chores of the repository: `cargo xtask tidy`, `cargo xtask generate`.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // prints its results
 
+mod api_page;
 mod generate;
 mod reference;
+mod site;
 mod tidy;
 mod tree;
 
@@ -14,7 +16,8 @@ cargo xtask tidy              what a reader would stumble over: long files, wide
                               room, dead links
 cargo xtask generate          write the default file and the reference pages, from the built
                               program
-cargo xtask generate --check  say whether they are as they would be written";
+cargo xtask generate --check  say whether they are as they would be written
+cargo xtask site MDBOOK       build the documentation as a site in target/site/html, with this mdBook";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["generate"] => generate::run(false),
         ["generate", "--check"] => generate::run(true),
+        ["site", mdbook] => site::run(mdbook),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -6,19 +6,47 @@ use serde_json::Value;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
+/// A request of the API.
+pub(crate) struct Operation<'a> {
+    /// `GET /topics`.
+    pub(crate) name: String,
+    pub(crate) path: &'a str,
+    /// What all requests of the path have in common.
+    item: &'a Value,
+    pub(crate) value: &'a Value,
+}
+
+impl<'a> Operation<'a> {
+    /// Its parameters, with those of its path.
+    pub(crate) fn parameters(&self, api: &'a Value) -> Vec<&'a Value> {
+        let lists = [&self.item["parameters"], &self.value["parameters"]];
+        let all = lists.into_iter().filter_map(Value::as_array).flatten();
+        all.map(|parameter| resolve(api, parameter)).collect()
+    }
+}
+
+/// All requests, in the order of the description.
+pub(crate) fn operations(api: &Value) -> Vec<Operation<'_>> {
+    let mut operations = Vec::new();
+    for (path, item) in entries(&api["paths"]) {
+        for method in METHODS {
+            if let Some(value) = item.get(method) {
+                let name = format!("{} {path}", method.to_ascii_uppercase());
+                operations.push(Operation { name, path, item, value });
+            }
+        }
+    }
+    operations
+}
+
 /// A section for each request: its purpose, parameters, body and responses.
 pub(crate) fn http(api: &Value, note: &str) -> String {
     let mut page = format!(
         "# The HTTP API\n\n{note}\n\n{} The same for programs: `/openapi.json` of a running hub.\n",
         text(&api["info"]["description"])
     );
-    for (path, item) in entries(&api["paths"]) {
-        for method in METHODS {
-            if let Some(operation) = item.get(method) {
-                let name = format!("{} {path}", method.to_ascii_uppercase());
-                section(&mut page, api, &name, item, operation);
-            }
-        }
+    for operation in operations(api) {
+        section(&mut page, api, &operation);
     }
     page.push_str("\n## Problems\n\nErrors are problem details (RFC 9457), with these codes:\n\n");
     let codes = &api["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
@@ -28,19 +56,18 @@ pub(crate) fn http(api: &Value, note: &str) -> String {
     page
 }
 
-fn section(page: &mut String, api: &Value, name: &str, item: &Value, operation: &Value) {
+fn section(page: &mut String, api: &Value, operation: &Operation<'_>) {
+    let (name, parameters) = (&operation.name, operation.parameters(api));
+    let operation = operation.value;
     line(page, format_args!("\n## `{name}`\n\n{}.", text(&operation["summary"])));
     let description = text(&operation["description"]);
     if !description.is_empty() {
         line(page, format_args!("{description}"));
     }
-    let lists = [&item["parameters"], &operation["parameters"]];
-    let parameters: Vec<_> = lists.iter().filter_map(|list| list.as_array()).flatten().collect();
     if !parameters.is_empty() {
         line(page, format_args!("\n| Parameter | In | Meaning |\n|---|---|---|"));
     }
     for parameter in parameters {
-        let parameter = resolve(api, parameter);
         let (name, place) = (text(&parameter["name"]), text(&parameter["in"]));
         let meaning = text(&parameter["description"]).replace('|', "\\|");
         let bounds = bounds(&parameter["schema"]);
@@ -61,7 +88,7 @@ fn section(page: &mut String, api: &Value, name: &str, item: &Value, operation: 
     }
 }
 
-fn bounds(schema: &Value) -> String {
+pub(crate) fn bounds(schema: &Value) -> String {
     let bound = |name: &str, word: &str| {
         schema.get(name).map_or(String::new(), |value| format!(" {word} {value}."))
     };
@@ -69,16 +96,16 @@ fn bounds(schema: &Value) -> String {
 }
 
 /// The target of a `$ref`.
-fn resolve<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
+pub(crate) fn resolve<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
     let reference = value["$ref"].as_str().and_then(|text| text.strip_prefix('#'));
     reference.and_then(|pointer| api.pointer(pointer)).unwrap_or(value)
 }
 
-fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
+pub(crate) fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
     value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 

@@ -2,10 +2,11 @@
 
 mod arrows;
 mod circles;
+mod contents;
 mod decisions;
 mod header_names;
 mod idioms;
-mod links;
+pub(crate) mod links;
 mod modules;
 mod widths;
 mod words;
@@ -23,6 +24,7 @@ pub(crate) fn run() -> Vec<String> {
     problems.extend(header_names::check(&files));
     problems.extend(idioms::check(&files));
     problems.extend(links::check(&files));
+    problems.extend(contents::check(&files));
     problems.extend(decisions::check(&files));
     if problems.is_empty() {
         println!("tidy: {} files, nothing to say", files.len());

@@ -18,9 +18,9 @@ use crate::template::Template;
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = EXAMPLES)]
 pub struct BenchArgs {
-    /// Where to subscribe
-    #[arg(long, default_value = "http://127.0.0.1:3000/events/{topic}", value_name = "URL")]
-    pub url: String,
+    /// Where to subscribe [default: /events/{topic} at TIDINGS_URL, or at http://127.0.0.1:3000]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// Additional header of a subscribe request, or @FILE for those in a file; may be repeated
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     pub headers: Vec<String>,
@@ -111,6 +111,9 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
+/// A hub on this machine.
+const URL: &str = "http://127.0.0.1:3000/events/{topic}";
+
 const EXAMPLES: &str = "\
 Examples:
   A hub on this machine, 10,000 subscribers, 10 events a second:
@@ -140,7 +143,7 @@ impl BenchArgs {
     ///
     /// [`PlanError`].
     pub fn plan(&self) -> Result<Plan, PlanError> {
-        let subscribe = Target::parse(&self.url)?;
+        let subscribe = Target::parse(self.url())?;
         let loopback = subscribe.address.ip().is_loopback();
         let source_addresses = self.source_addresses.unwrap_or_else(|| {
             if loopback { Plan::source_addresses_needed(self.subscribers) } else { 0 }
@@ -169,6 +172,10 @@ impl BenchArgs {
         Ok(plan)
     }
 
+    fn url(&self) -> &str {
+        self.url.as_deref().unwrap_or(URL)
+    }
+
     fn publish(&self) -> Result<Option<Publish>, PlanError> {
         let rate = match self.rate.as_str() {
             "max" => None,
@@ -182,7 +189,7 @@ impl BenchArgs {
             },
         };
         Ok(Some(Publish {
-            target: Target::parse(self.publish_url.as_ref().unwrap_or(&self.url))?,
+            target: Target::parse(self.publish_url.as_deref().unwrap_or(self.url()))?,
             method: self.publish_method.clone(),
             headers: header_lines::read(&self.publish_headers)?,
             body: Template::new(&self.publish_body),

@@ -3,6 +3,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::shared::DeadEnd;
+
 /// Why the arguments are not a valid plan.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -40,6 +42,16 @@ pub enum PlanError {
 pub enum RunError {
     /// The system could not provide a thread, a socket or a poller.
     Resources(io::Error),
+    /// Nobody listens at the server's address.
+    Unreached {
+        /// The address and what the system said.
+        why: String,
+    },
+    /// The server rejects the requests, and would reject them again.
+    Rejected {
+        /// The request and the answer.
+        why: String,
+    },
     /// Not all subscribers were connected in time.
     NotConnected {
         /// Number that were connected.
@@ -73,6 +85,8 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resources(_) => f.write_str("the system provided no thread, socket or poller"),
+            Self::Unreached { why } => write!(f, "nobody listens there: {why}"),
+            Self::Rejected { why } => write!(f, "the server cannot be measured: {why}"),
             Self::NotConnected { connected, wanted, waited, last } => {
                 write!(f, "{connected} of {wanted} subscribers connected within {waited:?}")?;
                 match last {
@@ -90,7 +104,16 @@ impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Resources(error) => Some(error),
-            Self::NotConnected { .. } => None,
+            Self::Unreached { .. } | Self::Rejected { .. } | Self::NotConnected { .. } => None,
+        }
+    }
+}
+
+impl From<DeadEnd> for RunError {
+    fn from(dead_end: DeadEnd) -> Self {
+        match dead_end {
+            DeadEnd::Unreached(why) => Self::Unreached { why },
+            DeadEnd::Rejected(why) => Self::Rejected { why },
         }
     }
 }

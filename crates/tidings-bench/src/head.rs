@@ -12,6 +12,8 @@ pub(crate) struct Head {
     pub(crate) body: Body,
     /// Whether the connection ends with this response.
     pub(crate) close: bool,
+    /// The media type without parameters, in lower case.
+    pub(crate) media_type: String,
     /// `Tidings-Resume`, where the server is ours.
     pub(crate) resume: Option<Resume>,
 }
@@ -42,7 +44,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Head> {
         .parse_response(&mut response, bytes)
         .ok()?;
     let (status, is_http_10) = (response.code?, response.version? == 0);
-    let mut head = Head { status, body: Body::UntilClose, close: is_http_10, resume: None };
+    let mut head = Head {
+        status,
+        body: Body::UntilClose,
+        close: is_http_10,
+        media_type: String::new(),
+        resume: None,
+    };
     let (mut chunked, mut length) = (false, None);
     for field in response.headers.iter() {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
@@ -54,6 +62,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Head> {
             length = Some(value.parse().ok()?);
         } else if is("connection") {
             head.close = value.eq_ignore_ascii_case("close");
+        } else if is("content-type") {
+            let essence = value.split(';').next().unwrap_or_default();
+            head.media_type = essence.trim().to_ascii_lowercase();
         } else if is("tidings-resume") {
             head.resume = match value {
                 "live" => Some(Resume::Live),

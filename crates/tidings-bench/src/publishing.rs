@@ -17,7 +17,7 @@ use crate::limits::{POLL_EVENTS, READ_BYTES, REFUSED_WAIT, TICK, UNKNOWN_MAX};
 use crate::payload::{self, Header};
 use crate::plan::{Plan, Publish};
 use crate::publisher::{Flight, Publisher};
-use crate::shared::Shared;
+use crate::shared::{DeadEnd, Shared};
 use crate::template::Values;
 
 /// The thread that publishes, over all its connections.
@@ -183,7 +183,8 @@ impl Publishing {
             let stream = self.publishers[index].connected(stream);
             self.poll.registry().register(stream, Token(index), interest)
         });
-        if made.is_err() {
+        if let Err(error) = &made {
+            self.not_connected(error);
             self.disconnect(index);
         }
         made.is_ok()
@@ -248,6 +249,10 @@ impl Publishing {
             if !(200..300).contains(&answer.status) {
                 tally.refused_status = Some(answer.status);
                 refused.push(answer.flight);
+                if shared.published.load(Ordering::Relaxed) == 0 {
+                    let request = "the first publish";
+                    shared.give_up(DeadEnd::of_status(request, answer.status));
+                }
                 return;
             }
             shared.published.fetch_add(answer.flight.events, Ordering::Relaxed);
@@ -259,8 +264,16 @@ impl Publishing {
         });
         let flushed = publisher.flush();
         refused.into_iter().for_each(|flight| self.unknown(index, flight));
-        if read.and(flushed).is_err() {
+        if let Err(error) = read.and(flushed) {
+            self.not_connected(&error);
             self.disconnect(index);
+        }
+    }
+
+    /// Ends a run in which nothing could be published yet, if nobody listens there.
+    fn not_connected(&self, error: &io::Error) {
+        if self.shared.published.load(Ordering::Relaxed) == 0 {
+            self.shared.give_up(DeadEnd::of_connect(self.publish.target.address, error));
         }
     }
 

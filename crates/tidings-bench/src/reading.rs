@@ -13,8 +13,9 @@ use crate::judge::Verdict;
 use crate::latency::Latency;
 use crate::limits::{POLL_EVENTS, READ_BYTES, REFUSED_WAIT, RETRY_DEFAULT, TICK};
 use crate::plan::Plan;
-use crate::shared::Shared;
-use crate::subscriber::{Life, Progress, Subscriber};
+use crate::shared::{DeadEnd, Shared};
+use crate::subscriber::{EVENT_STREAM, Life, Progress, Subscriber};
+use crate::template::Values;
 
 /// A thread's share of the subscribers: opens, reads and reconnects them.
 ///
@@ -124,6 +125,7 @@ impl Reader {
                 .connect(&self.plan, self.shared.clock.now_ns())
                 .and_then(|stream| self.poll.registry().register(stream, Token(index), interest));
             if let Err(error) = begun {
+                self.not_connected(&error);
                 self.failed(index, || format!("connect: {error}"));
             }
         }
@@ -137,7 +139,10 @@ impl Reader {
             match subscriber.ask(&self.plan, &topic) {
                 Ok(true) if subscriber.stalled => return self.stalled(index),
                 Ok(_) => {}
-                Err(error) => return self.failed(index, || format!("connect: {error}")),
+                Err(error) => {
+                    self.not_connected(&error);
+                    return self.failed(index, || format!("connect: {error}"));
+                }
             }
         }
         loop {
@@ -202,7 +207,8 @@ impl Reader {
             }
             Progress::Refused(Some(head)) if head.status == 204 => self.told_to_stay_away(index),
             Progress::Refused(head) => {
-                let status = head.map_or(0, |head| head.status);
+                let status = head.as_ref().map_or(0, |head| head.status);
+                self.rejected(index, head.as_ref());
                 self.failed(index, || format!("subscribe: status {status}"));
             }
             Progress::Ended(head) => {
@@ -253,8 +259,49 @@ impl Reader {
         self.due.push(Reverse((self.shared.clock.now_ns() + nanos(REFUSED_WAIT), index)));
     }
 
+    /// Ends a run that has not begun, if nobody listens there. Later, the server may be restarting.
+    fn not_connected(&self, error: &io::Error) {
+        if !self.shared.any_connected() {
+            self.shared.give_up(DeadEnd::of_connect(self.plan.subscribe.address, error));
+        }
+    }
+
+    /// Ends a run that has not begun, if this answer to a subscriber will not change.
+    fn rejected(&self, index: usize, head: Option<&Head>) {
+        let request = self.request(index);
+        self.give_up(match head {
+            None => Some(DeadEnd::Rejected(format!("the answer to {request} is not HTTP/1.1"))),
+            Some(head) if head.status == 200 => {
+                let found = match head.media_type.as_str() {
+                    "" => "no content type",
+                    media_type => media_type,
+                };
+                let why = format!("the answer to {request} has {found}, not {EVENT_STREAM}");
+                Some(DeadEnd::Rejected(why))
+            }
+            Some(head) => DeadEnd::of_status(&request, head.status),
+        });
+    }
+
+    /// Ends the run unless it has begun.
+    fn give_up(&self, why: Option<DeadEnd>) {
+        if !self.shared.all_connected.load(Ordering::Relaxed) {
+            self.shared.give_up(why);
+        }
+    }
+
+    fn request(&self, index: usize) -> String {
+        let topic = self.plan.topic_name(self.subscribers[index].topic);
+        let values = Values { topic: &topic, number: index, ..Values::default() };
+        let mut path = Vec::new();
+        self.plan.subscribe.path.fill(&values, &mut path);
+        format!("GET {}", String::from_utf8_lossy(&path))
+    }
+
     /// Handles 204, after which an `EventSource` does not reconnect.
     fn told_to_stay_away(&mut self, index: usize) {
+        let why = format!("{} is answered with 204: the stream has ended", self.request(index));
+        self.give_up(Some(DeadEnd::Rejected(why)));
         self.opening -= 1;
         self.tally.ended += 1;
         drop(self.subscribers[index].disconnect());
@@ -277,6 +324,8 @@ impl Reader {
             self.due.push(Reverse((now_ns + nanos(wait), index)));
         } else {
             subscriber.life = Life::Over;
+            let why = "a stream ended before all subscribers were connected; see --reconnect";
+            self.give_up(Some(DeadEnd::Rejected(why.to_owned())));
         }
     }
 }

@@ -104,10 +104,11 @@ fn measure(
                 last: shared.last_failure(),
             });
         }
-        watch.sleep("connecting", TICK / 10);
+        watch.sleep("connecting", TICK / 10)?;
     }
     let connected = connected();
-    watch.sleep("settling", plan.settle);
+    shared.all_connected.store(true, Ordering::Relaxed);
+    watch.sleep("settling", plan.settle)?;
     let idle = process::sample(&plan.pids);
 
     let start_ns = shared.clock.now_ns() + nanos(Duration::from_millis(5));
@@ -122,9 +123,9 @@ fn measure(
         }
         None => None,
     };
-    watch.sleep_until("warming up", from_ns);
+    watch.sleep_until("warming up", from_ns)?;
     let (from, own_from) = (process::sample(&plan.pids), process::own_cpu());
-    watch.sleep_until("measuring", to_ns);
+    watch.sleep_until("measuring", to_ns)?;
     let (to, own_to) = (process::sample(&plan.pids), process::own_cpu());
 
     shared.stop_publishing.store(true, Ordering::Relaxed);
@@ -259,16 +260,22 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    fn sleep(&mut self, doing: &str, time: Duration) {
-        self.sleep_until(doing, self.shared.clock.now_ns() + nanos(time));
+    fn sleep(&mut self, doing: &str, time: Duration) -> Result<(), RunError> {
+        self.sleep_until(doing, self.shared.clock.now_ns() + nanos(time))
     }
 
-    fn sleep_until(&mut self, doing: &str, ns: u64) {
+    /// Waits; an error at once if there is nothing to wait for.
+    fn sleep_until(&mut self, doing: &str, ns: u64) -> Result<(), RunError> {
         loop {
+            if let Some(dead_end) = self.shared.dead_end() {
+                // The publisher's thread may be running; it ends by itself.
+                self.shared.stop_publishing.store(true, Ordering::Relaxed);
+                return Err(dead_end.into());
+            }
             self.speak(doing);
             let left = self.shared.clock.until(ns);
             if left.is_zero() {
-                return;
+                return Ok(());
             }
             thread::sleep(left.min(TICK));
         }
@@ -281,7 +288,8 @@ impl Watch<'_> {
         let mut last_ns = self.shared.clock.now_ns();
         let mut seen = received(self);
         while seen < expected && self.shared.clock.now_ns() < last_ns + nanos(plan.grace) {
-            self.sleep("draining", Duration::from_millis(1));
+            self.speak("draining");
+            thread::sleep(Duration::from_millis(1));
             let now = received(self);
             if now > seen {
                 seen = now;

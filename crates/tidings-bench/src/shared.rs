@@ -1,3 +1,5 @@
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -24,6 +26,38 @@ pub(crate) struct Shared {
     pub(crate) published: AtomicU64,
     /// Message of the last failure.
     last_failure: Mutex<Option<String>>,
+    /// Whether all subscribers have been connected. What fails later is part of the measurement.
+    pub(crate) all_connected: AtomicBool,
+    /// Why waiting any longer would change nothing.
+    dead_end: Mutex<Option<DeadEnd>>,
+}
+
+/// Why a run cannot begin. The first reason counts.
+#[derive(Clone, Debug)]
+pub(crate) enum DeadEnd {
+    /// Nobody listens at the address.
+    Unreached(String),
+    /// The server's answer will not change.
+    Rejected(String),
+}
+
+impl DeadEnd {
+    /// A connection that could not be made, if trying again at once would fail again.
+    pub(crate) fn of_connect(address: SocketAddr, error: &io::Error) -> Option<Self> {
+        let lasts = matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable
+        );
+        lasts.then(|| Self::Unreached(format!("{address}: {error}")))
+    }
+
+    /// An answer with this status, if the next request would get it again.
+    pub(crate) fn of_status(request: &str, status: u16) -> Option<Self> {
+        let passes = matches!(status, 408 | 425 | 429 | 500..);
+        (!passes).then(|| Self::Rejected(format!("{request} is answered with {status}")))
+    }
 }
 
 impl Shared {
@@ -39,6 +73,8 @@ impl Shared {
             received: AtomicU64::new(0),
             published: AtomicU64::new(0),
             last_failure: Mutex::new(None),
+            all_connected: AtomicBool::new(false),
+            dead_end: Mutex::new(None),
         }
     }
 
@@ -61,6 +97,21 @@ impl Shared {
     pub(crate) fn note_failure(&self, text: impl FnOnce() -> String) {
         let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some(text());
+    }
+
+    /// Whether the server has ever let a subscriber in.
+    pub(crate) fn any_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed) > 0 || self.all_connected.load(Ordering::Relaxed)
+    }
+
+    /// Ends the run, if it has not begun to measure.
+    pub(crate) fn give_up(&self, why: Option<DeadEnd>) {
+        let mut dead_end = self.dead_end.lock().unwrap_or_else(PoisonError::into_inner);
+        *dead_end = dead_end.take().or(why);
+    }
+
+    pub(crate) fn dead_end(&self) -> Option<DeadEnd> {
+        self.dead_end.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn last_failure(&self) -> Option<String> {

@@ -170,7 +170,7 @@ impl Subscriber {
             };
         };
         let head = match head::parse(&bytes[..end]) {
-            Some(head) if head.status == 200 => head,
+            Some(head) if head.status == 200 && head.media_type == EVENT_STREAM => head,
             other => return Progress::Refused(other),
         };
         let beyond = bytes.len() - end;
@@ -220,6 +220,8 @@ impl Reading {
         Progress::Going
     }
 }
+
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
 /// Begins a connection from this subscriber's source address.
 fn connect(plan: &Plan, number: usize) -> io::Result<TcpStream> {

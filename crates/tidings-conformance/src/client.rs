@@ -46,12 +46,15 @@ const USER_AGENT_VALUE: &str = concat!("tidings/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 impl Client {
-    pub(crate) fn new() -> Result<Self, Cause> {
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider())?
-            .https_or_http()
-            .enable_all_versions()
-            .build();
+    pub(crate) fn new(tls: Option<rustls::ClientConfig>) -> Result<Self, Cause> {
+        let builder = HttpsConnectorBuilder::new();
+        let builder = match tls {
+            Some(tls) => builder.with_tls_config(tls),
+            None => builder.with_provider_and_platform_verifier(
+                rustls::crypto::aws_lc_rs::default_provider(),
+            )?,
+        };
+        let connector = builder.https_or_http().enable_all_versions().build();
         // Each check has its own connection, so that none affects the next.
         let builder = &mut legacy::Client::builder(TokioExecutor::new());
         Ok(Self(builder.pool_max_idle_per_host(0).build(connector)))

@@ -15,6 +15,8 @@ pub struct Plan {
     pub issuer: Option<String>,
     /// Audience of 1.0 tokens; `None` means the hub's URL.
     pub audience: Option<String>,
+    /// How a hub with TLS is recognised; `None` trusts what the system trusts.
+    pub tls: Option<rustls::ClientConfig>,
 }
 
 impl Plan {

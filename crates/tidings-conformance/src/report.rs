@@ -42,6 +42,21 @@ impl Report {
         )
     }
 
+    /// Reasons for which checks were skipped, each with its number of checks, the most frequent
+    /// first.
+    pub fn skipped(&self) -> Vec<(&str, usize)> {
+        let mut reasons: Vec<(&str, usize)> = Vec::new();
+        for finding in &self.findings {
+            let Outcome::Skipped(why) = &finding.outcome else { continue };
+            match reasons.iter_mut().find(|(reason, _)| reason == why) {
+                Some((_, count)) => *count += 1,
+                None => reasons.push((why, 1)),
+            }
+        }
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        reasons
+    }
+
     /// The report as JSON, for programs.
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]

@@ -36,7 +36,7 @@ impl World {
         let _ = aws_lc_rs::rand::fill(&mut random);
         Ok(Self {
             plan: plan.clone(),
-            client: Client::new().map_err(failed)?,
+            client: Client::new(plan.tls.clone()).map_err(failed)?,
             origin: plan.url.origin().ascii_serialization(),
             run: random.iter().map(|byte| format!("{byte:02x}")).collect(),
             next: AtomicU64::new(0),
@@ -102,7 +102,7 @@ impl World {
 
     pub(crate) fn check_issuer(&self, dialect: Dialect) -> Result<(), Ended> {
         if dialect == Dialect::One && self.plan.issuer.is_none() {
-            let why = "tokens of this version need an issuer that the hub knows";
+            let why = "checks of 1.0 need --issuer: one whose tokens the hub accepts";
             return Err(Ended::Skipped(why.to_owned()));
         }
         Ok(())

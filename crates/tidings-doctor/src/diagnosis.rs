@@ -37,7 +37,7 @@ pub fn diagnose(observed: &Observed) -> Diagnosis {
             cors(&mut diagnosis, observed);
             resume(&mut diagnosis, observed);
         }
-        Ok(head) => not_a_stream(&mut diagnosis, observed, head),
+        Ok(head) => not_a_stream(&mut diagnosis, head),
     }
     diagnosis.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     diagnosis
@@ -59,11 +59,11 @@ fn no_answer(diagnosis: &mut Diagnosis, observed: &Observed) {
                  proxy holds the stream back.";
     let evidence = format!("in {listened} not a single byte came, not even the head of a response");
     let both = [fixes::BUFFERING, fixes::FIRST_BYTES].concat();
-    diagnosis.find("no-answer", Error, title, evidence, &both);
+    diagnosis.find("no-answer", Error, title, evidence, both);
     diagnosis.leave("which of the two it is (--publish would show)");
 }
 
-fn not_a_stream(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
+fn not_a_stream(diagnosis: &mut Diagnosis, head: &Head) {
     let status = head.status;
     if status == StatusCode::NO_CONTENT {
         let title = "The stream has ended, and 204 tells browsers not to come back.";
@@ -83,7 +83,7 @@ fn not_a_stream(diagnosis: &mut Diagnosis, observed: &Observed, head: &Head) {
         }
         diagnosis.find("status", Error, title, evidence, &[]);
     }
-    diagnosis.leave(format!("anything else, in {}", seconds(observed.listened)));
+    diagnosis.leave("anything else: there is no event stream to listen to");
 }
 
 fn compressed_unasked(diagnosis: &mut Diagnosis, head: &Head) {
@@ -360,7 +360,7 @@ fn cors(diagnosis: &mut Diagnosis, observed: &Observed) {
             "" => "the response has no Access-Control-Allow-Origin".to_owned(),
             allowed => format!("Access-Control-Allow-Origin: {allowed}"),
         };
-        return diagnosis.find("cors", Error, title, evidence, fixes::CORS);
+        return diagnosis.find("cors", Error, title, evidence, fixes::cors(origin));
     }
     let answered = observed.preflight.as_ref().filter(|head| head.status.is_success());
     let may = answered.filter(|head| allows(head).0).map(|head| {

@@ -1,5 +1,7 @@
 //! The doctor's results: findings, passed checks, and checks that could not be made.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// The severity of a finding.
@@ -41,13 +43,13 @@ pub struct Finding {
 }
 
 /// A line to change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fix {
     /// Place of the change: `nginx`, `Caddy`, `HAProxy`, `cloud`, or `server` for the program that
     /// sends the stream.
     pub at: &'static str,
     /// The line itself, with a comment on where it belongs.
-    pub line: &'static str,
+    pub line: Cow<'static, str>,
 }
 
 /// All results of a run.
@@ -68,14 +70,14 @@ impl Diagnosis {
         severity: Severity,
         title: impl Into<String>,
         evidence: impl Into<String>,
-        fixes: &[Fix],
+        fixes: impl Into<Vec<Fix>>,
     ) {
         self.findings.push(Finding {
             code,
             severity,
             title: title.into(),
             evidence: evidence.into(),
-            fixes: fixes.to_vec(),
+            fixes: fixes.into(),
         });
     }
 
@@ -85,6 +87,11 @@ impl Diagnosis {
 
     pub(crate) fn leave(&mut self, what: impl Into<String>) {
         self.unjudged.push(what.into());
+    }
+
+    /// Number of findings of a severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
     /// The severity of the worst finding.

@@ -1,9 +1,11 @@
 //! The lines to change, by problem.
 
+use std::borrow::Cow;
+
 use crate::finding::Fix;
 
 const fn fix(at: &'static str, line: &'static str) -> Fix {
-    Fix { at, line }
+    Fix { at, line: Cow::Borrowed(line) }
 }
 
 /// A proxy that buffers a response before it passes it on.
@@ -40,19 +42,25 @@ pub(crate) const IDLE: &[Fix] = &[
 /// A browser's limit of connections per host.
 pub(crate) const HTTP2: &[Fix] = &[
     fix("nginx", "listen 443 ssl; http2 on;   # before 1.25.1: listen 443 ssl http2;"),
-    fix("Caddy", "app.example   # a host name as the site's address: HTTPS, and HTTP/2 with it"),
-    fix("HAProxy", "bind :443 ssl crt app.pem alpn h2,http/1.1"),
+    fix("Caddy", "hub.example   # a host name as the site's address: HTTPS, and HTTP/2 with it"),
+    fix("HAProxy", "bind :443 ssl crt hub.pem alpn h2,http/1.1"),
     fix("cloud", "most load balancers speak it on HTTPS listeners by default"),
     fix("server", "or share one connection between tabs in a worker (tidings.js does)"),
 ];
 
-/// Pages of another origin.
-pub(crate) const CORS: &[Fix] = &[
-    fix("server", "tidings serve --cors-origin https://app.example"),
-    fix("nginx", "add_header Access-Control-Allow-Origin https://app.example always;"),
-    fix("Caddy", "header Access-Control-Allow-Origin https://app.example"),
-    fix("HAProxy", "http-response set-header Access-Control-Allow-Origin https://app.example"),
-];
+/// Pages of `origin`, which is another one than the stream's.
+pub(crate) fn cors(origin: &str) -> Vec<Fix> {
+    let fix = |at, before: &str, after: &str| Fix {
+        at,
+        line: Cow::Owned(format!("{before} {origin}{after}")),
+    };
+    vec![
+        fix("server", "tidings serve --cors-origin", ""),
+        fix("nginx", "add_header Access-Control-Allow-Origin", " always;"),
+        fix("Caddy", "header Access-Control-Allow-Origin", ""),
+        fix("HAProxy", "http-response set-header Access-Control-Allow-Origin", ""),
+    ]
+}
 
 /// Preflight requests.
 pub(crate) const PREFLIGHT: &[Fix] = &[fix(

@@ -1,5 +1,6 @@
 //! Everything the doctor does on the network.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -112,12 +113,12 @@ impl Provoke {
         format!("{}-{number}", self.mark)
     }
 
-    async fn publish(&self, number: usize, started: Instant) -> Published {
-        let problem = self.post(number).await.err();
-        Published { taken: started.elapsed(), problem }
+    async fn publish(&self, number: usize, asked: &Asked) -> Published {
+        let problem = self.post(number, &(asked.new_transport)()).await.err();
+        Published { taken: asked.started.elapsed(), problem }
     }
 
-    async fn post(&self, number: usize) -> Result<(), String> {
+    async fn post(&self, number: usize, transport: &HttpTransport) -> Result<(), String> {
         let body = self.body.replace("{}", &self.text(number));
         let mut request = Request::new(Body::from(bytes::Bytes::from(body)));
         *request.method_mut() = Method::POST;
@@ -125,7 +126,7 @@ impl Provoke {
         *request.headers_mut() = self.headers.clone();
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         request.headers_mut().entry(CONTENT_TYPE).or_insert(text);
-        let sent = tokio::time::timeout(POST_WAIT_MAX, HttpTransport::new().send(request)).await;
+        let sent = tokio::time::timeout(POST_WAIT_MAX, transport.send(request)).await;
         let answer = sent.map_err(|_| format!("no answer within {POST_WAIT_MAX:?}"))?;
         let answer = answer.map_err(|error| error.to_string())?;
         let status = answer.status();
@@ -145,15 +146,26 @@ pub async fn observe(
     let until = asked.started + duration;
     let expected = provoke.map(|provoke| (0..PROVOKED).map(|n| provoke.text(n)).collect());
     let now = jiff::Timestamp::now().as_millisecond();
-    let mut watch = Watch::new(expected.unwrap_or_default(), now);
-    let ((first, connections), browser, published) = tokio::join!(
-        listen(asked, until, &mut watch),
-        browse(asked, until, origin),
-        provoke_some(asked, provoke),
-    );
-    let listened = asked.started.elapsed();
+    let watch = Watch::new(expected.unwrap_or_default(), now);
+    let listening = listen(asked, until, watch);
+    let beside = async { tokio::join!(browse(asked, until, origin), provoke_some(asked, provoke)) };
+    tokio::pin!(listening, beside);
+    let mut done_beside = None;
+    let Listened { first, connections, watch } = loop {
+        tokio::select! {
+            listened = &mut listening => break listened,
+            done = &mut beside, if done_beside.is_none() => done_beside = Some(done),
+        }
+    };
     let is_readable = |head: &Head| head.is_event_stream() && head.coding().is_none();
     let is_stream = first.as_ref().is_ok_and(is_readable);
+    let (browser, published) = match done_beside {
+        Some(done) => done,
+        None if is_stream => beside.await,
+        // Nothing more can come of what is no event stream.
+        None => (Browser::default(), Vec::new()),
+    };
+    let listened = asked.started.elapsed();
     let (mut resume, mut unknown, mut preflight) = (Resume::Untried, Unknown::Untried, None);
     if is_stream {
         resume = try_resume(asked, &watch, provoke).await;
@@ -180,12 +192,15 @@ pub async fn observe(
     }
 }
 
+/// What a program that listens saw.
+struct Listened {
+    first: Result<Head, NoAnswer>,
+    connections: Vec<Connection>,
+    watch: Watch,
+}
+
 /// Listens as a program does, and reconnects when the connection ends.
-async fn listen(
-    asked: &Asked,
-    until: Instant,
-    watch: &mut Watch,
-) -> (Result<Head, NoAnswer>, Vec<Connection>) {
+async fn listen(asked: &Asked, until: Instant, mut watch: Watch) -> Listened {
     let mut first = Err(NoAnswer::Late);
     let mut connections = Vec::new();
     while connections.len() < CONNECTIONS_MAX && Instant::now() < until {
@@ -233,7 +248,7 @@ async fn listen(
         sleep(COME_BACK_AFTER).await;
     }
     watch.finish();
-    (first, connections)
+    Listened { first, connections, watch }
 }
 
 /// Listens as a browser does, which accepts compressed bodies; only the timing matters.
@@ -259,7 +274,7 @@ async fn provoke_some(asked: &Asked, provoke: Option<&Provoke>) -> Vec<Published
     let mut at = asked.started + PROVOKE_AFTER;
     for number in 0..PROVOKED {
         sleep_until(at).await;
-        published.push(provoke.publish(number, asked.started).await);
+        published.push(provoke.publish(number, asked).await);
         at = Instant::now() + PROVOKE_EVERY;
     }
     published
@@ -273,7 +288,7 @@ async fn try_resume(asked: &Asked, watch: &Watch, provoke: Option<&Provoke>) -> 
     // after the last event but one, and the last one must come.
     let (after, expected) = match provoke {
         Some(provoke) => {
-            if provoke.publish(PROVOKED, asked.started).await.problem.is_some() {
+            if provoke.publish(PROVOKED, asked).await.problem.is_some() {
                 return Resume::Untried;
             }
             (watch.last_id.clone(), provoke.text(PROVOKED))
@@ -335,7 +350,12 @@ async fn try_preflight(asked: &Asked, origin: &str) -> Option<Head> {
         (ACCESS_CONTROL_REQUEST_HEADERS, "authorization,last-event-id"),
     ];
     // A browser sends a preflight without the headers it asks about.
-    let bare = Asked { url: asked.url.clone(), headers: HeaderMap::new(), started: asked.started };
+    let bare = Asked {
+        url: asked.url.clone(),
+        headers: HeaderMap::new(),
+        new_transport: Arc::clone(&asked.new_transport),
+        started: asked.started,
+    };
     bare.ask(Method::OPTIONS, &more, until).await.ok().map(|answer| answer.head)
 }
 

@@ -1,6 +1,7 @@
 //! One request for the stream, and its response, with times.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,8 @@ pub struct Asked {
     pub url: Url,
     /// Headers of every request.
     pub headers: HeaderMap,
+    /// Makes a transport for each request, so that each has a new connection.
+    pub new_transport: Arc<dyn Fn() -> HttpTransport>,
     /// Start of the run, from which times are measured.
     pub started: Instant,
 }
@@ -114,7 +117,7 @@ impl Asked {
             *request.uri_mut() =
                 url.as_str().parse().map_err(|error| NoAnswer::Failed(format!("{error}")))?;
             *request.headers_mut() = headers.clone();
-            let answer = timeout_at(until, HttpTransport::new().send(request)).await;
+            let answer = timeout_at(until, (self.new_transport)().send(request)).await;
             let answer = answer.map_err(|_| NoAnswer::Late)?;
             let (head, body) =
                 answer.map_err(|error| NoAnswer::Failed(sentence(&error)))?.into_parts();

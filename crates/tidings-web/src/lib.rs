@@ -13,7 +13,7 @@ mod file;
 
 pub use file::File;
 
-/// The console at `/`, its assets, and `tidings.js` with its parts.
+/// The console at `/`, its assets, the page of the HTTP API, and `tidings.js` with its parts.
 pub const CONSOLE: &[File] = &[
     file::html("/", include_str!("../assets/index.html")),
     file::css("/tidings.css", include_str!("../assets/tidings.css")),
@@ -27,6 +27,8 @@ pub const CONSOLE: &[File] = &[
     file::script("/console/figures.js", include_str!("../assets/console/figures.js")),
     file::script("/console/hub.js", include_str!("../assets/console/hub.js")),
     file::script("/console/publish.js", include_str!("../assets/console/publish.js")),
+    file::html("/docs/api", include_str!("../assets/docs/api.html")),
+    file::css("/docs/api.css", include_str!("../assets/docs/api.css")),
     file::script("/tidings.js", include_str!("../assets/npm/tidings.js")),
     file::script("/tidings/connection.js", include_str!("../assets/npm/tidings/connection.js")),
     file::script("/tidings/event_blocks.js", include_str!("../assets/npm/tidings/event_blocks.js")),

@@ -14,8 +14,11 @@ use clap::{Args, Parser, Subcommand};
 use tidings_bench::BenchArgs;
 
 use crate::exit_code;
+use crate::trust::TrustArgs;
 
-pub(crate) use client::{HubUrl, PublishArgs, SubscribeArgs, TraceArgs};
+pub(crate) use client::{
+    EndArgs, HubUrl, PublishArgs, StatsArgs, SubscribeArgs, TopicsArgs, TraceArgs,
+};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use health::HealthArgs;
 pub(crate) use hub::HubArgs;
@@ -39,6 +42,9 @@ pub(crate) use upstream::UpstreamArgs;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Name every cause of an error
+    #[arg(long, short, global = true, hide_short_help = true)]
+    pub(crate) verbose: bool,
 }
 
 /// What can be done.
@@ -63,6 +69,15 @@ pub(crate) enum Command {
     /// Diagnose an event stream, from where its subscribers are
     #[command(long_about = doctor::DOCTOR_ABOUT, after_long_help = doctor::DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// List the topics that have events
+    #[command(long_about = client::TOPICS_ABOUT, after_long_help = client::TOPICS_EXAMPLES)]
+    Topics(TopicsArgs),
+    /// Show the counters of a hub
+    #[command(long_about = client::STATS_ABOUT, after_long_help = client::STATS_EXAMPLES)]
+    Stats(StatsArgs),
+    /// End a topic: its subscribers get a last event, and stay away
+    #[command(long_about = client::END_ABOUT, after_long_help = client::END_EXAMPLES)]
+    End(EndArgs),
     /// Show the state of a subscriber, why it was closed, and what became of an event there
     #[command(long_about = client::TRACE_ABOUT, after_long_help = client::TRACE_EXAMPLES)]
     Trace(TraceArgs),
@@ -292,6 +307,8 @@ pub(crate) struct ConformanceArgs {
     /// The URL by which 1.0 tokens name the hub [the one it is reached at]
     #[arg(long, value_name = "URL")]
     pub(crate) audience: Option<String>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// Check only this version
     #[arg(long, value_name = "VERSION")]
     pub(crate) mercure_version: Option<MercureVersion>,

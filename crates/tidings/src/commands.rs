@@ -7,6 +7,7 @@ mod completions;
 mod conformance;
 mod demo;
 mod doctor;
+mod end;
 mod health;
 mod help;
 mod man;
@@ -14,8 +15,10 @@ mod publish;
 mod relay;
 mod restore;
 mod serve;
+mod stats;
 mod subscribe;
 mod token;
+mod topics;
 mod trace;
 
 use crate::args::Command;
@@ -38,6 +41,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Bench(args) => bench::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
+        Command::Topics(args) => topics::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::End(args) => end::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Token(args) => token::run(&args),

@@ -5,23 +5,38 @@
 
 use std::env;
 
+use crate::args::HubUrl;
 use crate::settings::{
     DROP_IN_VARIABLES, Given, Layer, Origin, SETTINGS, Setting, SettingProblem, Table, drop_in,
 };
+use crate::trust::TrustArgs;
 
 /// Variables that are not settings of a hub, each with what it does: for the reference.
-pub(crate) const OTHERS: [(&str, &str); 4] = [
+pub(crate) const OTHERS: [(&str, &str); 6] = [
     ("TIDINGS_CONFIG", "the configuration file of `serve`, `demo`, `check`, `health` and `token`"),
-    ("TIDINGS_URL", "the hub that `publish`, `subscribe`, `relay`, `trace` and `health` speak to"),
+    ("TIDINGS_URL", "the hub that every other command speaks to, such as http://127.0.0.1:3000"),
     ("TIDINGS_TOKEN", "the token or key that they send"),
+    ("SSL_CERT_FILE", "the certificates that are trusted in place of the system's, in one file"),
+    ("SSL_CERT_DIR", "the same, in folders; --ca-file adds to the system's instead"),
     ("NO_COLOR", "if it is set to anything, nothing is coloured (no-color.org)"),
 ];
+
+/// The hub that the environment names, for commands without `--url`.
+pub(crate) fn hub() -> HubUrl {
+    HubUrl {
+        url: text("TIDINGS_URL").unwrap_or_else(|| HUB.to_owned()),
+        token: text("TIDINGS_TOKEN"),
+        trust: TrustArgs::default(),
+    }
+}
+
+/// Where `tidings serve` listens.
+const HUB: &str = "http://127.0.0.1:3000";
 
 /// The settings of the environment. An empty variable counts as absent, and one that is not UTF-8
 /// is a problem.
 pub(crate) fn layer() -> Layer {
-    let mut layer =
-        layer_of(SETTINGS, |variable| env::var(variable).ok().filter(|value| !value.is_empty()));
+    let mut layer = layer_of(SETTINGS, text);
     let variables = SETTINGS.settings().map(Setting::variable);
     let variables = variables.chain(DROP_IN_VARIABLES.iter().map(|(name, _)| (*name).to_owned()));
     let is_text =
@@ -45,4 +60,9 @@ pub(crate) fn layer_of(table: Table, get: impl Fn(&str) -> Option<String>) -> La
         layer.values.insert(setting.name, Given { texts, origin: Origin::Environment(variable) });
     }
     layer
+}
+
+/// The value of a variable, if it is text.
+fn text(variable: &str) -> Option<String> {
+    env::var(variable).ok().filter(|value| !value.is_empty())
 }

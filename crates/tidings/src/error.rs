@@ -6,6 +6,7 @@ use std::fmt;
 use crate::exit_code::ExitCode;
 use crate::foreign_text::presentable;
 use crate::settings::SettingProblem;
+use crate::trust;
 
 /// An expected end of the program other than success.
 #[derive(Debug)]
@@ -52,6 +53,17 @@ impl CliError {
         self
     }
 
+    /// What caused it, and what caused that.
+    fn causes(&self) -> Vec<&(dyn Error + 'static)> {
+        let mut causes = Vec::new();
+        let mut cause = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
+        while let Some(error) = cause {
+            causes.push(error);
+            cause = error.source();
+        }
+        causes
+    }
+
     /// How the program is to end.
     pub(crate) fn code(&self) -> ExitCode {
         self.code
@@ -59,15 +71,19 @@ impl CliError {
 }
 
 impl fmt::Display for CliError {
-    /// The whole text for standard error, without a line feed at its end.
+    /// The whole text for standard error, without a line feed at its end. Of many causes it names
+    /// the first, which the command knows, and the last, where it began; `{:#}` names all.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", presentable(&self.message))?;
-        let mut cause: Option<&dyn Error> = self.cause.as_ref().map(|cause| &**cause as _);
-        while let Some(error) = cause {
-            write!(f, "\n  because: {}", presentable(&error.to_string()))?;
-            cause = error.source();
+        let mut causes = self.causes();
+        let about_tls = causes.first().and_then(|cause| trust::hint(*cause));
+        if !f.alternate() && causes.len() > 2 {
+            causes.drain(1..causes.len() - 1);
         }
-        if let Some(hint) = &self.hint {
+        for cause in causes {
+            write!(f, "\n  because: {}", presentable(&cause.to_string()))?;
+        }
+        if let Some(hint) = about_tls.or(self.hint.as_deref()) {
             write!(f, "\nhint: {}", presentable(hint))?;
         }
         for problem in &self.more {
@@ -85,6 +101,32 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    /// An error with a cause.
+    #[derive(Debug)]
+    struct Link(&'static str, Option<Box<Link>>);
+
+    impl fmt::Display for Link {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Link {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_ref().map(|link| &**link as _)
+        }
+    }
+
+    #[test]
+    fn of_many_causes_the_first_and_the_last_are_named_and_all_in_the_long_form() {
+        let chain = Link("c", Some(Box::new(Link("d", None))));
+        let chain = Link("a", Some(Box::new(Link("b", Some(Box::new(chain))))));
+        let error = CliError::new(ExitCode::Unreached, "no").because(chain);
+        assert_eq!(error.to_string(), "error: no\n  because: a\n  because: d");
+        let all = "error: no\n  because: a\n  because: b\n  because: c\n  because: d";
+        assert_eq!(format!("{error:#}"), all);
+    }
 
     #[test]
     fn causes_are_chained_and_the_hint_comes_last() {

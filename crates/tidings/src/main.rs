@@ -8,7 +8,9 @@ mod env;
 mod error;
 mod exit_code;
 mod foreign_text;
+mod hub_client;
 mod hub_config;
+mod hub_url;
 mod keys;
 mod open_files;
 mod output;
@@ -22,6 +24,7 @@ mod stores;
 mod supervisor;
 mod telemetry;
 mod threads;
+mod trust;
 mod upstream;
 
 use std::process;
@@ -33,7 +36,7 @@ fn main() -> process::ExitCode {
     match commands::run(cli.command) {
         Ok(code) => code.into(),
         Err(error) => {
-            output::complain(&error);
+            output::complain(&error, cli.verbose);
             error.code().into()
         }
     }

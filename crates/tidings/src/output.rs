@@ -14,10 +14,13 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::foreign_text::{harmless_json, harmless_lines, presentable};
 
-/// Prints why the program ends.
+/// Prints why the program ends, with every cause if `verbose`.
 #[allow(clippy::print_stderr)] // this is the place
-pub(crate) fn complain(error: &CliError) {
-    eprintln!("{error}");
+pub(crate) fn complain(error: &CliError, verbose: bool) {
+    match verbose {
+        true => eprintln!("{error:#}"),
+        false => eprintln!("{error}"),
+    }
 }
 
 /// Says something beside what was asked for.

@@ -4,33 +4,35 @@
 mod headers;
 mod since_file;
 
-use std::error::Error as _;
+use std::error::Error;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 use tidings_client::{
-    Backoff, Cause, EventId, EventSource, Item, MessageEvent, ReadError, Reconnecting, Refusal,
-    ShownUrl,
+    Backoff, Cause, EventId, EventSource, Item, Lost, MessageEvent, ReadError, Reconnecting,
+    Refusal, RetryPolicy, ShownUrl,
 };
 use tidings_hub::limits::END_RETRY_MS;
 
 pub(crate) use self::headers::given as given_headers;
 pub(crate) use self::headers::take_last_event_id;
 pub(crate) use self::since_file::SinceFile;
-use crate::args::{HubUrl, UpstreamArgs};
+use crate::args::UpstreamArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::hub_client::HubClient;
 use crate::output;
 use crate::settings::never_or_duration;
+use crate::trust;
 
 /// One place to get events from.
 pub(crate) struct Upstream<'a> {
     pub(crate) url: String,
     pub(crate) args: &'a UpstreamArgs,
     /// The hub of the command; its token goes to its own origin and to no other.
-    pub(crate) hub: &'a HubUrl,
+    pub(crate) hub: &'a HubClient,
     /// Whether the response is asked for once and never again.
     pub(crate) once: bool,
     headers: HeaderMap,
@@ -47,7 +49,7 @@ impl<'a> Upstream<'a> {
     pub(crate) fn new(
         url: String,
         args: &'a UpstreamArgs,
-        hub: &'a HubUrl,
+        hub: &'a HubClient,
         once: bool,
     ) -> Result<Self, CliError> {
         let mut headers = given_headers(&args.header)?;
@@ -73,8 +75,10 @@ impl<'a> Upstream<'a> {
         if let Some(retries) = self.args.retries {
             backoff = backoff.retries_max(retries);
         }
-        let mut builder = EventSource::builder(&self.url).retry_policy(backoff);
-        if let Some(token) = &self.hub.token
+        let mut builder = EventSource::builder(&self.url)
+            .transport(self.hub.transport())
+            .retry_policy(TrustedFirst(backoff));
+        if let Some(token) = self.hub.token()
             && self.hub.is_origin_of(&self.url)
         {
             builder = builder.bearer_token(token);
@@ -113,8 +117,9 @@ impl<'a> Upstream<'a> {
         self.after.clone()
     }
 
-    /// Heeds what a Tidings hub does beyond what the standard asks of a server.
-    pub(crate) fn adapt(&self, source: &mut EventSource, item: &Item) {
+    /// Heeds what a Tidings hub does beyond what the standard asks of a server. Returns whether the
+    /// item says that every topic has ended.
+    pub(crate) fn adapt(&self, source: &mut EventSource, item: &Item) -> bool {
         match item {
             // It gives a sign of life every so often; whether it is one, its answer says.
             Item::Open(opened)
@@ -129,10 +134,12 @@ impl<'a> Upstream<'a> {
                 let handle = source.handle();
                 if handle.reconnection_time() == Some(Duration::from_millis(END_RETRY_MS)) {
                     handle.restart();
+                    return true;
                 }
             }
             _ => {}
         }
+        false
     }
 
     fn idle_timeout(&self) -> Result<Option<Option<Duration>>, CliError> {
@@ -165,7 +172,7 @@ impl<'a> Upstream<'a> {
             Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 if self.hub.is_origin_of(&self.url) {
                     cli.hint(TOKEN_HINT)
-                } else if self.hub.token.is_some() {
+                } else if self.hub.token().is_some() {
                     cli.hint("the token is the hub's and was not sent there; give a --header")
                 } else {
                     cli.hint("give a token with --header 'Authorization: Bearer …'")
@@ -228,6 +235,8 @@ impl ConnectionReport {
                 }
                 self.was_lost = false;
             }
+            // That was this program itself.
+            Item::Reconnecting(lost) if matches!(lost.cause, Cause::Restarted) => {}
             Item::Reconnecting(lost) => {
                 self.was_lost = true;
                 self.remark(&lost_sentence(lost));
@@ -267,15 +276,30 @@ pub(crate) const RESET: &str = "tidings.reset";
 const HUB_IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
 fn lost_sentence(lost: &Reconnecting) -> String {
-    let mut text = format!("no connection ({}", lost.cause);
-    let mut cause = lost.cause.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+    let mut root: &dyn Error = &lost.cause;
+    while let Some(cause) = root.source() {
+        root = cause;
     }
-    text.push_str(&format!("); again in {:.1} s", lost.wait.as_secs_f64()));
-    text
+    let why = match &lost.cause {
+        Cause::Network(error) if !error.is_connect() => format!("{error}: {root}"),
+        _ => root.to_string(),
+    };
+    format!("no connection ({why}); again in {:.1} s", lost.wait.as_secs_f64())
+}
+
+/// A server that is not trusted when it is asked for the first time is not asked again: nobody
+/// would see why nothing comes. Later, its operator may be about to renew its certificate.
+struct TrustedFirst(Backoff);
+
+impl RetryPolicy for TrustedFirst {
+    fn wait(&mut self, lost: &Lost<'_>) -> Option<Duration> {
+        let is_untrusted = trust::hint(lost.cause).is_some();
+        if is_untrusted && lost.retries == 0 { None } else { self.0.wait(lost) }
+    }
+
+    fn is_temporary(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        self.0.is_temporary(status, headers)
+    }
 }
 
 /// What problem details (RFC 9457) say in words.

@@ -29,6 +29,30 @@ fn an_address_that_others_can_reach_needs_keys_or_the_word_open() {
 }
 
 #[test]
+fn a_port_alone_is_one_of_this_machine_however_it_is_given() {
+    let folder = Folder::new();
+    for words in [["--listen", "0"], ["--port", "0"], ["--listen", "localhost:0"]] {
+        let mut serve = tidings();
+        serve.args(["serve", "--store", "memory", "--log", "warn"]).args(words);
+        let mut hub = Process::spawn(serve.current_dir(folder.path()).stdin(Stdio::null()));
+        let line = hub.line();
+        assert!(line.starts_with("listening on http://127.0.0.1:"), "{words:?}: {line}");
+    }
+    let config = folder.file("hub.toml", "listen = 8080\n");
+    let (shown, ..) = said(tidings().arg("check").arg(config));
+    assert!(shown.contains("8080"), "{shown}");
+    for (address, part) in [
+        (":8080", "give 127.0.0.1:8080 for this machine only, or 0.0.0.0:8080"),
+        ("0.0.0.0", "has no port: give such as 0.0.0.0:3000"),
+        ("http://127.0.0.1:80", "give the address alone, such as 127.0.0.1:80"),
+    ] {
+        let (_, stderr, code) = said(tidings().args(["serve", "--listen", address]));
+        assert!(stderr.starts_with("error: --listen: ") && stderr.contains(part), "{stderr}");
+        assert_eq!(code, 2);
+    }
+}
+
+#[test]
 fn a_file_with_an_unknown_key_stops_the_start_and_names_the_likely_one() {
     let folder = Folder::new();
     let config = folder.file("hub.toml", "open = false\n\n  retension-age = \"3d\"\n");
@@ -251,7 +275,7 @@ fn a_hub_that_is_ready_and_one_that_is_not_there_are_0_and_1() {
     let (_, stderr, code) = here("TIDINGS_LISTEN", &mute.local_addr().unwrap().to_string());
     assert!(stderr.contains("because: deadline has elapsed"), "{stderr}");
     assert_eq!(code, 1);
-    assert_eq!(here("TIDINGS_URL", "nowhere").2, 2);
+    assert_eq!(here("TIDINGS_URL", "ftp://nowhere").2, 2);
     assert_eq!(here("TIDINGS_LISTEN", "nowhere").2, 3);
 }
 

@@ -1,6 +1,7 @@
 //! Links between files of the repository: the target file exists, and so does the heading if the
 //! link names one.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -60,18 +61,45 @@ fn leads_somewhere(path: &str, target: &str) -> bool {
 
 /// The target of a relative link in the file at `path`.
 fn place(path: &str, target: &str) -> PathBuf {
+    tree::root().join(resolve(path, target))
+}
+
+/// The same relative to the root, with `/`.
+pub(crate) fn resolve(path: &str, target: &str) -> String {
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
-    let mut place = tree::root();
+    let mut place: Vec<String> = Vec::new();
     for component in folder.join(target).components() {
         match component {
             Component::ParentDir => {
                 place.pop();
             }
-            Component::Normal(name) => place.push(name),
+            Component::Normal(name) => place.push(name.to_string_lossy().into_owned()),
             _ => {}
         }
     }
-    place
+    place.join("/")
+}
+
+/// The text with the targets of its inline links as `moved` has them; `None` leaves one as it is.
+pub(crate) fn rewrite(text: &str, moved: impl Fn(&str) -> Option<String>) -> String {
+    let numbers: BTreeSet<usize> = prose(text).map(|(number, _)| number).collect();
+    let lines = (1..).zip(text.split_inclusive('\n')).map(|(number, line)| {
+        let mut parts = line.split("](");
+        let mut written = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let target = part.split_once(')').map(|(target, _)| target);
+            let target = target.filter(|_| numbers.contains(&number));
+            let moved = target.and_then(|target| Some((target, moved(target)?)));
+            match moved {
+                Some((target, moved)) => {
+                    written.push_str(&format!("]({moved}{}", &part[target.len()..]));
+                }
+                None => written.push_str(&format!("]({part}")),
+            }
+        }
+        written
+    });
+    lines.collect()
 }
 
 /// The anchor of this line, if it is a heading: its letters, digits and hyphens in lower case, with
@@ -96,6 +124,15 @@ mod tests {
         );
         assert_eq!(anchor("#no heading"), None);
         assert_eq!(anchor("text # with a sign"), None);
+    }
+
+    #[test]
+    fn links_move_where_they_are_links_and_code_stays() {
+        let moved = |target: &str| (target != "b").then(|| format!("x/{target}"));
+        let text = "[a](a#h) and ![b](b)\n```\n[c](c)\n```\n[d\ne](d), [f](f)";
+        let expected = "[a](x/a#h) and ![b](b)\n```\n[c](c)\n```\n[d\ne](x/d), [f](x/f)";
+        assert_eq!(rewrite(text, moved), expected);
+        assert_eq!(resolve("docs/a/b.md", "../c/./d.md"), "docs/c/d.md");
     }
 
     #[test]

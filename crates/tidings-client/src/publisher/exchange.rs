@@ -244,7 +244,7 @@ impl Failure {
         Self {
             is_unheard: error.is_connect(),
             is_refused: false,
-            is_passing: !error.is_malformed(),
+            is_passing: !error.is_malformed() && !error.is_untrusted(),
             cause: Cause::Network(error),
             problem: None,
             retry_after: None,

@@ -46,6 +46,15 @@ impl TransportError {
         self.kind == Kind::Malformed
     }
 
+    /// Whether the server is not who it should be, by its certificate. A retry would find the same.
+    #[must_use]
+    pub fn is_untrusted(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return certificate_error(&*self.cause);
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     /// Classifies an error by hyper's error, wherever it is among the causes.
     pub(crate) fn sort(is_connect: bool, error: impl Error + Send + Sync + 'static) -> Self {
         if is_connect {
@@ -60,6 +69,22 @@ impl TransportError {
         }
         Self::exchange(error)
     }
+}
+
+#[cfg(feature = "tls")]
+fn certificate_error(cause: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(cause);
+    while let Some(error) = cause {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return matches!(tls, rustls::Error::InvalidCertificate(_));
+        }
+        // An I/O error hides the error inside from `source`.
+        cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 impl fmt::Display for TransportError {

@@ -1,15 +1,16 @@
-//! The words of `tidings publish` and `tidings subscribe`.
+//! The words of the commands that speak to a hub.
+
+use std::path::PathBuf;
 
 use clap::Args;
-use tidings_client::ShownUrl;
-use url::Url;
 
 use super::upstream::UpstreamArgs;
+use crate::trust::TrustArgs;
 
 /// The hub, and the token for it.
 #[derive(Args, Debug)]
 pub(crate) struct HubUrl {
-    /// The hub
+    /// The hub; without a scheme, http for this machine and https for any other
     #[arg(
         long,
         default_value = "http://127.0.0.1:3000",
@@ -20,19 +21,8 @@ pub(crate) struct HubUrl {
     /// A token or a key (others on this machine can see it: prefer the environment)
     #[arg(long, env = "TIDINGS_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
-}
-
-impl HubUrl {
-    /// The URL of the hub, without secrets.
-    pub(crate) fn shown(&self) -> ShownUrl<'_> {
-        ShownUrl(&self.url)
-    }
-
-    /// Whether a URL is of the hub's own origin: there, and nowhere else, goes its token.
-    pub(crate) fn is_origin_of(&self, url: &str) -> bool {
-        let origin = |text| Url::parse(text).map(|url| url.origin()).ok();
-        origin(url).is_some_and(|origin_of_url| Some(origin_of_url) == origin(&self.url))
-    }
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 /// `tidings publish`.
@@ -43,6 +33,9 @@ pub(crate) struct PublishArgs {
     /// The payload of one event; -, or nothing with a pipe: each line of standard input is an event
     #[arg(allow_hyphen_values = true)]
     pub(crate) data: Option<String>,
+    /// Publish a file as one event, byte for byte; -, all of standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "json", "tee", "strict"])]
+    pub(crate) file: Option<PathBuf>,
     /// The type of the event; without it, subscribers get it as a `message`
     #[arg(long, value_name = "TYPE")]
     pub(crate) event: Option<String>,
@@ -52,9 +45,68 @@ pub(crate) struct PublishArgs {
     /// Each line is a JSON object: data, and perhaps topic, event, id, retry
     #[arg(long, conflicts_with_all = ["event", "id"])]
     pub(crate) json: bool,
+    /// Print each line as it is read, so that a pipe shows what it publishes
+    #[arg(long)]
+    pub(crate) tee: bool,
+    /// End the topic after the last event
+    #[arg(long)]
+    pub(crate) end: bool,
+    /// End with an error at a line that is not UTF-8 or too long, instead of publishing what can be
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print only errors, and what is not published as it was read
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
     /// Send a header, "Name: value", or with @FILE those in a file, one a line; may be repeated
     #[arg(long, short = 'H', value_name = "HEADER")]
     pub(crate) header: Vec<String>,
+    #[command(flatten)]
+    pub(crate) hub: HubUrl,
+}
+
+/// `tidings topics`.
+#[derive(Args, Debug)]
+pub(crate) struct TopicsArgs {
+    /// Only topics that begin with this
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// At most N topics; without it, all
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) count: Option<usize>,
+    /// Print each topic as a JSON object on a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) hub: HubUrl,
+}
+
+/// `tidings stats`.
+#[derive(Args, Debug)]
+pub(crate) struct StatsArgs {
+    /// Print what the hub says, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) hub: HubUrl,
+}
+
+/// `tidings end`.
+#[derive(Args, Debug)]
+pub(crate) struct EndArgs {
+    /// The topic
+    pub(crate) topic: String,
+    /// The payload of the last event; without it, the last event has the type `end`
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) data: Option<String>,
+    /// The type of the last event
+    #[arg(long, value_name = "TYPE", requires = "data")]
+    pub(crate) event: Option<String>,
+    /// The id of the last event
+    #[arg(long, requires = "data")]
+    pub(crate) id: Option<String>,
+    /// Print what the hub says, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) hub: HubUrl,
 }
@@ -117,16 +169,56 @@ pub(super) const PUBLISH_ABOUT: &str = "\
 Publish an event, or each line of standard input as one
 
 One event: its id goes to standard output once it is stored. Lines travel as they come, over one \
-request at a time, and a line is stored soon after it was read. If the hub goes away, publishing \
-goes on when it is back; nothing is published twice.";
+request at a time, and a line is stored soon after it was read; their number goes to standard error. \
+If the hub goes away, publishing goes on when it is back; nothing is published twice.
+
+Lines are published even if they are no text: bytes that are not UTF-8, and NUL, become U+FFFD, and \
+a line of more than 1 MiB becomes several events; standard error says so once. With --strict, and in \
+--json, such a line is an error. With --tee, whatever goes wrong here, the input is read and printed \
+to its end: the program before the pipe is not killed.";
 
 pub(super) const PUBLISH_EXAMPLES: &str = "\
 Examples:
   tidings publish hello world
   tidings publish prices/acme 12.75 --event trade
   tidings publish notes - < notes.txt
-  vmstat 1 | tidings publish host/vmstat
+  make 2>&1 | tidings publish ci/1 --tee --end
+  tidings publish pages/7 --file page.html
   jq -c '{event: .kind, data: .}' log.json | tidings publish log --json";
+
+pub(super) const TOPICS_ABOUT: &str = "\
+List the topics that have events
+
+In the order of their names: the number of events that are kept, the number of subscribers, and the \
+id of the last event. A token sees the topics that it may subscribe to.";
+
+pub(super) const TOPICS_EXAMPLES: &str = "\
+Examples:
+  tidings topics
+  tidings topics users/7/
+  tidings topics --json | jq -r 'select(.ended | not) | .topic'";
+
+pub(super) const STATS_ABOUT: &str = "\
+Show the counters of a hub
+
+Those that only grow count from the beginning of the log (published) or of the process (the rest). A \
+token must cover everything (`**`). For graphs there is /metrics.";
+
+pub(super) const STATS_EXAMPLES: &str = "\
+Examples:
+  tidings stats
+  tidings stats --url https://hub.example --json | jq .subscribers";
+
+pub(super) const END_ABOUT: &str = "\
+End a topic: its subscribers get a last event, and stay away
+
+The id of the last event goes to standard output. Whoever subscribes later is told that the topic \
+has ended, until something is published to it again. A topic that has ended already stays as it is.";
+
+pub(super) const END_EXAMPLES: &str = "\
+Examples:
+  tidings end ci/1
+  tidings end ci/1 '{\"status\": \"passed\"}' --event done";
 
 pub(super) const SUBSCRIBE_ABOUT: &str = "\
 Print events as they arrive
@@ -166,18 +258,3 @@ Examples:
   curl -N -i http://127.0.0.1:3000/events/hello      shows Tidings-Connection: 5f21c0de-1a
   tidings trace 5f21c0de-1a
   tidings trace 5f21c0de-1a --event k7q2ma:42";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_stays_with_its_origin() {
-        let is_origin =
-            |hub: &str, url: &str| HubUrl { url: hub.to_owned(), token: None }.is_origin_of(url);
-        assert!(is_origin("http://h", "http://h:80/events?topic=a"));
-        assert!(!is_origin("http://h/", "https://h/"));
-        assert!(!is_origin("http://h/", "http://h.example/"));
-        assert!(!is_origin("nonsense", "nonsense"));
-    }
-}

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::trust::TrustArgs;
+
 /// `tidings doctor`.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
@@ -25,6 +27,8 @@ pub(crate) struct DoctorArgs {
     /// Send a header with such a post; may be repeated
     #[arg(long, value_name = "HEADER", requires = "publish")]
     pub(crate) publish_header: Vec<String>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::trust::TrustArgs;
+
 /// `tidings health`.
 #[derive(Args, Debug)]
 pub(crate) struct HealthArgs {
@@ -13,6 +15,8 @@ pub(crate) struct HealthArgs {
     /// The configuration of the hub, to take its address from
     #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 pub(super) const HEALTH_ABOUT: &str = "\

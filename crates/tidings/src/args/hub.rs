@@ -96,6 +96,8 @@ fn flag(setting: &'static Setting) -> Arg {
         .help(setting.help)
         .help_heading(setting.heading)
         .hide_short_help(!setting.is_common);
+    // What other servers call it.
+    let flag = if setting.name == "listen" { flag.alias("port") } else { flag };
     match setting.value {
         Value::One(name) | Value::Path(name) => flag.value_name(name).action(ArgAction::Set),
         Value::List(name) => flag.value_name(name).action(ArgAction::Append),

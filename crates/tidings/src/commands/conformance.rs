@@ -9,6 +9,7 @@ use url::Url;
 use crate::args::{ConformanceArgs, MercureVersion};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::hub_url::completed;
 use crate::runtime::client_runtime;
 use crate::{keys, output};
 
@@ -37,6 +38,9 @@ pub(super) fn run(args: &ConformanceArgs) -> Result<ExitCode, CliError> {
     } else {
         writeln!(text, "\n{passed} passed, {failed} failed, {skipped} skipped")
             .expect("a String takes every write");
+        for (reason, count) in report.skipped() {
+            writeln!(text, "{count} skipped: {reason}").expect("a String takes every write");
+        }
     }
     match args.json {
         true => output::print_json(&text)?,
@@ -46,8 +50,9 @@ pub(super) fn run(args: &ConformanceArgs) -> Result<ExitCode, CliError> {
 }
 
 fn plan(args: &ConformanceArgs) -> Result<Plan, CliError> {
-    let url = Url::parse(&args.url).map_err(|error| {
-        CliError::new(ExitCode::Usage, format!("--url: {:?} is no URL", ShownUrl(&args.url)))
+    let text = completed(&args.url);
+    let url = Url::parse(&text).map_err(|error| {
+        CliError::new(ExitCode::Usage, format!("--url: {:?} is no URL", ShownUrl(&text)))
             .because(error)
     })?;
     let secret = keys::given(&args.secret)?.ok_or_else(|| {
@@ -61,5 +66,6 @@ fn plan(args: &ConformanceArgs) -> Result<Plan, CliError> {
         publisher_secret: secret,
         issuer: args.issuer.clone(),
         audience: args.audience.clone(),
+        tls: args.trust.tls_config()?,
     })
 }

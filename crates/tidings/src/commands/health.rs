@@ -16,19 +16,17 @@ use crate::exit_code::ExitCode;
 use crate::foreign_text::harmless;
 use crate::runtime::client_runtime;
 use crate::settings::{Settings, read_file};
-use crate::{env, output};
+use crate::{env, hub_url, output};
 
 pub(super) fn run(args: &HealthArgs) -> Result<ExitCode, CliError> {
     let hub = match &args.url {
         Some(url) => url.clone(),
         None => served_here(args)?,
     };
-    let url = ready_url(&hub).ok_or_else(|| {
-        CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", ShownUrl(&hub)))
-            .hint("such as http://127.0.0.1:3000")
-    })?;
+    let url = ready_url(hub_url::parse(&hub)?);
+    let transport = args.trust.transport()?;
     let state = client_runtime()?.block_on(async {
-        let asked = tokio::time::timeout(PATIENCE, ask(&hub, &url)).await;
+        let asked = tokio::time::timeout(PATIENCE, ask(&transport, &hub, &url)).await;
         asked.unwrap_or_else(|late| Err(unreached(&hub, late)))
     })?;
     output::print(format!("{state}\n").as_bytes())?;
@@ -65,20 +63,21 @@ fn reached_at(address: SocketAddr) -> String {
 }
 
 /// `{hub}/readyz`.
-fn ready_url(hub: &str) -> Option<Url> {
-    let mut url = Url::parse(hub).ok()?;
-    url.path_segments_mut().ok()?.pop_if_empty().push("readyz");
-    url.set_query(None);
-    Some(url)
+fn ready_url(mut hub: Url) -> Url {
+    // Only a URL without a host has no segments.
+    if let Ok(mut path) = hub.path_segments_mut() {
+        path.pop_if_empty().push("readyz");
+    }
+    hub
 }
 
 /// What the hub says: that it is ready, or why it is not.
-async fn ask(hub: &str, url: &Url) -> Result<String, CliError> {
+async fn ask(transport: &HttpTransport, hub: &str, url: &Url) -> Result<String, CliError> {
     let request = Request::get(url.as_str()).body(Body::empty()).map_err(|error| {
         CliError::new(ExitCode::Usage, format!("{:?} makes no request", ShownUrl(hub)))
             .because(error)
     })?;
-    let answer = HttpTransport::new().send(request).await;
+    let answer = transport.send(request).await;
     let (head, body) = answer.map_err(|error| unreached(hub, error))?.into_parts();
     let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
     let body = body.map_err(|error| unreached(hub, error))?.to_bytes();
@@ -122,9 +121,8 @@ mod tests {
 
     #[test]
     fn a_hub_below_a_path_is_asked_below_that_path() {
-        let url = |hub: &str| ready_url(hub).map(String::from);
-        assert_eq!(url("http://h:1").as_deref(), Some("http://h:1/readyz"));
-        assert_eq!(url("https://h/a/?x").as_deref(), Some("https://h/a/readyz"));
-        assert_eq!(url("mailto:a"), None);
+        let url = |hub: &str| ready_url(Url::parse(hub).expect("a URL")).to_string();
+        assert_eq!(url("http://h:1"), "http://h:1/readyz");
+        assert_eq!(url("https://h/a/"), "https://h/a/readyz");
     }
 }

@@ -3,26 +3,34 @@
 mod input;
 mod progress;
 
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
 use std::time::Duration;
 
 use http::HeaderMap;
 use tidings_client::{
-    Event, EventId, EventType, OpenError, PublishError, PublishStream, Publisher, ShownUrl,
+    Event, EventId, EventType, OpenError, PublishError, PublishStream, Publisher, ShownUrl, limits,
 };
 use tokio::time::timeout;
 
-use self::input::{Line, Lines};
+use self::input::{Line, Lines, Reading};
 use self::progress::Progress;
-use crate::args::{HubUrl, PublishArgs};
+use super::end::{LastEvent, end};
+use crate::args::PublishArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::hub_client::HubClient;
 use crate::output;
 use crate::runtime::client_runtime;
 use crate::signals::Signals;
 use crate::upstream::{TOKEN_HINT, given_headers};
 
-pub(super) fn run(args: PublishArgs) -> Result<ExitCode, CliError> {
+pub(super) fn run(mut args: PublishArgs) -> Result<ExitCode, CliError> {
+    if let Some(file) = &args.file {
+        args.data = Some(read_file(file)?);
+        return client_runtime()?.block_on(publish_one(&Form::new(args)?));
+    }
     let wants_lines = match args.data.as_deref() {
         Some(data) => data == "-",
         None if io::stdin().is_terminal() => {
@@ -37,15 +45,52 @@ pub(super) fn run(args: PublishArgs) -> Result<ExitCode, CliError> {
         return Err(CliError::new(ExitCode::Usage, message)
             .hint("with --json each line may have an id of its own"));
     }
+    if !wants_lines && (args.tee || args.strict) {
+        let flag = if args.tee { "--tee" } else { "--strict" };
+        let message = format!("{flag} is for lines of standard input, and there is one event");
+        return Err(CliError::new(ExitCode::Usage, message).hint("leave it out, or leave DATA out"));
+    }
+    let reading = Reading { strict: args.strict || args.json, tee: args.tee };
     let form = Form::new(args)?;
     let runtime = client_runtime()?;
-    let done = match wants_lines {
-        true => runtime.block_on(publish_lines(&form)),
-        false => runtime.block_on(publish_one(&form)),
-    };
+    if !wants_lines {
+        return runtime.block_on(publish_one(&form));
+    }
+    let mut lines = Lines::start(reading);
+    let done = runtime.block_on(publish_lines(&form, &mut lines));
+    if done.is_err() && reading.tee {
+        output::remark("publishing has failed; the input is printed to its end");
+        lines.pass_the_rest();
+    }
     // A thread may still wait for standard input: nobody needs it.
     runtime.shutdown_background();
     done
+}
+
+/// A file as the data of one event, byte for byte.
+fn read_file(path: &Path) -> Result<String, CliError> {
+    let name = path.display();
+    let read = |mut input: &mut dyn Read| {
+        let mut bytes = Vec::new();
+        // One byte more shows that it is too long.
+        let bytes_max = limits::EVENT_BYTES_MAX as u64;
+        io::Read::take(&mut input, bytes_max + 1).read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let bytes = match path == Path::new("-") {
+        true => read(&mut io::stdin().lock()),
+        false => File::open(path).and_then(|mut file| read(&mut file)),
+    };
+    let bytes = bytes.map_err(|error| {
+        CliError::new(ExitCode::Usage, format!("--file: {name} cannot be read")).because(error)
+    })?;
+    if bytes.len() > limits::EVENT_BYTES_MAX {
+        let message = format!("--file: {name} has more than {} bytes", limits::EVENT_BYTES_MAX);
+        return Err(CliError::new(ExitCode::Usage, message).hint("that is the most an event holds"));
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        CliError::new(ExitCode::Usage, format!("--file: {name} is not UTF-8"))
+            .hint("event streams are; encode it, for instance with base64")
+    })
 }
 
 /// What the arguments say about every event.
@@ -55,8 +100,11 @@ struct Form {
     event_type: Option<EventType>,
     id: Option<EventId>,
     json: bool,
+    /// Whether the topic ends after the last event.
+    end: bool,
+    is_quiet: bool,
     headers: HeaderMap,
-    hub: HubUrl,
+    hub: HubClient,
 }
 
 impl Form {
@@ -74,8 +122,10 @@ impl Form {
                 .map_err(|error| wrong("--event", error))?,
             id: args.id.map(EventId::new).transpose().map_err(|error| wrong("--id", error))?,
             json: args.json,
+            end: args.end,
+            is_quiet: args.quiet,
             headers: given_headers(&args.header)?,
-            hub: args.hub,
+            hub: HubClient::new(&args.hub)?,
         })
     }
 
@@ -92,12 +142,17 @@ impl Form {
     }
 
     fn publisher(&self, retries_max: u32) -> Result<Publisher, CliError> {
-        let mut builder = Publisher::builder(&self.hub.url).retries_max(retries_max);
-        if let Some(token) = &self.hub.token {
-            builder = builder.bearer_token(token);
-        }
+        let builder = self.hub.publisher().retries_max(retries_max);
         let built = builder.headers(self.headers.clone()).build();
         built.map_err(|error| cannot_open(error, &self.hub))
+    }
+
+    /// Ends the topic, if that is wanted.
+    async fn end(&self) -> Result<(), CliError> {
+        if self.end {
+            end(&self.hub, &self.topic, LastEvent::default()).await?;
+        }
+        Ok(())
     }
 }
 
@@ -111,41 +166,50 @@ async fn publish_one(form: &Form) -> Result<ExitCode, CliError> {
         output::remark("the hub has an event with this id already");
     }
     output::print_text(&format!("{}\n", published.id))?;
+    form.end().await?;
     Ok(ExitCode::Success)
 }
 
-async fn publish_lines(form: &Form) -> Result<ExitCode, CliError> {
-    let mut lines = Lines::start();
-    let mut progress = Progress::new();
+async fn publish_lines(form: &Form, lines: &mut Lines) -> Result<ExitCode, CliError> {
+    let mut progress = Progress::new(form.is_quiet);
     let signal = Signals::new()?.first();
     tokio::pin!(signal);
     let mut target = Target::new(form)?;
+    let mut is_whole = true;
     loop {
         // The first lines are confirmed soon, to know that there is a hub; later ones when there is
         // time.
         let patience = if target.is_confirmed { FLUSH_AFTER } else { CONFIRM_AFTER };
         let next = tokio::select! {
             next = timeout(patience, lines.next()) => next,
-            () = &mut signal => break,
+            () = &mut signal => {
+                is_whole = false;
+                break;
+            }
         };
         match next {
-            Ok(Some(line)) => {
-                let (number, text) = line?;
-                if form.json && text.trim().is_empty() {
+            Ok(Some(Ok(read))) => {
+                if form.json && read.text.trim().is_empty() {
                     continue;
                 }
-                let read = form.read(text);
-                let (topic, event) = match read {
+                if let Some(change) = read.change {
+                    progress.changed(read.line, change);
+                }
+                let (topic, event) = match form.read(read.text) {
                     Ok(read) => read,
                     Err(why) => {
                         // What came before is as good as if the input had ended here.
                         progress.watch(target.flush()).await?;
-                        let message = format!("line {number}: {why}");
+                        let message = format!("line {}: {why}", read.line);
                         return Err(CliError::new(ExitCode::Failure, message));
                     }
                 };
                 progress.watch(target.send(&topic, &event)).await?;
                 progress.sent();
+            }
+            Ok(Some(Err(error))) => {
+                progress.watch(target.flush()).await?;
+                return Err(error);
             }
             Ok(None) => break,
             Err(_) => {
@@ -156,6 +220,11 @@ async fn publish_lines(form: &Form) -> Result<ExitCode, CliError> {
     }
     progress.watch(target.flush()).await?;
     progress.finish();
+    match is_whole {
+        true => form.end().await?,
+        false if form.end => output::remark("the topic was not ended: the input was interrupted"),
+        false => {}
+    }
     Ok(ExitCode::Success)
 }
 
@@ -214,12 +283,12 @@ const CONFIRM_LINES: u32 = 1000;
 /// Silence after which later lines are confirmed.
 const FLUSH_AFTER: Duration = Duration::from_secs(3);
 
-pub(super) fn cannot_open(error: OpenError, hub: &HubUrl) -> CliError {
+pub(super) fn cannot_open(error: OpenError, hub: &HubClient) -> CliError {
     let message = format!("{:?} and the token make no request", hub.shown());
     CliError::new(ExitCode::Usage, message).because(error)
 }
 
-pub(super) fn cannot_publish(error: PublishError, hub: &HubUrl) -> CliError {
+pub(super) fn cannot_publish(error: PublishError, hub: &HubClient) -> CliError {
     match error {
         PublishError::Refused(problem) => {
             let wants_token = matches!(problem.status.as_u16(), 401 | 403);

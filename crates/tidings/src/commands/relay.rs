@@ -28,9 +28,10 @@ use tokio::time::Instant;
 use self::names::{Names, PREFIX_BYTES_MAX};
 use self::report::Report;
 use super::publish::{cannot_open, cannot_publish};
-use crate::args::{HubUrl, RelayArgs};
+use crate::args::RelayArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::hub_client::HubClient;
 use crate::runtime::client_runtime;
 use crate::settings::parse_duration;
 use crate::signals::Signals;
@@ -45,22 +46,24 @@ pub(super) fn run(args: &RelayArgs) -> Result<ExitCode, CliError> {
     let every = args.report_every.as_deref().map(parse_duration).transpose();
     let every =
         every.map_err(|why| CliError::new(ExitCode::Usage, format!("--report-every: {why}")))?;
+    let hub = HubClient::new(&args.hub)?;
     let url = args.upstream_url.clone();
-    let upstream = Upstream::new(url, &args.upstream, &args.hub, args.end)?;
+    let upstream = Upstream::new(url, &args.upstream, &hub, args.end)?;
     if args.end {
-        return client_runtime()?.block_on(run::relay(args, &upstream, every));
+        return client_runtime()?.block_on(run::relay(args, &hub, &upstream, every));
     }
     let since = SinceFile::open(args.upstream.since_file.as_deref())?;
-    client_runtime()?.block_on(relay(args, upstream, since, every))
+    client_runtime()?.block_on(relay(args, &hub, upstream, since, every))
 }
 
 async fn relay(
     args: &RelayArgs,
+    hub: &HubClient,
     upstream: Upstream<'_>,
     since: SinceFile,
     report_every: Option<Duration>,
 ) -> Result<ExitCode, CliError> {
-    let publisher = publisher(&args.hub, RETRIES)?;
+    let publisher = publisher(hub, RETRIES)?;
     let prefix = args.id_prefix.as_deref().unwrap_or_default();
     if prefix.len() > PREFIX_BYTES_MAX {
         let message = format!("--id-prefix is longer than {PREFIX_BYTES_MAX} bytes");
@@ -69,14 +72,14 @@ async fn relay(
     }
     let (start, from) = match since.id() {
         Some(id) => (Some(id.clone()), "the since-file"),
-        None => match start::last_relayed(&args.hub, &args.topic, prefix).await? {
+        None => match start::last_relayed(hub, &args.topic, prefix).await? {
             Some(id) => (Some(id), "the last event of the topic"),
             None => (upstream.after(), "the command line"),
         },
     };
     let mut source = upstream.open(start.clone())?;
     let mut relay = Relay {
-        target: Target { topic: &args.topic, prefix, hub: &args.hub, publisher },
+        target: Target { topic: &args.topic, prefix, hub, publisher },
         has_told_of_reuse: false,
         names: Names::new(prefix),
         batch: Vec::new(),
@@ -101,11 +104,8 @@ async fn relay(
     done.map(|()| ExitCode::Success)
 }
 
-fn publisher(hub: &HubUrl, retries_max: u32) -> Result<Publisher, CliError> {
-    let mut publisher = Publisher::builder(&hub.url).assign_ids(false).retries_max(retries_max);
-    if let Some(token) = &hub.token {
-        publisher = publisher.bearer_token(token);
-    }
+fn publisher(hub: &HubClient, retries_max: u32) -> Result<Publisher, CliError> {
+    let publisher = hub.publisher().assign_ids(false).retries_max(retries_max);
     publisher.build().map_err(|error| cannot_open(error, hub))
 }
 
@@ -166,14 +166,16 @@ impl<'a> Relay<'a> {
             match item {
                 Some(Ok(Item::Event(event))) => self.take(event),
                 Some(Ok(item)) => {
-                    upstream.adapt(source, &item);
+                    let has_ended = upstream.adapt(source, &item);
                     if let Item::Open(_) = &item {
                         self.names.connected();
                     }
                     if let Item::Skipped(_) = &item {
                         self.report.left_out += 1;
                     }
-                    self.report.tell(&item);
+                    if !has_ended {
+                        self.report.tell(&item);
+                    }
                 }
                 Some(Err(error)) => {
                     self.store_all(storing).await?;
@@ -259,7 +261,7 @@ struct Target<'a> {
     topic: &'a str,
     /// Of the names of all events.
     prefix: &'a str,
-    hub: &'a HubUrl,
+    hub: &'a HubClient,
     publisher: Publisher,
 }
 

@@ -7,26 +7,28 @@ use std::time::Duration;
 
 use tidings_client::{EventId, EventSource, Item, MessageEvent};
 use tokio::time::{MissedTickBehavior, interval};
-use url::Url;
 
 use self::exec::Exec;
 use self::format::Format;
 use crate::args::SubscribeArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::hub_client::HubClient;
 use crate::output;
 use crate::runtime::client_runtime;
 use crate::signals::Signals;
 use crate::upstream::{ConnectionReport, SinceFile, Upstream, is_url};
 
 pub(super) fn run(args: SubscribeArgs) -> Result<ExitCode, CliError> {
-    let upstream = Upstream::new(url(&args)?, &args.upstream, &args.hub, args.once)?;
+    let hub = HubClient::new(&args.hub)?;
+    let upstream = Upstream::new(url(&args, &hub)?, &args.upstream, &hub, args.once)?;
     let since = SinceFile::open(args.upstream.since_file.as_deref())?;
     let start = since.id().cloned().or_else(|| upstream.after());
     let source = upstream.open(start)?;
     let subscriber = Subscriber {
         upstream,
         left: args.count.unwrap_or(u64::MAX),
+        end: end_sentence(&args),
         connection: ConnectionReport::new(args.quiet),
         since,
         sink: match &args.exec {
@@ -42,7 +44,7 @@ pub(super) fn run(args: SubscribeArgs) -> Result<ExitCode, CliError> {
 }
 
 /// The URL that was given, or the one of the topics that were.
-fn url(args: &SubscribeArgs) -> Result<String, CliError> {
+fn url(args: &SubscribeArgs, hub: &HubClient) -> Result<String, CliError> {
     if args.targets.iter().any(|target| is_url(target)) {
         if args.targets.len() + args.topic.len() > 1 {
             let message = "a URL stands alone";
@@ -56,17 +58,12 @@ fn url(args: &SubscribeArgs) -> Result<String, CliError> {
         }
         return Ok(args.targets[0].clone());
     }
-    events_url(args).ok_or_else(|| {
-        CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", args.hub.shown()))
-            .hint("such as http://127.0.0.1:3000")
-    })
+    Ok(events_url(args, hub))
 }
 
 /// `{hub}/events?topic=…`.
-fn events_url(args: &SubscribeArgs) -> Option<String> {
-    let mut url = Url::parse(&args.hub.url).ok()?;
-    url.path_segments_mut().ok()?.pop_if_empty().push("events");
-    url.set_query(None);
+fn events_url(args: &SubscribeArgs, hub: &HubClient) -> String {
+    let mut url = hub.at(["events"]);
     let mut query = url.query_pairs_mut();
     for topic in args.targets.iter().chain(&args.topic) {
         query.append_pair("topic", topic);
@@ -81,8 +78,20 @@ fn events_url(args: &SubscribeArgs) -> Option<String> {
         query.append_pair("envelope", "json");
     }
     drop(query);
-    Some(url.into())
+    url.into()
 }
+
+/// What is said when the stream has ended for good.
+fn end_sentence(args: &SubscribeArgs) -> &'static str {
+    match args.targets.len() + args.topic.len() {
+        _ if args.targets.iter().any(|target| is_url(target)) => STREAM_ENDED,
+        1 => TOPIC_ENDED,
+        _ => "all topics have ended",
+    }
+}
+
+const STREAM_ENDED: &str = "the stream has ended";
+const TOPIC_ENDED: &str = "the topic has ended";
 
 /// Whether each event is shown with its topic: where it can be of several, and where programs read.
 fn names_topics(args: &SubscribeArgs) -> bool {
@@ -96,6 +105,8 @@ struct Subscriber<'a> {
     upstream: Upstream<'a>,
     /// How many events are still wanted.
     left: u64,
+    /// What is said when the stream has ended for good.
+    end: &'static str,
     connection: ConnectionReport,
     since: SinceFile,
     sink: Sink,
@@ -153,13 +164,16 @@ impl Subscriber<'_> {
                     }
                 }
                 Some(Ok(item)) => {
-                    self.upstream.adapt(&mut source, &item);
-                    self.connection.tell(&item);
+                    if !self.upstream.adapt(&mut source, &item) {
+                        self.connection.tell(&item);
+                    } else if self.end == STREAM_ENDED {
+                        self.end = TOPIC_ENDED;
+                    }
                 }
                 Some(Err(error)) => {
                     self.show(source.last_event_id())?;
                     self.upstream.end(error)?;
-                    self.connection.remark("the stream has ended");
+                    self.connection.remark(self.end);
                     return Ok(ExitCode::Success);
                 }
                 None => {

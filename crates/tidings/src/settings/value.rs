@@ -1,6 +1,6 @@
 //! What the texts of settings mean. Errors are fragments that say what would be right.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -9,11 +9,32 @@ use tracing_subscriber::EnvFilter;
 
 use crate::store_kind::StoreKind;
 
+/// An IP address and a port; a port alone, or one of `localhost`, is reached from this machine only.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        format!(
-            "{text:?} is not an address: give IP and port, such as 127.0.0.1:3000 or [::1]:3000"
-        )
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(port) = text.strip_prefix("localhost:").unwrap_or(text).parse::<u16>() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    let port = |start: &str| text.strip_prefix(start)?.parse::<u16>().ok();
+    let bare_ip = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    Err(match (port(":").or(port("*:")), bare_ip, text.split_once("://")) {
+        (Some(port), ..) => format!(
+            "{text:?} does not say which address: give 127.0.0.1:{port} for this machine only, or \
+             0.0.0.0:{port} (with IPv6 [::]:{port}) for others too"
+        ),
+        (_, Ok(ip), _) => {
+            format!("{text:?} has no port: give such as {}", SocketAddr::new(ip, 3000))
+        }
+        (_, _, Some((_, rest))) => {
+            let rest = rest.trim_end_matches('/');
+            format!("{text:?} is a URL: give the address alone, such as {rest}")
+        }
+        _ => format!(
+            "{text:?} is not an address: give IP and port, such as 127.0.0.1:3000 or [::1]:3000, \
+             or a port of this machine, such as 3000"
+        ),
     })
 }
 
@@ -229,6 +250,28 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn a_port_alone_is_one_of_this_machine_and_what_is_ambiguous_is_named() {
+        for text in ["8080", "localhost:8080", "127.0.0.1:8080"] {
+            assert_eq!(address(text).unwrap(), SocketAddr::from(([127, 0, 0, 1], 8080)), "{text}");
+        }
+        assert_eq!(address("[::1]:0").unwrap().to_string(), "[::1]:0");
+        for (text, part) in [
+            (":8080", "127.0.0.1:8080 for this machine only, or 0.0.0.0:8080"),
+            ("*:8080", "0.0.0.0:8080"),
+            ("::1", "has no port: give such as [::1]:3000"),
+            ("0.0.0.0", "has no port: give such as 0.0.0.0:3000"),
+            ("http://127.0.0.1:80/", "give the address alone, such as 127.0.0.1:80"),
+            ("99999", "is not an address"),
+            ("-1", "is not an address"),
+            ("hub.example:80", "is not an address"),
+            ("", "is not an address"),
+        ] {
+            let error = address(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
 
     #[test]
     fn durations_are_numbers_with_units() {

@@ -45,6 +45,71 @@ fn a_hub_without_a_proxy_has_nothing_but_the_limit_of_http_1() {
     let words = ["--origin", "https://other.example"];
     let (found, code) = diagnose(&hub.url("/events/a"), &words);
     assert_eq!((codes(&found), code), (vec!["cors", "http1-limit"], 8), "{found:#}");
+    // What is to be changed is for this origin, and for no example.
+    let fixes = found["findings"][0]["fixes"].as_array().unwrap();
+    let lines: Vec<_> = fixes.iter().map(|fix| fix["line"].as_str().unwrap()).collect();
+    assert!(lines.len() > 2 && lines.iter().all(|line| line.contains("https://other.example")));
+    assert!(!found.to_string().contains("app.example"), "{found:#}");
+}
+
+#[test]
+fn an_origin_is_what_browsers_send_and_anything_else_is_corrected() {
+    for (origin, hint) in [
+        ("https://app.example/page?x", "hint: give https://app.example\n"),
+        ("https://me:hush@app.example", "hint: give https://app.example\n"),
+        ("app.example", "hint: it is scheme, host and port"),
+        ("data:x", "hint: it is scheme, host and port"),
+        ("https://a.example\r\nX: y", "hint: it is scheme, host and port"),
+    ] {
+        let (_, stderr, code) =
+            said(tidings().args(["doctor", "http://127.0.0.1:1/", "--origin", origin]));
+        assert!(stderr.contains(hint) && !stderr.contains("hush") && code == 2, "{stderr}");
+    }
+    let folder = Folder::new();
+    let hub =
+        Hub::serve(&folder, &["--heartbeat", "500ms", "--cors-origin", "https://app.example"]);
+    let words = ["--origin", "HTTPS://App.example:443/"];
+    let (found, code) = diagnose(&hub.url("/events/a"), &words);
+    assert_eq!((codes(&found), code), (vec!["http1-limit"], 0), "{found:#}");
+}
+
+/// It would listen for an hour otherwise.
+#[test]
+fn what_is_no_event_stream_is_not_listened_to() {
+    let html = Origin::start(|_, socket| {
+        let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n<p>");
+        hold(socket);
+    });
+    let missing = Origin::saying("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+    let gzip = Origin::start(|_, socket| {
+        let _ = socket.write_all(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n\r\n",
+        );
+        hold(socket);
+    });
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for url in [html.url(), missing.url(), gzip.url(), format!("http://{nobody}/")] {
+        let publish = format!("http://{nobody}/");
+        for more in [&[][..], &["--publish", &publish]] {
+            let mut doctor = tidings();
+            let (stdout, _, code) = said(doctor.args(["doctor", &url, "--for", "1h"]).args(more));
+            assert!(code >= 6, "{url}: {stdout}");
+            assert!(stdout.ends_with("\n1 error\n"), "{url}: {stdout}");
+        }
+    }
+}
+
+#[test]
+fn the_last_line_counts_the_findings() {
+    let origin = Origin::saying(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=latin1\r\n\
+         connection: close\r\n\r\ndata: x\n\n",
+    );
+    let (stdout, _, code) = said(tidings().args(["doctor", &origin.url(), "--for", "2s"]));
+    assert!(stdout.ends_with("\n4 warnings, 1 piece of advice\n"), "{stdout}");
+    assert_eq!(code, 7);
+    let (found, _) = diagnose(&origin.url(), &[]);
+    assert_eq!((found["errors"].as_u64(), found["warnings"].as_u64()), (Some(0), Some(4)));
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::origin::{Origin, STREAM};
+use crate::origin::{Origin, STREAM, hold};
 use crate::world::{Folder, said, tidings};
 
 /// Every command that asks somebody for something, with a URL that has a password in it.
@@ -88,24 +88,51 @@ fn events_have_no_power_over_a_terminal_and_are_untouched_in_a_pipe() {
 }
 
 /// Runs a command whose standard output is a terminal; what it shows there.
-fn on_a_terminal(command: &mut std::process::Command) -> String {
+fn on_a_terminal(command: &mut Command) -> String {
+    shown_on(command, Command::stdout, Command::stderr)
+}
+
+/// The same for standard error.
+fn on_a_terminal_beside(command: &mut Command) -> String {
+    shown_on(command, Command::stderr, Command::stdout)
+}
+
+type Redirection = fn(&mut Command, Stdio) -> &mut Command;
+
+fn shown_on(command: &mut Command, shown: Redirection, other: Redirection) -> String {
     let mut master = File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap());
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
     let terminal = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-    let mut child =
-        command.stdin(Stdio::null()).stdout(terminal).stderr(Stdio::null()).spawn().unwrap();
+    let command = other(shown(command.stdin(Stdio::null()), terminal.into()), Stdio::null());
+    let mut child = command.spawn().unwrap();
     // So that this end is the only other one, and the end of the program ends the reading.
-    command.stdout(Stdio::null());
-    let mut shown = Vec::new();
+    shown(command, Stdio::null());
+    let mut text = Vec::new();
     let mut piece = [0; 1024];
     // A terminal whose program has gone is an error to read.
     while let Ok(read @ 1..) = master.read(&mut piece) {
-        shown.extend_from_slice(&piece[..read]);
+        text.extend_from_slice(&piece[..read]);
     }
     child.wait().unwrap();
-    String::from_utf8(shown).unwrap()
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn the_doctor_counts_down_on_a_terminal_and_nowhere_else() {
+    let origin = Origin::start(|_, socket| {
+        let _ = write!(socket, "{STREAM}: hello\n\n");
+        hold(socket);
+    });
+    let mut doctor = tidings();
+    doctor.args(["doctor", &origin.url(), "--for", "2s"]);
+    let shown = on_a_terminal_beside(&mut doctor);
+    assert!(
+        shown.contains("listening, 2 s left …\u{1b}") || shown.contains("listening, 2 s left …\r")
+    );
+    assert!(shown.contains("1 s left") && shown.ends_with("\r\u{1b}[K"), "{shown:?}");
+    assert_eq!(said(&mut doctor).1, "");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use tidings_client::ShownUrl;
-use tidings_doctor::{Diagnosis, Finding, Fix, Head, Observed, seconds};
+use tidings_doctor::{Diagnosis, Finding, Fix, Head, Observed, Severity, seconds};
 
 use crate::foreign_text::harmless;
 
@@ -48,7 +48,25 @@ pub(super) fn text(observed: &Observed, diagnosis: &Diagnosis) -> String {
             list.iter().for_each(|item| line(&format!("  {item}")));
         }
     }
+    line("");
+    line(&sum(diagnosis));
     text
+}
+
+/// `1 error, 3 warnings`.
+fn sum(diagnosis: &Diagnosis) -> String {
+    let severities = [
+        (Severity::Error, "error", "errors"),
+        (Severity::Warning, "warning", "warnings"),
+        (Severity::Advice, "piece of advice", "pieces of advice"),
+    ];
+    let parts = severities.into_iter().filter_map(|(severity, one, several)| {
+        let count = diagnosis.count(severity);
+        let word = if count == 1 { one } else { several };
+        (count > 0).then(|| format!("{count} {word}"))
+    });
+    let parts: Vec<_> = parts.collect();
+    if parts.is_empty() { "nothing wrong was found".to_owned() } else { parts.join(", ") }
 }
 
 /// For programs.
@@ -73,6 +91,8 @@ pub(super) fn json(observed: &Observed, diagnosis: &Diagnosis) -> Value {
             "problem": published.problem,
             "delay_ms": seen.map(|seen| ms(seen.saturating_sub(published.taken))),
         })).collect::<Vec<_>>(),
+        "errors": diagnosis.count(Severity::Error),
+        "warnings": diagnosis.count(Severity::Warning),
         "worst": diagnosis.worst(),
         "findings": diagnosis.findings,
         "passed": diagnosis.passed,

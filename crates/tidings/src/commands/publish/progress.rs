@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
+use super::input::Change;
 use crate::output;
 
 /// Counts what is sent, and draws the number on a terminal if the input takes long enough.
@@ -16,13 +17,16 @@ pub(super) struct Progress {
     waiting_since: Option<Instant>,
     has_complained: bool,
     is_watched: bool,
+    is_quiet: bool,
+    /// What was said of lines that are not published as they were read.
+    changes: Vec<Change>,
     is_drawn: bool,
     /// When it was drawn last.
     drawn: Instant,
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_quiet: bool) -> Self {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self {
@@ -32,7 +36,9 @@ impl Progress {
             waiting_since: None,
             has_complained: false,
             // A person who types the lines needs no count.
-            is_watched: io::stderr().is_terminal() && !io::stdin().is_terminal(),
+            is_watched: !is_quiet && io::stderr().is_terminal() && !io::stdin().is_terminal(),
+            is_quiet,
+            changes: Vec::new(),
             is_drawn: false,
             drawn: Instant::now(),
         }
@@ -84,12 +90,33 @@ impl Progress {
         self.show();
     }
 
+    /// Says how many events were published.
     pub(super) fn finish(mut self) {
-        if self.is_drawn {
-            self.clear();
+        self.clear();
+        if !self.is_quiet {
             let took = self.started.elapsed().as_secs_f64();
-            output::remark(&format!("{} events published in {took:.1} s", self.sent));
+            let events = if self.sent == 1 { "event" } else { "events" };
+            output::remark(&format!("{} {events} published in {took:.1} s", self.sent));
         }
+    }
+
+    /// Says that lines are not published as they were read; once for each way.
+    pub(super) fn changed(&mut self, line: u64, change: Change) {
+        if self.changes.contains(&change) {
+            return;
+        }
+        self.changes.push(change);
+        self.clear();
+        output::remark(&match change {
+            Change::Replaced => format!(
+                "line {line} is not UTF-8, or holds NUL: such bytes are published as U+FFFD \
+                 (--strict: an error)"
+            ),
+            Change::Split => format!(
+                "line {line} is too long for one event: it is published in parts \
+                 (--strict: an error)"
+            ),
+        });
     }
 
     fn clear(&mut self) {

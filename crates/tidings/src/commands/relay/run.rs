@@ -14,21 +14,23 @@ use crate::args::RelayArgs;
 use crate::commands::publish::cannot_publish;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::hub_client::HubClient;
 use crate::settings::parse_duration;
 use crate::signals::Signals;
 use crate::upstream::Upstream;
 
 pub(super) async fn relay(
     args: &RelayArgs,
+    hub: &HubClient,
     upstream: &Upstream<'_>,
     report_every: Option<Duration>,
 ) -> Result<ExitCode, CliError> {
-    let run = builder(args)?;
+    let run = builder(args, hub)?;
     let signal = Signals::new()?.first();
     let mut report = Report::new(args.quiet, report_every);
     let done = tokio::select! {
         biased;
-        done = relay_once(args, upstream, run, &mut report) => done,
+        done = relay_once(hub, upstream, run, &mut report) => done,
         () = signal => {
             let message = "interrupted before the response had ended; its topic was not ended";
             Err(CliError::new(ExitCode::Failure, message))
@@ -38,9 +40,9 @@ pub(super) async fn relay(
     done.map(|()| ExitCode::Success)
 }
 
-fn builder(args: &RelayArgs) -> Result<RunBuilder, CliError> {
+fn builder(args: &RelayArgs, hub: &HubClient) -> Result<RunBuilder, CliError> {
     let usage = |flag: &str| CliError::new(ExitCode::Usage, format!("{flag} cannot be that"));
-    let mut run = publisher(&args.hub, RETRIES_OF_A_RUN)?.run(&args.topic);
+    let mut run = publisher(hub, RETRIES_OF_A_RUN)?.run(&args.topic);
     if let Some(data) = &args.will {
         let mut will = Event::new(data.clone());
         let event_type = args.will_event.clone().map(EventType::new).transpose();
@@ -56,19 +58,19 @@ fn builder(args: &RelayArgs) -> Result<RunBuilder, CliError> {
 }
 
 async fn relay_once(
-    args: &RelayArgs,
+    hub: &HubClient,
     upstream: &Upstream<'_>,
     run: RunBuilder,
     report: &mut Report,
 ) -> Result<(), CliError> {
-    run.check().await.map_err(|error| refused(error, args))?;
+    run.check().await.map_err(|error| refused(error, hub))?;
     let mut source = upstream.open(None)?;
     let mut builder = Some(run);
     let mut run: Option<PublishRun> = None;
     loop {
         let item = tokio::select! {
             biased;
-            error = stopped(&mut run) => return Err(refused(error, args)),
+            error = stopped(&mut run) => return Err(refused(error, hub)),
             item = source.next() => item,
             () = report.tick(None) => continue,
         };
@@ -77,7 +79,7 @@ async fn relay_once(
                 report.received += 1;
                 report.tell_reset(&event);
                 if let Some(run) = &mut run {
-                    run.send(&ours(event)).await.map_err(|error| refused(error, args))?;
+                    run.send(&ours(event)).await.map_err(|error| refused(error, hub))?;
                 }
             }
             Some(Ok(item)) => {
@@ -98,7 +100,7 @@ async fn relay_once(
         }
     }
     if let Some(run) = run {
-        let summary = run.finish().await.map_err(|error| refused(error, args))?;
+        let summary = run.finish().await.map_err(|error| refused(error, hub))?;
         report.published = summary.published;
     }
     Ok(())
@@ -120,13 +122,13 @@ fn ours(event: MessageEvent) -> Event {
     event
 }
 
-fn refused(error: PublishError, args: &RelayArgs) -> CliError {
+fn refused(error: PublishError, hub: &HubClient) -> CliError {
     let hint = match error.problem().map(|problem| problem.code.as_str()) {
         Some("topic_ended") => Some("somebody has ended the topic: nothing more is asked for"),
         Some("topic_exists") => Some("a run needs a topic of its own, or is being relayed already"),
         _ => None,
     };
-    let error = cannot_publish(error, &args.hub);
+    let error = cannot_publish(error, hub);
     match hint {
         Some(hint) => error.hint(hint),
         None => error,

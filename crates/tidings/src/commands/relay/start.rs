@@ -4,13 +4,12 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
-use tidings_client::{Body, EventId, HttpTransport, Transport as _};
-use url::Url;
+use tidings_client::{Body, EventId, Transport as _};
 
 use super::names;
-use crate::args::HubUrl;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::hub_client::HubClient;
 use crate::upstream::TOKEN_HINT;
 
 /// A page of history.
@@ -32,7 +31,7 @@ struct Stored {
 ///
 /// The hub cannot be asked. To begin just anywhere would be to lose events or to repeat them.
 pub(super) async fn last_relayed(
-    hub: &HubUrl,
+    hub: &HubClient,
     topic: &str,
     prefix: &str,
 ) -> Result<Option<EventId>, CliError> {
@@ -53,30 +52,23 @@ pub(super) async fn last_relayed(
     Ok(None)
 }
 
-async fn page(hub: &HubUrl, topic: &str, count: usize) -> Result<Page, CliError> {
+async fn page(hub: &HubClient, topic: &str, count: usize) -> Result<Page, CliError> {
     let unreached = || {
         CliError::new(ExitCode::Unreached, format!("cannot ask {} for its last event", hub.shown()))
     };
-    let url = Url::parse(&hub.url).ok().and_then(|mut url| {
-        url.path_segments_mut().ok()?.pop_if_empty().push("events");
-        let count = count.to_string();
-        let query = [("topic", topic), ("last", &count), ("limit", &count)];
-        url.query_pairs_mut().clear().extend_pairs(query);
-        Some(url)
-    });
-    let url = url.ok_or_else(|| {
-        CliError::new(ExitCode::Usage, format!("{:?} is not the URL of a hub", hub.shown()))
-            .hint("such as http://127.0.0.1:3000")
-    })?;
+    let mut url = hub.at(["events"]);
+    let count = count.to_string();
+    let query = [("topic", topic), ("last", &count), ("limit", &count)];
+    url.query_pairs_mut().extend_pairs(query);
     let mut request = Request::get(url.as_str()).header(header::ACCEPT, "application/json");
-    if let Some(token) = &hub.token {
+    if let Some(token) = hub.token() {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let request = request.body(Body::from(Bytes::new())).map_err(|error| {
         CliError::new(ExitCode::Usage, format!("{:?} and the token make no request", hub.shown()))
             .because(error)
     })?;
-    let answer = HttpTransport::new().send(request).await.map_err(|error| {
+    let answer = hub.transport().send(request).await.map_err(|error| {
         unreached()
             .because(error)
             .hint("is a hub running there? start one with `tidings serve`, or give its --url")

@@ -1,0 +1,186 @@
+//! Which servers a client command trusts, and what to do when it does not.
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+use tidings_client::HttpTransport;
+
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+
+/// How servers are recognised.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct TrustArgs {
+    /// Trust the certificates in FILE (PEM), too: those of authorities, or a server's own
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl TrustArgs {
+    /// A transport that trusts what the system trusts, and the file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be used.
+    pub(crate) fn transport(&self) -> Result<HttpTransport, CliError> {
+        Ok(self.tls_config()?.map_or_else(HttpTransport::new, HttpTransport::with_tls))
+    }
+
+    /// The same as a TLS configuration; `None` if only the system decides.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be used.
+    pub(crate) fn tls_config(&self) -> Result<Option<ClientConfig>, CliError> {
+        self.ca_file.as_deref().map(trusting).transpose()
+    }
+}
+
+fn trusting(file: &Path) -> Result<ClientConfig, CliError> {
+    let wrong = |what: &str| {
+        let message = format!("--ca-file: {} {what}", file.display());
+        CliError::new(ExitCode::Usage, message)
+    };
+    let unusable = |error: rustls::Error| wrong("cannot be used").because(error);
+    let certificates = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| wrong("cannot be read as PEM").because(error))?;
+    if certificates.is_empty() {
+        return Err(
+            wrong("holds no certificate").hint("it begins with -----BEGIN CERTIFICATE-----")
+        );
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let system = Verifier::new_with_extra_roots(certificates.clone(), Arc::clone(&provider));
+    let verifier = OwnToo { system: system.map_err(unusable)?, own: certificates };
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().map_err(unusable)?;
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
+/// Trusts authorities as the system does, and a server whose very certificate is among `own`: what
+/// `openssl req -x509` makes calls itself an authority, which no server's certificate may.
+#[derive(Debug)]
+struct OwnToo {
+    system: Verifier,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for OwnToo {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let judged = self.system.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match judged {
+            // Its dates are checked before this, and its name here.
+            Err(error) if is_own_authority(&error) && self.own.contains(end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            judged => judged,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.system.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.system.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.system.supported_verify_schemes()
+    }
+}
+
+/// Whether a server's certificate was rejected for calling itself an authority. The verifier's own
+/// error has no public type.
+fn is_own_authority(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else {
+        return false;
+    };
+    other.to_string().contains("CaUsedAsEndEntity")
+}
+
+/// What to do about a failed TLS handshake, if that is among the causes.
+pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let error = tls_error(error)?;
+    Some(match error {
+        _ if is_own_authority(error) => {
+            "the server signed its certificate itself; trust it with --ca-file FILE"
+        }
+        rustls::Error::InvalidCertificate(problem) => match problem {
+            CertificateError::UnknownIssuer => {
+                "nobody whom this machine trusts signed the certificate; if it is your own, trust \
+                 it with --ca-file FILE"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the certificate is for another name than the one in the URL"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the server needs a new certificate, or this machine the right time"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "is the time of this machine right?"
+            }
+            _ => "the server's certificate is wrong",
+        },
+        rustls::Error::InvalidMessage(_) => {
+            "does the server speak TLS there? without TLS its URL begins with http://"
+        }
+        rustls::Error::General(_) => {
+            "this machine trusts nobody yet: install ca-certificates, or give --ca-file FILE"
+        }
+        _ => return None,
+    })
+}
+
+/// The TLS error among the causes. An I/O error hides the error inside from `source`.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
