@@ -167,7 +167,8 @@ const EXAMPLES: [(&str, &str); 7] = [
     (
         "POST /events",
         "printf '{\"topic\":\"a\",\"data\":\"1\"}\\n{\"topic\":\"b\",\"data\":\"2\"}\\n' |\n  \
-         curl -H 'Content-Type: application/x-ndjson' --data-binary @- http://127.0.0.1:3000/events",
+         curl -H 'Content-Type: application/x-ndjson' --data-binary @- \\\n    \
+         http://127.0.0.1:3000/events",
     ),
     ("DELETE /events/{topic}", "curl -X DELETE http://127.0.0.1:3000/events/hello"),
     ("GET /topics", "curl http://127.0.0.1:3000/topics"),

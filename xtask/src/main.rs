@@ -17,7 +17,7 @@ cargo xtask tidy              what a reader would stumble over: long files, wide
 cargo xtask generate          write the default file and the reference pages, from the built
                               program
 cargo xtask generate --check  say whether they are as they would be written
-cargo xtask site MDBOOK       build the documentation as a site in target/site/html, with this mdBook";
+cargo xtask site MDBOOK       build the documentation in target/site/html with this mdBook";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

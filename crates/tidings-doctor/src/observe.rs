@@ -159,11 +159,12 @@ pub async fn observe(
     };
     let is_readable = |head: &Head| head.is_event_stream() && head.coding().is_none();
     let is_stream = first.as_ref().is_ok_and(is_readable);
+    // Nothing more can come of what is no event stream.
+    let is_over = !is_stream && !matches!(first, Err(NoAnswer::Late));
     let (browser, published) = match done_beside {
         Some(done) => done,
-        None if is_stream => beside.await,
-        // Nothing more can come of what is no event stream.
-        None => (Browser::default(), Vec::new()),
+        None if is_over => (Browser::default(), Vec::new()),
+        None => beside.await,
     };
     let listened = asked.started.elapsed();
     let (mut resume, mut unknown, mut preflight) = (Resume::Untried, Unknown::Untried, None);

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::exit_code::ExitCode;
 use crate::foreign_text::presentable;
 use crate::settings::SettingProblem;
-use crate::trust;
+use crate::tls_hint;
 
 /// An expected end of the program other than success.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", presentable(&self.message))?;
         let mut causes = self.causes();
-        let about_tls = causes.first().and_then(|cause| trust::hint(*cause));
+        let about_tls = causes.first().and_then(|cause| tls_hint::hint(*cause));
         if !f.alternate() && causes.len() > 2 {
             causes.drain(1..causes.len() - 1);
         }

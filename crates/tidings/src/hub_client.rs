@@ -13,7 +13,6 @@ use crate::args::HubUrl;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::hub_url;
-use crate::upstream::TOKEN_HINT;
 
 /// A hub by its URL, with the token for it.
 #[derive(Clone, Debug)]
@@ -154,6 +153,10 @@ fn refused(status: StatusCode, problem: &Value) -> CliError {
         _ => error,
     }
 }
+
+/// What to do about 401 and 403.
+pub(crate) const TOKEN_HINT: &str =
+    "give a token with --token or TIDINGS_TOKEN; see `tidings token`";
 
 /// A healthy hub answers at once.
 const PATIENCE: Duration = Duration::from_secs(20);

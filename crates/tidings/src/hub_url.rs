@@ -133,7 +133,7 @@ mod tests {
             ("http://h/events", "give http://h"),
             ("http://h:3000/events/news/today?last=5", "give http://h:3000"),
             ("https://h/a/events/", "give https://h/a"),
-            ("h.example/.well-known/mercure?topic=x", "give https://h.example"),
+            ("h.example/.well-known/x?topic=x", "give https://h.example"),
             ("http://h/demo/", "give http://h"),
             ("http://h/?token=secret", "give http://h, and the token in TIDINGS_TOKEN"),
             ("http://h/a?x=y", "give http://h/a"),

@@ -24,6 +24,7 @@ mod stores;
 mod supervisor;
 mod telemetry;
 mod threads;
+mod tls_hint;
 mod trust;
 mod upstream;
 

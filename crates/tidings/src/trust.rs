@@ -1,7 +1,5 @@
-//! Which servers a client command trusts, and what to do when it does not.
+//! Which servers a client command trusts.
 
-use std::error::Error;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,12 +8,13 @@ use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use tidings_client::HttpTransport;
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::tls_hint::is_own_authority;
 
 /// How servers are recognised.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -125,62 +124,4 @@ impl ServerCertVerifier for OwnToo {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.system.supported_verify_schemes()
     }
-}
-
-/// Whether a server's certificate was rejected for calling itself an authority. The verifier's own
-/// error has no public type.
-fn is_own_authority(error: &rustls::Error) -> bool {
-    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else {
-        return false;
-    };
-    other.to_string().contains("CaUsedAsEndEntity")
-}
-
-/// What to do about a failed TLS handshake, if that is among the causes.
-pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    let error = tls_error(error)?;
-    Some(match error {
-        _ if is_own_authority(error) => {
-            "the server signed its certificate itself; trust it with --ca-file FILE"
-        }
-        rustls::Error::InvalidCertificate(problem) => match problem {
-            CertificateError::UnknownIssuer => {
-                "nobody whom this machine trusts signed the certificate; if it is your own, trust \
-                 it with --ca-file FILE"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "the certificate is for another name than the one in the URL"
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the server needs a new certificate, or this machine the right time"
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "is the time of this machine right?"
-            }
-            _ => "the server's certificate is wrong",
-        },
-        rustls::Error::InvalidMessage(_) => {
-            "does the server speak TLS there? without TLS its URL begins with http://"
-        }
-        rustls::Error::General(_) => {
-            "this machine trusts nobody yet: install ca-certificates, or give --ca-file FILE"
-        }
-        _ => return None,
-    })
-}
-
-/// The TLS error among the causes. An I/O error hides the error inside from `source`.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<rustls::Error>() {
-            return Some(found);
-        }
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause = match inner {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
 }

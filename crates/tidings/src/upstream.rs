@@ -22,10 +22,10 @@ pub(crate) use self::since_file::SinceFile;
 use crate::args::UpstreamArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::hub_client::HubClient;
+use crate::hub_client::{HubClient, TOKEN_HINT};
 use crate::output;
 use crate::settings::never_or_duration;
-use crate::trust;
+use crate::tls_hint;
 
 /// One place to get events from.
 pub(crate) struct Upstream<'a> {
@@ -293,7 +293,7 @@ struct TrustedFirst(Backoff);
 
 impl RetryPolicy for TrustedFirst {
     fn wait(&mut self, lost: &Lost<'_>) -> Option<Duration> {
-        let is_untrusted = trust::hint(lost.cause).is_some();
+        let is_untrusted = tls_hint::hint(lost.cause).is_some();
         if is_untrusted && lost.retries == 0 { None } else { self.0.wait(lost) }
     }
 
@@ -311,10 +311,6 @@ fn problem_sentence(refusal: &Refusal) -> Option<String> {
         (title, detail) => title.or(detail).map(str::to_owned),
     }
 }
-
-/// What to do about 401 and 403.
-pub(crate) const TOKEN_HINT: &str =
-    "give a token with --token or TIDINGS_TOKEN; see `tidings token`";
 
 #[cfg(test)]
 mod tests {

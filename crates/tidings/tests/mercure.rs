@@ -194,6 +194,25 @@ fn the_hub_conforms_in_both_dialects() {
 }
 
 #[test]
+fn why_checks_were_skipped_is_one_line_at_the_end() {
+    let folder = Folder::new();
+    let hub = drop_in(&folder);
+    let words = ["conformance", "--mercure-version", "1.0", "--secret", SECRET];
+    let (report, stderr, code) = said(&mut hub.command(&words));
+    assert_eq!((stderr.as_str(), code), ("", 0), "{report}");
+    let (_, end) = report.rsplit_once("\n\n").unwrap();
+    let lines: Vec<_> = end.lines().collect();
+    assert!(lines[0].ends_with(" skipped") && !lines[0].ends_with(" 0 skipped"), "{end}");
+    assert!(
+        lines[1]
+            .ends_with(" skipped: checks of 1.0 need --issuer: one whose tokens the hub accepts")
+    );
+    let counts = lines[1..].iter().map(|line| line.split(' ').next().unwrap());
+    let sum: u32 = counts.map(|count| count.parse::<u32>().unwrap()).sum();
+    assert!(lines[0].contains(&format!(", {sum} skipped")), "{end}");
+}
+
+#[test]
 fn a_hub_that_is_none_does_not_conform() {
     // It says yes to everything, and sends every subscriber a secret.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

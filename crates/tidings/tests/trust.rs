@@ -42,7 +42,7 @@ impl Scene {
     }
 }
 
-/// What `openssl req -x509` makes unless it is told otherwise.
+/// What `openssl req -x509` makes by default.
 const AUTHORITY: IsCa = IsCa::Ca(BasicConstraints::Unconstrained);
 
 const HERE: [&str; 2] = ["localhost", "127.0.0.1"];

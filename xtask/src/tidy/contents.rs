@@ -1,5 +1,5 @@
-//! The contents of the documentation: every page of `docs` has its line there, for a page without one
-//! is not on the site. The decisions have a list of their own.
+//! The contents of the documentation: every page of `docs` has its line there, or it would not be
+//! on the site. The decisions have a list of their own.
 
 use crate::tree;
 

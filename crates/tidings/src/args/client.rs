@@ -169,13 +169,13 @@ pub(super) const PUBLISH_ABOUT: &str = "\
 Publish an event, or each line of standard input as one
 
 One event: its id goes to standard output once it is stored. Lines travel as they come, over one \
-request at a time, and a line is stored soon after it was read; their number goes to standard error. \
-If the hub goes away, publishing goes on when it is back; nothing is published twice.
+request at a time, and a line is stored soon after it was read; their number goes to standard \
+error. If the hub goes away, publishing goes on when it is back; nothing is published twice.
 
-Lines are published even if they are no text: bytes that are not UTF-8, and NUL, become U+FFFD, and \
-a line of more than 1 MiB becomes several events; standard error says so once. With --strict, and in \
---json, such a line is an error. With --tee, whatever goes wrong here, the input is read and printed \
-to its end: the program before the pipe is not killed.";
+Lines are published even if they are no text: bytes that are not UTF-8, and NUL, become U+FFFD, \
+and a line of more than 1 MiB becomes several events; standard error says so once. With --strict, \
+and in --json, such a line is an error. With --tee the input is read and printed to its end, \
+whatever goes wrong here: the program before the pipe is not killed.";
 
 pub(super) const PUBLISH_EXAMPLES: &str = "\
 Examples:
@@ -189,8 +189,8 @@ Examples:
 pub(super) const TOPICS_ABOUT: &str = "\
 List the topics that have events
 
-In the order of their names: the number of events that are kept, the number of subscribers, and the \
-id of the last event. A token sees the topics that it may subscribe to.";
+In the order of their names: the number of events that are kept, the number of subscribers, and \
+the id of the last event. A token shows the topics that it may subscribe to.";
 
 pub(super) const TOPICS_EXAMPLES: &str = "\
 Examples:
@@ -201,8 +201,8 @@ Examples:
 pub(super) const STATS_ABOUT: &str = "\
 Show the counters of a hub
 
-Those that only grow count from the beginning of the log (published) or of the process (the rest). A \
-token must cover everything (`**`). For graphs there is /metrics.";
+Those that only grow count from the beginning of the log (published) or of the process (the rest). \
+A token must cover everything (`**`). For graphs there is /metrics.";
 
 pub(super) const STATS_EXAMPLES: &str = "\
 Examples:
@@ -212,8 +212,9 @@ Examples:
 pub(super) const END_ABOUT: &str = "\
 End a topic: its subscribers get a last event, and stay away
 
-The id of the last event goes to standard output. Whoever subscribes later is told that the topic \
-has ended, until something is published to it again. A topic that has ended already stays as it is.";
+The id of the last event goes to standard output. Later subscribers get 204, and browsers do not \
+come back, until something is published to the topic again. A topic that has ended already stays \
+as it is.";
 
 pub(super) const END_EXAMPLES: &str = "\
 Examples:

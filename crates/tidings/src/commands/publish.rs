@@ -20,11 +20,11 @@ use super::end::{LastEvent, end};
 use crate::args::PublishArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::hub_client::HubClient;
+use crate::hub_client::{HubClient, TOKEN_HINT};
 use crate::output;
 use crate::runtime::client_runtime;
 use crate::signals::Signals;
-use crate::upstream::{TOKEN_HINT, given_headers};
+use crate::upstream::given_headers;
 
 pub(super) fn run(mut args: PublishArgs) -> Result<ExitCode, CliError> {
     if let Some(file) = &args.file {

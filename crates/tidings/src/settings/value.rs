@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::store_kind::StoreKind;
 
-/// An IP address and a port; a port alone, or one of `localhost`, is reached from this machine only.
+/// An IP address and a port; a port alone, or one of `localhost`, is one of this machine.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);

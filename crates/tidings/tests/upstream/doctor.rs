@@ -184,7 +184,7 @@ fn a_timeout_that_is_shorter_than_the_heartbeat_is_found() {
     let (found, code) = diagnose(&nginx.url("impatient"), &[]);
     assert_eq!((codes(&found), code), (vec!["idle-cut", "http1-limit"], 8), "{found:#}");
     let finding = &found["findings"][0];
-    assert!(finding["evidence"].as_str().unwrap().contains("each cut after 1."), "{finding}");
+    assert!(finding["evidence"].as_str().unwrap().contains("each cut after "), "{finding}");
     assert!(finding["fixes"][0]["line"].as_str().unwrap().starts_with("proxy_read_timeout"));
 }
 
@@ -270,7 +270,7 @@ fn people_are_told_in_words_and_secrets_stay_where_they_are() {
     assert!(stdout.contains("error: The request was rejected"), "{stdout}");
     assert!(!stdout.contains("secret") && !stdout.contains('\u{9b}'), "{stdout}");
     assert_eq!(origin.requests()[0].header("authorization"), Some("Bearer secret"));
-    assert_eq!(said(tidings().args(["doctor", "nonsense"])).2, 2);
+    assert_eq!(said(tidings().args(["doctor", "ftp://nonsense"])).2, 2);
     let no_place = ["doctor", "http://h/", "--publish", "http://h/", "--publish-data", "x"];
     assert_eq!(said(tidings().args(no_place)).2, 2);
 }

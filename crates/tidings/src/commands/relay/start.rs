@@ -9,8 +9,7 @@ use tidings_client::{Body, EventId, Transport as _};
 use super::names;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::hub_client::HubClient;
-use crate::upstream::TOKEN_HINT;
+use crate::hub_client::{HubClient, TOKEN_HINT};
 
 /// A page of history.
 #[derive(Deserialize)]
