@@ -49,7 +49,11 @@ fn build(mdbook: &str) -> Result<Vec<String>, String> {
             if path == CONTENTS {
                 text.push_str(&decisions(&files));
             }
-            let text = links::rewrite(&text, |link| moved(path, link, &pages, &repository));
+            let text = match path == CONTENTS {
+                // It names the pages themselves.
+                true => text.replace("](../", "]("),
+                false => links::rewrite(&text, |link| moved(path, link, &pages, &repository)),
+            };
             fs::write(&place, text).map_err(|error| at(&place, &error))?;
         } else {
             fs::copy(tree::root().join(path), &place).map_err(|error| at(&place, &error))?;
@@ -107,7 +111,14 @@ fn moved(
     let index = format!("{file}/README.md");
     let place = pages.get(&file).or_else(|| pages.get(&index));
     Some(match place {
-        Some(place) => format!("{}{place}{heading}", way_up(&pages[path])),
+        Some(place) => {
+            // What mdBook makes of a folder's page.
+            let place = match place.strip_suffix("README.md") {
+                Some(folder) => format!("{folder}index.html"),
+                None => place.clone(),
+            };
+            format!("{}{place}{heading}", way_up(&pages[path]))
+        }
         None => {
             let kind = if tree::root().join(&file).is_dir() { "tree" } else { "blob" };
             format!("{repository}/{kind}/main/{file}{heading}")
@@ -174,14 +185,11 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The values of an attribute. In text a quotation mark is escaped, so nothing else looks like one.
+/// The values of an attribute of all tags. In text, `<` is escaped.
 fn attributes<'a>(html: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let start = format!(" {name}=\"");
-    html.match_indices(&start)
-        .map(|(at, start)| &html[at + start.len()..])
-        .filter_map(|rest| rest.split('"').next())
-        .collect::<Vec<_>>()
-        .into_iter()
+    let tags = html.split('<').skip(1).filter_map(|rest| rest.split('>').next());
+    tags.filter_map(move |tag| tag.split(&start).nth(1)?.split('"').next())
 }
 
 fn target() -> PathBuf {
