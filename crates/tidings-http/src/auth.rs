@@ -1,6 +1,8 @@
 //! Authentication: the sender of a request, and what it may do.
 
 pub mod cache;
+pub mod claim;
+pub mod invalid_token;
 mod key_set;
 mod keys;
 mod plain_key;
@@ -8,18 +10,22 @@ pub mod token;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use tidings_hub::{Grant, Matcher, Topic};
+use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
 use crate::clock;
+use crate::config::HttpConfig;
+use crate::foreign_page::{self, Ambient};
 use crate::key_share::KeyShare;
 use crate::problem::{Code, Problem};
 use crate::quota_key::Key;
 use crate::trace::{self, Step};
 use cache::TokenCache;
-use token::{InvalidToken, Signed};
+use invalid_token::InvalidToken;
+use token::Signed;
 
 pub use keys::{ApiKey, JwtKey};
 
@@ -31,32 +37,46 @@ pub struct Auth {
     known: TokenCache<Signed<Arc<Grant>>>,
     /// Hashes tokens to count them; present if limits apply per token.
     counted: Option<RandomState>,
-    /// Grant of requests without a token; `None` grants nothing.
-    anonymous: Option<Arc<Grant>>,
+    leeway: Duration,
+    /// Whether every client may do everything.
+    is_open: bool,
+    /// What every client may do, beside what its credential grants.
+    everybody: Arc<Grant>,
 }
 
 impl Auth {
-    /// Authenticates with these keys; requests without a token have the grant `anonymous`. If
-    /// `counts_tokens` is set, each caller has a key by which its token is counted.
-    pub(crate) fn new(
-        api_keys: Vec<ApiKey>,
-        jwt_keys: Vec<JwtKey>,
-        anonymous: Option<Arc<Grant>>,
-        counts_tokens: bool,
-    ) -> Self {
+    /// Authenticates with the keys of `config`. If that bounds tokens, each caller has a key by
+    /// which its token is counted.
+    pub(crate) fn new(config: &HttpConfig, is_open: bool) -> Self {
         token::install_cryptography();
+        let everybody = if is_open {
+            Grant::everything()
+        } else {
+            Grant {
+                publish: config.anonymous_publish.clone(),
+                subscribe: config.anonymous_subscribe.clone(),
+                ..Grant::nothing()
+            }
+        };
         Self {
-            api_keys,
-            jwt_keys,
+            api_keys: config.api_keys.clone(),
+            jwt_keys: config.jwt_keys.clone(),
             known: TokenCache::default(),
-            counted: counts_tokens.then(RandomState::new),
-            anonymous,
+            counted: config.counts_tokens().then(RandomState::new),
+            leeway: config.leeway,
+            is_open,
+            everybody: Arc::new(everybody),
         }
     }
 
-    /// Grant of requests without a token.
-    pub fn anonymous(&self) -> Option<&Arc<Grant>> {
-        self.anonymous.as_ref()
+    /// What every client may do, beside what its credential grants.
+    pub fn everybody(&self) -> &Arc<Grant> {
+        &self.everybody
+    }
+
+    /// Whether every client may do everything.
+    pub fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// The API key that equals `token`, if there is one.
@@ -81,40 +101,60 @@ impl Auth {
 
     async fn caller(&self, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
         if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
-            return Ok(Caller::new(Arc::clone(grant), None, None));
+            let vouched = Caller { is_ambient: true, ..self.caller_with(grant, None, None) };
+            return Ok(vouched);
         }
         let keyless = self.api_keys.is_empty() && self.jwt_keys.is_empty();
-        let header = bearer(&parts.headers);
+        let header = if keyless { None } else { bearer(&parts.headers)? };
         let token = header.as_deref().or(query_token).filter(|_| !keyless);
         let Some(token) = token else {
-            return self.anonymous.clone().map(Caller::anonymous).ok_or_else(|| {
-                unauthorized(
-                    Code::TokenRequired,
-                    "send `Authorization: Bearer <token>`, or `?token=` if headers cannot be set",
-                    None,
-                )
-            });
+            return self.anonymous();
         };
         let counted_as = self.token_key(token);
         if let Some(key) = ApiKey::find(&self.api_keys, token) {
             let share = key.share().cloned();
-            return Ok(Caller::new(Arc::clone(key.grant()), counted_as, share));
+            return Ok(self.caller_with(key.grant(), counted_as, share));
         }
         if let Some(known) = self.known.get(token, clock::now()) {
             let share = known.share.clone();
-            return Ok(Caller::new(Arc::clone(&known.says), counted_as, share));
+            return Ok(self.caller_with(&known.says, counted_as, share));
         }
-        let mut verified = token::verify(token, &self.jwt_keys);
+        let mut verified = token::verify(token, &self.jwt_keys, self.leeway);
         if matches!(verified, Err(InvalidToken::KeyUnknown))
             && JwtKey::refresh(&self.jwt_keys).await
         {
-            verified = token::verify(token, &self.jwt_keys);
+            verified = token::verify(token, &self.jwt_keys, self.leeway);
         }
         let Signed { says, share } = verified.map_err(|error| invalid(&error))?;
         let grant = Arc::new(says);
         let known = Arc::new(Signed { says: Arc::clone(&grant), share: share.clone() });
         self.known.keep(token, &known, cache::until(grant.expires));
-        Ok(Caller::new(grant, counted_as, share))
+        Ok(self.caller_with(&grant, counted_as, share))
+    }
+
+    /// The sender of a request without a credential.
+    fn anonymous(&self) -> Result<Caller, Problem> {
+        if self.is_open {
+            return Ok(Caller::anonymous(Arc::clone(&self.everybody)));
+        }
+        if self.everybody.publish.is_empty() && self.everybody.subscribe.is_empty() {
+            return Err(token_required(None));
+        }
+        let everybody = Some(Arc::clone(&self.everybody));
+        Ok(Caller { everybody, ..Caller::anonymous(Arc::new(Grant::nothing())) })
+    }
+
+    /// The sender of a request with a good credential, which grants `grant`.
+    fn caller_with(
+        &self,
+        grant: &Arc<Grant>,
+        token: Option<Key>,
+        share: Option<Arc<KeyShare>>,
+    ) -> Caller {
+        let everybody = Some(Arc::clone(&self.everybody));
+        // Where everybody may do everything, a credential takes nothing away.
+        let grant = Arc::clone(if self.is_open { &self.everybody } else { grant });
+        Caller { grant, everybody, is_anonymous: false, is_ambient: false, token, share }
     }
 
     /// The key by which a token is counted, if limits apply per token.
@@ -126,21 +166,29 @@ impl Auth {
 /// The sender of a request, and what it may do.
 #[derive(Clone, Debug)]
 pub struct Caller {
+    /// What its credential grants.
     grant: Arc<Grant>,
-    anonymous: bool,
+    /// What every client may do besides, if that is not everything.
+    everybody: Option<Arc<Grant>>,
+    is_anonymous: bool,
+    /// Whether a page did not need to hold anything for this request.
+    is_ambient: bool,
     token: Option<Key>,
     /// Limits shared by all callers with the same key, if any.
     share: Option<Arc<KeyShare>>,
 }
 
 impl Caller {
-    fn new(grant: Arc<Grant>, token: Option<Key>, share: Option<Arc<KeyShare>>) -> Self {
-        Self { grant, anonymous: false, token, share }
-    }
-
     /// A caller without a token, which may do what `grant` says.
     pub fn anonymous(grant: Arc<Grant>) -> Self {
-        Self { grant, anonymous: true, token: None, share: None }
+        Self {
+            grant,
+            everybody: None,
+            is_anonymous: true,
+            is_ambient: true,
+            token: None,
+            share: None,
+        }
     }
 
     /// The key by which the caller's token is counted, if it is.
@@ -153,53 +201,142 @@ impl Caller {
         self.share.as_ref()
     }
 
-    /// What the caller may do.
-    pub fn grant(&self) -> &Grant {
-        &self.grant
+    /// What the caller may do: by its credential, and as everybody.
+    fn grants(&self) -> impl Iterator<Item = &Grant> {
+        [Some(&self.grant), self.everybody.as_ref()].into_iter().flatten().map(|grant| &**grant)
+    }
+
+    /// Everything that the caller may read.
+    pub fn readable(&self) -> Vec<Matcher> {
+        self.grants().flat_map(|grant| grant.subscribe.iter().cloned()).collect()
+    }
+
+    /// Whether the caller may read everything that `asked` can match.
+    pub fn may_subscribe(&self, asked: &Matcher) -> bool {
+        self.grants().any(|grant| grant.may_subscribe(asked))
+    }
+
+    /// What a caller that may read `wanted` gets. Private events need a grant of its own. Nothing
+    /// else of its grant is in it, so that readers of the same topics form one group whatever else
+    /// they may read.
+    pub fn interest(&self, wanted: Vec<Matcher>) -> Interest {
+        let own = wanted.iter().filter(|matcher| self.grant.may_subscribe(matcher));
+        let own = own.cloned().collect();
+        Interest::new(wanted, own)
+    }
+
+    /// When the caller may read `wanted` no more; what everybody may read has no end.
+    pub fn ends(&self, wanted: &[Matcher]) -> Option<Timestamp> {
+        let is_public = |matcher| {
+            self.everybody.as_ref().is_some_and(|everybody| everybody.may_subscribe(matcher))
+        };
+        self.grant.expires.filter(|_| !wanted.iter().all(is_public))
     }
 
     /// Waits until the caller's token expires (forever if it does not), then returns the 401 that
     /// says so.
     pub async fn expired(&self) -> Problem {
-        let Some(end) = self.grant.expires else { return std::future::pending().await };
+        Self::ended(self.grant.expires).await
+    }
+
+    /// The same for a caller whose right ends at `end`.
+    pub async fn ended(end: Option<Timestamp>) -> Problem {
+        let Some(end) = end else { return std::future::pending().await };
         clock::reached(end).await;
         invalid(&InvalidToken::Expired)
     }
 
     /// Whether the caller sent no token, and has its rights only because it can reach the hub.
     pub fn is_anonymous(&self) -> bool {
-        self.anonymous
+        self.is_anonymous
+    }
+
+    /// Rejects a change by a page that had to hold nothing for it.
+    ///
+    /// # Errors
+    ///
+    /// A 403 that says what to set.
+    pub fn check_page(&self, config: &HttpConfig, parts: &Parts) -> Result<(), Problem> {
+        if self.is_ambient {
+            foreign_page::check_change(config, parts, Ambient::Reach)?;
+        }
+        Ok(())
+    }
+
+    /// The answer to what neither the caller's credential nor everybody's grant covers.
+    fn not_granted(&self, what: &str) -> Problem {
+        if self.is_anonymous {
+            return token_required(Some(what));
+        }
+        forbidden(format!("use a token {what}"))
     }
 
     /// # Errors
     ///
-    /// A 403 that names the topic.
+    /// A 403 that names the topic, or a 401 without a token.
     pub fn check_publish(&self, topic: &Topic) -> Result<(), Problem> {
-        if self.grant.may_publish(topic) {
+        if self.grants().any(|grant| grant.may_publish(topic)) {
             return Ok(());
         }
-        Err(forbidden(format!("use a token whose `publish` covers the topic {:?}", topic.as_str())))
+        Err(self.not_granted(&format!("whose `publish` covers the topic {:?}", topic.as_str())))
     }
 
     /// # Errors
     ///
-    /// A 403 that names the matcher.
+    /// A 403 that names the matcher, or a 401 without a token.
     pub fn check_subscribe(&self, matcher: &Matcher) -> Result<(), Problem> {
-        if self.grant.may_subscribe(matcher) {
+        if self.may_subscribe(matcher) {
             return Ok(());
         }
-        Err(forbidden(format!(
-            "use a token whose `subscribe` covers all of {:?}",
-            matcher.to_string()
-        )))
+        let what = format!("whose `subscribe` covers all of {:?}", matcher.to_string());
+        Err(self.not_granted(&what))
+    }
+
+    /// Whether the caller may read what operators read. What everybody may read does not count.
+    ///
+    /// # Errors
+    ///
+    /// A 403, or a 401 without a token.
+    pub fn check_look(&self) -> Result<(), Problem> {
+        if self.grant.may_look() {
+            return Ok(());
+        }
+        Err(self
+            .not_granted("with `operate: [\"look\"]`, or whose `subscribe` covers all of \"**\""))
+    }
+
+    /// Whether the caller may read anything at all.
+    ///
+    /// # Errors
+    ///
+    /// A 403, or a 401 without a token.
+    pub fn check_reads(&self) -> Result<(), Problem> {
+        if self.grants().any(|grant| !grant.subscribe.is_empty()) {
+            return Ok(());
+        }
+        Err(self.not_granted("whose `subscribe` covers a topic: this one allows none to be read"))
     }
 }
 
-/// The token of an `Authorization` header; the name of the scheme has no case (RFC 9110 §11.1).
-fn bearer(headers: &HeaderMap) -> Option<String> {
-    let value = crate::headers::first(headers, header::AUTHORIZATION)?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' ').to_owned())
+/// The token of an `Authorization` header; the name of the scheme has no case (RFC 9110 §11.1). A
+/// header of another scheme is meant for a proxy.
+///
+/// # Errors
+///
+/// A 401 if it is there twice. One without a token is no token: it is found to be unknown.
+fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut found = None;
+    for value in headers.get_all(header::AUTHORIZATION) {
+        let value = crate::headers::text(value);
+        let (scheme, token) = value.split_once(' ').unwrap_or((&value, ""));
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            continue;
+        }
+        if found.replace(token.trim_matches(' ').to_owned()).is_some() {
+            return Err(invalid(&InvalidToken::Repeated));
+        }
+    }
+    Ok(found)
 }
 
 /// A 403 for a caller whose grant does not cover its request.
@@ -220,6 +357,16 @@ fn invalid(error: &InvalidToken) -> Problem {
     )
 }
 
+/// The answer to a request without a token that needs one; `what` says which.
+fn token_required(what: Option<&str>) -> Problem {
+    let mut detail =
+        "send `Authorization: Bearer <token>`, or `?token=` if headers cannot be set".to_owned();
+    if let Some(what) = what {
+        detail += &format!("; a token {what}");
+    }
+    unauthorized(Code::TokenRequired, detail, None)
+}
+
 fn unauthorized(
     code: Code,
     detail: impl Into<std::borrow::Cow<'static, str>>,
@@ -238,7 +385,7 @@ mod tests {
 
     fn auth() -> Auth {
         let key = ApiKey::new("k", "0123456789abcdef", &["a/*"], &["**"]).unwrap();
-        Auth::new(vec![key], Vec::new(), None, false)
+        Auth::new(&HttpConfig { api_keys: vec![key], ..HttpConfig::default() }, false)
     }
 
     fn parts() -> Parts {
@@ -279,7 +426,7 @@ mod tests {
     fn without_a_token_there_is_no_access_once_there_are_keys() {
         let refused = identify(&auth(), &parts(), None);
         assert_eq!(refused.unwrap_err().code(), Code::TokenRequired);
-        let open = Auth::new(Vec::new(), Vec::new(), Some(Arc::new(Grant::everything())), false);
+        let open = Auth::new(&HttpConfig::default(), true);
         assert!(identify(&open, &parts(), None).unwrap().is_anonymous());
     }
 }

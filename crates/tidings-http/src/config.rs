@@ -2,6 +2,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use tidings_hub::Matcher;
+
 use crate::allowed_hosts::AllowedHosts;
 use crate::auth::{ApiKey, JwtKey};
 use crate::client::TrustedProxies;
@@ -41,8 +43,17 @@ pub struct HttpConfig {
     pub api_keys: Vec<ApiKey>,
     /// Keys that sign JSON Web Tokens.
     pub jwt_keys: Vec<JwtKey>,
+    /// Topics that every client may subscribe to, with or without a token. The default is none.
+    pub anonymous_subscribe: Vec<Matcher>,
+    /// Topics that every client may publish to, with or without a token; pages of foreign origins
+    /// may not. The default is none.
+    pub anonymous_publish: Vec<Matcher>,
+    /// Time that a token is accepted before its `nbf` and after its `exp`, for clocks that differ.
+    pub leeway: Duration,
     /// Web pages of other origins that may use the hub.
     pub cors: Cors,
+    /// The origin of the hub's own URL, such as `https://hub.example`, if a proxy hides it.
+    pub public_origin: Option<String>,
     /// Reconnection time sent to subscribers in `retry:`, ±50 % jitter.
     pub retry: Duration,
     /// Reconnection time sent to rejected subscribers in `retry:`, ±50 % jitter.
@@ -104,7 +115,11 @@ impl Default for HttpConfig {
             granted_by_application: false,
             api_keys: Vec::new(),
             jwt_keys: Vec::new(),
+            anonymous_subscribe: Vec::new(),
+            anonymous_publish: Vec::new(),
+            leeway: Duration::ZERO,
             cors: Cors::default(),
+            public_origin: None,
             retry: Duration::from_secs(2),
             retry_refused: Duration::from_secs(10),
             event_bytes_max: limits::EVENT_BYTES_MAX,
@@ -164,6 +179,9 @@ impl HttpConfig {
         }
         if self.event_bytes_max > limits::EVENT_BYTES_CEILING {
             return Err(ConfigError::EventTooLarge { bytes_max: limits::EVENT_BYTES_CEILING });
+        }
+        if self.leeway > limits::LEEWAY_MAX {
+            return Err(ConfigError::Leeway { max: limits::LEEWAY_MAX });
         }
         if self.drain_max < self.drain_window {
             return Err(ConfigError::DrainTooShort);

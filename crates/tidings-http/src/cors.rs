@@ -55,7 +55,7 @@ impl Cors {
     }
 
     /// Whether pages of `origin` may use the hub.
-    fn allows(&self, origin: &[u8]) -> bool {
+    pub(crate) fn allows(&self, origin: &[u8]) -> bool {
         match &self.origins {
             Origins::Any => true,
             Origins::Named(named) => {
@@ -63,6 +63,11 @@ impl Cors {
                 str::from_utf8(origin).is_ok_and(same)
             }
         }
+    }
+
+    /// Whether pages of `origin` may use the hub with the cookies of their visitors.
+    pub(crate) fn allows_with_cookies(&self, origin: &[u8]) -> bool {
+        self.credentials && self.allows(origin)
     }
 
     /// The value of `Access-Control-Allow-Origin` for a page of `origin`, if it may use the hub.
@@ -112,37 +117,12 @@ impl Cors {
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
         Ok(response)
     }
-
-    /// Rejects an anonymous change from a page of a foreign origin, which could reach the hub only
-    /// because the browser of a visitor can. CORS alone would hide just the answer from that page.
-    ///
-    /// # Errors
-    ///
-    /// A [`Problem`] if the origin is neither the hub's own nor allowed.
-    pub fn check_change(&self, request: &Parts) -> Result<(), Problem> {
-        let Some(origin) = request.headers.get(header::ORIGIN) else {
-            return Ok(());
-        };
-        if self.allows(origin.as_bytes()) || is_own(origin.as_bytes(), request) {
-            return Ok(());
-        }
-        Err(not_allowed(Some(origin)))
-    }
 }
 
 impl Default for Origins {
     fn default() -> Self {
         Self::Named(Vec::new())
     }
-}
-
-/// Whether `origin` has the authority that the request was sent to.
-pub fn is_own(origin: &[u8], request: &Parts) -> bool {
-    let host = request.headers.get(header::HOST).map(HeaderValue::as_bytes);
-    let authority = request.uri.authority().map(|a| a.as_str().as_bytes());
-    let own = authority.or(host).and_then(|own| str::from_utf8(own).ok());
-    let origin = str::from_utf8(origin).ok();
-    origin.zip(own).is_some_and(|(origin, own)| origin::is_of_host(origin, own))
 }
 
 fn not_allowed(origin: Option<&HeaderValue>) -> Problem {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tidings_hub::InvalidMatcher;
 
@@ -52,6 +53,11 @@ pub enum ConfigError {
     },
     /// `drain_max` is less than `drain_window`.
     DrainTooShort,
+    /// `leeway` is more than clocks can be expected to differ.
+    Leeway {
+        /// Maximum value.
+        max: Duration,
+    },
     /// An API key is too easy to guess, or cannot be sent in a header.
     WeakApiKey {
         /// The name of the key.
@@ -135,6 +141,7 @@ impl fmt::Display for ConfigError {
             Self::HeadBytes { bytes_min, bytes_max } => {
                 write!(f, "head_bytes_max can be {bytes_min} to {bytes_max}")
             }
+            Self::Leeway { max } => write!(f, "leeway can be at most {max:?}"),
             Self::DrainTooShort => f.write_str("drain_max must be at least drain_window"),
             Self::WeakApiKey { name, length_min } => write!(
                 f,
@@ -147,7 +154,7 @@ impl fmt::Display for ConfigError {
             Self::Algorithm { name } => write!(
                 f,
                 "{name:?} is not a supported algorithm: HS256, HS384, HS512, RS256, RS384, RS512, \
-                 ES256, ES384 and EdDSA are"
+                 PS256, PS384, PS512, ES256, ES384 and EdDSA are"
             ),
             Self::PublicKey { algorithm } => {
                 write!(f, "the key for {algorithm} is not a public key of that kind in PEM")

@@ -82,6 +82,7 @@ pub mod counts;
 pub mod error;
 pub mod event_retry;
 pub mod face;
+pub mod foreign_page;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzz;

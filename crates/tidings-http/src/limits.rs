@@ -165,3 +165,15 @@ pub(crate) const CONTROL_FRAMES_PER_S: u32 = 100;
 /// back. At the edge: the nearer of the two is sent.
 pub const EVENT_RETRY: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60);
+
+/// Maximum number of matchers or words in a list of the claim `tidings`. At the edge: 401.
+pub const CLAIM_MATCHERS_MAX: usize = 100;
+
+/// Maximum length of the `payload` in the claim `tidings`, as JSON. At the edge: 401.
+pub const CLAIM_PAYLOAD_BYTES_MAX: usize = 1 << 10;
+
+/// Maximum length of a token with the claim `tidings`. At the edge: 401.
+pub const CLAIM_TOKEN_BYTES_MAX: usize = 8 << 10;
+
+/// Maximum time that a token is accepted before `nbf` and after `exp`: clocks differ by seconds.
+pub const LEEWAY_MAX: Duration = Duration::from_secs(60);

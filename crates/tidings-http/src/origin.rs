@@ -28,8 +28,7 @@ pub(crate) fn are_same(one: &str, other: &str) -> bool {
     one == other || canonical(one).is_some_and(|one| canonical(other) == Some(one))
 }
 
-/// Whether `origin` is that of the host that a request was sent to. A hub behind a proxy does not
-/// know which scheme the client used, so the scheme of the page counts.
+/// Whether `origin` is that of the host that a request was sent to, with whatever scheme it has.
 pub(crate) fn is_of_host(origin: &str, authority: &str) -> bool {
     match origin.split_once("://") {
         Some((scheme, _)) if matches!(&*scheme.to_ascii_lowercase(), "http" | "https") => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use tidings_engine::{Engine, PublishError, PublishStream, StreamError};
-use tidings_hub::{Appended, Draft, Grant};
+use tidings_hub::{Appended, Draft};
 use tokio::sync::watch;
 
 use crate::auth::Auth;
@@ -43,9 +43,7 @@ impl State {
         stage: watch::Receiver<Stage>,
     ) -> Self {
         let is_open = config.is_open(has_face_keys);
-        let anonymous = is_open.then(|| Arc::new(Grant::everything()));
-        let (api_keys, jwt_keys) = (config.api_keys.clone(), config.jwt_keys.clone());
-        let auth = Auth::new(api_keys, jwt_keys, anonymous, config.counts_tokens());
+        let auth = Auth::new(&config, is_open);
         let quotas = Quotas::new(&config);
         let body_room = BodyRoom::new(config.event_bytes_max, config.body_pause_max);
         Self {

@@ -43,7 +43,17 @@ impl Interest {
     /// The same for a reader that may have nothing outside the private matchers, public or not.
     #[must_use]
     pub fn within_grant(self) -> Self {
-        let granted = Some(Arc::clone(&self.private)).filter(|granted| !has_all(granted));
+        self.within_grant_and(&[])
+    }
+
+    /// The same for a reader that may also have the events on `open`, unless they are private.
+    #[must_use]
+    pub fn within_grant_and(self, open: &[Matcher]) -> Self {
+        let granted = match open {
+            [] => Arc::clone(&self.private),
+            _ => canonical(self.private.iter().chain(open).cloned().collect()),
+        };
+        let granted = Some(granted).filter(|granted| !has_all(granted));
         Self { by_topic: granted.clone(), public: granted, ..self }
     }
 

@@ -66,7 +66,7 @@ pub use error::{AppendError, InvalidMatcher, InvalidTopic, ReadError, StoreCause
 pub use former_name::FormerName;
 pub use frame::Frame;
 pub use framing::Framing;
-pub use grant::Grant;
+pub use grant::{Grant, Operate};
 pub use interest::Interest;
 pub use matcher::{CustomMatcher, Matcher, SegmentPattern, TopicTest};
 pub use notice::{Audience, Notice};

@@ -1,8 +1,10 @@
 //! Authentication by the rules of either dialect.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tidings_http::auth::token::{self, InvalidToken, Signed};
+use tidings_http::auth::invalid_token::InvalidToken;
+use tidings_http::auth::token::{self, Signed};
 use tidings_http::auth::{JwtKey, cache};
 use tidings_http::clock;
 use tidings_http::key_share::KeyShare;
@@ -50,6 +52,8 @@ enum Source {
     Header,
     Query,
     Cookie,
+    /// An application that vouches for the request.
+    Application,
 }
 
 impl Caller {
@@ -72,7 +76,13 @@ impl Caller {
         invalid(&InvalidToken::Expired.into())
     }
 
-    /// Whether the caller sent no token, and has its rights only because it can reach the hub.
+    /// Whether the caller sent no token, and has its rights only because it can reach the hub, or
+    /// because an application vouches for it.
+    pub(crate) fn is_ambient(&self) -> bool {
+        matches!(self.source, None | Some(Source::Application))
+    }
+
+    /// Whether the caller sent no credential at all.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.source.is_none()
     }
@@ -103,7 +113,7 @@ async fn caller(
     let Context { mercure, state, parts, .. } = *context;
     if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
         let (access, dialect) = (Arc::new(Access::of_grant(grant)), spoken.unwrap_or(&ZERO));
-        let source = Some(Source::Header);
+        let source = Some(Source::Application);
         return Ok(Caller { access, dialect, source, token: None, share: None });
     }
     let found = credentials(&parts.headers, spoken, query).map_err(|what| {
@@ -111,8 +121,8 @@ async fn caller(
         let status = dialect.malformed_credentials;
         ErrorAnswer::token(status, Challenge::InvalidRequest, what)
     })?;
-    let open = !(state.config().has_keys() || mercure.config().has_keys());
-    let Some((token, source)) = found.filter(|_| !open) else {
+    let keyless = !(state.config().has_keys() || mercure.config().has_keys());
+    let Some((token, source)) = found.filter(|_| !keyless) else {
         let dialect = spoken.unwrap_or(&ZERO);
         let access = anonymous(context, role).ok_or_else(|| {
             let text = "a token is required: send `Authorization: Bearer <token>`";
@@ -152,8 +162,13 @@ async fn caller(
         signed = verified(context, role, &token, shape);
     }
     let signed = signed.map_err(|error| invalid(&error))?;
+    // Where everybody may do everything, a credential takes nothing away.
+    let access = match state.auth().is_open() {
+        true => Arc::new(Access::of_grant(state.auth().everybody())),
+        false => Arc::clone(&signed.says),
+    };
     Ok(Caller {
-        access: Arc::clone(&signed.says),
+        access,
         dialect,
         source: Some(source),
         token: counted_as,
@@ -168,11 +183,15 @@ fn invalid(error: &Unacceptable) -> ErrorAnswer {
 /// Access without a token.
 fn anonymous(context: &Context<'_>, role: Role) -> Option<Access> {
     let Context { mercure, state, .. } = *context;
-    if let Some(grant) = state.auth().anonymous() {
-        return Some(Access::of_grant(grant));
+    let everybody = state.auth().everybody();
+    if state.auth().is_open() {
+        return Some(Access::of_grant(everybody));
     }
-    let listens = role == Role::Subscriber && mercure.config().anonymous;
-    listens.then(Access::default)
+    let may = match role {
+        Role::Publisher => !everybody.publish.is_empty(),
+        Role::Subscriber => mercure.config().anonymous,
+    };
+    may.then(Access::default)
 }
 
 fn verified(
@@ -187,8 +206,8 @@ fn verified(
     if let Some(signed) = mercure.tokens.get(&key, clock::now()) {
         return Ok(signed);
     }
-    let hub_keys = &state.config().jwt_keys;
-    let Signed { says, share } = examined(mercure, hub_keys, site, role, token, shape)?;
+    let (hub_keys, leeway) = (&state.config().jwt_keys, state.config().leeway);
+    let Signed { says, share } = examined(mercure, hub_keys, leeway, site, role, token, shape)?;
     let signed = Arc::new(Signed { says: Arc::new(says), share });
     mercure.tokens.keep(&key, &signed, cache::until(signed.says.expires));
     Ok(signed)
@@ -198,16 +217,17 @@ fn verified(
 pub(crate) fn examined(
     mercure: &Mercure,
     hub_keys: &[JwtKey],
+    leeway: Duration,
     site: &Site,
     role: Role,
     token: &str,
     shape: Option<&'static Dialect>,
 ) -> Result<Signed<Access>, Unacceptable> {
     let keys = keys(mercure.config(), hub_keys, role, token, shape).ok_or(Unacceptable::Issuer)?;
-    let Signed { says: claims, share } = token::signed::<Claims>(token, keys)?;
+    let Signed { says: claims, share } = token::signed::<Claims>(token, keys, leeway)?;
     let access = match shape {
-        Some(dialect) if dialect.is_one => claims.one(site, &mercure.patterns)?,
-        _ => claims.zero()?,
+        Some(dialect) if dialect.is_one => claims.one(token, leeway, site, &mercure.patterns)?,
+        _ => claims.zero(token, leeway)?,
     };
     // A token that ends this very second has ended.
     match access.expires {

@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tidings_http::auth::token::InvalidToken;
+use tidings_http::auth::claim::Claim;
+use tidings_http::auth::invalid_token::InvalidToken;
+use tidings_http::auth::token;
 use tidings_hub::limits::TOPIC_BYTES_MAX;
 use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
@@ -59,9 +62,26 @@ impl Access {
     /// What a subscriber that asks for `wanted` receives. The protocol lets it ask for anything; it
     /// is sent what it may receive: public events, events of the topics in `open`, and what is
     /// granted.
-    pub(crate) fn interest(&self, wanted: Vec<Matcher>, open: &[Matcher]) -> Interest {
+    ///
+    /// Everybody may read `everybody`, too, except private events.
+    pub(crate) fn interest(
+        &self,
+        wanted: Vec<Matcher>,
+        open: &[Matcher],
+        everybody: &[Matcher],
+    ) -> Interest {
         let interest = Interest::new(wanted, self.subscribe.clone());
-        if self.is_held_to_grant { interest.within_grant() } else { interest.within_topics(open) }
+        if self.is_held_to_grant {
+            return interest.within_grant_and(everybody);
+        }
+        interest.within_topics(&[open, everybody].concat())
+    }
+
+    /// Access by the claim `tidings`: the same as on the native API.
+    fn of_claim(claim: Claim, expires: Option<Timestamp>) -> Self {
+        let payload = claim.payload.map(|payload| Arc::new(Value::Object(payload)));
+        let payload = payload.map_or(Payload::None, Payload::All);
+        Self { expires, payload, ..Self::of_grant(&claim.grant) }
     }
 
     /// The token's payload for a subscription with these words.
@@ -93,6 +113,9 @@ pub(crate) struct Claims {
     iss: Value,
     #[serde(default)]
     aud: Value,
+    /// In the hub's own words; if it is there, the others are not read.
+    #[serde(default)]
+    tidings: Value,
     #[serde(default)]
     mercure: Value,
     /// The same under a URL, for issuers that require the names of claims to be URLs.
@@ -206,8 +229,11 @@ pub(crate) fn claimed_issuer(token: &str) -> Option<String> {
 
 impl Claims {
     /// As a 0.x token.
-    pub(crate) fn zero(self) -> Result<Access, Unacceptable> {
-        let expires = self.expires();
+    pub(crate) fn zero(self, token: &str, leeway: Duration) -> Result<Access, Unacceptable> {
+        let expires = token::end(self.exp, leeway);
+        if let Some(claim) = token::own_claim(token, &self.tidings)? {
+            return Ok(Access::of_claim(claim, expires));
+        }
         let claim = if self.namespaced.is_null() { self.mercure } else { self.namespaced };
         let rights: Option<Rights> =
             serde_json::from_value(claim).map_err(|_| Unacceptable::Claim)?;
@@ -224,8 +250,14 @@ impl Claims {
     }
 
     /// As a 1.0 token, of the issuer whose key it was verified with.
-    pub(crate) fn one(self, site: &Site, patterns: &Patterns) -> Result<Access, Unacceptable> {
-        let expires = self.expires().ok_or(Unacceptable::Endless)?;
+    pub(crate) fn one(
+        self,
+        token: &str,
+        leeway: Duration,
+        site: &Site,
+        patterns: &Patterns,
+    ) -> Result<Access, Unacceptable> {
+        let expires = token::end(self.exp, leeway).ok_or(Unacceptable::Endless)?;
         let is_ours = |audience: &Value| audience.as_str().is_some_and(|aud| site.is_audience(aud));
         let meant = match &self.aud {
             Value::Array(audiences) => audiences.iter().any(is_ours),
@@ -233,6 +265,9 @@ impl Claims {
         };
         if !meant {
             return Err(Unacceptable::Audience);
+        }
+        if let Some(claim) = token::own_claim(token, &self.tidings)? {
+            return Ok(Access::of_claim(claim, Some(expires)));
         }
         let mut access =
             Access { publish: Some(Vec::new()), expires: Some(expires), ..Access::default() };
@@ -277,10 +312,6 @@ impl Claims {
             access.payload = Payload::Granted(payloads);
         }
         Ok(access)
-    }
-
-    fn expires(&self) -> Option<Timestamp> {
-        self.exp.map(|seconds| Timestamp::from_millis((seconds * 1000.0) as u64))
     }
 }
 

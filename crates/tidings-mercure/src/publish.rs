@@ -8,8 +8,8 @@ use http::request::Parts;
 use tidings_engine::PublishError;
 use tidings_http::answer::{self, Answer};
 use tidings_http::body::{self, RequestBody};
-use tidings_http::cors;
 use tidings_http::event_retry;
+use tidings_http::foreign_page::{self, Ambient};
 use tidings_http::headers;
 use tidings_http::limits::FIELD_BYTES_MAX;
 use tidings_http::problem::Code;
@@ -36,7 +36,8 @@ pub(crate) async fn publish(
     let caller = access::identify(context, Role::Publisher, None, &query).await?;
     let dialect = caller.dialect;
     check_origin(context, &caller)?;
-    if caller.access.publish.is_none() {
+    let everybody = state.auth().everybody();
+    if caller.access.publish.is_none() && everybody.publish.is_empty() {
         let text = "the token has no `publish` in its mercure claim";
         return Err(not_granted(dialect, text.into()));
     }
@@ -89,18 +90,23 @@ pub(crate) async fn publish(
 fn check_origin(context: &Context<'_>, caller: &Caller) -> Result<(), ErrorAnswer> {
     let Context { mercure, state, parts, .. } = *context;
     let status = caller.dialect.foreign_origin;
+    let config = state.config();
     if caller.needs_origin() {
+        if foreign_page::check_change(config, parts, Ambient::Cookie).is_ok() {
+            return Ok(());
+        }
         let origin = origin(parts).ok_or_else(|| {
             let text = "a token in a cookie needs an Origin or a Referer header beside it";
             ErrorAnswer::token(status, Challenge::InvalidRequest, text)
         })?;
-        let allowed = mercure.config().publish_origins.contains(&origin)
-            || cors::is_own(origin.as_bytes(), parts);
-        if !allowed {
+        let is_own = foreign_page::is_silent(parts) && foreign_page::is_own(config, &origin, parts);
+        if !(is_own || mercure.config().publish_origins.contains(&origin)) {
             let text = "pages of this origin may not publish with a cookie (publish origins)";
             return Err(ErrorAnswer::token(status, Challenge::InvalidRequest, text));
         }
-    } else if caller.is_anonymous() && state.config().cors.check_change(parts).is_err() {
+    } else if caller.is_ambient()
+        && foreign_page::check_change(config, parts, Ambient::Reach).is_err()
+    {
         return Err(ErrorAnswer::new(
             StatusCode::FORBIDDEN,
             "pages of this origin may not publish",
@@ -162,7 +168,13 @@ fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Dra
         let topic = Topic::new(&*text);
         names.push(topic.map_err(|error| ErrorAnswer::bad_request(format!("topic: {error}")))?);
     }
-    if let Some(topic) = names.iter().find(|topic| !caller.access.may_publish(topic)) {
+    if let Some(topic) = names.iter().find(|topic| {
+        !(caller.access.may_publish(topic) || state.auth().everybody().may_publish(topic))
+    }) {
+        if caller.is_anonymous() {
+            let text = "a token is required: send `Authorization: Bearer <token>`";
+            return Err(ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text));
+        }
         let text = format!("the token does not cover the topic {:?}", topic.as_str());
         return Err(not_granted(dialect, text));
     }

@@ -55,7 +55,11 @@ pub(crate) async fn subscribe(
         subscription.payload = caller.access.payload(&subscription.words);
     }
     let wanted = wanted.into_iter().map(|wanted| wanted.matcher).collect();
-    let interest = caller.access.interest(wanted, &mercure.config().public);
+    let interest = caller.access.interest(
+        wanted,
+        &mercure.config().public,
+        &state.auth().everybody().subscribe,
+    );
 
     let place = resume.place(context);
     let start = place.start();

@@ -93,7 +93,7 @@ fn spoken(below: &[&str]) -> Option<&'static Dialect> {
 /// Checks that the token grants what is requested. That anyone may receive public events does not
 /// include the list.
 fn check_granted(state: &State, parts: &Parts, caller: &Caller) -> Result<(), ErrorAnswer> {
-    if caller.is_anonymous() && state.auth().anonymous().is_none() {
+    if caller.is_anonymous() && !state.auth().is_open() {
         let text = "a token is required: send `Authorization: Bearer <token>`";
         return Err(ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text));
     }

@@ -1,5 +1,7 @@
 //! What a hub would decide about a token, for diagnosis.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tidings_http::JwtKey;
 use tidings_http::auth::token;
@@ -25,7 +27,12 @@ pub struct Verdict {
 impl Verdict {
     /// What a hub of this configuration would decide about `token` now, by the same code, in each
     /// role. `hub_keys` are the keys of all its protocols. Reads key sets at URLs.
-    pub async fn of(config: &MercureConfig, hub_keys: &[JwtKey], token: &str) -> Vec<Self> {
+    pub async fn of(
+        config: &MercureConfig,
+        hub_keys: &[JwtKey],
+        leeway: Duration,
+        token: &str,
+    ) -> Vec<Self> {
         token::install_cryptography();
         let shape = claims::shape(token);
         let said = token::claimed(token);
@@ -41,7 +48,7 @@ impl Verdict {
             if let Some(keys) = access::keys(config, hub_keys, role, token, shape) {
                 JwtKey::refresh(keys).await;
             }
-            let access = access::examined(&mercure, hub_keys, &site, role, token, shape);
+            let access = access::examined(&mercure, hub_keys, leeway, &site, role, token, shape);
             verdicts.push(match access {
                 Ok(access) => {
                     let granted = match role {

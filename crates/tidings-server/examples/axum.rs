@@ -35,7 +35,7 @@ async fn authorize(mut request: Request, next: Next) -> Response {
     let Some(own) = user.and_then(|user| Matcher::parse(&format!("users/{user}")).ok()) else {
         return (StatusCode::UNAUTHORIZED, "who are you?").into_response();
     };
-    let grant = Grant { publish: vec![own.clone()], subscribe: vec![own], expires: None };
+    let grant = Grant { publish: vec![own.clone()], subscribe: vec![own], ..Grant::nothing() };
     request.extensions_mut().insert(Arc::new(grant));
     next.run(request).await
 }

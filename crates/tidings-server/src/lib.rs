@@ -89,6 +89,7 @@ mod token_report;
 pub use config::Config;
 pub use hub_service::HubService;
 pub use server::Server;
+pub use tidings_http::limits::LEEWAY_MAX;
 pub use tidings_http::{
     AllowedHosts, ApiKey, BindError, Body, ConfigError, Cors, Face, HttpConfig, JwtKey, KeyLimits,
     Peer, RequestBody, Tls, TlsError, TrustedProxies,

@@ -3,7 +3,6 @@ use tidings_http::auth::Caller;
 use tidings_http::problem::Problem;
 use tidings_http::query::Query;
 use tidings_http::state::State;
-use tidings_hub::Matcher;
 
 use crate::bounds::Bounds;
 
@@ -35,8 +34,8 @@ impl<'a> RequestContext<'a> {
         let mut query = Query::parse(parts.uri.query())?;
         let token = query.take("token")?;
         let caller = state.auth().identify(parts, token.as_deref()).await?;
-        if caller.is_anonymous() && !parts.method.is_safe() {
-            state.config().cors.check_change(parts)?;
+        if !parts.method.is_safe() {
+            caller.check_page(state.config(), parts)?;
         }
         Ok(Self { state, bounds, parts, query, caller })
     }
@@ -51,12 +50,12 @@ impl<'a> RequestContext<'a> {
         self.query.finish(&[known, &["token"]].concat())
     }
 
-    /// Checks that the caller may subscribe to everything.
+    /// Checks that the caller may read what operators read.
     ///
     /// # Errors
     ///
-    /// A 403.
-    pub(crate) fn require_all(&self) -> Result<(), Problem> {
-        self.caller.check_subscribe(&Matcher::All)
+    /// A 403, or a 401 without a token.
+    pub(crate) fn require_look(&self) -> Result<(), Problem> {
+        self.caller.check_look()
     }
 }

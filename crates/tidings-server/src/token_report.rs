@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use tidings_http::JwtKey;
-use tidings_http::auth::token::{self, InvalidToken};
+use tidings_http::auth::invalid_token::InvalidToken;
+use tidings_http::auth::token;
 use tidings_hub::{Matcher, Timestamp};
 
 use crate::config::Config;
@@ -82,7 +83,7 @@ async fn native(config: &Config, token: &str) -> [TokenVerdict; 2] {
     let grant = if config.http.jwt_keys.is_empty() && config.http.api_keys.is_empty() {
         Err("the hub has no keys for it: see `jwt-secret`".to_owned())
     } else {
-        token::granted(token, &config.http.api_keys, &config.http.jwt_keys)
+        token::granted(token, &config.http.api_keys, &config.http.jwt_keys, config.http.leeway)
             .map_err(|error: InvalidToken| error.to_string())
     };
     let expires = grant.as_ref().ok().and_then(|grant| grant.expires);
@@ -112,7 +113,8 @@ mod mercure {
         if !config.mercure.enabled {
             return Vec::new();
         }
-        let verdicts = Verdict::of(&config.mercure, &config.http.jwt_keys, token).await;
+        let verdicts =
+            Verdict::of(&config.mercure, &config.http.jwt_keys, config.http.leeway, token).await;
         let verdict = |Verdict { role, outcome, expires }| {
             let usage = match role {
                 Role::Publisher => TokenUse::MercurePublish,

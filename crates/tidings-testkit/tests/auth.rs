@@ -134,7 +134,7 @@ fn a_bad_token_is_rejected_with_the_reason() {
         (hs256(&json!({ "mercure": access }), b"another secret of thirty-two bytes!"), "signature"),
         (token(&json!({ "mercure": access, "exp": seconds_from_now(-5) })), "expired"),
         (token(&json!({ "mercure": access, "nbf": seconds_from_now(60) })), "not valid yet"),
-        (token(&json!({ "sub": "me" })), "no mercure claim"),
+        (token(&json!({ "sub": "me" })), "no tidings or mercure claim"),
     ];
     for (token, reason) in cases {
         let answer =

@@ -253,6 +253,9 @@ pub(crate) struct TokenArgs {
     /// A topic, or a pattern of topics, to subscribe to; may be repeated
     #[arg(long, value_name = "TOPIC")]
     pub(crate) subscribe: Vec<String>,
+    /// What it may do with the hub itself; may be repeated. The claim is then `tidings`
+    #[arg(long, value_name = "WORD", value_parser = ["look", "kick"])]
+    pub(crate) operate: Vec<String>,
     /// How long the token is good for, such as 1h; without it, for ever
     #[arg(long, value_name = "DURATION")]
     pub(crate) expires: Option<String>,
@@ -265,7 +268,7 @@ pub(crate) struct TokenArgs {
     /// The hub that a 1.0 token is for: its URL
     #[arg(long, value_name = "URL", hide_short_help = true)]
     pub(crate) audience: Option<String>,
-    /// The subject of a 1.0 token
+    /// The subject: the name of its user, for operators
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) subject: Option<String>,
     /// The payload that presence shows with its subscriptions, as JSON

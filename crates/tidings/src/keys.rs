@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use tidings_server::{ApiKey, Config, JwtKey, MercureConfig, MercureIssuer, MercureKeys};
+use tidings_hub::{Grant, Matcher};
+use tidings_server::{
+    ApiKey, Config, ConfigError, JwtKey, MercureConfig, MercureIssuer, MercureKeys,
+};
 
 use crate::args::SecretArgs;
 use crate::error::CliError;
@@ -88,12 +91,27 @@ pub(crate) fn api_key(table: &KeyTable) -> Result<ApiKey, CliError> {
             .because(error.utf8_error())
             .hint("an API key is visible ASCII, such as what `openssl rand -base64 24` prints")
     })?;
-    let key = ApiKey::new(&table.name, &text, &table.publish, &table.subscribe);
-    let key = key.map_err(|error| {
+    let wrong = |error| {
         let message = format!("{}: the key {:?} is wrong", table.origin, table.name);
         CliError::new(ExitCode::Configuration, message).because(error)
-    })?;
-    Ok(key.with_limits(table.limits))
+    };
+    let key = ApiKey::new::<&str>(&table.name, &text, &[], &[]).map_err(wrong)?;
+    let grant = Grant {
+        publish: matchers(&table.publish).map_err(wrong)?,
+        subscribe: matchers(&table.subscribe).map_err(wrong)?,
+        erase: matchers(&table.erase).map_err(wrong)?,
+        presence: matchers(&table.presence).map_err(wrong)?,
+        operate: table.operate,
+        expires: None,
+    };
+    Ok(key.with_grant(grant).with_limits(table.limits))
+}
+
+fn matchers(texts: &[String]) -> Result<Vec<Matcher>, ConfigError> {
+    let parse = |text: &String| {
+        Matcher::parse(text).map_err(|error| ConfigError::Matcher { text: text.clone(), error })
+    };
+    texts.iter().map(parse).collect()
 }
 
 /// Adds a key that signs tokens to `config`: to the hub's keys, those of Mercure, or an issuer's.

@@ -52,10 +52,16 @@ impl ApiKey {
             grant: Arc::new(Grant {
                 publish: matchers(publish)?,
                 subscribe: matchers(subscribe)?,
-                expires: None,
+                ..Grant::nothing()
             }),
             share: None,
         })
+    }
+
+    /// The same key, whose bearer may do what `grant` says.
+    #[must_use]
+    pub fn with_grant(self, grant: Grant) -> Self {
+        Self { grant: Arc::new(grant), ..self }
     }
 
     /// The same key with `limits` that all of its bearers share. Clones share them too.
@@ -134,8 +140,8 @@ impl JwtKey {
     }
 
     /// The key `key` for the one algorithm called `algorithm` (RFC 7518 §3.1, RFC 8037 §3.1): a
-    /// secret for HS256, HS384 and HS512; a public key in PEM for RS256, RS384, RS512, ES256, ES384
-    /// and EdDSA.
+    /// secret for HS256, HS384 and HS512; a public key in PEM for RS256, RS384, RS512, PS256,
+    /// PS384, PS512, ES256, ES384 and EdDSA.
     ///
     /// # Errors
     ///
@@ -155,9 +161,12 @@ impl JwtKey {
                 }
                 Ok(DecodingKey::from_secret(key))
             }
-            Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 => {
-                DecodingKey::from_rsa_pem(key)
-            }
+            Algorithm::RS256
+            | Algorithm::RS384
+            | Algorithm::RS512
+            | Algorithm::PS256
+            | Algorithm::PS384
+            | Algorithm::PS512 => DecodingKey::from_rsa_pem(key),
             Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(key),
             Algorithm::EdDSA => DecodingKey::from_ed_pem(key),
             _ => return Err(unknown()),
@@ -253,6 +262,9 @@ mod tests {
             ("RS256", &rcgen::PKCS_RSA_SHA256),
             ("RS384", &rcgen::PKCS_RSA_SHA384),
             ("RS512", &rcgen::PKCS_RSA_SHA512),
+            ("PS256", &rcgen::PKCS_RSA_SHA256),
+            ("PS384", &rcgen::PKCS_RSA_SHA384),
+            ("PS512", &rcgen::PKCS_RSA_SHA512),
             ("ES256", &rcgen::PKCS_ECDSA_P256_SHA256),
             ("ES384", &rcgen::PKCS_ECDSA_P384_SHA384),
             ("EdDSA", &rcgen::PKCS_ED25519),
@@ -261,7 +273,7 @@ mod tests {
             let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
             let private = pair.serialize_pem();
             let encoding = match &name[..2] {
-                "RS" => EncodingKey::from_rsa_pem(private.as_bytes()),
+                "RS" | "PS" => EncodingKey::from_rsa_pem(private.as_bytes()),
                 "ES" => EncodingKey::from_ec_pem(private.as_bytes()),
                 _ => EncodingKey::from_ed_pem(private.as_bytes()),
             };
@@ -301,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_key_of_another_kind_is_rejected_by_name() {
-        let public = signed().remove(3).1;
+        let public = signed().remove(6).1;
         for (algorithm, key) in [
             ("RS256", public.as_bytes()),
             ("EdDSA", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
@@ -310,7 +322,7 @@ mod tests {
             let refused = JwtKey::with_algorithm(algorithm, key).unwrap_err();
             assert_eq!(refused, ConfigError::PublicKey { algorithm: algorithm.into() });
         }
-        for algorithm in ["none", "PS256", "HS1", ""] {
+        for algorithm in ["none", "ES512", "HS1", ""] {
             let refused = JwtKey::with_algorithm(algorithm, &[7; 64]).unwrap_err();
             assert_eq!(refused, ConfigError::Algorithm { name: algorithm.into() });
         }

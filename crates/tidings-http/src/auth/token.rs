@@ -1,7 +1,7 @@
 //! JSON Web Tokens: whether a token is valid, and what it grants.
 
-use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::errors::ErrorKind;
@@ -10,10 +10,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tidings_hub::{Grant, Matcher, Timestamp};
 
+use super::claim::Claim;
+use super::invalid_token::InvalidToken;
 use super::keys::{ApiKey, JwtKey, Kind};
 use super::plain_key::PlainKey;
 use crate::clock;
 use crate::key_share::KeyShare;
+use crate::limits::CLAIM_TOKEN_BYTES_MAX;
 
 /// The claims of a token that we use.
 #[derive(Deserialize)]
@@ -21,11 +24,14 @@ struct Claims {
     /// Seconds since the epoch, perhaps with a fraction (RFC 7519 §2, NumericDate).
     #[serde(default)]
     exp: Option<f64>,
+    /// In the hub's own words; if it is there, the others are not read.
     #[serde(default)]
-    mercure: Option<Access>,
+    tidings: Value,
+    #[serde(default)]
+    mercure: Value,
     /// The same under a URL, for issuers that require the names of claims to be URLs.
     #[serde(default, rename = "https://mercure.rocks/")]
-    namespaced: Option<Access>,
+    namespaced: Value,
 }
 
 /// When a token is valid, in seconds since the epoch.
@@ -45,45 +51,6 @@ struct Access {
     subscribe: Option<Vec<String>>,
 }
 
-/// Why a token is not accepted. The texts contain no quotes because they go into a header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvalidToken {
-    /// It is neither a key nor a JSON Web Token.
-    Unknown,
-    /// No key signed it.
-    Signature,
-    /// No known key of a set signed it; reading the set again may help.
-    KeyUnknown,
-    /// It requires extensions (`crit`, RFC 7515 §4.1.11); none is supported.
-    Critical,
-    /// No key is used with its algorithm.
-    Algorithm,
-    /// Its `exp` is in the past.
-    Expired,
-    /// Its `nbf` is in the future.
-    NotYetValid,
-    /// A claim is not of the type it must be.
-    Claims,
-    /// It does not say what it grants.
-    NoAccess,
-}
-
-impl fmt::Display for InvalidToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "the token is neither a known key nor a JSON Web Token",
-            Self::Signature => "the signature of the token does not fit any key of the hub",
-            Self::KeyUnknown => "no key of the hub's key set fits the token (kid)",
-            Self::Critical => "the token asks for extensions that the hub does not know (crit)",
-            Self::Algorithm => "the algorithm of the token is not one that the hub accepts",
-            Self::Expired => "the token has expired (exp)",
-            Self::NotYetValid => "the token is not valid yet (nbf)",
-            Self::Claims => "a claim of the token is malformed",
-            Self::NoAccess => "the token has no mercure claim that says what it grants",
-        })
-    }
-}
-
 /// What a token says, and the share of the key that signed it.
 #[derive(Debug)]
 pub struct Signed<T> {
@@ -94,9 +61,13 @@ pub struct Signed<T> {
 }
 
 /// What `token` grants, if one of `keys` signed it and it is valid now.
-pub(super) fn verify(token: &str, keys: &[JwtKey]) -> Result<Signed<Grant>, InvalidToken> {
-    let Signed { says, share } = signed::<Claims>(token, keys)?;
-    Ok(Signed { says: grant(says)?, share })
+pub(super) fn verify(
+    token: &str,
+    keys: &[JwtKey],
+    leeway: Duration,
+) -> Result<Signed<Grant>, InvalidToken> {
+    let Signed { says, share } = signed::<Claims>(token, keys, leeway)?;
+    Ok(Signed { says: grant(token, says, leeway)?, share })
 }
 
 /// What `token` grants on the native API.
@@ -104,29 +75,31 @@ pub fn granted(
     token: &str,
     api_keys: &[ApiKey],
     jwt_keys: &[JwtKey],
+    leeway: Duration,
 ) -> Result<Grant, InvalidToken> {
     match ApiKey::find(api_keys, token) {
         Some(key) => Ok(Grant::clone(key.grant())),
-        None => verify(token, jwt_keys).map(|signed| signed.says),
+        None => verify(token, jwt_keys, leeway).map(|signed| signed.says),
     }
 }
 
 /// What `token` says, if one of `keys` signed it and it is valid now.
 #[cfg(any(test, fuzzing))]
 pub fn claims<T: DeserializeOwned>(token: &str, keys: &[JwtKey]) -> Result<T, InvalidToken> {
-    signed(token, keys).map(|signed| signed.says)
+    signed(token, keys, Duration::ZERO).map(|signed| signed.says)
 }
 
-/// The same with the share of its key.
+/// The same with the share of its key. Clocks may differ by `leeway`.
 pub fn signed<T: DeserializeOwned>(
     token: &str,
     keys: &[JwtKey],
+    leeway: Duration,
 ) -> Result<Signed<T>, InvalidToken> {
     let header = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken::Unknown)?;
     if header.crit.is_some() {
         return Err(InvalidToken::Critical);
     }
-    let mut attempt = Attempt { token, found: None, refusal: InvalidToken::Algorithm };
+    let mut attempt = Attempt { token, leeway, found: None, refusal: InvalidToken::Algorithm };
     let mut is_unsure = false;
     for key in keys {
         match &key.kind {
@@ -152,6 +125,7 @@ pub fn signed<T: DeserializeOwned>(
 /// Verification of a token with one key after another.
 struct Attempt<'a, T> {
     token: &'a str,
+    leeway: Duration,
     /// The result of the key that signed it.
     found: Option<Result<T, InvalidToken>>,
     /// The best reason of the other keys.
@@ -163,7 +137,7 @@ impl<T: DeserializeOwned> Attempt<'_, T> {
     fn with(&mut self, key: &PlainKey) -> bool {
         let decoded = jsonwebtoken::decode::<Value>(self.token, key.decoding(), key.validation());
         match decoded {
-            Ok(data) => self.found = Some(valid_now(data.claims)),
+            Ok(data) => self.found = Some(valid_now(data.claims, self.leeway)),
             Err(error) => match error.kind() {
                 // Claims are read only once the signature is valid.
                 ErrorKind::Json(_) => self.found = Some(Err(InvalidToken::Claims)),
@@ -179,13 +153,14 @@ impl<T: DeserializeOwned> Attempt<'_, T> {
 
 /// The content of signed claims, if they are valid now. Tokens without an expiry are common and
 /// accepted; an expiry that is present is enforced.
-fn valid_now<T: DeserializeOwned>(claims: Value) -> Result<T, InvalidToken> {
+fn valid_now<T: DeserializeOwned>(claims: Value, leeway: Duration) -> Result<T, InvalidToken> {
     let times = Times::deserialize(&claims).map_err(|_| InvalidToken::Claims)?;
     let now = clock::now().as_millis() as f64 / 1000.0;
-    if times.exp.is_some_and(|exp| exp <= now) {
+    let leeway = leeway.as_secs_f64();
+    if times.exp.is_some_and(|exp| exp + leeway <= now) {
         return Err(InvalidToken::Expired);
     }
-    if times.nbf.is_some_and(|nbf| nbf > now) {
+    if times.nbf.is_some_and(|nbf| nbf - leeway > now) {
         return Err(InvalidToken::NotYetValid);
     }
     serde_json::from_value(claims).map_err(|_| InvalidToken::Claims)
@@ -208,13 +183,41 @@ pub fn install_cryptography() {
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }
 
-fn grant(claims: Claims) -> Result<Grant, InvalidToken> {
-    let access = claims.namespaced.or(claims.mercure);
+/// When a token with this `exp` is accepted no more.
+pub fn end(exp: Option<f64>, leeway: Duration) -> Option<Timestamp> {
+    // A number beyond the clock's range becomes the clock's end.
+    let millis = exp.map(|seconds| (seconds * 1000.0) as u64);
+    let leeway = u64::try_from(leeway.as_millis()).unwrap_or(u64::MAX);
+    millis.map(|millis| Timestamp::from_millis(millis.saturating_add(leeway)))
+}
+
+/// The claim `tidings` of a token, if it has one.
+///
+/// # Errors
+///
+/// The claim cannot be understood, or the token is too long for one with such a claim.
+pub fn own_claim(token: &str, claim: &Value) -> Result<Option<Claim>, InvalidToken> {
+    let claim = Claim::read(claim)?;
+    if claim.is_some() && token.len() > CLAIM_TOKEN_BYTES_MAX {
+        return Err(InvalidToken::TooLong);
+    }
+    Ok(claim)
+}
+
+fn grant(token: &str, claims: Claims, leeway: Duration) -> Result<Grant, InvalidToken> {
+    let expires = end(claims.exp, leeway);
+    if let Some(claim) = own_claim(token, &claims.tidings)? {
+        return Ok(Grant { expires, ..claim.grant });
+    }
+    let access = if claims.namespaced.is_null() { claims.mercure } else { claims.namespaced };
+    let access: Option<Access> =
+        serde_json::from_value(access).map_err(|_| InvalidToken::Claims)?;
     let access = access.ok_or(InvalidToken::NoAccess)?;
     Ok(Grant {
         publish: matchers(&access.publish.unwrap_or_default()),
         subscribe: matchers(&access.subscribe.unwrap_or_default()),
-        expires: claims.exp.map(|seconds| Timestamp::from_millis((seconds * 1000.0) as u64)),
+        expires,
+        ..Grant::nothing()
     })
 }
 
@@ -243,7 +246,7 @@ mod tests {
     use super::*;
 
     fn verify(token: &str, keys: &[JwtKey]) -> Result<Grant, InvalidToken> {
-        super::verify(token, keys).map(|signed| signed.says)
+        super::verify(token, keys, Duration::ZERO).map(|signed| signed.says)
     }
 
     const SECRET: &[u8] = &[7; 64];
@@ -274,6 +277,42 @@ mod tests {
             let expires = Timestamp::from_millis(4_000_000_000_000);
             assert_eq!(grant.expires, Some(expires));
         }
+    }
+
+    #[test]
+    fn the_tidings_claim_wins_and_the_others_are_not_read() {
+        let grant = checked(&json!({
+            "tidings": {"subscribe": ["a/*"], "operate": ["kick"]},
+            "mercure": 5,
+            "https://mercure.rocks/": {"publish": ["**"]},
+        }));
+        let grant = grant.unwrap();
+        assert_eq!((grant.publish.len(), grant.subscribe.len()), (0, 1));
+        assert!(grant.operate.kick && !grant.may_look());
+        assert_eq!(checked(&json!({"tidings": {}})).unwrap(), Grant::nothing());
+        let claims = json!({"tidings": null, "mercure": {"subscribe": ["a"]}});
+        assert_eq!(checked(&claims).unwrap().subscribe.len(), 1);
+        assert_eq!(checked(&json!({"tidings": null})), Err(InvalidToken::NoAccess));
+        let long = json!({"tidings": {}, "x": "x".repeat(CLAIM_TOKEN_BYTES_MAX)});
+        assert_eq!(checked(&long), Err(InvalidToken::TooLong));
+    }
+
+    #[test]
+    fn clocks_may_differ_by_the_leeway_and_no_more() {
+        let key = [JwtKey::hs256(SECRET).unwrap()];
+        let now = clock::now().as_millis() as f64 / 1000.0;
+        let says = |claims| {
+            let token = token(Algorithm::HS256, SECRET, &claims);
+            super::verify(&token, &key, Duration::from_secs(30)).map(|signed| signed.says)
+        };
+        let access = json!({"subscribe": ["a"]});
+        let grant = says(json!({"tidings": access, "exp": now - 20.0, "nbf": now + 20.0}));
+        let end = grant.unwrap().expires.unwrap().as_millis();
+        assert_eq!(end / 1000, (now + 10.0) as u64, "it ends when the leeway does");
+        let late = says(json!({"tidings": access, "exp": now - 40.0}));
+        assert_eq!(late, Err(InvalidToken::Expired));
+        let early = says(json!({"tidings": access, "nbf": now + 60.0}));
+        assert_eq!(early, Err(InvalidToken::NotYetValid));
     }
 
     #[test]

@@ -58,12 +58,12 @@ struct Event {
     because: &'static str,
 }
 
-/// Requires permission to subscribe to everything.
+/// Requires permission to look.
 pub(crate) async fn connection(
     mut context: RequestContext<'_>,
     raw_id: &str,
 ) -> Result<Answer, Problem> {
-    context.require_all()?;
+    context.require_look()?;
     let event = context.query.take("event")?;
     context.finish_query(&["event"])?;
 

@@ -29,13 +29,13 @@ use exposition::Kind::{Counter, Gauge};
 /// The media type of the format, with the parameters that scrapers expect.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Requires permission to subscribe to everything.
+/// Requires permission to look.
 pub(crate) async fn metrics(
     mut context: RequestContext<'_>,
     requests: &RouteCounts,
     started: SystemTime,
 ) -> Result<Answer, Problem> {
-    context.require_all()?;
+    context.require_look()?;
     let topics = context.query.take_all("topic");
     context.finish_query(&["topic"])?;
     if topics.len() > METRICS_TOPICS_MAX {

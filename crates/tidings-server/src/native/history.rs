@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use tidings_engine::{Engine, Rejection};
 use tidings_http::answer::{self, Answer};
+use tidings_http::auth::Caller;
 use tidings_http::headers::TIDINGS_RESUME;
 use tidings_http::key_share::KeyShare;
 use tidings_http::problem::{Code, Problem};
@@ -57,7 +58,7 @@ pub(super) async fn history(
         tokio::select! {
             biased;
             // A caller gets no events from after the expiry of its token.
-            problem = caller.expired() => return Err(problem),
+            problem = Caller::ended(caller.ends(poll.interest.wanted())) => return Err(problem),
             waited = poll.wait(page.reached, deadline) => {
                 page = waited.map_err(|error| store_problem::not_read(&error))?;
             }

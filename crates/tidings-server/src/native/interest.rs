@@ -1,4 +1,3 @@
-use tidings_http::auth;
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::{self, Plus};
 use tidings_hub::{Interest, Matcher};
@@ -10,7 +9,8 @@ use crate::request::RequestContext;
 ///
 /// # Errors
 ///
-/// A 400 for what is no matcher, or for too many; a 403 for what the caller may not read.
+/// A 400 for what is no matcher, or for too many; a 403 for what the caller may not read, or a 401
+/// without a token.
 pub(super) fn take(
     context: &mut RequestContext<'_>,
     raw_topic: Option<&str>,
@@ -26,19 +26,17 @@ pub(super) fn take(
             format!("ask for at most {matchers_max} topics, or for a pattern that covers them");
         return Err(query::bad_value("topic", detail).with("matchers_max", matchers_max));
     }
-    let granted = &context.caller.grant().subscribe;
+    let caller = &context.caller;
     if asked.is_empty() {
-        if granted.is_empty() {
-            return Err(auth::forbidden("the token allows no topic to be read".into()));
-        }
-        return Ok(Interest::new(granted.clone(), granted.clone()));
+        caller.check_reads()?;
+        return Ok(caller.interest(caller.readable()));
     }
     let mut wanted = Vec::with_capacity(asked.len());
     for text in asked {
         let matcher = Matcher::parse(&text)
             .map_err(|error| Problem::new(Code::InvalidMatcher, error.to_string()))?;
-        context.caller.check_subscribe(&matcher)?;
+        caller.check_subscribe(&matcher)?;
         wanted.push(matcher);
     }
-    Ok(Interest::new(wanted, granted.clone()))
+    Ok(caller.interest(wanted))
 }

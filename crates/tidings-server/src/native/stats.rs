@@ -31,9 +31,9 @@ struct Stats {
     draining: bool,
 }
 
-/// Requires permission to subscribe to everything.
+/// Requires permission to look.
 pub(crate) fn stats(context: &RequestContext<'_>) -> Result<Answer, Problem> {
-    context.require_all()?;
+    context.require_look()?;
     context.finish_query(&[])?;
 
     let engine = context.state.engine();

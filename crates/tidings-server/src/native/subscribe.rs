@@ -35,7 +35,7 @@ pub(super) async fn subscribe(
     let face = NativeStream {
         options,
         ended_topic: is_htmx.then(|| first_topic(&interest)).flatten(),
-        expires: caller.grant().expires,
+        expires: caller.ends(interest.wanted()),
     };
     // A client that resumes still gets the end that it has missed.
     if options.if_open && cursor.is_none() {

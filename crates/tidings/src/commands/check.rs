@@ -4,6 +4,7 @@ mod keys;
 
 use std::fmt::Write as _;
 
+use tidings_hub::Matcher;
 use tidings_server::{Config, Tls};
 
 use crate::args::CheckArgs;
@@ -63,18 +64,45 @@ fn describe(settings: &Settings, config: &Config) -> String {
         line(format_args!("the hub would not start here: {limit} open files are too few"));
     }
     line(format_args!("{}", access(config)));
+    if let Some(everybody) = everybody(config) {
+        line(format_args!("{everybody}"));
+    }
     text
+}
+
+/// What every client may do without a token, where that is neither everything nor nothing.
+fn everybody(config: &Config) -> Option<String> {
+    let topics = |matchers: &[Matcher]| {
+        let texts: Vec<_> = matchers.iter().map(Matcher::to_string).collect();
+        texts.join(", ")
+    };
+    let reads = topics(&config.http.anonymous_subscribe);
+    let publishes = topics(&config.http.anonymous_publish);
+    let may = match (reads.is_empty(), publishes.is_empty()) {
+        (true, true) => return None,
+        (false, true) => format!("read {reads}"),
+        (true, false) => format!("publish to {publishes}"),
+        (false, false) => format!("read {reads} and publish to {publishes}"),
+    };
+    if config.http.open || key_counts(config) == (0, 0) {
+        return Some("anonymous-subscribe and anonymous-publish change nothing here".to_owned());
+    }
+    Some(format!("without a token, everybody may {may}"))
+}
+
+/// Numbers of API keys, and of keys that sign tokens.
+fn key_counts(config: &Config) -> (usize, usize) {
+    let mercure = &config.mercure;
+    let of_mercure = mercure.issuers.iter().map(|issuer| &issuer.keys).chain([&mercure.keys]);
+    let of_mercure = of_mercure.map(|keys| keys.publisher.len() + keys.subscriber.len());
+    (config.http.api_keys.len(), of_mercure.sum::<usize>() + config.http.jwt_keys.len())
 }
 
 /// The settings that come first: where history is kept, and how durably.
 const FIRST: [&str; 3] = ["data", "store", "durability"];
 
 fn access(config: &Config) -> String {
-    let mercure = &config.mercure;
-    let of_mercure = mercure.issuers.iter().map(|issuer| &issuer.keys).chain([&mercure.keys]);
-    let of_mercure = of_mercure.map(|keys| keys.publisher.len() + keys.subscriber.len());
-    let signing = of_mercure.sum::<usize>() + config.http.jwt_keys.len();
-    let sent = config.http.api_keys.len();
+    let (sent, signing) = key_counts(config);
     match (config.http.open, sent + signing) {
         (true, _) => "anyone may publish and subscribe to everything, on any address".to_owned(),
         (false, 0) => {

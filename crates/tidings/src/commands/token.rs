@@ -26,7 +26,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<ExitCode, CliError> {
 }
 
 fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
-    if args.publish.is_empty() && args.subscribe.is_empty() {
+    if args.publish.is_empty() && args.subscribe.is_empty() && args.operate.is_empty() {
         let message = "the token would allow nothing";
         return Err(CliError::new(ExitCode::Usage, message)
             .hint("say what it allows: --publish 'a/*', --subscribe '**'"));
@@ -51,7 +51,19 @@ fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
             if let Some(payload) = payload {
                 rights["payload"] = payload;
             }
-            (json!({ "mercure": rights, "exp": lifetime.map(end) }), "JWT")
+            let mut claims = json!({ "sub": args.subject, "exp": lifetime.map(end) });
+            if args.operate.is_empty() {
+                claims["mercure"] = rights;
+            } else {
+                rights["operate"] = json!(args.operate);
+                claims["tidings"] = rights;
+            }
+            (claims, "JWT")
+        }
+        MercureVersion::One if !args.operate.is_empty() => {
+            let message = "a token of version 1.0 cannot say what it may do with the hub";
+            return Err(CliError::new(ExitCode::Usage, message)
+                .hint("leave out --mercure-version or --operate"));
         }
         MercureVersion::One => {
             let lifetime = lifetime.unwrap_or(LIFETIME);
@@ -119,8 +131,10 @@ fn algorithm(args: &TokenArgs) -> Result<Algorithm, CliError> {
     let name = &args.algorithm;
     name.parse().map_err(|_| {
         let message = format!("--algorithm: {name:?} is not known");
-        CliError::new(ExitCode::Usage, message)
-            .hint("known: HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384, EdDSA")
+        CliError::new(ExitCode::Usage, message).hint(
+            "known: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, \
+                   EdDSA",
+        )
     })
 }
 

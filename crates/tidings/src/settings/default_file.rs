@@ -95,12 +95,14 @@ const TAIL: &str = r#"
 #key-file = "/etc/tidings/sensors.key"    # or: key = "…"
 #publish = ["sensors/**"]
 #subscribe = []
+#operate = ["look", "kick"]   # metrics and connections; closing them. Also: erase, presence
 #max-connections = 100   # its share; also max-publish-bytes (a second), max-topics; in jwt-keys too
 
 # Keys that sign tokens, besides the `jwt-secret`: a secret for HS256, HS384, HS512; a public key
-# in PEM for RS256, RS384, RS512, ES256, ES384, EdDSA; or the URL of a JWK Set, read when needed and
-# when its keys change. With a `role`, its tokens only publish ("publisher") or subscribe
-# ("subscriber"), over Mercure; with an `issuer`, it is that issuer's key for Mercure 1.0 tokens.
+# in PEM for RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA; or the URL of a JWK Set,
+# read when needed and when its keys change. With a `role`, its tokens only publish ("publisher") or
+# subscribe ("subscriber"), over Mercure; with an `issuer`, it is that issuer's key for Mercure 1.0
+# tokens.
 #
 #[[jwt-keys]]
 #algorithm = "ES256"

@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use tidings_hub::Operate;
 use tidings_server::KeyLimits;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -12,8 +13,8 @@ use toml::de::{DeTable, DeValue};
 use super::default_file::written;
 use super::given::Given;
 use super::keys::{
-    JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLES, MAX_CONNECTIONS,
-    MAX_PUBLISH_BYTES, MAX_TOPICS, likely,
+    JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLE_LISTS, KEY_TABLES,
+    MAX_CONNECTIONS, MAX_PUBLISH_BYTES, MAX_TOPICS, likely,
 };
 use super::layer::{JwtKeyTable, KeyTable, Layer, Role, SettingProblem};
 use super::origin::Origin;
@@ -146,13 +147,16 @@ impl Reader<'_> {
     }
 
     fn key_table(&mut self, span: Range<usize>, entries: &DeTable<'_>) -> Option<KeyTable> {
-        let mut entries = self.entries(entries, &KEY_TABLE_KEYS, &["publish", "subscribe"])?;
+        let mut entries = self.entries(entries, &KEY_TABLE_KEYS, &KEY_TABLE_LISTS)?;
         let key = KeyTable {
             name: take_one(&mut entries, "name").unwrap_or_default(),
             key: take_one(&mut entries, "key"),
             key_file: take_one(&mut entries, "key-file").map(|file| self.beside(&file)),
             publish: entries.remove("publish").unwrap_or_default(),
             subscribe: entries.remove("subscribe").unwrap_or_default(),
+            erase: entries.remove("erase").unwrap_or_default(),
+            presence: entries.remove("presence").unwrap_or_default(),
+            operate: self.operate(&span, &entries.remove("operate").unwrap_or_default()),
             limits: self.key_limits(&span, &mut entries),
             origin: self.place(span.clone()),
         };
@@ -161,6 +165,22 @@ impl Reader<'_> {
         }
         self.check_key(span, key.key.is_some(), key.key_file.is_some());
         Some(key)
+    }
+
+    /// What a key allows with the hub itself.
+    fn operate(&mut self, span: &Range<usize>, words: &[String]) -> Operate {
+        let mut operate = Operate::default();
+        for word in words {
+            match &**word {
+                "look" => operate.look = true,
+                "kick" => operate.kick = true,
+                _ => {
+                    let message = format!("operate: {word:?} is none of look, kick");
+                    self.wrong(span.clone(), message);
+                }
+            }
+        }
+        operate
     }
 
     fn jwt_key_table(&mut self, span: Range<usize>, entries: &DeTable<'_>) -> Option<JwtKeyTable> {

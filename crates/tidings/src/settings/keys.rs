@@ -4,16 +4,23 @@
 pub(super) const KEY_TABLES: &str = "keys";
 
 /// What a table of [`KEY_TABLES`] may have.
-pub(super) const KEY_TABLE_KEYS: [&str; 8] = [
+pub(super) const KEY_TABLE_KEYS: [&str; 11] = [
     "name",
     "key",
     "key-file",
     "publish",
     "subscribe",
+    "erase",
+    "presence",
+    "operate",
     MAX_CONNECTIONS,
     MAX_PUBLISH_BYTES,
     MAX_TOPICS,
 ];
+
+/// Those of them that are lists.
+pub(super) const KEY_TABLE_LISTS: [&str; 5] =
+    ["publish", "subscribe", "erase", "presence", "operate"];
 
 /// The other tables: keys that sign tokens.
 pub(super) const JWT_KEY_TABLES: &str = "jwt-keys";

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use tidings_hub::Operate;
 use tidings_server::KeyLimits;
 
 use super::given::Given;
@@ -28,6 +29,9 @@ pub(crate) struct KeyTable {
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) publish: Vec<String>,
     pub(crate) subscribe: Vec<String>,
+    pub(crate) erase: Vec<String>,
+    pub(crate) presence: Vec<String>,
+    pub(crate) operate: Operate,
     pub(crate) limits: KeyLimits,
     pub(crate) origin: Origin,
 }

@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::*;
 use crate::auth::JwtKey;
+use crate::auth::invalid_token::InvalidToken;
 use crate::auth::keys::Kind;
-use crate::auth::token::{self, InvalidToken};
+use crate::auth::token;
 
 /// A real web server, with one document.
 struct Web {

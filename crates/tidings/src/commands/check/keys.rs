@@ -4,17 +4,23 @@
 use std::fmt::Display;
 
 use tidings_client::ShownUrl;
+use tidings_hub::Operate;
 use tidings_server::KeyLimits;
 
 use crate::settings::{JwtKeyTable, KeyTable, Role};
 
 /// The lines about an API key.
 pub(super) fn api_key(table: &KeyTable) -> Vec<String> {
-    let KeyTable { name, key: _, key_file, publish, subscribe, limits, origin } = table;
+    let KeyTable { name, key: _, key_file, publish, subscribe, .. } = table;
+    let KeyTable { erase, presence, operate, limits, origin, .. } = table;
     let mut lines = vec![format!("[[keys]] {:<35} # {origin}", format!("{name:?}"))];
     lines.extend(key_file.as_ref().map(|file| format!("  key-file = {file:?}")));
     lines.push(format!("  publish = {publish:?}"));
     lines.push(format!("  subscribe = {subscribe:?}"));
+    for (member, topics) in [("erase", erase), ("presence", presence)] {
+        lines.extend((!topics.is_empty()).then(|| format!("  {member} = {topics:?}")));
+    }
+    lines.extend(words(*operate).map(|words| format!("  operate = {words:?}")));
     lines.extend(key_limits(*limits));
     lines
 }
@@ -33,6 +39,12 @@ pub(super) fn jwt_key(table: &JwtKeyTable) -> Vec<String> {
     lines.extend(issuer.as_ref().map(|issuer| format!("  issuer = {issuer:?}")));
     lines.extend(key_limits(*limits));
     lines
+}
+
+fn words(operate: Operate) -> Option<Vec<&'static str>> {
+    let Operate { look, kick } = operate;
+    let words = [(look, "look"), (kick, "kick")].into_iter().filter(|(may, _)| *may);
+    Some(words.map(|(_, word)| word).collect()).filter(|words: &Vec<_>| !words.is_empty())
 }
 
 fn role_name(role: Role) -> &'static str {

@@ -1,6 +1,10 @@
-use tidings_server::AllowedHosts;
+use std::time::Duration;
+
+use tidings_hub::Matcher;
+use tidings_server::{AllowedHosts, ConfigError, LEEWAY_MAX};
 
 use crate::settings::setting::{Default, Section, Setting, Value};
+use crate::settings::value;
 
 pub(super) const SECTION: Section = Section {
     title: "Who may do what",
@@ -42,7 +46,7 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "",
             note: "A secret, at least 32 bytes, that signs JSON Web Tokens with HS256: in the \
-             file, or better in a file of its own. The claim `mercure` says what the \
+             file, or better in a file of its own. The claim `tidings` or `mercure` says what the \
              bearer may do; `tidings token` mints tokens.",
             set: |hub, given| {
                 hub.jwt_secret.text = Some(given.text().to_owned());
@@ -59,6 +63,64 @@ pub(super) const SECTION: Section = Section {
             note: "",
             set: |hub, given| {
                 hub.jwt_secret.file = Some(given.path()?);
+                Ok(())
+            },
+        },
+        Setting {
+            name: "anonymous-subscribe",
+            heading: Some("Access"),
+            value: Value::List("TOPIC"),
+            default: Default::Is("[]"),
+            is_common: true,
+            help: "A topic, or a pattern, to read without a token; may be repeated",
+            note: "Topics, or patterns such as \"public/**\", that every client may read, and to \
+                   which every client may publish, with or without a token, beside what its token \
+                   grants. Private Mercure updates still need a token; over Mercure, reading \
+                   without one also needs `mercure-anonymous`.",
+            set: |hub, given| {
+                hub.server.http.anonymous_subscribe = given.each(matcher)?;
+                Ok(())
+            },
+        },
+        Setting {
+            name: "anonymous-publish",
+            heading: Some("Access"),
+            value: Value::List("TOPIC"),
+            default: Default::Is("[]"),
+            is_common: false,
+            help: "A topic, or a pattern, to publish to without a token; may be repeated",
+            note: "",
+            set: |hub, given| {
+                hub.server.http.anonymous_publish = given.each(matcher)?;
+                Ok(())
+            },
+        },
+        Setting {
+            name: "auth-leeway",
+            heading: Some("Access"),
+            value: Value::One("DURATION"),
+            default: Default::Is("\"0s\""),
+            is_common: false,
+            help: "Accept tokens this long before `nbf` and after `exp` [0s]",
+            note: "Time that a token is accepted before its `nbf` and after its `exp`, for clocks \
+                   that differ; at most 60s.",
+            set: |hub, given| {
+                hub.server.http.leeway = given.read(leeway)?;
+                Ok(())
+            },
+        },
+        Setting {
+            name: "public-url",
+            heading: Some("Access"),
+            value: Value::One("URL"),
+            default: Default::Example(r#""https://hub.example""#),
+            is_common: false,
+            help: "The URL of the hub, as its clients know it",
+            note: "The URL of the hub as browsers know it, if a proxy hides it: pages of this \
+                   origin are the hub's own.",
+            set: |hub, given| {
+                let origin = given.read(own_origin)?;
+                hub.server.http.public_origin = Some(origin);
                 Ok(())
             },
         },
@@ -92,3 +154,20 @@ pub(super) const SECTION: Section = Section {
         },
     ],
 };
+
+fn leeway(text: &str) -> Result<Duration, String> {
+    let leeway = value::parse_duration_or_zero(text)?;
+    if leeway > LEEWAY_MAX { Err("can be at most 60s".to_owned()) } else { Ok(leeway) }
+}
+
+fn matcher(text: &str) -> Result<Matcher, String> {
+    Matcher::parse(text)
+        .map_err(|error| ConfigError::Matcher { text: text.to_owned(), error }.to_string())
+}
+
+/// The origin of a URL that may have a path.
+fn own_origin(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = url.ok_or_else(|| format!("{text:?} is not an http or https URL"))?;
+    Ok(url.origin().ascii_serialization())
+}
