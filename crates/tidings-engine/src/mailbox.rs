@@ -4,10 +4,36 @@
 //! have a bound in number, and the worker gets a message when some were lost. Everything else is
 //! bounded by its cause: attachments by the number of subscribers, pages by the reads that a shard
 //! orders, messages from bodies by the number of bodies.
+//!
+//! # Sleep and wake-up
+//!
+//! Ringing the bell of a worker is a system call, so it is rung only for a worker that sleeps, and
+//! no mail may lie in the box of a worker that sleeps. Two flags see to that:
+//!
+//! | A poster | The worker, to sleep |
+//! |---|---|
+//! | puts its mail in | swaps `asleep` for true |
+//! | sets `waiting` | sleeps only if `waiting` is not set |
+//! | swaps `asleep` for false, and rings if it was true | swaps `asleep` for false when it wakes |
+//!
+//! Whatever is done to `asleep` is a swap. So there is one order of all of them, and each happens
+//! after everything that came before the earlier ones. Take a poster's swap and the worker's swap
+//! for true:
+//!
+//! - *The poster's comes first.* Then the worker sees `waiting` as the poster set it, or as it set
+//!   it itself since then, when it had taken that mail. It sleeps only if there is none.
+//! - *The worker's comes first.* Then the poster finds true, and rings; or somebody has swapped in
+//!   between: another poster, which has rung, or the worker, which is awake, and for whose next
+//!   sleep the first case holds. A bell that is rung before the worker listens is heard later.
+//!
+//! `mailbox/interleavings.rs` tries all ways in which the threads can meet.
+
+#[cfg(all(test, loom))]
+mod interleavings;
+mod sync;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tidings_hub::{CloseReason, FrameBatch, Notice, Position, SubscriberId};
@@ -15,10 +41,12 @@ use tidings_hub::{CloseReason, FrameBatch, Notice, Position, SubscriberId};
 use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_NOTICES_MAX};
 use crate::message::Message;
 use crate::sink::BodyEvents;
-use crate::sys::Bell;
+use crate::sys::{Bell, Ring};
 
-pub(crate) struct Mailbox {
-    bell: Bell,
+use sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering};
+
+pub(crate) struct Mailbox<B = Bell> {
+    bell: B,
     /// Whether the worker sleeps, or is about to, so that the bell must be rung.
     asleep: AtomicBool,
     /// Whether there is mail. Lets the worker check between two writes without taking the lock.
@@ -41,13 +69,13 @@ struct Contents {
     closed: bool,
 }
 
-impl Mailbox {
-    pub(crate) fn new(bell: Bell) -> Self {
+impl<B: Ring> Mailbox<B> {
+    pub(crate) fn new(bell: B) -> Self {
         Self {
             bell,
             asleep: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
-            contents: Mutex::default(),
+            contents: Mutex::new(Contents::default()),
             emptied: Condvar::new(),
         }
     }
@@ -170,24 +198,23 @@ impl Mailbox {
     /// Announces that the worker is about to sleep. Returns whether it may, because nothing has
     /// come meanwhile.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
-        // A poster stores `waiting` and then loads `asleep`; here it is the other way round. So
-        // either we see the post here, or the poster sees us and rings.
-        let may = !self.waiting.load(Ordering::SeqCst);
+        // A swap, although the old value is known: it makes this come after the posters' swaps.
+        self.asleep.swap(true, Ordering::AcqRel);
+        let may = !self.waiting.load(Ordering::Acquire);
         if !may {
-            self.asleep.store(false, Ordering::SeqCst);
+            self.wake_up();
         }
         may
     }
 
     /// Says that the worker is awake.
     pub(crate) fn wake_up(&self) {
-        self.asleep.store(false, Ordering::SeqCst);
+        self.asleep.swap(false, Ordering::AcqRel);
     }
 
     fn wake(&self) {
-        self.waiting.store(true, Ordering::SeqCst);
-        if self.asleep.swap(false, Ordering::SeqCst) {
+        self.waiting.store(true, Ordering::Release);
+        if self.asleep.swap(false, Ordering::AcqRel) {
             self.bell.ring();
         }
     }
@@ -197,7 +224,7 @@ impl Mailbox {
     }
 }
 
-impl BodyEvents for Mailbox {
+impl<B: Ring + Send + Sync> BodyEvents for Mailbox<B> {
     fn writable(&self, id: SubscriberId) {
         self.post(Message::Writable(id));
     }

@@ -24,6 +24,18 @@ pub(crate) use portable::{Bell, Poller, SOCKETS, has_vanished, prepare};
 #[cfg(test)]
 pub(crate) use fake::FakePoller;
 
+/// What a mailbox needs of its [`Bell`], so that a test can be one.
+pub(crate) trait Ring {
+    /// Ends the sleep of the worker, or else its next one.
+    fn ring(&self);
+}
+
+impl Ring for Bell {
+    fn ring(&self) {
+        Self::ring(self);
+    }
+}
+
 /// What a worker needs of its [`Poller`], so that a test can be one.
 pub(crate) trait SocketEvents {
     /// Reports on `socket` under `token` until it is closed.
