@@ -7,6 +7,7 @@ import traceback
 import world
 import kubernetes_files  # noqa: F401
 import packages  # noqa: F401
+import picture  # noqa: F401
 import proxies  # noqa: F401
 import restarts  # noqa: F401
 import static  # noqa: F401

@@ -305,3 +305,23 @@ fn a_demo_with_keys_has_a_key_for_its_own_publishers() {
     };
     world::eventually(|| topics().contains("\"demo/prices"));
 }
+
+#[test]
+fn the_page_of_the_api_has_every_request_of_its_description_and_needs_no_script() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let page = hub.curl(&["--fail"], "/docs/api");
+    assert!(page.contains("<title>Tidings: the HTTP API</title>") && !page.contains("<script"));
+    let api: serde_json::Value = serde_json::from_str(&hub.curl(&[], "/openapi.json")).unwrap();
+    let mut requests = 0;
+    for (path, item) in api["paths"].as_object().unwrap() {
+        for method in ["get", "post", "delete"].iter().filter(|method| item.get(method).is_some()) {
+            let name = format!("<code>{} {path}</code>", method.to_uppercase());
+            assert_eq!(page.matches(&name).count(), 2, "{name}: in the list, and its section");
+            requests += 1;
+        }
+    }
+    assert!(requests >= 15, "{requests} requests");
+    let console = hub.curl(&[], "/");
+    assert!(console.contains("href=\"/docs/api\"") && !console.contains("/openapi.json"));
+}
