@@ -1,9 +1,10 @@
 // The console at `/`.
 
 import { openPage } from "./browser.js";
-import { equal, ok, pause, test, until } from "./harness.js";
+import { equal, ok, pause, temporaryFile, test, until } from "./harness.js";
 import { startHub, startHubWithKey } from "./hub.js";
 import { startSite } from "./site.js";
+import { mint } from "./token.js";
 
 const rows = (page) => page.locator("#rows tr:not(.note)");
 
@@ -131,6 +132,12 @@ test("where keys are set the console asks for a token, and works with it", async
   const { hub, key } = await startHubWithKey();
   await hub.publish("x", "secret news", { token: key });
   const page = await openPage(hub.url);
+  await page.getByText("This hub needs a token.").waitFor();
+  ok((await page.locator("#token-form").innerText()).includes("tidings token --config"), "how to");
+  // The form has the focus.
+  await page.keyboard.type("not-the-key-of-the-hub");
+  await page.keyboard.press("Enter");
+  await page.getByText("The hub does not accept this token").waitFor();
   await page.locator("#token").fill(key);
   await page.keyboard.press("Enter");
   await until("the event", async () =>
@@ -140,6 +147,39 @@ test("where keys are set the console asks for a token, and works with it", async
     /[1-9]/.test(await page.locator("#subscribers").textContent()),
   );
   equal(await page.locator("#token-form").isVisible(), false, "the form is visible");
+});
+
+test("a narrow token fills the topics, and the console shows what it may read", async () => {
+  const secret = "a-secret-of-thirty-two-characters";
+  const hub = await startHub(["--jwt-secret-file", temporaryFile("secret", secret)]);
+  const all = mint(secret, { subscribe: ["**"], publish: ["**"] });
+  await hub.publish("rooms/7", "for me", { token: all });
+  await hub.publish("rooms/8", "not for me", { token: all });
+  const page = await openPage(hub.url);
+  await page.getByText("This hub needs a token.").waitFor();
+  await page.locator("#token").fill(mint(secret, { subscribe: ["rooms/7", "news/**"] }));
+  await page.keyboard.press("Enter");
+  await until("the event", async () =>
+    (await rows(page).allInnerTexts()).join().includes("for me"),
+  );
+  equal(await rows(page).count(), 1);
+  equal(await page.locator("#matcher").inputValue(), "rooms/7, news/**");
+  await page.getByText("Only a token that may read everything").waitFor();
+  await page.reload();
+  await until("it is kept", async () => (await rows(page).count()) === 1);
+  await page.locator("#matcher").fill("rooms/8");
+  await page.keyboard.press("Enter");
+  await page.getByText("This token may not read these topics").waitFor();
+});
+
+test("a console without events says what to do", async () => {
+  const hub = await startHub();
+  const page = await openPage(hub.url);
+  await page.getByText(`curl -d world ${hub.url}/events/hello`).first().waitFor();
+  await hub.publish("hello", "world");
+  await until("the event", async () => (await rows(page).count()) === 1);
+  await page.locator("#needle").fill("nothing like it");
+  await page.getByText("No event contains this text.").waitFor();
 });
 
 test("a thousand events a second do not freeze the console", async () => {

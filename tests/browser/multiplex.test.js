@@ -1,9 +1,9 @@
 // tidings.js: one stream for connections with different topics, and tokens that are renewed.
 
-import { createHmac } from "node:crypto";
 import { connect, heard, openPage } from "./browser.js";
 import { equal, ok, pause, temporaryFile, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
+import { mint } from "./token.js";
 
 const BLANK = "/healthz";
 
@@ -145,14 +145,8 @@ test("multiplex: a topic that a token may not read costs the others nothing", as
 
 const SECRET = "a-secret-of-thirty-two-characters";
 
-/** A token that may read everything, for this long. */
-function mint(seconds, serial) {
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const exp = Math.floor(Date.now() / 1000) + seconds;
-  const claims = { mercure: { subscribe: ["**"], publish: ["**"] }, exp, jti: `${serial}` };
-  const text = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
-  return `${text}.${createHmac("sha256", SECRET).update(text).digest("base64url")}`;
-}
+/** A token that may do everything, for this long. */
+const mintFor = (seconds) => mint(SECRET, { subscribe: ["**"], publish: ["**"] }, seconds);
 
 test("tokens: one that is about to expire is renewed without an error at any page", async () => {
   const hub = await startHub(["--jwt-secret-file", temporaryFile("secret", SECRET)]);
@@ -160,10 +154,13 @@ test("tokens: one that is about to expire is renewed without an error at any pag
   const pages = [];
   for (let n = 0; n < 2; n += 1) {
     const page = await openPage(hub.url + BLANK);
-    await page.exposeFunction("mint", () => mint(4, (minted += 1)));
+    await page.exposeFunction("mint", () => {
+      minted += 1;
+      return mintFor(4);
+    });
     pages.push(page);
   }
-  const first = mint(4, 0);
+  const first = mintFor(4);
   for (const page of pages) {
     await page.evaluate(async (first) => {
       const { connect } = await import("/tidings.js");
@@ -182,7 +179,7 @@ test("tokens: one that is about to expire is renewed without an error at any pag
   const sent = [];
   for (let n = 0; n < 20; n += 1) {
     sent.push(`${n}`);
-    await hub.publish("news", `${n}`, { token: mint(60, "publisher") });
+    await hub.publish("news", `${n}`, { token: mintFor(60) });
     await pause(500);
   }
   for (const page of pages) {
@@ -193,7 +190,7 @@ test("tokens: one that is about to expire is renewed without an error at any pag
   }
   ok(minted >= 3 && minted <= 10, `${minted} tokens for both pages together`);
   await until("one stream", async () => {
-    const headers = { authorization: `Bearer ${mint(60, "publisher")}` };
+    const headers = { authorization: `Bearer ${mintFor(60)}` };
     const stats = await (await fetch(`${hub.url}/stats`, { headers })).json();
     return stats.subscribers === 1;
   });

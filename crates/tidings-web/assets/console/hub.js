@@ -2,6 +2,9 @@
 
 const KEY = "tidings token";
 
+/** The claim's other name. */
+const NAMESPACED = "https://mercure.rocks/";
+
 export const hub = {
   get token() {
     return sessionStorage.getItem(KEY) ?? "";
@@ -10,6 +13,14 @@ export const hub = {
   set token(token) {
     if (token) sessionStorage.setItem(KEY, token);
     else sessionStorage.removeItem(KEY);
+  },
+
+  /** Topics that the token says it may read; none if it does not say, or may read everything. */
+  get granted() {
+    const claims = claimsOf(this.token);
+    const { subscribe } = claims?.mercure ?? claims?.[NAMESPACED] ?? {};
+    if (!Array.isArray(subscribe) || subscribe.some((one) => ["*", "**"].includes(one))) return [];
+    return subscribe.filter((one) => typeof one === "string");
   },
 
   /** Requests JSON. Fails with a `Refused` if the hub rejects the request. */
@@ -32,6 +43,15 @@ export const hub = {
     return `/events/${name.split("/").map(encodeURIComponent).join("/")}`;
   },
 };
+
+/** The claims of a JSON Web Token; a key has none. */
+function claimsOf(token) {
+  try {
+    return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+  } catch {
+    return undefined;
+  }
+}
 
 /** The hub's problem details (RFC 9457). */
 export class Refused extends Error {

@@ -12,12 +12,13 @@ const WORDS = {
   open: "connected",
   lost: "connection lost, trying again",
   closed: "the hub ended the stream for good",
-  refused: "the hub rejected the request",
+  refused: "not allowed",
 };
 
 export class Tail {
   #feed;
   #notes = [];
+  #isOpen = false;
   #paused = false;
   #due = false;
   #drawn = 0;
@@ -68,6 +69,7 @@ export class Tail {
       const next = detail.first ?? "what there is";
       this.#note("reset", `reset (${detail.reason}): ${lost}; goes on with ${next}`);
     } else {
+      this.#isOpen = what === "open";
       const words = what === "refused" ? `${WORDS.refused}: ${detail.message}` : WORDS[what];
       this.#onState(what === "refused" ? "closed" : what, WORDS[what], detail);
       // Every failed attempt reports it; once is enough.
@@ -120,6 +122,11 @@ export class Tail {
     }
     const lines = [...events, ...this.#notes].sort((a, b) => b.at - a.at).slice(0, ROWS);
     this.#parts.rows.replaceChildren(...lines.map(row));
+    const { none } = this.#parts;
+    none.hidden = events.length > 0 || !this.#isOpen;
+    none.textContent = needle
+      ? "No event contains this text."
+      : `No events yet. Publish one with the form, or: curl -d world ${location.origin}/events/hello`;
   }
 }
 
