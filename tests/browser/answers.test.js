@@ -289,7 +289,7 @@ test("answers: invalid options are errors at once", async () => {
     ["", { token: "two\r\nlines" }, "ASCII"],
     ["", { worker: "shard" }, "one of shared, dedicated, page"],
     ["", { patience: 0 }, "at least 300"],
-    ["https://user:secret@hub.example", {}, "neither user"],
+    ["https://user:secret@hub.example", {}, "without user"],
     ["https://hub.example/?topic=a", {}, "query"],
     ["file:///etc", {}, "http(s)"],
   ];

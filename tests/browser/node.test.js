@@ -51,5 +51,5 @@ test("node: importing it does nothing, so a server may render pages that use it"
   equal(await ended, 0);
   const [type, message] = lines();
   equal(type, "function");
-  ok(message.includes("outside of a page"), message);
+  ok(message.includes("a whole http(s) URL"), message);
 });

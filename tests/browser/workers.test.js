@@ -27,6 +27,9 @@ test("workers: a dedicated worker that hangs is ended, and its page gets another
     window.second = connect("", { topics: ["other"], worker: "dedicated", patience: 1200 });
   });
   await until("both streams", () => script.open() === 2);
+  await until("their ids", () =>
+    page.evaluate(() => window.source.lastEventId && window.second.lastEventId),
+  );
   const [hung] = page.workers();
   const ended = new Promise((resolve) => hung.once("close", resolve));
   script.hang();

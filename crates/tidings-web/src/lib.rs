@@ -132,11 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn tidings_js_imports_all_its_parts_so_that_they_are_fetched_at_once() {
+    fn page_and_worker_of_tidings_js_import_all_their_parts_so_that_they_are_fetched_at_once() {
         let body = |path| all().find(|file| file.path == path).expect("it is served").body;
+        let (page, worker) = (body("/tidings.js"), body("/tidings/exchange.js"));
         for part in all().filter(|file| file.path.starts_with("/tidings/")) {
-            let named = format!("\".{}\";", part.path);
-            assert!(body("/tidings.js").contains(&named), "{named}");
+            let beside = part.path.trim_start_matches("/tidings/");
+            let is_named = page.contains(&format!("\".{}\"", part.path))
+                || worker.contains(&format!("\"./{beside}\""));
+            assert!(is_named, "{}", part.path);
         }
     }
 

@@ -12,22 +12,14 @@
 // exactly as a stream's `retry` says, even at once or never.
 //
 // This file is the page's module and the worker's script; the parts are in the folder `tidings`
-// beside it. Page and worker exchange small objects: `do` is the page's order, `is` the exchange's
+// beside it. A page loads the connection only, and a worker the exchange as well. Page and worker exchange small objects: `do` is the page's order, `is` the exchange's
 // report.
 
 import { Connection } from "./tidings/connection.js";
 import { EventBlocks } from "./tidings/event_blocks.js";
-import { Exchange } from "./tidings/exchange.js";
 import { WORKERS } from "./tidings/hosts.js";
 import { NAME } from "./tidings/limits.js";
-// Modules that these import, listed here so that a browser fetches all parts at once and not one by
-// one.
-import "./tidings/expiry.js";
-import "./tidings/feed.js";
-import "./tidings/member.js";
-import "./tidings/messages.js";
-import "./tidings/stream.js";
-import "./tidings/topics.js";
+// A module that these import, listed here so that a browser fetches all at once and not one by one.
 import "./tidings/waits.js";
 
 export { Connection, EventBlocks };
@@ -43,31 +35,32 @@ if (/\/tidings\.js$/.test(import.meta.url)) WORKERS.script = import.meta.url;
 
 /** Opens a connection to the hub at `url`; see tidings.d.ts for the options. */
 export function connect(url = "", options = {}) {
-  const here = globalThis.location?.href;
-  if (!here && !/^https?:/i.test(url)) {
-    throw new TypeError("connect: outside of a page, give the hub's URL");
+  let hub;
+  try {
+    hub = new URL(url || "/", globalThis.location?.href);
+  } catch {
+    // Outside of a page there is no origin to begin with.
   }
-  const hub = new URL(url || "/", here);
-  if (!/^https?:$/.test(hub.protocol)) {
-    throw new TypeError(`connect: ${hub.protocol} is not a hub's scheme; give an http(s) URL`);
-  }
-  if (hub.username || hub.password || hub.search || hub.hash) {
-    throw new TypeError("connect: a hub's URL has neither user, query nor fragment");
+  if (!hub || !/^https?:$/.test(hub.protocol) || hub.username || hub.search || hub.hash) {
+    throw new TypeError("connect: a hub has a whole http(s) URL without user, query or fragment");
   }
   return new Connection(hub.href.replace(/\/+$/, ""), options);
 }
 
-// The worker's side: this file was started as its script, or imported by one that was.
+// The worker's side: this file was started as its script, or imported by one that was. Ports that
+// come before the exchange is loaded wait for it.
 
 if (typeof document === "undefined" && globalThis.name?.startsWith?.(NAME)) {
-  const exchange = new Exchange(() => globalThis.close());
+  const loading = import("./tidings/exchange.js").then(
+    ({ Exchange }) => new Exchange(() => globalThis.close()),
+  );
+  const admit = (port) => loading.then((exchange) => exchange.admit(port));
   if ("onconnect" in globalThis) {
     globalThis.onconnect = ({ ports: [port] }) => {
-      exchange.admit(port);
-      port.postMessage({ is: "hello" });
+      admit(port).then(() => port.postMessage({ is: "hello" }));
     };
   } else {
-    globalThis.onmessage = ({ ports: [port] }) => exchange.admit(port);
+    globalThis.onmessage = ({ ports: [port] }) => admit(port);
     globalThis.postMessage({ is: "hello" });
   }
 }

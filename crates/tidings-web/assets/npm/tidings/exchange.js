@@ -3,6 +3,13 @@
 import { MEMBER_SILENCE_MS } from "./limits.js";
 import { Feed, keyOf } from "./feed.js";
 import { Member } from "./member.js";
+// Modules that these import, listed here so that they are fetched at once and not one by one.
+import "./event_blocks.js";
+import "./expiry.js";
+import "./messages.js";
+import "./stream.js";
+import "./topics.js";
+import "./waits.js";
 
 export class Exchange {
   #feeds = new Map();

@@ -1,6 +1,6 @@
 // One stream, and the pages that share it.
 
-import { NARROW_MS, PAGE_EVENTS, RENEW_MS, TIMER_MS_MAX, TOKEN_MS, WIDEN_MS } from "./limits.js";
+import { NARROW_MS, PAGE_EVENTS, RENEW_MS, TIMER_MS_MAX, WIDEN_MS } from "./limits.js";
 import { expiryOf } from "./expiry.js";
 import { messageOf, parsed, positionIn } from "./messages.js";
 import { RESET, Stream } from "./stream.js";
@@ -24,8 +24,8 @@ export class Feed {
   #resuming = false;
   /** The rejection of the token, while the pages are asked for another. */
   #refusal;
-  /** Pages that may still be asked for the token that replaces one about to expire. */
-  #askable;
+  /** Whether the pages were asked for a token to replace the one that is about to expire. */
+  #isRenewing = false;
   #renewal;
   #widening;
   #narrowing;
@@ -86,11 +86,11 @@ export class Feed {
     if (this.#refusal && !isOther) {
       member.tell("closed", this.#refusal);
       this.part(member);
-    } else if (this.#askable && !isOther) {
-      this.#ask();
     }
-    if (!isOther || !(this.#refusal || this.#askable)) return false;
-    this.#refusal = this.#askable = undefined;
+    // The first answer is used.
+    if (!isOther || !(this.#refusal || this.#isRenewing)) return false;
+    this.#refusal = undefined;
+    this.#isRenewing = false;
     this.#stream.retoken(token);
     this.#renewLater();
     return true;
@@ -251,7 +251,7 @@ export class Feed {
     }
   }
 
-  /** Asks for another token when this one is about to expire. */
+  /** Asks the pages for another token when this one is about to expire. */
   #renewLater() {
     clearTimeout(this.#renewal);
     const left = expiryOf(this.#stream.token) - Date.now();
@@ -259,21 +259,9 @@ export class Feed {
     // A token without an expiry, or one that is too far away for a timer, is not renewed.
     if (!(wait > 0 && wait < TIMER_MS_MAX)) return;
     this.#renewal = setTimeout(() => {
-      this.#askable = [...this.#members];
-      this.#ask();
+      this.#isRenewing = true;
+      this.#all("token", { isEarly: true });
     }, wait);
-  }
-
-  /** Asks one page after the other, until one has another token. */
-  #ask() {
-    clearTimeout(this.#renewal);
-    const member = this.#askable.shift();
-    if (!member) {
-      this.#askable = undefined;
-      return;
-    }
-    member.tell("token", { isEarly: true });
-    this.#renewal = setTimeout(() => this.#ask(), 2 * TOKEN_MS);
   }
 
   #resumed() {

@@ -1,7 +1,6 @@
 // Where an exchange runs, and how a page reaches it.
 
 import { GREETING_MS } from "./limits.js";
-import { Exchange } from "./exchange.js";
 
 /** How workers are started, `shared` and `dedicated`; the URL of their `script` if it is known. */
 export const WORKERS = {};
@@ -38,6 +37,7 @@ export const HOSTS = {
     };
   },
   async page() {
+    const { Exchange } = await import("./exchange.js");
     const { port1, port2 } = new MessageChannel();
     local ??= new Exchange(() => (local = undefined));
     local.admit(port2);
