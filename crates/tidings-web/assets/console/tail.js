@@ -124,9 +124,10 @@ export class Tail {
     this.#parts.rows.replaceChildren(...lines.map(row));
     const { none } = this.#parts;
     none.hidden = events.length > 0 || !this.#isOpen;
+    const example = `curl -d world ${location.origin}/events/hello`;
     none.textContent = needle
       ? "No event contains this text."
-      : `No events yet. Publish one with the form, or: curl -d world ${location.origin}/events/hello`;
+      : `No events yet. Publish one with the form, or: ${example}`;
   }
 }
 

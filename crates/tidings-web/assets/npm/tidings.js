@@ -7,13 +7,13 @@
 // Four parts. A `Connection` is what a page holds. An `Exchange` is what all pages share: it lives
 // in a SharedWorker (else in a Worker, else in the page) and keeps one `Feed` for each set of
 // topics, or for all connections with `multiplex`. A feed passes on to its `Member`s, one for each
-// connection, what its `Stream` reads: one event stream, read with fetch. EventSource
-// can do less: it cannot set a header, hides the response's status and media type, and reconnects
-// exactly as a stream's `retry` says, even at once or never.
+// connection, what its `Stream` reads: one event stream, read with fetch. EventSource can do less:
+// it cannot set a header, hides the response's status and media type, and reconnects exactly as a
+// stream's `retry` says, even at once or never.
 //
 // This file is the page's module and the worker's script; the parts are in the folder `tidings`
-// beside it. A page loads the connection only, and a worker the exchange as well. Page and worker exchange small objects: `do` is the page's order, `is` the exchange's
-// report.
+// beside it. A page loads the connection only, and a worker the exchange as well. The two send each
+// other small objects: `do` is the page's order, `is` the exchange's report.
 
 import { Connection } from "./tidings/connection.js";
 import { EventBlocks } from "./tidings/event_blocks.js";
