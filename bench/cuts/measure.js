@@ -31,11 +31,11 @@ const { values: given } = parseArgs({
   },
 });
 
-/** A proxy to `target` that knows its connections. */
-async function startProxy(target) {
+/** A proxy to a server that knows its connections. */
+async function startProxy({ hostname, port }) {
   const sockets = new Set();
   const server = createServer((socket) => {
-    const upstream = createConnection(target.port, target.hostname);
+    const upstream = createConnection(port, hostname);
     for (const [one, other] of [[socket, upstream], [upstream, socket]]) {
       sockets.add(one);
       one.on("error", () => {});
