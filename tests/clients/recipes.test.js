@@ -36,24 +36,6 @@ if __name__ == "__main__":
     execute_from_command_line([sys.argv[0], "runserver", "--noreload", "127.0.0.1:" + sys.argv[1]])
 `;
 
-// What Next.js does for route handlers: it calls them with a request that has cookies.
-const NEXT = `
-import { createServer } from "node:http";
-import { GET } from "./app/hub/route.js";
-import { POST } from "./app/orders/route.js";
-createServer(async (incoming, outgoing) => {
-  const { method, headers } = incoming;
-  let body = "";
-  for await (const piece of incoming) body += piece;
-  const request = new Request("http://x" + incoming.url, { method, headers, body: body || null });
-  const user = /user=(\\w+)/.exec(headers.cookie)?.[1];
-  request.cookies = { get: () => user && { value: user } };
-  const answer = await (method === "GET" ? GET : POST)(request);
-  outgoing.writeHead(answer.status, Object.fromEntries(answer.headers));
-  outgoing.end(await answer.text());
-}).listen(process.env.PORT, "127.0.0.1");
-`;
-
 const GO = `package main
 
 import (
@@ -109,10 +91,9 @@ const FRAMEWORKS = {
       "app/hub/route.js": hub,
       "app/orders/route.js": orders,
       "app/user.js": user,
-      "package.json": '{ "type": "module" }',
-      "server.js": NEXT,
     },
-    run: () => [process.execPath, "server.js"],
+    // Its other bundler refuses packages that are linked to.
+    run: (port) => ["node_modules/.bin/next", "dev", "--webpack", "--port", port],
   }),
   Go: ([code]) => ({
     files: { "main.go": GO + code, "go.mod": "module recipe\n\ngo 1.22\n" },
@@ -138,12 +119,19 @@ async function start(title, hub) {
     equal(done.status, 0, `${program} ${words}: ${done.stderr}`);
   }
   const port = `${await freePort()}`;
-  const env = { ...process.env, PORT: port, TIDINGS_URL: hub.url, TIDINGS_JWT_SECRET: SECRET };
+  const own = { PORT: port, TIDINGS_URL: hub.url, TIDINGS_JWT_SECRET: SECRET };
+  const env = { ...process.env, ...own, NEXT_TELEMETRY_DISABLED: "1" };
   const [program, ...words] = run(port);
-  const child = spawn(program, words, { cwd: folder, env, stdio: ["ignore", "ignore", "pipe"] });
+  const stdio = ["ignore", "ignore", "pipe"];
+  const child = spawn(program, words, { cwd: folder, env, stdio, detached: true });
   let said = "";
   child.stderr.on("data", (piece) => (said += piece));
-  after(() => child.kill("SIGKILL"));
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  after(() => {
+    const runs = child.exitCode === null && child.signalCode === null;
+    if (runs) process.kill(-child.pid, "SIGKILL"); // and the programs that it has started
+    return gone;
+  });
   // By its name where it listens on that, which may be either protocol's loopback.
   const site = `http://localhost:${port}`;
   const answers = async () => (await fetch(`${site}/hub`)).status;
