@@ -1,3 +1,5 @@
+mod find;
+mod ids;
 mod publish;
 mod status;
 mod will;
@@ -13,8 +15,8 @@ use std::time::Duration;
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Attach, Epoch, Interest, Log, Notice, Page, Position, ReadError, ReadQuery, Resolved,
-    ShardConfig, Start, StreamForm, Topic, TopicState,
+    Attach, Epoch, Interest, Log, Mark, Notice, Page, Position, ReadError, ReadQuery, ShardConfig,
+    Start, StreamForm, Topic, TopicState,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -120,6 +122,7 @@ struct Inner {
     questions: Arc<Semaphore>,
     pings: Arc<Semaphore>,
     head: watch::Sender<Position>,
+    head_proof: Arc<tokio::sync::Mutex<Option<find::HeadProof>>>,
     stopping: AtomicBool,
     /// The first thread that panicked.
     panicked: watch::Sender<Option<Box<str>>>,
@@ -153,6 +156,7 @@ impl Engine {
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             pings: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             head: watch::Sender::new(bounds.head),
+            head_proof: Arc::default(),
             stopping: AtomicBool::new(false),
             panicked: watch::Sender::new(None),
             threads: Mutex::default(),
@@ -161,12 +165,14 @@ impl Engine {
             config,
         });
         let engine = Self { inner, topic_share: None };
-        engine.start_threads(pollers, bounds.head)?;
+        engine.start_threads(pollers)?;
         Ok(engine)
     }
 
-    fn start_threads(&self, pollers: Vec<Poller>, head: Position) -> Result<(), StartError> {
+    fn start_threads(&self, pollers: Vec<Poller>) -> Result<(), StartError> {
         let inner = &self.inner;
+        let head = *inner.head.borrow();
+        let head_mark = inner.mark(head);
         for (number, poller) in pollers.into_iter().enumerate() {
             let context = WorkerContext {
                 mailbox: Arc::clone(&inner.mailboxes[number]),
@@ -180,7 +186,7 @@ impl Engine {
             };
             let config = ShardConfig {
                 epoch: inner.store.identity().epoch,
-                head,
+                head: head_mark,
                 heartbeat_ms: millis(inner.config.heartbeat),
                 connection_age_max_ms: inner.config.connection_age_max.map(millis),
                 ring_bytes_max: inner.config.ring_bytes_max / inner.mailboxes.len(),
@@ -223,16 +229,6 @@ impl Engine {
         self.inner.store.identity().epoch
     }
 
-    /// Whether the log made the id, under its name or a former one.
-    pub fn is_own(&self, id: &str) -> bool {
-        self.inner.store.identity().position_of(id).is_some()
-    }
-
-    /// Position of the newest record.
-    pub fn head(&self) -> Position {
-        self.inner.store.bounds().head
-    }
-
     /// Sends `notice` to current subscribers; see [`Notice`]. It is not stored.
     pub fn notify(&self, notice: &Arc<Notice>) {
         for mailbox in &self.inner.mailboxes {
@@ -244,7 +240,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: no room, ended, or the store cannot be read.
+    /// [`OpenError`]: no room, ended, ahead of this node, or the store cannot be read.
     pub async fn open(
         &self,
         interest: Interest,
@@ -255,27 +251,28 @@ impl Engine {
         if !self.inner.admission.admit(self.inner.clock.now_ns()) {
             return Err(OpenError::Rejected(Rejection::TooFast));
         }
-        let found = self.read(move |store| {
-            let resolved = start.resolve(store, &interest)?;
+        let interest = Arc::new(interest);
+        let found = self.find(&interest, start, |store, interest, resolved| {
             let ended = interest.ended_topics(store)?;
             let is_over = interest.wanted().len() == ended.len()
-                && has_all(store, &interest, resolved.position)?;
-            Ok((interest, resolved, ended, is_over, store.bounds().first))
+                && has_all(store, interest, resolved.position)?;
+            let first = store.mark(store.bounds().first)?;
+            Ok((store.mark(resolved.position)?, first, resolved.outcome, ended, is_over))
         });
-        let (interest, resolved, ended, is_over, first) = found.await.map_err(OpenError::Store)?;
+        let (mark, first, outcome, ended, is_over) = found.await?;
         if is_over {
             return Err(OpenError::Ended);
         }
-        let Resolved { position, outcome } = resolved;
-        let first_id = first.event_id(self.epoch());
+        let (epoch, position) = (self.epoch(), mark.position);
         let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
         let connection = ConnectionId { run: self.inner.run(), number };
-        let from_the_oldest = position < first;
+        let from_the_oldest = position < first.position;
         Ok(PendingSubscription {
-            interest,
+            interest: Arc::unwrap_or_clone(interest),
             position,
+            id: mark.event_id(epoch),
             outcome,
-            first_id,
+            first_id: first.event_id(epoch),
             connection,
             from_the_oldest,
             ended,
@@ -413,15 +410,6 @@ impl Engine {
         moved.map_or(after, |head| *head)
     }
 
-    /// The position that `start` means, and the outcome to report to the subscriber.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`].
-    pub async fn resolve(&self, interest: Interest, start: Start) -> Result<Resolved, ReadError> {
-        self.read(move |store| start.resolve(store, &interest)).await
-    }
-
     /// Topics in the order of their names; see [`Catalog::topics`](tidings_hub::Catalog::topics).
     ///
     /// # Errors
@@ -513,6 +501,11 @@ impl Inner {
             panicked.get_or_insert_with(|| thread.into());
             is_first
         });
+    }
+
+    /// `position` with its check, as far as that is known without an error.
+    fn mark(&self, position: Position) -> Mark {
+        self.store.mark(position).unwrap_or(position.into())
     }
 
     /// Distinguishes this process's connections from those of the previous one.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidings_hub::{Log, Position, ReadError, with_causes};
+use tidings_hub::{Log, Mark, Position, ReadError, with_causes};
 use tokio::sync::watch;
 
 use crate::counters::Counters;
@@ -42,8 +42,9 @@ pub(crate) fn run(
                 std::thread::sleep(UNHEARD_NAP);
             }
             after = store.bounds().head;
+            let mark: Mark = store.mark(after).unwrap_or(after.into());
             for mailbox in mailboxes {
-                mailbox.post_gap(after);
+                mailbox.post_gap(mark);
             }
             head.send_replace(after);
             continue;
@@ -75,7 +76,7 @@ pub(crate) fn run(
             let patience = if *left_behind { Duration::ZERO } else { MAILBOX_PATIENCE };
             *left_behind = !mailbox.post_frames(&batch, patience);
         }
-        after = batch.upto;
+        after = batch.upto.position;
         head.send_replace(after);
     }
 }

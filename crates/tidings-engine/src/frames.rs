@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tidings_hub::{Frame, FrameBatch, Log, Page, Position, ReadError, ReadQuery};
+use tidings_hub::{Frame, FrameBatch, Log, Page, Position, ReadError, ReadQuery, Record};
 
 use crate::limits::{TAIL_PAGE_BYTES_MAX, TAIL_PAGE_RECORDS_MAX};
 
@@ -18,6 +18,8 @@ pub(crate) fn next_batch(
         bytes_max: TAIL_PAGE_BYTES_MAX,
     })?;
     let epoch = store.identity().epoch;
+    // Every record is admitted, so the page ends with its last one.
+    let upto = records.last().map_or(reached.into(), |last| Record::mark(last));
     let frames = records.into_iter().map(|record| Arc::new(Frame::encode(record, epoch)));
-    Ok(FrameBatch { after, frames: frames.collect(), upto: reached })
+    Ok(FrameBatch { after, frames: frames.collect(), upto })
 }

@@ -142,6 +142,21 @@ pub const COMMITS_REMEMBERED_MAX: usize = 4096;
 /// that worker out.
 pub const QUESTION_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Time that a request waits for a position that this node of a shared log does not have yet. Other
+/// nodes are milliseconds ahead, seconds after a pause. At the edge: the log is asked for a proof
+/// of its head, and a client whose id is still ahead of it is asked to come back.
+pub const AHEAD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Time that a request waits for the proof. At the edge: the client is asked to come back.
+pub const HEAD_PROOF_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Time from the beginning of one proof to that of the next: each may cost a write to the log, and
+/// anybody can make up an id. At the edge: the next proof waits.
+pub const HEAD_PROOF_PAUSE: Duration = Duration::from_secs(1);
+
+/// Interval at which a request that waits for the log looks whether the hub is shutting down.
+pub const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Topics with events in the log. A store on disk keeps 17 to 39 bytes in memory for each, to count
 /// them; their events count for retention. At the edge: an event on a new topic is rejected, others
 /// are taken.

@@ -36,7 +36,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tidings_hub::{CloseReason, FrameBatch, Notice, Position, SubscriberId};
+use tidings_hub::{CloseReason, FrameBatch, Mark, Notice, SubscriberId};
 
 use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_NOTICES_MAX};
 use crate::message::Message;
@@ -63,8 +63,8 @@ struct Contents {
     /// Of the messages.
     notices: usize,
     notices_lost: bool,
-    /// Position up to which records were left out because there were no subscribers.
-    gap: Option<Position>,
+    /// The record up to which records were left out because there were no subscribers.
+    gap: Option<Mark>,
     /// Whether the worker has ended.
     closed: bool,
 }
@@ -128,13 +128,15 @@ impl<B: Ring> Mailbox<B> {
     }
 
     /// Says that records up to `upto` are left out.
-    pub(crate) fn post_gap(&self, upto: Position) {
+    pub(crate) fn post_gap(&self, upto: Mark) {
         {
             let mut contents = self.lock();
             if contents.closed {
                 return;
             }
-            contents.gap = contents.gap.max(Some(upto));
+            if contents.gap.is_none_or(|gap| gap.position < upto.position) {
+                contents.gap = Some(upto);
+            }
         }
         self.wake();
     }
@@ -174,7 +176,7 @@ impl<B: Ring> Mailbox<B> {
         messages: &mut VecDeque<Message>,
         batches: &mut VecDeque<Arc<FrameBatch>>,
         frames: bool,
-    ) -> Option<Position> {
+    ) -> Option<Mark> {
         let mut contents = self.lock();
         if messages.is_empty() {
             messages.append(&mut contents.messages);

@@ -10,6 +10,8 @@ pub struct PendingSubscription {
     pub interest: Interest,
     /// Position after which events are delivered.
     pub position: Position,
+    /// The event id of that position.
+    pub id: EventId,
     /// Which of the three this connection is.
     pub outcome: Outcome,
     /// The oldest event there is, for a `tidings.reset`.

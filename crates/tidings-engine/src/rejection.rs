@@ -4,7 +4,7 @@ macro_rules! rejections {
     ($($(#[$doc:meta])* $variant:ident $name:literal $sentence:literal;)*) => {
         /// Why a subscriber is asked to come back later.
         ///
-        /// The engine gives the first three. The others are for the server in front of it, which
+        /// The engine gives the first four. The others are for the server in front of it, which
         /// counts what one client has: all reasons stand in one table, so that metrics, traces and
         /// answers name them alike.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ rejections! {
     TooFast "too_fast" "more subscribers come at once than the hub lets in";
     /// The hub is shutting down.
     Draining "draining" "the hub is shutting down";
+    /// The client has an event that this node of a shared log does not have yet.
+    Behind "behind" "this node does not have the last event of the subscriber yet";
     /// The hub has the configured number of connections.
     HubConnections "hub_connections" "the hub has as many connections as it may";
     /// The client's address has the configured number of connections.

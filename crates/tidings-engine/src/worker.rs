@@ -150,7 +150,7 @@ impl<P: SocketEvents> Worker<P> {
         let frames = !self.shard.is_backlogged() && self.batches.is_empty();
         let gap = self.context.mailbox.take(&mut self.messages, &mut self.batches, frames);
         if let Some(upto) = gap
-            && self.shard.head() < upto
+            && self.shard.head() < upto.position
         {
             self.shard.handle_gap(upto);
         }
@@ -219,20 +219,20 @@ impl<P: SocketEvents> Worker<P> {
                     self.shard.handle_frames(&missed);
                 }
                 Err(ReadError::Expired { first }) => {
-                    self.shard.handle_gap(first.previous());
+                    self.shard.handle_gap(first.previous().into());
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut self.is_blind, true) {
                         tracing::error!(%error, "frames that were left out cannot be read");
                     }
-                    self.shard.handle_gap(batch.after);
+                    self.shard.handle_gap(batch.after.into());
                 }
             }
         }
         // It may have read further than the batch begins, if retention made it jump.
         if self.shard.head() == batch.after {
             self.shard.handle_frames(batch);
-        } else if self.shard.head() < batch.upto {
+        } else if self.shard.head() < batch.upto.position {
             let rest = batch.frames.iter().filter(|frame| frame.position() > self.shard.head());
             self.shard.handle_frames(&FrameBatch {
                 after: self.shard.head(),

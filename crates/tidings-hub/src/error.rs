@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::limits::TOPIC_BYTES_MAX;
 use crate::position::Position;
+use crate::start::Resolved;
 
 /// Why a text is not a topic. The caller's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,6 +213,44 @@ impl Error for ReadError {
         match self {
             Self::Expired { .. } => None,
             Self::Away { source, .. } | Self::Damaged { source } => Some(&**source),
+        }
+    }
+}
+
+/// Why the start of a subscriber is not known.
+#[derive(Clone, Debug)]
+pub enum ResolveError {
+    /// It is after a position that this copy of a [shared log](crate::SharedLog) does not have yet.
+    NotYet {
+        /// That position.
+        after: Position,
+        /// The start if the log proves not to have it.
+        otherwise: Resolved,
+    },
+    /// The store could not be read.
+    Read(ReadError),
+}
+
+impl From<ReadError> for ResolveError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotYet { after, .. } => write!(f, "this node does not have position {after} yet"),
+            Self::Read(_) => f.write_str("the start could not be looked up"),
+        }
+    }
+}
+
+impl Error for ResolveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotYet { .. } => None,
+            Self::Read(error) => Some(error),
         }
     }
 }

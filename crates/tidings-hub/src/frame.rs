@@ -9,6 +9,7 @@ use crate::epoch::Epoch;
 use crate::framing::Framing;
 use crate::json;
 use crate::limits::END_RETRY_MS;
+use crate::mark::Mark;
 use crate::position::Position;
 use crate::record::Record;
 use crate::stream_form::{ControlStyle, EventForm, StreamForm};
@@ -68,6 +69,11 @@ impl Frame {
     /// The record's place in the log.
     pub fn position(&self) -> Position {
         self.record.position()
+    }
+
+    /// The record's place in the log, with its check if the log has them.
+    pub fn mark(&self) -> Mark {
+        self.record.mark()
     }
 
     /// The bytes in `form`; empty if a stream of that form has nothing of the record.

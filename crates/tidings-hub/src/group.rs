@@ -3,6 +3,7 @@ use std::sync::Arc;
 use crate::encoded_page::EncodedPage;
 use crate::frame::Frame;
 use crate::interest::Interest;
+use crate::mark::Mark;
 use crate::matcher::Matcher;
 use crate::notice::Audience;
 use crate::position::Position;
@@ -54,7 +55,7 @@ pub(crate) struct Group {
 
 impl Group {
     /// A group without members; every frame after `floor` is yet to come.
-    pub(crate) fn new(key: Arc<GroupKey>, floor: Position) -> Self {
+    pub(crate) fn new(key: Arc<GroupKey>, floor: Mark) -> Self {
         Self {
             key,
             ring: Ring::new(floor),
@@ -67,7 +68,7 @@ impl Group {
             walk_goal: None,
             low: 0,
             is_noticed: false,
-            offered: floor,
+            offered: floor.position,
             ended: None,
             ends_at: None,
         }

@@ -26,11 +26,13 @@
 //! Time is an argument; inputs are `handle_*`, outputs are `poll_*`. The crate knows no storage
 //! product: the [`Log`] trait and its simplest implementation, [`MemoryStore`], are all there is.
 
+mod check;
 mod close_reason;
 mod draft;
 mod encoded_page;
 mod epoch;
 mod error;
+mod event_id_form;
 mod former_name;
 mod frame;
 mod framing;
@@ -40,6 +42,7 @@ mod index;
 mod interest;
 mod json;
 pub mod limits;
+mod mark;
 mod matcher;
 mod notice;
 mod opening_block;
@@ -58,20 +61,25 @@ mod timestamp;
 mod topic;
 mod visibility;
 
+pub use check::Check;
 pub use close_reason::CloseReason;
 pub use draft::{Draft, Kind};
 pub use encoded_page::EncodedPage;
 pub use epoch::{Epoch, InvalidEpoch};
-pub use error::{AppendError, InvalidMatcher, InvalidTopic, ReadError, StoreCause, with_causes};
+pub use error::{
+    AppendError, InvalidMatcher, InvalidTopic, ReadError, ResolveError, StoreCause, with_causes,
+};
+pub use event_id_form::EventIdForm;
 pub use former_name::FormerName;
 pub use frame::Frame;
 pub use framing::Framing;
 pub use grant::{Grant, Operate};
 pub use interest::Interest;
+pub use mark::Mark;
 pub use matcher::{CustomMatcher, Matcher, SegmentPattern, TopicTest};
 pub use notice::{Audience, Notice};
 pub use opening_block::{OPENING_TYPE, opening_block};
-pub use position::{EventIdForm, Position};
+pub use position::Position;
 pub use random::Random;
 pub use record::Record;
 pub use reset::Reset;
@@ -82,7 +90,7 @@ pub use shard::{
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
     Appended, Bounds, Catalog, CheckError, Fate, HeadSignal, Health, Log, LogIdentity, MemoryStore,
-    Page, ReadQuery, RecentRecords, Repeats, TopicState,
+    Page, ReadQuery, RecentRecords, Repeats, SharedLog, TopicState,
 };
 pub use stream_form::{ControlStyle, EventForm, StreamForm};
 pub use subscriber::SubscriberId;

@@ -4,7 +4,7 @@ use tidings_codec::{EventId, encode};
 
 use crate::draft::Draft;
 use crate::epoch::Epoch;
-use crate::position::Position;
+use crate::mark::Mark;
 
 /// An event that is in no log: it goes to current subscribers and can never be read again.
 ///
@@ -31,9 +31,9 @@ pub struct Audience(pub u8);
 const SEPARATOR: char = '+';
 
 impl Notice {
-    /// Appends the notice as an event for a subscriber that has everything up to `position`.
-    pub fn encode(&self, out: &mut Vec<u8>, position: Position, epoch: Epoch) {
-        let text = format!("{}{SEPARATOR}{}", position.event_id(epoch), self.tag);
+    /// Appends the notice as an event for a subscriber that has everything up to `mark`.
+    pub fn encode(&self, out: &mut Vec<u8>, mark: Mark, epoch: Epoch) {
+        let text = format!("{}{SEPARATOR}{}", mark.event_id(epoch), self.tag);
         let id = EventId::new(&text).ok();
         let Draft { event_type, retry_ms, data, .. } = &self.draft;
         encode::event(out, id.as_ref(), event_type.as_ref(), *retry_ms, data);
@@ -56,7 +56,7 @@ pub(crate) type Pending = Vec<Arc<Notice>>;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Topic;
+    use crate::{Position, Topic};
 
     #[test]
     fn the_id_of_a_notice_is_a_place_in_the_log_and_a_tag() {
@@ -64,7 +64,7 @@ mod tests {
         let notice = Notice { draft, audience: Audience(0), tag: "i-7".into() };
         let mut bytes = Vec::new();
         let epoch = Epoch::parse("k7q2ma").expect("valid");
-        notice.encode(&mut bytes, Position::new(42), epoch);
+        notice.encode(&mut bytes, Position::new(42).into(), epoch);
         assert_eq!(bytes, b"id: k7q2ma:42+i-7\ndata: x\n\n");
         assert_eq!(Notice::divide("k7q2ma:42+i-7"), Some(("k7q2ma:42", "i-7")));
         assert_eq!(Notice::divide("k7q2ma:42"), None);

@@ -2,8 +2,10 @@ use std::ops::Deref;
 
 use tidings_codec::{EventId, EventType};
 
+use crate::check::Check;
 use crate::draft::Draft;
 use crate::epoch::Epoch;
+use crate::mark::Mark;
 use crate::position::Position;
 use crate::timestamp::Timestamp;
 
@@ -13,6 +15,7 @@ use crate::timestamp::Timestamp;
 pub struct Record {
     position: Position,
     time: Timestamp,
+    check: Option<Check>,
     draft: Draft,
 }
 
@@ -20,12 +23,23 @@ impl Record {
     /// `draft`, accepted at `position` and `time`. Only a [`Log`](crate::Log) has a reason to call
     /// this.
     pub fn new(draft: Draft, position: Position, time: Timestamp) -> Self {
-        Self { position, time, draft }
+        Self { position, time, check: None, draft }
+    }
+
+    /// The same with its check, in a log that has them.
+    #[must_use]
+    pub fn with_check(self, check: Check) -> Self {
+        Self { check: Some(check), ..self }
     }
 
     /// Its place in the log.
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// Its place in the log, with its check if the log has them.
+    pub fn mark(&self) -> Mark {
+        Mark { position: self.position, check: self.check }
     }
 
     /// When the store accepted it.
@@ -38,11 +52,11 @@ impl Record {
         self.draft.event_type.as_ref().map_or(EventType::DEFAULT, EventType::as_str)
     }
 
-    /// The id that subscribers see: the publisher's own, or else one made from the position.
+    /// The id that subscribers see: the publisher's own, or else one made from its place.
     pub fn event_id(&self, epoch: Epoch) -> EventId {
         match &self.draft.id {
             Some(id) => id.clone(),
-            None => self.position.event_id(epoch),
+            None => self.mark().event_id(epoch),
         }
     }
 }

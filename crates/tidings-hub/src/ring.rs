@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 
+use crate::mark::Mark;
 use crate::position::Position;
 
 #[derive(Debug)]
@@ -25,12 +26,12 @@ pub(crate) struct Ring {
     /// Offset of the first byte held.
     base: u64,
     frames: VecDeque<FrameEnd>,
-    floor: Position,
+    floor: Mark,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct FrameEnd {
-    position: Position,
+    mark: Mark,
     /// Offset of the byte after the frame.
     end: u64,
 }
@@ -39,21 +40,21 @@ struct FrameEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
     /// The last record that is wholly delivered.
-    pub(crate) position: Position,
+    pub(crate) mark: Mark,
     /// Bytes of the next one that are delivered too.
     pub(crate) skip: usize,
 }
 
 impl Ring {
     /// An empty ring; every frame of the group after `floor` is yet to come.
-    pub(crate) fn new(floor: Position) -> Self {
+    pub(crate) fn new(floor: Mark) -> Self {
         Self { bytes: Vec::new(), forgotten: 0, base: 0, frames: VecDeque::new(), floor }
     }
 
     /// Adds the group's next frame.
-    pub(crate) fn push(&mut self, position: Position, frame: &[u8]) {
+    pub(crate) fn push(&mut self, mark: Mark, frame: &[u8]) {
         self.bytes.extend_from_slice(frame);
-        self.frames.push_back(FrameEnd { position, end: self.head() });
+        self.frames.push_back(FrameEnd { mark, end: self.head() });
     }
 
     /// The offset before which [`trim`](Self::trim) would forget everything.
@@ -76,7 +77,7 @@ impl Ring {
             let oldest = self.frames.pop_front().expect("there are at least two");
             self.forgotten += (oldest.end - self.base) as usize;
             self.base = oldest.end;
-            self.floor = oldest.position;
+            self.floor = oldest.mark;
         }
         // Moving the rest down only once it is the smaller half moves each byte at most once.
         if self.forgotten > self.bytes.len() / 2 {
@@ -87,14 +88,14 @@ impl Ring {
     }
 
     /// Passes over a frame that no member of the group waits for.
-    pub(crate) fn pass(&mut self, position: Position) {
+    pub(crate) fn pass(&mut self, mark: Mark) {
         self.forget_all();
-        self.floor = position;
+        self.floor = mark;
     }
 
     /// Passes over frames it never saw: every member, even one at the newest offset, has been
     /// overtaken.
-    pub(crate) fn break_off(&mut self, upto: Position) {
+    pub(crate) fn break_off(&mut self, upto: Mark) {
         self.pass(upto);
         self.base += 1;
     }
@@ -103,7 +104,7 @@ impl Ring {
     pub(crate) fn forget_all(&mut self) {
         if let Some(last) = self.frames.back() {
             self.base = last.end;
-            self.floor = last.position;
+            self.floor = last.mark;
         }
         self.bytes = Vec::new();
         self.forgotten = 0;
@@ -134,10 +135,10 @@ impl Ring {
     /// Where a reader of the log that has everything up to `position` continues; `None` if frames
     /// it needs are no longer here.
     pub(crate) fn offset_after(&self, position: Position) -> Option<u64> {
-        if position < self.floor {
+        if position < self.floor.position {
             return None;
         }
-        let delivered = self.frames.partition_point(|frame| frame.position <= position);
+        let delivered = self.frames.partition_point(|frame| frame.mark.position <= position);
         Some(match delivered {
             0 => self.base,
             n => self.frames[n - 1].end,
@@ -158,10 +159,10 @@ impl Ring {
         debug_assert!((self.base..=self.head()).contains(&offset), "not overtaken");
         let delivered = self.frames.partition_point(|frame| frame.end <= offset);
         match delivered {
-            0 => Cursor { position: self.floor, skip: (offset - self.base) as usize },
+            0 => Cursor { mark: self.floor, skip: (offset - self.base) as usize },
             n => {
-                let FrameEnd { position, end } = self.frames[n - 1];
-                Cursor { position, skip: (offset - end) as usize }
+                let FrameEnd { mark, end } = self.frames[n - 1];
+                Cursor { mark, skip: (offset - end) as usize }
             }
         }
     }
@@ -172,9 +173,9 @@ mod tests {
     use super::*;
 
     fn ring(frames: &[(u64, &str)], bytes_max: usize) -> Ring {
-        let mut ring = Ring::new(Position::new(10));
+        let mut ring = Ring::new(Position::new(10).into());
         for (position, bytes) in frames {
-            ring.push(Position::new(*position), bytes.as_bytes());
+            ring.push(Position::new(*position).into(), bytes.as_bytes());
             ring.trim(bytes_max);
         }
         ring
@@ -205,7 +206,7 @@ mod tests {
     fn a_frame_larger_than_the_ring_is_kept_until_the_next() {
         let mut ring = ring(&[(11, "abcdefgh")], 4);
         assert_eq!(ring.since(0), Some(&b"abcdefgh"[..]));
-        ring.push(Position::new(12), b"x");
+        ring.push(Position::new(12).into(), b"x");
         ring.trim(4);
         assert_eq!((ring.since(0), ring.since(8)), (None, Some(&b"x"[..])));
     }
@@ -214,7 +215,7 @@ mod tests {
     fn any_offset_is_a_place_in_the_log() {
         let ring = ring(&[(11, "abc"), (15, "de")], 100);
         let places: Vec<_> = (0..=5).map(|offset| ring.locate(offset)).collect();
-        let place = |position, skip| Cursor { position: Position::new(position), skip };
+        let place = |position, skip| Cursor { mark: Position::new(position).into(), skip };
         let expected =
             [place(10, 0), place(10, 1), place(10, 2), place(11, 0), place(11, 1), place(15, 0)];
         assert_eq!(places, expected);
@@ -227,20 +228,20 @@ mod tests {
         assert_eq!((ring.base(), ring.head()), (3, 3));
         assert_eq!(ring.offset_after(Position::new(10)), None);
         assert_eq!(ring.offset_after(Position::new(11)), Some(3));
-        ring.push(Position::new(20), b"z");
+        ring.push(Position::new(20).into(), b"z");
         assert_eq!(ring.since(3), Some(&b"z"[..]));
-        ring.pass(Position::new(30));
+        ring.pass(Position::new(30).into());
         assert_eq!(ring.offset_after(Position::new(29)), None);
     }
 
     #[test]
     fn a_small_ring_keeps_its_bytes_right_over_a_long_life() {
-        let mut ring = Ring::new(Position::ZERO);
+        let mut ring = Ring::new(Mark::default());
         let mut all = Vec::new();
         for n in 1..=1000_u64 {
             let frame = format!("<{n}>");
             all.extend_from_slice(frame.as_bytes());
-            ring.push(Position::new(n), frame.as_bytes());
+            ring.push(Position::new(n).into(), frame.as_bytes());
             let point = ring.trim_point(64);
             ring.trim(64);
             assert_eq!(ring.base(), point);

@@ -26,6 +26,7 @@ use crate::group::{Group, GroupKey};
 use crate::index::{GroupId, Index};
 use crate::interest::Interest;
 use crate::limits::{GROUP_BYTES_MAX, GROUP_BYTES_TIGHT};
+use crate::mark::Mark;
 use crate::notice::Audience;
 use crate::position::Position;
 use crate::random::Random;
@@ -44,8 +45,8 @@ pub use write::Transmit;
 pub struct ShardConfig {
     /// The name of the log.
     pub epoch: Epoch,
-    /// Position of the newest record at the start; frames after it will be handed in.
-    pub head: Position,
+    /// The newest record at the start; frames after it will be handed in.
+    pub head: Mark,
     /// Heartbeat interval for idle subscribers in milliseconds, ±10 % jitter.
     pub heartbeat_ms: u64,
     /// Age in milliseconds, ±10 %, at which connections are closed so that clients reconnect,
@@ -83,8 +84,8 @@ pub struct FrameBatch {
     pub after: Position,
     /// Frames of records that some subscriber may want.
     pub frames: Vec<Arc<Frame>>,
-    /// The batch ends with this position.
-    pub upto: Position,
+    /// The batch ends with this record.
+    pub upto: Mark,
 }
 
 /// One core's share of the subscribers.
@@ -114,7 +115,7 @@ pub struct Shard<S> {
     config: ShardConfig,
     now_ms: u64,
     /// The last record that was handed in.
-    head: Position,
+    head: Mark,
     subscribers: Slab<Subscriber>,
     /// By the subscriber's index, beside the subscribers and not in them: a walk that only compares
     /// places in the ring then touches less memory.
@@ -199,7 +200,7 @@ impl<S> Shard<S> {
         let group = self.group_for(key);
         // The store may be ahead of this shard: an end that is yet to be handed in comes with its
         // frame, and behind the events before it.
-        for (topic, _) in attach.ended.iter().filter(|(_, at)| *at <= self.head) {
+        for (topic, _) in attach.ended.iter().filter(|(_, at)| *at <= self.head.position) {
             self.groups[group as usize].note_topic(topic, true);
         }
         self.groups[group as usize].members += 1;
@@ -241,7 +242,7 @@ impl<S> Shard<S> {
     ///
     /// If they do not begin where the last ones ended: a subscriber would miss what lies between.
     pub fn handle_frames(&mut self, batch: &FrameBatch) {
-        assert_eq!(batch.after, self.head, "frames come in log order, without gaps");
+        assert_eq!(batch.after, self.head.position, "frames come in log order, without gaps");
         for frame in &batch.frames {
             self.offer(frame);
         }
@@ -251,12 +252,12 @@ impl<S> Shard<S> {
 
     /// Records up to `upto` were dropped by retention before they could be handed in. Every
     /// subscriber reads the log from its own position, and so learns whether it missed anything.
-    pub fn handle_gap(&mut self, upto: Position) {
+    pub fn handle_gap(&mut self, upto: Mark) {
         let live: Vec<_> = self.groups.iter().flat_map(|(_, group)| group.live.clone()).collect();
         for index in live {
             let subscriber = &mut self.subscribers[index as usize];
             let cursor = self.groups[subscriber.group as usize].ring.locate(subscriber.offset);
-            subscriber.position = cursor.position;
+            subscriber.position = cursor.mark.position;
             subscriber.skip = cursor.skip as u32;
             let id = self.id_at(index as usize);
             self.leave_phase(id);
@@ -293,7 +294,7 @@ impl<S> Shard<S> {
 
     /// The last record that was handed in.
     pub fn head(&self) -> Position {
-        self.head
+        self.head.position
     }
 
     /// Number of subscribers.
@@ -331,7 +332,7 @@ impl<S> Shard<S> {
             group.note(frame);
             if !group.has_readers() {
                 self.rings_bytes -= group.ring.len();
-                group.ring.pass(frame.position());
+                group.ring.pass(frame.mark());
                 continue;
             }
             let is_last = group.is_over();
@@ -347,7 +348,7 @@ impl<S> Shard<S> {
                 self.mark_dirty(id);
                 continue;
             }
-            group.ring.push(frame.position(), &bytes);
+            group.ring.push(frame.mark(), &bytes);
             self.rings_bytes += bytes.len();
             self.delivered += group.live.len() as u64;
             if group.ring.len() > self.group_bytes_max().min(GROUP_BYTES_TIGHT) {
@@ -383,7 +384,7 @@ impl<S> Shard<S> {
                     continue;
                 }
                 let cursor = group.ring.locate(subscriber.offset);
-                subscriber.position = cursor.position;
+                subscriber.position = cursor.mark.position;
                 subscriber.skip = cursor.skip as u32;
                 let id = self.id_at(index as usize);
                 self.leave_phase(id);

@@ -72,7 +72,7 @@ pub enum ResetReason {
     /// The log never had the id, or no longer knows it.
     Unknown,
     /// The id was made by another log: this one was wiped, replaced, or restored from a backup that
-    /// is older than the id.
+    /// is older than the id. Or the log lost its end, and the id was one of a lost event.
     Replaced,
 }
 

@@ -7,6 +7,7 @@ mod memory;
 mod recent;
 mod repeats;
 mod resolve;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use identity::LogIdentity;
 pub use memory::MemoryStore;
 pub use recent::RecentRecords;
 pub use repeats::{CheckError, Fate, Repeats};
+pub use shared::SharedLog;
 
 /// The place that appends, reads and tails.
 ///
@@ -99,6 +101,11 @@ pub trait Log: Send + Sync + 'static {
 
     /// Access to the log by topic, id and time.
     fn catalog(&self) -> &dyn Catalog;
+
+    /// What the log adds if it is held elsewhere and shared by several nodes.
+    fn shared(&self) -> Option<&dyn SharedLog> {
+        None
+    }
 }
 
 /// The state of a store.

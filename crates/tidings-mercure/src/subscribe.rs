@@ -93,7 +93,7 @@ impl StreamFace for MercureStream<'_> {
         headers: &mut HeaderMap,
     ) -> Result<SubscribeOptions, Box<Response>> {
         let Self { context, caller, resume, place, subscriptions } = self;
-        if let Some(place) = resume.answer(state, &place, pending) {
+        if let Some(place) = resume.answer(&place, pending) {
             headers.insert(LAST_EVENT_ID, place.clone());
             headers.insert(MERCURE_LAST_EVENT_ID, place);
         }
@@ -278,16 +278,11 @@ impl Resume {
 
     /// The id of the event before the first one that will be sent. If it is not the one asked for,
     /// the client knows that it may have lost some.
-    fn answer(
-        &self,
-        state: &State,
-        place: &Place,
-        pending: &PendingSubscription,
-    ) -> Option<HeaderValue> {
+    fn answer(&self, place: &Place, pending: &PendingSubscription) -> Option<HeaderValue> {
         let earliest = HeaderValue::from_static(EARLIEST);
         let here = || match pending.position {
             Position::ZERO => EARLIEST.to_owned(),
-            position => position.event_id(state.engine().epoch()).to_string(),
+            _ => pending.id.to_string(),
         };
         let place = match (self, &pending.outcome) {
             (Self::No, _) => return None,

@@ -39,12 +39,12 @@ pub(crate) async fn subscriptions(context: &Context<'_>) -> Result<Answer, Error
     let asked = Asked::of(&below, dialect)?;
 
     // Read before the list: what happens in between comes after the cursor.
-    let head = state.engine().head();
+    let head = state.engine().head_mark();
     let (sessions, number) = mercure.presence.sessions();
-    let cursor = match (head, number) {
+    let cursor = match (head.position, number) {
         (Position::ZERO, 0) => super::subscribe::EARLIEST.to_owned(),
-        (head, 0) => head.event_id(state.engine().epoch()).to_string(),
-        (head, number) => {
+        (_, 0) => head.event_id(state.engine().epoch()).to_string(),
+        (_, number) => {
             let tag = mercure.presence.tag(number);
             format!("{}+{tag}", head.event_id(state.engine().epoch()))
         }

@@ -116,7 +116,7 @@ impl Routes {
             Route::Write(topic) => native::write(context().await?, topic, body).await,
             Route::End(topic) => native::end(context().await?, topic, body).await,
             Route::Topics => native::topics(context().await?).await,
-            Route::Stats => native::stats(&context().await?),
+            Route::Stats => native::stats(&context().await?).await,
             Route::Metrics => admin::metrics(context().await?, &self.counts, self.started).await,
             Route::Connection(id) => admin::connection(context().await?, id).await,
             Route::Live => Ok(admin::live(state).await),

@@ -12,14 +12,15 @@ mod journal;
 mod link;
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Catalog, Draft, Health, Log, LogIdentity, MemoryStore, Page,
-    Position, ReadError, ReadQuery, Timestamp,
+    AppendError, Appended, Bounds, Catalog, Check, Draft, Health, Log, LogIdentity, Mark,
+    MemoryStore, Page, Position, ReadError, ReadQuery, Record, SharedLog, Timestamp,
 };
 
 use journal::{Content, Entry};
@@ -35,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Time that the follower waits before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// How often a proof of the head is tried while other writers are faster.
+const PROOF_TRIES: usize = 100;
 
 /// One node's view of a [`Journal`].
 #[derive(Debug)]
@@ -58,6 +62,10 @@ struct Node {
 #[derive(Debug, Default)]
 struct Applied {
     entries: usize,
+    /// A hash of all entries applied, each with the one before.
+    chain: u64,
+    /// The check of each position, from 1.
+    checks: Vec<Check>,
     /// Outcomes of the entries that this node waits for, by nonce.
     wanted: HashMap<u64, Option<Vec<Appended>>>,
 }
@@ -115,7 +123,14 @@ impl Log for RemoteLog {
     }
 
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
-        self.node.copy.read(query)
+        let Page { mut records, reached } = self.node.copy.read(query)?;
+        let applied = self.node.lock();
+        for record in &mut records {
+            if let Some(check) = applied.check(record.position()) {
+                *record = Arc::new(Record::clone(record).with_check(check));
+            }
+        }
+        Ok(Page { records, reached })
     }
 
     fn wait(&self, after: Position, timeout: Duration) -> Position {
@@ -135,6 +150,53 @@ impl Log for RemoteLog {
 
     fn catalog(&self) -> &dyn Catalog {
         self.node.copy.catalog()
+    }
+
+    fn shared(&self) -> Option<&dyn SharedLog> {
+        Some(self)
+    }
+}
+
+impl SharedLog for RemoteLog {
+    fn check(&self, position: Position) -> Result<Option<Check>, ReadError> {
+        let is_there = position >= self.bounds().first;
+        Ok(self.node.lock().check(position).filter(|_| is_there))
+    }
+
+    fn prove_head(&self) -> Result<Position, ReadError> {
+        // Whatever took its place was there before; the barrier comes behind it.
+        for _ in 0..PROOF_TRIES {
+            match self.node.append(Content::Barrier) {
+                Ok(_) => return Ok(self.node.copy.bounds().head),
+                Err(AppendError::Away { retry, source }) if self.node.link.is_down() => {
+                    return Err(ReadError::Away { retry, source });
+                }
+                Err(_) => thread::sleep(LOOK_AGAIN),
+            }
+        }
+        Err(ReadError::Away { retry: LOOK_AGAIN, source: Arc::new(LinkError::Behind) })
+    }
+}
+
+impl Applied {
+    fn check(&self, position: Position) -> Option<Check> {
+        let at = usize::try_from(position.get()).ok()?.checked_sub(1)?;
+        self.checks.get(at).copied()
+    }
+
+    /// Notes an entry that the copy has taken, and gives its events their checks.
+    fn note(&mut self, entry: u64, appended: &mut [Appended], log: &LogIdentity, own: &[bool]) {
+        let mut chain = DefaultHasher::new();
+        (self.chain, entry).hash(&mut chain);
+        self.chain = chain.finish();
+        let check = Check::new(self.chain as u32);
+        for (one, has_own_id) in appended.iter_mut().zip(own) {
+            self.checks.push(check);
+            if !has_own_id {
+                let mark = Mark { position: one.position, check: Some(check) };
+                one.id = mark.event_id(log.epoch);
+            }
+        }
     }
 }
 
@@ -205,14 +267,19 @@ impl Node {
                 self.link.wait(next, LOOK_AGAIN);
                 continue;
             };
-            let appended = match entry.content {
-                Content::Drafts { drafts, time } => self.copy.append(drafts, time),
-                Content::Retained(now) => self.copy.retain(now).map(|()| Vec::new()),
-                Content::Barrier => Ok(Vec::new()),
-            };
-            let appended = appended.expect("memory takes everything");
-            next += 1;
+            // The checks are there before the records can be read.
             let mut applied = self.lock();
+            let (appended, own) = match entry.content {
+                Content::Drafts { drafts, time } => {
+                    let own: Vec<_> = drafts.iter().map(|draft| draft.id.is_some()).collect();
+                    (self.copy.append(drafts, time), own)
+                }
+                Content::Retained(now) => (self.copy.retain(now).map(|()| Vec::new()), Vec::new()),
+                Content::Barrier => (Ok(Vec::new()), Vec::new()),
+            };
+            let mut appended = appended.expect("memory takes everything");
+            applied.note(entry.nonce, &mut appended, self.copy.identity(), &own);
+            next += 1;
             applied.entries = next;
             if let Some(wanted) = applied.wanted.get_mut(&entry.nonce) {
                 *wanted = Some(appended);

@@ -296,7 +296,7 @@ impl TopicTest for Counting {
 fn shard() -> Shard<()> {
     let config = ShardConfig {
         epoch: Epoch::from_random(7),
-        head: Position::ZERO,
+        head: Position::ZERO.into(),
         heartbeat_ms: 15_000,
         connection_age_max_ms: None,
         ring_bytes_max: 64 << 20,
@@ -326,7 +326,7 @@ fn hand_in(shard: &mut Shard<()>, topic: &str, data: &str) {
     let draft = Draft::new(Topic::new(topic).unwrap(), data);
     let record = Record::new(draft, Position::new(1), Timestamp::default());
     let frame = Arc::new(Frame::encode(Arc::new(record), Epoch::from_random(7)));
-    let (after, upto) = (Position::ZERO, Position::new(1));
+    let (after, upto) = (Position::ZERO, Position::new(1).into());
     shard.handle_frames(&FrameBatch { after, frames: vec![frame], upto });
 }
 

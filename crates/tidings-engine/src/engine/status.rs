@@ -180,8 +180,8 @@ impl Engine {
     /// [`ReadError`].
     pub async fn record(&self, id: String) -> Result<Option<Arc<Record>>, ReadError> {
         let read = self.read(move |store| {
-            let position = match store.identity().position_of(&id) {
-                Some(position) => Some(position),
+            let position = match store.identity().mark_of(&id) {
+                Some(mark) => store.fits(mark)?.then_some(mark.position),
                 None => {
                     let id = EventId::new(&id).ok();
                     let find = |id: EventId| store.catalog().find(&id, &[Matcher::All]);

@@ -6,7 +6,7 @@ use tidings_codec::encode;
 use crate::close_reason::CloseReason;
 use crate::framing::Framing;
 use crate::limits::{END_LOOK_MS, TICK_MS};
-use crate::position::Position;
+use crate::mark::Mark;
 use crate::stream_form::{ControlStyle, StreamForm};
 use crate::subscriber::{Phase, SubscriberId};
 use crate::timer::{Tick, TimerWheel};
@@ -16,7 +16,7 @@ use super::Shard;
 /// A heartbeat's bytes, encoded once for all its recipients.
 #[derive(Debug, Default)]
 pub(super) struct Heartbeat {
-    position: Option<Position>,
+    mark: Option<Mark>,
     chunked: Vec<u8>,
     plain: Vec<u8>,
     comment_chunked: Vec<u8>,
@@ -171,11 +171,11 @@ impl<S> Shard<S> {
     }
 
     fn make_heartbeat(&mut self) {
-        if self.heartbeat.position == Some(self.head) {
+        if self.heartbeat.mark == Some(self.head) {
             return;
         }
         let heartbeat = &mut self.heartbeat;
-        heartbeat.position = Some(self.head);
+        heartbeat.mark = Some(self.head);
         heartbeat.plain.clear();
         encode::id_only(&mut heartbeat.plain, &self.head.event_id(self.config.epoch));
         heartbeat.chunked.clear();

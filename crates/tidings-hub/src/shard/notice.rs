@@ -93,17 +93,17 @@ impl<S> Shard<S> {
         if outbox.notices.is_empty() || subscriber.offset < group.ring.base() {
             return;
         }
-        let mut position = head;
+        let mut mark = head;
         if subscriber.offset < group.ring.head() {
             let cursor = group.ring.locate(subscriber.offset);
             if cursor.skip > 0 {
                 return;
             }
-            position = cursor.position;
+            mark = cursor.mark;
         }
         for notice in std::mem::take(&mut outbox.notices) {
             let mut control = Vec::with_capacity(256);
-            notice.encode(&mut control, position, epoch);
+            notice.encode(&mut control, mark, epoch);
             group.key.form.framing.wrap(&mut outbox.control, &control);
         }
     }

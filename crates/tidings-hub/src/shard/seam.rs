@@ -97,7 +97,7 @@ impl<S> Shard<S> {
     pub fn poll_read(&mut self) -> Option<ReadOrder> {
         loop {
             let id = self.behind.next(self.reading)?;
-            let upto = self.head;
+            let upto = self.head.position;
             let Some((subscriber, group)) = self.group_of(id) else { continue };
             if subscriber.phase != Phase::Behind || subscriber.blocked {
                 continue;
@@ -203,7 +203,7 @@ impl<S> Shard<S> {
     /// Joins the ring if it holds everything that the subscriber still needs; otherwise asks for a
     /// page of history. The subscriber is in no list when this is called.
     pub(super) fn catch_up(&mut self, id: SubscriberId) {
-        let head = self.head;
+        let head = self.head.position;
         let Some((subscriber, group)) = self.group_of(id) else { return };
         subscriber.phase = Phase::Behind;
         if subscriber.blocked {
@@ -276,7 +276,7 @@ impl<S> Shard<S> {
         match subscriber.phase {
             Phase::Live => {
                 let cursor = group.ring.locate(subscriber.offset);
-                subscriber.position = cursor.position;
+                subscriber.position = cursor.mark.position;
                 subscriber.skip = cursor.skip as u32;
                 group.blocked += 1;
                 self.leave_live(id);

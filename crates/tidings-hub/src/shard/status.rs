@@ -121,7 +121,7 @@ impl<S> Shard<S> {
                 Some(StandingState::CatchingUp) => backlog.catching_up += 1,
                 _ => continue,
             }
-            let behind = self.head.get().saturating_sub(subscriber.position.get());
+            let behind = self.head.position.get().saturating_sub(subscriber.position.get());
             backlog.lag_max = backlog.lag_max.max(behind);
         }
         backlog
@@ -132,9 +132,9 @@ impl<S> Shard<S> {
         let subscriber = self.get(id)?;
         let group = &self.groups[subscriber.group as usize];
         let position = match subscriber.phase {
-            Phase::Live if subscriber.offset == group.ring.head() => self.head,
+            Phase::Live if subscriber.offset == group.ring.head() => self.head.position,
             Phase::Live if subscriber.offset >= group.ring.base() => {
-                group.ring.locate(subscriber.offset).position
+                group.ring.locate(subscriber.offset).mark.position
             }
             _ => subscriber.position,
         };
@@ -142,7 +142,7 @@ impl<S> Shard<S> {
             interest: group.key.interest.clone(),
             position,
             state: self.state_of(id)?,
-            head: self.head,
+            head: self.head.position,
         })
     }
 

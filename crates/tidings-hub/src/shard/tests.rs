@@ -42,7 +42,7 @@ impl Scene {
     fn with(change: impl FnOnce(&mut ShardConfig)) -> Self {
         let mut config = ShardConfig {
             epoch: Epoch::parse("k7q2ma").expect("a valid epoch"),
-            head: Position::ZERO,
+            head: Mark::default(),
             heartbeat_ms: 15_000,
             connection_age_max_ms: None,
             ring_bytes_max: crate::limits::RING_BYTES_MAX,
@@ -121,7 +121,11 @@ impl Scene {
         let page = self.store.read(&everything).expect("nothing is dropped");
         let epoch = self.shard.config.epoch;
         let frames = page.records.into_iter().map(|record| Arc::new(Frame::encode(record, epoch)));
-        self.shard.handle_frames(&FrameBatch { after, frames: frames.collect(), upto });
+        self.shard.handle_frames(&FrameBatch {
+            after,
+            frames: frames.collect(),
+            upto: upto.into(),
+        });
     }
 
     /// Moves the clock, then writes, reads and closes until nothing is left.
@@ -497,7 +501,7 @@ fn an_event_cut_in_two_by_retention_breaks_the_connection() {
     scene.room.insert(id, 10);
     scene.publish("a", "1");
     scene.turn();
-    scene.shard.handle_gap(Position::new(5));
+    scene.shard.handle_gap(Position::new(5).into());
     scene.shard.handle_writable(id);
     let order = scene.shard.poll_read().expect("it must read the log");
     let first = Position::new(6);

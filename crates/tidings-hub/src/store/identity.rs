@@ -1,6 +1,7 @@
 use crate::epoch::Epoch;
+use crate::event_id_form::EventIdForm;
 use crate::former_name::FormerName;
-use crate::position::{EventIdForm, Position};
+use crate::mark::Mark;
 
 /// The present and former names of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,14 +18,15 @@ impl LogIdentity {
         Self { epoch, former: Vec::new() }
     }
 
-    /// The position that `id` names if the log made it, under its name or a former one. The record
-    /// need not be there: retention may have dropped it, or a client made the id up.
-    pub fn position_of(&self, id: &str) -> Option<Position> {
+    /// The place that `id` names if the log made it, under its name or a former one. The record
+    /// need not be there: retention may have dropped it, or a client made the id up. Whether its
+    /// check fits is for [`fits`](dyn super::Log::fits).
+    pub fn mark_of(&self, id: &str) -> Option<Mark> {
         match EventIdForm::of(id, self.epoch) {
-            EventIdForm::Ours(position) => Some(position),
-            EventIdForm::OtherEpoch(epoch, position) => {
-                let is_same = |name: &FormerName| name.epoch == epoch && position <= name.upto;
-                self.former.iter().any(is_same).then_some(position)
+            EventIdForm::Ours(mark) => Some(mark),
+            EventIdForm::OtherEpoch(epoch, mark) => {
+                let is_same = |name: &FormerName| name.epoch == epoch && mark.position <= name.upto;
+                self.former.iter().any(is_same).then_some(mark)
             }
             EventIdForm::Foreign => None,
         }

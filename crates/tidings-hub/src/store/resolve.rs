@@ -4,10 +4,12 @@
 use tidings_codec::EventId;
 
 use crate::epoch::Epoch;
-use crate::error::ReadError;
+use crate::error::{ReadError, ResolveError};
+use crate::event_id_form::EventIdForm;
 use crate::interest::Interest;
+use crate::mark::Mark;
 use crate::matcher::Matcher;
-use crate::position::{EventIdForm, Position};
+use crate::position::Position;
 use crate::start::{Outcome, ResetReason, Resolved, Start};
 use crate::topic::Topic;
 
@@ -19,8 +21,9 @@ impl Start {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if the store cannot be read.
-    pub fn resolve(&self, store: &dyn Log, interest: &Interest) -> Result<Resolved, ReadError> {
+    /// [`ResolveError::NotYet`] for an id ahead of a shared log's copy;
+    /// [`ResolveError::Read`] if the store cannot be read.
+    pub fn resolve(&self, store: &dyn Log, interest: &Interest) -> Result<Resolved, ResolveError> {
         let bounds = store.bounds();
         let oldest = bounds.first.previous();
         let resumed = |position: Position| Resolved {
@@ -32,35 +35,67 @@ impl Start {
             Self::Earliest => Ok(resumed(oldest)),
             Self::Last(count) => Ok(resumed(store.catalog().seek_last(interest, *count)?)),
             Self::Since(moment) => Ok(resumed(store.catalog().seek_time(*moment)?)),
-            Self::After(id) | Self::AfterOldest(id) => {
-                let reason = match store.identity().position_of(id) {
-                    Some(position) if position < oldest => ResetReason::Expired,
-                    Some(position) if position > bounds.head => ResetReason::Unknown,
-                    Some(position) => return Ok(resumed(position)),
-                    None => {
-                        // An id of another hub's log is a publisher's own id here if that hub was
-                        // piped into this one.
-                        if let Ok(id) = EventId::new(id)
-                            && let Some(position) = self.find(store, interest, &id)?
-                        {
-                            return Ok(resumed(position));
-                        }
-                        match EventIdForm::of(id, store.identity().epoch) {
-                            EventIdForm::OtherEpoch(epoch, _) => {
-                                return Ok(replaced(store, epoch, oldest, id));
-                            }
-                            _ => ResetReason::Unknown,
-                        }
-                    }
-                };
-                // Any event still in the log may have been missed, so all of them are sent.
-                Ok(Resolved {
-                    position: oldest,
-                    outcome: Outcome::Reset { reason, requested: id.clone() },
-                })
-            }
+            Self::After(id) | Self::AfterOldest(id) => match store.identity().mark_of(id) {
+                Some(mark) => after_own(store, mark, id),
+                None => Ok(self.after_foreign(store, interest, id)?),
+            },
         }
     }
+
+    /// The start after an id that this log, under this name or another that it had, did not make.
+    fn after_foreign(
+        &self,
+        store: &dyn Log,
+        interest: &Interest,
+        id: &str,
+    ) -> Result<Resolved, ReadError> {
+        let oldest = store.bounds().first.previous();
+        // An id of another hub's log is a publisher's own id here if that hub was piped into this
+        // one.
+        if let Ok(id) = EventId::new(id) {
+            if let Some(fork) = fork_before(store, &id)? {
+                return Ok(reset(fork.max(oldest), ResetReason::Replaced, id.as_str()));
+            }
+            if let Some(position) = self.find(store, interest, &id)? {
+                let position = position.max(oldest);
+                return Ok(Resolved { position, outcome: Outcome::Resumed });
+            }
+        }
+        Ok(match EventIdForm::of(id, store.identity().epoch) {
+            EventIdForm::OtherEpoch(epoch, _) => replaced(store, epoch, oldest, id),
+            _ => reset(oldest, ResetReason::Unknown, id),
+        })
+    }
+}
+
+/// The start after `mark`, which `id` names in this log.
+fn after_own(store: &dyn Log, mark: Mark, id: &str) -> Result<Resolved, ResolveError> {
+    let bounds = store.bounds();
+    let oldest = bounds.first.previous();
+    // Any event still in the log may have been missed, so all of them are sent.
+    let reset = |reason| reset(oldest, reason, id);
+    if mark.position < oldest {
+        return Ok(reset(ResetReason::Expired));
+    }
+    if mark.position > bounds.head {
+        let otherwise = reset(ResetReason::Unknown);
+        return match store.shared() {
+            None => Ok(otherwise),
+            Some(_) => Err(ResolveError::NotYet { after: mark.position, otherwise }),
+        };
+    }
+    if store.fits(mark)? {
+        return Ok(Resolved { position: mark.position, outcome: Outcome::Resumed });
+    }
+    // Retention may have dropped the record meanwhile, and its check with it.
+    let is_gone = mark.position < store.bounds().first;
+    Ok(reset(if is_gone { ResetReason::Expired } else { ResetReason::Replaced }))
+}
+
+/// Where the log differs from the one that had an event with the publisher's own `id`, if that
+/// event was lost.
+fn fork_before(store: &dyn Log, id: &EventId) -> Result<Option<Position>, ReadError> {
+    Ok(store.shared().map(|shared| shared.fork_before(id)).transpose()?.flatten())
 }
 
 impl Start {
@@ -88,8 +123,12 @@ impl Start {
 /// backup held.
 fn replaced(store: &dyn Log, epoch: Epoch, oldest: Position, id: &str) -> Resolved {
     let former = store.identity().former.iter().find(|name| name.epoch == epoch);
-    let outcome = Outcome::Reset { reason: ResetReason::Replaced, requested: id.to_owned() };
-    Resolved { position: former.map_or(oldest, |name| name.upto.max(oldest)), outcome }
+    let position = former.map_or(oldest, |name| name.upto.max(oldest));
+    reset(position, ResetReason::Replaced, id)
+}
+
+fn reset(position: Position, reason: ResetReason, requested: &str) -> Resolved {
+    Resolved { position, outcome: Outcome::Reset { reason, requested: requested.to_owned() } }
 }
 
 impl Interest {

@@ -179,7 +179,7 @@ impl Reader {
 
 fn position_of(id: &str, log: &[Record], epoch: tidings_hub::Epoch) -> Position {
     match EventIdForm::of(id, epoch) {
-        EventIdForm::Ours(position) => position,
+        EventIdForm::Ours(mark) => mark.position,
         _ => {
             let brought =
                 |record: &&Record| record.id.as_ref().is_some_and(|own| own.as_str() == id);

@@ -203,7 +203,7 @@ impl World {
     fn start_shards(&mut self) {
         let config = ShardConfig {
             epoch: self.epoch,
-            head: self.store.bounds().head,
+            head: self.store.bounds().head.into(),
             heartbeat_ms: 15_000,
             connection_age_max_ms: None,
             ring_bytes_max: tidings_hub::limits::RING_BYTES_MAX,
@@ -279,7 +279,7 @@ impl World {
             let page = match self.store.read(&query) {
                 Ok(page) => page,
                 Err(ReadError::Expired { first }) => {
-                    shard.handle_gap(first.previous());
+                    shard.handle_gap(first.previous().into());
                     self.counters.gaps += 1;
                     continue;
                 }
@@ -287,7 +287,7 @@ impl World {
             };
             let frame = |record| Arc::new(Frame::encode(record, self.epoch));
             let frames = page.records.into_iter().map(frame).collect();
-            shard.handle_frames(&FrameBatch { after, frames, upto: page.reached });
+            shard.handle_frames(&FrameBatch { after, frames, upto: page.reached.into() });
         }
     }
 

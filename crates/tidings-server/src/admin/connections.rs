@@ -7,7 +7,7 @@ use tidings_http::answer::{self, Answer};
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query;
 use tidings_http::state::State;
-use tidings_hub::{Matcher, Position, StandingState, Timestamp};
+use tidings_hub::{EventId, Matcher, StandingState, Timestamp};
 
 use crate::request::RequestContext;
 use crate::store_problem;
@@ -75,7 +75,7 @@ pub(crate) async fn connection(
             "it never existed, was closed too long ago, or was closed before the hub was restarted";
         Problem::new(Code::ConnectionUnknown, detail)
     })?;
-    let mut report = report(state, &connection);
+    let mut report = report(state, &connection).await;
     if let Some(id) = event {
         report.event = Some(judge(state, &connection, id.into_owned()).await?);
     }
@@ -83,10 +83,13 @@ pub(crate) async fn connection(
     Ok(Answer::Response(answer::json(body)))
 }
 
-fn report(state: &State, connection: &Connection) -> Report {
-    let epoch = state.engine().epoch();
-    let id = |position: Position| position.event_id(epoch).to_string();
+async fn report(state: &State, connection: &Connection) -> Report {
     let standing = &connection.standing;
+    let mut places = vec![connection.started, standing.position, standing.head];
+    places.extend(connection.skipped.iter().flat_map(|(after, first)| [*after, *first]));
+    let ids = state.engine().event_ids(places).await;
+    let mut ids = ids.iter().map(EventId::to_string);
+    let mut id = || ids.next().expect("one for each place");
     let reason = match standing.state {
         StandingState::Closed(reason) => Some(reason),
         _ => None,
@@ -102,12 +105,10 @@ fn report(state: &State, connection: &Connection) -> Report {
         peer: connection.peer.map(|peer| peer.to_string()),
         topics: standing.interest.wanted().iter().map(Matcher::to_string).collect(),
         resume: connection.began.name(),
-        start_id: id(connection.started),
-        written_id: id(standing.position),
-        head_id: id(standing.head),
-        skipped: connection
-            .skipped
-            .map(|(after, first)| Skipped { after_id: id(after), first_id: id(first) }),
+        start_id: id(),
+        written_id: id(),
+        head_id: id(),
+        skipped: connection.skipped.map(|_| Skipped { after_id: id(), first_id: id() }),
         event: None,
     }
 }

@@ -81,7 +81,7 @@ async fn append(
 ) -> Result<Appended, Problem> {
     let state = request.context.state;
     match known(state, topic).await? {
-        Some(known) if known.ended => return Ok(repeated(state, &known)),
+        Some(known) if known.ended => return Ok(repeated(state, &known).await),
         None if !state.engine().has_publisher(topic) => {
             let detail = "only a topic that has events, or a publisher, can be ended";
             return Err(Problem::new(Code::TopicUnknown, detail));
@@ -92,12 +92,12 @@ async fn append(
     let run = Run { topic: Some(topic.clone()), begins: false };
     let stream = request.engine().publish_stream(run);
     if let Some(known) = known(state, topic).await?.filter(|known| known.ended) {
-        return Ok(repeated(state, &known));
+        return Ok(repeated(state, &known).await);
     }
     match state.publish_whole(&stream, drafts).await {
         Ok(mut appended) => Ok(appended.remove(0)),
         Err(error @ PublishError::TopicEnded { .. }) => match known(state, topic).await? {
-            Some(known) => Ok(repeated(state, &known)),
+            Some(known) => Ok(repeated(state, &known).await),
             None => Err(store_problem::not_published(&error)),
         },
         Err(error) => Err(store_problem::not_published(&error)),
@@ -109,7 +109,7 @@ async fn known(state: &State, topic: &Topic) -> Result<Option<TopicState>, Probl
     known.map_err(|error| store_problem::not_read(&error))
 }
 
-fn repeated(state: &State, known: &TopicState) -> Appended {
-    let id = known.last.event_id(state.engine().epoch());
+async fn repeated(state: &State, known: &TopicState) -> Appended {
+    let id = state.engine().event_id(known.last).await;
     Appended { position: known.last, id, duplicate: true }
 }

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use http::header::RETRY_AFTER;
 use serde::Serialize;
 use serde_json::json;
-use tidings_engine::{Engine, Rejection};
+use tidings_engine::{Engine, OpenError, Rejection};
 use tidings_http::answer::{self, Answer};
 use tidings_http::auth::Caller;
 use tidings_http::headers::TIDINGS_RESUME;
@@ -48,8 +48,8 @@ pub(super) async fn history(
     }
     let engine = state.engine();
     let poll = Poll { engine, interest, limit: limit.unwrap_or(PAGE_EVENTS) };
-    let (resolved, mut page) =
-        poll.first(start).await.map_err(|error| store_problem::not_read(&error))?;
+    let first = poll.first(start).await;
+    let (resolved, mut page) = first.map_err(|error| not_found(state, &error))?;
     let is_reset = matches!(resolved.outcome, Outcome::Reset { .. });
     if let (true, false, Some(wait)) = (page.records.is_empty(), is_reset, wait) {
         let place = KeyShare::connect(caller.share());
@@ -66,11 +66,28 @@ pub(super) async fn history(
             () = state.reached(Stage::Leaving) => {}
         }
     }
-    let body = render(&page, &resolved.outcome, engine);
+    let ends = vec![page.reached, engine.status().bounds.first];
+    let ids = engine.event_ids(ends).await;
+    let body = render(&page, &resolved.outcome, engine, &ids[0], &ids[1]);
     let mut response = answer::json(body);
     let outcome = HeaderValue::from_static(resolved.outcome.name());
     response.headers_mut().insert(TIDINGS_RESUME, outcome);
     Ok(Answer::Response(response))
+}
+
+/// The answer to a reader whose start was not found.
+fn not_found(state: &State, error: &OpenError) -> Problem {
+    match error {
+        OpenError::Store(error) => store_problem::not_read(error),
+        OpenError::Rejected(Rejection::Draining) => {
+            Problem::new(Code::Draining, "ask again in a moment")
+        }
+        error => {
+            let wait = quota::retry_after(state.config().retry_refused);
+            Problem::new(Code::StoreUnavailable, format!("{error}; ask again in a moment"))
+                .with_header(RETRY_AFTER, HeaderValue::from(wait))
+        }
+    }
 }
 
 /// The answer to a long poll beyond the share of its key.
@@ -91,17 +108,18 @@ struct Poll<'a> {
 impl Poll<'_> {
     /// Finds the start and reads the page there. If retention drops the start meanwhile, it looks
     /// again.
-    async fn first(&self, start: Start) -> Result<(Resolved, Page), ReadError> {
+    async fn first(&self, start: Start) -> Result<(Resolved, Page), OpenError> {
         let mut resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
         for _ in 0..RESOLVE_TRIES {
             match self.read(resolved.position).await {
                 Err(ReadError::Expired { .. }) => {
                     resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
                 }
-                read => return read.map(|page| (resolved, page)),
+                read => return read.map(|page| (resolved, page)).map_err(OpenError::Store),
             }
         }
-        self.read(resolved.position).await.map(|page| (resolved, page))
+        let page = self.read(resolved.position).await.map_err(OpenError::Store)?;
+        Ok((resolved, page))
     }
 
     /// Waits for events until `deadline`. Without any, the page is empty and ends where the search
@@ -145,7 +163,13 @@ struct Event<'a> {
 }
 
 /// `{"events": […], "next": "<id>"}`.
-fn render(page: &Page, outcome: &Outcome, engine: &Engine) -> Vec<u8> {
+fn render(
+    page: &Page,
+    outcome: &Outcome,
+    engine: &Engine,
+    next: &EventId,
+    first: &EventId,
+) -> Vec<u8> {
     let epoch = engine.epoch();
     let mut json = b"{\"events\":[".to_vec();
     for (place, record) in page.records.iter().enumerate() {
@@ -155,9 +179,8 @@ fn render(page: &Page, outcome: &Outcome, engine: &Engine) -> Vec<u8> {
         write_event(&mut json, record, record.event_id(epoch).as_str(), position);
     }
     json.extend_from_slice(b"],\n\"next\":");
-    write(&mut json, &page.reached.event_id(epoch).as_str());
+    write(&mut json, &next.as_str());
     if let Outcome::Reset { reason, requested } = outcome {
-        let first = engine.status().bounds.first.event_id(epoch);
         json.extend_from_slice(b",\n\"reset\":");
         let first = first.as_str();
         write(

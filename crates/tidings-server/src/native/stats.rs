@@ -32,19 +32,21 @@ struct Stats {
 }
 
 /// Requires permission to look.
-pub(crate) fn stats(context: &RequestContext<'_>) -> Result<Answer, Problem> {
+pub(crate) async fn stats(context: &RequestContext<'_>) -> Result<Answer, Problem> {
     context.require_look()?;
     context.finish_query(&[])?;
 
     let engine = context.state.engine();
-    let (epoch, status) = (engine.epoch(), engine.status());
+    let status = engine.status();
+    let ends = vec![status.bounds.first, status.bounds.head];
+    let ids = engine.event_ids(ends).await;
     let closes =
         status.closes.iter().map(|(reason, count)| (reason.name().into(), (*count).into()));
     let stats = Stats {
         subscribers: status.subscribers,
         published: status.bounds.head.get(),
-        first_id: status.bounds.first.event_id(epoch).to_string(),
-        last_id: status.bounds.head.event_id(epoch).to_string(),
+        first_id: ids[0].to_string(),
+        last_id: ids[1].to_string(),
         store_bytes: status.store.bytes,
         deliveries: status.deliveries,
         writes: status.writes,

@@ -127,7 +127,7 @@ impl StreamFace for NativeStream {
         let Some(topic) = &self.ended_topic else {
             return answer::empty(StatusCode::NO_CONTENT);
         };
-        let id = state.engine().head().event_id(state.engine().epoch());
+        let id = state.engine().head_mark().event_id(state.engine().epoch());
         let block = super::end_block::last_block(&id, topic);
         let mut response = answer::whole(StatusCode::OK, stream::EVENT_STREAM, block);
         response.headers_mut().extend(stream::stream_headers());
@@ -164,12 +164,12 @@ fn preface(
         };
     }
     let mut preface = Vec::with_capacity(256);
-    let id = pending.position.event_id(state.engine().epoch());
+    let id = &pending.id;
     // Before a reset it sets no id, so that a client that is cut between the two asks for the same
     // place again and still learns of the loss.
-    opening_block(&mut preface, reset.is_none().then_some(&id), retry_ms);
+    opening_block(&mut preface, reset.is_none().then_some(id), retry_ms);
     if let Some((reason, requested)) = reset {
-        Reset { reason, requested, first: &pending.first_id, id: &id }.encode(&mut preface);
+        Reset { reason, requested, first: &pending.first_id, id }.encode(&mut preface);
     }
     Ok(preface)
 }

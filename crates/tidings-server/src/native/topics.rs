@@ -47,14 +47,16 @@ pub(crate) async fn topics(mut context: RequestContext<'_>) -> Result<Answer, Pr
     // A page may be shorter than `limit` because of topics that the caller may not see; the list
     // never ends early.
     let next = states.last().filter(|_| states.len() == limit).map(|state| state.topic.as_str());
-    let epoch = state.engine().epoch();
     let visible: Vec<_> = states.iter().filter(|known| may_see(&caller, &known.topic)).collect();
     let names: Vec<_> = visible.iter().map(|known| known.topic.clone()).collect();
     let subscribers = state.engine().subscribers_of(&names).await;
-    let topics = visible.into_iter().zip(subscribers).map(|(known, subscribers)| Entry {
+    let last = visible.iter().map(|known| known.last).collect();
+    let last = state.engine().event_ids(last).await.into_iter();
+    let entries = visible.into_iter().zip(last).zip(subscribers);
+    let topics = entries.map(|((known, last), subscribers)| Entry {
         topic: known.topic.as_str(),
         events: known.records,
-        last_id: known.last.event_id(epoch).to_string(),
+        last_id: last.to_string(),
         ended: known.ended,
         subscribers,
     });

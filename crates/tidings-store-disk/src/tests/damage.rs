@@ -186,9 +186,9 @@ fn commits_after_a_flipped_bit_are_an_error_after_a_kill_and_cut_after_a_power_c
     // The lost event's position now has another event, and its old id is not taken for that one.
     store.append(vec![some_draft(&mut Dice(1), 0)], at(1_000_000)).unwrap();
     let lost = head.next().event_id(epoch);
-    assert_eq!(store.identity().position_of(lost.as_str()), None);
+    assert_eq!(store.identity().mark_of(lost.as_str()), None);
     let kept = head.event_id(epoch);
-    assert_eq!(store.identity().position_of(kept.as_str()), Some(head));
+    assert_eq!(store.identity().mark_of(kept.as_str()), Some(head.into()));
     drop(store);
 
     // And so it stays: when it is reopened, all segments have the new name.
@@ -214,7 +214,7 @@ fn a_torn_end_without_fsync_gives_the_log_a_new_name_and_a_kill_alone_does_not()
     let head = store.bounds().head;
     assert!(head.get() < drafts.len() as u64);
     assert_ne!(store.identity().epoch, epoch);
-    assert_eq!(store.identity().position_of(head.next().event_id(epoch).as_str()), None);
+    assert_eq!(store.identity().mark_of(head.next().event_id(epoch).as_str()), None);
 }
 
 /// Nothing is torn: the operating system just had not written out the end.

@@ -41,6 +41,22 @@ impl Journal {
         Self { epoch, entries: Mutex::default(), grown: Condvar::new() }
     }
 
+    /// A journal that lost everything after its first `appends` appends of events, as an engine may
+    /// that was put back from a copy. What is appended to it from now on is other than what was
+    /// lost.
+    #[must_use]
+    pub fn rolled_back(&self, appends: usize) -> Self {
+        let mut left = appends;
+        let is_kept = |entry: &&Entry| {
+            let counts = usize::from(matches!(entry.content, Content::Drafts { .. }));
+            let is_kept = left >= counts;
+            left = left.saturating_sub(counts);
+            is_kept
+        };
+        let kept = self.lock().iter().take_while(is_kept).cloned().collect();
+        Self { epoch: self.epoch, entries: Mutex::new(kept), grown: Condvar::new() }
+    }
+
     /// Appends if there are exactly `expected` entries. Returns the new number of entries.
     pub(super) fn append(&self, expected: usize, entry: Entry) -> Result<usize, Behind> {
         let mut entries = self.lock();

@@ -198,7 +198,10 @@ fn check_read(
         assert_eq!(found.len(), so_far, "everything up to where the page reached");
         query.after = page.reached;
     }
-    assert!(found.iter().map(|record| &**record).eq(expected.iter().copied()));
+    // Only a store's own records may have checks.
+    let said = |record: &Record| (record.position(), record.time(), Draft::clone(record));
+    let found = found.iter().map(|record| said(record));
+    assert!(found.eq(expected.iter().map(|record| said(record))));
 }
 
 fn random_topic(dice: &mut Dice) -> Topic {

@@ -67,7 +67,7 @@ impl Scene {
         };
         let config = ShardConfig {
             epoch,
-            head: Position::ZERO,
+            head: Position::ZERO.into(),
             heartbeat_ms: HEARTBEAT.as_millis() as u64,
             connection_age_max_ms: None,
             ring_bytes_max: 1 << 20,
@@ -150,7 +150,8 @@ impl Scene {
         let draft = Draft::new(Topic::new("a").unwrap(), data);
         let record = Record::new(draft, upto, Timestamp::default());
         let frame = Frame::encode(Arc::new(record), Epoch::parse("k7q2ma").unwrap());
-        let batch = Arc::new(FrameBatch { after, frames: vec![Arc::new(frame)], upto });
+        let batch =
+            Arc::new(FrameBatch { after, frames: vec![Arc::new(frame)], upto: upto.into() });
         assert!(self.mailbox.post_frames(&batch, Duration::ZERO));
     }
 

@@ -1,0 +1,67 @@
+use tidings_codec::EventId;
+
+use crate::check::Check;
+use crate::error::ReadError;
+use crate::mark::Mark;
+use crate::position::Position;
+
+use super::Log;
+
+/// What a log adds that is held elsewhere and shared by several nodes.
+///
+/// Each node reads a copy of its own, which can be behind the log; and the log can lose its end and
+/// grow again. So its event ids have checks, and an id ahead of the copy is not a wrong one.
+///
+/// All methods are called by many threads at once.
+pub trait SharedLog: Send + Sync {
+    /// The check of the record at `position`; `None` if it is not known, as for a record that was
+    /// dropped by retention or is not there yet. Cheap for the newest record; for others it may
+    /// read a disk.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
+    fn check(&self, position: Position) -> Result<Option<Check>, ReadError>;
+
+    /// A position that the log, not only this copy of it, had as its head at some moment after
+    /// this was called; and the copy has everything up to it. It may write to the log and wait for
+    /// it, for some seconds at most, and is called by one thread at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`]: that is not known now. [`ReadError::Damaged`].
+    fn prove_head(&self) -> Result<Position, ReadError>;
+
+    /// The position after which the log differs from the one that had an event with this
+    /// publisher-given id, if that event was lost with the log's end. A publisher may repeat it
+    /// later, behind events that its reader has not seen.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
+    fn fork_before(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
+        let _ = id;
+        Ok(None)
+    }
+}
+
+impl dyn Log + '_ {
+    /// `position` with the check of the record there, as far as it is known.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store cannot be read.
+    pub fn mark(&self, position: Position) -> Result<Mark, ReadError> {
+        let check = self.shared().map(|shared| shared.check(position)).transpose()?.flatten();
+        Ok(Mark { position, check })
+    }
+
+    /// Whether `mark` can be a place in this log: it has no check, or that of the record there.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store cannot be read.
+    pub fn fits(&self, mark: Mark) -> Result<bool, ReadError> {
+        Ok(mark.check.is_none() || self.mark(mark.position)? == mark)
+    }
+}
