@@ -3,10 +3,16 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::TcpStream;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+use socket2::SockRef;
 
 use super::Event;
 use crate::limits::PEER_QUESTIONS;
@@ -18,7 +24,6 @@ pub(crate) const SOCKETS: bool = true;
 pub(crate) struct Poller {
     epoll: OwnedFd,
     bell: Bell,
-    buffer: Vec<libc::epoll_event>,
 }
 
 /// Wakes the [`Poller`] it belongs to, from any thread.
@@ -27,16 +32,11 @@ pub(crate) struct Bell(Arc<File>);
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
-        // SAFETY: takes no pointers; the result is checked.
-        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: `fd` was just made by the kernel for us alone.
-        let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
-        // SAFETY: takes no pointers; the result is checked.
-        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: `fd` was just made by the kernel for us alone.
-        let bell = Bell(Arc::new(File::from(unsafe { OwnedFd::from_raw_fd(fd) })));
-        let poller = Self { epoll, bell, buffer: Vec::with_capacity(EVENTS_MAX) };
-        poller.register(&*poller.bell.0, libc::EPOLLIN as u32, BELL)?;
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let bell = Bell(Arc::new(File::from(bell)));
+        let poller = Self { epoll, bell };
+        poller.register(&*poller.bell.0, EventFlags::IN, BELL)?;
         Ok(poller)
     }
 
@@ -46,8 +46,8 @@ impl Poller {
 
     /// Reports on `socket` under `token` until it is closed.
     pub(crate) fn add(&self, socket: &TcpStream, token: u64) -> io::Result<()> {
-        let interest = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
-        self.register(socket, interest as u32, token)
+        let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        self.register(socket, interest, token)
     }
 
     /// Sleeps for `timeout` at the most (`None`: for ever), and gives what happened to `happened`.
@@ -56,62 +56,38 @@ impl Poller {
         timeout: Option<Duration>,
         happened: &mut Vec<Event>,
     ) -> io::Result<()> {
-        let timeout_ms = match timeout {
-            None => -1,
-            // Rounded up, so that a timer does not find itself a moment early.
-            Some(timeout) => {
-                i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-            }
+        // The kernel counts in milliseconds. `rustix` rounds up, so that a timer does not find
+        // itself a moment early; more than the kernel can count is longer than any timer.
+        let timeout = timeout.map(|timeout| timeout.min(WAIT_MAX));
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs() as i64,
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        let mut buffer = [const { MaybeUninit::uninit() }; EVENTS_MAX];
+        let events = match epoll::wait(&self.epoll, &mut buffer, timeout.as_ref()) {
+            Ok((events, _)) => events,
+            Err(Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
         };
-        // SAFETY: the buffer has room for `EVENTS_MAX` entries, the number passed to the kernel; it
-        // outlives the call.
-        let count = unsafe {
-            libc::epoll_wait(
-                self.epoll.as_raw_fd(),
-                self.buffer.as_mut_ptr(),
-                EVENTS_MAX as i32,
-                timeout_ms,
-            )
-        };
-        let count = match check(count) {
-            Ok(count) => count as usize,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            Err(error) => return Err(error),
-        };
-        // SAFETY: the kernel has filled the first `count` entries, and `count <= EVENTS_MAX <=
-        // capacity`.
-        unsafe { self.buffer.set_len(count) };
-        for event in &self.buffer {
-            let (token, flags) = (event.u64, event.events);
+        for event in events {
+            let (token, flags) = (event.data.u64(), event.flags);
             if token == BELL {
                 self.bell.silence();
                 continue;
             }
-            let any = |wanted: i32| flags & wanted as u32 != 0;
-            let broken = any(libc::EPOLLERR | libc::EPOLLHUP);
+            let broken = flags.intersects(EventFlags::ERR | EventFlags::HUP);
             happened.push(Event {
                 token,
-                readable: broken || any(libc::EPOLLIN | libc::EPOLLRDHUP),
-                writable: broken || any(libc::EPOLLOUT),
+                readable: broken || flags.intersects(EventFlags::IN | EventFlags::RDHUP),
+                writable: broken || flags.contains(EventFlags::OUT),
                 broken,
             });
         }
         Ok(())
     }
 
-    fn register(&self, fd: &impl AsRawFd, interest: u32, token: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: interest, u64: token };
-        // SAFETY: `event` lives through the call, which does not keep it; both descriptors are
-        // open.
-        check(unsafe {
-            libc::epoll_ctl(
-                self.epoll.as_raw_fd(),
-                libc::EPOLL_CTL_ADD,
-                fd.as_raw_fd(),
-                &raw mut event,
-            )
-        })?;
-        Ok(())
+    fn register(&self, fd: impl AsFd, interest: EventFlags, token: u64) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), interest)?)
     }
 }
 
@@ -132,19 +108,7 @@ impl Bell {
 pub(crate) fn prepare(socket: &TcpStream, unsent_bytes_max: u32) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_nodelay(true)?;
-    let value = unsent_bytes_max as libc::c_int;
-    // SAFETY: the kernel reads `size_of::<c_int>()` bytes from `value`, which lives through the
-    // call.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_NOTSENT_LOWAT,
-            (&raw const value).cast(),
-            size_of_val(&value) as libc::socklen_t,
-        )
-    })?;
-    Ok(())
+    SockRef::from(socket).set_tcp_notsent_lowat(unsent_bytes_max)
 }
 
 /// Whether the peer's kernel has left [`PEER_QUESTIONS`] retransmissions or window probes in a row
@@ -155,7 +119,7 @@ pub(crate) fn has_vanished(socket: &TcpStream, patience: Duration) -> io::Result
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of_val(&info) as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes to `info`; both live through the call.
-    check(unsafe {
+    let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
             libc::IPPROTO_TCP,
@@ -163,18 +127,20 @@ pub(crate) fn has_vanished(socket: &TcpStream, patience: Duration) -> io::Result
             (&raw mut info).cast(),
             &raw mut length,
         )
-    })?;
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
     // Both counts go back to zero with every acknowledgement.
     let asked = info.tcpi_retransmits.max(info.tcpi_probes) >= PEER_QUESTIONS;
     Ok(asked && u128::from(info.tcpi_last_ack_recv) > patience.as_millis())
 }
 
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
-}
-
 /// The token that no socket may have: the bell's.
 const BELL: u64 = u64::MAX;
 
-/// Events taken from the kernel at a time.
+/// Events taken from the kernel at a time; 12 KiB of the stack.
 const EVENTS_MAX: usize = 1024;
+
+/// The longest sleep that the kernel can count.
+const WAIT_MAX: Duration = Duration::from_millis(i32::MAX as u64);

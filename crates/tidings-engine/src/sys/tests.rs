@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Event, linux, portable};
 
@@ -25,6 +25,22 @@ fn a_bell_rung_before_or_during_the_sleep_ends_it() {
     let ringer = std::thread::spawn(move || bell.ring());
     poller.wait(LONG, &mut happened).unwrap();
     ringer.join().unwrap();
+    assert_eq!(happened, []);
+}
+
+#[test]
+fn a_sleep_is_not_shorter_than_asked_and_may_be_longer_than_the_kernel_can_count() {
+    let mut happened = Vec::new();
+    let mut poller = linux::Poller::new().unwrap();
+    for micros in [1, 999, 1001, 2500] {
+        let (timeout, began) = (Duration::from_micros(micros), Instant::now());
+        poller.wait(Some(timeout), &mut happened).unwrap();
+        assert!(began.elapsed() >= timeout, "a timer would find itself early");
+    }
+    for timeout in [Duration::from_millis(1 << 31), Duration::MAX] {
+        poller.bell().ring();
+        poller.wait(Some(timeout), &mut happened).unwrap();
+    }
     assert_eq!(happened, []);
 }
 
