@@ -112,17 +112,17 @@ async function runOne({ sentence, fn, seconds }) {
       problem ??= error;
     }
   }
-  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  const took = ((Date.now() - started) / 1000).toFixed(1);
   if (problem instanceof Skipped) {
     console.log(`skipped ${sentence}: ${problem.message}`);
     return "skipped";
   }
   if (problem) {
     const stack = problem.stack.replaceAll("\n", "\n        ");
-    console.log(`FAILED  ${sentence} (${seconds} s)\n        ${stack}`);
+    console.log(`FAILED  ${sentence} (${took} s)\n        ${stack}`);
     return "failed";
   }
-  console.log(`ok      ${sentence} (${seconds} s)`);
+  console.log(`ok      ${sentence} (${took} s)`);
   return "passed";
 }
 
