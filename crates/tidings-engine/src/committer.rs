@@ -96,8 +96,13 @@ impl Committer {
         let begins = stream.as_ref().is_some_and(JobStream::take_begins);
         let cost = drafts.iter().map(Draft::cost).sum::<usize>();
         let permits = cost.clamp(1, COMMIT_QUEUE_BYTES_MAX) as u32;
-        let room = Arc::clone(&self.room).acquire_many_owned(permits).await;
-        let room = room.map_err(|_| PublishError::Stopping)?;
+        let room = match Arc::clone(&self.room).try_acquire_many_owned(permits) {
+            Ok(room) => room,
+            Err(_) => {
+                let room = Box::pin(Arc::clone(&self.room).acquire_many_owned(permits)).await;
+                room.map_err(|_| PublishError::Stopping)?
+            }
+        };
         let (answer, answered) = oneshot::channel();
         {
             let mut queue = self.lock();

@@ -121,7 +121,7 @@ impl Auth {
         }
         let mut verified = token::verify(token, &self.jwt_keys, self.leeway);
         if matches!(verified, Err(InvalidToken::KeyUnknown))
-            && JwtKey::refresh(&self.jwt_keys).await
+            && Box::pin(JwtKey::refresh(&self.jwt_keys)).await
         {
             verified = token::verify(token, &self.jwt_keys, self.leeway);
         }
@@ -231,6 +231,11 @@ impl Caller {
             self.everybody.as_ref().is_some_and(|everybody| everybody.may_subscribe(matcher))
         };
         self.grant.expires.filter(|_| !wanted.iter().all(is_public))
+    }
+
+    /// Whether the caller has a token that expires.
+    pub fn expires(&self) -> bool {
+        self.grant.expires.is_some()
     }
 
     /// Waits until the caller's token expires (forever if it does not), then returns the 401 that

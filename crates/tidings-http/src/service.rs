@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use http::header::{self, HeaderMap, HeaderValue};
@@ -16,12 +16,13 @@ use crate::activity::{Activity, Busy};
 use crate::answer::{Answer, NOSNIFF};
 use crate::body::RequestBody;
 use crate::client::Client;
+use crate::config::HttpConfig;
 use crate::handler::Handler;
 use crate::handoff::Slot;
 use crate::host;
 use crate::http2_body::Leftover;
 use crate::limits::LINGER_MAX;
-use crate::problem::Linger;
+use crate::problem::{Linger, Problem};
 use crate::rebinding;
 use crate::redirect;
 use crate::response_body::Response;
@@ -43,6 +44,8 @@ struct Connection {
     is_secure: bool,
     excess: Option<Rejection>,
     redirect: Option<u16>,
+    /// The `Host` of the first request that named it properly, and nothing else.
+    host: OnceLock<HeaderValue>,
 }
 
 impl Service {
@@ -62,6 +65,7 @@ impl Service {
             is_secure: accepted.is_secure,
             excess: accepted.excess,
             redirect: accepted.redirect,
+            host: OnceLock::new(),
         }))
     }
 }
@@ -77,9 +81,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let busy = connection.activity.begin();
         let client = connection.client(request.headers());
         request.extensions_mut().insert(client);
-        let (config, uri, headers) = (state.config(), request.uri(), request.headers());
-        let host = host::check(request.version(), uri, headers)
-            .and_then(|()| rebinding::check(config, state.is_open(), uri, headers));
+        let config = state.config();
+        let host = connection.check_host(config, &request);
         let asked = Asked {
             version: request.version(),
             is_get: request.method() == Method::GET,
@@ -215,6 +218,24 @@ impl Responding {
 }
 
 impl Connection {
+    /// Checks the host that a request names. The requests of a connection usually name the same
+    /// one, which need not be checked again.
+    fn check_host(&self, config: &HttpConfig, request: &Request<Incoming>) -> Result<(), Problem> {
+        let (uri, headers) = (request.uri(), request.headers());
+        let mut named = headers.get_all(header::HOST).iter();
+        let only = named.next().filter(|_| named.next().is_none() && uri.authority().is_none());
+        if only.is_some() && only == self.host.get() {
+            return Ok(());
+        }
+        host::check(request.version(), uri, headers)?;
+        rebinding::check(config, self.state.is_open(), uri, headers)?;
+        if let Some(host) = only {
+            // Another request of the connection may have been quicker.
+            let _ = self.host.set(host.clone());
+        }
+        Ok(())
+    }
+
     /// The client that sent a request with these headers.
     fn client(&self, headers: &HeaderMap) -> Client {
         let trusted = &self.state.config().trusted_proxies;

@@ -124,7 +124,10 @@ impl Held {
         let more = u32::try_from(bytes - self.bytes).map_err(|_| no_room())?;
         let permit = match Arc::clone(&room.bytes).try_acquire_many_owned(more) {
             Ok(permit) => permit,
-            Err(_) => pace.wait_for(Arc::clone(&room.bytes).acquire_many_owned(more)).await?,
+            Err(_) => {
+                let permit = Arc::clone(&room.bytes).acquire_many_owned(more);
+                Box::pin(pace.wait_for(permit)).await?
+            }
         };
         self.bytes = bytes;
         match &mut self.permit {

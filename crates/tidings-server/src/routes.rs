@@ -111,14 +111,22 @@ impl Routes {
         check_connection(parts, route)?;
         body::check_coding(&parts.headers, &body)?;
         let context = || RequestContext::new(state, &self.bounds, parts);
+        // The future of a request has room for the largest of these, and is allocated and moved
+        // once per request. So only the most frequent, a publish, is part of it.
         match route {
-            Route::Read(topic) => native::read(context().await?, topic).await,
             Route::Write(topic) => native::write(context().await?, topic, body).await,
-            Route::End(topic) => native::end(context().await?, topic, body).await,
-            Route::Topics => native::topics(context().await?).await,
-            Route::Stats => native::stats(&context().await?).await,
-            Route::Metrics => admin::metrics(context().await?, &self.counts, self.started).await,
-            Route::Connection(id) => admin::connection(context().await?, id).await,
+            Route::Read(topic) => Box::pin(native::read(context().await?, topic)).await,
+            Route::End(topic) => Box::pin(native::end(context().await?, topic, body)).await,
+            Route::Topics => Box::pin(native::topics(context().await?)).await,
+            Route::Stats => {
+                let context = context().await?;
+                Box::pin(native::stats(&context)).await
+            }
+            Route::Metrics => {
+                let context = context().await?;
+                Box::pin(admin::metrics(context, &self.counts, self.started)).await
+            }
+            Route::Connection(id) => Box::pin(admin::connection(context().await?, id)).await,
             Route::Live => Ok(admin::live(state).await),
             Route::Ready => Ok(admin::ready(state).await),
             Route::OpenApi => Ok(admin::openapi()),

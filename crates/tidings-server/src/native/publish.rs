@@ -23,8 +23,14 @@ pub(super) async fn publish(
     context.finish_query(&known.concat())?;
 
     let state = context.state;
-    terms.check_begins(state, &topic).await?;
-    let will = terms.leave_will(&request, &topic).await?;
+    // What few requests need has a future of its own, as in the routes.
+    if terms.begins {
+        Box::pin(terms.check_begins(state, &topic)).await?;
+    }
+    let will = match terms.has_will() {
+        true => Box::pin(terms.leave_will(&request, &topic)).await?,
+        false => None,
+    };
 
     let bytes = request.read_body(body, state.config().event_bytes_max).await?;
     let mut draft = fields.draft(state.engine().epoch(), topic, &bytes)?;
@@ -40,7 +46,7 @@ pub(super) async fn publish(
         true => {
             let run = Run { topic: None, begins: true };
             let first = request.engine().publish_stream(run);
-            state.publish_whole(&first, drafts).await
+            Box::pin(state.publish_whole(&first, drafts)).await
         }
     };
     let appended = appended.map_err(|error| store_problem::not_published(&error));

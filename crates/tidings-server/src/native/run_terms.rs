@@ -65,6 +65,11 @@ impl<'a> RunTerms<'a> {
         Ok(terms)
     }
 
+    /// Whether there is a last will.
+    pub(super) fn has_will(&self) -> bool {
+        self.will.is_some()
+    }
+
     /// For a request that names no topic in its path.
     ///
     /// # Errors
