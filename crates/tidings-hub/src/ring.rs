@@ -63,8 +63,9 @@ impl Ring {
         if excess == 0 {
             return self.base;
         }
+        // The first frame whose end lies at or beyond the excess: with it, enough is forgotten.
         let last_forgotten = self.frames.partition_point(|frame| frame.end < self.base + excess);
-        // Never forget the newest frame.
+        // But `trim` keeps the newest frame, even one that is larger than the whole ring.
         match last_forgotten.min(self.frames.len().saturating_sub(2)) {
             n if n + 1 < self.frames.len() => self.frames[n].end,
             _ => self.base,
@@ -76,6 +77,7 @@ impl Ring {
         while self.len() > bytes_max && self.frames.len() > 1 {
             let oldest = self.frames.pop_front().expect("there are at least two");
             self.forgotten += (oldest.end - self.base) as usize;
+            // The floor follows: a subscriber that has this record in full can still join.
             self.base = oldest.end;
             self.floor = oldest.mark;
         }
@@ -97,6 +99,7 @@ impl Ring {
     /// overtaken.
     pub(crate) fn break_off(&mut self, upto: Mark) {
         self.pass(upto);
+        // An offset that nobody has: even a member with all bytes so far is now before the base.
         self.base += 1;
     }
 
@@ -138,6 +141,7 @@ impl Ring {
         if position < self.floor.position {
             return None;
         }
+        // `position` may lie between two frames: the group does not want every record.
         let delivered = self.frames.partition_point(|frame| frame.mark.position <= position);
         Some(match delivered {
             0 => self.base,
@@ -147,6 +151,8 @@ impl Ring {
 
     /// Number of frames that a member at `offset` does not have in full.
     pub(crate) fn frames_after(&self, offset: u64) -> u64 {
+        // The usual case, without a search.
+        // The usual case, without a search.
         if offset == self.head() {
             return 0;
         }
@@ -159,6 +165,7 @@ impl Ring {
         debug_assert!((self.base..=self.head()).contains(&offset), "not overtaken");
         let delivered = self.frames.partition_point(|frame| frame.end <= offset);
         match delivered {
+            // Within the oldest frame: every record up to the floor is delivered.
             0 => Cursor { mark: self.floor, skip: (offset - self.base) as usize },
             n => {
                 let FrameEnd { mark, end } = self.frames[n - 1];

@@ -83,8 +83,16 @@ pub(crate) fn recover(
         Some(name) => (name, false),
         None => (folder.make_log()?, true),
     };
+    // Everything is read and checked before the first file is changed, so a log that cannot be
+    // opened stays as it is.
+    // Everything is read and checked before the first file is changed, so a log that cannot be
+    // opened stays as it is.
     let is_same_run = folder.is_same_run();
     let read = folder.read_segments(&name, is_same_run)?;
+    // The new name comes before the lost positions can be used again: a crash in between only
+    // renames the log once more.
+    // The new name comes before the lost positions can be used again: a crash in between only
+    // renames the log once more.
     if !is_new && read.may_have_lost_events(is_same_run) {
         name = name.renewed(read.head());
         name.write(&*disk).map_err(folder.fail("write", FORMAT_FILE))?;
@@ -105,6 +113,10 @@ pub(crate) fn recover(
     }
     // A killed process may have left files whose names are not yet on the disk.
     disk.sync().map_err(folder.fail("sync the folder of", FORMAT_FILE))?;
+    // Retention moves `kept_from` before it removes segments, so some may be left of a process that
+    // ended between the two.
+    // Retention moves `kept_from` before it removes segments, so some may be left of a process that
+    // ended between the two.
     let dropped = Found::look(&*disk, &config)?.firsts();
     let dropped = dropped.into_iter().take_while(|first| *first < name.kept_from).collect();
     Ok((Shared::new(disk, config, name, sealed, active), end, dropped))
@@ -193,6 +205,7 @@ impl<'a> Found<'a> {
         let made = LogName::new();
         let first = Position::new(1);
         let name = log_name(first);
+        // An interrupted creation may have left an empty segment with another epoch in its header.
         if self.names.contains(&name) {
             self.disk.remove(&name).map_err(self.fail("remove", &name))?;
         }
@@ -256,8 +269,11 @@ impl<'a> Found<'a> {
         let found = Self::look(self.disk, self.config)?;
         let mut firsts = found.firsts();
         firsts.retain(|first| *first >= name.kept_from);
+        // The newest first: its head says where the segment before it must end.
+        // The newest first: its head says where the segment before it must end.
         let newest = found.newest(&mut firsts, name)?;
         let Newest { log, scan, .. } = &newest;
+        // No power cut can explain a later block here, so the broken one is damage.
         if let Some(later) = scan.later.filter(|later| is_same_run || later.is_synced) {
             return Err(scan::broken_before(log, scan.stopped, later.offset));
         }
@@ -286,6 +302,8 @@ impl<'a> Found<'a> {
         // A header is rewritten only where necessary: for a moment there is only half of one.
         for log in sealed.iter().map(|segment| &segment.log).chain([&newest]) {
             let epoch = if name.will_forget(log.epoch) { name.epoch } else { log.epoch };
+            // The configured durability takes effect with a segment that has no events yet.
+            // The configured durability takes effect with a segment that has no events yet.
             let is_empty = log.first == scanned.next;
             let durability = if is_empty { self.config.durability } else { log.durability };
             let renamed = log.rename(epoch, durability);
@@ -293,6 +311,8 @@ impl<'a> Found<'a> {
         }
         let firsts: Vec<_> = sealed.make_contiguous().iter().map(|one| one.first()).collect();
         Self::look(self.disk, self.config)?.tidy(&firsts);
+        // Times never go back, even if the newest segment has no event.
+        // Times never go back, even if the newest segment has no event.
         let before = sealed.back().map(|segment| segment.last_time).unwrap_or_default();
         let end = End {
             log: Arc::clone(&newest),
@@ -334,6 +354,8 @@ impl<'a> Found<'a> {
             // The process ended between creating this segment and sealing the one before; or
             // sealing failed, and the one before was written on.
             let newest = self.newest(firsts, name_of_log)?;
+            // A segment is named after the first position that is not in the one before, which with
+            // fsync was on the disk by then.
             if newest.scan.next < first && newest.log.durability == Durability::Fsync {
                 let (path, next) = (newest.log.path.clone(), newest.scan.next);
                 let what = format!("it ends before record {next}, but {name} is there");
@@ -345,6 +367,8 @@ impl<'a> Found<'a> {
             let what = "its beginning is missing".to_owned();
             return Err(OpenError::Damaged { path: self.disk.path(&name), what });
         };
+        // Sealing is the last step of changing to the next segment, so that one existed.
+        // Sealing is the last step of changing to the next segment, so that one existed.
         if scan.is_sealed {
             let what = format!("the segment after it, {}, is missing", log_name(scan.next));
             return Err(OpenError::Damaged { path: log.path, what });
@@ -373,6 +397,10 @@ impl<'a> Found<'a> {
         };
         let log = Arc::new(log);
         let bytes = log.file.len().map_err(self.fail("read", &name))?;
+        // With an index the segment need not be read: its length and its number of records must
+        // agree, and every block is checked when it is read.
+        // With an index the segment need not be read: its length and its number of records must
+        // agree, and every block is checked when it is read.
         if let Some(index) = self.index_of(&log) {
             let footer = *index.footer();
             if footer.log_bytes != bytes {
@@ -392,6 +420,8 @@ impl<'a> Found<'a> {
                 index: Index::File(Arc::new(index)),
             });
         }
+        // Without one, read all of it and build the index again.
+        // Without one, read all of it and build the index again.
         let mut scanned = scan(&log)?;
         if scanned.is_sealed && !scanned.is_torn {
             // The process may have ended before the file was cut after the mark.
@@ -412,6 +442,8 @@ impl<'a> Found<'a> {
             index: Index::Memory(Arc::default()),
             log,
         };
+        // From here on it is read from its file, so that memory does not grow with the log.
+        // Opened again from the file, which is mapped, so that memory does not grow with the log.
         let written = write_index(self.disk, &index, &scanned.index, sealed.indexed());
         sealed.index = match written.map(|()| self.index_of(&sealed.log)) {
             Ok(Some(index)) => Index::File(Arc::new(index)),

@@ -98,12 +98,15 @@ impl<S> Shard<S> {
         loop {
             let id = self.behind.next(self.reading)?;
             let upto = self.head.position;
+            // The queue may name a subscriber that has left, has joined, or waits for its sink.
             let Some((subscriber, group)) = self.group_of(id) else { continue };
             if subscriber.phase != Phase::Behind || subscriber.blocked {
                 continue;
             }
             subscriber.phase = Phase::Reading;
+            // From here on the ring keeps its frames for the moment at which the page is done.
             group.chasing += 1;
+            // Pages grow eightfold: the first is soon there, and a long way takes few reads.
             let is_first = subscriber.pages == 0;
             let records_max =
                 CATCH_UP_FIRST_PAGE_RECORDS << (3 * u32::from(subscriber.pages)).min(16);
@@ -136,7 +139,8 @@ impl<S> Shard<S> {
         self.reading -= 1;
         let Some((subscriber, group)) = self.group_of(id) else { return };
         if subscriber.blocked {
-            // The page is read again once its sink takes bytes.
+            // Nothing may be queued for a full sink: the page is dropped, and read again once the
+            // sink takes bytes.
             self.rejoin(id);
             return;
         }
@@ -150,12 +154,14 @@ impl<S> Shard<S> {
                 // ended.
                 self.enqueue(id);
             }
-            // It has a part of one of the two forms of an end, and which one is not known here.
+            // The end of a topic has two forms. The subscriber has a part of one, and which one is
+            // not known here, so the rest cannot be sent.
             Ok(page) if mid_event && page.begins_with_end => {
                 self.close(id, CloseReason::Overtaken);
             }
             Ok(page) => {
                 group.note_history(&page);
+                // The bytes that the subscriber has of the first record are not sent again.
                 let skip = std::mem::take(&mut subscriber.skip) as usize;
                 let outbox = subscriber.outbox.get_or_insert_default();
                 outbox.page = Some(page);
@@ -182,6 +188,7 @@ impl<S> Shard<S> {
         }
         let after = subscriber.position;
         let requested = after.event_id(epoch);
+        // Retention may report a place that the subscriber has passed: it never moves back.
         subscriber.position = first.previous().max(subscriber.position);
         if group.key.form.control_style == ControlStyle::Native {
             let mut control = Vec::new();
@@ -209,15 +216,18 @@ impl<S> Shard<S> {
         if subscriber.blocked {
             return; // once its sink takes bytes again
         }
+        // It starts after records that this shard has not been handed yet: wait for them, or they
+        // would be delivered as new.
         if subscriber.position > head {
             self.ahead.push(id);
             return;
         }
+        // Below the floor the ring has forgotten something that it needs.
         let Some(offset) = group.ring.offset_after(subscriber.position) else {
             self.queue_for_page(id);
             return;
         };
-        // A frame that it has in part is the ring's next one.
+        // If it has a part of a record, that record is the ring's next frame: skip the same bytes.
         subscriber.offset = offset + u64::from(std::mem::take(&mut subscriber.skip));
         subscriber.phase = Phase::Live;
         subscriber.pages = 0;
@@ -250,6 +260,8 @@ impl<S> Shard<S> {
         match subscriber.phase {
             Phase::Live => {
                 group.blocked -= 1;
+                // The ring trims regardless of blocked members, so it may have forgotten the
+                // offset. `block` noted the place in the log that the offset stands for.
                 let overtaken = subscriber.offset < group.ring.base();
                 let group_id = subscriber.group;
                 if overtaken {
@@ -262,6 +274,7 @@ impl<S> Shard<S> {
                 self.settle(group_id);
             }
             Phase::Behind => self.catch_up(id),
+            // A page on its way finds the sink ready when it comes.
             Phase::Reading | Phase::Page => {}
         }
         self.enqueue(id);
@@ -275,6 +288,8 @@ impl<S> Shard<S> {
         }
         match subscriber.phase {
             Phase::Live => {
+                // The ring holds the offset now and may forget it later, so note its place in the
+                // log while it is known.
                 let cursor = group.ring.locate(subscriber.offset);
                 subscriber.position = cursor.mark.position;
                 subscriber.skip = cursor.skip as u32;
@@ -285,6 +300,8 @@ impl<S> Shard<S> {
                 let outbox = subscriber.outbox.as_deref_mut();
                 let rest = outbox.and_then(|outbox| Some((outbox.page.take()?, outbox.page_sent)));
                 if let Some((page, sent)) = rest {
+                    // The page is dropped: keep the last record that was sent in full, and how many
+                    // bytes of the next one were.
                     let whole = page.ends.partition_point(|(_, end)| *end <= sent);
                     let start = match whole {
                         0 => 0,
@@ -328,7 +345,10 @@ impl<S> Shard<S> {
     fn leave_live(&mut self, id: SubscriberId) {
         let Some((subscriber, group)) = self.group_of(id) else { return };
         let slot = subscriber.slot;
+        // What it has not received yet was counted as delivered when it came; it is counted again
+        // when it is sent from history or after rejoining.
         let missing = group.ring.frames_after(subscriber.offset);
+        // `swap_remove` moved another member into the free slot.
         if let Some(moved) = group.remove_live(slot) {
             self.subscribers[moved as usize].slot = slot;
         }

@@ -59,8 +59,10 @@ pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
     let mut walk = Walk::new(log.first);
     loop {
         match scanner.next().map_err(fail)? {
+            // The end of the file, zeros, or a block that is not valid.
             Step::Stop => break,
             Step::Block { offset, header, body } => {
+                // Its checksum is right, so no torn write explains what is wrong from here on.
                 if !walk.follows(&header) {
                     return Err(OpenError::Damaged {
                         path: log.path.clone(),
@@ -79,6 +81,10 @@ pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
             }
         }
     }
+    // Preallocated room is zeros. Any other byte after the last append is one that was not
+    // completed, or one that was and has been damaged: a later block tells them apart.
+    // Preallocated room is zeros. Any other byte after the last append is one that was not completed,
+    // or one that was and has been damaged: a later block tells them apart.
     let stopped = scanner.offset();
     let file_bytes = log.file.len().map_err(fail)?;
     let rest_is_zero = is_zero(&mut scanner, walk.end, file_bytes).map_err(fail)?;
@@ -86,9 +92,13 @@ pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
     if !rest_is_zero {
         let any = find_later(log, &walk, stopped, file_bytes, |_| true).map_err(fail)?;
         if let Some(offset) = any {
+            // With fsync the later append was written only after the broken one was synced.
+            // With fsync the later append was written only after the broken one was synced.
             if log.durability == Durability::Fsync {
                 return Err(broken_before(log, stopped, offset));
             }
+            // Without, only a clean end was certainly preceded by a sync.
+            // Without, only a clean end was certainly preceded by a sync.
             let closed = |header: &Header| header.is(CLOSED);
             let closed = find_later(log, &walk, stopped, file_bytes, closed).map_err(fail)?;
             later = Some(Later { offset, is_synced: closed.is_some() });
@@ -130,11 +140,11 @@ pub(super) fn take_away_torn_end(log: &SegmentLog, scan: &mut Scan) -> io::Resul
                 from_byte = scan.end,
                 bytes = scan.file_bytes - scan.end,
                 next_position = %scan.next,
-                "the last append was not completed before the process or the machine stopped; it \
-                 was never answered, and is taken away"
+                "removing an append that was not completed before the process or the machine \
+                 stopped; it was never acknowledged"
             );
         }
-        // The part cut off reads as zeros when the file grows again, so it cannot be found a second
+        // When the file grows again, these bytes read as zeros, so they are not found a second
         // time.
         return cut(log, scan);
     }
@@ -209,6 +219,8 @@ impl Walk {
             let place = self.index.records() + (header.first.get() - self.next.get()) as u32;
             self.open.push((BlockEntry { place, offset: at, time: header.time }, drafts));
         }
+        // Events count only with the last block of their append: an append is whole or not there.
+        // Events count only with the last block of their append: an append is whole or not there.
         self.open_next = header.next();
         if header.is(LAST_OF_COMMIT) {
             if !self.open.is_empty() {
@@ -256,6 +268,10 @@ fn find_later(
     is_wanted: impl Fn(&Header) -> bool,
 ) -> io::Result<Option<u64>> {
     let mut scanner = log.scan(stopped, CHUNK_BYTES);
+    // Blocks begin at multiples of the alignment, so every such place is tried. A window
+    // begins with the first place whose header did not fit into the window before.
+    // Blocks begin at multiples of the alignment, so every such place is tried. The windows overlap
+    // by less than a header, so none is missed between two of them.
     let mut at = stopped + ALIGN as u64;
     let mut window = Vec::new();
     while at + block::HEADER_BYTES as u64 <= file_bytes {
@@ -278,6 +294,8 @@ fn find_later(
             if !is_later || !is_wanted(&header) {
                 continue;
             }
+            // The salt makes an accident unlikely; the checksum of the whole block rules it out.
+            // The salt makes an accident unlikely; the checksum of the whole block rules it out.
             let mut whole = log.scan(offset, header.stride());
             if matches!(whole.next()?, Step::Block { .. }) {
                 return Ok(Some(offset));
