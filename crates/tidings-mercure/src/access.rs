@@ -23,7 +23,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap};
 use tidings_hub::Grant;
 
-/// What a request is for, which decides the keys that apply.
+/// The purpose of a request, which decides the keys that apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Publishing.

@@ -1,14 +1,14 @@
-//! Headers of every answer: what browsers may do with it.
+//! CORS headers of every answer.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use tidings_http::cors;
 use tidings_http::state::State;
 
-/// Adds to any answer what lets pages of the allowed origins read it.
+/// Adds the headers that let pages of allowed origins read an answer.
 ///
-/// The origins are the hub's; credentials go with every one that is named, since in this protocol a
-/// cookie is a way to bring a token.
+/// The origins are the hub's. Credentials are allowed for every one that is named, because in this
+/// protocol a cookie can carry the token.
 pub(crate) fn apply(state: &State, parts: &Parts, headers: &mut HeaderMap) {
     for (name, value) in [
         ("x-frame-options", "DENY"),

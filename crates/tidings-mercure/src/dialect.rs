@@ -1,6 +1,6 @@
 //! Everything that differs between the two dialects, in one table.
 //!
-//! *0.x* is what hubs up to 0.24 and nearly every deployed client speak (draft 7 of the protocol);
+//! *0.x* is spoken by hubs up to 0.24 and nearly every deployed client (draft 7 of the protocol);
 //! *1.0* is draft 8. A hub tells them apart request by request: by the names of parameters, else by
 //! the shape of the token, else it is 0.x. Nothing is configured, and one hub serves both.
 
@@ -45,7 +45,7 @@ pub(crate) struct Dialect {
     pub(crate) subscription_event_type: Option<&'static str>,
     /// The type of the presence API's documents.
     pub(crate) subscription_media_type: &'static str,
-    /// What a space becomes in the path of a subscription.
+    /// The encoding of a space in the path of a subscription.
     pub(crate) escaped_space: &'static str,
     /// Whether a token needs an end, an issuer and an audience (RFC 9068), and `*` is no topic.
     pub(crate) is_one: bool,

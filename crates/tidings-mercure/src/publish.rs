@@ -1,4 +1,4 @@
-//! `POST` to the hub: a form becomes an event.
+//! `POST` to the hub: publishes a form as an event.
 
 use std::borrow::Cow;
 
@@ -43,7 +43,7 @@ pub(crate) async fn publish(
     }
     let allowance =
         state.quotas().publisher(parts, caller.token, caller.share()).map_err(|wait| {
-            let text = "this is more than may be published; publish less per second";
+            let text = "the limit for publishing is reached; publish less per second";
             ErrorAnswer::too_many(text, wait)
         })?;
     // The body keeps its room until the event is handed over.
@@ -60,15 +60,15 @@ pub(crate) async fn publish(
             ErrorAnswer::unavailable("the hub is shutting down; publish again in a moment")
         }
         PublishError::TooManyTopics { topics_max } => {
-            let text = format!("there are {topics_max} topics, and there is no room for another");
+            let text = format!("the maximum of {topics_max} topics is reached");
             ErrorAnswer::new(StatusCode::INSUFFICIENT_STORAGE, text)
         }
         PublishError::TopicShareFull { topics_max } => {
-            let text = format!("{topics_max} topics were begun with this key, and no more may be");
+            let text = format!("the maximum of {topics_max} topics begun with this key is reached");
             ErrorAnswer::new(StatusCode::INSUFFICIENT_STORAGE, text)
         }
         PublishError::Store(AppendError::Full { .. }) => {
-            let text = "the event is not stored: the hub has no room; publish again when it has";
+            let text = "the event is not stored: the hub has no room; publish again later";
             ErrorAnswer::new(StatusCode::INSUFFICIENT_STORAGE, text)
         }
         PublishError::Store(AppendError::Away { .. }) => {
@@ -78,15 +78,15 @@ pub(crate) async fn publish(
             let text = "it is not known whether the event is stored; publish it again with its id";
             ErrorAnswer::unavailable(text)
         }
-        // The store has told the log why.
+        // The store has logged the cause.
         _ => ErrorAnswer::unavailable("the event is not stored; the operator must look at the log"),
     })?;
     let id = appended.first().map_or(String::new(), |appended| appended.id.to_string());
     Ok(Answer::Response(answer::whole(StatusCode::OK, PLAIN, id)))
 }
 
-/// Keeps pages of foreign origins from publishing with what the browser of a visitor sends by
-/// itself.
+/// Keeps pages of foreign origins from publishing with the cookie of a visitor, or without a token
+/// where only the visitor's browser can reach the hub.
 fn check_origin(context: &Context<'_>, caller: &Caller) -> Result<(), ErrorAnswer> {
     let Context { mercure, state, parts, .. } = *context;
     let status = caller.dialect.foreign_origin;
@@ -115,7 +115,7 @@ fn check_origin(context: &Context<'_>, caller: &Caller) -> Result<(), ErrorAnswe
     Ok(())
 }
 
-/// The origin of the page that made a request: what `Origin` says, or the origin part of `Referer`.
+/// The origin of the page that sent a request: `Origin`, or the origin part of `Referer`.
 fn origin(parts: &Parts) -> Option<String> {
     if let Some(origin) = headers::first(&parts.headers, header::ORIGIN) {
         return Some(origin.into_owned());
@@ -124,7 +124,7 @@ fn origin(parts: &Parts) -> Option<String> {
     Some(referer.origin().ascii_serialization())
 }
 
-/// The body, and it as a form. One of another type has no fields.
+/// The body as a form, and its bytes, which hold their room. A body of another type has no fields.
 async fn form(
     state: &State,
     parts: &Parts,
@@ -132,7 +132,7 @@ async fn form(
     body: RequestBody,
 ) -> Result<(Form, WholeBody), ErrorAnswer> {
     let config = state.config();
-    // A byte can become three on its way through a form, and names take room too.
+    // Percent-encoding makes three bytes of one, and the names of fields take room too.
     let event_max = config.event_bytes_max.saturating_mul(3).saturating_add(64 << 10);
     let bytes_max = dialect.body_bytes_max.min(event_max);
     let bytes = WholeBody::read(state.body_room(), body, bytes_max).await;
@@ -148,7 +148,7 @@ async fn form(
     Ok((form, bytes))
 }
 
-/// What is published, checked in the order in which clients are used to hear of errors.
+/// The event that a form describes. Errors are reported in the order that clients expect.
 fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Draft, ErrorAnswer> {
     let dialect = caller.dialect;
     let topics = form.all("topic").count();
@@ -206,7 +206,7 @@ fn draft(state: &State, site: &Site, caller: &Caller, form: &Form) -> Result<Dra
     })
 }
 
-/// Refuses what the hub keeps for itself.
+/// Rejects topics in the hub's own namespace.
 fn check_names(dialect: &Dialect, site: &Site, names: &[Topic]) -> Result<(), ErrorAnswer> {
     for topic in names {
         let name = topic.as_str();
@@ -216,7 +216,7 @@ fn check_names(dialect: &Dialect, site: &Site, names: &[Topic]) -> Result<(), Er
             return Err(ErrorAnswer::new(dialect.reserved_namespace, text));
         }
         if dialect.is_one && name == "*" {
-            return Err(ErrorAnswer::bad_request("`*` is no topic"));
+            return Err(ErrorAnswer::bad_request("`*` is not a topic"));
         }
         check_seen(dialect, "topic", name)?;
     }
@@ -235,19 +235,19 @@ fn event_type(dialect: &Dialect, form: &Form) -> Result<Option<EventType>, Error
 fn event_id(state: &State, dialect: &Dialect, form: &Form) -> Result<Option<EventId>, ErrorAnswer> {
     let Some(text) = short(dialect, form, "id")? else { return Ok(None) };
     if dialect.is_one && (text.starts_with('#') || text == "earliest") {
-        let text = "an \"id\" is not `earliest` and has no `#` at its front";
+        let text = "an \"id\" cannot be `earliest` or begin with `#`";
         return Err(ErrorAnswer::bad_request(text));
     }
     if let Some(problem) = sendable_id::problem(&text) {
         return Err(ErrorAnswer::bad_request(format!("id: {problem}")));
     }
     if matches!(EventIdForm::of(&text, state.engine().epoch()), EventIdForm::Ours(_)) {
-        return Err(ErrorAnswer::bad_request("this \"id\" is one that the hub gives"));
+        return Err(ErrorAnswer::bad_request("this \"id\" has the form of the hub's own ids"));
     }
     EventId::new(&*text).map(Some).map_err(|error| ErrorAnswer::bad_request(format!("id: {error}")))
 }
 
-/// A field that every delivery carries; one that is empty is as good as absent.
+/// A field that every delivery carries. An empty one counts as absent.
 fn short<'a>(
     dialect: &Dialect,
     form: &'a Form,
@@ -263,8 +263,8 @@ fn short<'a>(
     Ok(Some(text))
 }
 
-/// A value as text. Where the dialect takes any bytes, those that are no UTF-8 become what every
-/// reader of an event stream would make of them (HTML §9.2.6).
+/// A value as text. In the dialect that accepts any bytes, invalid UTF-8 is replaced as every
+/// reader of an event stream would replace it (HTML §9.2.6).
 fn value<'a>(dialect: &Dialect, name: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, ErrorAnswer> {
     let text = String::from_utf8_lossy(bytes);
     if dialect.strict_text && matches!(text, Cow::Owned(_)) {
@@ -297,5 +297,5 @@ fn too_large(dialect: &Dialect, bytes_max: usize) -> ErrorAnswer {
     ErrorAnswer::new(dialect.body_too_large, text)
 }
 
-/// The one media type that is read.
+/// The only media type that is parsed.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";

@@ -29,11 +29,11 @@ use crate::selector::{MatchType, topic_selector};
 use crate::subscription::{Kind, Subscription};
 use crate::text;
 
-/// Where a stream begins, to a 1.0 client; a 0.x client reads it from [`LAST_EVENT_ID`].
+/// The start of a stream, for 1.0 clients; 0.x clients read it from [`LAST_EVENT_ID`].
 pub(crate) const MERCURE_LAST_EVENT_ID: HeaderName =
     HeaderName::from_static("mercure-last-event-id");
 
-/// Replay everything: an id to resume after, and the answer to one that is not known.
+/// Replay everything: an id to resume after, and the answer to an unknown one.
 pub(crate) const EARLIEST: &str = "earliest";
 
 pub(crate) async fn subscribe(
@@ -67,12 +67,12 @@ pub(crate) async fn subscribe(
     let request =
         StreamRequest { start, interest, token: caller.token, share: caller.share(), face };
     open_stream(state, parts, request).await.map_err(|error| {
-        tracing::error!(%error, "a subscription was not opened");
+        tracing::error!(%error, "cannot open a subscription");
         ErrorAnswer::unavailable("Service Unavailable")
     })
 }
 
-/// The protocol's way to speak on a stream.
+/// The form of Mercure's streams.
 struct MercureStream<'a> {
     context: &'a Context<'a>,
     caller: &'a access::Caller,
@@ -104,7 +104,7 @@ impl StreamFace for MercureStream<'_> {
         Ok(SubscribeOptions {
             control_style: ControlStyle::Comments,
             event_form: EventForm::AsPublished,
-            // So that there are bytes at once.
+            // The client gets its first bytes at once.
             preface: b":\n".to_vec(),
             expires: caller.access.expires,
             audience: has_presence.then_some(dialect.audience),
@@ -112,7 +112,7 @@ impl StreamFace for MercureStream<'_> {
         })
     }
 
-    /// As nothing is sent, the place the client asked to continue from stays its place.
+    /// Nothing is sent, so the client keeps the id that it asked to resume after.
     fn reject(&self, _: Rejection, retry_ms: u64, headers: &mut HeaderMap) -> Vec<u8> {
         if let Resume::After(id) = self.resume
             && let Ok(place) = HeaderValue::from_bytes(id.as_bytes())
@@ -126,8 +126,7 @@ impl StreamFace for MercureStream<'_> {
     }
 }
 
-/// The parameters of the query and, of a `QUERY` request (RFC 10008), those of the body behind
-/// them.
+/// The parameters of the query, followed by those of the body in a `QUERY` request (RFC 10008).
 async fn parameters(state: &State, parts: &Parts, body: RequestBody) -> Result<Form, ErrorAnswer> {
     let mut form = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
     if parts.method.as_str() != QUERY {
@@ -153,14 +152,14 @@ async fn parameters(state: &State, parts: &Parts, body: RequestBody) -> Result<F
     Ok(form)
 }
 
-/// Something that a subscriber asked for.
+/// A selector or matcher of a subscriber.
 struct Wanted {
     words: Box<str>,
     kind: Kind,
     matcher: Matcher,
 }
 
-/// What is wanted, as others may see it: the same words once.
+/// The subscriptions that presence shows: repeated words count once.
 fn subscriptions(wanted: &[Wanted]) -> Vec<Subscription> {
     let mut seen = HashSet::with_capacity(wanted.len());
     let subscription = |wanted: &Wanted| Subscription {
@@ -198,9 +197,7 @@ fn matchers(context: &Context<'_>, form: &Form) -> Result<Vec<Wanted>, ErrorAnsw
             }
             name if dialect::is_match_name(name) => {
                 let name = String::from_utf8_lossy(name);
-                return Err(ErrorAnswer::bad_request(format!(
-                    "{name:?} is no parameter that is known"
-                )));
+                return Err(ErrorAnswer::bad_request(format!("{name:?} is not a known parameter")));
             }
             _ => continue,
         };
@@ -232,14 +229,14 @@ fn check_count(dialect: &Dialect, count: usize) -> Result<(), ErrorAnswer> {
     Ok(())
 }
 
-/// Where a subscriber asks to go on.
+/// The place at which a subscriber asks to resume.
 #[derive(Debug, PartialEq, Eq)]
 enum Resume {
-    /// It does not ask.
+    /// It does not ask to resume.
     No,
-    /// It asks for nothing, and wants to know where it begins.
+    /// It sends an empty id, and expects the id of the place where it begins.
     Nowhere,
-    /// After this id.
+    /// After the event with this id.
     After(String),
 }
 
@@ -257,7 +254,7 @@ impl Resume {
         }
     }
 
-    /// What that means here.
+    /// The place in the log and among the notices.
     fn place(&self, context: &Context<'_>) -> Place {
         let id = match self {
             Self::No | Self::Nowhere => return Place::Here,
@@ -266,7 +263,7 @@ impl Resume {
         if id == EARLIEST {
             return Place::Earliest;
         }
-        // An id of a subscription event has a place in the log before it.
+        // The id of a subscription event begins with a place in the log.
         match Notice::divide(id) {
             Some((place, tag)) if context.state.engine().is_own(place) => Place::After {
                 id: place.to_owned(),
@@ -276,8 +273,8 @@ impl Resume {
         }
     }
 
-    /// The id of the event before the first one that will be sent. If it is not the one asked for,
-    /// the client knows that it may have lost some.
+    /// The id of the event before the first one that will be sent. If it differs from the requested
+    /// id, the client knows that it may have lost events.
     fn answer(&self, place: &Place, pending: &PendingSubscription) -> Option<HeaderValue> {
         let earliest = HeaderValue::from_static(EARLIEST);
         let here = || match pending.position {
@@ -299,15 +296,16 @@ impl Resume {
     }
 }
 
-/// Where a stream begins, by the log and by the notices.
+/// The start of a stream, in the log and among the notices.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
-    /// With what comes.
+    /// With the next event.
     Here,
     Earliest,
     After {
         id: String,
-        /// The id was that of a subscription event: its number, if all after it are kept.
+        /// Whether the id was that of a subscription event, and its number if all later ones are
+        /// still kept.
         notice: Option<Option<u64>>,
     },
 }
@@ -317,12 +315,12 @@ impl Place {
         match self {
             Self::Here => Start::Live,
             Self::Earliest => Start::Earliest,
-            // Several updates can have one id.
+            // Several events can have one id.
             Self::After { id, .. } => Start::AfterOldest(id.clone()),
         }
     }
 
-    /// The subscription events that are missed.
+    /// The place after which the subscriber has missed subscription events.
     fn missed(&self, pending: &PendingSubscription) -> Option<Since> {
         match self {
             Self::Here => None,
@@ -339,7 +337,7 @@ fn headers() -> HeaderMap {
         ("content-type", stream::EVENT_STREAM),
         ("cache-control", "private, no-cache, no-store, must-revalidate, max-age=0"),
         ("pragma", "no-cache"),
-        // The name it has always had here.
+        // Not `expires`: the protocol's hubs have always sent this name.
         ("expire", "0"),
         ("x-accel-buffering", "no"),
     ] {

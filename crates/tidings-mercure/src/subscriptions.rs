@@ -19,7 +19,7 @@ use crate::presence::Session;
 use crate::selector::MatchType;
 use crate::subscription::{Kind, SubscriberName, Subscription, collection};
 
-/// What a path asks for.
+/// The subscriptions that a path names.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
     /// The words of the subscription, and in 1.0 how they are read.
@@ -90,8 +90,8 @@ fn spoken(below: &[&str]) -> Option<&'static Dialect> {
     }
 }
 
-/// Checks that the token grants what is requested. That anyone may receive public events does not
-/// include the list.
+/// Checks that the token grants the request. The right to receive public events does not include
+/// the list.
 fn check_granted(state: &State, parts: &Parts, caller: &Caller) -> Result<(), ErrorAnswer> {
     if caller.is_anonymous() && !state.auth().is_open() {
         let text = "a token is required: send `Authorization: Bearer <token>`";

@@ -33,7 +33,7 @@ enum Part {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Expression {
-    /// What the expansion begins with, if there is any.
+    /// The first character of an expansion that is not empty.
     first: Option<u8>,
     /// The separator between values, which no value contains; `None` if values can contain it,
     /// because then one value is as good as many.
@@ -259,7 +259,7 @@ fn is_name(name: &str) -> bool {
     })
 }
 
-/// What literal text cannot hold; a `{` cannot come here.
+/// The characters that literal text cannot contain, without `{`, which begins an expression.
 const NOT_LITERAL: &[char] = &[' ', '"', '<', '>', '\\', '^', '`', '|', '}'];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a hub would decide about a token, for diagnosis.
+//! The decision of a hub about a token, for diagnosis.
 
 use std::time::Duration;
 
