@@ -1,5 +1,5 @@
-//! The words of the command line, as they are typed. Doc comments are the help; what the words of
-//! `serve` mean is in [`settings`](crate::settings).
+//! The command line as it is typed. Doc comments are the help; the meaning of the arguments of
+//! `serve` is in [`settings`](crate::settings).
 
 mod client;
 mod doctor;
@@ -47,7 +47,7 @@ pub(crate) struct Cli {
     pub(crate) verbose: bool,
 }
 
-/// What can be done.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a hub
@@ -57,7 +57,7 @@ pub(crate) enum Command {
     #[command(long_about = DEMO_ABOUT, after_long_help = DEMO_EXAMPLES)]
     #[command(mut_args(hub::of_a_demo))]
     Demo(HubArgs),
-    /// Publish an event, or each line of standard input as one
+    /// Publish one event, or each line of standard input as an event
     #[command(long_about = client::PUBLISH_ABOUT, after_long_help = client::PUBLISH_EXAMPLES)]
     Publish(PublishArgs),
     /// Print events as they arrive
@@ -66,7 +66,7 @@ pub(crate) enum Command {
     /// Publish the events of another event stream to a topic
     #[command(long_about = relay::RELAY_ABOUT, after_long_help = relay::RELAY_EXAMPLES)]
     Relay(RelayArgs),
-    /// Diagnose an event stream, from where its subscribers are
+    /// Diagnose an event stream from the subscriber's side
     #[command(long_about = doctor::DOCTOR_ABOUT, after_long_help = doctor::DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
     /// List the topics that have events
@@ -90,12 +90,12 @@ pub(crate) enum Command {
     /// Restore a log from a backup
     #[command(long_about = RESTORE_ABOUT, after_long_help = RESTORE_EXAMPLES)]
     Restore(RestoreArgs),
-    /// Measure a hub, this one or another: deliveries, latency, losses, CPU, memory
+    /// Measure any hub: deliveries, latency, losses, CPU, memory
     Bench(BenchArgs),
     /// Mint a token for publishing and subscribing
     #[command(after_long_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
-    /// Check whether a hub, any hub, speaks the Mercure protocol
+    /// Check whether any hub speaks the Mercure protocol
     #[command(after_long_help = CONFORMANCE_EXAMPLES)]
     Conformance(ConformanceArgs),
     /// Check a configuration file, and show what it means
@@ -115,12 +115,12 @@ pub(crate) enum Command {
 const SERVE_ABOUT: &str = "\
 Run a hub
 
-Everything stands in one commented file, which `tidings check --defaults` prints. A value comes \
-from there, from --config FILE, from the environment (--retention-age is TIDINGS_RETENTION_AGE) or \
-from the command line; the later wins.
+`tidings check --defaults` prints every setting with its default, as a commented file. Values come \
+from there, from --config FILE, from the environment (--retention-age is TIDINGS_RETENTION_AGE) \
+and from the command line; later sources override earlier ones.
 
-On an address that others than this machine can reach, the hub starts only with keys: \
---jwt-secret-file, TIDINGS_JWT_SECRET, or [[keys]] in the configuration; or with --open.";
+On an address that other machines can reach, the hub starts only with keys (--jwt-secret-file, \
+TIDINGS_JWT_SECRET, or [[keys]] in the configuration) or with --open.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -135,17 +135,17 @@ Examples:
 const DEMO_ABOUT: &str = "\
 Run a hub that publishes a counter and a clock, to try things with
 
-On the topic `counter`, `Message N` every two seconds; on `clock`, the date every second. Whenever \
-somebody connects, `counter` says `Connected to server`, and `clock` has an event of the type \
-`connecttime`. At /demo/ there are pages for more: news, prices, scores, chat, a job, this machine.
+The topic `counter` gets `Message N` every two seconds, and `clock` the date every second. For \
+each new subscriber, `counter` also gets `Connected to server`, and `clock` an event of the type \
+`connecttime`. Pages at /demo/ show more: news, prices, scores, chat, a job, this machine.
 
-It is `tidings serve` with two other defaults: history is kept in memory, and is gone when the \
+It is `tidings serve` with two other defaults: history is kept in memory, and is lost when the \
 demo stops, unless --data, --store or --durability say otherwise; and web pages of any origin may \
-use it. All options of `serve` are there.";
+use the hub. All options of `serve` work.";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
-  tidings demo        and look at http://localhost:3000/demo/
+  tidings demo        then open http://localhost:3000/demo/
   curl -N http://localhost:3000/events/counter
   curl -N http://localhost:3000/events/clock?last=5
 
@@ -156,9 +156,9 @@ Examples:
 const BACKUP_ABOUT: &str = "\
 Copy the log of a hub, which may be in use
 
-The copy holds every event that was acknowledged before it was begun. It is made under another \
-name, `COPY.partial`, so that what is called COPY is whole. `tidings restore` makes it a log \
-again.";
+The copy holds every event that was acknowledged before the backup began. It is called \
+`COPY.partial` until it is complete, so COPY itself is never partial. `tidings restore` turns it \
+into a log again.";
 
 const BACKUP_EXAMPLES: &str = "\
 Examples:
@@ -166,11 +166,11 @@ Examples:
   tidings restore --data /var/lib/tidings /backup/tidings-2026-11-21";
 
 const RESTORE_ABOUT: &str = "\
-Make a log of a copy
+Restore a log from a backup
 
-Every byte of the copy is checked, and what is damaged is named. The log gets a new name, so that \
-subscribers go on where they were if the copy has it, and are told that events are lost if it has \
-not. The folder must be empty, or not there; its files will belong to whoever owns it.";
+Every byte of the copy is checked, and errors name the damaged file. The restored log gets a new \
+name: a subscriber whose last event is in the copy resumes after it, and any other gets a reset \
+that says events are lost. The folder must be empty or absent; its owner will own the files.";
 
 const RESTORE_EXAMPLES: &str = "\
 Examples:
@@ -181,7 +181,7 @@ Examples:
   systemctl start tidings.socket tidings.service";
 
 const TOKEN_EXAMPLES: &str = "\
-Nothing but the token goes to standard output.
+Only the token goes to standard output.
 
 Examples:
   tidings token --secret-file jwt-secret --publish 'sensors/**' --expires 30d
@@ -189,14 +189,14 @@ Examples:
   export TIDINGS_TOKEN=$(tidings token --config hub.toml --publish '**' --subscribe '**')
   tidings token --config hub.toml --inspect \"$TIDINGS_TOKEN\"
 
-  For a Mercure 1.0 client; a topic is itself, `*` is every one, `urlpattern:` begins a pattern:
+  For a Mercure 1.0 client: `*` is every topic, `urlpattern:` begins a pattern:
   tidings token --config hub.toml --mercure-version 1.0 --issuer https://login.example \\
     --audience https://hub.example/.well-known/mercure --subscribe 'urlpattern:/books/:id'";
 
 const CONFORMANCE_EXAMPLES: &str = "\
-Each check is one sentence that clients may rely on, with the section of the specification it \
-comes from. It passes, fails, or is skipped; one that fails makes the exit code 1. The hub gets \
-some events on topics below https://conformance.example/.
+Each check is one sentence that clients may rely on, with its section of the specification. A \
+check passes, fails, or is skipped; if any fails, the exit code is 1. The checks publish some \
+events on topics below https://conformance.example/.
 
 Examples:
   tidings conformance --url http://127.0.0.1:3000 --secret-file jwt-secret
@@ -207,7 +207,7 @@ Examples:
 const CHECK_EXAMPLES: &str = "\
 Examples:
   tidings check hub.toml
-  tidings check                      what `tidings serve` would do here, without a file
+  tidings check                      show what `tidings serve` would do without a file
   tidings check --defaults > hub.toml";
 
 const COMPLETIONS_EXAMPLES: &str = "\
@@ -224,7 +224,7 @@ const HELP_EXAMPLES: &str = "\
 Examples:
   tidings help serve
   tidings help environment           every variable the program reads
-  tidings help commands              their names, one a line";
+  tidings help commands              the names of the commands, one per line";
 
 /// The secret that signs tokens, as an argument of `tidings token` and `tidings conformance`;
 /// [`keys::given`](crate::keys::given) reads it.
@@ -256,25 +256,25 @@ pub(crate) struct TokenArgs {
     /// What it may do with the hub itself; may be repeated. The claim is then `tidings`
     #[arg(long, value_name = "WORD", value_parser = ["look", "kick"])]
     pub(crate) operate: Vec<String>,
-    /// How long the token is good for, such as 1h; without it, for ever
+    /// Lifetime of the token, such as 1h; without it, the token never expires
     #[arg(long, value_name = "DURATION")]
     pub(crate) expires: Option<String>,
-    /// The version of Mercure it is for; 0.x is also what /events understands
+    /// The version of Mercure that the token is for; /events accepts 0.x, too
     #[arg(long, value_name = "VERSION", default_value = "0.x", hide_short_help = true)]
     pub(crate) mercure_version: MercureVersion,
-    /// The issuer of a 1.0 token: one of the hub's `mercure-issuer`
+    /// The issuer of a 1.0 token, as in the hub's `mercure-issuer`
     #[arg(long, value_name = "ISSUER", hide_short_help = true)]
     pub(crate) issuer: Option<String>,
-    /// The hub that a 1.0 token is for: its URL
+    /// The URL of the hub that a 1.0 token is for
     #[arg(long, value_name = "URL", hide_short_help = true)]
     pub(crate) audience: Option<String>,
     /// The subject: the name of its user, for operators
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) subject: Option<String>,
-    /// The payload that presence shows with its subscriptions, as JSON
+    /// A payload that presence shows with the token's subscriptions, as JSON
     #[arg(long, value_name = "JSON", hide_short_help = true)]
     pub(crate) payload: Option<String>,
-    /// The algorithm; with RS…, ES… and EdDSA the secret is a private key in PEM
+    /// The algorithm; for RS…, ES… and EdDSA the secret is a private key in PEM
     #[arg(long, value_name = "NAME", default_value = "HS256", hide_short_help = true)]
     pub(crate) algorithm: String,
     /// Show what this token allows, or why it is invalid; `-` reads it from standard input
@@ -282,7 +282,7 @@ pub(crate) struct TokenArgs {
     pub(crate) inspect: Option<String>,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
-    /// The configuration of the hub, to take the secret from
+    /// The configuration of the hub, which has the secret
     #[arg(
         long,
         value_name = "FILE",
@@ -301,13 +301,13 @@ pub(crate) struct ConformanceArgs {
     pub(crate) url: String,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
-    /// The secret of subscribers' tokens, if it is another
+    /// The secret of subscribers' tokens, if it is a different one
     #[arg(long, value_name = "SECRET")]
     pub(crate) subscriber_secret: Option<String>,
-    /// An issuer whose 1.0 tokens this secret signs; without it most checks of 1.0 are skipped
+    /// An issuer whose 1.0 tokens the secret signs; without it, most checks of 1.0 are skipped
     #[arg(long, value_name = "ISSUER")]
     pub(crate) issuer: Option<String>,
-    /// The URL by which 1.0 tokens name the hub [the one it is reached at]
+    /// The URL by which 1.0 tokens name the hub [the value of --url]
     #[arg(long, value_name = "URL")]
     pub(crate) audience: Option<String>,
     #[command(flatten)]
@@ -334,7 +334,7 @@ pub(crate) enum MercureVersion {
 /// `tidings backup`.
 #[derive(Args, Debug)]
 pub(crate) struct BackupArgs {
-    /// The copy: a folder that is not there yet
+    /// The folder of the copy, which must not exist yet
     #[arg(value_name = "COPY")]
     pub(crate) to: PathBuf,
     /// The folder that holds the history
@@ -351,7 +351,7 @@ pub(crate) struct BackupArgs {
 /// `tidings restore`.
 #[derive(Args, Debug)]
 pub(crate) struct RestoreArgs {
-    /// The copy: what `tidings backup` made
+    /// The folder that `tidings backup` wrote
     #[arg(value_name = "COPY")]
     pub(crate) from: PathBuf,
     /// The folder that will hold the history
@@ -371,7 +371,7 @@ pub(crate) struct CheckArgs {
     /// The configuration file
     #[arg(value_name = "FILE", env = "TIDINGS_CONFIG", hide_env_values = true)]
     pub(crate) file: Option<PathBuf>,
-    /// Print the default configuration, a file to copy
+    /// Print the default configuration as a file to copy
     #[arg(long, conflicts_with = "file")]
     pub(crate) defaults: bool,
 }

@@ -46,7 +46,7 @@ const fn source(path: &'static str, body: &'static str) -> File {
 struct Hub {
     /// Its address, such as `http://127.0.0.1:8080`.
     url: String,
-    /// What it knows them by, should it have keys.
+    /// The key of the publishers, if the hub has keys.
     key: String,
     publisher: Publisher,
 }
@@ -78,7 +78,7 @@ impl Hub {
     }
 }
 
-/// What a publisher's `run` gives back: it only ends when something went wrong.
+/// The result of a publisher's `run`, which ends only when something went wrong.
 type Ended = Box<dyn Error + Send + Sync>;
 
 /// Starts all publishers; they stop when what is returned is dropped.

@@ -5,7 +5,7 @@ use std::process;
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCode {
-    /// It did what it was asked to.
+    /// It succeeded.
     Success,
     /// It failed while running.
     Failure,
@@ -75,7 +75,7 @@ impl From<ExitCode> for process::ExitCode {
     }
 }
 
-/// The same for people: stands at the end of `tidings --help` and in the reference.
+/// The table of codes at the end of `tidings --help` and in the reference.
 pub(crate) const TABLE: &str = "\
 Exit codes:
     0  it did what it was asked to
@@ -89,7 +89,7 @@ Exit codes:
     8  `doctor` has errors
     9  the history failed while the hub was serving; start it again
    10  a thread of the hub panicked while it was serving; start it again, and report it
-  130  a second signal cut the hub's leaving short";
+  130  a second signal interrupted the shutdown";
 
 #[cfg(test)]
 mod tests {

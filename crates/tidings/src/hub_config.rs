@@ -34,7 +34,7 @@ pub(crate) struct StoreConfig {
     pub(crate) disk: DiskConfig,
 }
 
-/// What the process has for requests and subscribers.
+/// The threads and limits of the process.
 #[derive(Clone, Debug)]
 pub(crate) struct RuntimeConfig {
     /// Threads that answer requests.
@@ -45,7 +45,7 @@ pub(crate) struct RuntimeConfig {
     pub(crate) connections_max: Option<usize>,
 }
 
-/// What is logged, and how.
+/// The level and form of the log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogConfig {
     pub(crate) filter: String,

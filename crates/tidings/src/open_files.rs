@@ -9,14 +9,14 @@ use crate::exit_code::ExitCode;
 use crate::hub_config::HubConfig;
 use crate::stores;
 
-/// What the open files of a hub are for. Together they are no more than the process may have, so
+/// The uses of a hub's open files. Together they are no more than the process may have, so
 /// that a client above one of the limits can still get an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OpenFiles {
     pub(crate) limit: usize,
     pub(crate) subscribers: usize,
     pub(crate) connections: usize,
-    /// What the hub needs besides: the history, addresses, threads, and some to spare.
+    /// The rest: the history, addresses, threads, and a reserve.
     other: usize,
     /// A subscriber is one of the connections, and has no file of its own.
     shared: bool,
@@ -108,7 +108,7 @@ impl fmt::Display for OpenFiles {
 /// is left, and subscribers the rest: a subscriber is one for a moment only.
 const CONNECTIONS_SHARE: usize = 4;
 
-/// What each thread has open to be woken by: an epoll and an event descriptor.
+/// Descriptors by which each thread is woken: an epoll and an event descriptor.
 const FILES_PER_THREAD: usize = 2;
 
 /// Files besides: the standard streams, the runtime, signals, a key set or a certificate that is

@@ -1,4 +1,4 @@
-//! What goes to standard output, what to standard error, and when it is coloured.
+//! Standard output, standard error, and when they are coloured.
 //!
 //! Standard output carries what was asked for, and nothing else: events, ids, tokens, pages.
 //! Standard error carries what is said about it.

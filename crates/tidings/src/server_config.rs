@@ -34,9 +34,9 @@ pub(crate) fn server_config(settings: &Settings) -> Result<Config, CliError> {
 
 fn wrong(error: ConfigError) -> CliError {
     let hint = match &error {
-        ConfigError::Unprotected { .. } => {
-            Some("with --open everybody may do everything; for keys see `tidings check --defaults`")
-        }
+        ConfigError::Unprotected { .. } => Some(
+            "--open lets anyone publish and subscribe; for keys see `tidings check --defaults`",
+        ),
         _ => None,
     };
     let error = CliError::new(ExitCode::Configuration, error.to_string());

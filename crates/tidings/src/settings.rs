@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     pub(crate) hub: HubConfig,
     pub(crate) keys: Vec<KeyTable>,
     pub(crate) jwt_keys: Vec<JwtKeyTable>,
-    /// What was set in a way that the next version will not understand, and how to set it.
+    /// Settings that the next version will not understand, each with the way to write it then.
     pub(crate) outdated: Vec<String>,
     /// Every setting as text, in the order of the default file, with its origin.
     pub(crate) effective: Vec<Effective>,
@@ -101,7 +101,7 @@ impl Settings {
     }
 }
 
-/// What the highest layer that says something of `key` says. The defaults are the first layer.
+/// The value of `key` in the highest layer that has one. The defaults are the first layer.
 fn given<'a>(stack: &'a [Layer], key: &str) -> Option<&'a Given> {
     stack.iter().rev().find_map(|layer| layer.values.get(key))
 }
@@ -127,7 +127,7 @@ fn settle_store(
         }
         return Ok(Some(format!("{durability_origin}: say store = \"memory\" instead")));
     }
-    // Whoever says where or how firmly a demo keeps its history wants it kept.
+    // An operator who says where or how durably a demo keeps its history wants it kept.
     let origins = [durability_origin, origin_of("data")];
     if store_origin == Origin::Demo && origins.iter().any(|origin| *origin != Origin::Default) {
         store.kind = StoreKind::Disk;

@@ -1,4 +1,4 @@
-//! What a supervisor gives a hub, and what the hub reports to it: systemd's socket activation
+//! Sockets from a supervisor, and reports to it: systemd's socket activation
 //! (`sd_listen_fds(3)`) and notices (`sd_notify(3)`). On other systems this does nothing.
 
 use std::net::TcpListener;

@@ -45,7 +45,7 @@ impl<'a> Upstream<'a> {
     ///
     /// # Errors
     ///
-    /// What is wrong with a header or `--after`.
+    /// A header or `--after` is invalid.
     pub(crate) fn new(
         url: String,
         args: &'a UpstreamArgs,
@@ -55,7 +55,7 @@ impl<'a> Upstream<'a> {
         let mut headers = given_headers(&args.header)?;
         let by_header = take_last_event_id(&mut headers)?;
         let after = args.after.as_ref().map(EventId::new).transpose().map_err(|error| {
-            CliError::new(ExitCode::Usage, "--after is no event id").because(error)
+            CliError::new(ExitCode::Usage, "--after is not an event id").because(error)
         })?;
         if by_header.is_some() && after.is_some() {
             let message = "there are both --after and a header Last-Event-ID";
@@ -68,9 +68,9 @@ impl<'a> Upstream<'a> {
     ///
     /// # Errors
     ///
-    /// What is wrong with the arguments.
+    /// An argument is invalid.
     pub(crate) fn open(&self, start: Option<EventId>) -> Result<EventSource, CliError> {
-        // What a hub, or a proxy before it, says while it restarts.
+        // Answers of a hub that restarts, or of a proxy before it.
         let mut backoff = Backoff::new().temporary_gateways();
         if let Some(retries) = self.args.retries {
             backoff = backoff.retries_max(retries);
@@ -92,7 +92,7 @@ impl<'a> Upstream<'a> {
         }
         if let Some(method) = &self.args.method {
             let method = Method::from_bytes(method.as_bytes()).map_err(|error| {
-                CliError::new(ExitCode::Usage, format!("{method:?} is no method")).because(error)
+                CliError::new(ExitCode::Usage, format!("{method:?} is not a method")).because(error)
             })?;
             builder = builder.method(method);
         }
@@ -107,7 +107,8 @@ impl<'a> Upstream<'a> {
             builder = builder.one_shot();
         }
         builder.open().map_err(|error| {
-            let message = format!("{:?} and the headers make no request", ShownUrl(&self.url));
+            let message =
+                format!("{:?} and the headers are not a valid request", ShownUrl(&self.url));
             CliError::new(ExitCode::Usage, message).because(error)
         })
     }
@@ -161,7 +162,7 @@ impl<'a> Upstream<'a> {
         };
         let place = ShownUrl(self.url.split('?').next().unwrap_or_default());
         let message = match error.refusal().and_then(problem_sentence) {
-            Some(detail) => format!("{place} refused: {detail}"),
+            Some(detail) => format!("{place} rejected the request: {detail}"),
             None if code == ExitCode::Unreached => format!("{place} cannot be reached"),
             None if code == ExitCode::Failure => format!("the stream of {place} broke off"),
             None => format!("there is no event stream at {place}"),
@@ -180,7 +181,7 @@ impl<'a> Upstream<'a> {
             }
             Some(StatusCode::NOT_FOUND) => cli.hint("is the address right?"),
             _ if code == ExitCode::Refused => {
-                cli.hint("`tidings doctor URL` says more about an event stream")
+                cli.hint("`tidings doctor URL` diagnoses an event stream")
             }
             _ => cli,
         })
@@ -194,7 +195,7 @@ pub(crate) fn is_url(text: &str) -> bool {
     begins("http://") || begins("https://")
 }
 
-/// What `--data` says: a text, or what is in a file.
+/// The body for `--data`: its text, or the content of a file.
 pub(crate) fn read_body(data: &str) -> Result<Vec<u8>, CliError> {
     match data.strip_prefix('@') {
         None => Ok(data.as_bytes().to_vec()),
@@ -223,7 +224,7 @@ impl ConnectionReport {
         }
     }
 
-    /// Tells of an item that is no event.
+    /// Reports an item that is not an event.
     pub(crate) fn tell(&mut self, item: &Item) {
         match item {
             Item::Open(_) => {
@@ -302,7 +303,7 @@ impl RetryPolicy for TrustedFirst {
     }
 }
 
-/// What problem details (RFC 9457) say in words.
+/// The sentence of problem details (RFC 9457).
 fn problem_sentence(refusal: &Refusal) -> Option<String> {
     let problem: serde_json::Value = serde_json::from_slice(&refusal.body).ok()?;
     let part = |name| problem.get(name).and_then(serde_json::Value::as_str);

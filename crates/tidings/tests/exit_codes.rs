@@ -17,7 +17,7 @@ fn an_address_that_others_can_reach_needs_keys_or_the_word_open() {
     let (stdout, stderr, code) = said(&mut serve);
     assert_eq!((stdout.as_str(), code), ("", 3));
     assert!(stderr.contains("can be reached from other machines"), "{stderr}");
-    assert!(stderr.contains("\nhint: with --open"), "{stderr}");
+    assert!(stderr.contains("\nhint: --open lets anyone"), "{stderr}");
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing was made");
 
     // It is the rule that refuses, not the address: checked without being reachable.
@@ -302,7 +302,7 @@ fn a_hub_that_leaves_is_not_ready_and_what_is_no_hub_is_none() {
         let (stdout, stderr, code) = said(tidings().args(["health", "--url", &url]));
         assert!(server.join().unwrap().starts_with("GET /below/readyz "));
         match printed {
-            "" => assert!(stderr.contains("is no hub") && stdout.is_empty(), "{stderr}"),
+            "" => assert!(stderr.contains("is not a hub") && stdout.is_empty(), "{stderr}"),
             reason => assert_eq!(stdout, format!("not ready: {reason}\n")),
         }
         assert_eq!(code, 1, "{head}");

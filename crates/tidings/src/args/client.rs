@@ -1,4 +1,4 @@
-//! The words of the commands that speak to a hub.
+//! The arguments of the commands that speak to a hub.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub(crate) struct HubUrl {
 pub(crate) struct PublishArgs {
     /// The topic, such as news/sports
     pub(crate) topic: String,
-    /// The payload of one event; -, or nothing with a pipe: each line of standard input is an event
+    /// The payload; with -, or a pipe and no payload, each line of standard input is an event
     #[arg(allow_hyphen_values = true)]
     pub(crate) data: Option<String>,
     /// Publish a file as one event, byte for byte; -, all of standard input
@@ -39,10 +39,10 @@ pub(crate) struct PublishArgs {
     /// The type of the event; without it, subscribers get it as a `message`
     #[arg(long, value_name = "TYPE")]
     pub(crate) event: Option<String>,
-    /// The id of the event: an event with an id that the hub has already is not published again
+    /// The id of the event; the hub publishes only one event with an id
     #[arg(long)]
     pub(crate) id: Option<String>,
-    /// Each line is a JSON object: data, and perhaps topic, event, id, retry
+    /// Each line is a JSON object with data and, optionally, topic, event, id, retry
     #[arg(long, conflicts_with_all = ["event", "id"])]
     pub(crate) json: bool,
     /// Print each line as it is read, so that a pipe shows what it publishes
@@ -141,7 +141,7 @@ pub(crate) struct SubscribeArgs {
     /// Stop after N events
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) count: Option<u64>,
-    /// Say nothing about connections
+    /// Print nothing about connections
     #[arg(long, short)]
     pub(crate) quiet: bool,
     #[command(flatten)]
@@ -153,12 +153,12 @@ pub(crate) struct SubscribeArgs {
 /// `tidings trace`.
 #[derive(Args, Debug)]
 pub(crate) struct TraceArgs {
-    /// The connection: what its header `Tidings-Connection` said
+    /// The connection, as named by the header `Tidings-Connection` of its stream
     pub(crate) id: String,
-    /// The id of an event: why the subscriber got it, or did not
+    /// The id of an event: show why the subscriber received it, or did not
     #[arg(long, value_name = "ID")]
     pub(crate) event: Option<String>,
-    /// Print what the hub says, as JSON
+    /// Print the hub's answer, as JSON
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -166,16 +166,16 @@ pub(crate) struct TraceArgs {
 }
 
 pub(super) const PUBLISH_ABOUT: &str = "\
-Publish an event, or each line of standard input as one
+Publish one event, or each line of standard input as an event
 
-One event: its id goes to standard output once it is stored. Lines travel as they come, over one \
-request at a time, and a line is stored soon after it was read; their number goes to standard \
-error. If the hub goes away, publishing goes on when it is back; nothing is published twice.
+A single event's id is printed once the event is stored. Lines are sent as they are read, in one \
+long request, and stored shortly after; their number is printed on standard error. If the hub \
+becomes unreachable, publishing resumes when it is back, and nothing is published twice.
 
-Lines are published even if they are no text: bytes that are not UTF-8, and NUL, become U+FFFD, \
-and a line of more than 1 MiB becomes several events; standard error says so once. With --strict, \
-and in --json, such a line is an error. With --tee the input is read and printed to its end, \
-whatever goes wrong here: the program before the pipe is not killed.";
+Lines that are not text are published, too: bytes that are not UTF-8, and NUL, become U+FFFD, and \
+a line of more than 1 MiB becomes several events; standard error says so once. With --strict or \
+--json, such a line is an error. With --tee, the input is read and printed to its end whatever \
+goes wrong here, so that the program before the pipe is not killed.";
 
 pub(super) const PUBLISH_EXAMPLES: &str = "\
 Examples:
@@ -224,18 +224,18 @@ Examples:
 pub(super) const SUBSCRIBE_ABOUT: &str = "\
 Print events as they arrive
 
-Topics of the hub, or any event stream anywhere by its URL. If the connection is lost it is made \
-again, and goes on where it was: from a hub nothing is missed, unless it says so \
-(`tidings.reset`). With --since-file that holds over restarts of this program too.
+Subscribes to topics of the hub, or to any event stream by its URL. A lost connection is opened \
+again and resumes after the last event: from a hub nothing is missed unless it says so \
+(`tidings.reset`). With --since-file, this includes restarts of this program.
 
-With --exec, a shell runs CMD for each event, one after the other, with the data on its standard \
-input, and TIDINGS_EVENT_TYPE and TIDINGS_EVENT_ID in its environment. If it fails, so does this \
-program, and the event counts as not seen: with a --since-file it comes again.
+With --exec, a shell runs CMD for each event, one at a time, with the data on its standard input, \
+and TIDINGS_EVENT_TYPE and TIDINGS_EVENT_ID in its environment. If CMD fails, so does this \
+program, and the event counts as not processed: with a --since-file it is delivered again.
 
-On a terminal, characters that would steer it are shown as escapes (\u{1b}), in every format; in a \
-pipe or a file every byte is as it was sent.
+On a terminal, control characters are shown as escapes (\u{1b}) in every format; in a pipe or a \
+file every byte is as it was sent.
 
-The token is sent to the hub only, never to another server by its URL: that takes a --header.";
+The token is sent only to the hub. Another server, given by its URL, needs a --header.";
 
 pub(super) const SUBSCRIBE_EXAMPLES: &str = "\
 Examples:
@@ -251,8 +251,8 @@ Examples:
 pub(super) const TRACE_ABOUT: &str = "\
 Show the state of a subscriber, why it was closed, and what became of an event there
 
-The hub remembers some thousands of connections that have ended. A token must cover everything \
-(`**`), as for the hub's other figures.";
+The hub remembers a few thousand closed connections. The token must allow subscribing to \
+everything (`**`), as for the hub's other statistics.";
 
 pub(super) const TRACE_EXAMPLES: &str = "\
 Examples:

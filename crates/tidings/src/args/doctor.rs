@@ -1,4 +1,4 @@
-//! The words of `tidings doctor`.
+//! The arguments of `tidings doctor`.
 
 use clap::Args;
 
@@ -7,24 +7,24 @@ use crate::trust::TrustArgs;
 /// `tidings doctor`.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
-    /// The event stream, as its subscribers ask for it
+    /// The URL of the event stream, as its subscribers request it
     pub(crate) url: String,
-    /// Listen for this long; idle cuts and heartbeats that take longer are not seen
+    /// Time to listen; idle timeouts and heartbeat intervals that are longer are not detected
     #[arg(long = "for", value_name = "DURATION", default_value = "25s")]
     pub(crate) duration: String,
-    /// Ask as a page of this origin would, such as `https://app.example`
+    /// Send requests as a page of this origin would, such as `https://app.example`
     #[arg(long)]
     pub(crate) origin: Option<String>,
     /// Send a header, "Name: value", or with @FILE those in a file, one a line; may be repeated
     #[arg(long, short = 'H', value_name = "HEADER")]
     pub(crate) header: Vec<String>,
-    /// Publish test events: post them to this URL, and expect them in the stream
+    /// Publish test events to this URL, and expect them in the stream
     #[arg(long, value_name = "URL")]
     pub(crate) publish: Option<String>,
-    /// The body of such a post; {} stands for the text that is looked for in the stream
+    /// The body of a test event; {} stands for the text to expect in the stream
     #[arg(long, value_name = "BODY", default_value = "{}", requires = "publish")]
     pub(crate) publish_data: String,
-    /// Send a header with such a post; may be repeated
+    /// Send a header with each test event; may be repeated
     #[arg(long, value_name = "HEADER", requires = "publish")]
     pub(crate) publish_header: Vec<String>,
     #[command(flatten)]
@@ -35,15 +35,15 @@ pub(crate) struct DoctorArgs {
 }
 
 pub(super) const DOCTOR_ABOUT: &str = "\
-Diagnose an event stream, from where its subscribers are
+Diagnose an event stream from the subscriber's side
 
-It listens as a program and as a browser would, measures when the bytes come, comes back with the \
-last id, and says what is wrong, how it can be seen, and which line of nginx, Caddy, HAProxy or a \
-cloud service changes it. It works with any event stream, and best where events come while it \
-listens: with --publish it makes them itself.";
+Run it where subscribers are: it connects as a program and as a browser would, measures when bytes \
+arrive, reconnects with the last id, and reports each problem with its evidence and the line of \
+nginx, Caddy, HAProxy or a cloud service that fixes it. It works with any event stream, and finds \
+most while events arrive: with --publish it sends some itself.";
 
 pub(super) const DOCTOR_EXAMPLES: &str = "\
-Exit codes: 0, nothing worse than advice; 7, warnings; 8, errors; 6, nobody answers.
+Exit codes: 0, nothing worse than advice; 7, warnings; 8, errors; 6, no answer.
 
 Examples:
   tidings doctor https://app.example/events/news

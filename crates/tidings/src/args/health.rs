@@ -9,10 +9,10 @@ use crate::trust::TrustArgs;
 /// `tidings health`.
 #[derive(Args, Debug)]
 pub(crate) struct HealthArgs {
-    /// The hub [the one that `tidings serve` is with this configuration and environment]
+    /// The hub [the address that `tidings serve` has with this configuration and environment]
     #[arg(long, env = "TIDINGS_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
-    /// The configuration of the hub, to take its address from
+    /// The configuration of the hub, which has its address
     #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
@@ -22,16 +22,16 @@ pub(crate) struct HealthArgs {
 pub(super) const HEALTH_ABOUT: &str = "\
 Check whether a hub is ready, for health checks
 
-Ready is a hub that takes events and subscribers, as `GET /readyz` tells; it needs no token. One \
-line says `ready`, or `not ready` and why. The exit code is 0 if it is ready, and 1 if it is not, \
-cannot be reached, or has not answered within 5 seconds: what the health check of a container \
-wants.
+A hub is ready if it accepts events and subscribers, according to `GET /readyz`; no token is \
+needed. One line says `ready`, or `not ready` with the reasons. The exit code is 0 if the hub is \
+ready, and 1 if it is not, cannot be reached, or does not answer within 5 seconds, as health \
+checks of containers expect.
 
-Without --url it asks the first address of `listen`, as `tidings serve` would find it in the \
-environment and the configuration. A hub with TLS must be asked by the name on its certificate.";
+Without --url, the request goes to the first address of `listen` in the environment or the \
+configuration. For a hub with TLS, give the --url with the name on its certificate.";
 
 pub(super) const HEALTH_EXAMPLES: &str = "\
 Examples:
   tidings health
   tidings health --url https://hub.example
-  HEALTHCHECK CMD [\"/tidings\", \"health\"]         in a Dockerfile: the image has it";
+  HEALTHCHECK CMD [\"/tidings\", \"health\"]         in a Dockerfile; the image has it";

@@ -27,7 +27,7 @@ struct FileArgs {
 }
 
 impl HubArgs {
-    /// What was typed, as a layer of settings.
+    /// The typed flags, as a layer of settings.
     pub(crate) fn layer(&self) -> Layer {
         self.layer.clone()
     }
@@ -78,7 +78,7 @@ pub(crate) fn of_a_demo(flag: Arg) -> Arg {
     }
 }
 
-/// What was typed of the settings of `table`.
+/// The typed flags among the settings of `table`.
 pub(crate) fn typed(table: Table, matches: &ArgMatches) -> Layer {
     let mut layer = Layer::default();
     for setting in table.settings().filter(|setting| setting.has_flag()) {

@@ -8,21 +8,21 @@ use super::upstream::UpstreamArgs;
 /// `tidings relay`.
 #[derive(Args, Debug)]
 pub(crate) struct RelayArgs {
-    /// Where the events come from: any event stream
+    /// The URL of any event stream
     #[arg(value_name = "UPSTREAM_URL")]
     pub(crate) upstream_url: String,
-    /// Where they go: a topic of the hub, with no other publisher
+    /// The topic of the hub to publish to, which should have no other publisher
     pub(crate) topic: String,
-    /// Put this before the ids of the upstream, which must be unique in the topic
+    /// A prefix for the upstream's ids, which must be unique in the topic
     #[arg(long, value_name = "PREFIX")]
     pub(crate) id_prefix: Option<String>,
-    /// Report progress this often; without it, each minute, or each second on a terminal
+    /// Interval of progress reports; without it, a minute, or a second on a terminal
     #[arg(long, value_name = "DURATION")]
     pub(crate) report_every: Option<String>,
-    /// Print only errors, and which events are left out or get another id
+    /// Print only errors, and the events that are skipped or get another id
     #[arg(long, short)]
     pub(crate) quiet: bool,
-    /// Ask once, begin the topic as a run, and end it when the response ends
+    /// Request the upstream once, begin the topic as a run, and end it with the response
     #[arg(long, conflicts_with_all = ["since_file", "after", "retries", "id_prefix"])]
     pub(crate) end: bool,
     /// The last event of the run if the upstream or this program is lost
@@ -31,7 +31,7 @@ pub(crate) struct RelayArgs {
     /// The type of that event
     #[arg(long, value_name = "TYPE", requires = "will", hide_short_help = true)]
     pub(crate) will_event: Option<String>,
-    /// How long others may take to go on before the will is published [the hub's 30s]
+    /// Time in which another publisher may take over before the will is published [the hub's 30s]
     #[arg(long, value_name = "DURATION", requires = "will", hide_short_help = true)]
     pub(crate) lost: Option<String>,
     #[command(flatten)]
@@ -43,19 +43,18 @@ pub(crate) struct RelayArgs {
 pub(super) const RELAY_ABOUT: &str = "\
 Publish the events of another event stream to a topic
 
-One connection to the upstream becomes any number of subscribers of the hub, who get its events \
-with its types and ids, and resume from the hub's history whatever the upstream can do.
+One connection to the upstream serves any number of subscribers of the hub. They get its events \
+with the same types and ids, and resume from the hub's history even if the upstream cannot.
 
-Nothing is published twice: events go by the upstream's ids. Started again, also after a crash, it \
-asks the hub for the last event it has, and the upstream for what came after. If the hub keeps no \
-history, or others publish to the topic, give it a --since-file. An upstream without ids cannot be \
-resumed by anybody: what it sends while the relay is away is lost.
+Nothing is published twice, because events keep the upstream's ids. After a restart or a crash, \
+the relay asks the hub for the topic's last event and resumes the upstream after it. If the hub \
+keeps no history, or others publish to the topic, use --since-file. An upstream without ids cannot \
+be resumed: events that it sends while the relay is down are lost.
 
-With --end it is about a response that happens once, such as the answer of a language model: the \
-hub is asked whether the topic is new (else the upstream is not asked at all), and the end of the \
-response ends the topic. A response that breaks off leaves the topic open, unless there is a \
---will. If somebody ends the topic meanwhile, the connection to the upstream is closed: that is \
-Stop.";
+With --end, the relay publishes a response that happens once, such as the answer of a language \
+model. It sends the request only if the topic is new, and ends the topic with the response. A \
+response that breaks off leaves the topic open, unless there is a --will. To stop the relay, end \
+the topic: it then closes the connection to the upstream.";
 
 pub(super) const RELAY_EXAMPLES: &str = "\
 Examples:

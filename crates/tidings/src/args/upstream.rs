@@ -4,26 +4,26 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// What to request, and how to reconnect.
+/// The request, and how to reconnect.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Asking")]
 pub(crate) struct UpstreamArgs {
     /// Send a header, "Name: value", or with @FILE those in a file, one a line; may be repeated
     #[arg(long, short = 'H', value_name = "HEADER")]
     pub(crate) header: Vec<String>,
-    /// Ask with this method; without it, with GET, or with POST if there is --data
+    /// The method of the request; without it, GET, or POST with --data
     #[arg(long, short = 'X')]
     pub(crate) method: Option<String>,
-    /// Send a body, or with @FILE what is in a file
+    /// Send a body, or with @FILE the content of a file
     #[arg(long, short = 'd', value_name = "BODY")]
     pub(crate) data: Option<String>,
-    /// Keep the id of the last event in FILE, and resume from there when started again
+    /// Keep the id of the last event in FILE, and resume after it when started again
     #[arg(long, value_name = "FILE")]
     pub(crate) since_file: Option<PathBuf>,
     /// Begin after the event with this id
     #[arg(long, value_name = "ID", group = "start")]
     pub(crate) after: Option<String>,
-    /// Reconnect after a silence of this long, or "never"; without it, after 45s from a Tidings hub
+    /// Reconnect after this time of silence, or "never"; without it, after 45s from a Tidings hub
     #[arg(long, value_name = "DURATION")]
     pub(crate) idle_timeout: Option<String>,
     /// Give up after this many failed attempts; without it, never

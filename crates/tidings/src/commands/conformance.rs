@@ -52,7 +52,7 @@ pub(super) fn run(args: &ConformanceArgs) -> Result<ExitCode, CliError> {
 fn plan(args: &ConformanceArgs) -> Result<Plan, CliError> {
     let text = completed(&args.url);
     let url = Url::parse(&text).map_err(|error| {
-        CliError::new(ExitCode::Usage, format!("--url: {:?} is no URL", ShownUrl(&text)))
+        CliError::new(ExitCode::Usage, format!("--url: {:?} is not a URL", ShownUrl(&text)))
             .because(error)
     })?;
     let secret = keys::given(&args.secret)?.ok_or_else(|| {

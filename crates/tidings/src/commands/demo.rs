@@ -16,7 +16,7 @@ use crate::settings::{Given, Layer, Origin};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     let pages = [tidings_web::DEMO, demos::SOURCES];
-    // The key of this run, which nobody else hears or can guess.
+    // The key of this run, which only this process knows.
     let secret: [u8; 32] = random::bytes()?;
     let key: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     serve::run_with(args, preferences(), &pages, Some(&key), |engine, server| {
@@ -25,17 +25,16 @@ pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     })
 }
 
-/// What a demo prefers to the defaults: it leaves nothing behind, and a page from anywhere may look
-/// at it.
+/// The other defaults of a demo: it leaves nothing behind, and pages of any origin may use it.
 fn preferences() -> Layer {
     let given = |text: &str| Given { texts: vec![text.to_owned()], origin: Origin::Demo };
     let values = [("store", given("memory")), ("cors-origin", given("*"))];
     Layer { values: values.into(), ..Layer::default() }
 }
 
-/// Publishes until the hub leaves.
+/// Publishes until the hub shuts down.
 async fn publish(engine: Engine, url: String, key: String) {
-    // They publish by HTTP, and leave with this task.
+    // They publish by HTTP, and end with this task.
     let _pages = demos::start(&url, &key).inspect_err(|error| {
         tracing::warn!(%error, "the demo pages have no publishers");
     });
@@ -90,7 +89,7 @@ fn date() -> String {
     now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// Often enough that whoever connects is greeted at once.
+/// Short enough to greet a new subscriber at once.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A message every two seconds.

@@ -39,7 +39,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
     };
     if args.publish.is_some() && !args.publish_data.contains("{}") {
         return Err(CliError::new(ExitCode::Usage, "--publish-data has no {} in it")
-            .hint("it stands for the text that is looked for in the stream"));
+            .hint("{} stands for the text to expect in the stream"));
     }
     let tls = args.trust.tls_config()?;
     let new_transport =

@@ -45,7 +45,7 @@ fn served_here(args: &HealthArgs) -> Result<String, CliError> {
     let settings = Settings::resolve(vec![file, env::layer()]).map_err(CliError::settings)?;
     let first = settings.hub.server.http.listen.first().ok_or_else(|| {
         CliError::new(ExitCode::Usage, "the configuration has no address to listen on")
-            .hint("say which hub is meant, with --url or TIDINGS_URL")
+            .hint("name the hub with --url or TIDINGS_URL")
     })?;
     let scheme = if settings.hub.certificate.certificate.is_some() { "https" } else { "http" };
     Ok(format!("{scheme}://{}", reached_at(*first)))
@@ -71,10 +71,10 @@ fn ready_url(mut hub: Url) -> Url {
     hub
 }
 
-/// What the hub says: that it is ready, or why it is not.
+/// The hub's answer: that it is ready, or why it is not.
 async fn ask(transport: &HttpTransport, hub: &str, url: &Url) -> Result<String, CliError> {
     let request = Request::get(url.as_str()).body(Body::empty()).map_err(|error| {
-        CliError::new(ExitCode::Usage, format!("{:?} makes no request", ShownUrl(hub)))
+        CliError::new(ExitCode::Usage, format!("{:?} is not a valid URL", ShownUrl(hub)))
             .because(error)
     })?;
     let answer = transport.send(request).await;
@@ -90,7 +90,7 @@ async fn ask(transport: &HttpTransport, hub: &str, url: &Url) -> Result<String, 
             Ok(harmless(&format!("{state}: {}", reasons.join(", "))))
         }
         _ => {
-            let message = format!("what answers at {} ({}) is no hub", ShownUrl(hub), head.status);
+            let message = format!("the server at {} ({}) is not a hub", ShownUrl(hub), head.status);
             Err(CliError::new(ExitCode::Failure, message))
         }
     }
@@ -103,7 +103,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 fn unreached(hub: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
     CliError::new(ExitCode::Failure, format!("cannot ask {}", ShownUrl(hub)))
         .because(error)
-        .hint("is a hub running there? say where with --url or TIDINGS_URL")
+        .hint("is a hub running there? name it with --url or TIDINGS_URL")
 }
 
 #[cfg(test)]

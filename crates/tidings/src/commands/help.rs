@@ -35,9 +35,9 @@ fn command(name: &str) -> Result<String, CliError> {
     program.build();
     let found = program.find_subcommand_mut(name).map(clap::Command::render_long_help);
     found.map(|help| help.to_string()).ok_or_else(|| {
-        let message = format!("there is no help about {name:?}");
+        let message = format!("there is no help for {name:?}");
         CliError::new(ExitCode::Usage, message)
-            .hint("there is about every command, and about: commands, environment, exit-codes")
+            .hint("give a command, `commands`, `environment` or `exit-codes`")
     })
 }
 

@@ -41,9 +41,9 @@ pub(super) fn run(mut args: PublishArgs) -> Result<ExitCode, CliError> {
         None => true,
     };
     if wants_lines && args.id.is_some() {
-        let message = "one --id cannot be that of many lines";
+        let message = "--id is for one event, not for many lines";
         return Err(CliError::new(ExitCode::Usage, message)
-            .hint("with --json each line may have an id of its own"));
+            .hint("with --json each line can have its own id"));
     }
     if !wants_lines && (args.tee || args.strict) {
         let flag = if args.tee { "--tee" } else { "--strict" };
@@ -93,7 +93,7 @@ fn read_file(path: &Path) -> Result<String, CliError> {
     })
 }
 
-/// What the arguments say about every event.
+/// The fields that the arguments give every event.
 struct Form {
     topic: String,
     data: String,
@@ -110,7 +110,7 @@ struct Form {
 impl Form {
     fn new(args: PublishArgs) -> Result<Self, CliError> {
         let wrong = |flag: &str, error| {
-            CliError::new(ExitCode::Usage, format!("{flag} cannot be that")).because(error)
+            CliError::new(ExitCode::Usage, format!("{flag} is invalid")).because(error)
         };
         Ok(Self {
             topic: args.topic,
@@ -198,7 +198,7 @@ async fn publish_lines(form: &Form, lines: &mut Lines) -> Result<ExitCode, CliEr
                 let (topic, event) = match form.read(read.text) {
                     Ok(read) => read,
                     Err(why) => {
-                        // What came before is as good as if the input had ended here.
+                        // The lines before are published as if the input had ended here.
                         progress.watch(target.flush()).await?;
                         let message = format!("line {}: {why}", read.line);
                         return Err(CliError::new(ExitCode::Failure, message));
@@ -284,7 +284,7 @@ const CONFIRM_LINES: u32 = 1000;
 const FLUSH_AFTER: Duration = Duration::from_secs(3);
 
 pub(super) fn cannot_open(error: OpenError, hub: &HubClient) -> CliError {
-    let message = format!("{:?} and the token make no request", hub.shown());
+    let message = format!("{:?} and the token are not a valid request", hub.shown());
     CliError::new(ExitCode::Usage, message).because(error)
 }
 
@@ -296,8 +296,10 @@ pub(super) fn cannot_publish(error: PublishError, hub: &HubClient) -> CliError {
             let is_hub = hub.is_origin_of(&problem.url);
             let place = problem.url.split('?').next().unwrap_or_default();
             let message = match is_hub {
-                true => "the hub refused".to_owned(),
-                false => format!("{} refused, where the hub redirects to", ShownUrl(place)),
+                true => "the hub rejected the request".to_owned(),
+                false => {
+                    format!("{}, where the hub redirects to, rejected the request", ShownUrl(place))
+                }
             };
             let error = CliError::new(ExitCode::Refused, message).because(*problem);
             if wants_token { error.hint(TOKEN_HINT) } else { error }

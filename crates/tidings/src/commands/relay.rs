@@ -39,7 +39,7 @@ use crate::upstream::{SinceFile, Upstream, is_url};
 
 pub(super) fn run(args: &RelayArgs) -> Result<ExitCode, CliError> {
     if !is_url(&args.upstream_url) {
-        let message = format!("{:?} is no URL", ShownUrl(&args.upstream_url));
+        let message = format!("{:?} is not a URL", ShownUrl(&args.upstream_url));
         return Err(CliError::new(ExitCode::Usage, message)
             .hint("first the URL of the upstream, then the topic"));
     }
@@ -68,7 +68,7 @@ async fn relay(
     if prefix.len() > PREFIX_BYTES_MAX {
         let message = format!("--id-prefix is longer than {PREFIX_BYTES_MAX} bytes");
         return Err(CliError::new(ExitCode::Usage, message)
-            .hint("an id of the hub holds 1024 bytes, with the prefix and the upstream's id"));
+            .hint("an id of the hub, with the prefix, can have at most 1024 bytes"));
     }
     let (start, from) = match since.id() {
         Some(id) => (Some(id.clone()), "the since-file"),
@@ -112,7 +112,7 @@ fn publisher(hub: &HubClient, retries_max: u32) -> Result<Publisher, CliError> {
 struct Relay<'a> {
     target: Target<'a>,
     names: Names,
-    /// What has come while the batch before is being stored.
+    /// Events that have arrived while the previous batch is being stored.
     batch: Vec<Event>,
     batch_bytes: usize,
     /// The upstream's last id as of everything in the batch.
@@ -157,7 +157,7 @@ impl<'a> Relay<'a> {
                 }
                 () = self.report.tick(asked) => {
                     if asked.is_none() {
-                        // What the upstream sends with nothing but an id is no item.
+                        // A block of the upstream with only an id is not an item.
                         self.since.save(source.last_event_id())?;
                     }
                     continue;
@@ -247,7 +247,7 @@ impl<'a> Relay<'a> {
     }
 }
 
-/// What became of the batch that is being stored; if there is none, nothing, for ever.
+/// The outcome of the batch that is being stored; pending forever if there is none.
 async fn outcome(storing: &mut Option<Storing<'_>>) -> Result<Outcome, CliError> {
     match storing {
         Some(storing) => storing.outcome.as_mut().await,
@@ -265,7 +265,7 @@ struct Target<'a> {
     publisher: Publisher,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Default)]
 struct Outcome {
     published: u64,
@@ -317,10 +317,10 @@ impl Target<'_> {
             Ok(published) if published.duplicate => outcome.duplicates += 1,
             Ok(_) => outcome.published += 1,
             Err(PublishError::Refused(problem)) if is_about_the_id(&problem) => {
-                let message = format!("the hub does not take the id {id:?}");
+                let message = format!("the hub rejects the id {id:?}");
                 return Err(CliError::new(ExitCode::Refused, message)
                     .because(*problem)
-                    .hint("give the ids of this upstream a prefix of their own: --id-prefix"));
+                    .hint("give the ids of this upstream a prefix with --id-prefix"));
             }
             Err(PublishError::Refused(problem)) if is_about_an_event(&problem) => {
                 outcome.left_out.push(format!("the event {id:?} is left out: {problem}"));

@@ -47,14 +47,14 @@ pub(super) fn run(args: SubscribeArgs) -> Result<ExitCode, CliError> {
 fn url(args: &SubscribeArgs, hub: &HubClient) -> Result<String, CliError> {
     if args.targets.iter().any(|target| is_url(target)) {
         if args.targets.len() + args.topic.len() > 1 {
-            let message = "a URL stands alone";
+            let message = "a URL cannot be combined with other targets";
             return Err(CliError::new(ExitCode::Usage, message)
-                .hint("a topic that looks like a URL is given with --topic"));
+                .hint("give a topic that looks like a URL with --topic"));
         }
         if args.last.is_some() || args.since.is_some() {
             let message = "--last and --since are for topics of the hub";
             return Err(CliError::new(ExitCode::Usage, message)
-                .hint("what a server understands can stand in the query of its URL"));
+                .hint("put the parameters of another server into the query of its URL"));
         }
         return Ok(args.targets[0].clone());
     }
@@ -114,7 +114,7 @@ struct Subscriber<'a> {
     reached: Option<EventId>,
 }
 
-/// What is done with events.
+/// The handling of events.
 enum Sink {
     Print { format: Format, unshown: Vec<u8> },
     Exec(Exec),
@@ -140,7 +140,7 @@ impl Subscriber<'_> {
         };
         tokio::pin!(signal);
         while self.left > 0 {
-            // What has come is shown as soon as there is nothing more to be had at once.
+            // Events that have arrived are shown before the next wait.
             let item = tokio::select! {
                 biased;
                 () = &mut signal => break,

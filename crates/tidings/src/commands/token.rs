@@ -43,7 +43,7 @@ fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
         MercureVersion::Zero => {
             for text in args.publish.iter().chain(&args.subscribe) {
                 Matcher::parse(text).map_err(|error| {
-                    let message = format!("{text:?} is no topic and no pattern of topics");
+                    let message = format!("{text:?} is neither a topic nor a pattern of topics");
                     CliError::new(ExitCode::Usage, message).because(error)
                 })?;
             }
@@ -88,7 +88,7 @@ fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
 /// The claims of a Mercure 1.0 token (RFC 9068, RFC 9396).
 fn access_token(args: &TokenArgs, payload: Option<Value>, end: u64) -> Result<Value, CliError> {
     let (Some(issuer), Some(audience)) = (&args.issuer, &args.audience) else {
-        let message = "a token of version 1.0 says who issued it and for which hub";
+        let message = "a token of version 1.0 needs an issuer and an audience";
         return Err(CliError::new(ExitCode::Usage, message).hint(
             "give --issuer, one of the hub's `mercure-issuer`, and --audience, the hub's URL: \
              https://example.com/.well-known/mercure",
@@ -124,7 +124,7 @@ fn access_token(args: &TokenArgs, payload: Option<Value>, end: u64) -> Result<Va
 
 fn payload(text: &str) -> Result<Value, CliError> {
     serde_json::from_str(text)
-        .map_err(|error| CliError::new(ExitCode::Usage, "--payload is no JSON").because(error))
+        .map_err(|error| CliError::new(ExitCode::Usage, "--payload is not JSON").because(error))
 }
 
 fn algorithm(args: &TokenArgs) -> Result<Algorithm, CliError> {
@@ -153,7 +153,7 @@ fn signing_key(args: &TokenArgs, algorithm: Algorithm) -> Result<EncodingKey, Cl
         _ => EncodingKey::from_rsa_pem(&secret),
     };
     key.map_err(|error| {
-        let message = format!("the key is no private key in PEM for {}", args.algorithm);
+        let message = format!("the key is not a private key in PEM for {}", args.algorithm);
         CliError::new(ExitCode::Configuration, message).because(error)
     })
 }

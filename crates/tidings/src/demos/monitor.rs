@@ -1,4 +1,4 @@
-//! What this machine does, each second, from `/proc`. Elsewhere than on Linux there is nothing to
+//! The load of this machine, each second, from `/proc`. Elsewhere than on Linux there is nothing to
 //! tell.
 
 use std::fs::read_to_string;

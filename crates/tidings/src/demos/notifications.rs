@@ -1,4 +1,4 @@
-//! Something to be told of, every few seconds, in three degrees.
+//! A notification every few seconds, of one of three severities.
 
 use std::time::Duration;
 

@@ -66,12 +66,12 @@ fn comment(text: &str) -> String {
     comment
 }
 
-/// What stands before the settings.
+/// The text before the settings.
 const HEAD: &str = r#"
 # The default configuration of Tidings, built into the program: `tidings check --defaults`
 # prints it. A file of your own needs only the lines that differ: `tidings serve --config FILE`.
 #
-# Where a value comes from, each source overriding those before it:
+# Sources of values, each overriding those before it:
 #
 #   1. this file
 #   2. the file given with --config, or by TIDINGS_CONFIG
@@ -82,7 +82,7 @@ const HEAD: &str = r#"
 # errors. Durations: 500ms, 15s, 10m, 1h30m, 7d. Sizes: 4096, 64KiB, 1GiB, 10GB.
 "#;
 
-/// What stands after the settings: tables, which have to come last.
+/// The text after the settings: tables, which have to come last.
 const TAIL: &str = r#"
 # ---- Keys --------------------------------------------------------------------------------------
 
@@ -96,7 +96,7 @@ const TAIL: &str = r#"
 #publish = ["sensors/**"]
 #subscribe = []
 #operate = ["look", "kick"]   # metrics and connections; closing them. Also: erase, presence
-#max-connections = 100   # its share; also max-publish-bytes (a second), max-topics; in jwt-keys too
+#max-connections = 100   # for all its bearers; also max-publish-bytes (per second), max-topics
 
 # Keys that sign tokens, besides the `jwt-secret`: a secret for HS256, HS384, HS512; a public key
 # in PEM for RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA; or the URL of a JWK Set,

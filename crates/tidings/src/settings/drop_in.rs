@@ -130,7 +130,7 @@ fn directive(layer: &mut Layer, line: &str) {
 fn address(name: &str) -> Option<SocketAddr> {
     let (rest, default) = match name.split_once("://") {
         Some(("http", rest)) => (rest, 80),
-        // Whoever ends TLS stands before this hub.
+        // A proxy before this hub terminates TLS.
         Some(("https", rest)) => (rest, 80),
         Some(_) => return None,
         None => (name, 80),

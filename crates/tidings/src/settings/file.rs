@@ -216,7 +216,7 @@ impl Reader<'_> {
         Some(key)
     }
 
-    /// What the bearers of a key may have together.
+    /// The limits that the bearers of a key share.
     fn key_limits(
         &mut self,
         span: &Range<usize>,

@@ -1,9 +1,9 @@
 //! Names in a configuration file that are no settings: the tables of keys.
 
-/// The tables that a file may have besides: keys that are sent as they are.
+/// The tables of API keys, besides the settings of a file.
 pub(super) const KEY_TABLES: &str = "keys";
 
-/// What a table of [`KEY_TABLES`] may have.
+/// The entries of a table of [`KEY_TABLES`].
 pub(super) const KEY_TABLE_KEYS: [&str; 11] = [
     "name",
     "key",
@@ -25,7 +25,7 @@ pub(super) const KEY_TABLE_LISTS: [&str; 5] =
 /// The other tables: keys that sign tokens.
 pub(super) const JWT_KEY_TABLES: &str = "jwt-keys";
 
-/// What a table of [`JWT_KEY_TABLES`] may have.
+/// The entries of a table of [`JWT_KEY_TABLES`].
 pub(super) const JWT_KEY_TABLE_KEYS: [&str; 9] = [
     "algorithm",
     "key",

@@ -1,4 +1,4 @@
-//! `Layer`: what one source of settings says, as texts.
+//! `Layer`: the settings of one source, as texts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,13 +10,13 @@ use tidings_server::KeyLimits;
 use super::given::Given;
 use super::origin::Origin;
 
-/// What one source says: a file, the environment, the command line.
+/// The settings of one source: a file, the environment, the command line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Layer {
     pub(crate) values: BTreeMap<&'static str, Given>,
     pub(crate) keys: Vec<KeyTable>,
     pub(crate) jwt_keys: Vec<JwtKeyTable>,
-    /// What was wrong already where it stands.
+    /// Mistakes that the source itself shows.
     pub(crate) problems: Vec<SettingProblem>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct JwtKeyTable {
     pub(crate) origin: Origin,
 }
 
-/// What the tokens of a key are for, if not for everything.
+/// The purpose of a key's tokens, where it is restricted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Publisher,
@@ -83,7 +83,7 @@ impl SettingProblem {
         Self { origin, message: message.into(), hint: None }
     }
 
-    /// Adds what can be done.
+    /// Adds advice.
     #[must_use]
     pub(crate) fn hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;

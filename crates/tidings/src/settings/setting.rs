@@ -23,16 +23,16 @@ pub(crate) struct Setting {
     pub(crate) default: Default,
     /// Whether `-h` shows its flag. `--help` shows every one.
     pub(crate) is_common: bool,
-    /// What its flag does: one line.
+    /// The help of its flag: one line.
     pub(crate) help: &'static str,
-    /// What is said above it in the default file. Empty: the note of the setting before it is about
+    /// The comment above it in the default file. Empty if the note of the setting before it covers
     /// this one, too.
     pub(crate) note: &'static str,
-    /// Writes what was given where it counts; nothing else knows this setting.
+    /// Writes a given value into the configuration; nothing else knows this setting.
     pub(super) set: fn(&mut HubConfig, &Given) -> Result<(), InvalidValue>,
 }
 
-/// What can be given for a setting.
+/// The kind of a setting's values.
 #[derive(Debug)]
 pub(crate) enum Value {
     /// One text, called so in the help.
@@ -48,7 +48,7 @@ pub(crate) enum Value {
     Secret,
 }
 
-/// What holds when nothing is given, as it stands in the default file.
+/// The default, as it stands in the default file.
 #[derive(Debug)]
 pub(crate) enum Default {
     /// A value, as TOML.
@@ -67,7 +67,7 @@ impl Setting {
         matches!(self.value, Value::List(_))
     }
 
-    /// What was given, as TOML, for people; a path as it is found, a secret not at all.
+    /// A given value as TOML, for people; a path as it is found, a secret not at all.
     pub(super) fn shown(&self, given: &Given) -> String {
         match self.value {
             Value::Secret => "(not shown)".to_owned(),

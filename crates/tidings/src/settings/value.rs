@@ -1,4 +1,4 @@
-//! What the texts of settings mean. Errors are fragments that say what would be right.
+//! Parsers for the texts of settings. Errors are fragments that say what would be right.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};

@@ -30,7 +30,7 @@ impl Traces {
     ///
     /// # Errors
     ///
-    /// What it says is no place.
+    /// The value is not a valid address.
     pub(super) fn start() -> Result<Option<Self>, CliError> {
         let is_on = ENDPOINTS.iter().any(|name| said(name).is_some())
             && !said("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"))
@@ -40,7 +40,7 @@ impl Traces {
         }
         let exporter = SpanExporter::builder().with_http().build().map_err(|error| {
             let cause: Box<dyn Error + Send + Sync> = error.into();
-            let message = "traces cannot be sent as the OTEL_ variables have it";
+            let message = "the OTEL_ variables for sending traces are invalid";
             CliError::new(ExitCode::Configuration, message).because(cause)
         })?;
         let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);
@@ -48,7 +48,7 @@ impl Traces {
         Ok(Some(Self(provider.with_resource(resource()).build())))
     }
 
-    /// What takes the spans.
+    /// The destination of the spans.
     pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,

@@ -42,7 +42,7 @@ pub(crate) fn given(headers: &[String]) -> Result<HeaderMap, CliError> {
 ///
 /// # Errors
 ///
-/// It is no event id, or there are several.
+/// It is not an event id, or there are several.
 pub(crate) fn take_last_event_id(headers: &mut HeaderMap) -> Result<Option<EventId>, CliError> {
     let http::header::Entry::Occupied(entry) = headers.entry("last-event-id") else {
         return Ok(None);
@@ -50,17 +50,17 @@ pub(crate) fn take_last_event_id(headers: &mut HeaderMap) -> Result<Option<Event
     let (_, mut values) = entry.remove_entry_mult();
     let wrong = |why: &str| CliError::new(ExitCode::Usage, format!("Last-Event-ID: {why}"));
     let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(wrong("it is given more than once").hint("an event stream has one beginning"));
+        return Err(wrong("it is given more than once").hint("give one place to begin at"));
     };
     let text = String::from_utf8(value.as_bytes().to_vec());
     let text = text.map_err(|error| wrong("it is not UTF-8").because(error))?;
-    let id = EventId::new(text).map_err(|error| wrong("it is no event id").because(error))?;
+    let id = EventId::new(text).map_err(|error| wrong("it is not an event id").because(error))?;
     Ok(Some(id))
 }
 
 fn append(map: &mut HeaderMap, text: &str, what: &str) -> Result<(), CliError> {
     let Some((name, value)) = text.split_once(':') else {
-        return Err(CliError::new(ExitCode::Usage, format!("{what} is no header"))
+        return Err(CliError::new(ExitCode::Usage, format!("{what} is not a header"))
             .hint("such as 'Authorization: Bearer abc', or @FILE with one on each line"));
     };
     let cannot_be_sent = |error: Box<dyn Error + Send + Sync>| {

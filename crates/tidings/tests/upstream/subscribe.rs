@@ -131,7 +131,7 @@ fn a_command_runs_for_each_event_and_one_that_fails_sees_it_again() {
     let (_, stderr, code) = said(&mut subscribe());
     assert_eq!(code, 1);
     assert!(stderr.contains("failed (exit status: 1) with the event \"1\""), "{stderr}");
-    assert_eq!(fs::read_to_string(&since).unwrap(), "\n", "the event counts as not seen");
+    assert_eq!(fs::read_to_string(&since).unwrap(), "\n", "the event counts as not processed");
     fs::remove_file(stop).unwrap();
     let mut again = Process::spawn(subscribe().stdin(Stdio::null()));
     assert!(again.wait().success());

@@ -102,12 +102,12 @@ pub(super) fn json(observed: &Observed, diagnosis: &Diagnosis) -> Value {
 
 /// The server that answered, by its own words.
 fn by(head: &Head) -> Option<String> {
-    let told = ["server", "via"].into_iter().filter_map(|name| head.header(name));
-    let told: Vec<_> = told.collect();
+    let named = ["server", "via"].into_iter().filter_map(|name| head.header(name));
+    let named: Vec<_> = named.collect();
     let cloud = ["cf-ray", "x-amz-cf-id", "x-amzn-requestid", "x-azure-ref", "x-served-by"];
     let cloud = cloud.into_iter().find(|name| head.headers.contains_key(*name));
-    let told = told.into_iter().chain(cloud.map(str::to_owned)).collect::<Vec<_>>().join(", ");
-    Some(told).filter(|told| !told.is_empty())
+    let names = named.into_iter().chain(cloud.map(str::to_owned)).collect::<Vec<_>>().join(", ");
+    Some(names).filter(|names| !names.is_empty())
 }
 
 /// The lines of a finding, those for the server that answered first.

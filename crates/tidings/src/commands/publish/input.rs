@@ -238,7 +238,8 @@ impl Line {
     }
 }
 
-/// Lines that were read and not yet sent. At the edge: reading waits, and so does whoever writes.
+/// Lines that were read and not yet sent. At the edge: reading waits, and so does the program that
+/// writes to the pipe.
 const LINES_WAITING_MAX: usize = 1024;
 
 /// The longest line in strict reading: more would not be taken by any hub, nor by our own client.

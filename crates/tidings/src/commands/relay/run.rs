@@ -41,7 +41,7 @@ pub(super) async fn relay(
 }
 
 fn builder(args: &RelayArgs, hub: &HubClient) -> Result<RunBuilder, CliError> {
-    let usage = |flag: &str| CliError::new(ExitCode::Usage, format!("{flag} cannot be that"));
+    let usage = |flag: &str| CliError::new(ExitCode::Usage, format!("{flag} is invalid"));
     let mut run = publisher(hub, RETRIES_OF_A_RUN)?.run(&args.topic);
     if let Some(data) = &args.will {
         let mut will = Event::new(data.clone());

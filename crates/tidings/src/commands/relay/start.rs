@@ -1,4 +1,4 @@
-//! Where a relay goes on: after the last event of the topic that is the upstream's.
+//! The start of a relay: after the last event of the topic that came from the upstream.
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
@@ -64,8 +64,11 @@ async fn page(hub: &HubClient, topic: &str, count: usize) -> Result<Page, CliErr
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let request = request.body(Body::from(Bytes::new())).map_err(|error| {
-        CliError::new(ExitCode::Usage, format!("{:?} and the token make no request", hub.shown()))
-            .because(error)
+        CliError::new(
+            ExitCode::Usage,
+            format!("{:?} and the token are not a valid request", hub.shown()),
+        )
+        .because(error)
     })?;
     let answer = hub.transport().send(request).await.map_err(|error| {
         unreached()
@@ -79,11 +82,11 @@ async fn page(hub: &HubClient, topic: &str, count: usize) -> Result<Page, CliErr
         // The topic has been ended, and may be begun anew.
         StatusCode::NO_CONTENT => Ok(Page { events: Vec::new(), next: String::new() }),
         StatusCode::OK => serde_json::from_slice(&body).map_err(|error| {
-            let message = format!("what answers at {} is no hub", hub.shown());
+            let message = format!("the server at {} is not a hub", hub.shown());
             CliError::new(ExitCode::Refused, message).because(error)
         }),
         status => {
-            let message = format!("the hub does not tell the last event of {topic:?}: {status}");
+            let message = format!("cannot read the last event of {topic:?}: {status}");
             let error = CliError::new(ExitCode::Refused, message);
             Err(match status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => error.hint(format!(

@@ -20,11 +20,11 @@ impl Exec {
         Self { command: command.to_owned() }
     }
 
-    /// Runs it for `event`, to its end.
+    /// Runs the command for `event` and waits until it ends.
     ///
     /// # Errors
     ///
-    /// It could not be run, or failed: the event is then not dealt with.
+    /// The command could not be run, or failed; the event then counts as not processed.
     pub(super) async fn run(&self, event: &MessageEvent) -> Result<(), CliError> {
         let mut command = self.shell();
         command.env("TIDINGS_EVENT_TYPE", variable(event.event_type()));
@@ -45,7 +45,8 @@ impl Exec {
             }
             Ok::<(), std::io::Error>(())
         };
-        // A command need not read what it is given, nor those that it leaves behind.
+        // A command may end without reading its input, and processes that it leaves behind may hold
+        // the pipe open.
         let fed = tokio::select! {
             fed = feed => fed,
             status = child.wait() => return self.judge(status.map_err(failed)?, event),
@@ -74,12 +75,11 @@ impl Exec {
         };
         let message = format!("{:?} failed ({status}) with {which}", self.command);
         Err(CliError::new(ExitCode::Failure, message)
-            .hint("the event counts as not seen; `CMD || true` goes on regardless"))
+            .hint("the event counts as not processed; `CMD || true` ignores failures"))
     }
 }
 
-/// A text as it can stand in an environment: without U+0000, and short enough for the system. At
-/// the edge: cut.
+/// A value for the environment: without U+0000, and short enough for the system. At the edge: cut.
 fn variable(text: &str) -> String {
     let mut end = text.len().min(VARIABLE_BYTES_MAX);
     while !text.is_char_boundary(end) {
@@ -88,7 +88,7 @@ fn variable(text: &str) -> String {
     text[..end].replace('\0', "\u{fffd}")
 }
 
-/// Linux takes 128 KiB for one variable with its name.
+/// Half of what Linux allows for one variable with its name.
 const VARIABLE_BYTES_MAX: usize = 64 << 10;
 
 #[cfg(test)]
