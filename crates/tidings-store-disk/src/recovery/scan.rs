@@ -82,9 +82,9 @@ pub(super) fn scan(log: &SegmentLog) -> Result<Scan, OpenError> {
         }
     }
     // Preallocated room is zeros. Any other byte after the last append is one that was not
-    // completed, or one that was and has been damaged: a later block tells them apart.
-    // Preallocated room is zeros. Any other byte after the last append is one that was not completed,
-    // or one that was and has been damaged: a later block tells them apart.
+    // completed, or one that was and has been damaged: a later block tells them apart. Preallocated
+    // room is zeros. Any other byte after the last append is one that was not completed, or one
+    // that was and has been damaged: a later block tells them apart.
     let stopped = scanner.offset();
     let file_bytes = log.file.len().map_err(fail)?;
     let rest_is_zero = is_zero(&mut scanner, walk.end, file_bytes).map_err(fail)?;
