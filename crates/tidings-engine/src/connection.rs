@@ -1,4 +1,5 @@
-//! Present and past connections, so that an operator can ask why a subscriber did not get an event.
+//! Present and ended connections, so that an operator can ask why a subscriber did not get an
+//! event.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -189,18 +190,18 @@ struct Remembered {
 impl ClosedConnections {
     /// Remembers `connection`, and forgets the oldest for it if need be.
     pub(crate) fn remember(&self, connection: Connection) {
-        let mut past = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        past.bytes += cost(&connection.standing.interest);
-        past.connections.push_back(connection);
-        while past.connections.len() > CLOSED_MAX || past.bytes > CLOSED_BYTES_MAX {
-            let Some(oldest) = past.connections.pop_front() else { break };
-            past.bytes -= cost(&oldest.standing.interest);
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.bytes += cost(&connection.standing.interest);
+        remembered.connections.push_back(connection);
+        while remembered.connections.len() > CLOSED_MAX || remembered.bytes > CLOSED_BYTES_MAX {
+            let Some(oldest) = remembered.connections.pop_front() else { break };
+            remembered.bytes -= cost(&oldest.standing.interest);
         }
     }
 
     pub(crate) fn find(&self, id: ConnectionId) -> Option<Connection> {
-        let past = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        past.connections.iter().rev().find(|connection| connection.id == id).cloned()
+        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.connections.iter().rev().find(|connection| connection.id == id).cloned()
     }
 }
 
@@ -278,17 +279,17 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded_in_number_and_in_bytes() {
-        let past = ClosedConnections::default();
+        let remembered = ClosedConnections::default();
         for number in 0..CLOSED_MAX as u64 + 1 {
-            past.remember(connection(number, "a"));
+            remembered.remember(connection(number, "a"));
         }
-        let found = |number| past.find(ConnectionId { run: 7, number }).is_some();
+        let found = |number| remembered.find(ConnectionId { run: 7, number }).is_some();
         assert_eq!([found(0), found(1), found(CLOSED_MAX as u64)], [false, true, true]);
         let long = "x".repeat(tidings_hub::limits::TOPIC_BYTES_MAX);
         for number in 10_000..12_000 {
-            past.remember(connection(number, &long));
+            remembered.remember(connection(number, &long));
         }
-        assert!(past.0.lock().unwrap().bytes <= CLOSED_BYTES_MAX);
+        assert!(remembered.0.lock().unwrap().bytes <= CLOSED_BYTES_MAX);
         assert_eq!([found(10_000), found(11_999)], [false, true]);
     }
 }

@@ -81,16 +81,16 @@ pub const QUESTIONS_MAX: usize = 16;
 
 /// Writes that a worker makes before it checks its mailbox and its sockets again: about a third of
 /// a millisecond.
-pub const WRITES_PER_LOOK: usize = 64;
+pub const WRITES_PER_TURN: usize = 64;
 
 /// Writes after which a worker that gets new frames while it writes yields to other threads.
-pub const WRITES_PER_PAUSE: usize = 16;
+pub const WRITES_PER_YIELD: usize = 16;
 
-/// Longest time that a worker yields to others within [`COURTESY_WINDOW`]. At the edge: it no
+/// Longest time that a worker yields to others within [`CPU_YIELD_WINDOW`]. At the edge: it no
 /// longer yields until the window ends.
-pub const COURTESY_MAX: Duration = Duration::from_millis(5);
-/// See [`COURTESY_MAX`].
-pub const COURTESY_WINDOW: Duration = Duration::from_millis(20);
+pub const CPU_YIELD_MAX: Duration = Duration::from_millis(5);
+/// See [`CPU_YIELD_MAX`].
+pub const CPU_YIELD_WINDOW: Duration = Duration::from_millis(20);
 
 /// Unsent bytes that the kernel holds for a subscriber. More would only use memory: the rest is in
 /// the ring. At the edge: the subscriber is only a cursor until there is room.

@@ -20,10 +20,10 @@ pub(crate) enum Message {
     /// A body is gone.
     Closed(SubscriberId, CloseReason),
     Notice(Arc<Notice>),
-    /// There was no room for some.
+    /// Notices were lost for want of room.
     NoticesLost,
-    /// Somebody wants to know something. The permit belongs to the question, whether it is still
-    /// waited for or not.
+    /// A question from outside. It keeps its permit until the worker has seen it, even if nobody
+    /// waits for the answer any more.
     Ask(Question, Arc<OwnedSemaphorePermit>),
     Drain {
         window_ms: u64,
@@ -31,15 +31,15 @@ pub(crate) enum Message {
     Stop,
 }
 
-/// What can be asked.
+/// A question to a worker, with the way to answer it.
 pub(crate) enum Question {
-    /// Whether it is there.
+    /// Whether the worker runs.
     Ping(Sender<()>),
     /// How many subscribers an event on each of these topics would reach.
     Subscribers(Arc<[Topic]>, Sender<Vec<u64>>),
     /// The subscribers that are behind, and how far.
     Backlog(Sender<Backlog>),
-    /// What is known of this connection. Costs a look at every subscriber.
+    /// Details of this connection, if the worker has it. Costs a look at every subscriber.
     Connection(ConnectionId, Sender<Option<Connection>>),
 }
 

@@ -1,7 +1,7 @@
 //! One core: mailbox → shard → sinks → sleep.
 //!
 //! A turn takes what sockets and the mailbox bring, lets the shard say which bytes go where, and
-//! writes them, looking at the mailbox again every [`WRITES_PER_LOOK`] writes. It sleeps only when
+//! writes them, looking at the mailbox again every [`WRITES_PER_TURN`] writes. It sleeps only when
 //! the shard has nothing left to write and the mailbox is empty. So a quiet hub delivers at once,
 //! and a busy one gathers: whatever came while others were written goes out in one write each. Then
 //! it also lets other threads go first (`cpu_yield.rs`).
@@ -26,7 +26,7 @@ use crate::connection::ClosedConnections;
 use crate::counters::Counters;
 use crate::frames::next_batch;
 use crate::limits::{
-    ATTACH_WORK, CLOSES_PER_TURN_MAX, MAIL_WORK_PER_TURN, WRITES_PER_LOOK, WRITES_PER_PAUSE,
+    ATTACH_WORK, CLOSES_PER_TURN_MAX, MAIL_WORK_PER_TURN, WRITES_PER_TURN, WRITES_PER_YIELD,
 };
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -43,8 +43,8 @@ pub(crate) struct WorkerContext {
     pub(crate) replay: Arc<Replay>,
     pub(crate) store: Arc<dyn Log>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) past: Arc<ClosedConnections>,
-    /// Of every connection id.
+    pub(crate) closed_connections: Arc<ClosedConnections>,
+    /// First part of every connection id.
     pub(crate) run: u32,
     pub(crate) clock: Clock,
     pub(crate) peer_patience: Duration,
@@ -54,20 +54,20 @@ pub(crate) struct Worker<P: SocketEvents = Poller> {
     context: WorkerContext,
     poller: P,
     shard: Shard<Subscription>,
-    /// Subscribers that last missed events because of retention, and which; rarely any.
+    /// The events that subscribers last missed because of retention; rarely any.
     skips: HashMap<SubscriberId, (Position, Position)>,
-    /// Deliveries that were reported.
+    /// Number of deliveries reported to the counters.
     delivered: u64,
     cpu_yield: CpuYield,
-    /// When the oldest frame was published that is yet to be written to somebody.
+    /// Time at which the oldest frame that is not yet written to everybody was published.
     oldest_came: Option<Instant>,
     messages: VecDeque<Message>,
     batches: VecDeque<Arc<FrameBatch>>,
     stopping: bool,
     /// The sleep failed the last time; logged once.
-    is_deaf: bool,
+    has_sleep_failed: bool,
     /// The last read of frames that were left out failed; logged once.
-    is_blind: bool,
+    has_read_failed: bool,
 }
 
 impl<P: SocketEvents> Worker<P> {
@@ -84,8 +84,8 @@ impl<P: SocketEvents> Worker<P> {
             messages: VecDeque::new(),
             batches: VecDeque::new(),
             stopping: false,
-            is_deaf: false,
-            is_blind: false,
+            has_sleep_failed: false,
+            has_read_failed: false,
         }
     }
 
@@ -98,9 +98,9 @@ impl<P: SocketEvents> Worker<P> {
                 break;
             }
             match self.sleep(idle, &mut happened) {
-                Ok(()) => self.is_deaf = false,
+                Ok(()) => self.has_sleep_failed = false,
                 Err(error) => {
-                    if !std::mem::replace(&mut self.is_deaf, true) {
+                    if !std::mem::replace(&mut self.has_sleep_failed, true) {
                         tracing::error!(%error, "a worker cannot wait for its sockets");
                     }
                     std::thread::sleep(Duration::from_millis(100));
@@ -215,14 +215,14 @@ impl<P: SocketEvents> Worker<P> {
         while self.shard.head() < batch.after {
             match next_batch(&*self.context.store, self.shard.head(), batch.after) {
                 Ok(missed) => {
-                    self.is_blind = false;
+                    self.has_read_failed = false;
                     self.shard.handle_frames(&missed);
                 }
                 Err(ReadError::Expired { first }) => {
                     self.shard.handle_gap(first.previous().into());
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut self.is_blind, true) {
+                    if !std::mem::replace(&mut self.has_read_failed, true) {
                         tracing::error!(%error, "frames that were left out cannot be read");
                     }
                     self.shard.handle_gap(batch.after.into());
@@ -242,10 +242,10 @@ impl<P: SocketEvents> Worker<P> {
         }
     }
 
-    /// Writes until nothing is left (then it returns true), or it is time to look around.
+    /// Writes until nothing is left (then it returns true), or the turn has had its writes.
     fn write(&mut self) -> bool {
-        for number in 1..=WRITES_PER_LOOK {
-            if number.is_multiple_of(WRITES_PER_PAUSE) && self.shard.has_newer_frames() {
+        for number in 1..=WRITES_PER_TURN {
+            if number.is_multiple_of(WRITES_PER_YIELD) && self.shard.has_newer_frames() {
                 self.cpu_yield.maybe_yield();
             }
             let Some(Transmit { id, owner, bytes }) = self.shard.poll_write() else { return true };
@@ -305,7 +305,7 @@ impl<P: SocketEvents> Worker<P> {
             );
             self.skips.remove(&id);
             self.context.counters.left(connection.direct);
-            self.context.past.remember(connection);
+            self.context.closed_connections.remember(connection);
             subscription.sink.finish(farewell.as_ref());
         }
         true

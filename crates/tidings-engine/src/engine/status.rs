@@ -170,7 +170,7 @@ impl Engine {
         let ask = |answer| Question::Connection(id, answer);
         let present = self.ask_all(ask).await.into_iter().flatten().next();
         // It may have closed during the query.
-        present.or_else(|| self.inner.past.find(id))
+        present.or_else(|| self.inner.closed_connections.find(id))
     }
 
     /// The record that subscribers know as `id`, if it is in the log.

@@ -14,7 +14,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits::{COURTESY_MAX, COURTESY_WINDOW};
+use crate::limits::{CPU_YIELD_MAX, CPU_YIELD_WINDOW};
 
 /// The time that a worker has given away lately.
 pub(super) struct CpuYield {
@@ -30,10 +30,10 @@ impl CpuYield {
     /// Yields to other threads, if that has not cost too much lately.
     pub(super) fn maybe_yield(&mut self) {
         let began = Instant::now();
-        if began - self.window >= COURTESY_WINDOW {
+        if began - self.window >= CPU_YIELD_WINDOW {
             (self.window, self.given) = (began, Duration::ZERO);
         }
-        if self.given < COURTESY_MAX {
+        if self.given < CPU_YIELD_MAX {
             std::thread::yield_now();
             self.given += began.elapsed();
         }

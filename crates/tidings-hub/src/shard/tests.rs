@@ -474,9 +474,10 @@ fn a_first_page_does_not_wait_for_the_long_pages_of_others() {
         }
     }
     assert!(scene.shard.poll_read().is_none(), "no more long pages at a time");
-    let newcomer = scene.attach_as("a", from_the_start);
-    let order = scene.shard.poll_read().expect("the newcomer's first page is read at once");
-    assert_eq!((order.id, order.is_first), (newcomer, true));
+    let new = scene.attach_as("a", from_the_start);
+    let order =
+        scene.shard.poll_read().expect("the first page of a new subscriber is read at once");
+    assert_eq!((order.id, order.is_first), (new, true));
 }
 
 #[test]

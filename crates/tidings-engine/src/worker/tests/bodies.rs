@@ -53,7 +53,7 @@ fn many_that_come_and_go_in_one_turn_are_all_counted_out() {
     let mut scene = Scene::new();
     for _ in 0..20 {
         let posted: Vec<_> = (0..50).map(|_| scene.post_body(": hi\n\n")).collect();
-        // Every other one goes before it has its seat, the rest in the same turn as others come.
+        // Every other one goes before it is attached, the rest in the same turn as others come.
         for (number, body) in posted {
             if number % 2 == 1 {
                 scene.turn();
@@ -74,10 +74,10 @@ fn those_who_are_there_when_the_worker_stops_are_counted_out_too() {
     let mut scene = Scene::new();
     let (number, mut body) = scene.post_body(": hi\n\n");
     scene.mailbox.post(Message::Stop);
-    let Scene { worker, counters, past, .. } = scene;
+    let Scene { worker, counters, closed_connections, .. } = scene;
     worker.run();
     assert_eq!((counters.sinks()[1], counters.subscribers()), (0, 0));
-    let closed = past.find(ConnectionId { run: RUN, number }).unwrap();
+    let closed = closed_connections.find(ConnectionId { run: RUN, number }).unwrap();
     assert_eq!(closed.standing.state, StandingState::Closed(CloseReason::Draining));
     let text = read(&mut body).unwrap();
     assert!(text.starts_with(": hi\n\nevent: tidings.open\nretry: "), "it is asked to come back");
@@ -96,9 +96,9 @@ fn a_crowd_that_leaves_at_once_keeps_no_event_from_the_others() {
     drop(bodies);
     for turn in 1..=3 {
         assert!(!scene.turn(), "there is more to close");
-        // Newcomers have come since, one in each turn before.
+        // New subscribers have come since, one in each turn before.
         assert_eq!(scene.sinks()[1], count + turn - 1 - turn * CLOSES_PER_TURN_MAX);
-        // A newcomer gets the number of a subscriber that is yet to be closed here.
+        // A new subscriber gets the number of a subscriber that is yet to be closed here.
         let (_, mut body) = scene.post_body(": hi\n\n");
         scene.turn_without_closing();
         assert_eq!(read(&mut body).unwrap(), ": hi\n\n");

@@ -28,7 +28,7 @@ pub(super) struct Scene {
     pub(super) worker: Worker<FakePoller>,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) counters: Arc<Counters>,
-    pub(super) past: Arc<ClosedConnections>,
+    pub(super) closed_connections: Arc<ClosedConnections>,
     /// What the sockets report at the beginning of the next turn.
     pub(super) happened: Vec<Event>,
     /// Number of the next connection.
@@ -60,7 +60,7 @@ impl Scene {
             replay: Arc::default(),
             store,
             counters: Arc::default(),
-            past: Arc::default(),
+            closed_connections: Arc::default(),
             run: RUN,
             clock: Clock::start(),
             peer_patience: Duration::from_secs(60),
@@ -73,13 +73,14 @@ impl Scene {
             ring_bytes_max: 1 << 20,
             seed: 7,
         };
-        let (counters, past) = (Arc::clone(&context.counters), Arc::clone(&context.past));
+        let (counters, closed_connections) =
+            (Arc::clone(&context.counters), Arc::clone(&context.closed_connections));
         let worker = Worker::new(context, FakePoller::new(sleep), config);
         Self {
             worker,
             mailbox,
             counters,
-            past,
+            closed_connections,
             happened: Vec::new(),
             next_number: 0,
             head: Position::ZERO,
@@ -206,7 +207,7 @@ impl Scene {
 
     /// The connection, if it has ended.
     pub(super) fn closed(&self, number: u64) -> Option<Connection> {
-        self.past.find(ConnectionId { run: RUN, number })
+        self.closed_connections.find(ConnectionId { run: RUN, number })
     }
 
     /// Number of closed subscribers, whatever the reason.

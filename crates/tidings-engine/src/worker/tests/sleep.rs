@@ -46,12 +46,12 @@ fn an_idle_worker_sleeps_until_the_next_heartbeat_is_due() {
 #[test]
 fn a_worker_with_something_left_to_write_only_looks_at_its_sockets() {
     let (mut scene, sleeps) = scene_that_sleeps(4);
-    let all: Vec<_> = (0..3 * WRITES_PER_LOOK).map(|_| scene.attach()).collect();
+    let all: Vec<_> = (0..3 * WRITES_PER_TURN).map(|_| scene.attach()).collect();
     scene.publish("x");
     scene.worker.run();
     let sleeps = sleeps.lock().unwrap();
     let (awake, asleep) = sleeps.split_at(3);
-    assert_eq!(awake, [Some(Duration::ZERO); 3], "every {WRITES_PER_LOOK} writes");
+    assert_eq!(awake, [Some(Duration::ZERO); 3], "every {WRITES_PER_TURN} writes");
     assert!(asleep[0].is_some_and(|sleep| sleep > Duration::ZERO), "it slept {asleep:?}");
     assert!(all.iter().all(|posted| posted.peer.read() == event(1, "x")));
 }

@@ -19,14 +19,15 @@ fn a_stop_ends_every_stream_with_a_farewell_however_many_there_are() {
     scene.settle();
     scene.worker.shard.handle_closed(all[1].peer.id(), CloseReason::AgeReached);
     scene.mailbox.post(Message::Stop);
-    let Scene { worker, counters, past, .. } = scene;
+    let Scene { worker, counters, closed_connections, .. } = scene;
     worker.run();
     assert_eq!((counters.sinks(), counters.subscribers()), ([0, 0], 0));
     for (number, posted) in all.iter().enumerate() {
         let script = posted.peer.script();
         assert!(script.is_dropped);
         let [farewell] = &script.finished[..] else { panic!("ended {:?}", script.finished) };
-        let closed = past.find(ConnectionId { run: RUN, number: posted.number }).unwrap();
+        let closed =
+            closed_connections.find(ConnectionId { run: RUN, number: posted.number }).unwrap();
         let (reason, asks_back) = match number {
             1 => (CloseReason::AgeReached, false),
             _ => (CloseReason::Draining, true),
