@@ -1,6 +1,6 @@
 // A backend that publishes, and gives each visitor's page a token for its topics.
 //
-//   npm install express jsonwebtoken
+//   npm install express jsonwebtoken @tidings-hub/tidings
 //   export TIDINGS_JWT_SECRET=$(openssl rand -hex 32)
 //   tidings serve --cors-origin http://localhost:8080 &
 //   node server.mjs     # then open http://localhost:8080, and
@@ -29,6 +29,9 @@ app.get("/token", (request, response) => {
   const subscribe = ["orders/7"];
   response.type("text").send(jwt.sign({ mercure: { subscribe } }, SECRET, { expiresIn: "10m" }));
 });
+
+// Tabs share a worker only if its script is of the page's own origin, so it is not the hub's.
+app.use("/js", express.static("node_modules/@tidings-hub/tidings"));
 
 app.get("/", (request, response) => response.sendFile("page.html", { root: import.meta.dirname }));
 

@@ -1,6 +1,6 @@
 // Pages of other origins.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { heard, listen, openPage } from "./browser.js";
 import { equal, temporaryFile, test, until } from "./harness.js";
@@ -77,15 +77,29 @@ test("the worker pattern's example shares one connection by hand", async () => {
   equal(await hub.subscribers(), 1);
 });
 
+/** tidings.js and its parts, as a site serves them in this folder. */
+function scripts(folder) {
+  const place = new URL("../../crates/tidings-web/assets/npm/", import.meta.url);
+  const parts = readdirSync(new URL("tidings/", place)).map((name) => `tidings/${name}`);
+  const read = (name) => [`${folder}/${name}`, readFileSync(new URL(name, place), "utf8")];
+  return Object.fromEntries(["tidings.js", ...parts].map(read));
+}
+
 test("the page of the Express example listens with the token that its backend gives", async () => {
   const { hub, key } = await startHubWithKey(["--cors-origin", "*"]);
   const html = readFileSync(new URL("../../examples/express/page.html", import.meta.url), "utf8");
   const here = html.replaceAll("http://127.0.0.1:3000", hub.url);
-  const site = await startSite(here, { "/token": key });
+  const site = await startSite(here, { "/token": key, ...scripts("/js") });
   const page = await openPage(site);
   const headers = { authorization: `Bearer ${key}` };
   const stats = async () => (await fetch(`${hub.url}/stats`, { headers })).json();
   await until("it listens", async () => (await stats()).subscribers === 1);
   await hub.publish("orders/7", "sent", { token: key });
   await page.getByText("sent").waitFor();
+  const second = await openPage(site);
+  await until("its two tabs share a connection", async () => {
+    await hub.publish("orders/7", "to both", { token: key });
+    return (await second.getByText("to both").count()) > 0;
+  });
+  equal((await stats()).subscribers, 1);
 });

@@ -172,6 +172,9 @@ test("express/server.mjs publishes orders, and its token lets a visitor read one
   const site = `http://localhost:${port}`;
   const page = await until("its page", async () => (await fetch(site)).text(), 20_000);
   ok(page.includes(hub.url), `the page: ${page}${server.said()}`);
+  for (const [, path] of page.matchAll(/from "(\/.*)"/g)) {
+    equal((await fetch(site + path)).status, 200, path);
+  }
   const token = await (await fetch(`${site}/token`)).text();
   const source = new EventSource(`${hub.url}/events/orders/7?${new URLSearchParams({ token })}`);
   const heard = listen(source);

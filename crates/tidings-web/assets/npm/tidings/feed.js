@@ -157,6 +157,7 @@ export class Feed {
       }
       if (after && !isReset) member.tell("resumed");
     } catch (error) {
+      if (!this.#members.has(member)) return;
       member.tell("reset", { reason: "unread", requested: after, error: String(error) });
     }
     const { held } = member;
