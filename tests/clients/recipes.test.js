@@ -1,6 +1,6 @@
 // The recipes of `docs/guides/recipes.md`, as they stand on the page: each is run as an application
-// of its framework, and its page in Chromium. Laravel, Rails and Spring are not run: their packages
-// cannot be installed here, or take longer than all the rest.
+// of its framework, and its page in Chromium. Of Laravel's only the syntax is checked, and Rails is
+// not run: neither's packages can be installed where these tests run.
 
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -72,6 +72,84 @@ func main() {
 
 `;
 
+const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <parent>
+    <groupId>org.springframework.boot</groupId>
+    <artifactId>spring-boot-starter-parent</artifactId>
+    <version>4.0.7</version>
+  </parent>
+  <groupId>recipe</groupId>
+  <artifactId>recipe</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency>
+      <groupId>org.springframework.boot</groupId>
+      <artifactId>spring-boot-starter-web</artifactId>
+    </dependency>
+    <dependency>
+      <groupId>com.auth0</groupId>
+      <artifactId>java-jwt</artifactId>
+      <version>4.6.2</version>
+    </dependency>
+  </dependencies>
+  <build>
+    <finalName>recipe</finalName>
+    <plugins>
+      <plugin>
+        <groupId>org.springframework.boot</groupId>
+        <artifactId>spring-boot-maven-plugin</artifactId>
+      </plugin>
+    </plugins>
+  </build>
+</project>
+`;
+
+const SPRING = `package recipe;
+
+import com.auth0.jwt.JWT;
+import com.auth0.jwt.algorithms.Algorithm;
+import jakarta.servlet.*;
+import jakarta.servlet.http.*;
+import java.io.IOException;
+import java.security.Principal;
+import java.time.Instant;
+import java.util.*;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.http.MediaType;
+import org.springframework.stereotype.Component;
+import org.springframework.web.bind.annotation.*;
+import org.springframework.web.client.RestClient;
+
+@SpringBootApplication
+public class App {
+  public static void main(String[] words) {
+    SpringApplication.run(App.class, words);
+  }
+}
+
+@Component
+class Login extends HttpFilter {
+  @Override
+  protected void doFilter(HttpServletRequest request, HttpServletResponse response,
+      FilterChain chain) throws IOException, ServletException {
+    Cookie[] cookies = request.getCookies();
+    if (cookies == null) {
+      response.setStatus(401);
+      return;
+    }
+    chain.doFilter(new HttpServletRequestWrapper(request) {
+      @Override
+      public Principal getUserPrincipal() {
+        return () -> cookies[0].getValue();
+      }
+    }, response);
+  }
+}
+
+`;
+
 /** By framework: writes the files of the recipe, and says what to run. */
 const FRAMEWORKS = {
   FastAPI: ([app]) => ({
@@ -103,6 +181,11 @@ const FRAMEWORKS = {
     ],
     run: () => ["./recipe"],
   }),
+  Spring: ([code]) => ({
+    files: { "pom.xml": POM, "src/main/java/recipe/App.java": SPRING + code },
+    prepare: [["mvn", "-B", "-q", "package"]],
+    run: (port) => ["java", "-jar", "target/recipe.jar", `--server.port=${port}`],
+  }),
 };
 
 async function start(title, hub) {
@@ -114,18 +197,18 @@ async function start(title, hub) {
   }
   symlinkSync(new URL("node_modules", import.meta.url).pathname, join(folder, "node_modules"));
   for (const [program, ...words] of prepare) {
-    const done = spawnSync(program, words, { cwd: folder, encoding: "utf8", timeout: 50_000 });
-    if (done.error) throw new Skipped(`${program} is not here`);
-    equal(done.status, 0, `${program} ${words}: ${done.stderr}`);
+    const done = spawnSync(program, words, { cwd: folder, encoding: "utf8", timeout: 140_000 });
+    if (done.error) throw new Skipped(`${program}: ${done.error.message}`);
+    equal(done.status, 0, `${program} ${words}: ${done.stderr}${done.stdout}`);
   }
   const port = `${await freePort()}`;
   const own = { PORT: port, TIDINGS_URL: hub.url, TIDINGS_JWT_SECRET: SECRET };
   const env = { ...process.env, ...own, NEXT_TELEMETRY_DISABLED: "1" };
   const [program, ...words] = run(port);
-  const stdio = ["ignore", "ignore", "pipe"];
+  const stdio = ["ignore", "pipe", "pipe"];
   const child = spawn(program, words, { cwd: folder, env, stdio, detached: true });
   let said = "";
-  child.stderr.on("data", (piece) => (said += piece));
+  for (const pipe of [child.stdout, child.stderr]) pipe.on("data", (piece) => (said += piece));
   const gone = new Promise((resolve) => child.once("exit", resolve));
   after(() => {
     const runs = child.exitCode === null && child.signalCode === null;
@@ -135,7 +218,7 @@ async function start(title, hub) {
   // By its name where it listens on that, which may be either protocol's loopback.
   const site = `http://localhost:${port}`;
   const answers = async () => (await fetch(`${site}/hub`)).status;
-  await until(`${title} answers`, answers, 90_000).catch((error) => {
+  await until(`${title} answers`, answers, 60_000).catch((error) => {
     throw new Error(`${error.message}\n${said}`);
   });
   return site;
@@ -171,6 +254,14 @@ for (const title of Object.keys(FRAMEWORKS)) {
   // Next.js compiles each route when it is asked for first.
   test(sentence, fn, { seconds: 150 });
 }
+
+test("recipe for Laravel: it is PHP", async () => {
+  const [code] = recipe("Laravel");
+  ok(code.split("\n").length - 1 <= LINES_MAX, "its length");
+  const done = spawnSync("php", ["-l"], { input: code, encoding: "utf8" });
+  if (done.error) throw new Skipped("php is not here");
+  equal(done.status, 0, done.stdout);
+});
 
 test("the page of the recipes shows what is published, without a token in any URL", async () => {
   const [html] = [...PAGE.matchAll(/^```html\n(.*?)^```$/gms)].map(([, code]) => code);
