@@ -5,6 +5,7 @@ pub mod claim;
 pub mod invalid_token;
 mod key_set;
 mod keys;
+pub mod link;
 mod plain_key;
 pub mod token;
 
@@ -28,6 +29,7 @@ use invalid_token::InvalidToken;
 use token::Signed;
 
 pub use keys::{ApiKey, JwtKey};
+pub use link::{Link, LinkKey, LinkRequest};
 
 /// All keys, and the grant of requests without a token.
 #[derive(Debug)]
@@ -37,6 +39,9 @@ pub struct Auth {
     known: TokenCache<Signed<Arc<Grant>>>,
     /// Hashes tokens to count them; present if limits apply per token.
     counted: Option<RandomState>,
+    link_keys: Vec<LinkKey>,
+    link_age_max: Duration,
+    has_keys: bool,
     leeway: Duration,
     /// Whether every client may do everything.
     is_open: bool,
@@ -63,6 +68,9 @@ impl Auth {
             jwt_keys: config.jwt_keys.clone(),
             known: TokenCache::default(),
             counted: config.counts_tokens().then(RandomState::new),
+            link_keys: config.link_keys.clone(),
+            link_age_max: config.link_age_max,
+            has_keys: config.has_keys(),
             leeway: config.leeway,
             is_open,
             everybody: Arc::new(everybody),
@@ -104,9 +112,8 @@ impl Auth {
             let vouched = Caller { is_ambient: true, ..self.caller_with(grant, None, None) };
             return Ok(vouched);
         }
-        let keyless = self.api_keys.is_empty() && self.jwt_keys.is_empty();
-        let header = if keyless { None } else { bearer(&parts.headers)? };
-        let token = header.as_deref().or(query_token).filter(|_| !keyless);
+        let header = if self.has_keys { bearer(&parts.headers)? } else { None };
+        let token = header.as_deref().or(query_token).filter(|_| self.has_keys);
         let Some(token) = token else {
             return self.anonymous();
         };
@@ -130,6 +137,27 @@ impl Auth {
         let known = Arc::new(Signed { says: Arc::clone(&grant), share: share.clone() });
         self.known.keep(token, &known, cache::until(grant.expires));
         Ok(self.caller_with(&grant, counted_as, share))
+    }
+
+    /// Identifies the sender of a request with a signed link. An `Authorization: Bearer` comes
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// A 401 that says why.
+    pub async fn identify_link(
+        &self,
+        parts: &Parts,
+        link: &LinkRequest<'_>,
+    ) -> Result<Caller, Problem> {
+        if !self.has_keys || bearer(&parts.headers)?.is_some() {
+            return self.identify(parts, None).await;
+        }
+        let granted = LinkKey::verify(&self.link_keys, link).map_err(link::refused)?;
+        let expires = granted.ends(clock::now(), self.leeway, self.link_age_max);
+        let expires = Some(expires.map_err(link::refused)?);
+        let grant = Grant { subscribe: granted.topics, expires, ..Grant::nothing() };
+        Ok(self.caller_with(&Arc::new(grant), self.token_key(link.signature), None))
     }
 
     /// The sender of a request without a credential.

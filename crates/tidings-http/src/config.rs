@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidings_hub::Matcher;
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::auth::{ApiKey, JwtKey};
+use crate::auth::{ApiKey, JwtKey, LinkKey};
 use crate::client::TrustedProxies;
 use crate::cors::Cors;
 use crate::error::ConfigError;
@@ -48,6 +48,10 @@ pub struct HttpConfig {
     /// Topics that every client may publish to, with or without a token; pages of foreign origins
     /// may not. The default is none.
     pub anonymous_publish: Vec<Matcher>,
+    /// Keys that sign links, each with an id of its own.
+    pub link_keys: Vec<LinkKey>,
+    /// Maximum time that a link may be good for. At the edge: 401.
+    pub link_age_max: Duration,
     /// Time that a token is accepted before its `nbf` and after its `exp`, for clocks that differ.
     pub leeway: Duration,
     /// Web pages of other origins that may use the hub.
@@ -117,6 +121,8 @@ impl Default for HttpConfig {
             jwt_keys: Vec::new(),
             anonymous_subscribe: Vec::new(),
             anonymous_publish: Vec::new(),
+            link_keys: Vec::new(),
+            link_age_max: limits::LINK_AGE_MAX,
             leeway: Duration::ZERO,
             cors: Cors::default(),
             public_origin: None,
@@ -180,11 +186,27 @@ impl HttpConfig {
         if self.event_bytes_max > limits::EVENT_BYTES_CEILING {
             return Err(ConfigError::EventTooLarge { bytes_max: limits::EVENT_BYTES_CEILING });
         }
+        self.check_links()?;
         if self.leeway > limits::LEEWAY_MAX {
             return Err(ConfigError::Leeway { max: limits::LEEWAY_MAX });
         }
         if self.drain_max < self.drain_window {
             return Err(ConfigError::DrainTooShort);
+        }
+        Ok(())
+    }
+
+    fn check_links(&self) -> Result<(), ConfigError> {
+        if self.link_keys.len() > limits::LINK_KEYS_MAX {
+            return Err(ConfigError::TooManyLinkKeys { max: limits::LINK_KEYS_MAX });
+        }
+        for (place, key) in self.link_keys.iter().enumerate() {
+            if self.link_keys[..place].iter().any(|other| other.id() == key.id()) {
+                return Err(ConfigError::LinkKeyTwice { id: key.id().to_owned() });
+            }
+        }
+        if self.link_age_max > limits::LINK_AGE_CEILING {
+            return Err(ConfigError::LinkAge { max: limits::LINK_AGE_CEILING });
         }
         Ok(())
     }
@@ -196,7 +218,7 @@ impl HttpConfig {
 
     /// Whether there is any key.
     pub fn has_keys(&self) -> bool {
-        !(self.api_keys.is_empty() && self.jwt_keys.is_empty())
+        !(self.api_keys.is_empty() && self.jwt_keys.is_empty() && self.link_keys.is_empty())
     }
 
     /// Whether tokens have bounds of their own.

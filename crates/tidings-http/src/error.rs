@@ -53,6 +53,33 @@ pub enum ConfigError {
     },
     /// `drain_max` is less than `drain_window`.
     DrainTooShort,
+    /// There are too many keys that sign links.
+    TooManyLinkKeys {
+        /// Maximum number.
+        max: usize,
+    },
+    /// Two keys that sign links have the same id.
+    LinkKeyTwice {
+        /// The id.
+        id: String,
+    },
+    /// The id of a key that signs links cannot stand in a link.
+    LinkKeyId {
+        /// The id.
+        id: String,
+    },
+    /// A secret that signs links is too easy to guess.
+    WeakLinkKey {
+        /// The id of the key.
+        id: String,
+        /// The least number of characters.
+        length_min: usize,
+    },
+    /// `link_age_max` is too much.
+    LinkAge {
+        /// Maximum value.
+        max: Duration,
+    },
     /// `leeway` is more than clocks can be expected to differ.
     Leeway {
         /// Maximum value.
@@ -141,6 +168,21 @@ impl fmt::Display for ConfigError {
             Self::HeadBytes { bytes_min, bytes_max } => {
                 write!(f, "head_bytes_max can be {bytes_min} to {bytes_max}")
             }
+            Self::TooManyLinkKeys { max } => {
+                write!(f, "there can be at most {max} keys that sign links")
+            }
+            Self::LinkKeyTwice { id } => write!(f, "two keys that sign links have the id {id:?}"),
+            Self::LinkKeyId { id } => write!(
+                f,
+                "{id:?} is not an id of a key that signs links: give up to 32 letters, digits, \
+                 `-` or `_`"
+            ),
+            Self::WeakLinkKey { id, length_min } => write!(
+                f,
+                "the key {id:?} that signs links must have at least {length_min} characters, all \
+                 of them visible ASCII"
+            ),
+            Self::LinkAge { max } => write!(f, "link_age_max can be at most {max:?}"),
             Self::Leeway { max } => write!(f, "leeway can be at most {max:?}"),
             Self::DrainTooShort => f.write_str("drain_max must be at least drain_window"),
             Self::WeakApiKey { name, length_min } => write!(

@@ -120,7 +120,7 @@ pub mod trace;
 pub mod whole_body;
 
 pub use allowed_hosts::AllowedHosts;
-pub use auth::{ApiKey, JwtKey};
+pub use auth::{ApiKey, JwtKey, Link, LinkKey};
 pub use body::RequestBody;
 pub use client::TrustedProxies;
 pub use config::HttpConfig;

@@ -175,5 +175,14 @@ pub const CLAIM_PAYLOAD_BYTES_MAX: usize = 1 << 10;
 /// Maximum length of a token with the claim `tidings`. At the edge: 401.
 pub const CLAIM_TOKEN_BYTES_MAX: usize = 8 << 10;
 
+/// Maximum number of keys that sign links. At the edge: the configuration is wrong.
+pub const LINK_KEYS_MAX: usize = 8;
+
+/// Default and maximum time that a signed link may be good for. At the edge: 401.
+pub const LINK_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// The most that [`LINK_AGE_MAX`] can be set to: links are copied, and nobody can revoke one alone.
+pub const LINK_AGE_CEILING: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Maximum time that a token is accepted before `nbf` and after `exp`: clocks differ by seconds.
 pub const LEEWAY_MAX: Duration = Duration::from_secs(60);

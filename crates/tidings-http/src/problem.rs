@@ -175,6 +175,12 @@ codes! {
     TokenRequired UNAUTHORIZED "token_required" "A token is required.";
     /// The token is not valid; the detail says why.
     TokenInvalid UNAUTHORIZED "token_invalid" "The token is not accepted.";
+    /// The signature of a link is not valid; the detail says which check failed.
+    LinkInvalid UNAUTHORIZED "link_invalid" "The link is not accepted.";
+    /// The link has ended.
+    LinkExpired UNAUTHORIZED "link_expired" "The link has expired.";
+    /// The link ends later than the hub allows.
+    LinkTooLong UNAUTHORIZED "link_too_long" "The link is good for too long.";
     /// The token is valid, but not for this topic.
     NotGranted FORBIDDEN "not_granted" "The token does not allow this.";
     /// A web page of another origin tried to use the hub.

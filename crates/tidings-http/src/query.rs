@@ -46,6 +46,11 @@ impl<'a> Query<'a> {
         taken.map(|(_, value)| value).collect()
     }
 
+    /// All values of the parameter `name`, which stay there.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Cow<'a, str>> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value)
+    }
+
     /// Takes out the parameter `name`, which has no value. Returns whether it was there.
     ///
     /// # Errors

@@ -76,6 +76,7 @@ mod faces;
 pub mod fuzz;
 mod hub_service;
 pub mod limits;
+mod link_query;
 mod log_limit;
 mod native;
 mod request;
@@ -92,7 +93,7 @@ pub use server::Server;
 pub use tidings_http::limits::LEEWAY_MAX;
 pub use tidings_http::{
     AllowedHosts, ApiKey, BindError, Body, ConfigError, Cors, Face, HttpConfig, JwtKey, KeyLimits,
-    Peer, RequestBody, Tls, TlsError, TrustedProxies,
+    Link, LinkKey, Peer, RequestBody, Tls, TlsError, TrustedProxies,
 };
 #[cfg(feature = "mercure")]
 pub use tidings_mercure::{

@@ -1,10 +1,11 @@
 use http::request::Parts;
-use tidings_http::auth::Caller;
+use tidings_http::auth::{Caller, link};
 use tidings_http::problem::Problem;
 use tidings_http::query::Query;
 use tidings_http::state::State;
 
 use crate::bounds::Bounds;
+use crate::link_query::LinkQuery;
 
 /// A request to the API whose sender is known. The routes build it once and hand it on, so every
 /// operation that needs a grant has one.
@@ -33,10 +34,37 @@ impl<'a> RequestContext<'a> {
     ) -> Result<Self, Problem> {
         let mut query = Query::parse(parts.uri.query())?;
         let token = query.take("token")?;
+        if LinkQuery::is_in(parts) {
+            return Err(link::only_reads());
+        }
         let caller = state.auth().identify(parts, token.as_deref()).await?;
         if !parts.method.is_safe() {
             caller.check_page(state.config(), parts)?;
         }
+        Ok(Self { state, bounds, parts, query, caller })
+    }
+
+    /// The same for a request that reads topics, of which `raw_topic` is the one in the path: it may
+    /// be made with a signed link.
+    ///
+    /// # Errors
+    ///
+    /// A 400 if the query cannot be read, and a 401 that says why the sender is unknown.
+    pub(crate) async fn of_reader(
+        state: &'a State,
+        bounds: &'a Bounds,
+        parts: &'a Parts,
+        raw_topic: Option<&'a str>,
+    ) -> Result<Self, Problem> {
+        let mut query = Query::parse(parts.uri.query())?;
+        let token = query.take("token")?;
+        let caller = match LinkQuery::take(&mut query, raw_topic, token.is_some())? {
+            None => state.auth().identify(parts, token.as_deref()).await?,
+            Some(link) => {
+                let topics = link.topics();
+                state.auth().identify_link(parts, &link.request(&topics)).await?
+            }
+        };
         Ok(Self { state, bounds, parts, query, caller })
     }
 

@@ -21,6 +21,7 @@ use tidings_http::trace;
 use crate::admin::{self, Pages};
 use crate::bounds::Bounds;
 use crate::config::Config;
+use crate::link_query::LinkQuery;
 use crate::native;
 use crate::request::RequestContext;
 use crate::route::{Meaning, PATHS, Path, Route};
@@ -87,6 +88,12 @@ impl Routes {
         };
         let mut answer =
             answered.unwrap_or_else(|problem| Answer::Response(state.refuse(parts, problem)));
+        if LinkQuery::is_in(parts) {
+            // The URL is a credential.
+            let headers = answer.headers_mut();
+            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         let origin = parts.headers.get(header::ORIGIN);
         state.config().cors.apply(origin, answer.headers_mut());
         answer
@@ -115,7 +122,10 @@ impl Routes {
         // once per request. So only the most frequent, a publish, is part of it.
         match route {
             Route::Write(topic) => native::write(context().await?, topic, body).await,
-            Route::Read(topic) => Box::pin(native::read(context().await?, topic)).await,
+            Route::Read(topic) => {
+                let context = RequestContext::of_reader(state, &self.bounds, parts, topic);
+                Box::pin(async move { native::read(context.await?, topic).await }).await
+            }
             Route::End(topic) => Box::pin(native::end(context().await?, topic, body)).await,
             Route::Topics => Box::pin(native::topics(context().await?)).await,
             Route::Stats => {

@@ -6,6 +6,7 @@ mod doctor;
 mod health;
 mod hub;
 mod relay;
+mod sign;
 mod upstream;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub(crate) use hub::HubArgs;
 #[cfg(test)]
 pub(crate) use hub::{flags, typed};
 pub(crate) use relay::RelayArgs;
+pub(crate) use sign::SignArgs;
 pub(crate) use upstream::UpstreamArgs;
 
 /// A Server-Sent Events hub: publish with a POST, listen with an EventSource, miss nothing.
@@ -95,6 +97,9 @@ pub(crate) enum Command {
     /// Mint a token for publishing and subscribing
     #[command(after_long_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
+    /// Sign a link: a URL that reads topics for a while, without a token
+    #[command(after_long_help = sign::SIGN_EXAMPLES)]
+    Sign(SignArgs),
     /// Check whether any hub speaks the Mercure protocol
     #[command(after_long_help = CONFORMANCE_EXAMPLES)]
     Conformance(ConformanceArgs),

@@ -15,6 +15,7 @@ mod publish;
 mod relay;
 mod restore;
 mod serve;
+mod sign;
 mod stats;
 mod subscribe;
 mod token;
@@ -47,6 +48,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Trace(args) => trace::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Sign(args) => sign::run(&args),
         Command::Conformance(args) => conformance::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Completions(args) => completions::run(&args),

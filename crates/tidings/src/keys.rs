@@ -5,13 +5,13 @@ use std::path::Path;
 
 use tidings_hub::{Grant, Matcher};
 use tidings_server::{
-    ApiKey, Config, ConfigError, JwtKey, MercureConfig, MercureIssuer, MercureKeys,
+    ApiKey, Config, ConfigError, JwtKey, LinkKey, MercureConfig, MercureIssuer, MercureKeys,
 };
 
 use crate::args::SecretArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::settings::{JwtKeyTable, KeyTable, Role, Settings};
+use crate::settings::{JwtKeyTable, KeyTable, LinkKeyTable, Role, Settings};
 
 /// How to make a good secret.
 pub(crate) const SECRET_HINT: &str = "make one: openssl rand -base64 48 > jwt-secret";
@@ -112,6 +112,35 @@ fn matchers(texts: &[String]) -> Result<Vec<Matcher>, ConfigError> {
         Matcher::parse(text).map_err(|error| ConfigError::Matcher { text: text.clone(), error })
     };
     texts.iter().map(parse).collect()
+}
+
+/// A key that signs links.
+///
+/// # Errors
+///
+/// Its file cannot be read, or the key is too weak.
+pub(crate) fn link_key(table: &LinkKeyTable) -> Result<LinkKey, CliError> {
+    let wrong = |error| {
+        let message = format!("{}: the key {:?} is wrong", table.origin, table.id);
+        CliError::new(ExitCode::Configuration, message).because(error)
+    };
+    let secret = text(table.secret.as_deref(), table.secret_file.as_deref())?;
+    let topics = matchers(&table.topics).map_err(wrong)?;
+    LinkKey::new(&table.id, &String::from_utf8_lossy(&secret), topics).map_err(wrong)
+}
+
+/// The same, of a secret in a file; the hub knows what it may sign.
+///
+/// # Errors
+///
+/// The file cannot be read, or the key is too weak.
+pub(crate) fn link_key_of_file(id: &str, file: &Path) -> Result<LinkKey, CliError> {
+    let secret = read_secret(file)?;
+    let key = LinkKey::new(id, &String::from_utf8_lossy(&secret), vec![Matcher::All]);
+    key.map_err(|error| {
+        CliError::new(ExitCode::Configuration, error.to_string())
+            .hint("make one: openssl rand -hex 32 > link.key")
+    })
 }
 
 /// Adds a key that signs tokens to `config`: to the hub's keys, those of Mercure, or an issuer's.

@@ -27,6 +27,8 @@ pub(crate) fn server_config(settings: &Settings) -> Result<Config, CliError> {
     for table in &settings.jwt_keys {
         keys::place(&mut config, table)?;
     }
+    config.http.link_keys =
+        settings.link_keys.iter().map(keys::link_key).collect::<Result<_, _>>()?;
     keys::trust_issuers(&mut config, &hub.issuers);
     config.check().map_err(wrong)?;
     Ok(config)

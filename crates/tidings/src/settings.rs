@@ -24,7 +24,7 @@ pub(crate) use default_file::{DEFAULT_FILE, written as written_default_file};
 pub(crate) use drop_in::{DROP_IN_VARIABLES, drop_in};
 pub(crate) use file::read_file;
 pub(crate) use given::Given;
-pub(crate) use layer::{JwtKeyTable, KeyTable, Layer, Role, SettingProblem};
+pub(crate) use layer::{JwtKeyTable, KeyTable, Layer, LinkKeyTable, Role, SettingProblem};
 pub(crate) use origin::Origin;
 pub(crate) use setting::{Setting, Value};
 pub(crate) use table::{SETTINGS, Table, settings};
@@ -38,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) hub: HubConfig,
     pub(crate) keys: Vec<KeyTable>,
     pub(crate) jwt_keys: Vec<JwtKeyTable>,
+    pub(crate) link_keys: Vec<LinkKeyTable>,
     /// Settings that the next version will not understand, each with the way to write it then.
     pub(crate) outdated: Vec<String>,
     /// Every setting as text, in the order of the default file, with its origin.
@@ -90,7 +91,8 @@ impl Settings {
         }
         let keys = tables(&mut stack, |layer| &mut layer.keys);
         let jwt_keys = tables(&mut stack, |layer| &mut layer.jwt_keys);
-        let settings = Self { hub, keys, jwt_keys, outdated, effective };
+        let link_keys = tables(&mut stack, |layer| &mut layer.link_keys);
+        let settings = Self { hub, keys, jwt_keys, link_keys, outdated, effective };
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
 

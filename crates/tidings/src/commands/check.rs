@@ -48,6 +48,9 @@ fn describe(settings: &Settings, config: &Config) -> String {
     for shown in api_keys.chain(settings.jwt_keys.iter().flat_map(keys::jwt_key)) {
         line(format_args!("{shown}"));
     }
+    for shown in settings.link_keys.iter().flat_map(keys::link_key) {
+        line(format_args!("{shown}"));
+    }
     line(format_args!(""));
     let addresses: Vec<_> = config.http.listen.iter().map(ToString::to_string).collect();
     let tls = if config.http.tls.is_some() { " with TLS" } else { "" };
@@ -84,7 +87,7 @@ fn everybody(config: &Config) -> Option<String> {
         (true, false) => format!("publish to {publishes}"),
         (false, false) => format!("read {reads} and publish to {publishes}"),
     };
-    if config.http.open || key_counts(config) == (0, 0) {
+    if config.http.open || !config.http.has_keys() && key_counts(config).1 == 0 {
         return Some("anonymous-subscribe and anonymous-publish change nothing here".to_owned());
     }
     Some(format!("without a token, everybody may {may}"))
@@ -103,11 +106,14 @@ const FIRST: [&str; 3] = ["data", "store", "durability"];
 
 fn access(config: &Config) -> String {
     let (sent, signing) = key_counts(config);
-    match (config.http.open, sent + signing) {
+    match (config.http.open, sent + signing + config.http.link_keys.len()) {
         (true, _) => "anyone may publish and subscribe to everything, on any address".to_owned(),
         (false, 0) => {
             "any program on this machine may publish and subscribe to everything".to_owned()
         }
-        (false, _) => format!("API keys: {sent}; keys that sign tokens: {signing}"),
+        (false, _) => {
+            let links = config.http.link_keys.len();
+            format!("API keys: {sent}; keys that sign tokens: {signing}, links: {links}")
+        }
     }
 }

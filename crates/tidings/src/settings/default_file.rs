@@ -109,4 +109,12 @@ const TAIL: &str = r#"
 #key-file = "/etc/tidings/es256.pem"     # or: key = "…", url = "https://…/jwks.json"
 #role = "publisher"
 #issuer = "https://login.example"
+
+# Keys that sign links: the text of the secret, at least 32 visible characters, and the topics that
+# it may sign links to. `tidings sign` makes a link; any backend does it in five lines.
+#
+#[[link-keys]]
+#id = "a"
+#secret-file = "/etc/tidings/link.key"   # or: secret = "…"
+#topics = ["orders/**"]
 "#;

@@ -14,9 +14,9 @@ use super::default_file::written;
 use super::given::Given;
 use super::keys::{
     JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLE_LISTS, KEY_TABLES,
-    MAX_CONNECTIONS, MAX_PUBLISH_BYTES, MAX_TOPICS, likely,
+    LINK_KEY_TABLE_KEYS, LINK_KEY_TABLES, MAX_CONNECTIONS, MAX_PUBLISH_BYTES, MAX_TOPICS, likely,
 };
-use super::layer::{JwtKeyTable, KeyTable, Layer, Role, SettingProblem};
+use super::layer::{JwtKeyTable, KeyTable, Layer, LinkKeyTable, Role, SettingProblem};
 use super::origin::Origin;
 use super::table::{SETTINGS, Table};
 use super::value;
@@ -79,6 +79,8 @@ impl Reader<'_> {
                 layer.keys = self.tables(text, value, Self::key_table);
             } else if text == JWT_KEY_TABLES {
                 layer.jwt_keys = self.tables(text, value, Self::jwt_key_table);
+            } else if text == LINK_KEY_TABLES {
+                layer.link_keys = self.tables(text, value, Self::link_key_table);
             } else if let Some(setting) = self.table.named(text) {
                 if let Some(texts) = self.texts(setting.name, setting.is_list(), value) {
                     let origin = self.place(name.span());
@@ -86,7 +88,7 @@ impl Reader<'_> {
                 }
             } else {
                 let names = self.table.settings().map(|setting| setting.name);
-                let names = names.chain([KEY_TABLES, JWT_KEY_TABLES]);
+                let names = names.chain([KEY_TABLES, JWT_KEY_TABLES, LINK_KEY_TABLES]);
                 self.unknown(name.span(), text, names);
             }
         }
@@ -164,6 +166,33 @@ impl Reader<'_> {
             self.wrong(span.clone(), "a key needs a `name`, by which the log calls it");
         }
         self.check_key(span, key.key.is_some(), key.key_file.is_some());
+        Some(key)
+    }
+
+    fn link_key_table(
+        &mut self,
+        span: Range<usize>,
+        entries: &DeTable<'_>,
+    ) -> Option<LinkKeyTable> {
+        let mut entries = self.entries(entries, &LINK_KEY_TABLE_KEYS, &["topics"])?;
+        let key = LinkKeyTable {
+            id: take_one(&mut entries, "id").unwrap_or_default(),
+            secret: take_one(&mut entries, "secret"),
+            secret_file: take_one(&mut entries, "secret-file").map(|file| self.beside(&file)),
+            topics: entries.remove("topics").unwrap_or_default(),
+            origin: self.place(span.clone()),
+        };
+        if key.id.is_empty() {
+            self.wrong(span.clone(), "a key that signs links needs an `id`, which links name");
+        }
+        if key.topics.is_empty() {
+            let message = "a key that signs links needs `topics`: it signs links to no others";
+            self.wrong(span.clone(), message);
+        }
+        if key.secret.is_some() == key.secret_file.is_some() {
+            let message = "a key that signs links needs either `secret` or `secret-file`";
+            self.wrong(span, message);
+        }
         Some(key)
     }
 

@@ -38,6 +38,12 @@ pub(super) const JWT_KEY_TABLE_KEYS: [&str; 9] = [
     MAX_TOPICS,
 ];
 
+/// The tables of keys that sign links.
+pub(super) const LINK_KEY_TABLES: &str = "link-keys";
+
+/// What a table of [`LINK_KEY_TABLES`] may have.
+pub(super) const LINK_KEY_TABLE_KEYS: [&str; 4] = ["id", "secret", "secret-file", "topics"];
+
 /// In a table of either kind: subscribers and long polls at once with the key.
 pub(super) const MAX_CONNECTIONS: &str = "max-connections";
 

@@ -16,6 +16,7 @@ pub(crate) struct Layer {
     pub(crate) values: BTreeMap<&'static str, Given>,
     pub(crate) keys: Vec<KeyTable>,
     pub(crate) jwt_keys: Vec<JwtKeyTable>,
+    pub(crate) link_keys: Vec<LinkKeyTable>,
     /// Mistakes that the source itself shows.
     pub(crate) problems: Vec<SettingProblem>,
 }
@@ -49,6 +50,17 @@ pub(crate) struct JwtKeyTable {
     pub(crate) role: Option<Role>,
     pub(crate) issuer: Option<String>,
     pub(crate) limits: KeyLimits,
+    pub(crate) origin: Origin,
+}
+
+/// One table of `[[link-keys]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkKeyTable {
+    pub(crate) id: String,
+    /// Exactly one of these two is there.
+    pub(crate) secret: Option<String>,
+    pub(crate) secret_file: Option<PathBuf>,
+    pub(crate) topics: Vec<String>,
     pub(crate) origin: Origin,
 }
 

@@ -7,7 +7,7 @@ use tidings_client::ShownUrl;
 use tidings_hub::Operate;
 use tidings_server::KeyLimits;
 
-use crate::settings::{JwtKeyTable, KeyTable, Role};
+use crate::settings::{JwtKeyTable, KeyTable, LinkKeyTable, Role};
 
 /// The lines about an API key.
 pub(super) fn api_key(table: &KeyTable) -> Vec<String> {
@@ -38,6 +38,15 @@ pub(super) fn jwt_key(table: &JwtKeyTable) -> Vec<String> {
     lines.extend(role.map(|role| format!("  role = {:?}", role_name(role))));
     lines.extend(issuer.as_ref().map(|issuer| format!("  issuer = {issuer:?}")));
     lines.extend(key_limits(*limits));
+    lines
+}
+
+/// The lines about a key that signs links.
+pub(super) fn link_key(table: &LinkKeyTable) -> Vec<String> {
+    let LinkKeyTable { id, secret: _, secret_file, topics, origin } = table;
+    let mut lines = vec![format!("[[link-keys]] {:<30} # {origin}", format!("{id:?}"))];
+    lines.extend(secret_file.as_ref().map(|file| format!("  secret-file = {file:?}")));
+    lines.push(format!("  topics = {topics:?}"));
     lines
 }
 

@@ -110,6 +110,20 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
+            name: "link-age-max",
+            heading: Some("Access"),
+            value: Value::One("DURATION"),
+            default: Default::Is("\"1d\""),
+            is_common: false,
+            help: "Accept signed links that are good for at most this long [1d]",
+            note: "The longest that a signed link may be good for; at most 7d. The keys that sign \
+                   links are in [[link-keys]] tables below.",
+            set: |hub, given| {
+                hub.server.http.link_age_max = given.duration()?;
+                Ok(())
+            },
+        },
+        Setting {
             name: "public-url",
             heading: Some("Access"),
             value: Value::One("URL"),
