@@ -44,8 +44,8 @@ impl<'a> RequestContext<'a> {
         Ok(Self { state, bounds, parts, query, caller })
     }
 
-    /// The same for a request that reads topics, of which `raw_topic` is the one in the path: it may
-    /// be made with a signed link.
+    /// The same for a request that reads topics, of which `raw_topic` is the one in the path: it
+    /// may be made with a signed link.
     ///
     /// # Errors
     ///
