@@ -20,7 +20,7 @@ impl LogIdentity {
 
     /// The place that `id` names if the log made it, under its name or a former one. The record
     /// need not be there: retention may have dropped it, or a client made the id up. Whether its
-    /// check fits is for [`fits`](dyn super::Log::fits).
+    /// check fits is for the log itself to say (`fits`).
     pub fn mark_of(&self, id: &str) -> Option<Mark> {
         match EventIdForm::of(id, self.epoch) {
             EventIdForm::Ours(mark) => Some(mark),
