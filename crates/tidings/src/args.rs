@@ -235,7 +235,7 @@ Examples:
 /// [`keys::given`](crate::keys::given) reads it.
 #[derive(Args, Debug)]
 pub(crate) struct SecretArgs {
-    /// The secret of the hub (others on this machine can see it: prefer the file)
+    /// The secret of the hub (visible to other users of this machine: prefer the file)
     #[arg(long, group = "secret_from", env = "TIDINGS_JWT_SECRET", hide_env_values = true)]
     pub(crate) secret: Option<String>,
     /// A file with the secret of the hub

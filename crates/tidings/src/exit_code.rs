@@ -78,16 +78,16 @@ impl From<ExitCode> for process::ExitCode {
 /// The table of codes at the end of `tidings --help` and in the reference.
 pub(crate) const TABLE: &str = "\
 Exit codes:
-    0  it did what it was asked to
-    1  it failed while it was at it
-    2  the command line is wrong
-    3  the configuration is wrong
-    4  it cannot start: an address, a folder or a file is not available
-    5  the hub, or another server, refused what was asked of it
+    0  success
+    1  failure
+    2  wrong command line
+    3  wrong configuration
+    4  cannot start: an address, a folder or a file is not available
+    5  the hub, or another server, rejected the request
     6  the hub, or another server, cannot be reached
-    7  `doctor` has warnings
-    8  `doctor` has errors
-    9  the history failed while the hub was serving; start it again
+    7  `doctor` found warnings
+    8  `doctor` found errors
+    9  the store failed while the hub was serving; start it again
    10  a thread of the hub panicked while it was serving; start it again, and report it
   130  a second signal interrupted the shutdown";
 

@@ -19,7 +19,7 @@ use crate::tls_hint::is_own_authority;
 /// How servers are recognised.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct TrustArgs {
-    /// Trust the certificates in FILE (PEM), too: those of authorities, or a server's own
+    /// Also trust the certificates in FILE (PEM): authorities, or a server's own
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) ca_file: Option<PathBuf>,
 }

@@ -18,7 +18,7 @@ pub(crate) struct HubUrl {
         hide_env_values = true
     )]
     pub(crate) url: String,
-    /// A token or a key (others on this machine can see it: prefer the environment)
+    /// A token or a key (visible to other users of this machine: prefer the environment)
     #[arg(long, env = "TIDINGS_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub(crate) struct PublishArgs {
     /// The payload; with -, or a pipe and no payload, each line of standard input is an event
     #[arg(allow_hyphen_values = true)]
     pub(crate) data: Option<String>,
-    /// Publish a file as one event, byte for byte; -, all of standard input
+    /// Publish a file as one event, byte for byte; - is all of standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "json", "tee", "strict"])]
     pub(crate) file: Option<PathBuf>,
     /// The type of the event; without it, subscribers get it as a `message`
@@ -45,19 +45,19 @@ pub(crate) struct PublishArgs {
     /// Each line is a JSON object with data and, optionally, topic, event, id, retry
     #[arg(long, conflicts_with_all = ["event", "id"])]
     pub(crate) json: bool,
-    /// Print each line as it is read, so that a pipe shows what it publishes
+    /// Print each line as it is read
     #[arg(long)]
     pub(crate) tee: bool,
     /// End the topic after the last event
     #[arg(long)]
     pub(crate) end: bool,
-    /// End with an error at a line that is not UTF-8 or too long, instead of publishing what can be
+    /// Fail at a line that is not UTF-8 or is too long, instead of replacing or splitting it
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Print only errors, and what is not published as it was read
+    /// Print only errors and warnings
     #[arg(long, short)]
     pub(crate) quiet: bool,
-    /// Send a header, "Name: value", or with @FILE those in a file, one a line; may be repeated
+    /// Header of the request, "Name: value", or @FILE for those in a file, one a line; repeatable
     #[arg(long, short = 'H', value_name = "HEADER")]
     pub(crate) header: Vec<String>,
     #[command(flatten)]
@@ -201,8 +201,8 @@ Examples:
 pub(super) const STATS_ABOUT: &str = "\
 Show the counters of a hub
 
-Those that only grow count from the beginning of the log (published) or of the process (the rest). \
-A token must cover everything (`**`). For graphs there is /metrics.";
+Those that only grow count from the beginning of the log (published) or of the process (the \
+rest). A token must cover everything (`**`). For graphs there is /metrics.";
 
 pub(super) const STATS_EXAMPLES: &str = "\
 Examples:

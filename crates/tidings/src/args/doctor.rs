@@ -15,7 +15,7 @@ pub(crate) struct DoctorArgs {
     /// Send requests as a page of this origin would, such as `https://app.example`
     #[arg(long)]
     pub(crate) origin: Option<String>,
-    /// Send a header, "Name: value", or with @FILE those in a file, one a line; may be repeated
+    /// Header of the request, "Name: value", or @FILE for those in a file, one a line; repeatable
     #[arg(long, short = 'H', value_name = "HEADER")]
     pub(crate) header: Vec<String>,
     /// Publish test events to this URL, and expect them in the stream

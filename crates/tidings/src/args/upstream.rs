@@ -6,9 +6,9 @@ use clap::Args;
 
 /// The request, and how to reconnect.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Asking")]
+#[command(next_help_heading = "Request")]
 pub(crate) struct UpstreamArgs {
-    /// Send a header, "Name: value", or with @FILE those in a file, one a line; may be repeated
+    /// Header of the request, "Name: value", or @FILE for those in a file, one a line; repeatable
     #[arg(long, short = 'H', value_name = "HEADER")]
     pub(crate) header: Vec<String>,
     /// The method of the request; without it, GET, or POST with --data
@@ -26,7 +26,7 @@ pub(crate) struct UpstreamArgs {
     /// Reconnect after this time of silence, or "never"; without it, after 45s from a Tidings hub
     #[arg(long, value_name = "DURATION")]
     pub(crate) idle_timeout: Option<String>,
-    /// Give up after this many failed attempts; without it, never
+    /// Give up after this many failed attempts [never]
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,
 }

@@ -12,8 +12,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::List("ADDRESS"),
             default: Default::Is(r#"["127.0.0.1:3000"]"#),
             is_common: true,
-            help: "An address to listen on, or a port of this machine [127.0.0.1:3000]; may be \
-                   repeated",
+            help: "An address, or a port of this machine [127.0.0.1:3000]; may be repeated",
             note: "Addresses to listen on, HTTP/1.1 and HTTP/2. An address that others than \
              this machine can reach needs keys (below), or `open`. A port alone is one of \
              127.0.0.1; port 0 lets the system choose.",
