@@ -35,6 +35,7 @@ fn long_help_has_examples() {
     for command in &commands() {
         let (help, ..) = said(tidings().args([command, "--help"]));
         assert!(help.contains("Examples:"), "{command}");
+        assert!(!help.contains(|c: char| c.is_control() && c != '\n'), "{command}: it is text");
         assert_eq!(said(tidings().args(["help", command])).0.trim(), help.trim());
     }
 }

@@ -232,7 +232,7 @@ With --exec, a shell runs CMD for each event, one at a time, with the data on it
 and TIDINGS_EVENT_TYPE and TIDINGS_EVENT_ID in its environment. If CMD fails, so does this \
 program, and the event counts as not processed: with a --since-file it is delivered again.
 
-On a terminal, control characters are shown as escapes (\u{1b}) in every format; in a pipe or a \
+On a terminal, control characters are shown as escapes (\\u{1b}) in every format; in a pipe or a \
 file every byte is as it was sent.
 
 The token is sent only to the hub. Another server, given by its URL, needs a --header.";
