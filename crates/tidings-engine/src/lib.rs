@@ -48,7 +48,7 @@ pub use histogram::Durations;
 pub use hook::SubscriberHook;
 pub use pending_subscription::PendingSubscription;
 pub use rejection::Rejection;
-pub use sink::{BrokenOff, SubscriberBody};
+pub use sink::{BrokenOff, LastBytes, SubscriberBody};
 pub use subscribe_options::SubscribeOptions;
 pub use topic_share::TopicShare;
 pub use wills::LastWill;

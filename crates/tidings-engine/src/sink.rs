@@ -1,6 +1,7 @@
 //! Sinks, through which a subscriber's frames leave the process.
 
 mod body;
+mod last_bytes;
 #[cfg(test)]
 mod scripted;
 mod socket;
@@ -15,6 +16,7 @@ use crate::sys::{Event, SocketEvents};
 
 pub(crate) use body::{BodyEvents, BodyPipe};
 pub use body::{BrokenOff, SubscriberBody};
+pub use last_bytes::LastBytes;
 #[cfg(test)]
 pub(crate) use scripted::{Peer, ScriptedSink};
 pub(crate) use socket::SocketSink;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use tidings_engine::{BrokenOff, SubscriberBody};
+use tidings_engine::{BrokenOff, LastBytes, SubscriberBody};
 
 use crate::activity::Busy;
 use crate::error::BoxError;
@@ -103,9 +103,8 @@ impl http_body::Body for Body {
 enum Cut {
     /// These bytes come before the cut.
     Begun(Bytes),
-    /// An error makes the HTTP library drop bytes that it has not written yet, so it gets one poll
-    /// to write them.
-    Flushing,
+    /// They are yet to be written.
+    Writing(LastBytes),
     /// The next poll is the error.
     Done,
 }
@@ -114,11 +113,16 @@ impl Cut {
     fn poll_frame(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match std::mem::replace(self, Self::Done) {
             Self::Begun(bytes) => {
-                *self = Self::Flushing;
+                let (bytes, last) = LastBytes::new(bytes);
+                *self = Self::Writing(last);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Self::Flushing => {
-                cx.waker().wake_by_ref();
+            Self::Writing(last) => {
+                match last.poll_written(cx) {
+                    // Over HTTP/1.1 they may only be encoded: one more poll writes them.
+                    Poll::Ready(()) => cx.waker().wake_by_ref(),
+                    Poll::Pending => *self = Self::Writing(last),
+                }
                 Poll::Pending
             }
             Self::Done => Poll::Ready(Some(Err(BrokenOff.into()))),

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use tidings_hub::{CloseReason, Farewell, SubscriberId};
 
+use super::LastBytes;
 use crate::limits::BODY_BYTES_MAX;
 
 /// Messages from a body to the worker whose shard feeds it.
@@ -47,6 +48,8 @@ struct State {
     broken: bool,
     /// The last poll gave bytes that the HTTP library may not have written yet.
     unflushed: bool,
+    /// The same for the bytes before a cut, if they were given.
+    last: Option<LastBytes>,
     /// The body was dropped.
     dropped: bool,
     waker: Option<Waker>,
@@ -131,7 +134,11 @@ impl http_body::Body for SubscriberBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let mut state = self.0.lock();
         if !state.buffer.is_empty() {
-            let bytes = Bytes::from(std::mem::take(&mut state.buffer));
+            let mut bytes = Bytes::from(std::mem::take(&mut state.buffer));
+            if state.broken {
+                let (held, last) = LastBytes::new(bytes);
+                (bytes, state.last) = (held, Some(last));
+            }
             let writable = std::mem::take(&mut state.full).then_some(state.id).flatten();
             state.unflushed = true;
             drop(state);
@@ -140,7 +147,10 @@ impl http_body::Body for SubscriberBody {
             }
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
-        // An error makes the HTTP library forget what it has not written: let it write that first.
+        if state.last.as_ref().is_some_and(|last| last.poll_written(cx).is_pending()) {
+            return Poll::Pending;
+        }
+        // What it has encoded it may still have to write.
         if std::mem::take(&mut state.unflushed) && state.broken {
             drop(state);
             cx.waker().wake_by_ref();

@@ -111,3 +111,21 @@ fn a_crowd_that_leaves_at_once_keeps_no_event_from_the_others() {
     assert_eq!(closes, scene.next_number, "each with one reason");
     assert_eq!(scene.worker.shard.closings().count(), 0);
 }
+
+#[test]
+fn a_body_is_cut_only_when_its_last_bytes_are_written() {
+    let mut scene = Scene::new();
+    let (_, mut body) = scene.post_body(": hi\n\n");
+    scene.mailbox.post(Message::Stop);
+    scene.worker.run();
+    let poll =
+        |body: &mut SubscriberBody| pin!(body).poll_frame(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Some(Ok(last))) = poll(&mut body) else { panic!("there are bytes") };
+    // The HTTP library holds them, for as long as its peer takes none.
+    for _ in 0..10 {
+        assert!(poll(&mut body).is_pending());
+    }
+    drop(last);
+    assert!(poll(&mut body).is_pending(), "encoded bytes are written with this poll");
+    assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(BrokenOff)))));
+}
