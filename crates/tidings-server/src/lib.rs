@@ -67,7 +67,6 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod admin;
-mod bounds;
 mod check;
 mod config;
 mod faces;

@@ -4,14 +4,14 @@ use tidings_http::problem::Problem;
 use tidings_http::query::Query;
 use tidings_http::state::State;
 
-use crate::bounds::Bounds;
+use crate::config::Config;
 use crate::link_query::LinkQuery;
 
 /// A request to the API whose sender is known. The routes build it once and hand it on, so every
 /// operation that needs a grant has one.
 pub(crate) struct RequestContext<'a> {
     pub(crate) state: &'a State,
-    pub(crate) bounds: &'a Bounds,
+    pub(crate) config: &'a Config,
     pub(crate) parts: &'a Parts,
     /// The parameters that were not taken yet.
     pub(crate) query: Query<'a>,
@@ -29,7 +29,7 @@ impl<'a> RequestContext<'a> {
     /// a page of a foreign origin that would change something without a token.
     pub(crate) async fn new(
         state: &'a State,
-        bounds: &'a Bounds,
+        config: &'a Config,
         parts: &'a Parts,
     ) -> Result<Self, Problem> {
         let mut query = Query::parse(parts.uri.query())?;
@@ -41,7 +41,7 @@ impl<'a> RequestContext<'a> {
         if !parts.method.is_safe() {
             caller.check_page(state.config(), parts)?;
         }
-        Ok(Self { state, bounds, parts, query, caller })
+        Ok(Self { state, config, parts, query, caller })
     }
 
     /// The same for a request that reads topics, of which `raw_topic` is the one in the path: it
@@ -52,7 +52,7 @@ impl<'a> RequestContext<'a> {
     /// A 400 if the query cannot be read, and a 401 that says why the sender is unknown.
     pub(crate) async fn of_reader(
         state: &'a State,
-        bounds: &'a Bounds,
+        config: &'a Config,
         parts: &'a Parts,
         raw_topic: Option<&'a str>,
     ) -> Result<Self, Problem> {
@@ -65,7 +65,7 @@ impl<'a> RequestContext<'a> {
                 state.auth().identify_link(parts, &link.request(&topics)).await?
             }
         };
-        Ok(Self { state, bounds, parts, query, caller })
+        Ok(Self { state, config, parts, query, caller })
     }
 
     /// Checks that every parameter was taken; `known` are those that could have been there, beside

@@ -19,7 +19,6 @@ use tidings_http::state::State;
 use tidings_http::trace;
 
 use crate::admin::{self, Pages};
-use crate::bounds::Bounds;
 use crate::config::Config;
 use crate::link_query::LinkQuery;
 use crate::native;
@@ -30,7 +29,7 @@ use crate::route_counts::RouteCounts;
 /// All routes of the hub.
 pub(crate) struct Routes {
     state: Arc<State>,
-    bounds: Bounds,
+    config: Config,
     faces: Vec<Arc<dyn Face>>,
     pages: Pages,
     /// By the numbers of [`Target::number`].
@@ -41,13 +40,9 @@ pub(crate) struct Routes {
 impl Routes {
     pub(crate) fn new(state: Arc<State>, faces: Vec<Arc<dyn Face>>, config: &Config) -> Self {
         let counts = RouteCounts::new(names(&faces));
-        let bounds = Bounds {
-            wait_max: config.wait_max,
-            ingest_pause_max: config.ingest_pause_max,
-            matchers_max: config.matchers_max,
-        };
         let pages = Pages::new(&config.pages);
-        Self { state, bounds, faces, pages, counts, started: SystemTime::now() }
+        let config = config.clone();
+        Self { state, config, faces, pages, counts, started: SystemTime::now() }
     }
 
     /// The target of `path`. The API comes first, because a publish should not pay for the others,
@@ -117,13 +112,13 @@ impl Routes {
         };
         check_connection(parts, route)?;
         body::check_coding(&parts.headers, &body)?;
-        let context = || RequestContext::new(state, &self.bounds, parts);
+        let context = || RequestContext::new(state, &self.config, parts);
         // The future of a request has room for the largest of these, and is allocated and moved
         // once per request. So only the most frequent, a publish, is part of it.
         match route {
             Route::Write(topic) => native::write(context().await?, topic, body).await,
             Route::Read(topic) => {
-                let context = RequestContext::of_reader(state, &self.bounds, parts, topic);
+                let context = RequestContext::of_reader(state, &self.config, parts, topic);
                 Box::pin(async move { native::read(context.await?, topic).await }).await
             }
             Route::End(topic) => Box::pin(native::end(context().await?, topic, body)).await,

@@ -15,7 +15,7 @@ pub(super) fn take(
     context: &mut RequestContext<'_>,
     raw_topic: Option<&str>,
 ) -> Result<Interest, Problem> {
-    let matchers_max = context.bounds.matchers_max;
+    let matchers_max = context.config.matchers_max;
     let mut asked = Vec::new();
     if let Some(raw) = raw_topic {
         asked.push(query::decode(raw, Plus::Itself)?);

@@ -30,7 +30,7 @@ pub(super) async fn stream(
     let events = publication.open();
     let mut flow = Flow::new(request, source, summary, events.clone(), publication.end());
     let mut room = StreamRoom::new(state.body_room());
-    let pause_max = request.context.bounds.ingest_pause_max;
+    let pause_max = request.context.config.ingest_pause_max;
     let mut idle = pin!(tokio::time::sleep(pause_max));
     let mut read_last = Instant::now();
     let mut leaving = pin!(state.reached(Stage::Leaving));
