@@ -129,7 +129,7 @@ test("Laravel Echo: presence knows who is here, who joins and who leaves", async
   const here = (await two.heard())[0][1].map(({ id }) => id).sort();
   equal(here, ["7", "8"]);
   await until("it sees the other", async () => (await one.heard()).length === 2);
-  // Whoever asks for the channel without being let into it is no member.
+  // A client that asks for the channel and is rejected is not a member.
   const authorization = `Bearer ${application.token([])}`;
   const match = channelTopic("presence-room.1");
   const phantom = new EventSource(application.hub.mercure({ match }), {

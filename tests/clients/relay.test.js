@@ -86,7 +86,7 @@ test("openai: a chat stream that `tidings relay --end` relays is read from the h
   equal(code, 0, said);
   equal(await reader.gone, 0, "exit code of the reader");
   equal(words(reader), WORDS);
-  // Whoever comes late has the same, and a second relay asks nobody.
+  // A late reader gets the same, and a second relay sends no request.
   const late = read("openai", `${hub.url}/events/runs/1?from=start&plain`);
   equal(await late.gone, 0, "exit code of the late reader");
   equal(words(late), WORDS);

@@ -141,8 +141,8 @@ impl Publisher {
     }
 
     /// A run: a topic that this publisher alone begins, streams into and ends. Readers get all of
-    /// it whenever they come, and know that it has ended; whoever ends the topic before stops the
-    /// publisher.
+    /// it whenever they come, and know that it has ended; a client that ends the topic before stops
+    /// the publisher.
     ///
     /// ```no_run
     /// use tidings_client::{Event, Publisher};

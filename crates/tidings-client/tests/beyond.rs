@@ -64,7 +64,7 @@ fn a_hook_that_fails_is_an_attempt_in_vain() {
                 calls += 1;
                 let works = calls != 1;
                 async move {
-                    if works { Ok(HeaderMap::new()) } else { Err("no token to be had".into()) }
+                    if works { Ok(HeaderMap::new()) } else { Err("no token available".into()) }
                 }
             })
             .open()

@@ -3,7 +3,7 @@
 //! A will is written into the log as a [note](note::Note) before its publisher's first event, and
 //! crossed out by another: together with the publisher's last event, or with the will itself when
 //! it is carried out. A hub that starts reads the notes and goes on where it was killed: publishers
-//! of the process before are lost, and whoever goes on has the whole time to do so.
+//! of the process before are lost, and others have the whole time to take over.
 
 mod last_will;
 mod note;

@@ -22,8 +22,8 @@ pub struct Grant {
 /// What a grant allows with the hub itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Operate {
-    /// Reading metrics, statistics and the list of connections. Whoever may read every topic may
-    /// do that as well.
+    /// Reading metrics, statistics and the list of connections. A bearer that may read every topic
+    /// may do that as well.
     pub look: bool,
     /// Closing connections, and keeping their users away.
     pub kick: bool,

@@ -217,10 +217,10 @@ impl DiskFile for File {
         self.sync_data()
     }
 
-    // Asked after each commit. Whoever asks Linux for the times of a file, as `metadata` does,
-    // makes the next write give the file a new one, which its sync must then write as well
-    // (multigrain timestamps, Linux 6.13): a third more time per commit. So only the count of
-    // links is asked for.
+    // Asked after each commit. A process that asks Linux for the times of a file, as `metadata`
+    // does, makes the next write give the file a new one, which its sync must then write as well
+    // (multigrain timestamps, Linux 6.13): a third more time per commit. So only the count of links
+    // is asked for.
     #[cfg(target_os = "linux")]
     fn is_linked(&self) -> io::Result<bool> {
         use rustix::fs::{AtFlags, StatxFlags, statx};

@@ -1,6 +1,6 @@
 //! Acknowledged means stored, and nobody was sent what is not: the real program is killed with
 //! SIGKILL under load, again and again over the same history, and after each start its history is
-//! held against what publishers were told and subscribers saw.
+//! compared with the answers to publishers and the events of subscribers.
 //!
 //! `TIDINGS_CRASH_ROUNDS` sets how often; 200 unless set.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -131,7 +131,7 @@ impl History {
     }
 }
 
-/// What publishers were told and a subscriber saw in one round.
+/// The answers to publishers and the events of a subscriber in one round.
 #[derive(Default)]
 struct Seen {
     acknowledged: Vec<String>,

@@ -1,5 +1,5 @@
 //! A hub with few open files: what it needs them for fits under the limit, so that it never runs
-//! out of them, and whoever comes when it is full hears when to come back.
+//! out of them, and a client that comes when it is full learns when to come back.
 
 #![allow(clippy::unwrap_used)]
 

@@ -24,6 +24,7 @@ const IDIOMS: &[Idiom] = &[
     Idiom { words: "know better", instead: "say what they know", known: 0 },
     Idiom { words: "knows better", instead: "say what it knows", known: 0 },
     Idiom { words: "not to be had", instead: "not available", known: 0 },
+    Idiom { words: "be had", instead: "available, or what fails", known: 0 },
     Idiom { words: "no use", instead: "useless, or what fails", known: 0 },
     Idiom { words: "dear", instead: "expensive", known: 0 },
 ];

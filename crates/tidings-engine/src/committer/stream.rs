@@ -72,8 +72,8 @@ impl Drop for State {
     }
 }
 
-/// The streams that are being published and are about one topic each, so that whoever ends the
-/// topic stops their publishers. As many as there are requests at most.
+/// The streams that are being published and are about one topic each, so that a client that ends
+/// the topic stops their publishers. As many as there are requests at most.
 #[derive(Debug, Default)]
 pub(crate) struct OpenStreams(Mutex<HashMap<Topic, Vec<Weak<State>>>>);
 

@@ -122,7 +122,8 @@ async fn whole(
     summary: &mut Summary,
 ) -> Result<(), Problem> {
     let request = publication.request;
-    // The run begins before the body is read: whoever ends the topic meanwhile stops this request.
+    // The run begins before the body is read: a client that ends the topic meanwhile stops this
+    // request.
     let events = publication.open();
     let bytes = tokio::select! {
         biased;

@@ -273,7 +273,8 @@ impl<'a> Target<'a> {
 /// How often to try when nothing says that there is a hub: a few seconds.
 const RETRIES_AT_FIRST: u32 = 5;
 
-/// How often to try once it was there: about a day. Meanwhile whoever feeds the pipe waits.
+/// How often to try once it was there: about a day. Meanwhile the program that feeds the pipe
+/// waits.
 const RETRIES_LATER: u32 = 20_000;
 
 /// Silence after which the first lines are confirmed.

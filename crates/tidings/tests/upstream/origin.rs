@@ -58,8 +58,8 @@ impl Origin {
     }
 
     /// Events 1 to `count`, in bursts, resumed by `Last-Event-ID`. Behind every third stands one
-    /// without an id, which is sent again to whoever has not come further. Connections are cut,
-    /// often in the middle of an event.
+    /// without an id, which is sent again to clients that have not come further. Connections are
+    /// cut, often in the middle of an event.
     pub fn counting(count: u64) -> Self {
         Self::start(move |request, socket| {
             let last = request.header("last-event-id").and_then(|id| id.parse().ok()).unwrap_or(0);

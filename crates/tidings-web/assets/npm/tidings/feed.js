@@ -121,7 +121,7 @@ export class Feed {
     await this.#catchUp(member, startOf(member.wish) ?? { from: "now" });
   }
 
-  /** Reads the topics that the pages want now; resolves when the stream was told so. */
+  /** Reads the topics that the pages want now; resolves once the stream does. */
   #regroup() {
     this.#widening ??= new Promise((resolve) => setTimeout(resolve, WIDEN_MS)).then(() => {
       this.#widening = undefined;

@@ -11,8 +11,10 @@ use crate::settings::{JwtKeyTable, KeyTable, LinkKeyTable, Role};
 
 /// The lines about an API key.
 pub(super) fn api_key(table: &KeyTable) -> Vec<String> {
-    let KeyTable { name, key: _, key_file, publish, subscribe, .. } = table;
-    let KeyTable { erase, presence, operate, limits, origin, .. } = table;
+    #[rustfmt::skip]
+    let KeyTable {
+        name, key: _, key_file, publish, subscribe, erase, presence, operate, limits, origin,
+    } = table;
     let mut lines = vec![format!("[[keys]] {:<35} # {origin}", format!("{name:?}"))];
     lines.extend(key_file.as_ref().map(|file| format!("  key-file = {file:?}")));
     lines.push(format!("  publish = {publish:?}"));

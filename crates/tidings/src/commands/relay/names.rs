@@ -209,8 +209,8 @@ pub(super) const PREFIX_BYTES_MAX: usize = 256;
 /// How many other names an event is tried under. At the edge: the relay ends with an error.
 const OTHER_NAMES_MAX: usize = 16;
 
-/// How many contents are told apart since one id. At the edge: counting begins anew, and one of
-/// several events of the same content may be left out.
+/// Maximum contents that are distinguished since one id. At the edge: counting begins anew, and one
+/// of several events of the same content may be left out.
 const ALIKE_MAX: usize = 1 << 16;
 
 #[cfg(test)]

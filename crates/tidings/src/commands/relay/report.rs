@@ -125,7 +125,7 @@ impl Report {
             }
         }
         if let Some(id) = &self.last_id {
-            // Whoever sends ids must not be able to steer the terminal.
+            // A sender of ids must not be able to control the terminal.
             line.push_str(&format!(", last {:?}", id.as_str()));
         }
         line
