@@ -233,6 +233,10 @@ codes! {
     /// Events cannot be stored or read at the moment. The next request tries again.
     StoreUnavailable SERVICE_UNAVAILABLE "store_unavailable"
         "The hub cannot reach its events at the moment.";
+    /// The store did not say whether it has the event. It is safe to repeat an event that has an
+    /// id of its own.
+    StoreUndecided SERVICE_UNAVAILABLE "store_undecided"
+        "It is not known whether the event is stored.";
     /// The store failed. The operator has to act.
     StoreFailed SERVICE_UNAVAILABLE "store_failed" "The hub cannot reach its events.";
 }

@@ -115,6 +115,9 @@ pub struct Health {
     pub bytes: u64,
     /// Why the store takes no events at the moment; `None` if it does.
     pub failure: Option<AppendError>,
+    /// Time since which a [shared log](SharedLog) has taken no events, while the copy of it that
+    /// subscribers read can be read. Publishing is away then, and the hub is of use without it.
+    pub away: Option<Duration>,
     /// Number of failed attempts, since the store was opened, at work that no publisher waits for
     /// (removing files, writing indexes). Each was, or will be, tried again.
     pub background_failures: u64,

@@ -71,5 +71,9 @@ pub const TOPICS: usize = 100;
 /// Maximum of that `?limit=`. At the edge: 400.
 pub const TOPICS_MAX: usize = 1000;
 
+/// Time after which a publisher should repeat an event of which the store did not say whether it
+/// has it.
+pub const UNDECIDED_RETRY: Duration = Duration::from_secs(2);
+
 /// Interval with at most one line in the log about requests for which the store could not be read.
 pub const READ_FAILURE_LOG_PAUSE: Duration = Duration::from_secs(10);

@@ -133,7 +133,7 @@ impl Routes {
             }
             Route::Connection(id) => Box::pin(admin::connection(context().await?, id)).await,
             Route::Live => Ok(admin::live(state).await),
-            Route::Ready => Ok(admin::ready(state).await),
+            Route::Ready => admin::ready(state, parts).await,
             Route::OpenApi => Ok(admin::openapi()),
         }
     }

@@ -6,7 +6,7 @@ use tidings_http::problem::{Code, Problem};
 use tidings_http::quota;
 use tidings_hub::{AppendError, ReadError, with_causes};
 
-use crate::limits::{READ_FAILURE_LOG_PAUSE, STOP_LINGER_MAX};
+use crate::limits::{READ_FAILURE_LOG_PAUSE, STOP_LINGER_MAX, UNDECIDED_RETRY};
 use crate::log_limit::LogLimit;
 
 /// The answer to a publisher whose event was not stored. The store has logged why.
@@ -62,10 +62,13 @@ fn not_stored(error: &AppendError) -> Problem {
             Problem::new(Code::StoreUnavailable, detail)
                 .with_header(header::RETRY_AFTER, seconds.into())
         }
-        AppendError::Undecided { .. } => Problem::new(
-            Code::StoreUnavailable,
-            "it is not known whether the event is stored; publish it again with the same `id`",
-        ),
+        AppendError::Undecided { .. } => {
+            let detail = "it is not known whether the event is stored; publish it again with the \
+                          same `id`, which is safe; one without an `id` may then be there twice";
+            let seconds = quota::retry_after(UNDECIDED_RETRY);
+            Problem::new(Code::StoreUndecided, detail)
+                .with_header(header::RETRY_AFTER, seconds.into())
+        }
         AppendError::TooLarge { bytes_max, .. } => {
             let detail = format!("events that are stored together have at most {bytes_max} bytes");
             Problem::new(Code::EventTooLarge, detail)

@@ -129,6 +129,7 @@ impl Shared {
         Health {
             bytes: self.read_state().bytes(),
             failure: self.trouble.get(),
+            away: None,
             background_failures: self.background_failures.load(Ordering::Relaxed),
         }
     }

@@ -54,7 +54,8 @@ struct Node {
     applied: Mutex<Applied>,
     advanced: Condvar,
     nonces: AtomicU64,
-    failure: Mutex<Option<AppendError>>,
+    /// Why no events are taken, and since when.
+    failure: Mutex<Option<(AppendError, Instant)>>,
     is_closing: AtomicBool,
 }
 
@@ -145,7 +146,9 @@ impl Log for RemoteLog {
 
     fn health(&self) -> Health {
         let failure = self.node.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Health { failure, ..self.node.copy.health() }
+        let away = failure.as_ref().map(|(_, since)| since.elapsed());
+        let failure = failure.map(|(error, _)| error);
+        Health { failure, away, ..self.node.copy.health() }
     }
 
     fn catalog(&self) -> &dyn Catalog {
@@ -292,8 +295,11 @@ impl Node {
     /// Records whether the journal takes appends.
     fn note<T>(&self, appended: Result<T, AppendError>) -> Result<T, AppendError> {
         // That another writer was faster is not a failure of the journal.
-        let failure = appended.as_ref().err().cloned().filter(|_| self.link.len().is_err());
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        let error = appended.as_ref().err().cloned().filter(|_| self.link.len().is_err());
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = failure.as_ref().map_or_else(Instant::now, |(_, since)| *since);
+        *failure = error.map(|error| (error, since));
+        drop(failure);
         appended
     }
 

@@ -157,11 +157,63 @@ fn publishers_learn_the_fate_of_their_event_by_status_and_code() {
     assert_eq!(publish().status(), 200);
     world.link.next_append(Mishap::LateThenDown);
     let undecided = publish();
-    assert_eq!((undecided.status(), &undecided.json()["code"]), (503, &"store_unavailable".into()));
+    assert_eq!((undecided.status(), undecided.header("retry-after")), (503, Some("2")));
+    assert_eq!(undecided.json()["code"], "store_undecided");
     let detail = undecided.json()["detail"].to_string();
     assert!(detail.contains("not known whether the event is stored"), "{detail}");
     world.link.up();
     assert_eq!(publish().status(), 200);
+}
+
+#[test]
+fn a_hub_stays_ready_for_subscribers_while_its_log_is_away_and_says_that_it_takes_no_events() {
+    let world = World::new();
+    let server = TestServer::builder().store(Arc::clone(&world.log) as Arc<dyn Log>).start();
+    assert_eq!(server.post("/events/t", "one").status(), 200);
+    let mut early = server.subscribe("/events/t", &[]);
+    let ready = |query| server.get_json(&format!("/readyz{query}"));
+    assert_eq!(ready("?for=publish").json()["status"], "ready");
+    world.link.down();
+    assert_eq!(server.post("/events/t", "lost").status(), 503);
+    for query in ["", "?for=subscribe"] {
+        assert_eq!(ready(query).status(), 200, "{query}");
+        assert_eq!(ready(query).json()["publishing"], "store_unavailable", "{query}");
+    }
+    let publish = ready("?for=publish");
+    assert_eq!((publish.status(), &publish.json()["status"]), (503, &"not ready".into()));
+    assert_eq!(publish.json()["reasons"][0], "store_unavailable");
+    assert_eq!(ready("?for=lunch").status(), 400);
+    let metrics = server.request("GET", "/metrics", &[], "");
+    assert!(metrics.text().contains("\ntidings_store_failure{reason=\"away\"} 1\n"));
+    assert!(!metrics.text().contains("\ntidings_store_away_seconds 0\n"));
+    // Newcomers are served from the copy.
+    let mut late = server.subscribe("/events/t?from=start", &[]);
+    assert!(late.event().unwrap().contains("data: one\n"));
+    world.link.up();
+    assert_eq!(server.post("/events/t", "two").status(), 200);
+    for stream in [&mut early, &mut late] {
+        assert!(stream.event().unwrap().contains("data: two\n"), "the stream stayed");
+    }
+    assert_eq!(ready("").json()["publishing"], serde_json::Value::Null);
+    assert!(server.request("GET", "/metrics", &[], "").text().contains("away_seconds 0\n"));
+}
+
+#[test]
+fn every_form_of_publishing_says_that_the_log_is_away_and_when_to_come_back() {
+    let world = World::new();
+    let server = TestServer::builder().store(Arc::clone(&world.log) as Arc<dyn Log>).start();
+    world.link.down();
+    let lines = [("content-type", "application/x-ndjson")];
+    let events = [("content-type", "text/event-stream")];
+    for (headers, body) in
+        [(&[][..], "x"), (&lines[..], "{\"data\":\"x\"}\n"), (&events[..], "data: x\n\n")]
+    {
+        let refused = server.request("POST", "/events/t", headers, body);
+        assert_eq!(refused.status(), 503, "{headers:?}");
+        assert_eq!(refused.json()["code"], "store_unavailable", "{headers:?}");
+        assert!(refused.header("retry-after").is_some(), "{headers:?}");
+    }
+    assert!(world.all().is_empty());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::tree;
 
 /// A package, and those of ours that it may depend on. Whatever is not here may not be.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("tidings-codec", &[]),
     ("tidings-web", &[]),
     ("tidings-bench", &[]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("tidings-engine", &["tidings-hub"]),
     ("tidings-store-disk", &["tidings-hub"]),
     ("tidings-store-shared", &["tidings-hub", "tidings-store-disk"]),
+    ("tidings-store-nats", &["tidings-hub", "tidings-store-shared"]),
     ("tidings-http", &["tidings-codec", "tidings-hub", "tidings-engine"]),
     ("tidings-mercure", &["tidings-codec", "tidings-hub", "tidings-engine", "tidings-http"]),
     (

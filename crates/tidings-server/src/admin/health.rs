@@ -2,9 +2,11 @@
 //! balancers that send it traffic.
 
 use http::StatusCode;
+use http::request::Parts;
 use serde_json::json;
 use tidings_http::answer::{self, Answer};
-use tidings_http::problem::Code;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::query::{self, Query};
 use tidings_http::state::State;
 use tidings_hub::AppendError;
 
@@ -16,19 +18,42 @@ pub(crate) async fn live(state: &State) -> Answer {
 }
 
 /// `GET /readyz`: whether the hub takes events and subscribers.
-pub(crate) async fn ready(state: &State) -> Answer {
+///
+/// While the engine of a shared log is away, every hub on it still serves subscribers. So it stays
+/// ready, or a load balancer would take all of them away at once; `?for=publish` asks about
+/// publishing.
+pub(crate) async fn ready(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+    let mut query = Query::parse(parts.uri.query())?;
+    let for_publish = match query.take("for")?.as_deref() {
+        None | Some("subscribe") => false,
+        Some("publish") => true,
+        Some(_) => {
+            return Err(query::bad_value("for", "`for` is `publish` or `subscribe`".to_owned()));
+        }
+    };
     let status = state.engine().status();
     let mut reasons = state.engine().failures().await;
     // The log has the cause, for the operator.
-    reasons.extend(status.store.failure.as_ref().map(|failure| match failure {
-        AppendError::Full { .. } => Code::StoreFull.name(),
-        AppendError::Away { .. } | AppendError::Undecided { .. } => Code::StoreUnavailable.name(),
-        _ => Code::StoreFailed.name(),
-    }));
+    let failure = status.store.failure.as_ref().map(code);
+    let publishing_only = status.store.away.and(failure).filter(|_| !for_publish);
+    reasons.extend(failure.filter(|_| publishing_only.is_none()));
     if status.draining || state.is_leaving() {
         reasons.push("draining");
     }
-    answer("ready", "not ready", reasons)
+    if let (Some(publishing), true) = (publishing_only, reasons.is_empty()) {
+        let away_s = status.store.away.map_or(0, |away| away.as_secs());
+        let body = json!({ "status": "ready", "publishing": publishing, "away_s": away_s });
+        return Ok(Answer::Response(answer::json(format!("{body}\n"))));
+    }
+    Ok(answer("ready", "not ready", reasons))
+}
+
+fn code(failure: &AppendError) -> &'static str {
+    match failure {
+        AppendError::Full { .. } => Code::StoreFull.name(),
+        AppendError::Away { .. } | AppendError::Undecided { .. } => Code::StoreUnavailable.name(),
+        _ => Code::StoreFailed.name(),
+    }
 }
 
 fn answer(good: &str, bad: &str, reasons: Vec<&str>) -> Answer {

@@ -117,6 +117,9 @@ fn log(page: &mut Exposition, status: &Status) {
         let holds = failure.is_some_and(|failure| failure.kind() == reason);
         page.sample(&[("reason", reason)], f64::from(u8::from(holds)));
     }
+    let help = "Seconds for which the shared log has taken no events; 0 if it takes them.";
+    let away = status.store.away.map_or(0.0, |away| away.as_secs_f64());
+    page.one("tidings_store_away_seconds", Gauge, help, away);
     let help = "Failed attempts to write an index or to remove a file. Each is tried again.";
     let failures = status.store.background_failures as f64;
     page.one("tidings_store_background_failures_total", Counter, help, failures);

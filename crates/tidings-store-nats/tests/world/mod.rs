@@ -1,0 +1,188 @@
+//! Real servers of NATS on loopback: a cluster of three, each with a folder and ports of its own.
+
+use std::env;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tidings_store_nats::{Nats, NatsConfig, NatsJournal};
+use tidings_store_shared::{AppendFault, Journal as _, Nonce, Seq};
+
+/// Time after which a test fails that waits for something.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A cluster of three servers, stopped when it is dropped.
+pub(crate) struct Cluster {
+    program: PathBuf,
+    folder: PathBuf,
+    ports: Vec<u16>,
+    servers: Vec<Option<Child>>,
+}
+
+impl Cluster {
+    /// Starts one; `None`, and a word about it, if no program is found.
+    pub(crate) fn start() -> Option<Self> {
+        let Some(program) = program() else {
+            eprintln!(
+                "SKIPPED: no nats-server in TIDINGS_NATS_SERVER or PATH (apt-get install \
+                 nats-server, or go install github.com/nats-io/nats-server/v2@latest)"
+            );
+            return None;
+        };
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tidings-nats-{}-{number}", std::process::id());
+        let folder = env::temp_dir().join(name);
+        let ports = free_ports(6);
+        let mut cluster = Self { program, folder, ports, servers: vec![None, None, None] };
+        for number in 0..3 {
+            cluster.write_config(number);
+            cluster.start_server(number);
+        }
+        Some(cluster)
+    }
+
+    fn write_config(&self, number: usize) {
+        let (clients, routes) = (self.ports[number], self.ports[3 + number]);
+        let folder = self.folder.join(format!("{number}"));
+        fs::create_dir_all(&folder).unwrap();
+        let peers = self.ports[3..].iter().map(|port| format!("nats://127.0.0.1:{port}"));
+        let peers: Vec<_> = peers.collect();
+        let sync = if self.is_old() { "" } else { "sync_interval: always" };
+        let text = format!(
+            "server_name: n{number}\nlisten: 127.0.0.1:{clients}\nmax_payload: 8MB\n\
+             jetstream {{ store_dir: {:?}\n {sync} }}\n\
+             cluster {{ name: c, listen: 127.0.0.1:{routes}, no_advertise: true\n \
+             routes: {peers:?} }}\n",
+            folder.display().to_string(),
+        );
+        fs::write(self.folder.join(format!("{number}.conf")), text).unwrap();
+    }
+
+    /// Whether the servers are from before `sync_interval` could be set.
+    pub(crate) fn is_old(&self) -> bool {
+        let said = Command::new(&self.program).arg("--version").output().unwrap();
+        String::from_utf8_lossy(&said.stdout).contains("v2.9.")
+    }
+
+    /// Starts the server `number`, also again after it was killed.
+    pub(crate) fn start_server(&mut self, number: usize) {
+        let log = fs::File::create(self.folder.join(format!("{number}.log"))).unwrap();
+        let child = Command::new(&self.program)
+            .arg("-c")
+            .arg(self.folder.join(format!("{number}.conf")))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.servers[number] = Some(child);
+    }
+
+    /// Kills the server `number` (SIGKILL).
+    pub(crate) fn kill(&mut self, number: usize) {
+        if let Some(mut child) = self.servers[number].take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// A client of all three, for the stream `stream`.
+    pub(crate) fn client(&self, stream: &str) -> Nats {
+        let servers: Vec<_> =
+            self.ports[..3].iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        Nats::new(NatsConfig {
+            servers: servers.join(",").parse().unwrap(),
+            stream: stream.to_owned(),
+            replicas: 3,
+            tls: false,
+            tls_ca: None,
+            tls_identity: None,
+        })
+        .unwrap()
+    }
+
+    /// A connection to a new stream, once the cluster can create it.
+    pub(crate) fn journal(&self, stream: &str) -> NatsJournal {
+        let mut journal = self.client(stream).journal().unwrap();
+        eventually(|| journal.create().is_ok() && matches!(journal.bounds(), Ok(Some(_))));
+        journal
+    }
+
+    /// The number of the server that leads `stream`.
+    pub(crate) fn leader(&self, journal: &NatsJournal) -> usize {
+        let name = journal.leader().unwrap().expect("a stream of three servers has a leader");
+        name.strip_prefix('n').unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for number in 0..3 {
+            self.kill(number);
+        }
+        if thread::panicking() {
+            eprintln!("the servers' logs are in {}", self.folder.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+fn program() -> Option<PathBuf> {
+    if let Some(path) = env::var_os("TIDINGS_NATS_SERVER") {
+        return Some(PathBuf::from(path));
+    }
+    let mut folders: Vec<_> = env::split_paths(&env::var_os("PATH")?).collect();
+    // Where Debian has it, which is not on everybody's path.
+    folders.push(Path::new("/usr/sbin").to_owned());
+    folders.into_iter().map(|folder| folder.join("nats-server")).find(|path| path.is_file())
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> =
+        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+/// Waits until `holds`.
+pub(crate) fn eventually(mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "the condition never holds");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// An append by the writer `run`.
+pub(crate) fn append(
+    journal: &mut NatsJournal,
+    after: u64,
+    run: u64,
+    number: u64,
+) -> Result<u64, AppendFault> {
+    let block = format!("{run}/{number}");
+    let nonce = Nonce { run, number };
+    let patience = Duration::from_secs(3);
+    journal.append(Seq::new(after), nonce, block.as_bytes(), patience).map(Seq::get)
+}
+
+/// Everything that can be read after `after`.
+pub(crate) fn read_all(journal: &mut NatsJournal, after: u64) -> Vec<(u64, String)> {
+    let mut all: Vec<(u64, String)> = Vec::new();
+    loop {
+        let after = all.last().map_or(after, |(seq, _)| *seq);
+        let page = journal.read(Seq::new(after), 1 << 16).unwrap();
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(
+            page.into_iter()
+                .map(|(seq, block)| (seq.get(), String::from_utf8(block.to_vec()).unwrap())),
+        );
+    }
+}
