@@ -36,8 +36,16 @@ pub struct NatsJournal {
 }
 
 impl NatsJournal {
-    pub(crate) fn new(nats: Nats, connection: Connection) -> Self {
-        Self { nats, connection, bell: None, last_heard: Seq::ZERO, is_direct: true }
+    /// A connection to the stream, for one thread. It is restored by itself whenever it is lost; if
+    /// no server can be reached now, it is made as soon as one can.
+    ///
+    /// # Errors
+    ///
+    /// [`NatsError::Connect`] if the servers refuse the hub, or a certificate cannot be read.
+    pub fn connect(nats: &Nats) -> Result<Self, NatsError> {
+        let connection = Connection { client: nats.runtime.block_on(nats.connect())? };
+        let nats = nats.clone();
+        Ok(Self { nats, connection, bell: None, last_heard: Seq::ZERO, is_direct: true })
     }
 
     /// What is wrong with the servers or the stream, as far as a client can see.

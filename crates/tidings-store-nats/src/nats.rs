@@ -14,7 +14,6 @@ use tokio::runtime::{Builder, Runtime};
 use crate::api;
 use crate::config::{Login, NatsConfig};
 use crate::error::NatsError;
-use crate::journal::NatsJournal;
 use crate::limits::{
     CONNECT_PATIENCE, PING_INTERVAL, RECONNECT_PAUSE_MAX, REQUEST_PATIENCE, RINGS_MAX,
 };
@@ -42,18 +41,7 @@ impl Nats {
         Ok(Self { config: Arc::new(config), runtime: Arc::new(runtime) })
     }
 
-    /// A connection to the stream, for one thread. It is restored by itself whenever it is lost; if
-    /// no server can be reached now, it is made as soon as one can.
-    ///
-    /// # Errors
-    ///
-    /// [`NatsError::Connect`] if the servers refuse the hub, or a certificate cannot be read.
-    pub fn journal(&self) -> Result<NatsJournal, NatsError> {
-        let client = self.runtime.block_on(self.connect())?;
-        Ok(NatsJournal::new(self.clone(), Connection { client }))
-    }
-
-    async fn connect(&self) -> Result<Client, NatsError> {
+    pub(crate) async fn connect(&self) -> Result<Client, NatsError> {
         let NatsConfig { servers, tls, tls_ca, tls_identity, .. } = &*self.config;
         let mut options = ConnectOptions::new()
             .name("tidings")

@@ -8,7 +8,7 @@ mod world;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidings_store_nats::Severity;
+use tidings_store_nats::{NatsJournal, Severity};
 use tidings_store_shared::{AppendFault, Journal as _, JournalError, Seq, SeqBounds};
 
 use world::{Cluster, append, eventually, read_all};
@@ -17,7 +17,7 @@ use world::{Cluster, append, eventually, read_all};
 fn a_block_is_stored_only_behind_the_last_one_and_a_repetition_only_once() {
     let Some(cluster) = Cluster::start() else { return };
     let mut one = cluster.journal("cas");
-    let mut two = cluster.client("cas").journal().unwrap();
+    let mut two = NatsJournal::connect(&cluster.client("cas")).unwrap();
     eventually(|| two.bounds().is_ok());
     let empty = SeqBounds { first: Seq::new(1), last: Seq::ZERO };
     assert_eq!(one.bounds().unwrap(), Some(empty));
@@ -40,7 +40,7 @@ fn a_reader_that_is_far_behind_gets_every_block_and_one_behind_the_trim_what_is_
     for seq in 0..count {
         assert_eq!(append(&mut journal, seq, 1, seq).unwrap(), seq + 1);
     }
-    let mut reader = cluster.client("far").journal().unwrap();
+    let mut reader = NatsJournal::connect(&cluster.client("far")).unwrap();
     // The replicas may be a moment behind the leader.
     eventually(|| reader.bounds().is_ok_and(|bounds| bounds.unwrap().last == Seq::new(count)));
     let all = read_all(&mut reader, 0);
@@ -64,7 +64,7 @@ fn a_reader_that_is_far_behind_gets_every_block_and_one_behind_the_trim_what_is_
 fn a_reader_that_waits_hears_of_a_block_of_another_writer() {
     let Some(cluster) = Cluster::start() else { return };
     let mut writer = cluster.journal("bell");
-    let mut reader = cluster.client("bell").journal().unwrap();
+    let mut reader = NatsJournal::connect(&cluster.client("bell")).unwrap();
     eventually(|| reader.bounds().is_ok());
     let heard = thread::spawn(move || {
         let began = Instant::now();
@@ -81,7 +81,7 @@ fn a_reader_that_waits_hears_of_a_block_of_another_writer() {
 fn a_stream_that_is_not_there_is_missing_and_is_not_created_by_reading_or_writing() {
     let Some(cluster) = Cluster::start() else { return };
     let _ready = cluster.journal("other");
-    let mut journal = cluster.client("none").journal().unwrap();
+    let mut journal = NatsJournal::connect(&cluster.client("none")).unwrap();
     eventually(|| matches!(journal.bounds(), Ok(None)));
     assert!(matches!(journal.read(Seq::ZERO, 1), Err(JournalError::Missing)));
     assert!(matches!(journal.trim(Seq::new(1)), Err(JournalError::Missing)));
@@ -148,7 +148,7 @@ fn without_servers_nothing_is_stored_and_the_connection_comes_by_itself() {
     eventually(|| matches!(append(&mut journal, 1, 1, 2), Err(AppendFault::NotStored(_))));
     assert!(matches!(journal.bounds(), Err(JournalError::Away { .. })));
     // A hub can start then, too.
-    let mut late = cluster.client("away").journal().unwrap();
+    let mut late = NatsJournal::connect(&cluster.client("away")).unwrap();
     assert!(matches!(late.bounds(), Err(JournalError::Away { .. })));
     for number in 0..3 {
         cluster.start_server(number);

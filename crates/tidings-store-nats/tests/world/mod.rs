@@ -108,7 +108,7 @@ impl Cluster {
 
     /// A connection to a new stream, once the cluster can create it.
     pub(crate) fn journal(&self, stream: &str) -> NatsJournal {
-        let mut journal = self.client(stream).journal().unwrap();
+        let mut journal = NatsJournal::connect(&self.client(stream)).unwrap();
         eventually(|| journal.create().is_ok() && matches!(journal.bounds(), Ok(Some(_))));
         journal
     }
