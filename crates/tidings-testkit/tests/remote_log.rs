@@ -157,7 +157,7 @@ fn publishers_learn_the_fate_of_their_event_by_status_and_code() {
     assert_eq!(publish().status(), 200);
     world.link.next_append(Mishap::LateThenDown);
     let undecided = publish();
-    assert_eq!((undecided.status(), undecided.header("retry-after")), (503, Some("2")));
+    assert_eq!((undecided.status(), undecided.header("retry-after")), (503, Some("3")));
     assert_eq!(undecided.json()["code"], "store_undecided");
     let detail = undecided.json()["detail"].to_string();
     assert!(detail.contains("not known whether the event is stored"), "{detail}");
