@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use tidings_hub::{AppendError, Appended, Draft, Position, Record, Timestamp, with_causes};
+use tidings_hub::{AppendError, Appended, Check, Draft, Position, Record, Timestamp, with_causes};
 
 use crate::background::{Background, Job};
 use crate::block::{BlockBuilder, CLOSED, Commit, LAST_OF_COMMIT, SEALED};
@@ -64,6 +64,9 @@ enum Missing {
     Bytes(usize),
 }
 
+/// A draft, with its check in a copy of a log that has them.
+type Entry = (Draft, Option<Check>);
+
 /// An append being prepared.
 struct Batch {
     records: Vec<Arc<Record>>,
@@ -93,11 +96,38 @@ impl Writer {
         drafts: Vec<Draft>,
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
-        let cost = drafts.iter().map(Draft::cost).sum::<usize>();
+        self.append_entries(shared, drafts.into_iter().map(|draft| (draft, None)).collect(), now)
+    }
+
+    /// See `DiskStore::follow`.
+    pub(crate) fn follow(
+        &mut self,
+        shared: &Shared,
+        first: Position,
+        time: Timestamp,
+        records: Vec<(Draft, Check)>,
+    ) -> Result<(), AppendError> {
+        if first != self.end.next || time < self.end.time {
+            let next = self.end.next;
+            let what = format_args!("record {first} of the log does not follow its copy: {next}");
+            return Err(Fault::damaged(self.end.log.path(), what).refuses());
+        }
+        let entries = records.into_iter().map(|(draft, check)| (draft, Some(check)));
+        self.append_entries(shared, entries.collect(), time).map(|_| ())
+    }
+
+    fn append_entries(
+        &mut self,
+        shared: &Shared,
+        entries: Vec<Entry>,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, AppendError> {
+        let cost = entries.iter().map(|(draft, _)| draft.cost()).sum::<usize>();
         if cost > APPEND_BYTES_MAX {
             return Err(AppendError::TooLarge { bytes: cost, bytes_max: APPEND_BYTES_MAX });
         }
-        let appended = self.ready(shared).and_then(|()| self.try_append(shared, drafts, cost, now));
+        let ready = self.ready(shared);
+        let appended = ready.and_then(|()| self.try_append(shared, entries, cost, now));
         appended.map_err(|error| shared.trouble.set(error))
     }
 
@@ -128,16 +158,16 @@ impl Writer {
     fn try_append(
         &mut self,
         shared: &Shared,
-        drafts: Vec<Draft>,
+        entries: Vec<Entry>,
         cost: usize,
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
-        if self.is_full(shared, drafts.len(), cost) {
+        if self.is_full(shared, entries.len(), cost) {
             self.missing = Missing::Seal;
             self.seal(shared)?;
         }
         let now = now.max(self.end.time);
-        let batch = self.encode(shared, drafts, now);
+        let batch = self.encode(shared, entries, now);
         self.missing = Missing::Bytes(self.buffer.len());
         if batch.records.is_empty() {
             return Ok(batch.appended);
@@ -163,10 +193,10 @@ impl Writer {
     }
 
     /// Makes the drafts into records and fills the buffer with their blocks.
-    fn encode(&mut self, shared: &Shared, drafts: Vec<Draft>, time: Timestamp) -> Batch {
+    fn encode(&mut self, shared: &Shared, entries: Vec<Entry>, time: Timestamp) -> Batch {
         self.buffer.clear();
         self.buffer.shrink_to(APPEND_BUFFER_KEPT_BYTES);
-        let count = drafts.len();
+        let count = entries.len();
         let mut batch = Batch {
             records: Vec::with_capacity(count),
             cost: 0,
@@ -176,7 +206,7 @@ impl Writer {
         let commit = Commit { first: self.end.next, time, salt: self.end.log.salt };
         let mut position = self.end.next;
         let mut open = None::<BlockBuilder>;
-        for draft in drafts {
+        for (draft, check) in entries {
             if open.as_ref().is_some_and(|b| b.body_bytes(&self.buffer) >= BLOCK_BYTES_AIM) {
                 let full = open.take().expect("it is some");
                 full.finish(&mut self.buffer, commit, 0);
@@ -186,10 +216,14 @@ impl Writer {
                 batch.blocks.push((block.start(), 0));
                 block
             });
-            record::encode_draft(&draft, &mut self.buffer);
+            record::encode(&draft, check, &mut self.buffer);
             block.count_record();
             batch.blocks.last_mut().expect("one is open").1 += 1;
             let record = Record::new(draft, position, time);
+            let record = match check {
+                None => record,
+                Some(check) => record.with_check(check),
+            };
             let id = record.event_id(shared.identity.epoch);
             batch.appended.push(Appended { position, id, duplicate: false });
             batch.cost += record.cost();

@@ -346,7 +346,7 @@ impl Shared {
     /// Records in the format file that the log begins at `first`.
     fn note_beginning(&self, first: Position) -> io::Result<()> {
         let LogIdentity { epoch, former } = self.identity.clone();
-        LogName { epoch, former, kept_from: first }.write(&*self.disk)
+        LogName { epoch, former, kept_from: first, is_copy: self.is_copy }.write(&*self.disk)
     }
 
     fn remove(&self, first: Position) -> Result<(), Fault> {

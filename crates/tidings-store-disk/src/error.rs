@@ -40,6 +40,16 @@ pub enum OpenError {
         /// What is wrong with it.
         what: String,
     },
+    /// The log in the folder is a copy of one that is held elsewhere.
+    IsCopy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A copy was to be opened, but the log in the folder is one of its own.
+    NotACopy {
+        /// The folder.
+        path: PathBuf,
+    },
 }
 
 impl OpenError {
@@ -55,6 +65,10 @@ impl OpenError {
                 "restore the folder from a copy; or move it away, and a new, empty log begins: \
                  subscribers then get a reset"
             }
+            Self::IsCopy { .. } => {
+                "follow the log that it is a copy of, or make a log from it with backup and restore"
+            }
+            Self::NotACopy { .. } => "give the copy an empty folder",
         }
     }
 }
@@ -75,6 +89,12 @@ impl fmt::Display for OpenError {
             }
             Self::Damaged { path, what } => {
                 write!(f, "the log is damaged: {}: {what}", path.display())
+            }
+            Self::IsCopy { path } => {
+                write!(f, "{} is a copy of a log that is held elsewhere", path.display())
+            }
+            Self::NotACopy { path } => {
+                write!(f, "the log in {} is not a copy", path.display())
             }
         }
     }

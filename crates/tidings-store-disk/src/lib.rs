@@ -46,6 +46,7 @@ mod background;
 mod backup;
 mod block;
 mod config;
+mod copy;
 mod disk;
 mod error;
 mod index;
@@ -79,12 +80,14 @@ use tidings_hub::{
 
 pub use backup::{BackupError, backup};
 pub use config::{DiskConfig, Durability};
+pub use copy::cut_copy;
 pub use error::OpenError;
 pub use record::{decode_drafts, encode_draft};
 pub use restore::{RestoreError, Restored, restore};
 
 use crate::append::Writer;
 use crate::background::Background;
+use crate::recovery::Role;
 use crate::state::Shared;
 
 /// A log in a folder. See the [crate](self) for what it guarantees.
@@ -103,7 +106,7 @@ impl DiskStore {
     /// [`OpenError`]; its [`hint`](OpenError::hint) says what can be done.
     pub fn open(config: DiskConfig) -> Result<Self, OpenError> {
         let (disk, lock) = recovery::open_folder(&config.path)?;
-        Self::open_on(Arc::new(disk), config, Some(lock))
+        Self::open_on(Arc::new(disk), config, Some(lock), Role::Original)
     }
 
     /// Opens the log on any disk.
@@ -111,8 +114,9 @@ impl DiskStore {
         disk: Arc<dyn disk::Disk>,
         config: DiskConfig,
         lock: Option<File>,
+        role: Role,
     ) -> Result<Self, OpenError> {
-        let (shared, end, dropped) = recovery::recover(disk, config)?;
+        let (shared, end, dropped) = recovery::recover(disk, config, role)?;
         let new = shared.write_state().active.index.take_new();
         shared.topic_count.add(&new, end.log.first);
         let shared = Arc::new(shared);

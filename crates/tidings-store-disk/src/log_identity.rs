@@ -6,6 +6,7 @@
 //! epoch k7q2ma
 //! formerly q0zz1c 4711
 //! kept from 1201
+//! copy
 //! ```
 //!
 //! Each time a log is restored from a backup, and each time acknowledged events at its end may be
@@ -14,6 +15,8 @@
 //!
 //! The line `kept from` appears once a segment that retention dropped could not be removed:
 //! segments from before that position are no longer part of the log, and are removed in any order.
+//!
+//! The line `copy` says that the log is held elsewhere and this is a node's copy of it.
 
 use std::io;
 use std::path::PathBuf;
@@ -35,6 +38,8 @@ pub(crate) struct LogName {
     pub(crate) former: Vec<FormerName>,
     /// Position before which segments are no longer part of the log, although they may be there.
     pub(crate) kept_from: Position,
+    /// Whether the log is held elsewhere.
+    pub(crate) is_copy: bool,
 }
 
 /// Why a text is not a name.
@@ -64,7 +69,13 @@ impl LogName {
 
     /// The name of a log that never had another one.
     pub(crate) fn called(epoch: Epoch) -> Self {
-        Self { epoch, former: Vec::new(), kept_from: Position::ZERO }
+        Self { epoch, former: Vec::new(), kept_from: Position::ZERO, is_copy: false }
+    }
+
+    /// The name of a copy of the log with this identity.
+    pub(crate) fn of_copy(identity: &LogIdentity, kept_from: Position) -> Self {
+        let former = identity.former.iter().take(FORMER_NAMES_MAX).copied().collect();
+        Self { epoch: identity.epoch, former, kept_from, is_copy: true }
     }
 
     /// The name of a log that begins as a copy of this one up to `head`.
@@ -110,7 +121,8 @@ impl LogName {
         });
         let former = former.collect::<Option<Vec<_>>>();
         let former = former.ok_or(Unreadable::Damaged("a former name in it cannot be read"))?;
-        Ok(Self { epoch, former, kept_from: Position::new(kept_from) })
+        let is_copy = lines.contains(&"copy");
+        Ok(Self { epoch, former, kept_from: Position::new(kept_from), is_copy })
     }
 
     /// Writes the format file, replacing the old one.
@@ -143,6 +155,9 @@ impl std::fmt::Display for LogName {
         if self.kept_from > Position::ZERO {
             writeln!(f, "kept from {}", self.kept_from)?;
         }
+        if self.is_copy {
+            writeln!(f, "copy")?;
+        }
         Ok(())
     }
 }
@@ -162,6 +177,8 @@ mod tests {
             epochs.insert(0, name.epoch);
         }
         assert_eq!(LogName::parse(&name.to_string()), Ok(name.clone()));
+        let copy = LogName { is_copy: true, ..name.clone() };
+        assert_eq!(LogName::parse(&copy.to_string()), Ok(copy));
         let former: Vec<_> = name.former.iter().map(|name| (name.epoch, name.upto.get())).collect();
         // Beyond the end of the shorter backup, nothing is the same.
         assert_eq!(former, [(epochs[1], 30), (epochs[2], 30), (epochs[3], 30)]);

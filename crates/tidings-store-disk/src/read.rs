@@ -249,7 +249,11 @@ impl PageBuilder<'_> {
             return Ok(Taken::AndGoOn);
         }
         draft.data = view.data().ok_or_else(unreadable)?.into();
-        Ok(self.take(Arc::new(Record::new(draft, position, block.time))))
+        let record = Record::new(draft, position, block.time);
+        Ok(self.take(Arc::new(match view.check() {
+            None => record,
+            Some(check) => record.with_check(check),
+        })))
     }
 
     fn take(&mut self, record: Arc<Record>) -> Taken {

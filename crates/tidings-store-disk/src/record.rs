@@ -5,11 +5,12 @@
 //! the payload have variable length (LEB128: seven bits a byte, lowest first), and texts are
 //! preceded by their length as such a number.
 //!
-//! Position and time are in the block's header.
+//! Position and time are in the block's header. A record of a copy has, after its flags, the check
+//! that it has in the log it is a copy of.
 
 use std::collections::HashSet;
 
-use tidings_hub::{Draft, EventId, EventType, Kind, Topic, Visibility};
+use tidings_hub::{Check, Draft, EventId, EventType, Kind, Topic, Visibility};
 
 const PRIVATE: u8 = 1;
 const ENDS_TOPIC: u8 = 2;
@@ -20,9 +21,12 @@ const HAS_ID: u8 = 32;
 const HAS_RETRY: u8 = 64;
 /// With neither this nor [`PRIVATE`], the record's topics decide who may read it.
 const PUBLIC: u8 = 128;
-/// With both, another byte follows the flags, with the visibility (2 bits) and the kind (2 bits),
-/// for kinds that [`ENDS_TOPIC`] cannot express.
+/// With both, another byte follows the flags, with the visibility (2 bits), the kind (2 bits; zero
+/// for those that [`ENDS_TOPIC`] expresses), and [`HAS_CHECK`].
 const MORE: u8 = PRIVATE | PUBLIC;
+/// In that byte: three more bytes follow it, with the check.
+const HAS_CHECK: u8 = 16;
+const CHECK_BYTES: usize = 3;
 
 /// Appends `draft` to `buffer`, in the form in which the log stores it.
 ///
@@ -30,9 +34,14 @@ const MORE: u8 = PRIVATE | PUBLIC;
 ///
 /// If it takes 4 GiB.
 pub fn encode_draft(draft: &Draft, buffer: &mut Vec<u8>) {
+    encode(draft, None, buffer);
+}
+
+/// Appends `draft` to `buffer`, with the check that it has in a log of which this one is a copy.
+pub(crate) fn encode(draft: &Draft, check: Option<Check>, buffer: &mut Vec<u8>) {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
-    let more = more_flags(draft);
+    let more = more_flags(draft, check.is_some());
     let mut flags = 0;
     for (set, flag) in [
         (more.is_some(), MORE),
@@ -49,6 +58,9 @@ pub fn encode_draft(draft: &Draft, buffer: &mut Vec<u8>) {
     }
     buffer.push(flags);
     buffer.extend(more);
+    if let Some(check) = check {
+        buffer.extend_from_slice(&check.bits().to_le_bytes()[..CHECK_BYTES]);
+    }
     write_text(buffer, draft.topic.as_str());
     if !draft.alternates.is_empty() {
         write_number(buffer, draft.alternates.len() as u64);
@@ -71,9 +83,10 @@ pub fn encode_draft(draft: &Draft, buffer: &mut Vec<u8>) {
 }
 
 /// The byte that follows the flags, for the drafts that need it.
-fn more_flags(draft: &Draft) -> Option<u8> {
+fn more_flags(draft: &Draft, has_check: bool) -> Option<u8> {
     let kind = match draft.kind {
-        Kind::Event | Kind::End => return None,
+        Kind::Event | Kind::End if !has_check => return None,
+        Kind::Event | Kind::End => 0,
         Kind::LastEvent => 1,
         Kind::SilentEnd => 2,
         Kind::Note => 3,
@@ -83,24 +96,30 @@ fn more_flags(draft: &Draft) -> Option<u8> {
         Visibility::Private => 1,
         Visibility::Public => 2,
     };
-    Some(visibility | kind << 2)
+    Some(visibility | kind << 2 | if has_check { HAS_CHECK } else { 0 })
 }
 
-/// Decodes a byte of [`more_flags`]; `None` if it is not one.
-fn read_more_flags(byte: u8) -> Option<(Visibility, Kind)> {
+/// Decodes a byte of [`more_flags`] that follows `flags`; `None` if it is not one.
+fn read_more_flags(byte: u8, flags: u8) -> Option<(Visibility, Kind)> {
     let visibility = match byte & 3 {
         0 => Visibility::ByTopic,
         1 => Visibility::Private,
         2 => Visibility::Public,
         _ => return None,
     };
-    let kind = match byte >> 2 {
+    let kind = match (byte & !HAS_CHECK) >> 2 {
+        0 if byte & HAS_CHECK != 0 => kind_of(flags),
         1 => Kind::LastEvent,
         2 => Kind::SilentEnd,
         3 => Kind::Note,
         _ => return None,
     };
     Some((visibility, kind))
+}
+
+/// The kind that the flags express.
+fn kind_of(flags: u8) -> Kind {
+    if flags & ENDS_TOPIC != 0 { Kind::End } else { Kind::Event }
 }
 
 /// The drafts that [`encode_draft`] made into `bytes`, one after the other. `None` if anything else
@@ -138,6 +157,7 @@ pub(crate) struct View<'a> {
     flags: u8,
     visibility: Visibility,
     kind: Kind,
+    check: Option<Check>,
     topic: &'a str,
     /// The further topics in encoded form, without their count.
     alternates: &'a [u8],
@@ -151,17 +171,23 @@ impl<'a> View<'a> {
     fn parse(mut bytes: &'a [u8]) -> Option<Self> {
         let (&flags, rest) = bytes.split_first()?;
         bytes = rest;
+        let mut check = None;
         let (visibility, kind) = if flags & MORE == MORE {
             let (&more, rest) = bytes.split_first()?;
             bytes = rest;
-            read_more_flags(more)?
+            if more & HAS_CHECK != 0 {
+                let ([low, middle, high], rest) = bytes.split_first_chunk::<CHECK_BYTES>()?;
+                check = Some(Check::new(u32::from_le_bytes([*low, *middle, *high, 0])));
+                bytes = rest;
+            }
+            read_more_flags(more, flags)?
         } else {
             let visibility = match (flags & PRIVATE != 0, flags & PUBLIC != 0) {
                 (true, _) => Visibility::Private,
                 (false, true) => Visibility::Public,
                 (false, false) => Visibility::ByTopic,
             };
-            (visibility, if flags & ENDS_TOPIC != 0 { Kind::End } else { Kind::Event })
+            (visibility, kind_of(flags))
         };
         let topic = read_text(&mut bytes)?;
         let mut alternates: &[u8] = &[];
@@ -187,6 +213,7 @@ impl<'a> View<'a> {
             flags,
             visibility,
             kind,
+            check,
             topic,
             alternates,
             event_type,
@@ -222,6 +249,11 @@ impl<'a> View<'a> {
         draft.visibility = self.visibility;
         draft.kind = self.kind;
         Some(draft)
+    }
+
+    /// The check, in a copy of a log whose records have them.
+    pub(crate) fn check(&self) -> Option<Check> {
+        self.check
     }
 
     /// The payload.
@@ -334,20 +366,24 @@ mod tests {
     proptest! {
         #[test]
         fn a_written_record_reads_back(drafts in proptest::collection::vec(draft(), 1..5)) {
-            let mut buffer = Vec::new();
-            for draft in &drafts {
-                encode_draft(draft, &mut buffer);
+            for check in [None, Some(Check::new(0)), Some(Check::new(0xA_BCDE))] {
+                let mut buffer = Vec::new();
+                for draft in &drafts {
+                    encode(draft, check, &mut buffer);
+                }
+                let mut rest = &buffer[..];
+                let mut topics = TopicTexts::default();
+                for draft in &drafts {
+                    let (view, after) = split(rest).unwrap();
+                    rest = after;
+                    let mut read = view.head(&mut topics).unwrap();
+                    read.data = view.data().unwrap().into();
+                    prop_assert_eq!(&read, draft);
+                    prop_assert_eq!(view.check(), check);
+                }
+                prop_assert!(rest.is_empty());
+                prop_assert_eq!(decode_drafts(&buffer), Some(drafts.clone()));
             }
-            let mut rest = &buffer[..];
-            let mut topics = TopicTexts::default();
-            for draft in &drafts {
-                let (view, after) = split(rest).unwrap();
-                rest = after;
-                let mut read = view.head(&mut topics).unwrap();
-                read.data = view.data().unwrap().into();
-                prop_assert_eq!(&read, draft);
-            }
-            prop_assert!(rest.is_empty());
         }
 
         #[test]

@@ -72,28 +72,40 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     folder.recursive(true).create(path)
 }
 
+/// Whose log is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The folder is all there is of the log.
+    Original,
+    /// The log is held elsewhere. What is missing at the end is copied again, so no name changes.
+    Copy,
+}
+
 /// Finds the log on `disk`, or creates one. Also returns the segments that are there but not part
 /// of it, which are to be removed.
 pub(crate) fn recover(
     disk: Arc<dyn Disk>,
     config: DiskConfig,
+    role: Role,
 ) -> Result<(Shared, End, Vec<Position>), OpenError> {
     let folder = Found::look(&*disk, &config)?;
-    let (mut name, is_new) = match folder.read_format()? {
-        Some(name) => (name, false),
-        None => (folder.make_log()?, true),
+    let (mut name, is_new) = match (folder.read_format()?, role) {
+        (Some(name), Role::Original) if name.is_copy => {
+            return Err(OpenError::IsCopy { path: config.path });
+        }
+        (Some(name), Role::Copy) if !name.is_copy => {
+            return Err(OpenError::NotACopy { path: config.path });
+        }
+        (Some(name), _) => (name, false),
+        (None, _) => (folder.make_log()?, true),
     };
-    // Everything is read and checked before the first file is changed, so a log that cannot be
-    // opened stays as it is.
     // Everything is read and checked before the first file is changed, so a log that cannot be
     // opened stays as it is.
     let is_same_run = folder.is_same_run();
     let read = folder.read_segments(&name, is_same_run)?;
     // The new name comes before the lost positions can be used again: a crash in between only
     // renames the log once more.
-    // The new name comes before the lost positions can be used again: a crash in between only
-    // renames the log once more.
-    if !is_new && read.may_have_lost_events(is_same_run) {
+    if !is_new && role == Role::Original && read.may_have_lost_events(is_same_run) {
         name = name.renewed(read.head());
         name.write(&*disk).map_err(folder.fail("write", FORMAT_FILE))?;
         tracing::warn!(

@@ -77,7 +77,10 @@ fn fault_of(error: OpenError) -> Fault {
     match error {
         OpenError::Io { action, path, source } => Fault::io(action, &path, source),
         OpenError::Damaged { path, what } => Fault::damaged(&path, what),
-        OpenError::InUse { path } | OpenError::UnknownFormat { path, .. } => {
+        OpenError::InUse { path }
+        | OpenError::UnknownFormat { path, .. }
+        | OpenError::IsCopy { path }
+        | OpenError::NotACopy { path } => {
             Fault::damaged(&path, "it is not the segment that was opened")
         }
     }

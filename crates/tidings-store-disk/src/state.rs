@@ -18,6 +18,8 @@ pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) config: DiskConfig,
     pub(crate) identity: LogIdentity,
+    /// Whether the log is held elsewhere.
+    pub(crate) is_copy: bool,
     pub(crate) head: HeadSignal,
     /// Locked only for work in memory, never during disk access.
     state: RwLock<State>,
@@ -75,6 +77,7 @@ impl Shared {
         Self {
             disk,
             config,
+            is_copy: name.is_copy,
             identity: name.into(),
             head: HeadSignal::new(head),
             state: RwLock::new(State { sealed, active, recent, head }),

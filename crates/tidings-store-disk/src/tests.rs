@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod copies;
 mod crash;
 mod damage;
 mod faults;
@@ -18,6 +19,7 @@ use tidings_hub::{
 };
 
 use crate::disk::simulated::{Dice, SimulatedDisk};
+use crate::recovery::Role;
 use crate::{DiskConfig, DiskStore, OpenError};
 
 /// A configuration in which little data makes many segments.
@@ -31,7 +33,7 @@ fn small(retention_bytes: u64) -> DiskConfig {
 }
 
 fn open(disk: &SimulatedDisk, config: &DiskConfig) -> Result<DiskStore, OpenError> {
-    DiskStore::open_on(Arc::new(disk.clone()), config.clone(), None)
+    DiskStore::open_on(Arc::new(disk.clone()), config.clone(), None, Role::Original)
 }
 
 fn some_draft(dice: &mut Dice, n: u64) -> Draft {
