@@ -227,6 +227,14 @@ pub enum ResolveError {
         /// The start if the log proves not to have it.
         otherwise: Resolved,
     },
+    /// This copy of a [shared log](crate::SharedLog) does not have the event that was named, or has
+    /// another in its place; but it may be the copy that is behind, or that follows what the log
+    /// has lost. Once the log has [proved its head](crate::SharedLog::prove_head), a second look is
+    /// right.
+    Unproved {
+        /// The start if the second look finds the same.
+        otherwise: Resolved,
+    },
     /// The store could not be read.
     Read(ReadError),
 }
@@ -241,6 +249,7 @@ impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotYet { after, .. } => write!(f, "this node does not have position {after} yet"),
+            Self::Unproved { .. } => f.write_str("this node may not have the newest events"),
             Self::Read(_) => f.write_str("the start could not be looked up"),
         }
     }
@@ -249,7 +258,7 @@ impl fmt::Display for ResolveError {
 impl Error for ResolveError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::NotYet { .. } => None,
+            Self::NotYet { .. } | Self::Unproved { .. } => None,
             Self::Read(error) => Some(error),
         }
     }

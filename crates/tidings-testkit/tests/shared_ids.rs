@@ -62,8 +62,19 @@ fn append(log: &dyn Log, data: &str) -> String {
     log.append(vec![draft("t", data)], at(1)).unwrap()[0].id.to_string()
 }
 
+/// The start after `id`. A reset is proved first, as the engine does.
 fn resolve(log: &dyn Log, id: &str) -> Result<Resolved, ResolveError> {
-    Start::After(id.to_owned()).resolve(log, &Interest::everything())
+    let look = || Start::After(id.to_owned()).resolve(log, &Interest::everything());
+    match look() {
+        Err(ResolveError::Unproved { .. }) => {
+            log.shared().unwrap().prove_head().unwrap();
+        }
+        start => return start,
+    }
+    match look() {
+        Err(ResolveError::Unproved { otherwise }) => Ok(otherwise),
+        start => start,
+    }
 }
 
 fn resumed(position: u64) -> Resolved {
@@ -197,6 +208,35 @@ fn a_client_that_is_ahead_of_a_node_that_stays_behind_is_asked_to_come_back() {
     behind.link.up();
     let mut again = behind.ask_after(&id);
     assert_eq!(again.head().header("tidings-resume"), Some("resumed"));
+}
+
+#[test]
+fn a_publishers_id_that_a_node_does_not_have_yet_is_no_reason_for_a_reset() {
+    let journal = journal();
+    let (ahead, behind) = (Node::on(&journal), Node::on(&journal));
+    behind.link.down();
+    assert_eq!(ahead.server.post("/events/t?id=mine", "one").status(), 200);
+    let history = behind.history_after("mine");
+    assert_eq!(history.status(), 503, "the log cannot be asked: {history:?}");
+    behind.link.up();
+    let history = behind.history_after("mine");
+    assert_eq!(history.header("tidings-resume"), Some("resumed"));
+    let history = behind.history_after("another");
+    assert_eq!(history.header("tidings-resume"), Some("reset"));
+}
+
+#[test]
+fn an_id_whose_check_fits_is_a_place_in_the_log_whatever_its_epoch() {
+    let journal = journal();
+    let (_link, log) = open(&journal);
+    let id = append(&*log, "one");
+    append(&*log, "two");
+    let (epoch, place) = id.split_once(':').unwrap();
+    assert_ne!(epoch, "zzzzzz");
+    // As one made by a node that knows a newer name of the log.
+    assert_eq!(resolve(&*log, &format!("zzzzzz:{place}")).unwrap(), resumed(1));
+    let other = format!("zzzzzz:{}.aaaa", plain(place));
+    assert_eq!(resolve(&*log, &other).unwrap(), replaced(&other));
 }
 
 #[test]

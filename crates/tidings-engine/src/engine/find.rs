@@ -28,6 +28,7 @@ pub(super) struct HeadProof {
 enum Found<T> {
     Start(T),
     NotYet { after: Position, otherwise: Resolved },
+    Unproved { otherwise: Resolved },
 }
 
 impl Engine {
@@ -53,6 +54,7 @@ impl Engine {
         // The start once the log has proved that it does not have the position.
         let mut proved: Option<Resolved> = None;
         let mut is_last_look = false;
+        let mut is_proved = false;
         loop {
             let (interest, start) = (Arc::clone(interest), Arc::clone(&start));
             let known = proved.take();
@@ -64,6 +66,9 @@ impl Engine {
                         Err(ResolveError::NotYet { after, otherwise }) => {
                             return Ok(Found::NotYet { after, otherwise });
                         }
+                        Err(ResolveError::Unproved { otherwise }) => {
+                            return Ok(Found::Unproved { otherwise });
+                        }
                         Err(ResolveError::Read(error)) => return Err(error),
                     },
                 };
@@ -72,6 +77,17 @@ impl Engine {
             let (after, otherwise) = match found.await.map_err(OpenError::Store)? {
                 Found::Start(found) => return Ok(found),
                 Found::NotYet { after, otherwise } => (after, otherwise),
+                Found::Unproved { otherwise } if is_proved => {
+                    proved = Some(otherwise);
+                    continue;
+                }
+                Found::Unproved { .. } => {
+                    if self.proved_head(asked).await.is_none() {
+                        return Err(OpenError::Rejected(Rejection::Behind));
+                    }
+                    is_proved = true;
+                    continue;
+                }
             };
             if is_last_look {
                 return Err(OpenError::Rejected(Rejection::Behind));

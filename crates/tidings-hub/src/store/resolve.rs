@@ -21,8 +21,9 @@ impl Start {
     ///
     /// # Errors
     ///
-    /// [`ResolveError::NotYet`] for an id ahead of a shared log's copy;
-    /// [`ResolveError::Read`] if the store cannot be read.
+    /// [`ResolveError::NotYet`] for an id ahead of a shared log's copy, and
+    /// [`ResolveError::Unproved`] for one that the copy does not know; [`ResolveError::Read`] if
+    /// the store cannot be read.
     pub fn resolve(&self, store: &dyn Log, interest: &Interest) -> Result<Resolved, ResolveError> {
         let bounds = store.bounds();
         let oldest = bounds.first.previous();
@@ -37,7 +38,7 @@ impl Start {
             Self::Since(moment) => Ok(resumed(store.catalog().seek_time(*moment)?)),
             Self::After(id) | Self::AfterOldest(id) => match store.identity().mark_of(id) {
                 Some(mark) => after_own(store, mark, id),
-                None => Ok(self.after_foreign(store, interest, id)?),
+                None => self.after_foreign(store, interest, id),
             },
         }
     }
@@ -48,7 +49,7 @@ impl Start {
         store: &dyn Log,
         interest: &Interest,
         id: &str,
-    ) -> Result<Resolved, ReadError> {
+    ) -> Result<Resolved, ResolveError> {
         let oldest = store.bounds().first.previous();
         // An id of another hub's log is a publisher's own id here if that hub was piped into this
         // one.
@@ -61,35 +62,60 @@ impl Start {
                 return Ok(Resolved { position, outcome: Outcome::Resumed });
             }
         }
-        Ok(match EventIdForm::of(id, store.identity().epoch) {
-            EventIdForm::OtherEpoch(epoch, _) => replaced(store, epoch, oldest, id),
-            _ => reset(oldest, ResetReason::Unknown, id),
-        })
+        match EventIdForm::of(id, store.identity().epoch) {
+            EventIdForm::OtherEpoch(epoch, mark) => {
+                let otherwise = replaced(store, epoch, oldest, id);
+                // A shared log can have got a new name of which this node, or the one that made the
+                // id, did not know yet. The check says whether the event is the same.
+                match store.shared() {
+                    Some(_) if mark.check.is_some() => after_mark(store, mark, otherwise),
+                    _ => unless_proved(store, otherwise),
+                }
+            }
+            _ => unless_proved(store, reset(oldest, ResetReason::Unknown, id)),
+        }
     }
 }
 
 /// The start after `mark`, which `id` names in this log.
 fn after_own(store: &dyn Log, mark: Mark, id: &str) -> Result<Resolved, ResolveError> {
-    let bounds = store.bounds();
-    let oldest = bounds.first.previous();
     // Any event still in the log may have been missed, so all of them are sent.
-    let reset = |reason| reset(oldest, reason, id);
+    let oldest = store.bounds().first.previous();
     if mark.position < oldest {
-        return Ok(reset(ResetReason::Expired));
+        return Ok(reset(oldest, ResetReason::Expired, id));
     }
-    if mark.position > bounds.head {
-        let otherwise = reset(ResetReason::Unknown);
+    let is_ahead = mark.position > store.bounds().head;
+    let reason = if is_ahead { ResetReason::Unknown } else { ResetReason::Replaced };
+    match after_mark(store, mark, reset(oldest, reason, id)) {
+        // Retention may have dropped the record meanwhile, and its check with it.
+        Err(ResolveError::Unproved { .. }) if mark.position < store.bounds().first => {
+            Ok(reset(oldest, ResetReason::Expired, id))
+        }
+        start => start,
+    }
+}
+
+/// The start after `mark`, or `otherwise` if that is no place in this log.
+fn after_mark(store: &dyn Log, mark: Mark, otherwise: Resolved) -> Result<Resolved, ResolveError> {
+    let after = mark.position;
+    if after > store.bounds().head {
         return match store.shared() {
             None => Ok(otherwise),
-            Some(_) => Err(ResolveError::NotYet { after: mark.position, otherwise }),
+            Some(_) => Err(ResolveError::NotYet { after, otherwise }),
         };
     }
     if store.fits(mark)? {
-        return Ok(Resolved { position: mark.position, outcome: Outcome::Resumed });
+        return Ok(Resolved { position: after, outcome: Outcome::Resumed });
     }
-    // Retention may have dropped the record meanwhile, and its check with it.
-    let is_gone = mark.position < store.bounds().first;
-    Ok(reset(if is_gone { ResetReason::Expired } else { ResetReason::Replaced }))
+    unless_proved(store, otherwise)
+}
+
+/// `otherwise`, which a shared log has to prove first.
+fn unless_proved(store: &dyn Log, otherwise: Resolved) -> Result<Resolved, ResolveError> {
+    match store.shared() {
+        None => Ok(otherwise),
+        Some(_) => Err(ResolveError::Unproved { otherwise }),
+    }
 }
 
 /// Where the log differs from the one that had an event with the publisher's own `id`, if that
