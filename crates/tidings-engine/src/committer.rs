@@ -143,7 +143,8 @@ impl Committer {
     /// The thread: serves `store` until it is stopped and the queue is empty.
     pub(crate) fn run(&self, store: &Arc<dyn Log>, timings: &Timings) {
         let mut retained = Instant::now();
-        while let Some(jobs) = self.next_batch() {
+        let bytes_max = COMMIT_BATCH_BYTES_MAX.min(store.append_bytes_max());
+        while let Some(jobs) = self.next_batch(bytes_max) {
             if !jobs.is_empty() {
                 let judgement = judge(&**store, &jobs, self.topics_max);
                 self.commit(&**store, jobs, judgement, timings);
@@ -158,8 +159,9 @@ impl Committer {
         }
     }
 
-    /// The jobs to append together; empty after a while without publishes; `None` at the end.
-    fn next_batch(&self) -> Option<Vec<Job>> {
+    /// The jobs to append together, of at most `bytes_max` bytes unless it is one; empty after a
+    /// while without publishes; `None` at the end.
+    fn next_batch(&self, bytes_max: usize) -> Option<Vec<Job>> {
         let mut queue = self.lock();
         if queue.jobs.is_empty() && !queue.stopping {
             queue.idle = true;
@@ -175,7 +177,7 @@ impl Committer {
         let mut cost = 0;
         let count = queue.jobs.iter().take_while(|job| {
             cost += job.cost;
-            cost <= COMMIT_BATCH_BYTES_MAX
+            cost <= bytes_max
         });
         // A job larger than a batch goes alone.
         let count = count.count().max(1).min(queue.jobs.len());

@@ -70,12 +70,20 @@ pub trait Log: Send + Sync + 'static {
     /// Stores `drafts`, in order, all or nothing. Returns one entry per draft.
     ///
     /// Every draft is stored, whatever its id. Whether one repeats an event in the log
-    /// ([`Draft::once`]) is checked before, with [`Repeats`], on the thread that appends.
+    /// ([`Draft::once`]) is checked before, with [`Repeats`], on the thread that appends. A log
+    /// that several nodes share checks it again, against what the others appended meanwhile.
     ///
     /// # Errors
     ///
     /// [`AppendError`]; see the contract.
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError>;
+
+    /// Most bytes that one append can take, in the [cost](Draft::cost) of its drafts. The caller
+    /// makes no larger batches; a single publisher's may still be larger, and is rejected as
+    /// [`AppendError::TooLarge`].
+    fn append_bytes_max(&self) -> usize {
+        usize::MAX
+    }
 
     /// Reads records in log order.
     ///
@@ -139,8 +147,9 @@ pub struct Appended {
     pub position: Position,
     /// Id that subscribers will see.
     pub id: EventId,
-    /// Whether the record was there before, so that nothing was stored: see [`Draft::once`]. A
-    /// store itself never sets it.
+    /// Whether the record was there before, so that nothing was stored: see [`Draft::once`]. Of
+    /// stores, only one that several nodes share sets it: another node can have appended since the
+    /// check.
     pub duplicate: bool,
 }
 
