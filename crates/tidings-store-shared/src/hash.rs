@@ -1,22 +1,11 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use tidings_hub::Check;
 
 /// The hash of a block and, through the hash of its predecessor in it, of everything before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BlockHash([u8; Self::BYTES]);
-
-/// Twenty bits that a record's position has in one history of the log and, but for one chance in a
-/// million, in no other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Check(u32);
-
-impl Check {
-    /// The check made of the low 20 bits of `bits`.
-    pub const fn new(bits: u32) -> Self {
-        Self(bits & ((1 << 20) - 1))
-    }
-}
 
 impl BlockHash {
     /// Bytes in a hash.

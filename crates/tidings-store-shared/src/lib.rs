@@ -1,12 +1,63 @@
 //! One log for several Tidings hubs, over any engine with a compare-and-set append.
+//!
+//! # What it guarantees
+//!
+//! *One order.* All hubs have the same events at the same positions.
+//!
+//! *Acknowledged means stored and read back.* An append returns once the engine has the block and
+//! this hub has followed it as part of the log. What the engine then does with it is the engine's
+//! promise.
+//!
+//! *What the engine loses is noticed.* If the log loses its end, or another history takes its
+//! place, a hub that followed the lost part stops, and every subscriber that saw a lost event gets
+//! a reset when it returns, wherever it returns. No other subscriber does.
+//!
+//! *A repetition is recognised* over all hubs and the whole retained log: two hubs that publish the
+//! same event at the same moment store it once.
+//!
+//! *A hub never creates a log that it once followed.* A stream that is gone is an error, not a
+//! reason to begin another.
+//!
+//! # What it does not guarantee
+//!
+//! That events can be published while the engine is away; that the engine loses nothing; and that
+//! the limit on topics is exact while several hubs create topics at once.
+//!
+//! # How it is built
+//!
+//! The engine holds a stream of blocks, each what one append stores, behind the trait [`Journal`].
+//! A block names the hash of the last valid one before it ([`Chain`]), so that all hubs agree on
+//! which blocks count. A follower copies them, in order, into a disk store: the cache, from which
+//! everything is read. A writer sends a block in the next place, and waits for the follower to have
+//! it. A cursor beside the cache holds the hashes of the blocks that were followed: by them a hub
+//! finds where a log that lost its end parted from the cache.
+//!
+//! Why so: `docs/decisions/0067-several-hubs-share-one-log.md`.
 
 mod block;
 mod chain;
+mod config;
+mod cursor;
+mod error;
+mod follower;
+mod fork;
+mod halt;
 mod hash;
 mod journal;
 pub mod limits;
+mod open;
+mod origin;
+mod random;
+mod store;
+#[cfg(test)]
+mod test_folder;
+mod writer;
 
 pub use block::{Block, Content, LostIds, Rename, Unreadable};
 pub use chain::{Chain, Misfit};
-pub use hash::{BlockHash, Check};
+pub use config::SharedConfig;
+pub use error::OpenError;
+pub use halt::Halt;
+pub use hash::BlockHash;
 pub use journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
+pub use store::SharedStore;

@@ -1,7 +1,70 @@
 //! Every bound in the shared store: its default, the reason, the cost, and what happens at the
 //! edge.
+//!
+//! The memory of a store is that of its cache (see `tidings_store_disk::limits`), plus 64 bytes for
+//! each block in [`CURSOR_BLOCKS`] and [`CURSOR_MARKS_MAX`], plus the page that is being followed
+//! ([`READ_BYTES_MAX`], or one block if that is larger), plus the ids in [`LOST_IDS_MAX`].
 
 use std::time::Duration;
 
-/// Time that one request to the journal may take.
+/// Newest blocks that a hub remembers with their hashes, to find where a log that lost its end
+/// parted from the cache, on disk too. At the edge: older blocks are remembered by one in
+/// [`CURSOR_MARK_EVERY`], and the cache is cut back to one of these.
+pub const CURSOR_BLOCKS: usize = 4096;
+
+/// Of older blocks, one in this many is remembered.
+pub const CURSOR_MARK_EVERY: u64 = 64;
+
+/// Older blocks that are remembered. At the edge: every second one is forgotten.
+pub const CURSOR_MARKS_MAX: usize = 8192;
+
+/// Bytes of blocks read from the journal at a time, unless one block is larger.
+pub const READ_BYTES_MAX: usize = 4 << 20;
+
+/// Time that an append tries to get an answer from the journal. At the edge: its publishers learn
+/// that the log is away, or that the outcome is not known.
+pub const APPEND_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time that one request to the journal may take within that.
 pub const REQUEST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Attempts that an append makes at least, however little time it has.
+pub const ATTEMPTS_MIN: u32 = 4;
+
+/// Blocks that one append may have sent before it gives up. Each was overtaken by another hub.
+pub const ATTEMPTS_MAX: u32 = 1000;
+
+/// Pause before the journal is asked again for something that it should have.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// Longest pause that a writer makes after an append while other hubs append too: a multiple of the
+/// time that the append took. Without it one hub can win every race.
+pub const POLITE_PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// Time for which the follower sleeps on the journal's bell. At the edge it looks by itself,
+/// and so notices within this time that the journal lost its newest block.
+pub const BELL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Interval at which a hub drops from the journal what its own cache dropped.
+pub const TRIM_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Time after which to ask again while the journal is away.
+pub const AWAY_RETRY: Duration = Duration::from_secs(1);
+
+/// Attempts to settle a fork when the store is opened: each was overtaken by another hub. At the
+/// edge: opening fails, and the supervisor tries again.
+pub const SETTLE_ATTEMPTS_MAX: usize = 100;
+
+/// Publisher-given ids that a block lists as lost. At the edge: the block says that there were
+/// more, and every publisher's id is then treated as listed.
+pub const BLOCK_IDS_MAX: usize = 4096;
+
+/// Bytes of the ids that a block lists. At the edge: as for [`BLOCK_IDS_MAX`].
+pub const BLOCK_IDS_BYTES_MAX: usize = 256 << 10;
+
+/// Lost publisher-given ids that a hub remembers, until retention has dropped everything from
+/// before they were lost. At the edge: as for [`BLOCK_IDS_MAX`].
+pub const LOST_IDS_MAX: usize = 16_384;
+
+/// Former names of a log. At the edge: the oldest are left out.
+pub const FORMER_NAMES_MAX: usize = tidings_store_disk::limits::FORMER_NAMES_MAX;

@@ -4,5 +4,6 @@ pub mod http;
 pub mod http2;
 pub mod remote_log;
 pub mod server;
+pub mod shared_log;
 pub mod store_suite;
 pub mod token;

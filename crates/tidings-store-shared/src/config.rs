@@ -1,0 +1,39 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tidings_store_disk::DiskConfig;
+
+use crate::limits::{APPEND_PATIENCE, BELL_PATIENCE, TRIM_INTERVAL};
+
+/// Location of the cache, and how long to wait for the journal.
+#[derive(Clone, Debug)]
+pub struct SharedConfig {
+    /// Folder of the cache and of what the hub knows about the log. It is created if it does not
+    /// exist.
+    pub path: PathBuf,
+    /// Retention and memory of the cache. Its `path` and `durability` do not count.
+    pub cache: DiskConfig,
+    /// Whether to create the log if there is none. A hub that has followed a log never does.
+    pub create: bool,
+    /// Time that an append tries to get an answer from the journal.
+    pub append_patience: Duration,
+    /// Interval at which the hub drops from the journal what its own cache dropped.
+    pub trim_interval: Duration,
+    /// Time for which the follower sleeps on the journal's bell. An idle hub then looks whether the
+    /// journal still has its newest block.
+    pub bell_patience: Duration,
+}
+
+impl SharedConfig {
+    /// A store with its cache in `path` and default values.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self {
+            path: path.as_ref().to_owned(),
+            cache: DiskConfig::new(&path),
+            create: false,
+            append_patience: APPEND_PATIENCE,
+            trim_interval: TRIM_INTERVAL,
+            bell_patience: BELL_PATIENCE,
+        }
+    }
+}

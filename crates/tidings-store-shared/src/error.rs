@@ -1,0 +1,120 @@
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use tidings_hub::AppendError;
+
+use crate::journal::{JournalError, Seq};
+
+/// Why a shared log could not be opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The folder of the cache, or a file in it, cannot be created, read or written.
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Another process uses the folder.
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The cache cannot be opened.
+    Cache {
+        /// Why.
+        source: tidings_store_disk::OpenError,
+    },
+    /// The cache does not take what the log holds.
+    Append {
+        /// Why.
+        source: AppendError,
+    },
+    /// The journal does not answer, and the hub has no cache to serve from.
+    Away {
+        /// What failed.
+        source: JournalError,
+    },
+    /// There is no log yet.
+    NoLog,
+    /// The log that this hub followed is no longer there.
+    LogGone,
+    /// The oldest blocks of the log do not continue each other.
+    NoBeginning {
+        /// Sequence of the oldest block.
+        seq: Seq,
+    },
+    /// A block is of a version that this program does not know.
+    Version {
+        /// Sequence of the block.
+        seq: Seq,
+        /// Its version.
+        version: u16,
+    },
+}
+
+impl OpenError {
+    /// What the operator can do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "make sure that the folder exists, is writable, and has room",
+            Self::InUse { .. } => "stop the other process, or give this one a folder of its own",
+            Self::Cache { source } => source.hint(),
+            Self::Append { .. } => "make sure that the folder of the cache has room",
+            Self::Away { .. } => "make sure that the engine is running and can be reached",
+            Self::NoLog => "start one hub with the setting that creates the log",
+            Self::LogGone => {
+                "bring back the stream from the engine's backup; or, if it is lost for good, empty \
+                 the hubs' cache folders and create a new log: subscribers then get a reset"
+            }
+            Self::NoBeginning { .. } => {
+                "something else writes to the stream, or the engine drops blocks by a limit of its \
+                 own: remove that limit, and purge the stream up to a block that others continue"
+            }
+            Self::Version { .. } => "use the version of the program that wrote the block",
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { path, .. } => write!(f, "cannot use the folder {}", path.display()),
+            Self::InUse { path } => {
+                write!(f, "the folder {} is in use by another process", path.display())
+            }
+            Self::Cache { .. } => f.write_str("the cache of the shared log cannot be opened"),
+            Self::Append { .. } => f.write_str("the cache of the shared log takes no events"),
+            Self::Away { .. } => f.write_str("the shared log cannot be read"),
+            Self::NoLog => f.write_str("there is no shared log yet"),
+            Self::LogGone => f.write_str("the shared log that this hub followed does not exist"),
+            Self::NoBeginning { seq } => {
+                write!(f, "the shared log does not begin with block {seq}: none continues it")
+            }
+            Self::Version { seq, version } => {
+                write!(f, "block {seq} of the shared log has version {version}, which is unknown")
+            }
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            Self::Cache { source } => Some(source),
+            Self::Append { source } => Some(source),
+            Self::Away { source } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<JournalError> for OpenError {
+    fn from(source: JournalError) -> Self {
+        Self::Away { source }
+    }
+}

@@ -1,0 +1,241 @@
+//! What happens when the log lost its end.
+//!
+//! Up to some block, the *ancestor*, the journal holds what this hub followed. After it the hub has
+//! a branch that is lost, and the journal has nothing, or another branch. One hub then gives the
+//! log a new name, with a block that says up to which position the old name is right; all others
+//! adopt it. The name only makes it cheap: subscribers with an id of the lost branch continue after
+//! the ancestor instead of at the beginning. That they are recognised follows from the checks in
+//! the ids.
+//!
+//! Ids that publishers gave have no check. A publisher may repeat an event that was lost, and its
+//! place is then behind events that a subscriber with that id never got. So the block lists such
+//! ids of the lost branch, and a hub that had followed further than the one that wrote it adds its own.
+
+use tidings_hub::{Draft, Epoch, EventId, FormerName, Log as _, ReadError, ReadQuery};
+use tidings_store_disk::DiskStore;
+
+use crate::block::{Block, Content, LostIds, Rename};
+use crate::chain::Chain;
+use crate::cursor::{Cursor, Followed};
+use crate::error::OpenError;
+use crate::follower::{Follower, Sight, look};
+use crate::hash::BlockHash;
+use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq};
+use crate::limits::{
+    BLOCK_IDS_BYTES_MAX, BLOCK_IDS_MAX, FORMER_NAMES_MAX, READ_BYTES_MAX, REQUEST_PATIENCE,
+    SETTLE_ATTEMPTS_MAX,
+};
+use crate::random::random;
+
+/// Finds the ancestor, makes sure that the log has a new name, and tells `follower` what it is.
+/// Returns the ancestor's sequence; `None` if it is not known, so that the cache is useless.
+pub(crate) fn settle(
+    journal: &mut dyn Journal,
+    follower: &mut Follower,
+) -> Result<Option<Seq>, OpenError> {
+    // Each attempt looks again, and adopts only what is there: the journal may answer from the
+    // past, and other hubs settle the same fork.
+    for _ in 0..SETTLE_ATTEMPTS_MAX {
+        let Some(ancestor) = ancestor(journal, &follower.cursor)? else {
+            return Ok(None);
+        };
+        let branch = Branch::read(journal, &follower.cursor, ancestor)?;
+        let lost = lost_ids(&follower.cache, &branch.ancestor)?;
+        let content = match branch.is_renamed {
+            false => Content::Rename(Rename { former: branch.former(follower), lost }),
+            true if !branch.lists(&lost) => Content::Lost(lost),
+            true => {
+                branch.adopt(follower);
+                let upto = branch.ancestor.next().previous();
+                tracing::error!(
+                    %upto, epoch = %branch.end.epoch,
+                    "the shared log lost its end: events after this position are gone, and \
+                     subscribers that saw one get a reset"
+                );
+                return Ok(Some(branch.ancestor.seq));
+            }
+        };
+        branch.append(journal, content)?;
+    }
+    Err(JournalError::away(std::io::Error::other("other hubs keep changing it")).into())
+}
+
+/// The newest block that the journal and the cursor have in common.
+fn ancestor(journal: &mut dyn Journal, cursor: &Cursor) -> Result<Option<Followed>, JournalError> {
+    let blocks: Vec<_> = cursor.all().copied().collect();
+    // Up to the ancestor all are the same, after it none is.
+    let (mut from, mut to, mut newest) = (0, blocks.len(), None);
+    while from < to {
+        let middle = from.midpoint(to);
+        match look(journal, &blocks[middle])? {
+            Sight::Same => (from, newest) = (middle + 1, Some(blocks[middle])),
+            Sight::Trimmed => from = middle + 1,
+            Sight::Other | Sight::Nothing => to = middle,
+        }
+    }
+    Ok(newest)
+}
+
+/// What the journal has after the ancestor.
+struct Branch {
+    ancestor: Followed,
+    /// The end of its chain.
+    end: Chain,
+    /// Sequence of its last block, valid or void.
+    seq: Seq,
+    renames: Vec<(Epoch, Rename)>,
+    lost: Vec<LostIds>,
+    is_renamed: bool,
+}
+
+impl Branch {
+    fn read(
+        journal: &mut dyn Journal,
+        cursor: &Cursor,
+        ancestor: Followed,
+    ) -> Result<Self, OpenError> {
+        let (end, seq) = (ancestor.chain, ancestor.seq);
+        let (renames, lost) = (Vec::new(), Vec::new());
+        let mut branch = Self { ancestor, end, seq, renames, lost, is_renamed: false };
+        loop {
+            let page = journal.read(branch.seq, READ_BYTES_MAX)?;
+            if page.is_empty() {
+                return Ok(branch);
+            }
+            for (seq, bytes) in page {
+                if seq != branch.seq.next() {
+                    // Trimmed meanwhile: look again.
+                    return Err(JournalError::away(std::io::Error::other("it was trimmed")).into());
+                }
+                branch.seq = seq;
+                branch.take(cursor, &bytes);
+            }
+        }
+    }
+
+    fn take(&mut self, cursor: &Cursor, bytes: &[u8]) {
+        let Some(block) = Block::decode(bytes).ok().filter(|block| self.end.admit(block).is_ok())
+        else {
+            return;
+        };
+        let hash = BlockHash::of(bytes);
+        self.end.extend(&block, hash);
+        // The ancestor was looked for in an older state of the journal.
+        if let Some(known) = cursor.upto(self.seq)
+            && known.seq == self.seq
+            && known.chain.hash == hash
+        {
+            *self = Self {
+                ancestor: *known,
+                renames: Vec::new(),
+                lost: Vec::new(),
+                is_renamed: false,
+                ..*self
+            };
+            return;
+        }
+        match block.content {
+            Content::Rename(rename) => {
+                self.is_renamed = true;
+                self.lost.push(rename.lost.clone());
+                self.renames.push((block.epoch, rename));
+            }
+            Content::Lost(lost) => self.lost.push(lost),
+            Content::Events(_) | Content::Barrier => {}
+        }
+    }
+
+    /// The names that the log had before the one that it is to get.
+    fn former(&self, follower: &Follower) -> Vec<FormerName> {
+        let upto = self.ancestor.next().previous();
+        let origin = follower.read_origin();
+        // The branch that was lost can have had a name of its own.
+        let names = [self.end.epoch, origin.identity.epoch].map(|epoch| FormerName { epoch, upto });
+        let older = origin.identity.former.iter();
+        let older = older.map(|name| FormerName { upto: name.upto.min(upto), ..*name });
+        let mut former: Vec<FormerName> = Vec::new();
+        for name in names.into_iter().chain(older) {
+            if former.iter().all(|known| known.epoch != name.epoch) {
+                former.push(name);
+            }
+        }
+        former.truncate(FORMER_NAMES_MAX);
+        former
+    }
+
+    /// Whether the branch lists all of `lost`.
+    fn lists(&self, lost: &LostIds) -> bool {
+        let lists = || self.lost.iter().filter(|listed| listed.upto <= lost.upto);
+        let has_all = lists().any(|listed| listed.more);
+        let has = |id: &EventId| lists().any(|listed| listed.ids.contains(id));
+        has_all || !lost.more && lost.ids.iter().all(has)
+    }
+
+    /// Appends a block to the branch. Whether it is there, the next look shows.
+    fn append(&self, journal: &mut dyn Journal, content: Content) -> Result<(), OpenError> {
+        let nonce = Nonce { run: random(), number: 0 };
+        let epoch = match content {
+            Content::Rename(_) => Epoch::from_random(random()),
+            _ => self.end.epoch,
+        };
+        let Chain { hash: prev, next: first, time, .. } = self.end;
+        let block = Block { epoch, first, time, prev, nonce, content };
+        match journal.append(self.seq, nonce, &block.encode(), REQUEST_PATIENCE) {
+            Ok(_) | Err(AppendFault::Behind | AppendFault::Undecided { .. }) => Ok(()),
+            Err(AppendFault::NotStored(error)) => Err(error.into()),
+        }
+    }
+
+    /// Tells the follower the names of the log, and which ids it lost.
+    fn adopt(&self, follower: &mut Follower) {
+        {
+            let mut origin = follower.write_origin();
+            for (epoch, rename) in &self.renames {
+                if !origin.knows(*epoch) {
+                    origin.rename(*epoch, &rename.former);
+                }
+            }
+            for lost in &self.lost {
+                origin.add_lost(lost);
+            }
+        }
+        follower.save_origin();
+    }
+}
+
+/// The publisher-given ids of the events after `ancestor` in the cache.
+fn lost_ids(cache: &DiskStore, ancestor: &Followed) -> Result<LostIds, OpenError> {
+    let upto = ancestor.next().previous();
+    let mut lost = LostIds { upto, ..LostIds::default() };
+    let (mut after, head) = (upto.max(cache.bounds().first.previous()), cache.bounds().head);
+    let mut bytes = 0;
+    while after < head && !lost.more {
+        let page = cache.read(&ReadQuery {
+            after,
+            upto: head,
+            interest: None,
+            records_max: BLOCK_IDS_MAX,
+            bytes_max: READ_BYTES_MAX,
+        });
+        let page = match page {
+            Ok(page) => page,
+            // Which ids were in the part that cannot be read is not known.
+            Err(ReadError::Expired { .. } | ReadError::Damaged { .. }) => {
+                lost.more = true;
+                break;
+            }
+            Err(error) => return Err(JournalError::away(error).into()),
+        };
+        for record in &page.records {
+            let draft: &Draft = record;
+            let Some(id) = &draft.id else { continue };
+            bytes += id.as_str().len() + 2;
+            lost.more |= lost.ids.len() >= BLOCK_IDS_MAX || bytes > BLOCK_IDS_BYTES_MAX;
+            if !lost.more && !lost.ids.contains(id) {
+                lost.ids.push(id.clone());
+            }
+        }
+        after = page.reached;
+    }
+    Ok(lost)
+}

@@ -1,0 +1,309 @@
+//! Opening a shared store: which log it is, how much of the cache is still that log, and the rest
+//! of it.
+//!
+//! A hub that never followed a log takes the one that is there, from its oldest block on; it
+//! creates one only if the operator asks for that. A hub that did continues where its cache ends,
+//! even while the journal is away. All that can change the name of the log or shorten the cache
+//! happens here, before anything is served: a hub that finds such a change later ends its process.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tidings_hub::{Epoch, Log as _, LogIdentity, Position, Timestamp};
+use tidings_store_disk::{DiskConfig, DiskStore, Durability, cut_copy};
+
+use crate::block::{Block, Content};
+use crate::chain::Chain;
+use crate::config::SharedConfig;
+use crate::cursor::Cursor;
+use crate::error::OpenError;
+use crate::follower::{FollowError, Follower};
+use crate::fork;
+use crate::halt::Halt;
+use crate::hash::BlockHash;
+use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
+use crate::limits::{READ_BYTES_MAX, REQUEST_PATIENCE, SETTLE_ATTEMPTS_MAX};
+use crate::origin::Origin;
+use crate::random::random;
+
+/// What opening a store works on.
+pub(crate) struct Opening<'a> {
+    pub(crate) config: &'a SharedConfig,
+    pub(crate) journal: &'a mut dyn Journal,
+    pub(crate) run: u64,
+}
+
+/// Locks the folder of the store, creating it if it does not exist.
+pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
+    let fail = |source| OpenError::Io { path: path.to_owned(), source };
+    fs::create_dir_all(path).map_err(fail)?;
+    let mut options = OpenOptions::new();
+    let lock = options.write(true).create(true).truncate(false).open(path.join("lock"));
+    let lock = lock.map_err(fail)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(fail(source)),
+    }
+}
+
+impl Opening<'_> {
+    /// A follower that has followed up to the end of the journal; or, if the journal is away, one
+    /// that has what the cache holds.
+    pub(crate) fn open(&mut self) -> Result<Follower, OpenError> {
+        let origin = Origin::load(&self.config.path).map_err(self.fail())?;
+        let mut follower = match origin {
+            Some(origin) => match self.resume(origin.clone())? {
+                Some(follower) => follower,
+                None => self.begin(Some(origin))?,
+            },
+            None => self.begin(None)?,
+        };
+        for _ in 0..SETTLE_ATTEMPTS_MAX {
+            match self.catch_up(&mut follower) {
+                Ok(()) => return Ok(follower),
+                Err(FollowError::Away(error)) => {
+                    let reason = tidings_hub::with_causes(&error);
+                    tracing::warn!(reason, "the shared log is away; serving what the cache holds");
+                    return Ok(follower);
+                }
+                Err(FollowError::Cache(source)) => return Err(OpenError::Append { source }),
+                Err(FollowError::Halt(halt)) => follower = self.settle(follower, halt)?,
+            }
+        }
+        Err(OpenError::Away { source: JournalError::away(io::Error::other("it keeps changing")) })
+    }
+
+    /// A follower with the cache as it is; `None` if there is none that can be used.
+    fn resume(&self, origin: Origin) -> Result<Option<Follower>, OpenError> {
+        let mut cursor = Cursor::open(&self.config.path).map_err(self.fail())?;
+        let cache = match DiskStore::open_copy(self.cache_config()) {
+            Ok(Some(cache)) if *cache.identity() == origin.identity => cache,
+            // The process ended between learning of a new name and giving it to the cache.
+            Ok(Some(cache)) => match self.cut(cache, None, &origin.identity)? {
+                Some(cache) => cache,
+                None => return Ok(None),
+            },
+            Ok(None) => return Ok(None),
+            Err(error) => return self.give_up_cache(error).map(|()| None),
+        };
+        // Either can be ahead of the other after the process was killed, or the machine.
+        let head = cache.bounds().head;
+        let Some(last) = cursor.all().rev().find(|block| block.next() <= head.next()).copied()
+        else {
+            return Ok(None);
+        };
+        cursor.cut(last.seq).map_err(self.fail())?;
+        let upto = last.next().previous();
+        let cache = if upto < head {
+            match self.cut(cache, Some(upto), &origin.identity)? {
+                Some(cache) => cache,
+                None => return Ok(None),
+            }
+        } else {
+            cache
+        };
+        Ok(Some(self.follower(cache, cursor, origin, (last.seq, last.chain))))
+    }
+
+    /// A follower that begins with the oldest block of the journal, or with a new log. A hub that
+    /// knows an `origin` followed one before, and creates none.
+    fn begin(&mut self, origin: Option<Origin>) -> Result<Follower, OpenError> {
+        let is_new = origin.is_none();
+        let away = |source| OpenError::Away { source };
+        let bounds = match self.journal.bounds().map_err(away)? {
+            None if is_new && self.config.create => {
+                self.journal.create().map_err(away)?;
+                self.journal.bounds().map_err(away)?
+            }
+            bounds => bounds,
+        };
+        let bounds = match bounds {
+            None if is_new => return Err(OpenError::NoLog),
+            None => return Err(OpenError::LogGone),
+            // A stream without a block is one whose creation was interrupted.
+            Some(SeqBounds { last: Seq::ZERO, .. }) if is_new && self.config.create => {
+                self.found().map_err(away)?
+            }
+            Some(SeqBounds { last: Seq::ZERO, .. }) if is_new => return Err(OpenError::NoLog),
+            Some(bounds) => bounds,
+        };
+        let (seq, block) = self.oldest(bounds)?;
+        // The name that the log had before its first block, so that a rename fits too.
+        let epoch = match &block.content {
+            Content::Rename(rename) => rename.former.first().map_or(block.epoch, |name| name.epoch),
+            _ => block.epoch,
+        };
+        let chain = Chain { epoch, hash: block.prev, next: block.first, time: block.time };
+        let origin = match origin {
+            Some(mut known) if !known.knows(epoch) => {
+                // Ids of the log that was followed before are those of a former one.
+                known.rename(epoch, &[]);
+                known
+            }
+            Some(known) => known,
+            None => Origin::new(epoch),
+        };
+        origin.save(&self.config.path).map_err(self.fail())?;
+        let mut cursor = Cursor::open(&self.config.path).map_err(self.fail())?;
+        cursor.cut(Seq::ZERO).map_err(self.fail())?;
+        let cache = DiskStore::create_copy(self.cache_config(), &origin.identity, block.first);
+        let cache = cache.map_err(|source| OpenError::Cache { source })?;
+        Ok(self.follower(cache, cursor, origin, (seq.previous(), chain)))
+    }
+
+    /// Writes the first block of a new log. Of several hubs one succeeds.
+    fn found(&mut self) -> Result<SeqBounds, JournalError> {
+        let chain = Chain::new(Epoch::from_random(random()));
+        let nonce = Nonce { run: self.run, number: 0 };
+        let block = Block {
+            epoch: chain.epoch,
+            first: chain.next,
+            time: Timestamp::default(),
+            prev: chain.hash,
+            nonce,
+            content: Content::Barrier,
+        };
+        match self.journal.append(Seq::ZERO, nonce, &block.encode(), REQUEST_PATIENCE) {
+            Ok(_) | Err(AppendFault::Behind) => {}
+            Err(AppendFault::NotStored(error)) => return Err(error),
+            Err(AppendFault::Undecided { source }) => return Err(JournalError::Away { source }),
+        }
+        self.journal.bounds()?.ok_or(JournalError::Missing)
+    }
+
+    /// The oldest block that counts. Hubs trim to one that does; but an engine with a limit of its
+    /// own may have dropped more. Writers only continue blocks that count: so does the one that
+    /// another continues.
+    fn oldest(&mut self, bounds: SeqBounds) -> Result<(Seq, Block), OpenError> {
+        let away = |source| OpenError::Away { source };
+        let page = self.journal.read(bounds.first.previous(), READ_BYTES_MAX).map_err(away)?;
+        let blocks: Vec<_> = page
+            .iter()
+            .filter_map(|(seq, bytes)| {
+                Some((*seq, BlockHash::of(bytes), Block::decode(bytes).ok()?))
+            })
+            .collect();
+        let counts = |hash: &BlockHash| blocks.iter().any(|(_, _, later)| later.prev == *hash);
+        let is_only = bounds.first == bounds.last || page.len() == 1;
+        let oldest = blocks.iter().find(|(_, hash, _)| is_only || counts(hash));
+        match oldest {
+            Some((seq, _, block)) => Ok((*seq, block.clone())),
+            None if page.is_empty() => {
+                Err(away(JournalError::away(io::Error::other("it shows no block"))))
+            }
+            None => Err(OpenError::NoBeginning { seq: bounds.first }),
+        }
+    }
+
+    /// Follows until the end that the journal had when this began.
+    fn catch_up(&mut self, follower: &mut Follower) -> Result<(), FollowError> {
+        let bounds = self.journal.bounds()?.ok_or(JournalError::Missing)?;
+        loop {
+            let moved = follower.follow(self.journal)?;
+            if !moved || follower.seq >= bounds.last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Brings the cache back to the log after `halt`.
+    fn settle(&mut self, follower: Follower, halt: Halt) -> Result<Follower, OpenError> {
+        match halt {
+            Halt::Version { seq, version } => Err(OpenError::Version { seq, version }),
+            Halt::Renamed { .. } => self.reopen(follower, None),
+            Halt::Trimmed { .. } => {
+                tracing::warn!(reason = %halt, "the cache is thrown away and followed anew");
+                self.begin_again(follower)
+            }
+            Halt::Forked { .. } => {
+                let mut follower = follower;
+                match fork::settle(self.journal, &mut follower)? {
+                    Some(seq) => self.reopen(follower, Some(seq)),
+                    None => self.begin_again(follower),
+                }
+            }
+        }
+    }
+
+    fn begin_again(&mut self, follower: Follower) -> Result<Follower, OpenError> {
+        let origin = follower.read_origin().clone();
+        drop(follower);
+        self.begin(Some(origin))
+    }
+
+    /// Opens the cache again, under the name that the log now has; with `upto`, cut after the block
+    /// with that sequence.
+    fn reopen(&mut self, follower: Follower, upto: Option<Seq>) -> Result<Follower, OpenError> {
+        let origin = follower.read_origin().clone();
+        let Follower { cache, mut cursor, .. } = follower;
+        let cache = std::sync::Arc::into_inner(cache).expect("nobody else reads yet");
+        if let Some(seq) = upto {
+            cursor.cut(seq).map_err(self.fail())?;
+        }
+        let Some(last) = cursor.last().copied() else {
+            drop(cache);
+            return self.begin(Some(origin));
+        };
+        let upto = upto.map(|_| last.next().previous());
+        match self.cut(cache, upto, &origin.identity)? {
+            Some(cache) => Ok(self.follower(cache, cursor, origin, (last.seq, last.chain))),
+            None => self.begin(Some(origin)),
+        }
+    }
+
+    /// Cuts the cache after `upto`, or not, and gives it the name of the log. `None` if it has to
+    /// be followed anew.
+    fn cut(
+        &self,
+        cache: DiskStore,
+        upto: Option<Position>,
+        identity: &LogIdentity,
+    ) -> Result<Option<DiskStore>, OpenError> {
+        let upto = upto.unwrap_or_else(|| cache.bounds().head);
+        drop(cache);
+        let config = self.cache_config();
+        let cut = cut_copy(&config, upto, identity).and_then(|()| DiskStore::open_copy(config));
+        match cut {
+            Ok(cache) => Ok(cache),
+            Err(error) => self.give_up_cache(error).map(|()| None),
+        }
+    }
+
+    /// Removes a cache that cannot be used. It is followed anew.
+    fn give_up_cache(&self, error: tidings_store_disk::OpenError) -> Result<(), OpenError> {
+        use tidings_store_disk::OpenError::{Damaged, UnknownFormat};
+        match error {
+            Damaged { .. } | UnknownFormat { .. } => {
+                tracing::warn!(reason = %error, "the cache of the shared log is thrown away");
+                fs::remove_dir_all(self.cache_path()).map_err(self.fail())
+            }
+            source => Err(OpenError::Cache { source }),
+        }
+    }
+
+    fn follower(
+        &self,
+        cache: DiskStore,
+        cursor: Cursor,
+        origin: Origin,
+        start: (Seq, Chain),
+    ) -> Follower {
+        Follower::new(cache, cursor, origin, start, self.config.path.clone(), self.run)
+    }
+
+    fn cache_path(&self) -> PathBuf {
+        self.config.path.join("log")
+    }
+
+    fn cache_config(&self) -> DiskConfig {
+        let durability = Durability::Os;
+        DiskConfig { path: self.cache_path(), durability, ..self.config.cache.clone() }
+    }
+
+    pub(crate) fn fail(&self) -> impl Fn(io::Error) -> OpenError + use<> {
+        let path = self.config.path.clone();
+        move |source| OpenError::Io { path: path.clone(), source }
+    }
+}

@@ -1,0 +1,290 @@
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tidings_hub::{
+    AppendError, Appended, Bounds, Catalog, Check, Draft, EventId, Health, Log, LogIdentity, Page,
+    Position, ReadError, ReadQuery, SharedLog, Timestamp,
+};
+use tidings_store_disk::DiskStore;
+
+use crate::config::SharedConfig;
+use crate::error::OpenError;
+use crate::follower::{FollowError, Follower, Sight, look};
+use crate::halt::Halt;
+use crate::journal::{Journal, Seq};
+use crate::limits::AWAY_RETRY;
+use crate::open::{self, Opening};
+use crate::origin::Origin;
+use crate::random::random;
+use crate::writer::{Writer, lock};
+
+/// One hub's view of a shared log. See the [crate](crate) for what it guarantees.
+pub struct SharedStore {
+    node: Arc<Node>,
+    following: Option<JoinHandle<()>>,
+    /// Holds the lock on the folder; dropped last.
+    _lock: File,
+}
+
+struct Node {
+    config: SharedConfig,
+    cache: Arc<DiskStore>,
+    origin: Arc<RwLock<Origin>>,
+    follower: Mutex<Follower>,
+    writer: Mutex<Writer>,
+    append_bytes_max: usize,
+    trimmed: Mutex<Trimmed>,
+    failure: Mutex<Option<AppendError>>,
+    void: Arc<AtomicU64>,
+    is_closing: AtomicBool,
+}
+
+/// What this hub has dropped from the journal.
+struct Trimmed {
+    before: Seq,
+    /// Time of the next attempt.
+    due: Instant,
+    interval: Duration,
+}
+
+impl SharedStore {
+    /// Opens the log behind `journal`, with a cache in `config.path`: brings the cache up to date,
+    /// which can take a while for an empty one. While the journal is away, the store serves what
+    /// the cache holds.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; its [`hint`](OpenError::hint) says what can be done.
+    pub fn open(config: SharedConfig, mut journal: Box<dyn Journal>) -> Result<Self, OpenError> {
+        let lock = open::lock(&config.path)?;
+        let run = random();
+        let follower = Opening { config: &config, journal: &mut *journal, run }.open()?;
+        let writer = Writer::new(journal, run, config.append_patience);
+        // Hubs do not all trim at the same time.
+        let interval = config.trim_interval.mul_f64(0.75 + (run % 512) as f64 / 1024.0);
+        let node = Node {
+            cache: Arc::clone(&follower.cache),
+            origin: Arc::clone(&follower.origin),
+            void: Arc::clone(&follower.void),
+            append_bytes_max: writer.bytes_max(),
+            trimmed: Mutex::new(Trimmed { before: Seq::ZERO, due: Instant::now(), interval }),
+            follower: Mutex::new(follower),
+            writer: Mutex::new(writer),
+            failure: Mutex::default(),
+            is_closing: AtomicBool::new(false),
+            config,
+        };
+        Ok(Self { node: Arc::new(node), following: None, _lock: lock })
+    }
+
+    /// Starts the thread that follows the log, over a connection of its own.
+    ///
+    /// # Errors
+    ///
+    /// If the thread cannot be started.
+    pub fn following(mut self, journal: Box<dyn Journal>) -> io::Result<Self> {
+        let node = Arc::clone(&self.node);
+        let thread = thread::Builder::new().name("tidings-follow".to_owned());
+        self.following = Some(thread.spawn(move || node.run(journal))?);
+        Ok(self)
+    }
+
+    /// Follows up to the end of what `journal` shows. For stores without a
+    /// [thread](Self::following) that does so.
+    pub fn follow(&self, journal: &mut dyn Journal) {
+        self.node.follow(journal);
+    }
+
+    /// Why the store stopped following, if it did: it must be opened again.
+    pub fn halt(&self) -> Option<Halt> {
+        lock(&self.node.follower).halt()
+    }
+
+    /// Number of void blocks since the store was opened.
+    pub fn void_blocks(&self) -> u64 {
+        self.node.void.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for SharedStore {
+    fn drop(&mut self) {
+        self.node.is_closing.store(true, Ordering::Relaxed);
+        if let Some(following) = self.following.take() {
+            let _ = following.join();
+        }
+    }
+}
+
+impl Log for SharedStore {
+    fn identity(&self) -> &LogIdentity {
+        self.node.cache.identity()
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.node.cache.bounds()
+    }
+
+    fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
+        if drafts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Node { writer, follower, .. } = &*self.node;
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let epoch = self.identity().epoch;
+        self.node.note(writer.append(follower, epoch, &drafts, now))
+    }
+
+    fn append_bytes_max(&self) -> usize {
+        self.node.append_bytes_max
+    }
+
+    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
+        self.node.cache.read(query)
+    }
+
+    fn wait(&self, after: Position, timeout: Duration) -> Position {
+        self.node.cache.wait(after, timeout)
+    }
+
+    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
+        self.node.cache.retain(now)?;
+        self.node.trim();
+        self.node.failure().clone().map_or(Ok(()), Err)
+    }
+
+    fn health(&self) -> Health {
+        let cache = self.node.cache.health();
+        Health { failure: self.node.failure().clone().or(cache.failure), ..cache }
+    }
+
+    fn catalog(&self) -> &dyn Catalog {
+        self.node.cache.catalog()
+    }
+
+    fn shared(&self) -> Option<&dyn SharedLog> {
+        Some(self)
+    }
+}
+
+impl SharedLog for SharedStore {
+    fn check(&self, position: Position) -> Result<Option<Check>, ReadError> {
+        let page = match self.read(&ReadQuery::one(position)) {
+            Err(ReadError::Expired { .. }) => return Ok(None),
+            page => page?,
+        };
+        Ok(page.records.first().and_then(|record| record.mark().check))
+    }
+
+    fn prove_head(&self) -> Result<Position, ReadError> {
+        let Node { writer, follower, .. } = &*self.node;
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let proved = self.node.note(writer.barrier(follower));
+        proved.map_err(|error| ReadError::Away { retry: AWAY_RETRY, source: Arc::new(error) })
+    }
+
+    fn fork_before(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
+        let origin = self.node.origin.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(origin.fork_before(id))
+    }
+}
+
+impl Node {
+    /// The thread: follows the journal until the store closes.
+    fn run(&self, mut journal: Box<dyn Journal>) {
+        while !self.is_closing.load(Ordering::Relaxed) {
+            let (seq, halt) = {
+                let follower = lock(&self.follower);
+                (follower.seq, follower.halt())
+            };
+            // An adapter whose engine is away may return at once.
+            if halt.is_some() || journal.wait(seq, self.config.bell_patience).is_err() {
+                thread::sleep(self.config.bell_patience);
+            }
+            self.follow(&mut *journal);
+        }
+    }
+
+    fn follow(&self, journal: &mut dyn Journal) {
+        let followed = lock(&self.follower).follow(journal);
+        let followed = followed.map(|_| ()).map_err(|error| match error {
+            FollowError::Away(error) => {
+                AppendError::Away { retry: AWAY_RETRY, source: Arc::new(error) }
+            }
+            FollowError::Cache(error) => error,
+            FollowError::Halt(halt) => AppendError::Poisoned { source: Arc::new(halt) },
+        });
+        let _ = self.note(followed);
+    }
+
+    /// Records whether the log takes events.
+    fn note<T>(&self, outcome: Result<T, AppendError>) -> Result<T, AppendError> {
+        let mut failure = self.failure();
+        match &outcome {
+            Ok(_) => {
+                if failure.take().is_some() {
+                    tracing::info!("the shared log takes events again");
+                }
+            }
+            // That is no failure of the log.
+            Err(AppendError::TooLarge { .. }) => {}
+            Err(error) => {
+                if failure.is_none() {
+                    let reason = tidings_hub::with_causes(error);
+                    tracing::error!(reason, "the shared log takes no events");
+                }
+                *failure = Some(error.clone());
+            }
+        }
+        drop(failure);
+        outcome
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<AppendError>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops from the journal, and of what was lost, what the cache no longer holds.
+    fn trim(&self) {
+        let mut trimmed = self.trimmed.lock().unwrap_or_else(PoisonError::into_inner);
+        if Instant::now() < trimmed.due {
+            return;
+        }
+        trimmed.due = Instant::now() + trimmed.interval;
+        let first = self.cache.bounds().first;
+        let before = {
+            let follower = lock(&self.follower);
+            if follower.halt().is_some() {
+                return;
+            }
+            let forgot = follower.write_origin().forget_lost(first);
+            if forgot {
+                follower.save_origin();
+            }
+            follower.cursor.before(first).copied()
+        };
+        if let Some(before) = before.filter(|before| before.seq > trimmed.before) {
+            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let journal = &mut *writer.journal;
+            // A hub that follows what the log has lost must not drop what the log has there now.
+            let done = look(journal, &before).and_then(|sight| match sight {
+                Sight::Same => journal.trim(before.seq).map(|()| true),
+                _ => Ok(false),
+            });
+            match done {
+                Ok(true) => trimmed.before = before.seq,
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "the shared log was not trimmed"),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for SharedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedStore").field("path", &self.node.config.path).finish_non_exhaustive()
+    }
+}

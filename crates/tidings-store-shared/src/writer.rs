@@ -1,0 +1,344 @@
+//! Appending: a block is sent in the place after the newest one, and counts once it was followed.
+//!
+//! One block is in flight. If another hub was faster, what it wrote is followed first, and the
+//! block is made anew. If there was no answer, the journal shows what happened: the block is there,
+//! or another one has its place, or nothing has and the same block is sent again. In the end
+//! only what was read back counts, so neither a lost answer nor an engine that lets two blocks pass
+//! where one should can make an event that is not there, or is there twice.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tidings_hub::{
+    AppendError, Appended, CheckError, Draft, Epoch, Fate, Mark, Position, Repeats, Timestamp,
+};
+
+use crate::block::{Block, Content, OVERHEAD_BYTES};
+use crate::chain::Chain;
+use crate::follower::{AttemptFate, FollowError, Follower};
+use crate::hash::BlockHash;
+use crate::journal::{AppendFault, Journal, JournalError, Nonce};
+use crate::limits::{
+    ATTEMPTS_MAX, ATTEMPTS_MIN, AWAY_RETRY, LOOK_AGAIN, POLITE_PAUSE_MAX, REQUEST_PATIENCE,
+};
+
+/// Appends to a journal. There is one, behind a lock.
+pub(crate) struct Writer {
+    pub(crate) journal: Box<dyn Journal>,
+    patience: Duration,
+    run: u64,
+    /// Number of the last block that was made.
+    number: u64,
+    /// The next append waits until then, so that other hubs have a turn.
+    not_before: Instant,
+    /// Blocks of other hubs at the last append.
+    foreign: u64,
+}
+
+/// An append in progress.
+struct Commit {
+    deadline: Instant,
+    /// Number of attempts to follow and to send.
+    rounds: u32,
+    /// The block in flight.
+    block: Option<InFlight>,
+    /// Whether any block was sent, or may have been.
+    is_sent: bool,
+    /// The last thing that went wrong.
+    trouble: Option<JournalError>,
+    latency: Duration,
+    conflicts: u32,
+}
+
+struct InFlight {
+    nonce: Nonce,
+    after: Chain,
+    bytes: Bytes,
+}
+
+/// What a block is to hold.
+pub(crate) struct Plan {
+    content: Content,
+    /// What becomes of each draft.
+    fates: Vec<Fate>,
+}
+
+/// A block that is part of the log.
+pub(crate) struct Committed {
+    pub(crate) first: Position,
+    hash: BlockHash,
+    fates: Vec<Fate>,
+}
+
+impl Writer {
+    pub(crate) fn new(journal: Box<dyn Journal>, run: u64, patience: Duration) -> Self {
+        let not_before = Instant::now();
+        Self { journal, patience, run, number: 0, not_before, foreign: 0 }
+    }
+
+    /// Most bytes of drafts in one block. Some are left for what their encoding adds.
+    pub(crate) fn bytes_max(&self) -> usize {
+        let bytes = self.journal.block_bytes_max().saturating_sub(OVERHEAD_BYTES);
+        bytes - bytes / 8
+    }
+
+    /// Appends `drafts`. Those that repeat an event that another hub stored meanwhile are not
+    /// stored again.
+    pub(crate) fn append(
+        &mut self,
+        follower: &Mutex<Follower>,
+        epoch: Epoch,
+        drafts: &[Draft],
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, AppendError> {
+        let plan = |follower: &Follower| plan(follower, drafts);
+        let Committed { first, hash, fates } = self.commit(follower, now, plan)?;
+        let id = |draft: &Draft, position: Position| match &draft.id {
+            Some(id) => id.clone(),
+            None => {
+                let place = (position.get() - first.get()) as u32;
+                Mark { position, check: Some(hash.check(place)) }.event_id(epoch)
+            }
+        };
+        let mut next = first;
+        let appended = drafts.iter().zip(fates).map(|(draft, fate)| {
+            let (position, duplicate) = match fate {
+                Fate::Store => {
+                    let position = next;
+                    next = next.next();
+                    (position, false)
+                }
+                Fate::Repeats(position) => (position, true),
+                Fate::RepeatsNew(number) => (Position::new(first.get() + number as u64), true),
+            };
+            Appended { position, id: id(draft, position), duplicate }
+        });
+        Ok(appended.collect())
+    }
+
+    /// Appends a block without events. Returns the position of the newest record before it: at that
+    /// moment it was the newest of the log.
+    pub(crate) fn barrier(&mut self, follower: &Mutex<Follower>) -> Result<Position, AppendError> {
+        let plan = |_: &Follower| Ok(Plan { content: Content::Barrier, fates: Vec::new() });
+        let committed = self.commit(follower, Timestamp::default(), plan)?;
+        Ok(committed.first.previous())
+    }
+
+    /// Appends the block that `plan` makes of the log as it then is.
+    fn commit(
+        &mut self,
+        follower: &Mutex<Follower>,
+        now: Timestamp,
+        mut plan: impl FnMut(&Follower) -> Result<Plan, AppendError>,
+    ) -> Result<Committed, AppendError> {
+        thread::sleep(self.not_before.saturating_duration_since(Instant::now()));
+        lock(follower).forget_attempts();
+        let mut commit = Commit {
+            deadline: Instant::now() + self.patience,
+            rounds: 0,
+            block: None,
+            is_sent: false,
+            trouble: None,
+            latency: Duration::ZERO,
+            conflicts: 0,
+        };
+        let mut fates = Vec::new();
+        let mut must_follow = !lock(follower).is_ready();
+        loop {
+            commit.rounds += 1;
+            if must_follow {
+                // The lock must not be held by the match: its arms take it, too.
+                let followed = lock(follower).follow(&mut *self.journal);
+                match followed {
+                    Ok(_) => commit.trouble = None,
+                    Err(FollowError::Away(error)) => commit.trouble = Some(error),
+                    Err(FollowError::Cache(error)) => return Err(commit.give_up(follower, error)),
+                    Err(FollowError::Halt(halt)) if commit.valid(follower).is_none() => {
+                        let source = Arc::new(halt);
+                        return Err(commit.give_up(follower, AppendError::Poisoned { source }));
+                    }
+                    Err(FollowError::Halt(_)) => {}
+                }
+            }
+            if let Some((first, hash)) = commit.valid(follower) {
+                self.be_polite(follower, &commit);
+                return Ok(Committed { first, hash, fates });
+            }
+            if must_follow && commit.is_over() {
+                let source =
+                    Arc::new(commit.trouble.clone().map_or(NoAnswer::Overtaken, NoAnswer::Journal));
+                let error = AppendError::Away { retry: AWAY_RETRY, source };
+                return Err(commit.give_up(follower, error));
+            }
+            if must_follow && commit.trouble.is_some() {
+                commit.pause();
+                continue;
+            }
+            {
+                let mut follower = lock(follower);
+                if commit.block.as_ref().is_none_or(|block| block.after != follower.chain) {
+                    let planned = plan(&follower)?;
+                    fates = planned.fates;
+                    if matches!(&planned.content, Content::Events(drafts) if drafts.is_empty()) {
+                        let (first, hash) = (follower.chain.next, follower.chain.hash);
+                        return Ok(Committed { first, hash, fates });
+                    }
+                    let block = self.make(&follower.chain, planned.content, now);
+                    let bytes_max = self.journal.block_bytes_max();
+                    if block.bytes.len() > bytes_max {
+                        let bytes = block.bytes.len() - OVERHEAD_BYTES;
+                        let bytes_max = bytes_max.saturating_sub(OVERHEAD_BYTES);
+                        return Err(AppendError::TooLarge { bytes, bytes_max });
+                    }
+                    follower.expect(block.nonce, block.after);
+                    commit.block = Some(block);
+                }
+            }
+            self.send(follower, &mut commit);
+            must_follow = true;
+        }
+    }
+
+    /// Makes the block that continues `after`.
+    fn make(&mut self, after: &Chain, content: Content, now: Timestamp) -> InFlight {
+        self.number += 1;
+        let nonce = Nonce { run: self.run, number: self.number };
+        let block = Block {
+            epoch: after.epoch,
+            first: after.next,
+            time: now.max(after.time),
+            prev: after.hash,
+            nonce,
+            content,
+        };
+        InFlight { nonce, after: *after, bytes: block.encode() }
+    }
+
+    /// Sends the block in flight. What came of it, following shows.
+    fn send(&mut self, follower: &Mutex<Follower>, commit: &mut Commit) {
+        if commit.is_sent || commit.conflicts > 0 {
+            commit.pause();
+        }
+        let Some(block) = &commit.block else { return };
+        let after = lock(follower).seq;
+        let began = Instant::now();
+        let left = commit.deadline.saturating_duration_since(began);
+        let patience = left.min(REQUEST_PATIENCE);
+        match self.journal.append(after, block.nonce, &block.bytes, patience) {
+            Ok(_) => commit.is_sent = true,
+            Err(AppendFault::Behind) => commit.conflicts += 1,
+            Err(AppendFault::NotStored(error)) => commit.trouble = Some(error),
+            Err(AppendFault::Undecided { source }) => {
+                commit.is_sent = true;
+                commit.trouble = Some(JournalError::Away { source });
+            }
+        }
+        commit.latency = began.elapsed();
+    }
+
+    /// Lets other hubs have a turn if there are any that append: without a pause, the hub that is
+    /// nearest to the engine wins every race.
+    fn be_polite(&mut self, follower: &Mutex<Follower>, commit: &Commit) {
+        let foreign = lock(follower).foreign;
+        if foreign > self.foreign || commit.conflicts > 0 {
+            let pause = (commit.latency * 2).min(POLITE_PAUSE_MAX);
+            self.not_before = Instant::now() + pause;
+        }
+        self.foreign = foreign;
+    }
+}
+
+impl Commit {
+    /// The place of the block, if one of those that were sent is part of the log.
+    fn valid(&self, follower: &Mutex<Follower>) -> Option<(Position, BlockHash)> {
+        let follower = lock(follower);
+        follower.attempts().iter().find_map(|attempt| match attempt.fate {
+            Some(AttemptFate::Valid { first, hash }) => Some((first, hash)),
+            _ => None,
+        })
+    }
+
+    /// Whether no time is left, or too many attempts were made.
+    fn is_over(&self) -> bool {
+        self.rounds >= ATTEMPTS_MAX
+            || self.rounds >= ATTEMPTS_MIN && Instant::now() >= self.deadline
+    }
+
+    /// The answer to an append that ends with `error`. A block that still fits the end of the log
+    /// may yet arrive there.
+    fn give_up(&self, follower: &Mutex<Follower>, error: AppendError) -> AppendError {
+        let follower = lock(follower);
+        let may_arrive = |after: &Chain| after.hash == follower.chain.hash;
+        let mut open = follower.attempts().iter().filter(|attempt| attempt.fate.is_none());
+        if self.is_sent && (follower.halt().is_some() || open.any(|open| may_arrive(&open.after))) {
+            return AppendError::Undecided { source: Arc::new(error) };
+        }
+        error
+    }
+
+    /// Waits a moment, if there is time.
+    fn pause(&mut self) {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        thread::sleep(LOOK_AGAIN.min(left));
+    }
+}
+
+/// What to store of `drafts`. The thread that appends has compared them with the log; but another
+/// hub may have appended since.
+fn plan(follower: &Follower, drafts: &[Draft]) -> Result<Plan, AppendError> {
+    let mut fates = vec![Fate::Store; drafts.len()];
+    if drafts.iter().any(|draft| draft.once && draft.id.is_some()) {
+        let checked = Repeats::new().check(&*follower.cache, drafts);
+        fates = checked.map_err(|error| match error {
+            CheckError::IdReused { .. } => {
+                // Its publisher gets the exact answer when it asks again.
+                let source = Arc::new(NoAnswer::Reused);
+                AppendError::Away { retry: Duration::ZERO, source }
+            }
+            CheckError::Read(error) => {
+                AppendError::Away { retry: AWAY_RETRY, source: Arc::new(error) }
+            }
+        })?;
+    }
+    let kept = drafts.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Store);
+    let content = Content::Events(kept.map(|(draft, _)| draft.clone()).collect());
+    Ok(Plan { content, fates })
+}
+
+/// Why an append was given up.
+#[derive(Clone, Debug)]
+enum NoAnswer {
+    /// The journal failed.
+    Journal(JournalError),
+    /// Other hubs were faster each time.
+    Overtaken,
+    /// Another hub has just stored an event with an id of these, and other content.
+    Reused,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Journal(_) => "the shared log did not take the events",
+            Self::Overtaken => "other hubs appended first each time",
+            Self::Reused => "another hub has just stored an event with the same id",
+        })
+    }
+}
+
+impl Error for NoAnswer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Journal(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn lock(follower: &Mutex<Follower>) -> MutexGuard<'_, Follower> {
+    follower.lock().unwrap_or_else(PoisonError::into_inner)
+}

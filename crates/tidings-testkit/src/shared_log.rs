@@ -1,0 +1,9 @@
+//! An engine in memory for the shared store, which fails in the ways that engines do.
+
+mod connection;
+mod engine;
+mod faults;
+
+pub use connection::Connection;
+pub use engine::{Engine, Entry};
+pub use faults::Faults;

@@ -1,0 +1,110 @@
+//! Several hubs on one log whose engine fails: it loses its end, lets two blocks pass where one
+//! should, answers late, twice, never, or from the past; hubs are restarted, killed, and lose their
+//! caches; clients move from hub to hub.
+//!
+//! The stores are the real ones, as is what decides where a client resumes. In the end each client
+//! must have the final log from where it began, or must have been given a reset; no client is reset
+//! whose place is still in the log; and no event is missing that was acknowledged, except what the
+//! engine lost. Nothing here depends on time or threads: a failing seed always fails.
+//!
+//! `SIMULATION_SEED` runs one seed, `SIMULATION_SEEDS` and `SIMULATION_STEPS` set how many, and how
+//! long. The long form:
+//!
+//! ```text
+//! SIMULATION_SEEDS=10000 SIMULATION_STEPS=1000 cargo test --release -p tidings-testkit \
+//!     --test shared_simulation every_client -- --nocapture
+//! ```
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "shared_world/client.rs"]
+mod client;
+#[path = "shared_world/forgetful.rs"]
+mod forgetful;
+#[path = "shared_world/naive.rs"]
+mod naive;
+#[path = "shared_world/node.rs"]
+mod node;
+#[path = "shared_world/truth.rs"]
+mod truth;
+#[path = "shared_world/world.rs"]
+mod world;
+
+use std::panic;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use world::{Bug, Findings, World};
+
+fn run(seed: u64, steps: u64, bug: Bug) -> Findings {
+    let mut world = World::new(seed, bug);
+    for _ in 0..steps {
+        world.step();
+    }
+    world.settle()
+}
+
+/// Runs `seeds` on as many threads as there are cores.
+fn run_all(seeds: std::ops::Range<u64>, steps: u64, bug: Bug) -> Findings {
+    let next = AtomicU64::new(seeds.start);
+    let worker = || {
+        let mut total = Findings::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return total;
+            }
+            let findings = panic::catch_unwind(|| run(seed, steps, bug)).unwrap_or_else(|panic| {
+                eprintln!("failing seed: SIMULATION_SEED={seed}");
+                panic::resume_unwind(panic);
+            });
+            if bug == Bug::None && findings.is_wrong() {
+                eprintln!("failing seed: SIMULATION_SEED={seed}: {findings:?}");
+            }
+            total.add(&findings);
+        }
+    };
+    thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        let mut total = Findings::default();
+        for worker in workers {
+            total.add(&worker.join().unwrap());
+        }
+        total
+    })
+}
+
+#[test]
+fn every_client_ends_with_the_log_or_a_reset_that_has_a_cause() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let steps = number("SIMULATION_STEPS").unwrap_or(300);
+    let seeds = match number("SIMULATION_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 1..1 + number("SIMULATION_SEEDS").unwrap_or(300),
+    };
+    let count = seeds.end - seeds.start;
+    let findings = run_all(seeds, steps, Bug::None);
+    eprintln!("{count} seeds: {findings:?}");
+    assert!(!findings.is_wrong(), "{findings:?}");
+    if count >= 100 {
+        findings.assert_everything_happened();
+    }
+}
+
+#[test]
+fn the_simulation_notices_a_hub_that_takes_void_blocks() {
+    let findings = run_all(1..61, 300, Bug::TakesVoidBlocks);
+    assert!(findings.silent > 0, "{findings:?}");
+}
+
+#[test]
+fn the_simulation_notices_ids_without_a_check() {
+    let findings = run_all(1..61, 300, Bug::NoCheck);
+    assert!(findings.silent > 0, "{findings:?}");
+}
+
+#[test]
+fn the_simulation_notices_a_hub_that_forgets_the_ids_of_lost_events() {
+    let findings = run_all(1..121, 300, Bug::ForgetsLostIds);
+    assert!(findings.silent > 0, "{findings:?}");
+}

@@ -1,0 +1,404 @@
+//! What several hubs on one log do, and what an engine can do to them: one case at a time. (The
+//! store suite checks that a shared store is a log: `stores.rs`; the simulation mixes everything:
+//! `shared_simulation.rs`.)
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tidings_hub::{
+    AppendError, Appended, Draft, EventId, Log, Mark, Position, ReadQuery, SharedLog as _,
+};
+use tidings_store_disk::DiskConfig;
+use tidings_store_shared::{
+    Block, Content, Halt, Journal as _, Nonce, OpenError, SharedConfig, SharedStore,
+};
+use tidings_testkit::shared_log::{Engine, Faults};
+use tidings_testkit::store_suite::{at, draft};
+
+/// An engine, and folders for hubs on it.
+struct World {
+    engine: Arc<Engine>,
+    folder: PathBuf,
+}
+
+impl World {
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tidings-shared-store-{}-{number}", std::process::id());
+        Self { engine: Engine::new(number), folder: std::env::temp_dir().join(name) }
+    }
+
+    fn path(&self, hub: &str) -> PathBuf {
+        self.folder.join(hub)
+    }
+
+    fn config(&self, hub: &str) -> SharedConfig {
+        SharedConfig {
+            create: true,
+            append_patience: Duration::ZERO,
+            trim_interval: Duration::ZERO,
+            ..SharedConfig::new(self.path(hub))
+        }
+    }
+
+    /// Starts a hub. What it follows, the test decides.
+    fn hub(&self, name: &str) -> SharedStore {
+        self.try_hub(self.config(name)).unwrap()
+    }
+
+    fn try_hub(&self, config: SharedConfig) -> Result<SharedStore, OpenError> {
+        SharedStore::open(config, self.engine.connect())
+    }
+
+    fn follow(&self, hub: &SharedStore) {
+        hub.follow(&mut *self.engine.connect());
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn publish(hub: &SharedStore, data: &str) -> Mark {
+    let appended = append(hub, draft("t", data)).unwrap();
+    mark(hub, appended.position)
+}
+
+fn append(hub: &SharedStore, draft: Draft) -> Result<Appended, AppendError> {
+    Ok(hub.append(vec![draft], at(1))?.remove(0))
+}
+
+fn once(id: &str, data: &str) -> Draft {
+    Draft { id: Some(EventId::new(id).unwrap()), once: true, ..draft("t", data) }
+}
+
+fn mark(hub: &SharedStore, position: Position) -> Mark {
+    let log: &dyn Log = hub;
+    log.mark(position).unwrap()
+}
+
+/// Everything that can be read.
+fn all(hub: &SharedStore) -> Vec<String> {
+    let bounds = hub.bounds();
+    let query = ReadQuery {
+        after: bounds.first.previous(),
+        upto: bounds.head,
+        interest: None,
+        records_max: 1000,
+        bytes_max: 1 << 20,
+    };
+    let page = hub.read(&query).unwrap();
+    page.records.iter().map(|record| record.data.to_string()).collect()
+}
+
+fn remove(folder: &Path) {
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn hubs_that_publish_in_turn_have_one_order_and_the_same_ids() {
+    let world = World::new();
+    let (a, b) = (world.hub("a"), world.hub("b"));
+    assert_eq!(a.identity(), b.identity());
+    let mut marks = Vec::new();
+    for (hub, data) in [(&a, "1"), (&b, "2"), (&b, "3"), (&a, "4"), (&b, "5")] {
+        marks.push(publish(hub, data));
+    }
+    world.follow(&a);
+    for hub in [&a, &b] {
+        assert_eq!(all(hub), ["1", "2", "3", "4", "5"]);
+        for known in &marks {
+            assert_eq!(mark(hub, known.position), *known);
+            assert!(known.check.is_some());
+        }
+    }
+    let epoch = a.identity().epoch;
+    let answered = append(&a, draft("t", "6")).unwrap();
+    assert_eq!(answered.id, mark(&a, answered.position).event_id(epoch));
+}
+
+#[test]
+fn a_repetition_is_recognised_although_another_hub_has_the_event_and_this_one_has_not_yet() {
+    let world = World::new();
+    let (a, b) = (world.hub("a"), world.hub("b"));
+    let first = append(&a, once("x", "1")).unwrap();
+    assert!(!first.duplicate);
+    // `b` has not followed: it learns of it from the conflict.
+    let again = b.append(vec![draft("t", "2"), once("x", "1"), once("y", "3")], at(1)).unwrap();
+    let told: Vec<_> = again.iter().map(|one| (one.position.get(), one.duplicate)).collect();
+    assert_eq!(told, [(2, false), (1, true), (3, false)]);
+    // The same id with other content is not stored, nor what came with it.
+    publish(&a, "4");
+    let reused = b.append(vec![draft("t", "5"), once("x", "other")], at(1));
+    assert!(matches!(reused, Err(AppendError::Away { .. })), "{reused:?}");
+    world.follow(&b);
+    assert_eq!(all(&b), ["1", "2", "3", "4"]);
+    // If everything is a repetition, nothing is stored.
+    assert!(append(&b, once("y", "3")).unwrap().duplicate);
+    assert_eq!(b.bounds().head, Position::new(4));
+}
+
+#[test]
+fn a_log_is_created_only_on_request_and_never_by_a_hub_that_followed_one() {
+    let world = World::new();
+    let careful = SharedConfig { create: false, ..world.config("a") };
+    assert!(matches!(world.try_hub(careful.clone()), Err(OpenError::NoLog)));
+    drop(world.hub("b"));
+    let a = world.try_hub(careful).unwrap();
+    publish(&a, "1");
+    drop(a);
+    world.engine.lose_stream();
+    // The cache serves; nothing is created, and nothing is taken.
+    let a = world.hub("a");
+    assert_eq!(all(&a), ["1"]);
+    assert!(matches!(append(&a, draft("t", "2")), Err(AppendError::Away { .. })));
+    assert!(world.engine.observe().is_empty());
+    drop(a);
+    // Not even if the cache is lost, as long as the hub knows that it had one.
+    remove(&world.path("a").join("log"));
+    assert!(matches!(world.try_hub(world.config("a")), Err(OpenError::LogGone)));
+    assert!(world.engine.observe().is_empty());
+}
+
+#[test]
+fn an_engine_that_is_away_stops_publishing_and_nothing_else() {
+    let world = World::new();
+    let a = world.hub("a");
+    publish(&a, "1");
+    world.engine.set_faults(Faults { away: 1, ..Faults::NONE });
+    assert!(matches!(append(&a, draft("t", "2")), Err(AppendError::Away { .. })));
+    assert!(a.health().failure.is_some_and(|failure| !failure.is_final()));
+    assert_eq!(all(&a), ["1"]);
+    drop(a);
+    let a = world.hub("a");
+    assert_eq!(all(&a), ["1"], "a hub starts with what its cache holds");
+    assert!(matches!(world.try_hub(world.config("b")), Err(OpenError::Away { .. })));
+    world.engine.set_faults(Faults::NONE);
+    publish(&a, "2");
+    assert!(a.health().failure.is_none());
+    assert_eq!(all(&a), ["1", "2"]);
+}
+
+#[test]
+fn an_append_without_an_answer_is_decided_by_what_the_log_holds() {
+    let world = World::new();
+    let a = world.hub("a");
+    world.engine.set_faults(Faults { answer_lost: 1, ..Faults::NONE });
+    publish(&a, "1");
+    assert_eq!(all(&a), ["1"]);
+    world.engine.set_faults(Faults { request_lost: 1, ..Faults::NONE });
+    let lost = append(&a, draft("t", "2"));
+    assert!(matches!(lost, Err(AppendError::Undecided { .. })), "{lost:?}");
+    world.engine.set_faults(Faults { late: 1, ..Faults::NONE });
+    let late = append(&a, once("x", "3"));
+    assert!(matches!(late, Err(AppendError::Undecided { .. })), "{late:?}");
+    world.engine.set_faults(Faults::NONE);
+    // It arrives, once, however often it was sent.
+    for _ in 0..20 {
+        world.engine.deliver_late();
+    }
+    assert!(append(&a, once("x", "3")).unwrap().duplicate);
+    assert_eq!(all(&a), ["1", "3"]);
+}
+
+#[test]
+fn a_block_that_an_engine_should_not_have_taken_is_void_and_its_events_are_stored_all_the_same() {
+    let world = World::new();
+    let (a, b) = (world.hub("a"), world.hub("b"));
+    publish(&a, "1");
+    world.engine.set_faults(Faults { broken_cas: 1, ..Faults::NONE });
+    // `b` does not know of 1, and its block is taken after it.
+    publish(&b, "2");
+    world.follow(&a);
+    for hub in [&a, &b] {
+        assert_eq!(all(hub), ["1", "2"]);
+        assert_eq!(hub.void_blocks(), 1);
+    }
+    // Neither is what is no block, or continues nothing.
+    let block = Block {
+        epoch: a.identity().epoch,
+        first: Position::new(3),
+        time: at(1),
+        prev: tidings_store_shared::BlockHash::of(b"?"),
+        nonce: Nonce { run: 1, number: 1 },
+        content: Content::Events(vec![draft("t", "x")]),
+    };
+    for bytes in [&block.encode()[..], b"something else"] {
+        let last = world.engine.observe().last().unwrap().0;
+        let nonce = Nonce { run: 0, number: last.get() };
+        world.engine.connect().append(last, nonce, bytes, Duration::ZERO).unwrap();
+    }
+    publish(&a, "3");
+    world.follow(&b);
+    for hub in [&a, &b] {
+        assert_eq!(all(hub), ["1", "2", "3"]);
+    }
+}
+
+#[test]
+fn hubs_that_followed_what_the_log_lost_stop_and_continue_under_a_new_name() {
+    for grows in [false, true] {
+        let world = World::new();
+        let (a, b, c) = (world.hub("a"), world.hub("b"), world.hub("c"));
+        let kept = publish(&a, "1");
+        world.follow(&c);
+        let lost = publish(&a, "2");
+        append(&a, once("x", "3")).unwrap();
+        world.follow(&b);
+        append(&b, once("y", "4")).unwrap();
+        let epoch = a.identity().epoch;
+        world.engine.lose_tail(3);
+        if grows {
+            // Beyond where it was, by a hub that does not know what was lost.
+            for data in ["20", "30", "40", "50"] {
+                publish(&c, data);
+            }
+        }
+        // `a` and `b` differ in how much of the lost part they have. An idle hub looks, too.
+        world.follow(&a);
+        world.follow(&b);
+        for hub in [&a, &b] {
+            assert!(matches!(hub.halt(), Some(Halt::Forked { .. })), "{:?}", hub.halt());
+            assert!(hub.health().failure.is_some_and(|failure| failure.is_final()));
+            let refused = append(hub, draft("t", "no"));
+            assert!(matches!(refused, Err(AppendError::Poisoned { .. })), "{refused:?}");
+        }
+        drop((a, b));
+        let (a, b) = (world.hub("a"), world.hub("b"));
+        assert_ne!(a.identity().epoch, epoch);
+        assert_eq!(a.identity(), b.identity());
+        let former = a.identity().former[0];
+        assert_eq!((former.epoch, former.upto), (epoch, kept.position));
+        // The third learns of it, and has nothing to cut.
+        world.follow(&c);
+        assert!(matches!(c.halt(), Some(Halt::Renamed { .. })), "{:?}", c.halt());
+        drop(c);
+        let c = world.hub("c");
+        let expected: &[_] = if grows { &["1", "20", "30", "40", "50"] } else { &["1"] };
+        world.follow(&a);
+        for hub in [&a, &b, &c] {
+            assert_eq!(hub.identity(), a.identity());
+            assert_eq!(all(hub), expected);
+            assert_eq!(mark(hub, kept.position), kept);
+            assert_ne!(mark(hub, lost.position), lost);
+            // Also `y`, which only `b` had.
+            world.follow(hub);
+            for id in ["x", "y"] {
+                let fork = hub.fork_before(&EventId::new(id).unwrap()).unwrap();
+                assert_eq!(fork, Some(kept.position), "{id}");
+            }
+            assert_eq!(hub.fork_before(&EventId::new("z").unwrap()).unwrap(), None);
+        }
+        publish(&c, "6");
+        drop(a);
+        assert_eq!(all(&world.hub("a")).last().unwrap(), "6");
+    }
+}
+
+#[test]
+fn a_hub_that_was_away_for_longer_than_the_retention_begins_anew() {
+    let world = World::new();
+    let cache = DiskConfig {
+        retention_bytes: 8 << 10,
+        segment_bytes: Some(2 << 10),
+        ..DiskConfig::new("")
+    };
+    let config = |hub| SharedConfig { cache: cache.clone(), ..world.config(hub) };
+    let (a, b) = (world.try_hub(config("a")).unwrap(), world.try_hub(config("b")).unwrap());
+    publish(&b, "0");
+    for n in 1..400 {
+        publish(&a, &n.to_string());
+    }
+    a.retain(at(1)).unwrap();
+    let first = a.bounds().first;
+    assert!(first > Position::new(100));
+    world.follow(&b);
+    assert!(matches!(b.halt(), Some(Halt::Trimmed { .. })), "{:?}", b.halt());
+    drop(b);
+    let (b, c) = (world.try_hub(config("b")).unwrap(), world.try_hub(config("c")).unwrap());
+    for hub in [&b, &c] {
+        assert_eq!(hub.bounds(), a.bounds());
+        assert_eq!(all(hub), all(&a));
+        assert_eq!(hub.identity(), a.identity());
+    }
+}
+
+#[test]
+fn a_block_of_an_unknown_version_is_never_skipped() {
+    let world = World::new();
+    let a = world.hub("a");
+    publish(&a, "1");
+    let (last, newest) = world.engine.observe().pop().unwrap();
+    let mut bytes = newest.block.to_vec();
+    bytes[4] = 9;
+    let end = bytes.len() - 4;
+    let crc = crc32fast::hash(&bytes[..end]);
+    bytes[end..].copy_from_slice(&crc.to_le_bytes());
+    let nonce = Nonce { run: 0, number: 0 };
+    world.engine.connect().append(last, nonce, &bytes, Duration::ZERO).unwrap();
+    world.follow(&a);
+    assert!(matches!(a.halt(), Some(Halt::Version { version: 9, .. })), "{:?}", a.halt());
+    drop(a);
+    let opened = world.try_hub(world.config("a"));
+    assert!(matches!(opened, Err(OpenError::Version { version: 9, .. })), "{opened:?}");
+}
+
+#[test]
+fn what_no_block_can_hold_is_rejected_as_too_large() {
+    let world = World::new();
+    let a = world.hub("a");
+    let large = append(&a, draft("t", &"x".repeat(4 << 20)));
+    assert!(matches!(large, Err(AppendError::TooLarge { .. })), "{large:?}");
+    assert!(a.health().failure.is_none());
+    publish(&a, "1");
+}
+
+#[test]
+fn the_head_is_proved_by_a_write_that_takes_no_position() {
+    let world = World::new();
+    let (a, b) = (world.hub("a"), world.hub("b"));
+    publish(&a, "1");
+    // `b` has not followed.
+    assert_eq!(b.prove_head().unwrap(), Position::new(1));
+    assert_eq!(all(&b), ["1"]);
+    publish(&a, "2");
+    assert_eq!(all(&a), ["1", "2"]);
+    world.engine.lose_tail(1);
+    assert!(a.prove_head().is_err(), "what it has followed is lost");
+}
+
+#[test]
+fn a_folder_is_used_by_one_hub_at_a_time() {
+    let world = World::new();
+    let _a = world.hub("a");
+    assert!(matches!(world.try_hub(world.config("a")), Err(OpenError::InUse { .. })));
+}
+
+#[test]
+fn a_damaged_cache_is_followed_anew_and_the_log_keeps_its_name() {
+    let world = World::new();
+    let a = world.hub("a");
+    for data in ["1", "2", "3"] {
+        publish(&a, data);
+    }
+    let identity = a.identity().clone();
+    drop(a);
+    let log = world.path("a").join("log");
+    for entry in std::fs::read_dir(&log).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[20] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+    let a = world.hub("a");
+    assert_eq!(all(&a), ["1", "2", "3"]);
+    assert_eq!(a.identity(), &identity);
+}

@@ -1,0 +1,112 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_store_disk::DiskConfig;
+use tidings_store_shared::{Journal, SharedConfig, SharedStore};
+use tidings_testkit::shared_log::Engine;
+
+use super::naive::Naive;
+use super::world::Bug;
+
+/// A hub: its store, if it is running.
+pub(crate) struct Node {
+    pub(crate) store: Option<Arc<SharedStore>>,
+    /// Number of starts: a client's connection does not outlive one.
+    pub(crate) run: u64,
+    config: SharedConfig,
+    folder: PathBuf,
+    engine: Arc<Engine>,
+    /// What takes void blocks for valid ones, in a world with that bug.
+    naive: Option<Naive>,
+}
+
+impl Node {
+    pub(crate) fn new(engine: &Arc<Engine>, folder: &Path, config: SharedConfig, bug: Bug) -> Self {
+        Self {
+            store: None,
+            run: 0,
+            config,
+            folder: folder.to_owned(),
+            engine: Arc::clone(engine),
+            naive: (bug == Bug::TakesVoidBlocks).then(|| Naive::new(engine.connect())),
+        }
+    }
+
+    /// A configuration for tests without time: everything that has a time is due at once.
+    pub(crate) fn config(retention_bytes: u64) -> SharedConfig {
+        SharedConfig {
+            create: true,
+            append_patience: Duration::ZERO,
+            trim_interval: Duration::ZERO,
+            cache: DiskConfig {
+                retention_bytes,
+                segment_bytes: Some(2 << 10),
+                recent_bytes_max: 4 << 10,
+                ..DiskConfig::new("")
+            },
+            ..SharedConfig::new("")
+        }
+    }
+
+    /// Starts it. It may fail, as the engine may be away.
+    pub(crate) fn start(&mut self) {
+        self.run += 1;
+        let config = SharedConfig { path: self.folder.clone(), ..self.config.clone() };
+        self.store = SharedStore::open(config, self.connect()).ok().map(Arc::new);
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.store = None;
+    }
+
+    /// As after `kill -9`: what was written is there, and nothing is closed.
+    pub(crate) fn kill(&mut self) {
+        if self.store.is_none() {
+            return;
+        }
+        let copied = self.folder.with_extension("copy");
+        copy(&self.folder, &copied);
+        self.store = None;
+        fs::remove_dir_all(&self.folder).unwrap();
+        fs::rename(&copied, &self.folder).unwrap();
+    }
+
+    /// Loses everything on its disk.
+    pub(crate) fn wipe(&mut self) {
+        self.store = None;
+        let _ = fs::remove_dir_all(&self.folder);
+        if let Some(naive) = &mut self.naive {
+            naive.forget();
+        }
+    }
+
+    /// Follows the log.
+    pub(crate) fn follow(&mut self) {
+        let mut journal = self.connect();
+        if let Some(store) = &self.store {
+            store.follow(&mut *journal);
+        }
+    }
+
+    fn connect(&self) -> Box<dyn Journal> {
+        match &self.naive {
+            None => self.engine.connect(),
+            Some(naive) => Box::new(naive.clone()),
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,438 @@
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidings_hub::{AppendError, Draft, EventId, Log, Topic};
+use tidings_testkit::shared_log::{Engine, Faults};
+use tidings_testkit::store_suite::{Dice, at};
+
+use super::client::{Answer, Client};
+use super::forgetful::Forgetful;
+use super::node::Node;
+use super::truth::Truth;
+
+const NODES: usize = 3;
+const CLIENTS: usize = 6;
+const TOPICS: u64 = 3;
+
+/// What is wrong with the hubs of a world, to see whether it is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// Nothing.
+    None,
+    /// A hub takes any block, wherever it was to be.
+    TakesVoidBlocks,
+    /// Ids of positions have no check.
+    NoCheck,
+    /// Ids of lost events that publishers gave are not remembered.
+    ForgetsLostIds,
+}
+
+/// What came out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Findings {
+    /// Clients that miss events, or have others, and were not given a reset.
+    pub(crate) silent: u64,
+    /// Resets of clients whose place was in the log.
+    pub(crate) needless: u64,
+    /// Events that were acknowledged and not in the log, or are missing although the engine lost
+    /// nothing.
+    pub(crate) missing: u64,
+    /// Events that are in the log although a hub said that they were not stored.
+    pub(crate) denied: u64,
+    /// Events with an id that are in the log twice.
+    pub(crate) twice: u64,
+    /// Hubs whose log is another one.
+    pub(crate) differing: u64,
+    seen: HashMap<&'static str, u64>,
+}
+
+impl Findings {
+    pub(crate) fn is_wrong(&self) -> bool {
+        let Self { silent, needless, missing, denied, twice, differing, .. } = self;
+        silent + needless + missing + denied + twice + differing > 0
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.silent += other.silent;
+        self.needless += other.needless;
+        self.missing += other.missing;
+        self.denied += other.denied;
+        self.twice += other.twice;
+        self.differing += other.differing;
+        for (what, count) in &other.seen {
+            *self.seen.entry(what).or_default() += count;
+        }
+    }
+
+    /// The run must have exercised everything.
+    pub(crate) fn assert_everything_happened(&self) {
+        for what in [
+            "acknowledged",
+            "away",
+            "undecided",
+            "repeated",
+            "lost",
+            "void",
+            "forked",
+            "renamed",
+            "restarted",
+            "killed",
+            "wiped",
+            "resumed",
+            "reset",
+            "come back",
+            "given id reset",
+        ] {
+            assert!(self.seen.contains_key(what), "{what} never happened: {self:?}");
+        }
+    }
+
+    fn note(&mut self, what: &'static str, count: u64) {
+        if count > 0 {
+            *self.seen.entry(what).or_default() += count;
+        }
+    }
+}
+
+/// An event that was acknowledged.
+struct Acknowledged {
+    position: u64,
+    payload: String,
+}
+
+pub(crate) struct World {
+    bug: Bug,
+    dice: Dice,
+    engine: Arc<Engine>,
+    nodes: Vec<Node>,
+    clients: Vec<Client>,
+    folder: PathBuf,
+    published: u64,
+    /// Events with an id, to be published again.
+    with_ids: Vec<Draft>,
+    acknowledged: Vec<Acknowledged>,
+    denied: HashSet<String>,
+    /// Position of the oldest event that no hub has dropped.
+    first: u64,
+    findings: Findings,
+    now: u64,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, bug: Bug) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let folder = parent.join(format!("tidings-world-{}-{number}", std::process::id()));
+        let mut dice = Dice::new(seed);
+        let engine = Engine::new(dice.roll());
+        let retention = if dice.one_in(3) { 8 << 10 } else { 1 << 30 };
+        let mut nodes: Vec<_> = (0..NODES)
+            .map(|n| {
+                let config = Node::config(retention);
+                Node::new(&engine, &folder.join(n.to_string()), config, bug)
+            })
+            .collect();
+        nodes.iter_mut().for_each(Node::start);
+        engine.set_faults(Faults::some(&mut dice));
+        let topic = |n: usize| (n % 2 == 0).then(|| topic(n as u64 / 2 % TOPICS));
+        Self {
+            bug,
+            dice,
+            engine,
+            nodes,
+            clients: (0..CLIENTS).map(|n| Client::new(topic(n))).collect(),
+            folder,
+            published: 0,
+            with_ids: Vec::new(),
+            acknowledged: Vec::new(),
+            denied: HashSet::new(),
+            first: 0,
+            findings: Findings::default(),
+            now: 1,
+        }
+    }
+
+    pub(crate) fn step(&mut self) {
+        self.now += self.dice.below(5);
+        let node = self.dice.below(NODES as u64) as usize;
+        let client = self.dice.below(CLIENTS as u64) as usize;
+        match self.dice.below(1000) {
+            0..280 => self.publish(node),
+            280..330 => self.publish_again(node),
+            330..600 => self.nodes[node].follow(),
+            600..800 => self.read(client),
+            800..900 => self.move_client(client),
+            900..930 => self.engine.deliver_late(),
+            930..960 => self.retain(node),
+            960..970 => self.restart(node),
+            970..975 => self.kill(node),
+            975..977 => self.wipe(node),
+            977..984 => self.lose_tail(),
+            _ => self.start_again(node),
+        }
+        self.end_halted();
+    }
+
+    fn publish(&mut self, node: usize) {
+        let mut drafts = Vec::new();
+        for _ in 0..=self.dice.below(3) {
+            self.published += 1;
+            let number = self.published;
+            let on = topic(self.dice.below(TOPICS));
+            let mut draft = Draft::new(on.clone(), format!("{on} {number}"));
+            if self.dice.one_in(3) {
+                draft.id = Some(EventId::new(format!("id-{number}")).unwrap());
+                draft.once = true;
+                self.with_ids.push(draft.clone());
+            }
+            drafts.push(draft);
+        }
+        self.append(node, drafts);
+    }
+
+    /// Repeats an event, as its publisher does after an error, or for no reason.
+    fn publish_again(&mut self, node: usize) {
+        let newest = self.with_ids.len().min(8) as u64;
+        if newest > 0 {
+            let back = 1 + self.dice.below(newest) as usize;
+            let draft = self.with_ids[self.with_ids.len() - back].clone();
+            self.append(node, vec![draft]);
+        }
+    }
+
+    fn append(&mut self, node: usize, drafts: Vec<Draft>) {
+        let Some(store) = &self.nodes[node].store else { return };
+        let payloads: Vec<_> = drafts.iter().map(|draft| draft.data.to_string()).collect();
+        let has_ids = drafts.iter().any(|draft| draft.once);
+        match store.append(drafts, at(self.now)) {
+            Ok(appended) => {
+                self.findings.note("acknowledged", appended.len() as u64);
+                let truth = Truth::of(&self.engine);
+                for (one, payload) in appended.iter().zip(payloads) {
+                    self.findings.note("repeated", u64::from(one.duplicate));
+                    let position = one.position.get();
+                    // A repetition can be of an event that the engine has lost meanwhile.
+                    if !truth.has(position, &payload) && !one.duplicate {
+                        self.findings.missing += 1;
+                    }
+                    if truth.has(position, &payload) {
+                        self.acknowledged.push(Acknowledged { position, payload });
+                    }
+                }
+            }
+            Err(AppendError::Undecided { .. }) => self.findings.note("undecided", 1),
+            Err(_) => {
+                self.findings.note("away", 1);
+                if !has_ids {
+                    self.denied.extend(payloads);
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, client: usize) {
+        let count = 1 + self.dice.below(6) as usize;
+        let client = &mut self.clients[client];
+        let Some((node, run)) = client.at else { return };
+        let node = &self.nodes[node];
+        match &node.store {
+            Some(store) if node.run == run && client.read(&**store, count) => {}
+            _ => client.at = None,
+        }
+    }
+
+    fn move_client(&mut self, number: usize) {
+        let place = self.dice.below(NODES as u64) as usize;
+        let live = self.dice.one_in(4);
+        let Self { bug, engine, nodes, clients, findings, .. } = self;
+        let (client, node) = (&mut clients[number], &mut nodes[place]);
+        client.at = None;
+        let Some(store) = node.store.clone() else { return };
+        let log: Arc<dyn Log> = match bug {
+            Bug::ForgetsLostIds => Arc::new(Forgetful(Arc::clone(&store))),
+            _ => Arc::clone(&store) as Arc<dyn Log>,
+        };
+        let at = (place, node.run);
+        let answer = client.connect(&*log, *bug, live, || node.follow());
+        match answer {
+            Answer::Connected => {
+                findings.note("resumed", 1);
+                let given = client.last_id.as_deref().and_then(Client::given_id);
+                let is_lost = |(position, payload): &(u64, String)| {
+                    !Truth::of(engine).has(*position, payload)
+                };
+                if let Some(id) = given
+                    && client.got.last().is_some_and(is_lost)
+                    && store.shared().unwrap().fork_before(&id).unwrap().is_none()
+                {
+                    client.was_early = true;
+                }
+            }
+            Answer::ComeBack => {
+                findings.note("come back", 1);
+                return;
+            }
+            Answer::Reset { had, last_id } => {
+                findings.note("reset", 1);
+                let may_be_lost = Client::given_id(&last_id)
+                    .is_some_and(|id| store.shared().unwrap().fork_before(&id).unwrap().is_some());
+                findings.note("given id reset", u64::from(may_be_lost));
+                let has_place = had.last().is_some_and(|(position, payload)| {
+                    *position >= store.bounds().first.get()
+                        && Truth::of(engine).has(*position, payload)
+                });
+                findings.needless += u64::from(has_place && !may_be_lost);
+            }
+        }
+        client.at = Some(at);
+    }
+
+    fn retain(&mut self, node: usize) {
+        if let Some(store) = &self.nodes[node].store {
+            let _ = store.retain(at(self.now));
+        }
+    }
+
+    fn restart(&mut self, node: usize) {
+        self.findings.note("restarted", 1);
+        self.nodes[node].stop();
+        self.nodes[node].start();
+    }
+
+    fn kill(&mut self, node: usize) {
+        self.findings.note("killed", 1);
+        self.nodes[node].kill();
+        self.nodes[node].start();
+    }
+
+    fn wipe(&mut self, node: usize) {
+        self.findings.note("wiped", 1);
+        self.nodes[node].wipe();
+        self.nodes[node].start();
+    }
+
+    /// A hub that could not be started is started again.
+    fn start_again(&mut self, node: usize) {
+        if self.nodes[node].store.is_none() {
+            self.nodes[node].start();
+        }
+    }
+
+    fn lose_tail(&mut self) {
+        let count = 1 + self.dice.below(8);
+        let lost = self.engine.lose_tail(count);
+        self.findings.note("lost", lost.len() as u64);
+        let truth = Truth::of(&self.engine);
+        self.acknowledged.retain(|one| truth.has(one.position, &one.payload));
+    }
+
+    /// Hubs that stopped following end, some of them later.
+    fn end_halted(&mut self) {
+        for node in &mut self.nodes {
+            let first = node.store.as_ref().map_or(0, |store| store.bounds().first.get());
+            self.first = self.first.max(first);
+            let Some(halt) = node.store.as_ref().and_then(|store| store.halt()) else { continue };
+            if self.dice.one_in(4) {
+                self.findings.note(halt.kind(), 1);
+                let void = node.store.as_ref().map_or(0, |store| store.void_blocks());
+                self.findings.note("void", void);
+                node.stop();
+                node.start();
+            }
+        }
+    }
+
+    /// Lets everything come to rest, and looks at what there is.
+    pub(crate) fn settle(mut self) -> Findings {
+        self.engine.set_faults(Faults::NONE);
+        self.engine.drop_late();
+        for _ in 0..4 {
+            for node in &mut self.nodes {
+                let void = node.store.as_ref().map_or(0, |store| store.void_blocks());
+                self.findings.note("void", void);
+                node.stop();
+                node.start();
+                node.follow();
+            }
+        }
+        for client in 0..CLIENTS {
+            self.move_client(client);
+            // At most once its next events are gone.
+            for _ in 0..3 {
+                let Some((node, _)) = self.clients[client].at else {
+                    self.move_client(client);
+                    continue;
+                };
+                let store = self.nodes[node].store.clone().expect("nothing fails any more");
+                while self.clients[client].is_behind(&*store) {
+                    if !self.clients[client].read(&*store, 100) {
+                        self.clients[client].at = None;
+                        break;
+                    }
+                }
+            }
+        }
+        let truth = Truth::of(&self.engine);
+        self.compare_nodes(&truth);
+        self.compare_clients(&truth);
+        for Acknowledged { position, payload } in &self.acknowledged {
+            self.findings.missing += u64::from(!truth.has(*position, payload));
+        }
+        let mut kept = HashSet::new();
+        for (position, payload) in &truth.payloads {
+            self.findings.twice += u64::from(kept.contains(payload));
+            // A repetition of what retention has dropped is a new event.
+            if *position >= self.first {
+                kept.insert(payload);
+            }
+            self.findings.denied += u64::from(self.denied.contains(payload));
+        }
+        std::mem::take(&mut self.findings)
+    }
+
+    fn compare_nodes(&mut self, truth: &Truth) {
+        for node in &self.nodes {
+            let store = node.store.as_ref().expect("nothing fails any more");
+            let mut client = Client::new(None);
+            client.connect(&**store, Bug::None, false, || {});
+            while client.is_behind(&**store) && client.read(&**store, 100) {}
+            let expected = truth.payloads.range(store.bounds().first.get()..);
+            let same =
+                expected.eq(client.got.iter().map(|(position, payload)| (position, payload)));
+            self.findings.differing += u64::from(!same);
+        }
+    }
+
+    fn compare_clients(&mut self, truth: &Truth) {
+        for client in &self.clients {
+            let wanted = |payload: &str| {
+                let topic = client.topic.as_ref();
+                topic.is_none_or(|topic| payload.starts_with(&format!("{topic} ")))
+            };
+            let expected = truth.payloads.range(client.start + 1..);
+            let expected = expected.filter(|(_, payload)| wanted(payload));
+            let same =
+                expected.eq(client.got.iter().map(|(position, payload)| (position, payload)));
+            match client.was_early {
+                true => self.findings.note("early", u64::from(!same)),
+                false => self.findings.silent += u64::from(!same),
+            }
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.nodes.clear();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn topic(number: u64) -> Topic {
+    Topic::new(format!("t{number}")).unwrap()
+}
