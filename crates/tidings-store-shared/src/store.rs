@@ -63,7 +63,8 @@ impl SharedStore {
         let lock = open::lock(&config.path)?;
         let run = random();
         let follower = Opening { config: &config, journal: &mut *journal, run }.open()?;
-        let writer = Writer::new(journal, run, config.append_patience);
+        let writer =
+            Writer::new(journal, run, config.append_patience, follower.cache.bounds().head);
         // Hubs do not all trim at the same time.
         let interval = config.trim_interval.mul_f64(0.75 + (run % 512) as f64 / 1024.0);
         let node = Node {

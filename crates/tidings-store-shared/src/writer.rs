@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidings_hub::{
-    AppendError, Appended, CheckError, Draft, Epoch, Fate, Mark, Position, Repeats, Timestamp,
+    AppendError, Appended, CheckError, Draft, Epoch, EventId, Fate, Log as _, Mark, Matcher,
+    Position, Repeats, Timestamp,
 };
+use tidings_store_disk::DiskStore;
 
 use crate::block::{Block, Content, OVERHEAD_BYTES};
 use crate::chain::Chain;
@@ -37,6 +39,9 @@ pub(crate) struct Writer {
     not_before: Instant,
     /// Blocks of other hubs at the last append.
     foreign: u64,
+    /// The head after the last append: repetitions of what was there are recognised before the
+    /// next one.
+    judged: Position,
 }
 
 /// An append in progress.
@@ -75,9 +80,14 @@ pub(crate) struct Committed {
 }
 
 impl Writer {
-    pub(crate) fn new(journal: Box<dyn Journal>, run: u64, patience: Duration) -> Self {
+    pub(crate) fn new(
+        journal: Box<dyn Journal>,
+        run: u64,
+        patience: Duration,
+        head: Position,
+    ) -> Self {
         let not_before = Instant::now();
-        Self { journal, patience, run, number: 0, not_before, foreign: 0 }
+        Self { journal, patience, run, number: 0, not_before, foreign: 0, judged: head }
     }
 
     /// Most bytes of drafts in one block. Some are left for what their encoding adds.
@@ -95,8 +105,12 @@ impl Writer {
         drafts: &[Draft],
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
-        let plan = |follower: &Follower| plan(follower, drafts);
-        let Committed { first, hash, fates } = self.commit(follower, now, plan)?;
+        let judged = self.judged;
+        let plan = |follower: &Follower| plan(follower, drafts, judged);
+        let committed = self.commit(follower, now, plan);
+        // What comes next is compared with the log as it is now, or later.
+        self.judged = lock(follower).cache.bounds().head;
+        let Committed { first, hash, fates } = committed?;
         let id = |draft: &Draft, position: Position| match &draft.id {
             Some(id) => id.clone(),
             None => {
@@ -113,7 +127,7 @@ impl Writer {
                     (position, false)
                 }
                 Fate::Repeats(position) => (position, true),
-                Fate::RepeatsNew(number) => (Position::new(first.get() + number as u64), true),
+                Fate::RepeatsNew(_) => unreachable!("each draft is compared with the log alone"),
             };
             Appended { position, id: id(draft, position), duplicate }
         });
@@ -287,26 +301,39 @@ impl Commit {
     }
 }
 
-/// What to store of `drafts`. The thread that appends has compared them with the log; but another
-/// hub may have appended since.
-fn plan(follower: &Follower, drafts: &[Draft]) -> Result<Plan, AppendError> {
-    let mut fates = vec![Fate::Store; drafts.len()];
-    if drafts.iter().any(|draft| draft.once && draft.id.is_some()) {
-        let checked = Repeats::new().check(&*follower.cache, drafts);
-        fates = checked.map_err(|error| match error {
-            CheckError::IdReused { .. } => {
-                // Its publisher gets the exact answer when it asks again.
-                let source = Arc::new(NoAnswer::Reused);
-                AppendError::Away { retry: Duration::ZERO, source }
-            }
-            CheckError::Read(error) => {
-                AppendError::Away { retry: AWAY_RETRY, source: Arc::new(error) }
-            }
-        })?;
-    }
+/// What to store of `drafts`. The thread that appends has compared them with the log up to
+/// `judged`; but other hubs can have appended since, or a block that had no answer can have arrived.
+fn plan(follower: &Follower, drafts: &[Draft], judged: Position) -> Result<Plan, AppendError> {
+    let is_unchanged = follower.cache.bounds().head <= judged;
+    let fate = |draft: &Draft| match &draft.id {
+        Some(id) if draft.once && !is_unchanged => fate(&follower.cache, draft, id, judged),
+        _ => Ok(Fate::Store),
+    };
+    let fates = drafts.iter().map(fate).collect::<Result<Vec<_>, _>>()?;
     let kept = drafts.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Store);
     let content = Content::Events(kept.map(|(draft, _)| draft.clone()).collect());
     Ok(Plan { content, fates })
+}
+
+fn fate(
+    cache: &DiskStore,
+    draft: &Draft,
+    id: &EventId,
+    judged: Position,
+) -> Result<Fate, AppendError> {
+    let away = |retry, source| Err(AppendError::Away { retry, source });
+    let on: Vec<_> = draft.topics().cloned().map(Matcher::Exact).collect();
+    match cache.catalog().find(id, &on) {
+        Ok(Some(position)) if position > judged => {}
+        Ok(_) => return Ok(Fate::Store),
+        Err(error) => return away(AWAY_RETRY, Arc::new(error)),
+    }
+    match Repeats::new().check(cache, std::slice::from_ref(draft)) {
+        Ok(mut fates) => Ok(fates.remove(0)),
+        // Its publisher gets the exact answer when it asks again.
+        Err(CheckError::IdReused { .. }) => away(Duration::ZERO, Arc::new(NoAnswer::Reused)),
+        Err(CheckError::Read(error)) => away(AWAY_RETRY, Arc::new(error)),
+    }
 }
 
 /// Why an append was given up.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tidings_hub::{AppendError, Draft, EventId, Log, Topic};
+use tidings_hub::{AppendError, Draft, EventId, Fate, Log, Repeats, Topic};
 use tidings_testkit::shared_log::{Engine, Faults};
 use tidings_testkit::store_suite::{Dice, at};
 
@@ -74,6 +74,7 @@ impl Findings {
             "away",
             "undecided",
             "repeated",
+            "overtaken",
             "lost",
             "void",
             "forked",
@@ -207,6 +208,15 @@ impl World {
 
     fn append(&mut self, node: usize, drafts: Vec<Draft>) {
         let Some(store) = &self.nodes[node].store else { return };
+        // As the thread that appends does first.
+        let Ok(fates) = Repeats::new().check(&**store, &drafts) else { return };
+        let count = drafts.len();
+        let drafts: Vec<_> = drafts
+            .into_iter()
+            .zip(fates)
+            .filter_map(|(draft, fate)| (fate == Fate::Store).then_some(draft))
+            .collect();
+        self.findings.note("repeated", (count - drafts.len()) as u64);
         let payloads: Vec<_> = drafts.iter().map(|draft| draft.data.to_string()).collect();
         let has_ids = drafts.iter().any(|draft| draft.once);
         match store.append(drafts, at(self.now)) {
@@ -214,7 +224,7 @@ impl World {
                 self.findings.note("acknowledged", appended.len() as u64);
                 let truth = Truth::of(&self.engine);
                 for (one, payload) in appended.iter().zip(payloads) {
-                    self.findings.note("repeated", u64::from(one.duplicate));
+                    self.findings.note("overtaken", u64::from(one.duplicate));
                     let position = one.position.get();
                     // A repetition can be of an event that the engine has lost meanwhile.
                     if !truth.has(position, &payload) && !one.duplicate {
