@@ -129,6 +129,10 @@ impl Stores for SharedStores {
 
     fn reopened(&self, store: Arc<dyn Log>) -> Arc<dyn Log> {
         assert_eq!(Arc::strong_count(&store), 1, "the store is closed before it is opened again");
+        if !self.keeps_cache {
+            // What the cache dropped is dropped from the engine with it, or else would come back.
+            store.retain(tidings_hub::Timestamp::default()).unwrap();
+        }
         drop(store);
         if !self.keeps_cache {
             std::fs::remove_dir_all(self.path()).unwrap();

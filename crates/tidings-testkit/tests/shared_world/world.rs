@@ -259,6 +259,10 @@ impl World {
     fn move_client(&mut self, number: usize) {
         let place = self.dice.below(NODES as u64) as usize;
         let live = self.dice.one_in(4);
+        self.move_to(number, place, live);
+    }
+
+    fn move_to(&mut self, number: usize, place: usize, live: bool) {
         let Self { bug, engine, nodes, clients, findings, .. } = self;
         let (client, node) = (&mut clients[number], &mut nodes[place]);
         client.at = None;
@@ -355,6 +359,32 @@ impl World {
                 node.start();
             }
         }
+    }
+
+    /// The log loses events that a client has, and gets others in their places, before the client
+    /// comes back to a hub that never had the lost ones.
+    pub(crate) fn lose_what_a_client_has(mut self) -> Findings {
+        self.engine.set_faults(Faults::NONE);
+        let (reader, witness, stranger) = (1, 0, 2);
+        for _ in 0..5 {
+            self.publish(witness);
+        }
+        self.nodes[stranger].follow();
+        for _ in 0..3 {
+            self.publish(witness);
+        }
+        self.move_to(reader, witness, false);
+        let store = self.nodes[witness].store.clone().expect("it runs");
+        while self.clients[reader].is_behind(&*store) {
+            assert!(self.clients[reader].read(&*store, 100));
+        }
+        drop(store);
+        self.engine.lose_tail(3);
+        for _ in 0..6 {
+            self.publish(stranger);
+        }
+        self.move_to(reader, stranger, false);
+        self.settle()
     }
 
     /// Lets everything come to rest, and looks at what there is.
