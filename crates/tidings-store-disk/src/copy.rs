@@ -70,8 +70,8 @@ impl DiskStore {
 ///
 /// # Errors
 ///
-/// [`OpenError`]; [`OpenError::Damaged`] if the copy cannot be cut there. Then it has to be replaced
-/// by a new one.
+/// [`OpenError`]; [`OpenError::Damaged`] if the copy cannot be cut there. Then it has to be
+/// replaced by a new one.
 pub fn cut_copy(
     config: &DiskConfig,
     upto: Position,

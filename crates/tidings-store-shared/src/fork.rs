@@ -9,7 +9,8 @@
 //!
 //! Ids that publishers gave have no check. A publisher may repeat an event that was lost, and its
 //! place is then behind events that a subscriber with that id never got. So the block lists such
-//! ids of the lost branch, and a hub that had followed further than the one that wrote it adds its own.
+//! ids of the lost branch, and a hub that had followed further than the one that wrote it adds its
+//! own.
 
 use tidings_hub::{Draft, Epoch, EventId, FormerName, Log as _, ReadError, ReadQuery};
 use tidings_store_disk::DiskStore;

@@ -302,7 +302,7 @@ impl Commit {
 }
 
 /// What to store of `drafts`. The thread that appends has compared them with the log up to
-/// `judged`; but other hubs can have appended since, or a block that had no answer can have arrived.
+/// `judged`; but other hubs can have appended since, or a block without an answer has arrived.
 fn plan(follower: &Follower, drafts: &[Draft], judged: Position) -> Result<Plan, AppendError> {
     let is_unchanged = follower.cache.bounds().head <= judged;
     let fate = |draft: &Draft| match &draft.id {

@@ -15,7 +15,7 @@ use tidings_store_disk::DiskConfig;
 use tidings_store_shared::{
     Block, Content, Halt, Journal as _, Nonce, OpenError, SharedConfig, SharedStore,
 };
-use tidings_testkit::shared_log::{Engine, Faults};
+use tidings_testkit::shared_log::{Connection, Engine, Faults};
 use tidings_testkit::store_suite::{at, draft};
 
 /// An engine, and folders for hubs on it.
@@ -51,11 +51,11 @@ impl World {
     }
 
     fn try_hub(&self, config: SharedConfig) -> Result<SharedStore, OpenError> {
-        SharedStore::open(config, self.engine.connect())
+        SharedStore::open(config, Connection::to(&self.engine))
     }
 
     fn follow(&self, hub: &SharedStore) {
-        hub.follow(&mut *self.engine.connect());
+        hub.follow(&mut *Connection::to(&self.engine));
     }
 }
 
@@ -233,7 +233,7 @@ fn a_block_that_an_engine_should_not_have_taken_is_void_and_its_events_are_store
     for bytes in [&block.encode()[..], b"something else"] {
         let last = world.engine.observe().last().unwrap().0;
         let nonce = Nonce { run: 0, number: last.get() };
-        world.engine.connect().append(last, nonce, bytes, Duration::ZERO).unwrap();
+        Connection::to(&world.engine).append(last, nonce, bytes, Duration::ZERO).unwrap();
     }
     publish(&a, "3");
     world.follow(&b);
@@ -342,7 +342,7 @@ fn a_block_of_an_unknown_version_is_never_skipped() {
     let crc = crc32fast::hash(&bytes[..end]);
     bytes[end..].copy_from_slice(&crc.to_le_bytes());
     let nonce = Nonce { run: 0, number: 0 };
-    world.engine.connect().append(last, nonce, &bytes, Duration::ZERO).unwrap();
+    Connection::to(&world.engine).append(last, nonce, &bytes, Duration::ZERO).unwrap();
     world.follow(&a);
     assert!(matches!(a.halt(), Some(Halt::Version { version: 9, .. })), "{:?}", a.halt());
     drop(a);

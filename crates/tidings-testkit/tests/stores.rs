@@ -13,7 +13,7 @@ use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability, OpenError};
 use tidings_store_shared::{SharedConfig, SharedStore};
 use tidings_testkit::remote_log::{Journal, Link, RemoteLog};
-use tidings_testkit::shared_log::Engine;
+use tidings_testkit::shared_log::{Connection, Engine};
 use tidings_testkit::store_suite;
 use tidings_testkit::store_suite::{Retention, Stores};
 
@@ -104,8 +104,8 @@ impl SharedStores {
             ..SharedConfig::new(self.path())
         };
         // See `DiskStores::open`.
-        let opened =
-            (0..200).find_map(|_| match SharedStore::open(config.clone(), engine.connect()) {
+        let opened = (0..200).find_map(|_| {
+            match SharedStore::open(config.clone(), Connection::to(engine)) {
                 Err(
                     tidings_store_shared::OpenError::InUse { .. }
                     | tidings_store_shared::OpenError::Cache { source: OpenError::InUse { .. } },
@@ -114,9 +114,10 @@ impl SharedStores {
                     None
                 }
                 opened => Some(opened),
-            });
+            }
+        });
         let store = opened.expect("the lock was released").unwrap();
-        Arc::new(store.following(engine.connect()).unwrap())
+        Arc::new(store.following(Connection::to(engine)).unwrap())
     }
 }
 

@@ -13,8 +13,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(engine: &Arc<Engine>) -> Self {
-        Self { engine: Arc::clone(engine) }
+    /// A connection to `engine`.
+    pub fn to(engine: &Arc<Engine>) -> Box<Self> {
+        Box::new(Self { engine: Arc::clone(engine) })
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidings_store_shared::{AppendFault, JournalError, Nonce, Seq, SeqBounds};
 
-use super::connection::Connection;
 use super::faults::Faults;
 use crate::store_suite::Dice;
 
@@ -67,11 +66,6 @@ impl Engine {
             late: Vec::new(),
         };
         Arc::new(Self { state: Mutex::new(state), grown: Condvar::new() })
-    }
-
-    /// A connection to it.
-    pub fn connect(self: &Arc<Self>) -> Box<Connection> {
-        Box::new(Connection::new(self))
     }
 
     /// Sets how often requests fail.

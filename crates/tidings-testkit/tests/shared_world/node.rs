@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidings_store_disk::DiskConfig;
 use tidings_store_shared::{Journal, SharedConfig, SharedStore};
-use tidings_testkit::shared_log::Engine;
+use tidings_testkit::shared_log::{Connection, Engine};
 
 use super::naive::Naive;
 use super::world::Bug;
@@ -30,7 +30,7 @@ impl Node {
             config,
             folder: folder.to_owned(),
             engine: Arc::clone(engine),
-            naive: (bug == Bug::TakesVoidBlocks).then(|| Naive::new(engine.connect())),
+            naive: (bug == Bug::TakesVoidBlocks).then(|| Naive::new(Connection::to(engine))),
         }
     }
 
@@ -92,7 +92,7 @@ impl Node {
 
     fn connect(&self) -> Box<dyn Journal> {
         match &self.naive {
-            None => self.engine.connect(),
+            None => Connection::to(&self.engine),
             Some(naive) => Box::new(naive.clone()),
         }
     }
