@@ -12,7 +12,7 @@ for (const [name, client] of Object.entries(READERS)) {
       const heard = listen(client, `${hub.url}/events/news`);
       await until("it listens", async () => (await hub.subscribers()) === 1);
       await publish(hub, 1, 5);
-      await until("five events", () => heard.length === 5);
+      await until("five events", () => heard.length === 5, 30_000);
       await hub.kill(signal);
       await hub.start();
       await publish(hub, 6, 10);
