@@ -14,7 +14,7 @@ use tidings_hub::{
 use crate::limits::{CLOSED_BYTES_MAX, CLOSED_MAX};
 
 /// The name of one subscriber's connection, for as long as the process runs: `5f21c0de-1a`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId {
     /// Differs from process to process, so that a connection is not confused with one from before a
     /// restart.

@@ -1,3 +1,4 @@
+mod close;
 mod find;
 mod ids;
 mod publish;

@@ -169,3 +169,7 @@ pub const WILLS_MAX: usize = 10_000;
 /// Topics of a full [`TopicShare`](crate::TopicShare) that are looked up when another one is to
 /// begin: some microseconds of the committer. At the edge: the next try looks up the next ones.
 pub const TOPIC_SHARE_LOOKS_MAX: usize = 256;
+
+/// Maximum number of connections that a worker closes when they arrive. At the edge: the oldest
+/// are forgotten, which have most probably gone without ever arriving.
+pub const DOOMED_MAX: usize = 65_536;

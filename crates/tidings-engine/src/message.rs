@@ -1,5 +1,6 @@
 //! What is posted to a worker.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidings_hub::{
@@ -25,6 +26,9 @@ pub(crate) enum Message {
     /// A question from outside. It keeps its permit until the worker has seen it, even if nobody
     /// waits for the answer any more.
     Ask(Question, Arc<OwnedSemaphorePermit>),
+    /// These connections are to be closed, as soon as they are here. It keeps its permit until the
+    /// worker has seen it.
+    Close(BTreeSet<u64>, CloseReason, Sender<()>, Arc<OwnedSemaphorePermit>),
     Drain {
         window_ms: u64,
     },

@@ -11,7 +11,7 @@ mod cpu_yield;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +26,8 @@ use crate::connection::ClosedConnections;
 use crate::counters::Counters;
 use crate::frames::next_batch;
 use crate::limits::{
-    ATTACH_WORK, CLOSES_PER_TURN_MAX, MAIL_WORK_PER_TURN, WRITES_PER_TURN, WRITES_PER_YIELD,
+    ATTACH_WORK, CLOSES_PER_TURN_MAX, DOOMED_MAX, MAIL_WORK_PER_TURN, WRITES_PER_TURN,
+    WRITES_PER_YIELD,
 };
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -61,6 +62,8 @@ pub(crate) struct Worker<P: SocketEvents = Poller> {
     cpu_yield: CpuYield,
     /// Time at which the oldest frame that is not yet written to everybody was published.
     oldest_came: Option<Instant>,
+    /// Connections to be closed when they arrive, by their numbers.
+    doomed: BTreeMap<u64, CloseReason>,
     messages: VecDeque<Message>,
     batches: VecDeque<Arc<FrameBatch>>,
     stopping: bool,
@@ -81,6 +84,7 @@ impl<P: SocketEvents> Worker<P> {
             delivered: 0,
             cpu_yield: CpuYield::new(),
             oldest_came: None,
+            doomed: BTreeMap::new(),
             messages: VecDeque::new(),
             batches: VecDeque::new(),
             stopping: false,
@@ -185,6 +189,10 @@ impl<P: SocketEvents> Worker<P> {
             Message::Notice(notice) => return 1 + self.shard.handle_notice(&notice),
             Message::NoticesLost => self.shard.handle_lost_notices(),
             Message::Ask(question, _permit) => self.answer(question),
+            Message::Close(numbers, reason, done, _permit) => {
+                self.close_numbered(numbers, reason);
+                let _ = done.send(());
+            }
             Message::Drain { window_ms } => self.shard.drain(window_ms),
             Message::Stop => self.stopping = true,
         }
@@ -195,6 +203,7 @@ impl<P: SocketEvents> Worker<P> {
     /// is counted and its hook called; only then may its client learn that it is subscribed.
     fn attach(&mut self, attach: Attach, subscription: Subscription) {
         let is_direct = subscription.sink.is_direct();
+        let doom = self.doomed.remove(&subscription.info.number);
         let id = self.shard.attach(attach, subscription);
         self.context.counters.attached(is_direct);
         let Some(subscription) = self.shard.owner_mut(id) else { return };
@@ -206,6 +215,23 @@ impl<P: SocketEvents> Worker<P> {
         }
         if let Err(reason) = ready {
             self.shard.handle_closed(id, reason);
+        } else if let Some(reason) = doom {
+            self.shard.handle_closed(id, reason);
+        }
+    }
+
+    /// Closes the connections with these numbers. One that is not here is on its way, or gone
+    /// already; of those that never come, the oldest are forgotten.
+    fn close_numbered(&mut self, mut numbers: BTreeSet<u64>, reason: CloseReason) {
+        let owners = self.shard.owners();
+        let here = owners.filter(|(_, subscription)| numbers.remove(&subscription.info.number));
+        let here: Vec<_> = here.map(|(id, _)| id).collect();
+        for id in here {
+            self.shard.handle_closed(id, reason);
+        }
+        self.doomed.extend(numbers.into_iter().map(|number| (number, reason)));
+        while self.doomed.len() > DOOMED_MAX {
+            self.doomed.pop_first();
         }
     }
 

@@ -8,6 +8,7 @@ mod keys;
 pub mod link;
 mod plain_key;
 pub mod token;
+pub mod who;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -17,8 +18,10 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
+use crate::client::Client;
 use crate::clock;
 use crate::config::HttpConfig;
+use crate::denials::Denials;
 use crate::foreign_page::{self, Ambient};
 use crate::key_share::KeyShare;
 use crate::problem::{Code, Problem};
@@ -26,7 +29,8 @@ use crate::quota_key::Key;
 use crate::trace::{self, Step};
 use cache::TokenCache;
 use invalid_token::InvalidToken;
-use token::Signed;
+use token::{Bearer, Signed};
+use who::Who;
 
 pub use keys::{ApiKey, JwtKey};
 pub use link::{Link, LinkKey, LinkRequest};
@@ -36,7 +40,8 @@ pub use link::{Link, LinkKey, LinkRequest};
 pub struct Auth {
     api_keys: Vec<ApiKey>,
     jwt_keys: Vec<JwtKey>,
-    known: TokenCache<Signed<Arc<Grant>>>,
+    known: TokenCache<Signed<Bearer>>,
+    denials: Denials,
     /// Hashes tokens to count them; present if limits apply per token.
     counted: Option<RandomState>,
     link_keys: Vec<LinkKey>,
@@ -67,6 +72,7 @@ impl Auth {
             api_keys: config.api_keys.clone(),
             jwt_keys: config.jwt_keys.clone(),
             known: TokenCache::default(),
+            denials: config.denials.clone(),
             counted: config.counts_tokens().then(RandomState::new),
             link_keys: config.link_keys.clone(),
             link_age_max: config.link_age_max,
@@ -109,7 +115,8 @@ impl Auth {
 
     async fn caller(&self, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
         if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
-            let vouched = Caller { is_ambient: true, ..self.caller_with(grant, None, None) };
+            let vouched =
+                Caller { is_ambient: true, ..self.caller_with(grant, Arc::default(), None, None) };
             return Ok(vouched);
         }
         let header = if self.has_keys { bearer(&parts.headers)? } else { None };
@@ -120,11 +127,12 @@ impl Auth {
         let counted_as = self.token_key(token);
         if let Some(key) = ApiKey::find(&self.api_keys, token) {
             let share = key.share().cloned();
-            return Ok(self.caller_with(key.grant(), counted_as, share));
+            return Ok(self.caller_with(key.grant(), Arc::clone(key.who()), counted_as, share));
         }
         if let Some(known) = self.known.get(token, clock::now()) {
             let share = known.share.clone();
-            return Ok(self.caller_with(&known.says, counted_as, share));
+            let Bearer { grant, who } = &known.says;
+            return Ok(self.caller_with(grant, Arc::clone(who), counted_as, share));
         }
         let mut verified = token::verify(token, &self.jwt_keys, self.leeway);
         if matches!(verified, Err(InvalidToken::KeyUnknown))
@@ -133,10 +141,10 @@ impl Auth {
             verified = token::verify(token, &self.jwt_keys, self.leeway);
         }
         let Signed { says, share } = verified.map_err(|error| invalid(&error))?;
-        let grant = Arc::new(says);
-        let known = Arc::new(Signed { says: Arc::clone(&grant), share: share.clone() });
+        let Bearer { grant, who } = says.clone();
+        let known = Arc::new(Signed { says, share: share.clone() });
         self.known.keep(token, &known, cache::until(grant.expires));
-        Ok(self.caller_with(&grant, counted_as, share))
+        Ok(self.caller_with(&grant, who, counted_as, share))
     }
 
     /// Identifies the sender of a request with a signed link. An `Authorization: Bearer` comes
@@ -157,7 +165,9 @@ impl Auth {
         let expires = granted.ends(clock::now(), self.leeway, self.link_age_max);
         let expires = Some(expires.map_err(link::refused)?);
         let grant = Grant { subscribe: granted.topics, expires, ..Grant::nothing() };
-        Ok(self.caller_with(&Arc::new(grant), self.token_key(link.signature), None))
+        let subject = Some(link.subject).filter(|subject| !subject.is_empty()).map(Into::into);
+        let who = Arc::new(Who { subject, ..Who::default() });
+        Ok(self.caller_with(&Arc::new(grant), who, self.token_key(link.signature), None))
     }
 
     /// The sender of a request without a credential.
@@ -176,13 +186,28 @@ impl Auth {
     fn caller_with(
         &self,
         grant: &Arc<Grant>,
+        who: Arc<Who>,
         token: Option<Key>,
         share: Option<Arc<KeyShare>>,
     ) -> Caller {
         let everybody = Some(Arc::clone(&self.everybody));
         // Where everybody may do everything, a credential takes nothing away.
         let grant = Arc::clone(if self.is_open { &self.everybody } else { grant });
-        Caller { grant, everybody, is_anonymous: false, is_ambient: false, token, share }
+        Caller { grant, who, everybody, is_anonymous: false, is_ambient: false, token, share }
+    }
+
+    /// Rejects what an operator keeps away.
+    ///
+    /// # Errors
+    ///
+    /// A 403 that says for how long.
+    pub fn check_denied(&self, who: &Who, parts: &Parts) -> Result<(), Problem> {
+        let address = Client::of(parts).map(|client| client.address);
+        let Some(until) = self.denials.until(who, address) else { return Ok(()) };
+        let left_ms = until.as_millis().saturating_sub(clock::now().as_millis());
+        let seconds = left_ms.div_ceil(1000).max(1);
+        let detail = format!("an operator keeps this user or address away for {seconds} s more");
+        Err(Problem::new(Code::Denied, detail).with_header(header::RETRY_AFTER, seconds.into()))
     }
 
     /// The key by which a token is counted, if limits apply per token.
@@ -196,6 +221,7 @@ impl Auth {
 pub struct Caller {
     /// What its credential grants.
     grant: Arc<Grant>,
+    who: Arc<Who>,
     /// What every client may do besides, if that is not everything.
     everybody: Option<Arc<Grant>>,
     is_anonymous: bool,
@@ -211,6 +237,7 @@ impl Caller {
     pub fn anonymous(grant: Arc<Grant>) -> Self {
         Self {
             grant,
+            who: Arc::default(),
             everybody: None,
             is_anonymous: true,
             is_ambient: true,
@@ -227,6 +254,11 @@ impl Caller {
     /// Limits shared by all callers with this caller's key, if any.
     pub fn share(&self) -> Option<&Arc<KeyShare>> {
         self.share.as_ref()
+    }
+
+    /// The identity behind the caller's credential.
+    pub fn who(&self) -> &Arc<Who> {
+        &self.who
     }
 
     /// What the caller may do: by its credential, and as everybody.
@@ -336,6 +368,18 @@ impl Caller {
         }
         Err(self
             .not_granted("with `operate: [\"look\"]`, or whose `subscribe` covers all of \"**\""))
+    }
+
+    /// Whether the caller may close connections, and keep others away.
+    ///
+    /// # Errors
+    ///
+    /// A 403, or a 401 without a token.
+    pub fn check_kick(&self) -> Result<(), Problem> {
+        if self.grant.operate.kick {
+            return Ok(());
+        }
+        Err(self.not_granted("with `operate: [\"kick\"]`"))
     }
 
     /// Whether the caller may read anything at all.

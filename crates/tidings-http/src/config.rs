@@ -8,6 +8,7 @@ use crate::allowed_hosts::AllowedHosts;
 use crate::auth::{ApiKey, JwtKey, LinkKey};
 use crate::client::TrustedProxies;
 use crate::cors::Cors;
+use crate::denials::Denials;
 use crate::error::ConfigError;
 use crate::limits;
 use crate::tls::Tls;
@@ -54,6 +55,8 @@ pub struct HttpConfig {
     pub link_age_max: Duration,
     /// Time that a token is accepted before its `nbf` and after its `exp`, for clocks that differ.
     pub leeway: Duration,
+    /// Identities that are kept away for a while.
+    pub denials: Denials,
     /// Web pages of other origins that may use the hub.
     pub cors: Cors,
     /// The origin of the hub's own URL, such as `https://hub.example`, if a proxy hides it.
@@ -124,6 +127,7 @@ impl Default for HttpConfig {
             link_keys: Vec::new(),
             link_age_max: limits::LINK_AGE_MAX,
             leeway: Duration::ZERO,
+            denials: Denials::default(),
             cors: Cors::default(),
             public_origin: None,
             retry: Duration::from_secs(2),

@@ -186,3 +186,6 @@ pub const LINK_AGE_CEILING: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Maximum time that a token is accepted before `nbf` and after `exp`: clocks differ by seconds.
 pub const LEEWAY_MAX: Duration = Duration::from_secs(60);
+
+/// Maximum number of denials in force. At the edge: 507; none is dropped for another.
+pub const DENIALS_MAX: usize = 10_000;

@@ -13,6 +13,8 @@ use tidings_engine::{OpenError, PendingSubscription, Rejection, SubscribeOptions
 use tidings_hub::{Interest, Start};
 
 use crate::answer::{self, Answer};
+use crate::auth::who::Who;
+use crate::client::Client;
 use crate::clock::jittered_ms;
 use crate::key_share::KeyShare;
 use crate::quota::Key;
@@ -60,6 +62,8 @@ pub struct StreamRequest<'a, F> {
     pub token: Option<Key>,
     /// Limits shared by all callers with the same key, if any.
     pub share: Option<&'a Arc<KeyShare>>,
+    /// The identity of the subscriber.
+    pub who: Arc<Who>,
     /// The form of the stream.
     pub face: F,
 }
@@ -74,7 +78,7 @@ pub async fn open_stream<F: StreamFace>(
     parts: &Parts,
     request: StreamRequest<'_, F>,
 ) -> Result<Answer, OpenError> {
-    let StreamRequest { interest, start, token, share, face } = request;
+    let StreamRequest { interest, start, token, share, who, face } = request;
     if parts.method == Method::HEAD {
         let mut response = answer::empty(StatusCode::OK);
         *response.headers_mut() = face.headers();
@@ -94,7 +98,14 @@ pub async fn open_stream<F: StreamFace>(
         Err(OpenError::Ended) => return Ok(Answer::Response(face.ended(state))),
         Err(error) => return Err(error),
     };
-    pending.hold(permit);
+    let address = Client::of(parts).map(|client| client.address);
+    let interest = pending.interest.clone();
+    let place = state.present().enter(pending.connection, Arc::clone(&who), address, interest);
+    pending.hold(Some((permit, place)));
+    // It is listed first: whoever is denied from here on is found in the list and closed.
+    if let Err(problem) = state.auth().check_denied(&who, parts) {
+        return Ok(Answer::Response(state.refuse(parts, problem)));
+    }
     let mut headers = face.headers();
     Ok(match face.begin(state, &pending, &mut headers) {
         Ok(options) => Answer::Stream(Box::new(Stream { pending, options, headers })),

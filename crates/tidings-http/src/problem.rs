@@ -183,6 +183,8 @@ codes! {
     LinkTooLong UNAUTHORIZED "link_too_long" "The link is good for too long.";
     /// The token is valid, but not for this topic.
     NotGranted FORBIDDEN "not_granted" "The token does not allow this.";
+    /// An operator keeps the sender away for a while.
+    Denied FORBIDDEN "denied" "Access is denied for a while.";
     /// A web page of another origin tried to use the hub.
     OriginNotAllowed FORBIDDEN "origin_not_allowed" "Pages of this origin may not use the hub.";
     /// There is nothing at this path.
@@ -219,6 +221,8 @@ codes! {
     /// The event is on a new topic, and the maximum number of topics is reached: in total, or begun
     /// with the key.
     TooManyTopics INSUFFICIENT_STORAGE "too_many_topics" "There is no room for another topic.";
+    /// The maximum number of denials is in force.
+    DenialsFull INSUFFICIENT_STORAGE "denials_full" "There is no room for another denial.";
     /// The room that all request bodies share is full.
     TooManyBodies SERVICE_UNAVAILABLE "too_many_bodies"
         "The hub is receiving too much at the moment.";

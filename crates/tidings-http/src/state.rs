@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::config::HttpConfig;
 use crate::counts::Counts;
 use crate::key_share::KeyShare;
+use crate::present::Present;
 use crate::problem::Problem;
 use crate::quota::Quotas;
 use crate::response_body::Response;
@@ -27,6 +28,7 @@ pub struct State {
     is_open: bool,
     quotas: Quotas,
     counts: Arc<Counts>,
+    present: Present,
     body_room: BodyRoom,
     stage: watch::Receiver<Stage>,
     /// For a hub without a server: while this exists, the hub is not shutting down.
@@ -53,6 +55,7 @@ impl State {
             is_open,
             quotas,
             counts: Arc::default(),
+            present: Present::default(),
             body_room,
             stage,
             _serving: None,
@@ -96,6 +99,11 @@ impl State {
     /// The counters of the server.
     pub fn counts(&self) -> &Arc<Counts> {
         &self.counts
+    }
+
+    /// The subscribers of this moment.
+    pub fn present(&self) -> &Present {
+        &self.present
     }
 
     /// Room for the bodies that are read whole.

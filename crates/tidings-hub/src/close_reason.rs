@@ -12,6 +12,8 @@ pub enum CloseReason {
     TopicEnded,
     /// Its permission to read ended: its token expired.
     GrantExpired,
+    /// An operator closed the connection.
+    Kicked,
     /// The connection reached the maximum age, at which connections are rotated.
     AgeReached,
     /// The hub is shutting down.
@@ -26,12 +28,13 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons, in the order of the table in the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PeerClosed,
         Self::PeerReset,
         Self::PeerVanished,
         Self::TopicEnded,
         Self::GrantExpired,
+        Self::Kicked,
         Self::AgeReached,
         Self::Draining,
         Self::Overtaken,
@@ -47,6 +50,7 @@ impl CloseReason {
             Self::PeerVanished => "peer_vanished",
             Self::TopicEnded => "topic_ended",
             Self::GrantExpired => "grant_expired",
+            Self::Kicked => "kicked",
             Self::AgeReached => "age_reached",
             Self::Draining => "draining",
             Self::Overtaken => "overtaken",
@@ -63,6 +67,7 @@ impl CloseReason {
             Self::PeerVanished => "the subscriber's machine no longer answers",
             Self::TopicEnded => "every topic of the subscription was ended",
             Self::GrantExpired => "the subscriber's token expired",
+            Self::Kicked => "an operator closed the connection",
             Self::AgeReached => "the connection reached its maximum age",
             Self::Draining => "the hub is shutting down",
             Self::Overtaken => "retention dropped the event the subscriber was receiving",

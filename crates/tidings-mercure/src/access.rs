@@ -101,7 +101,15 @@ pub(crate) fn identify(
     spoken: Option<&'static Dialect>,
     query: &Form,
 ) -> impl Future<Output = Result<Caller, ErrorAnswer>> + Send {
-    trace::step(Step::Authenticate, caller(context, role, spoken, query))
+    let identified = async move {
+        let caller = caller(context, role, spoken, query).await?;
+        let denied = context.state.auth().check_denied(&caller.access.who, context.parts);
+        denied.map_err(|problem| {
+            ErrorAnswer::new(StatusCode::FORBIDDEN, problem.detail().to_owned())
+        })?;
+        Ok(caller)
+    };
+    trace::step(Step::Authenticate, identified)
 }
 
 async fn caller(
@@ -134,7 +142,7 @@ async fn caller(
     let counted_as = state.auth().token_key(&token);
     if let Some(key) = state.auth().api_key(&token) {
         return Ok(Caller {
-            access: Arc::new(Access::of_grant(key.grant())),
+            access: Arc::new(Access::of_grant(key.grant()).with(key.who())),
             dialect: spoken.unwrap_or(&ZERO),
             source: Some(source),
             token: counted_as,
@@ -164,7 +172,7 @@ async fn caller(
     let signed = signed.map_err(|error| invalid(&error))?;
     // Where everybody may do everything, a credential takes nothing away.
     let access = match state.auth().is_open() {
-        true => Arc::new(Access::of_grant(state.auth().everybody())),
+        true => Arc::new(Access::of_grant(state.auth().everybody()).with(&signed.says.who)),
         false => Arc::clone(&signed.says),
     };
     Ok(Caller {
@@ -225,6 +233,7 @@ pub(crate) fn examined(
 ) -> Result<Signed<Access>, Unacceptable> {
     let keys = keys(mercure.config(), hub_keys, role, token, shape).ok_or(Unacceptable::Issuer)?;
     let Signed { says: claims, share } = token::signed::<Claims>(token, keys, leeway)?;
+    let who = claims.who();
     let access = match shape {
         Some(dialect) if dialect.is_one => claims.one(token, leeway, site, &mercure.patterns)?,
         _ => claims.zero(token, leeway)?,
@@ -232,7 +241,7 @@ pub(crate) fn examined(
     // A token that ends this very second has ended.
     match access.expires {
         Some(end) if end <= clock::now() => Err(InvalidToken::Expired.into()),
-        _ => Ok(Signed { says: access, share }),
+        _ => Ok(Signed { says: access.with(&who), share }),
     }
 }
 

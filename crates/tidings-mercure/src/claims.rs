@@ -9,6 +9,7 @@ use serde_json::Value;
 use tidings_http::auth::claim::Claim;
 use tidings_http::auth::invalid_token::InvalidToken;
 use tidings_http::auth::token;
+use tidings_http::auth::who::Who;
 use tidings_hub::limits::TOPIC_BYTES_MAX;
 use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
@@ -29,6 +30,8 @@ pub(crate) struct Access {
     pub(crate) expires: Option<Timestamp>,
     /// The payload for its bearer's subscriptions.
     payload: Payload,
+    /// The identity of its bearer.
+    pub(crate) who: Arc<Who>,
 }
 
 /// The payload of a token about its bearer, which presence shows.
@@ -56,7 +59,13 @@ impl Access {
             is_held_to_grant: true,
             expires: grant.expires,
             payload: Payload::None,
+            who: Arc::default(),
         }
+    }
+
+    /// The same for this bearer.
+    pub(crate) fn with(self, who: &Arc<Who>) -> Self {
+        Self { who: Arc::clone(who), ..self }
     }
 
     /// What a subscriber that asks for `wanted` receives. The protocol lets it ask for anything; it
@@ -111,6 +120,8 @@ pub(crate) struct Claims {
     exp: Option<f64>,
     #[serde(default)]
     iss: Value,
+    #[serde(default)]
+    sub: Value,
     #[serde(default)]
     aud: Value,
     /// In the hub's own words; if it is there, the others are not read.
@@ -228,6 +239,11 @@ pub(crate) fn claimed_issuer(token: &str) -> Option<String> {
 }
 
 impl Claims {
+    /// The identity of the bearer.
+    pub(crate) fn who(&self) -> Arc<Who> {
+        Arc::new(Who::of_claims(&self.sub, &self.iss))
+    }
+
     /// As a 0.x token.
     pub(crate) fn zero(self, token: &str, leeway: Duration) -> Result<Access, Unacceptable> {
         let expires = token::end(self.exp, leeway);
@@ -245,6 +261,7 @@ impl Claims {
             subscribe: selectors(rights.subscribe.unwrap_or_default())?,
             is_held_to_grant: false,
             expires,
+            who: Arc::default(),
             payload: rights.payload.map_or(Payload::None, |payload| Payload::All(payload.into())),
         })
     }

@@ -63,9 +63,10 @@ pub(crate) async fn subscribe(
 
     let place = resume.place(context);
     let start = place.start();
+    let who = std::sync::Arc::clone(&caller.access.who);
     let face = MercureStream { context, caller: &caller, resume: &resume, place, subscriptions };
     let request =
-        StreamRequest { start, interest, token: caller.token, share: caller.share(), face };
+        StreamRequest { start, interest, token: caller.token, share: caller.share(), who, face };
     open_stream(state, parts, request).await.map_err(|error| {
         tracing::error!(%error, "cannot open a subscription");
         ErrorAnswer::unavailable("Service Unavailable")

@@ -91,8 +91,8 @@ pub use hub_service::HubService;
 pub use server::Server;
 pub use tidings_http::limits::LEEWAY_MAX;
 pub use tidings_http::{
-    AllowedHosts, ApiKey, BindError, Body, ConfigError, Cors, Face, HttpConfig, JwtKey, KeyLimits,
-    Link, LinkKey, Peer, RequestBody, Tls, TlsError, TrustedProxies,
+    AllowedHosts, ApiKey, BindError, Body, ConfigError, Cors, Denials, Face, HttpConfig, JwtKey,
+    KeyLimits, Link, LinkKey, Peer, RequestBody, Tls, TlsError, TrustedProxies,
 };
 #[cfg(feature = "mercure")]
 pub use tidings_mercure::{

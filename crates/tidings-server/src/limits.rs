@@ -77,3 +77,12 @@ pub const UNDECIDED_RETRY: Duration = Duration::from_secs(2);
 
 /// Interval with at most one line in the log about requests for which the store could not be read.
 pub const READ_FAILURE_LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// Connections on a page of `/connections` unless `?limit=` says otherwise.
+pub const CONNECTIONS: usize = 100;
+
+/// Maximum of that `?limit=`. At the edge: 400.
+pub const CONNECTIONS_MAX: usize = 1000;
+
+/// Maximum of `?deny=`. At the edge: 400.
+pub const DENY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -38,6 +38,10 @@ impl<'a> RequestContext<'a> {
             return Err(link::only_reads());
         }
         let caller = state.auth().identify(parts, token.as_deref()).await?;
+        // Operators cannot lock themselves out.
+        if caller.check_kick().is_err() {
+            state.auth().check_denied(caller.who(), parts)?;
+        }
         if !parts.method.is_safe() {
             caller.check_page(state.config(), parts)?;
         }
@@ -65,6 +69,7 @@ impl<'a> RequestContext<'a> {
                 state.auth().identify_link(parts, &link.request(&topics)).await?
             }
         };
+        state.auth().check_denied(caller.who(), parts)?;
         Ok(Self { state, config, parts, query, caller })
     }
 

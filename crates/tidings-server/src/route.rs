@@ -11,7 +11,9 @@ pub(crate) const PATHS: &[(&str, &[Method])] = &[
     (TOPICS, &[Method::GET]),
     (STATS, &[Method::GET]),
     (METRICS, &[Method::GET]),
-    (CONNECTION, &[Method::GET]),
+    (CONNECTIONS, &[Method::GET, Method::DELETE]),
+    (CONNECTION, &[Method::GET, Method::DELETE]),
+    (DENIALS, &[Method::GET, Method::DELETE]),
     (LIVE, &[Method::GET]),
     (READY, &[Method::GET]),
     (OPENAPI, &[Method::GET]),
@@ -22,6 +24,8 @@ const TOPIC_EVENTS: &str = "/events/{topic}";
 const TOPICS: &str = "/topics";
 const STATS: &str = "/stats";
 const METRICS: &str = "/metrics";
+const CONNECTIONS: &str = "/connections";
+const DENIALS: &str = "/denials";
 const CONNECTION: &str = "/connections/{id}";
 const LIVE: &str = "/healthz";
 const READY: &str = "/readyz";
@@ -43,6 +47,14 @@ pub(crate) enum Route<'a> {
     Stats,
     Metrics,
     Connection(&'a str),
+    Connections,
+    /// Close subscribers, and keep them away.
+    Kick,
+    /// Close one subscriber.
+    KickOne(&'a str),
+    Denials,
+    /// Lift a denial.
+    Lift,
     Live,
     Ready,
     OpenApi,
@@ -105,6 +117,11 @@ impl<'a> Path<'a> {
             (TOPICS, _) if is_read => Route::Topics,
             (STATS, _) if is_read => Route::Stats,
             (METRICS, _) if is_read => Route::Metrics,
+            (CONNECTIONS, &Method::DELETE) => Route::Kick,
+            (CONNECTION, &Method::DELETE) => Route::KickOne(self.rest),
+            (DENIALS, &Method::DELETE) => Route::Lift,
+            (CONNECTIONS, _) if is_read => Route::Connections,
+            (DENIALS, _) if is_read => Route::Denials,
             (CONNECTION, _) if is_read => Route::Connection(self.rest),
             (LIVE, _) if is_read => Route::Live,
             (READY, _) if is_read => Route::Ready,
@@ -126,7 +143,7 @@ mod tests {
         assert_eq!(found("/events"), Some(("/events", "")));
         assert_eq!(found("/events/a/b"), Some(("/events/{topic}", "a/b")));
         assert_eq!(found("/events/{topic}"), Some(("/events/{topic}", "{topic}")));
-        for nowhere in ["/event", "/eventsx", "/topics/", "//", "/{topic}", "/connections"] {
+        for nowhere in ["/event", "/eventsx", "/topics/", "//", "/{topic}", "/connection"] {
             assert_eq!(found(nowhere), None, "{nowhere}");
         }
     }

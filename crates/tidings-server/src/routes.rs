@@ -132,6 +132,17 @@ impl Routes {
                 Box::pin(admin::metrics(context, &self.counts, self.started)).await
             }
             Route::Connection(id) => Box::pin(admin::connection(context().await?, id)).await,
+            Route::Connections => {
+                let context = context().await?;
+                Box::pin(async move { admin::list(context) }).await
+            }
+            Route::Kick => Box::pin(admin::kick(context().await?)).await,
+            Route::KickOne(id) => Box::pin(admin::kick_one(context().await?, id)).await,
+            Route::Denials => {
+                let context = context().await?;
+                Box::pin(async move { admin::denials(&context) }).await
+            }
+            Route::Lift => Box::pin(admin::lift(context().await?)).await,
             Route::Live => Ok(admin::live(state).await),
             Route::Ready => admin::ready(state, parts).await,
             Route::OpenApi => Ok(admin::openapi()),

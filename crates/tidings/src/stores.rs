@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidings_hub::{Epoch, Log, MemoryStore};
+use tidings_server::Denials;
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 
 use crate::error::CliError;
@@ -66,4 +67,22 @@ pub(crate) fn describe(config: &StoreConfig) -> String {
         format_bytes(disk.retention_bytes),
         format_duration(disk.retention_age)
     )
+}
+
+/// The denials beside the history; in memory, where that is.
+///
+/// # Errors
+///
+/// Their file cannot be read.
+pub(crate) fn denials(config: &StoreConfig) -> Result<Denials, CliError> {
+    if config.kind == StoreKind::Memory {
+        return Ok(Denials::default());
+    }
+    let path = config.disk.path.join("denials.json");
+    Denials::open(path.clone()).map_err(|error| {
+        let message = format!("the denials in {} cannot be read", path.display());
+        CliError::new(ExitCode::CannotStart, message)
+            .because(error)
+            .hint("correct the file, or remove it to lift all denials")
+    })
 }

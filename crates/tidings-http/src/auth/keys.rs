@@ -10,6 +10,7 @@ use tidings_hub::{Grant, Matcher};
 
 use super::key_set::KeySet;
 use super::plain_key::PlainKey;
+use super::who::Who;
 use crate::error::ConfigError;
 use crate::key_share::{KeyLimits, KeyShare};
 
@@ -21,6 +22,7 @@ pub struct ApiKey {
     name: String,
     digest: [u8; digest::SHA256_OUTPUT_LEN],
     grant: Arc<Grant>,
+    who: Arc<Who>,
     share: Option<Arc<KeyShare>>,
 }
 
@@ -54,6 +56,7 @@ impl ApiKey {
                 subscribe: matchers(subscribe)?,
                 ..Grant::nothing()
             }),
+            who: Arc::new(Who::of_key(name)),
             share: None,
         })
     }
@@ -78,6 +81,11 @@ impl ApiKey {
     /// The name in logs.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The identity of its bearers.
+    pub fn who(&self) -> &Arc<Who> {
+        &self.who
     }
 
     /// What its bearer may do.

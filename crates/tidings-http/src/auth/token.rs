@@ -14,6 +14,7 @@ use super::claim::Claim;
 use super::invalid_token::InvalidToken;
 use super::keys::{ApiKey, JwtKey, Kind};
 use super::plain_key::PlainKey;
+use super::who::Who;
 use crate::clock;
 use crate::key_share::KeyShare;
 use crate::limits::CLAIM_TOKEN_BYTES_MAX;
@@ -24,6 +25,10 @@ struct Claims {
     /// Seconds since the epoch, perhaps with a fraction (RFC 7519 §2, NumericDate).
     #[serde(default)]
     exp: Option<f64>,
+    #[serde(default)]
+    iss: Value,
+    #[serde(default)]
+    sub: Value,
     /// In the hub's own words; if it is there, the others are not read.
     #[serde(default)]
     tidings: Value,
@@ -51,6 +56,15 @@ struct Access {
     subscribe: Option<Vec<String>>,
 }
 
+/// What a token grants, and to whose bearer.
+#[derive(Clone, Debug)]
+pub struct Bearer {
+    /// What it may do.
+    pub grant: Arc<Grant>,
+    /// Its identity.
+    pub who: Arc<Who>,
+}
+
 /// What a token says, and the share of the key that signed it.
 #[derive(Debug)]
 pub struct Signed<T> {
@@ -65,9 +79,11 @@ pub(super) fn verify(
     token: &str,
     keys: &[JwtKey],
     leeway: Duration,
-) -> Result<Signed<Grant>, InvalidToken> {
+) -> Result<Signed<Bearer>, InvalidToken> {
     let Signed { says, share } = signed::<Claims>(token, keys, leeway)?;
-    Ok(Signed { says: grant(token, says, leeway)?, share })
+    let who = Arc::new(Who::of_claims(&says.sub, &says.iss));
+    let grant = Arc::new(grant(token, says, leeway)?);
+    Ok(Signed { says: Bearer { grant, who }, share })
 }
 
 /// What `token` grants on the native API.
@@ -79,7 +95,9 @@ pub fn granted(
 ) -> Result<Grant, InvalidToken> {
     match ApiKey::find(api_keys, token) {
         Some(key) => Ok(Grant::clone(key.grant())),
-        None => verify(token, jwt_keys, leeway).map(|signed| signed.says),
+        None => {
+            verify(token, jwt_keys, leeway).map(|signed| Arc::unwrap_or_clone(signed.says.grant))
+        }
     }
 }
 
@@ -246,7 +264,7 @@ mod tests {
     use super::*;
 
     fn verify(token: &str, keys: &[JwtKey]) -> Result<Grant, InvalidToken> {
-        super::verify(token, keys, Duration::ZERO).map(|signed| signed.says)
+        super::verify(token, keys, Duration::ZERO).map(|signed| Grant::clone(&signed.says.grant))
     }
 
     const SECRET: &[u8] = &[7; 64];
@@ -303,7 +321,8 @@ mod tests {
         let now = clock::now().as_millis() as f64 / 1000.0;
         let says = |claims| {
             let token = token(Algorithm::HS256, SECRET, &claims);
-            super::verify(&token, &key, Duration::from_secs(30)).map(|signed| signed.says)
+            super::verify(&token, &key, Duration::from_secs(30))
+                .map(|signed| Grant::clone(&signed.says.grant))
         };
         let access = json!({"subscribe": ["a"]});
         let grant = says(json!({"tidings": access, "exp": now - 20.0, "nbf": now + 20.0}));

@@ -105,6 +105,13 @@ impl<S> Shard<S> {
                 let retry_ms = 500 + self.random.below(2 * DRAIN_RETRY_MS);
                 control = format!("retry: {retry_ms}\n").into_bytes();
             }
+            (CloseReason::Kicked, ControlStyle::Native) => {
+                let data = format!("{{\"reason\":\"{}\"}}", reason.name());
+                control = format!("event: {CLOSED_TYPE}\ndata: {data}\n\n").into_bytes();
+            }
+            (CloseReason::Kicked, ControlStyle::Comments) => {
+                control = format!(": {}\n", reason.sentence()).into_bytes();
+            }
             (CloseReason::GrantExpired, ControlStyle::Native | ControlStyle::Comments) => {
                 control = format!(": {}\n", reason.sentence()).into_bytes();
             }
@@ -117,6 +124,9 @@ impl<S> Shard<S> {
         Some(Farewell { bytes, is_end: false })
     }
 }
+
+/// The type of the last event of a stream that an operator closes.
+const CLOSED_TYPE: &str = "tidings.closed";
 
 /// Subscribers of a hub that shuts down reconnect after half a second to twice this time, so that
 /// they do not all arrive at once.

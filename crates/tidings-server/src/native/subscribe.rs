@@ -53,6 +53,7 @@ pub(super) async fn subscribe(
         interest,
         token: caller.token(),
         share: caller.share(),
+        who: std::sync::Arc::clone(caller.who()),
         face,
     };
     open_stream(state, parts, request).await.map_err(|error| match error {

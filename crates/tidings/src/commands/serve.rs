@@ -53,8 +53,7 @@ pub(super) fn run_with(
     let mut server_config = server_config(&settings)?;
     server_config.http.connections_max = files.connections;
     server_config.pages.extend(pages);
-    let has_keys =
-        !(server_config.http.api_keys.is_empty() && server_config.http.jwt_keys.is_empty());
+    let has_keys = server_config.http.has_keys();
     if let Some(key) = own_key.filter(|_| has_keys) {
         let key = ApiKey::new("its own", key, &["**"], &["**"]);
         server_config.http.api_keys.push(key.expect("long enough, and for everything"));
@@ -76,6 +75,7 @@ pub(super) fn run_with(
         signals::survive_file_size_limit();
     }
     let store = stores::open(&settings.hub.store)?;
+    server_config.http.denials = stores::denials(&settings.hub.store)?;
     let certificate = CertificateFiles::of(&settings)?.zip(server_config.http.tls.clone());
     let failed = runtime.block_on(async {
         let signals = Signals::new()?;

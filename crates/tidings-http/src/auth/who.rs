@@ -1,0 +1,35 @@
+//! The identity behind a credential.
+
+use serde_json::Value;
+
+/// The identity behind a credential: what operators find, close and deny.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Who {
+    /// The name of an API key.
+    pub key: Option<Box<str>>,
+    /// The subject of a token or of a link (`sub`).
+    pub subject: Option<Box<str>>,
+    /// The issuer of a token (`iss`).
+    pub issuer: Option<Box<str>>,
+}
+
+impl Who {
+    /// The bearer of the API key called `name`.
+    pub fn of_key(name: &str) -> Self {
+        Self { key: Some(name.into()), ..Self::default() }
+    }
+
+    /// The bearer of a token with these claims.
+    pub fn of_claims(subject: &Value, issuer: &Value) -> Self {
+        Self { key: None, subject: text(subject), issuer: text(issuer) }
+    }
+}
+
+/// A name in a claim. Some issuers write the number of a user as a number.
+fn text(claim: &Value) -> Option<Box<str>> {
+    match claim {
+        Value::String(text) if !text.is_empty() => Some(text.as_str().into()),
+        Value::Number(number) => Some(number.to_string().into()),
+        _ => None,
+    }
+}
