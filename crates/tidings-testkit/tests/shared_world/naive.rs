@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tidings_store_shared::{
     AppendFault, Block, BlockHash, Chain, Content, Journal, JournalError, Nonce, Seq, SeqBounds,
 };
-use tidings_testkit::shared_log::Connection;
+use tidings_testkit::shared_log::{Connection, Engine};
 
 /// A connection that makes every block fit what its hub had before: a hub behind it follows as if
 /// there were no rule about void blocks, and no look back at the block before.
@@ -17,8 +17,8 @@ pub(crate) struct Naive {
 }
 
 impl Naive {
-    pub(crate) fn new(inner: Box<Connection>) -> Self {
-        Self { inner: *inner, shown: Arc::default() }
+    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
+        Self { inner: *Connection::to(engine), shown: Arc::default() }
     }
 
     pub(crate) fn forget(&mut self) {

@@ -30,7 +30,7 @@ impl Node {
             config,
             folder: folder.to_owned(),
             engine: Arc::clone(engine),
-            naive: (bug == Bug::TakesVoidBlocks).then(|| Naive::new(Connection::to(engine))),
+            naive: (bug == Bug::TakesVoidBlocks).then(|| Naive::new(engine)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tidings_hub::{AppendError, Draft, EventId, Fate, Log, Repeats, Topic};
+use tidings_hub::{AppendError, Draft, EventId, Fate, Log, Position, ReadQuery, Repeats, Topic};
 use tidings_testkit::shared_log::{Engine, Faults};
 use tidings_testkit::store_suite::{Dice, at};
 
@@ -140,7 +140,7 @@ impl World {
             .collect();
         nodes.iter_mut().for_each(Node::start);
         engine.set_faults(Faults::some(&mut dice));
-        let topic = |n: usize| (n % 2 == 0).then(|| topic(n as u64 / 2 % TOPICS));
+        let topic = |n: usize| n.is_multiple_of(2).then(|| topic(n as u64 / 2 % TOPICS));
         Self {
             bug,
             dice,
@@ -286,6 +286,13 @@ impl World {
                 {
                     client.was_early = true;
                 }
+                // The hub continues after another event than the client's last one.
+                let differs = client.got.last().is_some_and(|(position, payload)| {
+                    let page = store.read(&ReadQuery::one(Position::new(*position)));
+                    let page = page.unwrap_or_default();
+                    page.records.first().is_some_and(|record| *record.data != **payload)
+                });
+                findings.silent += u64::from(differs && !client.was_early);
             }
             Answer::ComeBack => {
                 findings.note("come back", 1);
@@ -339,6 +346,10 @@ impl World {
 
     fn lose_tail(&mut self) {
         let count = 1 + self.dice.below(8);
+        self.lose(count);
+    }
+
+    fn lose(&mut self, count: u64) {
         let lost = self.engine.lose_tail(count);
         self.findings.note("lost", lost.len() as u64);
         let truth = Truth::of(&self.engine);
@@ -371,7 +382,9 @@ impl World {
         }
         self.nodes[stranger].follow();
         for _ in 0..3 {
-            self.publish(witness);
+            self.published += 1;
+            let (on, number) = (topic(0), self.published);
+            self.append(witness, vec![Draft::new(on.clone(), format!("{on} {number}"))]);
         }
         self.move_to(reader, witness, false);
         let store = self.nodes[witness].store.clone().expect("it runs");
@@ -379,7 +392,7 @@ impl World {
             assert!(self.clients[reader].read(&*store, 100));
         }
         drop(store);
-        self.engine.lose_tail(3);
+        self.lose(3);
         for _ in 0..6 {
             self.publish(stranger);
         }
