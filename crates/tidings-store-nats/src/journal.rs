@@ -15,7 +15,8 @@ use crate::api::{self, Done, PublishAck, Stored, StreamInfo};
 use crate::check::{self, Finding};
 use crate::error::NatsError;
 use crate::limits::{
-    BELL_PATIENCE_MAX, HEADER_BYTES_MAX, PAYLOAD_BYTES_MIN, READS_AT_ONCE_MAX, REQUEST_PATIENCE,
+    BELL_PATIENCE_MAX, CONNECTION_LOOK_INTERVAL, HEADER_BYTES_MAX, PAYLOAD_BYTES_MIN,
+    READS_AT_ONCE_MAX, REQUEST_PATIENCE,
 };
 use crate::nats::{Connection, Nats};
 
@@ -46,6 +47,15 @@ impl NatsJournal {
         let connection = Connection { client: nats.runtime.block_on(nats.connect())? };
         let nats = nats.clone();
         Ok(Self { nats, connection, bell: None, last_heard: Seq::ZERO, is_direct: true })
+    }
+
+    /// Waits for a server, `patience` at most. Returns whether there is one.
+    pub fn is_connected_within(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while !self.connection.is_connected() && Instant::now() < deadline {
+            std::thread::sleep(CONNECTION_LOOK_INTERVAL);
+        }
+        self.connection.is_connected()
     }
 
     /// What is wrong with the servers or the stream, as far as a client can see.

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Time that a server has to accept a connection. At the edge: the next one is tried.
 pub const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Interval at which a hub that starts looks whether there is a connection.
+pub const CONNECTION_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
 /// Time that a request other than an append has to be answered. At the edge: the engine is away.
 pub const REQUEST_PATIENCE: Duration = Duration::from_secs(2);
 

@@ -38,7 +38,8 @@ struct Node {
     writer: Mutex<Writer>,
     append_bytes_max: usize,
     trimmed: Mutex<Trimmed>,
-    failure: Mutex<Option<AppendError>>,
+    /// Why the log takes no events, and since when.
+    failure: Mutex<Option<(AppendError, Instant)>>,
     void: Arc<AtomicU64>,
     is_closing: AtomicBool,
 }
@@ -154,12 +155,19 @@ impl Log for SharedStore {
     fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
         self.node.cache.retain(now)?;
         self.node.trim();
-        self.node.failure().clone().map_or(Ok(()), Err)
+        self.node.failure().clone().map_or(Ok(()), |(error, _)| Err(error))
     }
 
     fn health(&self) -> Health {
         let cache = self.node.cache.health();
-        Health { failure: self.node.failure().clone().or(cache.failure), ..cache }
+        match self.node.failure().clone() {
+            None => cache,
+            Some((failure, since)) => {
+                let is_away = !failure.is_final() && cache.failure.is_none();
+                let away = is_away.then(|| since.elapsed());
+                Health { failure: Some(failure), away, ..cache }
+            }
+        }
     }
 
     fn catalog(&self) -> &dyn Catalog {
@@ -237,14 +245,15 @@ impl Node {
                     let reason = tidings_hub::with_causes(error);
                     tracing::error!(reason, "the shared log takes no events");
                 }
-                *failure = Some(error.clone());
+                let since = failure.as_ref().map_or_else(Instant::now, |(_, since)| *since);
+                *failure = Some((error.clone(), since));
             }
         }
         drop(failure);
         outcome
     }
 
-    fn failure(&self) -> MutexGuard<'_, Option<AppendError>> {
+    fn failure(&self) -> MutexGuard<'_, Option<(AppendError, Instant)>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -30,8 +30,27 @@ pub(crate) struct HubConfig {
 #[derive(Clone, Debug)]
 pub(crate) struct StoreConfig {
     pub(crate) kind: StoreKind,
-    /// A store in memory keeps as many bytes, for as long, as this one would.
+    /// A store in memory keeps as many bytes, for as long, as this one would; of a shared log, this
+    /// is the copy.
     pub(crate) disk: DiskConfig,
+    pub(crate) shared: SharedLogConfig,
+}
+
+/// The log that several hubs share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedLogConfig {
+    /// Addresses of the servers.
+    pub(crate) url: Option<String>,
+    /// Name of the log there.
+    pub(crate) stream: String,
+    /// Certificates of the authorities that the servers' are checked against.
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// The hub's own certificate, for the servers; its key.
+    pub(crate) tls_identity: CertificatePaths,
+    /// Whether to create the log.
+    pub(crate) create: bool,
+    /// Whether to start although the servers can lose acknowledged events.
+    pub(crate) allow_unsafe: bool,
 }
 
 /// The threads and limits of the process.
@@ -79,7 +98,11 @@ impl Default for HubConfig {
         Self {
             server: Config::default(),
             engine: EngineConfig::default(),
-            store: StoreConfig { kind: StoreKind::Disk, disk: DiskConfig::new("") },
+            store: StoreConfig {
+                kind: StoreKind::Disk,
+                disk: DiskConfig::new(""),
+                shared: SharedLogConfig::default(),
+            },
             runtime: RuntimeConfig {
                 workers: threads::workers_default(),
                 subscribers_max: None,

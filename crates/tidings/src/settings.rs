@@ -26,7 +26,7 @@ pub(crate) use file::read_file;
 pub(crate) use given::Given;
 pub(crate) use layer::{JwtKeyTable, KeyTable, Layer, LinkKeyTable, Role, SettingProblem};
 pub(crate) use origin::Origin;
-pub(crate) use setting::{Setting, Value};
+pub(crate) use setting::{Setting, Value, without_logins};
 pub(crate) use table::{SETTINGS, Table, settings};
 pub(crate) use value::{
     bytes as format_bytes, duration as format_duration, never_or_duration, parse_duration,

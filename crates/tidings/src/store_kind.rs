@@ -5,4 +5,6 @@ pub(crate) enum StoreKind {
     Disk,
     /// The memory of the process.
     Memory,
+    /// A stream of NATS JetStream, shared with other hubs; the folder holds a copy of it.
+    Nats,
 }

@@ -1,5 +1,8 @@
 //! Where history is kept: a configured name becomes a store. The only place that opens one.
 
+#[cfg(feature = "nats")]
+mod nats;
+
 use std::sync::Arc;
 
 use tidings_hub::{Epoch, Log, MemoryStore};
@@ -10,7 +13,7 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::hub_config::StoreConfig;
 use crate::random;
-use crate::settings::{format_bytes, format_duration};
+use crate::settings::{format_bytes, format_duration, without_logins};
 use crate::store_kind::StoreKind;
 
 /// Opens the store that `config` names.
@@ -19,8 +22,12 @@ use crate::store_kind::StoreKind;
 ///
 /// The folder cannot be opened, or the system has no random numbers.
 pub(crate) fn open(config: &StoreConfig) -> Result<Arc<dyn Log>, CliError> {
-    let StoreConfig { kind, disk } = config;
+    let StoreConfig { kind, disk, .. } = config;
     match kind {
+        #[cfg(feature = "nats")]
+        StoreKind::Nats => nats::open(config),
+        #[cfg(not(feature = "nats"))]
+        StoreKind::Nats => Err(without_nats()),
         StoreKind::Disk => open_disk(disk.clone()),
         StoreKind::Memory => {
             let bytes_max = usize::try_from(disk.retention_bytes).unwrap_or(usize::MAX);
@@ -30,10 +37,31 @@ pub(crate) fn open(config: &StoreConfig) -> Result<Arc<dyn Log>, CliError> {
     }
 }
 
+/// Whether a store can be opened like this, as far as its settings say.
+///
+/// # Errors
+///
+/// What is missing or wrong.
+pub(crate) fn check(config: &StoreConfig) -> Result<(), CliError> {
+    match config.kind {
+        #[cfg(feature = "nats")]
+        StoreKind::Nats => nats::config(&config.shared).map(|_| ()),
+        #[cfg(not(feature = "nats"))]
+        StoreKind::Nats => Err(without_nats()),
+        StoreKind::Disk | StoreKind::Memory => Ok(()),
+    }
+}
+
+#[cfg(not(feature = "nats"))]
+fn without_nats() -> CliError {
+    CliError::new(ExitCode::CannotStart, "this program was built without NATS")
+        .hint("build it with the feature `nats`, which is on by default")
+}
+
 /// Files that the store has open.
 pub(crate) fn files_max(config: &StoreConfig) -> usize {
     match config.kind {
-        StoreKind::Disk => config.disk.files_max(),
+        StoreKind::Disk | StoreKind::Nats => config.disk.files_max(),
         StoreKind::Memory => 0,
     }
 }
@@ -51,9 +79,13 @@ fn open_disk(config: DiskConfig) -> Result<Arc<dyn Log>, CliError> {
 
 /// One line about where history is kept.
 pub(crate) fn describe(config: &StoreConfig) -> String {
-    let StoreConfig { kind, disk } = config;
+    let StoreConfig { kind, disk, shared } = config;
     let place = match kind {
         StoreKind::Memory => "memory".to_owned(),
+        StoreKind::Nats => {
+            let servers = shared.url.as_deref().map(without_logins).unwrap_or_default();
+            format!("the stream {} of {servers}, copied to {}", shared.stream, disk.path.display())
+        }
         StoreKind::Disk if disk.path.is_absolute() => disk.path.display().to_string(),
         StoreKind::Disk => format!("./{}", disk.path.display()),
     };
@@ -61,6 +93,9 @@ pub(crate) fn describe(config: &StoreConfig) -> String {
         (StoreKind::Disk, Durability::Fsync) => "every event on disk before it is acknowledged",
         (StoreKind::Disk, Durability::Os) => "a power cut can take the last seconds",
         (StoreKind::Memory, _) => "gone when the hub stops",
+        (StoreKind::Nats, _) => {
+            "every event with a majority of the servers before it is acknowledged"
+        }
     };
     format!(
         "history in {place} ({}, {}, {promise})",

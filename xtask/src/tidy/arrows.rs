@@ -43,6 +43,8 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "tidings-hub",
             "tidings-server",
             "tidings-store-disk",
+            "tidings-store-nats",
+            "tidings-store-shared",
             "tidings-web",
         ],
     ),

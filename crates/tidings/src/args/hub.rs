@@ -99,7 +99,9 @@ fn flag(setting: &'static Setting) -> Arg {
     // What other servers call it.
     let flag = if setting.name == "listen" { flag.alias("port") } else { flag };
     match setting.value {
-        Value::One(name) | Value::Path(name) => flag.value_name(name).action(ArgAction::Set),
+        Value::One(name) | Value::Path(name) | Value::Servers(name) => {
+            flag.value_name(name).action(ArgAction::Set)
+        }
         Value::List(name) => flag.value_name(name).action(ArgAction::Append),
         Value::Switch | Value::Secret => flag
             .value_name("BOOL")

@@ -24,6 +24,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
     let file = args.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let settings = Settings::resolve(vec![file, env::layer()]).map_err(CliError::settings)?;
     let config = server_config(&settings)?;
+    stores::check(&settings.hub.store)?;
     output::print_text(&describe(&settings, &config))?;
     Ok(ExitCode::Success)
 }

@@ -42,6 +42,8 @@ pub(crate) enum Value {
     Path(&'static str),
     /// Any number of texts, each called so in the help.
     List(&'static str),
+    /// Addresses of servers, called so in the help. They are shown without what logs in.
+    Servers(&'static str),
     /// `true` or `false`. The flag alone is `true`.
     Switch,
     /// A text that is not shown. It has no flag: other programs can see the command line.
@@ -72,6 +74,7 @@ impl Setting {
         match self.value {
             Value::Secret => "(not shown)".to_owned(),
             Value::One(_) | Value::Switch => value::quote(given.text()),
+            Value::Servers(_) => value::quote(&without_logins(given.text())),
             Value::Path(_) => {
                 let path = given.origin.folder().join(given.text());
                 value::quote(&path.display().to_string())
@@ -86,4 +89,16 @@ impl Setting {
     pub(crate) fn has_flag(&self) -> bool {
         !matches!(self.value, Value::Secret)
     }
+}
+
+/// Addresses, separated by commas, without users and passwords.
+pub(crate) fn without_logins(servers: &str) -> String {
+    let shown = servers.split(',').map(|server| match server.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+            format!("{scheme}://{host}")
+        }
+        None => server.rsplit('@').next().unwrap_or_default().to_owned(),
+    });
+    shown.collect::<Vec<_>>().join(",")
 }

@@ -5,6 +5,7 @@
 //! So a new setting is a row here and a field in a library's config.
 
 mod access;
+mod cluster;
 mod history;
 mod limits;
 mod log;
@@ -26,6 +27,7 @@ pub(crate) const SETTINGS: Table = Table {
     sections: &[
         network::SECTION,
         history::SECTION,
+        cluster::SECTION,
         access::SECTION,
         mercure::SECTION,
         subscribers::SECTION,

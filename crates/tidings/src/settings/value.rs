@@ -42,7 +42,8 @@ pub(super) fn store(text: &str) -> Result<StoreKind, String> {
     match text {
         "disk" => Ok(StoreKind::Disk),
         "memory" => Ok(StoreKind::Memory),
-        _ => Err(one_of(text, &["disk", "memory"])),
+        "nats" => Ok(StoreKind::Nats),
+        _ => Err(one_of(text, &["disk", "memory", "nats"])),
     }
 }
 

@@ -11,9 +11,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("STORE"),
             default: Default::Is(r#""disk""#),
             is_common: true,
-            help: "Where history is kept: disk, or memory, which is lost when the hub stops [disk]",
-            note: "Where it is kept: \"disk\", in the folder above, or \"memory\", lost when the \
-                   hub stops.",
+            help: "Where history is kept: disk; memory, lost at the end; or nats, shared [disk]",
+            note: "Where it is kept: \"disk\", in the folder above; \"memory\", lost when the hub \
+                   stops; or \"nats\", shared by several hubs (see Cluster).",
             set: |hub, given| {
                 hub.store.kind = given.read(value::store)?;
                 Ok(())

@@ -1,0 +1,116 @@
+//! A history that several hubs share, in NATS JetStream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_hub::Log;
+use tidings_store_nats::{Finding, Nats, NatsConfig, NatsError, NatsJournal, Severity};
+use tidings_store_shared::{SharedConfig, SharedStore};
+
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::hub_config::{SharedLogConfig, StoreConfig};
+
+/// Time to wait for the first connection. A hub that has a copy starts without one.
+const FIRST_CONNECTION: Duration = Duration::from_secs(10);
+
+/// Number of servers that have a stream which a hub creates.
+const REPLICAS: usize = 3;
+
+/// What a hub with this configuration connects to.
+///
+/// # Errors
+///
+/// A setting is missing or wrong.
+pub(super) fn config(shared: &SharedLogConfig) -> Result<NatsConfig, CliError> {
+    let SharedLogConfig { url, stream, tls_ca, tls_identity, allow_unsafe, .. } = shared;
+    let usage = |message: String| CliError::new(ExitCode::Configuration, message);
+    let url = url.as_deref().ok_or_else(|| {
+        usage("store = \"nats\" needs the servers".to_owned())
+            .hint("name them: --store-url nats://a.example:4222,nats://b.example:4222")
+    })?;
+    let servers =
+        url.parse().map_err(|error| usage("store-url is wrong".to_owned()).because(error))?;
+    let tls_identity = match (&tls_identity.certificate, &tls_identity.key) {
+        (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+        (None, None) => None,
+        _ => {
+            return Err(usage("store-tls-cert and store-tls-key need each other".to_owned()));
+        }
+    };
+    Ok(NatsConfig {
+        servers,
+        stream: stream.clone(),
+        replicas: if *allow_unsafe { 1 } else { REPLICAS },
+        tls: tls_ca.is_some() || tls_identity.is_some(),
+        tls_ca: tls_ca.clone(),
+        tls_identity,
+    })
+}
+
+pub(super) fn open(config: &StoreConfig) -> Result<Arc<dyn Log>, CliError> {
+    let StoreConfig { disk, shared, .. } = config;
+    let nats = Nats::new(self::config(shared)?).map_err(cannot_connect)?;
+    let mut journal = NatsJournal::connect(&nats).map_err(cannot_connect)?;
+    if journal.is_connected_within(FIRST_CONNECTION) {
+        look(&mut journal, shared.allow_unsafe)?;
+    } else {
+        tracing::warn!("no NATS server answers; the hub serves what its copy holds, if it has one");
+    }
+    let shared_config = SharedConfig {
+        cache: disk.clone(),
+        create: shared.create,
+        ..SharedConfig::new(&disk.path)
+    };
+    let store = SharedStore::open(shared_config, Box::new(journal)).map_err(|error| {
+        let hint = error.hint();
+        CliError::new(ExitCode::CannotStart, "cannot open the shared history")
+            .because(error)
+            .hint(hint)
+    })?;
+    let follower = NatsJournal::connect(&nats).map_err(cannot_connect)?;
+    let store = store.following(Box::new(follower)).map_err(|error| {
+        CliError::new(ExitCode::CannotStart, "the shared history cannot be followed").because(error)
+    })?;
+    Ok(Arc::new(store))
+}
+
+/// Looks at the servers and the stream, and says what is wrong with them.
+fn look(journal: &mut NatsJournal, allow_unsafe: bool) -> Result<(), CliError> {
+    let findings = match journal.findings() {
+        Ok(findings) => findings,
+        Err(error @ NatsError::NobodyListens) => {
+            let hint = "enable JetStream on the servers, and let the hub's user publish to \
+                        $JS.API.> and tidings.>, and subscribe to _INBOX.> and tidings.>";
+            let message = "the NATS servers do not answer requests for JetStream";
+            return Err(CliError::new(ExitCode::CannotStart, message).because(error).hint(hint));
+        }
+        Err(error) => {
+            let reason = tidings_hub::with_causes(&error);
+            tracing::warn!(reason, "the NATS servers cannot be looked at");
+            return Ok(());
+        }
+    };
+    for Finding { severity, what, hint } in findings {
+        match severity {
+            Severity::Advice => tracing::info!("{what}: {hint}"),
+            Severity::Unsafe if allow_unsafe => {
+                tracing::warn!("UNSAFE, as store-unsafe allows: {what}: {hint}");
+            }
+            Severity::Unsafe => {
+                let hint = format!("{hint}; or start with --store-unsafe");
+                return Err(CliError::new(ExitCode::CannotStart, what).hint(hint));
+            }
+            Severity::Impossible => {
+                return Err(CliError::new(ExitCode::CannotStart, what).hint(hint));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn cannot_connect(error: NatsError) -> CliError {
+    CliError::new(ExitCode::CannotStart, "cannot connect to the NATS servers")
+        .because(error)
+        .hint("check store-url, and the user and password in it")
+}
