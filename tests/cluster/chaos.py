@@ -139,7 +139,7 @@ def wait_for(holds, what, seconds):
 def request(port, method, path, body=None, timeout=15):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request(method, path, body)
+        connection.request(method, path, body, {"accept": "application/json"})
         answer = connection.getresponse()
         return answer.status, answer.read()
     except http.client.HTTPException as error:
@@ -207,6 +207,10 @@ class Subscriber(threading.Thread):
         try:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
+            if connection.sock is None:
+                # It was asked to come back: the hub is behind, or shuts down.
+                time.sleep(0.2)
+                return
             connection.sock.settimeout(0.5)
             self.moves += 1
             event = {}
