@@ -28,6 +28,8 @@ pub(crate) struct Follower {
     pub(crate) seq: Seq,
     /// Number of void blocks.
     pub(crate) void: Arc<AtomicU64>,
+    /// Sequence of the newest void block that was counted.
+    void_upto: Seq,
     /// Number of valid blocks of other hubs.
     pub(crate) foreign: u64,
     /// The folder of [`Origin`].
@@ -137,6 +139,7 @@ impl Follower {
             chain,
             seq,
             void: Arc::default(),
+            void_upto: Seq::ZERO,
             foreign: 0,
             folder,
             is_there: false,
@@ -210,7 +213,9 @@ impl Follower {
         let mut page = journal.read(last.seq.previous(), READ_BYTES_MAX)?;
         let mut full = is_full(&page);
         match sight(&page, &last) {
-            Sight::Same => {}
+            // Void blocks after it are looked at again: the journal can have lost them since, and
+            // have others in their places.
+            Sight::Same => self.seq = last.seq,
             Sight::Other => return Err(Halt::Forked { seq: last.seq }.into()),
             // The next block names it, or else what was between them is gone.
             Sight::Trimmed => {
@@ -273,8 +278,11 @@ impl Follower {
 
     fn skip(&mut self, seq: Seq, reason: &dyn std::fmt::Display) {
         self.seq = seq;
-        self.void.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(%seq, %reason, "a block of the shared log is void");
+        if seq > self.void_upto {
+            self.void_upto = seq;
+            self.void.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(%seq, %reason, "a block of the shared log is void");
+        }
     }
 
     fn apply(&mut self, seq: Seq, block: Block, hash: BlockHash) -> Result<(), FollowError> {
