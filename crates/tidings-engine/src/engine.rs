@@ -247,13 +247,17 @@ impl Engine {
         interest: Interest,
         start: Start,
     ) -> Result<PendingSubscription, OpenError> {
+        // Whoever sees this subscriber counted, and then publishes, may rely on its getting the event.
+        // So a live subscriber begins where the log ended before it was counted.
+        let live = (start == Start::Live).then(|| self.inner.store.bounds().head);
         let permit = self.inner.counters.admit(self.inner.config.subscribers_max);
         let permit = permit.map_err(OpenError::Rejected)?;
         if !self.inner.admission.admit(self.inner.clock.now_ns()) {
             return Err(OpenError::Rejected(Rejection::TooFast));
         }
         let interest = Arc::new(interest);
-        let found = self.find(&interest, start, |store, interest, resolved| {
+        let found = self.find(&interest, start, move |store, interest, mut resolved| {
+            resolved.position = live.unwrap_or(resolved.position);
             let ended = interest.ended_topics(store)?;
             let is_over = interest.wanted().len() == ended.len()
                 && has_all(store, interest, resolved.position)?;

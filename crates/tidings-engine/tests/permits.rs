@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use hooked_log::{Call, HookedLog};
 use tidings_engine::limits::{COMMIT_QUEUE_BYTES_MAX, STORE_READS_MAX};
 use tidings_engine::{Engine, EngineConfig};
-use tidings_hub::{Draft, Interest, Matcher, Position, Topic};
+use tidings_hub::{Draft, Interest, Matcher, Position, Start, Topic};
 
 /// At which appends and reads wait until it is opened.
 #[derive(Default)]
@@ -87,4 +87,31 @@ async fn reads_that_nobody_waits_for_keep_their_place() {
     engine.stop().await;
     let begun = gate.reads.load(Ordering::SeqCst) - 1;
     assert!((1..=STORE_READS_MAX).contains(&begun), "{begun} reads were begun");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_is_counted_gets_every_event_from_then_on() {
+    let gate = Arc::new(Gate::default());
+    let passed = Arc::clone(&gate);
+    let log = HookedLog::new(move |call| match call {
+        Call::ReadHistory => passed.pass(call),
+        Call::ReadTail | Call::Append => {}
+    });
+    let engine = Engine::start(Arc::new(log), EngineConfig::default()).unwrap();
+    // The store is busy with other reads, so the place where the subscriber starts is found late.
+    for _ in 0..STORE_READS_MAX {
+        abandon(engine.history(everything(), Position::ZERO, 1));
+    }
+    let opening = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.open(everything(), Start::Live).await })
+    };
+    while engine.status().subscribers == 0 {
+        tokio::task::yield_now().await;
+    }
+    engine.publish(vec![Draft::new(Topic::new("a").unwrap(), "seen")]).await.unwrap();
+    gate.open();
+    let pending = opening.await.unwrap().unwrap();
+    assert_eq!(pending.id.as_str(), "k7q2ma:0", "it begins before the event");
+    engine.stop().await;
 }

@@ -43,12 +43,16 @@ impl Engine {
     }
 
     /// Finds `start`, and does `look` in the same read of the store.
-    pub(super) async fn find<T: Send + 'static>(
+    pub(super) async fn find<T, F>(
         &self,
         interest: &Arc<Interest>,
         start: Start,
-        look: fn(&dyn Log, &Interest, Resolved) -> Result<T, ReadError>,
-    ) -> Result<T, OpenError> {
+        look: F,
+    ) -> Result<T, OpenError>
+    where
+        T: Send + 'static,
+        F: Fn(&dyn Log, &Interest, Resolved) -> Result<T, ReadError> + Copy + Send + 'static,
+    {
         let asked = Instant::now();
         let start = Arc::new(start);
         // The start once the log has proved that it does not have the position.
