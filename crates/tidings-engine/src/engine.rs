@@ -247,8 +247,8 @@ impl Engine {
         interest: Interest,
         start: Start,
     ) -> Result<PendingSubscription, OpenError> {
-        // Whoever sees this subscriber counted, and then publishes, may rely on its getting the event.
-        // So a live subscriber begins where the log ended before it was counted.
+        // A publisher that has seen this subscriber counted may rely on its getting what is then
+        // published. So a live subscriber begins where the log ended before it was counted.
         let live = (start == Start::Live).then(|| self.inner.store.bounds().head);
         let permit = self.inner.counters.admit(self.inner.config.subscribers_max);
         let permit = permit.map_err(OpenError::Rejected)?;

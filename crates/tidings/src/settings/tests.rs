@@ -52,8 +52,14 @@ fn the_default_file_says_what_the_libraries_default_to() {
     libraries.server.http.listen = vec![([127, 0, 0, 1], 3000).into()];
     libraries.engine.shards = threads::shards_default();
     libraries.store.disk.path = "tidings-data".into();
+    libraries.store.shared.stream = "tidings".to_owned();
     libraries.log.filter = "info".to_owned();
-    assert_eq!(format!("{hub:#?}"), format!("{libraries:#?}"));
+    // Line by line: all of it, with the pages of the console, would be no message to read.
+    let (hub, libraries) = (format!("{hub:#?}"), format!("{libraries:#?}"));
+    for (here, there) in hub.lines().zip(libraries.lines()) {
+        assert_eq!(here, there);
+    }
+    assert_eq!(hub.lines().count(), libraries.lines().count());
 }
 
 #[test]
