@@ -106,7 +106,9 @@ fn copy(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
         } else {
-            fs::copy(entry.path(), target).unwrap();
+            // A thread of the store may be removing or renaming it at this moment.
+            let copied = fs::copy(entry.path(), target);
+            assert!(copied.is_ok() || !entry.path().exists(), "{copied:?}");
         }
     }
 }
