@@ -5,7 +5,8 @@
 //! The stores are the real ones, as is what decides where a client resumes. In the end each client
 //! must have the final log from where it began, or must have been given a reset; no client is reset
 //! whose place is still in the log; and no event is missing that was acknowledged, except what the
-//! engine lost. Nothing here depends on time or threads: a failing seed always fails.
+//! engine lost. Nothing here depends on time or threads. But hubs number their runs at random, and
+//! which of two wins can depend on the numbers: a failing seed fails again often, not always.
 //!
 //! `SIMULATION_SEED` runs one seed, `SIMULATION_SEEDS` and `SIMULATION_STEPS` set how many, and how
 //! long. The long form:

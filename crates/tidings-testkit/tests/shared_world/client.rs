@@ -17,10 +17,10 @@ pub(crate) struct Client {
     pub(crate) start: u64,
     /// What it got since: position and payload.
     pub(crate) got: Vec<(u64, String)>,
-    /// Whether it resumed with an id that a publisher gave, of an event that was lost, when no hub
-    /// that had followed the event had said so yet. An id without a check cannot be recognised
-    /// before.
-    pub(crate) was_early: bool,
+    /// Whether it resumed with an id that a publisher gave, and that alone cannot tell: either its
+    /// event was lost, and no hub that had followed the event had said so yet; or retention had
+    /// dropped its event, and its publisher had used the id again.
+    pub(crate) is_excused: bool,
     /// Position that its stream has reached.
     reached: Position,
 }
@@ -44,7 +44,7 @@ impl Client {
             last_id: None,
             start: 0,
             got: Vec::new(),
-            was_early: false,
+            is_excused: false,
             reached: Position::ZERO,
         }
     }
@@ -119,7 +119,7 @@ impl Client {
             }
             Outcome::Reset { .. } => {
                 self.start = resolved.position.get();
-                self.was_early = false;
+                self.is_excused = false;
                 let had = std::mem::take(&mut self.got);
                 let last_id = self.last_id.replace(here).unwrap_or_default();
                 Answer::Reset { had, last_id }

@@ -277,14 +277,18 @@ impl World {
             Answer::Connected => {
                 findings.note("resumed", 1);
                 let given = client.last_id.as_deref().and_then(Client::given_id);
-                let is_lost = |(position, payload): &(u64, String)| {
-                    !Truth::of(engine).has(*position, payload)
-                };
-                if let Some(id) = given
-                    && client.got.last().is_some_and(is_lost)
-                    && store.shared().unwrap().fork_before(&id).unwrap().is_none()
-                {
-                    client.was_early = true;
+                let truth = Truth::of(engine);
+                let is_lost = |(position, payload): &(u64, String)| !truth.has(*position, payload);
+                // Its last event can be in the log again, at the same place, because its publisher
+                // repeated it, and the events before it be others.
+                if let Some(id) = given {
+                    // Its last event can be in the log again, at the same place, because its
+                    // publisher repeated it, and the events before it be others.
+                    let is_lost = client.got.iter().any(is_lost)
+                        && store.shared().unwrap().fork_before(&id).unwrap().is_none();
+                    let first = store.bounds().first.get();
+                    let is_dropped = client.got.last().is_some_and(|(at, _)| *at < first);
+                    client.is_excused |= is_lost || is_dropped;
                 }
                 // The hub continues after another event than the client's last one.
                 let differs = client.got.last().is_some_and(|(position, payload)| {
@@ -292,7 +296,7 @@ impl World {
                     let page = page.unwrap_or_default();
                     page.records.first().is_some_and(|record| *record.data != **payload)
                 });
-                findings.silent += u64::from(differs && !client.was_early);
+                findings.silent += u64::from(differs && !client.is_excused);
             }
             Answer::ComeBack => {
                 findings.note("come back", 1);
@@ -471,8 +475,8 @@ impl World {
             let expected = expected.filter(|(_, payload)| wanted(payload));
             let same =
                 expected.eq(client.got.iter().map(|(position, payload)| (position, payload)));
-            match client.was_early {
-                true => self.findings.note("early", u64::from(!same)),
+            match client.is_excused {
+                true => self.findings.note("excused", u64::from(!same)),
                 false => self.findings.silent += u64::from(!same),
             }
         }
