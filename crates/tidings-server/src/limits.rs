@@ -1,11 +1,22 @@
 //! Every bound of the native API and the metrics: its default, why, what it costs, and what happens
 //! at the edge. Those that [`Config`](crate::Config) can change are its defaults. The bounds of
-//! connections and requests, in `tidings-http`, are here too.
+//! connections and requests, in `tidings-http`, are here too, by name: one of ours with the same name
+//! would take the place of a glob's without a word.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-pub use tidings_http::limits::*;
+pub use tidings_http::limits::{
+    ACCEPT_PAUSE, BACKLOG, BODIES_BYTES_MAX, BODY_PAUSE_MAX, BODY_RATE_MIN, CLAIM_MATCHERS_MAX,
+    CLAIM_PAYLOAD_BYTES_MAX, CLAIM_TOKEN_BYTES_MAX, CONNECTION_WINDOW_BYTES, CONNECTIONS_MAX,
+    DENIALS_MAX, EVENT_BYTES_CEILING, EVENT_BYTES_MAX, EVENT_RETRY, EXCESS_CONNECTIONS_MAX,
+    FIELD_BYTES_MAX, FIRST_WORD_MAX, HEAD_BYTES_MAX, HEAD_BYTES_MIN, HEAD_FIELDS_MAX,
+    HEAD_TIME_MAX, IDLE_MAX, KEY_SET_AGE_MAX, KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KEY_SET_PAUSE,
+    KEY_SET_WAIT_MAX, LEEWAY_MAX, LINGER_MAX, LINK_AGE_CEILING, LINK_AGE_MAX, LINK_KEYS_MAX,
+    PING_INTERVAL, PING_TIMEOUT, RATES_MAX, READ_BYTES_MAX, RESERVE_CONNECTIONS, RESERVE_TIME_MAX,
+    STOP_LINGER_MAX, STREAM_BYTES_FREE, STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_MAX,
+    TLS_SEND_BYTES_MAX, TOKEN_KEPT, TOKENS_KEPT_MAX,
+};
 
 /// Maximum body of a batch that is published all or nothing, in bytes: it is kept whole in memory.
 /// At the edge: a longer one is a stream, of which everything before a bad line is published.
@@ -79,10 +90,10 @@ pub const UNDECIDED_RETRY: Duration = Duration::from_secs(2);
 pub const READ_FAILURE_LOG_PAUSE: Duration = Duration::from_secs(10);
 
 /// Connections on a page of `/connections` unless `?limit=` says otherwise.
-pub const CONNECTIONS: usize = 100;
+pub const LISTED_CONNECTIONS: usize = 100;
 
 /// Maximum of that `?limit=`. At the edge: 400.
-pub const CONNECTIONS_MAX: usize = 1000;
+pub const LISTED_CONNECTIONS_MAX: usize = 1000;
 
 /// Maximum of `?deny=`. At the edge: 400.
 pub const DENY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);

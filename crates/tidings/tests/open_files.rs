@@ -128,3 +128,16 @@ fn check_and_the_log_say_what_the_open_files_are_for() {
     hub.process.wait();
     assert!(hub.process.stderr().contains("open files: 256: "));
 }
+
+#[test]
+fn a_quarter_of_the_open_files_is_for_connections() {
+    let (stdout, stderr, code) = said(&mut limited(8000, "check"));
+    assert_eq!(code, 0, "{stderr}");
+    let line = stdout.lines().find(|line| line.starts_with("open files: 8000: ")).unwrap();
+    let number = |what: &str| -> usize {
+        let before = line.split(what).next().unwrap();
+        before.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let (subscribers, connections) = (number(" for subscribers"), number(" for connections"));
+    assert_eq!(connections, (subscribers + connections) / 4, "{line}");
+}

@@ -16,7 +16,7 @@ use tidings_http::query::{self, Plus};
 use tidings_http::state::State;
 use tidings_hub::{CloseReason, Matcher, Timestamp};
 
-use crate::limits::{CONNECTIONS, CONNECTIONS_MAX, DENY_MAX};
+use crate::limits::{DENY_MAX, LISTED_CONNECTIONS, LISTED_CONNECTIONS_MAX};
 use crate::request::RequestContext;
 
 const SELECTIONS: [&str; 5] = ["sub", "iss", "key", "address", "topic"];
@@ -26,8 +26,9 @@ pub(crate) fn list(mut context: RequestContext<'_>) -> Result<Answer, Problem> {
     context.require_look()?;
     let selection = selection(&mut context)?;
     let limit = context.query.take("limit")?;
-    let limit = limit.map(|text| query::number("limit", &text, 1, CONNECTIONS_MAX)).transpose()?;
-    let limit = limit.unwrap_or(CONNECTIONS);
+    let limit =
+        limit.map(|text| query::number("limit", &text, 1, LISTED_CONNECTIONS_MAX)).transpose()?;
+    let limit = limit.unwrap_or(LISTED_CONNECTIONS);
     let after = context.query.take("after")?;
     let after = after.map(|text| connection_id("after", &text)).transpose()?;
     context.finish_query(&[&SELECTIONS[..], &["limit", "after"]].concat())?;
