@@ -10,6 +10,10 @@ use crate::reference::{self, Operation};
 /// The page at `/docs/api`.
 pub(crate) fn page(api: &Value) -> String {
     let operations = reference::operations(api);
+    for operation in &operations {
+        let groups = GROUPS.iter().filter(|group| group.has(operation)).count();
+        assert_eq!(groups, 1, "{}: put its path into one group of `GROUPS`", operation.name);
+    }
     let mut page = HEAD.to_owned();
     page.push_str("<nav class=\"card\" aria-label=\"Requests\">\n");
     for group in GROUPS {
@@ -46,13 +50,11 @@ impl Group {
     }
 }
 
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     Group { title: "Events", paths: &["/events"] },
     Group { title: "Topics and counters", paths: &["/topics", "/stats", "/metrics"] },
-    Group {
-        title: "Health and diagnosis",
-        paths: &["/healthz", "/readyz", "/connections", "/openapi.json"],
-    },
+    Group { title: "Subscribers", paths: &["/connections", "/denials"] },
+    Group { title: "Health and description", paths: &["/healthz", "/readyz", "/openapi.json"] },
     Group { title: "Mercure", paths: &["/.well-known"] },
 ];
 

@@ -1,7 +1,7 @@
 //! Every bound of the native API and the metrics: its default, why, what it costs, and what happens
 //! at the edge. Those that [`Config`](crate::Config) can change are its defaults. The bounds of
-//! connections and requests, in `tidings-http`, are here too, by name: one of ours with the same name
-//! would take the place of a glob's without a word.
+//! connections and requests, in `tidings-http`, are here too, by name: with `*`, one of ours could
+//! take the place of another with the same name.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
