@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use tidings_engine::Rejection;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
 use crate::concurrency_limit::Permit;
@@ -19,6 +20,8 @@ pub(crate) struct Accepted {
     pub(crate) redirect: Option<u16>,
     /// Counts the connection until it is dropped.
     pub(crate) permit: Option<Permit>,
+    /// Its seat among the connections on which requests are read, until it is dropped.
+    pub(crate) seat: Option<OwnedSemaphorePermit>,
 }
 
 impl Accepted {
@@ -38,7 +41,7 @@ impl Accepted {
                 return None;
             }
         };
-        Some(Self { peer, is_secure: false, excess, redirect: None, permit })
+        Some(Self { peer, is_secure: false, excess, redirect: None, permit, seat: None })
     }
 }
 

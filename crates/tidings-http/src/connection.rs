@@ -188,7 +188,12 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut accepted: Accepted)
 
     let socket = connection.into_parts().io.into_inner();
     match end {
-        End::Taken => slot.hand_over(state.engine(), socket.into_stream(), accepted.permit.take()),
+        End::Taken => {
+            // The subscriber may have its head before the next line ends. A connection that its
+            // client then makes finds the seat free.
+            drop(accepted.seat.take());
+            slot.hand_over(state.engine(), socket.into_stream(), accepted.permit.take());
+        }
         End::SlowHead => {
             let problem = Problem::new(Code::RequestTimeout, "send the head of a request at once");
             Box::pin(refuse(socket.into_stream(), "408 Request Timeout", &problem)).await;

@@ -100,14 +100,14 @@ async fn serve(
 ) {
     match seat {
         Seat::Regular(permit) => {
+            accepted.seat = Some(permit);
             connection::serve(stream, accepted, kind, shared).await;
-            drop(permit);
         }
         Seat::Reserve(permit) => {
+            accepted.seat = Some(permit);
             accepted.excess.get_or_insert(Rejection::HubConnections);
             let served = Box::pin(connection::serve(stream, accepted, kind, shared));
             let _ = tokio::time::timeout(RESERVE_TIME_MAX, served).await;
-            drop(permit);
         }
     }
 }
