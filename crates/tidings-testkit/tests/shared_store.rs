@@ -324,8 +324,11 @@ fn a_hub_that_was_away_for_longer_than_the_retention_begins_anew() {
     drop(b);
     let (b, c) = (world.try_hub(config("b")).unwrap(), world.try_hub(config("c")).unwrap());
     for hub in [&b, &c] {
-        assert_eq!(hub.bounds(), a.bounds());
-        assert_eq!(all(hub), all(&a));
+        assert_eq!(hub.bounds().head, a.bounds().head);
+        // Each drops whole segments, a while after they are due, and theirs begin at other events.
+        let (here, there) = (all(hub), all(&a));
+        assert!(here.len() > 20 && there.len() > 20, "{here:?}, {there:?}");
+        assert!(there.ends_with(&here) || here.ends_with(&there), "{here:?}, {there:?}");
         assert_eq!(hub.identity(), a.identity());
     }
 }
