@@ -7,6 +7,7 @@ use tidings_hub::CloseReason;
 use tokio::sync::Notify;
 
 use crate::rejection::Rejection;
+use crate::search::Label;
 use crate::timings::Timings;
 
 /// Shared by all workers. Written by a worker once per write at most.
@@ -36,7 +37,7 @@ impl Counters {
                 (count < subscribers_max).then_some(count + 1)
             });
         match admitted {
-            Ok(_) => Ok(Permit { counters: Arc::clone(self), held: None }),
+            Ok(_) => Ok(Permit { counters: Arc::clone(self), kept: None }),
             Err(_) => Err(Rejection::AtCapacity),
         }
     }
@@ -114,14 +115,28 @@ impl Counters {
 /// A subscriber's place; dropping it makes room for another.
 pub(crate) struct Permit {
     counters: Arc<Counters>,
-    /// Guards held for the subscriber's lifetime; rare, so boxed to one pointer.
-    held: Option<Box<Box<dyn Send>>>,
+    /// What the subscription's opener wants kept as long as the subscriber is there; not every
+    /// subscriber has any, so it is boxed to one pointer.
+    kept: Option<Box<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    guards: Vec<Box<dyn Send>>,
+    label: Option<Label>,
 }
 
 impl Permit {
-    pub(crate) fn hold(&mut self, what: impl Send + 'static) {
-        let before = self.held.take();
-        self.held = Some(Box::new(Box::new((before, what))));
+    pub(crate) fn hold(&mut self, guard: impl Send + 'static) {
+        self.kept.get_or_insert_default().guards.push(Box::new(guard));
+    }
+
+    pub(crate) fn set_label(&mut self, label: Label) {
+        self.kept.get_or_insert_default().label = Some(label);
+    }
+
+    pub(crate) fn label(&self) -> Option<&Label> {
+        self.kept.as_ref()?.label.as_ref()
     }
 }
 

@@ -373,7 +373,7 @@ impl Engine {
             since_s: (self.inner.clock.now_ms() / 1000).try_into().unwrap_or(u32::MAX),
             began: Began::from(&pending.outcome),
         };
-        let subscription = Subscription { sink, info, _permit: pending.permit, hook: options.hook };
+        let subscription = Subscription { sink, info, permit: pending.permit, hook: options.hook };
         let mailbox = self.choose_shard(pending.connection);
         mailbox.post(Message::Attach(Box::new((attach, subscription))));
     }

@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot::Sender;
 
 use crate::connection::{Connection, ConnectionId};
+use crate::search::{Search, Subscriber};
 use crate::subscription::Subscription;
 
 pub(crate) enum Message {
@@ -45,6 +46,8 @@ pub(crate) enum Question {
     Backlog(Sender<Backlog>),
     /// Details of this connection, if the worker has it. Costs a look at every subscriber.
     Connection(ConnectionId, Sender<Option<Connection>>),
+    /// The subscribers that are meant. Costs a look at every subscriber.
+    Search(Arc<Search>, Sender<Vec<Subscriber>>),
 }
 
 impl Question {
@@ -54,6 +57,7 @@ impl Question {
             Self::Subscribers(_, answer) => answer.is_closed(),
             Self::Backlog(answer) => answer.is_closed(),
             Self::Connection(_, answer) => answer.is_closed(),
+            Self::Search(_, answer) => answer.is_closed(),
         }
     }
 }

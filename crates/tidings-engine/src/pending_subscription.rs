@@ -2,6 +2,7 @@ use tidings_hub::{EventId, Interest, Outcome, Position, Topic};
 
 use crate::connection::ConnectionId;
 use crate::counters::Permit;
+use crate::search::Label;
 
 /// A subscription whose start has been found, and the place held for its subscriber.
 #[derive(Debug)]
@@ -30,6 +31,11 @@ impl PendingSubscription {
     /// Whether everything that is there will be sent.
     pub fn is_from_the_oldest(&self) -> bool {
         self.from_the_oldest
+    }
+
+    /// Labels the subscriber, for [searches](crate::Search).
+    pub fn set_label(&mut self, label: Label) {
+        self.permit.set_label(label);
     }
 
     /// Keeps `what` until the subscriber is gone: its place in a count of somebody else's.

@@ -10,7 +10,7 @@ use crate::sink::Sink;
 pub(crate) struct Subscription {
     pub(crate) sink: Sink,
     pub(crate) info: ConnectionInfo,
-    pub(crate) _permit: Permit,
+    pub(crate) permit: Permit,
     pub(crate) hook: Option<Box<dyn SubscriberHook>>,
 }
 

@@ -116,7 +116,7 @@ impl Auth {
     async fn caller(&self, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
         if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
             let vouched =
-                Caller { is_ambient: true, ..self.caller_with(grant, Arc::default(), None, None) };
+                Caller { is_ambient: true, ..self.caller_with(grant, Who::nobody(), None, None) };
             return Ok(vouched);
         }
         let header = if self.has_keys { bearer(&parts.headers)? } else { None };
@@ -237,7 +237,7 @@ impl Caller {
     pub fn anonymous(grant: Arc<Grant>) -> Self {
         Self {
             grant,
-            who: Arc::default(),
+            who: Who::nobody(),
             everybody: None,
             is_anonymous: true,
             is_ambient: true,
@@ -371,12 +371,17 @@ impl Caller {
     }
 
     /// Whether the caller may close connections, and keep others away.
+    pub fn may_kick(&self) -> bool {
+        self.grant.operate.kick
+    }
+
+    /// The same as a check.
     ///
     /// # Errors
     ///
     /// A 403, or a 401 without a token.
     pub fn check_kick(&self) -> Result<(), Problem> {
-        if self.grant.operate.kick {
+        if self.may_kick() {
             return Ok(());
         }
         Err(self.not_granted("with `operate: [\"kick\"]`"))

@@ -192,7 +192,7 @@ async fn http1<T: Transport>(stream: T, shared: &Shared, mut accepted: Accepted)
             // The subscriber may have its head before the next line ends. A connection that its
             // client then makes finds the seat free.
             drop(accepted.seat.take());
-            slot.hand_over(state.engine(), socket.into_stream(), accepted.permit.take());
+            slot.hand_over(state.engine(), socket.into_stream(), &mut accepted);
         }
         End::SlowHead => {
             let problem = Problem::new(Code::RequestTimeout, "send the head of a request at once");

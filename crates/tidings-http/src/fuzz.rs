@@ -20,7 +20,7 @@ pub fn query(input: &[u8]) {
         if let Ok(mut query) = Query::parse(Some(text)) {
             let _ = query.take("a");
             let _ = query.take_all("topic");
-            let _ = query.finish(&["a", "topic"]);
+            let _ = query.finish(["a", "topic"]);
         }
         let _ = query::decode(text, Plus::Itself);
         let _ = query::duration(text);

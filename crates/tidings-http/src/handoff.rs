@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tidings_engine::Engine;
 
-use crate::concurrency_limit::Permit;
+use crate::accepted::Accepted;
 use crate::socket::{Transport, Wire};
 use crate::stream::Stream;
 
@@ -59,13 +59,17 @@ impl Slot {
         &self,
         engine: &Engine,
         socket: impl Transport,
-        permit: Option<Permit>,
+        accepted: &mut Accepted,
     ) {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(stream) = stream else { return };
         let head = stream.http1_head();
-        let Stream { mut pending, options, .. } = *stream;
-        pending.hold(permit);
+        // The place among the arrivals is left when a worker has the subscriber.
+        let Stream { mut pending, options, identity, arrival: _arrival, .. } = *stream;
+        pending.hold(accepted.permit.take());
+        if !identity.is_only(accepted.peer) {
+            pending.set_label(Arc::new(identity));
+        }
         match socket.into_wire() {
             Ok(Wire::Plain(socket)) => engine.attach_socket(pending, options, head, socket),
             Ok(Wire::Tls(socket, tls)) => {

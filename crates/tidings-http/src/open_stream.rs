@@ -17,6 +17,7 @@ use crate::auth::who::Who;
 use crate::client::Client;
 use crate::clock::jittered_ms;
 use crate::key_share::KeyShare;
+use crate::present::Identity;
 use crate::quota::Key;
 use crate::response_body::Response;
 use crate::state::State;
@@ -98,17 +99,19 @@ pub async fn open_stream<F: StreamFace>(
         Err(OpenError::Ended) => return Ok(Answer::Response(face.ended(state))),
         Err(error) => return Err(error),
     };
-    let address = Client::of(parts).map(|client| client.address);
-    let interest = pending.interest.clone();
-    let place = state.present().enter(pending.connection, Arc::clone(&who), address, interest);
-    pending.hold(Some((permit, place)));
+    pending.hold(permit);
+    let identity = Identity { who, address: Client::of(parts).map(|client| client.address) };
+    let (id, interest) = (pending.connection, pending.interest.clone());
+    let arrival = state.arrivals().enter(id, identity.clone(), interest);
     // It is listed first: whoever is denied from here on is found in the list and closed.
-    if let Err(problem) = state.auth().check_denied(&who, parts) {
+    if let Err(problem) = state.auth().check_denied(&identity.who, parts) {
         return Ok(Answer::Response(state.refuse(parts, problem)));
     }
     let mut headers = face.headers();
     Ok(match face.begin(state, &pending, &mut headers) {
-        Ok(options) => Answer::Stream(Box::new(Stream { pending, options, headers })),
+        Ok(options) => {
+            Answer::Stream(Box::new(Stream { pending, options, headers, identity, arrival }))
+        }
         Err(response) => Answer::Response(*response),
     })
 }

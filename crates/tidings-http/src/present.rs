@@ -1,27 +1,50 @@
-//! The subscribers of this moment, by connection, with the identity behind each.
+//! The subscribers of this moment, with the identity behind each.
+//!
+//! The engine's workers have those that they serve, each with its [`Identity`] as a label. Here is
+//! only what they do not have yet: subscribers whose streams are opened and not handed over. A
+//! search looks here first and asks the workers then, so it misses none that is on its way.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidings_engine::ConnectionId;
+use tidings_engine::{ConnectionId, Engine, Search};
 use tidings_hub::{Interest, Matcher, Timestamp};
 
 use crate::auth::who::Who;
 use crate::client::rate_limit_prefix;
 use crate::clock;
 
-/// All subscribers, present and about to be. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub struct Present(Arc<Mutex<BTreeMap<ConnectionId, Subscriber>>>);
-
-/// One of them.
+/// What operators find a subscriber by.
 #[derive(Clone, Debug)]
-pub struct Subscriber {
+pub struct Identity {
     /// The identity behind its credential.
     pub who: Arc<Who>,
     /// Its address, as far as trusted proxies tell.
     pub address: Option<IpAddr>,
+}
+
+impl Identity {
+    /// Whether this is all that the peer's address says.
+    pub(crate) fn is_only(&self, peer: IpAddr) -> bool {
+        *self.who == Who::default() && self.address == Some(peer)
+    }
+
+    /// The identity of a subscriber that a worker serves.
+    fn of(subscriber: &tidings_engine::Subscriber) -> Self {
+        let label = subscriber.label.as_ref();
+        label.and_then(|label| label.downcast_ref::<Self>()).cloned().unwrap_or_else(|| Self {
+            who: Who::nobody(),
+            address: subscriber.peer.map(|peer| peer.ip().to_canonical()),
+        })
+    }
+}
+
+/// A subscriber.
+#[derive(Clone, Debug)]
+pub struct Subscriber {
+    /// Who and where it is.
+    pub identity: Identity,
     /// What it reads.
     pub interest: Interest,
     /// When it came.
@@ -43,40 +66,83 @@ pub struct Selection {
     pub topic: Option<Matcher>,
 }
 
-impl Present {
+/// Subscribers whose streams are opened and not handed to the engine yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Arrivals(Arc<Mutex<BTreeMap<ConnectionId, Subscriber>>>);
+
+impl Arrivals {
     /// Lists a subscriber until the returned place is dropped.
-    pub fn enter(
+    pub(crate) fn enter(
         &self,
         id: ConnectionId,
-        who: Arc<Who>,
-        address: Option<IpAddr>,
+        identity: Identity,
         interest: Interest,
-    ) -> impl Send + use<> {
-        let subscriber = Subscriber { who, address, interest, since: clock::now() };
-        self.lock().insert(id, subscriber);
-        Place { present: self.clone(), id }
-    }
-
-    /// Whether the connection is there.
-    pub fn has(&self, id: ConnectionId) -> bool {
-        self.lock().contains_key(&id)
-    }
-
-    /// At most `max` of the subscribers that are meant, in the order of their ids, after `after`.
-    pub fn select(
-        &self,
-        selection: &Selection,
-        after: Option<ConnectionId>,
-        max: usize,
-    ) -> Vec<(ConnectionId, Subscriber)> {
-        let present = self.lock();
-        let later = present.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
-        let meant = later.filter(|(_, subscriber)| selection.means(subscriber));
-        meant.take(max).map(|(id, subscriber)| (*id, subscriber.clone())).collect()
+    ) -> Arrival {
+        self.lock().insert(id, Subscriber { identity, interest, since: clock::now() });
+        Arrival { arrivals: self.clone(), id }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Subscriber>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among the [`Arrivals`].
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    arrivals: Arrivals,
+    id: ConnectionId,
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.arrivals.lock().remove(&self.id);
+    }
+}
+
+/// All subscribers, with those that are about to be.
+#[derive(Clone, Copy)]
+pub struct Present<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) arrivals: &'a Arrivals,
+}
+
+impl Present<'_> {
+    /// Whether the connection is there.
+    pub async fn has(self, id: ConnectionId) -> bool {
+        let is_arriving = self.arrivals.lock().contains_key(&id);
+        let is_open = async {
+            self.engine.connection(id).await.is_some_and(|connection| connection.closed.is_none())
+        };
+        is_arriving || is_open.await
+    }
+
+    /// At most `max` of the subscribers that are meant, in the order of their ids, after `after`.
+    pub async fn select(
+        self,
+        selection: Selection,
+        after: Option<ConnectionId>,
+        max: usize,
+    ) -> Vec<(ConnectionId, Subscriber)> {
+        let is_meant = {
+            let selection = selection.clone();
+            move |subscriber: &tidings_engine::Subscriber| {
+                selection.means(&Identity::of(subscriber), &subscriber.interest)
+            }
+        };
+        let mut meant: BTreeMap<_, _> = {
+            let arriving = self.arrivals.lock();
+            let later = arriving.iter().filter(|(id, _)| Some(**id) > after);
+            let meant = later.filter(|(_, one)| selection.means(&one.identity, &one.interest));
+            meant.map(|(id, subscriber)| (*id, subscriber.clone())).collect()
+        };
+        let search = Search { after, max, is_meant: Box::new(is_meant) };
+        meant.extend(self.engine.search(search).await.into_iter().map(|subscriber| {
+            let identity = Identity::of(&subscriber);
+            let tidings_engine::Subscriber { id, interest, since, .. } = subscriber;
+            (id, Subscriber { identity, interest, since })
+        }));
+        meant.into_iter().take(max).collect()
     }
 }
 
@@ -91,34 +157,19 @@ impl Selection {
             && topic.is_none()
     }
 
-    fn means(&self, subscriber: &Subscriber) -> bool {
+    fn means(&self, Identity { who, address }: &Identity, interest: &Interest) -> bool {
         let is = |wanted: &Option<String>, found: &Option<Box<str>>| {
             wanted.as_deref().is_none_or(|wanted| found.as_deref() == Some(wanted))
         };
-        let reads = |topic: &Matcher| {
-            subscriber.interest.wanted().iter().any(|wanted| wanted.is_covered_by(topic))
+        let reads =
+            |topic: &Matcher| interest.wanted().iter().any(|wanted| wanted.is_covered_by(topic));
+        let is_at = |wanted: &IpAddr| {
+            address.is_some_and(|found| rate_limit_prefix(found) == rate_limit_prefix(*wanted))
         };
-        let is_at = |address: &IpAddr| {
-            subscriber
-                .address
-                .is_some_and(|found| rate_limit_prefix(found) == rate_limit_prefix(*address))
-        };
-        is(&self.subject, &subscriber.who.subject)
-            && is(&self.issuer, &subscriber.who.issuer)
-            && is(&self.key, &subscriber.who.key)
+        is(&self.subject, &who.subject)
+            && is(&self.issuer, &who.issuer)
+            && is(&self.key, &who.key)
             && self.address.as_ref().is_none_or(is_at)
             && self.topic.as_ref().is_none_or(reads)
-    }
-}
-
-/// A place in the list.
-struct Place {
-    present: Present,
-    id: ConnectionId,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.present.lock().remove(&self.id);
     }
 }

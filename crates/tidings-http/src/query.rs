@@ -74,7 +74,7 @@ impl<'a> Query<'a> {
     /// # Errors
     ///
     /// A 400 that names the first remaining parameter.
-    pub fn finish(&self, known: &[&str]) -> Result<(), Problem> {
+    pub fn finish<'b>(&self, known: impl IntoIterator<Item = &'b str>) -> Result<(), Problem> {
         match self.0.first() {
             None => Ok(()),
             Some((name, _)) => Err(Problem::new(
@@ -82,7 +82,7 @@ impl<'a> Query<'a> {
                 format!(
                     "there is no parameter `{}` here; there are: {}",
                     name.escape_debug(),
-                    known.join(", ")
+                    known.into_iter().collect::<Vec<_>>().join(", ")
                 ),
             )
             .with("parameter", name.as_ref())),
@@ -190,14 +190,14 @@ mod tests {
         assert_eq!(query.take_all("topic"), ["a/b", "c d"]);
         assert_eq!(query.take("last").unwrap().as_deref(), Some("5"));
         assert_eq!(query.take("flag").unwrap().as_deref(), Some(""));
-        assert!(query.finish(&[]).is_ok());
+        assert!(query.finish([]).is_ok());
     }
 
     #[test]
     fn what_is_left_or_repeated_is_named() {
         let mut query = Query::parse(Some("last=1&last=2&x=1")).unwrap();
         assert!(query.take("last").unwrap_err().detail().contains("`last`"));
-        assert!(query.finish(&["last"]).unwrap_err().detail().contains("`x`"));
+        assert!(query.finish(["last"]).unwrap_err().detail().contains("`x`"));
     }
 
     #[test]

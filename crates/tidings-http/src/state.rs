@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::config::HttpConfig;
 use crate::counts::Counts;
 use crate::key_share::KeyShare;
-use crate::present::Present;
+use crate::present::{Arrivals, Present};
 use crate::problem::Problem;
 use crate::quota::Quotas;
 use crate::response_body::Response;
@@ -28,7 +28,7 @@ pub struct State {
     is_open: bool,
     quotas: Quotas,
     counts: Arc<Counts>,
-    present: Present,
+    arrivals: Arrivals,
     body_room: BodyRoom,
     stage: watch::Receiver<Stage>,
     /// For a hub without a server: while this exists, the hub is not shutting down.
@@ -55,7 +55,7 @@ impl State {
             is_open,
             quotas,
             counts: Arc::default(),
-            present: Present::default(),
+            arrivals: Arrivals::default(),
             body_room,
             stage,
             _serving: None,
@@ -102,8 +102,13 @@ impl State {
     }
 
     /// The subscribers of this moment.
-    pub fn present(&self) -> &Present {
-        &self.present
+    pub fn present(&self) -> Present<'_> {
+        Present { engine: &self.engine, arrivals: &self.arrivals }
+    }
+
+    /// Subscribers on their way to the engine.
+    pub(crate) fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
     }
 
     /// Room for the bodies that are read whole.

@@ -1,10 +1,13 @@
 //! An event stream about to begin, and how its head is put together for both sinks.
 
+use std::sync::Arc;
+
 use http::Version;
 use http::header::{self, HeaderMap, HeaderValue};
 use tidings_engine::{Engine, PendingSubscription, SubscribeOptions};
 
 use crate::headers::TIDINGS_CONNECTION;
+use crate::present::{Arrival, Identity};
 use crate::response_body::{Body, Response};
 
 /// An event stream about to begin.
@@ -15,6 +18,10 @@ pub struct Stream {
     pub options: SubscribeOptions,
     /// The response's headers, without those that belong to one connection.
     pub headers: HeaderMap,
+    /// What operators find the subscriber by.
+    pub(crate) identity: Identity,
+    /// Its place among those that no worker has yet; left once a worker has it.
+    pub(crate) arrival: Arrival,
 }
 
 impl Stream {
@@ -30,9 +37,12 @@ impl Stream {
 
     /// The response for a connection that somebody else writes.
     pub(crate) async fn into_response(self, engine: &Engine) -> Response {
-        let body = engine.attach_body(self.pending, self.options).await;
+        let Self { mut pending, options, headers, identity, arrival } = self;
+        pending.set_label(Arc::new(identity));
+        let body = engine.attach_body(pending, options).await;
+        drop(arrival);
         let mut response = http::Response::new(Body::stream(body));
-        *response.headers_mut() = self.headers;
+        *response.headers_mut() = headers;
         response
     }
 

@@ -59,7 +59,7 @@ impl Access {
             is_held_to_grant: true,
             expires: grant.expires,
             payload: Payload::None,
-            who: Arc::default(),
+            who: Who::nobody(),
         }
     }
 
@@ -261,7 +261,7 @@ impl Claims {
             subscribe: selectors(rights.subscribe.unwrap_or_default())?,
             is_held_to_grant: false,
             expires,
-            who: Arc::default(),
+            who: Who::nobody(),
             payload: rights.payload.map_or(Payload::None, |payload| Payload::All(payload.into())),
         })
     }

@@ -39,7 +39,7 @@ impl<'a> RequestContext<'a> {
         }
         let caller = state.auth().identify(parts, token.as_deref()).await?;
         // Operators cannot lock themselves out.
-        if caller.check_kick().is_err() {
+        if !caller.may_kick() {
             state.auth().check_denied(caller.who(), parts)?;
         }
         if !parts.method.is_safe() {
@@ -79,8 +79,11 @@ impl<'a> RequestContext<'a> {
     /// # Errors
     ///
     /// A 400 that names the first parameter left.
-    pub(crate) fn finish_query(&self, known: &[&str]) -> Result<(), Problem> {
-        self.query.finish(&[known, &["token"]].concat())
+    pub(crate) fn finish_query(
+        &self,
+        known: impl IntoIterator<Item = &'static str>,
+    ) -> Result<(), Problem> {
+        self.query.finish(known.into_iter().chain(["token"]))
     }
 
     /// Checks that the caller may read what operators read.

@@ -134,7 +134,7 @@ impl Routes {
             Route::Connection(id) => Box::pin(admin::connection(context().await?, id)).await,
             Route::Connections => {
                 let context = context().await?;
-                Box::pin(async move { admin::list(context) }).await
+                Box::pin(admin::list(context)).await
             }
             Route::Kick => Box::pin(admin::kick(context().await?)).await,
             Route::KickOne(id) => Box::pin(admin::kick_one(context().await?, id)).await,

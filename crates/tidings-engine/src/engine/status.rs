@@ -17,6 +17,7 @@ use crate::connection::{Connection, ConnectionId};
 use crate::histogram::Durations;
 use crate::limits::{QUESTION_PATIENCE, STORE_LOOK_INTERVAL, TOPICS_PER_QUESTION_MAX};
 use crate::message::{Message, Question};
+use crate::search::{Search, Subscriber};
 
 /// The state reported by `/readyz` and the metrics.
 #[derive(Clone, Debug)]
@@ -171,6 +172,17 @@ impl Engine {
         let present = self.ask_all(ask).await.into_iter().flatten().next();
         // It may have closed during the query.
         present.or_else(|| self.inner.closed_connections.find(id))
+    }
+
+    /// The subscribers that `search` means, in the order of their connections' ids. One that is
+    /// [open](Engine::open) but not attached yet is not among them.
+    pub async fn search(&self, search: Search) -> Vec<Subscriber> {
+        let search = Arc::new(search);
+        let found = self.ask_all(|answer| Question::Search(Arc::clone(&search), answer)).await;
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        found.sort_unstable_by_key(|subscriber| subscriber.id);
+        found.truncate(search.max);
+        found
     }
 
     /// The record that subscribers know as `id`, if it is in the log.

@@ -1,13 +1,14 @@
 //! Queries to a worker from outside. They come through the mailbox and are answered between two
 //! turns, so that no other thread touches a shard.
 
-use tidings_hub::{Standing, SubscriberId};
+use tidings_hub::{Standing, SubscriberId, Timestamp};
 
 use super::Worker;
 use crate::clock::wall_clock;
 use crate::connection::{Connection, ConnectionId};
 use crate::message::Question;
-use crate::subscription::Subscription;
+use crate::search::{Search, Subscriber};
+use crate::subscription::{ConnectionInfo, Subscription};
 use crate::sys::SocketEvents;
 
 impl<P: SocketEvents> Worker<P> {
@@ -29,6 +30,9 @@ impl<P: SocketEvents> Worker<P> {
             }
             Question::Connection(id, answer) => {
                 let _ = answer.send(self.connection(id));
+            }
+            Question::Search(search, answer) => {
+                let _ = answer.send(self.search(&search));
             }
         }
     }
@@ -52,6 +56,32 @@ impl<P: SocketEvents> Worker<P> {
         Some(connection)
     }
 
+    fn search(&self, search: &Search) -> Vec<Subscriber> {
+        let later = self.shard.owners().filter_map(|(id, subscription)| {
+            let connection = self.connection_id(subscription.info);
+            (Some(connection) > search.after).then_some((connection, id, subscription))
+        });
+        let found = later.filter_map(|(connection, id, subscription)| {
+            let label = subscription.permit.label().cloned();
+            let peer = label.is_none().then(|| subscription.sink.peer()).flatten();
+            let Standing { interest, .. } = self.shard.standing(id)?;
+            let since = self.since(subscription.info);
+            Some(Subscriber { id: connection, interest, since, label, peer })
+        });
+        let mut meant: Vec<_> = found.filter(|found| (search.is_meant)(found)).collect();
+        meant.sort_unstable_by_key(|subscriber| subscriber.id);
+        meant.truncate(search.max);
+        meant
+    }
+
+    fn connection_id(&self, info: ConnectionInfo) -> ConnectionId {
+        ConnectionId { run: self.context.run, number: info.number }
+    }
+
+    fn since(&self, info: ConnectionInfo) -> Timestamp {
+        self.context.clock.wall(u64::from(info.since_s) * 1000)
+    }
+
     /// A subscriber's connection, as far as the worker knows it.
     pub(super) fn describe(
         &self,
@@ -61,11 +91,11 @@ impl<P: SocketEvents> Worker<P> {
     ) -> Connection {
         let info = subscription.info;
         Connection {
-            id: ConnectionId { run: self.context.run, number: info.number },
+            id: self.connection_id(info),
             standing,
             began: info.began,
             started: info.started,
-            since: self.context.clock.wall(u64::from(info.since_s) * 1000),
+            since: self.since(info),
             closed: None,
             direct: subscription.sink.is_direct(),
             peer: None,
@@ -78,8 +108,8 @@ impl<P: SocketEvents> Worker<P> {
         while let Some(skip) = self.shard.poll_skip() {
             self.skips.insert(skip.id, (skip.after, skip.first));
             if let Some(subscription) = self.shard.owner_mut(skip.id) {
-                let number = subscription.info.number;
-                let connection = ConnectionId { run: self.context.run, number };
+                let info = subscription.info;
+                let connection = self.connection_id(info);
                 tracing::debug!(%connection, after = %skip.after, first = %skip.first,
                     "retention was faster than a subscriber");
             }

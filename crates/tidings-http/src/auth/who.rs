@@ -1,5 +1,7 @@
 //! The identity behind a credential.
 
+use std::sync::{Arc, LazyLock};
+
 use serde_json::Value;
 
 /// The identity behind a credential: what operators find, close and deny.
@@ -14,6 +16,12 @@ pub struct Who {
 }
 
 impl Who {
+    /// Nobody in particular. Most requests of an open hub are of nobody, so all share one.
+    pub fn nobody() -> Arc<Self> {
+        static NOBODY: LazyLock<Arc<Who>> = LazyLock::new(Arc::default);
+        Arc::clone(&NOBODY)
+    }
+
     /// The bearer of the API key called `name`.
     pub fn of_key(name: &str) -> Self {
         Self { key: Some(name.into()), ..Self::default() }

@@ -65,7 +65,7 @@ pub(crate) async fn connection(
 ) -> Result<Answer, Problem> {
     context.require_look()?;
     let event = context.query.take("event")?;
-    context.finish_query(&["event"])?;
+    context.finish_query(["event"])?;
 
     let state = context.state;
     let id = query::decode(raw_id, query::Plus::Itself)?.parse::<ConnectionId>();

@@ -10,7 +10,7 @@ use tidings_engine::ConnectionId;
 use tidings_http::answer::{self, Answer};
 use tidings_http::clock;
 use tidings_http::denials::{Denied, DenyError};
-use tidings_http::present::Selection;
+use tidings_http::present::{Identity, Selection, Subscriber};
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::{self, Plus};
 use tidings_http::state::State;
@@ -22,7 +22,7 @@ use crate::request::RequestContext;
 const SELECTIONS: [&str; 5] = ["sub", "iss", "key", "address", "topic"];
 
 /// `GET /connections`. Requires permission to look.
-pub(crate) fn list(mut context: RequestContext<'_>) -> Result<Answer, Problem> {
+pub(crate) async fn list(mut context: RequestContext<'_>) -> Result<Answer, Problem> {
     context.require_look()?;
     let selection = selection(&mut context)?;
     let limit = context.query.take("limit")?;
@@ -31,19 +31,19 @@ pub(crate) fn list(mut context: RequestContext<'_>) -> Result<Answer, Problem> {
     let limit = limit.unwrap_or(LISTED_CONNECTIONS);
     let after = context.query.take("after")?;
     let after = after.map(|text| connection_id("after", &text)).transpose()?;
-    context.finish_query(&[&SELECTIONS[..], &["limit", "after"]].concat())?;
+    context.finish_query(SELECTIONS.into_iter().chain(["limit", "after"]))?;
 
-    let found = context.state.present().select(&selection, after, limit);
+    let found = context.state.present().select(selection, after, limit).await;
     let next = found.last().filter(|_| found.len() == limit).map(|(id, _)| id.to_string());
-    let entry = |(id, subscriber): &(ConnectionId, tidings_http::present::Subscriber)| {
+    let entry = |(id, subscriber): &(ConnectionId, Subscriber)| {
         let topics: Vec<_> = subscriber.interest.wanted().iter().map(Matcher::to_string).collect();
         let mut entry = Map::new();
         entry.insert("id".into(), id.to_string().into());
-        let who = &subscriber.who;
+        let Identity { who, address } = &subscriber.identity;
         for (name, value) in [("sub", &who.subject), ("iss", &who.issuer), ("key", &who.key)] {
             entry.extend(value.as_deref().map(|value| (name.to_owned(), value.into())));
         }
-        let address = subscriber.address.map(|address| address.to_string());
+        let address = address.map(|address| address.to_string());
         entry.extend(address.map(|address| ("address".to_owned(), address.into())));
         entry.insert("topics".into(), topics.into());
         entry.insert("since".into(), subscriber.since.rfc3339().into());
@@ -61,7 +61,7 @@ pub(crate) async fn kick(mut context: RequestContext<'_>) -> Result<Answer, Prob
     context.caller.check_kick()?;
     let selection = selection(&mut context)?;
     let deny = context.query.take("deny")?.map(|text| deny_length(&text)).transpose()?;
-    context.finish_query(&[&SELECTIONS[..], &["deny"]].concat())?;
+    context.finish_query(SELECTIONS.into_iter().chain(["deny"]))?;
     let denied = match deny {
         None => None,
         Some(length) => {
@@ -75,7 +75,7 @@ pub(crate) async fn kick(mut context: RequestContext<'_>) -> Result<Answer, Prob
     if let Some((denied, until)) = denied {
         record(state, move |denials| denials.deny(denied, until)).await?;
     }
-    let found = state.present().select(&selection, None, usize::MAX);
+    let found = state.present().select(selection, None, usize::MAX).await;
     let ids: Vec<_> = found.into_iter().map(|(id, _)| id).collect();
     let mut body = json!({ "closed": ids.len() });
     if let Some(until) = until {
@@ -88,10 +88,10 @@ pub(crate) async fn kick(mut context: RequestContext<'_>) -> Result<Answer, Prob
 /// `DELETE /connections/{id}`. Requires permission to kick.
 pub(crate) async fn kick_one(context: RequestContext<'_>, raw_id: &str) -> Result<Answer, Problem> {
     context.caller.check_kick()?;
-    context.finish_query(&[])?;
+    context.finish_query([])?;
     let id = query::decode(raw_id, Plus::Itself)?.parse::<ConnectionId>();
     let id = id.map_err(|error| Problem::new(Code::ConnectionUnknown, error.to_string()))?;
-    if !context.state.present().has(id) {
+    if !context.state.present().has(id).await {
         let detail = "it never existed, or is closed";
         return Err(Problem::new(Code::ConnectionUnknown, detail));
     }
@@ -102,7 +102,7 @@ pub(crate) async fn kick_one(context: RequestContext<'_>, raw_id: &str) -> Resul
 /// `GET /denials`. Requires permission to look.
 pub(crate) fn denials(context: &RequestContext<'_>) -> Result<Answer, Problem> {
     context.require_look()?;
-    context.finish_query(&[])?;
+    context.finish_query([])?;
     let mut denials = context.state.config().denials.list();
     denials.sort_by_key(|(_, until)| *until);
     let entry = |(denied, until): &(Denied, Timestamp)| {
@@ -123,7 +123,7 @@ pub(crate) fn denials(context: &RequestContext<'_>) -> Result<Answer, Problem> {
 pub(crate) async fn lift(mut context: RequestContext<'_>) -> Result<Answer, Problem> {
     context.caller.check_kick()?;
     let selection = selection(&mut context)?;
-    context.finish_query(&SELECTIONS)?;
+    context.finish_query(SELECTIONS)?;
     let denied = denied(&selection)?;
     let lifted = record(context.state, move |denials| denials.lift(&denied)).await?;
     Ok(json_answer(&json!({ "lifted": usize::from(lifted) })))

@@ -37,7 +37,7 @@ pub(crate) async fn metrics(
 ) -> Result<Answer, Problem> {
     context.require_look()?;
     let topics = context.query.take_all("topic");
-    context.finish_query(&["topic"])?;
+    context.finish_query(["topic"])?;
     if topics.len() > METRICS_TOPICS_MAX {
         let detail = format!("ask for at most {METRICS_TOPICS_MAX} topics");
         return Err(query::bad_value("topic", detail));

@@ -31,7 +31,7 @@ pub(crate) async fn end(
     let topic = path_topic(&context.caller, raw_topic)?;
     let mut request = PublishRequest::new(context, Some(topic.clone()))?;
     let fields = QueryFields::take(&mut request.context.query)?;
-    request.context.finish_query(&["event", "id", "retry"])?;
+    request.context.finish_query(["event", "id", "retry"])?;
 
     let bytes = request.read_body(body, state.config().event_bytes_max).await?;
     let last = match (bytes.is_empty(), fields.any()) {

@@ -40,7 +40,7 @@ pub(super) async fn history(
     let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;
     let wait = query.take("wait")?;
     let wait = wait.map(|text| wait_length(&text, context.config.wait_max)).transpose()?;
-    context.finish_query(&["topic", "from", "last", "since", "after", "limit", "wait"])?;
+    context.finish_query(["topic", "from", "last", "since", "after", "limit", "wait"])?;
 
     let RequestContext { state, caller, .. } = context;
     if state.is_leaving() {

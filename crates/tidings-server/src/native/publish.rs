@@ -19,18 +19,11 @@ pub(super) async fn publish(
     let context = &mut request.context;
     let fields = QueryFields::take(&mut context.query)?;
     let terms = RunTerms::take(&mut context.query, &context.parts.headers)?;
-    let known = [&["event", "id", "retry"], &run_terms::PARAMETERS[..]];
-    context.finish_query(&known.concat())?;
+    context.finish_query(["event", "id", "retry"].into_iter().chain(run_terms::PARAMETERS))?;
 
     let state = context.state;
-    // What few requests need has a future of its own, as in the routes.
-    if terms.begins {
-        Box::pin(terms.check_begins(state, &topic)).await?;
-    }
-    let will = match terms.has_will() {
-        true => Box::pin(terms.leave_will(&request, &topic)).await?,
-        false => None,
-    };
+    terms.check_begins(state, &topic).await?;
+    let will = terms.leave_will(&request, &topic).await?;
 
     let bytes = request.read_body(body, state.config().event_bytes_max).await?;
     let mut draft = fields.draft(state.engine().epoch(), topic, &bytes)?;

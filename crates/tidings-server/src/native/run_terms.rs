@@ -61,13 +61,8 @@ impl<'a> RunTerms<'a> {
     /// As [`take`](Self::take), and a 400 for any other parameter.
     pub(super) fn take_only(context: &mut RequestContext<'a>) -> Result<Self, Problem> {
         let terms = Self::take(&mut context.query, &context.parts.headers)?;
-        context.finish_query(&PARAMETERS)?;
+        context.finish_query(PARAMETERS)?;
         Ok(terms)
-    }
-
-    /// Whether there is a last will.
-    pub(super) fn has_will(&self) -> bool {
-        self.will.is_some()
     }
 
     /// For a request that names no topic in its path.
@@ -98,7 +93,8 @@ impl<'a> RunTerms<'a> {
         if !self.begins {
             return Ok(());
         }
-        let known = state.engine().topic(topic.clone()).await;
+        // Few requests have terms, and the futures of the others have no room for them.
+        let known = Box::pin(state.engine().topic(topic.clone())).await;
         match known.map_err(|error| store_problem::not_read(&error))? {
             None => Ok(()),
             Some(_) => {
@@ -127,7 +123,8 @@ impl RunTerms<'_> {
         request.allowance.charge(std::slice::from_ref(&draft));
         let Draft { topic, event_type, data, .. } = draft;
         let will = LastWill { topic, event_type, data, patience: *lost };
-        let left = request.engine().leave_will(will).await;
+        let engine = request.engine();
+        let left = Box::pin(engine.leave_will(will)).await;
         left.map(Some).map_err(|error| store_problem::not_published(&error))
     }
 }

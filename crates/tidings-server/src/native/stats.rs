@@ -34,7 +34,7 @@ struct Stats {
 /// Requires permission to look.
 pub(crate) async fn stats(context: &RequestContext<'_>) -> Result<Answer, Problem> {
     context.require_look()?;
-    context.finish_query(&[])?;
+    context.finish_query([])?;
 
     let engine = context.state.engine();
     let status = engine.status();

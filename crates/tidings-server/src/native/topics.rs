@@ -33,7 +33,7 @@ pub(crate) async fn topics(mut context: RequestContext<'_>) -> Result<Answer, Pr
     let prefix = context.query.take("prefix")?.unwrap_or_default();
     let after = context.query.take("after")?;
     let limit = context.query.take("limit")?;
-    context.finish_query(&["prefix", "after", "limit"])?;
+    context.finish_query(["prefix", "after", "limit"])?;
     let limit = limit.map(|text| query::number("limit", &text, 1, TOPICS_MAX)).transpose()?;
     let limit = limit.unwrap_or(TOPICS);
     let after = after.map(|text| {

@@ -131,7 +131,7 @@ impl Scene {
         };
         let info = ConnectionInfo { number, started: self.head, since_s: 0, began: Began::Live };
         let permit = self.counters.admit(usize::MAX).unwrap();
-        let subscription = Subscription { sink, info, _permit: permit, hook };
+        let subscription = Subscription { sink, info, permit, hook };
         self.mailbox.post(Message::Attach(Box::new((attach, subscription))));
         number
     }
