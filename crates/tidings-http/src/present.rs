@@ -173,3 +173,21 @@ impl Selection {
             && self.topic.as_ref().is_none_or(reads)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_subscriber_is_labelled_only_if_its_peers_address_does_not_say_it_all() {
+        let (peer, client) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(192, 0, 2, 1).into());
+        let identity = |who, address| Identity { who, address };
+        let user = || Arc::new(Who::of_key("door"));
+        assert!(identity(Who::nobody(), Some(peer)).is_only(peer));
+        assert!(!identity(user(), Some(peer)).is_only(peer));
+        assert!(!identity(Who::nobody(), Some(client)).is_only(peer), "behind a proxy");
+        assert!(!identity(Who::nobody(), None).is_only(peer));
+    }
+}

@@ -138,10 +138,7 @@ impl Routes {
             }
             Route::Kick => Box::pin(admin::kick(context().await?)).await,
             Route::KickOne(id) => Box::pin(admin::kick_one(context().await?, id)).await,
-            Route::Denials => {
-                let context = context().await?;
-                Box::pin(async move { admin::denials(&context) }).await
-            }
+            Route::Denials => admin::denials(&context().await?),
             Route::Lift => Box::pin(admin::lift(context().await?)).await,
             Route::Live => Ok(admin::live(state).await),
             Route::Ready => admin::ready(state, parts).await,

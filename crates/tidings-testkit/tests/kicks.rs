@@ -1,4 +1,4 @@
-//! Closing somebody's connections, and keeping somebody away.
+//! Closing the connections of a user, and denying access.
 
 #![allow(clippy::unwrap_used)]
 
@@ -148,6 +148,34 @@ fn a_key_a_topic_an_address_and_one_connection_can_be_meant() {
     delete("/connections?address=127.0.0.1&deny=1m");
     assert_eq!(server.request("GET", "/topics", &seven, "").code(), "denied");
     assert_eq!(delete("/denials?address=127.0.0.1"), json!({"lifted": 1}));
+}
+
+#[test]
+fn a_subscriber_without_a_credential_is_found_by_its_address_and_topic() {
+    for portable in [false, true] {
+        let server = TestServer::builder().engine(|engine| engine.portable = portable).start();
+        let mut streams =
+            ["a", "b", "c"].map(|topic| server.subscribe(&format!("/events/{topic}"), &[]));
+        let list = |query: &str| {
+            let list = server.request("GET", &format!("/connections?{query}"), &[], "").json();
+            list["connections"].as_array().unwrap().clone()
+        };
+        let all = list("address=127.0.0.1");
+        let topics: Vec<_> = all.iter().map(|one| one["topics"][0].as_str().unwrap()).collect();
+        assert_eq!(topics, ["a", "b", "c"], "in the order in which they came");
+        assert!(all.iter().all(|one| one["address"] == "127.0.0.1" && one.get("sub").is_none()));
+        assert!(list("address=192.0.2.1").is_empty());
+        // A page at a time.
+        let first = list("address=127.0.0.1&limit=2");
+        assert_eq!(first[..], all[..2]);
+        let after = first[1]["id"].as_str().unwrap();
+        assert_eq!(list(&format!("address=127.0.0.1&after={after}"))[..], all[2..]);
+
+        let kicked = server.request("DELETE", "/connections?topic=b", &[], "").json();
+        assert_eq!(kicked, json!({"closed": 1}));
+        assert!(streams[1].event().unwrap().contains("kicked"));
+        assert_eq!(list("address=127.0.0.1").len(), 2);
+    }
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn a_topic_ends_after_the_last_event_or_by_itself_and_subscribers_learn_that() {
     assert!(subscriber.line().contains("end"));
     assert_eq!(subscriber.wait().code(), Some(0));
     assert_eq!(subscriber.stderr(), "the topic has ended\n");
-    // Who comes later, and who asked for two of them.
+    // A subscriber that comes later, and one of two topics.
     let (_, stderr, code) = said(&mut hub.command(&["subscribe", "ci/1"]));
     assert_eq!((stderr.as_str(), code), ("the topic has ended\n", 0));
     assert_eq!(said(&mut hub.command(&["publish", "ci/2", "x", "--end"])).2, 0);

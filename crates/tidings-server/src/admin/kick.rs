@@ -1,5 +1,5 @@
-//! `GET` and `DELETE /connections`, `DELETE /connections/{id}`, `GET` and `DELETE /denials`: who is
-//! subscribed, and keeping somebody away.
+//! `GET` and `DELETE /connections`, `DELETE /connections/{id}`, `GET` and `DELETE /denials`: the
+//! list of subscribers, closing their streams, and denying them access.
 
 use std::borrow::Cow;
 use std::time::Duration;
