@@ -1,19 +1,28 @@
 // A line over time on a canvas: the last `points` values, newest at the right.
 
+/** Space for the labels of the time axis, and above the highest line, in pixels. */
+const FOOT = 15;
+const TOP = 8;
+/** Widths that the scale's labels get are multiples of this, so that the line does not jump. */
+const GUTTER = 12;
+
 export class Chart {
   #canvas;
   #series;
   #points;
   #format;
   #zero;
+  #since;
   #due = false;
 
-  /** `series`: how many lines. `zero`: whether the scale begins there. */
-  constructor(canvas, { points = 120, series = 1, zero = true, format = compact } = {}) {
+  /** `series`: number of lines. `zero`: the scale begins there. `since`: label of the left end. */
+  constructor(canvas, options = {}) {
+    const { points = 120, series = 1, zero = true, format = compact, since = "" } = options;
     this.#canvas = canvas;
     this.#points = points;
     this.#format = format;
     this.#zero = zero;
+    this.#since = since;
     this.#series = Array.from({ length: series }, () => []);
     canvas.setAttribute("role", "img");
     new ResizeObserver(() => this.#ask()).observe(canvas);
@@ -27,6 +36,12 @@ export class Chart {
       line.push(value);
       if (line.length > this.#points) line.shift();
     });
+    this.#ask();
+  }
+
+  /** Forgets all values. */
+  clear() {
+    for (const line of this.#series) line.length = 0;
     this.#ask();
   }
 
@@ -50,44 +65,62 @@ export class Chart {
     pen.scale(scale, scale);
     const style = getComputedStyle(canvas);
     const colour = (name) => style.getPropertyValue(name);
-    const all = this.#series.flat();
-    if (!all.length) return;
-    let low = this.#zero ? 0 : Math.min(...all);
-    let high = Math.max(...all);
-    if (high <= low) high = low + (this.#zero ? 1 : Math.abs(low) * 0.01 || 1);
-    const top = 16;
-    const step = width / (this.#points - 1);
-    const y = (value) => top + (height - top - 2) * (1 - (value - low) / (high - low));
+    const [low, high] = this.#range();
+    if (high === undefined) return;
+    const labels = [high, low].map((value) => this.#format(value));
+    pen.font = `11px ${style.fontFamily}`;
+    const widest = Math.max(...labels.map((label) => pen.measureText(label).width));
+    const left = Math.ceil((widest + 6) / GUTTER) * GUTTER;
+    const foot = height - (this.#since ? FOOT : 2);
+    const step = (width - left) / (this.#points - 1);
+    const y = (value) => TOP + (foot - TOP) * (1 - (value - low) / (high - low));
 
+    // The scale at the left, the time below.
     pen.strokeStyle = colour("--line");
+    pen.fillStyle = colour("--quiet");
+    pen.textAlign = "right";
+    pen.textBaseline = "middle";
     pen.beginPath();
-    for (const value of [low, high]) {
-      pen.moveTo(0, Math.round(y(value)) - 0.5);
-      pen.lineTo(width, Math.round(y(value)) - 0.5);
-    }
+    [high, low].forEach((value, at) => {
+      const line = Math.round(y(value)) - 0.5;
+      pen.moveTo(left, line);
+      pen.lineTo(width, line);
+      pen.fillText(labels[at], left - 6, Math.min(line, height - 6));
+    });
     pen.stroke();
+    if (this.#since) {
+      pen.textBaseline = "bottom";
+      pen.fillText("now", width, height);
+      pen.textAlign = "left";
+      pen.fillText(this.#since, left, height);
+    }
     this.#series.forEach((line, index) => {
       if (!line.length) return;
       const first = this.#points - line.length;
       pen.beginPath();
-      line.forEach((value, at) => pen.lineTo((first + at) * step, y(value)));
+      line.forEach((value, at) => pen.lineTo(left + (first + at) * step, y(value)));
       pen.strokeStyle = colour(["--accent", "--two", "--good", "--warn"][index % 4]);
       pen.lineWidth = 1.75;
       pen.lineJoin = "round";
       pen.stroke();
       if (this.#series.length === 1) {
-        pen.lineTo((this.#points - 1) * step, y(low));
-        pen.lineTo(first * step, y(low));
+        pen.lineTo(width, y(low));
+        pen.lineTo(left + first * step, y(low));
         pen.globalAlpha = 0.1;
         pen.fillStyle = pen.strokeStyle;
         pen.fill();
         pen.globalAlpha = 1;
       }
     });
-    pen.fillStyle = colour("--quiet");
-    pen.font = `11px ${style.fontFamily}`;
-    pen.fillText(this.#format(high), 2, 11);
-    if (!this.#zero) pen.fillText(this.#format(low), 2, height - 6);
+  }
+
+  /** The lowest and the highest value of the scale. */
+  #range() {
+    const all = this.#series.flat();
+    if (!all.length) return [];
+    const low = this.#zero ? 0 : Math.min(...all);
+    const high = Math.max(...all);
+    return [low, high > low ? high : low + (this.#zero ? 1 : Math.abs(low) * 0.01 || 1)];
   }
 }
 

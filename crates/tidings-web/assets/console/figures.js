@@ -15,7 +15,7 @@ export class Figures {
       ["deliveries", compact],
       ["bytes", bytes],
     ]) {
-      const chart = new Chart(element(`${name}-chart`), { format });
+      const chart = new Chart(element(`${name}-chart`), { format, since: "2 min ago" });
       const output = element(name);
       this.#lines[name] = (value) => {
         chart.push(value);

@@ -1,9 +1,5 @@
-import { make, show, watch } from "/demo/demo.js";
+import { cameMeanwhile, make, watch } from "/demo/demo.js";
 import { connect } from "/tidings.js";
-
-/** How long the connection stays cut, and the longest pause within what then comes at once. */
-const AWAY_MS = 4000;
-const PAUSE_MS = 40;
 
 const element = (id) => document.getElementById(id);
 const topic = (id) => `demo/answers/${id}`;
@@ -12,6 +8,10 @@ let run;
 // The answer's id is in the URL: a reload, or a second tab, shows the same answer from its
 // beginning.
 if (location.hash) reopen(location.hash.slice(1));
+addEventListener("hashchange", () => {
+  const id = location.hash.slice(1);
+  if (id !== run?.id) reopen(id);
+});
 
 element("ask").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -28,18 +28,6 @@ element("stop").addEventListener("click", () => {
   fetch(`/events/${topic(run.id)}?event=stopped`, { method: "DELETE", body: "stopped here" });
 });
 
-element("cut").addEventListener("click", () => {
-  const { source } = run;
-  source.close();
-  element("cut").disabled = true;
-  show("lost", `cut; back in ${AWAY_MS / 1000} s`);
-  setTimeout(() => {
-    if (run.source !== source) return;
-    run.missed = { count: 0, at: undefined };
-    listen({ after: source.lastEventId });
-  }, AWAY_MS);
-});
-
 async function reopen(id) {
   const answer = await fetch(`/events/${topic(id)}?last=1`, {
     headers: { accept: "application/json" },
@@ -50,25 +38,27 @@ async function reopen(id) {
 
 function begin(id) {
   run?.source.close();
-  run = { id, words: 0, source: undefined, missed: undefined };
+  run = { id, words: 0, source: undefined };
   element("answer").textContent = "";
   element("answer").dataset.busy = "";
   element("note").textContent = "";
   element("second").href = location.href;
-  for (const button of ["stop", "cut"]) element(button).disabled = false;
+  element("stop").disabled = false;
   element("second").hidden = false;
   listen({ from: "start" });
 }
 
 function listen(start) {
   const { id } = run;
-  const source = watch(connect("", { topics: topic(id), ...start }), () => reopen(id));
+  const source = connect("", { topics: topic(id), ...start });
   run.source = source;
+  watch(source, { begin: () => reopen(id), listen });
 
-  source.addEventListener("word", ({ data }) => {
+  source.addEventListener("word", (event) => {
     run.words += 1;
-    element("answer").append(cameMeanwhile() ? make("mark", { textContent: data }) : data);
-    element("cut").disabled = false;
+    const { data } = event;
+    // Words that came while the connection was cut are marked.
+    element("answer").append(cameMeanwhile(event) ? make("mark", { textContent: data }) : data);
   });
   source.addEventListener("done", () => over(`${run.words} words, each an event`));
   source.addEventListener("stopped", () => over(`stopped after ${run.words} words, in all tabs`));
@@ -76,23 +66,8 @@ function listen(start) {
   source.addEventListener("lost", ({ data }) => over(`${data} after ${run.words} words`));
 }
 
-/** Whether a word comes at once with those that the hub kept while the connection was cut. */
-function cameMeanwhile() {
-  const { missed } = run;
-  if (!missed) return false;
-  const now = performance.now();
-  if (now - (missed.at ?? now) > PAUSE_MS) {
-    run.missed = undefined;
-    return false;
-  }
-  missed.at = now;
-  missed.count += 1;
-  element("note").textContent = `${missed.count} words came meanwhile (marked); none is missing.`;
-  return true;
-}
-
 function over(words) {
   delete element("answer").dataset.busy;
-  for (const button of ["stop", "cut"]) element(button).disabled = true;
+  element("stop").disabled = true;
   element("note").textContent = words;
 }

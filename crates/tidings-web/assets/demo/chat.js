@@ -10,7 +10,12 @@ begin();
 
 function begin() {
   lines.replaceChildren();
-  const chat = watch(connect("", { topics: "demo/chat", last: 30, multiplex: true }), begin);
+  listen({ last: 30 });
+}
+
+function listen(start) {
+  const chat = connect("", { topics: "demo/chat", multiplex: true, ...start });
+  watch(chat, { begin, listen });
 
   chat.onmessage = (event) => {
     const line = JSON.parse(event.data);

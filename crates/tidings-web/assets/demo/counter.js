@@ -4,7 +4,12 @@ import { connect } from "/tidings.js";
 begin();
 
 function begin() {
-  const source = watch(connect("", { topics: "demo/counter", last: 1, multiplex: true }), begin);
+  listen({ last: 1 });
+}
+
+function listen(start) {
+  const source = connect("", { topics: "demo/counter", multiplex: true, ...start });
+  watch(source, { begin, listen });
 
   source.onmessage = (event) => {
     document.querySelector("#count").textContent = event.data;

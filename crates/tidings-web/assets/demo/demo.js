@@ -1,4 +1,10 @@
-// Shared parts of the demo pages: the navigation, the state of the stream, and the sources.
+// Shared parts of the demo pages: the navigation, the state of the connection, and the button that
+// cuts it.
+
+import { make } from "/demo/elements.js";
+import { showSources } from "/demo/sources.js";
+
+export { make };
 
 const DEMOS = {
   counter: "Counter",
@@ -13,45 +19,118 @@ const DEMOS = {
   assistant: "Assistant",
 };
 
-const here = document.body.dataset.demo;
-const state = make("span", { className: "state", role: "status" });
-
-/** Time before what is shown is loaded again, in milliseconds. */
+/** Time before a page loads what it shows again, in milliseconds. */
 const AGAIN_MS = 500;
 
+/** How long a cut connection stays cut, in milliseconds. */
+const AWAY_MS = 4000;
+
+/** Longest list of events that came meanwhile, and longest text of one of them, in characters. */
+const LISTED_MAX = 8;
+const TEXT_MAX = 60;
+
+const here = document.body.dataset.demo;
+const state = make("span", { className: "state", role: "status" });
+const scissors = make("button", {
+  type: "button",
+  textContent: "Cut the connection",
+  disabled: true,
+});
+const summary = make("p", { role: "status" });
+const list = make("ol", { className: "list plain mono small" });
+const panel = make("section", { className: "meanwhile card", hidden: true }, summary, list);
+
+/** What is shown at present: its connection, and how to show it again. */
+let current;
+/** Why everything was loaded again, as words for the next state. */
+let reloaded = "";
+/** The last event before the page came back after a cut, by number, and how many came meanwhile. */
+let cut;
+
 /**
- * Shows the state of a connection of tidings.js. After a reset events may be missing, so the
- * connection is closed and `again` is called to show everything anew.
+ * Shows the state of a connection of tidings.js. Where events may be missing, `begin` shows
+ * everything anew. After a cut, `listen` continues where the connection was.
  */
-export function watch(source, again) {
+export function watch(source, { begin, listen }) {
+  current = { source, listen };
   show("connecting", "connecting");
-  source.addEventListener("open", () => show("open", "connected"));
+  source.addEventListener("open", () => show("open", `connected${reloaded}`));
   source.addEventListener("resumed", () => show("open", "connected, nothing missed"));
   source.addEventListener("error", () => show("lost", "connection lost, trying again"));
   source.addEventListener("reset", ({ detail }) => {
     source.close();
     show("lost", `events may be missing (${detail.reason}): loading again`);
-    setTimeout(again, AGAIN_MS);
+    setTimeout(() => {
+      reloaded = `; loaded again, because events may be missing (${detail.reason})`;
+      cut = undefined;
+      panel.hidden = true;
+      begin();
+    }, AGAIN_MS);
   });
   source.addEventListener("closed", ({ detail }) => {
+    scissors.disabled = true;
     if (detail.reason === "ended") show("closed", "ended");
     else if (detail.reason !== "closed here")
       show("closed", detail.problem?.detail ?? detail.reason);
   });
-  return source;
+  source.onevent = (event) => {
+    scissors.disabled = source.readyState === 2;
+    if (cameMeanwhile(event)) note(event);
+  };
+}
+
+/** Whether an event was published while the connection was cut. */
+export function cameMeanwhile({ lastEventId }) {
+  return Boolean(cut) && numberIn(lastEventId) <= cut.last;
+}
+
+/** The hub numbers all events of its log; the number ends the id. */
+const numberIn = (id) => Number(id.split(":").at(-1));
+
+scissors.addEventListener("click", () => {
+  const { source, listen } = current;
+  source.close();
+  cut = undefined;
+  panel.hidden = true;
+  show("lost", `cut; back in ${AWAY_MS / 1000} s`);
+  setTimeout(async () => {
+    const last = await lastNumber();
+    if (current.source !== source) return;
+    reloaded = "";
+    cut = { last, count: 0 };
+    summary.textContent = "No event came while the connection was cut.";
+    list.replaceChildren();
+    panel.hidden = false;
+    listen({ after: source.lastEventId });
+  }, AWAY_MS);
+});
+
+/** The number of the hub's last event; NaN if the hub does not answer. */
+async function lastNumber() {
+  try {
+    const headers = { accept: "application/json" };
+    const answer = await fetch(`/events/demo/${here}?from=now`, { headers });
+    return numberIn((await answer.json()).next);
+  } catch {
+    return NaN;
+  }
+}
+
+/** Adds an event to the list of those that came meanwhile. */
+function note({ type, topic, data }) {
+  cut.count += 1;
+  const many = cut.count === 1 ? "1 event" : `${cut.count} events`;
+  const most = cut.count > LISTED_MAX ? `; the latest ${LISTED_MAX}:` : ":";
+  summary.textContent = `${many} came while the connection was cut; none is missing${most}`;
+  const text = data.length > TEXT_MAX ? `${data.slice(0, TEXT_MAX)} …` : data;
+  list.append(make("li", { textContent: `${topic}  ${type}  ${text}` }));
+  if (list.children.length > LISTED_MAX) list.firstChild.remove();
 }
 
 /** Shows a state: connecting, open, lost or closed, and what that means. */
-export function show(is, words) {
+function show(is, words) {
   state.dataset.is = is;
   state.textContent = words;
-}
-
-/** An element with properties and children. */
-export function make(name, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(name), properties);
-  element.append(...children);
-  return element;
 }
 
 const nav = make("nav", { ariaLabel: "Demos" });
@@ -64,21 +143,7 @@ const header = make("header", {}, make("a", { href: "/", textContent: "Tidings" 
 document.body.prepend(header);
 
 if (here) {
-  header.append(state);
-  showSources(`${here}.js`, `${here}.rs`);
-}
-
-async function showSources(page, publisher) {
-  const aside = make("aside", { className: "source", ariaLabel: "Sources" });
-  document.body.append(aside);
-  for (const [file, what] of [
-    [page, "the page"],
-    [publisher, "the publisher"],
-  ]) {
-    const answer = await fetch(`/demo/${file}`);
-    if (!answer.ok) continue;
-    const code = make("code", { textContent: (await answer.text()).trim() });
-    const text = make("pre", { tabIndex: 0, role: "region", ariaLabel: file }, code);
-    aside.append(make("section", {}, make("h2", { textContent: `${file}: ${what}` }), text));
-  }
+  header.append(make("div", { className: "row connection" }, state, scissors));
+  document.querySelector("main").append(panel);
+  showSources(here);
 }

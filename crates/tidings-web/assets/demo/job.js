@@ -6,20 +6,31 @@ const step = document.querySelector("#step");
 const log = (text) => document.querySelector("#log").append(make("li", { textContent: text }));
 
 // The job's id is in the URL, so that a reload finds it again.
-if (location.hash) follow(location.hash.slice(1));
+const id = () => location.hash.slice(1);
+let source;
+if (id()) begin();
+addEventListener("hashchange", begin);
 
 document.querySelector("#start").addEventListener("click", async () => {
-  const id = Math.random().toString(36).slice(2);
-  location.hash = id;
-  document.querySelector("#log").replaceChildren();
-  follow(id);
-  await fetch("/events/demo/jobs", { method: "POST", body: JSON.stringify({ id }) });
+  location.hash = Math.random().toString(36).slice(2);
+  await fetch("/events/demo/jobs", { method: "POST", body: JSON.stringify({ id: id() }) });
 });
 
-function follow(id) {
-  const source = watch(connect("", { topics: `demo/jobs/${id}`, last: 1 }), () => {
-    step.textContent = "the hub no longer knows this job: start another";
-  });
+function begin() {
+  source?.close();
+  bar.value = 0;
+  step.textContent = "";
+  document.querySelector("#log").replaceChildren();
+  listen({ last: 1 });
+}
+
+function forget() {
+  step.textContent = "the hub no longer knows this job: start another";
+}
+
+function listen(start) {
+  source = connect("", { topics: `demo/jobs/${id()}`, ...start });
+  watch(source, { begin: forget, listen });
 
   source.addEventListener("progress", (event) => {
     const { percent, step: what } = JSON.parse(event.data);

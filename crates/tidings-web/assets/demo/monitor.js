@@ -13,22 +13,31 @@ const figures = {
 begin();
 
 function begin() {
-  const source = watch(connect("", { topics: "demo/monitor", last: 120, multiplex: true }), begin);
+  for (const name of Object.keys(figures)) figures[name].clear();
+  listen({ last: 120 });
+}
+
+function listen(start) {
+  const source = connect("", { topics: "demo/monitor", multiplex: true, ...start });
+  watch(source, { begin, listen });
 
   source.onmessage = (event) => {
     const now = JSON.parse(event.data);
     document.querySelector("#host").textContent = now.host;
-    figures.cpu(now.cpu_percent);
-    figures.load(now.load);
-    figures.memory(now.memory_used);
-    figures.hub(now.hub_memory);
+    figures.cpu.add(now.cpu_percent);
+    figures.load.add(now.load);
+    figures.memory.add(now.memory_used);
+    figures.hub.add(now.hub_memory);
   };
 }
 
 function line(name, format) {
-  const chart = new Chart(document.querySelector(`#${name}-chart`), { format });
-  return (value) => {
-    document.querySelector(`#${name}`).textContent = format(value);
-    chart.push(value);
+  const chart = new Chart(document.querySelector(`#${name}-chart`), { format, since: "2 min ago" });
+  return {
+    clear: () => chart.clear(),
+    add(value) {
+      document.querySelector(`#${name}`).textContent = format(value);
+      chart.push(value);
+    },
   };
 }

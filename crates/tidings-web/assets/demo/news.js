@@ -6,7 +6,12 @@ begin();
 
 function begin() {
   list.replaceChildren();
-  const source = watch(connect("", { topics: "demo/news", last: 8, multiplex: true }), begin);
+  listen({ last: 8 });
+}
+
+function listen(start) {
+  const source = connect("", { topics: "demo/news", multiplex: true, ...start });
+  watch(source, { begin, listen });
 
   source.onmessage = (event) => {
     const { section, title } = JSON.parse(event.data);

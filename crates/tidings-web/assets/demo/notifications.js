@@ -6,8 +6,12 @@ begin();
 
 function begin() {
   list.replaceChildren();
-  const wanted = { topics: "demo/notifications", last: 10, multiplex: true };
-  const notes = watch(connect("", wanted), begin);
+  listen({ last: 10 });
+}
+
+function listen(start) {
+  const notes = connect("", { topics: "demo/notifications", multiplex: true, ...start });
+  watch(notes, { begin, listen });
 
   for (const degree of ["info", "warning", "alert"]) {
     notes.addEventListener(degree, (event) => {

@@ -8,7 +8,12 @@ begin();
 function begin() {
   tiles.clear();
   document.querySelector("#prices").replaceChildren();
-  const source = watch(connect("", { topics: "demo/prices/*", last: 480, multiplex: true }), begin);
+  listen({ last: 480 });
+}
+
+function listen(start) {
+  const source = connect("", { topics: "demo/prices/*", multiplex: true, ...start });
+  watch(source, { begin, listen });
 
   source.onmessage = (event) => {
     const symbol = event.topic.split("/").at(-1);
@@ -22,10 +27,11 @@ function tile(symbol) {
   const canvas = make("canvas", { ariaLabel: `${symbol} over one minute` });
   const caption = make("figcaption", {}, make("b", { textContent: symbol }), now);
   document.querySelector("#prices").append(make("figure", { className: "card" }, caption, canvas));
-  const chart = new Chart(canvas, { zero: false, format: (value) => value.toFixed(2) });
+  const format = (value) => value.toFixed(2);
+  const chart = new Chart(canvas, { zero: false, format, since: "1 min ago" });
   let before = 0;
   return (price) => {
-    now.textContent = price.toFixed(2);
+    now.textContent = format(price);
     now.className = price < before ? "down" : "up";
     before = price;
     chart.push(price);

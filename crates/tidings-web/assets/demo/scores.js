@@ -9,7 +9,12 @@ function begin() {
   rows.clear();
   document.querySelector("#matches").replaceChildren();
   goals.replaceChildren();
-  const source = watch(connect("", { topics: "demo/scores", last: 60, multiplex: true }), begin);
+  listen({ last: 60 });
+}
+
+function listen(start) {
+  const source = connect("", { topics: "demo/scores", multiplex: true, ...start });
+  watch(source, { begin, listen });
 
   source.addEventListener("kickoff", ({ data }) => {
     show(JSON.parse(data), "playing");
