@@ -1,45 +1,57 @@
 // tidings.js in a bundle, and how large it is.
 
-import { readFileSync, readdirSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { heard, openPage } from "./browser.js";
-import { after, equal, ok, temporaryFile, temporaryFolder, test, until } from "./harness.js";
+import { after, equal, ok, Skipped, temporaryFolder, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
 
-const SCRIPT = new URL("../../crates/tidings-web/assets/npm/tidings.js", import.meta.url).pathname;
+const PACKAGE = new URL("../../crates/tidings-web/assets/npm", import.meta.url).pathname;
+const SCRIPT = join(PACKAGE, "tidings.js");
+
+const run = promisify(execFile);
 
 /** What its README says of it, minified and gzipped: what a page loads, and the worker more. */
 const BYTES_MAX = { page: 3_500, worker: 4_500 };
 
-/** As docs/guides/browser.md has it: the application and tidings.js, side by side. */
-async function bundle(entries, options = {}) {
-  const outdir = temporaryFolder();
-  await build({
-    entryPoints: entries,
-    bundle: true,
-    format: "esm",
-    minify: true,
-    logLevel: "silent",
-    alias: { "@tidings-hub/tidings": SCRIPT },
-    outdir,
-    ...options,
-  });
-  return outdir;
+/**
+ * A project that has the package installed, and whose `src/app.js` listens to `news`; its folder.
+ */
+function project(hub) {
+  const folder = temporaryFolder();
+  cpSync(PACKAGE, join(folder, "node_modules/@tidings-hub/tidings"), { recursive: true });
+  mkdirSync(join(folder, "src"));
+  writeFileSync(join(folder, "package.json"), `{"private": true, "type": "module"}`);
+  const script = `<!doctype html><script type="module" src="/src/app.js"></script>`;
+  writeFileSync(join(folder, "index.html"), script);
+  writeFileSync(
+    join(folder, "src/app.js"),
+    `
+  import { connect } from "@tidings-hub/tidings";
+  window.heard = [];
+  window.source = connect("${hub.url}", { topics: "news" });
+  window.source.onmessage = ({ data }) => window.heard.push({ type: "message", data });
+`,
+  );
+  return folder;
 }
 
-/** A server for a folder of scripts and a page that loads `app.js`. */
-async function serve(folder) {
+/** A server for a folder of scripts; its page loads `script`, unless the folder has a page. */
+async function serve(folder, script = "/app.js") {
   const server = createServer((request, response) => {
-    const name = /^\/assets\/([a-z]+\.js)$/.exec(request.url)?.[1];
-    response.setHeader("content-type", name ? "text/javascript" : "text/html");
+    const name = request.url === "/" ? "index.html" : request.url.slice(1);
+    response.setHeader("content-type", name.endsWith(".js") ? "text/javascript" : "text/html");
     try {
-      const page = `<!doctype html><script type="module" src="/assets/app.js"></script>`;
-      response.end(name ? readFileSync(join(folder, name)) : page);
+      response.end(readFileSync(join(folder, name)));
     } catch {
-      response.writeHead(404).end();
+      const page = `<!doctype html><script type="module" src="${script}"></script>`;
+      response.writeHead(name === "index.html" ? 200 : 404).end(page);
     }
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -50,33 +62,47 @@ async function serve(folder) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-const app = (hub) =>
-  temporaryFile(
-    "app.js",
-    `
-  import { connect } from "@tidings-hub/tidings";
-  window.heard = [];
-  window.source = connect("${hub.url}", { topics: "news" });
-  window.source.onmessage = ({ data }) => window.heard.push({ type: "message", data });
-`,
-  );
+/** The module of a bundler, which is optional; without it the test is skipped, and says so. */
+async function bundler(name) {
+  try {
+    return await import(name);
+  } catch {
+    throw new Skipped(`${name} is not here: npm ci --include=optional in tests/browser`);
+  }
+}
 
-test("bundles: with esbuild tabs share one connection through the second entry", async () => {
-  const hub = await startHub(["--cors-origin", "*"]);
-  const site = await serve(await bundle({ app: app(hub), tidings: SCRIPT }));
+/** Runs esbuild's own command line in a folder. */
+async function esbuild(folder, ...options) {
+  const program = createRequire(import.meta.url).resolve("esbuild/bin/esbuild");
+  const flags = ["--bundle", "--format=esm", "--outdir=assets", "--log-level=error", ...options];
+  await run(program, flags, { cwd: folder });
+  return join(folder, "assets");
+}
+
+/** Two pages of a site share one connection, and both hear an event. */
+async function share(hub, site) {
   const pages = [await openPage(site), await openPage(site)];
   for (const page of pages) {
-    await until("it listens", () => page.evaluate(() => window.source?.readyState === 1));
+    await until("it listens", () => page.evaluate(() => window.source?.readyState === 1), 20_000);
     equal(await page.evaluate(() => window.source.host), "shared");
   }
   equal(await hub.subscribers(), 1);
   await hub.publish("news", "bundled");
   for (const page of pages) await until("it", async () => (await heard(page))[0] === "bundled");
+}
+
+// The commands and options are those of docs/guides/browser.md.
+
+test("bundles: with esbuild tabs share one connection through the second entry", async () => {
+  const hub = await startHub(["--cors-origin", "*"]);
+  const entries = ["app=src/app.js", "tidings=@tidings-hub/tidings", "--splitting"];
+  const folder = await esbuild(project(hub), ...entries);
+  await share(hub, await serve(folder));
 });
 
 test("bundles: without it the page has its own connection, and the console says so", async () => {
   const hub = await startHub(["--cors-origin", "*"]);
-  const site = await serve(await bundle({ app: app(hub) }));
+  const site = await serve(await esbuild(project(hub), "src/app.js"));
   const page = await openPage();
   const warnings = [];
   page.on("console", (message) => message.type() === "warning" && warnings.push(message.text()));
@@ -86,9 +112,53 @@ test("bundles: without it the page has its own connection, and the console says 
   equal(warnings.filter((text) => text.includes("tabs cannot share a connection")).length, 1);
 });
 
+test("bundles: with Vite tabs share one connection in a build", async () => {
+  const vite = await bundler("vite");
+  const hub = await startHub(["--cors-origin", "*"]);
+  const root = project(hub);
+  await vite.build({ configFile: false, root, logLevel: "error" });
+  await share(hub, await serve(join(root, "dist")));
+});
+
+test("bundles: on Vite's development server tabs share one connection", async () => {
+  const vite = await bundler("vite");
+  const hub = await startHub(["--cors-origin", "*"]);
+  const root = project(hub);
+  const server = await vite.createServer({
+    configFile: false,
+    root,
+    logLevel: "error",
+    optimizeDeps: { exclude: ["@tidings-hub/tidings"] },
+    server: { host: "127.0.0.1", port: 0 },
+  });
+  after(() => server.close());
+  await server.listen();
+  await share(hub, `http://127.0.0.1:${server.httpServer.address().port}`);
+});
+
+test("bundles: with webpack tabs share one connection", async () => {
+  const { default: webpack } = await bundler("webpack");
+  const hub = await startHub(["--cors-origin", "*"]);
+  const context = project(hub);
+  const output = { path: join(context, "dist"), filename: "app.js" };
+  const compiler = webpack({ mode: "production", context, entry: "./src/app.js", output });
+  const stats = await promisify(compiler.run.bind(compiler))();
+  equal(stats.toJson({ all: false, errors: true }).errors, []);
+  await share(hub, await serve(output.path));
+});
+
 test("bundles: tidings.js is no larger than it says", async () => {
   const sizes = {};
-  const folder = await bundle({ tidings: SCRIPT }, { splitting: true });
+  const folder = temporaryFolder();
+  await build({
+    entryPoints: [SCRIPT],
+    bundle: true,
+    format: "esm",
+    splitting: true,
+    minify: true,
+    logLevel: "error",
+    outdir: folder,
+  });
   for (const name of readdirSync(folder)) {
     const bytes = gzipSync(readFileSync(join(folder, name)), { level: 9 }).length;
     const part = name.startsWith("exchange") ? "worker" : "page";
