@@ -22,6 +22,13 @@ pub struct ConnectionId {
     pub(crate) number: u64,
 }
 
+impl ConnectionId {
+    /// The [run](crate::Engine::run) of the engine that has the connection.
+    pub const fn run(self) -> u32 {
+        self.run
+    }
+}
+
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}-{:x}", self.run, self.number)

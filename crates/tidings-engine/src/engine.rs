@@ -230,6 +230,12 @@ impl Engine {
         self.inner.store.identity().epoch
     }
 
+    /// A number that distinguishes this engine from those of other processes; the names of its
+    /// connections begin with it.
+    pub fn run(&self) -> u32 {
+        self.inner.run()
+    }
+
     /// Sends `notice` to current subscribers; see [`Notice`]. It is not stored.
     pub fn notify(&self, notice: &Arc<Notice>) {
         for mailbox in &self.inner.mailboxes {

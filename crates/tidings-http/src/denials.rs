@@ -1,21 +1,33 @@
 //! Identities that are kept away for a while, whatever their credentials grant.
+//!
+//! # Between hubs
+//!
+//! Hubs of a shared log have the same denials. Of what two hubs know about one identity the later
+//! change counts, so they may tell each other everything in any order and any number of times. A
+//! lifted denial is remembered until it would have ended: another hub that still has it would
+//! otherwise bring it back.
 
+mod entry;
+
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use aws_lc_rs::digest;
 use tidings_hub::Timestamp;
 
 use crate::auth::who::Who;
 use crate::client;
 use crate::clock;
-use crate::limits::DENIALS_MAX;
+use crate::limits::{DENIALS_MAX, LIFTED_DENIALS_MAX};
+
+pub use entry::DenialEntry;
 
 /// All denials. Clones are the same.
 #[derive(Clone, Default)]
@@ -27,9 +39,21 @@ struct Inner {
     path: Option<PathBuf>,
     /// One change at a time, so that the file is as new as the memory.
     changing: Mutex<()>,
-    known: Mutex<HashMap<Denied, Timestamp>>,
+    known: Mutex<Known>,
     /// Whether there may be any; lets requests pass without the lock.
     is_any: AtomicBool,
+}
+
+type Known = HashMap<Denied, Term>;
+
+/// How long an identity is denied. Of two, the greater one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Term {
+    /// When this was decided.
+    changed: Timestamp,
+    is_lifted: bool,
+    /// When it is forgotten.
+    until: Timestamp,
 }
 
 /// What is denied.
@@ -52,21 +76,6 @@ pub enum DenyError {
     Unwritten(io::Error),
 }
 
-/// A denial in the file.
-#[derive(Deserialize, Serialize)]
-struct Entry {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sub: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    iss: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    address: Option<IpAddr>,
-    /// In milliseconds since 1970.
-    until_ms: u64,
-}
-
 impl Denials {
     /// The denials in the file at `path`, which need not exist. Later ones are written to it.
     ///
@@ -75,7 +84,7 @@ impl Denials {
     /// The file cannot be read, or is no list of denials.
     pub fn open(path: PathBuf) -> io::Result<Self> {
         let known = match fs::read(&path) {
-            Ok(bytes) => read(&bytes)?,
+            Ok(bytes) => entry::read(&bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
             Err(error) => return Err(error),
         };
@@ -84,40 +93,104 @@ impl Denials {
         Ok(Self(Arc::new(Inner { path: Some(path), known, is_any, ..Inner::default() })))
     }
 
-    /// Keeps `denied` away until `until`. It is written before it counts. May block.
+    /// Keeps `denied` away until `until`. It is written before it counts. May block. Returns what
+    /// other hubs should know.
     ///
     /// # Errors
     ///
     /// [`DenyError`].
-    pub fn deny(&self, denied: Denied, until: Timestamp) -> Result<(), DenyError> {
+    pub fn deny(&self, denied: Denied, until: Timestamp) -> Result<DenialEntry, DenyError> {
         self.change(|known| {
-            if known.len() >= DENIALS_MAX && !known.contains_key(&denied) {
+            let in_force = known.values().filter(|term| !term.is_lifted).count();
+            let known_term = known.get(&denied);
+            if in_force >= DENIALS_MAX && known_term.is_none_or(|term| term.is_lifted) {
                 return Err(DenyError::Full);
             }
-            known.insert(denied, until);
-            Ok(())
+            let term = Term { changed: after(known_term), is_lifted: false, until };
+            known.insert(denied.clone(), term);
+            Ok(DenialEntry::new(&denied, term))
         })
     }
 
-    /// Lifts a denial. Returns whether there was one. May block.
+    /// Lifts a denial. May block. Returns what other hubs should know; `None` if there was none.
     ///
     /// # Errors
     ///
     /// [`DenyError::Unwritten`].
-    pub fn lift(&self, denied: &Denied) -> Result<bool, DenyError> {
-        let mut was_there = false;
+    pub fn lift(&self, denied: &Denied) -> Result<Option<DenialEntry>, DenyError> {
         self.change(|known| {
-            was_there = known.remove(denied).is_some();
-            Ok(())
+            let Some(term) = known.get_mut(denied).filter(|term| !term.is_lifted) else {
+                return Ok(None);
+            };
+            *term = Term { changed: after(Some(term)), is_lifted: true, ..*term };
+            let entry = DenialEntry::new(denied, *term);
+            bound_lifted(known);
+            Ok(Some(entry))
+        })
+    }
+
+    /// Takes over what another hub knows. May block. Returns the identities that are denied by it
+    /// and were not before.
+    ///
+    /// # Errors
+    ///
+    /// [`DenyError`]; with [`DenyError::Full`], the others are taken over.
+    pub fn merge(&self, entries: Vec<DenialEntry>) -> Result<Vec<Denied>, DenyError> {
+        let mut is_full = false;
+        let new = self.change(|known| {
+            let mut in_force = known.values().filter(|term| !term.is_lifted).count();
+            let mut new = Vec::new();
+            for (denied, term) in entries.into_iter().filter_map(DenialEntry::into_term) {
+                if term.until <= clock::now() || known.get(&denied).is_some_and(|had| *had >= term)
+                {
+                    continue;
+                }
+                let was_denied = known.get(&denied).is_some_and(|had| !had.is_lifted);
+                if !term.is_lifted && !was_denied {
+                    if in_force >= DENIALS_MAX {
+                        is_full = true;
+                        continue;
+                    }
+                    in_force += 1;
+                    new.push(denied.clone());
+                }
+                known.insert(denied, term);
+            }
+            bound_lifted(known);
+            Ok(new)
         })?;
-        Ok(was_there)
+        if is_full { Err(DenyError::Full) } else { Ok(new) }
     }
 
     /// All that are in force, in no order.
     pub fn list(&self) -> Vec<(Denied, Timestamp)> {
         let now = clock::now();
         let known = self.known();
-        known.iter().filter(|(_, until)| **until > now).map(|(d, u)| (d.clone(), *u)).collect()
+        let in_force = known.iter().filter(|(_, term)| term.is_in_force(now));
+        in_force.map(|(denied, term)| (denied.clone(), term.until)).collect()
+    }
+
+    /// All that other hubs should know, also lifted ones, in an order that is the same everywhere.
+    pub fn entries(&self) -> Vec<DenialEntry> {
+        let now = clock::now();
+        let known = self.known();
+        let current = known.iter().filter(|(_, term)| term.until > now);
+        let mut entries: Vec<_> =
+            current.map(|(denied, term)| DenialEntry::new(denied, *term)).collect();
+        drop(known);
+        entries.sort_unstable();
+        entries
+    }
+
+    /// A text by which two hubs find that they know the same.
+    pub fn digest(&self) -> String {
+        let entries = self.entries();
+        if entries.is_empty() {
+            return String::new();
+        }
+        let bytes = serde_json::to_vec(&entries).expect("entries are JSON");
+        let digest = digest::digest(&digest::SHA256, &bytes);
+        digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Until when `who`, or `address`, is denied.
@@ -125,31 +198,59 @@ impl Denials {
         if !self.0.is_any.load(Ordering::Acquire) {
             return None;
         }
+        let now = clock::now();
         let known = self.known();
         let names = Denied::names(who, address);
-        let until = names.iter().filter_map(|name| known.get(name)).max().copied();
-        until.filter(|until| *until > clock::now())
+        let terms = names.iter().filter_map(|name| known.get(name));
+        terms.filter(|term| term.is_in_force(now)).map(|term| term.until).max()
     }
 
-    fn change(
+    fn change<T>(
         &self,
-        change: impl FnOnce(&mut HashMap<Denied, Timestamp>) -> Result<(), DenyError>,
-    ) -> Result<(), DenyError> {
+        change: impl FnOnce(&mut Known) -> Result<T, DenyError>,
+    ) -> Result<T, DenyError> {
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock::now();
-        let mut known = self.known().clone();
-        known.retain(|_, until| *until > now);
-        change(&mut known)?;
+        let before = self.known().clone();
+        let mut known = before.clone();
+        known.retain(|_, term| term.until > now);
+        let done = change(&mut known)?;
+        if known == before {
+            return Ok(done);
+        }
         if let Some(path) = &self.0.path {
-            write(path, &known).map_err(DenyError::Unwritten)?;
+            entry::write(path, &known).map_err(DenyError::Unwritten)?;
         }
         self.0.is_any.store(!known.is_empty(), Ordering::Release);
         *self.known() = known;
-        Ok(())
+        Ok(done)
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Denied, Timestamp>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Term {
+    fn is_in_force(self, now: Timestamp) -> bool {
+        !self.is_lifted && self.until > now
+    }
+}
+
+/// The moment of a change that counts more than what was known.
+fn after(known: Option<&Term>) -> Timestamp {
+    let known = known.map_or(0, |term| term.changed.as_millis().saturating_add(1));
+    Timestamp::from_millis(clock::now().as_millis().max(known))
+}
+
+/// Forgets the lifted denials that are too many.
+fn bound_lifted(known: &mut Known) {
+    let lifted = known.iter().filter(|(_, term)| term.is_lifted);
+    let mut ends: Vec<_> = lifted.map(|(_, term)| Reverse(term.until)).collect();
+    if ends.len() > LIFTED_DENIALS_MAX {
+        ends.sort_unstable();
+        let Reverse(shortest) = ends[LIFTED_DENIALS_MAX - 1];
+        known.retain(|_, term| !term.is_lifted || term.until >= shortest);
     }
 }
 
@@ -170,43 +271,6 @@ impl Denied {
         names.extend(address.map(Self::address));
         names
     }
-}
-
-fn read(bytes: &[u8]) -> io::Result<HashMap<Denied, Timestamp>> {
-    let entries: Vec<Entry> = serde_json::from_slice(bytes)?;
-    let entry = |entry: Entry| {
-        let denied = match entry {
-            Entry { sub: Some(subject), iss, .. } => Denied::Subject(subject, iss),
-            Entry { key: Some(key), .. } => Denied::Key(key),
-            Entry { address: Some(address), .. } => Denied::address(address),
-            _ => return Err(io::Error::other("an entry denies nobody")),
-        };
-        Ok((denied, Timestamp::from_millis(entry.until_ms)))
-    };
-    entries.into_iter().map(entry).collect()
-}
-
-/// Writes the file anew beside the old one, which it replaces when it is on the disk.
-fn write(path: &Path, known: &HashMap<Denied, Timestamp>) -> io::Result<()> {
-    let entry = |(denied, until): (&Denied, &Timestamp)| {
-        let mut entry =
-            Entry { sub: None, iss: None, key: None, address: None, until_ms: until.as_millis() };
-        match denied.clone() {
-            Denied::Subject(subject, issuer) => (entry.sub, entry.iss) = (Some(subject), issuer),
-            Denied::Key(key) => entry.key = Some(key),
-            Denied::Address(address) => entry.address = Some(address),
-        }
-        entry
-    };
-    let entries: Vec<_> = known.iter().map(entry).collect();
-    let new = path.with_extension("json.new");
-    let mut file = fs::File::create(&new)?;
-    file.write_all(&serde_json::to_vec(&entries)?)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    // The name is durable once its folder is.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 impl fmt::Debug for Denials {
@@ -251,7 +315,8 @@ mod tests {
         ] {
             assert_eq!(is_denied(&who, address), expected, "{who:?} {address}");
         }
-        assert!(denials.lift(&Denied::Key("k".into())).unwrap());
+        assert!(denials.lift(&Denied::Key("k".into())).unwrap().is_some());
+        assert!(denials.lift(&Denied::Key("k".into())).unwrap().is_none());
         assert!(!is_denied(&Who::of_key("k"), "192.0.2.1"));
         denials.deny(Denied::Subject("9".into(), None), Timestamp::from_millis(1)).unwrap();
         assert!(!is_denied(&user("9", None), "192.0.2.1"), "it is over");
@@ -262,10 +327,63 @@ mod tests {
         let denials = Denials::default();
         {
             let names = (0..DENIALS_MAX).map(|number| Denied::Key(number.to_string().into()));
-            *denials.known() = names.map(|name| (name, later())).collect();
+            let term = Term { changed: clock::now(), is_lifted: false, until: later() };
+            *denials.known() = names.map(|name| (name, term)).collect();
         }
         let one_more = denials.deny(Denied::Key("x".into()), later());
         assert!(matches!(one_more, Err(DenyError::Full)));
         assert!(denials.deny(Denied::Key("5".into()), later()).is_ok(), "it is there already");
+    }
+
+    #[test]
+    fn hubs_that_tell_each_other_everything_know_the_same_whatever_the_order() {
+        let (key, user) = (Denied::Key("k".into()), Denied::Subject("7".into(), None));
+        let [one, two, three] = [(); 3].map(|()| Denials::default());
+        let denial = one.deny(key.clone(), later()).unwrap();
+        assert_eq!(two.merge(vec![denial.clone()]).unwrap(), [key.clone()]);
+        assert!(two.merge(vec![denial.clone()]).unwrap().is_empty(), "it is known");
+        let lifted = two.lift(&key).unwrap().unwrap();
+        two.deny(user.clone(), later()).unwrap();
+        // The one that was lifted comes late, and does not count.
+        assert!(three.merge(vec![lifted]).unwrap().is_empty());
+        assert!(three.merge(vec![denial]).unwrap().is_empty());
+        for (from, to) in [(&two, &one), (&one, &three), (&three, &two)] {
+            to.merge(from.entries()).unwrap();
+        }
+        for denials in [&one, &two, &three] {
+            assert_eq!(denials.list().len(), 1);
+            assert_eq!(denials.list()[0].0, user);
+            assert_eq!(denials.digest(), one.digest());
+        }
+        // What was lifted can be denied again.
+        let again = three.deny(key.clone(), later()).unwrap();
+        assert_eq!(one.merge(vec![again]).unwrap(), [key]);
+    }
+
+    #[test]
+    fn a_lifted_denial_stays_lifted_over_a_restart_and_is_none_to_older_versions() {
+        let folder = std::env::temp_dir().join(format!("tidings-denials-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("denials.json");
+        let (key, user) = (Denied::Key("k".into()), Denied::Subject("7".into(), None));
+        let before = Denials::open(path.clone()).unwrap();
+        let denial = before.deny(key.clone(), later()).unwrap();
+        before.deny(user.clone(), later()).unwrap();
+        before.lift(&key).unwrap();
+
+        let after = Denials::open(path.clone()).unwrap();
+        assert_eq!(after.digest(), before.digest());
+        assert!(after.merge(vec![denial]).unwrap().is_empty());
+        assert_eq!(after.list().len(), 1);
+        let text = fs::read_to_string(&path).unwrap();
+        let file: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        let lifted = file.iter().find(|entry| entry["key"] == "k").unwrap();
+        assert_eq!(lifted["until_ms"], 0, "a version that does not know `lifted_until_ms`");
+
+        // A file of such a version.
+        let until = later().as_millis();
+        fs::write(&path, format!("[{{\"sub\":\"9\",\"until_ms\":{until}}}]")).unwrap();
+        assert_eq!(Denials::open(path).unwrap().list().len(), 1);
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::pin::Pin;
 
 use http::request::Parts;
+use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::body::RequestBody;
@@ -23,6 +24,20 @@ pub trait Face: Debug + Send + Sync + 'static {
     fn has_keys(&self) -> bool {
         false
     }
+
+    /// Another hub of a shared log, `from`, told something about this protocol. Does not block.
+    fn told(&self, _state: &State, _from: u32, _body: Value) {}
+
+    /// Tells the other hubs again what must arrive at some time, every
+    /// [`BEAT_INTERVAL`](crate::limits::BEAT_INTERVAL).
+    fn beat(&self, _state: &State) {}
+
+    /// Tells the other hubs what is new, every
+    /// [`TELL_INTERVAL`](crate::limits::TELL_INTERVAL).
+    fn tell_news(&self, _state: &State) {}
+
+    /// The hub `run` is gone.
+    fn hub_left(&self, _state: &State, _run: u32) {}
 
     /// Answers a request to a path that this protocol [claims](Self::claims). An error is an answer
     /// too.

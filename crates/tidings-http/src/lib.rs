@@ -92,6 +92,7 @@ mod handoff;
 pub mod headers;
 mod host;
 mod http2_body;
+pub mod hubs;
 pub mod key_share;
 pub mod limits;
 mod listener;

@@ -189,3 +189,49 @@ pub const LEEWAY_MAX: Duration = Duration::from_secs(60);
 
 /// Maximum number of denials in force. At the edge: 507; none is dropped for another.
 pub const DENIALS_MAX: usize = 10_000;
+
+/// Maximum number of denials that were lifted before their end and are remembered for other hubs.
+/// At the edge: the one that would end first is forgotten, and a hub that was away may bring it
+/// back until then.
+pub const LIFTED_DENIALS_MAX: usize = 10_000;
+
+/// Interval at which a hub of a shared log says that it is there, and repeats what must arrive.
+pub const BEAT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Interval at which a hub tells the others what is new, such as subscriptions: several at once.
+pub const TELL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Silence after which a hub counts as gone. Longer than some lost messages, and short enough for
+/// its subscribers to be off the lists within 10 seconds. At the edge: what it said is forgotten.
+pub const SILENCE_MAX: Duration = Duration::from_secs(8);
+
+/// Time that the other hubs have to answer a question. At the edge: the answer is that of fewer
+/// hubs, and says so.
+pub const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Maximum number of other hubs on the same log. Each answers every question. At the edge: further
+/// ones are not heard.
+pub const HUBS_MAX: usize = 64;
+
+/// Maximum bytes of a message between hubs: half of what every server of a shared log must take. At
+/// the edge: the message is not sent, which counts as lost.
+pub const HUB_MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Maximum bytes of messages of other hubs that wait to be handled. At the edge: further ones are
+/// lost, and what they said is asked for again.
+pub const HEARD_BYTES_MAX: usize = 16 << 20;
+
+/// Maximum questions to other hubs at once. At the edge: the next one waits for an earlier one,
+/// [`ANSWER_PATIENCE`] each.
+pub const HUBS_QUESTIONS_MAX: usize = 64;
+
+/// Maximum answers to other hubs at once. At the edge: a question is not answered, and the
+/// result at its sender says so.
+pub const ANSWERS_MAX: usize = 64;
+
+/// Denials in one message between hubs.
+pub const DENIALS_TOLD: usize = 1000;
+
+/// Maximum messages about denials that are merged at once. At the edge: they come again with the
+/// next beat.
+pub const DENIALS_MERGES_MAX: usize = 4;

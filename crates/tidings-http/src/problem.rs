@@ -230,6 +230,8 @@ codes! {
     TooManyWills SERVICE_UNAVAILABLE "too_many_wills" "There is no room for another last will.";
     /// The hub has reached its maximum of connections; only probes are answered on another.
     HubFull SERVICE_UNAVAILABLE "hub_full" "The hub has reached its maximum of connections.";
+    /// The hub that has the connection has not answered in time.
+    HubSilent GATEWAY_TIMEOUT "hub_silent" "The hub that has the connection does not answer.";
     /// The hub is shutting down.
     Draining SERVICE_UNAVAILABLE "draining" "The hub is shutting down.";
     /// There is no room for another event. Publishing resumes by itself when there is.

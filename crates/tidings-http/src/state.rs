@@ -1,16 +1,17 @@
 //! The state shared by everything that answers requests.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::request::Parts;
 use tidings_engine::{Engine, PublishError, PublishStream, StreamError};
-use tidings_hub::{Appended, Draft};
+use tidings_hub::{Appended, Draft, Wire};
 use tokio::sync::watch;
 
 use crate::auth::Auth;
 use crate::client::Client;
 use crate::config::HttpConfig;
 use crate::counts::Counts;
+use crate::hubs::Hubs;
 use crate::key_share::KeyShare;
 use crate::present::{Arrivals, Present};
 use crate::problem::Problem;
@@ -29,6 +30,8 @@ pub struct State {
     quotas: Quotas,
     counts: Arc<Counts>,
     arrivals: Arrivals,
+    /// Set once, if the log is shared with other hubs.
+    hubs: OnceLock<Arc<Hubs>>,
     body_room: BodyRoom,
     stage: watch::Receiver<Stage>,
     /// For a hub without a server: while this exists, the hub is not shutting down.
@@ -56,6 +59,7 @@ impl State {
             quotas,
             counts: Arc::default(),
             arrivals: Arrivals::default(),
+            hubs: OnceLock::new(),
             body_room,
             stage,
             _serving: None,
@@ -109,6 +113,16 @@ impl State {
     /// Subscribers on their way to the engine.
     pub(crate) fn arrivals(&self) -> &Arrivals {
         &self.arrivals
+    }
+
+    /// Connects the hub with the others on the same log. Only the first call counts.
+    pub fn join(&self, wire: Arc<dyn Wire>) {
+        self.hubs.get_or_init(|| Arc::new(Hubs::new(self.engine.run(), wire)));
+    }
+
+    /// The other hubs on the same log, if it is shared.
+    pub fn hubs(&self) -> Option<&Arc<Hubs>> {
+        self.hubs.get()
     }
 
     /// Room for the bodies that are read whole.

@@ -60,6 +60,7 @@ mod timer;
 mod timestamp;
 mod topic;
 mod visibility;
+mod wire;
 
 pub use check::Check;
 pub use close_reason::CloseReason;
@@ -97,6 +98,7 @@ pub use subscriber::SubscriberId;
 pub use timestamp::Timestamp;
 pub use topic::Topic;
 pub use visibility::Visibility;
+pub use wire::{Heard, Wire};
 
 pub use tidings_codec::{EventId, EventType};
 

@@ -74,6 +74,7 @@ mod faces;
 #[doc(hidden)]
 pub mod fuzz;
 mod hub_service;
+mod hubs;
 pub mod limits;
 mod link_query;
 mod log_limit;

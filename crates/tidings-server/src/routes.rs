@@ -17,9 +17,11 @@ use tidings_http::handler::Handler;
 use tidings_http::problem::{Code, Problem};
 use tidings_http::state::State;
 use tidings_http::trace;
+use tokio::sync::Semaphore;
 
 use crate::admin::{self, Pages};
 use crate::config::Config;
+use crate::limits::DENIALS_MERGES_MAX;
 use crate::link_query::LinkQuery;
 use crate::native;
 use crate::request::RequestContext;
@@ -35,6 +37,8 @@ pub(crate) struct Routes {
     /// By the numbers of [`Target::number`].
     counts: RouteCounts,
     started: SystemTime,
+    /// Messages of other hubs about denials that are merged now.
+    denial_merges: Arc<Semaphore>,
 }
 
 impl Routes {
@@ -42,7 +46,20 @@ impl Routes {
         let counts = RouteCounts::new(names(&faces));
         let pages = Pages::new(&config.pages);
         let config = config.clone();
-        Self { state, config, faces, pages, counts, started: SystemTime::now() }
+        let denial_merges = Arc::new(Semaphore::new(DENIALS_MERGES_MAX));
+        Self { state, config, faces, pages, counts, started: SystemTime::now(), denial_merges }
+    }
+
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    pub(crate) fn faces(&self) -> &[Arc<dyn Face>] {
+        &self.faces
+    }
+
+    pub(crate) fn denial_merges(&self) -> &Arc<Semaphore> {
+        &self.denial_merges
     }
 
     /// The target of `path`. The API comes first, because a publish should not pay for the others,

@@ -12,11 +12,14 @@ use tidings_http::HttpServer;
 use tidings_http::body::RequestBody;
 use tidings_http::error::BindError;
 use tidings_http::mount::Mounted;
+use tidings_hub::Wire;
+use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use crate::config::Config;
 use crate::faces;
 use crate::hub_service::HubService;
+use crate::hubs::answer;
 use crate::routes::Routes;
 
 /// The HTTP face of a hub: bound to its addresses, and not yet serving.
@@ -72,6 +75,12 @@ impl Server {
         self.http.local_addrs()[0]
     }
 
+    /// Connects the hub with the others on the same log, over `wire`: what one of them is asked
+    /// about subscribers is then answered for all, and an operator reaches those of every hub.
+    pub fn join(&self, wire: Arc<dyn Wire>) {
+        self.http.state().join(wire);
+    }
+
     /// The hub as a service, to be mounted in the router of an application that is then
     /// [served](Self::serve_application).
     pub fn service(&self) -> HubService {
@@ -92,7 +101,9 @@ impl Server {
         B: Send + 'static,
     {
         let mounted = Mounted::new(application, Arc::clone(self.http.state()));
+        let hubs = Self::talk(self.routes);
         self.http.serve(Arc::new(mounted), shutdown).await;
+        hubs.await;
     }
 
     /// Serves until `shutdown` is ready, then shuts down: accepts no more connections, lets the
@@ -102,7 +113,30 @@ impl Server {
     ///
     /// Must run on a tokio runtime with its I/O and timers enabled.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let hubs = Self::talk(Arc::clone(&self.routes));
         self.http.serve(self.routes, shutdown).await;
+        hubs.await;
+    }
+
+    /// Talks with the other hubs until the result is awaited.
+    fn talk(routes: Arc<Routes>) -> impl Future<Output = ()> {
+        let hubs = routes.state().hubs().cloned();
+        let talking = hubs.is_some().then(|| AbortOnDrop(tokio::spawn(answer::run(routes))));
+        async move {
+            drop(talking);
+            if let Some(hubs) = hubs {
+                hubs.leave();
+            }
+        }
+    }
+}
+
+/// A task that ends with what it is for, also when that is dropped.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -145,6 +145,11 @@ pub(crate) fn bell_subject(stream: &str) -> String {
     format!("tidings.bell.{stream}")
 }
 
+/// The subject of what the hubs on a stream say to each other.
+pub(crate) fn hubs_subject(stream: &str) -> String {
+    format!("tidings.hubs.{stream}")
+}
+
 /// The configuration of a new stream. Messages stay until a hub purges them, and none can be
 /// deleted from the middle.
 pub(crate) fn new_stream(name: &str, replicas: usize) -> Value {

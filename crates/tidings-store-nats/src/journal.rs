@@ -16,7 +16,7 @@ use crate::check::{self, Finding};
 use crate::error::NatsError;
 use crate::limits::{
     BELL_PATIENCE_MAX, CONNECTION_LOOK_INTERVAL, HEADER_BYTES_MAX, PAYLOAD_BYTES_MIN,
-    READS_AT_ONCE_MAX, REQUEST_PATIENCE,
+    READS_AT_ONCE_MAX, REQUEST_PATIENCE, RINGS_MAX,
 };
 use crate::nats::{Connection, Nats};
 
@@ -44,7 +44,7 @@ impl NatsJournal {
     ///
     /// [`NatsError::Connect`] if the servers refuse the hub, or a certificate cannot be read.
     pub fn connect(nats: &Nats) -> Result<Self, NatsError> {
-        let connection = Connection { client: nats.runtime.block_on(nats.connect())? };
+        let connection = Connection { client: nats.runtime.block_on(nats.connect(RINGS_MAX))? };
         let nats = nats.clone();
         Ok(Self { nats, connection, bell: None, last_heard: Seq::ZERO, is_direct: true })
     }

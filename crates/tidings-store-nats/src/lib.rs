@@ -2,7 +2,8 @@
 //!
 //! [`Nats`] is a client of the servers, [`NatsJournal`] the stream as the shared store sees it:
 //! each block is a message, appended with `Nats-Expected-Last-Sequence` and `Nats-Msg-Id`, and read
-//! by its sequence. Only the core protocol is used; the requests of JetStream are JSON.
+//! by its sequence; [`NatsWire`] is what the hubs say to each other past it. Only the core protocol
+//! is used; the requests of JetStream are JSON.
 //!
 //! # What the servers promise
 //!
@@ -18,12 +19,14 @@ mod journal;
 pub mod limits;
 mod nats;
 mod version;
+mod wire;
 
 pub use check::{Finding, Severity};
 pub use config::{InvalidServers, NatsConfig, Servers};
 pub use error::NatsError;
 pub use journal::NatsJournal;
 pub use nats::Nats;
+pub use wire::NatsWire;
 
 /// Compiles the README's examples as doc tests.
 #[cfg(doctest)]

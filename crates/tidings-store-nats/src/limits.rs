@@ -39,3 +39,9 @@ pub const PAYLOAD_BYTES_MIN: usize = 2 << 20;
 /// Time for which the servers remember the ids of messages, so that a repeated request is stored
 /// once: longer than any append is repeated.
 pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+
+/// Messages between hubs that wait to be handed over. At the edge: further ones are lost.
+pub const HEARD_MAX: usize = 1024;
+
+/// Messages to other hubs that wait to be sent. At the edge: further ones are lost.
+pub const UNSENT_MAX: usize = 256;

@@ -14,9 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::api;
 use crate::config::{Login, NatsConfig};
 use crate::error::NatsError;
-use crate::limits::{
-    CONNECT_PATIENCE, PING_INTERVAL, RECONNECT_PAUSE_MAX, REQUEST_PATIENCE, RINGS_MAX,
-};
+use crate::limits::{CONNECT_PATIENCE, PING_INTERVAL, RECONNECT_PAUSE_MAX, REQUEST_PATIENCE};
 
 /// A client of the servers, with a thread of its own for all its connections.
 #[derive(Clone, Debug)]
@@ -41,14 +39,15 @@ impl Nats {
         Ok(Self { config: Arc::new(config), runtime: Arc::new(runtime) })
     }
 
-    pub(crate) async fn connect(&self) -> Result<Client, NatsError> {
+    /// Connects, with room for `messages_max` messages of a subject that wait to be read.
+    pub(crate) async fn connect(&self, messages_max: usize) -> Result<Client, NatsError> {
         let NatsConfig { servers, tls, tls_ca, tls_identity, .. } = &*self.config;
         let mut options = ConnectOptions::new()
             .name("tidings")
             .connection_timeout(CONNECT_PATIENCE)
             .request_timeout(Some(REQUEST_PATIENCE))
             .ping_interval(PING_INTERVAL)
-            .subscription_capacity(RINGS_MAX)
+            .subscription_capacity(messages_max)
             .require_tls(*tls)
             .reconnect_delay_callback(pause)
             .event_callback(|event| async move { report(&event) });

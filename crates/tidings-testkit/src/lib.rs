@@ -7,3 +7,4 @@ pub mod server;
 pub mod shared_log;
 pub mod store_suite;
 pub mod token;
+pub mod wires;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_engine::{Engine, EngineConfig};
-use tidings_hub::{Epoch, Log, MemoryStore};
+use tidings_hub::{Epoch, Log, MemoryStore, Wire};
 use tidings_server::{Config, HttpConfig, Server};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -20,6 +20,7 @@ pub struct Builder {
     config: Config,
     engine: EngineConfig,
     store: Arc<dyn Log>,
+    wire: Option<Arc<dyn Wire>>,
 }
 
 impl Builder {
@@ -44,6 +45,13 @@ impl Builder {
         self
     }
 
+    /// Connects it with other hubs.
+    #[must_use]
+    pub fn wire(mut self, wire: Arc<dyn Wire>) -> Self {
+        self.wire = Some(wire);
+        self
+    }
+
     /// Uses a log in memory with another name.
     #[must_use]
     pub fn epoch(self, epoch: &str) -> Self {
@@ -59,6 +67,9 @@ impl Builder {
             .expect("a runtime");
         let engine = Engine::start(self.store, self.engine).expect("an engine");
         let server = Server::bind(self.config, engine.clone()).expect("a server");
+        if let Some(wire) = self.wire {
+            server.join(wire);
+        }
         let address = server.local_addr();
         let (shutdown, asked) = oneshot::channel();
         let task = runtime.spawn(server.serve(async {
@@ -106,6 +117,7 @@ impl TestServer {
             }),
             engine: EngineConfig { seed: 1, portable: is_portable(), ..EngineConfig::default() },
             store: memory(EPOCH),
+            wire: None,
         }
     }
 

@@ -5,7 +5,7 @@ mod nats;
 
 use std::sync::Arc;
 
-use tidings_hub::{Epoch, Log, MemoryStore};
+use tidings_hub::{Epoch, Log, MemoryStore, Wire};
 use tidings_server::Denials;
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 
@@ -16,23 +16,38 @@ use crate::random;
 use crate::settings::{format_bytes, format_duration, without_logins};
 use crate::store_kind::StoreKind;
 
+/// An open store.
+pub(crate) struct OpenStore {
+    pub(crate) log: Arc<dyn Log>,
+    /// The way to the other hubs, if the log is shared.
+    pub(crate) wire: Option<Arc<dyn Wire>>,
+}
+
+impl From<Arc<dyn Log>> for OpenStore {
+    fn from(log: Arc<dyn Log>) -> Self {
+        Self { log, wire: None }
+    }
+}
+
 /// Opens the store that `config` names.
 ///
 /// # Errors
 ///
 /// The folder cannot be opened, or the system has no random numbers.
-pub(crate) fn open(config: &StoreConfig) -> Result<Arc<dyn Log>, CliError> {
+pub(crate) fn open(config: &StoreConfig) -> Result<OpenStore, CliError> {
     let StoreConfig { kind, disk, .. } = config;
     match kind {
         #[cfg(feature = "nats")]
         StoreKind::Nats => nats::open(config),
         #[cfg(not(feature = "nats"))]
         StoreKind::Nats => Err(without_nats()),
-        StoreKind::Disk => open_disk(disk.clone()),
+        StoreKind::Disk => open_disk(disk.clone()).map(OpenStore::from),
         StoreKind::Memory => {
             let bytes_max = usize::try_from(disk.retention_bytes).unwrap_or(usize::MAX);
             let epoch = Epoch::from_random(u64::from_ne_bytes(random::bytes()?));
-            Ok(Arc::new(MemoryStore::new(epoch, bytes_max, disk.retention_age)))
+            let log: Arc<dyn Log> =
+                Arc::new(MemoryStore::new(epoch, bytes_max, disk.retention_age));
+            Ok(log.into())
         }
     }
 }

@@ -1,7 +1,10 @@
 //! `GET /connections/{id}`: the state of a subscriber, what it skipped, and why it was closed; with
 //! `?event=`, why it received that event, or did not.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
+use serde_json::Value;
 use tidings_engine::{Connection, ConnectionId};
 use tidings_http::answer::{self, Answer};
 use tidings_http::problem::{Code, Problem};
@@ -9,6 +12,7 @@ use tidings_http::query;
 use tidings_http::state::State;
 use tidings_hub::{EventId, Matcher, StandingState, Timestamp};
 
+use crate::hubs::question::{self, Question};
 use crate::request::RequestContext;
 use crate::store_problem;
 
@@ -70,17 +74,36 @@ pub(crate) async fn connection(
     let state = context.state;
     let id = query::decode(raw_id, query::Plus::Itself)?.parse::<ConnectionId>();
     let id = id.map_err(|error| Problem::new(Code::ConnectionUnknown, error.to_string()))?;
-    let connection = state.engine().connection(id).await.ok_or_else(|| {
+    let event = event.map(Cow::into_owned);
+    let described = match describe(state, id, event.clone()).await? {
+        Some(here) => Some(here),
+        None => {
+            let asked = Question::Connection { id: id.to_string(), event };
+            let others = question::ask_owner(state, id, &asked).await?;
+            let mut answers = others.into_iter().flat_map(|others| others.by_hub.into_values());
+            answers.find(|answer| !answer.is_null())
+        }
+    };
+    let described = described.ok_or_else(|| {
         let detail =
             "it never existed, was closed too long ago, or was closed before the hub was restarted";
         Problem::new(Code::ConnectionUnknown, detail)
     })?;
+    Ok(Answer::Response(answer::json(described.to_string().into_bytes())))
+}
+
+/// What this hub knows about the connection `id`, and why it received `event`, or did not.
+pub(crate) async fn describe(
+    state: &State,
+    id: ConnectionId,
+    event: Option<String>,
+) -> Result<Option<Value>, Problem> {
+    let Some(connection) = state.engine().connection(id).await else { return Ok(None) };
     let mut report = report(state, &connection).await;
     if let Some(id) = event {
-        report.event = Some(judge(state, &connection, id.into_owned()).await?);
+        report.event = Some(judge(state, &connection, id).await?);
     }
-    let body = serde_json::to_vec(&report).expect("texts only");
-    Ok(Answer::Response(answer::json(body)))
+    Ok(Some(serde_json::to_value(&report).expect("texts only")))
 }
 
 async fn report(state: &State, connection: &Connection) -> Report {

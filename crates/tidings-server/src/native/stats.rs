@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use tidings_http::answer::{self, Answer};
 use tidings_http::problem::Problem;
 
+use crate::hubs::question::{self, HubCount, Question};
 use crate::request::RequestContext;
 
 #[derive(Serialize)]
@@ -29,6 +30,17 @@ struct Stats {
     /// Closed subscriptions by reason.
     closes: Map<String, Value>,
     draining: bool,
+    /// All hubs of a shared log together. Everything else is of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hubs: Option<AllHubs>,
+}
+
+#[derive(Serialize)]
+struct AllHubs {
+    #[serde(flatten)]
+    count: HubCount,
+    /// Subscribers of those that have answered.
+    subscribers: u64,
 }
 
 /// Requires permission to look.
@@ -42,6 +54,11 @@ pub(crate) async fn stats(context: &RequestContext<'_>) -> Result<Answer, Proble
     let ids = engine.event_ids(ends).await;
     let closes =
         status.closes.iter().map(|(reason, count)| (reason.name().into(), (*count).into()));
+    let hubs = question::ask(context.state, &Question::Subscribers).await.map(|answers| {
+        let elsewhere = answers.by_hub.values().filter_map(Value::as_u64);
+        let subscribers = status.subscribers as u64 + elsewhere.sum::<u64>();
+        AllHubs { count: answers.hubs, subscribers }
+    });
     let stats = Stats {
         subscribers: status.subscribers,
         published: status.bounds.head.get(),
@@ -53,6 +70,7 @@ pub(crate) async fn stats(context: &RequestContext<'_>) -> Result<Answer, Proble
         bytes_written: status.bytes_written,
         closes: closes.collect(),
         draining: status.draining,
+        hubs,
     };
     let body = serde_json::to_vec(&stats).expect("texts and numbers only");
     Ok(Answer::Response(answer::json(body)))

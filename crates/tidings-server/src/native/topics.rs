@@ -7,6 +7,7 @@ use tidings_http::problem::Problem;
 use tidings_http::query;
 use tidings_hub::{Matcher, Topic};
 
+use crate::hubs::question::{self, HubCount};
 use crate::limits::{TOPICS, TOPICS_MAX};
 use crate::request::RequestContext;
 use crate::store_problem;
@@ -17,6 +18,9 @@ struct Topics<'a> {
     /// Where the next page begins; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<&'a str>,
+    /// The hubs of a shared log whose subscribers are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hubs: Option<HubCount>,
 }
 
 #[derive(Serialize)]
@@ -49,7 +53,7 @@ pub(crate) async fn topics(mut context: RequestContext<'_>) -> Result<Answer, Pr
     let next = states.last().filter(|_| states.len() == limit).map(|state| state.topic.as_str());
     let visible: Vec<_> = states.iter().filter(|known| may_see(&caller, &known.topic)).collect();
     let names: Vec<_> = visible.iter().map(|known| known.topic.clone()).collect();
-    let subscribers = state.engine().subscribers_of(&names).await;
+    let (subscribers, hubs) = question::subscribers_of(state, &names).await;
     let last = visible.iter().map(|known| known.last).collect();
     let last = state.engine().event_ids(last).await.into_iter();
     let entries = visible.into_iter().zip(last).zip(subscribers);
@@ -61,7 +65,7 @@ pub(crate) async fn topics(mut context: RequestContext<'_>) -> Result<Answer, Pr
         subscribers,
     });
     let topics = topics.collect();
-    let body = serde_json::to_vec(&Topics { topics, next }).expect("texts and numbers only");
+    let body = serde_json::to_vec(&Topics { topics, next, hubs }).expect("texts and numbers only");
     Ok(Answer::Response(answer::json(body)))
 }
 

@@ -20,6 +20,7 @@ use crate::runtime::no_runtime;
 use crate::server_config::server_config;
 use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
 use crate::signals::{self, Hangup, Signals};
+use crate::stores::OpenStore;
 use crate::telemetry::Telemetry;
 use crate::{env, output, random, stores, supervisor};
 
@@ -74,7 +75,7 @@ pub(super) fn run_with(
         let _runtime = runtime.enter();
         signals::survive_file_size_limit();
     }
-    let store = stores::open(&settings.hub.store)?;
+    let OpenStore { log: store, wire } = stores::open(&settings.hub.store)?;
     server_config.http.denials = stores::denials(&settings.hub.store)?;
     let certificate = CertificateFiles::of(&settings)?.zip(server_config.http.tls.clone());
     let failed = runtime.block_on(async {
@@ -90,6 +91,9 @@ pub(super) fn run_with(
                 return Err(cannot_bind(error));
             }
         };
+        if let Some(wire) = wire {
+            server.join(wire);
+        }
         let has_demos = pages.iter().copied().flatten().any(|file| file.path == DEMOS);
         announce(&settings.hub, &server, has_demos)?;
         supervisor::say_ready();

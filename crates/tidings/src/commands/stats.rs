@@ -39,9 +39,10 @@ fn describe(stats: &Value) -> String {
     for (name, value) in stats.as_object().into_iter().flatten() {
         match value.as_object() {
             None => line(name, value),
-            Some(reasons) => {
-                let happened = reasons.iter().filter(|(_, count)| **count != 0);
-                happened.for_each(|(reason, count)| line(&format!("closed: {reason}"), count));
+            Some(counts) => {
+                let group = if name == "closes" { "closed" } else { name };
+                let happened = counts.iter().filter(|(_, count)| **count != 0);
+                happened.for_each(|(name, count)| line(&format!("{group}: {name}"), count));
             }
         }
     }

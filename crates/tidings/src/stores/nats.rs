@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_hub::Log;
-use tidings_store_nats::{Finding, Nats, NatsConfig, NatsError, NatsJournal, Severity};
+use tidings_store_nats::{Finding, Nats, NatsConfig, NatsError, NatsJournal, NatsWire, Severity};
 use tidings_store_shared::{SharedConfig, SharedStore};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::hub_config::{SharedLogConfig, StoreConfig};
+use crate::stores::OpenStore;
 
 /// Time to wait for the first connection. A hub that has a copy starts without one.
 const FIRST_CONNECTION: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ pub(super) fn config(shared: &SharedLogConfig) -> Result<NatsConfig, CliError> {
     })
 }
 
-pub(super) fn open(config: &StoreConfig) -> Result<Arc<dyn Log>, CliError> {
+pub(super) fn open(config: &StoreConfig) -> Result<OpenStore, CliError> {
     let StoreConfig { disk, shared, .. } = config;
     let nats = Nats::new(self::config(shared)?).map_err(cannot_connect)?;
     let mut journal = NatsJournal::connect(&nats).map_err(cannot_connect)?;
@@ -72,7 +72,8 @@ pub(super) fn open(config: &StoreConfig) -> Result<Arc<dyn Log>, CliError> {
     let store = store.following(Box::new(follower)).map_err(|error| {
         CliError::new(ExitCode::CannotStart, "the shared history cannot be followed").because(error)
     })?;
-    Ok(Arc::new(store))
+    let wire = NatsWire::connect(&nats).map_err(cannot_connect)?;
+    Ok(OpenStore { log: Arc::new(store), wire: Some(Arc::new(wire)) })
 }
 
 /// Looks at the servers and the stream, and says what is wrong with them.

@@ -1,0 +1,104 @@
+//! Which subscribers an operator means.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use tidings_http::denials::Denied;
+use tidings_http::present::Selection;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::query;
+use tidings_hub::Matcher;
+
+use crate::request::RequestContext;
+
+/// The parameters that [`take`] takes out of a query.
+pub(crate) const SELECTIONS: [&str; 5] = ["sub", "iss", "key", "address", "topic"];
+
+/// Takes out of the query which subscribers are meant.
+pub(crate) fn take(context: &mut RequestContext<'_>) -> Result<Selection, Problem> {
+    let query = &mut context.query;
+    let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    let address = query.take("address")?.map(|text| {
+        let detail = "`address` is an IP address such as 192.0.2.1";
+        text.parse().map_err(|_| query::bad_value("address", detail.into()))
+    });
+    let topic = query.take("topic")?.map(|text| {
+        Matcher::parse(&text).map_err(|error| Problem::new(Code::InvalidMatcher, error.to_string()))
+    });
+    let selection = Selection {
+        subject: owned(query.take("sub")?),
+        issuer: owned(query.take("iss")?),
+        key: owned(query.take("key")?),
+        address: address.transpose()?,
+        topic: topic.transpose()?,
+    };
+    if selection.is_empty() {
+        let detail = "say which: one of sub, iss, key, address, topic; several must all apply";
+        return Err(Problem::new(Code::InvalidQuery, detail));
+    }
+    Ok(selection)
+}
+
+/// The identity of a selection that names one.
+pub(crate) fn denied(selection: &Selection) -> Result<Denied, Problem> {
+    match selection.clone() {
+        Selection { subject: Some(subject), issuer, key: None, address: None, topic: None } => {
+            Ok(Denied::Subject(subject.into(), issuer.map(Into::into)))
+        }
+        Selection { subject: None, issuer: None, key: Some(key), address: None, topic: None } => {
+            Ok(Denied::Key(key.into()))
+        }
+        Selection { subject: None, issuer: None, key: None, address: Some(a), topic: None } => {
+            Ok(Denied::address(a))
+        }
+        _ => {
+            let detail = "a denial is of one `sub` (and `iss`), one `key` or one `address`";
+            Err(Problem::new(Code::InvalidQuery, detail))
+        }
+    }
+}
+
+/// The subscribers with a denied identity.
+pub(crate) fn of_denied(denied: Denied) -> Selection {
+    let none = Selection::default();
+    match denied {
+        Denied::Subject(subject, issuer) => {
+            Selection { subject: Some(subject.into()), issuer: issuer.map(Into::into), ..none }
+        }
+        Denied::Key(key) => Selection { key: Some(key.into()), ..none },
+        Denied::Address(address) => Selection { address: Some(address), ..none },
+    }
+}
+
+/// A selection as one hub says it to another.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct SpokenSelection {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sub: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<std::net::IpAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+}
+
+impl From<&Selection> for SpokenSelection {
+    fn from(selection: &Selection) -> Self {
+        let Selection { subject, issuer, key, address, topic } = selection.clone();
+        let topic = topic.map(|topic| topic.to_string());
+        Self { sub: subject, iss: issuer, key, address, topic }
+    }
+}
+
+impl SpokenSelection {
+    /// `None` if it means nobody, or is of a later version.
+    pub(crate) fn heard(self) -> Option<Selection> {
+        let Self { sub, iss, key, address, topic } = self;
+        let topic = topic.map(|text| Matcher::parse(&text)).transpose().ok()?;
+        let selection = Selection { subject: sub, issuer: iss, key, address, topic };
+        (!selection.is_empty()).then_some(selection)
+    }
+}
