@@ -1,0 +1,103 @@
+//! The oracle. It shares no code with the hub.
+
+use super::{Case, Credential, Request};
+
+/// What the bearer of a credential may do, besides what everybody may do.
+#[derive(Default)]
+pub(crate) struct Grant {
+    pub(crate) publish: &'static [&'static str],
+    pub(crate) subscribe: &'static [&'static str],
+    pub(crate) presence: &'static [&'static str],
+    pub(crate) look: bool,
+    pub(crate) kick: bool,
+    /// Whether it is written in the hub's own words: then it holds over Mercure, too, where other
+    /// tokens get every update that its publisher did not mark as private.
+    pub(crate) is_native: bool,
+}
+
+/// What everybody may read and publish to.
+const PUBLIC: &str = "public/**";
+
+/// An event in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) topic: String,
+    pub(crate) data: String,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Published natively.
+    Native,
+    /// Published over Mercure.
+    Update,
+    /// Published over Mercure, as private.
+    Private,
+}
+
+/// Whether `granted` covers all that `asked` matches.
+pub(crate) fn covers(granted: &str, asked: &str) -> bool {
+    if let Some(prefix) = granted.strip_suffix("**") {
+        return asked.starts_with(prefix);
+    }
+    match granted.strip_suffix('*') {
+        Some(prefix) => {
+            asked.strip_prefix(prefix).is_some_and(|rest| !rest.contains('/') && rest != "**")
+        }
+        None => granted == asked,
+    }
+}
+
+fn any_covers(granted: &[&str], asked: &str) -> bool {
+    granted.iter().any(|granted| covers(granted, asked))
+}
+
+/// Whether a reader whose request was accepted gets `event`, which it asked for.
+pub(crate) fn may_have(grant: &Grant, is_mercure: bool, event: &Event) -> bool {
+    let is_own = any_covers(grant.subscribe, &event.topic);
+    match event.kind {
+        Kind::Private => is_own,
+        Kind::Update if is_mercure && !grant.is_native => true,
+        Kind::Native | Kind::Update => is_own || covers(PUBLIC, &event.topic),
+    }
+}
+
+/// Whether the list of topics shows `topic`.
+pub(crate) fn may_see(grant: &Grant, topic: &str) -> bool {
+    any_covers(grant.subscribe, topic) || covers(PUBLIC, topic)
+}
+
+/// The status of the answer.
+pub(crate) fn status(case: &Case) -> u16 {
+    let Case { request, credential, topic, .. } = case;
+    let Some(grant) = credential.grant(request.is_mercure()) else { return 401 };
+    if *credential == Credential::Link && !request.is_native_read() {
+        return 401;
+    }
+    let may_publish = |topic: &str| any_covers(grant.publish, topic) || covers(PUBLIC, topic);
+    let may = match request {
+        // A link is a credential for what its key may sign, and for nothing else.
+        _ if *credential == Credential::Link => any_covers(grant.subscribe, topic.matcher),
+        Request::Stream | Request::Page | Request::Head => may_see(&grant, topic.matcher),
+        Request::Topics | Request::MercureStream => true,
+        Request::Publish
+        | Request::Batch
+        | Request::PublishStream
+        | Request::End
+        | Request::Erase
+        | Request::MercurePublish => may_publish(topic.topic),
+        Request::Presence => any_covers(grant.presence, topic.topic),
+        Request::Connections => grant.look,
+        Request::Kick => grant.kick,
+    };
+    let is_known = credential.is_known(request.is_mercure());
+    match (may, request) {
+        // There is no such request yet, and nothing may happen.
+        (true, Request::Erase) => 400,
+        (true, _) => 200,
+        (false, _) if *credential == Credential::Link || !is_known => 401,
+        (false, _) if request.is_mercure() => 401,
+        (false, _) => 403,
+    }
+}
