@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidings_http::auth::invalid_token::InvalidToken;
 use tidings_http::auth::token::{self, Signed};
-use tidings_http::auth::{JwtKey, cache};
+use tidings_http::auth::{JwtKey, cache, link};
 use tidings_http::clock;
 use tidings_http::key_share::KeyShare;
 use tidings_http::quota::Key;
@@ -124,12 +124,18 @@ async fn caller(
         let source = Some(Source::Application);
         return Ok(Caller { access, dialect, source, token: None, share: None });
     }
+    let keyless = !(state.config().has_keys() || mercure.config().has_keys());
     let found = credentials(&parts.headers, spoken, query).map_err(|what| {
         let dialect = spoken.unwrap_or(&ZERO);
         let status = dialect.malformed_credentials;
         ErrorAnswer::token(status, Challenge::InvalidRequest, what)
     })?;
-    let keyless = !(state.config().has_keys() || mercure.config().has_keys());
+    let is_in_header = matches!(found, Some((_, Source::Header)));
+    if !(is_in_header || keyless) && query.first("sig").is_some() {
+        // Never a silent step down to what everybody may do.
+        let text = link::only_reads().detail().to_owned();
+        return Err(ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::InvalidToken, text));
+    }
     let Some((token, source)) = found.filter(|_| !keyless) else {
         let dialect = spoken.unwrap_or(&ZERO);
         let access = anonymous(context, role).ok_or_else(|| {

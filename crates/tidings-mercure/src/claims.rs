@@ -14,6 +14,7 @@ use tidings_hub::limits::TOPIC_BYTES_MAX;
 use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
 use crate::dialect::{CLAIM_SELECTORS_MAX, DETAILS_MAX, Dialect, ONE, ZERO};
+use crate::paths::HUB;
 use crate::selector::{MatchType, Patterns, topic_selector};
 use crate::site::Site;
 
@@ -24,8 +25,10 @@ pub(crate) struct Access {
     pub(crate) publish: Option<Vec<Matcher>>,
     /// Topics whose private events it may receive.
     pub(crate) subscribe: Vec<Matcher>,
-    /// Whether it may read only `subscribe`, and no public events on other topics.
-    is_held_to_grant: bool,
+    /// Topics whose subscribers it may know, if it is a grant in the hub's own words: then it may
+    /// read only `subscribe`, and no public events on other topics. `None` for a grant in the words
+    /// of the protocol, where subscribers are known to whoever may subscribe to their paths.
+    presence: Option<Vec<Matcher>>,
     /// When it expires; its streams end then too.
     pub(crate) expires: Option<Timestamp>,
     /// The payload for its bearer's subscriptions.
@@ -56,7 +59,7 @@ impl Access {
         Self {
             publish: Some(grant.publish.clone()),
             subscribe: grant.subscribe.clone(),
-            is_held_to_grant: true,
+            presence: Some(grant.presence.clone()),
             expires: grant.expires,
             payload: Payload::None,
             who: Who::nobody(),
@@ -79,11 +82,31 @@ impl Access {
         open: &[Matcher],
         everybody: &[Matcher],
     ) -> Interest {
-        let interest = Interest::new(wanted, self.subscribe.clone());
-        if self.is_held_to_grant {
-            return interest.within_grant_and(everybody);
+        let mut private = self.subscribe.clone();
+        let Some(presence) = &self.presence else {
+            return Interest::new(wanted, private).within_topics(&[open, everybody].concat());
+        };
+        if presence.contains(&Matcher::All) {
+            let paths = Matcher::parse(&format!("{HUB}/subscriptions/**"));
+            private.push(paths.expect("a constant pattern"));
         }
-        interest.within_topics(&[open, everybody].concat())
+        Interest::new(wanted, private).within_grant_and(everybody)
+    }
+
+    /// Whether subscription events are for it, where it asks for them and its interest has them. A
+    /// right to read every topic does not include them.
+    pub(crate) fn may_hear_of_subscribers(&self) -> bool {
+        self.presence.as_ref().is_none_or(|presence| presence.contains(&Matcher::All))
+    }
+
+    /// Whether it may know who subscribes with these words, or with any; `None` if the protocol's
+    /// own rule decides.
+    pub(crate) fn may_know_subscribers(&self, words: Option<&str>) -> Option<bool> {
+        let presence = self.presence.as_ref()?;
+        Some(presence.iter().any(|granted| match words {
+            Some(words) => covers(granted, words),
+            None => *granted == Matcher::All,
+        }))
     }
 
     /// Access by the claim `tidings`: the same as on the native API.
@@ -99,17 +122,20 @@ impl Access {
             Payload::None => None,
             Payload::All(payload) => Some(Arc::clone(payload)),
             Payload::Granted(grants) => {
-                // `*` is not a topic, but a grant for everything covers it too.
-                let topic = Topic::new(words).ok();
-                let covers = |matcher: &Matcher| match (&topic, matcher) {
-                    (_, Matcher::All) => true,
-                    (Some(topic), matcher) => words != "*" && matcher.matches(topic),
-                    (None, _) => false,
-                };
+                let is_covered = |matcher: &Matcher| covers(matcher, words);
                 let mut grants = grants.iter();
-                grants.find(|(matchers, _)| matchers.iter().any(covers))?.1.clone()
+                grants.find(|(matchers, _)| matchers.iter().any(is_covered))?.1.clone()
             }
         }
+    }
+}
+
+/// Whether a grant of `matcher` covers the subscriptions with these words. `*` is not a topic, but
+/// a grant for everything covers it too.
+fn covers(matcher: &Matcher, words: &str) -> bool {
+    match matcher {
+        Matcher::All => true,
+        _ => words != "*" && Topic::new(words).is_ok_and(|topic| matcher.matches(&topic)),
     }
 }
 
@@ -259,7 +285,7 @@ impl Claims {
         Ok(Access {
             publish: rights.publish.map(selectors).transpose()?,
             subscribe: selectors(rights.subscribe.unwrap_or_default())?,
-            is_held_to_grant: false,
+            presence: None,
             expires,
             who: Who::nobody(),
             payload: rights.payload.map_or(Payload::None, |payload| Payload::All(payload.into())),

@@ -100,7 +100,9 @@ impl StreamFace for MercureStream<'_> {
         }
         let dialect = caller.dialect;
         let has_presence = context.mercure.config().subscriptions;
-        let missed = place.missed(pending).map(|since| (since, dialect, pending.interest.clone()));
+        let hears = has_presence && caller.access.may_hear_of_subscribers();
+        let missed = place.missed(pending).filter(|_| hears);
+        let missed = missed.map(|since| (since, dialect, pending.interest.clone()));
         let member = || context.mercure.presence.member(state.engine(), subscriptions, missed);
         Ok(SubscribeOptions {
             control_style: ControlStyle::Comments,
@@ -108,7 +110,7 @@ impl StreamFace for MercureStream<'_> {
             // The client gets its first bytes at once.
             preface: b":\n".to_vec(),
             expires: caller.access.expires,
-            audience: has_presence.then_some(dialect.audience),
+            audience: hears.then_some(dialect.audience),
             hook: has_presence.then(member),
         })
     }

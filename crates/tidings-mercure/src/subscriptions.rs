@@ -35,8 +35,9 @@ pub(crate) async fn subscriptions(context: &Context<'_>) -> Result<Answer, Error
     let spoken = spoken(&below);
     let caller = access::identify(context, Role::Subscriber, spoken, &query).await?;
     let dialect = caller.dialect;
-    check_granted(state, parts, &caller)?;
-    let asked = Asked::of(&below, dialect)?;
+    let asked = Asked::of(&below, dialect);
+    check_granted(state, parts, &caller, asked.as_ref().ok())?;
+    let asked = asked?;
 
     // Read before the list: what happens in between comes after the cursor.
     let head = state.engine().head_mark();
@@ -92,12 +93,23 @@ fn spoken(below: &[&str]) -> Option<&'static Dialect> {
 
 /// Checks that the token grants the request. The right to receive public events does not include
 /// the list.
-fn check_granted(state: &State, parts: &Parts, caller: &Caller) -> Result<(), ErrorAnswer> {
+fn check_granted(
+    state: &State,
+    parts: &Parts,
+    caller: &Caller,
+    asked: Option<&Asked>,
+) -> Result<(), ErrorAnswer> {
     if caller.is_anonymous() && !state.auth().is_open() {
         let text = "a token is required: send `Authorization: Bearer <token>`";
         return Err(ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text));
     }
     let path = parts.uri.path();
+    let words = asked.and_then(|asked| asked.words.as_deref());
+    match caller.access.may_know_subscribers(words) {
+        Some(true) => return Ok(()),
+        Some(false) => return Err(not_granted(caller, "presence", words.unwrap_or("**"))),
+        None => {}
+    }
     let with_query = parts.uri.path_and_query().map(|target| target.as_str());
     let with_query = with_query.filter(|_| !caller.dialect.is_one);
     let mut topics = [Some(path), with_query].into_iter().flatten();
@@ -109,8 +121,12 @@ fn check_granted(state: &State, parts: &Parts, caller: &Caller) -> Result<(), Er
     if is_granted {
         return Ok(());
     }
-    let text = format!("the token does not grant `subscribe` on {path:?}");
-    Err(ErrorAnswer::token(caller.dialect.not_granted, Challenge::InsufficientScope, text))
+    Err(not_granted(caller, "subscribe", path))
+}
+
+fn not_granted(caller: &Caller, right: &str, topic: &str) -> ErrorAnswer {
+    let text = format!("the token does not grant `{right}` on {topic:?}");
+    ErrorAnswer::token(caller.dialect.not_granted, Challenge::InsufficientScope, text)
 }
 
 impl Asked {

@@ -77,6 +77,43 @@ fn list(server: &TestServer, path: &str, token: &str, wanted: usize) -> Value {
     panic!("there are not {wanted}");
 }
 
+/// In the hub's own words, who reads a topic is a right of its own.
+#[test]
+fn a_right_to_read_every_topic_is_not_one_to_know_its_readers() {
+    const KEY: &str = "key-0123456789abcdef";
+    let key = tidings_server::ApiKey::new("k", KEY, &["**"], &["**"]).unwrap();
+    let config = |config: &mut tidings_server::Config| {
+        mercure::configure(config);
+        config.http.api_keys = vec![key];
+    };
+    let server = TestServer::builder().config(config).start();
+    let token = |claim: Value| zero(&json!({ "tidings": claim }));
+    let reads_all = token(json!({ "subscribe": ["**"] }));
+    let knows_one = token(json!({ "subscribe": ["**"], "presence": ["a/*"] }));
+    let knows_all = token(json!({ "presence": ["**"] }));
+    let mut deaf = [KEY, &reads_all, &knows_one].map(|token| subscribe(&server, "topic=*", token));
+    let events = format!("topic={}", ZERO_EVENTS.replace('{', "%7B").replace('}', "%7D"));
+    let mut hears = subscribe(&server, &events, &knows_all);
+    let _reader = subscribe(&server, "topic=a/1", &reads_all);
+
+    for (below, of_one) in [("", 401), ("/a%2F1", 200), ("/b", 401), ("/*", 401), ("/%zz", 401)] {
+        let status = |token: &str| get(&server, &format!("{API}{below}"), token, &[]).status();
+        assert_eq!(status(KEY), 401, "{below}");
+        assert_eq!(status(&reads_all), 401, "{below}");
+        assert_eq!(status(&knows_one), of_one, "{below}");
+    }
+    let refused = get(&server, &format!("{API}/b"), &knows_one, &[]);
+    assert!(refused.text().contains("`presence` on \"b\""), "{}", refused.text());
+    assert_eq!(list(&server, &format!("{API}/a%2F1"), &knows_one, 1)["type"], "Subscriptions");
+    list(&server, API, &knows_all, 5);
+
+    while !event(&mut hears).contains("\"topic\": \"a/1\"") {}
+    post(&server, "topic=a/1&data=x");
+    for stream in &mut deaf {
+        assert!(event(stream).ends_with("data: x\n\n"), "and no subscription event before");
+    }
+}
+
 #[test]
 fn a_zero_x_subscriber_is_listed_while_it_is_there() {
     let server = drop_in();

@@ -175,7 +175,8 @@ impl World {
         }
     }
 
-    /// Reads from every stream all that its reader may have. What does not come is told later.
+    /// Reads from every stream all that its reader may have. What does not come is a
+    /// disagreement later.
     async fn read_streams(&mut self) {
         let all = async {
             for (case, body) in &mut self.streams {
