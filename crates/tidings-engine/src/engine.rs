@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Attach, Epoch, Interest, Log, Mark, Notice, Page, Position, ReadError, ReadQuery, ShardConfig,
-    Start, StreamForm, Topic, TopicState,
+    Attach, Epoch, Interest, Log, Mark, Notice, Page, Position, ReadError, ReadQuery, Resolved,
+    ShardConfig, Start, StreamForm, Topic, TopicState,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -263,26 +263,30 @@ impl Engine {
         }
         let interest = Arc::new(interest);
         let found = self.find(&interest, start, move |store, interest, mut resolved| {
-            resolved.position = live.unwrap_or(resolved.position);
+            if let Some(head) = live {
+                (resolved.position, resolved.told) = (head, head);
+            }
             let ended = interest.ended_topics(store)?;
-            let is_over = interest.wanted().len() == ended.len()
-                && has_all(store, interest, resolved.position)?;
-            let first = store.mark(store.bounds().first)?;
-            Ok((store.mark(resolved.position)?, first, resolved.outcome, ended, is_over))
+            let is_over =
+                interest.wanted().len() == ended.len() && has_all(store, interest, &resolved)?;
+            let first = store.mark(resolved.whole_from(store.bounds().first))?;
+            Ok((store.mark(resolved.position)?, first, resolved, ended, is_over))
         });
-        let (mark, first, outcome, ended, is_over) = found.await?;
+        let (mark, first, resolved, ended, is_over) = found.await?;
         if is_over {
             return Err(OpenError::Ended);
         }
         let (epoch, position) = (self.epoch(), mark.position);
         let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
         let connection = ConnectionId { run: self.inner.run(), number };
+        // Behind a loss, the first place from which nothing is missing is ahead.
         let from_the_oldest = position < first.position;
         Ok(PendingSubscription {
             interest: Arc::unwrap_or_clone(interest),
             position,
+            told: resolved.told,
             id: mark.event_id(epoch),
-            outcome,
+            outcome: resolved.outcome,
             first_id: first.event_id(epoch),
             connection,
             from_the_oldest,
@@ -369,6 +373,7 @@ impl Engine {
             },
             audience: options.audience,
             position: pending.position,
+            told: pending.told,
             ended: pending.ended,
             first,
             expires_ms: options.expires.map(|moment| self.inner.clock.at(moment)),
@@ -401,10 +406,27 @@ impl Engine {
         after: Position,
         records_max: usize,
     ) -> Result<Page, ReadError> {
+        self.history_knowing(interest, after, Position::ZERO, records_max).await
+    }
+
+    /// The same for a reader that knows of losses up to `told`, as one that starts where
+    /// [`resolve`](Self::resolve) says.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub async fn history_knowing(
+        &self,
+        interest: Interest,
+        after: Position,
+        told: Position,
+        records_max: usize,
+    ) -> Result<Page, ReadError> {
         self.read(move |store| {
             store.read(&ReadQuery {
                 after,
                 upto: store.bounds().head,
+                told,
                 interest: Some(&interest),
                 records_max,
                 bytes_max: PAGE_BYTES_MAX,
@@ -525,12 +547,13 @@ impl Inner {
     }
 }
 
-/// Whether a subscriber that has everything up to `position` has every event there is for it.
-fn has_all(store: &dyn Log, interest: &Interest, position: Position) -> Result<bool, ReadError> {
-    let (mut after, upto) = (position, store.bounds().head);
+/// Whether a subscriber that starts at `start` has every event there is for it.
+fn has_all(store: &dyn Log, interest: &Interest, start: &Resolved) -> Result<bool, ReadError> {
+    let (mut after, told, upto) = (start.position, start.told, store.bounds().head);
     let interest = Some(interest);
     while after < upto {
-        let query = ReadQuery { after, upto, interest, records_max: 1, bytes_max: usize::MAX };
+        let query =
+            ReadQuery { after, upto, told, interest, records_max: 1, bytes_max: usize::MAX };
         let page = store.read(&query)?;
         if !page.records.is_empty() {
             return Ok(false);

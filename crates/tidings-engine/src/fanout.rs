@@ -54,10 +54,10 @@ pub(crate) fn run(
                 is_failing = false;
                 Arc::new(batch)
             }
-            Err(ReadError::Expired { first }) => {
+            Err(ReadError::Expired { lost, .. }) => {
                 // Retention has dropped records. Workers see that the next batch does not begin
                 // where the last one ended, and read the log themselves.
-                after = first.previous();
+                after = lost;
                 continue;
             }
             Err(error) => {

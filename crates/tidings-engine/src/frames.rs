@@ -13,6 +13,7 @@ pub(crate) fn next_batch(
     let Page { records, reached } = store.read(&ReadQuery {
         after,
         upto,
+        told: Position::ZERO,
         interest: None,
         records_max: TAIL_PAGE_RECORDS_MAX,
         bytes_max: TAIL_PAGE_BYTES_MAX,

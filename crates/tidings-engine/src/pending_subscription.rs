@@ -11,11 +11,14 @@ pub struct PendingSubscription {
     pub interest: Interest,
     /// Position after which events are delivered.
     pub position: Position,
+    /// Position up to which the subscriber knows of losses.
+    pub(crate) told: Position,
     /// The event id of that position.
     pub id: EventId,
     /// Which of the three this connection is.
     pub outcome: Outcome,
-    /// The oldest event there is, for a `tidings.reset`.
+    /// The event from which on nothing is missing, for a `tidings.reset`: the oldest there is,
+    /// unless newer ones were lost.
     pub first_id: EventId,
     /// The name of the connection.
     pub connection: ConnectionId,

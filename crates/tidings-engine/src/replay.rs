@@ -85,6 +85,7 @@ impl Replay {
             let page = store.read(&ReadQuery {
                 after: order.after,
                 upto: order.upto,
+                told: order.told,
                 interest: Some(&order.interest),
                 records_max: order.records_max,
                 bytes_max: CATCH_UP_PAGE_BYTES_MAX,
@@ -145,6 +146,7 @@ mod tests {
             },
             after: Position::ZERO,
             upto: Position::new(1),
+            told: Position::ZERO,
             records_max: 1,
             is_first,
         }

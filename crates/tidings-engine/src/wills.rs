@@ -176,17 +176,20 @@ pub(crate) fn read_waiting(
     let interest = Interest::notes();
     let mut waiting = BTreeMap::new();
     let mut after = store.bounds().first.previous();
+    let mut told = Position::ZERO;
     while after < head {
         let page = store.read(&ReadQuery {
             after,
             upto: head,
+            told,
             interest: Some(&interest),
             records_max: PAGE_RECORDS_MAX,
             bytes_max: PAGE_BYTES_MAX,
         });
         let page = match page {
-            Err(ReadError::Expired { first }) => {
-                after = first.previous();
+            // Only what is there is asked for.
+            Err(ReadError::Expired { lost, .. }) => {
+                told = lost;
                 continue;
             }
             page => page?,

@@ -244,8 +244,8 @@ impl<P: SocketEvents> Worker<P> {
                     self.has_read_failed = false;
                     self.shard.handle_frames(&missed);
                 }
-                Err(ReadError::Expired { first }) => {
-                    self.shard.handle_gap(first.previous().into());
+                Err(ReadError::Expired { lost, .. }) => {
+                    self.shard.handle_gap(lost.into());
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut self.has_read_failed, true) {

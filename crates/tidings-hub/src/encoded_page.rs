@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
-use crate::draft::Kind;
 use crate::epoch::Epoch;
 use crate::error::ReadError;
 use crate::frame::Frame;
+use crate::half_sent::HalfSent;
 use crate::interest::Interest;
 use crate::position::Position;
-use crate::record::Record;
 use crate::store::{Log, Page};
 use crate::stream_form::StreamForm;
 use crate::topic::Topic;
@@ -24,8 +23,8 @@ pub struct EncodedPage {
     /// `reached`. A topic may end after a subscriber asked for it and before a shard has registered
     /// the subscriber: then only the topic's history shows it.
     pub ended: Vec<Topic>,
-    /// Whether the first record is an end of the hub's own, of which there are two forms.
-    pub(crate) begins_with_end: bool,
+    /// Positions of records that are not [steady](Frame::is_steady), ascending; nearly always none.
+    unsteady: Vec<Position>,
     /// Whether one of the records is the end of a topic.
     has_end: bool,
     /// The last frame, if it is the end of a topic.
@@ -38,18 +37,16 @@ impl EncodedPage {
     /// The bytes of `page`, of the log named `epoch`, in `form`: record for record the same bytes
     /// that a [`Frame`] of each would hold.
     pub fn encode(page: &Page, form: StreamForm, epoch: Epoch) -> Self {
-        let is_own_end = |record: &Arc<Record>| record.kind == Kind::End;
-        let mut encoded = Self {
-            reached: page.reached,
-            begins_with_end: page.records.first().is_some_and(is_own_end),
-            ..Self::default()
-        };
+        let mut encoded = Self { reached: page.reached, ..Self::default() };
         for record in &page.records {
             let frame = Frame::encode(Arc::clone(record), epoch);
             encoded.bytes.extend_from_slice(frame.bytes(form));
             let ends_topic = record.kind.ends_topic();
             encoded.has_end |= ends_topic;
             encoded.ends.push((record.position(), encoded.bytes.len()));
+            if !frame.is_steady(form) {
+                encoded.unsteady.push(record.position());
+            }
             encoded.last_end = ends_topic.then_some(frame);
         }
         encoded
@@ -84,5 +81,25 @@ impl EncodedPage {
             self.ends.push((last.position(), self.bytes.len()));
         }
         Ok(self)
+    }
+
+    /// Position of the first record with bytes, if it is [steady](Frame::is_steady): then the rest
+    /// of it fits a part of it that was sent before.
+    pub(crate) fn begins_with(&self) -> Option<Position> {
+        let first = self.ends.iter().find(|(_, end)| *end > 0);
+        first.and_then(|(position, _)| self.steady(*position))
+    }
+
+    /// The place in the log after the first `sent` bytes of the page, which begins after `after`:
+    /// the number of records sent in full, the last of them, and the part of the next one.
+    pub(crate) fn place_after(&self, sent: usize, after: Position) -> (usize, Position, HalfSent) {
+        let whole = self.ends.partition_point(|(_, end)| *end <= sent);
+        let (after, start) = whole.checked_sub(1).map_or((after, 0), |last| self.ends[last]);
+        let next = self.ends.get(whole).and_then(|(position, _)| self.steady(*position));
+        (whole, after, HalfSent::new(sent - start, after, next))
+    }
+
+    fn steady(&self, position: Position) -> Option<Position> {
+        Some(position).filter(|position| self.unsteady.binary_search(position).is_err())
     }
 }

@@ -177,10 +177,14 @@ impl Error for AppendError {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// Records after the requested position have been dropped by retention.
+    /// Records after the requested position, which the reader may have wanted, have been dropped by
+    /// retention.
     Expired {
-        /// The first record that is still there, or the next one to come.
+        /// The oldest record that is still there, or the next one to come.
         first: Position,
+        /// The newest of the dropped records. Others after the requested position may still be
+        /// there, before it too; behind it nothing is missing.
+        lost: Position,
     },
     /// The store cannot be reached or read at the moment.
     Away {
@@ -199,8 +203,8 @@ pub enum ReadError {
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Expired { first } => {
-                write!(f, "records before position {first} have been dropped by retention")
+            Self::Expired { lost, .. } => {
+                write!(f, "records up to position {lost} have been dropped by retention")
             }
             Self::Away { .. } => f.write_str("the store cannot be read at the moment"),
             Self::Damaged { .. } => f.write_str("the store is damaged"),

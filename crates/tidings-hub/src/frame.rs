@@ -89,6 +89,15 @@ impl Frame {
         }
     }
 
+    /// Whether every encoding of what is at this position has the same bytes in `form`: neither is
+    /// the record in place of another, nor is it an end of the hub's own, which also has
+    /// [last bytes](Self::last_bytes).
+    pub fn is_steady(&self, form: StreamForm) -> bool {
+        let has_last_bytes =
+            self.record.kind == Kind::End && form.control_style == ControlStyle::Native;
+        !self.record.is_rewritten() && !has_last_bytes
+    }
+
     /// The bytes in `form` for a stream that ends with the record: an end of the hub's own says
     /// that there is nothing to come back for.
     pub fn last_bytes(&self, form: StreamForm) -> Cow<'_, [u8]> {

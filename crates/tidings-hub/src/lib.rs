@@ -38,6 +38,7 @@ mod frame;
 mod framing;
 mod grant;
 mod group;
+mod half_sent;
 mod index;
 mod interest;
 mod json;

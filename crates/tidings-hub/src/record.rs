@@ -10,12 +10,13 @@ use crate::position::Position;
 use crate::timestamp::Timestamp;
 
 /// A draft that the store has accepted: it has a position in the log and a time, and never changes
-/// again.
+/// again, unless a store [rewrites](Self::rewritten) it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     position: Position,
     time: Timestamp,
     check: Option<Check>,
+    rewritten: bool,
     draft: Draft,
 }
 
@@ -23,13 +24,26 @@ impl Record {
     /// `draft`, accepted at `position` and `time`. Only a [`Log`](crate::Log) has a reason to call
     /// this.
     pub fn new(draft: Draft, position: Position, time: Timestamp) -> Self {
-        Self { position, time, check: None, draft }
+        Self { position, time, check: None, rewritten: false, draft }
     }
 
     /// The same with its check, in a log that has them.
     #[must_use]
     pub fn with_check(self, check: Check) -> Self {
         Self { check: Some(check), ..self }
+    }
+
+    /// The same, in place of another record that was at the same position: a store that replaces a
+    /// record by a shorter account of it says so, because a subscriber that has half of one must
+    /// not get the other half of the other.
+    #[must_use]
+    pub fn rewritten(self) -> Self {
+        Self { rewritten: true, ..self }
+    }
+
+    /// Whether it is in place of another record that was at the same position.
+    pub fn is_rewritten(&self) -> bool {
+        self.rewritten
     }
 
     /// Its place in the log.

@@ -11,7 +11,8 @@ pub struct Reset<'a> {
     pub reason: ResetReason,
     /// The id after which the subscriber asked to continue.
     pub requested: &'a str,
-    /// The oldest event that is still there, or the next one to come.
+    /// Id of the place from which nothing is missing: of the oldest event that is still there, or
+    /// the next one to come.
     pub first: &'a EventId,
     /// The event's own id: the subscriber's position after it.
     pub id: &'a EventId,

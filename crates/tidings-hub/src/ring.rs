@@ -15,6 +15,8 @@
 
 use std::collections::VecDeque;
 
+use crate::check::Check;
+use crate::half_sent::HalfSent;
 use crate::mark::Mark;
 use crate::position::Position;
 
@@ -31,9 +33,23 @@ pub(crate) struct Ring {
 
 #[derive(Clone, Copy, Debug)]
 struct FrameEnd {
-    mark: Mark,
+    /// The record's place and check: a [`Mark`], but without the gap behind it.
+    position: Position,
+    check: Option<Check>,
+    /// Whether the record has these bytes wherever it is encoded.
+    is_steady: bool,
     /// Offset of the byte after the frame.
     end: u64,
+}
+
+impl FrameEnd {
+    fn mark(&self) -> Mark {
+        Mark { position: self.position, check: self.check }
+    }
+
+    fn steady(&self) -> Option<Position> {
+        self.is_steady.then_some(self.position)
+    }
 }
 
 /// A place in the log, to the byte.
@@ -41,8 +57,8 @@ struct FrameEnd {
 pub(crate) struct Cursor {
     /// The last record that is wholly delivered.
     pub(crate) mark: Mark,
-    /// Bytes of the next one that are delivered too.
-    pub(crate) skip: usize,
+    /// The part of the next one that is delivered too.
+    pub(crate) half: HalfSent,
 }
 
 impl Ring {
@@ -51,10 +67,12 @@ impl Ring {
         Self { bytes: Vec::new(), forgotten: 0, base: 0, frames: VecDeque::new(), floor }
     }
 
-    /// Adds the group's next frame.
-    pub(crate) fn push(&mut self, mark: Mark, frame: &[u8]) {
+    /// Adds the group's next frame. It is steady if its record has the same bytes wherever it is
+    /// encoded.
+    pub(crate) fn push(&mut self, mark: Mark, frame: &[u8], is_steady: bool) {
         self.bytes.extend_from_slice(frame);
-        self.frames.push_back(FrameEnd { mark, end: self.head() });
+        let Mark { position, check } = mark;
+        self.frames.push_back(FrameEnd { position, check, is_steady, end: self.head() });
     }
 
     /// The offset before which [`trim`](Self::trim) would forget everything.
@@ -79,7 +97,7 @@ impl Ring {
             self.forgotten += (oldest.end - self.base) as usize;
             // The floor follows: a subscriber that has this record in full can still join.
             self.base = oldest.end;
-            self.floor = oldest.mark;
+            self.floor = oldest.mark();
         }
         // Moving the rest down only once it is the smaller half moves each byte at most once.
         if self.forgotten > self.bytes.len() / 2 {
@@ -107,7 +125,7 @@ impl Ring {
     pub(crate) fn forget_all(&mut self) {
         if let Some(last) = self.frames.back() {
             self.base = last.end;
-            self.floor = last.mark;
+            self.floor = last.mark();
         }
         self.bytes = Vec::new();
         self.forgotten = 0;
@@ -142,16 +160,22 @@ impl Ring {
             return None;
         }
         // `position` may lie between two frames: the group does not want every record.
-        let delivered = self.frames.partition_point(|frame| frame.mark.position <= position);
+        let delivered = self.frames.partition_point(|frame| frame.position <= position);
         Some(match delivered {
             0 => self.base,
             n => self.frames[n - 1].end,
         })
     }
 
+    /// Position of the record of the frame that begins at `offset`, if the frame is steady: then
+    /// the rest of it fits a part of it that was sent before.
+    pub(crate) fn begins_with(&self, offset: u64) -> Option<Position> {
+        let delivered = self.frames.partition_point(|frame| frame.end <= offset);
+        self.frames.get(delivered).and_then(FrameEnd::steady)
+    }
+
     /// Number of frames that a member at `offset` does not have in full.
     pub(crate) fn frames_after(&self, offset: u64) -> u64 {
-        // The usual case, without a search.
         // The usual case, without a search.
         if offset == self.head() {
             return 0;
@@ -164,14 +188,13 @@ impl Ring {
     pub(crate) fn locate(&self, offset: u64) -> Cursor {
         debug_assert!((self.base..=self.head()).contains(&offset), "not overtaken");
         let delivered = self.frames.partition_point(|frame| frame.end <= offset);
-        match delivered {
+        let (mark, start) = match delivered {
             // Within the oldest frame: every record up to the floor is delivered.
-            0 => Cursor { mark: self.floor, skip: (offset - self.base) as usize },
-            n => {
-                let FrameEnd { mark, end } = self.frames[n - 1];
-                Cursor { mark, skip: (offset - end) as usize }
-            }
-        }
+            0 => (self.floor, self.base),
+            n => (self.frames[n - 1].mark(), self.frames[n - 1].end),
+        };
+        let next = self.frames.get(delivered).and_then(FrameEnd::steady);
+        Cursor { mark, half: HalfSent::new((offset - start) as usize, mark.position, next) }
     }
 }
 
@@ -182,7 +205,7 @@ mod tests {
     fn ring(frames: &[(u64, &str)], bytes_max: usize) -> Ring {
         let mut ring = Ring::new(Position::new(10).into());
         for (position, bytes) in frames {
-            ring.push(Position::new(*position).into(), bytes.as_bytes());
+            ring.push(Position::new(*position).into(), bytes.as_bytes(), true);
             ring.trim(bytes_max);
         }
         ring
@@ -213,7 +236,7 @@ mod tests {
     fn a_frame_larger_than_the_ring_is_kept_until_the_next() {
         let mut ring = ring(&[(11, "abcdefgh")], 4);
         assert_eq!(ring.since(0), Some(&b"abcdefgh"[..]));
-        ring.push(Position::new(12).into(), b"x");
+        ring.push(Position::new(12).into(), b"x", true);
         ring.trim(4);
         assert_eq!((ring.since(0), ring.since(8)), (None, Some(&b"x"[..])));
     }
@@ -222,9 +245,19 @@ mod tests {
     fn any_offset_is_a_place_in_the_log() {
         let ring = ring(&[(11, "abc"), (15, "de")], 100);
         let places: Vec<_> = (0..=5).map(|offset| ring.locate(offset)).collect();
-        let place = |position, skip| Cursor { mark: Position::new(position).into(), skip };
-        let expected =
-            [place(10, 0), place(10, 1), place(10, 2), place(11, 0), place(11, 1), place(15, 0)];
+        let place = |after, bytes, of| {
+            let after = Position::new(after);
+            Cursor { mark: after.into(), half: HalfSent::new(bytes, after, of) }
+        };
+        let (first, second) = (Some(Position::new(11)), Some(Position::new(15)));
+        let expected = [
+            place(10, 0, first),
+            place(10, 1, first),
+            place(10, 2, first),
+            place(11, 0, second),
+            place(11, 1, second),
+            place(15, 0, None),
+        ];
         assert_eq!(places, expected);
     }
 
@@ -235,7 +268,7 @@ mod tests {
         assert_eq!((ring.base(), ring.head()), (3, 3));
         assert_eq!(ring.offset_after(Position::new(10)), None);
         assert_eq!(ring.offset_after(Position::new(11)), Some(3));
-        ring.push(Position::new(20).into(), b"z");
+        ring.push(Position::new(20).into(), b"z", true);
         assert_eq!(ring.since(3), Some(&b"z"[..]));
         ring.pass(Position::new(30).into());
         assert_eq!(ring.offset_after(Position::new(29)), None);
@@ -248,7 +281,7 @@ mod tests {
         for n in 1..=1000_u64 {
             let frame = format!("<{n}>");
             all.extend_from_slice(frame.as_bytes());
-            ring.push(Position::new(n).into(), frame.as_bytes());
+            ring.push(Position::new(n).into(), frame.as_bytes(), true);
             let point = ring.trim_point(64);
             ring.trim(64);
             assert_eq!(ring.base(), point);

@@ -23,6 +23,7 @@ use slab::Slab;
 use crate::epoch::Epoch;
 use crate::frame::Frame;
 use crate::group::{Group, GroupKey};
+use crate::half_sent::HalfSent;
 use crate::index::{GroupId, Index};
 use crate::interest::Interest;
 use crate::limits::{GROUP_BYTES_MAX, GROUP_BYTES_TIGHT};
@@ -69,6 +70,8 @@ pub struct Attach {
     pub audience: Option<Audience>,
     /// Position after which it starts.
     pub position: Position,
+    /// Position up to which it knows of losses; see [`ReadQuery::told`](crate::ReadQuery::told).
+    pub told: Position,
     /// Topics of the interest that have ended, each with the position of its end.
     pub ended: Vec<(Topic, Position)>,
     /// Bytes to send first, already framed.
@@ -218,7 +221,8 @@ impl<S> Shard<S> {
             pages: 0,
             offset: 0,
             position: attach.position,
-            skip: 0,
+            half: HalfSent::default(),
+            told: attach.told,
             outbox: (!outbox.control.is_empty()).then(|| Box::new(outbox)),
             last_sent: self.now(),
             timer: 0,
@@ -257,8 +261,7 @@ impl<S> Shard<S> {
         for index in live {
             let subscriber = &mut self.subscribers[index as usize];
             let cursor = self.groups[subscriber.group as usize].ring.locate(subscriber.offset);
-            subscriber.position = cursor.mark.position;
-            subscriber.skip = cursor.skip as u32;
+            subscriber.stand_at(cursor);
             let id = self.id_at(index as usize);
             self.leave_phase(id);
             self.queue_for_page(id);
@@ -348,7 +351,7 @@ impl<S> Shard<S> {
                 self.mark_dirty(id);
                 continue;
             }
-            group.ring.push(frame.mark(), &bytes);
+            group.ring.push(frame.mark(), &bytes, frame.is_steady(group.key.form));
             self.rings_bytes += bytes.len();
             self.delivered += group.live.len() as u64;
             if group.ring.len() > self.group_bytes_max().min(GROUP_BYTES_TIGHT) {
@@ -384,8 +387,7 @@ impl<S> Shard<S> {
                     continue;
                 }
                 let cursor = group.ring.locate(subscriber.offset);
-                subscriber.position = cursor.mark.position;
-                subscriber.skip = cursor.skip as u32;
+                subscriber.stand_at(cursor);
                 let id = self.id_at(index as usize);
                 self.leave_phase(id);
                 self.queue_for_page(id);

@@ -33,8 +33,20 @@ pub enum Start {
 pub struct Resolved {
     /// Position after which events are delivered.
     pub position: Position,
+    /// Position up to which the subscriber knows of losses: see [`ReadQuery::told`].
+    ///
+    /// [`ReadQuery::told`]: crate::ReadQuery::told
+    pub told: Position,
     /// The outcome reported to the subscriber.
     pub outcome: Outcome,
+}
+
+impl Resolved {
+    /// Position from which on nothing is missing for the subscriber: that of the `oldest` record in
+    /// the log, unless a newer one was lost.
+    pub fn whole_from(&self, oldest: Position) -> Position {
+        if self.told > self.position { self.told.next() } else { oldest }
+    }
 }
 
 /// Which of the three a (re)connection is.

@@ -33,9 +33,9 @@ pub use shared::SharedLog;
 ///
 /// # Contract
 ///
-/// *Order.* Records have positions `1, 2, 3, …` without gaps, in the order of
+/// *Order.* Records are given positions `1, 2, 3, …` without gaps, in the order of
 /// [`append`](Self::append). What is visible to one reader is visible to all, and stays until
-/// retention drops it, oldest first.
+/// retention drops it. What is kept may have gaps; what was dropped does not come back.
 ///
 /// *Visibility.* A record can be read, and [`wait`](Self::wait) returns, only after it is stored as
 /// firmly as the store promises. So no subscriber gets an event that a crash then takes back.
@@ -60,6 +60,11 @@ pub use shared::SharedLog;
 /// records: where few of them are admitted, a page can be short, or empty, before the end. It
 /// always makes progress; [`Page::reached`] says how far. Retention keeps the log within the
 /// store's configured bounds, and never drops the newest record.
+///
+/// *Losses.* A reader from a place learns of what it can no longer get: [`read`](Self::read) and
+/// [`lost`](Self::lost) say so of any record after that place that retention dropped and the
+/// reader's interest could have admitted. They may also say so where the store does not remember
+/// which topics it dropped.
 pub trait Log: Send + Sync + 'static {
     /// The identity of this log, which does not change while the store is open.
     fn identity(&self) -> &LogIdentity;
@@ -89,8 +94,22 @@ pub trait Log: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Expired`] if a record after `query.after` has been dropped by retention.
+    /// [`ReadError::Expired`] if retention dropped a record after `query.after`, and after
+    /// `query.told`, that the interest could have admitted.
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError>;
+
+    /// Position of the newest record after `after` that retention dropped and `interest` could have
+    /// admitted; `None` if all of them are still there.
+    ///
+    /// By default for stores that drop the oldest record first and forget its topics.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
+    fn lost(&self, interest: &Interest, after: Position) -> Result<Option<Position>, ReadError> {
+        let _ = interest;
+        Ok(self.bounds().lost_after(after))
+    }
 
     /// Blocks until there is a record after `after`, or until `timeout` has passed. Returns the
     /// head either way.
@@ -140,6 +159,14 @@ pub struct Bounds {
     pub head: Position,
 }
 
+impl Bounds {
+    /// Position of the newest record after `after` that is no longer there, if what is kept has no
+    /// gaps.
+    pub fn lost_after(self, after: Position) -> Option<Position> {
+        Some(self.first.previous()).filter(|lost| after < *lost)
+    }
+}
+
 /// The outcome of one draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
@@ -160,6 +187,9 @@ pub struct ReadQuery<'a> {
     pub after: Position,
     /// Position to end with; the head if that comes first.
     pub upto: Position,
+    /// Position up to which the reader knows of losses: it was told of them, or asked for what
+    /// there is. They are no error, and the read begins with what is left after `after`.
+    pub told: Position,
     /// Interest that must admit a record; `None` admits all.
     pub interest: Option<&'a Interest>,
     /// Maximum number of records to return.
@@ -174,6 +204,7 @@ impl ReadQuery<'_> {
         Self {
             after: position.previous(),
             upto: position,
+            told: Position::ZERO,
             interest: None,
             records_max: 1,
             bytes_max: usize::MAX,

@@ -1,8 +1,10 @@
 use crate::close_reason::CloseReason;
 use crate::encoded_page::EncodedPage;
+use crate::half_sent::HalfSent;
 use crate::index::GroupId;
 use crate::notice::Pending;
 use crate::position::Position;
+use crate::ring::Cursor;
 use crate::timer::Tick;
 
 /// One connection that reads events, as its shard knows it.
@@ -54,8 +56,10 @@ pub(crate) struct Subscriber {
     pub(crate) offset: u64,
     /// While catching up, or live and blocked: position of the last record it has in full.
     pub(crate) position: Position,
-    /// Bytes that it has of the next record.
-    pub(crate) skip: u32,
+    /// While catching up, or live and blocked: the part that it has of the next record.
+    pub(crate) half: HalfSent,
+    /// Losses up to here are known to it: it was told, or asked for what there is.
+    pub(crate) told: Position,
     /// Bytes for it alone. Nearly always absent.
     pub(crate) outbox: Option<Box<Outbox>>,
     pub(crate) last_sent: Tick,
@@ -63,6 +67,14 @@ pub(crate) struct Subscriber {
     pub(crate) timer: Tick,
     pub(crate) closes_at: Tick,
     pub(crate) closes_for: CloseReason,
+}
+
+impl Subscriber {
+    /// Notes its place in the log, to the byte, when it leaves the ring or may be overtaken.
+    pub(crate) fn stand_at(&mut self, cursor: Cursor) {
+        self.position = cursor.mark.position;
+        self.half = cursor.half;
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

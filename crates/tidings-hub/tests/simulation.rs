@@ -1,18 +1,25 @@
 //! A whole hub life per seed: publishers, fast, slow, stalled and vanishing readers, restarts,
-//! retention.
+//! retention that drops the oldest records, and a log from which any record vanishes, or in which
+//! it is rewritten.
 //!
 //! Every reader decodes the bytes it is sent, as a browser would, and checks each event against the
-//! log that the world remembers: exactly the events its matchers select, in order, once, from where
-//! it started, or a reset that says why. Nothing here depends on time or threads; a failing seed
-//! always fails. `SIMULATION_SEED` runs one seed, `SIMULATION_SEEDS` sets how many are run.
+//! log that the world remembers: exactly the events its matchers select, in order, once and whole,
+//! from where it started; or a reset that says why, if and only if something it wanted is lost.
+//! Nothing here depends on time or threads; a failing seed always fails. `SIMULATION_SEED` runs one
+//! seed, `SIMULATION_SEEDS` sets how many are run.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "simulation/reader.rs"]
 mod reader;
+#[path = "simulation/sparse_log.rs"]
+mod sparse_log;
+#[path = "simulation/truth.rs"]
+mod truth;
 #[path = "simulation/world.rs"]
 mod world;
 
+use sparse_log::Bug;
 use world::World;
 
 const STEPS: usize = 300;
@@ -27,14 +34,7 @@ fn every_reader_gets_its_events_in_order_and_once_or_a_reset() {
     };
     let mut totals = world::Counters::default();
     for seed in first..first + count {
-        let outcome = std::panic::catch_unwind(|| {
-            let mut world = World::new(seed);
-            for _ in 0..STEPS {
-                world.step();
-            }
-            world.settle();
-            world.counters
-        });
+        let outcome = std::panic::catch_unwind(|| live(seed, Bug::Nothing));
         match outcome {
             Ok(counters) => totals.add(&counters),
             Err(panic) => {
@@ -47,4 +47,23 @@ fn every_reader_gets_its_events_in_order_and_once_or_a_reset() {
     if count > 100 {
         totals.assert_everything_happened();
     }
+}
+
+#[test]
+fn a_log_that_rewrites_or_drops_in_silence_or_cries_wolf_is_noticed() {
+    let is_noticed =
+        |bug| (1..=300).any(|seed| std::panic::catch_unwind(|| live(seed, bug)).is_err());
+    for bug in [Bug::RewritesInSilence, Bug::DropsInSilence, Bug::CriesWolf] {
+        assert!(is_noticed(bug), "{bug:?}");
+    }
+}
+
+/// The life of one hub.
+fn live(seed: u64, bug: Bug) -> world::Counters {
+    let mut world = World::new(seed, bug);
+    for _ in 0..STEPS {
+        world.step();
+    }
+    world.settle();
+    world.counters
 }

@@ -136,8 +136,7 @@ impl Log for DiskStore {
     }
 
     fn bounds(&self) -> Bounds {
-        let state = self.shared.read_state();
-        Bounds { first: state.first(), head: state.head }
+        self.shared.read_state().bounds()
     }
 
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {

@@ -28,18 +28,18 @@ pub(crate) const ONE_BLOCK_BYTES: usize = BLOCK_BYTES_AIM + 1024;
 impl Shared {
     /// See `Log::read`.
     pub(crate) fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
-        let upto = {
+        let (after, upto) = {
             let state = self.read_state();
-            if query.after < state.first().previous() {
-                return Err(ReadError::Expired { first: state.first() });
+            if let Some(lost) = state.bounds().lost_after(query.after.max(query.told)) {
+                return Err(ReadError::Expired { first: state.first(), lost });
             }
-            query.upto.min(state.head)
+            (query.after.max(state.first().previous()), query.upto.min(state.head))
         };
-        if upto <= query.after {
-            return Ok(Page { records: Vec::new(), reached: query.after });
+        if upto <= after {
+            return Ok(Page { records: Vec::new(), reached: query.after.max(upto) });
         }
         let exact = query.interest.and_then(Interest::exact_topics);
-        let read = PageBuilder { query, upto, page: Page::default(), bytes: 0 };
+        let read = PageBuilder { query, after, upto, page: Page::default(), bytes: 0 };
         match exact {
             Some(topics) if topics.len() <= EXACT_TOPICS_MAX => self.follow(read, &topics),
             _ => self.scan(read),
@@ -48,7 +48,7 @@ impl Shared {
 
     /// Reads by the index.
     fn follow(&self, mut read: PageBuilder<'_>, topics: &[&Topic]) -> Result<Page, ReadError> {
-        let mut after = read.query.after;
+        let mut after = read.after;
         let mut blocks = 0;
         let mut texts = TopicTexts::default();
         while after < read.upto {
@@ -106,7 +106,7 @@ impl Shared {
 
     /// Reads everything, and keeps the records that are admitted.
     fn scan(&self, mut read: PageBuilder<'_>) -> Result<Page, ReadError> {
-        let mut after = read.query.after;
+        let mut after = read.after;
         let mut budget = Budget { records: SCAN_RECORDS_MAX, bytes: SCAN_BYTES_MAX };
         while after < read.upto && !budget.is_spent() {
             let recent = self.recent_after(after, read.upto);
@@ -213,6 +213,8 @@ impl Budget {
 /// A page being built.
 struct PageBuilder<'a> {
     query: &'a ReadQuery<'a>,
+    /// The query's, as far as there are records.
+    after: Position,
     upto: Position,
     page: Page,
     bytes: usize,

@@ -2,7 +2,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tidings_hub::{HeadSignal, Health, LogIdentity, Position, ReadError, Record, Timestamp};
+use tidings_hub::{
+    Bounds, HeadSignal, Health, LogIdentity, Position, ReadError, Record, Timestamp,
+};
 
 use crate::config::DiskConfig;
 use crate::disk::Disk;
@@ -108,7 +110,8 @@ impl Shared {
         let sealed = {
             let state = self.read_state();
             if position < state.first() {
-                return Err(ReadError::Expired { first: state.first() });
+                let first = state.first();
+                return Err(ReadError::Expired { first, lost: first.previous() });
             }
             let older = state.sealed.partition_point(|segment| segment.last < position);
             match state.sealed.get(older) {
@@ -148,6 +151,11 @@ impl State {
     /// Position of the oldest record, or of the next one to come.
     pub(crate) fn first(&self) -> Position {
         self.sealed.front().map_or(self.active.log.first, |segment| segment.first())
+    }
+
+    /// The positions that can be read.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { first: self.first(), head: self.head }
     }
 
     /// Bytes on the disk.

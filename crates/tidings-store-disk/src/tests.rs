@@ -67,7 +67,14 @@ fn read_all(store: &DiskStore, interest: Option<&Interest>) -> Result<Vec<Arc<Re
     let mut after = bounds.first.previous();
     while after < bounds.head {
         let upto = bounds.head;
-        let query = ReadQuery { after, upto, interest, records_max: 100, bytes_max: 50_000 };
+        let query = ReadQuery {
+            after,
+            upto,
+            told: Position::ZERO,
+            interest,
+            records_max: 100,
+            bytes_max: 50_000,
+        };
         let page = store.read(&query)?;
         assert!(page.reached > after, "a read makes progress");
         after = page.reached;

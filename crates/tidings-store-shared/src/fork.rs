@@ -12,7 +12,7 @@
 //! ids of the lost branch, and a hub that had followed further than the one that wrote it adds its
 //! own.
 
-use tidings_hub::{Draft, Epoch, EventId, FormerName, Log as _, ReadError, ReadQuery};
+use tidings_hub::{Draft, Epoch, EventId, FormerName, Log as _, Position, ReadError, ReadQuery};
 use tidings_store_disk::DiskStore;
 
 use crate::block::{Block, Content, LostIds, Rename};
@@ -214,6 +214,7 @@ fn lost_ids(cache: &DiskStore, ancestor: &Followed) -> Result<LostIds, OpenError
         let page = cache.read(&ReadQuery {
             after,
             upto: head,
+            told: Position::ZERO,
             interest: None,
             records_max: BLOCK_IDS_MAX,
             bytes_max: READ_BYTES_MAX,

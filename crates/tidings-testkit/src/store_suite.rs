@@ -7,6 +7,7 @@
 #![allow(clippy::print_stderr)] // A failing test prints its seed.
 
 mod ids;
+mod losses;
 mod model;
 mod random;
 
@@ -15,14 +16,15 @@ use std::thread;
 use std::time::Duration;
 
 use tidings_hub::{
-    Draft, EventId, Fate, Interest, Kind, Log, Matcher, Page, Position, ReadError, ReadQuery,
-    Record, Timestamp, Topic, Visibility,
+    Draft, EventId, Fate, Interest, Kind, Log, Matcher, Page, Position, ReadQuery, Record,
+    Timestamp, Topic, Visibility,
 };
 
 pub use ids::{
     a_repeated_draft_is_recognised_and_one_with_other_content_rejected, an_id_belongs_to_its_topic,
     an_id_on_very_many_topics_is_found_on_each, the_oldest_record_with_an_id_is_found,
 };
+pub use losses::reading_before_the_oldest_record_is_an_error;
 pub use model::Model;
 pub use random::Dice;
 
@@ -132,7 +134,7 @@ fn append(store: &dyn Log, drafts: Vec<Draft>) {
 
 fn query(after: u64, interest: Option<&Interest>) -> ReadQuery<'_> {
     let (after, upto) = (Position::new(after), Position::new(u64::MAX));
-    ReadQuery { after, upto, interest, records_max: 1000, bytes_max: 1 << 20 }
+    ReadQuery { after, upto, told: Position::ZERO, interest, records_max: 1000, bytes_max: 1 << 20 }
 }
 
 fn read(store: &dyn Log, query: ReadQuery<'_>) -> Page {
@@ -304,22 +306,6 @@ pub fn a_pattern_that_matches_nothing_is_read_to_the_end(stores: &dyn Stores) {
     }
 }
 
-/// Expired reads name the oldest remaining record.
-pub fn reading_before_the_oldest_record_is_an_error(stores: &dyn Stores) {
-    let store = stores.fresh(Retention { bytes: 256 << 10, ..Retention::ALL });
-    fill(&*store, 4_000);
-    let first = store.bounds().first;
-    assert!(first > Position::new(1), "something was dropped");
-    for wanted in [None, Some(&interest(&["topic/1"], &[])), Some(&interest(&["topic/*"], &[]))] {
-        match store.read(&query(first.get() - 2, wanted)) {
-            Err(ReadError::Expired { first: said }) => assert_eq!(said, store.bounds().first),
-            other => panic!("{other:?}"),
-        }
-        let page = read(&*store, query(first.get() - 1, wanted));
-        assert!(!page.records.is_empty());
-    }
-}
-
 /// Private events.
 pub fn private_records_need_a_grant(stores: &dyn Stores) {
     let store = stores.fresh(Retention::ALL);
@@ -395,6 +381,7 @@ pub fn notes_are_found_again_and_are_no_events(stores: &dyn Stores) {
             let query = ReadQuery {
                 after: Position::ZERO,
                 upto: bounds.head,
+                told: Position::ZERO,
                 interest: Some(interest),
                 records_max: 10,
                 bytes_max: usize::MAX,

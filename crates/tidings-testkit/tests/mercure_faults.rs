@@ -315,6 +315,7 @@ fn attach(shard: &mut Shard<()>, wanted: Matcher) {
         },
         audience: None,
         position: Position::ZERO,
+        told: Position::ZERO,
         ended: Vec::new(),
         first: Vec::new(),
         expires_ms: None,

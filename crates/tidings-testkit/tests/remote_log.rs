@@ -46,6 +46,7 @@ fn records(log: &dyn Log) -> Vec<Arc<Record>> {
     let query = ReadQuery {
         after: Position::ZERO,
         upto: log.bounds().head,
+        told: Position::ZERO,
         interest: Some(&everything),
         records_max: 1000,
         bytes_max: 1 << 20,

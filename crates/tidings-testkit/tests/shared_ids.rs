@@ -78,12 +78,13 @@ fn resolve(log: &dyn Log, id: &str) -> Result<Resolved, ResolveError> {
 }
 
 fn resumed(position: u64) -> Resolved {
-    Resolved { position: Position::new(position), outcome: Outcome::Resumed }
+    let position = Position::new(position);
+    Resolved { position, told: position, outcome: Outcome::Resumed }
 }
 
 fn replaced(id: &str) -> Resolved {
     let outcome = Outcome::Reset { reason: ResetReason::Replaced, requested: id.to_owned() };
-    Resolved { position: Position::ZERO, outcome }
+    Resolved { position: Position::ZERO, told: Position::ZERO, outcome }
 }
 
 /// The id without its check.

@@ -89,6 +89,7 @@ fn all(hub: &SharedStore) -> Vec<String> {
     let query = ReadQuery {
         after: bounds.first.previous(),
         upto: bounds.head,
+        told: Position::ZERO,
         interest: None,
         records_max: 1000,
         bytes_max: 1 << 20,

@@ -85,9 +85,9 @@ impl<S> Shard<S> {
             && match subscriber.phase {
                 Phase::Live => {
                     subscriber.offset >= group.ring.base()
-                        && group.ring.locate(subscriber.offset).skip == 0
+                        && !group.ring.locate(subscriber.offset).half.is_some()
                 }
-                _ => subscriber.skip == 0,
+                _ => !subscriber.half.is_some(),
             };
         if reason.is_peer() || !at_boundary {
             return None;

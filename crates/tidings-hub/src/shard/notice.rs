@@ -96,7 +96,7 @@ impl<S> Shard<S> {
         let mut mark = head;
         if subscriber.offset < group.ring.head() {
             let cursor = group.ring.locate(subscriber.offset);
-            if cursor.skip > 0 {
+            if cursor.half.is_some() {
                 return;
             }
             mark = cursor.mark;

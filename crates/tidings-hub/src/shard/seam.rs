@@ -26,19 +26,30 @@
 //! *Leaving again.* A live subscriber whose sink is full keeps its offset, and with it the place in
 //! the log that the offset stands for, to the byte. If the ring forgets that offset meanwhile, the
 //! subscriber continues from that place: history, minus the bytes of the first record that it
-//! already has. Encoding is the same everywhere, so the two halves of that record fit. The same
-//! holds for a page that its sink did not take to the end: the page is dropped and the place kept.
-//! Catching up after a stall, after a reconnect and after being overtaken all work the same way.
+//! already has. The same holds for a page that its sink did not take to the end: the page is
+//! dropped and the place kept. Catching up after a stall, after a reconnect and after being
+//! overtaken all work the same way.
 //!
-//! *When retention was faster*, the read says so. Between two events the subscriber gets a
-//! `tidings.reset` and continues with the oldest record there is. In the middle of an event nothing
-//! can be inserted: the connection is closed, and the client learns of the loss when it reconnects.
+//! *Two halves fit.* The place names the record that was half sent ([`HalfSent`]). Its rest is sent
+//! only if the history, or the ring, continues with that same record, and if the record is *steady*
+//! ([`Frame::is_steady`](crate::Frame::is_steady)): encoding is the same everywhere, so its bytes
+//! are the same. Otherwise the rest is nowhere: what is kept of a log may have gaps, so the next
+//! record can be any other.
+//!
+//! *When retention was faster*, the read says so, if it dropped anything that the subscriber may
+//! have wanted. Between two events the subscriber gets a `tidings.reset` and continues with what
+//! there is; its `told` keeps the same loss from being announced again. In the middle of an event
+//! nothing can be inserted: the connection is closed, and the client learns of the loss when it
+//! reconnects.
+//!
+//! [`HalfSent`]: crate::half_sent::HalfSent
 
 use std::collections::VecDeque;
 
 use crate::close_reason::CloseReason;
 use crate::encoded_page::EncodedPage;
 use crate::error::ReadError;
+use crate::half_sent::HalfSent;
 use crate::interest::Interest;
 use crate::limits::{
     CATCH_UP_FIRST_PAGE_RECORDS, CATCH_UP_FIRST_READS_MAX, CATCH_UP_PAGE_RECORDS_MAX,
@@ -65,6 +76,8 @@ pub struct ReadOrder {
     pub after: Position,
     /// Position to end with.
     pub upto: Position,
+    /// Position up to which the subscriber knows of losses.
+    pub told: Position,
     /// Maximum number of records to read.
     pub records_max: usize,
     /// Whether the subscriber has received nothing since it arrived or fell behind: then it should
@@ -117,6 +130,7 @@ impl<S> Shard<S> {
                 form: group.key.form,
                 after: subscriber.position,
                 upto,
+                told: subscriber.told,
                 records_max: records_max.min(CATCH_UP_PAGE_RECORDS_MAX),
                 is_first,
             };
@@ -144,9 +158,16 @@ impl<S> Shard<S> {
             self.rejoin(id);
             return;
         }
-        let mid_event = subscriber.skip > 0;
+        let half = subscriber.half;
+        let half_sent = half.record(subscriber.position);
         match page {
             Ok(page) if page.bytes.is_empty() => {
+                // The half-sent record may be further on, but not behind: then it is gone.
+                if half.is_some() && half_sent.is_none_or(|record| record <= page.reached) {
+                    self.close(id, CloseReason::Overtaken);
+                    return;
+                }
+                subscriber.half = HalfSent::new(half.bytes(), page.reached, half_sent);
                 subscriber.position = page.reached;
                 group.note_history(&page);
                 self.rejoin(id);
@@ -154,31 +175,33 @@ impl<S> Shard<S> {
                 // ended.
                 self.enqueue(id);
             }
-            // The end of a topic has two forms. The subscriber has a part of one, and which one is
-            // not known here, so the rest cannot be sent.
-            Ok(page) if mid_event && page.begins_with_end => {
+            // The page begins with another record, or with other bytes of the same one.
+            Ok(page) if !half.fits(subscriber.position, page.begins_with()) => {
                 self.close(id, CloseReason::Overtaken);
             }
             Ok(page) => {
                 group.note_history(&page);
                 // The bytes that the subscriber has of the first record are not sent again.
-                let skip = std::mem::take(&mut subscriber.skip) as usize;
+                subscriber.half = HalfSent::default();
                 let outbox = subscriber.outbox.get_or_insert_default();
                 outbox.page = Some(page);
-                outbox.page_sent = skip;
+                outbox.page_sent = half.bytes();
                 subscriber.phase = Phase::Page;
                 self.enqueue(id);
             }
-            Err(ReadError::Expired { .. }) if mid_event => self.close(id, CloseReason::Overtaken),
-            Err(ReadError::Expired { first }) => self.skip_to(id, first),
+            Err(ReadError::Expired { .. }) if half.is_some() => {
+                self.close(id, CloseReason::Overtaken);
+            }
+            Err(ReadError::Expired { first, lost }) => self.announce_loss(id, first, lost),
             Err(ReadError::Away { .. } | ReadError::Damaged { .. }) => {
                 self.close(id, CloseReason::StoreFailed);
             }
         }
     }
 
-    /// Retention dropped what the subscriber needs next: announce it, and continue with `first`.
-    fn skip_to(&mut self, id: SubscriberId, first: Position) {
+    /// Retention dropped events up to `lost` that the subscriber may have needed: announce it, and
+    /// continue with what there is. The log's oldest record is at `first`.
+    fn announce_loss(&mut self, id: SubscriberId, first: Position, lost: Position) {
         let epoch = self.config.epoch;
         let Some((subscriber, group)) = self.group_of(id) else { return };
         if group.key.form.control_style == ControlStyle::Nothing {
@@ -188,21 +211,24 @@ impl<S> Shard<S> {
         }
         let after = subscriber.position;
         let requested = after.event_id(epoch);
+        // Other events after its position can still be there, but none before the oldest record.
         // Retention may report a place that the subscriber has passed: it never moves back.
         subscriber.position = first.previous().max(subscriber.position);
+        subscriber.told = lost.max(subscriber.told);
+        let whole_from = lost.next();
         if group.key.form.control_style == ControlStyle::Native {
             let mut control = Vec::new();
             Reset {
                 reason: ResetReason::Expired,
                 requested: requested.as_str(),
-                first: &first.event_id(epoch),
+                first: &whole_from.event_id(epoch),
                 id: &subscriber.position.event_id(epoch),
             }
             .encode(&mut control);
             let outbox = subscriber.outbox.get_or_insert_default();
             group.key.form.framing.wrap(&mut outbox.control, &control);
         }
-        self.note_skip(Skip { id, after, first });
+        self.note_skip(Skip { id, after, first: whole_from });
         self.rejoin(id);
         self.enqueue(id);
     }
@@ -227,8 +253,15 @@ impl<S> Shard<S> {
             self.queue_for_page(id);
             return;
         };
-        // If it has a part of a record, that record is the ring's next frame: skip the same bytes.
-        subscriber.offset = offset + u64::from(std::mem::take(&mut subscriber.skip));
+        // If it has a part of a record, the ring's next frame must be that record, as the rest of
+        // any other would not fit.
+        let half = subscriber.half;
+        if half.is_some() && !half.fits(subscriber.position, group.ring.begins_with(offset)) {
+            self.close(id, CloseReason::Overtaken);
+            return;
+        }
+        subscriber.half = HalfSent::default();
+        subscriber.offset = offset + half.bytes() as u64;
         subscriber.phase = Phase::Live;
         subscriber.pages = 0;
         subscriber.slot = group.push_live(id.index, subscriber.offset);
@@ -265,13 +298,14 @@ impl<S> Shard<S> {
                 let overtaken = subscriber.offset < group.ring.base();
                 let group_id = subscriber.group;
                 if overtaken {
-                    self.catch_up(id);
+                    subscriber.phase = Phase::Behind;
+                    self.rejoin(id);
                 } else {
                     subscriber.slot = group.push_live(id.index, subscriber.offset);
                     self.delivered += group.ring.frames_after(subscriber.offset);
                     self.mark_dirty(group_id);
+                    self.settle(group_id);
                 }
-                self.settle(group_id);
             }
             Phase::Behind => self.catch_up(id),
             // A page on its way finds the sink ready when it comes.
@@ -290,9 +324,7 @@ impl<S> Shard<S> {
             Phase::Live => {
                 // The ring holds the offset now and may forget it later, so note its place in the
                 // log while it is known.
-                let cursor = group.ring.locate(subscriber.offset);
-                subscriber.position = cursor.mark.position;
-                subscriber.skip = cursor.skip as u32;
+                subscriber.stand_at(group.ring.locate(subscriber.offset));
                 group.blocked += 1;
                 self.leave_live(id);
             }
@@ -300,17 +332,11 @@ impl<S> Shard<S> {
                 let outbox = subscriber.outbox.as_deref_mut();
                 let rest = outbox.and_then(|outbox| Some((outbox.page.take()?, outbox.page_sent)));
                 if let Some((page, sent)) = rest {
-                    // The page is dropped: keep the last record that was sent in full, and how many
-                    // bytes of the next one were.
-                    let whole = page.ends.partition_point(|(_, end)| *end <= sent);
-                    let start = match whole {
-                        0 => 0,
-                        n => {
-                            subscriber.position = page.ends[n - 1].0;
-                            page.ends[n - 1].1
-                        }
-                    };
-                    subscriber.skip = (sent - start) as u32;
+                    // The page is dropped: keep the last record that was sent in full, and which
+                    // part of the next one was.
+                    let (whole, position, half) = page.place_after(sent, subscriber.position);
+                    subscriber.position = position;
+                    subscriber.half = half;
                     self.delivered += whole as u64;
                 }
                 self.rejoin(id);

@@ -63,7 +63,7 @@ pub struct Skip {
     pub id: SubscriberId,
     /// Position up to which it had everything.
     pub after: Position,
-    /// Position of the record it continued with.
+    /// Position from which nothing more was missing.
     pub first: Position,
 }
 

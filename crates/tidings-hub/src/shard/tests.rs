@@ -16,6 +16,7 @@ use super::*;
 
 mod ends;
 mod half_closed;
+mod half_sent;
 mod notices;
 mod owners;
 
@@ -80,6 +81,7 @@ impl Scene {
                 event_form: EventForm::AsPublished,
             },
             position: self.shard.head(),
+            told: Position::ZERO,
             ended: Vec::new(),
             first: Vec::new(),
             expires_ms: None,
@@ -114,6 +116,7 @@ impl Scene {
         let everything = ReadQuery {
             after,
             upto,
+            told: Position::ZERO,
             interest: None,
             records_max: usize::MAX,
             bytes_max: usize::MAX,
@@ -163,6 +166,7 @@ impl Scene {
         let query = ReadQuery {
             after: order.after,
             upto: order.upto,
+            told: order.told,
             interest: Some(&order.interest),
             records_max: order.records_max,
             bytes_max: usize::MAX,
@@ -487,8 +491,8 @@ fn a_loss_to_retention_is_announced_between_two_events() {
     scene.publish("a", "2");
     let id = scene.attach_as("a", |attach| attach.position = Position::ZERO);
     let order = scene.shard.poll_read().expect("it is behind");
-    let first = Position::new(2);
-    scene.shard.handle_page(order.id, Err(ReadError::Expired { first }));
+    let (first, lost) = (Position::new(2), Position::new(1));
+    scene.shard.handle_page(order.id, Err(ReadError::Expired { first, lost }));
     scene.turn();
     let reset = "event: tidings.reset\nid: k7q2ma:1\ndata: {\"reason\":\"expired\",\
                  \"requested\":\"k7q2ma:0\",\"first\":\"k7q2ma:2\"}\n\n";
@@ -505,8 +509,8 @@ fn an_event_cut_in_two_by_retention_breaks_the_connection() {
     scene.shard.handle_gap(Position::new(5).into());
     scene.shard.handle_writable(id);
     let order = scene.shard.poll_read().expect("it must read the log");
-    let first = Position::new(6);
-    scene.shard.handle_page(order.id, Err(ReadError::Expired { first }));
+    let (first, lost) = (Position::new(6), Position::new(5));
+    scene.shard.handle_page(order.id, Err(ReadError::Expired { first, lost }));
     scene.turn();
     let [closing] = &scene.closed[..] else { panic!("one is closed") };
     assert_eq!((closing.id, closing.reason), (id, CloseReason::Overtaken));

@@ -93,7 +93,11 @@ impl Log for MemoryStore {
 
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
         let log = self.read_log();
-        log.records.read(query).ok_or_else(|| ReadError::Expired { first: log.records.first() })
+        let bounds = Bounds { first: log.records.first(), head: log.records.head() };
+        match bounds.lost_after(query.after.max(query.told)) {
+            Some(lost) => Err(ReadError::Expired { first: bounds.first, lost }),
+            None => Ok(log.records.read(query)),
+        }
     }
 
     fn wait(&self, after: Position, timeout: Duration) -> Position {

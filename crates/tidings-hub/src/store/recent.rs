@@ -110,16 +110,14 @@ impl RecentRecords {
         self.records.get(usize::try_from(place).ok()?)
     }
 
-    /// Reads records; `None` if records after `query.after` are no longer held here. A query that
-    /// no index narrows down is answered in parts of [`SCAN_RECORDS_MAX`] records.
-    pub fn read(&self, query: &ReadQuery<'_>) -> Option<Page> {
-        if query.after < self.first.previous() {
-            return None;
-        }
+    /// Reads the records that are held here. A query that no index narrows down is answered in
+    /// parts of [`SCAN_RECORDS_MAX`] records.
+    pub fn read(&self, query: &ReadQuery<'_>) -> Page {
+        let after = query.after.max(self.first.previous());
         let upto = query.upto.min(self.head());
         let mut page = Page { records: Vec::new(), reached: query.after.max(upto) };
-        if upto <= query.after {
-            return Some(page);
+        if upto <= after {
+            return page;
         }
         let mut bytes = 0;
         let mut take = |record: &Arc<Record>| {
@@ -137,14 +135,14 @@ impl RecentRecords {
         let exact = query.interest.and_then(Interest::exact_topics);
         match exact.as_deref() {
             Some(topics) => {
-                for position in self.positions_of(topics, query.after, upto) {
+                for position in self.positions_of(topics, after, upto) {
                     if !take(&self.records[self.index_of(position)]) {
                         break;
                     }
                 }
             }
             None => {
-                let start = self.index_of(query.after.next());
+                let start = self.index_of(after.next());
                 let end = self.index_of(upto.next()).min(start + SCAN_RECORDS_MAX);
                 let all_taken = self.records.range(start..end).all(take);
                 if all_taken {
@@ -152,7 +150,7 @@ impl RecentRecords {
                 }
             }
         }
-        Some(page)
+        page
     }
 
     /// The position after which the last `count` admitted records begin, and how many there are;

@@ -25,89 +25,140 @@ impl Start {
     /// [`ResolveError::Unproved`] for one that the copy does not know; [`ResolveError::Read`] if
     /// the store cannot be read.
     pub fn resolve(&self, store: &dyn Log, interest: &Interest) -> Result<Resolved, ResolveError> {
-        let bounds = store.bounds();
-        let oldest = bounds.first.previous();
-        let resumed = |position: Position| Resolved {
-            position: position.max(oldest),
-            outcome: Outcome::Resumed,
-        };
-        match self {
-            Self::Live => Ok(Resolved { position: bounds.head, outcome: Outcome::Live }),
-            Self::Earliest => Ok(resumed(oldest)),
-            Self::Last(count) => Ok(resumed(store.catalog().seek_last(interest, *count)?)),
-            Self::Since(moment) => Ok(resumed(store.catalog().seek_time(*moment)?)),
+        let asked = Asked { store, interest };
+        let resumed = |position| asked.begin(position, Outcome::Resumed);
+        Ok(match self {
+            Self::Live => {
+                let head = store.bounds().head;
+                Resolved { position: head, told: head, outcome: Outcome::Live }
+            }
+            Self::Earliest => resumed(Position::ZERO)?,
+            Self::Last(count) => resumed(store.catalog().seek_last(interest, *count)?)?,
+            Self::Since(moment) => resumed(store.catalog().seek_time(*moment)?)?,
             Self::After(id) | Self::AfterOldest(id) => match store.identity().mark_of(id) {
-                Some(mark) => after_own(store, mark, id),
-                None => self.after_foreign(store, interest, id),
+                Some(mark) => asked.after_own(mark, id)?,
+                None => self.after_foreign(asked, id)?,
             },
-        }
+        })
     }
 
     /// The start after an id that this log, under this name or another that it had, did not make.
-    fn after_foreign(
-        &self,
-        store: &dyn Log,
-        interest: &Interest,
-        id: &str,
-    ) -> Result<Resolved, ResolveError> {
-        let oldest = store.bounds().first.previous();
+    fn after_foreign(&self, asked: Asked<'_>, id: &str) -> Result<Resolved, ResolveError> {
+        let Asked { store, interest } = asked;
         // An id of another hub's log is a publisher's own id here if that hub was piped into this
         // one.
         if let Ok(id) = EventId::new(id) {
             if let Some(fork) = fork_before(store, &id)? {
-                return Ok(reset(fork.max(oldest), ResetReason::Replaced, id.as_str()));
+                return Ok(asked.reset(fork, ResetReason::Replaced, id.as_str())?);
             }
             if let Some(position) = self.find(store, interest, &id)? {
-                let position = position.max(oldest);
-                return Ok(Resolved { position, outcome: Outcome::Resumed });
+                return Ok(asked.resume(position, id.as_str())?);
             }
         }
         match EventIdForm::of(id, store.identity().epoch) {
             EventIdForm::OtherEpoch(epoch, mark) => {
-                let otherwise = replaced(store, epoch, oldest, id);
+                let otherwise = asked.replaced(epoch, id)?;
                 // A shared log can have got a new name of which this node, or the one that made the
                 // id, did not know yet. The check says whether the event is the same.
                 match store.shared() {
-                    Some(_) if mark.check.is_some() => after_mark(store, mark, otherwise),
+                    Some(_) if mark.check.is_some() => asked.after_mark(mark, id, otherwise),
                     _ => unless_proved(store, otherwise),
                 }
             }
-            _ => unless_proved(store, reset(oldest, ResetReason::Unknown, id)),
+            _ => {
+                let otherwise = asked.reset(Position::ZERO, ResetReason::Unknown, id)?;
+                unless_proved(store, otherwise)
+            }
         }
     }
 }
 
-/// The start after `mark`, which `id` names in this log.
-fn after_own(store: &dyn Log, mark: Mark, id: &str) -> Result<Resolved, ResolveError> {
-    // Any event still in the log may have been missed, so all of them are sent.
-    let oldest = store.bounds().first.previous();
-    if mark.position < oldest {
-        return Ok(reset(oldest, ResetReason::Expired, id));
-    }
-    let is_ahead = mark.position > store.bounds().head;
-    let reason = if is_ahead { ResetReason::Unknown } else { ResetReason::Replaced };
-    match after_mark(store, mark, reset(oldest, reason, id)) {
-        // Retention may have dropped the record meanwhile, and its check with it.
-        Err(ResolveError::Unproved { .. }) if mark.position < store.bounds().first => {
-            Ok(reset(oldest, ResetReason::Expired, id))
-        }
-        start => start,
-    }
+/// A subscriber's interest, and the log that it asks.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    store: &'a dyn Log,
+    interest: &'a Interest,
 }
 
-/// The start after `mark`, or `otherwise` if that is no place in this log.
-fn after_mark(store: &dyn Log, mark: Mark, otherwise: Resolved) -> Result<Resolved, ResolveError> {
-    let after = mark.position;
-    if after > store.bounds().head {
-        return match store.shared() {
-            None => Ok(otherwise),
-            Some(_) => Err(ResolveError::NotYet { after, otherwise }),
-        };
+impl Asked<'_> {
+    /// The start after `mark`, which `id` names in this log.
+    fn after_own(self, mark: Mark, id: &str) -> Result<Resolved, ResolveError> {
+        if let Some(expired) = self.expired(mark.position, id)? {
+            return Ok(expired);
+        }
+        let is_ahead = mark.position > self.store.bounds().head;
+        let reason = if is_ahead { ResetReason::Unknown } else { ResetReason::Replaced };
+        match self.after_mark(mark, id, self.reset(Position::ZERO, reason, id)?) {
+            // Retention may have dropped the record meanwhile, and its check with it.
+            Err(ResolveError::Unproved { .. }) if mark.position < self.store.bounds().first => {
+                Ok(self.reset(mark.position, ResetReason::Expired, id)?)
+            }
+            start => start,
+        }
     }
-    if store.fits(mark)? {
-        return Ok(Resolved { position: after, outcome: Outcome::Resumed });
+
+    /// The start after `mark`, which `id` names, or `otherwise` if that is no place in this log.
+    fn after_mark(
+        self,
+        mark: Mark,
+        id: &str,
+        otherwise: Resolved,
+    ) -> Result<Resolved, ResolveError> {
+        let after = mark.position;
+        if after > self.store.bounds().head {
+            return match self.store.shared() {
+                None => Ok(otherwise),
+                Some(_) => Err(ResolveError::NotYet { after, otherwise }),
+            };
+        }
+        if self.store.fits(mark)? {
+            return Ok(self.resume(after, id)?);
+        }
+        unless_proved(self.store, otherwise)
     }
-    unless_proved(store, otherwise)
+
+    /// The start after the event with `id`, which is or was at `position`.
+    fn resume(self, position: Position, id: &str) -> Result<Resolved, ReadError> {
+        match self.expired(position, id)? {
+            Some(expired) => Ok(expired),
+            None => self.begin(position, Outcome::Resumed),
+        }
+    }
+
+    /// The start after `position` if the subscriber may have missed something behind it. What is
+    /// still there behind it is sent.
+    fn expired(self, position: Position, id: &str) -> Result<Option<Resolved>, ReadError> {
+        match self.store.lost(self.interest, position)? {
+            Some(_) => self.reset(position, ResetReason::Expired, id).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The start of a subscriber with an id of `epoch`, another log. If this log was restored from
+    /// a backup of that one, the id is newer than the backup, so the subscriber has seen everything
+    /// the backup held.
+    fn replaced(self, epoch: Epoch, id: &str) -> Result<Resolved, ReadError> {
+        let former = self.store.identity().former.iter().find(|name| name.epoch == epoch);
+        let position = former.map_or(Position::ZERO, |name| name.upto);
+        self.reset(position, ResetReason::Replaced, id)
+    }
+
+    fn reset(
+        self,
+        position: Position,
+        reason: ResetReason,
+        requested: &str,
+    ) -> Result<Resolved, ReadError> {
+        self.begin(position, Outcome::Reset { reason, requested: requested.to_owned() })
+    }
+
+    /// The start with what there is after `position`: what is lost by now is either announced with
+    /// the outcome, or not asked for.
+    fn begin(self, position: Position, outcome: Outcome) -> Result<Resolved, ReadError> {
+        let position = position.max(self.store.bounds().first.previous());
+        let told = self.store.lost(self.interest, position)?.unwrap_or(position);
+        Ok(Resolved { position, told, outcome })
+    }
 }
 
 /// `otherwise`, which a shared log has to prove first.
@@ -139,22 +190,9 @@ impl Start {
         }
         let requested = store.catalog().find(id, interest.wanted())?;
         // Read after the look-up: records that retention drops meanwhile count as dropped.
-        let is_whole = store.bounds().first.previous() == Position::ZERO;
+        let is_whole = store.lost(interest, Position::ZERO)?.is_none();
         Ok(requested.or(anywhere.filter(|_| is_whole)))
     }
-}
-
-/// The start of a subscriber with an id of `epoch`, another log. If this log was restored from a
-/// backup of that one, the id is newer than the backup, so the subscriber has seen everything the
-/// backup held.
-fn replaced(store: &dyn Log, epoch: Epoch, oldest: Position, id: &str) -> Resolved {
-    let former = store.identity().former.iter().find(|name| name.epoch == epoch);
-    let position = former.map_or(oldest, |name| name.upto.max(oldest));
-    reset(position, ResetReason::Replaced, id)
-}
-
-fn reset(position: Position, reason: ResetReason, requested: &str) -> Resolved {
-    Resolved { position, outcome: Outcome::Reset { reason, requested: requested.to_owned() } }
 }
 
 impl Interest {
@@ -194,6 +232,11 @@ mod tests {
         store
     }
 
+    /// A start in a log that drops the oldest records first.
+    fn at(position: Position, outcome: Outcome) -> Resolved {
+        Resolved { position, told: position, outcome }
+    }
+
     fn resolve(id: &str) -> Resolved {
         let start = Start::After(id.to_owned());
         start.resolve(&store(), &Interest::everything()).expect("memory can be read")
@@ -202,9 +245,7 @@ mod tests {
     #[test]
     fn an_id_that_is_known_resumes_whoever_made_it() {
         for (id, position) in [("k7q2ma:19", 19), ("mine", 18), ("upstrm:2", 19)] {
-            let expected =
-                Resolved { position: Position::new(position), outcome: Outcome::Resumed };
-            assert_eq!(resolve(id), expected, "{id}");
+            assert_eq!(resolve(id), at(Position::new(position), Outcome::Resumed), "{id}");
         }
     }
 
@@ -245,9 +286,7 @@ mod tests {
             (&["d", "e/**"], 1),
         ] {
             let resolved = start.resolve(&store, &requesting(requested)).expect("memory");
-            let expected =
-                Resolved { position: Position::new(position), outcome: Outcome::Resumed };
-            assert_eq!(resolved, expected, "{requested:?}");
+            assert_eq!(resolved, at(Position::new(position), Outcome::Resumed), "{requested:?}");
         }
     }
 
@@ -262,8 +301,8 @@ mod tests {
         };
         let requested = "5".to_owned();
         let outcome = Outcome::Reset { reason: ResetReason::Unknown, requested };
-        assert_eq!(resolve(&start, &["b"]), Resolved { position: oldest, outcome });
-        let place = Resolved { position: Position::new(22), outcome: Outcome::Resumed };
+        assert_eq!(resolve(&start, &["b"]), at(oldest, outcome));
+        let place = at(Position::new(22), Outcome::Resumed);
         assert_eq!(resolve(&start, &["a", "b"]), place);
         // Where an id is one for all topics, there is no uncertainty.
         assert_eq!(resolve(&Start::AfterOldest("5".to_owned()), &["b"]), place);
@@ -291,7 +330,7 @@ mod tests {
             ("", ResetReason::Unknown),
         ] {
             let outcome = Outcome::Reset { reason, requested: id.to_owned() };
-            assert_eq!(resolve(id), Resolved { position: oldest, outcome }, "{id:?}");
+            assert_eq!(resolve(id), at(oldest, outcome), "{id:?}");
         }
     }
 }

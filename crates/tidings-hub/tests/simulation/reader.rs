@@ -2,7 +2,9 @@
 //! connected, its shard owns it.
 
 use tidings_codec::{Decoder, Item};
-use tidings_hub::{EventIdForm, Framing, Interest, Position, Record, SubscriberId};
+use tidings_hub::{EventIdForm, Framing, Interest, Position, SubscriberId};
+
+use crate::truth::{Fate, Truth};
 
 /// How a reader behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) struct Reader {
     pub(crate) last_position: Option<Position>,
     /// Position up to which it has everything it wants.
     pub(crate) cursor: Position,
+    /// Position up to which it knows of losses.
+    pub(crate) told: Position,
     decoder: Decoder,
     /// Bytes of an unfinished chunk.
     chunk: Vec<u8>,
@@ -51,6 +55,7 @@ impl Reader {
             last_id: None,
             last_position: None,
             cursor: Position::ZERO,
+            told: Position::ZERO,
             decoder: Decoder::new().with_comments(),
             chunk: Vec::new(),
             events: 0,
@@ -58,11 +63,13 @@ impl Reader {
         }
     }
 
-    /// Before a new connection that starts after `position`, with the comment `greeting`.
-    pub(crate) fn connect(&mut self, greeting: String, position: Position) {
+    /// Before a new connection that starts after `position`, with the comment `greeting`. Losses up
+    /// to `told` are known.
+    pub(crate) fn connect(&mut self, greeting: String, position: Position, told: Position) {
         self.greeting = greeting;
         self.is_greeted = false;
         self.cursor = position;
+        self.told = told;
         self.blocked = false;
         self.room = 0;
         self.decoder = Decoder::new().with_comments();
@@ -70,36 +77,24 @@ impl Reader {
     }
 
     /// Takes as many bytes as fit; returns how many.
-    pub(crate) fn take(
-        &mut self,
-        bytes: &[u8],
-        log: &[Record],
-        first: Position,
-        epoch: tidings_hub::Epoch,
-    ) -> usize {
+    pub(crate) fn take(&mut self, bytes: &[u8], log: &Truth, epoch: tidings_hub::Epoch) -> usize {
         let taken = bytes.len().min(self.room);
         self.room -= taken;
         self.blocked = taken < bytes.len();
         match self.framing {
-            Framing::Plain => self.decode(&bytes[..taken], log, first, epoch),
+            Framing::Plain => self.decode(&bytes[..taken], log, epoch),
             Framing::Chunked => {
                 self.chunk.extend_from_slice(&bytes[..taken]);
                 while let Some((inner, rest)) = next_chunk(&self.chunk) {
                     self.chunk = rest;
-                    self.decode(&inner, log, first, epoch);
+                    self.decode(&inner, log, epoch);
                 }
             }
         }
         taken
     }
 
-    fn decode(
-        &mut self,
-        mut input: &[u8],
-        log: &[Record],
-        first: Position,
-        epoch: tidings_hub::Epoch,
-    ) {
+    fn decode(&mut self, mut input: &[u8], log: &Truth, epoch: tidings_hub::Epoch) {
         let mut decoder = std::mem::take(&mut self.decoder);
         while let Some(item) = decoder.next(&mut input).unwrap() {
             let event = match item {
@@ -114,7 +109,14 @@ impl Reader {
             assert!(self.is_greeted, "a stream without its beginning");
             let position = position_of(event.last_event_id(), log, epoch);
             if event.event_type() == "tidings.reset" {
-                self.reset_to(position, log, first);
+                let told = lost_upto(event.data(), epoch);
+                assert!(
+                    self.has_lost(told, log),
+                    "a reset without a loss between {} and {told}, id {position}",
+                    self.cursor
+                );
+                (self.cursor, self.told) = (position.max(self.cursor), told);
+                self.resets += 1;
             } else {
                 self.event(position, event.data(), log);
             }
@@ -131,60 +133,61 @@ impl Reader {
         self.decoder = decoder;
     }
 
-    /// The next record it wants after its cursor.
-    fn next_wanted<'a>(&self, log: &'a [Record]) -> Option<&'a Record> {
-        log[self.cursor.get() as usize..].iter().find(|record| self.interest.admits(record))
-    }
-
-    fn event(&mut self, position: Position, data: &str, log: &[Record]) {
-        let expected = self.next_wanted(log).expect("an event that is not in the log");
-        assert_eq!(expected.position(), position, "{:?} after {:?}", self.interest, self.cursor);
-        assert_eq!(&*expected.data, data);
+    fn event(&mut self, position: Position, data: &str, log: &Truth) {
+        assert!(position > self.cursor, "{position} after {}", self.cursor);
+        let event = log.event(position);
+        assert!(self.interest.admits(&event.record), "{:?}: {:?}", self.interest, event.record);
+        assert!(event.had(data), "an event that nobody published: {data:?}");
+        self.pass_over(position.previous(), log);
         self.cursor = position;
         self.events += 1;
     }
 
     /// An id without an event claims that no wanted event lies between.
-    fn quiet_until(&mut self, position: Position, log: &[Record]) {
-        if position <= self.cursor {
-            return;
+    fn quiet_until(&mut self, position: Position, log: &Truth) {
+        if position > self.cursor {
+            self.pass_over(position, log);
+            self.cursor = position;
         }
-        if let Some(missed) = self.next_wanted(log) {
-            assert!(missed.position() > position, "an id passed over an event");
-        }
-        self.cursor = position;
     }
 
-    /// A reset may pass over what retention dropped, and over nothing else.
-    pub(crate) fn reset_to(&mut self, position: Position, log: &[Record], first: Position) {
-        if position > self.cursor {
-            let last_lost = log[self.cursor.get() as usize..position.get() as usize]
-                .iter()
-                .rev()
-                .find(|record| self.interest.admits(record));
-            if let Some(lost) = last_lost {
-                assert!(lost.position() < first, "a reset lost what was still there");
+    /// Everything it wants up to `upto` that it was not sent is gone, and it knows.
+    fn pass_over(&self, upto: Position, log: &Truth) {
+        for event in log.admitted(&self.interest, self.cursor, upto) {
+            let position = event.record.position();
+            match event.fate {
+                Fate::Expired => {}
+                Fate::Lost => assert!(position <= self.told, "the loss of {position} is not told"),
+                Fate::Kept => panic!("{position} was passed over after {}", self.cursor),
             }
         }
-        self.cursor = position;
-        self.resets += 1;
     }
 
-    /// Everything up to the end of the log has arrived.
-    pub(crate) fn assert_complete(&self, log: &[Record]) {
-        let missing = self.next_wanted(log).map(Record::position);
-        assert_eq!(missing, None, "{:?} stands at {:?}", self.interest, self.cursor);
+    /// Whether it has missed an event between its cursor and `upto`.
+    pub(crate) fn has_lost(&self, upto: Position, log: &Truth) -> bool {
+        log.has_lost(&self.interest, self.cursor, upto)
+    }
+
+    /// Everything up to the end of the log has arrived, or its loss was told.
+    pub(crate) fn assert_complete(&self, log: &Truth) {
+        self.pass_over(Position::new(log.len() as u64), log);
     }
 }
 
-fn position_of(id: &str, log: &[Record], epoch: tidings_hub::Epoch) -> Position {
+/// The place before the one that a `tidings.reset` names as that from which nothing is missing.
+fn lost_upto(data: &str, epoch: tidings_hub::Epoch) -> Position {
+    let (_, first) = data.split_once("\"first\":\"").unwrap();
+    let (first, _) = first.split_once('"').unwrap();
+    match EventIdForm::of(first, epoch) {
+        EventIdForm::Ours(mark) => mark.position.previous(),
+        _ => panic!("a place with another's name: {data}"),
+    }
+}
+
+fn position_of(id: &str, log: &Truth, epoch: tidings_hub::Epoch) -> Position {
     match EventIdForm::of(id, epoch) {
         EventIdForm::Ours(mark) => mark.position,
-        _ => {
-            let brought =
-                |record: &&Record| record.id.as_ref().is_some_and(|own| own.as_str() == id);
-            log.iter().find(brought).expect("an id that was never made").position()
-        }
+        _ => log.with_id(id).expect("an id that was never made"),
     }
 }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 use tidings_codec::{EventId, encode};
 use tidings_hub::{
     Attach, CloseReason, ControlStyle, Draft, EncodedPage, Epoch, EventForm, Frame, FrameBatch,
-    Framing, Interest, Kind, Log, Matcher, MemoryStore, Outcome, Random, ReadError, ReadOrder,
-    ReadQuery, Record, Shard, ShardConfig, Start, StreamForm, SubscriberId, Timestamp, Topic,
-    Visibility,
+    Framing, Interest, Kind, Log, Matcher, MemoryStore, Outcome, Position, Random, ReadError,
+    ReadOrder, ReadQuery, Record, ResetReason, Shard, ShardConfig, Start, StreamForm, SubscriberId,
+    Timestamp, Topic, Visibility,
 };
 
 use crate::reader::{Appetite, Reader};
+use crate::sparse_log::{Bug, SparseLog};
+use crate::truth::{Fate, Truth};
 
 const TOPICS: [&str; 6] = ["a", "b", "a/x", "a/y", "b/x", "b/x/y"];
 const WISHES: [&str; 8] = ["a", "b", "a/x", "a/*", "b/**", "*", "**", "*/x"];
@@ -33,6 +35,9 @@ pub(crate) struct Counters {
     vanished: usize,
     /// A new connection got the number of one whose close was not handled yet.
     numbers_reused: usize,
+    /// A record vanished from the middle of the log, or was rewritten.
+    holes: usize,
+    rewrites: usize,
 }
 
 impl Counters {
@@ -49,6 +54,8 @@ impl Counters {
         self.beats_possible += other.beats_possible;
         self.vanished += other.vanished;
         self.numbers_reused += other.numbers_reused;
+        self.holes += other.holes;
+        self.rewrites += other.rewrites;
     }
 
     pub(crate) fn assert_everything_happened(&self) {
@@ -65,6 +72,8 @@ impl Counters {
             self.beats_possible,
             self.vanished,
             self.numbers_reused,
+            self.holes,
+            self.rewrites,
         ];
         assert!(all.iter().all(|count| *count > 0), "something never happened: {self:?}");
     }
@@ -74,9 +83,11 @@ pub(crate) struct World {
     random: Random,
     now_ms: u64,
     epoch: Epoch,
-    store: MemoryStore,
+    store: Arc<dyn Log>,
+    /// The store, if it is one whose log has holes.
+    sparse: Option<Arc<SparseLog>>,
     /// Everything ever published, including what retention dropped.
-    log: Vec<Record>,
+    log: Truth,
     /// Each owns the readers that are connected to it.
     shards: Vec<Shard<Reader>>,
     orders: Vec<VecDeque<ReadOrder>>,
@@ -91,17 +102,24 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, bug: Bug) -> Self {
         let mut random = Random::new(seed);
         let epoch = Epoch::from_random(random.next_u64());
         let retention = [20_000, 200_000, 100_000_000][random.below(3) as usize];
         let store = MemoryStore::new(epoch, retention, Duration::from_secs(1_000_000));
+        let is_sparse = bug != Bug::Nothing || random.below(2) == 0;
+        let sparse = is_sparse.then(|| Arc::new(SparseLog::new(epoch, bug)));
+        let store: Arc<dyn Log> = match &sparse {
+            Some(sparse) => Arc::<SparseLog>::clone(sparse),
+            None => Arc::new(store),
+        };
         let mut world = Self {
             random,
             now_ms: 0,
             epoch,
             store,
-            log: Vec::new(),
+            log: Truth::new(sparse.is_some()),
+            sparse,
             shards: Vec::new(),
             orders: Vec::new(),
             away: Vec::new(),
@@ -131,9 +149,10 @@ impl World {
             }
             70..78 => self.feed(),
             78..86 => self.serve_reads(),
-            86..93 => self.connect(),
-            93..95 => self.vanish(),
-            95..99 => self.pass_time(),
+            86..91 => self.connect(),
+            91..93 => self.vanish(),
+            93..95 => self.pass_time(),
+            95..99 => self.make_holes(),
             _ => self.restart(),
         }
     }
@@ -161,7 +180,7 @@ impl World {
         }
         for (_, reader) in self.shards.iter().flat_map(Shard::owners) {
             reader.assert_complete(&self.log);
-            let ended = reader.interest.ended_topics(&self.store).unwrap().len();
+            let ended = reader.interest.ended_topics(&*self.store).unwrap().len();
             assert_ne!(ended, reader.interest.wanted().len(), "a reader of nothing else is closed");
         }
         for shard in &self.shards {
@@ -240,6 +259,9 @@ impl World {
         for (draft, appended) in drafts.into_iter().zip(appended) {
             self.log.push(Record::new(draft, appended.position, now));
         }
+        if self.sparse.is_none() {
+            self.log.drop_before(self.store.bounds().first);
+        }
     }
 
     fn make_draft(&mut self) -> Draft {
@@ -274,12 +296,11 @@ impl World {
             let after = shard.head();
             let records_max = 1 + self.random.below(400) as usize;
             let upto = self.store.bounds().head;
-            let query =
-                ReadQuery { after, upto, interest: None, records_max, bytes_max: usize::MAX };
+            let query = ReadQuery { records_max, ..tail(after, upto) };
             let page = match self.store.read(&query) {
                 Ok(page) => page,
-                Err(ReadError::Expired { first }) => {
-                    shard.handle_gap(first.previous().into());
+                Err(ReadError::Expired { lost, .. }) => {
+                    shard.handle_gap(lost.into());
                     self.counters.gaps += 1;
                     continue;
                 }
@@ -292,7 +313,6 @@ impl World {
     }
 
     fn flush(&mut self, shard_index: usize, writes: usize) {
-        let first = self.store.bounds().first;
         let shard = &mut self.shards[shard_index];
         for _ in 0..writes {
             let Some(transmit) = shard.poll_write() else { break };
@@ -300,7 +320,7 @@ impl World {
             let reader = transmit.owner;
             assert_eq!(reader.id, Some(transmit.id), "bytes for another reader");
             assert!(!reader.blocked, "bytes for a sink that is full");
-            let taken = reader.take(transmit.bytes, &self.log, first, self.epoch);
+            let taken = reader.take(transmit.bytes, &self.log, self.epoch);
             self.counters.blocked += usize::from(reader.blocked);
             shard.handle_written(taken);
         }
@@ -352,6 +372,7 @@ impl World {
                 let query = ReadQuery {
                     after: order.after,
                     upto: order.upto,
+                    told: order.told,
                     interest: Some(&order.interest),
                     records_max: 1 + self.random.below(50) as usize,
                     bytes_max: 1 + self.random.below(100_000) as usize,
@@ -366,7 +387,7 @@ impl World {
                 }
                 let page = page.and_then(|page| {
                     EncodedPage::encode(&page, order.form, self.epoch).with_ended(
-                        &self.store,
+                        &*self.store,
                         &order.interest,
                         order.form,
                         order.upto,
@@ -390,16 +411,25 @@ impl World {
             (_, 1) => Start::Earliest,
             _ => Start::Last(self.below(20)),
         };
-        let resolved = start.resolve(&self.store, &reader.interest).unwrap();
+        let resolved = start.resolve(&*self.store, &reader.interest).unwrap();
         let bounds = self.store.bounds();
         match (&start, &resolved.outcome) {
             (Start::After(_), Outcome::Resumed) => {
-                assert_eq!(Some(resolved.position), reader.last_position, "the id is the cursor");
+                // Before the oldest record there is nothing.
+                let asked = reader.last_position.unwrap().max(bounds.first.previous());
+                assert_eq!(resolved.position, asked, "the id is the cursor");
+                reader.cursor = reader.last_position.unwrap();
+                assert!(!reader.has_lost(bounds.head, &self.log), "a loss is not told");
                 self.counters.resumes += 1;
             }
-            (Start::After(_), _) => {
+            (Start::After(_), Outcome::Reset { reason, .. }) => {
                 reader.cursor = reader.last_position.unwrap();
-                reader.reset_to(resolved.position, &self.log, bounds.first);
+                let is_expired = *reason == ResetReason::Expired;
+                assert!(
+                    !is_expired || reader.has_lost(resolved.told, &self.log),
+                    "a needless reset"
+                );
+                reader.resets += 1;
             }
             _ => {}
         }
@@ -409,8 +439,8 @@ impl World {
         encode::id_only(&mut words, &resolved.position.event_id(self.epoch));
         let mut first = Vec::new();
         reader.framing.wrap(&mut first, &words);
-        let ended = reader.interest.ended_topics(&self.store).unwrap();
-        reader.connect(greeting, resolved.position);
+        let ended = reader.interest.ended_topics(&*self.store).unwrap();
+        reader.connect(greeting, resolved.position, resolved.told);
         let attach = Attach {
             audience: None,
             interest: reader.interest.clone(),
@@ -420,6 +450,7 @@ impl World {
                 event_form: EventForm::AsPublished,
             },
             position: resolved.position,
+            told: resolved.told,
             ended,
             first,
             expires_ms: None,
@@ -437,6 +468,62 @@ impl World {
         if let Some((shard, id)) = self.connected().get(at).copied() {
             self.shards[shard].handle_closed(id, CloseReason::PeerReset);
         }
+    }
+
+    /// Records vanish from the middle of the log, or are rewritten: in a log with holes.
+    fn make_holes(&mut self) {
+        let Some(sparse) = self.sparse.clone() else { return };
+        let head = self.store.bounds().head.get();
+        if head == 0 {
+            return;
+        }
+        for _ in 0..1 + self.below(3) {
+            // Often the one that a reader is in the middle of, or one that it needs soon.
+            let any = Position::new(1 + self.random.below(head));
+            let position = match self.below(3) {
+                0 => any,
+                _ => self.next_of_a_reader().unwrap_or(any),
+            };
+            // Ends stay: whether a topic has ended depends on them.
+            if self.log.event(position).record.kind.ends_topic() {
+                continue;
+            }
+            let dice = self.below(4);
+            let event = self.log.event_mut(position);
+            match dice {
+                0 => {
+                    let length = self.random.below(300) as usize;
+                    let data = format!("{position} again\n{}", "y".repeat(length));
+                    if sparse.rewrite(position, &data) {
+                        event.rewritten.push(data);
+                        self.counters.rewrites += 1;
+                    }
+                }
+                1 if sparse.drop_one(position, false) => event.fate = Fate::Expired,
+                2.. if sparse.drop_one(position, true) => event.fate = Fate::Lost,
+                _ => continue,
+            }
+            self.counters.holes += 1;
+        }
+    }
+
+    /// The place of an event that a connected reader has yet to get, or to get the rest of: that of
+    /// one whose sink is full, if there is any.
+    fn next_of_a_reader(&mut self) -> Option<Position> {
+        let mut connected = self.connected();
+        let is_blocked = |(shard, id): &(usize, SubscriberId)| {
+            self.shards[*shard].owners().any(|(other, reader)| other == *id && reader.blocked)
+        };
+        if connected.iter().any(is_blocked) {
+            connected.retain(is_blocked);
+        }
+        let at = self.below(connected.len().max(1) as u64);
+        let ahead = self.below(6).saturating_sub(3);
+        let (shard, id) = *connected.get(at)?;
+        let reader = self.shards[shard].owner_mut(id)?;
+        let head = Position::new(self.log.len() as u64);
+        let next = self.log.admitted(&reader.interest, reader.cursor, head).nth(ahead)?;
+        Some(next.record.position())
     }
 
     fn pass_time(&mut self) {
@@ -458,5 +545,17 @@ impl World {
         self.start_shards();
         self.events_before = self.events();
         self.counters.restarts += 1;
+    }
+}
+
+/// What a shard asks for that is to be handed everything after `after`.
+fn tail(after: Position, upto: Position) -> ReadQuery<'static> {
+    ReadQuery {
+        after,
+        upto,
+        told: Position::ZERO,
+        interest: None,
+        records_max: usize::MAX,
+        bytes_max: usize::MAX,
     }
 }

@@ -59,14 +59,14 @@ pub(super) async fn history(
             biased;
             // A caller gets no events from after the expiry of its token.
             problem = Caller::ended(caller.ends(poll.interest.wanted())) => return Err(problem),
-            waited = poll.wait(page.reached, deadline) => {
+            waited = poll.wait(page.reached, resolved.told, deadline) => {
                 page = waited.map_err(|error| store_problem::not_read(&error))?;
             }
             // An empty page is a valid answer, and its reader asks again, perhaps another hub.
             () = state.reached(Stage::Leaving) => {}
         }
     }
-    let ends = vec![page.reached, engine.status().bounds.first];
+    let ends = vec![page.reached, resolved.whole_from(engine.status().bounds.first)];
     let ids = engine.event_ids(ends).await;
     let body = render(&page, &resolved.outcome, engine, &ids[0], &ids[1]);
     let mut response = answer::json(body);
@@ -111,25 +111,30 @@ impl Poll<'_> {
     async fn first(&self, start: Start) -> Result<(Resolved, Page), OpenError> {
         let mut resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
         for _ in 0..RESOLVE_TRIES {
-            match self.read(resolved.position).await {
+            match self.read(resolved.position, resolved.told).await {
                 Err(ReadError::Expired { .. }) => {
                     resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
                 }
                 read => return read.map(|page| (resolved, page)).map_err(OpenError::Store),
             }
         }
-        let page = self.read(resolved.position).await.map_err(OpenError::Store)?;
+        let page = self.read(resolved.position, resolved.told).await.map_err(OpenError::Store)?;
         Ok((resolved, page))
     }
 
     /// Waits for events until `deadline`. Without any, the page is empty and ends where the search
     /// ended.
-    async fn wait(&self, mut after: Position, deadline: Instant) -> Result<Page, ReadError> {
+    async fn wait(
+        &self,
+        mut after: Position,
+        told: Position,
+        deadline: Instant,
+    ) -> Result<Page, ReadError> {
         loop {
             if timeout_at(deadline, self.engine.wait(after)).await.is_err() {
                 return Ok(Page { records: Vec::new(), reached: after });
             }
-            let page = self.read(after).await?;
+            let page = self.read(after, told).await?;
             if !page.records.is_empty() {
                 return Ok(page);
             }
@@ -138,8 +143,8 @@ impl Poll<'_> {
         }
     }
 
-    async fn read(&self, after: Position) -> Result<Page, ReadError> {
-        self.engine.history(self.interest.clone(), after, self.limit).await
+    async fn read(&self, after: Position, told: Position) -> Result<Page, ReadError> {
+        self.engine.history_knowing(self.interest.clone(), after, told, self.limit).await
     }
 }
 

@@ -48,7 +48,14 @@ fn publish(store: &DiskStore, count: u64) {
 
 fn data(store: &DiskStore, after: u64, upto: u64) -> Vec<String> {
     let (after, upto) = (Position::new(after), Position::new(upto));
-    let all = ReadQuery { after, upto, interest: None, records_max: 1000, bytes_max: 1 << 20 };
+    let all = ReadQuery {
+        after,
+        upto,
+        told: Position::ZERO,
+        interest: None,
+        records_max: 1000,
+        bytes_max: 1 << 20,
+    };
     let page = store.read(&all).unwrap();
     page.records.iter().map(|record| record.data.to_string()).collect()
 }
@@ -78,7 +85,7 @@ fn a_restored_log_resumes_ids_of_the_backup_and_resets_later_ones() {
 
     for position in [1, 99, 100] {
         let expected = Position::new(position);
-        let expected = Resolved { position: expected, outcome: Outcome::Resumed };
+        let expected = Resolved { position: expected, told: expected, outcome: Outcome::Resumed };
         assert_eq!(resolve(&store, &format!("{old}:{position}")), expected);
     }
     // These are the ids that a log with the old name would have given to the new events.
@@ -86,7 +93,8 @@ fn a_restored_log_resumes_ids_of_the_backup_and_resets_later_ones() {
         let requested = format!("{old}:{position}");
         let outcome =
             Outcome::Reset { reason: ResetReason::Replaced, requested: requested.clone() };
-        let expected = Resolved { position: Position::new(100), outcome };
+        let position = Position::new(100);
+        let expected = Resolved { position, told: position, outcome };
         assert_eq!(resolve(&store, &requested), expected);
     }
 }

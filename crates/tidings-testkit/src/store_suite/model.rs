@@ -183,6 +183,7 @@ fn check_read(
     let mut query = ReadQuery {
         after,
         upto,
+        told: Position::ZERO,
         interest,
         records_max: 1 + dice.below(50) as usize,
         bytes_max: 1 + dice.below(20_000) as usize,

@@ -30,8 +30,14 @@ fn check(store: &DiskStore) -> Bounds {
     let mut next = bounds.first.get();
     while after < bounds.head {
         let upto = bounds.head;
-        let query =
-            ReadQuery { after, upto, interest: None, records_max: 1_000, bytes_max: 1 << 20 };
+        let query = ReadQuery {
+            after,
+            upto,
+            told: Position::ZERO,
+            interest: None,
+            records_max: 1_000,
+            bytes_max: 1 << 20,
+        };
         let page = store.read(&query).unwrap();
         for record in &page.records {
             assert_eq!(record.position().get(), next);
@@ -115,6 +121,7 @@ fn a_reader_of_a_dropped_segment_gets_an_expired_error() {
             let query = ReadQuery {
                 after: first.previous(),
                 upto: head,
+                told: Position::ZERO,
                 interest: Some(&wanted),
                 records_max: 1_000,
                 bytes_max: 1 << 20,
@@ -169,6 +176,7 @@ fn a_damaged_file_is_named_with_what_to_do() {
         let mut query = ReadQuery {
             after,
             upto: store.bounds().head,
+            told: Position::ZERO,
             interest: None,
             records_max: 100_000,
             bytes_max: 1 << 30,

@@ -133,6 +133,7 @@ impl Client {
         let page = store.read(&ReadQuery {
             after: self.reached,
             upto: store.bounds().head,
+            told: Position::ZERO,
             interest: Some(&self.interest()),
             records_max: count,
             bytes_max: usize::MAX,

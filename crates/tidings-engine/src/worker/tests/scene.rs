@@ -125,6 +125,7 @@ impl Scene {
             },
             audience: Some(AUDIENCE),
             position: self.head,
+            told: self.head,
             ended: Vec::new(),
             first: preface.into(),
             expires_ms: None,

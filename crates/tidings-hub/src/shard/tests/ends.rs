@@ -126,16 +126,16 @@ fn a_stream_without_control_blocks_is_cut_where_events_are_lost_and_its_end_is_n
     let farewell = Some(Farewell { bytes: Vec::new(), is_end: true });
     assert_eq!(scene.closed[0].farewell, farewell);
 
-    let lost = scene.attach_as("a", |attach| {
+    let overtaken = scene.attach_as("a", |attach| {
         nothing(attach);
         attach.position = Position::ZERO;
     });
     let order = scene.shard.poll_read().expect("it is behind");
-    let first = Position::new(9);
-    scene.shard.handle_page(order.id, Err(ReadError::Expired { first }));
+    let (first, lost) = (Position::new(9), Position::new(8));
+    scene.shard.handle_page(order.id, Err(ReadError::Expired { first, lost }));
     scene.turn();
-    assert_eq!((scene.closed[1].id, scene.closed[1].reason), (lost, CloseReason::Overtaken));
-    assert_eq!(scene.take(lost), "");
+    assert_eq!((scene.closed[1].id, scene.closed[1].reason), (overtaken, CloseReason::Overtaken));
+    assert_eq!(scene.take(overtaken), "");
 }
 
 #[test]
