@@ -123,7 +123,7 @@ pub(crate) struct Permit {
 #[derive(Default)]
 struct Kept {
     guards: Vec<Box<dyn Send>>,
-    label: Option<Label>,
+    label: Option<Arc<dyn Label>>,
 }
 
 impl Permit {
@@ -131,11 +131,11 @@ impl Permit {
         self.kept.get_or_insert_default().guards.push(Box::new(guard));
     }
 
-    pub(crate) fn set_label(&mut self, label: Label) {
+    pub(crate) fn set_label(&mut self, label: Arc<dyn Label>) {
         self.kept.get_or_insert_default().label = Some(label);
     }
 
-    pub(crate) fn label(&self) -> Option<&Label> {
+    pub(crate) fn label(&self) -> Option<&Arc<dyn Label>> {
         self.kept.as_ref()?.label.as_ref()
     }
 }

@@ -364,6 +364,8 @@ impl Engine {
         let framing = sink.framing();
         let mut first = head;
         framing.wrap(&mut first, &options.preface);
+        let expires = options.expires.map(|moment| self.inner.clock.at(moment));
+        let can_move = pending.permit.label().is_some_and(|label| label.term().is_some());
         let attach = Attach {
             interest: pending.interest,
             form: StreamForm {
@@ -376,7 +378,9 @@ impl Engine {
             told: pending.told,
             ended: pending.ended,
             first,
-            expires_ms: options.expires.map(|moment| self.inner.clock.at(moment)),
+            expires_ms: expires.filter(|_| !can_move),
+            // The first look says when the next one is due.
+            term_ms: expires.and(can_move.then(|| self.inner.clock.now_ms())),
         };
         let info = ConnectionInfo {
             number: pending.connection.number,

@@ -37,6 +37,7 @@ mod sink;
 mod subscribe_options;
 mod subscription;
 mod sys;
+mod term;
 mod timings;
 mod topic_share;
 mod wills;
@@ -52,6 +53,7 @@ pub use rejection::Rejection;
 pub use search::{Label, Search, Subscriber};
 pub use sink::{BrokenOff, LastBytes, SubscriberBody};
 pub use subscribe_options::SubscribeOptions;
+pub use term::{Look, Term};
 pub use topic_share::TopicShare;
 pub use wills::LastWill;
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tidings_hub::{EventId, Interest, Outcome, Position, Topic};
 
 use crate::connection::ConnectionId;
@@ -36,8 +38,9 @@ impl PendingSubscription {
         self.from_the_oldest
     }
 
-    /// Labels the subscriber, for [searches](crate::Search).
-    pub fn set_label(&mut self, label: Label) {
+    /// Labels the subscriber, for [searches](crate::Search), and for the [`Term`](crate::Term) of
+    /// its grant.
+    pub fn set_label(&mut self, label: Arc<dyn Label>) {
         self.permit.set_label(label);
     }
 

@@ -8,9 +8,18 @@ use std::sync::Arc;
 use tidings_hub::{Interest, Timestamp};
 
 use crate::connection::ConnectionId;
+use crate::term::Term;
 
 /// What a subscription's opener wants to know it by.
-pub type Label = Arc<dyn Any + Send + Sync>;
+pub trait Label: Any + Send + Sync {
+    /// How long it may read, if that can change ([`SubscribeOptions::expires`] is then only its
+    /// first end).
+    ///
+    /// [`SubscribeOptions::expires`]: crate::SubscribeOptions::expires
+    fn term(&self) -> Option<&dyn Term> {
+        None
+    }
+}
 
 /// Which subscribers to find.
 pub struct Search {
@@ -32,7 +41,7 @@ pub struct Subscriber {
     /// Time at which it connected, to the second.
     pub since: Timestamp,
     /// The label of its subscription, if it has one.
-    pub label: Option<Label>,
+    pub label: Option<Arc<dyn Label>>,
     /// Address of its peer if it has no label. `None` if the connection is gone, or if the HTTP
     /// library has it.
     pub peer: Option<SocketAddr>,

@@ -22,7 +22,7 @@ use tidings_hub::{
 };
 
 use crate::clock::{Clock, wall_clock};
-use crate::connection::ClosedConnections;
+use crate::connection::{ClosedConnections, ConnectionId};
 use crate::counters::Counters;
 use crate::frames::next_batch;
 use crate::limits::{
@@ -34,6 +34,7 @@ use crate::message::Message;
 use crate::replay::Replay;
 use crate::sink::Heard;
 use crate::subscription::Subscription;
+use crate::term::Look;
 use crate::sys::{Event, Poller, SocketEvents};
 
 use cpu_yield::CpuYield;
@@ -118,6 +119,7 @@ impl<P: SocketEvents> Worker<P> {
     /// to be written or closed.
     fn turn(&mut self, happened: &mut Vec<Event>) -> bool {
         self.shard.handle_time(self.context.clock.now_ms());
+        self.look_at_terms();
         for event in happened.drain(..) {
             self.handle_event(event);
         }
@@ -302,6 +304,22 @@ impl<P: SocketEvents> Worker<P> {
     fn order_reads(&mut self) {
         while let Some(order) = self.shard.poll_read() {
             self.context.replay.order(&self.context.mailbox, order);
+        }
+    }
+
+    /// Asks whether grants whose ends can move are still good.
+    fn look_at_terms(&mut self) {
+        let (run, now) = (self.context.run, wall_clock());
+        while let Some((id, subscription)) = self.shard.poll_term() {
+            let connection = ConnectionId { run, number: subscription.info.number };
+            let label = subscription.permit.label();
+            let term = label.and_then(|label| label.term());
+            match term.map_or(Look::Ended, |term| term.look(connection, now)) {
+                Look::Ended => self.shard.handle_closed(id, CloseReason::GrantExpired),
+                Look::Good { next, block } => {
+                    self.shard.handle_term(id, self.context.clock.at(next), block);
+                }
+            }
         }
     }
 

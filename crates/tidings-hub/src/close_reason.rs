@@ -14,6 +14,10 @@ pub enum CloseReason {
     GrantExpired,
     /// An operator closed the connection.
     Kicked,
+    /// Its session was ended: its user signed out.
+    SessionEnded,
+    /// Its session was renewed with a grant that does not cover what it reads.
+    GrantNarrowed,
     /// The connection reached the maximum age, at which connections are rotated.
     AgeReached,
     /// The hub is shutting down.
@@ -28,13 +32,15 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons, in the order of the table in the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::PeerClosed,
         Self::PeerReset,
         Self::PeerVanished,
         Self::TopicEnded,
         Self::GrantExpired,
         Self::Kicked,
+        Self::SessionEnded,
+        Self::GrantNarrowed,
         Self::AgeReached,
         Self::Draining,
         Self::Overtaken,
@@ -51,6 +57,8 @@ impl CloseReason {
             Self::TopicEnded => "topic_ended",
             Self::GrantExpired => "grant_expired",
             Self::Kicked => "kicked",
+            Self::SessionEnded => "session_ended",
+            Self::GrantNarrowed => "grant_narrowed",
             Self::AgeReached => "age_reached",
             Self::Draining => "draining",
             Self::Overtaken => "overtaken",
@@ -68,6 +76,8 @@ impl CloseReason {
             Self::TopicEnded => "every topic of the subscription was ended",
             Self::GrantExpired => "the subscriber's token expired",
             Self::Kicked => "an operator closed the connection",
+            Self::SessionEnded => "the subscriber's session was ended",
+            Self::GrantNarrowed => "the subscriber's session no longer covers what it reads",
             Self::AgeReached => "the connection reached its maximum age",
             Self::Draining => "the hub is shutting down",
             Self::Overtaken => "retention dropped the event the subscriber was receiving",

@@ -50,8 +50,13 @@ impl Notice {
     }
 }
 
-/// Notices kept for a subscriber that is in the middle of an event or reads history.
-pub(crate) type Pending = Vec<Arc<Notice>>;
+/// What is kept for a subscriber that is in the middle of an event or reads history.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    Notice(Arc<Notice>),
+    /// A block about the stream itself.
+    Block(Box<[u8]>),
+}
 
 #[cfg(test)]
 mod tests {

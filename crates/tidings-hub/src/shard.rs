@@ -2,14 +2,15 @@
 //!
 //! The parts: this file has attaching, owners and frames; `seam` joins history to live events;
 //! `write` decides whose bytes go out next; `heartbeat` has everything that time triggers; `notice`
-//! has the events that bypass the log; `close` ends subscriptions; `status` answers questions about
-//! subscribers.
+//! has the events that bypass the log; `term` asks for ends of grants that can move; `close` ends
+//! subscriptions; `status` answers questions about subscribers.
 
 mod close;
 mod heartbeat;
 mod notice;
 mod seam;
 mod status;
+mod term;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -78,6 +79,8 @@ pub struct Attach {
     pub first: Vec<u8>,
     /// End of its grant, in the shard's milliseconds.
     pub expires_ms: Option<u64>,
+    /// When to ask the driver about its grant ([`Shard::poll_term`]), if its end can move.
+    pub term_ms: Option<u64>,
 }
 
 /// Frames in log order.
@@ -110,9 +113,11 @@ pub struct FrameBatch {
 ///    sinks. Between two of them anything else may be handled; bytes that arrive meanwhile go out
 ///    with the same walk.
 /// 2. [`Self::poll_read`]: history to be read, answered later by [`Self::handle_page`].
-/// 3. [`Self::poll_probe`]: peers whose connection should be checked.
-/// 4. [`Self::poll_close`]: subscribers that are gone, each with its one reason.
-/// 5. [`Self::poll_timeout`]: the latest time to call [`Self::handle_time`].
+/// 3. [`Self::poll_term`]: grants to be looked at, each answered by [`Self::handle_term`] or
+///    [`Self::handle_closed`].
+/// 4. [`Self::poll_probe`]: peers whose connection should be checked.
+/// 5. [`Self::poll_close`]: subscribers that are gone, each with its one reason.
+/// 6. [`Self::poll_timeout`]: the latest time to call [`Self::handle_time`].
 #[derive(Debug)]
 pub struct Shard<S> {
     config: ShardConfig,
@@ -145,6 +150,7 @@ pub struct Shard<S> {
     /// Number of pages being read.
     reading: usize,
     probes: VecDeque<SubscriberId>,
+    terms: VecDeque<SubscriberId>,
     closing: VecDeque<Closing<S>>,
     heartbeat: heartbeat::Heartbeat,
     rings_bytes: usize,
@@ -182,6 +188,7 @@ impl<S> Shard<S> {
             flooded: false,
             reading: 0,
             probes: VecDeque::new(),
+            terms: VecDeque::new(),
             closing: VecDeque::new(),
             heartbeat: heartbeat::Heartbeat::default(),
             rings_bytes: 0,
@@ -227,6 +234,7 @@ impl<S> Shard<S> {
             last_sent: self.now(),
             timer: 0,
             closes_at,
+            term_at: attach.term_ms.map_or(Tick::MAX, heartbeat::ticks),
             closes_for,
         });
         match self.owners.get_mut(index) {

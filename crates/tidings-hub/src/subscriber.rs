@@ -66,6 +66,8 @@ pub(crate) struct Subscriber {
     /// Its entry in the timer wheel.
     pub(crate) timer: Tick,
     pub(crate) closes_at: Tick,
+    /// When its grant is looked at; [`Tick::MAX`] if its end does not move.
+    pub(crate) term_at: Tick,
     pub(crate) closes_for: CloseReason,
 }
 
@@ -99,7 +101,7 @@ pub(crate) struct Outbox {
     pub(crate) page: Option<EncodedPage>,
     pub(crate) page_sent: usize,
     /// Notices to be turned into control bytes as soon as it is between two events.
-    pub(crate) notices: Pending,
+    pub(crate) notices: Vec<Pending>,
 }
 
 impl Outbox {

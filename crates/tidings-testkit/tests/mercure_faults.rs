@@ -319,6 +319,7 @@ fn attach(shard: &mut Shard<()>, wanted: Matcher) {
         ended: Vec::new(),
         first: Vec::new(),
         expires_ms: None,
+        term_ms: None,
     };
     shard.attach(attach, ());
 }

@@ -105,14 +105,25 @@ impl<S> Shard<S> {
                 let retry_ms = 500 + self.random.below(2 * DRAIN_RETRY_MS);
                 control = format!("retry: {retry_ms}\n").into_bytes();
             }
-            (CloseReason::Kicked, ControlStyle::Native) => {
+            (
+                CloseReason::Kicked | CloseReason::SessionEnded | CloseReason::GrantNarrowed,
+                ControlStyle::Native,
+            ) => {
+                // A client whose grant was narrowed may have a new one: it asks again at once.
+                let retry = match reason {
+                    CloseReason::GrantNarrowed => {
+                        format!("retry: {}\n", 1 + self.random.below(NARROWED_RETRY_MS))
+                    }
+                    _ => String::new(),
+                };
                 let data = format!("{{\"reason\":\"{}\"}}", reason.name());
-                control = format!("event: {CLOSED_TYPE}\ndata: {data}\n\n").into_bytes();
+                control = format!("event: {CLOSED_TYPE}\n{retry}data: {data}\n\n").into_bytes();
             }
-            (CloseReason::Kicked, ControlStyle::Comments) => {
-                control = format!(": {}\n", reason.sentence()).into_bytes();
-            }
-            (CloseReason::GrantExpired, ControlStyle::Native | ControlStyle::Comments) => {
+            (
+                CloseReason::Kicked | CloseReason::SessionEnded | CloseReason::GrantNarrowed,
+                ControlStyle::Comments,
+            )
+            | (CloseReason::GrantExpired, ControlStyle::Native | ControlStyle::Comments) => {
                 control = format!(": {}\n", reason.sentence()).into_bytes();
             }
             _ => {}
@@ -125,8 +136,11 @@ impl<S> Shard<S> {
     }
 }
 
-/// The type of the last event of a stream that an operator closes.
+/// The type of the last event of a stream that is closed before its time.
 const CLOSED_TYPE: &str = "tidings.closed";
+
+/// Longest reconnection time of a subscriber whose grant was narrowed.
+const NARROWED_RETRY_MS: u64 = 500;
 
 /// Subscribers of a hub that shuts down reconnect after half a second to twice this time, so that
 /// they do not all arrive at once.

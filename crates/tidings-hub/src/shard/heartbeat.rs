@@ -79,7 +79,7 @@ impl<S> Shard<S> {
         let now = self.now();
         let quiet_after = ticks(self.config.heartbeat_ms * 9 / 10);
         let Some(subscriber) = self.get_mut(id) else { return };
-        let due = (now + ticks(END_LOOK_MS)).min(subscriber.closes_at);
+        let due = (now + ticks(END_LOOK_MS)).min(subscriber.closes_at).min(subscriber.term_at);
         // It then counts as quiet at `due`, unless it is sent something meanwhile.
         subscriber.last_sent = subscriber.last_sent.min(due.saturating_sub(quiet_after));
         let set = self.timers.set(id, due);
@@ -125,7 +125,7 @@ impl<S> Shard<S> {
             next if next > now => next,
             _ => now.saturating_add(heartbeat),
         };
-        let due = next.min(subscriber.closes_at);
+        let due = next.min(subscriber.closes_at).min(subscriber.term_at);
         let set = self.timers.set(id, due);
         if let Some(subscriber) = self.get_mut(id) {
             subscriber.timer = set;
@@ -142,6 +142,7 @@ impl<S> Shard<S> {
             return;
         }
         let quiet = now.saturating_sub(subscriber.last_sent) >= quiet_after;
+        self.ask_for_term(id);
         if quiet {
             if self.is_idle(id) {
                 self.send_heartbeat(id);
@@ -201,6 +202,6 @@ impl<S> Shard<S> {
     }
 }
 
-fn ticks(ms: u64) -> Tick {
+pub(super) fn ticks(ms: u64) -> Tick {
     Tick::try_from(ms.div_ceil(TICK_MS)).unwrap_or(Tick::MAX)
 }

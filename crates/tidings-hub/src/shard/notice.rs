@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::close_reason::CloseReason;
 use crate::index::GroupId;
 use crate::limits::NOTICES_PENDING_MAX;
-use crate::notice::Notice;
+use crate::notice::{Notice, Pending};
 use crate::subscriber::{Phase, SubscriberId};
 
 use super::Shard;
@@ -41,7 +41,7 @@ impl<S> Shard<S> {
         let Some((subscriber, group)) = self.group_of(id) else { return };
         if !notices.is_empty() {
             group.is_noticed = true;
-            subscriber.outbox.get_or_insert_default().notices.extend(notices);
+            subscriber.outbox.get_or_insert_default().notices.extend(notices.into_iter().map(Pending::Notice));
             self.enqueue(id);
         }
     }
@@ -76,7 +76,7 @@ impl<S> Shard<S> {
                 self.close(id, CloseReason::NoticesLost);
                 continue;
             }
-            outbox.notices.push(Arc::clone(notice));
+            outbox.notices.push(Pending::Notice(Arc::clone(notice)));
             self.enqueue(id);
         }
         looked_at
@@ -102,9 +102,15 @@ impl<S> Shard<S> {
             mark = cursor.mark;
         }
         for notice in std::mem::take(&mut outbox.notices) {
-            let mut control = Vec::with_capacity(256);
-            notice.encode(&mut control, mark, epoch);
-            group.key.form.framing.wrap(&mut outbox.control, &control);
+            let block = match notice {
+                Pending::Notice(notice) => {
+                    let mut control = Vec::with_capacity(256);
+                    notice.encode(&mut control, mark, epoch);
+                    control
+                }
+                Pending::Block(block) => block.into(),
+            };
+            group.key.form.framing.wrap(&mut outbox.control, &block);
         }
     }
 }

@@ -19,6 +19,7 @@ mod half_closed;
 mod half_sent;
 mod notices;
 mod owners;
+mod terms;
 
 /// A shard and everything that was written, by subscriber.
 pub(super) struct Scene {
@@ -85,6 +86,7 @@ impl Scene {
             ended: Vec::new(),
             first: Vec::new(),
             expires_ms: None,
+            term_ms: None,
         };
         change(&mut attach);
         let owner = self.owners.len() as u64;

@@ -129,6 +129,7 @@ impl Scene {
             ended: Vec::new(),
             first: preface.into(),
             expires_ms: None,
+            term_ms: None,
         };
         let info = ConnectionInfo { number, started: self.head, since_s: 0, began: Began::Live };
         let permit = self.counters.admit(usize::MAX).unwrap();

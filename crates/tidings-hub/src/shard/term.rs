@@ -1,0 +1,50 @@
+//! Grants whose ends can move while their bearers read: a token is renewed, a session prolonged.
+//!
+//! The end is the driver's, which can share it between any number of subscribers: the shard only
+//! asks, at the moment that the driver named last. So prolonging a grant touches no subscriber.
+
+use crate::notice::Pending;
+use crate::subscriber::SubscriberId;
+use crate::timer::Tick;
+
+use super::Shard;
+use super::heartbeat::ticks;
+
+impl<S> Shard<S> {
+    /// The next subscriber whose grant should be looked at. Answer with
+    /// [`handle_term`](Self::handle_term), or with [`handle_closed`](Self::handle_closed) if the
+    /// grant has ended.
+    pub fn poll_term(&mut self) -> Option<(SubscriberId, &mut S)> {
+        loop {
+            let id = self.terms.pop_front()?;
+            if self.get(id).is_some() {
+                return Some((id, self.owners[id.index()].as_mut()?));
+            }
+        }
+    }
+
+    /// The grant of `id` is to be looked at again at `look_ms`. `block` is for the subscriber, as
+    /// soon as it is between two events.
+    pub fn handle_term(&mut self, id: SubscriberId, look_ms: u64, block: Option<Box<[u8]>>) {
+        let Some(subscriber) = self.get_mut(id) else { return };
+        subscriber.term_at = ticks(look_ms);
+        if let Some(block) = block {
+            let notices = &mut subscriber.outbox.get_or_insert_default().notices;
+            // Of two that wait, only the newer one is true.
+            notices.retain(|pending| matches!(pending, Pending::Notice(_)));
+            notices.push(Pending::Block(block));
+            self.enqueue(id);
+        }
+        self.set_timer(id);
+    }
+
+    /// Queues the subscriber for [`poll_term`](Self::poll_term) if it is time.
+    pub(super) fn ask_for_term(&mut self, id: SubscriberId) {
+        let now = self.now();
+        let Some(subscriber) = self.get_mut(id) else { return };
+        if subscriber.term_at <= now {
+            subscriber.term_at = Tick::MAX;
+            self.terms.push_back(id);
+        }
+    }
+}
