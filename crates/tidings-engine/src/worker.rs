@@ -34,8 +34,8 @@ use crate::message::Message;
 use crate::replay::Replay;
 use crate::sink::Heard;
 use crate::subscription::Subscription;
-use crate::term::Look;
 use crate::sys::{Event, Poller, SocketEvents};
+use crate::term::Look;
 
 use cpu_yield::CpuYield;
 

@@ -7,6 +7,7 @@ mod key_set;
 mod keys;
 pub mod link;
 mod plain_key;
+pub mod session;
 pub mod token;
 pub mod who;
 
@@ -29,6 +30,7 @@ use crate::quota_key::Key;
 use crate::trace::{self, Step};
 use cache::TokenCache;
 use invalid_token::InvalidToken;
+use session::Sessions;
 use token::{Bearer, Signed};
 use who::Who;
 
@@ -42,6 +44,8 @@ pub struct Auth {
     jwt_keys: Vec<JwtKey>,
     known: TokenCache<Signed<Bearer>>,
     denials: Denials,
+    /// `None` if there are none.
+    sessions: Option<Sessions>,
     /// Hashes tokens to count them; present if limits apply per token.
     counted: Option<RandomState>,
     link_keys: Vec<LinkKey>,
@@ -73,6 +77,7 @@ impl Auth {
             jwt_keys: config.jwt_keys.clone(),
             known: TokenCache::default(),
             denials: config.denials.clone(),
+            sessions: config.sessions.clone().filter(|_| config.has_keys()),
             counted: config.counts_tokens().then(RandomState::new),
             link_keys: config.link_keys.clone(),
             link_age_max: config.link_age_max,
@@ -115,24 +120,28 @@ impl Auth {
 
     async fn caller(&self, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
         if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
-            let vouched =
-                Caller { is_ambient: true, ..self.caller_with(grant, Who::nobody(), None, None) };
-            return Ok(vouched);
+            let vouched = self.caller_with(grant, Who::nobody(), None, None);
+            return Ok(Caller { ambient: Some(Ambient::Reach), ..vouched });
         }
         let header = if self.has_keys { bearer(&parts.headers)? } else { None };
         let token = header.as_deref().or(query_token).filter(|_| self.has_keys);
         let Some(token) = token else {
-            return self.anonymous();
+            return self.anonymous(false);
         };
         let counted_as = self.token_key(token);
         if let Some(key) = ApiKey::find(&self.api_keys, token) {
             let share = key.share().cloned();
             return Ok(self.caller_with(key.grant(), Arc::clone(key.who()), counted_as, share));
         }
+        let known = self.signed(token).await?;
+        let Bearer { grant, who, .. } = &known.says;
+        Ok(self.caller_with(grant, Arc::clone(who), counted_as, known.share.clone()))
+    }
+
+    /// What a JSON Web Token says, if it is good.
+    async fn signed(&self, token: &str) -> Result<Arc<Signed<Bearer>>, Problem> {
         if let Some(known) = self.known.get(token, clock::now()) {
-            let share = known.share.clone();
-            let Bearer { grant, who } = &known.says;
-            return Ok(self.caller_with(grant, Arc::clone(who), counted_as, share));
+            return Ok(known);
         }
         let mut verified = token::verify(token, &self.jwt_keys, self.leeway);
         if matches!(verified, Err(InvalidToken::KeyUnknown))
@@ -140,11 +149,9 @@ impl Auth {
         {
             verified = token::verify(token, &self.jwt_keys, self.leeway);
         }
-        let Signed { says, share } = verified.map_err(|error| invalid(&error))?;
-        let Bearer { grant, who } = says.clone();
-        let known = Arc::new(Signed { says, share: share.clone() });
-        self.known.keep(token, &known, cache::until(grant.expires));
-        Ok(self.caller_with(&grant, who, counted_as, share))
+        let known = Arc::new(verified.map_err(|error| invalid(&error))?);
+        self.known.keep(token, &known, cache::until(known.says.grant.expires));
+        Ok(known)
     }
 
     /// Identifies the sender of a request with a signed link. An `Authorization: Bearer` comes
@@ -170,16 +177,17 @@ impl Auth {
         Ok(self.caller_with(&Arc::new(grant), who, self.token_key(link.signature), None))
     }
 
-    /// The sender of a request without a credential.
-    fn anonymous(&self) -> Result<Caller, Problem> {
+    /// The sender of a request without a credential; `is_stale` if it has the cookie of a session
+    /// that is over.
+    fn anonymous(&self, is_stale: bool) -> Result<Caller, Problem> {
         if self.is_open {
             return Ok(Caller::anonymous(Arc::clone(&self.everybody)));
         }
         if self.everybody.publish.is_empty() && self.everybody.subscribe.is_empty() {
-            return Err(token_required(None));
+            return Err(no_credential(is_stale, None));
         }
         let everybody = Some(Arc::clone(&self.everybody));
-        Ok(Caller { everybody, ..Caller::anonymous(Arc::new(Grant::nothing())) })
+        Ok(Caller { everybody, is_stale, ..Caller::anonymous(Arc::new(Grant::nothing())) })
     }
 
     /// The sender of a request with a good credential, which grants `grant`.
@@ -193,7 +201,16 @@ impl Auth {
         let everybody = Some(Arc::clone(&self.everybody));
         // Where everybody may do everything, a credential takes nothing away.
         let grant = Arc::clone(if self.is_open { &self.everybody } else { grant });
-        Caller { grant, who, everybody, is_anonymous: false, is_ambient: false, token, share }
+        Caller {
+            grant,
+            who,
+            everybody,
+            is_anonymous: false,
+            is_stale: false,
+            ambient: None,
+            token,
+            share,
+        }
     }
 
     /// Rejects what an operator keeps away.
@@ -225,8 +242,10 @@ pub struct Caller {
     /// What every client may do besides, if that is not everything.
     everybody: Option<Arc<Grant>>,
     is_anonymous: bool,
-    /// Whether a page did not need to hold anything for this request.
-    is_ambient: bool,
+    /// Whether it has the cookie of a session that is over.
+    is_stale: bool,
+    /// What its browser added to this request, if a page did not need to hold anything for it.
+    ambient: Option<Ambient>,
     token: Option<Key>,
     /// Limits shared by all callers with the same key, if any.
     share: Option<Arc<KeyShare>>,
@@ -240,7 +259,8 @@ impl Caller {
             who: Who::nobody(),
             everybody: None,
             is_anonymous: true,
-            is_ambient: true,
+            is_stale: false,
+            ambient: Some(Ambient::Reach),
             token: None,
             share: None,
         }
@@ -316,22 +336,28 @@ impl Caller {
         self.is_anonymous
     }
 
-    /// Rejects a change by a page that had to hold nothing for it.
+    /// Rejects a change by a page that had to hold nothing for it, and any use of a cookie by a
+    /// page that may not send it.
     ///
     /// # Errors
     ///
     /// A 403 that says what to set.
     pub fn check_page(&self, config: &HttpConfig, parts: &Parts) -> Result<(), Problem> {
-        if self.is_ambient {
-            foreign_page::check_change(config, parts, Ambient::Reach)?;
+        match self.ambient {
+            Some(by) if !parts.method.is_safe() => foreign_page::check_change(config, parts, by)?,
+            Some(Ambient::Cookie) => foreign_page::check_read(config, parts)?,
+            Some(Ambient::Reach) | None => {}
         }
-        Ok(())
+        match &self.who.session {
+            Some(session) => foreign_page::check_session(config, parts, session.origin()),
+            None => Ok(()),
+        }
     }
 
     /// The answer to what neither the caller's credential nor everybody's grant covers.
     fn not_granted(&self, what: &str) -> Problem {
         if self.is_anonymous {
-            return token_required(Some(what));
+            return no_credential(self.is_stale, Some(what));
         }
         forbidden(format!("use a token {what}"))
     }
@@ -439,14 +465,21 @@ fn invalid(error: &InvalidToken) -> Problem {
     )
 }
 
-/// The answer to a request without a token that needs one; `what` says which.
-fn token_required(what: Option<&str>) -> Problem {
-    let mut detail =
-        "send `Authorization: Bearer <token>`, or `?token=` if headers cannot be set".to_owned();
+/// The answer to a request without a token that needs one; `what` says which. `is_stale` if it has
+/// the cookie of a session that is over.
+fn no_credential(is_stale: bool, what: Option<&str>) -> Problem {
+    let (code, detail) = match is_stale {
+        true => (Code::SessionExpired, "start a session again: POST /session with a token"),
+        false => (
+            Code::TokenRequired,
+            "send `Authorization: Bearer <token>`, or `?token=` if headers cannot be set",
+        ),
+    };
+    let mut detail = detail.to_owned();
     if let Some(what) = what {
         detail += &format!("; a token {what}");
     }
-    unauthorized(Code::TokenRequired, detail, None)
+    unauthorized(code, detail, None)
 }
 
 fn unauthorized(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tidings_hub::Matcher;
 
 use crate::allowed_hosts::AllowedHosts;
+use crate::auth::session::Sessions;
 use crate::auth::{ApiKey, JwtKey, LinkKey};
 use crate::client::TrustedProxies;
 use crate::cors::Cors;
@@ -55,6 +56,9 @@ pub struct HttpConfig {
     pub link_age_max: Duration,
     /// Time that a token is accepted before its `nbf` and after its `exp`, for clocks that differ.
     pub leeway: Duration,
+    /// Sessions, which pages start with a token; `None` has none. A hub without keys has none
+    /// either.
+    pub sessions: Option<Sessions>,
     /// Identities that are kept away for a while.
     pub denials: Denials,
     /// Web pages of other origins that may use the hub.
@@ -127,6 +131,7 @@ impl Default for HttpConfig {
             link_keys: Vec::new(),
             link_age_max: limits::LINK_AGE_MAX,
             leeway: Duration::ZERO,
+            sessions: Some(Sessions::default()),
             denials: Denials::default(),
             cors: Cors::default(),
             public_origin: None,
@@ -208,6 +213,9 @@ impl HttpConfig {
             if self.link_keys[..place].iter().any(|other| other.id() == key.id()) {
                 return Err(ConfigError::LinkKeyTwice { id: key.id().to_owned() });
             }
+        }
+        if self.sessions.as_ref().is_some_and(|all| all.age_max() > limits::SESSION_AGE_CEILING) {
+            return Err(ConfigError::SessionAge { max: limits::SESSION_AGE_CEILING });
         }
         if self.link_age_max > limits::LINK_AGE_CEILING {
             return Err(ConfigError::LinkAge { max: limits::LINK_AGE_CEILING });

@@ -63,6 +63,8 @@ pub enum Denied {
     Subject(Box<str>, Option<Box<str>>),
     /// The bearers of an API key.
     Key(Box<str>),
+    /// A session, by what operators know it by.
+    Session(Box<str>),
     /// An address; of IPv6, its network of 64 bits.
     Address(IpAddr),
 }
@@ -268,6 +270,8 @@ impl Denied {
             names.extend(who.issuer.clone().map(|iss| Self::Subject(subject.clone(), Some(iss))));
         }
         names.extend(who.key.clone().map(Self::Key));
+        let session = who.session.as_ref();
+        names.extend(session.map(|session| Self::Session(session.id().public().into())));
         names.extend(address.map(Self::address));
         names
     }
@@ -286,7 +290,7 @@ mod tests {
     use super::*;
 
     fn user(subject: &str, issuer: Option<&str>) -> Who {
-        Who { key: None, subject: Some(subject.into()), issuer: issuer.map(Into::into) }
+        Who { subject: Some(subject.into()), issuer: issuer.map(Into::into), ..Who::default() }
     }
 
     fn later() -> Timestamp {

@@ -80,6 +80,16 @@ pub enum ConfigError {
         /// Maximum value.
         max: Duration,
     },
+    /// A secret that signs the cookies of sessions is missing or too easy to guess.
+    SessionSecret {
+        /// The least number of characters.
+        length_min: usize,
+    },
+    /// The age at which sessions end is too much.
+    SessionAge {
+        /// Maximum value.
+        max: Duration,
+    },
     /// `leeway` is more than clocks can be expected to differ.
     Leeway {
         /// Maximum value.
@@ -183,6 +193,11 @@ impl fmt::Display for ConfigError {
                  of them visible ASCII"
             ),
             Self::LinkAge { max } => write!(f, "link_age_max can be at most {max:?}"),
+            Self::SessionSecret { length_min } => write!(
+                f,
+                "a secret that signs the cookies of sessions must have at least {length_min} bytes"
+            ),
+            Self::SessionAge { max } => write!(f, "sessions can last at most {max:?}"),
             Self::Leeway { max } => write!(f, "leeway can be at most {max:?}"),
             Self::DrainTooShort => f.write_str("drain_max must be at least drain_window"),
             Self::WeakApiKey { name, length_min } => write!(

@@ -36,6 +36,17 @@ pub enum Ambient {
     Reach,
 }
 
+/// The page that a request comes from, as far as its browser says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// One of the hub's own.
+    Own,
+    /// One of another origin.
+    Of(String),
+    /// None: a program, the address bar, or a page that may not be named.
+    Nowhere,
+}
+
 /// What `Origin` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
@@ -77,6 +88,47 @@ pub fn check_change(config: &HttpConfig, parts: &Parts, by: Ambient) -> Result<(
 pub fn check_read(config: &HttpConfig, parts: &Parts) -> Result<(), Problem> {
     let origin = origin_of(config, parts, Ambient::Cookie);
     if may_read(origin, site_of(parts)) { Ok(()) } else { Err(not_allowed(parts)) }
+}
+
+/// Rejects the use of a session by a page of another origin than its own, which is `owner` or, if
+/// that is `None`, the hub's: pages that may all use the hub must not use each other's sessions.
+///
+/// # Errors
+///
+/// A 403.
+pub fn check_session(
+    config: &HttpConfig,
+    parts: &Parts,
+    owner: Option<&str>,
+) -> Result<(), Problem> {
+    let is_owner = match page_of(config, parts) {
+        Page::Own => owner.is_none(),
+        Page::Of(origin) => owner == Some(origin.as_str()),
+        Page::Nowhere => true,
+    };
+    if is_owner {
+        return Ok(());
+    }
+    let detail = "a page of another origin started this session: start one with a token, under \
+                  another `name`";
+    Err(Problem::new(Code::SessionOrigin, detail))
+}
+
+/// The page that a request comes from.
+pub fn page_of(config: &HttpConfig, parts: &Parts) -> Page {
+    let origin = parts.headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    match origin.filter(|origin| *origin != NULL) {
+        Some(origin) if is_own(config, origin, parts) => Page::Own,
+        Some(origin) => Page::Of(origin::canonical(origin).unwrap_or_else(|| origin.to_owned())),
+        None if site_of(parts) == Site::Same => Page::Own,
+        None => Page::Nowhere,
+    }
+}
+
+/// Whether a request comes from a page of another site: then browsers keep no cookie but one that
+/// belongs to that site, too.
+pub fn is_cross_site(parts: &Parts) -> bool {
+    parts.headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site")
 }
 
 /// Whether the request says that it comes from no page at all: it has neither header.

@@ -123,6 +123,8 @@ pub mod trace;
 pub mod whole_body;
 
 pub use allowed_hosts::AllowedHosts;
+pub use auth::session::Sessions;
+pub use auth::session::revoked::RevokedSessions;
 pub use auth::{ApiKey, JwtKey, Link, LinkKey};
 pub use body::RequestBody;
 pub use client::TrustedProxies;

@@ -1,6 +1,7 @@
 //! Every bound of connections and requests: its default, why, what it costs, and what happens at
 //! the edge. Those that [`HttpConfig`](crate::HttpConfig) can change are its defaults.
 
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -186,6 +187,24 @@ pub const LINK_AGE_CEILING: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Maximum time that a token is accepted before `nbf` and after `exp`: clocks differ by seconds.
 pub const LEEWAY_MAX: Duration = Duration::from_secs(60);
+
+/// Default age at which a session ends unless it is renewed.
+pub const SESSION_AGE_MAX: Duration = Duration::from_secs(12 * 3600);
+
+/// The most that [`SESSION_AGE_MAX`] can be set to: a stolen cookie works until its end.
+pub const SESSION_AGE_CEILING: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Maximum length of a session's cookie without its name: browsers drop a cookie of more than 4,096
+/// bytes without a word. At the edge: 400.
+pub const SESSION_BYTES_MAX: usize = 3900;
+
+/// Renewals of one session in a second. At the edge: 429.
+pub const SESSION_RENEWALS_PER_S: NonZeroU64 = NonZeroU64::new(10).expect("more than none");
+
+/// Maximum number of sessions that were ended before their time and are remembered until then; each
+/// costs about 40 bytes. At the edge: 507, and the session goes on until its end; none is forgotten
+/// for another.
+pub const REVOKED_SESSIONS_MAX: usize = 100_000;
 
 /// Maximum number of denials in force. At the edge: 507; none is dropped for another.
 pub const DENIALS_MAX: usize = 10_000;

@@ -104,7 +104,10 @@ pub async fn open_stream<F: StreamFace>(
     let (id, interest) = (pending.connection, pending.interest.clone());
     let arrival = state.arrivals().enter(id, identity.clone(), interest);
     // It is listed first: whoever is denied from here on is found in the list and closed.
-    if let Err(problem) = state.auth().check_denied(&identity.who, parts) {
+    let allowed = state.auth().check_denied(&identity.who, parts);
+    let allowed =
+        allowed.and_then(|()| state.auth().check_session(&identity.who, &pending.interest));
+    if let Err(problem) = allowed {
         return Ok(Answer::Response(state.refuse(parts, problem)));
     }
     let mut headers = face.headers();

@@ -4,11 +4,12 @@
 //! only what they do not have yet: subscribers whose streams are opened and not handed over. A
 //! search looks here first and asks the workers then, so it misses none that is on its way.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidings_engine::{ConnectionId, Engine, Search};
+use tidings_engine::{ConnectionId, Engine, Label, Search, Term};
 use tidings_hub::{Interest, Matcher, Timestamp};
 
 use crate::auth::who::Who;
@@ -27,16 +28,22 @@ pub struct Identity {
 impl Identity {
     /// Whether this is all that the peer's address says.
     pub(crate) fn is_only(&self, peer: IpAddr) -> bool {
-        *self.who == Who::default() && self.address == Some(peer)
+        self.who.is_nobody() && self.address == Some(peer)
     }
 
     /// The identity of a subscriber that a worker serves.
     fn of(subscriber: &tidings_engine::Subscriber) -> Self {
-        let label = subscriber.label.as_ref();
+        let label = subscriber.label.as_deref().map(|label| label as &dyn Any);
         label.and_then(|label| label.downcast_ref::<Self>()).cloned().unwrap_or_else(|| Self {
             who: Who::nobody(),
             address: subscriber.peer.map(|peer| peer.ip().to_canonical()),
         })
+    }
+}
+
+impl Label for Identity {
+    fn term(&self) -> Option<&dyn Term> {
+        self.who.session.as_deref().map(|session| session as &dyn Term)
     }
 }
 
@@ -60,6 +67,8 @@ pub struct Selection {
     pub issuer: Option<String>,
     /// The name of an API key.
     pub key: Option<String>,
+    /// What operators know a session by.
+    pub session: Option<String>,
     /// An address; of IPv6, its network of 64 bits.
     pub address: Option<IpAddr>,
     /// What covers one of their topics or patterns.
@@ -149,10 +158,11 @@ impl Present<'_> {
 impl Selection {
     /// Whether nothing is given.
     pub fn is_empty(&self) -> bool {
-        let Self { subject, issuer, key, address, topic } = self;
+        let Self { subject, issuer, key, session, address, topic } = self;
         subject.is_none()
             && issuer.is_none()
             && key.is_none()
+            && session.is_none()
             && address.is_none()
             && topic.is_none()
     }
@@ -163,12 +173,16 @@ impl Selection {
         };
         let reads =
             |topic: &Matcher| interest.wanted().iter().any(|wanted| wanted.is_covered_by(topic));
+        let is_session = |wanted: &str| {
+            who.session.as_ref().is_some_and(|session| session.id().public() == wanted)
+        };
         let is_at = |wanted: &IpAddr| {
             address.is_some_and(|found| rate_limit_prefix(found) == rate_limit_prefix(*wanted))
         };
         is(&self.subject, &who.subject)
             && is(&self.issuer, &who.issuer)
             && is(&self.key, &who.key)
+            && self.session.as_deref().is_none_or(is_session)
             && self.address.as_ref().is_none_or(is_at)
             && self.topic.as_ref().is_none_or(reads)
     }

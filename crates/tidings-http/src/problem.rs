@@ -181,6 +181,14 @@ codes! {
     LinkExpired UNAUTHORIZED "link_expired" "The link has expired.";
     /// The link ends later than the hub allows.
     LinkTooLong UNAUTHORIZED "link_too_long" "The link is good for too long.";
+    /// The cookie of a session is good no more, and what is not public needs one.
+    SessionExpired UNAUTHORIZED "session_expired" "The session has ended.";
+    /// The grant does not fit into a cookie.
+    SessionTooLarge BAD_REQUEST "session_too_large" "The grant is too long for a session.";
+    /// The session was started by a page of another origin.
+    SessionOrigin FORBIDDEN "session_origin" "The session belongs to another page.";
+    /// A session is renewed too often.
+    TooManyRenewals TOO_MANY_REQUESTS "too_many_renewals" "The limit for renewals is reached.";
     /// The token is valid, but not for this topic.
     NotGranted FORBIDDEN "not_granted" "The token does not allow this.";
     /// An operator keeps the sender away for a while.

@@ -72,6 +72,11 @@ impl Interest {
         &self.wanted
     }
 
+    /// The matchers whose private events it may have, in canonical order.
+    pub fn private(&self) -> &[Matcher] {
+        &self.private
+    }
+
     /// Whether the event is to be delivered.
     pub fn admits(&self, event: &Draft) -> bool {
         let is_readable = event.kind.is_event() || (self.notes && event.kind == Kind::Note);

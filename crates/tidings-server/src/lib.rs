@@ -84,6 +84,7 @@ mod route;
 mod route_counts;
 mod routes;
 mod server;
+mod session;
 mod store_problem;
 mod token_report;
 
@@ -93,7 +94,8 @@ pub use server::Server;
 pub use tidings_http::limits::LEEWAY_MAX;
 pub use tidings_http::{
     AllowedHosts, ApiKey, BindError, Body, ConfigError, Cors, Denials, Face, HttpConfig, JwtKey,
-    KeyLimits, Link, LinkKey, Peer, RequestBody, Tls, TlsError, TrustedProxies,
+    KeyLimits, Link, LinkKey, Peer, RequestBody, RevokedSessions, Sessions, Tls, TlsError,
+    TrustedProxies,
 };
 #[cfg(feature = "mercure")]
 pub use tidings_mercure::{

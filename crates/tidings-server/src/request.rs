@@ -1,4 +1,5 @@
 use http::request::Parts;
+use tidings_http::auth::session::cookie::SessionName;
 use tidings_http::auth::{Caller, link};
 use tidings_http::problem::Problem;
 use tidings_http::query::Query;
@@ -37,14 +38,13 @@ impl<'a> RequestContext<'a> {
         if LinkQuery::is_in(parts) {
             return Err(link::only_reads());
         }
-        let caller = state.auth().identify(parts, token.as_deref()).await?;
+        let session = take_session(&mut query)?;
+        let caller = state.auth().identify_user(parts, token.as_deref(), &session).await?;
         // Operators cannot lock themselves out.
         if !caller.may_kick() {
             state.auth().check_denied(caller.who(), parts)?;
         }
-        if !parts.method.is_safe() {
-            caller.check_page(state.config(), parts)?;
-        }
+        caller.check_page(state.config(), parts)?;
         Ok(Self { state, config, parts, query, caller })
     }
 
@@ -62,14 +62,16 @@ impl<'a> RequestContext<'a> {
     ) -> Result<Self, Problem> {
         let mut query = Query::parse(parts.uri.query())?;
         let token = query.take("token")?;
+        let session = take_session(&mut query)?;
         let caller = match LinkQuery::take(&mut query, raw_topic, token.is_some())? {
-            None => state.auth().identify(parts, token.as_deref()).await?,
+            None => state.auth().identify_user(parts, token.as_deref(), &session).await?,
             Some(link) => {
                 let topics = link.topics();
                 state.auth().identify_link(parts, &link.request(&topics)).await?
             }
         };
         state.auth().check_denied(caller.who(), parts)?;
+        caller.check_page(state.config(), parts)?;
         Ok(Self { state, config, parts, query, caller })
     }
 
@@ -83,7 +85,7 @@ impl<'a> RequestContext<'a> {
         &self,
         known: impl IntoIterator<Item = &'static str>,
     ) -> Result<(), Problem> {
-        self.query.finish(known.into_iter().chain(["token"]))
+        self.query.finish(known.into_iter().chain(["token", "session"]))
     }
 
     /// Checks that the caller may read what operators read.
@@ -94,4 +96,9 @@ impl<'a> RequestContext<'a> {
     pub(crate) fn require_look(&self) -> Result<(), Problem> {
         self.caller.check_look()
     }
+}
+
+/// Takes the name of a session out of the query.
+fn take_session(query: &mut Query<'_>) -> Result<SessionName, Problem> {
+    SessionName::parse("session", query.take("session")?.as_deref())
 }

@@ -14,6 +14,7 @@ pub(crate) const PATHS: &[(&str, &[Method])] = &[
     (CONNECTIONS, &[Method::GET, Method::DELETE]),
     (CONNECTION, &[Method::GET, Method::DELETE]),
     (DENIALS, &[Method::GET, Method::DELETE]),
+    (SESSION, &[Method::GET, Method::POST, Method::DELETE]),
     (LIVE, &[Method::GET]),
     (READY, &[Method::GET]),
     (OPENAPI, &[Method::GET]),
@@ -27,6 +28,7 @@ const METRICS: &str = "/metrics";
 const CONNECTIONS: &str = "/connections";
 const DENIALS: &str = "/denials";
 const CONNECTION: &str = "/connections/{id}";
+pub(crate) const SESSION: &str = "/session";
 const LIVE: &str = "/healthz";
 const READY: &str = "/readyz";
 const OPENAPI: &str = "/openapi.json";
@@ -55,6 +57,11 @@ pub(crate) enum Route<'a> {
     Denials,
     /// Lift a denial.
     Lift,
+    /// Ask about a session.
+    Session,
+    /// Start a session, or renew it.
+    StartSession,
+    EndSession,
     Live,
     Ready,
     OpenApi,
@@ -123,6 +130,9 @@ impl<'a> Path<'a> {
             (CONNECTIONS, _) if is_read => Route::Connections,
             (DENIALS, _) if is_read => Route::Denials,
             (CONNECTION, _) if is_read => Route::Connection(self.rest),
+            (SESSION, &Method::POST) => Route::StartSession,
+            (SESSION, &Method::DELETE) => Route::EndSession,
+            (SESSION, _) if is_read => Route::Session,
             (LIVE, _) if is_read => Route::Live,
             (READY, _) if is_read => Route::Ready,
             (OPENAPI, _) if is_read => Route::OpenApi,

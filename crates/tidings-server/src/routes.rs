@@ -25,8 +25,9 @@ use crate::limits::DENIALS_MERGES_MAX;
 use crate::link_query::LinkQuery;
 use crate::native;
 use crate::request::RequestContext;
-use crate::route::{Meaning, PATHS, Path, Route};
+use crate::route::{Meaning, PATHS, Path, Route, SESSION};
 use crate::route_counts::RouteCounts;
+use crate::session;
 
 /// All routes of the hub.
 pub(crate) struct Routes {
@@ -89,6 +90,7 @@ impl Routes {
 
     async fn answer_at(&self, parts: &Parts, body: RequestBody, target: Target<'_>) -> Answer {
         let state = &*self.state;
+        let is_session = matches!(&target, Target::Api(path) if path.pattern() == SESSION);
         let answered = match target {
             Target::Face(face) => return self.faces[face].answer(state, parts, body).await,
             Target::Api(path) => self.api(parts, body, path).await,
@@ -105,6 +107,10 @@ impl Routes {
             let headers = answer.headers_mut();
             headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        // At its own path a cookie may just have been set.
+        if parts.headers.contains_key(header::COOKIE) && !is_session {
+            session::remove_stale(state, parts, &mut answer);
         }
         let origin = parts.headers.get(header::ORIGIN);
         state.config().cors.apply(origin, answer.headers_mut());
@@ -157,6 +163,9 @@ impl Routes {
             Route::KickOne(id) => Box::pin(admin::kick_one(context().await?, id)).await,
             Route::Denials => admin::denials(&context().await?),
             Route::Lift => Box::pin(admin::lift(context().await?)).await,
+            Route::StartSession => Box::pin(session::start(state, parts)).await,
+            Route::Session => session::read(state, parts),
+            Route::EndSession => Box::pin(session::finish(state, parts)).await,
             Route::Live => Ok(admin::live(state).await),
             Route::Ready => admin::ready(state, parts).await,
             Route::OpenApi => Ok(admin::openapi()),

@@ -54,10 +54,24 @@ pub fn get_from(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut head = b"\x82\x86".to_vec();
     for (name, value) in [("\x04", path)].iter().chain(fields) {
         head.extend_from_slice(name.as_bytes());
-        head.push(u8::try_from(value.len()).ok().filter(|len| *len < 127).expect("a short value"));
+        push_length(&mut head, value.len());
         head.extend_from_slice(value.as_bytes());
     }
     head
+}
+
+/// A length as HPACK writes it, without Huffman coding (RFC 7541 §5.1).
+fn push_length(head: &mut Vec<u8>, length: usize) {
+    let Some(mut rest) = length.checked_sub(127) else {
+        head.push(length as u8);
+        return;
+    };
+    head.push(127);
+    while rest >= 128 {
+        head.push((rest % 128) as u8 | 128);
+        rest /= 128;
+    }
+    head.push(rest as u8);
 }
 
 /// A frame that was received.

@@ -1,6 +1,7 @@
 //! `HubConfig`: everything a hub is configured with, as its parts take it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tidings_engine::EngineConfig;
 use tidings_server::Config;
@@ -21,6 +22,7 @@ pub(crate) struct HubConfig {
     pub(crate) log: LogConfig,
     pub(crate) certificate: CertificatePaths,
     pub(crate) jwt_secret: SecretSource,
+    pub(crate) session: SessionConfig,
     pub(crate) cors: CorsConfig,
     /// Issuers whose tokens are signed with the hub's own keys.
     pub(crate) issuers: Vec<String>,
@@ -85,6 +87,17 @@ pub(crate) struct SecretSource {
     pub(crate) file: Option<PathBuf>,
 }
 
+/// Sessions of web pages.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SessionConfig {
+    pub(crate) is_on: bool,
+    pub(crate) age_max: Duration,
+    /// The secrets that sign; none has one in the data folder.
+    pub(crate) secret_files: Vec<PathBuf>,
+    /// Whether cookies are sent without TLS.
+    pub(crate) is_insecure: bool,
+}
+
 /// Web pages of other origins; not all of them may send credentials.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CorsConfig {
@@ -111,6 +124,7 @@ impl Default for HubConfig {
             log: LogConfig::default(),
             certificate: CertificatePaths::default(),
             jwt_secret: SecretSource::default(),
+            session: SessionConfig::default(),
             cors: CorsConfig::default(),
             issuers: Vec::new(),
         }

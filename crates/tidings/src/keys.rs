@@ -78,6 +78,15 @@ fn read_secret(path: &Path) -> Result<Vec<u8>, CliError> {
     Ok(secret)
 }
 
+/// The secrets that sign the cookies of sessions, as far as files with them are named.
+///
+/// # Errors
+///
+/// A file cannot be read.
+pub(crate) fn session_secrets(settings: &Settings) -> Result<Vec<Vec<u8>>, CliError> {
+    settings.hub.session.secret_files.iter().map(|file| read_secret(file)).collect()
+}
+
 /// An API key.
 ///
 /// # Errors

@@ -1,12 +1,13 @@
 //! The server's configuration, made of the settings and of the files that they name.
 
-use tidings_server::{Config, ConfigError, Cors};
+use tidings_server::{Config, ConfigError, Cors, RevokedSessions, Sessions};
 
 use crate::certificate::CertificateFiles;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::keys;
 use crate::settings::{SettingProblem, Settings};
+use crate::store_kind::StoreKind;
+use crate::{keys, random, stores};
 
 /// The server's configuration: what the rows of the table wrote, with the certificate, the keys,
 /// and what takes two settings to be made. Reads the files of secrets.
@@ -29,9 +30,62 @@ pub(crate) fn server_config(settings: &Settings) -> Result<Config, CliError> {
     }
     config.http.link_keys =
         settings.link_keys.iter().map(keys::link_key).collect::<Result<_, _>>()?;
+    config.http.sessions = sessions(settings, RevokedSessions::default())?;
     keys::trust_issuers(&mut config, &hub.issuers);
     config.check().map_err(wrong)?;
     Ok(config)
+}
+
+/// The sessions, with the secrets that are named, or one of this process.
+///
+/// # Errors
+///
+/// A secret cannot be read, or is too short.
+fn sessions(settings: &Settings, revoked: RevokedSessions) -> Result<Option<Sessions>, CliError> {
+    let mut secrets = keys::session_secrets(settings)?;
+    if secrets.is_empty() {
+        secrets.push(random::bytes::<32>()?.to_vec());
+    }
+    sessions_with(settings, &secrets, revoked)
+}
+
+/// The sessions of a hub that starts: with the secret in its data folder if none is named, and
+/// without those that were ended before.
+///
+/// # Errors
+///
+/// The files in the data folder cannot be read or written.
+pub(crate) fn open_sessions(settings: &Settings) -> Result<Option<Sessions>, CliError> {
+    let store = &settings.hub.store;
+    let revoked = stores::revoked_sessions(store)?;
+    let mut secrets = keys::session_secrets(settings)?;
+    if secrets.is_empty() && settings.hub.session.is_on {
+        match store.kind {
+            StoreKind::Disk => secrets.push(stores::session_key(store)?),
+            StoreKind::Memory => secrets.push(random::bytes::<32>()?.to_vec()),
+            StoreKind::Nats => {
+                tracing::info!("no sessions: all hubs need the same `session-secret-file`");
+                return Ok(None);
+            }
+        }
+    }
+    sessions_with(settings, &secrets, revoked)
+}
+
+fn sessions_with(
+    settings: &Settings,
+    secrets: &[Vec<u8>],
+    revoked: RevokedSessions,
+) -> Result<Option<Sessions>, CliError> {
+    let session = &settings.hub.session;
+    if !session.is_on {
+        return Ok(None);
+    }
+    let sessions = Sessions::new(secrets, session.age_max, !session.is_insecure, revoked);
+    sessions.map(Some).map_err(|error| {
+        CliError::new(ExitCode::Configuration, error.to_string())
+            .hint("`openssl rand -hex 32` prints one; put it into a file of `session-secret-file`")
+    })
 }
 
 fn wrong(error: ConfigError) -> CliError {

@@ -3,10 +3,14 @@
 #[cfg(feature = "nats")]
 mod nats;
 
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 
 use tidings_hub::{Epoch, Log, MemoryStore, Wire};
-use tidings_server::Denials;
+use tidings_server::{Denials, RevokedSessions};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 
 use crate::error::CliError;
@@ -135,4 +139,54 @@ pub(crate) fn denials(config: &StoreConfig) -> Result<Denials, CliError> {
             .because(error)
             .hint("correct the file, or remove it to lift all denials")
     })
+}
+
+/// The sessions that were ended before their time, beside the history; in memory, where that is.
+///
+/// # Errors
+///
+/// Their file cannot be read or written.
+pub(crate) fn revoked_sessions(config: &StoreConfig) -> Result<RevokedSessions, CliError> {
+    if config.kind == StoreKind::Memory {
+        return Ok(RevokedSessions::default());
+    }
+    let path = config.disk.path.join("sessions.revoked");
+    RevokedSessions::open(path.clone()).map_err(|error| {
+        let message = format!("the ended sessions in {} cannot be read", path.display());
+        CliError::new(ExitCode::CannotStart, message)
+            .because(error)
+            .hint("remove it and `session.key` beside it, which ends all sessions")
+    })
+}
+
+/// The secret that signs the cookies of sessions, beside the history. Made if there is none.
+///
+/// # Errors
+///
+/// It cannot be read or written.
+pub(crate) fn session_key(config: &StoreConfig) -> Result<Vec<u8>, CliError> {
+    let path = config.disk.path.join("session.key");
+    let failed = |error| {
+        let message = format!("the secret in {} cannot be read or written", path.display());
+        CliError::new(ExitCode::CannotStart, message).because(error)
+    };
+    match fs::read(&path) {
+        Ok(secret) => return Ok(secret),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let secret: String = random::bytes::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Whole or not at all: a part of a secret would be a weak one.
+    let new = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let written = options.open(&new).and_then(|mut file| {
+        file.write_all(secret.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, &path)
+    });
+    written.map_err(failed)?;
+    Ok(secret.into_bytes())
 }

@@ -26,6 +26,8 @@ struct Claims {
     #[serde(default)]
     exp: Option<f64>,
     #[serde(default)]
+    iat: Value,
+    #[serde(default)]
     iss: Value,
     #[serde(default)]
     sub: Value,
@@ -63,6 +65,8 @@ pub struct Bearer {
     pub grant: Arc<Grant>,
     /// Its identity.
     pub who: Arc<Who>,
+    /// When it was issued, if it says so.
+    pub issued: Option<Timestamp>,
 }
 
 /// What a token says, and the share of the key that signed it.
@@ -82,8 +86,9 @@ pub(super) fn verify(
 ) -> Result<Signed<Bearer>, InvalidToken> {
     let Signed { says, share } = signed::<Claims>(token, keys, leeway)?;
     let who = Arc::new(Who::of_claims(&says.sub, &says.iss));
+    let issued = end(says.iat.as_f64(), Duration::ZERO);
     let grant = Arc::new(grant(token, says, leeway)?);
-    Ok(Signed { says: Bearer { grant, who }, share })
+    Ok(Signed { says: Bearer { grant, who, issued }, share })
 }
 
 /// What `token` grants on the native API.

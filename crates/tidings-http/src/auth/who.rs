@@ -4,8 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
+use super::session::live::LiveSession;
+
 /// The identity behind a credential: what operators find, close and deny.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Who {
     /// The name of an API key.
     pub key: Option<Box<str>>,
@@ -13,6 +15,8 @@ pub struct Who {
     pub subject: Option<Box<str>>,
     /// The issuer of a token (`iss`).
     pub issuer: Option<Box<str>>,
+    /// The session whose cookie was sent.
+    pub session: Option<Arc<LiveSession>>,
 }
 
 impl Who {
@@ -22,6 +26,12 @@ impl Who {
         Arc::clone(&NOBODY)
     }
 
+    /// Whether it is nobody in particular.
+    pub fn is_nobody(&self) -> bool {
+        let Self { key, subject, issuer, session } = self;
+        key.is_none() && subject.is_none() && issuer.is_none() && session.is_none()
+    }
+
     /// The bearer of the API key called `name`.
     pub fn of_key(name: &str) -> Self {
         Self { key: Some(name.into()), ..Self::default() }
@@ -29,7 +39,7 @@ impl Who {
 
     /// The bearer of a token with these claims.
     pub fn of_claims(subject: &Value, issuer: &Value) -> Self {
-        Self { key: None, subject: text(subject), issuer: text(issuer) }
+        Self { subject: text(subject), issuer: text(issuer), ..Self::default() }
     }
 }
 

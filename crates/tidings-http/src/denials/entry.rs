@@ -19,6 +19,8 @@ pub struct DenialEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
     /// In milliseconds since 1970. Of a lifted one it is 0: an older version, which knows none,
     /// takes it for one that is over.
@@ -42,6 +44,7 @@ impl DenialEntry {
         match denied.clone() {
             Denied::Subject(subject, issuer) => (entry.sub, entry.iss) = (Some(subject), issuer),
             Denied::Key(key) => entry.key = Some(key),
+            Denied::Session(session) => entry.session = Some(session),
             Denied::Address(address) => entry.address = Some(address),
         }
         entry
@@ -49,10 +52,11 @@ impl DenialEntry {
 
     /// `None` if it denies nobody.
     pub(super) fn into_term(self) -> Option<(Denied, Term)> {
-        let Self { sub, iss, key, address, until_ms, lifted_until_ms, changed_ms } = self;
-        let denied = match (sub, key, address) {
+        let Self { sub, iss, key, session, address, until_ms, lifted_until_ms, changed_ms } = self;
+        let denied = match (sub, key, session, address) {
             (Some(subject), ..) => Denied::Subject(subject, iss),
-            (_, Some(key), _) => Denied::Key(key),
+            (_, Some(key), ..) => Denied::Key(key),
+            (.., Some(session), _) => Denied::Session(session),
             (.., Some(address)) => Denied::address(address),
             _ => return None,
         };

@@ -41,7 +41,11 @@ impl<S> Shard<S> {
         let Some((subscriber, group)) = self.group_of(id) else { return };
         if !notices.is_empty() {
             group.is_noticed = true;
-            subscriber.outbox.get_or_insert_default().notices.extend(notices.into_iter().map(Pending::Notice));
+            subscriber
+                .outbox
+                .get_or_insert_default()
+                .notices
+                .extend(notices.into_iter().map(Pending::Notice));
             self.enqueue(id);
         }
     }

@@ -23,6 +23,7 @@ pub(crate) fn denials(context: &RequestContext<'_>) -> Result<Answer, Problem> {
             Denied::Subject(subject, None) => json!({ "sub": subject }),
             Denied::Subject(subject, Some(issuer)) => json!({ "sub": subject, "iss": issuer }),
             Denied::Key(key) => json!({ "key": key }),
+            Denied::Session(session) => json!({ "session_id": session }),
             Denied::Address(address) => json!({ "address": address.to_string() }),
         };
         entry["until"] = until.rfc3339().into();

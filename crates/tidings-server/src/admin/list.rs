@@ -107,6 +107,8 @@ fn entry((id, subscriber): &(ConnectionId, Subscriber)) -> Value {
     for (name, value) in [("sub", &who.subject), ("iss", &who.issuer), ("key", &who.key)] {
         entry.extend(value.as_deref().map(|value| (name.to_owned(), value.into())));
     }
+    let session = who.session.as_ref().map(|session| session.id().public());
+    entry.extend(session.map(|session| ("session_id".to_owned(), session.into())));
     let address = address.map(|address| address.to_string());
     entry.extend(address.map(|address| ("address".to_owned(), address.into())));
     entry.insert("topics".into(), topics.into());

@@ -12,7 +12,7 @@ use tidings_hub::Matcher;
 use crate::request::RequestContext;
 
 /// The parameters that [`take`] takes out of a query.
-pub(crate) const SELECTIONS: [&str; 5] = ["sub", "iss", "key", "address", "topic"];
+pub(crate) const SELECTIONS: [&str; 6] = ["sub", "iss", "key", "session-id", "address", "topic"];
 
 /// Takes out of the query which subscribers are meant.
 pub(crate) fn take(context: &mut RequestContext<'_>) -> Result<Selection, Problem> {
@@ -29,11 +29,13 @@ pub(crate) fn take(context: &mut RequestContext<'_>) -> Result<Selection, Proble
         subject: owned(query.take("sub")?),
         issuer: owned(query.take("iss")?),
         key: owned(query.take("key")?),
+        session: owned(query.take("session-id")?),
         address: address.transpose()?,
         topic: topic.transpose()?,
     };
     if selection.is_empty() {
-        let detail = "say which: one of sub, iss, key, address, topic; several must all apply";
+        let detail =
+            "say which: one of sub, iss, key, session-id, address, topic; several must all apply";
         return Err(Problem::new(Code::InvalidQuery, detail));
     }
     Ok(selection)
@@ -41,21 +43,19 @@ pub(crate) fn take(context: &mut RequestContext<'_>) -> Result<Selection, Proble
 
 /// The identity of a selection that names one.
 pub(crate) fn denied(selection: &Selection) -> Result<Denied, Problem> {
-    match selection.clone() {
-        Selection { subject: Some(subject), issuer, key: None, address: None, topic: None } => {
-            Ok(Denied::Subject(subject.into(), issuer.map(Into::into)))
-        }
-        Selection { subject: None, issuer: None, key: Some(key), address: None, topic: None } => {
-            Ok(Denied::Key(key.into()))
-        }
-        Selection { subject: None, issuer: None, key: None, address: Some(a), topic: None } => {
-            Ok(Denied::address(a))
-        }
-        _ => {
-            let detail = "a denial is of one `sub` (and `iss`), one `key` or one `address`";
-            Err(Problem::new(Code::InvalidQuery, detail))
-        }
-    }
+    let Selection { subject, issuer, key, session, address, topic } = selection.clone();
+    let names = [subject.is_some(), key.is_some(), session.is_some(), address.is_some()];
+    let is_one = names.into_iter().filter(|is_given| *is_given).count() == 1;
+    let is_plain = topic.is_none() && (issuer.is_none() || subject.is_some());
+    let subject = subject.map(|sub| Denied::Subject(sub.into(), issuer.map(Into::into)));
+    let key = key.map(|key| Denied::Key(key.into()));
+    let session = session.map(|session| Denied::Session(session.into()));
+    let denied = subject.or(key).or(session).or(address.map(Denied::address));
+    denied.filter(|_| is_one && is_plain).ok_or_else(|| {
+        let detail =
+            "a denial is of one `sub` (and `iss`), one `key`, one `session-id` or one `address`";
+        Problem::new(Code::InvalidQuery, detail)
+    })
 }
 
 /// The subscribers with a denied identity.
@@ -66,6 +66,7 @@ pub(crate) fn of_denied(denied: Denied) -> Selection {
             Selection { subject: Some(subject.into()), issuer: issuer.map(Into::into), ..none }
         }
         Denied::Key(key) => Selection { key: Some(key.into()), ..none },
+        Denied::Session(session) => Selection { session: Some(session.into()), ..none },
         Denied::Address(address) => Selection { address: Some(address), ..none },
     }
 }
@@ -80,6 +81,8 @@ pub(crate) struct SpokenSelection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     address: Option<std::net::IpAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     topic: Option<String>,
@@ -87,18 +90,18 @@ pub(crate) struct SpokenSelection {
 
 impl From<&Selection> for SpokenSelection {
     fn from(selection: &Selection) -> Self {
-        let Selection { subject, issuer, key, address, topic } = selection.clone();
+        let Selection { subject, issuer, key, session, address, topic } = selection.clone();
         let topic = topic.map(|topic| topic.to_string());
-        Self { sub: subject, iss: issuer, key, address, topic }
+        Self { sub: subject, iss: issuer, key, session, address, topic }
     }
 }
 
 impl SpokenSelection {
     /// `None` if it means nobody, or is of a later version.
     pub(crate) fn heard(self) -> Option<Selection> {
-        let Self { sub, iss, key, address, topic } = self;
+        let Self { sub, iss, key, session, address, topic } = self;
         let topic = topic.map(|text| Matcher::parse(&text)).transpose().ok()?;
-        let selection = Selection { subject: sub, issuer: iss, key, address, topic };
+        let selection = Selection { subject: sub, issuer: iss, key, session, address, topic };
         (!selection.is_empty()).then_some(selection)
     }
 }

@@ -17,7 +17,7 @@ use crate::exit_code::ExitCode;
 use crate::hub_config::HubConfig;
 use crate::open_files::{self, OpenFiles};
 use crate::runtime::no_runtime;
-use crate::server_config::server_config;
+use crate::server_config::{open_sessions, server_config};
 use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
 use crate::signals::{self, Hangup, Signals};
 use crate::stores::OpenStore;
@@ -77,6 +77,7 @@ pub(super) fn run_with(
     }
     let OpenStore { log: store, wire } = stores::open(&settings.hub.store)?;
     server_config.http.denials = stores::denials(&settings.hub.store)?;
+    server_config.http.sessions = open_sessions(&settings)?;
     let certificate = CertificateFiles::of(&settings)?.zip(server_config.http.tls.clone());
     let failed = runtime.block_on(async {
         let signals = Signals::new()?;

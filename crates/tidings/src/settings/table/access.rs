@@ -124,6 +124,64 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
+            name: "session",
+            heading: Some("Access"),
+            value: Value::Switch,
+            default: Default::Is("true"),
+            is_common: false,
+            help: "Let web pages exchange their token for a cookie [true]",
+            note: "Whether web pages may exchange their token for a cookie (POST /session), which \
+                   ends after this time unless it is renewed; at most 30d.",
+            set: |hub, given| {
+                hub.session.is_on = given.switch()?;
+                Ok(())
+            },
+        },
+        Setting {
+            name: "session-age-max",
+            heading: Some("Access"),
+            value: Value::One("DURATION"),
+            default: Default::Is("\"12h\""),
+            is_common: false,
+            help: "End sessions that are not renewed for this long [12h]",
+            note: "",
+            set: |hub, given| {
+                hub.session.age_max = given.duration()?;
+                Ok(())
+            },
+        },
+        Setting {
+            name: "session-secret-file",
+            heading: Some("Access"),
+            value: Value::List("FILE"),
+            default: Default::Is("[]"),
+            is_common: false,
+            help: "A file with the secret that signs session cookies; may be repeated",
+            note: "Files with the secret that signs the cookies of sessions, at least 32 bytes. \
+                   Without one, the hub makes one in its data folder. Hubs with a shared history \
+                   need the same one. To change it, put the new one first and remove the old one \
+                   after `session-age-max`; without the old one all sessions end.",
+            set: |hub, given| {
+                let folder = given.origin.folder();
+                hub.session.secret_files = given.each(|file| Ok(folder.join(file)))?;
+                Ok(())
+            },
+        },
+        Setting {
+            name: "session-insecure",
+            heading: Some("Access"),
+            value: Value::Switch,
+            default: Default::Is("false"),
+            is_common: false,
+            help: "Let session cookies travel without TLS",
+            note: "Whether these cookies also work without TLS, on a network that is trusted. \
+                   Loopback addresses need no TLS.",
+            set: |hub, given| {
+                hub.session.is_insecure = given.switch()?;
+                Ok(())
+            },
+        },
+        Setting {
             name: "public-url",
             heading: Some("Access"),
             value: Value::One("URL"),

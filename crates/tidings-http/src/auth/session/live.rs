@@ -1,0 +1,162 @@
+//! Sessions with running streams: their ends move when the session is renewed.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tidings_engine::{ConnectionId, Look, Term};
+use tidings_hub::{Grant, Interest, Timestamp};
+
+use super::SessionId;
+
+/// A session as its running streams know it. It lives as long as one of them.
+#[derive(Debug)]
+pub struct LiveSession {
+    id: SessionId,
+    /// The origin of the page that may use it; `None` is the hub's own.
+    origin: Option<Box<str>>,
+    /// Milliseconds since 1970.
+    ends_ms: AtomicU64,
+    grant: Mutex<Arc<Grant>>,
+    all: Weak<Table>,
+}
+
+/// The sessions that are live. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LiveSessions(Arc<Table>);
+
+type Table = Mutex<HashMap<SessionId, Weak<LiveSession>>>;
+
+impl LiveSessions {
+    /// The live session that a cookie with this grant belongs to. One that says something else than
+    /// the streams that run, because it is older or was made by another hub, is for itself.
+    pub(crate) fn join(
+        &self,
+        id: SessionId,
+        origin: Option<Box<str>>,
+        grant: &Arc<Grant>,
+    ) -> Arc<LiveSession> {
+        let mut all = lock(&self.0);
+        let known = all.get(&id).and_then(Weak::upgrade);
+        if let Some(known) = known.as_ref().filter(|known| known.grant() == *grant) {
+            return Arc::clone(known);
+        }
+        let session = Arc::new(LiveSession {
+            id,
+            origin,
+            ends_ms: AtomicU64::new(millis(grant.expires)),
+            grant: Mutex::new(Arc::clone(grant)),
+            all: Arc::downgrade(&self.0),
+        });
+        let is_newest = known.is_none_or(|known| known.ends_ms() < session.ends_ms());
+        if is_newest {
+            all.insert(id, Arc::downgrade(&session));
+        }
+        session
+    }
+
+    /// Gives the streams of a session another grant. Returns whether there may be any.
+    pub(crate) fn renew(&self, id: SessionId, grant: &Arc<Grant>) -> bool {
+        let session = lock(&self.0).get(&id).and_then(Weak::upgrade);
+        let Some(session) = session else { return false };
+        *lock(&session.grant) = Arc::clone(grant);
+        session.ends_ms.store(millis(grant.expires), Ordering::Release);
+        true
+    }
+}
+
+impl LiveSession {
+    /// The name of the session.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The origin of the page that may use it; `None` is the hub's own.
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    /// Whether the session covers a stream, of which everybody may read what `everybody` says.
+    pub(crate) fn covers(&self, interest: &Interest, everybody: &Grant) -> bool {
+        covers(&self.grant(), everybody, interest)
+    }
+
+    fn ends_ms(&self) -> u64 {
+        self.ends_ms.load(Ordering::Acquire)
+    }
+
+    fn grant(&self) -> Arc<Grant> {
+        Arc::clone(&lock(&self.grant))
+    }
+}
+
+impl Term for LiveSession {
+    fn look(&self, _: ConnectionId, now: Timestamp) -> Look {
+        let next = Timestamp::from_millis(self.ends_ms());
+        if next > now { Look::Good { next, block: None } } else { Look::Ended }
+    }
+}
+
+impl Drop for LiveSession {
+    fn drop(&mut self) {
+        let Some(all) = self.all.upgrade() else { return };
+        let mut all = lock(&all);
+        // Another may have taken its place since.
+        if all.get(&self.id).is_some_and(|session| session.strong_count() == 0) {
+            all.remove(&self.id);
+        }
+    }
+}
+
+/// Whether `grant`, with what everybody may read, covers all that a stream is given.
+pub(crate) fn covers(grant: &Grant, everybody: &Grant, interest: &Interest) -> bool {
+    let may_read = |asked| grant.may_subscribe(asked) || everybody.may_subscribe(asked);
+    interest.wanted().iter().all(may_read)
+        && interest.private().iter().all(|asked| grant.may_subscribe(asked))
+}
+
+fn millis(moment: Option<Timestamp>) -> u64 {
+    moment.map_or(u64::MAX, Timestamp::as_millis)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(until_ms: u64) -> Arc<Grant> {
+        let expires = Some(Timestamp::from_millis(until_ms));
+        Arc::new(Grant { expires, ..Grant::nothing() })
+    }
+
+    #[test]
+    fn a_renewal_moves_the_end_of_all_streams_of_the_session_and_of_no_other() {
+        let all = LiveSessions::default();
+        let (one, other) = (SessionId([1; 16]), SessionId([2; 16]));
+        let first = all.join(one, None, &grant(10));
+        let second = all.join(one, None, &grant(10));
+        let foreign = all.join(other, None, &grant(10));
+        assert!(all.renew(one, &grant(20)));
+        assert_eq!([&first, &second, &foreign].map(|session| session.ends_ms()), [20, 20, 10]);
+        assert!(Arc::ptr_eq(&first, &all.join(one, None, &grant(20))));
+    }
+
+    #[test]
+    fn a_cookie_that_says_something_else_moves_no_stream() {
+        let all = LiveSessions::default();
+        let id = SessionId([1; 16]);
+        let running = all.join(id, None, &grant(10));
+        let newer = all.join(id, None, &grant(20));
+        let older = all.join(id, None, &grant(5));
+        assert_eq!([&running, &newer, &older].map(|session| session.ends_ms()), [10, 20, 5]);
+        drop(older);
+        drop(running);
+        assert!(Arc::ptr_eq(&newer, &all.join(id, None, &grant(20))));
+        drop(newer);
+        assert!(lock(&all.0).is_empty(), "nothing is kept");
+        assert!(!all.renew(id, &grant(30)));
+    }
+}

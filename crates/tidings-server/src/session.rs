@@ -1,0 +1,155 @@
+//! `POST`, `GET` and `DELETE /session`: a page exchanges its token for a cookie, asks about it, and
+//! ends its session.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE};
+use http::request::Parts;
+use serde_json::{Value, json};
+use tidings_http::answer::{self, Answer};
+use tidings_http::auth::session::SessionId;
+use tidings_http::auth::session::cookie::SessionName;
+use tidings_http::auth::session::revoked::RevokeError;
+use tidings_http::auth::session::start::Session;
+use tidings_http::foreign_page::{self, Ambient};
+use tidings_http::present::Selection;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::query::Query;
+use tidings_http::state::State;
+use tidings_hub::{CloseReason, Interest};
+
+/// `POST /session`.
+pub(crate) async fn start(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+    let name = name(state, parts)?;
+    let started = state.auth().start_session(state.config(), parts, &name).await?;
+    let session = &started.session;
+    if let Some(old) = started.replaced {
+        end(state, &old).await?;
+    }
+    if started.may_cut {
+        let (session, everybody) = (session.clone(), Arc::clone(state.auth().everybody()));
+        let is_cut = move |interest: &Interest| !session.covers(interest, &everybody);
+        close(state, started.session.id(), CloseReason::GrantNarrowed, is_cut).await;
+    }
+    let mut body = describe(session);
+    body["renewed"] = started.is_renewed.into();
+    let mut response = answer::json(body.to_string());
+    response.headers_mut().extend(started.cookie.map(|cookie| (SET_COOKIE, cookie)));
+    Ok(Answer::Response(response))
+}
+
+/// `GET /session`.
+pub(crate) fn read(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+    let name = name(state, parts)?;
+    let mut answer = match state.auth().session(parts, &name) {
+        Some((session, caller)) => {
+            caller.check_page(state.config(), parts)?;
+            state.auth().check_denied(caller.who(), parts)?;
+            answer::json(describe(&session).to_string())
+        }
+        None => answer::empty(StatusCode::NO_CONTENT),
+    };
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for cookie in state.auth().sessions()?.removals(parts, &name, true) {
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(Answer::Response(answer))
+}
+
+/// `DELETE /session`. Every cookie of the name is removed, whatever it says.
+pub(crate) async fn finish(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+    let name = name(state, parts)?;
+    let sessions = state.auth().sessions()?;
+    if let Some(session) = sessions.session(parts, &name) {
+        foreign_page::check_change(state.config(), parts, Ambient::Cookie)?;
+        foreign_page::check_session(state.config(), parts, session.origin())?;
+        end(state, &session).await?;
+    }
+    let mut response = answer::empty(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for cookie in sessions.removals(parts, &name, false) {
+        headers.append(SET_COOKIE, cookie);
+    }
+    Ok(Answer::Response(response))
+}
+
+/// Adds to an answer that the cookies of the request that are good no more are to be removed: no
+/// page can do that.
+pub(crate) fn remove_stale(state: &State, parts: &Parts, answer: &mut Answer) {
+    let Ok(sessions) = state.auth().sessions() else { return };
+    let name = Query::parse(parts.uri.query()).and_then(|mut query| query.take("session"));
+    let name = name.and_then(|name| SessionName::parse("session", name.as_deref()));
+    let Ok(name) = name else { return };
+    for cookie in sessions.removals(parts, &name, true) {
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
+
+/// Ends a session on this hub, for good, and then its streams.
+async fn end(state: &State, session: &Session) -> Result<(), Problem> {
+    let (id, until) = (session.id(), session.expires());
+    let revoked = state.auth().sessions()?.revoked().clone();
+    // On a thread that may wait for the disk.
+    let revoked = tokio::task::spawn_blocking(move || revoked.revoke(id, until)).await;
+    match revoked {
+        Ok(Ok(())) => {}
+        Ok(Err(RevokeError::Full)) => {
+            let detail = "too many sessions were ended before their time; try again later";
+            return Err(Problem::new(Code::DenialsFull, detail));
+        }
+        Ok(Err(RevokeError::Unwritten(error))) => {
+            tracing::error!(%error, "cannot write the sessions that were ended");
+            return Err(Problem::new(Code::StoreFailed, "the session is not ended; see the log"));
+        }
+        Err(_) => {
+            return Err(Problem::new(Code::StoreFailed, "the session is not ended; see the log"));
+        }
+    }
+    close(state, id, CloseReason::SessionEnded, |_| true).await;
+    Ok(())
+}
+
+/// Closes those streams of a session that are meant, whether or not the client waits for it.
+async fn close(
+    state: &State,
+    session: SessionId,
+    reason: CloseReason,
+    is_meant: impl Fn(&Interest) -> bool,
+) {
+    let selection = Selection { session: Some(session.public()), ..Selection::default() };
+    let found = state.present().select(selection, None, usize::MAX).await;
+    // What operators know it by is short, so that another session may have the same.
+    let of_it = found.into_iter().filter(|(_, subscriber)| {
+        let owner = subscriber.identity.who.session.as_ref();
+        owner.is_some_and(|owner| owner.id() == session) && is_meant(&subscriber.interest)
+    });
+    let ids: Vec<_> = of_it.map(|(id, _)| id).collect();
+    if ids.is_empty() {
+        return;
+    }
+    let engine = state.engine().clone();
+    let closing = tokio::spawn(async move { engine.close(&ids, reason).await });
+    let _ = closing.await;
+}
+
+fn describe(session: &Session) -> Value {
+    let [publish, subscribe] = session.topics();
+    json!({
+        "session_id": session.id().public(),
+        "sub": session.subject(),
+        "expires": session.expires().rfc3339(),
+        "publish": publish,
+        "subscribe": subscribe,
+    })
+}
+
+/// The name in the query, which has nothing else.
+fn name(state: &State, parts: &Parts) -> Result<SessionName, Problem> {
+    state.auth().sessions()?;
+    let mut query = Query::parse(parts.uri.query())?;
+    let name = query.take("name")?;
+    query.finish(["name"])?;
+    SessionName::parse("name", name.as_deref())
+}
