@@ -1,5 +1,6 @@
 //! Who sends a request with the cookie of a session.
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use http::request::Parts;

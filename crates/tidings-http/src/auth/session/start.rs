@@ -132,15 +132,13 @@ impl Sessions {
             }
             // A page that slept must not bring back an older and perhaps wider grant.
             if bearer.issued < known.issued && bearer.issued.is_some() {
-                let session = Session { value: known.clone() };
-                let nothing = Started {
-                    session,
+                return Ok(Started {
+                    session: Session { value: known.clone() },
                     is_renewed: false,
                     cookie: None,
                     replaced: None,
                     may_cut: false,
-                };
-                return Ok(nothing);
+                });
             }
         }
         let age_max = u64::try_from(self.0.age_max.as_millis()).unwrap_or(u64::MAX);
