@@ -454,6 +454,7 @@ impl World {
             ended,
             first,
             expires_ms: None,
+            term_ms: None,
         };
         let shard = self.random.below(5) as usize / 4;
         let shard = &mut self.shards[shard];

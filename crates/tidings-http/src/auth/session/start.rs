@@ -87,8 +87,8 @@ impl Sessions {
         }
     }
 
-    /// Headers that remove the cookies called `name`: all, or if `are_bad` those of the request that
-    /// are good no more.
+    /// Headers that remove the cookies called `name`: all, or if `are_bad` those of the request
+    /// that are good no more.
     pub fn removals(&self, parts: &Parts, name: &SessionName, are_bad: bool) -> Vec<HeaderValue> {
         let is_insecure = self.is_insecure();
         let is_bad = |jar: &Jar| {
