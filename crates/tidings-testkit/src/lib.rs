@@ -1,10 +1,13 @@
 //! The simulated world, the store suite and the end-to-end tests of Tidings.
 
+pub mod checker;
 pub mod http;
 pub mod http2;
+pub mod proxy;
 pub mod remote_log;
 pub mod server;
 pub mod shared_log;
 pub mod store_suite;
 pub mod token;
+pub mod transcript;
 pub mod wires;
