@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use tidings_codec::EventId;
 
 use crate::check::Check;
@@ -18,9 +20,11 @@ impl Mark {
     /// behind it if there is one.
     pub fn event_id(self, epoch: Epoch) -> EventId {
         let Self { position, check } = self;
-        let text = match check {
-            None => format!("{epoch}:{position}"),
-            Some(check) => format!("{epoch}:{position}.{check}"),
+        // Each event that is published gets one: room for the longest, so that it never grows.
+        let mut text = String::with_capacity(32);
+        let _ = match check {
+            None => write!(text, "{epoch}:{position}"),
+            Some(check) => write!(text, "{epoch}:{position}.{check}"),
         };
         EventId::new(text).expect("letters, digits, a colon and a dot")
     }

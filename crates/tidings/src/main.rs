@@ -1,5 +1,7 @@
 //! The Tidings program: its commands are in [`args::Command`].
 
+#[cfg(all(feature = "jemalloc", target_os = "linux"))]
+mod allocator;
 mod args;
 mod certificate;
 mod commands;
@@ -33,6 +35,8 @@ use std::process;
 use clap::Parser as _;
 
 fn main() -> process::ExitCode {
+    #[cfg(all(feature = "jemalloc", target_os = "linux"))]
+    allocator::return_memory_soon();
     let cli = args::Cli::parse();
     match commands::run(cli.command) {
         Ok(code) => code.into(),
