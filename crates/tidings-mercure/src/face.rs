@@ -6,11 +6,13 @@ use std::time::Duration;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
+use serde_json::Value;
 use tidings_engine::Rejection;
 use tidings_http::answer::{self, Answer};
 use tidings_http::body::{self, RequestBody};
 use tidings_http::client::Client;
 use tidings_http::face::Face;
+use tidings_http::hubs::Hubs;
 use tidings_http::state::State;
 use tidings_http::trace;
 
@@ -33,6 +35,30 @@ impl Face for Mercure {
         self.config().has_keys()
     }
 
+    fn told(&self, state: &State, from: u32, body: Value) {
+        if let Some(hubs) = self.hubs(state) {
+            self.presence.told(state.engine(), hubs, from, body);
+        }
+    }
+
+    fn beat(&self, state: &State) {
+        if let Some(hubs) = self.hubs(state) {
+            self.presence.beat(hubs);
+        }
+    }
+
+    fn tell_news(&self, state: &State) {
+        if let Some(hubs) = self.hubs(state) {
+            self.presence.tell_news(hubs);
+        }
+    }
+
+    fn hub_left(&self, state: &State, run: u32) {
+        if self.hubs(state).is_some() {
+            self.presence.hub_left(state.engine(), run);
+        }
+    }
+
     fn answer<'a>(
         &'a self,
         state: &'a State,
@@ -40,6 +66,13 @@ impl Face for Mercure {
         body: RequestBody,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
         Box::pin(answer(Context::new(self, state, parts), body))
+    }
+}
+
+impl Mercure {
+    /// The other hubs, if presence is shown at all.
+    fn hubs<'a>(&self, state: &'a State) -> Option<&'a Hubs> {
+        state.hubs().filter(|_| self.config().subscriptions).map(|hubs| &**hubs)
     }
 }
 

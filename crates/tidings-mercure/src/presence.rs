@@ -8,6 +8,13 @@
 //! list. Subscription events are [notices](tidings_hub::Notice): they bypass the log and go to the
 //! current subscribers.
 //!
+//! # Several hubs
+//!
+//! Hubs of a shared log tell each other who came and left ([`told`]), so each lists the subscribers
+//! of [others], and announces to its own subscribers what it hears: the notices, and their numbers,
+//! are of the hub that sends them. A subscriber that goes to another hub with the id of a notice
+//! learns that something may be lost.
+//!
 //! # Leaving
 //!
 //! A [`Member`] goes with each subscriber through the engine, which drops it when the subscriber is
@@ -20,6 +27,10 @@
 //! are still kept; if not, the id in the answer's header differs from the requested one, by which
 //! the protocol says that events may be lost.
 
+mod others;
+mod spoken;
+mod told;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +41,9 @@ use tidings_hub::{Draft, EventType, Interest, Notice, Position, Topic, Visibilit
 use crate::dialect::{Dialect, ONE, ZERO};
 use crate::limits::{NOTICES_KEPT_BYTES_MAX, NOTICES_KEPT_MAX};
 use crate::subscription::{SubscriberName, Subscription};
+
+use others::Others;
+use told::{LocalChange, Unsaid};
 
 /// The list.
 #[derive(Debug)]
@@ -50,6 +64,12 @@ struct State {
     /// The last notices, oldest first.
     kept: VecDeque<Kept>,
     kept_bytes: usize,
+    /// The subscribers of other hubs.
+    others: Others,
+    /// The number of the last change that was told to them.
+    last_said: u64,
+    /// What they were not told yet; `None` if there are no others.
+    unsaid: Option<Unsaid>,
 }
 
 /// A current subscriber and its subscriptions.
@@ -96,10 +116,11 @@ impl Presence {
         })
     }
 
-    /// The current subscribers, and the number of the last notice that the list includes.
+    /// The current subscribers, also of other hubs, and the number of the last notice that the list includes.
     pub(crate) fn sessions(&self) -> (Vec<Arc<Session>>, u64) {
         let state = self.lock();
-        (state.sessions.values().cloned().collect(), state.last_notice)
+        let all = state.sessions.values().chain(state.others.sessions());
+        (all.cloned().collect(), state.last_notice)
     }
 
     /// The end of the id of the notice `number`.
@@ -122,6 +143,9 @@ impl Presence {
         let number = state.next_session;
         state.next_session += 1;
         state.sessions.insert(number, Arc::clone(session));
+        if let Some(unsaid) = &mut state.unsaid {
+            unsaid.push(LocalChange::Arrived(number, Arc::clone(session)));
+        }
         self.announce(&mut state, engine, session, true);
         number
     }
@@ -129,6 +153,9 @@ impl Presence {
     fn leave(&self, engine: &Engine, number: u64) {
         let mut state = self.lock();
         if let Some(session) = state.sessions.remove(&number) {
+            if let Some(unsaid) = &mut state.unsaid {
+                unsaid.push(LocalChange::Left(number));
+            }
             self.announce(&mut state, engine, &session, false);
         }
     }

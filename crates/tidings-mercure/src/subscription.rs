@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidings_hub::Matcher;
 
@@ -25,6 +25,14 @@ impl SubscriberName {
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         Self(bytes)
+    }
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.strip_prefix("urn:uuid:")?.split('-').collect();
+        let is_hex = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = is_hex.then(|| u128::from_str_radix(&digits, 16).ok()).flatten()?;
+        Some(Self(number.to_be_bytes()))
     }
 }
 
@@ -48,7 +56,8 @@ impl fmt::Debug for SubscriberName {
 }
 
 /// How the words of a subscription are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     Exact,
     UrlPattern,
@@ -322,5 +331,8 @@ mod tests {
         assert_eq!(name.len(), "urn:uuid:".len() + 36);
         assert_eq!(name.as_bytes()["urn:uuid:".len() + 14], b'4');
         assert!(SubscriberName::random() != SubscriberName::random());
+        let other = SubscriberName::random();
+        assert_eq!(SubscriberName::parse(&other.to_string()), Some(other));
+        assert_eq!(SubscriberName::parse("urn:uuid:1"), None);
     }
 }
