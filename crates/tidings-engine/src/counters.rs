@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use tidings_hub::CloseReason;
+use tidings_hub::{CloseReason, ResetReason};
 use tokio::sync::Notify;
 
 use crate::rejection::Rejection;
@@ -24,6 +24,7 @@ pub(crate) struct Counters {
     deliveries: AtomicU64,
     pub(crate) timings: Timings,
     closed: [AtomicU64; CloseReason::ALL.len()],
+    resets: [AtomicU64; ResetReason::ALL.len()],
 }
 
 impl Counters {
@@ -103,6 +104,17 @@ impl Counters {
 
     pub(crate) fn closed(&self, reason: CloseReason) {
         self.closed[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A subscriber could not continue where it asked to.
+    pub(crate) fn was_reset(&self, reason: ResetReason) {
+        self.resets[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many could not, for each reason.
+    pub(crate) fn resets(&self) -> [(ResetReason, u64); ResetReason::ALL.len()] {
+        ResetReason::ALL
+            .map(|reason| (reason, self.resets[reason as usize].load(Ordering::Relaxed)))
     }
 
     /// How many subscribers were closed for each reason.

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Attach, Epoch, Interest, Log, Mark, Notice, Page, Position, ReadError, ReadQuery, Resolved,
-    ShardConfig, Start, StreamForm, Topic, TopicState,
+    Attach, Epoch, Interest, Log, Mark, Notice, Outcome, Page, Position, ReadError, ReadQuery,
+    Resolved, ShardConfig, Start, StreamForm, Topic, TopicState,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -275,6 +275,9 @@ impl Engine {
         let (mark, first, resolved, ended, is_over) = found.await?;
         if is_over {
             return Err(OpenError::Ended);
+        }
+        if let Outcome::Reset { reason, .. } = &resolved.outcome {
+            self.inner.counters.was_reset(*reason);
         }
         let (epoch, position) = (self.epoch(), mark.position);
         let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);

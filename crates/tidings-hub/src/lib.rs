@@ -91,8 +91,8 @@ pub use shard::{
 };
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
-    Appended, Bounds, Catalog, CheckError, Fate, HeadSignal, Health, Log, LogIdentity, MemoryStore,
-    Page, ReadQuery, RecentRecords, Repeats, SharedLog, TopicState,
+    Appended, Bounds, Catalog, CheckError, Fate, Following, HeadSignal, Health, Log, LogIdentity,
+    MemoryStore, Page, ReadQuery, RecentRecords, Repeats, SharedLog, TopicState,
 };
 pub use stream_form::{ControlStyle, EventForm, StreamForm};
 pub use subscriber::SubscriberId;

@@ -89,6 +89,9 @@ pub enum ResetReason {
 }
 
 impl ResetReason {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Expired, Self::Unknown, Self::Replaced];
+
     /// The value in the `tidings.reset` event.
     pub fn name(self) -> &'static str {
         match self {

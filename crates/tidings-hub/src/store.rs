@@ -27,7 +27,7 @@ pub use identity::LogIdentity;
 pub use memory::MemoryStore;
 pub use recent::RecentRecords;
 pub use repeats::{CheckError, Fate, Repeats};
-pub use shared::SharedLog;
+pub use shared::{Following, SharedLog};
 
 /// The place that appends, reads and tails.
 ///

@@ -116,7 +116,8 @@ impl Presence {
         })
     }
 
-    /// The current subscribers, also of other hubs, and the number of the last notice that the list includes.
+    /// The current subscribers, also of other hubs, and the number of the last notice that the list
+    /// includes.
     pub(crate) fn sessions(&self) -> (Vec<Arc<Session>>, u64) {
         let state = self.lock();
         let all = state.sessions.values().chain(state.others.sessions());

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidings_hub::{AppendError, Check, Draft, Position};
@@ -28,6 +29,7 @@ pub(crate) struct Follower {
     pub(crate) seq: Seq,
     /// Number of void blocks.
     pub(crate) void: Arc<AtomicU64>,
+    pub(crate) caught_up: Arc<CaughtUp>,
     /// Sequence of the newest void block that was counted.
     void_upto: Seq,
     /// Number of valid blocks of other hubs.
@@ -45,6 +47,32 @@ pub(crate) struct Follower {
     /// Blocks that this follower made to prove something.
     proofs: u64,
     halt: Option<Halt>,
+}
+
+/// When a follower had everything that the journal showed.
+pub(crate) struct CaughtUp {
+    opened: Instant,
+    /// In milliseconds since then.
+    at_ms: AtomicU64,
+}
+
+impl Default for CaughtUp {
+    fn default() -> Self {
+        Self { opened: Instant::now(), at_ms: AtomicU64::new(0) }
+    }
+}
+
+impl CaughtUp {
+    fn set(&self, moment: Instant) {
+        let at = moment.saturating_duration_since(self.opened).as_millis();
+        self.at_ms.store(at.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The time since then.
+    pub(crate) fn elapsed(&self) -> Duration {
+        let at = Duration::from_millis(self.at_ms.load(Ordering::Relaxed));
+        self.opened.elapsed().saturating_sub(at)
+    }
 }
 
 /// An own block that was sent to the journal.
@@ -139,6 +167,7 @@ impl Follower {
             chain,
             seq,
             void: Arc::default(),
+            caught_up: Arc::default(),
             void_upto: Seq::ZERO,
             foreign: 0,
             folder,
@@ -166,6 +195,7 @@ impl Follower {
         if let Some(halt) = self.halt {
             return Err(halt.into());
         }
+        let began = Instant::now();
         let followed = self.try_follow(journal);
         match &followed {
             Err(FollowError::Halt(halt)) => {
@@ -174,7 +204,10 @@ impl Follower {
             }
             Err(FollowError::Away(_)) => self.is_there = false,
             Err(FollowError::Cache(_)) => {}
-            Ok(_) => self.is_there = true,
+            Ok(_) => {
+                self.is_there = true;
+                self.caught_up.set(began);
+            }
         }
         followed
     }

@@ -40,6 +40,17 @@ pub enum Halt {
 }
 
 impl Halt {
+    /// What the operator can do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Version { .. } => "use the version of the program that wrote the block",
+            Self::Forked { .. } | Self::Renamed { .. } | Self::Trimmed { .. } => {
+                "start the hub again: it finds out how much of its copy is still the log, and goes \
+                 on from there"
+            }
+        }
+    }
+
     /// A word for the reason, for metrics and programs.
     pub fn kind(&self) -> &'static str {
         match self {

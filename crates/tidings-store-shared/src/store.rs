@@ -6,14 +6,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Catalog, Check, Draft, EventId, Health, Log, LogIdentity, Page,
-    Position, ReadError, ReadQuery, SharedLog, Timestamp,
+    AppendError, Appended, Bounds, Catalog, Check, Draft, EventId, Following, Health, Log,
+    LogIdentity, Page, Position, ReadError, ReadQuery, SharedLog, Timestamp,
 };
 use tidings_store_disk::DiskStore;
 
 use crate::config::SharedConfig;
 use crate::error::OpenError;
-use crate::follower::{FollowError, Follower, Sight, look};
+use crate::follower::{CaughtUp, FollowError, Follower, Sight, look};
 use crate::halt::Halt;
 use crate::journal::{Journal, Seq};
 use crate::limits::AWAY_RETRY;
@@ -41,6 +41,8 @@ struct Node {
     /// Why the log takes no events, and since when.
     failure: Mutex<Option<(AppendError, Instant)>>,
     void: Arc<AtomicU64>,
+    conflicts: Arc<AtomicU64>,
+    caught_up: Arc<CaughtUp>,
     is_closing: AtomicBool,
 }
 
@@ -72,6 +74,8 @@ impl SharedStore {
             cache: Arc::clone(&follower.cache),
             origin: Arc::clone(&follower.origin),
             void: Arc::clone(&follower.void),
+            caught_up: Arc::clone(&follower.caught_up),
+            conflicts: Arc::clone(&writer.conflicts),
             append_bytes_max: writer.bytes_max(),
             trimmed: Mutex::new(Trimmed { before: Seq::ZERO, due: Instant::now(), interval }),
             follower: Mutex::new(follower),
@@ -193,6 +197,14 @@ impl SharedLog for SharedStore {
         let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
         let proved = self.node.note(writer.barrier(follower));
         proved.map_err(|error| ReadError::Away { retry: AWAY_RETRY, source: Arc::new(error) })
+    }
+
+    fn following(&self) -> Following {
+        let Node { caught_up, config, void, conflicts, .. } = &*self.node;
+        // An idle hub looks this often.
+        let behind = caught_up.elapsed().saturating_sub(config.bell_patience);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Following { behind, void: count(void), conflicts: count(conflicts) }
     }
 
     fn fork_before(&self, id: &EventId) -> Result<Option<Position>, ReadError> {

@@ -8,6 +8,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ pub(crate) struct Writer {
     not_before: Instant,
     /// Blocks of other hubs at the last append.
     foreign: u64,
+    /// Number of appends that another hub was faster than.
+    pub(crate) conflicts: Arc<AtomicU64>,
     /// The head after the last append: repetitions of what was there are recognised before the
     /// next one.
     judged: Position,
@@ -87,7 +90,8 @@ impl Writer {
         head: Position,
     ) -> Self {
         let not_before = Instant::now();
-        Self { journal, patience, run, number: 0, not_before, foreign: 0, judged: head }
+        let conflicts = Arc::default();
+        Self { journal, patience, run, number: 0, not_before, foreign: 0, conflicts, judged: head }
     }
 
     /// Most bytes of drafts in one block. Some are left for what their encoding adds.
@@ -244,7 +248,10 @@ impl Writer {
         let patience = left.min(REQUEST_PATIENCE);
         match self.journal.append(after, block.nonce, &block.bytes, patience) {
             Ok(_) => commit.is_sent = true,
-            Err(AppendFault::Behind) => commit.conflicts += 1,
+            Err(AppendFault::Behind) => {
+                commit.conflicts += 1;
+                self.conflicts.fetch_add(1, Ordering::Relaxed);
+            }
             Err(AppendFault::NotStored(error)) => commit.trouble = Some(error),
             Err(AppendFault::Undecided { source }) => {
                 commit.is_sent = true;

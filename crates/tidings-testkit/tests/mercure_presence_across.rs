@@ -106,7 +106,7 @@ fn the_subscribers_of_a_lost_hub_leave_the_lists_and_are_back_with_it() {
     assert!(!is_active(&mut watcher), "the hub is silent");
     drop(watcher);
     eventually_listed(&one, &[]);
-    // What happens there meanwhile is told when it is back.
+    // The hub tells what happens there meanwhile when it is back.
     let _second = subscribe(&two, "b");
     drop(first);
     eventually_listed(&two, &["b"]);

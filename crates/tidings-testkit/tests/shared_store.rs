@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidings_hub::{
-    AppendError, Appended, Draft, EventId, Log, Mark, Position, ReadQuery, SharedLog as _,
+    AppendError, Appended, Draft, EventId, Following, Log, Mark, Position, ReadQuery,
+    SharedLog as _,
 };
 use tidings_store_disk::DiskConfig;
 use tidings_store_shared::{
@@ -83,6 +84,10 @@ fn mark(hub: &SharedStore, position: Position) -> Mark {
     log.mark(position).unwrap()
 }
 
+fn following(hub: &SharedStore) -> Following {
+    hub.shared().unwrap().following()
+}
+
 /// Everything that can be read.
 fn all(hub: &SharedStore) -> Vec<String> {
     let bounds = hub.bounds();
@@ -111,8 +116,10 @@ fn hubs_that_publish_in_turn_have_one_order_and_the_same_ids() {
     for (hub, data) in [(&a, "1"), (&b, "2"), (&b, "3"), (&a, "4"), (&b, "5")] {
         marks.push(publish(hub, data));
     }
+    assert!(following(&a).conflicts > 0, "it had not followed what the other one had appended");
     world.follow(&a);
     for hub in [&a, &b] {
+        assert_eq!(following(hub).void, 0);
         assert_eq!(all(hub), ["1", "2", "3", "4", "5"]);
         for known in &marks {
             assert_eq!(mark(hub, known.position), *known);
@@ -171,9 +178,14 @@ fn a_log_is_created_only_on_request_and_never_by_a_hub_that_followed_one() {
 #[test]
 fn an_engine_that_is_away_stops_publishing_and_nothing_else() {
     let world = World::new();
-    let a = world.hub("a");
+    let no_pause = SharedConfig { bell_patience: Duration::ZERO, ..world.config("a") };
+    let a = world.try_hub(no_pause).unwrap();
     publish(&a, "1");
     world.engine.set_faults(Faults { away: 1, ..Faults::NONE });
+    let before = following(&a).behind;
+    std::thread::sleep(Duration::from_millis(5));
+    world.follow(&a);
+    assert!(following(&a).behind > before, "it does not know what else the log has");
     assert!(matches!(append(&a, draft("t", "2")), Err(AppendError::Away { .. })));
     assert!(a.health().failure.is_some_and(|failure| !failure.is_final()));
     assert_eq!(all(&a), ["1"]);

@@ -28,6 +28,9 @@ pub(crate) enum ExitCode {
     StoreFailed,
     /// A thread of the hub panicked while it was serving.
     ThreadPanicked,
+    /// The shared log is no longer the one that the hub followed: only a restart can find out how
+    /// much of the hub's copy is still right.
+    LogChanged,
     /// A second signal interrupted the shutdown.
     CutShort,
 }
@@ -35,7 +38,7 @@ pub(crate) enum ExitCode {
 impl ExitCode {
     /// All of them, in the order of their numbers.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Success,
         Self::Failure,
         Self::Usage,
@@ -47,6 +50,7 @@ impl ExitCode {
         Self::Errors,
         Self::StoreFailed,
         Self::ThreadPanicked,
+        Self::LogChanged,
         Self::CutShort,
     ];
 
@@ -64,6 +68,7 @@ impl ExitCode {
             Self::Errors => 8,
             Self::StoreFailed => 9,
             Self::ThreadPanicked => 10,
+            Self::LogChanged => 11,
             Self::CutShort => 130,
         }
     }
@@ -89,6 +94,7 @@ Exit codes:
     8  `doctor` found errors
     9  the store failed while the hub was serving; start it again
    10  a thread of the hub panicked while it was serving; start it again, and report it
+   11  the log that several hubs share lost its end, or went on without this one; start it again
   130  a second signal interrupted the shutdown";
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 
-use tidings_hub::{Epoch, Log, MemoryStore, Wire};
+use tidings_hub::{AppendError, Epoch, Log, MemoryStore, Wire};
 use tidings_server::{Denials, RevokedSessions};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 
@@ -75,6 +75,17 @@ pub(crate) fn check(config: &StoreConfig) -> Result<(), CliError> {
 fn without_nats() -> CliError {
     CliError::new(ExitCode::CannotStart, "this program was built without NATS")
         .hint("build it with the feature `nats`, which is on by default")
+}
+
+/// Why a hub ends whose store takes no more events.
+pub(crate) fn failed(failure: AppendError) -> CliError {
+    #[cfg(feature = "nats")]
+    if let Some(halted) = nats::halted(&failure) {
+        return halted;
+    }
+    CliError::new(ExitCode::StoreFailed, "the history failed")
+        .because(failure)
+        .hint("restart the hub: it recovers acknowledged events from the data folder")
 }
 
 /// Files that the store has open.

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use tidings_hub::{
-    AppendError, Backlog, Bounds, CloseReason, EventId, Health, Kind, Matcher, ReadError,
-    ReadQuery, Record, Topic,
+    AppendError, Backlog, Bounds, CloseReason, EventId, Following, Health, Kind, Matcher,
+    ReadError, ReadQuery, Record, ResetReason, SharedLog, Topic,
 };
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -24,6 +24,11 @@ use crate::search::{Search, Subscriber};
 pub struct Status {
     /// Health of the store.
     pub store: Health,
+    /// How the copy of a shared log follows it; `None` if the log is not shared.
+    pub following: Option<Following>,
+    /// Number of subscribers, since the start, that could not continue where they asked to, by
+    /// reason.
+    pub resets: [(ResetReason, u64); ResetReason::ALL.len()],
     /// Whether the hub is shutting down.
     pub draining: bool,
     /// Number of subscribers connected now.
@@ -65,6 +70,8 @@ impl Engine {
         let counters = &self.inner.counters;
         Status {
             store: store.health(),
+            following: store.shared().map(SharedLog::following),
+            resets: counters.resets(),
             draining: counters.is_draining(),
             subscribers: counters.subscribers(),
             sinks: counters.sinks(),

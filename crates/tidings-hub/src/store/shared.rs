@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tidings_codec::EventId;
 
 use crate::check::Check;
@@ -6,6 +8,17 @@ use crate::mark::Mark;
 use crate::position::Position;
 
 use super::Log;
+
+/// How a copy of a shared log follows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Following {
+    /// Time since the copy had everything that the log showed; zero while it follows.
+    pub behind: Duration,
+    /// Entries of the log, since the store was opened, that do not fit it, and that no node counts.
+    pub void: u64,
+    /// Appends that another node was faster than, and that were made anew.
+    pub conflicts: u64,
+}
 
 /// What a log adds that is held elsewhere and shared by several nodes.
 ///
@@ -31,6 +44,11 @@ pub trait SharedLog: Send + Sync {
     ///
     /// [`ReadError::Away`]: that is not known now. [`ReadError::Damaged`].
     fn prove_head(&self) -> Result<Position, ReadError>;
+
+    /// How the copy follows the log. Cheap: nothing is read.
+    fn following(&self) -> Following {
+        Following::default()
+    }
 
     /// The position after which the log differs from the one that had an event with this
     /// publisher-given id, if that event was lost with the log's end. A publisher may repeat it

@@ -1,8 +1,8 @@
 //! The subscribers of other hubs, as these tell them.
 //!
-//! Each hub numbers the changes of its list. A hub that follows without a gap has the same list; one
-//! that missed a change, or is new, asks for the whole list. Every hub repeats the number of its
-//! last change, so even the loss of the last message is noticed.
+//! Each hub numbers the changes of its list. A hub that follows without a gap has the same list;
+//! one that missed a change, or is new, asks for the whole list. Every hub repeats the number of
+//! its last change, so even the loss of the last message is noticed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -21,7 +21,7 @@ pub(crate) enum About {
     At(u64),
     /// Changes; the first has this number.
     News { first: u64, changes: Vec<Change> },
-    /// The hub that is told should tell its whole list.
+    /// A request for the whole list.
     Want,
     /// A part of the list as it was after the change `at`.
     List { at: u64, part: usize, parts: usize, sessions: Vec<Arrived> },

@@ -42,7 +42,10 @@ pub(crate) async fn ready(state: &State, parts: &Parts) -> Result<Answer, Proble
     }
     if let (Some(publishing), true) = (publishing_only, reasons.is_empty()) {
         let away_s = status.store.away.map_or(0, |away| away.as_secs());
-        let body = json!({ "status": "ready", "publishing": publishing, "away_s": away_s });
+        let behind_s = status.following.map_or(0, |following| following.behind.as_secs());
+        let body = json!({
+            "status": "ready", "publishing": publishing, "away_s": away_s, "behind_s": behind_s
+        });
         return Ok(Answer::Response(answer::json(format!("{body}\n"))));
     }
     Ok(answer("ready", "not ready", reasons))

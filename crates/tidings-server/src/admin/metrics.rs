@@ -51,6 +51,9 @@ pub(crate) async fn metrics(
     let mut page = Exposition::default();
     subscribers(&mut page, &state.engine().status(), &state.engine().backlog().await);
     log(&mut page, &state.engine().status());
+    let help = "Hubs on the same log that are known, with this one.";
+    let hubs = state.hubs().map_or(1, |hubs| hubs.count());
+    page.one("tidings_hubs", Gauge, help, hubs as f64);
     latencies(&mut page, &state.engine().latencies());
     connections(&mut page, state.counts());
     answered(&mut page, requests);
@@ -87,6 +90,11 @@ fn subscribers(page: &mut Exposition, status: &Status, backlog: &Backlog) {
     for (reason, count) in &status.closes {
         page.sample(&[("reason", reason.name())], *count as f64);
     }
+    let help = "Subscribers that could not continue where they asked to, by reason.";
+    page.family("tidings_resets_total", Counter, help);
+    for (reason, count) in status.resets {
+        page.sample(&[("reason", reason.name())], count as f64);
+    }
     let help = "Events given to subscribers.";
     page.one("tidings_deliveries_total", Counter, help, status.deliveries as f64);
     let help = "Writes to subscribers; under load one carries many events.";
@@ -120,6 +128,13 @@ fn log(page: &mut Exposition, status: &Status) {
     let help = "Seconds for which the shared log has taken no events; 0 if it takes them.";
     let away = status.store.away.map_or(0.0, |away| away.as_secs_f64());
     page.one("tidings_store_away_seconds", Gauge, help, away);
+    let following = status.following.unwrap_or_default();
+    let help = "Seconds for which this hub's copy of a shared log has not reached its end.";
+    page.one("tidings_store_behind_seconds", Gauge, help, following.behind.as_secs_f64());
+    let help = "Blocks of a shared log that do not fit it, and that all hubs skip.";
+    page.one("tidings_store_void_blocks_total", Counter, help, following.void as f64);
+    let help = "Blocks that were made anew because another hub of the shared log was faster.";
+    page.one("tidings_store_conflicts_total", Counter, help, following.conflicts as f64);
     let help = "Failed attempts to write an index or to remove a file. Each is tried again.";
     let failures = status.store.background_failures as f64;
     page.one("tidings_store_background_failures_total", Counter, help, failures);

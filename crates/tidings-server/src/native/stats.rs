@@ -30,9 +30,24 @@ struct Stats {
     /// Closed subscriptions by reason.
     closes: Map<String, Value>,
     draining: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_log: Option<SharedLog>,
     /// All hubs of a shared log together. Everything else is of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     hubs: Option<AllHubs>,
+}
+
+/// How a hub follows a shared log.
+#[derive(Serialize)]
+struct SharedLog {
+    /// Seconds for which its copy has not reached the end of the log.
+    behind_s: f64,
+    /// Seconds for which the log has taken no events.
+    away_s: f64,
+    /// Blocks of the log that do not fit it.
+    void_blocks: u64,
+    /// Blocks that were made anew because another hub was faster.
+    conflicts: u64,
 }
 
 #[derive(Serialize)]
@@ -70,6 +85,12 @@ pub(crate) async fn stats(context: &RequestContext<'_>) -> Result<Answer, Proble
         bytes_written: status.bytes_written,
         closes: closes.collect(),
         draining: status.draining,
+        shared_log: status.following.map(|following| SharedLog {
+            behind_s: following.behind.as_secs_f64(),
+            away_s: status.store.away.map_or(0.0, |away| away.as_secs_f64()),
+            void_blocks: following.void,
+            conflicts: following.conflicts,
+        }),
         hubs,
     };
     let body = serde_json::to_vec(&stats).expect("texts and numbers only");

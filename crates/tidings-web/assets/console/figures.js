@@ -30,6 +30,7 @@ export class Figures {
     const before = this.#before;
     this.#before = { stats, now };
     this.#lines.subscribers(stats.subscribers);
+    showLog(stats.shared_log);
     // After a restart the hub counts from the beginning.
     if (
       !before ||
@@ -42,4 +43,16 @@ export class Figures {
     this.#lines.deliveries(rate("deliveries"));
     this.#lines.bytes(rate("bytes_written"));
   }
+}
+
+/** Says that a log that several hubs share takes no events, or that this hub is behind it. */
+function showLog(log) {
+  const line = document.getElementById("log-why");
+  const [away, behind] = [log?.away_s ?? 0, log?.behind_s ?? 0].map(Math.floor);
+  line.hidden = away < 1 && behind < 1;
+  if (line.hidden) return;
+  line.textContent =
+    away >= 1
+      ? `Publishing is away for ${away} s: the shared log takes no events. Streams continue.`
+      : `This hub is ${behind} s behind the shared log.`;
 }

@@ -111,11 +111,7 @@ pub(super) fn run_with(
     drop(store);
     telemetry.end();
     match failed {
-        Some(Failure::Store(failure)) => {
-            Err(CliError::new(ExitCode::StoreFailed, "the history failed")
-                .because(failure)
-                .hint("restart the hub: it recovers acknowledged events from the data folder"))
-        }
+        Some(Failure::Store(failure)) => Err(stores::failed(failure)),
         Some(Failure::Thread(name)) => {
             let message = format!("the thread {name} panicked");
             Err(CliError::new(ExitCode::ThreadPanicked, message)

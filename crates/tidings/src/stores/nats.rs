@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings_hub::AppendError;
 use tidings_store_nats::{Finding, Nats, NatsConfig, NatsError, NatsJournal, NatsWire, Severity};
-use tidings_store_shared::{SharedConfig, SharedStore};
+use tidings_store_shared::{Halt, SharedConfig, SharedStore};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -52,7 +53,8 @@ pub(super) fn open(config: &StoreConfig) -> Result<OpenStore, CliError> {
     let StoreConfig { disk, shared, .. } = config;
     let nats = Nats::new(self::config(shared)?).map_err(cannot_connect)?;
     let mut journal = NatsJournal::connect(&nats).map_err(cannot_connect)?;
-    if journal.is_connected_within(FIRST_CONNECTION) {
+    let is_connected = journal.is_connected_within(FIRST_CONNECTION);
+    if is_connected {
         look(&mut journal, shared.allow_unsafe)?;
     } else {
         tracing::warn!("no NATS server answers; the hub serves what its copy holds, if it has one");
@@ -69,11 +71,23 @@ pub(super) fn open(config: &StoreConfig) -> Result<OpenStore, CliError> {
             .hint(hint)
     })?;
     let follower = NatsJournal::connect(&nats).map_err(cannot_connect)?;
+    if is_connected {
+        // Otherwise its first look would find the log away.
+        follower.is_connected_within(FIRST_CONNECTION);
+    }
     let store = store.following(Box::new(follower)).map_err(|error| {
         CliError::new(ExitCode::CannotStart, "the shared history cannot be followed").because(error)
     })?;
     let wire = NatsWire::connect(&nats).map_err(cannot_connect)?;
     Ok(OpenStore { log: Arc::new(store), wire: Some(Arc::new(wire)) })
+}
+
+/// Why a hub ends that has stopped following the shared log; `None` if it has not.
+pub(super) fn halted(failure: &AppendError) -> Option<CliError> {
+    let AppendError::Poisoned { source } = failure else { return None };
+    let halt = *source.downcast_ref::<Halt>()?;
+    let message = "the shared log is no longer the one that this hub followed";
+    Some(CliError::new(ExitCode::LogChanged, message).because(halt).hint(halt.hint()))
 }
 
 /// Looks at the servers and the stream, and says what is wrong with them.
