@@ -51,7 +51,7 @@ test("events of every type are shown; filter, pause and publish work by keyboard
   await page.locator("#pause").focus();
   await page.keyboard.press("Enter");
   await hub.publish("a/1", "while paused");
-  await page.getByText("Go on (1 new)").waitFor();
+  await page.getByText("Continue (1 new)").waitFor();
   equal(await rows(page).count(), 2, "rows while paused");
   await page.keyboard.press("Space");
   await until("three rows", async () => (await rows(page).count()) === 3);

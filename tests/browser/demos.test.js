@@ -213,7 +213,15 @@ test("the chat keeps what could not be sent, and says why", async () => {
   await page.route("**/events/demo/chat", (route) => route.abort());
   await page.locator("#text").fill("do not lose me");
   await page.keyboard.press("Enter");
-  await page.getByText(/^Not sent:/).waitFor();
+  await page.getByText("Not sent: the hub cannot be reached. Your text is still there").waitFor();
+  equal(await page.locator("#text").inputValue(), "do not lose me");
+  await page.unroute("**/events/demo/chat");
+  // A hub that does not take it says why.
+  const contentType = "application/problem+json";
+  const answer = { status: 507, contentType, body: '{"detail": "the disk is full"}' };
+  await page.route("**/events/demo/chat", (route) => route.fulfill(answer));
+  await page.keyboard.press("Enter");
+  await page.getByText("Not sent: the disk is full. Your text is still there").waitFor();
   equal(await page.locator("#text").inputValue(), "do not lose me");
 });
 

@@ -55,7 +55,7 @@ pub(crate) enum Command {
     /// Run a hub
     #[command(long_about = SERVE_ABOUT, after_long_help = SERVE_EXAMPLES)]
     Serve(HubArgs),
-    /// Run a hub that publishes a counter and a clock, to try things with
+    /// Run a hub with demo pages and their publishers, to try things with
     #[command(long_about = DEMO_ABOUT, after_long_help = DEMO_EXAMPLES)]
     #[command(mut_args(hub::of_a_demo))]
     Demo(HubArgs),
@@ -138,15 +138,16 @@ Examples:
   curl -d world http://127.0.0.1:3000/events/hello     publish";
 
 const DEMO_ABOUT: &str = "\
-Run a hub that publishes a counter and a clock, to try things with
+Run a hub with demo pages and their publishers, to try things with
 
-The topic `counter` gets `Message N` every two seconds, and `clock` the date every second. For \
-each new subscriber, `counter` also gets `Connected to server`, and `clock` an event of the type \
-`connecttime`. Pages at /demo/ show more: news, prices, scores, chat, a job, this machine.
+The pages are at /demo/: news, prices, scores, a chat, a job, an assistant, this machine. To listen \
+without a page, there are two more topics: `counter` gets `Message N` every two seconds, and \
+`clock` the date every second. Each new subscriber also gets `Connected to server` from `counter`, \
+and an event of the type `connecttime` from `clock`.
 
-It is `tidings serve` with two other defaults: history is kept in memory, and is lost when the \
-demo stops, unless --data, --store or --durability say otherwise; and web pages of any origin may \
-use the hub. All options of `serve` work.";
+It is `tidings serve` with two other defaults. History is kept in memory, and is lost when the demo \
+stops, unless --data, --store or --durability say otherwise. Web pages of any origin may use the \
+hub. All options of `serve` work.";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:

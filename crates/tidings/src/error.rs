@@ -80,8 +80,16 @@ impl fmt::Display for CliError {
         if !f.alternate() && causes.len() > 2 {
             causes.drain(1..causes.len() - 1);
         }
+        // The TLS library names some problems in a programmer's words only.
+        let origin = causes.last().filter(|_| !f.alternate()).and_then(|last| tls_hint::words(*last));
+        if origin.is_some() {
+            causes.pop();
+        }
         for cause in causes {
             write!(f, "\n  because: {}", presentable(&cause.to_string()))?;
+        }
+        if let Some(words) = origin {
+            write!(f, "\n  because: {words}")?;
         }
         if let Some(hint) = about_tls.or(self.hint.as_deref()) {
             write!(f, "\nhint: {}", presentable(hint))?;

@@ -38,6 +38,17 @@ pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
     })
 }
 
+/// The problem in plain words, where those of the TLS library are a programmer's.
+pub(crate) fn words(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    match tls_error(error)? {
+        error if is_own_authority(error) => Some("the server's certificate is signed by itself"),
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            Some("the server's certificate is signed by an authority that is unknown here")
+        }
+        _ => None,
+    }
+}
+
 /// The TLS error among the causes. An I/O error hides the error inside from `source`.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut cause = Some(error);

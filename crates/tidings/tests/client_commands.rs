@@ -190,7 +190,7 @@ fn a_topic_ends_after_the_last_event_or_by_itself_and_subscribers_learn_that() {
     let (json, stderr, code) = said(&mut hub.command(&["end", "ci/3", "--json"]));
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((json["duplicate"].as_bool(), code), (Some(true), 0));
-    assert_eq!(stderr, "the topic has ended before\n");
+    assert_eq!(stderr, "the topic had ended already\n");
     let (_, stderr, code) = said(&mut hub.command(&["end", "never"]));
     assert!(stderr.contains("404") && code == 5, "{stderr}");
     for words in [vec!["end", "ci/1", ""], vec!["end", "ci/1", "--event", "x"]] {

@@ -23,9 +23,9 @@ export const hub = {
     return subscribe.filter((one) => typeof one === "string");
   },
 
-  /** Requests JSON. Fails with a `Refused` if the hub rejects the request. */
+  /** Requests JSON. Fails with a `Refused` if the hub rejects the request, or does not answer. */
   async ask(path, { headers, ...options } = {}) {
-    const answer = await fetch(path, {
+    const request = fetch(path, {
       ...options,
       headers: {
         accept: "application/json",
@@ -33,6 +33,10 @@ export const hub = {
         ...headers,
       },
       cache: "no-store",
+    });
+    // A browser's own words for this, such as "Failed to fetch", do not help.
+    const answer = await request.catch(() => {
+      throw new Refused(0, { detail: "the hub cannot be reached" });
     });
     if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
     return answer.json();

@@ -66,8 +66,8 @@ export class Tail {
       this.#note("resumed", `resumed after ${detail || "the beginning"}: nothing was missed`);
     } else if (what === "reset") {
       const lost = `events after ${detail.requested} may be missing`;
-      const next = detail.first ?? "what there is";
-      this.#note("reset", `reset (${detail.reason}): ${lost}; goes on with ${next}`);
+      const next = detail.first ?? "the next event";
+      this.#note("reset", `reset (${detail.reason}): ${lost}; continues with ${next}`);
     } else {
       this.#isOpen = what === "open";
       const words = what === "refused" ? `${WORDS.refused}: ${detail.message}` : WORDS[what];
@@ -94,7 +94,7 @@ export class Tail {
   #label() {
     const missed = (this.#feed?.count ?? 0) - this.#seen;
     this.#parts.pause.textContent = this.#paused
-      ? `Go on${missed ? ` (${missed} new)` : ""}`
+      ? `Continue${missed ? ` (${missed} new)` : ""}`
       : "Pause";
   }
 

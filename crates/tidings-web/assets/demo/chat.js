@@ -32,10 +32,14 @@ document.querySelector("#say").addEventListener("submit", async (event) => {
   why.textContent = "";
   try {
     const answer = await fetch("/events/demo/chat", { method: "POST", body: JSON.stringify(line) });
-    if (!answer.ok) throw new Error((await answer.json()).detail);
     // What was typed meanwhile stays.
-    if (text.value === line.text) text.value = "";
-  } catch (error) {
-    why.textContent = `Not sent: ${error.message}. Your text is still there: try again.`;
+    if (answer.ok && text.value === line.text) text.value = "";
+    if (!answer.ok) unsent((await answer.json()).detail);
+  } catch {
+    unsent("the hub cannot be reached");
   }
 });
+
+function unsent(because) {
+  why.textContent = `Not sent: ${because}. Your text is still there: try again.`;
+}

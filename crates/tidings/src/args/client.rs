@@ -201,8 +201,8 @@ Examples:
 pub(super) const STATS_ABOUT: &str = "\
 Show the counters of a hub
 
-Those that only grow count from the beginning of the log (published) or of the process (the \
-rest). A token must cover everything (`**`). For graphs there is /metrics.";
+`published` counts from the beginning of the log, the other counters from the start of the \
+hub. A token must cover everything (`**`). For graphs there is /metrics.";
 
 pub(super) const STATS_EXAMPLES: &str = "\
 Examples:

@@ -25,7 +25,7 @@ pub(super) fn run(args: &EndArgs) -> Result<ExitCode, CliError> {
     };
     let answer = client_runtime()?.block_on(end(&hub, &args.topic, last))?;
     if answer["duplicate"] == true {
-        output::remark("the topic has ended before");
+        output::remark("the topic had ended already");
     }
     match args.json {
         true => output::print_json(&format!("{answer}\n"))?,

@@ -27,11 +27,11 @@ pub(super) fn text(observed: &Observed, diagnosis: &Diagnosis) -> String {
     }
     let watch = &observed.watch;
     line(&format!(
-        "listened for {}: {} events, {} heartbeats, {} bytes",
+        "listened for {}: {}, {}, {}",
         seconds(observed.listened),
-        watch.events,
-        watch.heartbeats(),
-        watch.bytes
+        counted(watch.events, "event"),
+        counted(watch.heartbeats(), "heartbeat"),
+        counted(watch.bytes, "byte")
     ));
     for finding in &diagnosis.findings {
         line("");
@@ -51,6 +51,11 @@ pub(super) fn text(observed: &Observed, diagnosis: &Diagnosis) -> String {
     line("");
     line(&sum(diagnosis));
     text
+}
+
+/// `1 event`, `2 events`.
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// `1 error, 3 warnings`.

@@ -159,7 +159,7 @@ fn text(
 ) -> Result<(Text, bool), CliError> {
     let wrong = |what: String| {
         CliError::new(ExitCode::Failure, format!("line {line} {what}"))
-            .hint("lines are published as far as they can be without --strict and --json")
+            .hint("without --strict and --json, such a line is published with U+FFFD, or in parts")
     };
     let bytes_max = if strict { STRICT_BYTES_MAX } else { PART_BYTES_MAX };
     let ended = bytes.ends_with(b"\n") || bytes.len() <= bytes_max;
