@@ -1,7 +1,7 @@
 // tidings.js in a bundle, and how large it is.
 
 import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -13,6 +13,7 @@ import { after, equal, ok, Skipped, temporaryFolder, test, until } from "./harne
 import { startHub } from "./hub.js";
 
 const PACKAGE = new URL("../../crates/tidings-web/assets/npm", import.meta.url).pathname;
+const REACT = new URL("../../clients/react", import.meta.url).pathname;
 const SCRIPT = join(PACKAGE, "tidings.js");
 
 const run = promisify(execFile);
@@ -20,12 +21,20 @@ const run = promisify(execFile);
 /** What its README says of it, minified and gzipped: what a page loads, and the worker more. */
 const BYTES_MAX = { page: 3_500, worker: 4_500 };
 
+/** Unpacks what npm would publish of a package. */
+async function install(source, folder) {
+  const packing = ["pack", "--silent", "--pack-destination", temporaryFolder(), source];
+  const { stdout } = await run("npm", packing);
+  mkdirSync(folder, { recursive: true });
+  await run("tar", ["-xzf", join(packing[3], stdout.trim()), "--strip=1", "-C", folder]);
+}
+
 /**
  * A project that has the package installed, and whose `src/app.js` listens to `news`; its folder.
  */
-function project(hub) {
+async function project(hub) {
   const folder = temporaryFolder();
-  cpSync(PACKAGE, join(folder, "node_modules/@tidings-hub/tidings"), { recursive: true });
+  await install(PACKAGE, join(folder, "node_modules/@tidings-hub/tidings"));
   mkdirSync(join(folder, "src"));
   writeFileSync(join(folder, "package.json"), `{"private": true, "type": "module"}`);
   const script = `<!doctype html><script type="module" src="/src/app.js"></script>`;
@@ -96,13 +105,13 @@ async function share(hub, site) {
 test("bundles: with esbuild tabs share one connection through the second entry", async () => {
   const hub = await startHub(["--cors-origin", "*"]);
   const entries = ["app=src/app.js", "tidings=@tidings-hub/tidings", "--splitting"];
-  const folder = await esbuild(project(hub), ...entries);
+  const folder = await esbuild(await project(hub), ...entries);
   await share(hub, await serve(folder));
 });
 
 test("bundles: without it the page has its own connection, and the console says so", async () => {
   const hub = await startHub(["--cors-origin", "*"]);
-  const site = await serve(await esbuild(project(hub), "src/app.js"));
+  const site = await serve(await esbuild(await project(hub), "src/app.js"));
   const page = await openPage();
   const warnings = [];
   page.on("console", (message) => message.type() === "warning" && warnings.push(message.text()));
@@ -115,7 +124,7 @@ test("bundles: without it the page has its own connection, and the console says 
 test("bundles: with Vite tabs share one connection in a build", async () => {
   const vite = await bundler("vite");
   const hub = await startHub(["--cors-origin", "*"]);
-  const root = project(hub);
+  const root = await project(hub);
   await vite.build({ configFile: false, root, logLevel: "error" });
   await share(hub, await serve(join(root, "dist")));
 });
@@ -123,7 +132,7 @@ test("bundles: with Vite tabs share one connection in a build", async () => {
 test("bundles: on Vite's development server tabs share one connection", async () => {
   const vite = await bundler("vite");
   const hub = await startHub(["--cors-origin", "*"]);
-  const root = project(hub);
+  const root = await project(hub);
   const server = await vite.createServer({
     configFile: false,
     root,
@@ -139,12 +148,29 @@ test("bundles: on Vite's development server tabs share one connection", async ()
 test("bundles: with webpack tabs share one connection", async () => {
   const { default: webpack } = await bundler("webpack");
   const hub = await startHub(["--cors-origin", "*"]);
-  const context = project(hub);
+  const context = await project(hub);
   const output = { path: join(context, "dist"), filename: "app.js" };
   const compiler = webpack({ mode: "production", context, entry: "./src/app.js", output });
   const stats = await promisify(compiler.run.bind(compiler))();
   equal(stats.toJson({ all: false, errors: true }).errors, []);
   await share(hub, await serve(output.path));
+});
+
+test("bundles: the packages have their types, what they import, and their licences", async () => {
+  for (const source of [PACKAGE, REACT]) {
+    const folder = temporaryFolder();
+    await install(source, folder);
+    const { types, exports } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+    const names = readdirSync(folder, { recursive: true });
+    const entries = [types, exports["."].default].map((path) => path.slice(2));
+    for (const name of [...entries, "README.md", "LICENSE-MIT", "LICENSE-APACHE"])
+      ok(names.includes(name), `${source}: ${name}`);
+    for (const name of names.filter((name) => name.endsWith(".js"))) {
+      const text = readFileSync(join(folder, name), "utf8");
+      for (const [, target] of text.matchAll(/(?:from|import\(?) ?"(\.[^"]+)"/g))
+        ok(names.includes(join(name, "..", target)), `${name}: ${target}`);
+    }
+  }
 });
 
 test("bundles: tidings.js is no larger than it says", async () => {

@@ -140,14 +140,14 @@ Examples:
 const DEMO_ABOUT: &str = "\
 Run a hub with demo pages and their publishers, to try things with
 
-The pages are at /demo/: news, prices, scores, a chat, a job, an assistant, this machine. To listen \
-without a page, there are two more topics: `counter` gets `Message N` every two seconds, and \
-`clock` the date every second. Each new subscriber also gets `Connected to server` from `counter`, \
-and an event of the type `connecttime` from `clock`.
+The pages are at /demo/: news, prices, scores, a chat, a job, an assistant, this machine. To \
+listen without a page, there are two more topics: `counter` gets `Message N` every two seconds, \
+and `clock` the date every second. Each new subscriber also gets `Connected to server` from \
+`counter`, and an event of the type `connecttime` from `clock`.
 
-It is `tidings serve` with two other defaults. History is kept in memory, and is lost when the demo \
-stops, unless --data, --store or --durability say otherwise. Web pages of any origin may use the \
-hub. All options of `serve` work.";
+It is `tidings serve` with two other defaults. History is kept in memory, and is lost when the \
+demo stops, unless --data, --store or --durability say otherwise. Web pages of any origin may use \
+the hub. All options of `serve` work.";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:

@@ -81,7 +81,8 @@ impl fmt::Display for CliError {
             causes.drain(1..causes.len() - 1);
         }
         // The TLS library names some problems in a programmer's words only.
-        let origin = causes.last().filter(|_| !f.alternate()).and_then(|last| tls_hint::words(*last));
+        let origin =
+            causes.last().filter(|_| !f.alternate()).and_then(|last| tls_hint::words(*last));
         if origin.is_some() {
             causes.pop();
         }
