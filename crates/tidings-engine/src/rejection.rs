@@ -53,6 +53,8 @@ rejections! {
     TokenSubscribers "token_subscribers" "this token has as many subscribers as it may";
     /// The client's key has the configured number of subscribers and long polls.
     KeyConnections "key_connections" "the key of this token has as many connections as it may";
+    /// The operator's backend, which knows what the client may do, gives no answer.
+    AuthorizeUnavailable "authorize_unavailable" "its backend gives no answer";
 }
 
 #[cfg(test)]

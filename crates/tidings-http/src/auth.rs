@@ -1,5 +1,6 @@
 //! Authentication: the sender of a request, and what it may do.
 
+mod authorized;
 pub mod cache;
 pub mod claim;
 pub mod invalid_token;
@@ -19,6 +20,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
+use crate::authorize::{Asked, AuthorizeRule, Authorizer};
 use crate::client::Client;
 use crate::clock;
 use crate::config::HttpConfig;
@@ -50,6 +52,9 @@ pub struct Auth {
     counted: Option<RandomState>,
     link_keys: Vec<LinkKey>,
     link_age_max: Duration,
+    /// Backends to ask, if there are any.
+    authorizer: Option<Arc<Authorizer>>,
+    retry_refused: Duration,
     has_keys: bool,
     leeway: Duration,
     /// Whether every client may do everything.
@@ -81,6 +86,8 @@ impl Auth {
             counted: config.counts_tokens().then(RandomState::new),
             link_keys: config.link_keys.clone(),
             link_age_max: config.link_age_max,
+            authorizer: Authorizer::new(&config.authorize),
+            retry_refused: config.retry_refused,
             has_keys: config.has_keys(),
             leeway: config.leeway,
             is_open,
@@ -115,10 +122,30 @@ impl Auth {
         parts: &Parts,
         query_token: Option<&str>,
     ) -> impl Future<Output = Result<Caller, Problem>> + Send {
-        trace::step(Step::Authenticate, self.caller(parts, query_token))
+        self.identify_or_ask(parts, query_token, None)
     }
 
-    async fn caller(&self, parts: &Parts, query_token: Option<&str>) -> Result<Caller, Problem> {
+    /// The same, else by what a backend says of it: `asked` is what the request wants, if a backend
+    /// may be asked about that.
+    ///
+    /// # Errors
+    ///
+    /// The same; a 403 if a backend says no, and a 503 if it says nothing.
+    pub fn identify_or_ask(
+        &self,
+        parts: &Parts,
+        query_token: Option<&str>,
+        asked: Option<Asked<'_>>,
+    ) -> impl Future<Output = Result<Caller, Problem>> + Send {
+        trace::step(Step::Authenticate, self.caller(parts, query_token, asked))
+    }
+
+    async fn caller(
+        &self,
+        parts: &Parts,
+        query_token: Option<&str>,
+        asked: Option<Asked<'_>>,
+    ) -> Result<Caller, Problem> {
         if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
             let vouched = self.caller_with(grant, Who::nobody(), None, None);
             return Ok(Caller { ambient: Some(Ambient::Reach), ..vouched });
@@ -126,14 +153,29 @@ impl Auth {
         let header = if self.has_keys { bearer(&parts.headers)? } else { None };
         let token = header.as_deref().or(query_token).filter(|_| self.has_keys);
         let Some(token) = token else {
-            return self.anonymous(false);
+            return match self.authorized(parts, asked, |_| true).await? {
+                Some(caller) => Ok(caller),
+                None => self.anonymous(false),
+            };
         };
         let counted_as = self.token_key(token);
         if let Some(key) = ApiKey::find(&self.api_keys, token) {
             let share = key.share().cloned();
             return Ok(self.caller_with(key.grant(), Arc::clone(key.who()), counted_as, share));
         }
-        let known = self.signed(token).await?;
+        let known = match self.signed(token).await {
+            Ok(known) => known,
+            Err(problem) => {
+                // A token that is not the hub's own may be one that a backend knows.
+                let forwards =
+                    |rule: &AuthorizeRule| rule.forward().contains(&header::AUTHORIZATION);
+                let authorized = match header {
+                    Some(_) => self.authorized(parts, asked, forwards).await?,
+                    None => None,
+                };
+                return authorized.ok_or(problem);
+            }
+        };
         let Bearer { grant, who, .. } = &known.says;
         Ok(self.caller_with(grant, Arc::clone(who), counted_as, known.share.clone()))
     }
@@ -207,6 +249,7 @@ impl Auth {
             everybody,
             is_anonymous: false,
             is_stale: false,
+            is_authorized: false,
             ambient: None,
             token,
             share,
@@ -244,6 +287,8 @@ pub struct Caller {
     is_anonymous: bool,
     /// Whether it has the cookie of a session that is over.
     is_stale: bool,
+    /// Whether a backend says what it may do.
+    is_authorized: bool,
     /// What its browser added to this request, if a page did not need to hold anything for it.
     ambient: Option<Ambient>,
     token: Option<Key>,
@@ -260,6 +305,7 @@ impl Caller {
             everybody: None,
             is_anonymous: true,
             is_stale: false,
+            is_authorized: false,
             ambient: Some(Ambient::Reach),
             token: None,
             share: None,
@@ -358,6 +404,10 @@ impl Caller {
     fn not_granted(&self, what: &str) -> Problem {
         if self.is_anonymous {
             return no_credential(self.is_stale, Some(what));
+        }
+        if self.is_authorized {
+            let detail = format!("the application gives no grant {what}");
+            return Problem::new(Code::NotAuthorized, detail);
         }
         forbidden(format!("use a token {what}"))
     }

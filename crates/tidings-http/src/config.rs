@@ -7,6 +7,7 @@ use tidings_hub::Matcher;
 use crate::allowed_hosts::AllowedHosts;
 use crate::auth::session::Sessions;
 use crate::auth::{ApiKey, JwtKey, LinkKey};
+use crate::authorize::AuthorizeRule;
 use crate::client::TrustedProxies;
 use crate::cors::Cors;
 use crate::denials::Denials;
@@ -54,6 +55,9 @@ pub struct HttpConfig {
     pub link_keys: Vec<LinkKey>,
     /// Maximum time that a link may be good for. At the edge: 401.
     pub link_age_max: Duration,
+    /// Backends that are asked what a client without any of these may do. The first rule that is
+    /// about all topics of a request, and has something of it to send, counts.
+    pub authorize: Vec<AuthorizeRule>,
     /// Time that a token is accepted before its `nbf` and after its `exp`, for clocks that differ.
     pub leeway: Duration,
     /// Sessions, which pages start with a token; `None` has none. A hub without keys has none
@@ -130,6 +134,7 @@ impl Default for HttpConfig {
             anonymous_publish: Vec::new(),
             link_keys: Vec::new(),
             link_age_max: limits::LINK_AGE_MAX,
+            authorize: Vec::new(),
             leeway: Duration::ZERO,
             sessions: Some(Sessions::default()),
             denials: Denials::default(),
@@ -196,6 +201,10 @@ impl HttpConfig {
             return Err(ConfigError::EventTooLarge { bytes_max: limits::EVENT_BYTES_CEILING });
         }
         self.check_links()?;
+        if self.authorize.len() > limits::AUTHORIZE_RULES_MAX {
+            return Err(ConfigError::TooManyAuthorizeRules { max: limits::AUTHORIZE_RULES_MAX });
+        }
+        self.authorize.iter().try_for_each(AuthorizeRule::check)?;
         if self.leeway > limits::LEEWAY_MAX {
             return Err(ConfigError::Leeway { max: limits::LEEWAY_MAX });
         }
@@ -228,9 +237,12 @@ impl HttpConfig {
         self.open || !(self.has_keys() || has_face_keys || self.granted_by_application)
     }
 
-    /// Whether there is any key.
+    /// Whether there is any key, or a backend that says what a client may do.
     pub fn has_keys(&self) -> bool {
-        !(self.api_keys.is_empty() && self.jwt_keys.is_empty() && self.link_keys.is_empty())
+        !(self.api_keys.is_empty()
+            && self.jwt_keys.is_empty()
+            && self.link_keys.is_empty()
+            && self.authorize.is_empty())
     }
 
     /// Whether tokens have bounds of their own.

@@ -95,6 +95,18 @@ pub enum ConfigError {
         /// Maximum value.
         max: Duration,
     },
+    /// There are too many rules by which a backend is asked.
+    TooManyAuthorizeRules {
+        /// Maximum number.
+        max: usize,
+    },
+    /// A rule by which a backend is asked is wrong.
+    Authorize {
+        /// The URL of the backend, without its query.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// An API key is too easy to guess, or cannot be sent in a header.
     WeakApiKey {
         /// The name of the key.
@@ -199,6 +211,12 @@ impl fmt::Display for ConfigError {
             ),
             Self::SessionAge { max } => write!(f, "sessions can last at most {max:?}"),
             Self::Leeway { max } => write!(f, "leeway can be at most {max:?}"),
+            Self::TooManyAuthorizeRules { max } => {
+                write!(f, "there can be at most {max} rules by which a backend is asked")
+            }
+            Self::Authorize { url, reason } => {
+                write!(f, "the rule that asks {url:?}: {reason}")
+            }
             Self::DrainTooShort => f.write_str("drain_max must be at least drain_window"),
             Self::WeakApiKey { name, length_min } => write!(
                 f,

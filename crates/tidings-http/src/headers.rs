@@ -48,6 +48,9 @@ headers! {
     CACHE_CONTROL Accepted;
 }
 
+/// By this a backend knows that the hub asks. Pages have nothing to do with it.
+pub(crate) const TIDINGS_ASK: HeaderName = HeaderName::from_static("tidings-ask");
+
 /// Response headers that pages of allowed origins may read, besides those that every page may.
 pub(crate) static EXPOSED: LazyLock<HeaderValue> = LazyLock::new(|| list(PageAccess::Exposed));
 

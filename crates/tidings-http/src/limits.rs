@@ -254,3 +254,65 @@ pub const DENIALS_TOLD: usize = 1000;
 /// Maximum messages about denials that are merged at once. At the edge: they come again with the
 /// next beat.
 pub const DENIALS_MERGES_MAX: usize = 4;
+
+/// Maximum number of rules by which a backend is asked. At the edge: the configuration is wrong.
+pub const AUTHORIZE_RULES_MAX: usize = 8;
+
+/// Default time that a positive answer of a backend is kept.
+pub const AUTHORIZE_CACHE: Duration = Duration::from_secs(30);
+
+/// Default time that a negative answer is kept: somebody who has just signed in tries again.
+pub const AUTHORIZE_CACHE_REFUSED: Duration = Duration::from_secs(2);
+
+/// Default maximum time for an answer. At the edge: the question has failed.
+pub const AUTHORIZE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Default maximum number of questions at once, for each rule: half of what a small backend has as
+/// workers, and enough for 320 a second at 100 ms each. At the edge: further ones wait.
+pub const AUTHORIZE_CONCURRENCY: usize = 32;
+
+/// Default maximum number of questions that wait, for each rule. At the edge: soft refusal.
+pub const AUTHORIZE_WAITING: usize = 1024;
+
+/// Default maximum time that a question waits. At the edge: soft refusal.
+pub const AUTHORIZE_WAIT: Duration = Duration::from_secs(3);
+
+/// Default time after the end of an answer for which it counts while the backend fails.
+pub const AUTHORIZE_STALE_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Maximum time that an answer can be good for. At the edge: it is good for this time.
+pub const AUTHORIZE_EXPIRES_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Maximum number of positive answers that are kept, about 300 bytes each. At the edge: the half
+/// that was not used for longest is forgotten, and asked again.
+pub const AUTHORIZE_GRANTS_KEPT_MAX: usize = 49_152;
+
+/// The same of negative answers, which invented credentials cause.
+pub const AUTHORIZE_REFUSALS_KEPT_MAX: usize = 16_384;
+
+/// Maximum length of what is sent of a client: a session that is all in its cookie has up to 4 KiB.
+/// At the edge: 400.
+pub const AUTHORIZE_CREDENTIAL_BYTES_MAX: usize = 6 << 10;
+
+/// Maximum length of a question's URL. At the edge: 400.
+pub const AUTHORIZE_URL_BYTES_MAX: usize = 8 << 10;
+
+/// Maximum length of an answer. At the edge: the question has failed.
+pub const AUTHORIZE_ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// Maximum length of an answer's head. At the edge: the question has failed.
+pub(crate) const AUTHORIZE_HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// Maximum length of an answer's `sub`. At the edge: the question has failed.
+pub const AUTHORIZE_SUBJECT_BYTES_MAX: usize = 256;
+
+/// Time that a connection to a backend is kept for the next question: less than the five seconds
+/// after which common application servers close theirs.
+pub(crate) const AUTHORIZE_IDLE_MAX: Duration = Duration::from_secs(4);
+
+/// Failures in a row after which only one question in a while is asked.
+pub(crate) const AUTHORIZE_FAILURES_MAX: u32 = 5;
+
+/// Pause before each of these questions, first and maximum: it doubles.
+pub(crate) const AUTHORIZE_PROBE_PAUSE: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(10));

@@ -122,7 +122,12 @@ pub async fn open_stream<F: StreamFace>(
 /// The answer to a rejected subscriber. Any status but 200 would end a browser's `EventSource` for
 /// good, so this is a stream that says when to reconnect. It is cut, because clients built on fetch
 /// take a clean end for the end of the events.
-fn reject(state: &State, version: Version, face: &impl StreamFace, reason: Rejection) -> Answer {
+pub fn reject(
+    state: &State,
+    version: Version,
+    face: &impl StreamFace,
+    reason: Rejection,
+) -> Answer {
     state.counts().rejected(reason);
     trace::rejected(reason.name());
     let mut headers = face.headers();

@@ -159,6 +159,8 @@ codes! {
     InvalidQuery BAD_REQUEST "invalid_query" "The query is not understood.";
     /// A parameter of the query has an invalid value.
     InvalidParameter BAD_REQUEST "invalid_parameter" "A parameter has an invalid value.";
+    /// A cookie or a header that a backend is asked about is there twice, or too long.
+    InvalidCredential BAD_REQUEST "invalid_credential" "The credential cannot be passed on.";
     /// Text that must be UTF-8 is not.
     InvalidUtf8 BAD_REQUEST "invalid_utf8" "The text is not UTF-8.";
     /// A line of a batch is not a valid event; `line` says which.
@@ -191,6 +193,8 @@ codes! {
     TooManyRenewals TOO_MANY_REQUESTS "too_many_renewals" "The limit for renewals is reached.";
     /// The token is valid, but not for this topic.
     NotGranted FORBIDDEN "not_granted" "The token does not allow this.";
+    /// The operator's backend does not allow this.
+    NotAuthorized FORBIDDEN "not_authorized" "The backend does not allow this.";
     /// An operator keeps the sender away for a while.
     Denied FORBIDDEN "denied" "Access is denied for a while.";
     /// A web page of another origin tried to use the hub.
@@ -231,6 +235,9 @@ codes! {
     TooManyTopics INSUFFICIENT_STORAGE "too_many_topics" "There is no room for another topic.";
     /// The maximum number of denials is in force.
     DenialsFull INSUFFICIENT_STORAGE "denials_full" "There is no room for another denial.";
+    /// The operator's backend, which knows what the client may do, gives no answer.
+    AuthorizeUnavailable SERVICE_UNAVAILABLE "authorize_unavailable"
+        "It is not known at the moment what the client may do.";
     /// The room that all request bodies share is full.
     TooManyBodies SERVICE_UNAVAILABLE "too_many_bodies"
         "The hub is receiving too much at the moment.";

@@ -91,11 +91,12 @@ mod token_report;
 pub use config::Config;
 pub use hub_service::HubService;
 pub use server::Server;
+pub use tidings_http::authorize::{Action as AuthorizeAction, OnFailure};
 pub use tidings_http::limits::LEEWAY_MAX;
 pub use tidings_http::{
-    AllowedHosts, ApiKey, BindError, Body, ConfigError, Cors, Denials, Face, HttpConfig, JwtKey,
-    KeyLimits, Link, LinkKey, Peer, RequestBody, RevokedSessions, Sessions, Tls, TlsError,
-    TrustedProxies,
+    AllowedHosts, ApiKey, AuthorizeRule, BindError, Body, ConfigError, Cors, Denials, Face,
+    HttpConfig, JwtKey, KeyLimits, Link, LinkKey, Peer, RequestBody, RevokedSessions, Sessions,
+    Tls, TlsError, TrustedProxies,
 };
 #[cfg(feature = "mercure")]
 pub use tidings_mercure::{

@@ -20,6 +20,13 @@ pub use tidings_http::limits::{
     STREAM_SEND_BYTES_MAX, STREAM_WINDOW_BYTES, STREAMS_MAX, TELL_INTERVAL, TLS_SEND_BYTES_MAX,
     TOKEN_KEPT, TOKENS_KEPT_MAX,
 };
+pub use tidings_http::limits::{
+    AUTHORIZE_ANSWER_BYTES_MAX, AUTHORIZE_CACHE, AUTHORIZE_CACHE_REFUSED, AUTHORIZE_CONCURRENCY,
+    AUTHORIZE_CREDENTIAL_BYTES_MAX, AUTHORIZE_EXPIRES_MAX, AUTHORIZE_GRANTS_KEPT_MAX,
+    AUTHORIZE_REFUSALS_KEPT_MAX, AUTHORIZE_RULES_MAX, AUTHORIZE_STALE_MAX,
+    AUTHORIZE_SUBJECT_BYTES_MAX, AUTHORIZE_TIMEOUT, AUTHORIZE_URL_BYTES_MAX, AUTHORIZE_WAIT,
+    AUTHORIZE_WAITING,
+};
 
 /// Maximum body of a batch that is published all or nothing, in bytes: it is kept whole in memory.
 /// At the edge: a longer one is a stream, of which everything before a bad line is published.

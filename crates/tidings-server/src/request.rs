@@ -1,8 +1,9 @@
 use http::request::Parts;
 use tidings_http::auth::session::cookie::SessionName;
 use tidings_http::auth::{Caller, link};
+use tidings_http::authorize::{Action, Asked, AskedTopic};
 use tidings_http::problem::Problem;
-use tidings_http::query::Query;
+use tidings_http::query::{self, Plus, Query};
 use tidings_http::state::State;
 
 use crate::config::Config;
@@ -22,7 +23,8 @@ pub(crate) struct RequestContext<'a> {
 
 impl<'a> RequestContext<'a> {
     /// Identifies the sender of a request. This comes first, so an unauthorized client learns
-    /// nothing about what else is wrong with its request.
+    /// nothing about what else is wrong with its request. `action` is what a backend may be asked
+    /// about, with the topic in the path.
     ///
     /// # Errors
     ///
@@ -32,6 +34,7 @@ impl<'a> RequestContext<'a> {
         state: &'a State,
         config: &'a Config,
         parts: &'a Parts,
+        action: Option<(Action, Option<&str>)>,
     ) -> Result<Self, Problem> {
         let mut query = Query::parse(parts.uri.query())?;
         let token = query.take("token")?;
@@ -39,7 +42,11 @@ impl<'a> RequestContext<'a> {
             return Err(link::only_reads());
         }
         let session = take_session(&mut query)?;
-        let caller = state.auth().identify_user(parts, token.as_deref(), &session).await?;
+        let raw_topic = action.and_then(|(_, raw)| raw);
+        let topics = || asked_topics(raw_topic, None);
+        let asked =
+            action.map(|(action, _)| Asked { config: state.config(), action, topics: &topics });
+        let caller = state.auth().identify_user(parts, token.as_deref(), &session, asked).await?;
         // Operators cannot lock themselves out.
         if !caller.may_kick() {
             state.auth().check_denied(caller.who(), parts)?;
@@ -64,7 +71,12 @@ impl<'a> RequestContext<'a> {
         let token = query.take("token")?;
         let session = take_session(&mut query)?;
         let caller = match LinkQuery::take(&mut query, raw_topic, token.is_some())? {
-            None => state.auth().identify_user(parts, token.as_deref(), &session).await?,
+            None => {
+                let topics = || asked_topics(raw_topic, Some(&query));
+                let (config, action) = (state.config(), Action::Subscribe);
+                let asked = Some(Asked { config, action, topics: &topics });
+                state.auth().identify_user(parts, token.as_deref(), &session, asked).await?
+            }
             Some(link) => {
                 let topics = link.topics();
                 state.auth().identify_link(parts, &link.request(&topics)).await?
@@ -101,4 +113,11 @@ impl<'a> RequestContext<'a> {
 /// Takes the name of a session out of the query.
 fn take_session(query: &mut Query<'_>) -> Result<SessionName, Problem> {
     SessionName::parse("session", query.take("session")?.as_deref())
+}
+
+/// The topics that a request names, by its path and by `?topic=`; `None` if one is not valid.
+fn asked_topics(raw_topic: Option<&str>, query: Option<&Query<'_>>) -> Option<Vec<AskedTopic>> {
+    let of_path = raw_topic.map(|raw| query::decode(raw, Plus::Itself)).transpose().ok()?;
+    let of_query = query.into_iter().flat_map(|query| query.all("topic").cloned());
+    of_path.into_iter().chain(of_query).map(|text| AskedTopic::parse(&text)).collect()
 }

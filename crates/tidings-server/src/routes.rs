@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use tidings_engine::Rejection;
 use tidings_http::answer::{self, Answer};
+use tidings_http::authorize::Action;
 use tidings_http::body::{self, RequestBody};
 use tidings_http::client::Client;
 use tidings_http::cors;
@@ -135,17 +136,34 @@ impl Routes {
         };
         check_connection(parts, route)?;
         body::check_coding(&parts.headers, &body)?;
-        let context = || RequestContext::new(state, &self.config, parts);
+        let context = || RequestContext::new(state, &self.config, parts, None);
+        let context_of =
+            |action, topic| RequestContext::new(state, &self.config, parts, Some((action, topic)));
         // The future of a request has room for the largest of these, and is allocated and moved
         // once per request. So only the most frequent, a publish, is part of it.
         match route {
-            Route::Write(topic) => native::write(context().await?, topic, body).await,
+            Route::Write(topic) => {
+                let context = context_of(Action::Publish, topic).await?;
+                native::write(context, topic, body).await
+            }
             Route::Read(topic) => {
                 let context = RequestContext::of_reader(state, &self.config, parts, topic);
-                Box::pin(async move { native::read(context.await?, topic).await }).await
+                let read = async move {
+                    match context.await {
+                        Err(problem) => native::rejected(state, parts, problem),
+                        Ok(context) => native::read(context, topic).await,
+                    }
+                };
+                Box::pin(read).await
             }
-            Route::End(topic) => Box::pin(native::end(context().await?, topic, body)).await,
-            Route::Topics => Box::pin(native::topics(context().await?)).await,
+            Route::End(topic) => {
+                let context = context_of(Action::Publish, Some(topic)).await?;
+                Box::pin(native::end(context, topic, body)).await
+            }
+            Route::Topics => {
+                let context = context_of(Action::Subscribe, None).await?;
+                Box::pin(native::topics(context)).await
+            }
             Route::Stats => {
                 let context = context().await?;
                 Box::pin(native::stats(&context)).await

@@ -1,5 +1,6 @@
 //! The simulated world, the store suite and the end-to-end tests of Tidings.
 
+pub mod backend;
 pub mod checker;
 pub mod http;
 pub mod http2;

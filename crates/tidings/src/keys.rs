@@ -116,7 +116,12 @@ pub(crate) fn api_key(table: &KeyTable) -> Result<ApiKey, CliError> {
     Ok(key.with_grant(grant).with_limits(table.limits))
 }
 
-fn matchers(texts: &[String]) -> Result<Vec<Matcher>, ConfigError> {
+/// Topics and patterns.
+///
+/// # Errors
+///
+/// The first that is none.
+pub(crate) fn matchers(texts: &[String]) -> Result<Vec<Matcher>, ConfigError> {
     let parse = |text: &String| {
         Matcher::parse(text).map_err(|error| ConfigError::Matcher { text: text.clone(), error })
     };

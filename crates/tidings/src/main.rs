@@ -3,6 +3,7 @@
 #[cfg(all(feature = "jemalloc", target_os = "linux"))]
 mod allocator;
 mod args;
+mod authorize;
 mod certificate;
 mod commands;
 mod demos;

@@ -2,6 +2,7 @@
 
 use tidings_server::{Config, ConfigError, Cors, RevokedSessions, Sessions};
 
+use crate::authorize;
 use crate::certificate::CertificateFiles;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -31,6 +32,8 @@ pub(crate) fn server_config(settings: &Settings) -> Result<Config, CliError> {
     config.http.link_keys =
         settings.link_keys.iter().map(keys::link_key).collect::<Result<_, _>>()?;
     config.http.sessions = sessions(settings, RevokedSessions::default())?;
+    config.http.authorize =
+        settings.authorize.iter().map(authorize::rule).collect::<Result<_, _>>()?;
     keys::trust_issuers(&mut config, &hub.issuers);
     config.check().map_err(wrong)?;
     Ok(config)

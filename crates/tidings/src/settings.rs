@@ -24,7 +24,9 @@ pub(crate) use default_file::{DEFAULT_FILE, written as written_default_file};
 pub(crate) use drop_in::{DROP_IN_VARIABLES, drop_in};
 pub(crate) use file::read_file;
 pub(crate) use given::Given;
-pub(crate) use layer::{JwtKeyTable, KeyTable, Layer, LinkKeyTable, Role, SettingProblem};
+pub(crate) use layer::{
+    AuthorizeTable, JwtKeyTable, KeyTable, Layer, LinkKeyTable, Role, SettingProblem,
+};
 pub(crate) use origin::Origin;
 pub(crate) use setting::{Setting, Value, without_logins};
 pub(crate) use table::{SETTINGS, Table, settings};
@@ -39,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) keys: Vec<KeyTable>,
     pub(crate) jwt_keys: Vec<JwtKeyTable>,
     pub(crate) link_keys: Vec<LinkKeyTable>,
+    pub(crate) authorize: Vec<AuthorizeTable>,
     /// Settings that the next version will not understand, each with the way to write it then.
     pub(crate) outdated: Vec<String>,
     /// Every setting as text, in the order of the default file, with its origin.
@@ -92,7 +95,8 @@ impl Settings {
         let keys = tables(&mut stack, |layer| &mut layer.keys);
         let jwt_keys = tables(&mut stack, |layer| &mut layer.jwt_keys);
         let link_keys = tables(&mut stack, |layer| &mut layer.link_keys);
-        let settings = Self { hub, keys, jwt_keys, link_keys, outdated, effective };
+        let authorize = tables(&mut stack, |layer| &mut layer.authorize);
+        let settings = Self { hub, keys, jwt_keys, link_keys, authorize, outdated, effective };
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
 
@@ -137,7 +141,7 @@ fn settle_store(
     Ok(None)
 }
 
-/// Tables of keys: those of the highest layer that has any.
+/// Tables of one kind: those of the highest layer that has any.
 fn tables<T>(stack: &mut [Layer], of: impl Fn(&mut Layer) -> &mut Vec<T>) -> Vec<T> {
     let mut layers = stack.iter_mut().rev().map(of);
     layers.find(|tables| !tables.is_empty()).map(std::mem::take).unwrap_or_default()

@@ -19,7 +19,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::Uri;
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -32,6 +32,7 @@ use super::plain_key::PlainKey;
 use crate::limits::{
     KEY_SET_AGE_MAX, KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KEY_SET_PAUSE, KEY_SET_WAIT_MAX,
 };
+use crate::outbound;
 
 /// A set of keys, and where it is.
 pub(crate) struct KeySet {
@@ -233,9 +234,7 @@ async fn get(url: &Uri) -> Result<Bytes, Cause> {
     let json = http::HeaderValue::from_static("application/jwk-set+json, application/json");
     let headers = request.headers_mut();
     headers.insert(http::header::ACCEPT, json);
-    // Some servers answer 403 to a request without `User-Agent`.
-    let agent = concat!("tidings/", env!("CARGO_PKG_VERSION"));
-    headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static(agent));
+    headers.insert(http::header::USER_AGENT, http::HeaderValue::from_static(outbound::USER_AGENT));
     let identity = http::HeaderValue::from_static("identity");
     headers.insert(http::header::ACCEPT_ENCODING, identity);
     let response = client()?.request(request).await?;
@@ -253,13 +252,10 @@ fn client() -> Result<&'static HttpClient, Cause> {
     if let Some(client) = CLIENT.get() {
         return Ok(client);
     }
-    let connector = HttpsConnectorBuilder::new()
-        .with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider())?
-        .https_or_http()
-        .enable_all_versions()
-        .build();
     // Sets are read rarely, so no connection is kept for the next time.
-    let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+    let client = Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(0)
+        .build(outbound::connector()?);
     Ok(CLIENT.get_or_init(|| client))
 }
 

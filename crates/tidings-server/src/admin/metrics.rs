@@ -3,6 +3,7 @@
 //! Nothing is labelled by topic, because publishers can invent any number of topics, and each would
 //! be a time series forever. Request some by name, with `?topic=`.
 
+mod authorize;
 mod exposition;
 mod process;
 
@@ -58,6 +59,7 @@ pub(crate) async fn metrics(
     connections(&mut page, state.counts());
     answered(&mut page, requests);
     refusals(&mut page, state.counts());
+    authorize::write(&mut page, state.auth().authorize_rules());
     certificate(&mut page, state.config().tls.as_ref());
     of_topics(&mut page, state, &topics).await?;
     process::write(&mut page, started).await;

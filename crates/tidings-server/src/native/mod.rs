@@ -49,7 +49,7 @@ pub use batch::fuzz_ndjson;
 pub(crate) use end::end;
 #[cfg(fuzzing)]
 pub use read::fuzz_headers;
-pub(crate) use read::{read, wants_stream};
+pub(crate) use read::{read, rejected, wants_stream};
 pub(crate) use stats::stats;
 pub(crate) use topics::topics;
 pub(crate) use write::write;

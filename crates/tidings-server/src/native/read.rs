@@ -2,8 +2,10 @@
 
 use http::Method;
 use http::request::Parts;
+use tidings_engine::Rejection;
 use tidings_http::answer::Answer;
-use tidings_http::problem::Problem;
+use tidings_http::problem::{Code, Problem};
+use tidings_http::state::State;
 
 use super::accept::{self, Representation};
 use super::{history, stream_query, subscribe};
@@ -17,6 +19,19 @@ pub(crate) async fn read(
         Representation::EventStream => subscribe::subscribe(context, raw_topic).await,
         Representation::Json => history::history(context, raw_topic).await,
     }
+}
+
+/// The answer to a reader that is not known. Where only the backend that knows it gives no answer,
+/// a stream is rejected softly: another status would end a browser's `EventSource` for good.
+///
+/// # Errors
+///
+/// The problem, where it is not that.
+pub(crate) fn rejected(state: &State, parts: &Parts, problem: Problem) -> Result<Answer, Problem> {
+    if problem.code() != Code::AuthorizeUnavailable || !wants_stream(parts) {
+        return Err(problem);
+    }
+    subscribe::reject(state, parts, Rejection::AuthorizeUnavailable)
 }
 
 /// Whether a read is one of an event stream.

@@ -2,12 +2,14 @@
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderValue};
+use http::request::Parts;
 use tidings_engine::{Engine, OpenError, PendingSubscription, Rejection, SubscribeOptions};
 use tidings_http::answer::{self, Answer};
 use tidings_http::clock::jittered_ms;
 use tidings_http::headers::TIDINGS_RESUME;
-use tidings_http::open_stream::{StreamFace, StreamRequest, open_stream};
+use tidings_http::open_stream::{self, StreamFace, StreamRequest, open_stream};
 use tidings_http::problem::{Code, Problem};
+use tidings_http::query::Query;
 use tidings_http::response_body::Response;
 use tidings_http::state::State;
 use tidings_http::stream;
@@ -63,6 +65,17 @@ pub(super) async fn subscribe(
             Problem::new(Code::StoreFailed, "try again later")
         }
     })
+}
+
+/// The rejection of a request for a stream whose sender is not known.
+///
+/// # Errors
+///
+/// A 400 for a query that cannot be read.
+pub(super) fn reject(state: &State, parts: &Parts, reason: Rejection) -> Result<Answer, Problem> {
+    let options = StreamOptions::take(&mut Query::parse(parts.uri.query())?)?;
+    let face = NativeStream { options, ended_topic: None, expires: None };
+    Ok(open_stream::reject(state, parts.version, &face, reason))
 }
 
 /// Whether one of `topics` has begun, or has a publisher, and has not ended.

@@ -1,5 +1,6 @@
 //! `tidings check`: what a configuration means, or what is wrong with it.
 
+mod authorize;
 mod keys;
 
 use std::fmt::Write as _;
@@ -51,6 +52,11 @@ fn describe(settings: &Settings, config: &Config) -> String {
     }
     for shown in settings.link_keys.iter().flat_map(keys::link_key) {
         line(format_args!("{shown}"));
+    }
+    for (table, rule) in settings.authorize.iter().zip(&config.http.authorize) {
+        for shown in authorize::rule(rule, &table.origin) {
+            line(format_args!("{shown}"));
+        }
     }
     line(format_args!(""));
     let addresses: Vec<_> = config.http.listen.iter().map(ToString::to_string).collect();
@@ -107,14 +113,20 @@ const FIRST: [&str; 3] = ["data", "store", "durability"];
 
 fn access(config: &Config) -> String {
     let (sent, signing) = key_counts(config);
-    match (config.http.open, sent + signing + config.http.link_keys.len()) {
+    let asked = config.http.authorize.len();
+    match (config.http.open, sent + signing + config.http.link_keys.len() + asked) {
         (true, _) => "anyone may publish and subscribe to everything, on any address".to_owned(),
         (false, 0) => {
             "any program on this machine may publish and subscribe to everything".to_owned()
         }
         (false, _) => {
             let links = config.http.link_keys.len();
-            format!("API keys: {sent}; keys that sign tokens: {signing}, links: {links}")
+            let asked = match asked {
+                0 => String::new(),
+                1 => "; 1 backend is asked".to_owned(),
+                _ => format!("; {asked} backends are asked"),
+            };
+            format!("API keys: {sent}; keys that sign tokens: {signing}, links: {links}{asked}")
         }
     }
 }

@@ -117,4 +117,21 @@ const TAIL: &str = r#"
 #id = "a"
 #secret-file = "/etc/tidings/link.key"   # or: secret = "…"
 #topics = ["orders/**"]
+
+# Backends that are asked what a client without a key or token may do: a GET with these cookies and
+# headers of the client (`forward`), and the topics. The answer is JSON: {"sub": "7", "subscribe":
+# ["orders/7"], "expires_in": 60}; 401 and 403 are no. It grants nothing beyond `topics`. At most 8.
+#
+#[[authorize]]
+#topics = ["orders/**"]
+#url = "http://app:8000/hub/auth"
+#cookies = ["sessionid"]        # or: forward = ["authorization"]
+#actions = ["subscribe"]        # also "publish"
+#send-topics = true             # false: one answer for all topics of a client
+#send-address = false
+#cache = "30s"                  # answers; cache-refused = "2s"
+#timeout = "2s"                 # of a question; concurrency = 32 at once
+#waiting = 1024                 # further ones, each for at most wait = "3s"
+#on-failure = "refuse"          # newcomers; "allow-cached": an earlier answer lets them in
+#stale-max = "15m"              # for how long it does, after its end
 "#;

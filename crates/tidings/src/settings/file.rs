@@ -1,5 +1,7 @@
 //! A configuration file as a layer. Everything that is wrong with it is named by line and column.
 
+mod authorize;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
@@ -13,8 +15,9 @@ use toml::de::{DeTable, DeValue};
 use super::default_file::written;
 use super::given::Given;
 use super::keys::{
-    JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLE_LISTS, KEY_TABLES,
-    LINK_KEY_TABLE_KEYS, LINK_KEY_TABLES, MAX_CONNECTIONS, MAX_PUBLISH_BYTES, MAX_TOPICS, likely,
+    AUTHORIZE_TABLES, JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLE_LISTS,
+    KEY_TABLES, LINK_KEY_TABLE_KEYS, LINK_KEY_TABLES, MAX_CONNECTIONS, MAX_PUBLISH_BYTES,
+    MAX_TOPICS, likely,
 };
 use super::layer::{JwtKeyTable, KeyTable, Layer, LinkKeyTable, Role, SettingProblem};
 use super::origin::Origin;
@@ -81,6 +84,8 @@ impl Reader<'_> {
                 layer.jwt_keys = self.tables(text, value, Self::jwt_key_table);
             } else if text == LINK_KEY_TABLES {
                 layer.link_keys = self.tables(text, value, Self::link_key_table);
+            } else if text == AUTHORIZE_TABLES {
+                layer.authorize = self.tables(text, value, Self::authorize_table);
             } else if let Some(setting) = self.table.named(text) {
                 if let Some(texts) = self.texts(setting.name, setting.is_list(), value) {
                     let origin = self.place(name.span());
@@ -88,7 +93,8 @@ impl Reader<'_> {
                 }
             } else {
                 let names = self.table.settings().map(|setting| setting.name);
-                let names = names.chain([KEY_TABLES, JWT_KEY_TABLES, LINK_KEY_TABLES]);
+                let tables = [KEY_TABLES, JWT_KEY_TABLES, LINK_KEY_TABLES, AUTHORIZE_TABLES];
+                let names = names.chain(tables);
                 self.unknown(name.span(), text, names);
             }
         }

@@ -1,4 +1,4 @@
-//! Names in a configuration file that are no settings: the tables of keys.
+//! Names in a configuration file that are no settings: the tables of keys and rules.
 
 /// The tables of API keys, besides the settings of a file.
 pub(super) const KEY_TABLES: &str = "keys";
@@ -43,6 +43,31 @@ pub(super) const LINK_KEY_TABLES: &str = "link-keys";
 
 /// What a table of [`LINK_KEY_TABLES`] may have.
 pub(super) const LINK_KEY_TABLE_KEYS: [&str; 4] = ["id", "secret", "secret-file", "topics"];
+
+/// The tables of rules by which a backend is asked.
+pub(super) const AUTHORIZE_TABLES: &str = "authorize";
+
+/// What a table of [`AUTHORIZE_TABLES`] may have.
+pub(super) const AUTHORIZE_KEYS: [&str; 15] = [
+    "topics",
+    "url",
+    "cookies",
+    "forward",
+    "send-topics",
+    "send-address",
+    "actions",
+    "cache",
+    "cache-refused",
+    "timeout",
+    "concurrency",
+    "waiting",
+    "wait",
+    "on-failure",
+    "stale-max",
+];
+
+/// Those of them that are lists.
+pub(super) const AUTHORIZE_LISTS: [&str; 4] = ["topics", "cookies", "forward", "actions"];
 
 /// In a table of either kind: subscribers and long polls at once with the key.
 pub(super) const MAX_CONNECTIONS: &str = "max-connections";

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tidings_hub::Operate;
-use tidings_server::KeyLimits;
+use tidings_server::{AuthorizeAction, KeyLimits, OnFailure};
 
 use super::given::Given;
 use super::origin::Origin;
@@ -17,6 +18,7 @@ pub(crate) struct Layer {
     pub(crate) keys: Vec<KeyTable>,
     pub(crate) jwt_keys: Vec<JwtKeyTable>,
     pub(crate) link_keys: Vec<LinkKeyTable>,
+    pub(crate) authorize: Vec<AuthorizeTable>,
     /// Mistakes that the source itself shows.
     pub(crate) problems: Vec<SettingProblem>,
 }
@@ -61,6 +63,27 @@ pub(crate) struct LinkKeyTable {
     pub(crate) secret: Option<String>,
     pub(crate) secret_file: Option<PathBuf>,
     pub(crate) topics: Vec<String>,
+    pub(crate) origin: Origin,
+}
+
+/// One table of `[[authorize]]`. What is absent has its default.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizeTable {
+    pub(crate) url: String,
+    pub(crate) topics: Vec<String>,
+    pub(crate) cookies: Vec<String>,
+    pub(crate) forward: Vec<String>,
+    pub(crate) send_topics: Option<bool>,
+    pub(crate) send_address: Option<bool>,
+    pub(crate) actions: Option<Vec<AuthorizeAction>>,
+    pub(crate) cache: Option<Duration>,
+    pub(crate) cache_refused: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) waiting: Option<usize>,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) on_failure: Option<OnFailure>,
+    pub(crate) stale_max: Option<Duration>,
     pub(crate) origin: Origin,
 }
 

@@ -12,6 +12,7 @@ use super::{Found, Sessions};
 use crate::auth::token::Bearer;
 use crate::auth::who::Who;
 use crate::auth::{ApiKey, Auth, Caller, bearer, forbidden, no_credential, unauthorized};
+use crate::authorize::Asked;
 use crate::config::HttpConfig;
 use crate::foreign_page::{self, Ambient};
 use crate::problem::{Code, Problem};
@@ -28,6 +29,7 @@ impl Auth {
         parts: &Parts,
         query_token: Option<&str>,
         name: &SessionName,
+        asked: Option<Asked<'_>>,
     ) -> Result<Caller, Problem> {
         let is_vouched = parts.extensions.get::<Arc<Grant>>().is_some();
         if let Some(sessions) = &self.sessions
@@ -38,11 +40,16 @@ impl Auth {
         {
             match self.session_caller(sessions.find(&parts.headers, name), sessions) {
                 Found::Session(caller) => return Ok(*caller),
-                Found::Stale => return self.anonymous(true),
+                Found::Stale => {
+                    return match self.authorized(parts, asked, |_| true).await? {
+                        Some(caller) => Ok(caller),
+                        None => self.anonymous(true),
+                    };
+                }
                 Found::Nothing => {}
             }
         }
-        self.identify(parts, query_token).await
+        self.identify_or_ask(parts, query_token, asked).await
     }
 
     /// The sender of a request with the cookie of a session.
