@@ -1,6 +1,6 @@
 //! What hubs say to each other, over real servers.
 
-#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
 #[allow(dead_code)]
 mod world;

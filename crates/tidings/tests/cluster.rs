@@ -1,6 +1,6 @@
 //! Hubs on one log, over a real server of NATS.
 #![cfg(feature = "nats")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod world;
 
