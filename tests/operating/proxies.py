@@ -33,6 +33,7 @@ class Proxy:
         text = text.replace("443", f"127.0.0.1:{self.port}").replace("hub.example.org;", "localhost;")
         text = re.sub(r"/etc/ssl/\S+\.pem", str(self.certificate), text)
         text = re.sub(r"/etc/ssl/\S+\.key", str(self.key), text)
+        text = text.replace("/var/log/nginx/tidings.log", str(self.folder.path / "access.log"))
         return self.nginx_around(text)
 
     def nginx_around(self, text):
@@ -158,6 +159,74 @@ def haproxy_passes_streams_on_at_once_and_its_restart_loses_nothing():
 @test
 def caddy_passes_streams_on_at_once_and_its_restart_loses_nothing():
     the_way_through("caddy")
+
+
+@test
+def nginx_logs_no_credential_of_a_stream_and_the_hub_neither():
+    need("nginx")
+    need("openssl")
+    folder = Folder()
+    processes = []
+    try:
+        secret = folder.file("jwt.secret", "a-secret-of-thirty-two-bytes-or-more")
+        link_key = folder.file("link.key", "0123456789abcdef0123456789abcdef")
+        config = folder.file("hub.toml", f"""
+            jwt-secret-file = "{secret}"
+            mercure-anonymous = true
+            [[keys]]
+            name = "k"
+            key = "key-0123456789abcdef"
+            subscribe = ["t"]
+            [[link-keys]]
+            id = "a"
+            secret-file = "{link_key}"
+            topics = ["t"]
+            """)
+        hub = Hub(folder.path / "data", options=["--config", config], log="trace")
+        processes.append(hub.process)
+        proxy = Proxy("nginx", hub.port, folder)
+        processes.append(proxy.process)
+
+        def said(*words):
+            done = subprocess.run([TIDINGS, *map(str, words)], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            return done.stdout.strip()
+
+        token = said("token", "--subscribe", "t", "--secret-file", secret)
+        link = said("sign", "--topic", "t", "--for", "10m", "--config", config,
+                    "--url", proxy.url)
+        sig = link.split("sig=")[1].split("&")[0]
+        stream = ["-H", "accept: text/event-stream", "--max-time", "1"]
+        key, mercure = "key-0123456789abcdef", f"{proxy.url}/.well-known/mercure?topic=t"
+        requests = [
+            [f"{proxy.url}/events/t?token={token}"],
+            [f"{proxy.url}/events/t?token={key}"],
+            [f"{proxy.url}/events/t?token={key}x"],
+            [link],
+            [f"{link}&topic=u"],
+            [f"{mercure}&authorization={token}"],
+            [mercure, "-H", f"cookie: mercureAuthorization={token}"],
+            [f"{proxy.url}/events/t", "-H", f"authorization: Bearer {token}"],
+            [f"{proxy.url}/events/u", "-H", f"authorization: Bearer {key}"],
+        ]
+        statuses = []
+        for arguments in requests:
+            command = [*proxy.curl(), "-o", "/dev/null", "-w", "%{http_code}", *stream, *arguments]
+            statuses.append(subprocess.run(command, capture_output=True, text=True).stdout)
+        assert statuses == ["200", "200", "401", "200", "401", "200", "200", "200", "403"], statuses
+
+        log = folder.path / "access.log"
+        lines = lambda: [line for line in log.read_text().splitlines() if "readyz" not in line]
+        eventually("a line for each", lambda: len(lines()) == len(requests))
+        assert '"GET /events/t HTTP/2.0" 200' in lines()[0], lines()[0]
+        for program, text in [("nginx", log.read_text()), ("the hub", "\n".join(hub.process.said))]:
+            for credential in [token, key, sig, token.split(".")[2]]:
+                assert credential not in text, f"{program}: {credential}"
+        assert any("request rejected" in line for line in hub.process.said), "it logs at all"
+    finally:
+        for process in processes:
+            process.kill()
+        folder.remove()
 
 
 @test

@@ -142,11 +142,11 @@ class Publishing:
 
 
 class Hub:
-    def __init__(self, data, port=None, options=()):
+    def __init__(self, data, port=None, options=(), log="warn"):
         self.port = port or free_port()
         self.process = Process([
             TIDINGS, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", data,
-            "--log", "warn", "--retry", "200ms", "--drain-window", "0", *options,
+            "--log", log, "--retry", "200ms", "--drain-window", "0", *options,
         ])
         self.process.line_with("listening on")
 

@@ -79,6 +79,11 @@ impl Problem {
         &self.0.detail
     }
 
+    /// The value of a header that goes with the status.
+    pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.0.headers.get(name)
+    }
+
     pub(crate) fn to_json(&self) -> String {
         let mut json = Map::new();
         json.insert("type".into(), format!("urn:tidings:{}", self.0.code.name()).into());

@@ -105,7 +105,11 @@ pub(crate) fn identify(
         let caller = caller(context, role, spoken, query).await?;
         let denied = context.state.auth().check_denied(&caller.access.who, context.parts);
         denied.map_err(|problem| {
-            ErrorAnswer::new(StatusCode::FORBIDDEN, problem.detail().to_owned())
+            let answer = ErrorAnswer::new(StatusCode::FORBIDDEN, problem.detail().to_owned());
+            match problem.header(&header::RETRY_AFTER) {
+                Some(wait) => answer.with_header(header::RETRY_AFTER, wait.clone()),
+                None => answer,
+            }
         })?;
         Ok(caller)
     };
