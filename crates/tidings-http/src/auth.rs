@@ -20,7 +20,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
-use crate::authorize::{Asked, AuthorizeRule, Authorizer};
+use crate::authorize::{Asked, AuthorizeRule, Authorized, Authorizer, Kept};
 use crate::client::Client;
 use crate::clock;
 use crate::config::HttpConfig;
@@ -54,6 +54,7 @@ pub struct Auth {
     link_age_max: Duration,
     /// Backends to ask, if there are any.
     authorizer: Option<Arc<Authorizer>>,
+    kept: Arc<Kept>,
     retry_refused: Duration,
     has_keys: bool,
     leeway: Duration,
@@ -87,6 +88,7 @@ impl Auth {
             link_keys: config.link_keys.clone(),
             link_age_max: config.link_age_max,
             authorizer: Authorizer::new(&config.authorize),
+            kept: Arc::default(),
             retry_refused: config.retry_refused,
             has_keys: config.has_keys(),
             leeway: config.leeway,
@@ -249,7 +251,7 @@ impl Auth {
             everybody,
             is_anonymous: false,
             is_stale: false,
-            is_authorized: false,
+            authorized: None,
             ambient: None,
             token,
             share,
@@ -287,8 +289,8 @@ pub struct Caller {
     is_anonymous: bool,
     /// Whether it has the cookie of a session that is over.
     is_stale: bool,
-    /// Whether a backend says what it may do.
-    is_authorized: bool,
+    /// What a backend says that it may do, if one was asked.
+    authorized: Option<Authorized>,
     /// What its browser added to this request, if a page did not need to hold anything for it.
     ambient: Option<Ambient>,
     token: Option<Key>,
@@ -305,7 +307,7 @@ impl Caller {
             everybody: None,
             is_anonymous: true,
             is_stale: false,
-            is_authorized: false,
+            authorized: None,
             ambient: Some(Ambient::Reach),
             token: None,
             share: None,
@@ -405,7 +407,7 @@ impl Caller {
         if self.is_anonymous {
             return no_credential(self.is_stale, Some(what));
         }
-        if self.is_authorized {
+        if self.authorized.is_some() {
             let detail = format!("the application gives no grant {what}");
             return Problem::new(Code::NotAuthorized, detail);
         }

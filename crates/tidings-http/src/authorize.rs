@@ -18,6 +18,7 @@ mod backend;
 mod breaker;
 mod cache;
 mod counts;
+mod kept;
 mod outcome;
 mod question;
 mod rule;
@@ -26,5 +27,7 @@ pub(crate) use authorizer::Authorizer;
 pub(crate) use outcome::Outcome;
 
 pub use counts::RuleCounts;
+pub use kept::Authorized;
+pub(crate) use kept::Kept;
 pub use question::{Asked, AskedTopic};
 pub use rule::{Action, AuthorizeRule, OnFailure};

@@ -65,10 +65,10 @@ impl Slot {
         let Some(stream) = stream else { return };
         let head = stream.http1_head();
         // The place among the arrivals is left when a worker has the subscriber.
-        let Stream { mut pending, options, identity, arrival: _arrival, .. } = *stream;
+        let Stream { mut pending, options, identity, term, arrival: _arrival, .. } = *stream;
         pending.hold(accepted.permit.take());
-        if !identity.is_only(accepted.peer) {
-            pending.set_label(Arc::new(identity));
+        if term.is_some() || !identity.is_only(accepted.peer) {
+            pending.set_label(identity.into_label(term));
         }
         match socket.into_wire() {
             Ok(Wire::Plain(socket)) => engine.attach_socket(pending, options, head, socket),

@@ -14,6 +14,7 @@ use tidings_hub::{Interest, Start};
 
 use crate::answer::{self, Answer};
 use crate::auth::who::Who;
+use crate::authorize::Authorized;
 use crate::client::Client;
 use crate::clock::jittered_ms;
 use crate::key_share::KeyShare;
@@ -65,8 +66,29 @@ pub struct StreamRequest<'a, F> {
     pub share: Option<&'a Arc<KeyShare>>,
     /// The identity of the subscriber.
     pub who: Arc<Who>,
+    /// What a backend says that it may do, if one was asked.
+    pub authorized: Option<&'a Authorized>,
     /// The form of the stream.
     pub face: F,
+}
+
+/// The form of a rejection, in a protocol.
+pub trait RejectionFace {
+    /// The headers of every stream.
+    fn headers(&self) -> HeaderMap;
+
+    /// See [`StreamFace::reject`].
+    fn reject(&self, reason: Rejection, retry_ms: u64, headers: &mut HeaderMap) -> Vec<u8>;
+}
+
+impl<F: StreamFace> RejectionFace for F {
+    fn headers(&self) -> HeaderMap {
+        StreamFace::headers(self)
+    }
+
+    fn reject(&self, reason: Rejection, retry_ms: u64, headers: &mut HeaderMap) -> Vec<u8> {
+        StreamFace::reject(self, reason, retry_ms, headers)
+    }
 }
 
 /// Opens the stream that `request` asks for, or answers why not.
@@ -79,7 +101,7 @@ pub async fn open_stream<F: StreamFace>(
     parts: &Parts,
     request: StreamRequest<'_, F>,
 ) -> Result<Answer, OpenError> {
-    let StreamRequest { interest, start, token, share, who, face } = request;
+    let StreamRequest { interest, start, token, share, who, authorized, face } = request;
     if parts.method == Method::HEAD {
         let mut response = answer::empty(StatusCode::OK);
         *response.headers_mut() = face.headers();
@@ -102,7 +124,7 @@ pub async fn open_stream<F: StreamFace>(
     pending.hold(permit);
     let identity = Identity { who, address: Client::of(parts).map(|client| client.address) };
     let (id, interest) = (pending.connection, pending.interest.clone());
-    let arrival = state.arrivals().enter(id, identity.clone(), interest);
+    let arrival = state.arrivals().enter(id, identity.clone(), interest.clone());
     // It is listed first: whoever is denied from here on is found in the list and closed.
     let allowed = state.auth().check_denied(&identity.who, parts);
     let allowed =
@@ -113,7 +135,12 @@ pub async fn open_stream<F: StreamFace>(
     let mut headers = face.headers();
     Ok(match face.begin(state, &pending, &mut headers) {
         Ok(options) => {
-            Answer::Stream(Box::new(Stream { pending, options, headers, identity, arrival }))
+            // What everybody may read has no end.
+            let authorized = authorized.filter(|_| options.expires.is_some());
+            let kept = state.auth().keep(state.engine(), authorized, id, &interest);
+            let (place, term) = kept.unzip();
+            pending.hold(place);
+            Answer::Stream(Box::new(Stream { pending, options, headers, identity, term, arrival }))
         }
         Err(response) => Answer::Response(*response),
     })
@@ -125,7 +152,7 @@ pub async fn open_stream<F: StreamFace>(
 pub fn reject(
     state: &State,
     version: Version,
-    face: &impl StreamFace,
+    face: &impl RejectionFace,
     reason: Rejection,
 ) -> Answer {
     state.counts().rejected(reason);

@@ -31,13 +31,37 @@ impl Identity {
         self.who.is_nobody() && self.address == Some(peer)
     }
 
+    /// The same as a label, with how long a backend lets the subscriber run.
+    pub(crate) fn into_label(self, term: Option<Arc<dyn Term>>) -> Arc<dyn Label> {
+        match term {
+            Some(term) => Arc::new(Kept { identity: self, term }),
+            None => Arc::new(self),
+        }
+    }
+
     /// The identity of a subscriber that a worker serves.
     fn of(subscriber: &tidings_engine::Subscriber) -> Self {
         let label = subscriber.label.as_deref().map(|label| label as &dyn Any);
-        label.and_then(|label| label.downcast_ref::<Self>()).cloned().unwrap_or_else(|| Self {
+        let known = label.and_then(|label| {
+            let kept = label.downcast_ref::<Kept>().map(|kept| &kept.identity);
+            label.downcast_ref::<Self>().or(kept)
+        });
+        known.cloned().unwrap_or_else(|| Self {
             who: Who::nobody(),
             address: subscriber.peer.map(|peer| peer.ip().to_canonical()),
         })
+    }
+}
+
+/// The label of a subscriber that runs for as long as a backend says.
+struct Kept {
+    identity: Identity,
+    term: Arc<dyn Term>,
+}
+
+impl Label for Kept {
+    fn term(&self) -> Option<&dyn Term> {
+        Some(&*self.term)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Version;
 use http::header::{self, HeaderMap, HeaderValue};
-use tidings_engine::{Engine, PendingSubscription, SubscribeOptions};
+use tidings_engine::{Engine, PendingSubscription, SubscribeOptions, Term};
 
 use crate::headers::TIDINGS_CONNECTION;
 use crate::present::{Arrival, Identity};
@@ -20,6 +20,8 @@ pub struct Stream {
     pub headers: HeaderMap,
     /// What operators find the subscriber by.
     pub(crate) identity: Identity,
+    /// How long it may run, if a backend says so.
+    pub(crate) term: Option<Arc<dyn Term>>,
     /// Its place among those that no worker has yet; left once a worker has it.
     pub(crate) arrival: Arrival,
 }
@@ -37,8 +39,8 @@ impl Stream {
 
     /// The response for a connection that somebody else writes.
     pub(crate) async fn into_response(self, engine: &Engine) -> Response {
-        let Self { mut pending, options, headers, identity, arrival } = self;
-        pending.set_label(Arc::new(identity));
+        let Self { mut pending, options, headers, identity, term, arrival } = self;
+        pending.set_label(identity.into_label(term));
         let body = engine.attach_body(pending, options).await;
         drop(arrival);
         let mut response = http::Response::new(Body::stream(body));

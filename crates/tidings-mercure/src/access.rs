@@ -6,8 +6,10 @@ use std::time::Duration;
 use tidings_http::auth::invalid_token::InvalidToken;
 use tidings_http::auth::token::{self, Signed};
 use tidings_http::auth::{JwtKey, cache, link};
+use tidings_http::authorize::{Action, Asked, AskedTopic, Authorized};
 use tidings_http::clock;
 use tidings_http::key_share::KeyShare;
+use tidings_http::problem::Code;
 use tidings_http::quota::Key;
 use tidings_http::trace::{self, Step};
 
@@ -44,7 +46,12 @@ pub(crate) struct Caller {
     pub(crate) token: Option<Key>,
     /// Limits shared by all callers with the same key, if any.
     share: Option<Arc<KeyShare>>,
+    /// What a backend says that it may do, if one was asked.
+    pub(crate) authorized: Option<Authorized>,
 }
+
+/// The topics about which a backend may be asked, if one may be.
+pub(crate) type Topics<'a> = Option<&'a (dyn Fn() -> Option<Vec<AskedTopic>> + Sync)>;
 
 /// Where a token can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +61,8 @@ enum Source {
     Cookie,
     /// An application that vouches for the request.
     Application,
+    /// A backend that was asked. The origin of the page was checked before that.
+    Backend,
 }
 
 impl Caller {
@@ -90,19 +99,21 @@ impl Caller {
 
 /// Identifies the sender of a request: by its header, else by its query, else by its cookie. The
 /// first of them that is present counts. `spoken` is the dialect of its parameters, if they
-/// determine it.
+/// determine it; `asked` the topics about which a backend may be asked.
 ///
 /// # Errors
 ///
-/// A 401, or in 1.0 a 400 for credentials that are not a token. It says which check failed.
+/// A 401, or in 1.0 a 400 for credentials that are not a token. It says which check failed. A 403
+/// if a backend says no, and a 503 if it says nothing.
 pub(crate) fn identify(
     context: &Context<'_>,
     role: Role,
     spoken: Option<&'static Dialect>,
     query: &Form,
+    asked: Topics<'_>,
 ) -> impl Future<Output = Result<Caller, ErrorAnswer>> + Send {
     let identified = async move {
-        let caller = caller(context, role, spoken, query).await?;
+        let caller = caller(context, role, spoken, query, asked).await?;
         let denied = context.state.auth().check_denied(&caller.access.who, context.parts);
         denied.map_err(|problem| {
             let answer = ErrorAnswer::new(StatusCode::FORBIDDEN, problem.detail().to_owned());
@@ -121,12 +132,13 @@ async fn caller(
     role: Role,
     spoken: Option<&'static Dialect>,
     query: &Form,
+    asked: Topics<'_>,
 ) -> Result<Caller, ErrorAnswer> {
     let Context { mercure, state, parts, .. } = *context;
     if let Some(grant) = parts.extensions.get::<Arc<Grant>>() {
         let (access, dialect) = (Arc::new(Access::of_grant(grant)), spoken.unwrap_or(&ZERO));
         let source = Some(Source::Application);
-        return Ok(Caller { access, dialect, source, token: None, share: None });
+        return Ok(Caller { access, dialect, source, token: None, share: None, authorized: None });
     }
     let keyless = !(state.config().has_keys() || mercure.config().has_keys());
     let found = credentials(&parts.headers, spoken, query).map_err(|what| {
@@ -142,12 +154,16 @@ async fn caller(
     }
     let Some((token, source)) = found.filter(|_| !keyless) else {
         let dialect = spoken.unwrap_or(&ZERO);
+        if let Some(caller) = authorized(context, role, dialect, asked).await? {
+            return Ok(caller);
+        }
         let access = anonymous(context, role).ok_or_else(|| {
             let text = "a token is required: send `Authorization: Bearer <token>`";
             ErrorAnswer::token(StatusCode::UNAUTHORIZED, Challenge::Missing, text)
         })?;
         let access = Arc::new(access);
-        return Ok(Caller { access, dialect, source: None, token: None, share: None });
+        let (source, authorized) = (None, None);
+        return Ok(Caller { access, dialect, source, token: None, share: None, authorized });
     };
     let counted_as = state.auth().token_key(&token);
     if let Some(key) = state.auth().api_key(&token) {
@@ -157,6 +173,7 @@ async fn caller(
             source: Some(source),
             token: counted_as,
             share: key.share().cloned(),
+            authorized: None,
         });
     }
     let shape = claims::shape(&token);
@@ -191,7 +208,42 @@ async fn caller(
         source: Some(source),
         token: counted_as,
         share: signed.share.clone(),
+        authorized: None,
     })
+}
+
+/// The sender of a request about which a backend was asked; `None` if none is.
+async fn authorized(
+    context: &Context<'_>,
+    role: Role,
+    dialect: &'static Dialect,
+    topics: Topics<'_>,
+) -> Result<Option<Caller>, ErrorAnswer> {
+    let Context { state, parts, .. } = *context;
+    let Some(topics) = topics else { return Ok(None) };
+    let action = match role {
+        Role::Publisher => Action::Publish,
+        Role::Subscriber => Action::Subscribe,
+    };
+    let asked = Asked { config: state.config(), action, topics };
+    let caller = state.auth().ask(parts, asked).await.map_err(|problem| {
+        let detail = problem.detail().to_owned();
+        match problem.code() {
+            Code::AuthorizeUnavailable => ErrorAnswer::unavailable(detail),
+            code => ErrorAnswer::new(code.status(), detail),
+        }
+    })?;
+    Ok(caller.and_then(|caller| {
+        let authorized = caller.authorized()?.clone();
+        Some(Caller {
+            access: Arc::new(Access::of_grant(authorized.grant()).with(caller.who())),
+            dialect,
+            source: Some(Source::Backend),
+            token: caller.token(),
+            share: None,
+            authorized: Some(authorized),
+        })
+    }))
 }
 
 fn invalid(error: &Unacceptable) -> ErrorAnswer {

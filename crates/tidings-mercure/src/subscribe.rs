@@ -8,9 +8,10 @@ use http::request::Parts;
 use tidings_codec::encode;
 use tidings_engine::{PendingSubscription, Rejection, SubscribeOptions};
 use tidings_http::answer::Answer;
+use tidings_http::authorize::AskedTopic;
 use tidings_http::body::{self, RequestBody};
 use tidings_http::headers::LAST_EVENT_ID;
-use tidings_http::open_stream::{StreamFace, StreamRequest, open_stream};
+use tidings_http::open_stream::{self, RejectionFace, StreamFace, StreamRequest, open_stream};
 use tidings_http::problem::Code;
 use tidings_http::response_body::Response;
 use tidings_http::state::State;
@@ -46,7 +47,26 @@ pub(crate) async fn subscribe(
         QUERY => Some(&dialect::ONE),
         _ => dialect::of_parameters(form.names()),
     };
-    let caller = access::identify(context, Role::Subscriber, spoken, &form).await?;
+    let topics = || {
+        let is_one = spoken.is_some_and(|dialect| dialect.is_one);
+        let wanted = if is_one { matchers(context, &form) } else { selectors(&form) };
+        let asked = |Wanted { words, matcher, .. }| AskedTopic { text: words.into(), matcher };
+        Some(wanted.ok()?.into_iter().map(asked).collect())
+    };
+    let caller = access::identify(context, Role::Subscriber, spoken, &form, Some(&topics)).await;
+    let caller = match caller {
+        // Any status but 200 would end a browser's `EventSource` for good.
+        Err(error) if error.status() == StatusCode::SERVICE_UNAVAILABLE && !is_head(parts) => {
+            let resume = Resume::of(&parts.headers, &form, spoken.unwrap_or(&ZERO));
+            return Ok(open_stream::reject(
+                state,
+                parts.version,
+                &Unknown(&resume),
+                Rejection::AuthorizeUnavailable,
+            ));
+        }
+        caller => caller?,
+    };
     let dialect = caller.dialect;
     let wanted = if dialect.is_one { matchers(context, &form)? } else { selectors(&form)? };
     let resume = Resume::of(&parts.headers, &form, dialect);
@@ -65,8 +85,8 @@ pub(crate) async fn subscribe(
     let start = place.start();
     let who = std::sync::Arc::clone(&caller.access.who);
     let face = MercureStream { context, caller: &caller, resume: &resume, place, subscriptions };
-    let request =
-        StreamRequest { start, interest, token: caller.token, share: caller.share(), who, face };
+    let (token, share, authorized) = (caller.token, caller.share(), caller.authorized.as_ref());
+    let request = StreamRequest { start, interest, token, share, who, authorized, face };
     open_stream(state, parts, request).await.map_err(|error| {
         tracing::error!(%error, "cannot open a subscription");
         ErrorAnswer::unavailable("Service Unavailable")
@@ -116,8 +136,21 @@ impl StreamFace for MercureStream<'_> {
     }
 
     /// Nothing is sent, so the client keeps the id that it asked to resume after.
+    fn reject(&self, reason: Rejection, retry_ms: u64, headers: &mut HeaderMap) -> Vec<u8> {
+        Unknown(self.resume).reject(reason, retry_ms, headers)
+    }
+}
+
+/// The rejection of a stream, whose reader need not be known for it.
+struct Unknown<'a>(&'a Resume);
+
+impl RejectionFace for Unknown<'_> {
+    fn headers(&self) -> HeaderMap {
+        headers()
+    }
+
     fn reject(&self, _: Rejection, retry_ms: u64, headers: &mut HeaderMap) -> Vec<u8> {
-        if let Resume::After(id) = self.resume
+        if let Resume::After(id) = self.0
             && let Ok(place) = HeaderValue::from_bytes(id.as_bytes())
         {
             headers.insert(LAST_EVENT_ID, place.clone());
@@ -127,6 +160,10 @@ impl StreamFace for MercureStream<'_> {
         encode::retry(&mut body, retry_ms);
         body
     }
+}
+
+fn is_head(parts: &Parts) -> bool {
+    parts.method == http::Method::HEAD
 }
 
 /// The parameters of the query, followed by those of the body in a `QUERY` request (RFC 10008).

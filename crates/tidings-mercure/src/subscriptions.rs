@@ -33,7 +33,7 @@ pub(crate) async fn subscriptions(context: &Context<'_>) -> Result<Answer, Error
     let below = below(parts.uri.path()).unwrap_or_default();
     let query = Form::parse_leniently(parts.uri.query().unwrap_or("").as_bytes());
     let spoken = spoken(&below);
-    let caller = access::identify(context, Role::Subscriber, spoken, &query).await?;
+    let caller = access::identify(context, Role::Subscriber, spoken, &query, None).await?;
     let dialect = caller.dialect;
     let asked = Asked::of(&below, dialect);
     check_granted(state, parts, &caller, asked.as_ref().ok())?;

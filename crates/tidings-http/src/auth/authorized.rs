@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use http::header;
 use http::request::Parts;
+use tidings_engine::{ConnectionId, Engine, Term};
+use tidings_hub::Interest;
 
 use super::{Auth, Caller};
-use crate::authorize::{Asked, AuthorizeRule, Outcome, RuleCounts};
+use crate::authorize::{Asked, AuthorizeRule, Authorized, Outcome, RuleCounts};
 use crate::clock;
 use crate::problem::{Code, Problem};
 
@@ -16,6 +18,29 @@ impl Auth {
     /// and whether its backend fails.
     pub fn authorize_rules(&self) -> impl Iterator<Item = (&AuthorizeRule, &RuleCounts, bool)> {
         self.authorizer.iter().flat_map(|authorizer| authorizer.rules())
+    }
+
+    /// Keeps a stream running for as long as a backend says that its reader may read. Returns what
+    /// the stream holds, and how long it may run.
+    pub(crate) fn keep(
+        &self,
+        engine: &Engine,
+        authorized: Option<&Authorized>,
+        id: ConnectionId,
+        interest: &Interest,
+    ) -> Option<(impl Send + use<>, Arc<dyn Term>)> {
+        let (authorizer, authorized) = (self.authorizer.as_ref()?, authorized?.clone());
+        let (everybody, interest) = (&self.everybody, interest.clone());
+        Some(self.kept.keep(authorizer, engine, everybody, authorized, id, interest))
+    }
+
+    /// The sender of a request about which a backend is asked; `None` if none is.
+    ///
+    /// # Errors
+    ///
+    /// A 403 if it says no, and a 503 if it says nothing.
+    pub async fn ask(&self, parts: &Parts, asked: Asked<'_>) -> Result<Option<Caller>, Problem> {
+        self.authorized(parts, Some(asked), |_| true).await
     }
 
     /// The sender of a request about which a rule that `is_wanted` has a backend asked; `None` if
@@ -40,7 +65,8 @@ impl Auth {
                 });
                 let caller =
                     self.caller_with(&granted.grant, Arc::clone(&granted.who), token, None);
-                Ok(Some(Caller { is_authorized: true, ..caller }))
+                let authorized = Some(Authorized { question, granted });
+                Ok(Some(Caller { authorized, ..caller }))
             }
             Outcome::Refused => Err(Problem::new(
                 Code::NotAuthorized,
@@ -53,5 +79,12 @@ impl Auth {
                     .with_header(header::RETRY_AFTER, seconds.into()))
             }
         }
+    }
+}
+
+impl Caller {
+    /// What a backend says that the caller may do, if one was asked.
+    pub fn authorized(&self) -> Option<&Authorized> {
+        self.authorized.as_ref()
     }
 }

@@ -91,15 +91,16 @@ pub(super) fn granted(
         Action::Publish => publish = within(&said.publish, rule.topics()),
         Action::Subscribe => subscribe = within(&said.subscribe, rule.topics()),
     }
+    let good_until = after(clock::now(), good_for);
     let grant = Grant {
         publish,
         subscribe,
         presence: within(&said.presence, rule.topics()),
-        expires: Some(after(clock::now(), good_for)),
+        expires: Some(good_until),
         ..Grant::nothing()
     };
     let who = Who { subject: subject(&body["sub"])?, ..Who::default() };
-    Ok(Granted { grant: Arc::new(grant), who: Arc::new(who), good_for })
+    Ok(Granted { grant: Arc::new(grant), who: Arc::new(who), good_for, good_until })
 }
 
 pub(super) fn after(start: Timestamp, time: Duration) -> Timestamp {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use http::request::Parts;
-use tidings_hub::{Grant, Matcher};
+use tidings_hub::{Grant, Matcher, Timestamp};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -15,6 +15,7 @@ use super::counts::RuleCounts;
 use super::outcome::{Granted, Outcome, Unavailable};
 use super::question::{Asked, AskedTopic, Question, QuestionKey};
 use super::rule::{Action, AuthorizeRule, OnFailure};
+use crate::clock;
 use crate::problem::Problem;
 
 /// All rules, and the answers to the questions that were asked.
@@ -113,6 +114,56 @@ impl Authorizer {
         }
     }
 
+    /// The same about streams that run, before the end of their last answer. Newcomers come first.
+    pub(super) async fn ask_again(
+        self: &Arc<Self>,
+        question: &Arc<Question>,
+        last: &Granted,
+    ) -> Outcome {
+        let backend = &self.backends[question.rule];
+        // A newcomer may have asked the same since.
+        let kept = self.lock().cache.grant(&question.key);
+        let newer = kept.map(|kept| kept.granted);
+        let newer = newer.filter(|granted| {
+            granted.good_until > last.good_until && granted.good_until > clock::now()
+        });
+        if let Some(granted) = newer {
+            return Outcome::Granted(granted);
+        }
+        // It is not closed while this exists.
+        let _turn = backend.renewals.acquire().await;
+        let known = if backend.is_failing() {
+            Known::Outcome(Outcome::Unavailable(Unavailable::Open))
+        } else {
+            let mut inner = self.lock();
+            match inner.flights.get(&question.key) {
+                Some(flight) => Known::Flight(flight.clone()),
+                None => self.launch(&mut inner, Flight::board_again(self, question)),
+            }
+        };
+        let outcome = match known {
+            Known::Outcome(outcome) => outcome,
+            Known::Flight(flight) => landed(flight, backend).await,
+        };
+        if let Outcome::Unavailable(why) = outcome {
+            backend.counts.without_answer(why);
+        }
+        outcome
+    }
+
+    /// When streams with this last answer end, if the backend says nothing more.
+    pub(super) fn stale_end(&self, question: &Question, last: &Granted) -> Timestamp {
+        after(last.good_until, self.backends[question.rule].rule.stale_max)
+    }
+
+    pub(super) fn stream_kept(&self, rule: usize) {
+        self.backends[rule].counts.stream_kept();
+    }
+
+    pub(super) fn stream_left(&self, rule: usize) {
+        self.backends[rule].counts.stream_left();
+    }
+
     fn look_up(self: &Arc<Self>, question: &Arc<Question>) -> Known {
         let backend = &self.backends[question.rule];
         let (now, key) = (Instant::now(), question.key);
@@ -135,11 +186,14 @@ impl Authorizer {
         let Some(flight) = Flight::board(self, question) else {
             return Known::Outcome(Outcome::Unavailable(Unavailable::Full));
         };
+        self.launch(&mut inner, flight)
+    }
+
+    /// Asks in a task of its own: the request that asked may be cancelled, and the others still
+    /// need the answer. The place in the queue belongs to the task.
+    fn launch(&self, inner: &mut Inner, flight: Flight) -> Known {
         let landing = flight.landing.subscribe();
-        inner.flights.insert(key, landing.clone());
-        drop(inner);
-        // In a task of its own: the request that asked may be cancelled, and the others still need
-        // the answer. The place in the queue belongs to the task.
+        inner.flights.insert(flight.question.key, landing.clone());
         tokio::spawn(flight.fly());
         Known::Flight(landing)
     }
@@ -152,10 +206,11 @@ impl Authorizer {
         }
         let kept = self.lock().cache.grant(&question.key)?;
         (Instant::now() < kept.good_until + rule.stale_max).then(|| {
-            let Granted { grant, who, good_for } = &*kept.granted;
-            let expires = grant.expires.map(|end| after(end, rule.stale_max));
+            let Granted { grant, who, good_for, good_until } = &*kept.granted;
+            let expires = Some(after(*good_until, rule.stale_max));
             let grant = Arc::new(Grant { expires, ..Grant::clone(grant) });
-            Arc::new(Granted { grant, who: Arc::clone(who), good_for: *good_for })
+            let (good_for, good_until) = (*good_for, *good_until);
+            Arc::new(Granted { grant, who: Arc::clone(who), good_for, good_until })
         })
     }
 
@@ -195,12 +250,19 @@ impl Flight {
             waiting.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        Some(Self {
+        let mut flight = Self::board_again(authorizer, question);
+        flight.is_waiting = true;
+        Some(flight)
+    }
+
+    /// One about streams that run: there are no more of these than may be asked at once.
+    fn board_again(authorizer: &Arc<Authorizer>, question: &Arc<Question>) -> Self {
+        Self {
             authorizer: Arc::clone(authorizer),
             question: Arc::clone(question),
             landing: watch::Sender::new(None),
-            is_waiting: true,
-        })
+            is_waiting: false,
+        }
     }
 
     async fn fly(mut self) {

@@ -27,6 +27,9 @@ pub(super) struct Backend {
     pub(super) rule: AuthorizeRule,
     /// A permit for each question that may be asked at once.
     pub(super) slots: Arc<Semaphore>,
+    /// Questions about running streams take at most half of the slots, so that newcomers never wait
+    /// behind all of them.
+    pub(super) renewals: Semaphore,
     pub(super) counts: RuleCounts,
     breaker: Mutex<Breaker>,
     client: OnceLock<HttpClient>,
@@ -38,6 +41,7 @@ impl Backend {
     pub(super) fn new(rule: AuthorizeRule) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(rule.concurrency)),
+            renewals: Semaphore::new((rule.concurrency / 2).max(1)),
             rule,
             counts: RuleCounts::default(),
             breaker: Mutex::default(),
@@ -85,7 +89,7 @@ impl Backend {
             News::Opened => tracing::error!(
                 backend,
                 %failure,
-                "the backend fails: newcomers are asked to come back"
+                "the backend fails: newcomers are asked to come back, running streams go on"
             ),
             News::Nothing => tracing::debug!(backend, %failure, "cannot ask what a client may do"),
         }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::outcome::Unavailable;
 
@@ -10,6 +10,7 @@ pub struct RuleCounts {
     failed: AtomicU64,
     kept: AtomicU64,
     joined: AtomicU64,
+    streams: AtomicUsize,
     unavailable: [AtomicU64; Unavailable::ALL.len()],
 }
 
@@ -31,6 +32,19 @@ impl RuleCounts {
     pub fn unavailable(&self) -> [(&'static str, u64); 3] {
         Unavailable::ALL
             .map(|why| (why.name(), self.unavailable[why as usize].load(Ordering::Relaxed)))
+    }
+
+    /// Streams that run now and are asked about again.
+    pub fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn stream_kept(&self) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn stream_left(&self) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(super) fn granted(&self) {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_hub::Grant;
+use tidings_hub::{Grant, Timestamp};
 
 use crate::auth::who::Who;
 
@@ -24,6 +24,8 @@ pub(crate) struct Granted {
     pub(crate) who: Arc<Who>,
     /// Time that the answer is good for.
     pub(super) good_for: Duration,
+    /// When that is over. (The grant may end later, if the answer counts although it is old.)
+    pub(super) good_until: Timestamp,
 }
 
 /// Why there is no answer.

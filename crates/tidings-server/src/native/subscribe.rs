@@ -56,6 +56,7 @@ pub(super) async fn subscribe(
         token: caller.token(),
         share: caller.share(),
         who: std::sync::Arc::clone(caller.who()),
+        authorized: caller.authorized(),
         face,
     };
     open_stream(state, parts, request).await.map_err(|error| match error {

@@ -133,5 +133,5 @@ const TAIL: &str = r#"
 #timeout = "2s"                 # of a question; concurrency = 32 at once
 #waiting = 1024                 # further ones, each for at most wait = "3s"
 #on-failure = "refuse"          # newcomers; "allow-cached": an earlier answer lets them in
-#stale-max = "15m"              # for how long it does, after its end
+#stale-max = "15m"              # how long that counts after its end; streams go on as long
 "#;

@@ -33,6 +33,11 @@ pub(super) fn write<'a>(
             page.sample(&[("rule", &number), ("reason", reason)], count as f64);
         }
     }
+    let help = "Streams that run now and are asked about again.";
+    page.family("tidings_authorize_streams", Gauge, help);
+    for (number, (_, counts, _)) in rules() {
+        page.sample(&[("rule", &number)], counts.streams() as f64);
+    }
     let help = "1: the backend fails, and one question in a while is asked.";
     page.family("tidings_authorize_failing", Gauge, help);
     for (number, (.., is_failing)) in rules() {

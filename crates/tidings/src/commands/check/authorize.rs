@@ -25,7 +25,7 @@ pub(super) fn rule(rule: &AuthorizeRule, origin: &Origin) -> Vec<String> {
         rule.send_topics, rule.send_address
     ));
     lines.push(format!(
-        "  answers count for {}, refusals for {}; {on_failure} for {} if it fails",
+        "  answers count for {}, refusals for {}; {on_failure} if it fails, streams go on for {}",
         format_duration(rule.cache),
         format_duration(rule.cache_refused),
         format_duration(rule.stale_max),
