@@ -19,7 +19,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::wall_clock;
 use crate::error::{PublishError, StreamError};
-use crate::limits::{COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, RETENTION_INTERVAL};
+use crate::limits::{
+    COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, RETENTION_INTERVAL, TIME_INTERVAL,
+};
 use crate::timings::Timings;
 use crate::topic_share::TopicShare;
 
@@ -149,6 +151,7 @@ impl Committer {
                 let judgement = judge(&**store, &jobs, self.topics_max);
                 self.commit(&**store, jobs, judgement, timings);
             }
+            store.note_time(wall_clock());
             if retained.elapsed() >= RETENTION_INTERVAL {
                 retained = Instant::now();
                 if let Err(error) = store.retain(wall_clock()) {
@@ -165,7 +168,7 @@ impl Committer {
         let mut queue = self.lock();
         if queue.jobs.is_empty() && !queue.stopping {
             queue.idle = true;
-            let waited = self.filled.wait_timeout_while(queue, RETENTION_INTERVAL, |queue| {
+            let waited = self.filled.wait_timeout_while(queue, TIME_INTERVAL, |queue| {
                 queue.jobs.is_empty() && !queue.stopping
             });
             queue = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue);

@@ -22,7 +22,7 @@ use tidings_hub::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
-use crate::clock::Clock;
+use crate::clock::{Clock, wall_clock};
 use crate::committer::Committer;
 use crate::connection::{Began, ClosedConnections, ConnectionId};
 use crate::counters::Counters;
@@ -138,6 +138,8 @@ impl Engine {
     ///
     /// [`StartError`] if a thread cannot be started.
     pub fn start(store: Arc<dyn Log>, config: EngineConfig) -> Result<Self, StartError> {
+        // Before anything is read: a log that was closed for a while has events whose time is over.
+        store.note_time(wall_clock());
         let bounds = store.bounds();
         let mut pollers = Vec::new();
         for _ in 0..config.shards.max(1) {

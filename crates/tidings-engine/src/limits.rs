@@ -21,6 +21,10 @@ pub const READ_RETRY: Duration = Duration::from_secs(1);
 /// same interval whether it can take them again.
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Interval at which the engine tells the store the time while nothing is published: later than
+/// this after its time to live, no event is read from history.
+pub const TIME_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Records in one page of history, and their bytes. At the edge: the reader asks for the next page.
 pub const PAGE_RECORDS_MAX: usize = 1000;
 /// See [`PAGE_RECORDS_MAX`].

@@ -1,5 +1,8 @@
+use std::num::NonZeroU32;
+
 use tidings_codec::{EventId, EventType};
 
+use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 use crate::visibility::Visibility;
 
@@ -20,6 +23,9 @@ pub struct Draft {
     pub once: bool,
     /// The reconnection time to send with it, in milliseconds.
     pub retry_ms: Option<u64>,
+    /// Time to live in seconds: how long history has the event, counted from when the store
+    /// accepted it. Subscribers that are there get it in any case.
+    pub ttl_s: Option<NonZeroU32>,
     /// The payload.
     pub data: Box<str>,
     /// Which readers may have it.
@@ -38,6 +44,7 @@ impl Draft {
             id: None,
             once: false,
             retry_ms: None,
+            ttl_s: None,
             data: data.into(),
             visibility: Visibility::ByTopic,
             kind: Kind::Event,
@@ -52,16 +59,34 @@ impl Draft {
     /// Whether `other` would reach the same subscribers as the same event: everything is equal
     /// except how each was published.
     pub fn says_the_same(&self, other: &Self) -> bool {
-        let Self { topic, alternates, event_type, id, once: _, retry_ms, data, visibility, kind } =
-            self;
+        let Self {
+            topic,
+            alternates,
+            event_type,
+            id,
+            once: _,
+            retry_ms,
+            ttl_s,
+            data,
+            visibility,
+            kind,
+        } = self;
         *topic == other.topic
             && *alternates == other.alternates
             && *event_type == other.event_type
             && *id == other.id
             && *retry_ms == other.retry_ms
+            && *ttl_s == other.ttl_s
             && *data == other.data
             && *visibility == other.visibility
             && *kind == other.kind
+    }
+
+    /// Whether its time to live is over at `now`, if the store accepted it at `time`: then it is no
+    /// part of history.
+    pub fn is_over(&self, time: Timestamp, now: Timestamp) -> bool {
+        let age_ms = now.as_millis().saturating_sub(time.as_millis());
+        self.ttl_s.is_some_and(|ttl_s| age_ms >= u64::from(ttl_s.get()) * 1000)
     }
 
     /// What the draft costs a queue or a cache, in bytes.

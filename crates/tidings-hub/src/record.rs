@@ -61,6 +61,11 @@ impl Record {
         self.time
     }
 
+    /// Whether its time to live is over at `now`: then it is no part of history.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.draft.is_over(self.time, now)
+    }
+
     /// The type that subscribers see: what no publisher named is a `message`.
     pub fn event_type_or_default(&self) -> &str {
         self.draft.event_type.as_ref().map_or(EventType::DEFAULT, EventType::as_str)

@@ -54,7 +54,13 @@ pub use shared::{Following, SharedLog};
 /// read a disk.
 ///
 /// *Time.* A record's time is the `now` of its `append`, or the time of the record before it if
-/// that is later: along the log, time never goes back.
+/// that is later: along the log, time never goes back. A store has no clock; the time is the latest
+/// one that it was given, by `append`, [`retain`](Self::retain) or [`note_time`](Self::note_time).
+///
+/// *Time to live.* A record whose time to live [is over](Draft::is_over) is no part of history: a
+/// read with an interest passes over it, and [`Catalog::seek_last`] does not count it. That is no
+/// loss. A read without an interest still has it, as has [`Catalog::find`], and it counts among the
+/// records of its topic until retention drops it.
 ///
 /// *Bounds.* A read returns at most what its query allows, and looks at a bounded number of
 /// records: where few of them are admitted, a page can be short, or empty, before the end. It
@@ -122,6 +128,9 @@ pub trait Log: Send + Sync + 'static {
     ///
     /// [`AppendError`].
     fn retain(&self, now: Timestamp) -> Result<(), AppendError>;
+
+    /// Tells the store the time, which decides what is part of history. Cheap.
+    fn note_time(&self, now: Timestamp);
 
     /// The state of the store. Cheap: nothing is read.
     fn health(&self) -> Health;

@@ -61,6 +61,10 @@ pub const WILL_LOST: Duration = Duration::from_secs(30);
 pub const WILL_LOST_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60);
 
+/// Range of `?ttl=`: whole seconds, as history drops an event within one. At the edge: 400.
+pub const TTL_RANGE: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+
 /// Maximum topics in one request for metrics: each is a time series. At the edge: 400.
 pub const METRICS_TOPICS_MAX: usize = 64;
 

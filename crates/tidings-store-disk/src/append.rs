@@ -167,6 +167,7 @@ impl Writer {
             self.seal(shared)?;
         }
         let now = now.max(self.end.time);
+        shared.note_time(now);
         let batch = self.encode(shared, entries, now);
         self.missing = Missing::Bytes(self.buffer.len());
         if batch.records.is_empty() {

@@ -79,7 +79,9 @@ const UNSETTLED: u32 = 1 << 31;
 
 impl Posting {
     pub(crate) fn new(place: u32, record: &Draft, block: u32) -> Self {
-        let is_settled = record.visibility != Visibility::Private && record.kind.is_event();
+        let is_settled = record.visibility != Visibility::Private
+            && record.kind.is_event()
+            && record.ttl_s.is_none();
         Self { place: place | if is_settled { 0 } else { UNSETTLED }, block }
     }
 
@@ -87,7 +89,8 @@ impl Posting {
         self.place & !UNSETTLED
     }
 
-    /// Whether it goes to every reader of its topic that may have events that are not private.
+    /// Whether it goes to every reader of its topic that may have events that are not private, at
+    /// any time.
     pub(crate) fn is_settled(self) -> bool {
         self.place & UNSETTLED == 0
     }

@@ -157,6 +157,10 @@ impl Log for DiskStore {
         writer.retain(&self.shared, now)
     }
 
+    fn note_time(&self, now: Timestamp) {
+        self.shared.note_time(now);
+    }
+
     fn health(&self) -> Health {
         self.shared.health()
     }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tidings_hub::{Interest, Page, Position, ReadError, ReadQuery, Record, Topic};
+use tidings_hub::{Interest, Page, Position, ReadError, ReadQuery, Record, Timestamp, Topic};
 
 use crate::block::Header;
 use crate::error::Fault;
@@ -39,7 +39,8 @@ impl Shared {
             return Ok(Page { records: Vec::new(), reached: query.after.max(upto) });
         }
         let exact = query.interest.and_then(Interest::exact_topics);
-        let read = PageBuilder { query, after, upto, page: Page::default(), bytes: 0 };
+        let now = self.now();
+        let read = PageBuilder { query, after, upto, now, page: Page::default(), bytes: 0 };
         match exact {
             Some(topics) if topics.len() <= EXACT_TOPICS_MAX => self.follow(read, &topics),
             _ => self.scan(read),
@@ -216,6 +217,8 @@ struct PageBuilder<'a> {
     /// The query's, as far as there are records.
     after: Position,
     upto: Position,
+    /// The time at which it is read.
+    now: Timestamp,
     page: Page,
     bytes: usize,
 }
@@ -232,7 +235,9 @@ enum Taken {
 impl PageBuilder<'_> {
     fn offer(&mut self, record: &Arc<Record>) -> Taken {
         match self.query.interest {
-            Some(interest) if !interest.admits(record) => Taken::AndGoOn,
+            Some(interest) if !interest.admits(record) || record.is_over(self.now) => {
+                Taken::AndGoOn
+            }
             _ => self.take(Arc::clone(record)),
         }
     }
@@ -247,7 +252,9 @@ impl PageBuilder<'_> {
     ) -> Result<Taken, Fault> {
         let unreadable = || log.unreadable(position);
         let mut draft = view.head(texts).ok_or_else(unreadable)?;
-        if self.query.interest.is_some_and(|interest| !interest.admits(&draft)) {
+        let is_unwanted =
+            |interest: &Interest| !interest.admits(&draft) || draft.is_over(block.time, self.now);
+        if self.query.interest.is_some_and(is_unwanted) {
             return Ok(Taken::AndGoOn);
         }
         draft.data = view.data().ok_or_else(unreadable)?.into();

@@ -9,6 +9,7 @@
 //! that it has in the log it is a copy of.
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 
 use tidings_hub::{Check, Draft, EventId, EventType, Kind, Topic, Visibility};
 
@@ -22,11 +23,13 @@ const HAS_RETRY: u8 = 64;
 /// With neither this nor [`PRIVATE`], the record's topics decide who may read it.
 const PUBLIC: u8 = 128;
 /// With both, another byte follows the flags, with the visibility (2 bits), the kind (2 bits; zero
-/// for those that [`ENDS_TOPIC`] expresses), and [`HAS_CHECK`].
+/// for those that [`ENDS_TOPIC`] expresses), [`HAS_CHECK`], and [`HAS_TTL`].
 const MORE: u8 = PRIVATE | PUBLIC;
 /// In that byte: three more bytes follow it, with the check.
 const HAS_CHECK: u8 = 16;
 const CHECK_BYTES: usize = 3;
+/// In that byte: a number follows it, behind the check, with the time to live in seconds.
+const HAS_TTL: u8 = 32;
 
 /// Appends `draft` to `buffer`, in the form in which the log stores it.
 ///
@@ -61,6 +64,9 @@ pub(crate) fn encode(draft: &Draft, check: Option<Check>, buffer: &mut Vec<u8>) 
     if let Some(check) = check {
         buffer.extend_from_slice(&check.bits().to_le_bytes()[..CHECK_BYTES]);
     }
+    if let Some(ttl_s) = draft.ttl_s {
+        write_number(buffer, ttl_s.get().into());
+    }
     write_text(buffer, draft.topic.as_str());
     if !draft.alternates.is_empty() {
         write_number(buffer, draft.alternates.len() as u64);
@@ -84,8 +90,9 @@ pub(crate) fn encode(draft: &Draft, check: Option<Check>, buffer: &mut Vec<u8>) 
 
 /// The byte that follows the flags, for the drafts that need it.
 fn more_flags(draft: &Draft, has_check: bool) -> Option<u8> {
+    let has_ttl = draft.ttl_s.is_some();
     let kind = match draft.kind {
-        Kind::Event | Kind::End if !has_check => return None,
+        Kind::Event | Kind::End if !has_check && !has_ttl => return None,
         Kind::Event | Kind::End => 0,
         Kind::LastEvent => 1,
         Kind::SilentEnd => 2,
@@ -96,7 +103,9 @@ fn more_flags(draft: &Draft, has_check: bool) -> Option<u8> {
         Visibility::Private => 1,
         Visibility::Public => 2,
     };
-    Some(visibility | kind << 2 | if has_check { HAS_CHECK } else { 0 })
+    let check = if has_check { HAS_CHECK } else { 0 };
+    let ttl = if has_ttl { HAS_TTL } else { 0 };
+    Some(visibility | kind << 2 | check | ttl)
 }
 
 /// Decodes a byte of [`more_flags`] that follows `flags`; `None` if it is not one.
@@ -107,8 +116,8 @@ fn read_more_flags(byte: u8, flags: u8) -> Option<(Visibility, Kind)> {
         2 => Visibility::Public,
         _ => return None,
     };
-    let kind = match (byte & !HAS_CHECK) >> 2 {
-        0 if byte & HAS_CHECK != 0 => kind_of(flags),
+    let kind = match (byte & !(HAS_CHECK | HAS_TTL)) >> 2 {
+        0 if byte & (HAS_CHECK | HAS_TTL) != 0 => kind_of(flags),
         1 => Kind::LastEvent,
         2 => Kind::SilentEnd,
         3 => Kind::Note,
@@ -158,6 +167,7 @@ pub(crate) struct View<'a> {
     visibility: Visibility,
     kind: Kind,
     check: Option<Check>,
+    ttl_s: Option<NonZeroU32>,
     topic: &'a str,
     /// The further topics in encoded form, without their count.
     alternates: &'a [u8],
@@ -171,7 +181,7 @@ impl<'a> View<'a> {
     fn parse(mut bytes: &'a [u8]) -> Option<Self> {
         let (&flags, rest) = bytes.split_first()?;
         bytes = rest;
-        let mut check = None;
+        let (mut check, mut ttl_s) = (None, None);
         let (visibility, kind) = if flags & MORE == MORE {
             let (&more, rest) = bytes.split_first()?;
             bytes = rest;
@@ -179,6 +189,9 @@ impl<'a> View<'a> {
                 let ([low, middle, high], rest) = bytes.split_first_chunk::<CHECK_BYTES>()?;
                 check = Some(Check::new(u32::from_le_bytes([*low, *middle, *high, 0])));
                 bytes = rest;
+            }
+            if more & HAS_TTL != 0 {
+                ttl_s = Some(u32::try_from(read_number(&mut bytes)?).ok()?.try_into().ok()?);
             }
             read_more_flags(more, flags)?
         } else {
@@ -214,6 +227,7 @@ impl<'a> View<'a> {
             visibility,
             kind,
             check,
+            ttl_s,
             topic,
             alternates,
             event_type,
@@ -246,6 +260,7 @@ impl<'a> View<'a> {
         };
         draft.once = self.flags & ONCE != 0;
         draft.retry_ms = self.retry_ms;
+        draft.ttl_s = self.ttl_s;
         draft.visibility = self.visibility;
         draft.kind = self.kind;
         Some(draft)
@@ -330,7 +345,7 @@ mod tests {
             proptest::collection::vec(topic(), 0..4),
             field(),
             field(),
-            proptest::option::of(any::<u64>()),
+            (proptest::option::of(any::<u64>()), proptest::option::of(1..=u32::MAX)),
             text("(?s).{0,400}"),
             any::<bool>(),
             prop_oneof![
@@ -347,18 +362,17 @@ mod tests {
             ],
         )
             .prop_map(
-                |(topic, alternates, event_type, id, retry_ms, data, once, kind, visibility)| {
-                    Draft {
-                        topic,
-                        alternates,
-                        event_type: event_type.map(|t| EventType::new(t).unwrap()),
-                        id: id.map(|t| EventId::new(t).unwrap()),
-                        once,
-                        retry_ms,
-                        data: data.into(),
-                        visibility,
-                        kind,
-                    }
+                |(topic, alternates, event_type, id, times, data, once, kind, visibility)| Draft {
+                    topic,
+                    alternates,
+                    event_type: event_type.map(|t| EventType::new(t).unwrap()),
+                    id: id.map(|t| EventId::new(t).unwrap()),
+                    once,
+                    retry_ms: times.0,
+                    ttl_s: times.1.and_then(NonZeroU32::new),
+                    data: data.into(),
+                    visibility,
+                    kind,
                 },
             )
     }

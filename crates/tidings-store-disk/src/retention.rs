@@ -11,6 +11,7 @@ use crate::state::{Shared, State};
 impl Writer {
     /// See `Log::retain`.
     pub(crate) fn retain(&mut self, shared: &Shared, now: Timestamp) -> Result<(), AppendError> {
+        shared.note_time(now);
         let oldest_kept = now.as_millis().saturating_sub(millis(shared.config.retention_age));
         self.drop_while(shared, |_, oldest| oldest.last_time.as_millis() < oldest_kept);
         self.drop_what_is_too_much(shared);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tidings_hub::{EventId, Interest, Matcher, Position, ReadError, Record, Timestamp, Topic};
+use tidings_hub::{
+    Draft, EventId, Interest, Matcher, Position, ReadError, Record, Timestamp, Topic,
+};
 
 use crate::error::Fault;
 use crate::index::{Posting, SegmentIndex as _};
@@ -60,7 +62,8 @@ impl Shared {
         if count == 0 {
             return Ok(head);
         }
-        let seek = Seek { interest, missing: count, below: head.next(), found: head.next() };
+        let (below, found) = (head.next(), head.next());
+        let seek = Seek { interest, now: self.now(), missing: count, below, found };
         match interest.exact_topics() {
             Some(topics) if topics.len() <= EXACT_TOPICS_MAX => self.follow_back(seek, &topics),
             _ => self.scan_back(seek),
@@ -85,13 +88,13 @@ impl Shared {
                 let admitted = if posting.is_settled() && not_private {
                     true
                 } else if let Some(record) = self.recent(position) {
-                    seek.interest.admits(&record)
+                    seek.admits(&record, record.time())
                 } else {
                     blocks = blocks.saturating_sub(1);
                     let block = log.load(&mut scanner, posting)?;
                     let view = log.record_in(&block, position)?;
                     let head = view.head(&mut texts).ok_or_else(|| log.unreadable(position))?;
-                    seek.interest.admits(&head)
+                    seek.admits(&head, block.header.time)
                 };
                 if (admitted && seek.found_at(position)) || blocks == 0 {
                     return Ok(seek.found.previous());
@@ -149,7 +152,7 @@ impl Shared {
             }
             for record in recent.iter().rev() {
                 seek.below = record.position();
-                if seek.interest.admits(record) && seek.found_at(record.position()) {
+                if seek.admits(record, record.time()) && seek.found_at(record.position()) {
                     return Ok(seek.found.previous());
                 }
             }
@@ -178,7 +181,8 @@ impl Shared {
                     let unreadable = || log.unreadable(position);
                     let (view, behind) = record::split(rest).ok_or_else(unreadable)?;
                     rest = behind;
-                    if seek.interest.admits(&view.head(&mut texts).ok_or_else(unreadable)?) {
+                    let head = view.head(&mut texts).ok_or_else(unreadable)?;
+                    if seek.admits(&head, block.header.time) {
                         admitted.push(position);
                     }
                     position = position.next();
@@ -224,6 +228,8 @@ struct RunBack {
 /// A search for a number of last records.
 struct Seek<'a> {
     interest: &'a Interest,
+    /// The time at which it searches.
+    now: Timestamp,
     missing: usize,
     /// Position from which everything has been looked at.
     below: Position,
@@ -232,6 +238,11 @@ struct Seek<'a> {
 }
 
 impl Seek<'_> {
+    /// Whether the event, accepted at `time`, counts.
+    fn admits(&self, event: &Draft, time: Timestamp) -> bool {
+        self.interest.admits(event) && !event.is_over(time, self.now)
+    }
+
     /// Counts a record; `true` if it was the last one needed.
     fn found_at(&mut self, position: Position) -> bool {
         self.found = position;

@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) head: HeadSignal,
     /// Locked only for work in memory, never during disk access.
     state: RwLock<State>,
+    /// The latest time the store was told, in milliseconds.
+    now_ms: AtomicU64,
     pub(crate) topic_count: TopicCount,
     pub(crate) trouble: Trouble,
     background_failures: AtomicU64,
@@ -83,6 +85,7 @@ impl Shared {
             identity: name.into(),
             head: HeadSignal::new(head),
             state: RwLock::new(State { sealed, active, recent, head }),
+            now_ms: AtomicU64::new(0),
             topic_count: TopicCount::default(),
             trouble: Trouble::default(),
             background_failures: AtomicU64::new(0),
@@ -123,6 +126,16 @@ impl Shared {
             }
         };
         Ok(self.ask_index(&sealed, look)?)
+    }
+
+    /// See `Log::note_time`.
+    pub(crate) fn note_time(&self, now: Timestamp) {
+        self.now_ms.fetch_max(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// The latest time the store was told.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.now_ms.load(Ordering::Relaxed))
     }
 
     /// Counts a failed attempt at background work.

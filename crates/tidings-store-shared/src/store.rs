@@ -162,6 +162,10 @@ impl Log for SharedStore {
         self.node.failure().clone().map_or(Ok(()), |(error, _)| Err(error))
     }
 
+    fn note_time(&self, now: Timestamp) {
+        self.node.cache.note_time(now);
+    }
+
     fn health(&self) -> Health {
         let cache = self.node.cache.health();
         match self.node.failure().clone() {

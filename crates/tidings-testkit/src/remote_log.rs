@@ -144,6 +144,10 @@ impl Log for RemoteLog {
         Ok(())
     }
 
+    fn note_time(&self, now: Timestamp) {
+        self.node.copy.note_time(now);
+    }
+
     fn health(&self) -> Health {
         let failure = self.node.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let away = failure.as_ref().map(|(_, since)| since.elapsed());

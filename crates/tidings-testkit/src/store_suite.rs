@@ -10,6 +10,7 @@ mod ids;
 mod losses;
 mod model;
 mod random;
+mod time_to_live;
 
 use std::sync::Arc;
 use std::thread;
@@ -27,6 +28,7 @@ pub use ids::{
 pub use losses::reading_before_the_oldest_record_is_an_error;
 pub use model::Model;
 pub use random::Dice;
+pub use time_to_live::an_event_is_no_part_of_history_after_its_time_to_live;
 
 use ids::{fates, find};
 
@@ -79,6 +81,7 @@ macro_rules! store_suite {
                 a_page_has_at_least_one_record_however_large,
                 a_pattern_that_matches_nothing_is_read_to_the_end,
                 reading_before_the_oldest_record_is_an_error,
+                an_event_is_no_part_of_history_after_its_time_to_live,
                 private_records_need_a_grant,
                 events_by_topic_are_not_for_every_reader,
                 notes_are_found_again_and_are_no_events,
@@ -210,6 +213,7 @@ pub fn every_field_of_an_event_is_kept(stores: &dyn Stores) {
         id: Some(EventId::new("urn:x:1").expect("an id")),
         once: true,
         retry_ms: Some(u64::MAX),
+        ttl_s: std::num::NonZeroU32::new(u32::MAX),
         visibility: Visibility::Private,
         kind: Kind::End,
         ..draft("a/b", "two\nlines, and \u{1F600}\0")

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidings_hub::{Epoch, MemoryStore};
+use tidings_hub::{Draft, Epoch, Log as _, MemoryStore, Timestamp, Topic};
 use tidings_testkit::http::request;
 use tidings_testkit::server::{EPOCH, TestServer};
 
@@ -102,6 +103,46 @@ fn both_faces_start_where_the_request_says() {
     }
     assert_eq!(data(&server.get_json("/events/a?last=0").json()), [""; 0]);
     assert_eq!(data(&server.get_json("/events/a?since=2999-01-01T00:00:00Z").json()), [""; 0]);
+}
+
+#[test]
+fn an_event_with_a_time_to_live_is_delivered_and_leaves_history_after_it() {
+    let server = TestServer::start();
+    let mut live = server.subscribe("/events/a", &[]);
+    server.post("/events/a", "1");
+    let posted = server.post("/events/a?ttl=1s", "2").json();
+    let line = "{\"topic\":\"a\",\"ttl\":\"1s\",\"data\":\"3\"}\n{\"topic\":\"a\",\"data\":\"4\"}";
+    let batch =
+        server.request("POST", "/events", &[("content-type", "application/x-ndjson")], line);
+    assert_eq!(batch.status(), 200, "{}", batch.text());
+    for number in 1..=4 {
+        assert!(live.event().unwrap().ends_with(&format!("data: {number}\n\n")));
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while data(&server.get_json("/events/a").json()) != ["1", "4"] {
+        assert!(Instant::now() < deadline, "the events are still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(data(&server.get_json("/events/a?last=2").json()), ["1", "4"]);
+    assert_eq!(data(&server.get_json("/events?last=2").json()), ["1", "4"]);
+    let mut replay = server.subscribe("/events/a?from=start", &[]);
+    assert!(replay.event().unwrap().ends_with("data: 1\n\n"));
+    assert!(replay.event().unwrap().ends_with("data: 4\n\n"));
+    // A client that had the event resumes behind it, without a reset.
+    let after = posted["id"].as_str().unwrap();
+    let page = server.get_json(&format!("/events/a?after={after}"));
+    assert_eq!(page.header("tidings-resume"), Some("resumed"));
+    assert_eq!(data(&page.json()), ["4"]);
+}
+
+#[test]
+fn an_event_whose_time_to_live_ended_while_the_hub_was_stopped_is_not_in_its_first_answer() {
+    let store = MemoryStore::new(Epoch::parse(EPOCH).unwrap(), 1 << 20, Duration::MAX);
+    let draft = |data: &str| Draft::new(Topic::new("a").unwrap(), data);
+    let passing = Draft { ttl_s: NonZeroU32::new(60), ..draft("1") };
+    store.append(vec![passing, draft("2")], Timestamp::from_millis(1_000)).unwrap();
+    let server = TestServer::builder().store(Arc::new(store)).start();
+    assert_eq!(data(&server.get_json("/events/a").json()), ["2"]);
 }
 
 #[test]

@@ -399,6 +399,10 @@ impl Log for SlowDisk {
         self.store.retain(now)
     }
 
+    fn note_time(&self, now: Timestamp) {
+        self.store.note_time(now);
+    }
+
     fn health(&self) -> Health {
         self.store.health()
     }

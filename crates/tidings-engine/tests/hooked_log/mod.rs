@@ -60,6 +60,10 @@ impl<F: Fn(Call) + Send + Sync + 'static> Log for HookedLog<F> {
         self.inner.retain(now)
     }
 
+    fn note_time(&self, now: Timestamp) {
+        self.inner.note_time(now);
+    }
+
     fn health(&self) -> Health {
         self.inner.health()
     }

@@ -37,6 +37,8 @@ pub struct MemoryStore {
 #[derive(Debug)]
 struct Held {
     records: RecentRecords,
+    /// The latest time it was told.
+    now: Timestamp,
     /// Publishers' own ids, each with its records: nearly always one.
     ids: HashMap<EventId, VecDeque<Position>>,
     /// The same by topic, for the many topics on which a publisher may use one id.
@@ -48,6 +50,7 @@ impl MemoryStore {
     pub fn new(epoch: Epoch, bytes_max: usize, age_max: Duration) -> Self {
         let held = Held {
             records: RecentRecords::starting_at(Position::new(1)),
+            now: Timestamp::default(),
             ids: HashMap::new(),
             ids_on_topics: HashMap::new(),
         };
@@ -82,6 +85,7 @@ impl Log for MemoryStore {
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
         let mut log = self.write_log();
         let now = log.records.newest().map_or(now, |newest| now.max(newest.time()));
+        log.now = log.now.max(now);
         let appended =
             drafts.into_iter().map(|draft| log.append(draft, now, self.identity.epoch)).collect();
         while log.records.cost() > self.bytes_max && log.records.first() < log.records.head() {
@@ -96,7 +100,7 @@ impl Log for MemoryStore {
         let bounds = Bounds { first: log.records.first(), head: log.records.head() };
         match bounds.lost_after(query.after.max(query.told)) {
             Some(lost) => Err(ReadError::Expired { first: bounds.first, lost }),
-            None => Ok(log.records.read(query)),
+            None => Ok(log.records.read(query, log.now)),
         }
     }
 
@@ -106,6 +110,7 @@ impl Log for MemoryStore {
 
     fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
         let mut log = self.write_log();
+        log.now = log.now.max(now);
         let age_max = self.age_max.as_millis().try_into().unwrap_or(u64::MAX);
         let oldest_kept = Timestamp::from_millis(now.as_millis().saturating_sub(age_max));
         while log.records.oldest().is_some_and(|record| record.time() < oldest_kept)
@@ -114,6 +119,11 @@ impl Log for MemoryStore {
             log.forget_oldest();
         }
         Ok(())
+    }
+
+    fn note_time(&self, now: Timestamp) {
+        let mut log = self.write_log();
+        log.now = log.now.max(now);
     }
 
     fn health(&self) -> Health {
@@ -135,7 +145,8 @@ impl Catalog for MemoryStore {
     }
 
     fn seek_last(&self, interest: &Interest, count: usize) -> Result<Position, ReadError> {
-        Ok(self.read_log().records.seek_last(interest, count).0)
+        let log = self.read_log();
+        Ok(log.records.seek_last(interest, count, log.now).0)
     }
 
     fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, ReadError> {

@@ -110,9 +110,9 @@ impl RecentRecords {
         self.records.get(usize::try_from(place).ok()?)
     }
 
-    /// Reads the records that are held here. A query that no index narrows down is answered in
-    /// parts of [`SCAN_RECORDS_MAX`] records.
-    pub fn read(&self, query: &ReadQuery<'_>) -> Page {
+    /// Reads the records that are held here, as they are history at `now`. A query that no index
+    /// narrows down is answered in parts of [`SCAN_RECORDS_MAX`] records.
+    pub fn read(&self, query: &ReadQuery<'_>, now: Timestamp) -> Page {
         let after = query.after.max(self.first.previous());
         let upto = query.upto.min(self.head());
         let mut page = Page { records: Vec::new(), reached: query.after.max(upto) };
@@ -121,7 +121,8 @@ impl RecentRecords {
         }
         let mut bytes = 0;
         let mut take = |record: &Arc<Record>| {
-            if query.interest.is_some_and(|interest| !interest.admits(record)) {
+            let is_unwanted = |interest: &Interest| !interest.admits(record) || record.is_over(now);
+            if query.interest.is_some_and(is_unwanted) {
                 return true;
             }
             bytes += record.cost();
@@ -155,11 +156,16 @@ impl RecentRecords {
 
     /// The position after which the last `count` admitted records begin, and how many there are;
     /// looks at no more than [`SEEK_RECORDS_MAX`] records.
-    pub fn seek_last(&self, interest: &Interest, count: usize) -> (Position, usize) {
+    pub fn seek_last(
+        &self,
+        interest: &Interest,
+        count: usize,
+        now: Timestamp,
+    ) -> (Position, usize) {
         let (mut after, mut found) = (self.head(), 0);
         // `false` once there are enough.
         let mut take = |record: &Arc<Record>| {
-            if found < count && interest.admits(record) {
+            if found < count && interest.admits(record) && !record.is_over(now) {
                 after = record.position().previous();
                 found += 1;
             }

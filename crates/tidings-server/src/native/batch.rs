@@ -12,7 +12,7 @@ use tidings_http::body::{self, RequestBody};
 use tidings_http::problem::{Code, Problem};
 use tidings_hub::{Draft, Topic};
 
-use super::fields::Drafter;
+use super::fields::{Drafter, ttl_of_line};
 use super::ingest::{Place, Publication, Source, ingest};
 use super::publish_request::PublishRequest;
 use super::publish_topic::publish_topic;
@@ -57,11 +57,13 @@ struct Line<'a> {
     id: Option<Text<'a>>,
     #[serde(default)]
     retry: Option<u64>,
+    #[serde(default, borrow)]
+    ttl: Option<Text<'a>>,
     #[serde(default, borrow, deserialize_with = "present")]
     data: Option<&'a RawValue>,
 }
 
-const EXPECTED: &str = "a line is a JSON object with topic, event, id, retry, data";
+const EXPECTED: &str = "a line is a JSON object with topic, event, id, retry, ttl, data";
 
 /// A string, borrowed from the line if it has no escapes. (In an `Option`, a `Cow` alone is never
 /// borrowed.)
@@ -168,7 +170,9 @@ impl Lines<'_> {
         }
         let event_type = line.event.as_ref().map(|text| &*text.0);
         let id = line.id.as_ref().map(|text| &*text.0);
-        self.drafter.draft(topic, event_type, id, line.retry, data.into())
+        let ttl_s = line.ttl.map(|text| ttl_of_line(&text.0)).transpose()?;
+        let draft = self.drafter.draft(topic, event_type, id, line.retry, data.into())?;
+        Ok(Draft { ttl_s, ..draft })
     }
 
     fn topic(&mut self, named: Option<Text<'_>>) -> Result<Topic, Problem> {
@@ -339,6 +343,9 @@ mod tests {
             (r#"{"topic":""}"#, Code::InvalidTopic),
             (r#"{"event":"a\nb"}"#, Code::InvalidField),
             (r#"{"retry":-1}"#, Code::InvalidLine),
+            (r#"{"ttl":5}"#, Code::InvalidLine),
+            (r#"{"ttl":"5"}"#, Code::InvalidField),
+            (r#"{"ttl":"0s"}"#, Code::InvalidField),
             (&format!("{{\"data\":\"{}\"}}", "x".repeat(1001)), Code::EventTooLarge),
             (&format!("{{\"data\":\"{}\"}}", "x".repeat(100_000)), Code::EventTooLarge),
         ];

@@ -1,6 +1,7 @@
 //! Validation of a publisher's event fields.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 use tidings_http::event_retry;
 use tidings_http::problem::{Code, Problem};
@@ -8,7 +9,7 @@ use tidings_http::query::{self, Query};
 use tidings_http::sendable_id;
 use tidings_hub::{Draft, Epoch, EventId, EventIdForm, EventType, Topic};
 
-use crate::limits::FIELD_BYTES_MAX;
+use crate::limits::{FIELD_BYTES_MAX, TTL_RANGE};
 
 /// Makes drafts from the input of one publisher. It keeps the last event type, which often repeats.
 pub(super) struct Drafter {
@@ -112,6 +113,27 @@ fn retry_ms(text: &str) -> Result<u64, Problem> {
     })
 }
 
+/// The time to live that `text` says, in seconds; `None` if it is no such time.
+fn ttl_s(text: &str) -> Option<NonZeroU32> {
+    let ttl = query::duration(text).filter(|ttl| TTL_RANGE.contains(ttl))?;
+    let ttl_s = u32::try_from(ttl.as_millis().div_ceil(1000)).ok()?;
+    NonZeroU32::new(ttl_s)
+}
+
+/// What [`ttl_s`] takes.
+const TTL_FORM: &str = "`ttl` is a duration from 1s to 366d, such as `5m`";
+
+/// The time to live in a query.
+pub(super) fn take_ttl(query: &mut Query<'_>) -> Result<Option<NonZeroU32>, Problem> {
+    let Some(text) = query.take("ttl")? else { return Ok(None) };
+    ttl_s(&text).map(Some).ok_or_else(|| query::bad_value("ttl", TTL_FORM.into()))
+}
+
+/// The same in a line.
+pub(super) fn ttl_of_line(text: &str) -> Result<NonZeroU32, Problem> {
+    ttl_s(text).ok_or_else(|| invalid("ttl", TTL_FORM))
+}
+
 /// The prefix of event types that are reserved for the hub's own events.
 pub(super) const RESERVED_PREFIX: &str = "tidings.";
 
@@ -159,6 +181,25 @@ mod tests {
         let epoch = Epoch::parse("k7q2ma").unwrap();
         let topic = Topic::new("a").unwrap();
         Drafter::new(epoch).draft(topic, event_type, id, None, "x".into())
+    }
+
+    #[test]
+    fn a_time_to_live_is_a_duration_of_a_second_to_a_year_in_whole_seconds() {
+        for (text, expected) in [
+            ("1s", Some(1)),
+            ("1s1ms", Some(2)),
+            ("5m", Some(300)),
+            ("366d", Some(366 * 86_400)),
+            ("366d1ms", None),
+            ("999ms", None),
+            ("0s", None),
+            ("", None),
+            ("5", None),
+            ("-5m", None),
+            ("99999999999999999999d", None),
+        ] {
+            assert_eq!(ttl_s(text).map(NonZeroU32::get), expected, "{text:?}");
+        }
     }
 
     #[test]

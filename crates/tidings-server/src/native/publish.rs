@@ -3,10 +3,10 @@
 use tidings_engine::{OpenWill, Run};
 use tidings_http::answer::{self, Answer};
 use tidings_http::body::RequestBody;
-use tidings_http::problem::Problem;
+use tidings_http::problem::{Code, Problem};
 use tidings_hub::{Appended, Kind, Topic};
 
-use super::fields::QueryFields;
+use super::fields::{QueryFields, take_ttl};
 use super::publish_request::PublishRequest;
 use super::run_terms::{self, RunTerms};
 use crate::store_problem;
@@ -18,15 +18,21 @@ pub(super) async fn publish(
 ) -> Result<Answer, Problem> {
     let context = &mut request.context;
     let fields = QueryFields::take(&mut context.query)?;
+    let ttl_s = take_ttl(&mut context.query)?;
     let terms = RunTerms::take(&mut context.query, &context.parts.headers)?;
-    context.finish_query(["event", "id", "retry"].into_iter().chain(run_terms::PARAMETERS))?;
+    context
+        .finish_query(["event", "id", "retry", "ttl"].into_iter().chain(run_terms::PARAMETERS))?;
 
+    if terms.ends && ttl_s.is_some() {
+        return Err(ends_topic());
+    }
     let state = context.state;
     terms.check_begins(state, &topic).await?;
     let will = terms.leave_will(&request, &topic).await?;
 
     let bytes = request.read_body(body, state.config().event_bytes_max).await?;
     let mut draft = fields.draft(state.engine().epoch(), topic, &bytes)?;
+    draft.ttl_s = ttl_s;
     if terms.ends {
         draft.kind = Kind::LastEvent;
     }
@@ -45,6 +51,12 @@ pub(super) async fn publish(
     let appended = appended.map_err(|error| store_problem::not_published(&error));
     run_terms::settle(will, appended.as_ref().err());
     Ok(Answer::Response(answer::json(acknowledgement(&appended?))))
+}
+
+/// The last event of a topic tells late subscribers that it has ended, as long as the log has it.
+fn ends_topic() -> Problem {
+    let detail = "leave `ttl` out: the last event of a topic is kept as long as any other";
+    Problem::new(Code::InvalidQuery, detail).with("parameter", "ttl")
 }
 
 /// `{"id":"k7q2ma:42"}`, with `"duplicate":true` if the event was in the log before.

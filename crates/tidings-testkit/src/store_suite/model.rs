@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ pub struct Model {
     records: Vec<Record>,
     /// Number of records that retention dropped. The store decides, but may only drop the oldest.
     dropped: usize,
+    /// The time, which decides what is part of history.
+    now: Timestamp,
 }
 
 impl Model {
@@ -61,7 +64,10 @@ impl Model {
         &'a self,
         interest: Option<&'a Interest>,
     ) -> impl DoubleEndedIterator<Item = &'a Record> {
-        let admits = move |record: &&Record| interest.is_none_or(|i| i.admits(record));
+        let is_history = |record: &Record| !record.is_over(self.now);
+        let admits = move |record: &&Record| {
+            interest.is_none_or(|interest| interest.admits(record) && is_history(record))
+        };
         self.there().iter().filter(admits)
     }
 
@@ -108,6 +114,8 @@ pub(super) fn compare(stores: &dyn Stores, retention: Retention, mut dice: Dice)
                 assert_eq!(answers, expected);
             }
         }
+        store.note_time(at(now));
+        model.now = at(now);
         see_what_was_dropped(&*store, &mut model);
         ask(&*store, &model, &mut dice);
     }
@@ -223,6 +231,9 @@ fn random_draft(dice: &mut Dice) -> Draft {
     if dice.one_in(4) {
         draft.id = Some(random_id(dice));
         draft.once = dice.one_in(2);
+    }
+    if dice.one_in(6) {
+        draft.ttl_s = NonZeroU32::new(1 + dice.below(3) as u32);
     }
     if dice.one_in(10) {
         let kinds = [Kind::End, Kind::LastEvent, Kind::SilentEnd, Kind::Note];

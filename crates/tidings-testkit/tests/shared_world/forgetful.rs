@@ -36,6 +36,10 @@ impl Log for Forgetful {
         self.0.retain(now)
     }
 
+    fn note_time(&self, now: Timestamp) {
+        self.0.note_time(now);
+    }
+
     fn health(&self) -> Health {
         self.0.health()
     }
