@@ -344,7 +344,7 @@ mod tests {
         let (key, user) = (Denied::Key("k".into()), Denied::Subject("7".into(), None));
         let [one, two, three] = [(); 3].map(|()| Denials::default());
         let denial = one.deny(key.clone(), later()).unwrap();
-        assert_eq!(two.merge(vec![denial.clone()]).unwrap(), [key.clone()]);
+        assert_eq!(two.merge(vec![denial.clone()]).unwrap(), std::slice::from_ref(&key));
         assert!(two.merge(vec![denial.clone()]).unwrap().is_empty(), "it is known");
         let lifted = two.lift(&key).unwrap().unwrap();
         two.deny(user.clone(), later()).unwrap();
