@@ -151,6 +151,7 @@ const RUNS = {
   Node: (text) => run(process.execPath, ["--input-type=module", "--eval", text]),
 };
 
+// Thirty programs are started: half a minute, and more on a busy machine.
 test("what the tabs beside a demo show publishes to it: with curl, Python and Node", async () => {
   const hub = await startHub([], "demo");
   const page = await openPage();
@@ -170,7 +171,7 @@ test("what the tabs beside a demo show publishes to it: with curl, Python and No
   const note = await page.locator(".source [role=tabpanel]:not([hidden]) p").textContent();
   await page.goto(hub.url + note.match(/\/demo\/\S+/)[0]);
   await until("words", async () => (await text(page, "#answer")).startsWith("An answer goes"));
-});
+}, { seconds: 240 });
 
 test("a cut connection comes back with what came meanwhile, on every demo page", async () => {
   const hub = await startHub([], "demo");
