@@ -28,8 +28,8 @@ const PAGES = [
 /** A folder for pictures, to be looked at. */
 const PICTURES = process.env.PICTURES;
 
-// Each page in four forms, nearly all of it work for the processor: twenty seconds on a machine that
-// does nothing else, and over a minute on one that is busy.
+// Each page in four forms, nearly all of it work for the processor: twenty seconds on a machine
+// that does nothing else, and over a minute on one that is busy.
 test(
   "no page has a serious accessibility finding, nor is any wider than the screen",
   () => look(PAGES),
