@@ -1,10 +1,11 @@
-//! Twelve credentials and more.
+//! The credentials.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tidings_hub::Matcher;
-use tidings_server::{ApiKey, Config, JwtKey, Link, LinkKey};
+use tidings_server::{ApiKey, Config, JwtKey, Link, LinkKey, Sessions};
+use tidings_testkit::server::TestServer;
 use tidings_testkit::token::{hs256, hs256_critical};
 
 use super::model::{Grant, covers};
@@ -30,6 +31,8 @@ pub(crate) enum Credential {
     Cookie,
     /// A signed link to what is asked for, by a key that may sign what the others are granted.
     Link,
+    /// The cookie of a session, which a page of the hub's own began with a token.
+    Session,
     /// A token of an operator, which may look, kick, and know who reads.
     Operator,
 }
@@ -46,6 +49,7 @@ pub(crate) const CREDENTIALS: &[Credential] = &[
     Credential::Critical,
     Credential::Cookie,
     Credential::Link,
+    Credential::Session,
     Credential::Operator,
 ];
 
@@ -61,7 +65,11 @@ impl Credential {
         let own = Grant { publish: OWN, subscribe: OWN, ..Grant::default() };
         Some(match self {
             Self::Nobody | Self::NullClaims => Grant::default(),
-            Self::ApiKey | Self::Token | Self::BothClaims => Grant { is_native: true, ..own },
+            // The protocol has cookies of its own, and reads no other.
+            Self::Session if on_mercure => Grant::default(),
+            Self::ApiKey | Self::Token | Self::BothClaims | Self::Session => {
+                Grant { is_native: true, ..own }
+            }
             Self::MercureToken => own,
             Self::Cookie if on_mercure => own,
             Self::Cookie => Grant::default(),
@@ -79,6 +87,7 @@ impl Credential {
         match self {
             Self::Nobody => false,
             Self::Cookie => on_mercure,
+            Self::Session => !on_mercure,
             _ => true,
         }
     }
@@ -94,6 +103,7 @@ impl Credential {
         let mercure = json!({"mercure": {"publish": both, "subscribe": both}});
         match self {
             Self::Nobody | Self::Link => Vec::new(),
+            Self::Session => SAME_ORIGIN.map(|(name, value)| (name, value.to_owned())).to_vec(),
             Self::ApiKey => vec![("authorization", format!("Bearer {KEY}"))],
             Self::MercureToken => token(mercure),
             Self::Token => token(json!({"tidings": grant})),
@@ -138,6 +148,19 @@ fn link_key(topic: &str) -> LinkKey {
     LinkKey::new("a", LINK_SECRET, matchers(signs)).unwrap()
 }
 
+/// What a page of the hub's own says about itself.
+const SAME_ORIGIN: [(&str, &str); 1] = [("sec-fetch-site", "same-origin")];
+
+/// The cookie of a session with what [`Credential::Token`] grants.
+pub(crate) fn begin_session(server: &TestServer) -> String {
+    let (name, token) = Credential::Token.headers().remove(0);
+    let headers = [SAME_ORIGIN[0], (name, token.as_str())];
+    let answer = server.request("POST", "/session", &headers, "");
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let cookie = answer.head.headers.iter().find(|(name, _)| name == "set-cookie").unwrap();
+    cookie.1.split(';').next().unwrap().to_owned()
+}
+
 /// The keys behind the credentials.
 pub(crate) fn configure(config: &mut Config) {
     config.http.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()];
@@ -145,6 +168,7 @@ pub(crate) fn configure(config: &mut Config) {
     config.http.link_keys = vec![LinkKey::new("a", LINK_SECRET, matchers(OWN)).unwrap()];
     config.http.anonymous_subscribe = matchers(&["public/**"]);
     config.http.anonymous_publish = matchers(&["public/**"]);
+    config.http.sessions = Some(Sessions::default());
     config.mercure.anonymous = true;
 }
 

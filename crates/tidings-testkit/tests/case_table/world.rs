@@ -10,11 +10,13 @@ use super::client::{Body, Client, MARKS, PATIENCE};
 use super::credential::{self, configure, everything};
 use super::model::{self, Event, Kind};
 use super::request::{HUB, Request};
-use super::{CREDENTIALS, Case, Protocol};
+use super::{CREDENTIALS, Case, Credential, Protocol};
 
 pub(crate) struct World {
     server: TestServer,
     runtime: Runtime,
+    /// The cookie of the session.
+    session: String,
     /// All that was published.
     log: Vec<Event>,
     ended: BTreeSet<String>,
@@ -30,8 +32,10 @@ impl World {
             .engine(|engine| engine.portable = portable)
             .start();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let session = credential::begin_session(&server);
         let mut world = Self {
             server,
+            session,
             runtime,
             log: Vec::new(),
             ended: BTreeSet::new(),
@@ -100,7 +104,11 @@ impl World {
 
     async fn run_case(&mut self, client: &mut Client, number: usize, case: &Case) {
         let data = data(number + 1000, &format!("{:?}:{}", case.request, case.topic()));
-        let (status, mut body) = client.send(&case.sent(&data), case.protocol).await;
+        let mut sent = case.sent(&data);
+        if case.credential == Credential::Session {
+            sent.headers.push(("cookie", self.session.clone()));
+        }
+        let (status, mut body) = client.send(&sent, case.protocol).await;
         let expected_status = model::status(case);
         if status != expected_status {
             let name = case.name();
