@@ -250,7 +250,7 @@ impl Follower {
             // have others in their places.
             Sight::Same => self.seq = last.seq,
             Sight::Other => return Err(Halt::Forked { seq: last.seq }.into()),
-            // The next block names it, or else what was between them is gone.
+            // The next block that is left names it, or else what was between them is gone.
             Sight::Trimmed => {
                 self.is_adjacent = false;
                 return Ok((page, full));
@@ -281,12 +281,15 @@ impl Follower {
         if seq <= self.seq {
             return Ok(true);
         }
-        if seq > self.seq.next() {
-            return Err(Halt::Trimmed { seq: self.seq.next() }.into());
+        let trimmed = Halt::Trimmed { seq: self.seq.next() };
+        let is_behind_gap = seq > self.seq.next();
+        if is_behind_gap && self.is_adjacent {
+            return Err(trimmed.into());
         }
         let block = match Block::decode(bytes) {
             Ok(block) => block,
             Err(Unreadable::Version(version)) => return Err(Halt::Version { seq, version }.into()),
+            Err(Unreadable::NoBlock) if is_behind_gap => return Err(trimmed.into()),
             Err(Unreadable::NoBlock) => {
                 // Only if it is in the journal like this do all hubs skip it.
                 let again = journal.read(seq.previous(), 1)?;
@@ -298,9 +301,13 @@ impl Follower {
             }
         };
         match self.chain.admit(&block) {
-            Ok(()) => self.apply(seq, block, BlockHash::of(bytes))?,
+            Ok(()) => {
+                // It names the newest one that was followed: between the two were only void ones.
+                self.is_adjacent = true;
+                self.apply(seq, block, BlockHash::of(bytes))?;
+            }
             // Its predecessor is gone, so whether it continues that one is not known.
-            Err(_) if !self.is_adjacent => return Err(Halt::Trimmed { seq }.into()),
+            Err(_) if !self.is_adjacent => return Err(trimmed.into()),
             Err(misfit) => {
                 self.settle_attempt(block.nonce, AttemptFate::Void);
                 self.skip(seq, &misfit);

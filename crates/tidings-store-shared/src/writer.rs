@@ -24,7 +24,7 @@ use crate::block::{Block, Content, OVERHEAD_BYTES};
 use crate::chain::Chain;
 use crate::follower::{AttemptFate, FollowError, Follower};
 use crate::hash::BlockHash;
-use crate::journal::{AppendFault, Journal, JournalError, Nonce};
+use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq};
 use crate::limits::{
     ATTEMPTS_MAX, ATTEMPTS_MIN, AWAY_RETRY, LOOK_AGAIN, POLITE_PAUSE_MAX, REQUEST_PATIENCE,
 };
@@ -196,9 +196,14 @@ impl Writer {
                 commit.pause();
                 continue;
             }
-            {
+            // The place and the block belong together: the thread that follows can move the end of
+            // the log as soon as the lock is free, and the engine would store a block that
+            // continues another one than the newest, which is void.
+            let (after, is_again) = {
                 let mut follower = lock(follower);
-                if commit.block.as_ref().is_none_or(|block| block.after != follower.chain) {
+                let is_again =
+                    commit.block.as_ref().is_some_and(|block| block.after == follower.chain);
+                if !is_again {
                     let planned = plan(&follower)?;
                     fates = planned.fates;
                     if matches!(&planned.content, Content::Events(drafts) if drafts.is_empty()) {
@@ -215,8 +220,13 @@ impl Writer {
                     follower.expect(block.nonce, block.after);
                     commit.block = Some(block);
                 }
+                (follower.seq, is_again)
+            };
+            if is_again {
+                // The answer was lost, or what came before is not to be seen yet.
+                commit.pause();
             }
-            self.send(follower, &mut commit);
+            self.send(after, &mut commit);
             must_follow = true;
         }
     }
@@ -236,13 +246,9 @@ impl Writer {
         InFlight { nonce, after: *after, bytes: block.encode() }
     }
 
-    /// Sends the block in flight. What came of it, following shows.
-    fn send(&mut self, follower: &Mutex<Follower>, commit: &mut Commit) {
-        if commit.is_sent || commit.conflicts > 0 {
-            commit.pause();
-        }
+    /// Sends the block in flight, for the place after `after`. What came of it, following shows.
+    fn send(&mut self, after: Seq, commit: &mut Commit) {
         let Some(block) = &commit.block else { return };
-        let after = lock(follower).seq;
         let began = Instant::now();
         let left = commit.deadline.saturating_duration_since(began);
         let patience = left.min(REQUEST_PATIENCE);

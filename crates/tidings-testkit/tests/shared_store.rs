@@ -14,10 +14,13 @@ use tidings_hub::{
 };
 use tidings_store_disk::DiskConfig;
 use tidings_store_shared::{
-    Block, Content, Halt, Journal as _, Nonce, OpenError, SharedConfig, SharedStore,
+    Block, Content, Halt, Journal as _, Nonce, OpenError, Seq, SharedConfig, SharedStore,
 };
 use tidings_testkit::shared_log::{Connection, Engine, Faults};
 use tidings_testkit::store_suite::{at, draft};
+
+/// Time after which a test fails that waits for something.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An engine, and folders for hubs on it.
 struct World {
@@ -57,6 +60,20 @@ impl World {
 
     fn follow(&self, hub: &SharedStore) {
         hub.follow(&mut *Connection::to(&self.engine));
+    }
+
+    /// Sequence of the newest block.
+    fn newest(&self) -> Seq {
+        self.engine.observe().last().unwrap().0
+    }
+
+    /// Adds a block that continues another one than the newest.
+    fn add_void(&self) {
+        let (_, oldest) = self.engine.observe().remove(0);
+        let newest = self.newest();
+        let nonce = Nonce { run: 77, number: newest.get() };
+        let mut journal = Connection::to(&self.engine);
+        journal.append(newest, nonce, &oldest.block, Duration::ZERO).unwrap();
     }
 }
 
@@ -418,4 +435,65 @@ fn a_damaged_cache_is_followed_anew_and_the_log_keeps_its_name() {
     let a = world.hub("a");
     assert_eq!(all(&a), ["1", "2", "3"]);
     assert_eq!(a.identity(), &identity);
+}
+
+#[test]
+fn a_hub_whose_newest_block_was_dropped_continues_with_the_one_that_names_it() {
+    for is_void_between in [false, true] {
+        let world = World::new();
+        let (a, b) = (world.hub("a"), world.hub("b"));
+        publish(&a, "1");
+        world.follow(&b);
+        if is_void_between {
+            world.add_void();
+        }
+        publish(&a, "2");
+        let second = world.newest();
+        world.add_void();
+        publish(&a, "3");
+        // Other hubs drop what is before a block that counts.
+        Connection::to(&world.engine).trim(second).unwrap();
+        world.follow(&b);
+        assert_eq!(b.halt(), None, "void block between: {is_void_between}");
+        assert_eq!(all(&b), ["1", "2", "3"]);
+    }
+}
+
+#[test]
+fn a_hub_that_lacks_a_block_that_was_dropped_does_not_continue() {
+    let world = World::new();
+    let (a, b) = (world.hub("a"), world.hub("b"));
+    publish(&a, "1");
+    world.follow(&b);
+    publish(&a, "2");
+    world.add_void();
+    publish(&a, "3");
+    Connection::to(&world.engine).trim(world.newest()).unwrap();
+    world.follow(&b);
+    assert!(matches!(b.halt(), Some(Halt::Trimmed { .. })), "{:?}", b.halt());
+    assert_eq!(all(&b), ["1"]);
+}
+
+#[test]
+fn hubs_that_publish_at_once_make_no_void_blocks_on_an_engine_that_keeps_its_promise() {
+    let world = World::new();
+    let config = |hub| SharedConfig { append_patience: PATIENCE, ..world.config(hub) };
+    let hubs = ["a", "b", "c"].map(|name| {
+        let hub = world.try_hub(config(name)).unwrap();
+        hub.following(Connection::to(&world.engine)).unwrap()
+    });
+    std::thread::scope(|scope| {
+        for hub in &hubs {
+            scope.spawn(move || {
+                for number in 0..200 {
+                    publish(hub, &number.to_string());
+                }
+            });
+        }
+    });
+    for hub in &hubs {
+        hub.wait(Position::new(599), PATIENCE);
+        assert_eq!(hub.bounds().head, Position::new(600));
+        assert_eq!(hub.void_blocks(), 0);
+    }
 }
