@@ -1,0 +1,98 @@
+//! A hub with an empty data folder.
+
+use std::fs;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use tidings_testkit::transcript::Seen;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::client::Client;
+use crate::hub::PATH;
+use crate::load::{batch, publish_batch};
+use crate::world::World;
+
+/// Events of a batch while the log is filled, and the bytes of each: a body must be below 1 MiB.
+const BATCH_EVENTS: usize = 900;
+const DATA_BYTES: usize = 1000;
+
+/// Senders of batches on each hub.
+const SENDERS: usize = 2;
+
+/// Fills the log with `bytes`, empties the folder of a hub, and waits until it is ready.
+pub(crate) async fn run(world: &mut World, bytes: usize) -> Result<(), String> {
+    let began = Instant::now();
+    let hubs = world.addresses();
+    let each = bytes.div_ceil(BATCH_EVENTS * DATA_BYTES * SENDERS * hubs.len());
+    let tasks: JoinSet<_> = hubs
+        .iter()
+        .flat_map(|hub| [*hub; SENDERS])
+        .map(|hub| fill(Client::new(hub), each))
+        .collect();
+    let stored: usize = tasks.join_all().await.iter().sum();
+    let mebibytes = (stored * BATCH_EVENTS * DATA_BYTES) >> 20;
+    println!("{mebibytes} MiB in {:.1} s", began.elapsed().as_secs_f64());
+    if stored < each * SENDERS * hubs.len() {
+        return Err("a batch was not acknowledged".to_owned());
+    }
+
+    let newest = Client::new(hubs[0]).send(Method::POST, PATH, &[], "1").await;
+    let (status, answer) = newest.map_err(|failure| format!("{failure:?}"))?;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let id = answer["id"].as_str().filter(|_| status == StatusCode::OK).ok_or("no event")?;
+    let last = world.hubs.len() - 1;
+    let hub = &mut world.hubs[last];
+    hub.process.kill();
+    fs::remove_dir_all(&hub.data).map_err(|error| error.to_string())?;
+    hub.process.start().map_err(|error| error.to_string())?;
+    let took = world.ready(last, "").await?;
+    println!("ready after {:.1} s", took.as_secs_f64());
+
+    let second = Client::new(hubs[0]).send(Method::POST, PATH, &[], "2").await;
+    second.map_err(|failure| format!("{failure:?}"))?;
+    match resume(world, last, id).await {
+        Some(Seen { number: 2, .. }) => {
+            println!("an id of another hub is resumed");
+            Ok(())
+        }
+        other => Err(format!("an id of another hub is not resumed: {other:?}")),
+    }
+}
+
+async fn fill(mut client: Client, batches: usize) -> usize {
+    let body = batch(BATCH_EVENTS, DATA_BYTES);
+    let mut stored = 0;
+    for _ in 0..batches {
+        stored += usize::from(publish_batch(&mut client, body.clone()).await);
+    }
+    stored
+}
+
+/// The first event after `id`, if it is not behind a reset.
+async fn resume(world: &World, hub: usize, id: &str) -> Option<Seen> {
+    let mut client = Client::new(world.hubs[hub].address);
+    let headers = [("accept", "text/event-stream"), ("last-event-id", id)];
+    let mut answer = client.begin(Method::GET, PATH, &headers, "".into()).await.ok()?;
+    let mut decoder = tidings_codec::Decoder::new();
+    let until = Instant::now() + Duration::from_secs(10);
+    while let Ok(Some(Ok(frame))) =
+        timeout(until.saturating_duration_since(Instant::now()), answer.body_mut().frame()).await
+    {
+        let chunk = frame.into_data().ok()?;
+        let mut input = &chunk[..];
+        while let Ok(Some(item)) = decoder.next(&mut input) {
+            match item {
+                tidings_codec::Item::Event(event) if event.event_type() == "message" => {
+                    return Seen::parse(event.last_event_id(), event.data());
+                }
+                tidings_codec::Item::Event(event) if event.event_type() == "tidings.reset" => {
+                    return None;
+                }
+                _ => {}
+            }
+        }
+    }
+    None
+}

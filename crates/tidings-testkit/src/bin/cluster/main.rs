@@ -1,0 +1,154 @@
+//! Hubs on servers of NATS: faults while events are published and read, and measurements.
+//!
+//! ```text
+//! cluster PLAN --nats PROGRAM --tidings PROGRAM [--seconds N] [--subscribers N] [--rate N]
+//!              [--seed N] [--servers N]
+//! ```
+//!
+//! | Plan | |
+//! |---|---|
+//! | `short` | each kind of fault once, a minute and a half |
+//! | `long` | chaos of five minutes with 300 subscribers |
+//! | `lag` | subscribers move to hubs that are up to 5 s behind |
+//! | `rolling` | hubs are restarted one after the other |
+//! | `away` | all servers are gone for a minute |
+//! | `latency` | 100 events per second and hub |
+//! | `throughput` | as many as possible |
+//! | `rollback` | the servers lose 50 blocks, again and again |
+//! | `cold` | a hub with an empty folder and 1 GiB to download |
+//!
+//! Everything is on loopback. `scripts/test-cluster` finds the programs.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod chaos;
+mod client;
+mod cold;
+mod faults;
+mod hub;
+mod load;
+mod process;
+mod publisher;
+mod rollback;
+mod servers;
+mod subscriber;
+mod world;
+
+use std::collections::HashMap;
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use chaos::Plan;
+use faults::{Cut, Fault};
+use world::{Size, World};
+
+/// Seconds that the engine is away in the plan of that name.
+const AWAY_SECONDS: u64 = 60;
+
+/// Repetitions of a rollback.
+const ROLLBACKS: usize = 100;
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let plan = arguments.next().unwrap_or_default();
+    let mut options = HashMap::new();
+    while let Some(name) = arguments.next() {
+        options
+            .insert(name.trim_start_matches('-').to_owned(), arguments.next().unwrap_or_default());
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    match runtime.block_on(run(&plan, &options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(wrong) => {
+            eprintln!("FAILED {plan}:\n{wrong}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(plan: &str, options: &HashMap<String, String>) -> Result<(), String> {
+    let number = |name: &str, default: u64| match options.get(name) {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| format!("--{name} {text}: not a number")),
+    };
+    let program =
+        |name: &str| options.get(name).map(Path::new).ok_or_else(|| format!("--{name} is missing"));
+    let known =
+        ["short", "long", "lag", "rolling", "away", "latency", "throughput", "rollback", "cold"];
+    if !known.contains(&plan) {
+        return Err(format!("no such plan; there are {}", known.join(", ")));
+    }
+    // A single server is rolled back and started again in a moment.
+    let servers = number("servers", if plan == "rollback" { 1 } else { 3 })? as usize;
+    let size = Size { nats: program("nats")?, tidings: program("tidings")?, servers, hubs: 3 };
+    let folder = env::temp_dir().join(format!("tidings-cluster-{}", std::process::id()));
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let mut world = World::start(&size, folder.clone()).await?;
+    let outcome = match plan {
+        "latency" => load::latency(&world, number("seconds", 30)?).await,
+        "throughput" => load::throughput(&world, number("seconds", 10)?).await,
+        "rollback" => rollback::run(&mut world, ROLLBACKS, number("seconds", 330)?).await,
+        "cold" => cold::run(&mut world, 1 << 30).await,
+        _ => {
+            let mut plan = plan_of(plan);
+            plan.seconds = number("seconds", plan.seconds)?;
+            plan.subscribers = number("subscribers", plan.subscribers as u64)? as usize;
+            let rate = number("rate", plan.events_per_second.into())?;
+            plan.events_per_second = u32::try_from(rate).unwrap_or(u32::MAX);
+            plan.seed = number("seed", plan.seed)?;
+            chaos::run(&mut world, &plan).await
+        }
+    };
+    drop(world);
+    match outcome {
+        Ok(()) => {
+            let _ = fs::remove_dir_all(&folder);
+            Ok(())
+        }
+        Err(wrong) => Err(format!("{wrong}\nthe logs are in {}", folder.display())),
+    }
+}
+
+/// The faults of a plan, and how much goes on meanwhile.
+fn plan_of(name: &str) -> Plan {
+    let cut = |how, seconds| Fault::HubCut { how, seconds };
+    let lags = [500, 1000, 2000, 3000, 4000, 4900];
+    let (faults, seconds, subscribers, stay_ms, rate) = match name {
+        "long" => {
+            let faults = vec![
+                (Fault::LeaderKilled, 5),
+                (Fault::LeaderPaused, 3),
+                (Fault::LeaderIsolated, 1),
+                (Fault::HubKilled, 5),
+                (cut(Cut::Closed, 20), 1),
+                (cut(Cut::Silent, 20), 1),
+                (cut(Cut::Deaf, 20), 1),
+            ];
+            (faults, 300, 300, 1000..5000, 150)
+        }
+        "lag" => {
+            let lag = |milliseconds| (Fault::HubLags { milliseconds }, 12);
+            (lags.map(lag).to_vec(), 240, 300, 500..2500, 150)
+        }
+        "rolling" => (vec![(Fault::HubRestarted, 9)], 60, 100, 1000..5000, 150),
+        "away" => {
+            let gone = Fault::EngineGone { seconds: AWAY_SECONDS };
+            (vec![(gone, 1)], 90, 100, 1000..5000, 150)
+        }
+        // The short one.
+        _ => {
+            let faults = vec![
+                (Fault::LeaderKilled, 1),
+                (Fault::LeaderPaused, 1),
+                (Fault::HubKilled, 1),
+                (Fault::HubRestarted, 1),
+                (cut(Cut::Silent, 10), 1),
+                (cut(Cut::Closed, 5), 1),
+                (Fault::HubLags { milliseconds: 3000 }, 1),
+            ];
+            (faults, 75, 60, 1000..3000, 60)
+        }
+    };
+    Plan { faults, seconds, subscribers, stay_ms, events_per_second: rate, seed: 1 }
+}
