@@ -18,6 +18,7 @@ await import("./react.test.js");
 await import("./console.test.js");
 await import("./demos.test.js");
 await import("./accessibility.test.js");
+await import("./cluster.test.js");
 await import("./firefox.test.js");
 
 const failed = await run(process.argv[2]);
