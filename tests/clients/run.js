@@ -17,6 +17,7 @@ await import("./stop.test.js");
 await import("./python.test.js");
 await import("./examples.test.js");
 await import("./recipes.test.js");
+await import("./authorize.test.js");
 await import("./package.test.js");
 
 const failed = await run(process.argv[2]);
