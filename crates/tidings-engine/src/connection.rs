@@ -23,6 +23,11 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
+    /// Its number among the connections of its run.
+    pub const fn number(self) -> u64 {
+        self.number
+    }
+
     /// The [run](crate::Engine::run) of the engine that has the connection.
     pub const fn run(self) -> u32 {
         self.run

@@ -25,6 +25,8 @@ pub trait Label: Any + Send + Sync {
 pub struct Search {
     /// Only connections after this one, in the order of their ids.
     pub after: Option<ConnectionId>,
+    /// Only this connection.
+    pub only: Option<ConnectionId>,
     /// Maximum number of subscribers; those with the lowest ids are found.
     pub max: usize,
     /// Whether a subscriber is meant. Runs on the thread that serves it, so it must be quick.

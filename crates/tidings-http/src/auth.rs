@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
+use tidings_engine::ConnectionId;
 use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
 use crate::authorize::{Asked, AuthorizeRule, Authorized, Authorizer, Kept};
@@ -27,8 +28,11 @@ use crate::config::HttpConfig;
 use crate::denials::Denials;
 use crate::foreign_page::{self, Ambient};
 use crate::key_share::KeyShare;
+use crate::lease::Lease;
+use crate::limits::STREAM_RENEWALS_PER_S;
 use crate::problem::{Code, Problem};
 use crate::quota_key::Key;
+use crate::rate_limiter::RateLimiter;
 use crate::trace::{self, Step};
 use cache::TokenCache;
 use invalid_token::InvalidToken;
@@ -58,6 +62,8 @@ pub struct Auth {
     retry_refused: Duration,
     has_keys: bool,
     leeway: Duration,
+    expiring_before: Duration,
+    renewals: RateLimiter,
     /// Whether every client may do everything.
     is_open: bool,
     /// What every client may do, beside what its credential grants.
@@ -92,6 +98,8 @@ impl Auth {
             retry_refused: config.retry_refused,
             has_keys: config.has_keys(),
             leeway: config.leeway,
+            expiring_before: config.expiring_before,
+            renewals: RateLimiter::new(STREAM_RENEWALS_PER_S),
             is_open,
             everybody: Arc::new(everybody),
         }
@@ -179,7 +187,19 @@ impl Auth {
             }
         };
         let Bearer { grant, who, .. } = &known.says;
-        Ok(self.caller_with(grant, Arc::clone(who), counted_as, known.share.clone()))
+        let caller = self.caller_with(grant, Arc::clone(who), counted_as, known.share.clone());
+        Ok(Caller { is_renewable: true, ..caller })
+    }
+
+    /// Charges a renewal of a stream's token. Returns how long to wait for the next one, if that is
+    /// now.
+    pub fn charge_renewal(&self, connection: ConnectionId) -> Option<Duration> {
+        let key = connection.number();
+        let wait = self.renewals.charge_now(key, 0);
+        if wait.is_zero() {
+            self.renewals.charge_now(key, 1);
+        }
+        Some(wait).filter(|wait| !wait.is_zero())
     }
 
     /// What a JSON Web Token says, if it is good.
@@ -252,6 +272,7 @@ impl Auth {
             is_anonymous: false,
             is_stale: false,
             authorized: None,
+            is_renewable: false,
             ambient: None,
             token,
             share,
@@ -291,6 +312,8 @@ pub struct Caller {
     is_stale: bool,
     /// What a backend says that it may do, if one was asked.
     authorized: Option<Authorized>,
+    /// Whether another token can prolong its streams.
+    is_renewable: bool,
     /// What its browser added to this request, if a page did not need to hold anything for it.
     ambient: Option<Ambient>,
     token: Option<Key>,
@@ -308,6 +331,7 @@ impl Caller {
             is_anonymous: true,
             is_stale: false,
             authorized: None,
+            is_renewable: false,
             ambient: Some(Ambient::Reach),
             token: None,
             share: None,
@@ -359,6 +383,12 @@ impl Caller {
             self.everybody.as_ref().is_some_and(|everybody| everybody.may_subscribe(matcher))
         };
         self.grant.expires.filter(|_| !wanted.iter().all(is_public))
+    }
+
+    /// How long a stream of `wanted` runs, if another token can prolong it.
+    pub fn lease(&self, wanted: &[Matcher], config: &HttpConfig) -> Option<Arc<Lease>> {
+        let end = self.ends(wanted).filter(|_| self.is_renewable)?;
+        Some(Arc::new(Lease::new(clock::now(), end, config.expiring_before)))
     }
 
     /// Whether the caller has a token that expires.

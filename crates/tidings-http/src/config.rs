@@ -63,6 +63,9 @@ pub struct HttpConfig {
     /// Sessions, which pages start with a token; `None` has none. A hub without keys has none
     /// either.
     pub sessions: Option<Sessions>,
+    /// Time before the end of a token or a session at which its streams get `tidings.expiring`, or
+    /// a third of what it had, if that is less.
+    pub expiring_before: Duration,
     /// Identities that are kept away for a while.
     pub denials: Denials,
     /// Web pages of other origins that may use the hub.
@@ -137,6 +140,7 @@ impl Default for HttpConfig {
             authorize: Vec::new(),
             leeway: Duration::ZERO,
             sessions: Some(Sessions::default()),
+            expiring_before: limits::EXPIRING_BEFORE,
             denials: Denials::default(),
             cors: Cors::default(),
             public_origin: None,

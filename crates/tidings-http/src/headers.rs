@@ -38,6 +38,8 @@ headers! {
          `live`, `resumed` or `reset`." Exposed;
     TIDINGS_CONNECTION "tidings-connection"
         "The name of an event stream, by which operators ask about it." Exposed;
+    TIDINGS_RENEW "tidings-renew"
+        "What a client shows to renew the token of an event stream." Exposed;
     RETRY_AFTER Exposed;
     WWW_AUTHENTICATE Exposed;
     ALLOW Exposed;

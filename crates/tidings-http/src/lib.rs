@@ -95,6 +95,7 @@ mod host;
 mod http2_body;
 pub mod hubs;
 pub mod key_share;
+pub mod lease;
 pub mod limits;
 mod listener;
 pub mod mount;

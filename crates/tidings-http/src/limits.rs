@@ -188,6 +188,12 @@ pub const LINK_AGE_CEILING: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Maximum time that a token is accepted before `nbf` and after `exp`: clocks differ by seconds.
 pub const LEEWAY_MAX: Duration = Duration::from_secs(60);
 
+/// Default time before the end of a grant at which its streams are told.
+pub const EXPIRING_BEFORE: Duration = Duration::from_secs(30);
+
+/// Renewals of one stream's token in a second. At the edge: 429.
+pub const STREAM_RENEWALS_PER_S: NonZeroU64 = NonZeroU64::new(1).expect("more than none");
+
 /// Default age at which a session ends unless it is renewed.
 pub const SESSION_AGE_MAX: Duration = Duration::from_secs(12 * 3600);
 

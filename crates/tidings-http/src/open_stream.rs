@@ -17,7 +17,9 @@ use crate::auth::who::Who;
 use crate::authorize::Authorized;
 use crate::client::Client;
 use crate::clock::jittered_ms;
+use crate::headers::TIDINGS_RENEW;
 use crate::key_share::KeyShare;
+use crate::lease::{self, Lease};
 use crate::present::Identity;
 use crate::quota::Key;
 use crate::response_body::Response;
@@ -66,6 +68,8 @@ pub struct StreamRequest<'a, F> {
     pub share: Option<&'a Arc<KeyShare>>,
     /// The identity of the subscriber.
     pub who: Arc<Who>,
+    /// How long it may read, if another token can prolong that.
+    pub lease: Option<Arc<Lease>>,
     /// What a backend says that it may do, if one was asked.
     pub authorized: Option<&'a Authorized>,
     /// The form of the stream.
@@ -101,7 +105,7 @@ pub async fn open_stream<F: StreamFace>(
     parts: &Parts,
     request: StreamRequest<'_, F>,
 ) -> Result<Answer, OpenError> {
-    let StreamRequest { interest, start, token, share, who, authorized, face } = request;
+    let StreamRequest { interest, start, token, share, who, lease, authorized, face } = request;
     if parts.method == Method::HEAD {
         let mut response = answer::empty(StatusCode::OK);
         *response.headers_mut() = face.headers();
@@ -122,7 +126,8 @@ pub async fn open_stream<F: StreamFace>(
         Err(error) => return Err(error),
     };
     pending.hold(permit);
-    let identity = Identity { who, address: Client::of(parts).map(|client| client.address) };
+    let address = Client::of(parts).map(|client| client.address);
+    let identity = Identity { who, address, lease };
     let (id, interest) = (pending.connection, pending.interest.clone());
     let arrival = state.arrivals().enter(id, identity.clone(), interest.clone());
     // It is listed first: whoever is denied from here on is found in the list and closed.
@@ -135,6 +140,11 @@ pub async fn open_stream<F: StreamFace>(
     let mut headers = face.headers();
     Ok(match face.begin(state, &pending, &mut headers) {
         Ok(options) => {
+            if identity.lease.is_some() {
+                let handle = lease::handle(id);
+                let handle = HeaderValue::try_from(handle).expect("base64url");
+                headers.insert(TIDINGS_RENEW, handle);
+            }
             // What everybody may read has no end.
             let authorized = authorized.filter(|_| options.expires.is_some());
             let kept = state.auth().keep(state.engine(), authorized, id, &interest);

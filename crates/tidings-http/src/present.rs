@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidings_engine::{ConnectionId, Engine, Label, Search, Term};
+use tidings_engine::{ConnectionId, Engine, Label, Look, Search, Term};
 use tidings_hub::{Interest, Matcher, Timestamp};
 
 use crate::auth::who::Who;
 use crate::client::rate_limit_prefix;
 use crate::clock;
+use crate::lease::Lease;
 
 /// What operators find a subscriber by.
 #[derive(Clone, Debug)]
@@ -23,12 +24,14 @@ pub struct Identity {
     pub who: Arc<Who>,
     /// Its address, as far as trusted proxies tell.
     pub address: Option<IpAddr>,
+    /// How long it may read, if another token can prolong that.
+    pub lease: Option<Arc<Lease>>,
 }
 
 impl Identity {
     /// Whether this is all that the peer's address says.
     pub(crate) fn is_only(&self, peer: IpAddr) -> bool {
-        self.who.is_nobody() && self.address == Some(peer)
+        self.who.is_nobody() && self.lease.is_none() && self.address == Some(peer)
     }
 
     /// The same as a label, with how long a backend lets the subscriber run.
@@ -48,6 +51,7 @@ impl Identity {
         });
         known.cloned().unwrap_or_else(|| Self {
             who: Who::nobody(),
+            lease: None,
             address: subscriber.peer.map(|peer| peer.ip().to_canonical()),
         })
     }
@@ -67,7 +71,17 @@ impl Label for Kept {
 
 impl Label for Identity {
     fn term(&self) -> Option<&dyn Term> {
-        self.who.session.as_deref().map(|session| session as &dyn Term)
+        (self.lease.is_some() || self.who.session.is_some()).then_some(self)
+    }
+}
+
+impl Term for Identity {
+    fn look(&self, connection: ConnectionId, now: Timestamp) -> Look {
+        match (&self.lease, &self.who.session) {
+            (Some(lease), _) => lease.look(connection, now, true),
+            (None, Some(session)) => session.lease().look(connection, now, false),
+            (None, None) => Look::Ended,
+        }
     }
 }
 
@@ -150,6 +164,16 @@ impl Present<'_> {
         is_arriving || is_open.await
     }
 
+    /// The subscriber of this connection that a worker serves.
+    pub async fn find(self, id: ConnectionId) -> Option<Subscriber> {
+        let is_meant = Box::new(|_: &tidings_engine::Subscriber| true);
+        let found = self.engine.search(Search { after: None, only: Some(id), max: 1, is_meant });
+        let found = found.await.into_iter().next()?;
+        let identity = Identity::of(&found);
+        let tidings_engine::Subscriber { interest, since, .. } = found;
+        Some(Subscriber { identity, interest, since })
+    }
+
     /// At most `max` of the subscribers that are meant, in the order of their ids, after `after`.
     pub async fn select(
         self,
@@ -169,7 +193,7 @@ impl Present<'_> {
             let meant = later.filter(|(_, one)| selection.means(&one.identity, &one.interest));
             meant.map(|(id, subscriber)| (*id, subscriber.clone())).collect()
         };
-        let search = Search { after, max, is_meant: Box::new(is_meant) };
+        let search = Search { after, only: None, max, is_meant: Box::new(is_meant) };
         meant.extend(self.engine.search(search).await.into_iter().map(|subscriber| {
             let identity = Identity::of(&subscriber);
             let tidings_engine::Subscriber { id, interest, since, .. } = subscriber;
@@ -191,7 +215,7 @@ impl Selection {
             && topic.is_none()
     }
 
-    fn means(&self, Identity { who, address }: &Identity, interest: &Interest) -> bool {
+    fn means(&self, Identity { who, address, .. }: &Identity, interest: &Interest) -> bool {
         let is = |wanted: &Option<String>, found: &Option<Box<str>>| {
             wanted.as_deref().is_none_or(|wanted| found.as_deref() == Some(wanted))
         };
@@ -221,7 +245,7 @@ mod tests {
     #[test]
     fn a_subscriber_is_labelled_only_if_its_peers_address_does_not_say_it_all() {
         let (peer, client) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(192, 0, 2, 1).into());
-        let identity = |who, address| Identity { who, address };
+        let identity = |who, address| Identity { who, address, lease: None };
         let user = || Arc::new(Who::of_key("door"));
         assert!(identity(Who::nobody(), Some(peer)).is_only(peer));
         assert!(!identity(user(), Some(peer)).is_only(peer));

@@ -194,7 +194,13 @@ codes! {
     SessionTooLarge BAD_REQUEST "session_too_large" "The grant is too long for a session.";
     /// The session was started by a page of another origin.
     SessionOrigin FORBIDDEN "session_origin" "The session belongs to another page.";
-    /// A session is renewed too often.
+    /// The handle is not that of the stream.
+    HandleInvalid FORBIDDEN "handle_invalid" "The handle is not that of the stream.";
+    /// The token is of another user than the stream.
+    SubjectDiffers CONFLICT "subject_differs" "The token is of another user.";
+    /// The stream was not opened with a token that ends, or the credential is none.
+    NotRenewable CONFLICT "not_renewable" "The stream is not renewed with a token.";
+    /// A session or a stream is renewed too often.
     TooManyRenewals TOO_MANY_REQUESTS "too_many_renewals" "The limit for renewals is reached.";
     /// The token is valid, but not for this topic.
     NotGranted FORBIDDEN "not_granted" "The token does not allow this.";

@@ -109,5 +109,8 @@ pub const LISTED_CONNECTIONS: usize = 100;
 /// Maximum of that `?limit=`. At the edge: 400.
 pub const LISTED_CONNECTIONS_MAX: usize = 1000;
 
+/// Maximum length of the body that renews a stream's token. At the edge: 413.
+pub const HANDLE_BODY_BYTES_MAX: usize = 256;
+
 /// Maximum of `?deny=`. At the edge: 400.
 pub const DENY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);

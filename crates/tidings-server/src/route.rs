@@ -13,6 +13,7 @@ pub(crate) const PATHS: &[(&str, &[Method])] = &[
     (METRICS, &[Method::GET]),
     (CONNECTIONS, &[Method::GET, Method::DELETE]),
     (CONNECTION, &[Method::GET, Method::DELETE]),
+    (CONNECTION_TOKEN, &[Method::PUT]),
     (DENIALS, &[Method::GET, Method::DELETE]),
     (SESSION, &[Method::GET, Method::POST, Method::DELETE]),
     (LIVE, &[Method::GET]),
@@ -29,6 +30,7 @@ const CONNECTIONS: &str = "/connections";
 const DENIALS: &str = "/denials";
 const CONNECTION: &str = "/connections/{id}";
 pub(crate) const SESSION: &str = "/session";
+const CONNECTION_TOKEN: &str = "/connections/{id}/token";
 const LIVE: &str = "/healthz";
 const READY: &str = "/readyz";
 const OPENAPI: &str = "/openapi.json";
@@ -54,6 +56,8 @@ pub(crate) enum Route<'a> {
     Kick,
     /// Close one subscriber.
     KickOne(&'a str),
+    /// Give a subscriber another token.
+    Renew(&'a str),
     Denials,
     /// Lift a denial.
     Lift,
@@ -89,6 +93,11 @@ pub(crate) struct Path<'a> {
 impl<'a> Path<'a> {
     /// The path of the API that `path` is, if it is one.
     pub(crate) fn find(path: &'a str) -> Option<Self> {
+        let token = path.strip_prefix("/connections/").and_then(|rest| rest.strip_suffix("/token"));
+        if let Some(id) = token {
+            let index = PATHS.iter().position(|(known, _)| *known == CONNECTION_TOKEN)?;
+            return Some(Self { index, rest: id });
+        }
         let with_rest = WITH_REST
             .iter()
             .find_map(|(prefix, pattern)| Some((*pattern, path.strip_prefix(prefix)?)));
@@ -126,6 +135,7 @@ impl<'a> Path<'a> {
             (METRICS, _) if is_read => Route::Metrics,
             (CONNECTIONS, &Method::DELETE) => Route::Kick,
             (CONNECTION, &Method::DELETE) => Route::KickOne(self.rest),
+            (CONNECTION_TOKEN, &Method::PUT) => Route::Renew(self.rest),
             (DENIALS, &Method::DELETE) => Route::Lift,
             (CONNECTIONS, _) if is_read => Route::Connections,
             (DENIALS, _) if is_read => Route::Denials,

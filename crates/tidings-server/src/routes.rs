@@ -179,6 +179,7 @@ impl Routes {
             }
             Route::Kick => Box::pin(admin::kick(context().await?)).await,
             Route::KickOne(id) => Box::pin(admin::kick_one(context().await?, id)).await,
+            Route::Renew(id) => Box::pin(native::renew(state, parts, body, id)).await,
             Route::Denials => admin::denials(&context().await?),
             Route::Lift => Box::pin(admin::lift(context().await?)).await,
             Route::StartSession => Box::pin(session::start(state, parts)).await,

@@ -59,7 +59,8 @@ impl<P: SocketEvents> Worker<P> {
     fn search(&self, search: &Search) -> Vec<Subscriber> {
         let later = self.shard.owners().filter_map(|(id, subscription)| {
             let connection = self.connection_id(subscription.info);
-            (Some(connection) > search.after).then_some((connection, id, subscription))
+            let is_asked = search.only.is_none_or(|only| only == connection);
+            (is_asked && Some(connection) > search.after).then_some((connection, id, subscription))
         });
         let found = later.filter_map(|(connection, id, subscription)| {
             let label = subscription.permit.label().cloned();

@@ -4,6 +4,7 @@
 //! asks, at the moment that the driver named last. So prolonging a grant touches no subscriber.
 
 use crate::notice::Pending;
+use crate::stream_form::ControlStyle;
 use crate::subscriber::SubscriberId;
 use crate::timer::Tick;
 
@@ -24,11 +25,12 @@ impl<S> Shard<S> {
     }
 
     /// The grant of `id` is to be looked at again at `look_ms`. `block` is for the subscriber, as
-    /// soon as it is between two events.
+    /// soon as it is between two events, if its stream has blocks of the hub's own.
     pub fn handle_term(&mut self, id: SubscriberId, look_ms: u64, block: Option<Box<[u8]>>) {
-        let Some(subscriber) = self.get_mut(id) else { return };
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         subscriber.term_at = ticks(look_ms);
-        if let Some(block) = block {
+        let is_native = group.key.form.control_style == ControlStyle::Native;
+        if let Some(block) = block.filter(|_| is_native) {
             let notices = &mut subscriber.outbox.get_or_insert_default().notices;
             // Of two that wait, only the newer one is true.
             notices.retain(|pending| matches!(pending, Pending::Notice(_)));

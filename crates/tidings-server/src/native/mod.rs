@@ -35,6 +35,7 @@ mod publish;
 mod publish_request;
 mod publish_topic;
 mod read;
+mod renew;
 mod run_terms;
 mod start;
 mod stats;
@@ -50,6 +51,7 @@ pub(crate) use end::end;
 #[cfg(fuzzing)]
 pub use read::fuzz_headers;
 pub(crate) use read::{read, rejected, wants_stream};
+pub(crate) use renew::renew;
 pub(crate) use stats::stats;
 pub(crate) use topics::topics;
 pub(crate) use write::write;

@@ -50,12 +50,14 @@ pub(super) async fn subscribe(
             return Ok(Answer::Response(face.ended(state)));
         }
     }
+    let lease = caller.lease(interest.wanted(), state.config());
     let request = StreamRequest {
         start: cursor.or(start).unwrap_or(Start::Live),
         interest,
         token: caller.token(),
         share: caller.share(),
         who: std::sync::Arc::clone(caller.who()),
+        lease,
         authorized: caller.authorized(),
         face,
     };

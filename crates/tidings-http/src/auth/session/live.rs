@@ -1,13 +1,14 @@
 //! Sessions with running streams: their ends move when the session is renewed.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-use tidings_engine::{ConnectionId, Look, Term};
 use tidings_hub::{Grant, Interest, Timestamp};
 
 use super::SessionId;
+use crate::clock;
+use crate::lease::Lease;
 
 /// A session as its running streams know it. It lives as long as one of them.
 #[derive(Debug)]
@@ -15,8 +16,7 @@ pub struct LiveSession {
     id: SessionId,
     /// The origin of the page that may use it; `None` is the hub's own.
     origin: Option<Box<str>>,
-    /// Milliseconds since 1970.
-    ends_ms: AtomicU64,
+    lease: Lease,
     grant: Mutex<Arc<Grant>>,
     all: Weak<Table>,
 }
@@ -35,6 +35,7 @@ impl LiveSessions {
         id: SessionId,
         origin: Option<Box<str>>,
         grant: &Arc<Grant>,
+        before: Duration,
     ) -> Arc<LiveSession> {
         let mut all = lock(&self.0);
         let known = all.get(&id).and_then(Weak::upgrade);
@@ -44,7 +45,7 @@ impl LiveSessions {
         let session = Arc::new(LiveSession {
             id,
             origin,
-            ends_ms: AtomicU64::new(millis(grant.expires)),
+            lease: Lease::new(clock::now(), end(grant), before),
             grant: Mutex::new(Arc::clone(grant)),
             all: Arc::downgrade(&self.0),
         });
@@ -56,11 +57,11 @@ impl LiveSessions {
     }
 
     /// Gives the streams of a session another grant. Returns whether there may be any.
-    pub(crate) fn renew(&self, id: SessionId, grant: &Arc<Grant>) -> bool {
+    pub(crate) fn renew(&self, id: SessionId, grant: &Arc<Grant>, before: Duration) -> bool {
         let session = lock(&self.0).get(&id).and_then(Weak::upgrade);
         let Some(session) = session else { return false };
         *lock(&session.grant) = Arc::clone(grant);
-        session.ends_ms.store(millis(grant.expires), Ordering::Release);
+        session.lease.renew(clock::now(), end(grant), before);
         true
     }
 }
@@ -77,23 +78,21 @@ impl LiveSession {
     }
 
     /// Whether the session covers a stream, of which everybody may read what `everybody` says.
-    pub(crate) fn covers(&self, interest: &Interest, everybody: &Grant) -> bool {
+    pub fn covers(&self, interest: &Interest, everybody: &Grant) -> bool {
         covers(&self.grant(), everybody, interest)
     }
 
     fn ends_ms(&self) -> u64 {
-        self.ends_ms.load(Ordering::Acquire)
+        self.lease.ends().as_millis()
+    }
+
+    /// When it ends, as it stands now.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     fn grant(&self) -> Arc<Grant> {
         Arc::clone(&lock(&self.grant))
-    }
-}
-
-impl Term for LiveSession {
-    fn look(&self, _: ConnectionId, now: Timestamp) -> Look {
-        let next = Timestamp::from_millis(self.ends_ms());
-        if next > now { Look::Good { next, block: None } } else { Look::Ended }
     }
 }
 
@@ -109,14 +108,14 @@ impl Drop for LiveSession {
 }
 
 /// Whether `grant`, with what everybody may read, covers all that a stream is given.
-pub(crate) fn covers(grant: &Grant, everybody: &Grant, interest: &Interest) -> bool {
+pub fn covers(grant: &Grant, everybody: &Grant, interest: &Interest) -> bool {
     let may_read = |asked| grant.may_subscribe(asked) || everybody.may_subscribe(asked);
     interest.wanted().iter().all(may_read)
         && interest.private().iter().all(|asked| grant.may_subscribe(asked))
 }
 
-fn millis(moment: Option<Timestamp>) -> u64 {
-    moment.map_or(u64::MAX, Timestamp::as_millis)
+fn end(grant: &Grant) -> Timestamp {
+    grant.expires.unwrap_or(Timestamp::from_millis(u64::MAX))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -127,6 +126,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    const SOON: Duration = Duration::from_secs(1);
+
     fn grant(until_ms: u64) -> Arc<Grant> {
         let expires = Some(Timestamp::from_millis(until_ms));
         Arc::new(Grant { expires, ..Grant::nothing() })
@@ -136,27 +137,27 @@ mod tests {
     fn a_renewal_moves_the_end_of_all_streams_of_the_session_and_of_no_other() {
         let all = LiveSessions::default();
         let (one, other) = (SessionId([1; 16]), SessionId([2; 16]));
-        let first = all.join(one, None, &grant(10));
-        let second = all.join(one, None, &grant(10));
-        let foreign = all.join(other, None, &grant(10));
-        assert!(all.renew(one, &grant(20)));
+        let first = all.join(one, None, &grant(10), SOON);
+        let second = all.join(one, None, &grant(10), SOON);
+        let foreign = all.join(other, None, &grant(10), SOON);
+        assert!(all.renew(one, &grant(20), SOON));
         assert_eq!([&first, &second, &foreign].map(|session| session.ends_ms()), [20, 20, 10]);
-        assert!(Arc::ptr_eq(&first, &all.join(one, None, &grant(20))));
+        assert!(Arc::ptr_eq(&first, &all.join(one, None, &grant(20), SOON)));
     }
 
     #[test]
     fn a_cookie_that_says_something_else_moves_no_stream() {
         let all = LiveSessions::default();
         let id = SessionId([1; 16]);
-        let running = all.join(id, None, &grant(10));
-        let newer = all.join(id, None, &grant(20));
-        let older = all.join(id, None, &grant(5));
+        let running = all.join(id, None, &grant(10), SOON);
+        let newer = all.join(id, None, &grant(20), SOON);
+        let older = all.join(id, None, &grant(5), SOON);
         assert_eq!([&running, &newer, &older].map(|session| session.ends_ms()), [10, 20, 5]);
         drop(older);
         drop(running);
-        assert!(Arc::ptr_eq(&newer, &all.join(id, None, &grant(20))));
+        assert!(Arc::ptr_eq(&newer, &all.join(id, None, &grant(20), SOON)));
         drop(newer);
         assert!(lock(&all.0).is_empty(), "nothing is kept");
-        assert!(!all.renew(id, &grant(30)));
+        assert!(!all.renew(id, &grant(30), SOON));
     }
 }

@@ -166,7 +166,8 @@ impl Sessions {
         let jar = if foreign_page::is_cross_site(parts) { Jar::CrossSite } else { Jar::FirstParty };
         let cookie = cookie::set(name, jar, self.is_insecure(), &sealed, left);
         let is_known = known.is_some();
-        let may_cut = is_known && self.live().renew(value.id, &Arc::new(value.grant.clone()));
+        let may_cut = is_known
+            && self.live().renew(value.id, &Arc::new(value.grant.clone()), config.expiring_before);
         Ok(Started {
             session: Session { value },
             is_renewed: is_known,

@@ -124,6 +124,20 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
+            name: "expiring-before",
+            heading: Some("Access"),
+            value: Value::One("DURATION"),
+            default: Default::Is("\"30s\""),
+            is_common: false,
+            help: "Tell streams this long before their token or session ends [30s]",
+            note: "How long before its token or session ends a stream gets `tidings.expiring`, so \
+                   that it can be renewed; a third of its time, if that is less.",
+            set: |hub, given| {
+                hub.server.http.expiring_before = given.duration()?;
+                Ok(())
+            },
+        },
+        Setting {
             name: "session",
             heading: Some("Access"),
             value: Value::Switch,
