@@ -8,6 +8,7 @@ mod key_set;
 mod keys;
 pub mod link;
 mod plain_key;
+mod renewal;
 pub mod session;
 pub mod token;
 pub mod who;
@@ -18,7 +19,6 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use tidings_engine::ConnectionId;
 use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
 
 use crate::authorize::{Asked, AuthorizeRule, Authorized, Authorizer, Kept};
@@ -28,7 +28,6 @@ use crate::config::HttpConfig;
 use crate::denials::Denials;
 use crate::foreign_page::{self, Ambient};
 use crate::key_share::KeyShare;
-use crate::lease::Lease;
 use crate::limits::STREAM_RENEWALS_PER_S;
 use crate::problem::{Code, Problem};
 use crate::quota_key::Key;
@@ -189,17 +188,6 @@ impl Auth {
         let Bearer { grant, who, .. } = &known.says;
         let caller = self.caller_with(grant, Arc::clone(who), counted_as, known.share.clone());
         Ok(Caller { is_renewable: true, ..caller })
-    }
-
-    /// Charges a renewal of a stream's token. Returns how long to wait for the next one, if that is
-    /// now.
-    pub fn charge_renewal(&self, connection: ConnectionId) -> Option<Duration> {
-        let key = connection.number();
-        let wait = self.renewals.charge_now(key, 0);
-        if wait.is_zero() {
-            self.renewals.charge_now(key, 1);
-        }
-        Some(wait).filter(|wait| !wait.is_zero())
     }
 
     /// What a JSON Web Token says, if it is good.
@@ -385,28 +373,9 @@ impl Caller {
         self.grant.expires.filter(|_| !wanted.iter().all(is_public))
     }
 
-    /// How long a stream of `wanted` runs, if another token can prolong it.
-    pub fn lease(&self, wanted: &[Matcher], config: &HttpConfig) -> Option<Arc<Lease>> {
-        let end = self.ends(wanted).filter(|_| self.is_renewable)?;
-        Some(Arc::new(Lease::new(clock::now(), end, config.expiring_before)))
-    }
-
     /// Whether the caller has a token that expires.
     pub fn expires(&self) -> bool {
         self.grant.expires.is_some()
-    }
-
-    /// Waits until the caller's token expires (forever if it does not), then returns the 401 that
-    /// says so.
-    pub async fn expired(&self) -> Problem {
-        Self::ended(self.grant.expires).await
-    }
-
-    /// The same for a caller whose right ends at `end`.
-    pub async fn ended(end: Option<Timestamp>) -> Problem {
-        let Some(end) = end else { return std::future::pending().await };
-        clock::reached(end).await;
-        invalid(&InvalidToken::Expired)
     }
 
     /// Whether the caller sent no token, and has its rights only because it can reach the hub.

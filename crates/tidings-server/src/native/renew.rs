@@ -39,8 +39,8 @@ pub(crate) async fn renew(
     let body = WholeBody::read(state.body_room(), body, HANDLE_BODY_BYTES_MAX).await?;
     let shown = serde_json::from_slice::<Body>(&body);
     if !shown.is_ok_and(|body| lease::is_handle(id, &body.handle)) {
-        let detail = "send {\"handle\":\"…\"} with what the stream itself has in `tidings.expiring` or \
-                      in `Tidings-Renew`";
+        let detail = "send {\"handle\":\"…\"} with what the stream has in `tidings.expiring`, or \
+                      in the header `Tidings-Renew`";
         return Err(Problem::new(Code::HandleInvalid, detail));
     }
     if let Some(wait) = state.auth().charge_renewal(id) {

@@ -138,25 +138,6 @@ impl Auth {
         }
     }
 
-    /// What a token in the header of a request would renew a stream to.
-    ///
-    /// # Errors
-    ///
-    /// A 401 for a token that is not good, and a 409 for an API key, which has no end.
-    pub async fn renewing(&self, parts: &Parts) -> Result<Bearer, Problem> {
-        let token = bearer(&parts.headers)?.ok_or_else(|| {
-            let detail = "send the new token as `Authorization: Bearer <token>`";
-            unauthorized(Code::TokenRequired, detail, None)
-        })?;
-        if ApiKey::find(&self.api_keys, &token).is_some() {
-            let detail = "an API key has no end, so it prolongs nothing: open the stream with it";
-            return Err(Problem::new(Code::NotRenewable, detail));
-        }
-        let known = self.signed(&token).await?;
-        self.check_denied(&known.says.who, parts)?;
-        Ok(known.says.clone())
-    }
-
     /// The sessions.
     ///
     /// # Errors
