@@ -86,7 +86,8 @@ pub(crate) async fn subscribe(
     let who = std::sync::Arc::clone(&caller.access.who);
     let face = MercureStream { context, caller: &caller, resume: &resume, place, subscriptions };
     let (token, share, authorized) = (caller.token, caller.share(), caller.authorized.as_ref());
-    let request = StreamRequest { start, interest, token, share, who, lease: None, authorized, face };
+    let request =
+        StreamRequest { start, interest, token, share, who, lease: None, authorized, face };
     open_stream(state, parts, request).await.map_err(|error| {
         tracing::error!(%error, "cannot open a subscription");
         ErrorAnswer::unavailable("Service Unavailable")
