@@ -151,6 +151,9 @@ pub struct Shard<S> {
     reading: usize,
     probes: VecDeque<SubscriberId>,
     terms: VecDeque<SubscriberId>,
+    /// When the grants of those are looked at whose ends can move: a table of its own, so that
+    /// other subscribers have no room for it.
+    term_at: HashMap<SubscriberId, Tick, RandomState>,
     closing: VecDeque<Closing<S>>,
     heartbeat: heartbeat::Heartbeat,
     rings_bytes: usize,
@@ -189,6 +192,7 @@ impl<S> Shard<S> {
             reading: 0,
             probes: VecDeque::new(),
             terms: VecDeque::new(),
+            term_at: HashMap::default(),
             closing: VecDeque::new(),
             heartbeat: heartbeat::Heartbeat::default(),
             rings_bytes: 0,
@@ -234,7 +238,6 @@ impl<S> Shard<S> {
             last_sent: self.now(),
             timer: 0,
             closes_at,
-            term_at: attach.term_ms.map_or(Tick::MAX, heartbeat::ticks),
             closes_for,
         });
         match self.owners.get_mut(index) {
@@ -242,6 +245,7 @@ impl<S> Shard<S> {
             None => self.owners.push(Some(owner)),
         }
         let id = self.id_at(index);
+        self.term_at.extend(attach.term_ms.map(|at_ms| (id, heartbeat::ticks(at_ms))));
         self.catch_up(id);
         self.set_timer(id);
         self.enqueue(id);

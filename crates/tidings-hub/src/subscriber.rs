@@ -66,8 +66,6 @@ pub(crate) struct Subscriber {
     /// Its entry in the timer wheel.
     pub(crate) timer: Tick,
     pub(crate) closes_at: Tick,
-    /// When its grant is looked at; [`Tick::MAX`] if its end does not move.
-    pub(crate) term_at: Tick,
     pub(crate) closes_for: CloseReason,
 }
 

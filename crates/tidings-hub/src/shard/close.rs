@@ -59,6 +59,7 @@ impl<S> Shard<S> {
         self.leave_phase(id);
         // From here on a new subscriber may get the index: the owner leaves with the old one.
         let subscriber = self.subscribers.remove(id.index());
+        self.term_at.remove(&id);
         let owner = self.owners[id.index()].take().expect("every subscriber has an owner");
         if self.writing.as_ref().is_some_and(|(writing, ..)| *writing == id) {
             self.writing = None;

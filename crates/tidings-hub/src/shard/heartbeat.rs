@@ -78,8 +78,9 @@ impl<S> Shard<S> {
         }
         let now = self.now();
         let quiet_after = ticks(self.config.heartbeat_ms * 9 / 10);
+        let term_at = self.term_of(id);
         let Some(subscriber) = self.get_mut(id) else { return };
-        let due = (now + ticks(END_LOOK_MS)).min(subscriber.closes_at).min(subscriber.term_at);
+        let due = (now + ticks(END_LOOK_MS)).min(subscriber.closes_at).min(term_at);
         // It then counts as quiet at `due`, unless it is sent something meanwhile.
         subscriber.last_sent = subscriber.last_sent.min(due.saturating_sub(quiet_after));
         let set = self.timers.set(id, due);
@@ -118,14 +119,14 @@ impl<S> Shard<S> {
     /// Sets the subscriber's one timer to the next moment at which something can be due.
     pub(super) fn set_timer(&mut self, id: SubscriberId) {
         let heartbeat = ticks(self.random.around(self.config.heartbeat_ms, 10)).max(1);
-        let now = self.now();
+        let (now, term_at) = (self.now(), self.term_of(id));
         let Some(subscriber) = self.get_mut(id) else { return };
         // While bytes flow, the next heartbeat is due one interval after the last of them.
         let next = match subscriber.last_sent.saturating_add(heartbeat) {
             next if next > now => next,
             _ => now.saturating_add(heartbeat),
         };
-        let due = next.min(subscriber.closes_at).min(subscriber.term_at);
+        let due = next.min(subscriber.closes_at).min(term_at);
         let set = self.timers.set(id, due);
         if let Some(subscriber) = self.get_mut(id) {
             subscriber.timer = set;

@@ -28,7 +28,6 @@ impl<S> Shard<S> {
     /// soon as it is between two events, if its stream has blocks of the hub's own.
     pub fn handle_term(&mut self, id: SubscriberId, look_ms: u64, block: Option<Box<[u8]>>) {
         let Some((subscriber, group)) = self.group_of(id) else { return };
-        subscriber.term_at = ticks(look_ms);
         let is_native = group.key.form.control_style == ControlStyle::Native;
         if let Some(block) = block.filter(|_| is_native) {
             let notices = &mut subscriber.outbox.get_or_insert_default().notices;
@@ -37,16 +36,20 @@ impl<S> Shard<S> {
             notices.push(Pending::Block(block));
             self.enqueue(id);
         }
+        self.term_at.insert(id, ticks(look_ms));
         self.set_timer(id);
     }
 
     /// Queues the subscriber for [`poll_term`](Self::poll_term) if it is time.
     pub(super) fn ask_for_term(&mut self, id: SubscriberId) {
-        let now = self.now();
-        let Some(subscriber) = self.get_mut(id) else { return };
-        if subscriber.term_at <= now {
-            subscriber.term_at = Tick::MAX;
+        if self.term_of(id) <= self.now() {
+            self.term_at.remove(&id);
             self.terms.push_back(id);
         }
+    }
+
+    /// When the grant of `id` is looked at; never, if its end does not move.
+    pub(super) fn term_of(&self, id: SubscriberId) -> Tick {
+        self.term_at.get(&id).copied().unwrap_or(Tick::MAX)
     }
 }
