@@ -112,7 +112,8 @@ mod tests {
     fn pages_may_use_the_headers_of_the_table_and_no_others() {
         assert_eq!(
             *EXPOSED,
-            "tidings-resume, tidings-connection, tidings-renew, retry-after, www-authenticate, allow"
+            "tidings-resume, tidings-connection, tidings-renew, retry-after, www-authenticate, \
+             allow"
         );
         assert_eq!(*ACCEPTED, "authorization, content-type, last-event-id, cache-control");
     }

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_silent_hub_is_gone_after_its_time_and_forgotten_if_it_could_have_been_heard() {
         let start = Instant::now();
-        let later = start + SILENCE_MAX * 2;
+        let later = start + SILENCE_MAX * 3;
         let mut known = Known::default();
         assert!(known.heard(7, start));
         assert!(!known.heard(7, start));
