@@ -8,7 +8,7 @@
 //!
 //! What is sent is the key of the answer, so an answer can be kept without mixing users; and while
 //! a question is under way, further requests with the same key wait for its answer. A rule has a
-//! number of questions at once, a bounded queue of questions before them, and a [breaker](breaker):
+//! number of questions at once, a bounded queue of questions before them, and a [breaker]:
 //! after some failures in a row only one question in a while is asked. Whatever is not asked is
 //! refused softly, with the time to come back.
 

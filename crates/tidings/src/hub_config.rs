@@ -88,7 +88,7 @@ pub(crate) struct SecretSource {
 }
 
 /// Sessions of web pages.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct SessionConfig {
     pub(crate) is_on: bool,
     pub(crate) age_max: Duration,
@@ -96,6 +96,19 @@ pub(crate) struct SessionConfig {
     pub(crate) secret_files: Vec<PathBuf>,
     /// Whether cookies are sent without TLS.
     pub(crate) is_insecure: bool,
+}
+
+impl Default for SessionConfig {
+    /// The library's, but with a secret that outlives the process.
+    fn default() -> Self {
+        let sessions = Config::default().http.sessions;
+        Self {
+            is_on: sessions.is_some(),
+            age_max: sessions.map_or(Duration::ZERO, |sessions| sessions.age_max()),
+            secret_files: Vec::new(),
+            is_insecure: false,
+        }
+    }
 }
 
 /// Web pages of other origins; not all of them may send credentials.
