@@ -20,10 +20,12 @@ impl Seen {
     }
 }
 
-/// A short name for an event id, so that millions of them fit the memory.
+/// A short name for an event id, so that millions of them fit the memory. A log that lost its end
+/// gets a new name, and ids with either are of the same event: only place and check count.
 pub fn fingerprint(id: &str) -> u64 {
+    let place = id.split_once(':').map_or(id, |(_, place)| place);
     let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
+    place.hash(&mut hasher);
     hasher.finish()
 }
 
