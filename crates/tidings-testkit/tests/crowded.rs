@@ -138,7 +138,8 @@ const BEGINNINGS: [(&str, &str); 2] =
 #[test]
 fn streams_of_events_share_the_room_of_the_other_bodies() {
     for (media_type, begin) in BEGINNINGS {
-        let server = server(|config| config.http.body_pause_max = Duration::from_secs(1));
+        // Long enough that those who hold the room do so until the last of them is there.
+        let server = server(|config| config.http.body_pause_max = Duration::from_secs(3));
         let sent = EVENT_BYTES_MAX * 7 / 8;
         let holder = || begun_event(&server, media_type, begin, sent);
         let mut holders: Vec<_> = (0..BODIES_BYTES_MAX / sent).map(|_| holder()).collect();
