@@ -309,8 +309,10 @@ impl<P: SocketEvents> Worker<P> {
 
     /// Asks whether grants whose ends can move are still good.
     fn look_at_terms(&mut self) {
-        let (run, now) = (self.context.run, wall_clock());
+        let run = self.context.run;
         while let Some((id, subscription)) = self.shard.poll_term() {
+            // Asked for only here: this runs in every turn, and few turns have a grant to look at.
+            let now = wall_clock();
             let connection = ConnectionId { run, number: subscription.info.number };
             let label = subscription.permit.label();
             let term = label.and_then(|label| label.term());

@@ -162,10 +162,7 @@ impl Auth {
         let header = if self.has_keys { bearer(&parts.headers)? } else { None };
         let token = header.as_deref().or(query_token).filter(|_| self.has_keys);
         let Some(token) = token else {
-            return match self.authorized(parts, asked, |_| true).await? {
-                Some(caller) => Ok(caller),
-                None => self.anonymous(false),
-            };
+            return self.authorized_or_anonymous(parts, asked, false).await;
         };
         let counted_as = self.token_key(token);
         if let Some(key) = ApiKey::find(&self.api_keys, token) {

@@ -10,8 +10,8 @@ use serde_json::json;
 use tidings_engine::{ConnectionId, Look};
 use tidings_hub::Timestamp;
 
-/// The end of a grant, and when its streams are told that it comes near. In milliseconds since
-/// 1970.
+/// The end of a grant, and the moment at which its streams get `tidings.expiring`, both in
+/// milliseconds since 1970.
 #[derive(Debug)]
 pub struct Lease {
     warns_ms: AtomicU64,
@@ -19,8 +19,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease that began at `now` and ends at `end`. Its streams are told `before` it ends, or
-    /// when a third of the time is left, if that is later.
+    /// A lease that began at `now` and ends at `end`. Its streams get `tidings.expiring` this long
+    /// `before` it ends, or when a third of the time is left, if that is later.
     pub fn new(now: Timestamp, end: Timestamp, before: Duration) -> Self {
         let lease = Self { warns_ms: AtomicU64::new(0), ends_ms: AtomicU64::new(0) };
         lease.renew(now, end, before);

@@ -188,7 +188,7 @@ pub const LINK_AGE_CEILING: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Maximum time that a token is accepted before `nbf` and after `exp`: clocks differ by seconds.
 pub const LEEWAY_MAX: Duration = Duration::from_secs(60);
 
-/// Default time before the end of a grant at which its streams are told.
+/// Default time between `tidings.expiring` and the end of a grant.
 pub const EXPIRING_BEFORE: Duration = Duration::from_secs(30);
 
 /// Renewals of one stream's token in a second. At the edge: 429.

@@ -1,6 +1,6 @@
-//! Who may do what, as one table: every credential × every request × every topic × both protocols,
-//! against a model of the grant that fits on a screen. What the hub answers, what it delivers and
-//! what it stores are all compared.
+//! The rights of each credential, as one table: every credential × every request × every topic ×
+//! both protocols, against a model of the grant that fits on a screen. What the hub answers, what
+//! it delivers and what it stores are all compared.
 
 #![allow(clippy::unwrap_used)]
 

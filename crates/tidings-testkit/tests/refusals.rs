@@ -33,7 +33,7 @@ fn seconds_from_now(seconds: i64) -> i64 {
     i64::try_from(now).unwrap() + seconds
 }
 
-/// All codes that clients are told about.
+/// Every code that the description of the API lists.
 fn published(server: &TestServer) -> Vec<String> {
     let description = server.request("GET", "/openapi.json", &[], "").json();
     let codes = &description["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];

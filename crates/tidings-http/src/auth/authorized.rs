@@ -43,6 +43,21 @@ impl Auth {
         self.authorized(parts, Some(asked), |_| true).await
     }
 
+    /// The sender of a request without a credential of the hub's: the one that a backend names, if
+    /// one is asked, else nobody in particular. `is_stale` if the request has the cookie of a
+    /// session that is over.
+    pub(super) async fn authorized_or_anonymous(
+        &self,
+        parts: &Parts,
+        asked: Option<Asked<'_>>,
+        is_stale: bool,
+    ) -> Result<Caller, Problem> {
+        match self.authorized(parts, asked, |_| true).await? {
+            Some(caller) => Ok(caller),
+            None => self.anonymous(is_stale),
+        }
+    }
+
     /// The sender of a request about which a rule that `is_wanted` has a backend asked; `None` if
     /// there is no such rule.
     pub(super) async fn authorized(

@@ -40,12 +40,7 @@ impl Auth {
         {
             match self.session_caller(sessions.find(&parts.headers, name), sessions) {
                 Found::Session(caller) => return Ok(*caller),
-                Found::Stale => {
-                    return match self.authorized(parts, asked, |_| true).await? {
-                        Some(caller) => Ok(caller),
-                        None => self.anonymous(true),
-                    };
-                }
+                Found::Stale => return self.authorized_or_anonymous(parts, asked, true).await,
                 Found::Nothing => {}
             }
         }
