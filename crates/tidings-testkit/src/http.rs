@@ -2,12 +2,16 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Time to wait before a test fails.
+/// Silence after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Time after which a test fails that waits for one thing, although the peer is not silent: a
+/// stream with heartbeats never is.
+const PATIENCE_IN_ALL: Duration = Duration::from_secs(60);
 
 /// The bytes of a request, with `Host` and, for a body, `Content-Length` unless `headers` have one
 /// of their own.
@@ -103,6 +107,8 @@ pub struct Connection {
     ended: bool,
     /// The body in chunks ended without its last chunk.
     was_cut: bool,
+    /// Until when the test waits for what it reads now.
+    until: Instant,
 }
 
 impl Connection {
@@ -118,6 +124,7 @@ impl Connection {
             chunked: false,
             ended: false,
             was_cut: false,
+            until: Instant::now(),
         }
     }
 
@@ -133,6 +140,7 @@ impl Connection {
 
     /// The next head.
     pub fn head(&mut self) -> Head {
+        self.begin_to_wait();
         let end = loop {
             if let Some(at) = find(&self.raw, b"\r\n\r\n") {
                 break at;
@@ -170,6 +178,7 @@ impl Connection {
                 self.raw.drain(..length).collect()
             }
             None => {
+                self.begin_to_wait();
                 while self.more() {}
                 std::mem::take(&mut self.text)
             }
@@ -180,6 +189,11 @@ impl Connection {
     /// The next block of an event stream, with the blank line that ends it; `None` at the end of
     /// the stream.
     pub fn block(&mut self) -> Option<String> {
+        self.begin_to_wait();
+        self.next_block()
+    }
+
+    fn next_block(&mut self) -> Option<String> {
         loop {
             if let Some(at) = find(&self.text, b"\n\n") {
                 let block: Vec<u8> = self.text.drain(..at + 2).collect();
@@ -194,9 +208,10 @@ impl Connection {
 
     /// The same, but what is left at the end of the stream counts as a block.
     pub fn block_or_rest(&mut self) -> Option<String> {
+        self.begin_to_wait();
         loop {
             if find(&self.text, b"\n\n").is_some() {
-                return self.block();
+                return self.next_block();
             }
             if !self.more() {
                 let rest = std::mem::take(&mut self.text);
@@ -207,8 +222,9 @@ impl Connection {
 
     /// The next event: a block with data.
     pub fn event(&mut self) -> Option<String> {
+        self.begin_to_wait();
         loop {
-            let block = self.block()?;
+            let block = self.next_block()?;
             if block.lines().any(|line| line.starts_with("data:")) {
                 return Some(block);
             }
@@ -217,6 +233,7 @@ impl Connection {
 
     /// Reads until `wanted` is in the stream; `false` if the stream ends without it.
     pub fn reads(&mut self, wanted: &[u8]) -> bool {
+        self.begin_to_wait();
         while find(&self.text, wanted).is_none() {
             if !self.more() {
                 return false;
@@ -228,12 +245,14 @@ impl Connection {
     /// Reads to the end of the stream; returns whether it was cut, which asks the client to come
     /// back, instead of ended.
     pub fn is_cut(&mut self) -> bool {
+        self.begin_to_wait();
         while self.more() {}
         self.was_cut
     }
 
     /// The next `length` bytes.
     pub fn bytes(&mut self, length: usize) -> String {
+        self.begin_to_wait();
         while self.raw.len() < length {
             assert!(self.fill(), "closed within a body");
         }
@@ -251,6 +270,7 @@ impl Connection {
 
     /// Whether the peer closes the connection without sending more.
     pub fn is_closed(&mut self) -> bool {
+        self.begin_to_wait();
         self.raw.is_empty() && !self.fill()
     }
 
@@ -288,8 +308,18 @@ impl Connection {
         !self.ended
     }
 
+    fn begin_to_wait(&mut self) {
+        self.until = Instant::now() + PATIENCE_IN_ALL;
+    }
+
     /// Reads available bytes; `false` at the end.
     fn fill(&mut self) -> bool {
+        assert!(
+            Instant::now() < self.until,
+            "not there after {PATIENCE_IN_ALL:?}; so far: {:?}, {:?}",
+            String::from_utf8_lossy(&self.text),
+            String::from_utf8_lossy(&self.raw),
+        );
         let mut buffer = [0; 16 << 10];
         match self.stream.read(&mut buffer) {
             Ok(length) => {

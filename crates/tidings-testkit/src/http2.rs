@@ -2,10 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time to wait before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Time to wait for one frame among others that keep coming.
+const PATIENCE_IN_ALL: Duration = Duration::from_secs(60);
 
 /// The beginning of a connection: preface and empty settings (RFC 9113 §3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -175,7 +178,9 @@ impl Peer {
 
     /// Reads until a frame satisfies `wanted`.
     pub fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Frame {
+        let began = Instant::now();
         loop {
+            assert!(began.elapsed() < PATIENCE_IN_ALL, "not there after {PATIENCE_IN_ALL:?}");
             let frame = self.next_frame().expect("it ends without the wanted frame");
             if wanted(&frame) {
                 return frame;

@@ -43,6 +43,11 @@ impl Node {
         stream
     }
 
+    /// Waits until this node has the event `id`, which another one published.
+    fn follows(&self, id: &str) {
+        assert_eq!(self.history_after(id).header("tidings-resume"), Some("resumed"));
+    }
+
     fn history_after(&self, id: &str) -> Response {
         self.server.get_json(&format!("/events/t?after={id}"))
     }
@@ -173,7 +178,7 @@ fn a_heartbeat_has_the_check_of_the_newest_event_whatever_its_topic() {
 fn a_client_that_moves_to_a_node_that_is_behind_waits_for_it_and_resumes() {
     let journal = journal();
     let (ahead, behind) = (Node::on(&journal), Node::on(&journal));
-    ahead.publish("one");
+    behind.follows(&ahead.publish("one"));
     behind.link.down();
     let id = ahead.publish("two");
     let mut streams: Vec<_> = (0..100).map(|_| behind.ask_after(&id)).collect();
