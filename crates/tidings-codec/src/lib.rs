@@ -75,6 +75,7 @@ mod event;
 mod event_id;
 mod event_type;
 mod field;
+pub mod gzip;
 mod head;
 mod item;
 pub mod limits;
