@@ -176,6 +176,7 @@ mod tests {
             tls: false,
             tls_ca: None,
             tls_identity: None,
+            credentials: None,
         }
     }
 

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::credentials::CredentialsFile;
+
 /// Where the servers are, and how to log in.
 #[derive(Clone, Debug)]
 pub struct NatsConfig {
@@ -20,6 +22,8 @@ pub struct NatsConfig {
     pub tls_ca: Option<PathBuf>,
     /// A certificate and its key, in PEM, by which the hub identifies itself.
     pub tls_identity: Option<(PathBuf, PathBuf)>,
+    /// A file to log in with, instead of what the servers' addresses say.
+    pub credentials: Option<CredentialsFile>,
 }
 
 /// One or more addresses of servers, separated by commas: `nats://a:4222,nats://b:4222`. The first
@@ -36,6 +40,13 @@ pub(crate) enum Login {
     None,
     Token(String),
     User { name: String, password: String },
+}
+
+impl Servers {
+    /// Whether there is a user and password, or a token.
+    pub fn has_login(&self) -> bool {
+        self.login != Login::None
+    }
 }
 
 impl FromStr for Servers {

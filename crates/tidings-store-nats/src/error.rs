@@ -12,6 +12,8 @@ pub enum NatsError {
     NotConnected,
     /// A server could not be connected to when the hub started.
     Connect(StoreCause),
+    /// A server rejected what the hub logs in with, or a credentials file cannot be used.
+    LoginRejected(StoreCause),
     /// There was no answer in time.
     NoAnswer,
     /// Nothing listens: the account has no JetStream, the stream is not there or has no leader, or
@@ -53,6 +55,7 @@ impl fmt::Display for NatsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotConnected => f.write_str("there is no connection to a NATS server"),
+            Self::LoginRejected(_) => f.write_str("a NATS server rejected the login"),
             Self::Connect(_) => f.write_str("no NATS server could be connected to"),
             Self::NoAnswer => f.write_str("the NATS servers did not answer in time"),
             Self::NobodyListens => f.write_str("no NATS server answers requests for the stream"),
@@ -70,6 +73,7 @@ impl Error for NatsError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Connect(source)
+            | Self::LoginRejected(source)
             | Self::Client(source)
             | Self::Malformed(source)
             | Self::NoThread(source) => Some(&**source),

@@ -14,6 +14,7 @@
 mod api;
 mod check;
 mod config;
+mod credentials;
 mod error;
 mod journal;
 pub mod limits;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use check::{Finding, Severity};
 pub use config::{InvalidServers, NatsConfig, Servers};
+pub use credentials::{CredentialsFile, InvalidCredentials};
 pub use error::NatsError;
 pub use journal::NatsJournal;
 pub use nats::Nats;

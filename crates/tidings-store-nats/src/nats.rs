@@ -1,10 +1,12 @@
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{
-    Client, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind, ServerAddr,
+    AuthError, Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, Request,
+    RequestErrorKind, ServerAddr,
 };
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -41,13 +43,43 @@ impl Nats {
 
     /// Connects, with room for `messages_max` messages of a subject that wait to be read.
     pub(crate) async fn connect(&self, messages_max: usize) -> Result<Client, NatsError> {
-        let NatsConfig { servers, tls, tls_ca, tls_identity, .. } = &*self.config;
-        let mut options = ConnectOptions::new()
+        let options = self.options()?.subscription_capacity(messages_max);
+        let addresses = self.addresses()?;
+        let connected = options.retry_on_initial_connect().connect(addresses).await;
+        connected.map_err(|error| NatsError::Connect(Arc::new(error)))
+    }
+
+    /// Tries once to connect and log in.
+    ///
+    /// # Errors
+    ///
+    /// [`NatsError::LoginRejected`], [`NatsError::Connect`].
+    pub fn try_login(&self) -> Result<(), NatsError> {
+        let (options, addresses) = (self.options()?, self.addresses()?);
+        match self.runtime.block_on(options.connect(addresses)) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.kind() {
+                ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                    NatsError::LoginRejected(Arc::new(error))
+                }
+                _ => NatsError::Connect(Arc::new(error)),
+            }),
+        }
+    }
+
+    fn options(&self) -> Result<ConnectOptions, NatsError> {
+        let NatsConfig { servers, tls, tls_ca, tls_identity, credentials, .. } = &*self.config;
+        let mut options = match credentials.clone() {
+            Some(file) => ConnectOptions::with_auth_callback(move |nonce| {
+                ready(file.sign(&nonce).map_err(AuthError::new))
+            }),
+            None => ConnectOptions::new(),
+        };
+        options = options
             .name("tidings")
             .connection_timeout(CONNECT_PATIENCE)
             .request_timeout(Some(REQUEST_PATIENCE))
             .ping_interval(PING_INTERVAL)
-            .subscription_capacity(messages_max)
             .require_tls(*tls)
             .reconnect_delay_callback(pause)
             .event_callback(|event| async move { report(&event) });
@@ -64,11 +96,13 @@ impl Nats {
         if let Some((certificate, key)) = tls_identity {
             options = options.add_client_certificate(certificate.clone(), key.clone());
         }
-        let addresses = servers.urls.iter().cloned().map(ServerAddr::from_url);
+        Ok(options)
+    }
+
+    fn addresses(&self) -> Result<Vec<ServerAddr>, NatsError> {
+        let addresses = self.config.servers.urls.iter().cloned().map(ServerAddr::from_url);
         let addresses = addresses.collect::<Result<Vec<_>, _>>();
-        let addresses = addresses.map_err(|error| NatsError::Connect(Arc::new(error)))?;
-        let connected = options.retry_on_initial_connect().connect(addresses).await;
-        connected.map_err(|error| NatsError::Connect(Arc::new(error)))
+        addresses.map_err(|error| NatsError::Connect(Arc::new(error)))
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct SharedLogConfig {
     pub(crate) tls_ca: Option<PathBuf>,
     /// The hub's own certificate, for the servers; its key.
     pub(crate) tls_identity: CertificatePaths,
+    /// A credentials file to log in with.
+    pub(crate) credentials: Option<PathBuf>,
     /// Whether to create the log.
     pub(crate) create: bool,
     /// Whether to start although the servers can lose acknowledged events.

@@ -1,46 +1,75 @@
 //! Hubs on one log, over a real server of NATS.
 #![cfg(feature = "nats")]
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used)]
 
 mod world;
 
-use std::env;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use tidings_testkit::nats::{Operator, program};
 use world::{Folder, Hub, Process, eventually, run, text, tidings};
 
 /// One server, with a folder for its streams.
 struct Nats {
     program: PathBuf,
+    name: String,
     store: PathBuf,
     port: u16,
+    /// Lines of its configuration besides the usual ones.
+    more: String,
     process: Option<Process>,
 }
 
 impl Nats {
-    /// Starts one; `None`, and a word about it, if no program is found.
+    /// Starts one; `None` if no program is found.
     fn start(folder: &Folder) -> Option<Self> {
-        let Some(program) = program() else {
-            eprintln!("SKIPPED: no nats-server in TIDINGS_NATS_SERVER or PATH");
-            return None;
-        };
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let store = folder.path().join("nats");
-        let mut nats = Self { program, store, port, process: None };
+        Self::start_with(folder, "nats", "")
+    }
+
+    fn start_with(folder: &Folder, name: &str, more: &str) -> Option<Self> {
+        let store = folder.path().join(name);
+        let (name, more) = (name.to_owned(), more.to_owned());
+        let mut nats =
+            Self { program: program()?, name, store, port: free_port(), more, process: None };
         nats.run(folder);
         Some(nats)
     }
 
+    /// Starts three that have the same streams, and waits until they lead one another.
+    fn three(folder: &Folder) -> Option<[Self; 3]> {
+        let (routes, monitor) = ([free_port(), free_port(), free_port()], free_port());
+        let peers = routes.map(|port| format!("nats://127.0.0.1:{port}"));
+        let start = |number: usize| {
+            let monitor =
+                if number == 0 { format!("http: 127.0.0.1:{monitor}\n") } else { "".into() };
+            let more = format!(
+                "server_name: n{number}\n{monitor}cluster {{ name: c, no_advertise: true\n \
+                 listen: 127.0.0.1:{}\n routes: {peers:?} }}\n",
+                routes[number]
+            );
+            Self::start_with(folder, &format!("n{number}"), &more)
+        };
+        let servers = [start(0)?, start(1)?, start(2)?];
+        let url = format!("http://127.0.0.1:{monitor}/jsz");
+        eventually(|| {
+            let output = run(Command::new("curl").args(["-s", "--max-time", "5", &url]));
+            let state: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            let meta = &state["meta_cluster"];
+            meta["leader"].is_string() && meta["cluster_size"] == 3
+        });
+        Some(servers)
+    }
+
     fn run(&mut self, folder: &Folder) {
         let text = format!(
-            "listen: 127.0.0.1:{}\nmax_payload: 8MB\njetstream {{ store_dir: {:?} }}\n",
-            self.port, self.store
+            "listen: 127.0.0.1:{}\nmax_payload: 8MB\njetstream {{ store_dir: {:?} }}\n{}",
+            self.port, self.store, self.more
         );
-        let config = folder.file("nats.conf", &text);
+        let config = folder.file(&format!("{}.conf", self.name), &text);
         let mut command = Command::new(&self.program);
         command.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null());
         self.process = Some(Process::new(command.stderr(Stdio::null()).spawn().unwrap()));
@@ -54,24 +83,26 @@ impl Nats {
         }
     }
 
+    fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
     /// A command that starts a hub with its data in the folder `data`.
     fn hub(&self, data: &Path) -> Command {
-        let mut command = tidings();
-        let url = format!("nats://127.0.0.1:{}", self.port);
-        command.args(["serve", "--log", "warn", "--store", "nats", "--store-url", &url]);
-        command.args(["--store-unsafe", "--cluster-create", "--data"]).arg(data);
-        command
+        hub(&self.url(), data)
     }
 }
 
-fn program() -> Option<PathBuf> {
-    if let Some(path) = env::var_os("TIDINGS_NATS_SERVER") {
-        return Some(PathBuf::from(path));
-    }
-    let mut folders: Vec<_> = env::split_paths(&env::var_os("PATH")?).collect();
-    // Where Debian has it, which is not on everybody's path.
-    folders.push(Path::new("/usr/sbin").to_owned());
-    folders.into_iter().map(|folder| folder.join("nats-server")).find(|path| path.is_file())
+/// A command that starts a hub on the servers of `url`.
+fn hub(url: &str, data: &Path) -> Command {
+    let mut command = tidings();
+    command.args(["serve", "--log", "warn", "--store", "nats", "--store-url", url]);
+    command.args(["--store-unsafe", "--cluster-create", "--data"]).arg(data);
+    command
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -156,4 +187,63 @@ fn check_says_what_is_missing_of_a_shared_log() {
     let stderr = text(output.stderr);
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("--store-url nats://"), "{stderr}");
+}
+
+#[test]
+fn a_hub_on_healthy_servers_starts_without_a_warning() {
+    let folder = Folder::new();
+    let Some(servers) = Nats::three(&folder) else { return };
+    let url = servers.each_ref().map(Nats::url).join(",");
+    let data = folder.path().join("data");
+    // The first start creates the log, the second finds it, the third has it all.
+    for start in ["one", "two", "three"] {
+        let mut command = hub(&url, &data);
+        command.stderr(Stdio::piped());
+        let mut hub = Hub::start(&mut command);
+        hub.publish("a", start);
+        assert_eq!(json(&hub.curl(&[], "/readyz?for=publish"))["status"], "ready", "{start}");
+        hub.process.signal("TERM");
+        hub.process.wait();
+        let stderr = hub.process.stderr();
+        // Servers of Debian are old, which the hub has to say.
+        let said: Vec<_> = stderr.lines().filter(|line| !line.contains("UNSAFE")).collect();
+        assert!(said.is_empty(), "{start}: {stderr}");
+    }
+}
+
+#[test]
+fn a_hub_logs_in_with_a_credentials_file_and_one_that_is_of_no_use_is_named() {
+    let folder = Folder::new();
+    let operator = Operator::new();
+    let Some(nats) = Nats::start_with(&folder, "nats", &operator.server_config()) else { return };
+    let data = folder.path().join("data");
+    let creds = folder.file("hub.creds", &operator.credentials());
+    let hub = Hub::start(nats.hub(&data).arg("--store-creds").arg(&creds));
+    hub.publish("a", "x");
+    drop(hub);
+
+    let said = |creds: &Path| world::said(nats.hub(&data).arg("--store-creds").arg(creds));
+    let (_, stderr, code) = said(&folder.path().join("none.creds"));
+    assert_eq!(code, 3, "{stderr}");
+    assert!(stderr.contains("none.creds cannot be read"), "{stderr}");
+    let half = folder.file("half.creds", operator.credentials().split("\n\n").next().unwrap());
+    let (_, stderr, code) = said(&half);
+    assert_eq!(code, 3, "{stderr}");
+    assert!(stderr.contains("half.creds has no section USER NKEY SEED"), "{stderr}");
+    assert!(stderr.contains("hint: "), "{stderr}");
+    let foreign = folder.file("foreign.creds", &Operator::new().credentials());
+    let (_, stderr, code) = said(&foreign);
+    assert_eq!(code, 4, "{stderr}");
+    assert!(stderr.contains("a NATS server rejected the login"), "{stderr}");
+    assert!(stderr.contains("store-creds"), "{stderr}");
+
+    // `check` sees a file that cannot be used, and two logins at once.
+    let text = format!("store = \"nats\"\nstore-url = \"nats://a:4222\"\nstore-creds = {half:?}\n");
+    let output = run(tidings().arg("check").arg(folder.file("hub.toml", &text)));
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let text =
+        format!("store = \"nats\"\nstore-url = \"nats://u:p@a:4222\"\nstore-creds = {creds:?}\n");
+    let output = run(tidings().arg("check").arg(folder.file("hub.toml", &text)));
+    let stderr = world::text(output.stderr);
+    assert!(stderr.contains("remove user and password from store-url"), "{stderr}");
 }

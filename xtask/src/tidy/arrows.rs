@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::tree;
 
-/// A package, and those of ours that it may depend on. Whatever is not here may not be.
+/// A package, and those of ours that it may depend on. Whatever is not here may not be; but every
+/// package's tests may use the testkit.
 const ARROWS: [(&str, &[&str]); 17] = [
     ("tidings-codec", &[]),
     ("tidings-web", &[]),
@@ -97,7 +98,9 @@ fn packages(metadata: &Value) -> impl Iterator<Item = Package> {
     let names: Vec<String> = packages.iter().map(name).collect();
     packages.into_iter().map(move |package| {
         let dependencies = package["dependencies"].as_array().cloned().unwrap_or_default();
-        let dependencies = dependencies.iter().map(name).filter(|on| names.contains(on)).collect();
+        let of_tests = |on: &&Value| on["kind"] == "dev" && on["name"] == "tidings-testkit";
+        let dependencies = dependencies.iter().filter(|on| !of_tests(on)).map(name);
+        let dependencies = dependencies.filter(|on| names.contains(on)).collect();
         Package { name: name(&package), dependencies }
     })
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tidings_store_nats::{Nats, NatsConfig, NatsJournal};
 use tidings_store_shared::{AppendFault, Journal as _, Nonce, Seq};
+use tidings_testkit::nats::program;
 
 /// Time after which a test fails that waits for something.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,15 +25,9 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts one; `None`, and a word about it, if no program is found.
+    /// Starts one; `None` if no program is found.
     pub(crate) fn start() -> Option<Self> {
-        let Some(program) = program() else {
-            eprintln!(
-                "SKIPPED: no nats-server in TIDINGS_NATS_SERVER or PATH (apt-get install \
-                 nats-server, or go install github.com/nats-io/nats-server/v2@latest)"
-            );
-            return None;
-        };
+        let program = program()?;
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("tidings-nats-{}-{number}", std::process::id());
@@ -102,6 +97,7 @@ impl Cluster {
             tls: false,
             tls_ca: None,
             tls_identity: None,
+            credentials: None,
         })
         .unwrap()
     }
@@ -131,16 +127,6 @@ impl Drop for Cluster {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
-}
-
-fn program() -> Option<PathBuf> {
-    if let Some(path) = env::var_os("TIDINGS_NATS_SERVER") {
-        return Some(PathBuf::from(path));
-    }
-    let mut folders: Vec<_> = env::split_paths(&env::var_os("PATH")?).collect();
-    // Where Debian has it, which is not on everybody's path.
-    folders.push(Path::new("/usr/sbin").to_owned());
-    folders.into_iter().map(|folder| folder.join("nats-server")).find(|path| path.is_file())
 }
 
 fn free_ports(count: usize) -> Vec<u16> {

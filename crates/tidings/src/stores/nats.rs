@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_hub::AppendError;
-use tidings_store_nats::{Finding, Nats, NatsConfig, NatsError, NatsJournal, NatsWire, Severity};
+use tidings_store_nats::{
+    CredentialsFile, Finding, Nats, NatsConfig, NatsError, NatsJournal, NatsWire, Servers, Severity,
+};
 use tidings_store_shared::{Halt, SharedConfig, SharedStore};
 
 use crate::error::CliError;
@@ -24,14 +26,25 @@ const REPLICAS: usize = 3;
 ///
 /// A setting is missing or wrong.
 pub(super) fn config(shared: &SharedLogConfig) -> Result<NatsConfig, CliError> {
-    let SharedLogConfig { url, stream, tls_ca, tls_identity, allow_unsafe, .. } = shared;
+    let SharedLogConfig { url, stream, tls_ca, tls_identity, credentials, allow_unsafe, .. } =
+        shared;
     let usage = |message: String| CliError::new(ExitCode::Configuration, message);
     let url = url.as_deref().ok_or_else(|| {
         usage("store = \"nats\" needs the servers".to_owned())
             .hint("name them: --store-url nats://a.example:4222,nats://b.example:4222")
     })?;
-    let servers =
+    let servers: Servers =
         url.parse().map_err(|error| usage("store-url is wrong".to_owned()).because(error))?;
+    if credentials.is_some() && servers.has_login() {
+        return Err(usage("the hub can log in with store-creds or with store-url".to_owned())
+            .hint("remove user and password from store-url, or remove store-creds"));
+    }
+    let credentials = credentials.as_ref().map(CredentialsFile::new).transpose();
+    let credentials = credentials.map_err(|error| {
+        usage("store-creds cannot be used".to_owned())
+            .because(error)
+            .hint("give the file that the operator of the servers made: nsc generate creds")
+    })?;
     let tls_identity = match (&tls_identity.certificate, &tls_identity.key) {
         (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
         (None, None) => None,
@@ -46,18 +59,27 @@ pub(super) fn config(shared: &SharedLogConfig) -> Result<NatsConfig, CliError> {
         tls: tls_ca.is_some() || tls_identity.is_some(),
         tls_ca: tls_ca.clone(),
         tls_identity,
+        credentials,
     })
 }
 
 pub(super) fn open(config: &StoreConfig) -> Result<OpenStore, CliError> {
     let StoreConfig { disk, shared, .. } = config;
     let nats = Nats::new(self::config(shared)?).map_err(cannot_connect)?;
+    let login = nats.try_login();
+    if let Err(error @ NatsError::LoginRejected(_)) = login {
+        return Err(cannot_connect(error));
+    }
     let mut journal = NatsJournal::connect(&nats).map_err(cannot_connect)?;
     let is_connected = journal.is_connected_within(FIRST_CONNECTION);
     if is_connected {
         look(&mut journal, shared.allow_unsafe)?;
     } else {
-        tracing::warn!("no NATS server answers; the hub serves what its copy holds, if it has one");
+        let reason = login.err().map(|error| tidings_hub::with_causes(&error));
+        tracing::warn!(
+            reason,
+            "no NATS server answers; the hub serves what its copy holds, if it has one"
+        );
     }
     let shared_config = SharedConfig {
         cache: disk.clone(),
@@ -127,5 +149,5 @@ fn look(journal: &mut NatsJournal, allow_unsafe: bool) -> Result<(), CliError> {
 fn cannot_connect(error: NatsError) -> CliError {
     CliError::new(ExitCode::CannotStart, "cannot connect to the NATS servers")
         .because(error)
-        .hint("check store-url, and the user and password in it")
+        .hint("check store-url, and the user and password in it, or store-creds")
 }

@@ -38,6 +38,21 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
+            name: "store-creds",
+            heading: Some("Cluster"),
+            value: Value::Path("FILE"),
+            default: Default::Example(r#""/etc/tidings/hub.creds""#),
+            is_common: false,
+            help: "The credentials file that the hub logs in with there",
+            note: "The credentials file (.creds) that the hub logs in with, in place of user and \
+                   password in store-url. It is read for each connection: a renewed one counts \
+                   without a restart.",
+            set: |hub, given| {
+                hub.store.shared.credentials = Some(given.path()?);
+                Ok(())
+            },
+        },
+        Setting {
             name: "store-tls-ca",
             heading: Some("Cluster"),
             value: Value::Path("FILE"),
