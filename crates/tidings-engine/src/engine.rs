@@ -346,14 +346,15 @@ impl Engine {
 
     /// Makes a response body that a worker feeds, for connections that are framed elsewhere. It is
     /// returned once the subscriber is attached, so a client that knows it is subscribed is
-    /// counted.
+    /// counted, and with its first bytes: browsers say that a stream is open when they have some.
     pub async fn attach_body(
         &self,
         pending: PendingSubscription,
         options: SubscribeOptions,
     ) -> SubscriberBody {
         let mailbox = self.choose_shard(pending.connection);
-        let (pipe, body) = BodyPipe::new(Arc::<Mailbox>::clone(mailbox));
+        let has_first = !options.preface.is_empty();
+        let (pipe, body) = BodyPipe::new(Arc::<Mailbox>::clone(mailbox), has_first);
         self.attach(pending, options, Vec::new(), Sink::Body(pipe));
         body.attached().await;
         body

@@ -9,6 +9,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use http_body::Body;
@@ -181,6 +182,23 @@ async fn a_body_is_there_once_its_subscriber_is_listed() {
     let options = SubscribeOptions { hook: Some(hook), ..greeting() };
     let _body = engine.attach_body(pending, options).await;
     assert!(listed.load(Ordering::SeqCst));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_bytes_of_a_body_are_there_before_its_head_can_be_sent() {
+    let engine = engine(config());
+    for _ in 0..200 {
+        let pending = engine.open(interest("a"), Start::Live).await.unwrap();
+        let mut body = engine.attach_body(pending, greeting()).await;
+        let first = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx)));
+        let Poll::Ready(Some(Ok(first))) = first.await else { panic!("nothing is there yet") };
+        assert_eq!(first.into_data().unwrap(), ": hi\n\n");
+    }
+    // A stream that begins with nothing does not wait for it.
+    let pending = engine.open(interest("a"), Start::Live).await.unwrap();
+    let silent = engine.attach_body(pending, subscribe_options());
+    tokio::time::timeout(Duration::from_secs(20), silent).await.expect("it is attached");
     engine.stop().await;
 }
 

@@ -5,6 +5,7 @@
 //! ended.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -24,7 +25,7 @@ use crate::present::Identity;
 use crate::quota::Key;
 use crate::response_body::Response;
 use crate::state::State;
-use crate::stream::{EVENT_STREAM, Stream};
+use crate::stream::{EVENT_STREAM, SERVER_TIMING, Stream, server_timing};
 use crate::trace;
 
 /// The form of a protocol's event streams.
@@ -119,12 +120,14 @@ pub async fn open_stream<F: StreamFace>(
         Ok(permit) => permit,
         Err(reason) => return rejected(reason),
     };
+    let asked = Instant::now();
     let mut pending = match state.engine().open(interest, start).await {
         Ok(pending) => pending,
         Err(OpenError::Rejected(reason)) => return rejected(reason),
         Err(OpenError::Ended) => return Ok(Answer::Response(face.ended(state))),
         Err(error) => return Err(error),
     };
+    let found_after = asked.elapsed();
     pending.hold(permit);
     let address = Client::of(parts).map(|client| client.address);
     let identity = Identity { who, address, lease };
@@ -138,6 +141,7 @@ pub async fn open_stream<F: StreamFace>(
         return Ok(Answer::Response(state.refuse(parts, problem)));
     }
     let mut headers = face.headers();
+    headers.insert(SERVER_TIMING, server_timing(&pending.outcome, found_after));
     Ok(match face.begin(state, &pending, &mut headers) {
         Ok(options) => {
             if identity.lease.is_some() {

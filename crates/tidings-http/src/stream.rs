@@ -1,10 +1,12 @@
 //! An event stream about to begin, and how its head is put together for both sinks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Version;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tidings_engine::{Engine, PendingSubscription, SubscribeOptions, Term};
+use tidings_hub::Outcome;
 
 use crate::headers::TIDINGS_CONNECTION;
 use crate::present::{Arrival, Identity};
@@ -80,13 +82,34 @@ pub fn stream_headers() -> HeaderMap {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // nginx buffers responses unless this header turns that off.
-    headers.insert(
-        header::HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    );
+    add_delivery(&mut headers);
     headers
 }
+
+/// Adds what asks intermediaries to pass on every event at once.
+pub fn add_delivery(headers: &mut HeaderMap) {
+    // A structured boolean: true (RFC 10036). Every implementation of it is new, so nginx is asked
+    // in its own way, too.
+    headers.insert(INCREMENTAL, HeaderValue::from_static("?1"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+}
+
+/// Says that a response is useful piece by piece (RFC 10036).
+const INCREMENTAL: HeaderName = HeaderName::from_static("incremental");
+
+/// Whether nginx buffers a response.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// How a stream begins and how long it took to find its place in the log, for the network panel of
+/// a browser (Server Timing, W3C).
+pub(crate) fn server_timing(outcome: &Outcome, found_after: Duration) -> HeaderValue {
+    let (kind, ms) = (outcome.name(), found_after.as_secs_f64() * 1e3);
+    let text = format!("resume;desc=\"{kind}\";dur={ms:.2}");
+    HeaderValue::try_from(text).expect("letters, digits and quotes")
+}
+
+/// See [`server_timing`].
+pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// The media type of event streams.
 pub const EVENT_STREAM: &str = "text/event-stream";

@@ -380,10 +380,10 @@ fn headers() -> HeaderMap {
         ("pragma", "no-cache"),
         // Not `expires`: the protocol's hubs have always sent this name.
         ("expire", "0"),
-        ("x-accel-buffering", "no"),
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
+    stream::add_delivery(&mut headers);
     headers
 }
 

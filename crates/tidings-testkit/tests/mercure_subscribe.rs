@@ -55,6 +55,7 @@ fn the_answer_begins_at_once_and_has_the_headers_clients_expect() {
                 ("pragma", "no-cache"),
                 ("expire", "0"),
                 ("x-accel-buffering", "no"),
+                ("incremental", "?1"),
                 ("x-frame-options", "DENY"),
                 ("x-content-type-options", "nosniff"),
                 ("x-xss-protection", "1; mode=block"),

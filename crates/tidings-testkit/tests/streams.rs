@@ -49,6 +49,66 @@ fn is_retry_line(line: &str) -> bool {
     line.strip_prefix("retry: ").is_some_and(|ms| ms.parse::<u64>().is_ok())
 }
 
+/// Safari says that a stream is open only once it has a byte of it.
+#[test]
+fn a_stream_begins_with_bytes_of_its_own_before_any_event() {
+    for portable in [false, true] {
+        let server = TestServer::builder()
+            .engine(|engine| {
+                engine.portable = portable;
+                engine.heartbeat = Duration::from_secs(3600);
+            })
+            .start();
+        for (target, begin) in
+            [("/events/a", "event: tidings.open\nid: "), ("/events/a?plain", "retry: ")]
+        {
+            let mut stream = open(&server, target, &[]);
+            assert_eq!(stream.bytes(begin.len()), begin, "HTTP/1.1, {target}");
+
+            let mut stream = server.connect();
+            stream.send(format!("GET {target} HTTP/1.0\r\nhost: localhost\r\n\r\n"));
+            assert!(stream.reads(format!("\r\n\r\n{begin}").as_bytes()), "HTTP/1.0, {target}");
+
+            let mut peer = Peer::connect(server.address(), &[]);
+            peer.ask(1, target);
+            peer.until(|frame| frame.kind == kind::HEADERS && frame.stream == 1);
+            let next = peer.until(|frame| frame.stream == 1);
+            assert!(next.payload.starts_with(begin.as_bytes()), "HTTP/2, {target}: {next:?}");
+        }
+    }
+}
+
+#[test]
+fn the_head_of_a_stream_asks_not_to_be_held_back_and_says_how_it_resumes() {
+    for server in TestServer::both_engines() {
+        for _ in 0..3 {
+            server.post("/events/a", "x");
+        }
+        let lost = ("last-event-id", "another:1");
+        for (target, headers, kind) in [
+            ("/events/a", &[][..], "live"),
+            ("/events/a?last=2", &[], "resumed"),
+            ("/events/a", &[lost], "reset"),
+        ] {
+            let mut stream = server.connect();
+            let headers: Vec<_> = [SSE].iter().chain(headers).copied().collect();
+            stream.send(request("GET", target, &headers, b""));
+            let head = stream.head();
+            assert_eq!(head.header("incremental"), Some("?1"), "{target}");
+            let timing = head.header("server-timing").unwrap();
+            let ms = timing.strip_prefix(&format!("resume;desc=\"{kind}\";dur="));
+            let ms: f64 = ms.unwrap_or_else(|| panic!("{timing}")).parse().unwrap();
+            assert!(ms >= 0.0, "{timing}");
+        }
+        // What no stream is of, says nothing of one.
+        let page = server.get_json("/events/a?last=2");
+        assert_eq!(page.header("incremental"), None);
+        let head = server.request("HEAD", "/events/a", &[SSE], "");
+        assert_eq!(head.header("incremental"), Some("?1"));
+        assert_eq!(head.header("server-timing"), None);
+    }
+}
+
 #[test]
 fn a_stream_ends_clean_if_all_its_topics_have_ended_and_only_then() {
     for server in TestServer::both_engines() {

@@ -39,6 +39,8 @@ struct Shared {
 struct State {
     /// Set once the shard knows the subscriber.
     id: Option<SubscriberId>,
+    /// The shard has bytes for it to begin with, which have not come yet.
+    awaits_first: bool,
     buffer: Vec<u8>,
     /// Whether the shard had more bytes than fitted.
     full: bool,
@@ -57,8 +59,10 @@ struct State {
 
 impl BodyPipe {
     /// Both ends of a body whose shard is reached by `events`.
-    pub(crate) fn new(events: Arc<dyn BodyEvents>) -> (Self, SubscriberBody) {
-        let shared = Arc::new(Shared { events, state: Mutex::default() });
+    /// `has_first` says whether the shard will begin with bytes of the subscriber's own.
+    pub(crate) fn new(events: Arc<dyn BodyEvents>, has_first: bool) -> (Self, SubscriberBody) {
+        let state = Mutex::new(State { awaits_first: has_first, ..State::default() });
+        let shared = Arc::new(Shared { events, state });
         (Self(Arc::clone(&shared)), SubscriberBody(shared))
     }
 
@@ -79,6 +83,7 @@ impl BodyPipe {
         if state.dropped {
             return Err(CloseReason::PeerClosed);
         }
+        state.awaits_first = false;
         let taken = bytes.len().min(BODY_BYTES_MAX - state.buffer.len());
         state.buffer.extend_from_slice(&bytes[..taken]);
         state.full = taken < bytes.len();
@@ -110,11 +115,12 @@ impl Drop for BodyPipe {
 }
 
 impl SubscriberBody {
-    /// Waits until the subscriber is attached to its shard, or never will be.
+    /// Waits until the subscriber is attached to its shard and its first bytes are here, so that
+    /// they leave with the head of the response, or until they never will.
     pub(crate) async fn attached(&self) {
         std::future::poll_fn(|cx| {
             let mut state = self.0.lock();
-            if state.id.is_some() || state.finished {
+            if state.id.is_some() && !state.awaits_first || state.finished {
                 return Poll::Ready(());
             }
             state.wake_later(cx);

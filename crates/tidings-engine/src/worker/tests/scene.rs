@@ -104,7 +104,7 @@ impl Scene {
 
     /// Posts a subscriber that is served through a body; returns its number.
     pub(super) fn post_body(&mut self, preface: &str) -> (u64, SubscriberBody) {
-        let (pipe, body) = BodyPipe::new(Arc::<Mailbox>::clone(&self.mailbox));
+        let (pipe, body) = BodyPipe::new(Arc::<Mailbox>::clone(&self.mailbox), true);
         (self.post_sink(preface, Sink::Body(pipe), None), body)
     }
 
