@@ -15,7 +15,8 @@ use rustls::ServerConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::accepted::{Accepted, ListenerKind};
 use crate::activity::{Activity, Doing};
@@ -29,7 +30,8 @@ use crate::service::Service;
 use crate::shared::Shared;
 use crate::socket::{Socket, Transport};
 use crate::stage::Stage;
-use crate::tls;
+use crate::tls::HTTP2;
+use crate::tls::challenges::{self, Challenges};
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(
@@ -82,15 +84,18 @@ async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, acc
         if speaks_http(&stream).await? {
             return Ok(Err(stream));
         }
-        let limit = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(TLS_SEND_BYTES_MAX));
-        acceptor.accept_with(stream, limit).await.map(Ok)
+        match config.tls.as_ref().and_then(|tls| tls.challenges()) {
+            // Rare and larger, so on the heap.
+            Some(challenges) => Box::pin(accept(stream, acceptor, challenges)).await.map(Ok),
+            None => acceptor.accept_with(stream, limit_sealed).await.map(Ok),
+        }
     };
     let shaken = tokio::select! {
         shaken = timeout(config.head_time_max, handshake) => shaken,
         () = leaving => return,
     };
     match shaken {
-        Ok(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2) => {
+        Ok(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(HTTP2) => {
             Box::pin(http2(stream, shared, accepted)).await;
         }
         Ok(Ok(Ok(stream))) => Box::pin(http1(stream, shared, accepted)).await,
@@ -100,6 +105,31 @@ async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, acc
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake timed out"),
     }
+}
+
+/// Accepts a connection on which the authority that issues certificates may be the client. It gets
+/// nothing but a handshake (RFC 8737 §3), so with it this ends in an error.
+async fn accept(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    challenges: &Arc<dyn Challenges>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+    let hello = start.client_hello();
+    if !challenges::is_challenge(&hello) {
+        let config = Arc::clone(acceptor.config());
+        return start.into_stream_with(config, limit_sealed).await;
+    }
+    let config = challenges::handshake(challenges, hello.server_name()).await;
+    let config = config.ok_or_else(|| io::Error::other("no challenge is under way for it"))?;
+    let mut stream = start.into_stream(config).await?;
+    let _ = stream.shutdown().await;
+    tracing::debug!("a challenge was answered");
+    Err(io::Error::other("it was a challenge, and has its answer"))
+}
+
+fn limit_sealed(tls: &mut ServerConnection) {
+    tls.set_buffer_limit(Some(TLS_SEND_BYTES_MAX));
 }
 
 /// Whether the connection begins with a letter, as a request does in the clear and a handshake

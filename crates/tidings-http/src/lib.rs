@@ -143,7 +143,10 @@ pub use mount::Peer;
 pub use response_body::Body;
 pub use server::HttpServer;
 pub use state::State;
-pub use tls::{Tls, TlsError};
+pub use tls::{
+    ChallengeCertificate, Challenges, IssuedAs, Renewals, TicketKeys, TicketKeysError, Tls,
+    TlsError, Validity,
+};
 
 /// The examples in the README are tests, too.
 #[cfg(doctest)]

@@ -322,3 +322,16 @@ pub(crate) const AUTHORIZE_FAILURES_MAX: u32 = 5;
 /// Pause before each of these questions, first and maximum: it doubles.
 pub(crate) const AUTHORIZE_PROBE_PAUSE: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(10));
+
+/// Keys of session tickets that are accepted. At the edge: the oldest is forgotten, and its tickets
+/// are good for nothing.
+pub const TICKET_KEYS_MAX: usize = 2;
+
+/// Age of the newest key of session tickets at which there is another one.
+pub const TICKET_KEY_AGE_MAX: Duration = Duration::from_secs(6 * 3600);
+
+/// Age at which a key of session tickets seals, so that every node has read it by then.
+pub const TICKET_KEY_GRACE: Duration = Duration::from_secs(2 * 60);
+
+/// Maximum length of the token in a challenge of a certificate authority. At the edge: 404.
+pub(crate) const CHALLENGE_TOKEN_BYTES_MAX: usize = 128;

@@ -29,6 +29,7 @@ use crate::response_body::Response;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::stream::Stream;
+use crate::tls::challenges;
 
 /// Answers the requests of one connection.
 pub(crate) struct Service(Arc<Connection>);
@@ -94,13 +95,14 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             ),
         };
         let mut leftover = None;
-        let answer = match (host, connection.redirect) {
-            (Err(problem), _) => {
+        let answer = match (challenge(config, &request), host, connection.redirect) {
+            (Some(answer), ..) => answer,
+            (_, Err(problem), _) => {
                 let (parts, _) = request.into_parts();
                 now(state.refuse(&parts, problem))
             }
-            (_, Some(port)) => now(redirect::answer(state.config(), &request, port)),
-            (_, None) => {
+            (.., Some(port)) => now(redirect::answer(state.config(), &request, port)),
+            (.., None) => {
                 let (parts, body) = request.into_parts();
                 let (body, rest) = RequestBody::received(body, parts.version);
                 leftover = rest;
@@ -111,6 +113,15 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let waits_for = Awaited::Answer(answer);
         Responding { connection, busy: Some(busy), asked, leftover, waits_for }
     }
+}
+
+/// The answer to a challenge of the authority that issues certificates, whatever its host is
+/// called: it may come to any name of the hub, and where it was redirected.
+fn challenge(config: &HttpConfig, request: &Request<Incoming>) -> Option<Boxed<Answer>> {
+    let challenges = config.tls.as_ref()?.challenges()?;
+    let token = challenges::token(request.method(), request.uri())?;
+    let answer = challenges::respond(Arc::clone(challenges), token.to_owned());
+    Some(Box::pin(async move { Answer::Response(answer.await) }))
 }
 
 fn now(response: Response) -> Boxed<Answer> {

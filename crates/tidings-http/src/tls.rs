@@ -1,13 +1,18 @@
 //! TLS (RFC 8446, RFC 5246): one certificate, which can be replaced while connections are open.
 //!
-//! A session is resumed with a ticket that only this process can read (RFC 8446 §2.2), so no state
-//! is kept for clients that are away, and when all of them come back at once most handshakes need
-//! no signature. The keys of tickets change every few hours.
+//! A session is resumed with a ticket (RFC 8446 §2.2), so no state is kept for clients that are
+//! away, and when all of them come back at once most handshakes need no signature. The keys of
+//! tickets change every few hours; only this process has them, unless they are given to it
+//! ([`Tls::share_tickets`]).
 
-mod expiry;
+pub(crate) mod challenges;
+mod facts;
+mod renewals;
+mod ticket_keys;
 
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -20,12 +25,22 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+pub use challenges::{ChallengeCertificate, Challenges};
+pub use facts::{IssuedAs, Validity};
+pub use renewals::Renewals;
+use ticket_keys::Tickets;
+pub use ticket_keys::{TicketKeys, TicketKeysError};
+
 /// How connections are encrypted: versions, protocols, and the current certificate. Clones share
 /// the certificate.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ServerConfig>,
     shown: Arc<Shown>,
+    tickets: Arc<Tickets>,
+    /// Whether the current certificate only stands in for one that has not been issued yet.
+    stands_in: Arc<AtomicBool>,
+    authority: Option<Authority>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -45,9 +60,36 @@ impl Tls {
         let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
         config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = Ticketer::new().map_err(TlsError::Library)?;
+        let tickets = Arc::new(Tickets::new(Ticketer::new().map_err(TlsError::Library)?));
+        config.ticketer = Arc::<Tickets>::clone(&tickets);
         config.send_tls13_tickets = 1;
-        Ok(Self { config: Arc::new(config), shown, provider })
+        let stands_in = Arc::default();
+        let config = Arc::new(config);
+        Ok(Self { config, shown, tickets, stands_in, authority: None, provider })
+    }
+
+    /// The same for a hub whose certificates are ordered from an authority while it runs, which
+    /// sees from `challenges` that it may issue them. The certificate stands in for the first one,
+    /// and the hub is not ready, until [`replace`](Self::replace) is called.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn standing_in(
+        certificates: &[u8],
+        key: &[u8],
+        challenges: Arc<dyn Challenges>,
+    ) -> Result<Self, TlsError> {
+        let authority = Some(Authority { challenges, renewals: Arc::default() });
+        let stands_in = Arc::new(AtomicBool::new(true));
+        Ok(Self { authority, stands_in, ..Self::new(certificates, key)? })
+    }
+
+    /// Seals the tickets of sessions with these keys from now on, and accepts no others. Called
+    /// again when the keys have changed, and once their [grace](crate::limits::TICKET_KEY_GRACE) is
+    /// over.
+    pub fn share_tickets(&self, keys: &TicketKeys, now: SystemTime) {
+        self.tickets.share(keys, now);
     }
 
     /// Uses another certificate from the next handshake on; returns whether it differs. Open
@@ -61,20 +103,43 @@ impl Tls {
         let mut shown = self.shown.0.write().unwrap_or_else(PoisonError::into_inner);
         let is_another = pair.cert != shown.cert;
         *shown = pair;
+        self.stands_in.store(false, Ordering::Release);
         Ok(is_another)
     }
 
-    /// Expiry of the current certificate (`notAfter`, RFC 5280 §4.1.2.5), not of those above it in
-    /// its chain. `None` if that could not be read.
-    pub fn expires(&self) -> Option<SystemTime> {
-        let shown = self.shown.0.read().unwrap_or_else(PoisonError::into_inner);
-        shown.cert.first().and_then(expiry::not_after)
+    /// Whether there is a certificate, and not only one that stands in for it.
+    pub fn has_certificate(&self) -> bool {
+        !self.stands_in.load(Ordering::Acquire)
+    }
+
+    /// When the current certificate is valid, not those above it in its chain. `None` if that could
+    /// not be read, and for one that stands in.
+    pub fn validity(&self) -> Option<Validity> {
+        self.shown().cert.first().and_then(facts::validity).filter(|_| self.has_certificate())
+    }
+
+    /// By what its authority knows the current certificate, if it says so.
+    pub fn issued_as(&self) -> Option<IssuedAs> {
+        self.shown().cert.first().and_then(facts::issued_as)
+    }
+
+    /// Counts of the certificates that were ordered, if they are.
+    pub fn renewals(&self) -> Option<&Arc<Renewals>> {
+        self.authority.as_ref().map(|authority| &authority.renewals)
+    }
+
+    pub(crate) fn challenges(&self) -> Option<&Arc<dyn Challenges>> {
+        self.authority.as_ref().map(|authority| &authority.challenges)
+    }
+
+    fn shown(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.shown.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether the current certificate is valid for `host`, a name or an address.
-    pub(crate) fn covers(&self, host: &str) -> bool {
+    pub fn covers(&self, host: &str) -> bool {
         let Ok(name) = ServerName::try_from(host) else { return false };
-        let shown = self.shown.0.read().unwrap_or_else(PoisonError::into_inner);
+        let shown = self.shown();
         let parsed = shown.cert.first().map(ParsedCertificate::try_from);
         parsed.is_some_and(|parsed| {
             parsed.is_ok_and(|parsed| verify_server_name(&parsed, &name).is_ok())
@@ -90,6 +155,13 @@ impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").finish_non_exhaustive()
     }
+}
+
+/// The way to the authority that issues certificates.
+#[derive(Clone)]
+struct Authority {
+    challenges: Arc<dyn Challenges>,
+    renewals: Arc<Renewals>,
 }
 
 /// The current certificate.
@@ -169,21 +241,17 @@ mod tests {
         (made.cert.pem(), made.signing_key.serialize_pem())
     }
 
-    fn shown(tls: &Tls) -> Arc<CertifiedKey> {
-        Arc::clone(&tls.shown.0.read().unwrap())
-    }
-
     #[test]
     fn a_pair_that_does_not_belong_together_is_rejected_and_the_old_one_stays() {
         let ((one, one_key), (two, two_key)) = (made(), made());
         let tls = Tls::new(one.as_bytes(), one_key.as_bytes()).unwrap();
-        let before = shown(&tls);
+        let before = tls.shown();
         let refused = tls.replace(two.as_bytes(), one_key.as_bytes());
         assert!(matches!(refused, Err(TlsError::Pair(_))), "{refused:?}");
-        assert!(Arc::ptr_eq(&before, &shown(&tls)));
+        assert!(Arc::ptr_eq(&before, &tls.shown()));
         assert!(!tls.replace(one.as_bytes(), one_key.as_bytes()).unwrap());
         assert!(tls.replace(two.as_bytes(), two_key.as_bytes()).unwrap());
-        assert_ne!(before.cert, shown(&tls).cert);
+        assert_ne!(before.cert, tls.shown().cert);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use tidings_server::Tls;
+use tidings_server::{Tls, Validity};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -82,7 +82,7 @@ impl CertificateFiles {
 
     /// Logs once a day that the certificate must be renewed, while it must.
     fn note_expiry(&self, tls: &Tls, noted: &mut Option<Instant>) {
-        let Some(left) = tls.expires().and_then(Left::until) else { return };
+        let Some(left) = tls.validity().and_then(Left::of) else { return };
         if !left.is_little() || noted.is_some_and(|at| at.elapsed() < NOTE_INTERVAL) {
             return;
         }
@@ -144,21 +144,28 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct Left {
     /// Negative once it has expired.
     seconds: i64,
+    lifetime: Duration,
     end: jiff::Timestamp,
 }
 
 impl Left {
-    /// From now until `end`; `None` if that is no time a calendar has.
-    pub(crate) fn until(end: SystemTime) -> Option<Self> {
-        let end = jiff::Timestamp::try_from(end).ok()?;
+    /// From now on; `None` if its end is no time a calendar has.
+    pub(crate) fn of(validity: Validity) -> Option<Self> {
+        let end = jiff::Timestamp::try_from(validity.ends).ok()?;
         let seconds = end.as_second() - jiff::Timestamp::now().as_second();
-        Some(Self { seconds, end })
+        Some(Self { seconds, lifetime: validity.lifetime(), end })
     }
 
-    /// Whether it is time to renew the certificate. Tools that do so by themselves do it when a
-    /// third of its time is left, and those in common use are good for 45 days or more.
+    /// Whether it is time to renew the certificate: less than a third of its lifetime is left, be
+    /// that 6 days or a year. Tools that renew by themselves have done so by then.
     pub(crate) fn is_little(self) -> bool {
-        self.seconds < 14 * DAY
+        self.is_less_than(1, 3)
+    }
+
+    /// Whether less than this part of the lifetime is left.
+    pub(crate) fn is_less_than(self, parts: u64, of: u64) -> bool {
+        let seconds = u64::try_from(self.seconds).unwrap_or(0);
+        seconds.saturating_mul(of) < self.lifetime.as_secs().saturating_mul(parts)
     }
 
     /// Whether it has expired.
@@ -171,6 +178,10 @@ impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.seconds {
             ..=0 => write!(f, "expired at {}", self.end),
+            // Of a certificate for 6 days, hours count.
+            seconds if seconds < 3 * DAY => {
+                write!(f, "{} hours, until {}", seconds / 3600, self.end)
+            }
             seconds => write!(f, "{} days, until {}", seconds / DAY, self.end),
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct HubConfig {
     pub(crate) runtime: RuntimeConfig,
     pub(crate) log: LogConfig,
     pub(crate) certificate: CertificatePaths,
+    /// The file with the keys of session tickets.
+    pub(crate) ticket_keys: Option<PathBuf>,
     pub(crate) jwt_secret: SecretSource,
     pub(crate) session: SessionConfig,
     pub(crate) cors: CorsConfig,
@@ -138,6 +140,7 @@ impl Default for HubConfig {
             },
             log: LogConfig::default(),
             certificate: CertificatePaths::default(),
+            ticket_keys: None,
             jwt_secret: SecretSource::default(),
             session: SessionConfig::default(),
             cors: CorsConfig::default(),

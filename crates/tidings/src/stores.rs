@@ -3,10 +3,8 @@
 #[cfg(feature = "nats")]
 mod nats;
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-#[cfg(unix)]
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::sync::Arc;
 
 use tidings_hub::{AppendError, Epoch, Log, MemoryStore, Wire};
@@ -16,9 +14,9 @@ use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::hub_config::StoreConfig;
-use crate::random;
 use crate::settings::{format_bytes, format_duration, without_logins};
 use crate::store_kind::StoreKind;
+use crate::{private_file, random};
 
 /// An open store.
 pub(crate) struct OpenStore {
@@ -188,16 +186,6 @@ pub(crate) fn session_key(config: &StoreConfig) -> Result<Vec<u8>, CliError> {
     }
     let secret: String = random::bytes::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
     // Whole or not at all: a part of a secret would be a weak one.
-    let new = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    options.mode(0o600);
-    let written = options.open(&new).and_then(|mut file| {
-        file.write_all(secret.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &path)
-    });
-    written.map_err(failed)?;
+    private_file::write(&path, secret.as_bytes()).map_err(failed)?;
     Ok(secret.into_bytes())
 }

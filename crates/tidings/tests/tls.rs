@@ -4,40 +4,25 @@
 mod world;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
-use world::{Folder, Hub, PATIENCE, Process, eventually, run, said, text, tidings};
+use rustls::{ClientConfig, HandshakeKind};
+use world::tls::{Pair, Peer, trusting};
+use world::{Folder, Hub, Process, eventually, run, said, text, tidings};
 
-/// A certificate for this machine, and its key.
-struct Pair {
-    pem: String,
-    key: String,
-    der: CertificateDer<'static>,
-}
-
-impl Pair {
-    fn new() -> Self {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
-        Self { pem: cert.pem(), key: signing_key.serialize_pem(), der: cert.der().clone() }
-    }
-}
-
-/// A certificate that is valid for `days` days from now.
+/// A certificate for 120 days that is valid for `days` days from now.
 fn expiring(days: i32) -> Pair {
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let mut params = rcgen::CertificateParams::new(names).unwrap();
-    let end = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let end = end.saturating_add(jiff::Span::new().days(days));
-    let [month, day] = [end.month(), end.day()].map(|part| u8::try_from(part).unwrap());
-    params.not_after = rcgen::date_time_ymd(end.year().into(), month, day);
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let in_days = |days: i32| {
+        let date = today.saturating_add(jiff::Span::new().days(days));
+        let [month, day] = [date.month(), date.day()].map(|part| u8::try_from(part).unwrap());
+        rcgen::date_time_ymd(date.year().into(), month, day)
+    };
+    (params.not_before, params.not_after) = (in_days(days - 120), in_days(days));
     let key = rcgen::KeyPair::generate().unwrap();
     let cert = params.self_signed(&key).unwrap();
     Pair { pem: cert.pem(), key: key.serialize_pem(), der: cert.der().clone() }
@@ -84,57 +69,6 @@ impl Scene {
     fn says(&self, words: &str) -> bool {
         fs::read_to_string(&self.log).unwrap().contains(words)
     }
-}
-
-/// A connection of our own, and what the server showed.
-struct Peer {
-    stream: StreamOwned<ClientConnection, TcpStream>,
-}
-
-impl Peer {
-    fn connect(address: &str, config: &Arc<ClientConfig>) -> Self {
-        let tls = ClientConnection::new(Arc::clone(config), "localhost".try_into().unwrap());
-        let socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: StreamOwned::new(tls.unwrap(), socket) }
-    }
-
-    fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).unwrap();
-        self.stream.flush().unwrap();
-    }
-
-    fn subscribe(&mut self, topic: &str) {
-        self.send(&format!("GET /events/{topic} HTTP/1.1\r\nhost: localhost\r\n\r\n"));
-        self.reads("id: ");
-    }
-
-    /// Reads on until `wanted` has come.
-    fn reads(&mut self, wanted: &str) -> String {
-        let mut all = Vec::new();
-        let mut buffer = [0; 4096];
-        while !String::from_utf8_lossy(&all).contains(wanted) {
-            let length = self.stream.read(&mut buffer).unwrap();
-            assert!(length > 0, "it ends without {wanted:?}");
-            all.extend_from_slice(&buffer[..length]);
-        }
-        String::from_utf8(all).unwrap()
-    }
-
-    fn shown(&self) -> CertificateDer<'static> {
-        self.stream.conn.peer_certificates().unwrap()[0].clone().into_owned()
-    }
-}
-
-fn trusting(pairs: &[&Pair]) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    for pair in pairs {
-        roots.add(pair.der.clone()).unwrap();
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().unwrap();
-    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[test]

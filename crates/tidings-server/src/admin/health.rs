@@ -40,6 +40,9 @@ pub(crate) async fn ready(state: &State, parts: &Parts) -> Result<Answer, Proble
     if status.draining || state.is_leaving() {
         reasons.push("draining");
     }
+    if state.config().tls.as_ref().is_some_and(|tls| !tls.has_certificate()) {
+        reasons.push("no_certificate");
+    }
     if let (Some(publishing), true) = (publishing_only, reasons.is_empty()) {
         let away_s = status.store.away.map_or(0, |away| away.as_secs());
         let behind_s = status.following.map_or(0, |following| following.behind.as_secs());

@@ -194,10 +194,33 @@ fn refusals(page: &mut Exposition, counts: &Counts) {
 fn certificate(page: &mut Exposition, tls: Option<&Tls>) {
     let help = "Expiry of the current certificate.";
     page.family("tidings_tls_certificate_expiry_timestamp_seconds", Gauge, help);
-    let since = |end: SystemTime| end.duration_since(UNIX_EPOCH).unwrap_or_default();
-    if let Some(end) = tls.and_then(Tls::expires) {
-        page.sample(&[], since(end).as_secs() as f64);
+    let validity = tls.and_then(Tls::validity);
+    let moment = |page: &mut Exposition, time: Option<SystemTime>| {
+        if let Some(time) = time {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            page.sample(&[], since.as_secs() as f64);
+        }
+    };
+    moment(page, validity.map(|validity| validity.ends));
+    let help = "Begin of the current certificate's validity.";
+    page.family("tidings_tls_certificate_begin_timestamp_seconds", Gauge, help);
+    moment(page, validity.map(|validity| validity.begins));
+    let renewals = tls.and_then(Tls::renewals);
+    let issued = renewals.map(|renewals| renewals.issued());
+    let failed = renewals.map(|renewals| renewals.failed());
+    let help = "Certificates ordered from an authority, by result, in total since the start.";
+    page.family("tidings_acme_orders_total", Counter, help);
+    for (result, count) in [("issued", issued), ("failed", failed)] {
+        if let Some((count, _)) = count {
+            page.sample(&[("result", result)], count as f64);
+        }
     }
+    let help = "Time at which a certificate was last issued.";
+    page.family("tidings_acme_last_issued_timestamp_seconds", Gauge, help);
+    moment(page, issued.and_then(|(_, last)| last));
+    let help = "Time at which ordering a certificate last failed.";
+    page.family("tidings_acme_last_failed_timestamp_seconds", Gauge, help);
+    moment(page, failed.and_then(|(_, last)| last));
 }
 
 async fn of_topics(page: &mut Exposition, state: &State, topics: &[Topic]) -> Result<(), Problem> {

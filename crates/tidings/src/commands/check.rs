@@ -15,6 +15,7 @@ use crate::exit_code::ExitCode;
 use crate::open_files::{self, OpenFiles};
 use crate::server_config::server_config;
 use crate::settings::{DEFAULT_FILE, Effective, Settings, read_file};
+use crate::ticket_keys::TicketKeyFile;
 use crate::{env, output, stores};
 
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
@@ -25,6 +26,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
     let file = args.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let settings = Settings::resolve(vec![file, env::layer()]).map_err(CliError::settings)?;
     let config = server_config(&settings)?;
+    if let Some(file) = TicketKeyFile::of(&settings, config.http.tls.is_some())? {
+        file.check()?;
+    }
     stores::check(&settings.hub.store)?;
     output::print_text(&describe(&settings, &config))?;
     Ok(ExitCode::Success)
@@ -62,7 +66,7 @@ fn describe(settings: &Settings, config: &Config) -> String {
     let addresses: Vec<_> = config.http.listen.iter().map(ToString::to_string).collect();
     let tls = if config.http.tls.is_some() { " with TLS" } else { "" };
     line(format_args!("listening on {}{tls}", addresses.join(", ")));
-    if let Some(left) = config.http.tls.as_ref().and_then(Tls::expires).and_then(Left::until) {
+    if let Some(left) = config.http.tls.as_ref().and_then(Tls::validity).and_then(Left::of) {
         let renew = if left.is_little() { "; renew it" } else { "" };
         line(format_args!("the certificate: {left}{renew}"));
     }

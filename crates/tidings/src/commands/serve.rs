@@ -22,6 +22,7 @@ use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
 use crate::signals::{self, Hangup, Signals};
 use crate::stores::OpenStore;
 use crate::telemetry::Telemetry;
+use crate::ticket_keys::TicketKeyFile;
 use crate::{env, output, random, stores, supervisor};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
@@ -52,6 +53,8 @@ pub(super) fn run_with(
     // Before anything is made or opened.
     let files = OpenFiles::divide(&settings.hub, open_files::raise_limit())?;
     let mut server_config = server_config(&settings)?;
+    let tickets = TicketKeyFile::of(&settings, server_config.http.tls.is_some())?;
+    let tickets = tickets.zip(server_config.http.tls.clone());
     server_config.http.connections_max = files.connections;
     server_config.pages.extend(pages);
     let has_keys = server_config.http.has_keys();
@@ -79,6 +82,9 @@ pub(super) fn run_with(
     server_config.http.denials = stores::denials(&settings.hub.store)?;
     server_config.http.sessions = open_sessions(&settings)?;
     let certificate = CertificateFiles::of(&settings)?.zip(server_config.http.tls.clone());
+    if let Some((file, tls)) = &tickets {
+        file.open(tls)?;
+    }
     let failed = runtime.block_on(async {
         let signals = Signals::new()?;
         let hangup = Hangup::new()?;
@@ -99,6 +105,9 @@ pub(super) fn run_with(
         announce(&settings.hub, &server, has_demos)?;
         supervisor::say_ready();
         tokio::spawn(reload(certificate, hangup));
+        if let Some((file, tls)) = tickets {
+            tokio::spawn(file.follow(tls));
+        }
         let beside = beside(&engine, &server);
         let failed = Arc::default();
         server.serve(shutdown_begun(signals, engine.clone(), Arc::clone(&failed), beside)).await;

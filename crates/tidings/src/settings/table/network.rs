@@ -49,6 +49,22 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
+            name: "tls-ticket-keys",
+            heading: Some("TLS"),
+            value: Value::Path("FILE"),
+            default: Default::Example(r#""/var/lib/tidings/ticket-keys""#),
+            is_common: false,
+            help: "A file with the keys of session tickets, made if it does not exist",
+            note: "A file with the keys of session tickets, made if it does not exist and given a \
+                   new key every 6 hours: clients then resume their sessions after a restart, and \
+                   at every hub with the same file. Without it only the process that issued a \
+                   ticket can read it.",
+            set: |hub, given| {
+                hub.ticket_keys = Some(given.path()?);
+                Ok(())
+            },
+        },
+        Setting {
             name: "redirect-listen",
             heading: Some("TLS"),
             value: Value::List("ADDRESS"),
