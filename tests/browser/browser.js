@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { after, until } from "./harness.js";
 
-const ARGS = [
+/** What every browser is started with. */
+export const ARGS = [
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",

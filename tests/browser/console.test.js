@@ -1,12 +1,20 @@
 // The console at `/`.
 
-import { openPage } from "./browser.js";
-import { equal, ok, pause, temporaryFile, test, until } from "./harness.js";
+import { ARGS, openBrowser, openPage } from "./browser.js";
+import { after, equal, ok, pause, temporaryFile, test, until } from "./harness.js";
 import { startHub, startHubWithKey } from "./hub.js";
 import { startSite } from "./site.js";
 import { mint } from "./token.js";
 
 const rows = (page) => page.locator("#rows tr:not(.note)");
+
+/** Waits for the state of the connection, in the header. */
+const state = (page, words) => page.locator("#state").getByText(words, { exact: true }).waitFor();
+
+async function signIn(page, token) {
+  await page.locator("#token").fill(token);
+  await page.keyboard.press("Enter");
+}
 
 test("within five seconds of opening the demo's address something moves", async () => {
   const hub = await startHub([], "demo");
@@ -132,8 +140,8 @@ test("where keys are set the console asks for a token, and works with it", async
   const { hub, key } = await startHubWithKey();
   await hub.publish("x", "secret news", { token: key });
   const page = await openPage(hub.url);
-  await page.getByText("This hub needs a token.").waitFor();
-  ok((await page.locator("#token-form").innerText()).includes("tidings token --config"), "how to");
+  await page.getByText("This hub needs a token or a key.").waitFor();
+  ok((await page.locator("#access").innerText()).includes("tidings token --config"), "how to");
   // The form has the focus.
   await page.keyboard.type("not-the-key-of-the-hub");
   await page.keyboard.press("Enter");
@@ -146,7 +154,100 @@ test("where keys are set the console asks for a token, and works with it", async
   await until("figures", async () =>
     /[1-9]/.test(await page.locator("#subscribers").textContent()),
   );
-  equal(await page.locator("#token-form").isVisible(), false, "the form is visible");
+  equal(await page.locator("#access").isVisible(), false, "the form is visible");
+  await page.reload();
+  await until("still signed in", async () => (await rows(page).count()) === 1);
+  const held = await page.evaluate(() => [
+    document.cookie,
+    localStorage.length,
+    sessionStorage.length,
+  ]);
+  equal(held, ["", 0, 0], "what the page can read of the session");
+});
+
+test("the console shows what the grant allows and signs out in all tabs", async () => {
+  const { hub, key } = await startHubWithKey();
+  const [page, other] = [await openPage(hub.url), await openPage()];
+  await signIn(page, key);
+  await other.goto(hub.url);
+  for (const tab of [page, other]) await state(tab, "connected");
+  await page.getByRole("button", { name: "Signed in" }).click();
+  const grant = (await page.locator("#grant").innerText()).split(/\s+/).join(" ");
+  const ends = [0, 60_000].map((early) =>
+    new Date(Date.now() + 3600_000 - early).toLocaleTimeString("en-US", { timeStyle: "short" }),
+  );
+  const said = "Signed in with the key “page” Reads ** Publishes to ** Operates nothing Until";
+  ok(ends.some((end) => grant === `${said} ${end.split(/\s+/).join(" ")}`), grant);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByText("This hub needs a token or a key.").waitFor();
+  await other.getByText("Your session has ended. Sign in again.").waitFor();
+  await page.reload();
+  await page.getByText("This hub needs a token or a key.").waitFor();
+});
+
+test("a link made in the console reads its topics and nothing else", async () => {
+  const { hub, key } = await startHubWithKey();
+  for (const topic of ["rooms/7", "rooms/8"]) await hub.publish(topic, topic, { token: key });
+  const page = await openPage(hub.url);
+  await signIn(page, key);
+  await page.getByRole("button", { name: "Signed in" }).click();
+  await page.locator("#share-topics").fill("rooms/7");
+  await page.getByRole("button", { name: "Make a link" }).click();
+  await page.getByText("for everybody who has it").waitFor();
+  const link = await page.locator("#share-link").inputValue();
+  const headers = { accept: "application/json" };
+  const ask = (url, options) => fetch(url, { headers, ...options });
+  const { events } = await (await ask(`${link}&from=start`)).json();
+  equal(events.map(({ data }) => data), ["rooms/7"]);
+  equal((await ask(link.replace("rooms%2F7", "rooms%2F8"))).status, 401, "another topic");
+  equal((await ask(link, { method: "POST", body: "x" })).status, 401, "publishing");
+  await page.locator("#share-topics").fill(",");
+  await page.getByRole("button", { name: "Make a link" }).click();
+  await page.getByText("No link: ").waitFor();
+  equal(await page.locator("#share-made").isVisible(), false);
+});
+
+test("where the hub has no sessions the page alone holds the token", async () => {
+  const { hub, key } = await startHubWithKey([], "session = false");
+  await hub.publish("x", "secret news", { token: key });
+  const page = await openPage(hub.url);
+  await page.getByText("This hub needs a token or a key.").waitFor();
+  await signIn(page, "not-the-key-of-the-hub");
+  await page.getByText("The hub does not accept this token").waitFor();
+  await signIn(page, key);
+  await until("the event", async () => (await rows(page).count()) === 1);
+  await page.getByRole("button", { name: "Signed in" }).click();
+  await page.getByText("The page holds your token until you reload it.").waitFor();
+  await page.reload();
+  await page.getByText("This hub needs a token or a key.").waitFor();
+});
+
+test("over plain HTTP, which drops the cookie, one is signed in until a reload", async () => {
+  const { hub, key } = await startHubWithKey();
+  await hub.publish("x", "secret news", { token: key });
+  const rule = "--host-resolver-rules=MAP hub.test 127.0.0.1";
+  const browser = await openBrowser({ args: [...ARGS, rule] });
+  after(() => browser.close());
+  const page = await browser.newPage();
+  await page.goto(`http://hub.test:${hub.port}`);
+  await page.getByText("This hub needs a token or a key.").waitFor();
+  await signIn(page, key);
+  await until("the event", async () => (await rows(page).count()) === 1);
+  await page.reload();
+  await page.getByText("This hub needs a token or a key.").waitFor();
+});
+
+test("an open hub asks nobody to sign in, and one with public topics offers it", async () => {
+  const open = await openPage((await startHub()).url);
+  await state(open, "connected");
+  await until("figures", async () => (await open.locator("#subscribers").textContent()) !== "–");
+  equal(await open.locator("#access-open").isVisible(), false);
+  const { hub } = await startHubWithKey([], 'anonymous-subscribe = ["news/**"]');
+  const page = await openPage(hub.url);
+  await state(page, "connected");
+  await page.getByText("Sign in to see the hub's figures.").waitFor();
+  equal(await page.locator("#access-open").innerText(), "Sign in");
+  equal(await page.locator("#access").isVisible(), false, "it is offered, not asked for");
 });
 
 test("a narrow token fills the topics, and the console shows what it may read", async () => {
@@ -156,7 +257,7 @@ test("a narrow token fills the topics, and the console shows what it may read", 
   await hub.publish("rooms/7", "for me", { token: all });
   await hub.publish("rooms/8", "not for me", { token: all });
   const page = await openPage(hub.url);
-  await page.getByText("This hub needs a token.").waitFor();
+  await page.getByText("This hub needs a token or a key.").waitFor();
   await page.locator("#token").fill(mint(secret, { subscribe: ["rooms/7", "news/**"] }));
   await page.keyboard.press("Enter");
   await until("the event", async () =>
@@ -164,12 +265,12 @@ test("a narrow token fills the topics, and the console shows what it may read", 
   );
   equal(await rows(page).count(), 1);
   equal(await page.locator("#matcher").inputValue(), "rooms/7, news/**");
-  await page.getByText("Only a token that may read everything").waitFor();
+  await page.getByText("You may not see the hub's figures").waitFor();
   await page.reload();
   await until("it is kept", async () => (await rows(page).count()) === 1);
   await page.locator("#matcher").fill("rooms/8");
   await page.keyboard.press("Enter");
-  await page.getByText("This token may not read these topics").waitFor();
+  await page.locator("#access-why").getByText("Not allowed: ").waitFor();
 });
 
 test("a console without events says what to do", async () => {

@@ -17,10 +17,11 @@ export async function startHub(options = [], command = "serve") {
   return hub;
 }
 
-/** Starts one that rejects requests without a key; `key` may do everything. */
-export async function startHubWithKey(options = []) {
+/** Starts one that rejects requests without a key; `key` may do everything, `settings` is TOML. */
+export async function startHubWithKey(options = [], settings = "") {
   const key = "a-key-for-the-browser-tests";
-  const table = `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`;
+  const keys = `[[keys]]\nname = "page"\nkey = "${key}"\npublish = ["**"]\nsubscribe = ["**"]\n`;
+  const table = `${settings}\n${keys}`;
   const hub = await startHub(["--config", temporaryFile("hub.toml", table), ...options]);
   return { hub, key };
 }

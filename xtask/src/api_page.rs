@@ -54,7 +54,7 @@ const GROUPS: [Group; 6] = [
     Group { title: "Events", paths: &["/events"] },
     Group { title: "Topics and counters", paths: &["/topics", "/stats", "/metrics"] },
     Group { title: "Subscribers", paths: &["/connections", "/denials"] },
-    Group { title: "Sessions", paths: &["/session"] },
+    Group { title: "Sessions and links", paths: &["/session", "/links"] },
     Group { title: "Health and description", paths: &["/healthz", "/readyz", "/openapi.json"] },
     Group { title: "Mercure", paths: &["/.well-known"] },
 ];

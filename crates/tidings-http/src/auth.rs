@@ -7,6 +7,7 @@ pub mod invalid_token;
 mod key_set;
 mod keys;
 pub mod link;
+pub mod own_link;
 mod plain_key;
 mod renewal;
 pub mod session;
@@ -53,6 +54,7 @@ pub struct Auth {
     sessions: Option<Sessions>,
     /// Hashes tokens to count them; present if limits apply per token.
     counted: Option<RandomState>,
+    /// Those of the configuration, and those of the hub itself.
     link_keys: Vec<LinkKey>,
     link_age_max: Duration,
     /// Backends to ask, if there are any.
@@ -83,14 +85,16 @@ impl Auth {
                 ..Grant::nothing()
             }
         };
+        let sessions = config.sessions.clone().filter(|_| config.has_keys());
+        let own_link_keys = sessions.iter().flat_map(own_link::keys);
         Self {
+            link_keys: config.link_keys.iter().cloned().chain(own_link_keys).collect(),
             api_keys: config.api_keys.clone(),
             jwt_keys: config.jwt_keys.clone(),
             known: TokenCache::default(),
             denials: config.denials.clone(),
-            sessions: config.sessions.clone().filter(|_| config.has_keys()),
+            sessions,
             counted: config.counts_tokens().then(RandomState::new),
-            link_keys: config.link_keys.clone(),
             link_age_max: config.link_age_max,
             authorizer: Authorizer::new(&config.authorize),
             kept: Arc::default(),

@@ -77,6 +77,7 @@ mod hub_service;
 mod hubs;
 pub mod limits;
 mod link_query;
+mod links;
 mod log_limit;
 mod native;
 mod request;

@@ -16,6 +16,7 @@ pub(crate) const PATHS: &[(&str, &[Method])] = &[
     (CONNECTION_TOKEN, &[Method::PUT]),
     (DENIALS, &[Method::GET, Method::DELETE]),
     (SESSION, &[Method::GET, Method::POST, Method::DELETE]),
+    (LINKS, &[Method::POST]),
     (LIVE, &[Method::GET]),
     (READY, &[Method::GET]),
     (OPENAPI, &[Method::GET]),
@@ -30,6 +31,7 @@ const CONNECTIONS: &str = "/connections";
 const DENIALS: &str = "/denials";
 const CONNECTION: &str = "/connections/{id}";
 pub(crate) const SESSION: &str = "/session";
+const LINKS: &str = "/links";
 const CONNECTION_TOKEN: &str = "/connections/{id}/token";
 const LIVE: &str = "/healthz";
 const READY: &str = "/readyz";
@@ -66,6 +68,8 @@ pub(crate) enum Route<'a> {
     /// Start a session, or renew it.
     StartSession,
     EndSession,
+    /// Make a signed link.
+    MakeLink,
     Live,
     Ready,
     OpenApi,
@@ -143,6 +147,7 @@ impl<'a> Path<'a> {
             (SESSION, &Method::POST) => Route::StartSession,
             (SESSION, &Method::DELETE) => Route::EndSession,
             (SESSION, _) if is_read => Route::Session,
+            (LINKS, &Method::POST) => Route::MakeLink,
             (LIVE, _) if is_read => Route::Live,
             (READY, _) if is_read => Route::Ready,
             (OPENAPI, _) if is_read => Route::OpenApi,

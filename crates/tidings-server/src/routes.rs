@@ -24,6 +24,7 @@ use crate::admin::{self, Pages};
 use crate::config::Config;
 use crate::limits::DENIALS_MERGES_MAX;
 use crate::link_query::LinkQuery;
+use crate::links;
 use crate::native;
 use crate::request::RequestContext;
 use crate::route::{Meaning, PATHS, Path, Route, SESSION};
@@ -185,6 +186,7 @@ impl Routes {
             Route::StartSession => Box::pin(session::start(state, parts)).await,
             Route::Session => session::read(state, parts),
             Route::EndSession => Box::pin(session::finish(state, parts)).await,
+            Route::MakeLink => links::make(context().await?),
             Route::Live => Ok(admin::live(state).await),
             Route::Ready => admin::ready(state, parts).await,
             Route::OpenApi => Ok(admin::openapi()),

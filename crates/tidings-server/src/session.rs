@@ -2,6 +2,7 @@
 //! ends its session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE};
@@ -15,14 +16,14 @@ use tidings_http::auth::session::start::Session;
 use tidings_http::foreign_page::{self, Ambient};
 use tidings_http::present::Selection;
 use tidings_http::problem::{Code, Problem};
-use tidings_http::query::Query;
+use tidings_http::query::{self, Query};
 use tidings_http::state::State;
 use tidings_hub::{CloseReason, Interest};
 
 /// `POST /session`.
 pub(crate) async fn start(state: &State, parts: &Parts) -> Result<Answer, Problem> {
-    let name = name(state, parts)?;
-    let started = state.auth().start_session(state.config(), parts, &name).await?;
+    let (name, age) = name_and_age(state, parts)?;
+    let started = state.auth().start_session(state.config(), parts, &name, age).await?;
     let session = &started.session;
     if let Some(old) = started.replaced {
         end(state, &old).await?;
@@ -39,9 +40,9 @@ pub(crate) async fn start(state: &State, parts: &Parts) -> Result<Answer, Proble
     Ok(Answer::Response(response))
 }
 
-/// `GET /session`.
+/// `GET /session`. A hub without sessions has none of this browser.
 pub(crate) fn read(state: &State, parts: &Parts) -> Result<Answer, Problem> {
-    let name = name(state, parts)?;
+    let name = name(parts)?;
     let mut answer = match state.auth().session(parts, &name) {
         Some((session, caller)) => {
             caller.check_page(state.config(), parts)?;
@@ -51,15 +52,17 @@ pub(crate) fn read(state: &State, parts: &Parts) -> Result<Answer, Problem> {
         None => answer::empty(StatusCode::NO_CONTENT),
     };
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for cookie in state.auth().sessions()?.removals(parts, &name, true) {
-        answer.headers_mut().append(SET_COOKIE, cookie);
+    if let Ok(sessions) = state.auth().sessions() {
+        for cookie in sessions.removals(parts, &name, true) {
+            answer.headers_mut().append(SET_COOKIE, cookie);
+        }
     }
     Ok(Answer::Response(answer))
 }
 
 /// `DELETE /session`. Every cookie of the name is removed, whatever it says.
 pub(crate) async fn finish(state: &State, parts: &Parts) -> Result<Answer, Problem> {
-    let name = name(state, parts)?;
+    let name = name(parts)?;
     let sessions = state.auth().sessions()?;
     if let Some(session) = sessions.session(parts, &name) {
         foreign_page::check_change(state.config(), parts, Ambient::Cookie)?;
@@ -139,17 +142,33 @@ fn describe(session: &Session) -> Value {
     json!({
         "session_id": session.id().public(),
         "sub": session.subject(),
+        "key": session.key(),
         "expires": session.expires().rfc3339(),
         "publish": publish,
         "subscribe": subscribe,
+        "operate": session.operates(),
     })
 }
 
 /// The name in the query, which has nothing else.
-fn name(state: &State, parts: &Parts) -> Result<SessionName, Problem> {
-    state.auth().sessions()?;
+fn name(parts: &Parts) -> Result<SessionName, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let name = query.take("name")?;
     query.finish(["name"])?;
     SessionName::parse("name", name.as_deref())
+}
+
+/// The name in the query, and how long the session may last if nothing ends it earlier.
+fn name_and_age(state: &State, parts: &Parts) -> Result<(SessionName, Option<Duration>), Problem> {
+    state.auth().sessions()?;
+    let mut query = Query::parse(parts.uri.query())?;
+    let (name, age) = (query.take("name")?, query.take("for")?);
+    query.finish(["name", "for"])?;
+    let age = age.map(|text| {
+        let age = query::duration(&text).filter(|age| *age >= Duration::from_secs(1));
+        age.ok_or_else(|| {
+            query::bad_value("for", "`for` says for how long, such as 1h; 1s at least".into())
+        })
+    });
+    Ok((SessionName::parse("name", name.as_deref())?, age.transpose()?))
 }

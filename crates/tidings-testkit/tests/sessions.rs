@@ -381,6 +381,28 @@ fn pages_use_no_sessions_but_their_own() {
 }
 
 #[test]
+fn a_session_may_be_shorter_than_the_hub_allows_and_never_longer() {
+    let server = server(false);
+    let mut browser = Browser::own(&server);
+    let ends_in = |said: Value| {
+        let text = said["expires"].as_str().unwrap();
+        let ends = text.parse::<jiff::Timestamp>().unwrap().as_second();
+        ends - i64::try_from(now()).unwrap()
+    };
+    for (query, seconds) in [("for=1h", 3600), ("for=10s", 10), ("for=90d", 12 * 3600)] {
+        let left = ends_in(browser.sign_in(&format!("/session?name=console&{query}"), KEY));
+        assert!((seconds - 5..=seconds + 1).contains(&left), "{query}: {left}");
+    }
+    let short = bearer("7", &["a"], &json!({"exp": now() + 60}));
+    let left = ends_in(browser.sign_in("/session?for=1h", &short));
+    assert!((50..=61).contains(&left), "the token ends first: {left}");
+    for bad in ["for=", "for=1", "for=0s", "for=999ms", "for=-1h", "age=1h"] {
+        let answer = browser.send("POST", &format!("/session?{bad}"), &[("authorization", KEY)]);
+        assert_eq!(answer.status(), 400, "{bad}");
+    }
+}
+
+#[test]
 fn sessions_with_names_are_apart() {
     let server = server(false);
     let mut browser = Browser::own(&server);

@@ -21,6 +21,7 @@ pub const CONSOLE: &[File] = &[
     file::script("/chart.js", include_str!("../assets/chart.js")),
     file::css("/console/console.css", include_str!("../assets/console/console.css")),
     file::script("/console/console.js", include_str!("../assets/console/console.js")),
+    file::script("/console/access.js", include_str!("../assets/console/access.js")),
     file::script("/console/tail.js", include_str!("../assets/console/tail.js")),
     file::script("/console/feed.js", include_str!("../assets/console/feed.js")),
     file::script("/console/topics.js", include_str!("../assets/console/topics.js")),

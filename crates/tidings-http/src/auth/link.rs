@@ -244,7 +244,7 @@ fn seconds(text: &str) -> Result<u64, InvalidLink> {
 const ID_BYTES_MAX: usize = 32;
 
 /// Most bytes of a link's subject.
-const SUBJECT_BYTES_MAX: usize = 256;
+pub(super) const SUBJECT_BYTES_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {

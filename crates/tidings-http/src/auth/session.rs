@@ -142,6 +142,12 @@ impl Sessions {
         value.seal(&self.0.keys[0])
     }
 
+    /// A secret for another `purpose` than cookies, for each of the hub's secrets, the first one
+    /// first. Neither tells the other.
+    pub(crate) fn derived(&self, purpose: &'static str) -> impl Iterator<Item = hmac::Tag> {
+        self.0.keys.iter().map(move |key| hmac::sign(key, purpose.as_bytes()))
+    }
+
     /// Charges a renewal of `session`. Returns how long to wait for the next one, if that is now.
     fn charge(&self, session: SessionId) -> Option<Duration> {
         let key = u64::from_le_bytes(session.0[..8].try_into().expect("eight bytes"));
@@ -162,9 +168,14 @@ impl SessionId {
 
     /// What operators know the session by: it does not tell the name itself.
     pub fn public(self) -> String {
-        let digest = digest::digest(&digest::SHA256, &self.0);
-        digest.as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+        short_name(&self.0)
     }
+}
+
+/// Eight hexadecimal digits that name a secret without telling it.
+pub(crate) fn short_name(secret: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, secret);
+    digest.as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// With a key of this process: its sessions end with it.

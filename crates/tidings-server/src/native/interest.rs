@@ -21,11 +21,7 @@ pub(super) fn take(
         asked.push(query::decode(raw, Plus::Itself)?);
     }
     asked.extend(context.query.take_all("topic"));
-    if asked.len() > matchers_max {
-        let detail =
-            format!("ask for at most {matchers_max} topics, or for a pattern that covers them");
-        return Err(query::bad_value("topic", detail).with("matchers_max", matchers_max));
-    }
+    check_count(asked.len(), matchers_max)?;
     let caller = &context.caller;
     if asked.is_empty() {
         caller.check_reads()?;
@@ -39,4 +35,18 @@ pub(super) fn take(
         wanted.push(matcher);
     }
     Ok(caller.interest(wanted))
+}
+
+/// Checks the number of topics and patterns that one request names.
+///
+/// # Errors
+///
+/// A 400 with the maximum.
+pub(crate) fn check_count(count: usize, matchers_max: usize) -> Result<(), Problem> {
+    if count <= matchers_max {
+        return Ok(());
+    }
+    let detail =
+        format!("ask for at most {matchers_max} topics, or for a pattern that covers them");
+    Err(query::bad_value("topic", detail).with("matchers_max", matchers_max))
 }

@@ -30,7 +30,7 @@ mod event_stream;
 mod fields;
 mod history;
 mod ingest;
-mod interest;
+pub(crate) mod interest;
 mod publish;
 mod publish_request;
 mod publish_topic;

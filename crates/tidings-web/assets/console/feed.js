@@ -25,6 +25,7 @@ export class Feed {
       last: FIRST,
       multiplex: true,
       token: hub.token || undefined,
+      session: hub.sessionName,
     });
     let last = "";
     this.#connection.onevent = ({ type, topic, data, time, lastEventId }) => {

@@ -24,6 +24,8 @@ export interface ConnectOptions {
   token?: string | ((problem?: unknown) => string | undefined | Promise<string | undefined>);
   /** Send cookies to a hub of another origin. */
   withCredentials?: boolean;
+  /** The name of the hub's session whose cookie counts, where a page started one with a name. */
+  session?: string;
   /** Where to read the stream, at best; the next of these where that is not possible. Default: `"shared"`. */
   worker?: "shared" | "dedicated" | "page";
   /** Silence of the worker after which it is replaced, in milliseconds. At least 300; default 12,000. */

@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use tidings_hub::{Grant, Interest};
@@ -75,7 +76,7 @@ impl Auth {
     }
 
     /// Starts a session with the token in the header of a request, or renews the one that its
-    /// cookie names. Nothing but the header counts as a token here.
+    /// cookie names, for `age` at most. Nothing but the header counts as a token here.
     ///
     /// # Errors
     ///
@@ -86,6 +87,7 @@ impl Auth {
         config: &HttpConfig,
         parts: &Parts,
         name: &SessionName,
+        age: Option<Duration>,
     ) -> Result<Started, Problem> {
         let sessions = self.sessions()?;
         let token = bearer(&parts.headers)?.ok_or_else(|| {
@@ -120,7 +122,7 @@ impl Auth {
         if let Found::Session(caller) = now {
             self.check_denied(caller.who(), parts)?;
         }
-        sessions.start(config, parts, name, &bearer)
+        sessions.start(config, parts, name, age, &bearer)
     }
 
     /// The session in the cookies of a request, and its bearer.

@@ -67,6 +67,16 @@ impl Session {
         self.value.subject.as_deref()
     }
 
+    /// The name of the API key that it was started with, if that was one.
+    pub fn key(&self) -> Option<&str> {
+        self.value.key.as_deref()
+    }
+
+    /// What it may do of what operators do: the words of the claim's `operate`.
+    pub fn operates(&self) -> Vec<&'static str> {
+        value::words(&self.value.grant)
+    }
+
     /// Its end.
     pub fn expires(&self) -> Timestamp {
         self.value.expires
@@ -103,7 +113,7 @@ impl Sessions {
         jars.map(|jar| cookie::remove(name, jar, is_insecure)).collect()
     }
 
-    /// Starts a session with a token, or renews the one that the request has.
+    /// Starts a session with a token, or renews the one that the request has, for `age` at most.
     ///
     /// # Errors
     ///
@@ -113,6 +123,7 @@ impl Sessions {
         config: &HttpConfig,
         parts: &Parts,
         name: &SessionName,
+        age: Option<Duration>,
         bearer: &Bearer,
     ) -> Result<Started, Problem> {
         let now = clock::now();
@@ -141,7 +152,8 @@ impl Sessions {
                 });
             }
         }
-        let age_max = u64::try_from(self.0.age_max.as_millis()).unwrap_or(u64::MAX);
+        let age = age.map_or(self.0.age_max, |age| age.min(self.0.age_max));
+        let age_max = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         let latest = Timestamp::from_millis(now.as_millis().saturating_add(age_max));
         let expires = bearer.grant.expires.map_or(latest, |end| end.min(latest));
         let value = Value {

@@ -119,12 +119,17 @@ fn claim(grant: &Grant) -> serde_json::Value {
             claim[name] = texts(matchers).into();
         }
     }
-    let words = [("look", grant.operate.look), ("kick", grant.operate.kick)];
-    let words: Vec<_> = words.iter().filter(|(_, may)| *may).map(|(word, _)| *word).collect();
+    let words = words(grant);
     if !words.is_empty() {
         claim["operate"] = words.into();
     }
     claim
+}
+
+/// The words of `operate`.
+pub(crate) fn words(grant: &Grant) -> Vec<&'static str> {
+    let words = [("look", grant.operate.look), ("kick", grant.operate.kick)];
+    words.iter().filter(|(_, may)| *may).map(|(word, _)| *word).collect()
 }
 
 /// Matchers as their syntax writes them.

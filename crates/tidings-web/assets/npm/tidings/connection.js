@@ -145,13 +145,14 @@ export class Connection extends EventTarget {
     const token = await this.#token();
     if (this.#joining === host) this.#joining = undefined;
     if (this.#host !== host || this.readyState === CLOSED) return;
-    const { topics, withCredentials, multiplex, last, from } = this.#options;
+    const { topics, withCredentials, session, multiplex, last, from } = this.#options;
     const after = this.#cursor;
     host.port.postMessage({
       do: "join",
       url: this.#url,
       topics: [topics].flat(),
       withCredentials,
+      session,
       multiplex,
       token,
       ...(after ? { after } : { last, from }),

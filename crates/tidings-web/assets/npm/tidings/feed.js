@@ -7,9 +7,9 @@ import { RESET, Stream } from "./stream.js";
 import { setOf, union } from "./topics.js";
 
 /** Values that must be equal for connections to share a feed. */
-export function keyOf({ url, topics, withCredentials, token, multiplex }) {
+export function keyOf({ url, topics, withCredentials, session, token, multiplex }) {
   const wanted = multiplex ? null : setOf(topics);
-  return JSON.stringify([url, wanted, withCredentials, token ?? null]);
+  return JSON.stringify([url, wanted, withCredentials, session ?? null, token ?? null]);
 }
 
 /** One event stream, and the pages that get its events. */

@@ -137,10 +137,10 @@ export class Stream {
   }
 
   #fetch(accept, topics, terms, signal) {
-    const { url, withCredentials } = this.#wish;
+    const { url, withCredentials, session } = this.#wish;
     const query = new URLSearchParams();
     for (const topic of topics) query.append("topic", topic);
-    for (const [name, value] of Object.entries(terms)) {
+    for (const [name, value] of Object.entries({ ...terms, session })) {
       if (value !== undefined) query.set(name, value);
     }
     const text = query.toString();
