@@ -25,7 +25,7 @@ const PLACES = [
 ];
 
 /** A browser with a new, empty profile, which `close` removes. Its pages are one user's tabs. */
-export async function openBrowser(options = {}) {
+export async function openBrowser({ flags = [], ...options } = {}) {
   const executablePath = PLACES.find((place) => place && existsSync(place));
   if (!executablePath)
     throw new Error("no Chromium: install the package chromium, or set CHROMIUM");
@@ -33,7 +33,7 @@ export async function openBrowser(options = {}) {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
     headless: true,
-    args: ARGS,
+    args: [...ARGS, ...flags],
     viewport: { width: 1280, height: 800 },
     ...options,
   });

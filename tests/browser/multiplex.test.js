@@ -1,4 +1,4 @@
-// tidings.js: one stream for connections with different topics, and tokens that are renewed.
+// tidings.js: one stream for connections with different topics.
 
 import { connect, heard, openPage } from "./browser.js";
 import { equal, ok, pause, temporaryFile, test, until } from "./harness.js";
@@ -140,59 +140,6 @@ test("multiplex: a topic that a token may not read costs the others nothing", as
       headers: { authorization: "Bearer the-only-key-for-all" },
     });
     return (await answer.json()).subscribers === 1;
-  });
-});
-
-const SECRET = "a-secret-of-thirty-two-characters";
-
-/** A token that may do everything, for this long. */
-const mintFor = (seconds) => mint(SECRET, { subscribe: ["**"], publish: ["**"] }, seconds);
-
-test("tokens: one that is about to expire is renewed without an error at any page", async () => {
-  const hub = await startHub(["--jwt-secret-file", temporaryFile("secret", SECRET)]);
-  let minted = 0;
-  const pages = [];
-  for (let n = 0; n < 2; n += 1) {
-    const page = await openPage(hub.url + BLANK);
-    await page.exposeFunction("mint", () => {
-      minted += 1;
-      return mintFor(4);
-    });
-    pages.push(page);
-  }
-  const first = mintFor(4);
-  for (const page of pages) {
-    await page.evaluate(async (first) => {
-      const { connect } = await import("/tidings.js");
-      window.heard = [];
-      let asked = 0;
-      const token = () => (asked++ ? window.mint() : first);
-      window.source = connect("", { topics: "news", token });
-      for (const type of ["open", "error", "closed", "message", "reset"]) {
-        window.source.addEventListener(type, ({ data, detail }) =>
-          window.heard.push({ type, data: data ?? detail ?? null }),
-        );
-      }
-    }, first);
-    await until("open", async () => (await heard(page, "open")).length === 1);
-  }
-  const sent = [];
-  for (let n = 0; n < 20; n += 1) {
-    sent.push(`${n}`);
-    await hub.publish("news", `${n}`, { token: mintFor(60) });
-    await pause(500);
-  }
-  for (const page of pages) {
-    await until("all", async () => (await heard(page)).length === sent.length);
-    equal(await heard(page), sent);
-    equal([await heard(page, "error"), await heard(page, "closed")], [[], []]);
-    equal((await heard(page, "open")).length, 1, "reports of being open");
-  }
-  ok(minted >= 3 && minted <= 20, `${minted} tokens for both pages together`);
-  await until("one stream", async () => {
-    const headers = { authorization: `Bearer ${mintFor(60)}` };
-    const stats = await (await fetch(`${hub.url}/stats`, { headers })).json();
-    return stats.subscribers === 1;
   });
 });
 

@@ -1,26 +1,9 @@
 // The hub over TLS, with HTTP/2, as the browser sees it.
 
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { openBrowser } from "./browser.js";
-import { Skipped, after, equal, temporaryFolder, test, until } from "./harness.js";
+import { selfSigned } from "./certificate.js";
+import { after, equal, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
-
-/** A key and a self-signed certificate for 127.0.0.1. */
-function selfSigned() {
-  const folder = temporaryFolder();
-  const [key, certificate] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  const words =
-    "req -x509 -nodes -days 2 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=localhost" +
-    ` -addext subjectAltName=IP:127.0.0.1 -keyout ${key} -out ${certificate}`;
-  try {
-    execFileSync("openssl", words.split(" "), { stdio: "pipe" });
-  } catch (error) {
-    if (error.code === "ENOENT") throw new Skipped("openssl is not here");
-    throw error;
-  }
-  return { key, certificate };
-}
 
 test("over TLS eight streams of a page share one connection, and resume over a crash", async () => {
   const { key, certificate } = selfSigned();

@@ -18,8 +18,9 @@ export interface ConnectOptions {
    * start, and again with the hub's problem details when the hub refuses the token; the connection is
    * closed if it then gives none, or the same again. A function that throws, rejects, or does not settle
    * within 30 seconds is an `error` with the reason `no token`, and is called again after a wait. It is
-   * also called without a problem half a minute before a JSON Web Token expires, and the stream goes on
-   * with what it returns.
+   * also called without a problem when the hub says that the token is about to expire, and the stream
+   * goes on with what it returns; a failure is then no `error`, and the call is repeated. A connection is
+   * shared by tabs whose tokens have the same claims apart from `iat`, `nbf`, `exp` and `jti`.
    */
   token?: string | ((problem?: unknown) => string | undefined | Promise<string | undefined>);
   /** Send cookies to a hub of another origin. */

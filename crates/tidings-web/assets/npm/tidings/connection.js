@@ -160,20 +160,23 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * The page's token; `undefined` if it has none, or none in place of one that was rejected or is
-   * about to expire. A function that fails, or does not settle, is an error like a lost connection:
-   * it is reported, and the function is called again; but not while the old token serves.
+   * The page's token; `undefined` if it has none, or none in place of one that was rejected, or
+   * expires when this many milliseconds are `left`. A function that fails, or does not settle, is
+   * called again; unless the old token still serves, that is an error like a lost connection.
    */
-  async #token({ isOther, isEarly, problem } = {}) {
+  async #token({ isOther, left, problem } = {}) {
     const { token } = this.#options;
     if (typeof token !== "function") return isOther ? undefined : token;
+    const expires = Date.now() + left;
     for (let failures = 1; this.readyState !== CLOSED; failures += 1) {
       try {
         return checkedToken(await within(TOKEN_MS, token(problem)));
       } catch (error) {
-        if (isEarly || this.readyState === CLOSED) break;
-        this.readyState = CONNECTING;
-        this.#tell("error", { reason: "no token", error: String(error) });
+        if (this.readyState === CLOSED || Date.now() > expires) break;
+        if (left === undefined) {
+          this.readyState = CONNECTING;
+          this.#tell("error", { reason: "no token", error: String(error) });
+        }
       }
       await pause(backoff(1000, failures), this.#closing.signal);
     }

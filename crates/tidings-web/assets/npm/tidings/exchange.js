@@ -4,8 +4,8 @@ import { MEMBER_SILENCE_MS } from "./limits.js";
 import { Feed, keyOf } from "./feed.js";
 import { Member } from "./member.js";
 // Modules that these import, listed here so that they are fetched at once and not one by one.
+import "./bearer.js";
 import "./event_blocks.js";
-import "./expiry.js";
 import "./messages.js";
 import "./stream.js";
 import "./topics.js";
@@ -84,7 +84,7 @@ export class Exchange {
     }
   }
 
-  /** Tabs that join with the feed's new token share it; those with the old one do not. */
+  /** Tabs whose tokens are like the feed's new one share it; those with the old one do not. */
   #rekey(feed) {
     this.#remove(feed);
     if (!this.#feeds.has(feed.key)) this.#feeds.set(feed.key, feed);

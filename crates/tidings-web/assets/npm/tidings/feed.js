@@ -1,7 +1,7 @@
 // One stream, and the pages that share it.
 
-import { NARROW_MS, PAGE_EVENTS, RENEW_MS, TIMER_MS_MAX, WIDEN_MS } from "./limits.js";
-import { expiryOf } from "./expiry.js";
+import { NARROW_MS, PAGE_EVENTS, WIDEN_MS } from "./limits.js";
+import { bearerOf } from "./bearer.js";
 import { messageOf, parsed, positionIn } from "./messages.js";
 import { RESET, Stream } from "./stream.js";
 import { setOf, union } from "./topics.js";
@@ -9,7 +9,7 @@ import { setOf, union } from "./topics.js";
 /** Values that must be equal for connections to share a feed. */
 export function keyOf({ url, topics, withCredentials, session, token, multiplex }) {
   const wanted = multiplex ? null : setOf(topics);
-  return JSON.stringify([url, wanted, withCredentials, session ?? null, token ?? null]);
+  return JSON.stringify([url, wanted, withCredentials, session, bearerOf(token)]);
 }
 
 /** One event stream, and the pages that get its events. */
@@ -26,7 +26,6 @@ export class Feed {
   #refusal;
   /** Whether the pages were asked for a token to replace the one that is about to expire. */
   #isRenewing = false;
-  #renewal;
   #widening;
   #narrowing;
 
@@ -51,7 +50,10 @@ export class Feed {
     const isServed = !wish.multiplex || this.#has(wish.topics);
     this.#members.add(member);
     if (isFirst) return;
-    if (this.#refusal) member.tell("token", this.#refusal);
+    if (this.#refusal) {
+      if (wish.token === this.#stream.token) member.tell("token", this.#refusal);
+      else this.retoken(member, wish.token);
+    }
     if (!isServed) {
       this.#widen(member);
       return;
@@ -67,7 +69,6 @@ export class Feed {
   part(member) {
     this.#members.delete(member);
     if (this.#members.size === 0) {
-      clearTimeout(this.#renewal);
       clearTimeout(this.#narrowing);
       this.#stream.close();
       this.#gone();
@@ -92,13 +93,11 @@ export class Feed {
     this.#refusal = undefined;
     this.#isRenewing = false;
     this.#stream.retoken(token);
-    this.#renewLater();
     return true;
   }
 
   #begin(wish) {
     this.#stream = new Stream(wish, (what, detail) => this.#hear(what, detail));
-    this.#renewLater();
   }
 
   /** Whether the stream brings exactly these topics to a page that has all of its history. */
@@ -205,6 +204,10 @@ export class Feed {
         this.#refusal = { reason: "refused", status: 401, problem: detail };
         this.#all("token", this.#refusal);
         break;
+      case "expiring":
+        this.#isRenewing = true;
+        this.#all("token", { left: detail });
+        break;
       case "closed":
         this.#close(detail);
     }
@@ -250,19 +253,6 @@ export class Feed {
       const start = member.cursor ? { after: member.cursor } : {};
       this.#eject(member, { ...member.wish, ...start, token, multiplex: false });
     }
-  }
-
-  /** Asks the pages for another token when this one is about to expire. */
-  #renewLater() {
-    clearTimeout(this.#renewal);
-    const left = expiryOf(this.#stream.token) - Date.now();
-    const wait = Math.max(left - RENEW_MS, left / 2);
-    // A token without an expiry, or one that is too far away for a timer, is not renewed.
-    if (!(wait > 0 && wait < TIMER_MS_MAX)) return;
-    this.#renewal = setTimeout(() => {
-      this.#isRenewing = true;
-      this.#all("token", { isEarly: true });
-    }, wait);
   }
 
   #resumed() {

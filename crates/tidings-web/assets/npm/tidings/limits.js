@@ -1,7 +1,7 @@
 // Constants that page and worker share, and every bound.
 
 /** Part of every worker's name. It changes whenever the messages of page and worker do. */
-export const NAME = "tidings/3";
+export const NAME = "tidings/4";
 
 /** Values of `readyState`, the same as those of EventSource. */
 export const CONNECTING = 0;
@@ -38,12 +38,6 @@ export const ANSWER_MS = 60_000;
 
 /** Longest wait for the page's `token` function, in milliseconds. */
 export const TOKEN_MS = 30_000;
-
-/** Time before a token expires at which the page is asked for another, in milliseconds. */
-export const RENEW_MS = 30_000;
-
-/** Longest time that a timer takes, in milliseconds: 24 days. */
-export const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** Time in which connections that are opened together become one request, in milliseconds. */
 export const WIDEN_MS = 20;

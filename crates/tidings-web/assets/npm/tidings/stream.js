@@ -11,14 +11,17 @@ export const RESET = "tidings.reset";
 /** Type of a hub's first block. It has an id even where a reset comes next. */
 const OPEN = "tidings.open";
 
+/** Type of the event with which a hub says that the stream's token is about to expire. */
+const EXPIRING = "tidings.expiring";
+
 /** Type of the event with which a hub ends a topic. */
 const END = "end";
 
 /**
  * Reads one event stream, over as many connections as needed, and reports what happens: `open` with
  * the value of `Tidings-Resume`, `event`, `id`, `error` (it will reconnect), `token` (the token was
- * rejected, it waits for `retoken`), and `closed` (for good). Of a `restart` it reports no more
- * than `open`.
+ * rejected, it waits for `retoken`), `expiring` with the milliseconds in which `retoken` may be
+ * called, and `closed` (for good). Of a `restart` it reports no more than `open`.
  */
 export class Stream {
   token;
@@ -36,6 +39,8 @@ export class Stream {
   #attempting;
   #isAgain = false;
   #retokened;
+  /** What renews the running connection: `{ connection, handle }`, and when its token `expires`. */
+  #expiring;
 
   constructor(wish, tell) {
     this.#wish = wish;
@@ -56,11 +61,28 @@ export class Stream {
     this.#place();
   }
 
-  /** Continues with this token. */
-  retoken(token) {
+  /** Continues with this token: on the running connection if the hub accepts it there. */
+  async retoken(token) {
     this.token = token;
-    if (this.#retokened) this.#retokened();
-    else this.restart(this.topics);
+    if (this.#retokened) return this.#retokened();
+    const attempt = this.#attempting;
+    const isRenewed = this.#expiring && (await this.#renew(this.#expiring));
+    if (!isRenewed && attempt === this.#attempting) this.restart(this.topics);
+  }
+
+  /** Sends the hub the token for the running connection. */
+  async #renew({ connection, handle, expires }) {
+    try {
+      // Where streams are all the connections that a browser allows, the request waits until one
+      // of them ends: the first to give up begins again, and lets the requests of the others pass.
+      const wait = (expires - Date.now()) * (0.5 + Math.random() / 3);
+      const late = AbortSignal.timeout(Math.min(wait, ANSWER_MS));
+      const body = JSON.stringify({ handle });
+      const path = `/connections/${connection}/token`;
+      return (await this.#send(path, {}, late, { method: "PUT", body })).ok;
+    } catch {
+      return false;
+    }
   }
 
   /** Continues with these topics. */
@@ -133,22 +155,30 @@ export class Stream {
     } finally {
       clearTimeout(late);
       attempt.abort();
+      this.#expiring = undefined;
     }
   }
 
   #fetch(accept, topics, terms, signal) {
-    const { url, withCredentials, session } = this.#wish;
+    const { session } = this.#wish;
     const query = new URLSearchParams();
     for (const topic of topics) query.append("topic", topic);
     for (const [name, value] of Object.entries({ ...terms, session })) {
       if (value !== undefined) query.set(name, value);
     }
     const text = query.toString();
-    return fetch(`${url}/events${text && `?${text}`}`, {
-      headers: { accept, ...(this.token && { authorization: `Bearer ${this.token}` }) },
+    return this.#send(`/events${text && `?${text}`}`, { accept }, signal);
+  }
+
+  #send(path, headers, signal, more) {
+    const { url, withCredentials } = this.#wish;
+    if (this.token) headers.authorization = `Bearer ${this.token}`;
+    return fetch(url + path, {
+      headers,
       credentials: withCredentials ? "include" : "same-origin",
       cache: "no-store",
       signal,
+      ...more,
     });
   }
 
@@ -165,6 +195,12 @@ export class Stream {
       if (data !== undefined) {
         // The hub's own events have no envelope, nor has any event of a server that knows none.
         const isBare = type && type !== "message";
+        const { connection, handle, in_ms: left } = (type === EXPIRING && parsed(data)) || {};
+        // Without a handle it is a session, which the page itself renews.
+        if (handle && this.token) {
+          this.#expiring = { connection, handle, expires: Date.now() + left };
+          return this.#tell("expiring", left);
+        }
         const inner = isBare ? undefined : envelopeIn(data);
         const message = inner ? messageOf(inner, origin) : bare(type, data, lastId, origin);
         this.cursor = message.cursor;
