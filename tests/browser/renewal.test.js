@@ -224,5 +224,5 @@ async function sixEventSources() {
   }
 }
 
-const cutOnce = "sessions: six EventSources over HTTP/1.1 block a renewal, are cut once, and resume";
+const cutOnce = "sessions: six EventSources over HTTP/1.1 are cut once, renewed, and resume";
 test(cutOnce, sixEventSources, { watch: true });

@@ -24,6 +24,9 @@ pub enum Cause {
     Unprepared(Box<dyn Error + Send + Sync>),
     /// The caller asked for a new connection.
     Restarted,
+    /// The server did not accept another token for the running connection, and answered with this
+    /// status. With a [token provider](crate::EventSourceBuilder::token_provider) only.
+    NotRenewed(StatusCode),
 }
 
 impl Cause {
@@ -46,6 +49,7 @@ impl fmt::Display for Cause {
             Self::Refused(status) => write!(f, "the server answered {status}"),
             Self::Unprepared(_) => f.write_str("the attempt could not be prepared"),
             Self::Restarted => f.write_str("a new connection was requested"),
+            Self::NotRenewed(status) => write!(f, "the token was not renewed: {status}"),
         }
     }
 }
@@ -55,7 +59,11 @@ impl Error for Cause {
         match self {
             Self::Network(error) => Some(error),
             Self::Unprepared(error) => Some(&**error),
-            Self::Ended | Self::Idle(_) | Self::Refused(_) | Self::Restarted => None,
+            Self::Ended
+            | Self::Idle(_)
+            | Self::Refused(_)
+            | Self::Restarted
+            | Self::NotRenewed(_) => None,
         }
     }
 }

@@ -20,10 +20,10 @@
 //! ```
 //!
 //! An [`EventSource`] does what a browser's does, following the HTML standard (§9.2) line by line,
-//! and adds what a program needs: headers, other methods with a body, a fresh token for each
-//! attempt ([`on_attempt`](EventSourceBuilder::on_attempt)), a last event id that outlives the
-//! process ([`LastIdStore`]), a policy for retries ([`RetryPolicy`], [`Backoff`]), an idle timeout,
-//! a limit for the size of an event, and a mode for streams that happen once
+//! and adds what a program needs: headers, other methods with a body, tokens that are renewed while
+//! the stream runs ([`token_provider`](EventSourceBuilder::token_provider)), a last event id that
+//! outlives the process ([`LastIdStore`]), a policy for retries ([`RetryPolicy`], [`Backoff`]), an
+//! idle timeout, a limit for the size of an event, and a mode for streams that happen once
 //! ([`one_shot`](EventSourceBuilder::one_shot)).
 //!
 //! # Publish
@@ -66,6 +66,7 @@ pub mod limits;
 mod message_event;
 mod publisher;
 mod redirect;
+mod renewal;
 mod request;
 mod response;
 mod retry_after;
@@ -74,6 +75,7 @@ mod session;
 mod shown_url;
 mod source;
 mod target;
+mod token_provider;
 mod transport;
 
 pub use backoff::Backoff;
@@ -94,6 +96,7 @@ pub use retry_policy::{Lost, RetryPolicy};
 pub use shown_url::ShownUrl;
 pub use source::EventSource;
 pub use tidings_codec::{Event, EventId, EventType, InvalidField};
+pub use token_provider::TokenNeed;
 pub use transport::error::TransportError;
 pub use transport::http_transport::HttpTransport;
 #[cfg(feature = "reqwest")]

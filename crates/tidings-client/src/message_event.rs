@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use tidings_codec::{Event, EventId, EventType};
+use tidings_codec::{Event, EventId, EventRef, EventType};
 
 /// An event as it arrives: what a browser's `MessageEvent` has (HTML §9.2.6, dispatch).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,46 @@ impl MessageEvent {
             retry_ms: self.retry_ms,
             data: self.data,
         }
+    }
+}
+
+/// The event as an owned value, with as few allocations as possible: an id or a type that is the
+/// same as last time is shared.
+#[inline]
+pub(crate) fn own(
+    event: EventRef<'_>,
+    last_event_id: &mut Option<EventId>,
+    last_event_type: &mut Option<EventType>,
+    origin: &Arc<str>,
+) -> MessageEvent {
+    refresh(last_event_id, event.last_event_id());
+    let event_type = match event.event_type() {
+        EventType::DEFAULT => None,
+        text => {
+            if last_event_type.as_ref().is_none_or(|last| last.as_str() != text) {
+                *last_event_type = EventType::new(text)
+                    .ok()
+                    // It has U+0000, for which the codec has a way.
+                    .or_else(|| event.to_owned().event_type);
+            }
+            last_event_type.clone()
+        }
+    };
+    MessageEvent {
+        data: event.data().to_owned(),
+        event_type,
+        last_event_id: last_event_id.clone(),
+        origin: origin.clone(),
+        has_id: event.id().is_some(),
+        retry_ms: event.retry_ms(),
+    }
+}
+
+/// Updates `kept` to `text`.
+#[inline]
+pub(crate) fn refresh(kept: &mut Option<EventId>, text: &str) {
+    if kept.as_ref().map_or("", EventId::as_str) != text {
+        *kept = EventId::new(text).ok();
     }
 }
 

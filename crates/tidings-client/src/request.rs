@@ -17,7 +17,10 @@ use crate::limits::EVENT_BYTES_MAX;
 use crate::redirect::RememberRedirects;
 use crate::session::{LAST_EVENT_ID, Session, SessionConfig};
 use crate::target::Target;
-use crate::{Attempt, Backoff, EventSource, HttpTransport, LastIdStore, RetryPolicy, Transport};
+use crate::token_provider::TokenProvider;
+use crate::{
+    Attempt, Backoff, EventSource, HttpTransport, LastIdStore, RetryPolicy, TokenNeed, Transport,
+};
 
 /// The request of a source, and how it reconnects. Made by [`EventSource::builder`].
 #[must_use = "a source must be opened"]
@@ -35,6 +38,7 @@ pub struct EventSourceBuilder {
     policy: Box<dyn RetryPolicy>,
     remember_redirects: RememberRedirects,
     hook: Option<Hook>,
+    token_provider: Option<TokenProvider>,
     transport: Option<Arc<dyn Transport>>,
 }
 
@@ -70,6 +74,7 @@ impl EventSourceBuilder {
             policy: Box::new(Backoff::new()),
             remember_redirects: RememberRedirects::default(),
             hook: None,
+            token_provider: None,
             transport: None,
         }
     }
@@ -102,7 +107,7 @@ impl EventSourceBuilder {
 
     /// Sends `Authorization: Bearer` with a token. It goes to the origin of the URL, and is not
     /// sent along when a redirect leads elsewhere. For tokens that expire see
-    /// [`on_attempt`](Self::on_attempt).
+    /// [`token_provider`](Self::token_provider).
     pub fn bearer_token(mut self, token: &str) -> Self {
         self.headers.insert_bearer_token(token);
         self
@@ -174,6 +179,41 @@ impl EventSourceBuilder {
         self
     }
 
+    /// Asks `provider` for a token before each attempt, and sends it as
+    /// [`bearer_token`](Self::bearer_token) does. Before the token expires, a Tidings hub announces
+    /// that: the provider is asked again, and the stream continues on its connection with the new
+    /// token. That needs no attention; where the server does not accept the token for the running
+    /// connection, the source [reconnects] with it at once, and resumes.
+    ///
+    /// If the provider fails, or the server does not answer, during a renewal, the connection lasts
+    /// as long as its old token. An attempt that is answered 401 is repeated once, with another
+    /// token. As everything else, tokens are renewed only while the source is read.
+    ///
+    /// ```no_run
+    /// use tidings_client::{EventSource, TokenNeed};
+    ///
+    /// # async fn token_from_backend() -> Result<String, std::io::Error> { unimplemented!() }
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut source = EventSource::builder("https://hub.example.org/events/orders")
+    ///     .token_provider(|_need: TokenNeed| async { Ok(token_from_backend().await?) })
+    ///     .open()?;
+    /// while let Some(event) = source.next_event().await {
+    ///     println!("{}", event?.data());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [reconnects]: crate::Item::Reconnecting
+    pub fn token_provider<P, F>(mut self, mut provider: P) -> Self
+    where
+        P: FnMut(TokenNeed) -> F + Send + 'static,
+        F: Future<Output = Result<String, Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        self.token_provider = Some(Box::new(move |need| Box::pin(provider(need))));
+        self
+    }
+
     /// Uses another transport, for example a shared one. By default each source has its own
     /// [`HttpTransport`].
     pub fn transport(mut self, transport: impl Transport) -> Self {
@@ -216,6 +256,7 @@ impl EventSourceBuilder {
             headers,
             body: self.body,
             one_shot: self.one_shot,
+            renews: self.token_provider.is_some(),
             remember_redirects: self.remember_redirects,
             idle_timeout: self.idle_timeout,
             policy: self.policy,
@@ -225,6 +266,7 @@ impl EventSourceBuilder {
             |now| Session::new(config, decoder, now),
             transport,
             self.hook,
+            self.token_provider,
             self.last_id_store,
         ))
     }

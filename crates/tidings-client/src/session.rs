@@ -23,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{Buf, Bytes};
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode, response};
-use tidings_codec::{Decoder, EventId, EventRef, EventType};
+use tidings_codec::{Decoder, EventId, EventType};
 
 use crate::error::{ReadError, Refusal};
 use crate::given_headers::replace_headers;
@@ -32,12 +32,14 @@ use crate::limits::{
     HEALTHY_AFTER, RECONNECTION_TIME_MAX, RECONNECTION_TIME_MIN, REFUSAL_BODY_BYTES_MAX,
     REFUSAL_BODY_WAIT_MAX,
 };
+use crate::message_event::{own, refresh};
 use crate::redirect::{Hop, strip_credentials};
+use crate::renewal::{EXPIRING, Expiring, RenewalOrder};
 use crate::response::{Verdict, judge};
 use crate::retry_after::retry_after;
 use crate::target::Target;
 use crate::transport::FinalUrl;
-use crate::{Cause, Lost, MessageEvent, ReadyState, RememberRedirects, RetryPolicy};
+use crate::{Cause, Lost, ReadyState, RememberRedirects, RetryPolicy};
 
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -48,6 +50,8 @@ pub(crate) struct SessionConfig {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) one_shot: bool,
+    /// Whether the driver has tokens for attempts and renewals.
+    pub(crate) renews: bool,
     pub(crate) remember_redirects: RememberRedirects,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) policy: Box<dyn RetryPolicy>,
@@ -70,7 +74,7 @@ pub(crate) enum Command {
 /// The driver calls `handle_*` with what has happened, and after each such call polls in this
 /// order: [`poll_command`](Self::poll_command), so that a finished connection is dropped at once;
 /// then [`poll_item`](Self::poll_item), until it yields nothing; then
-/// [`poll_timeout`](Self::poll_timeout). More of a body is handed in only when `poll_item` has
+/// [`poll_renewal`](Self::poll_renewal) and [`poll_timeout`](Self::poll_timeout). More of a body is handed in only when `poll_item` has
 /// yielded nothing, so nothing piles up here.
 pub(crate) struct Session {
     config: SessionConfig,
@@ -81,12 +85,17 @@ pub(crate) struct Session {
     /// An item to yield before those in the input.
     notice: Option<Item>,
     command: Option<Command>,
+    renewal: Option<RenewalOrder>,
     end: Option<Result<(), ReadError>>,
 
     /// Next URL to connect to: the one given, unless a redirect is remembered.
     target: Target,
     retries: u32,
     refused: Option<StatusCode>,
+    /// Whether the last answer was that the token is not good.
+    was_unauthorized: bool,
+    /// URL of the running connection.
+    open_at: Target,
     /// Time at which bytes last came from the peer, or were last sent to it.
     last_heard: Instant,
     origin: Arc<str>,
@@ -120,10 +129,13 @@ impl Session {
             input: Bytes::new(),
             notice: None,
             command: None,
+            renewal: None,
             end: None,
             target: config.target.clone(),
             retries: 0,
             refused: None,
+            was_unauthorized: false,
+            open_at: config.target.clone(),
             last_heard: now,
             origin: config.target.origin().clone(),
             last_event_id,
@@ -198,9 +210,13 @@ impl Session {
             },
             Verdict::NotAnEventStream => self.refuse(now, &hop, head, ReadError::NotAnEventStream),
             Verdict::WrongStatus => {
-                let temporary = !self.config.one_shot
-                    && self.config.policy.is_temporary(head.status, &head.headers);
-                if temporary {
+                // A token may have expired on its way: the provider is asked for another, once.
+                let is_unauthorized = head.status == StatusCode::UNAUTHORIZED;
+                let may_retoken = self.config.renews && is_unauthorized && !self.was_unauthorized;
+                self.was_unauthorized = is_unauthorized;
+                let temporary =
+                    may_retoken || self.config.policy.is_temporary(head.status, &head.headers);
+                if temporary && !self.config.one_shot {
                     self.refused = Some(head.status);
                     let retry_after = retry_after(&head.headers, wall_clock);
                     self.lose(now, Cause::Refused(head.status), retry_after);
@@ -269,17 +285,15 @@ impl Session {
     /// Connects anew without a wait. What has arrived and was not yielded is dropped, and will be
     /// sent again by a server that resumes. A closed source stays closed.
     pub(crate) fn handle_restart(&mut self) {
-        if self.ready_state() == ReadyState::Closed {
-            return;
+        self.restart(Cause::Restarted);
+    }
+
+    /// The server does not accept another token for the running connection. One that would be
+    /// accepted for another connection costs no more than that.
+    pub(crate) fn handle_not_renewed(&mut self, status: StatusCode) {
+        if matches!(self.phase, Phase::Open { .. }) && !self.config.one_shot {
+            self.restart(Cause::NotRenewed(status));
         }
-        self.drop_connection();
-        self.retries = 0;
-        self.notice = Some(Item::Reconnecting(Box::new(Reconnecting {
-            cause: Cause::Restarted,
-            wait: Duration::ZERO,
-            retries: 0,
-        })));
-        self.start_attempt();
     }
 
     /// Closes the source for good. Nothing more will be yielded, not even what has arrived.
@@ -313,6 +327,11 @@ impl Session {
     /// What to do next on the network.
     pub(crate) fn poll_command(&mut self) -> Option<Command> {
         self.command.take()
+    }
+
+    /// A request that gives the running connection another token, once there is one.
+    pub(crate) fn poll_renewal(&mut self) -> Option<RenewalOrder> {
+        self.renewal.take()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), unless something else happens first.
@@ -356,6 +375,18 @@ impl Session {
         self.config.idle_timeout = timeout;
     }
 
+    fn restart(&mut self, cause: Cause) {
+        if self.ready_state() == ReadyState::Closed {
+            return;
+        }
+        self.drop_connection();
+        self.retries = 0;
+        let wait = Duration::ZERO;
+        let lost = Reconnecting { cause, wait, retries: 0 };
+        self.notice = Some(Item::Reconnecting(Box::new(lost)));
+        self.start_attempt();
+    }
+
     fn start_attempt(&mut self) {
         self.phase = Phase::Preparing;
         self.command = Some(Command::Prepare(Attempt {
@@ -373,6 +404,8 @@ impl Session {
 
     fn open(&mut self, now: Instant, hop: Hop, headers: HeaderMap) {
         self.origin = hop.target.origin().clone();
+        self.open_at = hop.target.clone();
+        self.was_unauthorized = false;
         self.notice = Some(Item::Open(Box::new(Opened {
             url: hop.target.as_str().to_owned(),
             headers,
@@ -391,24 +424,43 @@ impl Session {
     /// Decodes up to the next item.
     #[inline]
     fn decode(&mut self) -> Option<Item> {
-        let mut rest = &self.input[..];
-        let decoded = self.decoder.next(&mut rest);
-        let left = rest.len();
-        let item = match decoded {
-            Ok(None) => None,
-            Ok(Some(tidings_codec::Item::Event(event))) => {
-                if let Phase::Open { had_event, .. } = &mut self.phase {
-                    *had_event = true;
+        loop {
+            let mut rest = &self.input[..];
+            let decoded = self.decoder.next(&mut rest);
+            let left = rest.len();
+            let mut expiring = None;
+            let item = match decoded {
+                Ok(None) => None,
+                Ok(Some(tidings_codec::Item::Event(event))) => {
+                    if let Phase::Open { had_event, .. } = &mut self.phase {
+                        *had_event = true;
+                    }
+                    if self.config.renews && event.event_type() == EXPIRING {
+                        expiring = Expiring::parse(event.data());
+                    }
+                    let (id, event_type) = (&mut self.last_event_id, &mut self.last_event_type);
+                    Some(Item::Event(own(event, id, event_type, &self.origin)))
                 }
-                let (id, event_type) = (&mut self.last_event_id, &mut self.last_event_type);
-                Some(Item::Event(own(event, id, event_type, &self.origin)))
+                Ok(Some(tidings_codec::Item::Comment(text))) => {
+                    Some(Item::Comment(text.to_owned()))
+                }
+                Ok(Some(_)) => None,
+                Err(error) => Some(Item::Skipped(error)),
+            };
+            self.input.advance(self.input.len() - left);
+            match expiring {
+                None => return item,
+                Some(expiring) => self.renewal = self.order_renewal(&expiring),
             }
-            Ok(Some(tidings_codec::Item::Comment(text))) => Some(Item::Comment(text.to_owned())),
-            Ok(Some(_)) => None,
-            Err(error) => Some(Item::Skipped(error)),
-        };
-        self.input.advance(self.input.len() - left);
-        item
+        }
+    }
+
+    /// The token is for the origin of the source's URL. A redirect may have led elsewhere.
+    fn order_renewal(&self, expiring: &Expiring) -> Option<RenewalOrder> {
+        if self.open_at.origin() != self.config.target.origin() {
+            return None;
+        }
+        expiring.order(&self.open_at, self.config.headers.clone())
     }
 
     /// Reestablishes the connection (HTML §9.2.3), or ends a source that may not.
@@ -482,6 +534,7 @@ impl Session {
 
     fn drop_connection(&mut self) {
         self.command = Some(Command::Drop);
+        self.renewal = None;
         self.input = Bytes::new();
         self.decoder.end_of_stream();
     }
@@ -495,49 +548,9 @@ impl Session {
     }
 }
 
-/// The event as an owned value, with as few allocations as possible: an id or a type that is the
-/// same as last time is shared.
-#[inline]
-fn own(
-    event: EventRef<'_>,
-    last_event_id: &mut Option<EventId>,
-    last_event_type: &mut Option<EventType>,
-    origin: &Arc<str>,
-) -> MessageEvent {
-    refresh(last_event_id, event.last_event_id());
-    let event_type = match event.event_type() {
-        EventType::DEFAULT => None,
-        text => {
-            if last_event_type.as_ref().is_none_or(|last| last.as_str() != text) {
-                *last_event_type = EventType::new(text)
-                    .ok()
-                    // It has U+0000, for which the codec has a way.
-                    .or_else(|| event.to_owned().event_type);
-            }
-            last_event_type.clone()
-        }
-    };
-    MessageEvent {
-        data: event.data().to_owned(),
-        event_type,
-        last_event_id: last_event_id.clone(),
-        origin: origin.clone(),
-        has_id: event.id().is_some(),
-        retry_ms: event.retry_ms(),
-    }
-}
-
 /// A wait that a server asks for, within the bounds that it may impose.
 fn in_bounds(wait: Duration) -> Duration {
     wait.clamp(RECONNECTION_TIME_MIN, RECONNECTION_TIME_MAX)
-}
-
-/// Updates `kept` to `text`.
-#[inline]
-fn refresh(kept: &mut Option<EventId>, text: &str) {
-    if kept.as_ref().map_or("", EventId::as_str) != text {
-        *kept = EventId::new(text).ok();
-    }
 }
 
 /// The id as UTF-8 bytes in a header (HTML §9.2.3). None if it has characters that no header can

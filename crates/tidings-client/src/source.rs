@@ -14,8 +14,10 @@ use tokio::time::Sleep;
 use crate::error::ReadError;
 use crate::handle::{Order, Shared};
 use crate::hook::{Hook, HookFuture};
+use crate::renewal::{Renewal, RenewalOutcome};
 use crate::retry_after::wall_clock;
 use crate::session::{Command, Session};
+use crate::token_provider::{TokenNeed, TokenProvider, prepare};
 use crate::{
     Body, Cause, Item, LastIdStore, MessageEvent, ReadyState, SendFuture, SourceHandle, Transport,
 };
@@ -35,9 +37,12 @@ pub struct EventSource {
     session: Session,
     transport: Arc<dyn Transport>,
     hook: Option<Hook>,
+    token_provider: Option<TokenProvider>,
     last_ids: Option<SavedIds>,
     shared: Arc<Shared>,
     exchange: Exchange,
+    /// Another token for the running connection, on its way to the server.
+    renewal: Option<Renewal>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -54,6 +59,7 @@ impl EventSource {
         session: impl FnOnce(Instant) -> Session,
         transport: Arc<dyn Transport>,
         hook: Option<Hook>,
+        token_provider: Option<TokenProvider>,
         store: Option<Box<dyn LastIdStore>>,
     ) -> Self {
         let mut session = session(now());
@@ -62,9 +68,11 @@ impl EventSource {
             session,
             transport,
             hook,
+            token_provider,
             last_ids: store.map(|store| SavedIds { store, saved: last_event_id.clone() }),
             shared: Arc::new(Shared::new(last_event_id)),
             exchange: Exchange::None,
+            renewal: None,
             sleep: None,
         }
     }
@@ -94,6 +102,7 @@ impl EventSource {
         self.handle().close();
         self.obey();
         self.exchange = Exchange::None;
+        self.renewal = None;
     }
 
     /// Sets or removes the [idle timeout](crate::EventSourceBuilder::idle_timeout) from now on: the
@@ -135,7 +144,11 @@ impl EventSource {
                 self.show_state();
                 return Poll::Ready(None);
             }
-            if self.poll_exchange(cx).is_ready() || self.poll_sleep(cx).is_ready() {
+            // First, because a stream that never pauses has always something to read.
+            if self.poll_renewal(cx).is_ready()
+                || self.poll_exchange(cx).is_ready()
+                || self.poll_sleep(cx).is_ready()
+            {
                 continue;
             }
             self.show_state();
@@ -159,12 +172,15 @@ impl EventSource {
     fn execute(&mut self, command: Command) {
         // The old connection is dropped first.
         self.exchange = Exchange::None;
+        self.renewal = None;
         match command {
             Command::Drop => {}
-            Command::Prepare(attempt) => match &mut self.hook {
-                Some(hook) => self.exchange = Exchange::Preparing(hook(attempt)),
-                None => self.session.handle_prepared(now(), Ok(HeaderMap::new())),
-            },
+            Command::Prepare(attempt) => {
+                match prepare(self.token_provider.as_mut(), self.hook.as_mut(), attempt) {
+                    Some(preparing) => self.exchange = Exchange::Preparing(preparing),
+                    None => self.session.handle_prepared(now(), Ok(HeaderMap::new())),
+                }
+            }
             Command::Send(request) => {
                 // Without the query: people put tokens there.
                 crate::trace!("asking {:?}{}", request.uri().host(), request.uri().path());
@@ -173,6 +189,26 @@ impl EventSource {
                 self.exchange = Exchange::Sending(self.transport.send(request));
             }
         }
+    }
+
+    /// Ready when the session must know how a renewal went.
+    fn poll_renewal(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(order) = self.session.poll_renewal()
+            && let Some(provider) = &mut self.token_provider
+        {
+            let token = provider(TokenNeed::Renewal { left: order.left });
+            self.renewal = Some(order.carry_out(token, self.transport.clone()));
+        }
+        let Some(renewal) = &mut self.renewal else {
+            return Poll::Pending;
+        };
+        let outcome = ready!(renewal.as_mut().poll(cx));
+        self.renewal = None;
+        crate::trace!("renewal of the token: {outcome:?}");
+        if let RenewalOutcome::Refused(status) = outcome {
+            self.session.handle_not_renewed(status);
+        }
+        Poll::Ready(())
     }
 
     /// Ready when the session has new input.

@@ -48,6 +48,19 @@ impl Target {
         Ok(Self { url, uri, origin })
     }
 
+    /// The URL of another path at the hub whose `/events…` this is; `None` if it is none.
+    pub(crate) fn beside_events(&self, path: &str) -> Option<Self> {
+        let own = self.url.path();
+        let (at, _) = own.match_indices(EVENTS).find(|(at, _)| {
+            let after = own[at + EVENTS.len()..].chars().next();
+            matches!(after, None | Some('/'))
+        })?;
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", &own[..at]));
+        url.set_query(None);
+        Self::new(url).ok()
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         self.url.as_str()
     }
@@ -67,6 +80,9 @@ impl fmt::Debug for Target {
         fmt::Display::fmt(&ShownUrl(self.as_str()), f)
     }
 }
+
+/// Path of a hub's streams.
+const EVENTS: &str = "/events";
 
 fn take_credentials(url: &mut Url) -> Option<BasicCredentials> {
     if url.username().is_empty() && url.password().is_none() {

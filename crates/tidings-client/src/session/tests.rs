@@ -21,6 +21,7 @@ impl World {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             one_shot: false,
+            renews: false,
             remember_redirects: RememberRedirects::default(),
             idle_timeout: Some(Duration::from_secs(60)),
             policy: Box::new(Backoff::new().jitter(0.0)),
