@@ -1,8 +1,8 @@
 //! Another token for a running connection.
 //!
 //! In time before a stream's token expires, a Tidings hub sends `tidings.expiring` with a handle.
-//! `PUT /connections/{id}/token` with the handle and another token prolongs the stream, which is not
-//! interrupted.
+//! `PUT /connections/{id}/token` with the handle and another token prolongs the stream, which is
+//! not interrupted.
 
 use std::error::Error;
 use std::future::Future;

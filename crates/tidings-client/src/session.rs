@@ -74,8 +74,8 @@ pub(crate) enum Command {
 /// The driver calls `handle_*` with what has happened, and after each such call polls in this
 /// order: [`poll_command`](Self::poll_command), so that a finished connection is dropped at once;
 /// then [`poll_item`](Self::poll_item), until it yields nothing; then
-/// [`poll_renewal`](Self::poll_renewal) and [`poll_timeout`](Self::poll_timeout). More of a body is handed in only when `poll_item` has
-/// yielded nothing, so nothing piles up here.
+/// [`poll_renewal`](Self::poll_renewal) and [`poll_timeout`](Self::poll_timeout). More of a body is
+/// handed in only when `poll_item` has yielded nothing, so nothing piles up here.
 pub(crate) struct Session {
     config: SessionConfig,
     decoder: Decoder,
