@@ -64,6 +64,25 @@ impl Matcher {
         }
     }
 
+    /// Whether there can be a topic that both match. Certain only if it is `false`.
+    pub fn may_meet(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(topic), other) | (other, Self::Exact(topic)) => other.matches(topic),
+            (Self::Segments(one), Self::Segments(other)) => one.may_meet(other),
+            _ => true,
+        }
+    }
+
+    /// A text with which every topic that it matches begins.
+    pub fn literal_prefix(&self) -> &str {
+        match self {
+            Self::All => "",
+            Self::Exact(topic) => topic.as_str(),
+            Self::Segments(pattern) => pattern.literal_prefix(),
+            Self::Custom(custom) => custom.test.literal_prefix(),
+        }
+    }
+
     /// The topic, if only one can match.
     pub fn as_exact(&self) -> Option<&Topic> {
         match self {
@@ -120,6 +139,25 @@ impl SegmentPattern {
             }
         }
         topic.next().is_none()
+    }
+
+    fn may_meet(&self, other: &Self) -> bool {
+        let (mut one, mut other) = (self.segments(), other.segments());
+        loop {
+            match (one.next(), other.next()) {
+                (None, None) => return true,
+                (Some("**"), rest) | (rest, Some("**")) => return rest.is_some(),
+                (Some(_), None) | (None, Some(_)) => return false,
+                (Some("*"), _) | (_, Some("*")) => {}
+                (Some(literal), Some(segment)) if literal == segment => {}
+                _ => return false,
+            }
+        }
+    }
+
+    fn literal_prefix(&self) -> &str {
+        let end = self.0.find('*').unwrap_or(self.0.len());
+        &self.0[..end]
     }
 
     fn is_covered_by(&self, wide: &Self) -> bool {

@@ -152,6 +152,7 @@ impl Writer {
             Some(_) => shared.see_in_place().map_err(Fault::refuses)?,
             None => {}
         }
+        shared.see_room_for_rules().map_err(Fault::refuses)?;
         self.remove_leftover(shared)
     }
 
@@ -354,6 +355,7 @@ impl Writer {
                 }
             }
             self.end.offset += self.buffer.len() as u64;
+            shared.count_appended(self.buffer.len());
             self.end.next = active.next();
             self.end.time = time;
             active.bytes = self.end.offset;

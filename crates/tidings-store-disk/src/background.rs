@@ -9,14 +9,13 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tidings_hub::{LogIdentity, Position, Topic, with_causes};
+use tidings_hub::{Position, Topic, with_causes};
 
 use crate::error::Fault;
 use crate::index::{IndexFile, write_index};
 use crate::limits::{
     BACKGROUND_RETRY_MAX, BACKGROUND_RETRY_MIN, BACKGROUND_TICK, COUNT_PAGE, JOBS_MAX,
 };
-use crate::log_identity::LogName;
 use crate::preallocate::Preallocation;
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name};
 use crate::state::{SegmentRef, Shared};
@@ -166,8 +165,8 @@ impl Work {
 
     /// Counts the topics that were in the log when it was opened. Other jobs come first.
     fn count(&mut self, shared: &Shared, jobs: &Receiver<Job>) {
-        let sealed = shared.read_state().sealed.clone();
-        for segment in &sealed {
+        let complete: Vec<_> = shared.read_state().complete().cloned().collect();
+        for segment in &complete {
             let first = segment.first();
             let counted = shared.each_page(segment, |page| {
                 loop {
@@ -177,9 +176,8 @@ impl Work {
                         Err(TryRecvError::Disconnected) => return false,
                     }
                 }
-                // If retention has dropped it meanwhile, this thread will later subtract its
-                // topics.
-                let is_kept = shared.read_state().first() <= first;
+                // If it has gone meanwhile, its topics will be subtracted later, or were.
+                let is_kept = shared.read_state().complete().any(|kept| kept.is_same_file(segment));
                 if is_kept {
                     shared.topic_count.add(page, first);
                 }
@@ -197,8 +195,7 @@ impl Work {
             return;
         }
         let in_memory = |segment: &&Arc<Sealed>| matches!(segment.index, Index::Memory(_));
-        let waiting: Vec<_> =
-            shared.read_state().sealed.iter().filter(in_memory).cloned().collect();
+        let waiting: Vec<_> = shared.read_state().complete().filter(in_memory).cloned().collect();
         let mut outcome = Ok(());
         for segment in &waiting {
             let written = shared.write_index(segment);
@@ -243,7 +240,7 @@ impl Work {
 
     /// Records on disk where the log begins. Returns whether that succeeded.
     fn note_beginning(&mut self, shared: &Shared) -> bool {
-        let first = shared.read_state().first();
+        let first = shared.read_state().hot_first();
         if self.noted < first && shared.note_beginning(first).is_ok() {
             self.noted = first;
         }
@@ -253,17 +250,17 @@ impl Work {
 
 /// When to try again something that failed.
 #[derive(Default)]
-struct Backoff {
+pub(crate) struct Backoff {
     /// After a failure: the length of the wait, and its end.
     failing: Option<(Duration, Instant)>,
 }
 
 impl Backoff {
-    fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.failing.is_none_or(|(_, due)| due <= Instant::now())
     }
 
-    fn note(&mut self, shared: &Shared, outcome: Result<(), Fault>, what: &str) {
+    pub(crate) fn note(&mut self, shared: &Shared, outcome: Result<(), Fault>, what: &str) {
         match outcome {
             Ok(()) => {
                 if self.failing.take().is_some() {
@@ -309,15 +306,14 @@ impl Shared {
         }
     }
 
-    fn write_index(&self, sealed: &Sealed) -> Result<(), Fault> {
+    fn write_index(&self, sealed: &Arc<Sealed>) -> Result<(), Fault> {
         let Index::Memory(memory) = &sealed.index else {
             return Ok(());
         };
-        let is_kept = |kept: &Arc<Sealed>| kept.first() == sealed.first();
-        if !self.read_state().sealed.iter().any(is_kept) {
+        if !self.read_state().complete().any(|kept| Arc::ptr_eq(kept, sealed)) {
             return Ok(());
         }
-        let name = index_name(sealed.first());
+        let name = sealed.log.index_name();
         let written = write_index(&*self.disk, &name, memory, sealed.indexed())
             .and_then(|()| IndexFile::open(&*self.disk, &name, sealed.log.salt));
         let path = self.disk.path(&name);
@@ -325,10 +321,7 @@ impl Shared {
             .map_err(|error| Fault::io("write the index", &path, error))?
             .ok_or_else(|| Fault::damaged(&path, "it cannot be read back"))?;
         let on_disk = Arc::new(sealed.with_index(Index::File(Arc::new(file))));
-        let mut state = self.write_state();
-        if let Some(kept) = state.sealed.iter_mut().find(|kept| is_kept(kept)) {
-            *kept = on_disk;
-        }
+        self.write_state().replace(sealed, &on_disk);
         Ok(())
     }
 
@@ -345,8 +338,7 @@ impl Shared {
 
     /// Records in the format file that the log begins at `first`.
     fn note_beginning(&self, first: Position) -> io::Result<()> {
-        let LogIdentity { epoch, former } = self.identity.clone();
-        LogName { epoch, former, kept_from: first, is_copy: self.is_copy }.write(&*self.disk)
+        self.rewrite_format(|name| name.kept_from = first)
     }
 
     fn remove(&self, first: Position) -> Result<(), Fault> {
@@ -363,7 +355,7 @@ impl Shared {
     }
 
     /// Calls `take` with the topics of a segment, some at a time, for as long as it returns `true`.
-    fn each_page(
+    pub(crate) fn each_page(
         &self,
         segment: &Arc<Sealed>,
         mut take: impl FnMut(&[Topic]) -> bool,

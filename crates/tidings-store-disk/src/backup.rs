@@ -12,6 +12,10 @@
 //! and its last part, and the backup would then have them after a hole, which is damage.
 //!
 //! Retention may drop the oldest segments meanwhile: then the backup begins later.
+//!
+//! Where retention goes by rules, a lock keeps it from removing anything while a backup is made.
+//! The catalogue is copied first: what it names is complete, and the segments that it does not
+//! stand for are still there, even if they are moved to runs meanwhile.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -20,6 +24,8 @@ use std::path::{Path, PathBuf};
 
 use tidings_hub::Position;
 
+use crate::catalogue::{CATALOGUE_FILE, Catalogue, unseal};
+use crate::disk::COPYING_FILE;
 use crate::log_identity::FORMAT_FILE;
 use crate::segment::{index_name, log_name, position_in};
 
@@ -90,8 +96,91 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
     }
     crate::recovery::make_folder(&partial).map_err(at(&partial))?;
 
-    let mut segments: Vec<Position> =
-        names.iter().filter_map(|name| position_in(name, ".log")).collect();
+    let copied = copy_log(from, &partial)?;
+    let mut bytes = match copied {
+        Some(bytes) => bytes,
+        // Rules were applied for the first time meanwhile, and what they replaced may be gone:
+        // from the beginning, with what keeps it there.
+        None => {
+            clear(&partial)?;
+            copy_log(from, &partial)?.unwrap_or(0)
+        }
+    };
+    // Without it the folder is not a log.
+    let (source, target) = (from.join(FORMAT_FILE), partial.join(FORMAT_FILE));
+    bytes += copy(&source, &target).map_err(at(&source))?;
+    let synced = File::open(&partial).and_then(|folder| folder.sync_all());
+    synced.and_then(|()| fs::rename(&partial, to)).map_err(at(to))?;
+    Ok(bytes)
+}
+
+/// Copies runs and segments. `None` if the folder got its first catalogue meanwhile.
+fn copy_log(from: &Path, partial: &Path) -> Result<Option<u64>, BackupError> {
+    // While this is held, nothing is removed that the catalogue names.
+    let _guard = hold_off_removals(from)?;
+    let mut bytes = 0;
+    let catalogue = read_catalogue(from)?;
+    if let Some((text, catalogue)) = &catalogue {
+        let target = partial.join(CATALOGUE_FILE);
+        fs::write(&target, text)
+            .and_then(|()| File::open(&target)?.sync_all())
+            .map_err(at(&target))?;
+        let runs = catalogue.runs.iter().flat_map(|run| [run.name.file(), run.name.index()]);
+        for name in runs.chain(catalogue.lost.clone()) {
+            match copy(&from.join(&name), &partial.join(&name)) {
+                // It is built again.
+                Err(error) if error.kind() == ErrorKind::NotFound && name.ends_with(".runx") => {}
+                copied => bytes += copied.map_err(at(&from.join(name)))?,
+            }
+        }
+    }
+    let upto = catalogue.as_ref().map_or(Position::ZERO, |(_, catalogue)| catalogue.upto);
+    bytes += copy_segments(from, partial, upto)?;
+    let is_first = catalogue.is_none() && from.join(CATALOGUE_FILE).exists();
+    Ok((!is_first).then_some(bytes))
+}
+
+/// The text of the catalogue with its checksum, and its content; `None` if there is none.
+fn read_catalogue(from: &Path) -> Result<Option<(Vec<u8>, Catalogue)>, BackupError> {
+    let path = from.join(CATALOGUE_FILE);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(at(&path)(error)),
+    };
+    let catalogue = String::from_utf8(text.clone()).ok().and_then(unseal);
+    let catalogue = catalogue.and_then(|text| Catalogue::decode(&text));
+    let damaged = || at(&path)(io::Error::new(ErrorKind::InvalidData, "its checksum is wrong"));
+    catalogue.map(|catalogue| Some((text, catalogue))).ok_or_else(damaged)
+}
+
+/// `None` if the folder has no catalogue, or never had one while a hub could remove something.
+fn hold_off_removals(from: &Path) -> Result<Option<File>, BackupError> {
+    let path = from.join(COPYING_FILE);
+    match File::open(&path) {
+        Ok(file) => file.lock_shared().map(|()| Some(file)).map_err(at(&path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at(&path)(error)),
+    }
+}
+
+/// Removes everything from the unfinished copy.
+fn clear(partial: &Path) -> Result<(), BackupError> {
+    for entry in fs::read_dir(partial).map_err(at(partial))? {
+        let path = entry.map_err(at(partial))?.path();
+        fs::remove_file(&path).map_err(at(&path))?;
+    }
+    Ok(())
+}
+
+/// Copies the segments after `upto`. Returns their bytes.
+fn copy_segments(from: &Path, partial: &Path, upto: Position) -> Result<u64, BackupError> {
+    // They were listed after the catalogue was read.
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(from).map_err(at(from))? {
+        let name = entry.map_err(at(from))?.file_name();
+        segments.extend(position_in(&name.to_string_lossy(), ".log").filter(|first| *first > upto));
+    }
     segments.sort_unstable_by(|a, b| b.cmp(a));
     let mut bytes = 0;
     for (age, first) in segments.into_iter().enumerate() {
@@ -116,11 +205,6 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
             copied => bytes += copied.map_err(at(&source))?,
         }
     }
-    // Without it the folder is not a log.
-    let (source, target) = (from.join(FORMAT_FILE), partial.join(FORMAT_FILE));
-    bytes += copy(&source, &target).map_err(at(&source))?;
-    let synced = File::open(&partial).and_then(|folder| folder.sync_all());
-    synced.and_then(|()| fs::rename(&partial, to)).map_err(at(to))?;
     Ok(bytes)
 }
 

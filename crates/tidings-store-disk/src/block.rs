@@ -36,6 +36,8 @@ const MAGIC: [u8; 4] = *b"TBlk";
 pub(crate) const LAST_OF_COMMIT: u32 = 1;
 /// The segment ends here; the log continues in the next.
 pub(crate) const SEALED: u32 = 2;
+/// The block is one of a run: its records have positions and times of their own.
+pub(crate) const SPARSE: u32 = 8;
 /// The log was closed cleanly.
 pub(crate) const CLOSED: u32 = 4;
 
@@ -117,6 +119,11 @@ impl BlockBuilder {
         let start = buffer.len();
         buffer.extend_from_slice(&[0; HEADER_BYTES]);
         Self { start, first, count: 0 }
+    }
+
+    /// Position of its first record.
+    pub(crate) fn first(&self) -> Position {
+        self.first
     }
 
     /// Its offset in the buffer.

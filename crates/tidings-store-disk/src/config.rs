@@ -2,9 +2,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::limits::{
-    AHEAD_BYTES_MAX, RECENT_BYTES_MAX, RETENTION_AGE_DEFAULT, RETENTION_BYTES_DEFAULT,
-    SEGMENT_AGE_SHARE, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENTS_AIM, SPARE_FILES,
+    AHEAD_BYTES_MAX, HOT_BYTES_MAX, RECENT_BYTES_MAX, RETENTION_AGE_DEFAULT,
+    RETENTION_BYTES_DEFAULT, SEGMENT_AGE_SHARE, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENTS_AIM,
+    SPARE_FILES,
 };
+use crate::rules::Rule;
 
 /// Location, durability and bounds of the log.
 #[derive(Clone, Debug)]
@@ -22,6 +24,11 @@ pub struct DiskConfig {
     /// Bytes in one segment: the unit in which retention drops records. `None` chooses a sixteenth
     /// of [`retention_bytes`](Self::retention_bytes), within bounds.
     pub segment_bytes: Option<u64>,
+    /// Rules for the retention of some topics, in order: the first that matches an event counts.
+    pub rules: Vec<Rule>,
+    /// Bytes of segments after which rules are applied to them. `None` chooses a quarter of
+    /// [`retention_bytes`](Self::retention_bytes), within bounds.
+    pub hot_bytes: Option<u64>,
 }
 
 impl DiskConfig {
@@ -34,6 +41,8 @@ impl DiskConfig {
             retention_age: RETENTION_AGE_DEFAULT,
             recent_bytes_max: RECENT_BYTES_MAX,
             segment_bytes: None,
+            rules: Vec::new(),
+            hot_bytes: None,
         }
     }
 
@@ -52,6 +61,11 @@ impl DiskConfig {
         usize::try_from(segments).unwrap_or(usize::MAX).saturating_mul(2)
             + SPARE_FILES
             + FOLDER_FILES
+    }
+
+    /// Bytes of segments after which rules are applied to them.
+    pub(crate) fn hot_bytes(&self) -> u64 {
+        self.hot_bytes.unwrap_or_else(|| (self.retention_bytes / 4).min(HOT_BYTES_MAX))
     }
 
     /// Bytes of a segment that are filled with zeros at a time, ahead of the end of the log.

@@ -157,7 +157,7 @@ pub(crate) fn cut(
         Ok(())
     })();
     changed.map_err(failed("cut the copy in", config))?;
-    let new_name = LogName::of_copy(identity, name.kept_from);
+    let new_name = LogName { format: name.format, ..LogName::of_copy(identity, name.kept_from) };
     for first in segments {
         // A segment has the name that the log had when it began.
         if let Some(log) = SegmentLog::open(disk, first, &name)?

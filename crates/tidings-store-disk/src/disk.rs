@@ -7,12 +7,16 @@
 pub(crate) mod simulated;
 mod spare;
 
+use std::any::Any;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use spare::SpareFiles;
+
+/// Locked by a backup, shared, while it copies a folder with a catalogue.
+pub(crate) const COPYING_FILE: &str = "copying";
 
 /// One folder.
 pub(crate) trait Disk: Send + Sync {
@@ -42,6 +46,12 @@ pub(crate) trait Disk: Send + Sync {
 
     /// A text that differs after each power cut, if there is one.
     fn machine_run(&self) -> Option<String>;
+
+    /// Keeps backups from beginning while the answer is held; `None` if one is being made: then
+    /// nothing that it may read can be removed.
+    fn hold_off_backups(&self) -> Option<Box<dyn Any>> {
+        Some(Box::new(()))
+    }
 
     /// Refills the reserve of descriptors that [`create`](Self::create) may have used.
     fn keep_spare_files(&self) {}
@@ -169,6 +179,17 @@ impl Disk for Folder {
     fn machine_run(&self) -> Option<String> {
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn hold_off_backups(&self) -> Option<Box<dyn Any>> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false);
+        let file = match file.open(self.path(COPYING_FILE)) {
+            Ok(file) => file,
+            // Without write access nothing can be removed either.
+            Err(_) => return None,
+        };
+        file.try_lock().ok().map(|()| Box::new(file) as Box<dyn Any>)
     }
 
     fn keep_spare_files(&self) {

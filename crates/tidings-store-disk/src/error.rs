@@ -118,6 +118,8 @@ pub(crate) enum Fault {
     Damaged { path: PathBuf, what: String },
     /// The folder or the file being written was removed, moved or replaced.
     Misplaced { path: PathBuf, what: &'static str },
+    /// Rules have to be applied to what was appended before more can be.
+    Backlog { bytes: u64 },
     /// The background thread has ended.
     BackgroundEnded,
 }
@@ -131,11 +133,17 @@ impl Fault {
         Self::Damaged { path: path.to_owned(), what: what.to_string() }
     }
 
+    /// Whether the log is being closed, and a job was given up.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted)
+    }
+
     /// The answer to an append that this fault prevented and that may succeed later.
     pub(crate) fn refuses(self) -> AppendError {
         let source = Arc::new(self);
         match &*source {
             Self::Io { source: error, .. } if is_full(error) => AppendError::Full { source },
+            Self::Backlog { .. } => AppendError::Full { source },
             Self::Damaged { .. } => AppendError::Damaged { source },
             _ => AppendError::Away { retry: AWAY_RETRY, source },
         }
@@ -159,6 +167,9 @@ impl fmt::Display for Fault {
             Self::Io { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
             Self::Damaged { path, what } => write!(f, "{} is damaged: {what}", path.display()),
             Self::Misplaced { path, what } => write!(f, "{} {what}", path.display()),
+            Self::Backlog { bytes } => {
+                write!(f, "{bytes} bytes wait until the rules of retention are applied to them")
+            }
             Self::BackgroundEnded => f.write_str("a background thread of the store has ended"),
         }
     }

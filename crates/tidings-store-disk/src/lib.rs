@@ -45,21 +45,32 @@ mod append;
 mod background;
 mod backup;
 mod block;
+mod catalogue;
 mod config;
 mod copy;
 mod disk;
 mod error;
+mod format;
 mod index;
+mod keep;
+mod lanes;
 pub mod limits;
 mod log_identity;
+mod lost;
+mod mistake;
 mod preallocate;
 mod read;
+mod read_runs;
 mod record;
+mod records;
 mod recovery;
 mod repair;
 mod restore;
 mod retention;
+mod rules;
+mod run;
 mod seek;
+mod seek_runs;
 mod segment;
 mod state;
 #[cfg(test)]
@@ -84,16 +95,22 @@ pub use copy::cut_copy;
 pub use error::OpenError;
 pub use record::{decode_drafts, encode_draft};
 pub use restore::{RestoreError, Restored, restore};
+pub use rules::Rule;
 
 use crate::append::Writer;
 use crate::background::Background;
+use crate::keep::{KeepThread, Keeper};
 use crate::recovery::Role;
+use crate::rules::Rules;
 use crate::state::Shared;
 
 /// A log in a folder. See the [crate](self) for what it guarantees.
 pub struct DiskStore {
     shared: Arc<Shared>,
     writer: Mutex<Writer>,
+    keeper: Arc<Mutex<Keeper>>,
+    /// Runs if there are rules, or runs from when there were.
+    keep_thread: Mutex<Option<KeepThread>>,
     /// Holds the lock on the folder; dropped last.
     _lock: Option<File>,
 }
@@ -106,7 +123,34 @@ impl DiskStore {
     /// [`OpenError`]; its [`hint`](OpenError::hint) says what can be done.
     pub fn open(config: DiskConfig) -> Result<Self, OpenError> {
         let (disk, lock) = recovery::open_folder(&config.path)?;
-        Self::open_on(Arc::new(disk), config, Some(lock), Role::Original)
+        let store = Self::open_on(Arc::new(disk), config, Some(lock), Role::Original)?;
+        store.start_keeping()?;
+        Ok(store)
+    }
+
+    /// Replaces the rules of retention. Runs that were sorted by others are sorted again, in the
+    /// background; until then nothing is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Io`] if the thread that applies them cannot be started.
+    pub fn set_rules(&self, rules: Vec<Rule>) -> Result<(), OpenError> {
+        self.shared.set_rules(Rules(rules));
+        self.start_keeping()
+    }
+
+    fn start_keeping(&self) -> Result<(), OpenError> {
+        let mut thread = self.keep_thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_runs = self.shared.read_state().lanes.generation > 0;
+        if thread.is_none() && (has_runs || !self.shared.rules().0.is_empty()) {
+            let started = KeepThread::start(&self.shared, &self.keeper);
+            *thread = Some(started.map_err(|source| OpenError::Io {
+                action: "start a thread for the log in",
+                path: self.shared.config.path.clone(),
+                source,
+            })?);
+        }
+        Ok(())
     }
 
     /// Opens the log on any disk.
@@ -126,7 +170,8 @@ impl DiskStore {
             source,
         })?;
         let writer = Writer::new(end, background);
-        Ok(Self { shared, writer: Mutex::new(writer), _lock: lock })
+        let (keeper, keep_thread) = (Arc::default(), Mutex::default());
+        Ok(Self { shared, writer: Mutex::new(writer), keeper, keep_thread, _lock: lock })
     }
 }
 
@@ -146,6 +191,13 @@ impl Log for DiskStore {
 
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
         self.shared.read(query)
+    }
+
+    fn lost(&self, interest: &Interest, after: Position) -> Result<Option<Position>, ReadError> {
+        let state = self.shared.read_state();
+        let (lanes, hot_first) = (Arc::clone(&state.lanes), state.hot_first());
+        drop(state);
+        Ok(lanes.lost(after, Some(interest), hot_first))
     }
 
     fn wait(&self, after: Position, timeout: Duration) -> Position {
@@ -208,6 +260,7 @@ impl Catalog for DiskStore {
 impl Drop for DiskStore {
     /// Marks the log as cleanly closed and waits for the background thread.
     fn drop(&mut self) {
+        self.keep_thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
         writer.close(&self.shared);
     }

@@ -5,7 +5,8 @@
 //! bytes a record and 200 bytes a topic or id, bounded by [`SEGMENT_RECORDS_MAX`] and
 //! [`SEGMENT_KEYS_MAX`]: 2 MB each with ordinary events, 60 MB at worst); [`FILTER_BITS_PER_KEY`]
 //! for every topic and publisher-given id in the log; 17 to 39 bytes for every different topic, to
-//! count them; and what a read in progress holds. Two files are open per segment.
+//! count them; and what a read in progress holds. Two files are open per segment. With rules, add
+//! [`LOST_TOPICS_MAX`], and while they are applied the indexes of [`SPLIT_SEGMENTS_MAX`] segments.
 
 use std::time::Duration;
 
@@ -129,3 +130,51 @@ pub const PROBE_BYTES_MAX: usize = 1 << 20;
 /// Descriptors held in reserve for the files of the next segment, so that a process that has run
 /// out of them can end one segment and begin another.
 pub const SPARE_FILES: usize = 4;
+
+/// Rules. At the edge: the configuration is rejected. A read over many topics keeps one block for
+/// each rule, and looks for the next record among them.
+pub const RULES_MAX: usize = 32;
+
+/// Length of a rule's name, in bytes.
+pub const RULE_NAME_BYTES_MAX: usize = 64;
+
+/// Bytes of segments after which rules are applied to them, at most; otherwise it is a quarter of
+/// `retention-bytes`. A larger number saves copying: what is too old by then is never copied.
+pub const HOT_BYTES_MAX: u64 = 512 << 20;
+
+/// Multiple of those bytes after which the store takes no more events until rules have been applied
+/// to some of them, unless `retention-bytes` and those bytes are more. The answer is "full".
+pub const HOT_FULL_FACTOR: u64 = 4;
+
+/// Segments to which rules are applied at a time. Bounds the memory of the new indexes: it is that
+/// of the indexes of as many segments.
+pub const SPLIT_SEGMENTS_MAX: usize = 8;
+
+/// Number of runs that a full lane should have: one is dropped at a time.
+pub const RUNS_AIM: u64 = 16;
+
+/// Smallest run that [`RUNS_AIM`] leads to, in bytes.
+pub const RUN_BYTES_MIN: u64 = 1 << 20;
+
+/// Largest run, in bytes.
+pub const RUN_BYTES_MAX: u64 = 64 << 20;
+
+/// Neighbouring runs that are merged into one.
+pub const MERGE_RUNS: usize = 8;
+
+/// Bytes of a run that are written and synced at a time. Larger syncs would hold up those that
+/// publishers wait for.
+pub const RUN_SYNC_BYTES: usize = 256 << 10;
+
+/// Bytes of runs written in a second, unless events come in faster: then it is twice as many. With
+/// more than twice the hot bytes waiting there is no bound.
+pub const RUN_BYTES_PER_SECOND: u64 = 16 << 20;
+
+/// Topics whose newest dropped event is remembered, over all lanes. At the edge: the older half of
+/// the largest lane becomes one position, and subscribers that come back from before it are told of
+/// a loss, even if none of theirs is lost. About 100 bytes each, in memory; the names and twenty
+/// bytes on the disk.
+pub const LOST_TOPICS_MAX: usize = 131_072;
+
+/// Interval at which the thread that applies rules looks for work.
+pub const KEEP_TICK: Duration = Duration::from_millis(500);

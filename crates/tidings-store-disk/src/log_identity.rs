@@ -16,6 +16,8 @@
 //! The line `kept from` appears once a segment that retention dropped could not be removed:
 //! segments from before that position are no longer part of the log, and are removed in any order.
 //!
+//! Format 2 says that there are [runs](crate::run), which older versions do not know.
+//!
 //! The line `copy` says that the log is held elsewhere and this is a node's copy of it.
 
 use std::io;
@@ -25,6 +27,7 @@ use tidings_hub::{Epoch, FormerName, LogIdentity, Position};
 
 use crate::disk::Disk;
 use crate::error::OpenError;
+use crate::format::{FORMAT_1, FORMAT_2};
 use crate::limits::FORMER_NAMES_MAX;
 
 /// The file that marks the folder as a log and names it.
@@ -33,6 +36,8 @@ pub(crate) const FORMAT_FILE: &str = "format";
 /// A log's present and former names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LogName {
+    /// The format of the folder.
+    pub(crate) format: u32,
     pub(crate) epoch: Epoch,
     /// Former names, the latest first.
     pub(crate) former: Vec<FormerName>,
@@ -69,13 +74,19 @@ impl LogName {
 
     /// The name of a log that never had another one.
     pub(crate) fn called(epoch: Epoch) -> Self {
-        Self { epoch, former: Vec::new(), kept_from: Position::ZERO, is_copy: false }
+        Self {
+            format: FORMAT_1,
+            epoch,
+            former: Vec::new(),
+            kept_from: Position::ZERO,
+            is_copy: false,
+        }
     }
 
     /// The name of a copy of the log with this identity.
     pub(crate) fn of_copy(identity: &LogIdentity, kept_from: Position) -> Self {
         let former = identity.former.iter().take(FORMER_NAMES_MAX).copied().collect();
-        Self { epoch: identity.epoch, former, kept_from, is_copy: true }
+        Self { format: FORMAT_1, epoch: identity.epoch, former, kept_from, is_copy: true }
     }
 
     /// The name of a log that begins as a copy of this one up to `head`.
@@ -84,7 +95,7 @@ impl LogName {
         let older =
             self.former.iter().map(|name| FormerName { upto: name.upto.min(head), ..*name });
         let former = std::iter::once(before).chain(older).take(FORMER_NAMES_MAX).collect();
-        Self { former, kept_from: self.kept_from, ..Self::new() }
+        Self { format: self.format, former, kept_from: self.kept_from, ..Self::new() }
     }
 
     /// The present and former epochs.
@@ -103,9 +114,11 @@ impl LogName {
             return Err(Unreadable::Format("it does not say `tidings log`".to_owned()));
         }
         let format = lines.next().unwrap_or_default();
-        if format != "format 1" {
-            return Err(Unreadable::Format(format!("`{format}`")));
-        }
+        let format = match format {
+            "format 1" => FORMAT_1,
+            "format 2" => FORMAT_2,
+            other => return Err(Unreadable::Format(format!("`{other}`"))),
+        };
         let epoch = lines.next().and_then(|line| line.strip_prefix("epoch "));
         let epoch = epoch.and_then(|epoch| Epoch::parse(epoch).ok());
         let epoch = epoch.ok_or(Unreadable::Damaged("it names no epoch"))?;
@@ -122,7 +135,7 @@ impl LogName {
         let former = former.collect::<Option<Vec<_>>>();
         let former = former.ok_or(Unreadable::Damaged("a former name in it cannot be read"))?;
         let is_copy = lines.contains(&"copy");
-        Ok(Self { epoch, former, kept_from: Position::new(kept_from), is_copy })
+        Ok(Self { format, epoch, former, kept_from: Position::new(kept_from), is_copy })
     }
 
     /// Writes the format file, replacing the old one.
@@ -148,7 +161,7 @@ impl From<LogName> for LogIdentity {
 
 impl std::fmt::Display for LogName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "tidings log\nformat 1\nepoch {}\n", self.epoch)?;
+        write!(f, "tidings log\nformat {}\nepoch {}\n", self.format, self.epoch)?;
         for name in &self.former {
             writeln!(f, "formerly {} {}", name.epoch, name.upto)?;
         }
@@ -197,7 +210,7 @@ mod tests {
     #[test]
     fn other_texts_are_rejected() {
         let format = |words: &str| Err(Unreadable::Format(words.to_owned()));
-        assert_eq!(LogName::parse("tidings log\nformat 2\nepoch abcdef\n"), format("`format 2`"));
+        assert_eq!(LogName::parse("tidings log\nformat 3\nepoch abcdef\n"), format("`format 3`"));
         assert_eq!(LogName::parse(""), format("it does not say `tidings log`"));
         for words in [
             "",

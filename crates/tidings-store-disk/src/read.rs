@@ -11,11 +11,13 @@ use tidings_hub::{Interest, Page, Position, ReadError, ReadQuery, Record, Timest
 use crate::block::Header;
 use crate::error::Fault;
 use crate::index::Posting;
+use crate::lanes::Lanes;
 use crate::limits::{
     BLOCK_BYTES_AIM, EXACT_TOPICS_MAX, POSTINGS_PAGE, READ_BLOCKS_MAX, SCAN_BYTES_MAX,
     SCAN_CHUNK_BYTES, SCAN_RECORDS_MAX,
 };
-use crate::record::{self, TopicTexts, View};
+use crate::record::TopicTexts;
+use crate::records::{Entry, Records};
 use crate::segment::{Scanner, SegmentLog, Step};
 use crate::state::Shared;
 
@@ -28,30 +30,55 @@ pub(crate) const ONE_BLOCK_BYTES: usize = BLOCK_BYTES_AIM + 1024;
 impl Shared {
     /// See `Log::read`.
     pub(crate) fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
-        let (after, upto) = {
-            let state = self.read_state();
-            if let Some(lost) = state.bounds().lost_after(query.after.max(query.told)) {
-                return Err(ReadError::Expired { first: state.first(), lost });
+        loop {
+            // Losses and runs are of the same moment: what is dropped later is still read.
+            let (lanes, first, after, upto) = {
+                let state = self.read_state();
+                let (first, known) = (state.first(), query.after.max(query.told));
+                let lanes = Arc::clone(&state.lanes);
+                if let Some(lost) = lanes.lost(known, query.interest, state.hot_first()) {
+                    return Err(ReadError::Expired { first, lost });
+                }
+                (
+                    lanes,
+                    state.hot_first(),
+                    query.after.max(first.previous()),
+                    query.upto.min(state.head),
+                )
+            };
+            if upto <= after {
+                return Ok(Page { records: Vec::new(), reached: query.after.max(upto) });
             }
-            (query.after.max(state.first().previous()), query.upto.min(state.head))
-        };
-        if upto <= after {
-            return Ok(Page { records: Vec::new(), reached: query.after.max(upto) });
-        }
-        let exact = query.interest.and_then(Interest::exact_topics);
-        let now = self.now();
-        let read = PageBuilder { query, after, upto, now, page: Page::default(), bytes: 0 };
-        match exact {
-            Some(topics) if topics.len() <= EXACT_TOPICS_MAX => self.follow(read, &topics),
-            _ => self.scan(read),
+            let exact = query.interest.and_then(Interest::exact_topics);
+            let now = self.now();
+            let read = PageBuilder { query, after, upto, now, page: Page::default(), bytes: 0 };
+            let read = match exact {
+                Some(topics) if topics.len() <= EXACT_TOPICS_MAX => {
+                    self.follow(read, &lanes, &topics)
+                }
+                _ => self.scan(read, &lanes),
+            };
+            match read {
+                // A segment has gone meanwhile: it was dropped, or its records are in runs.
+                Err(ReadError::Expired { .. }) if self.read_state().hot_first() > first => {}
+                read => return read,
+            }
         }
     }
 
     /// Reads by the index.
-    fn follow(&self, mut read: PageBuilder<'_>, topics: &[&Topic]) -> Result<Page, ReadError> {
-        let mut after = read.after;
+    fn follow(
+        &self,
+        mut read: PageBuilder<'_>,
+        lanes: &Lanes,
+        topics: &[&Topic],
+    ) -> Result<Page, ReadError> {
         let mut blocks = 0;
         let mut texts = TopicTexts::default();
+        if let Some(end) = self.follow_runs(&mut read, lanes, topics, &mut blocks, &mut texts)? {
+            return Ok(read.end(end));
+        }
+        let mut after = read.after.max(lanes.upto.min(read.upto));
         while after < read.upto {
             let run = self.with_segment(after.next(), |segment| {
                 let from = (after.next().get() - segment.log.first.get()) as u32;
@@ -88,11 +115,11 @@ impl Shared {
                             blocks += 1;
                         }
                         let block = run.log.load(&mut scanner, *posting)?;
-                        let view = run.log.record_in(&block, position)?;
-                        if !view.topics().any(|on| topics.iter().any(|t| t.as_str() == on)) {
+                        let entry = run.log.record_in(&block, position)?;
+                        if !entry.is_on(topics) {
                             return Err(run.log.misled(position).into());
                         }
-                        read.offer_view(&run.log, &view, &block.header, position, &mut texts)?
+                        read.offer_entry(&run.log, &entry, &mut texts)?
                     }
                 };
                 if taken == Taken::AndFull {
@@ -106,9 +133,12 @@ impl Shared {
     }
 
     /// Reads everything, and keeps the records that are admitted.
-    fn scan(&self, mut read: PageBuilder<'_>) -> Result<Page, ReadError> {
-        let mut after = read.after;
+    fn scan(&self, mut read: PageBuilder<'_>, lanes: &Lanes) -> Result<Page, ReadError> {
         let mut budget = Budget { records: SCAN_RECORDS_MAX, bytes: SCAN_BYTES_MAX };
+        if let Some(end) = self.scan_runs(&mut read, lanes, &mut budget)? {
+            return Ok(read.end(end));
+        }
+        let mut after = read.after.max(lanes.upto.min(read.upto));
         while after < read.upto && !budget.is_spent() {
             let recent = self.recent_after(after, read.upto);
             if !recent.is_empty() {
@@ -162,19 +192,16 @@ impl Shared {
             }
             budget.bytes = budget.bytes.saturating_sub(block.body.len());
             budget.records = budget.records.saturating_sub(block.header.count as usize);
-            let mut position = block.header.first;
-            let mut rest = block.body;
-            while position < block.header.next() && position <= upto {
-                let (view, behind) = record::split(rest).ok_or_else(|| log.unreadable(position))?;
-                rest = behind;
-                if position > *after {
-                    *after = position;
-                    let taken = read.offer_view(log, &view, &block.header, position, &mut texts)?;
-                    if taken == Taken::AndFull {
-                        return Ok(Some(position));
+            let mut records = Records::of(&block);
+            while let Some(entry) = records.next(log)?
+                && entry.position <= upto
+            {
+                if entry.position > *after {
+                    *after = entry.position;
+                    if read.offer_entry(log, &entry, &mut texts)? == Taken::AndFull {
+                        return Ok(Some(entry.position));
                     }
                 }
-                position = position.next();
             }
         }
         Ok(None)
@@ -200,23 +227,23 @@ struct Run {
 }
 
 /// What a scan may still look at.
-struct Budget {
-    records: usize,
-    bytes: usize,
+pub(crate) struct Budget {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
 }
 
 impl Budget {
-    fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.records == 0 || self.bytes == 0
     }
 }
 
 /// A page being built.
-struct PageBuilder<'a> {
-    query: &'a ReadQuery<'a>,
+pub(crate) struct PageBuilder<'a> {
+    pub(crate) query: &'a ReadQuery<'a>,
     /// The query's, as far as there are records.
-    after: Position,
-    upto: Position,
+    pub(crate) after: Position,
+    pub(crate) upto: Position,
     /// The time at which it is read.
     now: Timestamp,
     page: Page,
@@ -225,7 +252,7 @@ struct PageBuilder<'a> {
 
 /// The outcome of offering a record to a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taken {
+pub(crate) enum Taken {
     /// The page has taken it, or does not want it, and can take more.
     AndGoOn,
     /// The page has taken it and can take no more.
@@ -242,30 +269,42 @@ impl PageBuilder<'_> {
         }
     }
 
-    fn offer_view(
+    pub(crate) fn offer_entry(
         &mut self,
         log: &SegmentLog,
-        view: &View<'_>,
-        block: &Header,
-        position: Position,
+        entry: &Entry<'_>,
         texts: &mut TopicTexts,
     ) -> Result<Taken, Fault> {
-        let unreadable = || log.unreadable(position);
-        let mut draft = view.head(texts).ok_or_else(unreadable)?;
+        Ok(match self.admit(log, entry, texts)? {
+            Some(record) => self.take(record),
+            None => Taken::AndGoOn,
+        })
+    }
+
+    /// The record, if the reader is to get it.
+    pub(crate) fn admit(
+        &self,
+        log: &SegmentLog,
+        entry: &Entry<'_>,
+        texts: &mut TopicTexts,
+    ) -> Result<Option<Arc<Record>>, Fault> {
+        let unreadable = || log.unreadable(entry.position);
+        let mut draft = entry.view.head(texts).ok_or_else(unreadable)?;
         let is_unwanted =
-            |interest: &Interest| !interest.admits(&draft) || draft.is_over(block.time, self.now);
+            |interest: &Interest| !interest.admits(&draft) || draft.is_over(entry.time, self.now);
         if self.query.interest.is_some_and(is_unwanted) {
-            return Ok(Taken::AndGoOn);
+            return Ok(None);
         }
-        draft.data = view.data().ok_or_else(unreadable)?.into();
-        let record = Record::new(draft, position, block.time);
-        Ok(self.take(Arc::new(match view.check() {
+        draft.data = entry.view.data().ok_or_else(unreadable)?.into();
+        let record = Record::new(draft, entry.position, entry.time);
+        Ok(Some(Arc::new(match entry.view.check() {
             None => record,
             Some(check) => record.with_check(check),
         })))
     }
 
-    fn take(&mut self, record: Arc<Record>) -> Taken {
+    /// Adds a record.
+    pub(crate) fn take(&mut self, record: Arc<Record>) -> Taken {
         self.bytes += record.cost();
         self.page.records.push(record);
         let query = self.query;
@@ -313,16 +352,16 @@ impl SegmentLog {
         &self,
         block: &Block<'b>,
         position: Position,
-    ) -> Result<View<'b>, Fault> {
-        if position < block.header.first || position >= block.header.next() {
-            return Err(self.misled(position));
+    ) -> Result<Entry<'b>, Fault> {
+        let mut records = Records::of(block);
+        while records.next_position() <= position
+            && let Some(entry) = records.next(self)?
+        {
+            if entry.position == position {
+                return Ok(entry);
+            }
         }
-        let mut rest = block.body;
-        for _ in block.header.first.get()..position.get() {
-            rest = record::skip(rest).ok_or_else(|| self.unreadable(position))?;
-        }
-        let (view, _) = record::split(rest).ok_or_else(|| self.unreadable(position))?;
-        Ok(view)
+        Err(self.misled(position))
     }
 
     /// No block begins at `offset`, although one should.
@@ -340,7 +379,7 @@ impl SegmentLog {
     pub(crate) fn misled(&self, position: Position) -> Fault {
         self.note_misled();
         Fault::damaged(
-            &self.path.with_extension("index"),
+            &self.path.with_file_name(self.index_name()),
             format_args!("it does not point to record {position}; it will be rebuilt"),
         )
     }

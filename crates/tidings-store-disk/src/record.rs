@@ -154,12 +154,6 @@ pub(crate) fn split(body: &[u8]) -> Option<(View<'_>, &[u8])> {
     Some((View::parse(record)?, rest))
 }
 
-/// The bytes after the record at the beginning of `body`.
-pub(crate) fn skip(body: &[u8]) -> Option<&[u8]> {
-    let (length, rest) = body.split_first_chunk::<4>()?;
-    rest.get(u32::from_le_bytes(*length) as usize..)
-}
-
 /// A view of an encoded record, without copying it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
@@ -297,7 +291,7 @@ fn write_text(buffer: &mut Vec<u8>, text: &str) {
     buffer.extend_from_slice(text.as_bytes());
 }
 
-fn write_number(buffer: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn write_number(buffer: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         buffer.push(number as u8 | 0x80);
         number >>= 7;
@@ -312,7 +306,7 @@ fn read_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
     std::str::from_utf8(text).ok()
 }
 
-fn read_number(bytes: &mut &[u8]) -> Option<u64> {
+pub(crate) fn read_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;

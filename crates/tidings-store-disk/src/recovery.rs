@@ -23,6 +23,7 @@
 //! segments without that file are a log whose creation was interrupted, if they are empty, and
 //! otherwise a log whose format file was removed.
 
+mod lanes;
 mod scan;
 
 use std::collections::VecDeque;
@@ -34,11 +35,15 @@ use std::sync::Arc;
 use tidings_hub::Position;
 
 use crate::append::End;
+use crate::catalogue::LOST_ENDING;
 use crate::config::{DiskConfig, Durability};
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
 use crate::index::{IndexFile, MemoryIndex, write_index};
+use crate::lanes::Lanes;
 use crate::log_identity::{FORMAT_FILE, LogName};
+use crate::mistake::Mistake;
+use crate::run::{RunName, scan_run};
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name, position_in};
 use crate::state::{Active, Shared};
 
@@ -117,7 +122,7 @@ pub(crate) fn recover(
              lost event get a reset"
         );
     }
-    let (sealed, active, end) = folder.take_over(read, &name)?;
+    let Opened { lanes, sealed, active, end } = folder.take_over(read, &name)?;
     let is_unsynced = [end.log.durability, config.durability].contains(&Durability::Os);
     if is_unsynced && let Err(error) = folder.note_run() {
         // Unless this run ends cleanly, the log gets a new name.
@@ -131,11 +136,14 @@ pub(crate) fn recover(
     // ended between the two.
     let dropped = Found::look(&*disk, &config)?.firsts();
     let dropped = dropped.into_iter().take_while(|first| *first < name.kept_from).collect();
-    Ok((Shared::new(disk, config, name, sealed, active), end, dropped))
+    Ok((Shared::new(disk, config, name, lanes, sealed, active), end, dropped))
 }
 
 /// The index of a sealed segment, rebuilt from the segment itself.
 pub(crate) fn index_again(sealed: &Sealed) -> Result<MemoryIndex, OpenError> {
+    if sealed.log.run.is_some() {
+        return Ok(scan_run(&sealed.log, sealed.log_bytes)?.index);
+    }
     let scanned = scan(&sealed.log)?;
     let is_whole = scanned.is_sealed && scanned.next.previous() == sealed.last;
     is_whole.then_some(scanned.index).ok_or_else(|| OpenError::Damaged {
@@ -152,10 +160,19 @@ struct Newest {
     unused: Option<String>,
 }
 
-/// All segments that were found.
+/// All runs and segments that were found.
 struct Segments {
+    lanes: Lanes,
     sealed: VecDeque<Arc<Sealed>>,
     newest: Newest,
+}
+
+/// The same, ready to be used.
+pub(crate) struct Opened {
+    pub(crate) lanes: Lanes,
+    pub(crate) sealed: VecDeque<Arc<Sealed>>,
+    active: Active,
+    pub(crate) end: End,
 }
 
 impl Segments {
@@ -265,11 +282,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// All segments of a backup that is being restored, the last one ready to be written.
-    pub(crate) fn segments(
-        &self,
-        name: &LogName,
-    ) -> Result<(VecDeque<Arc<Sealed>>, Active, End), OpenError> {
+    /// All runs and segments of a backup that is being restored, the last one ready to be written.
+    pub(crate) fn segments(&self, name: &LogName) -> Result<Opened, OpenError> {
         // A backup is made by a running machine.
         let read = self.read_segments(name, true)?;
         self.take_over(read, name)
@@ -279,8 +293,11 @@ impl<'a> Found<'a> {
     fn read_segments(&self, name: &LogName, is_same_run: bool) -> Result<Segments, OpenError> {
         // The content found before the log was created is out of date.
         let found = Self::look(self.disk, self.config)?;
+        let lanes = found.lanes(name)?;
         let mut firsts = found.firsts();
-        firsts.retain(|first| *first >= name.kept_from);
+        // Up to there, runs count.
+        let may = |first: Position| first > lanes.upto || Mistake::LeftoversCount.is_planted();
+        firsts.retain(|first| *first >= name.kept_from && may(*first));
         // The newest first: its head says where the segment before it must end.
         // The newest first: its head says where the segment before it must end.
         let newest = found.newest(&mut firsts, name)?;
@@ -294,17 +311,16 @@ impl<'a> Found<'a> {
             let next = firsts.get(n + 1).copied().unwrap_or(newest.log.first);
             sealed.push_back(Arc::new(found.sealed(*first, next, name)?));
         }
-        Ok(Segments { sealed, newest })
+        Ok(Segments { lanes, sealed, newest })
     }
 
     /// Makes the segments those of an open log: from here on, files are changed.
-    fn take_over(
-        &self,
-        read: Segments,
-        name: &LogName,
-    ) -> Result<(VecDeque<Arc<Sealed>>, Active, End), OpenError> {
-        let Segments { mut sealed, newest: Newest { log: newest, scan: mut scanned, unused } } =
-            read;
+    fn take_over(&self, read: Segments, name: &LogName) -> Result<Opened, OpenError> {
+        let Segments {
+            lanes,
+            mut sealed,
+            newest: Newest { log: newest, scan: mut scanned, unused },
+        } = read;
         if let Some(name) = unused {
             let removed = self.disk.remove(&name).and_then(|()| self.disk.sync());
             removed.map_err(self.fail("remove", &name))?;
@@ -312,7 +328,8 @@ impl<'a> Found<'a> {
         scan::take_away_torn_end(&newest, &mut scanned)
             .map_err(self.fail("write to", &log_name(newest.first)))?;
         // A header is rewritten only where necessary: for a moment there is only half of one.
-        for log in sealed.iter().map(|segment| &segment.log).chain([&newest]) {
+        let runs = lanes.runs().map(|run| &run.sealed);
+        for log in runs.chain(&sealed).map(|segment| &segment.log).chain([&newest]) {
             let epoch = if name.will_forget(log.epoch) { name.epoch } else { log.epoch };
             // The configured durability takes effect with a segment that has no events yet.
             // The configured durability takes effect with a segment that has no events yet.
@@ -322,10 +339,10 @@ impl<'a> Found<'a> {
             renamed.map_err(self.fail("write to", &log_name(log.first)))?;
         }
         let firsts: Vec<_> = sealed.make_contiguous().iter().map(|one| one.first()).collect();
-        Self::look(self.disk, self.config)?.tidy(&firsts);
+        Self::look(self.disk, self.config)?.tidy(&firsts, &lanes);
         // Times never go back, even if the newest segment has no event.
         // Times never go back, even if the newest segment has no event.
-        let before = sealed.back().map(|segment| segment.last_time).unwrap_or_default();
+        let before = sealed.back().map_or(lanes.time, |segment| segment.last_time);
         let end = End {
             log: Arc::clone(&newest),
             offset: scanned.end,
@@ -340,7 +357,7 @@ impl<'a> Found<'a> {
             first_time: scanned.first_time,
             last_time: scanned.last_time,
         };
-        Ok((sealed, active, end))
+        Ok(Opened { lanes, sealed, active, end })
     }
 
     /// The segment that is to be written next. Takes it, and an empty one after it, off `firsts`.
@@ -481,11 +498,23 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Removes unfinished files, and indexes without a segment.
-    fn tidy(&self, sealed: &[Position]) {
+    /// Removes unfinished files, indexes without a segment, and what no longer counts because the
+    /// catalogue says so.
+    fn tidy(&self, sealed: &[Position], lanes: &Lanes) {
+        // A backup may be reading what was replaced.
+        let guard = (lanes.generation > 0).then(|| self.disk.hold_off_backups());
+        if matches!(guard, Some(None)) {
+            return;
+        }
         let is_left_over = |name: &&String| {
             let index = position_in(name, ".index");
-            name.ends_with(".new") || index.is_some_and(|first| !sealed.contains(&first))
+            let log = position_in(name, ".log");
+            name.ends_with(".new")
+                || index.is_some_and(|first| !sealed.contains(&first))
+                || log.is_some_and(|first| first <= lanes.upto)
+                || RunName::of_file(name)
+                    .is_some_and(|name| !lanes.runs().any(|run| run.name == name))
+                || (name.ends_with(LOST_ENDING) && lanes.lost_file.as_ref() != Some(*name))
         };
         for name in self.names.iter().filter(is_left_over) {
             if let Err(error) = self.disk.remove(name) {

@@ -33,9 +33,12 @@ impl Shared {
     /// Rebuilds each index that led a reader to the wrong place.
     pub(crate) fn remake_misleading(&self) {
         let misleading = |segment: &&Arc<Sealed>| segment.log.take_misled();
-        let found: Vec<_> = self.read_state().sealed.iter().filter(misleading).cloned().collect();
+        let found: Vec<_> = self.read_state().complete().filter(misleading).cloned().collect();
         for sealed in found {
-            let fault = Fault::damaged(&sealed.log.path.with_extension("index"), "it misleads");
+            let fault = Fault::damaged(
+                &sealed.log.path.with_file_name(sealed.log.index_name()),
+                "it misleads",
+            );
             // The outcome was logged, and the next reader will see it.
             let _ = self.remake_index(&sealed, fault);
         }
@@ -43,8 +46,7 @@ impl Shared {
 
     fn remake_index(&self, sealed: &Arc<Sealed>, fault: Fault) -> Result<Arc<Sealed>, Fault> {
         let mut last = sealed.log.repair.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept =
-            self.read_state().sealed.iter().find(|kept| kept.first() == sealed.first()).cloned();
+        let kept = self.read_state().complete().find(|kept| kept.is_same_file(sealed)).cloned();
         if let Some(kept) = kept.as_ref().filter(|kept| !Arc::ptr_eq(kept, sealed)) {
             // Another reader was faster.
             return Ok(Arc::clone(kept));
@@ -65,10 +67,7 @@ impl Shared {
             }
         };
         let remade = Arc::new(sealed.with_index(Index::Memory(Arc::new(scanned))));
-        let mut state = self.write_state();
-        if let Some(kept) = state.sealed.iter_mut().find(|kept| Arc::ptr_eq(kept, sealed)) {
-            *kept = Arc::clone(&remade);
-        }
+        self.write_state().replace(sealed, &remade);
         Ok(remade)
     }
 }

@@ -22,11 +22,12 @@ use std::path::{Path, PathBuf};
 
 use tidings_hub::{Epoch, Position};
 
+use crate::catalogue::CATALOGUE_FILE;
 use crate::config::DiskConfig;
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
 use crate::log_identity::{FORMAT_FILE, LogName};
-use crate::recovery::{Found, LOCK_FILE, open_folder};
+use crate::recovery::{Found, LOCK_FILE, Opened, open_folder};
 use crate::segment::{SegmentLog, log_name, position_in};
 
 /// Why nothing was restored. Unfinished files have been removed again.
@@ -173,7 +174,8 @@ fn fill(from: &Path, former: &LogName, disk: &Folder, to: &Path) -> Result<Resto
     let names = Folder::new(from).names().map_err(|error| unread(from, error))?;
     let epoch = LogName::new().epoch;
     let segments = names.iter().filter_map(|name| position_in(name, ".log"));
-    for first in segments.filter(|first| *first >= former.kept_from) {
+    let upto = copy_runs(from, former, disk, to, epoch)?;
+    for first in segments.filter(|first| *first >= former.kept_from && *first > upto) {
         let name = log_name(first);
         // The system copies blocks, or shares them, where it can.
         fs::copy(from.join(&name), to.join(&name))
@@ -185,12 +187,46 @@ fn fill(from: &Path, former: &LogName, disk: &Folder, to: &Path) -> Result<Resto
         }
     }
     let found = Found::look(disk, &config).map_err(RestoreError::Log)?;
-    let (sealed, _, end) = found.segments(&LogName::called(epoch)).map_err(in_copy)?;
+    let Opened { lanes, sealed, end, .. } =
+        found.segments(&LogName::called(epoch)).map_err(in_copy)?;
     let head = end.next.previous();
-    let first = sealed.front().map_or(end.log.first, |segment| segment.first());
+    let hot_first = sealed.front().map_or(end.log.first, |segment| segment.first());
+    let first = lanes.first().unwrap_or(hot_first);
     let name = LogName { epoch, ..former.renewed(head) };
     name.write(disk).map_err(|error| unwritten("write", &to.join(FORMAT_FILE), error))?;
     Ok(Restored { epoch, former: former.epoch, first, head })
+}
+
+/// Copies what the catalogue of a backup names. Returns the position up to which that counts.
+fn copy_runs(
+    from: &Path,
+    former: &LogName,
+    disk: &Folder,
+    to: &Path,
+    epoch: Epoch,
+) -> Result<Position, RestoreError> {
+    let copy = |name: &str| {
+        fs::copy(from.join(name), to.join(name))
+            .map_err(|error| unwritten("copy a run to", &to.join(name), error))
+    };
+    let config = DiskConfig::new(from);
+    let source = Folder::new(from);
+    let catalogue = Found::look(&source, &config).and_then(|found| found.catalogue());
+    let Some(catalogue) = catalogue.map_err(RestoreError::Copy)? else {
+        return Ok(Position::ZERO);
+    };
+    copy(CATALOGUE_FILE)?;
+    if let Some(lost) = &catalogue.lost {
+        copy(lost)?;
+    }
+    for run in &catalogue.runs {
+        copy(&run.name.file())?;
+        // The index is built again, which checks every record.
+        let log = SegmentLog::open_run(disk, run.name, former).map_err(RestoreError::Copy)?;
+        log.rename(epoch, log.durability)
+            .map_err(|error| unwritten("write to", &log.path, error))?;
+    }
+    Ok(catalogue.upto)
 }
 
 /// The file of the same name in another folder.

@@ -5,6 +5,7 @@ use tidings_hub::{AppendError, Timestamp};
 use crate::append::Writer;
 use crate::background::Job;
 use crate::limits::SEGMENT_AGE_SHARE;
+use crate::rules::millis;
 use crate::segment::Sealed;
 use crate::state::{Shared, State};
 
@@ -37,6 +38,10 @@ impl Writer {
         loop {
             let dropped = {
                 let mut state = shared.write_state();
+                // Runs are older, and rules drop one event at a time.
+                if state.lanes.has_runs() || !shared.rules().0.is_empty() {
+                    return;
+                }
                 let is_last = state.sealed.len() == 1 && state.active.index.records() == 0;
                 match state.sealed.front() {
                     Some(oldest) if !is_last && is_over(&state, oldest) => state.sealed.pop_front(),
@@ -54,10 +59,6 @@ impl Writer {
 /// Whether the segment being written spans its share of the retention age.
 fn is_long_open(state: &State, shared: &Shared, now: Timestamp) -> bool {
     let span = now.as_millis().saturating_sub(state.active.first_time.as_millis());
-    let share = millis(shared.config.retention_age / SEGMENT_AGE_SHARE);
+    let share = shared.rules().shortest_age_ms(&shared.config) / u64::from(SEGMENT_AGE_SHARE);
     state.active.index.records() > 0 && span > share
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    duration.as_millis().try_into().unwrap_or(u64::MAX)
 }

@@ -8,23 +8,29 @@ use tidings_hub::{
 
 use crate::error::Fault;
 use crate::index::{Posting, SegmentIndex as _};
+use crate::lanes::Lanes;
 use crate::limits::{EXACT_TOPICS_MAX, POSTINGS_PAGE, SEEK_BLOCKS_MAX, SEEK_RECORDS_MAX};
 use crate::read::ONE_BLOCK_BYTES;
-use crate::record::{self, TopicTexts};
+use crate::record::TopicTexts;
+use crate::records::Records;
 use crate::segment::SegmentLog;
 use crate::state::Shared;
 
 /// Blocks read from an index at once when going backwards.
-const BLOCKS_AT_ONCE: usize = 64;
+pub(crate) const BLOCKS_AT_ONCE: usize = 64;
 
 impl Shared {
     /// See `Catalog::find`.
     pub(crate) fn find(&self, id: &EventId, on: &[Matcher]) -> Result<Option<Position>, Fault> {
-        let (sealed, in_active) = {
+        let (lanes, sealed, in_active) = {
             let state = self.read_state();
             let place = state.active.index.find(id, on)?;
-            (state.sealed.clone(), place.map(|place| position_of(&state.active.log, place)))
+            let in_active = place.map(|place| position_of(&state.active.log, place));
+            (Arc::clone(&state.lanes), state.sealed.clone(), in_active)
         };
+        if let Some(position) = self.find_in_runs(&lanes, id, on)? {
+            return Ok(Some(position));
+        }
         for segment in &sealed {
             let place = self.ask_index(segment, |segment| segment.index.find(id, on))?;
             if let Some(place) = place {
@@ -36,12 +42,15 @@ impl Shared {
 
     /// See `Catalog::seek_time`.
     pub(crate) fn seek_time(&self, since: Timestamp) -> Result<Position, ReadError> {
-        let (sealed, otherwise) = {
+        let (lanes, sealed, otherwise) = {
             let state = self.read_state();
             let place = state.active.index.place_at(since)?;
             let in_active = place.map(|place| position_of(&state.active.log, place).previous());
-            (state.sealed.clone(), in_active.unwrap_or(state.head))
+            (Arc::clone(&state.lanes), state.sealed.clone(), in_active.unwrap_or(state.head))
         };
+        if let Some(position) = self.seek_time_in_runs(&lanes, since)? {
+            return Ok(position.previous());
+        }
         let older = sealed.partition_point(|segment| segment.last_time < since);
         let Some(segment) = sealed.get(older) else {
             return Ok(otherwise);
@@ -58,20 +67,36 @@ impl Shared {
         interest: &Interest,
         count: usize,
     ) -> Result<Position, ReadError> {
-        let head = self.read_state().head;
-        if count == 0 {
-            return Ok(head);
-        }
-        let (below, found) = (head.next(), head.next());
-        let seek = Seek { interest, now: self.now(), missing: count, below, found };
-        match interest.exact_topics() {
-            Some(topics) if topics.len() <= EXACT_TOPICS_MAX => self.follow_back(seek, &topics),
-            _ => self.scan_back(seek),
+        loop {
+            let (lanes, hot_first, head) = {
+                let state = self.read_state();
+                (Arc::clone(&state.lanes), state.hot_first(), state.head)
+            };
+            if count == 0 {
+                return Ok(head);
+            }
+            let (below, found) = (head.next(), head.next());
+            let seek = Seek { interest, now: self.now(), missing: count, below, found };
+            let found = match interest.exact_topics() {
+                Some(topics) if topics.len() <= EXACT_TOPICS_MAX => {
+                    self.follow_back(seek, &lanes, &topics)
+                }
+                _ => self.scan_back(seek, &lanes),
+            };
+            // Unless segments went meanwhile, whose records may be in runs now.
+            if self.read_state().hot_first() == hot_first || found.is_err() {
+                return found;
+            }
         }
     }
 
     /// Goes backwards by the index.
-    fn follow_back(&self, mut seek: Seek<'_>, topics: &[&Topic]) -> Result<Position, ReadError> {
+    fn follow_back(
+        &self,
+        mut seek: Seek<'_>,
+        lanes: &Lanes,
+        topics: &[&Topic],
+    ) -> Result<Position, ReadError> {
         let mut blocks = SEEK_BLOCKS_MAX;
         let mut records = SEEK_RECORDS_MAX.max(seek.missing);
         let mut texts = TopicTexts::default();
@@ -92,15 +117,18 @@ impl Shared {
                 } else {
                     blocks = blocks.saturating_sub(1);
                     let block = log.load(&mut scanner, posting)?;
-                    let view = log.record_in(&block, position)?;
-                    let head = view.head(&mut texts).ok_or_else(|| log.unreadable(position))?;
-                    seek.admits(&head, block.header.time)
+                    let entry = log.record_in(&block, position)?;
+                    let head = entry.view.head(&mut texts);
+                    seek.admits(&head.ok_or_else(|| log.unreadable(position))?, entry.time)
                 };
                 if (admitted && seek.found_at(position)) || blocks == 0 {
                     return Ok(seek.found.previous());
                 }
             }
             seek.below = down_to;
+        }
+        if seek.missing > 0 && records > 0 {
+            self.follow_runs_back(&mut seek, lanes, topics, records, blocks)?;
         }
         Ok(seek.found.previous())
     }
@@ -112,7 +140,7 @@ impl Shared {
         topics: &[&Topic],
     ) -> Result<Option<RunBack>, ReadError> {
         let last = seek.below.previous();
-        if last < self.read_state().first() {
+        if last < self.read_state().hot_first() {
             return Ok(None);
         }
         let found = self.with_segment(last, |segment| {
@@ -142,7 +170,7 @@ impl Shared {
     }
 
     /// Goes backwards record by record.
-    fn scan_back(&self, mut seek: Seek<'_>) -> Result<Position, ReadError> {
+    fn scan_back(&self, mut seek: Seek<'_>, lanes: &Lanes) -> Result<Position, ReadError> {
         let mut records = SEEK_RECORDS_MAX;
         let mut blocks = SEEK_BLOCKS_MAX;
         while records > 0 {
@@ -159,7 +187,7 @@ impl Shared {
             records = records.saturating_sub(recent.len());
         }
         let mut texts = TopicTexts::default();
-        while records > 0 && blocks > 0 && seek.below > self.read_state().first() {
+        while records > 0 && blocks > 0 && seek.below > self.read_state().hot_first() {
             let entries = self.with_segment(seek.below.previous(), |segment| {
                 let place = (seek.below.previous().get() - segment.log.first.get()) as u32;
                 let entries = segment.index.blocks_back(place, BLOCKS_AT_ONCE)?;
@@ -175,17 +203,15 @@ impl Shared {
                 scanner.seek(u64::from(entry.offset));
                 let block = log.next_block(&mut scanner)?;
                 let mut admitted = Vec::new();
-                let mut position = block.header.first;
-                let mut rest = block.body;
-                while position < block.header.next() && position < seek.below {
-                    let unreadable = || log.unreadable(position);
-                    let (view, behind) = record::split(rest).ok_or_else(unreadable)?;
-                    rest = behind;
-                    let head = view.head(&mut texts).ok_or_else(unreadable)?;
-                    if seek.admits(&head, block.header.time) {
-                        admitted.push(position);
+                let mut inside = Records::of(&block);
+                while let Some(entry) = inside.next(&log)?
+                    && entry.position < seek.below
+                {
+                    let head = entry.view.head(&mut texts);
+                    let head = head.ok_or_else(|| log.unreadable(entry.position))?;
+                    if seek.admits(&head, entry.time) {
+                        admitted.push(entry.position);
                     }
-                    position = position.next();
                 }
                 for position in admitted.into_iter().rev() {
                     if seek.found_at(position) {
@@ -199,6 +225,9 @@ impl Shared {
                     break;
                 }
             }
+        }
+        if records > 0 && blocks > 0 {
+            self.scan_runs_back(&mut seek, lanes, records, blocks)?;
         }
         Ok(seek.found.previous())
     }
@@ -226,31 +255,31 @@ struct RunBack {
 }
 
 /// A search for a number of last records.
-struct Seek<'a> {
-    interest: &'a Interest,
+pub(crate) struct Seek<'a> {
+    pub(crate) interest: &'a Interest,
     /// The time at which it searches.
     now: Timestamp,
-    missing: usize,
+    pub(crate) missing: usize,
     /// Position from which everything has been looked at.
-    below: Position,
+    pub(crate) below: Position,
     /// Position of the oldest record found.
     found: Position,
 }
 
 impl Seek<'_> {
     /// Whether the event, accepted at `time`, counts.
-    fn admits(&self, event: &Draft, time: Timestamp) -> bool {
+    pub(crate) fn admits(&self, event: &Draft, time: Timestamp) -> bool {
         self.interest.admits(event) && !event.is_over(time, self.now)
     }
 
     /// Counts a record; `true` if it was the last one needed.
-    fn found_at(&mut self, position: Position) -> bool {
+    pub(crate) fn found_at(&mut self, position: Position) -> bool {
         self.found = position;
         self.missing -= 1;
         self.missing == 0
     }
 }
 
-fn position_of(log: &SegmentLog, place: u32) -> Position {
+pub(crate) fn position_of(log: &SegmentLog, place: u32) -> Position {
     Position::new(log.first.get() + u64::from(place))
 }

@@ -12,7 +12,7 @@
 //! | 2 | flags: 1 if appends were not synced |
 //! | 8 | position of the first record |
 //! | 8 | salt of the block headers |
-//! | 24 | zeros |
+//! | 24 | zeros; in a [run](crate::run) (format 2): last position 8, lane 4, job 8 |
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,18 +28,22 @@ use crate::disk::{Disk, DiskFile};
 use crate::error::{Fault, OpenError};
 use crate::index::{IndexFile, Indexed, MemoryIndex, SegmentIndex};
 use crate::log_identity::LogName;
+use crate::run::{RUN_DURABILITY, RunName};
 
 /// Bytes before the first block.
 pub(crate) const HEADER_BYTES: usize = 64;
 
 const MAGIC: [u8; 8] = *b"TIDINGSL";
 const FORMAT: u32 = 1;
+const RUN_FORMAT: u32 = 2;
 const NOT_SYNCED: u16 = 1;
 
 /// The file of one segment.
 pub(crate) struct SegmentLog {
     /// Position of its first record.
     pub(crate) first: Position,
+    /// Which run it is, if it is one.
+    pub(crate) run: Option<RunName>,
     /// Salt of its block headers.
     pub(crate) salt: u64,
     /// Name of the log in its header: the present or a former one.
@@ -104,11 +108,33 @@ impl SegmentLog {
         first: Position,
         log: &LogName,
     ) -> Result<Option<Self>, OpenError> {
-        let name = log_name(first);
-        let path = disk.path(&name);
+        Self::open_file(disk, &log_name(first), first, FORMAT, log)
+    }
+
+    /// Opens a run, which must be whole.
+    pub(crate) fn open_run(
+        disk: &dyn Disk,
+        name: RunName,
+        log: &LogName,
+    ) -> Result<Self, OpenError> {
+        let file = name.file();
+        let opened = Self::open_file(disk, &file, name.first, RUN_FORMAT, log)?;
+        let what = "its beginning is missing".to_owned();
+        let opened = opened.ok_or(OpenError::Damaged { path: disk.path(&file), what })?;
+        Ok(Self { run: Some(name), ..opened })
+    }
+
+    fn open_file(
+        disk: &dyn Disk,
+        name: &str,
+        first: Position,
+        known_format: u32,
+        log: &LogName,
+    ) -> Result<Option<Self>, OpenError> {
+        let path = disk.path(name);
         let fail = |source| OpenError::Io { action: "read", path: path.clone(), source };
         let damaged = |what: &str| OpenError::Damaged { path: path.clone(), what: what.to_owned() };
-        let file = disk.open(&name).map_err(fail)?;
+        let file = disk.open(name).map_err(fail)?;
         let mut header = [0; HEADER_BYTES];
         let read = file.read_at(&mut header, 0).map_err(fail)?;
         let is_whole =
@@ -120,7 +146,7 @@ impl SegmentLog {
             return Err(damaged("it does not begin as a segment does"));
         }
         let format = u32_at(&header, 8);
-        if format != FORMAT {
+        if format != known_format {
             let found = format!("format {format}");
             return Err(OpenError::UnknownFormat { path, found });
         }
@@ -148,7 +174,41 @@ impl SegmentLog {
         durability: Durability,
     ) -> Self {
         let (repair, misled) = (Mutex::default(), AtomicBool::new(false));
-        Self { first, salt, epoch, durability, path, file, repair, misled }
+        let run = None;
+        Self { first, run, salt, epoch, durability, path, file, repair, misled }
+    }
+
+    /// Creates the file of a run; its header is written [when it is done](Self::write_run_header).
+    pub(crate) fn create_run(disk: &dyn Disk, name: RunName, epoch: Epoch) -> io::Result<Self> {
+        let (file, path) = (disk.create(&name.file())?, disk.path(&name.file()));
+        let log = Self::of(file, path, name.first, crate::random(), epoch, RUN_DURABILITY);
+        Ok(Self { run: Some(name), ..log })
+    }
+
+    /// Writes the header of a run whose last record is at `last`.
+    pub(crate) fn write_run_header(&self, name: RunName, last: Position) -> io::Result<()> {
+        let mut header = [0; HEADER_BYTES];
+        header[..8].copy_from_slice(&MAGIC);
+        header[8..12].copy_from_slice(&RUN_FORMAT.to_le_bytes());
+        header[16..22].copy_from_slice(self.epoch.as_str().as_bytes());
+        header[24..32].copy_from_slice(&self.first.get().to_le_bytes());
+        header[32..40].copy_from_slice(&self.salt.to_le_bytes());
+        header[40..48].copy_from_slice(&last.get().to_le_bytes());
+        header[48..52].copy_from_slice(&name.lane.to_le_bytes());
+        header[52..60].copy_from_slice(&name.generation.to_le_bytes());
+        let crc = crc32fast::hash(&header[16..]);
+        header[12..16].copy_from_slice(&crc.to_le_bytes());
+        self.file.write_at(&header, 0)
+    }
+
+    /// The name of its index.
+    pub(crate) fn index_name(&self) -> String {
+        self.run.map_or_else(|| index_name(self.first), |run| run.index())
+    }
+
+    /// The names of its files.
+    pub(crate) fn files(&self) -> [String; 2] {
+        [self.run.map_or_else(|| log_name(self.first), |run| run.file()), self.index_name()]
     }
 
     /// Makes the segment part of the log `epoch`, with appends of this `durability`. The change
@@ -332,6 +392,11 @@ pub(crate) enum Index {
 impl Sealed {
     pub(crate) fn first(&self) -> Position {
         self.log.first
+    }
+
+    /// Whether both are the same file, whatever its index.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.log, &other.log)
     }
 
     /// The same segment with another index.

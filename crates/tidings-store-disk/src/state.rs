@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tidings_hub::{
     Bounds, HeadSignal, Health, LogIdentity, Position, ReadError, Record, Timestamp,
@@ -10,7 +10,10 @@ use crate::config::DiskConfig;
 use crate::disk::Disk;
 use crate::error::Fault;
 use crate::index::{MemoryIndex, SegmentIndex};
+use crate::lanes::Lanes;
+use crate::limits::HOT_FULL_FACTOR;
 use crate::log_identity::LogName;
+use crate::rules::Rules;
 use crate::segment::{Sealed, SegmentLog};
 use crate::topic_count::TopicCount;
 use crate::trouble::Trouble;
@@ -20,9 +23,13 @@ pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) config: DiskConfig,
     pub(crate) identity: LogIdentity,
-    /// Whether the log is held elsewhere.
-    pub(crate) is_copy: bool,
+    /// Locked while the format file is rewritten.
+    pub(crate) format_file: Mutex<()>,
+    /// The format of the folder.
+    pub(crate) format: AtomicU32,
     pub(crate) head: HeadSignal,
+    /// The rules that are to apply.
+    rules: RwLock<Arc<Rules>>,
     /// Locked only for work in memory, never during disk access.
     state: RwLock<State>,
     /// The latest time the store was told, in milliseconds.
@@ -30,10 +37,14 @@ pub(crate) struct Shared {
     pub(crate) topic_count: TopicCount,
     pub(crate) trouble: Trouble,
     background_failures: AtomicU64,
+    /// Bytes appended since the log was opened.
+    appended_bytes: AtomicU64,
 }
 
 /// The readable part of the log.
 pub(crate) struct State {
+    /// The records before the sealed segments, sorted by rule.
+    pub(crate) lanes: Arc<Lanes>,
     /// Sealed segments, oldest first.
     pub(crate) sealed: VecDeque<Arc<Sealed>>,
     pub(crate) active: Active,
@@ -73,22 +84,27 @@ impl Shared {
         disk: Arc<dyn Disk>,
         config: DiskConfig,
         name: LogName,
+        lanes: Lanes,
         sealed: VecDeque<Arc<Sealed>>,
         active: Active,
     ) -> Self {
+        let rules = RwLock::new(Arc::new(Rules(config.rules.clone())));
         let head = active.next().previous();
         let recent = Recent { records: VecDeque::new(), first: head.next(), cost: 0 };
         Self {
             disk,
             config,
-            is_copy: name.is_copy,
+            format_file: Mutex::default(),
+            format: AtomicU32::new(name.format),
+            rules,
             identity: name.into(),
             head: HeadSignal::new(head),
-            state: RwLock::new(State { sealed, active, recent, head }),
+            state: RwLock::new(State { lanes: Arc::new(lanes), sealed, active, recent, head }),
             now_ms: AtomicU64::new(0),
             topic_count: TopicCount::default(),
             trouble: Trouble::default(),
             background_failures: AtomicU64::new(0),
+            appended_bytes: AtomicU64::new(0),
         }
     }
 
@@ -100,11 +116,21 @@ impl Shared {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The rules that are to apply.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_rules(&self, rules: Rules) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
     /// Calls `look` with the segment that holds `position`, which must not be beyond the head.
     ///
     /// # Errors
     ///
-    /// [`ReadError::Expired`] if retention dropped it; otherwise the error of `look`.
+    /// [`ReadError::Expired`] if it is in no segment: it was dropped, or moved to a run; otherwise
+    /// the error of `look`.
     pub(crate) fn with_segment<R>(
         &self,
         position: Position,
@@ -112,8 +138,8 @@ impl Shared {
     ) -> Result<R, ReadError> {
         let sealed = {
             let state = self.read_state();
-            if position < state.first() {
-                let first = state.first();
+            let first = state.hot_first();
+            if position < first {
                 return Err(ReadError::Expired { first, lost: first.previous() });
             }
             let older = state.sealed.partition_point(|segment| segment.last < position);
@@ -138,9 +164,33 @@ impl Shared {
         Timestamp::from_millis(self.now_ms.load(Ordering::Relaxed))
     }
 
+    /// Counts bytes that were appended.
+    pub(crate) fn count_appended(&self, bytes: usize) {
+        self.appended_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.appended_bytes.load(Ordering::Relaxed)
+    }
+
     /// Counts a failed attempt at background work.
     pub(crate) fn count_background_failure(&self) {
         self.background_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether more can be appended before rules are applied to what is there.
+    pub(crate) fn see_room_for_rules(&self) -> Result<(), Fault> {
+        if self.rules().0.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.read_state().hot_bytes();
+        // A log that had no rules so far may be full.
+        let config = &self.config;
+        let most = config.hot_bytes().saturating_mul(HOT_FULL_FACTOR);
+        if bytes > most.max(config.retention_bytes.saturating_add(config.hot_bytes())) {
+            return Err(Fault::Backlog { bytes });
+        }
+        Ok(())
     }
 
     /// See `Log::health`.
@@ -163,7 +213,35 @@ impl<'a> From<&'a Sealed> for SegmentRef<'a> {
 impl State {
     /// Position of the oldest record, or of the next one to come.
     pub(crate) fn first(&self) -> Position {
+        self.lanes.first().unwrap_or_else(|| self.hot_first())
+    }
+
+    /// Position of the oldest record in a segment, or of the next one to come.
+    pub(crate) fn hot_first(&self) -> Position {
         self.sealed.front().map_or(self.active.log.first, |segment| segment.first())
+    }
+
+    /// All files that are complete: runs, then segments, the oldest of each lane first.
+    pub(crate) fn complete(&self) -> impl Iterator<Item = &Arc<Sealed>> {
+        self.lanes.runs().map(|run| &run.sealed).chain(&self.sealed)
+    }
+
+    /// Puts `new` in the place of `old`, if that is still there.
+    pub(crate) fn replace(&mut self, old: &Arc<Sealed>, new: &Arc<Sealed>) {
+        let is_old = |kept: &Arc<Sealed>| Arc::ptr_eq(kept, old);
+        if let Some(kept) = self.sealed.iter_mut().find(|kept| is_old(kept)) {
+            *kept = Arc::clone(new);
+        } else if self.lanes.runs().any(|run| is_old(&run.sealed)) {
+            let runs = Arc::make_mut(&mut self.lanes).lanes.iter_mut().flatten();
+            for run in runs.filter(|run| is_old(&run.sealed)) {
+                run.sealed = Arc::clone(new);
+            }
+        }
+    }
+
+    /// Bytes of the complete segments, to which rules were not yet applied.
+    pub(crate) fn hot_bytes(&self) -> u64 {
+        self.sealed.iter().map(|segment| segment.bytes()).sum()
     }
 
     /// The positions that can be read.
@@ -173,7 +251,7 @@ impl State {
 
     /// Bytes on the disk.
     pub(crate) fn bytes(&self) -> u64 {
-        self.active.bytes + self.sealed.iter().map(|segment| segment.bytes()).sum::<u64>()
+        self.active.bytes + self.hot_bytes() + self.lanes.bytes()
     }
 }
 
@@ -222,6 +300,16 @@ impl Recent {
     pub(crate) fn extend(&mut self, records: Vec<Arc<Record>>, cost: usize) {
         self.cost += cost;
         self.records.extend(records);
+    }
+
+    /// Forgets the records up to `upto`, which runs hold from now on, as far as they are kept.
+    pub(crate) fn forget_upto(&mut self, upto: Position) -> Vec<Arc<Record>> {
+        let count =
+            (upto.next().get().saturating_sub(self.first.get()) as usize).min(self.records.len());
+        self.first = Position::new(self.first.get() + count as u64);
+        let forgotten: Vec<_> = self.records.drain(..count).collect();
+        self.cost -= forgotten.iter().map(|record| record.cost()).sum::<usize>();
+        forgotten
     }
 
     /// Removes the oldest records until the rest takes at most `bytes_max` bytes. The caller drops

@@ -10,6 +10,7 @@ mod copies;
 mod crash;
 mod damage;
 mod faults;
+mod rules;
 
 use std::sync::Arc;
 

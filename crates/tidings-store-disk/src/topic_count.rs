@@ -56,6 +56,28 @@ impl TopicCount {
         }
     }
 
+    /// Whether `topic` is counted with the segment that begins at `first`.
+    pub(crate) fn is_with(&self, topic: &Topic, first: Position) -> bool {
+        self.lock().get(&self.hash(topic)) == Some(&first)
+    }
+
+    /// Counts `topic` with another segment than the one that begins at `from`, if it was counted
+    /// with that one; without another, no longer.
+    pub(crate) fn move_on(&self, topic: &Topic, from: Position, to: Option<Position>) {
+        let mut newest = self.lock();
+        if let Entry::Occupied(mut entry) = newest.entry(self.hash(topic))
+            && *entry.get() == from
+        {
+            match to {
+                Some(to) => *entry.get_mut() = to,
+                None => {
+                    entry.remove();
+                }
+            }
+        }
+        self.count.store(newest.len(), Ordering::Relaxed);
+    }
+
     /// Number of topics.
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)

@@ -12,12 +12,13 @@ use crate::state::Shared;
 impl Shared {
     /// See `Catalog::topic`.
     pub(crate) fn topic(&self, topic: &Topic) -> Result<Option<TopicState>, Fault> {
-        let (sealed, active_first, in_active) = {
+        let (complete, active_first, in_active) = {
             let state = self.read_state();
-            (state.sealed.clone(), state.active.log.first, state.active.index.topic(topic)?)
+            let complete: Vec<_> = state.complete().cloned().collect();
+            (complete, state.active.log.first, state.active.index.topic(topic)?)
         };
         let mut sum = None;
-        for segment in &sealed {
+        for segment in &complete {
             let summary = self.ask_index(segment, |segment| segment.index.topic(topic))?;
             if let Some(summary) = summary {
                 add(&mut sum, topic, segment.first(), summary);
@@ -36,10 +37,11 @@ impl Shared {
         after: Option<&Topic>,
         count: usize,
     ) -> Result<Vec<TopicState>, Fault> {
-        let (sealed, active_first, in_active) = {
+        let (complete, active_first, in_active) = {
             let state = self.read_state();
             let in_active = state.active.index.topics(prefix, after, count)?;
-            (state.sealed.clone(), state.active.log.first, in_active)
+            let complete: Vec<_> = state.complete().cloned().collect();
+            (complete, state.active.log.first, in_active)
         };
         // The first `count` topics of the log are among the first `count` of each segment.
         let mut sums = BTreeMap::<Topic, TopicState>::new();
@@ -58,7 +60,7 @@ impl Shared {
                 sums.pop_last();
             }
         };
-        for segment in &sealed {
+        for segment in &complete {
             let found =
                 self.ask_index(segment, |segment| segment.index.topics(prefix, after, count))?;
             add_all(segment.first(), found);
@@ -84,11 +86,13 @@ fn state_of(topic: &Topic, first: Position, summary: TopicSummary) -> TopicState
     }
 }
 
-/// Merges the summary of a newer segment.
+/// Merges the summary of another segment, or of a run.
 fn merge(state: &mut TopicState, first: Position, summary: TopicSummary) {
     state.records += u64::from(summary.records);
-    state.last = last_of(first, summary);
-    state.ended = summary.ended;
+    let last = last_of(first, summary);
+    if last > state.last {
+        (state.last, state.ended) = (last, summary.ended);
+    }
 }
 
 fn last_of(first: Position, summary: TopicSummary) -> Position {

@@ -39,8 +39,13 @@ impl MemoryIndex {
 
     /// Adds the next record, which is in the block added last.
     pub(crate) fn add_record(&mut self, record: &Draft) {
+        self.add_record_at(self.records, record);
+    }
+
+    /// Adds the next record, which is in the block added last, in a run: at any place behind the
+    /// one before.
+    pub(crate) fn add_record_at(&mut self, place: u32, record: &Draft) {
         let block = self.blocks.last().expect("a record is in a block").offset;
-        let place = self.records;
         self.records += 1;
         let posting = Posting::new(place, record, block);
         for topic in record.topics() {

@@ -1,13 +1,15 @@
 #![allow(clippy::unwrap_used)]
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tidings_hub::{
-    Draft, Interest, Log, Outcome, ReadQuery, ResetReason, Resolved, Start, Timestamp, Topic,
+    Draft, Interest, Log, Matcher, Outcome, ReadQuery, ResetReason, Resolved, Start, Timestamp,
+    Topic,
 };
 
 use super::*;
-use crate::{DiskStore, backup};
+use crate::{DiskStore, Rule, backup};
 
 /// A folder for the folders of one test.
 struct Place(PathBuf);
@@ -171,4 +173,80 @@ fn damage_anywhere_in_the_backup_is_reported_and_nothing_is_left_behind() {
     let error = restore(&place.at("copy"), &place.at("log")).unwrap_err();
     assert!(matches!(error, RestoreError::Copy(OpenError::Damaged { .. })), "{error:?}");
     assert_eq!(fs::read_dir(place.at("log")).unwrap().count(), 0, "empty as it was");
+}
+
+/// Whatever retention by rules does meanwhile.
+#[test]
+fn a_backup_made_while_rules_are_applied_is_a_whole_log() {
+    let place = Place::new();
+    let config = DiskConfig {
+        segment_bytes: Some(4096),
+        hot_bytes: Some(8192),
+        rules: vec![Rule {
+            name: "last".into(),
+            topics: vec![Matcher::parse("last/*").unwrap()],
+            age: None,
+            bytes: None,
+            keep_last: NonZeroU32::new(3),
+        }],
+        ..DiskConfig::new(place.at("original"))
+    };
+    let store = DiskStore::open(config).unwrap();
+    let publish = |count: u64| {
+        for _ in 0..count {
+            let n = store.bounds().head.next().get();
+            let topic = if n % 2 == 0 { format!("last/{}", n % 4) } else { "rest".to_owned() };
+            let draft = Draft::new(Topic::new(topic).unwrap(), format!("{n}:{}", "x".repeat(200)));
+            store.append(vec![draft], Timestamp::from_millis(n)).unwrap();
+        }
+    };
+    let started = std::time::Instant::now();
+    while !place.at("original").join("catalogue").exists() {
+        assert!(started.elapsed().as_secs() < 60, "no rule was applied");
+        publish(20);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                publish(5);
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        });
+        for round in 0..12 {
+            let before = store.bounds().head;
+            let (copy, restored) = (place.at(&format!("copy{round}")), format!("restored{round}"));
+            backup(&place.at("original"), &copy).unwrap();
+            restore(&copy, &place.at(&restored)).unwrap();
+            let copied = place.open(&restored);
+            let head = copied.bounds().head;
+            assert!(head >= before);
+            let all = ReadQuery {
+                after: Position::ZERO,
+                upto: head,
+                told: head,
+                interest: None,
+                records_max: 100_000,
+                bytes_max: 1 << 30,
+            };
+            let mut positions = Vec::new();
+            let mut after = Position::ZERO;
+            while after < head {
+                let page = copied.read(&ReadQuery { after, ..all }).unwrap();
+                positions.extend(page.records.iter().map(|record| record.position().get()));
+                after = page.reached;
+            }
+            assert!(positions.is_sorted_by(|a, b| a < b));
+            let rest = positions.iter().filter(|n| *n % 2 == 1);
+            assert!(rest.copied().eq((1..=head.get()).step_by(2)), "all of the rest");
+            for topic in [0, 2] {
+                let newest = (1..=head.get()).rev().filter(|n| n % 4 == topic).take(3);
+                for n in newest {
+                    assert!(positions.contains(&n), "{n} is one of the last three");
+                }
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
 }

@@ -118,9 +118,9 @@ fn a_log_without_its_format_file_is_not_taken_for_a_new_one() {
 fn a_newer_format_is_left_alone() {
     let (disk, drafts) = some_log(5);
     let before = disk.after_kill();
-    disk.open("format").unwrap().write_at(b"tidings log\nformat 2\n", 0).unwrap();
+    disk.open("format").unwrap().write_at(b"tidings log\nformat 3\n", 0).unwrap();
     let error = open(&disk, &small(u64::MAX)).err().unwrap();
-    assert!(matches!(&error, OpenError::UnknownFormat { found, .. } if found == "`format 2`"));
+    assert!(matches!(&error, OpenError::UnknownFormat { found, .. } if found == "`format 3`"));
     assert_eq!(before.names().unwrap(), disk.names().unwrap());
     Expected(&drafts).check(&open(&before, &small(u64::MAX)).unwrap()).unwrap();
 }

@@ -1,0 +1,228 @@
+//! The catalogue: which runs are part of the log, and up to where they are.
+//!
+//! ```text
+//! tidings catalogue
+//! format 1
+//! gen 4711
+//! upto 190233 1780000000000
+//! rule boards
+//! topics boards/**
+//! run 00000000000000000012-1-4711 last=190001 salt=9f… bytes=10485760 base=0 again=0
+//! lost 4709.lost
+//! crc 1a2b3c4d
+//! ```
+//!
+//! Records up to `upto` are in the runs that it names, later ones in the segments: so each is in
+//! exactly one place that counts. It is replaced as a whole by a rename, and that is what commits
+//! the work of a [job](crate::keep): new runs, dropped runs and losses together. `upto` is followed
+//! by the time of the newest record that was ever moved to a run.
+
+use std::fmt::Write as _;
+use std::io;
+
+use tidings_hub::{Matcher, Position, Timestamp};
+
+use crate::disk::Disk;
+use crate::run::RunName;
+
+/// The name of its file.
+pub(crate) const CATALOGUE_FILE: &str = "catalogue";
+
+/// The ending of the names of files with losses.
+pub(crate) const LOST_ENDING: &str = ".lost";
+
+/// Its content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Catalogue {
+    /// Counts the jobs.
+    pub(crate) generation: u64,
+    pub(crate) upto: Position,
+    pub(crate) time: Timestamp,
+    /// Names and topics of the rules by which the runs are sorted.
+    pub(crate) rules: Vec<(String, Vec<Matcher>)>,
+    /// In order, lane after lane.
+    pub(crate) runs: Vec<RunEntry>,
+    /// The file of the losses.
+    pub(crate) lost: Option<String>,
+}
+
+/// A run, as the catalogue names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RunEntry {
+    pub(crate) name: RunName,
+    pub(crate) last: Position,
+    pub(crate) salt: u64,
+    pub(crate) bytes: u64,
+    /// Whether it is part of what the last merge of the whole lane made.
+    pub(crate) is_base: bool,
+    /// Time before which it need not be looked at for what is too old.
+    pub(crate) again: Timestamp,
+}
+
+impl Catalogue {
+    pub(crate) fn encode(&self) -> String {
+        let mut text = format!(
+            "tidings catalogue\nformat 1\ngen {}\nupto {} {}\n",
+            self.generation,
+            self.upto,
+            self.time.as_millis()
+        );
+        for (name, topics) in &self.rules {
+            let _ = writeln!(text, "rule {name}");
+            for topic in topics {
+                let _ = writeln!(text, "topics {topic}");
+            }
+        }
+        for run in &self.runs {
+            let (base, again) = (u8::from(run.is_base), run.again.as_millis());
+            let _ = writeln!(
+                text,
+                "run {} last={} salt={:x} bytes={} base={base} again={again}",
+                run.name, run.last, run.salt, run.bytes
+            );
+        }
+        if let Some(lost) = &self.lost {
+            let _ = writeln!(text, "lost {lost}");
+        }
+        text
+    }
+
+    /// `None` if it is not the text of a catalogue.
+    pub(crate) fn decode(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        if (lines.next()?, lines.next()?) != ("tidings catalogue", "format 1") {
+            return None;
+        }
+        let mut catalogue = Self {
+            generation: lines.next()?.strip_prefix("gen ")?.parse().ok()?,
+            ..Self::default()
+        };
+        let (upto, time) = lines.next()?.strip_prefix("upto ")?.split_once(' ')?;
+        catalogue.upto = Position::new(upto.parse().ok()?);
+        catalogue.time = Timestamp::from_millis(time.parse().ok()?);
+        for line in lines {
+            match line.split_once(' ')? {
+                ("rule", name) => catalogue.rules.push((name.to_owned(), Vec::new())),
+                ("topics", text) => {
+                    let topics = &mut catalogue.rules.last_mut()?.1;
+                    topics.push(Matcher::parse(text).ok()?);
+                }
+                ("run", words) => catalogue.runs.push(RunEntry::decode(words)?),
+                ("lost", name) => catalogue.lost = Some(name.to_owned()),
+                _ => return None,
+            }
+        }
+        Some(catalogue)
+    }
+
+    /// Writes it in place of the one before. When this returns, it is either committed or not, and
+    /// the outcome says which.
+    pub(crate) fn write(&self, disk: &dyn Disk) -> Committed {
+        let unfinished = format!("{CATALOGUE_FILE}.new");
+        let written = write_sealed(disk, &unfinished, &self.encode())
+            .and_then(|()| disk.rename(&unfinished, CATALOGUE_FILE));
+        match written {
+            Err(error) => Committed::No(error),
+            Ok(()) => match disk.sync() {
+                Ok(()) => Committed::Firmly,
+                Err(error) => Committed::UnlessPowerFails(error),
+            },
+        }
+    }
+}
+
+/// Whether a catalogue replaced the one before.
+pub(crate) enum Committed {
+    /// It did, for good.
+    Firmly,
+    /// It did for this process and the next, but after a power cut the old one may be back. So
+    /// nothing that the old one names may be removed.
+    UnlessPowerFails(io::Error),
+    /// It did not.
+    No(io::Error),
+}
+
+impl RunEntry {
+    fn decode(words: &str) -> Option<Self> {
+        let mut words = words.split(' ');
+        let name = RunName::parse(words.next()?)?;
+        let mut value = |key: &str| words.next()?.strip_prefix(key)?.strip_prefix('=');
+        Some(Self {
+            name,
+            last: Position::new(value("last")?.parse().ok()?),
+            salt: u64::from_str_radix(value("salt")?, 16).ok()?,
+            bytes: value("bytes")?.parse().ok()?,
+            is_base: value("base")? == "1",
+            again: Timestamp::from_millis(value("again")?.parse().ok()?),
+        })
+    }
+}
+
+/// Writes `text` and its checksum to the new file `name`, and syncs it.
+pub(crate) fn write_sealed(disk: &dyn Disk, name: &str, text: &str) -> io::Result<()> {
+    match disk.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let sealed = format!("{text}crc {:08x}\n", crc32fast::hash(text.as_bytes()));
+    let file = disk.create(name)?;
+    file.write_at(sealed.as_bytes(), 0)?;
+    file.sync()
+}
+
+/// The text in the file `name`; `Ok(None)` if its checksum is wrong.
+pub(crate) fn read_sealed(disk: &dyn Disk, name: &str) -> io::Result<Option<String>> {
+    let file = disk.open(name)?;
+    let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
+    let read = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(String::from_utf8(bytes).ok().and_then(unseal))
+}
+
+pub(crate) fn unseal(mut text: String) -> Option<String> {
+    let start = text.strip_suffix('\n')?.rfind('\n')? + 1;
+    let crc = text[start..].trim_end().strip_prefix("crc ")?;
+    let is_right = u32::from_str_radix(crc, 16).ok()? == crc32fast::hash(&text.as_bytes()[..start]);
+    text.truncate(start);
+    is_right.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_catalogue_reads_back_and_no_changed_byte_goes_unseen() {
+        let name = RunName { first: Position::new(12), lane: 1, generation: 7 };
+        let catalogue = Catalogue {
+            generation: 9,
+            upto: Position::new(190),
+            time: Timestamp::from_millis(1_700_000_000_000),
+            rules: vec![("boards".into(), vec![Matcher::parse("a b/**").unwrap()])],
+            runs: vec![RunEntry {
+                name,
+                last: Position::new(99),
+                salt: u64::MAX,
+                bytes: 5,
+                is_base: true,
+                again: Timestamp::from_millis(3),
+            }],
+            lost: Some("7.lost".into()),
+        };
+        let text = catalogue.encode();
+        assert_eq!(Catalogue::decode(&text), Some(catalogue));
+        let sealed = format!("{text}crc {:08x}\n", crc32fast::hash(text.as_bytes()));
+        assert_eq!(unseal(sealed.clone()), Some(text.clone()));
+        for at in 0..sealed.len() {
+            let mut bytes = sealed.clone().into_bytes();
+            bytes[at] ^= 1;
+            let changed = String::from_utf8(bytes).ok().and_then(unseal);
+            assert_ne!(changed, Some(text.clone()), "byte {at}");
+        }
+        for length in 0..sealed.len() {
+            assert_eq!(unseal(sealed[..length].to_owned()), None, "{length} bytes");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Mistakes that tests plant, to see that they would be found.
+
+#[cfg(test)]
+use std::cell::Cell;
+
+/// A mistake in how rules are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mistake {
+    /// Segments that were moved to runs count again when the log is opened.
+    LeftoversCount,
+    /// An event with a time to live counts among the last ones of its topic.
+    TimeToLiveCounts,
+    /// What was dropped is not on the disk when the drop is.
+    LossesLater,
+    /// The inputs of a job are removed before the catalogue is replaced.
+    InputsFirst,
+    /// The losses of a job are not noted.
+    LossesForgotten,
+}
+
+impl Mistake {
+    /// Whether it was planted.
+    #[cfg(not(test))]
+    pub(crate) const fn is_planted(self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+thread_local!(static PLANTED: Cell<Option<Mistake>> = const { Cell::new(None) });
+
+#[cfg(test)]
+impl Mistake {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::LeftoversCount,
+        Self::TimeToLiveCounts,
+        Self::LossesLater,
+        Self::InputsFirst,
+        Self::LossesForgotten,
+    ];
+
+    pub(crate) fn is_planted(self) -> bool {
+        PLANTED.get() == Some(self)
+    }
+
+    /// Plants it in this thread, for as long as the answer is held.
+    pub(crate) fn plant(self) -> impl Drop {
+        struct Planted;
+        impl Drop for Planted {
+            fn drop(&mut self) {
+                PLANTED.set(None);
+            }
+        }
+        PLANTED.set(Some(self));
+        Planted
+    }
+}
