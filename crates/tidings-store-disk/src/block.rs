@@ -105,6 +105,12 @@ impl Header {
     }
 }
 
+/// A block that was read and checked.
+pub(crate) struct Block<'b> {
+    pub(crate) header: Header,
+    pub(crate) body: &'b [u8],
+}
+
 /// A block being built at the end of a buffer.
 #[derive(Debug)]
 pub(crate) struct BlockBuilder {

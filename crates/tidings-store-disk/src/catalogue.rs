@@ -23,7 +23,7 @@ use std::io;
 use tidings_hub::{Matcher, Position, Timestamp};
 
 use crate::disk::Disk;
-use crate::run::RunName;
+use crate::run_name::RunName;
 
 /// The name of its file.
 pub(crate) const CATALOGUE_FILE: &str = "catalogue";

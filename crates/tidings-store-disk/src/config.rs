@@ -6,7 +6,7 @@ use crate::limits::{
     RETENTION_BYTES_DEFAULT, SEGMENT_AGE_SHARE, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENTS_AIM,
     SPARE_FILES,
 };
-use crate::rules::Rule;
+use crate::rule::Rule;
 
 /// Location, durability and bounds of the log.
 #[derive(Clone, Debug)]

@@ -5,14 +5,8 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use crate::disk::Disk;
-use crate::log_identity::{FORMAT_FILE, LogName};
+use crate::log_identity::{FORMAT_2, FORMAT_FILE, LogName};
 use crate::state::Shared;
-
-/// The format of a folder in which there is nothing but segments, as every version wrote them.
-pub(crate) const FORMAT_1: u32 = 1;
-
-/// The format of a folder with runs. Older versions do not open it.
-pub(crate) const FORMAT_2: u32 = 2;
 
 impl Shared {
     /// Makes sure that versions which do not know format 2 do not open the folder. Comes before the

@@ -7,8 +7,8 @@
 //! 1. decides for each record of the inputs whether it stays ([`choose`]),
 //! 2. writes what stays to new runs, each with its index, and syncs them,
 //! 3. writes the losses to a new file, and syncs the folder,
-//! 4. replaces the [catalogue](crate::catalogue): from here on the new files count and the inputs do
-//!    not,
+//! 4. replaces the [catalogue](crate::catalogue): from here on the new files count and the inputs
+//!    do not,
 //! 5. removes the inputs.
 //!
 //! A process that ends before the fourth step leaves files that no catalogue names, and one that

@@ -27,11 +27,16 @@ use tidings_hub::{Epoch, FormerName, LogIdentity, Position};
 
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::format::{FORMAT_1, FORMAT_2};
 use crate::limits::FORMER_NAMES_MAX;
 
 /// The file that marks the folder as a log and names it.
 pub(crate) const FORMAT_FILE: &str = "format";
+
+/// The format of a folder in which there is nothing but segments, as every version wrote them.
+pub(crate) const FORMAT_1: u32 = 1;
+
+/// The format of a folder with runs. Older versions do not open it.
+pub(crate) const FORMAT_2: u32 = 2;
 
 /// A log's present and former names.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! gone. Private events are counted apart: they are a loss only to readers that may have such.
 //!
 //! The number of topics is bounded. Where there are more, the oldest losses of the lane with the
-//! most become its *floor*: any reader of that lane that comes from before it is told of a loss.
+//! most become its *floor*: any reader of that lane that comes from before it learns of a loss.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

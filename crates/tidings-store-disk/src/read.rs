@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tidings_hub::{Interest, Page, Position, ReadError, ReadQuery, Record, Timestamp, Topic};
 
-use crate::block::Header;
+use crate::block::Block;
 use crate::error::Fault;
 use crate::index::Posting;
 use crate::lanes::Lanes;
@@ -319,12 +319,6 @@ impl PageBuilder<'_> {
         self.page.reached = reached;
         self.page
     }
-}
-
-/// A block that was read and checked.
-pub(crate) struct Block<'b> {
-    pub(crate) header: Header,
-    pub(crate) body: &'b [u8],
 }
 
 impl SegmentLog {

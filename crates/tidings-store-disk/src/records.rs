@@ -2,9 +2,8 @@
 
 use tidings_hub::{Position, Timestamp, Topic};
 
-use crate::block::SPARSE;
+use crate::block::{Block, SPARSE};
 use crate::error::Fault;
-use crate::read::Block;
 use crate::record::{self, View, read_number};
 use crate::segment::SegmentLog;
 

@@ -43,7 +43,8 @@ use crate::index::{IndexFile, MemoryIndex, write_index};
 use crate::lanes::Lanes;
 use crate::log_identity::{FORMAT_FILE, LogName};
 use crate::mistake::Mistake;
-use crate::run::{RunName, scan_run};
+use crate::run::scan_run;
+use crate::run_name::RunName;
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name, position_in};
 use crate::state::{Active, Shared};
 

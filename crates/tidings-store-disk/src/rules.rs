@@ -5,29 +5,13 @@
 //! lane 0 is the rest, lane `n` the `n`th rule.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_hub::{Draft, Interest, Kind, Matcher, Timestamp, Topic};
 
 use crate::config::DiskConfig;
 use crate::limits::{RUN_BYTES_MAX, RUN_BYTES_MIN, RUNS_AIM};
-
-/// What is kept of the events on some topics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// Name in metrics, in `GET /topics` and in the log.
-    pub name: Arc<str>,
-    /// Topics it is for.
-    pub topics: Vec<Matcher>,
-    /// Maximum age of an event; `None` for a rule that keeps the last ones drops all others, and
-    /// for any other is [`DiskConfig::retention_age`].
-    pub age: Option<Duration>,
-    /// Bytes that its events may occupy; `None` is [`DiskConfig::retention_bytes`].
-    pub bytes: Option<u64>,
-    /// Number of events of each topic that neither age nor bytes drop.
-    pub keep_last: Option<NonZeroU32>,
-}
+use crate::rule::Rule;
 
 /// All rules, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,67 +4,22 @@
 //! [segment](crate::segment), except that positions may be left out. Places in its index are
 //! positions counted from its first one, as in a segment.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 
 use tidings_hub::{Draft, Epoch, Position, Timestamp};
 
-use crate::block::{BlockBuilder, Commit, LAST_OF_COMMIT, SPARSE};
-use crate::config::Durability;
+use crate::block::{Block, BlockBuilder, Commit, LAST_OF_COMMIT, SPARSE};
 use crate::disk::Disk;
 use crate::error::{Fault, OpenError};
 use crate::index::{BlockEntry, IndexFile, MemoryIndex, write_index};
 use crate::limits::{
     BLOCK_BYTES_AIM, RUN_SYNC_BYTES, SCAN_CHUNK_BYTES, SEGMENT_KEYS_MAX, SEGMENT_RECORDS_MAX,
 };
-use crate::read::Block;
 use crate::record::{TopicTexts, write_number};
 use crate::records::{Entry, Records};
+use crate::run_name::RunName;
 use crate::segment::{HEADER_BYTES, Index, Sealed, SegmentLog, Step};
-
-/// The parts of a run's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RunName {
-    pub(crate) first: Position,
-    pub(crate) lane: u32,
-    /// The job that made it.
-    pub(crate) generation: u64,
-}
-
-impl RunName {
-    /// The name of its file.
-    pub(crate) fn file(&self) -> String {
-        format!("{self}.run")
-    }
-
-    /// The name of its index.
-    pub(crate) fn index(&self) -> String {
-        format!("{self}.runx")
-    }
-
-    /// Decodes a name without its ending.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('-');
-        let name = Self {
-            first: Position::new(parts.next()?.parse().ok()?),
-            lane: parts.next()?.parse().ok()?,
-            generation: parts.next()?.parse().ok()?,
-        };
-        (parts.next().is_none() && name.to_string() == text).then_some(name)
-    }
-
-    /// The run whose file, or index, has the name `file`.
-    pub(crate) fn of_file(file: &str) -> Option<Self> {
-        Self::parse(file.strip_suffix(".run").or_else(|| file.strip_suffix(".runx"))?)
-    }
-}
-
-impl fmt::Display for RunName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:020}-{}-{}", self.first.get(), self.lane, self.generation)
-    }
-}
 
 /// A run of a lane.
 #[derive(Clone)]
@@ -329,6 +284,3 @@ pub(crate) fn scan_run(log: &SegmentLog, bytes: u64) -> Result<RunScan, OpenErro
         }
     }
 }
-
-/// Durability of a run: each is synced before the catalogue names it.
-pub(crate) const RUN_DURABILITY: Durability = Durability::Fsync;

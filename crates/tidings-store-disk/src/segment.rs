@@ -28,7 +28,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::error::{Fault, OpenError};
 use crate::index::{IndexFile, Indexed, MemoryIndex, SegmentIndex};
 use crate::log_identity::LogName;
-use crate::run::{RUN_DURABILITY, RunName};
+use crate::run_name::RunName;
 
 /// Bytes before the first block.
 pub(crate) const HEADER_BYTES: usize = 64;
@@ -178,10 +178,11 @@ impl SegmentLog {
         Self { first, run, salt, epoch, durability, path, file, repair, misled }
     }
 
-    /// Creates the file of a run; its header is written [when it is done](Self::write_run_header).
+    /// Creates the file of a run, which is synced before a catalogue names it. Its header is
+    /// written [when it is done](Self::write_run_header).
     pub(crate) fn create_run(disk: &dyn Disk, name: RunName, epoch: Epoch) -> io::Result<Self> {
         let (file, path) = (disk.create(&name.file())?, disk.path(&name.file()));
-        let log = Self::of(file, path, name.first, crate::random(), epoch, RUN_DURABILITY);
+        let log = Self::of(file, path, name.first, crate::random(), epoch, Durability::Fsync);
         Ok(Self { run: Some(name), ..log })
     }
 

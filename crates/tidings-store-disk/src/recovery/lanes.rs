@@ -9,7 +9,8 @@ use crate::index::{IndexFile, write_index};
 use crate::lanes::Lanes;
 use crate::log_identity::LogName;
 use crate::lost::Losses;
-use crate::rules::{Rule, Rules};
+use crate::rule::Rule;
+use crate::rules::Rules;
 use crate::run::{Run, scan_run};
 use crate::segment::{Index, Sealed, SegmentLog};
 

@@ -77,7 +77,8 @@ impl Published {
     }
 
     /// Checks what is there: nothing that was not published, nothing twice, nothing in the wrong
-    /// order; everything that a rule promises; and a loss is told exactly where there is one.
+    /// order; everything that a rule promises; and that the log reports a loss exactly where there
+    /// is one.
     fn check(&self, store: &DiskStore, rules: &[Rule], now: u64) {
         let head = Position::new(self.records.len() as u64);
         assert_eq!(store.bounds().head, head);
@@ -162,7 +163,7 @@ impl Published {
         }
     }
 
-    /// For each place to come back to: a loss is told if, and only if, there is one.
+    /// For each place to come back to: the log reports a loss if, and only if, there is one.
     fn check_interest(
         &self,
         store: &DiskStore,
