@@ -19,6 +19,7 @@ await import("./examples.test.js");
 await import("./recipes.test.js");
 await import("./authorize.test.js");
 await import("./package.test.js");
+await import("./packs.test.js");
 
 const failed = await run(process.argv[2]);
 await closeBrowser();
