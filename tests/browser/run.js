@@ -19,6 +19,7 @@ await import("./react.test.js");
 await import("./console.test.js");
 await import("./demos.test.js");
 await import("./accessibility.test.js");
+await import("./pictures.test.js");
 await import("./cluster.test.js");
 await import("./firefox.test.js");
 

@@ -70,7 +70,7 @@ export class Tail {
       this.#note("reset", `reset (${detail.reason}): ${lost}; continues with ${next}`);
     } else {
       this.#isOpen = what === "open";
-      const words = what === "refused" ? `${WORDS.refused}: ${detail.message}` : WORDS[what];
+      const words = what === "refused" ? refusal(detail) : WORDS[what];
       this.#onState(what === "refused" ? "closed" : what, WORDS[what], detail);
       // Every failed attempt reports it; once is enough.
       if (this.#notes[0]?.is !== what || what === "open") this.#note(what, words);
@@ -124,11 +124,23 @@ export class Tail {
     this.#parts.rows.replaceChildren(...lines.map(row));
     const { none } = this.#parts;
     none.hidden = events.length > 0 || !this.#isOpen;
-    const example = `curl -d world ${location.origin}/events/hello`;
-    none.textContent = needle
-      ? "No event contains this text."
-      : `No events yet. Publish one with the form, or: ${example}`;
+    if (needle) none.textContent = "No event contains this text.";
+    else none.replaceChildren("No events yet. Publish one with the form, or: ", example());
   }
+}
+
+/** A command that publishes here. A line ends before its URL, and not within `-d`. */
+function example() {
+  const [code, start] = [document.createElement("code"), document.createElement("span")];
+  start.className = "unbroken";
+  start.textContent = "curl -d world";
+  code.append(start, ` ${location.origin}/events/hello`);
+  return code;
+}
+
+/** The hub's words for 401 are for programs. */
+function refusal({ status, message }) {
+  return status === 401 ? "sign in to see events" : `${WORDS.refused}: ${message}`;
 }
 
 function row(line) {
