@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tidings_hub::{Interest, Timestamp};
+use tidings_hub::{CloseReason, Interest, Timestamp};
 
 use crate::connection::ConnectionId;
 use crate::term::Term;
@@ -18,6 +18,11 @@ pub trait Label: Any + Send + Sync {
     /// [`SubscribeOptions::expires`]: crate::SubscribeOptions::expires
     fn term(&self) -> Option<&dyn Term> {
         None
+    }
+
+    /// The subscription has ended. Runs on the thread that served it, so it must be short.
+    fn ended(&self, reason: CloseReason) {
+        let _ = reason;
     }
 }
 

@@ -341,6 +341,9 @@ impl<P: SocketEvents> Worker<P> {
             let Some(closing) = self.shard.poll_close() else { return false };
             let Closing { id, owner: subscription, reason, standing, farewell } = closing;
             self.context.counters.closed(reason);
+            if let Some(label) = subscription.permit.label() {
+                label.ended(reason);
+            }
             let mut connection = self.describe(id, &subscription, standing);
             connection.closed = Some(wall_clock());
             tracing::debug!(

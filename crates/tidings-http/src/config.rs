@@ -13,6 +13,7 @@ use crate::cors::Cors;
 use crate::denials::Denials;
 use crate::error::ConfigError;
 use crate::limits;
+use crate::notify::NotifyReceiver;
 use crate::tls::Tls;
 
 /// Configuration of the HTTP server in front of a hub.
@@ -58,6 +59,8 @@ pub struct HttpConfig {
     /// Backends that are asked what a client without any of these may do. The first rule that is
     /// about all topics of a request, and has something of it to send, counts.
     pub authorize: Vec<AuthorizeRule>,
+    /// Receivers that are told who is connected, and who is gone.
+    pub notify: Vec<NotifyReceiver>,
     /// Time that a token is accepted before its `nbf` and after its `exp`, for clocks that differ.
     pub leeway: Duration,
     /// Sessions, which pages start with a token; `None` has none. A hub without keys has none
@@ -138,6 +141,7 @@ impl Default for HttpConfig {
             link_keys: Vec::new(),
             link_age_max: limits::LINK_AGE_MAX,
             authorize: Vec::new(),
+            notify: Vec::new(),
             leeway: Duration::ZERO,
             sessions: Some(Sessions::default()),
             expiring_before: limits::EXPIRING_BEFORE,
@@ -209,6 +213,9 @@ impl HttpConfig {
             return Err(ConfigError::TooManyAuthorizeRules { max: limits::AUTHORIZE_RULES_MAX });
         }
         self.authorize.iter().try_for_each(AuthorizeRule::check)?;
+        if self.notify.len() > limits::NOTIFY_RECEIVERS_MAX {
+            return Err(ConfigError::TooManyReceivers { max: limits::NOTIFY_RECEIVERS_MAX });
+        }
         if self.leeway > limits::LEEWAY_MAX {
             return Err(ConfigError::Leeway { max: limits::LEEWAY_MAX });
         }

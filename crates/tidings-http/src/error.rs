@@ -107,6 +107,25 @@ pub enum ConfigError {
         /// What is wrong.
         reason: String,
     },
+    /// There are too many receivers of what happens to connections.
+    TooManyReceivers {
+        /// Maximum number.
+        max: usize,
+    },
+    /// A receiver of what happens to connections is wrong.
+    Notify {
+        /// Its URL, without its query.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A secret that signs what a receiver gets is not one of Standard Webhooks.
+    NotifySecret,
+    /// A receiver has no secret, or too many.
+    NotifySecretCount {
+        /// Maximum number.
+        max: usize,
+    },
     /// An API key is too easy to guess, or cannot be sent in a header.
     WeakApiKey {
         /// The name of the key.
@@ -216,6 +235,17 @@ impl fmt::Display for ConfigError {
             }
             Self::Authorize { url, reason } => {
                 write!(f, "the rule that asks {url:?}: {reason}")
+            }
+            Self::TooManyReceivers { max } => {
+                write!(f, "there can be at most {max} receivers of what happens to connections")
+            }
+            Self::Notify { url, reason } => write!(f, "the receiver {url:?}: {reason}"),
+            Self::NotifySecret => f.write_str(
+                "a secret of a receiver is `whsec_` and base64 of 24 to 64 bytes; make one: echo \
+                 whsec_$(openssl rand -base64 32)",
+            ),
+            Self::NotifySecretCount { max } => {
+                write!(f, "a receiver needs a secret, and can have {max} while it changes")
             }
             Self::DrainTooShort => f.write_str("drain_max must be at least drain_window"),
             Self::WeakApiKey { name, length_min } => write!(

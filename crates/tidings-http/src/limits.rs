@@ -335,3 +335,49 @@ pub const TICKET_KEY_GRACE: Duration = Duration::from_secs(2 * 60);
 
 /// Maximum length of the token in a challenge of a certificate authority. At the edge: 404.
 pub(crate) const CHALLENGE_TOKEN_BYTES_MAX: usize = 128;
+
+/// Maximum number of receivers that are told who is connected. At the edge: the configuration is
+/// wrong.
+pub const NOTIFY_RECEIVERS_MAX: usize = 4;
+
+/// Maximum number of secrets of a receiver: the old one and the new one. At the edge: the
+/// configuration is wrong.
+pub const NOTIFY_SECRETS_MAX: usize = 2;
+
+/// Length of a receiver's secret, in bytes. At the edge: the configuration is wrong.
+pub const NOTIFY_SECRET_BYTES: RangeInclusive<usize> = 24..=64;
+
+/// Minimum time between the beginnings of two messages to a receiver.
+pub const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Maximum facts in a message to a receiver. At the edge: the others are in the next one.
+pub const NOTIFY_BATCH_FACTS_MAX: usize = 1000;
+
+/// Maximum length of a message to a receiver, about. At the edge: the same.
+pub const NOTIFY_BATCH_BYTES_MAX: usize = 256 << 10;
+
+/// Maximum length of the topics in one fact, about. At the edge: it says how many are left out.
+pub const NOTIFY_FACT_BYTES_MAX: usize = 16 << 10;
+
+/// Maximum facts that wait for a receiver. At the edge: the oldest are lost, and the next message
+/// says how many.
+pub const NOTIFY_QUEUE_FACTS_MAX: usize = 50_000;
+
+/// Maximum bytes of facts that wait for a receiver. At the edge: the same.
+pub const NOTIFY_QUEUE_BYTES_MAX: usize = 8 << 20;
+
+/// Maximum time for a receiver's answer. At the edge: the message is sent again.
+pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause before a message is sent again, first and maximum: it doubles; ±20 % jitter.
+pub const NOTIFY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// The longest `Retry-After` of a receiver that is heeded. At the edge: this counts.
+pub const NOTIFY_RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// Times that a receiver may refuse a message. At the edge: the message is given up, and the next
+/// one says how many facts are lost.
+pub const NOTIFY_REFUSALS_MAX: u32 = 10;
+
+/// Maximum time, when the hub ends, for telling who is gone. At the edge: it is not told.
+pub const NOTIFY_LAST_MAX: Duration = Duration::from_secs(2);

@@ -17,11 +17,11 @@ use crate::answer::{self, Answer};
 use crate::auth::who::Who;
 use crate::authorize::Authorized;
 use crate::client::Client;
-use crate::clock::jittered_ms;
+use crate::clock::{self, jittered_ms};
 use crate::headers::TIDINGS_RENEW;
 use crate::key_share::KeyShare;
 use crate::lease::{self, Lease};
-use crate::present::Identity;
+use crate::present::{Identity, Subscriber};
 use crate::quota::Key;
 use crate::response_body::Response;
 use crate::state::State;
@@ -130,7 +130,7 @@ pub async fn open_stream<F: StreamFace>(
     let found_after = asked.elapsed();
     pending.hold(permit);
     let address = Client::of(parts).map(|client| client.address);
-    let identity = Identity { who, address, lease };
+    let mut identity = Identity { who, address, lease, announced: None };
     let (id, interest) = (pending.connection, pending.interest.clone());
     let arrival = state.arrivals().enter(id, identity.clone(), interest.clone());
     // It is listed first: whoever is denied from here on is found in the list and closed.
@@ -154,6 +154,9 @@ pub async fn open_stream<F: StreamFace>(
             let kept = state.auth().keep(state.engine(), authorized, id, &interest);
             let (place, term) = kept.unzip();
             pending.hold(place);
+            let subscriber =
+                Subscriber { identity: identity.clone(), interest, since: clock::now() };
+            identity.announced = state.announce(id, subscriber);
             Answer::Stream(Box::new(Stream { pending, options, headers, identity, term, arrival }))
         }
         Err(response) => Answer::Response(*response),

@@ -10,12 +10,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_engine::{ConnectionId, Engine, Label, Look, Search, Term};
-use tidings_hub::{Interest, Matcher, Timestamp};
+use tidings_hub::{CloseReason, Interest, Matcher, Timestamp};
 
 use crate::auth::who::Who;
 use crate::client::rate_limit_prefix;
 use crate::clock;
 use crate::lease::Lease;
+use crate::notify::Announced;
 
 /// What operators find a subscriber by.
 #[derive(Clone, Debug)]
@@ -26,12 +27,15 @@ pub struct Identity {
     pub address: Option<IpAddr>,
     /// How long it may read, if another token can prolong that.
     pub lease: Option<Arc<Lease>>,
+    /// Receivers that were told of its stream hear of the end, too.
+    pub(crate) announced: Option<Arc<Announced>>,
 }
 
 impl Identity {
     /// Whether this is all that the peer's address says.
     pub(crate) fn is_only(&self, peer: IpAddr) -> bool {
-        self.who.is_nobody() && self.lease.is_none() && self.address == Some(peer)
+        let Self { who, address, lease, announced } = self;
+        who.is_nobody() && lease.is_none() && announced.is_none() && *address == Some(peer)
     }
 
     /// The same as a label, with how long a backend lets the subscriber run.
@@ -52,6 +56,7 @@ impl Identity {
         known.cloned().unwrap_or_else(|| Self {
             who: Who::nobody(),
             lease: None,
+            announced: None,
             address: subscriber.peer.map(|peer| peer.ip().to_canonical()),
         })
     }
@@ -67,11 +72,21 @@ impl Label for Kept {
     fn term(&self) -> Option<&dyn Term> {
         Some(&*self.term)
     }
+
+    fn ended(&self, reason: CloseReason) {
+        self.identity.ended(reason);
+    }
 }
 
 impl Label for Identity {
     fn term(&self) -> Option<&dyn Term> {
         (self.lease.is_some() || self.who.session.is_some()).then_some(self)
+    }
+
+    fn ended(&self, reason: CloseReason) {
+        if let Some(announced) = &self.announced {
+            announced.ended(reason);
+        }
     }
 }
 
@@ -245,7 +260,7 @@ mod tests {
     #[test]
     fn a_subscriber_is_labelled_only_if_its_peers_address_does_not_say_it_all() {
         let (peer, client) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(192, 0, 2, 1).into());
-        let identity = |who, address| Identity { who, address, lease: None };
+        let identity = |who, address| Identity { who, address, lease: None, announced: None };
         let user = || Arc::new(Who::of_key("door"));
         assert!(identity(Who::nobody(), Some(peer)).is_only(peer));
         assert!(!identity(user(), Some(peer)).is_only(peer));

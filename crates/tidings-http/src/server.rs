@@ -89,6 +89,7 @@ impl HttpServer {
     pub async fn serve(self, handler: Arc<dyn Handler>, shutdown: impl Future<Output = ()>) {
         let Self { listeners, redirects, state, protocols, room, stage } = self;
         let shared = Shared { state, handler, protocols: Arc::new(protocols), room };
+        shared.state.start_notifying();
         let mut accepting = JoinSet::new();
         for listener in listeners.into_iter().chain(redirects) {
             match listener.start() {
@@ -111,6 +112,7 @@ impl HttpServer {
             let cut = shared.room.connections();
             tracing::warn!(connections = cut, "connections did not end in time and are cut");
         }
+        shared.state.finish_notifying().await;
         stage.send_replace(Stage::Gone);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use http::request::Parts;
-use tidings_engine::{Engine, PublishError, PublishStream, StreamError};
+use tidings_engine::{ConnectionId, Engine, PublishError, PublishStream, StreamError};
 use tidings_hub::{Appended, Draft, Wire};
 use tokio::sync::watch;
 
@@ -13,7 +13,8 @@ use crate::config::HttpConfig;
 use crate::counts::Counts;
 use crate::hubs::Hubs;
 use crate::key_share::KeyShare;
-use crate::present::{Arrivals, Present};
+use crate::notify::{Announced, Notifier, ReceiverCounts};
+use crate::present::{Arrivals, Present, Subscriber};
 use crate::problem::Problem;
 use crate::quota::Quotas;
 use crate::response_body::Response;
@@ -30,6 +31,8 @@ pub struct State {
     quotas: Quotas,
     counts: Arc<Counts>,
     arrivals: Arrivals,
+    /// `None` without receivers.
+    notifier: Option<Arc<Notifier>>,
     /// Set once, if the log is shared with other hubs.
     hubs: OnceLock<Arc<Hubs>>,
     body_room: BodyRoom,
@@ -50,6 +53,7 @@ impl State {
         let is_open = config.is_open(has_face_keys);
         let auth = Auth::new(&config, is_open);
         let quotas = Quotas::new(&config);
+        let notifier = Notifier::new(&config.notify, engine.run());
         let body_room = BodyRoom::new(config.event_bytes_max, config.body_pause_max);
         Self {
             engine,
@@ -59,6 +63,7 @@ impl State {
             quotas,
             counts: Arc::default(),
             arrivals: Arrivals::default(),
+            notifier,
             hubs: OnceLock::new(),
             body_room,
             stage,
@@ -113,6 +118,35 @@ impl State {
     /// Subscribers on their way to the engine.
     pub(crate) fn arrivals(&self) -> &Arrivals {
         &self.arrivals
+    }
+
+    /// Tells receivers of a stream, until its end.
+    pub(crate) fn announce(
+        &self,
+        id: ConnectionId,
+        subscriber: Subscriber,
+    ) -> Option<Arc<Announced>> {
+        let notifier = self.notifier.as_ref()?;
+        Some(Arc::new(Announced::new(notifier, id, &subscriber)))
+    }
+
+    /// Begins to tell receivers who is connected.
+    pub(crate) fn start_notifying(&self) {
+        if let Some(notifier) = &self.notifier {
+            notifier.start();
+        }
+    }
+
+    /// Tells them who is gone, as far as they take it at once.
+    pub(crate) async fn finish_notifying(&self) {
+        if let Some(notifier) = &self.notifier {
+            notifier.finish().await;
+        }
+    }
+
+    /// What became of what each receiver was to be told, and the number of facts that wait.
+    pub fn notified(&self) -> impl Iterator<Item = (&ReceiverCounts, usize)> {
+        self.notifier.iter().flat_map(|notifier| notifier.receivers())
     }
 
     /// Connects the hub with the others on the same log. Only the first call counts.

@@ -96,9 +96,9 @@ pub use tidings_http::authorize::{Action as AuthorizeAction, OnFailure};
 pub use tidings_http::limits::LEEWAY_MAX;
 pub use tidings_http::{
     AllowedHosts, ApiKey, AuthorizeRule, BindError, Body, ChallengeCertificate, Challenges,
-    ConfigError, Cors, Denials, Face, HttpConfig, IssuedAs, JwtKey, KeyLimits, Link, LinkKey, Peer,
-    Renewals, RequestBody, RevokedSessions, Sessions, TicketKeys, TicketKeysError, Tls, TlsError,
-    TrustedProxies, Validity,
+    ConfigError, Cors, Denials, Face, HttpConfig, IssuedAs, JwtKey, KeyLimits, Link, LinkKey,
+    NotifyReceiver, NotifySecrets, Peer, Renewals, RequestBody, RevokedSessions, Sessions,
+    TicketKeys, TicketKeysError, Tls, TlsError, TrustedProxies, Validity,
 };
 #[cfg(feature = "mercure")]
 pub use tidings_mercure::{

@@ -27,6 +27,12 @@ pub use tidings_http::limits::{
     AUTHORIZE_SUBJECT_BYTES_MAX, AUTHORIZE_TIMEOUT, AUTHORIZE_URL_BYTES_MAX, AUTHORIZE_WAIT,
     AUTHORIZE_WAITING,
 };
+pub use tidings_http::limits::{
+    NOTIFY_BATCH_BYTES_MAX, NOTIFY_BATCH_FACTS_MAX, NOTIFY_FACT_BYTES_MAX, NOTIFY_INTERVAL,
+    NOTIFY_LAST_MAX, NOTIFY_PAUSE, NOTIFY_QUEUE_BYTES_MAX, NOTIFY_QUEUE_FACTS_MAX,
+    NOTIFY_RECEIVERS_MAX, NOTIFY_REFUSALS_MAX, NOTIFY_RETRY_AFTER_MAX, NOTIFY_SECRET_BYTES,
+    NOTIFY_SECRETS_MAX, NOTIFY_TIMEOUT,
+};
 
 /// Maximum body of a batch that is published all or nothing, in bytes: it is kept whole in memory.
 /// At the edge: a longer one is a stream, of which everything before a bad line is published.

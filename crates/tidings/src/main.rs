@@ -15,6 +15,7 @@ mod hub_client;
 mod hub_config;
 mod hub_url;
 mod keys;
+mod notify;
 mod open_files;
 mod output;
 mod private_file;

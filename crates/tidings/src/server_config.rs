@@ -8,7 +8,7 @@ use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::settings::{SettingProblem, Settings};
 use crate::store_kind::StoreKind;
-use crate::{keys, random, stores};
+use crate::{keys, notify, random, stores};
 
 /// The server's configuration: what the rows of the table wrote, with the certificate, the keys,
 /// and what takes two settings to be made. Reads the files of secrets.
@@ -34,6 +34,7 @@ pub(crate) fn server_config(settings: &Settings) -> Result<Config, CliError> {
     config.http.sessions = sessions(settings, RevokedSessions::default())?;
     config.http.authorize =
         settings.authorize.iter().map(authorize::rule).collect::<Result<_, _>>()?;
+    config.http.notify = settings.notify.iter().map(notify::receiver).collect::<Result<_, _>>()?;
     keys::trust_issuers(&mut config, &hub.issuers);
     config.check().map_err(wrong)?;
     Ok(config)

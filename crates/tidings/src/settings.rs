@@ -25,7 +25,7 @@ pub(crate) use drop_in::{DROP_IN_VARIABLES, drop_in};
 pub(crate) use file::read_file;
 pub(crate) use given::Given;
 pub(crate) use layer::{
-    AuthorizeTable, JwtKeyTable, KeyTable, Layer, LinkKeyTable, Role, SettingProblem,
+    AuthorizeTable, JwtKeyTable, KeyTable, Layer, LinkKeyTable, NotifyTable, Role, SettingProblem,
 };
 pub(crate) use origin::Origin;
 pub(crate) use setting::{Setting, Value, without_logins};
@@ -42,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) jwt_keys: Vec<JwtKeyTable>,
     pub(crate) link_keys: Vec<LinkKeyTable>,
     pub(crate) authorize: Vec<AuthorizeTable>,
+    pub(crate) notify: Vec<NotifyTable>,
     /// Settings that the next version will not understand, each with the way to write it then.
     pub(crate) outdated: Vec<String>,
     /// Every setting as text, in the order of the default file, with its origin.
@@ -96,7 +97,9 @@ impl Settings {
         let jwt_keys = tables(&mut stack, |layer| &mut layer.jwt_keys);
         let link_keys = tables(&mut stack, |layer| &mut layer.link_keys);
         let authorize = tables(&mut stack, |layer| &mut layer.authorize);
-        let settings = Self { hub, keys, jwt_keys, link_keys, authorize, outdated, effective };
+        let notify = tables(&mut stack, |layer| &mut layer.notify);
+        let settings =
+            Self { hub, keys, jwt_keys, link_keys, authorize, notify, outdated, effective };
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
 

@@ -17,6 +17,7 @@ use crate::auth::who::Who;
 use crate::clock;
 use crate::error::BoxError;
 use crate::limits::{AUTHORIZE_EXPIRES_MAX, AUTHORIZE_SUBJECT_BYTES_MAX};
+use crate::outbound;
 
 /// Why a question has no answer. For the log: clients learn nothing of it.
 #[derive(Debug)]
@@ -40,16 +41,7 @@ pub(super) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exchange(error) => {
-                // The causes say which step failed.
-                write!(f, "{error}")?;
-                let mut cause = error.source();
-                while let Some(error) = cause {
-                    write!(f, ": {error}")?;
-                    cause = error.source();
-                }
-                Ok(())
-            }
+            Self::Exchange(error) => f.write_str(&outbound::causes(&**error)),
             Self::Timeout => f.write_str("no answer in time"),
             Self::Status(status) => {
                 write!(f, "the status is {status}; 200 is yes, 401 and 403 are no")

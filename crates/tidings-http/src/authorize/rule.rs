@@ -10,6 +10,7 @@ use crate::limits::{
     AUTHORIZE_CACHE, AUTHORIZE_CACHE_REFUSED, AUTHORIZE_CONCURRENCY, AUTHORIZE_EXPIRES_MAX,
     AUTHORIZE_STALE_MAX, AUTHORIZE_TIMEOUT, AUTHORIZE_WAIT, AUTHORIZE_WAITING,
 };
+use crate::outbound::{self, without_query};
 
 /// For which topics a backend is asked, where it is, and what it is sent.
 #[derive(Clone)]
@@ -84,17 +85,7 @@ impl AuthorizeRule {
         forward: &[impl AsRef<str>],
     ) -> Result<Self, ConfigError> {
         let wrong = |reason: String| ConfigError::Authorize { url: without_query(url), reason };
-        let parsed = url::Url::parse(url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
-        let parsed = parsed.ok_or_else(|| wrong("the url is not http or https".into()))?;
-        if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(wrong("the url has a user or a password".into()));
-        }
-        if parsed.fragment().is_some() {
-            return Err(wrong("the url has a fragment".into()));
-        }
-        let uri = url.parse().map_err(|_| wrong("the url is not ASCII".into()))?;
+        let uri = outbound::parse_url(url).map_err(|reason| wrong(reason.into()))?;
         if topics.is_empty() {
             return Err(wrong("it has no topics".into()));
         }
@@ -200,13 +191,6 @@ impl fmt::Debug for AuthorizeRule {
             .field("url", &self.place())
             .finish_non_exhaustive()
     }
-}
-
-fn without_query(url: &str) -> String {
-    let end = url.find(['?', '#']).unwrap_or(url.len());
-    let (scheme, rest) = url[..end].split_once("://").unwrap_or(("", &url[..end]));
-    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
 }
 
 /// A name as cookies have (RFC 6265 §4.1.1).

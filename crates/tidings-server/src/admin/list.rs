@@ -103,7 +103,7 @@ fn entry((id, subscriber): &(ConnectionId, Subscriber)) -> Value {
     let topics: Vec<_> = subscriber.interest.wanted().iter().map(Matcher::to_string).collect();
     let mut entry = Map::new();
     entry.insert("id".into(), id.to_string().into());
-    let Identity { who, address, lease: _ } = &subscriber.identity;
+    let Identity { who, address, .. } = &subscriber.identity;
     for (name, value) in [("sub", &who.subject), ("iss", &who.issuer), ("key", &who.key)] {
         entry.extend(value.as_deref().map(|value| (name.to_owned(), value.into())));
     }

@@ -5,6 +5,7 @@
 
 mod authorize;
 mod exposition;
+mod notify;
 mod process;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -60,6 +61,7 @@ pub(crate) async fn metrics(
     answered(&mut page, requests);
     refusals(&mut page, state.counts());
     authorize::write(&mut page, state.auth().authorize_rules());
+    notify::write(&mut page, state.notified());
     certificate(&mut page, state.config().tls.as_ref());
     of_topics(&mut page, state, &topics).await?;
     process::write(&mut page, started).await;

@@ -2,6 +2,7 @@
 
 mod authorize;
 mod keys;
+mod notify;
 
 use std::fmt::Write as _;
 
@@ -59,6 +60,11 @@ fn describe(settings: &Settings, config: &Config) -> String {
     }
     for (table, rule) in settings.authorize.iter().zip(&config.http.authorize) {
         for shown in authorize::rule(rule, &table.origin) {
+            line(format_args!("{shown}"));
+        }
+    }
+    for (table, receiver) in settings.notify.iter().zip(&config.http.notify) {
+        for shown in notify::receiver(receiver, &table.origin) {
             line(format_args!("{shown}"));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tidings_engine::{Engine, EngineConfig};
 use tidings_hub::AppendError;
-use tidings_server::{ApiKey, BindError, Server, Tls};
+use tidings_server::{ApiKey, BindError, NotifyReceiver, Server, Tls};
 use tidings_web::File;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
@@ -18,12 +18,12 @@ use crate::hub_config::HubConfig;
 use crate::open_files::{self, OpenFiles};
 use crate::runtime::no_runtime;
 use crate::server_config::{open_sessions, server_config};
-use crate::settings::{DEFAULT_FILE, Layer, Settings, read_file};
+use crate::settings::{DEFAULT_FILE, Layer, NotifyTable, Settings, read_file};
 use crate::signals::{self, Hangup, Signals};
 use crate::stores::OpenStore;
 use crate::telemetry::Telemetry;
 use crate::ticket_keys::TicketKeyFile;
-use crate::{env, output, random, stores, supervisor};
+use crate::{env, notify, output, random, stores, supervisor};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     run_with(args, Layer::default(), &[], None, |_, _| None)
@@ -62,6 +62,7 @@ pub(super) fn run_with(
         let key = ApiKey::new("its own", key, &["**"], &["**"]);
         server_config.http.api_keys.push(key.expect("long enough, and for everything"));
     }
+    let receivers = server_config.http.notify.clone();
     let telemetry = Telemetry::start(&settings.hub.log)?;
     tracing::info!("open files: {files}");
     for advice in &settings.outdated {
@@ -108,6 +109,7 @@ pub(super) fn run_with(
         if let Some((file, tls)) = tickets {
             tokio::spawn(file.follow(tls));
         }
+        tokio::spawn(reload_secrets(settings.notify.clone(), receivers, Hangup::new()?));
         let beside = beside(&engine, &server);
         let failed = Arc::default();
         server.serve(shutdown_begun(signals, engine.clone(), Arc::clone(&failed), beside)).await;
@@ -175,8 +177,16 @@ async fn reload(certificate: Option<(CertificateFiles, Tls)>, hangup: Hangup) {
         Some((files, tls)) => files.follow(tls, || hangup.next()).await,
         None => loop {
             hangup.next().await;
-            tracing::info!("nothing to reload: the hub has no certificate");
+            tracing::info!("no certificate to reload");
         },
+    }
+}
+
+/// Reads the secrets of receivers again when the hub is asked to.
+async fn reload_secrets(tables: Vec<NotifyTable>, receivers: Vec<NotifyReceiver>, hangup: Hangup) {
+    loop {
+        hangup.next().await;
+        notify::reload(&tables, &receivers);
     }
 }
 

@@ -134,4 +134,13 @@ const TAIL: &str = r#"
 #waiting = 1024                 # further ones, each for at most wait = "3s"
 #on-failure = "refuse"          # newcomers; "allow-cached": an earlier answer lets them in
 #stale-max = "15m"              # how long that counts after its end; streams go on as long
+
+# Receivers of who is connected and who is gone: a POST of JSON, signed as Standard Webhooks ask for
+# (`webhook-signature`), at most one a second and in order. A file of secrets is read again on
+# SIGHUP; with two, both sign. At most 4.
+#
+#[[notify]]
+#url = "https://app.example/hub/connections"
+#secret-file = "/etc/tidings/whsec"      # or: secret = "whsec_…"; a list for two
+#addresses = false                       # whether the addresses of clients are told
 "#;

@@ -1,6 +1,7 @@
 //! A configuration file as a layer. Everything that is wrong with it is named by line and column.
 
 mod authorize;
+mod notify;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +18,7 @@ use super::given::Given;
 use super::keys::{
     AUTHORIZE_TABLES, JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLE_LISTS,
     KEY_TABLES, LINK_KEY_TABLE_KEYS, LINK_KEY_TABLES, MAX_CONNECTIONS, MAX_PUBLISH_BYTES,
-    MAX_TOPICS, likely,
+    MAX_TOPICS, NOTIFY_TABLES, likely,
 };
 use super::layer::{JwtKeyTable, KeyTable, Layer, LinkKeyTable, Role, SettingProblem};
 use super::origin::Origin;
@@ -86,6 +87,8 @@ impl Reader<'_> {
                 layer.link_keys = self.tables(text, value, Self::link_key_table);
             } else if text == AUTHORIZE_TABLES {
                 layer.authorize = self.tables(text, value, Self::authorize_table);
+            } else if text == NOTIFY_TABLES {
+                layer.notify = self.tables(text, value, Self::notify_table);
             } else if let Some(setting) = self.table.named(text) {
                 if let Some(texts) = self.texts(setting.name, setting.is_list(), value) {
                     let origin = self.place(name.span());
@@ -93,7 +96,8 @@ impl Reader<'_> {
                 }
             } else {
                 let names = self.table.settings().map(|setting| setting.name);
-                let tables = [KEY_TABLES, JWT_KEY_TABLES, LINK_KEY_TABLES, AUTHORIZE_TABLES];
+                let tables =
+                    [KEY_TABLES, JWT_KEY_TABLES, LINK_KEY_TABLES, AUTHORIZE_TABLES, NOTIFY_TABLES];
                 let names = names.chain(tables);
                 self.unknown(name.span(), text, names);
             }

@@ -69,6 +69,15 @@ pub(super) const AUTHORIZE_KEYS: [&str; 15] = [
 /// Those of them that are lists.
 pub(super) const AUTHORIZE_LISTS: [&str; 4] = ["topics", "cookies", "forward", "actions"];
 
+/// The tables of receivers of what happens to connections.
+pub(super) const NOTIFY_TABLES: &str = "notify";
+
+/// What a table of [`NOTIFY_TABLES`] may have.
+pub(super) const NOTIFY_KEYS: [&str; 4] = ["url", "secret", "secret-file", "addresses"];
+
+/// Those of them that are lists.
+pub(super) const NOTIFY_LISTS: [&str; 2] = ["secret", "secret-file"];
+
 /// In a table of either kind: subscribers and long polls at once with the key.
 pub(super) const MAX_CONNECTIONS: &str = "max-connections";
 

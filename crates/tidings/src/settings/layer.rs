@@ -19,6 +19,7 @@ pub(crate) struct Layer {
     pub(crate) jwt_keys: Vec<JwtKeyTable>,
     pub(crate) link_keys: Vec<LinkKeyTable>,
     pub(crate) authorize: Vec<AuthorizeTable>,
+    pub(crate) notify: Vec<NotifyTable>,
     /// Mistakes that the source itself shows.
     pub(crate) problems: Vec<SettingProblem>,
 }
@@ -84,6 +85,17 @@ pub(crate) struct AuthorizeTable {
     pub(crate) wait: Option<Duration>,
     pub(crate) on_failure: Option<OnFailure>,
     pub(crate) stale_max: Option<Duration>,
+    pub(crate) origin: Origin,
+}
+
+/// One table of `[[notify]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct NotifyTable {
+    pub(crate) url: String,
+    /// One of these two has something.
+    pub(crate) secrets: Vec<String>,
+    pub(crate) secret_files: Vec<PathBuf>,
+    pub(crate) addresses: Option<bool>,
     pub(crate) origin: Origin,
 }
 

@@ -74,7 +74,7 @@ impl Reader<'_> {
     }
 
     /// The value of an entry that need not be there.
-    fn value<T>(
+    pub(super) fn value<T>(
         &mut self,
         span: &Range<usize>,
         entries: &mut Entries,

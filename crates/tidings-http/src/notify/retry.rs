@@ -1,0 +1,129 @@
+//! What follows from a receiver's answer, or from none.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{HeaderMap, RETRY_AFTER};
+
+use crate::clock;
+use crate::limits::{NOTIFY_PAUSE, NOTIFY_REFUSALS_MAX, NOTIFY_RETRY_AFTER_MAX};
+
+/// The attempts to deliver one message.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    failures: u32,
+    /// Those that the receiver has refused.
+    refusals: u32,
+}
+
+/// What to do after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Go on: the message is accepted.
+    Accepted,
+    /// Try again after this time, without jitter.
+    Again(Duration),
+    /// Give the message up: its receiver cannot take it.
+    Drop,
+    /// Tell nothing any more: the receiver is gone for good.
+    Off,
+}
+
+impl Attempts {
+    /// After an answer with this status, and with this time to wait.
+    pub(super) fn answered(&mut self, status: StatusCode, wait: Option<Duration>) -> Next {
+        // These say that it may go better later.
+        let later =
+            [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+        match status {
+            _ if status.is_success() => return Next::Accepted,
+            StatusCode::GONE => return Next::Off,
+            _ if status.is_client_error() && !later.contains(&status) => {
+                self.refusals += 1;
+                if self.refusals >= NOTIFY_REFUSALS_MAX {
+                    return Next::Drop;
+                }
+            }
+            _ => {}
+        }
+        let Next::Again(pause) = self.failed() else { return Next::Drop };
+        let wait = wait.unwrap_or_default().min(NOTIFY_RETRY_AFTER_MAX);
+        Next::Again(pause.max(wait))
+    }
+
+    /// After no answer.
+    pub(super) fn failed(&mut self) -> Next {
+        let (first, longest) = NOTIFY_PAUSE;
+        let pause = first.saturating_mul(1 << self.failures.min(16)).min(longest);
+        self.failures = self.failures.saturating_add(1);
+        Next::Again(pause)
+    }
+}
+
+/// The time of a `Retry-After`: seconds, or a date.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    let millis = u64::try_from(date.as_millisecond()).ok()?;
+    Some(Duration::from_millis(millis.saturating_sub(clock::now().as_millis())))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn seconds(next: Next) -> u64 {
+        let Next::Again(pause) = next else { panic!("{next:?}") };
+        pause.as_secs()
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_minute_and_longer_ones_are_heeded_up_to_five() {
+        let mut attempts = Attempts::default();
+        let pauses: Vec<_> = (0..8).map(|_| seconds(attempts.failed())).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        for (wait, pause) in [(0, 60), (59, 60), (100, 100), (1_000_000, 300)] {
+            let wait = Some(Duration::from_secs(wait));
+            let next = attempts.answered(StatusCode::SERVICE_UNAVAILABLE, wait);
+            assert_eq!(seconds(next), pause);
+        }
+    }
+
+    #[test]
+    fn a_message_is_given_up_after_ten_refusals_and_never_for_a_receiver_that_fails() {
+        let mut attempts = Attempts::default();
+        for _ in 0..100 {
+            for status in [200, 204] {
+                let status = StatusCode::from_u16(status).unwrap();
+                assert_eq!(Attempts::default().answered(status, None), Next::Accepted);
+            }
+            for status in [302, 408, 425, 429, 500, 503] {
+                let status = StatusCode::from_u16(status).unwrap();
+                assert!(matches!(attempts.answered(status, None), Next::Again(_)), "{status}");
+            }
+        }
+        for _ in 1..NOTIFY_REFUSALS_MAX {
+            assert!(matches!(attempts.answered(StatusCode::BAD_REQUEST, None), Next::Again(_)));
+        }
+        assert_eq!(attempts.answered(StatusCode::UNAUTHORIZED, None), Next::Drop);
+        assert_eq!(Attempts::default().answered(StatusCode::GONE, None), Next::Off);
+    }
+
+    #[test]
+    fn a_time_to_wait_is_in_seconds_or_a_date() {
+        let after = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert!(after("Sun, 06 Nov 2094 08:49:37 GMT") > Some(NOTIFY_RETRY_AFTER_MAX));
+        assert_eq!(after("soon"), None);
+    }
+}

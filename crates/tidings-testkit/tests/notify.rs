@@ -1,0 +1,177 @@
+//! Receivers are told who is connected, and who is gone.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use tidings_server::{ApiKey, Config, NotifyReceiver, NotifySecrets};
+use tidings_testkit::backend::{Asked, Backend, Reply};
+use tidings_testkit::server::{Builder, TestServer};
+
+const KEY: (&str, &str) = ("authorization", "Bearer key-0123456789abcdef");
+const SECRETS: [[u8; 24]; 2] = [[7; 24], [9; 24]];
+
+fn texts(secrets: &[[u8; 24]]) -> Vec<String> {
+    secrets.iter().map(|secret| format!("whsec_{}", STANDARD.encode(secret))).collect()
+}
+
+fn told_by(receiver: NotifyReceiver) -> Builder {
+    TestServer::builder().config(|config: &mut Config| {
+        config.http.notify = vec![receiver];
+        config.http.api_keys =
+            vec![ApiKey::new("door", "key-0123456789abcdef", &["**"], &["**"]).unwrap()];
+    })
+}
+
+fn receiver(backend: &Backend) -> NotifyReceiver {
+    let secrets = NotifySecrets::new(&texts(&SECRETS)).unwrap();
+    NotifyReceiver::new(&backend.url("/hub/connections?of=1"), secrets).unwrap()
+}
+
+fn body(asked: &Asked) -> Value {
+    serde_json::from_str(&asked.body).unwrap()
+}
+
+/// Waits until the messages of a receiver say what is wanted.
+fn wait(backend: &Backend, what: &str, is_there: impl Fn(&[Asked]) -> bool) -> Vec<Asked> {
+    let begun = Instant::now();
+    loop {
+        let asked = backend.asked();
+        if is_there(&asked) {
+            return asked;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(40), "no {what} in {asked:#?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Everything in one list of all messages, by the order of their numbers; retries count once.
+fn facts(asked: &[Asked], list: &str) -> Vec<Value> {
+    let mut messages: Vec<_> = asked.iter().map(body).collect();
+    messages.dedup_by_key(|message| message["data"]["seq"].clone());
+    let lists = messages.iter().flat_map(|message| message["data"][list].as_array().unwrap());
+    lists.cloned().collect()
+}
+
+/// Whether a signature is right, as a receiver finds out that knows one of the secrets.
+fn is_signed(asked: &Asked, secret: &[u8]) -> bool {
+    let header = |name| asked.header(name).unwrap();
+    let signed = format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), asked.body);
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    let signatures = header("webhook-signature").split(' ');
+    signatures
+        .filter_map(|text| STANDARD.decode(text.strip_prefix("v1,")?).ok())
+        .any(|signature| hmac::verify(&key, signed.as_bytes(), &signature).is_ok())
+}
+
+#[test]
+fn who_comes_and_who_goes_is_told_signed_and_in_order_however_streams_leave_the_hub() {
+    for portable in [false, true] {
+        let backend = Backend::start(|_| Reply::status(204));
+        let server = told_by(receiver(&backend)).engine(|c| c.portable = portable).start();
+        wait(&backend, "beginning", |asked| !asked.is_empty());
+        let stream = server.subscribe("/events/a?topic=b/*", &[KEY]);
+        let connected = wait(&backend, "arrival", |asked| !facts(asked, "connected").is_empty());
+        drop(stream);
+        let mut gone = wait(&backend, "leaving", |asked| !facts(asked, "gone").is_empty());
+        let (arrival, leaving) = (&facts(&connected, "connected")[0], &facts(&gone, "gone")[0]);
+        assert_eq!(arrival["topics"], serde_json::json!(["a", "b/*"]));
+        assert_eq!((&arrival["id"], &arrival["key"]), (&leaving["id"], &"door".into()));
+        assert_eq!(arrival.get("address"), None, "addresses are not told unasked");
+        assert!(["peer_closed", "peer_reset"].contains(&leaving["reason"].as_str().unwrap()));
+        assert!(arrival["since"].as_str().unwrap() <= leaving["at"].as_str().unwrap());
+        // Those that the shutdown closes are told, too.
+        let _stream = server.subscribe("/events/c", &[KEY]);
+        drop(server);
+        gone = wait(&backend, "shutdown", |asked| facts(asked, "gone").len() == 2);
+        assert_eq!(facts(&gone, "gone")[1]["reason"], "draining");
+        for (place, asked) in gone.iter().enumerate() {
+            let message = body(asked);
+            assert_eq!(message["type"], "tidings.connections");
+            let data = &message["data"];
+            assert_eq!((&data["seq"], &data["lost"]), (&(place + 1).into(), &0.into()));
+            assert_eq!(data["began"] == true, place == 0);
+            let id = format!("msg_{}_{}", data["run"].as_str().unwrap(), data["seq"]);
+            assert_eq!(asked.header("webhook-id"), Some(&*id));
+            assert_eq!(asked.header("content-type"), Some("application/json"));
+            assert_eq!(asked.target, "/hub/connections?of=1");
+            assert!(SECRETS.iter().all(|secret| is_signed(asked, secret)), "{asked:?}");
+            assert!(!is_signed(asked, &[8; 24]));
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_was_away_gets_everything_once_and_in_order() {
+    let failures = AtomicUsize::new(0);
+    let backend = Backend::start(move |_| match failures.fetch_add(1, Ordering::AcqRel) {
+        1 => Reply::status(500),
+        2 => Reply::status(302).with_header("location: /elsewhere"),
+        3 => Reply::status(401),
+        _ => Reply::ok("{}"),
+    });
+    let server = told_by(receiver(&backend)).start();
+    wait(&backend, "beginning", |asked| !asked.is_empty());
+    let streams: Vec<_> =
+        (0..20).map(|n| server.subscribe(&format!("/events/t/{n}"), &[KEY])).collect();
+    let asked = wait(&backend, "arrivals", |asked| facts(asked, "connected").len() == 20);
+    let topics: Vec<_> =
+        facts(&asked, "connected").iter().map(|fact| fact["topics"][0].to_string()).collect();
+    assert_eq!(topics, (0..20).map(|n| format!("\"t/{n}\"")).collect::<Vec<_>>());
+    // Retries are the same message, signed at another time.
+    for retry in &asked[2..4] {
+        assert_eq!(retry.header("webhook-id"), asked[1].header("webhook-id"));
+        assert_eq!(retry.body, asked[1].body);
+        assert!(is_signed(retry, &SECRETS[0]));
+    }
+    assert!(asked.iter().all(|one| one.target == "/hub/connections?of=1"), "no redirect");
+    backend.set_down(true);
+    let before = asked.len();
+    drop(streams);
+    let _stream = server.subscribe("/events/u", &[KEY]);
+    backend.set_down(false);
+    let asked = wait(&backend, "leaving", |asked| facts(asked, "gone").len() == 20);
+    assert!(asked.len() > before);
+    assert!(asked.iter().all(|one| body(one)["data"]["lost"] == 0));
+}
+
+#[test]
+fn a_receiver_that_is_gone_is_told_no_more_and_metrics_say_so() {
+    let backend = Backend::start(|_| Reply::status(410));
+    let server = told_by(receiver(&backend)).start();
+    let metric = |name: &str| {
+        let page = server.request("GET", "/metrics", &[KEY], "").text();
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.split(' ').next_back());
+        line.map(str::to_owned)
+    };
+    let begun = Instant::now();
+    while metric("tidings_notify_off{receiver=\"1\"}").as_deref() != Some("1") {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is not turned off");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(server.subscribe("/events/a", &[KEY]));
+    drop(server.subscribe("/events/b", &[KEY]));
+    assert_eq!(metric("tidings_notify_waiting{receiver=\"1\"}").as_deref(), Some("0"));
+    assert_eq!(backend.asked().len(), 1);
+}
+
+#[test]
+fn new_secrets_count_from_the_next_message_and_addresses_are_told_if_asked_for() {
+    let backend = Backend::start(|_| Reply::status(200));
+    let mut receiver = receiver(&backend);
+    receiver.addresses = true;
+    let secrets = receiver.secrets().clone();
+    let server = told_by(receiver).start();
+    wait(&backend, "beginning", |asked| !asked.is_empty());
+    secrets.replace(&texts(&[[8; 24]])).unwrap();
+    let _stream = server.subscribe("/events/a", &[KEY]);
+    let asked = wait(&backend, "arrival", |asked| !facts(asked, "connected").is_empty());
+    let last = asked.last().unwrap();
+    assert!(is_signed(last, &[8; 24]) && !is_signed(last, &SECRETS[0]));
+    assert_eq!(facts(&asked, "connected")[0]["address"], "127.0.0.1");
+}
