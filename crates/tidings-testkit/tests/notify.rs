@@ -69,6 +69,22 @@ fn is_signed(asked: &Asked, secret: &[u8]) -> bool {
         .any(|signature| hmac::verify(&key, signed.as_bytes(), &signature).is_ok())
 }
 
+/// The value of a metric.
+fn metric(server: &TestServer, name: &str) -> u64 {
+    let answer = server.request("GET", "/metrics", &[KEY], "");
+    let page = answer.text();
+    let line = page.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().parse().unwrap()
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(40), "there is never {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn who_comes_and_who_goes_is_told_signed_and_in_order_however_streams_leave_the_hub() {
     for portable in [false, true] {
@@ -119,24 +135,30 @@ fn a_receiver_that_was_away_gets_everything_once_and_in_order() {
     wait(&backend, "beginning", |asked| !asked.is_empty());
     let streams: Vec<_> =
         (0..20).map(|n| server.subscribe(&format!("/events/t/{n}"), &[KEY])).collect();
-    let asked = wait(&backend, "arrivals", |asked| facts(asked, "connected").len() == 20);
+    let asked = wait(&backend, "arrivals", |asked| {
+        asked.len() >= 5 && facts(asked, "connected").len() == 20
+    });
     let topics: Vec<_> =
         facts(&asked, "connected").iter().map(|fact| fact["topics"][0].to_string()).collect();
     assert_eq!(topics, (0..20).map(|n| format!("\"t/{n}\"")).collect::<Vec<_>>());
     // Retries are the same message, signed at another time.
-    for retry in &asked[2..4] {
+    for retry in &asked[2..5] {
         assert_eq!(retry.header("webhook-id"), asked[1].header("webhook-id"));
         assert_eq!(retry.body, asked[1].body);
         assert!(is_signed(retry, &SECRETS[0]));
     }
     assert!(asked.iter().all(|one| one.target == "/hub/connections?of=1"), "no redirect");
+    let failed =
+        || metric(&server, "tidings_notify_messages_total{receiver=\"1\",outcome=\"failed\"}");
+    let before = failed();
     backend.set_down(true);
-    let before = asked.len();
     drop(streams);
+    eventually("a failure", || failed() > before);
     let _stream = server.subscribe("/events/u", &[KEY]);
     backend.set_down(false);
-    let asked = wait(&backend, "leaving", |asked| facts(asked, "gone").len() == 20);
-    assert!(asked.len() > before);
+    let asked = wait(&backend, "leaving", |asked| {
+        facts(asked, "gone").len() == 20 && facts(asked, "connected").len() == 21
+    });
     assert!(asked.iter().all(|one| body(one)["data"]["lost"] == 0));
 }
 
@@ -144,19 +166,10 @@ fn a_receiver_that_was_away_gets_everything_once_and_in_order() {
 fn a_receiver_that_is_gone_is_told_no_more_and_metrics_say_so() {
     let backend = Backend::start(|_| Reply::status(410));
     let server = told_by(receiver(&backend)).start();
-    let metric = |name: &str| {
-        let page = server.request("GET", "/metrics", &[KEY], "").text();
-        let line = page.lines().find_map(|line| line.strip_prefix(name)?.split(' ').next_back());
-        line.map(str::to_owned)
-    };
-    let begun = Instant::now();
-    while metric("tidings_notify_off{receiver=\"1\"}").as_deref() != Some("1") {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it is not turned off");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("an end", || metric(&server, "tidings_notify_off{receiver=\"1\"}") == 1);
     drop(server.subscribe("/events/a", &[KEY]));
     drop(server.subscribe("/events/b", &[KEY]));
-    assert_eq!(metric("tidings_notify_waiting{receiver=\"1\"}").as_deref(), Some("0"));
+    assert_eq!(metric(&server, "tidings_notify_waiting{receiver=\"1\"}"), 0);
     assert_eq!(backend.asked().len(), 1);
 }
 
