@@ -18,6 +18,7 @@ mod retry;
 mod secrets;
 
 pub(crate) use announced::Announced;
+pub(crate) use fact::Opened;
 pub(crate) use notifier::Notifier;
 
 pub use counts::ReceiverCounts;

@@ -21,7 +21,8 @@ use crate::clock::{self, jittered_ms};
 use crate::headers::TIDINGS_RENEW;
 use crate::key_share::KeyShare;
 use crate::lease::{self, Lease};
-use crate::present::{Identity, Subscriber};
+use crate::notify::Opened;
+use crate::present::Identity;
 use crate::quota::Key;
 use crate::response_body::Response;
 use crate::state::State;
@@ -154,9 +155,9 @@ pub async fn open_stream<F: StreamFace>(
             let kept = state.auth().keep(state.engine(), authorized, id, &interest);
             let (place, term) = kept.unzip();
             pending.hold(place);
-            let subscriber =
-                Subscriber { identity: identity.clone(), interest, since: clock::now() };
-            identity.announced = state.announce(id, subscriber);
+            let since = clock::now();
+            let (who, interest) = (&identity.who, &interest);
+            identity.announced = state.announce(Opened { id, who, address, interest, since });
             Answer::Stream(Box::new(Stream { pending, options, headers, identity, term, arrival }))
         }
         Err(response) => Answer::Response(*response),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use http::request::Parts;
-use tidings_engine::{ConnectionId, Engine, PublishError, PublishStream, StreamError};
+use tidings_engine::{Engine, PublishError, PublishStream, StreamError};
 use tidings_hub::{Appended, Draft, Wire};
 use tokio::sync::watch;
 
@@ -13,8 +13,8 @@ use crate::config::HttpConfig;
 use crate::counts::Counts;
 use crate::hubs::Hubs;
 use crate::key_share::KeyShare;
-use crate::notify::{Announced, Notifier, ReceiverCounts};
-use crate::present::{Arrivals, Present, Subscriber};
+use crate::notify::{Announced, Notifier, Opened, ReceiverCounts};
+use crate::present::{Arrivals, Present};
 use crate::problem::Problem;
 use crate::quota::Quotas;
 use crate::response_body::Response;
@@ -121,13 +121,9 @@ impl State {
     }
 
     /// Tells receivers of a stream, until its end.
-    pub(crate) fn announce(
-        &self,
-        id: ConnectionId,
-        subscriber: Subscriber,
-    ) -> Option<Arc<Announced>> {
+    pub(crate) fn announce(&self, opened: Opened<'_>) -> Option<Arc<Announced>> {
         let notifier = self.notifier.as_ref()?;
-        Some(Arc::new(Announced::new(notifier, id, &subscriber)))
+        Some(Arc::new(Announced::new(notifier, opened)))
     }
 
     /// Begins to tell receivers who is connected.

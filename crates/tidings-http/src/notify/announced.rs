@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tidings_engine::ConnectionId;
 use tidings_hub::CloseReason;
 
+use super::fact::Opened;
 use super::notifier::Notifier;
 use crate::auth::who::Who;
-use crate::present::Subscriber;
 
 /// A stream that receivers were told of. They hear of its end exactly once, too.
 pub(crate) struct Announced {
@@ -19,12 +19,12 @@ pub(crate) struct Announced {
 
 impl Announced {
     /// Tells of the stream.
-    pub(crate) fn new(notifier: &Arc<Notifier>, id: ConnectionId, subscriber: &Subscriber) -> Self {
-        notifier.connected(id, subscriber);
+    pub(crate) fn new(notifier: &Arc<Notifier>, opened: Opened<'_>) -> Self {
+        notifier.connected(opened);
         Self {
             notifier: Arc::clone(notifier),
-            id,
-            who: Arc::clone(&subscriber.identity.who),
+            id: opened.id,
+            who: Arc::clone(opened.who),
             has_ended: AtomicBool::new(false),
         }
     }

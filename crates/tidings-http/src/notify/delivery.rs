@@ -86,7 +86,10 @@ impl Delivery {
                     return true;
                 }
                 Next::Off => {
-                    tracing::error!(receiver, "the receiver is gone (410): it is told no more");
+                    tracing::error!(
+                        receiver,
+                        "the receiver is gone (410): nothing is sent to it any more"
+                    );
                     self.outbox.turn_off();
                     return false;
                 }

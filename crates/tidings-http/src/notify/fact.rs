@@ -1,12 +1,25 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 use tidings_engine::ConnectionId;
-use tidings_hub::{CloseReason, Matcher, Timestamp};
+use tidings_hub::{CloseReason, Interest, Matcher, Timestamp};
 
 use crate::auth::who::Who;
 use crate::limits::NOTIFY_FACT_BYTES_MAX;
-use crate::present::Subscriber;
 
-/// Something that a receiver is told, as it stands in a message.
+/// A stream that has begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened<'a> {
+    pub(crate) id: ConnectionId,
+    pub(crate) who: &'a Arc<Who>,
+    /// As far as trusted proxies tell.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) interest: &'a Interest,
+    pub(crate) since: Timestamp,
+}
+
+/// Something for a receiver to know, as it stands in a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fact {
     pub(super) kind: Kind,
@@ -21,10 +34,10 @@ pub(super) enum Kind {
 
 impl Fact {
     /// A stream was opened.
-    pub(super) fn connected(id: ConnectionId, subscriber: &Subscriber, with_address: bool) -> Self {
-        let Subscriber { identity, interest, since } = subscriber;
-        let mut fact = named(id, &identity.who);
-        let address = identity.address.filter(|_| with_address);
+    pub(super) fn connected(opened: Opened<'_>, with_address: bool) -> Self {
+        let Opened { id, who, address, interest, since } = opened;
+        let mut fact = named(id, who);
+        let address = address.filter(|_| with_address);
         fact.extend(address.map(|address| ("address".into(), address.to_string().into())));
         let wanted = interest.wanted();
         let mut bytes = 0;
@@ -66,20 +79,16 @@ fn named(id: ConnectionId, who: &Who) -> Map<String, Value> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use tidings_hub::Interest;
-
     use super::*;
-    use crate::present::Identity;
 
     #[test]
     fn a_fact_has_a_bound_and_says_how_many_topics_it_leaves_out() {
         let topic = |number| Matcher::parse(&format!("{}-{number}", "\"ü".repeat(1300))).unwrap();
         let wanted: Vec<_> = (0..100).map(topic).collect();
         let who = Who { subject: Some("7".into()), ..Who::default() };
-        let identity = Identity { who: who.into(), address: None, lease: None, announced: None };
-        let interest = Interest::new(wanted.clone(), wanted);
-        let subscriber = Subscriber { identity, interest, since: Timestamp::from_millis(0) };
-        let fact = Fact::connected("00000001-a".parse().unwrap(), &subscriber, true);
+        let (who, interest) = (&Arc::new(who), &Interest::new(wanted.clone(), wanted));
+        let (id, since) = ("00000001-a".parse().unwrap(), Timestamp::from_millis(0));
+        let fact = Fact::connected(Opened { id, who, address: None, interest, since }, true);
         assert!(fact.json.len() <= NOTIFY_FACT_BYTES_MAX + 1024, "{}", fact.json.len());
         let fact: Value = serde_json::from_str(&fact.json).unwrap();
         let listed = fact["topics"].as_array().unwrap().len();

@@ -10,13 +10,12 @@ use tokio::time::timeout;
 
 use super::counts::ReceiverCounts;
 use super::delivery::Delivery;
-use super::fact::Fact;
+use super::fact::{Fact, Opened};
 use super::outbox::Outbox;
 use super::receiver::NotifyReceiver;
 use crate::auth::who::Who;
 use crate::clock;
 use crate::limits::NOTIFY_LAST_MAX;
-use crate::present::Subscriber;
 
 /// All receivers.
 pub(crate) struct Notifier {
@@ -66,11 +65,11 @@ impl Notifier {
         self.outboxes.iter().for_each(|outbox| outbox.ring());
     }
 
-    pub(super) fn connected(&self, id: ConnectionId, subscriber: &Subscriber) {
+    pub(super) fn connected(&self, opened: Opened<'_>) {
         // An application that serves connections itself has not begun before.
         self.start();
         for outbox in &self.outboxes {
-            outbox.push(Fact::connected(id, subscriber, outbox.receiver.addresses));
+            outbox.push(Fact::connected(opened, outbox.receiver.addresses));
         }
     }
 
@@ -81,7 +80,7 @@ impl Notifier {
         }
     }
 
-    /// What became of what each receiver was to be told, and the number of facts that wait.
+    /// What became of what there was to tell each receiver, and the number of facts that wait.
     pub(crate) fn receivers(&self) -> impl Iterator<Item = (&ReceiverCounts, usize)> {
         self.outboxes.iter().map(|outbox| (&outbox.counts, outbox.waiting()))
     }
@@ -90,7 +89,7 @@ impl Notifier {
 impl Drop for Notifier {
     fn drop(&mut self) {
         self.end();
-        // They end by themselves, when what is left is told.
+        // They end by themselves, once the rest was sent.
         let deliveries = self.deliveries.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(deliveries) = deliveries {
             deliveries.detach_all();

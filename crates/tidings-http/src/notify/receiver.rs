@@ -11,7 +11,7 @@ use crate::outbound;
 pub struct NotifyReceiver {
     url: Uri,
     secrets: NotifySecrets,
-    /// Whether it is told the addresses of clients.
+    /// Whether messages have the addresses of clients.
     pub addresses: bool,
 }
 

@@ -29,7 +29,7 @@ pub(super) fn write<'a>(
     for (number, (_, waiting)) in receivers() {
         page.sample(&[("receiver", &number)], *waiting as f64);
     }
-    let help = "1: the receiver has said that it is gone (410), and is told no more.";
+    let help = "1: the receiver has said that it is gone (410); nothing is sent to it.";
     page.family("tidings_notify_off", Gauge, help);
     for (number, (counts, _)) in receivers() {
         page.sample(&[("receiver", &number)], f64::from(u8::from(counts.is_off())));
