@@ -49,7 +49,10 @@ use exchange::{Replay, with_retries};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Publisher(Arc<Inner>);
+pub struct Publisher {
+    inner: Arc<Inner>,
+    ttl: Option<Duration>,
+}
 
 struct Inner {
     /// The hub's URL, without a slash at its end.
@@ -72,12 +75,30 @@ impl Publisher {
     }
 
     fn from_inner(inner: Inner) -> Self {
-        Self(Arc::new(inner))
+        Self { inner: Arc::new(inner), ttl: None }
     }
 
     /// A builder for a publisher with other settings.
     pub fn builder(hub: &str) -> PublisherBuilder {
         PublisherBuilder::new(hub)
+    }
+
+    /// This publisher, for events that history has only this long: from 1 second to 366 days,
+    /// rounded up to whole seconds. Subscribers that are there get them in any case. Not for the
+    /// events of a [run](Self::run).
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use tidings_client::{Event, Publisher};
+    /// # async fn run(publisher: Publisher) -> Result<(), tidings_client::PublishError> {
+    /// let briefly = publisher.with_ttl(Duration::from_secs(60));
+    /// briefly.publish("typing/7", &Event::new("Ada")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_ttl(&self, ttl: Duration) -> Self {
+        Self { inner: self.inner.clone(), ttl: Some(ttl) }
     }
 
     /// Publishes one event, and waits until it is stored.
@@ -93,9 +114,9 @@ impl Publisher {
         let id = assigned.as_ref().or(event.id.as_ref());
         let replay = Replay::if_named(id.is_some());
         let is_ours = assigned.is_some();
-        let Some(path) = topic_path::with_query(topic, event, id) else {
+        let Some(path) = topic_path::with_query(topic, event, id, self.ttl) else {
             // The topic cannot stand in a path, so it travels in a line.
-            let line = Bytes::from(line::encode(topic, event, id));
+            let line = Bytes::from(line::encode(topic, event, id, self.ttl));
             let answer = with_retries(self, replay, || self.lines_request(line.clone().into()));
             return answer.await?.published_by_line(is_ours);
         };
@@ -124,7 +145,7 @@ impl Publisher {
             let assigned = self.id_for(event);
             let id = assigned.as_ref().or(event.id.as_ref());
             replay = replay.and(Replay::if_named(id.is_some()));
-            line::append(&mut lines, topic, event, id);
+            line::append(&mut lines, topic, event, id, self.ttl);
             count += 1;
         }
         if lines.is_empty() {
@@ -164,7 +185,7 @@ impl Publisher {
 
     /// An id for an event that has none, if this publisher gives ids.
     fn id_for(&self, event: &Event) -> Option<EventId> {
-        match (&event.id, &self.0.ids) {
+        match (&event.id, &self.inner.ids) {
             (None, Some(ids)) => Some(ids.next()),
             _ => None,
         }
@@ -178,10 +199,10 @@ impl Publisher {
     fn request(&self, path: &str, content_type: HeaderValue, body: Body) -> Request<Body> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = format!("{}{path}", self.0.base)
+        *request.uri_mut() = format!("{}{path}", self.inner.base)
             .parse()
             .expect("the base was parsed before, and the path is percent-encoded");
-        *request.headers_mut() = self.0.headers.clone();
+        *request.headers_mut() = self.inner.headers.clone();
         request.headers_mut().insert(CONTENT_TYPE, content_type);
         request
     }
@@ -189,7 +210,7 @@ impl Publisher {
 
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publisher").field("hub", &self.0.base).finish_non_exhaustive()
+        f.debug_struct("Publisher").field("hub", &self.inner.base).finish_non_exhaustive()
     }
 }
 

@@ -4,11 +4,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidings_client::{
-    Backoff, Event, EventId, EventSource, EventType, HttpTransport, Item, Publisher, Reconnecting,
-    Resume,
+    Backoff, Event, EventId, EventSource, EventType, HttpTransport, Item, PublishError, Publisher,
+    Reconnecting, Resume,
 };
 use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_testkit::server::{EPOCH, TestServer};
@@ -70,6 +70,41 @@ fn a_published_event_arrives_unchanged() {
         assert_eq!(arrived.last_event_id(), event.id.as_ref());
         assert_eq!(arrived.event_type(), "chat & more");
         assert_eq!(arrived.into_sent(), event);
+    });
+}
+
+#[test]
+fn an_event_with_a_time_to_live_arrives_and_leaves_history_after_it() {
+    let server = TestServer::start();
+    runtime().block_on(async {
+        let publisher = Publisher::new(&server.url("")).unwrap();
+        let briefly = publisher.with_ttl(Duration::from_millis(500));
+        let mut live = source(&server.url("/events?topic=a&topic=b//c"));
+        open(&mut live).await;
+        briefly.publish("a", &Event::new("1")).await.unwrap();
+        briefly.publish("b//c", &Event::new("2")).await.unwrap();
+        briefly.publish_all([("a", &Event::new("3"))]).await.unwrap();
+        let mut stream = briefly.stream();
+        stream.send("a", &Event::new("4")).await.unwrap();
+        stream.set_ttl(None);
+        stream.send("a", &Event::new("5")).await.unwrap();
+        stream.finish().await.unwrap();
+        publisher.publish("a", &Event::new("6")).await.unwrap();
+        for n in 1..=6 {
+            assert_eq!(data(&mut live).await, n.to_string());
+        }
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let mut replay = source(&server.url("/events?topic=a&topic=b//c&from=start"));
+            if data(&mut replay).await == "5" {
+                assert_eq!(data(&mut replay).await, "6");
+                break;
+            }
+            assert!(Instant::now() < deadline, "the events are still there");
+        }
+        let never = publisher.with_ttl(Duration::ZERO);
+        let refused = never.publish("a", &Event::new("x")).await.unwrap_err();
+        assert!(matches!(&refused, PublishError::Refused(problem) if problem.status == 400));
     });
 }
 

@@ -132,6 +132,23 @@ fn how_many_events_were_published_is_said_unless_it_shall_not_be() {
 }
 
 #[test]
+fn history_has_events_as_long_as_ttl_says() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let (_, stderr, code) = said(&mut hub.command(&["publish", "t", "one", "--ttl", "1s"]));
+    assert_eq!(code, 0, "{stderr}");
+    fed(&mut hub.command(&["publish", "t", "--ttl", "1s"]), b"two\n");
+    let lines = b"{\"data\":\"three\"}\n{\"data\":\"four\",\"ttl\":\"5m\"}\n";
+    fed(&mut hub.command(&["publish", "t", "--ttl", "1s", "--json"]), lines);
+    fed(&mut hub.command(&["publish", "t"]), b"five\n");
+    assert!(hub.curl(&[], "/stats").contains("\"published\":5"));
+    world::eventually(|| data(&hub, "t") == ["four", "five"]);
+    let (_, stderr, code) = said(&mut hub.command(&["publish", "t", "x", "--ttl", "soon"]));
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("--ttl: \"soon\" is not a duration"), "{stderr}");
+}
+
+#[test]
 fn a_file_is_one_event_byte_for_byte() {
     let folder = Folder::new();
     let hub = Hub::serve(&folder, &[]);

@@ -23,6 +23,7 @@ from . import _requests as requests
 from ._errors import HubUnreachable, RunStopped
 from ._events import Data, Event, Lost, Outgoing, Published, Summary, Will, as_line, as_text
 from ._hub import ANSWER_BYTES_MAX, PUBLISH_TIMEOUT, STREAM_TIMEOUT, log
+from ._renewal import Renewal, is_refused
 from ._session import Session, Start
 
 
@@ -32,8 +33,9 @@ Token = str | Callable[[], str | None | Awaitable[str | None]] | None
 class AsyncHub:
     """A hub, at the URL without ``/events``.
 
-    ``token`` goes into the ``Authorization`` header; a function, which may be async, is asked for
-    it at each request. Tasks may share a hub.
+    ``token`` goes into the ``Authorization`` header. A function, which may be async, is asked for it
+    at each request, and when the token of a running stream is about to expire: the stream continues
+    with the new one. Tasks may share a hub.
     """
 
     def __init__(
@@ -50,12 +52,21 @@ class AsyncHub:
         self._client = client or httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
 
     async def publish(
-        self, topic: str, data: Data, *, event: str | None = None, id: str | None = None
+        self,
+        topic: str,
+        data: Data,
+        *,
+        event: str | None = None,
+        id: str | None = None,
+        ttl: str | None = None,
     ) -> Published:
-        """Publishes one event, and waits until it is stored."""
+        """Publishes one event, and waits until it is stored.
+
+        ``ttl``, such as ``"5m"``, is how long the history has it.
+        """
         said = await self._post(
             requests.path(topic),
-            params=requests.event_query(event, id or self._ids.next()),
+            params=requests.event_query(event, id or self._ids.next(), ttl),
             content=as_text(data).encode(),
             content_type=requests.TEXT,
         )
@@ -115,7 +126,13 @@ class AsyncHub:
         """The events of topics and patterns (``*`` one segment, a final ``**`` the rest), as they
         come, until all topics have ended."""
         session = Session(
-            topics, start=start, last=last, since=since, after=after, on_lost=on_lost
+            topics,
+            start=start,
+            last=last,
+            since=since,
+            after=after,
+            on_lost=on_lost,
+            renews=callable(self._token),
         )
         return AsyncStream(self, session)
 
@@ -186,6 +203,22 @@ class AsyncHub:
                 raise HubUnreachable(f"{self._url} does not answer") from error
             else:
                 return requests.answer(answer.status_code, answer.content)
+
+    async def _renew(self, renewal: Renewal) -> bool:
+        """Gives a running stream another token; whether it is better to begin another stream."""
+        try:
+            answer = await self._client.put(
+                self._url + renewal.path,
+                content=renewal.body,
+                headers={**await self._headers(), "Content-Type": requests.JSON},
+                timeout=renewal.timeout,
+            )
+        except Exception as error:  # of the caller's function, too: the old token still serves
+            log.warning("the token of a stream was not renewed: %r", error)
+            return False
+        if answer.status_code != 200:
+            log.info("the token of a stream was not renewed: %d", answer.status_code)
+        return is_refused(answer.status_code)
 
     async def _raise_if_stopped(self, topic: str) -> None:
         """Asks whether the topic has ended, where the connection broke before the answer came."""
@@ -274,4 +307,8 @@ class AsyncStream(AsyncIterator[Event]):
             async for chunk in answer.aiter_bytes():
                 for event in session.feed(chunk):
                     yield event
+                renewal, session.renewal = session.renewal, None
+                if renewal is not None and await hub._renew(renewal):
+                    self._wait = 0.0
+                    return
             session.ended()

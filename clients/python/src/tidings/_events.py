@@ -33,6 +33,8 @@ class Outgoing:
     data: Data
     event: str | None = None
     id: str | None = None
+    # How long the history has it, such as "5m".
+    ttl: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ def as_line(item: Data | Outgoing, id: str | None = None) -> bytes:
     line = {"data": as_text(outgoing.data)}
     if outgoing.event is not None:
         line["event"] = outgoing.event
+    if outgoing.ttl is not None:
+        line["ttl"] = outgoing.ttl
     if (own := outgoing.id or id) is not None:
         line["id"] = own
     return json.dumps(line).encode() + b"\n"

@@ -12,6 +12,7 @@ import httpx
 from . import _requests as requests
 from ._errors import HubUnreachable, RunStopped
 from ._events import Data, Event, Lost, Outgoing, Published, Summary, Will, as_line, as_text
+from ._renewal import Renewal, is_refused
 from ._session import SILENCE_MAX, Session, Start
 
 log = logging.getLogger("tidings")
@@ -26,7 +27,8 @@ ANSWER_BYTES_MAX = 1 << 20
 class Hub:
     """A hub, at the URL without ``/events``.
 
-    ``token`` goes into the ``Authorization`` header; a function is asked for it at each request.
+    ``token`` goes into the ``Authorization`` header. A function is asked for it at each request, and
+    when the token of a running stream is about to expire: the stream continues with the new one.
     Threads may share a hub.
     """
 
@@ -44,12 +46,21 @@ class Hub:
         self._client = client or httpx.Client(limits=httpx.Limits(max_connections=None))
 
     def publish(
-        self, topic: str, data: Data, *, event: str | None = None, id: str | None = None
+        self,
+        topic: str,
+        data: Data,
+        *,
+        event: str | None = None,
+        id: str | None = None,
+        ttl: str | None = None,
     ) -> Published:
-        """Publishes one event, and waits until it is stored."""
+        """Publishes one event, and waits until it is stored.
+
+        ``ttl``, such as ``"5m"``, is how long the history has it.
+        """
         said = self._post(
             requests.path(topic),
-            params=requests.event_query(event, id or self._ids.next()),
+            params=requests.event_query(event, id or self._ids.next(), ttl),
             content=as_text(data).encode(),
             content_type=requests.TEXT,
         )
@@ -109,7 +120,13 @@ class Hub:
         """The events of topics and patterns (``*`` one segment, a final ``**`` the rest), as they
         come, until all topics have ended."""
         session = Session(
-            topics, start=start, last=last, since=since, after=after, on_lost=on_lost
+            topics,
+            start=start,
+            last=last,
+            since=since,
+            after=after,
+            on_lost=on_lost,
+            renews=callable(self._token),
         )
         return Stream(self, session)
 
@@ -178,6 +195,22 @@ class Hub:
                 raise HubUnreachable(f"{self._url} does not answer") from error
             else:
                 return requests.answer(answer.status_code, answer.content)
+
+    def _renew(self, renewal: Renewal) -> bool:
+        """Gives a running stream another token; whether it is better to begin another stream."""
+        try:
+            answer = self._client.put(
+                self._url + renewal.path,
+                content=renewal.body,
+                headers={**self._headers(), "Content-Type": requests.JSON},
+                timeout=renewal.timeout,
+            )
+        except Exception as error:  # of the caller's function, too: the old token still serves
+            log.warning("the token of a stream was not renewed: %r", error)
+            return False
+        if answer.status_code != 200:
+            log.info("the token of a stream was not renewed: %d", answer.status_code)
+        return is_refused(answer.status_code)
 
     def _raise_if_stopped(self, topic: str) -> None:
         """Asks whether the topic has ended, where the connection broke before the answer came."""
@@ -256,5 +289,8 @@ class Stream(Iterator[Event]):
             session.opened()
             for chunk in answer.iter_bytes():
                 yield from session.feed(chunk)
+                renewal, session.renewal = session.renewal, None
+                if renewal is not None and hub._renew(renewal):
+                    return 0.0
             session.ended()
             return 0.0

@@ -15,6 +15,7 @@ from ._session import PASSING
 
 TEXT = "text/plain; charset=utf-8"
 LINES = "application/x-ndjson"
+JSON = "application/json"
 
 # Attempts of one publish, and the first and longest wait between them, in seconds.
 ATTEMPTS_MAX, WAIT_MIN, WAIT_MAX = 6, 0.1, 5.0
@@ -38,9 +39,11 @@ def path(topic: str) -> str:
     return "/events/" + quote(topic, safe="").replace(".", "%2E")
 
 
-def event_query(event: str | None, id: str | None) -> dict[str, str]:
+def event_query(
+    event: str | None, id: str | None, ttl: str | None = None
+) -> dict[str, str]:
     """The query of a single event."""
-    query = {"event": event, "id": id}
+    query = {"event": event, "id": id, "ttl": ttl}
     return {name: value for name, value in query.items() if value is not None}
 
 

@@ -12,9 +12,11 @@ import json
 import random
 from typing import Callable, Iterable, Literal, Mapping, Sequence
 
+from . import _renewal as renewals
 from ._decoder import Block, Decoder
 from ._errors import EventsLost, rejection
 from ._events import Event, Lost
+from ._renewal import Renewal
 
 Start = Literal["now", "all"]
 
@@ -40,6 +42,7 @@ class Session:
         since: str | None = None,
         after: str | None = None,
         on_lost: Callable[[Lost], None] | None = None,
+        renews: bool = False,
     ) -> None:
         if not topics:
             raise ValueError("subscribe to at least one topic")
@@ -56,6 +59,10 @@ class Session:
         self.params = tuple(params)
         self.last_id = after
         self.is_over = False
+        # To be sent as soon as there is a token, if the stream renews its token.
+        self.renewal: Renewal | None = None
+        self._renews = renews
+        self._was_unauthorized = False
         self._on_lost = on_lost
         self._decoder = Decoder()
         self._retry = RETRY_DEFAULT
@@ -67,6 +74,7 @@ class Session:
         if self.last_id:
             headers["Last-Event-ID"] = self.last_id
         self._decoder = Decoder()
+        self.renewal = None
         return headers
 
     @staticmethod
@@ -78,13 +86,17 @@ class Session:
     def opened(self) -> None:
         """A stream has begun."""
         self._failures = 0
+        self._was_unauthorized = False
 
     def answered(self, status: int, headers: Mapping[str, str], body: bytes) -> float:
         """Takes an answer that is no stream; the wait before the next request."""
         if status == 204:
             self.is_over = True
             return 0.0
-        if status not in PASSING:
+        # A token may have expired on its way: the function is asked for another, once.
+        is_stale = status == 401 and self._renews and not self._was_unauthorized
+        self._was_unauthorized = status == 401
+        if status not in PASSING and not is_stale:
             raise rejection(status, body)
         asked = headers.get("retry-after", "")
         return max(self.lost(), float(asked) if asked.isdigit() else 0.0)
@@ -126,6 +138,9 @@ class Session:
                     self.last_id = block.id
                 raise EventsLost(lost)
             self._on_lost(lost)
+            return None
+        if block.event == renewals.EXPIRING and self._renews:
+            self.renewal = renewals.parse(data)
             return None
         if block.event not in ("", "message"):
             return None  # the hub's own: with an envelope, all others are messages

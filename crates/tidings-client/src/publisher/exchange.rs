@@ -157,10 +157,10 @@ pub(super) async fn with_retries(
     replay: Replay,
     request: impl Fn() -> Request<Body>,
 ) -> Result<Answer, PublishError> {
-    let mut tries = Tries::new(publisher.0.retries_max);
+    let mut tries = Tries::new(publisher.inner.retries_max);
     loop {
-        let wait_max = publisher.0.answer_wait_max;
-        let exchange = exchange(&*publisher.0.transport, tries.direct(request()));
+        let wait_max = publisher.inner.answer_wait_max;
+        let exchange = exchange(&*publisher.inner.transport, tries.direct(request()));
         let failure = match timeout(wait_max, exchange).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(failure)) => failure,

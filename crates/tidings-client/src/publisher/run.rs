@@ -77,7 +77,7 @@ impl RunBuilder {
         let (pieces, receiver) = mpsc::channel(PUBLISH_PIECES_WAITING_MAX);
         let body = Body::stream(RunBody { receiver, has_ended: false });
         let request = self.request(&topic_path::of_run(&self.topic, &query), body);
-        let transport = self.publisher.0.transport.clone();
+        let transport = self.publisher.inner.transport.clone();
         let task = tokio::spawn(async move { exchange(&*transport, request).await });
         PublishRun {
             answer: AbortOnDrop(task),
@@ -85,7 +85,7 @@ impl RunBuilder {
             topic: self.topic,
             events: 0,
             has_failed: false,
-            answer_wait_max: self.publisher.0.answer_wait_max,
+            answer_wait_max: self.publisher.inner.answer_wait_max,
         }
     }
 
@@ -134,7 +134,7 @@ impl PublishRun {
             outcome = self.answer.outcome() => Some(outcome),
             permit = self.pieces.reserve() => {
                 if let Ok(permit) = permit {
-                    let line = line::encode(&self.topic, event, event.id.as_ref());
+                    let line = line::encode(&self.topic, event, event.id.as_ref(), None);
                     permit.send(Piece::Line(line.into()));
                     self.events += 1;
                     return Ok(());

@@ -7,6 +7,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -78,6 +79,12 @@ impl PublishStream {
         Self { publisher, segment, phase: Phase::Idle, stored: Summary::default() }
     }
 
+    /// How long history has the events that are sent from now on, as
+    /// [`with_ttl`](Publisher::with_ttl) says; `None`: as long as any other.
+    pub fn set_ttl(&mut self, ttl: Option<Duration>) {
+        self.publisher.ttl = ttl;
+    }
+
     /// Sends one event. Waits only for room: for the network, and from time to time for an answer.
     ///
     /// Cancel-safe: if the future is dropped before it has returned, the event was not taken.
@@ -93,7 +100,7 @@ impl PublishStream {
         let assigned = self.publisher.id_for(event);
         let id = assigned.as_ref().or(event.id.as_ref());
         self.segment.replay = self.segment.replay.and(Replay::if_named(id.is_some()));
-        line::append(&mut self.segment.lines, topic, event, id);
+        line::append(&mut self.segment.lines, topic, event, id, self.publisher.ttl);
         self.segment.events += 1;
         if let Phase::Writing { pieces, .. } = &self.phase
             && let Ok(permit) = pieces.try_reserve()
@@ -156,7 +163,7 @@ impl PublishStream {
             }
             Phase::Answering { answer, deadline } => {
                 let outcome = timeout_at(*deadline, answer.outcome()).await;
-                let wait_max = self.publisher.0.answer_wait_max;
+                let wait_max = self.publisher.inner.answer_wait_max;
                 let outcome = outcome.unwrap_or_else(|_| Err(Failure::silence(wait_max)));
                 self.phase = match self.conclude(outcome) {
                     Ok(next) => next,
@@ -178,7 +185,7 @@ impl PublishStream {
     /// Ends the body of the request, so that its answer comes.
     fn end_request(&mut self) {
         if let Phase::Writing { answer, .. } = std::mem::replace(&mut self.phase, Phase::Idle) {
-            let deadline = Instant::now() + self.publisher.0.answer_wait_max;
+            let deadline = Instant::now() + self.publisher.inner.answer_wait_max;
             self.phase = Phase::Answering { answer, deadline };
         }
     }
@@ -208,7 +215,7 @@ impl Segment {
             given: 0,
             events_given: 0,
             replay: Replay::Safe,
-            tries: Tries::new(publisher.0.retries_max),
+            tries: Tries::new(publisher.inner.retries_max),
         }
     }
 
@@ -247,7 +254,7 @@ impl Phase {
         let (pieces, receiver) = mpsc::channel(PUBLISH_PIECES_WAITING_MAX);
         let request = publisher.lines_request(Body::stream(Pieces::new(receiver)));
         let request = tries.direct(request);
-        let transport = publisher.0.transport.clone();
+        let transport = publisher.inner.transport.clone();
         let task = tokio::spawn(async move { exchange(&*transport, request).await });
         Self::Writing { pieces, answer: AbortOnDrop(task) }
     }

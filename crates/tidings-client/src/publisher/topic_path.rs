@@ -1,11 +1,20 @@
 //! The path to which events on a topic are published.
 
+use std::time::Duration;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tidings_codec::{Event, EventId};
 use url::form_urlencoded::Serializer;
 
-/// `/events/{topic}?event=&id=&retry=`. `None` if the topic might not arrive unchanged.
-pub(super) fn with_query(topic: &str, event: &Event, id: Option<&EventId>) -> Option<String> {
+use super::line::ttl_text;
+
+/// `/events/{topic}?event=&id=&retry=&ttl=`. `None` if the topic might not arrive unchanged.
+pub(super) fn with_query(
+    topic: &str,
+    event: &Event,
+    id: Option<&EventId>,
+    ttl: Option<Duration>,
+) -> Option<String> {
     if !is_faithful(topic) {
         return None;
     }
@@ -20,6 +29,9 @@ pub(super) fn with_query(topic: &str, event: &Event, id: Option<&EventId>) -> Op
     }
     if let Some(ms) = event.retry_ms {
         query.append_pair("retry", &ms.to_string());
+    }
+    if let Some(ttl) = ttl {
+        query.append_pair("ttl", &ttl_text(ttl));
     }
     let query = query.finish();
     if !query.is_empty() {
@@ -71,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_topic_keeps_its_slashes_and_nothing_else_that_could_be_misread() {
-        let path = |topic| with_query(topic, &Event::new(""), None);
+        let path = |topic| with_query(topic, &Event::new(""), None, None);
         assert_eq!(path("a/b-c.d").unwrap(), "/events/a/b-c.d");
         assert_eq!(path("a?b#c%d é").unwrap(), "/events/a%3Fb%23c%25d%20%C3%A9");
     }
@@ -79,7 +91,7 @@ mod tests {
     #[test]
     fn a_topic_that_might_not_arrive_unchanged_has_no_path() {
         for topic in ["", "/", "a//b", "a/", "../admin", "a/./b", "https://h/x"] {
-            assert_eq!(with_query(topic, &Event::new(""), None), None, "{topic}");
+            assert_eq!(with_query(topic, &Event::new(""), None, None), None, "{topic}");
         }
     }
 
@@ -90,8 +102,8 @@ mod tests {
         event.retry_ms = Some(5);
         let id = EventId::new("1 2").unwrap();
         assert_eq!(
-            with_query("t", &event, Some(&id)).unwrap(),
-            "/events/t?event=a%26b&id=1+2&retry=5"
+            with_query("t", &event, Some(&id), Some(Duration::from_secs(60))).unwrap(),
+            "/events/t?event=a%26b&id=1+2&retry=5&ttl=60s"
         );
     }
 }

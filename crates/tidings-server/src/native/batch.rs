@@ -22,7 +22,7 @@ pub(super) async fn publish(
     mut request: PublishRequest<'_>,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    let terms = RunTerms::take_only(&mut request.context)?;
+    let (terms, drafter) = RunTerms::take_for_several(&mut request.context)?;
     let state = request.context.state;
     match &request.topic {
         Some(topic) => terms.check_begins(state, topic).await?,
@@ -30,7 +30,7 @@ pub(super) async fn publish(
     }
     let mut lines = Lines {
         caller: &request.context.caller,
-        drafter: Drafter::new(state.engine().epoch()),
+        drafter,
         topic: request.topic.clone(),
         one_topic: terms.begins,
         last_topic: None,
@@ -172,7 +172,7 @@ impl Lines<'_> {
         let id = line.id.as_ref().map(|text| &*text.0);
         let ttl_s = line.ttl.map(|text| ttl_of_line(&text.0)).transpose()?;
         let draft = self.drafter.draft(topic, event_type, id, line.retry, data.into())?;
-        Ok(Draft { ttl_s, ..draft })
+        Ok(Draft { ttl_s: ttl_s.or(draft.ttl_s), ..draft })
     }
 
     fn topic(&mut self, named: Option<Text<'_>>) -> Result<Topic, Problem> {

@@ -22,7 +22,7 @@ pub(super) async fn publish(
     topic: Topic,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    let terms = RunTerms::take_only(&mut request.context)?;
+    let (terms, drafter) = RunTerms::take_for_several(&mut request.context)?;
     let state = request.context.state;
     terms.check_begins(state, &topic).await?;
 
@@ -31,7 +31,7 @@ pub(super) async fn publish(
     let event_bytes_max = data_bytes_max + 2 * FIELD_BYTES_MAX;
     let mut events = Events {
         topic: topic.clone(),
-        drafter: Drafter::new(state.engine().epoch()),
+        drafter,
         decoder: Decoder::new().with_event_bytes_max(event_bytes_max),
         data_bytes_max,
         number: 0,

@@ -15,12 +15,14 @@ use crate::limits::{FIELD_BYTES_MAX, TTL_RANGE};
 pub(super) struct Drafter {
     epoch: Epoch,
     last_type: Option<EventType>,
+    /// The time to live of its events, in seconds.
+    pub(super) ttl_s: Option<NonZeroU32>,
 }
 
 impl Drafter {
     /// A drafter for the log named `epoch`.
     pub(super) fn new(epoch: Epoch) -> Self {
-        Self { epoch, last_type: None }
+        Self { epoch, last_type: None, ttl_s: None }
     }
 
     /// An event on `topic`. With an id, publishing it again changes nothing.
@@ -48,6 +50,7 @@ impl Drafter {
             once: id.is_some(),
             id,
             retry_ms: retry_ms.map(event_retry::bounded),
+            ttl_s: self.ttl_s,
             ..Draft::new(topic, data)
         })
     }

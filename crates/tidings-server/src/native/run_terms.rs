@@ -12,7 +12,7 @@ use tidings_http::query::{self, Query};
 use tidings_http::state::State;
 use tidings_hub::{Draft, Topic};
 
-use super::fields::Drafter;
+use super::fields::{Drafter, take_ttl};
 use super::publish_request::PublishRequest;
 use crate::limits::{WILL_BYTES_MAX, WILL_LOST, WILL_LOST_RANGE};
 use crate::request::RequestContext;
@@ -54,15 +54,20 @@ impl<'a> RunTerms<'a> {
         Ok(Self { begins, ends, will })
     }
 
-    /// The terms of a request whose query has no other parameters.
+    /// The terms of a request with several events, and a drafter for these; its query has no other
+    /// parameters.
     ///
     /// # Errors
     ///
-    /// As [`take`](Self::take), and a 400 for any other parameter.
-    pub(super) fn take_only(context: &mut RequestContext<'a>) -> Result<Self, Problem> {
+    /// As [`take`](Self::take), and a 400 for a bad time to live or any other parameter.
+    pub(super) fn take_for_several(
+        context: &mut RequestContext<'a>,
+    ) -> Result<(Self, Drafter), Problem> {
         let terms = Self::take(&mut context.query, &context.parts.headers)?;
-        context.finish_query(PARAMETERS)?;
-        Ok(terms)
+        let ttl_s = take_ttl(&mut context.query)?;
+        context.finish_query(PARAMETERS.into_iter().chain(["ttl"]))?;
+        let epoch = context.state.engine().epoch();
+        Ok((terms, Drafter { ttl_s, ..Drafter::new(epoch) }))
     }
 
     /// For a request that names no topic in its path.

@@ -42,7 +42,10 @@ pub(crate) struct PublishArgs {
     /// The id of the event; the hub publishes only one event with an id
     #[arg(long)]
     pub(crate) id: Option<String>,
-    /// Each line is a JSON object with data and, optionally, topic, event, id, retry
+    /// How long history has the event or each event, such as 5m
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) ttl: Option<String>,
+    /// Each line is a JSON object with data and, optionally, topic, event, id, retry, ttl
     #[arg(long, conflicts_with_all = ["event", "id"])]
     pub(crate) json: bool,
     /// Print each line as it is read
@@ -181,6 +184,7 @@ pub(super) const PUBLISH_EXAMPLES: &str = "\
 Examples:
   tidings publish hello world
   tidings publish prices/acme 12.75 --event trade
+  tidings publish typing/7 Ada --ttl 5m
   tidings publish notes - < notes.txt
   make 2>&1 | tidings publish ci/1 --tee --end
   tidings publish pages/7 --file page.html

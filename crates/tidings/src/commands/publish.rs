@@ -14,7 +14,7 @@ use tidings_client::{
 };
 use tokio::time::timeout;
 
-use self::input::{Line, Lines, Reading};
+use self::input::{Addressed, Line, Lines, Reading};
 use self::progress::Progress;
 use super::end::{LastEvent, end};
 use crate::args::PublishArgs;
@@ -23,6 +23,7 @@ use crate::exit_code::ExitCode;
 use crate::hub_client::{HubClient, TOKEN_HINT};
 use crate::output;
 use crate::runtime::client_runtime;
+use crate::settings::parse_duration;
 use crate::signals::Signals;
 use crate::upstream::given_headers;
 
@@ -99,6 +100,7 @@ struct Form {
     data: String,
     event_type: Option<EventType>,
     id: Option<EventId>,
+    ttl: Option<Duration>,
     json: bool,
     /// Whether the topic ends after the last event.
     end: bool,
@@ -121,6 +123,9 @@ impl Form {
                 .transpose()
                 .map_err(|error| wrong("--event", error))?,
             id: args.id.map(EventId::new).transpose().map_err(|error| wrong("--id", error))?,
+            ttl: args.ttl.as_deref().map(parse_duration).transpose().map_err(|why| {
+                CliError::new(ExitCode::Usage, format!("--ttl: {why}"))
+            })?,
             json: args.json,
             end: args.end,
             is_quiet: args.quiet,
@@ -129,16 +134,16 @@ impl Form {
         })
     }
 
-    /// The topic and the event that `text` means.
-    fn read(&self, text: String) -> Result<(String, Event), String> {
+    /// The event that `text` means.
+    fn read(&self, text: String) -> Result<Addressed, String> {
         if self.json {
             let line: Line = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-            return line.into_event(&self.topic);
+            return line.into_event(&self.topic, self.ttl);
         }
         let mut event = Event::new(text);
         event.event_type.clone_from(&self.event_type);
         event.id.clone_from(&self.id);
-        Ok((self.topic.clone(), event))
+        Ok(Addressed { topic: self.topic.clone(), event, ttl: self.ttl })
     }
 
     fn publisher(&self, retries_max: u32) -> Result<Publisher, CliError> {
@@ -158,8 +163,12 @@ impl Form {
 
 async fn publish_one(form: &Form) -> Result<ExitCode, CliError> {
     let read = form.read(form.data.clone());
-    let (topic, event) = read.map_err(|why| CliError::new(ExitCode::Usage, why))?;
-    let publisher = form.publisher(RETRIES_AT_FIRST)?;
+    let Addressed { topic, event, ttl } =
+        read.map_err(|why| CliError::new(ExitCode::Usage, why))?;
+    let mut publisher = form.publisher(RETRIES_AT_FIRST)?;
+    if let Some(ttl) = ttl {
+        publisher = publisher.with_ttl(ttl);
+    }
     let published = publisher.publish(&topic, &event).await;
     let published = published.map_err(|error| cannot_publish(error, &form.hub))?;
     if published.duplicate {
@@ -195,7 +204,7 @@ async fn publish_lines(form: &Form, lines: &mut Lines) -> Result<ExitCode, CliEr
                 if let Some(change) = read.change {
                     progress.changed(read.line, change);
                 }
-                let (topic, event) = match form.read(read.text) {
+                let event = match form.read(read.text) {
                     Ok(read) => read,
                     Err(why) => {
                         // The lines before are published as if the input had ended here.
@@ -204,7 +213,7 @@ async fn publish_lines(form: &Form, lines: &mut Lines) -> Result<ExitCode, CliEr
                         return Err(CliError::new(ExitCode::Failure, message));
                     }
                 };
-                progress.watch(target.send(&topic, &event)).await?;
+                progress.watch(target.send(&event)).await?;
                 progress.sent();
             }
             Ok(Some(Err(error))) => {
@@ -243,7 +252,8 @@ impl<'a> Target<'a> {
         Ok(Self { form, stream, is_confirmed: false, unflushed: 0 })
     }
 
-    async fn send(&mut self, topic: &str, event: &Event) -> Result<(), CliError> {
+    async fn send(&mut self, Addressed { topic, event, ttl }: &Addressed) -> Result<(), CliError> {
+        self.stream.set_ttl(*ttl);
         let sent = self.stream.send(topic, event).await;
         sent.map_err(|error| cannot_publish(error, &self.form.hub))?;
         self.unflushed += 1;

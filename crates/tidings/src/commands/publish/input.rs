@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::output;
+use crate::settings::parse_duration;
 
 /// A line of standard input, or a part of one that is too long for one event.
 #[derive(Debug, PartialEq, Eq)]
@@ -214,12 +216,25 @@ pub(super) struct Line {
     event: Option<String>,
     id: Option<String>,
     retry: Option<u64>,
+    ttl: Option<String>,
     data: Box<RawValue>,
 }
 
+/// An event, its topic, and how long history has it.
+#[derive(Debug)]
+pub(super) struct Addressed {
+    pub(super) topic: String,
+    pub(super) event: Event,
+    pub(super) ttl: Option<Duration>,
+}
+
 impl Line {
-    /// The event, and its topic: its own, or else `topic`.
-    pub(super) fn into_event(self, topic: &str) -> Result<(String, Event), String> {
+    /// The event, with `topic` and `ttl` unless it has its own.
+    pub(super) fn into_event(
+        self,
+        topic: &str,
+        ttl: Option<Duration>,
+    ) -> Result<Addressed, String> {
         // A string means its text; any other value is sent as the JSON it is.
         let data = match serde_json::from_str::<String>(self.data.get()) {
             Ok(text) => text,
@@ -234,7 +249,9 @@ impl Line {
         event.id =
             self.id.map(EventId::new).transpose().map_err(|error| format!("the id {error}"))?;
         event.retry_ms = self.retry;
-        Ok((self.topic.unwrap_or_else(|| topic.to_owned()), event))
+        let own = self.ttl.as_deref().map(parse_duration).transpose();
+        let ttl = own.map_err(|error| format!("ttl: {error}"))?.or(ttl);
+        Ok(Addressed { topic: self.topic.unwrap_or_else(|| topic.to_owned()), event, ttl })
     }
 }
 
@@ -310,12 +327,16 @@ mod tests {
     fn a_json_line_is_an_event_and_a_misspelt_key_is_an_error() {
         let event = |text: &str| {
             let line: Result<Line, _> = serde_json::from_str(text);
-            line.map_err(|error| error.to_string())?.into_event("t")
+            let ttl = Some(Duration::from_secs(60));
+            line.map_err(|error| error.to_string())?.into_event("t", ttl)
         };
-        let (topic, read) = event(r#"{"data":"a\nb","id":"1","event":"x","retry":5}"#).unwrap();
-        assert_eq!((topic.as_str(), read.data.as_str(), read.retry_ms), ("t", "a\nb", Some(5)));
-        let (topic, read) = event(r#"{"topic":"u","data":{"n": 1}}"#).unwrap();
-        assert_eq!((topic.as_str(), read.data.as_str()), ("u", r#"{"n": 1}"#));
+        let read = event(r#"{"data":"a\nb","id":"1","event":"x","retry":5,"ttl":"5m"}"#).unwrap();
+        assert_eq!((read.topic.as_str(), read.ttl), ("t", Some(Duration::from_secs(300))));
+        assert_eq!((read.event.data.as_str(), read.event.retry_ms), ("a\nb", Some(5)));
+        let read = event(r#"{"topic":"u","data":{"n": 1}}"#).unwrap();
+        assert_eq!((read.topic.as_str(), read.ttl), ("u", Some(Duration::from_secs(60))));
+        assert_eq!(read.event.data, r#"{"n": 1}"#);
+        assert!(event(r#"{"data":1,"ttl":"soon"}"#).unwrap_err().starts_with("ttl: "));
         assert!(event(r#"{"dta":1}"#).unwrap_err().contains("unknown field `dta`"));
         assert!(event(r#"{"data":1,"id":"a\nb"}"#).is_err());
     }
