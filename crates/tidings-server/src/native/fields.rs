@@ -16,13 +16,18 @@ pub(super) struct Drafter {
     epoch: Epoch,
     last_type: Option<EventType>,
     /// The time to live of its events, in seconds.
-    pub(super) ttl_s: Option<NonZeroU32>,
+    ttl_s: Option<NonZeroU32>,
 }
 
 impl Drafter {
     /// A drafter for the log named `epoch`.
     pub(super) fn new(epoch: Epoch) -> Self {
         Self { epoch, last_type: None, ttl_s: None }
+    }
+
+    /// Gives its events this time to live.
+    pub(super) fn with_ttl(self, ttl_s: Option<NonZeroU32>) -> Self {
+        Self { ttl_s, ..self }
     }
 
     /// An event on `topic`. With an id, publishing it again changes nothing.

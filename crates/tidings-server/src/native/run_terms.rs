@@ -67,7 +67,7 @@ impl<'a> RunTerms<'a> {
         let ttl_s = take_ttl(&mut context.query)?;
         context.finish_query(PARAMETERS.into_iter().chain(["ttl"]))?;
         let epoch = context.state.engine().epoch();
-        Ok((terms, Drafter { ttl_s, ..Drafter::new(epoch) }))
+        Ok((terms, Drafter::new(epoch).with_ttl(ttl_s)))
     }
 
     /// For a request that names no topic in its path.

@@ -123,9 +123,12 @@ impl Form {
                 .transpose()
                 .map_err(|error| wrong("--event", error))?,
             id: args.id.map(EventId::new).transpose().map_err(|error| wrong("--id", error))?,
-            ttl: args.ttl.as_deref().map(parse_duration).transpose().map_err(|why| {
-                CliError::new(ExitCode::Usage, format!("--ttl: {why}"))
-            })?,
+            ttl: args
+                .ttl
+                .as_deref()
+                .map(parse_duration)
+                .transpose()
+                .map_err(|why| CliError::new(ExitCode::Usage, format!("--ttl: {why}")))?,
             json: args.json,
             end: args.end,
             is_quiet: args.quiet,
