@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use instant_acme::LetsEncrypt;
 use tidings_engine::EngineConfig;
 use tidings_server::Config;
 use tidings_store_disk::DiskConfig;
 
+use crate::acme::name::Name;
 use crate::store_kind::StoreKind;
 use crate::threads;
 
@@ -21,6 +23,8 @@ pub(crate) struct HubConfig {
     pub(crate) runtime: RuntimeConfig,
     pub(crate) log: LogConfig,
     pub(crate) certificate: CertificatePaths,
+    /// Certificates from an authority.
+    pub(crate) acme: AcmeConfig,
     /// The file with the keys of session tickets.
     pub(crate) ticket_keys: Option<PathBuf>,
     pub(crate) jwt_secret: SecretSource,
@@ -84,6 +88,36 @@ pub(crate) struct CertificatePaths {
     pub(crate) key: Option<PathBuf>,
 }
 
+/// What the settings say about certificates from an authority.
+#[derive(Clone, Debug)]
+pub(crate) struct AcmeConfig {
+    /// Names and addresses that certificates are for; none means no authority.
+    pub(crate) names: Vec<Name>,
+    /// Mail addresses that the authority may write to.
+    pub(crate) contacts: Vec<String>,
+    /// URL of the authority's directory.
+    pub(crate) directory: String,
+    /// Which of its kinds of certificates is ordered; `None` leaves it to the authority.
+    pub(crate) profile: Option<String>,
+    /// The folder, if it is not below that of the history.
+    pub(crate) folder: Option<PathBuf>,
+    /// Authorities that the directory's own certificate is checked against, besides the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl Default for AcmeConfig {
+    fn default() -> Self {
+        Self {
+            names: Vec::new(),
+            contacts: Vec::new(),
+            directory: LetsEncrypt::Production.url().to_owned(),
+            profile: None,
+            folder: None,
+            ca_file: None,
+        }
+    }
+}
+
 /// The secret that signs tokens, or its file; one excludes the other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SecretSource {
@@ -140,6 +174,7 @@ impl Default for HubConfig {
             },
             log: LogConfig::default(),
             certificate: CertificatePaths::default(),
+            acme: AcmeConfig::default(),
             ticket_keys: None,
             jwt_secret: SecretSource::default(),
             session: SessionConfig::default(),

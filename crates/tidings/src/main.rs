@@ -1,5 +1,6 @@
 //! The Tidings program: its commands are in [`args::Command`].
 
+mod acme;
 #[cfg(all(feature = "jemalloc", target_os = "linux"))]
 mod allocator;
 mod args;

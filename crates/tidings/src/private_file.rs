@@ -15,10 +15,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = with_suffix(path, ".new");
     // What a killed process left may have other permissions.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove(&new)?;
     let written = options().create_new(true).open(&new).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()?;
@@ -34,6 +31,18 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+///
+/// It is there still.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Takes the lock `path`, which its holder has until the file is dropped or its process ends.

@@ -2,6 +2,7 @@
 
 use tidings_server::{Config, ConfigError, Cors, RevokedSessions, Sessions};
 
+use crate::acme::Acme;
 use crate::authorize;
 use crate::certificate::CertificateFiles;
 use crate::error::CliError;
@@ -19,7 +20,10 @@ use crate::{keys, notify, random, stores};
 pub(crate) fn server_config(settings: &Settings) -> Result<Config, CliError> {
     let hub = &settings.hub;
     let mut config = hub.server.clone();
-    config.http.tls = CertificateFiles::of(settings)?.map(|files| files.load()).transpose()?;
+    config.http.tls = match Acme::of(settings)? {
+        Some(acme) => Some(acme.load()?),
+        None => CertificateFiles::of(settings)?.map(|files| files.load()).transpose()?,
+    };
     config.http.api_keys = settings.keys.iter().map(keys::api_key).collect::<Result<_, _>>()?;
     config.http.jwt_keys = keys::of_secret(settings)?.into_iter().collect();
     config.http.cors = Cors::new(&hub.cors.origins, hub.cors.credentials).map_err(|error| {

@@ -40,13 +40,18 @@ impl TrustArgs {
     ///
     /// The file cannot be used.
     pub(crate) fn tls_config(&self) -> Result<Option<ClientConfig>, CliError> {
-        self.ca_file.as_deref().map(trusting).transpose()
+        self.ca_file.as_deref().map(|file| trusting("--ca-file", file)).transpose()
     }
 }
 
-fn trusting(file: &Path) -> Result<ClientConfig, CliError> {
+/// What trusts the system's authorities and those in `file`, which is the value of `setting`.
+///
+/// # Errors
+///
+/// The file cannot be used.
+pub(crate) fn trusting(setting: &str, file: &Path) -> Result<ClientConfig, CliError> {
     let wrong = |what: &str| {
-        let message = format!("--ca-file: {} {what}", file.display());
+        let message = format!("{setting}: {} {what}", file.display());
         CliError::new(ExitCode::Usage, message)
     };
     let unusable = |error: rustls::Error| wrong("cannot be used").because(error);

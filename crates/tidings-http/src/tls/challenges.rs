@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ClientHello;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use crate::answer;
 use crate::limits::CHALLENGE_TOKEN_BYTES_MAX;
@@ -47,10 +48,18 @@ pub(crate) async fn handshake(
 ) -> Option<Arc<ServerConfig>> {
     let (challenges, name) = (Arc::clone(challenges), name?.to_owned());
     let found = tokio::task::spawn_blocking(move || challenges.certificate(&name));
-    let (certificate, key) = found.await.ok()??;
-    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+    config(found.await.ok()??)
+}
+
+fn config((certificate, key): ChallengeCertificate) -> Option<Arc<ServerConfig>> {
+    let provider = Arc::new(default_provider());
+    // Unchecked: the extension with the proof is critical, and the library, which does not know it,
+    // would reject the certificate.
+    let key = provider.key_provider.load_private_key(key).ok()?;
+    let certified = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+    let builder = ServerConfig::builder_with_provider(provider);
     let builder = builder.with_safe_default_protocol_versions().ok()?.with_no_client_auth();
-    let mut config = builder.with_single_cert(vec![certificate], key).ok()?;
+    let mut config = builder.with_cert_resolver(Arc::new(certified));
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     Some(Arc::new(config))
 }
@@ -109,6 +118,16 @@ mod tests {
         for token in ["", "..", "a/b", "a.pem", "%61", "a b", "ä", "a\0", &long] {
             assert_eq!(status(token).await, StatusCode::NOT_FOUND, "{token:?}");
         }
+    }
+
+    #[test]
+    fn a_certificate_with_the_proof_of_a_challenge_can_be_shown() {
+        let mut params = rcgen::CertificateParams::new(["hub.example".to_owned()]).unwrap();
+        params.custom_extensions = vec![rcgen::CustomExtension::new_acme_identifier(&[7; 32])];
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        let config = config((certificate, PrivateKeyDer::Pkcs8(key.serialize_der().into())));
+        assert_eq!(config.unwrap().alpn_protocols, [b"acme-tls/1"]);
     }
 
     #[test]

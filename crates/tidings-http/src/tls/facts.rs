@@ -3,14 +3,11 @@
 //!
 //! Nothing here decides about trust: clients judge certificates themselves.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
-use simple_asn1::ASN1Block::{
-    self, Explicit, GeneralizedTime, Integer, ObjectIdentifier, OctetString, Sequence, UTCTime,
-    Unknown,
-};
-use simple_asn1::{BigUint, OID};
 
 /// When a certificate is valid (RFC 5280 §4.1.2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,69 +36,124 @@ pub struct IssuedAs {
 
 /// `None` if the certificate is encoded in a way that this reader does not know.
 pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<Validity> {
-    let fields = fields(certificate)?;
-    let Sequence(_, validity) = fields.get(3)? else { return None };
-    let [begins, ends] = &validity[..] else { return None };
-    Some(Validity { begins: time(begins)?, ends: time(ends)? })
+    let mut fields = fields(certificate)?;
+    let mut validity = Elements(fields.nth(3)?.of(SEQUENCE)?);
+    Some(Validity { begins: time(validity.next()?)?, ends: time(validity.next()?)? })
 }
 
 /// `None` if the certificate does not name the key of its authority.
 pub(super) fn issued_as(certificate: &CertificateDer<'_>) -> Option<IssuedAs> {
-    let fields = fields(certificate)?;
-    let Integer(_, serial) = fields.first()? else { return None };
-    let extensions = fields.iter().find_map(|field| match field {
-        Explicit(_, _, tag, block) if *tag == BigUint::from(3_u8) => Some(block),
-        _ => None,
-    })?;
-    let Sequence(_, extensions) = &**extensions else { return None };
-    let authority = extensions.iter().find_map(authority)?;
-    Some(IssuedAs { authority, serial: serial.to_signed_bytes_be() })
+    let mut fields = fields(certificate)?;
+    let serial = fields.next()?.of(INTEGER)?.to_vec();
+    let extensions = fields.find_map(|field| field.of(EXTENSIONS))?;
+    let mut extensions = Elements(Elements(extensions).next()?.of(SEQUENCE)?);
+    let authority = extensions.find_map(|extension| authority(extension.of(SEQUENCE)?))?;
+    Some(IssuedAs { authority: authority.to_vec(), serial })
 }
 
 /// The key identifier, if this is the extension that has it (RFC 5280 §4.2.1.1).
-fn authority(extension: &ASN1Block) -> Option<Vec<u8>> {
-    let Sequence(_, parts) = extension else { return None };
-    let [ObjectIdentifier(_, name), .., OctetString(_, value)] = &parts[..] else { return None };
-    let wanted: [u8; 4] = [2, 5, 29, 35];
-    if *name != OID::new(wanted.into_iter().map(BigUint::from).collect()) {
-        return None;
-    }
-    let value = simple_asn1::from_der(value).ok()?;
-    let [Sequence(_, value)] = &value[..] else { return None };
-    match value.first()? {
-        Unknown(_, false, _, tag, identifier) if *tag == BigUint::from(0_u8) => {
-            Some(identifier.clone())
-        }
-        _ => None,
-    }
+fn authority(extension: &[u8]) -> Option<&[u8]> {
+    let mut parts = Elements(extension);
+    let is_it = parts.next()?.of(OBJECT_IDENTIFIER)? == AUTHORITY_KEY_IDENTIFIER;
+    // Between the two it may say whether it is critical.
+    let value = parts.last().filter(|_| is_it)?.of(OCTET_STRING)?;
+    Elements(Elements(value).next()?.of(SEQUENCE)?).next()?.of(KEY_IDENTIFIER)
 }
 
-/// The fields of a certificate, without its version: serial number, algorithm, issuer, validity.
-fn fields(certificate: &CertificateDer<'_>) -> Option<Vec<ASN1Block>> {
-    let mut blocks = simple_asn1::from_der(certificate).ok()?;
-    let [Sequence(_, certificate)] = &mut blocks[..] else { return None };
-    let Sequence(_, fields) = certificate.first_mut()? else { return None };
-    let mut fields = std::mem::take(fields);
-    // The version may stand before them, explicitly tagged.
-    if let Explicit(..) = fields.first()? {
-        fields.remove(0);
+/// The fields of a certificate, without its version: serial number, algorithm, issuer, validity,
+/// and so on.
+fn fields<'a>(certificate: &'a CertificateDer<'_>) -> Option<Elements<'a>> {
+    let whole = Elements(certificate).next()?.of(SEQUENCE)?;
+    let mut fields = Elements(Elements(whole).next()?.of(SEQUENCE)?);
+    let mut after_version = Elements(fields.0);
+    if after_version.next()?.tag == VERSION {
+        fields = after_version;
     }
     Some(fields)
 }
 
-fn time(block: &ASN1Block) -> Option<SystemTime> {
-    let (UTCTime(_, time) | GeneralizedTime(_, time)) = block else { return None };
-    let seconds = time.assume_utc().unix_timestamp();
-    let distance = Duration::from_secs(seconds.unsigned_abs());
-    match seconds >= 0 {
-        true => UNIX_EPOCH.checked_add(distance),
-        false => UNIX_EPOCH.checked_sub(distance),
+/// A time in UTC, to the second (RFC 5280 §4.1.2.5).
+fn time(element: Element<'_>) -> Option<SystemTime> {
+    let text = str::from_utf8(element.content).ok()?.strip_suffix('Z')?;
+    let (year, rest) = match element.tag {
+        UTC_TIME => {
+            let (year, rest) = text.split_at_checked(2)?;
+            let year: i16 = year.parse().ok()?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
+        }
+        GENERALIZED_TIME => {
+            let (year, rest) = text.split_at_checked(4)?;
+            (year.parse().ok()?, rest)
+        }
+        _ => return None,
+    };
+    if rest.len() != 10 || !rest.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let part = |place: usize| rest[2 * place..2 * place + 2].parse::<i8>().ok();
+    let time = DateTime::new(year, part(0)?, part(1)?, part(2)?, part(3)?, part(4)?, 0).ok()?;
+    Some(TimeZone::UTC.to_timestamp(time).ok()?.into())
+}
+
+/// An element of DER (X.690 §8.1).
+#[derive(Clone, Copy)]
+struct Element<'a> {
+    tag: u8,
+    content: &'a [u8],
+}
+
+impl<'a> Element<'a> {
+    /// The content, if this is the tag.
+    fn of(self, tag: u8) -> Option<&'a [u8]> {
+        (self.tag == tag).then_some(self.content)
     }
 }
+
+/// Elements, one after the other. They end at the first that is damaged.
+struct Elements<'a>(&'a [u8]);
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Element<'a>;
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        let (&[tag, length], rest) = std::mem::take(&mut self.0).split_first_chunk()?;
+        let (length, rest) = match length {
+            0..=0x7f => (usize::from(length), rest),
+            // The length follows, in this many bytes. No certificate needs more.
+            0x81..=0x83 => {
+                let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
+                (bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
+            }
+            _ => return None,
+        };
+        let (content, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some(Element { tag, content })
+    }
+}
+
+const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+const SEQUENCE: u8 = 0x30;
+
+/// The version of a certificate, explicitly tagged with 0, and its extensions, with 3.
+const VERSION: u8 = 0xa0;
+const EXTENSIONS: u8 = 0xa3;
+
+/// The identifier in that extension, implicitly tagged with 0.
+const KEY_IDENTIFIER: u8 = 0x80;
+
+/// 2.5.29.35.
+const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23];
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::time::UNIX_EPOCH;
 
     use super::*;
 
@@ -125,6 +177,18 @@ mod tests {
             let begins = UNIX_EPOCH + Duration::from_secs(888_710_400);
             assert_eq!(validity(&expiring(year)), Some(Validity { begins, ends }), "{year}");
         }
+    }
+
+    /// As authorities leave it where everything is in the alternative names.
+    #[test]
+    fn a_certificate_without_a_subject_has_an_end_too() {
+        let mut params = params();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.not_after = rcgen::date_time_ymd(2030, 3, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let ends = UNIX_EPOCH + Duration::from_secs(1_898_553_600);
+        assert_eq!(validity(certificate.der()).unwrap().ends, ends);
     }
 
     /// The numbers are those of the example in RFC 9773 §4.1.

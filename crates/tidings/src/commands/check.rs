@@ -9,11 +9,13 @@ use std::fmt::Write as _;
 use tidings_hub::Matcher;
 use tidings_server::{Config, Tls};
 
+use crate::acme::Acme;
 use crate::args::CheckArgs;
 use crate::certificate::Left;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::open_files::{self, OpenFiles};
+use crate::runtime::client_runtime;
 use crate::server_config::server_config;
 use crate::settings::{DEFAULT_FILE, Effective, Settings, read_file};
 use crate::ticket_keys::TicketKeyFile;
@@ -31,7 +33,14 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
         file.check()?;
     }
     stores::check(&settings.hub.store)?;
-    output::print_text(&describe(&settings, &config))?;
+    let mut text = describe(&settings, &config);
+    if let Some(acme) = Acme::of(&settings)? {
+        for problem in client_runtime()?.block_on(acme.problems()) {
+            writeln!(text, "no certificate could be ordered from here: {problem}")
+                .expect("a String takes every write");
+        }
+    }
+    output::print_text(&text)?;
     Ok(ExitCode::Success)
 }
 
@@ -72,6 +81,12 @@ fn describe(settings: &Settings, config: &Config) -> String {
     let addresses: Vec<_> = config.http.listen.iter().map(ToString::to_string).collect();
     let tls = if config.http.tls.is_some() { " with TLS" } else { "" };
     line(format_args!("listening on {}{tls}", addresses.join(", ")));
+    if let Ok(Some(acme)) = Acme::of(settings) {
+        line(format_args!("{}", acme.describe()));
+        if config.http.tls.as_ref().is_some_and(|tls| !tls.has_certificate()) {
+            line(format_args!("the certificate: there is none yet; it is ordered at the start"));
+        }
+    }
     if let Some(left) = config.http.tls.as_ref().and_then(Tls::validity).and_then(Left::of) {
         let renew = if left.is_little() { "; renew it" } else { "" };
         line(format_args!("the certificate: {left}{renew}"));

@@ -10,6 +10,7 @@ use tidings_web::File;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 
+use crate::acme::{Acme, Keeper};
 use crate::args::HubArgs;
 use crate::certificate::CertificateFiles;
 use crate::error::CliError;
@@ -82,10 +83,11 @@ pub(super) fn run_with(
     let OpenStore { log: store, wire } = stores::open(&settings.hub.store)?;
     server_config.http.denials = stores::denials(&settings.hub.store)?;
     server_config.http.sessions = open_sessions(&settings)?;
-    let certificate = CertificateFiles::of(&settings)?.zip(server_config.http.tls.clone());
+    let certificate = Certificate::of(&settings, server_config.http.tls.clone())?;
     if let Some((file, tls)) = &tickets {
         file.open(tls)?;
     }
+    let has_tls = server_config.http.tls.is_some();
     let failed = runtime.block_on(async {
         let signals = Signals::new()?;
         let hangup = Hangup::new()?;
@@ -103,7 +105,7 @@ pub(super) fn run_with(
             server.join(wire);
         }
         let has_demos = pages.iter().copied().flatten().any(|file| file.path == DEMOS);
-        announce(&settings.hub, &server, has_demos)?;
+        announce(&settings.hub, &server, has_tls, has_demos)?;
         supervisor::say_ready();
         tokio::spawn(reload(certificate, hangup));
         if let Some((file, tls)) = tickets {
@@ -171,11 +173,29 @@ async fn shutdown_begun(
     }
 }
 
+/// Where the certificate comes from.
+enum Certificate {
+    None,
+    Files(CertificateFiles, Tls),
+    Authority(Box<Keeper>),
+}
+
+impl Certificate {
+    fn of(settings: &Settings, tls: Option<Tls>) -> Result<Self, CliError> {
+        let Some(tls) = tls else { return Ok(Self::None) };
+        if let Some(acme) = Acme::of(settings)? {
+            return Ok(Self::Authority(Box::new(acme.keeper(tls))));
+        }
+        Ok(CertificateFiles::of(settings)?.map_or(Self::None, |files| Self::Files(files, tls)))
+    }
+}
+
 /// Reads again what can be read again, when it has changed and when the hub is asked to.
-async fn reload(certificate: Option<(CertificateFiles, Tls)>, hangup: Hangup) {
+async fn reload(certificate: Certificate, hangup: Hangup) {
     match certificate {
-        Some((files, tls)) => files.follow(tls, || hangup.next()).await,
-        None => loop {
+        Certificate::Files(files, tls) => files.follow(tls, || hangup.next()).await,
+        Certificate::Authority(keeper) => keeper.run(|| hangup.next()).await,
+        Certificate::None => loop {
             hangup.next().await;
             tracing::info!("no certificate to reload");
         },
@@ -191,7 +211,12 @@ async fn reload_secrets(tables: Vec<NotifyTable>, receivers: Vec<NotifyReceiver>
 }
 
 /// Prints the addresses of the hub, where history is kept, and what to open in a browser.
-fn announce(hub: &HubConfig, server: &Server, has_demos: bool) -> Result<(), CliError> {
+fn announce(
+    hub: &HubConfig,
+    server: &Server,
+    has_tls: bool,
+    has_demos: bool,
+) -> Result<(), CliError> {
     let (addresses, redirects) = (server.local_addrs(), server.redirect_addrs());
     let history = stores::describe(&hub.store);
     if hub.log.json {
@@ -204,7 +229,7 @@ fn announce(hub: &HubConfig, server: &Server, has_demos: bool) -> Result<(), Cli
         tracing::info!("{history}");
         return Ok(());
     }
-    let scheme = if hub.certificate.certificate.is_some() { "https" } else { "http" };
+    let scheme = if has_tls { "https" } else { "http" };
     let urls: Vec<_> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
     let mut lines = format!("listening on {}\n{history}\n", urls.join(", "));
     for address in redirects {

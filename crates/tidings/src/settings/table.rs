@@ -5,6 +5,7 @@
 //! So a new setting is a row here and a field in a library's config.
 
 mod access;
+mod acme;
 mod cluster;
 mod history;
 mod limits;
@@ -26,6 +27,7 @@ pub(crate) struct Table {
 pub(crate) const SETTINGS: Table = Table {
     sections: &[
         network::SECTION,
+        acme::SECTION,
         history::SECTION,
         cluster::SECTION,
         access::SECTION,

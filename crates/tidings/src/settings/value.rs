@@ -38,6 +38,26 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// A mail address as a URL (RFC 6068).
+pub(super) fn mail_url(text: &str) -> Result<String, String> {
+    let address = text.strip_prefix("mailto:").unwrap_or(text);
+    let is_sound = |c: char| c.is_ascii_graphic() && !matches!(c, ',' | '<' | '>' | '"');
+    match address.split_once('@') {
+        Some((name, host)) if !name.is_empty() && host.contains('.') => {}
+        _ => return Err(format!("{text:?} is not a mail address")),
+    }
+    match address.chars().all(is_sound) {
+        true => Ok(format!("mailto:{address}")),
+        false => Err(format!("{text:?} is not one mail address alone")),
+    }
+}
+
+/// A word in printable ASCII.
+pub(super) fn word(text: &str) -> Result<String, String> {
+    let is_word = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+    if is_word { Ok(text.to_owned()) } else { Err(format!("{text:?} is not one word")) }
+}
+
 pub(super) fn store(text: &str) -> Result<StoreKind, String> {
     match text {
         "disk" => Ok(StoreKind::Disk),

@@ -40,7 +40,7 @@ pub(super) const SECTION: Section = Section {
             heading: Some("TLS"),
             value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/key.pem""#),
-            is_common: true,
+            is_common: false,
             help: "A file with its private key, in PEM",
             note: "",
             set: |hub, given| {
@@ -55,10 +55,9 @@ pub(super) const SECTION: Section = Section {
             default: Default::Example(r#""/var/lib/tidings/ticket-keys""#),
             is_common: false,
             help: "A file with the keys of session tickets, made if it does not exist",
-            note: "A file with the keys of session tickets, made if it does not exist and given a \
-                   new key every 6 hours: clients then resume their sessions after a restart, and \
-                   at every hub with the same file. Without it only the process that issued a \
-                   ticket can read it.",
+            note: "A file with the keys of session tickets, made if it does not exist: clients \
+                   then resume their sessions after a restart, and at every hub with the same \
+                   file.",
             set: |hub, given| {
                 hub.ticket_keys = Some(given.path()?);
                 Ok(())

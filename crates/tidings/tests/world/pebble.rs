@@ -1,0 +1,140 @@
+//! Pebble, the test authority of Let's Encrypt, on this machine alone.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use super::tls::Pair;
+use super::{Folder, Process, eventually, run};
+
+/// A running authority.
+pub struct Pebble {
+    pub process: Process,
+    folder: Folder,
+    management: u16,
+}
+
+/// How an authority is.
+pub struct Setup {
+    /// Its own port; the hub may know it before the authority runs.
+    pub port: u16,
+    /// Where it looks for the answers to challenges.
+    pub http_port: u16,
+    pub tls_port: u16,
+    /// Seconds that its certificates are good for.
+    pub lifetime: u64,
+    /// Percent of nonces that it rejects for no reason.
+    pub bad_nonces: u8,
+    /// The certificate of its directory.
+    pub pair: Pair,
+}
+
+impl Setup {
+    /// One that looks at this port for either challenge.
+    pub fn looking_at(port: u16) -> Self {
+        let lifetime = 90 * 24 * 3600;
+        Self {
+            port: free_port(),
+            http_port: port,
+            tls_port: port,
+            lifetime,
+            bad_nonces: 0,
+            pair: Pair::new(),
+        }
+    }
+
+    pub fn directory(&self) -> String {
+        format!("https://127.0.0.1:{}/dir", self.port)
+    }
+}
+
+/// A port that nobody listens at, below those that the system gives to clients: it must still be
+/// free when its server starts.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = 12_000 + (std::process::id() % 64) as u16 * 256;
+    (0..1000)
+        .map(|_| begin + NEXT.fetch_add(1, Ordering::Relaxed) % 4096)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
+}
+
+/// The program; `None`, said loudly, if it is not here.
+pub fn program() -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_BIN_EXE_tidings")).ancestors().nth(2).unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [target.join("tools")].into_iter().chain(std::env::split_paths(&path));
+    let found = folders.map(|folder| folder.join("pebble")).find(|program| program.is_file());
+    if found.is_none() {
+        eprintln!(
+            "!!! SKIPPED: pebble is not here; `scripts/test unit` installs it where there is Go"
+        );
+    }
+    found
+}
+
+impl Pebble {
+    pub fn start(program: &Path, setup: &Setup) -> Self {
+        let folder = Folder::new();
+        let certificate = folder.file("cert.pem", &setup.pair.pem);
+        let key = folder.file("key.pem", &setup.pair.key);
+        let management = free_port();
+        let config = serde_json::json!({"pebble": {
+            "listenAddress": format!("127.0.0.1:{}", setup.port),
+            "managementListenAddress": format!("127.0.0.1:{management}"),
+            "certificate": certificate,
+            "privateKey": key,
+            "httpPort": setup.http_port,
+            "tlsPort": setup.tls_port,
+            "ocspResponderURL": "",
+            "externalAccountBindingRequired": false,
+            "retryAfter": {"authz": 1, "order": 1},
+            "keyAlgorithm": "ecdsa",
+            "profiles": {
+                "default": {"description": "the only one", "validityPeriod": setup.lifetime},
+            },
+        }});
+        let config = folder.file("pebble.json", &config.to_string());
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let mut command = Command::new(program);
+        command.arg("-config").arg(config).stdin(Stdio::null());
+        command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
+        command.env("PEBBLE_WFE_NONCEREJECT", setup.bad_nonces.to_string());
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let process = Process::new(command.spawn().unwrap());
+        let pebble = Self { process, folder, management };
+        eventually(|| run(&mut pebble.curl(&setup.directory())).status.success());
+        pebble
+    }
+
+    /// The root of what it issues.
+    pub fn root(&self) -> CertificateDer<'static> {
+        let url = format!("https://127.0.0.1:{}/roots/0", self.management);
+        let output = run(&mut self.curl(&url));
+        CertificateDer::from_pem_slice(&output.stdout).unwrap()
+    }
+
+    /// How many orders it has taken.
+    pub fn orders(&self) -> usize {
+        self.log().matches("Added order ").count()
+    }
+
+    /// What it says about itself.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    fn curl(&self, url: &str) -> Command {
+        let mut curl = Command::new("curl");
+        curl.args(["-sf", "--max-time", "30", "--cacert"])
+            .arg(self.folder.path().join("cert.pem"))
+            .arg(url);
+        curl
+    }
+}
