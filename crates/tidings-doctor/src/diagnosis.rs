@@ -10,7 +10,7 @@ use http::{StatusCode, Version};
 
 use crate::finding::{Diagnosis, Severity};
 use crate::fixes;
-use crate::observe::{Ending, Observed, Resume, Unknown};
+use crate::observe::{Browser, Ending, Observed, Resume, Unknown};
 use crate::probe::{Head, NoAnswer};
 
 use Severity::{Advice, Error, Warning};
@@ -253,12 +253,23 @@ fn compression(diagnosis: &mut Diagnosis, observed: &Observed) {
             browser.bytes, watch.bytes
         );
         diagnosis.find("compression-holds-back", Error, title, evidence, fixes::COMPRESSION);
+    } else if is_compressed_by_hub(browser) {
+        diagnosis.pass("compressed by the hub itself, event by event");
     } else {
         let title = "The stream is compressed for browsers. It flows now, and stops to when \
                      a server or proxy forgets to flush.";
         let evidence = format!("Content-Encoding: {encoding}");
         diagnosis.find("compressed", Advice, title, evidence, fixes::COMPRESSION);
     }
+}
+
+/// Whether a Tidings hub compressed the stream, and nobody between: what it sends first is not
+/// worth compressing, so behind gzip's header it begins with a stored block. Proxies know nothing
+/// of that, and compress from the first byte.
+fn is_compressed_by_hub(browser: &Browser) -> bool {
+    let is_of_hub =
+        browser.head.as_ref().is_some_and(|head| head.header("tidings-connection").is_some());
+    is_of_hub && browser.begins.starts_with(&GZIP_HEADER) && browser.begins.get(10) == Some(&0)
 }
 
 fn endings(diagnosis: &mut Diagnosis, observed: &Observed) {
@@ -469,6 +480,9 @@ const IDLE_MIN: Duration = Duration::from_millis(700);
 /// Silence above which a heartbeat is missing; the standard recommends one every 15 seconds or so
 /// (HTML §9.2.7).
 const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+/// The gzip header of a hub: no name, no time, no system.
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// Bytes that an empty compressed body may have: the gzip header has 10 bytes.
 const EMPTY_COMPRESSED_BYTES: u64 = 20;

@@ -58,6 +58,8 @@ pub(crate) struct Browser {
     pub(crate) head: Option<Head>,
     pub(crate) encoding: Option<String>,
     pub(crate) bytes: u64,
+    /// The first bytes of the body.
+    pub(crate) begins: Vec<u8>,
     pub(crate) last_byte: Option<Duration>,
 }
 
@@ -252,6 +254,9 @@ async fn listen(asked: &Asked, until: Instant, mut watch: Watch) -> Listened {
     Listened { first, connections, watch }
 }
 
+/// Bytes of a body that are kept: gzip's header and the first byte of what follows.
+const BEGINNING_BYTES: usize = 11;
+
 /// Listens as a browser does, which accepts compressed bodies; only the timing matters.
 async fn browse(asked: &Asked, until: Instant, origin: Option<&str>) -> Browser {
     let mut more = vec![(ACCEPT_ENCODING, "gzip, deflate, br, zstd")];
@@ -264,6 +269,8 @@ async fn browse(asked: &Asked, until: Instant, origin: Option<&str>) -> Browser 
         Browser { encoding: head.header(CONTENT_ENCODING), head: Some(head), ..Browser::default() };
     while let (Next::Bytes(bytes), at) = answer.next(until).await {
         browser.bytes += bytes.len() as u64;
+        let missing = BEGINNING_BYTES - browser.begins.len();
+        browser.begins.extend(bytes.iter().take(missing));
         browser.last_byte = Some(at - asked.started);
     }
     browser

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use rustls::ServerConnection;
 use tidings_hub::{
-    Attach, Epoch, Interest, Log, Mark, Notice, Outcome, Page, Position, ReadError, ReadQuery,
-    Resolved, ShardConfig, Start, StreamForm, Topic, TopicState,
+    Attach, Coding, Epoch, Interest, Log, Mark, Notice, Outcome, Page, Position, ReadError,
+    ReadQuery, Resolved, ShardConfig, Sharing, Start, StreamForm, Topic, TopicState,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -76,6 +76,9 @@ pub struct EngineConfig {
     /// Bytes of recent frames kept for subscribers, in all shards together, before they are
     /// shortened. At the edge: subscribers that are behind read the log instead.
     pub ring_bytes_max: usize,
+    /// Compresses streams for clients that read gzip; the value says which events may refer to one
+    /// another. `None` compresses none.
+    pub compression: Option<Sharing>,
     /// Seed of the jitter.
     pub seed: u64,
 }
@@ -93,6 +96,7 @@ impl Default for EngineConfig {
             connection_age_max: None,
             peer_patience: PEER_PATIENCE,
             ring_bytes_max: RING_BYTES_MAX,
+            compression: None,
             seed: 0,
         }
     }
@@ -296,8 +300,19 @@ impl Engine {
             connection,
             from_the_oldest,
             ended,
+            is_compressed: false,
             permit,
         })
+    }
+
+    /// Whether streams are compressed for clients that read gzip.
+    pub fn compresses(&self) -> bool {
+        self.inner.config.compression.is_some()
+    }
+
+    /// Which events may refer to one another in a body that is compressed, if any is.
+    pub fn compression(&self) -> Option<Sharing> {
+        self.inner.config.compression
     }
 
     /// Whether [`attach_socket`](Self::attach_socket) may be used.
@@ -367,23 +382,29 @@ impl Engine {
         head: Vec<u8>,
         sink: Sink,
     ) {
-        let framing = sink.framing();
+        let compression = self.inner.config.compression;
+        let form = StreamForm {
+            framing: sink.framing(),
+            control_style: options.control_style,
+            event_form: options.event_form,
+            coding: match pending.is_compressed {
+                true => compression.map_or(Coding::Identity, Coding::Gzip),
+                false => Coding::Identity,
+            },
+        };
         let mut first = head;
-        framing.wrap(&mut first, &options.preface);
+        let began = form.begin(&mut first, &options.preface);
         let expires = options.expires.map(|moment| self.inner.clock.at(moment));
         let can_move = pending.permit.label().is_some_and(|label| label.term().is_some());
         let attach = Attach {
             interest: pending.interest,
-            form: StreamForm {
-                framing,
-                control_style: options.control_style,
-                event_form: options.event_form,
-            },
+            form,
             audience: options.audience,
             position: pending.position,
             told: pending.told,
             ended: pending.ended,
             first,
+            began,
             expires_ms: expires.filter(|_| !can_move),
             // The first look says when the next one is due.
             term_ms: expires.and(can_move.then(|| self.inner.clock.now_ms())),

@@ -29,10 +29,18 @@ pub struct PendingSubscription {
     /// Topics of the subscription that have ended, each with the position of its end. When all
     /// have, the subscriber is closed once it has the end.
     pub(crate) ended: Vec<(Topic, Position)>,
+    /// Whether the body is compressed.
+    pub(crate) is_compressed: bool,
     pub(crate) permit: Permit,
 }
 
 impl PendingSubscription {
+    /// Compresses the body, if the engine [compresses](crate::Engine::compresses) at all. Its
+    /// client must have said that it reads gzip, and the response must say that it is.
+    pub fn compress(&mut self) {
+        self.is_compressed = true;
+    }
+
     /// Whether everything that is there will be sent.
     pub fn is_from_the_oldest(&self) -> bool {
         self.from_the_oldest

@@ -129,7 +129,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use tidings_hub::{
-        ControlStyle, EventForm, Framing, Interest, Matcher, Position, StreamForm, SubscriberId,
+        Coding, ControlStyle, EventForm, Framing, Interest, Matcher, Position, StreamForm,
+        SubscriberId,
     };
 
     use super::*;
@@ -143,6 +144,7 @@ mod tests {
                 framing: Framing::Plain,
                 control_style: ControlStyle::Native,
                 event_form: EventForm::AsPublished,
+                coding: Coding::Identity,
             },
             after: Position::ZERO,
             upto: Position::new(1),

@@ -64,6 +64,7 @@
 //! an [`HttpConfig`] arrives complete.
 #![allow(rustdoc::private_intra_doc_links)]
 
+pub mod accept_encoding;
 mod accepted;
 mod activity;
 pub mod allowance;

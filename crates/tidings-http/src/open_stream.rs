@@ -13,6 +13,7 @@ use http::{Method, StatusCode, Version};
 use tidings_engine::{OpenError, PendingSubscription, Rejection, SubscribeOptions};
 use tidings_hub::{Interest, Start};
 
+use crate::accept_encoding;
 use crate::answer::{self, Answer};
 use crate::auth::who::Who;
 use crate::authorize::Authorized;
@@ -111,6 +112,9 @@ pub async fn open_stream<F: StreamFace>(
     if parts.method == Method::HEAD {
         let mut response = answer::empty(StatusCode::OK);
         *response.headers_mut() = face.headers();
+        if state.engine().compresses() {
+            accept_encoding::vary(response.headers_mut());
+        }
         return Ok(Answer::Response(response));
     }
     let rejected = |reason| Ok(reject(state, parts.version, &face, reason));
@@ -155,6 +159,13 @@ pub async fn open_stream<F: StreamFace>(
             let kept = state.auth().keep(state.engine(), authorized, id, &interest);
             let (place, term) = kept.unzip();
             pending.hold(place);
+            if state.engine().compresses() {
+                accept_encoding::vary(&mut headers);
+                if accept_encoding::takes_gzip(&parts.headers) {
+                    accept_encoding::is_gzip(&mut headers);
+                    pending.compress();
+                }
+            }
             let since = clock::now();
             let (who, interest) = (&identity.who, &interest);
             identity.announced = state.announce(Opened { id, who, address, interest, since });

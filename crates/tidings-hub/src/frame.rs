@@ -3,7 +3,9 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use tidings_codec::encode;
+use tidings_codec::gzip::Deflater;
 
+use crate::coding::Coding;
 use crate::draft::Kind;
 use crate::epoch::Epoch;
 use crate::framing::Framing;
@@ -20,8 +22,33 @@ use crate::stream_form::{ControlStyle, EventForm, StreamForm};
 pub struct Frame {
     record: Arc<Record>,
     epoch: Epoch,
-    as_published: Framed,
-    envelope: OnceLock<Framed>,
+    as_published: Encoded,
+    envelope: OnceLock<Encoded>,
+}
+
+/// An event in one form, and compressed once somebody asks for that.
+#[derive(Debug)]
+struct Encoded {
+    plain: Framed,
+    /// Compressed alone: it refers to nothing before it, so the bytes are the same for everybody,
+    /// and whenever the record is encoded again.
+    key: OnceLock<Framed>,
+}
+
+impl Encoded {
+    fn new(event: &[u8]) -> Self {
+        Self { plain: Framed::new(event), key: OnceLock::new() }
+    }
+
+    fn get(&self, framing: Framing, coding: Coding) -> &[u8] {
+        match coding {
+            Coding::Identity => self.plain.get(framing),
+            Coding::Gzip(_) => {
+                let compress = || Framed::new(&compressed(self.plain.get(Framing::Plain)));
+                self.key.get_or_init(compress).get(framing)
+            }
+        }
+    }
 }
 
 /// An event with the framing of a chunk around it.
@@ -58,7 +85,7 @@ impl Frame {
             record.retry_ms,
             &record.data,
         );
-        Self { record, epoch, as_published: Framed::new(&event), envelope: OnceLock::new() }
+        Self { record, epoch, as_published: Encoded::new(&event), envelope: OnceLock::new() }
     }
 
     /// The record.
@@ -78,13 +105,23 @@ impl Frame {
 
     /// The bytes in `form`; empty if a stream of that form has nothing of the record.
     pub fn bytes(&self, form: StreamForm) -> &[u8] {
-        let StreamForm { framing, control_style, event_form } = form;
-        match (self.record.kind, control_style, event_form) {
-            (Kind::SilentEnd | Kind::Note, ..) | (Kind::End, ControlStyle::Nothing, _) => &[],
-            (Kind::End, ..) | (_, _, EventForm::AsPublished) => self.as_published.get(framing),
+        let encoded = self.encoded(form);
+        encoded.map_or(&[], |encoded| encoded.get(form.framing, form.coding))
+    }
+
+    /// The text of the event in `form`, neither compressed nor wrapped; empty like the bytes.
+    pub(crate) fn text(&self, form: StreamForm) -> &[u8] {
+        let encoded = self.encoded(form);
+        encoded.map_or(&[], |encoded| encoded.plain.get(Framing::Plain))
+    }
+
+    fn encoded(&self, form: StreamForm) -> Option<&Encoded> {
+        match (self.record.kind, form.control_style, form.event_form) {
+            (Kind::SilentEnd | Kind::Note, ..) | (Kind::End, ControlStyle::Nothing, _) => None,
+            (Kind::End, ..) | (_, _, EventForm::AsPublished) => Some(&self.as_published),
             (Kind::Event | Kind::LastEvent, _, EventForm::Envelope) => {
-                let wrap = || Framed::new(&envelope(&self.record, self.epoch));
-                self.envelope.get_or_init(wrap).get(framing)
+                let wrap = || Encoded::new(&envelope(&self.record, self.epoch));
+                Some(self.envelope.get_or_init(wrap))
             }
         }
     }
@@ -101,8 +138,19 @@ impl Frame {
     /// The bytes in `form` for a stream that ends with the record: an end of the hub's own says
     /// that there is nothing to come back for.
     pub fn last_bytes(&self, form: StreamForm) -> Cow<'_, [u8]> {
+        match self.last_text(form) {
+            Cow::Borrowed(_) => self.bytes(form).into(),
+            Cow::Owned(text) => {
+                let encoded = Encoded::new(&text);
+                encoded.get(form.framing, form.coding).to_vec().into()
+            }
+        }
+    }
+
+    /// The text of those bytes.
+    pub(crate) fn last_text(&self, form: StreamForm) -> Cow<'_, [u8]> {
         if self.record.kind != Kind::End || form.control_style != ControlStyle::Native {
-            return self.bytes(form).into();
+            return self.text(form).into();
         }
         let mut event = Vec::new();
         encode::event(
@@ -112,8 +160,14 @@ impl Frame {
             Some(END_RETRY_MS),
             &self.record.data,
         );
-        Framed::new(&event).get(form.framing).to_vec().into()
+        event.into()
     }
+}
+
+fn compressed(text: &[u8]) -> Vec<u8> {
+    let mut block = Vec::with_capacity(text.len() + CHUNK_OVERHEAD_BYTES);
+    Deflater::new().block(&mut block, text);
+    block
 }
 
 /// The event as a message whose data says which event it is of which topic. With an id of the
@@ -161,6 +215,7 @@ mod tests {
         framing: Framing::Plain,
         control_style: ControlStyle::Native,
         event_form: EventForm::AsPublished,
+        coding: Coding::Identity,
     };
 
     fn frame(kind: Kind, data: &str) -> Frame {

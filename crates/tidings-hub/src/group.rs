@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::coding::Coding;
 use crate::encoded_page::EncodedPage;
 use crate::frame::Frame;
 use crate::interest::Interest;
@@ -57,8 +58,11 @@ impl Group {
     /// A group without members; every frame after `floor` is yet to come.
     pub(crate) fn new(key: Arc<GroupKey>, floor: Mark) -> Self {
         Self {
+            ring: match key.form.coding {
+                Coding::Identity => Ring::new(floor),
+                Coding::Gzip(_) => Ring::summing(floor),
+            },
             key,
-            ring: Ring::new(floor),
             live: Vec::new(),
             members: 0,
             blocked: 0,

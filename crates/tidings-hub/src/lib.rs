@@ -28,6 +28,7 @@
 
 mod check;
 mod close_reason;
+mod coding;
 mod draft;
 mod encoded_page;
 mod epoch;
@@ -65,6 +66,7 @@ mod wire;
 
 pub use check::Check;
 pub use close_reason::CloseReason;
+pub use coding::{Coding, Sharing};
 pub use draft::{Draft, Kind};
 pub use encoded_page::EncodedPage;
 pub use epoch::{Epoch, InvalidEpoch};
@@ -101,6 +103,7 @@ pub use topic::Topic;
 pub use visibility::Visibility;
 pub use wire::{Heard, Wire};
 
+pub use tidings_codec::gzip::Checksum;
 pub use tidings_codec::{EventId, EventType};
 
 /// Compiles the README's examples as doc tests.

@@ -58,6 +58,11 @@ pub const CATCH_UP_FIRST_READS_MAX: usize = 8;
 /// is read again later, so that a slow reader keeps nothing in memory.
 pub const CATCH_UP_PAGE_BYTES_MAX: usize = 128 << 10;
 
+/// Bytes of text that are compressed together: an event, or several of a page of history. A reader
+/// whose sink is full in the middle of them keeps the rest in memory. At the edge: the next events
+/// are another block, and a larger event is compressed alone, with bytes that can be found again.
+pub const BLOCK_TEXT_BYTES_MAX: usize = 4 << 10;
+
 /// Records in the first page of history: few, so that the first missed event does not wait until
 /// hundreds of others are read from disk. Each further page may have eight times as many, up to
 /// [`CATCH_UP_PAGE_RECORDS_MAX`].

@@ -15,6 +15,8 @@
 
 use std::collections::VecDeque;
 
+use tidings_codec::gzip::Checksum;
+
 use crate::check::Check;
 use crate::half_sent::HalfSent;
 use crate::mark::Mark;
@@ -29,6 +31,23 @@ pub(crate) struct Ring {
     base: u64,
     frames: VecDeque<FrameEnd>,
     floor: Mark,
+    /// Checksums of the text, where the members' streams end with one.
+    sums: Option<Box<Sums>>,
+}
+
+/// Checksums of all the text that a ring ever held.
+#[derive(Debug, Default)]
+struct Sums {
+    /// Up to the first frame held.
+    base: Checksum,
+    /// Up to the end of each frame.
+    ends: VecDeque<Checksum>,
+}
+
+impl Sums {
+    fn last(&self) -> Checksum {
+        self.ends.back().copied().unwrap_or(self.base)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +83,31 @@ pub(crate) struct Cursor {
 impl Ring {
     /// An empty ring; every frame of the group after `floor` is yet to come.
     pub(crate) fn new(floor: Mark) -> Self {
-        Self { bytes: Vec::new(), forgotten: 0, base: 0, frames: VecDeque::new(), floor }
+        let (bytes, frames) = (Vec::new(), VecDeque::new());
+        Self { bytes, forgotten: 0, base: 0, frames, floor, sums: None }
+    }
+
+    /// The same for streams whose ends have checksums; then every frame is
+    /// [pushed with one](Self::push_summed).
+    pub(crate) fn summing(floor: Mark) -> Self {
+        Self { sums: Some(Box::default()), ..Self::new(floor) }
+    }
+
+    /// Adds the group's next frame, whose text has the checksum `sum`.
+    pub(crate) fn push_summed(&mut self, mark: Mark, frame: &[u8], is_steady: bool, sum: Checksum) {
+        self.push(mark, frame, is_steady);
+        if let Some(sums) = &mut self.sums {
+            sums.ends.push_back(sums.last().then(sum));
+        }
+    }
+
+    /// The checksum of the text of all frames that a member at `offset` has in full.
+    pub(crate) fn sum_at(&self, offset: u64) -> Checksum {
+        let Some(sums) = &self.sums else { return Checksum::default() };
+        match self.frames.partition_point(|frame| frame.end <= offset) {
+            0 => sums.base,
+            n => sums.ends[n - 1],
+        }
     }
 
     /// Adds the group's next frame. It is steady if its record has the same bytes wherever it is
@@ -98,6 +141,9 @@ impl Ring {
             // The floor follows: a subscriber that has this record in full can still join.
             self.base = oldest.end;
             self.floor = oldest.mark();
+            if let Some(sums) = &mut self.sums {
+                sums.base = sums.ends.pop_front().unwrap_or(sums.base);
+            }
         }
         // Moving the rest down only once it is the smaller half moves each byte at most once.
         if self.forgotten > self.bytes.len() / 2 {
@@ -126,6 +172,9 @@ impl Ring {
         if let Some(last) = self.frames.back() {
             self.base = last.end;
             self.floor = last.mark();
+        }
+        if let Some(sums) = &mut self.sums {
+            **sums = Sums { base: sums.last(), ends: VecDeque::new() };
         }
         self.bytes = Vec::new();
         self.forgotten = 0;

@@ -3,13 +3,15 @@
 //! The parts: this file has attaching, owners and frames; `seam` joins history to live events;
 //! `write` decides whose bytes go out next; `heartbeat` has everything that time triggers; `notice`
 //! has the events that bypass the log; `term` asks for ends of grants that can move; `close` ends
-//! subscriptions; `status` answers questions about subscribers.
+//! subscriptions; `sums` has the checksums of compressed streams; `status` answers questions about
+//! subscribers.
 
 mod close;
 mod heartbeat;
 mod notice;
 mod seam;
 mod status;
+mod sums;
 mod term;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use slab::Slab;
+use tidings_codec::gzip::{Checksum, Lead};
 
+use crate::coding::Coding;
 use crate::epoch::Epoch;
 use crate::frame::Frame;
 use crate::group::{Group, GroupKey};
@@ -75,8 +79,10 @@ pub struct Attach {
     pub told: Position,
     /// Topics of the interest that have ended, each with the position of its end.
     pub ended: Vec<(Topic, Position)>,
-    /// Bytes to send first, already framed.
+    /// Bytes to send first, already framed and coded.
     pub first: Vec<u8>,
+    /// What [`StreamForm::begin`] said of these bytes.
+    pub began: Checksum,
     /// End of its grant, in the shard's milliseconds.
     pub expires_ms: Option<u64>,
     /// When to ask the driver about its grant ([`Shard::poll_term`]), if its end can move.
@@ -128,6 +134,8 @@ pub struct Shard<S> {
     /// By the subscriber's index, beside the subscribers and not in them: a walk that only compares
     /// places in the ring then touches less memory.
     owners: Vec<Option<S>>,
+    /// By the same index: see [`sums`]. Empty while no stream is compressed.
+    leads: Vec<Lead>,
     /// Generation of the next subscriber.
     generation: u32,
     groups: Slab<Group>,
@@ -176,6 +184,7 @@ impl<S> Shard<S> {
             head: config.head,
             subscribers: Slab::new(),
             owners: Vec::new(),
+            leads: Vec::new(),
             generation: 0,
             groups: Slab::new(),
             by_key: HashMap::default(),
@@ -245,6 +254,7 @@ impl<S> Shard<S> {
             None => self.owners.push(Some(owner)),
         }
         let id = self.id_at(index);
+        self.begin_sum(id, attach.began);
         self.term_at.extend(attach.term_ms.map(|at_ms| (id, heartbeat::ticks(at_ms))));
         self.catch_up(id);
         self.set_timer(id);
@@ -363,7 +373,15 @@ impl<S> Shard<S> {
                 self.mark_dirty(id);
                 continue;
             }
-            group.ring.push(frame.mark(), &bytes, frame.is_steady(group.key.form));
+            let (form, is_steady) = (group.key.form, frame.is_steady(group.key.form));
+            match form.coding {
+                Coding::Identity => group.ring.push(frame.mark(), &bytes, is_steady),
+                Coding::Gzip(_) => {
+                    let last = is_last.then(|| frame.last_text(form));
+                    let sum = Checksum::of(last.as_deref().unwrap_or_else(|| frame.text(form)));
+                    group.ring.push_summed(frame.mark(), &bytes, is_steady, sum);
+                }
+            }
             self.rings_bytes += bytes.len();
             self.delivered += group.live.len() as u64;
             if group.ring.len() > self.group_bytes_max().min(GROUP_BYTES_TIGHT) {

@@ -1,3 +1,6 @@
+use tidings_codec::gzip::{self, Checksum};
+
+use crate::coding::Coding;
 use crate::framing::Framing;
 
 /// The form of a stream: subscribers to the same events in the same form get the same bytes.
@@ -9,6 +12,34 @@ pub struct StreamForm {
     pub control_style: ControlStyle,
     /// How the publishers' events are encoded.
     pub event_form: EventForm,
+    /// How the body is coded.
+    pub coding: Coding,
+}
+
+impl StreamForm {
+    /// Appends the beginning of a body: `preface`, wrapped. Returns the checksum of its text, for
+    /// [`Attach::began`](crate::Attach::began).
+    pub fn begin(self, out: &mut Vec<u8>, preface: &[u8]) -> Checksum {
+        match self.coding {
+            Coding::Identity => self.framing.wrap(out, preface),
+            Coding::Gzip(_) => {
+                let mut begin = gzip::HEADER.to_vec();
+                gzip::stored(&mut begin, preface);
+                self.framing.wrap(out, &begin);
+            }
+        }
+        self.sum(preface)
+    }
+
+    /// Appends a block of the hub's own, wrapped.
+    pub(crate) fn wrap(self, out: &mut Vec<u8>, block: &[u8]) {
+        self.coding.wrap(self.framing, out, block);
+    }
+
+    /// The checksum of `text` where the end of the stream will need it.
+    pub(crate) fn sum(self, text: &[u8]) -> Checksum {
+        if self.coding.is_gzip() { Checksum::of(text) } else { Checksum::default() }
+    }
 }
 
 /// What the hub sends to a subscriber besides the publishers' events.

@@ -95,11 +95,21 @@ pub(crate) struct Outbox {
     /// Control bytes from the hub itself: the preface, a reset, the rest of a heartbeat. Small.
     pub(crate) control: Vec<u8>,
     pub(crate) control_sent: usize,
+    /// What the control bytes have of events that were compressed together.
+    pub(crate) kept: Option<Kept>,
     /// History, dropped as soon as the sink takes no more.
     pub(crate) page: Option<EncodedPage>,
     pub(crate) page_sent: usize,
     /// Notices to be turned into control bytes as soon as it is between two events.
     pub(crate) notices: Vec<Pending>,
+}
+
+/// Events of which a subscriber has a part, and keeps the rest because it could not be found again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    /// The last record before them.
+    pub(crate) after: Position,
+    pub(crate) events: u64,
 }
 
 impl Outbox {

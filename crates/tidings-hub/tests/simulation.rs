@@ -5,11 +5,14 @@
 //! Every reader decodes the bytes it is sent, as a browser would, and checks each event against the
 //! log that the world remembers: exactly the events its matchers select, in order, once and whole,
 //! from where it started; or a reset that says why, if and only if something it wanted is lost.
+//! Readers that take gzip inflate what they get, and where a stream ends they check its trailer.
 //! Nothing here depends on time or threads; a failing seed always fails. `SIMULATION_SEED` runs one
 //! seed, `SIMULATION_SEEDS` sets how many are run.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+#[path = "../../tidings-codec/tests/inflate/mod.rs"]
+mod inflate;
 #[path = "simulation/reader.rs"]
 mod reader;
 #[path = "simulation/sparse_log.rs"]

@@ -6,6 +6,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+/// Shortest page of history that is compressed, in bytes: a shorter one fits into a packet anyway.
+pub(crate) const GZIP_BODY_BYTES_MIN: usize = 512;
+
 pub use tidings_http::limits::{
     ACCEPT_PAUSE, ANSWER_PATIENCE, ANSWERS_MAX, BACKLOG, BEAT_INTERVAL, BODIES_BYTES_MAX,
     BODY_PAUSE_MAX, BODY_RATE_MIN, CLAIM_MATCHERS_MAX, CLAIM_PAYLOAD_BYTES_MAX,

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use mercure::{HUB, Tokens, bearer, event, id_of, post};
 use tidings_hub::{
-    AppendError, Appended, Attach, Bounds, Catalog, ControlStyle, CustomMatcher, Draft, Epoch,
-    EventForm, Frame, FrameBatch, Framing, Health, Interest, Log, LogIdentity, Matcher,
-    MemoryStore, Page, Position, ReadError, ReadQuery, Record, Shard, ShardConfig, StreamForm,
-    Timestamp, Topic, TopicTest,
+    AppendError, Appended, Attach, Bounds, Catalog, Checksum, Coding, ControlStyle, CustomMatcher,
+    Draft, Epoch, EventForm, Frame, FrameBatch, Framing, Health, Interest, Log, LogIdentity,
+    Matcher, MemoryStore, Page, Position, ReadError, ReadQuery, Record, Shard, ShardConfig,
+    StreamForm, Timestamp, Topic, TopicTest,
 };
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::http::{Connection, request};
@@ -312,12 +312,14 @@ fn attach(shard: &mut Shard<()>, wanted: Matcher) {
             framing: Framing::Chunked,
             control_style: ControlStyle::Comments,
             event_form: EventForm::AsPublished,
+            coding: Coding::Identity,
         },
         audience: None,
         position: Position::ZERO,
         told: Position::ZERO,
         ended: Vec::new(),
         first: Vec::new(),
+        began: Checksum::default(),
         expires_ms: None,
         term_ms: None,
     };

@@ -93,9 +93,11 @@ impl<S> Shard<S> {
         if reason.is_peer() || !at_boundary {
             return None;
         }
-        let StreamForm { framing, control_style, .. } = group.key.form;
+        let form @ StreamForm { framing, control_style, .. } = group.key.form;
         if reason == CloseReason::TopicEnded {
-            return Some(Farewell { bytes: framing.end().to_vec(), is_end: true });
+            let mut bytes = Vec::new();
+            form.coding.end(framing, &mut bytes, self.sum(id));
+            return Some(Farewell { bytes, is_end: true });
         }
         let mut control = Vec::new();
         match (reason, control_style) {
@@ -131,7 +133,7 @@ impl<S> Shard<S> {
         }
         let mut bytes = Vec::new();
         if !control.is_empty() {
-            framing.wrap(&mut bytes, &control);
+            form.wrap(&mut bytes, &control);
         }
         Some(Farewell { bytes, is_end: false })
     }

@@ -4,6 +4,7 @@
 use tidings_codec::encode;
 
 use crate::close_reason::CloseReason;
+use crate::coding::{Coding, Sharing};
 use crate::framing::Framing;
 use crate::limits::{END_LOOK_MS, TICK_MS};
 use crate::mark::Mark;
@@ -17,23 +18,54 @@ use super::Shard;
 #[derive(Debug, Default)]
 pub(super) struct Heartbeat {
     mark: Option<Mark>,
-    chunked: Vec<u8>,
-    plain: Vec<u8>,
-    comment_chunked: Vec<u8>,
+    id: Vec<u8>,
+    /// The id and the comment, in each framing and coding.
+    ids: Wrapped,
+    comments: Wrapped,
 }
 
 /// A heartbeat without an id: a comment, which every client ignores.
 const COMMENT: &[u8] = b":\n";
 
+/// One text in every form that a stream can have.
+#[derive(Debug, Default)]
+struct Wrapped([[Vec<u8>; 2]; 2]);
+
+impl Wrapped {
+    fn new(text: &[u8]) -> Self {
+        let in_form = |framing, coding: Coding| {
+            let mut bytes = Vec::new();
+            coding.wrap(framing, &mut bytes, text);
+            bytes
+        };
+        let in_framing = |framing| {
+            // The hub's own blocks refer to nothing, whatever events do.
+            [Coding::Identity, Coding::Gzip(Sharing::Topic)].map(|coding| in_form(framing, coding))
+        };
+        Self([Framing::Chunked, Framing::Plain].map(in_framing))
+    }
+
+    fn of(&self, form: StreamForm) -> &[u8] {
+        let framing = match form.framing {
+            Framing::Chunked => 0,
+            Framing::Plain => 1,
+        };
+        &self.0[framing][usize::from(form.coding.is_gzip())]
+    }
+}
+
 impl Heartbeat {
     pub(super) fn of(&self, form: StreamForm) -> &[u8] {
-        match (form.control_style, form.framing) {
-            (ControlStyle::Native, Framing::Chunked) => &self.chunked,
-            (ControlStyle::Native, Framing::Plain) => &self.plain,
-            (ControlStyle::Comments | ControlStyle::Nothing, Framing::Chunked) => {
-                &self.comment_chunked
-            }
-            (ControlStyle::Comments | ControlStyle::Nothing, Framing::Plain) => COMMENT,
+        match form.control_style {
+            ControlStyle::Native => self.ids.of(form),
+            ControlStyle::Comments | ControlStyle::Nothing => self.comments.of(form),
+        }
+    }
+
+    fn text(&self, form: StreamForm) -> &[u8] {
+        match form.control_style {
+            ControlStyle::Native => &self.id,
+            ControlStyle::Comments | ControlStyle::Nothing => COMMENT,
         }
     }
 }
@@ -177,24 +209,27 @@ impl<S> Shard<S> {
             return;
         }
         let heartbeat = &mut self.heartbeat;
+        if heartbeat.mark.is_none() {
+            heartbeat.comments = Wrapped::new(COMMENT);
+        }
         heartbeat.mark = Some(self.head);
-        heartbeat.plain.clear();
-        encode::id_only(&mut heartbeat.plain, &self.head.event_id(self.config.epoch));
-        heartbeat.chunked.clear();
-        Framing::Chunked.wrap(&mut heartbeat.chunked, &heartbeat.plain);
-        heartbeat.comment_chunked.clear();
-        Framing::Chunked.wrap(&mut heartbeat.comment_chunked, COMMENT);
+        heartbeat.id.clear();
+        encode::id_only(&mut heartbeat.id, &self.head.event_id(self.config.epoch));
+        heartbeat.ids = Wrapped::new(&heartbeat.id);
     }
 
     /// The sink took `written` bytes of a heartbeat; the rest goes into the subscriber's outbox.
     pub(super) fn finish_heartbeat(&mut self, id: SubscriberId, written: usize) {
         let Some(subscriber) = self.subscribers.get_mut(id.index()) else { return };
-        let key = &self.groups[subscriber.group as usize].key;
-        let bytes = self.heartbeat.of(key.form);
+        let form = self.groups[subscriber.group as usize].key.form;
+        let bytes = self.heartbeat.of(form);
         subscriber.heartbeat_due = false;
         if written > 0 && written < bytes.len() {
             let outbox = subscriber.outbox.get_or_insert_default();
             outbox.control.extend_from_slice(&bytes[written..]);
+        }
+        if written > 0 {
+            self.add_sum(id, form.sum(self.heartbeat.text(form)));
         }
     }
 

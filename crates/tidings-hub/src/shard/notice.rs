@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use tidings_codec::gzip::Checksum;
+
 use crate::close_reason::CloseReason;
 use crate::index::GroupId;
 use crate::limits::NOTICES_PENDING_MAX;
@@ -105,6 +107,8 @@ impl<S> Shard<S> {
             }
             mark = cursor.mark;
         }
+        let form = group.key.form;
+        let mut sum = Checksum::default();
         for notice in std::mem::take(&mut outbox.notices) {
             let block = match notice {
                 Pending::Notice(notice) => {
@@ -114,7 +118,9 @@ impl<S> Shard<S> {
                 }
                 Pending::Block(block) => block.into(),
             };
-            group.key.form.framing.wrap(&mut outbox.control, &block);
+            form.wrap(&mut outbox.control, &block);
+            sum = sum.then(form.sum(&block));
         }
+        self.add_sum(id, sum);
     }
 }

@@ -59,7 +59,7 @@ use crate::position::Position;
 use crate::reset::Reset;
 use crate::start::ResetReason;
 use crate::stream_form::{ControlStyle, StreamForm};
-use crate::subscriber::{Phase, SubscriberId};
+use crate::subscriber::{Kept, Phase, SubscriberId};
 
 use super::{Shard, Skip};
 
@@ -225,8 +225,9 @@ impl<S> Shard<S> {
                 id: &subscriber.position.event_id(epoch),
             }
             .encode(&mut control);
-            let outbox = subscriber.outbox.get_or_insert_default();
-            group.key.form.framing.wrap(&mut outbox.control, &control);
+            let form = group.key.form;
+            form.wrap(&mut subscriber.outbox.get_or_insert_default().control, &control);
+            self.add_sum(id, form.sum(&control));
         }
         self.note_skip(Skip { id, after, first: whole_from });
         self.rejoin(id);
@@ -271,6 +272,7 @@ impl<S> Shard<S> {
             self.delivered += coming;
             self.mark_dirty(group);
         }
+        self.sum_enters_ring(id);
     }
 
     /// The shard's head has moved, perhaps far enough for a subscriber that starts ahead of it.
@@ -303,6 +305,7 @@ impl<S> Shard<S> {
                 } else {
                     subscriber.slot = group.push_live(id.index, subscriber.offset);
                     self.delivered += group.ring.frames_after(subscriber.offset);
+                    self.sum_enters_ring(id);
                     self.mark_dirty(group_id);
                     self.settle(group_id);
                 }
@@ -331,13 +334,25 @@ impl<S> Shard<S> {
             Phase::Page => {
                 let outbox = subscriber.outbox.as_deref_mut();
                 let rest = outbox.and_then(|outbox| Some((outbox.page.take()?, outbox.page_sent)));
-                if let Some((page, sent)) = rest {
+                if let Some((page, mut sent)) = rest {
+                    // Several events that were compressed together cannot be found again from the
+                    // middle: the rest of them is kept, and is sent before anything else.
+                    let mut kept = 0;
+                    if let Some(rest) = page.rest_of_block(sent) {
+                        let (whole, after, _) = page.place_after(sent, subscriber.position);
+                        kept = page.place_after(rest, subscriber.position).0 - whole;
+                        let outbox = subscriber.outbox.get_or_insert_default();
+                        outbox.control.extend_from_slice(&page.bytes[sent..rest]);
+                        outbox.kept = Some(Kept { after, events: kept as u64 });
+                        sent = rest;
+                    }
                     // The page is dropped: keep the last record that was sent in full, and which
                     // part of the next one was.
                     let (whole, position, half) = page.place_after(sent, subscriber.position);
                     subscriber.position = position;
                     subscriber.half = half;
-                    self.delivered += whole as u64;
+                    self.delivered += (whole - kept) as u64;
+                    self.add_sum(id, page.sum_at(sent));
                 }
                 self.rejoin(id);
             }
@@ -369,6 +384,7 @@ impl<S> Shard<S> {
     }
 
     fn leave_live(&mut self, id: SubscriberId) {
+        self.sum_leaves_ring(id);
         let Some((subscriber, group)) = self.group_of(id) else { return };
         let slot = subscriber.slot;
         // What it has not received yet was counted as delivered when it came; it is counted again

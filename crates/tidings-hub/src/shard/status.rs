@@ -131,7 +131,9 @@ impl<S> Shard<S> {
     pub fn standing(&self, id: SubscriberId) -> Option<Standing> {
         let subscriber = self.get(id)?;
         let group = &self.groups[subscriber.group as usize];
+        let kept = subscriber.outbox.as_ref().and_then(|outbox| outbox.kept);
         let position = match subscriber.phase {
+            _ if kept.is_some() => kept.map_or(subscriber.position, |kept| kept.after),
             Phase::Live if subscriber.offset == group.ring.head() => self.head.position,
             Phase::Live if subscriber.offset >= group.ring.base() => {
                 group.ring.locate(subscriber.offset).mark.position

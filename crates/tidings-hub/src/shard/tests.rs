@@ -8,7 +8,7 @@ use crate::limits::CATCH_UP_READS_MAX;
 use crate::timestamp::Timestamp;
 
 use crate::{
-    CloseReason, ControlStyle, Draft, EventForm, Framing, Kind, Log, Matcher, MemoryStore,
+    CloseReason, Coding, ControlStyle, Draft, EventForm, Framing, Kind, Log, Matcher, MemoryStore,
     ReadError, ReadQuery,
 };
 
@@ -80,11 +80,13 @@ impl Scene {
                 framing: Framing::Plain,
                 control_style: ControlStyle::Native,
                 event_form: EventForm::AsPublished,
+                coding: Coding::Identity,
             },
             position: self.shard.head(),
             told: Position::ZERO,
             ended: Vec::new(),
             first: Vec::new(),
+            began: Checksum::default(),
             expires_ms: None,
             term_ms: None,
         };

@@ -105,11 +105,16 @@ impl<S> Shard<S> {
 
     fn finish_source(&mut self, id: SubscriberId, source: Source) {
         let Some(subscriber) = self.get_mut(id) else { return };
-        if source == Source::Page {
+        if source == Source::Control {
+            let outbox = subscriber.outbox.as_deref_mut();
+            let kept = outbox.and_then(|outbox| outbox.kept.take());
+            self.delivered += kept.map_or(0, |kept| kept.events);
+        } else if source == Source::Page {
             let page = subscriber.outbox.as_deref_mut().and_then(|outbox| outbox.page.take());
             if let Some(page) = page {
                 subscriber.position = page.reached;
                 self.delivered += page.ends.len() as u64;
+                self.add_sum(id, page.sum_at(page.bytes.len()));
                 self.rejoin(id);
                 if page.is_last {
                     self.close(id, CloseReason::TopicEnded);

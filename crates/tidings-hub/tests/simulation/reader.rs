@@ -1,9 +1,13 @@
 //! A reader: a sink of limited appetite, a decoder, and the judge of what arrives. While it is
 //! connected, its shard owns it.
 
+use tidings_codec::gzip;
 use tidings_codec::{Decoder, Item};
-use tidings_hub::{EventIdForm, Framing, Interest, Position, SubscriberId};
+use tidings_hub::{
+    Checksum, Coding, EventIdForm, Farewell, Framing, Interest, Notice, Position, SubscriberId,
+};
 
+use crate::inflate::Inflater;
 use crate::truth::{Fate, Truth};
 
 /// How a reader behaves.
@@ -18,6 +22,7 @@ pub(crate) struct Reader {
     pub(crate) interest: Interest,
     pub(crate) appetite: Appetite,
     pub(crate) framing: Framing,
+    pub(crate) coding: Coding,
     /// Its id in its shard, while it is connected.
     pub(crate) id: Option<SubscriberId>,
     /// The comment that its stream begins with, and no other stream.
@@ -37,16 +42,31 @@ pub(crate) struct Reader {
     decoder: Decoder,
     /// Bytes of an unfinished chunk.
     chunk: Vec<u8>,
+    /// Bytes of gzip's header that are yet to come.
+    header_left: usize,
+    inflater: Inflater,
+    /// Of all its text.
+    sum: Checksum,
+    pub(crate) notices: usize,
+    /// Events that it could read in a block whose end it has yet to get: they count as delivered
+    /// only then.
+    pub(crate) early: usize,
     pub(crate) events: usize,
     pub(crate) resets: usize,
 }
 
 impl Reader {
-    pub(crate) fn new(interest: Interest, appetite: Appetite, framing: Framing) -> Self {
+    pub(crate) fn new(
+        interest: Interest,
+        appetite: Appetite,
+        framing: Framing,
+        coding: Coding,
+    ) -> Self {
         Self {
             interest,
             appetite,
             framing,
+            coding,
             id: None,
             greeting: String::new(),
             is_greeted: false,
@@ -58,6 +78,11 @@ impl Reader {
             told: Position::ZERO,
             decoder: Decoder::new().with_comments(),
             chunk: Vec::new(),
+            header_left: 0,
+            inflater: Inflater::new(),
+            sum: Checksum::default(),
+            notices: 0,
+            early: 0,
             events: 0,
             resets: 0,
         }
@@ -74,6 +99,12 @@ impl Reader {
         self.room = 0;
         self.decoder = Decoder::new().with_comments();
         self.chunk.clear();
+        self.early = 0;
+        self.header_left = gzip::HEADER.len();
+        if self.coding != Coding::Identity {
+            self.inflater = Inflater::new();
+        }
+        self.sum = Checksum::default();
     }
 
     /// Takes as many bytes as fit; returns how many.
@@ -81,17 +112,58 @@ impl Reader {
         let taken = bytes.len().min(self.room);
         self.room -= taken;
         self.blocked = taken < bytes.len();
+        let events = self.events;
         match self.framing {
-            Framing::Plain => self.decode(&bytes[..taken], log, epoch),
+            Framing::Plain => self.inflate(&bytes[..taken], log, epoch),
             Framing::Chunked => {
                 self.chunk.extend_from_slice(&bytes[..taken]);
                 while let Some((inner, rest)) = next_chunk(&self.chunk) {
                     self.chunk = rest;
-                    self.decode(&inner, log, epoch);
+                    self.inflate(&inner, log, epoch);
                 }
             }
         }
+        let is_cut = self.blocked && self.coding != Coding::Identity;
+        self.early = if is_cut { self.early + self.events - events } else { 0 };
         taken
+    }
+
+    fn inflate(&mut self, mut bytes: &[u8], log: &Truth, epoch: tidings_hub::Epoch) {
+        if self.coding == Coding::Identity {
+            return self.decode(bytes, log, epoch);
+        }
+        if self.header_left > 0 {
+            let header = self.header_left.min(bytes.len());
+            let start = gzip::HEADER.len() - self.header_left;
+            assert_eq!(bytes[..header], gzip::HEADER[start..start + header]);
+            self.header_left -= header;
+            bytes = &bytes[header..];
+        }
+        let text = self.inflater.read(bytes);
+        self.sum = self.sum.then(Checksum::of(&text));
+        self.decode(&text, log, epoch);
+    }
+
+    /// The stream ends with `farewell`, and is whole.
+    pub(crate) fn finish(&mut self, farewell: &Farewell) {
+        assert!(farewell.is_end && self.chunk.is_empty());
+        let mut body = farewell.bytes.clone();
+        if self.framing == Framing::Chunked {
+            body = Vec::new();
+            let mut rest = farewell.bytes.clone();
+            while let Some((inner, left)) = next_chunk(&rest) {
+                body.extend_from_slice(&inner);
+                rest = left;
+            }
+            assert!(rest.is_empty() && farewell.bytes.ends_with(b"0\r\n\r\n"));
+        }
+        if self.coding == Coding::Identity {
+            return assert!(body.is_empty());
+        }
+        let mut expected = Vec::new();
+        gzip::end(&mut expected, self.sum);
+        assert_eq!(body, expected, "the trailer of gzip");
+        assert!(self.inflater.read(&body[..2]).is_empty() && self.inflater.is_done());
     }
 
     fn decode(&mut self, mut input: &[u8], log: &Truth, epoch: tidings_hub::Epoch) {
@@ -108,7 +180,11 @@ impl Reader {
             };
             assert!(self.is_greeted, "a stream without its beginning");
             let position = position_of(event.last_event_id(), log, epoch);
-            if event.event_type() == "tidings.reset" {
+            if event.event_type() == "notice" {
+                // Its place may be that of the last event that the group wanted, before the cursor.
+                self.quiet_until(position, log);
+                self.notices += 1;
+            } else if event.event_type() == "tidings.reset" {
                 let told = lost_upto(event.data(), epoch);
                 assert!(
                     self.has_lost(told, log),
@@ -185,6 +261,7 @@ fn lost_upto(data: &str, epoch: tidings_hub::Epoch) -> Position {
 }
 
 fn position_of(id: &str, log: &Truth, epoch: tidings_hub::Epoch) -> Position {
+    let id = Notice::divide(id).map_or(id, |(place, _)| place);
     match EventIdForm::of(id, epoch) {
         EventIdForm::Ours(mark) => mark.position,
         _ => log.with_id(id).expect("an id that was never made"),

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tidings_codec::{EventId, encode};
 use tidings_hub::{
-    Attach, CloseReason, ControlStyle, Draft, EncodedPage, Epoch, EventForm, Frame, FrameBatch,
-    Framing, Interest, Kind, Log, Matcher, MemoryStore, Outcome, Position, Random, ReadError,
-    ReadOrder, ReadQuery, Record, ResetReason, Shard, ShardConfig, Start, StreamForm, SubscriberId,
-    Timestamp, Topic, Visibility,
+    Attach, Audience, CloseReason, Coding, ControlStyle, Draft, EncodedPage, Epoch, EventForm,
+    EventType, Frame, FrameBatch, Framing, Interest, Kind, Log, Matcher, MemoryStore, Notice,
+    Outcome, Position, Random, ReadError, ReadOrder, ReadQuery, Record, ResetReason, Shard,
+    ShardConfig, Sharing, Start, StreamForm, SubscriberId, Timestamp, Topic, Visibility,
 };
 
 use crate::reader::{Appetite, Reader};
@@ -38,6 +38,9 @@ pub(crate) struct Counters {
     /// A record vanished from the middle of the log, or was rewritten.
     holes: usize,
     rewrites: usize,
+    /// A compressed stream came to its end.
+    trailers: usize,
+    notices: usize,
 }
 
 impl Counters {
@@ -56,6 +59,8 @@ impl Counters {
         self.numbers_reused += other.numbers_reused;
         self.holes += other.holes;
         self.rewrites += other.rewrites;
+        self.trailers += other.trailers;
+        self.notices += other.notices;
     }
 
     pub(crate) fn assert_everything_happened(&self) {
@@ -74,6 +79,8 @@ impl Counters {
             self.numbers_reused,
             self.holes,
             self.rewrites,
+            self.trailers,
+            self.notices,
         ];
         assert!(all.iter().all(|count| *count > 0), "something never happened: {self:?}");
     }
@@ -98,6 +105,8 @@ pub(crate) struct World {
     connections: usize,
     /// Events that readers got from shards that no longer exist.
     events_before: usize,
+    /// Events that readers could read before their blocks were whole, which never came.
+    early: usize,
     pub(crate) counters: Counters,
 }
 
@@ -126,6 +135,7 @@ impl World {
             readers_count: 0,
             connections: 0,
             events_before: 0,
+            early: 0,
             counters: Counters::default(),
         };
         world.start_shards();
@@ -150,7 +160,8 @@ impl World {
             70..78 => self.feed(),
             78..86 => self.serve_reads(),
             86..91 => self.connect(),
-            91..93 => self.vanish(),
+            91..92 => self.vanish(),
+            92..93 => self.notify(),
             93..95 => self.pass_time(),
             95..99 => self.make_holes(),
             _ => self.restart(),
@@ -188,7 +199,10 @@ impl World {
         }
         self.counters.events = self.events();
         let delivered: u64 = self.shards.iter().map(Shard::deliveries).sum();
-        assert_eq!(delivered as usize, self.events() - self.events_before, "deliveries counted");
+        let events = self.events() - self.events_before;
+        let counted = events - self.early..=events;
+        assert!(counted.contains(&(delivered as usize)), "{delivered} deliveries, {counted:?}");
+        self.counters.notices = self.readers().map(|reader| reader.notices).sum();
         self.counters.resets = self.readers().map(|reader| reader.resets).sum();
         assert_eq!(self.readers().count(), self.readers_count, "no owner is lost");
     }
@@ -248,7 +262,12 @@ impl World {
         let interest = interests[self.below(interests.len() as u64)].clone();
         let appetite = [Appetite::Fast, Appetite::Slow, Appetite::Stalled][self.below(3)];
         let framing = [Framing::Plain, Framing::Chunked][self.below(4) / 3];
-        Reader::new(interest, appetite, framing)
+        let coding = match self.below(4) {
+            0 | 1 => Coding::Identity,
+            2 => Coding::Gzip(Sharing::Topic),
+            _ => Coding::Gzip(Sharing::All),
+        };
+        Reader::new(interest, appetite, framing, coding)
     }
 
     fn publish(&mut self) {
@@ -327,9 +346,12 @@ impl World {
         while let Some(closing) = shard.poll_close() {
             let mut reader = closing.owner;
             assert_eq!(reader.id.take(), Some(closing.id), "the close of another reader");
+            self.early += reader.early;
             match closing.reason {
                 CloseReason::TopicEnded => {
-                    assert!(closing.farewell.is_some(), "an ended stream ends between two events");
+                    let farewell = closing.farewell.expect("it ends between two events");
+                    reader.finish(&farewell);
+                    self.counters.trailers += usize::from(reader.coding != Coding::Identity);
                 }
                 CloseReason::Overtaken => self.counters.overtaken += 1,
                 CloseReason::PeerReset => self.counters.vanished += 1,
@@ -437,22 +459,25 @@ impl World {
         self.connections += 1;
         let mut words = format!(": {greeting}\n").into_bytes();
         encode::id_only(&mut words, &resolved.position.event_id(self.epoch));
+        let form = StreamForm {
+            framing: reader.framing,
+            control_style: ControlStyle::Native,
+            event_form: EventForm::AsPublished,
+            coding: reader.coding,
+        };
         let mut first = Vec::new();
-        reader.framing.wrap(&mut first, &words);
+        let began = form.begin(&mut first, &words);
         let ended = reader.interest.ended_topics(&*self.store).unwrap();
         reader.connect(greeting, resolved.position, resolved.told);
         let attach = Attach {
-            audience: None,
+            audience: Some(Audience(0)),
             interest: reader.interest.clone(),
-            form: StreamForm {
-                framing: reader.framing,
-                control_style: ControlStyle::Native,
-                event_form: EventForm::AsPublished,
-            },
+            form,
             position: resolved.position,
             told: resolved.told,
             ended,
             first,
+            began,
             expires_ms: None,
             term_ms: None,
         };
@@ -462,6 +487,17 @@ impl World {
         shard.owner_mut(id).unwrap().id = Some(id);
         let is_reused = shard.closings().any(|closing| closing.id.index() == id.index());
         self.counters.numbers_reused += usize::from(is_reused);
+    }
+
+    /// A notice for everybody who wants its topic.
+    fn notify(&mut self) {
+        let topic = Topic::new(TOPICS[self.below(6)]).unwrap();
+        let mut draft = Draft::new(topic, "x".repeat(self.below(100)));
+        draft.event_type = Some(EventType::new("notice").unwrap());
+        let notice = Arc::new(Notice { draft, audience: Audience(0), tag: "n".into() });
+        for shard in &mut self.shards {
+            shard.handle_notice(&notice);
+        }
     }
 
     fn vanish(&mut self) {
@@ -545,6 +581,7 @@ impl World {
         }
         self.start_shards();
         self.events_before = self.events();
+        self.early = 0;
         self.counters.restarts += 1;
     }
 }

@@ -9,6 +9,7 @@ use http::header::RETRY_AFTER;
 use serde::Serialize;
 use serde_json::json;
 use tidings_engine::{Engine, OpenError, Rejection};
+use tidings_http::accept_encoding;
 use tidings_http::answer::{self, Answer};
 use tidings_http::auth::Caller;
 use tidings_http::headers::TIDINGS_RESUME;
@@ -22,6 +23,7 @@ use tidings_http::trace;
 use tidings_hub::{EventId, Interest, Outcome, Page, Position, ReadError, Record, Resolved, Start};
 use tokio::time::{Instant, timeout_at};
 
+use super::gzip_page::Cuts;
 use super::{interest, start};
 use crate::limits::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_PAUSE};
 use crate::request::RequestContext;
@@ -42,7 +44,7 @@ pub(super) async fn history(
     let wait = wait.map(|text| wait_length(&text, context.config.wait_max)).transpose()?;
     context.finish_query(["topic", "from", "last", "since", "after", "limit", "wait"])?;
 
-    let RequestContext { state, caller, .. } = context;
+    let RequestContext { state, caller, parts, .. } = context;
     if state.is_leaving() {
         return Err(Problem::new(Code::Draining, "ask again in a moment"));
     }
@@ -73,8 +75,17 @@ pub(super) async fn history(
     }
     let ends = vec![page.reached, resolved.whole_from(engine.status().bounds.first)];
     let ids = engine.event_ids(ends).await;
-    let body = render(&page, &resolved.outcome, engine, &ids[0], &ids[1]);
-    let mut response = answer::json(body);
+    let mut cuts = Cuts::new(engine, &parts.headers);
+    let body = render(&page, &resolved.outcome, engine, &ids[0], &ids[1], cuts.as_mut());
+    let compressed = cuts.and_then(|cuts| cuts.compress(&body));
+    let is_compressed = compressed.is_some();
+    let mut response = answer::json(compressed.unwrap_or(body));
+    if is_compressed {
+        accept_encoding::is_gzip(response.headers_mut());
+    }
+    if engine.compresses() {
+        accept_encoding::vary(response.headers_mut());
+    }
     let outcome = HeaderValue::from_static(resolved.outcome.name());
     response.headers_mut().insert(TIDINGS_RESUME, outcome);
     Ok(Answer::Response(response))
@@ -179,14 +190,21 @@ fn render(
     engine: &Engine,
     next: &EventId,
     first: &EventId,
+    mut cuts: Option<&mut Cuts>,
 ) -> Vec<u8> {
     let epoch = engine.epoch();
     let mut json = b"{\"events\":[".to_vec();
     for (place, record) in page.records.iter().enumerate() {
         json.extend_from_slice(if place == 0 { b"\n" } else { b",\n" });
+        if let Some(cuts) = &mut cuts {
+            cuts.note(record, json.len());
+        }
         let position = record.id.is_some().then(|| record.position().event_id(epoch));
         let position = position.as_ref().map(EventId::as_str);
         write_event(&mut json, record, record.event_id(epoch).as_str(), position);
+    }
+    if let Some(cuts) = cuts {
+        cuts.end(json.len());
     }
     json.extend_from_slice(b"],\n\"next\":");
     write(&mut json, &next.as_str());

@@ -28,6 +28,7 @@ mod end;
 mod end_block;
 mod event_stream;
 mod fields;
+mod gzip_page;
 mod history;
 mod ingest;
 pub(crate) mod interest;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use tidings_hub::Sharing;
 use tidings_store_disk::Durability;
 use tracing_subscriber::EnvFilter;
 
@@ -74,6 +75,16 @@ pub(super) fn durability(text: &str) -> Result<Option<Durability>, String> {
         "os" => Ok(Some(Durability::Os)),
         "memory" => Ok(None),
         _ => Err(one_of(text, &["fsync", "os"])),
+    }
+}
+
+/// `None` compresses nothing.
+pub(super) fn compression(text: &str) -> Result<Option<Sharing>, String> {
+    match text {
+        "off" => Ok(None),
+        "public" => Ok(Some(Sharing::Topic)),
+        "all" => Ok(Some(Sharing::All)),
+        _ => Err(one_of(text, &["off", "public", "all"])),
     }
 }
 

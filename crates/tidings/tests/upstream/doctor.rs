@@ -177,6 +177,23 @@ fn compression_is_told_by_whether_it_holds_events_back() {
 }
 
 #[test]
+fn a_stream_that_the_hub_compresses_is_fine_also_behind_proxies_and_one_that_they_compress_is_told()
+{
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &["--heartbeat", "500ms", "--compression", "public"]);
+    let publish = hub.url("/events/a");
+    let with_events = ["--publish", publish.as_str()];
+    let (found, code) = diagnose(&hub.url("/events/a"), &with_events);
+    assert_eq!((codes(&found), code), (vec!["http1-limit"], 0), "{found:#}");
+    let Some(nginx) = Nginx::start(&folder, &hub) else { return };
+    // It leaves alone what is compressed already.
+    for place in ["gzip-flushed", "gzip-held"] {
+        let (found, code) = diagnose(&nginx.url(place), &with_events);
+        assert_eq!((codes(&found), code), (vec!["http1-limit"], 0), "{place}: {found:#}");
+    }
+}
+
+#[test]
 fn a_timeout_that_is_shorter_than_the_heartbeat_is_found() {
     let folder = Folder::new();
     let hub = Hub::serve(&folder, &[]);

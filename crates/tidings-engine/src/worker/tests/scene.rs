@@ -3,8 +3,8 @@
 use std::io;
 
 use tidings_hub::{
-    Audience, ControlStyle, Draft, Epoch, EventForm, Frame, Framing, Interest, Matcher,
-    MemoryStore, Record, StreamForm, Timestamp, Topic,
+    Audience, Checksum, Coding, ControlStyle, Draft, Epoch, EventForm, Frame, Framing, Interest,
+    Matcher, MemoryStore, Record, StreamForm, Timestamp, Topic,
 };
 use tokio::sync::{Semaphore, oneshot};
 
@@ -122,12 +122,14 @@ impl Scene {
                 framing: Framing::Plain,
                 control_style: ControlStyle::Native,
                 event_form: EventForm::AsPublished,
+                coding: Coding::Identity,
             },
             audience: Some(AUDIENCE),
             position: self.head,
             told: self.head,
             ended: Vec::new(),
             first: preface.into(),
+            began: Checksum::default(),
             expires_ms: None,
             term_ms: None,
         };

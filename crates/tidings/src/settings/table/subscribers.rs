@@ -47,6 +47,23 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
+            name: "compression",
+            heading: Some("Subscribers"),
+            value: Value::One("WHICH"),
+            default: Default::Is(r#""off""#),
+            is_common: false,
+            help: "Events that are compressed together, for subscribers that read gzip: off, \
+                   public, all [off]",
+            note: "Compresses streams and pages of history, once for all subscribers that read \
+                   gzip. \"public\": events refer only to others on the same topics; \"all\": also \
+                   to those on other topics. Private events never do. See \
+                   docs/operating/compression.md.",
+            set: |hub, given| {
+                hub.engine.compression = given.read(value::compression)?;
+                Ok(())
+            },
+        },
+        Setting {
             name: "retry",
             heading: Some("Subscribers"),
             value: Value::One("DURATION"),
