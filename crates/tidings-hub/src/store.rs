@@ -208,16 +208,21 @@ pub struct ReadQuery<'a> {
 }
 
 impl ReadQuery<'_> {
-    /// A query for the one record at `position`, however large it is.
-    pub fn one(position: Position) -> Self {
+    /// A query for everything that is kept, in one page. Losses are an error: nobody was told.
+    pub fn everything() -> Self {
         Self {
-            after: position.previous(),
-            upto: position,
+            after: Position::ZERO,
+            upto: Position::new(u64::MAX),
             told: Position::ZERO,
             interest: None,
-            records_max: 1,
+            records_max: usize::MAX,
             bytes_max: usize::MAX,
         }
+    }
+
+    /// A query for the one record at `position`, however large it is.
+    pub fn one(position: Position) -> Self {
+        Self { after: position.previous(), upto: position, records_max: 1, ..Self::everything() }
     }
 }
 

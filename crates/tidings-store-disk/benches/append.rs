@@ -178,7 +178,14 @@ impl Events {
 fn query(after: u64, interest: Option<&Interest>) -> ReadQuery<'_> {
     let upto = Position::new(u64::MAX);
     let after = Position::new(after);
-    ReadQuery { after, upto, told: Position::ZERO, interest, records_max: 4096, bytes_max: 1 << 20 }
+    ReadQuery {
+        after,
+        upto,
+        interest,
+        records_max: 4096,
+        bytes_max: 1 << 20,
+        ..ReadQuery::everything()
+    }
 }
 
 fn page(

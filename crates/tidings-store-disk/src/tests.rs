@@ -71,10 +71,10 @@ fn read_all(store: &DiskStore, interest: Option<&Interest>) -> Result<Vec<Arc<Re
         let query = ReadQuery {
             after,
             upto,
-            told: Position::ZERO,
             interest,
             records_max: 100,
             bytes_max: 50_000,
+            ..ReadQuery::everything()
         };
         let page = store.read(&query)?;
         assert!(page.reached > after, "a read makes progress");

@@ -137,7 +137,14 @@ fn append(store: &dyn Log, drafts: Vec<Draft>) {
 
 fn query(after: u64, interest: Option<&Interest>) -> ReadQuery<'_> {
     let (after, upto) = (Position::new(after), Position::new(u64::MAX));
-    ReadQuery { after, upto, told: Position::ZERO, interest, records_max: 1000, bytes_max: 1 << 20 }
+    ReadQuery {
+        after,
+        upto,
+        interest,
+        records_max: 1000,
+        bytes_max: 1 << 20,
+        ..ReadQuery::everything()
+    }
 }
 
 fn read(store: &dyn Log, query: ReadQuery<'_>) -> Page {
@@ -383,12 +390,10 @@ pub fn notes_are_found_again_and_are_no_events(stores: &dyn Stores) {
         let read = |interest: &Interest| {
             let bounds = store.bounds();
             let query = ReadQuery {
-                after: Position::ZERO,
                 upto: bounds.head,
-                told: Position::ZERO,
                 interest: Some(interest),
                 records_max: 10,
-                bytes_max: usize::MAX,
+                ..ReadQuery::everything()
             };
             let page = store.read(&query).expect("a page");
             page.records.iter().map(|record| record.position().get()).collect::<Vec<_>>()

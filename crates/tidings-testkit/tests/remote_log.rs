@@ -43,14 +43,7 @@ fn node(journal: &Arc<Journal>) -> (Arc<Link>, Arc<RemoteLog>) {
 
 fn records(log: &dyn Log) -> Vec<Arc<Record>> {
     let everything = Interest::everything();
-    let query = ReadQuery {
-        after: Position::ZERO,
-        upto: log.bounds().head,
-        told: Position::ZERO,
-        interest: Some(&everything),
-        records_max: 1000,
-        bytes_max: 1 << 20,
-    };
+    let query = ReadQuery { interest: Some(&everything), ..ReadQuery::everything() };
     log.read(&query).unwrap().records
 }
 

@@ -108,14 +108,7 @@ fn following(hub: &SharedStore) -> Following {
 /// Everything that can be read.
 fn all(hub: &SharedStore) -> Vec<String> {
     let bounds = hub.bounds();
-    let query = ReadQuery {
-        after: bounds.first.previous(),
-        upto: bounds.head,
-        told: Position::ZERO,
-        interest: None,
-        records_max: 1000,
-        bytes_max: 1 << 20,
-    };
+    let query = ReadQuery { after: bounds.first.previous(), ..ReadQuery::everything() };
     let page = hub.read(&query).unwrap();
     page.records.iter().map(|record| record.data.to_string()).collect()
 }

@@ -117,14 +117,7 @@ impl Scene {
     fn hand_in(&mut self) {
         let after = self.shard.head();
         let upto = self.store.bounds().head;
-        let everything = ReadQuery {
-            after,
-            upto,
-            told: Position::ZERO,
-            interest: None,
-            records_max: usize::MAX,
-            bytes_max: usize::MAX,
-        };
+        let everything = ReadQuery { after, upto, ..ReadQuery::everything() };
         let page = self.store.read(&everything).expect("nothing is dropped");
         let epoch = self.shard.config.epoch;
         let frames = page.records.into_iter().map(|record| Arc::new(Frame::encode(record, epoch)));
@@ -173,7 +166,7 @@ impl Scene {
             told: order.told,
             interest: Some(&order.interest),
             records_max: order.records_max,
-            bytes_max: usize::MAX,
+            ..ReadQuery::everything()
         };
         let mut page = self.store.read(&query).expect("nothing is dropped");
         // A store need not look whether there is more.

@@ -588,12 +588,5 @@ impl World {
 
 /// What a shard asks for that is to be handed everything after `after`.
 fn tail(after: Position, upto: Position) -> ReadQuery<'static> {
-    ReadQuery {
-        after,
-        upto,
-        told: Position::ZERO,
-        interest: None,
-        records_max: usize::MAX,
-        bytes_max: usize::MAX,
-    }
+    ReadQuery { after, upto, ..ReadQuery::everything() }
 }

@@ -50,14 +50,7 @@ fn publish(store: &DiskStore, count: u64) {
 
 fn data(store: &DiskStore, after: u64, upto: u64) -> Vec<String> {
     let (after, upto) = (Position::new(after), Position::new(upto));
-    let all = ReadQuery {
-        after,
-        upto,
-        told: Position::ZERO,
-        interest: None,
-        records_max: 1000,
-        bytes_max: 1 << 20,
-    };
+    let all = ReadQuery { after, upto, ..ReadQuery::everything() };
     let page = store.read(&all).unwrap();
     page.records.iter().map(|record| record.data.to_string()).collect()
 }
@@ -222,14 +215,7 @@ fn a_backup_made_while_rules_are_applied_is_a_whole_log() {
             let copied = place.open(&restored);
             let head = copied.bounds().head;
             assert!(head >= before);
-            let all = ReadQuery {
-                after: Position::ZERO,
-                upto: head,
-                told: head,
-                interest: None,
-                records_max: 100_000,
-                bytes_max: 1 << 30,
-            };
+            let all = ReadQuery { upto: head, told: head, ..ReadQuery::everything() };
             let mut positions = Vec::new();
             let mut after = Position::ZERO;
             while after < head {

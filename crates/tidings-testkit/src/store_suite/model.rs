@@ -191,10 +191,10 @@ fn check_read(
     let mut query = ReadQuery {
         after,
         upto,
-        told: Position::ZERO,
         interest,
         records_max: 1 + dice.below(50) as usize,
         bytes_max: 1 + dice.below(20_000) as usize,
+        ..ReadQuery::everything()
     };
     while query.after < upto.min(model.head()) {
         let page = store.read(&query).expect("read");

@@ -33,10 +33,9 @@ fn check(store: &DiskStore) -> Bounds {
         let query = ReadQuery {
             after,
             upto,
-            told: Position::ZERO,
-            interest: None,
             records_max: 1_000,
             bytes_max: 1 << 20,
+            ..ReadQuery::everything()
         };
         let page = store.read(&query).unwrap();
         for record in &page.records {
@@ -121,10 +120,10 @@ fn a_reader_of_a_dropped_segment_gets_an_expired_error() {
             let query = ReadQuery {
                 after: first.previous(),
                 upto: head,
-                told: Position::ZERO,
                 interest: Some(&wanted),
                 records_max: 1_000,
                 bytes_max: 1 << 20,
+                ..ReadQuery::everything()
             };
             match store.read(&query) {
                 Ok(page) => {
@@ -176,10 +175,9 @@ fn a_damaged_file_is_named_with_what_to_do() {
         let mut query = ReadQuery {
             after,
             upto: store.bounds().head,
-            told: Position::ZERO,
-            interest: None,
             records_max: 100_000,
             bytes_max: 1 << 30,
+            ..ReadQuery::everything()
         };
         while query.after < query.upto {
             query.after = store.read(&query)?.reached;

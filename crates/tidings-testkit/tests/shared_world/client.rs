@@ -133,10 +133,9 @@ impl Client {
         let page = store.read(&ReadQuery {
             after: self.reached,
             upto: store.bounds().head,
-            told: Position::ZERO,
             interest: Some(&self.interest()),
             records_max: count,
-            bytes_max: usize::MAX,
+            ..ReadQuery::everything()
         });
         let Ok(page) = page else { return false };
         self.reached = page.reached.max(self.reached);
