@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tidings_store_shared::Terms;
 
 use crate::error::NatsError;
 use crate::limits::DUPLICATE_WINDOW;
@@ -63,6 +64,9 @@ pub(crate) struct PublishAck {
 pub(crate) struct StreamInfo {
     pub(crate) config: StreamConfig,
     pub(crate) state: StreamState,
+    /// The time of the answer; servers before 2.10 do not say it.
+    #[serde(default)]
+    pub(crate) ts: Option<Box<str>>,
     #[serde(default)]
     pub(crate) cluster: ClusterInfo,
 }
@@ -86,6 +90,15 @@ pub(crate) struct Replica {
 pub(crate) struct StreamState {
     pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
+    /// The time at which the last message was stored; of an empty stream, a time long ago.
+    #[serde(default)]
+    pub(crate) last_ts: Option<Box<str>>,
+}
+
+/// The configuration of a stream as the servers have it, whatever is in it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamConfigAsItIs {
+    pub(crate) config: Value,
 }
 
 /// What matters of a stream's configuration; what is not there has its default.
@@ -150,12 +163,30 @@ pub(crate) fn hubs_subject(stream: &str) -> String {
     format!("tidings.hubs.{stream}")
 }
 
+/// The description of a stream, for those who list the streams.
+const DESCRIPTION: &str = "The log of Tidings hubs. Only they may publish to its subject.";
+
+/// What stands between that and the settings that the hubs have agreed on. The description is the
+/// one place for them that every version of the servers has.
+const BEFORE_TERMS: &str = " Settings of the hubs: ";
+
+/// The description with these settings.
+pub(crate) fn description(terms: &Terms) -> String {
+    format!("{DESCRIPTION}{BEFORE_TERMS}{terms}")
+}
+
+/// The settings in a description; `None` if there are none.
+pub(crate) fn terms_in(description: &str) -> Option<Terms> {
+    let (_, terms) = description.split_once(BEFORE_TERMS)?;
+    Some(Terms::parse(terms))
+}
+
 /// The configuration of a new stream. Messages stay until a hub purges them, and none can be
 /// deleted from the middle.
 pub(crate) fn new_stream(name: &str, replicas: usize) -> Value {
     json!({
         "name": name,
-        "description": "The log of Tidings hubs. Only they may publish to its subject.",
+        "description": DESCRIPTION,
         "subjects": [log_subject(name)],
         "retention": "limits",
         "storage": "file",
@@ -180,6 +211,13 @@ pub(crate) fn new_stream(name: &str, replicas: usize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_settings_of_the_hubs_read_back_from_the_description() {
+        let terms = Terms::new([("max-topics", "7".to_owned()), ("retention-age", "1 day".into())]);
+        assert_eq!(terms_in(&description(&terms)), Some(terms));
+        assert_eq!(terms_in(DESCRIPTION), None);
+    }
 
     #[test]
     fn a_refusal_is_told_from_an_answer() {

@@ -1,10 +1,14 @@
 //! What can be seen of the servers and the stream before a hub trusts them with its events.
 
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::api::{self, StreamInfo};
 use crate::config::NatsConfig;
-use crate::limits::PAYLOAD_BYTES_MIN;
+use crate::limits::{CLOCK_GAP_MAX, PAYLOAD_BYTES_MIN};
 use crate::version::Version;
 
 /// Something about the servers or the stream that endangers events.
@@ -95,6 +99,32 @@ pub(crate) fn findings(
         of_stream(stream, &config.stream, &mut found);
     }
     findings
+}
+
+/// Compares this machine's clock, which showed these times when a question was sent and answered,
+/// with the servers': the time of their answer `now`, or, of servers that do not say it, the time
+/// at which they stored the `last` message.
+pub(crate) fn clock(
+    here: RangeInclusive<Timestamp>,
+    now: Option<Timestamp>,
+    last: Option<Timestamp>,
+) -> Option<Finding> {
+    let gap = |early: Timestamp, late: Timestamp| {
+        let gap = Duration::try_from(late.duration_since(early)).unwrap_or_default();
+        Some(gap).filter(|gap| *gap > CLOCK_GAP_MAX)
+    };
+    let (asked, answered) = here.into_inner();
+    // A message is not from the future, and nothing follows from an old one.
+    let behind = now.or(last).and_then(|there| gap(answered, there));
+    let ahead = now.and_then(|there| gap(there, asked));
+    let (gap, way) = behind.map(|gap| (gap, "behind")).or(ahead.map(|gap| (gap, "ahead of")))?;
+    let what = format!(
+        "the clock of this machine is {} s {way} that of the NATS servers, so the hub would drop \
+         events at the wrong time, for all hubs",
+        gap.as_secs()
+    );
+    let hint = "set the clocks of all machines by the same source, such as with chrony";
+    Some(Finding { severity: Severity::Unsafe, what, hint })
 }
 
 fn of_stream(
@@ -200,6 +230,23 @@ mod tests {
     fn a_stream_that_a_hub_created_on_current_servers_is_well() {
         let own = stream(serde_json::json!({}));
         assert_eq!(severities("2.15.3", 8 << 20, &own), []);
+    }
+
+    #[test]
+    fn clocks_may_differ_by_some_seconds() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).expect("in range");
+        let found = |now, last| clock(at(0)..=at(1), now, last).map(|finding| finding.what);
+        for well in [-5, 0, 1, 6] {
+            assert_eq!(found(Some(at(well)), Some(at(-9000))), None, "{well}");
+        }
+        let behind = found(Some(at(38)), None).expect("a finding");
+        assert!(behind.contains("37 s behind that"), "{behind}");
+        let ahead = found(Some(at(-60)), Some(at(-60))).expect("a finding");
+        assert!(ahead.contains("60 s ahead of that"), "{ahead}");
+        // An old server says only when the last message came.
+        assert_eq!(found(None, Some(at(-9000))), None);
+        assert!(found(None, Some(at(100))).is_some());
+        assert_eq!(found(None, None), None);
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use async_nats::{HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures_core::Stream;
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use tidings_store_shared::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
+use tidings_store_shared::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds, Terms};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::api::{self, Done, PublishAck, Stored, StreamInfo};
+use crate::api::{self, Done, PublishAck, Stored, StreamConfigAsItIs, StreamInfo};
 use crate::check::{self, Finding};
 use crate::error::NatsError;
 use crate::limits::{
@@ -73,6 +74,20 @@ impl NatsJournal {
         Ok(check::findings(&server.version, server.max_payload, &self.nats.config, info.as_ref()))
     }
 
+    /// How far this machine's clock is from that of the servers, if that is too far. Only a stream
+    /// that exists tells.
+    ///
+    /// # Errors
+    ///
+    /// [`NatsError`] if the servers cannot be asked.
+    pub fn clock_finding(&mut self) -> Result<Option<Finding>, NatsError> {
+        let asked = Timestamp::now();
+        let StreamInfo { ts, state, .. } = self.info()?;
+        let here = asked..=Timestamp::now();
+        let [now, last] = [ts, state.last_ts].map(|text| text?.parse().ok());
+        Ok(check::clock(here, now, last))
+    }
+
     /// Name of the server that leads the stream; `None` if none does at the moment, or if there is
     /// only one server.
     ///
@@ -107,6 +122,12 @@ impl NatsJournal {
         }
         let request = format!("{request}.{}", self.stream());
         self.nats.runtime.block_on(self.connection.ask(request, body))
+    }
+
+    /// The configuration of the stream.
+    fn config(&self) -> Result<Value, NatsError> {
+        let StreamConfigAsItIs { config } = self.ask("STREAM.INFO", &Value::Null)?;
+        Ok(config)
     }
 
     fn info(&self) -> Result<StreamInfo, NatsError> {
@@ -307,6 +328,20 @@ impl Journal for NatsJournal {
     fn trim(&mut self, before: Seq) -> Result<(), JournalError> {
         let body = json!({ "seq": before.get() });
         self.ask::<Done>("STREAM.PURGE", &body).map(|_| ()).map_err(missing_or_away)
+    }
+
+    fn terms(&mut self) -> Result<Option<Terms>, JournalError> {
+        match self.config() {
+            Ok(config) => Ok(config["description"].as_str().and_then(api::terms_in)),
+            Err(error) if error.code() == Some(api::NO_STREAM) => Ok(None),
+            Err(error) => Err(away(error)),
+        }
+    }
+
+    fn set_terms(&mut self, terms: &Terms) -> Result<(), JournalError> {
+        let mut config = self.config().map_err(missing_or_away)?;
+        config["description"] = api::description(terms).into();
+        self.ask::<Done>("STREAM.UPDATE", &config).map(|_| ()).map_err(missing_or_away)
     }
 
     fn block_bytes_max(&self) -> usize {

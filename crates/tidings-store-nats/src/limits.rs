@@ -45,3 +45,7 @@ pub const HEARD_MAX: usize = 1024;
 
 /// Messages to other hubs that wait to be sent. At the edge: further ones are lost.
 pub const UNSENT_MAX: usize = 256;
+
+/// Largest distance between this machine's clock and the servers'. At the edge: the hub does not
+/// start, unless it may start on unsafe servers.
+pub const CLOCK_GAP_MAX: Duration = Duration::from_secs(5);

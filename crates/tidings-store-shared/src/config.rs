@@ -4,6 +4,7 @@ use std::time::Duration;
 use tidings_store_disk::DiskConfig;
 
 use crate::limits::{APPEND_PATIENCE, BELL_PATIENCE, TRIM_INTERVAL};
+use crate::terms::Terms;
 
 /// Location of the cache, and how long to wait for the journal.
 #[derive(Clone, Debug)]
@@ -15,6 +16,11 @@ pub struct SharedConfig {
     pub cache: DiskConfig,
     /// Whether to create the log if there is none. A hub that has followed a log never does.
     pub create: bool,
+    /// Settings that all hubs on the log need alike. The store compares them with those that the
+    /// journal has.
+    pub terms: Terms,
+    /// Whether to give the journal these settings where it has others.
+    pub update_terms: bool,
     /// Time that an append tries to get an answer from the journal.
     pub append_patience: Duration,
     /// Interval at which the hub drops from the journal what its own cache dropped.
@@ -31,6 +37,8 @@ impl SharedConfig {
             path: path.as_ref().to_owned(),
             cache: DiskConfig::new(&path),
             create: false,
+            terms: Terms::default(),
+            update_terms: false,
             append_patience: APPEND_PATIENCE,
             trim_interval: TRIM_INTERVAL,
             bell_patience: BELL_PATIENCE,

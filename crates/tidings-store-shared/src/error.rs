@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use tidings_hub::AppendError;
 
 use crate::journal::{JournalError, Seq};
+use crate::terms::Difference;
 
 /// Why a shared log could not be opened.
 #[derive(Debug)]
@@ -42,6 +43,11 @@ pub enum OpenError {
     NoLog,
     /// The log that this hub followed is no longer there.
     LogGone,
+    /// The log has other settings than this hub.
+    Terms {
+        /// Which, and how.
+        differences: Vec<Difference>,
+    },
     /// The oldest blocks of the log do not continue each other.
     NoBeginning {
         /// Sequence of the oldest block.
@@ -70,6 +76,10 @@ impl OpenError {
                 "bring back the stream from the engine's backup; or, if it is lost for good, empty \
                  the hubs' cache folders and create a new log: subscribers then get a reset"
             }
+            Self::Terms { .. } => {
+                "give all hubs on the log the same settings; to change them for all, start one hub \
+                 with the new ones and --cluster-update, then the others with the new ones"
+            }
             Self::NoBeginning { .. } => {
                 "something else writes to the stream, or the engine drops blocks by a limit of its \
                  own: remove that limit, and purge the stream up to a block that others continue"
@@ -91,6 +101,13 @@ impl fmt::Display for OpenError {
             Self::Away { .. } => f.write_str("the shared log cannot be read"),
             Self::NoLog => f.write_str("there is no shared log yet"),
             Self::LogGone => f.write_str("the shared log that this hub followed does not exist"),
+            Self::Terms { differences } => {
+                for (place, difference) in differences.iter().enumerate() {
+                    let separator = if place == 0 { "" } else { "; " };
+                    write!(f, "{separator}{difference}")?;
+                }
+                Ok(())
+            }
             Self::NoBeginning { seq } => {
                 write!(f, "the shared log does not begin with block {seq}: none continues it")
             }

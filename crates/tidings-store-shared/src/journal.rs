@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidings_hub::StoreCause;
 
+use crate::terms::Terms;
+
 /// What the shared store needs from an engine: one stream of blocks with a compare-and-set append.
 ///
 /// A journal is a connection: the store opens one for its writer and one for its follower, and
@@ -81,6 +83,26 @@ pub trait Journal: Send + 'static {
     ///
     /// [`JournalError`].
     fn trim(&mut self, before: Seq) -> Result<(), JournalError>;
+
+    /// The settings that the hubs on the stream have agreed on; `None` if there are none. By
+    /// default for an engine that has no place for them.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`].
+    fn terms(&mut self) -> Result<Option<Terms>, JournalError> {
+        Ok(None)
+    }
+
+    /// Replaces these settings.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`].
+    fn set_terms(&mut self, terms: &Terms) -> Result<(), JournalError> {
+        let _ = terms;
+        Ok(())
+    }
 
     /// Maximum size of one block, in bytes.
     fn block_bytes_max(&self) -> usize;

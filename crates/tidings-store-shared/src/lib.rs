@@ -49,6 +49,7 @@ mod open;
 mod origin;
 mod random;
 mod store;
+mod terms;
 #[cfg(test)]
 mod test_folder;
 mod writer;
@@ -61,3 +62,4 @@ pub use halt::Halt;
 pub use hash::BlockHash;
 pub use journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
 pub use store::SharedStore;
+pub use terms::{Difference, Terms};

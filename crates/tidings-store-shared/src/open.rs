@@ -52,6 +52,8 @@ impl Opening<'_> {
     /// A follower that has followed up to the end of the journal; or, if the journal is away, one
     /// that has what the cache holds.
     pub(crate) fn open(&mut self) -> Result<Follower, OpenError> {
+        // Before anything is fetched or changed.
+        self.agree()?;
         let origin = Origin::load(&self.config.path).map_err(self.fail())?;
         let mut follower = match origin {
             Some(origin) => match self.resume(origin.clone())? {
@@ -73,6 +75,31 @@ impl Opening<'_> {
             }
         }
         Err(OpenError::Away { source: JournalError::away(io::Error::other("it keeps changing")) })
+    }
+
+    /// Compares this hub's settings with those of the log, and adds what the log does not have.
+    /// While the journal is away, there is nothing to compare: a hub that runs compares them, too.
+    fn agree(&mut self) -> Result<(), OpenError> {
+        let SharedConfig { terms, update_terms, .. } = self.config;
+        let Ok(known) = self.journal.terms() else { return Ok(()) };
+        let known = known.unwrap_or_default();
+        let differences = terms.differences(&known);
+        if !differences.is_empty() && !update_terms {
+            return Err(OpenError::Terms { differences });
+        }
+        let all = terms.over(&known);
+        if all == known {
+            return Ok(());
+        }
+        match self.journal.set_terms(&all) {
+            // A stream that does not exist yet, or is away.
+            Ok(()) | Err(JournalError::Missing) => {}
+            Err(error) => {
+                let reason = tidings_hub::with_causes(&error);
+                tracing::warn!(reason, "the shared log does not note the settings of its hubs");
+            }
+        }
+        Ok(())
     }
 
     /// A follower with the cache as it is; `None` if there is none that can be used.
@@ -115,6 +142,7 @@ impl Opening<'_> {
         let bounds = match self.journal.bounds().map_err(away)? {
             None if is_new && self.config.create => {
                 self.journal.create().map_err(away)?;
+                self.agree()?;
                 self.journal.bounds().map_err(away)?
             }
             bounds => bounds,

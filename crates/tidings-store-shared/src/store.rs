@@ -20,6 +20,7 @@ use crate::limits::AWAY_RETRY;
 use crate::open::{self, Opening};
 use crate::origin::Origin;
 use crate::random::random;
+use crate::terms::Difference;
 use crate::writer::{Writer, lock};
 
 /// One hub's view of a shared log. See the [crate](crate) for what it guarantees.
@@ -38,6 +39,8 @@ struct Node {
     writer: Mutex<Writer>,
     append_bytes_max: usize,
     trimmed: Mutex<Trimmed>,
+    /// How the log's settings differed from this hub's when they were last looked at.
+    other_terms: Mutex<Vec<Difference>>,
     /// Why the log takes no events, and since when.
     failure: Mutex<Option<(AppendError, Instant)>>,
     void: Arc<AtomicU64>,
@@ -78,6 +81,7 @@ impl SharedStore {
             conflicts: Arc::clone(&writer.conflicts),
             append_bytes_max: writer.bytes_max(),
             trimmed: Mutex::new(Trimmed { before: Seq::ZERO, due: Instant::now(), interval }),
+            other_terms: Mutex::default(),
             follower: Mutex::new(follower),
             writer: Mutex::new(writer),
             failure: Mutex::default(),
@@ -273,6 +277,26 @@ impl Node {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Warns if the log got other settings than this hub has, once for each change.
+    fn compare_terms(&self) {
+        let known = {
+            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.journal.terms()
+        };
+        let Ok(Some(known)) = known else { return };
+        let differences = self.config.terms.differences(&known);
+        let mut before = self.other_terms.lock().unwrap_or_else(PoisonError::into_inner);
+        if differences != *before {
+            for difference in &differences {
+                tracing::warn!(
+                    "a setting of the shared log is not this hub's: {difference}; start the hub \
+                     again with the setting of the log"
+                );
+            }
+            *before = differences;
+        }
+    }
+
     /// Drops from the journal, and of what was lost, what the cache no longer holds.
     fn trim(&self) {
         let mut trimmed = self.trimmed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -280,6 +304,7 @@ impl Node {
             return;
         }
         trimmed.due = Instant::now() + trimmed.interval;
+        self.compare_terms();
         let first = self.cache.bounds().first;
         let before = {
             let follower = lock(&self.follower);

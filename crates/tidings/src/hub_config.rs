@@ -59,6 +59,8 @@ pub(crate) struct SharedLogConfig {
     pub(crate) credentials: Option<PathBuf>,
     /// Whether to create the log.
     pub(crate) create: bool,
+    /// Whether to give the log the settings of this hub.
+    pub(crate) update: bool,
     /// Whether to start although the servers can lose acknowledged events.
     pub(crate) allow_unsafe: bool,
 }

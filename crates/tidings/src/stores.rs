@@ -13,7 +13,7 @@ use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::hub_config::StoreConfig;
+use crate::hub_config::{HubConfig, StoreConfig};
 use crate::settings::{format_bytes, format_duration, without_logins};
 use crate::store_kind::StoreKind;
 use crate::{private_file, random};
@@ -31,16 +31,16 @@ impl From<Arc<dyn Log>> for OpenStore {
     }
 }
 
-/// Opens the store that `config` names.
+/// Opens the store of a hub.
 ///
 /// # Errors
 ///
 /// The folder cannot be opened, or the system has no random numbers.
-pub(crate) fn open(config: &StoreConfig) -> Result<OpenStore, CliError> {
-    let StoreConfig { kind, disk, .. } = config;
+pub(crate) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
+    let StoreConfig { kind, disk, .. } = &hub.store;
     match kind {
         #[cfg(feature = "nats")]
-        StoreKind::Nats => nats::open(config),
+        StoreKind::Nats => nats::open(hub),
         #[cfg(not(feature = "nats"))]
         StoreKind::Nats => Err(without_nats()),
         StoreKind::Disk => open_disk(disk.clone()).map(OpenStore::from),

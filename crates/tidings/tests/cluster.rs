@@ -5,9 +5,11 @@
 mod world;
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use serde_json::Value;
 use tidings_testkit::nats::{Operator, program};
@@ -93,11 +95,17 @@ impl Nats {
     }
 }
 
-/// A command that starts a hub on the servers of `url`.
+/// A command that starts a hub on the servers of `url`, whatever they are.
 fn hub(url: &str, data: &Path) -> Command {
+    let mut command = careful_hub(url, data);
+    command.arg("--store-unsafe");
+    command
+}
+
+fn careful_hub(url: &str, data: &Path) -> Command {
     let mut command = tidings();
     command.args(["serve", "--log", "warn", "--store", "nats", "--store-url", url]);
-    command.args(["--store-unsafe", "--cluster-create", "--data"]).arg(data);
+    command.args(["--cluster-create", "--data"]).arg(data);
     command
 }
 
@@ -246,4 +254,105 @@ fn a_hub_logs_in_with_a_credentials_file_and_one_that_is_of_no_use_is_named() {
     let output = run(tidings().arg("check").arg(folder.file("hub.toml", &text)));
     let stderr = world::text(output.stderr);
     assert!(stderr.contains("remove user and password from store-url"), "{stderr}");
+}
+
+#[test]
+fn a_hub_with_other_settings_than_the_rest_does_not_start_and_both_values_are_named() {
+    let folder = Folder::new();
+    let Some(nats) = Nats::start(&folder) else { return };
+    let command = |data: &str, words: &[&str]| {
+        let mut command = nats.hub(&folder.path().join(data));
+        command.args(words);
+        command
+    };
+    let one = Hub::start(&mut command("one", &["--retention-age", "2d"]));
+    one.publish("a", "x");
+    let output = run(&mut command("two", &["--retention-age", "3d", "--max-topics", "9"]));
+    let stderr = text(output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
+    for difference in [
+        "retention-age is 3 days here and 2 days for the log",
+        "max-topics is 9 here and 1000000 for the log",
+        "--cluster-update",
+    ] {
+        assert!(stderr.contains(difference), "{stderr}");
+    }
+    // Nothing was changed: the same settings as the first hub's are those of the log.
+    let two = Hub::start(&mut command("two", &["--retention-age", "2d"]));
+    drop((one, two));
+    // The operator changes them for all; the old ones are then the wrong ones.
+    drop(Hub::start(&mut command("one", &["--retention-age", "3d", "--cluster-update"])));
+    let output = run(&mut command("two", &["--retention-age", "2d"]));
+    let stderr = text(output.stderr);
+    assert!(stderr.contains("retention-age is 2 days here and 3 days for the log"), "{stderr}");
+    let two = Hub::start(&mut command("two", &["--retention-age", "3d"]));
+    assert!(two.curl(&["-H", "accept: application/json"], "/events/a").contains("\"x\""));
+}
+
+#[test]
+fn a_hub_whose_clock_is_not_that_of_the_servers_does_not_start() {
+    let folder = Folder::new();
+    let Some(nats) = Nats::three(&folder) else { return };
+    let data = folder.path().join("data");
+    // Every time that the servers say is a hundred years later: so is the hub's clock behind.
+    let proxied = format!("nats://127.0.0.1:{}", in_a_hundred_years(nats[0].port));
+    let version = run(Command::new(&nats[0].program).arg("--version"));
+    // Servers of Debian are refused for their age.
+    if text(version.stdout).contains("v2.9.") {
+        Hub::start(&mut hub(&nats[0].url(), &data)).publish("a", "x");
+    } else {
+        Hub::start(&mut careful_hub(&nats[0].url(), &data)).publish("a", "x");
+        let output = run(&mut careful_hub(&proxied, &data));
+        let stderr = text(output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{stderr}");
+        assert!(stderr.contains("s behind that of the NATS servers"), "{stderr}");
+        assert!(stderr.contains("chrony"), "{stderr}");
+    }
+    // With store-unsafe, it starts and says so.
+    let mut command = hub(&proxied, &data);
+    let mut hub = Hub::start(command.stderr(Stdio::piped()));
+    hub.publish("a", "y");
+    hub.process.signal("TERM");
+    hub.process.wait();
+    let stderr = hub.process.stderr();
+    assert!(stderr.contains("s behind that of the NATS servers"), "{stderr}");
+}
+
+/// A proxy to the server at `port` that turns its 2000s into 2100s. Returns its port.
+fn in_a_hundred_years(port: u16) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let own = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+            let (mut to_server, mut from_client) =
+                (server.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || {
+                let _ = io::copy(&mut from_client, &mut to_server);
+                let _ = to_server.shutdown(Shutdown::Both);
+            });
+            thread::spawn(move || pass_later(server, client));
+        }
+    });
+    own
+}
+
+fn pass_later(mut from: TcpStream, mut to: TcpStream) {
+    let (mut piece, mut held) = (vec![0; 1 << 16], Vec::new());
+    while let Ok(count @ 1..) = from.read(&mut piece) {
+        held.extend_from_slice(&piece[..count]);
+        // Every message of the protocol ends like this, so no time is torn.
+        if held.ends_with(b"\r\n") {
+            for place in 0..held.len().saturating_sub(8) {
+                if held[place..].starts_with(b"ts\":\"20") {
+                    held[place + 6] = b'1';
+                }
+            }
+            if to.write_all(&held).is_err() {
+                break;
+            }
+            held.clear();
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
 }

@@ -80,7 +80,7 @@ pub(super) fn run_with(
         let _runtime = runtime.enter();
         signals::survive_file_size_limit();
     }
-    let OpenStore { log: store, wire } = stores::open(&settings.hub.store)?;
+    let OpenStore { log: store, wire } = stores::open(&settings.hub)?;
     server_config.http.denials = stores::denials(&settings.hub.store)?;
     server_config.http.sessions = open_sessions(&settings)?;
     let certificate = Certificate::of(&settings, server_config.http.tls.clone())?;

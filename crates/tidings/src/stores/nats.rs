@@ -7,11 +7,12 @@ use tidings_hub::AppendError;
 use tidings_store_nats::{
     CredentialsFile, Finding, Nats, NatsConfig, NatsError, NatsJournal, NatsWire, Servers, Severity,
 };
-use tidings_store_shared::{Halt, SharedConfig, SharedStore};
+use tidings_store_shared::{Halt, SharedConfig, SharedStore, Terms};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::hub_config::{SharedLogConfig, StoreConfig};
+use crate::hub_config::{HubConfig, SharedLogConfig, StoreConfig};
+use crate::settings::{format_bytes, format_duration};
 use crate::stores::OpenStore;
 
 /// Time to wait for the first connection. A hub that has a copy starts without one.
@@ -63,9 +64,9 @@ pub(super) fn config(shared: &SharedLogConfig) -> Result<NatsConfig, CliError> {
     })
 }
 
-pub(super) fn open(config: &StoreConfig) -> Result<OpenStore, CliError> {
-    let StoreConfig { disk, shared, .. } = config;
-    let nats = Nats::new(self::config(shared)?).map_err(cannot_connect)?;
+pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
+    let StoreConfig { disk, shared, .. } = &hub.store;
+    let nats = Nats::new(config(shared)?).map_err(cannot_connect)?;
     let login = nats.try_login();
     if let Err(error @ NatsError::LoginRejected(_)) = login {
         return Err(cannot_connect(error));
@@ -84,6 +85,8 @@ pub(super) fn open(config: &StoreConfig) -> Result<OpenStore, CliError> {
     let shared_config = SharedConfig {
         cache: disk.clone(),
         create: shared.create,
+        terms: terms(hub),
+        update_terms: shared.update,
         ..SharedConfig::new(&disk.path)
     };
     let store = SharedStore::open(shared_config, Box::new(journal)).map_err(|error| {
@@ -92,16 +95,31 @@ pub(super) fn open(config: &StoreConfig) -> Result<OpenStore, CliError> {
             .because(error)
             .hint(hint)
     })?;
-    let follower = NatsJournal::connect(&nats).map_err(cannot_connect)?;
-    if is_connected {
-        // Otherwise its first look would find the log away.
-        follower.is_connected_within(FIRST_CONNECTION);
+    let mut follower = NatsJournal::connect(&nats).map_err(cannot_connect)?;
+    // Otherwise its first look would find the log away.
+    if is_connected && follower.is_connected_within(FIRST_CONNECTION) {
+        // Only now is there a stream for sure, which says the time.
+        judge(follower.clock_finding().ok().flatten(), shared.allow_unsafe)?;
     }
     let store = store.following(Box::new(follower)).map_err(|error| {
         CliError::new(ExitCode::CannotStart, "the shared history cannot be followed").because(error)
     })?;
     let wire = NatsWire::connect(&nats).map_err(cannot_connect)?;
     Ok(OpenStore { log: Arc::new(store), wire: Some(Arc::new(wire)) })
+}
+
+/// The settings that all hubs on a log need alike: any of them drops events for all.
+fn terms(hub: &HubConfig) -> Terms {
+    let disk = &hub.store.disk;
+    let topics_max = match hub.engine.topics_max {
+        usize::MAX => "unlimited".to_owned(),
+        count => count.to_string(),
+    };
+    Terms::new([
+        ("retention-bytes", format_bytes(disk.retention_bytes)),
+        ("retention-age", format_duration(disk.retention_age)),
+        ("max-topics", topics_max),
+    ])
 }
 
 /// Why a hub ends that has stopped following the shared log; `None` if it has not.
@@ -128,6 +146,11 @@ fn look(journal: &mut NatsJournal, allow_unsafe: bool) -> Result<(), CliError> {
             return Ok(());
         }
     };
+    judge(findings, allow_unsafe)
+}
+
+/// Says what was found, and whether the hub may start with it.
+fn judge(findings: impl IntoIterator<Item = Finding>, allow_unsafe: bool) -> Result<(), CliError> {
     for Finding { severity, what, hint } in findings {
         match severity {
             Severity::Advice => tracing::info!("{what}: {hint}"),

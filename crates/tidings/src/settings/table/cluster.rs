@@ -107,6 +107,21 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
+            name: "cluster-update",
+            heading: Some("Cluster"),
+            value: Value::Switch,
+            default: Default::Is("false"),
+            is_common: false,
+            help: "Give the shared history this hub's settings, where it has others",
+            note: "Whether to give the shared history this hub's retention-bytes, \
+                   retention-age and max-topics, where it has others. Without it, a hub with \
+                   others than the rest does not start.",
+            set: |hub, given| {
+                hub.store.shared.update = given.switch()?;
+                Ok(())
+            },
+        },
+        Setting {
             name: "store-unsafe",
             heading: Some("Cluster"),
             value: Value::Switch,
@@ -114,7 +129,8 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "Start although the servers can lose acknowledged events",
             note: "Whether to start although the servers can lose acknowledged events: fewer than \
-                   three, or a version before 2.10.23.",
+                   three, or a version before 2.10.23; or although their clocks and the hub's \
+                   differ by more than five seconds.",
             set: |hub, given| {
                 hub.store.shared.allow_unsafe = given.switch()?;
                 Ok(())
