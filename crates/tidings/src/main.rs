@@ -24,6 +24,7 @@ mod random;
 mod runtime;
 mod server_config;
 mod settings;
+mod shell;
 mod signals;
 mod store_kind;
 mod stores;

@@ -3,6 +3,7 @@
 
 mod headers;
 mod since_file;
+mod token_command;
 
 use std::error::Error;
 use std::fs;
@@ -19,6 +20,7 @@ use tidings_hub::limits::END_RETRY_MS;
 pub(crate) use self::headers::given as given_headers;
 pub(crate) use self::headers::take_last_event_id;
 pub(crate) use self::since_file::SinceFile;
+use self::token_command::token_of;
 use crate::args::UpstreamArgs;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -35,6 +37,8 @@ pub(crate) struct Upstream<'a> {
     pub(crate) hub: &'a HubClient,
     /// Whether the response is asked for once and never again.
     pub(crate) once: bool,
+    /// A command that prints a token for the hub, instead of the command's own.
+    pub(crate) token_command: Option<String>,
     headers: HeaderMap,
     /// Where to begin, by `--after` or a `Last-Event-ID` among the headers.
     after: Option<EventId>,
@@ -61,7 +65,8 @@ impl<'a> Upstream<'a> {
             let message = "there are both --after and a header Last-Event-ID";
             return Err(CliError::new(ExitCode::Usage, message).hint("they mean the same"));
         }
-        Ok(Self { url, args, hub, once, headers, after: after.or(by_header) })
+        let after = after.or(by_header);
+        Ok(Self { url, args, hub, once, token_command: None, headers, after })
     }
 
     /// The source, which will begin after `start`.
@@ -78,10 +83,18 @@ impl<'a> Upstream<'a> {
         let mut builder = EventSource::builder(&self.url)
             .transport(self.hub.transport())
             .retry_policy(TrustedFirst(backoff));
-        if let Some(token) = self.hub.token()
-            && self.hub.is_origin_of(&self.url)
-        {
-            builder = builder.bearer_token(token);
+        let is_hub = self.hub.is_origin_of(&self.url);
+        match (&self.token_command, self.hub.token()) {
+            (Some(command), _) if is_hub => {
+                let command = command.clone();
+                builder = builder.token_provider(move |_| token_of(command.clone()));
+            }
+            (Some(_), _) => {
+                let message = "--token-command is for the hub, and the URL is another server's";
+                return Err(CliError::new(ExitCode::Usage, message).hint("give a --header"));
+            }
+            (None, Some(token)) if is_hub => builder = builder.bearer_token(token),
+            (None, _) => {}
         }
         if let Some(data) = &self.args.data {
             let body = read_body(data)?;
@@ -247,6 +260,16 @@ impl ConnectionReport {
         }
     }
 
+    /// The hub's word that the token expires, in plain words. Says whether it was that: it is about
+    /// this connection, with a handle for it, and not an event of any topic.
+    pub(crate) fn tell_expiring(&self, event: &MessageEvent) -> bool {
+        if event.event_type() != EXPIRING {
+            return false;
+        }
+        self.remark("the token expires soon, and the connection ends with it");
+        true
+    }
+
     /// The hub's word that events may be missing, in plain words. Says whether it was that.
     pub(crate) fn tell_reset(&self, event: &MessageEvent) -> bool {
         if event.event_type() != RESET {
@@ -272,6 +295,9 @@ impl ConnectionReport {
 
 /// The type of the hub's own event that says that others may be missing.
 pub(crate) const RESET: &str = "tidings.reset";
+
+/// The type of the hub's own event that says that the token is about to expire.
+const EXPIRING: &str = "tidings.expiring";
 
 /// Three heartbeats of a hub by default: two may be late.
 const HUB_IDLE_TIMEOUT: Duration = Duration::from_secs(45);

@@ -372,6 +372,65 @@ fn url(address: &str) -> String {
 }
 
 #[test]
+fn subscribe_asks_its_command_for_tokens_and_stays_on_its_connection() {
+    let folder = Folder::new();
+    let secret = folder.file("secret", SECRET);
+    let hub = Hub::serve(&folder, &["--jwt-secret-file", secret.to_str().unwrap()]);
+    let (all, ..) = said(tidings().args(["token", "--publish", "**", "--secret", SECRET]));
+    let asked = folder.path().join("asked");
+    let command = format!(
+        "echo >> {}; {} token --subscribe t --expires 4s --secret '{SECRET}'",
+        asked.display(),
+        env!("CARGO_BIN_EXE_tidings")
+    );
+    let words = ["subscribe", "t", "--raw", "--token-command", &command];
+    let mut subscribe = Process::spawn(hub.command(&words).stderr(Stdio::piped()));
+    let times = || std::fs::read(&asked).map_or(0, |lines| lines.len());
+    world::eventually(|| hub.curl(&["-i"], "/healthz").contains("200") && times() > 0);
+    let publish = |data: &str| {
+        let mut publish = hub.command(&["publish", "t", data]);
+        let (_, stderr, code) = said(publish.env("TIDINGS_TOKEN", all.trim()));
+        assert_eq!(code, 0, "{stderr}");
+    };
+    // The first may come before the subscriber does.
+    let mut is_there = false;
+    for _ in 0..100 {
+        publish("hello");
+        is_there |= subscribe.line_within(std::time::Duration::from_millis(100)).is_some();
+        if is_there {
+            break;
+        }
+    }
+    assert!(is_there, "it hears nothing");
+    world::eventually(|| times() >= 4);
+    publish("the last");
+    assert_eq!(subscribe.line_with("data: the last"), "data: the last");
+    subscribe.kill();
+    assert_eq!(subscribe.stderr(), "", "no connection was lost");
+
+    let failing = ["subscribe", "t", "--retries", "0", "--token-command", "exit 3"];
+    let (_, stderr, code) = said(&mut hub.command(&failing));
+    assert!(stderr.contains("\"exit 3\" failed (exit status: 3)") && code != 0, "{stderr}");
+    let elsewhere = ["subscribe", "http://127.0.0.1:1/x", "--token-command", "echo x"];
+    let (_, stderr, code) = said(&mut hub.command(&elsewhere));
+    assert!(stderr.contains("--token-command is for the hub") && code == 2, "{stderr}");
+}
+
+#[test]
+fn what_the_hub_says_of_a_token_is_no_event_of_a_topic() {
+    let folder = Folder::new();
+    let secret = folder.file("secret", SECRET);
+    let hub = Hub::serve(&folder, &["--jwt-secret-file", secret.to_str().unwrap()]);
+    let words = ["token", "--subscribe", "t", "--expires", "3s", "--secret", SECRET];
+    let (token, ..) = said(tidings().args(words));
+    let mut subscribe = hub.command(&["subscribe", "t", "--exec", "cat >&2; exit 9"]);
+    let (stdout, stderr, code) = said(subscribe.env("TIDINGS_TOKEN", token.trim()));
+    assert!(stderr.contains("the token expires soon"), "{stderr}");
+    assert!(!stderr.contains("handle"), "{stderr}");
+    assert_eq!((stdout.as_str(), code), ("", 5), "401 at the end: {stderr}");
+}
+
+#[test]
 fn bench_measures_the_hub_of_the_environment_with_its_token() {
     let folder = Folder::new();
     let secret = folder.file("secret", SECRET);

@@ -138,6 +138,9 @@ pub(crate) struct SubscribeArgs {
     /// Run CMD in a shell for each event, with the data on its standard input
     #[arg(long, value_name = "CMD", conflicts_with_all = ["raw", "json"])]
     pub(crate) exec: Option<String>,
+    /// Run CMD in a shell to get a token: for each connection, and before the token expires
+    #[arg(long, value_name = "CMD")]
+    pub(crate) token_command: Option<String>,
     /// Stop when the response ends, without reconnecting
     #[arg(long)]
     pub(crate) once: bool,
@@ -239,7 +242,8 @@ program, and the event counts as not processed: with a --since-file it is delive
 On a terminal, control characters are shown as escapes (\\u{1b}) in every format; in a pipe or a \
 file every byte is as it was sent.
 
-The token is sent only to the hub. Another server, given by its URL, needs a --header.";
+The token is sent only to the hub. Another server, given by its URL, needs a --header. With \
+--token-command, a stream continues on its connection with another token when one expires.";
 
 pub(super) const SUBSCRIBE_EXAMPLES: &str = "\
 Examples:
@@ -250,6 +254,7 @@ Examples:
       http://other.example/events/hello
   tidings subscribe https://stream.wikimedia.org/v2/stream/recentchange --json
   tidings subscribe orders --since-file orders.id --exec './handle-order'
+  tidings subscribe orders --token-command 'curl -sf http://127.0.0.1:8000/hub-token'
   tidings subscribe --once https://llm.example/v1/chat -H @key.txt -d @prompt.json";
 
 pub(super) const TRACE_ABOUT: &str = "\

@@ -193,6 +193,9 @@ impl<'a> Relay<'a> {
     }
 
     fn take(&mut self, event: MessageEvent) {
+        if self.report.tell_expiring(&event) {
+            return;
+        }
         self.report.received += 1;
         self.report.tell_reset(&event);
         self.reached = event.last_event_id().cloned();

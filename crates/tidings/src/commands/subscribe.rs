@@ -21,7 +21,8 @@ use crate::upstream::{ConnectionReport, SinceFile, Upstream, is_url};
 
 pub(super) fn run(args: SubscribeArgs) -> Result<ExitCode, CliError> {
     let hub = HubClient::new(&args.hub)?;
-    let upstream = Upstream::new(url(&args, &hub)?, &args.upstream, &hub, args.once)?;
+    let mut upstream = Upstream::new(url(&args, &hub)?, &args.upstream, &hub, args.once)?;
+    upstream.token_command.clone_from(&args.token_command);
     let since = SinceFile::open(args.upstream.since_file.as_deref())?;
     let start = since.id().cloned().or_else(|| upstream.after());
     let source = upstream.open(start)?;
@@ -187,6 +188,9 @@ impl Subscriber<'_> {
     }
 
     async fn take(&mut self, event: MessageEvent) -> Result<Wanted, CliError> {
+        if self.connection.tell_expiring(&event) {
+            return Ok(true);
+        }
         self.left -= 1;
         self.connection.tell_reset(&event);
         self.reached = event.last_event_id().cloned();

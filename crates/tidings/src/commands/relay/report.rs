@@ -76,6 +76,11 @@ impl Report {
         self.connection.tell_reset(event);
     }
 
+    /// Reports if the token for the upstream expires; says whether it was that.
+    pub(super) fn tell_expiring(&mut self, event: &MessageEvent) -> bool {
+        self.connection.tell_expiring(event)
+    }
+
     pub(super) fn say(&mut self, text: &str) {
         self.clear();
         self.connection.remark(text);

@@ -75,6 +75,7 @@ async fn relay_once(
             () = report.tick(None) => continue,
         };
         match item {
+            Some(Ok(Item::Event(event))) if report.tell_expiring(&event) => {}
             Some(Ok(Item::Event(event))) => {
                 report.received += 1;
                 report.tell_reset(&event);

@@ -5,10 +5,10 @@ use std::process::{ExitStatus, Stdio};
 
 use tidings_client::MessageEvent;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::shell;
 
 /// Runs a command in a shell, once for each event, one after the other.
 pub(super) struct Exec {
@@ -26,7 +26,7 @@ impl Exec {
     ///
     /// The command could not be run, or failed; the event then counts as not processed.
     pub(super) async fn run(&self, event: &MessageEvent) -> Result<(), CliError> {
-        let mut command = self.shell();
+        let mut command = shell::command(&self.command);
         command.env("TIDINGS_EVENT_TYPE", variable(event.event_type()));
         match event.last_event_id() {
             Some(id) => command.env("TIDINGS_EVENT_ID", variable(id.as_str())),
@@ -56,13 +56,6 @@ impl Exec {
             _ => {}
         }
         self.judge(child.wait().await.map_err(failed)?, event)
-    }
-
-    fn shell(&self) -> Command {
-        let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
-        let mut command = Command::new(shell);
-        command.arg(flag).arg(&self.command);
-        command
     }
 
     fn judge(&self, status: ExitStatus, event: &MessageEvent) -> Result<(), CliError> {
