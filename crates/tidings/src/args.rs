@@ -80,7 +80,7 @@ pub(crate) enum Command {
     /// End a topic: its subscribers get a last event, and stay away
     #[command(long_about = client::END_ABOUT, after_long_help = client::END_EXAMPLES)]
     End(EndArgs),
-    /// Show the state of a subscriber, why it was closed, and what became of an event there
+    /// Show the state of a subscriber, why it was closed, and whether it got an event
     #[command(long_about = client::TRACE_ABOUT, after_long_help = client::TRACE_EXAMPLES)]
     Trace(TraceArgs),
     /// Check whether a hub is ready, for health checks
@@ -112,7 +112,7 @@ pub(crate) enum Command {
     /// Print a manual page
     #[command(after_long_help = MAN_EXAMPLES)]
     Man(ManArgs),
-    /// Print the help of a command; or about: commands, environment, exit-codes
+    /// Print help about a command, or about commands, environment or exit-codes
     #[command(after_long_help = HELP_EXAMPLES)]
     Help(HelpArgs),
 }

@@ -258,7 +258,7 @@ Examples:
   tidings subscribe --once https://llm.example/v1/chat -H @key.txt -d @prompt.json";
 
 pub(super) const TRACE_ABOUT: &str = "\
-Show the state of a subscriber, why it was closed, and what became of an event there
+Show the state of a subscriber, why it was closed, and whether it got an event
 
 The hub remembers a few thousand closed connections. The token must allow subscribing to \
 everything (`**`), as for the hub's other statistics.";

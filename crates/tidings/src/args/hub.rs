@@ -65,11 +65,11 @@ pub(crate) fn flags(table: Table) -> impl Iterator<Item = Arg> {
 /// The flags whose defaults are others for `tidings demo`, with what is true there.
 pub(crate) fn of_a_demo(flag: Arg) -> Arg {
     match flag.get_id().as_str() {
-        "store" => {
-            flag.help("Where history is kept: memory, which is lost at the end, or disk [memory]")
-        }
+        "store" => flag.help("Where history is kept: memory (lost at the end) or disk [memory]"),
         "data" => flag.help("The folder for history on disk; with it history is kept there"),
-        "durability" => flag.help("What history on disk survives: fsync, a power cut; os, a crash"),
+        "durability" => {
+            flag.help("What history on disk survives: fsync (a power cut) or os (a crash)")
+        }
         "retention-bytes" => flag.help("How much history is kept, in memory too [1GiB]"),
         "cors-origin" => {
             flag.help("An origin whose web pages may use the hub, or *; may be repeated [*]")

@@ -11,7 +11,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("STORE"),
             default: Default::Is(r#""disk""#),
             is_common: true,
-            help: "Where history is kept: disk; memory, lost at the end; or nats, shared [disk]",
+            help: "Where history is kept: disk, memory (lost at the end) or nats (shared) [disk]",
             note: "Where it is kept: \"disk\", in the folder above; \"memory\", lost when the hub \
                    stops; or \"nats\", shared by several hubs (see Cluster).",
             set: |hub, given| {
@@ -25,8 +25,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("WHAT"),
             default: Default::Is(r#""fsync""#),
             is_common: false,
-            help: "What an acknowledged event on disk survives: fsync, a power cut; os, a \
-             crash [fsync]",
+            help: "What an acknowledged event on disk survives: fsync (a power cut) or os (a \
+             crash) [fsync]",
             note: "What an acknowledged event on disk survives: \"fsync\", a power cut; \
              \"os\", a crash of the hub.",
             set: |hub, given| {
