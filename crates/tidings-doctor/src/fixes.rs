@@ -16,8 +16,8 @@ pub(crate) const BUFFERING: &[Fix] = &[
     fix("cloud", "AWS: an ALB, no REST API; Azure Application Gateway: response buffering off"),
     fix(
         "server",
-        "send `X-Accel-Buffering: no`; nginx obeys it unless proxy_ignore_headers says \
-         otherwise",
+        "send `X-Accel-Buffering: no`, which nginx obeys unless proxy_ignore_headers says \
+         otherwise, and `Incremental: ?1` (RFC 10036)",
     ),
 ];
 

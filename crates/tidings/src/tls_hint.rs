@@ -15,7 +15,8 @@ pub(crate) fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
         rustls::Error::InvalidCertificate(problem) => match problem {
             CertificateError::UnknownIssuer => {
                 "this machine does not trust the signer of the certificate; if it is your own, \
-                 trust it with --ca-file FILE"
+                 trust it with --ca-file FILE; if the hub orders its certificate by itself, it has \
+                 none yet (/readyz says no_certificate) or got it from a staging directory"
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "the certificate is for another name than the one in the URL"

@@ -1,23 +1,27 @@
 //! Certificates that the hub orders by itself, from a real authority on this machine (Pebble).
 //!
 //! Names lead nowhere here, so the certificates are for an address: 127.0.0.1.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
 mod world;
 
 use std::fs;
-#[cfg(unix)]
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use world::pebble::{self, Pebble, Setup, free_port};
-use world::tls::Peer;
-use world::{Folder, PATIENCE, Process, eventually, run, text, tidings};
+use world::tls::{Pair, Peer};
+use world::{Folder, PATIENCE, Process, eventually, run, said, text, tidings};
 
 /// What several hubs have in common.
 struct Scene {
@@ -369,4 +373,153 @@ fn a_full_disk_costs_no_order() {
     assert!(freed.unwrap().success());
     eventually(|| hub.is_ready());
     assert_eq!(pebble.orders(), 1);
+}
+
+#[test]
+fn an_authority_that_asks_for_patience_gets_it_also_over_a_restart() {
+    let authority = FixedAuthority::start();
+    let scene = Scene::new(authority.directory(), &authority.pair.pem);
+    let port = free_port();
+    let hub = scene.hub(port, &[]);
+    eventually(|| hub.says("too many certificates (rateLimited)"));
+    eventually(|| hub.says("next attempt in 2 hours"));
+    assert!(hub.readiness().contains("no_certificate"));
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap();
+    let not_before = scene.attempts()["not_before"].as_u64().unwrap();
+    assert!((now + 7100..=now + 7200).contains(&not_before), "{not_before}, now {now}");
+    drop(hub);
+    let hub = scene.hub(port, &[]);
+    eventually(|| hub.curl(&[], "/healthz").contains("ok"));
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(authority.orders.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn check_says_what_is_ordered_and_what_stands_in_the_way() {
+    let folder = Folder::new();
+    let mut check = tidings();
+    check.arg("check").current_dir(folder.path());
+    check.env("TIDINGS_ACME_DOMAIN", "hub.example.org,192.0.2.7");
+    check.env("TIDINGS_ACME_DIRECTORY", "https://127.0.0.1:1/dir");
+    let (stdout, stderr, code) = said(&mut check);
+    assert_eq!((stderr.as_str(), code), ("", 0));
+    let line = stdout.lines().find(|line| line.starts_with("certificates for ")).unwrap();
+    let expected = "certificates for hub.example.org, 192.0.2.7 from https://127.0.0.1:1/dir \
+                    (TLS-ALPN-01, at listen), kept in tidings-data/acme/";
+    assert!(line.starts_with(expected), "{line}");
+    assert!(stdout.contains("the certificate: there is none yet"), "{stdout}");
+    let problem = "no certificate could be ordered from here: the directory \
+                   https://127.0.0.1:1/dir cannot be read";
+    assert!(stdout.contains(problem), "{stdout}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "it leaves nothing");
+}
+
+#[test]
+fn settings_that_cannot_be_meant_stop_the_start_and_say_why() {
+    let folder = Folder::new();
+    let missing = folder.path().join("missing.pem");
+    let missing = missing.to_str().unwrap();
+    for (words, reason) in [
+        (&["--acme-domain", "*.example.org"][..], "needs a record in DNS"),
+        (&["--acme-domain", "https://hub.example.org"], "is neither a name"),
+        (&["--acme-contact", "a@example.org"], "acme-contact needs an acme-domain beside it"),
+        (&["--acme-domain", "a.example", "--acme-contact", "me"], "is not a mail address"),
+        (&["--acme-domain", "a.example", "--acme-directory", "http://x/"], "begins with https://"),
+        (&["--acme-domain", "a.example", "--tls-cert", "c.pem"], "leave out tls-cert"),
+        (&["--acme-domain", "a.example", "--acme-ca-file", missing], "cannot be read as PEM"),
+    ] {
+        let mut serve = tidings();
+        serve.args(["serve", "--store", "memory"]).args(words).current_dir(folder.path());
+        let (_, stderr, code) = said(&mut serve);
+        assert!(stderr.contains(reason), "{words:?}: {stderr}");
+        assert!([2, 3].contains(&code), "{words:?}: {code}");
+    }
+}
+
+/// An authority that takes accounts and no orders.
+struct FixedAuthority {
+    pair: Pair,
+    port: u16,
+    orders: Arc<AtomicUsize>,
+}
+
+impl FixedAuthority {
+    fn start() -> Self {
+        let pair = Pair::new();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let orders = Arc::new(AtomicUsize::new(0));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+        let config = builder.with_no_client_auth().with_single_cert(vec![pair.der.clone()], key);
+        let (config, counted) = (Arc::new(config.unwrap()), Arc::clone(&orders));
+        // It ends with the test.
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+                let socket = socket.unwrap();
+                socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                let mut stream = rustls::StreamOwned::new(tls, socket);
+                if let Ok(path) = read_request(&mut stream) {
+                    counted.fetch_add(usize::from(path == "/order"), Ordering::SeqCst);
+                    let _ = stream.write_all(answer(port, &path).as_bytes());
+                    stream.conn.send_close_notify();
+                    let _ = stream.flush();
+                }
+            }
+        });
+        Self { pair, port, orders }
+    }
+
+    fn directory(&self) -> String {
+        format!("https://127.0.0.1:{}/dir", self.port)
+    }
+}
+
+/// Reads a request to its end; its path.
+fn read_request(stream: &mut impl Read) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8(bytes).unwrap().to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body)?;
+    Ok(head.split_whitespace().nth(1).unwrap().to_owned())
+}
+
+fn answer(port: u16, path: &str) -> String {
+    let base = format!("https://127.0.0.1:{port}");
+    let (status, headers, body) = match path {
+        "/dir" => {
+            let body = serde_json::json!({
+                "newNonce": format!("{base}/nonce"),
+                "newAccount": format!("{base}/account"),
+                "newOrder": format!("{base}/order"),
+            });
+            ("200 OK", String::new(), body.to_string())
+        }
+        "/account" => {
+            let place = format!("location: {base}/account/1\r\n");
+            ("201 Created", place, r#"{"status":"valid"}"#.to_owned())
+        }
+        "/order" => {
+            let body = serde_json::json!({
+                "type": "urn:ietf:params:acme:error:rateLimited",
+                "detail": "too many certificates",
+            });
+            ("429 Too Many Requests", "retry-after: 7200\r\n".to_owned(), body.to_string())
+        }
+        _ => ("200 OK", String::new(), String::new()),
+    };
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\n{headers}replay-nonce: MTIz\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
 }
