@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use tidings_hub::{AppendError, Appended, EventId, ReadError, Topic};
 
@@ -49,6 +50,12 @@ pub enum PublishError {
     TopicShareFull {
         /// The bound of the share.
         topics_max: usize,
+    },
+    /// An event is on a topic that has no events yet, and what its rule of retention promises to
+    /// keep takes all the bytes that it may.
+    RuleFull {
+        /// Name of the rule.
+        rule: Arc<str>,
     },
     /// A draft has the id of an event on its topic, but other content.
     IdReused {
@@ -120,6 +127,9 @@ impl fmt::Display for PublishError {
             Self::TopicShareFull { topics_max } => {
                 write!(f, "the publisher has begun {topics_max} topics already")
             }
+            Self::RuleFull { rule } => {
+                write!(f, "the rule {rule} of retention has no room for another topic")
+            }
             Self::IdReused { topic, id, .. } => {
                 write!(f, "an event on {topic} has the id {id}, and other content")
             }
@@ -140,6 +150,7 @@ impl Error for PublishError {
             Self::Unread(error) => Some(error),
             Self::TooManyTopics { .. }
             | Self::TopicShareFull { .. }
+            | Self::RuleFull { .. }
             | Self::IdReused { .. }
             | Self::TopicExists { .. }
             | Self::TopicEnded { .. }

@@ -244,6 +244,9 @@ codes! {
     /// The event is on a new topic, and the maximum number of topics is reached: in total, or begun
     /// with the key.
     TooManyTopics INSUFFICIENT_STORAGE "too_many_topics" "There is no room for another topic.";
+    /// The event is on a new topic, and what its rule of retention promises to keep takes all the
+    /// bytes that it may.
+    RuleFull INSUFFICIENT_STORAGE "rule_full" "There is no room for another topic of this rule.";
     /// The maximum number of denials is in force.
     DenialsFull INSUFFICIENT_STORAGE "denials_full" "There is no room for another denial.";
     /// The operator's backend, which knows what the client may do, gives no answer.

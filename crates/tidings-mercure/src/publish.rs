@@ -69,6 +69,10 @@ pub(crate) async fn publish(
             let text = format!("the maximum of {topics_max} topics begun with this key is reached");
             ErrorAnswer::new(StatusCode::INSUFFICIENT_STORAGE, text)
         }
+        PublishError::RuleFull { rule } => {
+            let text = format!("the rule {rule} of retention has no room for another topic");
+            ErrorAnswer::new(StatusCode::INSUFFICIENT_STORAGE, text)
+        }
         PublishError::Store(AppendError::Full { .. }) => {
             let text = "the event is not stored: the hub has no room; publish again later";
             ErrorAnswer::new(StatusCode::INSUFFICIENT_STORAGE, text)

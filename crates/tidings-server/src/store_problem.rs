@@ -24,6 +24,12 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
              events, or wait until retention has dropped one of them",
         )
         .with("topics_max", *topics_max),
+        PublishError::RuleFull { rule } => Problem::new(
+            Code::RuleFull,
+            "the last events of other topics take all the bytes of this rule of retention: publish \
+             to a topic that has events, or ask the operator for more `bytes`",
+        )
+        .with("rule", &**rule),
         PublishError::IdReused { topic, id, .. } => Problem::new(
             Code::IdReused,
             "give the event another id; to repeat one, repeat all of it: data, type and `retry`",

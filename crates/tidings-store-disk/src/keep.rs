@@ -37,7 +37,7 @@ use crate::background::Backoff;
 use crate::error::Fault;
 use crate::lanes::Lanes;
 use crate::limits::{MERGE_RUNS, RUN_BYTES_MIN, SEGMENT_AGE_SHARE, SPLIT_SEGMENTS_MAX};
-use crate::rules::{Policy, REST, Rules};
+use crate::rules::{Policy, Rules};
 use crate::run::Run;
 use crate::segment::{Index, Sealed};
 use crate::state::Shared;
@@ -52,6 +52,8 @@ pub(crate) struct Keeper {
     removals: Vec<String>,
     /// Whether it may not be: its folder could not be synced.
     is_unsynced: bool,
+    /// Whether the last job applied rules to segments: then it is the turn of the runs.
+    was_split: bool,
     /// The number of the last job that was tried.
     generation: u64,
     failing: Backoff,
@@ -94,9 +96,10 @@ impl Keeper {
         if !self.failing.is_due() {
             return false;
         }
-        let Some(job) = next_job(shared) else {
+        let Some(job) = next_job(shared, self.was_split) else {
             return false;
         };
+        self.was_split = matches!(job, Job::Split(_));
         let done = self.run(shared, job, pause);
         if matches!(&done, Err(fault) if fault.is_interrupted()) {
             return false;
@@ -140,8 +143,9 @@ impl Keeper {
     }
 }
 
-/// Finds the next job.
-fn next_job(shared: &Shared) -> Option<Job> {
+/// Finds the next job. What has too many bytes goes first; then segments and runs take turns, so
+/// that neither waits for ever for the other.
+fn next_job(shared: &Shared, runs_first: bool) -> Option<Job> {
     let (configured, now) = (shared.rules(), shared.now());
     let (lanes, hot_bytes) = {
         let state = shared.read_state();
@@ -150,14 +154,31 @@ fn next_job(shared: &Shared) -> Option<Job> {
     if lanes.generation > 0 && !configured.sort_as(&lanes.rules) {
         return Some(Job::Sort(Rules::clone(&configured)));
     }
-    if let Some(segments) = due_segments(shared, &configured, now) {
-        return Some(Job::Split(segments));
+    let policy = |lane| configured.policy(lane, &shared.config, hot_bytes);
+    let over = (0..lanes.lanes.len()).find_map(|lane| too_much(&lanes, lane, policy(lane)));
+    if let Some(over) = over {
+        return Some(Job::Rewrite(over));
     }
-    let busiest = |number: usize| {
-        let policy = configured.policy(number, &shared.config, hot_bytes);
-        rewrite_of(shared, &lanes, number, policy, now)
+    let split = || due_segments(shared, &configured, now).map(Job::Split);
+    let rewrite = || {
+        let of = |lane| rewrite_of(shared, &lanes, lane, policy(lane), now);
+        (0..lanes.lanes.len()).find_map(of).map(Job::Rewrite)
     };
-    (0..lanes.lanes.len()).find_map(busiest).map(Job::Rewrite)
+    if runs_first { rewrite().or_else(split) } else { split().or_else(rewrite) }
+}
+
+/// The oldest runs of a lane, as many as it has too much of.
+fn too_much(lanes: &Lanes, lane: usize, policy: Policy) -> Option<Rewrite> {
+    let mut bytes = lanes.lane_bytes(lane);
+    if policy.keep_last > 0 || bytes <= policy.bytes {
+        return None;
+    }
+    let oldest = lanes.lanes[lane].iter().take_while(|run| {
+        let is_over = bytes > policy.bytes;
+        bytes -= run.bytes();
+        is_over
+    });
+    Some(Rewrite { lane, runs: oldest.cloned().collect(), what: What::Nothing })
 }
 
 /// The segments to which rules are to be applied now. The newest record stays where it is.
@@ -209,10 +230,6 @@ fn rewrite_of(
     }
     if front.again <= now && !policy.is_young(front.sealed.last_time, now) {
         return some(&runs[..1], What::Kept);
-    }
-    // The rest shares its bytes with the segments, which a log without rules drops after it.
-    if bytes > policy.bytes && (lane != REST || policy.bytes > 0 || runs.len() > 1) {
-        return some(&runs[..1], What::Nothing);
     }
     small_neighbours(runs, shared, policy).map(|runs| Rewrite { lane, runs, what: What::Kept })
 }

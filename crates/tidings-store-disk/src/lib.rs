@@ -257,6 +257,23 @@ impl Catalog for DiskStore {
     fn has_topic(&self, topic: &Topic) -> bool {
         self.shared.topic_count.has(topic)
     }
+
+    fn rule_of(&self, topic: &Topic) -> Option<Arc<str>> {
+        let rules = self.shared.rules();
+        let lane = rules.lane_of(topic).checked_sub(1)?;
+        Some(Arc::clone(&rules.0[lane].name))
+    }
+
+    fn full_rule_of(&self, topic: &Topic) -> Option<Arc<str>> {
+        let rules = self.shared.rules();
+        let lane = rules.lane_of(topic).checked_sub(1)?;
+        self.shared.is_full(&rules, lane + 1).then(|| Arc::clone(&rules.0[lane].name))
+    }
+
+    fn has_full_rules(&self) -> bool {
+        let rules = self.shared.rules();
+        (1..rules.lanes()).any(|lane| self.shared.is_full(&rules, lane))
+    }
 }
 
 impl Drop for DiskStore {

@@ -7,7 +7,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use tidings_hub::{Draft, Interest, Kind, Matcher, Timestamp, Topic};
+use tidings_hub::{Draft, Interest, Kind, Timestamp, Topic};
 
 use crate::config::DiskConfig;
 use crate::limits::{RUN_BYTES_MAX, RUN_BYTES_MIN, RUNS_AIM};
@@ -122,6 +122,8 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use tidings_hub::Matcher;
 
     use super::*;
 

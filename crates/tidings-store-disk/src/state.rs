@@ -178,6 +178,19 @@ impl Shared {
         self.background_failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether what a lane promises to keep takes all its bytes.
+    pub(crate) fn is_full(&self, rules: &Rules, lane: usize) -> bool {
+        let policy = rules.policy(lane, &self.config, 0);
+        if policy.keep_last == 0 {
+            return false;
+        }
+        let state = self.read_state();
+        let runs = state.lanes.lanes.get(lane).into_iter().flatten();
+        // The last merge of the whole lane dropped what it could.
+        let kept: u64 = runs.filter(|run| run.is_base).map(|run| run.bytes()).sum();
+        kept > policy.bytes
+    }
+
     /// Whether more can be appended before rules are applied to what is there.
     pub(crate) fn see_room_for_rules(&self) -> Result<(), Fault> {
         if self.rules().0.is_empty() {

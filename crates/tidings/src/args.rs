@@ -380,6 +380,9 @@ pub(crate) struct CheckArgs {
     /// Print the default configuration as a file to copy
     #[arg(long, conflicts_with = "file")]
     pub(crate) defaults: bool,
+    /// Say which rule of retention events on this topic fall under; repeatable
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: Vec<String>,
 }
 
 /// `tidings completions`.

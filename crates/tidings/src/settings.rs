@@ -19,13 +19,15 @@ mod value;
 
 use crate::hub_config::{HubConfig, StoreConfig};
 use crate::store_kind::StoreKind;
+use tidings_store_disk::limits::RULES_MAX;
 
 pub(crate) use default_file::{DEFAULT_FILE, written as written_default_file};
 pub(crate) use drop_in::{DROP_IN_VARIABLES, drop_in};
 pub(crate) use file::read_file;
 pub(crate) use given::Given;
 pub(crate) use layer::{
-    AuthorizeTable, JwtKeyTable, KeyTable, Layer, LinkKeyTable, NotifyTable, Role, SettingProblem,
+    AuthorizeTable, JwtKeyTable, KeyTable, Layer, LinkKeyTable, NotifyTable, RetentionTable, Role,
+    SettingProblem,
 };
 pub(crate) use origin::Origin;
 pub(crate) use setting::{Setting, Value, without_logins};
@@ -43,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) link_keys: Vec<LinkKeyTable>,
     pub(crate) authorize: Vec<AuthorizeTable>,
     pub(crate) notify: Vec<NotifyTable>,
+    pub(crate) retention: Vec<RetentionTable>,
     /// Settings that the next version will not understand, each with the way to write it then.
     pub(crate) outdated: Vec<String>,
     /// Every setting as text, in the order of the default file, with its origin.
@@ -98,8 +101,20 @@ impl Settings {
         let link_keys = tables(&mut stack, |layer| &mut layer.link_keys);
         let authorize = tables(&mut stack, |layer| &mut layer.authorize);
         let notify = tables(&mut stack, |layer| &mut layer.notify);
-        let settings =
-            Self { hub, keys, jwt_keys, link_keys, authorize, notify, outdated, effective };
+        let retention = tables(&mut stack, |layer| &mut layer.retention);
+        problems.extend(check_rules(&retention));
+        hub.store.disk.rules = retention.iter().map(|table| table.rule.clone()).collect();
+        let settings = Self {
+            hub,
+            keys,
+            jwt_keys,
+            link_keys,
+            authorize,
+            notify,
+            retention,
+            outdated,
+            effective,
+        };
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
 
@@ -142,6 +157,23 @@ fn settle_store(
         store.kind = StoreKind::Disk;
     }
     Ok(None)
+}
+
+/// What is wrong with rules that are each right.
+fn check_rules(tables: &[RetentionTable]) -> Vec<SettingProblem> {
+    let mut problems = Vec::new();
+    for (number, table) in tables.iter().enumerate() {
+        let mut before = tables[..number].iter();
+        if before.any(|other| other.rule.name == table.rule.name) {
+            let message = format!("another rule of `retention` is named {:?} too", table.rule.name);
+            problems.push(SettingProblem::at(table.origin.clone(), message));
+        }
+        if number == RULES_MAX {
+            let message = format!("there can be at most {RULES_MAX} rules of `retention`");
+            problems.push(SettingProblem::at(table.origin.clone(), message));
+        }
+    }
+    problems
 }
 
 /// Tables of one kind: those of the highest layer that has any.

@@ -23,11 +23,13 @@ pub(crate) struct OpenStore {
     pub(crate) log: Arc<dyn Log>,
     /// The way to the other hubs, if the log is shared.
     pub(crate) wire: Option<Arc<dyn Wire>>,
+    /// The log, if it is on disk: it can be given other rules.
+    pub(crate) disk: Option<Arc<DiskStore>>,
 }
 
 impl From<Arc<dyn Log>> for OpenStore {
     fn from(log: Arc<dyn Log>) -> Self {
-        Self { log, wire: None }
+        Self { log, wire: None, disk: None }
     }
 }
 
@@ -37,13 +39,14 @@ impl From<Arc<dyn Log>> for OpenStore {
 ///
 /// The folder cannot be opened, or the system has no random numbers.
 pub(crate) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
+    check_rules(&hub.store)?;
     let StoreConfig { kind, disk, .. } = &hub.store;
     match kind {
         #[cfg(feature = "nats")]
         StoreKind::Nats => nats::open(hub),
         #[cfg(not(feature = "nats"))]
         StoreKind::Nats => Err(without_nats()),
-        StoreKind::Disk => open_disk(disk.clone()).map(OpenStore::from),
+        StoreKind::Disk => open_disk(disk.clone()),
         StoreKind::Memory => {
             let bytes_max = usize::try_from(disk.retention_bytes).unwrap_or(usize::MAX);
             let epoch = Epoch::from_random(u64::from_ne_bytes(random::bytes()?));
@@ -60,6 +63,7 @@ pub(crate) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
 ///
 /// What is missing or wrong.
 pub(crate) fn check(config: &StoreConfig) -> Result<(), CliError> {
+    check_rules(config)?;
     match config.kind {
         #[cfg(feature = "nats")]
         StoreKind::Nats => nats::config(&config.shared).map(|_| ()),
@@ -67,6 +71,16 @@ pub(crate) fn check(config: &StoreConfig) -> Result<(), CliError> {
         StoreKind::Nats => Err(without_nats()),
         StoreKind::Disk | StoreKind::Memory => Ok(()),
     }
+}
+
+/// Rules are for a log on disk.
+fn check_rules(config: &StoreConfig) -> Result<(), CliError> {
+    if config.disk.rules.is_empty() || config.kind == StoreKind::Disk {
+        return Ok(());
+    }
+    let message = "`[[retention]]` needs store = \"disk\"";
+    Err(CliError::new(ExitCode::Configuration, message)
+        .hint("history in memory, or shared by several hubs, is kept by its bytes and age alone"))
 }
 
 #[cfg(not(feature = "nats"))]
@@ -94,9 +108,12 @@ pub(crate) fn files_max(config: &StoreConfig) -> usize {
     }
 }
 
-fn open_disk(config: DiskConfig) -> Result<Arc<dyn Log>, CliError> {
+fn open_disk(config: DiskConfig) -> Result<OpenStore, CliError> {
     match DiskStore::open(config) {
-        Ok(store) => Ok(Arc::new(store)),
+        Ok(store) => {
+            let store = Arc::new(store);
+            Ok(OpenStore { log: Arc::clone(&store) as _, wire: None, disk: Some(store) })
+        }
         Err(error) => {
             let hint = error.hint();
             let message = "cannot open the history";

@@ -25,6 +25,8 @@ pub(super) struct Topics {
     made: HashSet<Topic>,
     /// Whether a publisher of the batch has a share of its own.
     has_shares: bool,
+    /// Whether a rule of retention has no room for another topic.
+    has_full_rules: bool,
 }
 
 impl Topics {
@@ -34,7 +36,9 @@ impl Topics {
         let room = topics_max.saturating_sub(topic_count(store));
         let is_close = jobs.iter().map(named).sum::<usize>() > room;
         let has_shares = jobs.iter().any(|job| job.topic_share.is_some());
-        Self { topics_max, room: is_close.then_some(room), made: HashSet::new(), has_shares }
+        let has_full_rules = store.catalog().has_full_rules();
+        let room = is_close.then_some(room);
+        Self { topics_max, room, made: HashSet::new(), has_shares, has_full_rules }
     }
 
     /// Whether all drafts of `job` have a place for their topics; else how many have, from the
@@ -46,7 +50,7 @@ impl Topics {
         job: &Job,
         partly: bool,
     ) -> Result<(), (usize, PublishError)> {
-        if self.room.is_none() && !self.has_shares {
+        if self.room.is_none() && !self.has_shares && !self.has_full_rules {
             return Ok(());
         }
         let mut made_by_job = Vec::new();
@@ -76,6 +80,11 @@ impl Topics {
                 |topic: &Topic| self.made.contains(topic) || store.catalog().has_topic(topic);
             if is_there(topic) {
                 continue;
+            }
+            if self.has_full_rules
+                && let Some(rule) = store.catalog().full_rule_of(topic)
+            {
+                return Err(PublishError::RuleFull { rule });
             }
             if self.room.is_some_and(|room| self.made.len() >= room) {
                 return Err(PublishError::TooManyTopics { topics_max: self.topics_max });

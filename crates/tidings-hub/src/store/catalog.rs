@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tidings_codec::EventId;
 
 use crate::error::ReadError;
@@ -67,6 +69,25 @@ pub trait Catalog: Send + Sync {
 
     /// Whether a topic has records in the log.
     fn has_topic(&self, topic: &Topic) -> bool;
+
+    /// The rule of retention that events on `topic` fall under; `None` for the rest, and for stores
+    /// without rules. Cheap.
+    fn rule_of(&self, topic: &Topic) -> Option<Arc<str>> {
+        let _ = topic;
+        None
+    }
+
+    /// The same, if what that rule promises to keep takes all the bytes that it may: there is no
+    /// room for another topic. Cheap.
+    fn full_rule_of(&self, topic: &Topic) -> Option<Arc<str>> {
+        let _ = topic;
+        None
+    }
+
+    /// Whether there is such a rule. Cheap.
+    fn has_full_rules(&self) -> bool {
+        false
+    }
 }
 
 /// The state of a topic with records in the log.

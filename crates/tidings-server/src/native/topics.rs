@@ -29,6 +29,9 @@ struct Entry<'a> {
     events: u64,
     last_id: String,
     ended: bool,
+    /// The rule of retention that its events fall under, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
     /// Number of subscribers that an event published on it here would reach now.
     subscribers: u64,
 }
@@ -62,6 +65,7 @@ pub(crate) async fn topics(mut context: RequestContext<'_>) -> Result<Answer, Pr
         events: known.records,
         last_id: last.to_string(),
         ended: known.ended,
+        rule: state.engine().rule_of(&known.topic).map(|rule| rule.to_string()),
         subscribers,
     });
     let topics = topics.collect();

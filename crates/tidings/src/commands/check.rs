@@ -3,6 +3,7 @@
 mod authorize;
 mod keys;
 mod notify;
+mod retention;
 
 use std::fmt::Write as _;
 
@@ -40,6 +41,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
                 .expect("a String takes every write");
         }
     }
+    for topic in &args.topic {
+        text += &retention::explain(&settings, topic)?;
+    }
     output::print_text(&text)?;
     Ok(ExitCode::Success)
 }
@@ -76,6 +80,9 @@ fn describe(settings: &Settings, config: &Config) -> String {
         for shown in notify::receiver(receiver, &table.origin) {
             line(format_args!("{shown}"));
         }
+    }
+    for table in &settings.retention {
+        line(format_args!("{}", retention::rule(&table.rule, &table.origin, &settings.hub)));
     }
     line(format_args!(""));
     let addresses: Vec<_> = config.http.listen.iter().map(ToString::to_string).collect();

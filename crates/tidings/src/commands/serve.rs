@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use tidings_engine::{Engine, EngineConfig};
-use tidings_hub::AppendError;
+use tidings_hub::{AppendError, with_causes};
 use tidings_server::{ApiKey, BindError, NotifyReceiver, Server, Tls};
+use tidings_store_disk::{DiskStore, Rule};
 use tidings_web::File;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
@@ -80,7 +81,8 @@ pub(super) fn run_with(
         let _runtime = runtime.enter();
         signals::survive_file_size_limit();
     }
-    let OpenStore { log: store, wire } = stores::open(&settings.hub)?;
+    let OpenStore { log: store, wire, disk } = stores::open(&settings.hub)?;
+    let rules = disk.map(|store| Rules { store, args: args.clone() });
     server_config.http.denials = stores::denials(&settings.hub.store)?;
     server_config.http.sessions = open_sessions(&settings)?;
     let certificate = Certificate::of(&settings, server_config.http.tls.clone())?;
@@ -107,6 +109,9 @@ pub(super) fn run_with(
         let has_demos = pages.iter().copied().flatten().any(|file| file.path == DEMOS);
         announce(&settings.hub, &server, has_tls, has_demos)?;
         supervisor::say_ready();
+        if let Some(rules) = rules {
+            tokio::spawn(rules.follow(Hangup::new()?));
+        }
         tokio::spawn(reload(certificate, hangup));
         if let Some((file, tls)) = tickets {
             tokio::spawn(file.follow(tls));
@@ -187,6 +192,43 @@ impl Certificate {
             return Ok(Self::Authority(Box::new(acme.keeper(tls))));
         }
         Ok(CertificateFiles::of(settings)?.map_or(Self::None, |files| Self::Files(files, tls)))
+    }
+}
+
+/// The rules of retention, which can be read again.
+struct Rules {
+    store: Arc<DiskStore>,
+    args: HubArgs,
+}
+
+impl Rules {
+    /// Reads the rules again whenever the hub is asked to. Never ends.
+    async fn follow(self, hangup: Hangup) {
+        loop {
+            hangup.next().await;
+            match self.read() {
+                Ok(rules) => {
+                    let count = rules.len();
+                    match self.store.set_rules(rules) {
+                        Ok(()) => tracing::info!(count, "rules of retention read again"),
+                        Err(error) => {
+                            let reason = with_causes(&error);
+                            tracing::error!(reason, "cannot apply the rules of retention");
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot read the rules of retention; the old ones stay");
+                }
+            }
+        }
+    }
+
+    fn read(&self) -> Result<Vec<Rule>, CliError> {
+        let file = self.args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let layers = vec![file, env::layer(), self.args.layer()];
+        let settings = Settings::resolve(layers).map_err(CliError::settings)?;
+        Ok(settings.hub.store.disk.rules)
     }
 }
 

@@ -143,4 +143,17 @@ const TAIL: &str = r#"
 #url = "https://app.example/hub/connections"
 #secret-file = "/etc/tidings/whsec"      # or: secret = "whsec_…"; a list for two
 #addresses = false                       # whether the addresses of clients are told
+
+# What is kept of some topics: the first rule that matches an event counts, and `retention-bytes` and
+# `retention-age` are for the rest. At most 32; only where the store is "disk". SIGHUP reads them
+# again.
+#
+#[[retention]]
+#name = "runs"                  # in metrics and in `GET /topics`; unless given: the first topic
+#topics = ["runs/**"]
+#age = "1h"                     # from the end of the topic, if it has ended
+#bytes = "256MiB"               # unless given: as many as `retention-bytes`
+#[[retention]]
+#topics = ["notify/**"]
+#keep-last = 50                 # events of each topic, whatever their age
 "#;

@@ -2,6 +2,7 @@
 
 mod authorize;
 mod notify;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +19,7 @@ use super::given::Given;
 use super::keys::{
     AUTHORIZE_TABLES, JWT_KEY_TABLE_KEYS, JWT_KEY_TABLES, KEY_TABLE_KEYS, KEY_TABLE_LISTS,
     KEY_TABLES, LINK_KEY_TABLE_KEYS, LINK_KEY_TABLES, MAX_CONNECTIONS, MAX_PUBLISH_BYTES,
-    MAX_TOPICS, NOTIFY_TABLES, likely,
+    MAX_TOPICS, NOTIFY_TABLES, RETENTION_TABLES, likely,
 };
 use super::layer::{JwtKeyTable, KeyTable, Layer, LinkKeyTable, Role, SettingProblem};
 use super::origin::Origin;
@@ -89,6 +90,8 @@ impl Reader<'_> {
                 layer.authorize = self.tables(text, value, Self::authorize_table);
             } else if text == NOTIFY_TABLES {
                 layer.notify = self.tables(text, value, Self::notify_table);
+            } else if text == RETENTION_TABLES {
+                layer.retention = self.tables(text, value, Self::retention_table);
             } else if let Some(setting) = self.table.named(text) {
                 if let Some(texts) = self.texts(setting.name, setting.is_list(), value) {
                     let origin = self.place(name.span());
@@ -96,8 +99,14 @@ impl Reader<'_> {
                 }
             } else {
                 let names = self.table.settings().map(|setting| setting.name);
-                let tables =
-                    [KEY_TABLES, JWT_KEY_TABLES, LINK_KEY_TABLES, AUTHORIZE_TABLES, NOTIFY_TABLES];
+                let tables = [
+                    KEY_TABLES,
+                    JWT_KEY_TABLES,
+                    LINK_KEY_TABLES,
+                    AUTHORIZE_TABLES,
+                    NOTIFY_TABLES,
+                    RETENTION_TABLES,
+                ];
                 let names = names.chain(tables);
                 self.unknown(name.span(), text, names);
             }

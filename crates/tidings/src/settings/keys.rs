@@ -78,6 +78,12 @@ pub(super) const NOTIFY_KEYS: [&str; 4] = ["url", "secret", "secret-file", "addr
 /// Those of them that are lists.
 pub(super) const NOTIFY_LISTS: [&str; 2] = ["secret", "secret-file"];
 
+/// The tables of rules of retention.
+pub(super) const RETENTION_TABLES: &str = "retention";
+
+/// What a table of [`RETENTION_TABLES`] may have; the first is a list.
+pub(super) const RETENTION_KEYS: [&str; 5] = ["topics", "name", "age", "bytes", "keep-last"];
+
 /// In a table of either kind: subscribers and long polls at once with the key.
 pub(super) const MAX_CONNECTIONS: &str = "max-connections";
 

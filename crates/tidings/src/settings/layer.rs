@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tidings_hub::Operate;
 use tidings_server::{AuthorizeAction, KeyLimits, OnFailure};
+use tidings_store_disk::Rule;
 
 use super::given::Given;
 use super::origin::Origin;
@@ -20,6 +21,7 @@ pub(crate) struct Layer {
     pub(crate) link_keys: Vec<LinkKeyTable>,
     pub(crate) authorize: Vec<AuthorizeTable>,
     pub(crate) notify: Vec<NotifyTable>,
+    pub(crate) retention: Vec<RetentionTable>,
     /// Mistakes that the source itself shows.
     pub(crate) problems: Vec<SettingProblem>,
 }
@@ -96,6 +98,13 @@ pub(crate) struct NotifyTable {
     pub(crate) secrets: Vec<String>,
     pub(crate) secret_files: Vec<PathBuf>,
     pub(crate) addresses: Option<bool>,
+    pub(crate) origin: Origin,
+}
+
+/// One table of `[[retention]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct RetentionTable {
+    pub(crate) rule: Rule,
     pub(crate) origin: Origin,
 }
 

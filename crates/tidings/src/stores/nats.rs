@@ -105,7 +105,7 @@ pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
         CliError::new(ExitCode::CannotStart, "the shared history cannot be followed").because(error)
     })?;
     let wire = NatsWire::connect(&nats).map_err(cannot_connect)?;
-    Ok(OpenStore { log: Arc::new(store), wire: Some(Arc::new(wire)) })
+    Ok(OpenStore { disk: None, log: Arc::new(store), wire: Some(Arc::new(wire)) })
 }
 
 /// The settings that all hubs on a log need alike: any of them drops events for all.
