@@ -188,7 +188,8 @@ fn a_backup_made_while_rules_are_applied_is_a_whole_log() {
     let publish = |count: u64| {
         for _ in 0..count {
             let n = store.bounds().head.next().get();
-            let topic = if n % 2 == 0 { format!("last/{}", n % 4) } else { "rest".to_owned() };
+            let topic =
+                if n.is_multiple_of(2) { format!("last/{}", n % 4) } else { "rest".to_owned() };
             let draft = Draft::new(Topic::new(topic).unwrap(), format!("{n}:{}", "x".repeat(200)));
             store.append(vec![draft], Timestamp::from_millis(n)).unwrap();
         }

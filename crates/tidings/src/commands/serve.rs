@@ -218,7 +218,7 @@ impl Rules {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "cannot read the rules of retention; the old ones stay");
+                    tracing::error!(%error, "the rules of retention are wrong; the old ones stay");
                 }
             }
         }

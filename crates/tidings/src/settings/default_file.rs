@@ -144,16 +144,10 @@ const TAIL: &str = r#"
 #secret-file = "/etc/tidings/whsec"      # or: secret = "whsec_…"; a list for two
 #addresses = false                       # whether the addresses of clients are told
 
-# What is kept of some topics: the first rule that matches an event counts, and `retention-bytes` and
-# `retention-age` are for the rest. At most 32; only where the store is "disk". SIGHUP reads them
-# again.
+# What is kept of some topics: the first rule that matches an event counts, the settings above are
+# for the rest. Only with store = "disk"; SIGHUP reads them again. docs/operating/retention.md
 #
 #[[retention]]
-#name = "runs"                  # in metrics and in `GET /topics`; unless given: the first topic
-#topics = ["runs/**"]
-#age = "1h"                     # from the end of the topic, if it has ended
-#bytes = "256MiB"               # unless given: as many as `retention-bytes`
-#[[retention]]
 #topics = ["notify/**"]
-#keep-last = 50                 # events of each topic, whatever their age
+#keep-last = 50          # of each topic; or age = "1h", after the topic's end, or bytes = "256MiB"
 "#;
