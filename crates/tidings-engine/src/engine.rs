@@ -474,11 +474,6 @@ impl Engine {
         moved.map_or(after, |head| *head)
     }
 
-    /// The rule of retention that events on `topic` fall under, if there is one.
-    pub fn rule_of(&self, topic: &Topic) -> Option<Arc<str>> {
-        self.inner.store.catalog().rule_of(topic)
-    }
-
     /// Topics in the order of their names; see [`Catalog::topics`](tidings_hub::Catalog::topics).
     ///
     /// # Errors

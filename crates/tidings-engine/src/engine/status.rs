@@ -64,6 +64,11 @@ pub struct Latencies {
 }
 
 impl Engine {
+    /// The rule of retention that events on `topic` fall under, if there is one.
+    pub fn rule_of(&self, topic: &Topic) -> Option<Arc<str>> {
+        self.inner.store.catalog().rule_of(topic)
+    }
+
     /// The current state.
     pub fn status(&self) -> Status {
         let store = &self.inner.store;
