@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustls::ServerConnection;
+use tidings_hub::limits::WINDOW_BYTES_MAX;
 use tidings_hub::{
     Attach, Coding, Epoch, Interest, Log, Mark, Notice, Outcome, Page, Position, ReadError,
     ReadQuery, Resolved, ShardConfig, Sharing, Start, StreamForm, Topic, TopicState,
@@ -79,6 +80,8 @@ pub struct EngineConfig {
     /// Compresses streams for clients that read gzip; the value says which events may refer to one
     /// another. `None` compresses none.
     pub compression: Option<Sharing>,
+    /// Memory for texts that compressed events refer to. At the edge: they are compressed alone.
+    pub compression_bytes_max: usize,
     /// Seed of the jitter.
     pub seed: u64,
 }
@@ -97,6 +100,7 @@ impl Default for EngineConfig {
             peer_patience: PEER_PATIENCE,
             ring_bytes_max: RING_BYTES_MAX,
             compression: None,
+            compression_bytes_max: WINDOW_BYTES_MAX,
             seed: 0,
         }
     }
@@ -197,6 +201,7 @@ impl Engine {
                 heartbeat_ms: millis(inner.config.heartbeat),
                 connection_age_max_ms: inner.config.connection_age_max.map(millis),
                 ring_bytes_max: inner.config.ring_bytes_max / inner.mailboxes.len(),
+                window_bytes_max: inner.config.compression_bytes_max / inner.mailboxes.len(),
                 seed: inner.config.seed.wrapping_add(number as u64),
             };
             let worker = Worker::new(context, poller, config);
@@ -305,12 +310,8 @@ impl Engine {
         })
     }
 
-    /// Whether streams are compressed for clients that read gzip.
-    pub fn compresses(&self) -> bool {
-        self.inner.config.compression.is_some()
-    }
-
-    /// Which events may refer to one another in a body that is compressed, if any is.
+    /// Whether bodies are compressed for clients that read gzip: which events in them may refer to
+    /// one another.
     pub fn compression(&self) -> Option<Sharing> {
         self.inner.config.compression
     }

@@ -35,7 +35,7 @@ pub struct PendingSubscription {
 }
 
 impl PendingSubscription {
-    /// Compresses the body, if the engine [compresses](crate::Engine::compresses) at all. Its
+    /// Compresses the body, if the engine [compresses](crate::Engine::compression) at all. Its
     /// client must have said that it reads gzip, and the response must say that it is.
     pub fn compress(&mut self) {
         self.is_compressed = true;

@@ -112,7 +112,7 @@ pub async fn open_stream<F: StreamFace>(
     if parts.method == Method::HEAD {
         let mut response = answer::empty(StatusCode::OK);
         *response.headers_mut() = face.headers();
-        if state.engine().compresses() {
+        if state.engine().compression().is_some() {
             accept_encoding::vary(response.headers_mut());
         }
         return Ok(Answer::Response(response));
@@ -159,7 +159,7 @@ pub async fn open_stream<F: StreamFace>(
             let kept = state.auth().keep(state.engine(), authorized, id, &interest);
             let (place, term) = kept.unzip();
             pending.hold(place);
-            if state.engine().compresses() {
+            if state.engine().compression().is_some() {
                 accept_encoding::vary(&mut headers);
                 if accept_encoding::takes_gzip(&parts.headers) {
                     accept_encoding::is_gzip(&mut headers);

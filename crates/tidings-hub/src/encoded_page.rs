@@ -219,4 +219,4 @@ impl Block {
 }
 
 /// Bytes of the largest block that is kept for a reader: stored, and in a chunk.
-const BLOCK_BYTES_KEPT_MAX: usize = BLOCK_TEXT_BYTES_MAX + STORED_OVERHEAD_BYTES + 16;
+pub(crate) const BLOCK_BYTES_KEPT_MAX: usize = BLOCK_TEXT_BYTES_MAX + STORED_OVERHEAD_BYTES + 16;

@@ -93,6 +93,11 @@ impl Frame {
         &self.record
     }
 
+    /// The record, to be kept.
+    pub(crate) fn shared_record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
     /// The record's place in the log.
     pub fn position(&self) -> Position {
         self.record.position()

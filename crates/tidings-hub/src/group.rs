@@ -3,6 +3,7 @@ use std::sync::Arc;
 use crate::coding::Coding;
 use crate::encoded_page::EncodedPage;
 use crate::frame::Frame;
+use crate::index::GroupId;
 use crate::interest::Interest;
 use crate::mark::Mark;
 use crate::matcher::Matcher;
@@ -11,6 +12,7 @@ use crate::position::Position;
 use crate::ring::Ring;
 use crate::stream_form::StreamForm;
 use crate::topic::Topic;
+use crate::window::Window;
 
 /// What subscribers must have in common to get the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +45,15 @@ pub(crate) struct Group {
     pub(crate) walk_goal: Option<u64>,
     /// Lowest offset of all live members, or one below it.
     pub(crate) low: u64,
+    /// The other one of a pair of groups whose events are compressed alone and together; see
+    /// `shard/shared_window.rs`.
+    pub(crate) twin: Option<GroupId>,
+    /// Whether it is the one whose events are compressed together.
+    pub(crate) is_together: bool,
+    /// What the next of these may refer to.
+    pub(crate) window: Option<Box<Window>>,
+    /// When the last event came, in a group that may have a twin.
+    pub(crate) offered_ms: Option<u64>,
     /// Whether it has been given a notice before.
     pub(crate) is_noticed: bool,
     /// Position of the last frame offered, so that a frame with several topics is taken once.
@@ -71,6 +82,10 @@ impl Group {
             walk: 0,
             walk_goal: None,
             low: 0,
+            twin: None,
+            is_together: false,
+            window: None,
+            offered_ms: None,
             is_noticed: false,
             offered: floor.position,
             ended: None,
@@ -124,6 +139,16 @@ impl Group {
                 self.note_topic(topic, true);
             }
         }
+    }
+
+    /// For each wanted matcher, whether its topic has ended, if any has.
+    pub(crate) fn ended(&self) -> Option<&[bool]> {
+        self.ended.as_deref()
+    }
+
+    /// Takes over what another group with the same interest has noted.
+    pub(crate) fn set_ended(&mut self, ended: Option<Box<[bool]>>) {
+        self.ended = ended;
     }
 
     /// Notes that `topic` has ended, or continues.

@@ -62,6 +62,7 @@ mod timer;
 mod timestamp;
 mod topic;
 mod visibility;
+mod window;
 mod wire;
 
 pub use check::Check;

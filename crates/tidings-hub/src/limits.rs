@@ -63,6 +63,18 @@ pub const CATCH_UP_PAGE_BYTES_MAX: usize = 128 << 10;
 /// are another block, and a larger event is compressed alone, with bytes that can be found again.
 pub const BLOCK_TEXT_BYTES_MAX: usize = 4 << 10;
 
+/// Events that are compressed together before one is compressed alone again, at which newcomers can
+/// begin. Fewer make every event larger, more make newcomers wait.
+pub const WINDOW_EVENTS_MAX: usize = 32;
+
+/// The same, in milliseconds since the first of them.
+pub const WINDOW_MS_MAX: u64 = 1_000;
+
+/// Memory for the texts that events refer to, per hub, unless configured otherwise: 12 KiB for each
+/// group of subscribers with the same interest to which several events come in a second. At the
+/// edge: the events of further groups are compressed alone.
+pub const WINDOW_BYTES_MAX: usize = 64 << 20;
+
 /// Records in the first page of history: few, so that the first missed event does not wait until
 /// hundreds of others are read from disk. Each further page may have eight times as many, up to
 /// [`CATCH_UP_PAGE_RECORDS_MAX`].

@@ -223,6 +223,20 @@ impl Ring {
         self.frames.get(delivered).and_then(FrameEnd::steady)
     }
 
+    /// If `offset` is within a frame that is not steady: where the frame ends, and the position
+    /// before it.
+    pub(crate) fn unsteady_rest(&self, offset: u64) -> Option<(u64, Position)> {
+        let place = self.locate(offset);
+        let delivered = self.frames.partition_point(|frame| frame.end <= offset);
+        let cut = self.frames.get(delivered).filter(|frame| !frame.is_steady)?;
+        place.half.is_some().then_some((cut.end, place.mark.position))
+    }
+
+    /// The newest frame that it has seen.
+    pub(crate) fn last_mark(&self) -> Mark {
+        self.frames.back().map_or(self.floor, FrameEnd::mark)
+    }
+
     /// Number of frames that a member at `offset` does not have in full.
     pub(crate) fn frames_after(&self, offset: u64) -> u64 {
         // The usual case, without a search.

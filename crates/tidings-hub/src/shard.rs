@@ -2,14 +2,15 @@
 //!
 //! The parts: this file has attaching, owners and frames; `seam` joins history to live events;
 //! `write` decides whose bytes go out next; `heartbeat` has everything that time triggers; `notice`
-//! has the events that bypass the log; `term` asks for ends of grants that can move; `close` ends
-//! subscriptions; `sums` has the checksums of compressed streams; `status` answers questions about
-//! subscribers.
+//! has the events that bypass the log; `shared_window` compresses events together; `sums` has the
+//! checksums of compressed streams; `term` asks for ends of grants that can move; `close` ends
+//! subscriptions; `status` answers questions about subscribers.
 
 mod close;
 mod heartbeat;
 mod notice;
 mod seam;
+mod shared_window;
 mod status;
 mod sums;
 mod term;
@@ -60,6 +61,9 @@ pub struct ShardConfig {
     pub connection_age_max_ms: Option<u64>,
     /// Bytes that all rings may keep together before they are shortened.
     pub ring_bytes_max: usize,
+    /// Memory for texts that compressed events refer to, in bytes. At the edge: events are
+    /// compressed alone.
+    pub window_bytes_max: usize,
     /// Seed of the jitter; the same seed and the same inputs give the same outputs.
     pub seed: u64,
 }
@@ -170,6 +174,7 @@ pub struct Shard<S> {
     delivered: u64,
     skips: VecDeque<Skip>,
     flooded: bool,
+    windows: shared_window::Windows,
     random: Random,
     /// Scratch space.
     found: Vec<GroupId>,
@@ -198,6 +203,7 @@ impl<S> Shard<S> {
             behind: seam::Behind::default(),
             ahead: Vec::new(),
             flooded: false,
+            windows: shared_window::Windows::default(),
             reading: 0,
             probes: VecDeque::new(),
             terms: VecDeque::new(),
@@ -286,6 +292,7 @@ impl<S> Shard<S> {
             subscriber.stand_at(cursor);
             let id = self.id_at(index as usize);
             self.leave_phase(id);
+            self.stand_alone(id);
             self.queue_for_page(id);
         }
         self.head = upto;
@@ -355,6 +362,10 @@ impl<S> Shard<S> {
             }
             group.offered = frame.position();
             group.note(frame);
+            if group.key.form.coding.is_gzip() {
+                self.offer_together(id, frame);
+            }
+            let group = &mut self.groups[id as usize];
             if !group.has_readers() {
                 self.rings_bytes -= group.ring.len();
                 group.ring.pass(frame.mark());
@@ -420,6 +431,7 @@ impl<S> Shard<S> {
                 subscriber.stand_at(cursor);
                 let id = self.id_at(index as usize);
                 self.leave_phase(id);
+                self.stand_alone(id);
                 self.queue_for_page(id);
             }
         }

@@ -300,6 +300,7 @@ fn shard() -> Shard<()> {
         heartbeat_ms: 15_000,
         connection_age_max_ms: None,
         ring_bytes_max: 64 << 20,
+        window_bytes_max: 0,
         seed: 7,
     };
     Shard::new(config, 0)

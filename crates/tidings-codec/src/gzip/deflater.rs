@@ -40,6 +40,12 @@ impl Deflater {
         self.matches.forget();
     }
 
+    /// Forgets the text so far and knows `text` instead, as if it had made the blocks for it.
+    pub fn begin_with(&mut self, text: &[u8]) {
+        self.forget();
+        self.text.extend_from_slice(&text[text.len().saturating_sub(WINDOW_BYTES)..]);
+    }
+
     /// Appends `text` to `out`, in blocks of at most [`BLOCK_BYTES_MAX`] bytes of it. All of it can
     /// be decoded from what is then there.
     pub fn block(&mut self, out: &mut Vec<u8>, text: &[u8]) {

@@ -4,6 +4,7 @@
 //! driver: in a [`Closing`], by one reason.
 
 use crate::close_reason::CloseReason;
+use crate::index::GroupId;
 use crate::opening_block::opening_block;
 use crate::stream_form::{ControlStyle, StreamForm};
 use crate::subscriber::{Phase, SubscriberId};
@@ -64,18 +65,28 @@ impl<S> Shard<S> {
         if self.writing.as_ref().is_some_and(|(writing, ..)| *writing == id) {
             self.writing = None;
         }
-        let group = &mut self.groups[subscriber.group as usize];
-        group.members -= 1;
-        if group.members == 0 {
-            self.rings_bytes -= group.ring.len();
-            // If it is in the queue of dirty groups, the walk passes over it.
-            let group = self.groups.remove(subscriber.group as usize);
-            self.index.remove(subscriber.group, &group.key.interest);
-            self.by_key.remove(&group.key);
-        } else {
-            self.settle(subscriber.group);
-        }
+        self.groups[subscriber.group as usize].members -= 1;
+        self.settle(subscriber.group);
+        self.remove_if_empty(self.indexed_group(subscriber.group));
         self.closing.push_back(Closing { id, owner, reason, standing, farewell });
+    }
+
+    /// Removes a group, which the index knows, and its twin once both have no members.
+    fn remove_if_empty(&mut self, id: GroupId) {
+        let twin = self.groups[id as usize].twin;
+        let has_members = |id: GroupId| self.groups[id as usize].members > 0;
+        if has_members(id) || twin.is_some_and(has_members) {
+            return;
+        }
+        if let Some(twin) = twin {
+            self.close_window(twin);
+            self.rings_bytes -= self.groups.remove(twin as usize).ring.len();
+        }
+        // If it is in the queue of dirty groups, the walk passes over it.
+        let group = self.groups.remove(id as usize);
+        self.rings_bytes -= group.ring.len();
+        self.index.remove(id, &group.key.interest);
+        self.by_key.remove(&group.key);
     }
 
     /// How the stream of a subscriber ends that is closed for `reason`; `None` if it breaks off.

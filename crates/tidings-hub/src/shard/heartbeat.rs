@@ -75,6 +75,7 @@ impl<S> Shard<S> {
     /// turn.
     pub fn handle_time(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
+        self.sweep_windows();
         let mut due = std::mem::take(&mut self.due);
         self.timers.expire(self.now(), &mut due);
         for (id, tick) in due.drain(..) {
@@ -197,7 +198,9 @@ impl<S> Shard<S> {
 
     /// Sends a heartbeat to an idle subscriber, for which the newest position is its cursor too.
     fn send_heartbeat(&mut self, id: SubscriberId) {
-        if let Some(subscriber) = self.get_mut(id) {
+        if self.make_room_for_own(id)
+            && let Some(subscriber) = self.get_mut(id)
+        {
             subscriber.heartbeat_due = true;
             self.make_heartbeat();
             self.enqueue(id);

@@ -56,7 +56,8 @@ impl<S> Shard<S> {
     /// that they reconnect and learn of it.
     pub fn handle_lost_notices(&mut self) {
         let all = self.subscribers.iter();
-        let noticed = all.filter(|(_, s)| self.groups[s.group as usize].is_noticed);
+        let noticed =
+            all.filter(|(_, s)| self.groups[self.indexed_group(s.group) as usize].is_noticed);
         let noticed: Vec<_> = noticed.map(|(index, _)| self.id_at(index)).collect();
         for id in noticed {
             self.close(id, CloseReason::NoticesLost);
@@ -67,12 +68,16 @@ impl<S> Shard<S> {
         let group = &mut self.groups[group_id as usize];
         group.is_noticed = true;
         let are_listed = group.live.len() == group.members as usize;
+        let (live, twin) = (group.live.clone(), group.twin);
+        // All members of the twin are live.
+        let together = self.together_of(group_id).map_or(&[][..], |twin| &twin.live);
         let members: Vec<u32> = if are_listed {
-            group.live.clone()
+            [&live, together].concat()
         } else {
             // Members that are not live are in no list; there are rarely any, and then few.
+            let is_member = |group| group == group_id || Some(group) == twin;
             let all = self.subscribers.iter();
-            all.filter(|(_, s)| s.group == group_id).map(|(index, _)| index as u32).collect()
+            all.filter(|(_, s)| is_member(s.group)).map(|(index, _)| index as u32).collect()
         };
         let looked_at = if are_listed { members.len() } else { self.subscribers.len() };
         for index in members {
@@ -95,6 +100,15 @@ impl<S> Shard<S> {
         if subscriber.phase != Phase::Live || subscriber.blocked {
             return;
         }
+        if group.is_together {
+            // Between two events that belong together nothing fits.
+            let waits = subscriber.outbox.as_ref().is_some_and(|outbox| !outbox.notices.is_empty());
+            let has_all = subscriber.offset == group.ring.head();
+            if !waits || !has_all || !self.make_room_for_own(id) {
+                return;
+            }
+        }
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         let Some(outbox) = subscriber.outbox.as_deref_mut() else { return };
         if outbox.notices.is_empty() || subscriber.offset < group.ring.base() {
             return;

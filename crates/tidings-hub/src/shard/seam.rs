@@ -319,10 +319,14 @@ impl<S> Shard<S> {
 
     /// The sink is full. The bytes it did not take are found again later.
     pub(super) fn block(&mut self, id: SubscriberId) {
-        let Some((subscriber, group)) = self.group_of(id) else { return };
-        if std::mem::replace(&mut subscriber.blocked, true) {
+        let Some(subscriber) = self.get(id).filter(|subscriber| !subscriber.blocked) else {
             return;
+        };
+        if self.is_together(subscriber.group) {
+            self.leave_together(id);
         }
+        let Some((subscriber, group)) = self.group_of(id) else { return };
+        subscriber.blocked = true;
         match subscriber.phase {
             Phase::Live => {
                 // The ring holds the offset now and may forget it later, so note its place in the

@@ -97,8 +97,12 @@ impl<S> Shard<S> {
         found.sort_unstable();
         found.dedup();
         let members = |group: GroupId| {
+            let together = self.together_of(group).map_or(0, |twin| u64::from(twin.members));
             let group = &self.groups[group as usize];
-            if group.key.interest.may_read(topic) { u64::from(group.members) } else { 0 }
+            match group.key.interest.may_read(topic) {
+                true => u64::from(group.members) + together,
+                false => 0,
+            }
         };
         let count = found.drain(..).map(members).sum();
         self.found = found;

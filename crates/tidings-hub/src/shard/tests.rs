@@ -14,6 +14,7 @@ use crate::{
 
 use super::*;
 
+mod compressed;
 mod ends;
 mod half_closed;
 mod half_sent;
@@ -48,6 +49,7 @@ impl Scene {
             heartbeat_ms: 15_000,
             connection_age_max_ms: None,
             ring_bytes_max: crate::limits::RING_BYTES_MAX,
+            window_bytes_max: crate::limits::WINDOW_BYTES_MAX,
             seed: 7,
         };
         change(&mut config);

@@ -240,6 +240,7 @@ impl World {
             heartbeat_ms: 15_000,
             connection_age_max_ms: None,
             ring_bytes_max: tidings_hub::limits::RING_BYTES_MAX,
+            window_bytes_max: tidings_hub::limits::WINDOW_BYTES_MAX,
             seed: self.random.next_u64(),
         };
         self.shards = (0..2).map(|_| Shard::new(config.clone(), self.now_ms)).collect();

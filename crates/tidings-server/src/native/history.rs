@@ -83,7 +83,7 @@ pub(super) async fn history(
     if is_compressed {
         accept_encoding::is_gzip(response.headers_mut());
     }
-    if engine.compresses() {
+    if engine.compression().is_some() {
         accept_encoding::vary(response.headers_mut());
     }
     let outcome = HeaderValue::from_static(resolved.outcome.name());

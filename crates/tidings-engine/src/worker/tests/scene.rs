@@ -71,6 +71,7 @@ impl Scene {
             heartbeat_ms: HEARTBEAT.as_millis() as u64,
             connection_age_max_ms: None,
             ring_bytes_max: 1 << 20,
+            window_bytes_max: 0,
             seed: 7,
         };
         let (counters, closed_connections) =

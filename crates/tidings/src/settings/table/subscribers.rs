@@ -64,6 +64,21 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
+            name: "compression-memory",
+            heading: Some("Subscribers"),
+            value: Value::One("SIZE"),
+            default: Default::Is(r#""64MiB""#),
+            is_common: false,
+            help: "Memory for the texts that compressed events refer to [64MiB]",
+            note: "Memory for the texts that compressed events refer to, 12 KiB for each \
+                   subscription with several events a second. Without it events are compressed \
+                   alone.",
+            set: |hub, given| {
+                hub.engine.compression_bytes_max = given.memory_bytes()?;
+                Ok(())
+            },
+        },
+        Setting {
             name: "retry",
             heading: Some("Subscribers"),
             value: Value::One("DURATION"),
