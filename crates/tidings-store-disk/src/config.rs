@@ -2,9 +2,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::limits::{
-    AHEAD_BYTES_MAX, HOT_BYTES_MAX, RECENT_BYTES_MAX, RETENTION_AGE_DEFAULT,
-    RETENTION_BYTES_DEFAULT, SEGMENT_AGE_SHARE, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SEGMENTS_AIM,
-    SPARE_FILES,
+    AHEAD_BYTES_MAX, HOT_BYTES_MAX, MERGE_RUNS, RECENT_BYTES_MAX, RETENTION_AGE_DEFAULT,
+    RETENTION_BYTES_DEFAULT, RUNS_AIM, SEGMENT_AGE_SHARE, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+    SEGMENTS_AIM, SPARE_FILES,
 };
 use crate::rule::Rule;
 
@@ -54,11 +54,13 @@ impl DiskConfig {
 
     /// Number of files that a log of this size has open: two per segment (itself and its index),
     /// for as many segments as [`retention_bytes`](Self::retention_bytes) holds and those that the
-    /// age limit makes shorter.
+    /// age limit makes shorter; and two for each run, where there are rules.
     pub fn files_max(&self) -> usize {
         let by_bytes = self.retention_bytes.div_ceil(self.segment_bytes().max(1));
         let segments = by_bytes + 2 + u64::from(SEGMENT_AGE_SHARE);
+        let lanes = if self.rules.is_empty() { 0 } else { self.rules.len() + 1 };
         usize::try_from(segments).unwrap_or(usize::MAX).saturating_mul(2)
+            + lanes * (2 * RUNS_AIM as usize + MERGE_RUNS) * 2
             + SPARE_FILES
             + FOLDER_FILES
     }
