@@ -483,7 +483,7 @@ impl Caller {
 ///
 /// # Errors
 ///
-/// A 401 if it is there twice. One without a token is no token: it is found to be unknown.
+/// A 400 if it is there twice. One without a token is no token: it is found to be unknown.
 fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut found = None;
     for value in headers.get_all(header::AUTHORIZATION) {
@@ -493,7 +493,8 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             continue;
         }
         if found.replace(token.trim_matches(' ').to_owned()).is_some() {
-            return Err(invalid(&InvalidToken::Repeated));
+            let detail = "there is more than one Authorization header with a token; send one";
+            return Err(Problem::new(Code::InvalidCredential, detail));
         }
     }
     Ok(found)

@@ -257,9 +257,12 @@ pub const ANSWERS_MAX: usize = 64;
 /// Denials in one message between hubs.
 pub const DENIALS_TOLD: usize = 1000;
 
-/// Maximum messages about denials that are merged at once. At the edge: they come again with the
+/// Sessions that were ended, in one message between hubs.
+pub const SESSIONS_TOLD: usize = 1000;
+
+/// Maximum messages about denials and ended sessions that are merged at once. At the edge: they come again with the
 /// next beat.
-pub const DENIALS_MERGES_MAX: usize = 4;
+pub const MERGES_MAX: usize = 4;
 
 /// Maximum number of rules by which a backend is asked. At the edge: the configuration is wrong.
 pub const AUTHORIZE_RULES_MAX: usize = 8;

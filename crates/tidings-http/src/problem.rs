@@ -164,8 +164,9 @@ codes! {
     InvalidQuery BAD_REQUEST "invalid_query" "The query is not understood.";
     /// A parameter of the query has an invalid value.
     InvalidParameter BAD_REQUEST "invalid_parameter" "A parameter has an invalid value.";
-    /// A cookie or a header that a backend is asked about is there twice, or too long.
-    InvalidCredential BAD_REQUEST "invalid_credential" "The credential cannot be passed on.";
+    /// A header or a cookie with a credential is there twice, or too long to be passed on to a
+    /// backend.
+    InvalidCredential BAD_REQUEST "invalid_credential" "The credential is not understood.";
     /// Text that must be UTF-8 is not.
     InvalidUtf8 BAD_REQUEST "invalid_utf8" "The text is not UTF-8.";
     /// A line of a batch is not a valid event; `line` says which.

@@ -364,6 +364,10 @@ fn credentials(
         let token = bearer(&value).ok_or("the Authorization header is not `Bearer <token>`")?;
         return Ok(Some((token.to_owned(), Source::Header)));
     }
+    let tokens = query.all("authorization").filter(|token| !token.is_empty());
+    if spoken.is_none_or(|dialect| dialect.token_in_query) && tokens.count() > 1 {
+        return Err("there is more than one parameter authorization");
+    }
     if spoken.is_none_or(|dialect| dialect.token_in_query)
         && let Some(token) = query.text("authorization").filter(|token| !token.is_empty())
     {

@@ -5,3 +5,4 @@
 
 pub(crate) mod answer;
 pub(crate) mod question;
+mod sessions;

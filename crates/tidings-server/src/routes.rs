@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 
 use crate::admin::{self, Pages};
 use crate::config::Config;
-use crate::limits::DENIALS_MERGES_MAX;
+use crate::limits::MERGES_MAX;
 use crate::link_query::LinkQuery;
 use crate::links;
 use crate::native;
@@ -40,8 +40,8 @@ pub(crate) struct Routes {
     /// By the numbers of [`Target::number`].
     counts: RouteCounts,
     started: SystemTime,
-    /// Messages of other hubs about denials that are merged now.
-    denial_merges: Arc<Semaphore>,
+    /// Messages of other hubs, about denials and sessions, that are merged now.
+    merges: Arc<Semaphore>,
 }
 
 impl Routes {
@@ -49,8 +49,8 @@ impl Routes {
         let counts = RouteCounts::new(names(&faces));
         let pages = Pages::new(&config.pages);
         let config = config.clone();
-        let denial_merges = Arc::new(Semaphore::new(DENIALS_MERGES_MAX));
-        Self { state, config, faces, pages, counts, started: SystemTime::now(), denial_merges }
+        let merges = Arc::new(Semaphore::new(MERGES_MAX));
+        Self { state, config, faces, pages, counts, started: SystemTime::now(), merges }
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {
@@ -61,8 +61,8 @@ impl Routes {
         &self.faces
     }
 
-    pub(crate) fn denial_merges(&self) -> &Arc<Semaphore> {
-        &self.denial_merges
+    pub(crate) fn merges(&self) -> &Arc<Semaphore> {
+        &self.merges
     }
 
     /// The target of `path`. The API comes first, because a publish should not pay for the others,

@@ -1,7 +1,6 @@
 //! `POST`, `GET` and `DELETE /session`: a page exchanges its token for a cookie, asks about it, and
 //! ends its session.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -11,14 +10,17 @@ use serde_json::{Value, json};
 use tidings_http::answer::{self, Answer};
 use tidings_http::auth::session::SessionId;
 use tidings_http::auth::session::cookie::SessionName;
-use tidings_http::auth::session::revoked::RevokeError;
+use tidings_http::auth::session::revoked::{EndedSession, RevokeError};
 use tidings_http::auth::session::start::Session;
+use tidings_http::auth::session::told::RenewedSession;
 use tidings_http::foreign_page::{self, Ambient};
 use tidings_http::present::Selection;
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::{self, Query};
 use tidings_http::state::State;
 use tidings_hub::{CloseReason, Interest};
+
+use crate::hubs::question::{self, Question};
 
 /// `POST /session`.
 pub(crate) async fn start(state: &State, parts: &Parts) -> Result<Answer, Problem> {
@@ -29,9 +31,11 @@ pub(crate) async fn start(state: &State, parts: &Parts) -> Result<Answer, Proble
         end(state, &old).await?;
     }
     if started.may_cut {
-        let (session, everybody) = (session.clone(), Arc::clone(state.auth().everybody()));
-        let is_cut = move |interest: &Interest| !session.covers(interest, &everybody);
-        close(state, started.session.id(), CloseReason::GrantNarrowed, is_cut).await;
+        let is_cut = |interest: &Interest| !session.covers(interest, state.auth().everybody());
+        close(state, &[session.id()], CloseReason::GrantNarrowed, is_cut).await;
+    }
+    if started.is_renewed && started.cookie.is_some() {
+        question::ask(state, &Question::RenewSession(session.renewed())).await;
     }
     let mut body = describe(session);
     body["renewed"] = started.is_renewed.into();
@@ -90,14 +94,26 @@ pub(crate) fn remove_stale(state: &State, parts: &Parts, answer: &mut Answer) {
     }
 }
 
-/// Ends a session on this hub, for good, and then its streams.
+/// Ends a session for good, and its streams: on this hub, and then on the others. One that does not
+/// hear it hears it with a beat of this one.
 async fn end(state: &State, session: &Session) -> Result<(), Problem> {
-    let (id, until) = (session.id(), session.expires());
+    let ended = EndedSession { session: session.id(), until: session.expires() };
+    end_here(state, vec![ended]).await?;
+    question::ask(state, &Question::EndSession(ended)).await;
+    Ok(())
+}
+
+/// Ends sessions on this hub, for good, and then their streams.
+///
+/// # Errors
+///
+/// They cannot be recorded; then none of them has ended.
+pub(crate) async fn end_here(state: &State, ended: Vec<EndedSession>) -> Result<(), Problem> {
     let revoked = state.auth().sessions()?.revoked().clone();
     // On a thread that may wait for the disk.
-    let revoked = tokio::task::spawn_blocking(move || revoked.revoke(id, until)).await;
-    match revoked {
-        Ok(Ok(())) => {}
+    let revoked = tokio::task::spawn_blocking(move || revoked.revoke_all(&ended)).await;
+    let new = match revoked {
+        Ok(Ok(new)) => new,
         Ok(Err(RevokeError::Full)) => {
             let detail = "too many sessions were ended before their time; try again later";
             return Err(Problem::new(Code::DenialsFull, detail));
@@ -109,24 +125,38 @@ async fn end(state: &State, session: &Session) -> Result<(), Problem> {
         Err(_) => {
             return Err(Problem::new(Code::StoreFailed, "the session is not ended; see the log"));
         }
-    }
-    close(state, id, CloseReason::SessionEnded, |_| true).await;
+    };
+    close(state, &new, CloseReason::SessionEnded, |_| true).await;
     Ok(())
 }
 
-/// Closes those streams of a session that are meant, whether or not the client waits for it.
+/// Gives the streams of this hub the grant of a session that was renewed at another.
+pub(crate) async fn renew_here(state: &State, told: &RenewedSession) {
+    let Ok(sessions) = state.auth().sessions() else { return };
+    let renewed = sessions.renew_told(told, state.config().expiring_before);
+    let Some(renewed) = renewed else { return };
+    let is_cut = |interest: &Interest| !renewed.covers(interest, state.auth().everybody());
+    close(state, &[renewed.id], CloseReason::GrantNarrowed, is_cut).await;
+}
+
+/// Closes those streams of sessions that are meant, whether or not the client waits for it.
 async fn close(
     state: &State,
-    session: SessionId,
+    sessions: &[SessionId],
     reason: CloseReason,
     is_meant: impl Fn(&Interest) -> bool,
 ) {
-    let selection = Selection { session: Some(session.public()), ..Selection::default() };
+    let session = match sessions {
+        [] => return,
+        [one] => Some(one.public()),
+        _ => None,
+    };
+    let selection = Selection { session, ..Selection::default() };
     let found = state.present().select(selection, None, usize::MAX).await;
     // What operators know it by is short, so that another session may have the same.
     let of_it = found.into_iter().filter(|(_, subscriber)| {
         let owner = subscriber.identity.who.session.as_ref();
-        owner.is_some_and(|owner| owner.id() == session) && is_meant(&subscriber.interest)
+        owner.is_some_and(|owner| sessions.contains(&owner.id())) && is_meant(&subscriber.interest)
     });
     let ids: Vec<_> = of_it.map(|(id, _)| id).collect();
     if ids.is_empty() {

@@ -107,10 +107,39 @@ fn a_bad_token_is_401_with_the_check_that_failed_on_both_apis_and_nothing_of_the
             assert!(challenge.contains("invalid_token"), "{challenge}");
         }
     }
-    let twice = [("authorization", "Bearer key-0123456789abcdef"); 2];
-    let answer = server.request("GET", "/events/mine", &twice, "");
-    assert_eq!((answer.status(), answer.code().as_str()), (401, "token_invalid"));
-    assert!(answer.text().contains("more than one Authorization"), "{}", answer.text());
+}
+
+#[test]
+fn a_credential_that_is_there_twice_is_a_bad_request_even_if_both_are_good() {
+    let server = server();
+    let key = "key-0123456789abcdef";
+    let bearer = format!("Bearer {key}");
+    let twice = [("authorization", &*bearer); 2];
+    for (method, target) in [
+        ("GET", "/events/mine"),
+        ("GET", "/topics"),
+        ("POST", "/events/mine"),
+        ("DELETE", "/events/mine"),
+        ("GET", "/connections"),
+        ("POST", "/session"),
+    ] {
+        let answer = server.request(method, target, &twice, "x");
+        let said = (answer.status(), answer.code());
+        assert_eq!(said, (400, "invalid_credential".to_owned()), "{method} {target}");
+        assert!(answer.text().contains("more than one Authorization"), "{}", answer.text());
+        // A header of another scheme is meant for a proxy.
+        let proxied = [("authorization", "Basic eDp5"), ("authorization", &*bearer)];
+        assert_ne!(server.request(method, target, &proxied, "x").code(), "invalid_credential");
+    }
+    for query in [format!("token={key}&token={key}"), format!("token={key}&sig=a.b&until=1")] {
+        let answer = server.request("GET", &format!("/events/mine?{query}"), &[], "");
+        assert_eq!((answer.status(), &*answer.code()), (400, "invalid_query"), "{query}");
+    }
+    // Each dialect of Mercure has its own status for credentials that are not understood.
+    let query = format!("{HUB}?topic=mine&authorization={key}&authorization={key}");
+    let answer = server.request("GET", &query, &[], "");
+    assert!(answer.text().contains("more than one parameter"), "{}", answer.text());
+    assert_eq!(answer.status(), 401);
 }
 
 #[test]

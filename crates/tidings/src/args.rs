@@ -259,6 +259,9 @@ pub(crate) struct TokenArgs {
     /// A topic, or a pattern of topics, to subscribe to; may be repeated
     #[arg(long, value_name = "TOPIC")]
     pub(crate) subscribe: Vec<String>,
+    /// Topics of which it may know who reads them; may be repeated. The claim is then `tidings`
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) presence: Vec<String>,
     /// What it may do with the hub itself; may be repeated. The claim is then `tidings`
     #[arg(long, value_name = "WORD", value_parser = ["look", "kick"])]
     pub(crate) operate: Vec<String>,
@@ -284,7 +287,7 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "NAME", default_value = "HS256", hide_short_help = true)]
     pub(crate) algorithm: String,
     /// Show what this token allows, or why it is invalid; `-` reads it from standard input
-    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["publish", "subscribe", "expires"])]
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["publish", "subscribe", "presence", "operate", "expires"])]
     pub(crate) inspect: Option<String>,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,

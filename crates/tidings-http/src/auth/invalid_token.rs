@@ -10,8 +10,6 @@ use crate::limits::CLAIM_TOKEN_BYTES_MAX;
 pub enum InvalidToken {
     /// It is neither a key nor a JSON Web Token.
     Unknown,
-    /// It is not the only one of its request.
-    Repeated,
     /// No key signed it.
     Signature,
     /// No known key of a set signed it; reading the set again may help.
@@ -43,7 +41,6 @@ impl fmt::Display for InvalidToken {
                 return write!(f, "the member {name} of the tidings claim cannot be understood");
             }
             Self::Unknown => "the token is neither a known key nor a JSON Web Token",
-            Self::Repeated => "there is more than one Authorization header with a token",
             Self::Signature => "the signature of the token does not fit any key of the hub",
             Self::KeyUnknown => "no key of the hub's key set fits the token (kid)",
             Self::Critical => "the token asks for extensions that the hub does not know (crit)",

@@ -10,6 +10,7 @@ mod identify;
 pub mod live;
 pub mod revoked;
 pub mod start;
+pub mod told;
 pub(crate) mod value;
 
 use std::fmt;
@@ -164,6 +165,17 @@ impl SessionId {
         let mut bytes = [0; 16];
         rand::fill(&mut bytes).expect("the system has random bytes");
         Self(bytes)
+    }
+
+    /// Its text in hexadecimal digits.
+    fn hex(self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+
+    fn of_hex(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u128::from_str_radix(text, 16).ok().filter(|_| is_hex)?;
+        Some(Self(number.to_be_bytes()))
     }
 
     /// What operators know the session by: it does not tell the name itself.

@@ -14,8 +14,10 @@ use tokio::sync::Semaphore;
 
 use crate::admin::{close, close_one, describe, listed, selection};
 use crate::hubs::question::Question;
+use crate::hubs::sessions::{self, SESSIONS};
 use crate::limits::{LISTED_CONNECTIONS_MAX, TOPICS_MAX};
 use crate::routes::Routes;
+use crate::session;
 
 /// What hubs tell each other about denials.
 #[derive(Debug, Deserialize, Serialize)]
@@ -40,8 +42,10 @@ impl HubHandler for Routes {
     fn told(&self, from: u32, subject: &str, body: Value) {
         if subject == DENIALS {
             if let Ok(about) = serde_json::from_value(body) {
-                denials_told(self.state(), self.denial_merges(), from, about);
+                denials_told(self.state(), self.merges(), from, about);
             }
+        } else if subject == SESSIONS {
+            sessions::told(self.state(), self.merges(), from, body);
         } else if let Some(face) = self.faces().iter().find(|face| face.name() == subject) {
             face.told(self.state(), from, body);
         }
@@ -53,6 +57,7 @@ impl HubHandler for Routes {
             let digest = AboutDenials::Digest(state.config().denials.digest());
             hubs.tell(None, DENIALS, &digest);
         }
+        sessions::beat(state);
         for face in self.faces() {
             face.beat(state);
         }
@@ -102,6 +107,14 @@ async fn answer(state: &State, question: Question) -> Option<Value> {
             close(state, selection.heard()?).await.into()
         }
         Question::CloseOne { id } => close_one(state, id.parse().ok()?).await.into(),
+        Question::EndSession(ended) => {
+            session::end_here(state, vec![ended]).await.ok()?;
+            true.into()
+        }
+        Question::RenewSession(renewed) => {
+            session::renew_here(state, &renewed).await;
+            true.into()
+        }
         Question::Lift { selection } => {
             let denied = selection::denied(&selection.heard()?).ok()?;
             let denials = state.config().denials.clone();

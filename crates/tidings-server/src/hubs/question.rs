@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tidings_engine::ConnectionId;
 use tidings_http::answer::{self, Answer};
+use tidings_http::auth::session::revoked::EndedSession;
+use tidings_http::auth::session::told::RenewedSession;
 use tidings_http::denials::DenialEntry;
 use tidings_http::limits::HUB_MESSAGE_BYTES_MAX;
 use tidings_http::problem::{Code, Problem};
@@ -30,6 +32,11 @@ pub(crate) enum Question {
     Close { selection: SpokenSelection, denial: Option<DenialEntry> },
     /// Close a subscriber. Answered with whether it was there.
     CloseOne { id: String },
+    /// End a session, and its streams. Answered once that is recorded.
+    EndSession(EndedSession),
+    /// Streams of a session have another grant. Answered once those are closed that it does not
+    /// cover.
+    RenewSession(RenewedSession),
     /// Lift a denial. Answered with whether there was one.
     Lift { selection: SpokenSelection },
 }

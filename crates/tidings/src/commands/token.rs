@@ -26,7 +26,9 @@ pub(super) fn run(args: &TokenArgs) -> Result<ExitCode, CliError> {
 }
 
 fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
-    if args.publish.is_empty() && args.subscribe.is_empty() && args.operate.is_empty() {
+    // What only the claim `tidings` can say.
+    let is_ours = !(args.presence.is_empty() && args.operate.is_empty());
+    if args.publish.is_empty() && args.subscribe.is_empty() && !is_ours {
         let message = "the token would allow nothing";
         return Err(CliError::new(ExitCode::Usage, message)
             .hint("say what it allows: --publish 'a/*', --subscribe '**'"));
@@ -41,7 +43,7 @@ fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
 
     let (mut claims, typ) = match args.mercure_version {
         MercureVersion::Zero => {
-            for text in args.publish.iter().chain(&args.subscribe) {
+            for text in args.publish.iter().chain(&args.subscribe).chain(&args.presence) {
                 Matcher::parse(text).map_err(|error| {
                     let message = format!("{text:?} is neither a topic nor a pattern of topics");
                     CliError::new(ExitCode::Usage, message).because(error)
@@ -52,18 +54,19 @@ fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
                 rights["payload"] = payload;
             }
             let mut claims = json!({ "sub": args.subject, "exp": lifetime.map(end) });
-            if args.operate.is_empty() {
-                claims["mercure"] = rights;
-            } else {
+            if is_ours {
+                rights["presence"] = json!(args.presence);
                 rights["operate"] = json!(args.operate);
                 claims["tidings"] = rights;
+            } else {
+                claims["mercure"] = rights;
             }
             (claims, "JWT")
         }
-        MercureVersion::One if !args.operate.is_empty() => {
-            let message = "a token of version 1.0 cannot say what it may do with the hub";
+        MercureVersion::One if is_ours => {
+            let message = "a token of version 1.0 cannot say `presence` or `operate`";
             return Err(CliError::new(ExitCode::Usage, message)
-                .hint("leave out --mercure-version or --operate"));
+                .hint("leave out --mercure-version, or --presence and --operate"));
         }
         MercureVersion::One => {
             let lifetime = lifetime.unwrap_or(LIFETIME);

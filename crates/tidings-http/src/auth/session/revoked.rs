@@ -1,13 +1,14 @@
 //! Sessions that were ended before their time.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use serde::{Deserialize, Serialize};
 use tidings_hub::Timestamp;
 
 use super::SessionId;
@@ -26,6 +27,37 @@ struct Inner {
     is_any: AtomicBool,
     /// Where they survive a restart; `None` keeps them in memory. One change at a time.
     log: Mutex<Option<Log>>,
+}
+
+/// A session that was ended before its time, as hubs tell each other.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(try_from = "Spoken", into = "Spoken")]
+pub struct EndedSession {
+    /// Its name.
+    pub session: SessionId,
+    /// When it would have ended by itself.
+    pub until: Timestamp,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Spoken {
+    sid: String,
+    until_ms: u64,
+}
+
+impl From<EndedSession> for Spoken {
+    fn from(EndedSession { session, until }: EndedSession) -> Self {
+        Self { sid: session.hex(), until_ms: until.as_millis() }
+    }
+}
+
+impl TryFrom<Spoken> for EndedSession {
+    type Error = &'static str;
+
+    fn try_from(Spoken { sid, until_ms }: Spoken) -> Result<Self, &'static str> {
+        let session = SessionId::of_hex(&sid).ok_or("a session has a name of 16 bytes")?;
+        Ok(Self { session, until: Timestamp::from_millis(until_ms) })
+    }
 }
 
 /// A file with a line for each of them.
@@ -75,21 +107,35 @@ impl RevokedSessions {
     ///
     /// [`RevokeError`].
     pub fn revoke(&self, session: SessionId, until: Timestamp) -> Result<(), RevokeError> {
+        self.revoke_all(&[EndedSession { session, until }]).map(drop)
+    }
+
+    /// The same for several, all or none. Returns those that are new.
+    ///
+    /// # Errors
+    ///
+    /// [`RevokeError`].
+    pub fn revoke_all(&self, ended: &[EndedSession]) -> Result<Vec<SessionId>, RevokeError> {
         let mut log = self.0.log.lock().unwrap_or_else(PoisonError::into_inner);
         let known = || self.0.known.read().unwrap_or_else(PoisonError::into_inner);
         let change = || self.0.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known().len() >= REVOKED_SESSIONS_MAX {
-            let now = clock::now();
+        let now = clock::now();
+        let new: Vec<_> = {
+            let known = known();
+            let is_new = |one: &&EndedSession| one.until > now && !known.contains_key(&one.session);
+            ended.iter().filter(is_new).copied().collect()
+        };
+        if known().len() + new.len() > REVOKED_SESSIONS_MAX {
             change().retain(|_, until| *until > now);
-            if known().len() >= REVOKED_SESSIONS_MAX {
+            if known().len() + new.len() > REVOKED_SESSIONS_MAX {
                 return Err(RevokeError::Full);
             }
         }
         if let Some(log) = &mut *log {
-            log.append(session, until).map_err(RevokeError::Unwritten)?;
+            log.append(&new).map_err(RevokeError::Unwritten)?;
         }
         self.0.is_any.store(true, Ordering::Release);
-        change().insert(session, until);
+        change().extend(new.iter().map(|one| (one.session, one.until)));
         if let Some(log) = &mut *log
             && log.lines > 2 * REVOKED_SESSIONS_MAX
         {
@@ -98,7 +144,29 @@ impl RevokedSessions {
                 *log = shorter;
             }
         }
-        Ok(())
+        Ok(new.iter().map(|one| one.session).collect())
+    }
+
+    /// All of them.
+    pub fn entries(&self) -> Vec<EndedSession> {
+        let (now, known) = (clock::now(), self.0.known.read());
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        let left = known.iter().filter(|(_, until)| **until > now);
+        left.map(|(session, until)| EndedSession { session: *session, until: *until }).collect()
+    }
+
+    /// By this a hub finds that another knows others. Their names are random, so their exclusive or
+    /// is as good as a hash of all.
+    pub fn digest(&self) -> String {
+        if !self.0.is_any.load(Ordering::Acquire) {
+            return String::new();
+        }
+        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
+        // One that ends is left out from the next minute on: clocks of hubs differ by less, mostly.
+        let minute = clock::now().as_millis() / 60_000;
+        let left = known.iter().filter(|(_, until)| until.as_millis() / 60_000 >= minute);
+        let digest = left.fold(0, |digest, (session, _)| digest ^ u128::from_be_bytes(session.0));
+        format!("{digest:032x}")
     }
 
     /// Whether a session was ended before its time.
@@ -124,14 +192,15 @@ impl Log {
         Ok(Self { path, file, lines: known.len() })
     }
 
-    fn append(&mut self, session: SessionId, until: Timestamp) -> io::Result<()> {
+    fn append(&mut self, ended: &[EndedSession]) -> io::Result<()> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let text: String = ended.iter().map(|one| line(one.session, one.until)).collect();
         let length = self.file.metadata()?.len();
-        let written = self
-            .file
-            .write_all(line(session, until).as_bytes())
-            .and_then(|()| self.file.sync_data());
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
         match written {
-            Ok(()) => self.lines += 1,
+            Ok(()) => self.lines += ended.len(),
             // So that the next line does not continue a part of this one.
             Err(_) => self.file.set_len(length)?,
         }
@@ -140,19 +209,13 @@ impl Log {
 }
 
 fn line(session: SessionId, until: Timestamp) -> String {
-    let mut line = String::with_capacity(48);
-    for byte in session.0 {
-        let _ = write!(line, "{byte:02x}");
-    }
-    let _ = writeln!(line, " {}", until.as_millis());
-    line
+    format!("{} {}\n", session.hex(), until.as_millis())
 }
 
 fn read(line: &str) -> io::Result<(SessionId, Timestamp)> {
     let parse = || {
-        let (session, until) = line.split_once(' ').filter(|(session, _)| session.len() == 32)?;
-        let session = u128::from_str_radix(session, 16).ok()?;
-        Some((SessionId(session.to_be_bytes()), Timestamp::from_millis(until.parse().ok()?)))
+        let (session, until) = line.split_once(' ')?;
+        Some((SessionId::of_hex(session)?, Timestamp::from_millis(until.parse().ok()?)))
     };
     parse().ok_or_else(|| io::Error::other(format!("{line:?} is no session")))
 }
@@ -194,6 +257,22 @@ mod tests {
         fs::write(&path, "what\n").unwrap();
         assert!(RevokedSessions::open(path).is_err());
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn hubs_that_know_the_same_have_the_same_digest_and_what_is_known_is_not_new() {
+        let [one, other] = [(); 2].map(|()| RevokedSessions::default());
+        assert_eq!(one.digest(), "");
+        for number in 0..3 {
+            one.revoke(SessionId([number; 16]), later()).unwrap();
+        }
+        assert_ne!(one.digest(), other.digest());
+        let told = serde_json::to_string(&one.entries()).unwrap();
+        let told: Vec<EndedSession> = serde_json::from_str(&told).unwrap();
+        assert_eq!(other.revoke_all(&told).unwrap().len(), 3);
+        assert_eq!(one.digest(), other.digest());
+        assert!(other.revoke_all(&told).unwrap().is_empty());
+        assert!(serde_json::from_str::<EndedSession>(r#"{"sid":"7","until_ms":1}"#).is_err());
     }
 
     #[test]

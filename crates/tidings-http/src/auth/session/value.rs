@@ -107,7 +107,7 @@ impl Value {
 }
 
 /// A grant as the claim `tidings` says it. Only members that grant something are there.
-fn claim(grant: &Grant) -> serde_json::Value {
+pub(super) fn claim(grant: &Grant) -> serde_json::Value {
     let mut claim = json!({});
     for (name, matchers) in [
         ("publish", &grant.publish),
