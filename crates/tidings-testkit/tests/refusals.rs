@@ -128,7 +128,8 @@ fn a_credential_that_is_there_twice_is_a_bad_request_even_if_both_are_good() {
         assert_eq!(said, (400, "invalid_credential".to_owned()), "{method} {target}");
         assert!(answer.text().contains("more than one Authorization"), "{}", answer.text());
         // A header of another scheme is meant for a proxy.
-        let proxied = [("authorization", "Basic eDp5"), ("authorization", &*bearer)];
+        let json = ("accept", "application/json");
+        let proxied = [("authorization", "Basic eDp5"), ("authorization", &*bearer), json];
         assert_ne!(server.request(method, target, &proxied, "x").code(), "invalid_credential");
     }
     for query in [format!("token={key}&token={key}"), format!("token={key}&sig=a.b&until=1")] {
