@@ -287,7 +287,11 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "NAME", default_value = "HS256", hide_short_help = true)]
     pub(crate) algorithm: String,
     /// Show what this token allows, or why it is invalid; `-` reads it from standard input
-    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["publish", "subscribe", "presence", "operate", "expires"])]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        conflicts_with_all = ["publish", "subscribe", "presence", "operate", "expires"]
+    )]
     pub(crate) inspect: Option<String>,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,

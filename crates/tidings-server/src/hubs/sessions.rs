@@ -1,7 +1,7 @@
 //! What hubs tell each other about sessions that were ended before their time.
 //!
-//! Each end is told at once, by a question. A hub that did not hear it, because it was away or is
-//! new, is told what the others know when its digest differs.
+//! A hub tells each end at once, by a question. The others tell what they know to a hub that did not
+//! hear it, because it was away or is new: its digest differs.
 
 use std::sync::Arc;
 
