@@ -260,8 +260,8 @@ pub const DENIALS_TOLD: usize = 1000;
 /// Sessions that were ended, in one message between hubs.
 pub const SESSIONS_TOLD: usize = 1000;
 
-/// Maximum messages about denials and ended sessions that are merged at once. At the edge: they come
-/// again with the next beat.
+/// Maximum messages about denials and ended sessions that are merged at once. At the edge: they
+/// come again with the next beat.
 pub const MERGES_MAX: usize = 4;
 
 /// Maximum number of rules by which a backend is asked. At the edge: the configuration is wrong.

@@ -1,7 +1,7 @@
 //! What hubs tell each other about sessions that were ended before their time.
 //!
-//! A hub tells each end at once, by a question. The others tell what they know to a hub that did not
-//! hear it, because it was away or is new: its digest differs.
+//! A hub tells each end at once, by a question. The others tell what they know to a hub that did
+//! not hear it, because it was away or is new: its digest differs.
 
 use std::sync::Arc;
 
