@@ -177,8 +177,7 @@ fn compression_is_told_by_whether_it_holds_events_back() {
 }
 
 #[test]
-fn a_stream_that_the_hub_compresses_is_fine_also_behind_proxies_and_one_that_they_compress_is_told()
-{
+fn a_stream_that_the_hub_compresses_is_fine_also_behind_a_proxy_that_would_compress_it() {
     let folder = Folder::new();
     let hub = Hub::serve(&folder, &["--heartbeat", "500ms", "--compression", "public"]);
     let publish = hub.url("/events/a");
