@@ -119,6 +119,21 @@ def sync_alone(seconds):
     return {"p50_ms": p50, "p99_ms": p99, "max_ms": taken[-1]}
 
 
+def sync_in_turn(seconds):
+    """Appends of 256 bytes with fdatasync(2), one after the other."""
+    taken, size = [], 256
+    with tempfile.TemporaryFile(dir=OUT) as file:
+        file.write(bytes(size * 20_000 * seconds))
+        os.fsync(file.fileno())
+        deadline = time.monotonic() + seconds
+        while (began := time.monotonic()) < deadline:
+            os.pwrite(file.fileno(), bytes([len(taken) % 256]) * size, len(taken) * size)
+            os.fdatasync(file.fileno())
+            taken.append((time.monotonic() - began) * 1000)
+    taken.sort()
+    return {"p50_ms": taken[len(taken) // 2], "p99_ms": taken[len(taken) * 99 // 100]}
+
+
 def memory(generator, peers):
     """Idle subscribers of one topic, HTTP/1.1: the server's own memory, files not counted,
     before and after."""
@@ -157,21 +172,40 @@ def topics(generator, peers):
     return repeat(generator, each(peers, measure))
 
 
-def publish(generator, peers):
-    """64 connections, 200 bytes, one event per request, no subscribers."""
+def publish_to(subscribers, whom):
+    """The scenario in which 64 publishers send to one topic with this number of subscribers."""
+    def publish(generator, peers):
+        def measure(peer):
+            with Running(peer, topics=1) as running:
+                flags = ("--publishers", 64, "--payload-bytes", 200, "--rate", "max")
+                report = generator.run(running, "-n", subscribers, *flags)
+            return {
+                "publishes_per_second": report["publish"]["events_per_second"],
+                "p50_ms": report["publish"]["ms"]["p50"],
+                "p99_ms": report["publish"]["ms"]["p99"],
+                "us": report["process"]["cpu_us_per_event"],
+                "durability": peer.durability,
+                "faults": faults(report),
+            }
+
+        return repeat(generator, each(peers, measure))
+
+    publish.__doc__ = f"64 connections, 200 bytes, one event per request, {whom}."
+    return publish
+
+
+def sequential(generator, peers):
+    """One connection, 200 bytes, no subscribers, the next event when the last is answered. Beside
+    it what a durable publish cannot do without: a request that is only answered (the floor), and
+    fdatasync(2) of as many bytes."""
     def measure(peer):
         with Running(peer) as running:
-            flags = ("-n", 0, "--publishers", 64, "--payload-bytes", 200, "--rate", "max")
-            report = generator.run(running, *flags)
-        return {
-            "publishes_per_second": report["publish"]["events_per_second"],
-            "p99_ms": report["publish"]["ms"]["p99"],
-            "us": report["process"]["cpu_us_per_event"],
-            "durability": peer.durability,
-            "faults": faults(report),
-        }
+            report = generator.run(running, "-n", 0, "--payload-bytes", 200, "--rate", "max")
+        answers = report["publish"]["ms"]
+        return {"p50_ms": answers["p50"], "p99_ms": answers["p99"], "faults": faults(report)}
 
-    return repeat(generator, each(peers, measure))
+    disk = {"fdatasync alone": lambda: sync_in_turn(generator.seconds)}
+    return repeat(generator, each(peers, measure) | disk)
 
 
 def stream(generator, peers):
@@ -389,6 +423,13 @@ def faults(report):
 OURS = ("tidings",)
 ALL = ("floor", "tidings", "nchan", "durable-streams", "express", "mercure", "centrifugo")
 HUBS = ALL[1:]
+PUBLISHING = [
+    ("publishes_per_second", "Publishes, 64 connections", "per second", "more"),
+    ("p50_ms", "Answer p50", "ms", "less"),
+    ("p99_ms", "Answer p99", "ms", "less"),
+    ("us", "CPU per publish", "µs", "less"),
+    ("durability", "Durability", "", ""),
+]
 SCENARIOS = {
     "fan-out": (fan_out, ALL, [
         ("floors_5", "CPU per delivery, 5 events/s", "× the floor", "less"),
@@ -412,11 +453,12 @@ SCENARIOS = {
         ("p99_ms", "Latency p99 over 18,000 topics", "ms", "less"),
         ("durability", "Durability", "", ""),
     ]),
-    "publish": (publish, HUBS, [
-        ("publishes_per_second", "Publishes, 64 connections", "per second", "more"),
-        ("p99_ms", "Answer p99, 64 connections", "ms", "less"),
-        ("us", "CPU per publish", "µs", "less"),
-        ("durability", "Durability", "", ""),
+    "publish": (publish_to(0, "no subscribers"), HUBS, PUBLISHING),
+    "publish-one": (publish_to(1, "one subscriber of the topic"), HUBS, PUBLISHING),
+    "publish-many": (publish_to(1000, "1,000 subscribers of the topic"), HUBS, PUBLISHING),
+    "sequential": (sequential, ("floor", *HUBS), [
+        ("p50_ms", "Answer p50, one connection", "ms", "less"),
+        ("p99_ms", "Answer p99, one connection", "ms", "less"),
     ]),
     "stream": (stream, OURS, [
         ("events_per_second", "Durable events as NDJSON", "per second", "more"),
