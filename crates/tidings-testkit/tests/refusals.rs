@@ -130,7 +130,7 @@ fn a_credential_that_is_there_twice_is_a_bad_request_even_if_both_are_good() {
         // A header of another scheme is meant for a proxy.
         let json = ("accept", "application/json");
         let proxied = [("authorization", "Basic eDp5"), ("authorization", &*bearer), json];
-        assert_ne!(server.request(method, target, &proxied, "x").code(), "invalid_credential");
+        assert_ne!(server.request(method, target, &proxied, "x").status(), 400);
     }
     for query in [format!("token={key}&token={key}"), format!("token={key}&sig=a.b&until=1")] {
         let answer = server.request("GET", &format!("/events/mine?{query}"), &[], "");
