@@ -337,6 +337,11 @@ impl Caller {
         self.share.as_ref()
     }
 
+    /// What the caller's credential grants.
+    pub fn grant(&self) -> &Arc<Grant> {
+        &self.grant
+    }
+
     /// The identity behind the caller's credential.
     pub fn who(&self) -> &Arc<Who> {
         &self.who

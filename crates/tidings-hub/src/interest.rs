@@ -77,6 +77,12 @@ impl Interest {
         &self.private
     }
 
+    /// The matchers that it is restricted to, where what it wants was not compared with what it may
+    /// have.
+    pub fn granted(&self) -> Option<&[Matcher]> {
+        self.public.as_deref()
+    }
+
     /// Whether the event is to be delivered.
     pub fn admits(&self, event: &Draft) -> bool {
         let is_readable = event.kind.is_event() || (self.notes && event.kind == Kind::Note);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_http::auth::invalid_token::InvalidToken;
+use tidings_http::auth::session::cookie::SessionName;
 use tidings_http::auth::token::{self, Signed};
 use tidings_http::auth::{JwtKey, cache, link};
 use tidings_http::authorize::{Action, Asked, AskedTopic, Authorized};
@@ -61,6 +62,8 @@ enum Source {
     Cookie,
     /// An application that vouches for the request.
     Application,
+    /// The cookie of a session. The origin of the page was checked by the rules of sessions.
+    Session,
     /// A backend that was asked. The origin of the page was checked before that.
     Backend,
 }
@@ -89,6 +92,12 @@ impl Caller {
     /// because an application vouches for it.
     pub(crate) fn is_ambient(&self) -> bool {
         matches!(self.source, None | Some(Source::Application))
+    }
+
+    /// Whether its streams have events about subscribers, where it asks for them. One with a
+    /// session has none: a renewal could take that right away while the stream runs.
+    pub(crate) fn may_hear_of_subscribers(&self) -> bool {
+        self.source != Some(Source::Session) && self.access.may_hear_of_subscribers()
     }
 
     /// Whether the caller sent no credential at all.
@@ -154,6 +163,9 @@ async fn caller(
     }
     let Some((token, source)) = found.filter(|_| !keyless) else {
         let dialect = spoken.unwrap_or(&ZERO);
+        if let Some(caller) = of_session(context, dialect, query)? {
+            return Ok(caller);
+        }
         if let Some(caller) = authorized(context, role, dialect, asked).await? {
             return Ok(caller);
         }
@@ -210,6 +222,33 @@ async fn caller(
         share: signed.share.clone(),
         authorized: None,
     })
+}
+
+/// The sender of a request with the cookie of a session; `None` if it has none that is good.
+fn of_session(
+    context: &Context<'_>,
+    dialect: &'static Dialect,
+    query: &Form,
+) -> Result<Option<Caller>, ErrorAnswer> {
+    let Context { state, parts, .. } = *context;
+    if !parts.headers.contains_key(header::COOKIE) {
+        return Ok(None);
+    }
+    let name = query.text("session");
+    let name = SessionName::parse("session", name.as_deref())
+        .map_err(|problem| ErrorAnswer::bad_request(problem.detail().to_owned()))?;
+    let Some((_, caller)) = state.auth().session(parts, &name) else { return Ok(None) };
+    caller.check_page(state.config(), parts).map_err(|problem| {
+        ErrorAnswer::new(problem.code().status(), problem.detail().to_owned())
+    })?;
+    Ok(Some(Caller {
+        access: Arc::new(Access::of_grant(caller.grant()).with(caller.who())),
+        dialect,
+        source: Some(Source::Session),
+        token: caller.token(),
+        share: caller.share().cloned(),
+        authorized: None,
+    }))
 }
 
 /// The sender of a request about which a backend was asked; `None` if none is.

@@ -75,18 +75,28 @@ impl Access {
     /// is sent what it may receive: public events, events of the topics in `open`, and what is
     /// granted.
     ///
-    /// Everybody may read `everybody`, too, except private events.
+    /// Everybody may read `everybody`, too, except private events. `hears` says whether it may also
+    /// have events about subscribers.
     pub(crate) fn interest(
         &self,
         wanted: Vec<Matcher>,
         open: &[Matcher],
         everybody: &[Matcher],
+        hears: bool,
     ) -> Interest {
         let mut private = self.subscribe.clone();
         let Some(presence) = &self.presence else {
             return Interest::new(wanted, private).within_topics(&[open, everybody].concat());
         };
-        if presence.contains(&Matcher::All) {
+        // As natively: nothing else of the grant is in it, so that readers of the same topics form
+        // one group, and a narrower grant closes only streams that it does not cover.
+        let is_own = |asked: &&Matcher| private.iter().any(|own| asked.is_covered_by(own));
+        let is_public = |asked: &Matcher| everybody.iter().any(|one| asked.is_covered_by(one));
+        if wanted.iter().all(|asked| is_own(&asked) || is_public(asked)) {
+            let own = wanted.iter().filter(is_own).cloned().collect();
+            return Interest::new(wanted, own);
+        }
+        if hears && presence.contains(&Matcher::All) {
             let paths = Matcher::parse(&format!("{HUB}/subscriptions/**"));
             private.push(paths.expect("a constant pattern"));
         }

@@ -79,6 +79,7 @@ pub(crate) async fn subscribe(
         wanted,
         &mercure.config().public,
         &state.auth().everybody().subscribe,
+        caller.may_hear_of_subscribers(),
     );
 
     let place = resume.place(context);
@@ -121,7 +122,7 @@ impl StreamFace for MercureStream<'_> {
         }
         let dialect = caller.dialect;
         let has_presence = context.mercure.config().subscriptions;
-        let hears = has_presence && caller.access.may_hear_of_subscribers();
+        let hears = has_presence && caller.may_hear_of_subscribers();
         let missed = place.missed(pending).filter(|_| hears);
         let missed = missed.map(|since| (since, dialect, pending.interest.clone()));
         let member = || context.mercure.presence.member(state.engine(), subscriptions, missed);

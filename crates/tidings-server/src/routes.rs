@@ -94,7 +94,13 @@ impl Routes {
         let state = &*self.state;
         let is_session = matches!(&target, Target::Api(path) if path.pattern() == SESSION);
         let answered = match target {
-            Target::Face(face) => return self.faces[face].answer(state, parts, body).await,
+            Target::Face(face) => {
+                let mut answer = self.faces[face].answer(state, parts, body).await;
+                if parts.headers.contains_key(header::COOKIE) {
+                    session::remove_stale(state, parts, &mut answer);
+                }
+                return answer;
+            }
             Target::Api(path) => self.api(parts, body, path).await,
             Target::Page => self.page(parts),
             Target::Nothing => Err(Problem::new(

@@ -65,8 +65,6 @@ impl Credential {
         let own = Grant { publish: OWN, subscribe: OWN, ..Grant::default() };
         Some(match self {
             Self::Nobody | Self::NullClaims => Grant::default(),
-            // The protocol has cookies of its own, and reads no other.
-            Self::Session if on_mercure => Grant::default(),
             Self::ApiKey | Self::Token | Self::BothClaims | Self::Session => {
                 Grant { is_native: true, ..own }
             }
@@ -87,7 +85,6 @@ impl Credential {
         match self {
             Self::Nobody => false,
             Self::Cookie => on_mercure,
-            Self::Session => !on_mercure,
             _ => true,
         }
     }

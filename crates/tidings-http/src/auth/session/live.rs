@@ -107,10 +107,11 @@ impl Drop for LiveSession {
     }
 }
 
-/// Whether `grant`, with what everybody may read, covers all that a stream is given.
+/// Whether `grant`, with what everybody may read, covers all that a stream is given. A stream may
+/// want more than that if it gets only what is granted.
 pub fn covers(grant: &Grant, everybody: &Grant, interest: &Interest) -> bool {
     let may_read = |asked| grant.may_subscribe(asked) || everybody.may_subscribe(asked);
-    interest.wanted().iter().all(may_read)
+    interest.granted().unwrap_or(interest.wanted()).iter().all(may_read)
         && interest.private().iter().all(|asked| grant.may_subscribe(asked))
 }
 
@@ -124,6 +125,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use tidings_hub::Matcher;
+
     use super::*;
 
     const SOON: Duration = Duration::from_secs(1);
@@ -143,6 +146,24 @@ mod tests {
         assert!(all.renew(one, &grant(20), SOON));
         assert_eq!([&first, &second, &foreign].map(|session| session.ends_ms()), [20, 20, 10]);
         assert!(Arc::ptr_eq(&first, &all.join(one, None, &grant(20), SOON)));
+    }
+
+    #[test]
+    fn a_stream_that_wants_more_than_it_gets_is_covered_by_a_grant_of_what_it_gets() {
+        let matchers = |texts: &[&str]| -> Vec<Matcher> {
+            texts.iter().map(|text| Matcher::parse(text).expect("a pattern")).collect()
+        };
+        let grant = |texts| Grant { subscribe: matchers(texts), ..Grant::nothing() };
+        let (own, everybody) = (grant(&["own/*"]), grant(&["public"]));
+        let narrow = Interest::new(matchers(&["**"]), matchers(&["own/*"]));
+        assert!(!covers(&own, &everybody, &narrow), "nothing filters it");
+        let filtered = narrow.within_grant_and(&matchers(&["public"]));
+        assert!(covers(&own, &everybody, &filtered));
+        assert!(!covers(&grant(&["own/1"]), &everybody, &filtered));
+        assert!(!covers(&own, &Grant::nothing(), &filtered));
+        let all = Interest::new(matchers(&["a"]), matchers(&["**"])).within_grant();
+        assert!(covers(&grant(&["**"]), &everybody, &all));
+        assert!(!covers(&own, &everybody, &all));
     }
 
     #[test]
