@@ -1,7 +1,9 @@
 //! Authentication: the sender of a request, and what it may do.
 
 mod authorized;
+mod bearer;
 pub mod cache;
+mod caller;
 pub mod claim;
 pub mod invalid_token;
 mod key_set;
@@ -9,6 +11,7 @@ mod keys;
 pub mod link;
 pub mod own_link;
 mod plain_key;
+mod refusal;
 mod renewal;
 pub mod session;
 pub mod token;
@@ -18,30 +21,34 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header;
 use http::request::Parts;
-use tidings_hub::{Grant, Interest, Matcher, Timestamp, Topic};
+use tidings_hub::Grant;
 
-use crate::authorize::{Asked, AuthorizeRule, Authorized, Authorizer, Kept};
+use crate::authorize::{Asked, AuthorizeRule, Authorizer, Kept};
 use crate::client::Client;
 use crate::clock;
 use crate::config::HttpConfig;
 use crate::denials::Denials;
-use crate::foreign_page::{self, Ambient};
+use crate::foreign_page::Ambient;
 use crate::key_share::KeyShare;
 use crate::limits::STREAM_RENEWALS_PER_S;
 use crate::problem::{Code, Problem};
 use crate::quota_key::Key;
 use crate::rate_limiter::RateLimiter;
 use crate::trace::{self, Step};
+use bearer::bearer;
 use cache::TokenCache;
 use invalid_token::InvalidToken;
+use refusal::{invalid, no_credential};
 use session::Sessions;
 use token::{Bearer, Signed};
 use who::Who;
 
+pub use caller::Caller;
 pub use keys::{ApiKey, JwtKey};
 pub use link::{Link, LinkKey, LinkRequest};
+pub use refusal::forbidden;
 
 /// All keys, and the grant of requests without a token.
 #[derive(Debug)]
@@ -286,268 +293,6 @@ impl Auth {
     pub fn token_key(&self, token: &str) -> Option<Key> {
         self.counted.as_ref().map(|hasher| hasher.hash_one(token))
     }
-}
-
-/// The sender of a request, and what it may do.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// What its credential grants.
-    grant: Arc<Grant>,
-    who: Arc<Who>,
-    /// What every client may do besides, if that is not everything.
-    everybody: Option<Arc<Grant>>,
-    is_anonymous: bool,
-    /// Whether it has the cookie of a session that is over.
-    is_stale: bool,
-    /// What a backend says that it may do, if one was asked.
-    authorized: Option<Authorized>,
-    /// Whether another token can prolong its streams.
-    is_renewable: bool,
-    /// What its browser added to this request, if a page did not need to hold anything for it.
-    ambient: Option<Ambient>,
-    token: Option<Key>,
-    /// Limits shared by all callers with the same key, if any.
-    share: Option<Arc<KeyShare>>,
-}
-
-impl Caller {
-    /// A caller without a token, which may do what `grant` says.
-    pub fn anonymous(grant: Arc<Grant>) -> Self {
-        Self {
-            grant,
-            who: Who::nobody(),
-            everybody: None,
-            is_anonymous: true,
-            is_stale: false,
-            authorized: None,
-            is_renewable: false,
-            ambient: Some(Ambient::Reach),
-            token: None,
-            share: None,
-        }
-    }
-
-    /// The key by which the caller's token is counted, if it is.
-    pub fn token(&self) -> Option<Key> {
-        self.token
-    }
-
-    /// Limits shared by all callers with this caller's key, if any.
-    pub fn share(&self) -> Option<&Arc<KeyShare>> {
-        self.share.as_ref()
-    }
-
-    /// What the caller's credential grants.
-    pub fn grant(&self) -> &Arc<Grant> {
-        &self.grant
-    }
-
-    /// The identity behind the caller's credential.
-    pub fn who(&self) -> &Arc<Who> {
-        &self.who
-    }
-
-    /// What the caller may do: by its credential, and as everybody.
-    fn grants(&self) -> impl Iterator<Item = &Grant> {
-        [Some(&self.grant), self.everybody.as_ref()].into_iter().flatten().map(|grant| &**grant)
-    }
-
-    /// Everything that the caller may read.
-    pub fn readable(&self) -> Vec<Matcher> {
-        self.grants().flat_map(|grant| grant.subscribe.iter().cloned()).collect()
-    }
-
-    /// Whether the caller may read everything that `asked` can match.
-    pub fn may_subscribe(&self, asked: &Matcher) -> bool {
-        self.grants().any(|grant| grant.may_subscribe(asked))
-    }
-
-    /// What a caller that may read `wanted` gets. Private events need a grant of its own. Nothing
-    /// else of its grant is in it, so that readers of the same topics form one group whatever else
-    /// they may read.
-    pub fn interest(&self, wanted: Vec<Matcher>) -> Interest {
-        let own = wanted.iter().filter(|matcher| self.grant.may_subscribe(matcher));
-        let own = own.cloned().collect();
-        Interest::new(wanted, own)
-    }
-
-    /// When the caller may read `wanted` no more; what everybody may read has no end.
-    pub fn ends(&self, wanted: &[Matcher]) -> Option<Timestamp> {
-        let is_public = |matcher| {
-            self.everybody.as_ref().is_some_and(|everybody| everybody.may_subscribe(matcher))
-        };
-        self.grant.expires.filter(|_| !wanted.iter().all(is_public))
-    }
-
-    /// Whether the caller has a token that expires.
-    pub fn expires(&self) -> bool {
-        self.grant.expires.is_some()
-    }
-
-    /// Whether the caller sent no token, and has its rights only because it can reach the hub.
-    pub fn is_anonymous(&self) -> bool {
-        self.is_anonymous
-    }
-
-    /// Rejects a change by a page that had to hold nothing for it, and any use of a cookie by a
-    /// page that may not send it.
-    ///
-    /// # Errors
-    ///
-    /// A 403 that says what to set.
-    pub fn check_page(&self, config: &HttpConfig, parts: &Parts) -> Result<(), Problem> {
-        match self.ambient {
-            Some(by) if !parts.method.is_safe() => foreign_page::check_change(config, parts, by)?,
-            Some(Ambient::Cookie) => foreign_page::check_read(config, parts)?,
-            Some(Ambient::Reach) | None => {}
-        }
-        match &self.who.session {
-            Some(session) => foreign_page::check_session(config, parts, session.origin()),
-            None => Ok(()),
-        }
-    }
-
-    /// The answer to what neither the caller's credential nor everybody's grant covers.
-    fn not_granted(&self, what: &str) -> Problem {
-        if self.is_anonymous {
-            return no_credential(self.is_stale, Some(what));
-        }
-        if self.authorized.is_some() {
-            let detail = format!("the application gives no grant {what}");
-            return Problem::new(Code::NotAuthorized, detail);
-        }
-        forbidden(format!("use a token {what}"))
-    }
-
-    /// # Errors
-    ///
-    /// A 403 that names the topic, or a 401 without a token.
-    pub fn check_publish(&self, topic: &Topic) -> Result<(), Problem> {
-        if self.grants().any(|grant| grant.may_publish(topic)) {
-            return Ok(());
-        }
-        Err(self.not_granted(&format!("whose `publish` covers the topic {:?}", topic.as_str())))
-    }
-
-    /// # Errors
-    ///
-    /// A 403 that names the matcher, or a 401 without a token.
-    pub fn check_subscribe(&self, matcher: &Matcher) -> Result<(), Problem> {
-        if self.may_subscribe(matcher) {
-            return Ok(());
-        }
-        let what = format!("whose `subscribe` covers all of {:?}", matcher.to_string());
-        Err(self.not_granted(&what))
-    }
-
-    /// Whether the caller may read what operators read. What everybody may read does not count.
-    ///
-    /// # Errors
-    ///
-    /// A 403, or a 401 without a token.
-    pub fn check_look(&self) -> Result<(), Problem> {
-        if self.grant.may_look() {
-            return Ok(());
-        }
-        Err(self
-            .not_granted("with `operate: [\"look\"]`, or whose `subscribe` covers all of \"**\""))
-    }
-
-    /// Whether the caller may close connections, and keep others away.
-    pub fn may_kick(&self) -> bool {
-        self.grant.operate.kick
-    }
-
-    /// The same as a check.
-    ///
-    /// # Errors
-    ///
-    /// A 403, or a 401 without a token.
-    pub fn check_kick(&self) -> Result<(), Problem> {
-        if self.may_kick() {
-            return Ok(());
-        }
-        Err(self.not_granted("with `operate: [\"kick\"]`"))
-    }
-
-    /// Whether the caller may read anything at all.
-    ///
-    /// # Errors
-    ///
-    /// A 403, or a 401 without a token.
-    pub fn check_reads(&self) -> Result<(), Problem> {
-        if self.grants().any(|grant| !grant.subscribe.is_empty()) {
-            return Ok(());
-        }
-        Err(self.not_granted("whose `subscribe` covers a topic: this one allows none to be read"))
-    }
-}
-
-/// The token of an `Authorization` header; the name of the scheme has no case (RFC 9110 §11.1). A
-/// header of another scheme is meant for a proxy.
-///
-/// # Errors
-///
-/// A 400 if it is there twice. One without a token is no token: it is found to be unknown.
-fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let mut found = None;
-    for value in headers.get_all(header::AUTHORIZATION) {
-        let value = crate::headers::text(value);
-        let (scheme, token) = value.split_once(' ').unwrap_or((&value, ""));
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            continue;
-        }
-        if found.replace(token.trim_matches(' ').to_owned()).is_some() {
-            let detail = "there is more than one Authorization header with a token; send one";
-            return Err(Problem::new(Code::InvalidCredential, detail));
-        }
-    }
-    Ok(found)
-}
-
-/// A 403 for a caller whose grant does not cover its request.
-pub fn forbidden(detail: String) -> Problem {
-    let challenge =
-        HeaderValue::from_static(r#"Bearer realm="tidings", error="insufficient_scope""#);
-    Problem::new(Code::NotGranted, detail).with_header(header::WWW_AUTHENTICATE, challenge)
-}
-
-fn invalid(error: &InvalidToken) -> Problem {
-    let reason = error.to_string();
-    let challenge =
-        format!(r#"Bearer realm="tidings", error="invalid_token", error_description="{reason}""#);
-    unauthorized(
-        Code::TokenInvalid,
-        format!("{reason}; get a new token"),
-        HeaderValue::from_str(&challenge).ok(),
-    )
-}
-
-/// The answer to a request without a token that needs one; `what` says which. `is_stale` if it has
-/// the cookie of a session that is over.
-fn no_credential(is_stale: bool, what: Option<&str>) -> Problem {
-    let (code, detail) = match is_stale {
-        true => (Code::SessionExpired, "start a session again: POST /session with a token"),
-        false => (
-            Code::TokenRequired,
-            "send `Authorization: Bearer <token>`, or `?token=` if headers cannot be set",
-        ),
-    };
-    let mut detail = detail.to_owned();
-    if let Some(what) = what {
-        detail += &format!("; a token {what}");
-    }
-    unauthorized(code, detail, None)
-}
-
-fn unauthorized(
-    code: Code,
-    detail: impl Into<std::borrow::Cow<'static, str>>,
-    challenge: Option<HeaderValue>,
-) -> Problem {
-    let challenge =
-        challenge.unwrap_or_else(|| HeaderValue::from_static(r#"Bearer realm="tidings""#));
-    Problem::new(code, detail).with_header(header::WWW_AUTHENTICATE, challenge)
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use tidings_engine::ConnectionId;
 use tidings_hub::{Matcher, Timestamp};
 
 use super::invalid_token::InvalidToken;
+use super::refusal::{invalid, unauthorized};
 use super::token::Bearer;
-use super::{ApiKey, Auth, Caller, bearer, invalid, unauthorized};
+use super::{ApiKey, Auth, Caller, bearer};
 use crate::clock;
 use crate::config::HttpConfig;
 use crate::lease::Lease;
