@@ -5,6 +5,7 @@
 //! again. No delay is added to make batches bigger: while one batch is being synced, the next one
 //! collects by itself.
 
+mod keys;
 mod run;
 mod stream;
 mod topics;
@@ -28,6 +29,7 @@ use crate::topic_share::TopicShare;
 use run::TopicEnd;
 pub(crate) use stream::{JobStream, OpenStreams};
 pub(crate) use topics::topic_count;
+pub(crate) use verdict::Maxima;
 use verdict::{Judgement, Verdict, judge};
 
 /// A handle to the committer.
@@ -36,7 +38,7 @@ pub(crate) struct Committer {
     filled: Condvar,
     /// Bytes that the queue still takes. Publishers wait here when it is full.
     room: Arc<Semaphore>,
-    topics_max: usize,
+    maxima: Maxima,
     pub(crate) streams: Arc<OpenStreams>,
 }
 
@@ -74,13 +76,13 @@ struct Job {
 }
 
 impl Committer {
-    pub(crate) fn new(topics_max: usize) -> Self {
+    pub(crate) fn new(maxima: Maxima) -> Self {
         let queue = Queue { jobs: VecDeque::new(), stopping: false, idle: false };
         Self {
             queue: Mutex::new(queue),
             filled: Condvar::new(),
             room: Arc::new(Semaphore::new(COMMIT_QUEUE_BYTES_MAX)),
-            topics_max,
+            maxima,
             streams: Arc::default(),
         }
     }
@@ -148,7 +150,7 @@ impl Committer {
         let bytes_max = COMMIT_BATCH_BYTES_MAX.min(store.append_bytes_max());
         while let Some(jobs) = self.next_batch(bytes_max) {
             if !jobs.is_empty() {
-                let judgement = judge(&**store, &jobs, self.topics_max);
+                let judgement = judge(&**store, &jobs, self.maxima);
                 self.commit(&**store, jobs, judgement, timings);
             }
             store.note_time(wall_clock());
@@ -223,7 +225,9 @@ impl Committer {
             Ok(Vec::new())
         } else {
             timings.committing(came);
-            let appended = store.append(drafts, wall_clock());
+            let appended = keys::keep_ended(store, &mut drafts)
+                .map_err(PublishError::Unread)
+                .and_then(|()| store.append(drafts, wall_clock()).map_err(PublishError::Store));
             let upto = appended.iter().flatten().map(|one| one.position).max();
             timings.committed(upto, began.elapsed());
             appended
@@ -242,7 +246,7 @@ impl Committer {
                 // The store has said why, once.
                 tracing::debug!(%error, "a batch was not stored");
                 for share in shares {
-                    share.fail(PublishError::Store(error.clone()));
+                    share.fail(error.clone());
                 }
             }
         }
@@ -289,7 +293,14 @@ impl Share {
         // A publisher that has left does not get the answer, but its events are stored.
         let _ = self.answer.send(match self.verdict.error {
             None => Ok(appended),
-            Some(error) => Err(StreamError { appended, error }),
+            Some(mut error) => {
+                if let Some(number) = self.verdict.current
+                    && let PublishError::VersionDiffers { current, .. } = &mut error
+                {
+                    *current = Some(stored[number].id.clone());
+                }
+                Err(StreamError { appended, error })
+            }
         });
     }
 
@@ -298,6 +309,8 @@ impl Share {
         if let Some(stream) = self.stream {
             stream.break_off();
         }
-        let _ = self.answer.send(Err(self.verdict.error.unwrap_or(error).into()));
+        // What a publisher's expectation was compared with may not be there after all.
+        let own = self.verdict.error.filter(|_| self.verdict.current.is_none());
+        let _ = self.answer.send(Err(own.unwrap_or(error).into()));
     }
 }

@@ -3,6 +3,7 @@ mod find;
 mod ids;
 mod publish;
 mod status;
+mod topics;
 mod will;
 
 use std::fmt;
@@ -18,20 +19,20 @@ use rustls::ServerConnection;
 use tidings_hub::limits::WINDOW_BYTES_MAX;
 use tidings_hub::{
     Attach, Coding, Epoch, Interest, Log, Mark, Notice, Outcome, Page, Position, ReadError,
-    ReadQuery, Resolved, ShardConfig, Sharing, Start, StreamForm, Topic, TopicState,
+    ReadQuery, Resolved, ShardConfig, Sharing, Start, StreamForm,
 };
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
 use crate::clock::{Clock, wall_clock};
-use crate::committer::Committer;
+use crate::committer::{Committer, Maxima};
 use crate::connection::{Began, ClosedConnections, ConnectionId};
 use crate::counters::Counters;
 use crate::error::{OpenError, StartError};
 use crate::fanout;
 use crate::limits::{
-    DRAIN_GRACE, PAGE_BYTES_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
-    RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX,
+    DRAIN_GRACE, KEYS_MAX, PAGE_BYTES_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY,
+    REPLAY_THREADS, RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX,
 };
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -67,6 +68,10 @@ pub struct EngineConfig {
     /// [`TooManyTopics`](crate::PublishError::TooManyTopics), for events on other topics; a topic
     /// counts until retention has dropped its last event.
     pub topics_max: usize,
+    /// Maximum number of keys with events in the log. At the edge:
+    /// [`TooManyKeys`](crate::PublishError::TooManyKeys), for events with other keys; a key counts,
+    /// also once it is removed, until retention has dropped its last event.
+    pub keys_max: usize,
     /// Whether to serve every subscriber through a response body, as on systems where workers
     /// cannot own sockets.
     pub portable: bool,
@@ -95,6 +100,7 @@ impl Default for EngineConfig {
             subscribers_max: 15_000,
             arrival_rate_max: None,
             topics_max: TOPICS_MAX,
+            keys_max: KEYS_MAX,
             portable: false,
             connection_age_max: None,
             peer_patience: PEER_PATIENCE,
@@ -156,7 +162,7 @@ impl Engine {
         let mailboxes = pollers.iter().map(|poller| Arc::new(Mailbox::new(poller.bell())));
         let inner = Arc::new(Inner {
             clock: Clock::start(),
-            committer: Committer::new(config.topics_max),
+            committer: Committer::new(Maxima { topics: config.topics_max, keys: config.keys_max }),
             replay: Arc::default(),
             mailboxes: mailboxes.collect(),
             counters: Arc::default(),
@@ -473,26 +479,6 @@ impl Engine {
         let mut head = self.inner.head.subscribe();
         let moved = head.wait_for(|head| *head > after).await;
         moved.map_or(after, |head| *head)
-    }
-
-    /// Topics in the order of their names; see [`Catalog::topics`](tidings_hub::Catalog::topics).
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`].
-    pub async fn topics(
-        &self,
-        prefix: String,
-        after: Option<Topic>,
-        count: usize,
-    ) -> Result<Vec<TopicState>, ReadError> {
-        self.read(move |store| {
-            let mut topics = store.catalog().topics(&prefix, after.as_ref(), count + 1)?;
-            topics.retain(|state| !state.topic.is_of_notes());
-            topics.truncate(count);
-            Ok(topics)
-        })
-        .await
     }
 
     /// Shuts down gracefully: new subscribers are rejected, and those connected are asked to come

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use tidings_hub::{AppendError, Appended, EventId, ReadError, Topic};
+use tidings_hub::{AppendError, Appended, EventId, Key, ReadError, Topic};
 
 use crate::rejection::Rejection;
 
@@ -34,7 +34,7 @@ impl Error for StartError {
 }
 
 /// Why drafts were not published. None of them is in the log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PublishError {
     /// The store did not take them.
@@ -65,6 +65,34 @@ pub enum PublishError {
         topic: Topic,
         /// Its id.
         id: EventId,
+    },
+    /// The newest event of a draft's key is not the one that its publisher expected.
+    VersionDiffers {
+        /// Index of the draft.
+        at: usize,
+        /// Its topic.
+        topic: Topic,
+        /// Its key.
+        key: Key,
+        /// Id of the newest event of the key; `None` if the key is not in the state of the topic.
+        current: Option<EventId>,
+    },
+    /// A draft removes a key that is not in the state of its topic.
+    KeyUnknown {
+        /// Index of the draft.
+        at: usize,
+        /// Its topic.
+        topic: Topic,
+        /// The key.
+        key: Key,
+    },
+    /// An event has a key that has no events yet, and the maximum number of keys is reached
+    /// ([`EngineConfig::keys_max`](crate::EngineConfig)).
+    TooManyKeys {
+        /// Index of the draft.
+        at: usize,
+        /// Maximum number of keys.
+        keys_max: usize,
     },
     /// They were to begin a topic that has events, or has ended.
     TopicExists {
@@ -133,6 +161,13 @@ impl fmt::Display for PublishError {
             Self::IdReused { topic, id, .. } => {
                 write!(f, "an event on {topic} has the id {id}, and other content")
             }
+            Self::VersionDiffers { topic, key, .. } => {
+                write!(f, "the key {key} of {topic} has another version")
+            }
+            Self::KeyUnknown { topic, key, .. } => {
+                write!(f, "the key {key} is not in the state of {topic}")
+            }
+            Self::TooManyKeys { keys_max, .. } => write!(f, "there are {keys_max} keys already"),
             Self::TopicExists { topic } => write!(f, "the topic {topic} has events or has ended"),
             Self::TopicEnded { topic } => write!(f, "the topic {topic} was ended"),
             Self::TooManyWills { wills_max } => write!(f, "{wills_max} last wills wait already"),
@@ -152,6 +187,9 @@ impl Error for PublishError {
             | Self::TopicShareFull { .. }
             | Self::RuleFull { .. }
             | Self::IdReused { .. }
+            | Self::VersionDiffers { .. }
+            | Self::KeyUnknown { .. }
+            | Self::TooManyKeys { .. }
             | Self::TopicExists { .. }
             | Self::TopicEnded { .. }
             | Self::TooManyWills { .. }

@@ -166,6 +166,10 @@ pub const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// are taken.
 pub const TOPICS_MAX: usize = 1_000_000;
 
+/// Keys with events in the log, in all topics together. Each costs 40 to 72 bytes of memory. At the
+/// edge: an event with another key is rejected; those that are there may be used on.
+pub const KEYS_MAX: usize = 1_000_000;
+
 /// Last wills that wait for what becomes of their publishers. Each costs its text, a few KiB at
 /// most. At the edge: another is rejected.
 pub const WILLS_MAX: usize = 10_000;

@@ -215,6 +215,8 @@ codes! {
     NotFound NOT_FOUND "not_found" "There is nothing here.";
     /// The topic has no events.
     TopicUnknown NOT_FOUND "topic_unknown" "The topic has no events.";
+    /// The key is not in the state of the topic.
+    KeyUnknown NOT_FOUND "key_unknown" "The key is not in the state of the topic.";
     /// No current or recent subscriber has this name.
     ConnectionUnknown NOT_FOUND "connection_unknown" "There is no such connection.";
     /// The path does not support this method; `Allow` lists those that it does.
@@ -228,6 +230,8 @@ codes! {
     TopicEnded CONFLICT "topic_ended" "The topic was ended.";
     /// The request may only begin a topic, and the topic has events or has ended.
     TopicExists PRECONDITION_FAILED "topic_exists" "The topic has events or has ended.";
+    /// The newest event of the key is not the one that the publisher expected.
+    VersionDiffers PRECONDITION_FAILED "version_differs" "The key has another version.";
     /// The client took too long to send its request.
     RequestTimeout REQUEST_TIMEOUT "request_timeout" "The request took too long to arrive.";
     /// Events after the id may be missing, and the form of the stream has no word for that.
@@ -248,6 +252,8 @@ codes! {
     /// The event is on a new topic, and what its rule of retention promises to keep takes all the
     /// bytes that it may.
     RuleFull INSUFFICIENT_STORAGE "rule_full" "There is no room for another topic of this rule.";
+    /// The event has a new key, and the maximum number of keys is reached.
+    TooManyKeys INSUFFICIENT_STORAGE "too_many_keys" "There is no room for another key.";
     /// The maximum number of denials is in force.
     DenialsFull INSUFFICIENT_STORAGE "denials_full" "There is no room for another denial.";
     /// The operator's backend, which knows what the client may do, gives no answer.

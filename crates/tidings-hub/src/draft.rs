@@ -2,6 +2,7 @@ use std::num::NonZeroU32;
 
 use tidings_codec::{EventId, EventType};
 
+use crate::key::{Expected, Key};
 use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 use crate::visibility::Visibility;
@@ -26,6 +27,11 @@ pub struct Draft {
     /// Time to live in seconds: how long history has the event, counted from when the store
     /// accepted it. Subscribers that are there get it in any case.
     pub ttl_s: Option<NonZeroU32>,
+    /// The key for which the event stands from now on in the state of its topic.
+    pub key: Option<Key>,
+    /// What its publisher expects of the key. It is checked before the event is stored, and not
+    /// stored with it. Rare, so boxed to one pointer.
+    pub expected: Option<Box<Expected>>,
     /// The payload.
     pub data: Box<str>,
     /// Which readers may have it.
@@ -45,6 +51,8 @@ impl Draft {
             once: false,
             retry_ms: None,
             ttl_s: None,
+            key: None,
+            expected: None,
             data: data.into(),
             visibility: Visibility::ByTopic,
             kind: Kind::Event,
@@ -67,6 +75,8 @@ impl Draft {
             once: _,
             retry_ms,
             ttl_s,
+            key,
+            expected: _,
             data,
             visibility,
             kind,
@@ -77,6 +87,7 @@ impl Draft {
             && *id == other.id
             && *retry_ms == other.retry_ms
             && *ttl_s == other.ttl_s
+            && *key == other.key
             && *data == other.data
             && *visibility == other.visibility
             && *kind == other.kind
@@ -94,6 +105,7 @@ impl Draft {
         let texts = self.topics().map(|topic| topic.as_str().len()).sum::<usize>()
             + self.event_type.as_ref().map_or(0, |t| t.as_str().len())
             + self.id.as_ref().map_or(0, |id| id.as_str().len())
+            + self.key.as_ref().map_or(0, |key| key.as_str().len())
             + self.data.len();
         size_of::<Self>() + texts
     }
@@ -115,6 +127,10 @@ pub enum Kind {
     End,
     /// Ends its topic without an event: no reader gets it.
     SilentEnd,
+    /// Removes its key from the state of its topic, with an event of the hub.
+    Removal,
+    /// The same on a topic that has ended, which stays ended.
+    LateRemoval,
     /// A note of the hub to itself, on [its own topic](Topic::of_notes): no reader gets it.
     Note,
 }
@@ -122,7 +138,12 @@ pub enum Kind {
 impl Kind {
     /// Whether the record ends its topic.
     pub const fn ends_topic(self) -> bool {
-        matches!(self, Self::LastEvent | Self::End | Self::SilentEnd)
+        matches!(self, Self::LastEvent | Self::End | Self::SilentEnd | Self::LateRemoval)
+    }
+
+    /// Whether the record removes its key.
+    pub const fn is_removal(self) -> bool {
+        matches!(self, Self::Removal | Self::LateRemoval)
     }
 
     /// Whether it is an event to be delivered.

@@ -14,6 +14,7 @@ use crate::limits::END_RETRY_MS;
 use crate::mark::Mark;
 use crate::position::Position;
 use crate::record::Record;
+use crate::removed::Removed;
 use crate::stream_form::{ControlStyle, EventForm, StreamForm};
 
 /// A record as bytes on the wire: encoded once in each form that is asked for, shared by all its
@@ -23,7 +24,9 @@ pub struct Frame {
     record: Arc<Record>,
     epoch: Epoch,
     as_published: Encoded,
-    envelope: OnceLock<Encoded>,
+    /// The other form that a record of its kind has, if any: the envelope of a publisher's event,
+    /// the block that is only the id of a removal.
+    other: OnceLock<Encoded>,
 }
 
 /// An event in one form, and compressed once somebody asks for that.
@@ -78,14 +81,18 @@ impl Frame {
     /// Encodes `record` of the log named `epoch`.
     pub fn encode(record: Arc<Record>, epoch: Epoch) -> Self {
         let mut event = Vec::new();
-        encode::event(
-            &mut event,
-            Some(&record.event_id(epoch)),
-            record.event_type.as_ref(),
-            record.retry_ms,
-            &record.data,
-        );
-        Self { record, epoch, as_published: Encoded::new(&event), envelope: OnceLock::new() }
+        let id = record.event_id(epoch);
+        match Removed::of(&record) {
+            Some(removed) => removed.encode(&id, &mut event),
+            None => encode::event(
+                &mut event,
+                Some(&id),
+                record.event_type.as_ref(),
+                record.retry_ms,
+                &record.data,
+            ),
+        }
+        Self { record, epoch, as_published: Encoded::new(&event), other: OnceLock::new() }
     }
 
     /// The record.
@@ -123,12 +130,20 @@ impl Frame {
     fn encoded(&self, form: StreamForm) -> Option<&Encoded> {
         match (self.record.kind, form.control_style, form.event_form) {
             (Kind::SilentEnd | Kind::Note, ..) | (Kind::End, ControlStyle::Nothing, _) => None,
-            (Kind::End, ..) | (_, _, EventForm::AsPublished) => Some(&self.as_published),
-            (Kind::Event | Kind::LastEvent, _, EventForm::Envelope) => {
-                let wrap = || Encoded::new(&envelope(&self.record, self.epoch));
-                Some(self.envelope.get_or_init(wrap))
-            }
+            // Where the hub has no events of its own, the reader's place still moves.
+            (
+                Kind::Removal | Kind::LateRemoval,
+                ControlStyle::Comments | ControlStyle::Nothing,
+                _,
+            ) => Some(self.other(id_only)),
+            (Kind::End | Kind::Removal | Kind::LateRemoval, ..)
+            | (_, _, EventForm::AsPublished) => Some(&self.as_published),
+            (Kind::Event | Kind::LastEvent, _, EventForm::Envelope) => Some(self.other(envelope)),
         }
+    }
+
+    fn other(&self, encode: fn(&Record, Epoch) -> Vec<u8>) -> &Encoded {
+        self.other.get_or_init(|| Encoded::new(&encode(&self.record, self.epoch)))
     }
 
     /// Whether every encoding of what is at this position has the same bytes in `form`: neither is
@@ -196,6 +211,11 @@ fn envelope(record: &Record, epoch: Epoch) -> Vec<u8> {
     if !record.alternates.is_empty() {
         data.push(']');
     }
+    if let Some(key) = &record.key {
+        data.push_str(",\"key\":");
+        json::push_string(&mut data, key.as_str());
+        data.push_str(",\"whole\":true");
+    }
     data.push_str(",\"event\":");
     json::push_string(&mut data, record.event_type_or_default());
     data.push_str(",\"data\":");
@@ -206,6 +226,13 @@ fn envelope(record: &Record, epoch: Epoch) -> Vec<u8> {
     let mut event = Vec::new();
     encode::event(&mut event, Some(&id), None, record.retry_ms, &data);
     event
+}
+
+/// A block that sets the last event id, and is no event.
+fn id_only(record: &Record, epoch: Epoch) -> Vec<u8> {
+    let mut block = Vec::new();
+    encode::id_only(&mut block, &record.event_id(epoch));
+    block
 }
 
 /// A chunk's size in hexadecimal and two line ends.

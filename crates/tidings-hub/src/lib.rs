@@ -43,6 +43,7 @@ mod half_sent;
 mod index;
 mod interest;
 mod json;
+mod key;
 pub mod limits;
 mod mark;
 mod matcher;
@@ -51,6 +52,7 @@ mod opening_block;
 mod position;
 mod random;
 mod record;
+mod removed;
 mod reset;
 mod ring;
 mod shard;
@@ -80,6 +82,7 @@ pub use frame::Frame;
 pub use framing::Framing;
 pub use grant::{Grant, Operate};
 pub use interest::Interest;
+pub use key::{Expected, InvalidKey, Key};
 pub use mark::Mark;
 pub use matcher::{CustomMatcher, Matcher, SegmentPattern, TopicTest};
 pub use notice::{Audience, Notice};
@@ -87,6 +90,7 @@ pub use opening_block::{OPENING_TYPE, opening_block};
 pub use position::Position;
 pub use random::Random;
 pub use record::Record;
+pub use removed::Removed;
 pub use reset::Reset;
 pub use shard::{
     Attach, Backlog, Closing, Farewell, FrameBatch, ReadOrder, Shard, ShardConfig, Skip, Standing,
@@ -95,7 +99,7 @@ pub use shard::{
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
     Appended, Bounds, Catalog, CheckError, Fate, Following, HeadSignal, Health, Log, LogIdentity,
-    MemoryStore, Page, ReadQuery, RecentRecords, Repeats, SharedLog, TopicState,
+    MemoryStore, Newest, Page, ReadQuery, RecentRecords, Repeats, SharedLog, Slots, TopicState,
 };
 pub use stream_form::{ControlStyle, EventForm, StreamForm};
 pub use subscriber::SubscriberId;

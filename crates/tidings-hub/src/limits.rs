@@ -108,3 +108,10 @@ pub const SEEK_RECORDS_MAX: usize = 65_536;
 /// in milliseconds: a day. By the standard a client comes back even then (HTML §9.2.3), once, and
 /// is answered 204; a client that would reconnect for ever is held off.
 pub const END_RETRY_MS: u64 = 86_400_000;
+
+/// Bytes of a [key](crate::Key). It is in every event of the key, and in each answer that names it.
+/// At the edge: no key.
+pub const KEY_BYTES_MAX: usize = 256;
+
+/// Records read at once when the slots of a log are looked up in the log itself.
+pub const SLOTS_READ_RECORDS: usize = 4096;

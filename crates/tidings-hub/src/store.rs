@@ -8,6 +8,7 @@ mod recent;
 mod repeats;
 mod resolve;
 mod shared;
+mod slots;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use memory::MemoryStore;
 pub use recent::RecentRecords;
 pub use repeats::{CheckError, Fate, Repeats};
 pub use shared::{Following, SharedLog};
+pub use slots::{Newest, Slots};
 
 /// The place that appends, reads and tails.
 ///
@@ -137,6 +139,9 @@ pub trait Log: Send + Sync + 'static {
 
     /// Access to the log by topic, id and time.
     fn catalog(&self) -> &dyn Catalog;
+
+    /// The newest record of each key, and of each other slot.
+    fn slots(&self) -> &Slots;
 
     /// What the log adds if it is held elsewhere and shared by several nodes.
     fn shared(&self) -> Option<&dyn SharedLog> {

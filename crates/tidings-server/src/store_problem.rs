@@ -36,6 +36,25 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
         )
         .with("topic", topic.as_str())
         .with("id", id.as_str()),
+        PublishError::VersionDiffers { topic, key, current, .. } => Problem::new(
+            Code::VersionDiffers,
+            "publish again with `current` as `if-version`, once you have looked at that event; \
+             with `none` if it is null",
+        )
+        .with("topic", topic.as_str())
+        .with("key", key.as_str())
+        .with("current", current.as_ref().map(tidings_hub::EventId::as_str)),
+        PublishError::KeyUnknown { topic, key, .. } => Problem::new(
+            Code::KeyUnknown,
+            "nothing is to be removed: the key has no events, or was removed before",
+        )
+        .with("topic", topic.as_str())
+        .with("key", key.as_str()),
+        PublishError::TooManyKeys { keys_max, .. } => Problem::new(
+            Code::TooManyKeys,
+            "publish with a key that has events, or wait until retention has dropped another",
+        )
+        .with("keys_max", *keys_max),
         PublishError::TopicEnded { topic } => Problem::new(
             Code::TopicEnded,
             "stop: another client has ended the topic; events after its end are not published",

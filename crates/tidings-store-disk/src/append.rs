@@ -163,6 +163,11 @@ impl Writer {
         cost: usize,
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
+        if entries.iter().any(|(draft, _)| record::needs_format_2(draft)) {
+            shared.ensure_format_2().map_err(|error| {
+                Fault::io("write the format in", &shared.config.path, error).refuses()
+            })?;
+        }
         if self.is_full(shared, entries.len(), cost) {
             self.missing = Missing::Seal;
             self.seal(shared)?;
@@ -337,6 +342,8 @@ impl Writer {
         batch: Batch,
         time: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
+        // A reader that sees a record must not miss what it supersedes.
+        shared.slots.note(&batch.records);
         let (forgotten, new, first) = {
             let mut state = shared.write_state();
             let active = &mut state.active;

@@ -83,12 +83,13 @@ mod trouble;
 
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Draft, EventId, Health, Interest, Log, LogIdentity,
-    Matcher, Page, Position, ReadError, ReadQuery, Timestamp, Topic, TopicState,
+    Matcher, Page, Position, ReadError, ReadQuery, Slots, Timestamp, Topic, TopicState,
 };
 
 pub use backup::{BackupError, backup};
@@ -102,6 +103,7 @@ pub use rule::Rule;
 use crate::append::Writer;
 use crate::background::Background;
 use crate::keep::{KeepThread, Keeper};
+use crate::log_identity::FORMAT_2;
 use crate::recovery::Role;
 use crate::rules::Rules;
 use crate::state::Shared;
@@ -173,7 +175,17 @@ impl DiskStore {
         })?;
         let writer = Writer::new(end, background);
         let (keeper, keep_thread) = (Arc::default(), Mutex::default());
-        Ok(Self { shared, writer: Mutex::new(writer), keeper, keep_thread, _lock: lock })
+        let store = Self { shared, writer: Mutex::new(writer), keeper, keep_thread, _lock: lock };
+        // A log of an older format has no keys.
+        if store.shared.format.load(Ordering::Acquire) >= FORMAT_2 {
+            let path = store.shared.config.path.clone();
+            store.shared.slots.complete(&store).map_err(|error| OpenError::Io {
+                action: "read the keys of the log in",
+                path,
+                source: std::io::Error::other(error),
+            })?;
+        }
+        Ok(store)
     }
 }
 
@@ -221,6 +233,10 @@ impl Log for DiskStore {
 
     fn catalog(&self) -> &dyn Catalog {
         self
+    }
+
+    fn slots(&self) -> &Slots {
+        &self.shared.slots
     }
 }
 

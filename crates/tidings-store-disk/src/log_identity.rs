@@ -16,7 +16,8 @@
 //! The line `kept from` appears once a segment that retention dropped could not be removed:
 //! segments from before that position are no longer part of the log, and are removed in any order.
 //!
-//! Format 2 says that there are [runs](crate::run), which older versions do not know.
+//! Format 2 says that there are [runs](crate::run), or records with keys, which older versions do
+//! not know.
 //!
 //! The line `copy` says that the log is held elsewhere and this is a node's copy of it.
 
@@ -146,11 +147,13 @@ impl LogName {
     /// Writes the format file, replacing the old one.
     pub(crate) fn write(&self, disk: &dyn Disk) -> io::Result<()> {
         let unfinished = format!("{FORMAT_FILE}.new");
-        match disk.remove(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = disk.create(&unfinished)?;
+        let file = match disk.create(&unfinished) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                disk.remove(&unfinished)?;
+                disk.create(&unfinished)?
+            }
+            created => created?,
+        };
         file.write_at(self.to_string().as_bytes(), 0)?;
         file.sync()?;
         disk.rename(&unfinished, FORMAT_FILE)?;

@@ -11,7 +11,7 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
-use tidings_hub::{Check, Draft, EventId, EventType, Kind, Topic, Visibility};
+use tidings_hub::{Check, Draft, EventId, EventType, Key, Kind, Topic, Visibility};
 
 const PRIVATE: u8 = 1;
 const ENDS_TOPIC: u8 = 2;
@@ -30,6 +30,32 @@ const HAS_CHECK: u8 = 16;
 const CHECK_BYTES: usize = 3;
 /// In that byte: a number follows it, behind the check, with the time to live in seconds.
 const HAS_TTL: u8 = 32;
+/// In that byte: a number follows it, behind the time to live, with further flags.
+const HAS_FURTHER: u8 = 128;
+/// What that byte may have beside the visibility and the kind.
+const OPTIONS: u8 = HAS_CHECK | HAS_TTL | HAS_FURTHER;
+
+/// Further flag: a text follows the number, the key.
+const HAS_KEY: u64 = 1;
+/// Further flag: the record removes the key.
+const REMOVES: u64 = 2;
+/// Further flag: the topic had ended, and stays ended.
+const STAYS_ENDED: u64 = 4;
+
+/// Whether only versions that know further flags can read the record: they come with [format
+/// 2](crate::format).
+pub(crate) fn needs_format_2(draft: &Draft) -> bool {
+    further_flags(draft) != 0
+}
+
+fn further_flags(draft: &Draft) -> u64 {
+    let key = if draft.key.is_some() { HAS_KEY } else { 0 };
+    key | match draft.kind {
+        Kind::Removal => REMOVES,
+        Kind::LateRemoval => REMOVES | STAYS_ENDED,
+        _ => 0,
+    }
+}
 
 /// Appends `draft` to `buffer`, in the form in which the log stores it.
 ///
@@ -67,6 +93,13 @@ pub(crate) fn encode(draft: &Draft, check: Option<Check>, buffer: &mut Vec<u8>) 
     if let Some(ttl_s) = draft.ttl_s {
         write_number(buffer, ttl_s.get().into());
     }
+    let further = further_flags(draft);
+    if further != 0 {
+        write_number(buffer, further);
+    }
+    if let Some(key) = &draft.key {
+        write_text(buffer, key.as_str());
+    }
     write_text(buffer, draft.topic.as_str());
     if !draft.alternates.is_empty() {
         write_number(buffer, draft.alternates.len() as u64);
@@ -90,10 +123,16 @@ pub(crate) fn encode(draft: &Draft, check: Option<Check>, buffer: &mut Vec<u8>) 
 
 /// The byte that follows the flags, for the drafts that need it.
 fn more_flags(draft: &Draft, has_check: bool) -> Option<u8> {
-    let has_ttl = draft.ttl_s.is_some();
+    let options = [
+        (has_check, HAS_CHECK),
+        (draft.ttl_s.is_some(), HAS_TTL),
+        (needs_format_2(draft), HAS_FURTHER),
+    ];
+    let options = options.into_iter().filter(|(is_set, _)| *is_set);
+    let options = options.fold(0, |all, (_, option)| all | option);
     let kind = match draft.kind {
-        Kind::Event | Kind::End if !has_check && !has_ttl => return None,
-        Kind::Event | Kind::End => 0,
+        Kind::Event | Kind::End if options == 0 => return None,
+        Kind::Event | Kind::End | Kind::Removal | Kind::LateRemoval => 0,
         Kind::LastEvent => 1,
         Kind::SilentEnd => 2,
         Kind::Note => 3,
@@ -103,9 +142,7 @@ fn more_flags(draft: &Draft, has_check: bool) -> Option<u8> {
         Visibility::Private => 1,
         Visibility::Public => 2,
     };
-    let check = if has_check { HAS_CHECK } else { 0 };
-    let ttl = if has_ttl { HAS_TTL } else { 0 };
-    Some(visibility | kind << 2 | check | ttl)
+    Some(visibility | kind << 2 | options)
 }
 
 /// Decodes a byte of [`more_flags`] that follows `flags`; `None` if it is not one.
@@ -116,14 +153,24 @@ fn read_more_flags(byte: u8, flags: u8) -> Option<(Visibility, Kind)> {
         2 => Visibility::Public,
         _ => return None,
     };
-    let kind = match (byte & !(HAS_CHECK | HAS_TTL)) >> 2 {
-        0 if byte & (HAS_CHECK | HAS_TTL) != 0 => kind_of(flags),
+    let kind = match (byte & !OPTIONS) >> 2 {
+        0 if byte & OPTIONS != 0 => kind_of(flags),
         1 => Kind::LastEvent,
         2 => Kind::SilentEnd,
         3 => Kind::Note,
         _ => return None,
     };
     Some((visibility, kind))
+}
+
+/// The kind of a record that has these further flags; `None` if not all of them are known.
+fn with_further(kind: Kind, further: u64) -> Option<Kind> {
+    match further & !HAS_KEY {
+        0 => Some(kind),
+        REMOVES => Some(Kind::Removal),
+        flags if flags == REMOVES | STAYS_ENDED => Some(Kind::LateRemoval),
+        _ => None,
+    }
 }
 
 /// The kind that the flags express.
@@ -162,6 +209,7 @@ pub(crate) struct View<'a> {
     kind: Kind,
     check: Option<Check>,
     ttl_s: Option<NonZeroU32>,
+    key: Option<&'a str>,
     topic: &'a str,
     /// The further topics in encoded form, without their count.
     alternates: &'a [u8],
@@ -175,7 +223,7 @@ impl<'a> View<'a> {
     fn parse(mut bytes: &'a [u8]) -> Option<Self> {
         let (&flags, rest) = bytes.split_first()?;
         bytes = rest;
-        let (mut check, mut ttl_s) = (None, None);
+        let (mut check, mut ttl_s, mut key) = (None, None, None);
         let (visibility, kind) = if flags & MORE == MORE {
             let (&more, rest) = bytes.split_first()?;
             bytes = rest;
@@ -187,7 +235,15 @@ impl<'a> View<'a> {
             if more & HAS_TTL != 0 {
                 ttl_s = Some(u32::try_from(read_number(&mut bytes)?).ok()?.try_into().ok()?);
             }
-            read_more_flags(more, flags)?
+            let mut further = 0;
+            if more & HAS_FURTHER != 0 {
+                further = read_number(&mut bytes)?;
+                if further & HAS_KEY != 0 {
+                    key = Some(read_text(&mut bytes)?);
+                }
+            }
+            let (visibility, kind) = read_more_flags(more, flags)?;
+            (visibility, with_further(kind, further)?)
         } else {
             let visibility = match (flags & PRIVATE != 0, flags & PUBLIC != 0) {
                 (true, _) => Visibility::Private,
@@ -222,6 +278,7 @@ impl<'a> View<'a> {
             kind,
             check,
             ttl_s,
+            key,
             topic,
             alternates,
             event_type,
@@ -255,6 +312,10 @@ impl<'a> View<'a> {
         draft.once = self.flags & ONCE != 0;
         draft.retry_ms = self.retry_ms;
         draft.ttl_s = self.ttl_s;
+        draft.key = match self.key {
+            Some(text) => Some(Key::new(text).ok()?),
+            None => None,
+        };
         draft.visibility = self.visibility;
         draft.kind = self.kind;
         Some(draft)
@@ -339,7 +400,11 @@ mod tests {
             proptest::collection::vec(topic(), 0..4),
             field(),
             field(),
-            (proptest::option::of(any::<u64>()), proptest::option::of(1..=u32::MAX)),
+            (
+                proptest::option::of(any::<u64>()),
+                proptest::option::of(1..=u32::MAX),
+                proptest::option::of(text("[^\r\n\0]{1,60}")),
+            ),
             text("(?s).{0,400}"),
             any::<bool>(),
             prop_oneof![
@@ -347,6 +412,8 @@ mod tests {
                 Just(Kind::LastEvent),
                 Just(Kind::End),
                 Just(Kind::SilentEnd),
+                Just(Kind::Removal),
+                Just(Kind::LateRemoval),
                 Just(Kind::Note)
             ],
             prop_oneof![
@@ -364,6 +431,8 @@ mod tests {
                     once,
                     retry_ms: times.0,
                     ttl_s: times.1.and_then(NonZeroU32::new),
+                    key: times.2.map(|text| Key::new(&text).unwrap()),
+                    expected: None,
                     data: data.into(),
                     visibility,
                     kind,

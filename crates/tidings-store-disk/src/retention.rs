@@ -35,6 +35,7 @@ impl Writer {
 
     /// Drops the oldest segments while `is_over` returns `true`. The newest record always stays.
     fn drop_while(&mut self, shared: &Shared, is_over: impl Fn(&State, &Sealed) -> bool) {
+        let mut has_dropped = false;
         loop {
             let dropped = {
                 let mut state = shared.write_state();
@@ -49,7 +50,14 @@ impl Writer {
                 }
             };
             match dropped {
-                Some(segment) => self.background.send(shared, Job::Remove(segment)),
+                Some(segment) => {
+                    has_dropped = true;
+                    self.background.send(shared, Job::Remove(segment));
+                }
+                None if has_dropped => {
+                    let first = shared.read_state().first();
+                    return shared.slots.forget_before(first);
+                }
                 None => return,
             }
         }

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tidings_hub::{
-    Bounds, HeadSignal, Health, LogIdentity, Position, ReadError, Record, Timestamp,
+    Bounds, HeadSignal, Health, LogIdentity, Position, ReadError, Record, Slots, Timestamp,
 };
 
 use crate::config::DiskConfig;
@@ -27,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) format_file: Mutex<()>,
     /// The format of the folder.
     pub(crate) format: AtomicU32,
+    pub(crate) slots: Slots,
     pub(crate) head: HeadSignal,
     /// The rules that are to apply.
     rules: RwLock<Arc<Rules>>,
@@ -97,6 +98,7 @@ impl Shared {
             format_file: Mutex::default(),
             format: AtomicU32::new(name.format),
             rules,
+            slots: Slots::default(),
             identity: name.into(),
             head: HeadSignal::new(head),
             state: RwLock::new(State { lanes: Arc::new(lanes), sealed, active, recent, head }),

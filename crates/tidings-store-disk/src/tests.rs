@@ -15,7 +15,7 @@ mod rules;
 use std::sync::Arc;
 
 use tidings_hub::{
-    AppendError, Draft, EventId, Interest, Kind, Log, Matcher, Position, ReadError, ReadQuery,
+    AppendError, Draft, EventId, Interest, Key, Kind, Log, Matcher, Position, ReadError, ReadQuery,
     Record, Timestamp, Topic, Visibility, with_causes,
 };
 
@@ -57,6 +57,10 @@ fn some_draft(dice: &mut Dice, n: u64) -> Draft {
     }
     if dice.one_in(12) {
         draft.kind = [Kind::End, Kind::LastEvent, Kind::SilentEnd][dice.below(3) as usize];
+    } else if n % 5 == 2 {
+        let kinds = [Kind::Event, Kind::Event, Kind::Removal, Kind::LateRemoval];
+        draft.key = Some(Key::new(&format!("key-{}", n / 20 % 4)).unwrap());
+        draft.kind = kinds[n as usize / 5 % 4];
     }
     draft
 }
@@ -132,9 +136,24 @@ impl Expected<'_> {
             let older = all.partition_point(|older| older.time() < record.time());
             assert_eq!(store.catalog().seek_time(record.time())?, all[older].position().previous());
         }
+        self.check_keys(store, &all);
         let names = store.catalog().topics("", None, 100)?;
         assert!(names.is_sorted_by(|a, b| a.topic < b.topic));
         Ok(())
+    }
+
+    /// Looks up every key.
+    fn check_keys(&self, store: &DiskStore, all: &[Arc<Record>]) {
+        for (topic, key) in (0..9).flat_map(|topic| (0..4).map(move |key| (topic, key))) {
+            let topic = Topic::new(format!("topic/{topic}")).unwrap();
+            let key = Key::new(&format!("key-{key}")).unwrap();
+            let of_key =
+                |record: &&Arc<Record>| record.topic == topic && record.key.as_ref() == Some(&key);
+            let newest = all.iter().rev().find(of_key);
+            let newest = newest.map(|record| (record.position(), record.kind.is_removal()));
+            let found = store.slots().newest(&topic, &key);
+            assert_eq!(found.map(|found| (found.position, found.is_removal)), newest, "{key}");
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Check, Draft, EventId, Following, Health, Log,
-    LogIdentity, Page, Position, ReadError, ReadQuery, SharedLog, Timestamp,
+    LogIdentity, Page, Position, ReadError, ReadQuery, SharedLog, Slots, Timestamp,
 };
 use tidings_store_disk::DiskStore;
 
@@ -184,6 +184,10 @@ impl Log for SharedStore {
 
     fn catalog(&self) -> &dyn Catalog {
         self.node.cache.catalog()
+    }
+
+    fn slots(&self) -> &Slots {
+        self.node.cache.slots()
     }
 
     fn shared(&self) -> Option<&dyn SharedLog> {

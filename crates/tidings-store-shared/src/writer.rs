@@ -323,6 +323,14 @@ fn plan(follower: &Follower, drafts: &[Draft], judged: Position) -> Result<Plan,
         _ => Ok(Fate::Store),
     };
     let fates = drafts.iter().map(fate).collect::<Result<Vec<_>, _>>()?;
+    if !is_unchanged && drafts.iter().any(|draft| has_lost_its_key(&follower.cache, draft, judged))
+    {
+        // Its publisher gets the exact answer when it asks again.
+        return Err(AppendError::Away {
+            retry: Duration::ZERO,
+            source: Arc::new(NoAnswer::Changed),
+        });
+    }
     let kept = drafts.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Store);
     let content = Content::Events(kept.map(|(draft, _)| draft.clone()).collect());
     Ok(Plan { content, fates })
@@ -349,6 +357,15 @@ fn fate(
     }
 }
 
+/// Whether another hub has changed a key after `judged`, about which the publisher of `draft` says
+/// what it expects.
+fn has_lost_its_key(cache: &DiskStore, draft: &Draft, judged: Position) -> bool {
+    let expects = draft.expected.is_some() || draft.kind.is_removal();
+    let key = draft.key.as_ref().filter(|_| expects);
+    let newest = key.and_then(|key| cache.slots().newest(&draft.topic, key));
+    newest.is_some_and(|newest| newest.position > judged)
+}
+
 /// Why an append was given up.
 #[derive(Clone, Debug)]
 enum NoAnswer {
@@ -358,6 +375,8 @@ enum NoAnswer {
     Overtaken,
     /// Another hub has just stored an event with an id of these, and other content.
     Reused,
+    /// Another hub has just changed a key of these, of which its publisher expects something.
+    Changed,
 }
 
 impl fmt::Display for NoAnswer {
@@ -366,6 +385,7 @@ impl fmt::Display for NoAnswer {
             Self::Journal(_) => "the shared log did not take the events",
             Self::Overtaken => "other hubs appended first each time",
             Self::Reused => "another hub has just stored an event with the same id",
+            Self::Changed => "another hub has just changed the same key",
         })
     }
 }

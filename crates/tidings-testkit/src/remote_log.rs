@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Check, Draft, Health, Log, LogIdentity, Mark,
-    MemoryStore, Page, Position, ReadError, ReadQuery, Record, SharedLog, Timestamp,
+    MemoryStore, Page, Position, ReadError, ReadQuery, Record, SharedLog, Slots, Timestamp,
 };
 
 use journal::{Content, Entry};
@@ -157,6 +157,10 @@ impl Log for RemoteLog {
 
     fn catalog(&self) -> &dyn Catalog {
         self.node.copy.catalog()
+    }
+
+    fn slots(&self) -> &Slots {
+        self.node.copy.slots()
     }
 
     fn shared(&self) -> Option<&dyn SharedLog> {

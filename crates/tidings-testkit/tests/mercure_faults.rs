@@ -13,7 +13,7 @@ use mercure::{HUB, Tokens, bearer, event, id_of, post};
 use tidings_hub::{
     AppendError, Appended, Attach, Bounds, Catalog, Checksum, Coding, ControlStyle, CustomMatcher,
     Draft, Epoch, EventForm, Frame, FrameBatch, Framing, Health, Interest, Log, LogIdentity,
-    Matcher, MemoryStore, Page, Position, ReadError, ReadQuery, Record, Shard, ShardConfig,
+    Matcher, MemoryStore, Page, Position, ReadError, ReadQuery, Record, Shard, ShardConfig, Slots,
     StreamForm, Timestamp, Topic, TopicTest,
 };
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
@@ -412,5 +412,9 @@ impl Log for SlowDisk {
 
     fn catalog(&self) -> &dyn Catalog {
         self.store.catalog()
+    }
+
+    fn slots(&self) -> &Slots {
+        self.store.slots()
     }
 }

@@ -2,6 +2,7 @@
 
 use tidings_hub::{CheckError, Draft, Fate, Log, Repeats};
 
+use super::keys::Keys;
 use super::run::{Runs, TopicEnd};
 use super::topics::Topics;
 use super::{Job, Taking};
@@ -15,11 +16,13 @@ pub(super) struct Verdict {
     pub(super) fates: Option<Vec<Fate>>,
     /// Why the others are not published.
     pub(super) error: Option<PublishError>,
+    /// The draft with this number, among all that are stored, has the id that the error is to name.
+    pub(super) current: Option<usize>,
 }
 
 impl Verdict {
     fn refused(error: PublishError) -> Self {
-        Self { count: 0, fates: None, error: Some(error) }
+        Self { count: 0, fates: None, error: Some(error), current: None }
     }
 
     /// Those of the job's drafts that are stored.
@@ -38,12 +41,21 @@ pub(super) struct Judgement {
     pub(super) ends: Vec<TopicEnd>,
 }
 
+/// The bounds that the committer keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Maxima {
+    pub(crate) topics: usize,
+    pub(crate) keys: usize,
+}
+
 /// Judges the jobs in their order.
-pub(super) fn judge(store: &dyn Log, jobs: &[Job], topics_max: usize) -> Judgement {
-    let mut topics = Topics::new(store, jobs, topics_max);
+pub(super) fn judge(store: &dyn Log, jobs: &[Job], maxima: Maxima) -> Judgement {
+    let mut topics = Topics::new(store, jobs, maxima.topics);
     // Most publishers set no ids: then nothing is looked up.
     let asks = jobs.iter().any(|job| job.drafts.iter().any(|draft| draft.once));
     let mut repeats = asks.then(Repeats::new);
+    let has_keys = jobs.iter().any(|job| job.drafts.iter().any(|draft| draft.key.is_some()));
+    let mut keys = has_keys.then(|| Keys::new(store, maxima.keys));
     let mut runs = Runs::new(jobs);
     let mut verdicts = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -59,13 +71,17 @@ pub(super) fn judge(store: &dyn Log, jobs: &[Job], topics_max: usize) -> Judgeme
             continue;
         }
         let partly = job.taking == Taking::UpToTheFirstWrongOne;
-        let mut verdict = Verdict { count: job.drafts.len(), fates: None, error: None };
+        let mut verdict =
+            Verdict { count: job.drafts.len(), fates: None, error: None, current: None };
         if let Err((count, error)) = topics.check(store, job, partly) {
             verdict.count = if partly { count } else { 0 };
             verdict.error = Some(error);
         }
         if let Some(repeats) = &mut repeats {
             check_ids(store, repeats, job, &mut verdict);
+        }
+        if let Some(keys) = &mut keys {
+            check_keys(keys, repeats.as_mut(), job, &mut verdict);
         }
         if let (Some(stream), Some(_)) = (&job.stream, &verdict.error) {
             stream.break_off();
@@ -99,4 +115,25 @@ fn check_ids<'a>(store: &dyn Log, repeats: &mut Repeats<'a>, job: &'a Job, verdi
             PublishError::Unread(error)
         }
     });
+}
+
+fn check_keys<'a>(
+    keys: &mut Keys<'a>,
+    repeats: Option<&mut Repeats<'a>>,
+    job: &'a Job,
+    verdict: &mut Verdict,
+) {
+    let is_whole = job.taking == Taking::AllOrNothing;
+    let judged = &job.drafts[..verdict.count];
+    let Err((at, refusal)) = keys.check(judged, verdict.fates.as_deref(), is_whole) else { return };
+    let kept = if is_whole { 0 } else { at };
+    if let (Some(repeats), Some(fates)) = (repeats, &mut verdict.fates) {
+        let is_stored = |fate: &&Fate| **fate == Fate::Store;
+        let dropped = fates[kept..].iter().filter(is_stored).count();
+        repeats.forget(&judged[kept..], repeats.stored() - dropped);
+        fates.truncate(kept);
+    }
+    verdict.count = kept;
+    verdict.error = Some(refusal.error);
+    verdict.current = refusal.current;
 }

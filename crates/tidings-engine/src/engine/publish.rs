@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidings_hub::{Appended, Draft, ReadError, Topic, TopicState};
+use tidings_hub::{Appended, Draft, Topic};
 
 use super::Engine;
 use crate::committer::{JobStream, Taking};
@@ -83,15 +83,6 @@ impl Engine {
     /// Whether a [stream of drafts](Run) about `topic` is being published.
     pub fn has_publisher(&self, topic: &Topic) -> bool {
         self.inner.committer.streams.has(topic)
-    }
-
-    /// The state of `topic`; `None` if it has no events.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`] if the store cannot be read.
-    pub async fn topic(&self, topic: Topic) -> Result<Option<TopicState>, ReadError> {
-        self.read(move |store| store.catalog().topic(&topic)).await
     }
 
     async fn append(

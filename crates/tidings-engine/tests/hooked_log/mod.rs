@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Draft, Epoch, Health, Log, LogIdentity, MemoryStore,
-    Page, Position, ReadError, ReadQuery, Timestamp,
+    Page, Position, ReadError, ReadQuery, Slots, Timestamp,
 };
 
 /// What the engine asks of the log.
@@ -70,5 +70,9 @@ impl<F: Fn(Call) + Send + Sync + 'static> Log for HookedLog<F> {
 
     fn catalog(&self) -> &dyn Catalog {
         self.inner.catalog()
+    }
+
+    fn slots(&self) -> &Slots {
+        self.inner.slots()
     }
 }

@@ -18,7 +18,7 @@ use crate::topic::Topic;
 
 use super::{
     Appended, Bounds, Catalog, HeadSignal, Health, Log, LogIdentity, Page, ReadQuery,
-    RecentRecords, TopicState,
+    RecentRecords, Slots, TopicState,
 };
 
 /// A log in memory: the [`Log`] contract in its simplest form.
@@ -32,6 +32,7 @@ pub struct MemoryStore {
     age_max: Duration,
     log: RwLock<Held>,
     head: HeadSignal,
+    slots: Slots,
 }
 
 #[derive(Debug)]
@@ -60,6 +61,7 @@ impl MemoryStore {
             age_max,
             log: RwLock::new(held),
             head: HeadSignal::new(Position::ZERO),
+            slots: Slots::default(),
         }
     }
 
@@ -86,10 +88,12 @@ impl Log for MemoryStore {
         let mut log = self.write_log();
         let now = log.records.newest().map_or(now, |newest| now.max(newest.time()));
         log.now = log.now.max(now);
-        let appended =
-            drafts.into_iter().map(|draft| log.append(draft, now, self.identity.epoch)).collect();
+        let appended = drafts
+            .into_iter()
+            .map(|draft| log.append(draft, now, self.identity.epoch, &self.slots))
+            .collect();
         while log.records.cost() > self.bytes_max && log.records.first() < log.records.head() {
-            log.forget_oldest();
+            log.forget_oldest(&self.slots);
         }
         self.head.advance(log.records.head());
         Ok(appended)
@@ -116,7 +120,7 @@ impl Log for MemoryStore {
         while log.records.oldest().is_some_and(|record| record.time() < oldest_kept)
             && log.records.first() < log.records.head()
         {
-            log.forget_oldest();
+            log.forget_oldest(&self.slots);
         }
         Ok(())
     }
@@ -132,6 +136,10 @@ impl Log for MemoryStore {
 
     fn catalog(&self) -> &dyn Catalog {
         self
+    }
+
+    fn slots(&self) -> &Slots {
+        &self.slots
     }
 }
 
@@ -172,7 +180,7 @@ impl Catalog for MemoryStore {
 }
 
 impl Held {
-    fn append(&mut self, draft: Draft, now: Timestamp, epoch: Epoch) -> Appended {
+    fn append(&mut self, draft: Draft, now: Timestamp, epoch: Epoch, slots: &Slots) -> Appended {
         let position = self.records.head().next();
         let record = Record::new(draft, position, now);
         if let Some(id) = &record.id {
@@ -183,14 +191,17 @@ impl Held {
             }
         }
         let id = record.event_id(epoch);
-        self.records.push(Arc::new(record));
+        let record = Arc::new(record);
+        slots.note(std::slice::from_ref(&record));
+        self.records.push(record);
         Appended { position, id, duplicate: false }
     }
 
-    fn forget_oldest(&mut self) {
+    fn forget_oldest(&mut self, slots: &Slots) {
         let Some(record) = self.records.pop() else {
             return;
         };
+        slots.forget(&record);
         if let Some(id) = &record.id {
             forget(&mut self.ids, id.clone(), record.position());
             for topic in record.topics() {

@@ -138,8 +138,14 @@ impl<'a> Repeats<'a> {
         Ok(Fate::Store)
     }
 
-    /// Forgets `drafts`, of which the first one stored has the number `first`.
-    fn forget(&mut self, drafts: &'a [Draft], first: usize) {
+    /// Number of drafts checked so far that will be stored.
+    pub fn stored(&self) -> usize {
+        self.count
+    }
+
+    /// Forgets `drafts`, which were checked last and are not stored after all. Of all drafts that
+    /// are stored, `first` come before them.
+    pub fn forget(&mut self, drafts: &'a [Draft], first: usize) {
         for draft in drafts {
             let Some(id) = &draft.id else { continue };
             for topic in draft.topics() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tidings_codec::EventId;
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Draft, Epoch, HeadSignal, Health, Interest, Log,
-    LogIdentity, Matcher, Page, Position, ReadError, ReadQuery, Record, Timestamp, Topic,
+    LogIdentity, Matcher, Page, Position, ReadError, ReadQuery, Record, Slots, Timestamp, Topic,
     TopicState,
 };
 
@@ -30,6 +30,7 @@ pub(crate) struct SparseLog {
     head: HeadSignal,
     bug: Bug,
     held: Mutex<Held>,
+    slots: Slots,
 }
 
 #[derive(Default)]
@@ -49,6 +50,7 @@ impl SparseLog {
             head: HeadSignal::new(Position::ZERO),
             bug,
             held: Mutex::default(),
+            slots: Slots::default(),
         }
     }
 
@@ -130,7 +132,9 @@ impl Log for SparseLog {
             }
             let record = Record::new(draft, position, now);
             let id = record.event_id(self.identity.epoch);
-            held.kept.insert(position, Arc::new(record));
+            let record = Arc::new(record);
+            self.slots.note(std::slice::from_ref(&record));
+            held.kept.insert(position, record);
             held.head = position;
             Appended { position, id, duplicate: false }
         };
@@ -185,6 +189,10 @@ impl Log for SparseLog {
 
     fn catalog(&self) -> &dyn Catalog {
         self
+    }
+
+    fn slots(&self) -> &Slots {
+        &self.slots
     }
 }
 

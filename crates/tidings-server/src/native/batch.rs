@@ -16,7 +16,9 @@ use super::fields::{Drafter, ttl_of_line};
 use super::ingest::{Place, Publication, Source, ingest};
 use super::publish_request::PublishRequest;
 use super::publish_topic::publish_topic;
+use super::remove;
 use super::run_terms::RunTerms;
+use super::state_key::StateKey;
 
 pub(super) async fn publish(
     mut request: PublishRequest<'_>,
@@ -59,11 +61,18 @@ struct Line<'a> {
     retry: Option<u64>,
     #[serde(default, borrow)]
     ttl: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    key: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    if_version: Option<Text<'a>>,
+    #[serde(default)]
+    remove: bool,
     #[serde(default, borrow, deserialize_with = "present")]
     data: Option<&'a RawValue>,
 }
 
-const EXPECTED: &str = "a line is a JSON object with topic, event, id, retry, ttl, data";
+const EXPECTED: &str = "a line is a JSON object with topic, event, id, retry, ttl, key, \
+                        if_version, remove, data";
 
 /// A string, borrowed from the line if it has no escapes. (In an `Option`, a `Cow` alone is never
 /// borrowed.)
@@ -171,8 +180,21 @@ impl Lines<'_> {
         let event_type = line.event.as_ref().map(|text| &*text.0);
         let id = line.id.as_ref().map(|text| &*text.0);
         let ttl_s = line.ttl.map(|text| ttl_of_line(&text.0)).transpose()?;
+        let version = line.if_version.as_ref().map(|text| &*text.0);
+        let key = StateKey::of_line(line.key.as_ref().map(|text| &*text.0), version)?;
+        if line.remove {
+            let others = [
+                ("event", event_type.is_some()),
+                ("id", id.is_some()),
+                ("retry", line.retry.is_some()),
+                ("ttl", ttl_s.is_some()),
+                ("data", line.data.is_some()),
+            ];
+            let other = others.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name);
+            return remove::of_line(topic, key, other);
+        }
         let draft = self.drafter.draft(topic, event_type, id, line.retry, data.into())?;
-        Ok(Draft { ttl_s: ttl_s.or(draft.ttl_s), ..draft })
+        key.of(Draft { ttl_s: ttl_s.or(draft.ttl_s), ..draft })
     }
 
     fn topic(&mut self, named: Option<Text<'_>>) -> Result<Topic, Problem> {

@@ -19,6 +19,8 @@ use super::fields::QueryFields;
 use super::publish::acknowledgement;
 use super::publish_request::PublishRequest;
 use super::publish_topic::path_topic;
+use super::remove::remove;
+use super::state_key::StateKey;
 use crate::request::RequestContext;
 use crate::store_problem;
 
@@ -31,7 +33,11 @@ pub(crate) async fn end(
     let topic = path_topic(&context.caller, raw_topic)?;
     let mut request = PublishRequest::new(context, Some(topic.clone()))?;
     let fields = QueryFields::take(&mut request.context.query)?;
-    request.context.finish_query(["event", "id", "retry"])?;
+    let key = StateKey::take(&mut request.context.query)?;
+    if key.key.is_some() {
+        return remove(request, topic, key, fields, body).await;
+    }
+    request.context.finish_query(["event", "id", "retry", "key"])?;
 
     let bytes = request.read_body(body, state.config().event_bytes_max).await?;
     let last = match (bytes.is_empty(), fields.any()) {

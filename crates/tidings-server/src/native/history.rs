@@ -20,7 +20,9 @@ use tidings_http::quota;
 use tidings_http::stage::Stage;
 use tidings_http::state::State;
 use tidings_http::trace;
-use tidings_hub::{EventId, Interest, Outcome, Page, Position, ReadError, Record, Resolved, Start};
+use tidings_hub::{
+    EventId, Interest, Outcome, Page, Position, ReadError, Record, Removed, Resolved, Start,
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::gzip_page::Cuts;
@@ -176,6 +178,10 @@ struct Event<'a> {
     topic: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alternates: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    removed: bool,
     event: &'a str,
     data: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -221,13 +227,17 @@ fn render(
 }
 
 fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, id: &str, position: Option<&str>) {
+    let removed = Removed::of(record);
+    let data = removed.map(|removed| removed.data());
     let event = Event {
         id,
         position,
         topic: record.topic.as_str(),
         alternates: record.alternates.iter().map(tidings_hub::Topic::as_str).collect(),
-        event: record.event_type_or_default(),
-        data: &record.data,
+        key: record.key.as_ref().map(tidings_hub::Key::as_str),
+        removed: removed.is_some(),
+        event: removed.map_or(record.event_type_or_default(), |_| Removed::EVENT_TYPE),
+        data: data.as_deref().unwrap_or(&record.data),
         retry: record.retry_ms,
         time: record.time().rfc3339(),
     };

@@ -9,6 +9,7 @@ use tidings_hub::{Appended, Kind, Topic};
 use super::fields::{QueryFields, take_ttl};
 use super::publish_request::PublishRequest;
 use super::run_terms::{self, RunTerms};
+use super::state_key::{self, StateKey};
 use crate::store_problem;
 
 pub(super) async fn publish(
@@ -19,9 +20,10 @@ pub(super) async fn publish(
     let context = &mut request.context;
     let fields = QueryFields::take(&mut context.query)?;
     let ttl_s = take_ttl(&mut context.query)?;
+    let key = StateKey::take(&mut context.query)?;
     let terms = RunTerms::take(&mut context.query, &context.parts.headers)?;
-    context
-        .finish_query(["event", "id", "retry", "ttl"].into_iter().chain(run_terms::PARAMETERS))?;
+    let parameters = ["event", "id", "retry", "ttl"].into_iter().chain(state_key::PARAMETERS);
+    context.finish_query(parameters.chain(run_terms::PARAMETERS))?;
 
     if terms.ends && ttl_s.is_some() {
         return Err(ends_topic());
@@ -37,7 +39,7 @@ pub(super) async fn publish(
         draft.kind = Kind::LastEvent;
     }
 
-    let mut drafts = vec![draft];
+    let mut drafts = vec![key.of(draft)?];
     request.allowance.charge(&drafts);
     drafts.extend(will.as_ref().map(OpenWill::crossed_out));
     let appended = match terms.begins {

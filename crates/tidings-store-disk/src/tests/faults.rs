@@ -211,6 +211,9 @@ fn a_file_that_cannot_be_removed_is_removed_later_without_an_interruption() {
         let config = DiskConfig { durability, ..small(60 << 10) };
         let store = open(&disk, &config).unwrap();
         let (mut dice, mut stored) = (Dice(7), Vec::new());
+        // The format file is replaced before the first key is stored.
+        more(&store, &mut dice, &mut stored, 2);
+        assert!(stored.iter().any(|draft| draft.key.is_some()));
         disk.set_trouble(Trouble::NoRemovals);
         more(&store, &mut dice, &mut stored, 1_000);
         // Indexes cannot be renamed into place either.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Check, Draft, Health, Log, LogIdentity, Page, Position,
-    ReadError, ReadQuery, SharedLog, Timestamp,
+    ReadError, ReadQuery, SharedLog, Slots, Timestamp,
 };
 use tidings_store_shared::SharedStore;
 
@@ -46,6 +46,10 @@ impl Log for Forgetful {
 
     fn catalog(&self) -> &dyn Catalog {
         self.0.catalog()
+    }
+
+    fn slots(&self) -> &Slots {
+        self.0.slots()
     }
 
     fn shared(&self) -> Option<&dyn SharedLog> {

@@ -16,7 +16,10 @@ pub(in crate::native) struct Place {
 pub(super) fn not_published(error: &PublishError, places: &[Place]) -> Problem {
     let problem = store_problem::not_published(error);
     match error {
-        PublishError::IdReused { at, .. } => match places.get(*at) {
+        PublishError::IdReused { at, .. }
+        | PublishError::VersionDiffers { at, .. }
+        | PublishError::KeyUnknown { at, .. }
+        | PublishError::TooManyKeys { at, .. } => match places.get(*at) {
             Some(place) => problem.at(place.kind, place.number),
             None => problem,
         },

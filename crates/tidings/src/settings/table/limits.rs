@@ -60,6 +60,20 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
+            name: "max-keys",
+            heading: Some("Limits"),
+            value: Value::One("N"),
+            default: Default::Is("1000000"),
+            is_common: false,
+            help: "Keys that have events in the log [1000000]",
+            note: "Keys that have events in the log, in all topics together. An event with one \
+                   more is rejected with 507. Each takes 40 to 72 bytes of memory.",
+            set: |hub, given| {
+                hub.engine.keys_max = given.count()?;
+                Ok(())
+            },
+        },
+        Setting {
             name: "max-connections",
             heading: Some("Limits"),
             value: Value::One("N"),

@@ -1,0 +1,290 @@
+//! The newest record of each slot: what the state of a topic is made of.
+//!
+//! A slot is a key of a topic; the events of a topic without a key; or the end of a topic. The
+//! newest record of a slot stands for it, and those before it are *superseded*.
+//!
+//! The table is derived from the log and is in memory only: a hash of 128 bits for each slot, and a
+//! position. Keys are in it from the moment that the log is open. The other slots, of which every
+//! log has some, are looked up in the log when somebody first asks for a state
+//! ([`Slots::complete`]); from then on they are kept, too. So a hub where nobody does pays nothing.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use crate::draft::{Draft, Kind};
+use crate::error::ReadError;
+use crate::key::Key;
+use crate::limits::SLOTS_READ_RECORDS;
+use crate::position::Position;
+use crate::record::Record;
+use crate::topic::Topic;
+
+use super::{Log, ReadQuery};
+
+/// The newest record of each slot of a log.
+#[derive(Debug, Default)]
+pub struct Slots {
+    held: RwLock<Held>,
+    /// Position of the newest record that was noted while only keys were kept.
+    passed: AtomicU64,
+    /// Locked while the log is being read.
+    completing: Mutex<()>,
+    /// Two hashes of a slot make one that no publisher can aim at.
+    hashers: [RandomState; 2],
+}
+
+/// The newest record of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// Its position.
+    pub position: Position,
+    /// Whether it removed its key.
+    pub is_removal: bool,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    newest: HashMap<SlotHash, Packed, foldhash::fast::RandomState>,
+    /// Number of slots that are keys.
+    keys: usize,
+    /// Whether slots that are not keys are kept.
+    keeps_all: bool,
+    /// Whether the slots of all records that are there are kept.
+    is_whole: bool,
+    /// See [`Slots::purged`].
+    purged: Position,
+}
+
+type SlotHash = [u64; 2];
+
+/// A position, whether the slot is a key, and whether the record removed it. Eight bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Packed(u64);
+
+const IS_KEY: u64 = 1 << 62;
+const IS_REMOVAL: u64 = 1 << 63;
+
+impl Packed {
+    fn new(draft: &Draft, position: Position) -> Self {
+        let key = if draft.key.is_some() { IS_KEY } else { 0 };
+        let removal = if draft.kind.is_removal() { IS_REMOVAL } else { 0 };
+        Self(position.get() | key | removal)
+    }
+
+    fn position(self) -> Position {
+        Position::new(self.0 & !(IS_KEY | IS_REMOVAL))
+    }
+
+    fn is_key(self) -> bool {
+        self.0 & IS_KEY != 0
+    }
+
+    fn is_removal(self) -> bool {
+        self.0 & IS_REMOVAL != 0
+    }
+}
+
+impl Slots {
+    /// Notes the next records of the log. Call it before they can be read, and in any order with
+    /// those that [`complete`](Self::complete) finds.
+    pub fn note(&self, records: &[Arc<Record>]) {
+        let Some(last) = records.last() else { return };
+        let has_keys = records.iter().any(|record| record.key.is_some());
+        {
+            let held = self.read();
+            if !held.keeps_all {
+                self.passed.fetch_max(last.position().get(), Ordering::Relaxed);
+                if !has_keys {
+                    return;
+                }
+            }
+        }
+        let mut held = self.write();
+        let keeps_all = held.keeps_all;
+        for record in records {
+            if (keeps_all || record.key.is_some())
+                && let Some(slot) = self.slot_of(record)
+            {
+                held.note(slot, Packed::new(record, record.position()));
+            }
+        }
+    }
+
+    /// Looks up the slots of all records that are in `store`, the log to which this belongs, unless
+    /// that was done before. Takes as long as reading the log. Damaged records are passed over:
+    /// whoever reads the log learns of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] if the store cannot be read.
+    pub fn complete(&self, store: &dyn Log) -> Result<(), ReadError> {
+        if self.read().is_whole {
+            return Ok(());
+        }
+        let _one = self.completing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.read().is_whole {
+            return Ok(());
+        }
+        // From here on the thread that appends notes everything.
+        self.write().keeps_all = true;
+        // What it appended without noting it may not be there yet.
+        let passed = Position::new(self.passed.load(Ordering::Relaxed));
+        let first = store.bounds().first;
+        let upto = store.wait(passed.previous(), VISIBLE_PATIENCE);
+        self.write().purge(first.previous());
+        let mut after = first.previous();
+        let mut attempts = 0;
+        while after < upto {
+            let page = store.read(&ReadQuery {
+                after,
+                upto,
+                told: upto,
+                interest: None,
+                records_max: SLOTS_READ_RECORDS,
+                bytes_max: usize::MAX,
+            });
+            match page {
+                Ok(page) => {
+                    self.note(&page.records);
+                    after = page.reached;
+                    attempts = 0;
+                }
+                // What is derived from the log, a store makes again after the first attempt.
+                Err(ReadError::Damaged { .. }) if attempts < DAMAGE_ATTEMPTS => attempts += 1,
+                Err(ReadError::Damaged { .. }) => after = after.next(),
+                Err(ReadError::Expired { lost, .. }) => after = after.max(lost),
+                Err(error) => return Err(error),
+            }
+        }
+        // Retention may have dropped some of them meanwhile.
+        self.forget_before(store.bounds().first);
+        self.write().is_whole = true;
+        Ok(())
+    }
+
+    /// The newest record of a key that is still there.
+    pub fn newest(&self, topic: &Topic, key: &Key) -> Option<Newest> {
+        let slot = self.hash(topic, KEY, key.as_str());
+        self.read()
+            .newest
+            .get(&slot)
+            .map(|newest| Newest { position: newest.position(), is_removal: newest.is_removal() })
+    }
+
+    /// The position of the newest record of the slot of `draft`, which is at `position`, if it is a
+    /// later one.
+    pub fn superseded_by(&self, draft: &Draft, position: Position) -> Option<Position> {
+        let slot = self.slot_of(draft)?;
+        let newest = self.read().newest.get(&slot)?.position();
+        Some(newest).filter(|newest| *newest > position)
+    }
+
+    /// Number of keys that have records, also of those whose newest record removed them.
+    pub fn keys(&self) -> usize {
+        self.read().keys
+    }
+
+    /// Position up to which retention may have dropped the newest record of a slot: a reader that
+    /// has the state as of a place before that cannot be told of everything that changed.
+    pub fn purged(&self) -> Position {
+        self.read().purged
+    }
+
+    /// Retention dropped `record`.
+    pub fn forget(&self, record: &Record) {
+        let Some(slot) = self.slot_of(record) else { return };
+        let mut held = self.write();
+        if let Entry::Occupied(entry) = held.newest.entry(slot)
+            && entry.get().position() == record.position()
+        {
+            let newest = entry.remove();
+            held.keys -= usize::from(newest.is_key());
+            held.purge(record.position());
+        }
+    }
+
+    /// Retention dropped all records before `first`.
+    pub fn forget_before(&self, first: Position) {
+        let mut held = self.write();
+        let Held { newest, keys, .. } = &mut *held;
+        let mut purged = Position::ZERO;
+        newest.retain(|_, newest| {
+            let is_there = newest.position() >= first;
+            if !is_there {
+                *keys -= usize::from(newest.is_key());
+                purged = purged.max(newest.position());
+            }
+            is_there
+        });
+        held.purge(purged);
+        if !held.is_whole {
+            held.purge(first.previous());
+        }
+    }
+
+    /// The slot of a record; `None` if no reader gets it.
+    fn slot_of(&self, draft: &Draft) -> Option<SlotHash> {
+        let (what, key) = match (draft.kind, &draft.key) {
+            (Kind::Event | Kind::Removal | Kind::LateRemoval, Some(key)) => (KEY, key.as_str()),
+            (Kind::Event, None) => (NO_KEY, ""),
+            (Kind::LastEvent | Kind::End, _) => (END, ""),
+            (Kind::Removal | Kind::LateRemoval, None) | (Kind::SilentEnd | Kind::Note, _) => {
+                return None;
+            }
+        };
+        Some(self.hash(&draft.topic, what, key))
+    }
+
+    fn hash(&self, topic: &Topic, what: u8, key: &str) -> SlotHash {
+        self.hashers.each_ref().map(|hasher| {
+            let mut hasher = hasher.build_hasher();
+            topic.as_str().hash(&mut hasher);
+            what.hash(&mut hasher);
+            key.hash(&mut hasher);
+            hasher.finish()
+        })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a slot is.
+const NO_KEY: u8 = 0;
+const KEY: u8 = 1;
+const END: u8 = 2;
+
+/// How often a damaged record is read again before it is passed over.
+const DAMAGE_ATTEMPTS: u32 = 3;
+
+/// How long to wait until records that are noted can be read.
+const VISIBLE_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Held {
+    fn note(&mut self, slot: SlotHash, record: Packed) {
+        match self.newest.entry(slot) {
+            Entry::Vacant(entry) => {
+                entry.insert(record);
+                self.keys += usize::from(record.is_key());
+            }
+            Entry::Occupied(mut entry) => {
+                if entry.get().position() < record.position() {
+                    entry.insert(record);
+                }
+            }
+        }
+    }
+
+    fn purge(&mut self, position: Position) {
+        self.purged = self.purged.max(position);
+    }
+}
