@@ -73,6 +73,8 @@ pub enum Began {
     Live,
     /// Where the client asked to continue.
     Resumed,
+    /// With the state, or what changed in it.
+    State,
     /// With a reset: it could not continue where it was asked to.
     Reset,
 }
@@ -83,6 +85,7 @@ impl Began {
         match self {
             Self::Live => "live",
             Self::Resumed => "resumed",
+            Self::State => "state",
             Self::Reset => "reset",
         }
     }
@@ -93,6 +96,7 @@ impl From<&Outcome> for Began {
         match outcome {
             Outcome::Live => Self::Live,
             Outcome::Resumed => Self::Resumed,
+            Outcome::State { .. } => Self::State,
             Outcome::Reset { .. } => Self::Reset,
         }
     }

@@ -2,6 +2,7 @@ mod close;
 mod find;
 mod ids;
 mod publish;
+mod state;
 mod status;
 mod topics;
 mod will;
@@ -19,7 +20,7 @@ use rustls::ServerConnection;
 use tidings_hub::limits::WINDOW_BYTES_MAX;
 use tidings_hub::{
     Attach, Coding, Epoch, Interest, Log, Mark, Notice, Outcome, Page, Position, ReadError,
-    ReadQuery, Resolved, ShardConfig, Sharing, Start, StreamForm,
+    ReadQuery, Resolved, ShardConfig, Sharing, Start, StateStart, StreamForm,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -272,6 +273,7 @@ impl Engine {
     ) -> Result<PendingSubscription, OpenError> {
         // A publisher that has seen this subscriber counted may rely on its getting what is then
         // published. So a live subscriber begins where the log ended before it was counted.
+        let is_state = matches!(start, Start::State(_));
         let live = (start == Start::Live).then(|| self.inner.store.bounds().head);
         let permit = self.inner.counters.admit(self.inner.config.subscribers_max);
         let permit = permit.map_err(OpenError::Rejected)?;
@@ -296,6 +298,7 @@ impl Engine {
         if let Outcome::Reset { reason, .. } = &resolved.outcome {
             self.inner.counters.was_reset(*reason);
         }
+        let asked_at = self.inner.store.bounds().head;
         let (epoch, position) = (self.epoch(), mark.position);
         let number = self.inner.next_connection.fetch_add(1, Ordering::Relaxed);
         let connection = ConnectionId { run: self.inner.run(), number };
@@ -306,6 +309,10 @@ impl Engine {
             position,
             told: resolved.told,
             id: mark.event_id(epoch),
+            state: is_state.then(|| StateStart {
+                has_removals: resolved.outcome == Outcome::State { is_resumed: true },
+                asked_at,
+            }),
             outcome: resolved.outcome,
             first_id: first.event_id(epoch),
             connection,
@@ -409,6 +416,7 @@ impl Engine {
             audience: options.audience,
             position: pending.position,
             told: pending.told,
+            state: pending.state,
             ended: pending.ended,
             first,
             began,

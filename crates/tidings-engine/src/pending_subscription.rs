@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tidings_hub::{EventId, Interest, Outcome, Position, Topic};
+use tidings_hub::{EventId, Interest, Outcome, Position, StateStart, Topic};
 
 use crate::connection::ConnectionId;
 use crate::counters::Permit;
@@ -15,6 +15,8 @@ pub struct PendingSubscription {
     pub position: Position,
     /// Position up to which the subscriber knows of losses.
     pub(crate) told: Position,
+    /// If it begins with the state: how.
+    pub(crate) state: Option<StateStart>,
     /// The event id of that position.
     pub id: EventId,
     /// Which of the three this connection is.

@@ -82,14 +82,22 @@ impl Replay {
         while let Some((mailbox, order)) = self.next() {
             // If the store panics, the reader must not wait for ever.
             let _guard = OnPanic(|| fail(&mailbox, &order));
-            let page = store.read(&ReadQuery {
+            let query = ReadQuery {
                 after: order.after,
                 upto: order.upto,
                 told: order.told,
                 interest: Some(&order.interest),
                 records_max: order.records_max,
                 bytes_max: CATCH_UP_PAGE_BYTES_MAX,
-            });
+            };
+            if let Some(state) = &order.state {
+                let page = state.read(store, &query);
+                let epoch = store.identity().epoch;
+                let page = page.map(|page| EncodedPage::encode_state(&page, order.form, epoch));
+                mailbox.post(Message::Page(order.id, page));
+                continue;
+            }
+            let page = store.read(&query);
             if let Err(error) = &page {
                 tracing::debug!(%error, "history could not be read for a subscriber");
             }
@@ -149,6 +157,7 @@ mod tests {
             after: Position::ZERO,
             upto: Position::new(1),
             told: Position::ZERO,
+            state: None,
             records_max: 1,
             is_first,
         }

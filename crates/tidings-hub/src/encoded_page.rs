@@ -12,7 +12,7 @@ use crate::interest::Interest;
 use crate::limits::BLOCK_TEXT_BYTES_MAX;
 use crate::position::Position;
 use crate::record::Record;
-use crate::store::{Log, Page};
+use crate::store::{Log, Page, StatePage};
 use crate::stream_form::StreamForm;
 use crate::topic::Topic;
 
@@ -29,6 +29,10 @@ pub struct EncodedPage {
     /// `reached`. A topic may end after a subscriber asked for it and before a shard has registered
     /// the subscriber: then only the topic's history shows it.
     pub ended: Vec<Topic>,
+    /// See [`StatePage::successor`].
+    pub(crate) successor: Position,
+    /// What follows the end of the state: the ends of topics.
+    pub(crate) after_state: Vec<u8>,
     /// Positions of records that are not [steady](Frame::is_steady), ascending; nearly always none.
     unsteady: Vec<Position>,
     /// Whether one of the records is the end of a topic.
@@ -139,6 +143,24 @@ impl EncodedPage {
         let start = cut.checked_sub(1).map_or(0, |before| self.blocks[before].0);
         let (end, _) = *self.blocks.get(cut)?;
         (sent > start && end - start <= BLOCK_BYTES_KEPT_MAX).then_some(end)
+    }
+
+    /// The bytes of a page of the state.
+    pub fn encode_state(state: &StatePage, form: StreamForm, epoch: Epoch) -> Self {
+        let mut encoded = Self::encode(&state.page, form, epoch);
+        encoded.successor = state.successor;
+        for end in &state.ends {
+            let frame = Frame::encode(Arc::clone(end), epoch);
+            let text = if state.is_over { frame.last_text(form) } else { frame.text(form).into() };
+            encoded.after_state.extend_from_slice(&text);
+            encoded.ended.push(end.topic.clone());
+        }
+        encoded
+    }
+
+    /// The bytes from `sent` to the end of record number `whole`.
+    pub(crate) fn rest_of(&self, whole: usize, sent: usize) -> &[u8] {
+        self.ends.get(whole).map_or(&[], |(_, end)| &self.bytes[sent..*end])
     }
 
     /// Adds the topics of `interest` that have ended, if the page, which was to be read up to

@@ -94,12 +94,13 @@ pub use removed::Removed;
 pub use reset::Reset;
 pub use shard::{
     Attach, Backlog, Closing, Farewell, FrameBatch, ReadOrder, Shard, ShardConfig, Skip, Standing,
-    StandingState, Transmit,
+    StandingState, StateStart, Transmit,
 };
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
     Appended, Bounds, Catalog, CheckError, Fate, Following, HeadSignal, Health, Log, LogIdentity,
-    MemoryStore, Newest, Page, ReadQuery, RecentRecords, Repeats, SharedLog, Slots, TopicState,
+    MemoryStore, Newest, Page, ReadQuery, RecentRecords, Repeats, SharedLog, Slots, StatePage,
+    StateRead, TopicState,
 };
 pub use stream_form::{ControlStyle, EventForm, StreamForm};
 pub use subscriber::SubscriberId;

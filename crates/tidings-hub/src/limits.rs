@@ -115,3 +115,8 @@ pub const KEY_BYTES_MAX: usize = 256;
 
 /// Records read at once when the slots of a log are looked up in the log itself.
 pub const SLOTS_READ_RECORDS: usize = 4096;
+
+/// Bytes of a half-sent event of a state that are kept for a subscriber whose sink is full. At the
+/// edge: they are read again, and if the event is superseded by then, the connection is closed and
+/// continues after the last whole event.
+pub const STATE_REST_BYTES_MAX: usize = 16 << 10;

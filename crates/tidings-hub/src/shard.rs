@@ -11,6 +11,7 @@ mod heartbeat;
 mod notice;
 mod seam;
 mod shared_window;
+mod state;
 mod status;
 mod sums;
 mod term;
@@ -81,6 +82,8 @@ pub struct Attach {
     pub position: Position,
     /// Position up to which it knows of losses; see [`ReadQuery::told`](crate::ReadQuery::told).
     pub told: Position,
+    /// If it begins with the state: how.
+    pub state: Option<StateStart>,
     /// Topics of the interest that have ended, each with the position of its end.
     pub ended: Vec<(Topic, Position)>,
     /// Bytes to send first, already framed and coded.
@@ -91,6 +94,15 @@ pub struct Attach {
     pub expires_ms: Option<u64>,
     /// When to ask the driver about its grant ([`Shard::poll_term`]), if its end can move.
     pub term_ms: Option<u64>,
+}
+
+/// How a subscriber begins with the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateStart {
+    /// Whether it gets removals, because it may have an older state.
+    pub has_removals: bool,
+    /// Position of the newest record when it asked: it gets the state as of there, or later.
+    pub asked_at: Position,
 }
 
 /// Frames in log order.
@@ -166,6 +178,8 @@ pub struct Shard<S> {
     /// When the grants of those are looked at whose ends can move: a table of its own, so that
     /// other subscribers have no room for it.
     term_at: HashMap<SubscriberId, Tick, RandomState>,
+    /// Those that do not have the whole state yet.
+    states: state::States,
     closing: VecDeque<Closing<S>>,
     heartbeat: heartbeat::Heartbeat,
     rings_bytes: usize,
@@ -208,6 +222,7 @@ impl<S> Shard<S> {
             probes: VecDeque::new(),
             terms: VecDeque::new(),
             term_at: HashMap::default(),
+            states: HashMap::default(),
             closing: VecDeque::new(),
             heartbeat: heartbeat::Heartbeat::default(),
             rings_bytes: 0,
@@ -262,6 +277,10 @@ impl<S> Shard<S> {
         let id = self.id_at(index);
         self.begin_sum(id, attach.began);
         self.term_at.extend(attach.term_ms.map(|at_ms| (id, heartbeat::ticks(at_ms))));
+        if let Some(start) = attach.state {
+            let reading = state::Reading::new(attach.position, start);
+            self.states.insert(id, reading);
+        }
         self.catch_up(id);
         self.set_timer(id);
         self.enqueue(id);

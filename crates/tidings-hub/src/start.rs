@@ -26,6 +26,8 @@ pub enum Start {
     Since(Timestamp),
     /// With the oldest event in the log.
     Earliest,
+    /// With the state: the newest event of each key. After an id, with what changed since.
+    State(Option<String>),
 }
 
 /// A start as a position in this log.
@@ -49,13 +51,18 @@ impl Resolved {
     }
 }
 
-/// Which of the three a (re)connection is.
+/// How a (re)connection begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It begins with the next event.
     Live,
     /// It continues where it was asked to, and nothing is missing.
     Resumed,
+    /// It begins with the state, or continues with what changed in it.
+    State {
+        /// Whether it continues: then it gets removals, too.
+        is_resumed: bool,
+    },
     /// It cannot continue where it was asked to: events may have been lost.
     Reset {
         /// Why.
@@ -71,6 +78,7 @@ impl Outcome {
         match self {
             Self::Live => "live",
             Self::Resumed => "resumed",
+            Self::State { .. } => "state",
             Self::Reset { .. } => "reset",
         }
     }

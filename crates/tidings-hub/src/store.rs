@@ -9,6 +9,7 @@ mod repeats;
 mod resolve;
 mod shared;
 mod slots;
+mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub use recent::RecentRecords;
 pub use repeats::{CheckError, Fate, Repeats};
 pub use shared::{Following, SharedLog};
 pub use slots::{Newest, Slots};
+pub use state::{StatePage, StateRead};
 
 /// The place that appends, reads and tails.
 ///

@@ -318,6 +318,7 @@ fn attach(shard: &mut Shard<()>, wanted: Matcher) {
         audience: None,
         position: Position::ZERO,
         told: Position::ZERO,
+        state: None,
         ended: Vec::new(),
         first: Vec::new(),
         began: Checksum::default(),

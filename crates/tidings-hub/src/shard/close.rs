@@ -61,6 +61,7 @@ impl<S> Shard<S> {
         // From here on a new subscriber may get the index: the owner leaves with the old one.
         let subscriber = self.subscribers.remove(id.index());
         self.term_at.remove(&id);
+        self.states.remove(&id);
         let owner = self.owners[id.index()].take().expect("every subscriber has an owner");
         if self.writing.as_ref().is_some_and(|(writing, ..)| *writing == id) {
             self.writing = None;

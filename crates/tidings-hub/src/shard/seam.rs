@@ -58,6 +58,7 @@ use crate::limits::{
 use crate::position::Position;
 use crate::reset::Reset;
 use crate::start::ResetReason;
+use crate::store::StateRead;
 use crate::stream_form::{ControlStyle, StreamForm};
 use crate::subscriber::{Kept, Phase, SubscriberId};
 
@@ -78,6 +79,8 @@ pub struct ReadOrder {
     pub upto: Position,
     /// Position up to which the subscriber knows of losses.
     pub told: Position,
+    /// If it is a page of the state: how to read it.
+    pub state: Option<StateRead>,
     /// Maximum number of records to read.
     pub records_max: usize,
     /// Whether the subscriber has received nothing since it arrived or fell behind: then it should
@@ -110,7 +113,8 @@ impl<S> Shard<S> {
     pub fn poll_read(&mut self) -> Option<ReadOrder> {
         loop {
             let id = self.behind.next(self.reading)?;
-            let upto = self.head.position;
+            let state = self.state_order(id);
+            let upto = state.map_or(self.head.position, |(_, upto)| upto);
             // The queue may name a subscriber that has left, has joined, or waits for its sink.
             let Some((subscriber, group)) = self.group_of(id) else { continue };
             if subscriber.phase != Phase::Behind || subscriber.blocked {
@@ -131,6 +135,7 @@ impl<S> Shard<S> {
                 after: subscriber.position,
                 upto,
                 told: subscriber.told,
+                state: state.map(|(read, _)| read),
                 records_max: records_max.min(CATCH_UP_PAGE_RECORDS_MAX),
                 is_first,
             };
@@ -149,8 +154,11 @@ impl<S> Shard<S> {
     }
 
     /// Takes the result of a [`ReadOrder`].
-    pub fn handle_page(&mut self, id: SubscriberId, page: Result<EncodedPage, ReadError>) {
+    pub fn handle_page(&mut self, id: SubscriberId, mut page: Result<EncodedPage, ReadError>) {
         self.reading -= 1;
+        if let Ok(page) = &mut page {
+            self.note_state_page(id, page);
+        }
         let Some((subscriber, group)) = self.group_of(id) else { return };
         if subscriber.blocked {
             // Nothing may be queued for a full sink: the page is dropped, and read again once the
@@ -170,6 +178,7 @@ impl<S> Shard<S> {
                 subscriber.half = HalfSent::new(half.bytes(), page.reached, half_sent);
                 subscriber.position = page.reached;
                 group.note_history(&page);
+                self.finish_state(id);
                 self.rejoin(id);
                 // Even with nothing to write there may be something to do: the topic may have
                 // ended.
@@ -230,6 +239,7 @@ impl<S> Shard<S> {
             self.add_sum(id, form.sum(&control));
         }
         self.note_skip(Skip { id, after, first: whole_from });
+        self.restart_state(id, first);
         self.rejoin(id);
         self.enqueue(id);
     }
@@ -238,7 +248,7 @@ impl<S> Shard<S> {
     /// page of history. The subscriber is in no list when this is called.
     pub(super) fn catch_up(&mut self, id: SubscriberId) {
         let head = self.head.position;
-        let Some((subscriber, group)) = self.group_of(id) else { return };
+        let Some(subscriber) = self.get_mut(id) else { return };
         subscriber.phase = Phase::Behind;
         if subscriber.blocked {
             return; // once its sink takes bytes again
@@ -249,6 +259,11 @@ impl<S> Shard<S> {
             self.ahead.push(id);
             return;
         }
+        let position = subscriber.position;
+        if self.is_reading_state(id, position) {
+            return;
+        }
+        let Some((subscriber, group)) = self.group_of(id) else { return };
         // Below the floor the ring has forgotten something that it needs.
         let Some(offset) = group.ring.offset_after(subscriber.position) else {
             self.queue_for_page(id);
@@ -357,6 +372,7 @@ impl<S> Shard<S> {
                     subscriber.half = half;
                     self.delivered += (whole - kept) as u64;
                     self.add_sum(id, page.sum_at(sent));
+                    self.keep_rest_of_state(id, &page, whole, sent);
                 }
                 self.rejoin(id);
             }

@@ -86,6 +86,7 @@ impl Scene {
             },
             position: self.shard.head(),
             told: Position::ZERO,
+            state: None,
             ended: Vec::new(),
             first: Vec::new(),
             began: Checksum::default(),

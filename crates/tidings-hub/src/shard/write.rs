@@ -115,6 +115,8 @@ impl<S> Shard<S> {
                 subscriber.position = page.reached;
                 self.delivered += page.ends.len() as u64;
                 self.add_sum(id, page.sum_at(page.bytes.len()));
+                self.count_of_state(id, page.ends.len());
+                self.finish_state(id);
                 self.rejoin(id);
                 if page.is_last {
                     self.close(id, CloseReason::TopicEnded);

@@ -35,6 +35,7 @@ impl Start {
             Self::Earliest => resumed(Position::ZERO)?,
             Self::Last(count) => resumed(store.catalog().seek_last(interest, *count)?)?,
             Self::Since(moment) => resumed(store.catalog().seek_time(*moment)?)?,
+            Self::State(after) => asked.state(after.as_deref())?,
             Self::After(id) | Self::AfterOldest(id) => match store.identity().mark_of(id) {
                 Some(mark) => asked.after_own(mark, id)?,
                 None => self.after_foreign(asked, id)?,
@@ -81,6 +82,47 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// The start with the state, or with what changed in it after `id`.
+    fn state(self, id: Option<&str>) -> Result<Resolved, ResolveError> {
+        let slots = self.store.slots();
+        slots.complete(self.store)?;
+        let Some(id) = id else {
+            return Ok(self.whole_state(Outcome::State { is_resumed: false }));
+        };
+        let resumed = match Start::After(id.to_owned()).resolve(self.store, self.interest) {
+            Ok(resumed) => resumed,
+            Err(ResolveError::NotYet { after, otherwise }) => {
+                let otherwise = self.whole_state(otherwise.outcome);
+                return Err(ResolveError::NotYet { after, otherwise });
+            }
+            Err(ResolveError::Unproved { otherwise }) => {
+                let otherwise = self.whole_state(otherwise.outcome);
+                return Err(ResolveError::Unproved { otherwise });
+            }
+            Err(error) => return Err(error),
+        };
+        let is_whole = match &resumed.outcome {
+            Outcome::Resumed => true,
+            // What was superseded by something that is still there is not missed.
+            Outcome::Reset { reason: ResetReason::Expired, .. } => {
+                let mark = self.store.identity().mark_of(id);
+                mark.is_some_and(|mark| mark.position >= slots.purged())
+            }
+            _ => false,
+        };
+        Ok(match is_whole {
+            true => Resolved { outcome: Outcome::State { is_resumed: true }, ..resumed },
+            false => self.whole_state(resumed.outcome),
+        })
+    }
+
+    /// The start of a reader that gets all of the state: whatever is no longer there is not part of
+    /// it.
+    fn whole_state(self, outcome: Outcome) -> Resolved {
+        let bounds = self.store.bounds();
+        Resolved { position: bounds.first.previous(), told: bounds.head, outcome }
+    }
+
     /// The start after `mark`, which `id` names in this log.
     fn after_own(self, mark: Mark, id: &str) -> Result<Resolved, ResolveError> {
         if let Some(expired) = self.expired(mark.position, id)? {

@@ -194,6 +194,11 @@ impl Slots {
         self.read().purged
     }
 
+    /// Retention may have dropped newest records up to `position`.
+    pub fn purge_upto(&self, position: Position) {
+        self.write().purge(position);
+    }
+
     /// Retention dropped `record`.
     pub fn forget(&self, record: &Record) {
         let Some(slot) = self.slot_of(record) else { return };

@@ -476,6 +476,7 @@ impl World {
             form,
             position: resolved.position,
             told: resolved.told,
+            state: None,
             ended,
             first,
             began,

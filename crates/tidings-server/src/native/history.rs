@@ -39,7 +39,8 @@ pub(super) async fn history(
     let query = &mut context.query;
     let cursor = start::cursor(query, &context.parts.headers)?;
     let start = start::take(query)?;
-    let start = cursor.or(start).unwrap_or(Start::Earliest);
+    let start = start::of(cursor, start).unwrap_or(Start::Earliest);
+    let is_state = matches!(start, Start::State(_));
     let limit = query.take("limit")?;
     let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;
     let wait = query.take("wait")?;
@@ -51,10 +52,11 @@ pub(super) async fn history(
         return Err(Problem::new(Code::Draining, "ask again in a moment"));
     }
     let engine = state.engine();
-    let poll = Poll { engine, interest, limit: limit.unwrap_or(PAGE_EVENTS) };
+    let poll = Poll { engine, interest, is_state, limit: limit.unwrap_or(PAGE_EVENTS) };
     let first = poll.first(start).await;
-    let (resolved, mut page) = first.map_err(|error| not_found(state, &error))?;
+    let (resolved, mut page, is_complete) = first.map_err(|error| not_found(state, &error))?;
     let is_reset = matches!(resolved.outcome, Outcome::Reset { .. });
+    let wait = wait.filter(|_| is_complete);
     if let (true, false, Some(wait)) = (page.records.is_empty(), is_reset, wait) {
         let place = KeyShare::connect(caller.share());
         let _place = place.map_err(|reason| too_many(state, reason))?;
@@ -77,8 +79,10 @@ pub(super) async fn history(
     }
     let ends = vec![page.reached, resolved.whole_from(engine.status().bounds.first)];
     let ids = engine.event_ids(ends).await;
+    let ids: [EventId; 2] = ids.try_into().expect("an id for each position");
     let mut cuts = Cuts::new(engine, &parts.headers);
-    let body = render(&page, &resolved.outcome, engine, &ids[0], &ids[1], cuts.as_mut());
+    let complete = is_state.then_some(is_complete);
+    let body = render(&page, &resolved.outcome, engine, &ids, complete, cuts.as_mut());
     let compressed = cuts.and_then(|cuts| cuts.compress(&body));
     let is_compressed = compressed.is_some();
     let mut response = answer::json(compressed.unwrap_or(body));
@@ -120,24 +124,39 @@ fn too_many(state: &State, reason: Rejection) -> Problem {
 struct Poll<'a> {
     engine: &'a Engine,
     interest: Interest,
+    is_state: bool,
     limit: usize,
 }
 
 impl Poll<'_> {
     /// Finds the start and reads the page there. If retention drops the start meanwhile, it looks
     /// again.
-    async fn first(&self, start: Start) -> Result<(Resolved, Page), OpenError> {
+    async fn first(&self, start: Start) -> Result<(Resolved, Page, bool), OpenError> {
         let mut resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
         for _ in 0..RESOLVE_TRIES {
-            match self.read(resolved.position, resolved.told).await {
+            match self.page(&resolved).await {
                 Err(ReadError::Expired { .. }) => {
                     resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
                 }
-                read => return read.map(|page| (resolved, page)).map_err(OpenError::Store),
+                read => {
+                    let read = read.map(|(page, is_complete)| (resolved, page, is_complete));
+                    return read.map_err(OpenError::Store);
+                }
             }
         }
-        let page = self.read(resolved.position, resolved.told).await.map_err(OpenError::Store)?;
-        Ok((resolved, page))
+        let (page, is_complete) = self.page(&resolved).await.map_err(OpenError::Store)?;
+        Ok((resolved, page, is_complete))
+    }
+
+    /// The page at `start`. Of a state, whether it is the last one.
+    async fn page(&self, start: &Resolved) -> Result<(Page, bool), ReadError> {
+        let Resolved { position, told, outcome } = start;
+        if !self.is_state {
+            return Ok((self.read(*position, *told).await?, true));
+        }
+        let has_removals = *outcome == Outcome::State { is_resumed: true };
+        let interest = self.interest.clone();
+        self.engine.state_page(interest, *position, *told, has_removals, self.limit).await
     }
 
     /// Waits for events until `deadline`. Without any, the page is empty and ends where the search
@@ -194,8 +213,8 @@ fn render(
     page: &Page,
     outcome: &Outcome,
     engine: &Engine,
-    next: &EventId,
-    first: &EventId,
+    [next, first]: &[EventId; 2],
+    complete: Option<bool>,
     mut cuts: Option<&mut Cuts>,
 ) -> Vec<u8> {
     let epoch = engine.epoch();
@@ -214,6 +233,10 @@ fn render(
     }
     json.extend_from_slice(b"],\n\"next\":");
     write(&mut json, &next.as_str());
+    if let Some(complete) = complete {
+        json.extend_from_slice(b",\n\"complete\":");
+        write(&mut json, &complete);
+    }
     if let Outcome::Reset { reason, requested } = outcome {
         json.extend_from_slice(b",\n\"reset\":");
         let first = first.as_str();

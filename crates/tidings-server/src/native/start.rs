@@ -43,6 +43,10 @@ pub(super) fn take(query: &mut Query<'_>) -> Result<Option<Start>, Problem> {
     let after = query.take("after")?.filter(|id| !id.is_empty());
     let last = query.take("last")?;
     let since = query.take("since")?;
+    let is_state = from.as_deref() == Some("state");
+    if is_state && last.is_none() && since.is_none() {
+        return Ok(Some(Start::State(after.map(Cow::into_owned))));
+    }
     let given = [from.is_some(), after.is_some(), last.is_some(), since.is_some()];
     if given.iter().filter(|given| **given).count() > 1 {
         return Err(Problem::new(
@@ -55,7 +59,7 @@ pub(super) fn take(query: &mut Query<'_>) -> Result<Option<Start>, Problem> {
             "start" => Start::Earliest,
             "now" => Start::Live,
             "" => {
-                let detail = "`from` is `start`, `now` or the id of an event".to_owned();
+                let detail = "`from` is `start`, `now`, `state` or the id of an event".to_owned();
                 return Err(query::bad_value("from", detail));
             }
             _ => Start::After(from.into_owned()),
@@ -70,6 +74,15 @@ pub(super) fn take(query: &mut Query<'_>) -> Result<Option<Start>, Problem> {
         None
     };
     Ok(start)
+}
+
+/// The start of a reader with this cursor and start; `None` if it has neither.
+pub(super) fn of(cursor: Option<Start>, start: Option<Start>) -> Option<Start> {
+    match (cursor, start) {
+        // Where a state is asked for, the cursor says what the reader has of it.
+        (Some(Start::After(id)), Some(Start::State(_))) => Some(Start::State(Some(id))),
+        (cursor, start) => cursor.or(start),
+    }
 }
 
 /// A time: absolute (`2026-10-12T08:00:00Z`), or a duration before now (`10m`).

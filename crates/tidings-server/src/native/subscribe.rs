@@ -52,7 +52,7 @@ pub(super) async fn subscribe(
     }
     let lease = caller.lease(interest.wanted(), state.config());
     let request = StreamRequest {
-        start: cursor.or(start).unwrap_or(Start::Live),
+        start: start::of(cursor, start).unwrap_or(Start::Live),
         interest,
         token: caller.token(),
         share: caller.share(),
@@ -166,7 +166,7 @@ fn preface(
     let retry_ms = jittered_ms(state.config().retry);
     let reset = match &pending.outcome {
         Outcome::Reset { reason, requested } => Some((*reason, requested)),
-        Outcome::Live | Outcome::Resumed => None,
+        Outcome::Live | Outcome::Resumed | Outcome::State { .. } => None,
     };
     if options.is_plain {
         return match reset {

@@ -56,6 +56,9 @@ impl Keeper {
             // catalogue when it is done, and begins again.
             drop(shared.disk.hold_off_backups());
         }
+        if has_new_losses {
+            shared.slots.purge_upto(after.upto);
+        }
         let inputs = inputs_of(before, job);
         let mut removals: Vec<_> = inputs.iter().flat_map(|input| input.log.files()).collect();
         removals.extend(before.lost_file.clone().filter(|_| has_new_losses));

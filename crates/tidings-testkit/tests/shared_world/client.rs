@@ -110,7 +110,7 @@ impl Client {
                 self.last_id = Some(here);
                 Answer::Connected
             }
-            Outcome::Resumed => {
+            Outcome::Resumed | Outcome::State { .. } => {
                 if self.last_id.is_none() {
                     self.start = resolved.position.get();
                     self.last_id = Some(here);

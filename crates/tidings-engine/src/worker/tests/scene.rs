@@ -128,6 +128,7 @@ impl Scene {
             audience: Some(AUDIENCE),
             position: self.head,
             told: self.head,
+            state: None,
             ended: Vec::new(),
             first: preface.into(),
             began: Checksum::default(),

@@ -1,0 +1,47 @@
+//! Pages of the state.
+
+use tidings_hub::{Interest, Page, Position, ReadError, ReadQuery, StatePage, StateRead};
+
+use super::Engine;
+use crate::limits::PAGE_BYTES_MAX;
+
+impl Engine {
+    /// A page of the state, for a reader that starts where [`resolve`](Self::resolve) says, and
+    /// whether it is the last one. A last page may have more than `records_max` records.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`].
+    pub async fn state_page(
+        &self,
+        interest: Interest,
+        after: Position,
+        told: Position,
+        has_removals: bool,
+        records_max: usize,
+    ) -> Result<(Page, bool), ReadError> {
+        self.read(move |store| {
+            let query = ReadQuery {
+                after,
+                upto: store.bounds().head,
+                told,
+                interest: Some(&interest),
+                records_max,
+                bytes_max: PAGE_BYTES_MAX,
+            };
+            let state = StateRead { from: after, has_removals, has_superseded: false };
+            let StatePage { mut page, successor, .. } = state.read(store, &query)?;
+            let mut is_complete = page.reached >= query.upto;
+            if is_complete && successor > query.upto {
+                let state = StateRead { from: after, has_removals: true, has_superseded: true };
+                let upto = successor;
+                let rest = state.read(store, &ReadQuery { after: query.upto, upto, ..query })?;
+                is_complete = rest.page.reached >= upto;
+                page.records.extend(rest.page.records);
+                page.reached = rest.page.reached;
+            }
+            Ok((page, is_complete))
+        })
+        .await
+    }
+}
