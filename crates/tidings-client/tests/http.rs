@@ -11,6 +11,8 @@ use std::time::Duration;
 use tidings_client::{
     Backoff, Cause, EventSource, HttpTransport, Item, ReadError, RememberRedirects,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use wire::{Server, Speaks, Writer, event_stream};
@@ -76,6 +78,41 @@ async fn a_response_that_ends_and_one_that_breaks_off_are_told_apart() {
     let (_, writer) = streams.recv().await.unwrap();
     writer.break_off().await;
     assert!(matches!(lost_by(&mut source).await, Cause::Network(_)));
+}
+
+/// A server may close a connection that it kept open just when the next request is sent on it.
+#[tokio::test]
+async fn a_kept_connection_that_closes_before_its_answer_costs_no_second_wait() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+        let (mut kept, _) = listener.accept().await.unwrap();
+        has_request(&mut kept).await;
+        kept.write_all(format!("{head}9\r\ndata: 1\n\n\r\n0\r\n\r\n").as_bytes()).await.unwrap();
+        has_request(&mut kept).await;
+        drop(kept);
+        let (mut fresh, _) = listener.accept().await.unwrap();
+        has_request(&mut fresh).await;
+        fresh.write_all(format!("{head}9\r\ndata: 2\n\n\r\n").as_bytes()).await.unwrap();
+        fresh
+    });
+    let mut source = source(&format!("http://{address}/"));
+    is_open(&mut source).await;
+    assert_eq!(data(&mut source).await, "1");
+    assert!(matches!(lost_by(&mut source).await, Cause::Ended));
+    is_open(&mut source).await;
+    assert_eq!(data(&mut source).await, "2");
+    drop(server.await.unwrap());
+}
+
+/// Reads a request without a body.
+async fn has_request(stream: &mut TcpStream) {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed within a head");
+    }
 }
 
 #[tokio::test]

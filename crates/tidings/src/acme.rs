@@ -2,7 +2,7 @@
 //!
 //! [`Acme`] is the configuration. It opens the [`Folder`], in which account, certificate and
 //! attempts are kept and which several processes may share, and runs the [`Keeper`]: whichever
-//! process has the folder's lock orders, and all of them follow the certificate. [`Plan`] decides
+//! process has the folder's lock orders, and all of them follow the certificate. [`schedule::Plan`] decides
 //! when; [`order`](order::run) does one order.
 //!
 //! Challenges are files in the folder, so any of the processes can answer them.
@@ -22,7 +22,7 @@ use tidings_server::Tls;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::hub_config::AcmeConfig;
-use crate::settings::{Origin, Settings};
+use crate::settings::Settings;
 
 use folder::Folder;
 pub(crate) use keeper::Keeper;
@@ -49,8 +49,7 @@ impl Acme {
             Err(CliError::new(ExitCode::Configuration, format!("{origin}: {message}")))
         };
         if config.names.is_empty() {
-            let given = OTHERS.into_iter().find(|name| settings.origin(name) != Origin::Default);
-            return match given {
+            return match config.means_nothing() {
                 Some(name) => wrong(name, format!("{name} needs an acme-domain beside it")),
                 None => Ok(None),
             };
@@ -126,10 +125,6 @@ impl Acme {
         [folder, directory].into_iter().flatten().collect()
     }
 }
-
-/// The settings that mean nothing without `acme-domain`.
-const OTHERS: [&str; 5] =
-    ["acme-contact", "acme-directory", "acme-profile", "acme-dir", "acme-ca-file"];
 
 /// By what a hub that listens like this proves its names: at port 80, if it listens there to
 /// redirect. An authority connects to the ports 80 and 443 alone, but they may lead to others here.

@@ -107,6 +107,22 @@ pub(crate) struct AcmeConfig {
     pub(crate) ca_file: Option<PathBuf>,
 }
 
+impl AcmeConfig {
+    /// A setting that has another value than its default, and means nothing without `acme-domain`.
+    pub(crate) fn means_nothing(&self) -> Option<&'static str> {
+        let default = Self::default();
+        [
+            ("acme-contact", self.contacts != default.contacts),
+            ("acme-directory", self.directory != default.directory),
+            ("acme-profile", self.profile != default.profile),
+            ("acme-dir", self.folder != default.folder),
+            ("acme-ca-file", self.ca_file != default.ca_file),
+        ]
+        .into_iter()
+        .find_map(|(name, differs)| differs.then_some(name))
+    }
+}
+
 impl Default for AcmeConfig {
     fn default() -> Self {
         Self {

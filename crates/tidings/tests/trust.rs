@@ -51,7 +51,7 @@ const HERE: [&str; 2] = ["localhost", "127.0.0.1"];
 fn a_server_that_nobody_trusts_is_asked_once_and_the_hint_says_how_to_trust_it() {
     for (is_ca, hint) in [
         (AUTHORITY, "trust it with --ca-file FILE"),
-        (IsCa::NoCa, "if it is your own, trust it with --ca-file FILE"),
+        (IsCa::NoCa, "or got it from a staging directory"),
     ] {
         let scene = Scene::self_signed(&HERE, is_ca);
         for words in [

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::pin::Pin;
 #[cfg(feature = "tls")]
 use std::sync::{Arc, OnceLock};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use http::header::{ACCEPT_ENCODING, USER_AGENT};
 use http::uri::Scheme;
 use http::{HeaderValue, Request, Uri};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 #[cfg(feature = "tls")]
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -193,12 +195,47 @@ fn exchange<C>(client: &Client<C, Body>, request: Request<Body>) -> SendFuture
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    let response = client.request(request);
+    let again = repeated(&request);
+    let client = client.clone();
     Box::pin(async move {
-        let response = response.await;
+        let mut response = client.request(request).await;
+        if let (Err(error), Some(request)) = (&response, again)
+            && broke_off(error)
+        {
+            response = client.request(request).await;
+        }
         let response = response.map_err(|error| TransportError::sort(error.is_connect(), error))?;
         Ok(response.map(|body| Body::stream(body.map_err(TransportError::exchange))))
     })
+}
+
+/// The same request, if it may be sent twice: it changes nothing and has no body.
+fn repeated(request: &Request<Body>) -> Option<Request<Body>> {
+    if !request.method().is_safe() || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut again = Request::new(Body::empty());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.version_mut() = request.version();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
+}
+
+/// Whether a connection was closed before its answer. A server may close one that is idle at the
+/// moment at which a request is sent on it (RFC 9112 §9.3.1).
+fn broke_off(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
+            return true;
+        }
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// A connector that gives up when a connection is not made in time, TLS included.
