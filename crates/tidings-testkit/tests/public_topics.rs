@@ -161,7 +161,7 @@ fn a_wrong_token_is_not_a_silent_step_down_to_what_everybody_may_do() {
         assert_eq!(answer.code(), "token_invalid", "{credential:?}");
     }
     let two = [("authorization", "Bearer key-0123456789abcdef"), ("authorization", "Bearer wrong")];
-    assert_eq!(server.request("GET", "/events/public/x", &two, "").code(), "token_invalid");
+    assert_eq!(server.request("GET", "/events/public/x", &two, "").code(), "invalid_credential");
     assert_eq!(server.request("GET", "/events/public/x?token=wrong", &[], "").status(), 401);
 }
 
