@@ -25,12 +25,11 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&new);
         return Err(error);
     }
-    // So that the new name outlives a power failure.
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        #[cfg(unix)]
-        File::open(folder)?.sync_all()?;
+    // So that the new name outlives a power failure. (Elsewhere folders cannot be opened.)
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Removes a file, if it is there.
