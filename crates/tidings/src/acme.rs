@@ -2,8 +2,8 @@
 //!
 //! [`Acme`] is the configuration. It opens the [`Folder`], in which account, certificate and
 //! attempts are kept and which several processes may share, and runs the [`Keeper`]: whichever
-//! process has the folder's lock orders, and all of them follow the certificate. [`schedule::Plan`] decides
-//! when; [`order`](order::run) does one order.
+//! process has the folder's lock orders, and all of them follow the certificate. [`schedule::Plan`]
+//! decides when; [`order`](order::run) does one order.
 //!
 //! Challenges are files in the folder, so any of the processes can answer them.
 
