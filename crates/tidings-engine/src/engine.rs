@@ -1,8 +1,8 @@
 mod close;
 mod find;
 mod ids;
+mod pages;
 mod publish;
-mod state;
 mod status;
 mod topics;
 mod will;
@@ -19,8 +19,8 @@ use std::time::Duration;
 use rustls::ServerConnection;
 use tidings_hub::limits::WINDOW_BYTES_MAX;
 use tidings_hub::{
-    Attach, Coding, Epoch, Interest, Log, Mark, Notice, Outcome, Page, Position, ReadError,
-    ReadQuery, Resolved, ShardConfig, Sharing, Start, StateStart, StreamForm,
+    Attach, Coding, Epoch, Interest, Log, Mark, Notice, Outcome, Position, ReadError, ReadQuery,
+    Resolved, ShardConfig, Sharing, Start, StateStart, StreamForm,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -32,8 +32,8 @@ use crate::counters::Counters;
 use crate::error::{OpenError, StartError};
 use crate::fanout;
 use crate::limits::{
-    DRAIN_GRACE, KEYS_MAX, PAGE_BYTES_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY,
-    REPLAY_THREADS, RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX,
+    DRAIN_GRACE, KEYS_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
+    RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX,
 };
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -439,46 +439,6 @@ impl Engine {
     fn choose_shard(&self, connection: ConnectionId) -> &Arc<Mailbox> {
         let turn = connection.number % self.inner.mailboxes.len() as u64;
         &self.inner.mailboxes[turn as usize]
-    }
-
-    /// A page of history: admitted records after `after`, oldest first, at most `records_max`.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`].
-    pub async fn history(
-        &self,
-        interest: Interest,
-        after: Position,
-        records_max: usize,
-    ) -> Result<Page, ReadError> {
-        self.history_knowing(interest, after, Position::ZERO, records_max).await
-    }
-
-    /// The same for a reader that knows of losses up to `told`, as one that starts where
-    /// [`resolve`](Self::resolve) says.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`].
-    pub async fn history_knowing(
-        &self,
-        interest: Interest,
-        after: Position,
-        told: Position,
-        records_max: usize,
-    ) -> Result<Page, ReadError> {
-        self.read(move |store| {
-            store.read(&ReadQuery {
-                after,
-                upto: store.bounds().head,
-                told,
-                interest: Some(&interest),
-                records_max,
-                bytes_max: PAGE_BYTES_MAX,
-            })
-        })
-        .await
     }
 
     /// Waits until there is a record after `after`; returns the head. Drop the future to stop

@@ -59,7 +59,7 @@ pub struct HttpConfig {
     /// Backends that are asked what a client without any of these may do. The first rule that is
     /// about all topics of a request, and has something of it to send, counts.
     pub authorize: Vec<AuthorizeRule>,
-    /// Receivers that are told who is connected, and who is gone.
+    /// Receivers of the news of connections: each one that begins, and each that ends.
     pub notify: Vec<NotifyReceiver>,
     /// Time that a token is accepted before its `nbf` and after its `exp`, for clocks that differ.
     pub leeway: Duration,

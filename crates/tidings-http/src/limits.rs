@@ -339,7 +339,7 @@ pub const TICKET_KEY_GRACE: Duration = Duration::from_secs(2 * 60);
 /// Maximum length of the token in a challenge of a certificate authority. At the edge: 404.
 pub(crate) const CHALLENGE_TOKEN_BYTES_MAX: usize = 128;
 
-/// Maximum number of receivers that are told who is connected. At the edge: the configuration is
+/// Maximum number of receivers of the news of connections. At the edge: the configuration is
 /// wrong.
 pub const NOTIFY_RECEIVERS_MAX: usize = 4;
 
@@ -382,5 +382,6 @@ pub const NOTIFY_RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
 /// one says how many facts are lost.
 pub const NOTIFY_REFUSALS_MAX: u32 = 10;
 
-/// Maximum time, when the hub ends, for telling who is gone. At the edge: it is not told.
+/// Maximum time, when the hub ends, for sending the last news of connections. At the edge: it is
+/// not sent.
 pub const NOTIFY_LAST_MAX: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! Telling receivers of the operator who is connected, and who is gone.
+//! News of connections, sent to the operator's receivers: each one that begins, and each that ends.
 //!
 //! A receiver gets a `POST` for what has happened since the last one: signed, as [Standard
 //! Webhooks](https://www.standardwebhooks.com) ask for, and in order, because the next is sent only

@@ -133,7 +133,7 @@ impl State {
         }
     }
 
-    /// Tells them who is gone, as far as they take it at once.
+    /// Sends them the last news of connections, as far as they take it at once.
     pub(crate) async fn finish_notifying(&self) {
         if let Some(notifier) = &self.notifier {
             notifier.finish().await;

@@ -171,9 +171,9 @@ pub const RUN_SYNC_BYTES: usize = 256 << 10;
 pub const RUN_BYTES_PER_SECOND: u64 = 16 << 20;
 
 /// Topics whose newest dropped event is remembered, over all lanes. At the edge: the older half of
-/// the largest lane becomes one position, and subscribers that come back from before it are told of
-/// a loss, even if none of theirs is lost. About 100 bytes each, in memory; the names and twenty
-/// bytes on the disk.
+/// the largest lane becomes one position, and subscribers that come back from before it get a
+/// reset, even if none of their events is lost. About 100 bytes each, in memory; the names and
+/// twenty bytes on the disk.
 pub const LOST_TOPICS_MAX: usize = 131_072;
 
 /// Interval at which the thread that applies rules looks for work.

@@ -23,6 +23,7 @@
 //! segments without that file are a log whose creation was interrupted, if they are empty, and
 //! otherwise a log whose format file was removed.
 
+mod indexes;
 mod lanes;
 mod scan;
 
@@ -39,7 +40,7 @@ use crate::catalogue::LOST_ENDING;
 use crate::config::{DiskConfig, Durability};
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
-use crate::index::{IndexFile, MemoryIndex, write_index};
+use crate::index::{IndexFile, MemoryIndex};
 use crate::lanes::Lanes;
 use crate::log_identity::{FORMAT_FILE, LogName};
 use crate::mistake::Mistake;
@@ -48,6 +49,7 @@ use crate::run_name::RunName;
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name, position_in};
 use crate::state::{Active, Shared};
 
+use indexes::{keep_index, open_index};
 use scan::{Scan, scan};
 
 /// Records in which run of the machine the log was last written, if its appends are not synced.
@@ -451,7 +453,6 @@ impl<'a> Found<'a> {
             });
         }
         // Without one, read all of it and build the index again.
-        // Without one, read all of it and build the index again.
         let mut scanned = scan(&log)?;
         if scanned.is_sealed && !scanned.is_torn {
             // The process may have ended before the file was cut after the mark.
@@ -472,31 +473,15 @@ impl<'a> Found<'a> {
             index: Index::Memory(Arc::default()),
             log,
         };
-        // From here on it is read from its file, so that memory does not grow with the log.
-        // Opened again from the file, which is mapped, so that memory does not grow with the log.
-        let written = write_index(self.disk, &index, &scanned.index, sealed.indexed());
-        sealed.index = match written.map(|()| self.index_of(&sealed.log)) {
-            Ok(Some(index)) => Index::File(Arc::new(index)),
-            Ok(None) => Index::Memory(Arc::new(scanned.index)),
-            Err(error) => {
-                tracing::warn!(index, %error, "the index cannot be written, and is kept in memory");
-                Index::Memory(Arc::new(scanned.index))
-            }
-        };
+        sealed.index =
+            keep_index(self.disk, &index, &sealed, scanned.index, || self.index_of(&sealed.log));
         Ok(sealed)
     }
 
     /// The index of a segment; `None` if there is none, or it cannot be used.
     fn index_of(&self, log: &SegmentLog) -> Option<IndexFile> {
         let name = index_name(log.first);
-        match IndexFile::open(self.disk, &name, log.salt) {
-            Ok(index) => index.filter(|index| index.footer().first == log.first),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                tracing::warn!(index = name, %error, "an index cannot be read");
-                None
-            }
-        }
+        open_index(self.disk, &name, log.salt).filter(|index| index.footer().first == log.first)
     }
 
     /// Removes unfinished files, indexes without a segment, and what no longer counts because the

@@ -143,7 +143,7 @@ fn a_compressed_stream_comes_over_http2_too() {
     assert_eq!(events(&gunzip(&body)), events(str::from_utf8(&plain).unwrap()));
 }
 
-/// Whether caches are told that the answer depends on what the client reads. There may be other
+/// Whether the answer says to caches that it depends on what the client reads. There may be other
 /// things it depends on.
 fn varies(head: &Head) -> bool {
     head.headers.iter().any(|(name, value)| name == "vary" && value == "accept-encoding")

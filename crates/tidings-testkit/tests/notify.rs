@@ -1,4 +1,4 @@
-//! Receivers are told who is connected, and who is gone.
+//! Receivers get the news of connections.
 
 #![allow(clippy::unwrap_used)]
 
@@ -101,7 +101,7 @@ fn who_comes_and_who_goes_is_told_signed_and_in_order_however_streams_leave_the_
         assert_eq!(arrival.get("address"), None, "addresses are not told unasked");
         assert!(["peer_closed", "peer_reset"].contains(&leaving["reason"].as_str().unwrap()));
         assert!(arrival["since"].as_str().unwrap() <= leaving["at"].as_str().unwrap());
-        // Those that the shutdown closes are told, too.
+        // The shutdown closes streams, and that is news, too.
         let _stream = server.subscribe("/events/c", &[KEY]);
         drop(server);
         gone = wait(&backend, "shutdown", |asked| facts(asked, "gone").len() == 2);

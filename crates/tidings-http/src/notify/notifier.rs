@@ -56,7 +56,7 @@ impl Notifier {
         let Some(mut deliveries) = deliveries else { return };
         let all = async { while deliveries.join_next().await.is_some() {} };
         if timeout(NOTIFY_LAST_MAX, all).await.is_err() {
-            tracing::warn!("not every receiver could be told who is gone");
+            tracing::warn!("the last news of connections did not reach every receiver");
         }
     }
 

@@ -6,7 +6,7 @@ use super::secrets::NotifySecrets;
 use crate::error::ConfigError;
 use crate::outbound;
 
-/// Where the hub tells who is connected and who is gone.
+/// Where the hub sends the news of connections.
 #[derive(Clone)]
 pub struct NotifyReceiver {
     url: Uri,

@@ -1,11 +1,10 @@
 //! The part of a log that was sorted by rule, when it is opened.
 
-use std::io;
 use std::sync::Arc;
 
 use crate::catalogue::{CATALOGUE_FILE, Catalogue, RunEntry, read_sealed};
 use crate::error::OpenError;
-use crate::index::{IndexFile, write_index};
+use crate::index::IndexFile;
 use crate::lanes::Lanes;
 use crate::log_identity::LogName;
 use crate::lost::Losses;
@@ -15,6 +14,7 @@ use crate::run::{Run, scan_run};
 use crate::segment::{Index, Sealed, SegmentLog};
 
 use super::Found;
+use super::indexes::{keep_index, open_index};
 
 impl Found<'_> {
     /// What the catalogue names; nothing if there is none.
@@ -86,7 +86,7 @@ impl Found<'_> {
             tracing::warn!(
                 path = %path.display(),
                 "the file of what retention dropped is damaged: subscribers that come back from \
-                 before now are told of a loss"
+                 before now get a reset"
             );
         }
         Ok(losses.unwrap_or_else(|| Losses { floor: catalogue.upto, ..Losses::of(rules.lanes()) }))
@@ -141,30 +141,16 @@ impl Found<'_> {
             let what = format!("it ends with record {} instead of {}", sealed.last, entry.last);
             return Err(OpenError::Damaged { path: sealed.log.path.clone(), what });
         }
-        let written = write_index(self.disk, &index, &scan.index, sealed.indexed());
-        sealed.index = match written.map(|()| self.index_of_run(entry)) {
-            Ok(Some(index)) => Index::File(Arc::new(index)),
-            Ok(None) => Index::Memory(Arc::new(scan.index)),
-            Err(error) => {
-                tracing::warn!(index, %error, "the index cannot be written, and is kept in memory");
-                Index::Memory(Arc::new(scan.index))
-            }
-        };
+        sealed.index =
+            keep_index(self.disk, &index, &sealed, scan.index, || self.index_of_run(entry));
         Ok(sealed)
     }
 
     fn index_of_run(&self, entry: &RunEntry) -> Option<IndexFile> {
         let name = entry.name.index();
-        match IndexFile::open(self.disk, &name, entry.salt) {
-            Ok(index) => index.filter(|index| {
-                let footer = index.footer();
-                footer.first == entry.name.first && footer.log_bytes == entry.bytes
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                tracing::warn!(index = name, %error, "an index cannot be read");
-                None
-            }
-        }
+        open_index(self.disk, &name, entry.salt).filter(|index| {
+            let footer = index.footer();
+            footer.first == entry.name.first && footer.log_bytes == entry.bytes
+        })
     }
 }

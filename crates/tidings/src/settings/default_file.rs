@@ -135,14 +135,14 @@ const TAIL: &str = r#"
 #on-failure = "refuse"          # newcomers; "allow-cached": an earlier answer lets them in
 #stale-max = "15m"              # how long that counts after its end; streams go on as long
 
-# Receivers of who is connected and who is gone: a POST of JSON, signed as Standard Webhooks ask for
+# Receivers of the news of connections: a POST of JSON, signed as Standard Webhooks ask for
 # (`webhook-signature`), at most one a second and in order. A file of secrets is read again on
 # SIGHUP; with two, both sign. At most 4.
 #
 #[[notify]]
 #url = "https://app.example/hub/connections"
 #secret-file = "/etc/tidings/whsec"      # or: secret = "whsec_…"; a list for two
-#addresses = false                       # whether the addresses of clients are told
+#addresses = false                       # whether the news has the addresses of clients
 
 # What is kept of some topics: the first rule that matches an event counts, the settings above are
 # for the rest. Only with store = "disk"; SIGHUP reads them again. docs/operating/retention.md

@@ -28,7 +28,7 @@ pub struct Renewal {
 }
 
 impl Session {
-    /// What other hubs are told when it was renewed.
+    /// The message to other hubs after its renewal.
     pub fn renewed(&self) -> RenewedSession {
         RenewedSession {
             sid: self.value.id.hex(),
