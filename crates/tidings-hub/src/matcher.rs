@@ -51,7 +51,8 @@ impl Matcher {
     }
 
     /// Whether `wider` matches every topic that this matcher can match. Used to see whether a grant
-    /// covers what a subscriber asks for. Between two custom matchers only equality counts.
+    /// covers what a subscriber asks for. Between two custom matchers only equality counts; of one
+    /// and a pattern it is certain only if it is `true`.
     pub fn is_covered_by(&self, wider: &Self) -> bool {
         if self == wider {
             return true;
@@ -60,6 +61,9 @@ impl Matcher {
             (_, Self::All) => true,
             (Self::Exact(topic), wider) => wider.matches(topic),
             (Self::Segments(narrow), Self::Segments(wide)) => narrow.is_covered_by(wide),
+            (Self::Custom(custom), Self::Segments(wide)) => {
+                wide.is_prefix() && custom.test.literal_prefix().starts_with(wide.literal_prefix())
+            }
             _ => false,
         }
     }
@@ -158,6 +162,11 @@ impl SegmentPattern {
     fn literal_prefix(&self) -> &str {
         let end = self.0.find('*').unwrap_or(self.0.len());
         &self.0[..end]
+    }
+
+    /// Whether it matches every topic that begins with its [literal prefix](Self::literal_prefix).
+    fn is_prefix(&self) -> bool {
+        self.0.strip_prefix(self.literal_prefix()) == Some("**")
     }
 
     fn is_covered_by(&self, wide: &Self) -> bool {
@@ -298,6 +307,43 @@ mod tests {
         ] {
             let covered = matcher(narrow).is_covered_by(&matcher(wide));
             assert_eq!(covered, expected, "{narrow} by {wide}");
+        }
+    }
+
+    /// Matches what begins with a text.
+    struct Beginning(&'static str);
+
+    impl TopicTest for Beginning {
+        fn matches(&self, topic: &str) -> bool {
+            topic.starts_with(self.0)
+        }
+
+        fn literal_prefix(&self) -> &str {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_test_of_another_protocol_is_covered_by_the_pattern_of_all_that_begins_like_it() {
+        for (beginning, wide, expected) in [
+            ("a/b", "a/**", true),
+            ("a/", "a/**", true),
+            ("a/b/c", "a/b/**", true),
+            ("a/b", "**", true),
+            ("a", "a/**", false),
+            ("ab/", "a/**", false),
+            ("", "a/**", false),
+            ("a/b", "a/*", false),
+            ("a/b/c", "*/**", false),
+            ("a/b/c", "a/*/**", false),
+            ("a/b", "a/b", false),
+        ] {
+            let test = CustomMatcher::new(beginning, Arc::new(Beginning(beginning)));
+            let custom = Matcher::Custom(test.expect("a short name"));
+            let wide = matcher(wide);
+            assert_eq!(custom.is_covered_by(&wide), expected, "{beginning:?} by {wide}");
+            let topic = Topic::new(format!("{beginning}x/y").as_str()).expect("a topic");
+            assert!(!expected || wide.matches(&topic), "{topic} is not matched by {wide}");
         }
     }
 }

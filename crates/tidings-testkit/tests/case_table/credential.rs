@@ -4,10 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tidings_hub::Matcher;
-use tidings_server::{ApiKey, Config, JwtKey, Link, LinkKey, Sessions};
+use tidings_server::{
+    ApiKey, AuthorizeAction, AuthorizeRule, Config, JwtKey, Link, LinkKey, Sessions,
+};
+use tidings_testkit::backend::{Asked as Question, Backend, Reply};
 use tidings_testkit::server::TestServer;
 use tidings_testkit::token::{hs256, hs256_critical};
 
+use super::client::PATIENCE;
 use super::model::{Grant, covers};
 use super::{Asked, Request};
 
@@ -33,6 +37,12 @@ pub(crate) enum Credential {
     Link,
     /// The cookie of a session, which a page of the hub's own began with a token.
     Session,
+    /// A cookie of an application, which grants what the others are granted.
+    Backend,
+    /// A cookie of an application that grants everything, more than its rule is about.
+    GenerousBackend,
+    /// A cookie to which an application says no.
+    RefusingBackend,
     /// A token of an operator, which may look, kick, and know who reads.
     Operator,
 }
@@ -50,6 +60,9 @@ pub(crate) const CREDENTIALS: &[Credential] = &[
     Credential::Cookie,
     Credential::Link,
     Credential::Session,
+    Credential::Backend,
+    Credential::GenerousBackend,
+    Credential::RefusingBackend,
     Credential::Operator,
 ];
 
@@ -59,8 +72,11 @@ const LINK_SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 const OWN: &[&str] = &["own/*"];
 
+/// What a rule is about that has an application asked.
+const ASKED: &[&str] = &["own/**", "other/**", "public/**"];
+
 impl Credential {
-    /// What it grants; `None` if it is not accepted.
+    /// What it grants, where it counts; `None` if it is not accepted.
     pub(crate) fn grant(self, on_mercure: bool) -> Option<Grant> {
         let own = Grant { publish: OWN, subscribe: OWN, ..Grant::default() };
         Some(match self {
@@ -68,6 +84,8 @@ impl Credential {
             Self::ApiKey | Self::Token | Self::BothClaims | Self::Session => {
                 Grant { is_native: true, ..own }
             }
+            Self::Backend | Self::GenerousBackend => Grant { is_native: true, ..own },
+            Self::RefusingBackend => Grant::default(),
             Self::MercureToken => own,
             Self::Cookie if on_mercure => own,
             Self::Cookie => Grant::default(),
@@ -89,6 +107,16 @@ impl Credential {
         }
     }
 
+    /// The topics about which an application is asked what the credential grants; `None` if none
+    /// is.
+    pub(crate) fn asked_about(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Backend | Self::RefusingBackend => Some(ASKED),
+            Self::GenerousBackend => Some(OWN),
+            _ => None,
+        }
+    }
+
     /// The headers that carry it.
     pub(crate) fn headers(self) -> Vec<(&'static str, String)> {
         let grant = json!({"publish": OWN, "subscribe": OWN});
@@ -101,6 +129,9 @@ impl Credential {
         match self {
             Self::Nobody | Self::Link => Vec::new(),
             Self::Session => SAME_ORIGIN.map(|(name, value)| (name, value.to_owned())).to_vec(),
+            Self::Backend => of_application("app=some"),
+            Self::GenerousBackend => of_application("generous=all"),
+            Self::RefusingBackend => of_application("app=none"),
             Self::ApiKey => vec![("authorization", format!("Bearer {KEY}"))],
             Self::MercureToken => token(mercure),
             Self::Token => token(json!({"tidings": grant})),
@@ -148,6 +179,39 @@ fn link_key(topic: &str) -> LinkKey {
 /// What a page of the hub's own says about itself.
 const SAME_ORIGIN: [(&str, &str); 1] = [("sec-fetch-site", "same-origin")];
 
+/// A page of the hub's own, with a cookie of the application's.
+fn of_application(cookie: &str) -> Vec<(&'static str, String)> {
+    SAME_ORIGIN
+        .iter()
+        .copied()
+        .chain([("cookie", cookie)])
+        .map(|(name, value)| (name, value.to_owned()))
+        .collect()
+}
+
+/// An application that knows three users.
+pub(crate) fn application(question: &Question) -> Reply {
+    let granted = |topics: &Value| Reply::ok(json!({"publish": topics, "subscribe": topics}));
+    match question.header("cookie") {
+        Some("app=some") => granted(&json!(OWN)),
+        Some("generous=all") => Reply::ok(json!({
+            "publish": ["**"], "subscribe": ["**"], "presence": ["**"], "erase": ["**"],
+            "operate": ["look", "kick"],
+        })),
+        _ => Reply::status(403),
+    }
+}
+
+/// The rule by which the application is asked for which a cookie of this name is.
+fn rule(backend: &Backend, topics: &[&str], cookie: &str) -> AuthorizeRule {
+    let none: &[&str] = &[];
+    let url = backend.url("/auth");
+    let mut rule = AuthorizeRule::new(&url, matchers(topics), &[cookie], none).unwrap();
+    rule.actions = vec![AuthorizeAction::Subscribe, AuthorizeAction::Publish];
+    (rule.timeout, rule.wait) = (PATIENCE, PATIENCE);
+    rule
+}
+
 /// The cookie of a session with what [`Credential::Token`] grants.
 pub(crate) fn begin_session(server: &TestServer) -> String {
     let (name, token) = Credential::Token.headers().remove(0);
@@ -159,7 +223,8 @@ pub(crate) fn begin_session(server: &TestServer) -> String {
 }
 
 /// The keys behind the credentials.
-pub(crate) fn configure(config: &mut Config) {
+pub(crate) fn configure(config: &mut Config, backend: &Backend) {
+    config.http.authorize = vec![rule(backend, ASKED, "app"), rule(backend, OWN, "generous")];
     config.http.jwt_keys = vec![JwtKey::hs256(SECRET).unwrap()];
     config.http.api_keys = vec![ApiKey::new("k", KEY, OWN, OWN).unwrap()];
     config.http.link_keys = vec![LinkKey::new("a", LINK_SECRET, matchers(OWN)).unwrap()];

@@ -68,10 +68,50 @@ pub(crate) fn may_see(grant: &Grant, topic: &str) -> bool {
     any_covers(grant.subscribe, topic) || covers(PUBLIC, topic)
 }
 
+/// Whether an application is asked about a request: if a rule is about all that it names and not
+/// everybody may do that, or if it names nothing before its body.
+fn is_asked(case: &Case) -> bool {
+    let Some(about) = case.credential.asked_about() else { return false };
+    let is_about = |named| any_covers(about, named) && !covers(PUBLIC, named);
+    match case.request {
+        // What only keys and tokens are good for.
+        Request::Presence | Request::Connections | Request::Kick => false,
+        Request::Topics | Request::Batch | Request::MercurePublish => true,
+        Request::MercureStream if case.topic.selector == "*" => false,
+        // Of a template only the beginning is looked at.
+        Request::MercureStream if case.topic.selector.contains("%7B") => is_about("own/**"),
+        Request::Stream | Request::Page | Request::Head | Request::MercureStream => {
+            is_about(case.topic.matcher)
+        }
+        Request::Publish | Request::PublishStream | Request::End | Request::Erase => {
+            is_about(case.topic.topic)
+        }
+    }
+}
+
+/// Whether the hub knows the sender of a request.
+fn is_known(case: &Case) -> bool {
+    match case.credential.asked_about() {
+        Some(_) => is_asked(case),
+        None => case.credential.is_known(case.request.is_mercure()),
+    }
+}
+
+/// What the sender of a request may do; `None` if the credential is not accepted.
+pub(crate) fn grant(case: &Case) -> Option<Grant> {
+    match case.credential.asked_about() {
+        Some(_) if !is_asked(case) => Some(Grant::default()),
+        _ => case.credential.grant(case.request.is_mercure()),
+    }
+}
+
 /// The status of the answer.
 pub(crate) fn status(case: &Case) -> u16 {
     let Case { request, credential, topic, .. } = case;
-    let Some(grant) = credential.grant(request.is_mercure()) else { return 401 };
+    let Some(grant) = grant(case) else { return 401 };
+    if *credential == Credential::RefusingBackend && is_asked(case) {
+        return 403;
+    }
     if *credential == Credential::Link && !request.is_native_read() {
         return 401;
     }
@@ -91,7 +131,7 @@ pub(crate) fn status(case: &Case) -> u16 {
         Request::Connections => grant.look,
         Request::Kick => grant.kick,
     };
-    let is_known = credential.is_known(request.is_mercure());
+    let is_known = is_known(case);
     match (may, request) {
         // There is no such request yet, and nothing may happen.
         (true, Request::Erase) => 400,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use tidings_testkit::backend::Backend;
 use tidings_testkit::server::TestServer;
 use tokio::runtime::Runtime;
 
@@ -15,6 +16,8 @@ use super::{CREDENTIALS, Case, Credential, Protocol};
 pub(crate) struct World {
     server: TestServer,
     runtime: Runtime,
+    /// It answers as long as streams run.
+    _application: Backend,
     /// The cookie of the session.
     session: String,
     /// All that was published.
@@ -27,8 +30,9 @@ pub(crate) struct World {
 impl World {
     /// A hub with events on every topic.
     pub(crate) fn start(portable: bool) -> Self {
+        let application = Backend::start(credential::application);
         let server = TestServer::builder()
-            .config(configure)
+            .config(|config| configure(config, &application))
             .engine(|engine| engine.portable = portable)
             .start();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -37,6 +41,7 @@ impl World {
             server,
             session,
             runtime,
+            _application: application,
             log: Vec::new(),
             ended: BTreeSet::new(),
             streams: Vec::new(),
@@ -140,7 +145,7 @@ impl World {
     }
 
     fn check_topics(&mut self, case: &Case, text: &str) {
-        let grant = case.credential.grant(false).unwrap_or_default();
+        let grant = model::grant(case).unwrap_or_default();
         let prefix = case.topic.matcher.trim_end_matches('*');
         let expected: BTreeSet<_> = self.log.iter().map(|event| event.topic.clone()).collect();
         let expected = expected.into_iter().filter(|topic| topic.starts_with(prefix));
@@ -205,7 +210,7 @@ fn data(number: usize, what: &str) -> String {
 /// The data that a reader gets.
 fn expected(case: &Case, log: &[Event]) -> BTreeSet<String> {
     let is_mercure = case.request.is_mercure();
-    let Some(grant) = case.credential.grant(is_mercure) else { return BTreeSet::new() };
+    let Some(grant) = model::grant(case) else { return BTreeSet::new() };
     // The selector for everything is the wider one of Mercure.
     let asked = if case.topic.selector == "*" && is_mercure { "**" } else { case.topic.matcher };
     let wanted = log.iter().filter(|event| model::covers(asked, &event.topic));
