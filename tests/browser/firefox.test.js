@@ -1,43 +1,9 @@
 // The same promises in another engine, where there is a Firefox: Debian's firefox-esr will do.
 
-import { existsSync } from "node:fs";
-import puppeteer from "puppeteer-core";
 import { connect, heard, listen } from "./browser.js";
-import { Skipped, after, equal, pause, temporaryFolder, test, until } from "./harness.js";
+import { openFirefox } from "./firefox.js";
+import { equal, pause, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
-
-const PLACES = [process.env.FIREFOX, "/usr/bin/firefox-esr", "/usr/bin/firefox"];
-
-async function openFirefox() {
-  const executablePath = PLACES.find((place) => place && existsSync(place));
-  if (!executablePath) throw new Skipped("no Firefox: install firefox-esr, or set FIREFOX");
-  const userDataDir = temporaryFolder();
-  const firefox = await puppeteer.launch({
-    browser: "firefox",
-    executablePath,
-    userDataDir,
-    headless: true,
-    // No network traffic of its own.
-    extraPrefsFirefox: {
-      "app.normandy.enabled": false,
-      "app.update.enabled": false,
-      "browser.safebrowsing.malware.enabled": false,
-      "browser.safebrowsing.phishing.enabled": false,
-      "datareporting.healthreport.uploadEnabled": false,
-      "extensions.systemAddon.update.enabled": false,
-      "network.captive-portal-service.enabled": false,
-      "network.connectivity-service.enabled": false,
-      "services.settings.server": "data:,",
-      "toolkit.telemetry.enabled": false,
-    },
-  });
-  after(() => firefox.close());
-  return async (address) => {
-    const page = await firefox.newPage();
-    await page.goto(address);
-    return page;
-  };
-}
 
 test("Firefox: every event arrives once and in order over a restart of the hub", async () => {
   const open = await openFirefox();

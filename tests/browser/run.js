@@ -8,6 +8,7 @@ await import("./eventsource.test.js");
 await import("./origins.test.js");
 await import("./mercure.test.js");
 await import("./tls.test.js");
+await import("./compressed.test.js");
 await import("./tidings.test.js");
 await import("./answers.test.js");
 await import("./workers.test.js");

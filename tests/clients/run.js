@@ -15,6 +15,7 @@ await import("./laravel.test.js");
 await import("./adapters.test.js");
 await import("./stop.test.js");
 await import("./python.test.js");
+await import("./compressed.test.js");
 await import("./examples.test.js");
 await import("./recipes.test.js");
 await import("./authorize.test.js");

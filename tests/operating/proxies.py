@@ -4,7 +4,7 @@ import re
 import subprocess
 
 from world import (
-    ROOT, TIDINGS, Folder, Hub, Process, curl, eventually, free_port, need, test,
+    PATIENCE, ROOT, TIDINGS, Folder, Hub, Process, curl, eventually, free_port, need, test,
 )
 
 
@@ -159,6 +159,53 @@ def haproxy_passes_streams_on_at_once_and_its_restart_loses_nothing():
 @test
 def caddy_passes_streams_on_at_once_and_its_restart_loses_nothing():
     the_way_through("caddy")
+
+
+def the_compressed_way_through(name):
+    """What the hub compresses is passed on as it is, and at once."""
+    need(name)
+    need("openssl")
+    folder = Folder()
+    processes = []
+    try:
+        hub = Hub(folder.path / "data", options=["--compression", "public"])
+        processes.append(hub.process)
+        proxy = Proxy(name, hub.port, folder)
+        processes.append(proxy.process)
+        words = ["--no-buffer", "--compressed", "--http2", "-i", "-w", "received %{size_download}"]
+        stream = Process([*proxy.curl(), *words, f"{proxy.url}/events/t"])
+        processes.append(stream)
+        stream.line_with("HTTP/2 200")
+        stream.line_with("content-encoding: gzip")
+        stream.line_with("event: tidings.open")
+        # The next event is not published before this one is here.
+        text = "data: {} to be or not to be, that is the question"
+        for number in range(100):
+            hub.publish("t", text.format(number).removeprefix("data: "))
+            stream.line_with(text.format(number))
+        hub.end("t")
+        received = int(stream.line_with("received").split()[1])
+        assert stream.child.wait(timeout=PATIENCE) == 0, stream.said
+        assert received < 100 * len(text), f"{received} bytes"
+    finally:
+        for process in processes:
+            process.kill()
+        folder.remove()
+
+
+@test
+def nginx_passes_compressed_streams_on_at_once_as_they_are():
+    the_compressed_way_through("nginx")
+
+
+@test
+def haproxy_passes_compressed_streams_on_at_once_as_they_are():
+    the_compressed_way_through("haproxy")
+
+
+@test
+def caddy_passes_compressed_streams_on_at_once_as_they_are():
+    the_compressed_way_through("caddy")
 
 
 @test

@@ -159,6 +159,11 @@ class Hub:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)["id"]
 
+    def end(self, topic):
+        request = urllib.request.Request(f"{self.url}/events/{topic}", method="DELETE")
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            assert answer.status == 200, answer.status
+
     def get(self, path):
         request = urllib.request.Request(self.url + path, headers={"accept": "application/json"})
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
