@@ -4,7 +4,8 @@
 //!
 //! Every reader decodes the bytes it is sent, as a browser would, and checks each event against the
 //! log that the world remembers: exactly the events its matchers select, in order, once and whole,
-//! from where it started; or a reset that says why, if and only if something it wanted is lost.
+//! byte for byte, from where it started; or a reset that says why, if and only if something it
+//! wanted is lost.
 //! Readers that take gzip inflate what they get, and where a stream ends they check its trailer.
 //! Nothing here depends on time or threads; a failing seed always fails. `SIMULATION_SEED` runs one
 //! seed, `SIMULATION_SEEDS` sets how many are run.

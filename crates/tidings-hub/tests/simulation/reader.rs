@@ -40,6 +40,8 @@ pub(crate) struct Reader {
     /// Position up to which it knows of losses.
     pub(crate) told: Position,
     decoder: Decoder,
+    /// Text of an unfinished block.
+    block: Vec<u8>,
     /// Bytes of an unfinished chunk.
     chunk: Vec<u8>,
     /// Bytes of gzip's header that are yet to come.
@@ -77,6 +79,7 @@ impl Reader {
             cursor: Position::ZERO,
             told: Position::ZERO,
             decoder: Decoder::new().with_comments(),
+            block: Vec::new(),
             chunk: Vec::new(),
             header_left: 0,
             inflater: Inflater::new(),
@@ -98,6 +101,7 @@ impl Reader {
         self.blocked = false;
         self.room = 0;
         self.decoder = Decoder::new().with_comments();
+        self.block.clear();
         self.chunk.clear();
         self.early = 0;
         self.header_left = gzip::HEADER.len();
@@ -166,7 +170,21 @@ impl Reader {
         assert!(self.inflater.read(&body[..2]).is_empty() && self.inflater.is_done());
     }
 
-    fn decode(&mut self, mut input: &[u8], log: &Truth, epoch: tidings_hub::Epoch) {
+    fn decode(&mut self, text: &[u8], log: &Truth, epoch: tidings_hub::Epoch) {
+        let mut text_left = std::mem::take(&mut self.block);
+        text_left.extend_from_slice(text);
+        // One block at a time, so that the bytes of each event are known.
+        let mut begin = 0;
+        while let Some(end) = text_left[begin..].windows(2).position(|two| two == b"\n\n") {
+            let end = begin + end + 2;
+            self.decode_block(&text_left[begin..end], log, epoch);
+            begin = end;
+        }
+        self.block = text_left.split_off(begin);
+    }
+
+    fn decode_block(&mut self, block: &[u8], log: &Truth, epoch: tidings_hub::Epoch) {
+        let mut input = block;
         let mut decoder = std::mem::take(&mut self.decoder);
         while let Some(item) = decoder.next(&mut input).unwrap() {
             let event = match item {
@@ -195,6 +213,9 @@ impl Reader {
                 self.resets += 1;
             } else {
                 self.event(position, event.data(), log);
+                let expected = log.event(position).encodings(epoch);
+                let is_exact = expected.iter().any(|expected| expected == block);
+                assert!(is_exact, "{:?} is none of {expected:?}", block.escape_ascii());
             }
             self.last_id = Some(event.last_event_id().to_owned());
             self.last_position = Some(position);

@@ -1,6 +1,8 @@
 //! Everything ever published, and what became of it: what readers are judged by.
 
-use tidings_hub::{Interest, Position, Record};
+use tidings_codec::encode;
+use tidings_hub::limits::END_RETRY_MS;
+use tidings_hub::{Epoch, Interest, Kind, Position, Record};
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,28 @@ impl Event {
     /// part of another.
     pub(crate) fn had(&self, data: &str) -> bool {
         *self.record.data == *data || self.rewritten.iter().any(|version| version == data)
+    }
+
+    /// The bytes that the record may have in a stream, to the last one: of each payload that it had
+    /// at some time, and with a day's wait where its topic's end is that of the stream.
+    pub(crate) fn encodings(&self, epoch: Epoch) -> Vec<Vec<u8>> {
+        let record = &self.record;
+        let payloads =
+            std::iter::once(&*record.data).chain(self.rewritten.iter().map(|data| &**data));
+        let waits = match record.kind {
+            Kind::End => &[record.retry_ms, Some(END_RETRY_MS)][..],
+            _ => &[record.retry_ms],
+        };
+        let mut encodings = Vec::new();
+        for data in payloads {
+            for wait in waits {
+                let mut bytes = Vec::new();
+                let id = record.event_id(epoch);
+                encode::event(&mut bytes, Some(&id), record.event_type.as_ref(), *wait, data);
+                encodings.push(bytes);
+            }
+        }
+        encodings
     }
 }
 
