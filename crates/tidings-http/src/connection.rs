@@ -33,39 +33,48 @@ use crate::stage::Stage;
 use crate::tls::HTTP2;
 use crate::tls::challenges::{self, Challenges};
 
+/// A connection that speaks HTTP, served to its end.
+type Served<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// Serves a connection to its end.
+///
+/// What it takes to find out the protocol is larger than what a stream needs for hours, and a task
+/// is as large as its largest state. So each part is on the heap, and the first one is freed before
+/// the second begins.
 pub(crate) async fn serve(
     stream: TcpStream,
     mut accepted: Accepted,
     kind: ListenerKind,
     shared: Shared,
 ) {
-    match kind {
-        ListenerKind::Plain => plain(stream, &shared, accepted).await,
+    let served = match kind {
+        ListenerKind::Plain => Box::pin(plain(stream, &shared, accepted)).await,
         ListenerKind::Redirect { port } => {
             accepted.redirect = Some(port);
-            plain(stream, &shared, accepted).await;
+            Box::pin(plain(stream, &shared, accepted)).await
         }
-        // On the heap, so that the state of TLS does not make the task of every connection larger.
         ListenerKind::Tls(acceptor) => {
             accepted.is_secure = true;
-            Box::pin(over_tls(stream, acceptor, &shared, accepted)).await;
+            Box::pin(over_tls(stream, acceptor, &shared, accepted)).await
         }
+    };
+    if let Some(served) = served {
+        served.await;
     }
 }
 
-async fn plain(stream: TcpStream, shared: &Shared, accepted: Accepted) {
+async fn plain(stream: TcpStream, shared: &Shared, accepted: Accepted) -> Option<Served<'_>> {
     let config = shared.state.config();
     let leaving = left_unheard(shared);
     let version = tokio::select! {
         version = timeout(config.head_time_max, speaks_http2(&stream)) => version,
-        () = leaving => return,
+        () = leaving => return None,
     };
     match version {
-        Ok(Ok(false)) => http1(stream, shared, accepted).await,
-        Ok(Ok(true)) => http2(stream, shared, accepted).await,
+        Ok(Ok(false)) => Some(Box::pin(http1(stream, shared, accepted))),
+        Ok(Ok(true)) => Some(Box::pin(http2(stream, shared, accepted))),
         // The peer said nothing, or left.
-        Ok(Err(_)) | Err(_) => {}
+        Ok(Err(_)) | Err(_) => None,
     }
 }
 
@@ -77,7 +86,12 @@ async fn left_unheard(shared: &Shared) {
     tokio::time::sleep(FIRST_WORD_MAX).await;
 }
 
-async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, accepted: Accepted) {
+async fn over_tls(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    shared: &Shared,
+    accepted: Accepted,
+) -> Option<Served<'_>> {
     let config = shared.state.config();
     let leaving = left_unheard(shared);
     let handshake = async {
@@ -92,19 +106,20 @@ async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared, acc
     };
     let shaken = tokio::select! {
         shaken = timeout(config.head_time_max, handshake) => shaken,
-        () = leaving => return,
+        () = leaving => return None,
     };
     match shaken {
         Ok(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(HTTP2) => {
-            Box::pin(http2(stream, shared, accepted)).await;
+            return Some(Box::pin(http2(stream, shared, accepted)));
         }
-        Ok(Ok(Ok(stream))) => Box::pin(http1(stream, shared, accepted)).await,
+        Ok(Ok(Ok(stream))) => return Some(Box::pin(http1(stream, shared, accepted))),
         Ok(Ok(Err(stream))) => {
-            refuse(stream, "400 Bad Request", &redirect::tls_required()).await;
+            Box::pin(refuse(stream, "400 Bad Request", &redirect::tls_required())).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake timed out"),
     }
+    None
 }
 
 /// Accepts a connection on which the authority that issues certificates may be the client. It gets
@@ -178,106 +193,125 @@ enum End {
     Taken,
 }
 
-async fn http1<T: Transport>(stream: T, shared: &Shared, mut accepted: Accepted) {
-    let _speaking = shared.state.counts().connection(Protocol::Http1);
+/// Not an `async fn`: its future would keep room for `stream` beside the connection that has it.
+fn http1<T: Transport>(
+    stream: T,
+    shared: &Shared,
+    mut accepted: Accepted,
+) -> impl Future<Output = ()> + Send + '_ {
+    let speaking = shared.state.counts().connection(Protocol::Http1);
     let activity = Activity::new();
     let slot = Slot::new();
     let service = Service::new(shared, &activity, Some(Arc::clone(&slot)), &accepted);
     let io = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
     let mut connection = shared.protocols.http1.serve_connection(io, service);
 
-    let state = &*shared.state;
-    let mut leaving = pin!(state.reached(Stage::Leaving));
-    let mut gone = pin!(state.reached(Stage::Gone));
-    let mut watch = pin!(Watch::new(&activity, state.config()));
-    let mut left = false;
-    let end = std::future::poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "a connection ended early");
+    async move {
+        let state = &*shared.state;
+        let mut leaving = pin!(state.reached(Stage::Leaving));
+        let mut gone = pin!(state.reached(Stage::Gone));
+        let mut watch = pin!(Watch::new(&activity, state.config()));
+        let mut left = false;
+        let end = std::future::poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
+                    if let Err(error) = result {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    return Poll::Ready(End::Done);
                 }
-                return Poll::Ready(End::Done);
+                // An earlier answer in the library's buffer must be written first.
+                if slot.is_filled() && !activity.write_waits() {
+                    return Poll::Ready(End::Taken);
+                }
+                if !left && leaving.as_mut().poll(cx).is_ready() {
+                    left = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                    continue;
+                }
+                if left && gone.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(End::Closed);
+                }
+                return watch.as_mut().poll(cx);
             }
-            // An earlier answer in the library's buffer must be written first.
-            if slot.is_filled() && !activity.write_waits() {
-                return Poll::Ready(End::Taken);
-            }
-            if !left && leaving.as_mut().poll(cx).is_ready() {
-                left = true;
-                Pin::new(&mut connection).graceful_shutdown();
-                continue;
-            }
-            if left && gone.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(End::Closed);
-            }
-            return watch.as_mut().poll(cx);
-        }
-    })
-    .await;
+        })
+        .await;
 
-    let socket = connection.into_parts().io.into_inner();
-    match end {
-        End::Taken => {
-            // The subscriber may have its head before the next line ends. A connection that its
-            // client then makes finds the seat free.
-            drop(accepted.seat.take());
-            slot.hand_over(state.engine(), socket.into_stream(), &mut accepted);
-        }
-        End::SlowHead => {
-            let problem = Problem::new(Code::RequestTimeout, "send the head of a request at once");
-            Box::pin(refuse(socket.into_stream(), "408 Request Timeout", &problem)).await;
-        }
-        End::Done => {
-            if let Some(time) = activity.linger() {
-                Box::pin(linger(socket.into_stream(), time)).await;
+        let socket = connection.into_parts().io.into_inner();
+        match end {
+            End::Taken => {
+                // The subscriber may have its head before the next line ends. A connection that its
+                // client then makes finds the seat free.
+                drop(accepted.seat.take());
+                slot.hand_over(state.engine(), socket.into_stream(), &mut accepted);
             }
+            End::SlowHead => {
+                let problem =
+                    Problem::new(Code::RequestTimeout, "send the head of a request at once");
+                let status = "408 Request Timeout";
+                Box::pin(refuse(socket.into_stream(), status, &problem)).await;
+            }
+            End::Done => {
+                if let Some(time) = activity.linger() {
+                    Box::pin(linger(socket.into_stream(), time)).await;
+                }
+            }
+            End::Closed => {}
         }
-        End::Closed => {}
+        drop(speaking);
     }
 }
 
-async fn http2<T: Transport>(stream: T, shared: &Shared, accepted: Accepted) {
-    let _speaking = shared.state.counts().connection(Protocol::Http2);
+/// Not an `async fn`, as above.
+fn http2<T: Transport>(
+    stream: T,
+    shared: &Shared,
+    accepted: Accepted,
+) -> impl Future<Output = ()> + Send + '_ {
+    let speaking = shared.state.counts().connection(Protocol::Http2);
     let activity = Activity::new();
     let service = Service::new(shared, &activity, None, &accepted);
     let io = TokioIo::new(Socket::for_http2(stream, Arc::clone(&activity)));
-    let mut connection = pin!(shared.protocols.http2.serve_connection(io, service));
+    let mut connection = Box::pin(shared.protocols.http2.serve_connection(io, service));
 
-    let state = &*shared.state;
-    let mut leaving = pin!(state.reached(Stage::Leaving));
-    let mut gone = pin!(state.reached(Stage::Gone));
-    let mut watch = pin!(Watch::new(&activity, state.config()));
-    let mut left = false;
-    std::future::poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "a connection ended early");
+    async move {
+        let state = &*shared.state;
+        let mut leaving = pin!(state.reached(Stage::Leaving));
+        let mut gone = pin!(state.reached(Stage::Gone));
+        let mut watch = pin!(Watch::new(&activity, state.config()));
+        let mut left = false;
+        std::future::poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                    if let Err(error) = result {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    return Poll::Ready(());
                 }
-                return Poll::Ready(());
-            }
-            if !left && leaving.as_mut().poll(cx).is_ready() {
-                left = true;
-                connection.as_mut().graceful_shutdown();
-                continue;
-            }
-            if left && gone.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            match watch.as_mut().poll(cx) {
-                Poll::Ready(_) if left => return Poll::Ready(()),
-                Poll::Ready(_) => {
-                    // The peer gets a GOAWAY, and another period to take it.
+                if !left && leaving.as_mut().poll(cx).is_ready() {
                     left = true;
                     connection.as_mut().graceful_shutdown();
-                    watch.as_mut().rearm();
+                    continue;
                 }
-                Poll::Pending => return Poll::Pending,
+                if left && gone.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                match watch.as_mut().poll(cx) {
+                    Poll::Ready(_) if left => return Poll::Ready(()),
+                    Poll::Ready(_) => {
+                        // The peer gets a GOAWAY, and another period to take it.
+                        left = true;
+                        connection.as_mut().graceful_shutdown();
+                        watch.as_mut().rearm();
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
             }
-        }
-    })
-    .await;
+        })
+        .await;
+        // Places in counts, held to the end.
+        drop((speaking, accepted));
+    }
 }
 
 /// The timer of a connection, for its idle time and for the time of a request head.
