@@ -50,8 +50,8 @@ async function showsEach(open, isSecure) {
   const page = await open(`${hub.url}/tidings.d.ts`);
   const codings = [];
   page.on("response", (response) => {
-    const isStream = response.url().endsWith("/events/news") && response.request().method() === "GET";
-    if (isStream) codings.push(response.headers()["content-encoding"]);
+    if (!response.url().endsWith("/events/news") || response.request().method() !== "GET") return;
+    codings.push(response.headers()["content-encoding"]);
   });
   await listen(page, "/events/news");
   await until("open", async () => (await heard(page, "open")).length === 1);
