@@ -493,6 +493,7 @@ impl Engine {
         let task = tokio::task::spawn_blocking(move || {
             // The read continues after its caller has stopped waiting, and counts until it is done.
             let _permit = permit;
+            inner.store.is_fetched()?;
             read(&*inner.store)
         });
         task.await.unwrap_or_else(|panic| {

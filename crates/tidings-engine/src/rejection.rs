@@ -4,7 +4,7 @@ macro_rules! rejections {
     ($($(#[$doc:meta])* $variant:ident $name:literal $sentence:literal;)*) => {
         /// Why a subscriber is asked to come back later.
         ///
-        /// The engine gives the first four. The others are for the server in front of it, which
+        /// The engine gives the first five. The others are for the server in front of it, which
         /// counts what one client has: all reasons stand in one table, so that metrics, traces and
         /// answers name them alike.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ rejections! {
     Draining "draining" "the hub is shutting down";
     /// The client has an event that this node of a shared log does not have yet.
     Behind "behind" "this node does not have the last event of the subscriber yet";
+    /// This node, which has just started, has not fetched its copy of the shared log yet.
+    CatchingUp "catching_up" "this node has not fetched the whole log yet";
     /// The hub has the configured number of connections.
     HubConnections "hub_connections" "the hub has as many connections as it may";
     /// The client's address has the configured number of connections.

@@ -97,6 +97,13 @@ impl Wills {
         self.changed.notify_all();
     }
 
+    /// Adds a will that was found in the log, unless it is known: it is of a publisher of this
+    /// process then.
+    pub(crate) fn find(&self, position: Position, waiting: Waiting) {
+        self.lock().waiting.entry(position).or_insert(waiting);
+        self.changed.notify_all();
+    }
+
     /// What was to be done with the will at `position` has failed: it is tried again then.
     pub(crate) fn pause(&self, position: Position, pause_end: Instant) {
         if let Some(waiting) = self.lock().waiting.get_mut(&position) {

@@ -98,9 +98,9 @@ pub use shard::{
 };
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
-    Appended, Bounds, Catalog, CheckError, Fate, Following, HeadSignal, Health, Log, LogIdentity,
-    MemoryStore, Newest, Page, ReadQuery, RecentRecords, Repeats, SharedLog, Slots, StatePage,
-    StateRead, TopicState,
+    Appended, Bounds, Catalog, CheckError, Fate, Following, HeadSignal, Health, IsFetching, Log,
+    LogIdentity, MemoryStore, Newest, Page, ReadQuery, RecentRecords, Repeats, SharedLog, Slots,
+    StatePage, StateRead, TopicState,
 };
 pub use stream_form::{ControlStyle, EventForm, StreamForm};
 pub use subscriber::SubscriberId;

@@ -29,7 +29,7 @@ pub use identity::LogIdentity;
 pub use memory::MemoryStore;
 pub use recent::RecentRecords;
 pub use repeats::{CheckError, Fate, Repeats};
-pub use shared::{Following, SharedLog};
+pub use shared::{Following, IsFetching, SharedLog};
 pub use slots::{Newest, Slots};
 pub use state::{StatePage, StateRead};
 

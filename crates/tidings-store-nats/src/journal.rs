@@ -17,7 +17,8 @@ use crate::check::{self, Finding};
 use crate::error::NatsError;
 use crate::limits::{
     BELL_PATIENCE_MAX, CONNECTION_LOOK_INTERVAL, HEADER_BYTES_MAX, PAYLOAD_BYTES_MIN,
-    READS_AT_ONCE_MAX, REQUEST_PATIENCE, RINGS_MAX,
+    READ_WINDOW_BYTES, READ_WINDOW_BYTES_MAX, READS_AT_ONCE_MAX, READS_QUICK, READS_SLOW,
+    REQUEST_PATIENCE, RINGS_MAX,
 };
 use crate::nats::{Connection, Nats};
 
@@ -35,6 +36,9 @@ pub struct NatsJournal {
     last_heard: Seq,
     /// Whether the replicas answer, not only the leader.
     is_direct: bool,
+    /// Bytes of blocks that are asked for at once, unless one is larger: fewer on a slow network,
+    /// where the last of many answers would come too late.
+    read_window: usize,
 }
 
 impl NatsJournal {
@@ -47,7 +51,14 @@ impl NatsJournal {
     pub fn connect(nats: &Nats) -> Result<Self, NatsError> {
         let connection = Connection { client: nats.runtime.block_on(nats.connect(RINGS_MAX))? };
         let nats = nats.clone();
-        Ok(Self { nats, connection, bell: None, last_heard: Seq::ZERO, is_direct: true })
+        Ok(Self {
+            nats,
+            connection,
+            bell: None,
+            last_heard: Seq::ZERO,
+            is_direct: true,
+            read_window: READ_WINDOW_BYTES,
+        })
     }
 
     /// Waits for a server, `patience` at most. Returns whether there is one.
@@ -145,6 +156,7 @@ impl NatsJournal {
 
     /// Blocks after `after`, asked for at once and of any replica: up to the first that is missing.
     fn get_many(&mut self, after: Seq, count: usize) -> Result<Vec<(Seq, Bytes)>, NatsError> {
+        let began = Instant::now();
         let connection = &self.connection;
         let subject = format!("$JS.API.DIRECT.GET.{}", self.stream());
         let mut answers = self.nats.runtime.block_on(async {
@@ -161,6 +173,7 @@ impl NatsJournal {
             asked.join_all().await
         });
         answers.sort_unstable_by_key(|(seq, _)| *seq);
+        self.read_window = read_window(self.read_window, began.elapsed());
         let mut blocks = Vec::with_capacity(answers.len());
         for (seq, answer) in answers {
             match answer {
@@ -203,22 +216,25 @@ impl NatsJournal {
         while bytes < bytes_max {
             let newest = blocks.last().map_or(after, |(seq, _)| *seq);
             let left = self.last_heard.get().saturating_sub(newest.get());
-            // No more than will fit, by the size of those so far.
-            let fitting = (bytes_max - bytes) / (bytes / blocks.len()).max(1) + 1;
+            // No more than will fit, by the size of those so far; and not many by that of a few.
+            let fitting = |room: usize| room / (bytes / blocks.len()).max(1);
             let count = usize::try_from(left).unwrap_or(usize::MAX);
-            let count = count.min(fitting).min(READS_AT_ONCE_MAX);
+            let count = count.min(fitting(bytes_max - bytes) + 1).min(blocks.len());
+            let count = count.min(fitting(self.read_window).clamp(1, READS_AT_ONCE_MAX));
             if count == 0 {
                 break;
             }
             let more = if self.is_direct {
-                self.get_many(newest, count)?
+                self.get_many(newest, count)
             } else {
-                self.get(newest.next())?.map(|block| (newest.next(), block)).into_iter().collect()
+                let next = self.get(newest.next());
+                next.map(|block| block.map(|block| (newest.next(), block)).into_iter().collect())
             };
-            if more.is_empty() {
-                // The replica that was asked may be behind.
-                break;
-            }
+            let more = match more {
+                Ok(more) if !more.is_empty() => more,
+                // The replica that was asked may be behind; and what was read was read.
+                Ok(_) | Err(_) => break,
+            };
             for (seq, block) in more {
                 if bytes >= bytes_max {
                     break;
@@ -351,6 +367,17 @@ impl Journal for NatsJournal {
             payload => payload,
         };
         payload.saturating_sub(HEADER_BYTES_MAX)
+    }
+}
+
+/// Bytes of blocks to ask for at once after `before` of them took `elapsed`.
+fn read_window(before: usize, elapsed: Duration) -> usize {
+    if elapsed > READS_SLOW {
+        (before / 2).max(1)
+    } else if elapsed < READS_QUICK {
+        (before * 2).min(READ_WINDOW_BYTES_MAX)
+    } else {
+        before
     }
 }
 

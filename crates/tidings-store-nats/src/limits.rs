@@ -22,6 +22,20 @@ pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// a round trip not to matter.
 pub const READS_AT_ONCE_MAX: usize = 32;
 
+/// Bytes of blocks that are asked for at once by a hub that does not know its network yet.
+pub const READ_WINDOW_BYTES: usize = 512 << 10;
+
+/// Bytes of blocks that are asked for at once on a fast network.
+pub const READ_WINDOW_BYTES_MAX: usize = 4 << 20;
+
+/// Time for the answers to all requests that are made at once. At the edge: half as many bytes are
+/// asked for the next time, so that on a slow network, too, they come within [`REQUEST_PATIENCE`].
+pub const READS_SLOW: Duration = Duration::from_millis(500);
+
+/// If the answers to all of these requests take less, twice as many bytes are asked for the next
+/// time.
+pub const READS_QUICK: Duration = Duration::from_millis(100);
+
 /// Longest wait for the bell of a stream. If a ring was lost, the hub looks by itself this often.
 pub const BELL_PATIENCE_MAX: Duration = Duration::from_millis(250);
 

@@ -192,11 +192,18 @@ impl Follower {
 
     /// Follows up to the end of what the journal shows. Returns whether there was anything.
     pub(crate) fn follow(&mut self, journal: &mut dyn Journal) -> Result<bool, FollowError> {
+        let before = self.seq;
+        while self.follow_page(journal)? {}
+        Ok(self.seq > before)
+    }
+
+    /// Follows one page of what the journal shows. Returns whether it was full: there may be more.
+    pub(crate) fn follow_page(&mut self, journal: &mut dyn Journal) -> Result<bool, FollowError> {
         if let Some(halt) = self.halt {
             return Err(halt.into());
         }
         let began = Instant::now();
-        let followed = self.try_follow(journal);
+        let followed = self.try_follow_page(journal);
         match &followed {
             Err(FollowError::Halt(halt)) => {
                 tracing::error!(reason = %halt, "the hub has stopped following the shared log");
@@ -204,27 +211,24 @@ impl Follower {
             }
             Err(FollowError::Away(_)) => self.is_there = false,
             Err(FollowError::Cache(_)) => {}
-            Ok(_) => {
+            Ok(is_more) => {
                 self.is_there = true;
-                self.caught_up.set(began);
+                if !is_more {
+                    self.caught_up.set(began);
+                }
             }
         }
         followed
     }
 
-    fn try_follow(&mut self, journal: &mut dyn Journal) -> Result<bool, FollowError> {
-        let before = self.seq;
-        loop {
-            let (page, is_full) = self.next_page(journal)?;
-            for (seq, bytes) in page {
-                if !self.take(journal, seq, &bytes)? {
-                    return Ok(self.seq > before);
-                }
-            }
-            if !is_full {
-                return Ok(self.seq > before);
+    fn try_follow_page(&mut self, journal: &mut dyn Journal) -> Result<bool, FollowError> {
+        let (page, is_full) = self.next_page(journal)?;
+        for (seq, bytes) in page {
+            if !self.take(journal, seq, &bytes)? {
+                return Ok(false);
             }
         }
+        Ok(is_full)
     }
 
     /// The next blocks, and whether there may be more after them.

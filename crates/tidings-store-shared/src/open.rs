@@ -48,10 +48,32 @@ pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// The file that is there while the cache has never had the whole log. Such a cache is not served:
+/// not even by a hub that was stopped while it fetched, and is started while the log is away.
+fn incomplete(folder: &Path) -> PathBuf {
+    folder.join("incomplete")
+}
+
+fn is_incomplete(folder: &Path) -> bool {
+    incomplete(folder).exists()
+}
+
+/// Notes that the cache in `folder` had the whole log.
+pub(crate) fn set_complete(folder: &Path) {
+    let path = incomplete(folder);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, path = %path.display(), "a file cannot be removed");
+        }
+        _ => {}
+    }
+}
+
 impl Opening<'_> {
-    /// A follower that has followed up to the end of the journal; or, if the journal is away, one
+    /// A follower that has followed up to the end of the journal, with 0; or, if a lot is missing,
+    /// one that has begun, with the number of blocks that are left; or, if the journal is away, one
     /// that has what the cache holds.
-    pub(crate) fn open(&mut self) -> Result<Follower, OpenError> {
+    pub(crate) fn open(&mut self) -> Result<(Follower, u64), OpenError> {
         // Before anything is fetched or changed.
         self.agree()?;
         let origin = Origin::load(&self.config.path).map_err(self.fail())?;
@@ -64,11 +86,20 @@ impl Opening<'_> {
         };
         for _ in 0..SETTLE_ATTEMPTS_MAX {
             match self.catch_up(&mut follower) {
-                Ok(()) => return Ok(follower),
+                Ok(left) => {
+                    if left == 0 {
+                        set_complete(&self.config.path);
+                    }
+                    return Ok((follower, left));
+                }
                 Err(FollowError::Away(error)) => {
                     let reason = tidings_hub::with_causes(&error);
+                    if is_incomplete(&self.config.path) {
+                        tracing::warn!(reason, "the shared log is away, and nothing is served");
+                        return Ok((follower, 1));
+                    }
                     tracing::warn!(reason, "the shared log is away; serving what the cache holds");
-                    return Ok(follower);
+                    return Ok((follower, 0));
                 }
                 Err(FollowError::Cache(source)) => return Err(OpenError::Append { source }),
                 Err(FollowError::Halt(halt)) => follower = self.settle(follower, halt)?,
@@ -174,6 +205,7 @@ impl Opening<'_> {
             None => Origin::new(epoch),
         };
         origin.save(&self.config.path).map_err(self.fail())?;
+        File::create(incomplete(&self.config.path)).map_err(self.fail())?;
         let mut cursor = Cursor::open(&self.config.path).map_err(self.fail())?;
         cursor.cut(Seq::ZERO).map_err(self.fail())?;
         let cache = DiskStore::create_copy(self.cache_config(), &origin.identity, block.first);
@@ -206,34 +238,55 @@ impl Opening<'_> {
     /// another continues.
     fn oldest(&mut self, bounds: SeqBounds) -> Result<(Seq, Block), OpenError> {
         let away = |source| OpenError::Away { source };
-        let page = self.journal.read(bounds.first.previous(), READ_BYTES_MAX).map_err(away)?;
-        let blocks: Vec<_> = page
-            .iter()
-            .filter_map(|(seq, bytes)| {
-                Some((*seq, BlockHash::of(bytes), Block::decode(bytes).ok()?))
-            })
-            .collect();
-        let counts = |hash: &BlockHash| blocks.iter().any(|(_, _, later)| later.prev == *hash);
-        let is_only = bounds.first == bounds.last || page.len() == 1;
-        let oldest = blocks.iter().find(|(_, hash, _)| is_only || counts(hash));
-        match oldest {
-            Some((seq, _, block)) => Ok((*seq, block.clone())),
-            None if page.is_empty() => {
-                Err(away(JournalError::away(io::Error::other("it shows no block"))))
+        let mut blocks: Vec<(Seq, BlockHash, Block)> = Vec::new();
+        let (mut seq, mut bytes) = (bounds.first.previous(), 0);
+        while bytes < READ_BYTES_MAX {
+            // One at a time: mostly the second continues the first.
+            let page = self.journal.read(seq, 1).map_err(away)?;
+            let Some((at, read)) = page.first() else {
+                return Err(away(JournalError::away(io::Error::other("it shows no block"))));
+            };
+            let is_only = bytes == 0 && *at >= bounds.last;
+            (seq, bytes) = (*at, bytes + read.len());
+            if let Ok(block) = Block::decode(read) {
+                let counts = blocks.iter().find(|(_, hash, _)| *hash == block.prev);
+                if let Some((seq, _, block)) = counts {
+                    return Ok((*seq, block.clone()));
+                }
+                if is_only {
+                    return Ok((seq, block));
+                }
+                blocks.push((seq, BlockHash::of(read), block));
             }
-            None => Err(OpenError::NoBeginning { seq: bounds.first }),
+            if seq >= bounds.last {
+                break;
+            }
+        }
+        Err(OpenError::NoBeginning { seq: bounds.first })
+    }
+
+    /// Follows until the end that the journal had when this began, or for one page, if the rest can
+    /// be followed by a hub that runs. Returns the number of blocks that are left.
+    fn catch_up(&mut self, follower: &mut Follower) -> Result<u64, FollowError> {
+        let end = self.journal.bounds()?.ok_or(JournalError::Missing)?.last;
+        loop {
+            let before = follower.seq;
+            let is_more = follower.follow_page(self.journal)?;
+            let left = end.get().saturating_sub(follower.seq.get());
+            let has_moved = follower.seq > before;
+            let is_stuck = !has_moved && !is_more;
+            if left == 0 || is_stuck || has_moved && self.has_one_name(follower, end)? {
+                return Ok(left);
+            }
         }
     }
 
-    /// Follows until the end that the journal had when this began.
-    fn catch_up(&mut self, follower: &mut Follower) -> Result<(), FollowError> {
-        let bounds = self.journal.bounds()?.ok_or(JournalError::Missing)?;
-        loop {
-            let moved = follower.follow(self.journal)?;
-            if !moved || follower.seq >= bounds.last {
-                return Ok(());
-            }
-        }
+    /// Whether the log has the same name from here to its newest block, at `end`. Only a store that
+    /// is being opened can follow it under another one.
+    fn has_one_name(&mut self, follower: &Follower, end: Seq) -> Result<bool, JournalError> {
+        let page = self.journal.read(end.previous(), 1)?;
+        let newest = page.first().and_then(|(_, bytes)| Block::decode(bytes).ok());
+        Ok(newest.is_some_and(|block| block.epoch == follower.read_origin().identity.epoch))
     }
 
     /// Brings the cache back to the log after `halt`.

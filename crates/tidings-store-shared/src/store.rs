@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Catalog, Check, Draft, EventId, Following, Health, Log,
-    LogIdentity, Page, Position, ReadError, ReadQuery, SharedLog, Slots, Timestamp,
+    AppendError, Appended, Bounds, Catalog, Check, Draft, EventId, Following, Health, IsFetching,
+    Log, LogIdentity, Page, Position, ReadError, ReadQuery, SharedLog, Slots, Timestamp,
 };
 use tidings_store_disk::DiskStore;
 
@@ -15,7 +15,7 @@ use crate::config::SharedConfig;
 use crate::error::OpenError;
 use crate::follower::{CaughtUp, FollowError, Follower, Sight, look};
 use crate::halt::Halt;
-use crate::journal::{Journal, Seq};
+use crate::journal::{Journal, Seq, SeqBounds};
 use crate::limits::AWAY_RETRY;
 use crate::open::{self, Opening};
 use crate::origin::Origin;
@@ -46,6 +46,8 @@ struct Node {
     void: Arc<AtomicU64>,
     conflicts: Arc<AtomicU64>,
     caught_up: Arc<CaughtUp>,
+    /// Number of blocks that the cache, just opened, lacks; 0 from the moment at which it had all.
+    fetching: AtomicU64,
     is_closing: AtomicBool,
 }
 
@@ -68,7 +70,7 @@ impl SharedStore {
     pub fn open(config: SharedConfig, mut journal: Box<dyn Journal>) -> Result<Self, OpenError> {
         let lock = open::lock(&config.path)?;
         let run = random();
-        let follower = Opening { config: &config, journal: &mut *journal, run }.open()?;
+        let (follower, left) = Opening { config: &config, journal: &mut *journal, run }.open()?;
         let writer =
             Writer::new(journal, run, config.append_patience, follower.cache.bounds().head);
         // Hubs do not all trim at the same time.
@@ -78,6 +80,7 @@ impl SharedStore {
             origin: Arc::clone(&follower.origin),
             void: Arc::clone(&follower.void),
             caught_up: Arc::clone(&follower.caught_up),
+            fetching: AtomicU64::new(left),
             conflicts: Arc::clone(&writer.conflicts),
             append_bytes_max: writer.bytes_max(),
             trimmed: Mutex::new(Trimmed { before: Seq::ZERO, due: Instant::now(), interval }),
@@ -88,6 +91,12 @@ impl SharedStore {
             is_closing: AtomicBool::new(false),
             config,
         };
+        if left > 0 {
+            tracing::info!(
+                blocks = left,
+                "fetching the shared log; the hub is ready when it has all of it"
+            );
+        }
         Ok(Self { node: Arc::new(node), following: None, _lock: lock })
     }
 
@@ -141,6 +150,9 @@ impl Log for SharedStore {
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
         if drafts.is_empty() {
             return Ok(Vec::new());
+        }
+        if self.node.fetching().is_some() {
+            return Err(IsFetching.into());
         }
         let Node { writer, follower, .. } = &*self.node;
         let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -205,6 +217,9 @@ impl SharedLog for SharedStore {
     }
 
     fn prove_head(&self) -> Result<Position, ReadError> {
+        if self.node.fetching().is_some() {
+            return Err(IsFetching.into());
+        }
         let Node { writer, follower, .. } = &*self.node;
         let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
         let proved = self.node.note(writer.barrier(follower));
@@ -216,7 +231,8 @@ impl SharedLog for SharedStore {
         // An idle hub looks this often.
         let behind = caught_up.elapsed().saturating_sub(config.bell_patience);
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Following { behind, void: count(void), conflicts: count(conflicts) }
+        let fetching = self.node.fetching();
+        Following { behind, fetching, void: count(void), conflicts: count(conflicts) }
     }
 
     fn fork_before(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
@@ -241,8 +257,24 @@ impl Node {
         }
     }
 
+    /// Follows up to the end, a page at a time, so that others have their turn with the follower.
     fn follow(&self, journal: &mut dyn Journal) {
-        let followed = lock(&self.follower).follow(journal);
+        let followed = loop {
+            // A hub that fetches the log looks where it ends now: meanwhile it grows.
+            let bounds = self.fetching().and_then(|_| journal.bounds().ok().flatten());
+            let (followed, seq) = {
+                let mut follower = lock(&self.follower);
+                (follower.follow_page(journal), follower.seq)
+            };
+            let is_more = matches!(followed, Ok(true));
+            if let Some(SeqBounds { last, .. }) = bounds {
+                let left = last.get().saturating_sub(seq.get());
+                self.note_left(if is_more { left.max(1) } else { left });
+            }
+            if !is_more || self.is_closing.load(Ordering::Relaxed) {
+                break followed;
+            }
+        };
         let followed = followed.map(|_| ()).map_err(|error| match error {
             FollowError::Away(error) => {
                 AppendError::Away { retry: AWAY_RETRY, source: Arc::new(error) }
@@ -251,6 +283,19 @@ impl Node {
             FollowError::Halt(halt) => AppendError::Poisoned { source: Arc::new(halt) },
         });
         let _ = self.note(followed);
+    }
+
+    fn fetching(&self) -> Option<u64> {
+        Some(self.fetching.load(Ordering::Acquire)).filter(|left| *left > 0)
+    }
+
+    /// Notes that the cache, which is being fetched, lacks this number of blocks.
+    fn note_left(&self, blocks: u64) {
+        self.fetching.store(blocks, Ordering::Release);
+        if blocks == 0 {
+            open::set_complete(&self.config.path);
+            tracing::info!("the whole shared log was fetched; the hub serves it now");
+        }
     }
 
     /// Records whether the log takes events.

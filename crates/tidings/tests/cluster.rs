@@ -13,6 +13,7 @@ use std::thread;
 
 use serde_json::Value;
 use tidings_testkit::nats::{Operator, program};
+use tidings_testkit::proxy::{Direction, Flow, Proxy};
 use world::{Folder, Hub, Process, eventually, run, text, tidings};
 
 /// One server, with a folder for its streams.
@@ -355,4 +356,41 @@ fn pass_later(mut from: TcpStream, mut to: TcpStream) {
         }
     }
     let _ = to.shutdown(Shutdown::Both);
+}
+
+#[test]
+fn a_hub_that_fetches_a_long_log_is_not_ready_and_turns_subscribers_away() {
+    let folder = Folder::new();
+    let Some(nats) = Nats::start(&folder) else { return };
+    let one = Hub::start(&mut nats.hub(&folder.path().join("one")));
+    let data = folder.file("data", &"x".repeat(500_000));
+    let data = format!("@{}", data.display());
+    let urls = vec![one.url("/events/a"); 60];
+    let published = run(Command::new("curl").args(["-s", "--data-binary", &data]).args(&urls));
+    assert!(published.status.success(), "{published:?}");
+    let newest = one.publish("a", "newest");
+
+    let slow = Proxy::start(([127, 0, 0, 1], nats.port).into()).unwrap();
+    slow.set(Direction::ToClient, Flow::Slow { bytes_per_second: 3_000_000 });
+    let url = format!("nats://{}", slow.address());
+    let two = Hub::start(&mut hub(&url, &folder.path().join("two")));
+    let ready = json(&two.curl(&[], "/readyz"));
+    assert_eq!(ready["reasons"][0], "catching_up", "{ready}");
+    assert!(ready["behind_blocks"].as_u64().unwrap() > 0, "{ready}");
+    // Neither one that knows the newest event nor one that knows none is served old ones.
+    for header in [format!("last-event-id: {newest}"), "x: y".to_owned()] {
+        let mut stream =
+            two.listen(&["-H", &header, "-H", "accept: text/event-stream"], "/events/a");
+        assert_eq!(stream.line(), "event: tidings.open");
+        stream.line_with("retry: ");
+    }
+    let refused = two.curl(&["-i", "-d", "y"], "/events/a");
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after"), "{refused}");
+
+    slow.mend();
+    eventually(|| two.curl(&[], "/readyz").contains("\"ready\""));
+    assert_eq!(two.curl(&[], "/readyz?for=publish"), "{\"status\":\"ready\"}\n");
+    let mut stream = two.listen(&["-H", &format!("last-event-id: {newest}")], "/events/a");
+    two.publish("a", "next");
+    stream.line_with("data: next");
 }

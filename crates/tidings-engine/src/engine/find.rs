@@ -54,6 +54,9 @@ impl Engine {
         F: Fn(&dyn Log, &Interest, Resolved) -> Result<T, ReadError> + Copy + Send + 'static,
     {
         let asked = Instant::now();
+        if self.inner.store.is_fetched().is_err() {
+            return Err(OpenError::Rejected(Rejection::CatchingUp));
+        }
         let start = Arc::new(start);
         // The start once the log has proved that it does not have the position.
         let mut proved: Option<Resolved> = None;

@@ -92,6 +92,9 @@ impl Engine {
         taking: Taking,
     ) -> Result<Vec<Appended>, StreamError> {
         let came = Instant::now();
+        // What drafts are compared with is not there yet.
+        let is_fetched = self.inner.store.is_fetched();
+        is_fetched.map_err(|reason| PublishError::Store(reason.into()))?;
         let share = self.topic_share.clone();
         let appended = self.inner.committer.append(drafts, share, stream, taking, came).await;
         if appended.is_ok() {

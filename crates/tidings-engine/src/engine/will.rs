@@ -81,12 +81,21 @@ impl Engine {
     /// publishers of an earlier process.
     pub(super) fn carry_out_wills(&self, head: Position) {
         let wills = &self.inner.wills;
+        let mut head = head;
+        // Wills in a copy that is being fetched may be crossed out in what it lacks.
+        while self.inner.store.is_fetched().is_err() {
+            if wills.sleep(READ_RETRY) {
+                return;
+            }
+            // Of this process there are none yet: nobody publishes before.
+            head = self.inner.store.bounds().head;
+        }
         loop {
             match read_waiting(&*self.inner.store, head) {
                 Ok(waiting) => {
                     for (position, will, mark) in waiting {
                         let stage = Stage::Noted(mark, Instant::now() + will.patience);
-                        wills.set(position, Waiting::new(will, None, stage));
+                        wills.find(position, Waiting::new(will, None, stage));
                     }
                     break;
                 }

@@ -1,19 +1,29 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_codec::EventId;
 
 use crate::check::Check;
-use crate::error::ReadError;
+use crate::error::{AppendError, ReadError};
 use crate::mark::Mark;
 use crate::position::Position;
 
 use super::Log;
+
+/// Time after which to ask again while a copy is being fetched.
+const FETCHING_RETRY: Duration = Duration::from_secs(1);
 
 /// How a copy of a shared log follows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Following {
     /// Time since the copy had everything that the log showed; zero while it follows.
     pub behind: Duration,
+    /// Number of entries of the log that a copy which was just opened lacks; `None` from the moment
+    /// at which it had everything that the log showed. Until then it serves nobody: a reader would
+    /// take its newest event for that of the log.
+    pub fetching: Option<u64>,
     /// Entries of the log, since the store was opened, that do not fit it, and that no node counts.
     pub void: u64,
     /// Appends that another node was faster than, and that were made anew.
@@ -63,7 +73,45 @@ pub trait SharedLog: Send + Sync {
     }
 }
 
+/// The copy of a shared log is still being [fetched](Following::fetching), so nothing is read or
+/// appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IsFetching;
+
+impl fmt::Display for IsFetching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this hub is still fetching the shared log")
+    }
+}
+
+impl Error for IsFetching {}
+
+impl From<IsFetching> for AppendError {
+    fn from(reason: IsFetching) -> Self {
+        Self::Away { retry: FETCHING_RETRY, source: Arc::new(reason) }
+    }
+}
+
+impl From<IsFetching> for ReadError {
+    fn from(reason: IsFetching) -> Self {
+        Self::Away { retry: FETCHING_RETRY, source: Arc::new(reason) }
+    }
+}
+
 impl dyn Log + '_ {
+    /// Whether the log has a copy here, and all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`IsFetching`].
+    pub fn is_fetched(&self) -> Result<(), IsFetching> {
+        let following = self.shared().map(SharedLog::following);
+        match following.and_then(|following| following.fetching) {
+            None => Ok(()),
+            Some(_) => Err(IsFetching),
+        }
+    }
+
     /// `position` with the check of the record there, as far as it is known.
     ///
     /// # Errors

@@ -3,12 +3,12 @@
 
 use http::StatusCode;
 use http::request::Parts;
-use serde_json::json;
+use serde_json::{Value, json};
 use tidings_http::answer::{self, Answer};
 use tidings_http::problem::{Code, Problem};
 use tidings_http::query::{self, Query};
 use tidings_http::state::State;
-use tidings_hub::AppendError;
+use tidings_hub::{AppendError, Following};
 
 /// `GET /healthz`: whether the hub works. If it does not, only a new process will: one of its
 /// threads ended or does not respond. A failed store is not such a reason: the hub still serves the
@@ -21,7 +21,8 @@ pub(crate) async fn live(state: &State) -> Answer {
 ///
 /// While the engine of a shared log is away, every hub on it still serves subscribers. So it stays
 /// ready, or a load balancer would take all of them away at once; `?for=publish` asks about
-/// publishing.
+/// publishing. A hub that was just started and is fetching its copy is not ready, and says how much
+/// is left.
 pub(crate) async fn ready(state: &State, parts: &Parts) -> Result<Answer, Problem> {
     let mut query = Query::parse(parts.uri.query())?;
     let for_publish = match query.take("for")?.as_deref() {
@@ -39,6 +40,14 @@ pub(crate) async fn ready(state: &State, parts: &Parts) -> Result<Answer, Proble
     reasons.extend(failure.filter(|_| publishing_only.is_none()));
     if status.draining || state.is_leaving() {
         reasons.push("draining");
+    }
+    if let Some(following @ Following { fetching: Some(left), .. }) = status.following {
+        reasons.push("catching_up");
+        let behind_s = following.behind.as_secs();
+        let body = json!({
+            "status": "not ready", "reasons": reasons, "behind_blocks": left, "behind_s": behind_s
+        });
+        return Ok(unavailable(&body));
     }
     if state.config().tls.as_ref().is_some_and(|tls| !tls.has_certificate()) {
         reasons.push("no_certificate");
@@ -63,14 +72,15 @@ fn code(failure: &AppendError) -> &'static str {
 }
 
 fn answer(good: &str, bad: &str, reasons: Vec<&str>) -> Answer {
-    let body = if reasons.is_empty() {
-        json!({ "status": good })
-    } else {
-        json!({ "status": bad, "reasons": reasons })
-    };
-    let mut response = answer::json(format!("{body}\n"));
-    if !reasons.is_empty() {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    if reasons.is_empty() {
+        let body = json!({ "status": good });
+        return Answer::Response(answer::json(format!("{body}\n")));
     }
+    unavailable(&json!({ "status": bad, "reasons": reasons }))
+}
+
+fn unavailable(body: &Value) -> Answer {
+    let mut response = answer::json(format!("{body}\n"));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     Answer::Response(response)
 }

@@ -42,6 +42,9 @@ struct Stats {
 struct SharedLog {
     /// Seconds for which its copy has not reached the end of the log.
     behind_s: f64,
+    /// Blocks that the copy, which is being fetched, lacks; absent once it had everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind_blocks: Option<u64>,
     /// Seconds for which the log has taken no events.
     away_s: f64,
     /// Blocks of the log that do not fit it.
@@ -87,6 +90,7 @@ pub(crate) async fn stats(context: &RequestContext<'_>) -> Result<Answer, Proble
         draining: status.draining,
         shared_log: status.following.map(|following| SharedLog {
             behind_s: following.behind.as_secs_f64(),
+            behind_blocks: following.fetching,
             away_s: status.store.away.map_or(0.0, |away| away.as_secs_f64()),
             void_blocks: following.void,
             conflicts: following.conflicts,
