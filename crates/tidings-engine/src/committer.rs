@@ -194,7 +194,7 @@ impl Committer {
         &self,
         store: &dyn Log,
         jobs: Vec<Job>,
-        Judgement { verdicts, ends }: Judgement,
+        Judgement { verdicts, ends, pieces }: Judgement,
         timings: &Timings,
     ) {
         let began = Instant::now();
@@ -225,6 +225,7 @@ impl Committer {
             Ok(Vec::new())
         } else {
             timings.committing(came);
+            keys::set_places(&mut drafts, &pieces);
             let appended = keys::keep_ended(store, &mut drafts)
                 .map_err(PublishError::Unread)
                 .and_then(|()| store.append(drafts, wall_clock()).map_err(PublishError::Store));

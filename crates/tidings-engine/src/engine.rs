@@ -33,7 +33,7 @@ use crate::error::{OpenError, StartError};
 use crate::fanout;
 use crate::limits::{
     DRAIN_GRACE, KEYS_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
-    RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX,
+    RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX, VALUE_BYTES_MAX,
 };
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -73,6 +73,10 @@ pub struct EngineConfig {
     /// [`TooManyKeys`](crate::PublishError::TooManyKeys), for events with other keys; a key counts,
     /// also once it is removed, until retention has dropped its last event.
     pub keys_max: usize,
+    /// Maximum bytes of a value that grows by pieces, with all of them. At the edge:
+    /// [`ValueFull`](crate::PublishError::ValueFull). Best what one event may have, so that the
+    /// state has no larger ones.
+    pub value_bytes_max: usize,
     /// Whether to serve every subscriber through a response body, as on systems where workers
     /// cannot own sockets.
     pub portable: bool,
@@ -102,6 +106,7 @@ impl Default for EngineConfig {
             arrival_rate_max: None,
             topics_max: TOPICS_MAX,
             keys_max: KEYS_MAX,
+            value_bytes_max: VALUE_BYTES_MAX,
             portable: false,
             connection_age_max: None,
             peer_patience: PEER_PATIENCE,
@@ -163,7 +168,11 @@ impl Engine {
         let mailboxes = pollers.iter().map(|poller| Arc::new(Mailbox::new(poller.bell())));
         let inner = Arc::new(Inner {
             clock: Clock::start(),
-            committer: Committer::new(Maxima { topics: config.topics_max, keys: config.keys_max }),
+            committer: Committer::new(Maxima {
+                topics: config.topics_max,
+                keys: config.keys_max,
+                value_bytes: config.value_bytes_max,
+            }),
             replay: Arc::default(),
             mailboxes: mailboxes.collect(),
             counters: Arc::default(),

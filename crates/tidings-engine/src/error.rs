@@ -86,6 +86,31 @@ pub enum PublishError {
         /// The key.
         key: Key,
     },
+    /// A piece does not fit the value of its key.
+    AppendMismatch {
+        /// Index of the draft.
+        at: usize,
+        /// Its topic.
+        topic: Topic,
+        /// Its key.
+        key: Key,
+        /// Why.
+        misfit: Misfit,
+    },
+    /// With a piece, the value of its key would be too large
+    /// ([`EngineConfig::value_bytes_max`](crate::EngineConfig)).
+    ValueFull {
+        /// Index of the draft.
+        at: usize,
+        /// Its topic.
+        topic: Topic,
+        /// Its key.
+        key: Key,
+        /// Bytes of the value with the piece.
+        bytes: u64,
+        /// Maximum number of bytes.
+        bytes_max: usize,
+    },
     /// An event has a key that has no events yet, and the maximum number of keys is reached
     /// ([`EngineConfig::keys_max`](crate::EngineConfig)).
     TooManyKeys {
@@ -116,6 +141,17 @@ pub enum PublishError {
     StreamBroken,
     /// The engine is shutting down and takes no more.
     Stopping,
+}
+
+/// Why a piece does not fit the value of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// The value grows at another place in its data.
+    Elsewhere,
+    /// There is no string at this place in the value.
+    NoString,
+    /// Retention has dropped a part of the value.
+    Cut,
 }
 
 /// Why the rest of a stream's drafts was not published.
@@ -167,6 +203,17 @@ impl fmt::Display for PublishError {
             Self::KeyUnknown { topic, key, .. } => {
                 write!(f, "the key {key} is not in the state of {topic}")
             }
+            Self::AppendMismatch { topic, key, misfit, .. } => {
+                let why = match misfit {
+                    Misfit::Elsewhere => "grows at another place",
+                    Misfit::NoString => "has no string at this place",
+                    Misfit::Cut => "has lost a part to retention",
+                };
+                write!(f, "the value of the key {key} of {topic} {why}")
+            }
+            Self::ValueFull { topic, key, bytes_max, .. } => {
+                write!(f, "the value of the key {key} of {topic} can have {bytes_max} bytes")
+            }
             Self::TooManyKeys { keys_max, .. } => write!(f, "there are {keys_max} keys already"),
             Self::TopicExists { topic } => write!(f, "the topic {topic} has events or has ended"),
             Self::TopicEnded { topic } => write!(f, "the topic {topic} was ended"),
@@ -189,6 +236,8 @@ impl Error for PublishError {
             | Self::IdReused { .. }
             | Self::VersionDiffers { .. }
             | Self::KeyUnknown { .. }
+            | Self::AppendMismatch { .. }
+            | Self::ValueFull { .. }
             | Self::TooManyKeys { .. }
             | Self::TopicExists { .. }
             | Self::TopicEnded { .. }

@@ -45,7 +45,7 @@ mod worker;
 
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
 pub use engine::{Engine, EngineConfig, Latencies, OpenWill, PublishStream, Run, Status};
-pub use error::{OpenError, PublishError, StartError, StreamError};
+pub use error::{Misfit, OpenError, PublishError, StartError, StreamError};
 pub use histogram::Durations;
 pub use hook::SubscriberHook;
 pub use pending_subscription::PendingSubscription;

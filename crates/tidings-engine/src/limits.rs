@@ -166,9 +166,14 @@ pub const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// are taken.
 pub const TOPICS_MAX: usize = 1_000_000;
 
-/// Keys with events in the log, in all topics together. Each costs 40 to 72 bytes of memory. At the
-/// edge: an event with another key is rejected; those that are there may be used on.
+/// Keys with events in the log, in all topics together. Each costs 40 to 72 bytes of memory, and
+/// one whose newest event is a piece of a value 40 to 80 bytes more. At the edge: an event with another key is rejected; those that are there may be used on.
 pub const KEYS_MAX: usize = 1_000_000;
+
+/// Bytes of a value that grows by pieces, with all of them, unless configured otherwise: as many as
+/// one event may have. A reader of the state gets it as one event, and is given memory for it while
+/// its page is read. At the edge: the next piece is rejected; the value can be published whole.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// Last wills that wait for what becomes of their publishers. Each costs its text, a few KiB at
 /// most. At the edge: another is rejected.

@@ -171,6 +171,8 @@ codes! {
     InvalidUtf8 BAD_REQUEST "invalid_utf8" "The text is not UTF-8.";
     /// A line of a batch is not a valid event; `line` says which.
     InvalidLine BAD_REQUEST "invalid_line" "A line of the batch is not a valid event.";
+    /// A piece has no text that could be added to the value of its key.
+    InvalidPiece UNPROCESSABLE_ENTITY "invalid_piece" "The event has nothing to append.";
     /// The request was not sent over TLS.
     TlsRequired BAD_REQUEST "tls_required" "Only TLS is accepted here.";
     /// The request names no host, more than one, or an invalid one.
@@ -226,6 +228,8 @@ codes! {
     NotAcceptable NOT_ACCEPTABLE "not_acceptable" "No representation is acceptable to the client.";
     /// The id of the event is that of another event on its topic.
     IdReused CONFLICT "id_reused" "Another event on the topic has this id.";
+    /// The value of the key grows at another place, has no string there, or is not whole.
+    AppendMismatch CONFLICT "append_mismatch" "The event cannot be appended to the value.";
     /// Another client ended the topic of the body while the body was being sent.
     TopicEnded CONFLICT "topic_ended" "The topic was ended.";
     /// The request may only begin a topic, and the topic has events or has ended.
@@ -238,6 +242,8 @@ codes! {
     CursorLost GONE "cursor_lost" "Events after this id may be lost.";
     /// The event is larger than the hub accepts.
     EventTooLarge PAYLOAD_TOO_LARGE "event_too_large" "The event is too large.";
+    /// With the piece, the value of its key would be larger than the hub accepts.
+    ValueFull PAYLOAD_TOO_LARGE "value_full" "The value of the key is too large.";
     /// The body is of a type that cannot be published here.
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type"
         "This type of body is not supported.";

@@ -3,6 +3,7 @@ use std::num::NonZeroU32;
 use tidings_codec::{EventId, EventType};
 
 use crate::key::{Expected, Key};
+use crate::piece::Piece;
 use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 use crate::visibility::Visibility;
@@ -29,6 +30,9 @@ pub struct Draft {
     pub ttl_s: Option<NonZeroU32>,
     /// The key for which the event stands from now on in the state of its topic.
     pub key: Option<Key>,
+    /// If the event is a piece that is added to the value of the key: where. Rare, so boxed to one
+    /// pointer.
+    pub piece: Option<Box<Piece>>,
     /// What its publisher expects of the key. It is checked before the event is stored, and not
     /// stored with it. Rare, so boxed to one pointer.
     pub expected: Option<Box<Expected>>,
@@ -52,6 +56,7 @@ impl Draft {
             retry_ms: None,
             ttl_s: None,
             key: None,
+            piece: None,
             expected: None,
             data: data.into(),
             visibility: Visibility::ByTopic,
@@ -76,6 +81,7 @@ impl Draft {
             retry_ms,
             ttl_s,
             key,
+            piece,
             expected: _,
             data,
             visibility,
@@ -88,6 +94,7 @@ impl Draft {
             && *retry_ms == other.retry_ms
             && *ttl_s == other.ttl_s
             && *key == other.key
+            && piece.as_ref().map(|piece| &piece.at) == other.piece.as_ref().map(|piece| &piece.at)
             && *data == other.data
             && *visibility == other.visibility
             && *kind == other.kind
@@ -106,6 +113,7 @@ impl Draft {
             + self.event_type.as_ref().map_or(0, |t| t.as_str().len())
             + self.id.as_ref().map_or(0, |id| id.as_str().len())
             + self.key.as_ref().map_or(0, |key| key.as_str().len())
+            + self.piece.as_ref().map_or(0, |piece| piece.cost())
             + self.data.len();
         size_of::<Self>() + texts
     }

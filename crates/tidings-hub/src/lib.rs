@@ -34,6 +34,7 @@ mod encoded_page;
 mod epoch;
 mod error;
 mod event_id_form;
+mod fold;
 mod former_name;
 mod frame;
 mod framing;
@@ -43,12 +44,15 @@ mod half_sent;
 mod index;
 mod interest;
 mod json;
+mod json_scan;
 mod key;
 pub mod limits;
 mod mark;
 mod matcher;
 mod notice;
 mod opening_block;
+mod piece;
+mod pointer;
 mod position;
 mod random;
 mod record;
@@ -87,6 +91,8 @@ pub use mark::Mark;
 pub use matcher::{CustomMatcher, Matcher, SegmentPattern, TopicTest};
 pub use notice::{Audience, Notice};
 pub use opening_block::{OPENING_TYPE, opening_block};
+pub use piece::Piece;
+pub use pointer::{InvalidPointer, NoString, Pointer};
 pub use position::Position;
 pub use random::Random;
 pub use record::Record;
@@ -98,9 +104,9 @@ pub use shard::{
 };
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
-    Appended, Bounds, Catalog, CheckError, Fate, Following, HeadSignal, Health, IsFetching, Log,
-    LogIdentity, MemoryStore, Newest, Page, ReadQuery, RecentRecords, Repeats, SharedLog, Slots,
-    StatePage, StateRead, TopicState,
+    Appended, Bounds, Catalog, CheckError, Fate, Following, Growing, HeadSignal, Health,
+    IsFetching, Log, LogIdentity, MemoryStore, Newest, Page, ReadQuery, RecentRecords, Repeats,
+    SharedLog, Slots, StatePage, StateRead, TopicState,
 };
 pub use stream_form::{ControlStyle, EventForm, StreamForm};
 pub use subscriber::SubscriberId;

@@ -113,6 +113,15 @@ pub const END_RETRY_MS: u64 = 86_400_000;
 /// At the edge: no key.
 pub const KEY_BYTES_MAX: usize = 256;
 
+/// Bytes of a [pointer](crate::Pointer). It is in every piece of a value. At the edge: no pointer.
+pub const POINTER_BYTES_MAX: usize = 256;
+
+/// Pieces of growing values that are read at once, and their bytes, when a value is put together.
+/// At the edge: the next ones are read after these.
+pub const PIECES_READ_RECORDS: usize = 4096;
+/// See [`PIECES_READ_RECORDS`].
+pub const PIECES_READ_BYTES: usize = 1 << 20;
+
 /// Records read at once when the slots of a log are looked up in the log itself.
 pub const SLOTS_READ_RECORDS: usize = 4096;
 

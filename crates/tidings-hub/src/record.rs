@@ -3,7 +3,7 @@ use std::ops::Deref;
 use tidings_codec::{EventId, EventType};
 
 use crate::check::Check;
-use crate::draft::Draft;
+use crate::draft::{Draft, Kind};
 use crate::epoch::Epoch;
 use crate::mark::Mark;
 use crate::position::Position;
@@ -39,6 +39,33 @@ impl Record {
     #[must_use]
     pub fn rewritten(self) -> Self {
         Self { rewritten: true, ..self }
+    }
+
+    /// The same with the whole value of its key, `data`, in place of a piece of it.
+    pub(crate) fn with_whole(&self, data: Box<str>) -> Self {
+        let event_type = self.draft.event_type.clone();
+        let retry_ms = self.draft.retry_ms;
+        let draft = Draft { event_type, retry_ms, data, ..self.without_data() };
+        Self { draft, ..*self }
+    }
+
+    /// In place of a piece of a value that is no longer whole: its key is removed.
+    pub(crate) fn as_removal(&self) -> Self {
+        let draft = Draft { kind: Kind::Removal, ..self.without_data() };
+        Self { draft, ..*self }.rewritten()
+    }
+
+    /// An event with the same key, for the same readers.
+    fn without_data(&self) -> Draft {
+        let Draft { topic, alternates, id, key, visibility, .. } = &self.draft;
+        Draft {
+            alternates: alternates.clone(),
+            id: id.clone(),
+            once: self.draft.once,
+            key: key.clone(),
+            visibility: *visibility,
+            ..Draft::new(topic.clone(), "")
+        }
     }
 
     /// Whether it is in place of another record that was at the same position.

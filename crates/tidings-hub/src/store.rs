@@ -4,6 +4,7 @@ mod catalog;
 mod head;
 mod identity;
 mod memory;
+mod pieces;
 mod recent;
 mod repeats;
 mod resolve;
@@ -30,7 +31,7 @@ pub use memory::MemoryStore;
 pub use recent::RecentRecords;
 pub use repeats::{CheckError, Fate, Repeats};
 pub use shared::{Following, IsFetching, SharedLog};
-pub use slots::{Newest, Slots};
+pub use slots::{Growing, Newest, Slots};
 pub use state::{StatePage, StateRead};
 
 /// The place that appends, reads and tails.

@@ -1,7 +1,7 @@
 //! Answers to clients when the store cannot take an event or cannot be read.
 
 use http::header;
-use tidings_engine::PublishError;
+use tidings_engine::{Misfit, PublishError};
 use tidings_http::problem::{Code, Problem};
 use tidings_http::quota;
 use tidings_hub::{AppendError, ReadError, with_causes};
@@ -50,6 +50,33 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
         )
         .with("topic", topic.as_str())
         .with("key", key.as_str()),
+        PublishError::AppendMismatch { topic, key, misfit, .. } => {
+            let detail = match misfit {
+                Misfit::Elsewhere => {
+                    "the value of the key grows at another place: append with the same `at` as \
+                     before, or publish the value whole with `key`"
+                }
+                Misfit::NoString => {
+                    "the value of the key has no string at this place: publish it whole with \
+                     `key`, with a string there"
+                }
+                Misfit::Cut => {
+                    "retention has dropped the beginning of the value: publish it whole with `key`"
+                }
+            };
+            Problem::new(Code::AppendMismatch, detail)
+                .with("topic", topic.as_str())
+                .with("key", key.as_str())
+        }
+        PublishError::ValueFull { topic, key, bytes, bytes_max, .. } => Problem::new(
+            Code::ValueFull,
+            "with this piece the value of the key would have `size` bytes, and it can have `limit`: \
+             publish a shorter value whole with `key`, or begin another key",
+        )
+        .with("topic", topic.as_str())
+        .with("key", key.as_str())
+        .with("size", *bytes)
+        .with("limit", *bytes_max),
         PublishError::TooManyKeys { keys_max, .. } => Problem::new(
             Code::TooManyKeys,
             "publish with a key that has events, or wait until retention has dropped another",

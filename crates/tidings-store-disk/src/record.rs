@@ -11,7 +11,7 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
-use tidings_hub::{Check, Draft, EventId, EventType, Key, Kind, Topic, Visibility};
+use tidings_hub::{Check, Draft, EventId, EventType, Key, Kind, Piece, Pointer, Topic, Visibility};
 
 const PRIVATE: u8 = 1;
 const ENDS_TOPIC: u8 = 2;
@@ -41,6 +41,11 @@ const HAS_KEY: u64 = 1;
 const REMOVES: u64 = 2;
 /// Further flag: the topic had ended, and stays ended.
 const STAYS_ENDED: u64 = 4;
+/// Further flag: the record is a piece of the key's value, and behind the key is a number, the
+/// bytes of text before it.
+const IS_PIECE: u64 = 8;
+/// Further flag, with that one: behind the number is a text, where in the data the value grows.
+const GROWS_AT: u64 = 16;
 
 /// Whether only versions that know further flags can read the record: they come with [format
 /// 2](crate::format).
@@ -50,11 +55,17 @@ pub(crate) fn needs_format_2(draft: &Draft) -> bool {
 
 fn further_flags(draft: &Draft) -> u64 {
     let key = if draft.key.is_some() { HAS_KEY } else { 0 };
-    key | match draft.kind {
-        Kind::Removal => REMOVES,
-        Kind::LateRemoval => REMOVES | STAYS_ENDED,
-        _ => 0,
-    }
+    let piece = match draft.piece.as_deref() {
+        None => 0,
+        Some(Piece { at: None, .. }) => IS_PIECE,
+        Some(Piece { at: Some(_), .. }) => IS_PIECE | GROWS_AT,
+    };
+    key | piece
+        | match draft.kind {
+            Kind::Removal => REMOVES,
+            Kind::LateRemoval => REMOVES | STAYS_ENDED,
+            _ => 0,
+        }
 }
 
 /// Appends `draft` to `buffer`, in the form in which the log stores it.
@@ -99,6 +110,12 @@ pub(crate) fn encode(draft: &Draft, check: Option<Check>, buffer: &mut Vec<u8>) 
     }
     if let Some(key) = &draft.key {
         write_text(buffer, key.as_str());
+    }
+    if let Some(piece) = &draft.piece {
+        write_number(buffer, piece.from);
+        if let Some(at) = &piece.at {
+            write_text(buffer, at.as_str());
+        }
     }
     write_text(buffer, draft.topic.as_str());
     if !draft.alternates.is_empty() {
@@ -165,7 +182,7 @@ fn read_more_flags(byte: u8, flags: u8) -> Option<(Visibility, Kind)> {
 
 /// The kind of a record that has these further flags; `None` if not all of them are known.
 fn with_further(kind: Kind, further: u64) -> Option<Kind> {
-    match further & !HAS_KEY {
+    match further & !(HAS_KEY | IS_PIECE | GROWS_AT) {
         0 => Some(kind),
         REMOVES => Some(Kind::Removal),
         flags if flags == REMOVES | STAYS_ENDED => Some(Kind::LateRemoval),
@@ -210,6 +227,8 @@ pub(crate) struct View<'a> {
     check: Option<Check>,
     ttl_s: Option<NonZeroU32>,
     key: Option<&'a str>,
+    /// The bytes of text before a piece, and where in the data its value grows.
+    piece: Option<(u64, Option<&'a str>)>,
     topic: &'a str,
     /// The further topics in encoded form, without their count.
     alternates: &'a [u8],
@@ -223,7 +242,7 @@ impl<'a> View<'a> {
     fn parse(mut bytes: &'a [u8]) -> Option<Self> {
         let (&flags, rest) = bytes.split_first()?;
         bytes = rest;
-        let (mut check, mut ttl_s, mut key) = (None, None, None);
+        let (mut check, mut ttl_s, mut key, mut piece) = (None, None, None, None);
         let (visibility, kind) = if flags & MORE == MORE {
             let (&more, rest) = bytes.split_first()?;
             bytes = rest;
@@ -240,6 +259,16 @@ impl<'a> View<'a> {
                 further = read_number(&mut bytes)?;
                 if further & HAS_KEY != 0 {
                     key = Some(read_text(&mut bytes)?);
+                }
+                if further & IS_PIECE != 0 {
+                    let from = read_number(&mut bytes)?;
+                    let at = match further & GROWS_AT {
+                        0 => None,
+                        _ => Some(read_text(&mut bytes)?),
+                    };
+                    piece = Some((from, at));
+                } else if further & GROWS_AT != 0 {
+                    return None;
                 }
             }
             let (visibility, kind) = read_more_flags(more, flags)?;
@@ -279,6 +308,7 @@ impl<'a> View<'a> {
             check,
             ttl_s,
             key,
+            piece,
             topic,
             alternates,
             event_type,
@@ -314,6 +344,13 @@ impl<'a> View<'a> {
         draft.ttl_s = self.ttl_s;
         draft.key = match self.key {
             Some(text) => Some(Key::new(text).ok()?),
+            None => None,
+        };
+        draft.piece = match self.piece {
+            Some((from, at)) => {
+                let at = at.map(|text| Pointer::new(text).ok());
+                Some(Box::new(Piece { at: at.map_or(Some(None), |at| at.map(Some))?, from }))
+            }
             None => None,
         };
         draft.visibility = self.visibility;
@@ -403,7 +440,13 @@ mod tests {
             (
                 proptest::option::of(any::<u64>()),
                 proptest::option::of(1..=u32::MAX),
-                proptest::option::of(text("[^\r\n\0]{1,60}")),
+                proptest::option::of((
+                    text("[^\r\n\0]{1,60}"),
+                    proptest::option::of((
+                        any::<u64>(),
+                        proptest::option::of(text("(/[a-zé]{0,9}){0,3}")),
+                    )),
+                )),
             ),
             text("(?s).{0,400}"),
             any::<bool>(),
@@ -431,7 +474,11 @@ mod tests {
                     once,
                     retry_ms: times.0,
                     ttl_s: times.1.and_then(NonZeroU32::new),
-                    key: times.2.map(|text| Key::new(&text).unwrap()),
+                    key: times.2.as_ref().map(|(text, _)| Key::new(text).unwrap()),
+                    piece: times.2.and_then(|(_, piece)| piece).map(|(from, at)| {
+                        let at = at.map(|at| Pointer::new(&at).unwrap());
+                        Box::new(Piece { at, from })
+                    }),
                     expected: None,
                     data: data.into(),
                     visibility,

@@ -358,9 +358,9 @@ fn fate(
 }
 
 /// Whether another hub has changed a key after `judged`, about which the publisher of `draft` says
-/// what it expects.
+/// what it expects, or to whose value it adds a piece.
 fn has_lost_its_key(cache: &DiskStore, draft: &Draft, judged: Position) -> bool {
-    let expects = draft.expected.is_some() || draft.kind.is_removal();
+    let expects = draft.expected.is_some() || draft.piece.is_some() || draft.kind.is_removal();
     let key = draft.key.as_ref().filter(|_| expects);
     let newest = key.and_then(|key| cache.slots().newest(&draft.topic, key));
     newest.is_some_and(|newest| newest.position > judged)

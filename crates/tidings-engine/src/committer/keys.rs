@@ -1,25 +1,30 @@
 //! Which drafts with keys are appended: what their publishers expect of a key must be so, a key
-//! must be there to be removed, and new keys must have room.
+//! must be there to be removed, new keys must have room, and a piece must fit the value that it is
+//! added to.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidings_hub::{
-    Draft, Expected, Fate, Key, Kind, Log, Newest, ReadError, ReadQuery, Record, Topic,
+    Draft, Expected, Fate, Growing, Key, Kind, Log, Newest, Piece, Pointer, ReadError, ReadQuery,
+    Record, Topic,
 };
 
-use crate::error::PublishError;
+use super::verdict::Maxima;
+use crate::error::{Misfit, PublishError};
 
 /// The keys of the drafts judged so far.
 pub(super) struct Keys<'a> {
     store: &'a dyn Log,
-    keys_max: usize,
+    maxima: Maxima,
     /// The newest draft of each key that will be stored with this batch.
     batch: HashMap<(&'a Topic, &'a Key), New<'a>>,
     /// Number of keys in it that the log does not have.
     begun: usize,
     /// Number of drafts that will be stored.
     stored: usize,
+    /// The pieces among them: the number of each, and the bytes of text before it.
+    pieces: Vec<(usize, u64)>,
 }
 
 /// A draft that will be stored.
@@ -30,6 +35,17 @@ struct New<'a> {
     number: usize,
     /// Whether the log does not have the key.
     begins: bool,
+    /// If it is a piece: the value with it.
+    value: Option<Grown<'a>>,
+}
+
+/// A value with its newest piece.
+#[derive(Clone, Copy)]
+struct Grown<'a> {
+    at: Option<&'a Pointer>,
+    /// Bytes of its text before the piece, and with it.
+    from: u64,
+    bytes: u64,
 }
 
 /// The newest event of a key.
@@ -49,8 +65,14 @@ pub(super) struct Refusal {
 }
 
 impl<'a> Keys<'a> {
-    pub(super) fn new(store: &'a dyn Log, keys_max: usize) -> Self {
-        Self { store, keys_max, batch: HashMap::new(), begun: 0, stored: 0 }
+    pub(super) fn new(store: &'a dyn Log, maxima: Maxima) -> Self {
+        Self { store, maxima, batch: HashMap::new(), begun: 0, stored: 0, pieces: Vec::new() }
+    }
+
+    /// The pieces among the drafts that will be stored: the number of each, and the bytes of its
+    /// value's text before it.
+    pub(super) fn into_pieces(self) -> Vec<(usize, u64)> {
+        self.pieces
     }
 
     /// Judges the drafts of a job, whose `fates` are known unless all are stored, after those
@@ -74,12 +96,14 @@ impl<'a> Keys<'a> {
                     Err(refusal) => {
                         if whole {
                             (self.begun, self.stored) = before;
+                            self.pieces.retain(|(number, _)| *number < before.1);
                             self.put_back(replaced);
                         }
                         return Err((at, refusal));
                     }
                 };
                 self.begun += usize::from(new.begins);
+                self.pieces.extend(new.value.map(|value| (new.number, value.from)));
                 let slot = (&draft.topic, key);
                 let old = self.batch.insert(slot, new);
                 if whole && drafts.len() > 1 {
@@ -118,11 +142,75 @@ impl<'a> Keys<'a> {
             return Err(refusal(PublishError::KeyUnknown { at, topic, key }));
         }
         let begins = in_batch.is_none() && stored.is_none();
-        if begins && self.store.slots().keys() + self.begun >= self.keys_max {
-            let keys_max = self.keys_max;
+        let keys_max = self.maxima.keys;
+        if begins && self.store.slots().keys() + self.begun >= keys_max {
             return Err(refusal(PublishError::TooManyKeys { at, keys_max }));
         }
-        Ok(New { draft, number: self.stored, begins })
+        let value = match &draft.piece {
+            Some(piece) => Some(self.grow(at, draft, key, piece, in_batch, stored)?),
+            None => None,
+        };
+        Ok(New { draft, number: self.stored, begins, value })
+    }
+
+    /// The value of the key with `piece`, which is of `draft`.
+    fn grow(
+        &self,
+        at: usize,
+        draft: &Draft,
+        key: &Key,
+        piece: &'a Piece,
+        in_batch: Option<New<'a>>,
+        stored: Option<Newest>,
+    ) -> Result<Grown<'a>, Refusal> {
+        let refusal = |error| Refusal { error, current: None };
+        let slot = || (draft.topic.clone(), key.clone());
+        let misfit = |misfit| {
+            let (topic, key) = slot();
+            refusal(PublishError::AppendMismatch { at, topic, key, misfit })
+        };
+        let from = match (in_batch, stored) {
+            (Some(new), _) => text_before(&new, piece),
+            (None, Some(newest)) => self.stored_text(newest, piece)?,
+            (None, None) => Ok(0),
+        };
+        let from = from.map_err(misfit)?;
+        let own = draft.text_at(piece.at.as_ref()).map_err(|_| misfit(Misfit::NoString))?;
+        let bytes_max = self.maxima.value_bytes;
+        let bytes = from + draft.data.len() as u64;
+        if bytes > bytes_max as u64 {
+            let (topic, key) = slot();
+            return Err(refusal(PublishError::ValueFull { at, topic, key, bytes, bytes_max }));
+        }
+        Ok(Grown { at: piece.at.as_ref(), from, bytes: from + own.len() as u64 })
+    }
+
+    /// Bytes of the text that `piece` is added to, if the newest record of the key is in the log.
+    fn stored_text(&self, newest: Newest, piece: &Piece) -> Result<Result<u64, Misfit>, Refusal> {
+        if newest.is_removal {
+            return Ok(Ok(0));
+        }
+        if !newest.is_piece {
+            return Ok(match self.stored(newest)? {
+                Current::Stored(whole) => text_of(&whole, piece),
+                Current::None | Current::New(_) => Ok(0),
+            });
+        }
+        let Some(value) = newest.growing else { return Ok(Err(Misfit::Cut)) };
+        if !self.store.slots().grows_at(&value, piece.at.as_ref()) {
+            return Ok(Err(Misfit::Elsewhere));
+        }
+        Ok(if self.is_cut(&value)? { Err(Misfit::Cut) } else { Ok(value.bytes) })
+    }
+
+    /// Whether retention has dropped the beginning of a value.
+    fn is_cut(&self, value: &Growing) -> Result<bool, Refusal> {
+        if value.first > self.store.slots().purged() {
+            return Ok(value.first < self.store.bounds().first);
+        }
+        let first =
+            Newest { position: value.first, is_removal: false, is_piece: false, growing: None };
+        Ok(matches!(self.stored(first)?, Current::None))
     }
 
     /// The record at the place that the table names, unless retention has dropped it.
@@ -176,6 +264,31 @@ impl<'a> Keys<'a> {
         let (topic, key) = (draft.topic.clone(), key.clone());
         let error = PublishError::VersionDiffers { at, topic, key, current: id };
         Err(Refusal { error, current: new.filter(|_| !is_known) })
+    }
+}
+
+/// Bytes of the text that `piece` is added to, if the newest record of the key is `new`.
+fn text_before(new: &New<'_>, piece: &Piece) -> Result<u64, Misfit> {
+    match &new.value {
+        _ if new.draft.kind.is_removal() => Ok(0),
+        Some(value) if value.at == piece.at.as_ref() => Ok(value.bytes),
+        Some(_) => Err(Misfit::Elsewhere),
+        None => text_of(new.draft, piece),
+    }
+}
+
+/// The same if that is an event with the whole value.
+fn text_of(whole: &Draft, piece: &Piece) -> Result<u64, Misfit> {
+    let text = whole.text_at(piece.at.as_ref()).map_err(|_| Misfit::NoString)?;
+    Ok(text.len() as u64)
+}
+
+/// Notes in the pieces among `drafts` how much text comes before each.
+pub(super) fn set_places(drafts: &mut [Draft], pieces: &[(usize, u64)]) {
+    for (number, from) in pieces {
+        if let Some(piece) = drafts.get_mut(*number).and_then(|draft| draft.piece.as_mut()) {
+            piece.from = *from;
+        }
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) struct Judgement {
     pub(super) verdicts: Vec<Verdict>,
     /// The topics that end with it.
     pub(super) ends: Vec<TopicEnd>,
+    /// Pieces of values: the number of each among the drafts that are stored, and the bytes of text
+    /// before it.
+    pub(super) pieces: Vec<(usize, u64)>,
 }
 
 /// The bounds that the committer keeps.
@@ -46,6 +49,7 @@ pub(super) struct Judgement {
 pub(crate) struct Maxima {
     pub(crate) topics: usize,
     pub(crate) keys: usize,
+    pub(crate) value_bytes: usize,
 }
 
 /// Judges the jobs in their order.
@@ -55,7 +59,7 @@ pub(super) fn judge(store: &dyn Log, jobs: &[Job], maxima: Maxima) -> Judgement 
     let asks = jobs.iter().any(|job| job.drafts.iter().any(|draft| draft.once));
     let mut repeats = asks.then(Repeats::new);
     let has_keys = jobs.iter().any(|job| job.drafts.iter().any(|draft| draft.key.is_some()));
-    let mut keys = has_keys.then(|| Keys::new(store, maxima.keys));
+    let mut keys = has_keys.then(|| Keys::new(store, maxima));
     let mut runs = Runs::new(jobs);
     let mut verdicts = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -89,7 +93,8 @@ pub(super) fn judge(store: &dyn Log, jobs: &[Job], maxima: Maxima) -> Judgement 
         runs.note(verdict.stored(&job.drafts), job.stream.as_ref());
         verdicts.push(verdict);
     }
-    Judgement { verdicts, ends: runs.into_ends() }
+    let pieces = keys.map(Keys::into_pieces).unwrap_or_default();
+    Judgement { verdicts, ends: runs.into_ends(), pieces }
 }
 
 fn check_ids<'a>(store: &dyn Log, repeats: &mut Repeats<'a>, job: &'a Job, verdict: &mut Verdict) {

@@ -52,11 +52,11 @@ impl Engine {
     ) -> Result<(Page, bool), ReadError> {
         self.read(move |store| {
             let query = query(store, &interest, after, told, records_max);
-            let state = StateRead { from: after, has_removals, has_superseded: false };
+            let state = StateRead { from: after, has_removals, has_superseded: false, half: None };
             let StatePage { mut page, successor, .. } = state.read(store, &query)?;
             let mut is_complete = page.reached >= query.upto;
             if is_complete && successor > query.upto {
-                let state = StateRead { from: after, has_removals: true, has_superseded: true };
+                let state = StateRead { has_removals: true, has_superseded: true, ..state };
                 let upto = successor;
                 let rest = state.read(store, &ReadQuery { after: query.upto, upto, ..query })?;
                 is_complete = rest.page.reached >= upto;

@@ -46,7 +46,7 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn new(from: Position, start: StateStart) -> Self {
         let StateStart { has_removals, asked_at } = start;
-        let read = StateRead { from, has_removals, has_superseded: false };
+        let read = StateRead { from, has_removals, has_superseded: false, half: None };
         Self { read, asked_at, upto: None, successor: Position::ZERO, count: 0, ends: Vec::new() }
     }
 }
@@ -55,9 +55,12 @@ impl<S> Shard<S> {
     /// How, and up to where, the next page is to be read; `None` if it is no page of a state.
     pub(super) fn state_order(&mut self, id: SubscriberId) -> Option<(StateRead, Position)> {
         let head = self.head.position;
+        let reading = self.states.get(&id)?;
+        let upto = reading.upto.unwrap_or(head.max(reading.asked_at));
+        let half = self.get(id).and_then(|subscriber| subscriber.half.record(subscriber.position));
         let reading = self.states.get_mut(&id)?;
-        let upto = *reading.upto.get_or_insert(head.max(reading.asked_at));
-        Some((reading.read, upto.min(head)))
+        reading.upto = Some(upto);
+        Some((StateRead { half, ..reading.read }, upto.min(head)))
     }
 
     /// Whether the subscriber must not join the ring: it reads on, or waits for the records up to

@@ -3,6 +3,10 @@
 //! A slot is a key of a topic; the events of a topic without a key; or the end of a topic. The
 //! newest record of a slot stands for it, and those before it are *superseded*.
 //!
+//! A key can stand for a growing value: its newest record is a [piece](Piece), and the records from
+//! the one that the value begins with up to this one stand for it together. The table has where
+//! that is for each such key, in 40 to 80 bytes more.
+//!
 //! The table is derived from the log and is in memory only: a hash of 128 bits for each slot, and a
 //! position. Keys are in it from the moment that the log is open. The other slots, of which every
 //! log has some, are looked up in the log when somebody first asks for a state
@@ -19,6 +23,8 @@ use crate::draft::{Draft, Kind};
 use crate::error::ReadError;
 use crate::key::Key;
 use crate::limits::SLOTS_READ_RECORDS;
+use crate::piece::Piece;
+use crate::pointer::Pointer;
 use crate::position::Position;
 use crate::record::Record;
 use crate::topic::Topic;
@@ -44,11 +50,28 @@ pub struct Newest {
     pub position: Position,
     /// Whether it removed its key.
     pub is_removal: bool,
+    /// Whether it is a piece of a value.
+    pub is_piece: bool,
+    /// The value, if it is a piece; `None` if a part of the value is known to be gone.
+    pub growing: Option<Growing>,
+}
+
+/// A value that has pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Growing {
+    /// Position of the record that it begins with.
+    pub first: Position,
+    /// Bytes of its text.
+    pub bytes: u64,
+    /// A hash of where in the data the text is; see [`Slots::grows_at`].
+    at: u64,
 }
 
 #[derive(Debug, Default)]
 struct Held {
     newest: HashMap<SlotHash, Packed, foldhash::fast::RandomState>,
+    /// The values of keys whose newest record is a piece.
+    growing: HashMap<SlotHash, Growing, foldhash::fast::RandomState>,
     /// Number of slots that are keys.
     keys: usize,
     /// Whether slots that are not keys are kept.
@@ -59,24 +82,46 @@ struct Held {
     purged: Position,
 }
 
-type SlotHash = [u64; 2];
+pub(super) type SlotHash = [u64; 2];
 
-/// A position, whether the slot is a key, and whether the record removed it. Eight bytes.
+/// How a record stands in its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It stands for the slot, or is not known.
+    Newest,
+    /// A later record, at this position, stands for the slot instead.
+    Superseded(Position),
+    /// It is a piece of the value that stands for the slot, which begins at `first`; `newest` is the
+    /// newest piece.
+    Piece { first: Position, newest: Position },
+    /// It is a piece of a value that is not whole.
+    Cut,
+}
+
+/// A position, whether the slot is a key, whether the record removed it, and whether it is a piece.
+/// Eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Packed(u64);
 
+const IS_PIECE: u64 = 1 << 61;
 const IS_KEY: u64 = 1 << 62;
 const IS_REMOVAL: u64 = 1 << 63;
+const FLAGS: u64 = IS_PIECE | IS_KEY | IS_REMOVAL;
 
 impl Packed {
     fn new(draft: &Draft, position: Position) -> Self {
         let key = if draft.key.is_some() { IS_KEY } else { 0 };
         let removal = if draft.kind.is_removal() { IS_REMOVAL } else { 0 };
-        Self(position.get() | key | removal)
+        let piece = if draft.piece.is_some() { IS_PIECE } else { 0 };
+        Self(position.get() | key | removal | piece)
     }
 
     fn position(self) -> Position {
-        Position::new(self.0 & !(IS_KEY | IS_REMOVAL))
+        Position::new(self.0 & !FLAGS)
+    }
+
+    fn is_piece(self) -> bool {
+        self.0 & IS_PIECE != 0
     }
 
     fn is_key(self) -> bool {
@@ -110,6 +155,9 @@ impl Slots {
                 && let Some(slot) = self.slot_of(record)
             {
                 held.note(slot, Packed::new(record, record.position()));
+                if let Some(piece) = &record.piece {
+                    self.note_piece(&mut held, slot, record, piece);
+                }
             }
         }
     }
@@ -169,18 +217,67 @@ impl Slots {
     /// The newest record of a key that is still there.
     pub fn newest(&self, topic: &Topic, key: &Key) -> Option<Newest> {
         let slot = self.hash(topic, KEY, key.as_str());
-        self.read()
-            .newest
-            .get(&slot)
-            .map(|newest| Newest { position: newest.position(), is_removal: newest.is_removal() })
+        let held = self.read();
+        let newest = held.newest.get(&slot)?;
+        let (is_removal, is_piece) = (newest.is_removal(), newest.is_piece());
+        let growing = held.growing.get(&slot).copied();
+        Some(Newest { position: newest.position(), is_removal, is_piece, growing })
     }
 
     /// The position of the newest record of the slot of `draft`, which is at `position`, if it is a
-    /// later one.
+    /// later one that stands for the slot without it. The pieces of one value stand together.
     pub fn superseded_by(&self, draft: &Draft, position: Position) -> Option<Position> {
-        let slot = self.slot_of(draft)?;
-        let newest = self.read().newest.get(&slot)?.position();
-        Some(newest).filter(|newest| *newest > position)
+        match self.place_of(draft, position) {
+            Place::Superseded(newest) => Some(newest),
+            Place::Newest | Place::Piece { .. } | Place::Cut => None,
+        }
+    }
+
+    /// How `draft`, which is at `position`, stands in its slot.
+    pub(super) fn place_of(&self, draft: &Draft, position: Position) -> Place {
+        let Some(slot) = self.slot_of(draft) else { return Place::Newest };
+        let held = self.read();
+        let newest = held.newest.get(&slot).map(|newest| newest.position());
+        let growing = held.growing.get(&slot).filter(|growing| growing.first <= position);
+        match (newest, growing) {
+            (Some(newest), Some(Growing { first, .. })) => Place::Piece { first: *first, newest },
+            (Some(newest), None) if newest > position => Place::Superseded(newest),
+            _ if draft.piece.is_some() => Place::Cut,
+            _ => Place::Newest,
+        }
+    }
+
+    /// Whether `value` grows at `at`.
+    pub fn grows_at(&self, value: &Growing, at: Option<&Pointer>) -> bool {
+        value.at == self.hash_of_place(at)
+    }
+
+    fn hash_of_place(&self, at: Option<&Pointer>) -> u64 {
+        self.hashers[0].hash_one(at)
+    }
+
+    /// Notes a piece that is the newest record of its slot, or an older one.
+    fn note_piece(&self, held: &mut Held, slot: SlotHash, record: &Record, piece: &Piece) {
+        let (position, at) = (record.position(), self.hash_of_place(piece.at.as_ref()));
+        if held.newest.get(&slot).is_none_or(|newest| newest.position() != position) {
+            return;
+        }
+        let own = record.text_at(piece.at.as_ref()).map_or(0, |text| text.len() as u64);
+        let bytes = piece.from + own;
+        match held.growing.entry(slot) {
+            Entry::Vacant(entry) if piece.from == 0 => {
+                entry.insert(Growing { first: position, bytes, at });
+            }
+            // What it continues is gone.
+            Entry::Vacant(_) => {}
+            Entry::Occupied(mut entry) => {
+                let value = entry.get_mut();
+                if piece.from == 0 {
+                    value.first = position;
+                }
+                (value.bytes, value.at) = (bytes, at);
+            }
+        }
     }
 
     /// Number of keys that have records, also of those whose newest record removed them.
@@ -203,6 +300,9 @@ impl Slots {
     pub fn forget(&self, record: &Record) {
         let Some(slot) = self.slot_of(record) else { return };
         let mut held = self.write();
+        if held.growing.get(&slot).is_some_and(|value| value.first <= record.position()) {
+            held.growing.remove(&slot);
+        }
         if let Entry::Occupied(entry) = held.newest.entry(slot)
             && entry.get().position() == record.position()
         {
@@ -215,8 +315,9 @@ impl Slots {
     /// Retention dropped all records before `first`.
     pub fn forget_before(&self, first: Position) {
         let mut held = self.write();
-        let Held { newest, keys, .. } = &mut *held;
+        let Held { newest, growing, keys, .. } = &mut *held;
         let mut purged = Position::ZERO;
+        growing.retain(|_, value| value.first >= first);
         newest.retain(|_, newest| {
             let is_there = newest.position() >= first;
             if !is_there {
@@ -232,7 +333,7 @@ impl Slots {
     }
 
     /// The slot of a record; `None` if no reader gets it.
-    fn slot_of(&self, draft: &Draft) -> Option<SlotHash> {
+    pub(super) fn slot_of(&self, draft: &Draft) -> Option<SlotHash> {
         let (what, key) = match (draft.kind, &draft.key) {
             (Kind::Event | Kind::Removal | Kind::LateRemoval, Some(key)) => (KEY, key.as_str()),
             (Kind::Event, None) => (NO_KEY, ""),
@@ -282,8 +383,17 @@ impl Held {
                 self.keys += usize::from(record.is_key());
             }
             Entry::Occupied(mut entry) => {
-                if entry.get().position() < record.position() {
-                    entry.insert(record);
+                let before = *entry.get();
+                if before.position() >= record.position() {
+                    return;
+                }
+                entry.insert(record);
+                if !record.is_piece() {
+                    self.growing.remove(&slot);
+                } else if !before.is_piece() && !before.is_removal() {
+                    // A value that was published whole is the beginning.
+                    let value = Growing { first: before.position(), bytes: 0, at: 0 };
+                    self.growing.insert(slot, value);
                 }
             }
         }

@@ -2,9 +2,14 @@
 //!
 //! A record that is superseded is passed over, because its reader gets the later one. If that is
 //! beyond the place where the read is to end, the page says so ([`StatePage::successor`]): once the
-//! reader has also had everything up to there, nothing passed over, what it has is the state as of
-//! that place.
+//! reader has also had everything up to there, what it has is the state as of that place.
+//!
+//! A value that has pieces is always given whole: its newest piece with all the others put into it
+//! ([`Values`]). A reader of the state may have none of its pieces, or only some. A value of which
+//! retention has dropped a part is no part of the state: a reader that may have it gets a removal.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use crate::error::ReadError;
@@ -12,6 +17,8 @@ use crate::limits::SCAN_RECORDS_MAX;
 use crate::position::Position;
 use crate::record::Record;
 
+use super::pieces::Values;
+use super::slots::{Place, SlotHash};
 use super::{Log, Page, ReadQuery};
 
 /// How to read a state.
@@ -21,8 +28,12 @@ pub struct StateRead {
     pub from: Position,
     /// Whether to return records that removed a key: to a reader that may have the key.
     pub has_removals: bool,
-    /// Whether to return superseded records, too.
+    /// Whether to return superseded records, too: of each slot the last one that the page comes
+    /// to.
     pub has_superseded: bool,
+    /// Position of the record of which the reader has a part, if it has: the page is this record,
+    /// even if it is superseded.
+    pub half: Option<Position>,
 }
 
 /// A page of the state.
@@ -48,62 +59,30 @@ impl StateRead {
     /// [`ReadError`] as of [`Log::read`].
     pub fn read(&self, store: &dyn Log, query: &ReadQuery<'_>) -> Result<StatePage, ReadError> {
         let upto = query.upto.min(store.bounds().head);
-        let mut state = StatePage::default();
-        let (mut after, mut looked, mut bytes) = (query.after, 0, 0);
+        let mut chosen = Chosen::new(self, store, upto);
+        let (mut after, mut looked) = (self.half.map_or(query.after, Position::previous), 0);
         loop {
-            let left = query.records_max - state.page.records.len();
+            let left = query.records_max - chosen.count;
             // Most of what is read may be superseded.
             let records_max = left.max(LOOK_RECORDS);
             let page = store.read(&ReadQuery { after, upto, records_max, ..*query })?;
             looked += page.records.len().max(1);
-            after = page.reached;
-            for record in page.records {
-                let position = record.position();
-                if !self.takes(store, &record, upto, &mut state.successor) {
-                    continue;
-                }
-                bytes += record.cost();
-                state.page.records.push(record);
-                if state.page.records.len() == query.records_max || bytes >= query.bytes_max {
-                    after = position;
-                    looked = SCAN_RECORDS_MAX;
-                    break;
-                }
+            let reached = page.reached;
+            let is_full = chosen.add(page.records, query, &mut after);
+            if is_full {
+                break;
             }
+            after = reached;
             if after >= upto || looked >= SCAN_RECORDS_MAX {
                 break;
             }
         }
+        let mut state = chosen.into_page(query)?;
         state.page.reached = after;
         if after >= upto {
             self.find_ends(store, query, upto, &mut state)?;
         }
         Ok(state)
-    }
-
-    fn takes(
-        &self,
-        store: &dyn Log,
-        record: &Record,
-        upto: Position,
-        successor: &mut Position,
-    ) -> bool {
-        let is_removal = record.kind.is_removal();
-        if record.kind.ends_topic() && !is_removal {
-            return false;
-        }
-        if self.has_superseded {
-            return true;
-        }
-        match store.slots().superseded_by(record, record.position()) {
-            None => self.has_removals || !is_removal,
-            Some(later) => {
-                if later > upto {
-                    *successor = later.max(*successor);
-                }
-                false
-            }
-        }
     }
 
     fn find_ends(
@@ -126,6 +105,162 @@ impl StateRead {
             state.ends.extend(page.records.into_iter().filter(is_end));
         }
         Ok(())
+    }
+}
+
+/// The records of a page.
+struct Chosen<'a> {
+    read: &'a StateRead,
+    store: &'a dyn Log,
+    upto: Position,
+    /// In log order; `None` where a later one of the same slot came.
+    records: Vec<Option<One>>,
+    /// Number of those that are there.
+    count: usize,
+    /// What they cost with their values.
+    bytes: usize,
+    /// If superseded records are chosen: where in `records` each slot is.
+    slots: HashMap<SlotHash, usize, foldhash::fast::RandomState>,
+    successor: Position,
+}
+
+/// A record of a page.
+struct One {
+    record: Arc<Record>,
+    /// Where the value begins of which it is a piece.
+    first: Option<Position>,
+    cost: usize,
+}
+
+impl<'a> Chosen<'a> {
+    fn new(read: &'a StateRead, store: &'a dyn Log, upto: Position) -> Self {
+        let (records, slots) = (Vec::new(), HashMap::default());
+        Self { read, store, upto, records, count: 0, bytes: 0, slots, successor: Position::ZERO }
+    }
+
+    /// Chooses from `records`. If the page is full, says so, and sets `after` to the position of the
+    /// last record that was looked at.
+    fn add(
+        &mut self,
+        records: Vec<Arc<Record>>,
+        query: &ReadQuery<'_>,
+        after: &mut Position,
+    ) -> bool {
+        for record in records {
+            let position = record.position();
+            if let Some(one) = self.choose(record) {
+                let is_full = self.count == query.records_max || self.bytes >= query.bytes_max;
+                if !self.push(one, is_full) {
+                    return true;
+                }
+                // Later records of slots that are in the page cost nothing more.
+                let is_full = self.count == query.records_max || self.bytes >= query.bytes_max;
+                let is_full = is_full && !self.read.has_superseded;
+                if is_full || self.read.half == Some(position) {
+                    *after = position;
+                    return true;
+                }
+            }
+            *after = position;
+        }
+        false
+    }
+
+    /// Adds a record, unless it needs room that a full page does not have.
+    fn push(&mut self, one: One, is_full: bool) -> bool {
+        let slot = match self.read.has_superseded {
+            true => self.store.slots().slot_of(&one.record),
+            false => None,
+        };
+        let place = slot.map(|slot| self.slots.entry(slot));
+        let before = match &place {
+            Some(Entry::Occupied(entry)) => self.records[*entry.get()].take(),
+            _ => None,
+        };
+        if before.is_none() && is_full {
+            return false;
+        }
+        match place {
+            Some(Entry::Occupied(mut entry)) => *entry.get_mut() = self.records.len(),
+            Some(Entry::Vacant(entry)) => {
+                entry.insert(self.records.len());
+            }
+            None => {}
+        }
+        self.bytes -= before.as_ref().map_or(0, |before| before.cost);
+        self.count -= usize::from(before.is_some());
+        self.bytes += one.cost;
+        self.count += 1;
+        self.records.push(Some(one));
+        true
+    }
+
+    /// Whether the reader gets a record, and as what.
+    fn choose(&mut self, record: Arc<Record>) -> Option<One> {
+        let is_removal = record.kind.is_removal();
+        if record.kind.ends_topic() && !is_removal {
+            return None;
+        }
+        let position = record.position();
+        let has_superseded = self.read.has_superseded || self.read.half == Some(position);
+        let place = self.store.slots().place_of(&record, position);
+        let later = match place {
+            Place::Superseded(later) => Some(later),
+            Place::Piece { newest, .. } => Some(newest).filter(|newest| *newest > position),
+            Place::Newest | Place::Cut => None,
+        };
+        if let Some(later) = later {
+            let begins = record.piece.as_ref().is_none_or(|piece| piece.from == 0);
+            // Where a value begins that is no longer there, nobody knows.
+            let is_known = begins || matches!(place, Place::Piece { .. });
+            if !has_superseded || !is_known {
+                if later > self.upto {
+                    self.successor = later.max(self.successor);
+                }
+                return None;
+            }
+        }
+        if is_removal && !self.read.has_removals {
+            return None;
+        }
+        let mut cost = record.cost();
+        let first = match (&record.piece, place) {
+            (None, _) => None,
+            (Some(piece), _) if piece.from == 0 => Some(position),
+            (Some(piece), Place::Piece { first, .. }) => {
+                cost += usize::try_from(piece.from).unwrap_or(usize::MAX / 2);
+                Some(first)
+            }
+            // The rest of it is gone: it is no part of the state.
+            (Some(_), _) if !self.read.has_removals => return None,
+            (Some(_), _) => {
+                return Some(One { record: Arc::new(record.as_removal()), first: None, cost });
+            }
+        };
+        Some(One { record, first, cost })
+    }
+
+    /// The page, with all values whole.
+    fn into_page(self, query: &ReadQuery<'_>) -> Result<StatePage, ReadError> {
+        let mut values = Values::default();
+        let records: Vec<_> = self.records.into_iter().flatten().collect();
+        for One { record, first, .. } in &records {
+            if let Some(first) = first {
+                values.add(*first, record);
+            }
+        }
+        if !values.is_empty() {
+            values.read(self.store, query.interest)?;
+        }
+        let whole = records.into_iter().filter_map(|One { record, first, .. }| match first {
+            None => Some(record),
+            Some(_) => match values.take(&record) {
+                None if self.read.has_removals => Some(Arc::new(record.as_removal())),
+                whole => whole.map(Arc::new),
+            },
+        });
+        let page = Page { records: whole.collect(), reached: Position::ZERO };
+        Ok(StatePage { page, successor: self.successor, ..StatePage::default() })
     }
 }
 

@@ -18,7 +18,7 @@ use super::publish_request::PublishRequest;
 use super::publish_topic::publish_topic;
 use super::remove;
 use super::run_terms::RunTerms;
-use super::state_key::StateKey;
+use super::state_key::{KeyFields, StateKey};
 
 pub(super) async fn publish(
     mut request: PublishRequest<'_>,
@@ -64,6 +64,10 @@ struct Line<'a> {
     #[serde(default, borrow)]
     key: Option<Text<'a>>,
     #[serde(default, borrow)]
+    append: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    at: Option<Text<'a>>,
+    #[serde(default, borrow)]
     if_version: Option<Text<'a>>,
     #[serde(default)]
     remove: bool,
@@ -72,7 +76,7 @@ struct Line<'a> {
 }
 
 const EXPECTED: &str = "a line is a JSON object with topic, event, id, retry, ttl, key, \
-                        if_version, remove, data";
+                        append, at, if_version, remove, data";
 
 /// A string, borrowed from the line if it has no escapes. (In an `Option`, a `Cow` alone is never
 /// borrowed.)
@@ -180,10 +184,15 @@ impl Lines<'_> {
         let event_type = line.event.as_ref().map(|text| &*text.0);
         let id = line.id.as_ref().map(|text| &*text.0);
         let ttl_s = line.ttl.map(|text| ttl_of_line(&text.0)).transpose()?;
-        let version = line.if_version.as_ref().map(|text| &*text.0);
-        let key = StateKey::of_line(line.key.as_ref().map(|text| &*text.0), version)?;
+        let key = StateKey::of_line(KeyFields {
+            key: line.key.as_ref().map(|text| &*text.0),
+            append: line.append.as_ref().map(|text| &*text.0),
+            at: line.at.as_ref().map(|text| &*text.0),
+            version: line.if_version.as_ref().map(|text| &*text.0),
+        })?;
         if line.remove {
             let others = [
+                ("append", key.is_piece()),
                 ("event", event_type.is_some()),
                 ("id", id.is_some()),
                 ("retry", line.retry.is_some()),

@@ -34,6 +34,10 @@ pub(crate) async fn end(
     let mut request = PublishRequest::new(context, Some(topic.clone()))?;
     let fields = QueryFields::take(&mut request.context.query)?;
     let key = StateKey::take(&mut request.context.query)?;
+    if key.is_piece() {
+        let detail = "give `key` to remove a key, and its whole value; `append` publishes";
+        return Err(Problem::new(Code::InvalidQuery, detail).with("parameter", "append"));
+    }
     if key.key.is_some() {
         return remove(request, topic, key, fields, body).await;
     }

@@ -199,6 +199,12 @@ struct Event<'a> {
     alternates: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
+    /// With a key: whether the data is all of its value, or a piece that is added to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<bool>,
+    /// Of a piece: where in the data the text is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     removed: bool,
     event: &'a str,
@@ -258,6 +264,12 @@ fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, id: &str, position: Opt
         topic: record.topic.as_str(),
         alternates: record.alternates.iter().map(tidings_hub::Topic::as_str).collect(),
         key: record.key.as_ref().map(tidings_hub::Key::as_str),
+        whole: record.key.as_ref().filter(|_| removed.is_none()).map(|_| record.piece.is_none()),
+        at: record
+            .piece
+            .as_ref()
+            .and_then(|piece| piece.at.as_ref())
+            .map(tidings_hub::Pointer::as_str),
         removed: removed.is_some(),
         event: removed.map_or(record.event_type_or_default(), |_| Removed::EVENT_TYPE),
         data: data.as_deref().unwrap_or(&record.data),

@@ -9,7 +9,7 @@ use tidings_hub::{Draft, Kind, Topic};
 use super::fields::QueryFields;
 use super::publish::acknowledgement;
 use super::publish_request::PublishRequest;
-use super::state_key::{self, StateKey};
+use super::state_key::StateKey;
 use crate::store_problem;
 
 pub(super) async fn remove(
@@ -19,7 +19,7 @@ pub(super) async fn remove(
     fields: QueryFields<'_>,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
-    request.context.finish_query(state_key::PARAMETERS)?;
+    request.context.finish_query(["key", "if-version"])?;
     if let Some(name) = fields.any() {
         return Err(not_of_a_removal(name));
     }

@@ -19,6 +19,8 @@ pub(super) fn not_published(error: &PublishError, places: &[Place]) -> Problem {
         PublishError::IdReused { at, .. }
         | PublishError::VersionDiffers { at, .. }
         | PublishError::KeyUnknown { at, .. }
+        | PublishError::AppendMismatch { at, .. }
+        | PublishError::ValueFull { at, .. }
         | PublishError::TooManyKeys { at, .. } => match places.get(*at) {
             Some(place) => problem.at(place.kind, place.number),
             None => problem,

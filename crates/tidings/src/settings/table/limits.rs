@@ -10,9 +10,11 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is(r#""1MiB""#),
             is_common: false,
             help: "The payload of one event [1MiB]",
-            note: "Payload of one event. A larger one is rejected with 413.",
+            note: "Payload of one event, and a value that grows by pieces. A larger one is \
+                   rejected with 413.",
             set: |hub, given| {
                 hub.server.http.event_bytes_max = given.memory_bytes()?;
+                hub.engine.value_bytes_max = hub.server.http.event_bytes_max;
                 Ok(())
             },
         },
@@ -67,7 +69,8 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "Keys that have events in the log [1000000]",
             note: "Keys that have events in the log, in all topics together. An event with one \
-                   more is rejected with 507. Each takes 40 to 72 bytes of memory.",
+                   more is rejected with 507. Each takes 40 to 72 bytes of memory, and one that stands \
+                   for a value with pieces 40 to 80 more.",
             set: |hub, given| {
                 hub.engine.keys_max = given.count()?;
                 Ok(())
