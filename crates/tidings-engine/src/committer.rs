@@ -6,6 +6,7 @@
 //! collects by itself.
 
 mod keys;
+mod maxima;
 mod run;
 mod stream;
 mod topics;
@@ -26,10 +27,10 @@ use crate::limits::{
 use crate::timings::Timings;
 use crate::topic_share::TopicShare;
 
+pub(crate) use maxima::Maxima;
 use run::TopicEnd;
 pub(crate) use stream::{JobStream, OpenStreams};
 pub(crate) use topics::topic_count;
-pub(crate) use verdict::Maxima;
 use verdict::{Judgement, Verdict, judge};
 
 /// A handle to the committer.

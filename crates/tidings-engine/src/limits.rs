@@ -167,7 +167,8 @@ pub const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 pub const TOPICS_MAX: usize = 1_000_000;
 
 /// Keys with events in the log, in all topics together. Each costs 40 to 72 bytes of memory, and
-/// one whose newest event is a piece of a value 40 to 80 bytes more. At the edge: an event with another key is rejected; those that are there may be used on.
+/// one whose newest event is a piece of a value 40 to 80 bytes more. At the edge: an event with
+/// another key is rejected; those that are there may be used on.
 pub const KEYS_MAX: usize = 1_000_000;
 
 /// Bytes of a value that grows by pieces, with all of them, unless configured otherwise: as many as

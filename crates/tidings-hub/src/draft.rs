@@ -1,9 +1,11 @@
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 use tidings_codec::{EventId, EventType};
 
 use crate::key::{Expected, Key};
 use crate::piece::Piece;
+use crate::pointer::{NoString, Pointer};
 use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 use crate::visibility::Visibility;
@@ -67,6 +69,19 @@ impl Draft {
     /// All topics, the canonical one first.
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
         std::iter::once(&self.topic).chain(&self.alternates)
+    }
+
+    /// The text in the data that can be added to: all of it, or the content of the JSON string at
+    /// `at`, with escapes as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`NoString`] if there is none.
+    pub fn text_at(&self, at: Option<&Pointer>) -> Result<Range<usize>, NoString> {
+        match at {
+            None => Ok(0..self.data.len()),
+            Some(at) => at.find(&self.data),
+        }
     }
 
     /// Whether `other` would reach the same subscribers as the same event: everything is equal

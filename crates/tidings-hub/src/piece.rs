@@ -1,7 +1,4 @@
-use std::ops::Range;
-
-use crate::draft::Draft;
-use crate::pointer::{NoString, Pointer};
+use crate::pointer::Pointer;
 
 /// What makes an event a piece of a growing value: its text is added to the end of what its key
 /// stands for.
@@ -22,20 +19,5 @@ impl Piece {
     /// What it costs a queue or a cache, in bytes.
     pub(crate) fn cost(&self) -> usize {
         size_of::<Self>() + self.at.as_ref().map_or(0, |at| at.as_str().len())
-    }
-}
-
-impl Draft {
-    /// The text in the data that can be added to: all of it, or the content of the JSON string at
-    /// `at`, with escapes as they are.
-    ///
-    /// # Errors
-    ///
-    /// [`NoString`] if there is none.
-    pub fn text_at(&self, at: Option<&Pointer>) -> Result<Range<usize>, NoString> {
-        match at {
-            None => Ok(0..self.data.len()),
-            Some(at) => at.find(&self.data),
-        }
     }
 }

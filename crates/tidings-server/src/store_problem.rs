@@ -70,8 +70,8 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
         }
         PublishError::ValueFull { topic, key, bytes, bytes_max, .. } => Problem::new(
             Code::ValueFull,
-            "with this piece the value of the key would have `size` bytes, and it can have `limit`: \
-             publish a shorter value whole with `key`, or begin another key",
+            "with this piece the value of the key would have `size` bytes, and it can have \
+             `limit`: publish a shorter value whole with `key`, or begin another key",
         )
         .with("topic", topic.as_str())
         .with("key", key.as_str())

@@ -350,8 +350,8 @@ fn fold(server: &TestServer, upto: &str) -> Map {
     }
 }
 
-/// Publishers let values grow, replace and remove them all the time, while clients come, go and come
-/// back, with streams and with pages.
+/// Publishers let values grow, replace and remove them all the time, while clients come, go and
+/// come back, with streams and with pages.
 #[test]
 fn at_each_completion_the_map_of_a_client_is_the_fold_of_all_pieces() {
     for server in TestServer::both_engines() {

@@ -10,7 +10,7 @@ use tidings_hub::{
     Record, Topic,
 };
 
-use super::verdict::Maxima;
+use super::maxima::Maxima;
 use crate::error::{Misfit, PublishError};
 
 /// The keys of the drafts judged so far.

@@ -3,6 +3,7 @@
 use tidings_hub::{CheckError, Draft, Fate, Log, Repeats};
 
 use super::keys::Keys;
+use super::maxima::Maxima;
 use super::run::{Runs, TopicEnd};
 use super::topics::Topics;
 use super::{Job, Taking};
@@ -42,14 +43,6 @@ pub(super) struct Judgement {
     /// Pieces of values: the number of each among the drafts that are stored, and the bytes of text
     /// before it.
     pub(super) pieces: Vec<(usize, u64)>,
-}
-
-/// The bounds that the committer keeps.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Maxima {
-    pub(crate) topics: usize,
-    pub(crate) keys: usize,
-    pub(crate) value_bytes: usize,
 }
 
 /// Judges the jobs in their order.

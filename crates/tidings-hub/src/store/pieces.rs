@@ -61,8 +61,8 @@ impl Values {
         Ok(())
     }
 
-    /// The value that has `last` as its last piece, in its place; `None` if it is not whole: then it
-    /// is no part of the state.
+    /// The value that has `last` as its last piece, in its place; `None` if it is not whole: then
+    /// it is no part of the state.
     pub(super) fn take(&mut self, last: &Record) -> Option<Record> {
         let values = self.by_topic.get_mut(&last.topic)?;
         let whole = values.remove(last.key.as_ref()?)?.fold?.into_whole()?;

@@ -91,8 +91,8 @@ pub(super) enum Place {
     Newest,
     /// A later record, at this position, stands for the slot instead.
     Superseded(Position),
-    /// It is a piece of the value that stands for the slot, which begins at `first`; `newest` is the
-    /// newest piece.
+    /// It is a piece of the value that stands for the slot, which begins at `first`; `newest` is
+    /// the newest piece.
     Piece { first: Position, newest: Position },
     /// It is a piece of a value that is not whole.
     Cut,

@@ -138,8 +138,8 @@ impl<'a> Chosen<'a> {
         Self { read, store, upto, records, count: 0, bytes: 0, slots, successor: Position::ZERO }
     }
 
-    /// Chooses from `records`. If the page is full, says so, and sets `after` to the position of the
-    /// last record that was looked at.
+    /// Chooses from `records`. If the page is full, says so, and sets `after` to the position of
+    /// the last record that was looked at.
     fn add(
         &mut self,
         records: Vec<Arc<Record>>,

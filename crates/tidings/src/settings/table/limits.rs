@@ -69,8 +69,8 @@ pub(super) const SECTION: Section = Section {
             is_common: false,
             help: "Keys that have events in the log [1000000]",
             note: "Keys that have events in the log, in all topics together. An event with one \
-                   more is rejected with 507. Each takes 40 to 72 bytes of memory, and one that stands \
-                   for a value with pieces 40 to 80 more.",
+                   more is rejected with 507. Each takes 40 to 72 bytes of memory, and one that \
+                   stands for a value with pieces 40 to 80 more.",
             set: |hub, given| {
                 hub.engine.keys_max = given.count()?;
                 Ok(())
