@@ -3,7 +3,9 @@
 mod connection;
 mod engine;
 mod faults;
+mod stores;
 
 pub use connection::Connection;
 pub use engine::{Engine, Entry};
 pub use faults::Faults;
+pub use stores::{Connect, SharedStores};

@@ -61,9 +61,11 @@ pub trait Stores {
 /// ```ignore
 /// store_suite!(memory, MemoryStores::default());
 /// ```
+///
+/// Behind `maybe`, the stores are an `Option`: without them the tests are skipped.
 #[macro_export]
 macro_rules! store_suite {
-    ($name:ident, $stores:expr) => {
+    ($name:ident, maybe $stores:expr) => {
         mod $name {
             use super::*;
 
@@ -96,10 +98,15 @@ macro_rules! store_suite {
             );
         }
     };
+    ($name:ident, $stores:expr) => {
+        $crate::store_suite!($name, maybe Some($stores));
+    };
     (@each $stores:expr, $($test:ident,)*) => {
         $(#[test]
         fn $test() {
-            $crate::store_suite::$test(&$stores);
+            if let Some(stores) = $stores {
+                $crate::store_suite::$test(&stores);
+            }
         })*
     };
 }

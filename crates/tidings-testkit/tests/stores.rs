@@ -4,16 +4,16 @@
 
 mod disk;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability, OpenError};
-use tidings_store_shared::{SharedConfig, SharedStore};
 use tidings_testkit::remote_log::{Journal, Link, RemoteLog};
-use tidings_testkit::shared_log::{Connection, Engine};
+use tidings_testkit::shared_log::{Connection, Engine, SharedStores};
 use tidings_testkit::store_suite;
 use tidings_testkit::store_suite::{Retention, Stores};
 
@@ -21,8 +21,8 @@ store_suite!(memory, MemoryStores);
 store_suite!(disk_with_fsync, DiskStores::new(Durability::Fsync));
 store_suite!(disk_without_fsync, DiskStores::new(Durability::Os));
 store_suite!(remote, RemoteStores::default());
-store_suite!(shared, SharedStores::new(true));
-store_suite!(shared_without_its_cache, SharedStores::new(false));
+store_suite!(shared, shared(true));
+store_suite!(shared_without_its_cache, shared(false));
 
 struct MemoryStores;
 
@@ -41,7 +41,7 @@ impl Stores for MemoryStores {
 /// beginning.
 #[derive(Default)]
 struct RemoteStores {
-    last: std::sync::Mutex<Option<(Arc<Journal>, Retention)>>,
+    last: Mutex<Option<(Arc<Journal>, Retention)>>,
 }
 
 impl RemoteStores {
@@ -67,79 +67,14 @@ impl Stores for RemoteStores {
     }
 }
 
-/// Shared logs over an engine in memory. When reopened, a node finds its cache again, or follows
-/// everything anew.
-struct SharedStores {
-    keeps_cache: bool,
-    folder: Folder,
-    made: AtomicU64,
-    last: std::sync::Mutex<Option<(Arc<Engine>, Retention)>>,
-}
-
-impl SharedStores {
-    fn new(keeps_cache: bool) -> Self {
-        let (folder, made) = (Folder::new(), AtomicU64::new(0));
-        Self { keeps_cache, folder, made, last: std::sync::Mutex::default() }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join(self.made.load(Ordering::Relaxed).to_string())
-    }
-
-    fn open(&self) -> Arc<dyn Log> {
-        let last = self.last.lock().unwrap();
-        let (engine, retention) = last.as_ref().unwrap();
-        let cache = DiskConfig {
-            retention_bytes: retention.bytes,
-            retention_age: retention.age,
-            recent_bytes_max: 20_000,
-            segment_bytes: Some(24 << 10),
-            ..DiskConfig::new("")
-        };
-        let config = SharedConfig {
-            cache,
-            create: true,
-            trim_interval: Duration::ZERO,
-            bell_patience: Duration::from_millis(5),
-            ..SharedConfig::new(self.path())
-        };
-        // See `DiskStores::open`.
-        let opened = (0..200).find_map(|_| {
-            match SharedStore::open(config.clone(), Connection::to(engine)) {
-                Err(
-                    tidings_store_shared::OpenError::InUse { .. }
-                    | tidings_store_shared::OpenError::Cache { source: OpenError::InUse { .. } },
-                ) => {
-                    std::thread::sleep(Duration::from_millis(10));
-                    None
-                }
-                opened => Some(opened),
-            }
-        });
-        let store = opened.expect("the lock was released").unwrap();
-        Arc::new(store.following(Connection::to(engine)).unwrap())
-    }
-}
-
-impl Stores for SharedStores {
-    fn fresh(&self, retention: Retention) -> Arc<dyn Log> {
-        let made = self.made.fetch_add(1, Ordering::Relaxed);
-        *self.last.lock().unwrap() = Some((Engine::new(made), retention));
-        self.open()
-    }
-
-    fn reopened(&self, store: Arc<dyn Log>) -> Arc<dyn Log> {
-        assert_eq!(Arc::strong_count(&store), 1, "the store is closed before it is opened again");
-        if !self.keeps_cache {
-            // What the cache dropped is dropped from the engine with it, or else would come back.
-            store.retain(tidings_hub::Timestamp::default()).unwrap();
-        }
-        drop(store);
-        if !self.keeps_cache {
-            std::fs::remove_dir_all(self.path()).unwrap();
-        }
-        self.open()
-    }
+/// Shared logs over an engine in memory.
+fn shared(keeps_cache: bool) -> SharedStores {
+    let engines: Mutex<HashMap<u64, Arc<Engine>>> = Mutex::default();
+    let connect = move |log| -> Box<dyn tidings_store_shared::Journal> {
+        let mut engines = engines.lock().unwrap();
+        Connection::to(engines.entry(log).or_insert_with(|| Engine::new(log)))
+    };
+    SharedStores::new(keeps_cache, Box::new(connect))
 }
 
 /// Disk stores, each in its own folder. Segments are small, so that there are several; little is
@@ -148,12 +83,12 @@ struct DiskStores {
     durability: Durability,
     folder: Folder,
     made: AtomicU64,
-    retention: std::sync::Mutex<Retention>,
+    retention: Mutex<Retention>,
 }
 
 impl DiskStores {
     fn new(durability: Durability) -> Self {
-        let retention = std::sync::Mutex::new(Retention::ALL);
+        let retention = Mutex::new(Retention::ALL);
         Self { durability, folder: Folder::new(), made: AtomicU64::new(0), retention }
     }
 

@@ -1,4 +1,4 @@
-//! Real servers of NATS on loopback: a cluster of three, each with a folder and ports of its own.
+//! Real servers of NATS on loopback, each with a folder and ports of its own.
 
 use std::env;
 use std::fs;
@@ -16,7 +16,7 @@ use tidings_testkit::nats::program;
 /// Time after which a test fails that waits for something.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A cluster of three servers, stopped when it is dropped.
+/// Servers, three or one, stopped when they are dropped.
 pub(crate) struct Cluster {
     program: PathBuf,
     folder: PathBuf,
@@ -25,16 +25,22 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts one; `None` if no program is found.
+    /// Starts three; `None` if no program is found.
     pub(crate) fn start() -> Option<Self> {
+        Self::of(3)
+    }
+
+    /// Starts `count`; `None` if no program is found.
+    pub(crate) fn of(count: usize) -> Option<Self> {
         let program = program()?;
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("tidings-nats-{}-{number}", std::process::id());
         let folder = env::temp_dir().join(name);
-        let ports = free_ports(6);
-        let mut cluster = Self { program, folder, ports, servers: vec![None, None, None] };
-        for number in 0..3 {
+        let ports = free_ports(2 * count);
+        let servers = (0..count).map(|_| None).collect();
+        let mut cluster = Self { program, folder, ports, servers };
+        for number in 0..count {
             cluster.write_config(number);
             cluster.start_server(number);
         }
@@ -42,19 +48,24 @@ impl Cluster {
     }
 
     fn write_config(&self, number: usize) {
-        let (clients, routes) = (self.ports[number], self.ports[3 + number]);
+        let (clients, routes) = self.ports.split_at(self.servers.len());
+        let (clients, own_route) = (clients[number], routes[number]);
         let folder = self.folder.join(format!("{number}"));
         fs::create_dir_all(&folder).unwrap();
-        let peers = self.ports[3..].iter().map(|port| format!("nats://127.0.0.1:{port}"));
+        let peers = routes.iter().map(|port| format!("nats://127.0.0.1:{port}"));
         let peers: Vec<_> = peers.collect();
         let sync = if self.is_old() { "" } else { "sync_interval: always" };
-        let text = format!(
+        let mut text = format!(
             "server_name: n{number}\nlisten: 127.0.0.1:{clients}\nmax_payload: 8MB\n\
-             jetstream {{ store_dir: {:?}\n {sync} }}\n\
-             cluster {{ name: c, listen: 127.0.0.1:{routes}, no_advertise: true\n \
-             routes: {peers:?} }}\n",
+             jetstream {{ store_dir: {:?}\n {sync} }}\n",
             folder.display().to_string(),
         );
+        if peers.len() > 1 {
+            text += &format!(
+                "cluster {{ name: c, listen: 127.0.0.1:{own_route}, no_advertise: true\n \
+                 routes: {peers:?} }}\n",
+            );
+        }
         fs::write(self.folder.join(format!("{number}.conf")), text).unwrap();
     }
 
@@ -86,14 +97,16 @@ impl Cluster {
         }
     }
 
-    /// A client of all three, for the stream `stream`.
+    /// A client of all, for the stream `stream`.
     pub(crate) fn client(&self, stream: &str) -> Nats {
-        let servers: Vec<_> =
-            self.ports[..3].iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        let servers: Vec<_> = self.ports[..self.servers.len()]
+            .iter()
+            .map(|port| format!("nats://127.0.0.1:{port}"))
+            .collect();
         Nats::new(NatsConfig {
             servers: servers.join(",").parse().unwrap(),
             stream: stream.to_owned(),
-            replicas: 3,
+            replicas: self.servers.len(),
             tls: false,
             tls_ca: None,
             tls_identity: None,
@@ -118,7 +131,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for number in 0..3 {
+        for number in 0..self.servers.len() {
             self.kill(number);
         }
         if thread::panicking() {

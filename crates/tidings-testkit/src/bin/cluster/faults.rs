@@ -1,6 +1,7 @@
 //! What is done to servers and hubs, one after the other.
 
 use std::fmt;
+use std::fs;
 use std::time::Duration;
 
 use tidings_testkit::proxy::{Direction, Flow};
@@ -24,6 +25,8 @@ pub(crate) enum Fault {
     HubKilled,
     /// SIGTERM of a hub, as in an upgrade.
     HubRestarted,
+    /// A hub leaves, and another one without a copy of the log comes in its place.
+    HubReplaced,
     /// A hub reaches no server.
     HubCut { how: Cut, seconds: u64 },
     /// A hub gets what the servers send later.
@@ -50,6 +53,7 @@ impl fmt::Display for Fault {
             Self::EngineGone { seconds } => write!(f, "all servers killed for {seconds} s"),
             Self::HubKilled => f.write_str("hub killed"),
             Self::HubRestarted => f.write_str("hub restarted"),
+            Self::HubReplaced => f.write_str("hub replaced"),
             Self::HubCut { how, seconds } => {
                 let how = match how {
                     Cut::Closed => "closed",
@@ -89,7 +93,7 @@ impl Fault {
     /// Does it, undoes it, and waits until all hubs take events again.
     pub(crate) async fn strike(self, world: &mut World, dice: &mut Dice) -> Result<Struck, String> {
         let began = Instant::now();
-        let hub = dice.below(world.hubs.len() as u64) as usize;
+        let mut hub = dice.below(world.hubs.len() as u64) as usize;
         match self {
             Self::LeaderKilled => {
                 let leader = world.servers.leader().await;
@@ -126,15 +130,20 @@ impl Fault {
                 start(&mut world.hubs[hub].process)?;
             }
             Self::HubRestarted => {
-                world.hubs[hub].process.ask_to_end();
-                let until = Instant::now() + Duration::from_secs(30);
-                while world.hubs[hub].process.ended().is_none() {
-                    if Instant::now() > until {
-                        return Err(format!("hub {hub} does not end within 30 s of SIGTERM"));
-                    }
-                    sleep(Duration::from_millis(50)).await;
-                }
-                start(&mut world.hubs[hub].process)?;
+                // A new program first for those that do not have it.
+                let old = world.hubs.iter().position(crate::hub::Hub::is_to_be_upgraded);
+                hub = old.unwrap_or(hub);
+                world.hubs[hub].process.end().await?;
+                world.hubs[hub].start_next().map_err(|error| error.to_string())?;
+            }
+            Self::HubReplaced => {
+                // The first one may create the log.
+                hub = 1 + dice.below(world.hubs.len() as u64 - 1) as usize;
+                let leaver = &mut world.hubs[hub];
+                leaver.process.end().await?;
+                fs::remove_dir_all(&leaver.data).map_err(|error| error.to_string())?;
+                sleep(Duration::from_secs(5)).await;
+                leaver.start_next().map_err(|error| error.to_string())?;
             }
             Self::HubCut { how, seconds } => {
                 let hub = &world.hubs[hub];

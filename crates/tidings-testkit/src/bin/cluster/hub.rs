@@ -24,6 +24,8 @@ pub(crate) struct Hub {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
     pub(crate) data: PathBuf,
+    /// The program that it is from its next restart on.
+    pub(crate) next: PathBuf,
     links: Vec<Proxy>,
 }
 
@@ -45,14 +47,28 @@ impl Hub {
         command.extend(["--listen".into(), address.to_string().into()]);
         command.extend(["--data".into(), data.clone().into()]);
         command.extend(["--store".into(), "nats".into(), "--store-url".into()]);
-        command.extend([urls.join(",").into(), "--cluster-create".into()]);
+        command.push(urls.join(",").into());
+        if number == 0 {
+            command.push("--cluster-create".into());
+        }
         command.extend(["--retention-bytes".into(), "4GiB".into()]);
         if servers.is_old() || servers.addresses.len() < 3 {
             command.push("--store-unsafe".into());
         }
         let mut process = Process::new(command, folder.join(format!("hub{number}.log")));
         process.start()?;
-        Ok(Self { process, address, data, links })
+        Ok(Self { process, address, data, next: program.to_owned(), links })
+    }
+
+    /// Whether its next restart makes it another program.
+    pub(crate) fn is_to_be_upgraded(&self) -> bool {
+        self.process.program() != self.next
+    }
+
+    /// Starts it as what it is to be next.
+    pub(crate) fn start_next(&mut self) -> io::Result<()> {
+        self.process.set_program(&self.next);
+        self.process.start()
     }
 
     /// Whether `/readyz` says so, with `query`.

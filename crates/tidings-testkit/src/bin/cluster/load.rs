@@ -121,14 +121,15 @@ pub(crate) async fn publish_batch(client: &mut Client, body: String) -> bool {
     answer.is_ok_and(|(status, _)| status == StatusCode::OK)
 }
 
-fn print(what: &str, mut times: Vec<Duration>) {
+/// Prints the distribution of `times`.
+pub(crate) fn print(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |share: f64| {
         let place = (times.len() as f64 * share) as usize;
         times.get(place.min(times.len().saturating_sub(1))).map_or(0.0, Duration::as_secs_f64) * 1e3
     };
     println!(
-        "{what}: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms, {} events",
+        "{what}: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms, of {}",
         at(0.5),
         at(0.99),
         at(1.0),

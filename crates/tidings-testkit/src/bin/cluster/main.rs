@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cluster PLAN --nats PROGRAM --tidings PROGRAM [--seconds N] [--subscribers N] [--rate N]
-//!              [--seed N] [--servers N]
+//!              [--seed N] [--servers N] [--times N] [--before PROGRAM]
 //! ```
 //!
 //! | Plan | |
@@ -10,8 +10,10 @@
 //! | `short` | each kind of fault once, a minute and a half |
 //! | `long` | chaos of five minutes with 300 subscribers |
 //! | `lag` | subscribers move to hubs that are up to 5 s behind |
-//! | `rolling` | hubs are restarted one after the other |
-//! | `away` | all servers are gone for a minute |
+//! | `rolling` | hubs are restarted, from the program `--before` if there is one, and replaced |
+//! | `away` | all servers are gone for a minute; for as long as `--away` says, in seconds |
+//! | `gone` | the stream is deleted, for 20 s or `--away`, and comes back |
+//! | `presence` | subscribers come, leave, and lose their hub |
 //! | `latency` | 100 events per second and hub |
 //! | `throughput` | as many as possible |
 //! | `rollback` | the servers lose 50 blocks, again and again |
@@ -24,8 +26,11 @@ mod chaos;
 mod client;
 mod cold;
 mod faults;
+mod gone;
 mod hub;
 mod load;
+mod one_by_one;
+mod presence;
 mod process;
 mod publisher;
 mod rollback;
@@ -43,11 +48,27 @@ use chaos::Plan;
 use faults::{Cut, Fault};
 use world::{Size, World};
 
-/// Seconds that the engine is away in the plan of that name.
+/// The plans.
+const PLANS: [&str; 11] = [
+    "short",
+    "long",
+    "lag",
+    "rolling",
+    "away",
+    "gone",
+    "presence",
+    "latency",
+    "throughput",
+    "rollback",
+    "cold",
+];
+
+/// Seconds that the servers are away, and that the stream is gone, in the plans of these names.
 const AWAY_SECONDS: u64 = 60;
+const GONE_SECONDS: u64 = 20;
 
 /// Repetitions of a rollback.
-const ROLLBACKS: usize = 100;
+const ROLLBACKS: u64 = 100;
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
@@ -74,24 +95,29 @@ async fn run(plan: &str, options: &HashMap<String, String>) -> Result<(), String
     };
     let program =
         |name: &str| options.get(name).map(Path::new).ok_or_else(|| format!("--{name} is missing"));
-    let known =
-        ["short", "long", "lag", "rolling", "away", "latency", "throughput", "rollback", "cold"];
-    if !known.contains(&plan) {
-        return Err(format!("no such plan; there are {}", known.join(", ")));
+    if !PLANS.contains(&plan) {
+        return Err(format!("no such plan; there are {}", PLANS.join(", ")));
     }
     // A single server is rolled back and started again in a moment.
     let servers = number("servers", if plan == "rollback" { 1 } else { 3 })? as usize;
-    let size = Size { nats: program("nats")?, tidings: program("tidings")?, servers, hubs: 3 };
+    let before = options.get("before").map(Path::new);
+    let (nats, tidings) = (program("nats")?, program("tidings")?);
+    let size = Size { nats, tidings, before, servers, hubs: 3 };
     let folder = env::temp_dir().join(format!("tidings-cluster-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let mut world = World::start(&size, folder.clone()).await?;
     let outcome = match plan {
         "latency" => load::latency(&world, number("seconds", 30)?).await,
         "throughput" => load::throughput(&world, number("seconds", 10)?).await,
-        "rollback" => rollback::run(&mut world, ROLLBACKS, number("seconds", 330)?).await,
+        "rollback" => {
+            let times = number("times", ROLLBACKS)? as usize;
+            rollback::run(&mut world, times, number("seconds", 1800)?).await
+        }
+        "gone" => gone::run(&mut world, number("away", GONE_SECONDS)?).await,
+        "presence" => presence::run(&mut world).await,
         "cold" => cold::run(&mut world, 1 << 30).await,
         _ => {
-            let mut plan = plan_of(plan);
+            let mut plan = plan_of(plan, number("away", AWAY_SECONDS)?);
             plan.seconds = number("seconds", plan.seconds)?;
             plan.subscribers = number("subscribers", plan.subscribers as u64)? as usize;
             let rate = number("rate", plan.events_per_second.into())?;
@@ -111,7 +137,7 @@ async fn run(plan: &str, options: &HashMap<String, String>) -> Result<(), String
 }
 
 /// The faults of a plan, and how much goes on meanwhile.
-fn plan_of(name: &str) -> Plan {
+fn plan_of(name: &str, away_seconds: u64) -> Plan {
     let cut = |how, seconds| Fault::HubCut { how, seconds };
     let lags = [500, 1000, 2000, 3000, 4000, 4900];
     let (faults, seconds, subscribers, stay_ms, rate) = match name {
@@ -131,10 +157,13 @@ fn plan_of(name: &str) -> Plan {
             let lag = |milliseconds| (Fault::HubLags { milliseconds }, 12);
             (lags.map(lag).to_vec(), 240, 300, 500..2500, 150)
         }
-        "rolling" => (vec![(Fault::HubRestarted, 9)], 60, 100, 1000..5000, 150),
+        "rolling" => {
+            let faults = vec![(Fault::HubRestarted, 9), (Fault::HubReplaced, 3)];
+            (faults, 90, 100, 1000..5000, 150)
+        }
         "away" => {
-            let gone = Fault::EngineGone { seconds: AWAY_SECONDS };
-            (vec![(gone, 1)], 90, 100, 1000..5000, 150)
+            let gone = Fault::EngineGone { seconds: away_seconds };
+            (vec![(gone, 1)], away_seconds + 30, 100, 1000..5000, 150)
         }
         // The short one.
         _ => {

@@ -3,8 +3,14 @@
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// Time that a program has to end.
+const END_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A program; killed when it is dropped.
 pub(crate) struct Process {
@@ -18,6 +24,15 @@ impl Process {
     /// A program that is not started yet.
     pub(crate) fn new(command: Vec<OsString>, log: PathBuf) -> Self {
         Self { command, log, child: None }
+    }
+
+    pub(crate) fn program(&self) -> &Path {
+        Path::new(&self.command[0])
+    }
+
+    /// What it is from its next start on.
+    pub(crate) fn set_program(&mut self, program: &Path) {
+        self.command[0] = program.into();
     }
 
     pub(crate) fn start(&mut self) -> io::Result<()> {
@@ -50,16 +65,34 @@ impl Process {
         self.signal("-CONT");
     }
 
-    /// SIGTERM: asks it to end.
-    pub(crate) fn ask_to_end(&self) {
-        self.signal("-TERM");
-    }
-
     /// How it ended, if it did so by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().ok().flatten()?;
         self.child = None;
         Some(status)
+    }
+
+    /// Asks it to end, and waits until it has. Fails if it does not, or not well.
+    pub(crate) async fn end(&mut self) -> Result<(), String> {
+        self.signal("-TERM");
+        match self.wait().await? {
+            status if status.success() => Ok(()),
+            status => Err(format!("a program that was asked to end did so with {status}")),
+        }
+    }
+
+    /// Waits until it ends.
+    pub(crate) async fn wait(&mut self) -> Result<ExitStatus, String> {
+        let until = Instant::now() + END_PATIENCE;
+        loop {
+            if let Some(status) = self.ended() {
+                return Ok(status);
+            }
+            if Instant::now() > until {
+                return Err(format!("a program does not end within {END_PATIENCE:?}"));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     fn signal(&self, signal: &str) {

@@ -5,11 +5,17 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use serde_json::Value;
 use tidings_testkit::proxy::{Flow, Proxy};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
 
 use crate::client::Client;
 use crate::process::Process;
+use crate::world::PATIENCE;
 
 /// The servers.
 pub(crate) struct Servers {
@@ -90,6 +96,22 @@ impl Servers {
         0
     }
 
+    /// Asks JetStream through any server: `request` is the subject after `$JS.API.`.
+    pub(crate) async fn ask(&self, request: &str) -> Result<Value, String> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            for address in &self.addresses {
+                let asked = timeout(Duration::from_secs(5), ask(*address, request)).await;
+                if let Ok(Ok(answer)) = asked {
+                    return Ok(answer);
+                }
+            }
+            if Instant::now() > until {
+                return Err(format!("no server answers {request} within {PATIENCE:?}"));
+            }
+        }
+    }
+
     /// Cuts the server `number` off from the others; clients reach it.
     pub(crate) fn isolate(&self, number: usize) {
         for (from, to, link) in &self.links {
@@ -103,6 +125,28 @@ impl Servers {
     pub(crate) fn mend(&self) {
         for (.., link) in &self.links {
             link.mend();
+        }
+    }
+}
+
+/// One request in the text protocol of NATS, on a connection of its own.
+async fn ask(address: SocketAddr, request: &str) -> io::Result<Value> {
+    let mut socket = BufReader::new(TcpStream::connect(address).await?);
+    let lines = format!(
+        "CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB $JS.API.{request} answer 0\r\n\r\n"
+    );
+    socket.write_all(lines.as_bytes()).await?;
+    loop {
+        let mut line = String::new();
+        if socket.read_line(&mut line).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // MSG answer 1 LENGTH
+        let length = line.strip_prefix("MSG ").and_then(|rest| rest.trim().rsplit(' ').next());
+        if let Some(length) = length.and_then(|length| length.parse().ok()) {
+            let mut body = vec![0; length];
+            socket.read_exact(&mut body).await?;
+            return Ok(serde_json::from_slice(&body)?);
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::client::Client;
 use crate::hub::PATH;
+use crate::world::PATIENCE;
 
 /// Time for the head of an answer: a hub that is behind waits five seconds before it turns a
 /// subscriber away.
@@ -190,6 +191,20 @@ impl Subscribers {
     pub(crate) fn events_min(&self) -> usize {
         let events = self.progress.iter().map(|one| one.events.load(Ordering::Relaxed));
         events.min().unwrap_or(0)
+    }
+
+    /// Waits until each has got `events`.
+    pub(crate) async fn reach(&self, events: usize) -> Result<(), String> {
+        let until = Instant::now() + PATIENCE;
+        while self.events_min() < events {
+            if Instant::now() > until {
+                let least = self.events_min();
+                let what = format!("a subscriber has {least} of {events} events");
+                return Err(format!("{what} within {PATIENCE:?}"));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
     }
 
     /// Waits until each has `events`, `patience` at most, and ends them.

@@ -3,11 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use crate::hub::Hub;
+use crate::process::Process;
 use crate::servers::{Servers, free_addresses};
 
 /// Interval at which something awaited is looked for.
@@ -29,6 +31,8 @@ pub(crate) struct World {
 pub(crate) struct Size<'a> {
     pub(crate) nats: &'a Path,
     pub(crate) tidings: &'a Path,
+    /// What the hubs run until they are restarted, if it is another program.
+    pub(crate) before: Option<&'a Path>,
     pub(crate) servers: usize,
     pub(crate) hubs: usize,
 }
@@ -40,7 +44,8 @@ impl World {
         // A hub that starts before there is a leader for new streams waits for it, too.
         let mut world = Self { servers, hubs: Vec::new(), folder, ended: Vec::new() };
         for address in free_addresses(size.hubs).map_err(words)? {
-            world.add_hub(size.tidings, address).map_err(words)?;
+            world.add_hub(size.before.unwrap_or(size.tidings), address).map_err(words)?;
+            world.hubs.last_mut().expect("it was added").next = size.tidings.to_owned();
             let number = world.hubs.len() - 1;
             world.ready(number, "?for=publish").await?;
         }
@@ -76,6 +81,34 @@ impl World {
     pub(crate) async fn all_ready(&mut self) -> Result<(), String> {
         for number in 0..self.hubs.len() {
             self.ready(number, "?for=publish").await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a copy of what the servers have stored.
+    pub(crate) async fn copy_engine(&mut self) -> Result<(), String> {
+        self.change_engine("cp -a {data} {copy}").await?;
+        self.all_ready().await
+    }
+
+    /// Puts the copy in the place of what they have.
+    pub(crate) async fn put_engine_back(&mut self) -> Result<(), String> {
+        self.change_engine("rm -rf {data} && mv {copy} {data}").await?;
+        self.all_ready().await
+    }
+
+    /// Stops all servers, runs `command` for the data of each, and starts them again.
+    async fn change_engine(&mut self, command: &str) -> Result<(), String> {
+        self.servers.processes.iter_mut().for_each(Process::kill);
+        for number in 0..self.servers.processes.len() {
+            let data = self.servers.data(number).display().to_string();
+            let copy = format!("{data}.copy");
+            let command = command.replace("{copy}", &copy).replace("{data}", &data);
+            let status = Command::new("sh").args(["-c", &command]).status();
+            if !status.is_ok_and(|status| status.success()) {
+                return Err(format!("failed: {command}"));
+            }
+            self.servers.processes[number].start().map_err(words)?;
         }
         Ok(())
     }

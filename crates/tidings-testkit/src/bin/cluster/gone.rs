@@ -1,0 +1,88 @@
+//! The stream is deleted while hubs follow it, and comes back from a copy.
+
+use std::sync::Arc;
+
+use tidings_testkit::checker::{Run, check};
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::chaos::{judge, logs};
+use crate::one_by_one::OneByOne;
+use crate::subscriber::{Got, Habits, Subscribers};
+use crate::world::{PATIENCE, World};
+
+/// Events before and after.
+const EVENTS: usize = 200;
+
+/// Subscribers that stay on their hub, and as many that come while the stream is gone.
+const SUBSCRIBERS: usize = 30;
+
+/// The name of the stream, which no hub is told.
+const STREAM: &str = "tidings";
+
+/// The stream is gone for `seconds`.
+pub(crate) async fn run(world: &mut World, seconds: u64) -> Result<(), String> {
+    let stays = Habits {
+        hubs: world.addresses().into(),
+        stay_ms: 3_600_000..3_600_001,
+        watches: false,
+        stays_away: Arc::default(),
+    };
+    let mut publisher = OneByOne::default();
+    let mut kept = publisher.publish(world, EVENTS).await?;
+    let witnesses = Subscribers::start(SUBSCRIBERS, &stays);
+    witnesses.reach(EVENTS).await?;
+    world.copy_engine().await?;
+
+    let deleted = world.servers.ask(&format!("STREAM.DELETE.{STREAM}")).await?;
+    if deleted["success"] != true {
+        return Err(format!("the stream was not deleted: {deleted}"));
+    }
+    // It does not create another one, either.
+    let last = world.hubs.len() - 1;
+    world.hubs[last].process.kill();
+    world.hubs[last].process.start().map_err(|error| error.to_string())?;
+    let status = world.hubs[last].process.wait().await?;
+    println!("a hub that was restarted ended: {status}");
+    let running = 0..last;
+    let newcomers = Habits { hubs: stays.hubs[running.clone()].into(), ..stays.clone() };
+    let newcomers = Subscribers::start(SUBSCRIBERS, &newcomers);
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let mut turned_away = 0;
+    while Instant::now() < until || turned_away == 0 {
+        for hub in running.clone() {
+            publisher.is_turned_away(world, hub).await?;
+            turned_away += 1;
+            if !world.hubs[hub].is_ready("").await || world.hubs[hub].is_ready("?for=publish").await
+            {
+                return Err(format!("hub {hub} does not say that it serves only subscribers"));
+            }
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    newcomers.reach(EVENTS).await?;
+    let info = world.servers.ask(&format!("STREAM.INFO.{STREAM}")).await?;
+    if info["error"]["code"] != 404 {
+        return Err(format!("somebody created the stream: {info}"));
+    }
+    println!("gone for {seconds} s: {turned_away} publishes turned away, nothing created");
+
+    world.hubs[last].process.start().map_err(|error| error.to_string())?;
+    world.put_engine_back().await?;
+    kept.extend(publisher.publish(world, EVENTS).await?);
+    let run = Run {
+        logs: logs(world, kept.len()).await?,
+        acknowledged: kept,
+        published: publisher.published,
+        ..Run::default()
+    };
+    let events = run.logs[0].len();
+    let got = [witnesses.finish(events, PATIENCE).await, newcomers.finish(events, PATIENCE).await];
+    let moved = |one: &&Got| one.moves.len() > 1 && one.moves.iter().all(|(hub, _)| *hub != last);
+    let moved = got.iter().flatten().filter(moved).count();
+    println!("{} subscribers, {moved} of running hubs were disconnected", 2 * SUBSCRIBERS);
+    if moved > 0 {
+        return Err("a stream did not stay".to_owned());
+    }
+    let findings = check(&run, got.iter().flatten().map(|one| &one.transcript[..]));
+    judge(world, &findings, &[])
+}
