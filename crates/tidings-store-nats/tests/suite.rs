@@ -1,5 +1,5 @@
-//! The store contract on a real server of NATS: of a hub that keeps its folder, and of one that loses
-//! it.
+//! The store contract on a real server of NATS: of a hub that keeps its folder, and of one that
+//! loses it.
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
 mod world;

@@ -25,7 +25,10 @@ pub use ids::{
     a_repeated_draft_is_recognised_and_one_with_other_content_rejected, an_id_belongs_to_its_topic,
     an_id_on_very_many_topics_is_found_on_each, the_oldest_record_with_an_id_is_found,
 };
-pub use losses::reading_before_the_oldest_record_is_an_error;
+pub use losses::{
+    reading_before_the_oldest_record_is_an_error, retention_by_age_drops_the_old,
+    retention_by_bytes_drops_the_oldest, the_newest_record_always_stays,
+};
 pub use model::Model;
 pub use random::Dice;
 pub use time_to_live::an_event_is_no_part_of_history_after_its_time_to_live;
@@ -515,71 +518,6 @@ pub fn readers_see_every_record_in_order_while_others_append(stores: &dyn Stores
             number += count;
         }
     });
-}
-
-/// Bytes.
-pub fn retention_by_bytes_drops_the_oldest(stores: &dyn Stores) {
-    let bytes = 256 << 10;
-    let store = stores.fresh(Retention { bytes, ..Retention::ALL });
-    fill(&*store, 4_000);
-    // What a store writes in the background meanwhile counts with the next time.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        store.retain(at(1)).expect("retained");
-        if store.health().bytes <= bytes {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{} bytes", store.health().bytes);
-        thread::sleep(Duration::from_millis(10));
-    }
-    let bounds = store.bounds();
-    assert_eq!(bounds.head, Position::new(4_000));
-    assert!(bounds.first > Position::new(1));
-    assert!(bounds.first < Position::new(3_500), "no more is dropped than needed: {bounds:?}");
-    // Topics and ids are known only from the remaining records.
-    let left = bounds.head.get() + 1 - bounds.first.get();
-    let states = store.catalog().topics("", None, 100).expect("found");
-    assert_eq!(states.iter().map(|state| state.records).sum::<u64>(), left);
-    for on in [&["**"][..], &["topic/*"], &["topic/1", "topic/9"]] {
-        assert_eq!(find(&*store, "id-1", on), None);
-        assert_eq!(find(&*store, "id-3999", on), Some(Position::new(4_000)));
-    }
-    // A repeated draft is a new event if the one it repeats is gone.
-    let again = Draft { id: EventId::new("id-1").ok(), once: true, ..draft("topic/1", "x") };
-    assert_eq!(fates(&*store, &[again]), Ok(vec![Fate::Store]));
-    let store = stores.reopened(store);
-    assert!(store.bounds().first >= bounds.first, "nothing comes back");
-}
-
-/// Age, with a tolerance of a seventh: a store may drop in parts.
-pub fn retention_by_age_drops_the_old(stores: &dyn Stores) {
-    let store = stores.fresh(Retention { age: Duration::from_secs(70), ..Retention::ALL });
-    for second in 0..100 {
-        store.append(vec![draft("a", "x")], at(second * 1_000)).expect("appended");
-        store.retain(at(second * 1_000)).expect("retained");
-    }
-    let first = store.bounds().first.get();
-    assert!((20..=31).contains(&first), "{first}");
-    assert_eq!(
-        store.catalog().topic(&topic("a")).expect("found").expect("there").records,
-        101 - first
-    );
-}
-
-/// Whatever happens.
-pub fn the_newest_record_always_stays(stores: &dyn Stores) {
-    let store = stores.fresh(Retention { bytes: 64 << 10, age: Duration::from_secs(1) });
-    append(&*store, vec![draft("a", "1"), draft("a", &"x".repeat(100_000))]);
-    for day in 1..4 {
-        store.retain(at(day * 86_400_000)).expect("retained");
-    }
-    let bounds = store.bounds();
-    assert_eq!(bounds.head, Position::new(2));
-    assert!(bounds.first <= bounds.head);
-    let page = read(&*store, query(1, None));
-    assert_eq!(page.records[0].data.len(), 100_000);
-    append(&*store, vec![draft("a", "3")]);
-    assert_eq!(store.bounds().head, Position::new(3));
 }
 
 /// 4,000 of these events are more than a megabyte.

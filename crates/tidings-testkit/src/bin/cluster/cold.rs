@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use tidings_testkit::transcript::Seen;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::Client;
 use crate::hub::PATH;
@@ -20,6 +20,12 @@ const DATA_BYTES: usize = 1000;
 
 /// Senders of batches on each hub.
 const SENDERS: usize = 2;
+
+/// Time that a hub has to fetch the log.
+const FETCH_PATIENCE: Duration = Duration::from_secs(300);
+
+/// Interval at which the hub is asked whether it is ready.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Fills the log with `bytes`, empties the folder of a hub, and waits until it is ready.
 pub(crate) async fn run(world: &mut World, bytes: usize) -> Result<(), String> {
@@ -47,8 +53,8 @@ pub(crate) async fn run(world: &mut World, bytes: usize) -> Result<(), String> {
     hub.process.kill();
     fs::remove_dir_all(&hub.data).map_err(|error| error.to_string())?;
     hub.process.start().map_err(|error| error.to_string())?;
-    let took = world.ready(last, "").await?;
-    println!("ready after {:.1} s", took.as_secs_f64());
+    let (took, refused) = fetched(world, last).await?;
+    println!("ready after {:.1} s, 503 {refused} times until then", took.as_secs_f64());
 
     let second = Client::new(hubs[0]).send(Method::POST, PATH, &[], "2").await;
     second.map_err(|failure| format!("{failure:?}"))?;
@@ -58,6 +64,29 @@ pub(crate) async fn run(world: &mut World, bytes: usize) -> Result<(), String> {
             Ok(())
         }
         other => Err(format!("an id of another hub is not resumed: {other:?}")),
+    }
+}
+
+/// Waits until the hub is ready. Returns how long that took, and how often it said before that it
+/// was not: it must say so at least once.
+async fn fetched(world: &World, hub: usize) -> Result<(Duration, usize), String> {
+    let address = world.hubs[hub].address;
+    let (began, mut refused) = (Instant::now(), 0);
+    loop {
+        let answer = Client::new(address).send(Method::GET, "/readyz", &[], "").await;
+        match answer {
+            Ok((StatusCode::OK, _)) if refused == 0 => {
+                return Err("the hub is ready before it has the log".to_owned());
+            }
+            Ok((StatusCode::OK, _)) => return Ok((began.elapsed(), refused)),
+            Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => refused += 1,
+            // It does not listen yet.
+            _ => {}
+        }
+        if began.elapsed() > FETCH_PATIENCE {
+            return Err(format!("the hub is not ready within {FETCH_PATIENCE:?}"));
+        }
+        sleep(LOOK_INTERVAL).await;
     }
 }
 

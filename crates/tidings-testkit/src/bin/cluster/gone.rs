@@ -1,9 +1,10 @@
 //! The stream is deleted while hubs follow it, and comes back from a copy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidings_testkit::checker::{Run, check};
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Instant, sleep};
 
 use crate::chaos::{judge, logs};
 use crate::one_by_one::OneByOne;
@@ -16,7 +17,7 @@ const EVENTS: usize = 200;
 /// Subscribers that stay on their hub, and as many that come while the stream is gone.
 const SUBSCRIBERS: usize = 30;
 
-/// The name of the stream, which no hub is told.
+/// The name of the stream, which is the default.
 const STREAM: &str = "tidings";
 
 /// The stream is gone for `seconds`.
