@@ -14,11 +14,11 @@ mod time_to_live;
 
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidings_hub::{
-    Draft, EventId, Fate, Interest, Kind, Log, Matcher, Page, Position, ReadQuery, Record,
-    Timestamp, Topic, Visibility,
+    Draft, EventId, Interest, Kind, Log, Matcher, Page, Position, ReadQuery, Record, Timestamp,
+    Topic, Visibility,
 };
 
 pub use ids::{
@@ -32,8 +32,6 @@ pub use losses::{
 pub use model::Model;
 pub use random::Dice;
 pub use time_to_live::an_event_is_no_part_of_history_after_its_time_to_live;
-
-use ids::{fates, find};
 
 /// The retention of a store under test.
 #[derive(Clone, Copy, Debug)]

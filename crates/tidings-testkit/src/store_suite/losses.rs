@@ -1,8 +1,12 @@
 //! What retention drops, and what a log says of that.
 
-use tidings_hub::{Interest, Position, ReadError, ReadQuery};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::{Retention, Stores, fill, interest, positions, query, read};
+use tidings_hub::{Draft, EventId, Fate, Interest, Position, ReadError, ReadQuery};
+
+use super::ids::{fates, find};
+use super::{Retention, Stores, append, at, draft, fill, interest, positions, query, read, topic};
 
 /// Expired reads name the oldest remaining record.
 pub fn reading_before_the_oldest_record_is_an_error(stores: &dyn Stores) {
