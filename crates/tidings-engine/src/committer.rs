@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tidings_hub::{Appended, Draft, EventId, Fate, Log};
+use tidings_hub::{Appended, Draft, EventId, Fate, Log, Position};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::wall_clock;
@@ -151,8 +151,9 @@ impl Committer {
         let bytes_max = COMMIT_BATCH_BYTES_MAX.min(store.append_bytes_max());
         while let Some(jobs) = self.next_batch(bytes_max) {
             if !jobs.is_empty() {
+                let judged = store.bounds().head;
                 let judgement = judge(&**store, &jobs, self.maxima);
-                self.commit(&**store, jobs, judgement, timings);
+                self.commit(&**store, jobs, judged, judgement, timings);
             }
             store.note_time(wall_clock());
             if retained.elapsed() >= RETENTION_INTERVAL {
@@ -190,11 +191,13 @@ impl Committer {
         Some(queue.jobs.drain(..count).collect())
     }
 
-    /// Appends all jobs' drafts in one batch and gives each its share of the answer.
+    /// Appends all jobs' drafts, judged by the log up to `judged`, in one batch and gives each its
+    /// share of the answer.
     fn commit(
         &self,
         store: &dyn Log,
         jobs: Vec<Job>,
+        judged: Position,
         Judgement { verdicts, ends, pieces }: Judgement,
         timings: &Timings,
     ) {
@@ -227,9 +230,11 @@ impl Committer {
         } else {
             timings.committing(came);
             keys::set_places(&mut drafts, &pieces);
-            let appended = keys::keep_ended(store, &mut drafts)
-                .map_err(PublishError::Unread)
-                .and_then(|()| store.append(drafts, wall_clock()).map_err(PublishError::Store));
+            let appended =
+                keys::keep_ended(store, &mut drafts).map_err(PublishError::Unread).and_then(|()| {
+                    let appended = store.append_judged(drafts, judged, wall_clock());
+                    appended.map_err(PublishError::Store)
+                });
             let upto = appended.iter().flatten().map(|one| one.position).max();
             timings.committed(upto, began.elapsed());
             appended

@@ -94,6 +94,24 @@ pub trait Log: Send + Sync + 'static {
     /// [`AppendError`]; see the contract.
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError>;
 
+    /// The same, for drafts that were compared with the log up to `judged`: what their publishers
+    /// expect, and whether there is room for their topics and keys. A log that several nodes share
+    /// rejects them, as [away](AppendError::Away) with no time to wait, if what the others appended
+    /// since makes a difference.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; see the contract.
+    fn append_judged(
+        &self,
+        drafts: Vec<Draft>,
+        judged: Position,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, AppendError> {
+        let _ = judged;
+        self.append(drafts, now)
+    }
+
     /// Most bytes that one append can take, in the [cost](Draft::cost) of its drafts. The caller
     /// makes no larger batches; a single publisher's may still be larger, and is rejected as
     /// [`AppendError::TooLarge`].

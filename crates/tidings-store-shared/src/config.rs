@@ -21,6 +21,9 @@ pub struct SharedConfig {
     pub terms: Terms,
     /// Whether to give the journal these settings where it has others.
     pub update_terms: bool,
+    /// Most topics, and most keys, that the log may have. Appends that would make more, because
+    /// other hubs made some meanwhile, are refused.
+    pub maxima: Maxima,
     /// Time that an append tries to get an answer from the journal.
     pub append_patience: Duration,
     /// Interval at which the hub drops from the journal what its own cache dropped.
@@ -39,9 +42,25 @@ impl SharedConfig {
             create: false,
             terms: Terms::default(),
             update_terms: false,
+            maxima: Maxima::default(),
             append_patience: APPEND_PATIENCE,
             trim_interval: TRIM_INTERVAL,
             bell_patience: BELL_PATIENCE,
         }
+    }
+}
+
+/// Most topics and keys of a log, without those of the hub's own notes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maxima {
+    /// Most topics.
+    pub topics: usize,
+    /// Most keys.
+    pub keys: usize,
+}
+
+impl Default for Maxima {
+    fn default() -> Self {
+        Self { topics: usize::MAX, keys: usize::MAX }
     }
 }

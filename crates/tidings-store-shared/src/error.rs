@@ -48,6 +48,8 @@ pub enum OpenError {
         /// Which, and how.
         differences: Vec<Difference>,
     },
+    /// A backup is being put into the log, or was and is not complete.
+    Incomplete,
     /// The oldest blocks of the log do not continue each other.
     NoBeginning {
         /// Sequence of the oldest block.
@@ -80,6 +82,10 @@ impl OpenError {
                 "give all hubs on the log the same settings; to change them for all, start one hub \
                  with the new ones and --cluster-update, then the others with the new ones"
             }
+            Self::Incomplete => {
+                "wait for `tidings restore` to end; if it failed, delete the stream with `nats \
+                 stream rm`, and restore again"
+            }
             Self::NoBeginning { .. } => {
                 "something else writes to the stream, or the engine drops blocks by a limit of its \
                  own: remove that limit, and purge the stream up to a block that others continue"
@@ -108,6 +114,7 @@ impl fmt::Display for OpenError {
                 }
                 Ok(())
             }
+            Self::Incomplete => f.write_str("a backup is being restored into the shared log"),
             Self::NoBeginning { seq } => {
                 write!(f, "the shared log does not begin with block {seq}: none continues it")
             }

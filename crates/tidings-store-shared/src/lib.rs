@@ -15,13 +15,15 @@
 //! *A repetition is recognised* over all hubs and the whole retained log: two hubs that publish the
 //! same event at the same moment store it once.
 //!
+//! *Bounds on topics and keys are exact* over all hubs: a hub whose publishers were overtaken asks
+//! them to try again.
+//!
 //! *A hub never creates a log that it once followed.* A stream that is gone is an error, not a
 //! reason to begin another.
 //!
 //! # What it does not guarantee
 //!
-//! That events can be published while the engine is away; that the engine loses nothing; and that
-//! the limit on topics is exact while several hubs create topics at once.
+//! That events can be published while the engine is away; and that the engine loses nothing.
 //!
 //! # How it is built
 //!
@@ -39,6 +41,7 @@ mod chain;
 mod config;
 mod cursor;
 mod error;
+mod fill;
 mod follower;
 mod fork;
 mod halt;
@@ -56,8 +59,9 @@ mod writer;
 
 pub use block::{Block, Content, LostIds, Rename, Unreadable};
 pub use chain::{Chain, Misfit};
-pub use config::SharedConfig;
+pub use config::{Maxima, SharedConfig};
 pub use error::OpenError;
+pub use fill::{FillError, fill};
 pub use halt::Halt;
 pub use hash::BlockHash;
 pub use journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};

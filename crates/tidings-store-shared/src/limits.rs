@@ -36,6 +36,9 @@ pub const ATTEMPTS_MIN: u32 = 4;
 /// Blocks that one append may have sent before it gives up. Each was overtaken by another hub.
 pub const ATTEMPTS_MAX: u32 = 1000;
 
+/// Pause before a block of a log that is put into a journal is sent again.
+pub const FILL_PAUSE: Duration = Duration::from_millis(100);
+
 /// Pause before the journal is asked again for something that it should have.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(2);
 

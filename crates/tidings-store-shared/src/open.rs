@@ -114,6 +114,9 @@ impl Opening<'_> {
         let SharedConfig { terms, update_terms, .. } = self.config;
         let Ok(known) = self.journal.terms() else { return Ok(()) };
         let known = known.unwrap_or_default();
+        if known.are_incomplete() {
+            return Err(OpenError::Incomplete);
+        }
         let differences = terms.differences(&known);
         if !differences.is_empty() && !update_terms {
             return Err(OpenError::Terms { differences });

@@ -71,8 +71,7 @@ impl SharedStore {
         let lock = open::lock(&config.path)?;
         let run = random();
         let (follower, left) = Opening { config: &config, journal: &mut *journal, run }.open()?;
-        let writer =
-            Writer::new(journal, run, config.append_patience, follower.cache.bounds().head);
+        let writer = Writer::new(journal, run, &config, follower.cache.bounds().head);
         // Hubs do not all trim at the same time.
         let interval = config.trim_interval.mul_f64(0.75 + (run % 512) as f64 / 1024.0);
         let node = Node {
@@ -148,16 +147,16 @@ impl Log for SharedStore {
     }
 
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
-        if drafts.is_empty() {
-            return Ok(Vec::new());
-        }
-        if self.node.fetching().is_some() {
-            return Err(IsFetching.into());
-        }
-        let Node { writer, follower, .. } = &*self.node;
-        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let epoch = self.identity().epoch;
-        self.node.note(writer.append(follower, epoch, &drafts, now))
+        self.node.append(&drafts, None, now)
+    }
+
+    fn append_judged(
+        &self,
+        drafts: Vec<Draft>,
+        judged: Position,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, AppendError> {
+        self.node.append(&drafts, Some(judged), now)
     }
 
     fn append_bytes_max(&self) -> usize {
@@ -242,6 +241,23 @@ impl SharedLog for SharedStore {
 }
 
 impl Node {
+    fn append(
+        &self,
+        drafts: &[Draft],
+        judged: Option<Position>,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, AppendError> {
+        if drafts.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.fetching().is_some() {
+            return Err(IsFetching.into());
+        }
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let epoch = self.cache.identity().epoch;
+        self.note(writer.append(&self.follower, epoch, drafts, judged, now))
+    }
+
     /// The thread: follows the journal until the store closes.
     fn run(&self, mut journal: Box<dyn Journal>) {
         while !self.is_closing.load(Ordering::Relaxed) {
@@ -308,7 +324,8 @@ impl Node {
                 }
             }
             // That is no failure of the log.
-            Err(AppendError::TooLarge { .. }) => {}
+            Err(AppendError::TooLarge { .. } | AppendError::Away { retry: Duration::ZERO, .. }) => {
+            }
             Err(error) => {
                 if failure.is_none() {
                     let reason = tidings_hub::with_causes(error);

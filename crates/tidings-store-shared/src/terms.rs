@@ -30,6 +30,16 @@ impl Terms {
         Self(parts.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect())
     }
 
+    /// The note of a log that is being put into a journal and is not complete.
+    pub(crate) fn incomplete() -> Self {
+        Self::new([("restore", "incomplete".to_owned())])
+    }
+
+    /// Whether it has that note.
+    pub(crate) fn are_incomplete(&self) -> bool {
+        self.0.contains_key("restore")
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

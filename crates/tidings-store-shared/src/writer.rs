@@ -6,6 +6,7 @@
 //! only what was read back counts, so neither a lost answer nor an engine that lets two blocks pass
 //! where one should can make an event that is not there, or is there twice.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,12 +17,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidings_hub::{
     AppendError, Appended, CheckError, Draft, Epoch, EventId, Fate, Log as _, Mark, Matcher,
-    Position, Repeats, Timestamp,
+    Position, Repeats, Timestamp, Topic,
 };
 use tidings_store_disk::DiskStore;
 
 use crate::block::{Block, Content, OVERHEAD_BYTES};
 use crate::chain::Chain;
+use crate::config::{Maxima, SharedConfig};
 use crate::follower::{AttemptFate, FollowError, Follower};
 use crate::hash::BlockHash;
 use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq};
@@ -33,6 +35,7 @@ use crate::limits::{
 pub(crate) struct Writer {
     pub(crate) journal: Box<dyn Journal>,
     patience: Duration,
+    maxima: Maxima,
     run: u64,
     /// Number of the last block that was made.
     number: u64,
@@ -86,12 +89,23 @@ impl Writer {
     pub(crate) fn new(
         journal: Box<dyn Journal>,
         run: u64,
-        patience: Duration,
+        config: &SharedConfig,
         head: Position,
     ) -> Self {
+        let SharedConfig { append_patience: patience, maxima, .. } = *config;
         let not_before = Instant::now();
         let conflicts = Arc::default();
-        Self { journal, patience, run, number: 0, not_before, foreign: 0, conflicts, judged: head }
+        Self {
+            journal,
+            patience,
+            maxima,
+            run,
+            number: 0,
+            not_before,
+            foreign: 0,
+            conflicts,
+            judged: head,
+        }
     }
 
     /// Most bytes of drafts in one block. Some are left for what their encoding adds.
@@ -100,17 +114,20 @@ impl Writer {
         bytes - bytes / 8
     }
 
-    /// Appends `drafts`. Those that repeat an event that another hub stored meanwhile are not
-    /// stored again.
+    /// Appends `drafts`, which were compared with the log up to `judged`; by default, up to where
+    /// the last append left it. Those that repeat an event that another hub stored meanwhile are
+    /// not stored again.
     pub(crate) fn append(
         &mut self,
         follower: &Mutex<Follower>,
         epoch: Epoch,
         drafts: &[Draft],
+        judged: Option<Position>,
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
-        let judged = self.judged;
-        let plan = |follower: &Follower| plan(follower, drafts, judged);
+        let judged = judged.unwrap_or(self.judged);
+        let maxima = self.maxima;
+        let plan = |follower: &Follower| plan(follower, drafts, judged, maxima);
         let committed = self.commit(follower, now, plan);
         // What comes next is compared with the log as it is now, or later.
         self.judged = lock(follower).cache.bounds().head;
@@ -316,20 +333,29 @@ impl Commit {
 
 /// What to store of `drafts`. The thread that appends has compared them with the log up to
 /// `judged`; but other hubs can have appended since, or a block without an answer has arrived.
-fn plan(follower: &Follower, drafts: &[Draft], judged: Position) -> Result<Plan, AppendError> {
+fn plan(
+    follower: &Follower,
+    drafts: &[Draft],
+    judged: Position,
+    maxima: Maxima,
+) -> Result<Plan, AppendError> {
     let is_unchanged = follower.cache.bounds().head <= judged;
     let fate = |draft: &Draft| match &draft.id {
         Some(id) if draft.once && !is_unchanged => fate(&follower.cache, draft, id, judged),
         _ => Ok(Fate::Store),
     };
     let fates = drafts.iter().map(fate).collect::<Result<Vec<_>, _>>()?;
-    if !is_unchanged && drafts.iter().any(|draft| has_lost_its_key(&follower.cache, draft, judged))
-    {
-        // Its publisher gets the exact answer when it asks again.
-        return Err(AppendError::Away {
-            retry: Duration::ZERO,
-            source: Arc::new(NoAnswer::Changed),
-        });
+    if !is_unchanged {
+        let cache = &follower.cache;
+        let overtaken = if drafts.iter().any(|draft| has_lost_its_key(cache, draft, judged)) {
+            Some(NoAnswer::Changed)
+        } else {
+            has_no_room(cache, drafts, maxima).then_some(NoAnswer::NoRoom)
+        };
+        if let Some(reason) = overtaken {
+            // Its publisher gets the exact answer when it asks again.
+            return Err(AppendError::Away { retry: Duration::ZERO, source: Arc::new(reason) });
+        }
     }
     let kept = drafts.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Store);
     let content = Content::Events(kept.map(|(draft, _)| draft.clone()).collect());
@@ -366,6 +392,22 @@ fn has_lost_its_key(cache: &DiskStore, draft: &Draft, judged: Position) -> bool 
     newest.is_some_and(|newest| newest.position > judged)
 }
 
+/// Whether `drafts` would make more topics or keys than there may be.
+fn has_no_room(cache: &DiskStore, drafts: &[Draft], maxima: Maxima) -> bool {
+    let (catalog, slots) = (cache.catalog(), cache.slots());
+    let topics = drafts.iter().flat_map(Draft::topics);
+    let is_new = |topic: &&Topic| !topic.is_of_notes() && !catalog.has_topic(topic);
+    let new: HashSet<_> = topics.filter(is_new).collect();
+    let notes = usize::from(catalog.has_topic(&Topic::of_notes()));
+    let count = catalog.topic_count().saturating_sub(notes) + new.len();
+    if !new.is_empty() && count > maxima.topics {
+        return true;
+    }
+    let keyed = drafts.iter().filter_map(|draft| Some((&draft.topic, draft.key.as_ref()?)));
+    let new: HashSet<_> = keyed.filter(|(on, key)| slots.newest(on, key).is_none()).collect();
+    !new.is_empty() && slots.keys() + new.len() > maxima.keys
+}
+
 /// Why an append was given up.
 #[derive(Clone, Debug)]
 enum NoAnswer {
@@ -377,6 +419,8 @@ enum NoAnswer {
     Reused,
     /// Another hub has just changed a key of these, of which its publisher expects something.
     Changed,
+    /// Other hubs have just made the last topics or keys that there may be.
+    NoRoom,
 }
 
 impl fmt::Display for NoAnswer {
@@ -386,6 +430,7 @@ impl fmt::Display for NoAnswer {
             Self::Overtaken => "other hubs appended first each time",
             Self::Reused => "another hub has just stored an event with the same id",
             Self::Changed => "another hub has just changed the same key",
+            Self::NoRoom => "other hubs have just made the last topics or keys that there may be",
         })
     }
 }

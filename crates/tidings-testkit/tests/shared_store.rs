@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidings_hub::{
-    AppendError, Appended, Draft, EventId, Following, Log, Mark, Position, ReadQuery,
-    SharedLog as _,
+    AppendError, Appended, Draft, EventId, Expected, Following, Key, Log, Mark, Position,
+    ReadQuery, SharedLog as _,
 };
 use tidings_store_disk::DiskConfig;
 use tidings_store_shared::{
-    Block, Content, Halt, Journal as _, Nonce, OpenError, Seq, SharedConfig, SharedStore,
+    Block, Content, Halt, Journal as _, Maxima, Nonce, OpenError, Seq, SharedConfig, SharedStore,
 };
 use tidings_testkit::shared_log::{Connection, Engine, Faults};
 use tidings_testkit::store_suite::{at, draft};
@@ -489,4 +489,51 @@ fn hubs_that_publish_at_once_make_no_void_blocks_on_an_engine_that_keeps_its_pro
         assert_eq!(hub.bounds().head, Position::new(600));
         assert_eq!(hub.void_blocks(), 0);
     }
+}
+
+#[test]
+fn hubs_that_begin_the_last_topic_at_once_begin_one() {
+    let world = World::new();
+    let maxima = Maxima { topics: 2, keys: 1 };
+    let config = |hub| SharedConfig { maxima, ..world.config(hub) };
+    let (a, b) = (world.try_hub(config("a")).unwrap(), world.try_hub(config("b")).unwrap());
+    append(&a, draft("one", "1")).unwrap();
+    world.follow(&b);
+    // Both have compared with the log as it is now: there is room for one more.
+    let judged = b.bounds().head;
+    append(&a, draft("two", "2")).unwrap();
+    let refused = b.append_judged(vec![draft("three", "3")], judged, at(1));
+    let Err(AppendError::Away { retry, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(retry, Duration::ZERO, "its publisher may ask again, and gets the exact answer");
+    assert_eq!(b.catalog().topic_count(), 2);
+    assert!(b.health().failure.is_none(), "that is no failure of the log");
+    // The same topic, and what is there anyway, have room.
+    b.append_judged(vec![draft("two", "3"), draft("one", "4")], judged, at(1)).unwrap();
+    // So it is with keys.
+    let keyed = |key| Draft { key: Some(Key::new(key).unwrap()), ..draft("one", "5") };
+    let judged = a.bounds().head;
+    b.append_judged(vec![keyed("x")], b.bounds().head, at(1)).unwrap();
+    assert!(a.append_judged(vec![keyed("y")], judged, at(1)).is_err());
+    a.append_judged(vec![keyed("x")], judged, at(1)).unwrap();
+    assert_eq!(a.slots().keys(), 1);
+}
+
+#[test]
+fn what_a_publisher_expects_of_a_key_that_another_hub_changed_before_is_stored_at_once() {
+    let world = World::new();
+    let (a, b) = (world.hub("a"), world.hub("b"));
+    let on = |expected| Draft {
+        key: Some(Key::new("k").unwrap()),
+        expected: Some(Box::new(expected)),
+        ..draft("t", "1")
+    };
+    let begun = append(&a, on(Expected::Absent)).unwrap();
+    world.follow(&b);
+    // It was compared with what the other hub stored.
+    let next = on(Expected::Version(begun.id.clone()));
+    b.append_judged(vec![next.clone()], b.bounds().head, at(1)).unwrap();
+    // At the other hub, which has not followed that, the same expectation is not stored.
+    let refused = a.append_judged(vec![next], begun.position, at(1));
+    assert!(matches!(refused, Err(AppendError::Away { retry: Duration::ZERO, .. })), "{refused:?}");
+    assert_eq!(all(&a).len(), 2);
 }

@@ -22,7 +22,7 @@ pub(crate) use client::{
 };
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use health::HealthArgs;
-pub(crate) use hub::HubArgs;
+pub(crate) use hub::{HubArgs, StoreArgs};
 #[cfg(test)]
 pub(crate) use hub::{flags, typed};
 pub(crate) use relay::RelayArgs;
@@ -176,7 +176,12 @@ Restore a log from a backup
 
 Every byte of the copy is checked, and errors name the damaged file. The restored log gets a new \
 name: a subscriber whose last event is in the copy resumes after it, and any other gets a reset \
-that says events are lost. The folder must be empty or absent; its owner will own the files.";
+that says events are lost. The folder must be empty or absent; its owner will own the files.
+
+With `--store nats` the log goes into a stream, for several hubs, which must be empty; \
+`--cluster-create` creates it. Events keep their times and ids, and the folder, which is needed \
+while that is done, is empty afterwards. A subscriber of the former hub resumes at any of the new \
+ones.";
 
 const RESTORE_EXAMPLES: &str = "\
 Examples:
@@ -184,7 +189,10 @@ Examples:
   mv /var/lib/tidings /var/lib/tidings.broken
   install -d -o tidings -g tidings -m 750 /var/lib/tidings
   tidings restore --data /var/lib/tidings /backup/tidings-2026-11-21
-  systemctl start tidings.socket tidings.service";
+  systemctl start tidings.socket tidings.service
+
+  tidings restore --data /var/lib/tidings --store nats --cluster-create \\
+    --store-url nats://a.example:4222,nats://b.example:4222 /backup/tidings-2026-11-21";
 
 const TOKEN_EXAMPLES: &str = "\
 Only the token goes to standard output.
@@ -376,6 +384,8 @@ pub(crate) struct RestoreArgs {
         hide_env_values = true
     )]
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 }
 
 /// `tidings check`.

@@ -13,7 +13,7 @@ use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::hub_config::{HubConfig, StoreConfig};
+use crate::hub_config::{HubConfig, SharedLogConfig, StoreConfig};
 use crate::settings::{format_bytes, format_duration, without_logins};
 use crate::store_kind::StoreKind;
 use crate::{private_file, random};
@@ -57,6 +57,21 @@ pub(crate) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
     }
 }
 
+/// Puts `log` into the log that several hubs share, which must be empty.
+///
+/// # Errors
+///
+/// It is not there, or is not empty, or the servers are not as they should be.
+pub(crate) fn fill(shared: &SharedLogConfig, log: &DiskStore) -> Result<(), CliError> {
+    #[cfg(feature = "nats")]
+    return nats::fill(shared, log);
+    #[cfg(not(feature = "nats"))]
+    {
+        let _ = (shared, log);
+        Err(without_nats())
+    }
+}
+
 /// Whether a store can be opened like this, as far as its settings say.
 ///
 /// # Errors
@@ -65,11 +80,23 @@ pub(crate) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
 pub(crate) fn check(config: &StoreConfig) -> Result<(), CliError> {
     check_rules(config)?;
     match config.kind {
-        #[cfg(feature = "nats")]
-        StoreKind::Nats => nats::config(&config.shared).map(|_| ()),
-        #[cfg(not(feature = "nats"))]
-        StoreKind::Nats => Err(without_nats()),
+        StoreKind::Nats => check_shared(&config.shared),
         StoreKind::Disk | StoreKind::Memory => Ok(()),
+    }
+}
+
+/// The same for a log that several hubs share.
+///
+/// # Errors
+///
+/// What is missing or wrong.
+pub(crate) fn check_shared(shared: &SharedLogConfig) -> Result<(), CliError> {
+    #[cfg(feature = "nats")]
+    return nats::config(shared).map(|_| ());
+    #[cfg(not(feature = "nats"))]
+    {
+        let _ = shared;
+        Err(without_nats())
     }
 }
 

@@ -394,3 +394,58 @@ fn a_hub_that_fetches_a_long_log_is_not_ready_and_turns_subscribers_away() {
     two.publish("a", "next");
     stream.line_with("data: next");
 }
+
+#[test]
+fn the_history_of_one_hub_goes_into_a_stream_and_back() {
+    let folder = Folder::new();
+    let Some(nats) = Nats::start(&folder) else { return };
+    let path = |name: &str| folder.path().join(name);
+    let alone = |data: &str| {
+        let mut command = tidings();
+        command.args(["serve", "--log", "warn", "--data"]).arg(path(data));
+        Hub::start(&mut command)
+    };
+    let hub = alone("alone");
+    let first = hub.publish("a", "first");
+    hub.publish("a", "second");
+    let copied = run(tidings().arg("backup").arg("--data").arg(path("alone")).arg(path("copy")));
+    assert!(copied.status.success(), "{copied:?}");
+    drop(hub);
+
+    let restore = |words: &[&str]| {
+        let mut command = tidings();
+        command.arg("restore").arg("--data").arg(path("one")).args(["--store", "nats"]);
+        command.args(["--store-unsafe", "--store-url", &nats.url()]).args(words);
+        world::said(command.arg(path("copy")))
+    };
+    let (_, stderr, code) = restore(&[]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("the stream does not exist"), "{stderr}");
+    assert!(stderr.contains("hint: add --cluster-create"), "{stderr}");
+    let (stdout, stderr, code) = restore(&["--cluster-create"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.starts_with("2 events restored to the stream tidings"), "{stdout}");
+    let (_, stderr, code) = restore(&["--cluster-create"]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("the stream is not empty"), "{stderr}");
+    assert_eq!(fs::read_dir(path("one")).unwrap().count(), 0, "nothing is in a hub's way");
+
+    // Those who had an event of the former hub go on where they were, at any of the new ones.
+    let hubs = ["one", "two"].map(|name| Hub::start(&mut nats.hub(&path(name))));
+    hubs[1].publish("a", "third");
+    for hub in &hubs {
+        let mut stream = hub.listen(&["-H", &format!("last-event-id: {first}")], "/events/a");
+        assert_eq!(stream.values("data: ", 2), ["second", "third"]);
+    }
+
+    let copied = run(tidings().arg("restore").arg("--data").arg(path("back")).arg(path("one/log")));
+    assert_eq!(copied.status.code(), Some(1), "a hub uses it");
+    drop(hubs);
+    let copied = run(tidings().arg("restore").arg("--data").arg(path("back")).arg(path("one/log")));
+    assert!(copied.status.success(), "{copied:?}");
+    let hub = alone("back");
+    let history = json(&hub.curl(&["-H", "accept: application/json"], "/events/a"));
+    let data: Vec<_> =
+        history["events"].as_array().unwrap().iter().map(|event| &event["data"]).collect();
+    assert_eq!(data, ["first", "second", "third"], "{history}");
+}

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_store_shared::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
+use tidings_store_shared::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds, Terms};
 
 use super::engine::{BLOCK_BYTES_MAX, Engine, Entry};
 
@@ -49,6 +49,14 @@ impl Journal for Connection {
 
     fn trim(&mut self, before: Seq) -> Result<(), JournalError> {
         self.engine.trim(before)
+    }
+
+    fn terms(&mut self) -> Result<Option<Terms>, JournalError> {
+        self.engine.terms()
+    }
+
+    fn set_terms(&mut self, terms: &Terms) -> Result<(), JournalError> {
+        self.engine.set_terms(terms)
     }
 
     fn block_bytes_max(&self) -> usize {

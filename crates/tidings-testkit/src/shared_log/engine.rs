@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_store_shared::{AppendFault, JournalError, Nonce, Seq, SeqBounds};
+use tidings_store_shared::{AppendFault, JournalError, Nonce, Seq, SeqBounds, Terms};
 
 use super::faults::Faults;
 use crate::store_suite::Dice;
@@ -36,6 +36,7 @@ struct State {
     faults: Faults,
     dice: Dice,
     late: Vec<(Seq, Entry)>,
+    terms: Option<Terms>,
 }
 
 /// The engine did not answer.
@@ -64,6 +65,7 @@ impl Engine {
             faults: Faults::NONE,
             dice: Dice::new(seed),
             late: Vec::new(),
+            terms: None,
         };
         Arc::new(Self { state: Mutex::new(state), grown: Condvar::new() })
     }
@@ -109,6 +111,7 @@ impl Engine {
     pub fn lose_stream(&self) {
         let mut state = self.lock();
         state.exists = false;
+        state.terms = None;
         state.entries.clear();
         state.trimmed.clear();
         state.last = Seq::ZERO;
@@ -201,6 +204,22 @@ impl Engine {
         let kept = state.entries.split_off(&before);
         let mut dropped = std::mem::replace(&mut state.entries, kept);
         state.trimmed.append(&mut dropped);
+        Ok(())
+    }
+
+    pub(super) fn terms(&self) -> Result<Option<Terms>, JournalError> {
+        let mut state = self.lock();
+        state.pass()?;
+        Ok(state.terms.clone())
+    }
+
+    pub(super) fn set_terms(&self, terms: &Terms) -> Result<(), JournalError> {
+        let mut state = self.lock();
+        state.pass()?;
+        if !state.exists {
+            return Err(JournalError::Missing);
+        }
+        state.terms = Some(terms.clone());
         Ok(())
     }
 

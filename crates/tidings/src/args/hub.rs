@@ -57,6 +57,56 @@ impl FromArgMatches for HubArgs {
     }
 }
 
+/// The flags that say where a log is kept.
+const STORE_FLAGS: [&str; 9] = [
+    "store",
+    "store-url",
+    "store-stream",
+    "store-creds",
+    "store-tls-ca",
+    "store-tls-cert",
+    "store-tls-key",
+    "cluster-create",
+    "store-unsafe",
+];
+
+/// Where a log is kept, for a command that is no hub.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreArgs(Layer);
+
+impl StoreArgs {
+    /// The typed flags, as a layer of settings.
+    pub(crate) fn layer(&self) -> Layer {
+        self.0.clone()
+    }
+}
+
+impl Args for StoreArgs {
+    fn augment_args(command: Command) -> Command {
+        let is_of_store = |flag: &Arg| STORE_FLAGS.contains(&flag.get_id().as_str());
+        // Few, and all in the short help's place for what is rare.
+        let flags = flags(SETTINGS).filter(is_of_store);
+        command.args(flags.map(|flag| flag.hide_short_help(true).help_heading("Into a stream")))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for StoreArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let settings = SETTINGS.settings();
+        let of_store = settings.filter(|setting| STORE_FLAGS.contains(&setting.name));
+        Ok(Self(typed_of(of_store, matches)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 /// The flags of the settings of `table`.
 pub(crate) fn flags(table: Table) -> impl Iterator<Item = Arg> {
     table.settings().filter(|setting| setting.has_flag()).map(flag)
@@ -80,8 +130,12 @@ pub(crate) fn of_a_demo(flag: Arg) -> Arg {
 
 /// The typed flags among the settings of `table`.
 pub(crate) fn typed(table: Table, matches: &ArgMatches) -> Layer {
+    typed_of(table.settings().filter(|setting| setting.has_flag()), matches)
+}
+
+fn typed_of(settings: impl Iterator<Item = &'static Setting>, matches: &ArgMatches) -> Layer {
     let mut layer = Layer::default();
-    for setting in table.settings().filter(|setting| setting.has_flag()) {
+    for setting in settings {
         if let Some(texts) = matches.get_many::<String>(setting.name) {
             let origin = Origin::Flag(format!("--{}", setting.name));
             layer.values.insert(setting.name, Given { texts: texts.cloned().collect(), origin });

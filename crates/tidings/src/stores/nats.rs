@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_hub::AppendError;
+use tidings_store_disk::DiskStore;
 use tidings_store_nats::{
     CredentialsFile, Finding, Nats, NatsConfig, NatsError, NatsJournal, NatsWire, Servers, Severity,
 };
-use tidings_store_shared::{Halt, SharedConfig, SharedStore, Terms};
+use tidings_store_shared::{Halt, Maxima, SharedConfig, SharedStore, Terms};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -64,19 +65,40 @@ pub(super) fn config(shared: &SharedLogConfig) -> Result<NatsConfig, CliError> {
     })
 }
 
-pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
-    let StoreConfig { disk, shared, .. } = &hub.store;
+/// Connects to the servers, and looks at them if one answers. Returns why none does.
+fn connect(
+    shared: &SharedLogConfig,
+) -> Result<(Nats, NatsJournal, Result<(), NatsError>), CliError> {
     let nats = Nats::new(config(shared)?).map_err(cannot_connect)?;
     let login = nats.try_login();
     if let Err(error @ NatsError::LoginRejected(_)) = login {
         return Err(cannot_connect(error));
     }
     let mut journal = NatsJournal::connect(&nats).map_err(cannot_connect)?;
-    let is_connected = journal.is_connected_within(FIRST_CONNECTION);
-    if is_connected {
+    if journal.is_connected_within(FIRST_CONNECTION) {
         look(&mut journal, shared.allow_unsafe)?;
-    } else {
-        let reason = login.err().map(|error| tidings_hub::with_causes(&error));
+        return Ok((nats, journal, Ok(())));
+    }
+    Ok((nats, journal, Err(login.err().unwrap_or(NatsError::NotConnected))))
+}
+
+/// Puts `log` into the stream, which must be empty.
+pub(super) fn fill(shared: &SharedLogConfig, log: &DiskStore) -> Result<(), CliError> {
+    let (_nats, mut journal, connected) = connect(shared)?;
+    connected.map_err(cannot_connect)?;
+    tidings_store_shared::fill(&mut journal, log, shared.create).map_err(|error| {
+        let hint = error.hint();
+        let message = format!("the backup was not restored to the stream {}", shared.stream);
+        CliError::new(ExitCode::Failure, message).because(error).hint(hint)
+    })
+}
+
+pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
+    let StoreConfig { disk, shared, .. } = &hub.store;
+    let (nats, journal, connected) = connect(shared)?;
+    let is_connected = connected.is_ok();
+    if let Err(error) = connected {
+        let reason = tidings_hub::with_causes(&error);
         tracing::warn!(
             reason,
             "no NATS server answers; the hub serves what its copy holds, if it has one"
@@ -87,6 +109,7 @@ pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
         create: shared.create,
         terms: terms(hub),
         update_terms: shared.update,
+        maxima: Maxima { topics: hub.engine.topics_max, keys: hub.engine.keys_max },
         ..SharedConfig::new(&disk.path)
     };
     let store = SharedStore::open(shared_config, Box::new(journal)).map_err(|error| {

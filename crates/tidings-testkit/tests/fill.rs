@@ -1,0 +1,194 @@
+//! The log of one hub is put into a journal, for several: it stays what it was.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidings_hub::{EventId, Interest, Log, Matcher, Outcome, Position, ReadQuery, Start};
+use tidings_store_disk::{DiskConfig, DiskStore, restore};
+use tidings_store_shared::{FillError, Journal as _, OpenError, SharedConfig, SharedStore, fill};
+use tidings_testkit::shared_log::{Connection, Engine, Faults};
+use tidings_testkit::store_suite::{at, draft};
+
+/// A backup, restored into a folder, and an engine.
+struct World {
+    engine: Arc<Engine>,
+    folder: PathBuf,
+    ids: Vec<EventId>,
+}
+
+impl World {
+    /// A hub had a log of its own with events of several times, one of them large.
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tidings-fill-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let old = DiskStore::open(DiskConfig::new(folder.join("old"))).unwrap();
+        let mut ids = Vec::new();
+        for second in 1..=20 {
+            let large = "x".repeat(if second == 7 { 2 << 20 } else { 1 });
+            let drafts = vec![draft("a", &large), draft("b", &second.to_string())];
+            ids.extend(old.append(drafts, at(second)).unwrap().into_iter().map(|one| one.id));
+        }
+        drop(old);
+        restore(&folder.join("old"), &folder.join("restored")).unwrap();
+        Self { engine: Engine::new(number), folder, ids }
+    }
+
+    fn restored(&self) -> DiskStore {
+        DiskStore::open(DiskConfig::new(self.folder.join("restored"))).unwrap()
+    }
+
+    fn fill(&self, create: bool) -> Result<(), FillError> {
+        fill(&mut *Connection::to(&self.engine), &self.restored(), create)
+    }
+
+    fn hub(&self, name: &str) -> Result<SharedStore, OpenError> {
+        let config = SharedConfig::new(self.folder.join(Path::new(name)));
+        SharedStore::open(config, Connection::to(&self.engine))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Position, time, topic and length of every event.
+fn all(log: &dyn Log) -> Vec<(u64, u64, String, usize)> {
+    let (mut after, mut shown) = (log.bounds().first.previous(), Vec::new());
+    while after < log.bounds().head {
+        let page = log.read(&ReadQuery { after, ..ReadQuery::everything() }).unwrap();
+        after = page.reached;
+        shown.extend(page.records.iter().map(|record| {
+            let topic = record.topic.to_string();
+            (record.position().get(), record.time().as_millis(), topic, record.data.len())
+        }));
+    }
+    shown
+}
+
+#[test]
+fn positions_times_data_and_ids_are_those_of_the_former_hub() {
+    let world = World::new();
+    world.fill(true).unwrap();
+    let hubs = ["one", "two"].map(|name| world.hub(name).unwrap());
+    let restored = world.restored();
+    for hub in &hubs {
+        assert_eq!(all(hub), all(&restored));
+        assert_eq!(hub.identity(), hubs[0].identity());
+        // A subscriber that comes with an id of the former hub resumes.
+        let start = Start::After(world.ids[9].to_string());
+        let resolved = start.resolve(hub, &Interest::new(vec![Matcher::All], Vec::new())).unwrap();
+        assert_eq!(resolved.outcome, Outcome::Resumed, "{resolved:?}");
+        assert_eq!(resolved.position, Position::new(10));
+    }
+    hubs[0].append(vec![draft("a", "next")], at(30)).unwrap();
+    hubs[1].follow(&mut *Connection::to(&world.engine));
+    assert_eq!(hubs[1].bounds().head, Position::new(41));
+}
+
+#[test]
+fn nothing_is_written_over_and_nothing_created_without_a_word() {
+    let world = World::new();
+    assert!(matches!(world.fill(false), Err(FillError::NoStream)));
+    assert!(world.engine.observe().is_empty());
+    world.fill(true).unwrap();
+    let before = world.engine.observe().len();
+    assert!(matches!(world.fill(true), Err(FillError::NotEmpty)));
+    assert_eq!(world.engine.observe().len(), before);
+    // A stream that is there and empty is filled without that word.
+    let world = World::new();
+    Connection::to(&world.engine).create().unwrap();
+    world.fill(false).unwrap();
+    assert_eq!(all(&world.hub("one").unwrap()).len(), 40);
+}
+
+#[test]
+fn an_engine_that_loses_requests_and_answers_gets_each_block_once() {
+    let world = World::new();
+    world.engine.set_faults(Faults { answer_lost: 7, request_lost: 9, ..Faults::NONE });
+    world.fill(true).unwrap();
+    world.engine.set_faults(Faults::NONE);
+    let hub = world.hub("one").unwrap();
+    assert_eq!((all(&hub), hub.void_blocks()), (all(&world.restored()), 0));
+}
+
+#[test]
+fn no_hub_starts_on_a_log_that_was_not_put_there_whole() {
+    let world = World::new();
+    let mut failing = Failing { inner: Connection::to(&world.engine), appends: 5 };
+    let failed = fill(&mut failing, &world.restored(), true);
+    assert!(matches!(failed, Err(FillError::Overtaken)), "{failed:?}");
+    assert!(!world.engine.observe().is_empty());
+    assert!(matches!(world.hub("one"), Err(OpenError::Incomplete)));
+    assert!(matches!(world.fill(true), Err(FillError::NotEmpty)));
+    world.engine.lose_stream();
+    world.fill(true).unwrap();
+    assert_eq!(all(&world.hub("one").unwrap()).len(), 40);
+}
+
+/// A journal to which something else writes after some appends.
+struct Failing {
+    inner: Box<Connection>,
+    appends: u32,
+}
+
+mod failing {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use tidings_store_shared::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds, Terms};
+
+    impl Journal for super::Failing {
+        fn create(&mut self) -> Result<(), JournalError> {
+            self.inner.create()
+        }
+
+        fn bounds(&mut self) -> Result<Option<SeqBounds>, JournalError> {
+            self.inner.bounds()
+        }
+
+        fn append(
+            &mut self,
+            after: Seq,
+            nonce: Nonce,
+            block: &[u8],
+            patience: Duration,
+        ) -> Result<Seq, AppendFault> {
+            self.appends -= 1;
+            if self.appends == 0 {
+                let other = Nonce { run: 1, number: 1 };
+                self.inner.append(after, other, b"something else", patience)?;
+            }
+            self.inner.append(after, nonce, block, patience)
+        }
+
+        fn read(&mut self, after: Seq, bytes: usize) -> Result<Vec<(Seq, Bytes)>, JournalError> {
+            self.inner.read(after, bytes)
+        }
+
+        fn wait(&mut self, after: Seq, timeout: Duration) -> Result<(), JournalError> {
+            self.inner.wait(after, timeout)
+        }
+
+        fn trim(&mut self, before: Seq) -> Result<(), JournalError> {
+            self.inner.trim(before)
+        }
+
+        fn terms(&mut self) -> Result<Option<Terms>, JournalError> {
+            self.inner.terms()
+        }
+
+        fn set_terms(&mut self, terms: &Terms) -> Result<(), JournalError> {
+            self.inner.set_terms(terms)
+        }
+
+        fn block_bytes_max(&self) -> usize {
+            self.inner.block_bytes_max()
+        }
+    }
+}
