@@ -19,6 +19,8 @@ use Severity::{Advice, Error, Warning};
 pub fn diagnose(observed: &Observed) -> Diagnosis {
     let mut diagnosis = Diagnosis::default();
     match &observed.first {
+        // The one that no client trusts is found below.
+        Err(NoAnswer::Failed(_)) if observed.has_refused_certificate() => {}
         Err(NoAnswer::Failed(why)) => {
             diagnosis.find("unreachable", Error, "There is no connection to the server.", why, &[]);
         }
@@ -38,6 +40,9 @@ pub fn diagnose(observed: &Observed) -> Diagnosis {
             resume(&mut diagnosis, observed);
         }
         Ok(head) => not_a_stream(&mut diagnosis, head),
+    }
+    if let Some(certificate) = &observed.certificate {
+        certificate.judge(&mut diagnosis);
     }
     diagnosis.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     diagnosis

@@ -87,3 +87,19 @@ pub(crate) const RESUME: &[Fix] = &[
 ];
 pub(crate) const LOSSES: &[Fix] =
     &[fix("server", "send a subscriber with an unknown id an event that says so")];
+
+/// A hub that orders its certificate, and has not got one yet.
+pub(crate) const NO_CERTIFICATE: &[Fix] = &[
+    fix("server", "its log says why and when it tries again: cannot get a certificate"),
+    fix("server", "tidings check   # on its machine: what stands in the way of an order"),
+];
+/// A certificate that is not renewed in time.
+pub(crate) const RENEWAL: &[Fix] = &[
+    fix("server", "with acme-domain: its log says why it was not renewed, and when it tries again"),
+    fix("server", "with tls-cert: renew the file; the hub reads it again by itself"),
+];
+/// A certificate that is not trusted.
+pub(crate) const TRUST: &[Fix] = &[
+    fix("server", "tidings serve --acme-domain HOST   # HOST as in the URL: one that all trust"),
+    fix("server", "one of your own: give each client its authority (--ca-file FILE)"),
+];

@@ -9,6 +9,7 @@
 //! times. [`diagnose`] is pure: it draws the conclusions, and names the lines of a proxy's
 //! configuration to change.
 
+mod certificate;
 mod diagnosis;
 mod finding;
 mod fixes;
@@ -16,6 +17,7 @@ mod observe;
 mod probe;
 mod watch;
 
+pub use certificate::Certificate;
 pub use diagnosis::{diagnose, seconds};
 pub use finding::{Diagnosis, Finding, Fix, Severity};
 pub use observe::{Connection, Observed, Provoke, Published, observe};

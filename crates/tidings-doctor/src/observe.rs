@@ -13,6 +13,7 @@ use tidings_client::{Body, HttpTransport, Transport as _};
 use tokio::time::{Instant, sleep, sleep_until};
 use url::Url;
 
+use crate::certificate::Certificate;
 use crate::probe::{Answer, Asked, Head, Next, NoAnswer};
 use crate::watch::{Watch, is_reset};
 
@@ -24,6 +25,8 @@ pub struct Observed {
     pub listened: Duration,
     /// The first response.
     pub first: Result<Head, NoAnswer>,
+    /// The server's certificate, for whoever runs [`observe`] to add.
+    pub certificate: Option<Certificate>,
     /// The bytes that came, and when.
     pub watch: Watch,
     /// All connections, in order.
@@ -35,6 +38,12 @@ pub struct Observed {
     pub(crate) unknown: Unknown,
     pub(crate) origin: Option<String>,
     pub(crate) preflight: Option<Head>,
+}
+
+impl Observed {
+    pub(crate) fn has_refused_certificate(&self) -> bool {
+        self.certificate.as_ref().is_some_and(|certificate| certificate.refused.is_some())
+    }
 }
 
 /// A connection to the stream, from the head of the response on.
@@ -184,6 +193,7 @@ pub async fn observe(
         url: asked.url.clone(),
         listened,
         first,
+        certificate: None,
         watch,
         connections,
         browser,

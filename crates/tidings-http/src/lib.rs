@@ -147,8 +147,8 @@ pub use response_body::Body;
 pub use server::HttpServer;
 pub use state::State;
 pub use tls::{
-    ChallengeCertificate, Challenges, IssuedAs, Renewals, TicketKeys, TicketKeysError, Tls,
-    TlsError, Validity,
+    CertificateFacts, ChallengeCertificate, Challenges, IssuedAs, Renewals, TicketKeys,
+    TicketKeysError, Tls, TlsError, Validity,
 };
 
 /// The examples in the README are tests, too.

@@ -26,7 +26,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, Res
 use rustls::sign::CertifiedKey;
 
 pub use challenges::{ChallengeCertificate, Challenges};
-pub use facts::{IssuedAs, Validity};
+pub use facts::{CertificateFacts, IssuedAs, Validity};
 pub use renewals::Renewals;
 use ticket_keys::Tickets;
 pub use ticket_keys::{TicketKeys, TicketKeysError};

@@ -95,9 +95,9 @@ pub use server::Server;
 pub use tidings_http::authorize::{Action as AuthorizeAction, OnFailure};
 pub use tidings_http::limits::LEEWAY_MAX;
 pub use tidings_http::{
-    AllowedHosts, ApiKey, AuthorizeRule, BindError, Body, ChallengeCertificate, Challenges,
-    ConfigError, Cors, Denials, Face, HttpConfig, IssuedAs, JwtKey, KeyLimits, Link, LinkKey,
-    NotifyReceiver, NotifySecrets, Peer, Renewals, RequestBody, RevokedSessions, Sessions,
+    AllowedHosts, ApiKey, AuthorizeRule, BindError, Body, CertificateFacts, ChallengeCertificate,
+    Challenges, ConfigError, Cors, Denials, Face, HttpConfig, IssuedAs, JwtKey, KeyLimits, Link,
+    LinkKey, NotifyReceiver, NotifySecrets, Peer, Renewals, RequestBody, RevokedSessions, Sessions,
     TicketKeys, TicketKeysError, Tls, TlsError, TrustedProxies, Validity,
 };
 #[cfg(feature = "mercure")]

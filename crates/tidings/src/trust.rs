@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -34,6 +35,21 @@ impl TrustArgs {
         Ok(self.tls_config()?.map_or_else(HttpTransport::new, HttpTransport::with_tls))
     }
 
+    /// What decides whether a server is trusted.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be used, or this machine has no authorities.
+    pub(crate) fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, CliError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        match self.ca_file.as_deref() {
+            Some(file) => Ok(Arc::new(verifier("--ca-file", file, provider)?)),
+            None => Ok(Arc::new(Verifier::new(provider).map_err(|error| {
+                CliError::new(ExitCode::Usage, "this machine trusts nobody").because(error)
+            })?)),
+        }
+    }
+
     /// The same as a TLS configuration; `None` if only the system decides.
     ///
     /// # Errors
@@ -50,11 +66,24 @@ impl TrustArgs {
 ///
 /// The file cannot be used.
 pub(crate) fn trusting(setting: &str, file: &Path) -> Result<ClientConfig, CliError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = verifier(setting, file, Arc::clone(&provider))?;
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| {
+        let message = format!("{setting}: {} cannot be used", file.display());
+        CliError::new(ExitCode::Usage, message).because(error)
+    })?;
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
+fn verifier(setting: &str, file: &Path, provider: Arc<CryptoProvider>) -> Result<OwnToo, CliError> {
     let wrong = |what: &str| {
         let message = format!("{setting}: {} {what}", file.display());
         CliError::new(ExitCode::Usage, message)
     };
-    let unusable = |error: rustls::Error| wrong("cannot be used").because(error);
     let certificates = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| wrong("cannot be read as PEM").because(error))?;
@@ -63,15 +92,9 @@ pub(crate) fn trusting(setting: &str, file: &Path) -> Result<ClientConfig, CliEr
             wrong("holds no certificate").hint("it begins with -----BEGIN CERTIFICATE-----")
         );
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let system = Verifier::new_with_extra_roots(certificates.clone(), Arc::clone(&provider));
-    let verifier = OwnToo { system: system.map_err(unusable)?, own: certificates };
-    let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().map_err(unusable)?;
-    Ok(builder
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
+    let system = Verifier::new_with_extra_roots(certificates.clone(), provider);
+    let unusable = |error: rustls::Error| wrong("cannot be used").because(error);
+    Ok(OwnToo { system: system.map_err(unusable)?, own: certificates })
 }
 
 /// Trusts authorities as the system does, and a server whose very certificate is among `own`: what

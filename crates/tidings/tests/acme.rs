@@ -1,6 +1,7 @@
 //! Certificates that the hub orders by itself, from a real authority on this machine (Pebble).
 //!
-//! Names lead nowhere here, so the certificates are for an address: 127.0.0.1.
+//! Most of the certificates are for an address, 127.0.0.1; names are asked of a name server of the
+//! test's own.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // a failed test shows the log
 
@@ -8,7 +9,7 @@ mod world;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use world::dns::NameServer;
 use world::pebble::{self, Pebble, Setup, free_port};
 use world::tls::{Pair, Peer};
 use world::{Folder, PATIENCE, Process, eventually, run, said, text, tidings};
@@ -26,6 +28,8 @@ use world::{Folder, PATIENCE, Process, eventually, run, said, text, tidings};
 /// What several hubs have in common.
 struct Scene {
     folder: Folder,
+    /// What certificates are ordered for.
+    names: &'static str,
     directory: String,
     ca_file: PathBuf,
 }
@@ -41,7 +45,7 @@ impl Scene {
     fn new(directory: String, ca: &str) -> Self {
         let folder = Folder::new();
         let ca_file = folder.file("ca.pem", ca);
-        Self { folder, directory, ca_file }
+        Self { folder, names: "127.0.0.1", directory, ca_file }
     }
 
     fn of(setup: &Setup) -> Self {
@@ -51,7 +55,7 @@ impl Scene {
     fn command(&self, port: u16, words: &[&str]) -> Command {
         let mut command = tidings();
         command.args(["serve", "--store", "memory", "--log", "info"]);
-        command.args(["--listen", &format!("127.0.0.1:{port}"), "--acme-domain", "127.0.0.1"]);
+        command.args(["--listen", &format!("127.0.0.1:{port}"), "--acme-domain", self.names]);
         command.arg("--acme-directory").arg(&self.directory);
         command.arg("--acme-ca-file").arg(&self.ca_file);
         command.arg("--acme-dir").arg(self.folder.path().join("acme")).args(words);
@@ -97,6 +101,17 @@ impl Hub {
 
     fn readiness(&self) -> String {
         self.curl(&[], "/readyz")
+    }
+
+    /// What `tidings doctor` finds, and what it says is all right.
+    fn diagnosis(&self, words: &[&str]) -> (Vec<String>, String, i32) {
+        let mut doctor = tidings();
+        doctor.args(["doctor", &format!("https://127.0.0.1:{}/events/a", self.port), "--json"]);
+        let (stdout, stderr, code) = said(doctor.args(["--for", "2s"]).args(words));
+        let found: serde_json::Value = serde_json::from_str(&stdout).expect(&stderr);
+        let findings = found["findings"].as_array().unwrap();
+        let codes = findings.iter().map(|finding| finding["code"].as_str().unwrap().to_owned());
+        (codes.collect(), found["passed"].to_string(), code)
     }
 
     fn is_ready(&self) -> bool {
@@ -232,9 +247,65 @@ fn a_hub_serves_without_a_certificate_until_its_authority_is_there() {
     assert_eq!(hub.metric("tidings_tls_certificate_expiry_timestamp_seconds"), 0, "no sample");
     assert!(hub.metric("tidings_acme_orders_total{result=\"failed\"}") >= 1);
     assert_eq!(hub.curl(&["-o", "/dev/null", "-w", "%{http_code}"], "/healthz"), "200");
+    let (codes, _, code) = hub.diagnosis(&[]);
+    assert_eq!((codes, code), (vec!["no-certificate".to_owned()], 6), "the doctor");
 
     let pebble = Pebble::start(&program, &setup);
     eventually(|| hub.is_ready());
+    assert_eq!(pebble.orders(), 1);
+    // Nobody trusts such an authority without being told to, and then all is well.
+    let (codes, _, code) = hub.diagnosis(&[]);
+    assert_eq!((codes, code), (vec!["certificate-untrusted".to_owned()], 6), "the doctor");
+    let root = scene.folder.file("root.pem", &pebble.root_pem());
+    let (codes, passed, code) = hub.diagnosis(&["--ca-file", root.to_str().unwrap()]);
+    assert_eq!((codes, code), (vec![], 0), "the doctor");
+    assert!(passed.contains("the certificate is trusted, for 89 days"), "{passed}");
+}
+
+#[test]
+fn names_get_one_certificate_together_by_either_challenge() {
+    let Some(program) = pebble::program() else { return };
+    let names = NameServer::start(Ipv4Addr::LOCALHOST, "unknown.example");
+    for is_plain in [false, true] {
+        let (port, plain) = (free_port(), free_port());
+        let looked_at = if is_plain { plain } else { port };
+        let setup = Setup { name_server: Some(names.address()), ..Setup::looking_at(looked_at) };
+        let mut scene = Scene::of(&setup);
+        scene.names = "hub.example.org,www.hub.example.org,127.0.0.1";
+        let pebble = Pebble::start(&program, &setup);
+        let plain = format!("127.0.0.1:{plain}");
+        let words = ["--redirect-listen", plain.as_str()];
+        let hub = scene.hub(port, if is_plain { &words } else { &[] });
+        eventually(|| hub.is_ready());
+        let trust = Trust::only(pebble.root());
+        let address = format!("127.0.0.1:{port}");
+        for name in ["hub.example.org", "www.hub.example.org", "127.0.0.1"] {
+            let mut peer = Peer::connect_as(&address, &trust.0, name);
+            peer.try_subscribe("t").expect(name);
+        }
+        let mut stranger = Peer::connect_as(&address, &trust.0, "other.example.org");
+        assert!(stranger.try_subscribe("t").is_err(), "it is for no other name");
+        assert_eq!((pebble.orders(), hub.issued()), (1, 1), "plain: {is_plain}");
+    }
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_explained_and_the_other_name_waits_with_it() {
+    let Some(program) = pebble::program() else { return };
+    let names = NameServer::start(Ipv4Addr::LOCALHOST, "unknown.example");
+    let port = free_port();
+    let setup = Setup { name_server: Some(names.address()), ..Setup::looking_at(port) };
+    let mut scene = Scene::of(&setup);
+    scene.names = "hub.example.org,hub.unknown.example";
+    let pebble = Pebble::start(&program, &setup);
+    let hub = scene.hub(port, &[]);
+    eventually(|| hub.says("next attempt in"));
+    let log = fs::read_to_string(&hub.log).unwrap();
+    assert!(log.contains("hub.unknown.example: "), "{log}");
+    assert!(log.contains("Could not resolve"), "{log}");
+    assert!(!log.contains("; hub.example.org: "), "the other name is fine: {log}");
+    assert!(log.contains("next attempt in 60 minutes"), "{log}");
+    assert!(hub.readiness().contains("no_certificate"));
     assert_eq!(pebble.orders(), 1);
 }
 

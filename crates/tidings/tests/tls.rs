@@ -287,3 +287,26 @@ fn a_certificate_that_is_no_use_stops_the_start_and_says_why() {
     assert!(stderr.contains("there is no TLS to redirect to"), "{stderr}");
     assert_eq!(code, 3);
 }
+
+#[test]
+fn the_doctor_says_what_is_wrong_with_a_certificate() {
+    for (days, trusts, expected, exit) in [
+        (90, true, None, 0),
+        (20, true, Some("certificate-ends"), 7),
+        (-2, true, Some("certificate-expired"), 6),
+        (90, false, Some("certificate-untrusted"), 6),
+    ] {
+        let scene = Scene::start(&expiring(days), &[]);
+        let mut doctor = tidings();
+        doctor.args(["doctor", &scene.hub.url("/events/a"), "--json", "--for", "2s"]);
+        if trusts {
+            doctor.arg("--ca-file").arg(&scene.certificate);
+        }
+        let (stdout, stderr, code) = said(&mut doctor);
+        let found: serde_json::Value = serde_json::from_str(&stdout).expect(&stderr);
+        let findings = found["findings"].as_array().unwrap();
+        let codes: Vec<_> =
+            findings.iter().map(|finding| finding["code"].as_str().unwrap()).collect();
+        assert_eq!((codes, code), (expected.into_iter().collect(), exit), "{days} {found:#}");
+    }
+}

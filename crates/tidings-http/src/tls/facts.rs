@@ -25,6 +25,26 @@ impl Validity {
     }
 }
 
+/// What a certificate says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// When it is valid.
+    pub validity: Validity,
+    /// Whether it names itself as its issuer.
+    pub is_self_issued: bool,
+}
+
+impl CertificateFacts {
+    /// Reads a certificate in DER; `None` if it is encoded in a way that this reader does not know.
+    pub fn of(certificate: &[u8]) -> Option<Self> {
+        let mut fields = fields(certificate)?;
+        let issuer = fields.nth(2)?.of(SEQUENCE)?;
+        let mut validity = Elements(fields.next()?.of(SEQUENCE)?);
+        let validity = Validity { begins: time(validity.next()?)?, ends: time(validity.next()?)? };
+        Some(Self { validity, is_self_issued: fields.next()?.of(SEQUENCE)? == issuer })
+    }
+}
+
 /// By what an authority knows a certificate that it has issued (RFC 9773 §4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuedAs {
@@ -36,9 +56,7 @@ pub struct IssuedAs {
 
 /// `None` if the certificate is encoded in a way that this reader does not know.
 pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<Validity> {
-    let mut fields = fields(certificate)?;
-    let mut validity = Elements(fields.nth(3)?.of(SEQUENCE)?);
-    Some(Validity { begins: time(validity.next()?)?, ends: time(validity.next()?)? })
+    Some(CertificateFacts::of(certificate)?.validity)
 }
 
 /// `None` if the certificate does not name the key of its authority.
@@ -62,7 +80,7 @@ fn authority(extension: &[u8]) -> Option<&[u8]> {
 
 /// The fields of a certificate, without its version: serial number, algorithm, issuer, validity,
 /// and so on.
-fn fields<'a>(certificate: &'a CertificateDer<'_>) -> Option<Elements<'a>> {
+fn fields(certificate: &[u8]) -> Option<Elements<'_>> {
     let whole = Elements(certificate).next()?.of(SEQUENCE)?;
     let mut fields = Elements(Elements(whole).next()?.of(SEQUENCE)?);
     let mut after_version = Elements(fields.0);

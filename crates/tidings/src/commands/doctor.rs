@@ -2,6 +2,7 @@
 //!
 //! `tidings-doctor` looks and judges; here stand the arguments, and what is printed.
 
+mod certificate;
 mod print;
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -49,7 +50,10 @@ pub(super) fn run(args: &DoctorArgs) -> Result<ExitCode, CliError> {
     let observed = client_runtime()?.block_on(async {
         let asked = Asked { url, headers, new_transport, started: Instant::now() };
         let observing = observe(&asked, duration, origin.as_deref(), provoke.as_ref());
-        countdown(observing, asked.started + duration).await
+        let mut observed = countdown(observing, asked.started + duration).await;
+        let url = observed.first.as_ref().map_or(&observed.url, |head| &head.url).clone();
+        observed.certificate = certificate::look(&url, &args.trust).await;
+        observed
     });
     let diagnosis = diagnose(&observed);
     let text = match args.json {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // each test file uses its part of it
 #![allow(clippy::unwrap_used)]
 
+pub mod dns;
 pub mod pebble;
 pub mod tls;
 pub mod wire;

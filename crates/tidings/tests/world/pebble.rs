@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::tls::Pair;
-use super::{Folder, Process, eventually, run};
+use super::{Folder, Process, eventually, run, text};
 
 /// A running authority.
 pub struct Pebble {
@@ -33,6 +33,8 @@ pub struct Setup {
     pub bad_nonces: u8,
     /// The certificate of its directory.
     pub pair: Pair,
+    /// The name server that it asks, instead of the machine's.
+    pub name_server: Option<String>,
 }
 
 impl Setup {
@@ -46,6 +48,7 @@ impl Setup {
             lifetime,
             bad_nonces: 0,
             pair: Pair::new(),
+            name_server: None,
         }
     }
 
@@ -104,6 +107,9 @@ impl Pebble {
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new(program);
         command.arg("-config").arg(config).stdin(Stdio::null());
+        if let Some(address) = &setup.name_server {
+            command.args(["-dnsserver", address]);
+        }
         command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
         command.env("PEBBLE_WFE_NONCEREJECT", setup.bad_nonces.to_string());
         command.stdout(log.try_clone().unwrap()).stderr(log);
@@ -115,9 +121,13 @@ impl Pebble {
 
     /// The root of what it issues.
     pub fn root(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.root_pem().as_bytes()).unwrap()
+    }
+
+    /// The same as a file has it.
+    pub fn root_pem(&self) -> String {
         let url = format!("https://127.0.0.1:{}/roots/0", self.management);
-        let output = run(&mut self.curl(&url));
-        CertificateDer::from_pem_slice(&output.stdout).unwrap()
+        text(run(&mut self.curl(&url)).stdout)
     }
 
     /// How many orders it has taken.
