@@ -42,7 +42,7 @@ struct Words {
     tls: bool,
     #[arg(long, default_value_t = 10_000)]
     subscribers: usize,
-    /// Topics, over which the subscribers are spread; each gets every event's rate
+    /// Topics, over which the subscribers are spread
     #[arg(long, default_value_t = 1)]
     topics: usize,
     /// Events a second on each topic
@@ -85,10 +85,11 @@ fn main() {
     let ages = crowd.ages();
     let each = words.subscribers / words.topics;
     let deliveries = (report.events * each) as f64;
-    // Whoever samples must get what is published; a second of it may be on its way.
+    // Whoever samples must get what is published; some of it may be on its way at either end.
     let seen = ages.len() as f64 / crowd.samples as f64 * words.topics as f64;
-    let lacks = (seen - report.events as f64).abs() / report.events as f64;
-    assert!(lacks < 0.15, "{seen} of {} events were seen", report.events);
+    let lacks = (seen - report.events as f64).abs();
+    let may_lack = 2.0 * words.topics as f64 + 0.1 * report.events as f64;
+    assert!(lacks <= may_lack, "{seen} of {} events were seen", report.events);
     println!(
         "{}",
         serde_json::json!({
@@ -113,6 +114,7 @@ struct Report {
 /// A hub that is killed when this is dropped.
 struct Hub {
     child: Child,
+    folder: std::path::PathBuf,
     address: SocketAddr,
     roots: RootCertStore,
 }
@@ -138,13 +140,12 @@ impl Hub {
             command.arg("--tls-key").arg(folder.join("key.pem"));
         }
         let child = command.stdout(Stdio::null()).spawn().unwrap();
-        let hub = Self { child, address, roots };
+        let hub = Self { child, folder, address, roots };
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(address).is_err() {
             assert!(Instant::now() < deadline, "the hub does not listen");
             std::thread::sleep(Duration::from_millis(10));
         }
-        std::fs::remove_dir_all(folder).unwrap();
         hub
     }
 
@@ -175,6 +176,7 @@ impl Drop for Hub {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

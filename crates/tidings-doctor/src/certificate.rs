@@ -81,7 +81,7 @@ fn span(seconds: i64) -> String {
 mod tests {
     use super::*;
 
-    /// The codes of what is found about a certificate that has so many hours of so many left.
+    /// The codes of what is found about a certificate by its hours: those left, and its lifetime.
     fn found(left_h: i64, of_h: i64, refused: Option<&str>, is_awaited: bool) -> Vec<&'static str> {
         let at = |hours: i64| Timestamp::from_second(1_800_000_000 + hours * 3600).expect("a time");
         let mut diagnosis = Diagnosis::default();
