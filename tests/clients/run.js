@@ -19,6 +19,7 @@ await import("./compressed.test.js");
 await import("./examples.test.js");
 await import("./recipes.test.js");
 await import("./authorize.test.js");
+await import("./webhooks.test.js");
 await import("./package.test.js");
 await import("./packs.test.js");
 

@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 /// A question as the backend got it.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -22,6 +26,19 @@ impl Asked {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
+    }
+
+    /// Whether it is signed as Standard Webhooks ask for, as a receiver finds out that knows this
+    /// secret.
+    pub fn is_signed_with(&self, secret: &[u8]) -> bool {
+        let header = |name| self.header(name).unwrap_or_default();
+        let signed =
+            format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), self.body);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let signatures = header("webhook-signature").split(' ');
+        signatures
+            .filter_map(|text| STANDARD.decode(text.strip_prefix("v1,")?).ok())
+            .any(|signature| hmac::verify(&key, signed.as_bytes(), &signature).is_ok())
     }
 }
 

@@ -186,6 +186,28 @@ fn a_question_is_asked_once_however_many_want_to_know() {
 }
 
 #[test]
+fn two_users_at_once_get_each_their_own_answer() {
+    let slow = |asked: &Asked| application(asked).after(Duration::from_millis(300));
+    let backend = Backend::start(slow);
+    let server = server_with(vec![rule(&backend, |rule| rule.send_topics = false)]);
+    let users = [("ann", ANN), ("bob", BOB)];
+    let mut asked = Vec::new();
+    for number in 0..100 {
+        // Each asks for its own orders and for the other's, while the backend thinks.
+        let (user, cookie) = users[number % 2];
+        let (topic, _) = users[number / 2 % 2];
+        let mut connection = server.connect();
+        let target = format!("/events/orders/{topic}/{number}");
+        connection.send(request("GET", &target, &[cookie, JSON], b""));
+        asked.push((connection, if user == topic { 200 } else { 403 }, user, topic));
+    }
+    for (mut connection, status, user, topic) in asked {
+        assert_eq!(connection.response().status(), status, "{user} reads of {topic}");
+    }
+    assert_eq!(backend.asked().len(), 2);
+}
+
+#[test]
 fn a_header_can_be_what_a_backend_knows_a_client_by() {
     let by_token = |asked: &Asked| match asked.header("authorization") {
         Some("Bearer opaque-7") => Reply::ok(json!({"subscribe": ["orders/7"]})),
@@ -215,13 +237,14 @@ fn assert_soft(connection: &mut Connection) {
 
 #[test]
 fn whatever_is_no_answer_lets_nobody_in_and_a_browser_comes_back() {
-    let answers: [fn() -> Reply; 9] = [
+    let answers: [fn() -> Reply; 10] = [
         || Reply::status(500),
         || Reply::status(204),
         || Reply::status(302).with_header("location: /login"),
         || Reply::ok("<html>Sign in</html>"),
         || Reply::ok(""),
         || Reply::ok(json!({"subscribe": ["**"], "expires_in": 0})),
+        || Reply::ok(json!({"subscribe": ["**"], "expires_in": -1})),
         || Reply::ok(json!({"subscribe": ["**"], "payload": "x".repeat(65 << 10)})),
         || Reply::ok(json!({"subscribe": ["**"]})).after(Duration::from_secs(5)),
         || Reply::ok(json!({"subscribe": ["**"]})).with_pause(Duration::from_secs(5)),

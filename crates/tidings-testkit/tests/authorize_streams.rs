@@ -64,6 +64,13 @@ fn metric(server: &TestServer, name: &str) -> u64 {
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
+/// For how long the backend is away: longer than every answer is good for. The long form is
+/// `TIDINGS_OUTAGE_SECONDS=60`.
+fn outage() -> Duration {
+    let seconds = std::env::var("TIDINGS_OUTAGE_SECONDS");
+    Duration::from_secs(seconds.map_or(5, |text| text.parse().unwrap()))
+}
+
 /// Reads what is left of a stream that ends without having had an event.
 fn assert_cut(mut stream: Connection) {
     while let Some(block) = stream.block_or_rest() {
@@ -138,8 +145,7 @@ fn a_backend_that_is_away_takes_no_stream_with_it_and_newcomers_come_back_by_the
     let mut streams: Vec<_> = (0..1000).map(subscribe).collect();
     backend.set_down(true);
     until("the backend fails", || metric(&server, "tidings_authorize_failing") == 1);
-    // Longer than every answer is good for.
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(outage());
     let mut newcomer = server.subscribe("/events/orders/ann/7", &[ANN]);
     let block = newcomer.block().unwrap();
     assert!(block.contains("retry: ") && !block.contains("id: "), "{block}");

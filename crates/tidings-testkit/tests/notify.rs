@@ -5,7 +5,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -58,17 +57,6 @@ fn facts(asked: &[Asked], list: &str) -> Vec<Value> {
     lists.cloned().collect()
 }
 
-/// Whether a signature is right, as a receiver finds out that knows one of the secrets.
-fn is_signed(asked: &Asked, secret: &[u8]) -> bool {
-    let header = |name| asked.header(name).unwrap();
-    let signed = format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), asked.body);
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-    let signatures = header("webhook-signature").split(' ');
-    signatures
-        .filter_map(|text| STANDARD.decode(text.strip_prefix("v1,")?).ok())
-        .any(|signature| hmac::verify(&key, signed.as_bytes(), &signature).is_ok())
-}
-
 /// The value of a metric.
 fn metric(server: &TestServer, name: &str) -> u64 {
     let answer = server.request("GET", "/metrics", &[KEY], "");
@@ -116,8 +104,8 @@ fn who_comes_and_who_goes_is_told_signed_and_in_order_however_streams_leave_the_
             assert_eq!(asked.header("webhook-id"), Some(&*id));
             assert_eq!(asked.header("content-type"), Some("application/json"));
             assert_eq!(asked.target, "/hub/connections?of=1");
-            assert!(SECRETS.iter().all(|secret| is_signed(asked, secret)), "{asked:?}");
-            assert!(!is_signed(asked, &[8; 24]));
+            assert!(SECRETS.iter().all(|secret| asked.is_signed_with(secret)), "{asked:?}");
+            assert!(!asked.is_signed_with(&[8; 24]));
         }
     }
 }
@@ -145,7 +133,7 @@ fn a_receiver_that_was_away_gets_everything_once_and_in_order() {
     for retry in &asked[2..5] {
         assert_eq!(retry.header("webhook-id"), asked[1].header("webhook-id"));
         assert_eq!(retry.body, asked[1].body);
-        assert!(is_signed(retry, &SECRETS[0]));
+        assert!(retry.is_signed_with(&SECRETS[0]));
     }
     assert!(asked.iter().all(|one| one.target == "/hub/connections?of=1"), "no redirect");
     let failed =
@@ -185,6 +173,55 @@ fn new_secrets_count_from_the_next_message_and_addresses_are_told_if_asked_for()
     let _stream = server.subscribe("/events/a", &[KEY]);
     let asked = wait(&backend, "arrival", |asked| !facts(asked, "connected").is_empty());
     let last = asked.last().unwrap();
-    assert!(is_signed(last, &[8; 24]) && !is_signed(last, &SECRETS[0]));
+    assert!(last.is_signed_with(&[8; 24]) && !last.is_signed_with(&SECRETS[0]));
     assert_eq!(facts(&asked, "connected")[0]["address"], "127.0.0.1");
+}
+
+#[test]
+fn what_is_too_much_for_a_receiver_that_is_away_is_lost_from_its_beginning_and_counted() {
+    let backend = Backend::start(|_| Reply::status(204));
+    let server = told_by(receiver(&backend)).start();
+    wait(&backend, "beginning", |asked| !asked.is_empty());
+    backend.set_down(true);
+    let lost = || metric(&server, "tidings_notify_lost_total{receiver=\"1\"}");
+    // Each says what it reads: about six thousand bytes.
+    let rest: Vec<_> = (0..2).map(|place| format!("{place}/{}", "x".repeat(3000))).collect();
+    let rest = rest.join("&topic=");
+    let mut opened = 0;
+    while lost() == 0 {
+        assert!(opened < 2000, "nothing is ever lost");
+        for _ in 0..100 {
+            drop(server.subscribe(&format!("/events/first/{opened}?topic={rest}"), &[KEY]));
+            opened += 1;
+        }
+    }
+    // Then no more is lost.
+    let subscribers = || {
+        let page = server.request("GET", "/metrics", &[KEY], "").text().to_owned();
+        let lines = page.lines().filter(|line| line.starts_with("tidings_subscribers{"));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
+    };
+    eventually("an end of all streams", || subscribers() == 0);
+    let before = backend.asked().len();
+    backend.set_down(false);
+    let is_told = |asked: &[Asked]| {
+        let mut said = asked[before..].iter().map(|one| body(one)["data"]["lost"].clone());
+        said.any(|lost| lost != 0)
+    };
+    let asked = wait(&backend, "word of what is lost", is_told);
+    let messages = asked[before..].iter().map(body);
+    let (mut kept, mut told) = (None, 0);
+    for message in messages {
+        let data = &message["data"];
+        told += data["lost"].as_u64().unwrap();
+        if told > 0 && kept.is_none() {
+            let topics = data["connected"][0]["topics"].as_array();
+            let mut topics = topics.into_iter().flatten().filter_map(Value::as_str);
+            kept = topics.find_map(|topic| topic.strip_prefix("first/")?.parse::<u64>().ok());
+        }
+    }
+    assert_eq!(told, lost(), "each fact once");
+    // What is told first after the gap is later than what was told before it.
+    let number = kept.expect("an arrival after the gap");
+    assert!(number > 0 && number < opened, "{number} of {opened}");
 }

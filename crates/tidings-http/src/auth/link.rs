@@ -315,8 +315,17 @@ mod tests {
                 let other = format!("a.{}", String::from_utf8(other).unwrap());
                 assert_eq!(refused(&other, &until, &subject, &topics), bad, "{place}");
             }
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(mac).unwrap();
+            for bit in 0..bytes.len() * 8 {
+                let mut other = bytes.clone();
+                other[bit / 8] ^= 1 << (bit % 8);
+                let other = format!("a.{}", BASE64_URL_SAFE_NO_PAD.encode(other));
+                assert_eq!(refused(&other, &until, &subject, &topics), bad, "{bit}");
+            }
             for sig in [
                 format!("a.{mac}="),
+                format!("a.{}", BASE64_URL_SAFE_NO_PAD.encode(&bytes[..31])),
+                format!("a.{}", BASE64_URL_SAFE_NO_PAD.encode([&bytes[..], &[0]].concat())),
                 format!("a.{}", &mac[..mac.len() - 2]),
                 format!("a.{}", mac.to_ascii_uppercase()),
                 format!("a.{}", mac.replace('_', "/").replace('-', "+") + "=="),
@@ -332,6 +341,17 @@ mod tests {
             assert_eq!(refused(&sig, &until, &format!("{subject}x"), &topics), bad);
             assert_eq!(refused(&sig, &until, &subject, &[&topics[..], &["x"]].concat()), bad);
             assert_eq!(refused(&sig, &until, &subject, &[]), bad);
+            for place in 0..topics.len() {
+                for other in [topics[place].to_uppercase(), format!("{}/", topics[place])] {
+                    let mut changed = topics.clone();
+                    changed[place] = &other;
+                    if changed != topics {
+                        assert_eq!(refused(&sig, &until, &subject, &changed), bad, "{other}");
+                    }
+                }
+            }
+            let reversed: Vec<_> = topics.iter().copied().rev().collect();
+            assert_eq!(refused(&sig, &until, &subject, &reversed).is_ok(), reversed == topics);
             let later = (until.parse::<u64>().unwrap() + 1).to_string();
             assert_eq!(refused(&sig, &later, &subject, &topics), bad);
         }

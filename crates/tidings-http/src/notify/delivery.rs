@@ -21,7 +21,7 @@ use super::retry::{Attempts, Next, retry_after};
 use crate::clock::{self, jittered_ms};
 use crate::error::BoxError;
 use crate::limits::{
-    AUTHORIZE_HEAD_BYTES_MAX, AUTHORIZE_IDLE_MAX, NOTIFY_INTERVAL, NOTIFY_TIMEOUT,
+    AUTHORIZE_HEAD_BYTES_MAX, AUTHORIZE_IDLE_MAX, NOTIFY_INTERVAL, NOTIFY_PAUSE, NOTIFY_TIMEOUT,
 };
 use crate::outbound;
 
@@ -32,6 +32,8 @@ pub(super) struct Delivery {
     /// Whether the hub is ending: then nothing waits, and nothing is tried twice.
     ending: watch::Receiver<bool>,
     client: Option<HttpClient>,
+    /// The first and the longest pause before a message is sent again.
+    pauses: (Duration, Duration),
     /// Whether the last attempt failed; said once.
     is_failing: bool,
 }
@@ -40,7 +42,7 @@ type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 impl Delivery {
     pub(super) fn new(outbox: Arc<Outbox>, run: u32, ending: watch::Receiver<bool>) -> Self {
-        Self { outbox, run, ending, client: None, is_failing: false }
+        Self { outbox, run, ending, client: None, pauses: NOTIFY_PAUSE, is_failing: false }
     }
 
     /// Tells everything that is to be told, until the hub ends.
@@ -65,7 +67,7 @@ impl Delivery {
     async fn deliver(&mut self, batch: &Batch) -> bool {
         let id = format!("msg_{:08x}_{}", self.run, batch.seq);
         let body = Bytes::from(batch.body(self.run, &clock::now().rfc3339()));
-        let mut attempts = Attempts::default();
+        let mut attempts = Attempts::new(self.pauses);
         loop {
             let sent = match timeout(NOTIFY_TIMEOUT, self.send(&id, body.clone())).await {
                 Ok(sent) => sent,
@@ -173,5 +175,102 @@ impl Delivery {
             // Its sender is gone only with the hub.
             _ = self.ending.wait_for(|is_ending| *is_ending) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc;
+
+    use serde_json::Value;
+
+    use super::super::fact::{Fact, Kind};
+    use super::super::receiver::NotifyReceiver;
+    use super::super::secrets::NotifySecrets;
+    use super::*;
+    use crate::limits::NOTIFY_REFUSALS_MAX;
+
+    /// A receiver that refuses whatever has the text "bad", and passes on what it got.
+    fn receiver() -> (NotifyReceiver, mpsc::Receiver<Value>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (sender, got) = mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let Some(body) = read(&stream) else { continue };
+                let status = if body.contains("bad") { "422 No" } else { "204 Yes" };
+                let answer =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let _ = (&stream).write_all(answer.as_bytes());
+                if sender.send(serde_json::from_str(&body).unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        let secrets = NotifySecrets::new(&["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]).unwrap();
+        (NotifyReceiver::new(&url, secrets).unwrap(), got)
+    }
+
+    fn read(stream: &TcpStream) -> Option<String> {
+        let mut reader = BufReader::new(stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
+            let line = line.trim_end().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(text) = line.strip_prefix("content-length: ") {
+                length = text.parse().ok()?;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        String::from_utf8(body).ok()
+    }
+
+    fn fact(text: &str) -> Fact {
+        Fact { kind: Kind::Connected, json: format!(r#"{{"id":"{text}"}}"#).into() }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_refused_ten_times_is_given_up_and_the_next_says_what_is_lost() {
+        let (receiver, got) = receiver();
+        let outbox = Arc::new(Outbox::new(receiver));
+        for text in ["bad/1", "bad/2"] {
+            outbox.push(fact(text));
+        }
+        let (_end, ending) = watch::channel(false);
+        let mut delivery = Delivery::new(Arc::clone(&outbox), 1, ending);
+        delivery.pauses = (Duration::from_millis(1), Duration::from_millis(5));
+        let told = tokio::spawn(delivery.run());
+        let messages = tokio::task::spawn_blocking(move || {
+            let patience = Duration::from_secs(30);
+            let mut messages = Vec::new();
+            for number in 0..=NOTIFY_REFUSALS_MAX {
+                if number == NOTIFY_REFUSALS_MAX {
+                    outbox.push(fact("good"));
+                }
+                messages.push(got.recv_timeout(patience).expect("a message in time"));
+            }
+            while outbox.counts.messages()[0].1 == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            (messages, outbox.counts.messages().map(|(_, count)| count), outbox.counts.lost())
+        });
+        let (messages, counts, lost) =
+            timeout(Duration::from_secs(60), messages).await.unwrap().unwrap();
+        told.abort();
+        let (last, refused) = messages.split_last().unwrap();
+        assert!(refused.iter().all(|message| message["data"]["seq"] == 1), "{refused:?}");
+        let data = &last["data"];
+        assert_eq!((&data["seq"], &data["lost"]), (&2.into(), &2.into()));
+        assert_eq!((&data["connected"][0]["id"], &data["began"]), (&"good".into(), &true.into()));
+        assert_eq!((counts, lost), ([1, 9, 1], 2), "accepted, failed, given up; facts lost");
     }
 }

@@ -6,11 +6,13 @@ use http::StatusCode;
 use http::header::{HeaderMap, RETRY_AFTER};
 
 use crate::clock;
-use crate::limits::{NOTIFY_PAUSE, NOTIFY_REFUSALS_MAX, NOTIFY_RETRY_AFTER_MAX};
+use crate::limits::{NOTIFY_REFUSALS_MAX, NOTIFY_RETRY_AFTER_MAX};
 
 /// The attempts to deliver one message.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Attempts {
+    /// The first and the longest pause between two of them.
+    pauses: (Duration, Duration),
     failures: u32,
     /// Those that the receiver has refused.
     refusals: u32,
@@ -30,6 +32,10 @@ pub(super) enum Next {
 }
 
 impl Attempts {
+    pub(super) fn new(pauses: (Duration, Duration)) -> Self {
+        Self { pauses, failures: 0, refusals: 0 }
+    }
+
     /// After an answer with this status, and with this time to wait.
     pub(super) fn answered(&mut self, status: StatusCode, wait: Option<Duration>) -> Next {
         // These say that it may go better later.
@@ -53,7 +59,7 @@ impl Attempts {
 
     /// After no answer.
     pub(super) fn failed(&mut self) -> Next {
-        let (first, longest) = NOTIFY_PAUSE;
+        let (first, longest) = self.pauses;
         let pause = first.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures = self.failures.saturating_add(1);
         Next::Again(pause)
@@ -76,6 +82,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::limits::NOTIFY_PAUSE;
 
     fn seconds(next: Next) -> u64 {
         let Next::Again(pause) = next else { panic!("{next:?}") };
@@ -84,7 +91,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_minute_and_longer_ones_are_heeded_up_to_five() {
-        let mut attempts = Attempts::default();
+        let mut attempts = Attempts::new(NOTIFY_PAUSE);
         let pauses: Vec<_> = (0..8).map(|_| seconds(attempts.failed())).collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         for (wait, pause) in [(0, 60), (59, 60), (100, 100), (1_000_000, 300)] {
@@ -96,11 +103,11 @@ mod tests {
 
     #[test]
     fn a_message_is_given_up_after_ten_refusals_and_never_for_a_receiver_that_fails() {
-        let mut attempts = Attempts::default();
+        let mut attempts = Attempts::new(NOTIFY_PAUSE);
         for _ in 0..100 {
             for status in [200, 204] {
                 let status = StatusCode::from_u16(status).unwrap();
-                assert_eq!(Attempts::default().answered(status, None), Next::Accepted);
+                assert_eq!(Attempts::new(NOTIFY_PAUSE).answered(status, None), Next::Accepted);
             }
             for status in [302, 408, 425, 429, 500, 503] {
                 let status = StatusCode::from_u16(status).unwrap();
@@ -111,7 +118,7 @@ mod tests {
             assert!(matches!(attempts.answered(StatusCode::BAD_REQUEST, None), Next::Again(_)));
         }
         assert_eq!(attempts.answered(StatusCode::UNAUTHORIZED, None), Next::Drop);
-        assert_eq!(Attempts::default().answered(StatusCode::GONE, None), Next::Off);
+        assert_eq!(Attempts::new(NOTIFY_PAUSE).answered(StatusCode::GONE, None), Next::Off);
     }
 
     #[test]
