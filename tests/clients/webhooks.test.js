@@ -30,7 +30,8 @@ async function messages() {
     signal: stop.signal,
   });
   equal(stream.status, 200, "the status of the stream");
-  await until("it is told", () => got.some(({ body }) => body.includes("straße/ü")), 20_000);
+  const isThere = () => got.some(({ body }) => body.includes("straße/ü"));
+  await until("a message about the stream", isThere, 20_000);
   return got;
 }
 

@@ -6,36 +6,54 @@
 //!
 //! What no row can say, and the tests that hold it:
 //!
-//! | Of | What | Held by |
-//! |---|---|---|
-//! | cookies | without `Secure` | `session_edges`: a cookie without secure is set and read only where the settings say so |
-//! | | of 3,901 bytes | `session_edges`: the longest cookie that is set is one that browsers keep |
-//! | | two of one name; cut, or longer | `sessions`: a cookie that is not good counts as none and is removed |
-//! | | of a session with another name | `sessions`: sessions with names are apart |
-//! | | from a page of another origin | `sessions`: pages use no sessions but their own |
-//! | | of a session that was ended | `sessions`: signing out closes the streams and voids every copy of the cookie |
-//! | | renewed by another user | `sessions`: another subject prolongs no stream but ends the session before |
-//! | | renewed with an older token | `sessions`: a token issued before the last one brings back nothing |
-//! | | renewed just before and after the end | `session_edges`: a renewal at the very end of a session costs a reconnection at most and no event |
-//! | | renewed while the hub leaves | `session_edges`: a renewal keeps no stream on a hub that leaves |
-//! | | six streams over HTTP/1.1 | `tests/browser/renewal.test.js`, in Chromium |
-//! | handles | of another stream; another subject; by a key | `renewal`: nothing changes without the handle or the right |
-//! | | of before a restart | `crates/tidings/tests/renewal.rs`: a handle of before a restart renews nothing |
-//! | links | a vector with another bit, field, order, case, padding, length, key | `tidings-http`, `auth/link.rs`: a link that differs in anything that is signed is refused |
-//! | | milliseconds, `+5`, `05` | the same: until has one spelling |
-//! | | `%2f`, `%2F`, raw, in path and query | `links`: a link reads its topics however its url is spelt |
-//! | | one more topic; on `POST`, Mercure, `/topics`; a key outside its topics | `links`: a link for other topics or for nothing but reading is 401 |
-//! | pages | 16 kinds × token, cookies, nothing × each change | `foreign_pages` |
-//! | backends | 302, 500, HTML, 65 KiB, slow, `expires_in` 0 and -1 | `authorize`: whatever is no answer lets nobody in and a browser comes back |
-//! | | `expires_in` 1e9 | `tidings-http`, `authorize/answer.rs`: an answer is good for as long as it says and at most a day |
-//! | | grants more than its rule | `authorize`: an answer grants nothing outside the topics of its rule |
-//! | | two users at once | `authorize`: two users at once get each their own answer |
-//! | | no cookie | `authorize`: nobody is asked about a request without a credential or with one of the hubs own |
-//! | | away, under 1,000 streams | `authorize_streams`: a backend that is away takes no stream with it and newcomers come back by themselves (`TIDINGS_OUTAGE_SECONDS=60` is the long form) |
-//! | receivers | order under failures | `notify`: a receiver that was away gets everything once and in order |
-//! | | 410 | `notify`: a receiver that is gone is told no more and metrics say so |
-//! | | more than fits | `notify`: what is too much for a receiver that is away is lost from its beginning and counted |
-//! | | ten refusals | `tidings-http`, `notify/delivery.rs`: a message that is refused ten times is given up and the next says what is lost |
+//! - cookies, without `Secure`: `session_edges`: a cookie without secure is set and read only
+//!   where the settings say so
+//! - cookies, of 3,901 bytes: `session_edges`: the longest cookie that is set is one that browsers
+//!   keep
+//! - cookies, two of one name; cut, or longer: `sessions`: a cookie that is not good counts as
+//!   none and is removed
+//! - cookies, of a session with another name: `sessions`: sessions with names are apart
+//! - cookies, from a page of another origin: `sessions`: pages use no sessions but their own
+//! - cookies, of a session that was ended: `sessions`: signing out closes the streams and voids
+//!   every copy of the cookie
+//! - cookies, renewed by another user: `sessions`: another subject prolongs no stream but ends the
+//!   session before
+//! - cookies, renewed with an older token: `sessions`: a token issued before the last one brings
+//!   back nothing
+//! - cookies, renewed just before and after the end: `session_edges`: a renewal at the very end of
+//!   a session costs a reconnection at most and no event
+//! - cookies, renewed while the hub leaves: `session_edges`: a renewal keeps no stream on a hub
+//!   that leaves
+//! - cookies, six streams over HTTP/1.1: `tests/browser/renewal.test.js`, in Chromium
+//! - handles, of another stream; another subject; by a key: `renewal`: nothing changes without the
+//!   handle or the right
+//! - links, a vector with another bit, field, order, case, padding, length, key: `tidings-http`,
+//!   `auth/link.rs`: a link that differs in anything that is signed is refused
+//! - links, milliseconds, `+5`, `05`: `auth/link.rs`: until has one spelling
+//! - links, `%2f`, `%2F`, raw, in path and query: `links`: a link reads its topics however its url
+//!   is spelt
+//! - links, one more topic; on `POST`, Mercure, `/topics`; a key outside its topics: `links`: a
+//!   link for other topics or for nothing but reading is 401
+//! - pages, 16 kinds × token, cookies, nothing × each change: `foreign_pages`
+//! - backends, 302, 500, HTML, 65 KiB, slow, `expires_in` 0 and -1: `authorize`: whatever is no
+//!   answer lets nobody in and a browser comes back
+//! - backends, `expires_in` 1e9: `tidings-http`, `authorize/answer.rs`: an answer is good for as
+//!   long as it says and at most a day
+//! - backends, grants more than its rule: `authorize`: an answer grants nothing outside the topics
+//!   of its rule
+//! - backends, two users at once: `authorize`: two users at once get each their own answer
+//! - backends, no cookie: `authorize`: nobody is asked about a request without a credential or
+//!   with one of the hubs own
+//! - backends, away, under 1,000 streams: `authorize_streams`: a backend that is away takes no
+//!   stream with it and newcomers come back by themselves (`TIDINGS_OUTAGE_SECONDS=60` is the long
+//!   form)
+//! - receivers, order under failures: `notify`: a receiver that was away gets everything once and
+//!   in order
+//! - receivers, 410: `notify`: a receiver that is gone
+//! - receivers, more than fits: `notify`: what is too much for a receiver that is away is lost
+//!   from its beginning and counted
+//! - receivers, ten refusals: `tidings-http`, `notify/delivery.rs`: a message that is refused ten
+//!   times is given up and the next says what is lost
 
 #![allow(clippy::unwrap_used)]
 

@@ -221,7 +221,7 @@ fn what_is_too_much_for_a_receiver_that_is_away_is_lost_from_its_beginning_and_c
         }
     }
     assert_eq!(told, lost(), "each fact once");
-    // What is told first after the gap is later than what was told before it.
+    // The first arrival after the gap is not the first of all.
     let number = kept.expect("an arrival after the gap");
     assert!(number > 0 && number < opened, "{number} of {opened}");
 }
