@@ -51,9 +51,9 @@ class HubProcess:
         with urllib.request.urlopen(self.url + "/stats") as answer:
             return json.load(answer)["subscribers"]
 
-    def history(self, topic: str) -> list[dict]:
+    def history(self, topic: str, start: str = "start") -> list[dict]:
         request = urllib.request.Request(
-            f"{self.url}/events?topic={topic}&from=start", headers={"Accept": "application/json"}
+            f"{self.url}/events?topic={topic}&from={start}", headers={"Accept": "application/json"}
         )
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)["events"]

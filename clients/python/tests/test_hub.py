@@ -221,3 +221,17 @@ def start_proxy(target: int, cuts: list[int]) -> int:
 
     threading.Thread(target=serve, daemon=True).start()
     return listener.getsockname()[1]
+
+
+def test_events_are_added_to_the_value_of_a_key(hub, server):
+    hub.publish("t", "one", append="k")
+    hub.publish_all(
+        "t", [Outgoing(" two", append="k"), Outgoing({"d": "x"}, append="j", at="/d")]
+    )
+    hub.publish("t", {"d": "y"}, append="j", at="/d")
+    state = server.history("t", start="state")
+    assert [event["data"] for event in state] == ["one two", '{"d": "xy"}']
+    assert len(server.history("t")) == 4
+    with pytest.raises(HubError) as raised:
+        hub.publish("t", "text", append="j", at="/d")
+    assert raised.value.status == 422

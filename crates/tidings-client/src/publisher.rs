@@ -19,6 +19,7 @@ mod exchange;
 mod line;
 mod run;
 mod stream;
+mod terms;
 mod topic_path;
 
 pub use answer::{Published, Summary};
@@ -28,6 +29,7 @@ pub use run::{PublishRun, RunBuilder};
 pub use stream::PublishStream;
 
 use exchange::{Replay, with_retries};
+use terms::{Append, Terms};
 
 /// Publishes events to a hub.
 ///
@@ -51,7 +53,7 @@ use exchange::{Replay, with_retries};
 #[derive(Clone)]
 pub struct Publisher {
     inner: Arc<Inner>,
-    ttl: Option<Duration>,
+    terms: Terms,
 }
 
 struct Inner {
@@ -75,7 +77,7 @@ impl Publisher {
     }
 
     fn from_inner(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner), ttl: None }
+        Self { inner: Arc::new(inner), terms: Terms::default() }
     }
 
     /// A builder for a publisher with other settings.
@@ -98,7 +100,28 @@ impl Publisher {
     /// ```
     #[must_use]
     pub fn with_ttl(&self, ttl: Duration) -> Self {
-        Self { inner: self.inner.clone(), ttl: Some(ttl) }
+        Self { inner: self.inner.clone(), terms: Terms { ttl: Some(ttl), ..self.terms.clone() } }
+    }
+
+    /// This publisher, for events that are added to the value of a key: subscribers that are there
+    /// get the piece, and the state of the topic has one event with all of the value. Their data is
+    /// text; or with `at`, a JSON pointer such as `/delta`, it is JSON, and the string there grows.
+    /// Neither together with a time to live, nor for the events of a [run](Self::run).
+    ///
+    /// ```no_run
+    /// # use tidings_client::{Event, Publisher};
+    /// # async fn run(publisher: Publisher) -> Result<(), tidings_client::PublishError> {
+    /// let answer = publisher.appending("message-12", None);
+    /// for word in ["The", " sky", " is blue"] {
+    ///     answer.publish("chats/7", &Event::new(word)).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn appending(&self, key: &str, at: Option<&str>) -> Self {
+        let append = Some(Append::new(key, at));
+        Self { inner: self.inner.clone(), terms: Terms { append, ..self.terms.clone() } }
     }
 
     /// Publishes one event, and waits until it is stored.
@@ -114,9 +137,9 @@ impl Publisher {
         let id = assigned.as_ref().or(event.id.as_ref());
         let replay = Replay::if_named(id.is_some());
         let is_ours = assigned.is_some();
-        let Some(path) = topic_path::with_query(topic, event, id, self.ttl) else {
+        let Some(path) = topic_path::with_query(topic, event, id, &self.terms) else {
             // The topic cannot stand in a path, so it travels in a line.
-            let line = Bytes::from(line::encode(topic, event, id, self.ttl));
+            let line = Bytes::from(line::encode(topic, event, id, &self.terms));
             let answer = with_retries(self, replay, || self.lines_request(line.clone().into()));
             return answer.await?.published_by_line(is_ours);
         };
@@ -145,7 +168,7 @@ impl Publisher {
             let assigned = self.id_for(event);
             let id = assigned.as_ref().or(event.id.as_ref());
             replay = replay.and(Replay::if_named(id.is_some()));
-            line::append(&mut lines, topic, event, id, self.ttl);
+            line::append(&mut lines, topic, event, id, &self.terms);
             count += 1;
         }
         if lines.is_empty() {

@@ -132,6 +132,33 @@ fn how_many_events_were_published_is_said_unless_it_shall_not_be() {
 }
 
 #[test]
+fn events_are_added_to_the_value_of_a_key() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let (_, stderr, code) = said(&mut hub.command(&["publish", "t", "one", "--append", "K"]));
+    assert_eq!(code, 0, "{stderr}");
+    fed(&mut hub.command(&["publish", "t", "--append", "K"]), b" two\n three\n");
+    let lines = concat!(
+        r#"{"data":" four"}"#,
+        "\n",
+        r#"{"data":{"d":"x"},"append":"J","at":"/d"}"#,
+        "\n",
+        r#"{"data":{"d":"y"},"append":"J","at":"/d"}"#,
+        "\n"
+    );
+    fed(&mut hub.command(&["publish", "t", "--append", "K", "--json"]), lines.as_bytes());
+    let json = ["publish", "t", r#"{"d":"z"}"#, "--append", "J", "--at", "/d"];
+    assert_eq!(said(&mut hub.command(&json)).2, 0);
+    let page = hub.curl(&["-H", "Accept: application/json"], "/events/t?from=state");
+    let page: Value = serde_json::from_str(&page).unwrap();
+    let state: Vec<_> = page["events"].as_array().unwrap().iter().map(|e| &e["data"]).collect();
+    assert_eq!(state, ["one two three four", r#"{"d":"xyz"}"#]);
+    assert_eq!(data(&hub, "t").len(), 7, "history has the pieces");
+    let (_, stderr, code) = said(&mut hub.command(&["publish", "t", "x", "--at", "/d"]));
+    assert_eq!(code, 2, "{stderr}");
+}
+
+#[test]
 fn history_has_events_as_long_as_ttl_says() {
     let folder = Folder::new();
     let hub = Hub::serve(&folder, &[]);

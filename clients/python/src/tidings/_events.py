@@ -35,6 +35,9 @@ class Outgoing:
     id: str | None = None
     # How long the history has it, such as "5m".
     ttl: str | None = None
+    # The key of the value that it is added to, and where in its JSON the string is that grows.
+    append: str | None = None
+    at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,10 @@ def as_line(item: Data | Outgoing, id: str | None = None) -> bytes:
         line["event"] = outgoing.event
     if outgoing.ttl is not None:
         line["ttl"] = outgoing.ttl
+    if outgoing.append is not None:
+        line["append"] = outgoing.append
+    if outgoing.at is not None:
+        line["at"] = outgoing.at
     if (own := outgoing.id or id) is not None:
         line["id"] = own
     return json.dumps(line).encode() + b"\n"

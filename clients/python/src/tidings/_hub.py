@@ -53,14 +53,17 @@ class Hub:
         event: str | None = None,
         id: str | None = None,
         ttl: str | None = None,
+        append: str | None = None,
+        at: str | None = None,
     ) -> Published:
         """Publishes one event, and waits until it is stored.
 
-        ``ttl``, such as ``"5m"``, is how long the history has it.
+        ``ttl``, such as ``"5m"``, is how long the history has it. ``append`` is the key of a value
+        that it is added to: as text, or with ``at``, a JSON pointer, in the string there.
         """
         said = self._post(
             requests.path(topic),
-            params=requests.event_query(event, id or self._ids.next(), ttl),
+            params=requests.event_query(event, id or self._ids.next(), ttl, append, at),
             content=as_text(data).encode(),
             content_type=requests.TEXT,
         )

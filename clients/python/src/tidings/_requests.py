@@ -40,10 +40,14 @@ def path(topic: str) -> str:
 
 
 def event_query(
-    event: str | None, id: str | None, ttl: str | None = None
+    event: str | None,
+    id: str | None,
+    ttl: str | None = None,
+    append: str | None = None,
+    at: str | None = None,
 ) -> dict[str, str]:
     """The query of a single event."""
-    query = {"event": event, "id": id, "ttl": ttl}
+    query = {"event": event, "id": id, "ttl": ttl, "append": append, "at": at}
     return {name: value for name, value in query.items() if value is not None}
 
 

@@ -1,9 +1,9 @@
 //! An event as one line of JSON.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use tidings_codec::{Event, EventId};
+
+use super::terms::Terms;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -16,6 +16,10 @@ struct Line<'a> {
     retry: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    append: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<&'a str>,
     data: &'a str,
 }
 
@@ -25,51 +29,51 @@ pub(super) fn append(
     topic: &str,
     event: &Event,
     id: Option<&EventId>,
-    ttl: Option<Duration>,
+    terms: &Terms,
 ) {
     let line = Line {
         topic,
         event: event.event_type.as_ref().map(AsRef::as_ref),
         id: id.map(EventId::as_str),
         retry: event.retry_ms,
-        ttl: ttl.map(ttl_text),
+        ttl: terms.ttl_text(),
+        append: terms.append.as_ref().map(|append| &*append.key),
+        at: terms.append.as_ref().and_then(|append| append.at.as_deref()),
         data: &event.data,
     };
     serde_json::to_writer(&mut *out, &line).expect("strings and numbers are always json");
     out.push(b'\n');
 }
 
-pub(super) fn encode(
-    topic: &str,
-    event: &Event,
-    id: Option<&EventId>,
-    ttl: Option<Duration>,
-) -> Vec<u8> {
+pub(super) fn encode(topic: &str, event: &Event, id: Option<&EventId>, terms: &Terms) -> Vec<u8> {
     let mut line = Vec::with_capacity(event.data.len() + topic.len() + 64);
-    append(&mut line, topic, event, id, ttl);
+    append(&mut line, topic, event, id, terms);
     line
-}
-
-/// A time to live as the hub reads it, which has whole seconds.
-pub(super) fn ttl_text(ttl: Duration) -> String {
-    format!("{}s", ttl.as_millis().div_ceil(1000))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::publisher::terms::Append;
 
     #[test]
     fn an_event_is_one_line_whatever_its_data_contains() {
         let mut event = Event::new("two\nlines\r\"");
         event.retry_ms = Some(7);
-        let ttl = Some(Duration::from_millis(1001));
-        let line = encode("a/b", &event, Some(&EventId::new("i").unwrap()), ttl);
+        let terms = Terms { ttl: Some(Duration::from_millis(1001)), append: None };
+        let line = encode("a/b", &event, Some(&EventId::new("i").unwrap()), &terms);
         assert_eq!(
             String::from_utf8(line).unwrap(),
             "{\"topic\":\"a/b\",\"id\":\"i\",\"retry\":7,\"ttl\":\"2s\",\"data\":\"two\\nlines\\r\\\"\"}\n"
         );
+        let append = Append { key: "k".to_owned(), at: Some("/d".to_owned()) };
+        let terms = Terms { ttl: None, append: Some(append) };
+        let line = encode("a", &Event::new("x"), None, &terms);
+        let expected = "{\"topic\":\"a\",\"append\":\"k\",\"at\":\"/d\",\"data\":\"x\"}\n";
+        assert_eq!(String::from_utf8(line).unwrap(), expected);
     }
 }

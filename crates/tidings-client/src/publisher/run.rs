@@ -16,6 +16,7 @@ use super::answer::{Answer, Summary};
 use super::error::PublishError;
 use super::exchange::{Failure, Replay, exchange, with_retries};
 use super::stream::AbortOnDrop;
+use super::terms::Terms;
 use super::{line, topic_path};
 use crate::limits::PUBLISH_PIECES_WAITING_MAX;
 use crate::{Body, Publisher, TransportError};
@@ -134,7 +135,8 @@ impl PublishRun {
             outcome = self.answer.outcome() => Some(outcome),
             permit = self.pieces.reserve() => {
                 if let Ok(permit) = permit {
-                    let line = line::encode(&self.topic, event, event.id.as_ref(), None);
+                    let id = event.id.as_ref();
+                    let line = line::encode(&self.topic, event, id, &Terms::default());
                     permit.send(Piece::Line(line.into()));
                     self.events += 1;
                     return Ok(());

@@ -20,6 +20,7 @@ use super::answer::{Answer, Summary};
 use super::error::PublishError;
 use super::exchange::{Failure, Replay, Tries, exchange};
 use super::line;
+use super::terms::Append;
 use crate::limits::{
     PUBLISH_PIECE_BYTES, PUBLISH_PIECES_WAITING_MAX, PUBLISH_SEGMENT_BYTES_MAX,
     PUBLISH_SEGMENT_EVENTS_MAX, PUBLISH_SEGMENT_PAUSE_MAX,
@@ -82,7 +83,13 @@ impl PublishStream {
     /// How long history has the events that are sent from now on, as
     /// [`with_ttl`](Publisher::with_ttl) says; `None`: as long as any other.
     pub fn set_ttl(&mut self, ttl: Option<Duration>) {
-        self.publisher.ttl = ttl;
+        self.publisher.terms.ttl = ttl;
+    }
+
+    /// The value that the events that are sent from now on are added to, as
+    /// [`appending`](Publisher::appending) says: a key, and where in the JSON; `None`: none.
+    pub fn set_append(&mut self, to: Option<(&str, Option<&str>)>) {
+        self.publisher.terms.append = to.map(|(key, at)| Append::new(key, at));
     }
 
     /// Sends one event. Waits only for room: for the network, and from time to time for an answer.
@@ -100,7 +107,7 @@ impl PublishStream {
         let assigned = self.publisher.id_for(event);
         let id = assigned.as_ref().or(event.id.as_ref());
         self.segment.replay = self.segment.replay.and(Replay::if_named(id.is_some()));
-        line::append(&mut self.segment.lines, topic, event, id, self.publisher.ttl);
+        line::append(&mut self.segment.lines, topic, event, id, &self.publisher.terms);
         self.segment.events += 1;
         if let Phase::Writing { pieces, .. } = &self.phase
             && let Ok(permit) = pieces.try_reserve()

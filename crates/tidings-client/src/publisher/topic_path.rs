@@ -1,19 +1,18 @@
 //! The path to which events on a topic are published.
 
-use std::time::Duration;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tidings_codec::{Event, EventId};
 use url::form_urlencoded::Serializer;
 
-use super::line::ttl_text;
+use super::terms::Terms;
 
-/// `/events/{topic}?event=&id=&retry=&ttl=`. `None` if the topic might not arrive unchanged.
+/// `/events/{topic}?event=&id=&retry=&ttl=&append=&at=`. `None` if the topic might not arrive
+/// unchanged.
 pub(super) fn with_query(
     topic: &str,
     event: &Event,
     id: Option<&EventId>,
-    ttl: Option<Duration>,
+    terms: &Terms,
 ) -> Option<String> {
     if !is_faithful(topic) {
         return None;
@@ -30,8 +29,14 @@ pub(super) fn with_query(
     if let Some(ms) = event.retry_ms {
         query.append_pair("retry", &ms.to_string());
     }
-    if let Some(ttl) = ttl {
-        query.append_pair("ttl", &ttl_text(ttl));
+    if let Some(ttl) = terms.ttl_text() {
+        query.append_pair("ttl", &ttl);
+    }
+    if let Some(append) = &terms.append {
+        query.append_pair("append", &append.key);
+        if let Some(at) = &append.at {
+            query.append_pair("at", at);
+        }
     }
     let query = query.finish();
     if !query.is_empty() {
@@ -79,11 +84,14 @@ mod tests {
 
     use tidings_codec::EventType;
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::publisher::terms::Append;
 
     #[test]
     fn a_topic_keeps_its_slashes_and_nothing_else_that_could_be_misread() {
-        let path = |topic| with_query(topic, &Event::new(""), None, None);
+        let path = |topic| with_query(topic, &Event::new(""), None, &Terms::default());
         assert_eq!(path("a/b-c.d").unwrap(), "/events/a/b-c.d");
         assert_eq!(path("a?b#c%d é").unwrap(), "/events/a%3Fb%23c%25d%20%C3%A9");
     }
@@ -91,7 +99,11 @@ mod tests {
     #[test]
     fn a_topic_that_might_not_arrive_unchanged_has_no_path() {
         for topic in ["", "/", "a//b", "a/", "../admin", "a/./b", "https://h/x"] {
-            assert_eq!(with_query(topic, &Event::new(""), None, None), None, "{topic}");
+            assert_eq!(
+                with_query(topic, &Event::new(""), None, &Terms::default()),
+                None,
+                "{topic}"
+            );
         }
     }
 
@@ -101,9 +113,14 @@ mod tests {
         event.event_type = Some(EventType::new("a&b").unwrap());
         event.retry_ms = Some(5);
         let id = EventId::new("1 2").unwrap();
+        let terms = Terms { ttl: Some(Duration::from_secs(60)), append: None };
         assert_eq!(
-            with_query("t", &event, Some(&id), Some(Duration::from_secs(60))).unwrap(),
+            with_query("t", &event, Some(&id), &terms).unwrap(),
             "/events/t?event=a%26b&id=1+2&retry=5&ttl=60s"
         );
+        let append = Append { key: "a&b".to_owned(), at: Some(String::new()) };
+        let terms = Terms { ttl: None, append: Some(append) };
+        let path = with_query("t", &Event::new("x"), None, &terms).unwrap();
+        assert_eq!(path, "/events/t?append=a%26b&at=");
     }
 }

@@ -41,7 +41,7 @@ impl StateKey {
             at: at.as_deref(),
             version: version.as_deref(),
         };
-        Self::of_fields(fields, "if-version", |name, detail| query::bad_value(name, detail))
+        Self::of_fields(fields, "if-version", query::bad_value)
     }
 
     /// The same of the members of a line.

@@ -45,7 +45,13 @@ pub(crate) struct PublishArgs {
     /// How long history has the event or each event, such as 5m
     #[arg(long, value_name = "DURATION")]
     pub(crate) ttl: Option<String>,
-    /// Each line is a JSON object with data and, optionally, topic, event, id, retry, ttl
+    /// Add the event or each event to the value of this key; the state has one event with all of it
+    #[arg(long, value_name = "KEY", conflicts_with = "ttl")]
+    pub(crate) append: Option<String>,
+    /// With --append, the data is JSON, and the string at this JSON pointer grows, such as /delta
+    #[arg(long, value_name = "POINTER", requires = "append")]
+    pub(crate) at: Option<String>,
+    /// Each line is a JSON object: data and, optionally, topic, event, id, retry, ttl, append, at
     #[arg(long, conflicts_with_all = ["event", "id"])]
     pub(crate) json: bool,
     /// Print each line as it is read
@@ -188,6 +194,7 @@ Examples:
   tidings publish hello world
   tidings publish prices/acme 12.75 --event trade
   tidings publish typing/7 Ada --ttl 5m
+  tidings publish chats/7 ' is blue' --append answer-12
   tidings publish notes - < notes.txt
   make 2>&1 | tidings publish ci/1 --tee --end
   tidings publish pages/7 --file page.html

@@ -14,7 +14,7 @@ use tidings_client::{
 };
 use tokio::time::timeout;
 
-use self::input::{Addressed, Line, Lines, Reading};
+use self::input::{Addressed, Append, Line, Lines, Reading};
 use self::progress::Progress;
 use super::end::{LastEvent, end};
 use crate::args::PublishArgs;
@@ -101,6 +101,7 @@ struct Form {
     event_type: Option<EventType>,
     id: Option<EventId>,
     ttl: Option<Duration>,
+    append: Option<Append>,
     json: bool,
     /// Whether the topic ends after the last event.
     end: bool,
@@ -129,6 +130,7 @@ impl Form {
                 .map(parse_duration)
                 .transpose()
                 .map_err(|why| CliError::new(ExitCode::Usage, format!("--ttl: {why}")))?,
+            append: args.append.map(|key| Append { key, at: args.at }),
             json: args.json,
             end: args.end,
             is_quiet: args.quiet,
@@ -141,12 +143,13 @@ impl Form {
     fn read(&self, text: String) -> Result<Addressed, String> {
         if self.json {
             let line: Line = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-            return line.into_event(&self.topic, self.ttl);
+            return line.into_event(&self.topic, self.ttl, self.append.as_ref());
         }
         let mut event = Event::new(text);
         event.event_type.clone_from(&self.event_type);
         event.id.clone_from(&self.id);
-        Ok(Addressed { topic: self.topic.clone(), event, ttl: self.ttl })
+        let (ttl, append) = (self.ttl, self.append.clone());
+        Ok(Addressed { topic: self.topic.clone(), event, ttl, append })
     }
 
     fn publisher(&self, retries_max: u32) -> Result<Publisher, CliError> {
@@ -166,11 +169,14 @@ impl Form {
 
 async fn publish_one(form: &Form) -> Result<ExitCode, CliError> {
     let read = form.read(form.data.clone());
-    let Addressed { topic, event, ttl } =
+    let Addressed { topic, event, ttl, append } =
         read.map_err(|why| CliError::new(ExitCode::Usage, why))?;
     let mut publisher = form.publisher(RETRIES_AT_FIRST)?;
     if let Some(ttl) = ttl {
         publisher = publisher.with_ttl(ttl);
+    }
+    if let Some(Append { key, at }) = &append {
+        publisher = publisher.appending(key, at.as_deref());
     }
     let published = publisher.publish(&topic, &event).await;
     let published = published.map_err(|error| cannot_publish(error, &form.hub))?;
@@ -255,8 +261,10 @@ impl<'a> Target<'a> {
         Ok(Self { form, stream, is_confirmed: false, unflushed: 0 })
     }
 
-    async fn send(&mut self, Addressed { topic, event, ttl }: &Addressed) -> Result<(), CliError> {
+    async fn send(&mut self, addressed: &Addressed) -> Result<(), CliError> {
+        let Addressed { topic, event, ttl, append } = addressed;
         self.stream.set_ttl(*ttl);
+        self.stream.set_append(append.as_ref().map(|to| (&*to.key, to.at.as_deref())));
         let sent = self.stream.send(topic, event).await;
         sent.map_err(|error| cannot_publish(error, &self.form.hub))?;
         self.unflushed += 1;

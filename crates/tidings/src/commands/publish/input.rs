@@ -217,23 +217,35 @@ pub(super) struct Line {
     id: Option<String>,
     retry: Option<u64>,
     ttl: Option<String>,
+    append: Option<String>,
+    at: Option<String>,
     data: Box<RawValue>,
 }
 
-/// An event, its topic, and how long history has it.
+/// An event, its topic, how long history has it, and the value that it is added to.
 #[derive(Debug)]
 pub(super) struct Addressed {
     pub(super) topic: String,
     pub(super) event: Event,
     pub(super) ttl: Option<Duration>,
+    pub(super) append: Option<Append>,
+}
+
+/// The value of a key that an event is added to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Append {
+    pub(super) key: String,
+    /// Where in the JSON of the event the string is that grows.
+    pub(super) at: Option<String>,
 }
 
 impl Line {
-    /// The event, with `topic` and `ttl` unless it has its own.
+    /// The event, with `topic`, `ttl` and `append` unless it has its own.
     pub(super) fn into_event(
         self,
         topic: &str,
         ttl: Option<Duration>,
+        append: Option<&Append>,
     ) -> Result<Addressed, String> {
         // A string means its text; any other value is sent as the JSON it is.
         let data = match serde_json::from_str::<String>(self.data.get()) {
@@ -251,7 +263,13 @@ impl Line {
         event.retry_ms = self.retry;
         let own = self.ttl.as_deref().map(parse_duration).transpose();
         let ttl = own.map_err(|error| format!("ttl: {error}"))?.or(ttl);
-        Ok(Addressed { topic: self.topic.unwrap_or_else(|| topic.to_owned()), event, ttl })
+        let append = match (self.append, self.at) {
+            (Some(key), at) => Some(Append { key, at }),
+            (None, Some(_)) => return Err("`at` is for `append`, which is not there".to_owned()),
+            (None, None) => append.cloned(),
+        };
+        let topic = self.topic.unwrap_or_else(|| topic.to_owned());
+        Ok(Addressed { topic, event, ttl, append })
     }
 }
 
@@ -328,7 +346,7 @@ mod tests {
         let event = |text: &str| {
             let line: Result<Line, _> = serde_json::from_str(text);
             let ttl = Some(Duration::from_secs(60));
-            line.map_err(|error| error.to_string())?.into_event("t", ttl)
+            line.map_err(|error| error.to_string())?.into_event("t", ttl, None)
         };
         let read = event(r#"{"data":"a\nb","id":"1","event":"x","retry":5,"ttl":"5m"}"#).unwrap();
         assert_eq!((read.topic.as_str(), read.ttl), ("t", Some(Duration::from_secs(300))));
