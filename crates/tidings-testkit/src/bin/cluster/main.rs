@@ -154,8 +154,8 @@ fn plan_of(name: &str, away_seconds: u64) -> Plan {
             (faults, 300, 300, 1000..5000, 150)
         }
         "lag" => {
-            let lag = |milliseconds| (Fault::HubLags { milliseconds }, 12);
-            (lags.map(lag).to_vec(), 240, 300, 500..2500, 150)
+            let lag = |milliseconds| (Fault::HubLags { milliseconds }, 14);
+            (lags.map(lag).to_vec(), 280, 300, 500..2500, 150)
         }
         "rolling" => {
             let faults = vec![(Fault::HubRestarted, 9), (Fault::HubReplaced, 3)];
