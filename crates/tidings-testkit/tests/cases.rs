@@ -27,6 +27,8 @@
 //! - cookies, six streams over HTTP/1.1: `tests/browser/renewal.test.js`, in Chromium
 //! - handles, of another stream; another subject; by a key: `renewal`: nothing changes without the
 //!   handle or the right
+//! - handles, of before a restart: `crates/tidings/tests/renewal.rs`: a handle of before a restart
+//!   renews nothing
 //! - links, a vector with another bit, field, order, case, padding, length, key: `tidings-http`,
 //!   `auth/link.rs`: a link that differs in anything that is signed is refused
 //! - links, milliseconds, `+5`, `05`: `auth/link.rs`: until has one spelling

@@ -132,6 +132,29 @@ fn a_token_is_good_for_what_it_says_in_both_shapes() {
 }
 
 #[test]
+fn a_token_may_know_who_reads_some_topics_and_neither_others_nor_what_is_read() {
+    let folder = Folder::new();
+    let file = folder.file("hub.toml", &format!("jwt-secret = {SECRET:?}\n"));
+    let hub = Hub::serve(&folder, &["--config", file.to_str().unwrap()]);
+    let token = token(&["--presence", "rooms/**", "--subject", "door", "--expires", "10m"]);
+    let bearer = format!("Authorization: Bearer {token}");
+    let status =
+        |path: &str| hub.curl(&["-H", &bearer, "-o", "/dev/null", "-w", "%{http_code}"], path);
+    assert_eq!(status(&format!("{HUB}/subscriptions/rooms%2F7")), "200");
+    for path in ["/subscriptions/other", "/subscriptions"] {
+        assert_eq!(status(&format!("{HUB}{path}")), "401", "{path}");
+    }
+    for path in ["/events/rooms/7", "/stats", "/connections?topic=rooms/7"] {
+        assert_eq!(status(path), "403", "{path}");
+    }
+    let mut inspect = tidings();
+    inspect.args(["token", "--inspect", &token, "--config"]).arg(&file);
+    let (report, problem, code) = said(&mut inspect);
+    assert_eq!(code, 0, "{report} {problem}");
+    assert!(report.contains("rooms/**"), "{report}");
+}
+
+#[test]
 fn an_inspected_token_says_why_it_would_be_refused() {
     let expired = token(&["--publish", "a", "--expires", "1ms"]);
     let inspect = |token: &str, words: &[&str]| {
