@@ -1,5 +1,5 @@
-//! `[[notify]]` of the program: what is wrong with a table is said before the start, and secrets are
-//! replaced while the hub runs.
+//! `[[notify]]` of the program: what is wrong with a table is said before the start, and secrets
+//! are replaced while the hub runs.
 #![allow(clippy::unwrap_used)]
 
 mod world;
