@@ -63,7 +63,7 @@ mod tests {
     fn record(position: u64, data: &str, from: Option<(u64, Option<&str>)>) -> Arc<Record> {
         let mut draft = Draft::new(Topic::new("a").expect("a valid topic"), data);
         draft.key = Key::new("k").ok();
-        draft.event_type = EventType::new(&format!("t{position}")).ok();
+        draft.event_type = EventType::new(format!("t{position}")).ok();
         draft.piece = from.map(|(from, at)| {
             let at = at.map(|at| Pointer::new(at).expect("a pointer"));
             Box::new(Piece { at, from })
