@@ -24,6 +24,7 @@ pub(crate) struct Counters {
     deliveries: AtomicU64,
     pub(crate) timings: Timings,
     closed: [AtomicU64; CloseReason::ALL.len()],
+    erased: AtomicU64,
     resets: [AtomicU64; ResetReason::ALL.len()],
 }
 
@@ -104,6 +105,16 @@ impl Counters {
 
     pub(crate) fn closed(&self, reason: CloseReason) {
         self.closed[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// This many events were erased.
+    pub(crate) fn erased(&self, events: u64) {
+        self.erased.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// How many were.
+    pub(crate) fn erased_events(&self) -> u64 {
+        self.erased.load(Ordering::Relaxed)
     }
 
     /// A subscriber could not continue where it asked to.

@@ -1,4 +1,5 @@
 mod close;
+mod erase;
 mod find;
 mod ids;
 mod pages;
@@ -49,6 +50,7 @@ use crate::topic_share::TopicShare;
 use crate::wills::Wills;
 use crate::worker::{Worker, WorkerContext};
 
+pub use erase::{EraseFailure, EraseTarget, Erasure};
 pub use publish::{PublishStream, Run};
 pub use status::{Latencies, Status};
 pub use will::OpenWill;
@@ -149,6 +151,7 @@ struct Inner {
     panicked: watch::Sender<Option<Box<str>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     wills: Arc<Wills>,
+    erasures: erase::Erasures,
 }
 
 impl Engine {
@@ -188,6 +191,7 @@ impl Engine {
             panicked: watch::Sender::new(None),
             threads: Mutex::default(),
             wills: Arc::default(),
+            erasures: erase::Erasures::default(),
             store,
             config,
         });

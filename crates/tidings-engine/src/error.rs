@@ -66,6 +66,15 @@ pub enum PublishError {
         /// Its id.
         id: EventId,
     },
+    /// A draft has the id of an event on its topic that was erased.
+    IdErased {
+        /// Index of the draft.
+        at: usize,
+        /// Its topic.
+        topic: Topic,
+        /// Its id.
+        id: EventId,
+    },
     /// The newest event of a draft's key is not the one that its publisher expected.
     VersionDiffers {
         /// Index of the draft.
@@ -197,6 +206,9 @@ impl fmt::Display for PublishError {
             Self::IdReused { topic, id, .. } => {
                 write!(f, "an event on {topic} has the id {id}, and other content")
             }
+            Self::IdErased { topic, id, .. } => {
+                write!(f, "an event on {topic} had the id {id}, and was erased")
+            }
             Self::VersionDiffers { topic, key, .. } => {
                 write!(f, "the key {key} of {topic} has another version")
             }
@@ -234,6 +246,7 @@ impl Error for PublishError {
             | Self::TopicShareFull { .. }
             | Self::RuleFull { .. }
             | Self::IdReused { .. }
+            | Self::IdErased { .. }
             | Self::VersionDiffers { .. }
             | Self::KeyUnknown { .. }
             | Self::AppendMismatch { .. }

@@ -44,7 +44,10 @@ mod wills;
 mod worker;
 
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
-pub use engine::{Engine, EngineConfig, Latencies, OpenWill, PublishStream, Run, Status};
+pub use engine::{
+    Engine, EngineConfig, EraseFailure, EraseTarget, Erasure, Latencies, OpenWill, PublishStream,
+    Run, Status,
+};
 pub use error::{Misfit, OpenError, PublishError, StartError, StreamError};
 pub use histogram::Durations;
 pub use hook::SubscriberHook;

@@ -187,3 +187,10 @@ pub const TOPIC_SHARE_LOOKS_MAX: usize = 256;
 /// Maximum number of connections that a worker closes when they arrive. At the edge: the oldest
 /// are forgotten, which have most probably gone without ever arriving.
 pub const DOOMED_MAX: usize = 65_536;
+
+/// Erasures that are under way or wait for one another. At the edge: the request is asked to come
+/// back.
+pub const ERASURES_MAX: usize = 64;
+
+/// Records read at once to see whether a key has other events.
+pub const ERASE_READ_RECORDS: usize = 4096;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidings_hub::{
-    Attach, Backlog, CloseReason, EncodedPage, Notice, ReadError, SubscriberId, Topic,
+    Attach, Backlog, CloseReason, EncodedPage, Notice, Position, ReadError, SubscriberId, Topic,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot::Sender;
@@ -30,6 +30,14 @@ pub(crate) enum Message {
     /// These connections are to be closed, as soon as they are here. It keeps its permit until the
     /// worker has seen it.
     Close(BTreeSet<u64>, CloseReason, Sender<()>, Arc<OwnedSemaphorePermit>),
+    /// Records up to `upto` were erased; they were on `topics`, or, without these, on any. It keeps
+    /// its permit until the worker has forgotten them.
+    Erased {
+        topics: Option<Arc<BTreeSet<Topic>>>,
+        upto: Position,
+        done: Sender<()>,
+        permit: Arc<OwnedSemaphorePermit>,
+    },
     Drain {
         window_ms: u64,
     },

@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 
 use tidings_hub::{
     Attach, CloseReason, Closing, FrameBatch, Log, Position, ReadError, Shard, ShardConfig,
-    SubscriberId, Transmit,
+    SubscriberId, Topic, Transmit,
 };
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::oneshot::Sender;
 
 use crate::clock::{Clock, wall_clock};
 use crate::connection::{ClosedConnections, ConnectionId};
@@ -52,6 +54,14 @@ pub(crate) struct WorkerContext {
     pub(crate) peer_patience: Duration,
 }
 
+/// Records that were erased from the store.
+struct ErasedRecords {
+    topics: Option<Arc<BTreeSet<Topic>>>,
+    upto: Position,
+    done: Sender<()>,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
 pub(crate) struct Worker<P: SocketEvents = Poller> {
     context: WorkerContext,
     poller: P,
@@ -65,6 +75,8 @@ pub(crate) struct Worker<P: SocketEvents = Poller> {
     oldest_came: Option<Instant>,
     /// Connections to be closed when they arrive, by their numbers.
     doomed: BTreeMap<u64, CloseReason>,
+    /// Records that were erased, and whose frames are perhaps not here yet.
+    erased: Vec<ErasedRecords>,
     messages: VecDeque<Message>,
     batches: VecDeque<Arc<FrameBatch>>,
     stopping: bool,
@@ -86,6 +98,7 @@ impl<P: SocketEvents> Worker<P> {
             cpu_yield: CpuYield::new(),
             oldest_came: None,
             doomed: BTreeMap::new(),
+            erased: Vec::new(),
             messages: VecDeque::new(),
             batches: VecDeque::new(),
             stopping: false,
@@ -124,6 +137,7 @@ impl<P: SocketEvents> Worker<P> {
             self.handle_event(event);
         }
         self.take_mail();
+        self.forget_erased();
         let idle = self.write();
         self.report(idle);
         self.order_reads();
@@ -177,6 +191,15 @@ impl<P: SocketEvents> Worker<P> {
         }
     }
 
+    /// Forgets erased records, once their frames are here.
+    fn forget_erased(&mut self) {
+        let head = self.shard.head();
+        for erased in self.erased.extract_if(.., |erased| erased.upto <= head) {
+            self.shard.handle_erasure(erased.topics.as_deref(), erased.upto);
+            let _ = erased.done.send(());
+        }
+    }
+
     /// Returns how much work it was; see [`MAIL_WORK_PER_TURN`].
     fn handle_message(&mut self, message: Message) -> usize {
         match message {
@@ -194,6 +217,9 @@ impl<P: SocketEvents> Worker<P> {
             Message::Close(numbers, reason, done, _permit) => {
                 self.close_numbered(numbers, reason);
                 let _ = done.send(());
+            }
+            Message::Erased { topics, upto, done, permit } => {
+                self.erased.push(ErasedRecords { topics, upto, done, _permit: permit });
             }
             Message::Drain { window_ms } => self.shard.drain(window_ms),
             Message::Stop => self.stopping = true,

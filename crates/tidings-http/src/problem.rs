@@ -217,6 +217,8 @@ codes! {
     NotFound NOT_FOUND "not_found" "There is nothing here.";
     /// The topic has no events.
     TopicUnknown NOT_FOUND "topic_unknown" "The topic has no events.";
+    /// There is no event to be erased.
+    EventUnknown NOT_FOUND "event_unknown" "There is no such event.";
     /// The key is not in the state of the topic.
     KeyUnknown NOT_FOUND "key_unknown" "The key is not in the state of the topic.";
     /// No current or recent subscriber has this name.
@@ -228,6 +230,8 @@ codes! {
     NotAcceptable NOT_ACCEPTABLE "not_acceptable" "No representation is acceptable to the client.";
     /// The id of the event is that of another event on its topic.
     IdReused CONFLICT "id_reused" "Another event on the topic has this id.";
+    /// The event with this id was erased, and is not published again.
+    EventErased CONFLICT "event_erased" "The event with this id was erased.";
     /// The value of the key grows at another place, has no string there, or is not whole.
     AppendMismatch CONFLICT "append_mismatch" "The event cannot be appended to the value.";
     /// Another client ended the topic of the body while the body was being sent.
@@ -268,6 +272,11 @@ codes! {
     /// The room that all request bodies share is full.
     TooManyBodies SERVICE_UNAVAILABLE "too_many_bodies"
         "The hub is receiving too much at the moment.";
+    /// The maximum number of erasures is under way.
+    TooManyErasures SERVICE_UNAVAILABLE "too_many_erasures"
+        "There are too many erasures at the moment.";
+    /// The log cannot erase events: hubs share it.
+    EraseUnsupported NOT_IMPLEMENTED "erase_unsupported" "This log cannot erase events.";
     /// The maximum number of last wills waits.
     TooManyWills SERVICE_UNAVAILABLE "too_many_wills" "There is no room for another last will.";
     /// The hub has reached its maximum of connections; only probes are answered on another.

@@ -80,7 +80,9 @@ impl CloseReason {
             Self::GrantNarrowed => "the subscriber's session no longer covers what it reads",
             Self::AgeReached => "the connection reached its maximum age",
             Self::Draining => "the hub is shutting down",
-            Self::Overtaken => "retention dropped the event the subscriber was receiving",
+            Self::Overtaken => {
+                "the event the subscriber was receiving, or had yet to get, was dropped by retention or erased"
+            }
             Self::NoticesLost => "notices came faster than the subscriber took them",
             Self::StoreFailed => "the store could not be read",
         }

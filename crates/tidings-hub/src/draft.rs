@@ -154,6 +154,11 @@ pub enum Kind {
     Removal,
     /// The same on a topic that has ended, which stays ended.
     LateRemoval,
+    /// Everything before it on its topic was erased: readers are told to forget what they have.
+    Erasure,
+    /// What is left of an erased record: nothing but its place. It is on the [topic of
+    /// notes](Topic::of_notes), and no reader gets it.
+    Erased,
     /// A note of the hub to itself, on [its own topic](Topic::of_notes): no reader gets it.
     Note,
 }
@@ -171,6 +176,6 @@ impl Kind {
 
     /// Whether it is an event to be delivered.
     pub const fn is_event(self) -> bool {
-        !matches!(self, Self::SilentEnd | Self::Note)
+        !matches!(self, Self::SilentEnd | Self::Note | Self::Erased)
     }
 }

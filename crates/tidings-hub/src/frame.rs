@@ -15,6 +15,7 @@ use crate::mark::Mark;
 use crate::position::Position;
 use crate::record::Record;
 use crate::removed::Removed;
+use crate::reset::Reset;
 use crate::stream_form::{ControlStyle, EventForm, StreamForm};
 
 /// A record as bytes on the wire: encoded once in each form that is asked for, shared by all its
@@ -84,6 +85,9 @@ impl Frame {
         let id = record.event_id(epoch);
         match Removed::of(&record) {
             Some(removed) => removed.encode(&id, &mut event),
+            None if record.kind == Kind::Erasure => {
+                Reset::of_erasure(&record.topic, &id).encode(&mut event)
+            }
             None => encode::event(
                 &mut event,
                 Some(&id),
@@ -129,14 +133,15 @@ impl Frame {
 
     fn encoded(&self, form: StreamForm) -> Option<&Encoded> {
         match (self.record.kind, form.control_style, form.event_form) {
-            (Kind::SilentEnd | Kind::Note, ..) | (Kind::End, ControlStyle::Nothing, _) => None,
+            (Kind::SilentEnd | Kind::Note | Kind::Erased, ..)
+            | (Kind::End, ControlStyle::Nothing, _) => None,
             // Where the hub has no events of its own, the reader's place still moves.
             (
-                Kind::Removal | Kind::LateRemoval,
+                Kind::Removal | Kind::LateRemoval | Kind::Erasure,
                 ControlStyle::Comments | ControlStyle::Nothing,
                 _,
             ) => Some(self.other(id_only)),
-            (Kind::End | Kind::Removal | Kind::LateRemoval, ..)
+            (Kind::End | Kind::Removal | Kind::LateRemoval | Kind::Erasure, ..)
             | (_, _, EventForm::AsPublished) => Some(&self.as_published),
             (Kind::Event | Kind::LastEvent, _, EventForm::Envelope) => Some(self.other(envelope)),
         }

@@ -60,6 +60,11 @@ impl Grant {
         self.publish.iter().any(|matcher| matcher.matches(topic))
     }
 
+    /// Whether events of `topic` may be erased.
+    pub fn may_erase(&self, topic: &Topic) -> bool {
+        self.erase.iter().any(|matcher| matcher.matches(topic))
+    }
+
     /// Whether everything that `asked` can match may be subscribed to.
     pub fn may_subscribe(&self, asked: &Matcher) -> bool {
         self.subscribe.iter().any(|granted| asked.is_covered_by(granted))

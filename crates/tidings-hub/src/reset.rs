@@ -2,6 +2,7 @@ use tidings_codec::{EventId, EventType, encode};
 
 use crate::json;
 use crate::start::ResetReason;
+use crate::topic::Topic;
 
 /// The event that tells a subscriber it may have missed something: `event: tidings.reset`, with a
 /// JSON object.
@@ -16,23 +17,42 @@ pub struct Reset<'a> {
     pub first: &'a EventId,
     /// The event's own id: the subscriber's position after it.
     pub id: &'a EventId,
+    /// If it is about one topic only: which. Nothing of others is missing.
+    pub topic: Option<&'a Topic>,
+}
+
+impl<'a> Reset<'a> {
+    /// The event that tells subscribers of the topic that everything before `id` was erased.
+    pub fn of_erasure(topic: &'a Topic, id: &'a EventId) -> Self {
+        let (reason, topic) = (ResetReason::Erased, Some(topic));
+        Self { reason, requested: id.as_str(), first: id, id, topic }
+    }
 }
 
 impl Reset<'_> {
     /// The event's type.
     pub const EVENT_TYPE: &'static str = "tidings.reset";
 
-    /// Appends the event to `out`.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let event_type = EventType::new(Self::EVENT_TYPE).expect("a word and a dot");
+    /// The event's data.
+    pub fn data(&self) -> String {
         let mut data = String::from("{\"reason\":");
         json::push_string(&mut data, self.reason.name());
         data.push_str(",\"requested\":");
         json::push_string(&mut data, self.requested);
         data.push_str(",\"first\":");
         json::push_string(&mut data, self.first.as_str());
+        if let Some(topic) = self.topic {
+            data.push_str(",\"topic\":");
+            json::push_string(&mut data, topic.as_str());
+        }
         data.push('}');
-        encode::event(out, Some(self.id), Some(&event_type), None, &data);
+        data
+    }
+
+    /// Appends the event to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let event_type = EventType::new(Self::EVENT_TYPE).expect("a word and a dot");
+        encode::event(out, Some(self.id), Some(&event_type), None, &self.data());
     }
 }
 
@@ -49,6 +69,7 @@ mod tests {
             requested: "a\"b\\c\r\nd\u{85}é",
             first: &id("k7q2ma:3"),
             id: &id("k7q2ma:2"),
+            topic: None,
         }
         .encode(&mut out);
         let expected = concat!(

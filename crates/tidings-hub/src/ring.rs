@@ -167,6 +167,19 @@ impl Ring {
         self.base += 1;
     }
 
+    /// Forgets the frames of records up to `upto`, and frees their memory.
+    pub(crate) fn forget_upto(&mut self, upto: Position) {
+        match self.offset_after(upto) {
+            Some(behind) if behind == self.head() => self.forget_all(),
+            Some(behind) if behind > self.base => {
+                self.trim((self.head() - behind) as usize);
+                self.bytes.drain(..self.forgotten);
+                self.forgotten = 0;
+            }
+            _ => {}
+        }
+    }
+
     /// Forgets everything held, and frees the memory.
     pub(crate) fn forget_all(&mut self) {
         if let Some(last) = self.frames.back() {

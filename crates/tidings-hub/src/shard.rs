@@ -7,6 +7,7 @@
 //! subscriptions; `status` answers questions about subscribers.
 
 mod close;
+mod erase;
 mod heartbeat;
 mod notice;
 mod seam;

@@ -94,10 +94,12 @@ pub enum ResetReason {
     /// The id was made by another log: this one was wiped, replaced, or restored from a backup that
     /// is older than the id. Or the log lost its end, and the id was one of a lost event.
     Replaced,
+    /// Everything on a topic was erased. It is an event of that topic's log, and no beginning.
+    Erased,
 }
 
 impl ResetReason {
-    /// All of them.
+    /// Those with which a stream can begin. The other is told in its middle.
     pub const ALL: [Self; 3] = [Self::Expired, Self::Unknown, Self::Replaced];
 
     /// The value in the `tidings.reset` event.
@@ -106,6 +108,7 @@ impl ResetReason {
             Self::Expired => "expired",
             Self::Unknown => "unknown",
             Self::Replaced => "replaced",
+            Self::Erased => "erased",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The log of everything published: [`Log`], [`Catalog`], and their simplest implementation.
 
 mod catalog;
+mod erase;
 mod head;
 mod identity;
 mod memory;
@@ -25,11 +26,12 @@ use crate::record::Record;
 use crate::timestamp::Timestamp;
 
 pub use catalog::{Catalog, TopicState};
+pub use erase::{ERASED_ID_BYTES, Erase, EraseError, Erased, Erasing, erased_id, erased_key};
 pub use head::HeadSignal;
 pub use identity::LogIdentity;
 pub use memory::MemoryStore;
 pub use recent::RecentRecords;
-pub use repeats::{CheckError, Fate, Repeats};
+pub use repeats::{CheckError, Fate, Repeats, was_erased};
 pub use shared::{Following, IsFetching, SharedLog};
 pub use slots::{Growing, Newest, Slots};
 pub use state::{StatePage, StateRead};
@@ -151,6 +153,23 @@ pub trait Log: Send + Sync + 'static {
     ///
     /// [`AppendError`].
     fn retain(&self, now: Timestamp) -> Result<(), AppendError>;
+
+    /// Erases records: when this returns, nothing that the store has on a disk or in memory holds
+    /// their content, and a copy made from then on does not, either. Their places stay, with what
+    /// [`Draft::erased`] says. It is called by any thread, one at a time, and may take long; appends
+    /// and reads go on meanwhile. It asks `go_on` now and then while it waits, and gives up if that
+    /// returns `false`.
+    ///
+    /// A record that stands for its key must be superseded before, or an older one stands for the
+    /// key again.
+    ///
+    /// # Errors
+    ///
+    /// [`EraseError`]; asking again goes on where this ended. By default for stores that cannot.
+    fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
+        let _ = (what, go_on);
+        Err(EraseError::Unsupported)
+    }
 
     /// Tells the store the time, which decides what is part of history. Cheap.
     fn note_time(&self, now: Timestamp);

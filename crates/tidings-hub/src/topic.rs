@@ -36,6 +36,9 @@ impl Topic {
         }
     }
 
+    /// The name of the [topic of notes](Self::of_notes).
+    pub const NOTES: &'static str = NOTES;
+
     /// The topic of the hub's [notes](crate::Kind::Note) to itself. Its name is one that no
     /// publisher and no reader can use.
     pub fn of_notes() -> Self {

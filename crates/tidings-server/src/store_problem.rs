@@ -36,6 +36,12 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
         )
         .with("topic", topic.as_str())
         .with("id", id.as_str()),
+        PublishError::IdErased { topic, id, .. } => Problem::new(
+            Code::EventErased,
+            "do not publish it again: the event with this id was erased; a new event needs a new id",
+        )
+        .with("topic", topic.as_str())
+        .with("id", id.as_str()),
         PublishError::VersionDiffers { topic, key, current, .. } => Problem::new(
             Code::VersionDiffers,
             "publish again with `current` as `if-version`, once you have looked at that event; \

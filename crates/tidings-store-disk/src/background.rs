@@ -310,6 +310,10 @@ impl Shared {
         let Index::Memory(memory) = &sealed.index else {
             return Ok(());
         };
+        // While records of it are being erased, its index is about to be another.
+        let Ok(_one) = sealed.log.repair.try_lock() else {
+            return Ok(());
+        };
         if !self.read_state().complete().any(|kept| Arc::ptr_eq(kept, sealed)) {
             return Ok(());
         }

@@ -27,6 +27,7 @@ use tidings_hub::Position;
 use crate::catalogue::{CATALOGUE_FILE, Catalogue, unseal};
 use crate::disk::COPYING_FILE;
 use crate::log_identity::FORMAT_FILE;
+use crate::redo::REDO_FILE;
 use crate::segment::{index_name, log_name, position_in};
 
 /// Why there is no backup.
@@ -99,7 +100,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
     let copied = copy_log(from, &partial)?;
     let mut bytes = match copied {
         Some(bytes) => bytes,
-        // Rules were applied for the first time meanwhile, and what they replaced may be gone:
+        // Rules were applied for the first time meanwhile, or something was erased, and what they replaced may be gone:
         // from the beginning, with what keeps it there.
         None => {
             clear(&partial)?;
@@ -117,8 +118,12 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
 /// Copies runs and segments. `None` if the folder got its first catalogue meanwhile.
 fn copy_log(from: &Path, partial: &Path) -> Result<Option<u64>, BackupError> {
     // While this is held, nothing is removed that the catalogue names.
-    let _guard = hold_off_removals(from)?;
-    let mut bytes = 0;
+    let guard = hold_off_removals(from)?;
+    // An erasure that was interrupted is finished when the backup is opened.
+    let mut bytes = match copy(&from.join(REDO_FILE), &partial.join(REDO_FILE)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => 0,
+        copied => copied.map_err(at(&from.join(REDO_FILE)))?,
+    };
     let catalogue = read_catalogue(from)?;
     if let Some((text, catalogue)) = &catalogue {
         let target = partial.join(CATALOGUE_FILE);
@@ -137,6 +142,8 @@ fn copy_log(from: &Path, partial: &Path) -> Result<Option<u64>, BackupError> {
     let upto = catalogue.as_ref().map_or(Position::ZERO, |(_, catalogue)| catalogue.upto);
     bytes += copy_segments(from, partial, upto)?;
     let is_first = catalogue.is_none() && from.join(CATALOGUE_FILE).exists();
+    // The first erasure may have begun meanwhile, too.
+    let is_first = is_first || (guard.is_none() && from.join(COPYING_FILE).exists());
     Ok((!is_first).then_some(bytes))
 }
 

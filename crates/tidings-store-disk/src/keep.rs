@@ -114,6 +114,13 @@ impl Keeper {
         self.is_unsynced = false;
     }
 
+    /// Removes the inputs of earlier jobs now, if they can be. Returns whether none is left.
+    pub(crate) fn has_removed_all(&mut self, shared: &Shared) -> bool {
+        self.removing = Backoff::default();
+        self.remove_files(shared);
+        self.removals.is_empty()
+    }
+
     /// Removes the inputs of earlier jobs, unless a backup is reading them.
     pub(crate) fn remove_files(&mut self, shared: &Shared) {
         if self.removals.is_empty() || !self.removing.is_due() {

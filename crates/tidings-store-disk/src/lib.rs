@@ -49,6 +49,7 @@ mod catalogue;
 mod config;
 mod copy;
 mod disk;
+mod erase;
 mod error;
 mod format;
 mod index;
@@ -64,6 +65,7 @@ mod read_runs;
 mod record;
 mod records;
 mod recovery;
+mod redo;
 mod repair;
 mod restore;
 mod retention;
@@ -88,8 +90,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Catalog, Draft, EventId, Health, Interest, Log, LogIdentity,
-    Matcher, Page, Position, ReadError, ReadQuery, Slots, Timestamp, Topic, TopicState,
+    AppendError, Appended, Bounds, Catalog, Draft, Erase, EraseError, Erased, EventId, Health,
+    Interest, Log, LogIdentity, Matcher, Page, Position, ReadError, ReadQuery, Slots, Timestamp,
+    Topic, TopicState,
 };
 
 pub use backup::{BackupError, backup};
@@ -113,6 +116,8 @@ pub struct DiskStore {
     shared: Arc<Shared>,
     writer: Mutex<Writer>,
     keeper: Arc<Mutex<Keeper>>,
+    /// Held by the erasure that is under way.
+    erasing: Mutex<()>,
     /// Runs if there are rules, or runs from when there were.
     keep_thread: Mutex<Option<KeepThread>>,
     /// Holds the lock on the folder; dropped last.
@@ -174,8 +179,14 @@ impl DiskStore {
             source,
         })?;
         let writer = Writer::new(end, background);
-        let (keeper, keep_thread) = (Arc::default(), Mutex::default());
-        let store = Self { shared, writer: Mutex::new(writer), keeper, keep_thread, _lock: lock };
+        let store = Self {
+            shared,
+            writer: Mutex::new(writer),
+            keeper: Arc::default(),
+            erasing: Mutex::default(),
+            keep_thread: Mutex::default(),
+            _lock: lock,
+        };
         // A log of an older format has no keys.
         if store.shared.format.load(Ordering::Acquire) >= FORMAT_2 {
             let path = store.shared.config.path.clone();
@@ -221,6 +232,10 @@ impl Log for DiskStore {
     fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.retain(&self.shared, now)
+    }
+
+    fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
+        self.erase_records(what, go_on)
     }
 
     fn note_time(&self, now: Timestamp) {

@@ -178,3 +178,7 @@ pub const LOST_TOPICS_MAX: usize = 131_072;
 
 /// Interval at which the thread that applies rules looks for work.
 pub const KEEP_TICK: Duration = Duration::from_millis(500);
+
+/// Bytes of new blocks that an erasure writes at once. In the segment that is being written,
+/// publishers wait that long.
+pub const ERASE_REDO_BYTES: usize = 4 << 20;

@@ -49,7 +49,7 @@ impl Losses {
     /// Notes that the record at `position` is dropped from `lane`.
     pub(crate) fn note(&mut self, lane: usize, record: &Draft, position: Position) {
         // No reader gets the silent end of a topic.
-        if record.kind == Kind::SilentEnd {
+        if matches!(record.kind, Kind::SilentEnd | Kind::Erased) {
             return;
         }
         let is_private = record.visibility == Visibility::Private;

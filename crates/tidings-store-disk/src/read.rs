@@ -18,7 +18,7 @@ use crate::limits::{
 };
 use crate::record::TopicTexts;
 use crate::records::{Entry, Records};
-use crate::segment::{Scanner, SegmentLog, Step};
+use crate::segment::{Scanner, SegmentLog};
 use crate::state::Shared;
 
 /// Records taken from memory before the lock is released.
@@ -116,6 +116,10 @@ impl Shared {
                         }
                         let block = run.log.load(&mut scanner, *posting)?;
                         let entry = run.log.record_in(&block, position)?;
+                        if entry.view.is_erased() {
+                            // Since the index was asked.
+                            continue;
+                        }
                         if !entry.is_on(topics) {
                             return Err(run.log.misled(position).into());
                         }
@@ -335,10 +339,16 @@ impl SegmentLog {
     /// The next block, which must exist: it was visible before.
     pub(crate) fn next_block<'b>(&self, scanner: &'b mut Scanner<'_>) -> Result<Block<'b>, Fault> {
         let at = scanner.offset();
-        match scanner.next().map_err(|error| self.io_fault("read", error))? {
-            Step::Block { header, body, .. } => Ok(Block { header, body }),
-            Step::Stop => Err(self.damaged(at)),
+        let failed = |error| self.io_fault("read", error);
+        let mut found = scanner.advance().map_err(failed)?;
+        if found.is_none() {
+            // Half of it may have been erased when it was read.
+            drop(self.erasing.read());
+            scanner.seek_anew(at);
+            found = scanner.advance().map_err(failed)?;
         }
+        let (_, header, body) = found.ok_or_else(|| self.damaged(at))?;
+        Ok(Block { header, body: scanner.body(body) })
     }
 
     /// The record at `position` in `block`.

@@ -58,6 +58,10 @@ impl Shared {
                 }
                 let block = log.load(scanner, posting)?;
                 let entry = log.record_in(&block, position)?;
+                if entry.view.is_erased() {
+                    // Since the index was asked.
+                    continue;
+                }
                 if !entry.is_on(topics) {
                     return Err(log.misled(position).into());
                 }

@@ -5,13 +5,18 @@
 //! the payload have variable length (LEB128: seven bits a byte, lowest first), and texts are
 //! preceded by their length as such a number.
 //!
+//! An erased record keeps its length: two bytes say that it is one, then comes its mark, if it has
+//! one, and zeros to the end.
+//!
 //! Position and time are in the block's header. A record of a copy has, after its flags, the check
 //! that it has in the log it is a copy of.
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
-use tidings_hub::{Check, Draft, EventId, EventType, Key, Kind, Piece, Pointer, Topic, Visibility};
+use tidings_hub::{
+    Check, Draft, ERASED_ID_BYTES, EventId, EventType, Key, Kind, Piece, Pointer, Topic, Visibility,
+};
 
 const PRIVATE: u8 = 1;
 const ENDS_TOPIC: u8 = 2;
@@ -47,6 +52,14 @@ const IS_PIECE: u64 = 8;
 /// Further flag, with that one: behind the number is a text, where in the data the value grows.
 const GROWS_AT: u64 = 16;
 
+/// Further flag: everything before the record on its topic was erased.
+const ERASES: u64 = 32;
+
+/// The two bytes with which an erased record begins: no other one has this visibility.
+const ERASED: [u8; 2] = [MORE, 3];
+/// The same if its mark follows: see [`tidings_hub::erased_id`].
+const ERASED_WITH_MARK: [u8; 2] = [MORE, 7];
+
 /// Whether only versions that know further flags can read the record: they come with [format
 /// 2](crate::format).
 pub(crate) fn needs_format_2(draft: &Draft) -> bool {
@@ -64,6 +77,7 @@ fn further_flags(draft: &Draft) -> u64 {
         | match draft.kind {
             Kind::Removal => REMOVES,
             Kind::LateRemoval => REMOVES | STAYS_ENDED,
+            Kind::Erasure => ERASES,
             _ => 0,
         }
 }
@@ -81,6 +95,13 @@ pub fn encode_draft(draft: &Draft, buffer: &mut Vec<u8>) {
 pub(crate) fn encode(draft: &Draft, check: Option<Check>, buffer: &mut Vec<u8>) {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
+    if draft.kind == Kind::Erased {
+        let bytes = draft.id.as_ref().map_or(0, |_| ERASED_ID_BYTES) + ERASED.len();
+        buffer.resize(start + 4 + bytes, 0);
+        erase(draft, &mut buffer[start + 4..]);
+        buffer[start] = bytes as u8;
+        return;
+    }
     let more = more_flags(draft, check.is_some());
     let mut flags = 0;
     for (set, flag) in [
@@ -138,6 +159,28 @@ pub(crate) fn encode(draft: &Draft, check: Option<Check>, buffer: &mut Vec<u8>) 
     buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
+/// Makes `record`, an encoded record without its length, what `erased` says, in as many bytes.
+pub(crate) fn erase(erased: &Draft, record: &mut [u8]) {
+    if erased.kind != Kind::Erased {
+        // The end of a topic without an event, whose payload is zeros.
+        let mut bytes = Vec::new();
+        encode(erased, None, &mut bytes);
+        let bytes = &bytes[4..];
+        record[..bytes.len()].copy_from_slice(bytes);
+        record[bytes.len()..].fill(0);
+        return;
+    }
+    record.fill(0);
+    let mark = erased.id.as_ref().map(|id| id.as_str().as_bytes());
+    match mark.filter(|mark| ERASED.len() + mark.len() <= record.len()) {
+        Some(mark) => {
+            record[..2].copy_from_slice(&ERASED_WITH_MARK);
+            record[2..2 + mark.len()].copy_from_slice(mark);
+        }
+        None => record[..2].copy_from_slice(&ERASED),
+    }
+}
+
 /// The byte that follows the flags, for the drafts that need it.
 fn more_flags(draft: &Draft, has_check: bool) -> Option<u8> {
     let options = [
@@ -149,7 +192,8 @@ fn more_flags(draft: &Draft, has_check: bool) -> Option<u8> {
     let options = options.fold(0, |all, (_, option)| all | option);
     let kind = match draft.kind {
         Kind::Event | Kind::End if options == 0 => return None,
-        Kind::Event | Kind::End | Kind::Removal | Kind::LateRemoval => 0,
+        Kind::Event | Kind::End | Kind::Removal | Kind::LateRemoval | Kind::Erasure => 0,
+        Kind::Erased => unreachable!("it has a form of its own"),
         Kind::LastEvent => 1,
         Kind::SilentEnd => 2,
         Kind::Note => 3,
@@ -185,6 +229,7 @@ fn with_further(kind: Kind, further: u64) -> Option<Kind> {
     match further & !(HAS_KEY | IS_PIECE | GROWS_AT) {
         0 => Some(kind),
         REMOVES => Some(Kind::Removal),
+        ERASES => Some(Kind::Erasure),
         flags if flags == REMOVES | STAYS_ENDED => Some(Kind::LateRemoval),
         _ => None,
     }
@@ -240,6 +285,9 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     fn parse(mut bytes: &'a [u8]) -> Option<Self> {
+        if let Some(erased) = Self::parse_erased(bytes) {
+            return Some(erased);
+        }
         let (&flags, rest) = bytes.split_first()?;
         bytes = rest;
         let (mut check, mut ttl_s, mut key, mut piece) = (None, None, None, None);
@@ -358,6 +406,35 @@ impl<'a> View<'a> {
         Some(draft)
     }
 
+    fn parse_erased(bytes: &'a [u8]) -> Option<Self> {
+        let (first, rest) = bytes.split_first_chunk::<2>()?;
+        let id = match *first {
+            ERASED => None,
+            ERASED_WITH_MARK => Some(std::str::from_utf8(rest.get(..ERASED_ID_BYTES)?).ok()?),
+            _ => return None,
+        };
+        Some(Self {
+            flags: 0,
+            visibility: Visibility::ByTopic,
+            kind: Kind::Erased,
+            check: None,
+            ttl_s: None,
+            key: None,
+            piece: None,
+            topic: Topic::NOTES,
+            alternates: &[],
+            event_type: None,
+            id,
+            retry_ms: None,
+            data: &[],
+        })
+    }
+
+    /// Whether it was erased.
+    pub(crate) fn is_erased(&self) -> bool {
+        self.kind == Kind::Erased
+    }
+
     /// The check, in a copy of a log whose records have them.
     pub(crate) fn check(&self) -> Option<Check> {
         self.check
@@ -457,6 +534,7 @@ mod tests {
                 Just(Kind::SilentEnd),
                 Just(Kind::Removal),
                 Just(Kind::LateRemoval),
+                Just(Kind::Erasure),
                 Just(Kind::Note)
             ],
             prop_oneof![

@@ -44,6 +44,7 @@ use crate::index::{IndexFile, MemoryIndex};
 use crate::lanes::Lanes;
 use crate::log_identity::{FORMAT_FILE, LogName};
 use crate::mistake::Mistake;
+use crate::redo;
 use crate::run::scan_run;
 use crate::run_name::RunName;
 use crate::segment::{Index, Sealed, SegmentLog, index_name, log_name, position_in};
@@ -96,6 +97,11 @@ pub(crate) fn recover(
     config: DiskConfig,
     role: Role,
 ) -> Result<(Shared, End, Vec<Position>), OpenError> {
+    redo::apply(&*disk).map_err(|source| OpenError::Io {
+        action: "finish an erasure in",
+        path: config.path.clone(),
+        source,
+    })?;
     let folder = Found::look(&*disk, &config)?;
     let (mut name, is_new) = match (folder.read_format()?, role) {
         (Some(name), Role::Original) if name.is_copy => {
@@ -153,6 +159,20 @@ pub(crate) fn index_again(sealed: &Sealed) -> Result<MemoryIndex, OpenError> {
         path: sealed.log.path.clone(),
         what: format!("the block at byte {} is broken", scanned.stopped),
     })
+}
+
+/// The index of the segment that is being written, made from what is in its file.
+pub(crate) fn index_of_active(log: &SegmentLog) -> Result<MemoryIndex, OpenError> {
+    let mut index = scan(log)?.index;
+    // They were counted when they were new.
+    index.take_new();
+    Ok(index)
+}
+
+/// Writes the index of `sealed` that was made again in place of its former one; see `keep_index`.
+pub(crate) fn keep_index_of(disk: &dyn Disk, sealed: &Sealed, made: MemoryIndex) -> Index {
+    let name = sealed.log.index_name();
+    keep_index(disk, &name, sealed, made, || open_index(disk, &name, sealed.log.salt))
 }
 
 /// The segment that is to be written next.

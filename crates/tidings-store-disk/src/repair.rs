@@ -72,7 +72,7 @@ impl Shared {
     }
 }
 
-fn fault_of(error: OpenError) -> Fault {
+pub(crate) fn fault_of(error: OpenError) -> Fault {
     match error {
         OpenError::Io { action, path, source } => Fault::io(action, &path, source),
         OpenError::Damaged { path, what } => Fault::damaged(&path, what),

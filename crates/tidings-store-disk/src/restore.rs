@@ -28,6 +28,7 @@ use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
 use crate::log_identity::{FORMAT_FILE, LogName};
 use crate::recovery::{Found, LOCK_FILE, Opened, open_folder};
+use crate::redo::{self, REDO_FILE};
 use crate::segment::{SegmentLog, log_name, position_in};
 
 /// Why nothing was restored. Unfinished files have been removed again.
@@ -185,6 +186,11 @@ fn fill(from: &Path, former: &LogName, disk: &Folder, to: &Path) -> Result<Resto
             log.rename(epoch, log.durability)
                 .map_err(|error| unwritten("write to", &log.path, error))?;
         }
+    }
+    if names.iter().any(|name| name == REDO_FILE) {
+        fs::copy(from.join(REDO_FILE), to.join(REDO_FILE))
+            .and_then(|_| redo::apply(disk))
+            .map_err(|error| unwritten("finish an erasure in", to, error))?;
     }
     let found = Found::look(disk, &config).map_err(RestoreError::Log)?;
     let Opened { lanes, sealed, end, .. } =

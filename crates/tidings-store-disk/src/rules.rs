@@ -43,7 +43,11 @@ impl Rules {
 
     /// The lane of a record: notes of the hub are for no rule.
     pub(crate) fn lane_of_record(&self, record: &Draft) -> usize {
-        if record.kind == Kind::Note { REST } else { self.lane_of(&record.topic) }
+        if matches!(record.kind, Kind::Note | Kind::Erased) {
+            REST
+        } else {
+            self.lane_of(&record.topic)
+        }
     }
 
     /// Whether both send each event to the same lane.

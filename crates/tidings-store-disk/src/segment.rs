@@ -15,9 +15,10 @@
 //! | 24 | zeros; in a [run](crate::run) (format 2): last position 8, lane 4, job 8 |
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
 
 use tidings_hub::{Epoch, Position, Timestamp};
@@ -29,6 +30,9 @@ use crate::error::{Fault, OpenError};
 use crate::index::{IndexFile, Indexed, MemoryIndex, SegmentIndex};
 use crate::log_identity::LogName;
 use crate::run_name::RunName;
+
+/// Where the salt is in the header.
+pub(crate) const SALT: Range<usize> = 32..40;
 
 /// Bytes before the first block.
 pub(crate) const HEADER_BYTES: usize = 64;
@@ -54,6 +58,8 @@ pub(crate) struct SegmentLog {
     pub(crate) file: Arc<dyn DiskFile>,
     /// Locked while the index is rebuilt; holds when and why that last failed.
     pub(crate) repair: Mutex<Option<(Instant, Fault)>>,
+    /// Held while blocks are being erased: a reader may find half of one then.
+    pub(crate) erasing: RwLock<()>,
     /// Whether the index led a reader to the wrong place.
     misled: AtomicBool,
 }
@@ -174,8 +180,8 @@ impl SegmentLog {
         durability: Durability,
     ) -> Self {
         let (repair, misled) = (Mutex::default(), AtomicBool::new(false));
-        let run = None;
-        Self { first, run, salt, epoch, durability, path, file, repair, misled }
+        let (run, erasing) = (None, RwLock::default());
+        Self { first, run, salt, epoch, durability, path, file, repair, erasing, misled }
     }
 
     /// Creates the file of a run, which is synced before a catalogue names it. Its header is
@@ -305,6 +311,11 @@ impl Scanner<'_> {
         self.offset = offset;
     }
 
+    /// Goes to another place, and reads what is there now.
+    pub(crate) fn seek_anew(&mut self, offset: u64) {
+        (self.start, self.end, self.offset) = (0, 0, offset);
+    }
+
     /// The offset of the block that was read last, if any.
     pub(crate) fn loaded(&self) -> Option<u64> {
         self.loaded
@@ -317,23 +328,39 @@ impl Scanner<'_> {
 
     /// Returns the block that begins here and moves past it.
     pub(crate) fn next(&mut self) -> io::Result<Step<'_>> {
+        Ok(match self.advance()? {
+            Some((offset, header, body)) => {
+                Step::Block { offset, header, body: &self.buffer[body] }
+            }
+            None => Step::Stop,
+        })
+    }
+
+    /// The body of a block that [`advance`](Self::advance) has found.
+    pub(crate) fn body(&self, body: Range<usize>) -> &[u8] {
+        &self.buffer[body]
+    }
+
+    /// Moves past the block that begins here. Returns its offset, its header and where its body is;
+    /// `None` if no block begins here.
+    pub(crate) fn advance(&mut self) -> io::Result<Option<(u64, Header, Range<usize>)>> {
         let Some(header) = self.header()? else {
-            return Ok(Step::Stop);
+            return Ok(None);
         };
         let stride = header.stride();
         if !self.fill(stride)? {
-            return Ok(Step::Stop);
+            return Ok(None);
         }
         let from = self.start + block::HEADER_BYTES;
         let body = from..from + header.body_bytes as usize;
         if !header.admits(&self.buffer[body.clone()]) {
-            return Ok(Step::Stop);
+            return Ok(None);
         }
         let offset = self.offset;
         self.loaded = Some(offset);
         self.start += stride;
         self.offset += stride as u64;
-        Ok(Step::Block { offset, header, body: &self.buffer[body] })
+        Ok(Some((offset, header, body)))
     }
 
     /// Some raw bytes from `offset` on: at most `count`, none at the end of the file.

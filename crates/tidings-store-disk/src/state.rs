@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) topic_count: TopicCount,
     pub(crate) trouble: Trouble,
     background_failures: AtomicU64,
+    /// Number of erasures that wait for the job of retention to end.
+    erasures: AtomicU64,
     /// Bytes appended since the log was opened.
     appended_bytes: AtomicU64,
 }
@@ -106,6 +108,7 @@ impl Shared {
             topic_count: TopicCount::default(),
             trouble: Trouble::default(),
             background_failures: AtomicU64::new(0),
+            erasures: AtomicU64::new(0),
             appended_bytes: AtomicU64::new(0),
         }
     }
@@ -173,6 +176,24 @@ impl Shared {
 
     pub(crate) fn appended_bytes(&self) -> u64 {
         self.appended_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Makes the job of retention that is being done give up, and keeps the next one from going
+    /// far, as long as the answer is held.
+    pub(crate) fn give_up_jobs(&self) -> impl Drop + use<'_> {
+        struct Guard<'a>(&'a AtomicU64);
+        impl Drop for Guard<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+        self.erasures.fetch_add(1, Ordering::AcqRel);
+        Guard(&self.erasures)
+    }
+
+    /// Whether a job of retention is to give up, because an erasure waits for it.
+    pub(crate) fn is_erasing(&self) -> bool {
+        self.erasures.load(Ordering::Acquire) > 0
     }
 
     /// Counts a failed attempt at background work.
@@ -315,6 +336,17 @@ impl Recent {
     pub(crate) fn extend(&mut self, records: Vec<Arc<Record>>, cost: usize) {
         self.cost += cost;
         self.records.extend(records);
+    }
+
+    /// Puts `record` in the place of the one that is there, if it is held.
+    pub(crate) fn replace(&mut self, record: Arc<Record>) {
+        let Some(place) = record.position().get().checked_sub(self.first.get()) else {
+            return;
+        };
+        if let Some(held) = self.records.get_mut(place as usize) {
+            self.cost = self.cost - held.cost() + record.cost();
+            *held = record;
+        }
     }
 
     /// Forgets the records up to `upto`, which runs hold from now on, as far as they are kept.

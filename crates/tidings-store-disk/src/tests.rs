@@ -9,6 +9,7 @@
 mod copies;
 mod crash;
 mod damage;
+mod erase;
 mod faults;
 mod rules;
 

@@ -378,7 +378,9 @@ fn fate(
     match Repeats::new().check(cache, std::slice::from_ref(draft)) {
         Ok(mut fates) => Ok(fates.remove(0)),
         // Its publisher gets the exact answer when it asks again.
-        Err(CheckError::IdReused { .. }) => away(Duration::ZERO, Arc::new(NoAnswer::Reused)),
+        Err(CheckError::IdReused { .. } | CheckError::IdErased { .. }) => {
+            away(Duration::ZERO, Arc::new(NoAnswer::Reused))
+        }
         Err(CheckError::Read(error)) => away(AWAY_RETRY, Arc::new(error)),
     }
 }

@@ -108,6 +108,14 @@ fn check_ids<'a>(store: &dyn Log, repeats: &mut Repeats<'a>, job: &'a Job, verdi
             }
             PublishError::IdReused { at, topic, id }
         }
+        CheckError::IdErased { at, topic, id } => {
+            if job.taking == Taking::UpToTheFirstWrongOne
+                && let Ok(fates) = repeats.check(store, &job.drafts[..at])
+            {
+                (verdict.count, verdict.fates) = (at, Some(fates));
+            }
+            PublishError::IdErased { at, topic, id }
+        }
         CheckError::Read(error) => {
             tracing::error!(%error, "the store cannot be asked for the id of an event");
             PublishError::Unread(error)

@@ -37,6 +37,8 @@ pub struct Status {
     pub sinks: [usize; 2],
     /// Number of closed subscribers by reason.
     pub closes: Vec<(CloseReason, u64)>,
+    /// Number of events erased since the start.
+    pub erased: u64,
     /// Number of events delivered to subscribers since the start.
     pub deliveries: u64,
     /// Number of writes to subscribers since the start.
@@ -81,6 +83,7 @@ impl Engine {
             subscribers: counters.subscribers(),
             sinks: counters.sinks(),
             closes: counters.closes(),
+            erased: counters.erased_events(),
             deliveries: counters.deliveries(),
             writes: counters.writes(),
             bytes_written: counters.bytes_written(),

@@ -155,6 +155,16 @@ impl Caller {
 
     /// # Errors
     ///
+    /// A 403 that names the topic, or a 401 without a token.
+    pub fn check_erase(&self, topic: &Topic) -> Result<(), Problem> {
+        if self.grants().any(|grant| grant.may_erase(topic)) {
+            return Ok(());
+        }
+        Err(self.not_granted(&format!("whose `erase` covers the topic {:?}", topic.as_str())))
+    }
+
+    /// # Errors
+    ///
     /// A 403 that names the matcher, or a 401 without a token.
     pub fn check_subscribe(&self, matcher: &Matcher) -> Result<(), Problem> {
         if self.may_subscribe(matcher) {

@@ -232,6 +232,7 @@ impl<S> Shard<S> {
                 requested: requested.as_str(),
                 first: &whole_from.event_id(epoch),
                 id: &subscriber.position.event_id(epoch),
+                topic: None,
             }
             .encode(&mut control);
             let form = group.key.form;

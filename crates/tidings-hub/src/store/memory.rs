@@ -17,8 +17,8 @@ use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 
 use super::{
-    Appended, Bounds, Catalog, HeadSignal, Health, Log, LogIdentity, Page, ReadQuery,
-    RecentRecords, Slots, TopicState,
+    Appended, Bounds, Catalog, Erase, EraseError, Erased, Erasing, HeadSignal, Health, Log,
+    LogIdentity, Page, ReadQuery, RecentRecords, Slots, TopicState,
 };
 
 /// A log in memory: the [`Log`] contract in its simplest form.
@@ -125,6 +125,21 @@ impl Log for MemoryStore {
         Ok(())
     }
 
+    fn erase(&self, what: &Erase, _go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
+        let mut log = self.write_log();
+        let mut erased = Erased::default();
+        for position in log.records.positions_on(&what.topic) {
+            let Some(record) = log.records.get(position).cloned() else {
+                continue;
+            };
+            if what.takes(&record, position) {
+                erased.note(&record);
+                log.erase(&record, what.what == Erasing::All, &self.slots);
+            }
+        }
+        Ok(erased)
+    }
+
     fn note_time(&self, now: Timestamp) {
         let mut log = self.write_log();
         log.now = log.now.max(now);
@@ -197,11 +212,27 @@ impl Held {
         Appended { position, id, duplicate: false }
     }
 
+    fn erase(&mut self, record: &Arc<Record>, with_topic: bool, slots: &Slots) {
+        slots.forget(record);
+        self.forget_ids(record);
+        let erased = Arc::new(record.erased(with_topic));
+        if let Some(id) = erased.id.clone() {
+            let (position, on) = (record.position(), (id.clone(), erased.topic.clone()));
+            insert(&mut self.ids, id, position);
+            insert(&mut self.ids_on_topics, on, position);
+        }
+        self.records.erase(erased);
+    }
+
     fn forget_oldest(&mut self, slots: &Slots) {
         let Some(record) = self.records.pop() else {
             return;
         };
         slots.forget(&record);
+        self.forget_ids(&record);
+    }
+
+    fn forget_ids(&mut self, record: &Record) {
         if let Some(id) = &record.id {
             forget(&mut self.ids, id.clone(), record.position());
             for topic in record.topics() {
@@ -229,12 +260,19 @@ impl Held {
     }
 }
 
-/// Removes the oldest record from those of a key.
+/// Adds a record to those of a key, in order.
+fn insert<K: Eq + Hash>(of: &mut HashMap<K, VecDeque<Position>>, key: K, position: Position) {
+    let positions = of.entry(key).or_default();
+    let at = positions.partition_point(|known| *known < position);
+    positions.insert(at, position);
+}
+
+/// Removes a record from those of a key.
 fn forget<K: Eq + Hash>(of: &mut HashMap<K, VecDeque<Position>>, key: K, position: Position) {
     if let Entry::Occupied(mut positions) = of.entry(key) {
-        // A record that names a topic twice is there twice.
-        if positions.get().front() == Some(&position) {
-            positions.get_mut().pop_front();
+        // Nearly always it is the oldest. A record that names a topic twice is there twice.
+        if let Some(at) = positions.get().iter().position(|known| *known == position) {
+            positions.get_mut().remove(at);
         }
         if positions.get().is_empty() {
             positions.remove();

@@ -79,6 +79,41 @@ impl RecentRecords {
         Some(record)
     }
 
+    /// Puts `erased` in the place of the record that is there.
+    pub fn erase(&mut self, erased: Arc<Record>) {
+        let position = erased.position();
+        let Some(record) = self.get(position).cloned() else {
+            return;
+        };
+        for topic in record.topics() {
+            let Some(entry) = self.topics.get_mut(topic) else {
+                continue;
+            };
+            entry.positions.retain(|of_topic| *of_topic != position);
+            let Some(last) = entry.positions.back().copied() else {
+                self.topics.remove(topic);
+                continue;
+            };
+            let at = (last.get() - self.first.get()) as usize;
+            entry.ended = self.records[at].kind.ends_topic();
+        }
+        for topic in erased.topics().filter(|topic| !topic.is_of_notes()) {
+            let entry = self.topics.entry(topic.clone()).or_default();
+            let at = entry.positions.partition_point(|of_topic| *of_topic < position);
+            entry.positions.insert(at, position);
+            entry.ended |= at + 1 == entry.positions.len() && erased.kind.ends_topic();
+        }
+        self.cost = self.cost - record.cost() + erased.cost();
+        let at = self.index_of(position);
+        self.records[at] = erased;
+    }
+
+    /// Positions of the records on `topic`.
+    pub fn positions_on(&self, topic: &Topic) -> Vec<Position> {
+        let entry = self.topics.get(topic);
+        entry.map_or_else(Vec::new, |entry| entry.positions.iter().copied().collect())
+    }
+
     /// The oldest record.
     pub fn oldest(&self) -> Option<&Arc<Record>> {
         self.records.front()

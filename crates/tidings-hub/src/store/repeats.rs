@@ -10,7 +10,7 @@ use crate::matcher::Matcher;
 use crate::position::Position;
 use crate::topic::Topic;
 
-use super::{Log, ReadQuery};
+use super::{Log, ReadQuery, erased_id};
 
 /// Finds the drafts of one append that repeat an event already published.
 ///
@@ -60,6 +60,15 @@ pub enum CheckError {
         /// Its id.
         id: EventId,
     },
+    /// A draft has the id of an event on its topic that was erased.
+    IdErased {
+        /// Index of the draft among those checked.
+        at: usize,
+        /// Its topic.
+        topic: Topic,
+        /// Its id.
+        id: EventId,
+    },
     /// The store could not be read, so whether a draft is a repetition is unknown.
     Read(ReadError),
 }
@@ -70,6 +79,9 @@ impl fmt::Display for CheckError {
             Self::IdReused { topic, id, .. } => {
                 write!(f, "an event on {topic} has the id {id}, and other content")
             }
+            Self::IdErased { topic, id, .. } => {
+                write!(f, "an event on {topic} had the id {id}, and was erased")
+            }
             Self::Read(_) => f.write_str("an id could not be looked up in the store"),
         }
     }
@@ -78,7 +90,7 @@ impl fmt::Display for CheckError {
 impl Error for CheckError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::IdReused { .. } => None,
+            Self::IdReused { .. } | Self::IdErased { .. } => None,
             Self::Read(error) => Some(error),
         }
     }
@@ -130,6 +142,10 @@ impl<'a> Repeats<'a> {
                 let fate = says_the_same.then_some(Fate::RepeatsNew(first.number));
                 return fate.ok_or_else(reused);
             }
+            if was_erased(store, &draft.topic, id).map_err(CheckError::Read)? {
+                let (topic, id) = (draft.topic.clone(), id.clone());
+                return Err(CheckError::IdErased { at, topic, id });
+            }
         }
         for topic in draft.topics() {
             let new = New { number: self.count, draft };
@@ -162,6 +178,16 @@ impl Default for Repeats<'_> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Whether an event with this id was erased from `topic`, and the log still has its place.
+///
+/// # Errors
+///
+/// [`ReadError`] if the store cannot be read.
+pub fn was_erased(store: &dyn Log, topic: &Topic, id: &EventId) -> Result<bool, ReadError> {
+    let notes = [Matcher::Exact(Topic::of_notes())];
+    Ok(store.catalog().find(&erased_id(topic, id), &notes)?.is_some())
 }
 
 /// The oldest record with the id of `draft` on one of its topics, and whether it says the same.

@@ -21,8 +21,10 @@ use std::time::Duration;
 
 use crate::draft::{Draft, Kind};
 use crate::error::ReadError;
+use crate::interest::Interest;
 use crate::key::Key;
 use crate::limits::SLOTS_READ_RECORDS;
+use crate::matcher::Matcher;
 use crate::piece::Piece;
 use crate::pointer::Pointer;
 use crate::position::Position;
@@ -139,6 +141,11 @@ impl Slots {
     pub fn note(&self, records: &[Arc<Record>]) {
         let Some(last) = records.last() else { return };
         let has_keys = records.iter().any(|record| record.key.is_some());
+        // What was erased may have stood for its slot.
+        let mut erased = records.iter().rev().filter(|record| record.kind == Kind::Erased);
+        if let Some(erased) = erased.next() {
+            self.write().purge(erased.position());
+        }
         {
             let held = self.read();
             if !held.keeps_all {
@@ -296,7 +303,7 @@ impl Slots {
         self.write().purge(position);
     }
 
-    /// Retention dropped `record`.
+    /// `record` is no longer there: retention dropped it, or it was erased.
     pub fn forget(&self, record: &Record) {
         let Some(slot) = self.slot_of(record) else { return };
         let mut held = self.write();
@@ -310,6 +317,44 @@ impl Slots {
             held.keys -= usize::from(newest.is_key());
             held.purge(record.position());
         }
+    }
+
+    /// Looks up what stands for the slots of `topic` that are not keys, after records of it were
+    /// erased.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the store cannot be read.
+    pub fn renew(&self, store: &dyn Log, topic: &Topic) -> Result<(), ReadError> {
+        if !self.read().keeps_all {
+            return Ok(());
+        }
+        let interest = Interest::new(vec![Matcher::Exact(topic.clone())], vec![Matcher::All]);
+        let upto = store.bounds().head;
+        // Nearly always one of the newest stands for them.
+        for count in [RENEWED_RECORDS, usize::MAX] {
+            let mut after = match count {
+                usize::MAX => Position::ZERO,
+                count => store.catalog().seek_last(&interest, count)?,
+            };
+            while after < upto {
+                let page = store.read(&ReadQuery {
+                    after,
+                    upto,
+                    told: upto,
+                    interest: Some(&interest),
+                    records_max: SLOTS_READ_RECORDS,
+                    bytes_max: usize::MAX,
+                })?;
+                after = page.reached;
+                self.note(&page.records);
+            }
+            let slot = self.hash(topic, NO_KEY, "");
+            if self.read().newest.contains_key(&slot) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Retention dropped all records before `first`.
@@ -338,7 +383,8 @@ impl Slots {
             (Kind::Event | Kind::Removal | Kind::LateRemoval, Some(key)) => (KEY, key.as_str()),
             (Kind::Event, None) => (NO_KEY, ""),
             (Kind::LastEvent | Kind::End, _) => (END, ""),
-            (Kind::Removal | Kind::LateRemoval, None) | (Kind::SilentEnd | Kind::Note, _) => {
+            (Kind::Removal | Kind::LateRemoval, None)
+            | (Kind::SilentEnd | Kind::Note | Kind::Erasure | Kind::Erased, _) => {
                 return None;
             }
         };
@@ -368,6 +414,9 @@ impl Slots {
 const NO_KEY: u8 = 0;
 const KEY: u8 = 1;
 const END: u8 = 2;
+
+/// Records of a topic that are looked at first.
+const RENEWED_RECORDS: usize = 64;
 
 /// How often a damaged record is read again before it is passed over.
 const DAMAGE_ATTEMPTS: u32 = 3;

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use crate::draft::Kind;
 use crate::error::ReadError;
 use crate::limits::SCAN_RECORDS_MAX;
 use crate::position::Position;
@@ -199,6 +200,10 @@ impl<'a> Chosen<'a> {
     fn choose(&mut self, record: Arc<Record>) -> Option<One> {
         let is_removal = record.kind.is_removal();
         if record.kind.ends_topic() && !is_removal {
+            return None;
+        }
+        // Who has nothing yet has nothing to forget.
+        if record.kind == Kind::Erasure && !self.read.has_removals && !self.read.has_superseded {
             return None;
         }
         let position = record.position();

@@ -113,6 +113,8 @@ fn log(page: &mut Exposition, status: &Status) {
     page.one("tidings_published_total", Counter, help, head as f64);
     let help = "Events that retention dropped.";
     page.one("tidings_expired_total", Counter, help, first.saturating_sub(1) as f64);
+    let help = "Events erased since the start.";
+    page.one("tidings_erased_total", Counter, help, status.erased as f64);
     let help = "Events in the log.";
     page.one("tidings_log_events", Gauge, help, (head + 1).saturating_sub(first) as f64);
     page.one("tidings_log_bytes", Gauge, "Bytes that the log occupies.", status.store.bytes as f64);

@@ -15,6 +15,7 @@ use tidings_hub::{Appended, Draft, EventType, Kind, Topic, TopicState};
 
 use super::body_form::BodyForm;
 use super::end_block::{END, end_data};
+use super::erase;
 use super::fields::QueryFields;
 use super::publish::acknowledgement;
 use super::publish_request::PublishRequest;
@@ -29,6 +30,9 @@ pub(crate) async fn end(
     raw_topic: &str,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
+    if erase::asks(&context) {
+        return Box::pin(erase::erase(context, raw_topic, body)).await;
+    }
     let state = context.state;
     let topic = path_topic(&context.caller, raw_topic)?;
     let mut request = PublishRequest::new(context, Some(topic.clone()))?;
@@ -41,7 +45,7 @@ pub(crate) async fn end(
     if key.key.is_some() {
         return remove(request, topic, key, fields, body).await;
     }
-    request.context.finish_query(["event", "id", "retry", "key"])?;
+    request.context.finish_query(["event", "id", "retry", "key", "erase"])?;
 
     let bytes = request.read_body(body, state.config().event_bytes_max).await?;
     let last = match (bytes.is_empty(), fields.any()) {

@@ -21,7 +21,8 @@ use tidings_http::stage::Stage;
 use tidings_http::state::State;
 use tidings_http::trace;
 use tidings_hub::{
-    EventId, Interest, Outcome, Page, Position, ReadError, Record, Removed, Resolved, Start,
+    EventId, Interest, Kind, Outcome, Page, Position, ReadError, Record, Removed, Reset, Resolved,
+    Start,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -257,7 +258,9 @@ fn render(
 
 fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, id: &str, position: Option<&str>) {
     let removed = Removed::of(record);
-    let data = removed.map(|removed| removed.data());
+    let erased = (record.kind == Kind::Erasure).then(|| EventId::new(id).expect("it is one"));
+    let erased = erased.as_ref().map(|id| Reset::of_erasure(&record.topic, id));
+    let data = removed.map(|removed| removed.data()).or_else(|| erased.as_ref().map(Reset::data));
     let event = Event {
         id,
         position,
@@ -271,7 +274,11 @@ fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, id: &str, position: Opt
             .and_then(|piece| piece.at.as_ref())
             .map(tidings_hub::Pointer::as_str),
         removed: removed.is_some(),
-        event: removed.map_or(record.event_type_or_default(), |_| Removed::EVENT_TYPE),
+        event: match (removed, &erased) {
+            (Some(_), _) => Removed::EVENT_TYPE,
+            (_, Some(_)) => Reset::EVENT_TYPE,
+            _ => record.event_type_or_default(),
+        },
         data: data.as_deref().unwrap_or(&record.data),
         retry: record.retry_ms,
         time: record.time().rfc3339(),

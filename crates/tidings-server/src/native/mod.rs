@@ -26,6 +26,7 @@ mod batch;
 mod body_form;
 mod end;
 mod end_block;
+mod erase;
 mod event_stream;
 mod fields;
 mod gzip_page;

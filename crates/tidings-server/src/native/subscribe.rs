@@ -186,7 +186,7 @@ fn preface(
     // place again and still learns of the loss.
     opening_block(&mut preface, reset.is_none().then_some(id), retry_ms);
     if let Some((reason, requested)) = reset {
-        Reset { reason, requested, first: &pending.first_id, id }.encode(&mut preface);
+        Reset { reason, requested, first: &pending.first_id, id, topic: None }.encode(&mut preface);
     }
     Ok(preface)
 }

@@ -162,6 +162,24 @@ impl SimulatedDisk {
         self.lock().run += 1;
     }
 
+    /// The name of a file that has `needle` in it.
+    pub(crate) fn file_with(&self, needle: &[u8]) -> Option<String> {
+        let inner = self.lock();
+        let has =
+            |content: &Content| lock(content).now.windows(needle.len()).any(|part| part == needle);
+        inner.names.iter().find(|(_, content)| has(content)).map(|(name, _)| name.clone())
+    }
+
+    /// What all files hold.
+    pub(crate) fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        let inner = self.lock();
+        inner
+            .names
+            .iter()
+            .map(|(name, content)| (name.clone(), lock(content).now.clone()))
+            .collect()
+    }
+
     /// The offset of the last byte that is not zero.
     pub(crate) fn last_byte(&self, name: &str) -> usize {
         lock(&self.lock().names[name]).now.iter().rposition(|byte| *byte != 0).unwrap_or(0)

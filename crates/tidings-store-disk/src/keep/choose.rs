@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use tidings_hub::{Draft, Position, ReadQuery, Timestamp, Topic};
+use tidings_hub::{Draft, Kind, Position, ReadQuery, Timestamp, Topic};
 
 use crate::error::Fault;
 use crate::limits::SEGMENT_AGE_SHARE;
 use crate::mistake::Mistake;
 use crate::record::TopicTexts;
-use crate::rules::{Policy, Rules};
+use crate::rules::{Policy, REST, Rules};
 use crate::segment::Sealed;
 use crate::state::Shared;
 
@@ -85,6 +85,12 @@ impl Choice {
         let is_protected = self.protected.take_next();
         if self.mode == Mode::All {
             return Ok(Verdict::Stays(None));
+        }
+        if record.kind == Kind::Erased {
+            // Its place says which id a publisher may not use again, for as long as other events.
+            let is_young = self.policies[REST].is_young(time, self.now);
+            let stays = is_young && self.mode == Mode::ByPolicy;
+            return Ok(if stays { Verdict::Stays(None) } else { Verdict::IsOver });
         }
         if record.is_over(time, self.now) {
             return Ok(Verdict::IsOver);
@@ -248,7 +254,7 @@ impl Protected {
 
 /// Whether it only says that its topic has ended.
 fn is_end(record: &Draft) -> bool {
-    record.kind.ends_topic() && record.kind != tidings_hub::Kind::LastEvent
+    record.kind.ends_topic() && record.kind != Kind::LastEvent
 }
 
 /// A record, as far as it matters for this.

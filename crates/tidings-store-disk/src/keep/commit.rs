@@ -140,7 +140,7 @@ fn next_lanes(before: &Lanes, job: &Job, made: Made, hot_first: Position) -> Lan
 }
 
 impl Shared {
-    pub(super) fn remove_file(&self, name: &str) -> Result<(), Fault> {
+    pub(crate) fn remove_file(&self, name: &str) -> Result<(), Fault> {
         match self.disk.remove(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Fault::io("remove", &self.disk.path(name), error))
@@ -168,7 +168,7 @@ impl Shared {
     }
 
     /// The beginning of the newest file that has records on `topic`.
-    fn newest_with(&self, topic: &Topic, runs: &[Run]) -> Option<Position> {
+    pub(crate) fn newest_with(&self, topic: &Topic, runs: &[Run]) -> Option<Position> {
         let (sealed, in_active) = {
             let state = self.read_state();
             let is_there = matches!(state.active.index.topic(topic), Ok(Some(_)));

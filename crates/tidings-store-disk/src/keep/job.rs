@@ -1,6 +1,8 @@
 use std::io;
 use std::sync::Arc;
 
+use tidings_hub::Kind;
+
 use crate::catalogue::LOST_ENDING;
 use crate::error::Fault;
 use crate::lanes::Lanes;
@@ -34,6 +36,8 @@ struct Task<'a> {
     streams: Vec<Vec<Arc<Sealed>>>,
     rules: &'a Arc<Rules>,
     mode: Mode,
+    /// The lane of all files, if they are of one.
+    lane: Option<usize>,
     /// The lane that is merged as a whole.
     whole: Option<usize>,
 }
@@ -84,15 +88,17 @@ fn task_of<'a>(job: &Job, lanes: &Lanes, rules: &'a Arc<Rules>) -> Task<'a> {
     match job {
         Job::Sort(_) => {
             let streams = lanes.lanes.iter().map(|lane| files(lane)).collect();
-            Task { streams, rules, mode: Mode::All, whole: None }
+            Task { streams, rules, mode: Mode::All, lane: None, whole: None }
         }
         Job::Split(segments) => {
-            Task { streams: vec![segments.clone()], rules, mode: Mode::ByPolicy, whole: None }
+            let streams = vec![segments.clone()];
+            Task { streams, rules, mode: Mode::ByPolicy, lane: None, whole: None }
         }
         Job::Rewrite(Rewrite { lane, runs, what }) => Task {
             streams: vec![files(runs)],
             rules,
             mode: if *what == What::Nothing { Mode::Nothing } else { Mode::ByPolicy },
+            lane: Some(*lane),
             whole: (*what == What::WholeLane).then_some(*lane),
         },
     }
@@ -105,7 +111,7 @@ fn write(
     writers: &mut [RunWriter],
     pause: &mut Pause<'_>,
 ) -> Result<Made, Fault> {
-    let Task { streams, rules, mode, whole } = task;
+    let Task { streams, rules, mode, whole, .. } = task;
     let unwritten = |error| failed(shared, "write a run to", error);
     let files: Vec<_> = streams.iter().flatten().cloned().collect();
     let mut choice =
@@ -124,7 +130,11 @@ fn write(
             let what = format_args!("record {} cannot be decoded", entry.position);
             Fault::damaged(&shared.config.path, what)
         })?;
-        let lane = rules.lane_of_record(&head);
+        let lane = match task.lane {
+            // What is left of an erased record stays where it was.
+            Some(lane) if head.kind == Kind::Erased => lane,
+            _ => rules.lane_of_record(&head),
+        };
         match choice.judge(shared, lane, &head, entry.position, entry.time)? {
             Verdict::Stays(again) => {
                 let added = writers[lane].add(&*shared.disk, &entry, &head, again, pause);

@@ -51,8 +51,8 @@ fn serve(shared: &Weak<Shared>, keeper: &Mutex<Keeper>, stopping: &AtomicBool) {
         };
         let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
         let worked = keeper.step(&shared, &mut |bytes| {
-            if stopping.load(Ordering::Acquire) {
-                return Err(io::Error::new(io::ErrorKind::Interrupted, "the log is being closed"));
+            if stopping.load(Ordering::Acquire) || shared.is_erasing() {
+                return Err(io::Error::new(io::ErrorKind::Interrupted, "the job is given up"));
             }
             pace.wait(&shared, bytes, stopping);
             Ok(())
@@ -98,8 +98,9 @@ impl Pace {
         while let Some(left) = self.due.checked_duration_since(Instant::now())
             && !left.is_zero()
             && !stopping.load(Ordering::Acquire)
+            && !shared.is_erasing()
         {
-            std::thread::park_timeout(left);
+            std::thread::park_timeout(left.min(KEEP_TICK));
         }
     }
 

@@ -17,6 +17,7 @@ pub(super) fn not_published(error: &PublishError, places: &[Place]) -> Problem {
     let problem = store_problem::not_published(error);
     match error {
         PublishError::IdReused { at, .. }
+        | PublishError::IdErased { at, .. }
         | PublishError::VersionDiffers { at, .. }
         | PublishError::KeyUnknown { at, .. }
         | PublishError::AppendMismatch { at, .. }

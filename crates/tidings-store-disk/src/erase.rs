@@ -1,0 +1,232 @@
+//! Erasing records: their bytes are overwritten where they are.
+//!
+//! # In each file
+//!
+//! 1. Its index is removed: the names of topics and ids are in it. A log that is opened now makes
+//!    it again.
+//! 2. Blocks with records to be erased are made anew: such a record keeps its place and its length,
+//!    and nothing else. Some of them at a time go to the file [`redo`], and from there to their
+//!    places.
+//! 3. The index is made again.
+//!
+//! So after a crash at any moment each block is either as it was or as it is to be, and no index
+//! names what is gone. An erasure that was interrupted is asked for again by whoever has no answer
+//! yet; what it did before stays done.
+//!
+//! # Beside others
+//!
+//! - The job of retention that is being done is given up, and none begins until the erasure is
+//!   over: otherwise the bytes would be in files that no catalogue names.
+//! - No backup is made meanwhile.
+//! - In the segment that is being written, it is done under the writer's lock, some blocks at a
+//!   time, so that appends go on in between.
+//! - Readers of half a block read it again.
+
+mod blocks;
+mod leftovers;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tidings_hub::{Erase, EraseError, Erased, Erasing, Position, Record, Topic};
+
+use crate::DiskStore;
+use crate::error::Fault;
+use crate::index::MemoryIndex;
+use crate::recovery;
+use crate::repair::fault_of;
+use crate::segment::Sealed;
+use crate::state::{SegmentRef, Shared};
+
+use blocks::Targets;
+
+/// How often it is looked whether a backup is over.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+impl DiskStore {
+    /// See `Log::erase`.
+    pub(crate) fn erase_records(
+        &self,
+        what: &Erase,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Erased, EraseError> {
+        let _one = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = &*self.shared;
+        let _giving_up = shared.give_up_jobs();
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let _no_backup = loop {
+            if keeper.has_removed_all(shared)
+                && let Some(guard) = shared.disk.hold_off_backups()
+            {
+                break guard;
+            }
+            wait(go_on)?;
+        };
+        shared.ensure_format_2().map_err(|error| {
+            stored(Fault::io("write the format in", &shared.config.path, error))
+        })?;
+        let mut erased = Erased::default();
+        loop {
+            let complete: Vec<_> = shared.read_state().complete().cloned().collect();
+            for file in &complete {
+                erased.add(shared.erase_in(file, what)?);
+            }
+            let (active, is_done) = self.erase_in_active(what)?;
+            erased.add(active);
+            // Otherwise the segment was sealed in between.
+            if is_done {
+                break;
+            }
+        }
+        while shared.remove_leftovers().map_err(stored)? {
+            wait(go_on)?;
+        }
+        shared.recount_erased(&erased.topics);
+        if what.what != Erasing::All {
+            shared.slots.renew(self, &what.topic)?;
+        }
+        Ok(erased)
+    }
+
+    /// Erases records in the segment that is being written. Returns whether it is done with all of
+    /// them: the segment may have become another one.
+    fn erase_in_active(&self, what: &Erase) -> Result<(Erased, bool), EraseError> {
+        let shared = &*self.shared;
+        let log = Arc::clone(&shared.read_state().active.log);
+        let mut erased = Erased::default();
+        let mut left = None::<Targets>;
+        loop {
+            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            if !Arc::ptr_eq(&shared.read_state().active.log, &log) {
+                return Ok((erased, false));
+            }
+            if let Some(error) = shared.trouble.get().filter(tidings_hub::AppendError::is_final) {
+                return Err(EraseError::Store(error));
+            }
+            let targets = match &mut left {
+                Some(targets) => targets,
+                None => {
+                    let state = shared.read_state();
+                    let (log, last) = (&state.active.log, state.head);
+                    let index = &state.active.index;
+                    let targets = Targets::find(SegmentRef { log, last, index }, what);
+                    left.insert(targets.map_err(stored)?)
+                }
+            };
+            if targets.is_empty() {
+                return Ok((erased, true));
+            }
+            let records = shared.erase_blocks(&log, targets, what)?;
+            erased.add(shared.forget_erased(&records, what));
+            if !targets.is_empty() {
+                drop(writer);
+                continue;
+            }
+            let index = recovery::index_of_active(&log).map_err(|error| {
+                // The index in memory no longer fits.
+                EraseError::Store(shared.trouble.set(fault_of(error).poisons()))
+            })?;
+            shared.write_state().active.index = index;
+            drop(writer);
+        }
+    }
+}
+
+impl Shared {
+    /// Erases records in a complete file.
+    fn erase_in(&self, file: &Arc<Sealed>, what: &Erase) -> Result<Erased, EraseError> {
+        let mut targets = self.ask_index(file, |file| Targets::find(file, what)).map_err(stored)?;
+        let mut erased = Erased::default();
+        if targets.is_empty() {
+            return Ok(erased);
+        }
+        // Nobody makes the index again meanwhile.
+        let _one = file.log.repair.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = file.log.index_name();
+        let removed = self.remove_file(&name).and_then(|()| {
+            self.disk.sync().map_err(|error| Fault::io("sync", &self.config.path, error))
+        });
+        removed.map_err(stored)?;
+        while !targets.is_empty() {
+            let records = self.erase_blocks(&file.log, &mut targets, what)?;
+            erased.add(self.forget_erased(&records, what));
+        }
+        let index = recovery::index_again(file).map_err(|error| stored(fault_of(error)))?;
+        self.take_index(file, index);
+        Ok(erased)
+    }
+
+    /// Puts the index that was made again in its place. If it cannot be written, it stays in memory
+    /// and is written later.
+    fn take_index(&self, file: &Arc<Sealed>, index: MemoryIndex) {
+        let made = recovery::keep_index_of(&*self.disk, file, index);
+        let mut state = self.write_state();
+        let kept = state.complete().find(|kept| kept.is_same_file(file)).cloned();
+        match kept {
+            Some(kept) => {
+                let new = Arc::new(kept.with_index(made));
+                state.replace(&kept, &new);
+            }
+            None => {
+                // Retention dropped it meanwhile.
+                drop(state);
+                let _ = self.remove_file(&file.log.index_name());
+            }
+        }
+    }
+
+    /// Replaces what is in memory of erased records.
+    fn forget_erased(&self, records: &[Record], what: &Erase) -> Erased {
+        let mut erased = Erased::default();
+        let with_topic = what.what == Erasing::All;
+        for record in records {
+            erased.note(record);
+            self.slots.forget(record);
+        }
+        if let Some(last) = records.last() {
+            self.slots.purge_upto(last.position());
+        }
+        let mut state = self.write_state();
+        for record in records {
+            state.recent.replace(Arc::new(record.erased(with_topic)));
+        }
+        erased
+    }
+
+    /// Counts topics anew of which records were erased.
+    fn recount_erased(&self, topics: &BTreeSet<Topic>) {
+        let (runs, firsts) = {
+            let state = self.read_state();
+            let runs: Vec<_> = state.lanes.runs().cloned().collect();
+            let firsts: Vec<Position> = state.complete().map(|file| file.first()).collect();
+            (runs, [firsts, vec![state.active.log.first]].concat())
+        };
+        for topic in topics.iter().chain([&Topic::of_notes()]) {
+            let newest = self.newest_with(topic, &runs);
+            match firsts.iter().find(|first| self.topic_count.is_with(topic, **first)) {
+                Some(first) if newest != Some(*first) => {
+                    self.topic_count.move_on(topic, *first, newest);
+                }
+                Some(_) => {}
+                None => {
+                    if let Some(newest) = newest {
+                        self.topic_count.add([topic], newest);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn wait(go_on: &dyn Fn() -> bool) -> Result<(), EraseError> {
+    if !go_on() {
+        return Err(EraseError::GivenUp);
+    }
+    std::thread::sleep(LOOK_INTERVAL);
+    Ok(())
+}
+
+fn stored(fault: Fault) -> EraseError {
+    EraseError::Store(fault.refuses())
+}

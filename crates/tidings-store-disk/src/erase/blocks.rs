@@ -1,0 +1,160 @@
+//! Finding and overwriting the blocks of one file.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use tidings_hub::{Draft, Erase, EraseError, Erasing, Record};
+
+use crate::block::{self, Block};
+use crate::config::Durability;
+use crate::error::Fault;
+use crate::limits::{ERASE_REDO_BYTES, POSTINGS_PAGE};
+use crate::read::ONE_BLOCK_BYTES;
+use crate::record::{self, TopicTexts};
+use crate::records::Records;
+use crate::redo::{self, Redo};
+use crate::segment::SegmentLog;
+use crate::state::{SegmentRef, Shared};
+
+use super::stored;
+
+/// Offsets of the blocks of a file that may have records to be erased.
+pub(super) struct Targets(BTreeSet<u64>);
+
+impl Targets {
+    /// Asks the index of the file.
+    pub(super) fn find(file: SegmentRef<'_>, what: &Erase) -> Result<Self, Fault> {
+        let first = file.log.first;
+        let mut blocks = BTreeSet::new();
+        if let Erasing::At(positions) = &what.what {
+            let inside = positions.iter().filter(|at| (first..=file.last).contains(at));
+            for position in inside {
+                let place = (position.get() - first.get()) as u32;
+                let block = file.index.blocks_back(place, 1)?;
+                blocks.extend(block.first().map(|block| u64::from(block.offset)));
+            }
+            return Ok(Self(blocks));
+        }
+        let mut from = 0;
+        loop {
+            let mut postings = Vec::new();
+            file.index.records_from(&what.topic, from, POSTINGS_PAGE, &mut postings)?;
+            let Some(last) = postings.last() else {
+                return Ok(Self(blocks));
+            };
+            from = last.place() + 1;
+            let is_meant = |place: u32| first.get() + u64::from(place) <= what.upto.get();
+            let meant = postings.iter().filter(|posting| is_meant(posting.place()));
+            blocks.extend(meant.map(|posting| u64::from(posting.block)));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Shared {
+    /// Overwrites some of the blocks, and takes them off `targets`. Returns the records that were
+    /// in them.
+    pub(super) fn erase_blocks(
+        &self,
+        log: &SegmentLog,
+        targets: &mut Targets,
+        what: &Erase,
+    ) -> Result<Vec<Record>, EraseError> {
+        let [name, _] = log.files();
+        let mut redo = Redo::of(&name, log.salt);
+        let mut new = Vec::new();
+        let mut records = Vec::new();
+        let mut done = Vec::new();
+        let mut scanner = log.scan(0, ONE_BLOCK_BYTES);
+        for offset in &targets.0 {
+            if redo.len() >= ERASE_REDO_BYTES {
+                break;
+            }
+            scanner.seek_anew(*offset);
+            let block = log.next_block(&mut scanner).map_err(stored)?;
+            if let Some(bytes) = remade(log, &block, what, &mut records).map_err(stored)? {
+                redo.add(*offset, &bytes);
+                new.push((*offset, bytes));
+            }
+            done.push(*offset);
+        }
+        if !new.is_empty() {
+            self.overwrite(log, redo, &new)?;
+        }
+        done.iter().for_each(|offset| {
+            targets.0.remove(offset);
+        });
+        Ok(records)
+    }
+
+    fn overwrite(
+        &self,
+        log: &SegmentLog,
+        redo: Redo,
+        blocks: &[(u64, Vec<u8>)],
+    ) -> Result<(), EraseError> {
+        let path = self.disk.path(redo::REDO_FILE);
+        if log.durability == Durability::Os {
+            // What comes before a block is on the disk before the block is.
+            log.file.sync().map_err(|error| self.lost(log, error))?;
+        }
+        if let Err(error) = redo.write(&*self.disk) {
+            // Nothing was overwritten, and must not be later.
+            let _ = redo::remove(&*self.disk);
+            return Err(stored(Fault::io("write", &path, error)));
+        }
+        {
+            let _alone = log.erasing.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let write = |(offset, bytes): &(u64, Vec<u8>)| log.file.write_at(bytes, *offset);
+            let written = blocks.iter().try_for_each(write).and_then(|()| log.file.sync());
+            // The file of new blocks stays, and opening the log writes them again.
+            written.map_err(|error| self.lost(log, error))?;
+        }
+        let removed = redo::remove(&*self.disk).and_then(|()| self.disk.sync());
+        removed.map_err(|error| stored(Fault::io("remove", &path, error)))
+    }
+
+    /// What the file holds is no longer known.
+    fn lost(&self, log: &SegmentLog, error: io::Error) -> EraseError {
+        EraseError::Store(self.trouble.set(log.io_fault("overwrite blocks of", error).poisons()))
+    }
+}
+
+/// The block without the records that are to be erased, which are added to `records`. `None` if it
+/// has none.
+fn remade(
+    log: &SegmentLog,
+    block: &Block<'_>,
+    what: &Erase,
+    records: &mut Vec<Record>,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let mut texts = TopicTexts::default();
+    let mut found = Vec::<(usize, Record)>::new();
+    let mut each = Records::of(block);
+    while let Some(entry) = each.next(log)? {
+        let unreadable = || log.unreadable(entry.position);
+        let draft = entry.view.head(&mut texts).ok_or_else(unreadable)?;
+        if what.takes(&draft, entry.position) {
+            let at = entry.raw.as_ptr() as usize - block.body.as_ptr() as usize;
+            found.push((at, Record::new(draft, entry.position, entry.time)));
+        }
+    }
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; block.header.stride()];
+    let body = &mut bytes[block::HEADER_BYTES..][..block.body.len()];
+    body.copy_from_slice(block.body);
+    for (at, record) in found {
+        let length = block::u32_at(body, at) as usize;
+        let erased = Draft::erased(&record, what.what == Erasing::All);
+        record::erase(&erased, &mut body[at + 4..at + 4 + length]);
+        records.push(record);
+    }
+    let header = block::Header { body_crc: crc32fast::hash(body), ..block.header };
+    bytes[..block::HEADER_BYTES].copy_from_slice(&header.encode(log.salt));
+    Ok(Some(bytes))
+}
