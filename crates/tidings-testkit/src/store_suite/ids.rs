@@ -24,7 +24,7 @@ pub fn a_repeated_draft_is_recognised_and_one_with_other_content_rejected(stores
 /// The fates of drafts, or the number of the first one whose id is reused.
 pub(super) fn fates(store: &dyn Log, drafts: &[Draft]) -> Result<Vec<Fate>, usize> {
     Repeats::new().check(store, drafts).map_err(|error| match error {
-        CheckError::IdReused { at, .. } => at,
+        CheckError::IdReused { at, .. } | CheckError::IdErased { at, .. } => at,
         CheckError::Read(error) => panic!("{error}"),
     })
 }
