@@ -94,13 +94,14 @@ pub enum ResetReason {
     /// The id was made by another log: this one was wiped, replaced, or restored from a backup that
     /// is older than the id. Or the log lost its end, and the id was one of a lost event.
     Replaced,
-    /// Everything on a topic was erased. It is an event of that topic's log, and no beginning.
+    /// Events were erased that a state may have which the subscriber has. In the middle of a stream:
+    /// everything on a topic was.
     Erased,
 }
 
 impl ResetReason {
-    /// Those with which a stream can begin. The other is told in its middle.
-    pub const ALL: [Self; 3] = [Self::Expired, Self::Unknown, Self::Replaced];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Expired, Self::Unknown, Self::Replaced, Self::Erased];
 
     /// The value in the `tidings.reset` event.
     pub fn name(self) -> &'static str {

@@ -185,7 +185,7 @@ impl Shared {
             self.slots.forget(record);
         }
         if let Some(last) = records.last() {
-            self.slots.purge_upto(last.position());
+            self.slots.note_erased(last.position());
         }
         let mut state = self.write_state();
         for record in records {

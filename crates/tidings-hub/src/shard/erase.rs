@@ -4,7 +4,7 @@
 //! of history is with its subscriber. So when records were erased, rings forget them, and a
 //! subscriber that has yet to get to the newest of them is closed: it comes back at its place, and
 //! reads what is left. If it keeps a state, it learns that way that a key is gone although the
-//! record that removed it is gone, too ([`Slots::purged`](crate::Slots::purged)).
+//! record that removed it is gone, too ([`Slots::erased`](crate::Slots::erased)).
 
 use std::collections::BTreeSet;
 

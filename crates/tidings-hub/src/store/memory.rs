@@ -214,6 +214,7 @@ impl Held {
 
     fn erase(&mut self, record: &Arc<Record>, with_topic: bool, slots: &Slots) {
         slots.forget(record);
+        slots.note_erased(record.position());
         self.forget_ids(record);
         let erased = Arc::new(record.erased(with_topic));
         if let Some(id) = erased.id.clone() {

@@ -238,7 +238,7 @@ mod tests {
         drafts: &'a [Draft],
     ) -> Result<Vec<Fate>, usize> {
         repeats.check(store, drafts).map_err(|error| match error {
-            CheckError::IdReused { at, .. } => at,
+            CheckError::IdReused { at, .. } | CheckError::IdErased { at, .. } => at,
             CheckError::Read(error) => panic!("{error}"),
         })
     }

@@ -102,6 +102,10 @@ impl Asked<'_> {
             Err(error) => return Err(error),
         };
         let is_whole = match &resumed.outcome {
+            Outcome::Resumed if resumed.position < slots.erased() => {
+                let (reason, requested) = (ResetReason::Erased, id.to_owned());
+                return Ok(self.whole_state(Outcome::Reset { reason, requested }));
+            }
             Outcome::Resumed => true,
             // What was superseded by something that is still there is not missed.
             Outcome::Reset { reason: ResetReason::Expired, .. } => {

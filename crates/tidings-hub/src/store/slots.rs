@@ -82,6 +82,8 @@ struct Held {
     is_whole: bool,
     /// See [`Slots::purged`].
     purged: Position,
+    /// See [`Slots::erased`].
+    erased: Position,
 }
 
 pub(super) type SlotHash = [u64; 2];
@@ -144,7 +146,7 @@ impl Slots {
         // What was erased may have stood for its slot.
         let mut erased = records.iter().rev().filter(|record| record.kind == Kind::Erased);
         if let Some(erased) = erased.next() {
-            self.write().purge(erased.position());
+            self.note_erased(erased.position());
         }
         {
             let held = self.read();
@@ -296,6 +298,18 @@ impl Slots {
     /// has the state as of a place before that cannot be told of everything that changed.
     pub fn purged(&self) -> Position {
         self.read().purged
+    }
+
+    /// Position of the newest record that was erased: a reader that has the state as of a place
+    /// before that may have what is gone, and nothing in the log says so any more.
+    pub fn erased(&self) -> Position {
+        self.read().erased
+    }
+
+    /// The record at `position` was erased.
+    pub fn note_erased(&self, position: Position) {
+        let mut held = self.write();
+        held.erased = held.erased.max(position);
     }
 
     /// Retention may have dropped newest records up to `position`.
