@@ -194,3 +194,14 @@ pub const ERASURES_MAX: usize = 64;
 
 /// Records read at once to see whether a key has other events.
 pub const ERASE_READ_RECORDS: usize = 4096;
+
+/// Turns for which a worker that is never idle puts off forgetting erased records. At the edge:
+/// subscribers that it has yet to write these to are closed, and continue from the log.
+pub const ERASED_TURNS_MAX: u32 = 64;
+
+/// How long an erasure waits until subscribers that read the log have what announces it. At the
+/// edge: those that have not are closed, and continue from the log.
+pub const ERASE_CATCH_UP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it looks whether they do.
+pub const ERASE_LOOK_INTERVAL: Duration = Duration::from_millis(10);

@@ -28,8 +28,8 @@ use crate::connection::{ClosedConnections, ConnectionId};
 use crate::counters::Counters;
 use crate::frames::next_batch;
 use crate::limits::{
-    ATTACH_WORK, CLOSES_PER_TURN_MAX, DOOMED_MAX, MAIL_WORK_PER_TURN, WRITES_PER_TURN,
-    WRITES_PER_YIELD,
+    ATTACH_WORK, CLOSES_PER_TURN_MAX, DOOMED_MAX, ERASED_TURNS_MAX, MAIL_WORK_PER_TURN,
+    WRITES_PER_TURN, WRITES_PER_YIELD,
 };
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -58,6 +58,8 @@ pub(crate) struct WorkerContext {
 struct ErasedRecords {
     topics: Option<Arc<BTreeSet<Topic>>>,
     upto: Position,
+    /// Turns since the worker heard of them.
+    turns: u32,
     done: Sender<()>,
     _permit: Arc<OwnedSemaphorePermit>,
 }
@@ -137,8 +139,8 @@ impl<P: SocketEvents> Worker<P> {
             self.handle_event(event);
         }
         self.take_mail();
-        self.forget_erased();
         let idle = self.write();
+        self.forget_erased(idle);
         self.report(idle);
         self.order_reads();
         self.probe();
@@ -191,10 +193,15 @@ impl<P: SocketEvents> Worker<P> {
         }
     }
 
-    /// Forgets erased records, once their frames are here.
-    fn forget_erased(&mut self) {
+    /// Forgets erased records, once their frames are here, and, unless there is always something to
+    /// write, once everybody has them whose sink takes them.
+    fn forget_erased(&mut self, idle: bool) {
         let head = self.shard.head();
-        for erased in self.erased.extract_if(.., |erased| erased.upto <= head) {
+        let is_due = |erased: &mut ErasedRecords| {
+            erased.turns += 1;
+            erased.upto <= head && (idle || erased.turns > ERASED_TURNS_MAX)
+        };
+        for erased in self.erased.extract_if(.., is_due) {
             self.shard.handle_erasure(erased.topics.as_deref(), erased.upto);
             let _ = erased.done.send(());
         }
@@ -219,7 +226,7 @@ impl<P: SocketEvents> Worker<P> {
                 let _ = done.send(());
             }
             Message::Erased { topics, upto, done, permit } => {
-                self.erased.push(ErasedRecords { topics, upto, done, _permit: permit });
+                self.erased.push(ErasedRecords { topics, upto, turns: 0, done, _permit: permit });
             }
             Message::Drain { window_ms } => self.shard.drain(window_ms),
             Message::Stop => self.stopping = true,

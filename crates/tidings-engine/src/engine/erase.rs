@@ -14,11 +14,14 @@ use tidings_hub::{
     Matcher, Position, ReadError, ReadQuery, Record, Topic, erased_key, was_erased,
 };
 use tokio::sync::{oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Engine;
 use crate::error::PublishError;
-use crate::limits::{ERASE_READ_RECORDS, ERASURES_MAX, QUESTION_PATIENCE};
+use crate::limits::{
+    ERASE_CATCH_UP_PATIENCE, ERASE_LOOK_INTERVAL, ERASE_READ_RECORDS, ERASURES_MAX,
+    QUESTION_PATIENCE,
+};
 use crate::message::Message;
 
 /// Which events of a topic are erased.
@@ -205,6 +208,14 @@ impl Engine {
         let position = appended[0].position;
         // Those who are there get it before it may be erased.
         self.wait_for_fan_out(position).await;
+        let patience = Instant::now() + ERASE_CATCH_UP_PATIENCE;
+        while Instant::now() < patience {
+            let backlog = self.backlog().await;
+            if backlog.catching_up <= backlog.blocked {
+                break;
+            }
+            sleep(ERASE_LOOK_INTERVAL).await;
+        }
         Ok(position)
     }
 
