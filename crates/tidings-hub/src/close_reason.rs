@@ -81,7 +81,7 @@ impl CloseReason {
             Self::AgeReached => "the connection reached its maximum age",
             Self::Draining => "the hub is shutting down",
             Self::Overtaken => {
-                "the event the subscriber was receiving, or had yet to get, was dropped by retention or erased"
+                "an event that the subscriber had yet to get was dropped by retention or erased"
             }
             Self::NoticesLost => "notices came faster than the subscriber took them",
             Self::StoreFailed => "the store could not be read",

@@ -130,6 +130,6 @@ pub const SLOTS_READ_RECORDS: usize = 4096;
 /// continues after the last whole event.
 pub const STATE_REST_BYTES_MAX: usize = 16 << 10;
 
-/// Topics of erased records by which subscribers are found that may still get them. At the edge: all
-/// subscribers are looked at.
+/// Topics of erased records by which subscribers are found that may still get them. At the edge:
+/// all subscribers are looked at.
 pub const ERASED_TOPICS_MAX: usize = 1024;

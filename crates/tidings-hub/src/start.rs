@@ -94,7 +94,7 @@ pub enum ResetReason {
     /// The id was made by another log: this one was wiped, replaced, or restored from a backup that
     /// is older than the id. Or the log lost its end, and the id was one of a lost event.
     Replaced,
-    /// Events were erased that a state may have which the subscriber has. In the middle of a stream:
+    /// Events were erased that the subscriber's state may have. In the middle of a stream:
     /// everything on a topic was.
     Erased,
 }

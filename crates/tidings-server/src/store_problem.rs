@@ -38,7 +38,8 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
         .with("id", id.as_str()),
         PublishError::IdErased { topic, id, .. } => Problem::new(
             Code::EventErased,
-            "do not publish it again: the event with this id was erased; a new event needs a new id",
+            "do not publish it again: the event with this id was erased; a new event needs a new \
+             id",
         )
         .with("topic", topic.as_str())
         .with("id", id.as_str()),

@@ -100,8 +100,8 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
     let copied = copy_log(from, &partial)?;
     let mut bytes = match copied {
         Some(bytes) => bytes,
-        // Rules were applied for the first time meanwhile, or something was erased, and what they replaced may be gone:
-        // from the beginning, with what keeps it there.
+        // Rules were applied, or something was erased, for the first time meanwhile, and what was
+        // there may be gone: from the beginning, with what keeps it there.
         None => {
             clear(&partial)?;
             copy_log(from, &partial)?.unwrap_or(0)

@@ -51,7 +51,6 @@ const STAYS_ENDED: u64 = 4;
 const IS_PIECE: u64 = 8;
 /// Further flag, with that one: behind the number is a text, where in the data the value grows.
 const GROWS_AT: u64 = 16;
-
 /// Further flag: everything before the record on its topic was erased.
 const ERASES: u64 = 32;
 

@@ -54,14 +54,16 @@ pub enum EraseFailure {
 
 /// An erasure that is under way.
 pub struct Erasure {
-    outcome: watch::Receiver<Option<Outcome>>,
+    outcome: Receiver,
 }
 
 type Outcome = Result<u64, Arc<EraseFailure>>;
 
+type Receiver = watch::Receiver<Option<Outcome>>;
+
 /// All that are under way.
 #[derive(Default)]
-pub(super) struct Erasures(Mutex<HashMap<(Topic, EraseTarget), watch::Receiver<Option<Outcome>>>>);
+pub(super) struct Erasures(Mutex<HashMap<(Topic, EraseTarget), Receiver>>);
 
 impl Erasure {
     /// The number of events that were erased; `None` if that is not over after `patience`.

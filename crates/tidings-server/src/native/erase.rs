@@ -111,8 +111,8 @@ fn refused(failure: &EraseFailure) -> Problem {
         ),
         EraseFailure::OnlyWithKey => Problem::new(
             Code::InvalidQuery,
-            "this event removed a key, or is of a value that grew by pieces, and the others would be \
-             wrong without it: erase all events of the key with `?key=<key>&erase`",
+            "this event removed a key, or is of a value that grew by pieces, and the others would \
+             be wrong without it: erase all events of the key with `?key=<key>&erase`",
         )
         .with("parameter", "erase"),
         EraseFailure::TooMany => {
