@@ -157,8 +157,8 @@ pub trait Log: Send + Sync + 'static {
     /// Erases records: when this returns, nothing that the store has on a disk or in memory holds
     /// their content, and a copy made from then on does not, either. Their places stay, with what
     /// [`Draft::erased`] says. It is called by any thread, one at a time, and may take long;
-    /// appends and reads go on meanwhile. It asks `go_on` now and then while it waits, and gives up if that
-    /// returns `false`.
+    /// appends and reads go on meanwhile. It asks `go_on` now and then while it waits, and gives up
+    /// if that returns `false`.
     ///
     /// A record that stands for its key must be superseded before, or an older one stands for the
     /// key again.
