@@ -40,6 +40,7 @@ use crate::mailbox::Mailbox;
 use crate::message::Message;
 use crate::on_panic::OnPanic;
 use crate::pending_subscription::PendingSubscription;
+use crate::recent::Recent;
 use crate::rejection::Rejection;
 use crate::replay::Replay;
 use crate::sink::{BodyPipe, Sink, SocketSink, SubscriberBody, TlsSink};
@@ -51,6 +52,7 @@ use crate::wills::Wills;
 use crate::worker::{Worker, WorkerContext};
 
 pub use erase::{EraseFailure, EraseTarget, Erasure};
+pub use pages::FirstPage;
 pub use publish::{PublishStream, Run};
 pub use status::{Latencies, Status};
 pub use will::OpenWill;
@@ -144,6 +146,7 @@ struct Inner {
     reads: Arc<Semaphore>,
     questions: Arc<Semaphore>,
     pings: Arc<Semaphore>,
+    recent: Recent,
     head: watch::Sender<Position>,
     head_proof: Arc<tokio::sync::Mutex<Option<find::HeadProof>>>,
     stopping: AtomicBool,
@@ -185,6 +188,7 @@ impl Engine {
             reads: Arc::new(Semaphore::new(STORE_READS_MAX)),
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             pings: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            recent: Recent::starting_after(bounds.head),
             head: watch::Sender::new(bounds.head),
             head_proof: Arc::default(),
             stopping: AtomicBool::new(false),
@@ -233,8 +237,9 @@ impl Engine {
         }
         let fanout = Arc::clone(inner);
         self.spawn("fanout", move || {
-            let Inner { store, mailboxes, head: watched, counters, stopping, .. } = &*fanout;
-            fanout::run(&**store, head, mailboxes, watched, counters, stopping);
+            let Inner { store, mailboxes, recent, head: watched, counters, stopping, .. } =
+                &*fanout;
+            fanout::run(&**store, head, mailboxes, recent, watched, counters, stopping);
         })?;
         let committer = Arc::clone(inner);
         self.spawn("committer", move || {

@@ -3,10 +3,10 @@
 //! This is the only way an event reaches subscribers, even if it was published a moment ago on the
 //! same machine: so there is one order everywhere, and nothing is delivered that is not in the log.
 //!
-//! Without subscribers there is nothing to read or encode, and waking threads for each batch would
-//! only slow down publishers. Then the fan-out checks the log from time to time, and tells the
-//! workers how far it got. A subscriber that arrives between two checks finds a gap where these
-//! records were, and reads the log.
+//! Without subscribers and polls there is nothing to read or encode, and waking threads for each
+//! batch would only slow down publishers. Then the fan-out checks the log from time to time, and
+//! tells the workers how far it got. A subscriber that arrives between two checks finds a gap where
+//! these records were, and reads the log.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,12 +19,14 @@ use crate::counters::Counters;
 use crate::frames::next_batch;
 use crate::limits::{MAILBOX_PATIENCE, TAIL_PATIENCE, UNHEARD_NAP};
 use crate::mailbox::Mailbox;
+use crate::recent::Recent;
 
 /// The thread: follows the tail of `store` from `after` until `stopping`.
 pub(crate) fn run(
     store: &dyn Log,
     mut after: Position,
     mailboxes: &[Arc<Mailbox>],
+    recent: &Recent,
     head: &watch::Sender<Position>,
     counters: &Counters,
     stopping: &AtomicBool,
@@ -37,10 +39,11 @@ pub(crate) fn run(
         if store.wait(after, TAIL_PATIENCE) <= after {
             continue;
         }
-        if counters.subscribers() == 0 {
-            if head.receiver_count() == 0 {
-                std::thread::sleep(UNHEARD_NAP);
-            }
+        let is_heard = counters.subscribers() > 0 || head.receiver_count() > 0;
+        if !is_heard {
+            std::thread::sleep(UNHEARD_NAP);
+        }
+        if !is_heard && !recent.was_asked() {
             after = store.bounds().head;
             let mark: Mark = store.mark(after).unwrap_or(after.into());
             for mailbox in mailboxes {
@@ -72,9 +75,11 @@ pub(crate) fn run(
                 continue;
             }
         };
+        let bytes = batch.frames.iter().map(|frame| frame.record().cost()).sum();
+        recent.push(&batch, bytes);
         for (mailbox, left_behind) in mailboxes.iter().zip(&mut left_behind) {
             let patience = if *left_behind { Duration::ZERO } else { MAILBOX_PATIENCE };
-            *left_behind = !mailbox.post_frames(&batch, patience);
+            *left_behind = !mailbox.post_frames(&batch, bytes, patience);
         }
         after = batch.upto.position;
         head.send_replace(after);

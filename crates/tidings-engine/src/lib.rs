@@ -30,6 +30,7 @@ mod mailbox;
 mod message;
 mod on_panic;
 mod pending_subscription;
+mod recent;
 mod rejection;
 mod replay;
 mod search;
@@ -45,8 +46,8 @@ mod worker;
 
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
 pub use engine::{
-    Engine, EngineConfig, EraseFailure, EraseTarget, Erasure, Latencies, OpenWill, PublishStream,
-    Run, Status,
+    Engine, EngineConfig, EraseFailure, EraseTarget, Erasure, FirstPage, Latencies, OpenWill,
+    PublishStream, Run, Status,
 };
 pub use error::{Misfit, OpenError, PublishError, StartError, StreamError};
 pub use histogram::Durations;

@@ -30,6 +30,10 @@ pub const PAGE_RECORDS_MAX: usize = 1000;
 /// See [`PAGE_RECORDS_MAX`].
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
 
+/// Attempts to read a first page whose start retention drops meanwhile. At the edge: the request is
+/// answered that the store cannot be read, and its client asks again.
+pub const PAGE_TRIES: usize = 4;
+
 /// Concurrent store reads for HTTP requests. At the edge: further reads wait.
 pub const STORE_READS_MAX: usize = 32;
 
@@ -50,6 +54,12 @@ pub const MAILBOX_PATIENCE: Duration = Duration::from_millis(20);
 pub const TAIL_PAGE_RECORDS_MAX: usize = 1024;
 /// See [`TAIL_PAGE_RECORDS_MAX`].
 pub const TAIL_PAGE_BYTES_MAX: usize = 256 << 10;
+
+/// Batches of the tail that are kept in memory for polls, and their bytes. At the edge: the oldest
+/// are dropped, and a poll that needs them reads the store.
+pub const RECENT_BATCHES_MAX: usize = 256;
+/// See [`RECENT_BATCHES_MAX`].
+pub const RECENT_BYTES_MAX: usize = 1 << 20;
 
 /// Longest sleep of the fan-out while nothing is published, before it checks whether the hub is
 /// stopping.

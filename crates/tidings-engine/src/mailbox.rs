@@ -141,9 +141,13 @@ impl<B: Ring> Mailbox<B> {
         self.wake();
     }
 
-    /// Puts frames in; waits up to `patience` for room. Returns whether there was.
-    pub(crate) fn post_frames(&self, batch: &Arc<FrameBatch>, patience: Duration) -> bool {
-        let bytes: usize = batch.frames.iter().map(|frame| frame.record().cost()).sum();
+    /// Puts frames of `bytes` in; waits up to `patience` for room. Returns whether there was.
+    pub(crate) fn post_frames(
+        &self,
+        batch: &Arc<FrameBatch>,
+        bytes: usize,
+        patience: Duration,
+    ) -> bool {
         {
             let full = |contents: &mut Contents| {
                 contents.batches_bytes > 0 && contents.batches_bytes + bytes > MAILBOX_BYTES_MAX

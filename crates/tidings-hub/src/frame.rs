@@ -100,12 +100,7 @@ impl Frame {
     }
 
     /// The record.
-    pub fn record(&self) -> &Record {
-        &self.record
-    }
-
-    /// The record, to be kept.
-    pub(crate) fn shared_record(&self) -> &Arc<Record> {
+    pub fn record(&self) -> &Arc<Record> {
         &self.record
     }
 

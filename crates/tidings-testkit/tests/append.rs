@@ -179,7 +179,7 @@ fn a_value_is_not_larger_than_an_event_may_be() {
     // All of the event counts, with what is not text.
     put(&server, "a?append=J&at=/d", &json!({ "d": "x".repeat(80) }).to_string());
     let answer =
-        server.post("/events/a?append=J&at=/d", &json!({ "d": "x".repeat(13) }).to_string());
+        server.post("/events/a?append=J&at=/d", json!({ "d": "x".repeat(13) }).to_string());
     assert_eq!(answer.json()["size"], 101);
     put(&server, "a?append=J&at=/d", &json!({ "d": "x".repeat(12) }).to_string());
     // In a batch, pieces before count.

@@ -292,10 +292,11 @@ impl Engine {
         Ok(erased.events)
     }
 
-    /// Has the workers forget what they hold of erased records.
+    /// Forgets what is held in memory of erased records, in the workers and for polls.
     async fn forget(&self, erased: &Erased, upto: Position) {
         // What the fan-out read before it was erased is then with the workers.
         self.wait_for_fan_out(upto).await;
+        self.inner.recent.forget();
         let permit = Arc::clone(&self.inner.questions).acquire_owned().await;
         let Ok(permit) = permit.map(Arc::new) else { return };
         let topics = erased.few_topics().cloned().map(Arc::new);

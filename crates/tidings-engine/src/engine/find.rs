@@ -32,16 +32,6 @@ enum Found<T> {
 }
 
 impl Engine {
-    /// The position that `start` means, and the outcome to report to the subscriber.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError::Rejected`] if this node does not have the position yet, and
-    /// [`OpenError::Store`].
-    pub async fn resolve(&self, interest: Interest, start: Start) -> Result<Resolved, OpenError> {
-        self.find(&Arc::new(interest), start, |_, _, resolved| Ok(resolved)).await
-    }
-
     /// Finds `start`, and does `look` in the same read of the store.
     pub(super) async fn find<T, F>(
         &self,

@@ -1,6 +1,6 @@
 //! The event ids of places in the log.
 
-use tidings_hub::{EventId, Mark, Position};
+use tidings_hub::{Bounds, EventId, Mark, Position};
 
 use super::Engine;
 
@@ -8,6 +8,11 @@ impl Engine {
     /// Whether the log made the id, under its name or a former one.
     pub fn is_own(&self, id: &str) -> bool {
         self.inner.store.identity().mark_of(id).is_some()
+    }
+
+    /// The positions that can be read now.
+    pub fn bounds(&self) -> Bounds {
+        self.inner.store.bounds()
     }
 
     /// Position of the newest record.

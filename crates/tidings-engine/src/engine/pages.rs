@@ -1,9 +1,27 @@
 //! Pages of history and of the state.
 
-use tidings_hub::{Interest, Log, Page, Position, ReadError, ReadQuery, StatePage, StateRead};
+use std::sync::Arc;
+
+use tidings_hub::{
+    Interest, Log, Outcome, Page, Position, ReadError, ReadQuery, Resolved, Start, StatePage,
+    StateRead,
+};
 
 use super::Engine;
-use crate::limits::PAGE_BYTES_MAX;
+use crate::clock::wall_clock;
+use crate::error::OpenError;
+use crate::limits::{PAGE_BYTES_MAX, PAGE_TRIES};
+
+/// The first page of a reader.
+#[derive(Clone, Debug)]
+pub struct FirstPage {
+    /// Where it begins, and what to tell the reader of that.
+    pub resolved: Resolved,
+    /// The page. A last page of a state may have more records than were asked for.
+    pub page: Page,
+    /// Of a state, whether this page is the last one; `true` of history.
+    pub is_complete: bool,
+}
 
 impl Engine {
     /// A page of history: admitted records after `after`, oldest first, at most `records_max`.
@@ -17,56 +35,120 @@ impl Engine {
         after: Position,
         records_max: usize,
     ) -> Result<Page, ReadError> {
-        self.history_knowing(interest, after, Position::ZERO, records_max).await
+        self.read_page(&interest, after, Position::ZERO, records_max).await
     }
 
-    /// The same for a reader that knows of losses up to `told`, as one that starts where
-    /// [`resolve`](Self::resolve) says.
+    /// The page that begins at `start`, of at most `records_max` records: of history, or of the
+    /// state if that is where it starts.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Rejected`] if this node does not have the position yet, and
+    /// [`OpenError::Store`].
+    pub async fn first_page(
+        &self,
+        interest: &Interest,
+        start: Start,
+        records_max: usize,
+    ) -> Result<FirstPage, OpenError> {
+        if let Some(first) = self.first_page_in_memory(interest, &start, records_max) {
+            return Ok(first);
+        }
+        let is_state = matches!(start, Start::State(_));
+        let interest = Arc::new(interest.clone());
+        let mut tries = 1;
+        loop {
+            let look = move |store: &dyn Log, interest: &Interest, resolved: Resolved| {
+                let Resolved { position, told, .. } = resolved;
+                let query = query(store, interest, position, told, records_max);
+                let (page, is_complete) = match is_state {
+                    true => state_page(store, &query, &resolved.outcome)?,
+                    false => (store.read(&query)?, true),
+                };
+                Ok(FirstPage { resolved, page, is_complete })
+            };
+            match self.find(&interest, start.clone(), look).await {
+                // Retention has dropped the start between the two looks at the store.
+                Err(OpenError::Store(ReadError::Expired { .. })) if tries < PAGE_TRIES => {
+                    tries += 1
+                }
+                found => return found,
+            }
+        }
+    }
+
+    /// Waits for records after `after` and reads them, for a reader that knows of losses up to
+    /// `told`. The page is empty if none of them is admitted. Drop the future to stop waiting.
     ///
     /// # Errors
     ///
     /// [`ReadError`].
-    pub async fn history_knowing(
+    pub async fn next_page(
         &self,
-        interest: Interest,
+        interest: &Interest,
         after: Position,
         told: Position,
         records_max: usize,
     ) -> Result<Page, ReadError> {
-        self.read(move |store| store.read(&query(store, &interest, after, told, records_max))).await
+        self.wait(after).await;
+        let recent = &self.inner.recent;
+        match recent.page(interest, after, Position::ZERO, records_max, wall_clock()) {
+            Some(page) => Ok(page),
+            None => self.read_page(interest, after, told, records_max).await,
+        }
     }
 
-    /// A page of the state, for a reader that starts where [`resolve`](Self::resolve) says, and
-    /// whether it is the last one. A last page may have more than `records_max` records.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`].
-    pub async fn state_page(
+    /// The page of a reader that has nearly everything. Of a shared log the id of its place has to
+    /// be checked with the store.
+    fn first_page_in_memory(
         &self,
-        interest: Interest,
+        interest: &Interest,
+        start: &Start,
+        records_max: usize,
+    ) -> Option<FirstPage> {
+        let store = &self.inner.store;
+        let (Start::After(id) | Start::AfterOldest(id), None) = (start, store.shared()) else {
+            return None;
+        };
+        let position = store.identity().mark_of(id)?.position;
+        let head = store.bounds().head;
+        let recent = &self.inner.recent;
+        let page = recent.page(interest, position, head, records_max, wall_clock())?;
+        let resolved = Resolved { position, told: position, outcome: Outcome::Resumed };
+        Some(FirstPage { resolved, page, is_complete: true })
+    }
+
+    async fn read_page(
+        &self,
+        interest: &Interest,
         after: Position,
         told: Position,
-        has_removals: bool,
         records_max: usize,
-    ) -> Result<(Page, bool), ReadError> {
-        self.read(move |store| {
-            let query = query(store, &interest, after, told, records_max);
-            let state = StateRead { from: after, has_removals, has_superseded: false, half: None };
-            let StatePage { mut page, successor, .. } = state.read(store, &query)?;
-            let mut is_complete = page.reached >= query.upto;
-            if is_complete && successor > query.upto {
-                let state = StateRead { has_removals: true, has_superseded: true, ..state };
-                let upto = successor;
-                let rest = state.read(store, &ReadQuery { after: query.upto, upto, ..query })?;
-                is_complete = rest.page.reached >= upto;
-                page.records.extend(rest.page.records);
-                page.reached = rest.page.reached;
-            }
-            Ok((page, is_complete))
-        })
-        .await
+    ) -> Result<Page, ReadError> {
+        let interest = interest.clone();
+        self.read(move |store| store.read(&query(store, &interest, after, told, records_max))).await
     }
+}
+
+/// The page of the state that `query` asks for, and whether it is the last one.
+fn state_page(
+    store: &dyn Log,
+    query: &ReadQuery<'_>,
+    outcome: &Outcome,
+) -> Result<(Page, bool), ReadError> {
+    let has_removals = *outcome == Outcome::State { is_resumed: true };
+    let state = StateRead { from: query.after, has_removals, has_superseded: false, half: None };
+    let StatePage { mut page, successor, .. } = state.read(store, query)?;
+    let mut is_complete = page.reached >= query.upto;
+    if is_complete && successor > query.upto {
+        let state = StateRead { has_removals: true, has_superseded: true, ..state };
+        let upto = successor;
+        let rest = state.read(store, &ReadQuery { after: query.upto, upto, ..*query })?;
+        is_complete = rest.page.reached >= upto;
+        page.records.extend(rest.page.records);
+        page.reached = rest.page.reached;
+    }
+    Ok((page, is_complete))
 }
 
 /// A page of what `interest` admits, up to the head.

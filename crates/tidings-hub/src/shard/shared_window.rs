@@ -236,14 +236,14 @@ impl<S> Shard<S> {
     fn compress_together(&mut self, id: GroupId, frame: &Frame, text: &[u8], bytes: &mut Vec<u8>) {
         let group = &mut self.groups[id as usize];
         let Some(window) = &mut group.window else { return };
-        let block = window.block(frame.shared_record(), text);
+        let block = window.block(frame.record(), text);
         group.key.form.framing.wrap(bytes, &block);
     }
 
     /// The window of the group `id` begins with the event in `frame`, if there is memory for it.
     fn open_window(&mut self, id: GroupId, frame: &Frame, text: &[u8]) {
         let has_room = self.windows.open < self.windows_max();
-        let (record, now_ms) = (frame.shared_record(), self.now_ms);
+        let (record, now_ms) = (frame.record(), self.now_ms);
         let window = &mut self.groups[id as usize].window;
         match window {
             Some(window) => window.restart(record, text, now_ms),

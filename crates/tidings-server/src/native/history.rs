@@ -8,7 +8,7 @@ use http::HeaderValue;
 use http::header::RETRY_AFTER;
 use serde::Serialize;
 use serde_json::json;
-use tidings_engine::{Engine, OpenError, Rejection};
+use tidings_engine::{Engine, FirstPage, OpenError, Rejection};
 use tidings_http::accept_encoding;
 use tidings_http::answer::{self, Answer};
 use tidings_http::auth::Caller;
@@ -21,8 +21,7 @@ use tidings_http::stage::Stage;
 use tidings_http::state::State;
 use tidings_http::trace;
 use tidings_hub::{
-    EventId, Interest, Kind, Outcome, Page, Position, ReadError, Record, Removed, Reset, Resolved,
-    Start,
+    EventId, Interest, Kind, Outcome, Page, Position, ReadError, Record, Removed, Reset, Start,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -53,9 +52,10 @@ pub(super) async fn history(
         return Err(Problem::new(Code::Draining, "ask again in a moment"));
     }
     let engine = state.engine();
-    let poll = Poll { engine, interest, is_state, limit: limit.unwrap_or(PAGE_EVENTS) };
-    let first = poll.first(start).await;
-    let (resolved, mut page, is_complete) = first.map_err(|error| not_found(state, &error))?;
+    let poll = Poll { engine, interest, limit: limit.unwrap_or(PAGE_EVENTS) };
+    let first = engine.first_page(&poll.interest, start, poll.limit).await;
+    let FirstPage { resolved, mut page, is_complete } =
+        first.map_err(|error| not_found(state, &error))?;
     let is_reset = matches!(resolved.outcome, Outcome::Reset { .. });
     let wait = wait.filter(|_| is_complete);
     if let (true, false, Some(wait)) = (page.records.is_empty(), is_reset, wait) {
@@ -78,7 +78,7 @@ pub(super) async fn history(
             () = state.reached(Stage::Leaving) => {}
         }
     }
-    let ends = vec![page.reached, resolved.whole_from(engine.status().bounds.first)];
+    let ends = vec![page.reached, resolved.whole_from(engine.bounds().first)];
     let ids = engine.event_ids(ends).await;
     let ids: [EventId; 2] = ids.try_into().expect("an id for each position");
     let mut cuts = Cuts::new(engine, &parts.headers);
@@ -125,41 +125,10 @@ fn too_many(state: &State, reason: Rejection) -> Problem {
 struct Poll<'a> {
     engine: &'a Engine,
     interest: Interest,
-    is_state: bool,
     limit: usize,
 }
 
 impl Poll<'_> {
-    /// Finds the start and reads the page there. If retention drops the start meanwhile, it looks
-    /// again.
-    async fn first(&self, start: Start) -> Result<(Resolved, Page, bool), OpenError> {
-        let mut resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
-        for _ in 0..RESOLVE_TRIES {
-            match self.page(&resolved).await {
-                Err(ReadError::Expired { .. }) => {
-                    resolved = self.engine.resolve(self.interest.clone(), start.clone()).await?;
-                }
-                read => {
-                    let read = read.map(|(page, is_complete)| (resolved, page, is_complete));
-                    return read.map_err(OpenError::Store);
-                }
-            }
-        }
-        let (page, is_complete) = self.page(&resolved).await.map_err(OpenError::Store)?;
-        Ok((resolved, page, is_complete))
-    }
-
-    /// The page at `start`. Of a state, whether it is the last one.
-    async fn page(&self, start: &Resolved) -> Result<(Page, bool), ReadError> {
-        let Resolved { position, told, outcome } = start;
-        if !self.is_state {
-            return Ok((self.read(*position, *told).await?, true));
-        }
-        let has_removals = *outcome == Outcome::State { is_resumed: true };
-        let interest = self.interest.clone();
-        self.engine.state_page(interest, *position, *told, has_removals, self.limit).await
-    }
-
     /// Waits for events until `deadline`. Without any, the page is empty and ends where the search
     /// ended.
     async fn wait(
@@ -169,10 +138,11 @@ impl Poll<'_> {
         deadline: Instant,
     ) -> Result<Page, ReadError> {
         loop {
-            if timeout_at(deadline, self.engine.wait(after)).await.is_err() {
+            let next = self.engine.next_page(&self.interest, after, told, self.limit);
+            let Ok(page) = timeout_at(deadline, next).await else {
                 return Ok(Page { records: Vec::new(), reached: after });
-            }
-            let page = self.read(after, told).await?;
+            };
+            let page = page?;
             if !page.records.is_empty() {
                 return Ok(page);
             }
@@ -180,14 +150,7 @@ impl Poll<'_> {
             tokio::time::sleep(WAIT_PAUSE).await;
         }
     }
-
-    async fn read(&self, after: Position, told: Position) -> Result<Page, ReadError> {
-        self.engine.history_knowing(self.interest.clone(), after, told, self.limit).await
-    }
 }
-
-/// Maximum attempts to find a start that retention has not dropped.
-const RESOLVE_TRIES: usize = 3;
 
 #[derive(Serialize)]
 struct Event<'a> {

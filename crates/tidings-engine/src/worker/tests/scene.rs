@@ -159,7 +159,7 @@ impl Scene {
         let frame = Frame::encode(Arc::new(record), Epoch::parse("k7q2ma").unwrap());
         let batch =
             Arc::new(FrameBatch { after, frames: vec![Arc::new(frame)], upto: upto.into() });
-        assert!(self.mailbox.post_frames(&batch, Duration::ZERO));
+        assert!(self.mailbox.post_frames(&batch, 0, Duration::ZERO));
     }
 
     /// What a socket reports, in the next turn.
