@@ -26,14 +26,16 @@ mod blocks;
 mod leftovers;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidings_hub::{Erase, EraseError, Erased, Erasing, Position, Record, Topic};
 
 use crate::DiskStore;
 use crate::error::Fault;
 use crate::index::MemoryIndex;
+use crate::limits::LEFTOVERS_PATIENCE;
 use crate::recovery;
 use crate::repair::fault_of;
 use crate::segment::Sealed;
@@ -56,7 +58,7 @@ impl DiskStore {
         let _giving_up = shared.give_up_jobs();
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         let _no_backup = loop {
-            if keeper.has_removed_all(shared)
+            if keeper.remove_all(shared).map_err(stored)?
                 && let Some(guard) = shared.disk.hold_off_backups()
             {
                 break guard;
@@ -79,7 +81,12 @@ impl DiskStore {
                 break;
             }
         }
+        let patience = Instant::now() + LEFTOVERS_PATIENCE;
         while shared.remove_leftovers().map_err(stored)? {
+            if Instant::now() > patience {
+                let error = io::Error::other("files that were dropped are still there");
+                return Err(stored(Fault::io("clean up", &shared.config.path, error)));
+            }
             wait(go_on)?;
         }
         shared.recount_erased(&erased.topics);

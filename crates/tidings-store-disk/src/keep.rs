@@ -114,28 +114,33 @@ impl Keeper {
         self.is_unsynced = false;
     }
 
-    /// Removes the inputs of earlier jobs now, if they can be. Returns whether none is left.
-    pub(crate) fn has_removed_all(&mut self, shared: &Shared) -> bool {
-        self.removing = Backoff::default();
-        self.remove_files(shared);
-        self.removals.is_empty()
-    }
-
     /// Removes the inputs of earlier jobs, unless a backup is reading them.
     pub(crate) fn remove_files(&mut self, shared: &Shared) {
         if self.removals.is_empty() || !self.removing.is_due() {
             return;
         }
-        if self.is_unsynced && shared.disk.sync().is_ok() {
+        let removed = self.remove_all(shared).map(|_| ());
+        self.removing.note(shared, removed, "a dropped file cannot be removed");
+    }
+
+    /// Removes the inputs of earlier jobs now. Returns whether none is left: `false` while a backup
+    /// is reading them.
+    pub(crate) fn remove_all(&mut self, shared: &Shared) -> Result<bool, Fault> {
+        if self.removals.is_empty() {
+            return Ok(true);
+        }
+        let sync = || {
+            let synced = shared.disk.sync();
+            synced.map_err(|error| Fault::io("sync", &shared.config.path, error))
+        };
+        if self.is_unsynced {
+            sync()?;
             self.note_synced();
         }
-        if self.is_unsynced {
-            return;
-        }
         let Some(_guard) = shared.disk.hold_off_backups() else {
-            return;
+            return Ok(false);
         };
-        let mut outcome = Ok(());
+        let mut outcome = Ok(true);
         self.removals.retain(|name| {
             let removed = shared.remove_file(name);
             let is_left = removed.is_err();
@@ -144,9 +149,8 @@ impl Keeper {
             }
             is_left
         });
-        let synced = shared.disk.sync();
-        let synced = synced.map_err(|error| Fault::io("sync", &shared.config.path, error));
-        self.removing.note(shared, outcome.and(synced), "a dropped file cannot be removed");
+        sync()?;
+        outcome
     }
 }
 

@@ -182,3 +182,7 @@ pub const KEEP_TICK: Duration = Duration::from_millis(500);
 /// Bytes of new blocks that an erasure writes at once. In the segment that is being written,
 /// publishers wait that long.
 pub const ERASE_REDO_BYTES: usize = 4 << 20;
+
+/// Time that an erasure waits until files that retention dropped are removed. At the edge: the
+/// erasure is answered that the disk does not take it, and its client asks again.
+pub const LEFTOVERS_PATIENCE: Duration = Duration::from_secs(60);
