@@ -342,6 +342,11 @@ impl Journal for NatsJournal {
     }
 
     fn trim(&mut self, before: Seq) -> Result<(), JournalError> {
+        // Nothing is before the first block. Servers of 2.9 take a purge up to there for a purge of
+        // everything.
+        if before <= Seq::new(1) {
+            return Ok(());
+        }
         let body = json!({ "seq": before.get() });
         self.ask::<Done>("STREAM.PURGE", &body).map(|_| ()).map_err(missing_or_away)
     }

@@ -92,8 +92,8 @@ impl Credential {
             Self::Expired | Self::NotYetValid | Self::Critical => return None,
             Self::Link => Grant { subscribe: OWN, is_native: true, ..Grant::default() },
             Self::Operator => {
-                let grant = Grant { presence: OWN, look: true, kick: true, ..Grant::default() };
-                Grant { is_native: true, ..grant }
+                let grant = Grant { presence: OWN, erase: &["**"], ..Grant::default() };
+                Grant { look: true, kick: true, is_native: true, ..grant }
             }
         })
     }

@@ -8,6 +8,7 @@ pub(crate) struct Grant {
     pub(crate) publish: &'static [&'static str],
     pub(crate) subscribe: &'static [&'static str],
     pub(crate) presence: &'static [&'static str],
+    pub(crate) erase: &'static [&'static str],
     pub(crate) look: bool,
     pub(crate) kick: bool,
     /// Whether it is written in the hub's own words: then it holds over Mercure, too, where other
@@ -125,16 +126,17 @@ pub(crate) fn status(case: &Case) -> u16 {
         | Request::Batch
         | Request::PublishStream
         | Request::End
-        | Request::Erase
         | Request::MercurePublish => may_publish(topic.topic),
         Request::Presence => any_covers(grant.presence, topic.topic),
+        // No other right implies it.
+        Request::Erase => any_covers(grant.erase, topic.topic),
         Request::Connections => grant.look,
         Request::Kick => grant.kick,
     };
     let is_known = is_known(case);
     match (may, request) {
-        // There is no such request yet, and nothing may happen.
-        (true, Request::Erase) => 400,
+        // No event has the id that the request names.
+        (true, Request::Erase) => 404,
         (true, _) => 200,
         (false, _) if *credential == Credential::Link || !is_known => 401,
         (false, _) if request.is_mercure() => 401,

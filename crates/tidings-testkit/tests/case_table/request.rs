@@ -125,7 +125,7 @@ impl Case {
                 ("POST", format!("/events/{topic}?"), events, "data: {data}\n\n")
             }
             Request::End => ("DELETE", format!("/events/{topic}?"), none, "{data}"),
-            Request::Erase => ("DELETE", format!("/events/{topic}?erase=true"), none, ""),
+            Request::Erase => ("DELETE", format!("/events/{topic}?erase=no-such-id"), none, ""),
             Request::MercurePublish => {
                 let form = ("content-type", "application/x-www-form-urlencoded");
                 let body = match asked.is_private {
