@@ -71,12 +71,18 @@ impl OpenError {
             Self::Io { .. } => "make sure that the folder exists, is writable, and has room",
             Self::InUse { .. } => "stop the other process, or give this one a folder of its own",
             Self::Cache { source } => source.hint(),
-            Self::Append { .. } => "make sure that the folder of the cache has room",
-            Self::Away { .. } => "make sure that the engine is running and can be reached",
-            Self::NoLog => "start one hub with the setting that creates the log",
+            Self::Append { .. } => "make sure that the data folder has room",
+            Self::Away { .. } => {
+                "make sure that the servers run, and that this machine reaches them"
+            }
+            Self::NoLog => {
+                "check the name of the log; if there is to be a new one, start one hub with \
+                 --cluster-create"
+            }
             Self::LogGone => {
-                "bring back the stream from the engine's backup; or, if it is lost for good, empty \
-                 the hubs' cache folders and create a new log: subscribers then get a reset"
+                "bring it back from a backup of the servers; or, if it is lost for good, empty the \
+                 data folders of all hubs and start one with --cluster-create: subscribers then \
+                 get a reset"
             }
             Self::Terms { .. } => {
                 "give all hubs on the log the same settings; to change them for all, start one hub \
@@ -87,8 +93,9 @@ impl OpenError {
                  stream rm`, and restore again"
             }
             Self::NoBeginning { .. } => {
-                "something else writes to the stream, or the engine drops blocks by a limit of its \
-                 own: remove that limit, and purge the stream up to a block that others continue"
+                "something else writes to the stream, or the servers drop blocks by a limit of \
+                 their own: remove that limit, and purge the stream up to a block that others \
+                 continue"
             }
             Self::Version { .. } => "use the version of the program that wrote the block",
         }
@@ -102,10 +109,10 @@ impl fmt::Display for OpenError {
             Self::InUse { path } => {
                 write!(f, "the folder {} is in use by another process", path.display())
             }
-            Self::Cache { .. } => f.write_str("the cache of the shared log cannot be opened"),
-            Self::Append { .. } => f.write_str("the cache of the shared log takes no events"),
+            Self::Cache { .. } => f.write_str("the hub's copy of the shared log cannot be opened"),
+            Self::Append { .. } => f.write_str("the hub's copy of the shared log takes no events"),
             Self::Away { .. } => f.write_str("the shared log cannot be read"),
-            Self::NoLog => f.write_str("there is no shared log yet"),
+            Self::NoLog => f.write_str("there is no such shared log"),
             Self::LogGone => f.write_str("the shared log that this hub followed does not exist"),
             Self::Terms { differences } => {
                 for (place, difference) in differences.iter().enumerate() {

@@ -95,10 +95,16 @@ impl Opening<'_> {
                 Err(FollowError::Away(error)) => {
                     let reason = tidings_hub::with_causes(&error);
                     if is_incomplete(&self.config.path) {
-                        tracing::warn!(reason, "the shared log is away, and nothing is served");
+                        tracing::warn!(
+                            reason,
+                            "the shared log is away; the hub never had all of it and serves nobody"
+                        );
                         return Ok((follower, 1));
                     }
-                    tracing::warn!(reason, "the shared log is away; serving what the cache holds");
+                    tracing::warn!(
+                        reason,
+                        "the shared log is away; serving what the hub's copy holds"
+                    );
                     return Ok((follower, 0));
                 }
                 Err(FollowError::Cache(source)) => return Err(OpenError::Append { source }),
@@ -130,7 +136,10 @@ impl Opening<'_> {
             Ok(()) | Err(JournalError::Missing) => {}
             Err(error) => {
                 let reason = tidings_hub::with_causes(&error);
-                tracing::warn!(reason, "the shared log does not note the settings of its hubs");
+                tracing::warn!(
+                    reason,
+                    "the settings of the hubs cannot be written to the shared log"
+                );
             }
         }
         Ok(())
@@ -298,7 +307,7 @@ impl Opening<'_> {
             Halt::Version { seq, version } => Err(OpenError::Version { seq, version }),
             Halt::Renamed { .. } => self.reopen(follower, None),
             Halt::Trimmed { .. } => {
-                tracing::warn!(reason = %halt, "the cache is thrown away and followed anew");
+                tracing::warn!(reason = %halt, "the hub's copy is too old and is fetched anew");
                 self.begin_again(follower)
             }
             Halt::Forked { .. } => {
@@ -360,7 +369,10 @@ impl Opening<'_> {
         use tidings_store_disk::OpenError::{Damaged, UnknownFormat};
         match error {
             Damaged { .. } | UnknownFormat { .. } => {
-                tracing::warn!(reason = %error, "the cache of the shared log is thrown away");
+                tracing::warn!(
+                    reason = %error,
+                    "the hub's copy of the shared log cannot be used and is fetched anew"
+                );
                 fs::remove_dir_all(self.cache_path()).map_err(self.fail())
             }
             source => Err(OpenError::Cache { source }),
