@@ -76,7 +76,9 @@ pub(super) async fn erase(
 fn target(context: &mut RequestContext<'_>) -> Result<EraseTarget, Problem> {
     // `?erase=` is what a program sends that has lost the id.
     let raw = context.parts.uri.query().unwrap_or_default();
-    let has_value = raw.split('&').any(|pair| pair.starts_with("erase="));
+    let is_erase = |name: &str| query::decode(name, Plus::Space).is_ok_and(|name| name == "erase");
+    let with_value = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| is_erase(name));
+    let has_value = raw.split('&').any(with_value);
     let id = context.query.take("erase")?.unwrap_or_default().into_owned();
     let key = context.query.take("key")?.map(|text| {
         Key::new(&text).map_err(|error| query::bad_value("key", format!("`key` {error}")))
