@@ -21,6 +21,7 @@ mod open_files;
 mod output;
 mod private_file;
 mod random;
+mod reviewed;
 mod runtime;
 mod server_config;
 mod settings;

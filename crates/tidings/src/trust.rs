@@ -3,18 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::ClientConfig;
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use tidings_client::HttpTransport;
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::reviewed::{Judged, Review, Reviewed};
 use crate::tls_hint::is_own_authority;
 
 /// How servers are recognised.
@@ -79,7 +80,11 @@ pub(crate) fn trusting(setting: &str, file: &Path) -> Result<ClientConfig, CliEr
         .with_no_client_auth())
 }
 
-fn verifier(setting: &str, file: &Path, provider: Arc<CryptoProvider>) -> Result<OwnToo, CliError> {
+fn verifier(
+    setting: &str,
+    file: &Path,
+    provider: Arc<CryptoProvider>,
+) -> Result<Reviewed<OwnToo>, CliError> {
     let wrong = |what: &str| {
         let message = format!("{setting}: {} {what}", file.display());
         CliError::new(ExitCode::Usage, message)
@@ -94,62 +99,29 @@ fn verifier(setting: &str, file: &Path, provider: Arc<CryptoProvider>) -> Result
     }
     let system = Verifier::new_with_extra_roots(certificates.clone(), provider);
     let unusable = |error: rustls::Error| wrong("cannot be used").because(error);
-    Ok(OwnToo { system: system.map_err(unusable)?, own: certificates })
+    let system = Arc::new(system.map_err(unusable)?);
+    Ok(Reviewed { first: system, review: OwnToo(certificates) })
 }
 
-/// Trusts authorities as the system does, and a server whose very certificate is among `own`: what
+/// Trusts authorities as the system does, and a server whose very certificate is among these: what
 /// `openssl req -x509` makes calls itself an authority, which no server's certificate may.
 #[derive(Debug)]
-struct OwnToo {
-    system: Verifier,
-    own: Vec<CertificateDer<'static>>,
-}
+struct OwnToo(Vec<CertificateDer<'static>>);
 
-impl ServerCertVerifier for OwnToo {
-    fn verify_server_cert(
+impl Review for OwnToo {
+    fn review(
         &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let judged = self.system.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+        judged: Judged,
+        certificate: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+    ) -> Judged {
         match judged {
             // Its dates are checked before this, and its name here.
-            Err(error) if is_own_authority(&error) && self.own.contains(end_entity) => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            Err(error) if is_own_authority(&error) && self.0.contains(certificate) => {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
             judged => judged,
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.system.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.system.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.system.supported_verify_schemes()
     }
 }

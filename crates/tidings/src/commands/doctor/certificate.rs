@@ -6,36 +6,38 @@ use std::time::Duration;
 use http::Request;
 use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerified;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tidings_client::{Body, HttpTransport, Transport as _};
 use tidings_doctor::Certificate;
 use tidings_server::CertificateFacts;
 use url::Url;
 
+use crate::reviewed::{Judged, Review, Reviewed};
 use crate::tls_hint;
 use crate::trust::TrustArgs;
 
 /// Looks at the certificate of the server at `url`; `None` without https, and where nobody answers.
 ///
 /// One request without credentials is made, for `/readyz`: a hub says there that it still waits for
-/// its first certificate, which nobody who trusts only what can be trusted could hear.
+/// its first certificate, and no client that checks certificates can read that.
 pub(super) async fn look(url: &Url, trust: &TrustArgs) -> Option<Certificate> {
     if url.scheme() != "https" {
         return None;
     }
-    let looking = Arc::new(Looking { judge: trust.verifier().ok()?, shown: Mutex::default() });
+    let shown = Arc::default();
+    let looking = Reviewed { first: trust.verifier().ok()?, review: Looking(Arc::clone(&shown)) };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .ok()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::<Looking>::clone(&looking))
+        .with_custom_certificate_verifier(Arc::new(looking))
         .with_no_client_auth();
     let asked = readiness(url, HttpTransport::with_tls(config));
     let readiness = tokio::time::timeout(LOOK_TIME_MAX, asked).await.ok().flatten();
-    let shown = looking.shown.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let shown = shown.lock().unwrap_or_else(PoisonError::into_inner).take()?;
     let facts = CertificateFacts::of(&shown.certificate)?;
     Some(Certificate {
         now: Timestamp::now(),
@@ -61,12 +63,9 @@ const LOOK_TIME_MAX: Duration = Duration::from_secs(5);
 
 const READINESS_BYTES_MAX: usize = 4 << 10;
 
-/// Accepts every certificate, and writes down what was shown and what `judge` says of it.
+/// Accepts every certificate, and writes down what was shown and what was said of it.
 #[derive(Debug)]
-struct Looking {
-    judge: Arc<dyn ServerCertVerifier>,
-    shown: Mutex<Option<Shown>>,
-}
+struct Looking(Arc<Mutex<Option<Shown>>>);
 
 #[derive(Debug)]
 struct Shown {
@@ -74,50 +73,19 @@ struct Shown {
     refused: Option<String>,
 }
 
-impl ServerCertVerifier for Looking {
-    fn verify_server_cert(
+impl Review for Looking {
+    fn review(
         &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let judged = self.judge.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+        judged: Judged,
+        certificate: &CertificateDer<'_>,
+        _: &ServerName<'_>,
+    ) -> Judged {
         let refused = judged
             .err()
             .map(|error| tls_hint::words(&error).map_or_else(|| error.to_string(), str::to_owned));
-        let certificate = end_entity.clone().into_owned();
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let certificate = certificate.clone().into_owned();
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *shown = Some(Shown { certificate, refused });
         Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.judge.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.judge.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.judge.supported_verify_schemes()
     }
 }
