@@ -10,6 +10,7 @@ pub mod remote_log;
 pub mod server;
 pub mod shared_log;
 pub mod store_suite;
+pub mod test_folder;
 pub mod token;
 pub mod transcript;
 pub mod wires;

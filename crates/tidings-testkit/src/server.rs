@@ -164,6 +164,18 @@ impl TestServer {
         self.request("POST", target, &[], body)
     }
 
+    /// Publishes an event, which must be taken: to a topic, and with a query.
+    pub fn put(&self, target: &str, data: &str) {
+        let answer = self.post(&format!("/events/{target}"), data);
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+
+    /// Removes a key, or ends a topic, which must be there.
+    pub fn remove(&self, target: &str) {
+        let answer = self.request("DELETE", &format!("/events/{target}"), &[], "");
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+
     /// Subscribes as a browser would, and reads the head of the answer.
     pub fn subscribe(&self, target: &str, headers: &[(&str, &str)]) -> Connection {
         let mut connection = self.connect();

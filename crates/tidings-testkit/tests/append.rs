@@ -20,15 +20,6 @@ fn value(position: u64, data: &str) -> String {
     format!("id: {}\ndata: {data}\n\n", id(position))
 }
 
-fn put(server: &TestServer, target: &str, data: &str) {
-    let answer = server.post(&format!("/events/{target}"), data);
-    assert_eq!(answer.status(), 200, "{}", answer.text());
-}
-
-fn remove(server: &TestServer, target: &str) {
-    assert_eq!(server.request("DELETE", &format!("/events/{target}"), &[], "").status(), 200);
-}
-
 /// The status and the code of the answer to a rejected event.
 fn refused(answer: &Response) -> (u16, String) {
     (answer.status(), answer.code())
@@ -59,9 +50,9 @@ fn state(server: &TestServer) -> Value {
 fn live_readers_get_the_pieces_and_the_state_has_one_event_with_all_of_them() {
     for server in TestServer::both_engines() {
         let mut live = server.subscribe("/events/a", &[]);
-        put(&server, "a?append=K&event=start", "The sky");
-        put(&server, "a?append=L", "other");
-        put(&server, "a?append=K&event=more", " is\nblü");
+        server.put("a?append=K&event=start", "The sky");
+        server.put("a?append=L", "other");
+        server.put("a?append=K&event=more", " is\nblü");
         assert_eq!(next(&mut live), format!("event: start\nid: {}\ndata: The sky\n\n", id(1)));
         assert_eq!(next(&mut live), value(2, "other"));
         let piece = format!("event: more\nid: {}\ndata:  is\ndata: blü\n\n", id(3));
@@ -71,7 +62,7 @@ fn live_readers_get_the_pieces_and_the_state_has_one_event_with_all_of_them() {
         let whole = format!("event: more\nid: {}\ndata: The sky is\ndata: blü\n\n", id(3));
         assert_eq!(next(&mut stream), whole);
         assert!(next(&mut stream).starts_with("event: tidings.state\n"));
-        put(&server, "a?append=K", "e");
+        server.put("a?append=K", "e");
         assert_eq!(next(&mut stream), value(4, "e"));
         let expected =
             json!([["L", "other", id(2), "message"], ["K", "The sky is\nblüe", id(4), "message"]]);
@@ -91,10 +82,10 @@ fn live_readers_get_the_pieces_and_the_state_has_one_event_with_all_of_them() {
 #[test]
 fn a_value_grows_at_a_json_pointer_and_all_else_is_of_the_newest_piece() {
     let server = TestServer::start();
-    put(&server, "a?key=K", r#"{"choices":[{"delta":"a\n"}],"n":1}"#);
-    put(&server, "a?append=K&at=/choices/0/delta", r#"{"n":2,"choices":[{"delta":"\"é"}]}"#);
+    server.put("a?key=K", r#"{"choices":[{"delta":"a\n"}],"n":1}"#);
+    server.put("a?append=K&at=/choices/0/delta", r#"{"n":2,"choices":[{"delta":"\"é"}]}"#);
     let mut enveloped = server.subscribe("/events/a?envelope=json", &[]);
-    put(&server, "a?append=K&at=/choices/0/delta", r#"{"choices":[{"delta":"😀"}],"end":true}"#);
+    server.put("a?append=K&at=/choices/0/delta", r#"{"choices":[{"delta":"😀"}],"end":true}"#);
     let envelope = next(&mut enveloped);
     let about = r#""key":"K","whole":false,"at":"/choices/0/delta","event":"message""#;
     assert!(envelope.contains(about), "{envelope}");
@@ -103,8 +94,8 @@ fn a_value_grows_at_a_json_pointer_and_all_else_is_of_the_newest_piece() {
     let mut stream = open(&server, "/events/a?from=state&envelope=json", None);
     assert!(next(&mut stream).contains(r#""key":"K","whole":true,"event":"message""#));
     // The whole document can be the string.
-    put(&server, "a?append=L&at=", r#""x""#);
-    put(&server, "a?append=L&at=", r#" "y" "#);
+    server.put("a?append=L&at=", r#""x""#);
+    server.put("a?append=L&at=", r#" "y" "#);
     assert_eq!(state(&server)[1], json!(["L", r#" "xy" "#, id(5), "message"]));
     let page = server.get_json("/events/a?last=1").json();
     assert_eq!(
@@ -116,21 +107,21 @@ fn a_value_grows_at_a_json_pointer_and_all_else_is_of_the_newest_piece() {
 #[test]
 fn a_whole_event_replaces_a_value_and_a_removal_ends_it() {
     let server = TestServer::start();
-    put(&server, "a?append=K", "1");
-    put(&server, "a?append=K", "2");
-    put(&server, "a?key=K", "3");
+    server.put("a?append=K", "1");
+    server.put("a?append=K", "2");
+    server.put("a?key=K", "3");
     assert_eq!(state(&server), json!([["K", "3", id(3), "message"]]));
-    put(&server, "a?append=K", "4");
+    server.put("a?append=K", "4");
     assert_eq!(state(&server), json!([["K", "34", id(4), "message"]]));
-    remove(&server, "a?key=K");
+    server.remove("a?key=K");
     assert_eq!(state(&server), json!([]));
-    put(&server, "a?append=K", "5");
-    put(&server, "a?append=K", "");
-    put(&server, "a?append=K", "6");
+    server.put("a?append=K", "5");
+    server.put("a?append=K", "");
+    server.put("a?append=K", "6");
     assert_eq!(state(&server), json!([["K", "56", id(8), "message"]]));
     // Events without a key, and the same key elsewhere, are no part of it.
-    put(&server, "a", "keyless");
-    put(&server, "b?append=K", "elsewhere");
+    server.put("a", "keyless");
+    server.put("b?append=K", "elsewhere");
     assert_eq!(state(&server)[0], json!(["K", "56", id(8), "message"]));
 }
 
@@ -153,14 +144,14 @@ fn what_cannot_be_added_to_a_value_is_rejected_and_changes_nothing() {
     }
     assert_eq!(server.get_json("/events/a").json()["events"], json!([]));
     let mismatch = (409, "append_mismatch".to_owned());
-    put(&server, "a?key=K", r#"{"d":"x","n":1}"#);
+    server.put("a?key=K", r#"{"d":"x","n":1}"#);
     assert_eq!(post("append=K&at=/n", r#"{"n":"x"}"#), mismatch);
     assert_eq!(post("append=K&at=/z", r#"{"z":"x"}"#), mismatch);
-    put(&server, "a?append=K&at=/d", r#"{"d":"y"}"#);
+    server.put("a?append=K&at=/d", r#"{"d":"y"}"#);
     assert_eq!(post("append=K", "z"), mismatch);
     assert_eq!(post("append=K&at=/e", r#"{"e":"z"}"#), mismatch);
     assert_eq!(post("append=K&at=/d&if-version=none", r#"{"d":"z"}"#).0, 412);
-    put(&server, &format!("a?append=K&at=/d&if-version={}", id(2)), r#"{"d":"z"}"#);
+    server.put(&format!("a?append=K&at=/d&if-version={}", id(2)), r#"{"d":"z"}"#);
     assert_eq!(state(&server), json!([["K", r#"{"d":"xyz"}"#, id(3), "message"]]));
 }
 
@@ -170,18 +161,18 @@ fn a_value_is_not_larger_than_an_event_may_be() {
         .config(|config| config.http.event_bytes_max = 100)
         .engine(|engine| engine.value_bytes_max = 100)
         .start();
-    put(&server, "a?append=K", &"x".repeat(60));
-    put(&server, "a?append=K", &"y".repeat(40));
+    server.put("a?append=K", &"x".repeat(60));
+    server.put("a?append=K", &"y".repeat(40));
     let answer = server.post("/events/a?append=K", "é");
     assert_eq!(refused(&answer), (413, "value_full".to_owned()));
     assert_eq!((&answer.json()["size"], &answer.json()["limit"]), (&json!(102), &json!(100)));
-    put(&server, "a?append=K", "");
+    server.put("a?append=K", "");
     // All of the event counts, with what is not text.
-    put(&server, "a?append=J&at=/d", &json!({ "d": "x".repeat(80) }).to_string());
+    server.put("a?append=J&at=/d", &json!({ "d": "x".repeat(80) }).to_string());
     let answer =
         server.post("/events/a?append=J&at=/d", json!({ "d": "x".repeat(13) }).to_string());
     assert_eq!(answer.json()["size"], 101);
-    put(&server, "a?append=J&at=/d", &json!({ "d": "x".repeat(12) }).to_string());
+    server.put("a?append=J&at=/d", &json!({ "d": "x".repeat(12) }).to_string());
     // In a batch, pieces before count.
     let line = |key: &str, text: &str| json!({ "append": key, "data": text }).to_string() + "\n";
     let lines = [line("B", "1"), line("B", &"x".repeat(99)), line("B", "2")].concat();
@@ -245,13 +236,13 @@ fn a_log_on_disk_has_its_values_again_when_it_is_opened() {
         TestServer::builder().store(Arc::new(store)).start()
     };
     let server = open();
-    put(&server, "a?key=K", "1");
-    put(&server, "a?append=J&at=/d", r#"{"d":"x"}"#);
-    put(&server, "a?append=K", "2");
+    server.put("a?key=K", "1");
+    server.put("a?append=J&at=/d", r#"{"d":"x"}"#);
+    server.put("a?append=K", "2");
     drop(server);
     let server = open();
-    put(&server, "a?append=K", "3");
-    put(&server, "a?append=J&at=/d", r#"{"d":"y"}"#);
+    server.put("a?append=K", "3");
+    server.put("a?append=J&at=/d", r#"{"d":"y"}"#);
     let data = |server: &TestServer| -> Value {
         state(server).as_array().unwrap().iter().map(|event| event[1].clone()).collect()
     };
@@ -268,14 +259,14 @@ fn a_value_of_which_retention_has_dropped_a_part_is_gone_and_does_not_grow() {
         std::time::Duration::from_secs(3600),
     );
     let server = TestServer::builder().store(Arc::new(store)).start();
-    put(&server, "a?append=K", "1");
-    put(&server, "a?append=K", "2");
+    server.put("a?append=K", "1");
+    server.put("a?append=K", "2");
     let before = server.get_json("/events/a?from=state").json()["next"].clone();
-    put(&server, "b", "x");
-    put(&server, "a?append=K", "3");
+    server.put("b", "x");
+    server.put("a?append=K", "3");
     assert_eq!(state(&server)[0][1], "123");
     let is_cut = (0..20).any(|_| {
-        put(&server, "b", &"x".repeat(300));
+        server.put("b", &"x".repeat(300));
         state(&server) == json!([])
     });
     assert!(is_cut, "its beginning is gone");
@@ -286,8 +277,8 @@ fn a_value_of_which_retention_has_dropped_a_part_is_gone_and_does_not_grow() {
     let page = server.get_json(&target).json();
     let event = &page["events"][0];
     assert_eq!((&event["key"], &event["removed"]), (&json!("K"), &json!(true)), "{page}");
-    put(&server, "a?key=K", "5");
-    put(&server, "a?append=K", "6");
+    server.put("a?key=K", "5");
+    server.put("a?append=K", "6");
     assert_eq!(state(&server)[0][1], "56");
 }
 
@@ -366,20 +357,18 @@ fn at_each_completion_the_map_of_a_client_is_the_fold_of_all_pieces() {
                         0 => {
                             drop(server.request("DELETE", &format!("/events/a?key={key}"), &[], ""))
                         }
-                        1 if key < 3 => put(server, &format!("a?key={key}"), &text),
-                        1 => {
-                            put(server, &format!("a?key={key}"), &json!({ "d": text }).to_string())
-                        }
-                        _ if key < 3 => put(server, &format!("a?append={key}"), &text),
+                        1 if key < 3 => server.put(&format!("a?key={key}"), &text),
+                        1 => server.put(&format!("a?key={key}"), &json!({ "d": text }).to_string()),
+                        _ if key < 3 => server.put(&format!("a?append={key}"), &text),
                         _ => {
                             let data = json!({ "n": number, "d": text }).to_string();
-                            put(server, &format!("a?append={key}&at=/d"), &data);
+                            server.put(&format!("a?append={key}&at=/d"), &data);
                         }
                     }
                 }
                 is_over.store(true, Ordering::Relaxed);
                 // A client that waits for an event gets one.
-                put(server, "a?key=last", "last");
+                server.put("a?key=last", "last");
             });
             for client in 0..3 {
                 scope.spawn(move || {

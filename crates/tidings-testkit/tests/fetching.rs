@@ -2,9 +2,7 @@
 //! then everybody.
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidings_hub::{Log, Position};
 use tidings_store_shared::limits::READ_BYTES_MAX;
@@ -13,6 +11,7 @@ use tidings_testkit::http::Response;
 use tidings_testkit::server::TestServer;
 use tidings_testkit::shared_log::{Connection, Engine, Faults};
 use tidings_testkit::store_suite::{at, draft};
+use tidings_testkit::test_folder::TestFolder;
 
 const SSE: (&str, &str) = ("accept", "text/event-stream");
 
@@ -22,15 +21,12 @@ const EVENT_BYTES: usize = READ_BYTES_MAX / 2;
 /// An engine, and folders for hubs on it.
 struct World {
     engine: Arc<Engine>,
-    folder: PathBuf,
+    folder: TestFolder,
 }
 
 impl World {
     fn new() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("tidings-fetching-{}-{number}", std::process::id());
-        Self { engine: Engine::new(number), folder: std::env::temp_dir().join(name) }
+        Self { engine: Engine::new(1), folder: TestFolder::new("fetching") }
     }
 
     /// Opens a store. It follows only when [`follow`](Self::follow) says so.
@@ -41,12 +37,6 @@ impl World {
 
     fn follow(&self, store: &SharedStore) {
         store.follow(&mut *Connection::to(&self.engine));
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

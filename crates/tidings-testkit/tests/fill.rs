@@ -1,30 +1,26 @@
 //! The log of one hub is put into a journal, for several: it stays what it was.
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidings_hub::{EventId, Interest, Log, Matcher, Outcome, Position, ReadQuery, Start};
 use tidings_store_disk::{DiskConfig, DiskStore, restore};
 use tidings_store_shared::{FillError, Journal as _, OpenError, SharedConfig, SharedStore, fill};
 use tidings_testkit::shared_log::{Connection, Engine, Faults};
 use tidings_testkit::store_suite::{at, draft};
+use tidings_testkit::test_folder::TestFolder;
 
 /// A backup, restored into a folder, and an engine.
 struct World {
     engine: Arc<Engine>,
-    folder: PathBuf,
+    folder: TestFolder,
     ids: Vec<EventId>,
 }
 
 impl World {
     /// A hub had a log of its own with events of several times, one of them large.
     fn new() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("tidings-fill-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
+        let folder = TestFolder::new("fill");
         let old = DiskStore::open(DiskConfig::new(folder.join("old"))).unwrap();
         let mut ids = Vec::new();
         for second in 1..=20 {
@@ -34,7 +30,7 @@ impl World {
         }
         drop(old);
         restore(&folder.join("old"), &folder.join("restored")).unwrap();
-        Self { engine: Engine::new(number), folder, ids }
+        Self { engine: Engine::new(1), folder, ids }
     }
 
     fn restored(&self) -> DiskStore {
@@ -46,14 +42,8 @@ impl World {
     }
 
     fn hub(&self, name: &str) -> Result<SharedStore, OpenError> {
-        let config = SharedConfig::new(self.folder.join(Path::new(name)));
+        let config = SharedConfig::new(self.folder.join(name));
         SharedStore::open(config, Connection::to(&self.engine))
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

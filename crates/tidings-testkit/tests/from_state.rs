@@ -26,15 +26,6 @@ fn removed(position: u64, key: &str) -> String {
     format!("event: tidings.removed\nid: {}\ndata: {data}\n\n", id(position))
 }
 
-fn put(server: &TestServer, target: &str, data: &str) {
-    let answer = server.post(&format!("/events/{target}"), data);
-    assert_eq!(answer.status(), 200, "{}", answer.text());
-}
-
-fn remove(server: &TestServer, target: &str) {
-    assert_eq!(server.request("DELETE", &format!("/events/{target}"), &[], "").status(), 200);
-}
-
 /// The stream at `target`, and the value of `Tidings-Resume`.
 fn open(server: &TestServer, target: &str, after: Option<&str>) -> (Connection, String) {
     let mut headers = vec![("accept", "text/event-stream")];
@@ -54,19 +45,19 @@ fn next(stream: &mut Connection) -> String {
 #[test]
 fn a_stream_begins_with_the_newest_event_of_each_key_and_goes_on_live() {
     for server in TestServer::both_engines() {
-        put(&server, "a?key=A", "1");
-        put(&server, "a?key=B", "2");
-        put(&server, "a?key=A", "3");
-        put(&server, "a?key=C", "4");
-        remove(&server, "a?key=C");
-        put(&server, "b?key=A", "6");
+        server.put("a?key=A", "1");
+        server.put("a?key=B", "2");
+        server.put("a?key=A", "3");
+        server.put("a?key=C", "4");
+        server.remove("a?key=C");
+        server.put("b?key=A", "6");
         let (mut stream, resume) = open(&server, "/events/a?from=state", None);
         assert_eq!(resume, "state");
         assert_eq!(next(&mut stream), value(2, "2"));
         assert_eq!(next(&mut stream), value(3, "3"));
         assert_eq!(next(&mut stream), complete(2, 6));
-        put(&server, "a?key=B", "7");
-        remove(&server, "a?key=A");
+        server.put("a?key=B", "7");
+        server.remove("a?key=A");
         assert_eq!(next(&mut stream), value(7, "7"));
         assert_eq!(next(&mut stream), removed(8, "A"));
     }
@@ -76,9 +67,9 @@ fn a_stream_begins_with_the_newest_event_of_each_key_and_goes_on_live() {
 fn a_stream_that_broke_gets_what_changed_and_which_keys_were_removed() {
     for server in TestServer::both_engines() {
         for (key, data) in [("A", "1"), ("B", "2"), ("C", "3"), ("A", "4"), ("A", "5")] {
-            put(&server, &format!("a?key={key}"), data);
+            server.put(&format!("a?key={key}"), data);
         }
-        remove(&server, "a?key=B");
+        server.remove("a?key=B");
         let (mut stream, resume) = open(&server, "/events/a?from=state", Some(&id(2)));
         assert_eq!(resume, "state");
         assert_eq!(next(&mut stream), value(3, "3"));
@@ -97,16 +88,16 @@ fn a_topic_without_keys_has_one_state_and_an_empty_one_none() {
     for server in TestServer::both_engines() {
         let (mut empty, _) = open(&server, "/events/none?from=state", None);
         assert_eq!(next(&mut empty), complete(0, 0));
-        put(&server, "a", "1");
-        put(&server, "a", "2");
-        put(&server, "b/x", "3");
-        put(&server, "b/x", "4");
+        server.put("a", "1");
+        server.put("a", "2");
+        server.put("b/x", "3");
+        server.put("b/x", "4");
         let (mut stream, _) = open(&server, "/events?topic=a&topic=b/*&from=state", None);
         assert_eq!(next(&mut stream), value(2, "2"));
         assert_eq!(next(&mut stream), value(4, "4"));
         assert_eq!(next(&mut stream), complete(2, 4));
         // The events without a key are one more slot where others have keys.
-        put(&server, "a?key=K", "5");
+        server.put("a?key=K", "5");
         let (mut stream, _) = open(&server, "/events/a?from=state", None);
         assert_eq!(next(&mut stream), value(2, "2"));
         assert_eq!(next(&mut stream), value(5, "5"));
@@ -117,9 +108,9 @@ fn a_topic_without_keys_has_one_state_and_an_empty_one_none() {
 #[test]
 fn the_state_of_a_topic_that_has_ended_is_sent_before_its_end() {
     for server in TestServer::both_engines() {
-        put(&server, "a?key=A", "1");
-        put(&server, "a?key=A", "2");
-        remove(&server, "a");
+        server.put("a?key=A", "1");
+        server.put("a?key=A", "2");
+        server.remove("a");
         let (mut stream, resume) = open(&server, "/events/a?from=state", None);
         assert_eq!(resume, "state");
         assert_eq!(next(&mut stream), value(2, "2"));
@@ -135,7 +126,7 @@ fn the_state_of_a_topic_that_has_ended_is_sent_before_its_end() {
 #[test]
 fn an_id_that_is_not_known_is_a_reset_and_all_of_the_state() {
     for server in TestServer::both_engines() {
-        put(&server, "a?key=A", "1");
+        server.put("a?key=A", "1");
         for unknown in ["zzzzzz:1", "never"] {
             let (mut stream, resume) = open(&server, "/events/a?from=state", Some(unknown));
             assert_eq!(resume, "reset");
@@ -149,10 +140,10 @@ fn an_id_that_is_not_known_is_a_reset_and_all_of_the_state() {
 #[test]
 fn a_plain_stream_has_the_state_and_no_event_of_the_hubs_own() {
     let server = TestServer::start();
-    put(&server, "a?key=A", "1");
-    put(&server, "a?key=A", "2");
+    server.put("a?key=A", "1");
+    server.put("a?key=A", "2");
     let (mut stream, _) = open(&server, "/events/a?plain&from=state", None);
-    put(&server, "a?key=B", "3");
+    server.put("a?key=B", "3");
     let first = next(&mut stream);
     assert!(first.ends_with(&value(2, "2")), "{first}");
     assert_eq!(next(&mut stream), value(3, "3"));
@@ -162,9 +153,9 @@ fn a_plain_stream_has_the_state_and_no_event_of_the_hubs_own() {
 fn pages_of_the_state_follow_each_other_until_they_are_complete() {
     let server = TestServer::start();
     for number in 0..30 {
-        put(&server, &format!("a?key=K{}", number % 10), &number.to_string());
+        server.put(&format!("a?key=K{}", number % 10), &number.to_string());
     }
-    remove(&server, "a?key=K0");
+    server.remove("a?key=K0");
     let (mut held, mut after, mut pages) = (BTreeMap::new(), String::new(), 0);
     loop {
         let target = format!("/events/a?from=state&limit=4{after}");
@@ -231,12 +222,12 @@ fn at_each_completion_the_map_of_a_client_is_the_fold_of_all_events() {
                         0 => {
                             drop(server.request("DELETE", &format!("/events/a?key={key}"), &[], ""))
                         }
-                        _ => put(server, &format!("a?key={key}"), &number.to_string()),
+                        _ => server.put(&format!("a?key={key}"), &number.to_string()),
                     }
                 }
                 is_over.store(true, std::sync::atomic::Ordering::Relaxed);
                 // Whoever waits for an event gets one.
-                put(server, "a?key=last", "last");
+                server.put("a?key=last", "last");
             });
             for client in 0..3 {
                 scope.spawn(move || {

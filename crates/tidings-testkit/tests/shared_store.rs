@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidings_hub::{
@@ -18,6 +17,7 @@ use tidings_store_shared::{
 };
 use tidings_testkit::shared_log::{Connection, Engine, Faults};
 use tidings_testkit::store_suite::{at, draft};
+use tidings_testkit::test_folder::TestFolder;
 
 /// Time after which a test fails that waits for something.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,15 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// An engine, and folders for hubs on it.
 struct World {
     engine: Arc<Engine>,
-    folder: PathBuf,
+    folder: TestFolder,
 }
 
 impl World {
     fn new() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("tidings-shared-store-{}-{number}", std::process::id());
-        Self { engine: Engine::new(number), folder: std::env::temp_dir().join(name) }
+        Self { engine: Engine::new(1), folder: TestFolder::new("shared-store") }
     }
 
     fn path(&self, hub: &str) -> PathBuf {
@@ -74,12 +71,6 @@ impl World {
         let nonce = Nonce { run: 77, number: newest.get() };
         let mut journal = Connection::to(&self.engine);
         journal.append(newest, nonce, &oldest.block, Duration::ZERO).unwrap();
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

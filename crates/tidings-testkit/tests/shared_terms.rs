@@ -2,7 +2,6 @@
 //! that runs says that its own are no longer those of the log.
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,17 +9,17 @@ use tidings_hub::Log as _;
 use tidings_store_shared::{OpenError, SharedConfig, SharedStore, Terms};
 use tidings_testkit::shared_log::{Connection, Engine};
 use tidings_testkit::store_suite::at;
+use tidings_testkit::test_folder::TestFolder;
 
 /// An engine, and a folder for hubs on it.
 struct World {
     engine: Arc<Engine>,
-    folder: PathBuf,
+    folder: TestFolder,
 }
 
 impl World {
     fn new() -> Self {
-        let name = format!("tidings-shared-terms-{}", std::process::id());
-        Self { engine: Engine::new(1), folder: std::env::temp_dir().join(name) }
+        Self { engine: Engine::new(1), folder: TestFolder::new("shared-terms") }
     }
 
     /// A hub that keeps events for `days`, and looks at the log whenever it applies retention.
@@ -35,12 +34,6 @@ impl World {
 
     fn open(&self, config: SharedConfig) -> Result<SharedStore, OpenError> {
         SharedStore::open(config, Connection::to(&self.engine))
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
