@@ -154,7 +154,8 @@ pub enum Kind {
     Removal,
     /// The same on a topic that has ended, which stays ended.
     LateRemoval,
-    /// Everything before it on its topic was erased: readers are told to forget what they have.
+    /// Everything before it on its topic was erased: subscribers get a reset, and forget what they
+    /// have.
     Erasure,
     /// What is left of an erased record: nothing but its place. It is on the [topic of
     /// notes](Topic::of_notes), and no reader gets it.

@@ -202,7 +202,7 @@ impl<'a> Chosen<'a> {
         if record.kind.ends_topic() && !is_removal {
             return None;
         }
-        // Who has nothing yet has nothing to forget.
+        // A reader that has nothing yet has nothing to forget.
         if record.kind == Kind::Erasure && !self.read.has_removals && !self.read.has_superseded {
             return None;
         }
