@@ -77,6 +77,8 @@ export async function until(what, fn, ms = 10_000) {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+const failures = [];
+
 /** Runs all tests whose sentence contains `wanted`, and returns how many failed. */
 export async function run(wanted = "") {
   const counts = { passed: 0, failed: 0, skipped: 0 };
@@ -91,6 +93,8 @@ export async function run(wanted = "") {
     await Promise.all(Array.from({ length: how.max }, worker));
   }
   const skipped = counts.skipped ? `, ${counts.skipped} skipped` : "";
+  // Again, for a reader who sees the end of the output only.
+  for (const failure of failures) console.log(`\n${failure}`);
   console.log(`\n${counts.passed} passed, ${counts.failed} failed${skipped}`);
   return counts.failed;
 }
@@ -119,7 +123,8 @@ async function runOne({ sentence, fn, seconds }) {
   }
   if (problem) {
     const stack = problem.stack.replaceAll("\n", "\n        ");
-    console.log(`FAILED  ${sentence} (${took} s)\n        ${stack}`);
+    failures.push(`FAILED  ${sentence} (${took} s)\n        ${stack}`);
+    console.log(failures.at(-1));
     return "failed";
   }
   console.log(`ok      ${sentence} (${took} s)`);
