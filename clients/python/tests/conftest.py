@@ -91,6 +91,9 @@ class Blocking:
     def end(self, *words, **more):
         return self._wait(self._hub.end(*words, **more))
 
+    def erase(self, *words, **more):
+        return self._wait(self._hub.erase(*words, **more))
+
     def run(self, topic, items, **more):
         async def each():
             try:

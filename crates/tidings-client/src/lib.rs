@@ -30,7 +30,7 @@
 //!
 //! A [`Publisher`] publishes to the hub's native API: [one event](Publisher::publish),
 //! [several](Publisher::publish_all), or [a stream of them](Publisher::stream). It retries failed
-//! requests, and yet publishes nothing twice.
+//! requests, and yet publishes nothing twice. It [erases](Publisher::erase) events, too.
 //!
 //! # How it is built
 //!
@@ -87,8 +87,8 @@ pub use item::{Attempt, Item, Opened, Reconnecting, Resume};
 pub use last_id_store::{LastIdFile, LastIdStore};
 pub use message_event::{JsonError, MessageEvent};
 pub use publisher::{
-    Problem, PublishError, PublishRun, PublishStream, Published, Publisher, PublisherBuilder,
-    RunBuilder, Summary,
+    EraseError, EraseTarget, Problem, PublishError, PublishRun, PublishStream, Published,
+    Publisher, PublisherBuilder, RunBuilder, Summary,
 };
 pub use redirect::RememberRedirects;
 pub use request::EventSourceBuilder;

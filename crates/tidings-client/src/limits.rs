@@ -86,6 +86,17 @@ pub const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024 * 1024;
 /// Time that a publish may take, including its answer, before it is retried: 30 seconds.
 pub const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// Time that the answer to an erasure may take in addition to that of a publish: 30 seconds.
+///
+/// *Why*: a hub waits this long for the end of an erasure before it answers 202. *At the edge*: the
+/// request is sent again, as after any that was not answered.
+pub const ERASE_ANSWER_WAIT: Duration = Duration::from_secs(30);
+
+/// Wait before an erasure that is still under way is asked for again: 1 second.
+///
+/// *Why*: the hub then waits for it by itself; this only bounds the requests at one that does not.
+pub const ERASE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// First and longest wait before a publish is retried.
 pub const PUBLISH_BACKOFF: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(5));

@@ -14,6 +14,7 @@ use crate::{Body, OpenError, Transport};
 
 mod answer;
 mod builder;
+mod erase;
 mod error;
 mod exchange;
 mod line;
@@ -24,6 +25,7 @@ mod topic_path;
 
 pub use answer::{Published, Summary};
 pub use builder::PublisherBuilder;
+pub use erase::{EraseError, EraseTarget};
 pub use error::{Problem, PublishError};
 pub use run::{PublishRun, RunBuilder};
 pub use stream::PublishStream;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidings_client::{
-    Backoff, Event, EventId, EventSource, EventType, HttpTransport, Item, PublishError, Publisher,
-    Reconnecting, Resume,
+    Backoff, EraseTarget, Event, EventId, EventSource, EventType, HttpTransport, Item,
+    PublishError, Publisher, Reconnecting, Resume,
 };
 use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_testkit::server::{EPOCH, TestServer};
@@ -313,6 +313,33 @@ fn a_topic_that_ends_ends_its_sources() {
             }
         };
         assert!(error.is_no_content());
+    });
+}
+
+#[test]
+fn a_publisher_erases_an_event_a_key_and_a_topic() {
+    let server = TestServer::start();
+    runtime().block_on(async {
+        let publisher = Publisher::new(&server.url("")).unwrap();
+        let topic = "users/7/é";
+        for data in ["one", "two"] {
+            publisher.publish(topic, &Event::new(data)).await.unwrap();
+        }
+        let mut named = Event::new("named");
+        named.id = Some(EventId::new("a b&c").unwrap());
+        publisher.publish(topic, &named).await.unwrap();
+        server.post("/events/users/7/%C3%A9?key=a%20%26b", "of a key");
+        let id = named.id.as_ref().unwrap();
+        let erase = async |target| publisher.erase(topic, target).await;
+        assert_eq!(erase(EraseTarget::Event(id)).await.unwrap(), 1);
+        assert_eq!(erase(EraseTarget::Event(id)).await.unwrap(), 0);
+        assert_eq!(erase(EraseTarget::Key("a &b")).await.unwrap(), 1);
+        let history = server.get_json("/events/users/7/%C3%A9").json();
+        assert_eq!(history["events"].as_array().unwrap().len(), 2, "{history}");
+        assert_eq!(erase(EraseTarget::Topic).await.unwrap(), 2);
+        assert_eq!(erase(EraseTarget::Topic).await.unwrap(), 0);
+        let error = publisher.erase("never", EraseTarget::Topic).await.unwrap_err();
+        assert_eq!(error.problem().unwrap().code, "event_unknown");
     });
 }
 

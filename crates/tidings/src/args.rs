@@ -18,7 +18,7 @@ use crate::exit_code;
 use crate::trust::TrustArgs;
 
 pub(crate) use client::{
-    EndArgs, HubUrl, PublishArgs, StatsArgs, SubscribeArgs, TopicsArgs, TraceArgs,
+    EndArgs, EraseArgs, HubUrl, PublishArgs, StatsArgs, SubscribeArgs, TopicsArgs, TraceArgs,
 };
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use health::HealthArgs;
@@ -80,6 +80,9 @@ pub(crate) enum Command {
     /// End a topic: its subscribers get a last event, and stay away
     #[command(long_about = client::END_ABOUT, after_long_help = client::END_EXAMPLES)]
     End(EndArgs),
+    /// Erase events of a topic from the log, before retention drops them
+    #[command(long_about = client::ERASE_ABOUT, after_long_help = client::ERASE_EXAMPLES)]
+    Erase(EraseArgs),
     /// Show the state of a subscriber, why it was closed, and whether it got an event
     #[command(long_about = client::TRACE_ABOUT, after_long_help = client::TRACE_EXAMPLES)]
     Trace(TraceArgs),
@@ -267,6 +270,9 @@ pub(crate) struct TokenArgs {
     /// A topic, or a pattern of topics, to subscribe to; may be repeated
     #[arg(long, value_name = "TOPIC")]
     pub(crate) subscribe: Vec<String>,
+    /// Topics whose events it may erase; may be repeated. The claim is then `tidings`
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) erase: Vec<String>,
     /// Topics of which it may know who reads them; may be repeated. The claim is then `tidings`
     #[arg(long, value_name = "TOPIC")]
     pub(crate) presence: Vec<String>,
@@ -298,7 +304,7 @@ pub(crate) struct TokenArgs {
     #[arg(
         long,
         value_name = "TOKEN",
-        conflicts_with_all = ["publish", "subscribe", "presence", "operate", "expires"]
+        conflicts_with_all = ["publish", "subscribe", "erase", "presence", "operate", "expires"]
     )]
     pub(crate) inspect: Option<String>,
     #[command(flatten)]

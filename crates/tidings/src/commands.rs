@@ -8,6 +8,7 @@ mod conformance;
 mod demo;
 mod doctor;
 mod end;
+mod erase;
 mod health;
 mod help;
 mod man;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Topics(args) => topics::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::End(args) => end::run(&args),
+        Command::Erase(args) => erase::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Token(args) => token::run(&args),

@@ -59,6 +59,7 @@ fn a_server_that_nobody_trusts_is_asked_once_and_the_hint_says_how_to_trust_it()
             vec!["subscribe", "t"],
             vec!["topics"],
             vec!["end", "t"],
+            vec!["erase", "t", "--all"],
             vec!["health"],
             vec!["trace", "1-1"],
         ] {

@@ -22,7 +22,7 @@ import httpx
 from . import _requests as requests
 from ._errors import HubUnreachable, RunStopped
 from ._events import Data, Event, Lost, Outgoing, Published, Summary, Will, as_line, as_text
-from ._hub import ANSWER_BYTES_MAX, PUBLISH_TIMEOUT, STREAM_TIMEOUT, log
+from ._hub import ANSWER_BYTES_MAX, ERASE_TIMEOUT, PUBLISH_TIMEOUT, STREAM_TIMEOUT, log
 from ._renewal import Renewal, is_refused
 from ._session import Session, Start
 
@@ -86,6 +86,28 @@ class AsyncHub:
         content = None if data is None else as_text(data).encode()
         params = requests.event_query(event, None)
         await self._exchange("DELETE", requests.path(topic), params=params, content=content)
+
+    async def erase(
+        self,
+        topic: str,
+        *,
+        id: str | None = None,
+        key: str | None = None,
+        everything: bool = False,
+    ) -> int:
+        """Erases an event, all events of a key, or everything in the topic, and waits until the
+        bytes are gone from the hub's data folder, however long that takes.
+
+        Returns the number of events: 0 if they were erased before. It needs the right ``erase`` for
+        the topic.
+        """
+        path = requests.erase_path(topic, id, key, everything)
+        while True:
+            said = await self._exchange("DELETE", path, content=None, timeout=ERASE_TIMEOUT)
+            count = requests.erased(said)
+            if count is not None:
+                return count
+            await asyncio.sleep(requests.ERASE_AGAIN_AFTER)
 
     async def run(
         self, topic: str, items: AsyncIterable[Data | Outgoing], *, will: Will | Data = None
@@ -181,6 +203,7 @@ class AsyncHub:
         content: bytes | None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: httpx.Timeout = PUBLISH_TIMEOUT,
     ) -> Mapping[str, Any]:
         """A request that may be sent again: it changes nothing the second time."""
         waits = iter(requests.waits())
@@ -193,7 +216,7 @@ class AsyncHub:
                     params=params,
                     content=content,
                     headers={**await self._headers(), **(headers or {})},
-                    timeout=PUBLISH_TIMEOUT,
+                    timeout=timeout,
                 )
                 if not requests.is_passing(answer.status_code):
                     return requests.answer(answer.status_code, answer.content)

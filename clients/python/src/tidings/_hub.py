@@ -18,6 +18,8 @@ from ._session import SILENCE_MAX, Session, Start
 log = logging.getLogger("tidings")
 
 PUBLISH_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+# A hub waits 30 s for the end of an erasure before it says that it goes on.
+ERASE_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 STREAM_TIMEOUT = httpx.Timeout(30.0, connect=10.0, read=SILENCE_MAX, pool=None)
 
 # Bytes of an answer that are read, unless it is a stream.
@@ -80,6 +82,28 @@ class Hub:
         content = None if data is None else as_text(data).encode()
         params = requests.event_query(event, None)
         self._exchange("DELETE", requests.path(topic), params=params, content=content)
+
+    def erase(
+        self,
+        topic: str,
+        *,
+        id: str | None = None,
+        key: str | None = None,
+        everything: bool = False,
+    ) -> int:
+        """Erases an event, all events of a key, or everything in the topic, and waits until the
+        bytes are gone from the hub's data folder, however long that takes.
+
+        Returns the number of events: 0 if they were erased before. It needs the right ``erase`` for
+        the topic.
+        """
+        path = requests.erase_path(topic, id, key, everything)
+        while True:
+            said = self._exchange("DELETE", path, content=None, timeout=ERASE_TIMEOUT)
+            count = requests.erased(said)
+            if count is not None:
+                return count
+            time.sleep(requests.ERASE_AGAIN_AFTER)
 
     def run(
         self, topic: str, items: Iterable[Data | Outgoing], *, will: Will | Data = None
@@ -173,6 +197,7 @@ class Hub:
         content: bytes | None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: httpx.Timeout = PUBLISH_TIMEOUT,
     ) -> Mapping[str, Any]:
         """A request that may be sent again: it changes nothing the second time."""
         waits = iter(requests.waits())
@@ -185,7 +210,7 @@ class Hub:
                     params=params,
                     content=content,
                     headers={**self._headers(), **(headers or {})},
-                    timeout=PUBLISH_TIMEOUT,
+                    timeout=timeout,
                 )
                 if not requests.is_passing(answer.status_code):
                     return requests.answer(answer.status_code, answer.content)

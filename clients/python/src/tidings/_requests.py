@@ -20,6 +20,10 @@ JSON = "application/json"
 # Attempts of one publish, and the first and longest wait between them, in seconds.
 ATTEMPTS_MAX, WAIT_MIN, WAIT_MAX = 6, 0.1, 5.0
 
+# A hub waits 30 s for the end of an erasure before it answers that it goes on; then it is asked
+# again after this time, in seconds.
+ERASE_AGAIN_AFTER = 1.0
+
 
 class Ids:
     """Ids for events that bring none: a random name for this process, and a number."""
@@ -63,6 +67,27 @@ def run_query(will: Will | None) -> dict[str, str]:
     return query
 
 
+def erase_path(topic: str, id: str | None, key: str | None, everything: bool) -> str:
+    """The path and query of what is to be erased.
+
+    In one string: a parameter without ``=`` means the whole topic, so it must not come about by
+    leaving out a value, and must not get a ``=`` on its way.
+    """
+    if [id is not None, key is not None, everything].count(True) != 1:
+        raise ValueError("say what to erase: id=, key=, or everything=True")
+    if id is not None:
+        return f"{path(topic)}?erase={quote(id, safe='')}"
+    if key is not None:
+        return f"{path(topic)}?key={quote(key, safe='')}&erase"
+    return path(topic) + "?erase"
+
+
+def erased(said: Mapping[str, Any]) -> int | None:
+    """The number of erased events; ``None`` while that goes on."""
+    count = said["erased"]
+    return None if count is None else int(count)
+
+
 def batch(items: Iterable[Data | Outgoing], ids: Ids) -> bytes:
     """Several events as one body."""
     return b"".join(as_line(item, ids.next()) for item in items)
@@ -81,7 +106,7 @@ def is_passing(status: int) -> bool:
 
 def answer(status: int, body: bytes) -> Mapping[str, Any]:
     """What the hub says, or the error that it answered with."""
-    if status != 200:
+    if status not in (200, 202):
         raise rejection(status, body)
     try:
         said = json.loads(body)

@@ -52,31 +52,37 @@ impl PublishError {
 
 impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tries = |f: &mut fmt::Formatter<'_>, retries: &u32| match retries {
-            0 => Ok(()),
-            1 => f.write_str(", even with a second try"),
-            n => write!(f, ", even with {n} more tries"),
-        };
         match self {
             Self::Refused(_) => f.write_str("the hub rejected the request"),
             Self::Unreached { retries, .. } => {
                 f.write_str("the hub cannot be reached")?;
-                tries(f, retries)
+                tries(f, *retries)
             }
             Self::Unanswered { retries, .. } => {
                 f.write_str("the hub did not say whether it published")?;
-                tries(f, retries)
+                tries(f, *retries)
             }
-            Self::NotAHub(refusal) => {
-                let url = ShownUrl(&refusal.url);
-                write!(f, "what answered at {url} does not speak the hub's api")?;
-                match content_coding(&refusal.headers) {
-                    Some(coding) => write!(f, " (Content-Encoding: {coding})"),
-                    None => Ok(()),
-                }
-            }
+            Self::NotAHub(refusal) => not_a_hub(f, refusal),
             Self::AlreadyFailed => f.write_str("this stream of events has failed before"),
         }
+    }
+}
+
+/// How often it was tried in vain, at the end of a message.
+pub(super) fn tries(f: &mut fmt::Formatter<'_>, retries: u32) -> fmt::Result {
+    match retries {
+        0 => Ok(()),
+        1 => f.write_str(", even with a second try"),
+        n => write!(f, ", even with {n} more tries"),
+    }
+}
+
+pub(super) fn not_a_hub(f: &mut fmt::Formatter<'_>, refusal: &Refusal) -> fmt::Result {
+    let url = ShownUrl(&refusal.url);
+    write!(f, "what answered at {url} does not speak the hub's api")?;
+    match content_coding(&refusal.headers) {
+        Some(coding) => write!(f, " (Content-Encoding: {coding})"),
+        None => Ok(()),
     }
 }
 

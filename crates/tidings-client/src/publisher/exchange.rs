@@ -157,9 +157,18 @@ pub(super) async fn with_retries(
     replay: Replay,
     request: impl Fn() -> Request<Body>,
 ) -> Result<Answer, PublishError> {
+    with_retries_within(publisher, replay, publisher.inner.answer_wait_max, request).await
+}
+
+/// With another limit than the publisher's for the time that an attempt may take.
+pub(super) async fn with_retries_within(
+    publisher: &Publisher,
+    replay: Replay,
+    wait_max: Duration,
+    request: impl Fn() -> Request<Body>,
+) -> Result<Answer, PublishError> {
     let mut tries = Tries::new(publisher.inner.retries_max);
     loop {
-        let wait_max = publisher.inner.answer_wait_max;
         let exchange = exchange(&*publisher.inner.transport, tries.direct(request()));
         let failure = match timeout(wait_max, exchange).await {
             Ok(Ok(answer)) => return Ok(answer),

@@ -46,8 +46,8 @@ pub(super) fn with_query(
     Some(path)
 }
 
-/// `/events/{topic}?…` of a request about a run, which needs its topic in the path. A topic that
-/// might not arrive unchanged has its slashes and dots encoded, too.
+/// `/events/{topic}?…` of a request that needs its topic in the path, such as one about a run. A
+/// topic that might not arrive unchanged has its slashes and dots encoded, too.
 pub(super) fn of_run(topic: &str, query: &[(&str, String)]) -> String {
     let mut path = String::from("/events/");
     if is_faithful(topic) {
@@ -61,11 +61,16 @@ pub(super) fn of_run(topic: &str, query: &[(&str, String)]) -> String {
         path.push_str(name);
         if !value.is_empty() {
             path.push('=');
-            path.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
+            path.push_str(&escaped(value));
         }
         separator = '&';
     }
     path
+}
+
+/// A value of a query.
+pub(super) fn escaped(value: &str) -> String {
+    utf8_percent_encode(value, NON_ALPHANUMERIC).to_string()
 }
 
 /// Whether a topic arrives as it is: there are clients, proxies and servers that merge slashes and

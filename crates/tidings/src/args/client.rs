@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::upstream::UpstreamArgs;
 use crate::trust::TrustArgs;
@@ -113,6 +114,28 @@ pub(crate) struct EndArgs {
     /// The id of the last event
     #[arg(long, requires = "data")]
     pub(crate) id: Option<String>,
+    /// Print what the hub says, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) hub: HubUrl,
+}
+
+/// `tidings erase`.
+#[derive(Args, Debug)]
+#[group(id = "what", required = true, multiple = false, args = ["id", "key", "all"])]
+pub(crate) struct EraseArgs {
+    /// The topic; patterns are not possible
+    pub(crate) topic: String,
+    /// Erase the event with this id
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) id: Option<String>,
+    /// Erase all events of this key
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) key: Option<String>,
+    /// Erase all events of the topic
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Print what the hub says, as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -234,6 +257,22 @@ pub(super) const END_EXAMPLES: &str = "\
 Examples:
   tidings end ci/1
   tidings end ci/1 '{\"status\": \"passed\"}' --event done";
+
+pub(super) const ERASE_ABOUT: &str = "\
+Erase events of a topic from the log, before retention drops them
+
+The number of erased events goes to standard output once their bytes are gone from the hub's data \
+folder, however long that takes; a backup that is being made comes first. 0 means that they were \
+erased before. If this command is interrupted, the hub goes on; the same command again waits on.
+
+The token needs the right `erase` for the topic. There is no way back. Backups from before, and \
+what subscribers have, are not covered.";
+
+pub(super) const ERASE_EXAMPLES: &str = "\
+Examples:
+  tidings erase users/7 --id 5f21c0de:42
+  tidings erase people --key ann
+  tidings erase users/7 --all";
 
 pub(super) const SUBSCRIBE_ABOUT: &str = "\
 Print events as they arrive

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tidings_client::{
-    Event, EventId, EventType, OpenError, PublishError, PublishStream, Publisher, ShownUrl, limits,
+    Event, EventId, EventType, OpenError, Problem, PublishError, PublishStream, Publisher,
+    ShownUrl, limits,
 };
 use tokio::time::timeout;
 
@@ -312,22 +313,23 @@ pub(super) fn cannot_open(error: OpenError, hub: &HubClient) -> CliError {
 
 pub(super) fn cannot_publish(error: PublishError, hub: &HubClient) -> CliError {
     match error {
-        PublishError::Refused(problem) => {
-            let wants_token = matches!(problem.status.as_u16(), 401 | 403);
-            // A redirect may have led to somebody else.
-            let is_hub = hub.is_origin_of(&problem.url);
-            let place = problem.url.split('?').next().unwrap_or_default();
-            let message = match is_hub {
-                true => "the hub rejected the request".to_owned(),
-                false => {
-                    format!("{}, where the hub redirects to, rejected the request", ShownUrl(place))
-                }
-            };
-            let error = CliError::new(ExitCode::Refused, message).because(*problem);
-            if wants_token { error.hint(TOKEN_HINT) } else { error }
-        }
+        PublishError::Refused(problem) => rejected(*problem, hub),
         error => CliError::new(ExitCode::Unreached, format!("cannot publish to {}", hub.shown()))
             .because(error)
             .hint("is a hub running there? start one with `tidings serve`, or give its --url"),
     }
+}
+
+/// The hub, or a server that it redirects to, rejected a request.
+pub(super) fn rejected(problem: Problem, hub: &HubClient) -> CliError {
+    let wants_token = matches!(problem.status.as_u16(), 401 | 403);
+    let place = problem.url.split('?').next().unwrap_or_default();
+    let message = match hub.is_origin_of(&problem.url) {
+        true => "the hub rejected the request".to_owned(),
+        false => {
+            format!("{}, where the hub redirects to, rejected the request", ShownUrl(place))
+        }
+    };
+    let error = CliError::new(ExitCode::Refused, message).because(problem);
+    if wants_token { error.hint(TOKEN_HINT) } else { error }
 }

@@ -27,7 +27,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<ExitCode, CliError> {
 
 fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
     // What only the claim `tidings` can say.
-    let is_ours = !(args.presence.is_empty() && args.operate.is_empty());
+    let is_ours = !(args.erase.is_empty() && args.presence.is_empty() && args.operate.is_empty());
     if args.publish.is_empty() && args.subscribe.is_empty() && !is_ours {
         let message = "the token would allow nothing";
         return Err(CliError::new(ExitCode::Usage, message)
@@ -43,7 +43,8 @@ fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
 
     let (mut claims, typ) = match args.mercure_version {
         MercureVersion::Zero => {
-            for text in args.publish.iter().chain(&args.subscribe).chain(&args.presence) {
+            let topics = [&args.publish, &args.subscribe, &args.erase, &args.presence];
+            for text in topics.into_iter().flatten() {
                 Matcher::parse(text).map_err(|error| {
                     let message = format!("{text:?} is neither a topic nor a pattern of topics");
                     CliError::new(ExitCode::Usage, message).because(error)
@@ -55,6 +56,7 @@ fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
             }
             let mut claims = json!({ "sub": args.subject, "exp": lifetime.map(end) });
             if is_ours {
+                rights["erase"] = json!(args.erase);
                 rights["presence"] = json!(args.presence);
                 rights["operate"] = json!(args.operate);
                 claims["tidings"] = rights;
@@ -64,9 +66,9 @@ fn mint(args: &TokenArgs) -> Result<ExitCode, CliError> {
             (claims, "JWT")
         }
         MercureVersion::One if is_ours => {
-            let message = "a token of version 1.0 cannot say `presence` or `operate`";
+            let message = "a token of version 1.0 cannot say `erase`, `presence` or `operate`";
             return Err(CliError::new(ExitCode::Usage, message)
-                .hint("leave out --mercure-version, or --presence and --operate"));
+                .hint("leave out --mercure-version, or --erase, --presence and --operate"));
         }
         MercureVersion::One => {
             let lifetime = lifetime.unwrap_or(LIFETIME);
