@@ -17,6 +17,7 @@ use crate::hash::BlockHash;
 use crate::journal::{Journal, JournalError, Nonce, Seq};
 use crate::limits::{READ_BYTES_MAX, REQUEST_PATIENCE};
 use crate::origin::Origin;
+use crate::random::random;
 
 /// Follows a journal into a cache.
 pub(crate) struct Follower {
@@ -44,8 +45,6 @@ pub(crate) struct Follower {
     run: u64,
     /// Own blocks whose fate a writer waits for.
     attempts: Vec<Attempt>,
-    /// Blocks that this follower made to prove something.
-    proofs: u64,
     halt: Option<Halt>,
 }
 
@@ -175,7 +174,6 @@ impl Follower {
             is_adjacent: true,
             run,
             attempts: Vec::new(),
-            proofs: 0,
             halt: None,
         }
     }
@@ -423,14 +421,18 @@ impl Follower {
             return Ok(());
         }
         let before = self.cursor.upto(bounds.last).copied();
-        if let Some(before) = &before
-            && look(journal, before)? == Sight::Other
-        {
-            return Err(Halt::Forked { seq: last.seq }.into());
+        if let Some(before) = &before {
+            match look(journal, before)? {
+                Sight::Same | Sight::Trimmed => {}
+                Sight::Other => return Err(Halt::Forked { seq: last.seq }.into()),
+                // From the past: what the journal holds there is not known.
+                Sight::Nothing => return Ok(()),
+            }
         }
         let chain = before.map_or_else(|| Chain::new(self.chain.epoch), |block| block.chain);
-        self.proofs += 1;
-        let nonce = Nonce { run: !self.run, number: self.proofs };
+        // A log can lose a proof with its end. If the next one in that place were the same block,
+        // hubs that had followed the first would take what is before it for what they followed.
+        let nonce = Nonce { run: random(), number: 0 };
         let barrier = Block {
             epoch: chain.epoch,
             first: chain.next,

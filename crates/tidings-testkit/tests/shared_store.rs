@@ -317,6 +317,28 @@ fn hubs_that_followed_what_the_log_lost_stop_and_continue_under_a_new_name() {
 }
 
 #[test]
+fn a_proof_that_the_log_lost_its_end_is_never_the_same_block_twice() {
+    let world = World::new();
+    let (hub, other) = (world.hub("a"), world.hub("b"));
+    let kept = publish(&hub, "kept");
+    publish(&hub, "lost");
+    world.follow(&other);
+    drop(hub);
+    world.engine.lose_tail(1);
+    // It proves the loss by a block, and gives the log a new name by another.
+    let hub = world.hub("a");
+    let lost = world.engine.lose_tail(2);
+    let (at, proof) = lost[0].clone();
+    assert!(matches!(Block::decode(&proof.block).unwrap().content, Content::Barrier));
+    world.follow(&hub);
+    assert!(matches!(hub.halt(), Some(Halt::Forked { .. })));
+    let now = world.engine.observe().into_iter().find(|(seq, _)| *seq == at).unwrap().1;
+    assert!(matches!(Block::decode(&now.block).unwrap().content, Content::Barrier));
+    assert_ne!(now.block, proof.block, "hubs that followed the first would take it for that one");
+    assert_eq!(hub.bounds().head, kept.position);
+}
+
+#[test]
 fn a_hub_that_was_away_for_longer_than_the_retention_begins_anew() {
     let world = World::new();
     let cache = DiskConfig {

@@ -115,6 +115,7 @@ impl Client {
                     self.start = resolved.position.get();
                     self.last_id = Some(here);
                 }
+                self.go_back(store, resolved.position);
                 Answer::Connected
             }
             Outcome::Reset { .. } => {
@@ -124,6 +125,23 @@ impl Client {
                 let last_id = self.last_id.replace(here).unwrap_or_default();
                 Answer::Reset { had, last_id }
             }
+        }
+    }
+
+    /// Forgets what it gets again, if a hub has its last event twice, and continues after the
+    /// first of the two: the hub that took the repetition had dropped the first one already. A
+    /// subscriber's id can mean either, and after the older one nothing is missing.
+    fn go_back(&mut self, store: &dyn Log, position: Position) {
+        let Some(id) = self.last_id.as_deref().and_then(Self::given_id) else { return };
+        let has_id = |position: Position| {
+            let page = store.read(&ReadQuery::one(position)).unwrap_or_default();
+            page.records.first().is_some_and(|record| record.id.as_ref() == Some(&id))
+        };
+        let is_older =
+            |(last, _): &(u64, String)| *last > position.get() && has_id(Position::new(*last));
+        if self.got.last().is_some_and(is_older) && has_id(position) {
+            self.start = self.start.min(position.get());
+            self.got.retain(|(at, _)| *at <= position.get());
         }
     }
 
