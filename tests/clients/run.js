@@ -18,6 +18,8 @@ await import("./python.test.js");
 await import("./compressed.test.js");
 await import("./examples.test.js");
 await import("./recipes.test.js");
+await import("./snippets/readme.test.js");
+await import("./snippets/streams.test.js");
 await import("./authorize.test.js");
 await import("./webhooks.test.js");
 await import("./package.test.js");

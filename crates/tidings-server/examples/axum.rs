@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
 use std::error::Error;
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +43,9 @@ async fn authorize(mut request: Request, next: Next) -> Response {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let store = MemoryStore::new(Epoch::from_random(7), 64 << 20, Duration::from_secs(3600));
+    // Another epoch in each process, so that no id of the one before is taken for one of its own.
+    let epoch = Epoch::from_random(RandomState::new().hash_one("log"));
+    let store = MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600));
     let engine = Engine::start(Arc::new(store), EngineConfig::default())?;
     let address: SocketAddr = "127.0.0.1:3000".parse()?;
     println!("listening on http://{address}");
@@ -59,9 +62,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             ..HttpConfig::default()
         };
         let server = Server::bind(config, engine.clone())?;
+        let shutdown_signal = std::future::pending(); // or a signal
         let application = application(server.service());
-        let leave = std::future::pending(); // or a signal
-        server.serve_application(application, leave).await;
+        server.serve_application(application, shutdown_signal).await;
     }
     engine.stop().await;
     Ok(())

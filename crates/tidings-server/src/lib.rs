@@ -2,6 +2,7 @@
 //! [`Engine`](tidings_engine::Engine).
 //!
 //! ```
+//! use std::hash::{BuildHasher, RandomState};
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
@@ -11,7 +12,8 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = MemoryStore::new(Epoch::from_random(7), 64 << 20, Duration::from_secs(3600));
+//! let epoch = Epoch::from_random(RandomState::new().hash_one("log"));
+//! let store = MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600));
 //! let engine = Engine::start(Arc::new(store), EngineConfig::default())?;
 //! let config = HttpConfig { listen: vec!["127.0.0.1:0".parse()?], ..HttpConfig::default() };
 //! let server = Server::bind(config, engine.clone())?;
