@@ -17,7 +17,7 @@ readme.notRun("$ cargo install", "it builds for minutes what every other test he
   const blocks = ["$ tidings serve", "$ curl -N", "$ curl -d"].map((part) => readme.run(part));
   const [serve, listen, publish] = blocks.map(session);
   const script = readme.run("new EventSource(");
-  test("snippets of README.md: the three terminals show what the page shows, and the script hears it", async () => {
+  test("snippets of README.md: the three terminals, and the script", async () => {
     const port = await freePort();
     const folder = temporaryFolder();
     const own = serve.output.replaceAll(":3000", `:${port}`);
@@ -149,7 +149,8 @@ async function startUpstream(blocks, { stays = false } = {}) {
     const printed = await finish(once, { port: hub.port, folder, replace });
     equal(printed.match(/^data: .*$/gm), ['data: {"n":1}', "data: [DONE]"]);
     const [{ method, headers, body }] = upstream.asked;
-    equal([method, headers.authorization, body], ["POST", "Bearer of-the-model", '{"prompt":"why?"}']);
+    const sent = ["POST", "Bearer of-the-model", '{"prompt":"why?"}'];
+    equal([method, headers.authorization, body], sent);
   });
 
   const consumer = relay.run("--exec './handle-order'");

@@ -85,5 +85,6 @@ export async function watch(code, options, wanted) {
 /** What a page shows as output, as a pattern: ids, times and random numbers may be others. */
 export function shown(output) {
   const literal = output.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(literal.replace(/k7q2ma/g, "[a-z0-9]{6}").replace(/retry: \d+/g, "retry: \\d+"));
+  const ids = literal.replace(/k7q2ma/g, "[a-z0-9]{6}");
+  return new RegExp(ids.replace(/retry: \d+/g, "retry: \\d+"));
 }

@@ -42,16 +42,16 @@ async function history(hub, topic) {
 }
 
 {
-  const run = runs.run("generate | curl -T - -X POST -H 'Content-Type: text/event-stream' -H 'If-None-Match: *' \\\n  \"$HUB/events/runs/7?end\"");
+  const run = runs.run("# Stop, with the last words");
   test("snippets of docs/guides/llm-streams.md: a run begins, is read, and is over", async () => {
     const hub = await startHub();
     const printed = await finish(GENERATE + run, { port: hub.port });
-    // What is read with `from=start`; the second reader is told by 204 that nothing is running.
+    // What is read with `from=start`; the second reader gets 204: nothing is running.
     equal(printed.match(/^data: .*$/gm), ["data: Streams", "data: that", "data: end"]);
   });
 
   const will = runs.run("WILL=$(jq");
-  test("snippets of docs/guides/llm-streams.md: a producer that dies leaves its will", async () => {
+  test("snippets of docs/guides/llm-streams.md: a dead producer has a will", async () => {
     const hub = await startHub();
     const slow = `generate() { printf 'data: half\\n\\n'; sleep 60; }\nHUB=${hub.url}\n`;
     const replace = { "lost=30s": "lost=1s" };
@@ -64,7 +64,7 @@ async function history(hub, topic) {
   });
 
   const keys = runs.run("append=m12").split("\n");
-  test("snippets of docs/guides/llm-streams.md: an answer grows as the value of a key", async () => {
+  test("snippets of docs/guides/llm-streams.md: an answer grows under a key", async () => {
     const hub = await startHub();
     const before = `HUB=${hub.url}\n`;
     const read = keys.find((line) => line.includes("from=state"));
@@ -84,14 +84,16 @@ async function history(hub, topic) {
     const said = ["Streams ", "that ", "end"];
     const model = new MockLanguageModelV4({ doStream: async () => ({ stream: parts(said) }) });
     const question = { id: "q1", role: "user", parts: [{ type: "text", text: "What are runs?" }] };
-    const ask = new AsyncFunction("HUB", "id", "messages", "model", "authorization", "ai", IMPORTS + route);
+    const names = ["HUB", "id", "messages", "model", "authorization", "ai"];
+    const ask = new AsyncFunction(...names, IMPORTS + route);
     const answer = await ask(hub.url, "7", [question], model, "", ai);
     await answer.text();
     const last = async () => (await history(hub, "chats/7/q1")).at(-1)?.[1];
     await until("the end", async () => (await last()) === "[DONE]");
 
     // A page that is loaded after the answer is over: 204, and nothing to show.
-    const load = new Function("HUB", "id", "initialMessages", "authorization", "ai", "useChat", `${IMPORTS}${page.replace("useChat(", "return useChat(")}`);
+    const own = ["HUB", "id", "initialMessages", "authorization", "ai", "useChat"];
+    const load = new Function(...own, IMPORTS + page.replace("useChat(", "return useChat("));
     const chat = load(hub.url, "7", [question], "", ai, (options) => options);
     const { api } = chat.transport.prepareReconnectToStreamRequest({ id: "7" });
     equal((await fetch(api)).status, 204);
@@ -131,7 +133,7 @@ asyncio.run(main())
 
   const plain = runs.run("ReadableStream.from(lines())");
   const reader = runs.run('source.addEventListener("tidings.reset"');
-  test("snippets of docs/guides/llm-streams.md: a producer and a reader with plain fetch", async () => {
+  test("snippets of docs/guides/llm-streams.md: producer and reader with plain fetch", async () => {
     const hub = await startHub();
     const names = ["HUB", "run", "chunks", "model"];
     const produce = new AsyncFunction(...names, `${plain}return answer.status;`);
