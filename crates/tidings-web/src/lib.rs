@@ -139,8 +139,12 @@ mod tests {
     #[test]
     fn page_and_worker_of_tidings_js_import_all_their_parts_so_that_they_are_fetched_at_once() {
         let body = |path| all().find(|file| file.path == path).expect("it is served").body;
-        let (page, worker) = (body("/tidings.js"), body("/tidings/exchange.js"));
-        for part in all().filter(|file| file.path.starts_with("/tidings/")) {
+        let exchange = "/tidings/exchange.js";
+        let (page, worker) = (body("/tidings.js"), body(exchange));
+        // The worker's half, which is fetched when it is wanted.
+        assert!(body("/tidings/hosts.js").contains("import(\"./exchange.js\")"));
+        let parts = all().filter(|file| file.path.starts_with("/tidings/"));
+        for part in parts.filter(|file| file.path != exchange) {
             let beside = part.path.trim_start_matches("/tidings/");
             let is_named = page.contains(&format!("\".{}\"", part.path))
                 || worker.contains(&format!("\"./{beside}\""));

@@ -17,9 +17,9 @@
 
 import { Connection } from "./tidings/connection.js";
 import { EventBlocks } from "./tidings/event_blocks.js";
-import { WORKERS } from "./tidings/hosts.js";
-import { NAME } from "./tidings/limits.js";
-// A module that these import, listed here so that a browser fetches all at once and not one by one.
+import { NAME, newExchange, WORKERS } from "./tidings/hosts.js";
+// Modules that these import, listed here so that a browser fetches all at once and not one by one.
+import "./tidings/limits.js";
 import "./tidings/waits.js";
 
 export { Connection, EventBlocks };
@@ -51,13 +51,12 @@ export function connect(url = "", options = {}) {
 // come before the exchange is loaded wait for it.
 
 if (typeof document === "undefined" && globalThis.name?.startsWith?.(NAME)) {
-  const loading = import("./tidings/exchange.js").then(
-    ({ Exchange }) => new Exchange(() => globalThis.close()),
-  );
-  const admit = (port) => loading.then((exchange) => exchange.admit(port));
+  const exchange = newExchange(() => globalThis.close());
+  const admit = async (port) => (await exchange).admit(port);
   if ("onconnect" in globalThis) {
-    globalThis.onconnect = ({ ports: [port] }) => {
-      admit(port).then(() => port.postMessage({ is: "hello" }));
+    globalThis.onconnect = async ({ ports: [port] }) => {
+      await admit(port);
+      port.postMessage({ is: "hello" });
     };
   } else {
     globalThis.onmessage = ({ ports: [port] }) => admit(port);

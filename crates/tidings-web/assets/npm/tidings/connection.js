@@ -3,25 +3,27 @@
 import {
   CLOSED,
   CONNECTING,
-  NAME,
   NAMES_MAX,
   OPEN,
   PATIENCE_MS,
   PATIENCE_MS_MIN,
   TOKEN_MS,
 } from "./limits.js";
-import { HOSTS, Silent } from "./hosts.js";
-import { backoff, pause, within } from "./waits.js";
+import { HOSTS, NAME } from "./hosts.js";
+import { backoff, Late, pause, within } from "./waits.js";
+
+/** Types of events about the connection itself. */
+const LIFE = ["open", "resumed", "reset", "error", "closed"];
+
+/** The `readyState` after those of them that change it. */
+const AFTER = { open: OPEN, error: CONNECTING, closed: CLOSED };
 
 export class Connection extends EventTarget {
-  /** Handlers, as an EventSource has them; `onevent` hears events of every type. */
+  readyState = CONNECTING;
+  /** Where the stream is read: "shared", "dedicated" or "page". */
+  host = undefined;
+  /** Is called with events of every type. */
   onevent = null;
-  onmessage = null;
-  onopen = null;
-  onresumed = null;
-  onreset = null;
-  onerror = null;
-  onclosed = null;
   #url;
   #options;
   /** Kinds of host not yet tried, the best first. */
@@ -33,7 +35,7 @@ export class Connection extends EventTarget {
   /** The id to resume after. */
   #cursor;
   /** Time of the worker's last report. */
-  #heard = 0;
+  #heard;
   /** The host for which a token is being fetched. */
   #joining;
   #timer;
@@ -59,15 +61,14 @@ export class Connection extends EventTarget {
     }
     if (typeof token !== "function") checkedToken(token);
     this.#kinds = kinds.slice(Math.max(0, kinds.indexOf(worker)));
-    this.readyState = CONNECTING;
     this.#cursor = this.lastEventId = after ?? "";
-    /** Where the stream is read: "shared", "dedicated" or "page". */
-    this.host = undefined;
+    // Handlers, as an EventSource has them.
     for (const type of ["message", ...LIFE]) {
+      this[`on${type}`] = null;
       this.addEventListener(type, (event) => this[`on${type}`]?.(event));
     }
     const { signal } = this.#closing;
-    globalThis.addEventListener?.("pagehide", () => this.#leave(), { signal });
+    globalThis.addEventListener?.("pagehide", () => this.#send("leave"), { signal });
     // A page restored from the back/forward cache had left before.
     const back = (event) => event.persisted && this.#join();
     globalThis.addEventListener?.("pageshow", back, { signal });
@@ -80,61 +81,60 @@ export class Connection extends EventTarget {
 
   /** Ends this connection; the shared stream ends with the last one that uses it. */
   close() {
-    this.#end({ reason: "closed here" });
+    this.#tell("closed", { reason: "closed here" });
   }
 
-  #leave() {
-    this.#host?.port.postMessage({ do: "leave" });
+  #send(order, fields) {
+    this.#host?.port.postMessage({ do: order, ...fields });
   }
 
+  /** Reaches a host of the best kind that works here; one that is silent under another name. */
   async #start() {
-    while (this.readyState !== CLOSED) {
+    for (let failures = 1; this.readyState !== CLOSED; failures += 1) {
       const kind = this.#kinds[0];
-      const host = await this.#reach(kind);
-      if (host) {
-        this.host = kind;
-        this.#use(host);
-        return;
-      }
-      this.#kinds.shift();
-    }
-  }
-
-  /** A host of this kind, or `undefined` where there can be none. */
-  async #reach(kind) {
-    let why;
-    for (let names = 0; names < NAMES_MAX; names += 1) {
       try {
-        return await HOSTS[kind](`${NAME}.${this.#generation}`);
+        const host = await HOSTS[kind](`${NAME}.${this.#generation}`);
+        this.host = kind;
+        return this.#use(host);
       } catch (error) {
-        why = error;
-        if (!(error instanceof Silent)) break;
-        this.#generation += 1;
+        const isSilent = error instanceof Late;
+        if (isSilent) this.#generation += 1;
+        if (isSilent && failures < NAMES_MAX) continue;
+        if (kind === "shared" && globalThis.document) warn(error);
+        if (this.#kinds.length > 1) {
+          this.#kinds.shift();
+          failures = 0;
+        } else {
+          this.#tell("error", { reason: "worker lost" });
+          await pause(backoff(1000, failures), this.#closing.signal);
+        }
       }
     }
-    if (kind === "shared" && globalThis.document) warn(why);
-    return undefined;
   }
 
   #use(host) {
-    if (this.readyState === CLOSED) {
-      host.port.close();
-      return;
-    }
+    const { port } = host;
+    if (this.readyState === CLOSED) return port.close();
     this.#host = host;
     this.#heard = Date.now();
-    host.port.onmessage = ({ data }) => host === this.#host && this.#hear(data);
+    port.onmessage = ({ data }) => {
+      if (host !== this.#host) return;
+      this.#heard = Date.now();
+      const { is, detail } = data;
+      if (this.#on[is]) this.#on[is](data);
+      else this.#tell(is, detail);
+    };
     this.#join();
-    clearInterval(this.#timer);
     let ticked = Date.now();
-    const every = this.#options.patience / 3;
+    const { patience } = this.#options;
+    const every = patience / 3;
     this.#timer = setInterval(() => {
       const now = Date.now();
       // A timer that was late shows that this page slept, not that the worker did.
       if (now - ticked > 2 * every) this.#heard = now;
       ticked = now;
-      if (now - this.#heard > this.#options.patience) this.#revive();
-      else host.port.postMessage({ do: "ping" });
+      if (now - this.#heard > patience) this.#revive();
+      else this.#send("ping");
     }, every);
   }
 
@@ -142,20 +142,21 @@ export class Connection extends EventTarget {
     const host = this.#host;
     if (!host || this.#joining === host) return;
     this.#joining = host;
+    this.readyState = CONNECTING;
     const token = await this.#token();
     if (this.#joining === host) this.#joining = undefined;
-    if (this.#host !== host || this.readyState === CLOSED) return;
+    if (this.#host !== host) return;
     const { topics, withCredentials, session, multiplex, last, from } = this.#options;
-    const after = this.#cursor;
-    host.port.postMessage({
-      do: "join",
+    this.#send("join", {
       url: this.#url,
       topics: [topics].flat(),
       withCredentials,
       session,
       multiplex,
       token,
-      ...(after ? { after } : { last, from }),
+      last,
+      from,
+      after: this.#cursor,
     });
   }
 
@@ -172,11 +173,8 @@ export class Connection extends EventTarget {
       try {
         return checkedToken(await within(TOKEN_MS, token(problem)));
       } catch (error) {
-        if (this.readyState === CLOSED || Date.now() > expires) break;
-        if (left === undefined) {
-          this.readyState = CONNECTING;
-          this.#tell("error", { reason: "no token", error: String(error) });
-        }
+        if (Date.now() > expires) break;
+        if (left === undefined) this.#tell("error", { reason: "no token", error: String(error) });
       }
       await pause(backoff(1000, failures), this.#closing.signal);
     }
@@ -185,96 +183,67 @@ export class Connection extends EventTarget {
 
   /** The worker is dead or hangs: another one continues after the last event that arrived here. */
   #revive() {
-    const { port, end } = this.#host;
-    this.#host = undefined;
-    clearInterval(this.#timer);
     // If it only hung, it ends when it reads this; its other pages follow us to the next one, so
     // that they all share a connection again.
-    port.postMessage({ do: "retire" });
-    port.close();
-    end?.();
+    this.#send("retire");
+    this.#drop()?.();
     this.#generation += 1;
-    this.readyState = CONNECTING;
     this.#tell("error", { reason: "worker lost" });
     this.#start();
   }
 
-  async #hear(message) {
-    this.#heard = Date.now();
-    switch (message.is) {
-      case "pong":
-        // It considered this page gone while it slept.
-        if (!message.known) this.#join();
-        break;
-      case "open":
-        this.readyState = OPEN;
-        this.#tell("open");
-        break;
-      case "error":
-        this.readyState = CONNECTING;
-        this.#tell("error", message.detail);
-        break;
-      case "token": {
-        const { port } = this.#host;
-        const token = await this.#token({ isOther: true, ...message.detail });
-        port.postMessage({ do: "token", token });
-        break;
-      }
-      case "resumed":
-        this.#tell("resumed", { lastEventId: this.lastEventId });
-        break;
-      case "reset":
-        this.#tell("reset", message.detail);
-        break;
-      case "closed":
-        this.#end(message.detail);
-        break;
-      case "retired":
-        this.#revive();
-        break;
-      case "id":
-        this.#cursor = this.lastEventId = message.lastEventId;
-        break;
-      case "event":
-        this.#deliver(message);
-    }
-  }
-
-  #deliver({ type, cursor, ...fields }) {
-    if (cursor) this.#cursor = cursor;
-    if (fields.lastEventId) this.lastEventId = fields.lastEventId;
-    const event = new TopicEvent(type, fields);
-    // No publisher can make a page believe that its connection is lost.
-    if (!LIFE.includes(type)) this.dispatchEvent(event);
-    this.onevent?.(event);
-  }
-
-  #end(detail) {
-    if (this.readyState === CLOSED) return;
-    this.readyState = CLOSED;
+  /** Turns away from the host; returns what ends its thread. */
+  #drop() {
+    const { port, end } = this.#host ?? {};
+    this.#host = undefined;
     clearInterval(this.#timer);
-    this.#closing.abort();
-    this.#leave();
-    this.#host?.port.close();
-    this.#tell("closed", detail);
+    port?.close();
+    return end;
   }
 
+  /** What the exchange reports, but for what goes on to the page as it is. */
+  #on = {
+    // It considered this page gone while it slept.
+    pong: ({ known }) => known || this.#join(),
+    token: async ({ detail }) => {
+      const host = this.#host;
+      const token = await this.#token({ isOther: true, ...detail });
+      if (host === this.#host) this.#send("token", { token });
+    },
+    retired: () => this.#revive(),
+    resumed: () => this.#tell("resumed", { lastEventId: this.lastEventId }),
+    id: ({ id }) => (this.#cursor = this.lastEventId = id),
+    event: (message) => {
+      const { event: type, id, cursor } = message;
+      if (cursor) this.#cursor = cursor;
+      if (id) this.lastEventId = id;
+      const event = new TopicEvent(message, this.#url);
+      // No publisher can make a page believe that its connection is lost.
+      if (!LIFE.includes(type)) this.dispatchEvent(event);
+      this.onevent?.(event);
+    },
+  };
+
+  /** Something happened to the connection itself. */
   #tell(type, detail) {
+    if (this.readyState === CLOSED || (type === "open" && this.readyState === OPEN)) return;
+    this.readyState = AFTER[type] ?? this.readyState;
+    if (this.readyState === CLOSED) {
+      this.#closing.abort();
+      this.#send("leave");
+      this.#drop();
+    }
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
 
 /** An event of the hub, which knows its topic and when it was published. */
 class TopicEvent extends MessageEvent {
-  constructor(type, { topic, time, ...init }) {
-    super(type, init);
-    this.topic = topic;
-    this.time = time === undefined ? undefined : new Date(time);
+  constructor({ event, data, id, topic, time, key, whole, at }, url) {
+    super(event, { data, lastEventId: id, origin: new URL(url).origin });
+    Object.assign(this, { topic, key, whole, at, time: time && new Date(time) });
   }
 }
-
-/** Types of events about the connection itself. */
-const LIFE = ["open", "resumed", "reset", "error", "closed"];
 
 let warned = false;
 

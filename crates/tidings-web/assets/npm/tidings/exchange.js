@@ -12,11 +12,10 @@ import "./topics.js";
 import "./waits.js";
 
 export class Exchange {
-  #feeds = new Map();
-  /** A port for each connection of a page: `{ port, heard, member }`. */
+  #feeds = new Set();
+  /** What each port of a page stands for: `{ port, member, silence }`. */
   #guests = new Set();
   #over;
-  #sweeper;
 
   /** `over` is called when the exchange has ended. */
   constructor(over) {
@@ -25,90 +24,63 @@ export class Exchange {
 
   /** Handles messages from the port of one connection. */
   admit(port) {
-    const guest = { port, heard: Date.now(), member: undefined };
-    this.#add(guest);
+    const guest = { port };
+    this.#heard(guest);
     port.onmessage = ({ data }) => {
-      guest.heard = Date.now();
-      this.#add(guest);
-      const { member } = guest;
-      switch (data.do) {
-        case "join":
-          this.#part(guest);
-          this.#add(guest);
-          this.#join(guest, data);
-          break;
-        case "token":
-          if (member?.feed.retoken(member, data.token)) this.#rekey(member.feed);
-          break;
-        case "ping":
-          port.postMessage({ is: "pong", known: Boolean(member) });
-          break;
-        case "leave":
-          this.#part(guest);
-          break;
-        case "retire":
-          this.#part(guest);
-          this.#retire();
-      }
+      this.#heard(guest);
+      this.#orders[data.do](guest, data);
     };
   }
 
-  /** Adds a guest. While there are some, those that have fallen silent are looked for. */
-  #add(guest) {
-    this.#guests.add(guest);
-    this.#sweeper ??= setInterval(() => {
+  /** What pages order. */
+  #orders = {
+    join: (guest, wish) => {
+      this.#part(guest);
+      this.#heard(guest);
+      this.#join(guest, wish);
+    },
+    token: ({ member }, { token }) => member?.feed.retoken(member, token),
+    ping: ({ port, member }) => port.postMessage({ is: "pong", known: Boolean(member) }),
+    leave: (guest) => this.#part(guest),
+    // A page considered this exchange dead: all pages move on to the next, and this one ends.
+    retire: (guest) => {
+      this.#part(guest);
       for (const one of this.#guests) {
-        if (Date.now() - one.heard > MEMBER_SILENCE_MS) this.#part(one);
+        one.port.postMessage({ is: "retired" });
+        this.#part(one);
       }
-    }, MEMBER_SILENCE_MS / 4);
+      this.#over();
+    },
+  };
+
+  /** A guest that has fallen silent is gone. */
+  #heard(guest) {
+    this.#guests.add(guest);
+    clearTimeout(guest.silence);
+    guest.silence = setTimeout(() => this.#part(guest), MEMBER_SILENCE_MS);
   }
 
+  /** Tabs share a feed whose token is now like theirs. */
   #join(guest, wish) {
-    let feed = this.#feeds.get(keyOf(wish));
-    const isNew = !feed;
-    if (isNew) {
+    const key = keyOf(wish);
+    let feed = [...this.#feeds].find((one) => one.key === key);
+    if (!feed) {
       feed = new Feed(wish, {
-        gone: () => this.#remove(feed),
-        eject: (member, alone) => this.#eject(member, alone),
+        gone: () => this.#feeds.delete(feed),
+        // This member gets a feed of its own.
+        eject: (member, alone) => this.#join(member.guest, alone),
       });
-      this.#feeds.set(feed.key, feed);
+      this.#feeds.add(feed);
     }
-    guest.member = new Member(guest.port, feed, wish);
-    feed.admit(guest.member, isNew);
-  }
-
-  /** Moves a member to a feed of its own. */
-  #eject(member, wish) {
-    for (const guest of this.#guests) {
-      if (guest.member === member) this.#join(guest, wish);
-    }
-  }
-
-  /** Tabs whose tokens are like the feed's new one share it; those with the old one do not. */
-  #rekey(feed) {
-    this.#remove(feed);
-    if (!this.#feeds.has(feed.key)) this.#feeds.set(feed.key, feed);
-  }
-
-  #remove(feed) {
-    for (const [key, other] of this.#feeds) if (other === feed) this.#feeds.delete(key);
+    guest.member = new Member(guest, feed, wish);
+    feed.admit(guest.member);
   }
 
   #part(guest) {
+    const { member } = guest;
     this.#guests.delete(guest);
-    guest.member?.feed.part(guest.member);
+    clearTimeout(guest.silence);
     guest.member = undefined;
-    if (this.#guests.size > 0) return;
-    clearInterval(this.#sweeper);
-    this.#sweeper = undefined;
-  }
-
-  /** A page considered this exchange dead: all pages move on to the next, and this one ends. */
-  #retire() {
-    for (const guest of [...this.#guests]) {
-      guest.port.postMessage({ is: "retired" });
-      this.#part(guest);
-    }
-    this.#over();
+    member?.feed.part(member);
   }
 }

@@ -2,14 +2,15 @@
 
 import { NARROW_MS, PAGE_EVENTS, WIDEN_MS } from "./limits.js";
 import { bearerOf } from "./bearer.js";
-import { messageOf, parsed, positionIn } from "./messages.js";
-import { RESET, Stream } from "./stream.js";
+import { messageOf, numberIn } from "./messages.js";
+import { Stream } from "./stream.js";
 import { setOf, union } from "./topics.js";
 
 /** Values that must be equal for connections to share a feed. */
-export function keyOf({ url, topics, withCredentials, session, token, multiplex }) {
+export function keyOf({ url, topics, withCredentials, session, token, multiplex, from }) {
   const wanted = multiplex ? null : setOf(topics);
-  return JSON.stringify([url, wanted, withCredentials, session, bearerOf(token)]);
+  const isState = from === "state";
+  return JSON.stringify([url, wanted, withCredentials, session, bearerOf(token), isState]);
 }
 
 /** One event stream, and the pages that get its events. */
@@ -45,8 +46,9 @@ export class Feed {
   }
 
   /** Adds a page. For the first one the stream has begun as it wished. */
-  admit(member, isFirst) {
+  admit(member) {
     const { wish } = member;
+    const isFirst = this.#members.size === 0;
     const isServed = !wish.multiplex || this.#has(wish.topics);
     this.#members.add(member);
     if (isFirst) return;
@@ -58,7 +60,7 @@ export class Feed {
       this.#widen(member);
       return;
     }
-    if (this.#isOpen) member.opened();
+    if (this.#isOpen) member.tell("open");
     const { cursor } = this.#stream;
     const start = startOf(wish);
     if (start && start.after !== cursor) this.#catchUp(member, start);
@@ -68,42 +70,43 @@ export class Feed {
   /** Removes a page. The last one ends the feed. */
   part(member) {
     this.#members.delete(member);
+    clearTimeout(this.#narrowing);
     if (this.#members.size === 0) {
-      clearTimeout(this.#narrowing);
       this.#stream.close();
       this.#gone();
     } else if (this.#wish.multiplex) {
-      clearTimeout(this.#narrowing);
       this.#narrowing = setTimeout(() => this.#regroup(), NARROW_MS);
     }
   }
 
   /**
-   * Handles a page's answer when it was asked for another token; returns whether it is used. A page
-   * without one is closed, if the hub has refused the one in use.
+   * Handles a page's answer when it was asked for another token. A page without one is closed, if
+   * the hub has refused the one in use; else the first answer is used.
    */
   retoken(member, token) {
-    const isOther = Boolean(token) && token !== this.#stream.token;
-    if (this.#refusal && !isOther) {
+    const isOther = token && token !== this.#stream.token;
+    if (isOther && (this.#refusal || this.#isRenewing)) {
+      this.#refusal = undefined;
+      this.#isRenewing = false;
+      this.#stream.retoken(token);
+    } else if (!isOther && this.#refusal) {
       member.tell("closed", this.#refusal);
       this.part(member);
     }
-    // The first answer is used.
-    if (!isOther || !(this.#refusal || this.#isRenewing)) return false;
-    this.#refusal = undefined;
-    this.#isRenewing = false;
-    this.#stream.retoken(token);
-    return true;
   }
 
   #begin(wish) {
-    this.#stream = new Stream(wish, (what, detail) => this.#hear(what, detail));
+    this.#stream = new Stream(wish, (what, detail) => this.#on[what](detail));
+  }
+
+  /** Pages that have all of their history. */
+  get #current() {
+    return [...this.#members].filter(({ held }) => !held);
   }
 
   /** Whether the stream brings exactly these topics to a page that has all of its history. */
   #has(topics) {
-    const set = setOf(topics);
-    return [...this.#members].some(({ wish, held }) => !held && setOf(wish.topics) === set);
+    return this.#current.some(({ wish }) => setOf(wish.topics) === setOf(topics));
   }
 
   /**
@@ -114,8 +117,7 @@ export class Feed {
     member.held = [];
     await this.#stream.placed;
     await this.#regroup();
-    if (!this.#members.has(member)) return;
-    if (this.#isOpen) member.opened();
+    if (this.#isOpen) member.tell("open");
     // From where a page begins that wants no history: the stream may begin somewhat earlier.
     await this.#catchUp(member, startOf(member.wish) ?? { from: "now" });
   }
@@ -140,29 +142,27 @@ export class Feed {
   async #catchUp(member, start) {
     member.held ??= [];
     const { after } = start;
-    let isReset = false;
+    let isResumed = after;
     try {
-      for (let more = true; more && this.#members.has(member);) {
+      for (let more = true; more && this.#members.has(member); ) {
         member.isOverfull = false;
-        const page = await this.#history(member.wish.topics, start);
-        if (page.reset) {
-          isReset = true;
-          member.tell("reset", page.reset);
+        const { events, reset, next, complete } = await this.#history(member.wish.topics, start);
+        if (reset) {
+          isResumed = false;
+          member.tell("reset", reset);
         }
-        for (const message of page.messages) member.send(message);
-        member.position = positionIn(page.next);
-        start = { after: page.next };
-        more = page.messages.length === PAGE_EVENTS || member.isOverfull;
+        for (const event of events) member.send(messageOf(event));
+        member.number = numberIn(next);
+        start = { after: next };
+        more = (complete === undefined && events.length === PAGE_EVENTS) || member.isOverfull;
       }
-      if (after && !isReset) member.tell("resumed");
+      if (isResumed) member.tell("resumed");
     } catch (error) {
-      if (!this.#members.has(member)) return;
       member.tell("reset", { reason: "unread", requested: after, error: String(error) });
     }
     const { held } = member;
     member.held = undefined;
-    if (!this.#members.has(member)) return;
-    if (this.#isOpen) member.opened();
+    if (this.#isOpen) member.tell("open");
     for (const message of held) member.send(message);
   }
 
@@ -170,60 +170,48 @@ export class Feed {
   async #history(topics, start) {
     const answer = await this.#stream.history(topics, { ...start, limit: PAGE_EVENTS });
     if (!answer.ok) throw new Error(`history: ${answer.status}`);
-    const { events, reset, next } = await answer.json();
-    const { origin } = new URL(this.#wish.url);
-    return { messages: events.map((event) => messageOf(event, origin)), reset, next };
+    return answer.json();
   }
 
-  #hear(what, detail) {
-    switch (what) {
-      case "open":
-        // Without the hub's header, the beginning of the stream shows it: it is a reset, or not.
-        // Of a stream that began again for its topics or its token, pages hear nothing.
-        this.#resuming = Boolean(this.#stream.cursor) && detail !== "live" && !this.#isOpen;
-        this.#isOpen = true;
-        for (const member of this.#members) {
-          if (!member.held) member.opened();
-        }
-        if (detail === "resumed") this.#resumed();
-        break;
-      case "id":
-        this.#resumed();
-        for (const member of this.#members) {
-          if (!member.held) member.moved(detail);
-        }
-        break;
-      case "event":
-        this.#event(detail);
-        break;
-      case "error":
-        this.#down(detail);
-        break;
-      case "token":
-        this.#down({ reason: "token refused", status: 401 });
-        this.#refusal = { reason: "refused", status: 401, problem: detail };
-        this.#all("token", this.#refusal);
-        break;
-      case "expiring":
-        this.#isRenewing = true;
-        this.#all("token", { left: detail });
-        break;
-      case "closed":
-        this.#close(detail);
-    }
-  }
-
-  #event(message) {
-    if (message.type === RESET && message.topic === undefined) {
+  /** What the stream reports. */
+  #on = {
+    open: (resume) => {
+      // Without the hub's header, the beginning of the stream shows it: it is a reset, or not.
+      // Of a stream that began again for its topics or its token, pages hear nothing.
+      this.#resuming = this.#stream.cursor && resume !== "live" && !this.#isOpen;
+      this.#isOpen = true;
+      for (const member of this.#current) member.tell("open");
+      if (resume === "resumed") this.#resumed();
+    },
+    id: (id) => {
+      this.#resumed();
+      for (const member of this.#current) member.moved(id);
+    },
+    event: (message) => {
+      this.#resumed();
+      for (const member of this.#members) member.take(message);
+    },
+    reset: (detail) => {
       this.#resuming = false;
       // Another log counts from its own beginning.
-      for (const member of this.#members) member.position = NaN;
-      this.#all("reset", parsed(message.data) ?? { reason: "unknown" });
-      return;
-    }
-    this.#resumed();
-    for (const member of this.#members) member.take(message);
-  }
+      for (const member of this.#members) member.number = NaN;
+      this.#all("reset", detail);
+    },
+    error: (detail) => {
+      this.#isOpen = this.#resuming = false;
+      this.#all("error", detail);
+    },
+    token: (refusal) => {
+      this.#on.error({ reason: "token refused", status: 401 });
+      this.#refusal = refusal;
+      this.#all("token", refusal);
+    },
+    expiring: (left) => {
+      this.#isRenewing = true;
+      this.#all("token", { left });
+    },
+    closed: (detail) => this.#close(detail),
+  };
 
   /**
    * The stream is over for good. If the hub rejected what several pages want together, it may be
@@ -231,8 +219,7 @@ export class Feed {
    */
   #close(detail) {
     const members = [...this.#members];
-    const latest = members.at(-1);
-    const set = latest && setOf(latest.wish.topics);
+    const set = setOf(members.at(-1).wish.topics);
     const sharing = members.filter(({ wish }) => setOf(wish.topics) !== set);
     if (detail.reason !== "refused" || sharing.length === 0) {
       this.#all("closed", detail);
@@ -240,32 +227,20 @@ export class Feed {
       return;
     }
     const { cursor, token } = this.#stream;
+    const topics = union(sharing.map(({ wish }) => wish.topics));
     this.#stream.close();
-    this.#begin({
-      ...this.#wish,
-      token,
-      after: cursor,
-      topics: union(sharing.map(({ wish }) => wish.topics)),
-    });
+    this.#begin({ ...this.#wish, token, after: cursor, topics });
     for (const member of members) {
       if (sharing.includes(member)) continue;
       this.#members.delete(member);
-      const start = member.cursor ? { after: member.cursor } : {};
-      this.#eject(member, { ...member.wish, ...start, token, multiplex: false });
+      const after = member.cursor ?? member.wish.after;
+      this.#eject(member, { ...member.wish, after, token, multiplex: false });
     }
   }
 
   #resumed() {
-    if (!this.#resuming) return;
+    if (this.#resuming) this.#all("resumed");
     this.#resuming = false;
-    this.#all("resumed");
-  }
-
-  #down(detail) {
-    this.#isOpen = false;
-    this.#resuming = false;
-    for (const member of this.#members) member.isOpen = false;
-    this.#all("error", detail);
   }
 
   #all(is, detail) {

@@ -1,9 +1,19 @@
 // Where an exchange runs, and how a page reaches it.
 
 import { GREETING_MS } from "./limits.js";
+import { within } from "./waits.js";
+
+/** Part of every worker's name. It changes whenever the messages of page and worker do. */
+export const NAME = "tidings/5";
 
 /** How workers are started, `shared` and `dedicated`; the URL of their `script` if it is known. */
 export const WORKERS = {};
+
+/** A new exchange; `over` is called when it has ended. */
+export async function newExchange(over) {
+  const { Exchange } = await import("./exchange.js");
+  return new Exchange(over);
+}
 
 /**
  * Ways to reach an exchange, the best first: each returns a port, and where possible a way to end
@@ -17,15 +27,12 @@ export const HOSTS = {
     return { port: worker.port };
   },
   async dedicated(name) {
-    dedicated ??= startWorker(name);
-    const started = dedicated;
+    const started = (dedicated ??= startWorker(name));
     const forget = () => {
       if (dedicated === started) dedicated = undefined;
     };
-    const worker = await started.catch((error) => {
-      forget();
-      throw error;
-    });
+    started.catch(forget);
+    const worker = await started;
     const { port1, port2 } = new MessageChannel();
     worker.postMessage({ do: "port" }, [port2]);
     return {
@@ -37,10 +44,11 @@ export const HOSTS = {
     };
   },
   async page() {
-    const { Exchange } = await import("./exchange.js");
     const { port1, port2 } = new MessageChannel();
-    local ??= new Exchange(() => (local = undefined));
-    local.admit(port2);
+    const forget = () => (local = undefined);
+    local ??= newExchange(forget);
+    local.catch(forget);
+    (await local).admit(port2);
     return { port: port1 };
   },
 };
@@ -71,21 +79,14 @@ async function startWorker(name) {
   return worker;
 }
 
-/** A worker that did not greet in time. */
-export class Silent extends Error {}
-
 /** Waits for the worker's first message. */
 function greeting(worker, port) {
-  return new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Silent("the worker does not answer")), GREETING_MS);
+  const first = new Promise((resolve, reject) => {
     worker.onerror = (event) => {
       event.preventDefault?.();
-      clearTimeout(late);
       reject(new Error("the worker does not start"));
     };
-    port.onmessage = () => {
-      clearTimeout(late);
-      resolve();
-    };
+    port.onmessage = resolve;
   });
+  return within(GREETING_MS, first);
 }

@@ -1,8 +1,5 @@
 // Constants that page and worker share, and every bound.
 
-/** Part of every worker's name. It changes whenever the messages of page and worker do. */
-export const NAME = "tidings/4";
-
 /** Values of `readyState`, the same as those of EventSource. */
 export const CONNECTING = 0;
 export const OPEN = 1;
@@ -54,5 +51,5 @@ export const HELD_EVENTS_MAX = 10_000;
 /** Longest event, in characters: no hub can be configured to accept a longer one. */
 export const EVENT_CHARS_MAX = 16 * 1024 * 1024;
 
-/** Longest problem that is read from a rejection, in bytes. */
-export const PROBLEM_BYTES_MAX = 64 * 1024;
+/** Longest problem that is read from a rejection, in characters. */
+export const PROBLEM_CHARS_MAX = 64 * 1024;

@@ -4,39 +4,36 @@ import { HELD_EVENTS_MAX } from "./limits.js";
 import { wants } from "./topics.js";
 
 export class Member {
-  port;
+  guest;
   feed;
   wish;
-  /** Whether the page knows that the stream is open. */
-  isOpen = false;
   /** Live events that wait until the page has its history; `undefined` if it has. */
   held;
   /** Whether more came than may be held; history is then read again from where it ended. */
   isOverfull = false;
   /** The latest event that was sent: its number, and the id to resume after. */
-  position = NaN;
+  number = NaN;
   cursor;
 
-  constructor(port, feed, wish) {
-    this.port = port;
+  constructor(guest, feed, wish) {
+    this.guest = guest;
     this.feed = feed;
     this.wish = wish;
   }
 
-  tell(is, detail) {
-    this.port.postMessage({ is, detail });
+  /** Sends the page a message. One that has left, or joined again, gets none of its old ones. */
+  #post(message) {
+    if (this.guest.member === this) this.guest.port.postMessage(message);
   }
 
-  /** Tells the page, once, that the stream is open. */
-  opened() {
-    if (!this.isOpen) this.tell("open");
-    this.isOpen = true;
+  tell(is, detail) {
+    this.#post({ is, detail });
   }
 
   /** The stream came to an id without an event. */
   moved(id) {
     this.cursor = id;
-    this.port.postMessage({ is: "id", lastEventId: id });
+    this.#post({ is: "id", id });
   }
 
   /** A live event: sent, or held back while history is read. */
@@ -47,16 +44,18 @@ export class Member {
       return;
     }
     // Events dropped here are in the history, which is then read to its end.
-    this.isOverfull ||= this.held.length === HELD_EVENTS_MAX;
-    if (this.held.length === HELD_EVENTS_MAX) this.held.length = 0;
+    if (this.held.length === HELD_EVENTS_MAX) {
+      this.isOverfull = true;
+      this.held = [];
+    }
     this.held.push(message);
   }
 
   /** Sends an event, unless the page has it or a later one: history and stream overlap. */
   send(message) {
-    if (message.position <= this.position) return;
-    this.position = message.position;
+    if (message.number <= this.number) return;
+    this.number = message.number;
     this.cursor = message.cursor;
-    this.port.postMessage(message);
+    this.#post(message);
   }
 }

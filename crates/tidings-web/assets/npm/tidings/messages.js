@@ -3,36 +3,24 @@
 /**
  * An event of the hub, from an envelope (`?envelope=json`) or a page of history, which have the
  * same fields. `cursor` is the id to resume after: the hub's own, because a publisher's id can
- * stand on several topics. `position` is its number, greater for later events.
+ * stand on several topics. `number` is that in it, greater for later events.
  */
-export function messageOf({ id, position, topic, alternates, event, data, time }, origin) {
-  const cursor = position ?? id;
-  return {
-    is: "event",
-    type: event,
-    data,
-    topic,
-    alternates,
-    time,
-    lastEventId: id,
-    cursor,
-    position: positionIn(cursor),
-    origin,
-  };
+export function messageOf(envelope) {
+  const cursor = envelope.position ?? envelope.id;
+  return { ...envelope, is: "event", cursor, number: numberIn(cursor) };
 }
 
 /** The number in an id that the hub made. */
-export function positionIn(id) {
+export function numberIn(id) {
   return Number(/:([0-9]+)$/.exec(id)?.[1]);
 }
 
-/** The envelope in a block of an event stream; `undefined` for a hub that ignores `envelope`. */
-export function envelopeIn(data) {
-  const inner = parsed(data);
-  const fields = [inner?.id, inner?.topic, inner?.event, inner?.data];
-  return fields.every((field) => typeof field === "string") ? inner : undefined;
+/** Whether this is an envelope: a hub may ignore `envelope`. */
+export function isEnvelope(inner) {
+  return ["id", "topic", "event", "data"].every((name) => typeof inner?.[name] === "string");
 }
 
+/** The value of a JSON text; `undefined` if it is none. */
 export function parsed(text) {
   try {
     return JSON.parse(text);

@@ -11,15 +11,11 @@ export function wants(patterns, { topic, alternates = [] }) {
 
 /** `*` is one segment, a last `**` one or more. */
 function matches(pattern, topic) {
-  if (pattern === topic || pattern === "**") return true;
-  if (!pattern.includes("*")) return false;
   const [parts, names] = [pattern.split("/"), topic.split("/")];
-  const hasRest = parts.at(-1) === "**";
-  if (hasRest) parts.pop();
-  return (
-    (hasRest ? names.length > parts.length : names.length === parts.length) &&
-    parts.every((part, at) => part === "*" || part === names[at])
-  );
+  const isAsLong = names.length === parts.length;
+  const isLonger = names.length > parts.length && parts.at(-1) === "**";
+  const fits = (part, at) => part === names[at] || part === "*" || part === "**";
+  return (isAsLong || isLonger) && parts.every(fits);
 }
 
 /** A text that is the same for the same topics. */

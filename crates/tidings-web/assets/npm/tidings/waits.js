@@ -2,11 +2,14 @@
 
 import { WAIT_MS_MAX } from "./limits.js";
 
-/** The result of a promise, or an error if it takes longer. */
+/** What took too long. */
+export class Late extends Error {}
+
+/** The result of a promise, or `Late` if it takes longer. */
 export function within(ms, promise) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
+    timer = setTimeout(() => reject(new Late(`no answer within ${ms / 1000} s`)), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
