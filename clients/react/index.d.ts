@@ -1,4 +1,5 @@
 import type { ClosedDetail, ConnectOptions, Connection, ErrorDetail, TopicEvent } from "@tidings-hub/tidings";
+import type { StateOptions } from "@tidings-hub/tidings/state";
 
 /** Options of `connect`; with `topics: null` nothing is opened. */
 export type HookOptions = Omit<ConnectOptions, "topics"> & { topics?: string | string[] | null };
@@ -30,3 +31,20 @@ export function useEvents(
   url: string,
   options?: HookOptions & { keep?: number },
 ): { events: TopicEvent[]; status: ConnectionState["status"]; detail: ConnectionState["detail"] };
+
+export interface LiveState<V> {
+  /** Key to value; `""` is the key of events without one. With several topics use `entries`. */
+  values: ReadonlyMap<string, V>;
+  /** Key, value and topic of all that is there. */
+  entries: readonly [key: string, value: V, topic: string][];
+  /** Whether all of it is here: until then it is empty, and it is never half of a state. */
+  isReady: boolean;
+  status: ConnectionState["status"];
+  detail: ConnectionState["detail"];
+}
+
+/** What each key of some topics stands for now; both collections are others when something changed. */
+export function useTidingsState<V = string>(
+  url: string,
+  options?: Omit<StateOptions<V>, "topics"> & { topics?: string | string[] | null },
+): LiveState<V>;

@@ -4,6 +4,7 @@
 
 import { useEffect, useRef, useState } from "react";
 import { connect } from "@tidings-hub/tidings";
+import { entriesOf, state } from "@tidings-hub/tidings/state";
 
 /** Events that `useEvents` keeps unless `keep` is given. */
 const KEEP = 100;
@@ -81,6 +82,68 @@ export function useEvents(url, { keep = KEEP, ...options } = {}) {
     },
   );
   return { events: heard.key === key ? heard.events : NOTHING.events, status, detail };
+}
+
+/**
+ * What each key of some topics stands for now, and the state of the connection. `options.page` is a
+ * page of the state to begin with, which a server has rendered, too.
+ */
+export function useTidingsState(url, options = {}) {
+  const latest = useRef(options);
+  useEffect(() => {
+    latest.current = options;
+  });
+  const { token, parse, page, ...terms } = options;
+  const key = JSON.stringify([url, terms, typeof token === "function" ? true : token]);
+  const isOff = options.topics === null;
+  const [shown, setShown] = useState(() => ({ key, ...beginning(page, parse) }));
+
+  useEffect(() => {
+    if (isOff) return undefined;
+    const { token, ...others } = latest.current;
+    const live = state(url, {
+      ...others,
+      token: typeof token === "function" ? (problem) => latest.current.token(problem) : token,
+    });
+    let status = "connecting";
+    let detail;
+    let timer;
+    // Many keys may change at once: what is shown is made anew once for all of them.
+    const show = () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        setShown({ key, ...shownOf([...live], live.isReady), status, detail });
+      });
+    };
+    const tell = (next) => (event) => {
+      status = next;
+      detail = event.detail ?? undefined;
+      show();
+    };
+    live.addEventListener("open", tell("open"));
+    live.addEventListener("error", tell("lost"));
+    live.addEventListener("closed", tell("closed"));
+    live.addEventListener("ready", show);
+    live.addEventListener("change", show);
+    show();
+    return () => {
+      clearTimeout(timer);
+      timer = null;
+      live.close();
+    };
+  }, [key, isOff]);
+
+  const { key: _, ...now } = shown.key === key && !isOff ? shown : beginning(page, parse);
+  return now;
+}
+
+/** What is shown before anything was heard. */
+function beginning(page, parse) {
+  return shownOf(page ? entriesOf(page, parse) : [], Boolean(page?.complete));
+}
+
+function shownOf(entries, isReady) {
+  return { values: new Map(entries), entries, isReady, status: "idle", detail: undefined };
 }
 
 const IDLE = { status: "idle", detail: undefined, host: undefined };

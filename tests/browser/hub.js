@@ -84,14 +84,22 @@ class Hub {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async publish(topic, data, { event, token } = {}) {
-    const answer = await fetch(`${this.url}/events/${topic}${event ? `?event=${event}` : ""}`, {
+  /** `terms` are parameters of the request, such as `event` and `key`. */
+  async publish(topic, data, { token, ...terms } = {}) {
+    const said = Object.entries(terms).filter(([, value]) => value !== undefined);
+    const answer = await fetch(`${this.url}/events/${topic}?${new URLSearchParams(said)}`, {
       method: "POST",
       body: data,
       headers: token ? { authorization: `Bearer ${token}` } : {},
     });
     equal(answer.status, 200, `publishing to ${topic}`);
     return (await answer.json()).id;
+  }
+
+  async removeKey(topic, key) {
+    const query = new URLSearchParams({ key });
+    const answer = await fetch(`${this.url}/events/${topic}?${query}`, { method: "DELETE" });
+    equal(answer.status, 200, `removing ${key} of ${topic}`);
   }
 
   async end(topic) {

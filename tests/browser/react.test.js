@@ -7,6 +7,7 @@ import { startHub } from "./hub.js";
 
 const PACKAGE = new URL("../../clients/react/index.js", import.meta.url).pathname;
 const MODULES = new URL("node_modules/", import.meta.url).pathname;
+const SCRIPTS = new URL("../../crates/tidings-web/assets/npm/", import.meta.url).pathname;
 
 /** What the server's half of React needs in a module. */
 const REQUIRE = `import { createRequire } from "node:module";
@@ -25,13 +26,13 @@ async function bundle(source) {
     define: { "process.env.NODE_ENV": '"development"' },
     alias: { "@tidings-hub/react": PACKAGE },
     // Every hub serves it; its workers are then those of any other page.
-    external: ["/tidings.js"],
+    external: ["/tidings.js", "/tidings-state.js"],
     plugins: [
       {
         name: "tidings",
         setup: ({ onResolve }) =>
-          onResolve({ filter: /^@tidings-hub\/tidings$/ }, () => ({
-            path: "/tidings.js",
+          onResolve({ filter: /^@tidings-hub\/tidings/ }, ({ path }) => ({
+            path: path.endsWith("/state") ? "/tidings-state.js" : "/tidings.js",
             external: true,
           })),
       },
@@ -185,16 +186,8 @@ test("react: the latest handlers are called, and none after unmounting", async (
   ok(all.length <= 3, `${all}`);
 });
 
-test("react: a server renders it without opening anything", async () => {
-  const source = NEWS.replace(/import \{ createRoot \}.*\n/, "")
-    .replace(/createRoot[^]*$/, "")
-    .concat(
-      `
-      import { renderToString } from "react-dom/server";
-      export const html = renderToString(<StrictMode><App /></StrictMode>);
-    `,
-    )
-    .replaceAll("window.", "globalThis.");
+/** Builds a module for Node, and imports it. */
+async function renderOnServer(source) {
   const { outputFiles } = await build({
     stdin: { contents: source, loader: "jsx", resolveDir: MODULES },
     bundle: true,
@@ -207,12 +200,108 @@ test("react: a server renders it without opening anything", async () => {
     banner: { js: REQUIRE },
     alias: {
       "@tidings-hub/react": PACKAGE,
-      "@tidings-hub/tidings": new URL(
-        "../../crates/tidings-web/assets/npm/tidings.js",
-        import.meta.url,
-      ).pathname,
+      "@tidings-hub/tidings/state": `${SCRIPTS}tidings-state.js`,
+      "@tidings-hub/tidings": `${SCRIPTS}tidings.js`,
     },
   });
-  const { html } = await import(temporaryFile("server.mjs", outputFiles[0].text));
+  return import(temporaryFile("server.mjs", outputFiles[0].text));
+}
+
+test("react: a server renders it without opening anything", async () => {
+  const source = NEWS.replace(/import \{ createRoot \}.*\n/, "")
+    .replace(/createRoot[^]*$/, "")
+    .concat(
+      `
+      import { renderToString } from "react-dom/server";
+      export const html = renderToString(<StrictMode><App /></StrictMode>);
+    `,
+    )
+    .replaceAll("window.", "globalThis.");
+  const { html } = await renderOnServer(source);
   ok(html.includes("idle"), html);
+});
+
+/** What both halves of the next tests render. */
+const STOCKS = `
+  import { StrictMode, useState } from "react";
+  import { useTidingsState } from "@tidings-hub/react";
+
+  function Stocks({ page, topics }) {
+    const { values, status, isReady } = useTidingsState("", { topics, page, parse: Number });
+    globalThis.rendered = (globalThis.rendered ?? 0) + 1;
+    return <>
+      <p id="status">{status}</p>
+      <p id="ready">{String(isReady)}</p>
+      <ol>{[...values].sort().map(([key, value]) => <li key={key}>{key} {value + 0.5}</li>)}</ol>
+    </>;
+  }
+
+  function App({ page }) {
+    const [topics, setTopics] = useState("stocks");
+    globalThis.setTopics = setTopics;
+    return <StrictMode><Stocks page={page} topics={topics} /></StrictMode>;
+  }
+`;
+
+test("react: under StrictMode a state is shown whole, and then as it changes", async () => {
+  const hub = await startHub(["--retry", "300ms"]);
+  for (let n = 0; n < 300; n += 1) await hub.publish("stocks", `${n}`, { key: `K${n}` });
+  const page = await open(
+    hub,
+    `${STOCKS}
+    import { createRoot } from "react-dom/client";
+    window.counts = new Set();
+    const list = document.querySelector("#root");
+    new MutationObserver(() => window.counts.add(list.querySelectorAll("li").length))
+      .observe(list, { childList: true, subtree: true });
+    createRoot(list).render(<App />);
+  `,
+  );
+  await until("the state", async () => (await shown(page)).length === 300);
+  await until("open", async () => (await status(page)) === "open");
+  const seen = await page.evaluate(() => [...window.counts].filter((count) => count % 300));
+  equal(seen, [], "numbers of lines that were shown, but for none and all");
+  await until("one connection", async () => (await hub.subscribers()) === 1);
+  await hub.publish("stocks", "7", { key: "K0" });
+  await hub.removeKey("stocks", "K1");
+  await until("a change", async () => (await shown(page))[0] === "K0 7.5");
+  await until("a removal", async () => (await shown(page)).length === 299);
+  await hub.kill();
+  await hub.start();
+  await hub.publish("stocks", "8", { key: "K0" });
+  await until("after a restart", async () => (await shown(page))[0] === "K0 8.5");
+  await hub.publish("others", "1", { key: "O" });
+  await page.evaluate(() => window.setTopics("others"));
+  await until("other topics", async () => (await shown(page)).join() === "O 1.5");
+  await page.evaluate(() => window.setTopics(null));
+  await until("none", async () => (await hub.subscribers()) === 0);
+  equal([await shown(page), await status(page)], [[], "idle"]);
+  equal(page.problems, []);
+});
+
+test("react: a server renders a page of the state, and the browser goes on from it", async () => {
+  const hub = await startHub();
+  await hub.publish("stocks", "1", { key: "A" });
+  await hub.publish("stocks", "2", { key: "B" });
+  const headers = { accept: "application/json" };
+  const asked = await fetch(`${hub.url}/events?topic=stocks&from=state`, { headers });
+  const first = JSON.stringify(await asked.json());
+  const { html } = await renderOnServer(`${STOCKS}
+    import { renderToString } from "react-dom/server";
+    export const html = renderToString(<App page={${first}} />);
+  `);
+  ok(html.includes("<li>A<!-- --> <!-- -->1.5</li>"), html);
+  await hub.publish("stocks", "3", { key: "B" });
+  const page = await open(
+    hub,
+    `${STOCKS}
+    import { hydrateRoot } from "react-dom/client";
+    const root = document.querySelector("#root");
+    root.innerHTML = ${JSON.stringify(html)};
+    hydrateRoot(root, <App page={${first}} />, { onRecoverableError: (e) => console.error(e) });
+  `,
+  );
+  await until("what changed", async () => (await shown(page)).join() === "A 1.5,B 3.5");
+  await until("open", async () => (await status(page)) === "open");
+  equal(page.problems, []);
 });

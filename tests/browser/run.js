@@ -14,6 +14,7 @@ await import("./answers.test.js");
 await import("./workers.test.js");
 await import("./multiplex.test.js");
 await import("./renewal.test.js");
+await import("./state.test.js");
 await import("./node.test.js");
 await import("./bundles.test.js");
 await import("./react.test.js");

@@ -27,7 +27,7 @@ export async function startScript(answer) {
     if (request.url === "/tidings.js") {
       response.setHeader("content-type", "text/javascript");
       response.end(readFileSync(new URL("tidings.js", MODULES)) + HANGS);
-    } else if (/^\/tidings\/[a-z_]+\.js$/.test(request.url)) {
+    } else if (/^\/tidings(-state|\/[a-z_]+)\.js$/.test(request.url)) {
       response.setHeader("content-type", "text/javascript");
       response.end(readFileSync(new URL(`.${request.url}`, MODULES)));
     } else if (request.url === "/hang") {

@@ -45,7 +45,8 @@ test("npm: @tidings-hub/tidings holds its modules, types, README and licences", 
   const pack = await packed("crates/tidings-web/assets/npm");
   const modules = readdirSync(join(pack.cwd, "tidings")).map((name) => `tidings/${name}`);
   ok(modules.length > 5 && modules.every((name) => /^\w+\/\w+\.js$/.test(name)), `${modules}`);
-  const root = ["README.md", "package.json", "tidings.d.ts", "tidings.js"];
+  const scripts = ["tidings", "tidings-state"].flatMap((name) => [`${name}.d.ts`, `${name}.js`]);
+  const root = ["README.md", "package.json", ...scripts];
   equal(pack.files, [...LICENCES, ...root, ...modules].sort());
   checkAbout(pack, "@tidings-hub/tidings");
   equal(pack.about.dependencies, undefined, "dependencies");

@@ -31,6 +31,7 @@ pub const CONSOLE: &[File] = &[
     file::html("/docs/api", include_str!("../assets/docs/api.html")),
     file::css("/docs/api.css", include_str!("../assets/docs/api.css")),
     file::script("/tidings.js", include_str!("../assets/npm/tidings.js")),
+    file::script("/tidings-state.js", include_str!("../assets/npm/tidings-state.js")),
     file::script("/tidings/connection.js", include_str!("../assets/npm/tidings/connection.js")),
     file::script("/tidings/event_blocks.js", include_str!("../assets/npm/tidings/event_blocks.js")),
     file::script("/tidings/exchange.js", include_str!("../assets/npm/tidings/exchange.js")),
@@ -44,6 +45,7 @@ pub const CONSOLE: &[File] = &[
     file::script("/tidings/topics.js", include_str!("../assets/npm/tidings/topics.js")),
     file::script("/tidings/waits.js", include_str!("../assets/npm/tidings/waits.js")),
     file::text("/tidings.d.ts", include_str!("../assets/npm/tidings.d.ts")),
+    file::text("/tidings-state.d.ts", include_str!("../assets/npm/tidings-state.d.ts")),
 ];
 
 /// The demo pages under `/demo/`. They need their publishers, which `tidings demo` runs.

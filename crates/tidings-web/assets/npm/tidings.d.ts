@@ -6,8 +6,12 @@ export interface ConnectOptions {
   last?: number;
   /** Begin after the event with this id. */
   after?: string;
-  /** Begin with all that is kept (`start`), with the next event (`now`, the default), or after an id. */
-  from?: "start" | "now" | (string & {});
+  /**
+   * Begin with all that is kept (`start`), with the next event (`now`, the default), after an id, or with
+   * the `state`: the newest event of each key, then an event of type `tidings.state`, then what comes.
+   * `tidings-state.js` makes a map of it.
+   */
+  from?: "start" | "now" | "state" | (string & {});
   /**
    * Share one stream with all connections to this hub that have `multiplex`, whatever their topics. For
    * topics that do not end: such a stream ends when the topics of all its connections have.
@@ -89,6 +93,12 @@ export interface TopicEvent extends MessageEvent<string> {
   readonly topic: string | undefined;
   /** When the hub stored it. */
   readonly time: Date | undefined;
+  /** The key, of an event that has one. */
+  readonly key: string | undefined;
+  /** Whether the data is all of the key's value, or a piece that is added to it. */
+  readonly whole: boolean | undefined;
+  /** Of a piece: a JSON pointer to the string that grows, if it is not all of the text. */
+  readonly at: string | undefined;
 }
 
 type Handler<E> = ((this: Connection, event: E) => void) | null;

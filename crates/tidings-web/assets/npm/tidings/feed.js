@@ -154,7 +154,9 @@ export class Feed {
         for (const event of events) member.send(messageOf(event));
         member.number = numberIn(next);
         start = { after: next };
-        more = (complete === undefined && events.length === PAGE_EVENTS) || member.isOverfull;
+        more = member.isOverfull || !(complete ?? events.length < PAGE_EVENTS);
+        // As the stream says it.
+        if (complete) member.send({ is: "event", event: "tidings.state", id: next, cursor: next });
       }
       if (isResumed) member.tell("resumed");
     } catch (error) {

@@ -54,7 +54,7 @@ export class Member {
   /** Sends an event, unless the page has it or a later one: history and stream overlap. */
   send(message) {
     if (message.number <= this.number) return;
-    this.number = message.number;
+    this.number = message.number ?? this.number;
     this.cursor = message.cursor;
     this.#post(message);
   }
