@@ -94,6 +94,13 @@ class Blocking:
     def erase(self, *words, **more):
         return self._wait(self._hub.erase(*words, **more))
 
+    def remove(self, *words, **more):
+        return self._wait(self._hub.remove(*words, **more))
+
+    def state(self, *words):
+        self._streams.append(BlockingState(self, self._hub.state(*words)))
+        return self._streams[-1]
+
     def run(self, topic, items, **more):
         async def each():
             try:
@@ -143,6 +150,30 @@ class BlockingStream:
 
     def close(self) -> None:
         self._hub._wait(self._stream.close())
+
+
+class BlockingState:
+    def __init__(self, hub: Blocking, state) -> None:
+        self._hub, self.state = hub, state
+        self._changes = state.changes()
+
+    def __getattr__(self, name):
+        return getattr(self.state, name)
+
+    def load(self):
+        self._hub._wait(self.state.load())
+        return self
+
+    def changes(self):
+        async def one():
+            return await anext(self._changes, None)
+
+        while (change := self._hub._wait(one())) is not None:
+            yield change
+
+    def close(self) -> None:
+        self._hub._wait(self._changes.aclose())
+        self._hub._wait(self.state.close())
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Publish to a Tidings hub, and subscribe with resume."""
 
-from ._async_hub import AsyncHub, AsyncStream
+from ._async_hub import AsyncHub, AsyncState, AsyncStream
 from ._errors import (
     EventsLost,
     HubError,
@@ -10,11 +10,14 @@ from ._errors import (
     TopicExists,
 )
 from ._events import Event, Lost, Outgoing, Published, Summary, Will
-from ._hub import Hub, Stream
+from ._hub import Hub, State, Stream
+from ._state import Change, StateMap
 
 __all__ = [
     "AsyncHub",
+    "AsyncState",
     "AsyncStream",
+    "Change",
     "Event",
     "EventsLost",
     "Hub",
@@ -24,6 +27,8 @@ __all__ = [
     "Outgoing",
     "Published",
     "RunStopped",
+    "State",
+    "StateMap",
     "Stream",
     "Summary",
     "TidingsError",

@@ -15,16 +15,18 @@ from typing import (
     Callable,
     Iterable,
     Mapping,
+    Sequence,
 )
 
 import httpx
 
 from . import _requests as requests
-from ._errors import HubUnreachable, RunStopped
+from ._errors import HubUnreachable, RunStopped, TidingsError
 from ._events import Data, Event, Lost, Outgoing, Published, Summary, Will, as_line, as_text
 from ._hub import ANSWER_BYTES_MAX, ERASE_TIMEOUT, PUBLISH_TIMEOUT, STREAM_TIMEOUT, log
 from ._renewal import Renewal, is_refused
 from ._session import Session, Start
+from ._state import Change, StateMap
 
 
 Token = str | Callable[[], str | None | Awaitable[str | None]] | None
@@ -61,15 +63,17 @@ class AsyncHub:
         ttl: str | None = None,
         append: str | None = None,
         at: str | None = None,
+        key: str | None = None,
     ) -> Published:
         """Publishes one event, and waits until it is stored.
 
         ``ttl``, such as ``"5m"``, is how long the history has it. ``append`` is the key of a value
-        that it is added to: as text, or with ``at``, a JSON pointer, in the string there.
+        that it is added to: as text, or with ``at``, a JSON pointer, in the string there. ``key``
+        is the key whose value it is from now on.
         """
         said = await self._post(
             requests.path(topic),
-            params=requests.event_query(event, id or self._ids.next(), ttl, append, at),
+            params=requests.event_query(event, id or self._ids.next(), ttl, append, at, key),
             content=as_text(data).encode(),
             content_type=requests.TEXT,
         )
@@ -86,6 +90,10 @@ class AsyncHub:
         content = None if data is None else as_text(data).encode()
         params = requests.event_query(event, None)
         await self._exchange("DELETE", requests.path(topic), params=params, content=content)
+
+    async def remove(self, topic: str, key: str) -> None:
+        """Removes a key from the state of a topic."""
+        await self._exchange("DELETE", requests.path(topic), params={"key": key}, content=None)
 
     async def erase(
         self,
@@ -160,6 +168,14 @@ class AsyncHub:
             renews=callable(self._token),
         )
         return AsyncStream(self, session)
+
+    def state(self, *topics: str) -> AsyncState:
+        """What each key of these topics stands for, and how that changes.
+
+        ``async with hub.state("stocks") as stocks`` begins when the state is complete.
+        """
+        session = Session(topics, start="state", renews=callable(self._token))
+        return AsyncState(AsyncStream(self, session), topics)
 
     async def close(self) -> None:
         """Closes the connections, unless the client was given."""
@@ -338,3 +354,53 @@ class AsyncStream(AsyncIterator[Event]):
                     self._wait = 0.0
                     return
             session.ended()
+
+
+class AsyncState(StateMap):
+    """What each key of some topics stands for. Made by ``AsyncHub.state``.
+
+    A context manager closes it. It is read when it is asked for: ``load`` reads until it is
+    complete, and ``changes`` what comes.
+    """
+
+    def __init__(self, stream: AsyncStream, topics: Sequence[str]) -> None:
+        super().__init__(topics)
+        self._stream = stream
+
+    async def load(self) -> AsyncState:
+        """Reads until the state is complete."""
+        while not self.is_ready:
+            if not await self._read():
+                raise TidingsError("the stream of the state ended before it was complete")
+        return self
+
+    async def changes(self) -> AsyncIterator[Change]:
+        """What changes, as it comes, until all topics have ended."""
+        await self.load()
+        while True:
+            while self._changes:
+                yield self._changes.popleft()
+            if not await self._read():
+                return
+
+    async def close(self) -> None:
+        """Ends the subscription. What was read stays."""
+        await self._stream.close()
+
+    async def __aenter__(self) -> AsyncState:
+        return await self.load()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _read(self) -> bool:
+        """Takes one event; false when there is no more."""
+        event = await anext(self._stream, None)
+        if event is not None:
+            self._take(event)
+        return event is not None

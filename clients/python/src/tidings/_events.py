@@ -20,6 +20,12 @@ class Event:
     data: str
     # When the hub stored it, in RFC 3339.
     time: str
+    # The key, of an event that has one.
+    key: str | None = None
+    # Whether the data is all of the key's value, or a piece that is added to it: at the string that
+    # the JSON pointer ``at`` names, if there is one.
+    is_whole: bool = True
+    at: str | None = None
 
     def json(self) -> Any:
         """The data, read as JSON."""

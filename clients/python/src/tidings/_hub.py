@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from types import TracebackType
-from typing import Any, Callable, Generator, Iterable, Iterator, Mapping
+from typing import Any, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
 import httpx
 
 from . import _requests as requests
-from ._errors import HubUnreachable, RunStopped
+from ._errors import HubUnreachable, RunStopped, TidingsError
 from ._events import Data, Event, Lost, Outgoing, Published, Summary, Will, as_line, as_text
 from ._renewal import Renewal, is_refused
 from ._session import SILENCE_MAX, Session, Start
+from ._state import Change, StateMap
 
 log = logging.getLogger("tidings")
 
@@ -57,15 +58,17 @@ class Hub:
         ttl: str | None = None,
         append: str | None = None,
         at: str | None = None,
+        key: str | None = None,
     ) -> Published:
         """Publishes one event, and waits until it is stored.
 
         ``ttl``, such as ``"5m"``, is how long the history has it. ``append`` is the key of a value
-        that it is added to: as text, or with ``at``, a JSON pointer, in the string there.
+        that it is added to: as text, or with ``at``, a JSON pointer, in the string there. ``key``
+        is the key whose value it is from now on.
         """
         said = self._post(
             requests.path(topic),
-            params=requests.event_query(event, id or self._ids.next(), ttl, append, at),
+            params=requests.event_query(event, id or self._ids.next(), ttl, append, at, key),
             content=as_text(data).encode(),
             content_type=requests.TEXT,
         )
@@ -82,6 +85,10 @@ class Hub:
         content = None if data is None else as_text(data).encode()
         params = requests.event_query(event, None)
         self._exchange("DELETE", requests.path(topic), params=params, content=content)
+
+    def remove(self, topic: str, key: str) -> None:
+        """Removes a key from the state of a topic."""
+        self._exchange("DELETE", requests.path(topic), params={"key": key}, content=None)
 
     def erase(
         self,
@@ -156,6 +163,14 @@ class Hub:
             renews=callable(self._token),
         )
         return Stream(self, session)
+
+    def state(self, *topics: str) -> State:
+        """What each key of these topics stands for, and how that changes.
+
+        ``with hub.state("stocks") as stocks`` begins when the state is complete.
+        """
+        session = Session(topics, start="state", renews=callable(self._token))
+        return State(Stream(self, session), topics)
 
     def close(self) -> None:
         """Closes the connections, unless the client was given."""
@@ -322,3 +337,53 @@ class Stream(Iterator[Event]):
                     return 0.0
             session.ended()
             return 0.0
+
+
+class State(StateMap):
+    """What each key of some topics stands for. Made by ``Hub.state``.
+
+    A context manager closes it. It is read when it is asked for: ``load`` reads until it is
+    complete, and ``changes`` what comes.
+    """
+
+    def __init__(self, stream: Stream, topics: Sequence[str]) -> None:
+        super().__init__(topics)
+        self._stream = stream
+
+    def load(self) -> State:
+        """Reads until the state is complete."""
+        while not self.is_ready:
+            if not self._read():
+                raise TidingsError("the stream of the state ended before it was complete")
+        return self
+
+    def changes(self) -> Iterator[Change]:
+        """What changes, as it comes, until all topics have ended."""
+        self.load()
+        while True:
+            while self._changes:
+                yield self._changes.popleft()
+            if not self._read():
+                return
+
+    def close(self) -> None:
+        """Ends the subscription. What was read stays."""
+        self._stream.close()
+
+    def __enter__(self) -> State:
+        return self.load()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read(self) -> bool:
+        """Takes one event; false when there is no more."""
+        event = next(self._stream, None)
+        if event is not None:
+            self._take(event)
+        return event is not None

@@ -49,9 +49,10 @@ def event_query(
     ttl: str | None = None,
     append: str | None = None,
     at: str | None = None,
+    key: str | None = None,
 ) -> dict[str, str]:
     """The query of a single event."""
-    query = {"event": event, "id": id, "ttl": ttl, "append": append, "at": at}
+    query = {"event": event, "id": id, "ttl": ttl, "append": append, "at": at, "key": key}
     return {name: value for name, value in query.items() if value is not None}
 
 

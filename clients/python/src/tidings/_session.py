@@ -20,6 +20,9 @@ from ._renewal import Renewal
 
 Start = Literal["now", "all"]
 
+# The hub's own events that are yielded in a stream of a state.
+OF_STATE = frozenset({"tidings.state", "tidings.removed", "tidings.reset"})
+
 # Waits before coming back, in seconds: until the hub says otherwise, at least, and at most.
 RETRY_DEFAULT, RETRY_MIN, RETRY_MAX = 3.0, 0.1, 30.0
 
@@ -37,7 +40,7 @@ class Session:
         self,
         topics: Sequence[str],
         *,
-        start: Start = "now",
+        start: Start | Literal["state"] = "now",
         last: int | None = None,
         since: str | None = None,
         after: str | None = None,
@@ -50,8 +53,12 @@ class Session:
             raise ValueError("a stream has one start: start='all', last, since or after")
         params = [("topic", topic) for topic in topics]
         params.append(("envelope", "json"))
+        self._is_state = start == "state"
         if start == "all":
             params.append(("from", "start"))
+        elif start == "state":
+            # Said again each time, beside the last id.
+            params.append(("from", "state"))
         elif last is not None:
             params.append(("last", str(last)))
         elif since is not None:
@@ -129,6 +136,8 @@ class Session:
         if not block.data:
             return None  # the beginning, or a heartbeat
         data = "\n".join(block.data)
+        if self._is_state and block.event in OF_STATE:
+            return Event(id=block.id or "", topic="", event=block.event, data=data, time="")
         if block.event == "tidings.reset":
             said = json.loads(data)
             lost = Lost(str(said.get("reason", "")), str(said.get("requested", "")))
@@ -151,4 +160,7 @@ class Session:
             event=said.get("event") or "message",
             data=said["data"],
             time=said.get("time") or "",
+            key=said.get("key"),
+            is_whole=said.get("whole", True),
+            at=said.get("at"),
         )
