@@ -123,8 +123,11 @@ fn an_id_of_an_event_that_the_log_lost_is_recognised_although_its_position_is_ta
 #[test]
 fn a_log_without_checks_takes_no_id_with_one_for_its_own() {
     let server = TestServer::start();
+    // With somebody who reads, the newest events are answered from memory.
+    let mut reader = server.subscribe("/events/t?from=start", &[]);
     let id = server.post("/events/t", "x").json()["id"].as_str().unwrap().to_owned();
     assert!(!id.contains('.'), "{id}");
+    assert_eq!(id_of(&reader.event().unwrap()), id);
     for (suffix, outcome) in [("", "resumed"), (".abcd", "reset")] {
         let after = format!("{id}{suffix}");
         let history = server.get_json(&format!("/events/t?after={after}"));

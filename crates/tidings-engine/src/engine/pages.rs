@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidings_hub::{
-    Interest, Log, Outcome, Page, Position, ReadError, ReadQuery, Resolved, Start, StatePage,
+    Interest, Log, Mark, Outcome, Page, Position, ReadError, ReadQuery, Resolved, Start, StatePage,
     StateRead,
 };
 
@@ -98,8 +98,8 @@ impl Engine {
         }
     }
 
-    /// The page of a reader that has nearly everything. Of a shared log the id of its place has to
-    /// be checked with the store.
+    /// The page of a reader that has nearly everything. If the log is shared, or the id of its place
+    /// has a check, the store must say whether the place is one of this log.
     fn first_page_in_memory(
         &self,
         interest: &Interest,
@@ -110,7 +110,7 @@ impl Engine {
         let (Start::After(id) | Start::AfterOldest(id), None) = (start, store.shared()) else {
             return None;
         };
-        let position = store.identity().mark_of(id)?.position;
+        let Mark { position, check: None } = store.identity().mark_of(id)? else { return None };
         let head = store.bounds().head;
         let recent = &self.inner.recent;
         let page = recent.page(interest, position, head, records_max, wall_clock())?;
