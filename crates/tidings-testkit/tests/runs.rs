@@ -305,7 +305,7 @@ fn a_topic_that_only_has_a_publisher_can_be_ended() {
         let producer = hub.produce("/events/run?end", &[NDJSON]);
         eventually("the producer is there", || hub.has_publisher("run"));
         assert_eq!(hub.ask("DELETE", "/events/run", &[], "no").0, 200);
-        let (status, problem) = producer.answer_while_sending();
+        let (status, problem) = producer.answer_before_end();
         assert_eq!((status, &problem["code"]), (409, &json!("topic_ended")));
         assert_eq!((&problem["published"], &problem["last_id"]), (&json!(0), &Value::Null));
         assert_eq!(hub.data("run"), ["no"]);
@@ -323,7 +323,7 @@ fn a_publisher_of_a_topic_that_somebody_else_ends_is_answered_at_once() {
             eventually("one is there", || hub.is_ended(&topic).is_some());
             let first = hub.server.engine().head().get();
             assert_eq!(hub.ask("DELETE", &target, &[], "stop").0, 200);
-            let (status, problem) = producer.answer_while_sending();
+            let (status, problem) = producer.answer_before_end();
             assert_eq!((status, &problem["code"]), (409, &json!("topic_ended")));
             assert_eq!(problem["published"], 1);
             assert_eq!(problem["last_id"], json!(id(first)));

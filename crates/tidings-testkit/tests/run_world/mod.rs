@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tidings_hub::Topic;
-use tidings_testkit::http::Connection;
+use tidings_testkit::http::{Connection, request};
 use tidings_testkit::server::{EPOCH, TestServer};
 
 pub const NDJSON: &str = "content-type: application/x-ndjson";
@@ -59,13 +59,22 @@ impl Hub {
         self.ask("POST", target, headers, body)
     }
 
-    /// Begins a body that is sent as it is made.
+    /// Begins a body that is sent as it is made: over HTTP/2 by curl, over HTTP/1.1 by a client that
+    /// looks for an answer also while it has nothing to send. (curl does not, and the hub gives a
+    /// publisher that it stops no more than a moment before it resets the connection.)
     pub fn produce(&self, target: &str, headers: &[&str]) -> Producer {
+        if self.protocol == "--http1.1" {
+            let headers = headers.iter().map(|header| header.split_once(": ").unwrap());
+            let headers: Vec<_> = headers.chain([("transfer-encoding", "chunked")]).collect();
+            let mut connection = Connection::open(self.server.address());
+            connection.send(request("POST", target, &headers, b""));
+            return Producer::Socket(connection);
+        }
         let mut curl = self.curl("POST", target, headers);
         let mut child =
             curl.args(["-T", "."]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let body = child.stdin.take();
-        Producer { child, body }
+        Producer::Curl { child, body }
     }
 
     /// Type and data of all events on `topic`.
@@ -98,34 +107,42 @@ pub fn answer(output: &[u8]) -> (u16, Value) {
     (status.parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
-/// A program that sends a body as it makes it.
-pub struct Producer {
-    child: Child,
-    body: Option<ChildStdin>,
+/// A client that sends a body as it makes it.
+pub enum Producer {
+    Curl { child: Child, body: Option<ChildStdin> },
+    Socket(Connection),
 }
 
 impl Producer {
-    /// Sends more of the body. A server that has answered already may have made curl close its
-    /// input: then the answer says why, and it is what the test asserts.
+    /// Sends more of the body. A server that has answered already may have made the client close:
+    /// then the answer says why, and it is what the test asserts.
     pub fn send(&mut self, part: &str) {
-        let body = self.body.as_mut().unwrap();
-        let sent = body.write_all(part.as_bytes()).and_then(|()| body.flush());
-        match sent {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            sent => sent.unwrap(),
+        match self {
+            Self::Socket(connection) => connection.send(format!("{:x}\r\n{part}\r\n", part.len())),
+            Self::Curl { body, .. } => {
+                let body = body.as_mut().unwrap();
+                match body.write_all(part.as_bytes()).and_then(|()| body.flush()) {
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                    sent => sent.unwrap(),
+                }
+            }
         }
     }
 
     /// Ends the body.
     pub fn finish(mut self) -> (u16, Value) {
-        drop(self.body.take());
+        match &mut self {
+            Self::Socket(connection) => connection.send("0\r\n\r\n"),
+            Self::Curl { body, .. } => drop(body.take()),
+        }
         self.answer()
     }
 
-    /// The answer while the body goes on with lines that hold no event. (curl does not look for
-    /// one over HTTP/2 as long as it has nothing to send.)
-    pub fn answer_while_sending(mut self) -> (u16, Value) {
-        let mut body = self.body.take().unwrap();
+    /// The answer before the body ends. (Over HTTP/2 curl does not look for one as long as it has
+    /// nothing to send, so it sends lines that hold no event.)
+    pub fn answer_before_end(mut self) -> (u16, Value) {
+        let Self::Curl { body, .. } = &mut self else { return self.answer() };
+        let mut body = body.take().unwrap();
         let sending = std::thread::spawn(move || {
             while body.write_all(b"\n").is_ok() {
                 std::thread::sleep(Duration::from_millis(5));
@@ -136,17 +153,30 @@ impl Producer {
         answer
     }
 
-    pub fn answer(mut self) -> (u16, Value) {
-        let mut output = Vec::new();
-        self.child.stdout.take().unwrap().read_to_end(&mut output).unwrap();
-        self.child.wait().unwrap();
-        answer(&output)
+    pub fn answer(self) -> (u16, Value) {
+        match self {
+            Self::Socket(mut connection) => {
+                let response = connection.response();
+                (response.status(), response.json())
+            }
+            Self::Curl { mut child, .. } => {
+                let mut output = Vec::new();
+                child.stdout.take().unwrap().read_to_end(&mut output).unwrap();
+                child.wait().unwrap();
+                answer(&output)
+            }
+        }
     }
 
     /// `kill -9`.
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub fn kill(self) {
+        match self {
+            Self::Socket(connection) => drop(connection),
+            Self::Curl { mut child, .. } => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+        }
     }
 }
 
