@@ -166,6 +166,70 @@ fn publishing_is_asked_about_where_the_rule_says_so_and_only_for_pages_of_the_hu
     assert_eq!(server.request("POST", "/events", &headers, batch).code(), "not_authorized");
 }
 
+/// A visitor whose sign-in at the application is over has the cookie still, and cannot remove it.
+#[test]
+fn a_no_to_a_request_that_names_no_topics_leaves_what_everybody_may_do() {
+    const EVE: (&str, &str) = ("cookie", "sid=eve");
+    const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
+    const LINES: (&str, &str) = ("content-type", "application/x-ndjson");
+    let backend = Backend::start(application);
+    let start = |is_public: bool| {
+        let both = vec![AuthorizeAction::Subscribe, AuthorizeAction::Publish];
+        let rule = rule(&backend, |rule| rule.actions = both);
+        let matchers = |text: &str| vec![Matcher::parse(text).unwrap()];
+        let configure = move |config: &mut Config| {
+            config.http.authorize = vec![rule];
+            config.http.api_keys =
+                vec![ApiKey::new("k", "key-0123456789abcdef", &["**"], &["**"]).unwrap()];
+            if is_public {
+                config.http.anonymous_subscribe = matchers("news/**");
+                config.http.anonymous_publish = matchers("guestbook/*");
+            }
+        };
+        TestServer::builder().config(configure).start()
+    };
+    let line = |topic: &str| format!("{{\"topic\":\"{topic}\",\"data\":\"x\"}}\n");
+
+    let server = start(true);
+    publish(&server, "news/1");
+    publish(&server, "orders/ann/1");
+    let events = get(&server, "/events?last=10", &[EVE]);
+    assert_eq!(events.status(), 200, "{}", events.text());
+    assert!(events.text().contains("news/1") && !events.text().contains("orders/ann"));
+    let topics = get(&server, "/topics", &[EVE]);
+    assert!(topics.text().contains("news/1") && !topics.text().contains("orders/ann"));
+    let mut stream = server.subscribe("/events?last=10", &[EVE]);
+    assert!(stream.event().unwrap().contains("data: news/1"));
+    let post = |topic| server.request("POST", "/events", &[EVE, OWN, LINES], line(topic));
+    assert_eq!(post("guestbook/1").status(), 200);
+    assert_eq!(post("orders/ann/8").code(), "token_required");
+    // It is asked all the same: a yes grants more.
+    assert!(get(&server, "/events?last=10", &[ANN]).text().contains("orders/ann/1"));
+    // What is named is more than everybody may have.
+    assert_eq!(get(&server, "/events/orders/ann/1", &[EVE]).code(), "not_authorized");
+
+    // Where nothing is public there is nothing left.
+    let server = start(false);
+    for target in ["/events", "/topics"] {
+        assert_eq!(get(&server, target, &[EVE]).code(), "not_authorized", "{target}");
+    }
+    let batch = server.request("POST", "/events", &[EVE, OWN, LINES], line("guestbook/1"));
+    assert_eq!(batch.code(), "not_authorized");
+
+    // A header is no cookie: its sender means it.
+    let topics = vec![Matcher::parse("orders/**").unwrap()];
+    let url = backend.url("/hub/auth");
+    let by_header = AuthorizeRule::new(&url, topics, &[] as &[&str], &["x-key"]).unwrap();
+    let configure = |config: &mut Config| {
+        config.http.authorize = vec![by_header];
+        config.http.api_keys =
+            vec![ApiKey::new("k", "key-0123456789abcdef", &["**"], &["**"]).unwrap()];
+        config.http.anonymous_subscribe = vec![Matcher::parse("news/**").unwrap()];
+    };
+    let server = TestServer::builder().config(configure).start();
+    assert_eq!(get(&server, "/events", &[("x-key", "eve")]).code(), "not_authorized");
+}
+
 #[test]
 fn a_question_is_asked_once_however_many_want_to_know() {
     let slow = |asked: &Asked| application(asked).after(Duration::from_millis(300));

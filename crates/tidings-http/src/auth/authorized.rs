@@ -9,7 +9,7 @@ use tidings_engine::{ConnectionId, Engine, Term};
 use tidings_hub::Interest;
 
 use super::{Auth, Caller};
-use crate::authorize::{Asked, AuthorizeRule, Authorized, Outcome, RuleCounts};
+use crate::authorize::{Action, Asked, AuthorizeRule, Authorized, Outcome, RuleCounts};
 use crate::clock;
 use crate::problem::{Code, Problem};
 
@@ -58,8 +58,16 @@ impl Auth {
         }
     }
 
+    /// Whether everybody may do this with some topics.
+    fn is_public(&self, action: Action) -> bool {
+        match action {
+            Action::Subscribe => !self.everybody.subscribe.is_empty(),
+            Action::Publish => !self.everybody.publish.is_empty(),
+        }
+    }
+
     /// The sender of a request about which a rule that `is_wanted` has a backend asked; `None` if
-    /// there is no such rule.
+    /// there is no such rule, or if the backend says no and the request goes on as everybody's.
     pub(super) async fn authorized(
         &self,
         parts: &Parts,
@@ -82,6 +90,9 @@ impl Auth {
                     self.caller_with(&granted.grant, Arc::clone(&granted.who), token, None);
                 let authorized = Some(Authorized { question, granted });
                 Ok(Some(Caller { authorized, ..caller }))
+            }
+            Outcome::Refused if question.is_open_ended && self.is_public(question.action) => {
+                Ok(None)
             }
             Outcome::Refused => Err(Problem::new(
                 Code::NotAuthorized,

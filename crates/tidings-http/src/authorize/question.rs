@@ -48,7 +48,11 @@ impl AskedTopic {
 pub(crate) struct Question {
     /// The rule's place in the configuration.
     pub(super) rule: usize,
-    pub(super) action: Action,
+    pub(crate) action: Action,
+    /// Whether the client wants whatever it may have: it names no topics, and shows nothing but
+    /// cookies, which its browser adds to each request. If the backend says no, the client still
+    /// has what everybody may have.
+    pub(crate) is_open_ended: bool,
     pub(super) key: QuestionKey,
     pub(super) uri: Uri,
     /// Everything that is sent, the client's own values among it.
@@ -90,6 +94,7 @@ impl Question {
             return Ok(None);
         }
         check_page(config, parts, has_cookies)?;
+        let is_open_ended = topics.is_empty() && headers.keys().eq([&header::COOKIE]);
         let length: usize = headers.values().map(HeaderValue::len).sum();
         if length > AUTHORIZE_CREDENTIAL_BYTES_MAX {
             let max = AUTHORIZE_CREDENTIAL_BYTES_MAX;
@@ -106,7 +111,7 @@ impl Question {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        Ok(Some(Self { rule: place, action, key, uri, headers }))
+        Ok(Some(Self { rule: place, action, is_open_ended, key, uri, headers }))
     }
 
     /// A digest of the client's own values, whatever it asks for.
