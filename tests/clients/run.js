@@ -20,6 +20,8 @@ await import("./examples.test.js");
 await import("./recipes.test.js");
 await import("./snippets/readme.test.js");
 await import("./snippets/streams.test.js");
+await import("./snippets/access.test.js");
+await import("./snippets/operating.test.js");
 await import("./authorize.test.js");
 await import("./webhooks.test.js");
 await import("./package.test.js");
