@@ -273,7 +273,7 @@ pub(crate) struct TokenArgs {
     /// Topics whose events it may erase; may be repeated. The claim is then `tidings`
     #[arg(long, value_name = "TOPIC")]
     pub(crate) erase: Vec<String>,
-    /// Topics of which it may know who reads them; may be repeated. The claim is then `tidings`
+    /// Topics whose readers it may list by name; may be repeated. The claim is then `tidings`
     #[arg(long, value_name = "TOPIC")]
     pub(crate) presence: Vec<String>,
     /// What it may do with the hub itself; may be repeated. The claim is then `tidings`

@@ -80,7 +80,7 @@ impl PublishStream {
         Self { publisher, segment, phase: Phase::Idle, stored: Summary::default() }
     }
 
-    /// How long history has the events that are sent from now on, as
+    /// How long history keeps the events that are sent from now on, as
     /// [`with_ttl`](Publisher::with_ttl) says; `None`: as long as any other.
     pub fn set_ttl(&mut self, ttl: Option<Duration>) {
         self.publisher.terms.ttl = ttl;

@@ -43,7 +43,7 @@ pub(crate) struct PublishArgs {
     /// The id of the event; the hub publishes only one event with an id
     #[arg(long)]
     pub(crate) id: Option<String>,
-    /// How long history has the event or each event, such as 5m
+    /// How long history keeps the event, or each of them, such as 5m
     #[arg(long, value_name = "DURATION")]
     pub(crate) ttl: Option<String>,
     /// Add the event or each event to the value of this key; the state has one event with all of it

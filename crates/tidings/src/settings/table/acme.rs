@@ -11,7 +11,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::List("NAME"),
             default: Default::Is("[]"),
             is_common: true,
-            help: "A name or address to get a certificate for by itself; may be repeated",
+            help: "A name or address to order a certificate for; may be repeated",
             note: "Names and addresses to get a certificate for, and to renew it, by itself. The \
                    authority must reach the hub under each, at port 443, or at port 80 with \
                    `redirect-listen`. By this you agree to its terms.",
