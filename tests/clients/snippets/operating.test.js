@@ -47,7 +47,7 @@ tls.notRun("alert: TidingsCertificateEnds", "Prometheus is not here");
 tls.complete();
 
 const moving = new Page("docs/guides/moving-from-mercure.md");
-moving.notRun("BROADCAST_CONNECTION", "settings of Laravel, whose packages cannot be installed here");
+moving.notRun("BROADCAST_CONNECTION", "Laravel's packages cannot be installed here");
 {
   const laravel = moving.run("--mercure-publish-origin https://app.example");
   test("snippets of docs/guides/moving-from-mercure.md: the hub for Laravel", async () => {

@@ -98,8 +98,8 @@ impl Engine {
         }
     }
 
-    /// The page of a reader that has nearly everything. If the log is shared, or the id of its place
-    /// has a check, the store must say whether the place is one of this log.
+    /// The page of a reader that has nearly everything. If the log is shared, or the id of its
+    /// place has a check, the store must say whether the place is one of this log.
     fn first_page_in_memory(
         &self,
         interest: &Interest,

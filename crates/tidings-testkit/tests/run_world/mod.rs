@@ -59,9 +59,9 @@ impl Hub {
         self.ask("POST", target, headers, body)
     }
 
-    /// Begins a body that is sent as it is made: over HTTP/2 by curl, over HTTP/1.1 by a client that
-    /// looks for an answer also while it has nothing to send. (curl does not, and the hub gives a
-    /// publisher that it stops no more than a moment before it resets the connection.)
+    /// Begins a body that is sent as it is made: over HTTP/2 by curl, over HTTP/1.1 by a client
+    /// that looks for an answer also while it has nothing to send. (curl does not, and the hub
+    /// gives a publisher that it stops no more than a moment before it resets the connection.)
     pub fn produce(&self, target: &str, headers: &[&str]) -> Producer {
         if self.protocol == "--http1.1" {
             let headers = headers.iter().map(|header| header.split_once(": ").unwrap());
