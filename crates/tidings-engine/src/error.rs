@@ -51,8 +51,9 @@ pub enum PublishError {
         /// The bound of the share.
         topics_max: usize,
     },
-    /// An event is on a topic that has no events yet, and what its rule of retention promises to
-    /// keep takes all the bytes that it may.
+    /// An event is on a topic that has no events yet, or has a key that is new where the rule
+    /// promises the state; and what its rule of retention promises to keep takes all the bytes that
+    /// it may.
     RuleFull {
         /// Name of the rule.
         rule: Arc<str>,
@@ -201,7 +202,7 @@ impl fmt::Display for PublishError {
                 write!(f, "the publisher has begun {topics_max} topics already")
             }
             Self::RuleFull { rule } => {
-                write!(f, "the rule {rule} of retention has no room for another topic")
+                write!(f, "the rule {rule} of retention has no room for another topic or key")
             }
             Self::IdReused { topic, id, .. } => {
                 write!(f, "an event on {topic} has the id {id}, and other content")

@@ -106,8 +106,8 @@ pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
     Appended, Bounds, Catalog, CheckError, ERASED_ID_BYTES, Erase, EraseError, Erased, Erasing,
     Fate, Following, Growing, HeadSignal, Health, IsFetching, Log, LogIdentity, MemoryStore,
-    Newest, Page, ReadQuery, RecentRecords, Repeats, SharedLog, Slots, StatePage, StateRead,
-    TopicState, erased_id, erased_key, was_erased,
+    Newest, Page, ReadQuery, RecentRecords, Repeats, SharedLog, SlotHash, Slots, StatePage,
+    StateRead, TopicState, erased_id, erased_key, was_erased,
 };
 pub use stream_form::{ControlStyle, EventForm, StreamForm};
 pub use subscriber::SubscriberId;

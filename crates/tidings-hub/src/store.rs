@@ -33,7 +33,7 @@ pub use memory::MemoryStore;
 pub use recent::RecentRecords;
 pub use repeats::{CheckError, Fate, Repeats, was_erased};
 pub use shared::{Following, IsFetching, SharedLog};
-pub use slots::{Growing, Newest, Slots};
+pub use slots::{Growing, Newest, SlotHash, Slots};
 pub use state::{StatePage, StateRead};
 
 /// The place that appends, reads and tails.
@@ -140,6 +140,24 @@ pub trait Log: Send + Sync + 'static {
     fn lost(&self, interest: &Interest, after: Position) -> Result<Option<Position>, ReadError> {
         let _ = interest;
         Ok(self.bounds().lost_after(after))
+    }
+
+    /// The same for a reader of the state: position of the newest record after `after` that
+    /// retention dropped, that `interest` could have admitted, and that stood for its slot. A state
+    /// does not miss what a later record of its slot supersedes.
+    ///
+    /// By default for stores that drop the oldest record first.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] and [`ReadError::Damaged`].
+    fn lost_of_state(
+        &self,
+        interest: &Interest,
+        after: Position,
+    ) -> Result<Option<Position>, ReadError> {
+        let _ = interest;
+        Ok(Some(self.slots().purged()).filter(|purged| after < *purged))
     }
 
     /// Blocks until there is a record after `after`, or until `timeout` has passed. Returns the

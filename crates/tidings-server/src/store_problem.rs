@@ -26,8 +26,8 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
         .with("topics_max", *topics_max),
         PublishError::RuleFull { rule } => Problem::new(
             Code::RuleFull,
-            "the last events of other topics take all the bytes of this rule of retention: publish \
-             to a topic that has events, or ask the operator for more `bytes`",
+            "what this rule of retention keeps of other topics and keys takes all its bytes: \
+             publish to a topic or a key that has events, or ask the operator for more `bytes`",
         )
         .with("rule", &**rule),
         PublishError::IdReused { topic, id, .. } => Problem::new(

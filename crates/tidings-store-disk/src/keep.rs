@@ -26,6 +26,7 @@
 mod choose;
 mod commit;
 mod job;
+mod promised;
 mod source;
 mod thread;
 
@@ -181,7 +182,7 @@ fn next_job(shared: &Shared, runs_first: bool) -> Option<Job> {
 /// The oldest runs of a lane, as many as it has too much of.
 fn too_much(lanes: &Lanes, lane: usize, policy: Policy) -> Option<Rewrite> {
     let mut bytes = lanes.lane_bytes(lane);
-    if policy.keep_last > 0 || bytes <= policy.bytes {
+    if policy.promise.is_some() || bytes <= policy.bytes {
         return None;
     }
     let oldest = lanes.lanes[lane].iter().take_while(|run| {
@@ -222,7 +223,7 @@ fn rewrite_of(
     let front = runs.first()?;
     let some = |runs: &[Run], what| Some(Rewrite { lane, runs: runs.to_vec(), what });
     let bytes = lanes.lane_bytes(lane);
-    if policy.keep_last > 0 {
+    if policy.promise.is_some() {
         let base = runs.iter().take_while(|run| run.is_base).count();
         let base_bytes: u64 = runs[..base].iter().map(Run::bytes).sum();
         let added = bytes - base_bytes;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tidings_hub::{Interest, Position, Timestamp};
 
 use crate::catalogue::{Catalogue, RunEntry};
-use crate::lost::Losses;
+use crate::lost::{Losses, LostTo};
 use crate::rules::Rules;
 use crate::run::Run;
 
@@ -62,6 +62,7 @@ impl Lanes {
         &self,
         after: Position,
         interest: Option<&Interest>,
+        to: LostTo,
         hot_first: Position,
     ) -> Option<Position> {
         // Segments that were dropped as a whole: their topics are forgotten.
@@ -69,7 +70,7 @@ impl Lanes {
         if dropped > self.upto && dropped > after {
             return Some(dropped);
         }
-        self.losses.after(after, interest, &self.rules)
+        self.losses.after(after, interest, to, &self.rules)
     }
 
     /// What the catalogue says about it.

@@ -101,12 +101,13 @@ pub use copy::cut_copy;
 pub use error::OpenError;
 pub use record::{decode_drafts, encode_draft};
 pub use restore::{RestoreError, Restored, restore};
-pub use rule::Rule;
+pub use rule::{Promise, Rule};
 
 use crate::append::Writer;
 use crate::background::Background;
 use crate::keep::{KeepThread, Keeper};
 use crate::log_identity::FORMAT_2;
+use crate::lost::LostTo;
 use crate::recovery::Role;
 use crate::rules::Rules;
 use crate::state::Shared;
@@ -222,7 +223,22 @@ impl Log for DiskStore {
         let state = self.shared.read_state();
         let (lanes, hot_first) = (Arc::clone(&state.lanes), state.hot_first());
         drop(state);
-        Ok(lanes.lost(after, Some(interest), hot_first))
+        Ok(lanes.lost(after, Some(interest), LostTo::History, hot_first))
+    }
+
+    fn lost_of_state(
+        &self,
+        interest: &Interest,
+        after: Position,
+    ) -> Result<Option<Position>, ReadError> {
+        let state = self.shared.read_state();
+        let (lanes, hot_first) = (Arc::clone(&state.lanes), state.hot_first());
+        drop(state);
+        // Without runs, segments go as a whole, and with them what stood for its slot.
+        Ok(match lanes.generation {
+            0 => Some(self.shared.slots.purged()).filter(|purged| after < *purged),
+            _ => lanes.lost(after, Some(interest), LostTo::State, hot_first),
+        })
     }
 
     fn wait(&self, after: Position, timeout: Duration) -> Position {
@@ -299,6 +315,14 @@ impl Catalog for DiskStore {
         let rules = self.shared.rules();
         let lane = rules.lane_of(topic).checked_sub(1)?;
         self.shared.is_full(&rules, lane + 1).then(|| Arc::clone(&rules.0[lane].name))
+    }
+
+    fn full_rule_of_keys(&self, topic: &Topic) -> Option<Arc<str>> {
+        let rules = self.shared.rules();
+        let lane = rules.lane_of(topic).checked_sub(1)?;
+        let has_state = rules.0[lane].promise == Some(Promise::State);
+        (has_state && self.shared.is_full(&rules, lane + 1))
+            .then(|| Arc::clone(&rules.0[lane].name))
     }
 
     fn has_full_rules(&self) -> bool {

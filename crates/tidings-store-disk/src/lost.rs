@@ -1,7 +1,9 @@
 //! What retention by rules has dropped: for each topic the position of the newest dropped event.
 //!
 //! With it a subscriber that comes back learns of a loss only if something it could have had is
-//! gone. Private events are counted apart: they are a loss only to readers that may have such.
+//! gone. Private events are counted apart: they are a loss only to readers that may have such. So
+//! is what no later event supersedes, or superseded when it was dropped: only that is a loss to
+//! readers of the state.
 //!
 //! The number of topics is bounded. Where there are more, the oldest losses of the lane with the
 //! most become its *floor*: any reader of that lane that comes from before it learns of a loss.
@@ -31,6 +33,8 @@ pub(crate) struct LaneLosses {
     newest: Position,
     /// The newest that is not private.
     newest_public: Position,
+    /// The newest that is missing in a state.
+    newest_of_state: Position,
     topics: BTreeMap<Topic, Lost>,
 }
 
@@ -39,6 +43,17 @@ pub(crate) struct LaneLosses {
 struct Lost {
     public: Position,
     private: Position,
+    /// Missing in a state.
+    of_state: Position,
+}
+
+/// The readers to which something is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LostTo {
+    /// Readers of history.
+    History,
+    /// Readers of the state.
+    State,
 }
 
 impl Losses {
@@ -46,8 +61,15 @@ impl Losses {
         Self { lanes: vec![LaneLosses::default(); lanes], floor: Position::ZERO }
     }
 
-    /// Notes that the record at `position` is dropped from `lane`.
-    pub(crate) fn note(&mut self, lane: usize, record: &Draft, position: Position) {
+    /// Notes that the record at `position` is dropped from `lane`, and whether what superseded it
+    /// stays.
+    pub(crate) fn note(
+        &mut self,
+        lane: usize,
+        record: &Draft,
+        position: Position,
+        is_superseded: bool,
+    ) {
         // No reader gets the silent end of a topic.
         if matches!(record.kind, Kind::SilentEnd | Kind::Erased) {
             return;
@@ -57,7 +79,8 @@ impl Losses {
         for topic in record.topics() {
             let (public, private) =
                 if is_private { (Position::ZERO, position) } else { (position, Position::ZERO) };
-            lane.add(topic, Lost { public, private });
+            let of_state = if is_superseded { Position::ZERO } else { position };
+            lane.add(topic, Lost { public, private, of_state });
         }
     }
 
@@ -79,14 +102,13 @@ impl Losses {
             let most = self.lanes.iter().enumerate().max_by_key(|(_, lane)| lane.topics.len());
             let number = most.expect("there are topics").0;
             let lane = &mut self.lanes[number];
-            let mut positions: Vec<_> =
-                lane.topics.values().map(|lost| lost.public.max(lost.private)).collect();
+            let mut positions: Vec<_> = lane.topics.values().map(|lost| lost.newest()).collect();
             let middle = positions.len() / 2;
             let (_, floor, _) = positions.select_nth_unstable(middle);
             let floor = *floor;
             let mut has_foreign = false;
             lane.topics.retain(|topic, lost| {
-                let stays = lost.public.max(lost.private) > floor;
+                let stays = lost.newest() > floor;
                 // An event is found under topics that are not of its lane.
                 has_foreign |= !stays && rules.lane_of(topic) != number;
                 stays
@@ -116,33 +138,53 @@ impl Losses {
         &self,
         after: Position,
         interest: Option<&Interest>,
+        to: LostTo,
         rules: &Rules,
     ) -> Option<Position> {
         let mut newest = self.floor;
         for (number, lane) in self.lanes.iter().enumerate() {
-            if lane.newest <= after.max(newest) {
+            let newest_of_lane = match to {
+                LostTo::History => lane.newest,
+                LostTo::State => lane.newest_of_state,
+            };
+            if newest_of_lane <= after.max(newest) {
                 continue;
             }
             let Some(interest) = interest else {
-                newest = newest.max(lane.newest);
+                newest = newest.max(newest_of_lane);
                 continue;
             };
             if lane.floor > after && rules.may_want(interest, number) {
                 newest = newest.max(lane.floor);
             }
-            newest = newest.max(lane.newest_for(interest));
+            newest = newest.max(lane.newest_for(interest, to));
         }
         Some(newest).filter(|newest| *newest > after)
+    }
+
+    /// Whether something is lost to readers of the state that was not in `before`.
+    pub(crate) fn purges_more_than(&self, before: &Self) -> bool {
+        let newest = |losses: &Self| {
+            let lanes = losses.lanes.iter().map(|lane| lane.newest_of_state);
+            lanes.fold(losses.floor, Position::max)
+        };
+        newest(self) > newest(before)
     }
 
     /// The text of the file that holds them, without its checksum.
     pub(crate) fn encode(&self) -> String {
         use std::fmt::Write as _;
-        let mut text = format!("tidings losses\nformat 1\nfloor {}\n", self.floor);
+        let lost = self.lanes.iter().flat_map(|lane| lane.topics.values());
+        let is_simple = lost.into_iter().all(|lost| lost.of_state == lost.newest());
+        let format = if is_simple { FORMAT_1 } else { FORMAT_2 };
+        let mut text = format!("tidings losses\n{format}\nfloor {}\n", self.floor);
         for (number, lane) in self.lanes.iter().enumerate() {
             let _ = writeln!(text, "lane {number} {}", lane.floor);
-            for (topic, lost) in &lane.topics {
-                let _ = writeln!(text, "{} {} {topic}", lost.public, lost.private);
+            for (topic, Lost { public, private, of_state }) in &lane.topics {
+                let _ = match is_simple {
+                    true => writeln!(text, "{public} {private} {topic}"),
+                    false => writeln!(text, "{public} {private} {of_state} {topic}"),
+                };
             }
         }
         text
@@ -151,9 +193,14 @@ impl Losses {
     /// Decodes [`encode`](Self::encode)'s text; `None` if it is not one.
     pub(crate) fn decode(text: &str, lanes: usize) -> Option<Self> {
         let mut lines = text.lines();
-        if (lines.next()?, lines.next()?) != ("tidings losses", "format 1") {
+        if lines.next()? != "tidings losses" {
             return None;
         }
+        let is_simple = match lines.next()? {
+            FORMAT_1 => true,
+            FORMAT_2 => false,
+            _ => return None,
+        };
         let mut losses = Self::of(lanes);
         losses.floor = position(lines.next()?.strip_prefix("floor ")?)?;
         let mut lane = None;
@@ -165,11 +212,26 @@ impl Losses {
                 lane = Some(found);
                 continue;
             }
-            let mut words = line.splitn(3, ' ');
-            let lost = Lost { public: position(words.next()?)?, private: position(words.next()?)? };
+            let mut words = line.splitn(if is_simple { 3 } else { 4 }, ' ');
+            let mut next = || position(words.next()?);
+            let (public, private) = (next()?, next()?);
+            let of_state = if is_simple { public.max(private) } else { next()? };
+            let lost = Lost { public, private, of_state };
             lane.as_mut()?.add(&Topic::stored(words.next()?).ok()?, lost);
         }
         Some(losses)
+    }
+}
+
+/// The second line of the text, if nothing that was dropped was superseded.
+const FORMAT_1: &str = "format 1";
+
+/// The same, with a third number for each topic.
+const FORMAT_2: &str = "format 2";
+
+impl Lost {
+    fn newest(self) -> Position {
+        self.public.max(self.private)
     }
 }
 
@@ -185,9 +247,11 @@ impl LaneLosses {
         };
         entry.public = entry.public.max(lost.public);
         entry.private = entry.private.max(lost.private);
-        self.newest = self.newest.max(lost.public).max(lost.private);
+        entry.of_state = entry.of_state.max(lost.of_state);
+        self.newest = self.newest.max(lost.newest());
         if !topic.is_of_notes() {
             self.newest_public = self.newest_public.max(lost.public);
+            self.newest_of_state = self.newest_of_state.max(lost.of_state);
         }
     }
 
@@ -195,17 +259,21 @@ impl LaneLosses {
         self.floor = self.floor.max(floor);
         self.newest = self.newest.max(floor);
         self.newest_public = self.newest_public.max(floor);
+        self.newest_of_state = self.newest_of_state.max(floor);
     }
 
-    fn newest_for(&self, interest: &Interest) -> Position {
+    fn newest_for(&self, interest: &Interest, to: LostTo) -> Position {
         let may_have_private = !interest.private().is_empty();
-        let of = |lost: &Lost| {
-            if may_have_private { lost.public.max(lost.private) } else { lost.public }
+        let of = |lost: &Lost| match to {
+            LostTo::State => lost.of_state,
+            LostTo::History if may_have_private => lost.newest(),
+            LostTo::History => lost.public,
         };
         let mut newest = Position::ZERO;
         for matcher in interest.wanted() {
             let found = match matcher {
                 Matcher::Exact(topic) => self.topics.get(topic).map(of),
+                Matcher::All if to == LostTo::State => Some(self.newest_of_state),
                 Matcher::All if !may_have_private => Some(self.newest_public),
                 _ => {
                     let prefix = matcher.literal_prefix();
@@ -229,6 +297,8 @@ mod tests {
 
     use super::*;
 
+    const HISTORY: LostTo = LostTo::History;
+
     fn draft(topic: &str, visibility: Visibility) -> Draft {
         Draft { visibility, ..Draft::new(Topic::new(topic).unwrap(), "") }
     }
@@ -242,11 +312,16 @@ mod tests {
     fn a_loss_counts_for_those_that_could_have_had_the_event() {
         let rules = Rules::default();
         let mut losses = Losses::of(1);
-        losses.note(0, &draft("a/1", Visibility::ByTopic), Position::new(5));
-        losses.note(0, &draft("a/2", Visibility::Private), Position::new(9));
+        losses.note(0, &draft("a/1", Visibility::ByTopic), Position::new(5), false);
+        losses.note(0, &draft("a/2", Visibility::Private), Position::new(9), false);
         let losses = Losses::decode(&losses.encode(), 1).unwrap();
         let after = |wanted: &str, private: &[&str], after: u64| {
-            let lost = losses.after(Position::new(after), Some(&interest(wanted, private)), &rules);
+            let lost = losses.after(
+                Position::new(after),
+                Some(&interest(wanted, private)),
+                HISTORY,
+                &rules,
+            );
             lost.map(Position::get)
         };
         assert_eq!(after("a/1", &[], 4), Some(5));
@@ -257,7 +332,28 @@ mod tests {
         assert_eq!(after("**", &[], 0), Some(5));
         assert_eq!(after("**", &["x"], 0), Some(9));
         assert_eq!(after("b/**", &["**"], 0), None);
-        assert_eq!(losses.after(Position::ZERO, None, &rules), Some(Position::new(9)));
+        assert_eq!(losses.after(Position::ZERO, None, HISTORY, &rules), Some(Position::new(9)));
+    }
+
+    #[test]
+    fn what_was_superseded_is_lost_to_readers_of_history_and_not_of_the_state() {
+        let rules = Rules::default();
+        let mut losses = Losses::of(1);
+        let simple = losses.encode();
+        losses.note(0, &draft("a/1", Visibility::ByTopic), Position::new(5), false);
+        assert!(losses.encode().starts_with("tidings losses\nformat 1\n"));
+        losses.note(0, &draft("a/1", Visibility::Private), Position::new(9), true);
+        let losses = Losses::decode(&losses.encode(), 1).unwrap();
+        let after = |wanted: &str, to, after: u64| {
+            let interest = interest(wanted, &["**"]);
+            losses.after(Position::new(after), Some(&interest), to, &rules).map(Position::get)
+        };
+        for wanted in ["a/1", "a/*", "**"] {
+            assert_eq!(after(wanted, LostTo::History, 4), Some(9), "{wanted}");
+            assert_eq!(after(wanted, LostTo::State, 4), Some(5), "{wanted}");
+            assert_eq!(after(wanted, LostTo::State, 5), None, "{wanted}");
+        }
+        assert_eq!(Losses::decode(&simple, 1), Some(Losses::of(1)));
     }
 
     #[test]
@@ -265,11 +361,11 @@ mod tests {
         let rules = Rules::default();
         let mut losses = Losses::of(1);
         for n in 1..=100 {
-            losses.note(0, &draft(&format!("t/{n}"), Visibility::ByTopic), Position::new(n));
+            losses.note(0, &draft(&format!("t/{n}"), Visibility::ByTopic), Position::new(n), false);
         }
         losses.fold(60, &rules);
         let lost = |topic: &str, after| {
-            losses.after(Position::new(after), Some(&interest(topic, &[])), &rules)
+            losses.after(Position::new(after), Some(&interest(topic, &[])), HISTORY, &rules)
         };
         let floor = losses.lanes[0].floor;
         assert!(losses.lanes[0].topics.len() <= 60 && floor.get() >= 40);

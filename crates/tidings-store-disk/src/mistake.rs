@@ -16,6 +16,12 @@ pub(crate) enum Mistake {
     InputsFirst,
     /// The losses of a job are not noted.
     LossesForgotten,
+    /// A removal goes although an older event of its key stays.
+    RemovalTooEarly,
+    /// That a removal went is not noted.
+    RemovalGoesUnseen,
+    /// Of a value that has pieces, only the newest is kept.
+    PiecesGo,
 }
 
 impl Mistake {
@@ -31,12 +37,15 @@ thread_local!(static PLANTED: Cell<Option<Mistake>> = const { Cell::new(None) })
 
 #[cfg(test)]
 impl Mistake {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::LeftoversCount,
         Self::TimeToLiveCounts,
         Self::LossesLater,
         Self::InputsFirst,
         Self::LossesForgotten,
+        Self::RemovalTooEarly,
+        Self::RemovalGoesUnseen,
+        Self::PiecesGo,
     ];
 
     pub(crate) fn is_planted(self) -> bool {

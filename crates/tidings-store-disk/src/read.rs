@@ -16,6 +16,7 @@ use crate::limits::{
     BLOCK_BYTES_AIM, EXACT_TOPICS_MAX, POSTINGS_PAGE, READ_BLOCKS_MAX, SCAN_BYTES_MAX,
     SCAN_CHUNK_BYTES, SCAN_RECORDS_MAX,
 };
+use crate::lost::LostTo;
 use crate::record::TopicTexts;
 use crate::records::{Entry, Records};
 use crate::segment::{Scanner, SegmentLog};
@@ -36,7 +37,9 @@ impl Shared {
                 let state = self.read_state();
                 let (first, known) = (state.first(), query.after.max(query.told));
                 let lanes = Arc::clone(&state.lanes);
-                if let Some(lost) = lanes.lost(known, query.interest, state.hot_first()) {
+                if let Some(lost) =
+                    lanes.lost(known, query.interest, LostTo::History, state.hot_first())
+                {
                     return Err(ReadError::Expired { first, lost });
                 }
                 (

@@ -4,14 +4,13 @@
 //! *rest*, which `retention-age` and `retention-bytes` govern. The events of one rule are a *lane*:
 //! lane 0 is the rest, lane `n` the `n`th rule.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tidings_hub::{Draft, Interest, Kind, Timestamp, Topic};
 
 use crate::config::DiskConfig;
 use crate::limits::{RUN_BYTES_MAX, RUN_BYTES_MIN, RUNS_AIM};
-use crate::rule::Rule;
+use crate::rule::{Promise, Rule};
 
 /// All rules, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub(crate) struct Policy {
     /// Maximum age in milliseconds; zero if only the last ones are kept.
     pub(crate) age_ms: u64,
     pub(crate) bytes: u64,
-    pub(crate) keep_last: u32,
+    pub(crate) promise: Option<Promise>,
 }
 
 /// The lane of events that fall under no rule.
@@ -80,16 +79,16 @@ impl Rules {
             None => Policy {
                 age_ms: default_age,
                 bytes: config.retention_bytes.saturating_sub(hot_bytes),
-                keep_last: 0,
+                promise: None,
             },
             Some(rule) => Policy {
-                age_ms: match (rule.age, rule.keep_last) {
+                age_ms: match (rule.age, rule.promise) {
                     (Some(age), _) => millis(age),
-                    (None, Some(_)) => 0,
-                    (None, None) => default_age,
+                    (None, Some(Promise::Last(_))) => 0,
+                    (None, None | Some(Promise::State)) => default_age,
                 },
                 bytes: rule.bytes.unwrap_or(config.retention_bytes),
-                keep_last: rule.keep_last.map_or(0, NonZeroU32::get),
+                promise: rule.promise,
             },
         }
     }
@@ -137,7 +136,7 @@ mod tests {
             topics: topics.iter().map(|text| Matcher::parse(text).unwrap()).collect(),
             age: None,
             bytes: None,
-            keep_last: None,
+            promise: None,
         };
         Rules(topics.iter().map(rule).collect())
     }

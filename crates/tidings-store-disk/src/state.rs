@@ -204,7 +204,7 @@ impl Shared {
     /// Whether what a lane promises to keep takes all its bytes.
     pub(crate) fn is_full(&self, rules: &Rules, lane: usize) -> bool {
         let policy = rules.policy(lane, &self.config, 0);
-        if policy.keep_last == 0 {
+        if policy.promise.is_none() {
             return false;
         }
         let state = self.read_state();

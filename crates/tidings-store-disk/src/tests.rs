@@ -12,6 +12,7 @@ mod damage;
 mod erase;
 mod faults;
 mod rules;
+mod states;
 
 use std::sync::Arc;
 

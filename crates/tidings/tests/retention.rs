@@ -245,6 +245,95 @@ fn a_rule_that_is_full_takes_no_other_topics_and_goes_on_with_those_it_has() {
     assert_eq!(publish("other".to_owned()).status, 200);
 }
 
+const STATE_RULE: &str = r#"
+[[retention]]
+name = "boards"
+topics = ["boards/**"]
+state = true
+age = "1s"
+"#;
+
+/// The keys and values of a topic, page after page, from a place.
+fn state(wire: &mut Wire, topic: &str, after: &str) -> (Vec<(String, String)>, bool) {
+    let (mut after, mut held, mut is_reset) = (after.to_owned(), Vec::new(), false);
+    loop {
+        let page = page(wire, &format!("/events/{topic}?from=state&limit=100{after}"));
+        is_reset |= page.get("reset").is_some();
+        for event in page["events"].as_array().unwrap() {
+            let key = event["key"].as_str().unwrap_or("").to_owned();
+            held.retain(|(known, _)| *known != key);
+            if event["removed"] != true {
+                held.push((key, event["data"].as_str().unwrap().to_owned()));
+            }
+        }
+        after = format!("&after={}", page["next"].as_str().unwrap());
+        if page["complete"] == true {
+            held.sort();
+            return (held, is_reset);
+        }
+    }
+}
+
+#[test]
+fn a_rule_keeps_the_state_of_its_topics_beside_a_chatty_one_and_over_kill_9() {
+    let folder = Folder::new();
+    folder.file("hub.toml", &format!("{STATE_RULE}{RULES}"));
+    let mut hub = serve(&folder);
+    let mut wire = Wire::connect(&hub.address).unwrap();
+    let mut first = String::new();
+    let put = |wire: &mut Wire, target: &str, data: &str| {
+        let answer = wire.post(&format!("/events/{target}"), "text/plain", data.as_bytes());
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, 200, "{target}");
+        answer.json()["id"].as_str().unwrap().to_owned()
+    };
+    for round in 0..20 {
+        for key in 0..10 {
+            let id = put(&mut wire, &format!("boards/1?key=k{key}"), &format!("{round}"));
+            first = if first.is_empty() { id } else { first };
+        }
+    }
+    for piece in ["a", "b", "c"] {
+        put(&mut wire, "boards/1?append=text", piece);
+    }
+    put(&mut wire, "boards/2", "old");
+    put(&mut wire, "boards/2", "retained");
+    let mut expected: Vec<_> = (0..10).map(|key| (format!("k{key}"), "19".to_owned())).collect();
+    expected.push(("text".to_owned(), "abc".to_owned()));
+    for life in 0..2 {
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| chatter(&hub.address, &stop));
+            let (before, deadline) = (jobs(&folder), Instant::now() + PATIENCE);
+            // All that is superseded goes, at the latest when the lane is merged.
+            while (jobs(&folder) < before + 3 || count(&mut wire, "boards/1") > 40)
+                && Instant::now() < deadline
+            {
+                thread::sleep(Duration::from_millis(20));
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        let left = count(&mut wire, "boards/1");
+        assert!(left <= 40, "life {life}: {left} events are left");
+        hub.process.kill();
+        hub = serve(&folder);
+        wire = Wire::connect(&hub.address).unwrap();
+        assert_eq!(state(&mut wire, "boards/1", ""), (expected.clone(), false), "life {life}");
+        let retained = vec![(String::new(), "retained".to_owned())];
+        assert_eq!(state(&mut wire, "boards/2", "").0, retained, "life {life}");
+        // A reader of the state that was away all the time misses nothing; one of history does.
+        let after = format!("&after={first}");
+        assert_eq!(state(&mut wire, "boards/1", &after), (expected.clone(), false));
+        let history = page(&mut wire, &format!("/events/boards/1?{}", &after[1..]));
+        assert_eq!(history["reset"]["reason"], "expired", "life {life}");
+    }
+}
+
+/// Number of events of a topic that are there.
+fn count(wire: &mut Wire, topic: &str) -> usize {
+    page(wire, &format!("/events/{topic}?last=1000"))["events"].as_array().unwrap().len()
+}
+
 #[test]
 fn check_says_which_rule_a_topic_falls_under() {
     let folder = Folder::new();
@@ -260,10 +349,14 @@ fn check_says_which_rule_a_topic_falls_under() {
     );
     assert!(stdout.contains("other: no rule; retention-age and retention-bytes"), "{stdout}");
     for (text, message) in [
-        ("[[retention]]\ntopics = [\"a\"]\n", "needs `age`, `bytes` or `keep-last`"),
+        ("[[retention]]\ntopics = [\"a\"]\n", "needs `age`, `bytes`, `keep-last` or `state`"),
         ("[[retention]]\nage = \"1h\"\n", "needs the `topics`"),
         ("[[retention]]\ntopics = [\"a/**/b\"]\nage = \"1h\"\n", "can only be the last segment"),
         ("[[retention]]\ntopics = [\"a\"]\nkeep-last = 0\n", "not a number of events"),
+        (
+            "[[retention]]\ntopics = [\"a\"]\nkeep-last = 3\nstate = true\n",
+            "either `keep-last` or `state`",
+        ),
         ("[[retention]]\ntopics = [\"a\"]\nkeep_last = 3\n", "did you mean `keep-last`?"),
         (
             "store = \"memory\"\n[[retention]]\ntopics = [\"a\"]\nage = \"1h\"\n",

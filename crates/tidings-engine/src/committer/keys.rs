@@ -146,6 +146,9 @@ impl<'a> Keys<'a> {
         if begins && self.store.slots().keys() + self.begun >= keys_max {
             return Err(refusal(PublishError::TooManyKeys { at, keys_max }));
         }
+        if begins && let Some(rule) = self.store.catalog().full_rule_of_keys(&draft.topic) {
+            return Err(refusal(PublishError::RuleFull { rule }));
+        }
         let value = match &draft.piece {
             Some(piece) => Some(self.grow(at, draft, key, piece, in_batch, stored)?),
             None => None,

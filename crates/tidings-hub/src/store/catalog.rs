@@ -84,7 +84,14 @@ pub trait Catalog: Send + Sync {
         None
     }
 
-    /// Whether there is such a rule. Cheap.
+    /// The same, if that rule promises the state of its topics: there is no room for another key.
+    /// Cheap.
+    fn full_rule_of_keys(&self, topic: &Topic) -> Option<Arc<str>> {
+        let _ = topic;
+        None
+    }
+
+    /// Whether there is a rule without room for another topic. Cheap.
     fn has_full_rules(&self) -> bool {
         false
     }

@@ -109,8 +109,12 @@ impl Asked<'_> {
             Outcome::Resumed => true,
             // What was superseded by something that is still there is not missed.
             Outcome::Reset { reason: ResetReason::Expired, .. } => {
-                let mark = self.store.identity().mark_of(id);
-                mark.is_some_and(|mark| mark.position >= slots.purged())
+                match self.store.identity().mark_of(id) {
+                    None => false,
+                    Some(Mark { position, .. }) => {
+                        self.store.lost_of_state(self.interest, position)?.is_none()
+                    }
+                }
             }
             _ => false,
         };

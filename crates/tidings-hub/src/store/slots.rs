@@ -86,7 +86,10 @@ struct Held {
     erased: Position,
 }
 
-pub(super) type SlotHash = [u64; 2];
+/// A slot, as the table knows it: a hash that no publisher can aim at. It is good for this table,
+/// and not beyond the end of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlotHash([u64; 2]);
 
 /// How a record stands in its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -319,18 +322,32 @@ impl Slots {
 
     /// `record` is no longer there: retention dropped it, or it was erased.
     pub fn forget(&self, record: &Record) {
-        let Some(slot) = self.slot_of(record) else { return };
+        if let Some(slot) = self.slot_of(record) {
+            self.forget_slot(slot, record.position());
+        }
+    }
+
+    /// The record at `position`, which is of `slot`, is no longer there.
+    pub fn forget_slot(&self, slot: SlotHash, position: Position) {
         let mut held = self.write();
-        if held.growing.get(&slot).is_some_and(|value| value.first <= record.position()) {
+        if held.growing.get(&slot).is_some_and(|value| value.first <= position) {
             held.growing.remove(&slot);
         }
         if let Entry::Occupied(entry) = held.newest.entry(slot)
-            && entry.get().position() == record.position()
+            && entry.get().position() == position
         {
             let newest = entry.remove();
             held.keys -= usize::from(newest.is_key());
-            held.purge(record.position());
+            held.purge(position);
         }
+    }
+
+    /// Whether the record at `position`, which is of `slot`, stands for it, alone or as a piece.
+    pub fn stands(&self, slot: SlotHash, position: Position) -> bool {
+        let held = self.read();
+        let is_newest = |newest: &Packed| newest.position() == position;
+        held.newest.get(&slot).is_some_and(is_newest)
+            || held.growing.get(&slot).is_some_and(|value| value.first <= position)
     }
 
     /// Looks up what stands for the slots of `topic` that are not keys, after records of it were
@@ -391,8 +408,8 @@ impl Slots {
         }
     }
 
-    /// The slot of a record; `None` if no reader gets it.
-    pub(super) fn slot_of(&self, draft: &Draft) -> Option<SlotHash> {
+    /// The slot of a record; `None` if no reader gets it, or if it stands for nothing.
+    pub fn slot_of(&self, draft: &Draft) -> Option<SlotHash> {
         let (what, key) = match (draft.kind, &draft.key) {
             (Kind::Event | Kind::Removal | Kind::LateRemoval, Some(key)) => (KEY, key.as_str()),
             (Kind::Event, None) => (NO_KEY, ""),
@@ -406,13 +423,13 @@ impl Slots {
     }
 
     fn hash(&self, topic: &Topic, what: u8, key: &str) -> SlotHash {
-        self.hashers.each_ref().map(|hasher| {
+        SlotHash(self.hashers.each_ref().map(|hasher| {
             let mut hasher = hasher.build_hasher();
             topic.as_str().hash(&mut hasher);
             what.hash(&mut hasher);
             key.hash(&mut hasher);
             hasher.finish()
-        })
+        }))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Held> {

@@ -62,11 +62,22 @@ impl StateRead {
         let upto = query.upto.min(store.bounds().head);
         let mut chosen = Chosen::new(self, store, upto);
         let (mut after, mut looked) = (self.half.map_or(query.after, Position::previous), 0);
+        let mut told = query.told;
         loop {
             let left = query.records_max - chosen.count;
             // Most of what is read may be superseded.
             let records_max = left.max(LOOK_RECORDS);
-            let page = store.read(&ReadQuery { after, upto, records_max, ..*query })?;
+            let page = match store.read(&ReadQuery { after, upto, told, records_max, ..*query }) {
+                // Retention goes on while a state is read. What it drops because it is superseded
+                // is nothing that the reader misses.
+                Err(ReadError::Expired { lost, .. })
+                    if lost > told && self.misses_nothing(store, query, after)? =>
+                {
+                    told = lost;
+                    continue;
+                }
+                page => page?,
+            };
             looked += page.records.len().max(1);
             let reached = page.reached;
             let is_full = chosen.add(page.records, query, &mut after);
@@ -84,6 +95,21 @@ impl StateRead {
             self.find_ends(store, query, upto, &mut state)?;
         }
         Ok(state)
+    }
+
+    /// Whether retention has dropped nothing after `after` that a reader of the state needs.
+    fn misses_nothing(
+        &self,
+        store: &dyn Log,
+        query: &ReadQuery<'_>,
+        after: Position,
+    ) -> Result<bool, ReadError> {
+        Ok(match query.interest {
+            Some(interest) if self.half.is_none() => {
+                store.lost_of_state(interest, after.max(query.told))?.is_none()
+            }
+            _ => false,
+        })
     }
 
     fn find_ends(

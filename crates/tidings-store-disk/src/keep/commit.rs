@@ -24,8 +24,9 @@ impl Keeper {
         shared: &Shared,
         before: &Lanes,
         job: &Job,
-        made: Made,
+        mut made: Made,
     ) -> Result<(), Fault> {
+        let forgotten = std::mem::take(&mut made.forgotten);
         let hot_first = shared.read_state().hot_first();
         let mut after = next_lanes(before, job, made, hot_first);
         after.generation = self.generation;
@@ -56,14 +57,14 @@ impl Keeper {
             // catalogue when it is done, and begins again.
             drop(shared.disk.hold_off_backups());
         }
-        if has_new_losses {
+        if after.losses.purges_more_than(&before.losses) {
             shared.slots.purge_upto(after.upto);
         }
         let inputs = inputs_of(before, job);
         let mut removals: Vec<_> = inputs.iter().flat_map(|input| input.log.files()).collect();
         removals.extend(before.lost_file.clone().filter(|_| has_new_losses));
         let new: Vec<_> = after.runs().cloned().collect();
-        let forgotten = {
+        let not_recent = {
             let mut state = shared.write_state();
             // Indexes may have been made again meanwhile.
             let known: Vec<_> = state.lanes.runs().map(|run| Arc::clone(&run.sealed)).collect();
@@ -79,7 +80,10 @@ impl Keeper {
             state.lanes = Arc::new(after);
             state.recent.forget_upto(upto)
         };
-        drop(forgotten);
+        drop(not_recent);
+        for (slot, position) in forgotten {
+            shared.slots.forget_slot(slot, position);
+        }
         shared.recount(&inputs, &new);
         self.removals.extend(removals);
         self.remove_files(shared);
@@ -100,7 +104,7 @@ fn inputs_of(before: &Lanes, job: &Job) -> Vec<Arc<Sealed>> {
 
 /// The state after `job`.
 fn next_lanes(before: &Lanes, job: &Job, made: Made, hot_first: Position) -> Lanes {
-    let Made { runs: mut new, losses, rules } = made;
+    let Made { runs: mut new, losses, rules, .. } = made;
     let mut after = before.clone();
     let mut all = Losses::clone(&before.losses);
     if before.generation == 0 || matches!(job, Job::Sort(_)) {

@@ -1,7 +1,7 @@
 use std::io;
 use std::sync::Arc;
 
-use tidings_hub::Kind;
+use tidings_hub::{Kind, Position, SlotHash};
 
 use crate::catalogue::LOST_ENDING;
 use crate::error::Fault;
@@ -13,7 +13,7 @@ use crate::run::{Run, RunWriter};
 use crate::segment::Sealed;
 use crate::state::Shared;
 
-use super::choose::{Choice, Mode, Verdict};
+use super::choose::{Choice, Choosing, Mode, Verdict};
 use super::source::Source;
 use super::{Job, Keeper, Rewrite, What};
 
@@ -27,6 +27,8 @@ pub(super) struct Made {
     pub(super) runs: Vec<Vec<Run>>,
     /// What it dropped.
     pub(super) losses: Losses,
+    /// Slots of which it dropped what stood for them, each with the position.
+    pub(super) forgotten: Vec<(SlotHash, Position)>,
     /// The rules by which the runs are sorted.
     pub(super) rules: Arc<Rules>,
 }
@@ -40,6 +42,8 @@ struct Task<'a> {
     lane: Option<usize>,
     /// The lane that is merged as a whole.
     whole: Option<usize>,
+    /// Of each lane, whether nothing of it is before the files.
+    fronts: Vec<bool>,
 }
 
 impl Keeper {
@@ -85,22 +89,32 @@ impl Keeper {
 
 fn task_of<'a>(job: &Job, lanes: &Lanes, rules: &'a Arc<Rules>) -> Task<'a> {
     let files = |runs: &[Run]| runs.iter().map(|run| Arc::clone(&run.sealed)).collect::<Vec<_>>();
+    let all_fronts = || vec![true; rules.lanes()];
     match job {
         Job::Sort(_) => {
             let streams = lanes.lanes.iter().map(|lane| files(lane)).collect();
-            Task { streams, rules, mode: Mode::All, lane: None, whole: None }
+            let fronts = all_fronts();
+            Task { streams, rules, mode: Mode::All, lane: None, whole: None, fronts }
         }
         Job::Split(segments) => {
             let streams = vec![segments.clone()];
-            Task { streams, rules, mode: Mode::ByPolicy, lane: None, whole: None }
+            let is_empty = |lane| lanes.lanes.get(lane).is_none_or(Vec::is_empty);
+            let fronts = (0..rules.lanes()).map(is_empty).collect();
+            Task { streams, rules, mode: Mode::ByPolicy, lane: None, whole: None, fronts }
         }
-        Job::Rewrite(Rewrite { lane, runs, what }) => Task {
-            streams: vec![files(runs)],
-            rules,
-            mode: if *what == What::Nothing { Mode::Nothing } else { Mode::ByPolicy },
-            lane: Some(*lane),
-            whole: (*what == What::WholeLane).then_some(*lane),
-        },
+        Job::Rewrite(Rewrite { lane, runs, what }) => {
+            let mut fronts = all_fronts();
+            let first = |runs: &[Run]| runs.first().map(Run::first);
+            fronts[*lane] = first(runs) == first(&lanes.lanes[*lane]);
+            Task {
+                streams: vec![files(runs)],
+                rules,
+                mode: if *what == What::Nothing { Mode::Nothing } else { Mode::ByPolicy },
+                lane: Some(*lane),
+                whole: (*what == What::WholeLane).then_some(*lane),
+                fronts,
+            }
+        }
     }
 }
 
@@ -111,12 +125,13 @@ fn write(
     writers: &mut [RunWriter],
     pause: &mut Pause<'_>,
 ) -> Result<Made, Fault> {
-    let Task { streams, rules, mode, whole, .. } = task;
+    let Task { streams, rules, mode, whole, fronts, .. } = task;
     let unwritten = |error| failed(shared, "write a run to", error);
     let files: Vec<_> = streams.iter().flatten().cloned().collect();
+    let what = Choosing { mode: *mode, trimmed: *whole, fronts: fronts.clone() };
     let mut choice =
-        Choice::make(shared, rules, &files, *mode, *whole, &mut || pause(0).map_err(unwritten))?;
-    let mut losses = Losses::of(rules.lanes());
+        Choice::make(shared, rules, &files, what, &mut || pause(0).map_err(unwritten))?;
+    let (mut losses, mut forgotten) = (Losses::of(rules.lanes()), Vec::new());
     let mut texts = TopicTexts::default();
     let mut source = Source::of(streams);
     let mut count = 0_usize;
@@ -139,16 +154,21 @@ fn write(
             Verdict::Stays(again) => {
                 let added = writers[lane].add(&*shared.disk, &entry, &head, again, pause);
                 added.map_err(unwritten)?;
+                continue;
             }
-            Verdict::Goes => losses.note(lane, &head, entry.position),
+            Verdict::Goes { is_superseded } => {
+                losses.note(lane, &head, entry.position, is_superseded);
+            }
             Verdict::IsOver => {}
         }
+        let slot = choice.slot_to_forget(shared, lane, &head, entry.position);
+        forgotten.extend(slot.map(|slot| (slot, entry.position)));
     }
     let mut runs = Vec::with_capacity(writers.len());
     for writer in writers {
         runs.push(writer.finish(&*shared.disk).map_err(unwritten)?);
     }
-    Ok(Made { runs, losses, rules: Arc::clone(rules) })
+    Ok(Made { runs, losses, forgotten, rules: Arc::clone(rules) })
 }
 
 pub(super) fn failed(shared: &Shared, action: &'static str, error: io::Error) -> Fault {

@@ -68,7 +68,7 @@ impl Found<'_> {
             topics: topics.clone(),
             age: None,
             bytes: None,
-            keep_last: None,
+            promise: None,
         };
         let sorted_by = Rules(catalogue.rules.iter().map(rule).collect());
         let configured = Rules(self.config.rules.clone());

@@ -9,7 +9,7 @@ use tidings_hub::{
 };
 
 use super::*;
-use crate::{DiskStore, Rule, backup};
+use crate::{DiskStore, Promise, Rule, backup};
 
 /// A folder for the folders of one test.
 struct Place(PathBuf);
@@ -180,7 +180,7 @@ fn a_backup_made_while_rules_are_applied_is_a_whole_log() {
             topics: vec![Matcher::parse("last/*").unwrap()],
             age: None,
             bytes: None,
-            keep_last: NonZeroU32::new(3),
+            promise: NonZeroU32::new(3).map(Promise::Last),
         }],
         ..DiskConfig::new(place.at("original"))
     };

@@ -68,7 +68,7 @@ impl World {
             topics: vec![Matcher::parse("topic/1").unwrap(), Matcher::parse("topic/2").unwrap()],
             age: None,
             bytes: None,
-            keep_last: None,
+            promise: None,
         };
         let rules = if seed.is_multiple_of(2) { vec![rule] } else { Vec::new() };
         let config = DiskConfig { rules, hot_bytes: Some(20 << 10), ..small(u64::MAX) };

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::states::{self, Fold};
 use super::*;
-use crate::Rule;
 use crate::disk::simulated::Trouble;
 use crate::mistake::Mistake;
 use crate::rules::Rules;
+use crate::{Promise, Rule};
 
 /// Number of lives by default; `TIDINGS_SEEDS` sets another.
 const SEEDS: u64 = 15;
@@ -23,23 +24,32 @@ fn rule(name: &str, topics: &[&str]) -> Rule {
         topics: topics.iter().map(|text| Matcher::parse(text).unwrap()).collect(),
         age: None,
         bytes: None,
-        keep_last: None,
+        promise: None,
     }
 }
 
+fn last(count: u32) -> Option<Promise> {
+    NonZeroU32::new(count).map(Promise::Last)
+}
+
 /// Topics 0 to 2 are kept for a short time, of 3 and 4 the last five, and of 5 the last three and
-/// what is young; the others are the rest.
+/// what is young, and of 6 the state; the others are the rest.
 fn some_rules() -> Vec<Rule> {
     vec![
         Rule {
             age: Some(Duration::from_millis(400)),
             ..rule("short", &["topic/0", "topic/1", "topic/2"])
         },
-        Rule { keep_last: NonZeroU32::new(5), ..rule("last", &["topic/3", "topic/4"]) },
+        Rule { promise: last(5), ..rule("last", &["topic/3", "topic/4"]) },
         Rule {
-            keep_last: NonZeroU32::new(3),
+            promise: last(3),
             age: Some(Duration::from_millis(900)),
             ..rule("both", &["topic/5"])
+        },
+        Rule {
+            promise: Some(Promise::State),
+            age: Some(Duration::from_millis(300)),
+            ..rule("state", &["topic/6"])
         },
     ]
 }
@@ -67,8 +77,8 @@ pub(super) fn keep(store: &DiskStore) {
 }
 
 /// Everything that was published, and what readers may expect of it.
-struct Published {
-    records: Vec<(Draft, u64)>,
+pub(super) struct Published {
+    pub(super) records: Vec<(Draft, u64)>,
 }
 
 impl Published {
@@ -96,6 +106,7 @@ impl Published {
             );
         }
         self.check_promises(&here, rules, now);
+        self.check_states(store, &here, rules);
         for number in 0..9 {
             self.check_topic(store, &here, number);
         }
@@ -124,18 +135,20 @@ impl Published {
             let rule = sorted.lane_of(&draft.topic).checked_sub(1).map(|rule| &rules[rule]);
             let age = match rule {
                 Some(Rule { age: Some(age), .. }) => age.as_millis() as u64,
-                Some(Rule { keep_last: Some(_), .. }) => 0,
+                Some(Rule { promise: Some(Promise::Last(_)), .. }) => 0,
                 _ => 3_000,
             };
+            let is_newest = !newest.contains_key(&draft.topic);
             let counted = newest.entry(&draft.topic).or_default();
             let counts = draft.kind.is_event()
                 && draft.ttl_s.is_none()
-                && (!draft.kind.ends_topic() || draft.kind == Kind::LastEvent);
-            let promised = match rule.and_then(|rule| rule.keep_last) {
-                Some(last) if counts && *counted < last.get() => {
+                && !matches!(draft.kind, Kind::End | Kind::SilentEnd);
+            let promised = match rule.and_then(|rule| rule.promise) {
+                Some(Promise::Last(last)) if counts && *counted < last.get() => {
                     *counted += 1;
                     true
                 }
+                Some(_) if is_newest && draft.kind.ends_topic() => true,
                 _ => time + age > now,
             };
             let is_over = draft.is_over(at(*time), at(now));
@@ -307,9 +320,13 @@ impl Life {
             let count = 1 + self.dice.below(12);
             let mut drafts: Vec<_> =
                 (next..next + count).map(|n| some_draft(&mut self.dice, n)).collect();
+            let mut fold = Fold::of(store, &self.published.records);
             for draft in &mut drafts {
-                let may_end = draft.kind == Kind::Event && self.dice.one_in(10);
+                let may_end =
+                    draft.kind == Kind::Event && draft.key.is_none() && self.dice.one_in(10);
                 draft.ttl_s = may_end.then_some(NonZeroU32::MIN);
+                states::give_keys(&mut self.dice, &fold, store, draft);
+                fold.add(store, draft);
             }
             let with_time = drafts.iter().cloned().map(|draft| (draft, self.time)).collect();
             match store.append(drafts, at(self.time)) {
@@ -375,7 +392,7 @@ fn other_rules_apply_after_a_restart_and_no_rules_are_rules_too() {
         eprintln!("seed {seed}");
         let mut life = Life::new(seed, with_rules(some_rules()));
         let others = vec![
-            Rule { keep_last: NonZeroU32::new(2), ..rule("few", &["topic/*"]) },
+            Rule { promise: last(2), ..rule("few", &["topic/*"]) },
             Rule { age: Some(Duration::from_millis(100)), ..rule("none", &["**"]) },
         ];
         for round in 0..9 {

@@ -149,5 +149,5 @@ const TAIL: &str = r#"
 #
 #[[retention]]
 #topics = ["notify/**"]
-#keep-last = 50          # of each topic; or age = "1h", after the topic's end, or bytes = "256MiB"
+#keep-last = 50          # of each topic; or state = true, or age = "1h", or bytes = "256MiB"
 "#;

@@ -82,7 +82,8 @@ pub(super) const NOTIFY_LISTS: [&str; 2] = ["secret", "secret-file"];
 pub(super) const RETENTION_TABLES: &str = "retention";
 
 /// What a table of [`RETENTION_TABLES`] may have; the first is a list.
-pub(super) const RETENTION_KEYS: [&str; 5] = ["topics", "name", "age", "bytes", "keep-last"];
+pub(super) const RETENTION_KEYS: [&str; 6] =
+    ["topics", "name", "age", "bytes", "keep-last", "state"];
 
 /// In a table of either kind: subscribers and long polls at once with the key.
 pub(super) const MAX_CONNECTIONS: &str = "max-connections";

@@ -1,7 +1,7 @@
 //! The rules of retention, as `tidings check` shows them: with their defaults.
 
 use tidings_hub::Topic;
-use tidings_store_disk::Rule;
+use tidings_store_disk::{Promise, Rule};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -21,12 +21,16 @@ fn kept(rule: &Rule, hub: &HubConfig) -> String {
     let disk = &hub.store.disk;
     let bytes = format_bytes(rule.bytes.unwrap_or(disk.retention_bytes));
     let age = format_duration(rule.age.unwrap_or(disk.retention_age));
-    match (rule.keep_last, rule.age) {
+    match (rule.promise, rule.age) {
+        (Some(Promise::State), _) => format!(
+            "keeps the newest event of each key until it is removed, and the newest event without \
+             a key of each topic; others for {age}; all in no more than {bytes}"
+        ),
         (None, _) => format!("keeps events for {age}, and no more than {bytes} of them"),
-        (Some(count), None) => {
+        (Some(Promise::Last(count)), None) => {
             format!("keeps the last {count} events of each topic, in no more than {bytes}")
         }
-        (Some(count), Some(_)) => format!(
+        (Some(Promise::Last(count)), Some(_)) => format!(
             "keeps the last {count} events of each topic, and others for {age}, in no more than \
              {bytes}"
         ),

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use tidings_hub::Matcher;
-use tidings_store_disk::Rule;
 use tidings_store_disk::limits::RULE_NAME_BYTES_MAX;
+use tidings_store_disk::{Promise, Rule};
 use toml::de::DeTable;
 
 use super::{Reader, take_one};
@@ -29,18 +29,24 @@ impl Reader<'_> {
             }
         }
         let name = take_one(entries, "name").or_else(|| texts.first().cloned()).unwrap_or_default();
+        let keep_last = self.value(&span, entries, "keep-last", keep_last).map(Promise::Last);
+        let has_state = self.value(&span, entries, "state", value::boolean) == Some(true);
+        if has_state && keep_last.is_some() {
+            let message = "a rule of `retention` has either `keep-last` or `state`";
+            self.wrong(span.clone(), message);
+        }
         let rule = Rule {
             name: name.as_str().into(),
             topics,
             age: self.value(&span, entries, "age", value::parse_duration),
             bytes: self.value(&span, entries, "bytes", value::parse_bytes),
-            keep_last: self.value(&span, entries, "keep-last", keep_last),
+            promise: keep_last.or(has_state.then_some(Promise::State)),
         };
         if texts.is_empty() {
             self.wrong(span.clone(), "a rule of `retention` needs the `topics` that it is for");
         }
-        if (rule.age, rule.bytes, rule.keep_last) == (None, None, None) {
-            let message = "a rule of `retention` needs `age`, `bytes` or `keep-last`";
+        if (rule.age, rule.bytes, rule.promise) == (None, None, None) {
+            let message = "a rule of `retention` needs `age`, `bytes`, `keep-last` or `state`";
             self.wrong(span.clone(), message);
         }
         if name.len() > RULE_NAME_BYTES_MAX || name.chars().any(char::is_control) {
