@@ -1,58 +1,8 @@
 // @tidings-hub/react with React 19.
 
-import { build } from "esbuild";
-import { openPage } from "./browser.js";
-import { equal, ok, pause, temporaryFile, test, until } from "./harness.js";
+import { equal, ok, pause, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
-
-const PACKAGE = new URL("../../clients/react/index.js", import.meta.url).pathname;
-const MODULES = new URL("node_modules/", import.meta.url).pathname;
-const SCRIPTS = new URL("../../crates/tidings-web/assets/npm/", import.meta.url).pathname;
-
-/** What the server's half of React needs in a module. */
-const REQUIRE = `import { createRequire } from "node:module";
-const require = createRequire(import.meta.url);`;
-
-/** A bundle of the component, which finds the hooks and React. */
-async function bundle(source) {
-  const { outputFiles } = await build({
-    entryPoints: [temporaryFile("app.jsx", source)],
-    bundle: true,
-    format: "esm",
-    write: false,
-    jsx: "automatic",
-    logLevel: "silent",
-    nodePaths: [MODULES],
-    define: { "process.env.NODE_ENV": '"development"' },
-    alias: { "@tidings-hub/react": PACKAGE },
-    // Every hub serves it; its workers are then those of any other page.
-    external: ["/tidings.js", "/tidings-state.js"],
-    plugins: [
-      {
-        name: "tidings",
-        setup: ({ onResolve }) =>
-          onResolve({ filter: /^@tidings-hub\/tidings/ }, ({ path }) => ({
-            path: path.endsWith("/state") ? "/tidings-state.js" : "/tidings.js",
-            external: true,
-          })),
-      },
-    ],
-  });
-  return outputFiles[0].text;
-}
-
-/** A page of the hub's origin that renders the application. */
-async function open(hub, source) {
-  const script = await bundle(source);
-  const page = await openPage();
-  const html = `<!doctype html><div id="root"></div><script type="module" src="/app.js"></script>`;
-  await page.route("**/app", (route) => route.fulfill({ body: html, contentType: "text/html" }));
-  await page.route("**/app.js", (route) =>
-    route.fulfill({ body: script, contentType: "text/javascript" }),
-  );
-  await page.goto(`${hub.url}/app`);
-  return page;
-}
+import { openApp, renderOnServer } from "./react_app.js";
 
 const NEWS = `
   import { StrictMode, useState } from "react";
@@ -84,7 +34,7 @@ const status = (page) => page.locator("#status").textContent();
 test("react: under StrictMode each event is shown once; other topics replace them", async () => {
   const hub = await startHub();
   for (const n of [1, 2, 3, 4]) await hub.publish("news/a", `${n}`);
-  const page = await open(hub, NEWS);
+  const page = await openApp(hub, NEWS);
   await until("history", async () => (await shown(page)).length === 3);
   equal(await shown(page), ["news/a 2", "news/a 3", "news/a 4"]);
   await until("open", async () => (await status(page)) === "open");
@@ -107,7 +57,7 @@ test("react: under StrictMode each event is shown once; other topics replace the
 
 test("react: mounted and unmounted in a hurry it leaves no connection behind", async () => {
   const hub = await startHub();
-  const page = await open(hub, NEWS);
+  const page = await openApp(hub, NEWS);
   await until("open", async () => (await status(page)) === "open");
   // Each change comes before the worker has answered the one before.
   for (const wait of [0, 0, 1, 2, 5, 10, 20, 40]) {
@@ -128,7 +78,7 @@ test("react: mounted and unmounted in a hurry it leaves no connection behind", a
 test("react: after a reset the list begins again", async () => {
   const hub = await startHub(["--store", "memory", "--retry", "300ms"]);
   await hub.publish("news/a", "before");
-  const page = await open(hub, NEWS);
+  const page = await openApp(hub, NEWS);
   await until("history", async () => (await shown(page)).length === 1);
   await hub.kill();
   await hub.start();
@@ -145,7 +95,7 @@ test("react: after a reset the list begins again", async () => {
 
 test("react: the latest handlers are called, and none after unmounting", async () => {
   const hub = await startHub();
-  const page = await open(
+  const page = await openApp(
     hub,
     `
     import { StrictMode, useState } from "react";
@@ -186,27 +136,6 @@ test("react: the latest handlers are called, and none after unmounting", async (
   ok(all.length <= 3, `${all}`);
 });
 
-/** Builds a module for Node, and imports it. */
-async function renderOnServer(source) {
-  const { outputFiles } = await build({
-    stdin: { contents: source, loader: "jsx", resolveDir: MODULES },
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    write: false,
-    jsx: "automatic",
-    logLevel: "silent",
-    nodePaths: [MODULES],
-    banner: { js: REQUIRE },
-    alias: {
-      "@tidings-hub/react": PACKAGE,
-      "@tidings-hub/tidings/state": `${SCRIPTS}tidings-state.js`,
-      "@tidings-hub/tidings": `${SCRIPTS}tidings.js`,
-    },
-  });
-  return import(temporaryFile("server.mjs", outputFiles[0].text));
-}
-
 test("react: a server renders it without opening anything", async () => {
   const source = NEWS.replace(/import \{ createRoot \}.*\n/, "")
     .replace(/createRoot[^]*$/, "")
@@ -246,7 +175,7 @@ const STOCKS = `
 test("react: under StrictMode a state is shown whole, and then as it changes", async () => {
   const hub = await startHub(["--retry", "300ms"]);
   for (let n = 0; n < 300; n += 1) await hub.publish("stocks", `${n}`, { key: `K${n}` });
-  const page = await open(
+  const page = await openApp(
     hub,
     `${STOCKS}
     import { createRoot } from "react-dom/client";
@@ -292,7 +221,7 @@ test("react: a server renders a page of the state, and the browser goes on from 
   `);
   ok(html.includes("<li>A<!-- --> <!-- -->1.5</li>"), html);
   await hub.publish("stocks", "3", { key: "B" });
-  const page = await open(
+  const page = await openApp(
     hub,
     `${STOCKS}
     import { hydrateRoot } from "react-dom/client";

@@ -18,6 +18,7 @@ await import("./state.test.js");
 await import("./node.test.js");
 await import("./bundles.test.js");
 await import("./react.test.js");
+await import("./state_guide.test.js");
 await import("./console.test.js");
 await import("./demos.test.js");
 await import("./accessibility.test.js");

@@ -1,10 +1,10 @@
 // The Python package of `clients/python`: built, installed and used as its users do.
 
 import { execFile } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { equal, ok, temporaryFolder, test } from "../browser/harness.js";
+import { equal, ok, temporaryFolder, test, until } from "../browser/harness.js";
 import { PROGRAM, startHub } from "../browser/hub.js";
 import { python } from "./llm.js";
 
@@ -25,6 +25,7 @@ async function run(words, env = {}) {
 for (const [what, names] of [
   ["its tests", ["test_decoder.py", "test_hub.py"]],
   ["those of its tokens", ["test_renewal.py"]],
+  ["those of its states", ["test_state.py"]],
 ]) {
   test(`tidings (Python): ${what} pass, sync and async, against the hub`, async () => {
     const env = { TIDINGS: PROGRAM, PYTHONPATH: join(SOURCE, "src") };
@@ -59,4 +60,22 @@ with Hub("${hub.url}") as hub:
 `;
   const printed = await run(["-c", script], { PYTHONPATH: place });
   equal(printed, "orders/7 changed {'state': 'sent'}\n");
+});
+
+test("tidings (Python): docs/guides/state.md, as it stands there", async () => {
+  const guide = readFileSync(new URL("../../docs/guides/state.md", import.meta.url), "utf8");
+  const [, block] = /```python\n([^]*?)```/.exec(guide);
+  const hub = await startHub();
+  await hub.publish("stocks", "101", { key: "ACME" });
+  const script = block.replace("http://127.0.0.1:3000", hub.url);
+  ok(script !== block, "the block names the hub");
+  const running = run(["-u", "-c", script], { PYTHONPATH: join(SOURCE, "src") });
+  await until("it listens", async () => (await hub.subscribers()) === 1);
+  await hub.publish("stocks", "102", { key: "ACME" });
+  await hub.removeKey("stocks", "ACME");
+  await hub.end("stocks");
+  const printed = (await running).trim().split("\n");
+  // It may come to the state after the first of them.
+  equal(printed.slice(-1), ["ACME None"]);
+  ok(["{'ACME': '101'}", "{'ACME': '102'}"].includes(printed[0]), printed);
 });

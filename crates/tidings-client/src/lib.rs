@@ -32,6 +32,11 @@
 //! [several](Publisher::publish_all), or [a stream of them](Publisher::stream). It retries failed
 //! requests, and yet publishes nothing twice. It [erases](Publisher::erase) events, too.
 //!
+//! # The state of topics
+//!
+//! A [`LiveState`] is what each key of some topics of a Tidings hub stands for, and how that
+//! changes.
+//!
 //! # How it is built
 //!
 //! The rules are in a state machine without sockets and clocks; [`EventSource`] is a thin layer
@@ -63,6 +68,7 @@ mod hook;
 mod item;
 mod last_id_store;
 pub mod limits;
+mod live_state;
 mod message_event;
 mod publisher;
 mod redirect;
@@ -74,6 +80,8 @@ mod retry_policy;
 mod session;
 mod shown_url;
 mod source;
+mod state_error;
+mod state_map;
 mod target;
 mod token_provider;
 mod transport;
@@ -85,6 +93,7 @@ pub use error::{InvalidUrl, OpenError, ReadError, RedirectProblem, Refusal};
 pub use handle::{ReadyState, SourceHandle};
 pub use item::{Attempt, Item, Opened, Reconnecting, Resume};
 pub use last_id_store::{LastIdFile, LastIdStore};
+pub use live_state::LiveState;
 pub use message_event::{JsonError, MessageEvent};
 pub use publisher::{
     EraseError, EraseTarget, Problem, PublishError, PublishRun, PublishStream, Published,
@@ -95,6 +104,8 @@ pub use request::EventSourceBuilder;
 pub use retry_policy::{Lost, RetryPolicy};
 pub use shown_url::ShownUrl;
 pub use source::EventSource;
+pub use state_error::StateError;
+pub use state_map::Change;
 pub use tidings_codec::{Event, EventId, EventType, InvalidField};
 pub use token_provider::TokenNeed;
 pub use transport::error::TransportError;

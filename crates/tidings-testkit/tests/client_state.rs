@@ -1,0 +1,217 @@
+//! `LiveState` of our client against our hub.
+
+#![allow(clippy::unwrap_used)]
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_client::{Change, LiveState, Lost, RetryPolicy, StateError};
+use tidings_hub::{Epoch, Log, MemoryStore};
+use tidings_testkit::server::{EPOCH, TestServer};
+use tokio::runtime::Runtime;
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// The hub asks for seconds, but the test does not wait.
+struct Soon;
+
+impl RetryPolicy for Soon {
+    fn wait(&mut self, _: &Lost<'_>) -> Option<Duration> {
+        Some(Duration::from_millis(50))
+    }
+}
+
+fn state(server: &TestServer, topics: &[&str]) -> LiveState {
+    LiveState::open_with(&server.url(""), topics, |builder| builder.retry_policy(Soon)).unwrap()
+}
+
+/// The next changes: key, and value.
+async fn changes(state: &mut LiveState, count: usize) -> Vec<(String, Option<String>)> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let Change { key, value, .. } = state.next().await.unwrap().unwrap();
+        all.push((key, value));
+    }
+    all
+}
+
+fn change(key: &str, value: &str) -> (String, Option<String>) {
+    (key.to_owned(), Some(value.to_owned()))
+}
+
+fn removal(key: &str) -> (String, Option<String>) {
+    (key.to_owned(), None)
+}
+
+fn values(state: &LiveState) -> Vec<(&str, &str)> {
+    state.iter().map(|(_, key, value)| (key, value)).collect()
+}
+
+fn store(epoch: &str) -> Arc<dyn Log> {
+    let epoch = Epoch::parse(epoch).unwrap();
+    Arc::new(MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600)))
+}
+
+/// A server on the address of one that has ended.
+fn start_at(address: SocketAddr, store: &Arc<dyn Log>) -> TestServer {
+    let builder = TestServer::builder().store(store.clone());
+    builder.config(|config| config.http.listen = vec![address]).start()
+}
+
+#[test]
+fn a_state_is_complete_and_then_changes() {
+    let server = TestServer::start();
+    for number in 0..30 {
+        server.put(&format!("stocks?key=K{}", number % 3), &number.to_string());
+    }
+    server.put("stocks?key=gone", "x");
+    server.remove("stocks?key=gone");
+    let mut state = state(&server, &["stocks"]);
+    assert!(state.is_empty());
+    runtime().block_on(async {
+        state.load().await.unwrap();
+        assert_eq!(values(&state), [("K0", "27"), ("K1", "28"), ("K2", "29")]);
+        server.put("stocks?key=K0", "new");
+        server.remove("stocks?key=K1");
+        assert_eq!(changes(&mut state, 2).await, [change("K0", "new"), removal("K1")]);
+        assert_eq!((state.get("stocks", "K0"), state.len()), (Some("new"), 2));
+    });
+}
+
+#[test]
+fn over_a_restart_it_has_what_changed_and_what_was_removed() {
+    let store = store(EPOCH);
+    let server = start_at(SocketAddr::from(([127, 0, 0, 1], 0)), &store);
+    let address = server.address();
+    for key in ["a", "b", "c"] {
+        server.put(&format!("t?key={key}"), "1");
+    }
+    let runtime = runtime();
+    let mut state = state(&server, &["t"]);
+    runtime.block_on(state.load()).unwrap();
+    server.stop();
+    let server = start_at(address, &store);
+    server.put("t?key=a", "2");
+    server.remove("t?key=b");
+    server.put("t?key=d", "1");
+    let mut all = runtime.block_on(changes(&mut state, 3));
+    all.sort();
+    assert_eq!(all, [change("a", "2"), removal("b"), change("d", "1")]);
+    assert_eq!(values(&state), [("a", "2"), ("c", "1"), ("d", "1")]);
+}
+
+#[test]
+fn after_a_reset_it_is_another_at_once() {
+    let old = store(EPOCH);
+    let server = start_at(SocketAddr::from(([127, 0, 0, 1], 0)), &old);
+    let address = server.address();
+    for key in ["a", "b", "c"] {
+        server.put(&format!("t?key={key}"), "old");
+    }
+    let runtime = runtime();
+    let mut state = state(&server, &["t"]);
+    runtime.block_on(state.load()).unwrap();
+    server.stop();
+    // Another log, as after it was restored from a backup.
+    let server = start_at(address, &store("0therlog"));
+    server.put("t?key=a", "old");
+    server.put("t?key=b", "new");
+    runtime.block_on(async {
+        assert_eq!(changes(&mut state, 1).await, [removal("c")]);
+        assert_eq!(values(&state), [("a", "old"), ("b", "new")], "all of it is there");
+        assert_eq!(changes(&mut state, 1).await, [change("b", "new")]);
+    });
+}
+
+#[test]
+fn values_grow_by_pieces() {
+    let server = TestServer::start();
+    server.put("chat?key=m", r#"{"done":false,"text":"The sky"}"#);
+    server.put("chat?append=m&at=/text", r#"{"done":false,"text":" is"}"#);
+    let mut state = state(&server, &["chat"]);
+    runtime().block_on(async {
+        state.load().await.unwrap();
+        server.put("chat?append=m&at=/text", r#"{"done":true,"text":" “blue”"}"#);
+        server.put("chat?append=log", "one");
+        server.put("chat?append=log", " two");
+        let grown = r#"{"done":true,"text":"The sky is “blue”"}"#;
+        let expected = [change("m", grown), change("log", "one"), change("log", "one two")];
+        assert_eq!(changes(&mut state, 3).await, expected);
+        let mut late = self::state(&server, &["chat"]);
+        late.load().await.unwrap();
+        assert_eq!(values(&late), values(&state));
+    });
+}
+
+#[test]
+fn several_topics_have_their_own_keys_and_an_erased_one_is_empty() {
+    let server = TestServer::start();
+    server.put("stocks?key=A", "1");
+    server.put("fx/eur?key=A", "2");
+    server.put("fx/usd", "3");
+    let mut state = state(&server, &["stocks", "fx/*"]);
+    runtime().block_on(async {
+        state.load().await.unwrap();
+        let all = [("fx/eur", "A", "2"), ("fx/usd", "", "3"), ("stocks", "A", "1")];
+        assert_eq!(state.iter().collect::<Vec<_>>(), all);
+        let erased = server.request("DELETE", "/events/stocks?erase", &[], "");
+        assert_eq!(erased.status(), 200);
+        assert_eq!(changes(&mut state, 1).await, [removal("A")]);
+        assert_eq!((state.get("stocks", "A"), state.get("fx/eur", "A")), (None, Some("2")));
+    });
+}
+
+#[test]
+fn it_ends_with_its_topics_and_a_rejection_is_an_error() {
+    let server = TestServer::start();
+    server.put("t?key=a", "1");
+    runtime().block_on(async {
+        // As it is by default, where the hub asks for a day of patience.
+        let mut state = LiveState::open(&server.url(""), &["t"]).unwrap();
+        state.load().await.unwrap();
+        server.remove("t");
+        assert!(state.next().await.is_none());
+        assert_eq!(state.get("t", "a"), Some("1"));
+        let mut wrong = self::state(&server, &["a/**/b"]);
+        let error = wrong.load().await.unwrap_err();
+        let StateError::Read(error) = error else { panic!("{error}") };
+        assert_eq!(error.status().unwrap(), 400);
+        assert!(matches!(LiveState::open("no url", &["t"]), Err(_)));
+    });
+}
+
+/// As it stands in docs/guides/state.md; tests/browser/state_guide.test.js compares.
+async fn watch(hub: &str, mut show: impl FnMut(&str, Option<&str>)) -> Result<(), Box<dyn Error>> {
+    let mut stocks = LiveState::open(hub, &["stocks"])?;
+    stocks.load().await?;
+    for (_topic, key, value) in stocks.iter() {
+        show(key, Some(value));
+    }
+    while let Some(change) = stocks.next().await {
+        let change = change?;
+        show(&change.key, change.value.as_deref());
+    }
+    Ok(())
+}
+
+#[test]
+fn what_the_guide_shows_works() {
+    let server = TestServer::start();
+    server.put("stocks?key=ACME", "101");
+    let mut shown = Vec::new();
+    let url = server.url("");
+    let watching = watch(&url, |key, value| {
+        shown.push((key.to_owned(), value.map(str::to_owned)));
+        match shown.len() {
+            1 => server.put("stocks?key=ACME", "102"),
+            2 => server.remove("stocks?key=ACME"),
+            _ => server.remove("stocks"),
+        }
+    });
+    runtime().block_on(watching).unwrap();
+    assert_eq!(shown, [change("ACME", "101"), change("ACME", "102"), removal("ACME")]);
+}
