@@ -117,7 +117,7 @@ fn after_a_reset_it_is_another_at_once() {
     runtime.block_on(state.load()).unwrap();
     server.stop();
     // Another log, as after it was restored from a backup.
-    let server = start_at(address, &store("0therlog"));
+    let server = start_at(address, &store("zzzzzz"));
     server.put("t?key=a", "old");
     server.put("t?key=b", "new");
     runtime.block_on(async {
