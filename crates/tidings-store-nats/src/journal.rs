@@ -9,16 +9,14 @@ use futures_core::Stream;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidings_store_shared::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds, Terms};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::api::{self, Done, PublishAck, Stored, StreamConfigAsItIs, StreamInfo};
+use crate::api::{self, Done, PublishAck, StreamConfigAsItIs, StreamInfo};
 use crate::check::{self, Finding};
 use crate::error::NatsError;
 use crate::limits::{
     BELL_PATIENCE_MAX, CONNECTION_LOOK_INTERVAL, HEADER_BYTES_MAX, PAYLOAD_BYTES_MIN,
-    READ_WINDOW_BYTES, READ_WINDOW_BYTES_MAX, READS_AT_ONCE_MAX, READS_QUICK, READS_SLOW,
-    REQUEST_PATIENCE, RINGS_MAX,
+    READ_WINDOW_BYTES, RINGS_MAX,
 };
 use crate::nats::{Connection, Nats};
 
@@ -28,17 +26,17 @@ use crate::nats::{Connection, Nats};
 /// there. The shared store is built on that.
 #[derive(Debug)]
 pub struct NatsJournal {
-    nats: Nats,
-    connection: Connection,
+    pub(crate) nats: Nats,
+    pub(crate) connection: Connection,
     /// Rings whenever the stream has stored something; `None` until it is waited for.
     bell: Option<Subscriber>,
     /// The newest sequence heard of. Only a hint for how much to ask for at once.
-    last_heard: Seq,
+    pub(crate) last_heard: Seq,
     /// Whether the replicas answer, not only the leader.
-    is_direct: bool,
+    pub(crate) is_direct: bool,
     /// Bytes of blocks that are asked for at once, unless one is larger: fewer on a slow network,
     /// where the last of many answers would come too late.
-    read_window: usize,
+    pub(crate) read_window: usize,
 }
 
 impl NatsJournal {
@@ -119,11 +117,11 @@ impl NatsJournal {
         Ok(replicas.iter().filter(|replica| replica.current && !replica.offline).count())
     }
 
-    fn stream(&self) -> &str {
+    pub(crate) fn stream(&self) -> &str {
         &self.nats.config.stream
     }
 
-    fn ask<T: serde::de::DeserializeOwned>(
+    pub(crate) fn ask<T: serde::de::DeserializeOwned>(
         &self,
         request: &str,
         body: &Value,
@@ -141,109 +139,8 @@ impl NatsJournal {
         Ok(config)
     }
 
-    fn info(&self) -> Result<StreamInfo, NatsError> {
+    pub(crate) fn info(&self) -> Result<StreamInfo, NatsError> {
         self.ask("STREAM.INFO", &Value::Null)
-    }
-
-    /// The block at `seq`, as the leader has it.
-    fn get(&self, seq: Seq) -> Result<Option<Bytes>, NatsError> {
-        match self.ask("STREAM.MSG.GET", &json!({ "seq": seq.get() })) {
-            Ok(Stored { message }) => message.block().map(Some),
-            Err(error) if error.code() == Some(api::NO_MESSAGE) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Blocks after `after`, asked for at once and of any replica: up to the first that is missing.
-    fn get_many(&mut self, after: Seq, count: usize) -> Result<Vec<(Seq, Bytes)>, NatsError> {
-        let began = Instant::now();
-        let connection = &self.connection;
-        let subject = format!("$JS.API.DIRECT.GET.{}", self.stream());
-        let mut answers = self.nats.runtime.block_on(async {
-            let mut asked = JoinSet::new();
-            for number in 1..=count as u64 {
-                let seq = after.get() + number;
-                let (connection, subject) = (connection.clone(), subject.clone());
-                asked.spawn(async move {
-                    let body = json!({ "seq": seq }).to_string().into();
-                    let none = HeaderMap::new();
-                    (seq, connection.send(subject, none, body, REQUEST_PATIENCE).await)
-                });
-            }
-            asked.join_all().await
-        });
-        answers.sort_unstable_by_key(|(seq, _)| *seq);
-        self.read_window = read_window(self.read_window, began.elapsed());
-        let mut blocks = Vec::with_capacity(answers.len());
-        for (seq, answer) in answers {
-            match answer {
-                Ok(message) if is_block(&message, seq) => {
-                    blocks.push((Seq::new(seq), message.payload));
-                }
-                Ok(_) => break,
-                Err(NatsError::NobodyListens) => {
-                    self.is_direct = false;
-                    break;
-                }
-                // Those before it were read.
-                Err(_) if !blocks.is_empty() => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(blocks)
-    }
-
-    fn read_from(&mut self, after: Seq, bytes_max: usize) -> Result<Vec<(Seq, Bytes)>, NatsError> {
-        let mut after = after;
-        let first = match self.get(after.next())? {
-            Some(block) => block,
-            None => {
-                // It may have been trimmed.
-                let state = self.info()?.state;
-                self.last_heard = self.last_heard.max(Seq::new(state.last_seq));
-                if state.first_seq <= after.get() + 1 || state.first_seq > state.last_seq {
-                    return Ok(Vec::new());
-                }
-                after = Seq::new(state.first_seq - 1);
-                match self.get(after.next())? {
-                    Some(block) => block,
-                    None => return Ok(Vec::new()),
-                }
-            }
-        };
-        let mut bytes = first.len();
-        let mut blocks = vec![(after.next(), first)];
-        while bytes < bytes_max {
-            let newest = blocks.last().map_or(after, |(seq, _)| *seq);
-            let left = self.last_heard.get().saturating_sub(newest.get());
-            // No more than will fit, by the size of those so far; and not many by that of a few.
-            let fitting = |room: usize| room / (bytes / blocks.len()).max(1);
-            let count = usize::try_from(left).unwrap_or(usize::MAX);
-            let count = count.min(fitting(bytes_max - bytes) + 1).min(blocks.len());
-            let count = count.min(fitting(self.read_window).clamp(1, READS_AT_ONCE_MAX));
-            if count == 0 {
-                break;
-            }
-            let more = if self.is_direct {
-                self.get_many(newest, count)
-            } else {
-                let next = self.get(newest.next());
-                next.map(|block| block.map(|block| (newest.next(), block)).into_iter().collect())
-            };
-            let more = match more {
-                Ok(more) if !more.is_empty() => more,
-                // The replica that was asked may be behind; and what was read was read.
-                Ok(_) | Err(_) => break,
-            };
-            for (seq, block) in more {
-                if bytes >= bytes_max {
-                    break;
-                }
-                bytes += block.len();
-                blocks.push((seq, block));
-            }
-        }
-        Ok(blocks)
     }
 }
 
@@ -295,7 +192,12 @@ impl Journal for NatsJournal {
                 self.last_heard = self.last_heard.max(Seq::new(seq));
                 Ok(Seq::new(seq))
             }
-            Err(error) => Err(fault(error)),
+            Err(error) => {
+                if let Some(last) = error.last_sequence() {
+                    self.last_heard = self.last_heard.max(Seq::new(last));
+                }
+                Err(fault(error))
+            }
         }
     }
 
@@ -375,23 +277,8 @@ impl Journal for NatsJournal {
     }
 }
 
-/// Bytes of blocks to ask for at once after `before` of them took `elapsed`.
-fn read_window(before: usize, elapsed: Duration) -> usize {
-    if elapsed > READS_SLOW {
-        (before / 2).max(1)
-    } else if elapsed < READS_QUICK {
-        (before * 2).min(READ_WINDOW_BYTES_MAX)
-    } else {
-        before
-    }
-}
-
-/// Whether the answer to a direct request is the block at `seq`, and not that there is none.
-fn is_block(message: &Message, seq: u64) -> bool {
-    message.status.is_none() && sequence(message) == Some(Seq::new(seq))
-}
-
-fn sequence(message: &Message) -> Option<Seq> {
+/// The sequence that a message of the stream has.
+pub(crate) fn sequence(message: &Message) -> Option<Seq> {
     let value = message.headers.as_ref()?.get("Nats-Sequence")?;
     value.as_str().parse().ok().map(Seq::new)
 }

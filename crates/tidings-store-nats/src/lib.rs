@@ -19,6 +19,7 @@ mod error;
 mod journal;
 pub mod limits;
 mod nats;
+mod read;
 mod version;
 mod wire;
 

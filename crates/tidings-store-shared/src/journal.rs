@@ -61,8 +61,9 @@ pub trait Journal: Send + 'static {
         patience: Duration,
     ) -> Result<Seq, AppendFault>;
 
-    /// Blocks after `after`, in order: at least one if there is one, and no further one once they
-    /// have `bytes_max` bytes.
+    /// Blocks after `after`, in order: at least two if there are two, and no further one once they
+    /// have `bytes_max` bytes. (The first is the newest one that the reader has. An adapter that
+    /// ended there, because it heard of no more, would keep the reader from ever going on.)
     ///
     /// # Errors
     ///

@@ -46,6 +46,12 @@ pub const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// time that the append took. Without it one hub can win every race.
 pub const POLITE_PAUSE_MAX: Duration = Duration::from_millis(50);
 
+/// Appends without a break, after the first, from which on a writer makes that pause.
+pub const IN_A_ROW_MAX: u32 = 2;
+
+/// Time between two appends that is a break.
+pub const BREAK_MIN: Duration = Duration::from_millis(1);
+
 /// Time for which the follower sleeps on the journal's bell. At the edge it looks by itself,
 /// and so notices within this time that the journal lost its newest block.
 pub const BELL_PATIENCE: Duration = Duration::from_secs(1);

@@ -28,7 +28,8 @@ use crate::follower::{AttemptFate, FollowError, Follower};
 use crate::hash::BlockHash;
 use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq};
 use crate::limits::{
-    ATTEMPTS_MAX, ATTEMPTS_MIN, AWAY_RETRY, LOOK_AGAIN, POLITE_PAUSE_MAX, REQUEST_PATIENCE,
+    ATTEMPTS_MAX, ATTEMPTS_MIN, AWAY_RETRY, BREAK_MIN, IN_A_ROW_MAX, LOOK_AGAIN, POLITE_PAUSE_MAX,
+    REQUEST_PATIENCE,
 };
 
 /// Appends to a journal. There is one, behind a lock.
@@ -41,6 +42,10 @@ pub(crate) struct Writer {
     number: u64,
     /// The next append waits until then, so that other hubs have a turn.
     not_before: Instant,
+    /// When the last append ended.
+    ended: Instant,
+    /// Appends that began as soon as the one before them had ended.
+    in_a_row: u32,
     /// Blocks of other hubs at the last append.
     foreign: u64,
     /// Number of appends that another hub was faster than.
@@ -93,7 +98,7 @@ impl Writer {
         head: Position,
     ) -> Self {
         let SharedConfig { append_patience: patience, maxima, .. } = *config;
-        let not_before = Instant::now();
+        let now = Instant::now();
         let conflicts = Arc::default();
         Self {
             journal,
@@ -101,7 +106,9 @@ impl Writer {
             maxima,
             run,
             number: 0,
-            not_before,
+            not_before: now,
+            ended: now,
+            in_a_row: 0,
             foreign: 0,
             conflicts,
             judged: head,
@@ -170,6 +177,8 @@ impl Writer {
         now: Timestamp,
         mut plan: impl FnMut(&Follower) -> Result<Plan, AppendError>,
     ) -> Result<Committed, AppendError> {
+        let is_next = self.ended.elapsed() < BREAK_MIN;
+        self.in_a_row = if is_next { self.in_a_row.saturating_add(1) } else { 0 };
         thread::sleep(self.not_before.saturating_duration_since(Instant::now()));
         lock(follower).forget_attempts();
         let mut commit = Commit {
@@ -185,7 +194,8 @@ impl Writer {
         let mut must_follow = !lock(follower).is_ready();
         loop {
             commit.rounds += 1;
-            if must_follow {
+            // The thread that follows may have had the block by now.
+            if must_follow && commit.valid(follower).is_none() {
                 // The lock must not be held by the match: its arms take it, too.
                 let followed = lock(follower).follow(&mut *self.journal);
                 match followed {
@@ -284,13 +294,16 @@ impl Writer {
         commit.latency = began.elapsed();
     }
 
-    /// Lets other hubs have a turn if there are any that append: without a pause, the hub that is
-    /// nearest to the engine wins every race.
+    /// Lets other hubs have a turn if there are any that append, and if this one appends without a
+    /// break: without a pause, the hub that is nearest to the engine wins every race. One that has
+    /// breaks leaves others their turn by itself.
     fn be_polite(&mut self, follower: &Mutex<Follower>, commit: &Commit) {
         let foreign = lock(follower).foreign;
-        if foreign > self.foreign || commit.conflicts > 0 {
+        self.ended = Instant::now();
+        let has_others = foreign > self.foreign || commit.conflicts > 0;
+        if has_others && self.in_a_row >= IN_A_ROW_MAX {
             let pause = (commit.latency * 2).min(POLITE_PAUSE_MAX);
-            self.not_before = Instant::now() + pause;
+            self.not_before = self.ended + pause;
         }
         self.foreign = foreign;
     }
