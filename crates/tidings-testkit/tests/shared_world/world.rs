@@ -287,8 +287,9 @@ impl World {
                     let is_lost = client.got.iter().any(is_lost)
                         && store.shared().unwrap().fork_before(&id).unwrap().is_none();
                     let first = store.bounds().first.get();
-                    let is_dropped = client.got.last().is_some_and(|(at, _)| *at < first);
-                    client.is_excused |= is_lost || is_dropped;
+                    // One that got nothing since it began has the id of the event before that.
+                    let place = client.got.last().map_or(client.start, |(at, _)| *at);
+                    client.is_excused |= is_lost || place < first;
                 }
                 // The hub continues after another event than the client's last one.
                 let differs = client.got.last().is_some_and(|(position, payload)| {
