@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use tidings_hub::StoreCause;
 
-use crate::api;
-
 /// Why the servers did not do what they were asked.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -48,16 +46,6 @@ impl NatsError {
     pub(crate) fn code(&self) -> Option<u32> {
         match self {
             Self::Refused { code, .. } => Some(*code),
-            _ => None,
-        }
-    }
-
-    /// The last sequence of the stream, if the answer to an append names it.
-    pub(crate) fn last_sequence(&self) -> Option<u64> {
-        match self {
-            Self::Refused { code: api::WRONG_LAST_SEQUENCE, description } => {
-                description.rsplit(' ').next()?.parse().ok()
-            }
             _ => None,
         }
     }

@@ -193,7 +193,7 @@ impl Journal for NatsJournal {
                 Ok(Seq::new(seq))
             }
             Err(error) => {
-                if let Some(last) = error.last_sequence() {
+                if let Some(last) = last_sequence(&error) {
                     self.last_heard = self.last_heard.max(Seq::new(last));
                 }
                 Err(fault(error))
@@ -291,6 +291,16 @@ fn missing_or_away(error: NatsError) -> JournalError {
     match error.code() {
         Some(api::NO_STREAM) => JournalError::Missing,
         _ => away(error),
+    }
+}
+
+/// The last sequence of the stream, if the refusal of an append names it.
+fn last_sequence(error: &NatsError) -> Option<u64> {
+    match error {
+        NatsError::Refused { code: api::WRONG_LAST_SEQUENCE, description } => {
+            description.rsplit(' ').next()?.parse().ok()
+        }
+        _ => None,
     }
 }
 

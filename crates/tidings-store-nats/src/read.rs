@@ -2,8 +2,8 @@
 //!
 //! The leader is asked for the first two of a page, whatever was heard of the stream: a hub begins
 //! a page with the newest block that it has, and a bell can be lost. (A stream that was put back
-//! from a backup rings none.) What is heard of beyond that is asked for at once, and of any replica;
-//! a replica may be behind, so the leader is asked for what it does not have.
+//! from a backup rings none.) What is heard of beyond that is asked for at once, and of any
+//! replica; a replica may be behind, so the leader is asked for what it does not have.
 
 use std::time::{Duration, Instant};
 
