@@ -291,7 +291,6 @@ impl Engine {
     ) -> Result<PendingSubscription, OpenError> {
         // A publisher that has seen this subscriber counted may rely on its getting what is then
         // published. So a live subscriber begins where the log ended before it was counted.
-        let is_state = matches!(start, Start::State(_));
         let live = (start == Start::Live).then(|| self.inner.store.bounds().head);
         let permit = self.inner.counters.admit(self.inner.config.subscribers_max);
         let permit = permit.map_err(OpenError::Rejected)?;
@@ -299,7 +298,7 @@ impl Engine {
             return Err(OpenError::Rejected(Rejection::TooFast));
         }
         let interest = Arc::new(interest);
-        let found = self.find(&interest, start, move |store, interest, mut resolved| {
+        let found = self.find(&interest, start.clone(), move |store, interest, mut resolved| {
             if let Some(head) = live {
                 (resolved.position, resolved.told) = (head, head);
             }
@@ -327,7 +326,7 @@ impl Engine {
             position,
             told: resolved.told,
             id: mark.event_id(epoch),
-            state: is_state.then(|| StateStart {
+            state: start.reads_state(&resolved.outcome).then(|| StateStart {
                 has_removals: resolved.outcome == Outcome::State { is_resumed: true },
                 asked_at,
             }),

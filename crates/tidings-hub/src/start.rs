@@ -28,6 +28,20 @@ pub enum Start {
     Earliest,
     /// With the state: the newest event of each key. After an id, with what changed since.
     State(Option<String>),
+    /// As [`After`](Self::After) if nothing is missing there, else as [`State`](Self::State) after
+    /// the same id.
+    AfterOrState(String),
+}
+
+impl Start {
+    /// Whether a reader that began here, with this outcome, gets the state.
+    pub fn reads_state(&self, outcome: &Outcome) -> bool {
+        match self {
+            Self::State(_) => true,
+            Self::AfterOrState(_) => *outcome != Outcome::Resumed,
+            _ => false,
+        }
+    }
 }
 
 /// A start as a position in this log.

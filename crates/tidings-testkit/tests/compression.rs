@@ -143,6 +143,48 @@ fn a_compressed_stream_comes_over_http2_too() {
     assert_eq!(events(&gunzip(&body)), events(str::from_utf8(&plain).unwrap()));
 }
 
+#[test]
+fn a_state_has_the_same_text_compressed_and_over_http2() {
+    for server in servers() {
+        for n in 0..200 {
+            let body = format!("{{\"n\":{n},\"words\":\"to be or not to be\"}}");
+            assert_eq!(server.post(&format!("/events/a?key=K{}", n % 20), body).status(), 200);
+        }
+        server.request("DELETE", "/events/a?key=K3", &[], "");
+        server.request("DELETE", "/events/a", &[], "");
+        for target in ["/events/a?from=state", "/events/a?reset=state&after=never"] {
+            let (_, plain) = whole_answer(ask(&server, target, &[SSE]));
+            let plain = String::from_utf8(plain).unwrap();
+            assert!(plain.contains("event: tidings.state\n"), "{plain}");
+            assert_eq!(plain.matches("\"words\"").count(), 19);
+            let (_, compressed) = whole_answer(ask(&server, target, &[SSE, GZIP]));
+            assert_eq!(events(&gunzip(&compressed)), events(&plain), "{target}");
+            for is_compressed in [false, true] {
+                let mut peer = Peer::connect(server.address(), &[]);
+                let mut fields = vec![("\x01", "localhost"), ("\x0f\x04", "text/event-stream")];
+                if is_compressed {
+                    fields.push(("\x0f\x01", "gzip"));
+                }
+                let head = get_from(target, &fields);
+                peer.send(&frame(kind::HEADERS, END_STREAM | END_HEADERS, 1, &head));
+                let mut body = Vec::new();
+                loop {
+                    let frame = peer.until(|frame| frame.kind == kind::DATA);
+                    body.extend_from_slice(&frame.payload);
+                    if frame.ends_stream() {
+                        break;
+                    }
+                }
+                let text = match is_compressed {
+                    true => gunzip(&body),
+                    false => String::from_utf8(body).unwrap(),
+                };
+                assert_eq!(events(&text), events(&plain), "{target}, HTTP/2");
+            }
+        }
+    }
+}
+
 /// Whether the answer says to caches that it depends on what the client reads. There may be other
 /// things it depends on.
 fn varies(head: &Head) -> bool {

@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidings_hub::{Epoch, MemoryStore};
+use tidings_store_disk::{DiskConfig, DiskStore};
 use tidings_testkit::http::{Connection, request};
 use tidings_testkit::server::{EPOCH, TestServer};
+use tidings_testkit::test_folder::TestFolder;
 
 fn id(position: u64) -> String {
     format!("{EPOCH}:{position}")
@@ -190,6 +195,100 @@ fn a_state_begins_nowhere_else() {
         let target = format!("/events/a?from=state&{query}");
         assert_eq!(server.get_json(&target).code(), "invalid_query", "{query}");
     }
+}
+
+/// A server whose memory is so small that a few events of `b` push out all others.
+fn with_small_memory(portable: bool) -> TestServer {
+    let epoch = Epoch::parse(EPOCH).unwrap();
+    let store = MemoryStore::new(epoch, 4000, Duration::from_secs(3600));
+    let builder = TestServer::builder().store(Arc::new(store));
+    builder.engine(|engine| engine.portable |= portable).start()
+}
+
+#[test]
+fn a_reader_that_missed_too_much_can_get_the_state_in_place_of_a_reset() {
+    for portable in [false, true] {
+        let server = with_small_memory(portable);
+        // From here on the hub knows what stands for what.
+        server.get_json("/events/a?from=state");
+        for n in 1..=40 {
+            server.put(&format!("a?key=K{}", n % 2), &format!("{n}:{}", "x".repeat(200)));
+        }
+        let target = "/events/a?reset=state";
+        // What is still there is history, and no state.
+        let (mut stream, resume) = open(&server, target, Some(&id(39)));
+        assert_eq!(resume, "resumed");
+        assert!(next(&mut stream).starts_with(&format!("id: {}\ndata: 40:", id(40))));
+        // Everything that is gone was superseded: the reader misses nothing of the state.
+        for (target, header) in
+            [(target.to_owned(), Some(id(3))), (format!("{target}&after={}", id(3)), None)]
+        {
+            let (mut stream, resume) = open(&server, &target, header.as_deref());
+            assert_eq!(resume, "state");
+            for n in [39, 40] {
+                assert!(next(&mut stream).starts_with(&format!("id: {}\ndata: {n}:", id(n))));
+            }
+            assert_eq!(next(&mut stream), complete(2, 40));
+        }
+        let page = server.get_json(&format!("{target}&after={}", id(3)));
+        assert_eq!(page.header("tidings-resume"), Some("state"));
+        let page = page.json();
+        assert_eq!(
+            (&page["complete"], page["events"].as_array().unwrap().len()),
+            (&json!(true), 2)
+        );
+        let page = server.get_json(&format!("{target}&after={}", id(39))).json();
+        assert_eq!((page.get("complete"), page.get("reset")), (None, None));
+        // The newest event of a key is gone: the reader has to forget it.
+        for _ in 0..20 {
+            server.put("b", &"x".repeat(300));
+        }
+        for unknown in [&*id(3), "never"] {
+            let (mut stream, resume) = open(&server, target, Some(unknown));
+            assert_eq!(resume, "reset", "{unknown}");
+            assert!(next(&mut stream).starts_with("event: tidings.reset\n"));
+            assert_eq!(next(&mut stream), complete(0, 60));
+            if unknown == "never" {
+                server.put("a?key=K1", "live");
+                assert_eq!(next(&mut stream), value(61, "live"));
+            }
+        }
+    }
+    let server = TestServer::start();
+    let answer = server.get_json("/events/a?reset=now");
+    assert_eq!((answer.status(), answer.code()), (400, "invalid_parameter".to_owned()));
+}
+
+#[test]
+fn the_state_is_there_again_when_a_log_on_disk_is_opened() {
+    let folder = TestFolder::new("state");
+    let start = || {
+        let store = DiskStore::open(DiskConfig::new(folder.join("log"))).unwrap();
+        TestServer::builder().store(Arc::new(store)).start()
+    };
+    let server = start();
+    for (key, data) in [("A", "1"), ("B", "2"), ("A", "3"), ("C", "4")] {
+        server.put(&format!("a?key={key}"), data);
+    }
+    server.put("a", "5");
+    server.remove("a?key=C");
+    let read = |server: &TestServer, after: &str| {
+        let page = server.get_json(&format!("/events/a?from=state{after}")).json();
+        let events = page["events"].as_array().unwrap().clone();
+        let of = |event: &Value| json!([event["key"], event["data"], event["removed"] == true]);
+        (events.iter().map(of).collect::<Vec<_>>(), page["next"].as_str().unwrap().to_owned())
+    };
+    let (before, next) = read(&server, "");
+    assert_eq!(before.len(), 3, "{before:?}");
+    drop(server);
+    let server = start();
+    assert_eq!(read(&server, "").0, before);
+    // A reader from before the restart goes on where it was.
+    assert_eq!(read(&server, &format!("&after={next}")).0, [] as [Value; 0]);
+    server.remove("a?key=B");
+    server.put("a?key=A", "6");
+    let (changed, _) = read(&server, &format!("&after={next}"));
+    assert_eq!((changed.len(), &changed[0][2], &changed[1][1]), (2, &json!(true), &json!("6")));
 }
 
 /// The fold of the events that a client gets.

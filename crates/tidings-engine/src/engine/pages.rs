@@ -19,6 +19,8 @@ pub struct FirstPage {
     pub resolved: Resolved,
     /// The page. A last page of a state may have more records than were asked for.
     pub page: Page,
+    /// Whether it is a page of the state; else it is one of history.
+    pub is_state: bool,
     /// Of a state, whether this page is the last one; `true` of history.
     pub is_complete: bool,
 }
@@ -54,18 +56,22 @@ impl Engine {
         if let Some(first) = self.first_page_in_memory(interest, &start, records_max) {
             return Ok(first);
         }
-        let is_state = matches!(start, Start::State(_));
         let interest = Arc::new(interest.clone());
+        // `look` is copied, so it has what the start makes of each outcome.
+        let on_reset = start.reads_state(&Outcome::State { is_resumed: false });
+        let on_resume = start.reads_state(&Outcome::Resumed);
         let mut tries = 1;
         loop {
             let look = move |store: &dyn Log, interest: &Interest, resolved: Resolved| {
                 let Resolved { position, told, .. } = resolved;
                 let query = query(store, interest, position, told, records_max);
+                let is_resumed = resolved.outcome == Outcome::Resumed;
+                let is_state = if is_resumed { on_resume } else { on_reset };
                 let (page, is_complete) = match is_state {
                     true => state_page(store, &query, &resolved.outcome)?,
                     false => (store.read(&query)?, true),
                 };
-                Ok(FirstPage { resolved, page, is_complete })
+                Ok(FirstPage { resolved, page, is_state, is_complete })
             };
             match self.find(&interest, start.clone(), look).await {
                 // Retention has dropped the start between the two looks at the store.
@@ -107,7 +113,9 @@ impl Engine {
         records_max: usize,
     ) -> Option<FirstPage> {
         let store = &self.inner.store;
-        let (Start::After(id) | Start::AfterOldest(id), None) = (start, store.shared()) else {
+        let (Start::After(id) | Start::AfterOldest(id) | Start::AfterOrState(id), None) =
+            (start, store.shared())
+        else {
             return None;
         };
         let Mark { position, check: None } = store.identity().mark_of(id)? else { return None };
@@ -115,7 +123,7 @@ impl Engine {
         let recent = &self.inner.recent;
         let page = recent.page(interest, position, head, records_max, wall_clock())?;
         let resolved = Resolved { position, told: position, outcome: Outcome::Resumed };
-        Some(FirstPage { resolved, page, is_complete: true })
+        Some(FirstPage { resolved, page, is_state: false, is_complete: true })
     }
 
     async fn read_page(

@@ -36,6 +36,12 @@ impl Start {
             Self::Last(count) => resumed(store.catalog().seek_last(interest, *count)?)?,
             Self::Since(moment) => resumed(store.catalog().seek_time(*moment)?)?,
             Self::State(after) => asked.state(after.as_deref())?,
+            Self::AfterOrState(id) => match Self::After(id.clone()).resolve(store, interest) {
+                Ok(whole) if whole.outcome == Outcome::Resumed => whole,
+                Err(error @ ResolveError::Read(_)) => return Err(error),
+                // What else it is, is asked once more with the state in mind.
+                _ => asked.state(Some(id))?,
+            },
             Self::After(id) | Self::AfterOldest(id) => match store.identity().mark_of(id) {
                 Some(mark) => asked.after_own(mark, id)?,
                 None => self.after_foreign(asked, id)?,

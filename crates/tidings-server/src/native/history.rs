@@ -39,13 +39,13 @@ pub(super) async fn history(
     let query = &mut context.query;
     let cursor = start::cursor(query, &context.parts.headers)?;
     let start = start::take(query)?;
-    let start = start::of(cursor, start).unwrap_or(Start::Earliest);
-    let is_state = matches!(start, Start::State(_));
+    let wants_state = start::wants_state(query)?;
+    let start = start::of(cursor, start, wants_state).unwrap_or(Start::Earliest);
     let limit = query.take("limit")?;
     let limit = limit.map(|text| query::number("limit", &text, 1, PAGE_EVENTS_MAX)).transpose()?;
     let wait = query.take("wait")?;
     let wait = wait.map(|text| wait_length(&text, context.config.wait_max)).transpose()?;
-    context.finish_query(["topic", "from", "last", "since", "after", "limit", "wait"])?;
+    context.finish_query(["topic", "from", "last", "since", "after", "reset", "limit", "wait"])?;
 
     let RequestContext { state, caller, parts, .. } = context;
     if state.is_leaving() {
@@ -54,7 +54,7 @@ pub(super) async fn history(
     let engine = state.engine();
     let poll = Poll { engine, interest, limit: limit.unwrap_or(PAGE_EVENTS) };
     let first = engine.first_page(&poll.interest, start, poll.limit).await;
-    let FirstPage { resolved, mut page, is_complete } =
+    let FirstPage { resolved, mut page, is_state, is_complete } =
         first.map_err(|error| not_found(state, &error))?;
     let is_reset = matches!(resolved.outcome, Outcome::Reset { .. });
     let wait = wait.filter(|_| is_complete);

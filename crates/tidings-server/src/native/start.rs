@@ -76,12 +76,32 @@ pub(super) fn take(query: &mut Query<'_>) -> Result<Option<Start>, Problem> {
     Ok(start)
 }
 
-/// The start of a reader with this cursor and start; `None` if it has neither.
-pub(super) fn of(cursor: Option<Start>, start: Option<Start>) -> Option<Start> {
+/// Takes out of a query whether a reader that has missed something wants the state instead.
+///
+/// # Errors
+///
+/// A 400 for another value.
+pub(super) fn wants_state(query: &mut Query<'_>) -> Result<bool, Problem> {
+    match query.take(RESET)?.as_deref() {
+        None => Ok(false),
+        Some("state") => Ok(true),
+        Some(_) => Err(query::bad_value(RESET, "`reset` is `state`, or not there".to_owned())),
+    }
+}
+
+/// The parameter of [`wants_state`].
+pub(super) const RESET: &str = "reset";
+
+/// The start of a reader with this cursor and start; `None` if it has neither. With `wants_state`,
+/// one that has missed something gets the state.
+pub(super) fn of(cursor: Option<Start>, start: Option<Start>, wants_state: bool) -> Option<Start> {
     match (cursor, start) {
         // Where a state is asked for, the cursor says what the reader has of it.
         (Some(Start::After(id)), Some(Start::State(_))) => Some(Start::State(Some(id))),
-        (cursor, start) => cursor.or(start),
+        (cursor, start) => match cursor.or(start) {
+            Some(Start::After(id)) if wants_state => Some(Start::AfterOrState(id)),
+            start => start,
+        },
     }
 }
 

@@ -11,7 +11,8 @@ use tidings_http::query::Query;
 use super::start;
 
 /// Parameters of both streams and pages of history, besides the last event id.
-const OF_BOTH: [&str; 7] = ["topic", "from", "last", "since", "after", "token", "session"];
+const OF_BOTH: [&str; 8] =
+    ["topic", "from", "last", "since", "after", start::RESET, "token", "session"];
 
 /// Parameters of streams only.
 const OF_STREAMS: [&str; 3] = ["if", "plain", "envelope"];

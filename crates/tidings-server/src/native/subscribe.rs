@@ -30,6 +30,7 @@ pub(super) async fn subscribe(
     let RequestContext { state, parts, mut query, caller, .. } = context;
     let cursor = start::cursor(&mut query, &parts.headers)?;
     let start = start::take(&mut query)?;
+    let wants_state = start::wants_state(&mut query)?;
     let options = StreamOptions::take(&mut query)?;
     stream_query::finish(&query)?;
 
@@ -52,7 +53,7 @@ pub(super) async fn subscribe(
     }
     let lease = caller.lease(interest.wanted(), state.config());
     let request = StreamRequest {
-        start: start::of(cursor, start).unwrap_or(Start::Live),
+        start: start::of(cursor, start, wants_state).unwrap_or(Start::Live),
         interest,
         token: caller.token(),
         share: caller.share(),
