@@ -44,6 +44,35 @@ impl Wire {
         self.answer()
     }
 
+    pub fn delete(&mut self, path: &str) -> io::Result<Answer> {
+        let request = format!("DELETE {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.reader.get_mut().write_all(request.as_bytes())?;
+        self.answer()
+    }
+
+    /// All events that the pages of `path` lead to. `start` is the query of the first of them.
+    pub fn pages(&mut self, path: &str, start: &str) -> Vec<serde_json::Value> {
+        let is_state = start == "from=state";
+        let (mut events, mut from) = (Vec::new(), start.to_owned());
+        loop {
+            let answer = self.get(&format!("{path}?{from}&limit=1000"), "application/json");
+            let answer = answer.unwrap();
+            assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+            let page = answer.json();
+            assert!(page.get("reset").is_none(), "{page}");
+            events.extend_from_slice(page["events"].as_array().unwrap());
+            let came_from = from;
+            from = format!("after={}", page["next"].as_str().unwrap());
+            if is_state {
+                from += "&from=state";
+            }
+            // A page may have nothing on it and yet lead further.
+            if page["complete"] == true || from == came_from {
+                return events;
+            }
+        }
+    }
+
     /// Posts a body piece by piece (RFC 9112 §7.1).
     pub fn post_pieces(
         &mut self,
