@@ -26,7 +26,9 @@ use crate::record::Record;
 use crate::timestamp::Timestamp;
 
 pub use catalog::{Catalog, TopicState};
-pub use erase::{ERASED_ID_BYTES, Erase, EraseError, Erased, Erasing, erased_id, erased_key};
+pub use erase::{
+    ERASED_ID_BYTES, Erase, EraseError, Erased, Eraser, Erasing, erased_id, erased_key,
+};
 pub use head::HeadSignal;
 pub use identity::LogIdentity;
 pub use memory::MemoryStore;
@@ -172,21 +174,9 @@ pub trait Log: Send + Sync + 'static {
     /// [`AppendError`].
     fn retain(&self, now: Timestamp) -> Result<(), AppendError>;
 
-    /// Erases records: when this returns, nothing that the store has on a disk or in memory holds
-    /// their content, and a copy made from then on does not, either. Their places stay, with what
-    /// [`Draft::erased`] says. It is called by any thread, one at a time, and may take long;
-    /// appends and reads go on meanwhile. It asks `go_on` now and then while it waits, and gives up
-    /// if that returns `false`.
-    ///
-    /// A record that stands for its key must be superseded before, or an older one stands for the
-    /// key again.
-    ///
-    /// # Errors
-    ///
-    /// [`EraseError`]; asking again goes on where this ended. By default for stores that cannot.
-    fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
-        let _ = (what, go_on);
-        Err(EraseError::Unsupported)
+    /// What erases records, if the store can do that. By default it cannot.
+    fn eraser(&self) -> Option<&dyn Eraser> {
+        None
     }
 
     /// Tells the store the time, which decides what is part of history. Cheap.

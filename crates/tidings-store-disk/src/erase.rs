@@ -30,7 +30,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use tidings_hub::{Erase, EraseError, Erased, Erasing, Position, Record, Topic};
+use tidings_hub::{Erase, EraseError, Erased, Eraser, Erasing, Position, Record, Topic};
 
 use crate::DiskStore;
 use crate::error::Fault;
@@ -46,13 +46,8 @@ use blocks::Targets;
 /// How often it is looked whether a backup is over.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-impl DiskStore {
-    /// See `Log::erase`.
-    pub(crate) fn erase_records(
-        &self,
-        what: &Erase,
-        go_on: &dyn Fn() -> bool,
-    ) -> Result<Erased, EraseError> {
+impl Eraser for DiskStore {
+    fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
         let _one = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = &*self.shared;
         let _giving_up = shared.give_up_jobs();
@@ -95,7 +90,9 @@ impl DiskStore {
         }
         Ok(erased)
     }
+}
 
+impl DiskStore {
     /// Erases records in the segment that is being written. Returns whether it is done with all of
     /// them: the segment may have become another one.
     fn erase_in_active(&self, what: &Erase) -> Result<(Erased, bool), EraseError> {

@@ -90,9 +90,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Catalog, Draft, Erase, EraseError, Erased, EventId, Health,
-    Interest, Log, LogIdentity, Matcher, Page, Position, ReadError, ReadQuery, Slots, Timestamp,
-    Topic, TopicState,
+    AppendError, Appended, Bounds, Catalog, Draft, Eraser, EventId, Health, Interest, Log,
+    LogIdentity, Matcher, Page, Position, ReadError, ReadQuery, Slots, Timestamp, Topic,
+    TopicState,
 };
 
 pub use backup::{BackupError, backup};
@@ -250,8 +250,8 @@ impl Log for DiskStore {
         writer.retain(&self.shared, now)
     }
 
-    fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
-        self.erase_records(what, go_on)
+    fn eraser(&self) -> Option<&dyn Eraser> {
+        Some(self)
     }
 
     fn note_time(&self, now: Timestamp) {

@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
-use tidings_hub::{Draft, Epoch, Position, Timestamp};
+use tidings_hub::{Draft, Epoch, Kind, Position, Timestamp};
 
 use crate::block::{Block, BlockBuilder, Commit, LAST_OF_COMMIT, SPARSE};
 use crate::disk::Disk;
@@ -16,7 +16,7 @@ use crate::index::{BlockEntry, IndexFile, MemoryIndex, write_index};
 use crate::limits::{
     BLOCK_BYTES_AIM, RUN_SYNC_BYTES, SCAN_CHUNK_BYTES, SEGMENT_KEYS_MAX, SEGMENT_RECORDS_MAX,
 };
-use crate::record::{TopicTexts, write_number};
+use crate::record::{self, TopicTexts, write_number};
 use crate::records::{Entry, Records};
 use crate::run_name::RunName;
 use crate::segment::{HEADER_BYTES, Index, Sealed, SegmentLog, Step};
@@ -187,7 +187,12 @@ impl Open {
         }
         write_number(&mut self.buffer, entry.position.get() - self.last.get());
         write_number(&mut self.buffer, entry.time.as_millis() - self.last_time.as_millis());
-        self.buffer.extend_from_slice(entry.raw);
+        if head.kind == Kind::Erased {
+            // Zeros in place of what was erased would push out events of others.
+            record::encode(head, None, &mut self.buffer);
+        } else {
+            self.buffer.extend_from_slice(entry.raw);
+        }
         self.block.as_mut().expect("one is open").0.count_record();
         self.index.add_record_at(place, head);
         (self.last, self.last_time) = (entry.position, entry.time);

@@ -44,6 +44,8 @@ pub enum EraseFailure {
     /// The event removes a key, or is of a value that grew by pieces: only together with all events
     /// of the key can it be erased.
     OnlyWithKey,
+    /// The store cannot erase.
+    Unsupported,
     /// The maximum number of erasures is under way.
     TooMany,
     /// The event by which subscribers learn of it was not published.
@@ -82,8 +84,12 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`EraseFailure::TooMany`].
+    /// [`EraseFailure::Unsupported`], [`EraseFailure::TooMany`].
     pub fn erase(&self, topic: Topic, target: EraseTarget) -> Result<Erasure, EraseFailure> {
+        // Before subscribers hear of anything.
+        if self.inner.store.eraser().is_none() {
+            return Err(EraseFailure::Unsupported);
+        }
         let erasures = &self.inner.erasures.0;
         let mut under_way = erasures.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = (topic, target);
@@ -284,10 +290,10 @@ impl Engine {
         let inner = Arc::clone(&self.inner);
         let erased = tokio::task::spawn_blocking(move || {
             let go_on = || !inner.stopping.load(Ordering::Acquire);
-            inner.store.erase(&what, &go_on)
+            inner.store.eraser().map(|eraser| eraser.erase(&what, &go_on))
         });
-        let erased = erased.await.unwrap_or(Err(EraseError::GivenUp));
-        let erased = erased.map_err(EraseFailure::Store)?;
+        let erased = erased.await.unwrap_or(Some(Err(EraseError::GivenUp)));
+        let erased = erased.ok_or(EraseFailure::Unsupported)?.map_err(EraseFailure::Store)?;
         self.forget(&erased, upto).await;
         Ok(erased.events)
     }

@@ -12,6 +12,23 @@ use crate::position::Position;
 use crate::record::Record;
 use crate::topic::Topic;
 
+/// What a [store](crate::Log) is that can erase records.
+pub trait Eraser: Send + Sync {
+    /// Erases records: when this returns, nothing that the store has on a disk or in memory holds
+    /// their content, and a copy made from then on does not, either. Their places stay, with what
+    /// [`Draft::erased`] says. It is called by any thread, one at a time, and may take long;
+    /// appends and reads go on meanwhile. It asks `go_on` now and then while it waits, and gives up
+    /// if that returns `false`.
+    ///
+    /// A record that stands for its key must be superseded before, or an older one stands for the
+    /// key again.
+    ///
+    /// # Errors
+    ///
+    /// [`EraseError`]; asking again goes on where this ended.
+    fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError>;
+}
+
 /// What to erase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erase {
@@ -84,8 +101,6 @@ impl Erased {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EraseError {
-    /// The store cannot erase.
-    Unsupported,
     /// The caller gave up while the store waited for a backup to end.
     GivenUp,
     /// A file cannot be written.
@@ -97,7 +112,6 @@ pub enum EraseError {
 impl fmt::Display for EraseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsupported => f.write_str("this store cannot erase events"),
             Self::GivenUp => f.write_str("the erasure was given up before it was done"),
             Self::Store(_) => f.write_str("the bytes of an event cannot be erased"),
             Self::Read(_) => f.write_str("the events to be erased cannot be read"),
@@ -108,7 +122,7 @@ impl fmt::Display for EraseError {
 impl Error for EraseError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Unsupported | Self::GivenUp => None,
+            Self::GivenUp => None,
             Self::Store(error) => Some(error),
             Self::Read(error) => Some(error),
         }

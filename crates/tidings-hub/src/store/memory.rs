@@ -17,7 +17,7 @@ use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 
 use super::{
-    Appended, Bounds, Catalog, Erase, EraseError, Erased, Erasing, HeadSignal, Health, Log,
+    Appended, Bounds, Catalog, Erase, EraseError, Erased, Eraser, Erasing, HeadSignal, Health, Log,
     LogIdentity, Page, ReadQuery, RecentRecords, Slots, TopicState,
 };
 
@@ -125,19 +125,8 @@ impl Log for MemoryStore {
         Ok(())
     }
 
-    fn erase(&self, what: &Erase, _go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
-        let mut log = self.write_log();
-        let mut erased = Erased::default();
-        for position in log.records.positions_on(&what.topic) {
-            let Some(record) = log.records.get(position).cloned() else {
-                continue;
-            };
-            if what.takes(&record, position) {
-                erased.note(&record);
-                log.erase(&record, what.what == Erasing::All, &self.slots);
-            }
-        }
-        Ok(erased)
+    fn eraser(&self) -> Option<&dyn Eraser> {
+        Some(self)
     }
 
     fn note_time(&self, now: Timestamp) {
@@ -155,6 +144,23 @@ impl Log for MemoryStore {
 
     fn slots(&self) -> &Slots {
         &self.slots
+    }
+}
+
+impl Eraser for MemoryStore {
+    fn erase(&self, what: &Erase, _go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
+        let mut log = self.write_log();
+        let mut erased = Erased::default();
+        for position in log.records.positions_on(&what.topic) {
+            let Some(record) = log.records.get(position).cloned() else {
+                continue;
+            };
+            if what.takes(&record, position) {
+                erased.note(&record);
+                log.erase(&record, what.what == Erasing::All, &self.slots);
+            }
+        }
+        Ok(erased)
     }
 }
 

@@ -122,7 +122,7 @@ fn refused(failure: &EraseFailure) -> Problem {
                 .with_header(header::RETRY_AFTER, 1.into())
         }
         EraseFailure::Publish(error) => store_problem::not_published(error),
-        EraseFailure::Store(EraseError::Unsupported) => Problem::new(
+        EraseFailure::Unsupported => Problem::new(
             Code::EraseUnsupported,
             "the hubs of this log share it in an engine that keeps what is written; erase events \
              with what the engine offers, or let retention drop them",

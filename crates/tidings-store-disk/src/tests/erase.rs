@@ -2,8 +2,9 @@
 //! stops.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use tidings_hub::{Erase, EraseError, Erasing, EventType, was_erased};
+use tidings_hub::{Erase, EraseError, Eraser as _, Erasing, EventType, was_erased};
 
 use super::*;
 use crate::Rule;
@@ -311,4 +312,31 @@ fn a_full_disk_refuses_an_erasure_and_changes_nothing() {
     assert_eq!(disk.file_with(b"payload-1-"), None);
     assert!(disk.names().unwrap().iter().all(|name| name != "redo"));
     store.append(vec![draft], at(2)).unwrap();
+}
+
+#[test]
+fn erased_events_of_a_rule_take_no_room_from_those_that_no_rule_covers() {
+    let disk = SimulatedDisk::new(6);
+    let rule = Rule {
+        name: "some".into(),
+        topics: vec![Matcher::Exact(topic(1))],
+        age: Some(Duration::from_secs(3600)),
+        bytes: None,
+        keep_last: None,
+    };
+    let config = DiskConfig { rules: vec![rule], hot_bytes: Some(64 << 10), ..small(1 << 20) };
+    let store = open(&disk, &config).unwrap();
+    store.append(vec![Draft::new(topic(2), "of another topic")], at(1)).unwrap();
+    for n in 0..150 {
+        let id = Some(EventId::new(format!("ident-{n}-")).unwrap());
+        let secret = Draft { id, once: true, ..Draft::new(topic(1), "x".repeat(12_000)) };
+        store.append(vec![secret], at(2)).unwrap();
+        let what = Erase { topic: topic(1), what: Erasing::All, upto: store.bounds().head };
+        assert_eq!(store.erase(&what, &|| true).unwrap().events, 1);
+        super::rules::keep(&store);
+    }
+    let first = read_all(&store, None).unwrap().remove(0);
+    assert_eq!(&*first.data, "of another topic");
+    let id = EventId::new("ident-7-").unwrap();
+    assert!(was_erased(&store, &topic(1), &id).unwrap(), "the log still knows the id");
 }

@@ -1,0 +1,132 @@
+//! Growing events and erasing over HTTP, at hubs that share a log.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tidings_store_shared::{SharedConfig, SharedStore};
+use tidings_testkit::server::TestServer;
+use tidings_testkit::shared_log::{Connection, Engine};
+use tidings_testkit::test_folder::TestFolder;
+
+/// Time after which a test fails that waits for something.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Two hubs of one log. They learn what the other one appends only when they append themselves,
+/// unless they follow.
+fn two_hubs(folder: &TestFolder, follow: bool) -> [TestServer; 2] {
+    let engine = Engine::new(1);
+    ["a", "b"].map(|name| {
+        let config = SharedConfig {
+            create: true,
+            trim_interval: Duration::ZERO,
+            ..SharedConfig::new(folder.join(name))
+        };
+        let mut store = SharedStore::open(config, Connection::to(&engine)).unwrap();
+        if follow {
+            store = store.following(Connection::to(&engine)).unwrap();
+        }
+        TestServer::builder().store(Arc::new(store)).start()
+    })
+}
+
+/// Key and data of each event of the topic's state.
+fn state(hub: &TestServer, topic: &str) -> Value {
+    let page = hub.get_json(&format!("/events/{topic}?from=state")).json();
+    assert_eq!(page["complete"], true, "{page}");
+    let events = page["events"].as_array().unwrap().iter();
+    events.map(|event| json!([event["key"], event["data"]])).collect()
+}
+
+fn eventually(mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "the condition never holds");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_piece_that_loses_the_race_to_another_hub_is_not_stored_and_comes_after_when_asked_again() {
+    let folder = TestFolder::new("shared-values");
+    let [a, b] = two_hubs(&folder, false);
+    a.put("t?append=K", "a1 ");
+    // To this hub the key is new: at the place that it thinks of, the value would begin anew.
+    let lost = b.post("/events/t?append=K&id=b1", "b1 ");
+    assert_eq!((lost.status(), lost.code()), (503, "store_unavailable".to_owned()));
+    assert_eq!(state(&b, "t"), json!([["K", "a1 "]]), "it has followed, and stored nothing");
+    b.put("t?append=K&id=b1", "b1 ");
+    // Nothing of a batch is stored.
+    let lines = concat!(
+        "{\"topic\":\"t\",\"append\":\"L\",\"data\":\"first\"}\n",
+        "{\"topic\":\"t\",\"append\":\"K\",\"data\":\"a2\"}\n",
+    );
+    let batch = || a.request("POST", "/events", &[("content-type", "application/x-ndjson")], lines);
+    assert_eq!(batch().status(), 503);
+    assert_eq!(state(&a, "t"), json!([["K", "a1 b1 "]]));
+    assert_eq!(batch().status(), 200);
+    assert_eq!(state(&a, "t"), json!([["L", "first"], ["K", "a1 b1 a2"]]));
+    // Another key of the same topic is no reason.
+    b.put("t?append=M", "m");
+    assert_eq!(state(&b, "t"), json!([["L", "first"], ["K", "a1 b1 a2"], ["M", "m"]]));
+}
+
+#[test]
+fn a_value_to_which_two_hubs_append_at_once_has_every_acknowledged_piece_once_and_in_order() {
+    const PIECES: usize = 40;
+    let folder = TestFolder::new("shared-values");
+    let hubs = two_hubs(&folder, true);
+    thread::scope(|scope| {
+        for (name, hub) in ["a", "b"].into_iter().zip(&hubs) {
+            scope.spawn(move || {
+                for n in 0..PIECES {
+                    let target = format!("/events/t?append=K&id={name}-{n}");
+                    let began = Instant::now();
+                    loop {
+                        assert!(began.elapsed() < PATIENCE, "{target} is not taken");
+                        match hub.post(&target, format!("{name}{n};")).status() {
+                            200 => break,
+                            status => assert_eq!(status, 503),
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let [a, b] = &hubs;
+    eventually(|| state(a, "t") == state(b, "t"));
+    let state = state(a, "t");
+    let value = state[0][1].as_str().unwrap();
+    let pieces: Vec<_> = value.split_terminator(';').collect();
+    assert_eq!((state.as_array().unwrap().len(), pieces.len()), (1, 2 * PIECES), "{value}");
+    for name in ["a", "b"] {
+        let own = pieces.iter().filter(|piece| piece.starts_with(name));
+        assert!(own.eq(&(0..PIECES).map(|n| format!("{name}{n}")).collect::<Vec<_>>()), "{value}");
+    }
+    // History has the same pieces.
+    let history = b.get_json("/events/t?limit=1000").json();
+    let events = history["events"].as_array().unwrap().iter();
+    let joined: String = events.map(|event| event["data"].as_str().unwrap()).collect();
+    assert_eq!(joined, value);
+}
+
+#[test]
+fn nothing_is_erased_over_a_shared_log_and_nobody_hears_that_it_was() {
+    let folder = TestFolder::new("shared-values");
+    let [hub, _other] = two_hubs(&folder, true);
+    hub.put("t?key=K&id=one", "1");
+    hub.put("t", "2");
+    let before = hub.engine().head();
+    let mut live = hub.subscribe("/events/t", &[]);
+    for query in ["erase", "erase=one", "key=K&erase"] {
+        let answer = hub.request("DELETE", &format!("/events/t?{query}"), &[], "");
+        assert_eq!((answer.status(), answer.code()), (501, "erase_unsupported".to_owned()));
+    }
+    assert_eq!(hub.engine().head(), before, "no reset, and no removal of a key");
+    hub.put("t", "3");
+    assert!(live.event().unwrap().ends_with("data: 3\n\n"));
+    assert_eq!(state(&hub, "t"), json!([["K", "1"], [null, "3"]]));
+}
