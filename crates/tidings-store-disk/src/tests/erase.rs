@@ -322,7 +322,7 @@ fn erased_events_of_a_rule_take_no_room_from_those_that_no_rule_covers() {
         topics: vec![Matcher::Exact(topic(1))],
         age: Some(Duration::from_secs(3600)),
         bytes: None,
-        keep_last: None,
+        promise: None,
     };
     let config = DiskConfig { rules: vec![rule], hot_bytes: Some(64 << 10), ..small(1 << 20) };
     let store = open(&disk, &config).unwrap();
