@@ -194,7 +194,10 @@ impl Slots {
         // What it appended without noting it may not be there yet.
         let passed = Position::new(self.passed.load(Ordering::Relaxed));
         let first = store.bounds().first;
-        let upto = store.wait(passed.previous(), VISIBLE_PATIENCE);
+        let upto = match passed {
+            Position::ZERO => store.bounds().head,
+            _ => store.wait(passed.previous(), VISIBLE_PATIENCE),
+        };
         self.write().purge(first.previous());
         let mut after = first.previous();
         let mut attempts = 0;
@@ -481,5 +484,22 @@ impl Held {
 
     fn purge(&mut self, position: Position) {
         self.purged = self.purged.max(position);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{Epoch, MemoryStore};
+
+    #[test]
+    fn nothing_is_waited_for_in_an_empty_log() {
+        let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
+        let store = MemoryStore::new(epoch, 1 << 20, Duration::MAX);
+        let began = Instant::now();
+        store.slots().complete(&store).expect("memory can be read");
+        assert!(began.elapsed() < VISIBLE_PATIENCE);
     }
 }
