@@ -1,9 +1,9 @@
 // Blocks for a shell, pasted whole into Bash in an empty folder, as a reader would.
 
-import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { after, equal, temporaryFolder, until } from "../../browser/harness.js";
+import { spawn, spawnSync } from "node:child_process";
+import { symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, equal, Skipped, temporaryFolder, until } from "../../browser/harness.js";
 import { PROGRAM } from "../../browser/hub.js";
 
 /** The commands of a console block, and the output that it shows. */
@@ -34,12 +34,18 @@ export function paste(code, { port, folder = temporaryFolder(), replace = {}, en
   for (const [from, to] of Object.entries(places)) text = text.replaceAll(from, to);
   text = text.replaceAll(/:3000\b/g, `:${port}`);
   writeFileSync(join(folder, ".curlrc"), "silent\nshow-error\n");
+  for (const program of ["jq", "openssl"]) {
+    if (text.includes(`${program} `) && spawnSync(program, ["--version"]).error)
+      throw new Skipped(`${program} is not here`);
+  }
+  const programs = temporaryFolder();
+  symlinkSync(PROGRAM, join(programs, "tidings"));
   const child = spawn("bash", ["-e", "-o", "pipefail", "-c", text], {
     cwd: folder,
     detached: true,
     env: {
       ...process.env,
-      PATH: `${dirname(PROGRAM)}:${process.env.PATH}`,
+      PATH: `${programs}:${process.env.PATH}`,
       CURL_HOME: folder,
       TIDINGS_LISTEN: `127.0.0.1:${port}`,
       TIDINGS_URL: `http://127.0.0.1:${port}`,
