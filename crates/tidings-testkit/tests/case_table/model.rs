@@ -90,8 +90,19 @@ fn is_asked(case: &Case) -> bool {
     }
 }
 
+/// Whether an application says no to a request that names nothing before its body: then its sender
+/// is whoever shows nothing.
+fn is_anybody(case: &Case) -> bool {
+    let names_nothing =
+        matches!(case.request, Request::Topics | Request::Batch | Request::MercurePublish);
+    case.credential == Credential::RefusingBackend && names_nothing
+}
+
 /// Whether the hub knows the sender of a request.
 fn is_known(case: &Case) -> bool {
+    if is_anybody(case) {
+        return false;
+    }
     match case.credential.asked_about() {
         Some(_) => is_asked(case),
         None => case.credential.is_known(case.request.is_mercure()),
@@ -110,7 +121,7 @@ pub(crate) fn grant(case: &Case) -> Option<Grant> {
 pub(crate) fn status(case: &Case) -> u16 {
     let Case { request, credential, topic, .. } = case;
     let Some(grant) = grant(case) else { return 401 };
-    if *credential == Credential::RefusingBackend && is_asked(case) {
+    if *credential == Credential::RefusingBackend && is_asked(case) && !is_anybody(case) {
         return 403;
     }
     if *credential == Credential::Link && !request.is_native_read() {
