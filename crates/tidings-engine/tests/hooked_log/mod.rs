@@ -17,6 +17,8 @@ pub(crate) enum Call {
     ReadTail,
     /// Somebody reads what is past.
     ReadHistory,
+    /// Somebody waits for a record.
+    Wait,
 }
 
 /// Does what a [`MemoryStore`] does, after `before` has returned.
@@ -53,6 +55,7 @@ impl<F: Fn(Call) + Send + Sync + 'static> Log for HookedLog<F> {
     }
 
     fn wait(&self, after: Position, timeout: Duration) -> Position {
+        (self.before)(Call::Wait);
         self.inner.wait(after, timeout)
     }
 

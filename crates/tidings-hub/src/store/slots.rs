@@ -486,20 +486,3 @@ impl Held {
         self.purged = self.purged.max(position);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-    use crate::{Epoch, MemoryStore};
-
-    #[test]
-    fn nothing_is_waited_for_in_an_empty_log() {
-        let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
-        let store = MemoryStore::new(epoch, 1 << 20, Duration::MAX);
-        let began = Instant::now();
-        store.slots().complete(&store).expect("memory can be read");
-        assert!(began.elapsed() < VISIBLE_PATIENCE);
-    }
-}
