@@ -48,8 +48,8 @@ fn a_producer_that_is_killed_before_its_first_event_has_its_will_carried_out() {
         for format in [NDJSON, EVENT_STREAM, "content-type: text/plain"] {
             let topic = format!("run/{}", format.len());
             let target = format!("/events/{topic}?{WILL}&lost=200ms");
-            let mut producer = hub.produce(&target, &[format]);
             let before = hub.server.engine().head().get();
+            let mut producer = hub.produce(&target, &[format]);
             producer.send("half");
             eventually("the will is there", || hub.server.engine().head().get() > before);
             producer.kill();
