@@ -118,8 +118,8 @@ impl Choice {
         if is_over && !(has_state && stands && self.mode == Mode::ByPolicy) {
             return Ok(Verdict::IsOver);
         }
-        let has_slot = shared.slots.slot_of(record).is_some();
-        let is_superseded = (has_state && has_slot && !stands && self.mode == Mode::ByPolicy)
+        let has_slot = || shared.slots.slot_of(record).is_some();
+        let is_superseded = (has_state && !stands && self.mode == Mode::ByPolicy && has_slot())
             || Mistake::RemovalGoesUnseen.is_planted();
         let goes = if is_over { Verdict::IsOver } else { Verdict::Goes { is_superseded } };
         if self.mode == Mode::Nothing {
