@@ -146,6 +146,7 @@ async fn the_end_of_a_topic_stops_its_other_publishers_at_once() {
     engine.publish(vec![end("run", Kind::LastEvent)]).await.unwrap();
     let told = tokio::time::timeout(Duration::from_secs(20), run.topic_ended()).await;
     told.expect("the publisher is stopped");
+    assert!(!engine.has_publisher(&topic("run")), "although it is held yet");
     let more = run.clone().publish(vec![draft("run", "more")]).await.unwrap_err();
     assert!(matches!(more.error, PublishError::TopicEnded { .. }));
     assert_eq!(engine.head().get(), 2, "nothing is stored behind the end");
@@ -155,6 +156,19 @@ async fn the_end_of_a_topic_stops_its_other_publishers_at_once() {
     assert!(!engine.has_publisher(&topic("run")));
     let next = engine.publish_stream(about("run"));
     next.publish(vec![draft("run", "again")]).await.unwrap();
+    engine.stop().await;
+}
+
+/// A hub answers a request for a topic that is open only by this.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_topic_has_ended_is_no_publisher_of_it_once_that_is_answered() {
+    let engine = engine();
+    let run = engine.publish_stream(about("run"));
+    run.clone().publish(vec![end("run", Kind::LastEvent)]).await.unwrap();
+    assert!(!engine.has_publisher(&topic("run")), "although its stream is held yet");
+    let next = engine.publish_stream(about("run"));
+    assert!(engine.has_publisher(&topic("run")), "the next run");
+    drop((run, next));
     engine.stop().await;
 }
 

@@ -17,6 +17,8 @@ struct State {
     /// The next job is the first, and must begin the topic.
     begins: AtomicBool,
     broken: AtomicBool,
+    /// The topic has ended since the stream began.
+    past_end: AtomicBool,
     /// Another publisher has ended the topic.
     ended: AtomicBool,
     ending: Notify,
@@ -84,6 +86,7 @@ impl OpenStreams {
             topic: topic.clone(),
             begins: AtomicBool::new(begins),
             broken: AtomicBool::new(false),
+            past_end: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             ending: Notify::new(),
             streams: Arc::clone(self),
@@ -94,9 +97,15 @@ impl OpenStreams {
         JobStream(state)
     }
 
-    /// Whether any stream is about `topic`.
+    /// Whether any stream is about `topic`, which has not ended since. One that has seen the end,
+    /// its own or another's, is held for a while yet: until its answer has left, for one.
     pub(crate) fn has(&self, topic: &Topic) -> bool {
-        self.lock().contains_key(topic)
+        let streams: Vec<_> = match self.lock().get(topic) {
+            Some(streams) => streams.iter().filter_map(Weak::upgrade).collect(),
+            None => return false,
+        };
+        // Not under the lock: what is held last takes it when it is dropped.
+        streams.iter().any(|stream| !stream.past_end.load(Ordering::Acquire))
     }
 
     /// `topic` has ended: stops its publishers, all but the stream that has ended it.
@@ -106,6 +115,7 @@ impl OpenStreams {
             None => return,
         };
         for stream in streams {
+            stream.0.past_end.store(true, Ordering::Release);
             if by.is_some_and(|by| by.is_same(&stream)) {
                 continue;
             }

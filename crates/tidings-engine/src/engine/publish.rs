@@ -80,7 +80,8 @@ impl Engine {
         PublishStream { engine: self.clone(), stream }
     }
 
-    /// Whether a [stream of drafts](Run) about `topic` is being published.
+    /// Whether a [stream of drafts](Run) about `topic` is being published, and the topic has not
+    /// ended since it began.
     pub fn has_publisher(&self, topic: &Topic) -> bool {
         self.inner.committer.streams.has(topic)
     }
