@@ -12,6 +12,7 @@ mod resolve;
 mod shared;
 mod slots;
 mod state;
+mod state_poll;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub use repeats::{CheckError, Fate, Repeats, was_erased};
 pub use shared::{Following, IsFetching, SharedLog};
 pub use slots::{Growing, Newest, SlotHash, Slots};
 pub use state::{StatePage, StateRead};
+pub use state_poll::StatePoll;
 
 /// The place that appends, reads and tails.
 ///

@@ -1,13 +1,16 @@
 //! Values that grow by pieces, read as a state in small pages while they change: whatever happens
 //! in between, what a reader has at the end is the fold of all events.
 
+mod busy;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use busy::BusyLog;
 use proptest::prelude::*;
 use tidings_hub::{
     Draft, Epoch, Interest, Key, Kind, Log, MemoryStore, Piece, Pointer, Position, ReadQuery,
-    Record, StatePage, StateRead, Timestamp, Topic,
+    Record, StatePage, StatePoll, StateRead, Timestamp, Topic,
 };
 
 /// What a publisher does to a key.
@@ -39,7 +42,15 @@ impl World {
         Self { store, now: Map::new(), then: vec![Map::new()] }
     }
 
-    fn publish(&mut self, (key, change): &Step) {
+    fn publish(&mut self, step: &Step) {
+        if let Some(draft) = self.draft(step) {
+            let appended = self.store.append(vec![draft], Timestamp::default());
+            appended.expect("memory takes everything");
+        }
+    }
+
+    /// The next draft of the log; `None` if the step changes nothing.
+    fn draft(&mut self, (key, change): &Step) -> Option<Draft> {
         let topic = Topic::new("a").expect("a valid topic");
         let data = |text: &str| match key % 2 {
             0 => text.to_owned(),
@@ -48,7 +59,7 @@ impl World {
         let mut draft = Draft::new(topic, "");
         draft.key = Key::new(&format!("k{key}")).ok();
         match change {
-            Change::Remove if !self.now.contains_key(key) => return,
+            Change::Remove if !self.now.contains_key(key) => return None,
             Change::Remove => {
                 draft.kind = Kind::Removal;
                 self.now.remove(key);
@@ -65,9 +76,8 @@ impl World {
                 value.push_str(text);
             }
         }
-        let appended = self.store.append(vec![draft], Timestamp::default());
-        appended.expect("memory takes everything");
         self.then.push(self.now.clone());
+        Some(draft)
     }
 }
 
@@ -83,7 +93,7 @@ impl Reader {
     /// Reads a page up to `upto`; of it, `arrive` events come before the connection breaks.
     fn read(
         &mut self,
-        world: &World,
+        store: &dyn Log,
         state: StateRead,
         upto: Position,
         pages: Pages,
@@ -98,7 +108,7 @@ impl Reader {
             records_max: pages.records,
             bytes_max: pages.bytes,
         };
-        let page = state.read(&world.store, &query).expect("memory can be read");
+        let page = state.read(store, &query).expect("memory can be read");
         let StatePage { page, successor, .. } = page;
         self.successor = self.successor.max(successor);
         let is_cut = arrive < page.records.len();
@@ -109,6 +119,49 @@ impl Reader {
         }
         if !is_cut {
             self.position = page.reached;
+        }
+    }
+
+    /// Reads the state as a stream does.
+    fn read_all(&mut self, store: &dyn Log, pages: Pages) {
+        let mut state = StateRead {
+            from: Position::ZERO,
+            has_removals: false,
+            has_superseded: false,
+            half: None,
+        };
+        let mut upto = store.bounds().head;
+        loop {
+            self.read(store, state, upto, pages, usize::MAX);
+            if self.position >= upto && self.successor <= upto {
+                return;
+            }
+            if self.position >= upto {
+                upto = self.successor;
+                state = StateRead { has_removals: true, has_superseded: true, ..state };
+            }
+        }
+    }
+
+    /// Asks for page after page.
+    fn poll_all(&mut self, store: &dyn Log, pages: Pages) {
+        let interest = Interest::everything();
+        loop {
+            let query = ReadQuery {
+                after: self.position,
+                upto: store.bounds().head,
+                told: Position::ZERO,
+                interest: Some(&interest),
+                records_max: pages.records,
+                bytes_max: pages.bytes,
+            };
+            let has_removals = self.position > Position::ZERO;
+            let poll = StatePoll::read(store, &query, has_removals).expect("memory can be read");
+            poll.page.records.iter().for_each(|record| self.take(record));
+            self.position = poll.page.reached;
+            if poll.is_complete {
+                return;
+            }
         }
     }
 
@@ -179,7 +232,7 @@ proptest! {
                 Some((changes, arrive)) => (changes.as_slice(), *arrive),
                 None => (&[][..], usize::MAX),
             };
-            reader.read(&world, state, upto, pages, arrive);
+            reader.read(&world.store, state, upto, pages, arrive);
             changes.iter().for_each(|step| world.publish(step));
             if has_half && reader.position < upto {
                 half_sent_event_is_the_same(&mut reader, &world, state, upto, pages)?;
@@ -198,6 +251,29 @@ proptest! {
     }
 
     #[test]
+    fn a_state_is_the_fold_of_all_events_whatever_comes_while_a_page_is_put_together(
+        before in steps(),
+        coming in proptest::collection::vec(step(), 0..40),
+        paces in proptest::collection::vec(0..4_usize, 0..40),
+        records in 1..5_usize,
+        is_polled in any::<bool>(),
+    ) {
+        let pages = Pages { records, bytes: usize::MAX };
+        let mut world = World::new();
+        before.iter().for_each(|step| world.publish(step));
+        let coming: Vec<_> = coming.iter().filter_map(|step| world.draft(step)).collect();
+        let World { store, then, .. } = world;
+        let store = BusyLog::new(store, coming, paces);
+        let mut reader = Reader::default();
+        match is_polled {
+            true => reader.poll_all(&store, pages),
+            false => reader.read_all(&store, pages),
+        }
+        let upto = reader.position;
+        prop_assert_eq!(&reader.map, &then[upto.get() as usize], "at {}", upto);
+    }
+
+    #[test]
     fn a_reader_that_comes_back_has_the_fold_again(
         before in steps(),
         away in steps(),
@@ -213,7 +289,7 @@ proptest! {
         let upto = world.store.bounds().head;
         let state = StateRead { from, has_removals: true, has_superseded: false, half: None };
         while reader.position < upto {
-            reader.read(&world, state, upto, pages, usize::MAX);
+            reader.read(&world.store, state, upto, pages, usize::MAX);
         }
         prop_assert_eq!(&reader.map, &world.now);
     }

@@ -215,8 +215,9 @@ fn lines_are_pieces_too_and_a_repeated_one_is_recognised() {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("tidings-append-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let name = format!("tidings-append-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&path);
         Self(path)
     }
@@ -230,7 +231,7 @@ impl Drop for Folder {
 
 #[test]
 fn a_log_on_disk_has_its_values_again_when_it_is_opened() {
-    let folder = Folder::new();
+    let folder = Folder::new("open");
     let open = || {
         let store = DiskStore::open(DiskConfig::new(&folder.0)).unwrap();
         TestServer::builder().store(Arc::new(store)).start()
@@ -341,77 +342,86 @@ fn fold(server: &TestServer, upto: &str) -> Map {
     }
 }
 
-/// Publishers let values grow, replace and remove them all the time, while clients come, go and
-/// come back, with streams and with pages.
 #[test]
 fn at_each_completion_the_map_of_a_client_is_the_fold_of_all_pieces() {
     for server in TestServer::both_engines() {
-        let is_over = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let (server, is_over) = (&server, &is_over);
-            scope.spawn(move || {
-                for number in 0..1500 {
-                    let key = number * 7 % 13 % 6;
-                    let text = format!("é{number}😀,");
-                    match number % 23 {
-                        0 => {
-                            drop(server.request("DELETE", &format!("/events/a?key={key}"), &[], ""))
-                        }
-                        1 if key < 3 => server.put(&format!("a?key={key}"), &text),
-                        1 => server.put(&format!("a?key={key}"), &json!({ "d": text }).to_string()),
-                        _ if key < 3 => server.put(&format!("a?append={key}"), &text),
-                        _ => {
-                            let data = json!({ "n": number, "d": text }).to_string();
-                            server.put(&format!("a?append={key}&at=/d"), &data);
-                        }
-                    }
-                }
-                is_over.store(true, Ordering::Relaxed);
-                // A client that waits for an event gets one.
-                server.put("a?key=last", "last");
-            });
-            for client in 0..3 {
-                scope.spawn(move || {
-                    let (mut map, mut last) = (Map::default(), None::<String>);
-                    let mut round = client;
-                    while !is_over.load(Ordering::Relaxed) {
-                        round += 1;
-                        let target = "/events/a?from=state&envelope=json";
-                        let mut stream = open(server, target, last.as_deref());
-                        // Sometimes it breaks in the middle.
-                        let mut left = if round % 3 == 0 { 2 } else { 40 };
-                        while left > 0 && !is_over.load(Ordering::Relaxed) {
-                            left -= 1;
-                            let event = next(&mut stream);
-                            let id = event.lines().find_map(|line| line.strip_prefix("id: "));
-                            let id = id.unwrap().to_owned();
-                            match event.starts_with("event: tidings.state") {
-                                true => assert_eq!(map, fold(server, &id), "at {id}"),
-                                false => map.take_block(&event),
-                            }
-                            last = Some(id);
-                        }
-                    }
-                });
-            }
-            scope.spawn(move || {
-                while !is_over.load(Ordering::Relaxed) {
-                    let (mut map, mut after) = (Map::default(), String::new());
-                    loop {
-                        let target = format!("/events/a?from=state&limit=2{after}");
-                        let page = server.get_json(&target).json();
-                        for event in page["events"].as_array().unwrap() {
-                            map.take(event);
-                        }
-                        let id = page["next"].as_str().unwrap();
-                        after = format!("&after={id}");
-                        if page["complete"] == true {
-                            assert_eq!(map, fold(server, id), "at {id}");
-                            break;
-                        }
-                    }
-                }
-            });
-        });
+        clients_have_the_fold(&server);
     }
+}
+
+#[test]
+fn at_each_completion_the_map_of_a_client_of_a_log_on_disk_is_the_fold_of_all_pieces() {
+    let folder = Folder::new("fold");
+    let store = DiskStore::open(DiskConfig::new(&folder.0)).unwrap();
+    clients_have_the_fold(&TestServer::builder().store(Arc::new(store)).start());
+}
+
+/// Publishers let values grow, replace and remove them all the time, while clients come, go and
+/// come back, with streams and with pages.
+fn clients_have_the_fold(server: &TestServer) {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let is_over = &is_over;
+        scope.spawn(move || {
+            for number in 0..1500 {
+                let key = number * 7 % 13 % 6;
+                let text = format!("é{number}😀,");
+                match number % 23 {
+                    0 => drop(server.request("DELETE", &format!("/events/a?key={key}"), &[], "")),
+                    1 if key < 3 => server.put(&format!("a?key={key}"), &text),
+                    1 => server.put(&format!("a?key={key}"), &json!({ "d": text }).to_string()),
+                    _ if key < 3 => server.put(&format!("a?append={key}"), &text),
+                    _ => {
+                        let data = json!({ "n": number, "d": text }).to_string();
+                        server.put(&format!("a?append={key}&at=/d"), &data);
+                    }
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+            // A client that waits for an event gets one.
+            server.put("a?key=last", "last");
+        });
+        for client in 0..3 {
+            scope.spawn(move || {
+                let (mut map, mut last) = (Map::default(), None::<String>);
+                let mut round = client;
+                while !is_over.load(Ordering::Relaxed) {
+                    round += 1;
+                    let target = "/events/a?from=state&envelope=json";
+                    let mut stream = open(server, target, last.as_deref());
+                    // Sometimes it breaks in the middle.
+                    let mut left = if round % 3 == 0 { 2 } else { 40 };
+                    while left > 0 && !is_over.load(Ordering::Relaxed) {
+                        left -= 1;
+                        let event = next(&mut stream);
+                        let id = event.lines().find_map(|line| line.strip_prefix("id: "));
+                        let id = id.unwrap().to_owned();
+                        match event.starts_with("event: tidings.state") {
+                            true => assert_eq!(map, fold(server, &id), "stream, {id}"),
+                            false => map.take_block(&event),
+                        }
+                        last = Some(id);
+                    }
+                }
+            });
+        }
+        scope.spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                let (mut map, mut after) = (Map::default(), String::new());
+                loop {
+                    let target = format!("/events/a?from=state&limit=2{after}");
+                    let page = server.get_json(&target).json();
+                    for event in page["events"].as_array().unwrap() {
+                        map.take(event);
+                    }
+                    let id = page["next"].as_str().unwrap();
+                    after = format!("&after={id}");
+                    if page["complete"] == true {
+                        assert_eq!(map, fold(server, id), "page, {id}");
+                        break;
+                    }
+                }
+            }
+        });
+    });
 }

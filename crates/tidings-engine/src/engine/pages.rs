@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use tidings_hub::{
-    Interest, Log, Mark, Outcome, Page, Position, ReadError, ReadQuery, Resolved, Start, StatePage,
-    StateRead,
+    Interest, Log, Mark, Outcome, Page, Position, ReadError, ReadQuery, Resolved, Start, StatePoll,
 };
 
 use super::Engine;
@@ -68,7 +67,11 @@ impl Engine {
                 let is_resumed = resolved.outcome == Outcome::Resumed;
                 let is_state = if is_resumed { on_resume } else { on_reset };
                 let (page, is_complete) = match is_state {
-                    true => state_page(store, &query, &resolved.outcome)?,
+                    true => {
+                        let has_removals = resolved.outcome == Outcome::State { is_resumed: true };
+                        let poll = StatePoll::read(store, &query, has_removals)?;
+                        (poll.page, poll.is_complete)
+                    }
                     false => (store.read(&query)?, true),
                 };
                 Ok(FirstPage { resolved, page, is_state, is_complete })
@@ -136,27 +139,6 @@ impl Engine {
         let interest = interest.clone();
         self.read(move |store| store.read(&query(store, &interest, after, told, records_max))).await
     }
-}
-
-/// The page of the state that `query` asks for, and whether it is the last one.
-fn state_page(
-    store: &dyn Log,
-    query: &ReadQuery<'_>,
-    outcome: &Outcome,
-) -> Result<(Page, bool), ReadError> {
-    let has_removals = *outcome == Outcome::State { is_resumed: true };
-    let state = StateRead { from: query.after, has_removals, has_superseded: false, half: None };
-    let StatePage { mut page, successor, .. } = state.read(store, query)?;
-    let mut is_complete = page.reached >= query.upto;
-    if is_complete && successor > query.upto {
-        let state = StateRead { has_removals: true, has_superseded: true, ..state };
-        let upto = successor;
-        let rest = state.read(store, &ReadQuery { after: query.upto, upto, ..*query })?;
-        is_complete = rest.page.reached >= upto;
-        page.records.extend(rest.page.records);
-        page.reached = rest.page.reached;
-    }
-    Ok((page, is_complete))
 }
 
 /// A page of what `interest` admits, up to the head.
