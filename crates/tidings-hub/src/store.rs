@@ -190,7 +190,8 @@ pub trait Log: Send + Sync + 'static {
     /// Access to the log by topic, id and time.
     fn catalog(&self) -> &dyn Catalog;
 
-    /// The newest record of each key, and of each other slot.
+    /// The newest record of each key, and of each other slot: of what can be read, neither less
+    /// nor more.
     fn slots(&self) -> &Slots;
 
     /// What the log adds if it is held elsewhere and shared by several nodes.

@@ -342,10 +342,11 @@ impl Writer {
         batch: Batch,
         time: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
-        // A reader that sees a record must not miss what it supersedes.
-        shared.slots.note(&batch.records);
         let (forgotten, new, first) = {
             let mut state = shared.write_state();
+            // No reader may see a record and not what it supersedes; or pass a record over for a
+            // later one that it then cannot read.
+            shared.slots.note(&batch.records);
             let active = &mut state.active;
             if active.index.records() == 0 {
                 active.first_time = time;

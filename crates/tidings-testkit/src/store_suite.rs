@@ -10,6 +10,7 @@ mod ids;
 mod losses;
 mod model;
 mod random;
+mod slots;
 mod time_to_live;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use losses::{
 };
 pub use model::Model;
 pub use random::Dice;
+pub use slots::the_table_of_newest_records_is_never_ahead_of_the_log_or_behind;
 pub use time_to_live::an_event_is_no_part_of_history_after_its_time_to_live;
 
 /// The retention of a store under test.
@@ -92,6 +94,7 @@ macro_rules! store_suite {
                 topics_come_in_pages_in_order,
                 waiting_ends_with_the_next_record_or_at_the_timeout,
                 readers_see_every_record_in_order_while_others_append,
+                the_table_of_newest_records_is_never_ahead_of_the_log_or_behind,
                 retention_by_bytes_drops_the_oldest,
                 retention_by_age_drops_the_old,
                 the_newest_record_always_stays,

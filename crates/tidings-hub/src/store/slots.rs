@@ -141,8 +141,9 @@ impl Packed {
 }
 
 impl Slots {
-    /// Notes the next records of the log. Call it before they can be read, and in any order with
-    /// those that [`complete`](Self::complete) finds.
+    /// Notes the next records of the log. Call it before they can be read, while the store lets no
+    /// reader ask for its bounds: what is found here, can be read from then on. Call it in any
+    /// order with what [`complete`](Self::complete) finds.
     pub fn note(&self, records: &[Arc<Record>]) {
         let Some(last) = records.last() else { return };
         let has_keys = records.iter().any(|record| record.key.is_some());
