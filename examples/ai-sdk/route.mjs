@@ -10,7 +10,7 @@ import { createUIMessageStream, createUIMessageStreamResponse } from "ai";
 
 const HUB = "http://127.0.0.1:3000";
 
-/** What viewers are told if this process is gone. */
+/** The reason that viewers get if this process is gone. */
 const WILL = JSON.stringify({ type: "error", errorText: "the answer broke off" });
 
 /**
