@@ -22,7 +22,7 @@ const run = promisify(execFile);
  * What its README says of it, minified and gzipped: what a page loads, and the worker more; and all
  * of it in one bundle. `served` is how a hub serves it: as it stands, comments and all.
  */
-const BYTES_MAX = { page: 3_300, worker: 4_100, bundle: 6_900, served: 50_000 };
+const BYTES_MAX = { page: 3_200, worker: 3_900, bundle: 6_700, served: 50_000 };
 
 const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 

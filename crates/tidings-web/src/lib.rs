@@ -35,7 +35,6 @@ pub const CONSOLE: &[File] = &[
     file::script("/tidings/connection.js", include_str!("../assets/npm/tidings/connection.js")),
     file::script("/tidings/event_blocks.js", include_str!("../assets/npm/tidings/event_blocks.js")),
     file::script("/tidings/exchange.js", include_str!("../assets/npm/tidings/exchange.js")),
-    file::script("/tidings/bearer.js", include_str!("../assets/npm/tidings/bearer.js")),
     file::script("/tidings/feed.js", include_str!("../assets/npm/tidings/feed.js")),
     file::script("/tidings/hosts.js", include_str!("../assets/npm/tidings/hosts.js")),
     file::script("/tidings/limits.js", include_str!("../assets/npm/tidings/limits.js")),

@@ -4,20 +4,20 @@
 //     const news = connect("", { topics: ["news/**"] });
 //     news.addEventListener("message", (event) => console.log(event.data));
 //
-// Four parts. A `Connection` is what a page holds. An `Exchange` is what all pages share: it lives
-// in a SharedWorker (else in a Worker, else in the page) and keeps one `Feed` for each set of
-// topics, or for all connections with `multiplex`. A feed passes on to its `Member`s, one for each
-// connection, what its `Stream` reads: one event stream, read with fetch. EventSource can do less:
+// Four parts. A `Connection` is what a page holds. An exchange is what all pages share: it lives
+// in a SharedWorker (else in a Worker, else in the page) and keeps one feed for each set of
+// topics, or for all connections with `multiplex`. A feed passes on to its members, one for each
+// connection, what its stream reads: one event stream, read with fetch. EventSource can do less:
 // it cannot set a header, hides the response's status and media type, and reconnects exactly as a
 // stream's `retry` says, even at once or never.
 //
 // This file is the page's module and the worker's script; the parts are in the folder `tidings`
 // beside it. A page loads the connection only, and a worker the exchange as well. The two send each
-// other small objects: `do` is the page's order, `is` the exchange's report.
+// other pairs: the name of the page's order or of the exchange's report, and its detail.
 
 import { Connection } from "./tidings/connection.js";
 import { EventBlocks } from "./tidings/event_blocks.js";
-import { NAME, newExchange, WORKERS } from "./tidings/hosts.js";
+import { NAME, openExchange, WORKERS } from "./tidings/hosts.js";
 // Modules that these import, listed here so that a browser fetches all at once and not one by one.
 import "./tidings/limits.js";
 import "./tidings/waits.js";
@@ -51,15 +51,15 @@ export function connect(url = "", options = {}) {
 // come before the exchange is loaded wait for it.
 
 if (typeof document === "undefined" && globalThis.name?.startsWith?.(NAME)) {
-  const exchange = newExchange(() => globalThis.close());
-  const admit = async (port) => (await exchange).admit(port);
+  const exchange = openExchange(() => globalThis.close());
+  const admit = async (port) => (await exchange)(port);
   if ("onconnect" in globalThis) {
     globalThis.onconnect = async ({ ports: [port] }) => {
       await admit(port);
-      port.postMessage({ is: "hello" });
+      port.postMessage(0);
     };
   } else {
     globalThis.onmessage = ({ ports: [port] }) => admit(port);
-    globalThis.postMessage({ is: "hello" });
+    globalThis.postMessage(0);
   }
 }

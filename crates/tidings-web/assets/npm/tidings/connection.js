@@ -12,11 +12,14 @@ import {
 import { HOSTS, NAME } from "./hosts.js";
 import { backoff, Late, pause, within } from "./waits.js";
 
-/** Types of events about the connection itself. */
-const LIFE = ["open", "resumed", "reset", "error", "closed"];
-
-/** The `readyState` after those of them that change it. */
-const AFTER = { open: OPEN, error: CONNECTING, closed: CLOSED };
+/** Types of events about the connection itself, and the `readyState` after those that change it. */
+const LIFE = {
+  open: OPEN,
+  resumed: undefined,
+  reset: undefined,
+  error: CONNECTING,
+  closed: CLOSED,
+};
 
 export class Connection extends EventTarget {
   readyState = CONNECTING;
@@ -24,16 +27,16 @@ export class Connection extends EventTarget {
   host = undefined;
   /** Is called with events of every type. */
   onevent = null;
-  #url;
-  #options;
+  /** What this page wants, as an exchange reads it. */
+  #wish;
+  #token;
+  #patience;
   /** Kinds of host not yet tried, the best first. */
   #kinds;
   /** Where the stream is read at present: `{ port, end }`. */
   #host;
   /** Part of the worker's name: a dead one must not be found again. */
   #generation = 1;
-  /** The id to resume after. */
-  #cursor;
   /** Time of the worker's last report. */
   #heard;
   /** The host for which a token is being fetched. */
@@ -43,27 +46,26 @@ export class Connection extends EventTarget {
 
   constructor(url, options) {
     super();
-    this.#url = url;
-    this.#options = {
-      topics: [],
-      withCredentials: false,
-      patience: PATIENCE_MS,
-      multiplex: false,
-      ...options,
-    };
-    const { worker, patience, token, after } = this.#options;
+    const { topics = [], withCredentials = false, multiplex = false, after = "" } = options;
+    const { worker = "shared", patience = PATIENCE_MS, token, session, last, from } = options;
     const kinds = Object.keys(HOSTS);
-    if (worker !== undefined && !kinds.includes(worker)) {
+    if (!kinds.includes(worker)) {
       throw new TypeError(`connect: worker is one of ${kinds.join(", ")}`);
     }
     if (!(patience >= PATIENCE_MS_MIN)) {
       throw new TypeError(`connect: patience is at least ${PATIENCE_MS_MIN} ms`);
     }
     if (typeof token !== "function") checkedToken(token);
-    this.#kinds = kinds.slice(Math.max(0, kinds.indexOf(worker)));
-    this.#cursor = this.lastEventId = after ?? "";
+    this.url = url;
+    this.lastEventId = after ?? "";
+    this.#wish = { url, topics: [topics].flat(), withCredentials, session, multiplex, last, from };
+    // The id to resume after.
+    this.#wish.after = this.lastEventId;
+    this.#token = token;
+    this.#patience = patience;
+    this.#kinds = kinds.slice(kinds.indexOf(worker));
     // Handlers, as an EventSource has them.
-    for (const type of ["message", ...LIFE]) {
+    for (const type of ["message", ...Object.keys(LIFE)]) {
       this[`on${type}`] = null;
       this.addEventListener(type, (event) => this[`on${type}`]?.(event));
     }
@@ -75,23 +77,19 @@ export class Connection extends EventTarget {
     this.#start();
   }
 
-  get url() {
-    return this.#url;
-  }
-
   /** Ends this connection; the shared stream ends with the last one that uses it. */
   close() {
     this.#tell("closed", { reason: "closed here" });
   }
 
-  #send(order, fields) {
-    this.#host?.port.postMessage({ do: order, ...fields });
+  #send(order, detail) {
+    this.#host?.port.postMessage([order, detail]);
   }
 
   /** Reaches a host of the best kind that works here; one that is silent under another name. */
   async #start() {
     for (let failures = 1; this.readyState !== CLOSED; failures += 1) {
-      const kind = this.#kinds[0];
+      const [kind] = this.#kinds;
       try {
         const host = await HOSTS[kind](`${NAME}.${this.#generation}`);
         this.host = kind;
@@ -105,35 +103,40 @@ export class Connection extends EventTarget {
           this.#kinds.shift();
           failures = 0;
         } else {
-          this.#tell("error", { reason: "worker lost" });
-          await pause(backoff(1000, failures), this.#closing.signal);
+          this.#lost();
+          await this.#wait(failures);
         }
       }
     }
+  }
+
+  #wait(failures) {
+    return pause(backoff(1000, failures), this.#closing.signal);
+  }
+
+  #lost() {
+    this.#tell("error", { reason: "worker lost" });
   }
 
   #use(host) {
     const { port } = host;
     if (this.readyState === CLOSED) return port.close();
     this.#host = host;
-    this.#heard = Date.now();
-    port.onmessage = ({ data }) => {
+    let ticked = (this.#heard = Date.now());
+    port.onmessage = ({ data: [what, detail] }) => {
       if (host !== this.#host) return;
       this.#heard = Date.now();
-      const { is, detail } = data;
-      if (this.#on[is]) this.#on[is](data);
-      else this.#tell(is, detail);
+      if (this.#on[what]) this.#on[what](detail);
+      else this.#tell(what, detail);
     };
     this.#join();
-    let ticked = Date.now();
-    const { patience } = this.#options;
-    const every = patience / 3;
+    const every = this.#patience / 3;
     this.#timer = setInterval(() => {
       const now = Date.now();
       // A timer that was late shows that this page slept, not that the worker did.
       if (now - ticked > 2 * every) this.#heard = now;
       ticked = now;
-      if (now - this.#heard > patience) this.#revive();
+      if (now - this.#heard > this.#patience) this.#revive();
       else this.#send("ping");
     }, every);
   }
@@ -143,21 +146,9 @@ export class Connection extends EventTarget {
     if (!host || this.#joining === host) return;
     this.#joining = host;
     this.readyState = CONNECTING;
-    const token = await this.#token();
+    const token = await this.#freshToken();
     if (this.#joining === host) this.#joining = undefined;
-    if (this.#host !== host) return;
-    const { topics, withCredentials, session, multiplex, last, from } = this.#options;
-    this.#send("join", {
-      url: this.#url,
-      topics: [topics].flat(),
-      withCredentials,
-      session,
-      multiplex,
-      token,
-      last,
-      from,
-      after: this.#cursor,
-    });
+    if (this.#host === host) this.#send("join", { ...this.#wish, token });
   }
 
   /**
@@ -165,35 +156,34 @@ export class Connection extends EventTarget {
    * expires when this many milliseconds are `left`. A function that fails, or does not settle, is
    * called again; unless the old token still serves, that is an error like a lost connection.
    */
-  async #token({ isOther, left, problem } = {}) {
-    const { token } = this.#options;
+  async #freshToken({ isOther, left, problem } = {}) {
+    const token = this.#token;
     if (typeof token !== "function") return isOther ? undefined : token;
     const expires = Date.now() + left;
     for (let failures = 1; this.readyState !== CLOSED; failures += 1) {
       try {
         return checkedToken(await within(TOKEN_MS, token(problem)));
       } catch (error) {
-        if (Date.now() > expires) break;
-        if (left === undefined) this.#tell("error", { reason: "no token", error: String(error) });
+        if (Date.now() > expires) return undefined;
+        if (left === undefined) this.#tell("error", { reason: "no token", error: `${error}` });
       }
-      await pause(backoff(1000, failures), this.#closing.signal);
+      await this.#wait(failures);
     }
-    return undefined;
   }
 
   /** The worker is dead or hangs: another one continues after the last event that arrived here. */
   #revive() {
     // If it only hung, it ends when it reads this; its other pages follow us to the next one, so
     // that they all share a connection again.
-    this.#send("retire");
-    this.#drop()?.();
+    this.#drop("retire")?.();
     this.#generation += 1;
-    this.#tell("error", { reason: "worker lost" });
+    this.#lost();
     this.#start();
   }
 
-  /** Turns away from the host; returns what ends its thread. */
-  #drop() {
+  /** Turns away from the host with a last order; returns what ends its thread. */
+  #drop(order) {
+    this.#send(order);
     const { port, end } = this.#host ?? {};
     this.#host = undefined;
     clearInterval(this.#timer);
@@ -204,22 +194,23 @@ export class Connection extends EventTarget {
   /** What the exchange reports, but for what goes on to the page as it is. */
   #on = {
     // It considered this page gone while it slept.
-    pong: ({ known }) => known || this.#join(),
-    token: async ({ detail }) => {
+    pong: (isKnown) => isKnown || this.#join(),
+    token: async (detail) => {
       const host = this.#host;
-      const token = await this.#token({ isOther: true, ...detail });
-      if (host === this.#host) this.#send("token", { token });
+      const token = await this.#freshToken({ isOther: true, ...detail });
+      if (host === this.#host) this.#send("token", token);
     },
     retired: () => this.#revive(),
     resumed: () => this.#tell("resumed", { lastEventId: this.lastEventId }),
-    id: ({ id }) => (this.#cursor = this.lastEventId = id),
-    event: (message) => {
-      const { event: type, id, cursor } = message;
-      if (cursor) this.#cursor = cursor;
+    id: (id) => (this.#wish.after = this.lastEventId = id),
+    event: ({ event: type, data, id, cursor, topic, time, key, whole, at }) => {
+      if (cursor) this.#wish.after = cursor;
       if (id) this.lastEventId = id;
-      const event = new TopicEvent(message, this.#url);
+      const { origin } = new URL(this.url);
+      const event = new MessageEvent(type, { data, lastEventId: id, origin });
+      Object.assign(event, { topic, key, whole, at, time: time && new Date(time) });
       // No publisher can make a page believe that its connection is lost.
-      if (!LIFE.includes(type)) this.dispatchEvent(event);
+      if (!(type in LIFE)) this.dispatchEvent(event);
       this.onevent?.(event);
     },
   };
@@ -227,25 +218,16 @@ export class Connection extends EventTarget {
   /** Something happened to the connection itself. */
   #tell(type, detail) {
     if (this.readyState === CLOSED || (type === "open" && this.readyState === OPEN)) return;
-    this.readyState = AFTER[type] ?? this.readyState;
+    this.readyState = LIFE[type] ?? this.readyState;
     if (this.readyState === CLOSED) {
       this.#closing.abort();
-      this.#send("leave");
-      this.#drop();
+      this.#drop("leave");
     }
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
 
-/** An event of the hub, which knows its topic and when it was published. */
-class TopicEvent extends MessageEvent {
-  constructor({ event, data, id, topic, time, key, whole, at }, url) {
-    super(event, { data, lastEventId: id, origin: new URL(url).origin });
-    Object.assign(this, { topic, key, whole, at, time: time && new Date(time) });
-  }
-}
-
-let warned = false;
+let warned;
 
 /** Says once that this page's connections are not shared with other tabs. */
 function warn({ message }) {
@@ -255,7 +237,7 @@ function warn({ message }) {
 
 /** The token, or an error that says what a token is: nothing else fits into a header. */
 function checkedToken(token) {
-  if (token !== undefined && token !== null && !/^[\x21-\x7e]+$/.test(token)) {
+  if (!/^[\x21-\x7e]+$/.test(token ?? "none")) {
     throw new TypeError("a token is printable ASCII without spaces");
   }
   return token ?? undefined;

@@ -4,15 +4,15 @@ import { GREETING_MS } from "./limits.js";
 import { within } from "./waits.js";
 
 /** Part of every worker's name. It changes whenever the messages of page and worker do. */
-export const NAME = "tidings/5";
+export const NAME = "tidings/6";
 
 /** How workers are started, `shared` and `dedicated`; the URL of their `script` if it is known. */
 export const WORKERS = {};
 
-/** A new exchange; `over` is called when it has ended. */
-export async function newExchange(over) {
-  const { Exchange } = await import("./exchange.js");
-  return new Exchange(over);
+/** A function that admits ports to a new exchange; `over` is called when it has ended. */
+export async function openExchange(over) {
+  const { newExchange } = await import("./exchange.js");
+  return newExchange(over);
 }
 
 /**
@@ -22,39 +22,34 @@ export async function newExchange(over) {
 export const HOSTS = {
   async shared(name) {
     const worker = WORKERS.shared(name);
-    worker.port.start();
     await greeting(worker, worker.port);
     return { port: worker.port };
   },
-  async dedicated(name) {
-    const started = (dedicated ??= startWorker(name));
-    const forget = () => {
-      if (dedicated === started) dedicated = undefined;
-    };
-    started.catch(forget);
-    const worker = await started;
-    const { port1, port2 } = new MessageChannel();
-    worker.postMessage({ do: "port" }, [port2]);
-    return {
-      port: port1,
-      end() {
-        forget();
-        worker.terminate();
-      },
-    };
-  },
-  async page() {
-    const { port1, port2 } = new MessageChannel();
-    const forget = () => (local = undefined);
-    local ??= newExchange(forget);
-    local.catch(forget);
-    (await local).admit(port2);
-    return { port: port1 };
-  },
+  dedicated: (name) => join("dedicated", () => startWorker(name)),
+  page: () => join("page", async (over) => ({ admit: await openExchange(over) })),
 };
 
-let dedicated;
-let local;
+/** Hosts of this page alone, by kind, which its connections share. */
+const own = {};
+
+/** A port of the page's own host of this kind, which `start` starts if there is none. */
+async function join(kind, start) {
+  const forget = () => {
+    if (own[kind] === host) own[kind] = undefined;
+  };
+  const host = (own[kind] ??= start(() => forget()));
+  host.catch(forget);
+  const { admit, end } = await host;
+  const { port1, port2 } = new MessageChannel();
+  admit(port2);
+  return {
+    port: port1,
+    end() {
+      forget();
+      end?.();
+    },
+  };
+}
 
 async function startWorker(name) {
   let worker;
@@ -68,15 +63,16 @@ async function startWorker(name) {
     blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
     worker = new Worker(blob, { type: "module", name });
   }
+  const end = () => worker.terminate();
   try {
     await greeting(worker, worker);
   } catch (error) {
-    worker.terminate();
+    end();
     throw error;
   } finally {
-    if (blob) URL.revokeObjectURL(blob);
+    URL.revokeObjectURL(blob);
   }
-  return worker;
+  return { admit: (port) => worker.postMessage(0, [port]), end };
 }
 
 /** Waits for the worker's first message. */

@@ -7,7 +7,7 @@
  */
 export function messageOf(envelope) {
   const cursor = envelope.position ?? envelope.id;
-  return { ...envelope, is: "event", cursor, number: numberIn(cursor) };
+  return { ...envelope, cursor, number: numberIn(cursor) };
 }
 
 /** The number in an id that the hub made. */

@@ -19,16 +19,14 @@ export function backoff(base, failures) {
   return Math.min(base * 2 ** Math.max(0, failures - 1), Math.max(base, WAIT_MS_MAX));
 }
 
-/** Waits, but at most until the signal. */
+/**
+ * Waits; for ever once the signal is aborted, so that what waits is forgotten without another step.
+ * The signal belongs to one loop: it has one `onabort`.
+ */
 export function pause(ms, signal) {
   return new Promise((resolve) => {
-    const over = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", over);
-      resolve();
-    };
-    const timer = setTimeout(over, ms);
-    signal.addEventListener("abort", over);
-    if (signal.aborted) over();
+    const over = () => resolve();
+    const timer = signal.aborted || setTimeout(over, ms);
+    signal.onabort = () => clearTimeout(timer);
   });
 }
