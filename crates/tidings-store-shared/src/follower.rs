@@ -415,7 +415,7 @@ impl Follower {
         let bounds = journal.bounds()?.ok_or(JournalError::Missing)?;
         if bounds.last == Seq::ZERO {
             // Another stream, without a log so far. It is not for this hub to begin one.
-            return Err(JournalError::Missing.into());
+            return Err(JournalError::Emptied.into());
         }
         if bounds.last >= last.seq {
             return Ok(());

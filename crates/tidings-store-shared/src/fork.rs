@@ -11,6 +11,10 @@
 //! place is then behind events that a subscriber with that id never got. So the block lists such
 //! ids of the lost branch, and a hub that had followed further than the one that wrote it adds its
 //! own.
+//!
+//! If the whole stream was lost and an operator made another log in its place, there is no ancestor
+//! and no name in common. Then every hub that had followed the old one lists its ids in the new
+//! one, as lost before the first position.
 
 use tidings_hub::{Draft, Epoch, EventId, FormerName, Log as _, Position, ReadError, ReadQuery};
 use tidings_store_disk::DiskStore;
@@ -41,7 +45,7 @@ pub(crate) fn settle(
             return Ok(None);
         };
         let branch = Branch::read(journal, &follower.cursor, ancestor)?;
-        let lost = lost_ids(&follower.cache, &branch.ancestor)?;
+        let lost = lost_ids(&follower.cache, branch.ancestor.next().previous())?;
         let content = match branch.is_renamed {
             false => Content::Rename(Rename { former: branch.former(follower), lost }),
             true if !branch.lists(&lost) => Content::Lost(lost),
@@ -57,6 +61,25 @@ pub(crate) fn settle(
             }
         };
         branch.append(journal, content)?;
+    }
+    Err(JournalError::away(std::io::Error::other("other hubs keep changing it")).into())
+}
+
+/// Makes sure that another log, which took the place of the one that a hub followed, lists `lost`:
+/// the publisher-given ids of that one. `before` is the place before its oldest block, and `cursor`
+/// has blocks only of the one that is gone.
+pub(crate) fn tell_lost(
+    journal: &mut dyn Journal,
+    cursor: &Cursor,
+    before: Followed,
+    lost: &LostIds,
+) -> Result<(), OpenError> {
+    for _ in 0..SETTLE_ATTEMPTS_MAX {
+        let branch = Branch::read(journal, cursor, before)?;
+        if branch.lists(lost) {
+            return Ok(());
+        }
+        branch.append(journal, Content::Lost(lost.clone()))?;
     }
     Err(JournalError::away(std::io::Error::other("other hubs keep changing it")).into())
 }
@@ -204,9 +227,8 @@ impl Branch {
     }
 }
 
-/// The publisher-given ids of the events after `ancestor` in the cache.
-fn lost_ids(cache: &DiskStore, ancestor: &Followed) -> Result<LostIds, OpenError> {
-    let upto = ancestor.next().previous();
+/// The publisher-given ids of the events after `upto` in the cache.
+pub(crate) fn lost_ids(cache: &DiskStore, upto: Position) -> Result<LostIds, OpenError> {
     let mut lost = LostIds { upto, ..LostIds::default() };
     let (mut after, head) = (upto.max(cache.bounds().first.previous()), cache.bounds().head);
     let mut bytes = 0;

@@ -188,6 +188,9 @@ pub enum JournalError {
     },
     /// There is no such stream. The store never creates one that it has followed before.
     Missing,
+    /// There is a stream of that name without any block, which is not the one that was followed.
+    /// The store begins no log in it.
+    Emptied,
 }
 
 impl JournalError {
@@ -201,7 +204,14 @@ impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Away { .. } => "the shared log cannot be reached",
-            Self::Missing => "the shared log does not exist",
+            Self::Missing => {
+                "the stream of the shared log is gone: bring it back from a backup of the servers"
+            }
+            Self::Emptied => {
+                "the stream of the shared log is another one, without a block: delete it and bring \
+                 the log back from a backup of the servers, or start one hub with an empty folder \
+                 and --cluster-create, and every subscriber gets a reset"
+            }
         })
     }
 }
@@ -210,7 +220,7 @@ impl Error for JournalError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Away { source } => Some(&**source),
-            Self::Missing => None,
+            Self::Missing | Self::Emptied => None,
         }
     }
 }

@@ -74,7 +74,7 @@ pub const BLOCK_IDS_MAX: usize = 4096;
 pub const BLOCK_IDS_BYTES_MAX: usize = 256 << 10;
 
 /// Lost publisher-given ids that a hub remembers, until retention has dropped everything from
-/// before they were lost. At the edge: as for [`BLOCK_IDS_MAX`].
+/// before they were lost, and the first event after. At the edge: as for [`BLOCK_IDS_MAX`].
 pub const LOST_IDS_MAX: usize = 16_384;
 
 /// Former names of a log. At the edge: the oldest are left out.

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use tidings_hub::{Epoch, Log as _, LogIdentity, Position, Timestamp};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability, cut_copy};
 
-use crate::block::{Block, Content};
+use crate::block::{Block, Content, LostIds};
 use crate::chain::Chain;
 use crate::config::SharedConfig;
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Followed};
 use crate::error::OpenError;
 use crate::follower::{FollowError, Follower};
 use crate::fork;
@@ -80,9 +80,9 @@ impl Opening<'_> {
         let mut follower = match origin {
             Some(origin) => match self.resume(origin.clone())? {
                 Some(follower) => follower,
-                None => self.begin(Some(origin))?,
+                None => self.begin(Some(origin), LostIds::default())?,
             },
-            None => self.begin(None)?,
+            None => self.begin(None, LostIds::default())?,
         };
         for _ in 0..SETTLE_ATTEMPTS_MAX {
             match self.catch_up(&mut follower) {
@@ -178,8 +178,9 @@ impl Opening<'_> {
     }
 
     /// A follower that begins with the oldest block of the journal, or with a new log. A hub that
-    /// knows an `origin` followed one before, and creates none.
-    fn begin(&mut self, origin: Option<Origin>) -> Result<Follower, OpenError> {
+    /// knows an `origin` followed one before, and creates none. `held` are the publisher-given ids
+    /// of what its cache had.
+    fn begin(&mut self, origin: Option<Origin>, held: LostIds) -> Result<Follower, OpenError> {
         let is_new = origin.is_none();
         let away = |source| OpenError::Away { source };
         let bounds = match self.journal.bounds().map_err(away)? {
@@ -207,10 +208,23 @@ impl Opening<'_> {
             _ => block.epoch,
         };
         let chain = Chain { epoch, hash: block.prev, next: block.first, time: block.time };
+        let mut cursor = Cursor::open(&self.config.path).map_err(self.fail())?;
         let origin = match origin {
             Some(mut known) if !known.knows(epoch) => {
                 // Ids of the log that was followed before are those of a former one.
                 known.rename(epoch, &[]);
+                tracing::error!(
+                    %epoch,
+                    "another log has taken the place of the one that this hub followed: \
+                     subscribers of that one get a reset"
+                );
+                // A log that has lost its oldest blocks may be the same under a later name.
+                if block.prev == BlockHash::NONE {
+                    // Before the name is known: a hub that is stopped here does it again.
+                    let before = Followed { seq: seq.previous(), chain, first: block.first };
+                    fork::tell_lost(self.journal, &cursor, before, &held)?;
+                    known.add_lost(&held);
+                }
                 known
             }
             Some(known) => known,
@@ -218,7 +232,6 @@ impl Opening<'_> {
         };
         origin.save(&self.config.path).map_err(self.fail())?;
         File::create(incomplete(&self.config.path)).map_err(self.fail())?;
-        let mut cursor = Cursor::open(&self.config.path).map_err(self.fail())?;
         cursor.cut(Seq::ZERO).map_err(self.fail())?;
         let cache = DiskStore::create_copy(self.cache_config(), &origin.identity, block.first);
         let cache = cache.map_err(|source| OpenError::Cache { source })?;
@@ -322,8 +335,9 @@ impl Opening<'_> {
 
     fn begin_again(&mut self, follower: Follower) -> Result<Follower, OpenError> {
         let origin = follower.read_origin().clone();
+        let held = fork::lost_ids(&follower.cache, Position::ZERO)?;
         drop(follower);
-        self.begin(Some(origin))
+        self.begin(Some(origin), held)
     }
 
     /// Opens the cache again, under the name that the log now has; with `upto`, cut after the block
@@ -337,12 +351,12 @@ impl Opening<'_> {
         }
         let Some(last) = cursor.last().copied() else {
             drop(cache);
-            return self.begin(Some(origin));
+            return self.begin(Some(origin), LostIds::default());
         };
         let upto = upto.map(|_| last.next().previous());
         match self.cut(cache, upto, &origin.identity)? {
             Some(cache) => Ok(self.follower(cache, cursor, origin, (last.seq, last.chain))),
-            None => self.begin(Some(origin)),
+            None => self.begin(Some(origin), LostIds::default()),
         }
     }
 

@@ -100,11 +100,11 @@ impl Origin {
         (known.ids.len(), known.more) != before
     }
 
-    /// Forgets what was lost at forks of which retention has dropped everything before. Returns
-    /// whether there was any.
+    /// Forgets what was lost at forks of which retention has dropped everything before, and the
+    /// first event after. Returns whether there was any.
     pub(crate) fn forget_lost(&mut self, first: Position) -> bool {
         let before = self.lost.len();
-        self.lost.retain(|lost| lost.upto >= first);
+        self.lost.retain(|lost| lost.upto.next() >= first);
         self.lost.len() < before
     }
 
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_lost_until_everything_before_its_fork_is_gone() {
+    fn an_id_is_lost_until_everything_before_its_fork_and_the_first_event_after_it_are_gone() {
         let mut origin = Origin::new(epoch(1));
         origin.add_lost(&lost(40, &["a"]));
         origin.add_lost(&lost(90, &["b", "a"]));
@@ -219,8 +219,8 @@ mod tests {
         assert_eq!(origin.fork_before(&id("b")), Some(Position::new(90)));
         assert_eq!(origin.fork_before(&id("c")), None);
         assert!(!origin.add_lost(&lost(90, &["b"])), "it is known");
-        assert!(!origin.forget_lost(Position::new(40)));
-        assert!(origin.forget_lost(Position::new(41)));
+        assert!(!origin.forget_lost(Position::new(41)), "the log may begin there");
+        assert!(origin.forget_lost(Position::new(42)));
         assert_eq!(origin.fork_before(&id("a")), Some(Position::new(90)));
     }
 

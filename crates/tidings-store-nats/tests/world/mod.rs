@@ -2,7 +2,8 @@
 
 use std::env;
 use std::fs;
-use std::net::TcpListener;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -97,6 +98,14 @@ impl Cluster {
         }
     }
 
+    /// Asks JetStream, as an operator's tool does, and ignores the answer: `request` is the subject
+    /// after `$JS.API.`. One that no server answers is asked of the next.
+    pub(crate) fn ask(&self, request: &str, body: &str) {
+        let clients = &self.ports[..self.servers.len()];
+        let answers = clients.iter().any(|port| ask(*port, request, body).is_ok());
+        assert!(answers, "no server answers {request}");
+    }
+
     /// A client of all, for the stream `stream`.
     pub(crate) fn client(&self, stream: &str) -> Nats {
         let servers: Vec<_> = self.ports[..self.servers.len()]
@@ -140,6 +149,26 @@ impl Drop for Cluster {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// One request in the text protocol of NATS, on a connection of its own.
+fn ask(port: u16, request: &str, body: &str) -> io::Result<()> {
+    let mut socket = BufReader::new(TcpStream::connect(("127.0.0.1", port))?);
+    socket.get_ref().set_read_timeout(Some(Duration::from_secs(5)))?;
+    let length = body.len();
+    let lines = format!(
+        "CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB $JS.API.{request} answer \
+         {length}\r\n{body}\r\n"
+    );
+    socket.get_mut().write_all(lines.as_bytes())?;
+    let mut line = String::new();
+    while !line.starts_with("MSG ") {
+        line.clear();
+        if socket.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
 }
 
 fn free_ports(count: usize) -> Vec<u16> {
