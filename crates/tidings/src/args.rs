@@ -181,10 +181,9 @@ Every byte of the copy is checked, and errors name the damaged file. The restore
 name: a subscriber whose last event is in the copy resumes after it, and any other gets a reset \
 that says events are lost. The folder must be empty or absent; its owner will own the files.
 
-With `--store nats` the log goes into a stream, for several hubs, which must be empty; \
-`--cluster-create` creates it. Events keep their times and ids, and the folder, which is needed \
-while that is done, is empty afterwards. A subscriber of the former hub resumes at any of the new \
-ones.";
+With `--store nats`, the log is restored into a stream that several hubs share. The stream must be \
+empty; `--cluster-create` creates it. Events keep their times and ids. The folder is used \
+meanwhile, and is empty afterwards. A subscriber of the former hub resumes at any of the new ones.";
 
 const RESTORE_EXAMPLES: &str = "\
 Examples:
@@ -403,7 +402,7 @@ pub(crate) struct CheckArgs {
     /// Print the default configuration as a file to copy
     #[arg(long, conflicts_with = "file")]
     pub(crate) defaults: bool,
-    /// Say which rule of retention events on this topic fall under; repeatable
+    /// Show which retention rule applies to events on this topic; repeatable
     #[arg(long, value_name = "TOPIC")]
     pub(crate) topic: Vec<String>,
 }

@@ -89,7 +89,7 @@ repeat(
     const why = element("figures-why");
     why.hidden = !isLocked;
     why.textContent = hub.isSignedIn
-      ? "You may not see the hub's figures: that needs to read everything, or “look”."
+      ? "You may not see the hub's figures: your token must read everything, or “look”."
       : "Sign in to see the hub's figures.";
   },
 );

@@ -53,6 +53,6 @@ function showLog(log) {
   if (line.hidden) return;
   line.textContent =
     away >= 1
-      ? `Publishing is away for ${away} s: the shared log takes no events. Streams continue.`
+      ? `Publishing has been down for ${away} s: the shared log takes no events. Streams continue.`
       : `This hub is ${behind} s behind the shared log.`;
 }

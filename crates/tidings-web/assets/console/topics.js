@@ -39,7 +39,7 @@ export class Topics {
     const more = next || rates.length > SHOWN;
     this.#parts.none.hidden = rates.length > 0 && !more;
     this.#parts.none.textContent = more
-      ? "There are more: give the beginning of their names."
+      ? "There are more topics: type the beginning of their names."
       : "None yet.";
     const known = rates
       .slice(0, SHOWN)

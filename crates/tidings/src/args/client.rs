@@ -262,11 +262,12 @@ pub(super) const ERASE_ABOUT: &str = "\
 Erase events of a topic from the log, before retention drops them
 
 The number of erased events goes to standard output once their bytes are gone from the hub's data \
-folder, however long that takes; a backup that is being made comes first. 0 means that they were \
-erased before. If this command is interrupted, the hub goes on; the same command again waits on.
+folder, however long that takes: if a backup is running, erasing waits for it. 0 means that the \
+events had been erased before. If this command is interrupted, the hub still finishes; run the \
+same command again to wait for it.
 
-The token needs the right `erase` for the topic. There is no way back. Backups from before, and \
-what subscribers have, are not covered.";
+The token needs the right `erase` for the topic. Erasing cannot be undone. It does not reach \
+earlier backups, or events that subscribers have received.";
 
 pub(super) const ERASE_EXAMPLES: &str = "\
 Examples:

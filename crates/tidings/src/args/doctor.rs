@@ -39,8 +39,8 @@ Diagnose an event stream from the subscriber's side
 
 Run it where subscribers are: it connects as a program and as a browser would, measures when bytes \
 arrive, reconnects with the last id, and reports each problem with its evidence and the line of \
-nginx, Caddy, HAProxy or a cloud service that fixes it. It works with any event stream, and finds \
-most while events arrive: with --publish it sends some itself.";
+nginx, Caddy, HAProxy or a cloud service that fixes it. It works with any event stream. It \
+finds more problems while events arrive: with --publish it sends some itself.";
 
 pub(super) const DOCTOR_EXAMPLES: &str = "\
 Exit codes: 0, nothing worse than advice; 7, warnings; 8, errors; 6, no answer.
