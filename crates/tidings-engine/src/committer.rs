@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tidings_hub::{Appended, Draft, EventId, Fate, Log, Position};
+use tidings_hub::{Appended, Draft, EventId, Fate, Kind, Log, Position};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::wall_clock;
@@ -207,8 +207,13 @@ impl Committer {
         let mut drafts = Vec::with_capacity(jobs.iter().map(|job| job.drafts.len()).sum());
         let mut shares = Vec::with_capacity(jobs.len());
         for (job, verdict) in jobs.into_iter().zip(verdicts) {
-            let Job { drafts: mut own, stream, answer, room, .. } = job;
+            let Job { drafts: mut own, begins, stream, answer, room, .. } = job;
             own.truncate(verdict.count);
+            if begins {
+                // A log that hubs share compares again: another hub can have begun the topic since.
+                let events = own.iter_mut().filter(|draft| draft.kind != Kind::Note);
+                events.for_each(|draft| draft.begins = true);
+            }
             let mut share = Share { verdict, repeated: Vec::new(), stream, answer, _room: room };
             match &share.verdict.fates {
                 None => drafts.extend(own),

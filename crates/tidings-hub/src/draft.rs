@@ -38,6 +38,9 @@ pub struct Draft {
     /// What its publisher expects of the key. It is checked before the event is stored, and not
     /// stored with it. Rare, so boxed to one pointer.
     pub expected: Option<Box<Expected>>,
+    /// Whether it is stored only if none of its topics has events, or has ended. That, too, is
+    /// checked before it is stored, and not stored with it.
+    pub begins: bool,
     /// The payload.
     pub data: Box<str>,
     /// Which readers may have it.
@@ -60,6 +63,7 @@ impl Draft {
             key: None,
             piece: None,
             expected: None,
+            begins: false,
             data: data.into(),
             visibility: Visibility::ByTopic,
             kind: Kind::Event,
@@ -98,6 +102,7 @@ impl Draft {
             key,
             piece,
             expected: _,
+            begins: _,
             data,
             visibility,
             kind,

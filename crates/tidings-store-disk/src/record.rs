@@ -556,10 +556,10 @@ mod tests {
                         let at = at.map(|at| Pointer::new(&at).unwrap());
                         Box::new(Piece { at, from })
                     }),
-                    expected: None,
                     data: data.into(),
                     visibility,
                     kind,
+                    ..Draft::new(Topic::of_notes(), "")
                 },
             )
     }

@@ -2,6 +2,7 @@
 //! servers that are killed.
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::print_stderr)]
+#![allow(dead_code, reason = "the world has more than is needed here")]
 
 mod world;
 

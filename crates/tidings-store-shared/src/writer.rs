@@ -360,7 +360,11 @@ fn plan(
     let fates = drafts.iter().map(fate).collect::<Result<Vec<_>, _>>()?;
     if !is_unchanged {
         let cache = &follower.cache;
-        let overtaken = if drafts.iter().any(|draft| has_lost_its_key(cache, draft, judged)) {
+        let stored = drafts.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Store);
+        let mut begun = stored.filter(|(draft, _)| draft.begins).flat_map(|(it, _)| it.topics());
+        let overtaken = if begun.any(|topic| cache.catalog().has_topic(topic)) {
+            Some(NoAnswer::Begun)
+        } else if drafts.iter().any(|draft| has_lost_its_key(cache, draft, judged)) {
             Some(NoAnswer::Changed)
         } else {
             has_no_room(cache, drafts, maxima).then_some(NoAnswer::NoRoom)
@@ -434,6 +438,8 @@ enum NoAnswer {
     Reused,
     /// Another hub has just changed a key of these, of which its publisher expects something.
     Changed,
+    /// Another hub has just begun a topic that a publisher was to begin.
+    Begun,
     /// Other hubs have just made the last topics or keys that there may be.
     NoRoom,
 }
@@ -444,6 +450,7 @@ impl fmt::Display for NoAnswer {
             Self::Journal(_) => "the shared log did not take the events",
             Self::Overtaken => "other hubs appended first each time",
             Self::Reused => "another hub has just stored an event with the same id",
+            Self::Begun => "another hub has just begun the same topic",
             Self::Changed => "another hub has just changed the same key",
             Self::NoRoom => "other hubs have just made the last topics or keys that there may be",
         })

@@ -532,6 +532,24 @@ fn hubs_that_begin_the_last_topic_at_once_begin_one() {
 }
 
 #[test]
+fn hubs_that_begin_a_topic_at_once_begin_it_once() {
+    let world = World::new();
+    let (a, b) = (world.hub("a"), world.hub("b"));
+    append(&a, draft("other", "1")).unwrap();
+    world.follow(&b);
+    let begins = |topic| Draft { begins: true, ..draft(topic, "2") };
+    // Neither hub has the topic when it looks.
+    let judged = b.bounds().head;
+    a.append_judged(vec![begins("t")], judged, at(1)).unwrap();
+    let refused = b.append_judged(vec![begins("t")], judged, at(1));
+    assert!(matches!(refused, Err(AppendError::Away { retry: Duration::ZERO, .. })), "{refused:?}");
+    assert!(b.health().failure.is_none(), "that is no failure of the log");
+    // Another topic is begun all the same, and the same one is published to.
+    b.append_judged(vec![begins("u"), draft("t", "3")], judged, at(1)).unwrap();
+    assert_eq!(all(&b), ["1", "2", "2", "3"]);
+}
+
+#[test]
 fn what_a_publisher_expects_of_a_key_that_another_hub_changed_before_is_stored_at_once() {
     let world = World::new();
     let (a, b) = (world.hub("a"), world.hub("b"));
