@@ -97,7 +97,7 @@ async function esbuild(folder, ...options) {
 async function share(hub, site) {
   const pages = [await openPage(site), await openPage(site)];
   for (const page of pages) {
-    await until("it listens", () => page.evaluate(() => window.source?.readyState === 1), 20_000);
+    await until("it listens", () => page.evaluate(() => window.source?.readyState === 1));
     equal(await page.evaluate(() => window.source.host), "shared");
   }
   equal(await hub.subscribers(), 1);
@@ -121,7 +121,7 @@ test("bundles: without it the page has its own connection, and the console says 
   const warnings = [];
   page.on("console", (message) => message.type() === "warning" && warnings.push(message.text()));
   await page.goto(site);
-  await until("it listens", () => page.evaluate(() => window.source?.readyState === 1), 20_000);
+  await until("it listens", () => page.evaluate(() => window.source?.readyState === 1));
   equal(await page.evaluate(() => window.source.host), "page");
   equal(warnings.filter((text) => text.includes("tabs cannot share a connection")).length, 1);
 });

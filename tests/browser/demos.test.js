@@ -29,7 +29,7 @@ test("every demo page moves, and shows its source and its publisher's", async ()
   equal(await count(page, ".index a"), 10, "demos");
   for (const [name, sign] of Object.entries(SIGNS)) {
     await page.goto(`${hub.url}/demo/${name}`);
-    await until(`${name} moves`, () => sign(page), 12_000);
+    await until(`${name} moves`, () => sign(page));
     await until("sources", async () => (await count(page, ".source pre")) === 5);
     const [source, publisher] = await page.locator(".source code").allTextContents();
     ok(source.includes("connect("), `the page's source: ${source}`);
@@ -81,7 +81,7 @@ test("seven and more tabs of demos load, for they share one connection", async (
   for (const name of Object.keys(SIGNS))
     pages.push([name, await openPage(`${hub.url}/demo/${name}`)]);
   ok(pages.length >= 7, `${pages.length} tabs`);
-  for (const [name, page] of pages) await until(`${name} moves`, () => SIGNS[name](page), 12_000);
+  for (const [name, page] of pages) await until(`${name} moves`, () => SIGNS[name](page));
   pages.push(["the console", await openPage(hub.url)]);
   await pages.at(-1)[1].locator("#rows tr:not(.note)").first().waitFor();
   await until("one connection", async () => (await hub.subscribers()) === own + 1);
@@ -93,14 +93,14 @@ test("every demo begins again where events may be missing, and says so", async (
   const pages = [];
   for (const name of Object.keys(SIGNS)) {
     pages.push([name, await openPage(`${hub.url}/demo/${name}`)]);
-    await until(`${name} moves`, () => SIGNS[name](pages.at(-1)[1]), 12_000);
+    await until(`${name} moves`, () => SIGNS[name](pages.at(-1)[1]));
   }
   await hub.kill();
   await hub.start();
   for (const [name, page] of pages) {
     const says = /^connected; loaded again, because events may be missing \(replaced\)$/;
-    await until(`${name} says so`, async () => says.test(await text(page, ".state")), 20_000);
-    await until(`${name} moves again`, () => SIGNS[name](page), 12_000);
+    await until(`${name} says so`, async () => says.test(await text(page, ".state")));
+    await until(`${name} moves again`, () => SIGNS[name](page));
     equal(page.problems, [], name);
   }
   // What is shown is of the new log only.
@@ -123,7 +123,7 @@ test("the index shows every demo's latest event, also after the log is replaced"
   };
   const move = async () => {
     for (const [name, sign] of Object.entries(signs))
-      await until(`${name} moves`, async () => sign.test(await text(page, `#${name}`)), 12_000);
+      await until(`${name} moves`, async () => sign.test(await text(page, `#${name}`)));
   };
   await move();
   equal(await text(page, "#job"), "no job yet: start one");
@@ -178,7 +178,7 @@ test("a cut connection comes back with what came meanwhile, on every demo page",
   const pages = [];
   for (const name of Object.keys(SIGNS)) {
     const page = await openPage(`${hub.url}/demo/${name}`);
-    await until(`${name} moves`, () => SIGNS[name](page), 12_000);
+    await until(`${name} moves`, () => SIGNS[name](page));
     pages.push([name, page]);
   }
   for (const [name, page] of pages) {

@@ -72,7 +72,7 @@ test("multiplex: one that joins gets its history and nothing older, with shared 
   await hub.start();
   await publish("b", 10, 11);
   await publish("a", 10, 11);
-  await until("the live ones", async () => (await all(live)).length === 2, 20_000);
+  await until("the live ones", async () => (await all(live)).length === 2);
   await until("the last ones", async () => (await all(late)).length === 5);
   await until("the first ones", async () => (await all(first)).length === 11);
   equal(await all(first), data("a", 1, 11));

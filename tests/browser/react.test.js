@@ -89,7 +89,6 @@ test("react: after a reset the list begins again", async () => {
       const all = await shown(page);
       return all.length === 1 && all[0] === "news/a after";
     },
-    20_000,
   );
 });
 

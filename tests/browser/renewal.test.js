@@ -70,7 +70,7 @@ async function listen(page, options) {
     }
     (window.sources ??= []).push({ source, noted });
   }, options);
-  await until("open", async () => (await all(page)).at(-1).open === 1, 20_000);
+  await until("open", async () => (await all(page)).at(-1).open === 1);
 }
 
 const all = (page) => page.evaluate(() => window.sources.map(({ noted }) => noted));
@@ -211,7 +211,7 @@ async function sixEventSources() {
   };
   await until("six", async () => (await streams(hub)).open === 6);
   const isTold = async () => (await every("tidings.expiring")).every((n) => n === 1);
-  await until("all are told", isTold, 20_000);
+  await until("all are told", isTold);
   const renewal = renew(pages[1], reader(300));
   const sent = await publishUntil(hub, async () => (await every("open")).every((n) => n === 2));
   equal(await renewal, 200, "the request went out when a stream had ended");

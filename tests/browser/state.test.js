@@ -73,7 +73,7 @@ test("state: after a reset it is another at once, and never half of one", async 
   await hub.start();
   await hub.publish("t", "old", { key: "a" });
   await hub.publish("t", "new", { key: "b" });
-  await until("the new state", async () => (await entries(page)).length === 2, 20_000);
+  await until("the new state", async () => (await entries(page)).length === 2);
   equal(await entries(page), [["a", "old", "t"], ["b", "new", "t"]]); // prettier-ignore
   // Only what differs is a change, and whenever one was said, nothing was missing.
   equal((await changes(page)).sort(), [["b", "new"], ["c", null]]); // prettier-ignore

@@ -57,7 +57,7 @@ test("workers: a shared worker that hung ends, and all tabs share the next one",
   await until("lost", async () => (await heard(page, "error")).length === 1);
   equal((await heard(page, "error"))[0].reason, "worker lost");
   // The tab that was patient is moved as well, when the worker responds again.
-  await until("moved", async () => (await heard(patient, "error")).length === 1, 15_000);
+  await until("moved", async () => (await heard(patient, "error")).length === 1);
   await until("one worker", async () => (await sharedWorkers(page)).length === 1);
   await until("one stream", () => script.open() === 1);
   for (const one of [patient, page]) equal(await one.evaluate(() => window.source.host), "shared");

@@ -27,7 +27,7 @@ for (const [name, program] of Object.entries(APPLICATIONS)) {
     const start = async () => {
       child = spawn(command, [script, String(port)], { cwd: HERE, stdio: "inherit" });
       const answers = async () => (await fetch(`${url}/asked`).catch(() => null))?.ok;
-      await until(`${name} answers`, answers, 30_000);
+      await until(`${name} answers`, answers);
     };
     const stop = async () => {
       const gone = new Promise((resolve) => child.once("exit", resolve));
@@ -79,7 +79,7 @@ cookies = ["sessionid"]
     await publish("one");
     const count = async () => (await (await fetch(`${url}/asked`)).json()).asked;
     const asked = await count();
-    await until("it is asked about again", async () => (await count()) >= asked + 2, 20_000);
+    await until("it is asked about again", async () => (await count()) >= asked + 2);
 
     await stop();
     await until("two answers are over", () => new Promise((done) => setTimeout(done, 2500, true)));
@@ -91,13 +91,13 @@ cookies = ["sessionid"]
     await start();
     if (name === "FastAPI") {
       const before = await count();
-      await until("it is asked about again", async () => (await count()) >= before + 2, 20_000);
+      await until("it is asked about again", async () => (await count()) >= before + 2);
       equal(opened, 1, "connections");
     }
     let closed = false;
     source.onerror = () => (closed ||= source.readyState === EventSource.CLOSED);
     if (name === "FastAPI") source.close();
-    else await until("the stream of a session that is over ends", () => closed, 30_000);
+    else await until("the stream of a session that is over ends", () => closed);
   };
   test(sentence, fn);
 }

@@ -103,7 +103,7 @@ for (const [name, program] of [
     await hub.kill("SIGKILL");
     await hub.start();
     await publish(4, 6);
-    await until("six", () => words(listener.lines).length >= 6, 20_000);
+    await until("six", () => words(listener.lines).length >= 6);
     equal(words(listener.lines), all);
     if (name.startsWith("python")) {
       await hub.end("hello");
@@ -170,7 +170,7 @@ test("express/server.mjs publishes orders, and its token lets a visitor read one
   const file = example("express/server.mjs", folder, addresses);
   const server = start(process.execPath, file, folder, { TIDINGS_JWT_SECRET: SECRET });
   const site = `http://localhost:${port}`;
-  const page = await until("its page", async () => (await fetch(site)).text(), 20_000);
+  const page = await until("its page", async () => (await fetch(site)).text());
   ok(page.includes(hub.url), `the page: ${page}${server.said()}`);
   for (const [, path] of page.matchAll(/from "(\/.*)"/g)) {
     equal((await fetch(site + path)).status, 200, path);

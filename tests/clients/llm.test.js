@@ -36,7 +36,7 @@ for (const [client, event, seen, last] of [
     const hub = await startQuietHub();
     await hub.publish("runs/1", event("1"));
     const reader = read(client, `${hub.url}/events/runs/1?from=start&plain`);
-    await until("the first", () => reader.events().length === 1, 20_000);
+    await until("the first", () => reader.events().length === 1);
     await pause(QUIET);
     await hub.publish("runs/1", event("2"));
     await until("the second", () => reader.events().length === 2);
@@ -51,7 +51,7 @@ for (const [client, event, seen, last] of [
 /** Plays a run to a client of LangGraph, whose words for the end are `end` with null. */
 async function playLangGraph(hub, events) {
   const topic = "threads/t1/runs/r1/stream";
-  await until("it listens", async () => (await hub.subscribers()) === 1, 20_000);
+  await until("it listens", async () => (await hub.subscribers()) === 1);
   await hub.publish(topic, '{"n":1}', { event: "values" });
   await until("the first", () => events().length === 1);
   await pause(QUIET);
@@ -109,11 +109,11 @@ test("langgraph: a graph streams into the hub, and both SDKs join over a quiet t
     }
   };
   const over = join(joined);
-  await until("both listen", async () => (await hub.subscribers()) === 2, 20_000);
+  await until("both listen", async () => (await hub.subscribers()) === 2);
   const words = [script, hub.url, "threads/t1/runs/r1/stream", `${QUIET / 1000}`];
   const run = promisify(execFile)(interpreter, words, { timeout: 50_000 });
   // A third comes in the quiet time, and has seen the first part before.
-  await until("the first node is done", () => text(joined).endsWith("think. "), 30_000);
+  await until("the first node is done", () => text(joined).endsWith("think. "));
   const late = [joined.find(([event]) => event === "values")];
   const lateIsOver = join(late, { lastEventId: late[0][2] });
   const { stdout } = await run;

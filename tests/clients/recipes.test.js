@@ -218,7 +218,7 @@ async function start(title, hub) {
   // By its name where it listens on that, which may be either protocol's loopback.
   const site = `http://localhost:${port}`;
   const answers = async () => (await fetch(`${site}/hub`)).status;
-  await until(`${title} answers`, answers, 60_000).catch((error) => {
+  await until(`${title} answers`, answers).catch((error) => {
     throw new Error(`${error.message}\n${said}`);
   });
   return site;

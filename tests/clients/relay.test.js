@@ -79,7 +79,7 @@ test("openai: a chat stream that `tidings relay --end` relays is read from the h
   const reader = read("openai", `${hub.url}/events/runs/1?from=start&plain`);
   for (let n = 1; n <= WORDS.length; n += 1) {
     model.next();
-    await until(`word ${n}`, () => words(reader).length === n, 20_000);
+    await until(`word ${n}`, () => words(reader).length === n);
   }
   model.next();
   const { code, said } = await gone;
@@ -102,7 +102,7 @@ test("openai: Stop on the hub closes the connection of the relay to the model", 
   await until("the model is asked", () => model.asked.length === 1);
   const reader = read("openai", `${hub.url}/events/runs/1?from=start&plain`);
   model.next();
-  await until("a word", () => words(reader).length === 1, 20_000);
+  await until("a word", () => words(reader).length === 1);
   await fetch(`${hub.url}/events/runs/1`, { method: "DELETE", body: "[DONE]" });
   const { code, said } = await gone;
   equal(code, 5, said);
@@ -120,7 +120,7 @@ test("openai: a chat stream that breaks off ends with the relay's will", async (
   await until("the model is asked", () => model.asked.length === 1);
   const reader = read("openai", `${hub.url}/events/runs/1?from=start&plain`);
   model.next();
-  await until("a word", () => words(reader).length === 1, 20_000);
+  await until("a word", () => words(reader).length === 1);
   model.breakOff();
   const { code, said } = await gone;
   equal(code, 1, said);

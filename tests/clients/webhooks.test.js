@@ -31,7 +31,7 @@ async function messages() {
   });
   equal(stream.status, 200, "the status of the stream");
   const isThere = () => got.some(({ body }) => body.includes("straße/ü"));
-  await until("a message about the stream", isThere, 20_000);
+  await until("a message about the stream", isThere);
   return got;
 }
 

@@ -135,7 +135,7 @@ for (const [framework, { name, by, text }] of Object.entries(backends)) {
     const child = spawn(by(), [name, `${port}`], { cwd: folder, env, stdio: "inherit" });
     after(() => child.kill("SIGKILL"));
     const enter = () => fetch(`${site}/login`, { method: "POST" });
-    const login = await until("it answers", enter, 30_000);
+    const login = await until("it answers", enter);
     const cookie = login.headers.getSetCookie()[0].split(";")[0];
 
     // Its page signs in: a relative address is the application's, with its cookie.
@@ -165,9 +165,9 @@ for (const [framework, { name, by, text }] of Object.entries(backends)) {
     const leave = new AbortController();
     const online = async () => (await fetch(`${site}/online`)).json();
     await fetch(`${hub.url}/events/orders/7/1`, { headers: { cookie }, signal: leave.signal });
-    await until("the application hears of it", async () => (await online()).includes("7"), 20_000);
+    await until("the application hears of it", async () => (await online()).includes("7"));
     leave.abort();
-    await until("and of its end", async () => !(await online()).includes("7"), 20_000);
+    await until("and of its end", async () => !(await online()).includes("7"));
   });
 }
 
@@ -198,7 +198,7 @@ test("snippets of docs/guides/access.md: another token for a running stream", as
   const authorization = `Authorization: Bearer ${await token("9s")}`;
   const stream = paste(`curl -N -H "${authorization}" $HUB/events/users/7/inbox`, world.paste);
   const found = () => /event: tidings\.expiring\ndata: (.*)\n/.exec(stream.said());
-  await until("it is about to end", found, 15_000);
+  await until("it is about to end", found);
   const { connection, handle } = JSON.parse(found()[1]);
   const env = { ...world.paste.env, TOKEN: await token("10m") };
   const replace = { '"handle":"…"': `"handle":"${handle}"`, "5f21c0de-1a": connection };
