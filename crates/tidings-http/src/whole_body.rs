@@ -1,17 +1,21 @@
 //! Bodies that are read whole before they are used: at a minimum rate, and within the room that all
 //! of them share.
 
+use std::future::poll_fn;
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::body::{self, RequestBody};
+use crate::error::BoxError;
 use crate::limits::{BODIES_BYTES_MAX, BODY_RATE_MIN};
 use crate::problem::{Code, Problem};
 
@@ -141,7 +145,8 @@ impl Held {
 /// How fast a body arrives, and how long it may still take.
 struct Pace {
     pause_max: Duration,
-    begun: Instant,
+    /// When it was first waited for.
+    begun: Option<Instant>,
     received: usize,
     /// Time for which the body was not read because there was no room; not charged to the sender.
     waited: Duration,
@@ -149,20 +154,19 @@ struct Pace {
 
 impl Pace {
     fn begin(pause_max: Duration) -> Self {
-        Self { pause_max, begun: Instant::now(), received: 0, waited: Duration::ZERO }
+        Self { pause_max, begun: None, received: 0, waited: Duration::ZERO }
     }
 
     /// The next part of `body` that is data.
     async fn next_chunk(&mut self, body: &mut RequestBody) -> Result<Option<Bytes>, Problem> {
-        let pause_end = Instant::now() + self.pause_max;
-        let earned = Duration::from_secs_f64(self.received as f64 / BODY_RATE_MIN as f64);
-        let end = self.begun + self.waited + self.pause_max + earned;
         loop {
-            let frame = tokio::time::timeout_at(pause_end.min(end), body.frame()).await;
-            let frame = frame.map_err(|_| match pause_end <= end {
-                true => body::timed_out(self.pause_max),
-                false => too_slow(),
-            })?;
+            // A short body comes with its head. Then there is nothing to wait for: no timer is set,
+            // no clock is read, and the request has no room for either.
+            let here = poll_fn(|cx| Poll::Ready(pin!(body.frame()).poll(cx))).await;
+            let frame = match here {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => Box::pin(self.wait_for_frame(body)).await?,
+            };
             match frame {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(body::broken(&*error)),
@@ -174,6 +178,23 @@ impl Pace {
                 }
             }
         }
+    }
+
+    /// Waits for the next frame, data or not, as long as it may take.
+    async fn wait_for_frame(
+        &mut self,
+        body: &mut RequestBody,
+    ) -> Result<Option<Result<Frame<Bytes>, BoxError>>, Problem> {
+        let now = Instant::now();
+        let begun = *self.begun.get_or_insert(now);
+        let pause_end = now + self.pause_max;
+        let earned = Duration::from_secs_f64(self.received as f64 / BODY_RATE_MIN as f64);
+        let end = begun + self.waited + self.pause_max + earned;
+        let frame = tokio::time::timeout_at(pause_end.min(end), body.frame()).await;
+        frame.map_err(|_| match pause_end <= end {
+            true => body::timed_out(self.pause_max),
+            false => too_slow(),
+        })
     }
 
     /// Waits for room, in total as long as the body itself may pause.
