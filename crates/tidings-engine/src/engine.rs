@@ -155,6 +155,8 @@ struct Inner {
     threads: Mutex<Vec<JoinHandle<()>>>,
     wills: Arc<Wills>,
     erasures: erase::Erasures,
+    /// Whether a key was published: then the slots of the log were looked up, or are being.
+    has_keys: AtomicBool,
 }
 
 impl Engine {
@@ -196,6 +198,7 @@ impl Engine {
             threads: Mutex::default(),
             wills: Arc::default(),
             erasures: erase::Erasures::default(),
+            has_keys: AtomicBool::new(false),
             store,
             config,
         });

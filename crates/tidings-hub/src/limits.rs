@@ -122,6 +122,15 @@ pub const PIECES_READ_RECORDS: usize = 4096;
 /// See [`PIECES_READ_RECORDS`].
 pub const PIECES_READ_BYTES: usize = 1 << 20;
 
+/// Records that one page of a state may look at while it passes over the pieces of a value: 20 ms
+/// of a thread that reads history. At the edge: the page ends, and the pieces that it has passed
+/// are read once more with the page that has the value.
+pub const PIECES_LOOK_RECORDS: usize = 65_536;
+
+/// Bytes of these pieces' data that one page puts together on its way. At the edge: the values are
+/// read once more by the index of their topic.
+pub const PIECES_HELD_BYTES: usize = 4 << 20;
+
 /// Records read at once when the slots of a log are looked up in the log itself.
 pub const SLOTS_READ_RECORDS: usize = 4096;
 

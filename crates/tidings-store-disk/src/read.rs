@@ -105,32 +105,37 @@ impl Shared {
                 Ok(run)
             })?;
             let mut scanner = run.log.scan(0, ONE_BLOCK_BYTES);
-            for posting in &run.postings {
-                let position = Position::new(run.log.first.get() + u64::from(posting.place()));
-                let recent = self.read_state().recent.get(position).cloned();
-                let taken = match recent {
-                    Some(record) => read.offer(&record),
-                    None if blocks >= READ_BLOCKS_MAX => {
-                        return Ok(read.end(position.previous()));
+            let mut postings = run.postings.iter().peekable();
+            while let Some(posting) = postings.next() {
+                let position = run.position_of(posting);
+                if let Some(record) = self.recent(position) {
+                    if read.offer(&record) == Taken::AndFull {
+                        return Ok(read.end(position));
                     }
-                    None => {
-                        if scanner.loaded() != Some(u64::from(posting.block)) {
-                            blocks += 1;
-                        }
-                        let block = run.log.load(&mut scanner, *posting)?;
-                        let entry = run.log.record_in(&block, position)?;
-                        if entry.view.is_erased() {
-                            // Since the index was asked.
-                            continue;
-                        }
-                        if !entry.is_on(topics) {
-                            return Err(run.log.misled(position).into());
-                        }
-                        read.offer_entry(&run.log, &entry, &mut texts)?
+                    continue;
+                }
+                if blocks >= READ_BLOCKS_MAX {
+                    return Ok(read.end(position.previous()));
+                }
+                blocks += 1;
+                let block = run.log.load(&mut scanner, *posting)?;
+                let mut records = Records::of(&block);
+                let mut next = Some(posting);
+                // The other records of the block are behind this one: none is decoded twice.
+                while let Some(posting) = next {
+                    let position = run.position_of(posting);
+                    let entry = run.log.next_at(&mut records, position)?;
+                    next = postings.next_if(|other| other.block == posting.block);
+                    if entry.view.is_erased() {
+                        // Since the index was asked.
+                        continue;
                     }
-                };
-                if taken == Taken::AndFull {
-                    return Ok(read.end(position));
+                    if !entry.is_on(topics) {
+                        return Err(run.log.misled(position).into());
+                    }
+                    if read.offer_entry(&run.log, &entry, &mut texts)? == Taken::AndFull {
+                        return Ok(read.end(position));
+                    }
                 }
             }
             after = run.last;
@@ -231,6 +236,12 @@ struct Run {
     postings: Vec<Posting>,
     /// Position up to which there are no others.
     last: Position,
+}
+
+impl Run {
+    fn position_of(&self, posting: &Posting) -> Position {
+        Position::new(self.log.first.get() + u64::from(posting.place()))
+    }
 }
 
 /// What a scan may still look at.
@@ -360,7 +371,15 @@ impl SegmentLog {
         block: &Block<'b>,
         position: Position,
     ) -> Result<Entry<'b>, Fault> {
-        let mut records = Records::of(block);
+        self.next_at(&mut Records::of(block), position)
+    }
+
+    /// The record at `position`, which none of `records` before the next one is.
+    pub(crate) fn next_at<'b>(
+        &self,
+        records: &mut Records<'b>,
+        position: Position,
+    ) -> Result<Entry<'b>, Fault> {
         while records.next_position() <= position
             && let Some(entry) = records.next(self)?
         {

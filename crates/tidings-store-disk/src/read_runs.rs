@@ -48,25 +48,33 @@ impl Shared {
             let window = self.window(lanes, topics, after, upto, count)?;
             let mut scanners: Vec<_> =
                 window.runs.iter().map(|run| run.sealed.log.scan(0, ONE_BLOCK_BYTES)).collect();
-            for (position, number, posting) in window.found {
+            let mut found = window.found.into_iter().peekable();
+            while let Some((position, number, posting)) = found.next() {
+                if *blocks >= READ_BLOCKS_MAX {
+                    return Ok(Some(position.previous()));
+                }
+                *blocks += 1;
                 let (log, scanner) = (&window.runs[number].sealed.log, &mut scanners[number]);
-                if scanner.loaded() != Some(u64::from(posting.block)) {
-                    if *blocks >= READ_BLOCKS_MAX {
-                        return Ok(Some(position.previous()));
-                    }
-                    *blocks += 1;
-                }
                 let block = log.load(scanner, posting)?;
-                let entry = log.record_in(&block, position)?;
-                if entry.view.is_erased() {
-                    // Since the index was asked.
-                    continue;
-                }
-                if !entry.is_on(topics) {
-                    return Err(log.misled(position).into());
-                }
-                if read.offer_entry(log, &entry, texts)? == Taken::AndFull {
-                    return Ok(Some(position));
+                let mut records = Records::of(&block);
+                let mut next = Some(position);
+                // The other records of the block are behind this one: none is decoded twice.
+                while let Some(position) = next {
+                    let entry = log.next_at(&mut records, position)?;
+                    let is_here = |(_, run, other): &(Position, usize, Posting)| {
+                        *run == number && other.block == posting.block
+                    };
+                    next = found.next_if(is_here).map(|(position, ..)| position);
+                    if entry.view.is_erased() {
+                        // Since the index was asked.
+                        continue;
+                    }
+                    if !entry.is_on(topics) {
+                        return Err(log.misled(position).into());
+                    }
+                    if read.offer_entry(log, &entry, texts)? == Taken::AndFull {
+                        return Ok(Some(position));
+                    }
                 }
             }
             after = window.last;

@@ -232,7 +232,7 @@ impl Shared {
         Ok(seek.found.previous())
     }
 
-    fn recent(&self, position: Position) -> Option<Arc<Record>> {
+    pub(crate) fn recent(&self, position: Position) -> Option<Arc<Record>> {
         self.read_state().recent.get(position).cloned()
     }
 

@@ -1,9 +1,11 @@
 //! Publishing: single appends, streams of them, and runs of a topic.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tidings_hub::{Appended, Draft, Topic};
+use tokio::runtime::Handle;
 
 use super::Engine;
 use crate::committer::{JobStream, Taking};
@@ -97,10 +99,30 @@ impl Engine {
         let is_fetched = self.inner.store.is_fetched();
         is_fetched.map_err(|reason| PublishError::Store(reason.into()))?;
         let share = self.topic_share.clone();
+        let has_keys = drafts.iter().any(|draft| draft.key.is_some());
         let appended = self.inner.committer.append(drafts, share, stream, taking, came).await;
         if appended.is_ok() {
             self.inner.counters.timings.publishes.observe(came.elapsed());
+            if has_keys && !self.inner.has_keys.swap(true, Ordering::Relaxed) {
+                self.look_up_slots();
+            }
         }
         appended
+    }
+
+    /// Looks up the slots of the log, which takes as long as reading it: there will be readers of
+    /// the state, and the first one should not wait for that.
+    fn look_up_slots(&self) {
+        let (store, engine) = (&self.inner.store, self.clone());
+        // Without a runtime, or if the log cannot be read now, the first reader does it.
+        if let Ok(runtime) = Handle::try_current()
+            && !store.slots().is_whole()
+        {
+            runtime.spawn(async move {
+                if let Err(error) = engine.read(|store| store.slots().complete(store)).await {
+                    tracing::debug!(%error, "the slots of the log could not be looked up");
+                }
+            });
+        }
     }
 }

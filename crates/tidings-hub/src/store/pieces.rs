@@ -1,8 +1,9 @@
-//! Putting growing values together: the records that stand for a key are read once more, from the
-//! one that its value begins with.
+//! Putting growing values together.
 //!
-//! Values of one topic are read in one pass, so that a page with many of them costs no more than
-//! the part of the topic's history over which they have grown.
+//! A page of the state that comes to all pieces of a value puts them together on its way. For the
+//! others, the records that stand for a key are read once more, from the one that its value begins
+//! with. Values of one topic are read in one pass, so that a page with many of them costs no more
+//! than the part of the topic's history over which they have grown.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,13 +12,86 @@ use crate::error::ReadError;
 use crate::fold::Fold;
 use crate::interest::Interest;
 use crate::key::Key;
-use crate::limits::{PIECES_READ_BYTES, PIECES_READ_RECORDS};
+use crate::limits::{PIECES_HELD_BYTES, PIECES_READ_BYTES, PIECES_READ_RECORDS};
 use crate::matcher::Matcher;
 use crate::position::Position;
 use crate::record::Record;
 use crate::topic::Topic;
 
 use super::{Log, ReadQuery};
+
+/// Values whose records come one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    /// By the position of the record that a value begins with.
+    by_first: HashMap<Position, Beginning, foldhash::fast::RandomState>,
+    /// Bytes of data that were added.
+    bytes: usize,
+    /// Whether that was too much: then no value is put together here any more.
+    is_full: bool,
+}
+
+/// What has come of a value.
+#[derive(Debug)]
+enum Beginning {
+    /// The record that was published whole: where it grows, the next one says.
+    Whole(Arc<Record>),
+    Pieces(Fold),
+}
+
+impl Begun {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_first.is_empty()
+    }
+
+    /// Adds the next record of the value that begins at `first` and ends at `newest`. If that is
+    /// the last one, and all others have come, the value in its place.
+    pub(super) fn add(
+        &mut self,
+        first: Position,
+        newest: Position,
+        record: &Arc<Record>,
+    ) -> Option<Record> {
+        let position = record.position();
+        if self.is_full || (position > first && !self.by_first.contains_key(&first)) {
+            return None;
+        }
+        self.bytes += record.data.len();
+        if self.bytes > PIECES_HELD_BYTES {
+            (self.by_first, self.is_full) = (HashMap::default(), true);
+            return None;
+        }
+        let before = if position > first { self.by_first.remove(&first) } else { None };
+        let value = Beginning::of(before, record)?;
+        match value {
+            Beginning::Pieces(fold) if position == newest => fold.into_whole(),
+            value => {
+                self.by_first.insert(first, value);
+                None
+            }
+        }
+    }
+}
+
+impl Beginning {
+    /// What was there `before`, with the next record; `None` if something between them is missing.
+    fn of(before: Option<Self>, record: &Arc<Record>) -> Option<Self> {
+        let Some(piece) = &record.piece else {
+            return before.is_none().then(|| Self::Whole(Arc::clone(record)));
+        };
+        let mut fold = match before {
+            Some(Self::Pieces(fold)) => fold,
+            Some(Self::Whole(whole)) => {
+                let mut fold = Fold::new(piece.at.clone());
+                fold.add(&whole).ok()?;
+                fold
+            }
+            None => Fold::new(piece.at.clone()),
+        };
+        fold.add(record).ok()?;
+        Some(Self::Pieces(fold))
+    }
+}
 
 /// Values to be put together.
 #[derive(Debug, Default)]

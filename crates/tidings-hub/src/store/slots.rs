@@ -9,8 +9,8 @@
 //!
 //! The table is derived from the log and is in memory only: a hash of 128 bits for each slot, and a
 //! position. Keys are in it from the moment that the log is open. The other slots, of which every
-//! log has some, are looked up in the log when somebody first asks for a state
-//! ([`Slots::complete`]); from then on they are kept, too. So a hub where nobody does pays nothing.
+//! log has some, are looked up in the log ([`Slots::complete`]) once the first key is published, or
+//! somebody asks for a state; from then on they are kept, too. So a hub with neither pays nothing.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -183,11 +183,11 @@ impl Slots {
     ///
     /// [`ReadError::Away`] if the store cannot be read.
     pub fn complete(&self, store: &dyn Log) -> Result<(), ReadError> {
-        if self.read().is_whole {
+        if self.is_whole() {
             return Ok(());
         }
         let _one = self.completing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.read().is_whole {
+        if self.is_whole() {
             return Ok(());
         }
         // From here on the thread that appends notes everything.
@@ -228,6 +228,11 @@ impl Slots {
         self.forget_before(store.bounds().first);
         self.write().is_whole = true;
         Ok(())
+    }
+
+    /// Whether the slots of all records that are there are known.
+    pub fn is_whole(&self) -> bool {
+        self.read().is_whole
     }
 
     /// The newest record of a key that is still there.

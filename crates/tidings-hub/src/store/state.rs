@@ -4,8 +4,9 @@
 //! beyond the place where the read is to end, the page says so ([`StatePage::successor`]): once the
 //! reader has also had everything up to there, what it has is the state as of that place.
 //!
-//! A value that has pieces is always given whole: its newest piece with all the others put into it
-//! ([`Values`]). A reader of the state may have none of its pieces, or only some. A value of which
+//! A value that has pieces is always given whole: its newest piece with all the others put into it.
+//! If one page comes to all of them, that is done on the way ([`Begun`]); else they are read once
+//! more ([`Values`]). A reader of the state may have none of its pieces, or only some. A value of which
 //! retention has dropped a part is no part of the state: a reader that may have it gets a removal.
 
 use std::collections::HashMap;
@@ -14,11 +15,11 @@ use std::sync::Arc;
 
 use crate::draft::Kind;
 use crate::error::ReadError;
-use crate::limits::SCAN_RECORDS_MAX;
+use crate::limits::{PIECES_LOOK_RECORDS, SCAN_RECORDS_MAX};
 use crate::position::Position;
 use crate::record::Record;
 
-use super::pieces::Values;
+use super::pieces::{Begun, Values};
 use super::slots::{Place, SlotHash};
 use super::{Log, Page, ReadQuery};
 
@@ -85,7 +86,10 @@ impl StateRead {
                 break;
             }
             after = reached;
-            if after >= upto || looked >= SCAN_RECORDS_MAX {
+            // A page that ends among the pieces of a value has to read them once more.
+            let looks =
+                if chosen.pieces.is_empty() { SCAN_RECORDS_MAX } else { PIECES_LOOK_RECORDS };
+            if after >= upto || looked >= looks {
                 break;
             }
         }
@@ -148,21 +152,24 @@ struct Chosen<'a> {
     bytes: usize,
     /// If superseded records are chosen: where in `records` each slot is.
     slots: HashMap<SlotHash, usize, foldhash::fast::RandomState>,
+    /// The values whose beginning the page has passed, and not yet their end.
+    pieces: Begun,
     successor: Position,
 }
 
 /// A record of a page.
 struct One {
     record: Arc<Record>,
-    /// Where the value begins of which it is a piece.
+    /// Where the value begins of which it is a piece, if that is yet to be put together.
     first: Option<Position>,
     cost: usize,
 }
 
 impl<'a> Chosen<'a> {
     fn new(read: &'a StateRead, store: &'a dyn Log, upto: Position) -> Self {
-        let (records, slots) = (Vec::new(), HashMap::default());
-        Self { read, store, upto, records, count: 0, bytes: 0, slots, successor: Position::ZERO }
+        let (records, slots, pieces) = (Vec::new(), HashMap::default(), Begun::default());
+        let successor = Position::ZERO;
+        Self { read, store, upto, records, count: 0, bytes: 0, slots, pieces, successor }
     }
 
     /// Chooses from `records`. If the page is full, says so, and sets `after` to the position of
@@ -235,6 +242,13 @@ impl<'a> Chosen<'a> {
         let position = record.position();
         let has_superseded = self.read.has_superseded || self.read.half == Some(position);
         let place = self.store.slots().place_of(&record, position);
+        let mut whole = None;
+        if let Place::Piece { first, newest } = place
+            && newest <= self.upto
+            && !has_superseded
+        {
+            whole = self.pieces.add(first, newest, &record);
+        }
         let later = match place {
             Place::Superseded(later) => Some(later),
             Place::Piece { newest, .. } => Some(newest).filter(|newest| *newest > position),
@@ -253,6 +267,9 @@ impl<'a> Chosen<'a> {
         }
         if is_removal && !self.read.has_removals {
             return None;
+        }
+        if let Some(whole) = whole {
+            return Some(One { cost: whole.cost(), record: Arc::new(whole), first: None });
         }
         let mut cost = record.cost();
         let first = match (&record.piece, place) {
