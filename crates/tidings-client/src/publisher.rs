@@ -18,6 +18,7 @@ mod erase;
 mod error;
 mod exchange;
 mod line;
+mod remove;
 mod run;
 mod stream;
 mod terms;
@@ -31,7 +32,7 @@ pub use run::{PublishRun, RunBuilder};
 pub use stream::PublishStream;
 
 use exchange::{Replay, with_retries};
-use terms::{Append, Terms};
+use terms::{Keyed, Terms};
 
 /// Publishes events to a hub.
 ///
@@ -122,8 +123,29 @@ impl Publisher {
     /// ```
     #[must_use]
     pub fn appending(&self, key: &str, at: Option<&str>) -> Self {
-        let append = Some(Append::new(key, at));
-        Self { inner: self.inner.clone(), terms: Terms { append, ..self.terms.clone() } }
+        self.with_keyed(Keyed::piece(key, at))
+    }
+
+    /// This publisher, for events that are each the value of a key from then on: subscribers that
+    /// are there get them like any other, and the state of the topic has the newest one. Not for
+    /// the events of a [run](Self::run). [`remove`](Self::remove) ends a key.
+    ///
+    /// ```no_run
+    /// # use tidings_client::{Event, Publisher};
+    /// # async fn run(publisher: Publisher) -> Result<(), tidings_client::PublishError> {
+    /// publisher.keyed("ACME").publish("stocks", &Event::new("17.3")).await?;
+    /// publisher.remove("stocks", "ACME").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn keyed(&self, key: &str) -> Self {
+        self.with_keyed(Keyed::whole(key))
+    }
+
+    fn with_keyed(&self, keyed: Keyed) -> Self {
+        let keyed = Some(keyed);
+        Self { inner: self.inner.clone(), terms: Terms { keyed, ..self.terms.clone() } }
     }
 
     /// Publishes one event, and waits until it is stored.

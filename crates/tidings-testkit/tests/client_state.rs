@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_client::{Change, LiveState, Lost, RetryPolicy, StateError};
+use tidings_client::{
+    Change, Event, LiveState, Lost, PublishError, Publisher, RetryPolicy, StateError,
+};
 use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_testkit::server::{EPOCH, TestServer};
 use tokio::runtime::Runtime;
@@ -79,6 +81,46 @@ fn a_state_is_complete_and_then_changes() {
         server.remove("stocks?key=K1");
         assert_eq!(changes(&mut state, 2).await, [change("K0", "new"), removal("K1")]);
         assert_eq!((state.get("stocks", "K0"), state.len()), (Some("new"), 2));
+    });
+}
+
+#[test]
+fn a_publisher_sets_and_removes_keys_in_every_way_it_publishes() {
+    let server = TestServer::start();
+    let publisher = Publisher::new(&server.url("")).unwrap();
+    let mut state = state(&server, &["stocks", "a//b"]);
+    runtime().block_on(async {
+        let one = publisher.keyed("A&B=C ");
+        one.publish("stocks", &Event::new("1")).await.unwrap();
+        // A topic that cannot stand in a path travels in a line.
+        one.publish("a//b", &Event::new("2")).await.unwrap();
+        let many = publisher.keyed("many");
+        let events = [("stocks", &Event::new("3")), ("stocks", &Event::new("4"))];
+        many.publish_all(events).await.unwrap();
+        let mut stream = publisher.stream();
+        stream.set_key(Some("streamed"));
+        stream.send("stocks", &Event::new("5")).await.unwrap();
+        stream.set_append(Some(("streamed", None)));
+        stream.send("stocks", &Event::new("6")).await.unwrap();
+        stream.set_key(None);
+        stream.send("a//b", &Event::new("no key")).await.unwrap();
+        stream.finish().await.unwrap();
+        state.load().await.unwrap();
+        let stocks = ["A&B=C ", "many", "streamed"].map(|key| state.get("stocks", key));
+        assert_eq!(stocks, [Some("1"), Some("4"), Some("56")]);
+        assert_eq!(
+            (state.get("a//b", "A&B=C "), state.get("a//b", "")),
+            (Some("2"), Some("no key"))
+        );
+
+        publisher.remove("stocks", "A&B=C ").await.unwrap();
+        publisher.remove("a//b", "A&B=C ").await.unwrap();
+        let unknown = publisher.remove("stocks", "never set").await.unwrap_err();
+        assert_eq!(unknown.problem().unwrap().code, "key_unknown");
+        assert_eq!(changes(&mut state, 2).await, [removal("A&B=C "), removal("A&B=C ")]);
+        assert_eq!(state.len(), 3);
+        let ended = publisher.remove("nothing/*", "x").await.unwrap_err();
+        assert!(matches!(ended, PublishError::Refused(_)), "{ended:?}");
     });
 }
 

@@ -159,6 +159,37 @@ fn events_are_added_to_the_value_of_a_key() {
 }
 
 #[test]
+fn an_event_is_the_value_of_a_key() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    let (_, stderr, code) = said(&mut hub.command(&["publish", "t", "one", "--key", "A B"]));
+    assert_eq!(code, 0, "{stderr}");
+    fed(&mut hub.command(&["publish", "t", "--key", "K"]), b"two\nthree\n");
+    let lines = concat!(
+        r#"{"data":"four"}"#,
+        "\n",
+        r#"{"data":"five","key":"J"}"#,
+        "\n",
+        r#"{"data":" six","append":"J"}"#,
+        "\n"
+    );
+    fed(&mut hub.command(&["publish", "t", "--key", "K", "--json"]), lines.as_bytes());
+    let page = hub.curl(&["-H", "Accept: application/json"], "/events/t?from=state");
+    let page: Value = serde_json::from_str(&page).unwrap();
+    let events = page["events"].as_array().unwrap();
+    let state: Vec<_> = events.iter().map(|event| [&event["key"], &event["data"]]).collect();
+    assert_eq!(state, [["A B", "one"], ["K", "four"], ["J", "five six"]]);
+    // A line says one of both, and a line that is wrong publishes nothing.
+    let both = b"{\"data\":\"x\",\"key\":\"K\",\"append\":\"K\"}\n";
+    let (_, stderr, code) = fed(&mut hub.command(&["publish", "t", "--json"]), both);
+    assert_ne!(code, 0);
+    assert!(stderr.contains("`key` and `append`"), "{stderr}");
+    assert_eq!(data(&hub, "t").len(), 6, "history has them all");
+    let both = ["publish", "t", "x", "--key", "K", "--append", "K"];
+    assert_eq!(said(&mut hub.command(&both)).2, 2);
+}
+
+#[test]
 fn history_has_events_as_long_as_ttl_says() {
     let folder = Folder::new();
     let hub = Hub::serve(&folder, &[]);

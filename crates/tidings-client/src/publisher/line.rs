@@ -17,6 +17,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     append: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<&'a str>,
@@ -31,14 +33,19 @@ pub(super) fn append(
     id: Option<&EventId>,
     terms: &Terms,
 ) {
+    let [key, append, at] = match &terms.keyed {
+        Some(keyed) => keyed.fields().map(|(_, value)| value),
+        None => [None; 3],
+    };
     let line = Line {
         topic,
         event: event.event_type.as_ref().map(AsRef::as_ref),
         id: id.map(EventId::as_str),
         retry: event.retry_ms,
         ttl: terms.ttl_text(),
-        append: terms.append.as_ref().map(|append| &*append.key),
-        at: terms.append.as_ref().and_then(|append| append.at.as_deref()),
+        key,
+        append,
+        at,
         data: &event.data,
     };
     serde_json::to_writer(&mut *out, &line).expect("strings and numbers are always json");
@@ -58,22 +65,25 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::publisher::terms::Append;
+    use crate::publisher::terms::Keyed;
 
     #[test]
     fn an_event_is_one_line_whatever_its_data_contains() {
         let mut event = Event::new("two\nlines\r\"");
         event.retry_ms = Some(7);
-        let terms = Terms { ttl: Some(Duration::from_millis(1001)), append: None };
+        let terms = Terms { ttl: Some(Duration::from_millis(1001)), keyed: None };
         let line = encode("a/b", &event, Some(&EventId::new("i").unwrap()), &terms);
         assert_eq!(
             String::from_utf8(line).unwrap(),
             "{\"topic\":\"a/b\",\"id\":\"i\",\"retry\":7,\"ttl\":\"2s\",\"data\":\"two\\nlines\\r\\\"\"}\n"
         );
-        let append = Append { key: "k".to_owned(), at: Some("/d".to_owned()) };
-        let terms = Terms { ttl: None, append: Some(append) };
+        let terms = Terms { ttl: None, keyed: Some(Keyed::piece("k", Some("/d"))) };
         let line = encode("a", &Event::new("x"), None, &terms);
         let expected = "{\"topic\":\"a\",\"append\":\"k\",\"at\":\"/d\",\"data\":\"x\"}\n";
+        assert_eq!(String::from_utf8(line).unwrap(), expected);
+        let terms = Terms { ttl: None, keyed: Some(Keyed::whole("k")) };
+        let line = encode("a", &Event::new("x"), None, &terms);
+        let expected = "{\"topic\":\"a\",\"key\":\"k\",\"data\":\"x\"}\n";
         assert_eq!(String::from_utf8(line).unwrap(), expected);
     }
 }

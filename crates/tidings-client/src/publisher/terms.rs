@@ -4,15 +4,17 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Terms {
     pub(super) ttl: Option<Duration>,
-    pub(super) append: Option<Append>,
+    pub(super) keyed: Option<Keyed>,
 }
 
-/// The value that events are added to.
+/// The key that events belong to, and what each of them is to its value.
 #[derive(Clone, Debug)]
-pub(super) struct Append {
-    pub(super) key: String,
-    /// Where in the JSON of the events the string is that grows.
-    pub(super) at: Option<String>,
+pub(super) enum Keyed {
+    /// All of the value.
+    Whole { key: String },
+    /// A piece that is added to it. `at` says where in the JSON of the events the string is that
+    /// grows.
+    Piece { key: String, at: Option<String> },
 }
 
 impl Terms {
@@ -22,8 +24,21 @@ impl Terms {
     }
 }
 
-impl Append {
-    pub(super) fn new(key: &str, at: Option<&str>) -> Self {
-        Self { key: key.to_owned(), at: at.map(str::to_owned) }
+impl Keyed {
+    pub(super) fn whole(key: &str) -> Self {
+        Self::Whole { key: key.to_owned() }
+    }
+
+    pub(super) fn piece(key: &str, at: Option<&str>) -> Self {
+        Self::Piece { key: key.to_owned(), at: at.map(str::to_owned) }
+    }
+
+    /// The parameters and members by which the hub knows it, in this order.
+    pub(super) fn fields(&self) -> [(&'static str, Option<&str>); 3] {
+        let (key, append, at) = match self {
+            Self::Whole { key } => (Some(&**key), None, None),
+            Self::Piece { key, at } => (None, Some(&**key), at.as_deref()),
+        };
+        [("key", key), ("append", append), ("at", at)]
     }
 }

@@ -4,9 +4,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tidings_codec::{Event, EventId};
 use url::form_urlencoded::Serializer;
 
-use super::terms::Terms;
+use super::terms::{Keyed, Terms};
 
-/// `/events/{topic}?event=&id=&retry=&ttl=&append=&at=`. `None` if the topic might not arrive
+/// `/events/{topic}?event=&id=&retry=&ttl=&key=&append=&at=`. `None` if the topic might not arrive
 /// unchanged.
 pub(super) fn with_query(
     topic: &str,
@@ -32,10 +32,9 @@ pub(super) fn with_query(
     if let Some(ttl) = terms.ttl_text() {
         query.append_pair("ttl", &ttl);
     }
-    if let Some(append) = &terms.append {
-        query.append_pair("append", &append.key);
-        if let Some(at) = &append.at {
-            query.append_pair("at", at);
+    for (name, value) in terms.keyed.iter().flat_map(Keyed::fields) {
+        if let Some(value) = value {
+            query.append_pair(name, value);
         }
     }
     let query = query.finish();
@@ -92,7 +91,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::publisher::terms::Append;
 
     #[test]
     fn a_topic_keeps_its_slashes_and_nothing_else_that_could_be_misread() {
@@ -118,14 +116,16 @@ mod tests {
         event.event_type = Some(EventType::new("a&b").unwrap());
         event.retry_ms = Some(5);
         let id = EventId::new("1 2").unwrap();
-        let terms = Terms { ttl: Some(Duration::from_secs(60)), append: None };
+        let terms = Terms { ttl: Some(Duration::from_secs(60)), keyed: None };
         assert_eq!(
             with_query("t", &event, Some(&id), &terms).unwrap(),
             "/events/t?event=a%26b&id=1+2&retry=5&ttl=60s"
         );
-        let append = Append { key: "a&b".to_owned(), at: Some(String::new()) };
-        let terms = Terms { ttl: None, append: Some(append) };
+        let terms = Terms { ttl: None, keyed: Some(Keyed::piece("a&b", Some(""))) };
         let path = with_query("t", &Event::new("x"), None, &terms).unwrap();
         assert_eq!(path, "/events/t?append=a%26b&at=");
+        let terms = Terms { ttl: None, keyed: Some(Keyed::whole("")) };
+        let path = with_query("t", &Event::new("x"), None, &terms).unwrap();
+        assert_eq!(path, "/events/t?key=");
     }
 }

@@ -6,8 +6,9 @@
 //!
 //! A value that has pieces is always given whole: its newest piece with all the others put into it.
 //! If one page comes to all of them, that is done on the way ([`Begun`]); else they are read once
-//! more ([`Values`]). A reader of the state may have none of its pieces, or only some. A value of which
-//! retention has dropped a part is no part of the state: a reader that may have it gets a removal.
+//! more ([`Values`]). A reader of the state may have none of its pieces, or only some. A value of
+//! which retention has dropped a part is no part of the state: a reader that may have it gets a
+//! removal.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -46,13 +46,16 @@ pub(crate) struct PublishArgs {
     /// How long history keeps the event, or each of them, such as 5m
     #[arg(long, value_name = "DURATION")]
     pub(crate) ttl: Option<String>,
+    /// The key of which the event is the value, or each event in turn; the state has the last one
+    #[arg(long, value_name = "KEY", conflicts_with = "append")]
+    pub(crate) key: Option<String>,
     /// Add the event or each event to the value of this key; the state has one event with all of it
     #[arg(long, value_name = "KEY", conflicts_with = "ttl")]
     pub(crate) append: Option<String>,
     /// With --append, the data is JSON, and the string at this JSON pointer grows, such as /delta
     #[arg(long, value_name = "POINTER", requires = "append")]
     pub(crate) at: Option<String>,
-    /// Each line is a JSON object: data and, optionally, topic, event, id, retry, ttl, append, at
+    /// Lines are JSON objects: data and, optionally, topic, event, id, retry, ttl, key, append, at
     #[arg(long, conflicts_with_all = ["event", "id"])]
     pub(crate) json: bool,
     /// Print each line as it is read
@@ -217,6 +220,7 @@ Examples:
   tidings publish hello world
   tidings publish prices/acme 12.75 --event trade
   tidings publish typing/7 Ada --ttl 5m
+  tidings publish stocks 12.75 --key ACME
   tidings publish chats/7 ' is blue' --append answer-12
   tidings publish notes - < notes.txt
   make 2>&1 | tidings publish ci/1 --tee --end

@@ -15,7 +15,7 @@ use tidings_client::{
 };
 use tokio::time::timeout;
 
-use self::input::{Addressed, Append, Line, Lines, Reading};
+use self::input::{Addressed, Keyed, Line, Lines, Reading};
 use self::progress::Progress;
 use super::end::{LastEvent, end};
 use crate::args::PublishArgs;
@@ -102,7 +102,7 @@ struct Form {
     event_type: Option<EventType>,
     id: Option<EventId>,
     ttl: Option<Duration>,
-    append: Option<Append>,
+    keyed: Option<Keyed>,
     json: bool,
     /// Whether the topic ends after the last event.
     end: bool,
@@ -131,7 +131,8 @@ impl Form {
                 .map(parse_duration)
                 .transpose()
                 .map_err(|why| CliError::new(ExitCode::Usage, format!("--ttl: {why}")))?,
-            append: args.append.map(|key| Append { key, at: args.at }),
+            keyed: Keyed::of(args.key, args.append, args.at)
+                .map_err(|why| CliError::new(ExitCode::Usage, why))?,
             json: args.json,
             end: args.end,
             is_quiet: args.quiet,
@@ -144,13 +145,13 @@ impl Form {
     fn read(&self, text: String) -> Result<Addressed, String> {
         if self.json {
             let line: Line = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-            return line.into_event(&self.topic, self.ttl, self.append.as_ref());
+            return line.into_event(&self.topic, self.ttl, self.keyed.as_ref());
         }
         let mut event = Event::new(text);
         event.event_type.clone_from(&self.event_type);
         event.id.clone_from(&self.id);
-        let (ttl, append) = (self.ttl, self.append.clone());
-        Ok(Addressed { topic: self.topic.clone(), event, ttl, append })
+        let (ttl, keyed) = (self.ttl, self.keyed.clone());
+        Ok(Addressed { topic: self.topic.clone(), event, ttl, keyed })
     }
 
     fn publisher(&self, retries_max: u32) -> Result<Publisher, CliError> {
@@ -170,15 +171,17 @@ impl Form {
 
 async fn publish_one(form: &Form) -> Result<ExitCode, CliError> {
     let read = form.read(form.data.clone());
-    let Addressed { topic, event, ttl, append } =
+    let Addressed { topic, event, ttl, keyed } =
         read.map_err(|why| CliError::new(ExitCode::Usage, why))?;
     let mut publisher = form.publisher(RETRIES_AT_FIRST)?;
     if let Some(ttl) = ttl {
         publisher = publisher.with_ttl(ttl);
     }
-    if let Some(Append { key, at }) = &append {
-        publisher = publisher.appending(key, at.as_deref());
-    }
+    publisher = match &keyed {
+        Some(Keyed::Whole { key }) => publisher.keyed(key),
+        Some(Keyed::Piece { key, at }) => publisher.appending(key, at.as_deref()),
+        None => publisher,
+    };
     let published = publisher.publish(&topic, &event).await;
     let published = published.map_err(|error| cannot_publish(error, &form.hub))?;
     if published.duplicate {
@@ -263,9 +266,13 @@ impl<'a> Target<'a> {
     }
 
     async fn send(&mut self, addressed: &Addressed) -> Result<(), CliError> {
-        let Addressed { topic, event, ttl, append } = addressed;
+        let Addressed { topic, event, ttl, keyed } = addressed;
         self.stream.set_ttl(*ttl);
-        self.stream.set_append(append.as_ref().map(|to| (&*to.key, to.at.as_deref())));
+        match keyed {
+            Some(Keyed::Piece { key, at }) => self.stream.set_append(Some((key, at.as_deref()))),
+            Some(Keyed::Whole { key }) => self.stream.set_key(Some(key)),
+            None => self.stream.set_key(None),
+        }
         let sent = self.stream.send(topic, event).await;
         sent.map_err(|error| cannot_publish(error, &self.form.hub))?;
         self.unflushed += 1;

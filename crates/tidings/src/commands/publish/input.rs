@@ -217,35 +217,57 @@ pub(super) struct Line {
     id: Option<String>,
     retry: Option<u64>,
     ttl: Option<String>,
+    key: Option<String>,
     append: Option<String>,
     at: Option<String>,
     data: Box<RawValue>,
 }
 
-/// An event, its topic, how long history has it, and the value that it is added to.
+/// An event, its topic, how long history has it, and the key that it belongs to.
 #[derive(Debug)]
 pub(super) struct Addressed {
     pub(super) topic: String,
     pub(super) event: Event,
     pub(super) ttl: Option<Duration>,
-    pub(super) append: Option<Append>,
+    pub(super) keyed: Option<Keyed>,
 }
 
-/// The value of a key that an event is added to.
+/// The key that an event belongs to, and what it is to its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Append {
-    pub(super) key: String,
-    /// Where in the JSON of the event the string is that grows.
-    pub(super) at: Option<String>,
+pub(super) enum Keyed {
+    /// All of the value.
+    Whole { key: String },
+    /// A piece that is added to it. `at` says where in the JSON of the event the string is that
+    /// grows.
+    Piece { key: String, at: Option<String> },
+}
+
+impl Keyed {
+    /// What these parameters, or these members of a line, mean together.
+    pub(super) fn of(
+        key: Option<String>,
+        append: Option<String>,
+        at: Option<String>,
+    ) -> Result<Option<Self>, &'static str> {
+        match (key, append, at) {
+            (Some(_), Some(_), _) => {
+                Err("`key` and `append` are there both: an event is all of a value, or a piece")
+            }
+            (_, None, Some(_)) => Err("`at` is for `append`, which is not there"),
+            (Some(key), None, None) => Ok(Some(Self::Whole { key })),
+            (None, Some(key), at) => Ok(Some(Self::Piece { key, at })),
+            (None, None, None) => Ok(None),
+        }
+    }
 }
 
 impl Line {
-    /// The event, with `topic`, `ttl` and `append` unless it has its own.
+    /// The event, with `topic`, `ttl` and `keyed` unless it has its own.
     pub(super) fn into_event(
         self,
         topic: &str,
         ttl: Option<Duration>,
-        append: Option<&Append>,
+        keyed: Option<&Keyed>,
     ) -> Result<Addressed, String> {
         // A string means its text; any other value is sent as the JSON it is.
         let data = match serde_json::from_str::<String>(self.data.get()) {
@@ -263,13 +285,10 @@ impl Line {
         event.retry_ms = self.retry;
         let own = self.ttl.as_deref().map(parse_duration).transpose();
         let ttl = own.map_err(|error| format!("ttl: {error}"))?.or(ttl);
-        let append = match (self.append, self.at) {
-            (Some(key), at) => Some(Append { key, at }),
-            (None, Some(_)) => return Err("`at` is for `append`, which is not there".to_owned()),
-            (None, None) => append.cloned(),
-        };
+        let own = Keyed::of(self.key, self.append, self.at)?;
+        let keyed = own.or_else(|| keyed.cloned());
         let topic = self.topic.unwrap_or_else(|| topic.to_owned());
-        Ok(Addressed { topic, event, ttl, append })
+        Ok(Addressed { topic, event, ttl, keyed })
     }
 }
 
