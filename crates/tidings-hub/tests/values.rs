@@ -1,17 +1,18 @@
 //! Values that grow by pieces, read as a state in small pages while they change: whatever happens
 //! in between, what a reader has at the end is the fold of all events.
 
-mod busy;
+mod watched_log;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use busy::BusyLog;
 use proptest::prelude::*;
 use tidings_hub::{
-    Draft, Epoch, Interest, Key, Kind, Log, MemoryStore, Piece, Pointer, Position, ReadQuery,
+    Draft, Epoch, Interest, Key, Kind, Log, MemoryStore, Page, Piece, Pointer, Position, ReadQuery,
     Record, StatePage, StatePoll, StateRead, Timestamp, Topic,
 };
+use watched_log::WatchedLog;
 
 /// What a publisher does to a key.
 #[derive(Clone, Debug)]
@@ -263,7 +264,7 @@ proptest! {
         before.iter().for_each(|step| world.publish(step));
         let coming: Vec<_> = coming.iter().filter_map(|step| world.draft(step)).collect();
         let World { store, then, .. } = world;
-        let store = BusyLog::new(store, coming, paces);
+        let store = WatchedLog::new(store, busy(coming, paces));
         let mut reader = Reader::default();
         match is_polled {
             true => reader.poll_all(&store, pages),
@@ -292,6 +293,21 @@ proptest! {
             reader.read(&world.store, state, upto, pages, usize::MAX);
         }
         prop_assert_eq!(&reader.map, &world.now);
+    }
+}
+
+/// Appends what is coming at each read, as many as its pace says, between what the read finds and
+/// what its caller then makes of it. Nothing once the paces have run out.
+fn busy(
+    coming: Vec<Draft>,
+    paces: Vec<usize>,
+) -> impl Fn(&MemoryStore, &Page) + Send + Sync + 'static {
+    let rest = Mutex::new((coming.into_iter(), paces.into_iter()));
+    move |log, _| {
+        let mut rest = rest.lock().expect("nobody panics");
+        let (coming, paces) = &mut *rest;
+        let drafts = coming.take(paces.next().unwrap_or(0)).collect();
+        log.append(drafts, Timestamp::default()).expect("memory takes everything");
     }
 }
 
