@@ -244,13 +244,23 @@ impl Publisher {
     }
 
     fn request(&self, path: &str, content_type: HeaderValue, body: Body) -> Request<Body> {
+        let mut request = self.bare_request(Method::POST, path, body);
+        request.headers_mut().insert(CONTENT_TYPE, content_type);
+        request
+    }
+
+    /// A request without a body, and so without a type of it.
+    fn delete_request(&self, path: &str) -> Request<Body> {
+        self.bare_request(Method::DELETE, path, Body::empty())
+    }
+
+    fn bare_request(&self, method: Method, path: &str, body: Body) -> Request<Body> {
         let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = method;
         *request.uri_mut() = format!("{}{path}", self.inner.base)
             .parse()
             .expect("the base was parsed before, and the path is percent-encoded");
         *request.headers_mut() = self.inner.headers.clone();
-        request.headers_mut().insert(CONTENT_TYPE, content_type);
         request
     }
 }

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::header::ACCEPT;
+use http::{HeaderValue, Request, StatusCode};
 use serde::Deserialize;
 use tidings_codec::EventId;
 
@@ -106,11 +106,8 @@ impl Publisher {
     }
 
     fn erase_request(&self, path: &str) -> Request<Body> {
-        let json = HeaderValue::from_static("application/json");
-        let mut request = self.request(path, json.clone(), Body::empty());
-        *request.method_mut() = Method::DELETE;
-        request.headers_mut().remove(CONTENT_TYPE);
-        request.headers_mut().insert(ACCEPT, json);
+        let mut request = self.delete_request(path);
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         request
     }
 }

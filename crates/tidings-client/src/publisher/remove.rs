@@ -1,12 +1,9 @@
 //! Removing a key from the state of a topic: `DELETE /events/{topic}?key=`.
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request};
-
 use super::error::PublishError;
 use super::exchange::{Replay, with_retries};
 use super::topic_path;
-use crate::{Body, Publisher};
+use crate::Publisher;
 
 impl Publisher {
     /// Removes a key from the state of a topic, and waits until that is stored. Subscribers get an
@@ -26,14 +23,7 @@ impl Publisher {
     pub async fn remove(&self, topic: &str, key: &str) -> Result<(), PublishError> {
         // Always with its `=`: an empty key is one, too.
         let path = topic_path::of_run(topic, &[]) + &format!("?key={}", topic_path::escaped(key));
-        let answer = with_retries(self, Replay::if_named(false), || self.removal(&path)).await?;
+        let answer = with_retries(self, Replay::IfRefused, || self.delete_request(&path)).await?;
         answer.published(false).map(drop)
-    }
-
-    fn removal(&self, path: &str) -> Request<Body> {
-        let mut request = self.request(path, HeaderValue::from_static("text/plain"), Body::empty());
-        *request.method_mut() = Method::DELETE;
-        request.headers_mut().remove(CONTENT_TYPE);
-        request
     }
 }
