@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -145,7 +145,7 @@ impl Held {
 /// How fast a body arrives, and how long it may still take.
 struct Pace {
     pause_max: Duration,
-    /// When it was first waited for.
+    /// When it, or room for it, was first waited for.
     begun: Option<Instant>,
     received: usize,
     /// Time for which the body was not read because there was no room; not charged to the sender.
@@ -162,7 +162,7 @@ impl Pace {
         loop {
             // A short body comes with its head. Then there is nothing to wait for: no timer is set,
             // no clock is read, and the request has no room for either.
-            let here = poll_fn(|cx| Poll::Ready(pin!(body.frame()).poll(cx))).await;
+            let here = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
             let frame = match here {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => Box::pin(self.wait_for_frame(body)).await?,
@@ -203,6 +203,7 @@ impl Pace {
         room: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Problem> {
         let since = Instant::now();
+        self.begun.get_or_insert(since);
         let left = self.pause_max.saturating_sub(self.waited);
         let permit = tokio::time::timeout(left, room).await;
         self.waited += since.elapsed();
