@@ -50,11 +50,14 @@ impl Shared {
                 window.runs.iter().map(|run| run.sealed.log.scan(0, ONE_BLOCK_BYTES)).collect();
             let mut found = window.found.into_iter().peekable();
             while let Some((position, number, posting)) = found.next() {
-                if *blocks >= READ_BLOCKS_MAX {
-                    return Ok(Some(position.previous()));
-                }
-                *blocks += 1;
                 let (log, scanner) = (&window.runs[number].sealed.log, &mut scanners[number]);
+                // Not again after a record of another run.
+                if scanner.loaded() != Some(u64::from(posting.block)) {
+                    if *blocks >= READ_BLOCKS_MAX {
+                        return Ok(Some(position.previous()));
+                    }
+                    *blocks += 1;
+                }
                 let block = log.load(scanner, posting)?;
                 let mut records = Records::of(&block);
                 let mut next = Some(position);

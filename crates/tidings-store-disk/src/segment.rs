@@ -236,7 +236,7 @@ impl SegmentLog {
 
     /// Reads blocks one after the other, asking the disk for `chunk` bytes at a time.
     pub(crate) fn scan(&self, offset: u64, chunk: usize) -> Scanner<'_> {
-        Scanner { log: self, chunk, buffer: Vec::new(), start: 0, end: 0, offset }
+        Scanner { log: self, chunk, buffer: Vec::new(), start: 0, end: 0, offset, loaded: None }
     }
 
     /// Checks that the file still has a name.
@@ -287,6 +287,7 @@ pub(crate) struct Scanner<'a> {
     end: usize,
     /// Offset of `start` in the file.
     offset: u64,
+    loaded: Option<u64>,
 }
 
 /// A scanner's next find.
@@ -313,6 +314,11 @@ impl Scanner<'_> {
     /// Goes to another place, and reads what is there now.
     pub(crate) fn seek_anew(&mut self, offset: u64) {
         (self.start, self.end, self.offset) = (0, 0, offset);
+    }
+
+    /// The offset of the block that was read last, if any.
+    pub(crate) fn loaded(&self) -> Option<u64> {
+        self.loaded
     }
 
     /// Its current offset.
@@ -351,6 +357,7 @@ impl Scanner<'_> {
             return Ok(None);
         }
         let offset = self.offset;
+        self.loaded = Some(offset);
         self.start += stride;
         self.offset += stride as u64;
         Ok(Some((offset, header, body)))

@@ -243,13 +243,12 @@ impl<'a> Chosen<'a> {
         let position = record.position();
         let has_superseded = self.read.has_superseded || self.read.half == Some(position);
         let place = self.store.slots().place_of(&record, position);
-        let mut whole = None;
-        if let Place::Piece { first, newest } = place
-            && newest <= self.upto
-            && !has_superseded
-        {
-            whole = self.pieces.add(first, newest, &record);
-        }
+        let whole = match place {
+            Place::Piece { first, newest } if newest <= self.upto && !has_superseded => {
+                self.pieces.add(first, newest, &record)
+            }
+            _ => None,
+        };
         let later = match place {
             Place::Superseded(later) => Some(later),
             Place::Piece { newest, .. } => Some(newest).filter(|newest| *newest > position),
