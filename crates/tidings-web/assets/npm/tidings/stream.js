@@ -249,7 +249,7 @@ async function outcomeOf(answer) {
 
 /** The hub's problem details (RFC 9457), if the response has any. */
 async function problemOf(answer) {
-  if (!/json/i.test(contentType(answer))) return undefined;
+  if (!/^application\/([\w.-]+\+)?json\b/i.test(contentType(answer))) return undefined;
   let text = "";
   for await (const piece of textOf(answer.body)) {
     text += piece;
@@ -258,8 +258,9 @@ async function problemOf(answer) {
   return parsed(text);
 }
 
-/** `Retry-After` in milliseconds: seconds, or a date. */
+/** `Retry-After` in milliseconds: seconds, or a date; 0 without one. */
 function retryAfter({ headers }) {
   const text = headers.get("retry-after");
-  return Math.min(Math.max(text * 1000 || Date.parse(text) - Date.now() || 0, 0), RETRY_MS_MAX);
+  const ms = /^[0-9]+$/.test(text) ? text * 1000 : Date.parse(text) - Date.now();
+  return ms > 0 ? ms : 0;
 }
