@@ -17,12 +17,10 @@ PROGRAM = str(TARGET / "release/tidings")
 class Hub:
     """A hub on a free port of loopback, with a folder that is removed at the end."""
 
-    def __init__(self, program, settings="", *flags):
-        self.program, self.flags = program, flags
+    def __init__(self, program):
+        self.program = program
         self.folder = tempfile.TemporaryDirectory(prefix="tidings-bench-")
         self.data = Path(self.folder.name) / "log"
-        self.config = Path(self.folder.name) / "hub.toml"
-        self.config.write_text(settings)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -31,8 +29,8 @@ class Hub:
     def start(self):
         """Starts it; returns the seconds until it takes connections."""
         began = time.monotonic()
-        command = [self.program, "serve", "--config", self.config, "--log", "error",
-                   "--listen", f"127.0.0.1:{self.port}", "--data", self.data, *self.flags]
+        command = [self.program, "serve", "--log", "error",
+                   "--listen", f"127.0.0.1:{self.port}", "--data", self.data]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while True:
             try:
@@ -70,16 +68,6 @@ class Hub:
         """Its resident memory that is no file, in bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return 1024 * int(status.split("RssAnon:")[1].split()[0])
-
-    def disk(self):
-        """Bytes that its files occupy."""
-        total = 0
-        for file in self.data.iterdir():
-            try:
-                total += 512 * file.stat().st_blocks
-            except FileNotFoundError:
-                pass
-        return total
 
 
 def request(method, path, headers="", body=b""):
@@ -120,13 +108,8 @@ class Figures:
     def within(self, what, found, bound, unit):
         """A figure that must not be above its bound."""
         is_met = found <= bound
-        self.say(what, f"{found:,.2f} {unit}", f"asked: at most {bound:,.4g} {unit}", is_met)
-
-    def holds(self, what, is_met, found=""):
-        self.say(what, found or "yes" if is_met else found or "no", "asked for", is_met)
-
-    def say(self, what, found, asked, is_met):
-        print(f"{'pass' if is_met else 'FAIL'}  {what:<44} {found:>16}   {asked}", flush=True)
+        found, bound = f"{found:,.2f} {unit}", f"asked: at most {bound:,.4g} {unit}"
+        print(f"{'pass' if is_met else 'FAIL'}  {what:<44} {found:>16}   {bound}", flush=True)
         if not is_met:
             self.failed.append(what)
 

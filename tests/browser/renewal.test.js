@@ -211,7 +211,7 @@ async function sixEventSources() {
   };
   await until("six", async () => (await streams(hub)).open === 6);
   const isTold = async () => (await every("tidings.expiring")).every((n) => n === 1);
-  await until("all are told", isTold);
+  await until("every page knows", isTold);
   const renewal = renew(pages[1], reader(300));
   const sent = await publishUntil(hub, async () => (await every("open")).every((n) => n === 2));
   equal(await renewal, 200, "the request went out when a stream had ended");

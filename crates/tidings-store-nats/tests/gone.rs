@@ -48,6 +48,19 @@ impl World {
         self.try_hub(name).unwrap()
     }
 
+    /// Two hubs on the same stream.
+    fn hubs(&self) -> (SharedStore, SharedStore) {
+        (self.hub("one"), self.hub("two"))
+    }
+
+    /// Publishes "1" at the first hub and "2" at the other; the id of the first event, and the log.
+    fn begin(&self, one: &SharedStore, two: &SharedStore) -> (String, Vec<Bytes>) {
+        let first = publish(one, "1", None);
+        publish(two, "2", None);
+        eventually(|| all(one).len() == 2);
+        (first, self.blocks())
+    }
+
     fn try_hub(&self, name: &str) -> Result<SharedStore, OpenError> {
         let config = SharedConfig {
             create: true,
@@ -174,11 +187,8 @@ fn refusal(hub: &SharedStore) -> JournalError {
 #[test]
 fn a_stream_that_is_gone_is_made_by_no_hub_and_goes_on_where_it_was_once_it_is_back() {
     let Some(world) = World::new() else { return };
-    let (one, two) = (world.hub("one"), world.hub("two"));
-    let first = publish(&one, "1", None);
-    publish(&two, "2", None);
-    eventually(|| all(&one).len() == 2);
-    let blocks = world.blocks();
+    let (one, two) = world.hubs();
+    let (first, blocks) = world.begin(&one, &two);
 
     world.delete();
     for hub in [&one, &two] {
@@ -216,11 +226,8 @@ fn publish_id(hub: &SharedStore, position: u64) -> String {
 #[test]
 fn an_empty_stream_in_the_place_of_the_log_stays_empty_and_takes_nothing() {
     let Some(world) = World::new() else { return };
-    let (one, two) = (world.hub("one"), world.hub("two"));
-    let first = publish(&one, "1", None);
-    publish(&two, "2", None);
-    eventually(|| all(&one).len() == 2);
-    let blocks = world.blocks();
+    let (one, two) = world.hubs();
+    let (first, blocks) = world.begin(&one, &two);
 
     world.delete();
     world.make();
@@ -245,7 +252,7 @@ fn an_empty_stream_in_the_place_of_the_log_stays_empty_and_takes_nothing() {
 #[test]
 fn what_is_missing_in_a_stream_that_was_put_back_is_told_to_those_that_had_it() {
     let Some(world) = World::new() else { return };
-    let (one, two) = (world.hub("one"), world.hub("two"));
+    let (one, two) = world.hubs();
     let kept = [publish(&one, "1", None), publish(&two, "2", Some("kept"))];
     eventually(|| all(&one).len() == 2);
     let blocks = world.blocks();
@@ -272,7 +279,7 @@ fn what_is_missing_in_a_stream_that_was_put_back_is_told_to_those_that_had_it() 
 #[test]
 fn another_log_in_the_place_of_the_one_that_is_lost_is_told_to_every_subscriber() {
     let Some(world) = World::new() else { return };
-    let (one, two) = (world.hub("one"), world.hub("two"));
+    let (one, two) = world.hubs();
     let before = [publish(&one, "1", None), publish(&two, "2", Some("again"))];
     eventually(|| all(&one).len() == 2 && all(&two).len() == 2);
 
