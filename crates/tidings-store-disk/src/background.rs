@@ -4,7 +4,7 @@
 //! in the queue, so nothing is forgotten and nothing is queued twice.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ pub(crate) enum Job {
     Fill(Arc<Preallocation>),
     /// Sync data that the operating system has.
     Sync(Arc<SegmentLog>),
+    /// Drop this, so that its other end learns that all earlier jobs are done.
+    Turn(Sender<()>),
 }
 
 /// A handle to the background thread.
@@ -143,6 +145,7 @@ impl Work {
                     shared.trouble.set(log.io_fault("sync", error).poisons());
                 }
             }
+            Job::Turn(turn) => drop(turn),
         }
     }
 
@@ -166,11 +169,14 @@ impl Work {
     /// Counts the topics that were in the log when it was opened. Other jobs come first.
     fn count(&mut self, shared: &Shared, jobs: &Receiver<Job>) {
         let complete: Vec<_> = shared.read_state().complete().cloned().collect();
+        // Counting is an earlier job than these.
+        let mut turns = Vec::new();
         for segment in &complete {
             let first = segment.first();
             let counted = shared.each_page(segment, |page| {
                 loop {
                     match jobs.try_recv() {
+                        Ok(Job::Turn(turn)) => turns.push(turn),
                         Ok(job) => self.take(shared, job),
                         Err(TryRecvError::Empty) => break,
                         Err(TryRecvError::Disconnected) => return false,

@@ -6,6 +6,7 @@ use crate::limits::{
     RETENTION_BYTES_DEFAULT, RUNS_AIM, SEGMENT_AGE_SHARE, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
     SEGMENTS_AIM, SPARE_FILES,
 };
+use crate::random::RandomSource;
 use crate::rule::Rule;
 
 /// Location, durability and bounds of the log.
@@ -29,6 +30,8 @@ pub struct DiskConfig {
     /// Bytes of segments after which rules are applied to them. `None` chooses a quarter of
     /// [`retention_bytes`](Self::retention_bytes), within bounds.
     pub hot_bytes: Option<u64>,
+    /// Source of the numbers that tell logs and segments apart.
+    pub random: RandomSource,
 }
 
 impl DiskConfig {
@@ -43,6 +46,7 @@ impl DiskConfig {
             segment_bytes: None,
             rules: Vec::new(),
             hot_bytes: None,
+            random: RandomSource::default(),
         }
     }
 

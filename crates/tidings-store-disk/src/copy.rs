@@ -26,7 +26,7 @@ impl DiskStore {
     ///
     /// [`OpenError`]. A copy that is damaged can be replaced by a new one.
     pub fn open_copy(config: DiskConfig) -> Result<Option<Self>, OpenError> {
-        let (disk, lock) = open_folder(&config.path)?;
+        let (disk, lock) = open_folder(&config.path, &config.random)?;
         if Found::look(&disk, &config)?.read_format()?.is_none() {
             return Ok(None);
         }
@@ -44,7 +44,7 @@ impl DiskStore {
         identity: &LogIdentity,
         first: Position,
     ) -> Result<Self, OpenError> {
-        let (disk, lock) = open_folder(&config.path)?;
+        let (disk, lock) = open_folder(&config.path, &config.random)?;
         create(&disk, &config, identity, first)?;
         Self::open_on(Arc::new(disk), config, Some(lock), Role::Copy)
     }
@@ -77,7 +77,7 @@ pub fn cut_copy(
     upto: Position,
     identity: &LogIdentity,
 ) -> Result<(), OpenError> {
-    let (disk, _lock) = open_folder(&config.path)?;
+    let (disk, _lock) = open_folder(&config.path, &config.random)?;
     cut(&disk, config, upto, identity)
 }
 

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 use spare::SpareFiles;
 
+use crate::random::RandomSource;
+
 /// Locked by a backup, shared, while it copies a folder with a catalogue.
 pub(crate) const COPYING_FILE: &str = "copying";
 
@@ -46,6 +48,9 @@ pub(crate) trait Disk: Send + Sync {
 
     /// A text that differs after each power cut, if there is one.
     fn machine_run(&self) -> Option<String>;
+
+    /// A number that differs from log to log and from segment to segment.
+    fn random(&self) -> u64;
 
     /// Keeps backups from beginning while the answer is held; `None` if one is being made: then
     /// nothing that it may read can be removed.
@@ -86,12 +91,13 @@ pub(crate) struct Folder {
     /// opened.
     handle: Option<File>,
     spare: SpareFiles,
+    random: RandomSource,
 }
 
 impl Folder {
-    pub(crate) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path, random: RandomSource) -> Self {
         let handle = File::open(path).ok();
-        Self { path: path.to_owned(), handle, spare: SpareFiles::default() }
+        Self { path: path.to_owned(), handle, spare: SpareFiles::default(), random }
     }
 }
 
@@ -179,6 +185,10 @@ impl Disk for Folder {
     fn machine_run(&self) -> Option<String> {
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn random(&self) -> u64 {
+        self.random.number()
     }
 
     fn hold_off_backups(&self) -> Option<Box<dyn Any>> {

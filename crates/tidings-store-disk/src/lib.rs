@@ -60,6 +60,7 @@ mod log_identity;
 mod lost;
 mod mistake;
 mod preallocate;
+mod random;
 mod read;
 mod read_runs;
 mod record;
@@ -84,9 +85,8 @@ mod topics;
 mod trouble;
 
 use std::fs::File;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use tidings_hub::{
@@ -99,12 +99,13 @@ pub use backup::{BackupError, backup};
 pub use config::{DiskConfig, Durability};
 pub use copy::cut_copy;
 pub use error::OpenError;
+pub use random::RandomSource;
 pub use record::{decode_drafts, encode_draft};
 pub use restore::{RestoreError, Restored, restore};
 pub use rule::{Promise, Rule};
 
 use crate::append::Writer;
-use crate::background::Background;
+use crate::background::{Background, Job};
 use crate::keep::{KeepThread, Keeper};
 use crate::log_identity::FORMAT_2;
 use crate::lost::LostTo;
@@ -132,7 +133,7 @@ impl DiskStore {
     ///
     /// [`OpenError`]; its [`hint`](OpenError::hint) says what can be done.
     pub fn open(config: DiskConfig) -> Result<Self, OpenError> {
-        let (disk, lock) = recovery::open_folder(&config.path)?;
+        let (disk, lock) = recovery::open_folder(&config.path, &config.random)?;
         let store = Self::open_on(Arc::new(disk), config, Some(lock), Role::Original)?;
         store.start_keeping()?;
         Ok(store)
@@ -147,6 +148,18 @@ impl DiskStore {
     pub fn set_rules(&self, rules: Vec<Rule>) -> Result<(), OpenError> {
         self.shared.set_rules(Rules(rules));
         self.start_keeping()
+    }
+
+    /// Waits until the background thread has done all the work that it was given so far. For tests
+    /// in which what is on the disk must not depend on how fast the thread is.
+    pub fn wait_for_background(&self) {
+        let (turn, came) = mpsc::channel();
+        {
+            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.background.send(&self.shared, Job::Turn(turn));
+        }
+        // The other end is dropped when its turn comes, or with the thread.
+        let _ = came.recv();
     }
 
     fn start_keeping(&self) -> Result<(), OpenError> {
@@ -344,12 +357,6 @@ impl std::fmt::Debug for DiskStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DiskStore").field("path", &self.shared.config.path).finish_non_exhaustive()
     }
-}
-
-/// A number that differs from log to log and from segment to segment. The standard library seeds
-/// its hash maps from the operating system, which is all the randomness this needs.
-fn random() -> u64 {
-    RandomState::new().hash_one(std::process::id())
 }
 
 /// Compiles the README's examples as doc tests.

@@ -74,8 +74,8 @@ impl Unreadable {
 
 impl LogName {
     /// The name of a log that was never restored.
-    pub(crate) fn new() -> Self {
-        Self::called(Epoch::from_random(crate::random()))
+    pub(crate) fn new(disk: &dyn Disk) -> Self {
+        Self::called(Epoch::from_random(disk.random()))
     }
 
     /// The name of a log that never had another one.
@@ -95,13 +95,13 @@ impl LogName {
         Self { format: FORMAT_1, epoch: identity.epoch, former, kept_from, is_copy: true }
     }
 
-    /// The name of a log that begins as a copy of this one up to `head`.
-    pub(crate) fn renewed(&self, head: Position) -> Self {
+    /// The name `epoch` of a log that begins as a copy of this one up to `head`.
+    pub(crate) fn renewed(&self, head: Position, epoch: Epoch) -> Self {
         let before = FormerName { epoch: self.epoch, upto: head };
         let older =
             self.former.iter().map(|name| FormerName { upto: name.upto.min(head), ..*name });
         let former = std::iter::once(before).chain(older).take(FORMER_NAMES_MAX).collect();
-        Self { format: self.format, former, kept_from: self.kept_from, ..Self::new() }
+        Self { format: self.format, former, kept_from: self.kept_from, ..Self::called(epoch) }
     }
 
     /// The present and former epochs.
@@ -186,15 +186,17 @@ impl std::fmt::Display for LogName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::simulated::SimulatedDisk;
 
     #[test]
     fn a_name_reads_back_with_all_former_names() {
-        let mut name = LogName::new();
+        let disk = SimulatedDisk::new(1);
+        let mut name = LogName::new(&disk);
         let mut epochs = vec![name.epoch];
         name.kept_from = Position::new(9);
         for head in [70, 100, 30] {
             assert_eq!(LogName::parse(&name.to_string()), Ok(name.clone()));
-            name = name.renewed(Position::new(head));
+            name = name.renewed(Position::new(head), LogName::new(&disk).epoch);
             epochs.insert(0, name.epoch);
         }
         assert_eq!(LogName::parse(&name.to_string()), Ok(name.clone()));
@@ -207,9 +209,10 @@ mod tests {
 
     #[test]
     fn the_oldest_names_are_forgotten() {
-        let mut name = LogName::new();
+        let disk = SimulatedDisk::new(1);
+        let mut name = LogName::new(&disk);
         for head in 0..40 {
-            name = name.renewed(Position::new(head));
+            name = name.renewed(Position::new(head), LogName::new(&disk).epoch);
         }
         assert_eq!(name.former.len(), FORMER_NAMES_MAX);
         assert_eq!(name.former[0].upto, Position::new(39));

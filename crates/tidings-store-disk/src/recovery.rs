@@ -44,6 +44,7 @@ use crate::index::{IndexFile, MemoryIndex};
 use crate::lanes::Lanes;
 use crate::log_identity::{FORMAT_FILE, LogName};
 use crate::mistake::Mistake;
+use crate::random::RandomSource;
 use crate::redo;
 use crate::run::scan_run;
 use crate::run_name::RunName;
@@ -60,14 +61,14 @@ const RUN_FILE: &str = "run";
 pub(crate) const LOCK_FILE: &str = "lock";
 
 /// Creates the folder if it does not exist, and locks it.
-pub(crate) fn open_folder(path: &Path) -> Result<(Folder, File), OpenError> {
+pub(crate) fn open_folder(path: &Path, random: &RandomSource) -> Result<(Folder, File), OpenError> {
     let fail = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
     make_folder(path).map_err(fail("make the folder"))?;
     let mut options = OpenOptions::new();
     let lock = options.write(true).create(true).truncate(false).open(path.join(LOCK_FILE));
     let lock = lock.map_err(fail("write to the folder"))?;
     match lock.try_lock() {
-        Ok(()) => Ok((Folder::new(path), lock)),
+        Ok(()) => Ok((Folder::new(path, random.clone()), lock)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(fail("lock the folder")(source)),
     }
@@ -120,7 +121,7 @@ pub(crate) fn recover(
     // The new name comes before the lost positions can be used again: a crash in between only
     // renames the log once more.
     if !is_new && role == Role::Original && read.may_have_lost_events(is_same_run) {
-        name = name.renewed(read.head());
+        name = name.renewed(read.head(), LogName::new(&*disk).epoch);
         name.write(&*disk).map_err(folder.fail("write", FORMAT_FILE))?;
         tracing::warn!(
             path = %config.path.display(),
@@ -254,7 +255,7 @@ impl<'a> Found<'a> {
         for first in self.firsts() {
             self.see_that_nothing_is_in(first)?;
         }
-        let made = LogName::new();
+        let made = LogName::new(self.disk);
         let first = Position::new(1);
         let name = log_name(first);
         // An interrupted creation may have left an empty segment with another epoch in its header.

@@ -27,6 +27,7 @@ use crate::config::DiskConfig;
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
 use crate::log_identity::{FORMAT_FILE, LogName};
+use crate::random::RandomSource;
 use crate::recovery::{Found, LOCK_FILE, Opened, open_folder};
 use crate::redo::{self, REDO_FILE};
 use crate::segment::{SegmentLog, log_name, position_in};
@@ -103,7 +104,7 @@ pub fn restore(from: &Path, to: &Path) -> Result<Restored, RestoreError> {
     if was_there {
         see_that_nothing_is_in(to)?;
     }
-    let (disk, lock) = open_folder(to).map_err(RestoreError::Log)?;
+    let (disk, lock) = open_folder(to, &RandomSource::default()).map_err(RestoreError::Log)?;
     let restored = fill(from, &former, &disk, to);
     let restored = restored.and_then(|restored| {
         give_to_the_owner(to)
@@ -172,8 +173,9 @@ fn fill(from: &Path, former: &LogName, disk: &Folder, to: &Path) -> Result<Resto
         other => RestoreError::Log(other),
     };
     let config = DiskConfig::new(to);
-    let names = Folder::new(from).names().map_err(|error| unread(from, error))?;
-    let epoch = LogName::new().epoch;
+    let names =
+        Folder::new(from, RandomSource::default()).names().map_err(|error| unread(from, error))?;
+    let epoch = LogName::new(disk).epoch;
     let segments = names.iter().filter_map(|name| position_in(name, ".log"));
     let upto = copy_runs(from, former, disk, to, epoch)?;
     for first in segments.filter(|first| *first >= former.kept_from && *first > upto) {
@@ -198,7 +200,7 @@ fn fill(from: &Path, former: &LogName, disk: &Folder, to: &Path) -> Result<Resto
     let head = end.next.previous();
     let hot_first = sealed.front().map_or(end.log.first, |segment| segment.first());
     let first = lanes.first().unwrap_or(hot_first);
-    let name = LogName { epoch, ..former.renewed(head) };
+    let name = former.renewed(head, epoch);
     name.write(disk).map_err(|error| unwritten("write", &to.join(FORMAT_FILE), error))?;
     Ok(Restored { epoch, former: former.epoch, first, head })
 }
@@ -216,7 +218,7 @@ fn copy_runs(
             .map_err(|error| unwritten("copy a run to", &to.join(name), error))
     };
     let config = DiskConfig::new(from);
-    let source = Folder::new(from);
+    let source = Folder::new(from, RandomSource::default());
     let catalogue = Found::look(&source, &config).and_then(|found| found.catalogue());
     let Some(catalogue) = catalogue.map_err(RestoreError::Copy)? else {
         return Ok(Position::ZERO);

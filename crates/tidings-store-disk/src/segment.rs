@@ -91,7 +91,7 @@ impl SegmentLog {
     ) -> io::Result<Self> {
         let name = log_name(first);
         let file = disk.create(&name)?;
-        let salt = crate::random();
+        let salt = disk.random();
         let mut header = [0; HEADER_BYTES];
         header[..8].copy_from_slice(&MAGIC);
         header[8..12].copy_from_slice(&FORMAT.to_le_bytes());
@@ -188,7 +188,7 @@ impl SegmentLog {
     /// written [when it is done](Self::write_run_header).
     pub(crate) fn create_run(disk: &dyn Disk, name: RunName, epoch: Epoch) -> io::Result<Self> {
         let (file, path) = (disk.create(&name.file())?, disk.path(&name.file()));
-        let log = Self::of(file, path, name.first, crate::random(), epoch, Durability::Fsync);
+        let log = Self::of(file, path, name.first, disk.random(), epoch, Durability::Fsync);
         Ok(Self { run: Some(name), ..log })
     }
 

@@ -12,7 +12,8 @@ pub struct SharedConfig {
     /// Folder of the cache and of what the hub knows about the log. It is created if it does not
     /// exist.
     pub path: PathBuf,
-    /// Retention and memory of the cache. Its `path` and `durability` do not count.
+    /// Retention and memory of the cache. Its `path` and `durability` do not count; its `random`
+    /// is also the source of the names of logs and runs.
     pub cache: DiskConfig,
     /// Whether to create the log if there is none. A hub that has followed a log never does.
     pub create: bool,

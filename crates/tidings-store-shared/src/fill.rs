@@ -11,13 +11,13 @@ use std::thread;
 use std::time::Instant;
 
 use tidings_hub::{Draft, Log, Position, ReadError, ReadQuery, Timestamp};
+use tidings_store_disk::RandomSource;
 
 use crate::block::{Block, Content, OVERHEAD_BYTES, Rename};
 use crate::chain::Chain;
 use crate::hash::BlockHash;
 use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
 use crate::limits::{APPEND_PATIENCE, FILL_PAUSE, READ_BYTES_MAX, REQUEST_PATIENCE};
-use crate::random::random;
 use crate::terms::Terms;
 
 /// Why a log was not put into a journal.
@@ -150,8 +150,15 @@ impl<'a> Filling<'a> {
         let mut end = Chain::new(identity.epoch);
         end.next = log.bounds().first;
         let (drafts, time) = (Vec::new(), Timestamp::default());
-        let mut filling =
-            Self { journal, run: random(), seq: Seq::ZERO, end, drafts, cost: 0, time };
+        let mut filling = Self {
+            journal,
+            run: RandomSource::default().number(),
+            seq: Seq::ZERO,
+            end,
+            drafts,
+            cost: 0,
+            time,
+        };
         let former = identity.former.clone();
         filling.append(if former.is_empty() {
             Content::Barrier

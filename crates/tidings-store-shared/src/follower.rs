@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidings_hub::{AppendError, Check, Draft, Position};
-use tidings_store_disk::DiskStore;
+use tidings_store_disk::{DiskStore, RandomSource};
 
 use crate::block::{Block, Content, Unreadable};
 use crate::chain::Chain;
+use crate::config::SharedConfig;
 use crate::cursor::{Cursor, Followed};
 use crate::halt::Halt;
 use crate::hash::BlockHash;
 use crate::journal::{Journal, JournalError, Nonce, Seq};
 use crate::limits::{READ_BYTES_MAX, REQUEST_PATIENCE};
 use crate::origin::Origin;
-use crate::random::random;
 
 /// Follows a journal into a cache.
 pub(crate) struct Follower {
@@ -43,6 +43,7 @@ pub(crate) struct Follower {
     is_adjacent: bool,
     /// Number of the run of this hub's own blocks.
     run: u64,
+    pub(crate) random: RandomSource,
     /// Own blocks whose fate a writer waits for.
     attempts: Vec<Attempt>,
     halt: Option<Halt>,
@@ -155,7 +156,7 @@ impl Follower {
         cursor: Cursor,
         origin: Origin,
         start: (Seq, Chain),
-        folder: PathBuf,
+        config: &SharedConfig,
         run: u64,
     ) -> Self {
         let (seq, chain) = cursor.last().map_or(start, |last| (last.seq, last.chain));
@@ -169,10 +170,11 @@ impl Follower {
             caught_up: Arc::default(),
             void_upto: Seq::ZERO,
             foreign: 0,
-            folder,
+            folder: config.path.clone(),
             is_there: false,
             is_adjacent: true,
             run,
+            random: config.cache.random.clone(),
             attempts: Vec::new(),
             halt: None,
         }
@@ -432,7 +434,7 @@ impl Follower {
         let chain = before.map_or_else(|| Chain::new(self.chain.epoch), |block| block.chain);
         // A log can lose a proof with its end. If the next one in that place were the same block,
         // hubs that had followed the first would take what is before it for what they followed.
-        let nonce = Nonce { run: random(), number: 0 };
+        let nonce = Nonce { run: self.random.number(), number: 0 };
         let barrier = Block {
             epoch: chain.epoch,
             first: chain.next,

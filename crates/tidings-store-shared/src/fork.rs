@@ -17,7 +17,7 @@
 //! one, as lost before the first position.
 
 use tidings_hub::{Draft, Epoch, EventId, FormerName, Log as _, Position, ReadError, ReadQuery};
-use tidings_store_disk::DiskStore;
+use tidings_store_disk::{DiskStore, RandomSource};
 
 use crate::block::{Block, Content, LostIds, Rename};
 use crate::chain::Chain;
@@ -30,7 +30,6 @@ use crate::limits::{
     BLOCK_IDS_BYTES_MAX, BLOCK_IDS_MAX, FORMER_NAMES_MAX, READ_BYTES_MAX, REQUEST_PATIENCE,
     SETTLE_ATTEMPTS_MAX,
 };
-use crate::random::random;
 
 /// Finds the ancestor, makes sure that the log has a new name, and tells `follower` what it is.
 /// Returns the ancestor's sequence; `None` if it is not known, so that the cache is useless.
@@ -60,7 +59,7 @@ pub(crate) fn settle(
                 return Ok(Some(branch.ancestor.seq));
             }
         };
-        branch.append(journal, content)?;
+        branch.append(journal, &follower.random, content)?;
     }
     Err(JournalError::away(std::io::Error::other("other hubs keep changing it")).into())
 }
@@ -70,6 +69,7 @@ pub(crate) fn settle(
 /// has blocks only of the one that is gone.
 pub(crate) fn tell_lost(
     journal: &mut dyn Journal,
+    random: &RandomSource,
     cursor: &Cursor,
     before: Followed,
     lost: &LostIds,
@@ -79,7 +79,7 @@ pub(crate) fn tell_lost(
         if branch.lists(lost) {
             return Ok(());
         }
-        branch.append(journal, Content::Lost(lost.clone()))?;
+        branch.append(journal, random, Content::Lost(lost.clone()))?;
     }
     Err(JournalError::away(std::io::Error::other("other hubs keep changing it")).into())
 }
@@ -196,10 +196,15 @@ impl Branch {
     }
 
     /// Appends a block to the branch. Whether it is there, the next look shows.
-    fn append(&self, journal: &mut dyn Journal, content: Content) -> Result<(), OpenError> {
-        let nonce = Nonce { run: random(), number: 0 };
+    fn append(
+        &self,
+        journal: &mut dyn Journal,
+        random: &RandomSource,
+        content: Content,
+    ) -> Result<(), OpenError> {
+        let nonce = Nonce { run: random.number(), number: 0 };
         let epoch = match content {
-            Content::Rename(_) => Epoch::from_random(random()),
+            Content::Rename(_) => Epoch::from_random(random.number()),
             _ => self.end.epoch,
         };
         let Chain { hash: prev, next: first, time, .. } = self.end;

@@ -50,7 +50,6 @@ mod journal;
 pub mod limits;
 mod open;
 mod origin;
-mod random;
 mod store;
 mod terms;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tidings_hub::{Epoch, Log as _, LogIdentity, Position, Timestamp};
-use tidings_store_disk::{DiskConfig, DiskStore, Durability, cut_copy};
+use tidings_store_disk::{DiskConfig, DiskStore, Durability, RandomSource, cut_copy};
 
 use crate::block::{Block, Content, LostIds};
 use crate::chain::Chain;
@@ -25,7 +25,6 @@ use crate::hash::BlockHash;
 use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
 use crate::limits::{READ_BYTES_MAX, REQUEST_PATIENCE, SETTLE_ATTEMPTS_MAX};
 use crate::origin::Origin;
-use crate::random::random;
 
 /// What opening a store works on.
 pub(crate) struct Opening<'a> {
@@ -222,7 +221,8 @@ impl Opening<'_> {
                 if block.prev == BlockHash::NONE {
                     // Before the name is known: a hub that is stopped here does it again.
                     let before = Followed { seq: seq.previous(), chain, first: block.first };
-                    fork::tell_lost(self.journal, &cursor, before, &held)?;
+                    let random = self.random().clone();
+                    fork::tell_lost(self.journal, &random, &cursor, before, &held)?;
                     known.add_lost(&held);
                 }
                 known
@@ -240,7 +240,7 @@ impl Opening<'_> {
 
     /// Writes the first block of a new log. Of several hubs one succeeds.
     fn found(&mut self) -> Result<SeqBounds, JournalError> {
-        let chain = Chain::new(Epoch::from_random(random()));
+        let chain = Chain::new(Epoch::from_random(self.random().number()));
         let nonce = Nonce { run: self.run, number: 0 };
         let block = Block {
             epoch: chain.epoch,
@@ -400,7 +400,11 @@ impl Opening<'_> {
         origin: Origin,
         start: (Seq, Chain),
     ) -> Follower {
-        Follower::new(cache, cursor, origin, start, self.config.path.clone(), self.run)
+        Follower::new(cache, cursor, origin, start, self.config, self.run)
+    }
+
+    fn random(&self) -> &RandomSource {
+        &self.config.cache.random
     }
 
     fn cache_path(&self) -> PathBuf {

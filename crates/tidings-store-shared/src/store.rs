@@ -19,7 +19,6 @@ use crate::journal::{Journal, Seq, SeqBounds};
 use crate::limits::AWAY_RETRY;
 use crate::open::{self, Opening};
 use crate::origin::Origin;
-use crate::random::random;
 use crate::terms::Difference;
 use crate::writer::{Writer, lock};
 
@@ -69,7 +68,7 @@ impl SharedStore {
     /// [`OpenError`]; its [`hint`](OpenError::hint) says what can be done.
     pub fn open(config: SharedConfig, mut journal: Box<dyn Journal>) -> Result<Self, OpenError> {
         let lock = open::lock(&config.path)?;
-        let run = random();
+        let run = config.cache.random.number();
         let (follower, left) = Opening { config: &config, journal: &mut *journal, run }.open()?;
         let writer = Writer::new(journal, run, &config, follower.cache.bounds().head);
         // Hubs do not all trim at the same time.
@@ -120,6 +119,12 @@ impl SharedStore {
     /// Why the store stopped following, if it did: it must be opened again.
     pub fn halt(&self) -> Option<Halt> {
         lock(&self.node.follower).halt()
+    }
+
+    /// Waits until the cache's background thread has done all the work that it was given so far.
+    /// For tests in which what is on the disk must not depend on how fast the thread is.
+    pub fn wait_for_background(&self) {
+        self.node.cache.wait_for_background();
     }
 
     /// Number of void blocks since the store was opened.

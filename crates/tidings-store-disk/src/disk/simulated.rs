@@ -75,6 +75,8 @@ struct Inner {
     changes: Vec<Change>,
     trouble: Trouble,
     dice: Dice,
+    /// Numbers that tell logs and segments apart.
+    numbers: Dice,
     /// Number of power cuts so far.
     run: u64,
 }
@@ -110,6 +112,7 @@ impl SimulatedDisk {
             changes: Vec::new(),
             trouble: Trouble::None,
             dice: Dice(seed),
+            numbers: Dice(!seed),
             run: 0,
         })))
     }
@@ -212,8 +215,10 @@ impl SimulatedDisk {
         let changes = changes.collect();
         let dice = Dice(inner.dice.roll());
         let trouble = Trouble::None;
+        let numbers = inner.numbers.clone();
         let run = inner.run;
-        Self(Arc::new(Mutex::new(Inner { names, synced_names, changes, trouble, dice, run })))
+        let inner = Inner { names, synced_names, changes, trouble, dice, numbers, run };
+        Self(Arc::new(Mutex::new(inner)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -372,6 +377,10 @@ impl Disk for SimulatedDisk {
 
     fn machine_run(&self) -> Option<String> {
         Some(format!("run {}", self.lock().run))
+    }
+
+    fn random(&self) -> u64 {
+        self.lock().numbers.roll()
     }
 }
 

@@ -1,10 +1,13 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tidings_hub::{AppendError, Draft, EventId, Fate, Log, Position, ReadQuery, Repeats, Topic};
+use tidings_hub::{
+    AppendError, Bounds, Draft, EventId, Fate, Log, Position, ReadQuery, Repeats, Topic,
+};
+use tidings_store_disk::RandomSource;
 use tidings_testkit::shared_log::{Engine, Faults};
 use tidings_testkit::store_suite::{Dice, at};
 
@@ -46,7 +49,7 @@ pub(crate) struct Findings {
     pub(crate) twice: u64,
     /// Hubs whose log is another one.
     pub(crate) differing: u64,
-    seen: HashMap<&'static str, u64>,
+    seen: BTreeMap<&'static str, u64>,
 }
 
 impl Findings {
@@ -134,7 +137,7 @@ impl World {
         let retention = if dice.one_in(3) { 8 << 10 } else { 1 << 30 };
         let mut nodes: Vec<_> = (0..NODES)
             .map(|n| {
-                let config = Node::config(retention);
+                let config = Node::config(retention, numbers(dice.roll()));
                 Node::new(&engine, &folder.join(n.to_string()), config, bug)
             })
             .collect();
@@ -177,6 +180,27 @@ impl World {
             _ => self.start_again(node),
         }
         self.end_halted();
+        self.come_to_rest();
+    }
+
+    /// What this world looks like now: in a world of the same seed, after the same step, the same.
+    pub(crate) fn look(&self) -> String {
+        let newest = self.engine.observe().pop().map(|(seq, entry)| (seq, entry.nonce));
+        let nodes = self.nodes.iter().map(|node| {
+            let seen = node.store.as_ref().map(|store| {
+                let Bounds { first, head } = store.bounds();
+                (first, head, store.identity().clone(), store.halt(), store.void_blocks())
+            });
+            (node.run, seen)
+        });
+        let nodes: Vec<_> = nodes.collect();
+        let Self { clients, findings, acknowledged, denied, .. } = self;
+        let counts = (acknowledged.len(), denied.len());
+        format!("{newest:?}\n{nodes:?}\n{clients:?}\n{counts:?} {findings:?}\n")
+    }
+
+    fn come_to_rest(&self) {
+        self.nodes.iter().for_each(Node::come_to_rest);
     }
 
     fn publish(&mut self, node: usize) {
@@ -489,6 +513,12 @@ impl Drop for World {
         self.nodes.clear();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Numbers that follow from `seed`.
+fn numbers(seed: u64) -> RandomSource {
+    let dice = Mutex::new(Dice::new(seed));
+    RandomSource::from_fn(move || dice.lock().unwrap_or_else(PoisonError::into_inner).roll())
 }
 
 fn topic(number: u64) -> Topic {
