@@ -70,6 +70,8 @@ type Entry = (Draft, Option<Check>);
 /// An append being prepared.
 struct Batch {
     records: Vec<Arc<Record>>,
+    /// Bytes of each in the log.
+    lengths: Vec<usize>,
     cost: usize,
     /// Each block's offset in the buffer and number of records.
     blocks: Vec<(usize, usize)>,
@@ -206,6 +208,7 @@ impl Writer {
         let count = entries.len();
         let mut batch = Batch {
             records: Vec::with_capacity(count),
+            lengths: Vec::with_capacity(count),
             cost: 0,
             blocks: Vec::new(),
             appended: Vec::with_capacity(count),
@@ -223,7 +226,9 @@ impl Writer {
                 batch.blocks.push((block.start(), 0));
                 block
             });
+            let begin = self.buffer.len();
             record::encode(&draft, check, &mut self.buffer);
+            batch.lengths.push(self.buffer.len() - begin);
             block.count_record();
             batch.blocks.last_mut().expect("one is open").1 += 1;
             let record = Record::new(draft, position, time);
@@ -352,14 +357,14 @@ impl Writer {
                 active.first_time = time;
             }
             active.last_time = time;
-            let mut records = batch.records.iter();
+            let mut records = batch.records.iter().zip(&batch.lengths);
             for (start, count) in &batch.blocks {
                 let offset = self.end.offset + *start as u64;
                 let offset = u32::try_from(offset)
                     .map_err(|_| Fault::damaged(active.log.path(), "it is too long").poisons())?;
                 active.index.add_block(BlockEntry { place: active.index.records(), offset, time });
-                for record in records.by_ref().take(*count) {
-                    active.index.add_record(record);
+                for (record, bytes) in records.by_ref().take(*count) {
+                    active.index.add_record(record, *bytes);
                 }
             }
             self.end.offset += self.buffer.len() as u64;

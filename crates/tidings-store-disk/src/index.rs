@@ -139,6 +139,10 @@ impl BlockEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TopicSummary {
     pub(crate) records: u32,
+    /// Bytes of the records in the file.
+    pub(crate) bytes: u64,
+    /// The place of its oldest record.
+    pub(crate) first: u32,
     /// The place of its newest record.
     pub(crate) last: u32,
     /// Whether the newest record ended the topic.

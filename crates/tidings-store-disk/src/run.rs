@@ -187,6 +187,7 @@ impl Open {
         }
         write_number(&mut self.buffer, entry.position.get() - self.last.get());
         write_number(&mut self.buffer, entry.time.as_millis() - self.last_time.as_millis());
+        let begin = self.buffer.len();
         if head.kind == Kind::Erased {
             // Zeros in place of what was erased would push out events of others.
             record::encode(head, None, &mut self.buffer);
@@ -194,7 +195,7 @@ impl Open {
             self.buffer.extend_from_slice(entry.raw);
         }
         self.block.as_mut().expect("one is open").0.count_record();
-        self.index.add_record_at(place, head);
+        self.index.add_record_at(place, head, self.buffer.len() - begin);
         (self.last, self.last_time) = (entry.position, entry.time);
     }
 
@@ -284,7 +285,8 @@ pub(crate) fn scan_run(log: &SegmentLog, bytes: u64) -> Result<RunScan, OpenErro
             let head = entry.view.head(&mut texts);
             let head = head
                 .ok_or_else(|| damaged(format!("record {} cannot be decoded", entry.position)))?;
-            scan.index.add_record_at((entry.position.get() - log.first.get()) as u32, &head);
+            let place = (entry.position.get() - log.first.get()) as u32;
+            scan.index.add_record_at(place, &head, entry.raw.len());
             (scan.last, scan.last_time) = (entry.position, entry.time);
         }
     }

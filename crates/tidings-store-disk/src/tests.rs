@@ -11,14 +11,16 @@ mod crash;
 mod damage;
 mod erase;
 mod faults;
+mod older_index;
 mod rules;
 mod states;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidings_hub::{
     AppendError, Draft, EventId, Interest, Key, Kind, Log, Matcher, Position, ReadError, ReadQuery,
-    Record, Timestamp, Topic, Visibility, with_causes,
+    Record, Timestamp, Topic, TopicState, Visibility, with_causes,
 };
 
 use crate::disk::simulated::{Dice, SimulatedDisk};
@@ -121,6 +123,7 @@ impl Expected<'_> {
             assert_eq!(state.as_ref().map_or(0, |state| state.records), on_topic.len() as u64);
             if let (Some(state), Some(last)) = (state, on_topic.last()) {
                 assert_eq!((state.last, state.ended), (last.position(), last.kind.ends_topic()));
+                check_extent(&state, &on_topic);
             }
             let events: Vec<_> = events().collect();
             let last_three = events.iter().rev().take(3).next_back();
@@ -156,7 +159,25 @@ impl Expected<'_> {
             let found = store.slots().newest(&topic, &key);
             assert_eq!(found.map(|found| (found.position, found.is_removal)), newest, "{key}");
         }
+        for topic in (0..9).map(|topic| Topic::new(format!("topic/{topic}")).unwrap()) {
+            let of_topic = all.iter().filter(|record| record.topic == topic);
+            let keyed = of_topic.filter_map(|record| Some((record.key.as_ref()?, record)));
+            let newest: BTreeMap<_, _> =
+                keyed.map(|(key, record)| (key.as_str(), record)).collect();
+            let live = newest.values().filter(|record| !record.kind.is_removal()).count();
+            assert_eq!(store.slots().keys_of(&topic), live as u64, "keys of {topic}");
+        }
     }
+}
+
+/// The oldest record of a topic, and its bytes: those of the data at least, and no more than the
+/// records take in memory.
+fn check_extent(state: &TopicState, on_topic: &[&Arc<Record>]) {
+    assert_eq!(state.first, on_topic[0].position(), "the oldest of {}", state.topic);
+    let data: usize = on_topic.iter().map(|record| record.data.len()).sum();
+    let cost: usize = on_topic.iter().map(|record| record.cost()).sum();
+    let expected = data as u64..=cost as u64;
+    assert!(expected.contains(&state.bytes), "{} bytes, not {expected:?}", state.bytes);
 }
 
 fn at(millis: u64) -> Timestamp {

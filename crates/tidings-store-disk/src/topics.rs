@@ -81,7 +81,9 @@ fn state_of(topic: &Topic, first: Position, summary: TopicSummary) -> TopicState
     TopicState {
         topic: topic.clone(),
         records: u64::from(summary.records),
-        last: last_of(first, summary),
+        bytes: summary.bytes,
+        first: at(first, summary.first),
+        last: at(first, summary.last),
         ended: summary.ended,
     }
 }
@@ -89,12 +91,15 @@ fn state_of(topic: &Topic, first: Position, summary: TopicSummary) -> TopicState
 /// Merges the summary of another segment, or of a run.
 fn merge(state: &mut TopicState, first: Position, summary: TopicSummary) {
     state.records += u64::from(summary.records);
-    let last = last_of(first, summary);
+    state.bytes += summary.bytes;
+    // Runs of different rules can lie over one another.
+    state.first = state.first.min(at(first, summary.first));
+    let last = at(first, summary.last);
     if last > state.last {
         (state.last, state.ended) = (last, summary.ended);
     }
 }
 
-fn last_of(first: Position, summary: TopicSummary) -> Position {
-    Position::new(first.get() + u64::from(summary.last))
+fn at(first: Position, place: u32) -> Position {
+    Position::new(first.get() + u64::from(place))
 }

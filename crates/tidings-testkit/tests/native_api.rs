@@ -418,17 +418,21 @@ fn the_hub_reports_its_health_and_its_topics() {
     for topic in ["a", "b/1", "b/2", "b/2"] {
         server.post(&format!("/events/{topic}"), "x");
     }
-    let page = server.get_json("/topics?prefix=b&limit=1").json();
-    let entry = |topic: &str, events: u64, last: u64| {
+    let page = |query: &str| {
+        let mut page = server.get_json(&format!("/topics?{query}")).json();
+        assert!(page["topics"][0]["bytes"].take().as_u64() > Some(0));
+        page
+    };
+    let entry = |topic: &str, events: u64, first: u64, last: u64| {
         json!({
-            "topic": topic, "events": events, "last_id": id(last),
-            "ended": false, "subscribers": 0
+            "topic": topic, "events": events, "bytes": null, "keys": 0,
+            "first_id": id(first), "last_id": id(last), "ended": false, "subscribers": 0
         })
     };
-    let expected = entry("b/1", 1, 2);
-    assert_eq!(page, json!({ "topics": [expected], "next": "b/1" }));
-    let page = server.get_json("/topics?prefix=b&after=b/1").json();
-    assert_eq!(page, json!({ "topics": [entry("b/2", 2, 4)] }));
+    let expected = json!({ "topics": [entry("b/1", 1, 2, 2)], "next": "b/1" });
+    assert_eq!(page("prefix=b&limit=1"), expected);
+    let expected = json!({ "topics": [entry("b/2", 2, 3, 4)] });
+    assert_eq!(page("prefix=b&after=b/1"), expected);
 }
 
 /// M1, over HTTP/2, with an independent client.

@@ -5,13 +5,16 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidings_server::ApiKey;
+use tidings_store_disk::{DiskConfig, DiskStore};
 use tidings_testkit::http::{Connection, request};
 use tidings_testkit::server::{EPOCH, TestServer, is_portable};
+use tidings_testkit::test_folder::TestFolder;
 
 fn id(position: u64) -> String {
     format!("{EPOCH}:{position}")
@@ -43,14 +46,63 @@ fn topics_report_how_many_would_get_an_event_and_stats_how_many_got_one() {
     let mut streams: Vec<_> =
         ["/events/a", "/events/a", "/events/*", "/events/b"].map(|t| subscribe(&server, t)).into();
     server.post("/events/a", "x");
+    let mut topics = server.get_json("/topics").json()["topics"].take();
+    assert!(topics[0]["bytes"].take().as_u64() > Some(0));
     let expected = json!([{
-        "topic": "a", "events": 1, "last_id": id(1), "ended": false, "subscribers": 3
+        "topic": "a", "events": 1, "bytes": null, "keys": 0, "first_id": id(1), "last_id": id(1),
+        "ended": false, "subscribers": 3
     }]);
-    assert_eq!(server.get_json("/topics").json()["topics"], expected);
+    assert_eq!(topics, expected);
     until(|| server.get_json("/stats").json(), |stats| stats["deliveries"] == 3);
     for (stream, _) in &mut streams[..3] {
         assert_eq!(stream.event(), Some(format!("id: {}\ndata: x\n\n", id(1))));
     }
+}
+
+/// In memory, on disk, and on disk after a restart.
+#[test]
+fn topics_report_their_bytes_their_keys_and_both_ends() {
+    let folder = TestFolder::new("topics");
+    let on_disk = || {
+        let store = DiskStore::open(DiskConfig::new(folder.join("log"))).unwrap();
+        TestServer::builder().store(Arc::new(store)).start()
+    };
+    let extent = |server: &TestServer, topic: &str| {
+        let page = server.get_json(&format!("/topics?prefix={topic}&limit=1")).json();
+        let mut entry = page["topics"][0].clone();
+        let bytes = entry["bytes"].take().as_u64().unwrap();
+        let [first, last] = ["first_id", "last_id"].map(|id| {
+            let position = entry[id].as_str().and_then(|id| id.split_once(':')).unwrap().1;
+            position.parse::<u64>().unwrap()
+        });
+        (bytes, json!([entry["events"], entry["keys"], first, last]))
+    };
+    for server in [TestServer::start(), on_disk()] {
+        server.put("other", "0");
+        server.put("a?key=A", &"x".repeat(1_000));
+        server.put("a?key=B", "2");
+        server.put("b?key=A", "3");
+        server.put("a?key=B", "4");
+        server.put("a", "5");
+        let (bytes, ends) = extent(&server, "a");
+        assert!((1_000..2_000).contains(&bytes), "{bytes} bytes");
+        assert_eq!(ends, json!([4, 2, 2, 6]));
+        assert_eq!(extent(&server, "b").1, json!([1, 1, 4, 4]));
+        assert_eq!(extent(&server, "other").1, json!([1, 0, 1, 1]));
+        server.remove("a?key=B");
+        server.put("a?append=C", "7");
+        server.put("a?append=C", "8");
+        assert_eq!(extent(&server, "a").1, json!([7, 2, 2, 9]));
+        server.remove("a?key=A&erase");
+        let (bytes, ends) = extent(&server, "a");
+        assert!(bytes < 1_000, "{bytes} bytes after the event of a thousand was erased");
+        assert_eq!(ends[1], 1);
+    }
+    let before = on_disk();
+    let extents = ["a", "b", "other"].map(|topic| extent(&before, topic));
+    assert_eq!(extents[0].1[1], 1, "{extents:?}");
+    drop(before);
+    assert_eq!(["a", "b", "other"].map(|topic| extent(&on_disk(), topic)), extents);
 }
 
 #[test]

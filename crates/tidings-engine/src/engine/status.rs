@@ -71,6 +71,11 @@ impl Engine {
         self.inner.store.catalog().rule_of(topic)
     }
 
+    /// Number of keys of `topic` that have a value. Cheap.
+    pub fn keys_of(&self, topic: &Topic) -> u64 {
+        self.inner.store.slots().keys_of(topic)
+    }
+
     /// The current state.
     pub fn status(&self) -> Status {
         let store = &self.inner.store;

@@ -104,6 +104,11 @@ pub struct TopicState {
     pub topic: Topic,
     /// Number of its records in the log.
     pub records: u64,
+    /// Bytes that they take there, as the store holds them. A record on several topics counts on
+    /// each of them.
+    pub bytes: u64,
+    /// Position of its oldest record.
+    pub first: Position,
     /// Position of its newest record.
     pub last: Position,
     /// Whether the newest record ended the topic.

@@ -28,6 +28,7 @@ pub struct RecentRecords {
 #[derive(Debug, Default)]
 struct TopicRecords {
     positions: VecDeque<Position>,
+    bytes: u64,
     ended: bool,
 }
 
@@ -53,6 +54,7 @@ impl RecentRecords {
             // An event may name the same topic twice.
             if entry.positions.back() != Some(&record.position()) {
                 entry.positions.push_back(record.position());
+                entry.bytes += record.cost() as u64;
             }
             entry.ended = record.kind.ends_topic();
         }
@@ -71,6 +73,7 @@ impl RecentRecords {
             };
             if entry.positions.front() == Some(&record.position()) {
                 entry.positions.pop_front();
+                entry.bytes -= record.cost() as u64;
             }
             if entry.positions.is_empty() {
                 self.topics.remove(topic);
@@ -89,7 +92,12 @@ impl RecentRecords {
             let Some(entry) = self.topics.get_mut(topic) else {
                 continue;
             };
+            let before = entry.positions.len();
             entry.positions.retain(|of_topic| *of_topic != position);
+            // An event may name the same topic twice.
+            if entry.positions.len() < before {
+                entry.bytes -= record.cost() as u64;
+            }
             let Some(last) = entry.positions.back().copied() else {
                 self.topics.remove(topic);
                 continue;
@@ -101,6 +109,7 @@ impl RecentRecords {
             let entry = self.topics.entry(topic.clone()).or_default();
             let at = entry.positions.partition_point(|of_topic| *of_topic < position);
             entry.positions.insert(at, position);
+            entry.bytes += erased.cost() as u64;
             entry.ended |= at + 1 == entry.positions.len() && erased.kind.ends_topic();
         }
         self.cost = self.cost - record.cost() + erased.cost();
@@ -295,6 +304,8 @@ impl TopicRecords {
         TopicState {
             topic: topic.clone(),
             records: self.positions.len() as u64,
+            bytes: self.bytes,
+            first: *self.positions.front().expect("a topic without records is removed"),
             last: *self.positions.back().expect("a topic without records is removed"),
             ended: self.ended,
         }

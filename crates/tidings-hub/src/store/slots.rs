@@ -76,6 +76,8 @@ struct Held {
     growing: HashMap<SlotHash, Growing, foldhash::fast::RandomState>,
     /// Number of slots that are keys.
     keys: usize,
+    /// By tag of the topic, number of keys that have a value.
+    live: HashMap<u64, u32, foldhash::fast::RandomState>,
     /// Whether slots that are not keys are kept.
     keeps_all: bool,
     /// Whether the slots of all records that are there are kept.
@@ -87,7 +89,8 @@ struct Held {
 }
 
 /// A slot, as the table knows it: a hash that no publisher can aim at. It is good for this table,
-/// and not beyond the end of the process.
+/// and not beyond the end of the process. Its last [`TAG`] bits are a hash of the topic alone, the
+/// others of all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SlotHash([u64; 2]);
 
@@ -138,6 +141,15 @@ impl Packed {
     fn is_removal(self) -> bool {
         self.0 & IS_REMOVAL != 0
     }
+
+    /// Whether it is a key that has a value, all of which is there.
+    fn has_value(
+        self,
+        slot: &SlotHash,
+        growing: &HashMap<SlotHash, Growing, foldhash::fast::RandomState>,
+    ) -> bool {
+        self.is_key() && !self.is_removal() && (!self.is_piece() || growing.contains_key(slot))
+    }
 }
 
 impl Slots {
@@ -167,10 +179,12 @@ impl Slots {
             if (keeps_all || record.key.is_some())
                 && let Some(slot) = self.slot_of(record)
             {
-                held.note(slot, Packed::new(record, record.position()));
-                if let Some(piece) = &record.piece {
-                    self.note_piece(&mut held, slot, record, piece);
-                }
+                held.change(slot, |held| {
+                    held.note(slot, Packed::new(record, record.position()));
+                    if let Some(piece) = &record.piece {
+                        self.note_piece(held, slot, record, piece);
+                    }
+                });
             }
         }
     }
@@ -306,6 +320,12 @@ impl Slots {
         self.read().keys
     }
 
+    /// Number of keys of `topic` that have a value.
+    pub fn keys_of(&self, topic: &Topic) -> u64 {
+        let tag = self.hash(topic, KEY, "").tag();
+        self.read().live.get(&tag).copied().map_or(0, u64::from)
+    }
+
     /// Position up to which retention may have dropped the newest record of a slot: a reader that
     /// has the state as of a place before that cannot be told of everything that changed.
     pub fn purged(&self) -> Position {
@@ -338,17 +358,18 @@ impl Slots {
 
     /// The record at `position`, which is of `slot`, is no longer there.
     pub fn forget_slot(&self, slot: SlotHash, position: Position) {
-        let mut held = self.write();
-        if held.growing.get(&slot).is_some_and(|value| value.first <= position) {
-            held.growing.remove(&slot);
-        }
-        if let Entry::Occupied(entry) = held.newest.entry(slot)
-            && entry.get().position() == position
-        {
-            let newest = entry.remove();
-            held.keys -= usize::from(newest.is_key());
-            held.purge(position);
-        }
+        self.write().change(slot, |held| {
+            if held.growing.get(&slot).is_some_and(|value| value.first <= position) {
+                held.growing.remove(&slot);
+            }
+            if let Entry::Occupied(entry) = held.newest.entry(slot)
+                && entry.get().position() == position
+            {
+                let newest = entry.remove();
+                held.keys -= usize::from(newest.is_key());
+                held.purge(position);
+            }
+        });
     }
 
     /// Whether the record at `position`, which is of `slot`, stands for it, alone or as a piece.
@@ -400,17 +421,22 @@ impl Slots {
     /// Retention dropped all records before `first`.
     pub fn forget_before(&self, first: Position) {
         let mut held = self.write();
-        let Held { newest, growing, keys, .. } = &mut *held;
+        let Held { newest, growing, keys, live, .. } = &mut *held;
         let mut purged = Position::ZERO;
-        growing.retain(|_, value| value.first >= first);
-        newest.retain(|_, newest| {
+        newest.retain(|slot, newest| {
             let is_there = newest.position() >= first;
+            if newest.has_value(slot, growing)
+                && (!is_there || growing.get(slot).is_some_and(|value| value.first < first))
+            {
+                count(live, slot, false);
+            }
             if !is_there {
                 *keys -= usize::from(newest.is_key());
                 purged = purged.max(newest.position());
             }
             is_there
         });
+        growing.retain(|_, value| value.first >= first);
         held.purge(purged);
         if !held.is_whole {
             held.purge(first.previous());
@@ -432,13 +458,15 @@ impl Slots {
     }
 
     fn hash(&self, topic: &Topic, what: u8, key: &str) -> SlotHash {
-        SlotHash(self.hashers.each_ref().map(|hasher| {
+        let [first, second] = self.hashers.each_ref().map(|hasher| {
             let mut hasher = hasher.build_hasher();
             topic.as_str().hash(&mut hasher);
+            let of_topic = hasher.finish();
             what.hash(&mut hasher);
             key.hash(&mut hasher);
-            hasher.finish()
-        }))
+            (hasher.finish(), of_topic)
+        });
+        SlotHash([first.0, second.0 & !TAG | second.1 & TAG])
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Held> {
@@ -464,7 +492,48 @@ const DAMAGE_ATTEMPTS: u32 = 3;
 /// How long to wait until records that are noted can be read.
 const VISIBLE_PATIENCE: Duration = Duration::from_secs(10);
 
+impl SlotHash {
+    /// The hash of the topic.
+    fn tag(self) -> u64 {
+        self.0[1] & TAG
+    }
+}
+
+/// The bits of a slot's second half that are a hash of its topic. With a million topics the chance
+/// is one in 500 that two of them are counted as one; that two slots are taken for one has a chance
+/// of 2^-40 with as many keys.
+const TAG: u64 = (1 << 48) - 1;
+
+/// Counts a key that got a value, or lost it.
+fn count(
+    live: &mut HashMap<u64, u32, foldhash::fast::RandomState>,
+    slot: &SlotHash,
+    has_value: bool,
+) {
+    match live.entry(slot.tag()) {
+        Entry::Vacant(entry) if has_value => drop(entry.insert(1)),
+        Entry::Vacant(_) => {}
+        Entry::Occupied(mut entry) if has_value => *entry.get_mut() += 1,
+        Entry::Occupied(entry) if *entry.get() == 1 => drop(entry.remove()),
+        Entry::Occupied(mut entry) => *entry.get_mut() -= 1,
+    }
+}
+
 impl Held {
+    /// Changes a slot, and counts it if it is a key that has a value now and had none, or had one.
+    fn change(&mut self, slot: SlotHash, change: impl FnOnce(&mut Self)) {
+        let before = self.has_value(&slot);
+        change(self);
+        let after = self.has_value(&slot);
+        if before != after {
+            count(&mut self.live, &slot, after);
+        }
+    }
+
+    fn has_value(&self, slot: &SlotHash) -> bool {
+        self.newest.get(slot).is_some_and(|newest| newest.has_value(slot, &self.growing))
+    }
+
     fn note(&mut self, slot: SlotHash, record: Packed) {
         match self.newest.entry(slot) {
             Entry::Vacant(entry) => {

@@ -224,6 +224,8 @@ impl Catalog for SparseLog {
         let state = held.on(topic).next_back().map(|last| TopicState {
             topic: topic.clone(),
             records: held.on(topic).count() as u64,
+            bytes: held.on(topic).map(|record| record.cost() as u64).sum(),
+            first: held.on(topic).next().map_or(last.position(), |first| first.position()),
             last: last.position(),
             ended: last.kind.ends_topic() && held.ended.contains(topic),
         });

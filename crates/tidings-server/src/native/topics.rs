@@ -27,6 +27,11 @@ struct Topics<'a> {
 struct Entry<'a> {
     topic: &'a str,
     events: u64,
+    /// Bytes that they take in the log.
+    bytes: u64,
+    /// Number of keys that have a value.
+    keys: u64,
+    first_id: String,
     last_id: String,
     ended: bool,
     /// The rule of retention that its events fall under, if there is one.
@@ -57,13 +62,16 @@ pub(crate) async fn topics(mut context: RequestContext<'_>) -> Result<Answer, Pr
     let visible: Vec<_> = states.iter().filter(|known| may_see(&caller, &known.topic)).collect();
     let names: Vec<_> = visible.iter().map(|known| known.topic.clone()).collect();
     let (subscribers, hubs) = question::subscribers_of(state, &names).await;
-    let last = visible.iter().map(|known| known.last).collect();
-    let last = state.engine().event_ids(last).await.into_iter();
-    let entries = visible.into_iter().zip(last).zip(subscribers);
-    let topics = entries.map(|((known, last), subscribers)| Entry {
+    let ends = visible.iter().flat_map(|known| [known.first, known.last]).collect();
+    let ends = state.engine().event_ids(ends).await;
+    let entries = visible.into_iter().zip(ends.chunks_exact(2)).zip(subscribers);
+    let topics = entries.map(|((known, ends), subscribers)| Entry {
         topic: known.topic.as_str(),
         events: known.records,
-        last_id: last.to_string(),
+        bytes: known.bytes,
+        keys: state.engine().keys_of(&known.topic),
+        first_id: ends[0].to_string(),
+        last_id: ends[1].to_string(),
         ended: known.ended,
         rule: state.engine().rule_of(&known.topic).map(|rule| rule.to_string()),
         subscribers,

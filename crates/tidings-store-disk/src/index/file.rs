@@ -32,7 +32,7 @@ const FOOTER_BYTES: usize = 104;
 const MAGIC: [u8; 8] = *b"TIDINGSI";
 
 /// Changes whenever the layout does. An index of another format is rebuilt.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Facts about the segment, and the offsets of the index's sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,12 +140,13 @@ impl IndexFile {
     }
 
     fn topic_keys(&self) -> Keys {
-        Keys { count: self.footer.topics, offsets: self.footer.offsets_at }
+        let Footer { topics, offsets_at, .. } = self.footer;
+        Keys { kind: KeyKind::Topic, count: topics, offsets: offsets_at }
     }
 
     fn id_keys(&self) -> Keys {
         let offsets = self.footer.offsets_at + (u64::from(self.footer.topics) + 1) * 4;
-        Keys { count: self.footer.ids, offsets }
+        Keys { kind: KeyKind::Id, count: self.footer.ids, offsets }
     }
 
     fn topic_entry(&self, topic: &Topic) -> Result<Option<Entry>, Fault> {

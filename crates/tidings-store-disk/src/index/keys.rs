@@ -1,67 +1,98 @@
 //! A sorted table of texts in an index file: the topics of a segment, or its ids.
 //!
 //! Entries lie one after the other, sorted; an array of their offsets (and one more: the end of the
-//! last entry) makes them searchable. An entry is:
+//! last entry) makes them searchable. The entry of an id is the place of its oldest record, in 4
+//! bytes, and the text. That of a topic is:
 //!
-//! | bytes | what | |
-//! |---|---|---|
-//! | 4 | place of the newest record | of an id: of the oldest |
-//! | 4 | number of records | of an id: 0 |
-//! | 4 | number of its first posting | of an id: 0 |
-//! | 1 | 1 if the topic is ended | of an id: 0 |
-//! | … | the text | |
+//! | bytes | what |
+//! |---|---|
+//! | 4 | place of the newest record |
+//! | 4 | number of records |
+//! | 4 | number of its first posting |
+//! | 4 | place of the oldest record |
+//! | 8 | bytes of the records |
+//! | 1 | 1 if the topic is ended |
+//! | … | the text |
 
-use crate::block::u32_at;
+use crate::block::{u32_at, u64_at};
 use crate::error::Fault;
 
 use super::TopicSummary;
+use super::filter::KeyKind;
 use super::pages::PageReader;
 
-/// Bytes of an entry before its text.
-const FIXED_BYTES: usize = 13;
+/// Bytes of a topic's entry before its text.
+const TOPIC_BYTES: usize = 25;
+
+/// Bytes of an id's entry before its text.
+const ID_BYTES: usize = 4;
 
 /// Bytes of entries read at once when reading many in a row.
 const RUN_BYTES: u64 = 64 << 10;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) text: String,
     pub(super) place: u32,
+    /// What follows is of a topic.
     pub(super) records: u32,
     pub(super) postings: u32,
+    pub(super) first: u32,
+    pub(super) bytes: u64,
     pub(super) ended: bool,
 }
 
 impl Entry {
-    pub(super) fn encode(&self, buffer: &mut Vec<u8>) {
+    pub(super) fn encode(&self, kind: KeyKind, buffer: &mut Vec<u8>) {
         buffer.extend_from_slice(&self.place.to_le_bytes());
-        buffer.extend_from_slice(&self.records.to_le_bytes());
-        buffer.extend_from_slice(&self.postings.to_le_bytes());
-        buffer.push(u8::from(self.ended));
+        if let KeyKind::Topic = kind {
+            buffer.extend_from_slice(&self.records.to_le_bytes());
+            buffer.extend_from_slice(&self.postings.to_le_bytes());
+            buffer.extend_from_slice(&self.first.to_le_bytes());
+            buffer.extend_from_slice(&self.bytes.to_le_bytes());
+            buffer.push(u8::from(self.ended));
+        }
         buffer.extend_from_slice(self.text.as_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() < FIXED_BYTES {
-            return None;
-        }
-        Some(Self {
-            text: std::str::from_utf8(&bytes[FIXED_BYTES..]).ok()?.to_owned(),
-            place: u32_at(bytes, 0),
-            records: u32_at(bytes, 4),
-            postings: u32_at(bytes, 8),
-            ended: bytes[12] == 1,
+    fn decode(kind: KeyKind, bytes: &[u8]) -> Option<Self> {
+        let fixed = match kind {
+            KeyKind::Topic => TOPIC_BYTES,
+            KeyKind::Id => ID_BYTES,
+        };
+        let (fixed, text) = bytes.split_at_checked(fixed)?;
+        let text = std::str::from_utf8(text).ok()?.to_owned();
+        let place = u32_at(fixed, 0);
+        Some(match kind {
+            KeyKind::Id => Self { text, place, ..Self::default() },
+            KeyKind::Topic => Self {
+                text,
+                place,
+                records: u32_at(fixed, 4),
+                postings: u32_at(fixed, 8),
+                first: u32_at(fixed, 12),
+                bytes: u64_at(fixed, 16),
+                ended: fixed[24] == 1,
+            },
         })
     }
 
     pub(super) fn summary(&self) -> TopicSummary {
-        TopicSummary { records: self.records, last: self.place, ended: self.ended }
+        TopicSummary {
+            records: self.records,
+            bytes: self.bytes,
+            first: self.first,
+            last: self.place,
+            ended: self.ended,
+        }
     }
 }
 
 /// The location of a table in its file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys {
+    /// What the texts are.
+    pub(super) kind: KeyKind,
     /// Number of entries.
     pub(super) count: u32,
     /// Offset at which the array of offsets begins.
@@ -112,7 +143,7 @@ impl Keys {
         let ends = source.read(self.offsets + u64::from(number) * 4, 8)?;
         let (start, end) = (u32_at(&ends, 0), u32_at(&ends, 4));
         let bytes = source.read(u64::from(start), end.saturating_sub(start) as usize)?;
-        Entry::decode(&bytes).ok_or_else(|| source.damaged("an entry"))
+        Entry::decode(self.kind, &bytes).ok_or_else(|| source.damaged("an entry"))
     }
 
     /// Calls `take` for the entries from `number` on, until it returns `false` or there are no
@@ -140,7 +171,7 @@ impl Keys {
             for n in 0..run {
                 let from = u32_at(&offsets, n * 4).wrapping_sub(start) as usize;
                 let to = u32_at(&offsets, n * 4 + 4).wrapping_sub(start) as usize;
-                let entry = bytes.get(from..to).and_then(Entry::decode);
+                let entry = bytes.get(from..to).and_then(|bytes| Entry::decode(self.kind, bytes));
                 if !take(entry.ok_or_else(|| source.damaged("an entry"))?) {
                     return Ok(());
                 }

@@ -28,6 +28,7 @@ pub(crate) struct MemoryIndex {
 #[derive(Debug, Default)]
 struct TopicRecords {
     postings: Vec<Posting>,
+    bytes: u64,
     ended: bool,
 }
 
@@ -37,14 +38,14 @@ impl MemoryIndex {
         self.blocks.push(block);
     }
 
-    /// Adds the next record, which is in the block added last.
-    pub(crate) fn add_record(&mut self, record: &Draft) {
-        self.add_record_at(self.records, record);
+    /// Adds the next record, which is in the block added last and takes `bytes` of it.
+    pub(crate) fn add_record(&mut self, record: &Draft, bytes: usize) {
+        self.add_record_at(self.records, record, bytes);
     }
 
     /// Adds the next record, which is in the block added last, in a run: at any place behind the
     /// one before.
-    pub(crate) fn add_record_at(&mut self, place: u32, record: &Draft) {
+    pub(crate) fn add_record_at(&mut self, place: u32, record: &Draft, bytes: usize) {
         let block = self.blocks.last().expect("a record is in a block").offset;
         self.records += 1;
         let posting = Posting::new(place, record, block);
@@ -60,6 +61,7 @@ impl MemoryIndex {
             // An event may name the same topic twice.
             if entry.postings.last().is_none_or(|last| last.place() != place) {
                 entry.postings.push(posting);
+                entry.bytes += bytes as u64;
             }
             entry.ended = record.kind.ends_topic();
         }
@@ -194,9 +196,13 @@ impl SegmentIndex for MemoryIndex {
 
 impl TopicRecords {
     fn summary(&self) -> TopicSummary {
+        let ends = self.postings.first().zip(self.postings.last());
+        let (first, last) = ends.expect("a topic is made with its first record");
         TopicSummary {
             records: self.postings.len() as u32,
-            last: self.postings.last().expect("a topic is made with its first record").place(),
+            bytes: self.bytes,
+            first: first.place(),
+            last: last.place(),
             ended: self.ended,
         }
     }

@@ -91,6 +91,8 @@ fn topics(index: &MemoryIndex) -> impl Iterator<Item = Entry> {
             place: summary.last,
             records: summary.records,
             postings,
+            first: summary.first,
+            bytes: summary.bytes,
             ended: summary.ended,
         };
         postings += records.len() as u32;
@@ -101,7 +103,7 @@ fn topics(index: &MemoryIndex) -> impl Iterator<Item = Entry> {
 /// An entry for each topic of a publisher's own id, and one for all of them if there are several.
 fn ids(index: &MemoryIndex) -> impl Iterator<Item = Entry> {
     let keys = index.ids_in_order().into_iter().flat_map(|(id, places)| places.keys(id));
-    keys.map(|(text, place)| Entry { text, place, records: 0, postings: 0, ended: false })
+    keys.map(|(text, place)| Entry { text, place, ..Entry::default() })
 }
 
 /// Writes `entries`. Returns the offset of each, and of the end of the last one.
@@ -116,7 +118,7 @@ fn write_entries(
     for entry in entries {
         offsets.push(out.offset());
         bytes.clear();
-        entry.encode(&mut bytes);
+        entry.encode(kind, &mut bytes);
         out.write(&bytes)?;
         filter.insert(kind, &entry.text);
     }

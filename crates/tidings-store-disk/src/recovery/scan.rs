@@ -171,7 +171,7 @@ struct Walk {
     is_closed: bool,
     texts: TopicTexts,
     /// Blocks of an append whose last block has not been seen yet.
-    open: Vec<(BlockEntry, Vec<Draft>)>,
+    open: Vec<(BlockEntry, Vec<(Draft, usize)>)>,
     /// The position after them.
     open_next: Position,
 }
@@ -209,7 +209,7 @@ impl Walk {
             let Some(draft) = view.head(&mut self.texts) else {
                 return false;
             };
-            drafts.push(draft);
+            drafts.push((draft, rest.len() - behind.len()));
             rest = behind;
         }
         let Ok(at) = u32::try_from(offset) else {
@@ -231,8 +231,8 @@ impl Walk {
             }
             for (block, drafts) in self.open.drain(..) {
                 self.index.add_block(block);
-                for draft in &drafts {
-                    self.index.add_record(draft);
+                for (draft, bytes) in &drafts {
+                    self.index.add_record(draft, *bytes);
                 }
             }
             self.next = self.open_next;

@@ -54,7 +54,12 @@ fn some_rules() -> Vec<Rule> {
     ]
 }
 
-fn with_rules(rules: Vec<Rule>) -> DiskConfig {
+/// One rule, under which nothing goes.
+pub(super) fn age_of_an_hour() -> Vec<Rule> {
+    vec![Rule { age: Some(Duration::from_secs(3_600)), ..rule("all", &["**"]) }]
+}
+
+pub(super) fn with_rules(rules: Vec<Rule>) -> DiskConfig {
     DiskConfig {
         rules,
         hot_bytes: Some(64 << 10),
@@ -173,6 +178,7 @@ impl Published {
         assert_eq!(store.catalog().has_topic(&topic), state.is_some(), "{topic}");
         if let (Some(state), Some(last)) = (state, on_topic.last()) {
             assert_eq!((state.last, state.ended), (last.position(), last.kind.ends_topic()));
+            check_extent(&state, &on_topic);
         }
     }
 

@@ -87,6 +87,8 @@ impl Published {
             };
             let mut read = Fold::default();
             read_state(store, &interest, &topic, Position::ZERO, &mut read);
+            let keys = of_topic(&read, true).0.len() as u64;
+            assert_eq!(store.slots().keys_of(&topic), keys, "keys of {topic}");
             if !has_state(&topic) {
                 for (slot, value) in &of_topic(&read, true).0 {
                     assert_eq!(all.0.get(slot), Some(value), "{topic}: an older value");

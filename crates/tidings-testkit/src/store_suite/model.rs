@@ -77,9 +77,22 @@ impl Model {
         Some(TopicState {
             topic: topic.clone(),
             records: self.there().iter().filter(on_topic).count() as u64,
+            bytes: self.there().iter().filter(on_topic).map(|record| record.cost() as u64).sum(),
+            first: self.there().iter().find(on_topic)?.position(),
             last: last.position(),
             ended: last.kind.ends_topic(),
         })
+    }
+
+    /// `found`, with the bytes that the model has. Each store has its own: at least the data, and
+    /// no more than the records take in memory.
+    fn with_bytes(&self, found: TopicState) -> TopicState {
+        let is_on = |record: &&Record| record.topics().any(|topic| *topic == found.topic);
+        let on_topic = || self.there().iter().filter(is_on);
+        let data: u64 = on_topic().map(|record| record.data.len() as u64).sum();
+        let cost = on_topic().map(|record| record.cost() as u64).sum();
+        assert!((data..=cost).contains(&found.bytes), "{} of {data} to {cost}", found.bytes);
+        TopicState { bytes: cost, ..found }
     }
 
     fn topics(&self) -> Vec<TopicState> {
@@ -154,7 +167,9 @@ fn ask(store: &dyn Log, model: &Model, dice: &mut Dice) {
     let expected = model.find(&id, on).map(Record::position);
     assert_eq!(store.catalog().find(&id, on).expect("found"), expected, "{id} on {on:?}");
     let topic = random_topic(dice);
-    assert_eq!(store.catalog().topic(&topic).expect("found"), model.topic(&topic));
+    let found = store.catalog().topic(&topic).expect("found");
+    let found = found.map(|state| model.with_bytes(state));
+    assert_eq!(found, model.topic(&topic));
     let prefix = ["", "a", "a/", "b/1", "c"][dice.below(5) as usize];
     let behind = dice.one_in(2).then(|| random_topic(dice));
     let count = dice.below(8) as usize;
@@ -165,7 +180,9 @@ fn ask(store: &dyn Log, model: &Model, dice: &mut Dice) {
         state.topic.as_str().starts_with(prefix) && behind.as_ref().is_none_or(|b| state.topic > *b)
     });
     expected.truncate(count);
-    assert_eq!(store.catalog().topics(prefix, behind.as_ref(), count).expect("found"), expected);
+    let found = store.catalog().topics(prefix, behind.as_ref(), count).expect("found");
+    let found: Vec<_> = found.into_iter().map(|state| model.with_bytes(state)).collect();
+    assert_eq!(found, expected);
 }
 
 /// Waits, because a count may be a little late.
