@@ -247,6 +247,7 @@ impl Follower {
             let is_full = is_full(&page);
             return Ok((page, is_full));
         };
+        let looked_at = self.seq;
         let mut page = journal.read(last.seq.previous(), READ_BYTES_MAX)?;
         let mut full = is_full(&page);
         match sight(&page, &last) {
@@ -264,13 +265,25 @@ impl Follower {
                 return Ok((page, false));
             }
         }
-        if full && page.len() == 1 {
-            // One block fills a page. What is there after the others were read was there before.
-            page = journal.read(self.seq, READ_BYTES_MAX)?;
-            full = is_full(&page);
-            if look(journal, &last)? != Sight::Same {
-                return Ok((Vec::new(), true));
+        // The page can have nothing but that block and void ones that were looked at before, as it
+        // is full, or because the journal shows two blocks and had not heard of more. What comes
+        // then has to be asked for.
+        let mut is_read_on = false;
+        while let Some((newest, _)) = page.last()
+            && *newest <= looked_at
+            && (full || page.len() > 1)
+        {
+            let more = journal.read(*newest, READ_BYTES_MAX)?;
+            full = is_full(&more);
+            if more.is_empty() {
+                break;
             }
+            page.extend(more);
+            is_read_on = true;
+        }
+        // What is there after the others were read was there before.
+        if is_read_on && look(journal, &last)? != Sight::Same {
+            return Ok((Vec::new(), true));
         }
         Ok((page, full))
     }

@@ -4,9 +4,11 @@
 //!
 //! The stores are the real ones, as is what decides where a client resumes. In the end each client
 //! must have the final log from where it began, or must have been given a reset; no client is reset
-//! whose place is still in the log; and no event is missing that was acknowledged, except what the
-//! engine lost. A seed is one run, whatever the time and the threads: the numbers of the hubs' runs
-//! follow from it, too, and after each step the threads of the hubs' caches come to rest.
+//! whose place is still in the log; no event is missing that was acknowledged, except what the
+//! engine lost; and every hub reaches the end of the log without a restart, whether or not it heard
+//! the engine's bell. A seed is one run, whatever the time and the threads: the numbers of the
+//! hubs' runs follow from it, too, and after each step the threads of the hubs' caches come to
+//! rest.
 //!
 //! `SIMULATION_SEED` runs one seed, `SIMULATION_SEEDS` and `SIMULATION_STEPS` set how many, and how
 //! long; `SIMULATION_FIRST` is the first one. The long form:
@@ -25,6 +27,8 @@ mod forgetful;
 mod naive;
 #[path = "shared_world/node.rs"]
 mod node;
+#[path = "shared_world/trusting.rs"]
+mod trusting;
 #[path = "shared_world/truth.rs"]
 mod truth;
 #[path = "shared_world/world.rs"]
@@ -124,6 +128,14 @@ fn the_simulation_notices_ids_without_a_check() {
 
 #[test]
 fn the_simulation_notices_a_hub_that_forgets_the_ids_of_lost_events() {
-    let findings = run_all(1..61, 300, Bug::ForgetsLostIds);
+    let sound = World::new(1, Bug::None).repeat_what_a_client_has();
+    assert!(!sound.is_wrong(), "{sound:?}");
+    let findings = World::new(1, Bug::ForgetsLostIds).repeat_what_a_client_has();
     assert!(findings.silent > 0, "{findings:?}");
+}
+
+#[test]
+fn the_simulation_notices_a_hub_that_looks_for_no_more_than_the_bell_told() {
+    let findings = run_all(1..41, 300, Bug::TrustsTheBell);
+    assert!(findings.stuck > 0, "{findings:?}");
 }

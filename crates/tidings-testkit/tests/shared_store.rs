@@ -257,6 +257,26 @@ fn a_block_that_an_engine_should_not_have_taken_is_void_and_its_events_are_store
 }
 
 #[test]
+fn a_hub_that_hears_nothing_finds_what_comes_after_void_blocks() {
+    let world = World::new();
+    let [a, b] = ["a", "b"].map(|name| world.hub(name));
+    let mut deaf = Connection::to(&world.engine);
+    let mut follow = || a.follow(&mut *deaf);
+    publish(&b, "1");
+    world.add_void();
+    world.add_void();
+    // It looks at the void blocks. They stay after the newest one that counts.
+    (0..3).for_each(|_| follow());
+    assert_eq!((all(&a), a.void_blocks()), (vec!["1".to_owned()], 2));
+    world.engine.set_faults(Faults { ring_lost: 1, ..Faults::NONE });
+    publish(&b, "2");
+    publish(&b, "3");
+    // At least one block each time.
+    (0..3).for_each(|_| follow());
+    assert_eq!(all(&a), ["1", "2", "3"]);
+}
+
+#[test]
 fn hubs_that_followed_what_the_log_lost_stop_and_continue_under_a_new_name() {
     for grows in [false, true] {
         let world = World::new();

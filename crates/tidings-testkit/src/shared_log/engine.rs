@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +37,23 @@ struct State {
     faults: Faults,
     dice: Dice,
     late: Vec<(Seq, Entry)>,
+    /// What the connections have heard, in the order in which they were made.
+    heard: Vec<Weak<Heard>>,
     terms: Option<Terms>,
+}
+
+/// The newest sequence that a connection has heard of.
+#[derive(Debug, Default)]
+pub(super) struct Heard(AtomicU64);
+
+impl Heard {
+    pub(super) fn get(&self) -> Seq {
+        Seq::new(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn hear(&self, seq: Seq) {
+        self.0.fetch_max(seq.get(), Ordering::Relaxed);
+    }
 }
 
 /// The engine did not answer.
@@ -65,9 +82,19 @@ impl Engine {
             faults: Faults::NONE,
             dice: Dice::new(seed),
             late: Vec::new(),
+            heard: Vec::new(),
             terms: None,
         };
         Arc::new(Self { state: Mutex::new(state), grown: Condvar::new() })
+    }
+
+    /// For a new connection, which has heard of all that is there.
+    pub(super) fn listen(&self) -> Arc<Heard> {
+        let mut state = self.lock();
+        let heard = Arc::new(Heard::default());
+        heard.hear(state.last);
+        state.heard.push(Arc::downgrade(&heard));
+        heard
     }
 
     /// Sets how often requests fail.
@@ -101,6 +128,7 @@ impl Engine {
         state.last = kept.max(oldest);
         let after = state.last.next();
         let lost = state.entries.split_off(&after);
+        state.forget_what_is_lost();
         // A hub cannot recognise the second copy of its newest block, lost and delivered again in
         // the same place.
         state.late.retain(|(_, late)| lost.values().all(|entry| entry.nonce != late.nonce));
@@ -115,6 +143,7 @@ impl Engine {
         state.entries.clear();
         state.trimmed.clear();
         state.last = Seq::ZERO;
+        state.forget_what_is_lost();
     }
 
     /// Everything that the engine ever held and did not lose, also what was trimmed.
@@ -142,7 +171,13 @@ impl Engine {
         Ok(Some(SeqBounds { first, last: last.max(first.previous()) }))
     }
 
-    pub(super) fn append(&self, after: Seq, entry: Entry) -> Result<Seq, AppendFault> {
+    /// A refusal names the last sequence: `heard` hears of it.
+    pub(super) fn append(
+        &self,
+        after: Seq,
+        entry: Entry,
+        heard: &Heard,
+    ) -> Result<Seq, AppendFault> {
         let undecided = || AppendFault::Undecided { source: Arc::new(NoAnswer) };
         let mut state = self.lock();
         state.pass().map_err(AppendFault::NotStored)?;
@@ -165,12 +200,18 @@ impl Engine {
         if state.happens(faults.answer_lost) {
             return Err(undecided());
         }
+        if matches!(stored, Err(AppendFault::Behind)) {
+            heard.hear(state.last);
+        }
         stored
     }
 
+    /// At least `count` blocks if there are that many, and further ones up to `heard`.
     pub(super) fn read(
         &self,
         after: Seq,
+        heard: Seq,
+        count: usize,
         bytes_max: usize,
     ) -> Result<Vec<(Seq, Bytes)>, JournalError> {
         let mut state = self.lock();
@@ -181,8 +222,13 @@ impl Engine {
         let upto = state.shown_last();
         let mut page = Vec::new();
         let mut bytes = 0;
+        let rate = state.faults.short;
+        let is_short = state.happens(rate);
         if after < upto {
             for (seq, entry) in state.entries.range(after.next()..=upto) {
+                if page.len() >= count && (*seq > heard || is_short) {
+                    break;
+                }
                 page.push((*seq, entry.block.clone()));
                 bytes += entry.block.len();
                 if bytes >= bytes_max {
@@ -193,8 +239,8 @@ impl Engine {
         Ok(page)
     }
 
-    pub(super) fn wait(&self, after: Seq, timeout: Duration) {
-        let is_old = |state: &mut State| state.last <= after;
+    pub(super) fn wait(&self, after: Seq, timeout: Duration, heard: &Heard) {
+        let is_old = |_: &mut State| heard.get() <= after;
         let _ = self.grown.wait_timeout_while(self.lock(), timeout, is_old);
     }
 
@@ -244,7 +290,30 @@ impl State {
         }
         self.last = self.last.next();
         self.entries.insert(self.last, entry);
+        self.ring();
         Ok(self.last)
+    }
+
+    /// Tells the connections of the newest block.
+    fn ring(&mut self) {
+        let mut all = std::mem::take(&mut self.heard);
+        all.retain(|heard| {
+            let Some(heard) = heard.upgrade() else { return false };
+            let rate = self.faults.ring_lost;
+            if !self.happens(rate) {
+                heard.hear(self.last);
+            }
+            true
+        });
+        self.heard = all;
+    }
+
+    /// Nobody has heard of what the engine has lost. (A connection that had would read on, find
+    /// nothing, and know that.)
+    fn forget_what_is_lost(&self) {
+        for heard in self.heard.iter().filter_map(Weak::upgrade) {
+            heard.0.fetch_min(self.last.get(), Ordering::Relaxed);
+        }
     }
 
     /// The newest sequence in the state that a read shows.

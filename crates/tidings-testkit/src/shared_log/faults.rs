@@ -18,6 +18,10 @@ pub struct Faults {
     pub broken_cas: u64,
     /// A read shows an older state.
     pub past: u64,
+    /// A page ends early, as if the rest was asked of a replica that is behind.
+    pub short: u64,
+    /// The bell's ring for a block does not reach a connection.
+    pub ring_lost: u64,
 }
 
 impl Faults {
@@ -30,6 +34,8 @@ impl Faults {
         twice: 0,
         broken_cas: 0,
         past: 0,
+        short: 0,
+        ring_lost: 0,
     };
 
     /// Some of each kind, or of some kinds none.
@@ -46,6 +52,8 @@ impl Faults {
             twice: rate(8),
             broken_cas: rate(6),
             past: rate(4),
+            short: rate(4),
+            ring_lost: rate(1),
         }
     }
 }

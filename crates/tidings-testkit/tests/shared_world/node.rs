@@ -8,6 +8,7 @@ use tidings_store_shared::{Journal, SharedConfig, SharedStore};
 use tidings_testkit::shared_log::{Connection, Engine};
 
 use super::naive::Naive;
+use super::trusting::Trusting;
 use super::world::Bug;
 
 /// A hub: its store, if it is running.
@@ -18,6 +19,9 @@ pub(crate) struct Node {
     config: SharedConfig,
     folder: PathBuf,
     engine: Arc<Engine>,
+    /// The connection over which it follows the log while it runs.
+    following: Option<Box<dyn Journal>>,
+    bug: Bug,
     /// What takes void blocks for valid ones, in a world with that bug.
     naive: Option<Naive>,
 }
@@ -30,6 +34,8 @@ impl Node {
             config,
             folder: folder.to_owned(),
             engine: Arc::clone(engine),
+            following: None,
+            bug,
             naive: (bug == Bug::TakesVoidBlocks).then(|| Naive::new(engine)),
         }
     }
@@ -56,10 +62,12 @@ impl Node {
         self.run += 1;
         let config = SharedConfig { path: self.folder.clone(), ..self.config.clone() };
         self.store = SharedStore::open(config, self.connect()).ok().map(Arc::new);
+        self.following = Some(self.connect());
     }
 
     pub(crate) fn stop(&mut self) {
         self.store = None;
+        self.following = None;
     }
 
     /// As after `kill -9`: what was written is there, and nothing is closed.
@@ -69,14 +77,14 @@ impl Node {
         }
         let copied = self.folder.with_extension("copy");
         copy(&self.folder, &copied);
-        self.store = None;
+        self.stop();
         fs::remove_dir_all(&self.folder).unwrap();
         fs::rename(&copied, &self.folder).unwrap();
     }
 
     /// Loses everything on its disk.
     pub(crate) fn wipe(&mut self) {
-        self.store = None;
+        self.stop();
         let _ = fs::remove_dir_all(&self.folder);
         if let Some(naive) = &mut self.naive {
             naive.forget();
@@ -85,9 +93,8 @@ impl Node {
 
     /// Follows the log.
     pub(crate) fn follow(&mut self) {
-        let mut journal = self.connect();
-        if let Some(store) = &self.store {
-            store.follow(&mut *journal);
+        if let (Some(store), Some(journal)) = (&self.store, &mut self.following) {
+            store.follow(&mut **journal);
         }
     }
 
@@ -101,6 +108,9 @@ impl Node {
 
     fn connect(&self) -> Box<dyn Journal> {
         match &self.naive {
+            None if self.bug == Bug::TrustsTheBell => {
+                Box::new(Trusting(*Connection::to(&self.engine)))
+            }
             None => Connection::to(&self.engine),
             Some(naive) => Box::new(naive.clone()),
         }

@@ -31,6 +31,8 @@ pub(crate) enum Bug {
     NoCheck,
     /// Ids of lost events that publishers gave are not remembered.
     ForgetsLostIds,
+    /// A hub looks for no more blocks than it has heard of.
+    TrustsTheBell,
 }
 
 /// What came out.
@@ -49,13 +51,15 @@ pub(crate) struct Findings {
     pub(crate) twice: u64,
     /// Hubs whose log is another one.
     pub(crate) differing: u64,
+    /// Hubs that do not reach the end of the log, although nothing fails any more.
+    pub(crate) stuck: u64,
     seen: BTreeMap<&'static str, u64>,
 }
 
 impl Findings {
     pub(crate) fn is_wrong(&self) -> bool {
-        let Self { silent, needless, missing, denied, twice, differing, .. } = self;
-        silent + needless + missing + denied + twice + differing > 0
+        let Self { silent, needless, missing, denied, twice, differing, stuck, .. } = self;
+        silent + needless + missing + denied + twice + differing + stuck > 0
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -65,6 +69,7 @@ impl Findings {
         self.denied += other.denied;
         self.twice += other.twice;
         self.differing += other.differing;
+        self.stuck += other.stuck;
         for (what, count) in &other.seen {
             *self.seen.entry(what).or_default() += count;
         }
@@ -415,12 +420,7 @@ impl World {
             let (on, number) = (topic(0), self.published);
             self.append(witness, vec![Draft::new(on.clone(), format!("{on} {number}"))]);
         }
-        self.move_to(reader, witness, false);
-        let store = self.nodes[witness].store.clone().expect("it runs");
-        while self.clients[reader].is_behind(&*store) {
-            assert!(self.clients[reader].read(&*store, 100));
-        }
-        drop(store);
+        self.read_all(reader, witness);
         self.lose(3);
         for _ in 0..6 {
             self.publish(stranger);
@@ -429,10 +429,45 @@ impl World {
         self.settle()
     }
 
+    /// The log loses the event that a client got last, whose publisher repeats it: then it is in
+    /// the log behind another event, which the client never got.
+    pub(crate) fn repeat_what_a_client_has(mut self) -> Findings {
+        self.engine.set_faults(Faults::NONE);
+        let (reader, witness, stranger) = (1, 0, 2);
+        let mut repeated = Draft::new(topic(0), "t0 again");
+        repeated.id = Some(EventId::new("id-again").unwrap());
+        repeated.once = true;
+        self.publish(witness);
+        self.nodes[stranger].follow();
+        self.append(witness, vec![repeated.clone()]);
+        self.read_all(reader, witness);
+        self.lose(1);
+        self.append(stranger, vec![Draft::new(topic(0), "t0 other")]);
+        // The first finds the fork, and says which ids are lost; the other learns it.
+        for node in [witness, stranger] {
+            self.nodes[node].follow();
+            assert!(self.nodes[node].store.as_ref().is_some_and(|store| store.halt().is_some()));
+            self.restart(node);
+        }
+        self.append(stranger, vec![repeated]);
+        self.move_to(reader, stranger, false);
+        self.settle()
+    }
+
+    /// Lets a client read all that a hub has.
+    fn read_all(&mut self, client: usize, node: usize) {
+        self.move_to(client, node, false);
+        let store = self.nodes[node].store.clone().expect("it runs");
+        while self.clients[client].is_behind(&*store) {
+            assert!(self.clients[client].read(&*store, 100));
+        }
+    }
+
     /// Lets everything come to rest, and looks at what there is.
     pub(crate) fn settle(mut self) -> Findings {
         self.engine.set_faults(Faults::NONE);
         self.engine.drop_late();
+        self.follow_to_the_end();
         for _ in 0..4 {
             for node in &mut self.nodes {
                 let void = node.store.as_ref().map_or(0, |store| store.void_blocks());
@@ -475,6 +510,21 @@ impl World {
             self.findings.denied += u64::from(self.denied.contains(payload));
         }
         std::mem::take(&mut self.findings)
+    }
+
+    /// Lets the hubs follow the log, without publishing anything and without restarting them.
+    fn follow_to_the_end(&mut self) {
+        // Each time at least one block, and a hub that finds a fork may have to look twice.
+        let times = self.engine.observe().len() + 2;
+        for node in &mut self.nodes {
+            for _ in 0..times {
+                node.follow();
+            }
+            let Some(store) = &node.store else { continue };
+            let end = Truth::of(&self.engine).payloads.keys().next_back().copied();
+            let has_end = store.bounds().head.get() == end.unwrap_or_default();
+            self.findings.stuck += u64::from(!has_end && store.halt().is_none());
+        }
     }
 
     fn compare_nodes(&mut self, truth: &Truth) {
