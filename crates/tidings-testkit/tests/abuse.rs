@@ -1,7 +1,5 @@
 //! Malicious clients, over real sockets: whatever they do, the hub keeps serving others.
 
-#![allow(clippy::unwrap_used)]
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;

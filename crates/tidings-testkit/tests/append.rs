@@ -1,7 +1,5 @@
 //! Growing events: `?append=`, `?at=`.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

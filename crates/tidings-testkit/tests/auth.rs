@@ -1,7 +1,5 @@
 //! Authorization, and the answers to requests without permission.
 
-#![allow(clippy::unwrap_used)]
-
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,7 +1,5 @@
 //! What a client may do is what a backend says.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::Duration;
 
 use serde_json::json;

@@ -1,7 +1,5 @@
 //! Running streams of clients whose rights come from a backend.
 
-#![allow(clippy::unwrap_used)]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -1,7 +1,5 @@
 //! Bad requests, each with its answer; and a check that they leave nothing behind.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -57,11 +57,8 @@
 //! - receivers, ten refusals: `tidings-http`, `notify/delivery.rs`: a message that is refused ten
 //!   times is given up and the next says what is lost
 
-#![allow(clippy::unwrap_used)]
-
-mod case_table;
-
-use case_table::{Case, World};
+use crate::case_table;
+use crate::case_table::{Case, World};
 
 /// The table, row by row: requests that only read come first, so that they read a known log.
 fn cases() -> Vec<Case> {

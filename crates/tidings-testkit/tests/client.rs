@@ -1,7 +1,5 @@
 //! Our client against our hub: each keeps the promises that the other relies on.
 
-#![allow(clippy::unwrap_used)]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

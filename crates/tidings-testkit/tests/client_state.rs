@@ -1,7 +1,5 @@
 //! `LiveState` of our client against our hub.
 
-#![allow(clippy::unwrap_used)]
-
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,17 +1,15 @@
 //! Streams and pages that are compressed: who gets them, and that their text is that of others.
 
-#![allow(clippy::unwrap_used)]
-
 #[path = "../../tidings-codec/tests/inflate/mod.rs"]
 mod inflate;
-mod mercure;
 
+use crate::mercure;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::mercure::{HUB, Tokens, bearer};
 use inflate::Inflater;
-use mercure::{HUB, Tokens, bearer};
 use tidings_codec::gzip::{self, Checksum};
 use tidings_hub::Sharing;
 use tidings_testkit::http::{Head, request};

@@ -1,8 +1,6 @@
 //! The contract service, used as the outside suite uses it: one scenario for each group of its
 //! tests and each of its capabilities.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;

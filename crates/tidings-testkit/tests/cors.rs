@@ -1,7 +1,5 @@
 //! M7: web pages from other origins.
 
-#![allow(clippy::unwrap_used)]
-
 use tidings_server::Cors;
 use tidings_testkit::http::request;
 use tidings_testkit::server::TestServer;

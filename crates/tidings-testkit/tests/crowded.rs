@@ -1,8 +1,6 @@
 //! More than the hub has room for, over real sockets: bodies that never come, connections beyond
 //! the bound.
 
-#![allow(clippy::unwrap_used)]
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,5 @@
 //! The hub inside an application, both ways, using the documentation's example.
 
-#![allow(clippy::unwrap_used)]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! Erasing events over HTTP: what is answered, what subscribers get, and what is left.
 
-#![allow(clippy::unwrap_used)]
-
 use serde_json::{Value, json};
 use tidings_testkit::http::Response;
 use tidings_testkit::server::{EPOCH, TestServer};

@@ -1,7 +1,5 @@
 //! A hub that has just joined a long log: it listens, serves nobody while it fetches its copy, and
 //! then everybody.
-#![allow(clippy::unwrap_used)]
-
 use std::sync::Arc;
 
 use tidings_hub::{Log, Position};

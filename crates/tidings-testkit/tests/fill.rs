@@ -1,6 +1,4 @@
 //! The log of one hub is put into a journal, for several: it stays what it was.
-#![allow(clippy::unwrap_used)]
-
 use std::sync::Arc;
 
 use tidings_hub::{EventId, Interest, Log, Matcher, Outcome, Position, ReadQuery, Start};

@@ -1,8 +1,6 @@
 //! Which pages may change something with what a browser adds to their requests by itself: every row
 //! of `Origin` and `Sec-Fetch-Site` × every such right × every request that changes something.
 
-#![allow(clippy::unwrap_used)]
-
 use serde_json::json;
 use tidings_hub::Matcher;
 use tidings_server::{Config, Cors, JwtKey, Sessions};

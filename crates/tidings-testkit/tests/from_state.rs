@@ -1,7 +1,5 @@
 //! `?from=state`: the newest event of each key, then everything that comes.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,13 +1,10 @@
 //! Every way to read, with every credential that should not grant it.
 
-#![allow(clippy::unwrap_used)]
-
-mod mercure;
-
+use crate::mercure;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mercure::{FORM, HUB, Tokens, bearer, event, native_token, one, post, zero};
+use crate::mercure::{FORM, HUB, Tokens, bearer, event, native_token, one, post, zero};
 use serde_json::json;
 use tidings_hub::{Epoch, Log, Matcher, MemoryStore};
 use tidings_server::ApiKey;

@@ -1,7 +1,5 @@
 //! Where readers start, pages of history, and long polls.
 
-#![allow(clippy::unwrap_used)]
-
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

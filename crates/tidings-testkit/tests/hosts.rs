@@ -1,7 +1,5 @@
 //! DNS rebinding: an open hub answers only for its own hosts.
 
-#![allow(clippy::unwrap_used)]
-
 use tidings_server::{AllowedHosts, ApiKey};
 use tidings_testkit::http::request;
 use tidings_testkit::http2::{Peer, frame, get_from};

@@ -1,7 +1,5 @@
 //! Closing the connections of a user, and denying access.
 
-#![allow(clippy::unwrap_used)]
-
 use serde_json::{Value, json};
 use tidings_server::{ApiKey, Denials, JwtKey};
 use tidings_testkit::server::TestServer;

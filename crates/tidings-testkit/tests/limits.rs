@@ -1,7 +1,5 @@
 //! Limits per address and per token, each with its answer at the edge.
 
-#![allow(clippy::unwrap_used)]
-
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,7 +1,5 @@
 //! Signed links: reading until a moment, without a token.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidings_hub::Matcher;

@@ -1,13 +1,10 @@
 //! Authorization by the rules of the Mercure protocol, and the answers to requests without
 //! permission.
 
-#![allow(clippy::unwrap_used)]
-
-mod mercure;
-
+use crate::mercure;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mercure::{
+use crate::mercure::{
     FORM, HUB, ISSUER, RESOURCE, SECRET, Tokens, bearer, detail, drop_in, event, one, one_with,
     post, zero,
 };

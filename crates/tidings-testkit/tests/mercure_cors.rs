@@ -1,10 +1,6 @@
 //! Web pages of other origins as Mercure clients.
 
-#![allow(clippy::unwrap_used)]
-
-mod mercure;
-
-use mercure::{HUB, Tokens, bearer, drop_in};
+use crate::mercure::{HUB, Tokens, bearer, drop_in};
 use tidings_server::Cors;
 use tidings_testkit::http::request;
 use tidings_testkit::server::TestServer;

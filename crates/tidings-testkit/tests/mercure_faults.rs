@@ -1,15 +1,12 @@
 //! Faults that Mercure hubs have had, each as a scenario in which this hub must not have it.
 
-#![allow(clippy::unwrap_used)]
-
-mod mercure;
-
+use crate::mercure;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use mercure::{HUB, Tokens, bearer, event, id_of, post};
+use crate::mercure::{HUB, Tokens, bearer, event, id_of, post};
 use tidings_hub::{
     AppendError, Appended, Attach, Bounds, Catalog, Checksum, Coding, ControlStyle, CustomMatcher,
     Draft, Epoch, EventForm, Frame, FrameBatch, Framing, Health, Interest, Log, LogIdentity,

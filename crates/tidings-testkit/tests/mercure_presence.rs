@@ -1,13 +1,10 @@
 //! Presence, by its API and by subscription events, in both dialects (Mercure, draft 7 §"Active
 //! Subscriptions", draft 8 the same).
 
-#![allow(clippy::unwrap_used)]
-
-mod mercure;
-
+use crate::mercure;
 use std::time::Duration;
 
-use mercure::{HUB, RESOURCE, Tokens, bearer, detail, drop_in, event, one, post, zero};
+use crate::mercure::{HUB, RESOURCE, Tokens, bearer, detail, drop_in, event, one, post, zero};
 use serde_json::{Value, json};
 use tidings_testkit::http::{Connection, Response, request};
 use tidings_testkit::server::TestServer;

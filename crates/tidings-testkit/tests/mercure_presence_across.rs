@@ -1,12 +1,9 @@
 //! Presence over several hubs of one log.
 
-#![allow(clippy::unwrap_used)]
-
-mod mercure;
-
+use crate::mercure;
 use std::time::{Duration, Instant};
 
-use mercure::{HUB, Tokens, bearer, event, zero};
+use crate::mercure::{HUB, Tokens, bearer, event, zero};
 use serde_json::{Value, json};
 use tidings_testkit::http::Connection;
 use tidings_testkit::server::TestServer;

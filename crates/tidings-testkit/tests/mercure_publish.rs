@@ -1,10 +1,7 @@
 //! Publishing as Mercure clients do, in both dialects at once.
 
-#![allow(clippy::unwrap_used)]
-
-mod mercure;
-
-use mercure::{FORM, HUB, Tokens, bearer, drop_in, event, id_of, post, publish_as};
+use crate::mercure;
+use crate::mercure::{FORM, HUB, Tokens, bearer, drop_in, event, id_of, post, publish_as};
 use serde_json::json;
 use tidings_testkit::server::TestServer;
 

@@ -1,7 +1,5 @@
 //! The cookie of a session over Mercure: the same rights as natively, on every way out of the hub.
 
-#![allow(clippy::unwrap_used)]
-
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

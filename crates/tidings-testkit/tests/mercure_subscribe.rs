@@ -1,10 +1,7 @@
 //! Subscribing as Mercure clients do, in both dialects at once.
 
-#![allow(clippy::unwrap_used)]
-
-mod mercure;
-
-use mercure::{FORM, HUB, Tokens, bearer, drop_in, event, id_of, post};
+use crate::mercure;
+use crate::mercure::{FORM, HUB, Tokens, bearer, drop_in, event, id_of, post};
 use tidings_engine::EngineConfig;
 use tidings_server::Config;
 use tidings_testkit::http::{Connection, Response, request};

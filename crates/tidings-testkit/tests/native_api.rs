@@ -1,7 +1,5 @@
 //! The native API as its users see it: publishing, subscribing, ending.
 
-#![allow(clippy::unwrap_used)]
-
 use std::process::Command;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! Publishers' own ids in the native API: repeats, reuse, and resuming.
 
-#![allow(clippy::unwrap_used)]
-
 use std::sync::Arc;
 use std::time::Duration;
 

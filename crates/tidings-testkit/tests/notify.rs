@@ -1,7 +1,5 @@
 //! Receivers get the news of connections.
 
-#![allow(clippy::unwrap_used)]
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,5 @@
 //! `POST /links`: a signed link to a part of what the caller may read.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@
 //! nowhere. The test takes down the link of a network namespace, which needs root; without root it
 //! says so and is skipped.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::print_stderr)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

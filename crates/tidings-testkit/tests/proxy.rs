@@ -1,6 +1,4 @@
 //! The proxy for partitions, between sockets and in front of a hub.
-#![allow(clippy::unwrap_used)]
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;

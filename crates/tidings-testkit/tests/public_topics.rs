@@ -1,7 +1,5 @@
 //! What every client may do without a token, beside keys; and the claim `tidings`. On both APIs.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};

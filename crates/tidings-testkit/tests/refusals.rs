@@ -1,8 +1,6 @@
 //! Every refusal of authentication, on both APIs: which check failed, as one code of the published
 //! table, and nothing of the credential.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};

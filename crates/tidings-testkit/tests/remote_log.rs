@@ -1,7 +1,5 @@
 //! What a log that is held elsewhere can do to a hub: outages, lost answers, late answers and
 //! requests. (The store suite checks that it is a log: `stores.rs`.)
-#![allow(clippy::unwrap_used)]
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

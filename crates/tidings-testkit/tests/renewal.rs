@@ -1,7 +1,5 @@
 //! Another token for a stream that runs.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};

@@ -1,14 +1,10 @@
 //! Topics that are runs, as their publishers see them: what begins one, what ends one, and how a
 //! publisher is stopped. Each row over both protocols and both engines.
 
-#![allow(clippy::unwrap_used)]
-
-mod run_world;
-
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use run_world::{EVENT_STREAM, FIRST, NDJSON, event, eventually, hubs, id, read_to_end};
+use crate::run_world::{EVENT_STREAM, FIRST, NDJSON, event, eventually, hubs, id, read_to_end};
 use serde_json::{Value, json};
 use tidings_testkit::http::request;
 use tidings_testkit::http2::{self, END_HEADERS, END_STREAM, Peer, kind};

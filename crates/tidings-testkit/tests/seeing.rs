@@ -1,7 +1,5 @@
 //! The operators' view: counters, connections, metrics.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};

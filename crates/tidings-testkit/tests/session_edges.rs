@@ -1,8 +1,6 @@
 //! Sessions at their edges: the longest cookie, a cookie without `Secure`, the moment at which a
 //! session ends, and a hub that leaves.
 
-#![allow(clippy::unwrap_used)]
-
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

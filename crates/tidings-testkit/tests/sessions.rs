@@ -1,7 +1,5 @@
 //! Sessions: a cookie for a token, renewed while its streams run.
 
-#![allow(clippy::unwrap_used)]
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};

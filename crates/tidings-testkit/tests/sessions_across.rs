@@ -1,7 +1,5 @@
 //! What becomes of a session at one hub is known to all hubs of the log.
 
-#![allow(clippy::unwrap_used)]
-
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,7 +1,5 @@
 //! What several hubs of one log do for the subscribers of all.
 
-#![allow(clippy::unwrap_used)]
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};

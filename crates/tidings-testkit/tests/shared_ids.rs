@@ -1,7 +1,5 @@
 //! Event ids of a log that several nodes share: they have a check, a node that is behind waits for
 //! the log, and a client that holds an id of a lost event gets a reset.
-#![allow(clippy::unwrap_used)]
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,8 +1,6 @@
 //! What several hubs on one log do, and what an engine can do to them: one case at a time. (The
 //! store suite checks that a shared store is a log: `stores.rs`; the simulation mixes everything:
 //! `shared_simulation.rs`.)
-#![allow(clippy::unwrap_used)]
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! The settings that all hubs on a log need alike: a hub that starts with others is refused; one
 //! that runs says that its own are no longer those of the log.
-#![allow(clippy::unwrap_used)]
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! Growing events and erasing over HTTP, at hubs that share a log.
 
-#![allow(clippy::unwrap_used)]
-
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};

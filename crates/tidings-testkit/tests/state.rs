@@ -1,7 +1,5 @@
 //! State by key: publishing with a key, removing it, and what publishers expect of it.
 
-#![allow(clippy::unwrap_used)]
-
 use serde_json::{Value, json};
 use tidings_testkit::http::Response;
 use tidings_testkit::server::{EPOCH, TestServer};

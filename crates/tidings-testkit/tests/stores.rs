@@ -1,8 +1,6 @@
 //! The store contract, once per store; and tests that apply only to a store on disk.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
-
-mod disk;
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -131,10 +129,10 @@ impl Stores for DiskStores {
 }
 
 /// A folder that is removed at the end.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tidings-stores-{}-{number}", std::process::id());
@@ -143,11 +141,11 @@ impl Folder {
         Self(path)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    fn config(&self) -> DiskConfig {
+    pub(crate) fn config(&self) -> DiskConfig {
         DiskConfig {
             segment_bytes: Some(128 << 10),
             retention_age: Duration::from_secs(1 << 32),

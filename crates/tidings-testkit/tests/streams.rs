@@ -1,7 +1,5 @@
 //! What a native event stream says of itself, and how it ends: clean if every topic of it has
 //! ended, cut if its client should come back.
-#![allow(clippy::unwrap_used)]
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! A third protocol in a few lines: what a [`Face`] has to say, and what it leaves as it was.
 
-#![allow(clippy::unwrap_used)]
-
 use std::pin::Pin;
 use std::sync::Arc;
 

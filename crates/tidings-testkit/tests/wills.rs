@@ -1,12 +1,8 @@
 //! Last wills: what ends a topic whose publisher is lost, over both protocols and both engines.
 
-#![allow(clippy::unwrap_used)]
-
-mod run_world;
-
 use std::time::Duration;
 
-use run_world::{EVENT_STREAM, FIRST, Hub, NDJSON, event, eventually, hubs, read_to_end};
+use crate::run_world::{EVENT_STREAM, FIRST, Hub, NDJSON, event, eventually, hubs, read_to_end};
 use serde_json::json;
 use tidings_testkit::server::TestServer;
 

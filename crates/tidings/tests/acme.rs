@@ -5,8 +5,6 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // a failed test shows the log
 
-mod world;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -17,13 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::world::dns::NameServer;
+use crate::world::pebble::{self, Pebble, Setup, free_port};
+use crate::world::tls::{Pair, Peer};
+use crate::world::{Folder, PATIENCE, Process, eventually, run, said, text, tidings};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-use world::dns::NameServer;
-use world::pebble::{self, Pebble, Setup, free_port};
-use world::tls::{Pair, Peer};
-use world::{Folder, PATIENCE, Process, eventually, run, said, text, tidings};
 
 /// What several hubs have in common.
 struct Scene {

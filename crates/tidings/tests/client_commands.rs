@@ -1,14 +1,12 @@
 //! The commands that speak to a hub, as people type them: `publish`, `topics`, `stats`, `end`,
 //! `bench`, and what they say when there is no hub.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
+use crate::world::{Folder, Hub, Process, run, said, text, tidings};
 use serde_json::Value;
-use world::{Folder, Hub, Process, run, said, text, tidings};
 
 /// The events of a topic, as the hub keeps them.
 fn events(hub: &Hub, topic: &str) -> Vec<Value> {

@@ -1,9 +1,7 @@
 //! Hubs on one log, over a real server of NATS.
 #![cfg(feature = "nats")]
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use crate::world::{Folder, Hub, Process, eventually, run, text, tidings};
 use serde_json::Value;
 use tidings_testkit::nats::{Operator, program};
 use tidings_testkit::proxy::{Direction, Flow, Proxy};
-use world::{Folder, Hub, Process, eventually, run, text, tidings};
 
 /// One server, with a folder for its streams.
 struct Nats {

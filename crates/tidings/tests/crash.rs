@@ -3,9 +3,7 @@
 //! compared with the answers to publishers and the events of subscribers.
 //!
 //! `TIDINGS_CRASH_ROUNDS` sets how often; 200 unless set.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
-mod world;
+#![allow(clippy::print_stdout)]
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -13,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::world::wire::Wire;
+use crate::world::{Folder, Hub};
 use tidings_hub::Random;
-use world::wire::Wire;
-use world::{Folder, Hub};
 
 #[test]
 fn whatever_was_acknowledged_is_there_after_kill_9_and_nothing_else_was_delivered() {

@@ -3,9 +3,7 @@
 //! finds nothing of it in the data folder, and every other event is there.
 //!
 //! `TIDINGS_ERASE_ROUNDS` sets how often; 12 unless set.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
-mod world;
+#![allow(clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::world::wire::{Answer, Wire};
+use crate::world::{Folder, Hub, eventually, run, text};
 use serde_json::json;
 use tidings_hub::Random;
-use world::wire::{Answer, Wire};
-use world::{Folder, Hub, eventually, run, text};
 
 #[test]
 fn nothing_that_was_erased_is_back_after_kill_9_and_everything_else_is_there() {

@@ -3,18 +3,16 @@
 //! its key exactly once, in order, and history has the same pieces.
 //!
 //! `TIDINGS_GROWING_ROUNDS` sets how often; 12 unless set.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
-mod world;
+#![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
+use crate::world::wire::Wire;
+use crate::world::{Folder, Hub};
 use serde_json::{Value, json};
 use tidings_hub::Random;
-use world::wire::Wire;
-use world::{Folder, Hub};
 
 #[test]
 fn every_acknowledged_piece_is_in_the_value_exactly_once_after_kill_9() {

@@ -1,10 +1,7 @@
 //! `tidings erase` at a real hub: what it prints, and that it takes more than a topic's name to
 //! erase all of the topic.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
-use world::{Folder, Hub, said, tidings};
+use crate::world::{Folder, Hub, said, tidings};
 
 const SECRET: &str = "a secret of thirty-two characters";
 

@@ -1,13 +1,10 @@
 //! How the program ends, and what it says then.
-#![allow(clippy::unwrap_used)]
-
-mod world;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use world::{Folder, Hub, Process, said, tidings};
+use crate::world::{Folder, Hub, Process, said, tidings};
 
 #[test]
 fn an_address_that_others_can_reach_needs_keys_or_the_word_open() {

@@ -13,18 +13,17 @@
 //! | an index that is damaged | nothing | nothing | it is made again |
 //!
 //! (What only a simulated disk can do is in `tidings-store-disk/src/tests/faults.rs`.)
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::print_stderr)]
 #![cfg(target_os = "linux")]
 
-mod world;
-
+use crate::world;
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use world::wire::{Answer, Wire};
-use world::{Folder, Hub, clean, eventually, said};
+use crate::world::wire::{Answer, Wire};
+use crate::world::{Folder, Hub, clean, eventually, said};
 
 const BOTH: [&str; 2] = ["fsync", "os"];
 /// `SPARE_FILES` of the disk store.

@@ -1,13 +1,10 @@
 //! The help pages as they are, in files: `TIDINGS_UPDATE_SNAPSHOTS=1 cargo test -p tidings --test
 //! help` writes them anew.
-#![allow(clippy::unwrap_used)]
-
-mod world;
 
 use std::fs;
 use std::path::Path;
 
-use world::{said, tidings};
+use crate::world::{said, tidings};
 
 #[test]
 fn the_help_pages_are_those_in_the_files() {

@@ -1,13 +1,10 @@
 //! Mercure with the real program: its settings, its tokens, and what a `kill -9` leaves.
-#![allow(clippy::unwrap_used)]
-
-mod world;
 
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
+use crate::world::{Folder, Hub, Process, eventually, said, tidings};
 use serde_json::Value;
-use world::{Folder, Hub, Process, eventually, said, tidings};
 
 /// The secret of the Mercure documentation's compose file.
 const SECRET: &str = "!ChangeThisMercureHubJWTSecretKey!";

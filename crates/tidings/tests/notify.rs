@@ -1,12 +1,9 @@
 //! `[[notify]]` of the program: what is wrong with a table is said before the start, and secrets
 //! are replaced while the hub runs.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{Folder, Hub, eventually, said, tidings};
 use serde_json::Value;
 use tidings_testkit::backend::{Asked, Backend, Reply};
-use world::{Folder, Hub, eventually, said, tidings};
 
 /// Secrets, and what a receiver knows of them.
 const SECRETS: [(&str, &[u8]); 3] = [

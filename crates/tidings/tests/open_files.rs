@@ -1,16 +1,13 @@
 //! A hub with few open files: what it needs them for fits under the limit, so that it never runs
 //! out of them, and a client that comes when it is full learns when to come back.
 
-#![allow(clippy::unwrap_used)]
-
-mod world;
-
+use crate::world;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use world::{Folder, Hub, clean, said};
+use crate::world::{Folder, Hub, clean, said};
 
 /// `tidings` with this limit of open files.
 fn limited(files: usize, words: &str) -> Command {

@@ -1,13 +1,10 @@
 //! What belongs to a process ends with it: the handle with which a stream is renewed.
-#![allow(clippy::unwrap_used)]
-
-mod world;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::world::{Folder, Hub, Process, tidings};
 use serde_json::json;
 use tidings_testkit::token::hs256;
-use world::{Folder, Hub, Process, tidings};
 
 const SECRET: &str = "a secret of thirty-two bytes or more";
 

@@ -2,9 +2,7 @@
 //!
 //! `TIDINGS_RETENTION_ROUNDS` sets how often it is killed; 8 unless set.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
-
-mod world;
+#![allow(clippy::print_stdout)]
 
 use std::fs;
 use std::sync::Mutex;
@@ -12,10 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::world::wire::Wire;
+use crate::world::{Folder, Hub, PATIENCE, eventually, said, tidings};
 use serde_json::{Value, json};
 use tidings_hub::Random;
-use world::wire::Wire;
-use world::{Folder, Hub, PATIENCE, eventually, said, tidings};
 
 /// Rules are applied after each mebibyte.
 const SETTINGS: [&str; 6] =

@@ -1,13 +1,11 @@
 //! The hub as a person meets it: the real program, and the real `curl`.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world;
 use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-use world::{Folder, Hub, Process, run, said, text, tidings};
+use crate::world::{Folder, Hub, Process, run, said, text, tidings};
 
 #[test]
 fn the_three_commands_of_the_readme_do_what_it_says() {

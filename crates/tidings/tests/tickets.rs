@@ -1,8 +1,6 @@
 //! Sessions of TLS that are resumed at another process than the one that began them.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world;
 use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,9 +8,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::world::tls::{Pair, Peer, trusting};
+use crate::world::{Folder, Hub, said, tidings};
 use rustls::{ClientConfig, HandshakeKind};
-use world::tls::{Pair, Peer, trusting};
-use world::{Folder, Hub, said, tidings};
 
 struct Scene {
     folder: Folder,

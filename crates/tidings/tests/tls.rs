@@ -1,16 +1,13 @@
 //! The hub under TLS, as its operator runs it: real files, real signals, the real `curl`.
-#![allow(clippy::unwrap_used)]
-
-mod world;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use crate::world::tls::{Pair, Peer, trusting};
+use crate::world::{Folder, Hub, Process, eventually, run, said, text, tidings};
 use rustls::{ClientConfig, HandshakeKind};
-use world::tls::{Pair, Peer, trusting};
-use world::{Folder, Hub, Process, eventually, run, said, text, tidings};
 
 /// A certificate for 120 days that is valid for `days` days from now.
 fn expiring(days: i32) -> Pair {

@@ -1,13 +1,11 @@
 //! Certificates that nobody else trusts: what client commands say, and `--ca-file`.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::world::{Folder, Hub, Process, eventually, run, said, tidings};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use world::{Folder, Hub, Process, eventually, run, said, tidings};
 
 /// A hub under TLS, and the file with its certificate.
 struct Scene {

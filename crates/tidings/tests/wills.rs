@@ -1,15 +1,11 @@
 //! Last wills over the deaths of hubs: the real program is killed with SIGKILL, and the next one
 //! over the same history carries out what is left.
 
-#![allow(clippy::unwrap_used)]
-
-mod world;
-
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
+use crate::world::{Folder, Hub, eventually};
 use serde_json::Value;
-use world::{Folder, Hub, eventually};
 
 /// A `curl` that sends a body as it is made.
 struct Producer(Child);

@@ -9,7 +9,8 @@ use tidings_hub::{AppendError, Log as _, Position, with_causes};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::store_suite::{Dice, at, draft};
 
-use super::{Folder, check, event};
+use super::{check, event};
+use crate::stores::Folder;
 
 const KILLS: u64 = 60;
 

@@ -8,7 +8,7 @@ use tidings_hub::{Bounds, Interest, Log, Position, ReadQuery};
 use tidings_store_disk::{DiskStore, OpenError};
 use tidings_testkit::store_suite::{at, draft, topic};
 
-use super::Folder;
+use crate::stores::Folder;
 
 fn fill(store: &DiskStore, count: u64) {
     let from = store.bounds().head.get();

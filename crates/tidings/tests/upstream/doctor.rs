@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::nginx::Nginx;
-use crate::origin::{Origin, STREAM, hold};
+use super::nginx::Nginx;
+use super::origin::{Origin, STREAM, hold};
 use crate::world::{Folder, Hub, said, tidings};
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::origin::{Origin, STREAM, hold};
+use super::origin::{Origin, STREAM, hold};
 use crate::world::{Folder, Hub, Process, eventually, said};
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::mpsc;
 
-use crate::origin::{Origin, STREAM, hold};
+use super::origin::{Origin, STREAM, hold};
 use crate::world::{Folder, Hub, Process, eventually, said};
 
 const ANSWER: &str = "event: delta\nid: 7\ndata: Hel\n\nretry: 5\ndata: lo\n\nevent: tidings.x\n\

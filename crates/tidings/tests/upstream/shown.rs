@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::origin::{Origin, STREAM, hold};
+use super::origin::{Origin, STREAM, hold};
 use crate::world::{Folder, said, tidings};
 
 /// Every command that asks somebody for something, with a URL that has a password in it.

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::origin::{Origin, STREAM, hold};
+use super::origin::{Origin, STREAM, hold};
 use crate::world::{Folder, Hub, PATIENCE, Process, eventually, run, said, text, tidings};
 
 #[test]

@@ -9,5 +9,3 @@ mod relay;
 mod relay_run;
 mod shown;
 mod subscribe;
-#[path = "../world/mod.rs"]
-mod world;
