@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use spare::SpareFiles;
 
+use crate::folder_lock::FolderLock;
 use crate::random::RandomSource;
 
 /// Locked by a backup, shared, while it copies a folder with a catalogue.
@@ -199,7 +200,7 @@ impl Disk for Folder {
             // Without write access nothing can be removed either.
             Err(_) => return None,
         };
-        file.try_lock().ok().map(|()| Box::new(file) as Box<dyn Any>)
+        FolderLock::take(file).ok().map(|lock| Box::new(lock) as Box<dyn Any>)
     }
 
     fn keep_spare_files(&self) {

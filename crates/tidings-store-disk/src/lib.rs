@@ -51,6 +51,7 @@ mod copy;
 mod disk;
 mod erase;
 mod error;
+mod folder_lock;
 mod format;
 mod index;
 mod keep;
@@ -84,7 +85,6 @@ mod topic_count;
 mod topics;
 mod trouble;
 
-use std::fs::File;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -99,6 +99,7 @@ pub use backup::{BackupError, backup};
 pub use config::{DiskConfig, Durability};
 pub use copy::cut_copy;
 pub use error::OpenError;
+pub use folder_lock::FolderLock;
 pub use random::RandomSource;
 pub use record::{decode_drafts, encode_draft};
 pub use restore::{RestoreError, Restored, restore};
@@ -123,7 +124,7 @@ pub struct DiskStore {
     /// Runs if there are rules, or runs from when there were.
     keep_thread: Mutex<Option<KeepThread>>,
     /// Holds the lock on the folder; dropped last.
-    _lock: Option<File>,
+    _lock: Option<FolderLock>,
 }
 
 impl DiskStore {
@@ -180,7 +181,7 @@ impl DiskStore {
     fn open_on(
         disk: Arc<dyn disk::Disk>,
         config: DiskConfig,
-        lock: Option<File>,
+        lock: Option<FolderLock>,
         role: Role,
     ) -> Result<Self, OpenError> {
         let (shared, end, dropped) = recovery::recover(disk, config, role)?;

@@ -28,7 +28,7 @@ mod lanes;
 mod scan;
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +40,7 @@ use crate::catalogue::LOST_ENDING;
 use crate::config::{DiskConfig, Durability};
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
+use crate::folder_lock::FolderLock;
 use crate::index::{IndexFile, MemoryIndex};
 use crate::lanes::Lanes;
 use crate::log_identity::{FORMAT_FILE, LogName};
@@ -61,14 +62,17 @@ const RUN_FILE: &str = "run";
 pub(crate) const LOCK_FILE: &str = "lock";
 
 /// Creates the folder if it does not exist, and locks it.
-pub(crate) fn open_folder(path: &Path, random: &RandomSource) -> Result<(Folder, File), OpenError> {
+pub(crate) fn open_folder(
+    path: &Path,
+    random: &RandomSource,
+) -> Result<(Folder, FolderLock), OpenError> {
     let fail = |action| move |source| OpenError::Io { action, path: path.to_owned(), source };
     make_folder(path).map_err(fail("make the folder"))?;
     let mut options = OpenOptions::new();
     let lock = options.write(true).create(true).truncate(false).open(path.join(LOCK_FILE));
     let lock = lock.map_err(fail("write to the folder"))?;
-    match lock.try_lock() {
-        Ok(()) => Ok((Folder::new(path, random.clone()), lock)),
+    match FolderLock::take(lock) {
+        Ok(lock) => Ok((Folder::new(path, random.clone()), lock)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(fail("lock the folder")(source)),
     }

@@ -26,6 +26,7 @@ use crate::catalogue::CATALOGUE_FILE;
 use crate::config::DiskConfig;
 use crate::disk::{Disk, Folder};
 use crate::error::OpenError;
+use crate::folder_lock::FolderLock;
 use crate::log_identity::{FORMAT_FILE, LogName};
 use crate::random::RandomSource;
 use crate::recovery::{Found, LOCK_FILE, Opened, open_folder};
@@ -138,10 +139,10 @@ fn read_name(from: &Path) -> Result<LogName, RestoreError> {
 /// A log that is being written is not a backup: `backup` makes one.
 fn see_that_nobody_writes(from: &Path) -> Result<(), RestoreError> {
     let path = from.join(LOCK_FILE);
-    match File::open(&path).map(|lock| lock.try_lock()) {
+    match File::open(&path).map(FolderLock::take) {
         Ok(Err(TryLockError::WouldBlock)) => Err(RestoreError::InUse { path: from.to_owned() }),
         Ok(Err(TryLockError::Error(error))) => Err(unread(&path, error)),
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(_)) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(unread(&path, error)),
     }

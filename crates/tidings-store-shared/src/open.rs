@@ -6,12 +6,12 @@
 //! even while the journal is away. All that can change the name of the log or shorten the cache
 //! happens here, before anything is served: a hub that finds such a change later ends its process.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tidings_hub::{Epoch, Log as _, LogIdentity, Position, Timestamp};
-use tidings_store_disk::{DiskConfig, DiskStore, Durability, RandomSource, cut_copy};
+use tidings_store_disk::{DiskConfig, DiskStore, Durability, FolderLock, RandomSource, cut_copy};
 
 use crate::block::{Block, Content, LostIds};
 use crate::chain::Chain;
@@ -34,14 +34,14 @@ pub(crate) struct Opening<'a> {
 }
 
 /// Locks the folder of the store, creating it if it does not exist.
-pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
+pub(crate) fn lock(path: &Path) -> Result<FolderLock, OpenError> {
     let fail = |source| OpenError::Io { path: path.to_owned(), source };
     fs::create_dir_all(path).map_err(fail)?;
     let mut options = OpenOptions::new();
     let lock = options.write(true).create(true).truncate(false).open(path.join("lock"));
     let lock = lock.map_err(fail)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
+    match FolderLock::take(lock) {
+        Ok(lock) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(fail(source)),
     }
@@ -231,7 +231,7 @@ impl Opening<'_> {
             None => Origin::new(epoch),
         };
         origin.save(&self.config.path).map_err(self.fail())?;
-        File::create(incomplete(&self.config.path)).map_err(self.fail())?;
+        fs::File::create(incomplete(&self.config.path)).map_err(self.fail())?;
         cursor.cut(Seq::ZERO).map_err(self.fail())?;
         let cache = DiskStore::create_copy(self.cache_config(), &origin.identity, block.first);
         let cache = cache.map_err(|source| OpenError::Cache { source })?;

@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -9,7 +8,7 @@ use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Check, Draft, EventId, Following, Health, IsFetching,
     Log, LogIdentity, Page, Position, ReadError, ReadQuery, SharedLog, Slots, Timestamp,
 };
-use tidings_store_disk::DiskStore;
+use tidings_store_disk::{DiskStore, FolderLock};
 
 use crate::config::SharedConfig;
 use crate::error::OpenError;
@@ -27,7 +26,7 @@ pub struct SharedStore {
     node: Arc<Node>,
     following: Option<JoinHandle<()>>,
     /// Holds the lock on the folder; dropped last.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 struct Node {
